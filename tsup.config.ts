@@ -1,0 +1,14 @@
+import { defineConfig } from 'tsup'
+
+export default defineConfig({
+  entry: ['src/index.ts'],
+  format: ['esm', 'cjs'],
+  target: 'node20',
+  platform: 'node',
+  sourcemap: true,
+  clean: true,
+  // `import.meta.url` must also work in the CommonJS build.
+  shims: true,
+  // tsup 8 injects `baseUrl` into its declaration build, which TypeScript 6 rejects (TS5101).
+  dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
+})
