@@ -1,1 +1,94 @@
-export {}
+export { type Clock, type ClockTimer, sleep, systemClock } from './clock.js'
+export type { AcquireOptions, CloseOptions, ConnectionPool, Pool } from './connection-pool.js'
+export {
+  type ConnectionOptions,
+  ConnectionSettings,
+  type PasswordSource,
+  type SslMode,
+  type SslOptions,
+  type SslSettings,
+} from './connection-settings.js'
+export { type ParsedConnectionUrl, parseConnectionUrl } from './connection-url.js'
+export type {
+  ConnectContext,
+  ConnectionInfo,
+  ConnectionListener,
+  Driver,
+  DriverCapabilities,
+  DriverConnection,
+  Notice,
+  ResetLevel,
+  TransactionStatus,
+} from './driver.js'
+export { type Endpoint, formatEndpoint, isLocal } from './endpoint.js'
+export {
+  AbortError,
+  AcquireTimeoutError,
+  AuthenticationError,
+  ConnectError,
+  ConnectionLostError,
+  DatabaseError,
+  type DatabaseErrorFields,
+  type Executed,
+  FencedError,
+  InDoubtError,
+  isPoolhouseError,
+  LeaseReleasedError,
+  NoPrimaryError,
+  NoSuitableNodeError,
+  PoolClosedError,
+  PoolDeadlockError,
+  type PoolGauges,
+  PoolhouseError,
+  type PoolhouseErrorOptions,
+  PoolOverloadedError,
+  ReadIntentError,
+  StatementTimeoutError,
+  TransactionError,
+} from './errors.js'
+export {
+  EventHub,
+  type PoolEventEmitter,
+  type PoolEventName,
+  type PoolEvents,
+  type PoolListener,
+} from './events.js'
+export type { Lease } from './lease.js'
+export {
+  checkBoolean,
+  checkNumber,
+  checkWord,
+  describeValue,
+  type NumberRule,
+  nearestName,
+  refuseUnknownOptions,
+} from './option-check.js'
+export type { PoolOptions, ReconfigureOptions, ResizeOptions } from './pool-options.js'
+export type { Session, SessionOptions } from './session.js'
+export {
+  type FieldInfo,
+  type Intent,
+  type Queryable,
+  type QueryOptions,
+  type QueryResult,
+  readQueryArguments,
+  type Statement,
+} from './statement.js'
+export {
+  type LeaseSnapshot,
+  type Percentiles,
+  type PoolCounters,
+  type PoolSnapshot,
+  type PoolStats,
+  sumStats,
+} from './stats.js'
+export {
+  type NodeLag,
+  type NodeState,
+  type StaticTopologyOptions,
+  staticTopology,
+  type Topology,
+  type TopologyNode,
+  type TopologySnapshot,
+} from './topology.js'
+export type { IsolationLevel, Transaction, TransactionOptions } from './transaction.js'

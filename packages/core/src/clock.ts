@@ -1,0 +1,43 @@
+/** A timer that can be stopped and that can be told whether it keeps the process alive. */
+export interface ClockTimer {
+  /** Stops the timer; stopping twice does nothing. */
+  cancel(): void
+}
+
+/**
+ * The only source of time in Poolhouse. Monotonic, in milliseconds with fractions: a jump of the wall clock
+ * moves nothing. `wallNow` exists for one purpose, to notice that the process was frozen.
+ */
+export interface Clock {
+  /** Monotonic milliseconds since an arbitrary origin. */
+  now(): number
+  /** Wall-clock milliseconds since the epoch; never used for deadlines. */
+  wallNow(): number
+  /** Calls `fire` once after `delayMs`; with `keepAlive: false` (default) the timer never keeps the process alive. */
+  setTimer(fire: () => void, delayMs: number, options?: { keepAlive?: boolean }): ClockTimer
+  /** Calls `fire` after the event loop has read its sockets once, so that late timers do not beat answers that have arrived. */
+  afterIo(fire: () => void): void
+}
+
+const MAX_TIMER_MS = 0x7fffffff
+
+/** The real clock: `performance.now()` and unref'd Node.js timers. This is the only file that touches timers. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallNow: () => Date.now(),
+  setTimer(fire, delayMs, options) {
+    const timer = setTimeout(fire, Math.min(Math.max(delayMs, 0), MAX_TIMER_MS))
+    if (options?.keepAlive !== true) timer.unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+  afterIo(fire) {
+    setImmediate(fire)
+  },
+}
+
+/** Resolves after `delayMs` on the given clock. The timer keeps the process alive, because somebody awaits it. */
+export function sleep(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.setTimer(resolve, delayMs, { keepAlive: true })
+  })
+}

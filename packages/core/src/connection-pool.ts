@@ -1,0 +1,83 @@
+import type { Endpoint } from './endpoint.js'
+import type { PoolEventEmitter } from './events.js'
+import type { Lease } from './lease.js'
+import type { ReconfigureOptions, ResizeOptions } from './pool-options.js'
+import type { Session, SessionOptions } from './session.js'
+import type { Intent, Queryable } from './statement.js'
+import type { PoolSnapshot, PoolStats } from './stats.js'
+import type { Transaction, TransactionOptions } from './transaction.js'
+
+/** Options of one acquire. */
+export interface AcquireOptions {
+  /** Longest wait in milliseconds. Default: the pool's `acquireTimeoutMs`. */
+  timeoutMs?: number | undefined
+  /** Aborts the wait. Rejects with `AbortError`. */
+  signal?: AbortSignal | undefined
+  /** Higher is served first; first come first served within one priority. An integer, default 0. */
+  priority?: number | undefined
+  /** `read` lets a routing pool hand out a replica. Default `write`. */
+  intent?: Intent | undefined
+}
+
+/** How to end a pool. */
+export interface CloseOptions {
+  /** How long to wait for leases to come back before their work is cancelled and destroyed. Milliseconds, default 10 000. */
+  timeoutMs?: number | undefined
+  /** What happens to callers that wait: `reject` (default) with `PoolClosedError`, or `serve` them within the deadline. */
+  waiters?: 'reject' | 'serve' | undefined
+}
+
+/** The one idea: whatever runs statements and lends connections, to one server or to many, is a `Pool`. */
+export interface Pool extends Queryable, PoolEventEmitter, AsyncDisposable {
+  /** Name for messages, events and statistics. */
+  readonly name: string
+  /**
+   * Lends a connection until `release()`. Rejects with `AcquireTimeoutError`, `PoolOverloadedError`, `PoolClosedError`,
+   * `AuthenticationError` or `AbortError`; nothing was sent in any of these cases.
+   */
+  acquire(options?: AcquireOptions): Promise<Lease>
+  /** Lends a connection to `work` and takes it back when `work` settles. */
+  use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R>
+  /**
+   * Runs `work` between BEGIN and COMMIT on one connection; rolls back when `work` rejects. Rejects with what `work`
+   * threw, with `TransactionError` if COMMIT answered ROLLBACK, or with `InDoubtError` if COMMIT got no answer.
+   */
+  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R>
+  /** An immutable picture of counters, gauges and times. */
+  stats(): PoolStats
+  /** Stops admitting, waits for leases to the deadline, then cancels and destroys. Resolves when sockets are closed; idempotent. */
+  close(options?: CloseOptions): Promise<void>
+}
+
+/** A pool of connections to ONE server, as made by `createPool`. */
+export interface ConnectionPool extends Pool {
+  /** The server. */
+  readonly endpoint: Endpoint
+  /** A lease if a healthy connection is idle and nobody waits; otherwise undefined. Synchronous. */
+  tryAcquire(): Lease | undefined
+  /**
+   * Opens connections until `count` (default `min`, at least 1) exist. Rejects with the first connect error: use it to fail
+   * fast at start.
+   */
+  warm(count?: number): Promise<void>
+  /** Changes the sizes; surplus connections leave when they are next idle. Throws `RangeError` for impossible sizes. */
+  resize(sizes: ResizeOptions): void
+  /** New credentials, address or times: existing connections are replaced one after the other, none in mid-use. */
+  reconfigure(options: ReconfigureOptions): void
+  /** Holds new acquires in the queue; their deadlines keep running, leases are untouched. */
+  suspend(): void
+  /** Ends `suspend`. */
+  resume(): void
+  /** Replaces every connection that exists now, none in mid-use. Resolves when the last old one is gone. */
+  recycle(): Promise<void>
+  /** Makes every connection that is idle now prove itself before its next use. */
+  suspect(reason: string): void
+  /** Destroys idle, connecting and leased connections now; callers settle with the true `executed`. */
+  destroyAll(reason: string): void
+  /** Longest time in milliseconds that a connection with a statement in flight has heard nothing; 0 if none is waiting. */
+  silentForMs(): number
+  /** One connection outside `max`, for monitors. The caller closes it. */
+  openSession(options?: SessionOptions): Promise<Session>
+  /** Every lease with its age, state, last statement text (never values) and, if sampled, where it was acquired. */
+  inspect(): PoolSnapshot
+}

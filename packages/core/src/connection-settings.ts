@@ -1,0 +1,279 @@
+import { readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { inspect } from 'node:util'
+import { parseConnectionUrl } from './connection-url.js'
+import { type Endpoint, formatEndpoint, isLocal } from './endpoint.js'
+import { checkNumber, checkWord, describeValue, refuseUnknownOptions } from './option-check.js'
+
+/** How a session is encrypted and verified; the words mean what they mean to libpq. */
+export type SslMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
+
+/** TLS options as the user gives them. */
+export interface SslOptions {
+  /** Default `verify-full` beyond loopback and Unix sockets, `prefer` never: unverified TLS must be asked for. */
+  mode?: SslMode | undefined
+  /** Certificate authority in PEM form. Default: the authorities Node.js trusts. */
+  ca?: string | Uint8Array | undefined
+  /** Client certificate in PEM form. */
+  cert?: string | Uint8Array | undefined
+  /** Key of the client certificate in PEM form. */
+  key?: string | Uint8Array | undefined
+  /** Name the server's certificate must carry, and the SNI. Default: the host. */
+  serverName?: string | undefined
+}
+
+/** A password, or a function that fetches one: called for each new connection, at most once at a time. */
+export type PasswordSource = string | (() => string | Promise<string>)
+
+/** One server, one database and one user, given as an object. */
+export interface ConnectionOptions {
+  /** Host name, address, or directory of a Unix socket. Default `localhost`. */
+  host?: string | undefined
+  /** TCP port. Default 5432. */
+  port?: number | undefined
+  /** User. Default: the operating system's user, as for libpq. */
+  user?: string | undefined
+  /** Password or a function that fetches it (IAM tokens, Vault). */
+  password?: PasswordSource | undefined
+  /** Database. Default: the user's name. */
+  database?: string | undefined
+  /** `application_name` of each session. Default: the pool's name. */
+  applicationName?: string | undefined
+  /** `false` for no TLS. Default: `verify-full` beyond loopback and Unix sockets, none on them. */
+  ssl?: false | SslOptions | undefined
+  /** Run-time parameters for each session, such as `search_path` or `statement_timeout`. */
+  parameters?: Readonly<Record<string, string | number | boolean>> | undefined
+}
+
+/** TLS settings with the mode decided. */
+export interface SslSettings extends SslOptions {
+  /** The mode in force. */
+  readonly mode: SslMode
+}
+
+/** Everything a driver needs to open a session. The password is private and never printed. */
+export class ConnectionSettings {
+  static {
+    Object.defineProperty(this.prototype, inspect.custom, {
+      value(this: ConnectionSettings) {
+        return this.toJSON()
+      },
+    })
+  }
+
+  /** The server and the database. */
+  readonly endpoint: Endpoint
+  /** The user to log in as. */
+  readonly user: string
+  /** `application_name`. */
+  readonly applicationName: string
+  /** TLS settings. */
+  readonly ssl: SslSettings
+  /** Run-time parameters sent at start-up. */
+  readonly parameters: Readonly<Record<string, string>>
+  readonly #password: PasswordSource | undefined
+
+  /** Takes checked values; use `readConnectionSettings`. */
+  constructor(values: {
+    endpoint: Endpoint
+    user: string
+    password: PasswordSource | undefined
+    applicationName: string
+    ssl: SslSettings
+    parameters: Readonly<Record<string, string>>
+  }) {
+    this.endpoint = values.endpoint
+    this.user = values.user
+    this.applicationName = values.applicationName
+    this.ssl = values.ssl
+    this.parameters = values.parameters
+    this.#password = values.password
+  }
+
+  /** The password, or the function that fetches it. */
+  get password(): PasswordSource | undefined {
+    return this.#password
+  }
+
+  /** The same settings under another `application_name`. */
+  withApplicationName(applicationName: string): ConnectionSettings {
+    return new ConnectionSettings({ ...this, password: this.#password, applicationName })
+  }
+
+  /** Prints everything but secrets. */
+  toJSON(): Record<string, unknown> {
+    return {
+      endpoint: formatEndpoint(this.endpoint),
+      user: this.user,
+      password: this.#password === undefined ? undefined : '[redacted]',
+      applicationName: this.applicationName,
+      ssl: { mode: this.ssl.mode },
+      parameters: this.parameters,
+    }
+  }
+}
+
+const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
+  'host',
+  'port',
+  'user',
+  'password',
+  'database',
+  'applicationName',
+  'ssl',
+  'parameters',
+])
+const KNOWN_SSL_OPTIONS: ReadonlySet<string> = new Set(['mode', 'ca', 'cert', 'key', 'serverName'])
+const SSL_MODES: readonly SslMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
+
+/**
+ * Reads the `connection` option: a URL in libpq form, or an object. Throws `TypeError` or `RangeError` that names what is
+ * wrong and never shows a password.
+ */
+export function readConnectionSettings(
+  where: string,
+  connection: unknown,
+  defaultName: string | undefined,
+): ConnectionSettings {
+  const options = readOptions(where, connection)
+  refuseUnknownOptions(`${where}: connection`, options, KNOWN_OPTIONS)
+  const host = readText(where, 'host', options.host) ?? 'localhost'
+  const port =
+    options.port === undefined
+      ? 5432
+      : checkNumber(where, 'connection.port', options.port, { min: 1, max: 65535, integer: true })
+  const user = readText(where, 'user', options.user) ?? operatingSystemUser(where)
+  const database = readText(where, 'database', options.database) ?? user
+  const password = options.password
+  if (password !== undefined && typeof password !== 'string' && typeof password !== 'function') {
+    throw new TypeError(
+      `${where}: connection.password must be a string or a function that returns one, got a value of type ${typeof password}`,
+    )
+  }
+  return new ConnectionSettings({
+    endpoint: Object.freeze({ host, port, database }),
+    user,
+    password,
+    applicationName:
+      readText(where, 'applicationName', options.applicationName) ?? defaultName ?? 'poolhouse',
+    ssl: readSsl(where, options.ssl, host),
+    parameters: readParameters(where, options.parameters),
+  })
+}
+
+function readOptions(where: string, connection: unknown): ConnectionOptions {
+  if (connection === undefined) {
+    throw new TypeError(
+      `${where}: connection is missing; give a URL such as postgres://user:password@host:5432/database, or an object`,
+    )
+  }
+  if (typeof connection !== 'string') {
+    if (connection === null || typeof connection !== 'object' || Array.isArray(connection)) {
+      throw new TypeError(
+        `${where}: connection must be a URL or an object, got ${typeof connection === 'object' ? describeValue(connection) : typeof connection}`,
+      )
+    }
+    return connection as ConnectionOptions
+  }
+  const url = parseConnectionUrl(where, connection)
+  const [first, ...others] = url.hosts
+  if (others.length > 0) {
+    throw new TypeError(
+      `${where}: connection names ${url.hosts.length} hosts, and a pool is connections to one server; make a pool for each and give them to withFailover`,
+    )
+  }
+  const { ssl, ...rest } = url
+  return {
+    host: first?.host,
+    port: first?.port,
+    user: rest.user,
+    password: rest.password,
+    database: rest.database,
+    applicationName: rest.applicationName,
+    parameters: rest.parameters,
+    ssl: ssl && {
+      mode: ssl.mode,
+      ca: readPem(where, 'sslrootcert', ssl.rootCertFile),
+      cert: readPem(where, 'sslcert', ssl.certFile),
+      key: readPem(where, 'sslkey', ssl.keyFile),
+    },
+  }
+}
+
+function readPem(where: string, name: string, file: string | undefined): string | undefined {
+  // libpq's `sslrootcert=system` means the authorities that are trusted anyway.
+  if (file === undefined || file === 'system') return undefined
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new TypeError(
+      `${where}: cannot read the file named by ${name} (${(error as NodeJS.ErrnoException).code}): ${file}`,
+      { cause: error },
+    )
+  }
+}
+
+function readText(where: string, name: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  if (typeof value !== 'string' || value === '') {
+    throw new TypeError(
+      `${where}: connection.${name} must be a non-empty string, got ${describeValue(value)}`,
+    )
+  }
+  if (value.includes('\0')) {
+    throw new TypeError(
+      `${where}: connection.${name} contains a NUL character, which PostgreSQL cannot take`,
+    )
+  }
+  return value
+}
+
+function operatingSystemUser(where: string): string {
+  try {
+    return userInfo().username
+  } catch (error) {
+    // Containers run under numeric ids that have no name.
+    throw new TypeError(
+      `${where}: connection.user is missing and the operating system has no name for this user`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+function readSsl(where: string, ssl: unknown, host: string): SslSettings {
+  if (ssl === false) return { mode: 'disable' }
+  if (ssl === undefined) return { mode: isLocal(host) ? 'disable' : 'verify-full' }
+  if (ssl === null || typeof ssl !== 'object') {
+    throw new TypeError(
+      `${where}: connection.ssl must be false or an object such as { mode: 'verify-full', ca }, got ${describeValue(ssl)}`,
+    )
+  }
+  refuseUnknownOptions(`${where}: connection.ssl`, ssl, KNOWN_SSL_OPTIONS)
+  const options = ssl as SslOptions
+  const mode =
+    options.mode === undefined
+      ? 'verify-full'
+      : checkWord(where, 'connection.ssl.mode', options.mode, SSL_MODES)
+  return Object.freeze({ ...options, mode })
+}
+
+function readParameters(where: string, parameters: unknown): Readonly<Record<string, string>> {
+  const result: Record<string, string> = Object.create(null) as Record<string, string>
+  if (parameters === undefined) return result
+  if (parameters === null || typeof parameters !== 'object' || Array.isArray(parameters)) {
+    throw new TypeError(
+      `${where}: connection.parameters must be an object of names and values, got ${describeValue(parameters)}`,
+    )
+  }
+  for (const [name, value] of Object.entries(parameters)) {
+    if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
+      throw new TypeError(
+        `${where}: connection.parameters.${name} must be a string, a number or a boolean, got ${describeValue(value)}`,
+      )
+    }
+    result[name] = String(value)
+  }
+  return Object.freeze(result)
+}

@@ -1,0 +1,208 @@
+import type { SslMode } from './connection-settings.js'
+import { checkWord, nearestName } from './option-check.js'
+
+/** A connection URL taken apart. Nothing is defaulted here but what the URL itself says. */
+export interface ParsedConnectionUrl {
+  /** The hosts in order; more than one for libpq multi-host URLs. Empty if the URL names none. */
+  readonly hosts: readonly {
+    readonly host: string | undefined
+    readonly port: number | undefined
+  }[]
+  /** User. */
+  readonly user: string | undefined
+  /** Password. */
+  readonly password: string | undefined
+  /** Database. */
+  readonly database: string | undefined
+  /** `application_name`. */
+  readonly applicationName: string | undefined
+  /** `target_session_attrs`. */
+  readonly targetSessionAttrs: string | undefined
+  /** `sslmode` and the files beside it, if `sslmode` or any of them is given. */
+  readonly ssl:
+    | {
+        readonly mode: SslMode | undefined
+        readonly rootCertFile: string | undefined
+        readonly certFile: string | undefined
+        readonly keyFile: string | undefined
+      }
+    | undefined
+  /** Run-time parameters: `options=-c name=value` and `client_encoding`-like names. */
+  readonly parameters: Readonly<Record<string, string>>
+}
+
+const KNOWN_PARAMETERS: ReadonlySet<string> = new Set([
+  'host',
+  'port',
+  'user',
+  'password',
+  'dbname',
+  'application_name',
+  'target_session_attrs',
+  'sslmode',
+  'sslrootcert',
+  'sslcert',
+  'sslkey',
+  'options',
+])
+const SSL_MODES: readonly SslMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
+const FORM = 'postgres://user:password@host:5432/database'
+const HINT = 'percent-encode special characters in user, password and database'
+
+/**
+ * Takes a connection URL apart, in the form of libpq (`postgresql://user:password@host:port,host:port/database?sslmode=…`).
+ * Linear in the length of the text. Throws `TypeError`; messages never repeat a part of the URL that may hold a secret.
+ */
+export function parseConnectionUrl(where: string, text: string): ParsedConnectionUrl {
+  const fail = (what: string): never => {
+    throw new TypeError(`${where}: connection is a malformed URL: ${what}; expected ${FORM}`)
+  }
+  const scheme = ['postgres://', 'postgresql://'].find((candidate) => text.startsWith(candidate))
+  if (scheme === undefined) return fail('it does not start with postgres:// or postgresql://')
+  const rest = text.slice(scheme.length)
+  const hash = rest.indexOf('#')
+  if (hash !== -1) return fail(`it contains "#"; ${HINT}`)
+  const [beforeQuery, query] = splitOnce(rest, '?')
+  const [authority, path] = splitOnce(beforeQuery, '/')
+  const at = authority.lastIndexOf('@')
+  const [user, password] = splitOnce(at === -1 ? '' : authority.slice(0, at), ':')
+  const decode = (part: string | undefined, name: string): string | undefined => {
+    if (part === undefined || part === '') return undefined
+    try {
+      return decodeURIComponent(part)
+    } catch {
+      return fail(`the ${name} is not valid percent-encoding; ${HINT}`)
+    }
+  }
+  const parameters = readQuery(query, decode, fail)
+  const hostList = parameters.get('host') ?? authority.slice(at + 1)
+  return {
+    hosts: readHosts(hostList, parameters.get('port'), parameters.has('host'), decode, fail),
+    user: parameters.get('user') ?? decode(user, 'user'),
+    password: parameters.get('password') ?? decode(password, 'password'),
+    database: parameters.get('dbname') ?? decode(path, 'database'),
+    applicationName: parameters.get('application_name'),
+    targetSessionAttrs: parameters.get('target_session_attrs'),
+    ssl: readSslParameters(where, parameters),
+    parameters: readOptionsParameter(parameters.get('options'), fail),
+  }
+}
+
+type Decode = (part: string | undefined, name: string) => string | undefined
+type Fail = (what: string) => never
+
+function splitOnce(text: string, separator: string): [string, string | undefined] {
+  const index = text.indexOf(separator)
+  return index === -1 ? [text, undefined] : [text.slice(0, index), text.slice(index + 1)]
+}
+
+function readQuery(query: string | undefined, decode: Decode, fail: Fail): Map<string, string> {
+  const parameters = new Map<string, string>()
+  for (const pair of (query ?? '').split('&')) {
+    if (pair === '') continue
+    const [rawName, rawValue] = splitOnce(pair, '=')
+    const name = decode(rawName, 'name of a parameter') ?? ''
+    if (!KNOWN_PARAMETERS.has(name)) {
+      const near = nearestName(name, KNOWN_PARAMETERS)
+      const printable = /^[\w-]{1,40}$/.test(name) ? ` "${name}"` : ''
+      return fail(
+        `unknown parameter${printable}${near ? `, did you mean "${near}"?` : ''}; run-time parameters go into options=-c name=value`,
+      )
+    }
+    if (parameters.has(name)) return fail(`the parameter "${name}" is given twice`)
+    const value = decode(rawValue, `value of "${name}"`)
+    if (value !== undefined) parameters.set(name, value)
+  }
+  return parameters
+}
+
+function readHosts(
+  list: string,
+  portList: string | undefined,
+  fromQuery: boolean,
+  decode: Decode,
+  fail: Fail,
+): { host: string | undefined; port: number | undefined }[] {
+  if (list === '' && portList === undefined) return []
+  const ports = portList?.split(',') ?? []
+  return list.split(',').map((entry, index) => {
+    const [host, port] = fromQuery ? [entry, undefined] : splitHostAndPort(entry, fail)
+    const portText = port ?? (ports.length > 1 ? ports[index] : ports[0])
+    return {
+      host: fromQuery ? host || undefined : decode(host, 'host'),
+      port: readPort(portText, fail),
+    }
+  })
+}
+
+function splitHostAndPort(entry: string, fail: Fail): [string, string | undefined] {
+  if (entry.startsWith('[')) {
+    const end = entry.indexOf(']')
+    if (end === -1) return fail('an IPv6 address lacks its closing bracket')
+    const after = entry.slice(end + 1)
+    if (after !== '' && !after.startsWith(':'))
+      return fail('something follows the bracket of an IPv6 address')
+    return [entry.slice(1, end), after === '' ? undefined : after.slice(1)]
+  }
+  const colon = entry.indexOf(':')
+  if (colon !== entry.lastIndexOf(':'))
+    return fail('a host contains several colons; put IPv6 addresses in brackets')
+  return colon === -1 ? [entry, undefined] : [entry.slice(0, colon), entry.slice(colon + 1)]
+}
+
+function readPort(text: string | undefined, fail: Fail): number | undefined {
+  if (text === undefined || text === '') return undefined
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
+  // The text is not repeated: with an unescaped "/" or ":" in the password, this may be a part of it.
+  if (!(port >= 1 && port <= 65535))
+    return fail(`the port is not a number from 1 to 65535; ${HINT}`)
+  return port
+}
+
+function readSslParameters(
+  where: string,
+  parameters: ReadonlyMap<string, string>,
+): ParsedConnectionUrl['ssl'] {
+  const mode = parameters.get('sslmode')
+  const rootCertFile = parameters.get('sslrootcert')
+  const certFile = parameters.get('sslcert')
+  const keyFile = parameters.get('sslkey')
+  if (
+    mode === undefined &&
+    rootCertFile === undefined &&
+    certFile === undefined &&
+    keyFile === undefined
+  ) {
+    return undefined
+  }
+  return {
+    mode:
+      mode === undefined
+        ? undefined
+        : checkWord(where, 'sslmode in the connection URL', mode, SSL_MODES),
+    rootCertFile,
+    certFile,
+    keyFile,
+  }
+}
+
+function readOptionsParameter(options: string | undefined, fail: Fail): Record<string, string> {
+  const result: Record<string, string> = Object.create(null) as Record<string, string>
+  if (options === undefined) return result
+  const words = options.split(' ').filter((word) => word !== '')
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!
+    const setting =
+      word === '-c'
+        ? words[++index]
+        : word.startsWith('-c')
+          ? word.slice(2)
+          : word.startsWith('--')
+            ? word.slice(2)
+            : undefined
+    const [name, value] = splitOnce(setting ?? '', '=')
+    if (name === '' || value === undefined) return fail('options must have the form -c name=value')
+    result[name.replaceAll('-', '_')] = value
+  }
+  return result
+}

@@ -1,0 +1,415 @@
+/**
+ * Whether the server may have done the work of a failed call.
+ *
+ * - `no`: provably not; the call can be repeated
+ * - `rolled-back`: it was begun and provably undone; the call can be repeated
+ * - `unknown`: it was sent and no answer came; repeating it may do the work twice
+ * - `yes`: it was done; only what came after failed
+ */
+export type Executed = 'no' | 'rolled-back' | 'unknown' | 'yes'
+
+/** What every Poolhouse error carries beside its message. */
+export interface PoolhouseErrorOptions {
+  /** Stable code: `POOLHOUSE_…`, or the SQLSTATE of a `DatabaseError`. */
+  code?: string
+  /** Whether the server may have done the work. */
+  executed?: Executed
+  /** Whether the same call may succeed later without a change to it. */
+  retryable?: boolean
+  /** The error underneath. */
+  cause?: unknown
+}
+
+// Two copies of this package in one process must recognise each other's errors, so classes are told apart by a list of
+// names under a registered symbol and not by prototype identity.
+const BRAND = Symbol.for('poolhouse.error')
+
+function brand(type: { prototype: object }, name: string, code: string): void {
+  const parent = (type.prototype as Record<symbol, readonly string[] | undefined>)[BRAND] ?? []
+  Object.defineProperty(type.prototype, BRAND, { value: [...parent, name] })
+  Object.defineProperty(type.prototype, 'name', { value: name, configurable: true, writable: true })
+  Object.defineProperty(type.prototype, 'code', { value: code, configurable: true, writable: true })
+}
+
+/** The base of every error that Poolhouse makes. `instanceof` works across duplicate installations. */
+export class PoolhouseError extends Error {
+  static {
+    brand(this, 'PoolhouseError', 'POOLHOUSE_ERROR')
+  }
+
+  /** Stable within a major version: `POOLHOUSE_…`, or the SQLSTATE of a `DatabaseError`. */
+  declare readonly code: string
+  /** Whether the server may have done the work. */
+  readonly executed: Executed
+  /** Whether the same call may succeed later without a change to it. */
+  readonly retryable: boolean
+
+  /** Makes an error; subclasses choose the defaults of `code`, `executed` and `retryable`. */
+  constructor(message: string, options: PoolhouseErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    if (options.code !== undefined) {
+      Object.defineProperty(this, 'code', { value: options.code, enumerable: true })
+    }
+    this.executed = options.executed ?? 'no'
+    this.retryable = options.retryable ?? false
+  }
+
+  /** True for an instance of this class or of a subclass, made by any copy of the package. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // A class that somebody derived outside has no brand of its own: plain prototype identity is right for it.
+    if (!Object.hasOwn(this.prototype, BRAND))
+      return Function.prototype[Symbol.hasInstance].call(this, value)
+    const names = (value as Record<symbol, unknown> | null | undefined)?.[BRAND]
+    return Array.isArray(names) && names.includes(this.prototype.name)
+  }
+}
+
+/** True for every error made by Poolhouse, whichever copy of it; with `code`, only for that one. */
+export function isPoolhouseError(error: unknown, code?: string): error is PoolhouseError {
+  return error instanceof PoolhouseError && (code === undefined || error.code === code)
+}
+
+/** The state of a pool at the moment a caller gave up, for messages a human reads at 3 a.m. */
+export interface PoolGauges {
+  /** Name of the pool. */
+  pool: string
+  /** `host:port/database`. */
+  endpoint: string
+  /** Connections open or being opened. */
+  total: number
+  /** Connections nobody holds. */
+  idle: number
+  /** Connections held by callers. */
+  leased: number
+  /** Connections being opened. */
+  connecting: number
+  /** Callers waiting. */
+  pending: number
+  /** Most connections the pool may have. */
+  max: number
+}
+
+function describeGauges(gauges: PoolGauges): string {
+  return (
+    `pool "${gauges.pool}" (${gauges.endpoint}): ${gauges.total} of max ${gauges.max} connections ` +
+    `(${gauges.leased} leased, ${gauges.idle} idle, ${gauges.connecting} connecting), ${gauges.pending} pending`
+  )
+}
+
+/** No connection became free before the deadline. `executed` is `no`. The last connect error, if any, is the `cause`. */
+export class AcquireTimeoutError extends PoolhouseError {
+  static {
+    brand(this, 'AcquireTimeoutError', 'POOLHOUSE_ACQUIRE_TIMEOUT')
+  }
+
+  /** How long the caller waited, in milliseconds. */
+  readonly waitedMs: number
+  /** The pool when the caller gave up. */
+  readonly gauges: PoolGauges
+  /** How long the longest-held lease had been out, in milliseconds; undefined if none was. */
+  readonly longestHeldMs: number | undefined
+
+  /** Describes the wait, the pool and the last connect error. */
+  constructor(waitedMs: number, gauges: PoolGauges, longestHeldMs?: number, cause?: unknown) {
+    const held =
+      longestHeldMs === undefined ? '' : `, longest lease held for ${Math.round(longestHeldMs)} ms`
+    const last = cause instanceof Error ? `; last connect error: ${cause.message}` : ''
+    super(
+      `no connection within ${Math.round(waitedMs)} ms; ${describeGauges(gauges)}${held}${last}`,
+      { retryable: true, cause },
+    )
+    this.waitedMs = waitedMs
+    this.gauges = gauges
+    this.longestHeldMs = longestHeldMs
+  }
+}
+
+/** The wait queue is full (`maxPending`) or the pool sheds load (`overload`). Nothing was sent. */
+export class PoolOverloadedError extends PoolhouseError {
+  static {
+    brand(this, 'PoolOverloadedError', 'POOLHOUSE_POOL_OVERLOADED')
+  }
+
+  /** The pool when the call was refused. */
+  readonly gauges: PoolGauges
+
+  /** Says why the call was refused; `reason` is a clause such as `maxPending is 1000`. */
+  constructor(reason: string, gauges: PoolGauges) {
+    super(`overloaded: ${reason}; ${describeGauges(gauges)}`, { retryable: true })
+    this.gauges = gauges
+  }
+}
+
+/** The pool is closing or closed. Nothing was sent. */
+export class PoolClosedError extends PoolhouseError {
+  static {
+    brand(this, 'PoolClosedError', 'POOLHOUSE_POOL_CLOSED')
+  }
+
+  /** Names the pool that is closed. */
+  constructor(pool: string) {
+    super(`pool "${pool}" is closed`)
+  }
+}
+
+/** A lease was used after `release()` or `destroy()`. Nothing was sent. */
+export class LeaseReleasedError extends PoolhouseError {
+  static {
+    brand(this, 'LeaseReleasedError', 'POOLHOUSE_LEASE_RELEASED')
+  }
+
+  /** Names the pool the lease came from. */
+  constructor(pool: string) {
+    super(
+      `this lease of pool "${pool}" has been released; acquire another, and await every query before releasing`,
+    )
+  }
+}
+
+/** Work that holds leases waits for more of them and nobody else can give one back. Carries both stacks. */
+export class PoolDeadlockError extends PoolhouseError {
+  static {
+    brand(this, 'PoolDeadlockError', 'POOLHOUSE_POOL_DEADLOCK')
+  }
+
+  /** Where the lease that is held was acquired. */
+  readonly heldAt: string
+  /** Where the caller waits for another. */
+  readonly waitingAt: string
+
+  /** Describes the cycle with the stack of the holder and of the waiter. */
+  constructor(pool: string, heldAt: string, waitingAt: string) {
+    super(
+      `pool "${pool}" is deadlocked: every connection is held by work that waits for another one; pass the lease down instead of acquiring again`,
+      { retryable: true },
+    )
+    this.heldAt = heldAt
+    this.waitingAt = waitingAt
+  }
+}
+
+/** A connection could not be opened. Nothing was sent. `cause` is the error of the socket or the server. */
+export class ConnectError extends PoolhouseError {
+  static {
+    brand(this, 'ConnectError', 'POOLHOUSE_CONNECT')
+  }
+
+  /** `host:port/database`. */
+  readonly endpoint: string
+  /** SQLSTATE, if the server answered with one. */
+  readonly sqlState: string | undefined
+  /** Whether trying again is pointless until the configuration or the server changes (28xxx, 3D000). */
+  readonly fatal: boolean
+
+  /** Names the endpoint; `sqlState` as sent by the server, if it sent one. */
+  constructor(
+    message: string,
+    details: { endpoint: string; sqlState?: string | undefined; fatal?: boolean; cause?: unknown },
+  ) {
+    super(message, { retryable: details.fatal !== true, cause: details.cause })
+    this.endpoint = details.endpoint
+    this.sqlState = details.sqlState
+    this.fatal = details.fatal === true
+  }
+}
+
+/** The server refused the user or the password (SQLSTATE class 28), or did not prove itself. Nothing was sent. */
+export class AuthenticationError extends ConnectError {
+  static {
+    brand(this, 'AuthenticationError', 'POOLHOUSE_AUTHENTICATION')
+  }
+}
+
+/** The connection went away. `executed` is `unknown` when a statement was on its way, `no` when it was not sent. */
+export class ConnectionLostError extends PoolhouseError {
+  static {
+    brand(this, 'ConnectionLostError', 'POOLHOUSE_CONNECTION_LOST')
+  }
+
+  /** SQLSTATE of the server's last words (57P01, …), if it said any. */
+  readonly sqlState: string | undefined
+
+  /** Retryable when nothing was executed. */
+  constructor(
+    message: string,
+    options: { executed: Executed; sqlState?: string | undefined; cause?: unknown },
+  ) {
+    super(message, {
+      executed: options.executed,
+      retryable: options.executed === 'no' || options.executed === 'rolled-back',
+      cause: options.cause,
+    })
+    this.sqlState = options.sqlState
+  }
+}
+
+/** A statement ran past its deadline. `rolled-back` if the server confirmed the cancellation, else `unknown`. */
+export class StatementTimeoutError extends PoolhouseError {
+  static {
+    brand(this, 'StatementTimeoutError', 'POOLHOUSE_STATEMENT_TIMEOUT')
+  }
+
+  /** The limit that was passed, in milliseconds. */
+  readonly timeoutMs: number
+
+  /** Names the limit and what is known of the outcome. */
+  constructor(timeoutMs: number, options: { executed: Executed; pool: string; cause?: unknown }) {
+    super(
+      `statement exceeded ${Math.round(timeoutMs)} ms on pool "${options.pool}" and ` +
+        (options.executed === 'rolled-back' ? 'was cancelled' : 'its outcome is unknown'),
+      { executed: options.executed, cause: options.cause },
+    )
+    this.timeoutMs = timeoutMs
+  }
+}
+
+/** The caller's `AbortSignal` fired. `cause` is `signal.reason`; `executed` says how far the work had come. */
+export class AbortError extends PoolhouseError {
+  static {
+    brand(this, 'AbortError', 'POOLHOUSE_ABORT')
+  }
+
+  /** Keeps the reason of the signal as `cause`. */
+  constructor(reason: unknown, executed: Executed) {
+    super('the call was aborted by its signal', { executed, cause: reason })
+  }
+}
+
+/** What PostgreSQL reports with an error; the names are those of its protocol fields. */
+export interface DatabaseErrorFields {
+  /** SQLSTATE, five characters. */
+  code: string
+  /** `ERROR`, `FATAL`, `PANIC`, in English whatever the server's language. */
+  severity: string
+  /** More about the error. */
+  detail?: string | undefined
+  /** What to do about it. */
+  hint?: string | undefined
+  /** Position of the error in the statement, counted in characters from 1. */
+  position?: number | undefined
+  /** Call stack of the error inside the server. */
+  where?: string | undefined
+  /** Schema the error is about. */
+  schema?: string | undefined
+  /** Table the error is about. */
+  table?: string | undefined
+  /** Column the error is about. */
+  column?: string | undefined
+  /** Data type the error is about. */
+  dataType?: string | undefined
+  /** Constraint that was violated. */
+  constraint?: string | undefined
+}
+
+// Rejected before any effect: a standby or a read-only transaction (25006), starting up or shutting down (57P03), too many
+// connections (53300, 53400), wrong user or password (28…), no such database (3D000).
+const NOT_EXECUTED = /^(?:25006|57P03|53300|53400|3D000|28...)$/
+// 40001 serialization failure, 40P01 deadlock, 55P03 lock not available, and the rejected ones that pass with time.
+const RETRYABLE = /^(?:40001|40P01|55P03|25006|57P03|53300)$/
+// 40003 and 08007 say themselves that the outcome is unknown.
+const UNKNOWN = /^(?:40003|08...)$/
+
+/** An error sent by PostgreSQL. `code` is the SQLSTATE; the driver's own error is the `cause`. */
+export class DatabaseError extends PoolhouseError {
+  static {
+    brand(this, 'DatabaseError', 'POOLHOUSE_DATABASE')
+  }
+
+  /** `ERROR`, `FATAL` or `PANIC`. */
+  readonly severity: string
+  /** More about the error. */
+  readonly detail: string | undefined
+  /** What to do about it. */
+  readonly hint: string | undefined
+  /** Position in the statement, in characters from 1. */
+  readonly position: number | undefined
+  /** Call stack inside the server. */
+  readonly where: string | undefined
+  /** Schema the error is about. */
+  readonly schema: string | undefined
+  /** Table the error is about. */
+  readonly table: string | undefined
+  /** Column the error is about. */
+  readonly column: string | undefined
+  /** Data type the error is about. */
+  readonly dataType: string | undefined
+  /** Constraint that was violated. */
+  readonly constraint: string | undefined
+
+  /** `executed` follows from SQLSTATE and severity: an ERROR rolls the statement back; a FATAL leaves it unknown. */
+  constructor(message: string, fields: DatabaseErrorFields, cause?: unknown) {
+    const executed: Executed = NOT_EXECUTED.test(fields.code)
+      ? 'no'
+      : fields.severity !== 'ERROR' || UNKNOWN.test(fields.code)
+        ? 'unknown'
+        : 'rolled-back'
+    super(message, { code: fields.code, executed, retryable: RETRYABLE.test(fields.code), cause })
+    this.severity = fields.severity
+    this.detail = fields.detail
+    this.hint = fields.hint
+    this.position = fields.position
+    this.where = fields.where
+    this.schema = fields.schema
+    this.table = fields.table
+    this.column = fields.column
+    this.dataType = fields.dataType
+    this.constraint = fields.constraint
+  }
+}
+
+/** A transaction could not be carried out as written: COMMIT answered ROLLBACK, or it was used after its end. */
+export class TransactionError extends PoolhouseError {
+  static {
+    brand(this, 'TransactionError', 'POOLHOUSE_TRANSACTION')
+  }
+}
+
+/** There is no primary, and the work could not be held any longer. Nothing was sent. */
+export class NoPrimaryError extends PoolhouseError {
+  static {
+    brand(this, 'NoPrimaryError', 'POOLHOUSE_NO_PRIMARY')
+  }
+
+  /** Says how long the work was held and what is known of each node. */
+  constructor(message: string, cause?: unknown) {
+    super(message, { executed: 'no', retryable: true, cause })
+  }
+}
+
+/** No node fits what the call asks for (role, freshness, health). Nothing was sent. */
+export class NoSuitableNodeError extends PoolhouseError {
+  static {
+    brand(this, 'NoSuitableNodeError', 'POOLHOUSE_NO_SUITABLE_NODE')
+  }
+
+  /** Says what was asked for and the state of each node. */
+  constructor(message: string, cause?: unknown) {
+    super(message, { executed: 'no', retryable: true, cause })
+  }
+}
+
+/** The node claims to be primary on an older timeline than one already seen. Nothing is sent to it. */
+export class FencedError extends PoolhouseError {
+  static {
+    brand(this, 'FencedError', 'POOLHOUSE_FENCED')
+  }
+}
+
+/** The work was sent, no answer came, and it may have been done. Never repeat it without a key or a check. */
+export class InDoubtError extends PoolhouseError {
+  static {
+    brand(this, 'InDoubtError', 'POOLHOUSE_IN_DOUBT')
+  }
+
+  /** `cause` is the loss of the connection or the timeout that left the outcome open. */
+  constructor(message: string, cause?: unknown) {
+    super(message, { executed: 'unknown', cause })
+  }
+}
+
+/** A call that declared itself a read tried to write, or asked for what a replica cannot give. */
+export class ReadIntentError extends PoolhouseError {
+  static {
+    brand(this, 'ReadIntentError', 'POOLHOUSE_READ_INTENT')
+  }
+}

@@ -1,0 +1,20 @@
+import type { ConnectionInfo } from './driver.js'
+import type { Queryable } from './statement.js'
+
+/** A connection held by one caller. After `release()` or `destroy()` every call rejects with `LeaseReleasedError`. */
+export interface Lease extends Queryable, AsyncDisposable {
+  /** Number of the connection within its pool, for logs. */
+  readonly connection: number
+  /** Name of the pool of the node it leads to. */
+  readonly node: string
+  /** Address, process id and parameters of the session. */
+  readonly info: ConnectionInfo
+  /** Aborted when the session dies or the lease ends; `signal.reason` says why. */
+  readonly signal: AbortSignal
+  /** The driver's own object (`pg.Client`). What is done with it is seen by the pool only through the server's status. */
+  readonly raw: unknown
+  /** Gives the connection back. The second call does nothing but an event. */
+  release(): void
+  /** Gives the connection back to be thrown away. */
+  destroy(reason?: string): void
+}

@@ -1,0 +1,101 @@
+/** The nearest known name by edit distance, if it is near enough to be a typing error. */
+export function nearestName(name: string, known: Iterable<string>): string | undefined {
+  let best: string | undefined
+  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
+  for (const candidate of known) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance)
+    if (distance < bestDistance) {
+      best = candidate
+      bestDistance = distance
+    }
+  }
+  return best
+}
+
+function editDistance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) >= limit) return limit
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      current.push(Math.min(previous[j]! + 1, current[j - 1]! + 1, substitution))
+    }
+    previous = current
+  }
+  return previous[b.length]!
+}
+
+/** Refuses option names that do not exist. Throws `TypeError` that names the function, the option and the nearest known name. */
+export function refuseUnknownOptions(
+  where: string,
+  options: object,
+  known: ReadonlySet<string>,
+): void {
+  for (const name of Object.keys(options)) {
+    if (known.has(name)) continue
+    const near = nearestName(name, known)
+    throw new TypeError(
+      `${where}: unknown option "${name}"${near ? `; did you mean "${near}"?` : `; known: ${[...known].join(', ')}`}`,
+    )
+  }
+}
+
+/** Shows a wrong value in a message: short, and never a long or secret text. */
+export function describeValue(value: unknown): string {
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
+  if (typeof value === 'bigint') return `${value}n`
+  if (value === null || typeof value !== 'object') return String(value)
+  return Array.isArray(value) ? 'an array' : 'an object'
+}
+
+/** What a numeric option accepts. */
+export interface NumberRule {
+  /** Smallest value. */
+  min: number
+  /** Largest value; `Infinity` allows `Infinity` itself. */
+  max: number
+  /** Whether only whole numbers are accepted. */
+  integer?: boolean
+}
+
+/** Checks a numeric option. Throws `TypeError` for a wrong type and `RangeError` for a wrong value, both naming option and value. */
+export function checkNumber(where: string, name: string, value: unknown, rule: NumberRule): number {
+  if (typeof value !== 'number') {
+    throw new TypeError(`${where}: ${name} must be a number, got ${describeValue(value)}`)
+  }
+  const whole = rule.integer === true && Number.isFinite(value) && !Number.isInteger(value)
+  if (Number.isNaN(value) || value < rule.min || value > rule.max || whole) {
+    const kind = rule.integer === true ? 'a whole number' : 'a number'
+    const upper =
+      rule.max === Number.POSITIVE_INFINITY
+        ? `of at least ${rule.min}`
+        : `from ${rule.min} to ${rule.max}`
+    throw new RangeError(`${where}: ${name} must be ${kind} ${upper}, got ${value}`)
+  }
+  return value
+}
+
+/** Checks an option that is one of a few words. Throws `TypeError` that lists them. */
+export function checkWord<Word extends string>(
+  where: string,
+  name: string,
+  value: unknown,
+  words: readonly Word[],
+): Word {
+  if (!words.includes(value as Word)) {
+    throw new TypeError(
+      `${where}: ${name} must be one of ${words.map((word) => `"${word}"`).join(', ')}, got ${describeValue(value)}`,
+    )
+  }
+  return value as Word
+}
+
+/** Checks a boolean option. Throws `TypeError` naming option and value. */
+export function checkBoolean(where: string, name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') {
+    throw new TypeError(`${where}: ${name} must be true or false, got ${describeValue(value)}`)
+  }
+  return value
+}

@@ -1,0 +1,212 @@
+import type { Clock } from './clock.js'
+import { systemClock } from './clock.js'
+import {
+  type ConnectionOptions,
+  type ConnectionSettings,
+  readConnectionSettings,
+} from './connection-settings.js'
+import type { Driver } from './driver.js'
+import { formatEndpoint } from './endpoint.js'
+import {
+  checkNumber,
+  describeValue,
+  type NumberRule,
+  refuseUnknownOptions,
+} from './option-check.js'
+
+/** Options of `createPool`. Durations are milliseconds; sizes count connections unless they say otherwise. */
+export interface PoolOptions {
+  /** The adapter: `nodePostgres()` or another implementation of `Driver`. */
+  driver: Driver
+  /** One server: a URL in libpq form, or an object. */
+  connection: string | ConnectionOptions
+  /** Name for messages, events and statistics. Default `host:port/database`. */
+  name?: string | undefined
+  /** Most connections. Default 10. */
+  max?: number | undefined
+  /** Connections that are opened at once and kept. Default 0. */
+  min?: number | undefined
+  /** Longest wait for a connection. Default 10 000. When it passes, `acquire()` rejects with `AcquireTimeoutError`; a connection already being opened is kept for the next caller. */
+  acquireTimeoutMs?: number | undefined
+  /** Longest time to open one connection, look-up to authentication. Default 5 000. */
+  connectTimeoutMs?: number | undefined
+  /** Longest time for one statement; 0 for none. Default 60 000. Passing it cancels the statement on the server. */
+  statementTimeoutMs?: number | undefined
+  /** How long a connection above `min` may be idle. Default 60 000; 0 for ever. */
+  idleTimeoutMs?: number | undefined
+  /** How long a connection may live, less up to 10 % drawn at its birth. Default 30 minutes; 0 for ever. */
+  maxLifetimeMs?: number | undefined
+  /** How many times a connection may be lent. Default `Infinity`. */
+  maxUses?: number | undefined
+  /** Most callers waiting; the next is refused with `PoolOverloadedError`. Default 1 000. */
+  maxPending?: number | undefined
+  /** How long a lease may be out before a `leak` event. Default 30 000; 0 for never. */
+  leakWarningMs?: number | undefined
+  /** Idle time after which a connection must prove itself before its next use. Default 10 000. */
+  validateAfterIdleMs?: number | undefined
+  /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
+  clock?: Clock | undefined
+  /** Random source from 0 (included) to 1 (excluded), for jitter. Default `Math.random`. */
+  random?: (() => number) | undefined
+}
+
+/** Sizes that `resize` changes. */
+export interface ResizeOptions {
+  /** Most connections. */
+  max?: number | undefined
+  /** Connections kept open. */
+  min?: number | undefined
+}
+
+/** What `reconfigure` changes; everything else needs a new pool. */
+export type ReconfigureOptions = Partial<
+  Pick<
+    PoolOptions,
+    | 'connection'
+    | 'max'
+    | 'min'
+    | 'acquireTimeoutMs'
+    | 'connectTimeoutMs'
+    | 'statementTimeoutMs'
+    | 'idleTimeoutMs'
+    | 'maxLifetimeMs'
+    | 'maxUses'
+    | 'maxPending'
+    | 'leakWarningMs'
+    | 'validateAfterIdleMs'
+  >
+>
+
+/** Options with every default filled in and everything checked. */
+export interface PoolConfig {
+  readonly driver: Driver
+  readonly settings: ConnectionSettings
+  readonly name: string
+  readonly max: number
+  readonly min: number
+  readonly acquireTimeoutMs: number
+  readonly connectTimeoutMs: number
+  readonly statementTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly maxLifetimeMs: number
+  readonly maxUses: number
+  readonly maxPending: number
+  readonly leakWarningMs: number
+  readonly validateAfterIdleMs: number
+  readonly clock: Clock
+  readonly random: () => number
+}
+
+const WHERE = 'createPool'
+// Node.js timers hold 31 bits of milliseconds: about 24.8 days.
+const LONGEST = 0x7fffffff
+
+type NumericOption = Exclude<keyof PoolConfig, 'driver' | 'settings' | 'name' | 'clock' | 'random'>
+
+const NUMERIC: Readonly<Record<NumericOption, NumberRule & { default: number }>> = {
+  max: { default: 10, min: 1, max: 10_000, integer: true },
+  min: { default: 0, min: 0, max: 10_000, integer: true },
+  acquireTimeoutMs: { default: 10_000, min: 1, max: LONGEST },
+  connectTimeoutMs: { default: 5_000, min: 1, max: LONGEST },
+  statementTimeoutMs: { default: 60_000, min: 0, max: LONGEST },
+  idleTimeoutMs: { default: 60_000, min: 0, max: LONGEST },
+  maxLifetimeMs: { default: 30 * 60_000, min: 0, max: LONGEST },
+  maxUses: {
+    default: Number.POSITIVE_INFINITY,
+    min: 1,
+    max: Number.POSITIVE_INFINITY,
+    integer: true,
+  },
+  maxPending: { default: 1_000, min: 0, max: Number.POSITIVE_INFINITY, integer: true },
+  leakWarningMs: { default: 30_000, min: 0, max: LONGEST },
+  validateAfterIdleMs: { default: 10_000, min: 0, max: LONGEST },
+}
+const NUMERIC_NAMES = Object.keys(NUMERIC) as NumericOption[]
+const KNOWN: ReadonlySet<string> = new Set([
+  'driver',
+  'connection',
+  'name',
+  'clock',
+  'random',
+  ...NUMERIC_NAMES,
+])
+const RECONFIGURABLE: ReadonlySet<string> = new Set(['connection', ...NUMERIC_NAMES])
+
+/** Checks the options of `createPool` and fills in the defaults. Throws `TypeError` or `RangeError` naming option and value. */
+export function readPoolOptions(options: PoolOptions): PoolConfig {
+  if (options === null || typeof options !== 'object') {
+    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
+  }
+  refuseUnknownOptions(WHERE, options, KNOWN)
+  checkDriver(options.driver)
+  if (options.name !== undefined && (typeof options.name !== 'string' || options.name === '')) {
+    throw new TypeError(
+      `${WHERE}: name must be a non-empty string, got ${describeValue(options.name)}`,
+    )
+  }
+  const settings = readConnectionSettings(WHERE, options.connection, options.name)
+  const config: PoolConfig = {
+    driver: options.driver,
+    settings,
+    name: options.name ?? formatEndpoint(settings.endpoint),
+    clock: options.clock ?? systemClock,
+    random: options.random ?? Math.random,
+    ...readNumbers(WHERE, options, undefined),
+  }
+  checkSizes(WHERE, config)
+  return Object.freeze(config)
+}
+
+/** Applies `reconfigure` or `resize` to a configuration. Throws like `readPoolOptions` and then changes nothing. */
+export function changePoolConfig(
+  where: string,
+  config: PoolConfig,
+  changes: ReconfigureOptions,
+): PoolConfig {
+  if (changes === null || typeof changes !== 'object') {
+    throw new TypeError(`${where}: options must be an object, got ${describeValue(changes)}`)
+  }
+  refuseUnknownOptions(where, changes, RECONFIGURABLE)
+  const changed: PoolConfig = {
+    ...config,
+    ...readNumbers(where, changes, config),
+    settings:
+      changes.connection === undefined
+        ? config.settings
+        : readConnectionSettings(where, changes.connection, config.name),
+  }
+  checkSizes(where, changed)
+  return Object.freeze(changed)
+}
+
+function readNumbers(
+  where: string,
+  options: Partial<Record<NumericOption, unknown>>,
+  current: PoolConfig | undefined,
+): Pick<PoolConfig, NumericOption> {
+  const numbers = {} as Record<NumericOption, number>
+  for (const name of NUMERIC_NAMES) {
+    const rule = NUMERIC[name]
+    const value = options[name]
+    numbers[name] =
+      value === undefined
+        ? (current?.[name] ?? rule.default)
+        : checkNumber(where, name, value, rule)
+  }
+  return numbers
+}
+
+function checkSizes(where: string, config: PoolConfig): void {
+  if (config.min > config.max) {
+    throw new RangeError(`${where}: min (${config.min}) must not exceed max (${config.max})`)
+  }
+}
+
+function checkDriver(driver: unknown): void {
+  const connect = (driver as Partial<Driver> | null | undefined)?.connect
+  if (typeof connect !== 'function') {
+    throw new TypeError(
+      `${WHERE}: driver must be a driver such as nodePostgres(), got ${typeof driver === 'function' ? 'a function; did you forget to call it?' : describeValue(driver)}`,
+    )
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * One SQL statement with its bound values. What `sql-template-tag` and `pg` produce fits: `text` uses `$1`, `$2`, …
+ */
+export interface Statement {
+  /** SQL text with `$n` placeholders. */
+  readonly text: string
+  /** Values for the placeholders; never spliced into the text, never logged. */
+  readonly values?: readonly unknown[] | undefined
+  /** Name of a prepared statement; the same name must always carry the same text. */
+  readonly name?: string | undefined
+  /** Shape of the rows: objects by column name (default) or arrays in column order. */
+  readonly rowMode?: 'object' | 'array' | undefined
+}
+
+/** What a statement is for. `read` may be served by a replica; unannotated work counts as `write`. */
+export type Intent = 'read' | 'write'
+
+/** Options of one call. */
+export interface QueryOptions {
+  /** Aborts the call: a running statement is cancelled on the server. Rejects with `AbortError`. */
+  signal?: AbortSignal | undefined
+  /**
+   * Longest time for the whole call in milliseconds: hold, queue, connect, execution and retry share this one absolute
+   * deadline. Default: the pool's `acquireTimeoutMs` for the wait and `statementTimeoutMs` for the execution.
+   */
+  timeoutMs?: number | undefined
+  /** `read` lets a routing pool use a replica. Default `write`. */
+  intent?: Intent | undefined
+  /** Oldest data this read accepts, in milliseconds. Only routing pools look at it. */
+  maxStalenessMs?: number | undefined
+}
+
+/** One column of a result, as the server described it. */
+export interface FieldInfo {
+  /** Column name. */
+  readonly name: string
+  /** OID of the column's type. */
+  readonly dataTypeID: number
+  /** OID of the table the column comes from, 0 if it is computed. */
+  readonly tableID: number
+  /** Attribute number of the column in its table, 0 if it is computed. */
+  readonly columnID: number
+  /** Type modifier, -1 if there is none. */
+  readonly dataTypeModifier: number
+}
+
+/** What a statement returned. */
+export interface QueryResult<Row = Record<string, unknown>> {
+  /** The rows, in order; empty for statements that return none. */
+  rows: Row[]
+  /** Rows affected or returned; `null` where the command has no count. */
+  rowCount: number | null
+  /** The command tag without its count: `SELECT`, `INSERT`, `BEGIN`, … */
+  command: string
+  /** The columns of the result. */
+  fields: FieldInfo[]
+  /** Name of the pool of the node that served the call. */
+  node?: string
+}
+
+/** Something that runs single statements. */
+export interface Queryable {
+  /** Runs one statement. Rejects with a `DatabaseError` if the server refuses it, and otherwise with the error that says why it did not finish. */
+  query<Row = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>>
+  /** Runs one statement given as an object. */
+  query<Row = Record<string, unknown>>(
+    statement: Statement,
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>>
+}
+
+/** Brings both call forms of `query` into one shape. Throws `TypeError` for anything else. */
+export function readQueryArguments(
+  first: string | Statement,
+  second?: readonly unknown[] | QueryOptions,
+  third?: QueryOptions,
+): { statement: Statement; options: QueryOptions | undefined } {
+  if (typeof first === 'string') {
+    if (second !== undefined && !Array.isArray(second)) {
+      throw new TypeError(
+        'query(text, values, options): values must be an array; pass undefined as values to give options only',
+      )
+    }
+    return {
+      statement: { text: first, values: second as readonly unknown[] | undefined },
+      options: third,
+    }
+  }
+  if (first === null || typeof first !== 'object' || typeof first.text !== 'string') {
+    throw new TypeError(
+      'query(statement): expected SQL text or an object with a `text` property of type string',
+    )
+  }
+  if (Array.isArray(second)) {
+    throw new TypeError(
+      'query(statement, options): put the values into statement.values, not beside the statement',
+    )
+  }
+  return { statement: first, options: second as QueryOptions | undefined }
+}
