@@ -2,6 +2,8 @@
 export interface ClockTimer {
   /** Stops the timer; stopping twice does nothing. */
   cancel(): void
+  /** Whether the timer keeps the process alive from now on. */
+  keepAlive(on: boolean): void
 }
 
 /**
@@ -28,7 +30,13 @@ export const systemClock: Clock = {
   setTimer(fire, delayMs, options) {
     const timer = setTimeout(fire, Math.min(Math.max(delayMs, 0), MAX_TIMER_MS))
     if (options?.keepAlive !== true) timer.unref()
-    return { cancel: () => clearTimeout(timer) }
+    return {
+      cancel: () => clearTimeout(timer),
+      keepAlive: (on) => {
+        if (on) timer.ref()
+        else timer.unref()
+      },
+    }
   },
   afterIo(fire) {
     setImmediate(fire)

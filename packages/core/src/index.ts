@@ -63,6 +63,7 @@ export {
   nearestName,
   refuseUnknownOptions,
 } from './option-check.js'
+export { createPool } from './pool.js'
 export type { PoolOptions, ReconfigureOptions, ResizeOptions } from './pool-options.js'
 export type { Session, SessionOptions } from './session.js'
 export {

@@ -1,0 +1,49 @@
+import { checkNumber, describeValue, refuseUnknownOptions } from './option-check.js'
+
+const QUERY_OPTIONS: ReadonlySet<string> = new Set([
+  'signal',
+  'timeoutMs',
+  'intent',
+  'maxStalenessMs',
+])
+const ACQUIRE_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'signal', 'priority', 'intent'])
+const LONGEST = 0x7fffffff
+
+/** What all calls have in common. */
+interface CallOptions {
+  timeoutMs?: number | undefined
+  signal?: AbortSignal | undefined
+  intent?: string | undefined
+}
+
+/** Checks the options of `query`. Throws `TypeError` or `RangeError` naming option and value. */
+export function checkQueryOptions(options: object): void {
+  refuseUnknownOptions('query', options, QUERY_OPTIONS)
+  checkCommon('query', options)
+}
+
+/** Checks the options of `acquire` and `use`. Throws `TypeError` or `RangeError` naming option and value. */
+export function checkAcquireOptions(options: object): void {
+  refuseUnknownOptions('acquire', options, ACQUIRE_OPTIONS)
+  checkCommon('acquire', options)
+  const { priority } = options as { priority?: unknown }
+  if (priority !== undefined) {
+    checkNumber('acquire', 'priority', priority, { min: -1_000, max: 1_000, integer: true })
+  }
+}
+
+function checkCommon(where: string, options: CallOptions): void {
+  const { timeoutMs, signal, intent } = options
+  if (timeoutMs !== undefined) checkTimeout(where, timeoutMs)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(`${where}: signal must be an AbortSignal, got ${describeValue(signal)}`)
+  }
+  if (intent !== undefined && intent !== 'read' && intent !== 'write') {
+    throw new TypeError(`${where}: intent must be "read" or "write", got ${describeValue(intent)}`)
+  }
+}
+
+/** Checks a `timeoutMs`. 0 is refused: a call that may take no time cannot succeed. */
+export function checkTimeout(where: string, timeoutMs: unknown): void {
+  checkNumber(where, 'timeoutMs', timeoutMs, { min: Number.MIN_VALUE, max: LONGEST })
+}

@@ -1,0 +1,76 @@
+import type { Clock } from './clock.js'
+import type { ResetLevel } from './driver.js'
+import type { Slot } from './slot.js'
+
+/** What cleaning needs of the pool. */
+export interface CleaningHost {
+  /** Time source. */
+  readonly clock: Clock
+  /** Asks the server to cancel what the connection runs. */
+  cancel(slot: Slot): void
+}
+
+/** Longest time to bring a session back to a known state. */
+export const CLEANING_MS = 2_000
+
+/** Whether a session that is given back can be lent again as it is. */
+export function isClean(slot: Slot): boolean {
+  const connection = slot.connection!
+  return (
+    slot.quiet &&
+    !slot.dirty &&
+    connection.transactionStatus() === 'idle' &&
+    (slot.drifted === undefined || slot.drifted.size === 0)
+  )
+}
+
+/**
+ * Brings a session back to a known state: a running statement is cancelled and awaited, an open transaction rolled back,
+ * changed session state reset. Rejects, within two seconds, when that cannot be proved; the session must then be destroyed.
+ */
+export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
+  const deadline = host.clock.now() + CLEANING_MS
+  const within = <T>(step: Promise<T>, what: string): Promise<T> =>
+    withDeadline(host.clock, step, Math.max(1, deadline - host.clock.now()), what)
+  const connection = slot.connection!
+  if (connection.inFlight > 0 && slot.cancelling === undefined) host.cancel(slot)
+  await within(slot.whenQuiet(), 'the statement it ran could not be cancelled')
+  const level = levelFor(slot)
+  if (level !== undefined) await within(connection.reset(level), 'its session could not be reset')
+  if (connection.transactionStatus() !== 'idle') {
+    throw new Error(`its transaction status is "${connection.transactionStatus()}" after a reset`)
+  }
+  slot.dirty = false
+  slot.drifted?.clear()
+}
+
+function levelFor(slot: Slot): ResetLevel | undefined {
+  if (slot.dirty || (slot.drifted?.size ?? 0) > 0) return 'session'
+  return slot.connection!.transactionStatus() === 'idle' ? undefined : 'rollback'
+}
+
+/** Settles with `step`, or rejects after `ms`. */
+export function withDeadline<T>(
+  clock: Clock,
+  step: Promise<T>,
+  ms: number,
+  what: string,
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = clock.setTimer(
+      () => clock.afterIo(() => reject(new Error(`${what} within ${Math.round(ms)} ms`))),
+      ms,
+      { keepAlive: true },
+    )
+    step.then(
+      (value) => {
+        timer.cancel()
+        resolve(value)
+      },
+      (error: unknown) => {
+        timer.cancel()
+        reject(error as Error)
+      },
+    )
+  })
+}

@@ -1,0 +1,84 @@
+import { checkQueryOptions } from './call-options.js'
+import type { ConnectionInfo } from './driver.js'
+import { AbortError } from './errors.js'
+import { lostBefore } from './pool-lease.js'
+import type { Session } from './session.js'
+import type { Slot } from './slot.js'
+import {
+  type QueryOptions,
+  type QueryResult,
+  readQueryArguments,
+  type Statement,
+} from './statement.js'
+import { StatementOrder } from './statement-order.js'
+import { type RunHost, StatementRun } from './statement-run.js'
+
+const CLOSE_MS = 2_000
+
+/** A connection outside the pool's `max`, for monitors. */
+export class ServerSession implements Session {
+  readonly #host: RunHost
+  readonly #slot: Slot
+  readonly #order: StatementOrder
+
+  /** Takes a slot whose connection is open and which stands in no pool. */
+  constructor(host: RunHost, slot: Slot) {
+    this.#host = host
+    this.#slot = slot
+    this.#order = new StatementOrder(host, slot)
+    slot.connection!.unref()
+  }
+
+  get info(): ConnectionInfo {
+    return this.#slot.connection!.info
+  }
+
+  get signal(): AbortSignal {
+    if (this.closed) return AbortSignal.abort(this.#slot.lostReason)
+    this.#slot.abort ??= new AbortController()
+    return this.#slot.abort.signal
+  }
+
+  get closed(): boolean {
+    return this.#slot.state === 'gone'
+  }
+
+  keepAlive(on: boolean): void {
+    if (this.closed) return
+    if (on) this.#slot.connection!.ref()
+    else this.#slot.connection!.unref()
+  }
+
+  query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    return new Promise((resolve, reject) => {
+      const { statement, options } = readQueryArguments(first, second, third)
+      if (options !== undefined) checkQueryOptions(options)
+      if (this.closed) throw lostBefore(this.#slot)
+      if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
+      const now = this.#host.now()
+      this.#order.submit(
+        new StatementRun(this.#host, this.#order, statement, options, now, resolve, reject),
+        now,
+      )
+    })
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.#order.drop(lostBefore(this.#slot))
+    await this.#slot.connection!.close(CLOSE_MS)
+  }
+
+  destroy(reason: string): void {
+    this.#order.drop(lostBefore(this.#slot))
+    this.#slot.connection!.destroy(new Error(reason))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

@@ -1,0 +1,109 @@
+import type { DriverConnection } from './driver.js'
+
+/**
+ * The life of one physical connection:
+ *
+ *     connecting ──► leased ◄──► idle ──► validating ──► leased | idle
+ *                      │           │
+ *                      ├──► cleaning ──► leased | idle
+ *                      ▼           ▼
+ *                    closing ──► gone        (gone can follow every state)
+ *
+ * - `connecting`: being opened; `connection` is not there yet
+ * - `idle`: in the idle stack, nobody holds it
+ * - `validating`: proving itself alive before its next use
+ * - `leased`: exactly one owner
+ * - `cleaning`: given back; a running statement is being cancelled, a transaction rolled back or the session reset
+ * - `closing`: being ended politely; still counts against `max`, because the server still holds it
+ * - `gone`: no longer counted
+ */
+export type SlotState =
+  | 'connecting'
+  | 'idle'
+  | 'validating'
+  | 'leased'
+  | 'cleaning'
+  | 'closing'
+  | 'gone'
+
+/** One place of the pool for one physical connection. Its state is changed only by `ServerPool` and its parts. */
+export class Slot {
+  /** Counts up within the pool; names the connection in events. */
+  readonly id: number
+  /** What it is doing. */
+  state: SlotState = 'connecting'
+  /** The session; undefined while connecting. */
+  connection: DriverConnection | undefined = undefined
+  /** Which configuration it was opened under; older ones are replaced. */
+  readonly era: number
+  /** When the session was ready. */
+  bornAt = 0
+  /** When it must be retired, jitter included; `Infinity` for never. Drawn once, at birth. */
+  expiresAt: number = Number.POSITIVE_INFINITY
+  /** When it became idle. */
+  idleSince = 0
+  /** When it was lent. */
+  leasedAt = 0
+  /** How often it was lent. */
+  uses = 0
+  /** Grows with every end of a lease; a lease is valid while its number agrees. */
+  generation = 0
+  /** Suspicion under which it last proved itself; a lower number than the pool's means it must prove itself again. */
+  trusted = 0
+  /** Whether the session's state may differ from a fresh one. */
+  dirty = false
+  /** Text of the last statement, for `inspect()`; never its values. */
+  lastStatement: string | undefined = undefined
+  /** Where the current lease was acquired, if sampled. */
+  acquireStack: string | undefined = undefined
+  /** Whether the current lease has been reported as a leak. */
+  leakReported = false
+  /** Settles when the server has closed the cancel connection; until then the session must not be lent. */
+  cancelling: Promise<void> | undefined = undefined
+  /** When the statement in flight was sent. */
+  sentAt = 0
+  /** Names of server parameters whose value differs from the one at birth. */
+  drifted: Set<string> | undefined = undefined
+  /** Behind `lease.signal`; made only if somebody asks for the signal. */
+  abort: AbortController | undefined = undefined
+  /** Why the session ended, once it has. */
+  lostReason: unknown = undefined
+  /** Those who wait for the connection to fall quiet; each returns whether it has seen what it waited for. */
+  #quietChecks: (() => boolean)[] = []
+  /** Owned by the idle stack. */
+  above: Slot | undefined = undefined
+  /** Owned by the idle stack. */
+  below: Slot | undefined = undefined
+
+  /** Makes the place of a connection that is about to be opened. */
+  constructor(id: number, era: number) {
+    this.id = id
+    this.era = era
+  }
+
+  /** Whether nothing is in flight and no cancel request is under way, or the session is over. */
+  get quiet(): boolean {
+    return (
+      this.state === 'gone' ||
+      (this.cancelling === undefined && (this.connection?.inFlight ?? 0) === 0)
+    )
+  }
+
+  /** Resolves when the connection is quiet. */
+  whenQuiet(): Promise<void> {
+    if (this.quiet) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#quietChecks.push(() => {
+        if (!this.quiet) return false
+        resolve()
+        return true
+      })
+    })
+  }
+
+  /** Something was answered, cancelled or lost: those who wait look again. */
+  recheckQuiet(): void {
+    if (this.#quietChecks.length === 0) return
+    this.#quietChecks = this.#quietChecks.filter((check) => !check())
+  }
+}

@@ -1,0 +1,244 @@
+import type { DeadlineQueue } from './deadline-queue.js'
+import {
+  AbortError,
+  type AcquireTimeoutError,
+  ConnectionLostError,
+  DatabaseError,
+  type Executed,
+  StatementTimeoutError,
+} from './errors.js'
+import type { Slot } from './slot.js'
+import type { QueryOptions, QueryResult, Statement } from './statement.js'
+import { CHANGES_SESSION, traitsOf } from './statement-traits.js'
+import { Waiter } from './wait-queue.js'
+
+/** What a running statement needs from the pool it belongs to. */
+export interface RunHost {
+  /** Name for results and messages. */
+  readonly name: string
+  /** Deadlines of the pool. */
+  readonly deadlines: DeadlineQueue
+  /** Longest time for one statement; 0 for none. */
+  statementTimeoutMs(): number
+  /** Time now. */
+  now(): number
+  /** Asks for the pool's timer. */
+  wakeAt(time: number): void
+  /** Asks the server to cancel what the connection runs, and keeps it out of service until that is settled. */
+  cancel(slot: Slot): void
+  /** The statement no longer waits for a connection. */
+  leaveQueue(run: StatementRun): void
+  /** The error for a wait that took too long. */
+  acquireTimeout(waitedMs: number): AcquireTimeoutError
+  /** A statement passed its deadline. */
+  countTimeout(): void
+}
+
+/** Whoever owns the connection while the statement runs: the pool itself, a lease or a session. */
+export interface RunOwner {
+  /** The statement is over for its caller: answered, failed or given up. The connection may still be busy if it was given up. */
+  finished(run: StatementRun, slot: Slot, error: Error | null): void
+}
+
+// How long a caller past its deadline is kept for the server's word on what became of the statement.
+const CONFIRM_MS = 200
+
+/**
+ * One statement from the call to its answer. It is at once the waiter in the pool's queue, the entry among its deadlines and
+ * the receiver of the answer, so a call costs one object and one promise.
+ *
+ * `waiting` (in the pool's queue) or `queued` (behind another statement of its lease) → `running` → `cancelling` (past its
+ * deadline, cancel sent) → `settled`.
+ */
+export class StatementRun extends Waiter {
+  /** What is run. */
+  readonly statement: Statement
+  readonly #host: RunHost
+  readonly #owner: RunOwner
+  readonly #resolve: (result: QueryResult<never>) => void
+  readonly #reject: (error: Error) => void
+  readonly #signal: AbortSignal | undefined
+  readonly #timeoutMs: number | undefined
+  readonly #startedAt: number
+  #state: 'waiting' | 'queued' | 'running' | 'cancelling' | 'settled' = 'waiting'
+  #slot: Slot | undefined
+  #limitMs = 0
+  #onAbort: (() => void) | undefined
+
+  /** `resolve` and `reject` settle the caller's promise, each call exactly one of them once. */
+  constructor(
+    host: RunHost,
+    owner: RunOwner,
+    statement: Statement,
+    options: QueryOptions | undefined,
+    startedAt: number,
+    resolve: (result: QueryResult<never>) => void,
+    reject: (error: Error) => void,
+  ) {
+    super(0)
+    this.statement = statement
+    this.#host = host
+    this.#owner = owner
+    this.#startedAt = startedAt
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#timeoutMs = options?.timeoutMs
+    this.#signal = options?.signal
+    if (this.#signal !== undefined) this.#watch(this.#signal)
+  }
+
+  /** Whether the caller has its answer. */
+  get settled(): boolean {
+    return this.#state === 'settled'
+  }
+
+  /** The explicit limit of the call, if it has one. */
+  get timeoutMs(): number | undefined {
+    return this.#timeoutMs
+  }
+
+  /** Stands behind another statement of the same lease; only an explicit limit runs meanwhile. */
+  queue(now: number): void {
+    this.#state = 'queued'
+    if (this.#timeoutMs !== undefined) this.#limit(now, this.#timeoutMs)
+  }
+
+  /** Sends the statement. */
+  override receive(slot: Slot, now: number): void {
+    this.#host.deadlines.remove(this)
+    this.#state = 'running'
+    this.#slot = slot
+    const { statement } = this
+    slot.lastStatement = statement.text
+    slot.sentAt = now
+    if ((traitsOf(statement.text) & CHANGES_SESSION) !== 0) slot.dirty = true
+    if (this.#timeoutMs !== undefined) {
+      this.#limit(now, Math.max(0, this.#startedAt + this.#timeoutMs - now))
+      this.#limitMs = this.#timeoutMs
+    } else {
+      const limit = this.#host.statementTimeoutMs()
+      if (limit > 0) this.#limit(now, limit)
+    }
+    try {
+      slot.connection!.run(statement, (error, result) => this.#answered(slot, error, result))
+    } catch (error) {
+      // Arguments the driver refuses before it sends anything.
+      queueMicrotask(() => this.#answered(slot, error as Error, undefined))
+    }
+  }
+
+  override refuse(error: Error): void {
+    this.#settle()
+    this.#reject(error)
+  }
+
+  override expire(now: number): void {
+    const slot = this.#slot
+    switch (this.#state) {
+      case 'waiting':
+        this.#host.leaveQueue(this)
+        this.#host.countTimeout()
+        this.refuse(this.#host.acquireTimeout(now - this.#startedAt))
+        return
+      case 'queued':
+        this.#host.countTimeout()
+        this.refuse(this.#timeout('no'))
+        return
+      case 'running':
+        this.#state = 'cancelling'
+        this.#host.countTimeout()
+        this.#host.cancel(slot!)
+        this.#host.deadlines.add(this, now, CONFIRM_MS)
+        this.#host.wakeAt(now + CONFIRM_MS)
+        return
+      case 'cancelling':
+        this.#giveUp(this.#timeout('unknown'))
+        return
+      case 'settled':
+        return
+    }
+  }
+
+  /** Fails with nothing sent, wherever it waits. */
+  drop(error: Error): void {
+    if (this.#state === 'waiting' || this.#state === 'queued') this.refuse(error)
+  }
+
+  #watch(signal: AbortSignal): void {
+    this.#onAbort = () => this.#aborted(signal)
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  #aborted(signal: AbortSignal): void {
+    switch (this.#state) {
+      case 'waiting':
+        this.#host.leaveQueue(this)
+        this.refuse(new AbortError(signal.reason, 'no'))
+        return
+      case 'queued':
+        this.refuse(new AbortError(signal.reason, 'no'))
+        return
+      case 'running':
+        this.#host.cancel(this.#slot!)
+        this.#giveUp(new AbortError(signal.reason, 'unknown'))
+        return
+      case 'cancelling':
+        this.#giveUp(new AbortError(signal.reason, 'unknown'))
+        return
+      case 'settled':
+        return
+    }
+  }
+
+  #answered(slot: Slot, error: Error | null, result: QueryResult<unknown> | undefined): void {
+    if (this.#state === 'settled') {
+      // Given up earlier; the pool may be waiting for this connection to fall quiet.
+      slot.recheckQuiet()
+      return
+    }
+    const late = this.#state === 'cancelling'
+    this.#settle()
+    this.#owner.finished(this, slot, error)
+    slot.recheckQuiet()
+    if (error === null) {
+      result!.node = this.#host.name
+      this.#resolve(result as QueryResult<never>)
+    } else {
+      this.#reject(late ? this.#lateError(error) : error)
+    }
+  }
+
+  #lateError(error: Error): Error {
+    if (error instanceof DatabaseError && error.code === '57014')
+      return this.#timeout('rolled-back', error)
+    if (error instanceof ConnectionLostError) return this.#timeout(error.executed, error)
+    return error
+  }
+
+  #giveUp(error: Error): void {
+    const slot = this.#slot!
+    this.#settle()
+    this.#owner.finished(this, slot, error)
+    this.#reject(error)
+  }
+
+  #settle(): void {
+    this.#state = 'settled'
+    this.#host.deadlines.remove(this)
+    if (this.#onAbort !== undefined) {
+      this.#signal!.removeEventListener('abort', this.#onAbort)
+      this.#onAbort = undefined
+    }
+  }
+
+  #limit(now: number, ms: number): void {
+    this.#limitMs = ms
+    this.#host.deadlines.remove(this)
+    this.#host.deadlines.add(this, now, ms)
+    this.#host.wakeAt(now + ms)
+  }
+
+  #timeout(executed: Executed, cause?: unknown): StatementTimeoutError {
+    return new StatementTimeoutError(this.#limitMs, { executed, pool: this.#host.name, cause })
+  }
+}

@@ -1,0 +1,202 @@
+/** Whether the statement may leave the session different from a fresh one. */
+export const CHANGES_SESSION = 1
+/** Whether the statement begins or ends a transaction. */
+export const CONTROLS_TRANSACTION = 2
+
+// First words of statements whose effect outlives the transaction in the session. DO and CALL run arbitrary code.
+const SESSION_COMMANDS: ReadonlySet<string> = new Set([
+  'set',
+  'reset',
+  'discard',
+  'listen',
+  'unlisten',
+  'prepare',
+  'deallocate',
+  'load',
+  'do',
+  'call',
+])
+const TRANSACTION_COMMANDS: ReadonlySet<string> = new Set([
+  'begin',
+  'start',
+  'commit',
+  'end',
+  'abort',
+  'rollback',
+])
+// Functions and words with the same effect inside any statement.
+const SESSION_WORDS: ReadonlySet<string> = new Set([
+  'set_config',
+  'pg_advisory_lock',
+  'pg_advisory_lock_shared',
+  'pg_try_advisory_lock',
+  'pg_try_advisory_lock_shared',
+  'dblink_connect',
+  'dblink_connect_u',
+  'setseed',
+  'temp',
+  'temporary',
+  'pg_temp',
+])
+
+const LONGEST_CACHED_TEXT = 8_192
+const GENERATION_SIZE = 1_000
+// Two generations instead of an LRU list: a hit is one Map look-up, and the older half is dropped when the newer is full.
+let young = new Map<string, number>()
+let old = new Map<string, number>()
+
+/**
+ * What a statement does to its session, as flags. Looks at words outside strings, quoted identifiers and comments; when in
+ * doubt it says that the session changes, which costs one reset and nothing else. Linear in the length of the text.
+ */
+export function traitsOf(text: string): number {
+  let traits = young.get(text)
+  if (traits !== undefined) return traits
+  traits = old.get(text) ?? scan(text)
+  if (text.length <= LONGEST_CACHED_TEXT) {
+    if (young.size >= GENERATION_SIZE) {
+      old = young
+      young = new Map()
+    }
+    young.set(text, traits)
+  }
+  return traits
+}
+
+function scan(text: string): number {
+  let traits = 0
+  // Of the statement being read; added to `traits` at its end.
+  let current = 0
+  let first = ''
+  let position = 0
+  for (const word of words(text)) {
+    if (word === ';') {
+      traits |= current
+      current = 0
+      position = 0
+      continue
+    }
+    position++
+    if (position === 1) {
+      first = word
+      current = traitsOfCommand(word)
+    } else {
+      if (position === 2) current = refine(current, first, word)
+      if (SESSION_WORDS.has(word) || (first === 'declare' && word === 'hold')) {
+        current |= CHANGES_SESSION
+      }
+    }
+  }
+  return traits | current
+}
+
+function traitsOfCommand(first: string): number {
+  if (SESSION_COMMANDS.has(first)) return CHANGES_SESSION
+  return TRANSACTION_COMMANDS.has(first) ? CONTROLS_TRANSACTION : 0
+}
+
+/** Corrects the verdict over the first word with the second. */
+function refine(traits: number, first: string, second: string): number {
+  switch (first) {
+    case 'rollback':
+      return second === 'to' ? 0 : traits
+    case 'prepare':
+      return second === 'transaction' ? CONTROLS_TRANSACTION : traits
+    case 'set':
+      // These three end with the transaction.
+      return second === 'local' || second === 'transaction' || second === 'constraints' ? 0 : traits
+    default:
+      return traits
+  }
+}
+
+/** Yields unquoted words in lower case, and `;` between statements. */
+function* words(text: string): Generator<string> {
+  const length = text.length
+  let index = 0
+  while (index < length) {
+    const code = text.charCodeAt(index)
+    if (isWordStart(code)) {
+      const start = index
+      do index++
+      while (index < length && isWordPart(text.charCodeAt(index)))
+      // A string right behind these letters is a literal with a prefix: E'…', B'…', X'…', N'…', U&'…'.
+      if (text[index] === "'" && index - start === 1) {
+        index = skipString(text, index, (code | 0x20) === 0x65)
+        continue
+      }
+      yield text.slice(start, index).toLowerCase()
+    } else if (code === 0x27 /* ' */) {
+      index = skipString(text, index, false)
+    } else if (code === 0x22 /* " */) {
+      index = skipQuoted(text, index + 1, '"')
+    } else if (code === 0x24 /* $ */) {
+      index = skipDollarQuote(text, index)
+    } else if (code === 0x2d /* - */ && text[index + 1] === '-') {
+      const end = text.indexOf('\n', index)
+      index = end === -1 ? length : end + 1
+    } else if (code === 0x2f /* / */ && text[index + 1] === '*') {
+      index = skipComment(text, index)
+    } else {
+      if (code === 0x3b /* ; */) yield ';'
+      index++
+    }
+  }
+}
+
+function isWordStart(code: number): boolean {
+  return (
+    (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || code === 0x5f || code > 0x7f
+  )
+}
+
+function isWordPart(code: number): boolean {
+  return isWordStart(code) || (code >= 0x30 && code <= 0x39) || code === 0x24
+}
+
+function skipString(text: string, at: number, backslashes: boolean): number {
+  if (!backslashes) return skipQuoted(text, at + 1, "'")
+  let index = at + 1
+  while (index < text.length) {
+    if (text[index] === '\\') index += 2
+    else if (text[index] !== "'") index++
+    else if (text[index + 1] === "'") index += 2
+    else return index + 1
+  }
+  return text.length
+}
+
+function skipQuoted(text: string, from: number, quote: string): number {
+  const end = text.indexOf(quote, from)
+  // A doubled quote inside is seen as the end of one literal and the start of the next, which skips the same text.
+  return end === -1 ? text.length : end + 1
+}
+
+function skipDollarQuote(text: string, at: number): number {
+  let index = at + 1
+  while (index < text.length && isWordPart(text.charCodeAt(index)) && text[index] !== '$') index++
+  if (text[index] !== '$') return at + 1
+  const tag = text.slice(at, index + 1)
+  // `$1$` is no tag: tags follow the rules of identifiers, so a digit cannot come first.
+  if (/^\$\d/.test(tag)) return at + 1
+  const end = text.indexOf(tag, index + 1)
+  return end === -1 ? text.length : end + tag.length
+}
+
+function skipComment(text: string, at: number): number {
+  let depth = 0
+  let index = at
+  while (index < text.length) {
+    if (text[index] === '/' && text[index + 1] === '*') {
+      depth++
+      index += 2
+    } else if (text[index] === '*' && text[index + 1] === '/') {
+      depth--
+      index += 2
+      if (depth === 0) return index
+    } else {
+      index++
+    }
+  }
+  return text.length
+}

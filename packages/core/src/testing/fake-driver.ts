@@ -1,0 +1,111 @@
+import type { Clock } from '../clock.js'
+import type { ConnectContext, Driver } from '../driver.js'
+import { formatEndpoint } from '../endpoint.js'
+import { ConnectError } from '../errors.js'
+import type { Statement } from '../statement.js'
+import { FakeConnection, type FakeReply } from './fake-connection.js'
+
+/** How a fake server behaves. Every function is asked anew each time, so a test can change its mind. */
+export interface FakeDriverOptions {
+  /** Time source; the same as the pool's. */
+  clock: Clock
+  /** How long a connect takes, in milliseconds. Default 0: it settles in a promise reaction. */
+  connectMs?: number | (() => number)
+  /** Fails a connect: return the error, or `hang` to never settle, or undefined to let it succeed. */
+  onConnect?: (attempt: number, context: ConnectContext) => Error | 'hang' | undefined
+  /** How long a statement takes, in milliseconds. Default 0. */
+  statementMs?: number | (() => number)
+  /** Answers a statement; undefined leaves it to the fake, which knows transactions and `set`. */
+  onStatement?: (statement: Statement, connection: FakeConnection) => FakeReply | undefined
+  /** How long a cancel request takes, in milliseconds, or an error. Default 0. */
+  onCancel?: (connection: FakeConnection) => number | Error
+  /** How long a polite close takes, in milliseconds, or `hang`. Default 0. */
+  closeMs?: number | 'hang'
+}
+
+/** A driver without a server: scripted, on the test's clock, and watching that the pool keeps the contract. */
+export interface FakeDriver extends Driver {
+  /** Behaviour; may be changed at any time. */
+  readonly options: FakeDriverOptions
+  /** Connects begun so far. */
+  readonly attempts: number
+  /** Connects under way. */
+  readonly connecting: number
+  /** Sessions that are open. */
+  readonly open: ReadonlySet<FakeConnection>
+  /** Most sessions open or being opened at one time. */
+  readonly mostOpen: number
+  /** What the pool did that the contract forbids; empty if it behaved. */
+  readonly violations: readonly string[]
+}
+
+/** Makes a fake driver. */
+export function fakeDriver(options: FakeDriverOptions): FakeDriver {
+  const open = new Set<FakeConnection>()
+  const violations: string[] = []
+  const { clock } = options
+  let attempts = 0
+  let connecting = 0
+  let mostOpen = 0
+  const note = (): void => {
+    mostOpen = Math.max(mostOpen, open.size + connecting)
+  }
+  const connect = (context: ConnectContext): Promise<FakeConnection> => {
+    attempts++
+    connecting++
+    note()
+    const attempt = attempts
+    const refusal = options.onConnect?.(attempt, context)
+    const delay = typeof options.connectMs === 'function' ? options.connectMs() : options.connectMs
+    return new Promise<FakeConnection>((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        if (ended) return
+        ended = true
+        connecting--
+        context.signal.removeEventListener('abort', onAbort)
+        settle()
+      }
+      let ended = false
+      const onAbort = (): void =>
+        end(() =>
+          reject(
+            new ConnectError('aborted', { endpoint: formatEndpoint(context.settings.endpoint) }),
+          ),
+        )
+      context.signal.addEventListener('abort', onAbort, { once: true })
+      if (refusal === 'hang') return
+      const finish = (): void =>
+        end(() => {
+          if (refusal !== undefined) {
+            reject(refusal)
+            return
+          }
+          const connection = new FakeConnection(attempt, context, options, violations, () =>
+            open.delete(connection),
+          )
+          open.add(connection)
+          note()
+          resolve(connection)
+        })
+      if (delay === undefined || delay === 0) queueMicrotask(finish)
+      else clock.setTimer(finish, delay)
+    })
+  }
+  return {
+    name: 'fake',
+    capabilities: { pipeline: false, namedStatements: true },
+    options,
+    open,
+    violations,
+    connect,
+    get attempts() {
+      return attempts
+    },
+    get connecting() {
+      return connecting
+    },
+    get mostOpen() {
+      return mostOpen
+    },
+  }
+}

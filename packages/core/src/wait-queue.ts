@@ -1,0 +1,105 @@
+import { Timed } from './deadline-queue.js'
+import type { Slot } from './slot.js'
+
+/** A caller that waits for a connection. It leaves the queue before either method is called, and exactly one is. */
+export abstract class Waiter extends Timed {
+  /** Higher is served first. */
+  readonly priority: number
+  /** When it began to wait. */
+  enqueuedAt = 0
+  /** Owned by the queue. */
+  ahead: Waiter | undefined = undefined
+  /** Owned by the queue. */
+  behind: Waiter | undefined = undefined
+  /** Owned by the queue; undefined while it does not wait. */
+  lane: WaitLane | undefined = undefined
+
+  /** Makes a waiter of one priority. */
+  constructor(priority: number) {
+    super()
+    this.priority = priority
+  }
+
+  /** Takes over a connection that is already marked as leased. */
+  abstract receive(slot: Slot, now: number): void
+  /** Gives up, with nothing sent. */
+  abstract refuse(error: Error): void
+}
+
+/** Waiters of one priority, in order of arrival. */
+interface WaitLane {
+  readonly priority: number
+  head: Waiter | undefined
+  tail: Waiter | undefined
+}
+
+/** Pending acquires: first come first served within a priority; insert, hand-off and cancel in O(1). */
+export class WaitQueue {
+  // Sorted by priority, highest first. The lane of priority 0 is always there, because nearly everybody uses it.
+  readonly #lanes: WaitLane[] = [{ priority: 0, head: undefined, tail: undefined }]
+  #size = 0
+
+  /** Number of waiters. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Puts a waiter behind those of its priority. */
+  push(waiter: Waiter): void {
+    const lane = this.#laneOf(waiter.priority)
+    waiter.lane = lane
+    waiter.ahead = lane.tail
+    waiter.behind = undefined
+    if (lane.tail === undefined) lane.head = waiter
+    else lane.tail.behind = waiter
+    lane.tail = waiter
+    this.#size++
+  }
+
+  /** Takes out the waiter who is next. */
+  shift(): Waiter | undefined {
+    for (const lane of this.#lanes) {
+      if (lane.head !== undefined) {
+        const waiter = lane.head
+        this.remove(waiter)
+        return waiter
+      }
+    }
+    return undefined
+  }
+
+  /** The waiter who has waited longest, whatever its priority. */
+  oldest(): Waiter | undefined {
+    let oldest: Waiter | undefined
+    for (const { head } of this.#lanes) {
+      if (head !== undefined && (oldest === undefined || head.enqueuedAt < oldest.enqueuedAt)) {
+        oldest = head
+      }
+    }
+    return oldest
+  }
+
+  /** Takes a waiter out, wherever it stands; returns whether it was in. */
+  remove(waiter: Waiter): boolean {
+    const lane = waiter.lane
+    if (lane === undefined) return false
+    if (waiter.ahead === undefined) lane.head = waiter.behind
+    else waiter.ahead.behind = waiter.behind
+    if (waiter.behind === undefined) lane.tail = waiter.ahead
+    else waiter.behind.ahead = waiter.ahead
+    waiter.ahead = undefined
+    waiter.behind = undefined
+    waiter.lane = undefined
+    this.#size--
+    return true
+  }
+
+  #laneOf(priority: number): WaitLane {
+    const index = this.#lanes.findIndex((lane) => lane.priority <= priority)
+    const found = this.#lanes[index]
+    if (found?.priority === priority) return found
+    const lane: WaitLane = { priority, head: undefined, tail: undefined }
+    this.#lanes.splice(index === -1 ? this.#lanes.length : index, 0, lane)
+    return lane
+  }
+}
