@@ -1,0 +1,196 @@
+import { withDeadline } from './cleaning.js'
+import type { Clock } from './clock.js'
+import type { DeadlineQueue } from './deadline-queue.js'
+import { IdleStack } from './idle-stack.js'
+import type { PoolConfig } from './pool-options.js'
+import type { PoolTimer } from './pool-timer.js'
+import type { Slot } from './slot.js'
+import { type Waiter, WaitQueue } from './wait-queue.js'
+
+/** What the hand-over asks of the engine. */
+export interface HandOverHost {
+  /** Time source. */
+  readonly clock: Clock
+  /** Deadlines of the pool. */
+  readonly deadlines: DeadlineQueue
+  /** The pool's timer. */
+  readonly timer: PoolTimer
+  /** The configuration in force. */
+  config(): PoolConfig
+  /** A connection was lent. */
+  lent(slot: Slot, now: number, waitMs: number): void
+  /** Ends an idle connection politely. */
+  retire(slot: Slot, reason: string): void
+  /** Breaks a connection. */
+  destroy(slot: Slot, reason: string): void
+  /** A connection has proved itself alive. */
+  proved(slot: Slot): void
+  /** Connects under way. */
+  connecting(): number
+  /** Opens connections as far as they are wanted. */
+  grow(now: number): void
+}
+
+const VALIDATE_MS = 1_000
+const HEARTBEAT_MS = 1_000
+
+/**
+ * Brings connections and callers together. Owns who waits and what is idle: a free connection goes to the next waiter in the
+ * same tick or becomes idle; a caller takes the hottest idle connection or waits. While somebody waits nothing is idle that
+ * could be lent at once.
+ */
+export class HandOver {
+  readonly #host: HandOverHost
+  readonly #waiters = new WaitQueue()
+  readonly #idle = new IdleStack()
+  #validating = 0
+  // Raised by every reason to doubt idle connections; one that proved itself under a lower number must do so again.
+  #suspicion = 0
+  #suspended = false
+
+  /** Begins with nobody and nothing. */
+  constructor(host: HandOverHost) {
+    this.#host = host
+  }
+
+  /** Callers that wait. */
+  get pending(): number {
+    return this.#waiters.size
+  }
+
+  /** Connections nobody holds. */
+  get idle(): number {
+    return this.#idle.size
+  }
+
+  /** The suspicion that a new connection, proved by its birth, is trusted under. */
+  get suspicion(): number {
+    return this.#suspicion
+  }
+
+  /** Connections that waiters want beyond those under way. */
+  wanted(): number {
+    if (this.#suspended) return 0
+    return this.#waiters.size - this.#validating - this.#host.connecting()
+  }
+
+  /** The hottest idle connection, if it needs no proof and nobody waits. The caller lends it at once. */
+  take(now: number): Slot | undefined {
+    if (this.#suspended || this.#waiters.size > 0) return undefined
+    let slot = this.#idle.top
+    while (slot !== undefined && slot.expiresAt <= now) {
+      this.#host.retire(slot, 'maximum lifetime reached')
+      slot = this.#idle.top
+    }
+    if (slot === undefined || this.#mustProve(slot, now)) return undefined
+    this.#idle.remove(slot)
+    slot.connection!.ref()
+    return slot
+  }
+
+  /** Lets a caller wait, at most `limitMs`. */
+  wait(waiter: Waiter, now: number, limitMs: number): void {
+    waiter.enqueuedAt = now
+    this.#waiters.push(waiter)
+    this.#host.deadlines.add(waiter, now, limitMs)
+    if (this.#waiters.size === 1) this.#host.timer.keepAlive(true)
+    this.#host.timer.ensure(now + limitMs)
+    this.supply(now)
+  }
+
+  /** The caller no longer waits. */
+  leave(waiter: Waiter): void {
+    this.#waiters.remove(waiter)
+    if (this.#waiters.size === 0) this.#host.timer.keepAlive(false)
+  }
+
+  /** Refuses everybody who waits. */
+  refuseAll(error: Error): void {
+    this.#host.timer.keepAlive(false)
+    for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
+      waiter.refuse(error)
+    }
+  }
+
+  /** A clean connection is free: the next waiter gets it in the same tick, or it becomes idle. */
+  offer(slot: Slot, now: number): void {
+    const waiter = this.#suspended ? undefined : this.#waiters.shift()
+    if (waiter !== undefined) {
+      if (this.#waiters.size === 0) this.#host.timer.keepAlive(false)
+      this.#host.lent(slot, now, now - waiter.enqueuedAt)
+      waiter.receive(slot, now)
+      return
+    }
+    slot.state = 'idle'
+    slot.idleSince = now
+    slot.connection!.unref()
+    this.#idle.push(slot)
+    const { idleTimeoutMs } = this.#host.config()
+    const soon = idleTimeoutMs > 0 && idleTimeoutMs < HEARTBEAT_MS ? idleTimeoutMs : HEARTBEAT_MS
+    this.#host.timer.ensure(now + soon)
+  }
+
+  /** An idle connection is retired or lost. */
+  removeIdle(slot: Slot): void {
+    this.#idle.remove(slot)
+  }
+
+  /** Starts what will serve the waiters: idle connections that must prove themselves first, new ones after that. */
+  supply(now: number): void {
+    while (this.wanted() > 0) {
+      const slot = this.#idle.top
+      if (slot === undefined) break
+      this.#idle.remove(slot)
+      slot.connection!.ref()
+      if (this.#mustProve(slot, now)) this.#validate(slot)
+      else this.offer(slot, now)
+    }
+    this.#host.grow(now)
+  }
+
+  /** What is idle now must prove itself before its next use. */
+  suspect(): void {
+    this.#suspicion++
+  }
+
+  /** Hands out nothing until `resume`. */
+  suspend(): void {
+    this.#suspended = true
+  }
+
+  /** Ends `suspend`. */
+  resume(): void {
+    if (!this.#suspended) return
+    this.#suspended = false
+    this.supply(this.#host.clock.now())
+  }
+
+  #mustProve(slot: Slot, now: number): boolean {
+    return (
+      slot.trusted < this.#suspicion ||
+      now - slot.idleSince > this.#host.config().validateAfterIdleMs
+    )
+  }
+
+  #validate(slot: Slot): void {
+    slot.state = 'validating'
+    this.#validating++
+    const suspicion = this.#suspicion
+    const ping = slot.connection!.ping()
+    withDeadline(this.#host.clock, ping, VALIDATE_MS, 'it did not answer').then(
+      () => {
+        this.#validating--
+        if (slot.state !== 'validating') return
+        slot.trusted = suspicion
+        this.#host.proved(slot)
+      },
+      (error: unknown) => {
+        this.#validating--
+        // One dead connection casts doubt on all others that are idle.
+        this.suspect()
+        this.#host.destroy(slot, `failed its check: ${(error as Error).message}`)
+        this.supply(this.#host.clock.now())
+      },
+    )
+  }
+}

@@ -1,0 +1,555 @@
+import { AsyncResource } from 'node:async_hooks'
+import type { AcquireHost } from './acquire-call.js'
+import { clean, isClean } from './cleaning.js'
+import type { Clock } from './clock.js'
+import type { CloseOptions } from './connection-pool.js'
+import { Connector } from './connector.js'
+import { DeadlineQueue } from './deadline-queue.js'
+import { formatEndpoint } from './endpoint.js'
+import {
+  AcquireTimeoutError,
+  ConnectionLostError,
+  LeaseReleasedError,
+  PoolClosedError,
+  type PoolGauges,
+  PoolOverloadedError,
+} from './errors.js'
+import { EventHub } from './events.js'
+import { Growth } from './growth.js'
+import { HandOver } from './hand-over.js'
+import type { Lease } from './lease.js'
+import { Maintenance } from './maintenance.js'
+import { Opening } from './opening.js'
+import { checkNumber } from './option-check.js'
+import { PoolClosing, readCloseOptions } from './pool-closing.js'
+import { type LeaseHost, PoolLease } from './pool-lease.js'
+import type { PoolConfig } from './pool-options.js'
+import { PoolTimer } from './pool-timer.js'
+import { Quarantine } from './quarantine.js'
+import { Recycling } from './recycling.js'
+import type { Session, SessionOptions } from './session.js'
+import { SessionSet } from './session-set.js'
+import { Slot } from './slot.js'
+import type { RunOwner, StatementRun } from './statement-run.js'
+import { StatsRecorder } from './stats-recorder.js'
+import type { Waiter } from './wait-queue.js'
+import { Warming } from './warming.js'
+
+const RETIRE_MS = 2_000
+const EXPIRE_AT_ONCE = 1_000
+const LIFETIME_JITTER = 0.1
+
+/**
+ * The life of the connections of one pool: opened by growth, lent by the hand-over, cleaned on their way back, retired or lost.
+ * It only orchestrates; each of these owns its own state. Every state change is synchronous and runs no user code.
+ */
+export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
+  readonly slots: Set<Slot> = new Set()
+  readonly deadlines: DeadlineQueue = new DeadlineQueue()
+  readonly hub: EventHub = new EventHub()
+  readonly recorder: StatsRecorder = new StatsRecorder()
+  readonly clock: Clock
+  readonly handOver: HandOver
+  readonly #context = new AsyncResource('PoolhousePool', { requireManualDestroy: true })
+  readonly #timer: PoolTimer
+  readonly #growth: Growth
+  readonly #maintenance: Maintenance
+  readonly #connector: Connector
+  readonly #opening: Opening
+  readonly #sessions: SessionSet
+  readonly #quarantine: Quarantine
+  readonly #warming = new Warming()
+  readonly #recycling = new Recycling()
+  #config: PoolConfig
+  #closing: PoolClosing | undefined
+  #state: 'open' | 'serving' | 'closing' | 'closed' = 'open'
+  // Grows when connections are to be replaced; those of a lower era are retired when they are next free.
+  #era = 0
+  #lastId = 0
+
+  /** Takes checked options. */
+  constructor(config: PoolConfig) {
+    this.clock = inContext(this.#context, config.clock)
+    this.#config = { ...config, clock: this.clock }
+    this.#timer = new PoolTimer(this.clock, () => this.#tick())
+    this.#connector = new Connector(this.#config, this.#context)
+    this.#opening = new Opening(this.#connector)
+    this.#sessions = new SessionSet(this, this.#opening, () => this.#closing?.check())
+    this.#quarantine = new Quarantine(this.clock, (slot, reason) => this.#break(slot, reason))
+    this.#maintenance = new Maintenance(this.#maintenanceHost(), this.#config)
+    this.#growth = new Growth(this.#growthHost(), this.#config)
+    this.handOver = new HandOver(this.#handOverHost())
+    if (config.min > 0) this.#growth.step(this.now())
+  }
+
+  get name(): string {
+    return this.#config.name
+  }
+
+  get config(): PoolConfig {
+    return this.#config
+  }
+
+  /** The last connect error, until a connect succeeds. */
+  get lastConnectError(): unknown {
+    return this.#growth.lastError
+  }
+
+  // ── lending ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The hottest idle connection, if it can be lent at once; the caller must lend it. */
+  take(now: number): Slot | undefined {
+    if (this.#state !== 'open') return undefined
+    if (this.#maintenance.isDue(now)) this.#maintenance.checkFreeze(now)
+    return this.handOver.take(now)
+  }
+
+  /** Lets a caller wait, or refuses it at once. */
+  wait(waiter: Waiter, now: number, timeoutMs: number | undefined): void {
+    const refusal = this.#whyRefuse(now)
+    if (refusal === undefined) {
+      this.handOver.wait(waiter, now, timeoutMs ?? this.#config.acquireTimeoutMs)
+    } else {
+      waiter.refuse(refusal)
+    }
+  }
+
+  #whyRefuse(now: number): Error | undefined {
+    if (this.#state !== 'open') return new PoolClosedError(this.name)
+    const { maxPending } = this.#config
+    if (this.handOver.pending >= maxPending) {
+      this.hub.emit('overload', { pool: this.name, pending: this.handOver.pending })
+      return new PoolOverloadedError(`maxPending is ${maxPending}`, this.gauges())
+    }
+    return this.slots.size === 0 ? this.#growth.refusal(now) : undefined
+  }
+
+  /** Marks a connection as lent. */
+  lent(slot: Slot, now: number, waitMs: number): void {
+    slot.state = 'leased'
+    slot.leasedAt = now
+    slot.leakReported = false
+    slot.uses++
+    this.recorder.acquired++
+    this.recorder.wait.record(waitMs)
+    if (this.hub.has('acquire')) {
+      this.hub.emit('acquire', { pool: this.name, connection: slot.id, waitMs })
+    }
+  }
+
+  lease(slot: Slot): Lease {
+    return new PoolLease(this, slot)
+  }
+
+  leaveQueue(waiter: Waiter): void {
+    this.handOver.leave(waiter)
+  }
+
+  // ── the way back ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A statement run by `query()` itself is over: its connection comes back. */
+  finished(_run: StatementRun, slot: Slot): void {
+    this.giveBack(slot)
+  }
+
+  giveBack(slot: Slot): void {
+    const now = this.now()
+    this.#endLease(slot, now)
+    if (slot.state !== 'leased') return
+    if (isClean(slot)) this.#reuse(slot, now)
+    else this.#clean(slot)
+  }
+
+  discard(slot: Slot, reason: string): void {
+    this.#endLease(slot, this.now())
+    this.#destroy(slot, reason)
+    this.handOver.supply(this.now())
+  }
+
+  releasedAgain(slot: Slot): void {
+    this.hub.emit('release', { pool: this.name, connection: slot.id, useMs: 0, again: true })
+  }
+
+  #endLease(slot: Slot, now: number): void {
+    slot.generation++
+    const useMs = now - slot.leasedAt
+    this.recorder.released++
+    this.recorder.use.record(useMs)
+    slot.acquireStack = undefined
+    if (slot.abort !== undefined && slot.state !== 'gone') {
+      const { abort } = slot
+      slot.abort = undefined
+      // Listeners of a lease's signal are user code: never inside a state change.
+      queueMicrotask(() => abort.abort(new LeaseReleasedError(this.name)))
+    }
+    if (this.hub.has('release')) {
+      this.hub.emit('release', { pool: this.name, connection: slot.id, useMs })
+    }
+  }
+
+  #clean(slot: Slot): void {
+    slot.state = 'cleaning'
+    clean(this, slot).then(
+      () => {
+        if (slot.state === 'cleaning') this.#reuse(slot, this.now())
+      },
+      (error: unknown) => this.#break(slot, `could not be cleaned: ${messageOf(error)}`),
+    )
+  }
+
+  /** The connection is clean: retire it if its time has come, else hand it on. */
+  #reuse(slot: Slot, now: number): void {
+    const reason = this.#whyRetire(slot, now)
+    if (reason === undefined) {
+      this.handOver.offer(slot, now)
+    } else {
+      this.#retire(slot, reason)
+      this.handOver.supply(now)
+    }
+  }
+
+  #whyRetire(slot: Slot, now: number): string | undefined {
+    const needed =
+      this.#state === 'open' || (this.#state === 'serving' && this.handOver.pending > 0)
+    if (!needed) return 'the pool is closing'
+    if (slot.era !== this.#era) return 'replaced'
+    if (slot.expiresAt <= now) return 'maximum lifetime reached'
+    if (slot.uses >= this.#config.maxUses) return 'maximum uses reached'
+    return this.slots.size > this.#config.max ? 'the pool has shrunk' : undefined
+  }
+
+  #retireIdle(): void {
+    const now = this.now()
+    for (const slot of this.slots) {
+      const reason = slot.state === 'idle' ? this.#whyRetire(slot, now) : undefined
+      if (reason !== undefined) this.#retire(slot, reason)
+    }
+  }
+
+  #retire(slot: Slot, reason: string): void {
+    if (slot.state === 'idle') this.handOver.removeIdle(slot)
+    slot.state = 'closing'
+    slot.lostReason = reason
+    slot.connection!.close(RETIRE_MS).then(
+      () => this.#lost(slot, reason),
+      () => this.#destroy(slot, reason),
+    )
+  }
+
+  #destroy(slot: Slot, reason: string): void {
+    if (slot.state === 'gone') return
+    this.#lost(slot, reason)
+    if (slot.connection === undefined) this.#opening.abort(slot, new Error(reason))
+    else slot.connection.destroy(new Error(reason))
+  }
+
+  /** Breaks a connection of the pool, and sees to those who wait, or a session beside the pool. */
+  #break(slot: Slot, reason: string): void {
+    if (this.slots.has(slot)) {
+      this.#destroy(slot, reason)
+      this.handOver.supply(this.now())
+    } else if (slot.state !== 'gone') {
+      slot.connection?.destroy(new Error(reason))
+    }
+  }
+
+  /** The one place where a connection leaves the pool. */
+  #lost(slot: Slot, reason: unknown): void {
+    if (slot.state === 'gone') return
+    if (slot.state === 'idle') this.handOver.removeIdle(slot)
+    slot.state = 'gone'
+    slot.lostReason ??= reason
+    this.slots.delete(slot)
+    this.recorder.destroyed++
+    if (slot.abort !== undefined) {
+      const { abort } = slot
+      queueMicrotask(() => abort.abort(reason))
+    }
+    slot.recheckQuiet()
+    this.hub.emit('destroy', { pool: this.name, connection: slot.id, reason: messageOf(reason) })
+    this.#recycling.check(this.slots)
+    this.#closing?.check()
+  }
+
+  /** The session ended without our doing. */
+  #lostByServer(slot: Slot, reason: unknown): void {
+    if (slot.state === 'gone') return
+    const expected = slot.state === 'closing'
+    this.#lost(slot, reason)
+    if (expected) {
+      this.handOver.supply(this.now())
+      return
+    }
+    this.recorder.errors++
+    // The others may have died with it and not know yet.
+    this.handOver.suspect()
+    this.handOver.supply(this.now())
+  }
+
+  // ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #open(): Promise<boolean> {
+    const slot = new Slot(++this.#lastId, this.#era)
+    this.slots.add(slot)
+    const startedAt = this.now()
+    try {
+      await this.#opening.open(slot, {
+        timeoutMs: this.#config.connectTimeoutMs,
+        settings: this.#config.settings,
+        closed: (reason) => this.#lostByServer(slot, reason),
+      })
+    } catch (error) {
+      // No longer in the set: it was given up from our side, and nobody need know.
+      if (!this.slots.delete(slot)) return false
+      this.#closing?.check()
+      throw error
+    }
+    this.#opened(slot, startedAt)
+    return true
+  }
+
+  #opened(slot: Slot, startedAt: number): void {
+    const now = this.now()
+    const { maxLifetimeMs, random } = this.#config
+    slot.bornAt = now
+    if (maxLifetimeMs > 0) slot.expiresAt = now + maxLifetimeMs * (1 - LIFETIME_JITTER * random())
+    slot.trusted = this.handOver.suspicion
+    this.recorder.created++
+    this.recorder.create.record(now - startedAt)
+    if (this.hub.has('connect')) {
+      this.hub.emit('connect', { pool: this.name, connection: slot.id, createMs: now - startedAt })
+    }
+    this.#reuse(slot, now)
+    // The connect of this one is still counted as under way here.
+    this.#warming.opened(this.slots.size - this.#growth.connecting + 1)
+  }
+
+  async openSession(options: SessionOptions): Promise<Session> {
+    if (this.#state !== 'open') throw new PoolClosedError(this.name)
+    const session = await this.#sessions.open(this.#config, options)
+    this.#growth.reachable(this.now())
+    return session
+  }
+
+  async warm(count: number | undefined): Promise<void> {
+    const { max, min } = this.#config
+    const target = count ?? Math.max(1, min)
+    checkNumber('warm', 'count', target, { min: 1, max, integer: true })
+    if (this.#state !== 'open') throw new PoolClosedError(this.name)
+    if (this.slots.size - this.#growth.connecting >= target) return
+    const refusal = this.#growth.refusal(this.now())
+    if (refusal !== undefined) throw refusal
+    const warmed = this.#warming.add(target)
+    this.#growth.step(this.now())
+    await warmed
+  }
+
+  // ── control ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Puts a new configuration into force; `replace` retires the connections made under the old one. */
+  apply(config: PoolConfig, replace: boolean): void {
+    this.#config = config
+    if (replace) {
+      this.#era++
+      this.#connector.reconfigure(config)
+    }
+    this.#growth.reconfigure(config)
+    this.#maintenance.reconfigure(config)
+    this.#retireIdle()
+    this.handOver.supply(this.now())
+    this.wakeAt(this.#maintenance.nextAt(this.now()))
+  }
+
+  recycle(): Promise<void> {
+    this.#era++
+    this.#retireIdle()
+    this.handOver.supply(this.now())
+    const done = this.#recycling.wait(this.#era)
+    this.#recycling.check(this.slots)
+    return done
+  }
+
+  destroyAll(reason: string): void {
+    for (const slot of [...this.slots]) this.#destroy(slot, reason)
+    const message = `all connections of pool "${this.name}" were destroyed: ${reason}`
+    this.#refuseWaiters(new ConnectionLostError(message, { executed: 'no' }))
+    this.#growth.step(this.now())
+  }
+
+  cancel(slot: Slot): void {
+    this.#quarantine.cancel(slot)
+  }
+
+  async close(options: CloseOptions): Promise<void> {
+    const checked = readCloseOptions(options)
+    if (this.#closing === undefined) {
+      this.#state = checked.waiters === 'serve' ? 'serving' : 'closing'
+      this.handOver.resume()
+      this.#warming.fail(new PoolClosedError(this.name))
+      this.#closing = new PoolClosing(this.#closingHost(), checked)
+    }
+    await this.#closing.done
+    this.#state = 'closed'
+    this.#turnAway()
+    this.#timer.stop()
+  }
+
+  #turnAway(): void {
+    if (this.#state === 'serving') this.#state = 'closing'
+    this.#growth.stop()
+    this.#refuseWaiters(new PoolClosedError(this.name))
+    this.#opening.abortAll(new PoolClosedError(this.name))
+  }
+
+  #refuseWaiters(error: Error): void {
+    this.#warming.fail(error)
+    this.handOver.refuseAll(error)
+  }
+
+  // ── background ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #tick(): void {
+    const now = this.now()
+    const { stackTraceLimit } = Error
+    // The stack of a timer tells nobody anything, and thousands of them cost seconds.
+    Error.stackTraceLimit = 0
+    const more = this.deadlines.expire(now, EXPIRE_AT_ONCE)
+    Error.stackTraceLimit = stackTraceLimit
+    if (more) this.clock.afterIo(() => this.#tick())
+    this.#maintenance.sweep(now)
+    this.handOver.supply(now)
+    this.wakeAt(Math.min(this.deadlines.nextAt(), this.#maintenance.nextAt(now)))
+  }
+
+  wakeAt(time: number): void {
+    if (this.#state !== 'closed') this.#timer.ensure(time)
+  }
+
+  #maintenanceHost(): ConstructorParameters<typeof Maintenance>[0] {
+    return {
+      slots: this.slots,
+      retire: (slot, reason) => this.#retire(slot, reason),
+      frozen: () => this.handOver.suspect(),
+      leaked: (slot, heldMs) => this.#leaked(slot, heldMs),
+    }
+  }
+
+  #growthHost(): ConstructorParameters<typeof Growth>[0] {
+    return {
+      wanted: () => Math.max(this.#wantedToKeep(), this.handOver.wanted()),
+      total: () => this.slots.size,
+      open: () => this.#open(),
+      refuseWaiters: (error) => this.#refuseWaiters(error),
+      report: (error) => this.#report(error),
+      wakeAt: (time) => this.wakeAt(time),
+    }
+  }
+
+  #handOverHost(): ConstructorParameters<typeof HandOver>[0] {
+    return {
+      clock: this.clock,
+      deadlines: this.deadlines,
+      timer: this.#timer,
+      config: () => this.#config,
+      lent: (slot, now, waitMs) => this.lent(slot, now, waitMs),
+      retire: (slot, reason) => this.#retire(slot, reason),
+      destroy: (slot, reason) => this.#destroy(slot, reason),
+      proved: (slot) => this.#reuse(slot, this.now()),
+      connecting: () => this.#growth.connecting,
+      grow: (now) => this.#growth.step(now),
+    }
+  }
+
+  #closingHost(): ConstructorParameters<typeof PoolClosing>[0] {
+    return {
+      clock: this.clock,
+      slots: this.slots,
+      sessions: () => this.#sessions.size,
+      turnAway: () => this.#turnAway(),
+      retireUnneeded: () => {
+        this.#retireIdle()
+        this.#sessions.closeAll()
+      },
+      cancel: (slot) => this.cancel(slot),
+      destroy: (slot, reason) => this.#destroy(slot, reason),
+      destroySessions: (reason) => this.#sessions.destroyAll(reason),
+    }
+  }
+
+  #wantedToKeep(): number {
+    if (this.#state !== 'open') return 0
+    return Math.max(this.#config.min, this.#warming.target) - this.slots.size
+  }
+
+  #leaked(slot: Slot, heldMs: number): void {
+    this.recorder.leaks++
+    this.hub.emit('leak', {
+      pool: this.name,
+      connection: slot.id,
+      heldMs,
+      stack: slot.acquireStack,
+      statement: slot.lastStatement,
+      collected: false,
+    })
+  }
+
+  #report(error: unknown): void {
+    this.recorder.errors++
+    this.#warming.fail(error as Error)
+    this.hub.emit('error', { pool: this.name, error })
+  }
+
+  // ── what calls and reports ask ───────────────────────────────────────────────────────────────────────────────────
+
+  now(): number {
+    return this.clock.now()
+  }
+
+  statementTimeoutMs(): number {
+    return this.#config.statementTimeoutMs
+  }
+
+  countTimeout(): void {
+    this.recorder.timeouts++
+  }
+
+  acquireTimeout(waitedMs: number): AcquireTimeoutError {
+    const now = this.now()
+    let longest: number | undefined
+    for (const slot of this.slots) {
+      if (slot.state === 'leased') longest = Math.max(longest ?? 0, now - slot.leasedAt)
+    }
+    return new AcquireTimeoutError(waitedMs, this.gauges(), longest, this.#growth.lastError)
+  }
+
+  gauges(): PoolGauges {
+    const total = this.slots.size
+    const { connecting } = this.#growth
+    const { idle, pending } = this.handOver
+    return {
+      pool: this.name,
+      endpoint: formatEndpoint(this.#config.settings.endpoint),
+      total,
+      idle,
+      leased: total - idle - connecting,
+      connecting,
+      pending,
+      max: this.#config.max,
+    }
+  }
+}
+
+/** The same clock, with timers that belong to the pool and not to the request that happened to cause them. */
+function inContext(context: AsyncResource, clock: Clock): Clock {
+  return {
+    now: () => clock.now(),
+    wallNow: () => clock.wallNow(),
+    setTimer: (fire, delayMs, options) =>
+      context.runInAsyncScope(() => clock.setTimer(fire, delayMs, options)),
+    afterIo: (fire) => clock.afterIo(fire),
+  }
+}
+
+function messageOf(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason)
+}

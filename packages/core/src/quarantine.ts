@@ -1,0 +1,52 @@
+import { CLEANING_MS, withDeadline } from './cleaning.js'
+import type { Clock } from './clock.js'
+import type { Slot } from './slot.js'
+
+const CANCEL_MS = 1_000
+
+/**
+ * Cancels what a connection runs, and keeps the connection from its next use meanwhile. PostgreSQL cancels whatever the session
+ * runs when the request arrives, so until the server has closed the cancel connection the next statement could be its victim
+ * (71 to 80 % of trials when measured; none with the wait).
+ */
+export class Quarantine {
+  readonly #clock: Clock
+  readonly #destroy: (slot: Slot, reason: string) => void
+
+  /** `destroy` breaks a connection that cannot be brought back. */
+  constructor(clock: Clock, destroy: (slot: Slot, reason: string) => void) {
+    this.#clock = clock
+    this.#destroy = destroy
+  }
+
+  /** Sends a cancel request, unless one is under way. `slot.cancelling` is set until it is settled. */
+  cancel(slot: Slot): void {
+    if (slot.cancelling !== undefined || slot.state === 'gone') return
+    slot.cancelling = withDeadline(
+      this.#clock,
+      slot.connection!.cancel(CANCEL_MS),
+      CANCEL_MS * 1.5,
+      'it was not confirmed',
+    ).then(
+      () => this.#arrived(slot),
+      (error: unknown) => {
+        slot.cancelling = undefined
+        // Whether it will still arrive is unknown, so the session cannot be trusted with another statement.
+        this.#destroy(slot, `its cancel request failed: ${(error as Error).message}`)
+      },
+    )
+  }
+
+  #arrived(slot: Slot): void {
+    slot.cancelling = undefined
+    slot.recheckQuiet()
+    if (slot.quiet) return
+    // The server has the request; a statement that does not end now is beyond it.
+    const { sentAt } = slot
+    this.#clock.setTimer(() => {
+      if (!slot.quiet && slot.sentAt === sentAt) {
+        this.#destroy(slot, 'its statement did not end after a cancel request')
+      }
+    }, CLEANING_MS)
+  }
+}

@@ -1,0 +1,78 @@
+import { checkTimeout } from './call-options.js'
+import { AbortError } from './errors.js'
+import type { Opening } from './opening.js'
+import { refuseUnknownOptions } from './option-check.js'
+import type { PoolConfig } from './pool-options.js'
+import { ServerSession } from './server-session.js'
+import type { Session, SessionOptions } from './session.js'
+import { Slot } from './slot.js'
+import type { RunHost } from './statement-run.js'
+
+const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'signal', 'applicationName'])
+const CLOSE_MS = 2_000
+
+/** The sessions of a pool that stand outside its `max`. */
+export class SessionSet {
+  readonly #host: RunHost
+  readonly #opening: Opening
+  readonly #ended: () => void
+  readonly #slots = new Set<Slot>()
+
+  /** `ended` is called whenever one of them is over. */
+  constructor(host: RunHost, opening: Opening, ended: () => void) {
+    this.#host = host
+    this.#opening = opening
+    this.#ended = ended
+  }
+
+  /** Sessions that are open or being opened. */
+  get size(): number {
+    return this.#slots.size
+  }
+
+  /** Opens one. Rejects with `ConnectError` or `AbortError`; throws `TypeError` for wrong options. */
+  async open(config: PoolConfig, options: SessionOptions): Promise<Session> {
+    refuseUnknownOptions('openSession', options, KNOWN)
+    if (options.timeoutMs !== undefined) checkTimeout('openSession', options.timeoutMs)
+    const { settings, connectTimeoutMs } = config
+    const { applicationName, signal } = options
+    const slot = new Slot(0, 0)
+    this.#slots.add(slot)
+    try {
+      await this.#opening.open(slot, {
+        timeoutMs: options.timeoutMs ?? connectTimeoutMs,
+        settings:
+          applicationName === undefined ? settings : settings.withApplicationName(applicationName),
+        signal,
+        closed: (reason) => this.#over(slot, reason),
+      })
+    } catch (error) {
+      this.#slots.delete(slot)
+      this.#ended()
+      if (signal?.aborted) throw new AbortError(signal.reason, 'no')
+      throw error
+    }
+    slot.state = 'leased'
+    return new ServerSession(this.#host, slot)
+  }
+
+  /** Ends all of them politely. */
+  closeAll(): void {
+    for (const { connection } of this.#slots) connection?.close(CLOSE_MS).catch(() => {})
+  }
+
+  /** Breaks all of them. */
+  destroyAll(reason: string): void {
+    for (const { connection } of this.#slots) connection?.destroy(new Error(reason))
+  }
+
+  #over(slot: Slot, reason: unknown): void {
+    slot.state = 'gone'
+    slot.lostReason ??= reason
+    this.#slots.delete(slot)
+    const { abort } = slot
+    if (abort !== undefined) queueMicrotask(() => abort.abort(reason))
+    slot.recheckQuiet()
+    this.#ended()
+  }
+}

@@ -1,0 +1,197 @@
+/** How TCP clients prove who they are: the method in `pg_hba.conf`. */
+export type ClusterAuth = 'trust' | 'scram-sha-256' | 'md5' | 'password'
+
+/** What kind of cluster to start. Every option may be left out. */
+export interface ClusterOptions {
+  /** Number of streaming replicas, 0 to 8. Default 2. */
+  replicas?: number
+  /**
+   * Whether a commit waits until one replica has it (`synchronous_standby_names = 'ANY 1 (*)'` on
+   * every node, so that a promoted node keeps the rule). Default false. With no replica running,
+   * writes wait: that is what PostgreSQL does.
+   */
+  synchronous?: boolean
+  /**
+   * Server settings for every node, as in `postgresql.conf`; they win over the kit's. Settings that
+   * the kit must own (`port`, `listen_addresses`, `primary_conninfo`, …) are refused.
+   */
+  settings?: Record<string, string | number | boolean>
+  /**
+   * Whether the nodes speak TLS, with a throw-away authority (`cluster.ca`), and refuse clients
+   * without it. Default false.
+   */
+  tls?: boolean
+  /** How TCP clients prove who they are. Default `'trust'`. */
+  auth?: ClusterAuth
+  /**
+   * Folder with `postgres` and `initdb`, version 15 or newer. Default: the environment variable
+   * POOLHOUSE_TEST_PG_BIN, else the PostgreSQL that came from npm.
+   */
+  binaries?: string
+  /** Name of the application's database. Default `'app'`. */
+  database?: string
+}
+
+/** The options with every default filled in. */
+export type ResolvedClusterOptions = Required<Omit<ClusterOptions, 'binaries'>> &
+  Pick<ClusterOptions, 'binaries'>
+
+const AUTH_METHODS: readonly ClusterAuth[] = ['trust', 'scram-sha-256', 'md5', 'password']
+
+const KNOWN_OPTIONS = [
+  'replicas',
+  'synchronous',
+  'settings',
+  'tls',
+  'auth',
+  'binaries',
+  'database',
+] as const satisfies readonly (keyof ClusterOptions)[]
+
+/** `max_wal_senders` is 10: the replicas, and room for two clones at a time. */
+const MOST_REPLICAS = 8
+
+/** Settings that decide where a node is and whom it follows; changing them would break the kit. */
+const OWNED_SETTINGS: ReadonlySet<string> = new Set([
+  'cluster_name',
+  'config_file',
+  'data_directory',
+  'hba_file',
+  'hot_standby',
+  'ident_file',
+  'listen_addresses',
+  'log_destination',
+  'logging_collector',
+  'port',
+  'primary_conninfo',
+  'primary_slot_name',
+  'ssl',
+  'ssl_cert_file',
+  'ssl_key_file',
+  'synchronous_standby_names',
+  'unix_socket_directories',
+  'unix_socket_permissions',
+])
+
+const RESERVED_DATABASES: ReadonlySet<string> = new Set(['postgres', 'template0', 'template1'])
+
+/** PostgreSQL cuts longer names off. */
+const LONGEST_NAME_BYTES = 63
+
+/**
+ * Checks the options and fills in the defaults. Throws a `TypeError` for an unknown option or a
+ * value of the wrong kind and a `RangeError` for a value out of bounds; both name the option.
+ */
+export function resolveClusterOptions(options: ClusterOptions = {}): ResolvedClusterOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`cluster options must be an object, got ${show(options)}`)
+  }
+  for (const name of Object.keys(options)) requireKnownOption(name)
+  const { replicas = 2, synchronous = false, settings = {}, tls = false } = options
+  const { auth = 'trust', binaries, database = 'app' } = options
+  requireReplicas(replicas, synchronous)
+  requireBoolean('synchronous', synchronous)
+  requireBoolean('tls', tls)
+  requireSettings(settings)
+  requireDatabase(database)
+  if (!AUTH_METHODS.includes(auth)) {
+    throw new TypeError(`option auth must be one of ${AUTH_METHODS.join(', ')}, got ${show(auth)}`)
+  }
+  if (binaries !== undefined && (typeof binaries !== 'string' || binaries === '')) {
+    throw new TypeError(`option binaries must be the path of a folder, got ${show(binaries)}`)
+  }
+  return {
+    replicas,
+    synchronous,
+    settings,
+    tls,
+    auth,
+    database,
+    ...(binaries === undefined ? {} : { binaries }),
+  }
+}
+
+function requireKnownOption(name: string): void {
+  if ((KNOWN_OPTIONS as readonly string[]).includes(name)) return
+  // A beginning is nearer than any slip of the keys: `sync` means `synchronous`, not `tls`.
+  const far = (known: string): number => (known.startsWith(name) ? 0 : distance(name, known))
+  const [nearest] = [...KNOWN_OPTIONS].sort((a, b) => far(a) - far(b))
+  throw new TypeError(`unknown cluster option ${name}: did you mean ${nearest}?`)
+}
+
+function requireReplicas(replicas: unknown, synchronous: unknown): void {
+  if (typeof replicas !== 'number') {
+    throw new TypeError(`option replicas must be a number, got ${show(replicas)}`)
+  }
+  if (!Number.isInteger(replicas) || replicas < 0 || replicas > MOST_REPLICAS) {
+    throw new RangeError(
+      `option replicas must be a whole number from 0 to ${MOST_REPLICAS}, got ${replicas}`,
+    )
+  }
+  if (replicas === 0 && synchronous === true) {
+    throw new RangeError(
+      'option replicas must be at least 1 when option synchronous is true, got 0',
+    )
+  }
+}
+
+function requireBoolean(name: string, value: unknown): void {
+  if (typeof value !== 'boolean') {
+    throw new TypeError(`option ${name} must be true or false, got ${show(value)}`)
+  }
+}
+
+function requireSettings(settings: unknown): void {
+  if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) {
+    throw new TypeError(`option settings must be an object, got ${show(settings)}`)
+  }
+  for (const [name, value] of Object.entries(settings)) {
+    if (!/^[a-z_][\w.]*$/i.test(name)) {
+      throw new TypeError(`option settings has the name ${show(name)}, which is not a setting`)
+    }
+    if (OWNED_SETTINGS.has(name.toLowerCase())) {
+      throw new TypeError(`option settings must not contain ${name}: the kit owns it`)
+    }
+    if (!['string', 'number', 'boolean'].includes(typeof value) || Number.isNaN(value)) {
+      throw new TypeError(
+        `option settings.${name} must be a string, a number or a boolean, got ${show(value)}`,
+      )
+    }
+    if (typeof value === 'string' && /[\n\r\0]/.test(value)) {
+      throw new TypeError(`option settings.${name} must be one line, got ${show(value)}`)
+    }
+  }
+}
+
+function requireDatabase(database: unknown): void {
+  if (typeof database !== 'string') {
+    throw new TypeError(`option database must be a string, got ${show(database)}`)
+  }
+  const bytes = Buffer.byteLength(database)
+  if (bytes === 0 || bytes > LONGEST_NAME_BYTES || /[\n\r\0]/.test(database)) {
+    throw new RangeError(
+      `option database must be one line of 1 to ${LONGEST_NAME_BYTES} bytes, got ${show(database)}`,
+    )
+  }
+  if (RESERVED_DATABASES.has(database)) {
+    throw new RangeError(`option database must not be ${database}: PostgreSQL has one already`)
+  }
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}
+
+/** Levenshtein distance: how many letters to change, add or drop. */
+function distance(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, index) => index)
+  for (const [row, letter] of [...from].entries()) {
+    const current = [row + 1]
+    for (const [column, other] of [...to].entries()) {
+      const replaced = previous[column]! + (letter === other ? 0 : 1)
+      current.push(Math.min(replaced, previous[column + 1]! + 1, current[column]! + 1))
+    }
+    previous = current
+  }
+  return previous.at(-1)!
+}

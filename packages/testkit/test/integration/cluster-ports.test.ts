@@ -1,0 +1,28 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { expect, it, vi } from 'vitest'
+import { startCluster } from '../../src/cluster/cluster.js'
+import { findFreePorts } from '../../src/cluster/free-port.js'
+
+vi.mock('../../src/cluster/free-port.js', { spy: true })
+
+it('takes other ports when another process has been faster', async () => {
+  const rival = createServer().listen(0, '127.0.0.1')
+  await once(rival, 'listening')
+  const { port } = rival.address() as AddressInfo
+  const [free] = await findFreePorts(1)
+  vi.mocked(findFreePorts).mockClear().mockResolvedValueOnce([port, free!])
+
+  await using cluster = await startCluster({ replicas: 1 })
+
+  expect(findFreePorts).toHaveBeenCalledTimes(2)
+  expect(cluster.nodes.map((node) => node.port)).not.toContain(port)
+  expect(await cluster.primary.sql('select from pg_stat_replication')).toHaveLength(1)
+  rival.close()
+})
+
+it('never gives the same port twice in one answer', async () => {
+  const ports = await findFreePorts(9)
+  expect(new Set(ports).size).toBe(9)
+  for (const port of ports) expect(port).toBeLessThan(32_768) // not lent to outgoing connections
+})
