@@ -38,7 +38,8 @@ export class Connector {
     settings: ConnectionSettings = this.#config.settings,
   ): Promise<DriverConnection> {
     const deadline = this.#config.clock.now() + timeoutMs
-    const remaining = (): number => Math.max(1, deadline - this.#config.clock.now())
+    const remaining = (): number =>
+      Math.max(1, Math.ceil(deadline - this.#config.clock.now()))
     const provided = typeof settings.password === 'function'
     const password = await this.#withDeadline(
       () => this.#password(settings),

@@ -266,7 +266,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       queueMicrotask(() => abort.abort(reason))
     }
     slot.recheckQuiet()
-    this.hub.emit('destroy', { pool: this.name, connection: slot.id, reason: messageOf(reason) })
+    this.hub.emit('destroy', { pool: this.name, connection: slot.id, reason: messageOf(slot.lostReason) })
     this.#recycling.check(this.slots)
     this.#closing?.check()
   }

@@ -1,1 +1,1 @@
-export {}
+export { type NodePostgresOptions, nodePostgres } from './node-postgres.js'

@@ -1,0 +1,121 @@
+import {
+  AuthenticationError,
+  ConnectError,
+  type ConnectionSettings,
+  formatEndpoint,
+} from '@poolhouse/core'
+import { isServerError, type PgServerError } from './errors.js'
+import { ServerWithoutTlsError } from './tls.js'
+
+/** The server asks for a password and there is none. */
+export class PasswordMissingError extends Error {
+  /** The message is for the end of a sentence. */
+  constructor() {
+    super('the server asks for a password and none is given; set connection.password')
+  }
+}
+
+/** The server let us in without proving that it knows the password. */
+export class NoServerProofError extends Error {
+  /** The message is for the end of a sentence. */
+  constructor() {
+    super(
+      'the server skipped the proof that it knows the password; something may be impersonating it',
+    )
+  }
+}
+
+// What to look at, by the code of the socket's or the TLS library's error.
+const WAYS_OUT: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused; is the server running and listening there?',
+  ENOTFOUND: 'the host name is unknown; check connection.host',
+  EAI_AGAIN: 'the look-up of the host name failed for now; check the name server',
+  ENOENT: 'there is no such Unix socket; is the server running, and is this its directory?',
+  EACCES: 'permission denied',
+  ECONNRESET: 'the connection was reset',
+  ETIMEDOUT: 'no answer; a firewall may drop what is sent there',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no route to the network',
+  DEPTH_ZERO_SELF_SIGNED_CERT:
+    'the certificate is self-signed; give the certificate that signed it as ssl.ca',
+  SELF_SIGNED_CERT_IN_CHAIN:
+    'the certificate comes from an authority that is not trusted; give its certificate as ssl.ca',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    'the certificate comes from an authority that is not trusted; give its certificate as ssl.ca',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    'the certificate comes from an authority that is not trusted; give its certificate as ssl.ca',
+  UNABLE_TO_GET_ISSUER_CERT:
+    'the certificate comes from an authority that is not trusted; give its certificate as ssl.ca',
+  CERT_HAS_EXPIRED: 'the certificate has expired',
+}
+
+/** Brings whatever ended a connect into a message that names the server and the way out. The password is in none of it. */
+export function toConnectError(error: unknown, settings: ConnectionSettings): ConnectError {
+  const endpoint = formatEndpoint(settings.endpoint)
+  const where = `cannot connect to ${endpoint}`
+  if (error instanceof ConnectError) return error
+  if (isServerError(error)) return toRefusal(error, settings, endpoint)
+  if (error instanceof PasswordMissingError || error instanceof NoServerProofError) {
+    return new AuthenticationError(`${where} as user "${settings.user}": ${error.message}`, {
+      endpoint,
+      fatal: true,
+      cause: error,
+    })
+  }
+  if (error instanceof ServerWithoutTlsError) {
+    return new ConnectError(
+      `${where}: ${error.message} and connection.ssl demands it (mode ${settings.ssl.mode}); ` +
+        'turn TLS on there, or set ssl: false (sslmode=disable in a URL) if nobody can listen in between',
+      { endpoint, fatal: true, cause: error },
+    )
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  // `pg` has no class of its own for what goes wrong in SCRAM.
+  if (message.startsWith('SASL')) {
+    return new AuthenticationError(
+      `${where} as user "${settings.user}": authentication failed: ${message}`,
+      { endpoint, fatal: true, cause: error },
+    )
+  }
+  return new ConnectError(`${where}: ${explain(error, message, settings)}`, {
+    endpoint,
+    cause: error,
+  })
+}
+
+function explain(error: unknown, message: string, settings: ConnectionSettings): string {
+  const code = (error as { code?: unknown } | null | undefined)?.code
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    const name = settings.ssl.serverName ?? settings.endpoint.host
+    return `the certificate is not for "${name}"; connect by a name it carries, or set ssl.serverName to one`
+  }
+  const way = typeof code === 'string' ? WAYS_OUT[code] : undefined
+  return way === undefined ? message : `${way} (${code as string})`
+}
+
+function toRefusal(
+  error: PgServerError,
+  settings: ConnectionSettings,
+  endpoint: string,
+): ConnectError {
+  const { code, message } = error
+  const details = { endpoint, sqlState: code, cause: error }
+  if (code.startsWith('28')) {
+    const plain = settings.ssl.mode === 'disable' || settings.ssl.mode === 'prefer'
+    const hint = /no encryption|SSL off/.test(message)
+      ? plain
+        ? '; the server may demand TLS: set connection.ssl'
+        : ''
+      : code === '28P01'
+        ? '; check connection.user and connection.password'
+        : ''
+    return new AuthenticationError(
+      `cannot log in to ${endpoint} as user "${settings.user}": ${message} (${code})${hint}`,
+      { ...details, fatal: true },
+    )
+  }
+  return new ConnectError(
+    `${endpoint} refused the connection of user "${settings.user}": ${message} (${code})`,
+    { ...details, fatal: code === '3D000' },
+  )
+}

@@ -1,0 +1,81 @@
+import { ConnectionLostError, DatabaseError, type Executed } from '@poolhouse/core'
+
+/** The error class of `pg`, as far as we read it. */
+export interface PgServerError extends Error {
+  readonly severity?: string
+  readonly code: string
+  readonly detail?: string
+  readonly hint?: string
+  readonly position?: string
+  readonly where?: string
+  readonly schema?: string
+  readonly table?: string
+  readonly column?: string
+  readonly dataType?: string
+  readonly constraint?: string
+  readonly routine?: string
+}
+
+const SEVERITIES: ReadonlySet<string | undefined> = new Set(['ERROR', 'FATAL', 'PANIC'])
+
+/** True for what the server said, false for what `pg` or the socket made up. */
+export function isServerError(error: unknown): error is PgServerError {
+  const { code, severity } = (error ?? {}) as Partial<PgServerError>
+  return (
+    error instanceof Error &&
+    typeof severity === 'string' &&
+    typeof code === 'string' &&
+    code.length === 5
+  )
+}
+
+/**
+ * Brings an error of the server into core's shape. `pg` passes the severity on in the server's language only. What follows in
+ * the protocol tells the same: after an ERROR comes ReadyForQuery, after a FATAL the end.
+ */
+export function toDatabaseError(error: PgServerError, sessionSurvived: boolean): DatabaseError {
+  const position = Number(error.position)
+  return new DatabaseError(
+    error.message,
+    {
+      code: error.code,
+      severity: SEVERITIES.has(error.severity)
+        ? error.severity!
+        : sessionSurvived
+          ? 'ERROR'
+          : 'FATAL',
+      detail: error.detail,
+      hint: error.hint,
+      position: position > 0 ? position : undefined,
+      where: error.where,
+      schema: error.schema,
+      table: error.table,
+      column: error.column,
+      dataType: error.dataType,
+      constraint: error.constraint,
+    },
+    error,
+  )
+}
+
+/** The error of a statement whose session is gone. `reason` is what ended the session. */
+export function toLostError(reason: unknown, executed: Executed): ConnectionLostError {
+  const why =
+    reason instanceof Error ? reason.message : typeof reason === 'string' ? reason : undefined
+  const what =
+    executed === 'no'
+      ? 'the connection was lost before the statement was sent'
+      : 'the connection was lost before the server answered'
+  const ours = reason instanceof DatabaseError || reason instanceof ConnectionLostError
+  return new ConnectionLostError(why === undefined ? what : `${what}: ${why}`, {
+    executed,
+    sqlState: sqlStateOf(reason),
+    // Our own error around the driver's would only repeat it.
+    cause: ours ? (reason.cause ?? reason) : reason,
+  })
+}
+
+function sqlStateOf(reason: unknown): string | undefined {
+  if (reason instanceof DatabaseError) return reason.code
+  return reason instanceof ConnectionLostError ? reason.sqlState : undefined
+}

@@ -1,0 +1,77 @@
+import type { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+
+/**
+ * What we use of `pg`'s `Connection`. Its declared types leave the connection out, although `pg-cursor` and
+ * `pg-query-stream` are written against exactly this.
+ */
+export interface PgWire extends EventEmitter {
+  /** The socket or TLS stream that it reads and writes. */
+  readonly stream: Socket
+  /** Text of each named statement the server has parsed. */
+  parsedStatements: Record<string, string>
+  /** Text of each named statement sent and not yet answered. */
+  submittedNamedStatements: Record<string, string>
+  query(text: string): void
+  parse(message: { name: string; text: string; types?: readonly number[] | undefined }): void
+  bind(message: {
+    portal: string
+    statement: string
+    values: readonly unknown[]
+    binary: boolean
+  }): void
+  describe(message: { type: 'P'; name: string }): void
+  execute(message: { portal: string; rows: number | undefined }): void
+  close(message: { type: 'S'; name: string }): void
+  sync(): void
+  end(): void
+  sendCopyFail(reason: string): void
+}
+
+/** What we use of `pg.Client`. */
+export interface PgClient extends EventEmitter {
+  readonly connection: PgWire
+  readonly processID: number | null
+  readonly secretKey: number | null
+  /** False while a statement is on its way, whoever sent it. */
+  readonly readyForQuery?: boolean
+  readonly connectionParameters: {
+    password: unknown
+    options: string | undefined
+    replication: string | undefined
+    query_timeout: number | undefined | false
+  }
+  password: unknown
+  connect(callback: (error: Error | null) => void): void
+  query(submittable: PgSubmittable): unknown
+  getTypeParser(oid: number, format: 'text'): (value: string) => unknown
+}
+
+/** The interface through which `pg` runs statements of other classes than its own. */
+export interface PgSubmittable {
+  submit(wire: PgWire): Error | null
+  handleRowDescription(message: { fields: readonly PgField[] }): void
+  handleDataRow(message: { fields: readonly (string | null)[] }): void
+  handlePortalSuspended(): void
+  handleEmptyQuery(): void
+  handleCommandComplete(message: { text: string }): void
+  handleReadyForQuery(): void
+  handleError(error: Error): void
+  handleCopyInResponse(wire: PgWire): void
+  handleCopyData(): void
+}
+
+/** A column as `pg` describes it: what we call `FieldInfo`, and more. */
+export interface PgField {
+  readonly name: string
+  readonly tableID: number
+  readonly columnID: number
+  readonly dataTypeID: number
+  readonly dataTypeModifier: number
+}
+
+/** What we use of the module. */
+export interface PgModule {
+  readonly Client: new (config: Record<string, unknown>) => PgClient
+  readonly utils: { prepareValue(value: unknown): string | Buffer | null }
+}

@@ -1,0 +1,187 @@
+import { PoolhouseError, type QueryResult, type Statement } from '@poolhouse/core'
+import { isServerError, toDatabaseError } from './errors.js'
+import type { PgClient, PgField, PgSubmittable, PgWire } from './pg-module.js'
+import type { PreparedStatements } from './prepared-statements.js'
+import { RowShape } from './row-shape.js'
+
+/** How a statement's caller learns of its end. */
+export type Done = (error: Error | null, result?: QueryResult<unknown>) => void
+
+/** A value as it goes over the wire. */
+export type WireValue = string | Buffer | null
+
+/** What a statement needs of its connection. */
+export interface StatementHost {
+  readonly raw: PgClient
+  readonly prepared: PreparedStatements
+  /** `pg` refused to send the statement: no ReadyForQuery will come. */
+  unsent(statement: PgStatement, error: Error): void
+}
+
+/**
+ * One statement on its way through a `pg.Client`. It replaces `pg`'s own `Query`, which copies its configuration, is an event
+ * emitter and reports a failure at ErrorResponse. This one only collects; its connection settles it at ReadyForQuery.
+ *
+ * Of a text with several statements it keeps the result of the last, as psql does.
+ */
+export class PgStatement implements PgSubmittable {
+  /** SQL; `pg` notes it as the text of `name` when the server has parsed it. */
+  readonly text: string
+  /** Name of the prepared statement, or empty. */
+  readonly name: string
+  /** The caller. */
+  readonly done: Done
+  /** Whether the server may have received it. */
+  sent = false
+  /** What the server, or a type parser, said against it. */
+  error: Error | undefined
+  readonly #host: StatementHost
+  readonly #values: readonly WireValue[] | undefined
+  readonly #asArray: boolean
+  #repeated = false
+  #rows: unknown[] = []
+  #rowCount: number | null = null
+  #command = ''
+  #complete = false
+  #shape: RowShape = RowShape.none
+  #parsers: ((value: string) => unknown)[] = []
+
+  /** Takes values that are ready for the wire. */
+  constructor(
+    host: StatementHost,
+    statement: Statement,
+    values: readonly WireValue[] | undefined,
+    done: Done,
+  ) {
+    this.#host = host
+    this.text = statement.text
+    this.name = statement.name ?? ''
+    this.done = done
+    this.#values = values
+    this.#asArray = statement.rowMode === 'array'
+  }
+
+  /** Called by `pg` when it is this statement's turn. An error that is returned comes back through `handleError`. */
+  submit(wire: PgWire): Error | null {
+    const { name, text } = this
+    if (name === '' && this.#values === undefined) {
+      this.sent = true
+      wire.query(text)
+      return null
+    }
+    const { prepared } = this.#host
+    const known = name === '' ? undefined : prepared.textOf(name)
+    if (known !== undefined && known !== text) {
+      return new TypeError(
+        `statement name "${name}" was used for another text on this connection; one name must always carry the same text`,
+      )
+    }
+    this.sent = true
+    wire.stream.cork()
+    if (name === '') wire.parse({ name, text })
+    else if (known === undefined) prepared.prepare(name, text)
+    wire.bind({ portal: '', statement: name, values: this.#values ?? [], binary: false })
+    const shape = known === undefined ? undefined : prepared.shapeOf(name)
+    if (shape === undefined) wire.describe({ type: 'P', name: '' })
+    else this.#take(shape)
+    wire.execute({ portal: '', rows: 0 })
+    wire.sync()
+    wire.stream.uncork()
+    return null
+  }
+
+  handleRowDescription(message: { fields: readonly PgField[] }): void {
+    this.#rows = []
+    this.#complete = false
+    this.#take(new RowShape(message.fields))
+  }
+
+  handleDataRow(message: { fields: readonly (string | null)[] }): void {
+    if (this.error !== undefined) return
+    const values = message.fields
+    try {
+      this.#rows.push(
+        this.#asArray
+          ? this.#shape.toArray(values, this.#parsers)
+          : this.#shape.toObject(values, this.#parsers),
+      )
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      this.error = new PoolhouseError(`a type parser failed on a row of the result: ${why}`, {
+        executed: 'yes',
+        cause,
+      })
+    }
+  }
+
+  handleCommandComplete(message: { text: string }): void {
+    if (this.#complete) {
+      this.#rows = []
+      this.#shape = RowShape.none
+    }
+    this.#complete = true
+    const { text } = message
+    this.#rowCount = null
+    this.#command = text
+    if (!isDigit(text.charCodeAt(text.length - 1))) return
+    const space = text.lastIndexOf(' ')
+    this.#rowCount = Number(text.slice(space + 1))
+    // `INSERT 0 5`: the zero was an OID once.
+    const end = isDigit(text.charCodeAt(space - 1)) ? text.lastIndexOf(' ', space - 1) : space
+    this.#command = text.slice(0, end)
+  }
+
+  handleError(error: Error): void {
+    if (this.sent) this.error = error
+    else this.#host.unsent(this, error)
+  }
+
+  handleCopyInResponse(wire: PgWire): void {
+    wire.sendCopyFail('COPY FROM STDIN needs a source; use copyFrom')
+  }
+
+  handleEmptyQuery(): void {}
+  handleCopyData(): void {}
+  handlePortalSuspended(): void {}
+  handleReadyForQuery(): void {}
+
+  /**
+   * Whether the statement failed only because its prepared form was lost or out of date; if so it is ready to be sent anew,
+   * once. `idle` says that the session is in no transaction, which the failure would have ended.
+   */
+  wantsRepeat(idle: boolean): boolean {
+    const { error } = this
+    if (this.name === '' || !isServerError(error)) return false
+    if (!this.#host.prepared.forgetIfStale(this.name, error) || !idle || this.#repeated)
+      return false
+    this.#repeated = true
+    this.sent = false
+    this.error = undefined
+    return true
+  }
+
+  /** Settles the caller. To be called at ReadyForQuery, once. */
+  settle(): void {
+    const { error } = this
+    if (error !== undefined) {
+      this.done(isServerError(error) ? toDatabaseError(error, true) : error)
+      return
+    }
+    if (this.name !== '') this.#host.prepared.learn(this.name, this.text, this.#shape)
+    this.done(null, {
+      rows: this.#rows,
+      rowCount: this.#rowCount,
+      command: this.#command,
+      fields: this.#shape.fields,
+    })
+  }
+
+  #take(shape: RowShape): void {
+    this.#shape = shape
+    this.#parsers = shape.parsers(this.#host.raw)
+  }
+}
+
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57
+}
