@@ -1,13 +1,30 @@
 import type { SslMode } from './connection-settings.js'
 import { checkWord, nearestName } from './option-check.js'
 
+/** One host of a connection URL. */
+export interface UrlHost {
+  /** Name, address or socket directory. */
+  readonly host: string | undefined
+  /** Port, if the URL says it. */
+  readonly port: number | undefined
+}
+
+/** The TLS parameters of a connection URL. */
+export interface UrlSsl {
+  /** `sslmode`. */
+  readonly mode: SslMode | undefined
+  /** `sslrootcert`, a file name. */
+  readonly rootCertFile: string | undefined
+  /** `sslcert`, a file name. */
+  readonly certFile: string | undefined
+  /** `sslkey`, a file name. */
+  readonly keyFile: string | undefined
+}
+
 /** A connection URL taken apart. Nothing is defaulted here but what the URL itself says. */
 export interface ParsedConnectionUrl {
   /** The hosts in order; more than one for libpq multi-host URLs. Empty if the URL names none. */
-  readonly hosts: readonly {
-    readonly host: string | undefined
-    readonly port: number | undefined
-  }[]
+  readonly hosts: readonly UrlHost[]
   /** User. */
   readonly user: string | undefined
   /** Password. */
@@ -19,14 +36,7 @@ export interface ParsedConnectionUrl {
   /** `target_session_attrs`. */
   readonly targetSessionAttrs: string | undefined
   /** `sslmode` and the files beside it, if `sslmode` or any of them is given. */
-  readonly ssl:
-    | {
-        readonly mode: SslMode | undefined
-        readonly rootCertFile: string | undefined
-        readonly certFile: string | undefined
-        readonly keyFile: string | undefined
-      }
-    | undefined
+  readonly ssl: UrlSsl | undefined
   /** Run-time parameters: `options=-c name=value` and `client_encoding`-like names. */
   readonly parameters: Readonly<Record<string, string>>
 }
@@ -162,7 +172,7 @@ function readPort(text: string | undefined, fail: Fail): number | undefined {
 function readSslParameters(
   where: string,
   parameters: ReadonlyMap<string, string>,
-): ParsedConnectionUrl['ssl'] {
+): UrlSsl | undefined {
   const mode = parameters.get('sslmode')
   const rootCertFile = parameters.get('sslrootcert')
   const certFile = parameters.get('sslcert')

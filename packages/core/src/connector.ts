@@ -38,8 +38,7 @@ export class Connector {
     settings: ConnectionSettings = this.#config.settings,
   ): Promise<DriverConnection> {
     const deadline = this.#config.clock.now() + timeoutMs
-    const remaining = (): number =>
-      Math.max(1, Math.ceil(deadline - this.#config.clock.now()))
+    const remaining = (): number => Math.max(1, Math.ceil(deadline - this.#config.clock.now()))
     const provided = typeof settings.password === 'function'
     const password = await this.#withDeadline(
       () => this.#password(settings),

@@ -2,49 +2,172 @@ import { AsyncResource } from 'node:async_hooks'
 import type { PoolhouseError } from './errors.js'
 import type { TopologySnapshot } from './topology.js'
 
-/** Every event and what its listeners get. Payloads never carry values, passwords or statement parameters. */
+/** What every event carries. */
+export interface PoolEvent {
+  /** Name of the pool it is about. */
+  readonly pool: string
+}
+
+/** An event about one connection. */
+export interface ConnectionEvent extends PoolEvent {
+  /** Number of the connection within its pool. */
+  readonly connection: number
+}
+
+/** An event about one node of several. */
+export interface NodeEvent extends PoolEvent {
+  /** Name of the node's pool. */
+  readonly node: string
+}
+
+/** A connection was opened. */
+export interface ConnectEvent extends ConnectionEvent {
+  /** How long that took, in milliseconds. */
+  readonly createMs: number
+}
+
+/** A connection was lent. */
+export interface AcquireEvent extends ConnectionEvent {
+  /** How long the caller waited, in milliseconds. */
+  readonly waitMs: number
+}
+
+/** A connection came back. */
+export interface ReleaseEvent extends ConnectionEvent {
+  /** How long it was out, in milliseconds. */
+  readonly useMs: number
+  /** True if the lease had been released before; then nothing else happened. */
+  readonly again?: boolean
+}
+
+/** A connection is gone. */
+export interface DestroyEvent extends ConnectionEvent {
+  /** Why, for humans. */
+  readonly reason: string
+}
+
+/** A lease has been out longer than `leakWarningMs`. */
+export interface LeakEvent extends ConnectionEvent {
+  /** How long it has been out, in milliseconds. */
+  readonly heldMs: number
+  /** Text of its last statement, without values. */
+  readonly statement: string | undefined
+}
+
+/** A call was refused because the queue is full. */
+export interface OverloadEvent extends PoolEvent {
+  /** Callers waiting. */
+  readonly pending: number
+}
+
+/** The view of the nodes changed. */
+export interface TopologyEvent extends PoolEvent {
+  /** The new view. */
+  readonly snapshot: TopologySnapshot
+  /** What changed, as a sentence for humans. */
+  readonly reason: string
+}
+
+/** A node claims to be primary on an older timeline and is shut out. */
+export interface FencedEvent extends NodeEvent {
+  /** The timeline it claims. */
+  readonly timeline: number
+  /** The highest timeline seen. */
+  readonly highest: number
+}
+
+/** Two nodes claim to be primary on one timeline; writes are refused. */
+export interface SplitBrainEvent extends PoolEvent {
+  /** Names of their pools. */
+  readonly nodes: readonly string[]
+  /** The timeline both claim. */
+  readonly timeline: number
+}
+
+/** A node of another cluster answers at a known address. */
+export interface ForeignEvent extends NodeEvent {
+  /** Its system identifier. */
+  readonly systemId: string
+  /** The system identifier of our cluster. */
+  readonly expected: string
+}
+
+/** Work is held because there is no primary. */
+export interface HoldEvent extends PoolEvent {
+  /** Why, for humans. */
+  readonly reason: string
+}
+
+/** Held work goes on. */
+export interface ResumeEvent extends PoolEvent {
+  /** Calls that were held. */
+  readonly held: number
+  /** How long the first of them was held, in milliseconds. */
+  readonly heldMs: number
+  /** Why it goes on, for humans. */
+  readonly reason: string
+}
+
+/** Work was sent and no answer came. */
+export interface InDoubtEvent extends NodeEvent {
+  /** What the caller got. */
+  readonly error: PoolhouseError
+}
+
+/** A replica is out of rotation. */
+export interface EjectedEvent extends NodeEvent {
+  /** Why, for humans. */
+  readonly reason: string
+  /** Until it is tried again, in milliseconds. */
+  readonly forMs: number
+}
+
+/** A replica is back in rotation. */
+export interface AdmittedEvent extends NodeEvent {
+  /** Why, for humans. */
+  readonly reason: string
+}
+
+/** Something failed in the background, where no caller could be told. */
+export interface ErrorEvent extends PoolEvent {
+  /** What failed. */
+  readonly error: unknown
+}
+
+/** Every event by name and what its listeners get. Payloads never carry values, passwords or statement parameters. */
 export interface PoolEvents {
   /** A connection was opened. */
-  connect: { pool: string; connection: number; createMs: number }
+  connect: ConnectEvent
   /** A connection was lent. */
-  acquire: { pool: string; connection: number; waitMs: number }
-  /** A connection came back, or was given back a second time (`again`). */
-  release: { pool: string; connection: number; useMs: number; again?: boolean }
+  acquire: AcquireEvent
+  /** A connection came back. */
+  release: ReleaseEvent
   /** A connection is gone. */
-  destroy: { pool: string; connection: number; reason: string }
-  /** A lease has been out longer than `leakWarningMs`, or was collected by GC without release. */
-  leak: {
-    pool: string
-    connection: number
-    heldMs: number
-    stack: string | undefined
-    statement: string | undefined
-    collected: boolean
-  }
-  /** Work that holds leases waits for more of them and nobody can give one back. */
-  deadlock: { pool: string; error: PoolhouseError }
-  /** A call was refused because the queue is full or load is shed. */
-  overload: { pool: string; pending: number }
-  /** The view of the nodes changed; `reason` is a sentence for humans. */
-  topology: { pool: string; snapshot: TopologySnapshot; reason: string }
-  /** A node claims to be primary on an older timeline and is shut out. */
-  fenced: { pool: string; node: string; timeline: number; highest: number }
-  /** Two nodes claim to be primary on one timeline; writes are refused. */
-  'split-brain': { pool: string; nodes: readonly string[]; timeline: number }
-  /** A node of another cluster answers at a known address. */
-  foreign: { pool: string; node: string; systemId: string; expected: string }
-  /** Work is held because there is no primary. */
-  hold: { pool: string; reason: string }
+  destroy: DestroyEvent
+  /** A lease has been out too long. */
+  leak: LeakEvent
+  /** A call was refused because the queue is full. */
+  overload: OverloadEvent
+  /** The view of the nodes changed. */
+  topology: TopologyEvent
+  /** A node claims to be primary on an older timeline. */
+  fenced: FencedEvent
+  /** Two nodes claim to be primary on one timeline. */
+  'split-brain': SplitBrainEvent
+  /** A node of another cluster answers. */
+  foreign: ForeignEvent
+  /** Work is held. */
+  hold: HoldEvent
   /** Held work goes on. */
-  resume: { pool: string; held: number; heldMs: number; reason: string }
+  resume: ResumeEvent
   /** Work was sent and no answer came. */
-  'in-doubt': { pool: string; node: string; error: PoolhouseError }
+  'in-doubt': InDoubtEvent
   /** A replica is out of rotation. */
-  ejected: { pool: string; node: string; reason: string; forMs: number }
+  ejected: EjectedEvent
   /** A replica is back in rotation. */
-  admitted: { pool: string; node: string; reason: string }
-  /** Something failed in the background, where no caller could be told. */
-  error: { pool: string; error: unknown }
+  admitted: AdmittedEvent
+  /** Something failed in the background. */
+  error: ErrorEvent
 }
 
 /** Name of an event. */
@@ -69,7 +192,6 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
   'release',
   'destroy',
   'leak',
-  'deadlock',
   'overload',
   'topology',
   'fenced',

@@ -8,7 +8,12 @@ export {
   type SslOptions,
   type SslSettings,
 } from './connection-settings.js'
-export { type ParsedConnectionUrl, parseConnectionUrl } from './connection-url.js'
+export {
+  type ParsedConnectionUrl,
+  parseConnectionUrl,
+  type UrlHost,
+  type UrlSsl,
+} from './connection-url.js'
 export type {
   ConnectContext,
   ConnectionInfo,
@@ -47,11 +52,30 @@ export {
   TransactionError,
 } from './errors.js'
 export {
+  type AcquireEvent,
+  type AdmittedEvent,
+  type ConnectEvent,
+  type ConnectionEvent,
+  type DestroyEvent,
+  type EjectedEvent,
+  type ErrorEvent,
   EventHub,
+  type FencedEvent,
+  type ForeignEvent,
+  type HoldEvent,
+  type InDoubtEvent,
+  type LeakEvent,
+  type NodeEvent,
+  type OverloadEvent,
+  type PoolEvent,
   type PoolEventEmitter,
   type PoolEventName,
   type PoolEvents,
   type PoolListener,
+  type ReleaseEvent,
+  type ResumeEvent,
+  type SplitBrainEvent,
+  type TopologyEvent,
 } from './events.js'
 export type { Lease } from './lease.js'
 export {
@@ -69,6 +93,7 @@ export type { Session, SessionOptions } from './session.js'
 export {
   type FieldInfo,
   type Intent,
+  type QueryArguments,
   type Queryable,
   type QueryOptions,
   type QueryResult,
@@ -92,4 +117,9 @@ export {
   type TopologyNode,
   type TopologySnapshot,
 } from './topology.js'
-export type { IsolationLevel, Transaction, TransactionOptions } from './transaction.js'
+export type {
+  IsolationLevel,
+  Transaction,
+  TransactionOptions,
+  TransactionRetry,
+} from './transaction.js'

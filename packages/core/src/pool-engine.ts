@@ -266,7 +266,11 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       queueMicrotask(() => abort.abort(reason))
     }
     slot.recheckQuiet()
-    this.hub.emit('destroy', { pool: this.name, connection: slot.id, reason: messageOf(slot.lostReason) })
+    this.hub.emit('destroy', {
+      pool: this.name,
+      connection: slot.id,
+      reason: messageOf(slot.lostReason),
+    })
     this.#recycling.check(this.slots)
     this.#closing?.check()
   }
@@ -487,9 +491,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       pool: this.name,
       connection: slot.id,
       heldMs,
-      stack: slot.acquireStack,
       statement: slot.lastStatement,
-      collected: false,
     })
   }
 

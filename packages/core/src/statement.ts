@@ -73,12 +73,20 @@ export interface Queryable {
   ): Promise<QueryResult<Row>>
 }
 
+/** The arguments of a `query` call in one shape. */
+export interface QueryArguments {
+  /** What to run. */
+  statement: Statement
+  /** How to run it. */
+  options: QueryOptions | undefined
+}
+
 /** Brings both call forms of `query` into one shape. Throws `TypeError` for anything else. */
 export function readQueryArguments(
   first: string | Statement,
   second?: readonly unknown[] | QueryOptions,
   third?: QueryOptions,
-): { statement: Statement; options: QueryOptions | undefined } {
+): QueryArguments {
   if (typeof first === 'string') {
     if (second !== undefined && !Array.isArray(second)) {
       throw new TypeError(

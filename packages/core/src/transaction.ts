@@ -11,6 +11,12 @@ import type { Queryable } from './statement.js'
 /** Isolation levels of PostgreSQL. */
 export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializable'
 
+/** How often a transaction may be run. */
+export interface TransactionRetry {
+  /** Attempts in all, the first included. */
+  attempts: number
+}
+
 /** Options of `transaction`. */
 export interface TransactionOptions {
   /** Isolation level. Default: the server's. */
@@ -23,7 +29,7 @@ export interface TransactionOptions {
    * Runs `work` again, up to `attempts` times in all, when the transaction is known not to have happened: serialization
    * failure, deadlock, connection lost before COMMIT was sent. `work` must have no effect outside the transaction.
    */
-  retry?: { attempts: number } | undefined
+  retry?: TransactionRetry | undefined
   /** Longest time from BEGIN to COMMIT in milliseconds. Default: none beyond each statement's own. */
   timeoutMs?: number | undefined
   /** Aborts the transaction: it is rolled back and rejects with `AbortError`. */

@@ -9,13 +9,34 @@ import { ConnectionLostError, DatabaseError } from '../errors.js'
 import type { QueryResult, Statement } from '../statement.js'
 import type { FakeDriverOptions } from './fake-driver.js'
 
+/** A statement that returns rows. */
+export interface FakeRows {
+  /** The rows. */
+  rows: unknown[]
+  /** The command tag; default: the first word of the text. */
+  command?: string
+}
+
+/** A statement that the server refuses. */
+export interface FakeFailure {
+  /** What the caller gets. */
+  error: Error
+}
+
+/** A statement that is never answered. */
+export interface FakeHang {
+  /** Always true. */
+  hang: true
+}
+
+/** A statement during which the session dies. */
+export interface FakeLoss {
+  /** Why. */
+  lose: string
+}
+
 /** What a scripted statement does. */
-export type FakeReply =
-  | { rows: unknown[]; command?: string }
-  | { error: Error }
-  | { hang: true }
-  /** The session dies; the statement fails with it. */
-  | { lose: string }
+export type FakeReply = FakeRows | FakeFailure | FakeHang | FakeLoss
 
 type Done = (error: Error | null, result?: QueryResult<unknown>) => void
 

@@ -1,3 +1,10 @@
-export { FakeConnection, type FakeReply } from './fake-connection.js'
+export {
+  FakeConnection,
+  type FakeFailure,
+  type FakeHang,
+  type FakeLoss,
+  type FakeReply,
+  type FakeRows,
+} from './fake-connection.js'
 export { type FakeDriver, type FakeDriverOptions, fakeDriver } from './fake-driver.js'
 export { type VirtualClock, virtualClock } from './virtual-clock.js'
