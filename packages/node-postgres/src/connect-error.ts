@@ -89,6 +89,12 @@ function explain(error: unknown, message: string, settings: ConnectionSettings):
     const name = settings.ssl.serverName ?? settings.endpoint.host
     return `the certificate is not for "${name}"; connect by a name it carries, or set ssl.serverName to one`
   }
+  if (message === 'Connection terminated unexpectedly') {
+    return 'the server closed the connection during the log-in; its log may say why'
+  }
+  if (typeof code === 'string' && code.startsWith('ERR_SSL')) {
+    return `the TLS handshake failed: ${message}`
+  }
   const way = typeof code === 'string' ? WAYS_OUT[code] : undefined
   return way === undefined ? message : `${way} (${code as string})`
 }

@@ -9,9 +9,14 @@ import { planTls, type TlsPlan } from './tls.js'
 
 /** The deadline of a connect passed. */
 export class ConnectDeadlineError extends Error {
-  /** Names the limit in milliseconds. */
-  constructor(timeoutMs: number) {
-    super(`it took longer than ${Math.round(timeoutMs)} ms`)
+  /** Names the limit in milliseconds and how far it came. */
+  constructor(timeoutMs: number, reached: boolean) {
+    super(
+      `it took longer than ${Math.round(timeoutMs)} ms; ` +
+        (reached
+          ? 'the server was reached but did not answer in time'
+          : 'the server was not reached'),
+    )
   }
 }
 
@@ -25,9 +30,10 @@ export async function connect(pg: PgModule, context: ConnectContext): Promise<Pg
   const onAbort = (): void => attempt.abort(signal.reason)
   if (signal.aborted) onAbort()
   else signal.addEventListener('abort', onAbort, { once: true })
+  let reached = false
   // A check phase later: after a stall of this process, what the server sent in time is read first.
   const timer = setTimeout(
-    () => setImmediate(() => attempt.abort(new ConnectDeadlineError(timeoutMs))),
+    () => setImmediate(() => attempt.abort(new ConnectDeadlineError(timeoutMs, reached))),
     timeoutMs,
   )
   try {
@@ -35,6 +41,7 @@ export async function connect(pg: PgModule, context: ConnectContext): Promise<Pg
     // Node's own limit of 250 ms for one address is too short for a distant server; a quarter of the time leaves some for the others.
     const attemptMs = Math.ceil(Math.max(250, timeoutMs / 4))
     const socket = await openSocket(targetOf(settings.endpoint), tls, attempt.signal, attemptMs)
+    reached = true
     return await logIn(pg, context, socket, tls, attempt.signal)
   } catch (error) {
     throw toConnectError(error, settings)
@@ -56,7 +63,10 @@ function logIn(
     const client = new pg.Client(clientConfig(settings, password, socket))
     ignoreEnvironment(client, settings)
     const connection = new PgConnection({ pg, client, socket, tls, listener })
+    let settled = false
     const fail = (error: unknown): void => {
+      if (settled) return
+      settled = true
       signal.removeEventListener('abort', onAbort)
       connection.abandon()
       reject(error as Error)
@@ -70,10 +80,9 @@ function logIn(
     requireServerProof(client, fail)
     lendTo(client, socket, connection, (error) => {
       forgetPassword(client)
-      if (error !== null) {
-        fail(error)
-        return
-      }
+      if (error !== null) fail(error)
+      if (settled) return
+      settled = true
       signal.removeEventListener('abort', onAbort)
       // `pg` calls back in its handler of the first ReadyForQuery, whose status is always idle.
       connection.opened(statusOf('I'))

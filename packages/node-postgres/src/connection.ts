@@ -46,12 +46,12 @@ const RESET_SESSION =
  */
 export class PgConnection implements DriverConnection, StatementHost {
   readonly raw: PgClient
-  readonly info: ConnectionInfo
   /** Monotonic time of the last byte from the server, in milliseconds. */
   lastByteAt: number = performance.now()
   /** What this session knows of its named statements. */
   readonly prepared: PreparedStatements
   readonly #parts: ConnectionParts
+  readonly #info: { -readonly [Name in keyof ConnectionInfo]: ConnectionInfo[Name] }
   readonly #parameters = new Map<string, string>()
   /** `starting` until the log-in is through; `ending` from `close` on; `over` is for ever. */
   #state: 'starting' | 'open' | 'ending' | 'over' = 'starting'
@@ -59,6 +59,7 @@ export class PgConnection implements DriverConnection, StatementHost {
   /** The statement that `pg` has; the others wait here so that exactly one is ever in doubt. */
   #current: PgStatement | undefined
   readonly #waiting: PgStatement[] = []
+  readonly #onEnd: (() => void)[] = []
   /** The first thing that said why the session ends. */
   #reason: unknown
 
@@ -68,12 +69,10 @@ export class PgConnection implements DriverConnection, StatementHost {
     this.#parts = parts
     this.raw = client
     const peer = 'path' in socket.peer ? undefined : socket.peer
-    this.info = {
+    this.#info = {
       address: peer?.host,
       port: peer?.port,
-      get backendPid() {
-        return client.processID ?? 0
-      },
+      backendPid: 0,
       parameters: this.#parameters,
     }
     socket.stream.once('close', () => this.#end())
@@ -94,6 +93,10 @@ export class PgConnection implements DriverConnection, StatementHost {
     })
   }
 
+  get info(): ConnectionInfo {
+    return this.#info
+  }
+
   get inFlight(): number {
     return this.#current === undefined ? 0 : 1 + this.#waiting.length
   }
@@ -108,6 +111,7 @@ export class PgConnection implements DriverConnection, StatementHost {
   opened(status: TransactionStatus): void {
     this.#state = 'open'
     this.#status = status
+    this.#info.backendPid = this.raw.processID ?? 0
     // After `pg`'s own listener for it, which is attached by now: then `pg` is ready for the next statement.
     this.raw.connection.on('readyForQuery', (message: { status: string }) =>
       this.#ready(statusOf(message.status)),
@@ -162,13 +166,12 @@ export class PgConnection implements DriverConnection, StatementHost {
 
   async close(timeoutMs: number): Promise<void> {
     if (this.#state === 'over') return
-    const { raw, stream } = this.#parts.socket
     await new Promise<void>((resolve) => {
       const timer = setTimeout(
         () => this.destroy(`it did not close within ${timeoutMs} ms`),
         timeoutMs,
       )
-      raw.once('close', () => {
+      this.#onEnd.push(() => {
         clearTimeout(timer)
         resolve()
       })
@@ -176,8 +179,7 @@ export class PgConnection implements DriverConnection, StatementHost {
       this.#state = 'ending'
       this.#reason ??= 'it was closed'
       // Not `client.end()`: that breaks the socket under a running statement. The server reads Terminate after its answer.
-      if (stream.writable) this.raw.connection.end()
-      else breakSocket(this.#parts.socket)
+      this.raw.connection.end()
     })
   }
 
@@ -225,9 +227,11 @@ export class PgConnection implements DriverConnection, StatementHost {
   #ready(status: TransactionStatus): void {
     if (this.#state === 'over') return
     this.#status = status
+    // What looked like the end was not: an ERROR whose severity came in another language.
+    if (this.#state === 'open') this.#reason = undefined
     const work = this.#current
-    // One that `pg` has not sent yet waits behind a statement somebody ran on `raw`.
-    if (work === undefined || !work.sent) return
+    // Without an answer, this ReadyForQuery is that of a statement somebody ran on `raw`.
+    if (work === undefined || !work.answered) return
     if (this.#state === 'open' && work.wantsRepeat(status === 'idle')) {
       this.raw.query(work)
       return
@@ -270,6 +274,7 @@ export class PgConnection implements DriverConnection, StatementHost {
     if (current !== undefined) settle(() => current.done(verdict(current, reason)))
     for (const work of waiting) settle(() => work.done(toLostError(reason, 'no')))
     settle(() => this.#parts.listener.closed(reason))
+    for (const onEnd of this.#onEnd.splice(0)) onEnd()
   }
 }
 

@@ -33,6 +33,8 @@ export class PgStatement implements PgSubmittable {
   readonly done: Done
   /** Whether the server may have received it. */
   sent = false
+  /** Whether `pg` has handed over the answer; what is left to come is ReadyForQuery, or this is it. */
+  answered = false
   /** What the server, or a type parser, said against it. */
   error: Error | undefined
   readonly #host: StatementHost
@@ -100,6 +102,9 @@ export class PgStatement implements PgSubmittable {
     if (this.error !== undefined) return
     const values = message.fields
     try {
+      // Better no row than one read with the columns of another.
+      if (values.length !== this.#parsers.length)
+        throw new Error('its columns are not the ones described')
       this.#rows.push(
         this.#asArray
           ? this.#shape.toArray(values, this.#parsers)
@@ -107,7 +112,7 @@ export class PgStatement implements PgSubmittable {
       )
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause)
-      this.error = new PoolhouseError(`a type parser failed on a row of the result: ${why}`, {
+      this.error = new PoolhouseError(`a row of the result cannot be read: ${why}`, {
         executed: 'yes',
         cause,
       })
@@ -132,18 +137,25 @@ export class PgStatement implements PgSubmittable {
   }
 
   handleError(error: Error): void {
-    if (this.sent) this.error = error
-    else this.#host.unsent(this, error)
+    if (!this.sent) {
+      this.#host.unsent(this, error)
+      return
+    }
+    this.error = error
+    this.answered = true
   }
 
   handleCopyInResponse(wire: PgWire): void {
     wire.sendCopyFail('COPY FROM STDIN needs a source; use copyFrom')
   }
 
+  handleReadyForQuery(): void {
+    this.answered = true
+  }
+
   handleEmptyQuery(): void {}
   handleCopyData(): void {}
   handlePortalSuspended(): void {}
-  handleReadyForQuery(): void {}
 
   /**
    * Whether the statement failed only because its prepared form was lost or out of date; if so it is ready to be sent anew,
@@ -156,6 +168,7 @@ export class PgStatement implements PgSubmittable {
       return false
     this.#repeated = true
     this.sent = false
+    this.answered = false
     this.error = undefined
     return true
   }

@@ -53,16 +53,18 @@ export class Dialogue {
       return
     }
     this.#requests.push(chunk)
+    let frame: Frame | undefined
     try {
-      for (;;) {
-        const frame = this.#requests.next()
-        if (!frame) return
+      for (frame = this.#requests.next(); frame; frame = this.#requests.next()) {
         this.#onRequest(frame)
         if (this.#isOpaque()) break
       }
+      if (!frame) return
     } catch (error) {
-      if (!(error instanceof NotAFrameError)) throw error
+      if (!(error instanceof NotAFrameError || error instanceof RangeError)) throw error
       this.#phase = 'opaque'
+      // A message that cannot be read is the server's to judge.
+      if (error instanceof RangeError && frame) this.#listener.toServer(frame.raw)
       // 22 is a TLS handshake that did not ask first (`sslnegotiation=direct`).
       if (chunk[0] === 22) this.#listener.onEncrypted()
     }
@@ -155,16 +157,35 @@ export class Dialogue {
   }
 
   #ruleFor(frame: Frame): { rule: DropRule; statement: number } | undefined {
-    if (this.#rules.length === 0 || (frame.type !== 'Q' && frame.type !== 'E')) return undefined
-    const name = new BodyReader(frame.body).text()
-    const text = frame.type === 'Q' ? name : (this.#watcher.textOfPortal(name) ?? '')
+    if (this.#rules.length === 0) return undefined
+    const text = this.#textOf(frame)
+    if (text === undefined) return undefined
     const statements = splitStatements(text)
     for (const rule of this.#rules) {
       if (rule.remaining <= 0) continue
+      // A request is lost from its first message on; only a run is answered.
+      if (rule.loses === 'answer' && frame.type !== 'Q' && frame.type !== 'E') continue
       const statement = statements.findIndex((part) => rule.matches(part.text))
       if (statement >= 0) return { rule, statement }
     }
     return undefined
+  }
+
+  /** The text that a message brings or runs. */
+  #textOf({ type, body }: Frame): string | undefined {
+    const fields = new BodyReader(body)
+    switch (type) {
+      case 'Q':
+        return fields.text()
+      case 'P':
+        fields.text()
+        return fields.text()
+      case 'B':
+      case 'E':
+        return this.#watcher.textOfPortal(fields.text())
+      default:
+        return undefined
+    }
   }
 
   #onAnswer(type: string, flush: () => void): void {

@@ -21,8 +21,6 @@ export class Pipe {
   readonly #line: LineConditions
   #queue: Item[] = []
   #queuedBytes = 0
-  /** Nothing is due before what was queued ahead of it. */
-  #lastDueAt = 0
   /** When the bandwidth limit lets the next byte out. */
   #freeAt = 0
   /** When bytes were written last. */
@@ -84,7 +82,6 @@ export class Pipe {
   /** Releases at once what waits for its time. */
   hurry(): void {
     for (const item of this.#queue) item.dueAt = 0
-    this.#lastDueAt = 0
     this.#freeAt = 0
     this.#pump()
   }
@@ -98,20 +95,17 @@ export class Pipe {
   #dueAt(): number {
     const { delayMs, jitterMs, random } = this.#line
     const jitter = jitterMs > 0 ? random() * jitterMs : 0
-    const due = delayMs + jitter > 0 ? performance.now() + delayMs + jitter : 0
-    this.#lastDueAt = Math.max(this.#lastDueAt, due)
-    return this.#lastDueAt
+    return delayMs + jitter > 0 ? performance.now() + delayMs + jitter : 0
   }
 
   #pump(): void {
     this.#stopWaiting()
     this.#sink.cork()
     for (let item = this.#queue[0]; item && !this.#blocked; item = this.#queue[0]) {
-      const limited =
-        item.kind === 'bytes' && this.#line.bytesPerSecond !== Number.POSITIVE_INFINITY
-      const waitMs = Math.max(item.dueAt, limited ? this.#freeAt : 0) - performance.now()
+      const limited = item.kind === 'bytes' && this.#line.bytesPerSecond < Number.POSITIVE_INFINITY
+      const waitMs = Math.max(item.dueAt, this.#freeFor(item, limited)) - performance.now()
       if (waitMs > 0) {
-        this.#timer = setTimeout(() => this.#pump(), Math.ceil(waitMs))
+        this.#pumpIn(Math.ceil(waitMs))
         break
       }
       if (item.kind === 'bytes') this.#write(item, limited)
@@ -123,6 +117,11 @@ export class Pipe {
     }
     this.#sink.uncork()
     this.#balance()
+  }
+
+  #freeFor(item: Item, limited: boolean): number {
+    if (item.kind === 'act') return item.quietMs > 0 ? this.#writtenAt + item.quietMs : 0
+    return limited ? this.#freeAt : 0
   }
 
   #pumpIn(waitMs: number): void {

@@ -1,5 +1,4 @@
 import { Socket } from 'node:net'
-import { resetSocket } from '../protocol/reset-socket.js'
 import type { SeenStatement } from '../protocol/statement-watcher.js'
 import { Dialogue } from './dialogue.js'
 import type { DropRule } from './drop-rule.js'
@@ -80,7 +79,7 @@ export class ProxiedConnection {
   /** Resets both sides; what is still on the line is lost. */
   reset(): void {
     this.#stop()
-    resetSocket(this.#client)
+    this.#client.resetAndDestroy()
     this.#resetServer()
   }
 
@@ -131,7 +130,7 @@ export class ProxiedConnection {
       this.#toServer.after(() => this.#resetServer())
     })
     server.on('error', () => {
-      if (!this.#hung) this.#toClient.after(() => resetSocket(client))
+      if (!this.#hung) this.#toClient.after(() => client.resetAndDestroy())
     })
     const onClose = (): void => {
       if (!client.destroyed || !server.destroyed) return
@@ -154,7 +153,7 @@ export class ProxiedConnection {
     }
     const end = (): void => {
       this.#stop()
-      if (rule.then === 'reset') resetSocket(this.#client)
+      if (rule.then === 'reset') this.#client.resetAndDestroy()
       else this.#client.end()
       // The server got everything that was to reach it, so its side ends in order.
       this.#endServer()
@@ -178,6 +177,6 @@ export class ProxiedConnection {
 
   #resetServer(): void {
     if (this.#server.pending && !this.#server.connecting) this.#server.destroy()
-    else resetSocket(this.#server)
+    else this.#server.resetAndDestroy()
   }
 }

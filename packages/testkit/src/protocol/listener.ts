@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
 /** How long a port that somebody else took meanwhile is asked for again, and how often, in milliseconds. */
 const REOPEN_PATIENCE_MS = 2_000
@@ -45,6 +45,8 @@ export class Listener {
   /** Resolves when what was stopped is closed, which takes the end of every socket it accepted. */
   async closed(): Promise<void> {
     await Promise.all(this.#closing)
+    // `close` is told before the event loop has let go of the handle, which it does at the end of a turn.
+    for (let turn = 0; turn < 2; turn += 1) await nextTurn()
   }
 
   #close(server: Server): void {

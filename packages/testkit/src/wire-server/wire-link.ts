@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { type Frame, FrameReader, NotAFrameError } from '../protocol/frame-reader.js'
 import { readOpening } from '../protocol/opening.js'
-import { resetSocket } from '../protocol/reset-socket.js'
 import type { Gate } from './gate.js'
 
 /** Unwinds a session whose connection is gone. */
@@ -98,7 +97,7 @@ export class WireLink {
   /** Resets the connection. */
   reset(): void {
     this.#close()
-    resetSocket(this.#plain)
+    this.#plain.resetAndDestroy()
   }
 
   /** Closes the socket at once. */

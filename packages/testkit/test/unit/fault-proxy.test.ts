@@ -97,6 +97,12 @@ describe('a plain proxy', () => {
     await expect(connect()).rejects.toMatchObject({ code: 'ECONNRESET' })
   })
 
+  it('leaves a malformed message to the server', async () => {
+    const heard = await talk(framed('Q', Buffer.from('no end')), () => {})
+    expect(heard).toEqual([])
+    expect(server.sessions).toBe(0)
+  })
+
   it('carries what is not the PostgreSQL protocol', async () => {
     const echo = await listen((socket) => socket.pipe(socket))
     await using plain = await startFaultProxy(echo.address)
@@ -275,6 +281,23 @@ describe('slow lines', () => {
     expect(() => proxy.dropCommitAnswer({ count: 0 })).toThrow(RangeError)
   })
 
+  it('leaves nothing behind that keeps the process alive', async () => {
+    const before = process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length
+    const back = await startWireServer()
+    const front = await startFaultProxy(back.url)
+    const client = new Client(front.url())
+    client.on('error', () => {})
+    await client.connect()
+    front.delay(3_600_000)
+    front.refuse()
+    await front.heal()
+    client.connection.stream.destroy()
+    await front.close()
+    await back.close()
+    const after = process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length
+    expect(after).toBe(before)
+  })
+
   it('closes with bytes on a slow line', async () => {
     const client = await connect()
     proxy.delay(3_600_000)
@@ -396,6 +419,22 @@ describe('a lost COMMIT', () => {
       expect(seen).toEqual(['begin', 'commit'])
     },
   )
+
+  it.each([
+    ['sent at once', { text: 'commit', values: [] }, []],
+    ['prepared before', { name: 'c', text: 'commit', values: [] }, ['begin', 'commit']],
+  ])('S76: the same in the extended protocol, %s', async (_, commit, before) => {
+    const client = await connect()
+    if (before.length > 0) {
+      await client.query('begin')
+      await client.query(commit)
+    }
+    await client.query('begin')
+    proxy.dropCommitRequest()
+    await expect(client.query(commit)).rejects.toMatchObject({ code: 'ECONNRESET' })
+    await until(() => server.sessions === 0)
+    expect(received()).toEqual([...before, 'begin'])
+  })
 
   it('delivers the answers to what came before a request that is dropped', async () => {
     const pipeline = Buffer.concat([

@@ -141,11 +141,15 @@ describe('roles', () => {
     const server = await start()
     server.setRole('replica')
     const client = new Client(server.url)
+    client.on('error', () => {})
     clients.push(client)
     const reported: [string, string][] = []
-    client.connection.on('parameterStatus', (status: Record<string, string>) => {
-      reported.push([status['parameterName']!, status['parameterValue']!])
-    })
+    client.connection.on(
+      'parameterStatus',
+      (status: { parameterName: string; parameterValue: string }) => {
+        reported.push([status.parameterName, status.parameterValue])
+      },
+    )
     await client.connect()
     expect(Object.fromEntries(reported)).toMatchObject({
       in_hot_standby: 'on',

@@ -1,0 +1,128 @@
+import type { ConnectContext, DriverConnection, Notice, Statement } from '@poolhouse/core'
+import { ConnectionSettings, type QueryResult, type SslSettings } from '@poolhouse/core'
+import type { Cluster, ClusterNode } from '@poolhouse/testkit'
+import { nodePostgres } from '../src/index.js'
+
+/** What a connection told its listener. */
+export interface Heard {
+  readonly closed: unknown[]
+  readonly notices: Notice[]
+  readonly notifications: [string, string][]
+  readonly parameters: [string, string][]
+  /** Resolves with the reason when the session is over. */
+  readonly over: Promise<unknown>
+}
+
+/** Which server, and what is different from the cluster's own login. */
+export interface Login {
+  readonly host?: string
+  readonly port?: number
+  readonly user?: string
+  readonly database?: string
+  readonly password?: string | undefined
+  readonly ssl?: SslSettings
+  readonly parameters?: Record<string, string>
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+/** Everything `connect` needs, and a record of what it reports. */
+export function contextFor(
+  cluster: Pick<Cluster, 'user' | 'password' | 'database'>,
+  node: Pick<ClusterNode, 'host' | 'port'>,
+  login: Login = {},
+): { context: ConnectContext; heard: Heard } {
+  const closed: unknown[] = []
+  let end = (_reason: unknown): void => {}
+  const heard: Heard = {
+    closed,
+    notices: [],
+    notifications: [],
+    parameters: [],
+    over: new Promise((resolve) => {
+      end = resolve
+    }),
+  }
+  const password = 'password' in login ? login.password : cluster.password
+  const settings = new ConnectionSettings({
+    endpoint: {
+      host: login.host ?? node.host,
+      port: login.port ?? node.port,
+      database: login.database ?? cluster.database,
+    },
+    user: login.user ?? cluster.user,
+    password,
+    applicationName: 'poolhouse-test',
+    ssl: login.ssl ?? { mode: 'disable' },
+    parameters: login.parameters ?? {},
+  })
+  const context: ConnectContext = {
+    settings,
+    password,
+    timeoutMs: login.timeoutMs ?? 10_000,
+    signal: login.signal ?? new AbortController().signal,
+    listener: {
+      closed(reason) {
+        closed.push(reason)
+        end(reason)
+      },
+      notice: (notice) => heard.notices.push(notice),
+      notification: (channel, payload) => heard.notifications.push([channel, payload]),
+      parameter: (name, value) => heard.parameters.push([name, value]),
+    },
+  }
+  return { context, heard }
+}
+
+/** A connection that is destroyed at the end of an `await using` block. */
+export interface TestSession extends AsyncDisposable {
+  readonly connection: DriverConnection
+  readonly heard: Heard
+  /** `run` as a promise. */
+  query<Row = Record<string, unknown>>(
+    text: string | Statement,
+    values?: readonly unknown[],
+  ): Promise<QueryResult<Row>>
+}
+
+/** Opens a session with the driver under test. */
+export async function openSession(
+  cluster: Pick<Cluster, 'user' | 'password' | 'database'>,
+  node: Pick<ClusterNode, 'host' | 'port'>,
+  login: Login = {},
+): Promise<TestSession> {
+  const { context, heard } = contextFor(cluster, node, login)
+  const connection = await nodePostgres().connect(context)
+  return {
+    connection,
+    heard,
+    query: <Row>(text: string | Statement, values?: readonly unknown[]) =>
+      new Promise<QueryResult<Row>>((resolve, reject) => {
+        connection.run(typeof text === 'string' ? { text, values } : text, (error, result) =>
+          error === null ? resolve(result as QueryResult<Row>) : reject(error),
+        )
+      }),
+    async [Symbol.asyncDispose]() {
+      connection.destroy('the test is over')
+      await heard.over
+    },
+  }
+}
+
+/** The error a promise rejects with. */
+export async function failure<E extends Error>(promise: Promise<unknown>): Promise<E> {
+  try {
+    await promise
+  } catch (error) {
+    return error as E
+  }
+  throw new Error('it was expected to fail')
+}
+
+/** How many sockets this process has open to a port. */
+export function socketsTo(port: number): number {
+  // Undocumented, but the only list of handles there is; sockets of ours are in it until they are closed.
+  const handles = (process as unknown as { _getActiveHandles(): { remotePort?: number }[] })
+    ._getActiveHandles()
+  return handles.filter((handle) => handle.remotePort === port).length
+}
