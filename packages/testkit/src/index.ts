@@ -2,3 +2,32 @@ export { type Cluster, startCluster } from './cluster/cluster.js'
 export type { ClusterNode, PromoteOptions } from './cluster/cluster-node.js'
 export type { ClusterAuth, ClusterOptions } from './cluster/cluster-options.js'
 export type { StopMode } from './cluster/server-process.js'
+export type { DropEnding, DropOptions } from './fault-proxy/drop-rule.js'
+export {
+  type DelayOptions,
+  type DropAnswersOptions,
+  type FaultProxy,
+  type ProxiedStatement,
+  type StatementListener,
+  startFaultProxy,
+} from './fault-proxy/fault-proxy.js'
+export type { Direction } from './fault-proxy/line-conditions.js'
+export type { ProxyTarget } from './fault-proxy/proxy-target.js'
+export type {
+  OnCancel,
+  OnConnect,
+  OnStatement,
+  Reaction,
+  WireAuthentication,
+  WireCancel,
+  WireColumn,
+  WireError,
+  WireNotice,
+  WireParameter,
+  WireRow,
+  WireScript,
+  WireSession,
+  WireValue,
+} from './wire-server/script.js'
+export type { WireRole, WireState } from './wire-server/server-state.js'
+export { startWireServer, type WireServer, type WireStatement } from './wire-server/wire-server.js'
