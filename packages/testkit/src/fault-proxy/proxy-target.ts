@@ -1,5 +1,12 @@
 /** Where a proxy connects to: an address, or the URL of a PostgreSQL server. */
-export type ProxyTarget = { readonly host: string; readonly port: number } | string
+export type ProxyTarget =
+  | {
+      /** Host name or address. */
+      readonly host: string
+      /** TCP port. */
+      readonly port: number
+    }
+  | string
 
 /** The address in a target. Throws `TypeError` for a URL that is not `postgres://` or that names more than one host. */
 export function targetAddress(target: ProxyTarget): { host: string; port: number } {

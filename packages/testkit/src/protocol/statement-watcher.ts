@@ -6,7 +6,9 @@ import type { Frame } from './frame-reader.js'
  * of a statement that was parsed earlier, so that every run is told once whichever way the client sends it.
  */
 export interface SeenStatement {
+  /** SQL text. */
   readonly text: string
+  /** Simple query, Parse, or a further run of a prepared statement. */
   readonly kind: 'query' | 'parse' | 'execute'
 }
 

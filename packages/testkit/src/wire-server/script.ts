@@ -2,29 +2,43 @@
 export interface WireError {
   /** SQLSTATE. */
   readonly code: string
+  /** Text of the error. */
   readonly message: string
   /** Default `ERROR`; during start-up `FATAL`. After `FATAL` and `PANIC` the server closes the connection. */
   readonly severity?: 'ERROR' | 'FATAL' | 'PANIC'
+  /** More about it. */
   readonly detail?: string
+  /** What to do about it. */
   readonly hint?: string
+  /** Position in the statement, in characters from 1. */
   readonly position?: number
+  /** Call stack inside the server. */
   readonly where?: string
+  /** Schema it is about. */
   readonly schema?: string
+  /** Table it is about. */
   readonly table?: string
+  /** Column it is about. */
   readonly column?: string
+  /** Data type it is about. */
   readonly dataType?: string
+  /** Constraint that was violated. */
   readonly constraint?: string
+  /** Function of the server that raised it. */
   readonly routine?: string
 }
 
 /** A notice as the server words it. */
 export interface WireNotice {
+  /** Text of the notice. */
   readonly message: string
   /** SQLSTATE. Default `00000`. */
   readonly code?: string
   /** Default `NOTICE`. */
   readonly severity?: 'DEBUG' | 'LOG' | 'INFO' | 'NOTICE' | 'WARNING'
+  /** More about it. */
   readonly detail?: string
+  /** What to do about it. */
   readonly hint?: string
 }
 
@@ -44,7 +58,14 @@ export type WireValue =
 export type WireRow = { readonly [column: string]: WireValue } | readonly WireValue[]
 
 /** A column by name, with a type such as `int4` or its OID. Without a type it follows from the first value. */
-export type WireColumn = string | { readonly name: string; readonly type?: string | number }
+export type WireColumn =
+  | string
+  | {
+      /** Name of the column. */
+      readonly name: string
+      /** Type name or OID. */
+      readonly type?: string | number
+    }
 
 /** A parameter of a statement: text, or bytes when the client sent it in binary. */
 export type WireParameter = string | Buffer | null
@@ -64,19 +85,38 @@ export type Reaction =
       /** Default `SELECT n`. */
       readonly tag?: string
     }
-  /** Done, without rows. `BEGIN`, `COMMIT` and `ROLLBACK` change the transaction status. */
-  | { readonly tag: string }
-  | { readonly error: WireError }
-  /** The session never answers again; a cancel request does not help. */
-  | { readonly hang: true }
-  /** The session ends with a FIN and without a message. */
-  | { readonly close: true }
-  /** The session ends with an RST. */
-  | { readonly reset: true }
-  /** Later, in milliseconds. A cancel request ends the wait with 57014. Without `then` the usual answer follows. */
-  | { readonly delayMs: number; readonly then?: Reaction }
-  /** A notice first. Without `then` the usual answer follows. */
-  | { readonly notice: WireNotice; readonly then?: Reaction }
+  | {
+      /** Done, without rows. `BEGIN`, `COMMIT` and `ROLLBACK` change the transaction status. */
+      readonly tag: string
+    }
+  | {
+      /** The server refuses. */
+      readonly error: WireError
+    }
+  | {
+      /** The session never answers again; a cancel request does not help. */
+      readonly hang: true
+    }
+  | {
+      /** The session ends with a FIN and without a message. */
+      readonly close: true
+    }
+  | {
+      /** The session ends with an RST. */
+      readonly reset: true
+    }
+  | {
+      /** Later, in milliseconds. A cancel request ends the wait with 57014. */
+      readonly delayMs: number
+      /** What comes after the wait. Default: the usual answer. */
+      readonly then?: Reaction
+    }
+  | {
+      /** A notice first. */
+      readonly notice: WireNotice
+      /** What comes after the notice. Default: the usual answer. */
+      readonly then?: Reaction
+    }
 
 /** A session as scripts see it. */
 export interface WireSession {
@@ -102,7 +142,10 @@ export type WireAuthentication =
   | 'cleartext'
   | 'md5'
   | 'scram-sha-256'
-  | { readonly reject: WireError }
+  | {
+      /** The error every client gets instead of an authentication. */
+      readonly reject: WireError
+    }
 
 /** Called for each statement; `undefined` leaves it to the server. Called once for each run. */
 export type OnStatement = (
@@ -116,7 +159,9 @@ export type OnConnect = (session: WireSession) => Reaction | undefined
 
 /** A cancel request as it arrived. */
 export interface WireCancel {
+  /** Process id that is to be cancelled. */
   readonly pid: number
+  /** Secret of that process. */
   readonly secret: number
 }
 
@@ -129,6 +174,7 @@ export interface WireScript {
   readonly auth?: WireAuthentication
   /** Required for the methods that check one. Any user name is accepted. */
   readonly password?: string
+  /** How the SCRAM exchange is played. */
   readonly scram?: {
     /** Default 4096, as PostgreSQL. */
     readonly iterations?: number
@@ -136,8 +182,16 @@ export interface WireScript {
     readonly proof?: 'send' | 'skip' | 'wrong'
   }
   /** A certificate and key in PEM: the server then agrees to encrypt. Default: it answers `N` to SSLRequest. */
-  readonly tls?: { readonly cert: string; readonly key: string }
+  readonly tls?: {
+    /** Certificate. */
+    readonly cert: string
+    /** Its key. */
+    readonly key: string
+  }
+  /** Scripts connections. */
   readonly onConnect?: OnConnect
+  /** Scripts statements. */
   readonly onStatement?: OnStatement
+  /** Scripts cancel requests. */
   readonly onCancel?: OnCancel
 }

@@ -4,12 +4,15 @@ export interface WireState {
   inRecovery: boolean
   /** `default_transaction_read_only`. A replica refuses writes whatever this says. */
   readOnly: boolean
+  /** System identifier. */
   systemId: string
+  /** Timeline. */
   timeline: number
   /** Write position of a primary, replay position of a replica, as `0/3000060`. */
   lsn: string
   /** Position received by a replica. Absent: NULL. */
   receiveLsn?: string
+  /** Whether replay is paused. */
   replayPaused?: boolean
   /** `pg_postmaster_start_time()` as text. */
   startedAt: string

@@ -18,6 +18,7 @@ import { WireLink } from './wire-link.js'
 export interface WireStatement {
   /** The `id` of the session. */
   readonly session: number
+  /** SQL text. */
   readonly text: string
   /** When it arrived, in milliseconds of `performance.now()`. */
   readonly at: number
