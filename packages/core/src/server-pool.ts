@@ -73,16 +73,19 @@ export class ServerPool implements ConnectionPool {
 
   acquire(options?: AcquireOptions): Promise<Lease> {
     const engine = this.#engine
+    const now = engine.now()
     if (options === undefined) {
-      const now = engine.now()
       const slot = engine.take(now)
       if (slot !== undefined) return Promise.resolve(this.#lend(slot, now))
     }
     return new Promise((resolve, reject) => {
-      if (options !== undefined) checkAcquireOptions(options)
-      const { timeoutMs, signal, priority = 0 } = options ?? {}
+      if (options === undefined) {
+        engine.wait(new AcquireCall(engine, 0, undefined, resolve, reject), now, undefined)
+        return
+      }
+      checkAcquireOptions(options)
+      const { timeoutMs, signal, priority = 0 } = options
       if (signal?.aborted) throw new AbortError(signal.reason, 'no')
-      const now = engine.now()
       const slot = engine.take(now)
       if (slot !== undefined) resolve(this.#lend(slot, now))
       else engine.wait(new AcquireCall(engine, priority, signal, resolve, reject), now, timeoutMs)

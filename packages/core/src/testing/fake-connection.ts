@@ -1,3 +1,4 @@
+import type { ClockTimer } from '../clock.js'
 import type {
   ConnectContext,
   ConnectionInfo,
@@ -57,6 +58,10 @@ export class FakeConnection implements DriverConnection {
   readonly #options: FakeDriverOptions
   readonly #violations: string[]
   readonly #gone: () => void
+  // Whatever is under way; stopped with the session, as a socket's end would.
+  readonly #timers = new Set<ClockTimer>()
+  readonly #closed: (() => void)[] = []
+  #pinging = false
   #status: 'idle' | 'active' | 'failed' = 'idle'
   #done: Done | undefined
   #answer: ((error: Error | null) => void) | undefined
@@ -79,6 +84,16 @@ export class FakeConnection implements DriverConnection {
 
   get inFlight(): number {
     return this.#done === undefined ? 0 : 1
+  }
+
+  /** What the server knows of the transaction, even while a statement runs and the driver does not. */
+  get sessionStatus(): 'idle' | 'active' | 'failed' {
+    return this.#status
+  }
+
+  /** Whether a ping is in flight. */
+  get pinging(): boolean {
+    return this.#pinging && this.#done !== undefined
   }
 
   transactionStatus(): TransactionStatus {
@@ -104,6 +119,7 @@ export class FakeConnection implements DriverConnection {
       this.lastByteAt = this.#options.clock.now()
       const tag = this.#follow(statement.text, error, command)
       this.#done = undefined
+      this.#options.onAnswer?.(statement, this, error, tag)
       if (error === null) done(null, { rows, rowCount: rows.length, command: tag, fields: [] })
       else done(error)
     }
@@ -112,16 +128,22 @@ export class FakeConnection implements DriverConnection {
     const finish = (): void => {
       if (reply === undefined) answer(this.#refuseInFailed(statement.text))
       else if ('error' in reply) answer(reply.error)
-      else if ('lose' in reply) this.lose(reply.lose)
       else if ('rows' in reply) answer(null, reply.rows, reply.command)
+      else if ('lose' in reply && this.#done === done) this.lose(reply.lose)
+      // A server that says FATAL hangs up right after it.
+      if (reply !== undefined && 'error' in reply && isFatal(reply.error)) this.#end(reply.error)
     }
-    if (delay === 0) queueMicrotask(finish)
-    else this.#options.clock.setTimer(finish, delay)
+    this.#later(finish, delay)
   }
 
   ping(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.run({ text: 'select 1' }, (error) => (error === null ? resolve() : reject(error)))
+      this.#pinging = true
+      this.run({ text: '' }, (error) => {
+        this.#pinging = false
+        if (error === null) resolve()
+        else reject(error)
+      })
     })
   }
 
@@ -136,8 +158,12 @@ export class FakeConnection implements DriverConnection {
   cancel(): Promise<void> {
     const outcome = this.#options.onCancel?.(this) ?? 0
     if (outcome instanceof Error) return Promise.reject(outcome)
+    const meant = this.#done
     return new Promise((resolve) => {
       const arrive = (): void => {
+        if (this.#done !== undefined && this.#done !== meant) {
+          this.#violations.push(`a cancel request hit ${this.statements.at(-1)}`)
+        }
         this.#answer?.(
           new DatabaseError('canceling statement due to user request', {
             code: '57014',
@@ -146,20 +172,22 @@ export class FakeConnection implements DriverConnection {
         )
         resolve()
       }
-      if (outcome === 0) queueMicrotask(arrive)
-      else this.#options.clock.setTimer(arrive, outcome)
+      this.#later(arrive, outcome)
     })
   }
 
   close(timeoutMs: number): Promise<void> {
-    const { closeMs = 0, clock } = this.#options
+    const { closeMs = 0 } = this.#options
+    if (closeMs instanceof Error) return Promise.reject(closeMs)
+    if (this.#done !== undefined) this.#violations.push('closed politely with a statement in flight')
     return new Promise((resolve) => {
-      const finish = (): void => {
-        this.#end('closed', 'no')
+      if (!this.alive) {
         resolve()
+        return
       }
-      if (closeMs === 0) queueMicrotask(finish)
-      else clock.setTimer(finish, closeMs === 'hang' ? timeoutMs : Math.min(closeMs, timeoutMs))
+      this.#closed.push(resolve)
+      const finish = (): void => this.#end('closed', 'no')
+      this.#later(finish, closeMs === 'hang' ? timeoutMs : Math.min(closeMs, timeoutMs))
     })
   }
 
@@ -185,9 +213,23 @@ export class FakeConnection implements DriverConnection {
     this.#context.listener.parameter(name, value)
   }
 
-  #end(reason: unknown, executed: 'no' | 'unknown'): void {
+  #later(fire: () => void, delayMs: number): void {
+    if (delayMs === 0) {
+      queueMicrotask(fire)
+      return
+    }
+    const timer = this.#options.clock.setTimer(() => {
+      this.#timers.delete(timer)
+      fire()
+    }, delayMs)
+    this.#timers.add(timer)
+  }
+
+  #end(reason: unknown, executed: 'no' | 'unknown' = 'unknown'): void {
     if (!this.alive) return
     this.alive = false
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
     this.#gone()
     const done = this.#done
     this.#done = undefined
@@ -195,6 +237,7 @@ export class FakeConnection implements DriverConnection {
     const message = reason instanceof Error ? reason.message : String(reason)
     done?.(lost(message, executed))
     this.#context.listener.closed(reason)
+    for (const resolve of this.#closed) resolve()
   }
 
   #refuseInFailed(text: string): Error | null {
@@ -223,6 +266,10 @@ export class FakeConnection implements DriverConnection {
     if (word === 'commit' && failed) return 'ROLLBACK'
     return command === '' ? word.toUpperCase() : command
   }
+}
+
+function isFatal(error: Error): boolean {
+  return error instanceof DatabaseError && error.severity !== 'ERROR'
 }
 
 function lost(message: string, executed: 'no' | 'unknown'): ConnectionLostError {

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.js'
+import type { Clock, ClockTimer } from '../clock.js'
 import type { ConnectContext, Driver } from '../driver.js'
 import { formatEndpoint } from '../endpoint.js'
 import { ConnectError } from '../errors.js'
@@ -17,10 +17,17 @@ export interface FakeDriverOptions {
   statementMs?: number | (() => number)
   /** Answers a statement; undefined leaves it to the fake, which knows transactions and `set`. */
   onStatement?: (statement: Statement, connection: FakeConnection) => FakeReply | undefined
+  /** Told what the server answered to each statement, just before the pool is. */
+  onAnswer?: (
+    statement: Statement,
+    connection: FakeConnection,
+    error: Error | null,
+    command: string,
+  ) => void
   /** How long a cancel request takes, in milliseconds, or an error. Default 0. */
   onCancel?: (connection: FakeConnection) => number | Error
-  /** How long a polite close takes, in milliseconds, or `hang`. Default 0. */
-  closeMs?: number | 'hang'
+  /** How long a polite close takes, in milliseconds; `hang` for as long as it may; an error to fail with. Default 0. */
+  closeMs?: number | 'hang' | Error
 }
 
 /** A driver without a server: scripted, on the test's clock, and watching that the pool keeps the contract. */
@@ -58,9 +65,11 @@ export function fakeDriver(options: FakeDriverOptions): FakeDriver {
     const refusal = options.onConnect?.(attempt, context)
     const delay = typeof options.connectMs === 'function' ? options.connectMs() : options.connectMs
     return new Promise<FakeConnection>((resolve, reject) => {
+      let timer: ClockTimer | undefined
       const end = (settle: () => void): void => {
         if (ended) return
         ended = true
+        timer?.cancel()
         connecting--
         context.signal.removeEventListener('abort', onAbort)
         settle()
@@ -88,7 +97,7 @@ export function fakeDriver(options: FakeDriverOptions): FakeDriver {
           resolve(connection)
         })
       if (delay === undefined || delay === 0) queueMicrotask(finish)
-      else clock.setTimer(finish, delay)
+      else timer = clock.setTimer(finish, delay)
     })
   }
   return {

@@ -37,10 +37,13 @@ export function virtualClock(): VirtualClock {
     events.splice(index, 0, event)
     return event
   }
-  const settle = async (): Promise<void> => {
-    // A macrotask runs only after every microtask, however long their chain.
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  const drain = (): Promise<void> =>
+    // A tick queued from a promise reaction runs when every reaction has run, however long their chain, and costs no
+    // turn of the event loop.
+    new Promise((resolve) => process.nextTick(resolve))
+  const settle = (): Promise<void> =>
+    // A whole turn, so that unhandled rejections are noticed where they happen.
+    new Promise((resolve) => setImmediate(resolve))
   const live = (): Event[] => events.filter((event) => !event.cancelled)
   const runDue = async (until: number): Promise<void> => {
     await settle()
@@ -49,7 +52,7 @@ export function virtualClock(): VirtualClock {
       if (event.cancelled) continue
       now = Math.max(now, event.at)
       event.fire()
-      await settle()
+      await drain()
     }
   }
   return {

@@ -1,0 +1,161 @@
+import { AuthenticationError, ConnectError, DatabaseError, type Statement } from '../../src/index.js'
+import {
+  type FakeConnection,
+  type FakeDriver,
+  type FakeReply,
+  fakeDriver,
+  type VirtualClock,
+} from '../../src/testing/index.js'
+import type { SeededRandom } from './seeded-random.js'
+
+/** How connects go at the moment. */
+export type ConnectMood = 'well' | 'refused' | 'hang' | 'full' | 'wrong password' | 'mixed'
+
+/** What became of one marked statement on the server. */
+export interface Fate {
+  runs: number
+  outcome: 'started' | 'done' | 'failed'
+  pid: number
+}
+
+const MARK = /\/\* (\w+) (\d+) (\w+) \*\//
+
+/** A statement that carries who sent it and how the server shall treat it. */
+export function marked(text: string, who: string, id: number, treatment: string): string {
+  return `${text} /* ${who} ${id} ${treatment} */`
+}
+
+/**
+ * The server of one schedule: moody, and keeping books. It knows who holds which session, so it sees at once when a statement
+ * arrives on a session that belongs to somebody else or that was not cleaned.
+ */
+export class FakeServer {
+  readonly driver: FakeDriver
+  mood: ConnectMood = 'well'
+  slowness = 5
+  cancelSlowness = 3
+  cancelFails = false
+  /** Session (by process id) to the lease that holds it. */
+  readonly heldBy = new Map<number, number>()
+  /** Marked statements by `who id`. */
+  readonly fates = new Map<string, Fate>()
+  /** Transactions whose COMMIT the server has carried out. */
+  readonly committed = new Set<number>()
+  readonly complaints: string[] = []
+  lastRefusalAt = Number.NEGATIVE_INFINITY
+  lastFullAt = Number.NEGATIVE_INFINITY
+  readonly #transactionOf = new Map<number, number>()
+  readonly #clock: VirtualClock
+  readonly #random: SeededRandom
+
+  constructor(clock: VirtualClock, random: SeededRandom) {
+    this.#clock = clock
+    this.#random = random
+    this.driver = fakeDriver({
+      clock,
+      connectMs: () => random.pick([0, 1, random.int(2, 60)]),
+      statementMs: () => (random.chance(0.3) ? 0 : random.int(1, this.slowness)),
+      onConnect: (_attempt, { settings }) => this.#connect(settings.endpoint.host),
+      onStatement: (statement, connection) => this.#receive(statement, connection),
+      onAnswer: (...answer) => this.#answered(...answer),
+      onCancel: () =>
+        this.cancelFails && random.chance(0.5)
+          ? new Error('cancel refused')
+          : random.int(0, this.cancelSlowness),
+    })
+  }
+
+  /** Whether a session proves itself alive at this moment. */
+  get pinging(): boolean {
+    return [...this.driver.open].some((connection) => connection.pinging)
+  }
+
+  #connect(endpoint: string): Error | 'hang' | undefined {
+    const mood = this.mood === 'mixed' ? this.#random.pick(MOODS) : this.mood
+    if (mood === 'well' || mood === 'mixed') return undefined
+    this.lastRefusalAt = this.#clock.now()
+    switch (mood) {
+      case 'hang':
+        return 'hang'
+      case 'refused':
+        return new ConnectError('connection refused', { endpoint })
+      case 'full':
+        return new ConnectError('too many connections', { endpoint, sqlState: '53300' })
+      case 'wrong password':
+        return new AuthenticationError('wrong password', {
+          endpoint,
+          sqlState: '28P01',
+          fatal: true,
+        })
+    }
+  }
+
+  #receive(statement: Statement, connection: FakeConnection): FakeReply | undefined {
+    const { backendPid: pid } = connection.info
+    const mark = MARK.exec(statement.text)
+    if (mark === null) {
+      if (statement.text.startsWith('BEGIN')) this.#expectFresh('a transaction', connection)
+      return undefined
+    }
+    const [, who = '', number = '', treatment = ''] = mark
+    const id = Number(number)
+    this.#note(`${who} ${id}`, pid)
+    if (who === 'lease') {
+      if (this.heldBy.get(pid) !== id) this.complaints.push(`lease ${id} ran on a stranger's session`)
+    } else if (who === 'call') {
+      this.#expectFresh(`call ${id}`, connection)
+    } else if (who === 'tx') {
+      this.#transactionOf.set(pid, id)
+      if (this.heldBy.has(pid)) this.complaints.push(`transaction ${id} ran inside a lease`)
+    }
+    switch (treatment) {
+      case 'fail':
+        return { error: new DatabaseError('duplicate', { code: '23505', severity: 'ERROR' }) }
+      case 'serialize':
+        return { error: new DatabaseError('try again', { code: '40001', severity: 'ERROR' }) }
+      case 'fatal':
+        return { error: new DatabaseError('go away', { code: '57P01', severity: 'FATAL' }) }
+      case 'hang':
+        return { hang: true }
+      case 'lose':
+        return { lose: 'reset by peer' }
+      default:
+        return undefined
+    }
+  }
+
+  #note(key: string, pid: number): void {
+    const fate = this.fates.get(key)
+    if (fate === undefined) this.fates.set(key, { runs: 1, outcome: 'started', pid })
+    else fate.runs++
+  }
+
+  #expectFresh(who: string, connection: FakeConnection): void {
+    const { backendPid: pid } = connection.info
+    if (this.heldBy.has(pid)) this.complaints.push(`${who} ran inside lease ${this.heldBy.get(pid)}`)
+    if (connection.sessionStatus !== 'idle') {
+      this.complaints.push(`${who} inherited a transaction that is ${connection.sessionStatus}`)
+    }
+    if (connection.settings.size > 0) this.complaints.push(`${who} inherited settings`)
+  }
+
+  #answered(
+    statement: Statement,
+    connection: FakeConnection,
+    error: Error | null,
+    command: string,
+  ): void {
+    const { backendPid: pid } = connection.info
+    const mark = MARK.exec(statement.text)
+    if (mark !== null) {
+      const fate = this.fates.get(`${mark[1]} ${mark[2]}`)
+      if (fate !== undefined) fate.outcome = error === null ? 'done' : 'failed'
+    } else if (/^(?:commit|rollback)$/i.test(statement.text)) {
+      const id = this.#transactionOf.get(pid)
+      if (id !== undefined && error === null && command === 'COMMIT') this.committed.add(id)
+      this.#transactionOf.delete(pid)
+    }
+  }
+}
+
+const MOODS: readonly Exclude<ConnectMood, 'mixed'>[] = ['well', 'well', 'well', 'refused', 'hang', 'full']

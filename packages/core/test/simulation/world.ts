@@ -1,0 +1,229 @@
+import {
+  type ConnectionPool,
+  createPool,
+  isPoolhouseError,
+  type Lease,
+  type PoolOptions,
+  type Session,
+} from '../../src/index.js'
+import { type VirtualClock, virtualClock } from '../../src/testing/index.js'
+import { FakeServer } from './fake-server.js'
+import { SeededRandom } from './seeded-random.js'
+
+/** One promise that the pool has given, and when it must be kept. */
+export interface Call {
+  readonly id: number
+  readonly kind: string
+  /** Priority of a call that stands in the queue and whose turn can be seen; undefined for others. */
+  readonly priority: number | undefined
+  readonly abort: AbortController | undefined
+  dueAt: number
+  settled: boolean
+  /** Whether it has been given its connection. */
+  readonly served: () => boolean
+}
+
+/** A lease the schedule holds. */
+export interface HeldLease {
+  readonly id: number
+  readonly lease: Lease
+  readonly pid: number
+}
+
+/** Timers may fire up to a millisecond late by rounding; everything else is slack nobody should need. */
+export const SLACK_MS = 3
+
+/** One pool, its server, and everything that has been asked of it. */
+export class World {
+  readonly random: SeededRandom
+  readonly clock: VirtualClock = virtualClock()
+  readonly server: FakeServer
+  readonly pool: ConnectionPool
+  readonly options: Required<
+    Pick<PoolOptions, 'acquireTimeoutMs' | 'statementTimeoutMs' | 'connectTimeoutMs' | 'maxPending'>
+  >
+  readonly calls = new Set<Call>()
+  readonly leases: HeldLease[] = []
+  readonly ended: Lease[] = []
+  readonly sessions: Session[] = []
+  readonly log: string[] = []
+  max: number
+  /** Connections allowed above `max` until a shrink has taken effect. */
+  surplus = 0
+  suspended = false
+  closing = false
+  /** Sessions being opened. */
+  opening = 0
+  /** Timers of the schedule itself. */
+  sleeping = 0
+  lastId = 0
+  #pendingBefore: ReadonlySet<Call> = new Set()
+
+  constructor(seed: number) {
+    const random = new SeededRandom(seed)
+    this.random = random
+    this.server = new FakeServer(this.clock, random)
+    this.max = random.int(1, 4)
+    this.options = {
+      acquireTimeoutMs: random.int(20, 400),
+      statementTimeoutMs: random.int(20, 300),
+      connectTimeoutMs: random.int(20, 200),
+      maxPending: random.int(1, 20),
+    }
+    this.pool = createPool({
+      ...this.options,
+      driver: this.server.driver,
+      connection: 'postgres://user:secret@localhost/app',
+      max: this.max,
+      min: random.chance(0.3) ? random.int(1, this.max) : 0,
+      idleTimeoutMs: random.pick([0, 50, 500, 60_000]),
+      maxLifetimeMs: random.pick([0, 0, 200, 2_000]),
+      maxUses: random.pick([Number.POSITIVE_INFINITY, 5]),
+      validateAfterIdleMs: random.pick([0, 30, 10_000]),
+      clock: this.clock,
+      random: random.next,
+    })
+  }
+
+  /** Writes a line of the story that is told when a schedule fails. */
+  say(line: string): void {
+    this.log.push(`${this.clock.now().toFixed(1).padStart(8)} ${line}`)
+  }
+
+  complain(what: string): void {
+    this.server.complaints.push(what)
+  }
+
+  /** Watches a promise: it must settle by its time, and what it settles with must be true. */
+  track<T>(
+    kind: string,
+    promise: Promise<T>,
+    withinMs: number,
+    details: {
+      id?: number
+      priority?: number | undefined
+      abort?: AbortController | undefined
+      served?: () => boolean
+      then?: (value: T) => void
+      failed?: (error: unknown) => void
+    } = {},
+  ): Promise<void> {
+    const call: Call = {
+      id: details.id ?? ++this.lastId,
+      kind,
+      priority: details.priority,
+      abort: details.abort,
+      dueAt: this.clock.now() + withinMs + SLACK_MS,
+      settled: false,
+      served: details.served ?? (() => call.settled),
+    }
+    this.calls.add(call)
+    const end = (): void => {
+      if (call.settled) this.complain(`${kind} ${call.id} settled twice`)
+      call.settled = true
+      this.calls.delete(call)
+    }
+    return promise.then(
+      (value) => {
+        end()
+        this.say(`${kind} ${call.id} ok`)
+        details.then?.(value)
+      },
+      (error: unknown) => {
+        end()
+        this.say(`${kind} ${call.id} failed: ${String(error)}`)
+        if (!isPoolhouseError(error) && !(error as { mine?: true }).mine) {
+          this.complain(`${kind} ${call.id} rejected with a foreign error: ${(error as Error).stack}`)
+        }
+        details.failed?.(error)
+      },
+    )
+  }
+
+  /** Lets time pass without the process noticing. */
+  stall(ms: number): void {
+    this.clock.stall(ms)
+    // What fell due meanwhile may settle when the process runs again, and a confirmation may still be waited for.
+    for (const call of this.calls) call.dueAt = Math.max(call.dueAt, this.clock.now()) + 250
+  }
+
+  /** What must hold at every moment, in the middle of everything. */
+  checkBooks(): void {
+    const { total, idle, leased, connecting, pending } = this.pool.stats()
+    if (total !== idle + leased + connecting || Math.min(total, idle, leased, connecting, pending) < 0) {
+      this.complain(
+        `counts do not add up: total ${total}, idle ${idle}, leased ${leased}, connecting ${connecting}, pending ${pending}`,
+      )
+    }
+    this.#complainOfServer()
+  }
+
+  /** What must hold when every promise reaction has run. */
+  checkSettled(): void {
+    this.checkBooks()
+    const now = this.clock.now()
+    const { driver } = this.server
+    const { total, idle, connecting, pending } = this.pool.stats()
+    const sessions = this.opening + this.sessions.filter((session) => !session.closed).length
+    if (driver.open.size + driver.connecting !== total + sessions) {
+      this.complain(
+        `${driver.open.size} open and ${driver.connecting} connecting at the server, ${total} in the pool and ${sessions} beside it`,
+      )
+    }
+    this.surplus = Math.min(this.surplus, Math.max(0, total - this.max))
+    if (total > this.max + this.surplus) this.complain(`${total} connections of max ${this.max}`)
+    for (const call of this.calls) {
+      if (now > call.dueAt) this.complain(`${call.kind} ${call.id} is late (due ${call.dueAt})`)
+      if (call.abort?.signal.aborted) this.complain(`${call.kind} ${call.id} ignores its signal`)
+    }
+    if (pending > 0 && !this.suspended && !this.closing) {
+      const retryScheduled =
+        now - this.server.lastRefusalAt <= 5_000 + SLACK_MS
+      if (idle > 0 && !this.server.pinging) this.complain(`${pending} wait while ${idle} are idle`)
+      if (connecting === 0 && !this.server.pinging && total < this.max && !retryScheduled) {
+        this.complain(`${pending} wait for nothing (${total} of ${this.max})`)
+      }
+    }
+    this.#checkOrder()
+    this.#complainOfServer()
+  }
+
+  /** What must hold when the pool is closed and every promise is kept. */
+  checkEnd(): void {
+    const { total, pending, counters } = this.pool.stats()
+    const { driver } = this.server
+    if (total + pending !== 0) this.complain(`${total} connections and ${pending} waiters after close`)
+    if (driver.open.size + driver.connecting > 0) this.complain('sockets are left after close')
+    if (this.clock.pendingTimers > this.sleeping) {
+      this.complain(`${this.clock.pendingTimers - this.sleeping} timers are left after close`)
+    }
+    if (counters.created !== counters.destroyed) {
+      this.complain(`${counters.created} created, ${counters.destroyed} destroyed`)
+    }
+  }
+
+  /** First come, first served within a priority. */
+  #checkOrder(): void {
+    const waiting = new Set<Call>()
+    for (const call of this.calls) {
+      if (call.priority !== undefined && !call.served()) waiting.add(call)
+    }
+    for (const before of this.#pendingBefore) {
+      if (waiting.has(before) || before.settled === before.served()) continue
+    }
+    for (const later of this.#pendingBefore) {
+      if (waiting.has(later) || !later.served()) continue
+      for (const earlier of waiting) {
+        if (earlier.id < later.id && earlier.priority === later.priority) {
+          this.complain(`${later.kind} ${later.id} was served before ${earlier.kind} ${earlier.id}`)
+        }
+      }
+    }
+    this.#pendingBefore = waiting
+  }
+
+  #complainOfServer(): void {
+    const { violations } = this.server.driver
+    if (violations.length > 0) this.complain(`contract broken: ${violations.join('; ')}`)
+  }
+}
