@@ -90,7 +90,7 @@ export class Growth {
 
   /** Begins as many connects as are wanted and allowed now. */
   step(now: number): void {
-    if (this.#stopped) return
+    if (this.#stopped || this.#host.total() >= this.#config.max) return
     if (now >= this.#capUntil) this.#cap = Number.POSITIVE_INFINITY
     if (this.#failing && now < this.#retryAt) {
       if (this.#host.wanted() > 0) this.#host.wakeAt(this.#retryAt)

@@ -4,20 +4,24 @@ import type { Slot } from './slot.js'
 /** A caller that waits for a connection. It leaves the queue before either method is called, and exactly one is. */
 export abstract class Waiter extends Timed {
   /** Higher is served first. */
-  readonly priority: number
+  declare readonly priority: number
   /** When it began to wait. */
-  enqueuedAt = 0
+  declare enqueuedAt: number
   /** Owned by the queue. */
-  ahead: Waiter | undefined = undefined
+  declare ahead: Waiter | undefined
   /** Owned by the queue. */
-  behind: Waiter | undefined = undefined
+  declare behind: Waiter | undefined
   /** Owned by the queue; undefined while it does not wait. */
-  lane: WaitLane | undefined = undefined
+  declare lane: WaitLane | undefined
 
   /** Makes a waiter of one priority. */
   constructor(priority: number) {
     super()
     this.priority = priority
+    this.enqueuedAt = 0
+    this.ahead = undefined
+    this.behind = undefined
+    this.lane = undefined
   }
 
   /** Takes over a connection that is already marked as leased. */
