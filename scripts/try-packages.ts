@@ -63,7 +63,11 @@ try {
   }
   await writeFile(
     join(project, 'package.json'),
-    JSON.stringify({ name: 'fresh', private: true, dependencies, overrides: dependencies }, null, 2),
+    JSON.stringify(
+      { name: 'fresh', private: true, dependencies, overrides: dependencies },
+      null,
+      2,
+    ),
   )
   await exec('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts'], project)
   console.log(`installed ${names.length} tarballs into a fresh project`)
@@ -86,7 +90,11 @@ try {
       files: ['example.mts'],
     }),
   )
-  await exec(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project], project)
+  await exec(
+    process.execPath,
+    [join(root, 'node_modules/typescript/bin/tsc'), '-p', project],
+    project,
+  )
   console.log('the README example type-checks')
 
   await using cluster = await startCluster({ replicas: 2 })

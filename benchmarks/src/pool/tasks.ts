@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type PoolVariant, poolVariants, type VariantOptions } from './variants.js'
 
 /** What one measurement yields: named numbers, smaller is better. */

@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+/** Named numbers of one measurement. */
+export type Sample = Readonly<Record<string, number>>
+
+/** One measurement: a script, its arguments, and what it is called. */
+export interface Measurement {
+  /** What is measured. */
+  readonly task: string
+  /** Who is measured. */
+  readonly variant: string
+  /** Script that prints a sample as JSON. */
+  readonly script: string
+  /** Environment of its process. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Medians of one task: variant → metric → value. */
+export type Medians = Map<string, Map<string, number>>
+
+/** Runs one measurement in a process of its own, so that none inherits another's heap or compiled code. */
+async function sample(measurement: Measurement): Promise<Sample> {
+  const { stdout } = await run(
+    process.execPath,
+    ['--expose-gc', '--import', 'tsx', measurement.script, measurement.task, measurement.variant],
+    { env: { ...process.env, ...measurement.env }, timeout: 120_000 },
+  )
+  return JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as Sample
+}
+
+/**
+ * Measures all variants of a task round by round, in alternating order, so that other load on the machine meets all of them alike,
+ * and takes the median of each number.
+ */
+export async function interleave(
+  measurements: readonly Measurement[],
+  rounds: number,
+): Promise<Medians> {
+  const samples = new Map<string, Sample[]>()
+  for (let round = 0; round < rounds; round++) {
+    const order = round % 2 === 0 ? measurements : measurements.toReversed()
+    for (const measurement of order) {
+      const list = samples.get(measurement.variant) ?? []
+      list.push(await sample(measurement))
+      samples.set(measurement.variant, list)
+    }
+  }
+  return new Map(
+    measurements.map(({ variant }) => {
+      const list = samples.get(variant)!
+      const metrics = Object.keys(list[0]!)
+      return [
+        variant,
+        new Map(metrics.map((metric) => [metric, median(list.map((s) => s[metric]!))])),
+      ]
+    }),
+  )
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}

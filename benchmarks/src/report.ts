@@ -1,0 +1,70 @@
+import { cpus } from 'node:os'
+import type { Medians } from './interleave.js'
+
+/** What stands in the JSON report for one task. */
+export interface TaskReport {
+  /** What was measured. */
+  readonly task: string
+  /** variant → metric → median. */
+  readonly medians: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** variant → metric → ours divided by theirs. */
+  readonly ratios: Readonly<Record<string, Readonly<Record<string, number>>>>
+}
+
+const OURS = 'poolhouse'
+
+/** Medians and the ratios of ours to each peer. */
+export function taskReport(task: string, medians: Medians): TaskReport {
+  const ours = medians.get(OURS)
+  const ratios: Record<string, Record<string, number>> = {}
+  for (const [variant, metrics] of medians) {
+    if (variant === OURS || ours === undefined) continue
+    ratios[variant] = Object.fromEntries(
+      [...metrics].map(([metric, value]) => [metric, round(ours.get(metric)! / value)]),
+    )
+  }
+  return {
+    task,
+    medians: Object.fromEntries(
+      [...medians].map(([variant, metrics]) => [
+        variant,
+        Object.fromEntries([...metrics].map(([metric, value]) => [metric, round(value)])),
+      ]),
+    ),
+    ratios,
+  }
+}
+
+/** One task as a table for people: a row for each variant, and what ours is of it. */
+export function printTask(report: TaskReport): void {
+  const metrics = Object.keys(Object.values(report.medians)[0] ?? {})
+  const header = ['', ...metrics.flatMap((metric) => [metric, 'ours ÷ it'])]
+  const rows = Object.entries(report.medians).map(([variant, values]) => [
+    variant,
+    ...metrics.flatMap((metric) => [
+      String(values[metric]),
+      variant === OURS ? '' : `${report.ratios[variant]?.[metric] ?? ''}`,
+    ]),
+  ])
+  const widths = header.map((_, column) =>
+    Math.max(...[header, ...rows].map((row) => row[column]!.length)),
+  )
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
+      )
+      .join('  ')
+  console.log(`\n${report.task}\n${line(header)}`)
+  for (const row of rows) console.log(line(row))
+}
+
+/** The machine the numbers come from. */
+export function machine(): Readonly<Record<string, string | number>> {
+  return { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length }
+}
+
+function round(value: number): number {
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2
+  return Number(value.toFixed(digits))
+}
