@@ -23,7 +23,7 @@ export async function sendCancel(
 ): Promise<void> {
   const attempt = new AbortController()
   const timer = setTimeout(
-    () => attempt.abort(new Error(`the cancel request took longer than ${timeoutMs} ms`)),
+    () => attempt.abort(new Error(`it took longer than ${timeoutMs} ms`)),
     timeoutMs,
   )
   try {

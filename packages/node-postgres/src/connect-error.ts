@@ -46,6 +46,8 @@ const WAYS_OUT: Readonly<Record<string, string>> = {
     'the certificate comes from an authority that is not trusted; give its certificate as ssl.ca',
   UNABLE_TO_GET_ISSUER_CERT:
     'the certificate comes from an authority that is not trusted; give its certificate as ssl.ca',
+  CERT_SIGNATURE_FAILURE:
+    'the certificate was signed by another authority of the same name; give the right one as ssl.ca',
   CERT_HAS_EXPIRED: 'the certificate has expired',
 }
 

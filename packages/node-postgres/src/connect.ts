@@ -8,7 +8,7 @@ import { type OpenedSocket, openSocket, targetOf } from './socket.js'
 import { planTls, type TlsPlan } from './tls.js'
 
 /** The deadline of a connect passed. */
-export class ConnectDeadlineError extends Error {
+class ConnectDeadlineError extends Error {
   /** Names the limit in milliseconds and how far it came. */
   constructor(timeoutMs: number, reached: boolean) {
     super(

@@ -2,8 +2,6 @@ import { performance } from 'node:perf_hooks'
 import {
   type ConnectionInfo,
   type ConnectionListener,
-  ConnectionLostError,
-  type DatabaseError,
   type DriverConnection,
   PoolhouseError,
   type QueryResult,
@@ -12,7 +10,13 @@ import {
   type TransactionStatus,
 } from '@poolhouse/core'
 import { sendCancel } from './cancel.js'
-import { isServerError, type PgServerError, toDatabaseError, toLostError } from './errors.js'
+import {
+  isServerError,
+  type PgServerError,
+  toClosedError,
+  toDatabaseError,
+  toLostError,
+} from './errors.js'
 import type { PgClient, PgModule } from './pg-module.js'
 import { type Done, PgStatement, type StatementHost } from './pg-statement.js'
 import { PreparedStatements } from './prepared-statements.js'
@@ -38,7 +42,7 @@ export interface ConnectionParts {
 // returns to the values of the start-up message. All of it is allowed on a standby.
 const RESET_SESSION =
   'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; ' +
-  'SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES'
+  'SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES'
 
 /**
  * One session over one `pg.Client`. Gives `pg` one statement at a time and settles it at ReadyForQuery, where the
@@ -141,23 +145,23 @@ export class PgConnection implements DriverConnection, StatementHost {
   }
 
   async reset(level: ResetLevel): Promise<void> {
-    if (level === 'session') {
-      const rollback = this.#status === 'idle' && this.inFlight === 0 ? '' : 'ROLLBACK; '
-      await this.#query(rollback + RESET_SESSION)
-    } else if (this.#status !== 'idle' || this.inFlight > 0) {
-      await this.#query('ROLLBACK')
-    }
+    const open = this.transactionStatus() !== 'idle'
+    if (level === 'session') await this.#query(open ? `ROLLBACK; ${RESET_SESSION}` : RESET_SESSION)
+    else if (open) await this.#query('ROLLBACK')
   }
 
   async cancel(timeoutMs: number): Promise<void> {
+    // Nothing runs any more.
+    if (this.#state === 'over') return
     const { processID, secretKey } = this.raw
     if (processID === null || secretKey === null) {
       throw new PoolhouseError('the server gave no key to cancel with; is a proxy in between?')
     }
     const { socket, tls } = this.#parts
-    const encrypted = socket.stream !== socket.raw
+    // What `prefer` found out once is not negotiable for the request that follows.
+    const same = tls && socket.stream !== socket.raw ? { ...tls, optional: false } : undefined
     try {
-      await sendCancel(socket, encrypted ? tls : undefined, { processID, secretKey }, timeoutMs)
+      await sendCancel(socket, same, { processID, secretKey }, timeoutMs)
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause)
       throw new PoolhouseError(`the cancel request failed: ${why}`, { cause })
@@ -184,7 +188,8 @@ export class PgConnection implements DriverConnection, StatementHost {
   }
 
   destroy(reason: unknown): void {
-    if (this.#state === 'over') return
+    // The first to break it is the one to give the reason.
+    if (this.#state === 'over' || this.#parts.socket.raw.destroyed) return
     this.#reason = reason
     this.#state = 'ending'
     breakSocket(this.#parts.socket)
@@ -195,7 +200,7 @@ export class PgConnection implements DriverConnection, StatementHost {
   unsent(work: PgStatement, error: Error): void {
     if (this.#current !== work) return
     this.#advance()
-    settle(() => work.done(error instanceof TypeError ? error : toLostError(error, 'no')))
+    guard(() => work.done(error instanceof TypeError ? error : toLostError(error, 'no')))
   }
 
   /** Breaks the socket of a session that was never born: nobody is told. */
@@ -237,7 +242,11 @@ export class PgConnection implements DriverConnection, StatementHost {
       return
     }
     this.#advance()
-    settle(() => work.settle())
+    try {
+      work.settle()
+    } catch (error) {
+      rethrowLater(error)
+    }
   }
 
   #advance(): void {
@@ -255,7 +264,7 @@ export class PgConnection implements DriverConnection, StatementHost {
   /** An error that belongs to no statement. `pg` takes no more statements after it, so the session is of no use. */
   #failed(error: unknown): void {
     if (this.#state === 'starting' || this.#state === 'over') return
-    this.#reason ??= isServerError(error) ? toDatabaseError(error, false) : lost(error)
+    this.#reason ??= isServerError(error) ? toDatabaseError(error, false) : toClosedError(error)
     this.#state = 'ending'
     breakSocket(this.#parts.socket)
   }
@@ -267,34 +276,15 @@ export class PgConnection implements DriverConnection, StatementHost {
     this.#state = 'over'
     this.#status = 'unknown'
     if (!wasBorn) return
-    const reason = this.#reason ?? lost(undefined)
+    const reason = this.#reason ?? toClosedError(undefined)
     const current = this.#current
     const waiting = this.#waiting.splice(0)
     this.#current = undefined
-    if (current !== undefined) settle(() => current.done(verdict(current, reason)))
-    for (const work of waiting) settle(() => work.done(toLostError(reason, 'no')))
-    settle(() => this.#parts.listener.closed(reason))
+    if (current !== undefined) guard(() => current.lose(reason))
+    for (const work of waiting) guard(() => work.done(toLostError(reason, 'no')))
+    guard(() => this.#parts.listener.closed(reason))
     for (const onEnd of this.#onEnd.splice(0)) onEnd()
   }
-}
-
-/** What to tell the caller of a statement that was with `pg` when the session ended. */
-function verdict(work: PgStatement, reason: unknown): ConnectionLostError | DatabaseError {
-  const { error } = work
-  // The server had already refused it: the statement was undone whatever happened to the session.
-  if (isServerError(error) && error.severity === 'ERROR') return toDatabaseError(error, false)
-  return toLostError(
-    isServerError(error) ? toDatabaseError(error, false) : reason,
-    work.sent ? 'unknown' : 'no',
-  )
-}
-
-function lost(cause: unknown): ConnectionLostError {
-  const why = cause instanceof Error ? `: ${cause.message}` : ''
-  return new ConnectionLostError(`the server closed the connection unexpectedly${why}`, {
-    executed: 'no',
-    cause,
-  })
 }
 
 /** Translates the byte of ReadyForQuery. */
@@ -311,13 +301,17 @@ export function statusOf(byte: string): TransactionStatus {
   }
 }
 
-/** Calls foreign code so that what it throws surfaces by itself instead of breaking the parser in whose middle we are. */
-function settle(call: () => void): void {
+/** What foreign code throws surfaces by itself instead of breaking the parser in whose middle we are. */
+function rethrowLater(error: unknown): void {
+  process.nextTick(() => {
+    throw error
+  })
+}
+
+function guard(call: () => void): void {
   try {
     call()
   } catch (error) {
-    process.nextTick(() => {
-      throw error
-    })
+    rethrowLater(error)
   }
 }

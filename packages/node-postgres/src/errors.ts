@@ -75,6 +75,15 @@ export function toLostError(reason: unknown, executed: Executed): ConnectionLost
   })
 }
 
+/** The reason of a session that ended without a word of the server. */
+export function toClosedError(cause: unknown): ConnectionLostError {
+  const why = cause instanceof Error ? `: ${cause.message}` : ''
+  return new ConnectionLostError(`the server closed the connection unexpectedly${why}`, {
+    executed: 'no',
+    cause,
+  })
+}
+
 function sqlStateOf(reason: unknown): string | undefined {
   if (reason instanceof DatabaseError) return reason.code
   return reason instanceof ConnectionLostError ? reason.sqlState : undefined

@@ -1,1 +1,1 @@
-export { type NodePostgresOptions, nodePostgres } from './node-postgres.js'
+export { type NodePostgresOptions, nodePostgres, type PgLike } from './node-postgres.js'

@@ -5,10 +5,21 @@ import bundledPg from 'pg'
 import { connect } from './connect.js'
 import type { PgModule } from './pg-module.js'
 
+/** The module `pg`, told by its shape so that these types need no `@types/pg` beside them. */
+export interface PgLike {
+  /** `pg.Client`. */
+  readonly Client: new (
+    ...options: never[]
+  ) => object
+}
+
 /** Options of `nodePostgres`. */
 export interface NodePostgresOptions {
-  /** The copy of `pg` to use, with its type parsers and defaults. Default: the one this package finds. */
-  pg?: typeof import('pg') | undefined
+  /**
+   * The copy of `pg` to use, with its type parsers: the default export or the whole namespace. Default: the copy this package
+   * finds. Give the application's own if there may be several.
+   */
+  pg?: PgLike | undefined
 }
 
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['pg'])
@@ -78,11 +89,11 @@ function tooOld(version: string | undefined): TypeError {
 }
 
 /** The version of exactly this copy of `pg`: it is CommonJS, so the module cache knows the file it came from. */
-function versionOf(pg: PgModule): string | undefined {
+export function versionOf(pg: unknown): string | undefined {
   try {
     const require = createRequire(import.meta.url)
     for (const module of Object.values(require.cache)) {
-      if (module?.exports !== pg) continue
+      if (module === undefined || module.exports !== pg) continue
       const { name, version } = require(join(dirname(module.filename), '..', 'package.json')) as {
         name?: unknown
         version?: unknown

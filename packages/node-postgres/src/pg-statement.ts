@@ -1,5 +1,5 @@
 import { PoolhouseError, type QueryResult, type Statement } from '@poolhouse/core'
-import { isServerError, toDatabaseError } from './errors.js'
+import { isServerError, toDatabaseError, toLostError } from './errors.js'
 import type { PgClient, PgField, PgSubmittable, PgWire } from './pg-module.js'
 import type { PreparedStatements } from './prepared-statements.js'
 import { RowShape } from './row-shape.js'
@@ -17,6 +17,9 @@ export interface StatementHost {
   /** `pg` refused to send the statement: no ReadyForQuery will come. */
   unsent(statement: PgStatement, error: Error): void
 }
+
+// NAMEDATALEN of the server is 64, with the zero at the end.
+const LONGEST_NAME = 63
 
 /**
  * One statement on its way through a `pg.Client`. It replaces `pg`'s own `Query`, which copies its configuration, is an event
@@ -66,11 +69,6 @@ export class PgStatement implements PgSubmittable {
   /** Called by `pg` when it is this statement's turn. An error that is returned comes back through `handleError`. */
   submit(wire: PgWire): Error | null {
     const { name, text } = this
-    if (name === '' && this.#values === undefined) {
-      this.sent = true
-      wire.query(text)
-      return null
-    }
     const { prepared } = this.#host
     const known = name === '' ? undefined : prepared.textOf(name)
     if (known !== undefined && known !== text) {
@@ -78,16 +76,22 @@ export class PgStatement implements PgSubmittable {
         `statement name "${name}" was used for another text on this connection; one name must always carry the same text`,
       )
     }
+    if (known === undefined && Buffer.byteLength(name) > LONGEST_NAME) {
+      return new TypeError(
+        `statement name "${name}" is longer than ${LONGEST_NAME} bytes, where PostgreSQL would cut it off`,
+      )
+    }
+    // The peer is gone and the end of the session is on its way; `pg` would drop the message in silence.
+    if (!wire.stream.writable) return null
     this.sent = true
     wire.stream.cork()
-    if (name === '') wire.parse({ name, text })
-    else if (known === undefined) prepared.prepare(name, text)
-    wire.bind({ portal: '', statement: name, values: this.#values ?? [], binary: false })
-    const shape = known === undefined ? undefined : prepared.shapeOf(name)
-    if (shape === undefined) wire.describe({ type: 'P', name: '' })
-    else this.#take(shape)
-    wire.execute({ portal: '', rows: 0 })
-    wire.sync()
+    try {
+      if (name === '' && this.#values === undefined) wire.query(text)
+      else this.#submitExtended(wire, known !== undefined)
+    } catch (error) {
+      // A message that does not fit into memory: part of it may be out, so that the session cannot go on.
+      wire.stream.destroy(error as Error)
+    }
     wire.stream.uncork()
     return null
   }
@@ -187,6 +191,30 @@ export class PgStatement implements PgSubmittable {
       command: this.#command,
       fields: this.#shape.fields,
     })
+  }
+
+  /** Settles the caller when the session ended first. */
+  lose(reason: unknown): void {
+    const { error } = this
+    // The server had already refused it: the statement was undone, whatever became of the session.
+    if (isServerError(error) && error.severity === 'ERROR') this.done(toDatabaseError(error, false))
+    else {
+      const last = isServerError(error) ? toDatabaseError(error, false) : reason
+      this.done(toLostError(last, this.sent ? 'unknown' : 'no'))
+    }
+  }
+
+  #submitExtended(wire: PgWire, known: boolean): void {
+    const { name, text } = this
+    const { prepared } = this.#host
+    if (name === '') wire.parse({ name, text })
+    else if (!known) prepared.prepare(name, text)
+    wire.bind({ portal: '', statement: name, values: this.#values ?? [], binary: false })
+    const shape = known ? prepared.shapeOf(name) : undefined
+    if (shape === undefined) wire.describe({ type: 'P', name: '' })
+    else this.#take(shape)
+    wire.execute({ portal: '', rows: 0 })
+    wire.sync()
   }
 
   #take(shape: RowShape): void {

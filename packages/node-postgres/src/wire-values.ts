@@ -1,9 +1,12 @@
 import type { PgModule } from './pg-module.js'
 import type { WireValue } from './pg-statement.js'
 
+// The protocol counts them in 16 bits; `pg` would write the count without its higher bits.
+const MOST_VALUES = 65_535
+
 /**
  * Brings bound values into their wire form with `pg`'s own rules. Throws `TypeError` for `undefined`, which `pg` would send
- * as null, and for what cannot be converted; done before anything is sent, because `pg` loses track of a named statement
+ * as null, and for what cannot be converted, and `RangeError` for too many of them; done before anything is sent, because `pg` loses track of a named statement
  * whose values fail half-way.
  */
 export function encodeValues(
@@ -11,6 +14,11 @@ export function encodeValues(
   utils: PgModule['utils'],
 ): readonly WireValue[] | undefined {
   if (values === undefined || values.length === 0) return undefined
+  if (values.length > MOST_VALUES) {
+    throw new RangeError(
+      `a statement takes at most ${MOST_VALUES} values, got ${values.length}; pass an array and unnest it`,
+    )
+  }
   const encoded = new Array<WireValue>(values.length)
   for (let index = 0; index < values.length; index++) {
     const value = values[index]

@@ -119,10 +119,13 @@ export async function failure<E extends Error>(promise: Promise<unknown>): Promi
   throw new Error('it was expected to fail')
 }
 
-/** How many sockets this process has open to a port. */
-export function socketsTo(port: number): number {
-  // Undocumented, but the only list of handles there is; sockets of ours are in it until they are closed.
-  const handles = (process as unknown as { _getActiveHandles(): { remotePort?: number }[] })
-    ._getActiveHandles()
-  return handles.filter((handle) => handle.remotePort === port).length
+/** Resolves when this process has `count` sockets open to a port; a test that waits for ever has found a leak. */
+export async function untilSocketsTo(port: number, count: number): Promise<void> {
+  // Undocumented, but the only list of handles there is. A socket that was destroyed leaves it a little later.
+  const { _getActiveHandles } = process as unknown as {
+    _getActiveHandles(): { remotePort?: number; remoteAddress?: string }[]
+  }
+  const open = (): number =>
+    _getActiveHandles().filter((handle) => handle.remotePort === port).length
+  while (open() !== count) await new Promise((resolve) => setImmediate(resolve))
 }
