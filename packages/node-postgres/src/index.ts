@@ -1,1 +1,5 @@
-export { type NodePostgresOptions, nodePostgres, type PgLike } from './node-postgres.js'
+export {
+  type NodePostgresOptions,
+  nodePostgres,
+  type PgLike,
+} from './node-postgres.js'
