@@ -7,10 +7,8 @@ import type { PgModule } from './pg-module.js'
 
 /** The module `pg`, told by its shape so that these types need no `@types/pg` beside them. */
 export interface PgLike {
-  /** `pg.Client`. */
-  readonly Client: new (
-    ...options: never[]
-  ) => object
+  /** `pg.Client`, a class. */
+  readonly Client: object
 }
 
 /** Options of `nodePostgres`. */

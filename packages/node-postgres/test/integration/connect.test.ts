@@ -122,7 +122,7 @@ describe('connect', () => {
   it('says that the name of a host is unknown', async () => {
     const error = await refusal({ host: 'no-such-host.invalid' })
     expect(error.message).toMatch(
-      /^cannot connect to no-such-host\.invalid:\d+\/app: (the host name is unknown|the look-up of the host name failed|.*took longer than)/,
+      /^cannot connect to no-such-host\.invalid:\d+\/app: (the host name is unknown|the look-up of the host name failed|.*it took longer than)/,
     )
   })
 
