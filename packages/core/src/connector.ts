@@ -16,7 +16,7 @@ const GRACE_MS = 250
 export class Connector {
   readonly #context: AsyncResource
   #config: PoolConfig
-  #passwordUnderWay: Promise<string | undefined> | undefined
+  #passwordUnderWay: { promise: Promise<string>; since: number } | undefined
 
   /** `context` is the pool's own async context, in which sessions live. */
   constructor(config: PoolConfig, context: AsyncResource) {
@@ -68,21 +68,21 @@ export class Connector {
     signal: AbortSignal,
     timeoutMs: number,
   ): Promise<DriverConnection> {
+    // A signal that has fired fires no more; the driver must not be asked, since nobody would look after its answer.
+    if (signal.aborted) throw this.#notWanted(settings, signal)
     const abort = new AbortController()
     const onAbort = (): void => abort.abort(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    let abandoned = false
-    const opening = this.#context.runInAsyncScope(async () => {
-      const connection = await this.#config.driver.connect({
+    const opening = this.#context.runInAsyncScope(async () =>
+      this.#config.driver.connect({
         settings,
         password,
         timeoutMs,
         signal: abort.signal,
+        prepare: this.#config.prepare,
         listener,
-      })
-      if (abandoned || signal.aborted) connection.destroy('no longer wanted')
-      return connection
-    })
+      }),
+    )
     try {
       const connection = await this.#withDeadline(
         () => opening,
@@ -93,8 +93,12 @@ export class Connector {
       if (signal.aborted) throw this.#notWanted(settings, signal)
       return connection
     } catch (error) {
-      abandoned = true
       abort.abort(error)
+      // Open already, or after all: nobody takes it any more.
+      opening.then(
+        (connection) => connection.destroy('no longer wanted'),
+        () => {},
+      )
       throw this.#asConnectError(error, settings)
     } finally {
       signal.removeEventListener('abort', onAbort)
@@ -161,10 +165,18 @@ export class Connector {
   #password(settings: ConnectionSettings): Promise<string | undefined> {
     const source = settings.password
     if (typeof source !== 'function') return Promise.resolve(source)
-    this.#passwordUnderWay ??= this.#askForPassword(source, settings).finally(() => {
-      this.#passwordUnderWay = undefined
+    const { clock, connectTimeoutMs } = this.#config
+    const current = this.#passwordUnderWay
+    // A call that never comes back must not be waited for by every connect to come.
+    if (current !== undefined && clock.now() - current.since < connectTimeoutMs) {
+      return current.promise
+    }
+    const promise = this.#askForPassword(source, settings).finally(() => {
+      if (this.#passwordUnderWay === asked) this.#passwordUnderWay = undefined
     })
-    return this.#passwordUnderWay
+    const asked = { promise, since: clock.now() }
+    this.#passwordUnderWay = asked
+    return promise
   }
 
   async #askForPassword(

@@ -52,6 +52,14 @@ export interface ConnectionListener {
   parameter(name: string, value: string): void
 }
 
+/** When a driver names statements by itself, so that the server parses and plans them once for each connection. */
+export interface AutoPrepare {
+  /** From which use of the same text on. */
+  readonly after: number
+  /** Most such statements for each connection; the least recently used is dropped. */
+  readonly max: number
+}
+
 /** What a driver needs to open one connection. */
 export interface ConnectContext {
   /** Where to and as whom. */
@@ -62,6 +70,8 @@ export interface ConnectContext {
   readonly timeoutMs: number
   /** Aborted when the pool no longer wants the connection; the driver then destroys what it has. */
   readonly signal: AbortSignal
+  /** How to prepare statements that have values and no name; undefined for not at all. */
+  readonly prepare?: AutoPrepare | undefined
   /** Gets everything that happens outside statements. */
   readonly listener: ConnectionListener
 }

@@ -357,6 +357,18 @@ export class DatabaseError extends PoolhouseError {
   }
 }
 
+// Class 08 is about the connection itself, 57P01 to 57P03 and 57P05 say that the server ends the session, and so do 25P03 and
+// 25P04, the time-outs of a transaction.
+const ENDS_SESSION = /^(?:08...|57P0[1235]|25P0[34])$/
+
+/** Whether a session that answered with this error is over or beyond trust. Ordinary errors leave it as good as before. */
+export function endsSession(error: unknown): boolean {
+  if (error instanceof ConnectionLostError) return true
+  return (
+    error instanceof DatabaseError && (error.severity !== 'ERROR' || ENDS_SESSION.test(error.code))
+  )
+}
+
 /** A transaction could not be carried out as written: COMMIT answered ROLLBACK, or it was used after its end. */
 export class TransactionError extends PoolhouseError {
   static {

@@ -137,7 +137,8 @@ export class HandOver {
 
   /** Starts what will serve the waiters: idle connections that must prove themselves first, new ones after that. */
   supply(now: number): void {
-    while (this.wanted() > 0) {
+    // Connects under way do not count here: whatever is idle is there sooner.
+    while (!this.#suspended && this.#waiters.size > this.#validating) {
       const slot = this.#idle.top
       if (slot === undefined) break
       this.#idle.remove(slot)
@@ -172,6 +173,14 @@ export class HandOver {
     )
   }
 
+  #validateAll(): void {
+    for (let slot = this.#idle.top; slot !== undefined; slot = this.#idle.top) {
+      this.#idle.remove(slot)
+      slot.connection!.ref()
+      this.#validate(slot)
+    }
+  }
+
   #validate(slot: Slot): void {
     slot.state = 'validating'
     this.#validating++
@@ -180,15 +189,21 @@ export class HandOver {
     withDeadline(this.#host.clock, ping, VALIDATE_MS, 'it did not answer').then(
       () => {
         this.#validating--
-        if (slot.state !== 'validating') return
-        slot.trusted = suspicion
-        this.#host.proved(slot)
+        if (slot.state === 'validating') {
+          slot.trusted = suspicion
+          this.#host.proved(slot)
+        } else {
+          // Destroyed meanwhile; whoever counted on it needs another.
+          this.supply(this.#host.clock.now())
+        }
       },
       (error: unknown) => {
         this.#validating--
-        // One dead connection casts doubt on all others that are idle.
+        // One dead connection casts doubt on all others that are idle. They prove themselves together: one after the other
+        // would cost the waiter a second for each.
         this.suspect()
         this.#host.destroy(slot, `failed its check: ${(error as Error).message}`)
+        if (this.#waiters.size > 0) this.#validateAll()
         this.supply(this.#host.clock.now())
       },
     )

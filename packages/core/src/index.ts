@@ -15,6 +15,7 @@ export {
   type UrlSsl,
 } from './connection-url.js'
 export type {
+  AutoPrepare,
   ConnectContext,
   ConnectionInfo,
   ConnectionListener,

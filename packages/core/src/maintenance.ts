@@ -42,16 +42,26 @@ export class Maintenance {
   nextAt(now: number): number {
     if (this.#host.slots.size === 0) return Number.POSITIVE_INFINITY
     let next = now + HEARTBEAT_MS
+    const staying = this.#staying()
     for (const slot of this.#host.slots) {
-      if (slot.state === 'idle') next = Math.min(next, slot.expiresAt, this.#idleUntil(slot))
+      if (slot.state === 'idle') {
+        next = Math.min(next, slot.expiresAt, this.#idleUntil(slot, staying))
+      }
     }
     return Math.max(next, now + 1)
   }
 
-  /** When an idle connection has been idle for too long. */
-  #idleUntil(slot: Slot): number {
+  /** Connections that are not on their way out. */
+  #staying(): number {
+    let staying = 0
+    for (const { state } of this.#host.slots) if (state !== 'closing') staying++
+    return staying
+  }
+
+  /** When an idle connection has been idle for too long, given how many there would be with it. */
+  #idleUntil(slot: Slot, staying: number): number {
     const { idleTimeoutMs, min } = this.#config
-    if (idleTimeoutMs === 0 || this.#host.slots.size <= min) return Number.POSITIVE_INFINITY
+    if (idleTimeoutMs === 0 || staying <= min) return Number.POSITIVE_INFINITY
     return slot.idleSince + idleTimeoutMs
   }
 
@@ -82,12 +92,12 @@ export class Maintenance {
   /** Does what is due. */
   sweep(now: number): void {
     this.checkFreeze(now)
-    let surplus = this.#host.slots.size - this.#config.max
+    let staying = this.#staying()
     for (const slot of this.#host.slots) {
       if (slot.state === 'idle') {
-        const reason = this.#whyRetire(slot, now, surplus)
+        const reason = this.#whyRetire(slot, now, staying)
         if (reason === undefined) continue
-        surplus--
+        staying--
         this.#host.retire(slot, reason)
       } else if (slot.state === 'leased') {
         this.#checkLeak(slot, now)
@@ -95,10 +105,10 @@ export class Maintenance {
     }
   }
 
-  #whyRetire(slot: Slot, now: number, surplus: number): string | undefined {
+  #whyRetire(slot: Slot, now: number, staying: number): string | undefined {
     if (slot.expiresAt <= now) return 'maximum lifetime reached'
-    if (surplus > 0) return 'the pool has shrunk'
-    if (this.#idleUntil(slot) <= now) return 'idle for too long'
+    if (staying > this.#config.max) return 'the pool has shrunk'
+    if (this.#idleUntil(slot, staying) <= now) return 'idle for too long'
     return undefined
   }
 

@@ -43,8 +43,9 @@ export class Opening {
         options.timeoutMs,
         options.settings,
       )
-      if (isGone(slot)) {
-        // The server closed it between its last word and ours.
+      if (isGone(slot) || signal.aborted) {
+        // The server closed it, or we gave it up, between its last word and ours.
+        slot.lostReason ??= signal.reason
         connection.destroy(slot.lostReason)
         throw this.#closedAtOnce(slot, options.settings)
       }

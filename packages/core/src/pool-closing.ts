@@ -1,4 +1,4 @@
-import type { Clock } from './clock.js'
+import type { Clock, ClockTimer } from './clock.js'
 import type { CloseOptions } from './connection-pool.js'
 import { checkNumber, checkWord, refuseUnknownOptions } from './option-check.js'
 import type { Slot } from './slot.js'
@@ -54,6 +54,7 @@ export class PoolClosing {
   readonly #host: ClosingHost
   readonly #done: Promise<void>
   #resolve: () => void = () => {}
+  #lastResort: ClockTimer | undefined
 
   /** Begins at once. */
   constructor(host: ClosingHost, options: CheckedCloseOptions) {
@@ -68,7 +69,10 @@ export class PoolClosing {
       options.timeoutMs,
       { keepAlive: true },
     )
-    this.#done = done.finally(() => force.cancel())
+    this.#done = done.finally(() => {
+      force.cancel()
+      this.#lastResort?.cancel()
+    })
     this.check()
   }
 
@@ -94,8 +98,13 @@ export class PoolClosing {
         this.#host.destroy(slot, REASON)
       }
     }
-    if (busy) clock.setTimer(() => this.#destroyRest(), AFTER_CANCEL_MS, { keepAlive: true })
-    else this.#destroyRest()
+    if (!busy) {
+      this.#destroyRest()
+      return
+    }
+    this.#lastResort = clock.setTimer(() => this.#destroyRest(), AFTER_CANCEL_MS, {
+      keepAlive: true,
+    })
   }
 
   #destroyRest(): void {

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { AcquireHost } from './acquire-call.js'
-import { clean, isClean } from './cleaning.js'
+import { clean, isClean, withDeadline } from './cleaning.js'
 import type { Clock } from './clock.js'
 import type { CloseOptions } from './connection-pool.js'
 import { Connector } from './connector.js'
@@ -29,15 +29,20 @@ import { Quarantine } from './quarantine.js'
 import { Recycling } from './recycling.js'
 import type { Session, SessionOptions } from './session.js'
 import { SessionSet } from './session-set.js'
-import { Slot } from './slot.js'
+import { Slot, type SlotState } from './slot.js'
 import type { RunOwner, StatementRun } from './statement-run.js'
 import { StatsRecorder } from './stats-recorder.js'
 import type { Waiter } from './wait-queue.js'
 import { Warming } from './warming.js'
 
 const RETIRE_MS = 2_000
+// A driver has to keep the deadline itself; this is how much later we stop believing that it will.
+const RETIRE_GRACE_MS = 250
 const EXPIRE_AT_ONCE = 1_000
 const LIFETIME_JITTER = 0.1
+const USABLE: ReadonlySet<SlotState> = new Set(['idle', 'validating', 'leased', 'cleaning'])
+const CONNECTING: ReadonlySet<SlotState> = new Set(['connecting'])
+const CLOSING: ReadonlySet<SlotState> = new Set(['closing'])
 
 /**
  * The life of the connections of one pool: opened by growth, lent by the hand-over, cleaned on their way back, retired or lost.
@@ -156,6 +161,11 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     const now = this.now()
     this.#endLease(slot, now)
     if (slot.state !== 'leased') return
+    if (slot.over) {
+      this.#lostByServer(slot, slot.lostReason)
+      slot.connection!.destroy(slot.lostReason)
+      return
+    }
     if (isClean(slot)) this.#reuse(slot, now)
     else this.#clean(slot)
   }
@@ -215,7 +225,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     if (slot.era !== this.#era) return 'replaced'
     if (slot.expiresAt <= now) return 'maximum lifetime reached'
     if (slot.uses >= this.#config.maxUses) return 'maximum uses reached'
-    return this.slots.size > this.#config.max ? 'the pool has shrunk' : undefined
+    const { max } = this.#config
+    // Those that are leaving already make room too; they are counted only when it matters.
+    const surplus = this.slots.size > max && this.slots.size - this.#count(CLOSING) > max
+    return surplus ? 'the pool has shrunk' : undefined
   }
 
   #retireIdle(): void {
@@ -230,9 +243,13 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     if (slot.state === 'idle') this.handOver.removeIdle(slot)
     slot.state = 'closing'
     slot.lostReason = reason
-    slot.connection!.close(RETIRE_MS).then(
-      () => this.#lost(slot, reason),
-      () => this.#destroy(slot, reason),
+    const closing = slot.connection!.close(RETIRE_MS)
+    withDeadline(this.clock, closing, RETIRE_MS + RETIRE_GRACE_MS, 'it did not close').then(
+      () => {
+        this.#lost(slot, reason)
+        this.handOver.supply(this.now())
+      },
+      () => this.#break(slot, reason),
     )
   }
 
@@ -257,20 +274,24 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   #lost(slot: Slot, reason: unknown): void {
     if (slot.state === 'gone') return
     if (slot.state === 'idle') this.handOver.removeIdle(slot)
+    // A connect that was given up has never been a connection to anybody outside.
+    const wasOpen = slot.state !== 'connecting'
     slot.state = 'gone'
     slot.lostReason ??= reason
     this.slots.delete(slot)
-    this.recorder.destroyed++
     if (slot.abort !== undefined) {
       const { abort } = slot
       queueMicrotask(() => abort.abort(reason))
     }
     slot.recheckQuiet()
-    this.hub.emit('destroy', {
-      pool: this.name,
-      connection: slot.id,
-      reason: messageOf(slot.lostReason),
-    })
+    if (wasOpen) {
+      this.recorder.destroyed++
+      this.hub.emit('destroy', {
+        pool: this.name,
+        connection: slot.id,
+        reason: messageOf(slot.lostReason),
+      })
+    }
     this.#recycling.check(this.slots)
     this.#closing?.check()
   }
@@ -305,9 +326,12 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     } catch (error) {
       // No longer in the set: it was given up from our side, and nobody need know.
       if (!this.slots.delete(slot)) return false
+      this.#recycling.check(this.slots)
       this.#closing?.check()
       throw error
     }
+    // Lost or destroyed between its last word and this line.
+    if (!this.slots.has(slot)) return false
     this.#opened(slot, startedAt)
     return true
   }
@@ -324,8 +348,20 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       this.hub.emit('connect', { pool: this.name, connection: slot.id, createMs: now - startedAt })
     }
     this.#reuse(slot, now)
-    // The connect of this one is still counted as under way here.
-    this.#warming.opened(this.slots.size - this.#growth.connecting + 1)
+    this.#checkWarm()
+    this.wakeAt(this.#maintenance.nextAt(now))
+  }
+
+  #checkWarm(): void {
+    const usable = this.#count(USABLE)
+    // More than `max` will never come, whatever it was when somebody asked.
+    this.#warming.opened(usable >= this.#config.max ? Number.POSITIVE_INFINITY : usable)
+  }
+
+  #count(states: ReadonlySet<SlotState>): number {
+    let count = 0
+    for (const { state } of this.slots) if (states.has(state)) count++
+    return count
   }
 
   async openSession(options: SessionOptions): Promise<Session> {
@@ -340,7 +376,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     const target = count ?? Math.max(1, min)
     checkNumber('warm', 'count', target, { min: 1, max, integer: true })
     if (this.#state !== 'open') throw new PoolClosedError(this.name)
-    if (this.slots.size - this.#growth.connecting >= target) return
+    if (this.#count(USABLE) >= target) return
     const refusal = this.#growth.refusal(this.now())
     if (refusal !== undefined) throw refusal
     const warmed = this.#warming.add(target)
@@ -360,6 +396,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     this.#growth.reconfigure(config)
     this.#maintenance.reconfigure(config)
     this.#retireIdle()
+    this.#checkWarm()
     this.handOver.supply(this.now())
     this.wakeAt(this.#maintenance.nextAt(this.now()))
   }
@@ -388,7 +425,8 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     const checked = readCloseOptions(options)
     if (this.#closing === undefined) {
       this.#state = checked.waiters === 'serve' ? 'serving' : 'closing'
-      this.handOver.resume()
+      // Those who are refused anyway must not be given a connection first.
+      if (checked.waiters === 'serve') this.handOver.resume()
       this.#warming.fail(new PoolClosedError(this.name))
       this.#closing = new PoolClosing(this.#closingHost(), checked)
     }
@@ -443,7 +481,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       wanted: () => Math.max(this.#wantedToKeep(), this.handOver.wanted()),
       total: () => this.slots.size,
       open: () => this.#open(),
-      refuseWaiters: (error) => this.#refuseWaiters(error),
+      refuseWaiters: (error) => {
+        // While connections work, waiting for one of them is not pointless.
+        if (this.#count(USABLE) === 0) this.#refuseWaiters(error)
+      },
       report: (error) => this.#report(error),
       wakeAt: (time) => this.wakeAt(time),
     }
@@ -526,7 +567,8 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
 
   gauges(): PoolGauges {
     const total = this.slots.size
-    const { connecting } = this.#growth
+    // Not growth's count of connects under way: that one falls a moment after a connection is lent or given up.
+    const connecting = this.#count(CONNECTING)
     const { idle, pending } = this.handOver
     return {
       pool: this.name,

@@ -1,6 +1,6 @@
 import { checkQueryOptions } from './call-options.js'
 import type { ConnectionInfo } from './driver.js'
-import { AbortError, ConnectionLostError, LeaseReleasedError } from './errors.js'
+import { AbortError, LeaseReleasedError } from './errors.js'
 import type { Lease } from './lease.js'
 import type { Slot } from './slot.js'
 import {
@@ -9,7 +9,7 @@ import {
   readQueryArguments,
   type Statement,
 } from './statement.js'
-import { StatementOrder } from './statement-order.js'
+import { lostBefore, StatementOrder } from './statement-order.js'
 import { type RunHost, StatementRun } from './statement-run.js'
 
 /** What a lease asks of its pool. */
@@ -81,7 +81,7 @@ export class PoolLease implements Lease {
       const { statement, options } = readQueryArguments(first, second, third)
       if (options !== undefined) checkQueryOptions(options)
       if (!this.valid) throw new LeaseReleasedError(this.#host.name)
-      if (this.#slot.state === 'gone') throw lostBefore(this.#slot)
+      if (this.#slot.over) throw lostBefore(this.#slot)
       if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
       this.#order ??= new StatementOrder(this.#host, this.#slot)
       const now = this.#host.now()
@@ -113,14 +113,4 @@ export class PoolLease implements Lease {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.valid) this.release()
   }
-}
-
-/** The error for a statement that was not sent because its session is over. */
-export function lostBefore(slot: Slot): ConnectionLostError {
-  const reason = slot.lostReason
-  const what = reason instanceof Error ? reason.message : String(reason ?? 'closed')
-  return new ConnectionLostError(`the connection is gone: ${what}`, {
-    executed: 'no',
-    cause: reason,
-  })
 }

@@ -5,10 +5,11 @@ import {
   type ConnectionSettings,
   readConnectionSettings,
 } from './connection-settings.js'
-import type { Driver } from './driver.js'
+import type { AutoPrepare, Driver } from './driver.js'
 import { formatEndpoint } from './endpoint.js'
 import {
   checkNumber,
+  checkWord,
   describeValue,
   type NumberRule,
   refuseUnknownOptions,
@@ -44,6 +45,11 @@ export interface PoolOptions {
   leakWarningMs?: number | undefined
   /** Idle time after which a connection must prove itself before its next use. Default 10 000. */
   validateAfterIdleMs?: number | undefined
+  /**
+   * `auto` (default): a statement with values and without a name is prepared on each connection from its third use on, at most 100
+   * for each. `off`: only named statements are. Turn it off behind a transaction pooler that does not track prepared statements.
+   */
+  prepare?: 'auto' | 'off' | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
   clock?: Clock | undefined
   /** Random source from 0 (included) to 1 (excluded), for jitter. Default `Math.random`. */
@@ -93,6 +99,7 @@ export interface PoolConfig {
   readonly maxPending: number
   readonly leakWarningMs: number
   readonly validateAfterIdleMs: number
+  readonly prepare: AutoPrepare | undefined
   readonly clock: Clock
   readonly random: () => number
 }
@@ -101,7 +108,10 @@ const WHERE = 'createPool'
 // Node.js timers hold 31 bits of milliseconds: about 24.8 days.
 const LONGEST = 0x7fffffff
 
-type NumericOption = Exclude<keyof PoolConfig, 'driver' | 'settings' | 'name' | 'clock' | 'random'>
+type NumericOption = Exclude<
+  keyof PoolConfig,
+  'driver' | 'settings' | 'name' | 'prepare' | 'clock' | 'random'
+>
 
 const NUMERIC: Readonly<Record<NumericOption, NumberRule & { default: number }>> = {
   max: { default: 10, min: 1, max: 10_000, integer: true },
@@ -126,6 +136,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'driver',
   'connection',
   'name',
+  'prepare',
   'clock',
   'random',
   ...NUMERIC_NAMES,
@@ -149,6 +160,7 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     driver: options.driver,
     settings,
     name: options.name ?? formatEndpoint(settings.endpoint),
+    prepare: readPrepare(options.prepare),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     ...readNumbers(WHERE, options, undefined),
@@ -194,6 +206,13 @@ function readNumbers(
         : checkNumber(where, name, value, rule)
   }
   return numbers
+}
+
+const AUTO_PREPARE: AutoPrepare = { after: 3, max: 100 }
+
+function readPrepare(prepare: unknown): AutoPrepare | undefined {
+  const word = checkWord(WHERE, 'prepare', prepare ?? 'auto', ['auto', 'off'])
+  return word === 'auto' ? AUTO_PREPARE : undefined
 }
 
 function checkSizes(where: string, config: PoolConfig): void {

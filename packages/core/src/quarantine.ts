@@ -22,9 +22,12 @@ export class Quarantine {
   /** Sends a cancel request, unless one is under way. `slot.cancelling` is set until it is settled. */
   cancel(slot: Slot): void {
     if (slot.cancelling !== undefined || slot.state === 'gone') return
+    const request = slot.connection!.cancel(CANCEL_MS)
+    // Set before anybody can wait for quiet: a slot with a request under way is quiet only once it is gone.
+    slot.cancelling = request
     slot.cancelling = withDeadline(
       this.#clock,
-      slot.connection!.cancel(CANCEL_MS),
+      Promise.race([request, slot.whenQuiet()]),
       CANCEL_MS * 1.5,
       'it was not confirmed',
     ).then(
@@ -42,11 +45,9 @@ export class Quarantine {
     slot.recheckQuiet()
     if (slot.quiet) return
     // The server has the request; a statement that does not end now is beyond it.
-    const { sentAt } = slot
-    this.#clock.setTimer(() => {
-      if (!slot.quiet && slot.sentAt === sentAt) {
-        this.#destroy(slot, 'its statement did not end after a cancel request')
-      }
+    const timer = this.#clock.setTimer(() => {
+      this.#destroy(slot, 'its statement did not end after a cancel request')
     }, CLEANING_MS)
+    void slot.whenQuiet().then(() => timer.cancel())
   }
 }

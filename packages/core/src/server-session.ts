@@ -1,7 +1,6 @@
 import { checkQueryOptions } from './call-options.js'
 import type { ConnectionInfo } from './driver.js'
 import { AbortError } from './errors.js'
-import { lostBefore } from './pool-lease.js'
 import type { Session } from './session.js'
 import type { Slot } from './slot.js'
 import {
@@ -10,7 +9,7 @@ import {
   readQueryArguments,
   type Statement,
 } from './statement.js'
-import { StatementOrder } from './statement-order.js'
+import { lostBefore, StatementOrder } from './statement-order.js'
 import { type RunHost, StatementRun } from './statement-run.js'
 
 const CLOSE_MS = 2_000
@@ -70,7 +69,8 @@ export class ServerSession implements Session {
   async close(): Promise<void> {
     if (this.closed) return
     this.#order.drop(lostBefore(this.#slot))
-    await this.#slot.connection!.close(CLOSE_MS)
+    const connection = this.#slot.connection!
+    await connection.close(CLOSE_MS).catch((error: unknown) => connection.destroy(error))
   }
 
   destroy(reason: string): void {

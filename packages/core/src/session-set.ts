@@ -6,6 +6,7 @@ import type { PoolConfig } from './pool-options.js'
 import { ServerSession } from './server-session.js'
 import type { Session, SessionOptions } from './session.js'
 import { Slot } from './slot.js'
+import { lostBefore } from './statement-order.js'
 import type { RunHost } from './statement-run.js'
 
 const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'signal', 'applicationName'])
@@ -52,6 +53,8 @@ export class SessionSet {
       if (signal?.aborted) throw new AbortError(signal.reason, 'no')
       throw error
     }
+    // Over between its last word and this line.
+    if (!this.#slots.has(slot)) throw lostBefore(slot)
     slot.state = 'leased'
     return new ServerSession(this.#host, slot)
   }

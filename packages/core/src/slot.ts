@@ -66,7 +66,7 @@ export class Slot {
   drifted: Set<string> | undefined = undefined
   /** Behind `lease.signal`; made only if somebody asks for the signal. */
   abort: AbortController | undefined = undefined
-  /** Why the session ended, once it has. */
+  /** Why the session ended, once it has; set on a lent connection as soon as it cannot be trusted with another statement. */
   lostReason: unknown = undefined
   /** Those who wait for the connection to fall quiet; each returns whether it has seen what it waited for. */
   #quietChecks: (() => boolean)[] = []
@@ -79,6 +79,11 @@ export class Slot {
   constructor(id: number, era: number) {
     this.id = id
     this.era = era
+  }
+
+  /** Whether the session is over, or beyond trust. */
+  get over(): boolean {
+    return this.state === 'gone' || this.lostReason !== undefined
   }
 
   /** Whether nothing is in flight and no cancel request is under way, or the session is over. */

@@ -1,3 +1,4 @@
+import { ConnectionLostError } from './errors.js'
 import type { Slot } from './slot.js'
 import type { RunHost, RunOwner, StatementRun } from './statement-run.js'
 
@@ -39,9 +40,21 @@ export class StatementOrder implements RunOwner {
   }
 
   #next(): void {
+    // What has not been sent must not be, once the session is over.
+    if (this.#slot.over) this.drop(lostBefore(this.#slot))
     let run = this.#queue.shift()
     while (run?.settled === true) run = this.#queue.shift()
     if (run === undefined) this.#busy = false
     else run.receive(this.#slot, this.#host.now())
   }
+}
+
+/** The error for a statement that was not sent because its session is over. */
+export function lostBefore(slot: Slot): ConnectionLostError {
+  const reason = slot.lostReason
+  const what = reason instanceof Error ? reason.message : String(reason ?? 'closed')
+  return new ConnectionLostError(`the connection is gone: ${what}`, {
+    executed: 'no',
+    cause: reason,
+  })
 }

@@ -4,6 +4,7 @@ import {
   type AcquireTimeoutError,
   ConnectionLostError,
   DatabaseError,
+  endsSession,
   type Executed,
   StatementTimeoutError,
 } from './errors.js'
@@ -197,6 +198,8 @@ export class StatementRun extends Waiter {
       return
     }
     const late = this.#state === 'cancelling'
+    // Before anybody can be handed the connection: the news that it is closed may come a moment later.
+    if (error !== null && endsSession(error)) slot.lostReason ??= error
     this.#settle()
     this.#owner.finished(this, slot, error)
     slot.recheckQuiet()

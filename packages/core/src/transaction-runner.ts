@@ -1,11 +1,14 @@
 import { Backoff } from './backoff.js'
 import { type Clock, sleep } from './clock.js'
+import { checkQueryOptions } from './call-options.js'
 import type { AcquireOptions } from './connection-pool.js'
 import {
   AbortError,
+  AcquireTimeoutError,
   ConnectionLostError,
   InDoubtError,
   PoolhouseError,
+  PoolOverloadedError,
   StatementTimeoutError,
   TransactionError,
 } from './errors.js'
@@ -58,10 +61,11 @@ export async function runTransaction<R>(
   }
 }
 
-/** Known not to have happened, and likely to succeed if done again. */
+/** Known not to have happened, and likely to succeed if done again. A connection that was waited for in vain is not. */
 function isRepeatable(error: unknown): boolean {
   return (
     error instanceof PoolhouseError &&
+    !(error instanceof AcquireTimeoutError || error instanceof PoolOverloadedError) &&
     error.retryable &&
     (error.executed === 'no' || error.executed === 'rolled-back')
   )
@@ -117,15 +121,16 @@ class OpenTransaction implements Transaction {
   readonly #pool: string
   readonly #clock: Clock
   readonly #deadline: number
-  readonly #stoppable: boolean
+  // Aborts every statement in flight or queued when the transaction is stopped; there only if it can be.
+  readonly #abort: AbortController | undefined
   readonly #timeoutMs: number | undefined
   #state: 'open' | 'stopped' | 'committing' | 'ended' = 'open'
   #stopError: Error | undefined
   #onStop: ((error: Error) => void) | undefined
   #firstError: unknown
   #savepoints = 0
-  // Aborts the statement in flight when the transaction is stopped.
-  #current: AbortController | undefined
+  // A statement ended the transaction unseen; whatever the work does with that error, there is no success to report.
+  #endedUnseen: Error | undefined
 
   constructor(
     lease: PoolLease,
@@ -134,7 +139,7 @@ class OpenTransaction implements Transaction {
     timeoutMs: number | undefined,
     stoppable: boolean,
   ) {
-    this.#stoppable = stoppable
+    this.#abort = stoppable ? new AbortController() : undefined
     this.#lease = lease
     this.#pool = pool
     this.#clock = clock
@@ -144,11 +149,7 @@ class OpenTransaction implements Transaction {
 
   async begin(text: string): Promise<void> {
     // Lost or timed out at BEGIN: nothing of the transaction can have happened.
-    try {
-      await this.#lease.query({ text }, this.#limits())
-    } catch (error) {
-      throw asExecuted(error, 'no')
-    }
+    await this.#run({ text }, undefined, 'no')
   }
 
   /** Runs `work` and commits; rolls back if `work` rejects or the transaction is stopped. */
@@ -156,8 +157,12 @@ class OpenTransaction implements Transaction {
     let result: R
     try {
       result = await this.#untilStopped(work)
+      // Stopped or ended after the work's last word and before ours.
+      this.#refuseIfStopped()
+      if (this.#endedUnseen !== undefined) throw this.#endedUnseen
     } catch (error) {
-      await this.#rollBack()
+      // Whoever stopped it is not kept waiting: the connection is cleaned after its release.
+      if (this.#state !== 'stopped') await this.#rollBack()
       throw error
     }
     if (this.#state === 'open') await this.#commit()
@@ -169,7 +174,7 @@ class OpenTransaction implements Transaction {
     if (this.#state !== 'open') return
     this.#state = 'stopped'
     this.#stopError = error
-    this.#current?.abort(error)
+    this.#abort?.abort(error)
     this.#onStop?.(error)
   }
 
@@ -185,6 +190,7 @@ class OpenTransaction implements Transaction {
   ): Promise<QueryResult<Row>> {
     return new Promise((resolve, reject) => {
       const { statement, options } = readQueryArguments(first, second, third)
+      if (options !== undefined) checkQueryOptions(options)
       this.#refuseUnlessOpen()
       if ((traitsOf(statement.text) & CONTROLS_TRANSACTION) !== 0) {
         throw new TransactionError(
@@ -218,8 +224,13 @@ class OpenTransaction implements Transaction {
     await this.#rollBack()
   }
 
-  #refuseUnlessOpen(): void {
+  // A method, because control flow analysis would take the state for unchanged across an await.
+  #refuseIfStopped(): void {
     if (this.#state === 'stopped') throw this.#stopError!
+  }
+
+  #refuseUnlessOpen(): void {
+    this.#refuseIfStopped()
     if (this.#state !== 'open') {
       throw new TransactionError(
         'this transaction is over; await every query inside the callback, and do not keep tx beyond it',
@@ -230,11 +241,9 @@ class OpenTransaction implements Transaction {
   async #run<Row>(
     statement: Statement,
     options: QueryOptions | undefined,
+    ifLost: 'no' | 'rolled-back' = 'rolled-back',
   ): Promise<QueryResult<Row>> {
-    // Only a transaction that can be stopped from outside needs a handle on the statement in flight.
-    const abort = this.#stoppable ? new AbortController() : undefined
-    const signals = [abort?.signal, options?.signal].filter((signal) => signal !== undefined)
-    this.#current = abort
+    const signals = [this.#abort?.signal, options?.signal].filter((signal) => signal !== undefined)
     try {
       const result = await this.#lease.query<Row>(statement, {
         ...this.#limits(options),
@@ -244,9 +253,9 @@ class OpenTransaction implements Transaction {
       return result
     } catch (error) {
       this.#firstError ??= error
-      if (this.#state === 'stopped') throw this.#stopError!
+      this.#refuseIfStopped()
       // COMMIT was never sent, so whatever was lost here is undone with the session.
-      throw asExecuted(error, 'rolled-back')
+      throw asExecuted(error, ifLost)
     }
   }
 
@@ -256,19 +265,18 @@ class OpenTransaction implements Transaction {
     if (slot.state === 'gone' || slot.connection!.inFlight > 0) return
     if (slot.connection!.transactionStatus() === 'idle' && this.#state === 'open') {
       this.#state = 'ended'
-      throw new TransactionError(
+      this.#endedUnseen = new TransactionError(
         'a statement ended the transaction; its parts may have been committed',
-        {
-          executed: 'unknown',
-        },
+        { executed: 'unknown' },
       )
+      throw this.#endedUnseen
     }
   }
 
   #untilStopped<R>(work: (tx: Transaction) => Promise<R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
+      this.#refuseIfStopped()
       this.#onStop = reject
-      if (this.#stopError !== undefined) reject(this.#stopError)
       // An async wrapper also catches what `work` throws synchronously.
       void (async () => resolve(await work(this)))().catch(reject)
     })
@@ -307,7 +315,7 @@ class OpenTransaction implements Transaction {
     // Releasing rolls back as well; doing it here lets the caller see its end before the promise settles.
     if (!slot.quiet) return
     try {
-      await this.#lease.query({ text: 'ROLLBACK' }, { timeoutMs: ROLLBACK_MS })
+      await this.#lease.query({ text: 'ROLLBACK' }, this.#limits({ timeoutMs: ROLLBACK_MS }))
     } catch {
       this.#lease.destroy('ROLLBACK failed')
     }
@@ -322,7 +330,7 @@ class OpenTransaction implements Transaction {
 
 /** Says what is known of the outcome inside a transaction, where a lost session undoes everything. */
 function asExecuted(error: unknown, executed: 'no' | 'rolled-back'): unknown {
-  if (error instanceof ConnectionLostError && error.executed === 'unknown') {
+  if (error instanceof ConnectionLostError && error.executed !== executed) {
     return new ConnectionLostError(error.message, {
       executed,
       sqlState: error.sqlState,

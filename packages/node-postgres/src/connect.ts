@@ -59,10 +59,10 @@ function logIn(
   signal: AbortSignal,
 ): Promise<PgConnection> {
   return new Promise((resolve, reject) => {
-    const { settings, password, listener } = context
+    const { settings, password, prepare, listener } = context
     const client = new pg.Client(clientConfig(settings, password, socket))
     ignoreEnvironment(client, settings)
-    const connection = new PgConnection({ pg, client, socket, tls, listener })
+    const connection = new PgConnection({ pg, client, socket, tls, prepare, listener })
     let settled = false
     const fail = (error: unknown): void => {
       if (settled) return

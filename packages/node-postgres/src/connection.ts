@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import {
+  type AutoPrepare,
   type ConnectionInfo,
   type ConnectionListener,
   type DriverConnection,
@@ -9,6 +10,7 @@ import {
   type Statement,
   type TransactionStatus,
 } from '@poolhouse/core'
+import { AutomaticNames } from './automatic-names.js'
 import { sendCancel } from './cancel.js'
 import {
   isServerError,
@@ -34,6 +36,8 @@ export interface ConnectionParts {
   readonly socket: OpenedSocket
   /** How the socket was encrypted, for the cancel requests to come. */
   readonly tls: TlsPlan | undefined
+  /** When to name statements that come without a name. */
+  readonly prepare: AutoPrepare | undefined
   /** Who hears of what happens outside statements. */
   readonly listener: ConnectionListener
 }
@@ -63,6 +67,7 @@ export class PgConnection implements DriverConnection, StatementHost {
   /** The statement that `pg` has; the others wait here so that exactly one is ever in doubt. */
   #current: PgStatement | undefined
   readonly #waiting: PgStatement[] = []
+  readonly #names: AutomaticNames | undefined
   readonly #onEnd: (() => void)[] = []
   /** The first thing that said why the session ends. */
   #reason: unknown
@@ -83,6 +88,8 @@ export class PgConnection implements DriverConnection, StatementHost {
     client.on('error', (error: unknown) => this.#failed(error))
     const wire = client.connection
     this.prepared = new PreparedStatements(wire)
+    const { prepare } = parts
+    this.#names = prepare && new AutomaticNames(prepare, (name) => this.prepared.drop(name))
     wire.on('errorMessage', (error: PgServerError) => this.#refused(error))
     wire.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
       this.#parameters.set(message.parameterName, message.parameterValue)
@@ -130,7 +137,9 @@ export class PgConnection implements DriverConnection, StatementHost {
     let work: PgStatement
     try {
       const values = encodeValues(statement.values, this.#parts.pg.utils)
-      work = new PgStatement(this, statement, values, done)
+      const name =
+        statement.name ?? (values === undefined ? '' : (this.#names?.nameOf(statement.text) ?? ''))
+      work = new PgStatement(this, statement, name, values, done)
     } catch (error) {
       process.nextTick(done, error as Error)
       return

@@ -51,16 +51,17 @@ export class PgStatement implements PgSubmittable {
   #shape: RowShape = RowShape.none
   #parsers: ((value: string) => unknown)[] = []
 
-  /** Takes values that are ready for the wire. */
+  /** Takes the name to run under, empty for none, and values that are ready for the wire. */
   constructor(
     host: StatementHost,
     statement: Statement,
+    name: string,
     values: readonly WireValue[] | undefined,
     done: Done,
   ) {
     this.#host = host
     this.text = statement.text
-    this.name = statement.name ?? ''
+    this.name = name
     this.done = done
     this.#values = values
     this.#asArray = statement.rowMode === 'array'

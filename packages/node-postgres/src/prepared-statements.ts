@@ -14,6 +14,7 @@ export class PreparedStatements {
   readonly #wire: PgWire
   readonly #shapes = new Map<string, RowShape>()
   readonly #stale = new Set<string>()
+  #dropped: string[] = []
 
   /** Works on the list in `wire`, which statements run on the client directly use too. */
   constructor(wire: PgWire) {
@@ -38,8 +39,18 @@ export class PreparedStatements {
     if (!this.#shapes.has(name) && FIXED_SHAPE.test(text)) this.#shapes.set(name, shape)
   }
 
-  /** Sends what makes the statement, after what removes an old one of that name. */
+  /** A named statement is not needed any more. The server is told with the next one that is made. */
+  drop(name: string): void {
+    if (this.#wire.parsedStatements[name] === undefined) return
+    delete this.#wire.parsedStatements[name]
+    this.#shapes.delete(name)
+    this.#stale.delete(name)
+    this.#dropped.push(name)
+  }
+
+  /** Sends what makes the statement, after what removes an old one of that name and those no longer needed. */
   prepare(name: string, text: string): void {
+    for (const dropped of this.#dropped.splice(0)) this.#wire.close({ type: 'S', name: dropped })
     if (this.#stale.delete(name)) this.#wire.close({ type: 'S', name })
     this.#wire.parse({ name, text })
     this.#wire.submittedNamedStatements[name] = text

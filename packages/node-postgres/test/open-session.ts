@@ -1,4 +1,10 @@
-import type { ConnectContext, DriverConnection, Notice, Statement } from '@poolhouse/core'
+import type {
+  AutoPrepare,
+  ConnectContext,
+  DriverConnection,
+  Notice,
+  Statement,
+} from '@poolhouse/core'
 import { ConnectionSettings, type QueryResult, type SslSettings } from '@poolhouse/core'
 import type { Cluster, ClusterNode } from '@poolhouse/testkit'
 import { nodePostgres } from '../src/index.js'
@@ -24,6 +30,7 @@ export interface Login {
   readonly parameters?: Record<string, string>
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+  readonly prepare?: AutoPrepare
 }
 
 /** Everything `connect` needs, and a record of what it reports. */
@@ -61,6 +68,7 @@ export function contextFor(
     password,
     timeoutMs: login.timeoutMs ?? 10_000,
     signal: login.signal ?? new AbortController().signal,
+    prepare: login.prepare,
     listener: {
       closed(reason) {
         closed.push(reason)

@@ -179,25 +179,24 @@ export class FakeConnection implements DriverConnection {
   close(timeoutMs: number): Promise<void> {
     const { closeMs = 0 } = this.#options
     if (closeMs instanceof Error) return Promise.reject(closeMs)
-    if (this.#done !== undefined) this.#violations.push('closed politely with a statement in flight')
     return new Promise((resolve) => {
       if (!this.alive) {
         resolve()
         return
       }
       this.#closed.push(resolve)
-      const finish = (): void => this.#end('closed', 'no')
+      const finish = (): void => this.#end('closed')
       this.#later(finish, closeMs === 'hang' ? timeoutMs : Math.min(closeMs, timeoutMs))
     })
   }
 
   destroy(reason: unknown): void {
-    queueMicrotask(() => this.#end(reason, 'unknown'))
+    queueMicrotask(() => this.#end(reason))
   }
 
   /** Ends the session from the server's side. */
   lose(reason: string): void {
-    this.#end(new Error(reason), 'unknown')
+    this.#end(new Error(reason))
   }
 
   ref(): void {
@@ -225,7 +224,7 @@ export class FakeConnection implements DriverConnection {
     this.#timers.add(timer)
   }
 
-  #end(reason: unknown, executed: 'no' | 'unknown' = 'unknown'): void {
+  #end(reason: unknown): void {
     if (!this.alive) return
     this.alive = false
     for (const timer of this.#timers) timer.cancel()
@@ -235,7 +234,7 @@ export class FakeConnection implements DriverConnection {
     this.#done = undefined
     this.#answer = undefined
     const message = reason instanceof Error ? reason.message : String(reason)
-    done?.(lost(message, executed))
+    done?.(lost(message, 'unknown'))
     this.#context.listener.closed(reason)
     for (const resolve of this.#closed) resolve()
   }
