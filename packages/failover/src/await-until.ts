@@ -1,0 +1,25 @@
+import type { Clock } from '@poolhouse/core'
+
+/**
+ * Resolves when `work` has settled, when `deadline` (client time) has passed or when the signal has fired, whichever is first;
+ * never rejects. Keeps the process alive, because a caller waits.
+ */
+export function awaitUntil(
+  clock: Clock,
+  deadline: number,
+  signal: AbortSignal | undefined,
+  work: Promise<unknown> | undefined,
+): Promise<void> {
+  const leftMs = deadline - clock.now()
+  if (leftMs <= 0 || signal?.aborted) return Promise.resolve()
+  return new Promise((resolve) => {
+    const end = (): void => {
+      timer.cancel()
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = clock.setTimer(end, leftMs, { keepAlive: true })
+    signal?.addEventListener('abort', end, { once: true })
+    work?.then(end, end)
+  })
+}

@@ -1,0 +1,63 @@
+import type { ProbeFacts } from './observation.js'
+
+/**
+ * What the conclusive probes of a node say:
+ *
+ * - `none`: nothing yet
+ * - `answer`: it told its facts
+ * - `starting`: it starts up or shuts down
+ * - `denied`: it refuses us, which says nothing about its role
+ * - `down`: it is not there; `gone` if that is proven (refused) and not inferred from silence
+ */
+export type Standing =
+  | { readonly kind: 'none'; readonly detail: string }
+  | { readonly kind: 'answer'; readonly facts: ProbeFacts }
+  | { readonly kind: 'starting'; readonly detail: string }
+  | { readonly kind: 'denied'; readonly error: Error }
+  | { readonly kind: 'down'; readonly detail: string; readonly gone: boolean }
+
+/** What is known of one node. */
+export interface NodeRecord {
+  /** When the newest probe that was believed was sent, in client time; an older one is never believed again. */
+  readonly sentAt: number
+  /** What its conclusive probes say. */
+  readonly standing: Standing
+  /** Failed probes in a row; once they are enough the standing is `down`. */
+  readonly failures: number
+}
+
+/** Two servers claimed to be primary on one timeline. It lasts until all but one of them are known to have given up. */
+export interface Contest {
+  readonly timeline: number | undefined
+  readonly nodes: readonly string[]
+}
+
+/** Everything that is known of a cluster; what follows from it says `judge`. Immutable. */
+export interface ClusterView {
+  readonly fence: 'timeline' | 'off'
+  /** Failed probes in a row that prove a node dead. */
+  readonly deadAfter: number
+  /** Lowest timeline to believe, as configured. */
+  readonly minimumTimeline: number | undefined
+  /** Nobody is elected before the first round of probes is over, so that the fastest answer is not taken for the best. */
+  readonly settled: boolean
+  /** The cluster we belong to; never changes once it is known. */
+  readonly systemId: string | undefined
+  /** Highest timeline on which any server of a system claimed to be primary; never falls. */
+  readonly highest: ReadonlyMap<string, number>
+  /** An undecided split brain. */
+  readonly contest: Contest | undefined
+  /** The node elected last. */
+  readonly lastPrimary: string | undefined
+  /** Every node, in configured order. */
+  readonly nodes: ReadonlyMap<string, NodeRecord>
+}
+
+/** The highest timeline on which a server of our system claimed to be primary, or the configured minimum. */
+export function highestTimeline(
+  view: Pick<ClusterView, 'highest' | 'systemId' | 'minimumTimeline'>,
+): number | undefined {
+  const seen = view.systemId === undefined ? undefined : view.highest.get(view.systemId)
+  if (seen === undefined) return view.minimumTimeline
+  return Math.max(seen, view.minimumTimeline ?? 0)
+}

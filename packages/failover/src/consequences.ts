@@ -1,0 +1,83 @@
+import type { NodeState } from '@poolhouse/core'
+import type { ClusterView } from './cluster-view.js'
+import { highestTimeline } from './cluster-view.js'
+import type { Judgement } from './judgement.js'
+
+/** What has to be done because the view changed. */
+export type Consequence =
+  /** Break every connection to the node: it is dead, or it must not be believed. */
+  | { readonly kind: 'destroy'; readonly node: string; readonly reason: string }
+  /** Its idle connections may be dead. */
+  | { readonly kind: 'suspect'; readonly node: string; readonly reason: string }
+  | {
+      readonly kind: 'fenced'
+      readonly node: string
+      readonly timeline: number
+      readonly highest: number
+    }
+  | { readonly kind: 'split-brain'; readonly nodes: readonly string[]; readonly timeline: number }
+  | {
+      readonly kind: 'foreign'
+      readonly node: string
+      readonly systemId: string
+      readonly expected: string
+    }
+
+/** A view and what follows from it. */
+export interface Judged {
+  readonly view: ClusterView
+  readonly judgement: Judgement
+}
+
+// Sessions of a node that starts up died with its former postmaster.
+const LOST: ReadonlySet<NodeState> = new Set(['unreachable', 'starting', 'fenced', 'foreign'])
+
+/** What has to be done because the second view took the place of the first. */
+export function consequences(before: Judged, after: Judged): Consequence[] {
+  const found: Consequence[] = []
+  for (const [node, verdict] of after.judgement.verdicts) {
+    const was = before.judgement.verdicts.get(node)?.state
+    if (verdict.state === was) {
+      if (hasRestarted(before.view, after.view, node)) {
+        found.push({ kind: 'suspect', node, reason: 'the server was restarted' })
+      }
+      continue
+    }
+    if (LOST.has(verdict.state)) {
+      found.push({ kind: 'destroy', node, reason: `${verdict.state}: ${verdict.reason}` })
+    } else if (was === 'primary') {
+      found.push({ kind: 'suspect', node, reason: `no longer primary: ${verdict.reason}` })
+    }
+    found.push(...announcements(after.view, node, verdict.state))
+  }
+  const { contest } = after.view
+  if (contest !== undefined && contest !== before.view.contest) {
+    found.push({ kind: 'split-brain', nodes: contest.nodes, timeline: contest.timeline ?? 0 })
+  }
+  return found
+}
+
+function announcements(view: ClusterView, node: string, state: NodeState): Consequence[] {
+  const standing = view.nodes.get(node)?.standing
+  if (standing?.kind !== 'answer') return []
+  const { timeline, systemId } = standing.facts
+  const highest = highestTimeline(view)
+  if (state === 'fenced' && timeline !== undefined && highest !== undefined && timeline < highest) {
+    return [{ kind: 'fenced', node, timeline, highest }]
+  }
+  if (state === 'foreign' && systemId !== undefined && view.systemId !== undefined) {
+    return [{ kind: 'foreign', node, systemId, expected: view.systemId }]
+  }
+  return []
+}
+
+function hasRestarted(before: ClusterView, after: ClusterView, node: string): boolean {
+  const old = startOf(before, node)
+  const now = startOf(after, node)
+  return old !== undefined && now !== undefined && old !== now
+}
+
+function startOf(view: ClusterView, node: string): string | undefined {
+  const standing = view.nodes.get(node)?.standing
+  return standing?.kind === 'answer' ? standing.facts.startedAt : undefined
+}

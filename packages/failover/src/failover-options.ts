@@ -1,0 +1,234 @@
+import {
+  type Clock,
+  type ConnectionPool,
+  checkNumber,
+  checkWord,
+  describeValue,
+  formatEndpoint,
+  refuseUnknownOptions,
+  systemClock,
+} from '@poolhouse/core'
+
+/** How the nodes are observed. */
+export interface ProbeOptions {
+  /**
+   * Time between two probes of a node while there is a primary, in milliseconds, ± 20 %. Default 1 000. While there is none
+   * every node is probed each 100 to 250 ms, or as often as this says if that is more often.
+   */
+  intervalMs?: number | undefined
+  /** Longest time for one probe, in milliseconds. Default 400. A node is down after two such probes in a row. */
+  timeoutMs?: number | undefined
+}
+
+/** When a connection that hears nothing makes its node suspect. */
+export interface WatchdogOptions {
+  /** Longest silence of a busy connection before its node is probed, in milliseconds. Default 2 000. */
+  silenceMs?: number | undefined
+  /** Failed probes in a row that make a node dead. Default 2. Counts for every probe, whatever prompted it. */
+  probes?: number | undefined
+  /** How often the silence is looked at, in milliseconds. Default: a quarter of `silenceMs`. */
+  everyMs?: number | undefined
+}
+
+/** How long and how many calls wait while there is no primary. */
+export interface HoldOptions {
+  /** Longest time a call waits, in milliseconds from the call; a shorter `timeoutMs` of the call wins. Default 10 000. */
+  timeoutMs?: number | undefined
+  /** Most calls that wait; the next one rejects with `NoPrimaryError` at once. Default 1 000. `Infinity` for no limit. */
+  maxCalls?: number | undefined
+}
+
+/** Options of `withFailover`. */
+export interface FailoverOptions {
+  /** Name for messages, events and statistics. Default: made of the names of the nodes. */
+  name?: string | undefined
+  /** How the nodes are observed. */
+  probe?: ProbeOptions | undefined
+  /** When silence makes a node suspect; `false` turns the watchdog off. */
+  watchdog?: WatchdogOptions | false | undefined
+  /** How calls wait while there is no primary; with `false` they reject with `NoPrimaryError` at once. */
+  hold?: HoldOptions | false | undefined
+  /**
+   * `timeline` (default): a server that claims to be primary on a lower timeline than one already seen gets no work.
+   * `off`: timelines and system identifiers are not read, for services that fence by themselves and hide the functions;
+   * two servers that claim to be primary then always mean that there is none.
+   */
+  fence?: 'timeline' | 'off' | undefined
+  /**
+   * Lowest timeline to believe, for example the one that an earlier process saw: a stale primary is then fenced even if it
+   * is the only server in sight. A whole number from 1. Default: none. Not with `fence: 'off'`.
+   */
+  minimumTimeline?: number | undefined
+  /** Source of time. Default: the system's monotonic clock. */
+  clock?: Clock | undefined
+  /** Source of randomness for jitter, from 0 (included) to 1 (excluded). Default `Math.random`. */
+  random?: (() => number) | undefined
+}
+
+/** Checked options with their defaults. */
+export interface FailoverConfig {
+  readonly name: string
+  readonly intervalMs: number
+  readonly probeTimeoutMs: number
+  readonly deadAfter: number
+  readonly watchdog: { readonly silenceMs: number; readonly everyMs: number } | undefined
+  readonly hold: { readonly timeoutMs: number; readonly maxCalls: number } | undefined
+  readonly fence: 'timeline' | 'off'
+  readonly minimumTimeline: number | undefined
+  readonly clock: Clock
+  readonly random: () => number
+}
+
+const WHERE = 'withFailover'
+const LONGEST = 0x7fffffff
+const KNOWN: ReadonlySet<string> = new Set([
+  'name',
+  'probe',
+  'watchdog',
+  'hold',
+  'fence',
+  'minimumTimeline',
+  'clock',
+  'random',
+])
+const NODE_METHODS = ['query', 'acquire', 'openSession', 'destroyAll', 'silentForMs'] as const
+
+/** Checks the options of `withFailover`. Throws `TypeError` or `RangeError` naming option and value. */
+export function readFailoverOptions(
+  nodes: readonly ConnectionPool[],
+  options: FailoverOptions,
+): FailoverConfig {
+  checkNodes(nodes)
+  if (options === null || typeof options !== 'object') {
+    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
+  }
+  refuseUnknownOptions(WHERE, options, KNOWN)
+  const { name, clock, random } = options
+  if (name !== undefined && (typeof name !== 'string' || name === '')) {
+    throw new TypeError(`${WHERE}: name must be a non-empty string, got ${describeValue(name)}`)
+  }
+  if (clock !== undefined && typeof clock?.now !== 'function') {
+    throw new TypeError(`${WHERE}: clock must be a clock, got ${describeValue(clock)}`)
+  }
+  if (random !== undefined && typeof random !== 'function') {
+    throw new TypeError(`${WHERE}: random must be a function, got ${describeValue(random)}`)
+  }
+  const fence = checkWord(WHERE, 'fence', options.fence ?? 'timeline', ['timeline', 'off'])
+  const probe = section('probe', options.probe, ['intervalMs', 'timeoutMs'])
+  const watchdog = optionalSection('watchdog', options.watchdog, ['silenceMs', 'probes', 'everyMs'])
+  const silenceMs = duration('watchdog.silenceMs', watchdog?.silenceMs, 2_000)
+  return Object.freeze({
+    name: name ?? `failover(${nodes.map((node) => node.name).join(', ')})`,
+    intervalMs: duration('probe.intervalMs', probe.intervalMs, 1_000),
+    probeTimeoutMs: duration('probe.timeoutMs', probe.timeoutMs, 400),
+    deadAfter: number('watchdog.probes', watchdog?.probes, 2, {
+      min: 1,
+      max: 1_000,
+      integer: true,
+    }),
+    watchdog: watchdog && {
+      silenceMs,
+      everyMs: duration('watchdog.everyMs', watchdog.everyMs, silenceMs / 4),
+    },
+    hold: readHold(options.hold),
+    fence,
+    minimumTimeline: readMinimumTimeline(options.minimumTimeline, fence),
+    clock: clock ?? systemClock,
+    random: random ?? Math.random,
+  })
+}
+
+function readHold(given: HoldOptions | false | undefined): FailoverConfig['hold'] {
+  const hold = optionalSection('hold', given, ['timeoutMs', 'maxCalls'])
+  return (
+    hold && {
+      timeoutMs: duration('hold.timeoutMs', hold.timeoutMs, 10_000),
+      maxCalls: number('hold.maxCalls', hold.maxCalls, 1_000, {
+        min: 0,
+        max: Number.POSITIVE_INFINITY,
+        integer: true,
+      }),
+    }
+  )
+}
+
+function readMinimumTimeline(
+  given: number | undefined,
+  fence: 'timeline' | 'off',
+): number | undefined {
+  if (given === undefined) return undefined
+  if (fence === 'off') {
+    throw new TypeError(
+      `${WHERE}: minimumTimeline needs fence: "timeline", because timelines are not read with fence: "off"`,
+    )
+  }
+  return checkNumber(WHERE, 'minimumTimeline', given, { min: 1, max: 0xffffffff, integer: true })
+}
+
+function checkNodes(nodes: readonly ConnectionPool[]): void {
+  if (!Array.isArray(nodes)) {
+    throw new TypeError(`${WHERE}: nodes must be an array of pools, got ${describeValue(nodes)}`)
+  }
+  if (nodes.length === 0) throw new RangeError(`${WHERE}: nodes must not be empty`)
+  const names = new Set<string>()
+  const endpoints = new Map<string, string>()
+  for (const [index, node] of (nodes as readonly ConnectionPool[]).entries()) {
+    if (NODE_METHODS.some((method) => typeof node?.[method] !== 'function')) {
+      throw new TypeError(
+        `${WHERE}: nodes[${index}] must be a pool made by createPool, got ${describeValue(node)}`,
+      )
+    }
+    if (names.has(node.name)) {
+      throw new RangeError(
+        `${WHERE}: two nodes are named "${node.name}"; give each pool a name of its own`,
+      )
+    }
+    names.add(node.name)
+    const endpoint = formatEndpoint(node.endpoint)
+    const twin = endpoints.get(endpoint)
+    if (twin !== undefined) {
+      throw new RangeError(
+        `${WHERE}: nodes "${twin}" and "${node.name}" are both ${endpoint}; list each server once`,
+      )
+    }
+    endpoints.set(endpoint, node.name)
+  }
+}
+
+function section<Section extends object>(
+  name: string,
+  given: Section | undefined,
+  known: readonly string[],
+): Section {
+  const value = given ?? ({} as Section)
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new TypeError(`${WHERE}: ${name} must be an object, got ${describeValue(value)}`)
+  }
+  refuseUnknownOptions(`${WHERE}: ${name}`, value, new Set(known))
+  return value
+}
+
+function optionalSection<Section extends object>(
+  name: string,
+  given: Section | false | undefined,
+  known: readonly string[],
+): Section | undefined {
+  if (given === false) return undefined
+  if (given !== undefined && (given === null || typeof given !== 'object')) {
+    throw new TypeError(`${WHERE}: ${name} must be an object or false, got ${describeValue(given)}`)
+  }
+  return section(name, given, known)
+}
+
+function number(
+  name: string,
+  given: number | undefined,
+  fallback: number,
+  rule: { min: number; max: number; integer?: boolean },
+): number {
+  return given === undefined ? fallback : checkNumber(WHERE, name, given, rule)
+}
+
+function duration(name: string, given: number | undefined, fallback: number): number {
+  return number(name, given, fallback, { min: 1, max: LONGEST })
+}

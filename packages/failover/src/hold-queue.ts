@@ -1,0 +1,113 @@
+import {
+  AbortError,
+  type Clock,
+  type ClockTimer,
+  type ConnectionPool,
+  type EventHub,
+  NoPrimaryError,
+} from '@poolhouse/core'
+
+/** What the queue needs of its pool. */
+export interface HoldQueueOptions {
+  /** Name for events. */
+  readonly name: string
+  readonly clock: Clock
+  readonly hub: EventHub
+  /** Most calls that wait at a time. */
+  readonly maxCalls: number
+  /** What is known of the nodes, for messages. */
+  readonly describe: () => string
+}
+
+interface Held {
+  readonly since: number
+  release(pool: ConnectionPool): void
+  refuse(error: Error): void
+}
+
+/** Calls that wait for a primary, in order of arrival. A call that waits keeps the process alive. */
+export class HoldQueue {
+  readonly #options: HoldQueueOptions
+  // A Set keeps the order and lets a call leave from anywhere in O(1).
+  readonly #held = new Set<Held>()
+  #heldSince = 0
+
+  /** Begins empty. */
+  constructor(options: HoldQueueOptions) {
+    this.#options = options
+  }
+
+  /** Calls that wait. */
+  get size(): number {
+    return this.#held.size
+  }
+
+  /**
+   * Waits for a primary until `deadline` (client time). Rejects with `NoPrimaryError` when it passes or when too many wait
+   * already, and with `AbortError` when the signal fires.
+   */
+  wait(deadline: number, signal: AbortSignal | undefined): Promise<ConnectionPool> {
+    const { clock, hub, name, maxCalls, describe } = this.#options
+    if (signal?.aborted) return Promise.reject(new AbortError(signal.reason, 'no'))
+    const since = clock.now()
+    if (this.#held.size >= maxCalls) {
+      return Promise.reject(this.noPrimary(`${maxCalls} calls are held already (hold.maxCalls)`))
+    }
+    if (deadline <= since) return Promise.reject(this.noPrimary('no time is left to wait'))
+    if (this.#held.size === 0) {
+      this.#heldSince = since
+      if (hub.has('hold')) hub.emit('hold', { pool: name, reason: describe() })
+    }
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        this.#held.delete(held)
+        timer.cancel()
+        signal?.removeEventListener('abort', onAbort)
+        settle()
+      }
+      const held: Held = {
+        since,
+        release: (pool) => end(() => resolve(pool)),
+        refuse: (error) => end(() => reject(error)),
+      }
+      const onAbort = (): void => held.refuse(new AbortError(signal!.reason, 'no'))
+      const timer: ClockTimer = clock.setTimer(
+        () => {
+          // The news of a new primary may have arrived while the event loop was busy.
+          clock.afterIo(() => {
+            if (!this.#held.has(held)) return
+            const waited = Math.round(clock.now() - since)
+            held.refuse(this.noPrimary(`held for ${waited} ms`))
+          })
+        },
+        deadline - since,
+        { keepAlive: true },
+      )
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#held.add(held)
+    })
+  }
+
+  /** Lets every call go on, first come first served. */
+  release(pool: ConnectionPool, reason: string): void {
+    const { size } = this.#held
+    if (size === 0) return
+    const { clock, hub, name } = this.#options
+    for (const held of [...this.#held]) held.release(pool)
+    if (hub.has('resume')) {
+      const heldMs = clock.now() - this.#heldSince
+      hub.emit('resume', { pool: name, held: size, heldMs, reason })
+    }
+  }
+
+  /** Refuses every call. */
+  refuse(error: () => Error): void {
+    for (const held of [...this.#held]) held.refuse(error())
+  }
+
+  /** The error for a call that finds no primary. */
+  noPrimary(why: string, cause?: unknown): NoPrimaryError {
+    const { name, describe } = this.#options
+    return new NoPrimaryError(`"${name}" has no primary, ${why}; nodes: ${describe()}`, cause)
+  }
+}

@@ -1,0 +1,154 @@
+import type { Clock, ConnectionPool, QueryResult, Session } from '@poolhouse/core'
+import type { Finding, Observation } from './observation.js'
+import { findingOf, isRoleChanging } from './probe-finding.js'
+import { readProbe } from './probe-statement.js'
+import { StallAwareDeadline } from './stall-aware-deadline.js'
+
+/** What a prober needs. */
+export interface ProberOptions {
+  readonly pool: Pick<ConnectionPool, 'openSession'>
+  readonly clock: Clock
+  /** Longest time for one probe, in milliseconds. */
+  readonly timeoutMs: number
+  /** The statement of a probe. */
+  readonly statement: string
+  /** Something happened outside a probe that calls for another: the session was lost, or a late answer came. */
+  readonly onSign: (reason: string) => void
+}
+
+/** A session and the question on it that has not been answered yet. */
+interface Line {
+  readonly session: Session
+  asking: Promise<void> | undefined
+}
+
+const APPLICATION_NAME = 'poolhouse-monitor'
+const MOST_ATTEMPTS = 3
+// Opening a session takes several round trips, so on a slow network it outlasts a probe. It goes on in the background: each
+// probe that waits in vain counts, but the next one finds it further along instead of starting over.
+const OPENING_PROBES = 5
+const OPENING_LEAST_MS = 2_000
+
+/** Asks one server what it is, over a session of its own. Owns that session. */
+export class NodeProber {
+  readonly #options: ProberOptions
+  readonly #stop = new AbortController()
+  #line: Line | undefined
+  #opening: Promise<Line> | undefined
+
+  /** Opens nothing before the first probe. */
+  constructor(options: ProberOptions) {
+    this.#options = options
+  }
+
+  /**
+   * One probe: what was found within the deadline, or undefined if the event loop was stalled for more than half of it and
+   * silence proves nothing.
+   */
+  observe(): Promise<Observation | undefined> {
+    const { clock, timeoutMs } = this.#options
+    const sentAt = clock.now()
+    return new Promise((resolve) => {
+      let over = false
+      const end = (finding: Finding): void => {
+        if (over) return
+        over = true
+        deadline.stop()
+        const isVoid = finding.kind === 'failed' && deadline.lateMs > timeoutMs / 2
+        resolve(isVoid ? undefined : { ...finding, sentAt })
+      }
+      const deadline = new StallAwareDeadline(clock, timeoutMs, () =>
+        end({ kind: 'failed', detail: `no answer to a probe within ${timeoutMs} ms` }),
+      )
+      // Never rejects.
+      void this.#ask(() => over).then(end)
+    })
+  }
+
+  /** Breaks the session. Probes that are under way still settle. */
+  stop(): void {
+    this.#stop.abort(new Error('the monitor was stopped'))
+    this.#line?.session.destroy('the monitor was stopped')
+    this.#line = undefined
+  }
+
+  async #ask(isOver: () => boolean): Promise<Finding> {
+    for (let attempt = 1; ; attempt++) {
+      let line: Line | undefined
+      try {
+        line = await this.#freeLine()
+        if (isOver() || this.#stop.signal.aborted)
+          return { kind: 'failed', detail: 'came too late' }
+        return { kind: 'answer', facts: readProbe(await this.#question(line, isOver)) }
+      } catch (error) {
+        // The old session being dead says nothing about the server; a new one will tell.
+        const again = line !== undefined && (line.session.closed || isRoleChanging(error))
+        if (!again || attempt >= MOST_ATTEMPTS || isOver()) return findingOf(error)
+      }
+    }
+  }
+
+  async #question(line: Line, isOver: () => boolean): Promise<QueryResult> {
+    const answer = line.session.query(this.#options.statement)
+    const settled = (): void => {
+      line.asking = undefined
+      // What it says is as old as its question; that it comes at all is reason to ask again.
+      if (isOver() && line === this.#line && !line.session.closed) {
+        this.#options.onSign('a late answer came')
+      }
+    }
+    line.asking = answer.then(settled, settled)
+    return await answer
+  }
+
+  /** A session without an unanswered question: the one we have, or whichever of it and a new one is first. */
+  #freeLine(): Promise<Line> {
+    const line = this.#line
+    if (line === undefined || line.session.closed) return this.#open()
+    if (line.asking === undefined) return Promise.resolve(line)
+    return Promise.race([line.asking.then(() => line), this.#open()])
+  }
+
+  #open(): Promise<Line> {
+    if (this.#opening !== undefined) return this.#opening
+    const { pool, timeoutMs } = this.#options
+    const opening = pool
+      .openSession({
+        timeoutMs: Math.max(OPENING_LEAST_MS, OPENING_PROBES * timeoutMs),
+        applicationName: APPLICATION_NAME,
+        signal: this.#stop.signal,
+      })
+      .then((session) => this.#opened(session))
+      .finally(() => {
+        this.#opening = undefined
+      })
+    // A probe that waits for it handles the failure; if none does any more, nobody needs to know.
+    opening.catch(() => {})
+    this.#opening = opening
+    return opening
+  }
+
+  #opened(session: Session): Line {
+    const old = this.#line
+    if (this.#stop.signal.aborted) {
+      session.destroy('the monitor was stopped')
+      return { session, asking: undefined }
+    }
+    if (old !== undefined && !old.session.closed && old.asking === undefined) {
+      session.destroy('the former session answers again')
+      return old
+    }
+    const line: Line = { session, asking: undefined }
+    this.#line = line
+    old?.session.destroy('a new session took its place')
+    const { signal } = session
+    const lost = (): void => {
+      if (this.#line !== line) return
+      this.#line = undefined
+      this.#options.onSign('the session of the monitor was lost')
+    }
+    if (signal.aborted) lost()
+    else signal.addEventListener('abort', lost, { once: true })
+    return line
+  }
+}

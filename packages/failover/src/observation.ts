@@ -1,0 +1,37 @@
+/** What a server says about itself in one probe. */
+export interface ProbeFacts {
+  /** Whether it replays somebody else's write-ahead log. */
+  readonly inRecovery: boolean
+  /** Whether transactions are read-only unless they say otherwise. */
+  readonly readOnly: boolean
+  /** System identifier of its cluster; undefined if it was not read. */
+  readonly systemId: string | undefined
+  /** Timeline: exact on a primary, a lower bound on a standby; undefined if it was not read. */
+  readonly timeline: number | undefined
+  /** When its postmaster started, as it prints it. Only ever compared for equality. */
+  readonly startedAt: string | undefined
+  /** Insert position of a primary, replay position of a standby. */
+  readonly lsn: bigint | undefined
+  /** Position up to which a standby has received. */
+  readonly receiveLsn: bigint | undefined
+  /** Whether replay is paused on a standby. */
+  readonly replayPaused: boolean
+}
+
+/**
+ * What one probe found:
+ *
+ * - `answer`: the server told its facts
+ * - `busy`: it is not to blame and tells no facts (too many connections, role just changing, our own descriptors used up)
+ * - `starting`: it is starting up or shutting down (57P03)
+ * - `denied`: it refuses the user, the password or the database; that is about the client, not about the server's health
+ * - `refused`: nobody listens there; one such probe is proof
+ * - `failed`: no answer in time, or the connection broke; two in a row are proof
+ */
+export type Finding =
+  | { readonly kind: 'answer'; readonly facts: ProbeFacts }
+  | { readonly kind: 'busy' | 'starting' | 'refused' | 'failed'; readonly detail: string }
+  | { readonly kind: 'denied'; readonly error: Error }
+
+/** A finding, and the client's time at which the probe was sent. */
+export type Observation = Finding & { readonly sentAt: number }

@@ -1,0 +1,142 @@
+import {
+  type ClusterView,
+  type Contest,
+  highestTimeline,
+  type NodeRecord,
+  type Standing,
+} from './cluster-view.js'
+import { judge } from './judgement.js'
+import type { Observation, ProbeFacts } from './observation.js'
+
+/** What a view starts from. */
+export interface ClusterViewOptions {
+  readonly fence: 'timeline' | 'off'
+  readonly deadAfter: number
+  readonly minimumTimeline?: number | undefined
+}
+
+const NEVER: NodeRecord = {
+  sentAt: Number.NEGATIVE_INFINITY,
+  standing: { kind: 'none', detail: 'not probed yet' },
+  failures: 0,
+}
+
+/** The view before any probe. */
+export function emptyView(ids: readonly string[], options: ClusterViewOptions): ClusterView {
+  return {
+    fence: options.fence,
+    deadAfter: options.deadAfter,
+    minimumTimeline: options.minimumTimeline,
+    settled: false,
+    systemId: undefined,
+    highest: new Map<string, number>(),
+    contest: undefined,
+    lastPrimary: undefined,
+    nodes: new Map(ids.map((id) => [id, NEVER])),
+  }
+}
+
+/** Takes one observation in. An observation that was sent before the one already believed changes nothing. */
+export function observe(view: ClusterView, id: string, observation: Observation): ClusterView {
+  const before = view.nodes.get(id)
+  if (before === undefined || observation.sentAt < before.sentAt) return view
+  const record = nextRecord(before, observation, view.deadAfter)
+  const nodes = new Map(view.nodes).set(id, record)
+  return conclude({ ...view, nodes, highest: raised(view.highest, record.standing) })
+}
+
+/** Allows an election: every node has been probed, or has had its time. */
+export function endFirstRound(view: ClusterView): ClusterView {
+  return view.settled ? view : conclude({ ...view, settled: true })
+}
+
+function nextRecord(before: NodeRecord, observation: Observation, deadAfter: number): NodeRecord {
+  const { sentAt } = observation
+  switch (observation.kind) {
+    case 'answer':
+      return { sentAt, failures: 0, standing: { kind: 'answer', facts: observation.facts } }
+    case 'starting':
+      return { sentAt, failures: 0, standing: { kind: 'starting', detail: observation.detail } }
+    case 'denied':
+      return { sentAt, failures: 0, standing: { kind: 'denied', error: observation.error } }
+    case 'refused':
+      return {
+        sentAt,
+        failures: deadAfter,
+        standing: { kind: 'down', detail: observation.detail, gone: true },
+      }
+    case 'busy': {
+      // Alive, so what it said last may still stand; unless it was taken for dead.
+      const lost = before.standing.kind === 'down' || before.standing.kind === 'none'
+      const standing: Standing = lost
+        ? { kind: 'none', detail: observation.detail }
+        : before.standing
+      return { sentAt, failures: 0, standing }
+    }
+    case 'failed': {
+      const failures = before.failures + 1
+      if (failures < deadAfter) return { ...before, sentAt, failures }
+      // Silence after a proof of absence proves no more than before, and takes nothing away.
+      const gone = before.standing.kind === 'down' && before.standing.gone
+      const detail = `${observation.detail}, ${failures} failed probes in a row`
+      return { sentAt, failures, standing: { kind: 'down', detail, gone } }
+    }
+  }
+}
+
+function raised(
+  highest: ReadonlyMap<string, number>,
+  standing: Standing,
+): ReadonlyMap<string, number> {
+  if (standing.kind !== 'answer' || standing.facts.inRecovery) return highest
+  const { systemId, timeline } = standing.facts
+  if (systemId === undefined || timeline === undefined) return highest
+  if (timeline <= (highest.get(systemId) ?? 0)) return highest
+  return new Map(highest).set(systemId, timeline)
+}
+
+function conclude(view: ClusterView): ClusterView {
+  const systemId = view.systemId ?? (view.settled ? ownSystem(view.nodes) : undefined)
+  const known = { ...view, systemId }
+  const next = { ...known, contest: nextContest(known) }
+  return { ...next, lastPrimary: judge(next).primary ?? view.lastPrimary }
+}
+
+/** The system to which most nodes belong; of equals the one that is named first in configured order. */
+function ownSystem(nodes: ReadonlyMap<string, NodeRecord>): string | undefined {
+  const votes = new Map<string, number>()
+  for (const { standing } of nodes.values()) {
+    const id = standing.kind === 'answer' ? standing.facts.systemId : undefined
+    if (id !== undefined) votes.set(id, (votes.get(id) ?? 0) + 1)
+  }
+  let best: string | undefined
+  for (const [id, count] of votes) {
+    if (best === undefined || count > votes.get(best)!) best = id
+  }
+  return best
+}
+
+function nextContest(view: ClusterView): Contest | undefined {
+  const timeline = view.fence === 'off' ? undefined : highestTimeline(view)
+  const before = view.contest?.timeline === timeline ? view.contest?.nodes : undefined
+  const claimants = [...view.nodes].filter(([id, { standing }]) =>
+    standing.kind === 'answer'
+      ? isClaim(standing.facts, view, timeline)
+      : // One that only fell silent may still be taking writes from others.
+        standing.kind === 'down' && !standing.gone && before?.includes(id) === true,
+  )
+  if (claimants.length < 2) return undefined
+  const nodes = claimants.map(([id]) => id)
+  const same = before?.length === nodes.length && nodes.every((id) => before.includes(id))
+  return same ? view.contest : { timeline, nodes }
+}
+
+function isClaim(
+  facts: ProbeFacts,
+  view: Pick<ClusterView, 'fence' | 'systemId'>,
+  timeline: number | undefined,
+): boolean {
+  if (facts.inRecovery || facts.readOnly) return false
+  if (view.fence === 'off') return true
+  return facts.systemId === view.systemId && facts.timeline === timeline && timeline !== undefined
+}

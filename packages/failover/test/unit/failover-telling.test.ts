@@ -1,0 +1,106 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { a, b, c, clock, failover, listen, makeCluster, ready } from './fake-cluster.js'
+
+beforeEach(makeCluster)
+
+describe('what it tells', () => {
+  it('relays the events of the nodes only while somebody listens', async () => {
+    const pool = failover()
+    await ready(pool)
+    const heard: string[] = []
+    const onAcquire = (event: { pool: string }): void => {
+      heard.push(event.pool)
+    }
+    pool.on('acquire', onAcquire)
+    await pool.query('insert 1')
+    await clock.settle()
+    expect(heard).toEqual(['a'])
+    pool.off('acquire', onAcquire)
+    await pool.query('insert 2')
+    await clock.settle()
+    expect(heard).toEqual(['a'])
+    await pool.close()
+  })
+
+  it('adds up the statistics of its nodes', async () => {
+    const pool = failover()
+    await pool.query('insert 1')
+    const stats = pool.stats()
+    expect(stats.max).toBe(30)
+    expect(Object.keys(stats.nodes ?? {})).toEqual(['a', 'b', 'c'])
+    await pool.close()
+  })
+
+  it('S41: bounds the lag of an idle cluster by the interval of the probes', async () => {
+    const pool = failover()
+    await clock.advance(60_000)
+    const lag = pool.topology.current.replicas[0]?.lag
+    expect(lag?.bytes).toBe(0)
+    expect(lag?.ms).toBeLessThanOrEqual(1_200)
+    await pool.close()
+  })
+
+  it('S42: sees a replica fall behind', async () => {
+    const pool = failover()
+    await clock.advance(3_000)
+    a.lsn = '0/3000100'
+    c.lsn = '0/3000100'
+    await clock.advance(10_000)
+    const [behind, fresh] = pool.topology.current.replicas
+    expect(behind?.lag?.bytes).toBe(256)
+    expect(behind?.lag?.ms).toBeGreaterThan(9_000)
+    expect(fresh?.lag?.bytes).toBe(0)
+    await pool.close()
+  })
+
+  it('tells subscribers the new and the former view, apart from each other', async () => {
+    const pool = failover()
+    await ready(pool)
+    const errors = listen(pool, 'error')
+    const seen: [number, number][] = []
+    pool.topology.subscribe(() => {
+      throw new Error('a broken listener')
+    })
+    const end = pool.topology.subscribe((snapshot, previous) => {
+      seen.push([snapshot.epoch, previous.epoch])
+    })
+    await pool.topology.refresh('a test')
+    await clock.settle()
+    expect(seen.length).toBeGreaterThanOrEqual(3)
+    for (const [epoch, previous] of seen) expect(epoch).toBe(previous + 1)
+    expect(errors.length).toBeGreaterThan(0)
+    const count = seen.length
+    end()
+    await pool.topology.refresh('a test')
+    expect(seen).toHaveLength(count)
+    await pool.close()
+  })
+
+  it('answers a refresh with what was asked after it, not with a probe under way', async () => {
+    const pool = failover({ probe: { intervalMs: 60_000 } })
+    await ready(pool)
+    await clock.advance(1_000)
+    for (const server of [a, b, c]) server.driver.options.statementMs = 100
+    void pool.topology.refresh('the first')
+    await clock.advance(50)
+    a.asReplica()
+    b.promote()
+    let primary: string | undefined
+    void pool.topology.refresh('the second').then(() => {
+      primary = pool.topology.current.primary?.id
+    })
+    await clock.advance(200)
+    expect(primary).toBe('b')
+    await pool.close()
+  })
+
+  it('probes each node about once a second while all is well', async () => {
+    const pool = failover()
+    await clock.advance(60_000)
+    for (const { probedAt } of [a, b, c]) {
+      expect(probedAt.length).toBeGreaterThan(55)
+      expect(probedAt.length).toBeLessThan(65)
+    }
+    await pool.close()
+  })
+})

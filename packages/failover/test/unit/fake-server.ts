@@ -1,0 +1,139 @@
+import {
+  AuthenticationError,
+  ConnectError,
+  type ConnectionPool,
+  createPool,
+  DatabaseError,
+  type PoolOptions,
+  type Statement,
+} from '@poolhouse/core'
+import {
+  type FakeDriver,
+  type FakeReply,
+  fakeDriver,
+  type VirtualClock,
+} from '@poolhouse/core/testing'
+
+const SYSTEM = '7000000000000000001'
+
+/** How a fake server treats those who talk to it. */
+export type Mood = 'up' | 'refusing' | 'frozen' | 'starting' | 'denying'
+
+/** A server that exists only in the test's virtual time: it knows its role, answers probes and remembers what was written. */
+export class FakeServer {
+  readonly name: string
+  readonly driver: FakeDriver
+  readonly pool: ConnectionPool
+  readonly clock: VirtualClock
+  mood: Mood = 'up'
+  inRecovery = false
+  readOnly = false
+  systemId: string = SYSTEM
+  timeline = 1
+  lsn = '0/3000000'
+  startedAt = '2026-01-01 00:00:00+00'
+  /** Texts of the statements it carried out, probes aside. */
+  readonly executed: string[] = []
+  /** When it was asked what it is. */
+  readonly probedAt: number[] = []
+  /** Answers statements; undefined leaves them to the server. */
+  script: ((statement: Statement) => FakeReply | undefined) | undefined
+
+  constructor(name: string, clock: VirtualClock, options: Partial<PoolOptions> = {}) {
+    this.name = name
+    this.clock = clock
+    this.driver = fakeDriver({
+      clock,
+      onConnect: () => this.#greet(),
+      onStatement: (statement) => this.#answer(statement),
+    })
+    this.pool = createPool({
+      driver: this.driver,
+      connection: { host: name, user: 'app', database: 'app', ssl: false },
+      name,
+      clock,
+      random: () => 0.5,
+      ...options,
+    })
+  }
+
+  /** A standby of the same cluster. */
+  asReplica(): this {
+    this.inRecovery = true
+    return this
+  }
+
+  promote(timeline: number = this.timeline + 1): void {
+    this.inRecovery = false
+    this.timeline = timeline
+  }
+
+  /** Every session ends and nobody listens any more. */
+  kill(): void {
+    this.mood = 'refusing'
+    for (const session of [...this.driver.open]) session.lose('server closed the connection')
+  }
+
+  freeze(): void {
+    this.mood = 'frozen'
+  }
+
+  #greet(): Error | 'hang' | undefined {
+    const endpoint = `${this.name}:5432/app`
+    switch (this.mood) {
+      case 'up':
+        return undefined
+      case 'frozen':
+        return 'hang'
+      case 'refusing': {
+        const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+        return new ConnectError('connect ECONNREFUSED', { endpoint, cause })
+      }
+      case 'starting':
+        return new ConnectError('the database system is starting up', {
+          endpoint,
+          sqlState: '57P03',
+        })
+      case 'denying':
+        return new AuthenticationError('password authentication failed', {
+          endpoint,
+          sqlState: '28P01',
+          fatal: true,
+        })
+    }
+  }
+
+  #answer(statement: Statement): FakeReply | undefined {
+    if (this.mood === 'frozen') return { hang: true }
+    const { text } = statement
+    if (text.includes('pg_is_in_recovery')) {
+      this.probedAt.push(this.clock.now())
+      return { rows: [this.facts()] }
+    }
+    const scripted = this.script?.(statement)
+    if (scripted !== undefined) return scripted
+    if (this.inRecovery && /^insert/.test(text)) {
+      return {
+        error: new DatabaseError('cannot execute INSERT in a read-only transaction', {
+          code: '25006',
+          severity: 'ERROR',
+        }),
+      }
+    }
+    this.executed.push(text)
+    return undefined
+  }
+
+  facts(): Record<string, unknown> {
+    return {
+      in_recovery: this.inRecovery,
+      read_only: this.readOnly,
+      system_id: this.systemId,
+      timeline: this.timeline,
+      started_at: this.startedAt,
+      lsn: this.lsn,
+      receive_lsn: this.inRecovery ? this.lsn : null,
+      replay_paused: false,
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import { createPool } from '@poolhouse/core'
+import { type FailoverOptions, type FailoverPool, withFailover } from '@poolhouse/failover'
+import { nodePostgres } from '@poolhouse/node-postgres'
+import {
+  type Cluster,
+  type ClusterNode,
+  type ClusterOptions,
+  startCluster,
+} from '@poolhouse/testkit'
+
+/** A real cluster and a failover pool over it. */
+export interface FailoverCluster extends AsyncDisposable {
+  readonly cluster: Cluster
+  readonly pool: FailoverPool
+  /** The node of this name. */
+  node(name: string): ClusterNode
+  /** Resolves when the pool's topology satisfies the condition; rejects after 15 s with what it shows. */
+  until(condition: (pool: FailoverPool) => boolean): Promise<void>
+  /** The ids in the table of the writers, on one node. */
+  stored(node: ClusterNode): Promise<number[]>
+}
+
+/** Starts the cluster with the table of the writers in it, and a pool per node named like the node. */
+export async function startFailoverCluster(
+  clusterOptions: ClusterOptions,
+  options: FailoverOptions = {},
+): Promise<FailoverCluster> {
+  const cluster = await startCluster(clusterOptions)
+  const driver = nodePostgres()
+  const pools = cluster.nodes.map(({ name, url }) =>
+    createPool({ driver, connection: url, name, max: 10, statementTimeoutMs: 5_000 }),
+  )
+  const pool = withFailover(pools, { probe: { intervalMs: 250 }, ...options })
+  await pool.query('create table writes(id int not null)')
+  return {
+    cluster,
+    pool,
+    node: (name) => cluster.nodes.find((node) => node.name === name)!,
+    until: (condition) => until(pool, condition),
+    stored: async (node) =>
+      (await node.sql<{ id: number }>('select id from writes')).map(({ id }) => id),
+    async [Symbol.asyncDispose]() {
+      await pool.close({ timeoutMs: 1_000 })
+      await cluster.stop()
+    },
+  }
+}
+
+async function until(
+  pool: FailoverPool,
+  condition: (pool: FailoverPool) => boolean,
+): Promise<void> {
+  if (condition(pool)) return
+  await new Promise<void>((resolve, reject) => {
+    const end = pool.topology.subscribe(() => {
+      if (!condition(pool)) return
+      clearTimeout(timer)
+      end()
+      resolve()
+    })
+    const timer = setTimeout(() => {
+      end()
+      const shown = pool.topology.current.nodes.map(
+        ({ id, state, reason }) => `${id} ${state}: ${reason}`,
+      )
+      reject(new Error(`the topology did not come to what was expected; ${shown.join('; ')}`))
+    }, 15_000)
+  })
+}
