@@ -2,7 +2,9 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   // Tests import workspace packages as TypeScript sources, so a run never needs a build.
-  ssr: { resolve: { conditions: ['@poolhouse/source', 'module', 'node', 'development|production'] } },
+  ssr: {
+    resolve: { conditions: ['@poolhouse/source', 'module', 'node', 'development|production'] },
+  },
   test: {
     restoreMocks: true,
     coverage: { provider: 'v8', include: ['packages/*/src/**'] },
@@ -11,7 +13,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['packages/*/test/{unit,simulation}/**/*.test.ts'],
+          include: [
+            'packages/*/test/{unit,simulation}/**/*.test.ts',
+            'examples/*/test/**/*.test.ts',
+          ],
           sequence: { groupOrder: 0 },
         },
       },

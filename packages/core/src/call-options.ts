@@ -20,6 +20,13 @@ interface CallOptions {
 export function checkQueryOptions(options: object): void {
   refuseUnknownOptions('query', options, QUERY_OPTIONS)
   checkCommon('query', options)
+  const { maxStalenessMs } = options as { maxStalenessMs?: unknown }
+  if (maxStalenessMs !== undefined) {
+    checkNumber('query', 'maxStalenessMs', maxStalenessMs, {
+      min: 0,
+      max: Number.POSITIVE_INFINITY,
+    })
+  }
 }
 
 /** Checks the options of `acquire` and `use`. Throws `TypeError` or `RangeError` naming option and value. */
@@ -35,12 +42,16 @@ export function checkAcquireOptions(options: object): void {
 function checkCommon(where: string, options: CallOptions): void {
   const { timeoutMs, signal, intent } = options
   if (timeoutMs !== undefined) checkTimeout(where, timeoutMs)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(`${where}: signal must be an AbortSignal, got ${describeValue(signal)}`)
-  }
+  checkSignal(where, signal)
   if (intent !== undefined && intent !== 'read' && intent !== 'write') {
     throw new TypeError(`${where}: intent must be "read" or "write", got ${describeValue(intent)}`)
   }
+}
+
+/** Checks a `signal`. */
+export function checkSignal(where: string, signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return
+  throw new TypeError(`${where}: signal must be an AbortSignal, got ${describeValue(signal)}`)
 }
 
 /** Checks a `timeoutMs`. 0 is refused: a call that may take no time cannot succeed. */

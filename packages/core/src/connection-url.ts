@@ -1,5 +1,5 @@
 import type { SslMode } from './connection-settings.js'
-import { checkWord, nearestName } from './option-check.js'
+import { nearestName } from './option-check.js'
 
 /** One host of a connection URL. */
 export interface UrlHost {
@@ -74,6 +74,7 @@ export function parseConnectionUrl(where: string, text: string): ParsedConnectio
   if (hash !== -1) return fail(`it contains "#"; ${HINT}`)
   const [beforeQuery, query] = splitOnce(rest, '?')
   const [authority, path] = splitOnce(beforeQuery, '/')
+  if (path?.includes('@')) return fail(`an "@" follows the host; ${HINT}`)
   const at = authority.lastIndexOf('@')
   const [user, password] = splitOnce(at === -1 ? '' : authority.slice(0, at), ':')
   const decode = (part: string | undefined, name: string): string | undefined => {
@@ -93,7 +94,7 @@ export function parseConnectionUrl(where: string, text: string): ParsedConnectio
     database: parameters.get('dbname') ?? decode(path, 'database'),
     applicationName: parameters.get('application_name'),
     targetSessionAttrs: parameters.get('target_session_attrs'),
-    ssl: readSslParameters(where, parameters),
+    ssl: readSslParameters(parameters, fail),
     parameters: readOptionsParameter(parameters.get('options'), fail),
   }
 }
@@ -114,7 +115,9 @@ function readQuery(query: string | undefined, decode: Decode, fail: Fail): Map<s
     const name = decode(rawName, 'name of a parameter') ?? ''
     if (!KNOWN_PARAMETERS.has(name)) {
       const near = nearestName(name, KNOWN_PARAMETERS)
-      const printable = /^[\w-]{1,40}$/.test(name) ? ` "${name}"` : ''
+      // Behind an unescaped "?" or "&" it may be a part of the password instead of a name.
+      const safe = !query!.includes('@') && !parameters.has('password')
+      const printable = safe && /^[\w-]{1,40}$/.test(name) ? ` "${name}"` : ''
       return fail(
         `unknown parameter${printable}${near ? `, did you mean "${near}"?` : ''}; run-time parameters go into options=-c name=value`,
       )
@@ -135,7 +138,11 @@ function readHosts(
 ): { host: string | undefined; port: number | undefined }[] {
   if (list === '' && portList === undefined) return []
   const ports = portList?.split(',') ?? []
-  return list.split(',').map((entry, index) => {
+  const entries = list.split(',')
+  if (ports.length > 1 && ports.length !== entries.length) {
+    return fail(`it names ${ports.length} ports for ${entries.length} hosts`)
+  }
+  return entries.map((entry, index) => {
     const [host, port] = fromQuery ? [entry, undefined] : splitHostAndPort(entry, fail)
     const portText = port ?? (ports.length > 1 ? ports[index] : ports[0])
     return {
@@ -170,10 +177,14 @@ function readPort(text: string | undefined, fail: Fail): number | undefined {
 }
 
 function readSslParameters(
-  where: string,
   parameters: ReadonlyMap<string, string>,
+  fail: Fail,
 ): UrlSsl | undefined {
   const mode = parameters.get('sslmode')
+  // Not repeated: behind an unescaped "?" in the password, it may be a part of it.
+  if (mode !== undefined && !isSslMode(mode)) {
+    return fail(`sslmode must be one of ${SSL_MODES.join(', ')}`)
+  }
   const rootCertFile = parameters.get('sslrootcert')
   const certFile = parameters.get('sslcert')
   const keyFile = parameters.get('sslkey')
@@ -186,14 +197,15 @@ function readSslParameters(
     return undefined
   }
   return {
-    mode:
-      mode === undefined
-        ? undefined
-        : checkWord(where, 'sslmode in the connection URL', mode, SSL_MODES),
+    mode,
     rootCertFile,
     certFile,
     keyFile,
   }
+}
+
+function isSslMode(mode: string): mode is SslMode {
+  return (SSL_MODES as readonly string[]).includes(mode)
 }
 
 function readOptionsParameter(options: string | undefined, fail: Fail): Record<string, string> {

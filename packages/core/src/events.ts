@@ -52,6 +52,16 @@ export interface LeakEvent extends ConnectionEvent {
   readonly heldMs: number
   /** Text of its last statement, without values. */
   readonly statement: string | undefined
+  /** Where it was acquired, if this acquire was sampled: one in 128, and every one after a leak was seen. */
+  readonly stack: string | undefined
+  /** True if the lease object was collected by the garbage collector: the connection was rolled back and taken back. */
+  readonly collected: boolean
+}
+
+/** Work that holds leases waits for more of them and nobody can give one back. */
+export interface DeadlockEvent extends PoolEvent {
+  /** What the caller got who was refused to end it. */
+  readonly error: PoolhouseError
 }
 
 /** A call was refused because the queue is full. */
@@ -146,6 +156,8 @@ export interface PoolEvents {
   destroy: DestroyEvent
   /** A lease has been out too long. */
   leak: LeakEvent
+  /** Work that holds leases waits for more of them. */
+  deadlock: DeadlockEvent
   /** A call was refused because the queue is full. */
   overload: OverloadEvent
   /** The view of the nodes changed. */
@@ -192,6 +204,7 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
   'release',
   'destroy',
   'leak',
+  'deadlock',
   'overload',
   'topology',
   'fenced',
@@ -260,7 +273,7 @@ export class EventHub {
           ;(listener as (event: unknown) => void)(event)
         } catch (error) {
           // A listener's fault must not break the pool or its neighbours, and must not vanish either.
-          if (name !== 'error')
+          if (name !== 'error' && this.has('error'))
             this.emit('error', { pool: (event as { pool: string }).pool, error })
           else process.emitWarning(error instanceof Error ? error : String(error))
         }

@@ -2,6 +2,7 @@ import { withDeadline } from './cleaning.js'
 import type { Clock } from './clock.js'
 import type { DeadlineQueue } from './deadline-queue.js'
 import { IdleStack } from './idle-stack.js'
+import { Overload, type OverloadOptions } from './overload.js'
 import type { PoolConfig } from './pool-options.js'
 import type { PoolTimer } from './pool-timer.js'
 import type { Slot } from './slot.js'
@@ -17,6 +18,8 @@ export interface HandOverHost {
   readonly timer: PoolTimer
   /** The configuration in force. */
   config(): PoolConfig
+  /** The error for a caller who is refused because load is shed. */
+  overloaded(reason: string): Error
   /** A connection was lent. */
   lent(slot: Slot, now: number, waitMs: number): void
   /** Ends an idle connection politely. */
@@ -47,6 +50,8 @@ export class HandOver {
   // Raised by every reason to doubt idle connections; one that proved itself under a lower number must do so again.
   #suspicion = 0
   #suspended = false
+  #overloadOptions: OverloadOptions | undefined
+  #shedding: Overload | undefined
 
   /** Begins with nobody and nothing. */
   constructor(host: HandOverHost) {
@@ -114,7 +119,7 @@ export class HandOver {
 
   /** A clean connection is free: the next waiter gets it in the same tick, or it becomes idle. */
   offer(slot: Slot, now: number): void {
-    const waiter = this.#suspended ? undefined : this.#waiters.shift()
+    const waiter = this.#suspended ? undefined : this.#next(now)
     if (waiter !== undefined) {
       if (this.#waiters.size === 0) this.#host.timer.keepAlive(false)
       this.#host.lent(slot, now, now - waiter.enqueuedAt)
@@ -128,6 +133,32 @@ export class HandOver {
     const { idleTimeoutMs } = this.#host.config()
     const soon = idleTimeoutMs > 0 && idleTimeoutMs < HEARTBEAT_MS ? idleTimeoutMs : HEARTBEAT_MS
     this.#host.timer.ensure(now + soon)
+  }
+
+  /** The waiter to serve: the one who is next, unless load is shed and it has waited too long to be served well. */
+  #next(now: number): Waiter | undefined {
+    const overload = this.#overload()
+    let waiter = this.#waiters.shift()
+    while (overload !== undefined && waiter !== undefined) {
+      const waitMs = now - waiter.enqueuedAt
+      if (overload.admit(waitMs, now)) break
+      waiter.refuse(
+        this.#host.overloaded(
+          `waits have stayed above ${overload.targetMs} ms, and this call had waited ${Math.round(waitMs)} ms`,
+        ),
+      )
+      waiter = this.#waiters.shift()
+    }
+    return waiter
+  }
+
+  #overload(): Overload | undefined {
+    const { overload } = this.#host.config()
+    if (overload !== this.#overloadOptions) {
+      this.#overloadOptions = overload
+      this.#shedding = overload && new Overload(overload)
+    }
+    return this.#shedding
   }
 
   /** An idle connection is retired or lost. */

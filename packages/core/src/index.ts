@@ -57,6 +57,7 @@ export {
   type AdmittedEvent,
   type ConnectEvent,
   type ConnectionEvent,
+  type DeadlockEvent,
   type DestroyEvent,
   type EjectedEvent,
   type ErrorEvent,
@@ -88,6 +89,7 @@ export {
   nearestName,
   refuseUnknownOptions,
 } from './option-check.js'
+export type { OverloadOptions } from './overload.js'
 export { createPool } from './pool.js'
 export type { PoolOptions, ReconfigureOptions, ResizeOptions } from './pool-options.js'
 export type { Session, SessionOptions } from './session.js'
@@ -118,6 +120,7 @@ export {
   type TopologyNode,
   type TopologySnapshot,
 } from './topology.js'
+export { type PoolTrace, type QueryTrace, tracing } from './tracing.js'
 export type {
   IsolationLevel,
   Transaction,

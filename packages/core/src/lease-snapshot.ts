@@ -11,6 +11,6 @@ export function snapshotOf(slot: Slot, now: number): LeaseSnapshot {
     heldMs: now - slot.leasedAt,
     state: connection.inFlight > 0 ? 'busy' : status === 'idle' ? 'idle' : 'idle in transaction',
     statement: slot.lastStatement,
-    stack: slot.acquireStack,
+    stack: slot.acquireStack?.stack,
   })
 }

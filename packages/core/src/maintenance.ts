@@ -9,8 +9,8 @@ export interface MaintenanceHost {
   retire(slot: Slot, reason: string): void
   /** The process was frozen: what is idle must prove itself. */
   frozen(forMs: number): void
-  /** A lease has been out too long. */
-  leaked(slot: Slot, heldMs: number): void
+  /** A lease is out: is it forgotten? */
+  checkLease(slot: Slot, now: number): void
 }
 
 // While connections are idle somebody must notice that the process was frozen (a suspended container, SIGSTOP): the tick
@@ -100,7 +100,7 @@ export class Maintenance {
         staying--
         this.#host.retire(slot, reason)
       } else if (slot.state === 'leased') {
-        this.#checkLeak(slot, now)
+        this.#host.checkLease(slot, now)
       }
     }
   }
@@ -110,12 +110,5 @@ export class Maintenance {
     if (staying > this.#config.max) return 'the pool has shrunk'
     if (this.#idleUntil(slot, staying) <= now) return 'idle for too long'
     return undefined
-  }
-
-  #checkLeak(slot: Slot, now: number): void {
-    const { leakWarningMs } = this.#config
-    if (leakWarningMs === 0 || slot.leakReported || now - slot.leasedAt < leakWarningMs) return
-    slot.leakReported = true
-    this.#host.leaked(slot, now - slot.leasedAt)
   }
 }

@@ -11,6 +11,8 @@ export interface ClosingHost {
   readonly slots: ReadonlySet<Slot>
   /** Number of sessions outside `max`. */
   sessions(): number
+  /** Callers that are still to be served. */
+  pending(): number
   /** Refuses waiters and gives up on connects; called at once, or at the deadline with `waiters: 'serve'`. */
   turnAway(): void
   /** Ends politely whatever nobody needs any more. */
@@ -81,9 +83,12 @@ export class PoolClosing {
     return this.#done
   }
 
-  /** A connection or session is gone: is it the last one? */
+  /** A connection, a session or a waiter is gone: is it the last one? */
   check(): void {
-    if (this.#host.slots.size === 0 && this.#host.sessions() === 0) this.#resolve()
+    const { slots } = this.#host
+    if (slots.size === 0 && this.#host.sessions() === 0 && this.#host.pending() === 0) {
+      this.#resolve()
+    }
   }
 
   #force(): void {

@@ -17,6 +17,7 @@ import {
 import { EventHub } from './events.js'
 import { Growth } from './growth.js'
 import { HandOver } from './hand-over.js'
+import { type Leak, LeakWatch } from './leak-watch.js'
 import type { Lease } from './lease.js'
 import { Maintenance } from './maintenance.js'
 import { Opening } from './opening.js'
@@ -32,6 +33,7 @@ import { SessionSet } from './session-set.js'
 import { Slot, type SlotState } from './slot.js'
 import type { RunOwner, StatementRun } from './statement-run.js'
 import { StatsRecorder } from './stats-recorder.js'
+import { tracing } from './tracing.js'
 import type { Waiter } from './wait-queue.js'
 import { Warming } from './warming.js'
 
@@ -64,6 +66,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   readonly #sessions: SessionSet
   readonly #quarantine: Quarantine
   readonly #warming = new Warming()
+  readonly #leaks: LeakWatch
   readonly #recycling = new Recycling()
   #config: PoolConfig
   #closing: PoolClosing | undefined
@@ -82,6 +85,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     this.#sessions = new SessionSet(this, this.#opening, () => this.#closing?.check())
     this.#quarantine = new Quarantine(this.clock, (slot, reason) => this.#break(slot, reason))
     this.#maintenance = new Maintenance(this.#maintenanceHost(), this.#config)
+    this.#leaks = new LeakWatch(
+      () => this.now(),
+      (leak) => this.#leaked(leak),
+    )
     this.#growth = new Growth(this.#growthHost(), this.#config)
     this.handOver = new HandOver(this.#handOverHost())
     if (config.min > 0) this.#growth.step(this.now())
@@ -122,32 +129,43 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   #whyRefuse(now: number): Error | undefined {
     if (this.#state !== 'open') return new PoolClosedError(this.name)
     const { maxPending } = this.#config
-    if (this.handOver.pending >= maxPending) {
-      this.hub.emit('overload', { pool: this.name, pending: this.handOver.pending })
-      return new PoolOverloadedError(`maxPending is ${maxPending}`, this.gauges())
-    }
+    if (this.handOver.pending >= maxPending) return this.#overloaded(`maxPending is ${maxPending}`)
     return this.slots.size === 0 ? this.#growth.refusal(now) : undefined
+  }
+
+  #overloaded(reason: string): PoolOverloadedError {
+    this.hub.emit('overload', { pool: this.name, pending: this.handOver.pending })
+    return new PoolOverloadedError(reason, this.gauges())
   }
 
   /** Marks a connection as lent. */
   lent(slot: Slot, now: number, waitMs: number): void {
     slot.state = 'leased'
     slot.leasedAt = now
-    slot.leakReported = false
     slot.uses++
     this.recorder.acquired++
     this.recorder.wait.record(waitMs)
+    if (this.#state === 'serving') this.#served()
     if (this.hub.has('acquire')) {
       this.hub.emit('acquire', { pool: this.name, connection: slot.id, waitMs })
     }
   }
 
   lease(slot: Slot): Lease {
-    return new PoolLease(this, slot)
+    const lease = new PoolLease(this, slot)
+    this.#leaks.made(slot, lease)
+    return lease
   }
 
   leaveQueue(waiter: Waiter): void {
     this.handOver.leave(waiter)
+    if (this.#state === 'serving') this.#served()
+  }
+
+  /** While a closing pool serves its last waiters: what none of them needs any more is closed. */
+  #served(): void {
+    if (this.handOver.pending === 0) this.#retireIdle()
+    this.#closing?.check()
   }
 
   // ── the way back ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -185,7 +203,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     const useMs = now - slot.leasedAt
     this.recorder.released++
     this.recorder.use.record(useMs)
-    slot.acquireStack = undefined
+    this.#leaks.ended(slot)
     if (slot.abort !== undefined && slot.state !== 'gone') {
       const { abort } = slot
       slot.abort = undefined
@@ -317,12 +335,16 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     const slot = new Slot(++this.#lastId, this.#era)
     this.slots.add(slot)
     const startedAt = this.now()
-    try {
-      await this.#opening.open(slot, {
+    const open = (): Promise<void> =>
+      this.#opening.open(slot, {
         timeoutMs: this.#config.connectTimeoutMs,
         settings: this.#config.settings,
         closed: (reason) => this.#lostByServer(slot, reason),
       })
+    try {
+      if (tracing.connect.hasSubscribers)
+        await tracing.connect.tracePromise(open, { pool: this.name })
+      else await open()
     } catch (error) {
       // No longer in the set: it was given up from our side, and nobody need know.
       if (!this.slots.delete(slot)) return false
@@ -446,6 +468,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   #refuseWaiters(error: Error): void {
     this.#warming.fail(error)
     this.handOver.refuseAll(error)
+    this.#closing?.check()
   }
 
   // ── background ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -472,7 +495,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       slots: this.slots,
       retire: (slot, reason) => this.#retire(slot, reason),
       frozen: () => this.handOver.suspect(),
-      leaked: (slot, heldMs) => this.#leaked(slot, heldMs),
+      checkLease: (slot, now) => this.#leaks.check(slot, now, this.#config.leakWarningMs),
     }
   }
 
@@ -496,6 +519,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       deadlines: this.deadlines,
       timer: this.#timer,
       config: () => this.#config,
+      overloaded: (reason) => this.#overloaded(reason),
       lent: (slot, now, waitMs) => this.lent(slot, now, waitMs),
       retire: (slot, reason) => this.#retire(slot, reason),
       destroy: (slot, reason) => this.#destroy(slot, reason),
@@ -510,6 +534,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       clock: this.clock,
       slots: this.slots,
       sessions: () => this.#sessions.size,
+      pending: () => this.handOver.pending,
       turnAway: () => this.#turnAway(),
       retireUnneeded: () => {
         this.#retireIdle()
@@ -526,13 +551,21 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     return Math.max(this.#config.min, this.#warming.target) - this.slots.size
   }
 
-  #leaked(slot: Slot, heldMs: number): void {
+  #leaked({ slot, heldMs, collected }: Leak): void {
     this.recorder.leaks++
     this.hub.emit('leak', {
       pool: this.name,
       connection: slot.id,
       heldMs,
       statement: slot.lastStatement,
+      stack: slot.acquireStack?.stack,
+      collected,
+    })
+    if (!collected) return
+    // Nobody can give it back any more; what it still runs may be awaited by somebody, so that comes to its end first.
+    const { generation } = slot
+    void slot.whenQuiet().then(() => {
+      if (slot.generation === generation) this.giveBack(slot)
     })
   }
 

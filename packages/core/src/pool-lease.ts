@@ -11,6 +11,7 @@ import {
 } from './statement.js'
 import { lostBefore, StatementOrder } from './statement-order.js'
 import { type RunHost, StatementRun } from './statement-run.js'
+import { traceQuery, tracing } from './tracing.js'
 
 /** What a lease asks of its pool. */
 export interface LeaseHost extends RunHost {
@@ -52,6 +53,7 @@ export class PoolLease implements Lease {
     if (!this.valid) throw new LeaseReleasedError(this.#host.name)
     // Nobody sees what is done with the driver's own object, so the session counts as changed.
     this.#slot.dirty = true
+    this.#slot.rawTaken = true
     return this.#slot.connection!.raw
   }
 
@@ -76,6 +78,15 @@ export class PoolLease implements Lease {
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    if (!tracing.query.hasSubscribers) return this.#query(first, second, third)
+    return traceQuery(this.node, first, () => this.#query<Row>(first, second, third))
+  }
+
+  #query<Row>(
+    first: string | Statement,
+    second: readonly unknown[] | QueryOptions | undefined,
+    third: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
     return new Promise((resolve, reject) => {
       const { statement, options } = readQueryArguments(first, second, third)

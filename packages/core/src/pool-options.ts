@@ -14,6 +14,7 @@ import {
   type NumberRule,
   refuseUnknownOptions,
 } from './option-check.js'
+import type { OverloadOptions } from './overload.js'
 
 /** Options of `createPool`. Durations are milliseconds; sizes count connections unless they say otherwise. */
 export interface PoolOptions {
@@ -50,6 +51,11 @@ export interface PoolOptions {
    * for each. `off`: only named statements are. Turn it off behind a transaction pooler that does not track prepared statements.
    */
   prepare?: 'auto' | 'off' | undefined
+  /**
+   * Sheds load when the queue does not drain: if even the shortest wait of `intervalMs` was above `targetMs`, callers who have waited
+   * longer than twice the target get `PoolOverloadedError` until a wait falls below it. Default: off.
+   */
+  overload?: OverloadOptions | false | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
   clock?: Clock | undefined
   /** Random source from 0 (included) to 1 (excluded), for jitter. Default `Math.random`. */
@@ -100,6 +106,7 @@ export interface PoolConfig {
   readonly leakWarningMs: number
   readonly validateAfterIdleMs: number
   readonly prepare: AutoPrepare | undefined
+  readonly overload: OverloadOptions | undefined
   readonly clock: Clock
   readonly random: () => number
 }
@@ -110,7 +117,7 @@ const LONGEST = 0x7fffffff
 
 type NumericOption = Exclude<
   keyof PoolConfig,
-  'driver' | 'settings' | 'name' | 'prepare' | 'clock' | 'random'
+  'driver' | 'settings' | 'name' | 'prepare' | 'overload' | 'clock' | 'random'
 >
 
 const NUMERIC: Readonly<Record<NumericOption, NumberRule & { default: number }>> = {
@@ -137,6 +144,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'connection',
   'name',
   'prepare',
+  'overload',
   'clock',
   'random',
   ...NUMERIC_NAMES,
@@ -161,6 +169,7 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     settings,
     name: options.name ?? formatEndpoint(settings.endpoint),
     prepare: readPrepare(options.prepare),
+    overload: readOverload(options.overload),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     ...readNumbers(WHERE, options, undefined),
@@ -213,6 +222,22 @@ const AUTO_PREPARE: AutoPrepare = { after: 3, max: 100 }
 function readPrepare(prepare: unknown): AutoPrepare | undefined {
   const word = checkWord(WHERE, 'prepare', prepare ?? 'auto', ['auto', 'off'])
   return word === 'auto' ? AUTO_PREPARE : undefined
+}
+
+function readOverload(overload: unknown): OverloadOptions | undefined {
+  if (overload === undefined || overload === false) return undefined
+  if (overload === null || typeof overload !== 'object') {
+    throw new TypeError(
+      `${WHERE}: overload must be false or an object such as { targetMs: 50, intervalMs: 1000 }, got ${describeValue(overload)}`,
+    )
+  }
+  refuseUnknownOptions(`${WHERE}: overload`, overload, new Set(['targetMs', 'intervalMs']))
+  const { targetMs, intervalMs } = overload as Partial<Record<string, unknown>>
+  const rule: NumberRule = { min: 1, max: LONGEST }
+  return Object.freeze({
+    targetMs: checkNumber(WHERE, 'overload.targetMs', targetMs, rule),
+    intervalMs: checkNumber(WHERE, 'overload.intervalMs', intervalMs, rule),
+  })
 }
 
 function checkSizes(where: string, config: PoolConfig): void {

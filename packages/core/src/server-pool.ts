@@ -26,6 +26,7 @@ import {
 import { StatementRun } from './statement-run.js'
 import { CONTROLS_TRANSACTION, traitsOf } from './statement-traits.js'
 import type { PoolSnapshot, PoolStats } from './stats.js'
+import { traceQuery, tracing } from './tracing.js'
 import type { Transaction, TransactionOptions } from './transaction.js'
 import { runTransaction } from './transaction-runner.js'
 
@@ -53,6 +54,15 @@ export class ServerPool implements ConnectionPool {
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
+    if (!tracing.query.hasSubscribers) return this.#query(first, second, third)
+    return traceQuery(this.name, first, () => this.#query<Row>(first, second, third))
+  }
+
+  #query<Row>(
+    first: string | Statement,
+    second: readonly unknown[] | QueryOptions | undefined,
+    third: QueryOptions | undefined,
+  ): Promise<QueryResult<Row>> {
     return new Promise((resolve, reject) => {
       const { statement, options } = readQueryArguments(first, second, third)
       if (options !== undefined) checkQueryOptions(options)
@@ -72,6 +82,11 @@ export class ServerPool implements ConnectionPool {
   }
 
   acquire(options?: AcquireOptions): Promise<Lease> {
+    if (!tracing.acquire.hasSubscribers) return this.#acquire(options)
+    return tracing.acquire.tracePromise(() => this.#acquire(options), { pool: this.name })
+  }
+
+  #acquire(options: AcquireOptions | undefined): Promise<Lease> {
     const engine = this.#engine
     const now = engine.now()
     if (options === undefined) {

@@ -1,7 +1,7 @@
-import { checkTimeout } from './call-options.js'
+import { checkSignal, checkTimeout } from './call-options.js'
 import { AbortError } from './errors.js'
 import type { Opening } from './opening.js'
-import { refuseUnknownOptions } from './option-check.js'
+import { describeValue, refuseUnknownOptions } from './option-check.js'
 import type { PoolConfig } from './pool-options.js'
 import { ServerSession } from './server-session.js'
 import type { Session, SessionOptions } from './session.js'
@@ -37,6 +37,15 @@ export class SessionSet {
     if (options.timeoutMs !== undefined) checkTimeout('openSession', options.timeoutMs)
     const { settings, connectTimeoutMs } = config
     const { applicationName, signal } = options
+    checkSignal('openSession', signal)
+    if (
+      applicationName !== undefined &&
+      (typeof applicationName !== 'string' || !applicationName)
+    ) {
+      throw new TypeError(
+        `openSession: applicationName must be a non-empty string, got ${describeValue(applicationName)}`,
+      )
+    }
     const slot = new Slot(0, 0)
     this.#slots.add(slot)
     try {

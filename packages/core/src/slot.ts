@@ -1,4 +1,5 @@
 import type { DriverConnection } from './driver.js'
+import type { Lease } from './lease.js'
 
 /**
  * The life of one physical connection:
@@ -54,8 +55,14 @@ export class Slot {
   dirty = false
   /** Text of the last statement, for `inspect()`; never its values. */
   lastStatement: string | undefined = undefined
-  /** Where the current lease was acquired, if sampled. */
-  acquireStack: string | undefined = undefined
+  /** Where the current lease was acquired, if sampled; the text is made when it is read. */
+  acquireStack: { readonly stack?: string } | undefined = undefined
+  /** The lease object, until maintenance has put it under the garbage collector's watch. */
+  lease: Lease | undefined = undefined
+  /** Whether the garbage collector watches the lease object. */
+  watched = false
+  /** Whether the driver's own object was handed out. */
+  rawTaken = false
   /** Whether the current lease has been reported as a leak. */
   leakReported = false
   /** Settles when the server has closed the cancel connection; until then the session must not be lent. */

@@ -4,8 +4,8 @@ import {
   type AcquireTimeoutError,
   ConnectionLostError,
   DatabaseError,
-  endsSession,
   type Executed,
+  endsSession,
   StatementTimeoutError,
 } from './errors.js'
 import type { Slot } from './slot.js'

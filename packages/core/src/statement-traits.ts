@@ -69,11 +69,23 @@ function scan(text: string): number {
   let current = 0
   let first = ''
   let position = 0
+  // Inside the body of a function in standard SQL (`BEGIN ATOMIC … END`) semicolons end no statement; CASE has an END too.
+  let depth = 0
+  let previous = ''
   for (const word of words(text)) {
+    if (depth > 0) {
+      if (word === 'case') depth++
+      else if (word === 'end') depth--
+    } else if (first === 'create' && previous === 'begin' && word === 'atomic') {
+      depth = 1
+    }
+    previous = word
+    if (word === ';' && depth > 0) continue
     if (word === ';') {
       traits |= current
       current = 0
       position = 0
+      first = ''
       continue
     }
     position++
@@ -99,7 +111,10 @@ function traitsOfCommand(first: string): number {
 function refine(traits: number, first: string, second: string): number {
   switch (first) {
     case 'rollback':
-      return second === 'to' ? 0 : traits
+      // `ROLLBACK PREPARED` and `COMMIT PREPARED` are about a transaction that belongs to no session.
+      return second === 'to' || second === 'prepared' ? 0 : traits
+    case 'commit':
+      return second === 'prepared' ? 0 : traits
     case 'prepare':
       return second === 'transaction' ? CONTROLS_TRANSACTION : traits
     case 'set':

@@ -1,6 +1,6 @@
 import { Backoff } from './backoff.js'
-import { type Clock, sleep } from './clock.js'
 import { checkQueryOptions } from './call-options.js'
+import { type Clock, sleep } from './clock.js'
 import type { AcquireOptions } from './connection-pool.js'
 import {
   AbortError,

@@ -1,0 +1,42 @@
+/** When a pool sheds load: waits above `targetMs` for a whole `intervalMs`. */
+export interface OverloadOptions {
+  /** Wait that is acceptable, in milliseconds. */
+  readonly targetMs: number
+  /** How long every wait must have been above the target before load is shed, in milliseconds. */
+  readonly intervalMs: number
+}
+
+/**
+ * Tells a burst from a standing queue, after CoDel (Nichols and Jacobson 2012) as Elixir's DBConnection applies it to pools: if even the
+ * shortest wait of an interval was above the target, the queue does not drain, and whoever has waited longer than twice the target is
+ * refused until a wait falls below it again.
+ */
+export class Overload {
+  readonly #options: OverloadOptions
+  #intervalEnd = 0
+  #shortest = Number.POSITIVE_INFINITY
+  #shedding = false
+
+  /** Begins without load. */
+  constructor(options: OverloadOptions) {
+    this.#options = options
+  }
+
+  /** Wait that is acceptable, in milliseconds. */
+  get targetMs(): number {
+    return this.#options.targetMs
+  }
+
+  /** A caller who has waited for `waitMs` is next. Returns whether to serve it. */
+  admit(waitMs: number, now: number): boolean {
+    const { targetMs, intervalMs } = this.#options
+    if (now >= this.#intervalEnd) {
+      this.#shedding = this.#shortest !== Number.POSITIVE_INFINITY && this.#shortest > targetMs
+      this.#intervalEnd = now + intervalMs
+      this.#shortest = Number.POSITIVE_INFINITY
+    }
+    if (waitMs < this.#shortest) this.#shortest = waitMs
+    if (waitMs <= targetMs) this.#shedding = false
+    return !this.#shedding || waitMs <= targetMs * 2
+  }
+}

@@ -1,0 +1,39 @@
+import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+
+/** What subscribers of `poolhouse:query` get. Never carries values. */
+export interface QueryTrace {
+  /** Name of the pool. */
+  readonly pool: string
+  /** SQL text. */
+  readonly statement: string
+}
+
+/** What subscribers of `poolhouse:acquire` and `poolhouse:connect` get. */
+export interface PoolTrace {
+  /** Name of the pool. */
+  readonly pool: string
+}
+
+/**
+ * The `node:diagnostics_channel` tracing channels `poolhouse:query`, `poolhouse:acquire` and `poolhouse:connect`. They cost a
+ * property read while nobody has subscribed.
+ */
+export const tracing: {
+  readonly query: TracingChannel<string, QueryTrace>
+  readonly acquire: TracingChannel<string, PoolTrace>
+  readonly connect: TracingChannel<string, PoolTrace>
+} = {
+  query: tracingChannel('poolhouse:query'),
+  acquire: tracingChannel('poolhouse:acquire'),
+  connect: tracingChannel('poolhouse:connect'),
+}
+
+/** Runs a query under the tracing channel. Only called while somebody has subscribed. */
+export function traceQuery<T>(
+  pool: string,
+  statement: string | { readonly text?: unknown },
+  run: () => Promise<T>,
+): Promise<T> {
+  const text = typeof statement === 'string' ? statement : String(statement?.text)
+  return tracing.query.tracePromise(run, { pool, statement: text })
+}
