@@ -1,1 +1,5 @@
-export {}
+export type { BalanceFunction, ReplicaCandidate } from './balancer.js'
+export type { RouteCandidate, RouteExplanation } from './explain-route.js'
+export type { ReplicaPool } from './replica-pool.js'
+export type { ReaderOptions, ReplicasOptions, StrategyName } from './replicas-options.js'
+export { withReplicas } from './with-replicas.js'

@@ -1,0 +1,93 @@
+import type { Intent } from '@poolhouse/core'
+import { type ReadRoute, whyUnfit } from './read-route.js'
+import type { ReplicaNode } from './replica-node.js'
+
+/** What is to be said about one server that might serve a read. */
+export interface RouteCandidate {
+  /** Name of its pool. */
+  readonly node: string
+  /** Whether a read may go there now. */
+  readonly eligible: boolean
+  /** Why, as a clause for humans. */
+  readonly reason: string
+}
+
+/** Where a statement would go now, and why. */
+export interface RouteExplanation {
+  /** What kind of server. */
+  readonly target: 'primary' | 'replica'
+  /** Name of the pool of the server. With a random strategy the next read may draw another. */
+  readonly node: string
+  /** Why it goes there, as a sentence for humans. */
+  readonly reason: string
+  /** Every server that might serve reads, with the reason for or against it. */
+  readonly candidates: readonly RouteCandidate[]
+}
+
+/** Explains where work of this intent goes on this route. Chooses nothing and sends nothing. */
+export function explainRoute(
+  intent: Intent,
+  route: ReadRoute,
+  replicas: readonly ReplicaNode[],
+  primary: string,
+  now: number,
+): RouteExplanation {
+  const node = intent === 'read' ? route.peek(now) : undefined
+  const candidates = replicas.map((replica) => candidateOf(replica, route, now))
+  return Object.freeze({
+    target: node === undefined ? 'primary' : 'replica',
+    node: node === undefined ? primary : node.node,
+    reason: reasonOf(intent, route, node, candidates),
+    candidates: Object.freeze(candidates),
+  })
+}
+
+/** Why no replica fits, node by node, for messages. */
+export function describeCandidates(
+  route: ReadRoute,
+  replicas: readonly ReplicaNode[],
+  now: number,
+): string {
+  if (replicas.length === 0) return 'there is none'
+  return replicas
+    .map((node) => candidateOf(node, route, now))
+    .map((candidate) => `"${candidate.node}": ${candidate.reason}`)
+    .join('; ')
+}
+
+function candidateOf(node: ReplicaNode, route: ReadRoute, now: number): RouteCandidate {
+  const unfit = whyUnfit(node, route.maxStalenessMs, now)
+  return Object.freeze({
+    node: node.node,
+    eligible: unfit === undefined,
+    reason: unfit ?? whyFit(node, route, now),
+  })
+}
+
+function whyFit(node: ReplicaNode, route: ReadRoute, now: number): string {
+  const staleness = node.stalenessAt(now)
+  const behind =
+    staleness === undefined
+      ? 'its age is not known and the read accepts any'
+      : `it is at most ${Math.round(staleness)} ms behind`
+  const more = node.freshness === undefined ? '' : `; ${node.freshness}`
+  const passedOver = route.isSpill(node) ? ', but others are in our own zone' : ''
+  return `${behind}${more}, with ${node.inFlight} reads in flight${passedOver}`
+}
+
+function reasonOf(
+  intent: Intent,
+  route: ReadRoute,
+  node: ReplicaNode | undefined,
+  candidates: readonly RouteCandidate[],
+): string {
+  if (intent === 'write') {
+    return 'work that does not declare itself a read goes to the primary; use reader(), { intent: "read" } or transaction({ readOnly: true })'
+  }
+  if (candidates.length === 0) return 'a read, but there are no replicas: it goes to the primary'
+  const fit = candidates.filter(({ eligible }) => eligible).length
+  const counted = `${fit} of ${candidates.length} replicas fit a read that accepts data ${route.maxStalenessMs} ms old`
+  return node === undefined
+    ? `${counted}: it goes to the primary, within primaryShare`
+    : `${counted}: the strategy chose "${node.node}"`
+}

@@ -1,0 +1,132 @@
+import type { Pool } from '@poolhouse/core'
+import type { Background } from './background.js'
+import { LagRing } from './lag-ring.js'
+import { NodeSampler } from './node-sampler.js'
+import { isRefusal } from './read-failure.js'
+import type { ReplicaNode } from './replica-node.js'
+import type { SampleFacts } from './sample-statement.js'
+
+/** What the lag monitor tells the pool it belongs to. */
+export interface LagListener {
+  /** Something is known that was not known before. */
+  changed(): void
+  /** A replica answered. */
+  answered(node: ReplicaNode): void
+  /** A replica did not answer; `dead` if nobody else will get an answer either. */
+  failed(node: ReplicaNode, error: unknown, dead: boolean): void
+}
+
+const SLOWEST_MS = 1_000
+const FASTEST_MS = 50
+// Five samples within the bound: one may be lost and its successor late without a fresh replica looking stale.
+const SAMPLES_PER_BOUND = 5
+const START_INTERVAL_MS = 100
+const START_MS = 2_000
+const JITTER = 0.2
+// A server that refuses connections is down. One that says nothing may only be slow, unless it says nothing three times.
+const SILENT_SAMPLES = 3
+const DOUBT_INTERVAL_MS = 250
+
+/**
+ * Knows how fresh plain replica pools are: samples the primary and each replica in the background and compares positions in
+ * client time. Nothing is known, and nobody is fresh, before the first samples.
+ */
+export class LagMonitor {
+  readonly #background: Background
+  readonly #listener: LagListener
+  readonly #nodes: readonly ReplicaNode[]
+  readonly #random: () => number
+  readonly #intervalMs: number
+  readonly #startedAt: number
+  readonly #ring = new LagRing()
+  readonly #replayed = new Map<ReplicaNode, bigint>()
+  readonly #samplers: readonly NodeSampler[]
+
+  /** Begins to sample at once. */
+  constructor(
+    primary: Pool,
+    nodes: readonly ReplicaNode[],
+    options: { maxStalenessMs: number; random: () => number },
+    background: Background,
+    listener: LagListener,
+  ) {
+    this.#background = background
+    this.#listener = listener
+    this.#nodes = nodes
+    this.#random = options.random
+    this.#intervalMs = intervalFor(options.maxStalenessMs)
+    this.#startedAt = background.now()
+    const nextDelayMs = (failures: number): number => this.#nextDelayMs(failures)
+    this.#samplers = [
+      new NodeSampler(primary, background, {
+        nextDelayMs,
+        sampled: (facts, sentAt) => this.#primarySampled(facts, sentAt),
+        // Callers of the primary get its errors themselves; here the replicas just grow older.
+        failed: () => {},
+      }),
+      ...nodes.map(
+        (node) =>
+          new NodeSampler(node.pool, background, {
+            nextDelayMs,
+            sampled: (facts, sentAt) => this.#replicaSampled(node, facts, sentAt),
+            failed: (error, failures) => {
+              const dead = isRefusal(error) || failures >= SILENT_SAMPLES
+              listener.failed(node, error, dead)
+            },
+          }),
+      ),
+    ]
+    for (const sampler of this.#samplers) sampler.start()
+  }
+
+  /** Ends it and closes its sessions. */
+  stop(): void {
+    for (const sampler of this.#samplers) sampler.stop()
+  }
+
+  #primarySampled(facts: SampleFacts, sentAt: number): void {
+    // What a server in recovery has replayed is not where the primary's log ends.
+    if (facts.inRecovery || facts.lsn === undefined) return
+    this.#ring.add(sentAt, facts.lsn)
+    for (const node of this.#nodes) if (!node.writable) this.#compare(node)
+    this.#listener.changed()
+  }
+
+  #replicaSampled(node: ReplicaNode, facts: SampleFacts, sentAt: number): void {
+    node.writable = !facts.inRecovery
+    if (!facts.inRecovery) {
+      // It shows its own commits at once. Whether they are the primary's commits too is for failover to judge.
+      this.#replayed.delete(node)
+      node.freshAt = sentAt
+      node.freshness = 'it is not in recovery, so it is never behind itself'
+    } else {
+      if (facts.lsn === undefined) this.#replayed.delete(node)
+      else this.#replayed.set(node, facts.lsn)
+      node.freshness = facts.replayPaused ? 'its replay is paused' : undefined
+      this.#compare(node)
+    }
+    this.#listener.answered(node)
+    this.#listener.changed()
+  }
+
+  #compare(node: ReplicaNode): void {
+    const lsn = this.#replayed.get(node)
+    node.freshAt = lsn === undefined ? undefined : this.#ring.reachedAt(lsn)
+  }
+
+  #nextDelayMs(failures: number): number {
+    const jitter = 1 - JITTER + 2 * JITTER * this.#random()
+    if (failures > 0 && failures < SILENT_SAMPLES) {
+      return Math.min(DOUBT_INTERVAL_MS, this.#intervalMs) * jitter
+    }
+    const starting =
+      this.#background.now() - this.#startedAt < START_MS &&
+      this.#nodes.some(({ freshAt }) => freshAt === undefined)
+    return (starting ? Math.min(START_INTERVAL_MS, this.#intervalMs) : this.#intervalMs) * jitter
+  }
+}
+
+function intervalFor(maxStalenessMs: number): number {
+  if (maxStalenessMs === 0) return SLOWEST_MS
+  return Math.min(SLOWEST_MS, Math.max(FASTEST_MS, maxStalenessMs / SAMPLES_PER_BOUND))
+}

@@ -1,0 +1,201 @@
+import type {
+  AcquireOptions,
+  Lease,
+  Pool,
+  QueryOptions,
+  QueryResult,
+  Statement,
+  Transaction,
+  TransactionOptions,
+} from '@poolhouse/core'
+import { InDoubtError } from '@poolhouse/core'
+import { afterFailure } from './read-failure.js'
+import { acquireReadOnly, queryReadOnly, useReadOnly } from './read-only.js'
+
+/** A server to run a read on. */
+export interface ReadTarget {
+  /** Connections to it. */
+  readonly pool: Pool
+  /** Whether it would carry out writes if it were not told to refuse them. */
+  readonly writable: boolean
+}
+
+/** One read, which can be carried out on any node and, until it has begun to act on the caller's side, on another. */
+export interface ReadCall<R> {
+  /** The caller's limit for all of it, in milliseconds. */
+  readonly timeoutMs: number | undefined
+  /** The caller's signal. */
+  readonly signal: AbortSignal | undefined
+  /** Carries it out. `remainingMs` is what is left of the limit; `ended` is called when the node has nothing more to do for it. */
+  run(target: ReadTarget, remainingMs: () => number | undefined, ended: () => void): Promise<R>
+  /** How it may go on after this error: see `afterFailure`. */
+  after(error: unknown): 'unsent' | 'sent' | 'final'
+  /** Whether code of the caller has run, so that an error may have come from anywhere. */
+  readonly started: boolean
+  /** How often it may be sent again, if not as often as the pool's options say. */
+  readonly resends?: number
+}
+
+/** A single statement. */
+export class QueryCall<Row> implements ReadCall<QueryResult<Row>> {
+  readonly timeoutMs: number | undefined
+  readonly signal: AbortSignal | undefined
+  readonly started: boolean = false
+  readonly #statement: Statement
+  readonly #options: QueryOptions
+
+  /** Takes what was given to `query`. */
+  constructor(statement: Statement, options: QueryOptions = {}) {
+    this.#statement = statement
+    this.#options = options
+    this.timeoutMs = options.timeoutMs
+    this.signal = options.signal
+  }
+
+  run(
+    { pool, writable }: ReadTarget,
+    remainingMs: () => number | undefined,
+    ended: () => void,
+  ): Promise<QueryResult<Row>> {
+    if (!writable) {
+      const options = { ...this.#options, timeoutMs: remainingMs() }
+      return pool.query<Row>(this.#statement, options).finally(ended)
+    }
+    const limits = (): QueryOptions => ({ signal: this.signal, timeoutMs: remainingMs() })
+    return queryReadOnly<Row>(pool, this.#statement, limits, ended)
+  }
+
+  after(error: unknown): 'unsent' | 'sent' | 'final' {
+    return afterFailure(error)
+  }
+}
+
+/** A connection for the caller, who may do with it what cannot be repeated: only the wait for it moves on. */
+export class AcquireCall implements ReadCall<Lease> {
+  readonly timeoutMs: number | undefined
+  readonly signal: AbortSignal | undefined
+  readonly started: boolean = false
+  readonly #options: AcquireOptions
+
+  /** Takes what was given to `acquire`. */
+  constructor(options: AcquireOptions = {}) {
+    this.#options = options
+    this.timeoutMs = options.timeoutMs
+    this.signal = options.signal
+  }
+
+  async run(
+    { pool, writable }: ReadTarget,
+    remainingMs: () => number | undefined,
+    ended: () => void,
+  ): Promise<Lease> {
+    const options = { ...this.#options, timeoutMs: remainingMs() }
+    try {
+      const lease = await (writable ? acquireReadOnly(pool, options) : pool.acquire(options))
+      // The only word that a lease is over, however it ended.
+      lease.signal.addEventListener('abort', ended, { once: true })
+      return lease
+    } catch (error) {
+      ended()
+      throw error
+    }
+  }
+
+  after(error: unknown): 'unsent' | 'sent' | 'final' {
+    return afterFailure(error)
+  }
+}
+
+/** Work on a connection. Once `work` has been called it is never called again. */
+export class UseCall<R> implements ReadCall<R> {
+  readonly timeoutMs: number | undefined
+  readonly signal: AbortSignal | undefined
+  started = false
+  readonly #options: AcquireOptions
+  readonly #work: (lease: Lease) => Promise<R>
+
+  /** Takes what was given to `use`. */
+  constructor(work: (lease: Lease) => Promise<R>, options: AcquireOptions = {}) {
+    this.#work = work
+    this.#options = options
+    this.timeoutMs = options.timeoutMs
+    this.signal = options.signal
+  }
+
+  run(
+    { pool, writable }: ReadTarget,
+    remainingMs: () => number | undefined,
+    ended: () => void,
+  ): Promise<R> {
+    const begin = (lease: Lease): Promise<R> => {
+      this.started = true
+      return this.#work(lease)
+    }
+    const options = { ...this.#options, timeoutMs: remainingMs() }
+    const result = writable ? useReadOnly(pool, begin, options) : pool.use(begin, options)
+    return result.finally(ended)
+  }
+
+  after(error: unknown): 'unsent' | 'sent' | 'final' {
+    return this.started ? 'final' : afterFailure(error)
+  }
+}
+
+/** A read-only transaction. It stays on its node; as a whole it moves on before `work` was called, or if `retry` allows it. */
+export class TransactionCall<R> implements ReadCall<R> {
+  readonly timeoutMs: number | undefined
+  readonly signal: AbortSignal | undefined
+  readonly resends: number
+  started = false
+  readonly #options: TransactionOptions
+  readonly #work: (tx: Transaction) => Promise<R>
+  #attemptsLeft: number
+
+  /** Takes what was given to `transaction`. */
+  constructor(work: (tx: Transaction) => Promise<R>, options: TransactionOptions) {
+    this.#work = work
+    this.#options = options
+    this.timeoutMs = options.timeoutMs
+    this.signal = options.signal
+    this.#attemptsLeft = options.retry?.attempts ?? 1
+    this.resends = this.#attemptsLeft - 1
+  }
+
+  async run(
+    { pool, writable }: ReadTarget,
+    remainingMs: () => number | undefined,
+    ended: () => void,
+  ): Promise<R> {
+    this.started = false
+    let value: { readonly is: R } | undefined
+    const begin = async (tx: Transaction): Promise<R> => {
+      this.started = true
+      value = undefined
+      const is = await this.#work(tx)
+      value = { is }
+      return is
+    }
+    try {
+      return await pool.transaction(begin, {
+        ...this.#options,
+        readOnly: true,
+        timeoutMs: remainingMs(),
+        // Another attempt belongs on another node, except where there is no other.
+        retry: writable ? { attempts: Math.max(1, this.#attemptsLeft) } : undefined,
+      })
+    } catch (error) {
+      // A COMMIT that got no answer leaves nothing in doubt where nothing was written.
+      if (value !== undefined && error instanceof InDoubtError) return value.is
+      throw error
+    } finally {
+      if (this.started) this.#attemptsLeft--
+      ended()
+    }
+  }
+
+  after(error: unknown): 'unsent' | 'sent' | 'final' {
+    const way = afterFailure(error)
+    if (!this.started) return way === 'sent' ? 'unsent' : way
+    return way === 'final' || this.#attemptsLeft <= 0 ? 'final' : 'sent'
+  }
+}

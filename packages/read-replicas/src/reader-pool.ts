@@ -1,0 +1,125 @@
+import {
+  type AcquireOptions,
+  type Lease,
+  type Pool,
+  PoolClosedError,
+  type PoolEventName,
+  type PoolListener,
+  type PoolStats,
+  type QueryOptions,
+  type QueryResult,
+  ReadIntentError,
+  readQueryArguments,
+  type Statement,
+  type Transaction,
+  type TransactionOptions,
+} from '@poolhouse/core'
+import type { ReadRoute } from './read-route.js'
+
+/** What a reader needs of the pool it is a view of. */
+export interface ReaderHost {
+  /** Runs a statement as a read. */
+  queryRead<Row>(
+    route: ReadRoute,
+    statement: Statement,
+    options: QueryOptions | undefined,
+  ): Promise<QueryResult<Row>>
+  /** Lends a connection for reading. */
+  acquireRead(route: ReadRoute, options: AcquireOptions | undefined): Promise<Lease>
+  /** Runs work on a connection for reading. */
+  useRead<R>(
+    route: ReadRoute,
+    work: (lease: Lease) => Promise<R>,
+    options: AcquireOptions | undefined,
+  ): Promise<R>
+  /** Runs a read-only transaction. */
+  transactionRead<R>(
+    route: ReadRoute,
+    work: (tx: Transaction) => Promise<R>,
+    options: TransactionOptions,
+  ): Promise<R>
+  /** The statistics of the whole. */
+  stats(): PoolStats
+  /** Adds a listener to the whole. */
+  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): unknown
+  /** Removes a listener from the whole. */
+  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): unknown
+}
+
+/** A view on which everything is a read. Closing it closes nothing else. */
+export class ReaderPool implements Pool {
+  readonly name: string
+  readonly #host: ReaderHost
+  readonly #route: ReadRoute
+  #closed = false
+
+  /** Makes the view for reads on one route. */
+  constructor(name: string, host: ReaderHost, route: ReadRoute) {
+    this.name = name
+    this.#host = host
+    this.#route = route
+  }
+
+  query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    try {
+      const { statement, options } = readQueryArguments(first, second, third)
+      this.#check('query', options?.intent === 'write')
+      return this.#host.queryRead<Row>(this.#route, statement, options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async acquire(options?: AcquireOptions): Promise<Lease> {
+    this.#check('acquire', options?.intent === 'write')
+    return await this.#host.acquireRead(this.#route, options)
+  }
+
+  async use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
+    this.#check('use', options?.intent === 'write')
+    return await this.#host.useRead(this.#route, work, options)
+  }
+
+  async transaction<R>(
+    work: (tx: Transaction) => Promise<R>,
+    options: TransactionOptions = {},
+  ): Promise<R> {
+    this.#check('transaction', options.readOnly === false)
+    return await this.#host.transactionRead(this.#route, work, options)
+  }
+
+  stats(): PoolStats {
+    return this.#host.stats()
+  }
+
+  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#host.on(event, listener)
+    return this
+  }
+
+  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#host.off(event, listener)
+    return this
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #check(call: string, writes: boolean): void {
+    if (this.#closed) throw new PoolClosedError(this.name)
+    if (writes) {
+      throw new ReadIntentError(
+        `reader.${call} was asked to write, but everything on a reader is a read; call it on the pool itself`,
+      )
+    }
+  }
+}

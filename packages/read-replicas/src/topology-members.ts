@@ -1,0 +1,95 @@
+import type { ConnectionPool, Topology, TopologyNode, TopologySnapshot } from '@poolhouse/core'
+import type { Background } from './background.js'
+import { watchConnects } from './connect-watch.js'
+import type { Ejection } from './ejection.js'
+import type { Membership } from './membership.js'
+import { ReplicaNode } from './replica-node.js'
+import type { ReplicaSet } from './replica-set.js'
+
+interface Member {
+  readonly node: ReplicaNode
+  readonly unwatch: () => void
+}
+
+/** The nodes as a topology sees them: any of them may become a replica, so each is a member, fit or not. */
+export class TopologyMembers implements Membership {
+  readonly owned: readonly ConnectionPool[] = []
+  readonly #topology: Topology
+  readonly #background: Background
+  readonly #set: ReplicaSet
+  readonly #ejection: Ejection
+  readonly #unsubscribe: () => void
+  #members = new Map<string, Member>()
+  #refreshing = false
+
+  /** Takes over the newest snapshot and follows the later ones. */
+  constructor(topology: Topology, background: Background, set: ReplicaSet, ejection: Ejection) {
+    this.#topology = topology
+    this.#background = background
+    this.#set = set
+    this.#ejection = ejection
+    this.#unsubscribe = topology.subscribe((snapshot) => this.#follow(snapshot))
+    this.#follow(topology.current)
+  }
+
+  get standIn(): TopologyNode | undefined {
+    const { primary, nodes } = this.#topology.current
+    return primary === undefined
+      ? nodes.find(({ state }) => state === 'primary-read-only')
+      : undefined
+  }
+
+  suspect(node: ReplicaNode): void {
+    if (this.#refreshing) return
+    this.#refreshing = true
+    this.#background.run(async () => {
+      try {
+        await this.#topology.refresh(`a read failed on "${node.node}"`)
+      } finally {
+        this.#refreshing = false
+      }
+    })
+  }
+
+  stop(): void {
+    this.#unsubscribe()
+    for (const { unwatch } of this.#members.values()) unwatch()
+  }
+
+  #follow(snapshot: TopologySnapshot): void {
+    const before = this.#members
+    const members = new Map<string, Member>()
+    for (const seen of snapshot.nodes) {
+      const known = before.get(seen.id)
+      const member = known?.node.pool === seen.pool ? known : this.#join(seen)
+      members.set(seen.id, member)
+      this.#update(member.node, seen)
+    }
+    this.#members = members
+    for (const [id, member] of before) if (members.get(id) !== member) this.#leave(member)
+    this.#set.replace([...members.values()].map(({ node }) => node))
+  }
+
+  #update(node: ReplicaNode, seen: TopologyNode): void {
+    const wasUnfit = node.unfit !== undefined
+    const why = seen.reason === '' ? seen.state : `${seen.state} (${seen.reason})`
+    node.unfit = seen.state === 'replica' ? undefined : `it is ${why}`
+    node.reportedLagMs = seen.lag?.ms
+    if (wasUnfit && node.unfit === undefined) {
+      this.#ejection.admit(node, 'the topology sees a replica again')
+    }
+  }
+
+  #join(seen: TopologyNode): Member {
+    const node = new ReplicaNode(seen.pool, seen.zone)
+    const unwatch = watchConnects(node, (error) => {
+      if (node.unfit === undefined) this.#ejection.failed(node, error)
+    })
+    return { node, unwatch }
+  }
+
+  #leave({ node, unwatch }: Member): void {
+    unwatch()
+    this.#ejection.forget(node)
+  }
+}

@@ -1,0 +1,58 @@
+import type { ConnectionPool, Pool } from '@poolhouse/core'
+import type { Background } from './background.js'
+import { watchConnects } from './connect-watch.js'
+import type { Ejection } from './ejection.js'
+import { LagMonitor } from './lag-monitor.js'
+import type { Membership } from './membership.js'
+import { isRefusal } from './read-failure.js'
+import type { ReplicaNode } from './replica-node.js'
+import type { ReplicaSet } from './replica-set.js'
+
+/** Plain replica pools, with nobody but us to say how fresh they are and whether they live. */
+export class WatchedPools implements Membership {
+  readonly owned: readonly ConnectionPool[]
+  readonly standIn: undefined
+  readonly #ejection: Ejection
+  readonly #monitor: LagMonitor
+  readonly #unwatch: readonly (() => void)[]
+  // Nodes whose connections have been destroyed and that have not answered since.
+  readonly #dead = new Set<ReplicaNode>()
+
+  /** Begins to watch. */
+  constructor(
+    primary: Pool,
+    nodes: readonly ReplicaNode[],
+    options: { maxStalenessMs: number; random: () => number },
+    background: Background,
+    set: ReplicaSet,
+    ejection: Ejection,
+  ) {
+    this.owned = nodes.map(({ pool }) => pool)
+    this.#ejection = ejection
+    set.replace(nodes)
+    this.#unwatch = nodes.map((node) =>
+      watchConnects(node, (error) => this.#failed(node, error, isRefusal(error))),
+    )
+    this.#monitor = new LagMonitor(primary, nodes, options, background, {
+      answered: (node) => this.#dead.delete(node),
+      changed: () => set.touch(),
+      failed: (node, error, dead) => this.#failed(node, error, dead),
+    })
+  }
+
+  // The monitor loses its own session with the others and looks by itself.
+  suspect(): void {}
+
+  stop(): void {
+    this.#monitor.stop()
+    for (const unwatch of this.#unwatch) unwatch()
+  }
+
+  #failed(node: ReplicaNode, error: unknown, dead: boolean): void {
+    this.#ejection.failed(node, error, dead)
+    if (!dead || this.#dead.has(node)) return
+    this.#dead.add(node)
+    // Callers that wait for a connection to it would wait out their deadline; now they move on to another node.
+    node.pool.destroyAll(`the replica is down: ${error instanceof Error ? error.message : error}`)
+  }
+}

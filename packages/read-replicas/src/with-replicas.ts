@@ -1,0 +1,96 @@
+import { type ConnectionPool, describeValue, type Pool, type Topology } from '@poolhouse/core'
+import { isTopology, topologyOf } from './membership.js'
+import { ReplicaNode } from './replica-node.js'
+import type { ReplicaPool } from './replica-pool.js'
+import { type ReplicasOptions, readReplicasOptions } from './replicas-options.js'
+import { type MembershipMaker, RoutingPool } from './routing-pool.js'
+import { TopologyMembers } from './topology-members.js'
+import { WatchedPools } from './watched-pools.js'
+
+const WHERE = 'withReplicas'
+
+/**
+ * Makes a pool that sends declared reads to replicas that are fresh enough, and all other work to the primary.
+ *
+ * `primary` is a `ConnectionPool` or a pool that follows the primary. `replicas` are pools, whose lag and health are then
+ * watched over one session each, or a topology that knows both, such as that of a failover pool. A topology that was only
+ * configured, such as `staticTopology()`, counts as the pools of its replicas.
+ *
+ * Throws `TypeError` or `RangeError`, naming the argument and the value, for what is neither, for a pool that stands on both
+ * sides or twice, and for options that are unknown or wrong.
+ *
+ * ```ts
+ * const db = withReplicas(primary, [replicaB, replicaC], { maxStalenessMs: 2_000 })
+ * await db.query('insert into orders(id) values ($1)', [7])
+ * await db.reader().query('select count(*) from orders')
+ * ```
+ */
+export function withReplicas(
+  primary: Pool,
+  replicas: readonly ConnectionPool[] | Topology,
+  options: ReplicasOptions = {},
+): ReplicaPool {
+  checkPool('primary', primary)
+  const topology = isTopology(replicas) ? replicas : undefined
+  if (topology === undefined && !Array.isArray(replicas)) {
+    throw new TypeError(
+      `${WHERE}: replicas must be an array of pools or a topology, got ${describeValue(replicas)}`,
+    )
+  }
+  const config = readReplicasOptions(options, primary.name, topology !== undefined)
+  if (topology !== undefined && !isConfigured(topology)) {
+    return new RoutingPool(primary, config, ({ background, set, ejection }) => {
+      return new TopologyMembers(topology, background, set, ejection)
+    })
+  }
+  const nodes =
+    topology === undefined
+      ? (replicas as readonly ConnectionPool[]).map((pool) => new ReplicaNode(pool, undefined))
+      : topology.current.replicas.map(({ pool, zone }) => new ReplicaNode(pool, zone))
+  checkReplicas(
+    primary,
+    nodes.map(({ pool }) => pool),
+  )
+  const watch: MembershipMaker = ({ background, set, ejection }) =>
+    new WatchedPools(primary, nodes, config, background, set, ejection)
+  return new RoutingPool(primary, config, watch)
+}
+
+/** Whether the topology only repeats what it was told: it names replicas and has never looked at one. */
+function isConfigured({ current }: Topology): boolean {
+  return (
+    current.systemId === undefined &&
+    current.replicas.length > 0 &&
+    current.replicas.every(({ lag }) => lag === undefined)
+  )
+}
+
+function checkPool(argument: string, pool: unknown): void {
+  const { query, close } = (pool ?? {}) as Partial<Pool>
+  if (typeof query === 'function' && typeof close === 'function') return
+  throw new TypeError(
+    `${WHERE}: ${argument} must be a pool such as createPool() makes, got ${describeValue(pool)}`,
+  )
+}
+
+function checkReplicas(primary: Pool, replicas: readonly ConnectionPool[]): void {
+  const seen = new Set<Pool>()
+  for (const [index, pool] of replicas.entries()) {
+    const argument = `replicas[${index}]`
+    checkPool(argument, pool)
+    if (typeof pool.openSession !== 'function') {
+      throw new TypeError(
+        `${WHERE}: ${argument} must be a pool of connections to one server, got the pool "${pool.name}" of several`,
+      )
+    }
+    if (pool === primary || topologyOf(primary)?.current.nodes.some((node) => node.pool === pool)) {
+      throw new TypeError(
+        `${WHERE}: ${argument} is the primary's own pool "${pool.name}"; make a pool of its own for each server`,
+      )
+    }
+    if (seen.has(pool)) {
+      throw new TypeError(`${WHERE}: ${argument} is the pool "${pool.name}" for the second time`)
+    }
+    seen.add(pool)
+  }
+}

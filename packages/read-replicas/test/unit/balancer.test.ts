@@ -1,0 +1,155 @@
+import { describe, expect, test } from 'vitest'
+import { type BalanceFunction, createBalancer } from '../../src/balancer.js'
+import { ReplicaNode } from '../../src/replica-node.js'
+import type { StrategyName } from '../../src/replicas-options.js'
+import { FakePool } from './fake-pool.js'
+import { sequence, tally } from './setting.js'
+
+const nodes = (...names: string[]): ReplicaNode[] =>
+  names.map((name) => new ReplicaNode(new FakePool(name), undefined))
+
+/** Names of the nodes chosen one after the other, each answering in its time. */
+function choices(
+  strategy: StrategyName | BalanceFunction,
+  among: readonly ReplicaNode[],
+  count: number,
+  answerMs: (node: ReplicaNode) => number = () => 1,
+): string[] {
+  const balancer = createBalancer(strategy, sequence())
+  let now = 0
+  return Array.from({ length: count }, () => {
+    const node = balancer.pick(among, now)
+    balancer.chosen(node)
+    node.begin()
+    now += answerMs(node)
+    node.served(now, now - answerMs(node))
+    return node.node
+  })
+}
+
+/** Shares when so many reads are always under way and each node takes its time for each of its own. */
+function shares(
+  among: readonly ReplicaNode[],
+  answerMs: (node: ReplicaNode) => number,
+): Map<string, number> {
+  const balancer = createBalancer('leastBusy', sequence())
+  const running: { node: ReplicaNode; startedAt: number; endsAt: number }[] = []
+  const chosen: string[] = []
+  for (let now = 0; now < 20_000; now++) {
+    for (const read of running.filter(({ endsAt }) => endsAt <= now)) {
+      running.splice(running.indexOf(read), 1)
+      read.node.served(now, read.startedAt)
+    }
+    while (running.length < 8) {
+      const node = balancer.pick(among, now)
+      node.begin()
+      chosen.push(node.node)
+      running.push({ node, startedAt: now, endsAt: now + answerMs(node) })
+    }
+  }
+  return tally(chosen)
+}
+
+describe('leastBusy', () => {
+  test('takes the less loaded of two', () => {
+    const [b, c] = nodes('b', 'c') as [ReplicaNode, ReplicaNode]
+    b.inFlight = 3
+    c.inFlight = 2
+    const balancer = createBalancer('leastBusy', sequence())
+    expect(Array.from({ length: 20 }, () => balancer.pick([b, c], 0).node)).toEqual(
+      Array.from({ length: 20 }, () => 'c'),
+    )
+  })
+
+  test('compares two different ones of many', () => {
+    const many = nodes('b', 'c', 'd')
+    many[0]!.inFlight = 5
+    const picked = tally(choices('leastBusy', many, 300))
+    expect(picked.get('b')).toBeUndefined()
+    expect(picked.get('c')! + picked.get('d')!).toBe(300)
+  })
+
+  test('spreads reads that come one after the other although one answers a bit quicker', () => {
+    const picked = tally(
+      choices('leastBusy', nodes('b', 'c'), 1_000, (node) => (node.node === 'b' ? 2 : 3)),
+    )
+    expect(picked.get('b')).toBeGreaterThan(400)
+    expect(picked.get('c')).toBeGreaterThan(400)
+  })
+
+  test('S33: gives a slow node less than half of its fair share', () => {
+    const counts = shares(nodes('b', 'c'), (node) => (node.node === 'b' ? 5 : 50))
+    expect(counts.get('c')! / (counts.get('b')! + counts.get('c')!)).toBeLessThan(0.25)
+  })
+
+  test('asks a node again that was slow a minute ago', () => {
+    const [b, c] = nodes('b', 'c') as [ReplicaNode, ReplicaNode]
+    for (const node of [b, c]) {
+      node.latency.record(1, 0)
+      node.latency.record(node === b ? 20 : 1, 1)
+    }
+    const balancer = createBalancer('leastBusy', () => 0)
+    expect(balancer.pick([b, c], 1).node).toBe('c')
+    expect(balancer.pick([b, c], 60_000).node).toBe('b')
+  })
+
+  test('does not hold the time of its first connection against a node', () => {
+    const [b] = nodes('b') as [ReplicaNode]
+    b.latency.record(500, 0)
+    expect(b.latencyMs).toBeUndefined()
+    expect(b.latency.expectedMs(0)).toBe(1)
+  })
+
+  test('halves the weight of a sample in ten seconds', () => {
+    const [b] = nodes('b') as [ReplicaNode]
+    b.latency.record(1, 0)
+    b.latency.record(100, 0)
+    b.latency.record(0, 10_000)
+    expect(b.latencyMs).toBeCloseTo(50)
+  })
+})
+
+describe('roundRobin', () => {
+  test('takes turns', () => {
+    expect(choices('roundRobin', nodes('b', 'c', 'd'), 6)).toEqual(['b', 'c', 'd', 'b', 'c', 'd'])
+  })
+
+  test('does not give the share of a missing node to its neighbour', () => {
+    const [b, c, d] = nodes('b', 'c', 'd') as [ReplicaNode, ReplicaNode, ReplicaNode]
+    const balancer = createBalancer('roundRobin', sequence())
+    const picked: string[] = []
+    for (let turn = 0; turn < 300; turn++) {
+      const node = balancer.pick(turn < 100 ? [b, c, d] : [c, d], turn)
+      balancer.chosen(node)
+      if (turn >= 100) picked.push(node.node)
+    }
+    expect(tally(picked)).toEqual(
+      new Map([
+        ['c', 100],
+        ['d', 100],
+      ]),
+    )
+  })
+})
+
+test('S15: random reaches every node, and the last one alone when the others are gone', () => {
+  const [b, c, d] = nodes('b', 'c', 'd')
+  const counts = tally(choices('random', [b!, c!, d!], 50))
+  expect([...counts.keys()].sort()).toEqual(['b', 'c', 'd'])
+  expect(tally(choices('random', [d!], 50))).toEqual(new Map([['d', 50]]))
+})
+
+describe('a strategy of your own', () => {
+  test('chooses by what it is told', () => {
+    const [b, c] = nodes('b', 'c') as [ReplicaNode, ReplicaNode]
+    b.inFlight = 2
+    const own: BalanceFunction = (candidates) => candidates.find(({ inFlight }) => inFlight > 1)!
+    expect(choices(own, [b, c], 1)).toEqual(['b'])
+  })
+
+  test('is refused by name when it returns something else', () => {
+    expect(() => choices((() => 'b') as never, nodes('b', 'c'), 1)).toThrow(
+      'the strategy function must return one of the candidates it was given, got "b"',
+    )
+  })
+})

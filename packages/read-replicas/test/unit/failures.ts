@@ -1,0 +1,22 @@
+import { ConnectError, ConnectionLostError, DatabaseError } from '@poolhouse/core'
+
+/** Nobody listens. */
+export function refused(): ConnectError {
+  const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+  return new ConnectError('connection refused', { endpoint: 'b:5432/app', cause })
+}
+
+/** The connection broke while the statement ran. */
+export function lost(): ConnectionLostError {
+  return new ConnectionLostError('terminated unexpectedly', { executed: 'unknown' })
+}
+
+/** The connection broke before the statement was sent. */
+export function unsent(): ConnectionLostError {
+  return new ConnectionLostError('destroyed', { executed: 'no' })
+}
+
+/** An error of the server. */
+export function sqlError(code: string, message = 'failed'): DatabaseError {
+  return new DatabaseError(message, { code, severity: 'ERROR' })
+}

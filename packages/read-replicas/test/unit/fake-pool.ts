@@ -1,0 +1,250 @@
+import {
+  type AcquireOptions,
+  type ConnectionPool,
+  type Endpoint,
+  EventHub,
+  type Lease,
+  LeaseReleasedError,
+  type PoolEventName,
+  type PoolListener,
+  type PoolStats,
+  type QueryOptions,
+  type QueryResult,
+  readQueryArguments,
+  type Session,
+  type SessionOptions,
+  type Statement,
+  sumStats,
+  type Transaction,
+  type TransactionOptions,
+} from '@poolhouse/core'
+
+/** What a fake server is asked. */
+export interface Asked {
+  readonly text: string
+  readonly options: QueryOptions | undefined
+}
+
+type Answer = (asked: Asked) => unknown
+
+/** A pool whose server is a function. Statements of sessions (monitors, probes) are answered by its role and position. */
+export class FakePool implements ConnectionPool {
+  readonly name: string
+  readonly endpoint: Endpoint
+  /** Statements that callers ran, in order. */
+  readonly asked: Asked[] = []
+  /** Samples taken through `query`. */
+  readonly sampled: Asked[] = []
+  /** Reasons given to `destroyAll`. */
+  readonly destroyed: string[] = []
+  /** Options of the transactions begun. */
+  readonly transactions: TransactionOptions[] = []
+  /** Options of the connections acquired. */
+  readonly acquired: (AcquireOptions | undefined)[] = []
+  /** Sessions opened so far. */
+  readonly sessions: FakeSession[] = []
+  inRecovery = true
+  position = 1_000
+  replayPaused = false
+  /** What callers get: a value or a rejection. */
+  answer: Answer = () => undefined
+  /** What `openSession` and sessions fail with, if set. */
+  down: Error | undefined
+  /** Whether monitors get no answer at all. */
+  hangs = false
+  max = 10
+  closed = false
+  readonly #hub = new EventHub()
+
+  constructor(name: string) {
+    this.name = name
+    this.endpoint = { host: name, port: 5432, database: 'app' }
+  }
+
+  async query<Row>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    const { statement, options } = readQueryArguments(first, second, third)
+    const asked = { text: statement.text, options }
+    if (asked.text.includes('pg_is_in_recovery')) {
+      this.sampled.push(asked)
+      return this.sample() as QueryResult<Row>
+    }
+    this.asked.push(asked)
+    await this.answer(asked)
+    return this.#result<Row>([])
+  }
+
+  async acquire(options?: AcquireOptions): Promise<Lease> {
+    this.acquired.push(options)
+    await this.answer({ text: '(acquire)', options: undefined })
+    return new FakeLease(this)
+  }
+
+  async use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
+    const lease = await this.acquire(options)
+    try {
+      return await work(lease)
+    } finally {
+      lease.release()
+    }
+  }
+
+  async transaction<R>(
+    work: (tx: Transaction) => Promise<R>,
+    options: TransactionOptions = {},
+  ): Promise<R> {
+    this.transactions.push(options)
+    await this.answer({ text: '(begin)', options: undefined })
+    const value = await work(this as unknown as Transaction)
+    await this.answer({ text: '(commit)', options: undefined })
+    return value
+  }
+
+  async openSession(_options?: SessionOptions): Promise<Session> {
+    if (this.down !== undefined) throw this.down
+    const session = new FakeSession(this)
+    this.sessions.push(session)
+    return session as unknown as Session
+  }
+
+  /** The answer to a monitor. */
+  sample(): QueryResult<unknown> {
+    if (this.down !== undefined) throw this.down
+    return this.#result([
+      {
+        in_recovery: this.inRecovery,
+        lsn: `0/${this.position.toString(16)}`,
+        replay_paused: this.replayPaused,
+      },
+    ])
+  }
+
+  destroyAll(reason: string): void {
+    this.destroyed.push(reason)
+  }
+
+  /** Has the pool report a failure of its own. */
+  report(error: unknown): void {
+    this.#hub.emit('error', { pool: this.name, error })
+  }
+
+  stats(): PoolStats {
+    const { nodes: _, ...zero } = sumStats({})
+    return { ...zero, max: this.max, leased: 1 }
+  }
+
+  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#hub.on(event, listener)
+    return this
+  }
+
+  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#hub.off(event, listener)
+    return this
+  }
+
+  /** Whether anybody listens. */
+  heard(event: PoolEventName): boolean {
+    return this.#hub.has(event)
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  tryAcquire(): undefined {}
+  async warm(): Promise<void> {}
+  resize(): void {}
+  reconfigure(): void {}
+  suspend(): void {}
+  resume(): void {}
+  async recycle(): Promise<void> {}
+  suspect(): void {}
+  silentForMs(): number {
+    return 0
+  }
+  inspect(): never {
+    throw new Error('not part of the fake')
+  }
+
+  #result<Row>(rows: unknown[]): QueryResult<Row> {
+    return { rows: rows as Row[], rowCount: 0, command: 'SELECT', fields: [], node: this.name }
+  }
+}
+
+class FakeLease implements Lease {
+  readonly connection = 1
+  readonly node: string
+  readonly raw = undefined
+  readonly #pool: FakePool
+  readonly #end = new AbortController()
+
+  constructor(pool: FakePool) {
+    this.#pool = pool
+    this.node = pool.name
+  }
+
+  get info(): never {
+    throw new Error('not part of the fake')
+  }
+
+  get signal(): AbortSignal {
+    return this.#end.signal
+  }
+
+  query<Row>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    return this.#pool.query<Row>(first, second, third)
+  }
+
+  release(): void {
+    this.#end.abort(new LeaseReleasedError(this.node))
+  }
+
+  destroy(): void {
+    this.release()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.release()
+  }
+}
+
+class FakeSession {
+  readonly #pool: FakePool
+  readonly #end = new AbortController()
+
+  constructor(pool: FakePool) {
+    this.#pool = pool
+  }
+
+  get signal(): AbortSignal {
+    return this.#end.signal
+  }
+
+  get closed(): boolean {
+    return this.#end.signal.aborted
+  }
+
+  async query(): Promise<QueryResult<unknown>> {
+    return this.#pool.hangs ? await new Promise(() => {}) : this.#pool.sample()
+  }
+
+  async close(): Promise<void> {
+    this.#end.abort()
+  }
+
+  destroy(): void {
+    this.#end.abort()
+  }
+}

@@ -1,0 +1,116 @@
+import type { Pool } from '@poolhouse/core'
+import { describe, expect, test } from 'vitest'
+import { withReplicas } from '../../src/index.js'
+import { refused } from './failures.js'
+import { FakePool } from './fake-pool.js'
+import { ManualClock, settle } from './manual-clock.js'
+import { served, startSetting, tally } from './setting.js'
+
+const both = (counts: Map<string, number>): string[] => [...counts.keys()].sort()
+
+describe('staleness of plain replica pools', () => {
+  test('S41: keeps replicas of a primary that writes nothing for a minute', async () => {
+    const { db, clock } = await startSetting()
+    for (let second = 0; second < 60; second++) {
+      await clock.advance(1_000)
+      expect(both(tally(await served(db, 6)))).toEqual(['b', 'c'])
+    }
+  })
+
+  test('S42: drops a replica whose replay is paused when the bound has passed, and takes it back', async () => {
+    const { db, clock, primary, b, c } = await startSetting({ maxStalenessMs: 2_000 })
+    b.replayPaused = true
+    const write = (): void => {
+      primary.position += 500
+      c.position = primary.position
+    }
+    for (let second = 0; second < 2; second++) {
+      write()
+      await clock.advance(1_000)
+    }
+    // The last moment at which b had everything is at most one sample before the first write.
+    write()
+    await clock.advance(400)
+    expect(both(tally(await served(db, 12)))).toEqual(['c'])
+    const [why] = db.explainRoute('select 1', { intent: 'read' }).candidates
+    expect(why).toMatchObject({ node: 'b', eligible: false })
+    expect(why?.reason).toMatch(
+      /^it may be \d+ ms behind, .* accepts 2000 ms; its replay is paused$/,
+    )
+    b.replayPaused = false
+    b.position = primary.position
+    await clock.advance(2 * 480)
+    expect(both(tally(await served(db, 12)))).toEqual(['b', 'c'])
+  })
+
+  test('does not need a sample to notice that the bound has passed', async () => {
+    const { db, clock, primary, b, c } = await startSetting({ maxStalenessMs: 2_000 })
+    primary.hangs = b.hangs = c.hangs = true
+    await clock.advance(1_500)
+    expect((await db.reader().query('select 1')).node).not.toBe('a')
+    await clock.advance(1_000)
+    expect((await db.reader().query('select 1')).node).toBe('a')
+  })
+
+  test('is looked at again at once when the session of a monitor is lost', async () => {
+    const { b } = await startSetting()
+    expect(b.sessions).toHaveLength(1)
+    await b.sessions[0]!.close()
+    await settle()
+    expect(b.sessions).toHaveLength(2)
+  })
+
+  test('accepts any age, known or not, where the bound is Infinity', async () => {
+    const { db, b, c } = await startSetting()
+    b.inRecovery = c.inRecovery = true
+    const reader = db.reader({ maxStalenessMs: Number.POSITIVE_INFINITY })
+    expect(['b', 'c']).toContain((await reader.query('select 1')).node)
+  })
+
+  test('lets a single call ask for less than its reader', async () => {
+    const { db, clock } = await startSetting()
+    await clock.advance(700)
+    const reader = db.reader({ maxStalenessMs: 60_000 })
+    expect((await reader.query('select 1', undefined, { maxStalenessMs: 0 })).node).toBe('a')
+    expect((await reader.query('select 1')).node).not.toBe('a')
+  })
+
+  test('takes a replica for stale while the primary cannot be asked', async () => {
+    const { db, clock, primary } = await startSetting()
+    primary.down = refused()
+    await clock.advance(4_000)
+    expect(both(tally(await served(db, 6)))).toEqual(['b', 'c'])
+    await clock.advance(2_000)
+    expect((await db.reader().query('select 1')).node).toBe('a')
+    const infinite = db.reader({ maxStalenessMs: Number.POSITIVE_INFINITY })
+    expect((await infinite.query('select 1')).node).not.toBe('a')
+  })
+
+  test('uses a replica that is a primary itself, and makes it refuse writes', async () => {
+    const { db, clock, b, c } = await startSetting()
+    b.inRecovery = false
+    c.position = 1
+    await clock.advance(6_000)
+    expect((await db.reader().query('select 1')).node).toBe('b')
+    expect(b.asked.map(({ text }) => text)).toEqual(['begin read only', 'select 1', 'rollback'])
+    const [candidate] = db.explainRoute('select 1', { intent: 'read' }).candidates
+    expect(candidate?.reason).toContain('it is not in recovery')
+  })
+
+  test('asks a primary that opens no sessions through its queries, as work for the primary', async () => {
+    const clock = new ManualClock()
+    const a = new FakePool('a')
+    a.inRecovery = false
+    const b = new FakePool('b')
+    const follower = {
+      name: 'follower',
+      query: (text: string, values: undefined, options: object) => a.query(text, values, options),
+      close: () => a.close(),
+    }
+    const db = withReplicas(follower as unknown as Pool, [b], { clock })
+    await clock.advance(300)
+    expect((await db.reader().query('select 1')).node).toBe('b')
+    expect(a.sampled[0]?.options).toEqual({ timeoutMs: 500, intent: 'write' })
+    await db.close()
+  })
+})
