@@ -52,6 +52,7 @@ export {
   StatementTimeoutError,
   TransactionError,
 } from './errors.js'
+export { EventRelay } from './event-relay.js'
 export {
   type AcquireEvent,
   type AdmittedEvent,
@@ -79,6 +80,7 @@ export {
   type SplitBrainEvent,
   type TopologyEvent,
 } from './events.js'
+export { LagRing } from './lag-ring.js'
 export type { Lease } from './lease.js'
 export {
   checkBoolean,

@@ -6,6 +6,7 @@ import {
   checkWord,
   describeValue,
   EventHub,
+  EventRelay,
   type Lease,
   type Pool,
   type PoolEventName,
@@ -23,7 +24,6 @@ import {
 } from '@poolhouse/core'
 import { Courier } from './courier.js'
 import { AcquireErrand, type Errand, QueryErrand, TransactionErrand, UseErrand } from './errand.js'
-import { EventRelay } from './event-relay.js'
 import type { FailoverConfig } from './failover-options.js'
 import { PoolSigns } from './pool-signs.js'
 import { SilenceWatch } from './silence-watch.js'
@@ -31,6 +31,18 @@ import { TopologyWatch } from './topology-watch.js'
 
 const LONGEST = 0x7fffffff
 const CLOSE_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'waiters'])
+
+// Everything else is told by the failover pool itself.
+const RELAYED: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
+  'connect',
+  'acquire',
+  'release',
+  'destroy',
+  'leak',
+  'deadlock',
+  'overload',
+  'error',
+])
 
 /** A `Pool` that is always the current primary. */
 export interface FailoverPool extends Pool {
@@ -58,7 +70,7 @@ export class PrimaryPool implements FailoverPool {
     this.#nodes = nodes
     this.#watch = new TopologyWatch(nodes, config, this.#hub, () => this.#topologyChanged())
     this.#courier = new Courier(config, this.#watch, this.#hub)
-    this.#relay = new EventRelay(nodes, this.#hub)
+    this.#relay = new EventRelay(this.#hub, nodes, RELAYED)
     this.#signs = new PoolSigns(nodes, config.clock, (node) => this.#watch.hint(node))
     this.#silence =
       config.watchdog &&
@@ -116,14 +128,12 @@ export class PrimaryPool implements FailoverPool {
   }
 
   on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#hub.on(event, listener)
-    this.#relay.update(event)
+    this.#relay.on(event, listener)
     return this
   }
 
   off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#hub.off(event, listener)
-    this.#relay.update(event)
+    this.#relay.off(event, listener)
     return this
   }
 

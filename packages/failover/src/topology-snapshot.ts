@@ -1,7 +1,12 @@
-import type { ConnectionPool, NodeLag, TopologyNode, TopologySnapshot } from '@poolhouse/core'
+import type {
+  ConnectionPool,
+  LagRing,
+  NodeLag,
+  TopologyNode,
+  TopologySnapshot,
+} from '@poolhouse/core'
 import { type ClusterView, highestTimeline } from './cluster-view.js'
 import type { Judgement } from './judgement.js'
-import type { LagRing } from './lag-ring.js'
 
 /** Makes the immutable snapshot that the world sees. */
 export function snapshotOf(

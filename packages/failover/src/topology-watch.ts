@@ -1,16 +1,16 @@
-import type {
-  ClockTimer,
-  ConnectionPool,
-  EventHub,
-  Topology,
-  TopologySnapshot,
+import {
+  type ClockTimer,
+  type ConnectionPool,
+  type EventHub,
+  LagRing,
+  type Topology,
+  type TopologySnapshot,
 } from '@poolhouse/core'
 import { probeDelay } from './cadence.js'
 import type { ClusterView } from './cluster-view.js'
 import { type Consequence, consequences } from './consequences.js'
 import type { FailoverConfig } from './failover-options.js'
 import { type Judgement, judge } from './judgement.js'
-import { LagRing } from './lag-ring.js'
 import { NodeMonitor } from './node-monitor.js'
 import type { Observation } from './observation.js'
 import { probeStatement } from './probe-statement.js'

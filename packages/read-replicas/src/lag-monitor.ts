@@ -1,6 +1,5 @@
-import type { Pool } from '@poolhouse/core'
+import { LagRing, type Pool } from '@poolhouse/core'
 import type { Background } from './background.js'
-import { LagRing } from './lag-ring.js'
 import { NodeSampler } from './node-sampler.js'
 import { isRefusal } from './read-failure.js'
 import type { ReplicaNode } from './replica-node.js'
@@ -87,7 +86,7 @@ export class LagMonitor {
   #primarySampled(facts: SampleFacts, sentAt: number): void {
     // What a server in recovery has replayed is not where the primary's log ends.
     if (facts.inRecovery || facts.lsn === undefined) return
-    this.#ring.add(sentAt, facts.lsn)
+    this.#ring.add('', sentAt, facts.lsn)
     for (const node of this.#nodes) if (!node.writable) this.#compare(node)
     this.#listener.changed()
   }

@@ -1,6 +1,7 @@
 import {
   type AcquireOptions,
   type CloseOptions,
+  EventRelay,
   type Lease,
   type Pool,
   PoolClosedError,
@@ -18,7 +19,6 @@ import {
 import { Background } from './background.js'
 import { type Balancer, createBalancer } from './balancer.js'
 import { Ejection } from './ejection.js'
-import { EventRelay } from './event-relay.js'
 import { describeCandidates, explainRoute, type RouteExplanation } from './explain-route.js'
 import { type Membership, primaryPoolOf } from './membership.js'
 import { PrimaryGate } from './primary-gate.js'
