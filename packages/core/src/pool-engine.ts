@@ -5,6 +5,7 @@ import type { Clock } from './clock.js'
 import type { CloseOptions } from './connection-pool.js'
 import { Connector } from './connector.js'
 import { DeadlineQueue } from './deadline-queue.js'
+import { DeadlockWatch } from './deadlock-watch.js'
 import { formatEndpoint } from './endpoint.js'
 import {
   AcquireTimeoutError,
@@ -57,6 +58,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   readonly recorder: StatsRecorder = new StatsRecorder()
   readonly clock: Clock
   readonly handOver: HandOver
+  readonly deadlocks: DeadlockWatch
   readonly #context = new AsyncResource('PoolhousePool', { requireManualDestroy: true })
   readonly #timer: PoolTimer
   readonly #growth: Growth
@@ -91,6 +93,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     )
     this.#growth = new Growth(this.#growthHost(), this.#config)
     this.handOver = new HandOver(this.#handOverHost())
+    this.deadlocks = new DeadlockWatch(this.#deadlockHost())
     if (config.min > 0) this.#growth.step(this.now())
   }
 
@@ -120,6 +123,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   wait(waiter: Waiter, now: number, timeoutMs: number | undefined): void {
     const refusal = this.#whyRefuse(now)
     if (refusal === undefined) {
+      this.deadlocks.waits(waiter)
       this.handOver.wait(waiter, now, timeoutMs ?? this.#config.acquireTimeoutMs)
     } else {
       waiter.refuse(refusal)
@@ -482,6 +486,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     Error.stackTraceLimit = stackTraceLimit
     if (more) this.clock.afterIo(() => this.#tick())
     this.#maintenance.sweep(now)
+    this.deadlocks.check(now)
     this.handOver.supply(now)
     this.wakeAt(Math.min(this.deadlines.nextAt(), this.#maintenance.nextAt(now)))
   }
@@ -526,6 +531,19 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       proved: (slot) => this.#reuse(slot, this.now()),
       connecting: () => this.#growth.connecting,
       grow: (now) => this.#growth.step(now),
+    }
+  }
+
+  #deadlockHost(): ConstructorParameters<typeof DeadlockWatch>[0] {
+    return {
+      name: this.name,
+      slots: this.slots,
+      max: () => this.#config.max,
+      refuse: (waiter, error) => {
+        this.handOver.leave(waiter)
+        waiter.refuse(error)
+        this.hub.emit('deadlock', { pool: this.name, error })
+      },
     }
   }
 

@@ -28,7 +28,7 @@ import { CONTROLS_TRANSACTION, traitsOf } from './statement-traits.js'
 import type { PoolSnapshot, PoolStats } from './stats.js'
 import { traceQuery, tracing } from './tracing.js'
 import type { Transaction, TransactionOptions } from './transaction.js'
-import { runTransaction } from './transaction-runner.js'
+import { runTransaction, type TransactionHost } from './transaction-runner.js'
 
 const SIZE_OPTIONS: ReadonlySet<string> = new Set(['max', 'min'])
 
@@ -124,7 +124,7 @@ export class ServerPool implements ConnectionPool {
     }
     const lease = await this.acquire(options)
     try {
-      return await work(lease)
+      return await this.#engine.deadlocks.hold((lease as PoolLease).slot, () => work(lease))
     } finally {
       // `work` may have released or destroyed it itself.
       if ((lease as PoolLease).valid) lease.release()
@@ -132,8 +132,13 @@ export class ServerPool implements ConnectionPool {
   }
 
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
-    const { clock, config } = this.#engine
-    return runTransaction(this, clock, config.random, work, options)
+    const { clock, config, deadlocks } = this.#engine
+    const host: TransactionHost = {
+      name: this.name,
+      acquire: (acquireOptions) => this.acquire(acquireOptions),
+      hold: (slot, run) => deadlocks.hold(slot, run),
+    }
+    return runTransaction(host, clock, config.random, work, options)
   }
 
   openSession(options: SessionOptions = {}): Promise<Session> {

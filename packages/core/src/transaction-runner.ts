@@ -14,6 +14,7 @@ import {
 } from './errors.js'
 import type { Lease } from './lease.js'
 import type { PoolLease } from './pool-lease.js'
+import type { Slot } from './slot.js'
 import {
   type QueryOptions,
   type QueryResult,
@@ -34,6 +35,8 @@ export interface TransactionHost {
   readonly name: string
   /** Lends a connection. */
   acquire(options?: AcquireOptions): Promise<Lease>
+  /** Runs work that holds a lease, so that a deadlock can be told from a long wait. */
+  hold<R>(slot: Slot, work: () => R): R
 }
 
 const ROLLBACK_MS = 2_000
@@ -99,7 +102,7 @@ async function attemptTransaction<R>(
   try {
     if (signal?.aborted) throw new AbortError(signal.reason, 'no')
     await tx.begin(beginStatement(options))
-    return await tx.complete(work)
+    return await host.hold(lease.slot, () => tx.complete(work))
   } finally {
     timer?.cancel()
     signal?.removeEventListener('abort', onAbort)

@@ -1,4 +1,9 @@
-import { AuthenticationError, ConnectError, DatabaseError, type Statement } from '../../src/index.js'
+import {
+  AuthenticationError,
+  ConnectError,
+  DatabaseError,
+  type Statement,
+} from '../../src/index.js'
 import {
   type FakeConnection,
   type FakeDriver,
@@ -37,6 +42,8 @@ export class FakeServer {
   cancelFails = false
   /** Session (by process id) to the lease that holds it. */
   readonly heldBy = new Map<number, number>()
+  /** Leases whose holder did not await a query, which may therefore be sent until the pool has the lease back. */
+  readonly careless = new Set<number>()
   /** Marked statements by `who id`. */
   readonly fates = new Map<string, Fate>()
   /** Transactions whose COMMIT the server has carried out. */
@@ -72,8 +79,9 @@ export class FakeServer {
 
   #connect(endpoint: string): Error | 'hang' | undefined {
     const mood = this.mood === 'mixed' ? this.#random.pick(MOODS) : this.mood
-    if (mood === 'well' || mood === 'mixed') return undefined
+    if (mood === 'well') return undefined
     this.lastRefusalAt = this.#clock.now()
+    if (mood === 'full') this.lastFullAt = this.lastRefusalAt
     switch (mood) {
       case 'hang':
         return 'hang'
@@ -101,7 +109,8 @@ export class FakeServer {
     const id = Number(number)
     this.#note(`${who} ${id}`, pid)
     if (who === 'lease') {
-      if (this.heldBy.get(pid) !== id) this.complaints.push(`lease ${id} ran on a stranger's session`)
+      if (this.heldBy.get(pid) !== id && !this.careless.has(id))
+        this.complaints.push(`lease ${id} ran on a stranger's session`)
     } else if (who === 'call') {
       this.#expectFresh(`call ${id}`, connection)
     } else if (who === 'tx') {
@@ -132,7 +141,8 @@ export class FakeServer {
 
   #expectFresh(who: string, connection: FakeConnection): void {
     const { backendPid: pid } = connection.info
-    if (this.heldBy.has(pid)) this.complaints.push(`${who} ran inside lease ${this.heldBy.get(pid)}`)
+    if (this.heldBy.has(pid))
+      this.complaints.push(`${who} ran inside lease ${this.heldBy.get(pid)}`)
     if (connection.sessionStatus !== 'idle') {
       this.complaints.push(`${who} inherited a transaction that is ${connection.sessionStatus}`)
     }
@@ -158,4 +168,11 @@ export class FakeServer {
   }
 }
 
-const MOODS: readonly Exclude<ConnectMood, 'mixed'>[] = ['well', 'well', 'well', 'refused', 'hang', 'full']
+const MOODS: readonly Exclude<ConnectMood, 'mixed'>[] = [
+  'well',
+  'well',
+  'well',
+  'refused',
+  'hang',
+  'full',
+]

@@ -3,7 +3,6 @@ import {
   createPool,
   isPoolhouseError,
   type Lease,
-  type PoolOptions,
   type Session,
 } from '../../src/index.js'
 import { type VirtualClock, virtualClock } from '../../src/testing/index.js'
@@ -39,25 +38,32 @@ export class World {
   readonly clock: VirtualClock = virtualClock()
   readonly server: FakeServer
   readonly pool: ConnectionPool
-  readonly options: Required<
-    Pick<PoolOptions, 'acquireTimeoutMs' | 'statementTimeoutMs' | 'connectTimeoutMs' | 'maxPending'>
+  readonly options: Record<
+    'acquireTimeoutMs' | 'statementTimeoutMs' | 'connectTimeoutMs' | 'maxPending',
+    number
   >
   readonly calls = new Set<Call>()
   readonly leases: HeldLease[] = []
   readonly ended: Lease[] = []
   readonly sessions: Session[] = []
+  readonly busySessions = new Set<Session>()
+  readonly aborts: AbortController[] = []
+  /** What failed calls said about the outcome, to be compared with the server's books at the end. */
+  readonly verdicts: { who: string; executed: string; fate: () => string }[] = []
   readonly log: string[] = []
   max: number
   /** Connections allowed above `max` until a shrink has taken effect. */
   surplus = 0
   suspended = false
   closing = false
+  /** Whether the pool closes and serves nobody any more. */
+  refusing = false
   /** Sessions being opened. */
   opening = 0
   /** Timers of the schedule itself. */
   sleeping = 0
   lastId = 0
-  #pendingBefore: ReadonlySet<Call> = new Set()
+  readonly #unserved = new Set<Call>()
 
   constructor(seed: number) {
     const random = new SeededRandom(seed)
@@ -118,6 +124,7 @@ export class World {
       served: details.served ?? (() => call.settled),
     }
     this.calls.add(call)
+    if (call.priority !== undefined) this.#unserved.add(call)
     const end = (): void => {
       if (call.settled) this.complain(`${kind} ${call.id} settled twice`)
       call.settled = true
@@ -133,24 +140,39 @@ export class World {
         end()
         this.say(`${kind} ${call.id} failed: ${String(error)}`)
         if (!isPoolhouseError(error) && !(error as { mine?: true }).mine) {
-          this.complain(`${kind} ${call.id} rejected with a foreign error: ${(error as Error).stack}`)
+          this.complain(
+            `${kind} ${call.id} rejected with a foreign error: ${(error as Error).stack}`,
+          )
         }
         details.failed?.(error)
       },
     )
   }
 
+  /** Gives back whatever is still held. */
+  releaseAll(): void {
+    for (const { lease, pid } of this.leases.splice(0)) {
+      this.server.heldBy.delete(pid)
+      lease.release()
+    }
+  }
+
   /** Lets time pass without the process noticing. */
   stall(ms: number): void {
+    this.say(`stall ${ms}`)
     this.clock.stall(ms)
-    // What fell due meanwhile may settle when the process runs again, and a confirmation may still be waited for.
-    for (const call of this.calls) call.dueAt = Math.max(call.dueAt, this.clock.now()) + 250
+    if (this.server.driver.connecting > 0) this.server.lastRefusalAt = this.clock.now()
+    // A late timer is no evidence: what was under way gets its time when the process runs again.
+    for (const call of this.calls) call.dueAt = Math.max(call.dueAt + ms, this.clock.now() + 700)
   }
 
   /** What must hold at every moment, in the middle of everything. */
   checkBooks(): void {
     const { total, idle, leased, connecting, pending } = this.pool.stats()
-    if (total !== idle + leased + connecting || Math.min(total, idle, leased, connecting, pending) < 0) {
+    if (
+      total !== idle + leased + connecting ||
+      Math.min(total, idle, leased, connecting, pending) < 0
+    ) {
       this.complain(
         `counts do not add up: total ${total}, idle ${idle}, leased ${leased}, connecting ${connecting}, pending ${pending}`,
       )
@@ -177,13 +199,16 @@ export class World {
       if (call.abort?.signal.aborted) this.complain(`${call.kind} ${call.id} ignores its signal`)
     }
     if (pending > 0 && !this.suspended && !this.closing) {
+      // After a refusal the pool waits up to five seconds; after 53300 it makes do with less for ten.
       const retryScheduled =
-        now - this.server.lastRefusalAt <= 5_000 + SLACK_MS
+        now - this.server.lastRefusalAt <= 5_500 + SLACK_MS ||
+        now - this.server.lastFullAt <= 10_500 + SLACK_MS
       if (idle > 0 && !this.server.pinging) this.complain(`${pending} wait while ${idle} are idle`)
       if (connecting === 0 && !this.server.pinging && total < this.max && !retryScheduled) {
         this.complain(`${pending} wait for nothing (${total} of ${this.max})`)
       }
     }
+    if (this.refusing && pending > 0) this.complain(`${pending} still wait although the pool closes`)
     this.#checkOrder()
     this.#complainOfServer()
   }
@@ -192,10 +217,21 @@ export class World {
   checkEnd(): void {
     const { total, pending, counters } = this.pool.stats()
     const { driver } = this.server
-    if (total + pending !== 0) this.complain(`${total} connections and ${pending} waiters after close`)
+    if (total + pending !== 0)
+      this.complain(`${total} connections and ${pending} waiters after close`)
     if (driver.open.size + driver.connecting > 0) this.complain('sockets are left after close')
     if (this.clock.pendingTimers > this.sleeping) {
       this.complain(`${this.clock.pendingTimers - this.sleeping} timers are left after close`)
+    }
+    for (const { who, executed, fate } of this.verdicts) {
+      const untrue =
+        (executed === 'no' && !['never sent', 'failed'].includes(fate())) ||
+        (executed === 'rolled-back' && fate() === 'done') ||
+        executed === 'yes'
+      if (untrue) this.complain(`${who} said "${executed}", but the server says "${fate()}"`)
+    }
+    if (counters.acquired !== counters.released) {
+      this.complain(`${counters.acquired} acquired, ${counters.released} released`)
     }
     if (counters.created !== counters.destroyed) {
       this.complain(`${counters.created} created, ${counters.destroyed} destroyed`)
@@ -204,22 +240,18 @@ export class World {
 
   /** First come, first served within a priority. */
   #checkOrder(): void {
-    const waiting = new Set<Call>()
-    for (const call of this.calls) {
-      if (call.priority !== undefined && !call.served()) waiting.add(call)
+    const served: Call[] = []
+    for (const call of this.#unserved) {
+      if (call.served()) served.push(call)
+      if (call.served() || call.settled) this.#unserved.delete(call)
     }
-    for (const before of this.#pendingBefore) {
-      if (waiting.has(before) || before.settled === before.served()) continue
-    }
-    for (const later of this.#pendingBefore) {
-      if (waiting.has(later) || !later.served()) continue
-      for (const earlier of waiting) {
+    for (const later of served) {
+      for (const earlier of this.#unserved) {
         if (earlier.id < later.id && earlier.priority === later.priority) {
           this.complain(`${later.kind} ${later.id} was served before ${earlier.kind} ${earlier.id}`)
         }
       }
     }
-    this.#pendingBefore = waiting
   }
 
   #complainOfServer(): void {

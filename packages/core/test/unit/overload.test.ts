@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest'
+import { createPool } from '../../src/index.js'
+import { Overload } from '../../src/overload.js'
+import { fakeDriver, virtualClock } from '../../src/testing/index.js'
+
+describe('overload control', () => {
+  it('serves everybody while the shortest wait of an interval is below the target', () => {
+    const overload = new Overload({ targetMs: 50, intervalMs: 1_000 })
+    for (let now = 0; now < 5_000; now += 100) {
+      expect(overload.admit(now % 200 === 0 ? 10 : 5_000, now)).toBe(true)
+    }
+  })
+
+  it('refuses long waits once even the shortest of a whole interval was above the target', () => {
+    const overload = new Overload({ targetMs: 50, intervalMs: 1_000 })
+    for (let now = 0; now < 1_000; now += 100) expect(overload.admit(60 + now, now)).toBe(true)
+    expect(overload.admit(2_000, 1_000)).toBe(false)
+    expect(overload.admit(101, 1_100)).toBe(false)
+    expect(overload.admit(100, 1_200)).toBe(true)
+  })
+
+  it('ends as soon as a wait is below the target again', () => {
+    const overload = new Overload({ targetMs: 50, intervalMs: 100 })
+    for (let now = 0; now <= 300; now += 20) overload.admit(500, now)
+    expect(overload.admit(500, 320)).toBe(false)
+    expect(overload.admit(40, 330)).toBe(true)
+    expect(overload.admit(500, 340)).toBe(true)
+  })
+
+  it('keeps the waits of those it serves short when more comes than can be served', async () => {
+    const clock = virtualClock()
+    const driver = fakeDriver({ clock, statementMs: 10 })
+    const pool = createPool({
+      driver,
+      connection: 'postgres://u@localhost/d',
+      max: 1,
+      clock,
+      overload: { targetMs: 50, intervalMs: 200 },
+    })
+    const waits: number[] = []
+    const outcomes: Promise<string>[] = []
+    const overloads: number[] = []
+    pool.on('overload', ({ pending }) => overloads.push(pending))
+    // Three calls come in the time of two.
+    for (let call = 0; call < 300; call++) {
+      const begun = clock.now()
+      outcomes.push(
+        pool.query('select 1').then(
+          () => {
+            waits.push(clock.now() - begun)
+            return 'served'
+          },
+          (error: Error) => error.name,
+        ),
+      )
+      await clock.advance(7)
+    }
+    await clock.advance(5_000)
+    const ends = await Promise.all(outcomes)
+    const refused = ends.filter((end) => end === 'PoolOverloadedError').length
+    expect(refused).toBeGreaterThan(50)
+    expect(overloads.length).toBe(refused)
+    expect(Math.max(...waits.slice(100))).toBeLessThanOrEqual(250)
+    await pool.close()
+  })
+
+  it.each([
+    [{ targetMs: 0, intervalMs: 100 }, 'overload.targetMs must be a number'],
+    [{ targetMs: 5 }, 'overload.intervalMs must be a number'],
+    [{ targetMs: 5, interval: 5 }, 'did you mean "intervalMs"?'],
+    ['yes', 'overload must be false or an object'],
+  ])('refuses wrong options: %j', (overload, message) => {
+    const driver = fakeDriver({ clock: virtualClock() })
+    expect(() =>
+      createPool({ driver, connection: 'postgres://u@localhost/d', overload: overload as never }),
+    ).toThrow(message)
+  })
+})

@@ -1,0 +1,170 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { CHANGES_SESSION, CONTROLS_TRANSACTION, traitsOf } from '../../src/statement-traits.js'
+
+test.each([
+  'select 1',
+  'insert into t values (1)',
+  'update "set" set a = 1',
+  'with x as (select 1) select * from x',
+  'set local search_path = a',
+  'SET LOCAL role admin',
+  'set transaction read only',
+  'set constraints all deferred',
+  'savepoint a',
+  'release savepoint a',
+  'rollback to savepoint a',
+  'rollback to a',
+  "select 'set role admin'",
+  "select 'it''s; commit'",
+  "select e'it\\'s; commit'",
+  "select E'\\\\', 1",
+  "select U&'d\\0061t; commit'",
+  'select "temp", "listen; commit"',
+  'select $$ set a = 1; commit $$',
+  'select $body$ $$ commit; $x$ begin $body$',
+  'select $1, $2',
+  'select 1 -- ; commit',
+  'select 1 /* ; commit /* nested ; */ set a = 1 */',
+  'select pg_advisory_xact_lock(1)',
+  'select commit_ts, begin_at, settings from t',
+  'select a$b$c from t',
+  '',
+  ' ; ; ',
+])('leaves the session as it is: %s', (text) => {
+  expect(traitsOf(text)).toBe(0)
+})
+
+test.each([
+  'set search_path = a',
+  '  SeT a TO 1',
+  '/* x */ set a = 1',
+  '-- x\nset a = 1',
+  'set session characteristics as transaction read only',
+  'reset all',
+  'discard temp',
+  'listen events',
+  'unlisten *',
+  'prepare p as select 1',
+  'deallocate p',
+  "load 'x'",
+  'do $$ begin perform 1; end $$',
+  'call p()',
+  "select set_config('a', 'b', false)",
+  'select pg_advisory_lock(1)',
+  'select pg_catalog.pg_try_advisory_lock(1)',
+  'create temp table t (a int)',
+  'CREATE TEMPORARY VIEW v as select 1',
+  'select 1 into temp t',
+  'declare c cursor with hold for select 1',
+  'select 1; set a = 1',
+  'set local a = 1; set b = 2',
+  "select 'x'; set a = 1",
+])('may change the session: %s', (text) => {
+  expect(traitsOf(text) & CHANGES_SESSION).toBe(CHANGES_SESSION)
+})
+
+test.each([
+  'begin',
+  'BEGIN isolation level serializable',
+  'start transaction',
+  'commit',
+  'commit and chain',
+  'end',
+  'abort',
+  'rollback',
+  'rollback and chain',
+  "prepare transaction 'x'",
+  'select 1; commit',
+  "select ';'; commit",
+  '/* a */ /* b */ commit',
+  'select 1;\n-- x\nrollback',
+  'rollback to a; rollback',
+])('begins or ends a transaction: %s', (text) => {
+  expect(traitsOf(text) & CONTROLS_TRANSACTION).toBe(CONTROLS_TRANSACTION)
+})
+
+test.each([
+  "commit prepared 'x'",
+  "rollback prepared 'x'",
+  'create function f() returns int language sql begin atomic select 1; select 2; end',
+  'create or replace procedure p() begin atomic insert into t values (case when true then 1 else 2 end); delete from t; end',
+])('does not begin or end a transaction of its session: %s', (text) => {
+  expect(traitsOf(text) & CONTROLS_TRANSACTION).toBe(0)
+})
+
+test('sees a commit behind the body of a function', () => {
+  const text = 'create function f() returns int begin atomic select 1; end; commit'
+  expect(traitsOf(text) & CONTROLS_TRANSACTION).toBe(CONTROLS_TRANSACTION)
+})
+
+test.each([
+  ['a long string', `select '${'x; commit '.repeat(110_000)}'`],
+  ['many quotes', `select ${"''".repeat(500_000)}`],
+  ['an unclosed comment', `select ${'/*'.repeat(500_000)}`],
+  ['many dollars', `select ${'$a'.repeat(500_000)}`],
+  ['dollars and spaces', `select ${'$ '.repeat(500_000)}`],
+  ['distinct unclosed tags', Array.from({ length: 90_000 }, (_, i) => `$t${i}x`).join(' ')],
+  ['many statements', 'select 1;'.repeat(110_000)],
+  ['many words', 'a '.repeat(500_000)],
+  ['open quoted identifiers', '"'.repeat(1_000_001)],
+])('X17: reads a megabyte of %s in linear time', (_what, text) => {
+  const began = performance.now()
+  traitsOf(text)
+  // Quadratic work on a megabyte would take minutes.
+  expect(performance.now() - began).toBeLessThan(2_000)
+})
+
+test('answers the same the second time, also after thousands of other texts', () => {
+  const texts = Array.from({ length: 5_000 }, (_, i) => (i % 3 ? `select ${i}` : `set a = ${i}`))
+  const first = texts.map(traitsOf)
+  expect(texts.map(traitsOf)).toEqual(first)
+})
+
+test('never throws, whatever the text', () => {
+  const pieces = fc.constantFrom(
+    "'",
+    '"',
+    '$$',
+    '$a$',
+    '$',
+    '/*',
+    '*/',
+    '--',
+    '\n',
+    ';',
+    'e',
+    "E'",
+    '\\',
+    'commit',
+    ' ',
+    'set',
+    '😀',
+    '\0',
+  )
+  fc.assert(
+    fc.property(fc.array(pieces, { maxLength: 40 }), (parts) => {
+      expect(traitsOf(parts.join(''))).toBeTypeOf('number')
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('a statement behind anything quoted completely is always seen', () => {
+  const quoted = fc.oneof(
+    fc.string().map((text) => `'${text.replaceAll("'", "''")}'`),
+    fc.string().map((text) => `"${text.replaceAll('"', '""')}"`),
+    fc.string().map((text) => `$q$${text.replaceAll('$', '')}$q$`),
+    fc.string().map((text) => `/*${text.replaceAll('*', '').replaceAll('/', '')}*/`),
+    fc.string().map((text) => `--${text.replaceAll('\n', '')}\n`),
+    fc.string().map((text) => `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`),
+  )
+  fc.assert(
+    fc.property(fc.array(quoted, { maxLength: 6 }), (parts) => {
+      const text = `select ${parts.join(' , ')}`
+      expect(traitsOf(text) & CONTROLS_TRANSACTION).toBe(0)
+      expect(traitsOf(`${text} ; commit`) & CONTROLS_TRANSACTION).toBe(CONTROLS_TRANSACTION)
+    }),
+    { numRuns: 1_000 },
+  )
+})
