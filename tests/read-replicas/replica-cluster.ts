@@ -19,7 +19,7 @@ export interface ReplicaCluster extends AsyncDisposable {
 }
 
 /** Pools over the cluster. Closing it closes them all. */
-export interface Routed extends AsyncDisposable {
+interface Routed extends AsyncDisposable {
   readonly db: ReplicaPool
   readonly pools: readonly ConnectionPool[]
 }

@@ -1,3 +1,11 @@
+import {
+  checkBoolean,
+  checkNumber,
+  checkWord,
+  describeValue,
+  refuseUnknownOptions,
+} from '@poolhouse/core'
+
 /** How TCP clients prove who they are: the method in `pg_hba.conf`. */
 export type ClusterAuth = 'trust' | 'scram-sha-256' | 'md5' | 'password'
 
@@ -36,9 +44,10 @@ export interface ClusterOptions {
 export type ResolvedClusterOptions = Required<Omit<ClusterOptions, 'binaries'>> &
   Pick<ClusterOptions, 'binaries'>
 
+const WHERE = 'startCluster'
 const AUTH_METHODS: readonly ClusterAuth[] = ['trust', 'scram-sha-256', 'md5', 'password']
 
-const KNOWN_OPTIONS = [
+const KNOWN_OPTIONS: ReadonlySet<string> = new Set<keyof ClusterOptions>([
   'replicas',
   'synchronous',
   'settings',
@@ -46,7 +55,7 @@ const KNOWN_OPTIONS = [
   'auth',
   'binaries',
   'database',
-] as const satisfies readonly (keyof ClusterOptions)[]
+])
 
 /** `max_wal_senders` is 10: the replicas, and room for two clones at a time. */
 const MOST_REPLICAS = 8
@@ -84,21 +93,21 @@ const LONGEST_NAME_BYTES = 63
  */
 export function resolveClusterOptions(options: ClusterOptions = {}): ResolvedClusterOptions {
   if (typeof options !== 'object' || options === null) {
-    throw new TypeError(`cluster options must be an object, got ${show(options)}`)
+    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
   }
-  for (const name of Object.keys(options)) requireKnownOption(name)
+  refuseUnknownOptions(WHERE, options, KNOWN_OPTIONS)
   const { replicas = 2, synchronous = false, settings = {}, tls = false } = options
   const { auth = 'trust', binaries, database = 'app' } = options
   requireReplicas(replicas, synchronous)
-  requireBoolean('synchronous', synchronous)
-  requireBoolean('tls', tls)
+  checkBoolean(WHERE, 'synchronous', synchronous)
+  checkBoolean(WHERE, 'tls', tls)
   requireSettings(settings)
   requireDatabase(database)
-  if (!AUTH_METHODS.includes(auth)) {
-    throw new TypeError(`option auth must be one of ${AUTH_METHODS.join(', ')}, got ${show(auth)}`)
-  }
+  checkWord(WHERE, 'auth', auth, AUTH_METHODS)
   if (binaries !== undefined && (typeof binaries !== 'string' || binaries === '')) {
-    throw new TypeError(`option binaries must be the path of a folder, got ${show(binaries)}`)
+    throw new TypeError(
+      `${WHERE}: binaries must be the path of a folder, got ${describeValue(binaries)}`,
+    )
   }
   return {
     replicas,
@@ -111,87 +120,50 @@ export function resolveClusterOptions(options: ClusterOptions = {}): ResolvedClu
   }
 }
 
-function requireKnownOption(name: string): void {
-  if ((KNOWN_OPTIONS as readonly string[]).includes(name)) return
-  // A beginning is nearer than any slip of the keys: `sync` means `synchronous`, not `tls`.
-  const far = (known: string): number => (known.startsWith(name) ? 0 : distance(name, known))
-  const [nearest] = [...KNOWN_OPTIONS].sort((a, b) => far(a) - far(b))
-  throw new TypeError(`unknown cluster option ${name}: did you mean ${nearest}?`)
-}
-
 function requireReplicas(replicas: unknown, synchronous: unknown): void {
-  if (typeof replicas !== 'number') {
-    throw new TypeError(`option replicas must be a number, got ${show(replicas)}`)
-  }
-  if (!Number.isInteger(replicas) || replicas < 0 || replicas > MOST_REPLICAS) {
-    throw new RangeError(
-      `option replicas must be a whole number from 0 to ${MOST_REPLICAS}, got ${replicas}`,
-    )
-  }
+  checkNumber(WHERE, 'replicas', replicas, { min: 0, max: MOST_REPLICAS, integer: true })
   if (replicas === 0 && synchronous === true) {
-    throw new RangeError(
-      'option replicas must be at least 1 when option synchronous is true, got 0',
-    )
-  }
-}
-
-function requireBoolean(name: string, value: unknown): void {
-  if (typeof value !== 'boolean') {
-    throw new TypeError(`option ${name} must be true or false, got ${show(value)}`)
+    throw new RangeError(`${WHERE}: replicas must be at least 1 when synchronous is true, got 0`)
   }
 }
 
 function requireSettings(settings: unknown): void {
   if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) {
-    throw new TypeError(`option settings must be an object, got ${show(settings)}`)
+    throw new TypeError(`${WHERE}: settings must be an object, got ${describeValue(settings)}`)
   }
   for (const [name, value] of Object.entries(settings)) {
     if (!/^[a-z_][\w.]*$/i.test(name)) {
-      throw new TypeError(`option settings has the name ${show(name)}, which is not a setting`)
+      throw new TypeError(
+        `${WHERE}: settings has the name ${describeValue(name)}, which is not a setting`,
+      )
     }
     if (OWNED_SETTINGS.has(name.toLowerCase())) {
-      throw new TypeError(`option settings must not contain ${name}: the kit owns it`)
+      throw new TypeError(`${WHERE}: settings must not contain ${name}: the kit owns it`)
     }
     if (!['string', 'number', 'boolean'].includes(typeof value) || Number.isNaN(value)) {
       throw new TypeError(
-        `option settings.${name} must be a string, a number or a boolean, got ${show(value)}`,
+        `${WHERE}: settings.${name} must be a string, a number or a boolean, got ${describeValue(value)}`,
       )
     }
     if (typeof value === 'string' && /[\n\r\0]/.test(value)) {
-      throw new TypeError(`option settings.${name} must be one line, got ${show(value)}`)
+      throw new TypeError(
+        `${WHERE}: settings.${name} must be one line, got ${describeValue(value)}`,
+      )
     }
   }
 }
 
 function requireDatabase(database: unknown): void {
   if (typeof database !== 'string') {
-    throw new TypeError(`option database must be a string, got ${show(database)}`)
+    throw new TypeError(`${WHERE}: database must be a string, got ${describeValue(database)}`)
   }
   const bytes = Buffer.byteLength(database)
   if (bytes === 0 || bytes > LONGEST_NAME_BYTES || /[\n\r\0]/.test(database)) {
     throw new RangeError(
-      `option database must be one line of 1 to ${LONGEST_NAME_BYTES} bytes, got ${show(database)}`,
+      `${WHERE}: database must be one line of 1 to ${LONGEST_NAME_BYTES} bytes, got ${describeValue(database)}`,
     )
   }
   if (RESERVED_DATABASES.has(database)) {
-    throw new RangeError(`option database must not be ${database}: PostgreSQL has one already`)
+    throw new RangeError(`${WHERE}: database must not be ${database}: PostgreSQL has one already`)
   }
-}
-
-function show(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value)
-}
-
-/** Levenshtein distance: how many letters to change, add or drop. */
-function distance(from: string, to: string): number {
-  let previous = Array.from({ length: to.length + 1 }, (_, index) => index)
-  for (const [row, letter] of [...from].entries()) {
-    const current = [row + 1]
-    for (const [column, other] of [...to].entries()) {
-      const replaced = previous[column]! + (letter === other ? 0 : 1)
-      current.push(Math.min(replaced, previous[column + 1]! + 1, current[column]! + 1))
-    }
-    previous = current
-  }
-  return previous.at(-1)!
 }

@@ -12,7 +12,7 @@ import { startCluster } from '@poolhouse/testkit'
 import { transform } from 'esbuild'
 
 const run = promisify(execFile)
-const root = resolve(fileURLToPath(import.meta.url), '../..')
+const root = resolve(fileURLToPath(import.meta.url), '../../..')
 const PLACEHOLDERS = ['postgres://app@a/app', 'postgres://app@b/app', 'postgres://app@c/app']
 
 async function exec(command: string, args: readonly string[], cwd: string): Promise<string> {
