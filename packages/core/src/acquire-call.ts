@@ -9,7 +9,7 @@ export interface AcquireHost {
   /** Deadlines of the pool. */
   readonly deadlines: DeadlineQueue
   /** Makes the lease of a connection that is already marked as leased. */
-  lease(slot: Slot): Lease
+  lease(slot: Slot, waiter: Waiter): Lease
   /** The caller no longer waits. */
   leaveQueue(waiter: Waiter): void
   /** The error for a wait that took too long. */
@@ -20,11 +20,11 @@ export interface AcquireHost {
 
 /** One `acquire()` that has to wait. */
 export class AcquireCall extends Waiter {
+  // Few fields and no private method, which would be one field more: thousands of these may wait at once.
   readonly #host: AcquireHost
-  readonly #signal: AbortSignal | undefined
   readonly #resolve: (lease: Lease) => void
   readonly #reject: (error: Error) => void
-  #onAbort: (() => void) | undefined
+  #unwatch: (() => void) | undefined
 
   /** `resolve` and `reject` settle the caller's promise, exactly one of them once. */
   constructor(
@@ -36,25 +36,21 @@ export class AcquireCall extends Waiter {
   ) {
     super(priority)
     this.#host = host
-    this.#signal = signal
     this.#resolve = resolve
     this.#reject = reject
-    if (signal !== undefined) {
-      this.#onAbort = () => {
-        this.#host.leaveQueue(this)
-        this.refuse(new AbortError(signal.reason, 'no'))
-      }
-      signal.addEventListener('abort', this.#onAbort, { once: true })
-    }
+    this.#unwatch = signal && watch(signal, this, host)
   }
 
   override receive(slot: Slot): void {
-    this.#end()
-    this.#resolve(this.#host.lease(slot))
+    const host = this.#host
+    host.deadlines.remove(this)
+    this.#unwatch?.()
+    this.#resolve(host.lease(slot, this))
   }
 
   override refuse(error: Error): void {
-    this.#end()
+    this.#host.deadlines.remove(this)
+    this.#unwatch?.()
     this.#reject(error)
   }
 
@@ -63,9 +59,14 @@ export class AcquireCall extends Waiter {
     this.#host.countTimeout()
     this.refuse(this.#host.acquireTimeout(now - this.enqueuedAt))
   }
+}
 
-  #end(): void {
-    this.#host.deadlines.remove(this)
-    if (this.#onAbort !== undefined) this.#signal!.removeEventListener('abort', this.#onAbort)
+/** Refuses the call when its signal fires; returns how to stop that. */
+function watch(signal: AbortSignal, call: Waiter, host: AcquireHost): () => void {
+  const onAbort = (): void => {
+    host.leaveQueue(call)
+    call.refuse(new AbortError(signal.reason, 'no'))
   }
+  signal.addEventListener('abort', onAbort, { once: true })
+  return () => signal.removeEventListener('abort', onAbort)
 }

@@ -12,6 +12,8 @@ export interface CleaningHost {
 
 /** Longest time to bring a session back to a known state. */
 export const CLEANING_MS = 2_000
+// What a step gets that begins late because this process stood still; more than two round trips to a distant server.
+const LATE_STEP_MS = 500
 
 /** Whether a session that is given back can be lent again as it is. */
 export function isClean(slot: Slot): boolean {
@@ -26,15 +28,15 @@ export function isClean(slot: Slot): boolean {
 
 /**
  * Brings a session back to a known state: a running statement is cancelled and awaited, an open transaction rolled back,
- * changed session state reset. Rejects, within two seconds, when that cannot be proved; the session must then be destroyed.
+ * changed session state reset. Rejects, within two and a half seconds, when that cannot be proved; the session must then be destroyed.
  */
 export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
   const deadline = host.clock.now() + CLEANING_MS
   const within = <T>(step: Promise<T>, what: string): Promise<T> =>
-    withDeadline(host.clock, step, Math.max(1, deadline - host.clock.now()), what)
+    withDeadline(host.clock, step, Math.max(LATE_STEP_MS, deadline - host.clock.now()), what)
   const connection = slot.connection!
   if (connection.inFlight > 0 && slot.cancelling === undefined) host.cancel(slot)
-  await within(slot.whenQuiet(), 'the statement it ran could not be cancelled')
+  if (!slot.quiet) await within(slot.whenQuiet(), 'the statement it ran could not be cancelled')
   const level = levelFor(slot)
   if (level !== undefined) await within(connection.reset(level), 'its session could not be reset')
   if (connection.transactionStatus() !== 'idle') {

@@ -252,7 +252,8 @@ export class EventHub {
 
   /** Whether anybody listens; ask before building an event. */
   has(name: PoolEventName): boolean {
-    return this.#listeners.has(name)
+    // The size first: most pools have no listener at all, and this is asked for every acquire and release.
+    return this.#listeners.size > 0 && this.#listeners.has(name)
   }
 
   /** Queues an event for delivery. Free when nobody listens. */

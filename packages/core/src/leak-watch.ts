@@ -1,5 +1,6 @@
 import type { Lease } from './lease.js'
 import type { Slot } from './slot.js'
+import type { Waiter } from './wait-queue.js'
 
 /** A lease that nobody gave back. */
 export interface Leak {
@@ -22,6 +23,8 @@ const SAMPLES_AFTER_LEAK = 10_000
 export class LeakWatch {
   readonly #onLeak: (leak: Leak) => void
   readonly #registry: FinalizationRegistry<{ slot: Slot; generation: number }>
+  // Where waiting callers stood; by the time one is served, the stack is that of whoever served it.
+  readonly #callers = new WeakMap<Waiter, { readonly stack?: string }>()
   #untilSample = 1
   #sampleAll = 0
 
@@ -34,15 +37,26 @@ export class LeakWatch {
     })
   }
 
+  /** A caller begins to wait for a lease: remembers, now and then, where. */
+  waits(waiter: Waiter): void {
+    const stack = this.#sample(this.waits)
+    if (stack !== undefined) this.#callers.set(waiter, stack)
+  }
+
   /** A lease was made: remembers it, and now and then where. */
-  made(slot: Slot, lease: Lease): void {
+  made(slot: Slot, lease: Lease, waiter: Waiter | undefined): void {
     slot.lease = lease
-    if (--this.#untilSample > 0 && this.#sampleAll === 0) return
+    slot.acquireStack =
+      waiter === undefined ? this.#sample(this.made) : this.#callers.get(waiter)
+  }
+
+  #sample(above: (...args: never[]) => unknown): { readonly stack?: string } | undefined {
+    if (--this.#untilSample > 0 && this.#sampleAll === 0) return undefined
     this.#untilSample = SAMPLE_EVERY
     if (this.#sampleAll > 0) this.#sampleAll--
     const holder: { stack?: string } = {}
-    Error.captureStackTrace(holder, this.made)
-    slot.acquireStack = holder
+    Error.captureStackTrace(holder, above)
+    return holder
   }
 
   /** A lease has ended. */
@@ -62,6 +76,8 @@ export class LeakWatch {
     if (lease !== undefined && !slot.rawTaken) {
       slot.lease = undefined
       slot.watched = true
+      // Until its text is made, a stack holds every `this` on it, and one of these may hold the lease.
+      if (slot.acquireStack !== undefined) slot.acquireStack = { stack: slot.acquireStack.stack! }
       this.#registry.register(lease, { slot, generation: slot.generation }, slot)
     }
     if (warningMs === 0 || slot.leakReported || now - slot.leasedAt < warningMs) return

@@ -3,6 +3,8 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
   for (const candidate of known) {
+    // A beginning is nearer than any slip of the keys.
+    if (name.length > 1 && candidate.startsWith(name)) return candidate
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance)
     if (distance < bestDistance) {
       best = candidate

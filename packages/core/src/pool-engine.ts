@@ -155,10 +155,17 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     }
   }
 
-  lease(slot: Slot): Lease {
+  /** Makes the lease of a connection that has been lent, to a caller who had to wait for it or not. */
+  lease(slot: Slot, waiter?: Waiter): Lease {
     const lease = new PoolLease(this, slot)
-    this.#leaks.made(slot, lease)
+    this.#leaks.made(slot, lease, waiter)
     return lease
+  }
+
+  /** Lets a caller wait for a lease. */
+  waitForLease(waiter: Waiter, now: number, timeoutMs: number | undefined): void {
+    this.#leaks.waits(waiter)
+    this.wait(waiter, now, timeoutMs)
   }
 
   leaveQueue(waiter: Waiter): void {

@@ -92,18 +92,24 @@ export class ServerPool implements ConnectionPool {
     if (options === undefined) {
       const slot = engine.take(now)
       if (slot !== undefined) return Promise.resolve(this.#lend(slot, now))
+      const promise = new Promise<Lease>(keepSettlers)
+      const call = new AcquireCall(engine, 0, undefined, resolveLast, rejectLast)
+      forgetSettlers()
+      engine.waitForLease(call, now, undefined)
+      return promise
     }
+    return this.#acquireWith(options, now)
+  }
+
+  #acquireWith(options: AcquireOptions, now: number): Promise<Lease> {
+    const engine = this.#engine
     return new Promise((resolve, reject) => {
-      if (options === undefined) {
-        engine.wait(new AcquireCall(engine, 0, undefined, resolve, reject), now, undefined)
-        return
-      }
       checkAcquireOptions(options)
       const { timeoutMs, signal, priority = 0 } = options
       if (signal?.aborted) throw new AbortError(signal.reason, 'no')
       const slot = engine.take(now)
       if (slot !== undefined) resolve(this.#lend(slot, now))
-      else engine.wait(new AcquireCall(engine, priority, signal, resolve, reject), now, timeoutMs)
+      else engine.waitForLease(new AcquireCall(engine, priority, signal, resolve, reject), now, timeoutMs)
     })
   }
 
@@ -224,6 +230,27 @@ export class ServerPool implements ConnectionPool {
     this.#engine.hub.off(event, listener)
     return this
   }
+}
+
+// What a promise's executor got, for the line after it: an executor that closes over its call would cost each acquire a closure
+// and a context. Executors run synchronously, so nobody comes in between.
+let resolveLast: (lease: Lease) => void = nobody
+let rejectLast: (error: Error) => void = nobody
+
+function nobody(): void {}
+
+function keepSettlers(
+  resolve: (lease: Lease) => void,
+  reject: (error: Error) => void,
+): void {
+  resolveLast = resolve
+  rejectLast = reject
+}
+
+// Through its settlers a promise stays alive, and with it the lease it was fulfilled with: such a lease would never be found leaked.
+function forgetSettlers(): void {
+  resolveLast = nobody
+  rejectLast = nobody
 }
 
 function refuseTransactionControl(statement: Statement): void {

@@ -39,8 +39,10 @@ interface WaitLane {
 
 /** Pending acquires: first come first served within a priority; insert, hand-off and cancel in O(1). */
 export class WaitQueue {
-  // Sorted by priority, highest first. The lane of priority 0 is always there, because nearly everybody uses it.
-  readonly #lanes: WaitLane[] = [{ priority: 0, head: undefined, tail: undefined }]
+  // The lane of priority 0 is always there, because nearly everybody uses it.
+  readonly #normal: WaitLane = { priority: 0, head: undefined, tail: undefined }
+  // Sorted by priority, highest first.
+  readonly #lanes: WaitLane[] = [this.#normal]
   #size = 0
 
   /** Number of waiters. */
@@ -62,11 +64,11 @@ export class WaitQueue {
 
   /** Takes out the waiter who is next. */
   shift(): Waiter | undefined {
-    for (const lane of this.#lanes) {
-      if (lane.head !== undefined) {
-        const waiter = lane.head
-        this.remove(waiter)
-        return waiter
+    if (this.#size === 0) return undefined
+    for (const { head } of this.#lanes) {
+      if (head !== undefined) {
+        this.remove(head)
+        return head
       }
     }
     return undefined
@@ -99,6 +101,7 @@ export class WaitQueue {
   }
 
   #laneOf(priority: number): WaitLane {
+    if (priority === 0) return this.#normal
     const index = this.#lanes.findIndex((lane) => lane.priority <= priority)
     const found = this.#lanes[index]
     if (found?.priority === priority) return found

@@ -191,7 +191,8 @@ export class FakeConnection implements DriverConnection {
   }
 
   destroy(reason: unknown): void {
-    queueMicrotask(() => this.#end(reason))
+    if (this.#options.destroysAtOnce === true) this.#end(reason)
+    else queueMicrotask(() => this.#end(reason))
   }
 
   /** Ends the session from the server's side. */

@@ -26,6 +26,8 @@ export interface FakeDriverOptions {
   ) => void
   /** How long a cancel request takes, in milliseconds, or an error. Default 0. */
   onCancel?: (connection: FakeConnection) => number | Error
+  /** Whether a session that is destroyed says so before `destroy` returns, as some drivers do, or a moment later. Default later. */
+  destroysAtOnce?: boolean
   /** How long a polite close takes, in milliseconds; `hang` for as long as it may; an error to fail with. Default 0. */
   closeMs?: number | 'hang' | Error
 }

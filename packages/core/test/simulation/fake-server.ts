@@ -41,16 +41,16 @@ export class FakeServer {
   cancelSlowness = 3
   cancelFails = false
   /** Session (by process id) to the lease that holds it. */
-  readonly heldBy = new Map<number, number>()
+  readonly heldBy: Map<number, number> = new Map()
   /** Leases whose holder did not await a query, which may therefore be sent until the pool has the lease back. */
-  readonly careless = new Set<number>()
+  readonly careless: Set<number> = new Set()
   /** Marked statements by `who id`. */
-  readonly fates = new Map<string, Fate>()
+  readonly fates: Map<string, Fate> = new Map()
   /** Transactions whose COMMIT the server has carried out. */
-  readonly committed = new Set<number>()
+  readonly committed: Set<number> = new Set()
   readonly complaints: string[] = []
-  lastRefusalAt = Number.NEGATIVE_INFINITY
-  lastFullAt = Number.NEGATIVE_INFINITY
+  lastRefusalAt: number = Number.NEGATIVE_INFINITY
+  lastFullAt: number = Number.NEGATIVE_INFINITY
   readonly #transactionOf = new Map<number, number>()
   readonly #clock: VirtualClock
   readonly #random: SeededRandom
@@ -60,6 +60,7 @@ export class FakeServer {
     this.#random = random
     this.driver = fakeDriver({
       clock,
+      destroysAtOnce: random.chance(0.5),
       connectMs: () => random.pick([0, 1, random.int(2, 60)]),
       statementMs: () => (random.chance(0.3) ? 0 : random.int(1, this.slowness)),
       onConnect: (_attempt, { settings }) => this.#connect(settings.endpoint.host),

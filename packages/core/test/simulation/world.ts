@@ -42,11 +42,11 @@ export class World {
     'acquireTimeoutMs' | 'statementTimeoutMs' | 'connectTimeoutMs' | 'maxPending',
     number
   >
-  readonly calls = new Set<Call>()
+  readonly calls: Set<Call> = new Set()
   readonly leases: HeldLease[] = []
   readonly ended: Lease[] = []
   readonly sessions: Session[] = []
-  readonly busySessions = new Set<Session>()
+  readonly busySessions: Set<Session> = new Set()
   readonly aborts: AbortController[] = []
   /** What failed calls said about the outcome, to be compared with the server's books at the end. */
   readonly verdicts: { who: string; executed: string; fate: () => string }[] = []
@@ -208,7 +208,8 @@ export class World {
         this.complain(`${pending} wait for nothing (${total} of ${this.max})`)
       }
     }
-    if (this.refusing && pending > 0) this.complain(`${pending} still wait although the pool closes`)
+    if (this.refusing && pending > 0)
+      this.complain(`${pending} still wait although the pool closes`)
     this.#checkOrder()
     this.#complainOfServer()
   }

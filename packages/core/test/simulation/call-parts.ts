@@ -1,0 +1,28 @@
+import type { World } from './world.js'
+
+/** Longest time of a call whose parts have limits of their own. */
+export const GENEROUS_MS = 60_000
+/** After its deadline a statement may be kept this long for the server's word on its fate. */
+export const CONFIRM_MS = 200
+/** Quarantine, cancellation and rollback of a predecessor on the same lease. */
+export const CLEANING_MS = 6_000
+
+/** An error of the schedule itself, as a user's callback would throw it. */
+export class MyError extends Error {
+  readonly mine = true
+}
+
+/** How the server shall treat the next statement. */
+export function treatment(world: World): string {
+  return world.random.pick(['ok', 'ok', 'ok', 'ok', 'fail', 'hang', 'lose', 'fatal'])
+}
+
+/** An abort controller in a third of all calls. */
+export function maybeAbort(world: World): AbortController | undefined {
+  return world.random.chance(0.33) ? new AbortController() : undefined
+}
+
+/** A time-out in a share of all calls. */
+export function maybeTimeout(world: World, share = 0.4): number | undefined {
+  return world.random.chance(share) ? world.random.int(1, 300) : undefined
+}
