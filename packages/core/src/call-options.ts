@@ -56,5 +56,11 @@ export function checkSignal(where: string, signal: unknown): void {
 
 /** Checks a `timeoutMs`. 0 is refused: a call that may take no time cannot succeed. */
 export function checkTimeout(where: string, timeoutMs: unknown): void {
-  checkNumber(where, 'timeoutMs', timeoutMs, { min: Number.MIN_VALUE, max: LONGEST })
+  if (typeof timeoutMs === 'number' && timeoutMs > 0 && timeoutMs <= LONGEST) return
+  if (typeof timeoutMs !== 'number') {
+    throw new TypeError(`${where}: timeoutMs must be a number, got ${describeValue(timeoutMs)}`)
+  }
+  throw new RangeError(
+    `${where}: timeoutMs must be above 0 and at most ${LONGEST}, got ${timeoutMs}`,
+  )
 }

@@ -62,13 +62,16 @@ export interface ConnectionPool extends Pool {
   warm(count?: number): Promise<void>
   /** Changes the sizes; surplus connections leave when they are next idle. Throws `RangeError` for impossible sizes. */
   resize(sizes: ResizeOptions): void
-  /** New credentials, address or times: existing connections are replaced one after the other, none in mid-use. */
+  /**
+   * New credentials, address or times. A new `connection` replaces the existing ones: what is idle at once, what is in use when it comes
+   * back; callers meanwhile wait and are not refused.
+   */
   reconfigure(options: ReconfigureOptions): void
   /** Holds new acquires in the queue; their deadlines keep running, leases are untouched. */
   suspend(): void
   /** Ends `suspend`. */
   resume(): void
-  /** Replaces every connection that exists now, none in mid-use. Resolves when the last old one is gone. */
+  /** Replaces every connection that exists now: what is idle at once, what is in use when it comes back. Resolves when the last old one is gone. */
   recycle(): Promise<void>
   /** Makes every connection that is idle now prove itself before its next use. */
   suspect(reason: string): void

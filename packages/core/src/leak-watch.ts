@@ -46,8 +46,7 @@ export class LeakWatch {
   /** A lease was made: remembers it, and now and then where. */
   made(slot: Slot, lease: Lease, waiter: Waiter | undefined): void {
     slot.lease = lease
-    slot.acquireStack =
-      waiter === undefined ? this.#sample(this.made) : this.#callers.get(waiter)
+    slot.acquireStack = waiter === undefined ? this.#sample(this.made) : this.#callers.get(waiter)
   }
 
   #sample(above: (...args: never[]) => unknown): { readonly stack?: string } | undefined {

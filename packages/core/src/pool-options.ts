@@ -134,7 +134,7 @@ const NUMERIC: Readonly<Record<NumericOption, NumberRule & { default: number }>>
     max: Number.POSITIVE_INFINITY,
     integer: true,
   },
-  maxPending: { default: 1_000, min: 0, max: Number.POSITIVE_INFINITY, integer: true },
+  maxPending: { default: 1_000, min: 1, max: Number.POSITIVE_INFINITY, integer: true },
   leakWarningMs: { default: 30_000, min: 0, max: LONGEST },
   validateAfterIdleMs: { default: 10_000, min: 0, max: LONGEST },
 }

@@ -109,7 +109,12 @@ export class ServerPool implements ConnectionPool {
       if (signal?.aborted) throw new AbortError(signal.reason, 'no')
       const slot = engine.take(now)
       if (slot !== undefined) resolve(this.#lend(slot, now))
-      else engine.waitForLease(new AcquireCall(engine, priority, signal, resolve, reject), now, timeoutMs)
+      else
+        engine.waitForLease(
+          new AcquireCall(engine, priority, signal, resolve, reject),
+          now,
+          timeoutMs,
+        )
     })
   }
 
@@ -239,10 +244,7 @@ let rejectLast: (error: Error) => void = nobody
 
 function nobody(): void {}
 
-function keepSettlers(
-  resolve: (lease: Lease) => void,
-  reject: (error: Error) => void,
-): void {
+function keepSettlers(resolve: (lease: Lease) => void, reject: (error: Error) => void): void {
   resolveLast = resolve
   rejectLast = reject
 }

@@ -94,6 +94,8 @@ function scan(text: string): number {
       current = traitsOfCommand(word)
     } else {
       if (position === 2) current = refine(current, first, word)
+      // `ROLLBACK WORK TO SAVEPOINT s`: one noise word may stand between.
+      else if (position === 3 && first === 'rollback' && word === 'to') current = 0
       if (SESSION_WORDS.has(word) || (first === 'declare' && word === 'hold')) {
         current |= CHANGES_SESSION
       }

@@ -6,6 +6,7 @@ import {
   AbortError,
   AcquireTimeoutError,
   ConnectionLostError,
+  type Executed,
   InDoubtError,
   PoolhouseError,
   PoolOverloadedError,
@@ -132,6 +133,8 @@ class OpenTransaction implements Transaction {
   #onStop: ((error: Error) => void) | undefined
   #firstError: unknown
   #savepoints = 0
+  // Statements of ours whose outcome was open when they failed: it is known once the transaction has ended without COMMIT.
+  readonly #unknown = new Set<unknown>()
   // A statement ended the transaction unseen; whatever the work does with that error, there is no success to report.
   #endedUnseen: Error | undefined
 
@@ -152,7 +155,12 @@ class OpenTransaction implements Transaction {
 
   async begin(text: string): Promise<void> {
     // Lost or timed out at BEGIN: nothing of the transaction can have happened.
-    await this.#run({ text }, undefined, 'no')
+    try {
+      await this.#run({ text }, undefined, 'no')
+    } catch (error) {
+      if (this.#unknown.has(error)) setExecuted(error as PoolhouseError, 'no')
+      throw error
+    }
   }
 
   /** Runs `work` and commits; rolls back if `work` rejects or the transaction is stopped. */
@@ -166,6 +174,9 @@ class OpenTransaction implements Transaction {
     } catch (error) {
       // Whoever stopped it is not kept waiting: the connection is cleaned after its release.
       if (this.#state !== 'stopped') await this.#rollBack()
+      if (this.#endedUnseen === undefined && this.#unknown.has(error)) {
+        setExecuted(error as PoolhouseError, 'rolled-back')
+      }
       throw error
     }
     if (this.#state === 'open') await this.#commit()
@@ -257,6 +268,7 @@ class OpenTransaction implements Transaction {
     } catch (error) {
       this.#firstError ??= error
       this.#refuseIfStopped()
+      if (error instanceof PoolhouseError && error.executed === 'unknown') this.#unknown.add(error)
       // COMMIT was never sent, so whatever was lost here is undone with the session.
       throw asExecuted(error, ifLost)
     }
@@ -329,6 +341,11 @@ class OpenTransaction implements Transaction {
     const left = Math.max(1, this.#deadline - this.#clock.now())
     return { timeoutMs: Math.min(left, options?.timeoutMs ?? left) }
   }
+}
+
+/** Settles what an error of a statement could not know. The same object, because the caller may hold it already. */
+function setExecuted(error: PoolhouseError, executed: Executed): void {
+  Object.defineProperty(error, 'executed', { value: executed, enumerable: true })
 }
 
 /** Says what is known of the outcome inside a transaction, where a lost session undoes everything. */

@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest'
-import type { Transaction } from '../../src/index.js'
-import type { FakeReply } from '../../src/testing/index.js'
+import { describe, expect, test } from 'vitest'
+import { createPool, PoolhouseError, type Transaction } from '../../src/index.js'
+import { type FakeReply, fakeDriver, virtualClock } from '../../src/testing/index.js'
 import { type Harness, harness, sqlError, watch } from '../harness.js'
 
 type Script = Record<string, FakeReply>
@@ -483,5 +483,39 @@ test('gives its connection back even if the session died, and destroys one whose
     total: 0,
     leased: 0,
     counters: { acquired: 1, released: 1 },
+  })
+})
+
+describe('what an error knows after the end of a transaction', () => {
+  test('says rolled-back of a statement that timed out without an answer, since COMMIT was never sent', async () => {
+    const clock = virtualClock()
+    const driver = fakeDriver({
+      clock,
+      onStatement: ({ text }) => (text === 'slow' ? { hang: true } : undefined),
+      onCancel: () => new Error('no cancel today'),
+    })
+    const pool = createPool({ driver, connection: 'postgres://u@localhost/d', clock })
+    const seen: unknown[] = []
+    const work = pool.transaction(async (tx) => {
+      await tx.query('slow', [], { timeoutMs: 100 }).catch((error: PoolhouseError) => {
+        seen.push(error)
+        throw error
+      })
+    })
+    const failure = work.catch((error: unknown) => error)
+    await clock.advance(5_000)
+    expect(await failure).toBe(seen[0])
+    expect(await failure).toMatchObject({ name: 'StatementTimeoutError', executed: 'rolled-back' })
+  })
+
+  test('leaves an error alone that came from elsewhere', async () => {
+    const clock = virtualClock()
+    const driver = fakeDriver({ clock })
+    const pool = createPool({ driver, connection: 'postgres://u@localhost/d', clock })
+    const foreign = new PoolhouseError('another database', { executed: 'unknown' })
+    const failure = pool.transaction(() => Promise.reject(foreign)).catch((error: unknown) => error)
+    await clock.advance(10)
+    expect(await failure).toBe(foreign)
+    expect(foreign.executed).toBe('unknown')
   })
 })
