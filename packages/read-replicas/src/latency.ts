@@ -1,21 +1,33 @@
 const HALF_LIFE_MS = 10_000
+// Of what is expected of a node that nobody asks.
+const FADE_HALF_LIFE_MS = 2_000
 // The first reads of a node pay for its connections and say nothing about its speed.
 const IGNORED_SAMPLES = 1
+// A node is asked this often before it is judged: one slow answer among the first must not shut it out.
+const LEARNING_SAMPLES = 5
+// Each sample counts at least this much, so that a busy node's past is forgotten within some dozens of reads.
+const LEAST_WEIGHT = 1 / 16
+// A node that is slow is slow every time; a single answer of a second is a pause of the machine.
+const MOST_JUMP = 4
 // Differences below a millisecond are noise on any network.
 const FLOOR_MS = 1
 
 /**
- * How long a node takes to answer: an average in which a sample loses half of its weight in ten seconds. A node that is
- * not asked fades back to the floor, so that one bad moment does not shut it out for ever.
+ * How long a node takes to answer: an average that forgets, by time and by the number of samples, and that single slow answers move
+ * little. A node that is not asked fades back to the floor, so that one bad moment does not shut it out for ever.
  */
 export class Latency {
   #averageMs = 0
   #sampledAt = 0
   #samples = 0
 
-  /** The average as of the last sample, in milliseconds; undefined before there is one. */
+  /** The average as of the last sample, in milliseconds; undefined while there are too few. */
   get knownMs(): number | undefined {
-    return this.#samples > IGNORED_SAMPLES ? this.#averageMs : undefined
+    return this.#isKnown ? this.#averageMs : undefined
+  }
+
+  get #isKnown(): boolean {
+    return this.#samples >= IGNORED_SAMPLES + LEARNING_SAMPLES
   }
 
   /** Adds a sample taken at `now`. */
@@ -24,16 +36,19 @@ export class Latency {
     if (this.#samples <= IGNORED_SAMPLES) return
     if (this.#samples === IGNORED_SAMPLES + 1) {
       this.#averageMs = ms
+    } else if (!this.#isKnown) {
+      this.#averageMs = Math.min(this.#averageMs, ms)
     } else {
-      const kept = 2 ** ((this.#sampledAt - now) / HALF_LIFE_MS)
-      this.#averageMs = kept * this.#averageMs + (1 - kept) * ms
+      const weight = Math.max(LEAST_WEIGHT, 1 - 2 ** ((this.#sampledAt - now) / HALF_LIFE_MS))
+      const sample = Math.min(ms, MOST_JUMP * Math.max(FLOOR_MS, this.#averageMs))
+      this.#averageMs += weight * (sample - this.#averageMs)
     }
     this.#sampledAt = now
   }
 
-  /** What to expect at `now`, in milliseconds, at least 1. */
+  /** What to expect at `now`, in milliseconds, at least 1; 1 while too little is known. */
   expectedMs(now: number): number {
-    if (this.#averageMs <= FLOOR_MS) return FLOOR_MS
-    return Math.max(FLOOR_MS, this.#averageMs * 2 ** ((this.#sampledAt - now) / HALF_LIFE_MS))
+    if (!this.#isKnown || this.#averageMs <= FLOOR_MS) return FLOOR_MS
+    return Math.max(FLOOR_MS, this.#averageMs * 2 ** ((this.#sampledAt - now) / FADE_HALF_LIFE_MS))
   }
 }

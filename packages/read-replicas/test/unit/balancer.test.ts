@@ -50,6 +50,11 @@ function shares(
   return tally(chosen)
 }
 
+/** Lets a node answer at one speed until the speed is believed. */
+function teach(node: ReplicaNode, ms: number): void {
+  for (let sample = 0; sample < 6; sample++) node.latency.record(ms, 0)
+}
+
 describe('leastBusy', () => {
   test('takes the less loaded of two', () => {
     const [b, c] = nodes('b', 'c') as [ReplicaNode, ReplicaNode]
@@ -84,13 +89,31 @@ describe('leastBusy', () => {
 
   test('asks a node again that was slow a minute ago', () => {
     const [b, c] = nodes('b', 'c') as [ReplicaNode, ReplicaNode]
-    for (const node of [b, c]) {
-      node.latency.record(1, 0)
-      node.latency.record(node === b ? 20 : 1, 1)
-    }
+    for (const node of [b, c]) teach(node, node === b ? 20 : 1)
     const balancer = createBalancer('leastBusy', () => 0)
     expect(balancer.pick([b, c], 1).node).toBe('c')
     expect(balancer.pick([b, c], 60_000).node).toBe('b')
+  })
+
+  test('does not judge a node by one slow answer among its first', () => {
+    const [b] = nodes('b') as [ReplicaNode]
+    for (const ms of [30, 25, 1, 400, 1, 1]) b.latency.record(ms, 0)
+    expect(b.latencyMs).toBe(1)
+    expect(b.latency.expectedMs(0)).toBe(1)
+  })
+
+  test('lets a single pause move the average of a node little', () => {
+    const [b] = nodes('b') as [ReplicaNode]
+    teach(b, 4)
+    b.latency.record(5_000, 1)
+    expect(b.latencyMs).toBeLessThan(5)
+  })
+
+  test('forgets a slow time within some dozens of reads', () => {
+    const [b] = nodes('b') as [ReplicaNode]
+    teach(b, 50)
+    for (let read = 0; read < 64; read++) b.latency.record(1, read)
+    expect(b.latencyMs).toBeLessThan(2)
   })
 
   test('does not hold the time of its first connection against a node', () => {
@@ -102,8 +125,7 @@ describe('leastBusy', () => {
 
   test('halves the weight of a sample in ten seconds', () => {
     const [b] = nodes('b') as [ReplicaNode]
-    b.latency.record(1, 0)
-    b.latency.record(100, 0)
+    teach(b, 100)
     b.latency.record(0, 10_000)
     expect(b.latencyMs).toBeCloseTo(50)
   })
