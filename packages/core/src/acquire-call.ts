@@ -9,7 +9,7 @@ export interface AcquireHost {
   /** Deadlines of the pool. */
   readonly deadlines: DeadlineQueue
   /** Makes the lease of a connection that is already marked as leased. */
-  lease(slot: Slot, waiter: Waiter): Lease
+  lease(slot: Slot, call: AcquireCall): Lease
   /** The caller no longer waits. */
   leaveQueue(waiter: Waiter): void
   /** The error for a wait that took too long. */
@@ -25,6 +25,8 @@ export class AcquireCall extends Waiter {
   readonly #resolve: (lease: Lease) => void
   readonly #reject: (error: Error) => void
   #unwatch: (() => void) | undefined
+  /** Where the caller stood, if that was sampled: by the time it is served, the stack is that of whoever served it. */
+  declare calledFrom: { readonly stack?: string } | undefined
 
   /** `resolve` and `reject` settle the caller's promise, exactly one of them once. */
   constructor(
@@ -39,6 +41,7 @@ export class AcquireCall extends Waiter {
     this.#resolve = resolve
     this.#reject = reject
     this.#unwatch = signal && watch(signal, this, host)
+    this.calledFrom = undefined
   }
 
   override receive(slot: Slot): void {

@@ -357,6 +357,11 @@ export class DatabaseError extends PoolhouseError {
   }
 }
 
+/** Settles what an error could not know by itself. The same object, because the caller may hold it already. */
+export function setExecuted(error: PoolhouseError, executed: Executed): void {
+  Object.defineProperty(error, 'executed', { value: executed, enumerable: true })
+}
+
 // Class 08 is about the connection itself, 57P01 to 57P03 and 57P05 say that the server ends the session, and so do 25P03 and
 // 25P04, the time-outs of a transaction.
 const ENDS_SESSION = /^(?:08...|57P0[1235]|25P0[34])$/

@@ -52,7 +52,7 @@ export interface LeakEvent extends ConnectionEvent {
   readonly heldMs: number
   /** Text of its last statement, without values. */
   readonly statement: string | undefined
-  /** Where it was acquired, if this acquire was sampled: one in 128, and every one after a leak was seen. */
+  /** Where it was acquired, if this acquire was sampled: one in 128 but at most a hundred a second, and every one after a leak was seen. */
   readonly stack: string | undefined
   /** True if the lease object was collected by the garbage collector: the connection was rolled back and taken back. */
   readonly collected: boolean

@@ -105,6 +105,7 @@ export {
   readQueryArguments,
   type Statement,
 } from './statement.js'
+export { refuseTransactionControl } from './statement-traits.js'
 export {
   type LeaseSnapshot,
   type Percentiles,

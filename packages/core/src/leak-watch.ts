@@ -1,6 +1,6 @@
+import type { AcquireCall } from './acquire-call.js'
 import type { Lease } from './lease.js'
 import type { Slot } from './slot.js'
-import type { Waiter } from './wait-queue.js'
 
 /** A lease that nobody gave back. */
 export interface Leak {
@@ -12,8 +12,10 @@ export interface Leak {
   readonly collected: boolean
 }
 
-// A stack costs 7 µs. One in 128 acquires keeps that below 0.1 µs; once a leak was seen, the culprit is worth finding.
+// A stack costs 7 µs. One in 128 acquires, and at most one in 10 ms, keeps that below 0.1 % of a core; once a leak was seen, the
+// culprit is worth finding.
 const SAMPLE_EVERY = 128
+const SAMPLE_PAUSE_MS = 10
 const SAMPLES_AFTER_LEAK = 10_000
 
 /**
@@ -23,9 +25,8 @@ const SAMPLES_AFTER_LEAK = 10_000
 export class LeakWatch {
   readonly #onLeak: (leak: Leak) => void
   readonly #registry: FinalizationRegistry<{ slot: Slot; generation: number }>
-  // Where waiting callers stood; by the time one is served, the stack is that of whoever served it.
-  readonly #callers = new WeakMap<Waiter, { readonly stack?: string }>()
   #untilSample = 1
+  #nextSampleAt = Number.NEGATIVE_INFINITY
   #sampleAll = 0
 
   /** `onLeak` is called at most once for each lease and kind of leak. */
@@ -38,21 +39,25 @@ export class LeakWatch {
   }
 
   /** A caller begins to wait for a lease: remembers, now and then, where. */
-  waits(waiter: Waiter): void {
-    const stack = this.#sample(this.waits)
-    if (stack !== undefined) this.#callers.set(waiter, stack)
+  waits(call: AcquireCall, now: number): void {
+    call.calledFrom = this.#sample(this.waits, now)
   }
 
   /** A lease was made: remembers it, and now and then where. */
-  made(slot: Slot, lease: Lease, waiter: Waiter | undefined): void {
+  made(slot: Slot, lease: Lease, call: AcquireCall | undefined): void {
     slot.lease = lease
-    slot.acquireStack = waiter === undefined ? this.#sample(this.made) : this.#callers.get(waiter)
+    slot.acquireStack =
+      call === undefined ? this.#sample(this.made, slot.leasedAt) : call.calledFrom
   }
 
-  #sample(above: (...args: never[]) => unknown): { readonly stack?: string } | undefined {
-    if (--this.#untilSample > 0 && this.#sampleAll === 0) return undefined
-    this.#untilSample = SAMPLE_EVERY
+  #sample(
+    above: (...args: never[]) => unknown,
+    now: number,
+  ): { readonly stack?: string } | undefined {
     if (this.#sampleAll > 0) this.#sampleAll--
+    else if (--this.#untilSample > 0 || now < this.#nextSampleAt) return undefined
+    this.#untilSample = SAMPLE_EVERY
+    this.#nextSampleAt = now + SAMPLE_PAUSE_MS
     const holder: { stack?: string } = {}
     Error.captureStackTrace(holder, above)
     return holder

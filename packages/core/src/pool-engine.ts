@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { AcquireHost } from './acquire-call.js'
+import type { AcquireCall, AcquireHost } from './acquire-call.js'
 import { clean, isClean, withDeadline } from './cleaning.js'
 import type { Clock } from './clock.js'
 import type { CloseOptions } from './connection-pool.js'
@@ -41,7 +41,8 @@ import { Warming } from './warming.js'
 const RETIRE_MS = 2_000
 // A driver has to keep the deadline itself; this is how much later we stop believing that it will.
 const RETIRE_GRACE_MS = 250
-const EXPIRE_AT_ONCE = 1_000
+// Some 3 µs each: few enough that sockets and other timers get their turn in between.
+const EXPIRE_AT_ONCE = 500
 const LIFETIME_JITTER = 0.1
 const USABLE: ReadonlySet<SlotState> = new Set(['idle', 'validating', 'leased', 'cleaning'])
 const CONNECTING: ReadonlySet<SlotState> = new Set(['connecting'])
@@ -156,16 +157,16 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   }
 
   /** Makes the lease of a connection that has been lent, to a caller who had to wait for it or not. */
-  lease(slot: Slot, waiter?: Waiter): Lease {
+  lease(slot: Slot, call?: AcquireCall): Lease {
     const lease = new PoolLease(this, slot)
-    this.#leaks.made(slot, lease, waiter)
+    this.#leaks.made(slot, lease, call)
     return lease
   }
 
   /** Lets a caller wait for a lease. */
-  waitForLease(waiter: Waiter, now: number, timeoutMs: number | undefined): void {
-    this.#leaks.waits(waiter)
-    this.wait(waiter, now, timeoutMs)
+  waitForLease(call: AcquireCall, now: number, timeoutMs: number | undefined): void {
+    this.#leaks.waits(call, now)
+    this.wait(call, now, timeoutMs)
   }
 
   leaveQueue(waiter: Waiter): void {
@@ -491,7 +492,12 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     Error.stackTraceLimit = 0
     const more = this.deadlines.expire(now, EXPIRE_AT_ONCE)
     Error.stackTraceLimit = stackTraceLimit
-    if (more) this.clock.afterIo(() => this.#tick())
+    if (more) {
+      // The rest comes after another look at the sockets. Not by the timer as well: each round would begin two, and all of them
+      // together would stall the loop.
+      this.clock.afterIo(() => this.#tick())
+      return
+    }
     this.#maintenance.sweep(now)
     this.deadlocks.check(now)
     this.handOver.supply(now)

@@ -2,7 +2,7 @@ import { AcquireCall } from './acquire-call.js'
 import { checkAcquireOptions, checkQueryOptions } from './call-options.js'
 import type { AcquireOptions, CloseOptions, ConnectionPool } from './connection-pool.js'
 import { type Endpoint, formatEndpoint } from './endpoint.js'
-import { AbortError, TransactionError } from './errors.js'
+import { AbortError } from './errors.js'
 import type { PoolEventName, PoolListener } from './events.js'
 import type { Lease } from './lease.js'
 import { snapshotOf } from './lease-snapshot.js'
@@ -24,7 +24,7 @@ import {
   type Statement,
 } from './statement.js'
 import { StatementRun } from './statement-run.js'
-import { CONTROLS_TRANSACTION, traitsOf } from './statement-traits.js'
+import { refuseTransactionControl } from './statement-traits.js'
 import type { PoolSnapshot, PoolStats } from './stats.js'
 import { traceQuery, tracing } from './tracing.js'
 import type { Transaction, TransactionOptions } from './transaction.js'
@@ -253,11 +253,4 @@ function keepSettlers(resolve: (lease: Lease) => void, reject: (error: Error) =>
 function forgetSettlers(): void {
   resolveLast = nobody
   rejectLast = nobody
-}
-
-function refuseTransactionControl(statement: Statement): void {
-  if ((traitsOf(statement.text) & CONTROLS_TRANSACTION) === 0) return
-  throw new TransactionError(
-    'pool.query cannot begin or end a transaction, because each call may use another connection; use pool.transaction(work), or pool.use(work) for full control',
-  )
 }

@@ -7,10 +7,11 @@ import {
   type Executed,
   endsSession,
   StatementTimeoutError,
+  setExecuted,
 } from './errors.js'
 import type { Slot } from './slot.js'
 import type { QueryOptions, QueryResult, Statement } from './statement.js'
-import { CHANGES_SESSION, traitsOf } from './statement-traits.js'
+import { CHANGES_SESSION, commitsMidway, traitsOf } from './statement-traits.js'
 import { Waiter } from './wait-queue.js'
 
 /** What a running statement needs from the pool it belongs to. */
@@ -207,13 +208,17 @@ export class StatementRun extends Waiter {
       result!.node = this.#host.name
       this.#resolve(result as QueryResult<never>)
     } else {
+      // A transaction around it, if there is one, knows better and says so at its end.
+      if (error instanceof DatabaseError && commitsMidway(this.statement.text)) {
+        setExecuted(error, 'unknown')
+      }
       this.#reject(late ? this.#lateError(error) : error)
     }
   }
 
   #lateError(error: Error): Error {
     if (error instanceof DatabaseError && error.code === '57014')
-      return this.#timeout('rolled-back', error)
+      return this.#timeout(error.executed, error)
     if (error instanceof ConnectionLostError) return this.#timeout(error.executed, error)
     return error
   }

@@ -1,3 +1,5 @@
+import { TransactionError } from './errors.js'
+
 /** Whether the statement may leave the session different from a fresh one. */
 export const CHANGES_SESSION = 1
 /** Whether the statement begins or ends a transaction. */
@@ -61,6 +63,33 @@ export function traitsOf(text: string): number {
     young.set(text, traits)
   }
   return traits
+}
+
+/** Throws `TransactionError` for a statement that begins or ends a transaction: `pool.query()` has no place for it. */
+export function refuseTransactionControl({ text }: { readonly text: string }): void {
+  if ((traitsOf(text) & CONTROLS_TRANSACTION) === 0) return
+  throw new TransactionError(
+    'pool.query cannot begin or end a transaction, because each call may use another connection; use pool.transaction(work), or pool.use(work) for full control',
+  )
+}
+
+/**
+ * Whether the text may have committed a part of its work before another part failed: procedures and DO blocks may COMMIT, and so may one of
+ * several statements. Asked only about what has failed, so nothing is kept.
+ */
+export function commitsMidway(text: string): boolean {
+  let statements = 0
+  let atStart = true
+  for (const word of words(text)) {
+    if (word === ';') {
+      atStart = true
+    } else if (atStart) {
+      atStart = false
+      statements++
+      if (word === 'do' || word === 'call') return true
+    }
+  }
+  return statements > 1 && (traitsOf(text) & CONTROLS_TRANSACTION) !== 0
 }
 
 function scan(text: string): number {

@@ -6,11 +6,11 @@ import {
   AbortError,
   AcquireTimeoutError,
   ConnectionLostError,
-  type Executed,
   InDoubtError,
   PoolhouseError,
   PoolOverloadedError,
   StatementTimeoutError,
+  setExecuted,
   TransactionError,
 } from './errors.js'
 import type { Lease } from './lease.js'
@@ -341,11 +341,6 @@ class OpenTransaction implements Transaction {
     const left = Math.max(1, this.#deadline - this.#clock.now())
     return { timeoutMs: Math.min(left, options?.timeoutMs ?? left) }
   }
-}
-
-/** Settles what an error of a statement could not know. The same object, because the caller may hold it already. */
-function setExecuted(error: PoolhouseError, executed: Executed): void {
-  Object.defineProperty(error, 'executed', { value: executed, enumerable: true })
 }
 
 /** Says what is known of the outcome inside a transaction, where a lost session undoes everything. */

@@ -38,6 +38,7 @@ test('the package exports exactly these values', () => {
       "nearestName",
       "parseConnectionUrl",
       "readQueryArguments",
+      "refuseTransactionControl",
       "refuseUnknownOptions",
       "sleep",
       "staticTopology",

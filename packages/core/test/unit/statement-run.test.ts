@@ -229,3 +229,16 @@ test('reports the longest silence of a connection with a statement in flight', a
   await clock.settle()
   expect(pool.silentForMs()).toBe(0)
 })
+
+test('says unknown of a failed procedure, which may have committed a part, and rolled-back inside a transaction, where it cannot', async () => {
+  const { clock, pool } = harness(
+    { max: 1 },
+    { onStatement: ({ text }) => (text === 'call p()' ? { error: sqlError('25006') } : undefined) },
+  )
+  const alone = watch(pool.query('call p()'))
+  await clock.settle()
+  expect(alone.error).toMatchObject({ code: '25006', executed: 'unknown' })
+  const inside = watch(pool.transaction((tx) => tx.query('call p()')))
+  await clock.settle()
+  expect(inside.error).toMatchObject({ code: '25006', executed: 'rolled-back' })
+})

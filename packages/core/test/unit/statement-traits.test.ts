@@ -1,6 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { CHANGES_SESSION, CONTROLS_TRANSACTION, traitsOf } from '../../src/statement-traits.js'
+import {
+  CHANGES_SESSION,
+  CONTROLS_TRANSACTION,
+  commitsMidway,
+  traitsOf,
+} from '../../src/statement-traits.js'
 
 test.each([
   'select 1',
@@ -167,4 +172,21 @@ test('a statement behind anything quoted completely is always seen', () => {
     }),
     { numRuns: 1_000 },
   )
+})
+
+test.each([
+  ['do $$ begin commit; end $$', true],
+  ['/* x */ CALL p()', true],
+  ['select 1; call p()', true],
+  ['insert into t values (1); commit; insert into t values (2)', true],
+  ['commit; begin', true],
+  ['commit', false],
+  ['COMMIT;', false],
+  ['insert into t values (1); insert into t values (2)', false],
+  ["select 'call p()'", false],
+  ['select 1 as do', false],
+  ['rollback to savepoint a; select 1', false],
+  ['', false],
+])('may commit a part and fail in another: %s (%s)', (text, expected) => {
+  expect(commitsMidway(text)).toBe(expected)
 })

@@ -1,0 +1,56 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+
+interface Manifest {
+  readonly name: string
+  readonly private?: boolean
+  readonly files?: readonly string[]
+  readonly scripts?: Readonly<Record<string, string>>
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
+  readonly publishConfig?: { readonly provenance?: boolean }
+}
+
+const ROOT = new URL('../../', import.meta.url)
+const manifests = readdirSync(new URL('packages/', ROOT)).map(
+  (folder): Manifest =>
+    JSON.parse(readFileSync(new URL(`packages/${folder}/package.json`, ROOT), 'utf8')) as Manifest,
+)
+const published = manifests.filter((manifest) => manifest.private !== true)
+const byName = (name: string): Manifest => manifests.find((manifest) => manifest.name === name)!
+
+describe('what is published', () => {
+  it('X20: the core has no run-time dependency of any kind', () => {
+    const core = byName('@poolhouse/core')
+    expect(core.dependencies ?? {}).toEqual({})
+    expect(core.optionalDependencies ?? {}).toEqual({})
+    expect(core.peerDependencies ?? {}).toEqual({})
+  })
+
+  it('X20: a driver is brought by the application, as a peer', () => {
+    const { dependencies, peerDependencies } = byName('@poolhouse/node-postgres')
+    expect(dependencies).toEqual({ '@poolhouse/core': expect.stringMatching(/^workspace:/) })
+    expect(peerDependencies).toHaveProperty('pg')
+  })
+
+  it.each(published)('X20: $name runs nothing when it is installed', ({ scripts = {} }) => {
+    // What npm runs on the user's machine, or on ours behind a publish.
+    for (const hook of ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish']) {
+      expect(scripts).not.toHaveProperty(hook)
+    }
+  })
+
+  it.each(published)(
+    'X20: $name lists the files it ships and is published with provenance',
+    ({ files, publishConfig }) => {
+      expect(files).toBeDefined()
+      for (const entry of files!) expect(['dist', 'src', 'bin']).toContain(entry)
+      expect(publishConfig?.provenance).toBe(true)
+    },
+  )
+
+  it('X20: the versions of everything are locked', () => {
+    expect(readFileSync(new URL('pnpm-lock.yaml', ROOT), 'utf8')).toContain('integrity: sha512-')
+  })
+})

@@ -1,0 +1,14 @@
+const POLL_MS = 5
+const LIMIT_MS = 20_000
+
+/** Resolves when the condition holds. Asks every 5 ms; rejects after 20 s, naming what was waited for. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+): Promise<void> {
+  const deadline = performance.now() + LIMIT_MS
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`waited ${LIMIT_MS} ms in vain for ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+}
