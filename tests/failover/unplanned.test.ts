@@ -140,6 +140,18 @@ describe('unplanned failover on real servers', () => {
     expect(pool.topology.current.replicas.map(({ id }) => id)).toEqual(['b'])
   })
 
+  it('sends a block again neither when a part of it was refused as a write nor when it raised 57P03: another part was committed', async () => {
+    await using setup = await startFailoverCluster({ replicas: 0 })
+    for (const [id, failure] of [
+      [1, 'set transaction read only; insert into writes values (3)'],
+      [2, "raise exception using errcode = '57P03'"],
+    ] as const) {
+      const block = `do $$ begin insert into writes values (${id}); commit; ${failure}; end $$`
+      await expect(setup.pool.query(block)).rejects.toMatchObject({ executed: 'unknown' })
+    }
+    expect((await setup.stored(setup.node('a'))).sort()).toEqual([1, 2])
+  })
+
   it('S42: the lag of a paused replica grows, that of an idle cluster does not', async () => {
     await using setup = await startFailoverCluster({ replicas: 2 })
     const { pool } = setup

@@ -1,4 +1,4 @@
-import { NoSuitableNodeError } from '@poolhouse/core'
+import { NoPrimaryError, NoSuitableNodeError } from '@poolhouse/core'
 import { withFailover } from '@poolhouse/failover'
 import { withReplicas } from '@poolhouse/read-replicas'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -144,5 +144,23 @@ describe('replicas of a failover pool', () => {
     await readers.stop()
     expect(readers.errors).toEqual([])
     expect(readers.longestMs).toBeLessThan(1_500)
+  })
+
+  it('F11, S61: serve reads for as long as there is no primary', async () => {
+    await using lone = await startReplicaCluster()
+    const primary = withFailover(poolsOf(lone.cluster), { hold: { timeoutMs: 500 } })
+    await using db = withReplicas(primary, primary.topology, { maxStalenessMs: 1_500 })
+    await untilFitting(db, ['b', 'c'])
+    await lone.primary.kill()
+    await until(
+      () => primary.topology.current.primary,
+      (node) => node === undefined,
+    )
+    await using readers = new Readers(db, 4)
+    await pause(4_000)
+    await readers.stop()
+    expect(readers.errors).toEqual([])
+    expect(new Set(readers.nodes)).toEqual(new Set(['b', 'c']))
+    await expect(db.query('insert into notes values (1)')).rejects.toThrow(NoPrimaryError)
   })
 })

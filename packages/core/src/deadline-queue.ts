@@ -33,7 +33,8 @@ interface DeadlineLane {
  * duration, and a pool knows few durations; no timer is made per call.
  */
 export class DeadlineQueue {
-  readonly #lanes = new Map<number, DeadlineLane>()
+  // Made with the first deadline: idle pools may be many.
+  #lanes: Map<number, DeadlineLane> | undefined
   #lastKey = -1
   #lastLane: DeadlineLane | undefined
 
@@ -69,6 +70,7 @@ export class DeadlineQueue {
   /** When the next entry expires; `Infinity` if there is none. Forgets the lists of durations that are no longer used. */
   nextAt(): number {
     let next = Number.POSITIVE_INFINITY
+    if (this.#lanes === undefined) return next
     for (const [key, lane] of this.#lanes) {
       if (lane.head === undefined) {
         if (lane !== this.#lastLane) this.#lanes.delete(key)
@@ -81,6 +83,7 @@ export class DeadlineQueue {
 
   /** Expires what is due, at most `limit` entries, so that thousands of them do not stall the event loop at once. Returns whether more is due. */
   expire(now: number, limit: number): boolean {
+    if (this.#lanes === undefined) return false
     let left = limit
     for (const lane of this.#lanes.values()) {
       while (lane.head !== undefined && lane.head.deadlineAt <= now) {
@@ -95,6 +98,7 @@ export class DeadlineQueue {
 
   #laneOf(key: number): DeadlineLane {
     if (key === this.#lastKey && this.#lastLane !== undefined) return this.#lastLane
+    this.#lanes ??= new Map()
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
       lane = { head: undefined, tail: undefined }

@@ -223,7 +223,8 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
  * listener runs inside a state change and none sees a stranger's AsyncLocalStorage.
  */
 export class EventHub {
-  readonly #listeners = new Map<PoolEventName, Set<AnyListener>>()
+  // Made with the first listener: most pools never have one, and idle pools may be many.
+  #listeners: Map<PoolEventName, Set<AnyListener>> | undefined
   readonly #context = new AsyncResource('PoolhouseEvents', { requireManualDestroy: true })
   #queue: { name: PoolEventName; event: unknown }[] = []
 
@@ -235,6 +236,7 @@ export class EventHub {
     if (typeof listener !== 'function') {
       throw new TypeError(`listener of "${name}" must be a function, got ${typeof listener}`)
     }
+    this.#listeners ??= new Map()
     let set = this.#listeners.get(name)
     if (!set) {
       set = new Set()
@@ -245,20 +247,19 @@ export class EventHub {
 
   /** Removes a listener; an unknown one is ignored. */
   off<Name extends PoolEventName>(name: Name, listener: PoolListener<Name>): void {
-    const set = this.#listeners.get(name)
+    const set = this.#listeners?.get(name)
     set?.delete(listener as AnyListener)
-    if (set?.size === 0) this.#listeners.delete(name)
+    if (set?.size === 0) this.#listeners?.delete(name)
   }
 
   /** Whether anybody listens; ask before building an event. */
   has(name: PoolEventName): boolean {
-    // The size first: most pools have no listener at all, and this is asked for every acquire and release.
-    return this.#listeners.size > 0 && this.#listeners.has(name)
+    return this.#listeners !== undefined && this.#listeners.has(name)
   }
 
   /** Queues an event for delivery. Free when nobody listens. */
   emit<Name extends PoolEventName>(name: Name, event: PoolEvents[Name]): void {
-    if (!this.#listeners.has(name)) return
+    if (!this.has(name)) return
     this.#queue.push({ name, event })
     if (this.#queue.length === 1) {
       this.#context.runInAsyncScope(() => queueMicrotask(() => this.#deliver()))
@@ -269,7 +270,7 @@ export class EventHub {
     const queue = this.#queue
     this.#queue = []
     for (const { name, event } of queue) {
-      for (const listener of [...(this.#listeners.get(name) ?? [])]) {
+      for (const listener of [...(this.#listeners?.get(name) ?? [])]) {
         try {
           ;(listener as (event: unknown) => void)(event)
         } catch (error) {

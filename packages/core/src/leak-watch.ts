@@ -24,18 +24,17 @@ const SAMPLES_AFTER_LEAK = 10_000
  */
 export class LeakWatch {
   readonly #onLeak: (leak: Leak) => void
-  readonly #registry: FinalizationRegistry<{ slot: Slot; generation: number }>
+  readonly #now: () => number
+  // Made with the first lease that is out for long.
+  #registry: FinalizationRegistry<{ slot: Slot; generation: number }> | undefined
   #untilSample = 1
   #nextSampleAt = Number.NEGATIVE_INFINITY
   #sampleAll = 0
 
   /** `onLeak` is called at most once for each lease and kind of leak. */
   constructor(now: () => number, onLeak: (leak: Leak) => void) {
+    this.#now = now
     this.#onLeak = onLeak
-    this.#registry = new FinalizationRegistry(({ slot, generation }) => {
-      if (slot.generation !== generation || slot.state !== 'leased') return
-      onLeak({ slot, heldMs: now() - slot.leasedAt, collected: true })
-    })
   }
 
   /** A caller begins to wait for a lease: remembers, now and then, where. */
@@ -65,12 +64,19 @@ export class LeakWatch {
 
   /** A lease has ended. */
   ended(slot: Slot): void {
-    if (slot.watched) this.#registry.unregister(slot)
+    if (slot.watched) this.#registry?.unregister(slot)
     slot.watched = false
     slot.lease = undefined
     slot.acquireStack = undefined
     slot.leakReported = false
     slot.rawTaken = false
+  }
+
+  #makeRegistry(): FinalizationRegistry<{ slot: Slot; generation: number }> {
+    return new FinalizationRegistry(({ slot, generation }) => {
+      if (slot.generation !== generation || slot.state !== 'leased') return
+      this.#onLeak({ slot, heldMs: this.#now() - slot.leasedAt, collected: true })
+    })
   }
 
   /** Looks at a lease that is out, once a round. */
@@ -82,6 +88,7 @@ export class LeakWatch {
       slot.watched = true
       // Until its text is made, a stack holds every `this` on it, and one of these may hold the lease.
       if (slot.acquireStack !== undefined) slot.acquireStack = { stack: slot.acquireStack.stack! }
+      this.#registry ??= this.#makeRegistry()
       this.#registry.register(lease, { slot, generation: slot.generation }, slot)
     }
     if (warningMs === 0 || slot.leakReported || now - slot.leasedAt < warningMs) return

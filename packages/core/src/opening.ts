@@ -23,7 +23,8 @@ const SERVER_STATE: ReadonlySet<string> = new Set(['in_hot_standby', 'is_superus
 /** Fills slots with sessions, follows the parameters that the server reports, and can give up on everything under way. */
 export class Opening {
   readonly #connector: Connector
-  readonly #underWay = new Map<Slot, AbortController>()
+  // Made with the first connect: idle pools may be many.
+  #underWay: Map<Slot, AbortController> | undefined
 
   /** Opens through this connector. */
   constructor(connector: Connector) {
@@ -33,6 +34,7 @@ export class Opening {
   /** Opens the session of one slot. Rejects with a `ConnectError`; the slot is then `gone`. */
   async open(slot: Slot, options: OpeningOptions): Promise<void> {
     const abort = new AbortController()
+    this.#underWay ??= new Map()
     this.#underWay.set(slot, abort)
     const signal =
       options.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, options.signal])
@@ -60,12 +62,12 @@ export class Opening {
 
   /** Gives up on one connect, if it is under way. */
   abort(slot: Slot, reason: unknown): void {
-    this.#underWay.get(slot)?.abort(reason)
+    this.#underWay?.get(slot)?.abort(reason)
   }
 
   /** Gives up on every connect under way. */
   abortAll(reason: unknown): void {
-    for (const abort of this.#underWay.values()) abort.abort(reason)
+    for (const abort of this.#underWay?.values() ?? []) abort.abort(reason)
   }
 
   #closedAtOnce(slot: Slot, settings: ConnectionSettings): ConnectError {

@@ -17,7 +17,8 @@ export class SessionSet {
   readonly #host: RunHost
   readonly #opening: Opening
   readonly #ended: () => void
-  readonly #slots = new Set<Slot>()
+  // Made with the first session: most pools have none.
+  #slots: Set<Slot> | undefined
 
   /** `ended` is called whenever one of them is over. */
   constructor(host: RunHost, opening: Opening, ended: () => void) {
@@ -28,7 +29,7 @@ export class SessionSet {
 
   /** Sessions that are open or being opened. */
   get size(): number {
-    return this.#slots.size
+    return this.#slots?.size ?? 0
   }
 
   /** Opens one. Rejects with `ConnectError` or `AbortError`; throws `TypeError` for wrong options. */
@@ -47,6 +48,7 @@ export class SessionSet {
       )
     }
     const slot = new Slot(0, 0)
+    this.#slots ??= new Set()
     this.#slots.add(slot)
     try {
       await this.#opening.open(slot, {
@@ -70,18 +72,18 @@ export class SessionSet {
 
   /** Ends all of them politely. */
   closeAll(): void {
-    for (const { connection } of this.#slots) connection?.close(CLOSE_MS).catch(() => {})
+    for (const { connection } of this.#slots ?? []) connection?.close(CLOSE_MS).catch(() => {})
   }
 
   /** Breaks all of them. */
   destroyAll(reason: string): void {
-    for (const { connection } of this.#slots) connection?.destroy(new Error(reason))
+    for (const { connection } of this.#slots ?? []) connection?.destroy(new Error(reason))
   }
 
   #over(slot: Slot, reason: unknown): void {
     slot.state = 'gone'
     slot.lostReason ??= reason
-    this.#slots.delete(slot)
+    this.#slots?.delete(slot)
     const { abort } = slot
     if (abort !== undefined) queueMicrotask(() => abort.abort(reason))
     slot.recheckQuiet()

@@ -76,7 +76,7 @@ export class Slot {
   /** Why the session ended, once it has; set on a lent connection as soon as it cannot be trusted with another statement. */
   lostReason: unknown = undefined
   /** Those who wait for the connection to fall quiet; each returns whether it has seen what it waited for. */
-  #quietChecks: (() => boolean)[] = []
+  #quietChecks: (() => boolean)[] | undefined
   /** Owned by the idle stack. */
   above: Slot | undefined = undefined
   /** Owned by the idle stack. */
@@ -105,6 +105,7 @@ export class Slot {
   whenQuiet(): Promise<void> {
     if (this.quiet) return Promise.resolve()
     return new Promise((resolve) => {
+      this.#quietChecks ??= []
       this.#quietChecks.push(() => {
         if (!this.quiet) return false
         resolve()
@@ -115,7 +116,8 @@ export class Slot {
 
   /** Something was answered, cancelled or lost: those who wait look again. */
   recheckQuiet(): void {
-    if (this.#quietChecks.length === 0) return
-    this.#quietChecks = this.#quietChecks.filter((check) => !check())
+    if (this.#quietChecks === undefined) return
+    const left = this.#quietChecks.filter((check) => !check())
+    this.#quietChecks = left.length > 0 ? left : undefined
   }
 }

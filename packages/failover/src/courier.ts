@@ -83,7 +83,11 @@ export class Courier {
         if (this.#mayGoAgain(errand, failed)) waitFrom = this.#config.clock.now()
         await this.#beforeNext(errand, failed, sent, this.#deadline(errand, waitFrom))
       }
-      const pool = await this.#primaryFor(errand, this.#deadline(errand, waitFrom), failed)
+      let pool = await this.#primaryFor(errand, this.#deadline(errand, waitFrom), failed)
+      // Between the release of a held call and this line the next news may have come.
+      while (pool !== this.#watch.primary) {
+        pool = await this.#primaryFor(errand, this.#deadline(errand, waitFrom), failed)
+      }
       const left = this.#left(errand, waitFrom)
       try {
         return await errand.send(pool, left.timeoutMs, left.waitMs)

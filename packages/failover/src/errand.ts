@@ -1,6 +1,7 @@
 import {
   type AcquireOptions,
   type ConnectionPool,
+  DatabaseError,
   formatEndpoint,
   InDoubtError,
   type Lease,
@@ -84,7 +85,8 @@ export class QueryErrand<Row>
   implements Errand<QueryResult<Row>>
 {
   readonly #statement: Statement
-  #readAgain = false
+  // How a declared read was lost, when it has been sent again.
+  #lost: InDoubtError | undefined
 
   /** Takes the statement in its one shape. */
   constructor(statement: Statement, options: QueryOptions | undefined, startedAt: number) {
@@ -92,25 +94,42 @@ export class QueryErrand<Row>
     this.#statement = statement
   }
 
+  override get isReadOnly(): boolean {
+    return this.#lost !== undefined
+  }
+
   send(pool: ConnectionPool, timeoutMs: number | undefined): Promise<QueryResult<Row>> {
-    return pool.query<Row>(this.#statement, { ...this.options, timeoutMs })
+    if (this.#lost === undefined) {
+      return pool.query<Row>(this.#statement, { ...this.options, timeoutMs })
+    }
+    // A read may call a function that writes. Where that is refused, nothing can be done twice.
+    return pool.transaction((tx) => tx.query<Row>(this.#statement), {
+      readOnly: true,
+      timeoutMs,
+      signal: this.signal,
+    })
   }
 
   decide(error: unknown, pool: ConnectionPool): Decision {
+    if (this.#lost !== undefined && provesWrite(error))
+      return { kind: 'surface', error: this.#lost }
     if (fateOf(error) !== 'in-doubt') return this.unsent(error, pool)
-    if (this.options?.intent === 'read' && !this.#readAgain) {
-      this.#readAgain = true
-      return RERUN
-    }
     const where = `"${pool.name}" (${formatEndpoint(pool.endpoint)})`
-    return {
-      kind: 'surface',
-      error: new InDoubtError(
-        `the statement was sent to ${where} and got no answer, so it may or may not have been executed: ${messageOf(error)}`,
-        error,
-      ),
+    const lost = new InDoubtError(
+      `the statement was sent to ${where} and got no answer, so it may or may not have been executed: ${messageOf(error)}`,
+      error,
+    )
+    if (this.options?.intent !== 'read' || this.#lost !== undefined) {
+      return { kind: 'surface', error: lost }
     }
+    this.#lost = lost
+    return RERUN
   }
+}
+
+/** Whether a read-only transaction refused the statement: it writes (25006) or ends transactions (2D000). */
+function provesWrite(error: unknown): boolean {
+  return error instanceof DatabaseError && (error.code === '25006' || error.code === '2D000')
 }
 
 /** A lease for the caller. */

@@ -24,8 +24,9 @@ export function fateOf(error: unknown): Fate {
   }
   if (error instanceof ConnectError) return error.fatal ? 'surface' : 'resend'
   if (error instanceof DatabaseError) {
-    if (error.code === '25006') return 'misrouted'
-    if (error.code === '57P03') return 'resend'
+    // A procedure may have committed a part of its work before it was refused.
+    if (error.code === '25006' && error.executed === 'no') return 'misrouted'
+    if (error.code === '57P03' && error.executed === 'no') return 'resend'
     // The last words of a session: whether the statement was done before them nobody knows.
     return error.severity !== 'ERROR' && error.executed === 'unknown' ? 'in-doubt' : 'surface'
   }

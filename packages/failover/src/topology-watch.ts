@@ -32,6 +32,8 @@ export class TopologyWatch implements Topology {
   readonly #denials = new Map<string, number>()
   readonly #listeners = new Set<Listener>()
   readonly #ring = new LagRing()
+  // When the primary last said where its log ends.
+  #sampledAt = Number.NEGATIVE_INFINITY
   #view: ClusterView
   #judgement: Judgement
   #current: TopologySnapshot
@@ -226,7 +228,9 @@ export class TopologyWatch implements Topology {
   #sample(id: string, observation: Observation): void {
     if (observation.kind !== 'answer' || id !== this.#judgement.primary) return
     const { lsn, timeline } = observation.facts
-    if (lsn !== undefined) this.#ring.add(`${timeline} ${id}`, observation.sentAt, lsn)
+    if (lsn === undefined) return
+    this.#ring.add(`${timeline} ${id}`, observation.sentAt, lsn)
+    this.#sampledAt = observation.sentAt
   }
 
   #publish(): void {
@@ -257,11 +261,18 @@ export class TopologyWatch implements Topology {
   }
 
   #snapshot(epoch: number): TopologySnapshot {
-    const now = this.#config.clock.now()
+    // While there is nobody to commit nothing grows older: what was fresh when the primary was lost goes on serving reads.
+    const now = mayCommit(this.#view, this.#judgement) ? this.#config.clock.now() : this.#sampledAt
     return snapshotOf(epoch, this.#pools, this.#view, this.#judgement, this.#ring, now)
   }
 
   #poolOf(id: string): ConnectionPool {
     return this.#pools.find(({ name }) => name === id)!
   }
+}
+
+/** Whether a server that we hear of may be taking writes of our cluster. */
+function mayCommit({ contest }: ClusterView, { primary, verdicts }: Judgement): boolean {
+  if (primary !== undefined || contest !== undefined) return true
+  return [...verdicts.values()].some(({ state }) => state === 'primary-read-only')
 }

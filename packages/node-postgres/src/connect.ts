@@ -77,9 +77,10 @@ function logIn(
       return
     }
     signal.addEventListener('abort', onAbort, { once: true })
-    requireServerProof(client, fail)
+    const proven = requireServerProof(client, fail)
     lendTo(client, socket, connection, (error) => {
       forgetPassword(client)
+      proven()
       if (error !== null) fail(error)
       if (settled) return
       settled = true
@@ -132,19 +133,26 @@ export function startupOptions(parameters: Readonly<Record<string, string>>): st
   return options.length === 0 ? undefined : options.join(' ')
 }
 
-/** A server that starts SCRAM and then just lets us in has not shown that it knows the password: it may be anybody. */
-function requireServerProof(client: PgClient, fail: (error: Error) => void): void {
+/** A server that starts SCRAM and then just lets us in has not shown that it knows the password: it may be anybody. Returns how to stop looking. */
+function requireServerProof(client: PgClient, fail: (error: Error) => void): () => void {
   let owed = false
   const wire = client.connection
-  wire.on('authenticationSASL', () => {
-    owed = true
-  })
-  wire.on('authenticationSASLFinal', () => {
-    owed = false
-  })
-  wire.on('authenticationOk', () => {
-    if (owed) fail(new NoServerProofError())
-  })
+  const listeners = {
+    authenticationSASL: () => {
+      owed = true
+    },
+    authenticationSASLFinal: () => {
+      owed = false
+    },
+    authenticationOk: () => {
+      if (owed) fail(new NoServerProofError())
+    },
+  }
+  for (const [event, listener] of Object.entries(listeners)) wire.on(event, listener)
+  // Through them the session would hold on to everything its connect knew, the password included.
+  return () => {
+    for (const [event, listener] of Object.entries(listeners)) wire.removeListener(event, listener)
+  }
 }
 
 type Listener = (...args: never[]) => void

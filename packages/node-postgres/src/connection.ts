@@ -90,6 +90,9 @@ export class PgConnection implements DriverConnection, StatementHost {
     this.prepared = new PreparedStatements(wire)
     const { prepare } = parts
     this.#names = prepare && new AutomaticNames(prepare, (name) => this.prepared.drop(name))
+    wire.on('bindComplete', () => {
+      if (this.#current !== undefined) this.#current.bound = true
+    })
     wire.on('errorMessage', (error: PgServerError) => this.#refused(error))
     wire.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
       this.#parameters.set(message.parameterName, message.parameterValue)

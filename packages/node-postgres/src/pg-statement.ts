@@ -38,6 +38,8 @@ export class PgStatement implements PgSubmittable {
   sent = false
   /** Whether `pg` has handed over the answer; what is left to come is ReadyForQuery, or this is it. */
   answered = false
+  /** Whether the server has bound it: from here on it may have executed a part of it, whatever it says later. */
+  bound = false
   /** What the server, or a type parser, said against it. */
   error: Error | undefined
   readonly #host: StatementHost
@@ -168,7 +170,8 @@ export class PgStatement implements PgSubmittable {
    */
   wantsRepeat(idle: boolean): boolean {
     const { error } = this
-    if (this.name === '' || !isServerError(error)) return false
+    // After BindComplete the error comes from within, and a procedure may have committed before it.
+    if (this.name === '' || this.bound || !isServerError(error)) return false
     if (!this.#host.prepared.forgetIfStale(this.name, error) || !idle || this.#repeated)
       return false
     this.#repeated = true

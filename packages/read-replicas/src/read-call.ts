@@ -93,7 +93,9 @@ export class AcquireCall implements ReadCall<Lease> {
     try {
       const lease = await (writable ? acquireReadOnly(pool, options) : pool.acquire(options))
       // The only word that a lease is over, however it ended.
-      lease.signal.addEventListener('abort', ended, { once: true })
+      const { signal } = lease
+      if (signal.aborted) ended()
+      else signal.addEventListener('abort', ended, { once: true })
       return lease
     } catch (error) {
       ended()

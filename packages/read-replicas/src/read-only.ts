@@ -1,10 +1,11 @@
-import type {
-  AcquireOptions,
-  Lease,
-  Pool,
-  QueryOptions,
-  QueryResult,
-  Statement,
+import {
+  type AcquireOptions,
+  type Lease,
+  type Pool,
+  type QueryOptions,
+  type QueryResult,
+  refuseTransactionControl,
+  type Statement,
 } from '@poolhouse/core'
 
 // A replica refuses writes by itself. These are for reads that land on a server that would carry them out: a write behind
@@ -22,6 +23,13 @@ export function queryReadOnly<Row>(
   limits: () => QueryOptions,
   ended: () => void,
 ): Promise<QueryResult<Row>> {
+  try {
+    // On a replica the pool refuses it; here it would end the very transaction that keeps the statement from writing.
+    refuseTransactionControl(statement)
+  } catch (error) {
+    ended()
+    return Promise.reject(error)
+  }
   return new Promise((resolve, reject) => {
     pool
       .use(

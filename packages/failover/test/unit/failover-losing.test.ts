@@ -273,4 +273,38 @@ describe('losing the primary', () => {
     expect(heard).toHaveLength(1)
     await pool.close()
   })
+
+  it('never sends a procedure again that was refused as a write: it may have committed a part before', async () => {
+    const pool = failover()
+    await ready(pool)
+    let calls = 0
+    a.script = ({ text }) => {
+      if (text !== 'call p()') return undefined
+      calls++
+      return { error: new DatabaseError('read-only', { code: '25006', severity: 'ERROR' }) }
+    }
+    const call = watch(pool.query('call p()'))
+    await clock.advance(1_000)
+    expect(call.error).toMatchObject({ code: '25006', executed: 'unknown' })
+    expect(calls).toBe(1)
+    await pool.close()
+  })
+
+  it('runs a lost read again only where it cannot write, and is in doubt if it would have', async () => {
+    const pool = failover()
+    await ready(pool)
+    a.script = ({ text }) => (text === 'select f()' ? { hang: true } : undefined)
+    b.script = ({ text }) => {
+      if (text !== 'select f()' || b.executed.at(-1) !== 'BEGIN READ ONLY') return undefined
+      return { error: new DatabaseError('read-only', { code: '25006', severity: 'ERROR' }) }
+    }
+    const read = watch(pool.query('select f()', [], { intent: 'read' }))
+    await clock.advance(100)
+    a.kill()
+    b.promote()
+    await clock.advance(1_000)
+    expect(read.error).toBeInstanceOf(InDoubtError)
+    expect(b.executed).toEqual(['BEGIN READ ONLY', 'ROLLBACK'])
+    await pool.close()
+  })
 })

@@ -53,6 +53,32 @@ describe('what it tells', () => {
     await pool.close()
   })
 
+  it('F11, S61: lets nobody grow older while there is no primary to commit anything', async () => {
+    const pool = failover()
+    await clock.advance(3_000)
+    a.lsn = '0/3000100'
+    c.lsn = '0/3000100'
+    await clock.advance(10_000)
+    a.kill()
+    await clock.advance(60_000)
+    expect(pool.topology.current.primary).toBeUndefined()
+    const [behind, fresh] = pool.topology.current.replicas
+    expect(behind?.lag?.ms).toBeGreaterThan(8_000)
+    expect(behind?.lag?.ms).toBeLessThan(12_000)
+    expect(fresh?.lag?.ms).toBeLessThan(1_200)
+    await pool.close()
+  })
+
+  it('lets replicas grow older while two servers claim to be primary', async () => {
+    const pool = failover()
+    await clock.advance(3_000)
+    b.promote(1)
+    await clock.advance(10_000)
+    expect(pool.topology.current.primary).toBeUndefined()
+    expect(pool.topology.current.replicas[0]?.lag?.ms).toBeGreaterThan(8_000)
+    await pool.close()
+  })
+
   it('tells subscribers the new and the former view, apart from each other', async () => {
     const pool = failover()
     await ready(pool)

@@ -63,4 +63,21 @@ describe('automatic preparation', () => {
     for (let use = 0; use < 5; use++) await session.query('select $1::int as n', [use])
     expect(await prepared(session)).toEqual([])
   })
+
+  it('never repeats a procedure whose inner statement was lost, since it may have committed before', async () => {
+    await using session = await openSession(cluster, cluster.primary, {
+      prepare: { after: 1, max: 4 },
+    })
+    await session.query('create table if not exists done (id int)')
+    await session.query(`
+      create or replace procedure half(i int) language plpgsql as $$
+      begin
+        insert into done values (i);
+        commit;
+        execute 'execute nosuch';
+      end $$`)
+    const call = session.query('call half($1)', [50])
+    await expect(call).rejects.toMatchObject({ code: '26000' })
+    expect((await session.query('select id from done')).rows).toEqual([{ id: 50 }])
+  })
 })

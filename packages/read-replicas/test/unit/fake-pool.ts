@@ -52,6 +52,8 @@ export class FakePool implements ConnectionPool {
   down: Error | undefined
   /** Whether monitors get no answer at all. */
   hangs = false
+  /** Whether leases are over as soon as they are made. */
+  loseLeases = false
   max = 10
   closed = false
   readonly #hub = new EventHub()
@@ -80,7 +82,9 @@ export class FakePool implements ConnectionPool {
   async acquire(options?: AcquireOptions): Promise<Lease> {
     this.acquired.push(options)
     await this.answer({ text: '(acquire)', options: undefined })
-    return new FakeLease(this)
+    const lease = new FakeLease(this)
+    if (this.loseLeases) lease.release()
+    return lease
   }
 
   async use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {

@@ -1,4 +1,10 @@
-import { DatabaseError, PoolClosedError, ReadIntentError, type Transaction } from '@poolhouse/core'
+import {
+  DatabaseError,
+  PoolClosedError,
+  ReadIntentError,
+  type Transaction,
+  TransactionError,
+} from '@poolhouse/core'
 import { describe, expect, test } from 'vitest'
 import { withReplicas } from '../../src/index.js'
 import { sqlError } from './failures.js'
@@ -83,6 +89,26 @@ describe('a declared read', () => {
     await reader.transaction(async () => {})
     expect(primary.transactions).toMatchObject([{ readOnly: true }])
     expect(primary.acquired.every((options) => options?.intent === 'read')).toBe(true)
+  })
+
+  test('cannot end the transaction that keeps it from writing on the primary', async () => {
+    const { db, primary } = await startSetting({ primaryShare: 0.1 })
+    const reader = db.reader({ maxStalenessMs: 0 })
+    for (const text of ['commit; insert 1', 'rollback; insert 1', 'select 1; end; insert 1']) {
+      await expect(reader.query(text)).rejects.toThrow(TransactionError)
+    }
+    expect(primary.asked).toEqual([])
+    // The places on the primary are free again.
+    await expect(reader.query('select 1')).resolves.toBeDefined()
+  })
+
+  test('is no longer counted when its lease was lost before anybody got it', async () => {
+    const { db, primary } = await startSetting({ primaryShare: 0.1 })
+    primary.loseLeases = true
+    const reader = db.reader({ maxStalenessMs: 0 })
+    await reader.acquire()
+    primary.loseLeases = false
+    await expect(reader.query('select 1', undefined, { timeoutMs: 50 })).resolves.toBeDefined()
   })
 
   test('is lent no connection that could not be made read-only', async () => {
