@@ -254,7 +254,7 @@ export class EventHub {
 
   /** Whether anybody listens; ask before building an event. */
   has(name: PoolEventName): boolean {
-    return this.#listeners !== undefined && this.#listeners.has(name)
+    return this.#listeners?.has(name) === true
   }
 
   /** Queues an event for delivery. Free when nobody listens. */

@@ -25,6 +25,8 @@ export class Opening {
   readonly #connector: Connector
   // Made with the first connect: idle pools may be many.
   #underWay: Map<Slot, AbortController> | undefined
+  // Nearly every session of a pool begins with the same server parameters, so they share one map: half a kilobyte for each.
+  #atBirth: Map<string, string> | undefined
 
   /** Opens through this connector. */
   constructor(connector: Connector) {
@@ -51,6 +53,7 @@ export class Opening {
         connection.destroy(slot.lostReason)
         throw this.#closedAtOnce(slot, options.settings)
       }
+      slot.atBirth = this.#shared(slot.atBirth)
       slot.connection = connection
     } catch (error) {
       slot.state = 'gone'
@@ -70,6 +73,15 @@ export class Opening {
     for (const abort of this.#underWay?.values() ?? []) abort.abort(reason)
   }
 
+  #shared(atBirth: Map<string, string> | undefined): Map<string, string> | undefined {
+    const last = this.#atBirth
+    this.#atBirth = atBirth
+    if (last === undefined || atBirth === undefined || last.size !== atBirth.size) return atBirth
+    for (const [name, value] of last) if (atBirth.get(name) !== value) return atBirth
+    this.#atBirth = last
+    return last
+  }
+
   #closedAtOnce(slot: Slot, settings: ConnectionSettings): ConnectError {
     const endpoint = formatEndpoint(settings.endpoint)
     const cause = slot.lostReason
@@ -87,7 +99,6 @@ function isGone(slot: Slot): boolean {
 }
 
 function listenerOf(slot: Slot, closed: (reason: unknown) => void): ConnectionListener {
-  const atBirth = new Map<string, string>()
   return {
     closed: (reason) => {
       if (slot.connection !== undefined) {
@@ -101,9 +112,10 @@ function listenerOf(slot: Slot, closed: (reason: unknown) => void): ConnectionLi
     notification: () => {},
     parameter: (name, value) => {
       if (slot.connection === undefined) {
-        atBirth.set(name, value)
+        slot.atBirth ??= new Map()
+        slot.atBirth.set(name, value)
       } else if (!SERVER_STATE.has(name)) {
-        if (atBirth.get(name) === value) slot.drifted?.delete(name)
+        if (slot.atBirth?.get(name) === value) slot.drifted?.delete(name)
         else slot.drifted = (slot.drifted ?? new Set()).add(name)
       }
     },

@@ -69,6 +69,8 @@ export class Slot {
   cancelling: Promise<void> | undefined = undefined
   /** When the statement in flight was sent. */
   sentAt = 0
+  /** Server parameters as they were reported while connecting. */
+  atBirth: Map<string, string> | undefined = undefined
   /** Names of server parameters whose value differs from the one at birth. */
   drifted: Set<string> | undefined = undefined
   /** Behind `lease.signal`; made only if somebody asks for the signal. */

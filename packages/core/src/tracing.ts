@@ -19,8 +19,11 @@ export interface PoolTrace {
  * property read while nobody has subscribed.
  */
 export const tracing: {
+  /** Each statement, from the call to its answer, the wait for a connection included. */
   readonly query: TracingChannel<string, QueryTrace>
+  /** Each `acquire`, also those of `use` and `transaction`. */
   readonly acquire: TracingChannel<string, PoolTrace>
+  /** Each connection that is opened. */
   readonly connect: TracingChannel<string, PoolTrace>
 } = {
   query: tracingChannel('poolhouse:query'),

@@ -30,7 +30,7 @@ export interface HeldLease {
 }
 
 /** Timers may fire up to a millisecond late by rounding; everything else is slack nobody should need. */
-export const SLACK_MS = 3
+const SLACK_MS = 3
 
 /** One pool, its server, and everything that has been asked of it. */
 export class World {
