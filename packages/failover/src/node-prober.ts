@@ -22,6 +22,10 @@ interface Line {
   asking: Promise<void> | undefined
 }
 
+// A distant server gets its round trips on top of the deadline, or a little noise on a slow line would look like a death. Bounded, so
+// that a frozen server is noticed within three seconds whatever it did before.
+const EXTRA_ROUND_TRIPS = 2
+const MOST_EXTRA_DEADLINES = 2
 const APPLICATION_NAME = 'poolhouse-monitor'
 const MOST_ATTEMPTS = 3
 // Opening a session takes several round trips, so on a slow network it outlasts a probe. It goes on in the background: each
@@ -35,6 +39,8 @@ export class NodeProber {
   readonly #stop = new AbortController()
   #line: Line | undefined
   #opening: Promise<Line> | undefined
+  // Follows a slower line at once and a faster one slowly.
+  #roundTripMs = 0
 
   /** Opens nothing before the first probe. */
   constructor(options: ProberOptions) {
@@ -57,9 +63,13 @@ export class NodeProber {
         const isVoid = finding.kind === 'failed' && deadline.lateMs > timeoutMs / 2
         resolve(isVoid ? undefined : { ...finding, sentAt })
       }
-      const deadline = new StallAwareDeadline(clock, timeoutMs, () =>
-        end({ kind: 'failed', detail: `no answer to a probe within ${timeoutMs} ms` }),
-      )
+      const expired = (): void => {
+        // A late answer may have shown meanwhile how long the line is.
+        const more = sentAt + this.#allowedMs() - clock.now()
+        if (more >= 1) deadline = new StallAwareDeadline(clock, more, expired)
+        else end({ kind: 'failed', detail: `no answer to a probe within ${timeoutMs} ms` })
+      }
+      let deadline = new StallAwareDeadline(clock, this.#allowedMs(), expired)
       // Never rejects.
       void this.#ask(() => over).then(end)
     })
@@ -88,10 +98,23 @@ export class NodeProber {
     }
   }
 
+  #allowedMs(): number {
+    const { timeoutMs } = this.#options
+    return (
+      timeoutMs + Math.min(EXTRA_ROUND_TRIPS * this.#roundTripMs, MOST_EXTRA_DEADLINES * timeoutMs)
+    )
+  }
+
   async #question(line: Line, isOver: () => boolean): Promise<QueryResult> {
-    const answer = line.session.query(this.#options.statement)
+    const { clock, statement } = this.#options
+    const askedAt = clock.now()
+    const answer = line.session.query(statement)
     const settled = (): void => {
       line.asking = undefined
+      if (!line.session.closed) {
+        const took = clock.now() - askedAt
+        this.#roundTripMs = Math.max(took, this.#roundTripMs + (took - this.#roundTripMs) / 8)
+      }
       // What it says is as old as its question; that it comes at all is reason to ask again.
       if (isOver() && line === this.#line && !line.session.closed) {
         this.#options.onSign('a late answer came')

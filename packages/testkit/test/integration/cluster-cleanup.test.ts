@@ -22,7 +22,14 @@ afterEach(() => rm(temporary, { recursive: true, force: true }))
 /** Runs a program that has `startCluster`, with a temporary directory of its own. */
 function run(program: string): ChildProcess {
   const text = `import { startCluster } from ${JSON.stringify(clusterModule)}\n${program}`
-  const args = ['--import', 'tsx', '--input-type=module', '--eval', text]
+  const args = [
+    '--conditions=@poolhouse/source',
+    '--import',
+    'tsx',
+    '--input-type=module',
+    '--eval',
+    text,
+  ]
   return spawn(process.execPath, args, {
     cwd: dirname(fileURLToPath(import.meta.url)),
     env: { ...process.env, TMPDIR: temporary },
