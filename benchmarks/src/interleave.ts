@@ -2,9 +2,10 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
+const LIMIT_MS = 120_000
 
 /** Named numbers of one measurement. */
-export type Sample = Readonly<Record<string, number>>
+type Sample = Readonly<Record<string, number>>
 
 /** One measurement: a script, its arguments, and what it is called. */
 export interface Measurement {
@@ -16,6 +17,8 @@ export interface Measurement {
   readonly script: string
   /** Environment of its process. */
   readonly env?: Readonly<Record<string, string>>
+  /** Longest time for it, and what stands for a process that was ended then; without it, that is an error. */
+  readonly limit?: { readonly ms: number; readonly sample: Sample }
 }
 
 /** Medians of one task: variant → metric → value. */
@@ -23,12 +26,19 @@ export type Medians = Map<string, Map<string, number>>
 
 /** Runs one measurement in a process of its own, so that none inherits another's heap or compiled code. */
 async function sample(measurement: Measurement): Promise<Sample> {
-  const { stdout } = await run(
-    process.execPath,
-    ['--expose-gc', '--import', 'tsx', measurement.script, measurement.task, measurement.variant],
-    { env: { ...process.env, ...measurement.env }, timeout: 120_000 },
-  )
-  return JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as Sample
+  const { script, task, variant, env, limit } = measurement
+  try {
+    const { stdout } = await run(process.execPath, ['--expose-gc', script, task, variant], {
+      env: { ...process.env, ...env },
+      timeout: limit?.ms ?? LIMIT_MS,
+      // A stalled event loop answers no gentler signal.
+      killSignal: 'SIGKILL',
+    })
+    return JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as Sample
+  } catch (error) {
+    if (limit !== undefined && (error as { killed?: boolean }).killed) return limit.sample
+    throw error
+  }
 }
 
 /**
@@ -60,7 +70,8 @@ export async function interleave(
   )
 }
 
-function median(values: readonly number[]): number {
+/** The middle value. */
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2

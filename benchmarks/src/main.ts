@@ -2,22 +2,11 @@ import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { startCluster } from '@poolhouse/testkit'
 import { Command, InvalidArgumentError } from 'commander'
-import { interleave } from './interleave.js'
+import { interleave, type Measurement } from './interleave.js'
 import { poolTasks } from './pool/tasks.js'
 import { poolVariants } from './pool/variants.js'
-import { queryVariants } from './query/variants.js'
-import { machine, printTask, type TaskReport, taskReport } from './report.js'
-
-// pg-pool and lightning-pool are left out where they take minutes or never settle.
-const SKIPPED: Readonly<Record<string, readonly string[]>> = {
-  '20000 time-outs': ['lightning-pool'],
-}
-const QUERY_TASKS = [
-  'point query, 1 caller',
-  'point query, 10 callers',
-  'point query, 100 callers',
-  'unique violations, 10 callers',
-]
+import { queryTasks } from './query/tasks.js'
+import { machine, printSummary, printTask, type TaskReport, taskReport } from './report.js'
 
 interface BenchOptions {
   rounds: number
@@ -25,57 +14,66 @@ interface BenchOptions {
   json?: string
 }
 
+type Plan = Readonly<Record<string, readonly Measurement[]>>
+
+// lightning-pool never settles these; pg-pool blocks the loop for minutes, so it is ended and counted as this long.
+const NEVER_SETTLES = 'lightning-pool'
+const TIMEOUTS_TASK = '20000 time-outs'
+const TIMEOUTS_LIMIT = { ms: 30_000, sample: { 'longest stall ms': 30_000 } }
+
 const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
-async function finish(name: string, tasks: TaskReport[], options: BenchOptions): Promise<void> {
-  const file = options.json ?? `${name}.json`
-  await writeFile(
-    file,
-    `${JSON.stringify({ machine: machine(), rounds: options.rounds, tasks }, null, 2)}\n`,
-  )
-  console.log(`\nwritten to ${file}`)
+function poolPlan(): Plan {
+  const plan: Record<string, Measurement[]> = {}
+  for (const task of Object.keys(poolTasks)) {
+    const timeouts = task === TIMEOUTS_TASK
+    plan[task] = Object.keys(poolVariants)
+      .filter((variant) => !timeouts || variant !== NEVER_SETTLES)
+      .map((variant) => ({
+        task,
+        variant,
+        script: script('./pool/sample.js'),
+        ...(timeouts && { limit: TIMEOUTS_LIMIT }),
+      }))
+  }
+  return plan
 }
 
-async function benchPool(options: BenchOptions): Promise<void> {
+function queryPlan(url: string): Plan {
+  return Object.fromEntries(
+    Object.entries(queryTasks).map(([task, { variants }]) => [
+      task,
+      variants.map((variant) => ({
+        task,
+        variant,
+        script: script('./query/sample.js'),
+        env: { BENCH_URL: url },
+      })),
+    ]),
+  )
+}
+
+async function bench(name: string, plan: Plan, options: BenchOptions): Promise<void> {
+  const { rounds, only = '', json = `${name}.json` } = options
   const tasks: TaskReport[] = []
-  for (const task of Object.keys(poolTasks)) {
-    if (options.only !== undefined && !task.includes(options.only)) continue
-    const variants = Object.keys(poolVariants).filter(
-      (variant) => !SKIPPED[task]?.includes(variant),
-    )
-    const medians = await interleave(
-      variants.map((variant) => ({ task, variant, script: script('pool/sample.ts') })),
-      options.rounds,
-    )
-    const report = taskReport(task, medians)
+  for (const [task, measurements] of Object.entries(plan)) {
+    if (!task.includes(only)) continue
+    const report = taskReport(task, await interleave(measurements, rounds))
     printTask(report)
     tasks.push(report)
   }
-  await finish('pool', tasks, options)
+  printSummary(tasks)
+  await writeFile(json, `${JSON.stringify({ machine: machine(), rounds, tasks }, null, 2)}\n`)
+  console.log(`\nwritten to ${json}`)
 }
 
 async function benchQuery(options: BenchOptions): Promise<void> {
   await using cluster = await startCluster({ replicas: 0, settings: { shared_buffers: '128MB' } })
   await cluster.primary.sql('create table accounts (id int primary key, balance int not null)')
   await cluster.primary.sql('insert into accounts select n, n from generate_series(0, 9999) n')
+  await cluster.primary.sql('analyze accounts')
   await cluster.primary.sql('grant all on accounts to app')
-  const tasks: TaskReport[] = []
-  for (const task of QUERY_TASKS) {
-    if (options.only !== undefined && !task.includes(options.only)) continue
-    const medians = await interleave(
-      Object.keys(queryVariants).map((variant) => ({
-        task,
-        variant,
-        script: script('query/sample.ts'),
-        env: { BENCH_URL: cluster.primary.url },
-      })),
-      options.rounds,
-    )
-    const report = taskReport(task, medians)
-    printTask(report)
-    tasks.push(report)
-  }
-  await finish('query', tasks, options)
+  await bench('query', queryPlan(cluster.primary.url), options)
 }
 
 const positive = (text: string): number => {
@@ -86,15 +84,18 @@ const positive = (text: string): number => {
 }
 
 const program = new Command('bench').description(
-  'Compares Poolhouse with its peers, interleaved in one run; prints medians and ratios and writes JSON.',
+  'Compares Poolhouse with its peers, interleaved in one run; prints medians, ratios and targets and writes JSON.',
 )
-const benches = { pool: benchPool, query: benchQuery }
-for (const [name, bench] of Object.entries(benches)) {
+const benches = {
+  pool: (options: BenchOptions) => bench('pool', poolPlan(), options),
+  query: benchQuery,
+}
+for (const [name, run] of Object.entries(benches)) {
   program
     .command(name)
     .option('--rounds <n>', 'rounds; each variant runs once in each', positive, 5)
     .option('--only <text>', 'only tasks whose name contains this')
     .option('--json <file>', 'where to write the numbers')
-    .action((options: BenchOptions) => bench(options))
+    .action(run)
 }
 await program.parseAsync()

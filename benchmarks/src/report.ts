@@ -1,5 +1,6 @@
 import { cpus } from 'node:os'
 import type { Medians } from './interleave.js'
+import { type Verdict, verdictLine, verdicts } from './targets.js'
 
 /** What stands in the JSON report for one task. */
 export interface TaskReport {
@@ -9,6 +10,8 @@ export interface TaskReport {
   readonly medians: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** variant → metric → ours divided by theirs. */
   readonly ratios: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** The targets it is about, and whether they are met. */
+  readonly targets: readonly Verdict[]
 }
 
 const OURS = 'poolhouse'
@@ -32,6 +35,7 @@ export function taskReport(task: string, medians: Medians): TaskReport {
       ]),
     ),
     ratios,
+    targets: verdicts(task, medians),
   }
 }
 
@@ -57,6 +61,15 @@ export function printTask(report: TaskReport): void {
       .join('  ')
   console.log(`\n${report.task}\n${line(header)}`)
   for (const row of rows) console.log(line(row))
+  for (const verdict of report.targets) console.log(verdictLine(verdict))
+}
+
+/** How many targets are met, and which are not. */
+export function printSummary(reports: readonly TaskReport[]): void {
+  const all = reports.flatMap((report) => report.targets)
+  const missed = all.filter((verdict) => !verdict.met)
+  console.log(`\n${all.length - missed.length} of ${all.length} targets met`)
+  for (const verdict of missed) console.log(`${verdict.task}: ${verdictLine(verdict)}`)
 }
 
 /** The machine the numbers come from. */

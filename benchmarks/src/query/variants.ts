@@ -1,9 +1,21 @@
 import { createPool } from '@poolhouse/core'
 import { nodePostgres } from '@poolhouse/node-postgres'
 
-/** Something that runs the point query, one connection per caller at a time. */
+/** What every variant is told. */
+export interface VariantOptions {
+  /** Where the server is. */
+  readonly url: string
+  /** Most connections. */
+  readonly max: number
+  /** Longest wait for a connection, in milliseconds; undefined for the pool's default. */
+  readonly acquireTimeoutMs?: number
+  /** A connection begins to be opened. */
+  onConnect(): void
+}
+
+/** Something that runs queries, one connection per caller at a time. */
 export interface QueryVariant {
-  /** Runs the query for one key. */
+  /** Runs the point query for one key. */
   query(key: number): Promise<unknown>
   /** Runs an insert that violates a unique constraint; rejects. */
   violate(): Promise<unknown>
@@ -14,39 +26,62 @@ export interface QueryVariant {
 const TEXT = 'select balance from accounts where id = $1'
 const VIOLATION = 'insert into accounts (id, balance) values (1, 1)'
 
-/** Who is compared. Imports happen inside, so that a process loads only what it measures. */
+function poolhouse(options: VariantOptions, named: boolean): QueryVariant {
+  const driver = nodePostgres()
+  const pool = createPool({
+    driver: {
+      ...driver,
+      connect: (context) => {
+        options.onConnect()
+        return driver.connect(context)
+      },
+    },
+    connection: options.url,
+    max: options.max,
+    acquireTimeoutMs: options.acquireTimeoutMs,
+  })
+  return {
+    query: named
+      ? (key) => pool.query({ name: 'point', text: TEXT, values: [key] })
+      : (key) => pool.query(TEXT, [key]),
+    violate: () => pool.query(VIOLATION),
+    close: () => pool.close(),
+  }
+}
+
+async function pgPool(options: VariantOptions, named: boolean): Promise<QueryVariant> {
+  const { default: pg } = await import('pg')
+  class CountedClient extends pg.Client {
+    constructor(config?: string | ConstructorParameters<typeof pg.Client>[0]) {
+      super(config)
+      options.onConnect()
+    }
+  }
+  const pool = new pg.Pool({
+    Client: CountedClient as never,
+    connectionString: options.url,
+    max: options.max,
+    ...(options.acquireTimeoutMs && { connectionTimeoutMillis: options.acquireTimeoutMs }),
+  })
+  pool.on('error', () => {})
+  return {
+    query: named
+      ? (key) => pool.query({ name: 'point', text: TEXT, values: [key] })
+      : (key) => pool.query(TEXT, [key]),
+    violate: () => pool.query(VIOLATION),
+    close: () => pool.end(),
+  }
+}
+
+/** Who is compared. Imports of peers happen inside, so that a process loads only what it measures. */
 export const queryVariants: Readonly<
-  Record<string, (url: string, max: number) => Promise<QueryVariant>>
+  Record<string, (options: VariantOptions) => QueryVariant | Promise<QueryVariant>>
 > = {
-  poolhouse: async (url, max) => {
-    const pool = createPool({ driver: nodePostgres(), connection: url, max, maxPending: 100_000 })
-    return {
-      query: (key) => pool.query({ name: 'point', text: TEXT, values: [key] }),
-      violate: () => pool.query(VIOLATION),
-      close: () => pool.close(),
-    }
-  },
-  'pg.Pool, named': async (url, max) => {
-    const { default: pg } = await import('pg')
-    const pool = new pg.Pool({ connectionString: url, max })
-    pool.on('error', () => {})
-    return {
-      query: (key) => pool.query({ name: 'point', text: TEXT, values: [key] }),
-      violate: () => pool.query(VIOLATION),
-      close: () => pool.end(),
-    }
-  },
-  'pg.Pool, as written': async (url, max) => {
-    const { default: pg } = await import('pg')
-    const pool = new pg.Pool({ connectionString: url, max })
-    pool.on('error', () => {})
-    return {
-      query: (key) => pool.query(TEXT, [key]),
-      violate: () => pool.query(VIOLATION),
-      close: () => pool.end(),
-    }
-  },
-  'postgres.js': async (url, max) => {
+  poolhouse: (options) => poolhouse(options, true),
+  'pg.Pool, named': (options) => pgPool(options, true),
+  'poolhouse, as written': (options) => poolhouse(options, false),
+  'pg.Pool, as written': (options) => pgPool(options, false),
+  'postgres.js': async ({ url, max }) => {
     const { default: postgres } = await import('postgres')
     const sql = postgres(url, { max })
     return {

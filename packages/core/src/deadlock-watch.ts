@@ -41,7 +41,8 @@ let storage: AsyncLocalStorage<LeaseScope> | undefined
  */
 export class DeadlockWatch {
   readonly #host: DeadlockHost
-  readonly #nested = new Map<Waiter, NestedWait>()
+  // Made with the first wait that a holder begins.
+  #nested: Map<Waiter, NestedWait> | undefined
 
   /** Begins with nobody waiting. */
   constructor(host: DeadlockHost) {
@@ -66,12 +67,13 @@ export class DeadlockWatch {
   waits(waiter: Waiter): void {
     const scope = storage?.getStore()
     if (scope === undefined || !isHeld(scope)) return
+    this.#nested ??= new Map()
     this.#nested.set(waiter, { scope, waitingAt: stackOf(this.waits) })
   }
 
   /** Looks for a deadlock, and ends it by refusing the youngest of those who wait in it. */
   check(now: number): void {
-    if (this.#nested.size === 0) return
+    if (this.#nested === undefined || this.#nested.size === 0) return
     const held = new Set<Slot>()
     let youngest: Waiter | undefined
     for (const [waiter, { scope }] of this.#nested) {
@@ -93,8 +95,8 @@ export class DeadlockWatch {
   }
 
   #refuse(waiter: Waiter): void {
-    const { scope, waitingAt } = this.#nested.get(waiter)!
-    this.#nested.delete(waiter)
+    const { scope, waitingAt } = this.#nested!.get(waiter)!
+    this.#nested!.delete(waiter)
     const heldAt =
       scope.heldAt?.stack ??
       `lease of connection ${scope.slot.id}, last statement: ${scope.slot.lastStatement ?? 'none'}`

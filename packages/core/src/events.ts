@@ -225,8 +225,15 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
 export class EventHub {
   // Made with the first listener: most pools never have one, and idle pools may be many.
   #listeners: Map<PoolEventName, Set<AnyListener>> | undefined
-  readonly #context = new AsyncResource('PoolhouseEvents', { requireManualDestroy: true })
+  readonly #context: AsyncResource
   #queue: { name: PoolEventName; event: unknown }[] = []
+
+  /** Delivers in the emitter's own async context; a pool has one already. */
+  constructor(
+    context: AsyncResource = new AsyncResource('PoolhouseEvents', { requireManualDestroy: true }),
+  ) {
+    this.#context = context
+  }
 
   /** Adds a listener. Throws `TypeError` for an unknown event name. */
   on<Name extends PoolEventName>(name: Name, listener: PoolListener<Name>): void {

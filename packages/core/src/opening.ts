@@ -98,6 +98,8 @@ function isGone(slot: Slot): boolean {
   return slot.state === 'gone'
 }
 
+function ignore(): void {}
+
 function listenerOf(slot: Slot, closed: (reason: unknown) => void): ConnectionListener {
   return {
     closed: (reason) => {
@@ -108,8 +110,8 @@ function listenerOf(slot: Slot, closed: (reason: unknown) => void): ConnectionLi
       slot.state = 'gone'
       slot.lostReason ??= reason
     },
-    notice: () => {},
-    notification: () => {},
+    notice: ignore,
+    notification: ignore,
     parameter: (name, value) => {
       if (slot.connection === undefined) {
         slot.atBirth ??= new Map()

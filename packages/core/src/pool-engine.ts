@@ -55,7 +55,7 @@ const CLOSING: ReadonlySet<SlotState> = new Set(['closing'])
 export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   readonly slots: Set<Slot> = new Set()
   readonly deadlines: DeadlineQueue = new DeadlineQueue()
-  readonly hub: EventHub = new EventHub()
+  readonly hub: EventHub
   readonly recorder: StatsRecorder = new StatsRecorder()
   readonly clock: Clock
   readonly handOver: HandOver
@@ -80,6 +80,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
 
   /** Takes checked options. */
   constructor(config: PoolConfig) {
+    this.hub = new EventHub(this.#context)
     this.clock = inContext(this.#context, config.clock)
     this.#config = { ...config, clock: this.clock }
     this.#timer = new PoolTimer(this.clock, () => this.#tick())

@@ -18,7 +18,7 @@ export class AutomaticNames {
   readonly #drop: (name: string) => void
   readonly #generation: number
   #young = new Map<string, Entry>()
-  #old = new Map<string, Entry>()
+  #old: Map<string, Entry> | undefined
   #last = 0
 
   /** `drop` is called for each name that is given up. */
@@ -33,8 +33,8 @@ export class AutomaticNames {
     const known = this.#young.get(text)
     if (known !== undefined) return this.#use(known)
     if (text.length > LONGEST_TEXT) return ''
-    const entry = this.#old.get(text) ?? { uses: 0, name: '' }
-    this.#old.delete(text)
+    const entry = this.#old?.get(text) ?? { uses: 0, name: '' }
+    this.#old?.delete(text)
     if (this.#young.size >= this.#generation) this.#turn()
     this.#young.set(text, entry)
     return this.#use(entry)
@@ -48,7 +48,7 @@ export class AutomaticNames {
   }
 
   #turn(): void {
-    for (const { name } of this.#old.values()) if (name !== '') this.#drop(name)
+    for (const { name } of this.#old?.values() ?? []) if (name !== '') this.#drop(name)
     this.#old = this.#young
     this.#young = new Map()
   }

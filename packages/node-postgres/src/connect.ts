@@ -184,9 +184,16 @@ function lendTo(
       }
     })
   }) as Socket['on']
-  client.connect(callback)
-  Reflect.deleteProperty(stream, 'connect')
+  // `pg` keeps what it is given for the life of the client, and the callback knows everything its connect knew.
+  let pending: typeof callback | undefined = callback
+  client.connect((error) => {
+    const call = pending
+    pending = undefined
+    call?.(error)
+  })
+  // Last added, first deleted: otherwise the socket becomes a slow and large dictionary.
   Reflect.deleteProperty(stream, 'on')
+  Reflect.deleteProperty(stream, 'connect')
 }
 
 function forgetPassword(client: PgClient): void {

@@ -12,8 +12,9 @@ const FIXED_SHAPE = /^\s*(?:select|insert|update|delete|merge|with|values)\b/i
  */
 export class PreparedStatements {
   readonly #wire: PgWire
-  readonly #shapes = new Map<string, RowShape>()
-  readonly #stale = new Set<string>()
+  // Made when needed: idle sessions may be many.
+  #shapes: Map<string, RowShape> | undefined
+  #stale: Set<string> | undefined
   #dropped: string[] = []
 
   /** Works on the list in `wire`, which statements run on the client directly use too. */
@@ -31,27 +32,29 @@ export class PreparedStatements {
 
   /** The columns of a named statement that has run before, if they are certain to be the same. */
   shapeOf(name: string): RowShape | undefined {
-    return this.#shapes.get(name)
+    return this.#shapes?.get(name)
   }
 
   /** A named statement ran and had these columns. */
   learn(name: string, text: string, shape: RowShape): void {
-    if (!this.#shapes.has(name) && FIXED_SHAPE.test(text)) this.#shapes.set(name, shape)
+    if (this.#shapes?.has(name) || !FIXED_SHAPE.test(text)) return
+    this.#shapes ??= new Map()
+    this.#shapes.set(name, shape)
   }
 
   /** A named statement is not needed any more. The server is told with the next one that is made. */
   drop(name: string): void {
     if (this.#wire.parsedStatements[name] === undefined) return
     delete this.#wire.parsedStatements[name]
-    this.#shapes.delete(name)
-    this.#stale.delete(name)
+    this.#shapes?.delete(name)
+    this.#stale?.delete(name)
     this.#dropped.push(name)
   }
 
   /** Sends what makes the statement, after what removes an old one of that name and those no longer needed. */
   prepare(name: string, text: string): void {
     for (const dropped of this.#dropped.splice(0)) this.#wire.close({ type: 'S', name: dropped })
-    if (this.#stale.delete(name)) this.#wire.close({ type: 'S', name })
+    if (this.#stale?.delete(name)) this.#wire.close({ type: 'S', name })
     this.#wire.parse({ name, text })
     this.#wire.submittedNamedStatements[name] = text
   }
@@ -67,7 +70,8 @@ export class PreparedStatements {
       (error.code === '0A000' && error.routine === 'RevalidateCachedQuery')
     if (!stale) return false
     delete this.#wire.parsedStatements[name]
-    this.#shapes.delete(name)
+    this.#shapes?.delete(name)
+    this.#stale ??= new Set()
     this.#stale.add(name)
     return true
   }

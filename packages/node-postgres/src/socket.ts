@@ -49,6 +49,9 @@ export function openSocket(
       if (settled) return false
       settled = true
       signal.removeEventListener('abort', onAbort)
+      // Through these the session would hold on to everything its connect knew.
+      raw.removeListener('error', fail)
+      raw.removeListener('close', onClose)
       return true
     }
     const fail = (error: unknown): void => {
@@ -57,12 +60,16 @@ export function openSocket(
       reject(error as Error)
     }
     const succeed = (stream: Socket): void => {
-      if (settle()) resolve({ raw, stream, peer: peerOf(raw, target) })
+      if (!settle()) return
+      stream.removeListener('error', fail)
+      resolve({ raw, stream, peer: peerOf(raw, target) })
     }
     const onAbort = (): void => fail(signal.reason)
+    const onClose = (): void => fail(new Error('the server closed the connection'))
     // Stays for the life of the socket: between two owners an error must find a listener.
+    raw.on('error', ignore)
     raw.on('error', fail)
-    raw.once('close', () => fail(new Error('the server closed the connection')))
+    raw.once('close', onClose)
     if (signal.aborted) {
       onAbort()
       return
@@ -81,6 +88,8 @@ export function openSocket(
     )
   })
 }
+
+function ignore(): void {}
 
 function encrypt(
   raw: Socket,
@@ -103,6 +112,7 @@ function encrypt(
     }
     try {
       const stream = connectTls({ ...tls.options, socket: raw })
+      stream.on('error', ignore)
       stream.on('error', fail)
       stream.once('secureConnect', () => succeed(stream))
     } catch (error) {

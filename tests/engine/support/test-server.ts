@@ -4,7 +4,7 @@ import { type Cluster, type ClusterOptions, startCluster } from '@poolhouse/test
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
 
 /** Options of a pool whose driver is given. */
-export type TestPoolOptions = Omit<PoolOptions, 'driver' | 'connection'> &
+type TestPoolOptions = Omit<PoolOptions, 'driver' | 'connection'> &
   Partial<Pick<PoolOptions, 'connection'>>
 
 /** One PostgreSQL server for all tests of a file. */

@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createPool } from '@poolhouse/core'
+import { nodePostgres } from '@poolhouse/node-postgres'
+import pg from 'pg'
+
+const CONNECTIONS = 40
+const POOLS = 1_000
+
+/** Heap in use when everything that could be collected is. */
+async function heap(): Promise<number> {
+  for (let i = 0; i < 3; i++) {
+    await sleep(20)
+    globalThis.gc?.()
+  }
+  return process.memoryUsage().heapUsed
+}
+
+/** Opens `count` connections that have run a statement and are idle; returns what keeps them alive. */
+const openIdle: Readonly<Record<string, (url: string, count: number) => Promise<unknown>>> = {
+  poolhouse: async (connection, max) => {
+    const pool = createPool({ driver: nodePostgres(), connection, max })
+    const leases = await Promise.all(Array.from({ length: max }, () => pool.acquire()))
+    await Promise.all(leases.map((lease) => lease.query('select 1')))
+    for (const lease of leases) lease.release()
+    return pool
+  },
+  'pg.Pool': async (connectionString, max) => {
+    const pool = new pg.Pool({ connectionString, max, idleTimeoutMillis: 60_000 })
+    const clients = await Promise.all(Array.from({ length: max }, () => pool.connect()))
+    await Promise.all(clients.map((client) => client.query('select 1')))
+    for (const client of clients) client.release()
+    return pool
+  },
+  'pg.Client': async (connectionString, count) => {
+    const clients = Array.from({ length: count }, () => new pg.Client({ connectionString }))
+    await Promise.all(clients.map((client) => client.connect()))
+    await Promise.all(clients.map((client) => client.query('select 1')))
+    return clients
+  },
+}
+
+/** What one idle connection weighs. */
+export async function idleConnections(
+  variant: string,
+  url: string,
+): Promise<Readonly<Record<string, number>>> {
+  // As many as will be weighed, so that what the engine compiles and caches on the way is there already.
+  const kept = [await openIdle[variant]!(url, CONNECTIONS)]
+  const before = await heap()
+  kept.push(await openIdle[variant]!(url, CONNECTIONS))
+  const bytes = ((await heap()) - before) / CONNECTIONS
+  if (kept.length !== 2) throw new Error('unreachable, and keeps the connections reachable')
+  return { 'bytes each': bytes }
+}
+
+/** What 1,000 pools without a connection weigh. */
+export async function idlePools(variant: string): Promise<Readonly<Record<string, number>>> {
+  const connection = 'postgres://app@localhost/app'
+  // One driver for all, as the manager has it.
+  const driver = nodePostgres()
+  const make: () => unknown =
+    variant === 'poolhouse'
+      ? () => createPool({ driver, connection })
+      : () => new pg.Pool({ connectionString: connection })
+  const pools = Array.from({ length: POOLS }, make)
+  const before = await heap()
+  pools.push(...Array.from({ length: POOLS }, make))
+  const kib = ((await heap()) - before) / 1_024
+  if (pools.length !== 2 * POOLS) throw new Error('unreachable, and keeps the pools reachable')
+  return { KiB: kib }
+}

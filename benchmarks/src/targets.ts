@@ -1,0 +1,97 @@
+import type { Medians } from './interleave.js'
+
+/** One promise about one number, as it stands in the README. */
+interface Target {
+  /** Task it is about. */
+  readonly task: string
+  /** Metric of that task. */
+  readonly metric: string
+  /** Which of ours; default `poolhouse`. */
+  readonly ours?: string
+  /** Compared with whom, as a ratio; undefined for a number of its own; `minus` for a difference. */
+  readonly peer?: string
+  /** Ours minus the peer's instead of ours divided by it. */
+  readonly difference?: boolean
+  /** Largest value that is good. */
+  readonly atMost?: number
+  /** Smallest value that is good. */
+  readonly atLeast?: number
+}
+
+/** A target and what was measured. */
+export interface Verdict extends Target {
+  /** The ratio, difference or number. */
+  readonly value: number
+  /** Whether it is good. */
+  readonly met: boolean
+}
+
+const DOWN = ['refuses', 'accepts and closes'].map((how) => `database down (${how}), 500 callers`)
+
+/** Every target, in the order of the README. */
+const targets: readonly Target[] = [
+  { task: 'cycle, 100 workers', metric: 'CPU ns', peer: 'pg-pool', atMost: 0.3 },
+  { task: 'cycle, 100 workers', metric: 'CPU ns', peer: 'generic-pool', atMost: 0.6 },
+  { task: 'cycle, 10000 workers', metric: 'CPU ns', peer: 'pg-pool', atMost: 0.75 },
+  { task: '100000 waiters', metric: 'drain ns', peer: 'pg-pool', atMost: 0.1 },
+  { task: '100000 waiters', metric: 'bytes per waiter', peer: 'pg-pool', atMost: 0.8 },
+  { task: '20000 time-outs', metric: 'longest stall ms', atMost: 50 },
+  { task: 'spike', metric: 'ms', peer: 'pg-pool', atMost: 0.4 },
+  { task: 'spike', metric: 'opened in all', atMost: 10 },
+  ...[1, 10, 100].flatMap((callers): Target[] => {
+    const task = `point query, ${callers} caller${callers === 1 ? '' : 's'}`
+    const peer = 'pg.Pool, named'
+    return [
+      { task, metric: 'calls/s', peer, atLeast: callers === 1 ? 0.97 : 1 },
+      { task, metric: 'CPU µs', peer, atMost: 1 },
+      ...(callers === 100 ? [{ task, metric: 'p99 ms', peer, atMost: 0.95 }] : []),
+      {
+        task,
+        metric: 'calls/s',
+        ours: 'poolhouse, as written',
+        peer: 'pg.Pool, as written',
+        atLeast: 1.25,
+      },
+    ]
+  }),
+  { task: 'unique violations, 10 callers', metric: 'calls/s', peer: 'pg.Pool, named', atLeast: 3 },
+  { task: 'unique violations, 10 callers', metric: 'connections opened', atMost: 10 },
+  ...DOWN.flatMap((task): Target[] => [
+    { task, metric: 'connect attempts', atMost: 20 },
+    { task, metric: 'latest after its deadline ms', atMost: 250 },
+  ]),
+  {
+    task: 'idle connections',
+    metric: 'bytes each',
+    peer: 'pg.Client',
+    difference: true,
+    atMost: 2_048,
+  },
+  { task: '1000 idle pools', metric: 'KiB', atMost: 5 * 1_024 },
+]
+
+/** What became of the targets of one task. */
+export function verdicts(task: string, medians: Medians): Verdict[] {
+  return targets
+    .filter((target) => target.task === task)
+    .map((target) => {
+      const value = measured(target, medians)
+      const { atMost = Number.POSITIVE_INFINITY, atLeast = Number.NEGATIVE_INFINITY } = target
+      return { ...target, value, met: value <= atMost && value >= atLeast }
+    })
+}
+
+function measured(target: Target, medians: Medians): number {
+  const of = (variant: string): number => medians.get(variant)?.get(target.metric) ?? Number.NaN
+  const ours = of(target.ours ?? 'poolhouse')
+  if (target.peer === undefined) return ours
+  return target.difference ? ours - of(target.peer) : ours / of(target.peer)
+}
+
+/** One verdict as a line for people. */
+export function verdictLine(verdict: Verdict): string {
+  const { ours = 'poolhouse', metric, peer, difference, atMost, atLeast, value, met } = verdict
+  const what = peer === undefined ? metric : `${metric} ${difference ? '−' : '÷'} ${peer}`
+  const limit = atMost === undefined ? `≥ ${atLeast}` : `≤ ${atMost}`
+  return `target  ${ours}: ${what} ${limit}: ${Number(value.toPrecision(3))}, ${met ? 'met' : 'MISSED'}`
+}
