@@ -17,8 +17,6 @@ export interface Measurement {
   readonly script: string
   /** Environment of its process. */
   readonly env?: Readonly<Record<string, string>>
-  /** Longest time for it, and what stands for a process that was ended then; without it, that is an error. */
-  readonly limit?: { readonly ms: number; readonly sample: Sample }
 }
 
 /** Medians of one task: variant → metric → value. */
@@ -26,19 +24,14 @@ export type Medians = Map<string, Map<string, number>>
 
 /** Runs one measurement in a process of its own, so that none inherits another's heap or compiled code. */
 async function sample(measurement: Measurement): Promise<Sample> {
-  const { script, task, variant, env, limit } = measurement
-  try {
-    const { stdout } = await run(process.execPath, ['--expose-gc', script, task, variant], {
-      env: { ...process.env, ...env },
-      timeout: limit?.ms ?? LIMIT_MS,
-      // A stalled event loop answers no gentler signal.
-      killSignal: 'SIGKILL',
-    })
-    return JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as Sample
-  } catch (error) {
-    if (limit !== undefined && (error as { killed?: boolean }).killed) return limit.sample
-    throw error
-  }
+  const { script, task, variant, env } = measurement
+  const { stdout } = await run(process.execPath, ['--expose-gc', script, task, variant], {
+    env: { ...process.env, ...env },
+    timeout: LIMIT_MS,
+    // A stalled event loop answers no gentler signal.
+    killSignal: 'SIGKILL',
+  })
+  return JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as Sample
 }
 
 /**

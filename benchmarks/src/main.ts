@@ -16,27 +16,22 @@ interface BenchOptions {
 
 type Plan = Readonly<Record<string, readonly Measurement[]>>
 
-// lightning-pool never settles these; pg-pool blocks the loop for minutes, so it is ended and counted as this long.
-const NEVER_SETTLES = 'lightning-pool'
-const TIMEOUTS_TASK = '20000 time-outs'
-const TIMEOUTS_LIMIT = { ms: 30_000, sample: { 'longest stall ms': 30_000 } }
+// Who is left out of what: lightning-pool never settles these.
+const SKIPPED: Readonly<Record<string, readonly string[]>> = {
+  '20000 time-outs': ['lightning-pool'],
+}
 
 const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
 function poolPlan(): Plan {
-  const plan: Record<string, Measurement[]> = {}
-  for (const task of Object.keys(poolTasks)) {
-    const timeouts = task === TIMEOUTS_TASK
-    plan[task] = Object.keys(poolVariants)
-      .filter((variant) => !timeouts || variant !== NEVER_SETTLES)
-      .map((variant) => ({
-        task,
-        variant,
-        script: script('./pool/sample.js'),
-        ...(timeouts && { limit: TIMEOUTS_LIMIT }),
-      }))
-  }
-  return plan
+  return Object.fromEntries(
+    Object.keys(poolTasks).map((task) => [
+      task,
+      Object.keys(poolVariants)
+        .filter((variant) => !SKIPPED[task]?.includes(variant))
+        .map((variant) => ({ task, variant, script: script('./pool/sample.js') })),
+    ]),
+  )
 }
 
 function queryPlan(url: string): Plan {
