@@ -1,5 +1,6 @@
 import { abortSomething, poolQuery, transaction } from './call-moves.js'
 import { acquire, destroy, leaseQuery, release, tryAcquire, use, useEnded } from './lease-moves.js'
+import { nest } from './nested-moves.js'
 import {
   changeMood,
   kill,
@@ -20,6 +21,7 @@ const MOVES: readonly [weight: number, move: (world: World) => void][] = [
   [3, useEnded],
   [14, poolQuery],
   [5, use],
+  [6, nest],
   [8, transaction],
   [10, abortSomething],
   [4, kill],

@@ -7,6 +7,7 @@ import {
 } from '../../src/index.js'
 import { type VirtualClock, virtualClock } from '../../src/testing/index.js'
 import { FakeServer } from './fake-server.js'
+import { checkDeadlock } from './nested-moves.js'
 import { SeededRandom } from './seeded-random.js'
 
 /** One promise that the pool has given, and when it must be kept. */
@@ -62,6 +63,14 @@ export class World {
   opening = 0
   /** Timers of the schedule itself. */
   sleeping = 0
+  /** Work that holds a connection and waits for another one. */
+  readonly nestedWaits: Set<{ readonly since: number }> = new Set()
+  /** Deadlocks that the pool has ended. */
+  deadlocks = 0
+  /** Callers that were refused to shed load. */
+  shed = 0
+  /** Connections reported as leaked. */
+  leaks = 0
   lastId = 0
   readonly #unserved = new Set<Call>()
 
@@ -71,13 +80,19 @@ export class World {
     this.server = new FakeServer(this.clock, random)
     this.max = random.int(1, 4)
     this.options = {
-      acquireTimeoutMs: random.int(20, 400),
+      // Deadlocks show themselves only where calls wait for longer than half a second.
+      acquireTimeoutMs: random.chance(0.3) ? random.int(3_000, 6_000) : random.int(20, 400),
       statementTimeoutMs: random.int(20, 300),
       connectTimeoutMs: random.int(20, 200),
       maxPending: random.int(1, 20),
     }
+    const leakWarningMs = random.pick([0, 30, 500, 30_000])
     this.pool = createPool({
       ...this.options,
+      leakWarningMs,
+      overload: random.chance(0.3)
+        ? { targetMs: random.int(1, 40), intervalMs: random.int(10, 200) }
+        : false,
       driver: this.server.driver,
       connection: 'postgres://user:secret@localhost/app',
       max: this.max,
@@ -88,6 +103,14 @@ export class World {
       validateAfterIdleMs: random.pick([0, 30, 10_000]),
       clock: this.clock,
       random: random.next,
+    })
+    this.pool.on('overload', () => {
+      this.shed++
+    })
+    this.pool.on('leak', ({ heldMs, connection }) => {
+      this.leaks++
+      if (leakWarningMs === 0 || heldMs < leakWarningMs)
+        this.complain(`connection ${connection} counts as leaked after ${heldMs} ms`)
     })
   }
 
@@ -210,6 +233,7 @@ export class World {
     }
     if (this.refusing && pending > 0)
       this.complain(`${pending} still wait although the pool closes`)
+    checkDeadlock(this)
     this.#checkOrder()
     this.#complainOfServer()
   }
