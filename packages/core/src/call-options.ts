@@ -7,6 +7,13 @@ const QUERY_OPTIONS: ReadonlySet<string> = new Set([
   'maxStalenessMs',
 ])
 const ACQUIRE_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'signal', 'priority', 'intent'])
+const STREAM_OPTIONS: ReadonlySet<string> = new Set([
+  'batchSize',
+  'signal',
+  'intent',
+  'maxStalenessMs',
+])
+const COPY_OPTIONS: ReadonlySet<string> = new Set(['signal', 'timeoutMs'])
 const LONGEST = 0x7fffffff
 
 /** What all calls have in common. */
@@ -20,13 +27,30 @@ interface CallOptions {
 export function checkQueryOptions(options: object): void {
   refuseUnknownOptions('query', options, QUERY_OPTIONS)
   checkCommon('query', options)
-  const { maxStalenessMs } = options as { maxStalenessMs?: unknown }
-  if (maxStalenessMs !== undefined) {
-    checkNumber('query', 'maxStalenessMs', maxStalenessMs, {
-      min: 0,
-      max: Number.POSITIVE_INFINITY,
-    })
+  checkStaleness('query', options)
+}
+
+/** Checks the options of `stream`. Throws `TypeError` or `RangeError` naming option and value. */
+export function checkStreamOptions(options: object): void {
+  refuseUnknownOptions('stream', options, STREAM_OPTIONS)
+  checkCommon('stream', options)
+  checkStaleness('stream', options)
+  const { batchSize } = options as { batchSize?: unknown }
+  if (batchSize !== undefined) {
+    checkNumber('stream', 'batchSize', batchSize, { min: 1, max: LONGEST, integer: true })
   }
+}
+
+/** Checks the options of `copyFrom` and `copyTo`. Throws `TypeError` or `RangeError` naming option and value. */
+export function checkCopyOptions(call: 'copyFrom' | 'copyTo', options: object): void {
+  refuseUnknownOptions(call, options, COPY_OPTIONS)
+  checkCommon(call, options)
+}
+
+function checkStaleness(where: string, options: { maxStalenessMs?: unknown }): void {
+  const { maxStalenessMs } = options
+  if (maxStalenessMs === undefined) return
+  checkNumber(where, 'maxStalenessMs', maxStalenessMs, { min: 0, max: Number.POSITIVE_INFINITY })
 }
 
 /** Checks the options of `acquire` and `use`. Throws `TypeError` or `RangeError` naming option and value. */

@@ -2,9 +2,12 @@ import type { Endpoint } from './endpoint.js'
 import type { PoolEventEmitter } from './events.js'
 import type { Lease } from './lease.js'
 import type { ReconfigureOptions, ResizeOptions } from './pool-options.js'
+import type { Pooler } from './pooler.js'
 import type { Session, SessionOptions } from './session.js'
 import type { Intent, Queryable } from './statement.js'
 import type { PoolSnapshot, PoolStats } from './stats.js'
+import type { Streamable } from './streaming.js'
+import type { ListenOptions, NotifyListener, Subscription } from './subscription.js'
 import type { Transaction, TransactionOptions } from './transaction.js'
 
 /** Options of one acquire. */
@@ -28,7 +31,7 @@ export interface CloseOptions {
 }
 
 /** The one idea: whatever runs statements and lends connections, to one server or to many, is a `Pool`. */
-export interface Pool extends Queryable, PoolEventEmitter, AsyncDisposable {
+export interface Pool extends Queryable, Streamable, PoolEventEmitter, AsyncDisposable {
   /** Name for messages, events and statistics. */
   readonly name: string
   /**
@@ -43,6 +46,16 @@ export interface Pool extends Queryable, PoolEventEmitter, AsyncDisposable {
    * threw, with `TransactionError` if COMMIT answered ROLLBACK, or with `InDoubtError` if COMMIT got no answer.
    */
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R>
+  /**
+   * Calls `onNotify` with the payload of every NOTIFY on a channel. Resolves when the server has acknowledged LISTEN: no notification sent
+   * after that is missed without `onGap` being called. All channels share one connection outside `max`, which is replaced when it is
+   * lost. `onNotify` and `onGap` run in the caller's async context; what they throw becomes an `error` event.
+   *
+   * Channel names are case-sensitive and may hold any characters but NUL. Rejects with `TypeError` or `RangeError` for wrong arguments
+   * (a name above 63 bytes, which the server would cut off), with `ConnectError` if LISTEN was not acknowledged in time, and with
+   * `DatabaseError`, `AbortError`, `PoolClosedError` or, behind a pooler, `SessionStateError`.
+   */
+  listen(channel: string, onNotify: NotifyListener, options?: ListenOptions): Promise<Subscription>
   /** An immutable picture of counters, gauges and times. */
   stats(): PoolStats
   /** Stops admitting, waits for leases to the deadline, then cancels and destroys. Resolves when sockets are closed; idempotent. */
@@ -53,6 +66,8 @@ export interface Pool extends Queryable, PoolEventEmitter, AsyncDisposable {
 export interface ConnectionPool extends Pool {
   /** The server. */
   readonly endpoint: Endpoint
+  /** What stands between the pool and its server, as configured: two of its connections may then end at different servers. */
+  readonly pooler?: Pooler | undefined
   /** A lease if a healthy connection is idle and nobody waits; otherwise undefined. Synchronous. */
   tryAcquire(): Lease | undefined
   /**

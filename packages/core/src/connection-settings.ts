@@ -2,25 +2,10 @@ import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { inspect } from 'node:util'
 import { parseConnectionUrl } from './connection-url.js'
-import { type Endpoint, formatEndpoint, isLocal } from './endpoint.js'
-import { checkNumber, checkWord, describeValue, refuseUnknownOptions } from './option-check.js'
-
-/** How a session is encrypted and verified; the words mean what they mean to libpq. */
-export type SslMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
-
-/** TLS options as the user gives them. */
-export interface SslOptions {
-  /** Default `verify-full` beyond loopback and Unix sockets, `prefer` never: unverified TLS must be asked for. */
-  mode?: SslMode | undefined
-  /** Certificate authority in PEM form. Default: the authorities Node.js trusts. */
-  ca?: string | Uint8Array | undefined
-  /** Client certificate in PEM form. */
-  cert?: string | Uint8Array | undefined
-  /** Key of the client certificate in PEM form. */
-  key?: string | Uint8Array | undefined
-  /** Name the server's certificate must carry, and the SNI. Default: the host. */
-  serverName?: string | undefined
-}
+import type { AuthMethod } from './driver.js'
+import { type Endpoint, formatEndpoint } from './endpoint.js'
+import { checkNumber, describeValue, refuseUnknownOptions } from './option-check.js'
+import { readSsl, type SslOptions, type SslSettings } from './ssl-settings.js'
 
 /** A password, or a function that fetches one: called for each new connection, at most once at a time. */
 export type PasswordSource = string | (() => string | Promise<string>)
@@ -45,12 +30,6 @@ export interface ConnectionOptions {
   parameters?: Readonly<Record<string, string | number | boolean>> | undefined
 }
 
-/** TLS settings with the mode decided. */
-export interface SslSettings extends SslOptions {
-  /** The mode in force. */
-  readonly mode: SslMode
-}
-
 /** Everything a driver needs to open a session. The password is private and never printed. */
 export class ConnectionSettings {
   static {
@@ -71,6 +50,8 @@ export class ConnectionSettings {
   readonly ssl: SslSettings
   /** Run-time parameters sent at start-up. */
   readonly parameters: Readonly<Record<string, string>>
+  /** `require_auth` of the URL: how a server may ask us to log in. The pool's `requireAuth` comes before it. */
+  readonly requireAuth: readonly AuthMethod[] | undefined
   readonly #password: PasswordSource | undefined
 
   /** Takes checked values; use `readConnectionSettings`. */
@@ -81,12 +62,14 @@ export class ConnectionSettings {
     applicationName: string
     ssl: SslSettings
     parameters: Readonly<Record<string, string>>
+    requireAuth?: readonly AuthMethod[] | undefined
   }) {
     this.endpoint = values.endpoint
     this.user = values.user
     this.applicationName = values.applicationName
     this.ssl = values.ssl
     this.parameters = values.parameters
+    this.requireAuth = values.requireAuth
     this.#password = values.password
   }
 
@@ -109,6 +92,7 @@ export class ConnectionSettings {
       applicationName: this.applicationName,
       ssl: { mode: this.ssl.mode },
       parameters: this.parameters,
+      requireAuth: this.requireAuth,
     }
   }
 }
@@ -123,8 +107,6 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
   'ssl',
   'parameters',
 ])
-const KNOWN_SSL_OPTIONS: ReadonlySet<string> = new Set(['mode', 'ca', 'cert', 'key', 'serverName'])
-const SSL_MODES: readonly SslMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
 
 /**
  * Reads the `connection` option: a URL in libpq form, or an object. Throws `TypeError` or `RangeError` that names what is
@@ -135,8 +117,7 @@ export function readConnectionSettings(
   connection: unknown,
   defaultName: string | undefined,
 ): ConnectionSettings {
-  const options = readOptions(where, connection)
-  refuseUnknownOptions(`${where}: connection`, options, KNOWN_OPTIONS)
+  const { requireAuth, ...options } = readOptions(where, connection)
   const host = readText(where, 'host', options.host) ?? 'localhost'
   const port =
     options.port === undefined
@@ -158,10 +139,16 @@ export function readConnectionSettings(
       readText(where, 'applicationName', options.applicationName) ?? defaultName ?? 'poolhouse',
     ssl: readSsl(where, options.ssl, host),
     parameters: readParameters(where, options.parameters),
+    requireAuth,
   })
 }
 
-function readOptions(where: string, connection: unknown): ConnectionOptions {
+/** What a URL can say, which is one thing more than the object. */
+interface UrlOptions extends ConnectionOptions {
+  requireAuth: readonly AuthMethod[] | undefined
+}
+
+function readOptions(where: string, connection: unknown): UrlOptions {
   if (connection === undefined) {
     throw new TypeError(
       `${where}: connection is missing; give a URL such as postgres://user:password@host:5432/database, or an object`,
@@ -173,7 +160,8 @@ function readOptions(where: string, connection: unknown): ConnectionOptions {
         `${where}: connection must be a URL or an object, got ${typeof connection === 'object' ? describeValue(connection) : typeof connection}`,
       )
     }
-    return connection as ConnectionOptions
+    refuseUnknownOptions(`${where}: connection`, connection, KNOWN_OPTIONS)
+    return { ...connection, requireAuth: undefined }
   }
   const url = parseConnectionUrl(where, connection)
   const [first, ...others] = url.hosts
@@ -196,7 +184,10 @@ function readOptions(where: string, connection: unknown): ConnectionOptions {
       ca: readPem(where, 'sslrootcert', ssl.rootCertFile),
       cert: readPem(where, 'sslcert', ssl.certFile),
       key: readPem(where, 'sslkey', ssl.keyFile),
+      passphrase: ssl.keyPassword,
+      negotiation: ssl.negotiation,
     },
+    requireAuth: url.requireAuth,
   }
 }
 
@@ -240,23 +231,6 @@ function operatingSystemUser(where: string): string {
       },
     )
   }
-}
-
-function readSsl(where: string, ssl: unknown, host: string): SslSettings {
-  if (ssl === false) return { mode: 'disable' }
-  if (ssl === undefined) return { mode: isLocal(host) ? 'disable' : 'verify-full' }
-  if (ssl === null || typeof ssl !== 'object') {
-    throw new TypeError(
-      `${where}: connection.ssl must be false or an object such as { mode: 'verify-full', ca }, got ${describeValue(ssl)}`,
-    )
-  }
-  refuseUnknownOptions(`${where}: connection.ssl`, ssl, KNOWN_SSL_OPTIONS)
-  const options = ssl as SslOptions
-  const mode =
-    options.mode === undefined
-      ? 'verify-full'
-      : checkWord(where, 'connection.ssl.mode', options.mode, SSL_MODES)
-  return Object.freeze({ ...options, mode })
 }
 
 function readParameters(where: string, parameters: unknown): Readonly<Record<string, string>> {

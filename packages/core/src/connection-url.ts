@@ -1,5 +1,7 @@
-import type { SslMode } from './connection-settings.js'
+import type { AuthMethod } from './driver.js'
+import { AUTH_METHODS } from './net/accepted-auth.js'
 import { nearestName } from './option-check.js'
+import type { SslMode, SslNegotiation } from './ssl-settings.js'
 
 /** One host of a connection URL. */
 export interface UrlHost {
@@ -19,6 +21,10 @@ export interface UrlSsl {
   readonly certFile: string | undefined
   /** `sslkey`, a file name. */
   readonly keyFile: string | undefined
+  /** `sslpassword`, that of the key. */
+  readonly keyPassword: string | undefined
+  /** `sslnegotiation`. */
+  readonly negotiation: SslNegotiation | undefined
 }
 
 /** A connection URL taken apart. Nothing is defaulted here but what the URL itself says. */
@@ -37,6 +43,8 @@ export interface ParsedConnectionUrl {
   readonly targetSessionAttrs: string | undefined
   /** `sslmode` and the files beside it, if `sslmode` or any of them is given. */
   readonly ssl: UrlSsl | undefined
+  /** `require_auth`, as the methods that are accepted. */
+  readonly requireAuth: readonly AuthMethod[] | undefined
   /** Run-time parameters: `options=-c name=value` and `client_encoding`-like names. */
   readonly parameters: Readonly<Record<string, string>>
 }
@@ -53,6 +61,9 @@ const KNOWN_PARAMETERS: ReadonlySet<string> = new Set([
   'sslrootcert',
   'sslcert',
   'sslkey',
+  'sslpassword',
+  'sslnegotiation',
+  'require_auth',
   'options',
 ])
 const SSL_MODES: readonly SslMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
@@ -95,6 +106,7 @@ export function parseConnectionUrl(where: string, text: string): ParsedConnectio
     applicationName: parameters.get('application_name'),
     targetSessionAttrs: parameters.get('target_session_attrs'),
     ssl: readSslParameters(parameters, fail),
+    requireAuth: readRequireAuth(parameters.get('require_auth'), fail),
     parameters: readOptionsParameter(parameters.get('options'), fail),
   }
 }
@@ -185,23 +197,39 @@ function readSslParameters(
   if (mode !== undefined && !isSslMode(mode)) {
     return fail(`sslmode must be one of ${SSL_MODES.join(', ')}`)
   }
-  const rootCertFile = parameters.get('sslrootcert')
-  const certFile = parameters.get('sslcert')
-  const keyFile = parameters.get('sslkey')
-  if (
-    mode === undefined &&
-    rootCertFile === undefined &&
-    certFile === undefined &&
-    keyFile === undefined
-  ) {
-    return undefined
+  const negotiation = parameters.get('sslnegotiation')
+  if (negotiation !== undefined && negotiation !== 'postgres' && negotiation !== 'direct') {
+    return fail('sslnegotiation must be postgres or direct')
   }
-  return {
+  const rootCertFile = parameters.get('sslrootcert')
+  // As libpq: the authorities everybody trusts sign for anybody, so they mean nothing without the name.
+  if (rootCertFile === 'system' && mode !== undefined && mode !== 'verify-full') {
+    return fail('sslrootcert=system needs sslmode=verify-full')
+  }
+  const ssl: UrlSsl = {
     mode,
     rootCertFile,
-    certFile,
-    keyFile,
+    certFile: parameters.get('sslcert'),
+    keyFile: parameters.get('sslkey'),
+    keyPassword: parameters.get('sslpassword'),
+    negotiation,
   }
+  return Object.values(ssl).every((value) => value === undefined) ? undefined : ssl
+}
+
+/** libpq's list: methods that are accepted, or, each with a "!", methods that are not. */
+function readRequireAuth(text: string | undefined, fail: Fail): readonly AuthMethod[] | undefined {
+  if (text === undefined) return undefined
+  const words = text.split(',')
+  const refused = words.filter((word) => word.startsWith('!')).map((word) => word.slice(1))
+  const named = refused.length === 0 ? words : refused
+  const known = AUTH_METHODS.filter((method) => named.includes(method))
+  if (refused.length % words.length !== 0 || known.length !== words.length) {
+    return fail(
+      `require_auth must list each once of ${AUTH_METHODS.join(', ')}, all of them or none with a "!"`,
+    )
+  }
+  return refused.length === 0 ? known : AUTH_METHODS.filter((method) => !known.includes(method))
 }
 
 function isSslMode(mode: string): mode is SslMode {

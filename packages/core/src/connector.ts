@@ -3,6 +3,7 @@ import type { ConnectionSettings } from './connection-settings.js'
 import type { ConnectionListener, DriverConnection } from './driver.js'
 import { formatEndpoint } from './endpoint.js'
 import { AuthenticationError, ConnectError, PoolhouseError } from './errors.js'
+import { acceptedAuth } from './net/accepted-auth.js'
 import type { PoolConfig } from './pool-options.js'
 
 // A driver has to keep the deadline itself; this is how much later we stop believing that it will.
@@ -80,6 +81,8 @@ export class Connector {
         timeoutMs,
         signal: abort.signal,
         prepare: this.#config.prepare,
+        requireAuth: acceptedAuth(settings, password, this.#config.requireAuth),
+        types: this.#config.types,
         listener,
       }),
     )

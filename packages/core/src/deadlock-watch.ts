@@ -88,7 +88,9 @@ export class DeadlockWatch {
     }
     if (youngest === undefined || !this.#isFull()) return
     for (const slot of this.#host.slots) {
-      const still = slot.state === 'leased' && slot.quiet && now - slot.leasedAt >= STILL_MS
+      // A stream between two fetches waits for its reader as well.
+      const waits = slot.quiet || slot.occupant?.asking === false
+      const still = slot.state === 'leased' && waits && now - slot.leasedAt >= STILL_MS
       if (!still || !held.has(slot)) return
     }
     this.#refuse(youngest)

@@ -1,5 +1,6 @@
 import type { ConnectionSettings } from './connection-settings.js'
 import type { QueryResult, Statement } from './statement.js'
+import type { TypeParsers } from './types/type-parsers.js'
 
 /** What a driver can do beyond running statements one by one. */
 export interface DriverCapabilities {
@@ -36,8 +37,10 @@ export interface Notice {
   readonly severity: string
   /** SQLSTATE. */
   readonly code: string
-  /** Text of the message. */
+  /** Text of the message, in the server's language. */
   readonly message: string
+  /** The server's function that sent it, the same in every language; undefined if the server or the driver does not say. */
+  readonly routine?: string | undefined
 }
 
 /** The one permanent listener of a connection, attached at birth and never changed. */
@@ -60,6 +63,9 @@ export interface AutoPrepare {
   readonly max: number
 }
 
+/** How a server may ask a client to prove who it is; libpq's `require_auth` words, as far as drivers speak them. */
+export type AuthMethod = 'none' | 'password' | 'md5' | 'scram-sha-256'
+
 /** What a driver needs to open one connection. */
 export interface ConnectContext {
   /** Where to and as whom. */
@@ -72,8 +78,58 @@ export interface ConnectContext {
   readonly signal: AbortSignal
   /** How to prepare statements that have values and no name; undefined for not at all. */
   readonly prepare?: AutoPrepare | undefined
+  /** Makes JavaScript values of the server's texts. Undefined in contexts made by hand: the canonical parsers, `typeParsers()`. */
+  readonly types?: TypeParsers | undefined
+  /** The ways to log in that are accepted; any other is refused with an `AuthenticationError`. Undefined accepts all. */
+  readonly requireAuth?: readonly AuthMethod[] | undefined
   /** Gets everything that happens outside statements. */
   readonly listener: ConnectionListener
+}
+
+/** Some rows of a cursor. */
+export interface CursorBatch {
+  /** The rows, in order, shaped as the statement's `rowMode` says. */
+  readonly rows: unknown[]
+  /** True for the last batch. The session has answered ReadyForQuery then. */
+  readonly end: boolean
+}
+
+/**
+ * The rows of one statement, fetched when asked for. From its first `read` until it ended, failed or was closed the session is
+ * its own: `transactionStatus()` is `unknown` and no other statement may be run.
+ */
+export interface DriverCursor {
+  /**
+   * Fetches up to `count` more rows; the first call sends the statement. Only one call at a time. Rejects like `run` does, and not before
+   * ReadyForQuery or the end of the session.
+   */
+  read(count: number): Promise<CursorBatch>
+  /** Gives up the rows that are left. Resolves at ReadyForQuery, also if the session was lost; idempotent; never while a `read` is under way. */
+  close(): Promise<void>
+}
+
+/** What a COPY did. */
+export interface CopyResult {
+  /** Rows copied; `null` if the server did not say. */
+  readonly rowCount: number | null
+  /** The command tag without its count: `COPY`. */
+  readonly command: string
+}
+
+/** A running COPY … FROM STDIN. The session is its own until `finish` or `fail` has settled. */
+export interface DriverCopyIn {
+  /** Sends data. Resolves when more may be sent (back-pressure), rejects as soon as the server has refused the COPY or the session is lost. */
+  write(chunk: Uint8Array): Promise<void>
+  /** Says that this was all. Resolves at ReadyForQuery; rejects with what the server says against it, as `run` does. */
+  finish(): Promise<CopyResult>
+  /** Makes the server undo the COPY (CopyFail). Resolves at ReadyForQuery, also if the session was lost; never rejects. */
+  fail(message: string): Promise<void>
+}
+
+/** A running COPY … TO STDOUT. The session is its own until `read` has given `undefined` or rejected. */
+export interface DriverCopyOut {
+  /** The next piece of data, as the server sent it; undefined when it was all and ReadyForQuery has come. One call at a time. Rejects as `run` does. */
+  read(): Promise<Uint8Array | undefined>
 }
 
 /**
@@ -101,6 +157,14 @@ export interface DriverConnection {
     statement: Statement,
     done: (error: Error | null, result?: QueryResult<unknown>) => void,
   ): void
+  /** Prepares to fetch the rows of a statement in batches. Nothing is sent before the first `read`. */
+  openCursor(statement: Statement): DriverCursor
+  /** Runs COPY … FROM STDIN. Resolves when the server is ready for data; rejects as `run` does, with a `DatabaseError` if it is not. */
+  copyIn(text: string): Promise<DriverCopyIn>
+  /** Runs COPY … TO STDOUT. Resolves when the server begins to send; rejects as `run` does. Data is read from the socket only as fast as it is asked for. */
+  copyOut(text: string): Promise<DriverCopyOut>
+  /** Subscribes this session to a channel, whose name may hold any characters; notifications come through the listener. */
+  listen(channel: string): Promise<void>
   /** One round trip that proves the session alive. Rejects if it is not; the caller sets the deadline. */
   ping(): Promise<void>
   /** Brings the session back to a known state, keeping prepared statements. Rejects if that failed. */

@@ -1,3 +1,11 @@
+import { printable } from './printable.js'
+import {
+  type OutcomeResolver,
+  type ResolveOptions,
+  readResolveOptions,
+  type TransactionOutcome,
+} from './transaction-identity.js'
+
 /**
  * Whether the server may have done the work of a failed call.
  *
@@ -166,6 +174,22 @@ export class LeaseReleasedError extends PoolhouseError {
   }
 }
 
+/** A stream or a copy has the lease to itself, and something else was asked of it. Nothing was sent. */
+export class LeaseBusyError extends PoolhouseError {
+  static {
+    brand(this, 'LeaseBusyError', 'POOLHOUSE_LEASE_BUSY')
+  }
+
+  /** Names the pool, and what is open on the lease: `stream`, `copyFrom` or `copyTo`. */
+  constructor(pool: string, open: string) {
+    // Waiting for it would be a deadlock in the very loop that reads it.
+    const wayOut = open === 'copyFrom' ? 'await it first' : 'read it to its end or leave its loop'
+    super(
+      `a ${open} is open on this lease of pool "${pool}" and has it to itself; ${wayOut}, or use another lease`,
+    )
+  }
+}
+
 /** Work that holds leases waits for more of them and nobody else can give one back. Carries both stacks. */
 export class PoolDeadlockError extends PoolhouseError {
   static {
@@ -201,12 +225,12 @@ export class ConnectError extends PoolhouseError {
   /** Whether trying again is pointless until the configuration or the server changes (28xxx, 3D000). */
   readonly fatal: boolean
 
-  /** Names the endpoint; `sqlState` as sent by the server, if it sent one. */
+  /** Names the endpoint; `sqlState` as sent by the server, if it sent one. Control characters in the message are escaped. */
   constructor(
     message: string,
     details: { endpoint: string; sqlState?: string | undefined; fatal?: boolean; cause?: unknown },
   ) {
-    super(message, { retryable: details.fatal !== true, cause: details.cause })
+    super(printable(message), { retryable: details.fatal !== true, cause: details.cause })
     this.endpoint = details.endpoint
     this.sqlState = details.sqlState
     this.fatal = details.fatal === true
@@ -229,12 +253,12 @@ export class ConnectionLostError extends PoolhouseError {
   /** SQLSTATE of the server's last words (57P01, …), if it said any. */
   readonly sqlState: string | undefined
 
-  /** Retryable when nothing was executed. */
+  /** Retryable when nothing was executed. Control characters in the message are escaped. */
   constructor(
     message: string,
     options: { executed: Executed; sqlState?: string | undefined; cause?: unknown },
   ) {
-    super(message, {
+    super(printable(message), {
       executed: options.executed,
       retryable: options.executed === 'no' || options.executed === 'rolled-back',
       cause: options.cause,
@@ -412,15 +436,53 @@ export class FencedError extends PoolhouseError {
   }
 }
 
-/** The work was sent, no answer came, and it may have been done. Never repeat it without a key or a check. */
+/**
+ * The work was sent, no answer came, and it may have been done. Never repeat it without a key or a check: `resolve()` looks for the
+ * outcome of a transaction.
+ */
 export class InDoubtError extends PoolhouseError {
   static {
     brand(this, 'InDoubtError', 'POOLHOUSE_IN_DOUBT')
   }
 
-  /** `cause` is the loss of the connection or the timeout that left the outcome open. */
-  constructor(message: string, cause?: unknown) {
+  readonly #resolver: OutcomeResolver | undefined
+  #outcome: TransactionOutcome = 'unknown'
+
+  /**
+   * `cause` is the loss of the connection or the timeout that left the outcome open; `resolver` finds the outcome, where somebody can.
+   */
+  constructor(message: string, cause?: unknown, resolver?: OutcomeResolver) {
     super(message, { executed: 'unknown', cause })
+    this.#resolver = resolver
+  }
+
+  /**
+   * Finds out what became of the transaction; may take as long as the server needs to end it, and `timeoutMs` (default 15 000) at most.
+   * Resolves with `unknown` when that cannot be known: for a lone statement, and on a pool of one server, nobody kept what it takes. An
+   * outcome once known is remembered. Throws `TypeError` or `RangeError` for wrong options and `AbortError` when the signal fires, else
+   * never.
+   */
+  async resolve(options: ResolveOptions = {}): Promise<TransactionOutcome> {
+    const limits = readResolveOptions(options)
+    const { signal } = limits
+    if (signal?.aborted) throw new AbortError(signal.reason, 'unknown')
+    if (this.#outcome !== 'unknown' || this.#resolver === undefined) return this.#outcome
+    let outcome: TransactionOutcome = 'unknown'
+    try {
+      outcome = await this.#resolver(limits)
+    } catch {
+      // Whatever failed on the way, the outcome is as open as before.
+    }
+    if (outcome !== 'unknown') this.#outcome = outcome
+    else if (signal?.aborted) throw new AbortError(signal.reason, 'unknown')
+    return outcome
+  }
+}
+
+/** The call would change or need a server session, and the pool's `pooler` keeps none between transactions. Nothing was sent. */
+export class SessionStateError extends PoolhouseError {
+  static {
+    brand(this, 'SessionStateError', 'POOLHOUSE_SESSION_STATE')
   }
 }
 

@@ -6,7 +6,7 @@ import type { EventHub, PoolEventEmitter, PoolEventName, PoolListener } from './
  */
 export class EventRelay {
   readonly #hub: EventHub
-  readonly #sources: ReadonlySet<PoolEventEmitter>
+  readonly #sources: Set<PoolEventEmitter>
   readonly #relayed: ReadonlySet<PoolEventName> | undefined
   // Values are listeners of the event that is their key; the map cannot say so.
   readonly #forwarders = new Map<PoolEventName, PoolListener<never>>()
@@ -20,6 +20,21 @@ export class EventRelay {
     this.#hub = hub
     this.#sources = new Set(sources)
     this.#relayed = relayed
+  }
+
+  /** Relays the events of one more pool; one that is relayed already stays as it is. */
+  add(source: PoolEventEmitter): void {
+    if (this.#sources.has(source)) return
+    this.#sources.add(source)
+    for (const [name, forward] of this.#forwarders)
+      source.on(name, forward as PoolListener<typeof name>)
+  }
+
+  /** Relays the events of a pool no more. */
+  remove(source: PoolEventEmitter): void {
+    if (!this.#sources.delete(source)) return
+    for (const [name, forward] of this.#forwarders)
+      source.off(name, forward as PoolListener<typeof name>)
   }
 
   /** Adds a listener. Throws `TypeError` for an unknown event name. */

@@ -124,6 +124,14 @@ export interface InDoubtEvent extends NodeEvent {
   readonly error: PoolhouseError
 }
 
+/** A commit succeeded on the primary alone: the server stopped waiting for its synchronous standbys. A failover may lose it. */
+export interface DurabilityEvent extends ConnectionEvent {
+  /** Where the commit is known to be. */
+  readonly durability: 'local'
+  /** What the server said, in its language. */
+  readonly message: string
+}
+
 /** A replica is out of rotation. */
 export interface EjectedEvent extends NodeEvent {
   /** Why, for humans. */
@@ -174,6 +182,8 @@ export interface PoolEvents {
   resume: ResumeEvent
   /** Work was sent and no answer came. */
   'in-doubt': InDoubtEvent
+  /** A commit succeeded without its synchronous standbys. */
+  durability: DurabilityEvent
   /** A replica is out of rotation. */
   ejected: EjectedEvent
   /** A replica is back in rotation. */
@@ -213,6 +223,7 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
   'hold',
   'resume',
   'in-doubt',
+  'durability',
   'ejected',
   'admitted',
   'error',

@@ -1,12 +1,11 @@
+export { ChannelListener } from './channel-listener.js'
+export type { ChannelSource } from './channel-source.js'
 export { type Clock, type ClockTimer, sleep, systemClock } from './clock.js'
 export type { AcquireOptions, CloseOptions, ConnectionPool, Pool } from './connection-pool.js'
 export {
   type ConnectionOptions,
   ConnectionSettings,
   type PasswordSource,
-  type SslMode,
-  type SslOptions,
-  type SslSettings,
 } from './connection-settings.js'
 export {
   type ParsedConnectionUrl,
@@ -15,17 +14,24 @@ export {
   type UrlSsl,
 } from './connection-url.js'
 export type {
+  AuthMethod,
   AutoPrepare,
   ConnectContext,
   ConnectionInfo,
   ConnectionListener,
+  CopyResult,
+  CursorBatch,
   Driver,
   DriverCapabilities,
   DriverConnection,
+  DriverCopyIn,
+  DriverCopyOut,
+  DriverCursor,
   Notice,
   ResetLevel,
   TransactionStatus,
 } from './driver.js'
+export type { Durability } from './durability.js'
 export { type Endpoint, formatEndpoint, isLocal } from './endpoint.js'
 export {
   AbortError,
@@ -39,6 +45,7 @@ export {
   FencedError,
   InDoubtError,
   isPoolhouseError,
+  LeaseBusyError,
   LeaseReleasedError,
   NoPrimaryError,
   NoSuitableNodeError,
@@ -49,6 +56,7 @@ export {
   type PoolhouseErrorOptions,
   PoolOverloadedError,
   ReadIntentError,
+  SessionStateError,
   StatementTimeoutError,
   TransactionError,
 } from './errors.js'
@@ -60,6 +68,7 @@ export {
   type ConnectionEvent,
   type DeadlockEvent,
   type DestroyEvent,
+  type DurabilityEvent,
   type EjectedEvent,
   type ErrorEvent,
   EventHub,
@@ -80,8 +89,16 @@ export {
   type SplitBrainEvent,
   type TopologyEvent,
 } from './events.js'
+export {
+  type CleanMarkersOptions,
+  cleanMarkers,
+  createMarkerTable,
+  KeyedWork,
+  markerTable,
+} from './idempotency.js'
 export { LagRing } from './lag-ring.js'
 export type { Lease } from './lease.js'
+export { leasedCopyFrom, leasedCopyTo, leasedRows } from './leased-stream.js'
 export {
   checkBoolean,
   checkNumber,
@@ -94,7 +111,9 @@ export {
 export type { OverloadOptions } from './overload.js'
 export { createPool } from './pool.js'
 export type { PoolOptions, ReconfigureOptions, ResizeOptions } from './pool-options.js'
+export type { Pooler } from './pooler.js'
 export type { Session, SessionOptions } from './session.js'
+export type { SslMode, SslNegotiation, SslOptions, SslSettings } from './ssl-settings.js'
 export {
   type FieldInfo,
   type Intent,
@@ -115,6 +134,25 @@ export {
   sumStats,
 } from './stats.js'
 export {
+  checkCopyFromArguments,
+  checkCopyToArguments,
+  readStreamArguments,
+} from './stream-arguments.js'
+export type {
+  CopyOptions,
+  CopySource,
+  Streamable,
+  StreamIterator,
+  StreamOptions,
+} from './streaming.js'
+export {
+  checkListenArguments,
+  type Gap,
+  type ListenOptions,
+  type NotifyListener,
+  type Subscription,
+} from './subscription.js'
+export {
   type NodeLag,
   type NodeState,
   type StaticTopologyOptions,
@@ -124,9 +162,17 @@ export {
   type TopologySnapshot,
 } from './topology.js'
 export { type PoolTrace, type QueryTrace, tracing } from './tracing.js'
-export type {
-  IsolationLevel,
-  Transaction,
-  TransactionOptions,
-  TransactionRetry,
+export {
+  checkTransactionOptions,
+  type IsolationLevel,
+  type Transaction,
+  type TransactionOptions,
+  type TransactionRetry,
 } from './transaction.js'
+export type {
+  OutcomeResolver,
+  ResolveOptions,
+  TransactionIdentity,
+  TransactionOutcome,
+} from './transaction-identity.js'
+export type { TypeParser, TypeParsers, TypesOption } from './types/type-parsers.js'

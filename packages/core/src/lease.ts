@@ -1,8 +1,9 @@
 import type { ConnectionInfo } from './driver.js'
 import type { Queryable } from './statement.js'
+import type { Streamable } from './streaming.js'
 
 /** A connection held by one caller. After `release()` or `destroy()` every call rejects with `LeaseReleasedError`. */
-export interface Lease extends Queryable, AsyncDisposable {
+export interface Lease extends Queryable, Streamable, AsyncDisposable {
   /** Number of the connection within its pool, for logs. */
   readonly connection: number
   /** Name of the pool of the node it leads to. */

@@ -1,6 +1,7 @@
 import type { ConnectionSettings } from './connection-settings.js'
 import type { Connector } from './connector.js'
-import type { ConnectionListener } from './driver.js'
+import type { ConnectionListener, Notice } from './driver.js'
+import { tellsLocalCommit } from './durability.js'
 import { formatEndpoint } from './endpoint.js'
 import { ConnectError } from './errors.js'
 import type { Slot } from './slot.js'
@@ -15,10 +16,17 @@ export interface OpeningOptions {
   signal?: AbortSignal | undefined
   /** The session ended after it was open. */
   closed: (reason: unknown) => void
+  /** A channel that the session listens to was notified. */
+  notification?: ((channel: string, payload: string) => void) | undefined
+  /** The server committed without its synchronous standbys, and says so with this notice. */
+  committedLocally?: ((notice: Notice) => void) | undefined
 }
 
 // Reported by the server about itself; no borrower can leave them behind.
 const SERVER_STATE: ReadonlySet<string> = new Set(['in_hot_standby', 'is_superuser'])
+
+// One for all pools, of which many may be idle.
+const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
 
 /** Fills slots with sessions, follows the parameters that the server reports, and can give up on everything under way. */
 export class Opening {
@@ -26,7 +34,7 @@ export class Opening {
   // Made with the first connect: idle pools may be many.
   #underWay: Map<Slot, AbortController> | undefined
   // Nearly every session of a pool begins with the same server parameters, so they share one map: half a kilobyte for each.
-  #atBirth: Map<string, string> | undefined
+  #atBirth = NO_PARAMETERS
 
   /** Opens through this connector. */
   constructor(connector: Connector) {
@@ -42,7 +50,7 @@ export class Opening {
       options.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, options.signal])
     try {
       const connection = await this.#connector.connect(
-        listenerOf(slot, options.closed),
+        new SlotListener(slot, options),
         signal,
         options.timeoutMs,
         options.settings,
@@ -53,7 +61,7 @@ export class Opening {
         connection.destroy(slot.lostReason)
         throw this.#closedAtOnce(slot, options.settings)
       }
-      slot.atBirth = this.#shared(slot.atBirth)
+      slot.atBirth = this.#shared(connection.info.parameters)
       slot.connection = connection
     } catch (error) {
       slot.state = 'gone'
@@ -73,13 +81,13 @@ export class Opening {
     for (const abort of this.#underWay?.values() ?? []) abort.abort(reason)
   }
 
-  #shared(atBirth: Map<string, string> | undefined): Map<string, string> | undefined {
+  #shared(parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
     const last = this.#atBirth
-    this.#atBirth = atBirth
-    if (last === undefined || atBirth === undefined || last.size !== atBirth.size) return atBirth
-    for (const [name, value] of last) if (atBirth.get(name) !== value) return atBirth
-    this.#atBirth = last
-    return last
+    const same = last.size === parameters.size
+    if (same && [...last].every(([name, value]) => parameters.get(name) === value)) return last
+    // The driver keeps its own current.
+    this.#atBirth = new Map(parameters)
+    return this.#atBirth
   }
 
   #closedAtOnce(slot: Slot, settings: ConnectionSettings): ConnectError {
@@ -100,26 +108,41 @@ function isGone(slot: Slot): boolean {
 
 function ignore(): void {}
 
-function listenerOf(slot: Slot, closed: (reason: unknown) => void): ConnectionListener {
-  return {
-    closed: (reason) => {
-      if (slot.connection !== undefined) {
-        closed(reason)
-        return
-      }
-      slot.state = 'gone'
-      slot.lostReason ??= reason
-    },
-    notice: ignore,
-    notification: ignore,
-    parameter: (name, value) => {
-      if (slot.connection === undefined) {
-        slot.atBirth ??= new Map()
-        slot.atBirth.set(name, value)
-      } else if (!SERVER_STATE.has(name)) {
-        if (slot.atBirth?.get(name) === value) slot.drifted?.delete(name)
-        else slot.drifted = (slot.drifted ?? new Set()).add(name)
-      }
-    },
+/** A class, because its functions would be four more objects for each session. */
+class SlotListener implements ConnectionListener {
+  readonly notification: (channel: string, payload: string) => void
+  readonly #slot: Slot
+  readonly #closed: (reason: unknown) => void
+  readonly #committedLocally: ((notice: Notice) => void) | undefined
+
+  constructor(slot: Slot, { closed, notification, committedLocally }: OpeningOptions) {
+    this.#slot = slot
+    this.#closed = closed
+    this.notification = notification ?? ignore
+    this.#committedLocally = committedLocally
+  }
+
+  closed(reason: unknown): void {
+    const slot = this.#slot
+    if (slot.connection !== undefined) {
+      this.#closed(reason)
+      return
+    }
+    slot.state = 'gone'
+    slot.lostReason ??= reason
+  }
+
+  notice(notice: Notice): void {
+    if (!tellsLocalCommit(notice)) return
+    this.#slot.committedLocally = true
+    this.#committedLocally?.(notice)
+  }
+
+  parameter(name: string, value: string): void {
+    const slot = this.#slot
+    // What changes before the session is ours is what it began with.
+    if (slot.connection === undefined || SERVER_STATE.has(name)) return
+    if (slot.atBirth?.get(name) === value) slot.drifted?.delete(name)
+    else slot.drifted = (slot.drifted ?? new Set()).add(name)
   }
 }

@@ -11,6 +11,8 @@ export interface ClosingHost {
   readonly slots: ReadonlySet<Slot>
   /** Number of sessions outside `max`. */
   sessions(): number
+  /** Cancel connections that are open. */
+  cancels(): number
   /** Callers that are still to be served. */
   pending(): number
   /** Refuses waiters and gives up on connects; called at once, or at the deadline with `waiters: 'serve'`. */
@@ -50,7 +52,8 @@ export function readCloseOptions(options: CloseOptions): CheckedCloseOptions {
 
 /**
  * The end of a pool: what is idle is closed, leases are waited for; at the deadline what still runs is cancelled, and half a
- * second later everything is destroyed. `done` resolves when the last socket is closed.
+ * second later everything is destroyed. `done` resolves when the last socket is closed, those of cancel requests too: a second and a half
+ * after the deadline at the latest.
  */
 export class PoolClosing {
   readonly #host: ClosingHost
@@ -83,12 +86,10 @@ export class PoolClosing {
     return this.#done
   }
 
-  /** A connection, a session or a waiter is gone: is it the last one? */
+  /** A connection, a session, a waiter or a cancel request is gone: is it the last one? */
   check(): void {
-    const { slots } = this.#host
-    if (slots.size === 0 && this.#host.sessions() === 0 && this.#host.pending() === 0) {
-      this.#resolve()
-    }
+    const host = this.#host
+    if (host.slots.size + host.sessions() + host.pending() + host.cancels() === 0) this.#resolve()
   }
 
   #force(): void {

@@ -27,6 +27,7 @@ import { PoolClosing, readCloseOptions } from './pool-closing.js'
 import { type LeaseHost, PoolLease } from './pool-lease.js'
 import type { PoolConfig } from './pool-options.js'
 import { PoolTimer } from './pool-timer.js'
+import type { Pooler } from './pooler.js'
 import { Quarantine } from './quarantine.js'
 import { Recycling } from './recycling.js'
 import type { Session, SessionOptions } from './session.js'
@@ -87,7 +88,11 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     this.#connector = new Connector(this.#config, this.#context)
     this.#opening = new Opening(this.#connector)
     this.#sessions = new SessionSet(this, this.#opening, () => this.#closing?.check())
-    this.#quarantine = new Quarantine(this.clock, (slot, reason) => this.#break(slot, reason))
+    this.#quarantine = new Quarantine(
+      this.clock,
+      (slot, reason) => this.#break(slot, reason),
+      () => this.#closing?.check(),
+    )
     this.#maintenance = new Maintenance(this.#maintenanceHost(), this.#config)
     this.#leaks = new LeakWatch(
       () => this.now(),
@@ -105,6 +110,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
 
   get config(): PoolConfig {
     return this.#config
+  }
+
+  get pooler(): Pooler | undefined {
+    return this.#config.pooler
   }
 
   /** The last connect error, until a connect succeeds. */
@@ -314,6 +323,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       const { abort } = slot
       queueMicrotask(() => abort.abort(reason))
     }
+    slot.occupant?.lost()
     slot.recheckQuiet()
     if (wasOpen) {
       this.recorder.destroyed++
@@ -353,6 +363,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
         timeoutMs: this.#config.connectTimeoutMs,
         settings: this.#config.settings,
         closed: (reason) => this.#lostByServer(slot, reason),
+        committedLocally: ({ message }) => this.#committedLocally(slot, message),
       })
     try {
       if (tracing.connect.hasSubscribers)
@@ -369,6 +380,12 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     if (!this.slots.has(slot)) return false
     this.#opened(slot, startedAt)
     return true
+  }
+
+  #committedLocally(slot: Slot, message: string): void {
+    if (!this.hub.has('durability')) return
+    const { name: pool } = this
+    this.hub.emit('durability', { pool, connection: slot.id, durability: 'local', message })
   }
 
   #opened(slot: Slot, startedAt: number): void {
@@ -566,13 +583,17 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       clock: this.clock,
       slots: this.slots,
       sessions: () => this.#sessions.size,
+      cancels: () => this.#quarantine.requests,
       pending: () => this.handOver.pending,
       turnAway: () => this.#turnAway(),
       retireUnneeded: () => {
         this.#retireIdle()
         this.#sessions.closeAll()
       },
-      cancel: (slot) => this.cancel(slot),
+      cancel: (slot) => {
+        if (slot.occupant === undefined) this.cancel(slot)
+        else slot.occupant.stop(new PoolClosedError(this.name))
+      },
       destroy: (slot, reason) => this.#destroy(slot, reason),
       destroySessions: (reason) => this.#sessions.destroyAll(reason),
     }
@@ -596,6 +617,8 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     if (!collected) return
     // Nobody can give it back any more; what it still runs may be awaited by somebody, so that comes to its end first.
     const { generation } = slot
+    // A stream or copy holds its lease while somebody reads or feeds it.
+    slot.occupant?.stop(new LeaseReleasedError(this.name))
     void slot.whenQuiet().then(() => {
       if (slot.generation === generation) this.giveBack(slot)
     })

@@ -1,7 +1,12 @@
+import { BatchIterator, type BatchWork } from './batch-iterator.js'
 import { checkQueryOptions } from './call-options.js'
-import type { ConnectionInfo } from './driver.js'
+import { CopyIn } from './copy-in.js'
+import { CopyOut } from './copy-out.js'
+import type { ConnectionInfo, CopyResult } from './driver.js'
 import { AbortError, LeaseReleasedError } from './errors.js'
 import type { Lease } from './lease.js'
+import type { OpenWork } from './open-work.js'
+import { RowStream } from './row-stream.js'
 import type { Slot } from './slot.js'
 import {
   type QueryOptions,
@@ -11,7 +16,13 @@ import {
 } from './statement.js'
 import { lostBefore, StatementOrder } from './statement-order.js'
 import { type RunHost, StatementRun } from './statement-run.js'
-import { traceQuery, tracing } from './tracing.js'
+import {
+  checkCopyFromArguments,
+  checkCopyToArguments,
+  readStreamArguments,
+} from './stream-arguments.js'
+import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from './streaming.js'
+import { traceQuery, traceWork, tracing } from './tracing.js'
 
 /** What a lease asks of its pool. */
 export interface LeaseHost extends RunHost {
@@ -21,6 +32,14 @@ export interface LeaseHost extends RunHost {
   discard(slot: Slot, reason: string): void
   /** A lease was given back a second time. */
   releasedAgain(slot: Slot): void
+}
+
+/** What a transaction has to say about a stream or a copy of its lease. */
+export interface WorkGuard {
+  /** Called before it begins; throws if it must not. */
+  admit(): void
+  /** What the caller is told of an error. */
+  failed(error: unknown): unknown
 }
 
 /** The handle a caller holds. It is valid while its generation is the slot's; afterwards it can do nothing to the connection. */
@@ -100,6 +119,78 @@ export class PoolLease implements Lease {
         new StatementRun(this.#host, this.#order, statement, options, now, resolve, reject),
         now,
       )
+    })
+  }
+
+  stream<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(first, second, third)
+    return this.openRows(statement, options)
+  }
+
+  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+    checkCopyToArguments(sql, options)
+    return this.openCopyOut(sql, options)
+  }
+
+  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    checkCopyFromArguments(sql, source, options)
+    return await this.runCopyIn(sql, source, options)
+  }
+
+  /** `stream` with checked arguments. */
+  openRows<Row>(
+    statement: Statement,
+    options: StreamOptions = {},
+    guard?: WorkGuard,
+  ): BatchIterator<Row> {
+    return this.#iterate(new RowStream(this.#host, statement, options), guard)
+  }
+
+  /** `copyTo` with checked arguments. */
+  openCopyOut(
+    sql: string,
+    options: CopyOptions = {},
+    guard?: WorkGuard,
+  ): BatchIterator<Uint8Array> {
+    return this.#iterate(new CopyOut(this.#host, sql, options), guard)
+  }
+
+  /** `copyFrom` with checked arguments. */
+  async runCopyIn(sql: string, source: CopySource, options: CopyOptions = {}): Promise<CopyResult> {
+    const work = new CopyIn(this.#host, sql, source, options)
+    await this.#begin(work)
+    return await work.run()
+  }
+
+  /** Ends the stream or copy that is open, if one is; resolves when the server has answered all of it. */
+  async closeOpen(error: Error): Promise<void> {
+    this.#order?.close(error)
+    if (this.#slot.occupant !== undefined) await this.#slot.whenQuiet()
+  }
+
+  // The iterator holds the lease by this, and the lease must not be collected before it.
+  #iterate<T>(work: BatchWork, guard: WorkGuard | undefined): BatchIterator<T> {
+    return new BatchIterator<T>(work, {
+      begin: async () => {
+        guard?.admit()
+        await this.#begin(work)
+      },
+      failed: (error) => (guard === undefined ? error : guard.failed(error)),
+    })
+  }
+
+  #begin(work: OpenWork): Promise<void> {
+    if (tracing.query.hasSubscribers) traceWork(this.node, work)
+    this.#order ??= new StatementOrder(this.#host, this.#slot)
+    const order = this.#order
+    return work.begin(order, () => {
+      if (!this.valid) throw new LeaseReleasedError(this.#host.name)
+      if (this.#slot.over) throw lostBefore(this.#slot)
+      order.open(work)
     })
   }
 

@@ -5,8 +5,9 @@ import {
   type ConnectionSettings,
   readConnectionSettings,
 } from './connection-settings.js'
-import type { AutoPrepare, Driver } from './driver.js'
+import type { AuthMethod, AutoPrepare, Driver } from './driver.js'
 import { formatEndpoint } from './endpoint.js'
+import { AUTH_METHODS } from './net/accepted-auth.js'
 import {
   checkNumber,
   checkWord,
@@ -15,6 +16,8 @@ import {
   refuseUnknownOptions,
 } from './option-check.js'
 import type { OverloadOptions } from './overload.js'
+import { checkPoolerSettings, type Pooler } from './pooler.js'
+import { type TypeParsers, type TypesOption, typeParsers } from './types/type-parsers.js'
 
 /** Options of `createPool`. Durations are milliseconds; sizes count connections unless they say otherwise. */
 export interface PoolOptions {
@@ -48,9 +51,28 @@ export interface PoolOptions {
   validateAfterIdleMs?: number | undefined
   /**
    * `auto` (default): a statement with values and without a name is prepared on each connection from its third use on, at most 100
-   * for each. `off`: only named statements are. Turn it off behind a transaction pooler that does not track prepared statements.
+   * for each. `off`: only named statements are. With `pooler` it is `off`, and names are ignored too.
    */
   prepare?: 'auto' | 'off' | undefined
+  /**
+   * `pgbouncer`: between the pool and the server stands PgBouncer in transaction mode, where each transaction may run in another
+   * server session. Nothing is prepared and names of statements are ignored; statements that change a session beyond their
+   * transaction (SET without LOCAL, LISTEN, PREPARE, session advisory locks, temporary tables, …) are refused with
+   * `SessionStateError`; a session whose `raw` was taken is closed instead of reset; `connection.parameters` are refused. Default: none.
+   */
+  pooler?: Pooler | undefined
+  /**
+   * Parsers in place of the canonical ones, by OID or by name of a built-in type: `{ int8: BigInt, numeric: Number }`. The parser of an
+   * element's type is used in its arrays as well. Default: none, so that values come as `docs/types.md` says.
+   */
+  types?: TypesOption | undefined
+  /**
+   * How a server may ask us to log in: `none` (it lets us in without a question, as `trust` and client certificates do), `password` (in clear text), `md5`,
+   * `scram-sha-256`. Default: `require_auth` of the URL; else `['scram-sha-256']` when there is a password and TLS does not verify the
+   * server, so that whoever sits at the server's address can neither get the password nor pass for the server; else all. A server
+   * that asks for anything else is refused with `AuthenticationError`.
+   */
+  requireAuth?: readonly AuthMethod[] | undefined
   /**
    * Sheds load when the queue does not drain: if even the shortest wait of `intervalMs` was above `targetMs`, callers who have waited
    * longer than twice the target get `PoolOverloadedError` until a wait falls below it. Default: off.
@@ -106,6 +128,9 @@ export interface PoolConfig {
   readonly leakWarningMs: number
   readonly validateAfterIdleMs: number
   readonly prepare: AutoPrepare | undefined
+  readonly pooler: Pooler | undefined
+  readonly types: TypeParsers
+  readonly requireAuth: readonly AuthMethod[] | undefined
   readonly overload: OverloadOptions | undefined
   readonly clock: Clock
   readonly random: () => number
@@ -117,7 +142,16 @@ const LONGEST = 0x7fffffff
 
 type NumericOption = Exclude<
   keyof PoolConfig,
-  'driver' | 'settings' | 'name' | 'prepare' | 'overload' | 'clock' | 'random'
+  | 'driver'
+  | 'settings'
+  | 'name'
+  | 'prepare'
+  | 'pooler'
+  | 'types'
+  | 'requireAuth'
+  | 'overload'
+  | 'clock'
+  | 'random'
 >
 
 const NUMERIC: Readonly<Record<NumericOption, NumberRule & { default: number }>> = {
@@ -144,6 +178,9 @@ const KNOWN: ReadonlySet<string> = new Set([
   'connection',
   'name',
   'prepare',
+  'pooler',
+  'types',
+  'requireAuth',
   'overload',
   'clock',
   'random',
@@ -164,11 +201,15 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     )
   }
   const settings = readConnectionSettings(WHERE, options.connection, options.name)
+  const pooler = readPooler(options.pooler, settings)
   const config: PoolConfig = {
     driver: options.driver,
     settings,
     name: options.name ?? formatEndpoint(settings.endpoint),
-    prepare: readPrepare(options.prepare),
+    prepare: readPrepare(options.prepare, pooler),
+    pooler,
+    types: typeParsers(options.types, WHERE),
+    requireAuth: readRequireAuth(options.requireAuth),
     overload: readOverload(options.overload),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
@@ -197,6 +238,7 @@ export function changePoolConfig(
         : readConnectionSettings(where, changes.connection, config.name),
   }
   checkSizes(where, changed)
+  if (changed.pooler !== undefined) checkPoolerSettings(where, changed.pooler, changed.settings)
   return Object.freeze(changed)
 }
 
@@ -219,9 +261,33 @@ function readNumbers(
 
 const AUTO_PREPARE: AutoPrepare = { after: 3, max: 100 }
 
-function readPrepare(prepare: unknown): AutoPrepare | undefined {
-  const word = checkWord(WHERE, 'prepare', prepare ?? 'auto', ['auto', 'off'])
-  return word === 'auto' ? AUTO_PREPARE : undefined
+function readPrepare(prepare: unknown, pooler: Pooler | undefined): AutoPrepare | undefined {
+  const byDefault = pooler === undefined ? 'auto' : 'off'
+  const word = checkWord(WHERE, 'prepare', prepare ?? byDefault, ['auto', 'off'])
+  if (word === 'off') return undefined
+  if (pooler === undefined) return AUTO_PREPARE
+  throw new TypeError(
+    `${WHERE}: prepare must be 'off' or left out with pooler '${pooler}', got "auto": a prepared statement lives in one server session`,
+  )
+}
+
+function readPooler(pooler: unknown, settings: ConnectionSettings): Pooler | undefined {
+  if (pooler === undefined) return undefined
+  const word = checkWord(WHERE, 'pooler', pooler, ['pgbouncer'])
+  checkPoolerSettings(WHERE, word, settings)
+  return word
+}
+
+function readRequireAuth(methods: unknown): readonly AuthMethod[] | undefined {
+  if (methods === undefined) return undefined
+  if (!Array.isArray(methods) || methods.length === 0) {
+    throw new TypeError(
+      `${WHERE}: requireAuth must be a non-empty array such as ['scram-sha-256'], got ${Array.isArray(methods) ? 'an empty one' : describeValue(methods)}`,
+    )
+  }
+  return Object.freeze(
+    methods.map((method) => checkWord(WHERE, 'requireAuth', method, AUTH_METHODS)),
+  )
 }
 
 function readOverload(overload: unknown): OverloadOptions | undefined {

@@ -12,11 +12,23 @@ const CANCEL_MS = 1_000
 export class Quarantine {
   readonly #clock: Clock
   readonly #destroy: (slot: Slot, reason: string) => void
+  readonly #settled: () => void
+  #requests = 0
 
-  /** `destroy` breaks a connection that cannot be brought back. */
-  constructor(clock: Clock, destroy: (slot: Slot, reason: string) => void) {
+  /** `destroy` breaks a connection that cannot be brought back; `settled` is called when a cancel connection is closed. */
+  constructor(
+    clock: Clock,
+    destroy: (slot: Slot, reason: string) => void,
+    settled: () => void = () => {},
+  ) {
     this.#clock = clock
     this.#destroy = destroy
+    this.#settled = settled
+  }
+
+  /** Cancel connections that are open, also those whose session is gone already. */
+  get requests(): number {
+    return this.#requests
   }
 
   /** Sends a cancel request, unless one is under way. `slot.cancelling` is set until it is settled. */
@@ -25,6 +37,7 @@ export class Quarantine {
     const request = slot.connection!.cancel(CANCEL_MS)
     // Set before anybody can wait for quiet: a slot with a request under way is quiet only once it is gone.
     slot.cancelling = request
+    this.#count(request)
     slot.cancelling = withDeadline(
       this.#clock,
       Promise.race([request, slot.whenQuiet()]),
@@ -38,6 +51,15 @@ export class Quarantine {
         this.#destroy(slot, `its cancel request failed: ${(error as Error).message}`)
       },
     )
+  }
+
+  #count(request: Promise<void>): void {
+    this.#requests++
+    const end = (): void => {
+      this.#requests--
+      this.#settled()
+    }
+    withDeadline(this.#clock, request, CANCEL_MS * 1.5, 'it was not confirmed').then(end, end)
   }
 
   #arrived(slot: Slot): void {

@@ -1,12 +1,16 @@
 import { AcquireCall } from './acquire-call.js'
 import { checkAcquireOptions, checkQueryOptions } from './call-options.js'
+import { ChannelListener } from './channel-listener.js'
 import type { AcquireOptions, CloseOptions, ConnectionPool } from './connection-pool.js'
+import type { CopyResult } from './driver.js'
 import { type Endpoint, formatEndpoint } from './endpoint.js'
-import { AbortError } from './errors.js'
+import { AbortError, ConnectionLostError, PoolhouseError } from './errors.js'
 import type { PoolEventName, PoolListener } from './events.js'
 import type { Lease } from './lease.js'
 import { snapshotOf } from './lease-snapshot.js'
+import { leasedCopyFrom, leasedCopyTo, leasedRows } from './leased-stream.js'
 import { refuseUnknownOptions } from './option-check.js'
+import { readCloseOptions } from './pool-closing.js'
 import { PoolEngine } from './pool-engine.js'
 import type { PoolLease } from './pool-lease.js'
 import {
@@ -15,6 +19,7 @@ import {
   type ReconfigureOptions,
   type ResizeOptions,
 } from './pool-options.js'
+import { type Pooler, refuseBehindPooler } from './pooler.js'
 import type { Session, SessionOptions } from './session.js'
 import type { Slot } from './slot.js'
 import {
@@ -26,6 +31,13 @@ import {
 import { StatementRun } from './statement-run.js'
 import { refuseTransactionControl } from './statement-traits.js'
 import type { PoolSnapshot, PoolStats } from './stats.js'
+import {
+  checkCopyFromArguments,
+  checkCopyToArguments,
+  readStreamArguments,
+} from './stream-arguments.js'
+import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from './streaming.js'
+import type { ListenOptions, NotifyListener, Subscription } from './subscription.js'
 import { traceQuery, tracing } from './tracing.js'
 import type { Transaction, TransactionOptions } from './transaction.js'
 import { runTransaction, type TransactionHost } from './transaction-runner.js'
@@ -35,6 +47,8 @@ const SIZE_OPTIONS: ReadonlySet<string> = new Set(['max', 'min'])
 /** A pool of connections to one server: checks what callers say and turns it into work for the engine. */
 export class ServerPool implements ConnectionPool {
   readonly #engine: PoolEngine
+  // Made with the first subscription: most pools have none.
+  #channels: ChannelListener | undefined
 
   /** Takes checked options; `createPool` is the public way. */
   constructor(config: PoolConfig) {
@@ -47,6 +61,10 @@ export class ServerPool implements ConnectionPool {
 
   get endpoint(): Endpoint {
     return this.#engine.config.settings.endpoint
+  }
+
+  get pooler(): Pooler | undefined {
+    return this.#engine.config.pooler
   }
 
   query<Row = Record<string, unknown>>(
@@ -129,6 +147,40 @@ export class ServerPool implements ConnectionPool {
     return this.#engine.lease(slot)
   }
 
+  stream<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(first, second, third)
+    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
+      refuseTransactionControl(statement, 'pool.stream')
+      return await this.acquire(acquireOptions)
+    }
+    return leasedRows<Row>(acquire, statement, options)
+  }
+
+  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+    checkCopyToArguments(sql, options)
+    return leasedCopyTo(
+      () => this.#engine.now(),
+      (wait) => this.acquire(wait),
+      sql,
+      options,
+    )
+  }
+
+  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    checkCopyFromArguments(sql, source, options)
+    return await leasedCopyFrom(
+      () => this.#engine.now(),
+      (wait) => this.acquire(wait),
+      sql,
+      source,
+      options,
+    )
+  }
+
   async use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
     if (typeof work !== 'function') {
       throw new TypeError(`use: work must be a function, got ${typeof work}`)
@@ -152,6 +204,29 @@ export class ServerPool implements ConnectionPool {
     return runTransaction(host, clock, config.random, work, options)
   }
 
+  listen(
+    channel: string,
+    onNotify: NotifyListener,
+    options?: ListenOptions,
+  ): Promise<Subscription> {
+    const engine = this.#engine
+    try {
+      refuseBehindPooler(this.name, engine.config.pooler, 'listen')
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    this.#channels ??= new ChannelListener({
+      name: this.name,
+      clock: engine.clock,
+      random: engine.config.random,
+      hub: engine.hub,
+      openSession: (sessionOptions) => engine.openSession(sessionOptions),
+      endpoint: () => formatEndpoint(this.endpoint),
+      timeoutMs: () => engine.config.connectTimeoutMs,
+    })
+    return this.#channels.listen(channel, onNotify, options)
+  }
+
   openSession(options: SessionOptions = {}): Promise<Session> {
     return this.#engine.openSession(options)
   }
@@ -168,6 +243,9 @@ export class ServerPool implements ConnectionPool {
   reconfigure(options: ReconfigureOptions): void {
     const config = changePoolConfig('reconfigure', this.#engine.config, options)
     this.#engine.apply(config, options.connection !== undefined)
+    if (options.connection !== undefined) {
+      this.#channels?.move(new PoolhouseError(`pool "${this.name}" has a new connection option`))
+    }
   }
 
   suspend(): void {
@@ -179,6 +257,7 @@ export class ServerPool implements ConnectionPool {
   }
 
   recycle(): Promise<void> {
+    this.#channels?.move(new PoolhouseError(`pool "${this.name}" replaces its connections`))
     return this.#engine.recycle()
   }
 
@@ -188,21 +267,26 @@ export class ServerPool implements ConnectionPool {
 
   destroyAll(reason: string): void {
     this.#engine.destroyAll(reason)
+    const message = `all connections of pool "${this.name}" were destroyed: ${reason}`
+    this.#channels?.drop(new ConnectionLostError(message, { executed: 'no' }))
   }
 
   silentForMs(): number {
     const now = this.#engine.now()
     let longest = 0
-    for (const { connection, sentAt } of this.#engine.slots) {
-      if (connection !== undefined && connection.inFlight > 0) {
+    for (const { connection, occupant, sentAt } of this.#engine.slots) {
+      // Between two fetches it is the reader who is silent.
+      if (connection !== undefined && connection.inFlight > 0 && occupant?.asking !== false) {
         longest = Math.max(longest, now - Math.max(connection.lastByteAt, sentAt))
       }
     }
     return longest
   }
 
-  close(options: CloseOptions = {}): Promise<void> {
-    return this.#engine.close(options)
+  async close(options: CloseOptions = {}): Promise<void> {
+    // Wrong options must close nothing.
+    readCloseOptions(options)
+    await Promise.all([this.#channels?.close(), this.#engine.close(options)])
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,9 @@
 import { checkQueryOptions } from './call-options.js'
-import type { ConnectionInfo } from './driver.js'
+import type { ConnectionInfo, DriverConnection } from './driver.js'
 import { AbortError } from './errors.js'
+import { refuseBehindPooler } from './pooler.js'
 import type { Session } from './session.js'
+import { SessionTask } from './session-task.js'
 import type { Slot } from './slot.js'
 import {
   type QueryOptions,
@@ -63,6 +65,24 @@ export class ServerSession implements Session {
         new StatementRun(this.#host, this.#order, statement, options, now, resolve, reject),
         now,
       )
+    })
+  }
+
+  listen(channel: string): Promise<void> {
+    return this.#perform((connection) => {
+      refuseBehindPooler(this.#host.name, this.#host.pooler, 'listen')
+      return connection.listen(channel)
+    })
+  }
+
+  ping(): Promise<void> {
+    return this.#perform((connection) => connection.ping())
+  }
+
+  #perform(call: (connection: DriverConnection) => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.closed) throw lostBefore(this.#slot)
+      this.#order.submit(new SessionTask(this.#order, call, resolve, reject), this.#host.now())
     })
   }
 

@@ -9,7 +9,12 @@ import { Slot } from './slot.js'
 import { lostBefore } from './statement-order.js'
 import type { RunHost } from './statement-run.js'
 
-const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'signal', 'applicationName'])
+const KNOWN: ReadonlySet<string> = new Set([
+  'timeoutMs',
+  'signal',
+  'applicationName',
+  'onNotification',
+])
 const CLOSE_MS = 2_000
 
 /** The sessions of a pool that stand outside its `max`. */
@@ -37,7 +42,7 @@ export class SessionSet {
     refuseUnknownOptions('openSession', options, KNOWN)
     if (options.timeoutMs !== undefined) checkTimeout('openSession', options.timeoutMs)
     const { settings, connectTimeoutMs } = config
-    const { applicationName, signal } = options
+    const { applicationName, signal, onNotification } = options
     checkSignal('openSession', signal)
     if (
       applicationName !== undefined &&
@@ -45,6 +50,11 @@ export class SessionSet {
     ) {
       throw new TypeError(
         `openSession: applicationName must be a non-empty string, got ${describeValue(applicationName)}`,
+      )
+    }
+    if (onNotification !== undefined && typeof onNotification !== 'function') {
+      throw new TypeError(
+        `openSession: onNotification must be a function, got ${describeValue(onNotification)}`,
       )
     }
     const slot = new Slot(0, 0)
@@ -56,6 +66,10 @@ export class SessionSet {
         settings:
           applicationName === undefined ? settings : settings.withApplicationName(applicationName),
         signal,
+        // Not in the middle of the driver's work: whatever is thrown there would end the session.
+        notification:
+          onNotification &&
+          ((channel, payload) => queueMicrotask(() => onNotification(channel, payload))),
         closed: (reason) => this.#over(slot, reason),
       })
     } catch (error) {

@@ -9,6 +9,8 @@ export interface SessionOptions {
   signal?: AbortSignal | undefined
   /** Value of `application_name`, to tell monitors apart on the server. Default: the pool's. */
   applicationName?: string | undefined
+  /** Called with channel and payload of every notification that the session gets; its order relative to `listen` is that of the server. */
+  onNotification?: ((channel: string, payload: string) => void) | undefined
 }
 
 /** One connection outside the pool's `max`. It is dead once its socket closes and is never re-opened. */
@@ -21,6 +23,10 @@ export interface Session extends Queryable, AsyncDisposable {
   readonly closed: boolean
   /** Lets the session's socket keep the process alive (`true`) or not (`false`, the default). */
   keepAlive(on: boolean): void
+  /** Subscribes it to a channel, whose name may hold any characters. Resolves when the server has acknowledged LISTEN. The caller sets the deadline. */
+  listen(channel: string): Promise<void>
+  /** One round trip that proves it alive. The caller sets the deadline. */
+  ping(): Promise<void>
   /** Ends the session politely. */
   close(): Promise<void>
   /** Breaks the socket now; statements in flight fail. */

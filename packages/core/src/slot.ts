@@ -1,5 +1,6 @@
 import type { DriverConnection } from './driver.js'
 import type { Lease } from './lease.js'
+import type { OpenWork } from './open-work.js'
 
 /**
  * The life of one physical connection:
@@ -67,10 +68,14 @@ export class Slot {
   leakReported = false
   /** Settles when the server has closed the cancel connection; until then the session must not be lent. */
   cancelling: Promise<void> | undefined = undefined
+  /** The stream or copy that has the session to itself, until the server has answered all of it. */
+  occupant: OpenWork | undefined = undefined
   /** When the statement in flight was sent. */
   sentAt = 0
-  /** Server parameters as they were reported while connecting. */
-  atBirth: Map<string, string> | undefined = undefined
+  /** The server said that the commit under way is on its own disk and that it gave up waiting for its synchronous standbys. */
+  committedLocally = false
+  /** Server parameters as they were when the session was ready. */
+  atBirth: ReadonlyMap<string, string> | undefined = undefined
   /** Names of server parameters whose value differs from the one at birth. */
   drifted: Set<string> | undefined = undefined
   /** Behind `lease.signal`; made only if somebody asks for the signal. */
@@ -95,11 +100,13 @@ export class Slot {
     return this.state === 'gone' || this.lostReason !== undefined
   }
 
-  /** Whether nothing is in flight and no cancel request is under way, or the session is over. */
+  /** Whether nothing is in flight or open and no cancel request is under way, or the session is over. */
   get quiet(): boolean {
     return (
       this.state === 'gone' ||
-      (this.cancelling === undefined && (this.connection?.inFlight ?? 0) === 0)
+      (this.cancelling === undefined &&
+        this.occupant === undefined &&
+        (this.connection?.inFlight ?? 0) === 0)
     )
   }
 

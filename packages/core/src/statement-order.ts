@@ -1,15 +1,31 @@
-import { ConnectionLostError } from './errors.js'
+import { ConnectionLostError, DatabaseError, LeaseBusyError } from './errors.js'
+import type { OpenWork, WorkOwner } from './open-work.js'
 import type { Slot } from './slot.js'
-import type { RunHost, RunOwner, StatementRun } from './statement-run.js'
+import type { RunHost, RunOwner } from './statement-run.js'
+
+/** What takes its turn on a connection: a statement, or another call to the driver. */
+export interface OrderedWork {
+  /** Whether its caller has an answer already, so that it need not be begun. */
+  readonly settled: boolean
+  /** Something else is before it. */
+  queue(now: number): void
+  /** Its turn: begins, and says `finished` to the order once. */
+  receive(slot: Slot, now: number): void
+  /** Fails with nothing sent. */
+  drop(error: Error): void
+}
 
 /**
  * The statements of one lease or session: one in flight, the rest in order of their calls. A statement behind one that was
- * given up waits until the connection is quiet, so that the cancel request meant for the first cannot hit the second.
+ * given up waits until the connection is quiet, so that the cancel request meant for the first cannot hit the second. Behind a stream
+ * or a copy nothing waits: whoever reads it would wait for himself.
  */
-export class StatementOrder implements RunOwner {
+export class StatementOrder implements RunOwner, WorkOwner {
   readonly #host: RunHost
   readonly #slot: Slot
-  readonly #queue: StatementRun[] = []
+  readonly #queue: OrderedWork[] = []
+  // Not over for its caller yet.
+  #open: OpenWork | undefined
   #busy = false
 
   /** Begins with nothing in flight. */
@@ -18,24 +34,53 @@ export class StatementOrder implements RunOwner {
     this.#slot = slot
   }
 
-  /** Runs the statement now, or after those before it. */
-  submit(run: StatementRun, now: number): void {
+  /** Begins the work now, or after what is before it. */
+  submit(work: OrderedWork, now: number): void {
+    if (this.#open !== undefined) {
+      work.drop(new LeaseBusyError(this.#host.name, this.#open.kind))
+      return
+    }
+    this.#submit(work, now)
+  }
+
+  /** Gives the session to a stream or a copy, now or after what is before it. Throws `LeaseBusyError` if another one is open. */
+  open(work: OpenWork): void {
+    if (this.#open !== undefined) throw new LeaseBusyError(this.#host.name, this.#open.kind)
+    this.#open = work
+    this.#submit(work, this.#host.now())
+  }
+
+  #submit(work: OrderedWork, now: number): void {
     if (this.#busy) {
-      run.queue(now)
-      this.#queue.push(run)
+      work.queue(now)
+      this.#queue.push(work)
       return
     }
     this.#busy = true
-    run.receive(this.#slot, now)
+    work.receive(this.#slot, now)
   }
 
-  finished(_run: StatementRun, slot: Slot): void {
+  finished(_work: OrderedWork, slot: Slot): void {
+    this.freed(slot)
+  }
+
+  over(work: OpenWork): void {
+    if (this.#open === work) this.#open = undefined
+  }
+
+  freed(slot: Slot): void {
     if (slot.quiet) this.#next()
     else void slot.whenQuiet().then(() => this.#next())
   }
 
-  /** Fails everything that has not been sent. */
+  /** Ends the stream or copy that is open, if one is. What is submitted from now on waits for its end on the server. */
+  close(error: Error): void {
+    this.#open?.stop(error)
+  }
+
+  /** Fails everything that has not been sent, and ends what is open. */
   drop(error: Error): void {
+    this.close(error)
     for (const run of this.#queue.splice(0)) run.drop(error)
   }
 
@@ -55,6 +100,7 @@ export function lostBefore(slot: Slot): ConnectionLostError {
   const what = reason instanceof Error ? reason.message : String(reason ?? 'closed')
   return new ConnectionLostError(`the connection is gone: ${what}`, {
     executed: 'no',
+    sqlState: reason instanceof DatabaseError ? reason.code : undefined,
     cause: reason,
   })
 }

@@ -1,3 +1,5 @@
+import type { Clock } from './clock.js'
+import { copyMisfit } from './copy-text.js'
 import type { DeadlineQueue } from './deadline-queue.js'
 import {
   AbortError,
@@ -9,17 +11,22 @@ import {
   StatementTimeoutError,
   setExecuted,
 } from './errors.js'
+import { type Pooler, throughPooler } from './pooler.js'
 import type { Slot } from './slot.js'
 import type { QueryOptions, QueryResult, Statement } from './statement.js'
-import { CHANGES_SESSION, commitsMidway, traitsOf } from './statement-traits.js'
+import { CHANGES_SESSION, COPIES, commitsMidway, traitsOf } from './statement-traits.js'
 import { Waiter } from './wait-queue.js'
 
 /** What a running statement needs from the pool it belongs to. */
 export interface RunHost {
   /** Name for results and messages. */
   readonly name: string
+  /** Time source. */
+  readonly clock: Clock
   /** Deadlines of the pool. */
   readonly deadlines: DeadlineQueue
+  /** What stands between the pool and its server. */
+  readonly pooler: Pooler | undefined
   /** Longest time for one statement; 0 for none. */
   statementTimeoutMs(): number
   /** Time now. */
@@ -108,25 +115,43 @@ export class StatementRun extends Waiter {
   /** Sends the statement. */
   override receive(slot: Slot, now: number): void {
     this.#host.deadlines.remove(this)
+    if (this.#timeoutMs !== undefined && now >= this.#startedAt + this.#timeoutMs) {
+      this.#missed(slot)
+      return
+    }
     this.#state = 'running'
     this.#slot = slot
     const { statement } = this
     slot.lastStatement = statement.text
     slot.sentAt = now
-    if ((traitsOf(statement.text) & CHANGES_SESSION) !== 0) slot.dirty = true
+    const traits = traitsOf(statement.text)
+    const { pooler } = this.#host
+    if (pooler === undefined && (traits & CHANGES_SESSION) !== 0) slot.dirty = true
     if (this.#timeoutMs !== undefined) {
-      this.#limit(now, Math.max(0, this.#startedAt + this.#timeoutMs - now))
+      this.#limit(now, this.#startedAt + this.#timeoutMs - now)
       this.#limitMs = this.#timeoutMs
     } else {
       const limit = this.#host.statementTimeoutMs()
       if (limit > 0) this.#limit(now, limit)
     }
     try {
-      slot.connection!.run(statement, (error, result) => this.#answered(slot, error, result))
+      if ((traits & COPIES) !== 0) throw copyMisfit('query', statement.text)
+      const sent =
+        pooler === undefined ? statement : throughPooler(this.#host.name, pooler, statement)
+      slot.connection!.run(sent, (error, result) => this.#answered(slot, error, result))
     } catch (error) {
-      // Arguments the driver refuses before it sends anything.
+      // What we or the driver refuse before anything is sent.
       queueMicrotask(() => this.#answered(slot, error as Error, undefined))
     }
+  }
+
+  /** The connection came when the time was over: sending the statement only to cancel it would leave its outcome open. */
+  #missed(slot: Slot): void {
+    this.#limitMs = this.#timeoutMs!
+    this.#host.countTimeout()
+    this.refuse(this.#timeout('no'))
+    // Not in this call: of thousands that missed theirs, each would hand the connection to the next one further down the stack.
+    queueMicrotask(() => this.#owner.finished(this, slot, null))
   }
 
   override refuse(error: Error): void {

@@ -4,6 +4,8 @@ import { TransactionError } from './errors.js'
 export const CHANGES_SESSION = 1
 /** Whether the statement begins or ends a transaction. */
 export const CONTROLS_TRANSACTION = 2
+/** Whether the statement is a COPY whose data goes through this connection. */
+export const COPIES = 4
 
 // First words of statements whose effect outlives the transaction in the session. DO and CALL run arbitrary code.
 const SESSION_COMMANDS: ReadonlySet<string> = new Set([
@@ -65,11 +67,14 @@ export function traitsOf(text: string): number {
   return traits
 }
 
-/** Throws `TransactionError` for a statement that begins or ends a transaction: `pool.query()` has no place for it. */
-export function refuseTransactionControl({ text }: { readonly text: string }): void {
+/** Throws `TransactionError` for a statement that begins or ends a transaction: `call`, by default `pool.query`, has no place for it. */
+export function refuseTransactionControl(
+  { text }: { readonly text: string },
+  call = 'pool.query',
+): void {
   if ((traitsOf(text) & CONTROLS_TRANSACTION) === 0) return
   throw new TransactionError(
-    'pool.query cannot begin or end a transaction, because each call may use another connection; use pool.transaction(work), or pool.use(work) for full control',
+    `${call} cannot begin or end a transaction, because each call may use another connection; use pool.transaction(work), or pool.use(work) for full control`,
   )
 }
 
@@ -108,6 +113,7 @@ function scan(text: string): number {
     } else if (first === 'create' && previous === 'begin' && word === 'atomic') {
       depth = 1
     }
+    const before = previous
     previous = word
     if (word === ';' && depth > 0) continue
     if (word === ';') {
@@ -125,6 +131,9 @@ function scan(text: string): number {
       if (position === 2) current = refine(current, first, word)
       // `ROLLBACK WORK TO SAVEPOINT s`: one noise word may stand between.
       else if (position === 3 && first === 'rollback' && word === 'to') current = 0
+      if (first === 'copy' && (word === 'stdin' || word === 'stdout')) {
+        if (before === (word === 'stdin' ? 'from' : 'to')) current |= COPIES
+      }
       if (SESSION_WORDS.has(word) || (first === 'declare' && word === 'hold')) {
         current |= CHANGES_SESSION
       }
@@ -156,8 +165,16 @@ function refine(traits: number, first: string, second: string): number {
   }
 }
 
-/** Yields unquoted words in lower case, and `;` between statements. */
-function* words(text: string): Generator<string> {
+/**
+ * Yields unquoted words in lower case, `;` between statements, every other sign by itself, and `'` or `"` for what is quoted: enough
+ * to tell a call from a column of the same name.
+ */
+export function tokens(text: string): Generator<string> {
+  return words(text, true)
+}
+
+/** Yields unquoted words in lower case, and `;` between statements; with `signs`, whatever stands between them too. */
+function* words(text: string, signs = false): Generator<string> {
   const length = text.length
   let index = 0
   while (index < length) {
@@ -169,15 +186,19 @@ function* words(text: string): Generator<string> {
       // A string right behind these letters is a literal with a prefix: E'…', B'…', X'…', N'…', U&'…'.
       if (text[index] === "'" && index - start === 1) {
         index = skipString(text, index, (code | 0x20) === 0x65)
+        if (signs) yield "'"
         continue
       }
       yield text.slice(start, index).toLowerCase()
     } else if (code === 0x27 /* ' */) {
       index = skipString(text, index, false)
+      if (signs) yield "'"
     } else if (code === 0x22 /* " */) {
       index = skipQuoted(text, index + 1, '"')
+      if (signs) yield '"'
     } else if (code === 0x24 /* $ */) {
       index = skipDollarQuote(text, index)
+      if (signs) yield '$'
     } else if (code === 0x2d /* - */ && text[index + 1] === '-') {
       const end = text.indexOf('\n', index)
       index = end === -1 ? length : end + 1
@@ -185,6 +206,7 @@ function* words(text: string): Generator<string> {
       index = skipComment(text, index)
     } else {
       if (code === 0x3b /* ; */) yield ';'
+      else if (signs && code > 0x20) yield text[index]!
       index++
     }
   }

@@ -74,23 +74,24 @@ export interface Queryable {
 }
 
 /** The arguments of a `query` call in one shape. */
-export interface QueryArguments {
+export interface QueryArguments<Options = QueryOptions> {
   /** What to run. */
   statement: Statement
   /** How to run it. */
-  options: QueryOptions | undefined
+  options: Options | undefined
 }
 
-/** Brings both call forms of `query` into one shape. Throws `TypeError` for anything else. */
-export function readQueryArguments(
+/** Brings both call forms of `query` into one shape. Throws `TypeError` for anything else; `call` is the name in its message. */
+export function readQueryArguments<Options extends object = QueryOptions>(
   first: string | Statement,
-  second?: readonly unknown[] | QueryOptions,
-  third?: QueryOptions,
-): QueryArguments {
+  second?: readonly unknown[] | Options,
+  third?: Options,
+  call = 'query',
+): QueryArguments<Options> {
   if (typeof first === 'string') {
     if (second !== undefined && !Array.isArray(second)) {
       throw new TypeError(
-        'query(text, values, options): values must be an array; pass undefined as values to give options only',
+        `${call}(text, values, options): values must be an array; pass undefined as values to give options only`,
       )
     }
     return {
@@ -100,13 +101,13 @@ export function readQueryArguments(
   }
   if (first === null || typeof first !== 'object' || typeof first.text !== 'string') {
     throw new TypeError(
-      'query(statement): expected SQL text or an object with a `text` property of type string',
+      `${call}(statement): expected SQL text or an object with a \`text\` property of type string`,
     )
   }
   if (Array.isArray(second)) {
     throw new TypeError(
-      'query(statement, options): put the values into statement.values, not beside the statement',
+      `${call}(statement, options): put the values into statement.values, not beside the statement`,
     )
   }
-  return { statement: first, options: second as QueryOptions | undefined }
+  return { statement: first, options: second as Options | undefined }
 }

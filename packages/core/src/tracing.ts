@@ -1,4 +1,5 @@
 import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+import { CLOSED_BY_READER, type OpenWork } from './open-work.js'
 
 /** What subscribers of `poolhouse:query` get. Never carries values. */
 export interface QueryTrace {
@@ -19,7 +20,10 @@ export interface PoolTrace {
  * property read while nobody has subscribed.
  */
 export const tracing: {
-  /** Each statement, from the call to its answer, the wait for a connection included. */
+  /**
+   * Each statement, from the call to its answer, the wait for a connection included. A stream or a copy counts on its connection, from
+   * its first word to the server to its end.
+   */
   readonly query: TracingChannel<string, QueryTrace>
   /** Each `acquire`, also those of `use` and `transaction`. */
   readonly acquire: TracingChannel<string, PoolTrace>
@@ -39,4 +43,18 @@ export function traceQuery<T>(
 ): Promise<T> {
   const text = typeof statement === 'string' ? statement : String(statement?.text)
   return tracing.query.tracePromise(run, { pool, statement: text })
+}
+
+/** Tells of a stream or a copy under the tracing channel. Only called while somebody has subscribed. */
+export function traceWork(pool: string, work: OpenWork): void {
+  const ended = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      work.onOver(() => {
+        const { failure } = work
+        if (failure === undefined || failure === CLOSED_BY_READER) resolve()
+        else reject(failure)
+      })
+    })
+  // The reader is told of a failure by the stream itself.
+  tracing.query.tracePromise(ended, { pool, statement: work.text }).catch(() => {})
 }

@@ -1,4 +1,6 @@
 import { checkTimeout } from './call-options.js'
+import type { Durability } from './durability.js'
+import { checkIdempotencyKey } from './idempotency.js'
 import {
   checkBoolean,
   checkNumber,
@@ -7,6 +9,12 @@ import {
   refuseUnknownOptions,
 } from './option-check.js'
 import type { Queryable } from './statement.js'
+import type { Streamable } from './streaming.js'
+import {
+  IDENTITY_QUERY,
+  type OutcomeResolver,
+  type TransactionIdentity,
+} from './transaction-identity.js'
 
 /** Isolation levels of PostgreSQL. */
 export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializable'
@@ -30,14 +38,35 @@ export interface TransactionOptions {
    * failure, deadlock, connection lost before COMMIT was sent. `work` must have no effect outside the transaction.
    */
   retry?: TransactionRetry | undefined
-  /** Longest time from BEGIN to COMMIT in milliseconds. Default: none beyond each statement's own. */
+  /**
+   * Makes the transaction happen exactly once, however often it is called with this key: 1 to 512 characters, by any process on any server of the
+   * cluster. A row with the key is written in the same transaction, into the table `poolhouse_marker` (`createMarkerTable`). If the key is there
+   * already, `work` is not run and what it returned then is returned, as JSON brought it back; a result that came from this very call is returned as it
+   * was. A lost connection, a failover and a COMMIT without an answer are then followed by another attempt, until the outcome is known or
+   * `timeoutMs` has passed; without `timeoutMs`, 10 seconds after the first failure (`hold.timeoutMs` of a failover pool). `work` may be
+   * run several times for that, of which one is committed: it must have no effect outside the transaction. Not with `readOnly`. Keys are never
+   * logged.
+   */
+  idempotencyKey?: string | undefined
+  /** Longest time from BEGIN to COMMIT in milliseconds; with `idempotencyKey`, for all attempts. Default: none beyond each statement's own. */
   timeoutMs?: number | undefined
   /** Aborts the transaction: it is rolled back and rejects with `AbortError`. */
   signal?: AbortSignal | undefined
+  /**
+   * For pools over pools: makes what `InDoubtError.resolve()` asks, if COMMIT gets no answer. The transaction's identity is then taken together with
+   * BEGIN, in one message: that assigns its xid, fails with 25006 on a standby, and takes the snapshot of `repeatable read` and `serializable` at
+   * BEGIN instead of at the first statement. A `SET TRANSACTION` as first statement still works, at the price of one round trip before COMMIT.
+   * Not used with `readOnly`. Default: none.
+   */
+  resolver?: ((transaction: TransactionIdentity) => OutcomeResolver) | undefined
 }
 
-/** An open transaction. After `work` has settled every call rejects with `TransactionError`. */
-export interface Transaction extends Queryable {
+/** An open transaction. After `work` has settled every call rejects with `TransactionError`; a stream that is still open is closed. */
+export interface Transaction extends Queryable, Streamable {
+  /** Whether statements can be sent: false once it was committed, rolled back or stopped. */
+  readonly open: boolean
+  /** How safe the commit is, once it has succeeded; undefined before. With `local` the pool also tells its `durability` event. */
+  readonly durability: Durability | undefined
   /** Runs `work` inside a savepoint, rolled back alone if `work` rejects. Nests. */
   savepoint<R>(work: (tx: Transaction) => Promise<R>): Promise<R>
   /** Rolls the transaction back now; `transaction()` then resolves with what `work` returns. */
@@ -49,8 +78,10 @@ const KNOWN: ReadonlySet<string> = new Set([
   'readOnly',
   'deferrable',
   'retry',
+  'idempotencyKey',
   'timeoutMs',
   'signal',
+  'resolver',
 ])
 const LEVELS: readonly IsolationLevel[] = ['read committed', 'repeatable read', 'serializable']
 
@@ -58,13 +89,25 @@ const LEVELS: readonly IsolationLevel[] = ['read committed', 'repeatable read', 
 export function checkTransactionOptions(options: TransactionOptions): void {
   const where = 'transaction'
   refuseUnknownOptions(where, options, KNOWN)
-  const { isolation, readOnly, deferrable, retry, timeoutMs, signal } = options
+  const { isolation, readOnly, deferrable, retry, idempotencyKey, timeoutMs, signal, resolver } =
+    options
   if (isolation !== undefined) checkWord(where, 'isolation', isolation, LEVELS)
   if (readOnly !== undefined) checkBoolean(where, 'readOnly', readOnly)
   if (deferrable !== undefined) checkBoolean(where, 'deferrable', deferrable)
   if (timeoutMs !== undefined) checkTimeout(where, timeoutMs)
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(`${where}: signal must be an AbortSignal, got ${describeValue(signal)}`)
+  }
+  if (resolver !== undefined && typeof resolver !== 'function') {
+    throw new TypeError(`${where}: resolver must be a function, got ${describeValue(resolver)}`)
+  }
+  if (idempotencyKey !== undefined) {
+    checkIdempotencyKey(where, idempotencyKey)
+    if (readOnly === true) {
+      throw new TypeError(
+        `${where}: idempotencyKey and readOnly exclude each other, because the key is written`,
+      )
+    }
   }
   if (retry !== undefined) {
     if (retry === null || typeof retry !== 'object') {
@@ -77,11 +120,17 @@ export function checkTransactionOptions(options: TransactionOptions): void {
   }
 }
 
-/** The statement that begins a transaction with these options. */
+/** The text that begins a transaction with these options, and asks for its identity if somebody wants it. */
 export function beginStatement(options: TransactionOptions): string {
   let text = 'BEGIN'
   if (options.isolation !== undefined) text += ` ISOLATION LEVEL ${options.isolation.toUpperCase()}`
   if (options.readOnly !== undefined) text += options.readOnly ? ' READ ONLY' : ' READ WRITE'
   if (options.deferrable === true) text += ' DEFERRABLE'
+  if (wantsIdentity(options)) text += `; ${IDENTITY_QUERY}`
   return text
+}
+
+/** Whether the identity of the transaction is to be taken. */
+export function wantsIdentity({ resolver, readOnly }: TransactionOptions): boolean {
+  return resolver !== undefined && readOnly !== true
 }

@@ -3,12 +3,17 @@ import type {
   ConnectContext,
   ConnectionInfo,
   DriverConnection,
+  DriverCopyIn,
+  DriverCopyOut,
+  DriverCursor,
+  Notice,
   ResetLevel,
   TransactionStatus,
 } from '../driver.js'
-import { ConnectionLostError, DatabaseError } from '../errors.js'
+import { DatabaseError } from '../errors.js'
 import type { QueryResult, Statement } from '../statement.js'
 import type { FakeDriverOptions } from './fake-driver.js'
+import { FakeExchange, fakeCopyIn, fakeCopyOut, fakeCursor, lost } from './fake-exchange.js'
 
 /** A statement that returns rows. */
 export interface FakeRows {
@@ -16,6 +21,24 @@ export interface FakeRows {
   rows: unknown[]
   /** The command tag; default: the first word of the text. */
   command?: string
+  /** What happens after the last row, if they are fetched through a cursor. */
+  then?: FakeFailure | FakeHang | FakeLoss
+}
+
+/** A COPY … TO STDOUT that gives data. */
+export interface FakePieces {
+  /** The data, piece by piece. */
+  pieces: (string | Uint8Array)[]
+  /** What happens after the last piece. */
+  then?: FakeFailure | FakeHang | FakeLoss
+}
+
+/** A COPY … FROM STDIN that does not come to a good end. Without a reply it takes whatever it is given. */
+export interface FakeTaking {
+  /** Pieces that are taken before. Default: all of them, and it happens at the end. */
+  takes?: number
+  /** What happens then. */
+  then: FakeFailure | FakeHang | FakeLoss
 }
 
 /** A statement that the server refuses. */
@@ -37,7 +60,7 @@ export interface FakeLoss {
 }
 
 /** What a scripted statement does. */
-export type FakeReply = FakeRows | FakeFailure | FakeHang | FakeLoss
+export type FakeReply = FakeRows | FakePieces | FakeTaking | FakeFailure | FakeHang | FakeLoss
 
 type Done = (error: Error | null, result?: QueryResult<unknown>) => void
 
@@ -47,8 +70,12 @@ export class FakeConnection implements DriverConnection {
   readonly info: ConnectionInfo
   /** Settings left behind by `set …`; empty in a fresh session. */
   readonly settings: Map<string, string> = new Map()
+  /** Channels that the session listens to. */
+  readonly channels: Set<string> = new Set()
   /** Every statement that was run, in order. */
   readonly statements: string[] = []
+  /** The data of every COPY … FROM STDIN that came to its end. */
+  readonly copied: string[] = []
   /** Whether the session is open. */
   alive = true
   lastByteAt: number
@@ -109,8 +136,7 @@ export class FakeConnection implements DriverConnection {
     if (this.#done !== undefined) this.#violations.push(`two statements at once: ${statement.text}`)
     this.#done = done
     const reply = this.#options.onStatement?.(statement, this)
-    const { statementMs } = this.#options
-    const delay = typeof statementMs === 'function' ? statementMs() : (statementMs ?? 0)
+    const delay = this.#delay()
     let answered = false
     const answer = (error: Error | null, rows: unknown[] = [], command = ''): void => {
       if (answered || this.#done !== done) return
@@ -136,6 +162,38 @@ export class FakeConnection implements DriverConnection {
     this.#later(finish, delay)
   }
 
+  openCursor(statement: Statement): DriverCursor {
+    let reply: FakeReply | undefined
+    const exchange = this.#exchange(statement.text, false)
+    const cursor = fakeCursor(exchange, () => reply)
+    let sent = false
+    return {
+      read: (count) => {
+        if (!sent) {
+          sent = true
+          if (!this.#occupy(statement.text, exchange))
+            return Promise.reject(lost('it is closed', 'no'))
+          reply = this.#options.onStatement?.(statement, this) ?? this.#refusal(statement.text)
+        }
+        return cursor.read(count)
+      },
+      close: () => cursor.close(),
+    }
+  }
+
+  copyIn(text: string): Promise<DriverCopyIn> {
+    const exchange = this.#exchange(text, true)
+    if (!this.#occupy(text, exchange)) return Promise.reject(lost('it is closed', 'no'))
+    const reply = this.#options.onStatement?.({ text }, this) ?? this.#refusal(text)
+    return fakeCopyIn(exchange, reply, (data) => this.copied.push(data.toString()))
+  }
+
+  copyOut(text: string): Promise<DriverCopyOut> {
+    const exchange = this.#exchange(text, true)
+    if (!this.#occupy(text, exchange)) return Promise.reject(lost('it is closed', 'no'))
+    return fakeCopyOut(exchange, this.#options.onStatement?.({ text }, this) ?? this.#refusal(text))
+  }
+
   ping(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#pinging = true
@@ -144,6 +202,14 @@ export class FakeConnection implements DriverConnection {
         if (error === null) resolve()
         else reject(error)
       })
+    })
+  }
+
+  listen(channel: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.run({ text: `LISTEN "${channel.replaceAll('"', '""')}"` }, (error) =>
+        error === null ? resolve() : reject(error),
+      )
     })
   }
 
@@ -213,6 +279,57 @@ export class FakeConnection implements DriverConnection {
     this.#context.listener.parameter(name, value)
   }
 
+  /** The server sends a notice. */
+  warn(notice: Notice): void {
+    if (this.alive) this.#context.listener.notice(notice)
+  }
+
+  /** Somebody notifies a channel; nothing happens unless the session listens to it. */
+  notify(channel: string, payload = ''): void {
+    if (this.alive && this.channels.has(channel)) {
+      this.#context.listener.notification(channel, payload)
+    }
+  }
+
+  #exchange(text: string, remembersCancel: boolean): FakeExchange {
+    return new FakeExchange(
+      {
+        later: (fire) => this.#later(fire, this.#delay()),
+        violated: (what) => this.#violations.push(`${what}: ${text}`),
+        lose: (reason) => this.lose(reason),
+        over: (error) => {
+          this.lastByteAt = this.#options.clock.now()
+          const tag = this.#follow(text, error, '')
+          this.#done = undefined
+          this.#answer = undefined
+          this.#options.onAnswer?.({ text }, this, error, tag)
+          if (error !== null && isFatal(error)) queueMicrotask(() => this.#end(error))
+        },
+      },
+      remembersCancel,
+    )
+  }
+
+  /** Gives the session to an exchange, until that is over; returns whether it is still there. */
+  #occupy(text: string, exchange: FakeExchange): boolean {
+    this.statements.push(text)
+    if (!this.alive) return false
+    if (this.#done !== undefined) this.#violations.push(`two statements at once: ${text}`)
+    this.#done = (error) => exchange.lose(error!)
+    this.#answer = (error) => exchange.cancel(error!)
+    return true
+  }
+
+  #refusal(text: string): FakeFailure | undefined {
+    const error = this.#refuseInFailed(text)
+    return error === null ? undefined : { error }
+  }
+
+  #delay(): number {
+    const { statementMs = 0 } = this.#options
+    return typeof statementMs === 'function' ? statementMs() : statementMs
+  }
+
   #later(fire: () => void, delayMs: number): void {
     if (delayMs === 0) {
       queueMicrotask(fire)
@@ -251,14 +368,17 @@ export class FakeConnection implements DriverConnection {
       if (this.#status === 'active') this.#status = 'failed'
       return ''
     }
-    const word = text.trim().split(/\s/, 1)[0]!.toLowerCase()
+    const word = text.trim().split(/[\s;]/, 1)[0]!.toLowerCase()
     const failed = this.#status === 'failed'
     if (word === 'begin') this.#status = 'active'
     else if (/^rollback to/i.test(text)) this.#status = 'active'
     else if (word === 'commit' || word === 'rollback') this.#status = 'idle'
+    else if (word === 'listen') this.channels.add(nameIn(text))
+    else if (word === 'unlisten') this.channels.delete(nameIn(text))
     else if (word === 'reset') {
       this.#status = 'idle'
       this.settings.clear()
+      this.channels.clear()
     } else if (word === 'set') {
       const [, name = '', value = ''] = /^set\s+(\w+)\s*=?\s*(.*)$/i.exec(text) ?? []
       this.settings.set(name, value)
@@ -268,10 +388,11 @@ export class FakeConnection implements DriverConnection {
   }
 }
 
-function isFatal(error: Error): boolean {
-  return error instanceof DatabaseError && error.severity !== 'ERROR'
+/** The quoted identifier in a statement. */
+function nameIn(text: string): string {
+  return /"((?:[^"]|"")*)"/.exec(text)?.[1]?.replaceAll('""', '"') ?? ''
 }
 
-function lost(message: string, executed: 'no' | 'unknown'): ConnectionLostError {
-  return new ConnectionLostError(`the connection is gone: ${message}`, { executed })
+function isFatal(error: Error): boolean {
+  return error instanceof DatabaseError && error.severity !== 'ERROR'
 }

@@ -3,8 +3,10 @@ export {
   type FakeFailure,
   type FakeHang,
   type FakeLoss,
+  type FakePieces,
   type FakeReply,
   type FakeRows,
+  type FakeTaking,
 } from './fake-connection.js'
 export { type FakeDriver, type FakeDriverOptions, fakeDriver } from './fake-driver.js'
 export { type VirtualClock, virtualClock } from './virtual-clock.js'

@@ -65,6 +65,19 @@ test('keeps the password under another application name', () => {
   expect(settings).toMatchObject({ applicationName: 'other', password: 'pw', user: 'me' })
 })
 
+test('X07: takes what a URL says about TLS and the ways to log in, and never prints the passphrase', () => {
+  const settings = read('postgres://me@db?sslnegotiation=direct&sslpassword=hush&require_auth=md5')
+  expect(settings.ssl).toMatchObject({
+    mode: 'verify-full',
+    negotiation: 'direct',
+    passphrase: 'hush',
+  })
+  expect(settings.requireAuth).toEqual(['md5'])
+  expect(settings.withApplicationName('other').requireAuth).toEqual(['md5'])
+  expect(inspect(settings, { depth: 9, showHidden: true })).not.toContain('hush')
+  expect(JSON.stringify(settings)).not.toContain('hush')
+})
+
 test('X16: takes parameters of any name without touching prototypes', () => {
   const parameters = JSON.parse('{"__proto__":"x","constructor":"y","work_mem":4}') as Record<
     string,
@@ -93,6 +106,14 @@ test.each([
   [{ password: 7 }, 'connection.password must be a string or a function'],
   [{ ssl: true }, 'connection.ssl must be false or an object'],
   [{ ssl: { mode: 'on' } }, 'connection.ssl.mode must be one of'],
+  [{ ssl: { negotiation: 'tls' } }, 'connection.ssl.negotiation must be one of'],
+  [{ ssl: { mode: 'prefer', negotiation: 'direct' } }, 'cannot fall back to plain text'],
+  [{ ssl: { passphrase: 7 } }, 'connection.ssl.passphrase must be a string'],
+  [{ requireAuth: ['md5'] }, 'unknown option "requireAuth"'],
+  [
+    'postgres://me@db?sslmode=prefer&sslnegotiation=direct',
+    'cannot fall back to plain text as mode "prefer" may',
+  ],
   [{ ssl: { rejectUnauthorized: false } }, 'unknown option "rejectUnauthorized"'],
   [{ parameters: { a: {} } }, 'connection.parameters.a'],
   [{ parameters: [] }, 'connection.parameters'],

@@ -125,6 +125,11 @@ test.each([
   ['postgres://db?sslmode=a&sslmode=b', 'the parameter "sslmode" is given twice'],
   ['postgres://db?options=-d', 'options must have the form -c name=value'],
   ['postgres://db?options=-c%20x', 'options must have the form'],
+  ['postgres://db?sslnegotiation=tls', 'sslnegotiation must be postgres or direct'],
+  ['postgres://db?sslmode=require&sslrootcert=system', 'needs sslmode=verify-full'],
+  ['postgres://db?require_auth=gss', 'require_auth must list each once of none, password'],
+  ['postgres://db?require_auth=md5,md5', 'require_auth'],
+  ['postgres://db?require_auth=md5,!none', 'all of them or none with a "!"'],
   ['postgres://db?sslmode=on', 'sslmode'],
 ])('refuses %s and says why', (text, reason) => {
   expect(() => parse(text)).toThrow(TypeError)
@@ -247,4 +252,25 @@ test('X17: reads a megabyte in linear time', () => {
     }
     expect(performance.now() - began).toBeLessThan(2_000)
   }
+})
+
+test.each([
+  ['none,scram-sha-256', ['none', 'scram-sha-256']],
+  ['!password,!md5', ['none', 'scram-sha-256']],
+  ['!none', ['password', 'md5', 'scram-sha-256']],
+])('X08: reads require_auth=%s as libpq does', (text, methods) => {
+  expect(parse(`postgres://db?require_auth=${text}`).requireAuth).toEqual(methods)
+})
+
+test('X07: reads sslnegotiation, sslpassword and sslrootcert=system', () => {
+  expect(
+    parse('postgres://db?sslnegotiation=direct&sslpassword=a%20b&sslrootcert=system').ssl,
+  ).toEqual({
+    mode: undefined,
+    rootCertFile: 'system',
+    certFile: undefined,
+    keyFile: undefined,
+    keyPassword: 'a b',
+    negotiation: 'direct',
+  })
 })

@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 import {
   AuthenticationError,
+  type AuthMethod,
   type ConnectContext,
   createPool,
   type DriverConnection,
@@ -275,4 +276,31 @@ test('leaves a driver without sessions to itself', () => {
   createPool({ driver, connection: 'postgres://localhost', clock })
   expect(driver.attempts).toBe(0)
   expect(clock.pendingTimers).toBe(0)
+})
+
+test('X08: tells the driver which ways to log in are accepted', async () => {
+  const contexts: ConnectContext[] = []
+  const login = (connection: string, requireAuth?: AuthMethod[]): void => {
+    const connect: Connect = (context) => {
+      contexts.push(context)
+      return new Promise(() => {})
+    }
+    const capabilities = { pipeline: false, namedStatements: true }
+    const driver = { name: 'odd', capabilities, connect }
+    const pool = createPool({ driver, connection, requireAuth, clock: virtualClock() })
+    watch(pool.warm(1))
+  }
+  login('postgres://me:secret@localhost/app')
+  login('postgres://me:secret@db/app')
+  login('postgres://me@localhost/app')
+  login('postgres://me:secret@localhost/app?require_auth=md5')
+  login('postgres://me:secret@localhost/app?require_auth=md5', ['none'])
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(contexts.map(({ requireAuth }) => requireAuth)).toEqual([
+    ['scram-sha-256'],
+    undefined,
+    undefined,
+    ['md5'],
+    ['none'],
+  ])
 })

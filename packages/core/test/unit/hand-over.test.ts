@@ -190,6 +190,19 @@ test('F17: replaces an idle connection that does not answer within a second, and
   expect(it.driver.open.size).toBe(1)
 })
 
+test('F44: waits on for a ping that had not even left when the process stood still for longer than its deadline', async () => {
+  const delays = [2_700]
+  const it = harness({ max: 1 }, { statementMs: () => delays.shift() ?? 0 })
+  const [lease] = await lend(it)
+  lease!.value!.release()
+  it.pool.suspect('test')
+  const query = watch(it.pool.query('select 1'))
+  it.clock.stall(2_500)
+  await it.clock.advance(250)
+  expect(query.state).toBe('resolved')
+  expect(it.driver.attempts).toBe(1)
+})
+
 test('F17: lets all idle connections prove themselves together once one of them was dead', async () => {
   const it = harness(
     { max: 10 },

@@ -100,3 +100,10 @@ test('is frozen, and not changed by later changes of what it was made from', () 
   expect(config.max).toBe(3)
   expect(Object.isFrozen(config)).toBe(true)
 })
+
+test('X08: takes a list of ways to log in, and refuses what is none', () => {
+  expect(read({ requireAuth: ['none', 'md5'] })).toMatchObject({ requireAuth: ['none', 'md5'] })
+  expect(() => read({ requireAuth: [] })).toThrow('requireAuth must be a non-empty array')
+  expect(() => read({ requireAuth: 'md5' })).toThrow('got "md5"')
+  expect(() => read({ requireAuth: ['gss'] })).toThrow('requireAuth must be one of "none"')
+})

@@ -242,3 +242,22 @@ test('says unknown of a failed procedure, which may have committed a part, and r
   await clock.settle()
   expect(inside.error).toMatchObject({ code: '25006', executed: 'rolled-back' })
 })
+
+test('F44: a statement whose connection comes when its time is over is not sent at all', async () => {
+  const { clock, pool, session } = harness({ max: 1, maxPending: 10_000 })
+  const lease = await pool.acquire()
+  const late = Array.from({ length: 3_000 }, () =>
+    watch(pool.query('late', [], { timeoutMs: 50 })),
+  ).slice(0, 3)
+  const next = watch(pool.query('next'))
+  await clock.settle()
+  clock.stall(1_000)
+  lease.release()
+  await clock.settle()
+  for (const { error } of late) {
+    expect(error).toMatchObject({ name: 'StatementTimeoutError', executed: 'no' })
+    expect((error as Error).message).toContain('50 ms')
+  }
+  expect(next.state).toBe('resolved')
+  expect(session().statements).toEqual(['next'])
+})

@@ -1,0 +1,190 @@
+import { BatchIterator } from './batch-iterator.js'
+import type { AcquireOptions } from './connection-pool.js'
+import type { CopyResult } from './driver.js'
+import type { Lease } from './lease.js'
+import { CLOSED_BY_READER } from './open-work.js'
+import type { Statement } from './statement.js'
+import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from './streaming.js'
+
+/** Lends a connection for a stream or a copy. */
+export type AcquireLease = (options: AcquireOptions) => Promise<Lease>
+
+/** What the reader is told of an error. */
+export type TranslateError = (error: unknown) => unknown
+
+interface StreamSource<T> {
+  acquire(): Promise<Lease>
+  open(lease: Lease): StreamIterator<T>
+  readonly failed: TranslateError | undefined
+}
+
+/**
+ * The rows of a statement on a lease of its own, acquired at the first `next()` and given back as soon as the server has nothing more to
+ * do for it. Takes checked arguments.
+ */
+export function leasedRows<Row>(
+  acquire: AcquireLease,
+  statement: Statement,
+  options: StreamOptions = {},
+  failed?: TranslateError,
+): StreamIterator<Row> {
+  return new LeasedStream({
+    acquire: () => acquire({ signal: options.signal, intent: options.intent }),
+    open: (lease) => lease.stream<Row>(statement, options),
+    failed,
+  })
+}
+
+/** A copy out of a pool on a lease of its own, as `leasedRows`. The limit of the call is that of wait and copy together. Takes checked arguments. */
+export function leasedCopyTo(
+  now: () => number,
+  acquire: AcquireLease,
+  sql: string,
+  options: CopyOptions = {},
+  failed?: TranslateError,
+): StreamIterator<Uint8Array> {
+  let left = (): CopyOptions => options
+  return new LeasedStream({
+    acquire: () => {
+      left = countdown(now, options)
+      return acquire(left())
+    },
+    open: (lease) => lease.copyTo(sql, left()),
+    failed,
+  })
+}
+
+/** A copy into a pool on a lease of its own. The limit of the call is that of wait and copy together. Takes checked arguments. */
+export async function leasedCopyFrom(
+  now: () => number,
+  acquire: AcquireLease,
+  sql: string,
+  source: CopySource,
+  options: CopyOptions = {},
+): Promise<CopyResult> {
+  const left = countdown(now, options)
+  const lease = await acquire(left())
+  try {
+    return await lease.copyFrom(sql, source, left())
+  } finally {
+    lease.release()
+  }
+}
+
+/** What is left of the limits of a call, counted from now. */
+function countdown(now: () => number, { signal, timeoutMs }: CopyOptions): () => CopyOptions {
+  if (timeoutMs === undefined) return () => ({ signal })
+  const deadline = now() + timeoutMs
+  // A limit of nothing is refused, and would not say how long it was.
+  return () => ({ signal, timeoutMs: Math.max(1, Math.ceil(deadline - now())) })
+}
+
+class LeasedStream<T> implements StreamIterator<T> {
+  readonly #source: StreamSource<T>
+  #lease: Lease | undefined
+  #inner: StreamIterator<T> | undefined
+  #opening: Promise<void> | undefined
+  #over = false
+  // Whether the lease's stream says by itself when it is over; that of somebody else's lease does not.
+  #tellsEnd = false
+
+  constructor(source: StreamSource<T>) {
+    this.#source = source
+  }
+
+  next(): Promise<IteratorResult<T, undefined>> {
+    const { failed } = this.#source
+    if (this.#inner === undefined) return this.#first()
+    const next = this.#tellsEnd ? this.#inner.next() : this.#watched(this.#inner.next())
+    if (failed === undefined) return next
+    return next.catch((error: unknown) => {
+      throw failed(error)
+    })
+  }
+
+  async return(): Promise<IteratorResult<T, undefined>> {
+    this.#over = true
+    await this.#inner?.return()
+    this.giveBack()
+    return { done: true, value: undefined }
+  }
+
+  async throw(error?: unknown): Promise<IteratorResult<T, undefined>> {
+    await this.return()
+    throw error
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return()
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async #first(): Promise<IteratorResult<T, undefined>> {
+    if (this.#over) return { done: true, value: undefined }
+    if (this.#opening === undefined) {
+      this.#opening = this.#open()
+      // Heard of by whoever called first; the next ones find the stream over.
+      try {
+        await this.#opening
+      } catch (error) {
+        this.#over = true
+        if (error === CLOSED_BY_READER) return { done: true, value: undefined }
+        throw this.#source.failed === undefined ? error : this.#source.failed(error)
+      }
+    } else {
+      await this.#opening.catch(() => undefined)
+    }
+    return await this.next()
+  }
+
+  async #open(): Promise<void> {
+    const lease = await this.#source.acquire()
+    if (this.#over) {
+      lease.release()
+      throw CLOSED_BY_READER
+    }
+    this.#lease = lease
+    try {
+      const inner = this.#source.open(lease)
+      this.#inner = inner
+      if (inner instanceof BatchIterator) {
+        this.#tellsEnd = true
+        giveBackWhenOver(inner, this)
+      }
+    } catch (error) {
+      this.giveBack()
+      throw error
+    }
+  }
+
+  async #watched(
+    next: Promise<IteratorResult<T, undefined>>,
+  ): Promise<IteratorResult<T, undefined>> {
+    let goesOn = false
+    try {
+      const result = await next
+      goesOn = result.done !== true
+      return result
+    } finally {
+      if (!goesOn) this.giveBack()
+    }
+  }
+
+  /** Gives the lease back, if it is still out. */
+  giveBack(): void {
+    this.#lease?.release()
+    this.#lease = undefined
+  }
+}
+
+/**
+ * By way of a weak reference: the server's side of a stream must not keep the reader's side alive, or the lease of a stream that nobody
+ * reads any more would never be found leaked.
+ */
+function giveBackWhenOver<T>(inner: BatchIterator<T>, stream: LeasedStream<T>): void {
+  const reader = new WeakRef(stream)
+  inner.onOver(() => reader.deref()?.giveBack())
+}

@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto'
+import type { AuthMethod } from '../driver.js'
+import {
+  AuthenticationFailure,
+  AuthNotAcceptedError,
+  NoServerProofError,
+  PasswordMissingError,
+  ProtocolError,
+} from './login-error.js'
+import { ScramExchange } from './scram.js'
+
+/** How far an authentication has come. */
+type Step =
+  | { readonly at: 'start' }
+  | { readonly at: 'answered' }
+  | { readonly at: 'scram'; readonly exchange: ScramExchange; readonly next: 11 | 12 }
+
+// The codes of the AuthenticationXXX messages; those of Kerberos, GSSAPI and SSPI are not spoken here.
+const OK = 0
+const CLEAR_TEXT = 3
+const MD5 = 5
+const SASL = 10
+const SASL_CONTINUE = 11
+const SASL_FINAL = 12
+
+/**
+ * Answers the authentication requests of a server, in place of the driver: so both drivers accept the same, neither of them is ever shown the
+ * password, and neither does the work of SCRAM on the main thread.
+ */
+export class Authentication {
+  readonly #user: string
+  readonly #password: string | undefined
+  readonly #accepted: readonly AuthMethod[] | undefined
+  #step: Step = { at: 'start' }
+
+  /** `accepted` undefined accepts all. */
+  constructor(
+    user: string,
+    password: string | undefined,
+    accepted: readonly AuthMethod[] | undefined,
+  ) {
+    this.#user = user
+    this.#password = password
+    this.#accepted = accepted
+  }
+
+  /**
+   * Takes the body of one request. Resolves with the message to send, with undefined when there is nothing to say, or with `true` when the
+   * server lets us in and may. Rejects with `AuthenticationFailure` or `ProtocolError`.
+   */
+  async handle(body: Buffer): Promise<Buffer | true | undefined> {
+    const code = body.length < 4 ? -1 : body.readInt32BE(0)
+    const step = this.#step
+    if (code === OK) return this.#letIn()
+    if (step.at === 'scram') {
+      // Whatever else comes, the server does not go through with its proof.
+      if (code !== step.next) throw new NoServerProofError()
+      const text = body.toString('utf8', 4)
+      if (step.next === SASL_FINAL) {
+        step.exchange.verify(text)
+        this.#step = { at: 'answered' }
+        return undefined
+      }
+      const answer = await step.exchange.final(text, this.#secret())
+      this.#step = { at: 'scram', exchange: step.exchange, next: SASL_FINAL }
+      return message(Buffer.from(answer))
+    }
+    if (step.at === 'answered') throw new ProtocolError('the server asks for a second log-in')
+    return this.#begin(code, body)
+  }
+
+  #begin(code: number, body: Buffer): Buffer {
+    switch (code) {
+      case CLEAR_TEXT:
+        this.#require('password')
+        this.#step = { at: 'answered' }
+        return message(Buffer.from(`${this.#secret()}\0`))
+      case MD5: {
+        this.#require('md5')
+        if (body.length !== 8) throw new ProtocolError('the server asks for MD5 without a salt')
+        this.#step = { at: 'answered' }
+        const inner = md5(this.#secret(), this.#user)
+        return message(Buffer.from(`md5${md5(inner, body.subarray(4))}\0`))
+      }
+      case SASL: {
+        this.#require('scram-sha-256')
+        const offered = body.toString('latin1', 4).split('\0')
+        if (!offered.includes('SCRAM-SHA-256')) {
+          const names = offered.filter((name) => /^[\w-]{1,20}$/.test(name)).join(', ')
+          throw new AuthenticationFailure(
+            `the server asks for a SASL mechanism other than SCRAM-SHA-256 (${names}), which is not supported`,
+          )
+        }
+        this.#secret()
+        const exchange = new ScramExchange()
+        this.#step = { at: 'scram', exchange, next: SASL_CONTINUE }
+        const first = Buffer.from(exchange.first())
+        const length = Buffer.alloc(4)
+        length.writeInt32BE(first.length)
+        return message(Buffer.from('SCRAM-SHA-256\0'), length, first)
+      }
+      default:
+        throw new AuthenticationFailure(
+          `the server asks for a way to log in that is not supported (code ${code}); supported are trust, password, md5, scram-sha-256 and client certificates`,
+        )
+    }
+  }
+
+  #letIn(): true {
+    if (this.#step.at === 'scram') throw new NoServerProofError()
+    if (this.#step.at === 'start') this.#require('none')
+    return true
+  }
+
+  #require(asked: AuthMethod): void {
+    if (this.#accepted !== undefined && !this.#accepted.includes(asked)) {
+      throw new AuthNotAcceptedError(asked, this.#accepted)
+    }
+  }
+
+  #secret(): string {
+    // An empty one is none: the server would refuse it, and libpq does not even ask.
+    if (this.#password === undefined || this.#password === '') throw new PasswordMissingError()
+    return this.#password
+  }
+}
+
+/** A message of type `p`, which all answers are. */
+function message(...parts: Buffer[]): Buffer {
+  const body = Buffer.concat(parts)
+  const head = Buffer.from([0x70, 0, 0, 0, 0])
+  head.writeInt32BE(body.length + 4, 1)
+  return Buffer.concat([head, body])
+}
+
+function md5(first: string, second: string | Buffer): string {
+  return createHash('md5').update(first).update(second).digest('hex')
+}

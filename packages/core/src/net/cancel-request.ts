@@ -1,0 +1,51 @@
+import { breakTransport, type Transport } from './transport.js'
+
+/** Whom to cancel: the server process and the secret it handed out at start-up. */
+export interface CancelKey {
+  /** Process id of the server process. */
+  readonly processID: number
+  /** The secret. */
+  readonly secretKey: number
+}
+
+// The code of a CancelRequest, 1234.5678.
+const CANCEL_CODE = 80877102
+
+/**
+ * Sends a CancelRequest over a connection opened for it. Resolves when the server has closed the connection, rejects with `signal.reason` when
+ * the signal fires before.
+ */
+export function requestCancel(
+  transport: Transport,
+  key: CancelKey,
+  signal: AbortSignal,
+): Promise<void> {
+  const { raw, stream } = transport
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      breakTransport(transport)
+      reject(signal.reason as Error)
+    }
+    // However it closes, it is closed: a reset in place of a FIN makes no difference to what the server has done.
+    raw.once('close', () => {
+      signal.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    if (signal.aborted) {
+      onAbort()
+      return
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    stream.resume()
+    stream.write(encode(key))
+  })
+}
+
+function encode({ processID, secretKey }: CancelKey): Buffer {
+  const request = Buffer.alloc(16)
+  request.writeInt32BE(16, 0)
+  request.writeInt32BE(CANCEL_CODE, 4)
+  request.writeInt32BE(processID, 8)
+  request.writeInt32BE(secretKey, 12)
+  return request
+}

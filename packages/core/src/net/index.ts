@@ -1,0 +1,37 @@
+export { acceptedAuth } from './accepted-auth.js'
+export { AutomaticNames } from './automatic-names.js'
+export type { CancelKey } from './cancel-request.js'
+export { commandOf, countOf } from './command-tag.js'
+export { toConnectError } from './connect-error.js'
+export { CopyAnswer, type CopyOpening, type RunningCopy } from './copy-answer.js'
+export { readErrorResponse, readFields, readNotice } from './error-response.js'
+export {
+  type ColumnDescription,
+  readNotification,
+  readParameter,
+  readRowDescription,
+} from './frame-bodies.js'
+export { FrameWalker } from './frame-walker.js'
+export { ProtocolError } from './login-error.js'
+export { guardLogin, type LoggedIn, type LoginGuard } from './login-guard.js'
+export { isOlder, type VersionNumbers, versionBeside, versionOfModule } from './module-version.js'
+export { ReceivingCopy } from './receiving-copy.js'
+export { noParsers, ResultShape } from './result-shape.js'
+export { rethrowLater } from './rethrow-later.js'
+export { type CursorEnds, type CursorStatement, RowCursor, type StartCursor } from './row-cursor.js'
+export { type CopyInLine, SendingCopy } from './sending-copy.js'
+export {
+  isServerError,
+  type ServerError,
+  toClosedError,
+  toDatabaseError,
+  toLostError,
+  toUnansweredError,
+} from './server-error.js'
+export { openServerSocket, ServerSocket } from './server-socket.js'
+export { type ConnectionState, type Done, SocketConnection } from './socket-connection.js'
+export { startupOptions } from './startup-options.js'
+export { hasFixedShape, refusalOfName, saysStale } from './statement-names.js'
+export { statusOf } from './status-of.js'
+export type { SocketTarget } from './transport.js'
+export { type QueuedWork, WorkQueue, type WorkRunner } from './work-queue.js'

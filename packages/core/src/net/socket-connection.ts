@@ -1,0 +1,235 @@
+import { systemClock } from '../clock.js'
+import type {
+  ConnectionInfo,
+  ConnectionListener,
+  DriverConnection,
+  DriverCopyIn,
+  DriverCopyOut,
+  DriverCursor,
+  Notice,
+  ResetLevel,
+  TransactionStatus,
+} from '../driver.js'
+import { PoolhouseError } from '../errors.js'
+import type { QueryResult, Statement } from '../statement.js'
+import type { CancelKey } from './cancel-request.js'
+import { resetText } from './reset-text.js'
+import { rethrowLater } from './rethrow-later.js'
+import { toClosedError } from './server-error.js'
+import type { ServerSocket } from './server-socket.js'
+import { sharedParameters } from './shared-parameters.js'
+
+/** How a statement's caller learns of its end. */
+export type Done = (error: Error | null, result?: QueryResult<unknown>) => void
+
+/** `starting` until the log-in is through; `ending` when nothing more is started; `over` is for ever. */
+export type ConnectionState = 'starting' | 'open' | 'ending' | 'over'
+
+/**
+ * What every connection over a `ServerSocket` does, whichever library speaks over it: its life, its listener, and what it does by running
+ * statements. Whatever ends the session passes through one place, once. A driver adds how statements are run, and reports
+ * what it hears from the server.
+ */
+export abstract class SocketConnection implements DriverConnection {
+  abstract readonly raw: unknown
+  abstract readonly inFlight: number
+  /** How far its life has come. */
+  protected state: ConnectionState = 'starting'
+  /** As the last ReadyForQuery said. */
+  protected status: TransactionStatus = 'unknown'
+  /** The socket under it. */
+  protected readonly socket: ServerSocket
+  readonly #listener: ConnectionListener
+  readonly #info: { -readonly [Name in keyof ConnectionInfo]: ConnectionInfo[Name] }
+  /** The parameters while they are this session's own; otherwise they are shared and must not be written to. */
+  #ownParameters: Map<string, string> | undefined = new Map()
+  #key: CancelKey | undefined
+  #onEnd: (() => void)[] | undefined
+  /** The first thing that said why the session ends. */
+  #reason: unknown
+
+  /** Listens for the end of the socket from now on. */
+  constructor(socket: ServerSocket, listener: ConnectionListener) {
+    this.socket = socket
+    this.#listener = listener
+    const { host: address, port } = 'path' in socket.peer ? {} : socket.peer
+    this.#info = { address, port, backendPid: 0, parameters: this.#ownParameters! }
+    // Not `once`, which holds on to three more objects.
+    socket.stream.on('close', () => this.#end())
+  }
+
+  get info(): ConnectionInfo {
+    return this.#info
+  }
+
+  get lastByteAt(): number {
+    return this.socket.lastByteAt
+  }
+
+  abstract transactionStatus(): TransactionStatus
+  abstract run(statement: Statement, done: Done): void
+  abstract openCursor(statement: Statement): DriverCursor
+  abstract copyIn(text: string): Promise<DriverCopyIn>
+  abstract copyOut(text: string): Promise<DriverCopyOut>
+
+  async listen(channel: string): Promise<void> {
+    await this.#query(`LISTEN "${channel.replaceAll('"', '""')}"`)
+  }
+
+  async ping(): Promise<void> {
+    // The empty query: the server neither parses nor takes a snapshot, and it is allowed in a failed transaction.
+    await this.#query('')
+  }
+
+  async reset(level: ResetLevel): Promise<void> {
+    const text = resetText(level, this.transactionStatus())
+    if (text !== undefined) await this.#query(text)
+  }
+
+  async cancel(timeoutMs: number): Promise<void> {
+    // Nothing runs any more.
+    if (this.state === 'over') return
+    if (this.#key === undefined) {
+      throw new PoolhouseError('the server gave no key to cancel with; is a proxy in between?')
+    }
+    try {
+      await this.socket.sendCancel(this.#key, timeoutMs)
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new PoolhouseError(`the cancel request failed: ${why}`, { cause })
+    }
+  }
+
+  async close(timeoutMs: number): Promise<void> {
+    if (this.state === 'over') return
+    await new Promise<void>((resolve) => {
+      const giveUp = (): void => this.destroy(`it did not close within ${timeoutMs} ms`)
+      const timer = systemClock.setTimer(giveUp, timeoutMs, { keepAlive: true })
+      this.#onEnd ??= []
+      this.#onEnd.push(() => {
+        timer.cancel()
+        resolve()
+      })
+      if (this.state === 'ending') return
+      this.state = 'ending'
+      this.#reason ??= 'it was closed'
+      this.stop()
+      this.sayGoodbye()
+    })
+  }
+
+  destroy(reason: unknown): void {
+    // The first to break it is the one to give the reason.
+    if (this.state === 'over' || this.socket.raw.destroyed) return
+    this.#reason = reason
+    this.#break()
+  }
+
+  ref(): void {
+    this.socket.ref()
+  }
+
+  unref(): void {
+    this.socket.unref()
+  }
+
+  /** The log-in is through: this is what the guard of the log-in heard. To be called when the first ReadyForQuery was handled. */
+  identified(key: CancelKey | undefined): void {
+    this.#key = key
+    this.#info.backendPid = key?.processID ?? 0
+    this.#info.parameters = sharedParameters(this.#info.parameters)
+    this.#ownParameters = undefined
+  }
+
+  /** Breaks the socket of a session that was never born: nobody is told. */
+  abandon(): void {
+    this.state = 'over'
+    this.socket.break()
+  }
+
+  /** ReadyForQuery. The first one opens the session. To be called before the work that it ends is settled. */
+  ready(status: TransactionStatus): void {
+    if (this.state === 'over') return
+    if (this.state === 'starting') this.state = 'open'
+    this.status = status
+    // What looked like the end was not: an ERROR whose severity came in another language.
+    if (this.state === 'open') this.#reason = undefined
+  }
+
+  /** The server said something that the session may not survive. */
+  refused(reason: Error): void {
+    this.#reason ??= reason
+  }
+
+  /** The session is of no use any more, for this reason if there was none before. Of a log-in, its guard hears that the socket is broken. */
+  failed(reason: Error): void {
+    if (this.state === 'over') return
+    if (this.state === 'starting') {
+      this.socket.break()
+      return
+    }
+    this.#reason ??= reason
+    this.#break()
+  }
+
+  /** ParameterStatus. Those of the log-in are kept and not told. */
+  parameter(name: string, value: string): void {
+    this.#ownParameters ??= new Map(this.#info.parameters)
+    this.#ownParameters.set(name, value)
+    this.#info.parameters = this.#ownParameters
+    if (this.state === 'open') this.#listener.parameter(name, value)
+  }
+
+  /** NoticeResponse. */
+  notice(notice: Notice): void {
+    if (this.state !== 'over') this.#listener.notice(notice)
+  }
+
+  /** NotificationResponse. */
+  notification(channel: string, payload: string): void {
+    if (this.state !== 'over') this.#listener.notification(channel, payload)
+  }
+
+  /** Starts nothing more. */
+  protected abstract stop(): void
+  /** Says good-bye, behind what was sent. Called after `stop`. */
+  protected abstract sayGoodbye(): void
+  /** The session is over: settles all work. */
+  protected abstract lose(reason: unknown): void
+
+  /** Settles work that came too early or too late, in a tick of its own. */
+  protected turnAway(work: { lose(reason: unknown): void }): void {
+    process.nextTick(() => work.lose(this.#reason ?? 'it is closed'))
+  }
+
+  #query(text: string): Promise<QueryResult<unknown>> {
+    return new Promise((resolve, reject) => {
+      this.run({ text }, (error, result) => (error === null ? resolve(result!) : reject(error)))
+    })
+  }
+
+  #break(): void {
+    this.state = 'ending'
+    this.stop()
+    this.socket.break()
+    process.nextTick(() => this.#end())
+  }
+
+  #end(): void {
+    if (this.state === 'over') return
+    const wasBorn = this.state !== 'starting'
+    this.state = 'over'
+    this.status = 'unknown'
+    // The log-in of a session that was never born is its guard's business.
+    if (!wasBorn) return
+    const reason = this.#reason ?? toClosedError(undefined)
+    this.lose(reason)
+    try {
+      this.#listener.closed(reason)
+    } catch (error) {
+      rethrowLater(error)
+    }
+    for (const onEnd of this.#onEnd ?? []) onEnd()
+    this.#onEnd = undefined
+  }
+}

@@ -1,0 +1,392 @@
+import { asExecuted } from './as-executed.js'
+import { checkQueryOptions } from './call-options.js'
+import type { Clock } from './clock.js'
+import type { CopyResult } from './driver.js'
+import type { Durability } from './durability.js'
+import {
+  InDoubtError,
+  PoolhouseError,
+  StatementTimeoutError,
+  setExecuted,
+  TransactionError,
+} from './errors.js'
+import type { PoolLease, WorkGuard } from './pool-lease.js'
+import {
+  type QueryOptions,
+  type QueryResult,
+  readQueryArguments,
+  type Statement,
+} from './statement.js'
+import { CONTROLS_TRANSACTION, tokens, traitsOf } from './statement-traits.js'
+import {
+  checkCopyFromArguments,
+  checkCopyToArguments,
+  readStreamArguments,
+} from './stream-arguments.js'
+import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from './streaming.js'
+import {
+  beginStatement,
+  type Transaction,
+  type TransactionOptions,
+  wantsIdentity,
+} from './transaction.js'
+import { IDENTITY_QUERY, readIdentity, type TransactionIdentity } from './transaction-identity.js'
+
+const ROLLBACK_MS = 2_000
+
+function refuseControl(call: string, { text }: Statement): void {
+  if ((traitsOf(text) & CONTROLS_TRANSACTION) === 0) return
+  throw new TransactionError(
+    `${call} cannot begin or end a transaction; return from the callback to commit, use tx.rollback() to roll back and tx.savepoint(work) to nest`,
+  )
+}
+
+function overError(): TransactionError {
+  return new TransactionError(
+    'this transaction is over; await every query inside the callback, and do not keep tx beyond it',
+  )
+}
+
+/** Whether the text is a `SET TRANSACTION …`, most of which PostgreSQL takes only before the first query of a transaction. */
+function setsTransaction(text: string): boolean {
+  const words = tokens(text)
+  return words.next().value === 'set' && words.next().value === 'transaction'
+}
+
+/** The error of a transaction that its own limit has ended. */
+export function stoppedByTimeout(timeoutMs: number, pool: string): StatementTimeoutError {
+  return new StatementTimeoutError(timeoutMs, { executed: 'rolled-back', pool })
+}
+
+/**
+ * One transaction on one lease: `open` → `ended` by COMMIT or ROLLBACK, or `stopped` from outside by a deadline or a signal
+ * and then rolled back.
+ */
+export class OpenTransaction implements Transaction {
+  readonly #lease: PoolLease
+  readonly #pool: string
+  readonly #clock: Clock
+  readonly #deadline: number
+  // Aborts every statement in flight or queued when the transaction is stopped; there only if it can be.
+  readonly #abort: AbortController | undefined
+  readonly #options: TransactionOptions
+  #state: 'open' | 'stopped' | 'committing' | 'ended' = 'open'
+  #stopError: Error | undefined
+  #onStop: ((error: Error) => void) | undefined
+  #firstError: unknown
+  #savepoints = 0
+  #identity: TransactionIdentity | undefined
+  // With that it has lost the identity that was taken with BEGIN.
+  #begunAnew = false
+  // Statements that the work has sent by `query`.
+  #queries = 0
+  #durability: Durability | undefined
+  // Statements of ours whose outcome was open when they failed: it is known once the transaction has ended without COMMIT.
+  readonly #unknown = new Set<unknown>()
+  // A statement ended the transaction unseen; whatever the work does with that error, there is no success to report.
+  #endedUnseen: Error | undefined
+
+  /** Takes a lease that nobody else uses and checked options. */
+  constructor(lease: PoolLease, pool: string, clock: Clock, options: TransactionOptions) {
+    const { timeoutMs, signal } = options
+    const stoppable = timeoutMs !== undefined || signal !== undefined
+    this.#abort = stoppable ? new AbortController() : undefined
+    this.#lease = lease
+    this.#pool = pool
+    this.#clock = clock
+    this.#options = options
+    this.#deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : clock.now() + timeoutMs
+  }
+
+  get open(): boolean {
+    return this.#state === 'open'
+  }
+
+  get durability(): Durability | undefined {
+    return this.#durability
+  }
+
+  /** Sends BEGIN. */
+  async begin(): Promise<void> {
+    // Lost or timed out at BEGIN: nothing of the transaction can have happened.
+    try {
+      const result = await this.#run({ text: beginStatement(this.#options) }, undefined, 'no')
+      if (wantsIdentity(this.#options)) this.#identity = readIdentity(result)
+    } catch (error) {
+      if (this.#unknown.has(error)) setExecuted(error as PoolhouseError, 'no')
+      throw error
+    }
+  }
+
+  /** Runs `work` and commits; rolls back if `work` rejects or the transaction is stopped. */
+  async complete<R>(work: (tx: Transaction) => Promise<R>): Promise<R> {
+    let result: R
+    try {
+      result = await this.#untilStopped(work)
+      // Stopped or ended after the work's last word and before ours.
+      this.#refuseIfStopped()
+      if (this.#endedUnseen !== undefined) throw this.#endedUnseen
+    } catch (error) {
+      // Whoever stopped it is not kept waiting: the connection is cleaned after its release.
+      if (this.#state !== 'stopped') await this.#rollBack()
+      if (this.#endedUnseen === undefined && this.#unknown.has(error)) {
+        setExecuted(error as PoolhouseError, 'rolled-back')
+      }
+      throw error
+    }
+    if (this.#state === 'open') await this.#commit()
+    return result
+  }
+
+  /** Ends the transaction from outside. While COMMIT is under way its own answer decides. */
+  stop(error: Error): void {
+    if (this.#state !== 'open') return
+    this.#state = 'stopped'
+    this.#stopError = error
+    this.#abort?.abort(error)
+    this.#onStop?.(error)
+  }
+
+  /** Nothing can be sent any more. */
+  end(): void {
+    this.#state = 'ended'
+  }
+
+  query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    return new Promise((resolve, reject) => {
+      const { statement, options } = readQueryArguments(first, second, third)
+      if (options !== undefined) checkQueryOptions(options)
+      this.#refuseUnlessOpen()
+      refuseControl('tx.query', statement)
+      this.#run<Row>(this.#asFirst(statement), options).then(resolve, reject)
+    })
+  }
+
+  stream<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(first, second, third)
+    return this.#lease.openRows<Row>(
+      statement,
+      { ...options, signal: this.#signalWith(options?.signal) },
+      this.#guard(() => refuseControl('tx.stream', statement)),
+    )
+  }
+
+  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+    checkCopyToArguments(sql, options)
+    const signal = this.#signalWith(options?.signal)
+    return this.#lease.openCopyOut(sql, { ...options, signal }, this.#guard())
+  }
+
+  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    checkCopyFromArguments(sql, source, options)
+    this.#refuseUnlessOpen()
+    const signal = this.#signalWith(options?.signal)
+    try {
+      return await this.#lease.runCopyIn(sql, source, { ...options, signal })
+    } catch (error) {
+      throw this.#errorOf(error)
+    }
+  }
+
+  #guard(check?: () => void): WorkGuard {
+    return {
+      admit: () => {
+        this.#refuseUnlessOpen()
+        check?.()
+      },
+      failed: (error) => this.#errorOf(error),
+    }
+  }
+
+  /**
+   * PostgreSQL takes most of SET TRANSACTION only before the first query, and ours for the identity was one. As nothing else has been done yet,
+   * a new transaction is begun for it in the same message; its identity is taken before COMMIT.
+   */
+  #asFirst(statement: Statement): Statement {
+    const isFirst = this.#queries++ === 0 && this.#savepoints === 0
+    if (!isFirst || this.#identity === undefined || statement.values?.length) return statement
+    if (!setsTransaction(statement.text)) return statement
+    this.#identity = undefined
+    this.#begunAnew = true
+    return { text: `ROLLBACK AND CHAIN; ${statement.text}`, rowMode: statement.rowMode }
+  }
+
+  async savepoint<R>(work: (tx: Transaction) => Promise<R>): Promise<R> {
+    this.#refuseUnlessOpen()
+    const name = `poolhouse_${++this.#savepoints}`
+    await this.#run({ text: `SAVEPOINT ${name}` }, undefined)
+    let result: R
+    try {
+      result = await work(this)
+    } catch (error) {
+      await this.#closeOpen()
+      if (this.#state === 'open') {
+        await this.#run({ text: `ROLLBACK TO SAVEPOINT ${name}` }, undefined)
+        this.#firstError = undefined
+      }
+      throw error
+    }
+    await this.#closeOpen()
+    if (this.#state === 'open') await this.#run({ text: `RELEASE SAVEPOINT ${name}` }, undefined)
+    return result
+  }
+
+  async rollback(): Promise<void> {
+    this.#refuseUnlessOpen()
+    await this.#rollBack()
+  }
+
+  // A method, because control flow analysis would take the state for unchanged across an await.
+  #refuseIfStopped(): void {
+    if (this.#state === 'stopped') throw this.#stopError!
+  }
+
+  #refuseUnlessOpen(): void {
+    this.#refuseIfStopped()
+    if (this.#state !== 'open') throw overError()
+  }
+
+  /** A signal that fires with the caller's and when the transaction is stopped. */
+  #signalWith(signal: AbortSignal | undefined): AbortSignal | undefined {
+    const signals = [this.#abort?.signal, signal].filter((one) => one !== undefined)
+    return signals.length > 1 ? AbortSignal.any(signals) : signals[0]
+  }
+
+  async #run<Row>(
+    statement: Statement,
+    options: QueryOptions | undefined,
+    ifLost: 'no' | 'rolled-back' = 'rolled-back',
+  ): Promise<QueryResult<Row>> {
+    try {
+      const result = await this.#lease.query<Row>(statement, {
+        ...this.#limits(options),
+        signal: this.#signalWith(options?.signal),
+      })
+      this.#checkStillOpen()
+      return result
+    } catch (error) {
+      throw this.#errorOf(error, ifLost)
+    }
+  }
+
+  /** What the work is told of an error of the lease. */
+  #errorOf(error: unknown, ifLost: 'no' | 'rolled-back' = 'rolled-back'): unknown {
+    this.#firstError ??= error
+    if (this.#state === 'stopped') return this.#stopError
+    if (error instanceof PoolhouseError && error.executed === 'unknown') this.#unknown.add(error)
+    // COMMIT was never sent, so whatever was lost here is undone with the session.
+    return asExecuted(error, ifLost)
+  }
+
+  /** What is still open when the transaction ends comes to its end first. */
+  #closeOpen(): Promise<void> {
+    return this.#lease.closeOpen(overError())
+  }
+
+  /** A statement such as `select 1; commit` may have ended the transaction behind our back. */
+  #checkStillOpen(): void {
+    const { slot } = this.#lease
+    if (slot.state === 'gone' || slot.connection!.inFlight > 0) return
+    if (slot.connection!.transactionStatus() === 'idle' && this.#state === 'open') {
+      this.#state = 'ended'
+      this.#endedUnseen = new TransactionError(
+        'a statement ended the transaction; its parts may have been committed',
+        { executed: 'unknown' },
+      )
+      throw this.#endedUnseen
+    }
+  }
+
+  #untilStopped<R>(work: (tx: Transaction) => Promise<R>): Promise<R> {
+    return new Promise<R>((resolve, reject) => {
+      this.#refuseIfStopped()
+      this.#onStop = reject
+      // An async wrapper also catches what `work` throws synchronously.
+      void (async () => resolve(await work(this)))().catch(reject)
+    })
+  }
+
+  async #commit(): Promise<void> {
+    this.#state = 'committing'
+    const { slot } = this.#lease
+    let result: QueryResult
+    try {
+      await this.#closeOpen()
+      await this.#identifyLate()
+      slot.committedLocally = false
+      result = await this.#lease.query({ text: 'COMMIT' }, this.#limits())
+    } catch (error) {
+      if (error instanceof PoolhouseError && error.executed === 'unknown') {
+        // Its session is terminated after that, so there is no other answer.
+        if (slot.committedLocally) this.#durability = 'local'
+        else throw this.#inDoubt(error)
+        return
+      }
+      // The session died before COMMIT was written, or the server refused it: undone either way.
+      throw asExecuted(error, 'rolled-back')
+    } finally {
+      this.#state = 'ended'
+    }
+    if (result.command === 'ROLLBACK') {
+      throw new TransactionError(
+        'COMMIT was answered with ROLLBACK: an earlier statement of the transaction had failed',
+        { executed: 'rolled-back', cause: this.#firstError },
+      )
+    }
+    this.#durability = slot.committedLocally ? 'local' : 'configured'
+  }
+
+  async #identifyLate(): Promise<void> {
+    if (!this.#begunAnew) return
+    const { connection, state } = this.#lease.slot
+    if (state === 'gone' || connection!.transactionStatus() !== 'active') return
+    try {
+      const result = await this.#lease.query({ text: IDENTITY_QUERY }, this.#limits())
+      this.#identity = readIdentity(result)
+    } catch (error) {
+      // COMMIT has not been sent.
+      if (error instanceof PoolhouseError && error.executed === 'unknown') {
+        setExecuted(error, 'rolled-back')
+      }
+      throw error
+    }
+  }
+
+  #inDoubt(cause: PoolhouseError): InDoubtError {
+    const { resolver } = this.#options
+    return new InDoubtError(
+      `COMMIT on pool "${this.#pool}" got no answer; the transaction may or may not have happened`,
+      cause,
+      this.#identity && resolver?.(this.#identity),
+    )
+  }
+
+  async #rollBack(): Promise<void> {
+    const wasOver = this.#state === 'ended'
+    this.#state = 'ended'
+    const { slot } = this.#lease
+    if (wasOver || slot.state === 'gone') return
+    await this.#closeOpen()
+    // Releasing rolls back as well; doing it here lets the caller see its end before the promise settles.
+    if (!slot.quiet) return
+    try {
+      await this.#lease.query({ text: 'ROLLBACK' }, this.#limits({ timeoutMs: ROLLBACK_MS }))
+    } catch {
+      this.#lease.destroy('ROLLBACK failed')
+    }
+  }
+
+  #limits(options?: QueryOptions): QueryOptions {
+    if (this.#options.timeoutMs === undefined) return { timeoutMs: options?.timeoutMs }
+    const left = Math.max(1, this.#deadline - this.#clock.now())
+    return { timeoutMs: Math.min(left, options?.timeoutMs ?? left) }
+  }
+}

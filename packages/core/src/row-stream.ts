@@ -1,0 +1,48 @@
+import { copyMisfit } from './copy-text.js'
+import type { CursorBatch, DriverCursor } from './driver.js'
+import { OpenWork } from './open-work.js'
+import { throughPooler } from './pooler.js'
+import type { Statement } from './statement.js'
+import type { RunHost } from './statement-run.js'
+import { COPIES, traitsOf } from './statement-traits.js'
+import type { StreamOptions } from './streaming.js'
+
+const BATCH_SIZE = 100
+
+/** The rows of one statement, fetched in batches through the driver's cursor. */
+export class RowStream extends OpenWork {
+  readonly #statement: Statement
+  readonly #batchSize: number
+  // There once the statement is sent.
+  #cursor: DriverCursor | undefined
+
+  /** Takes checked options. */
+  constructor(host: RunHost, statement: Statement, options: StreamOptions) {
+    super(host, 'stream', statement.text, { signal: options.signal })
+    this.#statement = statement
+    this.#batchSize = options.batchSize ?? BATCH_SIZE
+  }
+
+  /** Fetches the next rows. */
+  read(): Promise<CursorBatch> {
+    return this.step(
+      (slot) => {
+        if (this.#cursor === undefined) {
+          if ((traitsOf(this.text) & COPIES) !== 0) throw copyMisfit('stream', this.text)
+          this.#cursor = slot.connection!.openCursor(this.#sent())
+        }
+        return this.#cursor.read(this.#batchSize)
+      },
+      ({ end }) => end,
+    )
+  }
+
+  #sent(): Statement {
+    const { name, pooler } = this.host
+    return pooler === undefined ? this.#statement : throughPooler(name, pooler, this.#statement)
+  }
+
+  protected override async unwind(): Promise<void> {
+    await this.#cursor?.close()
+  }
+}

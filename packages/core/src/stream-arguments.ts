@@ -1,0 +1,33 @@
+import { checkCopyOptions, checkStreamOptions } from './call-options.js'
+import { checkCopySource } from './copy-in.js'
+import { refuseUnlessCopy } from './copy-text.js'
+import { type QueryArguments, readQueryArguments, type Statement } from './statement.js'
+import type { CopyOptions, CopySource, StreamOptions } from './streaming.js'
+
+/** Brings both call forms of `stream` into one shape. Throws `TypeError` or `RangeError` for wrong arguments. */
+export function readStreamArguments(
+  first: string | Statement,
+  second?: readonly unknown[] | StreamOptions,
+  third?: StreamOptions,
+): QueryArguments<StreamOptions> {
+  const read = readQueryArguments<StreamOptions>(first, second, third, 'stream')
+  if (read.options !== undefined) checkStreamOptions(read.options)
+  return read
+}
+
+/** Checks the arguments of `copyTo`. Throws `TypeError` or `RangeError`. */
+export function checkCopyToArguments(sql: string, options: CopyOptions | undefined): void {
+  refuseUnlessCopy(sql, 'to')
+  if (options !== undefined) checkCopyOptions('copyTo', options)
+}
+
+/** Checks the arguments of `copyFrom`. Throws `TypeError` or `RangeError`. */
+export function checkCopyFromArguments(
+  sql: string,
+  source: CopySource,
+  options: CopyOptions | undefined,
+): void {
+  refuseUnlessCopy(sql, 'from')
+  checkCopySource(source)
+  if (options !== undefined) checkCopyOptions('copyFrom', options)
+}
