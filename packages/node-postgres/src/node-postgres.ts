@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
 import { type Driver, refuseUnknownOptions } from '@poolhouse/core'
+import { isOlder, versionBeside, versionOfModule } from '@poolhouse/core/net'
 import bundledPg from 'pg'
 import { connect } from './connect.js'
 import type { PgModule } from './pg-module.js'
@@ -14,8 +14,9 @@ export interface PgLike {
 /** Options of `nodePostgres`. */
 export interface NodePostgresOptions {
   /**
-   * The copy of `pg` to use, with its type parsers: the default export or the whole namespace. Default: the copy this package
-   * finds. Give the application's own if there may be several.
+   * The copy of `pg` to use: the default export or the whole namespace. Default: the copy this package finds. Give the
+   * application's own if there may be several and it compares classes (`lease.raw instanceof pg.Client`). Its type parsers are not
+   * used: values are read as the pool's `types` option says.
    */
   pg?: PgLike | undefined
 }
@@ -56,59 +57,24 @@ function readModule(given: unknown): PgModule {
       'nodePostgres: pg is bound to libpq (pg-native), which cannot be driven; unset NODE_PG_FORCE_NATIVE or do not pass pg.native',
     )
   }
-  if (typeof pg.utils?.prepareValue !== 'function') throw tooOld(undefined)
+  if (typeof pg.types?.getTypeParser !== 'function') throw tooOld(undefined)
   return pg as PgModule
 }
 
 function requireVersion(pg: PgModule, own: boolean): void {
-  const version = versionOf(pg) ?? (own ? versionBesideUs() : undefined)
+  const version =
+    versionOfModule(pg, 'pg') ??
+    (own ? versionBeside(createRequire(import.meta.url), 'pg') : undefined)
   // A bundle carries no versions; what appeared last is then the best sign.
   const old =
-    version === undefined ? !('getTransactionStatus' in pg.Client.prototype) : isOlder(version)
+    version === undefined
+      ? !('getTransactionStatus' in pg.Client.prototype)
+      : isOlder(version, NEEDED)
   if (old) throw tooOld(version)
-}
-
-/** Whether a version such as `8.16.3` is below the one needed. Pre-releases count as their release. */
-export function isOlder(version: string): boolean {
-  const parts = version.split(/[.+-]/, 3).map(Number)
-  for (const [index, needed] of NEEDED.entries()) {
-    const part = parts[index] ?? 0
-    // A version we cannot read is not a reason to refuse work.
-    if (Number.isNaN(part)) return false
-    if (part !== needed) return part < needed
-  }
-  return false
 }
 
 function tooOld(version: string | undefined): TypeError {
   return new TypeError(
     `nodePostgres: pg ${version ?? 'of an unknown version'} is too old, ${NEEDED.join('.')} or newer is needed; update pg`,
   )
-}
-
-/** The version of exactly this copy of `pg`: it is CommonJS, so the module cache knows the file it came from. */
-export function versionOf(pg: unknown): string | undefined {
-  try {
-    const require = createRequire(import.meta.url)
-    for (const module of Object.values(require.cache)) {
-      if (module === undefined || module.exports !== pg) continue
-      const { name, version } = require(join(dirname(module.filename), '..', 'package.json')) as {
-        name?: unknown
-        version?: unknown
-      }
-      if (name === 'pg' && typeof version === 'string') return version
-    }
-  } catch {
-    // Bundled, or the files are not where they were: there is no version to read, and that is no reason to fail.
-  }
-  return undefined
-}
-
-function versionBesideUs(): string | undefined {
-  try {
-    const { version } = createRequire(import.meta.url)('pg/package.json') as { version?: unknown }
-    return typeof version === 'string' ? version : undefined
-  } catch {
-    return undefined
-  }
 }

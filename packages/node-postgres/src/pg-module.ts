@@ -22,9 +22,12 @@ export interface PgWire extends EventEmitter {
   }): void
   describe(message: { type: 'P'; name: string }): void
   execute(message: { portal: string; rows: number | undefined }): void
-  close(message: { type: 'S'; name: string }): void
+  close(message: { type: 'S' | 'P'; name: string }): void
+  flush(): void
   sync(): void
   end(): void
+  sendCopyFromChunk(chunk: Buffer): void
+  endCopyFrom(): void
   sendCopyFail(reason: string): void
 }
 
@@ -44,7 +47,6 @@ export interface PgClient extends EventEmitter {
   password: unknown
   connect(callback: (error: Error | null) => void): void
   query(submittable: PgSubmittable): unknown
-  getTypeParser(oid: number, format: 'text'): (value: string) => unknown
 }
 
 /** The interface through which `pg` runs statements of other classes than its own. */
@@ -52,13 +54,13 @@ export interface PgSubmittable {
   submit(wire: PgWire): Error | null
   handleRowDescription(message: { fields: readonly PgField[] }): void
   handleDataRow(message: { fields: readonly (string | null)[] }): void
-  handlePortalSuspended(): void
-  handleEmptyQuery(): void
-  handleCommandComplete(message: { text: string }): void
+  handlePortalSuspended(wire: PgWire): void
+  handleEmptyQuery(wire: PgWire): void
+  handleCommandComplete(message: { text: string }, wire: PgWire): void
   handleReadyForQuery(): void
-  handleError(error: Error): void
+  handleError(error: Error, wire: PgWire): void
   handleCopyInResponse(wire: PgWire): void
-  handleCopyData(): void
+  handleCopyData(message: { chunk: Buffer }): void
 }
 
 /** A column as `pg` describes it: what we call `FieldInfo`, and more. */
@@ -73,5 +75,5 @@ export interface PgField {
 /** What we use of the module. */
 export interface PgModule {
   readonly Client: new (config: Record<string, unknown>) => PgClient
-  readonly utils: { prepareValue(value: unknown): string | Buffer | null }
+  readonly types: { getTypeParser(oid: number, format: 'binary'): (value: Buffer) => unknown }
 }

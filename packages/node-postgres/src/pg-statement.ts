@@ -1,25 +1,8 @@
-import { PoolhouseError, type QueryResult, type Statement } from '@poolhouse/core'
-import { isServerError, toDatabaseError, toLostError } from './errors.js'
-import type { PgClient, PgField, PgSubmittable, PgWire } from './pg-module.js'
-import type { PreparedStatements } from './prepared-statements.js'
+import { PoolhouseError, type Statement } from '@poolhouse/core'
+import { commandOf, countOf, type Done, isServerError, refusalOfName } from '@poolhouse/core/net'
+import type { PgField, PgWire } from './pg-module.js'
 import { RowShape } from './row-shape.js'
-
-/** How a statement's caller learns of its end. */
-export type Done = (error: Error | null, result?: QueryResult<unknown>) => void
-
-/** A value as it goes over the wire. */
-export type WireValue = string | Buffer | null
-
-/** What a statement needs of its connection. */
-export interface StatementHost {
-  readonly raw: PgClient
-  readonly prepared: PreparedStatements
-  /** `pg` refused to send the statement: no ReadyForQuery will come. */
-  unsent(statement: PgStatement, error: Error): void
-}
-
-// NAMEDATALEN of the server is 64, with the zero at the end.
-const LONGEST_NAME = 63
+import { errorOfAnswer, errorOfLoss, type SessionWork, type WorkHost } from './session-work.js'
 
 /**
  * One statement on its way through a `pg.Client`. It replaces `pg`'s own `Query`, which copies its configuration, is an event
@@ -27,44 +10,39 @@ const LONGEST_NAME = 63
  *
  * Of a text with several statements it keeps the result of the last, as psql does.
  */
-export class PgStatement implements PgSubmittable {
+export class PgStatement implements SessionWork {
   /** SQL; `pg` notes it as the text of `name` when the server has parsed it. */
   readonly text: string
   /** Name of the prepared statement, or empty. */
   readonly name: string
-  /** The caller. */
-  readonly done: Done
-  /** Whether the server may have received it. */
   sent = false
-  /** Whether `pg` has handed over the answer; what is left to come is ReadyForQuery, or this is it. */
   answered = false
-  /** Whether the server has bound it: from here on it may have executed a part of it, whatever it says later. */
   bound = false
   /** What the server, or a type parser, said against it. */
-  error: Error | undefined
-  readonly #host: StatementHost
-  readonly #values: readonly WireValue[] | undefined
+  protected error: Error | undefined
+  readonly #host: WorkHost
+  readonly #values: readonly (string | null)[] | undefined
   readonly #asArray: boolean
+  readonly #done: Done
   #repeated = false
   #rows: unknown[] = []
   #rowCount: number | null = null
   #command = ''
   #complete = false
   #shape: RowShape = RowShape.none
-  #parsers: ((value: string) => unknown)[] = []
 
   /** Takes the name to run under, empty for none, and values that are ready for the wire. */
   constructor(
-    host: StatementHost,
+    host: WorkHost,
     statement: Statement,
     name: string,
-    values: readonly WireValue[] | undefined,
+    values: readonly (string | null)[] | undefined,
     done: Done,
   ) {
     this.#host = host
     this.text = statement.text
     this.name = name
-    this.done = done
+    this.#done = done
     this.#values = values
     this.#asArray = statement.rowMode === 'array'
   }
@@ -74,23 +52,14 @@ export class PgStatement implements PgSubmittable {
     const { name, text } = this
     const { prepared } = this.#host
     const known = name === '' ? undefined : prepared.textOf(name)
-    if (known !== undefined && known !== text) {
-      return new TypeError(
-        `statement name "${name}" was used for another text on this connection; one name must always carry the same text`,
-      )
-    }
-    if (known === undefined && Buffer.byteLength(name) > LONGEST_NAME) {
-      return new TypeError(
-        `statement name "${name}" is longer than ${LONGEST_NAME} bytes, where PostgreSQL would cut it off`,
-      )
-    }
+    const refusal = name === '' ? undefined : refusalOfName(name, text, known)
+    if (refusal !== undefined) return refusal
     // The peer is gone and the end of the session is on its way; `pg` would drop the message in silence.
     if (!wire.stream.writable) return null
     this.sent = true
     wire.stream.cork()
     try {
-      if (name === '' && this.#values === undefined) wire.query(text)
-      else this.#submitExtended(wire, known !== undefined)
+      this.start(wire, known !== undefined)
     } catch (error) {
       // A message that does not fit into memory: part of it may be out, so that the session cannot go on.
       wire.stream.destroy(error as Error)
@@ -102,7 +71,7 @@ export class PgStatement implements PgSubmittable {
   handleRowDescription(message: { fields: readonly PgField[] }): void {
     this.#rows = []
     this.#complete = false
-    this.#take(new RowShape(message.fields))
+    this.#shape = new RowShape(message.fields, this.#host.types)
   }
 
   handleDataRow(message: { fields: readonly (string | null)[] }): void {
@@ -110,13 +79,9 @@ export class PgStatement implements PgSubmittable {
     const values = message.fields
     try {
       // Better no row than one read with the columns of another.
-      if (values.length !== this.#parsers.length)
+      if (values.length !== this.#shape.fields.length)
         throw new Error('its columns are not the ones described')
-      this.#rows.push(
-        this.#asArray
-          ? this.#shape.toArray(values, this.#parsers)
-          : this.#shape.toObject(values, this.#parsers),
-      )
+      this.#rows.push(this.#asArray ? this.#shape.toArray(values) : this.#shape.toObject(values))
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause)
       this.error = new PoolhouseError(`a row of the result cannot be read: ${why}`, {
@@ -126,24 +91,17 @@ export class PgStatement implements PgSubmittable {
     }
   }
 
-  handleCommandComplete(message: { text: string }): void {
+  handleCommandComplete(message: { text: string }, _wire: PgWire): void {
     if (this.#complete) {
       this.#rows = []
       this.#shape = RowShape.none
     }
     this.#complete = true
-    const { text } = message
-    this.#rowCount = null
-    this.#command = text
-    if (!isDigit(text.charCodeAt(text.length - 1))) return
-    const space = text.lastIndexOf(' ')
-    this.#rowCount = Number(text.slice(space + 1))
-    // `INSERT 0 5`: the zero was an OID once.
-    const end = isDigit(text.charCodeAt(space - 1)) ? text.lastIndexOf(' ', space - 1) : space
-    this.#command = text.slice(0, end)
+    this.#rowCount = countOf(message.text)
+    this.#command = commandOf(message.text)
   }
 
-  handleError(error: Error): void {
+  handleError(error: Error, _wire: PgWire): void {
     if (!this.sent) {
       this.#host.unsent(this, error)
       return
@@ -154,20 +112,20 @@ export class PgStatement implements PgSubmittable {
 
   handleCopyInResponse(wire: PgWire): void {
     wire.sendCopyFail('COPY FROM STDIN needs a source; use copyFrom')
+    // In the extended protocol the server took the Sync that followed as part of the COPY, and ignored it.
+    if (this.#extended) wire.sync()
   }
 
   handleReadyForQuery(): void {
     this.answered = true
   }
 
-  handleEmptyQuery(): void {}
+  handleEmptyQuery(_wire: PgWire): void {}
   handleCopyData(): void {}
-  handlePortalSuspended(): void {}
+  handleCopyOutResponse(): void {}
+  handlePortalSuspended(_wire: PgWire): void {}
 
-  /**
-   * Whether the statement failed only because its prepared form was lost or out of date; if so it is ready to be sent anew,
-   * once. `idle` says that the session is in no transaction, which the failure would have ended.
-   */
+  // Yes, once, if it failed only because its prepared form was lost or out of date. In a transaction, that ended it.
   wantsRepeat(idle: boolean): boolean {
     const { error } = this
     // After BindComplete the error comes from within, and a procedure may have committed before it.
@@ -181,15 +139,13 @@ export class PgStatement implements PgSubmittable {
     return true
   }
 
-  /** Settles the caller. To be called at ReadyForQuery, once. */
   settle(): void {
-    const { error } = this
-    if (error !== undefined) {
-      this.done(isServerError(error) ? toDatabaseError(error, true) : error)
+    if (this.error !== undefined) {
+      this.#done(errorOfAnswer(this.error))
       return
     }
     if (this.name !== '') this.#host.prepared.learn(this.name, this.text, this.#shape)
-    this.done(null, {
+    this.#done(null, {
       rows: this.#rows,
       rowCount: this.#rowCount,
       command: this.#command,
@@ -197,18 +153,27 @@ export class PgStatement implements PgSubmittable {
     })
   }
 
-  /** Settles the caller when the session ended first. */
   lose(reason: unknown): void {
-    const { error } = this
-    // The server had already refused it: the statement was undone, whatever became of the session.
-    if (isServerError(error) && error.severity === 'ERROR') this.done(toDatabaseError(error, false))
-    else {
-      const last = isServerError(error) ? toDatabaseError(error, false) : reason
-      this.done(toLostError(last, this.sent ? 'unknown' : 'no'))
-    }
+    this.#done(errorOfLoss(this.error, reason, this.sent))
   }
 
-  #submitExtended(wire: PgWire, known: boolean): void {
+  refuse(error: Error): void {
+    this.#done(error)
+  }
+
+  /** Sends it. `known` says that the server has the named statement already. */
+  protected start(wire: PgWire, known: boolean): void {
+    if (!this.#extended) {
+      wire.query(this.text)
+      return
+    }
+    this.bind(wire, known)
+    wire.execute({ portal: '', rows: 0 })
+    wire.sync()
+  }
+
+  /** Sends what makes the unnamed portal, and asks for its columns if they are not known. */
+  protected bind(wire: PgWire, known: boolean): void {
     const { name, text } = this
     const { prepared } = this.#host
     if (name === '') wire.parse({ name, text })
@@ -216,17 +181,17 @@ export class PgStatement implements PgSubmittable {
     wire.bind({ portal: '', statement: name, values: this.#values ?? [], binary: false })
     const shape = known ? prepared.shapeOf(name) : undefined
     if (shape === undefined) wire.describe({ type: 'P', name: '' })
-    else this.#take(shape)
-    wire.execute({ portal: '', rows: 0 })
-    wire.sync()
+    else this.#shape = shape
   }
 
-  #take(shape: RowShape): void {
-    this.#shape = shape
-    this.#parsers = shape.parsers(this.#host.raw)
+  /** The rows that have come, which are forgotten here. */
+  protected takeRows(): unknown[] {
+    const rows = this.#rows
+    this.#rows = []
+    return rows
   }
-}
 
-function isDigit(code: number): boolean {
-  return code >= 48 && code <= 57
+  get #extended(): boolean {
+    return this.name !== '' || this.#values !== undefined
+  }
 }

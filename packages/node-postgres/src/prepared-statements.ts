@@ -1,10 +1,16 @@
-import type { PgServerError } from './errors.js'
+import { hasFixedShape, type ServerError, saysStale } from '@poolhouse/core/net'
 import type { PgWire } from './pg-module.js'
 import type { RowShape } from './row-shape.js'
 
-// The server keeps the columns of these for the life of a prepared statement and refuses to run it (0A000) when they would
-// change. Of utility statements it does not: FETCH and EXECUTE return whatever lies behind the name at that moment.
-const FIXED_SHAPE = /^\s*(?:select|insert|update|delete|merge|with|values)\b/i
+/**
+ * Statement names and texts. Nothing is inherited, or `constructor` would be the name of a known statement; made by a class, because
+ * what `Object.create(null)` makes is a hash table from the start.
+ */
+class StatementList {
+  [name: string]: string
+}
+Object.setPrototypeOf(StatementList.prototype, null)
+Reflect.deleteProperty(StatementList.prototype, 'constructor')
 
 /**
  * What one session knows of its named statements, beside the list that `pg` keeps: the columns, so that the server need not
@@ -15,14 +21,13 @@ export class PreparedStatements {
   // Made when needed: idle sessions may be many.
   #shapes: Map<string, RowShape> | undefined
   #stale: Set<string> | undefined
-  #dropped: string[] = []
+  #dropped: string[] | undefined
 
   /** Works on the list in `wire`, which statements run on the client directly use too. */
   constructor(wire: PgWire) {
     this.#wire = wire
-    // In an object with a prototype, `constructor` would be the name of a known statement.
-    wire.parsedStatements = Object.create(null) as Record<string, string>
-    wire.submittedNamedStatements = Object.create(null) as Record<string, string>
+    wire.parsedStatements = new StatementList()
+    wire.submittedNamedStatements = new StatementList()
   }
 
   /** The text the server has, or is about to have, under a name. */
@@ -37,7 +42,7 @@ export class PreparedStatements {
 
   /** A named statement ran and had these columns. */
   learn(name: string, text: string, shape: RowShape): void {
-    if (this.#shapes?.has(name) || !FIXED_SHAPE.test(text)) return
+    if (this.#shapes?.has(name) || !hasFixedShape(text)) return
     this.#shapes ??= new Map()
     this.#shapes.set(name, shape)
   }
@@ -48,27 +53,22 @@ export class PreparedStatements {
     delete this.#wire.parsedStatements[name]
     this.#shapes?.delete(name)
     this.#stale?.delete(name)
+    this.#dropped ??= []
     this.#dropped.push(name)
   }
 
   /** Sends what makes the statement, after what removes an old one of that name and those no longer needed. */
   prepare(name: string, text: string): void {
-    for (const dropped of this.#dropped.splice(0)) this.#wire.close({ type: 'S', name: dropped })
+    for (const dropped of this.#dropped ?? []) this.#wire.close({ type: 'S', name: dropped })
+    this.#dropped = undefined
     if (this.#stale?.delete(name)) this.#wire.close({ type: 'S', name })
     this.#wire.parse({ name, text })
     this.#wire.submittedNamedStatements[name] = text
   }
 
-  /**
-   * Whether an error means that the statement was lost on the server (DISCARD, DEALLOCATE, a pooler) or no longer fits its
-   * tables; if so, it is forgotten and will be made anew. The server says all of this before it executes anything.
-   */
-  forgetIfStale(name: string, error: PgServerError): boolean {
-    const stale =
-      (error.code === '26000' && error.routine === 'FetchPreparedStatement') ||
-      (error.code === '42P05' && error.routine === 'StorePreparedStatement') ||
-      (error.code === '0A000' && error.routine === 'RevalidateCachedQuery')
-    if (!stale) return false
+  /** Whether an error means that the statement has to be made anew; if so, it is forgotten. */
+  forgetIfStale(name: string, error: ServerError): boolean {
+    if (!saysStale(error)) return false
     delete this.#wire.parsedStatements[name]
     this.#shapes?.delete(name)
     this.#stale ??= new Set()

@@ -6,6 +6,7 @@ import type {
   Statement,
 } from '@poolhouse/core'
 import { ConnectionSettings, type QueryResult, type SslSettings } from '@poolhouse/core'
+import type { TypeParsers } from '@poolhouse/core/types'
 import type { Cluster, ClusterNode } from '@poolhouse/testkit'
 import { nodePostgres } from '../src/index.js'
 
@@ -31,6 +32,7 @@ export interface Login {
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
   readonly prepare?: AutoPrepare
+  readonly types?: TypeParsers
 }
 
 /** Everything `connect` needs, and a record of what it reports. */
@@ -69,6 +71,7 @@ export function contextFor(
     timeoutMs: login.timeoutMs ?? 10_000,
     signal: login.signal ?? new AbortController().signal,
     prepare: login.prepare,
+    types: login.types,
     listener: {
       closed(reason) {
         closed.push(reason)
@@ -114,6 +117,29 @@ export async function openSession(
       connection.destroy('the test is over')
       await heard.over
     },
+  }
+}
+
+/** Has the server end a session. */
+export async function terminate(
+  { primary }: Pick<Cluster, 'primary'>,
+  { connection }: TestSession,
+): Promise<void> {
+  await primary.sql('select pg_terminate_backend($1)', [connection.info.backendPid])
+}
+
+/** Resolves when the server runs this very text in a session. */
+export async function untilRunning(
+  { primary }: Pick<Cluster, 'primary'>,
+  { connection }: TestSession,
+  text: string,
+): Promise<void> {
+  for (;;) {
+    const rows = await primary.sql(
+      `select 1 from pg_stat_activity where pid = $1 and state = 'active' and query = $2`,
+      [connection.info.backendPid, text],
+    )
+    if (rows.length > 0) return
   }
 }
 

@@ -43,7 +43,7 @@ describe('cancel', () => {
       await using session = await openSession(cluster, bridge)
       bridge.deaf = true
       const error = await failure(session.connection.cancel(60))
-      expect(error.message).toBe('the cancel request failed: it took longer than 60 ms')
+      expect(error.message).toMatch(/^the cancel request failed: it took longer than 60 ms/)
       await untilSocketsTo(bridge.port, 1)
     } finally {
       await bridge.close()

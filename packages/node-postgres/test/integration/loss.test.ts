@@ -1,7 +1,7 @@
 import { ConnectionLostError, DatabaseError } from '@poolhouse/core'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { failure, openSession, type TestSession, untilSocketsTo } from '../open-session.js'
+import { failure, openSession, terminate, untilRunning, untilSocketsTo } from '../open-session.js'
 
 let cluster: Cluster
 
@@ -13,25 +13,12 @@ afterAll(async () => {
   await cluster?.stop()
 })
 
-const terminate = (session: TestSession) =>
-  cluster.primary.sql('select pg_terminate_backend($1)', [session.connection.info.backendPid])
-
-const untilRunning = async (session: TestSession, text: string) => {
-  for (;;) {
-    const rows = await cluster.primary.sql(
-      `select 1 from pg_stat_activity where pid = $1 and state = 'active' and query = $2`,
-      [session.connection.info.backendPid, text],
-    )
-    if (rows.length > 0) return
-  }
-}
-
 const SLEEP = 'select pg_sleep(60)'
 
 describe('a session that the server terminates', () => {
   it('while it is idle is over once, with the words of the server as the reason', async () => {
     await using session = await openSession(cluster, cluster.primary)
-    await terminate(session)
+    await terminate(cluster, session)
     const reason = await session.heard.over
     expect(reason).toBeInstanceOf(DatabaseError)
     expect(reason).toMatchObject({ code: '57P01', severity: 'FATAL' })
@@ -53,8 +40,8 @@ describe('a session that the server terminates', () => {
       failure<ConnectionLostError>(promise).finally(() => settled.push(name))
     const running = track('running', session.query(SLEEP))
     const queued = track('queued', session.query('select 1'))
-    await untilRunning(session, SLEEP)
-    await terminate(session)
+    await untilRunning(cluster, session, SLEEP)
+    await terminate(cluster, session)
     expect(await running).toMatchObject({
       name: 'ConnectionLostError',
       executed: 'unknown',
@@ -80,7 +67,7 @@ describe('destroy', () => {
       return error
     })
     const queued = failure(session.query('select 1'))
-    await untilRunning(session, SLEEP)
+    await untilRunning(cluster, session, SLEEP)
     const reason = new Error('enough')
     connection.destroy(reason)
     connection.destroy(new Error('more than enough'))
@@ -133,7 +120,7 @@ describe('close', () => {
   it('breaks the session at its deadline', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const running = failure(session.query(SLEEP))
-    await untilRunning(session, SLEEP)
+    await untilRunning(cluster, session, SLEEP)
     await session.connection.close(50)
     expect(await running).toMatchObject({ executed: 'unknown' })
     expect(session.heard.closed).toEqual(['it did not close within 50 ms'])

@@ -1,0 +1,88 @@
+import type { Statement } from '@poolhouse/core'
+import {
+  type CursorEnds,
+  type CursorStatement as FetchedStatement,
+  isServerError,
+} from '@poolhouse/core/net'
+import type { PgWire } from './pg-module.js'
+import { PgStatement } from './pg-statement.js'
+import type { WorkHost } from './session-work.js'
+
+/**
+ * A statement that is executed some rows at a time. What is sent ends with Flush, so that the server suspends the portal and keeps
+ * the transaction around it open; the one Sync, to which ReadyForQuery is the answer, is sent when the rows are at their end, when
+ * the server has refused the statement, or when nobody wants the rest.
+ *
+ * It takes the place of `pg-cursor`, which settles at ErrorResponse.
+ */
+export class CursorStatement extends PgStatement implements FetchedStatement {
+  readonly #suspended: CursorEnds['suspended']
+  #count: number
+  #wire: PgWire | undefined
+  #synced = false
+
+  /** `count` is how many rows to fetch first; otherwise as a statement. */
+  constructor(
+    host: WorkHost,
+    statement: Statement,
+    name: string,
+    values: readonly (string | null)[] | undefined,
+    count: number,
+    { suspended, done }: CursorEnds,
+  ) {
+    super(host, statement, name, values, done)
+    this.#suspended = suspended
+    this.#count = count
+  }
+
+  /** Fetches more rows. To be called while it is suspended. */
+  fetch(count: number): void {
+    this.#wire?.execute({ portal: '', rows: count })
+    this.#wire?.flush()
+  }
+
+  /** Gives up the rows that are left. To be called while it is suspended. */
+  finish(): void {
+    if (this.#wire === undefined) return
+    // Outside a transaction Sync does the same; inside one the portal would keep its snapshot and its locks.
+    this.#wire.close({ type: 'P', name: '' })
+    this.#sync(this.#wire)
+  }
+
+  override handlePortalSuspended(_wire: PgWire): void {
+    if (this.error === undefined) this.#suspended(this.takeRows())
+    else this.finish()
+  }
+
+  override handleCommandComplete(message: { text: string }, wire: PgWire): void {
+    super.handleCommandComplete(message, wire)
+    this.#sync(wire)
+  }
+
+  override handleEmptyQuery(wire: PgWire): void {
+    this.#sync(wire)
+  }
+
+  override handleError(error: Error, wire: PgWire): void {
+    super.handleError(error, wire)
+    if (this.sent && isServerError(error)) this.#sync(wire)
+  }
+
+  override handleCopyInResponse(wire: PgWire): void {
+    wire.sendCopyFail('COPY FROM STDIN cannot be read from; use copyFrom')
+  }
+
+  protected override start(wire: PgWire, known: boolean): void {
+    this.#wire = wire
+    this.#synced = false
+    this.bind(wire, known)
+    this.fetch(this.#count)
+  }
+
+  #sync(wire: PgWire): void {
+    // An error that comes after it, from a deferred constraint, is followed by ReadyForQuery by itself.
+    if (this.#synced) return
+    this.#synced = true
+    wire.sync()
+  }
+}
