@@ -1,0 +1,122 @@
+import type {
+  AutoPrepare,
+  ConnectContext,
+  DriverCopyIn,
+  DriverCopyOut,
+  DriverCursor,
+  Statement,
+  TransactionStatus,
+} from '@poolhouse/core'
+import {
+  AutomaticNames,
+  type Done,
+  RowCursor,
+  type ServerSocket,
+  SocketConnection,
+  toClosedError,
+} from '@poolhouse/core/net'
+import { encodeValues } from '@poolhouse/core/types'
+import { CopyIn } from './copy-in.js'
+import { CopyOut } from './copy-out.js'
+import { CursorWork } from './cursor-work.js'
+import type { InstanceStart } from './instance-start.js'
+import type { LineEvents } from './line-events.js'
+import type { PostgresSql } from './postgres-module.js'
+import { SessionLine } from './session-line.js'
+import type { SessionWork } from './session-work.js'
+import { type FindName, StatementWork } from './statement-work.js'
+
+/** One session over a one-connection instance of postgres.js. What runs in it is in the hands of its line. */
+export class PostgresConnection extends SocketConnection implements LineEvents {
+  readonly raw: PostgresSql
+  readonly #line: SessionLine
+  readonly #findName: FindName | undefined
+
+  /** Attaches every listener this session will ever have. */
+  constructor(start: InstanceStart, context: ConnectContext, socket: ServerSocket) {
+    super(socket, context.listener)
+    this.#line = new SessionLine(start, context, socket, this)
+    this.raw = this.#line.instance.sql
+    this.#findName = nameFinder(context.prepare, (name) => this.#line.prepared.drop(name))
+    socket.stream.on('error', (error: Error) => this.refused(toClosedError(error)))
+  }
+
+  get inFlight(): number {
+    return this.#line.inFlight
+  }
+
+  transactionStatus(): TransactionStatus {
+    // The owner of `raw` may run statements of his own there.
+    return this.#line.busy ? 'unknown' : this.status
+  }
+
+  /** Begins the log-in. `fail` hears if postgres.js gives up. */
+  start(fail: (error: unknown) => void): void {
+    this.#line.start(fail)
+  }
+
+  override abandon(): void {
+    super.abandon()
+    this.#line.lose('it was never opened')
+  }
+
+  run(statement: Statement, done: Done): void {
+    let work: StatementWork
+    try {
+      const values = encodeValues(statement.values)
+      work = new StatementWork(this.#line, statement, values, this.#findName, done)
+    } catch (error) {
+      process.nextTick(done, error as Error)
+      return
+    }
+    this.#submit(work)
+  }
+
+  openCursor(statement: Statement): DriverCursor {
+    return new RowCursor((count, ends) => {
+      const values = encodeValues(statement.values)
+      const work = new CursorWork(this.#line, statement, values, this.#findName, count, ends)
+      this.#submit(work)
+      return work
+    })
+  }
+
+  copyIn(text: string): Promise<DriverCopyIn> {
+    return new Promise((resolve, reject) => {
+      this.#submit(new CopyIn(this.#line, text, { resolve, reject }))
+    })
+  }
+
+  copyOut(text: string): Promise<DriverCopyOut> {
+    return new Promise((resolve, reject) => {
+      this.#submit(new CopyOut(this.#line, text, { resolve, reject }))
+    })
+  }
+
+  protected override stop(): void {
+    this.#line.stop()
+  }
+
+  protected override sayGoodbye(): void {
+    // Not `sql.end()`: that waits for its own queries for ever, and does not know of ours.
+    this.#line.leave()
+  }
+
+  protected override lose(reason: unknown): void {
+    this.#line.lose(reason)
+  }
+
+  #submit(work: SessionWork): void {
+    if (this.state === 'open') this.#line.add(work)
+    else this.turnAway(work)
+  }
+}
+
+function nameFinder(
+  rules: AutoPrepare | undefined,
+  drop: (name: string) => void,
+): FindName | undefined {
+  if (rules === undefined) return undefined
+  const names = new AutomaticNames(rules, drop)
+  return (text) => names.nameOf(text)
+}

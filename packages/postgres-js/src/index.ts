@@ -1,0 +1,1 @@
+export { type PostgresJsOptions, type PostgresLike, postgresJs } from './postgres-js.js'

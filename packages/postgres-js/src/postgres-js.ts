@@ -1,0 +1,79 @@
+import { createRequire } from 'node:module'
+import { type Driver, refuseUnknownOptions } from '@poolhouse/core'
+import { isOlder, versionBeside, versionOfModule } from '@poolhouse/core/net'
+import bundledPostgres from 'postgres'
+import { connect } from './connect.js'
+import { instanceMaker, makeTemplate } from './instance.js'
+import type { InstanceOptions, PostgresModule } from './postgres-module.js'
+
+/** The module `postgres`, told by its shape: a function that carries `PostgresError`. */
+export interface PostgresLike {
+  /** Makes an instance. */
+  (options?: never): unknown
+  /** Class of the errors of the server. */
+  readonly PostgresError: unknown
+}
+
+/** Options of `postgresJs`. */
+export interface PostgresJsOptions {
+  /**
+   * The copy of `postgres` to use: the default export or the whole namespace. Default: the copy this package finds. Give the
+   * application's own if there may be several.
+   */
+  postgres?: PostgresLike | { readonly default: PostgresLike } | undefined
+}
+
+const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['postgres'])
+const NEEDED = [3, 4, 9] as const
+
+/**
+ * The driver over `postgres` (postgres.js), 3.4.9 or newer below 4: one instance with one connection for each connection of the pool, never its
+ * own pool. Throws `TypeError` for unknown options, for something that is not `postgres`, and for a `postgres` that is too old.
+ *
+ * ```ts
+ * const pool = createPool({ driver: postgresJs(), connection: 'postgres://localhost/app' })
+ * ```
+ */
+export function postgresJs(options: PostgresJsOptions = {}): Driver {
+  refuseUnknownOptions('postgresJs', options, KNOWN_OPTIONS)
+  const postgres = readModule(options.postgres ?? bundledPostgres)
+  requireVersion(postgres, options.postgres === undefined)
+  const makeInstance = instanceMaker(postgres, readTemplate(postgres))
+  return {
+    name: 'postgres.js',
+    capabilities: { pipeline: false, namedStatements: true },
+    connect: (context) => connect(makeInstance, context),
+  }
+}
+
+function readModule(given: unknown): PostgresModule {
+  // `import * as postgres` and `await import('postgres')` give a namespace.
+  const inner = (given as { default?: unknown } | null)?.default
+  const postgres = typeof inner === 'function' ? inner : given
+  if (typeof postgres !== 'function' || !('PostgresError' in postgres) || 'unsafe' in postgres) {
+    throw new TypeError(
+      'postgresJs: postgres must be the module of that name, as from import postgres from "postgres", not an instance made by it',
+    )
+  }
+  return postgres as unknown as PostgresModule
+}
+
+function readTemplate(postgres: PostgresModule): InstanceOptions {
+  const template = makeTemplate(postgres)
+  // A bundle carries no versions; what appeared last is then the best sign.
+  if (!('sslnegotiation' in template)) throw tooOld(undefined)
+  return template
+}
+
+function requireVersion(postgres: PostgresModule, own: boolean): void {
+  const version =
+    versionOfModule(postgres, 'postgres') ??
+    (own ? versionBeside(createRequire(import.meta.url), 'postgres') : undefined)
+  if (version !== undefined && isOlder(version, NEEDED)) throw tooOld(version)
+}
+
+function tooOld(version: string | undefined): TypeError {
+  return new TypeError(
+    `postgresJs: postgres ${version ?? 'of an unknown version'} is too old, ${NEEDED.join('.')} or newer is needed; update postgres`,
+  )
+}

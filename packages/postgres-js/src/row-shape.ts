@@ -1,0 +1,34 @@
+import { noParsers, ResultShape } from '@poolhouse/core/net'
+
+/** Makes rows of DataRow messages. */
+export class RowShape extends ResultShape {
+  /** A result without columns. */
+  static readonly none: RowShape = new RowShape([], noParsers)
+
+  /** Makes a row of the DataRow at an offset: an object by column name, of whose equal names the last wins, or an array. Throws what a parser throws. */
+  read(buffer: Buffer, from: number, asArray: boolean): unknown {
+    const { fields, parsers } = this
+    const count = fields.length
+    // Better no row than one read with the columns of another.
+    if (buffer.readUInt16BE(from + 5) !== count) {
+      throw new Error('its columns are not the ones described')
+    }
+    const list = asArray ? new Array<unknown>(count) : undefined
+    const row = list === undefined ? { ...this.template } : undefined
+    let at = from + 7
+    for (let index = 0; index < count; index++) {
+      const size = buffer.readInt32BE(at)
+      at += 4
+      let value: unknown = null
+      if (size !== -1) {
+        const text = buffer.toString('utf8', at, at + size)
+        at += size
+        const parser = parsers[index]
+        value = parser === undefined ? text : parser(text)
+      }
+      if (list !== undefined) list[index] = value
+      else row![fields[index]!.name] = value
+    }
+    return list ?? row
+  }
+}

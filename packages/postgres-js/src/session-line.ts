@@ -1,0 +1,288 @@
+import { performance } from 'node:perf_hooks'
+import type { ConnectContext } from '@poolhouse/core'
+import {
+  FrameWalker,
+  ProtocolError,
+  readNotice,
+  readNotification,
+  readParameter,
+  rethrowLater,
+  type ServerSocket,
+  statusOf,
+  toClosedError,
+  WorkQueue,
+  type WorkRunner,
+} from '@poolhouse/core/net'
+import type { TypeParsers } from '@poolhouse/core/types'
+import type { Instance } from './instance.js'
+import type { InstanceStart } from './instance-start.js'
+import type { LineEvents } from './line-events.js'
+import { MessageRelay } from './message-relay.js'
+import { closeStatement, FROM_SERVER, isKnownMessage, TERMINATE } from './messages.js'
+import { NamedStatements } from './named-statements.js'
+import type { PostgresErrorClass } from './postgres-module.js'
+import { SeriesCount } from './series-count.js'
+import { readError, type SessionWork, type WorkHost } from './session-work.js'
+import { StandInSocket } from './stand-in-socket.js'
+
+// How long a cancel that somebody asks for on a query of his own may take.
+const CANCEL_TIMEOUT_MS = 10_000
+
+/**
+ * What lies between the socket of a session and its instance of postgres.js. Both directions are read message by message: so it is known
+ * what was sent, what was answered and in which state the session is, and postgres.js sees of an answer only what it has to.
+ * Work is given to postgres.js one at a time.
+ */
+export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
+  readonly prepared: NamedStatements = new NamedStatements()
+  readonly types: TypeParsers
+  readonly PostgresError: PostgresErrorClass
+  /** The instance of postgres.js. */
+  readonly instance: Instance
+  readonly #socket: ServerSocket
+  readonly #events: LineEvents
+  readonly #start: InstanceStart
+  readonly #standIn: StandInSocket
+  readonly #walker = new FrameWalker()
+  #state: 'starting' | 'open' | 'leaving' | 'over' = 'starting'
+  readonly #queue: WorkQueue<SessionWork> = new WorkQueue<SessionWork>(this)
+  readonly #series = new SeriesCount()
+  /** Answers to come for prepared statements that were closed without postgres.js's knowledge. */
+  #closing = 0
+  readonly #relay: MessageRelay
+  #corked = false
+
+  /** Listens to the socket from now on. */
+  constructor(
+    start: InstanceStart,
+    context: ConnectContext,
+    socket: ServerSocket,
+    events: LineEvents,
+  ) {
+    this.#socket = socket
+    this.#events = events
+    const { host, port } = context.settings.endpoint
+    this.#standIn = new StandInSocket(this, host, port)
+    this.#start = start
+    this.instance = start.instance
+    this.types = start.types
+    this.PostgresError = this.instance.sql.PostgresError
+    this.#relay = new MessageRelay((chunk) => this.#standIn.emit('data', chunk))
+    const { stream } = socket
+    stream.on('data', (chunk: Buffer) => this.#read(chunk))
+    stream.on('drain', () => {
+      this.#queue.current?.drained()
+      if (this.#state === 'open') this.#standIn.emit('drain')
+    })
+  }
+
+  /** Statements sent, or waiting, and not yet answered. */
+  get inFlight(): number {
+    return this.#queue.length
+  }
+
+  /** Whether an answer is to come, be it to what somebody ran on the instance himself. */
+  get busy(): boolean {
+    return this.#queue.length > 0 || !this.#series.quiet
+  }
+
+  /** For the stand-in. */
+  get writable(): boolean {
+    return this.#state !== 'over' && this.#socket.stream.writable
+  }
+
+  /** Has postgres.js send its start-up message. `fail` hears if it gives up. */
+  start(fail: (error: unknown) => void): void {
+    const cancel = (): Promise<void> => this.#events.cancel(CANCEL_TIMEOUT_MS)
+    this.#start.goOn({ standIn: this.#standIn, cancel, fail })
+  }
+
+  /** Runs work when all that was given before is over. */
+  add(work: SessionWork): void {
+    this.#queue.add(work)
+  }
+
+  /** Starts nothing more. */
+  stop(): void {
+    this.#queue.stop()
+  }
+
+  /** Says good-bye, behind what was sent or is about to be. */
+  leave(): void {
+    if (this.#state !== 'open') return
+    this.#state = 'leaving'
+    if (this.#queue.current?.sent !== false) this.#terminate()
+  }
+
+  /** The session is over: whatever is left is lost. To be called once. */
+  lose(reason: unknown): void {
+    this.#state = 'over'
+    this.#walker.stop()
+    this.#queue.lose(reason)
+    this.#failInside(reason)
+    this.instance.dispose()
+  }
+
+  /** Sends messages that postgres.js does not know of. False when there should be a pause. */
+  send(...messages: readonly Buffer[]): boolean {
+    if (!this.writable) return false
+    const { stream } = this.#socket
+    if (!this.#corked) {
+      // What is sent in one tick leaves as one.
+      this.#corked = true
+      stream.cork()
+      process.nextTick(() => {
+        this.#corked = false
+        stream.uncork()
+      })
+    }
+    let room = true
+    for (const message of messages) {
+      this.#series.sent(message)
+      room = stream.write(message)
+    }
+    return room
+  }
+
+  untaken(work: SessionWork, error: Error): void {
+    process.nextTick(() => {
+      if (!this.#queue.skip(work)) return
+      try {
+        work.refuse(error)
+      } catch (thrown) {
+        rethrowLater(thrown)
+      }
+    })
+  }
+
+  /** For the stand-in: postgres.js writes. */
+  write(bytes: Buffer, written?: (error?: Error | null) => void): boolean {
+    const { stream } = this.#socket
+    if (!this.writable) {
+      const error = over('it is over')
+      if (written !== undefined) process.nextTick(written, error)
+      // Whoever runs something on the instance now is to hear of it.
+      process.nextTick(() => this.#failInside(error))
+      return false
+    }
+    if (this.#state !== 'starting') {
+      this.#series.sent(bytes)
+      this.#queue.current?.wrote()
+    }
+    const room = stream.write(bytes, written)
+    if (this.#state === 'leaving' && this.#queue.current?.sent !== false) this.#terminate()
+    return room
+  }
+
+  /** For the stand-in: postgres.js gives up. */
+  end(reason: string): void {
+    if (this.#state !== 'over') this.#events.failed(toClosedError(new Error(reason)))
+  }
+
+  pause(paused: boolean): void {
+    const { stream } = this.#socket
+    if (paused) stream.pause()
+    else stream.resume()
+  }
+
+  /** For the queue: gives postgres.js something to run. */
+  query(work: SessionWork): void {
+    try {
+      const { quiet } = this.#series
+      const submission = work.submit(quiet)
+      if (quiet && this.prepared.hasClosing) this.#closeStatements()
+      this.instance.handler(submission)
+    } catch (error) {
+      this.untaken(work, error as Error)
+    }
+  }
+
+  #closeStatements(): void {
+    const names = this.prepared.takeClosing()
+    this.#closing += names.length
+    this.#socket.stream.write(Buffer.concat(names.map(closeStatement)))
+  }
+
+  #terminate(): void {
+    const { stream } = this.#socket
+    if (stream.writable) stream.end(TERMINATE)
+  }
+
+  #read(chunk: Buffer): void {
+    this.#socket.lastByteAt = performance.now()
+    const walker = this.#walker
+    try {
+      walker.push(chunk)
+      while (walker.next()) this.#take(walker.buffer, walker.from, walker.to)
+      this.#relay.flush()
+    } catch (error) {
+      walker.stop()
+      // During the log-in it is the business of its guard.
+      if (this.#state === 'starting') throw error
+      this.#events.failed(toClosedError(error))
+    }
+  }
+
+  #take(buffer: Buffer, from: number, to: number): void {
+    const kind = buffer[from]!
+    const work = this.#queue.current
+    const ours = work?.submission?.active === true
+    switch (kind) {
+      case FROM_SERVER.parameterStatus: {
+        const { name, value } = readParameter(buffer.subarray(from + 5, to))
+        this.#events.parameter(name, value)
+        this.#relay.pass(buffer, from, to)
+        break
+      }
+      case FROM_SERVER.notice:
+        this.#events.notice(readNotice(buffer.subarray(from + 5, to)))
+        break
+      case FROM_SERVER.notification: {
+        const { channel, payload } = readNotification(buffer.subarray(from + 5, to))
+        this.#events.notification(channel, payload)
+        break
+      }
+      case FROM_SERVER.errorResponse: {
+        const refusal = ours ? work.takeError(buffer, from, to) : undefined
+        if (refusal?.severity !== 'ERROR') {
+          this.#events.refused(readError(this.PostgresError, buffer.subarray(from + 5, to)))
+        }
+        this.#relay.pass(buffer, from, to)
+        break
+      }
+      case FROM_SERVER.readyForQuery:
+        this.#relay.pass(buffer, from, to)
+        this.#relay.flush()
+        this.#ready(buffer[from + 5]!, ours)
+        break
+      default:
+        if (kind === FROM_SERVER.closeComplete && this.#closing > 0) this.#closing--
+        else if (!isKnownMessage(kind)) {
+          throw new ProtocolError(`the server sent a message of an unknown kind (byte ${kind})`)
+        } else if (ours) work.take(kind, buffer, from, to)
+        else this.#relay.pass(buffer, from, to)
+    }
+  }
+
+  #ready(byte: number, ours: boolean): void {
+    if (this.#state === 'over') return
+    const status = statusOf(byte)
+    if (this.#state === 'starting') {
+      this.#state = 'open'
+      // After a reservation postgres.js waits for somebody to release it. At this event it looks for work by itself.
+      this.#standIn.emit('drain')
+    } else this.#series.answered()
+    this.#events.ready(status)
+    if (ours) this.#queue.answered(status === 'idle')
+  }
+
+  /** Rejects what somebody runs on the instance. An error of its own, because postgres.js writes into it. */
+  #failInside(reason: unknown): void {
+    if (this.#standIn.listenerCount('error') > 0) this.#standIn.emit('error', over(reason))
+  }
+}
+
+function over(reason: unknown): Error {
+  const why = reason instanceof Error ? reason.message : String(reason)
+  return Object.assign(new Error(`the session is over: ${why}`), { code: 'CONNECTION_CLOSED' })
+}

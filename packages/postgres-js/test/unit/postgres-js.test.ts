@@ -1,0 +1,49 @@
+import { createRequire } from 'node:module'
+import postgres, * as postgresNamespace from 'postgres'
+import { describe, expect, it } from 'vitest'
+import { type PostgresJsOptions, postgresJs } from '../../src/index.js'
+
+const required = createRequire(import.meta.url)('postgres') as typeof postgres
+
+describe('postgresJs', () => {
+  it('is a driver for the copy of postgres it finds, or for the one it is given', () => {
+    const shape = { name: 'postgres.js', capabilities: { pipeline: false, namedStatements: true } }
+    expect(postgresJs()).toMatchObject(shape)
+    expect(postgresJs({ postgres })).toMatchObject(shape)
+    expect(postgresJs({ postgres: postgresNamespace })).toMatchObject(shape)
+    expect(postgresJs({ postgres: required })).toMatchObject(shape)
+    expect(postgresJs({ postgres: undefined })).toMatchObject(shape)
+  })
+
+  it('refuses options it does not know and names the nearest', () => {
+    expect(() => postgresJs({ postgre: postgres } as PostgresJsOptions)).toThrow(
+      'postgresJs: unknown option "postgre"; did you mean "postgres"?',
+    )
+  })
+
+  it('refuses what is not postgres, an instance of it among them', () => {
+    for (const wrong of [
+      {},
+      () => undefined,
+      'postgres',
+      postgres({ no_subscribe: true } as never),
+    ]) {
+      expect(() => postgresJs({ postgres: wrong as never })).toThrow(TypeError)
+    }
+  })
+
+  it('refuses a postgres whose version cannot be read when it lacks what came last', () => {
+    const { PostgresError } = postgres
+    const old = Object.assign(() => ({ options: {} }), { PostgresError })
+    expect(() => postgresJs({ postgres: old })).toThrow(
+      'postgresJs: postgres of an unknown version is too old, 3.4.9 or newer is needed; update postgres',
+    )
+  })
+
+  it('does not fail for want of a version, as in a bundle', () => {
+    const { PostgresError } = postgres
+    // A copy of the module that the module cache does not know.
+    const bundled = Object.assign((options: object) => postgres(options), { PostgresError })
+    expect(postgresJs({ postgres: bundled as never }).name).toBe('postgres.js')
+  })
+})

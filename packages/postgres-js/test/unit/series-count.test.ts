@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import { SeriesCount } from '../../src/series-count.js'
+
+// Messages without a body.
+function messages(kinds: string): Buffer {
+  return Buffer.concat([...kinds].map((kind) => Buffer.from([kind.charCodeAt(0), 0, 0, 0, 4])))
+}
+
+function quietAfter(...steps: (string | 'Z')[]): boolean {
+  const series = new SeriesCount()
+  for (const step of steps) {
+    if (step === 'Z') series.answered()
+    else series.sent(messages(step))
+  }
+  return series.quiet
+}
+
+describe('SeriesCount', () => {
+  it('is quiet until something is sent, and when everything was answered', () => {
+    expect(quietAfter()).toBe(true)
+    expect(quietAfter('Q')).toBe(false)
+    expect(quietAfter('Q', 'Z')).toBe(true)
+    expect(quietAfter('PDBES', 'Z')).toBe(true)
+    expect(quietAfter('QQ', 'Z')).toBe(false)
+    expect(quietAfter('QPBES', 'Z', 'Z')).toBe(true)
+  })
+
+  it('is not quiet while a series waits for its Sync', () => {
+    expect(quietAfter('PDH')).toBe(false)
+    expect(quietAfter('Q', 'PDH', 'Z')).toBe(false)
+    expect(quietAfter('PDH', 'BES', 'Z')).toBe(true)
+  })
+
+  it('does not count the data of a COPY, which belongs to the query before', () => {
+    expect(quietAfter('Q', 'ddc', 'Z')).toBe(true)
+    expect(quietAfter('Q', 'f', 'Z')).toBe(true)
+    expect(quietAfter('Q', 'd')).toBe(false)
+  })
+
+  it('stays quiet when a ReadyForQuery comes that nobody asked for', () => {
+    expect(quietAfter('Z')).toBe(true)
+    expect(quietAfter('Z', 'Q')).toBe(false)
+  })
+})
