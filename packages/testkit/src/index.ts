@@ -2,6 +2,11 @@ export { type Cluster, startCluster } from './cluster/cluster.js'
 export type { ClusterNode, PromoteOptions } from './cluster/cluster-node.js'
 export type { ClusterAuth, ClusterOptions } from './cluster/cluster-options.js'
 export type { StopMode } from './cluster/server-process.js'
+export {
+  type DebianPackageOptions,
+  type DebianProgram,
+  debianPackage,
+} from './debian/debian-package.js'
 export type { DropEnding, DropOptions } from './fault-proxy/drop-rule.js'
 export {
   type DelayOptions,
@@ -13,6 +18,28 @@ export {
 } from './fault-proxy/fault-proxy.js'
 export type { Direction } from './fault-proxy/line-conditions.js'
 export type { ProxyTarget } from './fault-proxy/proxy-target.js'
+export { type BrokenClient, brokenClients } from './history/broken-clients.js'
+export { History } from './history/history.js'
+export type { Operation, OperationKind, OperationOutcome } from './history/operation.js'
+export {
+  type HistoryReport,
+  type VerifyOptions,
+  type Violation,
+  type ViolationKind,
+  verifyHistory,
+} from './history/verify-history.js'
+export {
+  type HistoryClient,
+  historyTable,
+  startWorkload,
+  type Workload,
+  type WorkloadOptions,
+} from './history/workload.js'
+export { type PatroniCluster, startPatroni } from './patroni/patroni-cluster.js'
+export type { PatroniNode } from './patroni/patroni-node.js'
+export type { PatroniOptions } from './patroni/patroni-options.js'
+export { type PgBouncer, startPgBouncer } from './pgbouncer/pgbouncer.js'
+export type { PgBouncerOptions, PgBouncerPoolMode } from './pgbouncer/pgbouncer-options.js'
 export type {
   OnCancel,
   OnConnect,

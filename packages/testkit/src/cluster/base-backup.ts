@@ -43,13 +43,16 @@ const ATTEMPTS = 3
 export async function cloneDataDirectory(source: BackupSource, to: ServerPlace): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     await wipeDataDirectory(to)
+    // The functions had other names, and one more way to work, before version 15.
+    const [start, stop] =
+      source.binaries.version >= 15
+        ? ["pg_backup_start('poolhouse', true)", 'pg_backup_stop(false)']
+        : ["pg_start_backup('poolhouse', true, false)", 'pg_stop_backup(false, false)']
     const label = await withAdminSession(source, async (session) => {
-      await session.query("select pg_backup_start('poolhouse', true)")
+      await session.query(`select ${start}`)
       const problem = await copyFiles(source, to)
       // The label is only valid for a backup that was stopped in the session that started it.
-      const rows = await session.query<{ labelfile: string }>(
-        'select labelfile from pg_backup_stop(false)',
-      )
+      const rows = await session.query<{ labelfile: string }>(`select labelfile from ${stop}`)
       if (problem === undefined) return rows[0]!.labelfile
       if (attempt === ATTEMPTS) throw new Error(`cannot copy node ${source.name}: ${problem}`)
       return undefined

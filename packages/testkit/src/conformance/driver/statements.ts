@@ -1,0 +1,256 @@
+import assert from 'node:assert/strict'
+import type { DriverArea } from '../driver-context.js'
+import { assertHas, failureOf } from '../expectations.js'
+
+/** What comes back from a statement. */
+export const statements: DriverArea = {
+  area: 'statements',
+  cases: [
+    {
+      title: 'a result has rows, count, command and the columns as the server describes them',
+      async run(test) {
+        const session = await test.connect()
+        await session.query('create temp table fruit (id int primary key, name varchar(7))')
+        const inserted = await session.query('insert into fruit values (1, $1), (2, $2)', [
+          'fig',
+          'kiwi',
+        ])
+        assert.deepEqual(inserted, { rows: [], rowCount: 2, command: 'INSERT', fields: [] })
+        const selected = await session.query(
+          'select id, name, id * 2 as twice from fruit order by id',
+        )
+        const found = await session.query<{ oid: string }>(
+          `select 'fruit'::regclass::oid::text as oid`,
+        )
+        const tableID = Number(found.rows[0]?.oid)
+        assert.deepEqual(selected, {
+          rows: [
+            { id: 1, name: 'fig', twice: 2 },
+            { id: 2, name: 'kiwi', twice: 4 },
+          ],
+          rowCount: 2,
+          command: 'SELECT',
+          fields: [
+            { name: 'id', dataTypeID: 23, tableID, columnID: 1, dataTypeModifier: -1 },
+            { name: 'name', dataTypeID: 1043, tableID, columnID: 2, dataTypeModifier: 11 },
+            { name: 'twice', dataTypeID: 23, tableID: 0, columnID: 0, dataTypeModifier: -1 },
+          ],
+        })
+      },
+    },
+    {
+      title: 'a result without rows has its columns all the same, with and without values',
+      async run(test) {
+        const session = await test.connect()
+        for (const values of [undefined, [1]]) {
+          const { rows, rowCount, fields } = await session.query(
+            values ? 'select 1 as n where $1 = 2' : 'select 1 as n where false',
+            values,
+          )
+          assert.deepEqual([rows, rowCount, fields.map(({ name }) => name)], [[], 0, ['n']])
+        }
+      },
+    },
+    {
+      title: 'a result names the whole command and counts only what has a count',
+      async run(test) {
+        const session = await test.connect()
+        const outcome = async (text: string, values?: unknown[]): Promise<unknown> => {
+          const { command, rowCount } = await session.query(text, values)
+          return [command, rowCount]
+        }
+        assert.deepEqual(await outcome('create temp table t (n int)'), ['CREATE TABLE', null])
+        assert.deepEqual(await outcome('create temp table u as select 1 as n'), ['SELECT', 1])
+        assert.deepEqual(await outcome('begin'), ['BEGIN', null])
+        const insert = 'insert into t select generate_series(1, $1)'
+        assert.deepEqual(await outcome(insert, [12]), ['INSERT', 12])
+        assert.deepEqual(await outcome('update t set n = 0 where n > 10'), ['UPDATE', 2])
+        assert.deepEqual(await outcome('delete from t where n = 77'), ['DELETE', 0])
+        assert.deepEqual(await outcome('delete from t returning n'), ['DELETE', 12])
+        assert.deepEqual(await outcome('values (1), (2)'), ['SELECT', 2])
+        assert.deepEqual(await outcome('show work_mem'), ['SHOW', null])
+        assert.deepEqual(await outcome('commit'), ['COMMIT', null])
+        assert.deepEqual(await outcome('do $$ begin end $$'), ['DO', null])
+        await session.query('begin')
+        await failureOf(session.query('select 1/0'), { code: '22012' })
+        assert.deepEqual(await outcome('commit'), ['ROLLBACK', null])
+      },
+    },
+    {
+      title: 'the empty query and a comment succeed with nothing',
+      async run(test) {
+        const session = await test.connect()
+        for (const text of ['', ' ', ';', '-- nothing']) {
+          const result = await session.query(text)
+          assert.deepEqual(result, { rows: [], rowCount: null, command: '', fields: [] }, text)
+        }
+        assert.equal(session.connection.transactionStatus(), 'idle')
+      },
+    },
+    {
+      title: 'of a text with several statements the result is that of the last',
+      async run(test) {
+        const session = await test.connect()
+        const last = await session.query('select 1 as a; select 2 as b, 3 as c')
+        assertHas(last, { rows: [{ b: 2, c: 3 }], rowCount: 1, command: 'SELECT' })
+        assert.deepEqual(
+          last.fields.map(({ name }) => name),
+          ['b', 'c'],
+        )
+        const silent = await session.query(`select 1 as a; set work_mem = '9MB'`)
+        assert.deepEqual(silent, { rows: [], rowCount: null, command: 'SET', fields: [] })
+      },
+    },
+    {
+      title: 'of a text with several statements an error is the error of all, and undoes all',
+      async run(test) {
+        const session = await test.connect()
+        await session.query('create temp table t (n int)')
+        const text = 'insert into t values (1); select 1/0; insert into t values (2)'
+        await failureOf(session.query(text), { code: '22012', executed: 'rolled-back' })
+        assert.deepEqual((await session.query('select n from t')).rows, [])
+      },
+    },
+    {
+      title: 'a text with several statements is refused by the server when it has values',
+      async run(test) {
+        const session = await test.connect()
+        await failureOf(session.query('select $1::int; select 2', [1]), { code: '42601' })
+        assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
+      },
+    },
+    {
+      title: 'rows are arrays in column order when the statement asks for them',
+      async run(test) {
+        const session = await test.connect()
+        for (const values of [undefined, [3]]) {
+          const text = `select 1 as a, null as a, ${values ? '$1::int' : '3'} as b`
+          const { rows } = await session.query({ text, values, rowMode: 'array' })
+          assert.deepEqual(rows, [[1, null, 3]])
+        }
+      },
+    },
+    {
+      title: 'of columns with one name the last is the property of the row',
+      async run(test) {
+        const session = await test.connect()
+        assert.deepEqual((await session.query('select 1 as a, 2 as a')).rows, [{ a: 2 }])
+      },
+    },
+    {
+      title: 'rows without columns are rows',
+      async run(test) {
+        const session = await test.connect()
+        const result = await session.query('select from generate_series(1, 3)')
+        assert.deepEqual(result, {
+          rows: [{}, {}, {}],
+          rowCount: 3,
+          command: 'SELECT',
+          fields: [],
+        })
+      },
+    },
+    {
+      title: 'X16: columns named after properties of every object are columns',
+      async run(test) {
+        const session = await test.connect()
+        const names = ['__proto__', 'constructor', 'hasOwnProperty', 'toString', 'length', '', ' ']
+        const usable = names.filter((name) => name !== '')
+        const list = usable.map((name, index) => `${index} as "${name}"`).join(', ')
+        const { rows } = await session.query(`select ${list}`)
+        assert.deepEqual(
+          Object.entries(rows[0]!),
+          usable.map((name, index) => [name, index]),
+        )
+        assert.equal(Object.getPrototypeOf(rows[0]), Object.prototype)
+      },
+    },
+    {
+      title: 'names and texts of every script come through as they are',
+      async run(test) {
+        const session = await test.connect()
+        const text = 'äöü 漢字 🐘 \u0001 \\ \' " \r\n\t'
+        const { rows } = await session.query(`select $1::text as "🐘 é"`, [text])
+        assert.deepEqual(rows, [{ '🐘 é': text }])
+      },
+    },
+    {
+      title: 'a value of sixteen megabytes goes there and back',
+      async run(test) {
+        const session = await test.connect()
+        const value = 'é'.repeat(8 * 1024 * 1024)
+        const { rows } = await session.query<{ v: string }>('select $1::text as v', [value])
+        assert.ok(rows[0]?.v === value)
+      },
+    },
+    {
+      title: 'a hundred thousand rows arrive in order',
+      async run(test) {
+        const session = await test.connect()
+        const { rows, rowCount } = await session.query<{ n: number }>(
+          'select n from generate_series(0, 99999) as n',
+        )
+        assert.equal(rowCount, 100_000)
+        assert.ok(rows.every(({ n }, index) => n === index))
+      },
+    },
+    {
+      title:
+        'ten thousand parameters arrive in order, and more than the protocol can count are refused',
+      async run(test) {
+        const session = await test.connect()
+        const values = Array.from({ length: 10_000 }, (_, index) => index)
+        const list = values.map((index) => `$${index + 1}::int`).join(', ')
+        const { rows } = await session.query<{ a: string }>(
+          `select array_to_string(array[${list}], ',') as a`,
+          values,
+        )
+        assert.equal(rows[0]?.a, values.join(','))
+        const tooMany = Array.from({ length: 65_536 }, () => 1)
+        assert.ok((await failureOf(session.query('select 1', tooMany))) instanceof RangeError)
+        assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
+      },
+    },
+    {
+      title:
+        'undefined among the values is refused with a TypeError that names its place, and nothing is sent',
+      async run(test) {
+        const session = await test.connect()
+        const seen: string[] = []
+        test.line.onStatement((text) => seen.push(text))
+        const call = session.query('select $1::text, $2::text', ['a', undefined])
+        const error = await failureOf(call, { message: /values\[1\]/ })
+        assert.ok(error instanceof TypeError)
+        assert.deepEqual(seen, [])
+        assert.equal(session.connection.inFlight, 0)
+        const { rows } = await session.query('select $1::text as a', [null])
+        assert.deepEqual(rows, [{ a: null }])
+      },
+    },
+    {
+      title: 'the wrong number of values is an error of the server, and the session goes on',
+      async run(test) {
+        const session = await test.connect()
+        for (const values of [[], [1], [1, 2, 3]]) {
+          const error = await failureOf(session.query('select $1::int + $2::int', values))
+          assertHas(error, { name: 'DatabaseError' })
+        }
+        const { rows } = await session.query('select $1::int + $2::int as n', [1, 2])
+        assert.deepEqual(rows, [{ n: 3 }])
+      },
+    },
+    {
+      title: 'COPY FROM STDIN and COPY TO STDOUT as statements fail and leave the session usable',
+      async run(test) {
+        const session = await test.connect()
+        await session.query('create temp table t (n int)')
+        await failureOf(session.query('copy t from stdin'))
+        assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
+        // Its rows belong to copyOut; whether the statement itself is an error is the driver's to say.
+        await session.query('copy (select 1) to stdout').catch(() => {})
+        assert.deepEqual((await session.query('select 2 as n')).rows, [{ n: 2 }])
+        assert.equal(session.connection.transactionStatus(), 'idle')
+      },
+    },
+  ],
+}

@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict'
+import type { Lease } from '@poolhouse/core'
+import { failureOf } from '../expectations.js'
+import type { PoolArea, PoolContext } from '../pool-context.js'
+import { until, within } from '../waiting.js'
+
+const SLEEP = 'select pg_sleep(20)'
+
+/** Everything that a session can carry to its next borrower; none of its words makes a pool reset the session. */
+const STATE = `
+  select current_setting('work_mem') as work_mem,
+    current_setting('search_path') as search_path,
+    current_setting('default_transaction_read_only') as read_only,
+    current_setting('application_name') as application_name,
+    coalesce(current_setting('app.tenant', true), '') as tenant,
+    current_user::text as role,
+    (select count(*)::int from pg_class where relnamespace = pg_my_temp_schema() and relkind = 'r') as tables,
+    (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
+    (select count(*)::int from pg_listening_channels()) as channels,
+    (select count(*)::int from pg_cursors where name <> '') as cursors`
+
+const CHANGES: readonly [what: string, ...texts: string[]][] = [
+  ['a setting', `set work_mem = '64MB'`],
+  ['the search path', 'set search_path = pg_catalog'],
+  ['read-only mode', 'set session characteristics as transaction read only'],
+  ['the application name', `set application_name = 'left behind'`],
+  ['a tenant key', `select set_config('app.tenant', 'acme', false)`],
+  ['a role', 'set role pg_monitor'],
+  ['a temporary table', 'create temp table scratch (n int)'],
+  ['an advisory lock', 'select pg_advisory_lock(42)'],
+  ['a LISTEN', 'listen news'],
+  ['a cursor WITH HOLD', 'begin', 'declare c cursor with hold for select 1', 'commit'],
+  [
+    'a setting changed inside DO',
+    `do $$ begin perform set_config('work_mem', '64MB', false); end $$`,
+  ],
+  ['an open transaction', 'begin', `set local work_mem = '64MB'`],
+  ['an open transaction and more', 'begin', 'set role pg_monitor', 'select pg_advisory_lock(42)'],
+]
+
+async function stateOf(lease: Lease): Promise<unknown> {
+  return (await lease.query(STATE)).rows[0]
+}
+
+/** Connections that callers hold. */
+export const leases: PoolArea = {
+  area: 'leases',
+  cases: [
+    {
+      title:
+        'use lends one connection to its work, gives its result, and takes the connection back',
+      async run(test) {
+        const pool = await test.pool({ max: 1 })
+        const pids = await pool.use(async (lease) => [
+          await test.pidOf(lease),
+          await test.pidOf(lease),
+        ])
+        assert.equal(pids[0], pids[1])
+        assert.equal(await test.pidOf(pool), pids[0])
+        assert.equal(pool.stats().leased, 0)
+      },
+    },
+    {
+      title: 'F52: use gives the error of its work as it is, and takes the connection back',
+      async run(test) {
+        const pool = await test.pool({ max: 1 })
+        const own = new Error('no stock')
+        const throwing = (): Promise<never> => {
+          throw own
+        }
+        const rejecting = async (lease: Lease): Promise<never> => {
+          await lease.query('select 1')
+          throw own
+        }
+        for (const work of [throwing, rejecting]) {
+          assert.equal(await failureOf(pool.use(work)), own)
+        }
+        await pool.query('select 1')
+        assert.equal(pool.stats().leased, 0)
+      },
+    },
+    {
+      title: 'F47: waiters are served in the order of their calls',
+      async run(test) {
+        const pool = await test.pool({ max: 1 })
+        const first = await pool.acquire()
+        const order: number[] = []
+        const waiting = [1, 2, 3, 4].map((n) =>
+          pool.use(async (lease) => {
+            await lease.query('select 1')
+            order.push(n)
+          }),
+        )
+        first.release()
+        await Promise.all(waiting)
+        assert.deepEqual(order, [1, 2, 3, 4])
+      },
+    },
+    {
+      title: 'F47: a wait ends at its deadline with an AcquireTimeoutError, and nothing was sent',
+      async run(test) {
+        const pool = await test.pool({ max: 1, acquireTimeoutMs: 120 })
+        const lease = await pool.acquire()
+        for (const call of [() => pool.acquire(), () => pool.query('select 1')]) {
+          const startedAt = performance.now()
+          await failureOf(call(), { name: 'AcquireTimeoutError', executed: 'no', retryable: true })
+          const took = performance.now() - startedAt
+          assert.ok(took >= 110 && took < 500, `it took ${took} ms`)
+        }
+        lease.release()
+        await pool.query('select 1')
+      },
+    },
+    {
+      title: 'F55: an aborted wait leaves the queue, and those behind it move up',
+      async run(test) {
+        const pool = await test.pool({ max: 1 })
+        const lease = await pool.acquire()
+        const abort = new AbortController()
+        const given = failureOf(pool.acquire({ signal: abort.signal }), {
+          name: 'AbortError',
+          executed: 'no',
+          cause: 'enough',
+        })
+        const behind = pool.query('select 2 as n')
+        abort.abort('enough')
+        await given
+        lease.release()
+        assert.deepEqual((await behind).rows, [{ n: 2 }])
+      },
+    },
+    {
+      title: 'F49: a second release does nothing to the next holder',
+      async run(test) {
+        const pool = await test.pool({ max: 1 })
+        const first = await pool.acquire()
+        first.release()
+        const second = await pool.acquire()
+        await second.query('begin')
+        first.release()
+        first.destroy('late')
+        await first[Symbol.asyncDispose]()
+        const { rows } = await second.query('select now() = statement_timestamp() as alone')
+        assert.deepEqual(rows, [{ alone: false }])
+        await second.query('commit')
+        second.release()
+      },
+    },
+    {
+      title: 'F50: a lease refuses every use after its release',
+      async run(test) {
+        const pool = await test.pool({ max: 1 })
+        const lease = await pool.acquire()
+        lease.release()
+        await failureOf(lease.query('select 1'), { name: 'LeaseReleasedError', executed: 'no' })
+        assert.throws(() => lease.raw, { name: 'LeaseReleasedError' })
+        assert.ok(lease.signal.aborted)
+        const iterate = async (): Promise<unknown> => lease.stream('select 1').next()
+        await failureOf(iterate(), { name: 'LeaseReleasedError', executed: 'no' })
+      },
+    },
+    {
+      title:
+        'F50: a lease that is released with a statement under way is not lent before that is over',
+      async run(test) {
+        const table = await test.table('n int')
+        const pool = await test.pool({ max: 1 })
+        const lease = await pool.acquire()
+        const running = lease.query(SLEEP).catch((error: Error) => error)
+        const queued = failureOf(lease.query(`insert into ${table} values (1)`), { executed: 'no' })
+        await test.pidRunning(SLEEP)
+        lease.release()
+        await queued
+        await pool.query('select 1')
+        assert.ok((await running) instanceof Error)
+        assert.deepEqual(await test.numbersIn(table), [])
+      },
+    },
+    {
+      title: 'a lease that is destroyed takes its connection with it',
+      async run(test) {
+        const pool = await test.pool({ max: 1 })
+        const lease = await pool.acquire()
+        const pid = await test.pidOf(lease)
+        lease.destroy('not trusted')
+        assert.notEqual(await test.pidOf(pool), pid)
+      },
+    },
+    {
+      title: 'a lease goes back at the end of an await using block',
+      async run(test) {
+        const pool = await test.pool({ max: 1 })
+        {
+          await using lease = await pool.acquire()
+          await lease.query('select 1')
+        }
+        await within(pool.query('select 1'), 2_000, 'the next call')
+      },
+    },
+    {
+      title: 'F09: the signal of a lease fires when its session dies',
+      async run(test) {
+        const pool = await test.pool({ max: 1 })
+        const lease = await pool.acquire()
+        const { signal } = lease
+        assert.ok(!signal.aborted)
+        await test.terminatePid(lease.info.backendPid)
+        await until(() => signal.aborted, 'the signal')
+        await failureOf(lease.query('select 1'), { name: 'ConnectionLostError', executed: 'no' })
+        lease.release()
+        await pool.query('select 1')
+      },
+    },
+    ...CHANGES.map(([what, ...texts]) => ({
+      title: `X01, X02: a connection does not show ${what} to its next borrower`,
+      async run(test: PoolContext) {
+        await test.server.sql(`grant pg_monitor to ${test.server.user}`)
+        const pool = await test.pool({ max: 1 })
+        const before = await pool.use(stateOf)
+        await pool.use(async (lease) => {
+          for (const text of texts) await lease.query(text)
+          assert.notDeepEqual(await stateOf(lease), before)
+        })
+        assert.deepEqual(await pool.use(stateOf), before)
+      },
+    })),
+    {
+      title: 'X02: a failed transaction that was left open is rolled back before the next borrower',
+      async run(test) {
+        const table = await test.table('n int')
+        const pool = await test.pool({ max: 1 })
+        await pool.use(async (lease) => {
+          await lease.query('begin')
+          await lease.query(`insert into ${table} values (1)`)
+          await failureOf(lease.query('select 1/0'))
+        })
+        assert.deepEqual((await pool.query('select 1 as n')).rows, [{ n: 1 }])
+        assert.deepEqual(await test.numbersIn(table), [])
+      },
+    },
+  ],
+}

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { DatabaseError } from '@poolhouse/core'
+import { failureOf } from '../expectations.js'
+import type { PoolArea } from '../pool-context.js'
+import { turns } from '../waiting.js'
+
+const SLEEP = 'select pg_sleep(20)'
+
+/** Single statements. */
+export const queries: PoolArea = {
+  area: 'query',
+  cases: [
+    {
+      title: 'S01: a query gives rows, count, command, columns and the name of the node',
+      async run(test) {
+        const pool = await test.pool()
+        const calls = [
+          pool.query('select 1 as n, $1::text as t', ['x']),
+          pool.query({ text: 'select 1 as n, $1::text as t', values: ['x'] }),
+          pool.query({ text: 'select 1 as n, $1::text as t', values: ['x'], name: 'one' }),
+        ]
+        for (const result of await Promise.all(calls)) {
+          assert.deepEqual(result.rows, [{ n: 1, t: 'x' }])
+          assert.equal(result.rowCount, 1)
+          assert.equal(result.command, 'SELECT')
+          assert.deepEqual(
+            result.fields.map(({ name, dataTypeID }) => [name, dataTypeID]),
+            [
+              ['n', 23],
+              ['t', 25],
+            ],
+          )
+          assert.equal(typeof result.node, 'string')
+        }
+        const { rows } = await pool.query({ text: 'select 1, 2', rowMode: 'array' })
+        assert.deepEqual(rows, [[1, 2]])
+      },
+    },
+    {
+      title: 'S12: an error of the server is a DatabaseError and costs no connection',
+      async run(test) {
+        const pool = await test.pool({ max: 1 })
+        const pid = await test.pidOf(pool)
+        for (let round = 0; round < 5; round++) {
+          const error = await failureOf(pool.query('select 1/0'), { code: '22012' })
+          assert.ok(error instanceof DatabaseError)
+        }
+        assert.equal(await test.pidOf(pool), pid)
+      },
+    },
+    {
+      title: 'wrong arguments reject or throw with a TypeError and send nothing',
+      async run(test) {
+        const pool = await test.pool()
+        const seen: string[] = []
+        test.line.onStatement((text) => {
+          if (text.includes('wrong')) seen.push(text)
+        })
+        const wrong: (() => unknown)[] = [
+          () => pool.query(undefined as never),
+          () => pool.query('select $1 as wrong', 'x' as never),
+          () => pool.query('select 1 as wrong', [], { timeout: 5 } as never),
+          () => pool.query('select $1::text as wrong', [undefined]),
+        ]
+        for (const call of wrong) {
+          const error = await failureOf((async () => call())())
+          assert.ok(error instanceof TypeError, String(error))
+        }
+        assert.deepEqual(seen, [])
+      },
+    },
+    {
+      title: 'statements that begin or end a transaction are refused and not sent',
+      async run(test) {
+        const pool = await test.pool({ max: 1 })
+        for (const text of ['begin', 'commit', 'rollback', 'select 1; start transaction']) {
+          await failureOf(pool.query(text), { name: 'TransactionError', executed: 'no' })
+        }
+        const { rows } = await pool.query('select now() = statement_timestamp() as alone')
+        assert.deepEqual(rows, [{ alone: true }])
+      },
+    },
+    {
+      title: 'F47: many calls at once are all served by no more connections than allowed',
+      async run(test) {
+        const pool = await test.pool({ max: 3 })
+        const calls = Array.from({ length: 200 }, (_, n) =>
+          pool.query<{ n: number; pid: number }>('select $1::int as n, pg_backend_pid() as pid', [
+            n,
+          ]),
+        )
+        const rows = (await Promise.all(calls)).map((result) => result.rows[0]!)
+        assert.ok(rows.every(({ n }, index) => n === index))
+        assert.ok(new Set(rows.map(({ pid }) => pid)).size <= 3)
+      },
+    },
+    {
+      title:
+        'F54: an aborted call is free at once, and its connection is not lent before the statement is over',
+      async run(test) {
+        const pool = await test.pool({ max: 1 })
+        const pid = await test.pidOf(pool)
+        const abort = new AbortController()
+        const reason = new Error('the user left')
+        let settled = false
+        const call = failureOf(pool.query(SLEEP, [], { signal: abort.signal }), {
+          name: 'AbortError',
+          executed: 'unknown',
+          cause: reason,
+        }).finally(() => {
+          settled = true
+        })
+        await test.pidRunning(SLEEP)
+        abort.abort(reason)
+        await turns(2)
+        assert.ok(settled, 'the caller still waits')
+        await call
+        assert.equal(await test.pidOf(pool), pid)
+        await failureOf(pool.query('select 1', [], { signal: abort.signal }), {
+          name: 'AbortError',
+          executed: 'no',
+        })
+      },
+    },
+    {
+      title:
+        'F37: a call past its deadline is cancelled on the server and known to be rolled back, and its connection is kept',
+      async run(test) {
+        const pool = await test.pool({ max: 1, statementTimeoutMs: 2_000 })
+        const pid = await test.pidOf(pool)
+        await failureOf(pool.query(SLEEP, [], { timeoutMs: 80 }), {
+          name: 'StatementTimeoutError',
+          executed: 'rolled-back',
+          timeoutMs: 80,
+        })
+        assert.equal(await test.pidOf(pool), pid)
+      },
+    },
+    {
+      title:
+        'F18, F41: a call whose answer never comes ends at its deadline, unknown, and its connection is not used again',
+      async run(test) {
+        const table = await test.table('n int')
+        const pool = await test.pool({ max: 2 })
+        const pid = await test.pidOf(pool)
+        const text = `insert into ${table} values (1)`
+        // biome-ignore lint/suspicious/noThenProperty: the option's name
+        test.line.dropAnswers({ to: (statement) => statement === text, then: 'hang' })
+        const startedAt = performance.now()
+        await failureOf(pool.query(text, [], { timeoutMs: 150 }), { executed: 'unknown' })
+        const took = performance.now() - startedAt
+        assert.ok(took >= 140 && took < 800, `it took ${took} ms`)
+        assert.notEqual(await test.pidOf(pool), pid)
+        assert.deepEqual(await test.numbersIn(table), [1])
+      },
+    },
+  ],
+}

@@ -1,0 +1,42 @@
+import { isPoolhouseError } from '@poolhouse/core'
+import type { Operation, OperationKind, OperationOutcome } from './operation.js'
+
+/** Everything a set of workers asked of a system, and what it told them. Written while faults happen, judged after they have healed. */
+export class History {
+  /** Every call, in the order of invocation. */
+  readonly operations: Operation[] = []
+  /** Rejections and exceptions that nobody handled while a workload ran. */
+  readonly unhandled: unknown[] = []
+
+  /** Writes down a call that is about to be made. */
+  begin(kind: OperationKind, worker: number, seq: number, deadlineMs: number): Operation {
+    const operation: Operation = {
+      id: `${kind === 'read' ? 'r' : 'w'}${worker}-${seq}`,
+      kind,
+      worker,
+      seq,
+      deadlineMs,
+      invokedAt: performance.now(),
+    }
+    this.operations.push(operation)
+    return operation
+  }
+
+  /** Writes down what became of a call. */
+  end(operation: Operation, outcome: OperationOutcome): void {
+    operation.settledAt = performance.now()
+    operation.outcome = outcome
+  }
+}
+
+/** What an error tells about the work it stands for. */
+export function failed(error: unknown): OperationOutcome {
+  const ours = isPoolhouseError(error)
+  const code = (error as { code?: unknown } | null | undefined)?.code
+  return {
+    kind: 'failed',
+    executed: ours ? error.executed : 'unstated',
+    code: typeof code === 'string' ? code : undefined,
+    message: error instanceof Error ? error.message : String(error),
+  }
+}

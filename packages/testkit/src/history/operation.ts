@@ -1,0 +1,38 @@
+import type { Executed } from '@poolhouse/core'
+
+/** What a worker did: one row in a statement of its own, two rows in one transaction, or a look at its own rows. */
+export type OperationKind = 'insert' | 'pair' | 'read'
+
+/** What a call told its caller. `unstated` means that it failed without saying whether the work was done. */
+export type OperationOutcome =
+  | { readonly kind: 'acknowledged' }
+  | {
+      readonly kind: 'failed'
+      readonly executed: Executed | 'unstated'
+      readonly code: string | undefined
+      readonly message: string
+    }
+
+/** One call of a worker, from its invocation to what became of it. */
+export interface Operation {
+  /** Unique in the history; a write stores it in its rows. */
+  readonly id: string
+  /** What it was. */
+  readonly kind: OperationKind
+  /** Who did it. */
+  readonly worker: number
+  /** Number of the call among those of its worker, from 1. */
+  readonly seq: number
+  /** Longest time it may take, in milliseconds. */
+  readonly deadlineMs: number
+  /** When it was invoked, as `performance.now()`. */
+  readonly invokedAt: number
+  /** When it settled; undefined while it is under way. */
+  settledAt?: number
+  /** What it told; undefined while it is under way. */
+  outcome?: OperationOutcome
+  /** Of a read: the highest number of its worker's own writes that it saw, 0 for none. */
+  saw?: number
+  /** Of a read: the highest number of its worker's writes that had been acknowledged before it was invoked. */
+  mustSee?: number
+}

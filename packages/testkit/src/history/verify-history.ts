@@ -1,0 +1,200 @@
+import type { Pool, Queryable } from '@poolhouse/core'
+import type { History } from './history.js'
+import type { Operation } from './operation.js'
+
+/**
+ * What can be wrong with a history:
+ *
+ * - `lost`: acknowledged, and not in the database
+ * - `duplicated`: in the database more than once
+ * - `phantom`: in the database, and never written by anybody
+ * - `torn`: one half of a transaction without the other
+ * - `wrong-executed`: the error said `no` or `rolled-back` and the rows are there, or `yes` and they are not
+ * - `unstated`: failed without saying whether the work was done
+ * - `late`: settled later than its deadline allows
+ * - `unsettled`: never settled
+ * - `stale-read`: a read did not see a write of its own worker that had been acknowledged before
+ * - `backwards-read`: a read saw less than an earlier one of the same worker
+ * - `leaked`: connections lent, or callers waiting, although nobody works any more
+ * - `unhandled`: a rejection or an exception that nobody handled
+ */
+export type ViolationKind =
+  | 'lost'
+  | 'duplicated'
+  | 'phantom'
+  | 'torn'
+  | 'wrong-executed'
+  | 'unstated'
+  | 'late'
+  | 'unsettled'
+  | 'stale-read'
+  | 'backwards-read'
+  | 'leaked'
+  | 'unhandled'
+
+/** One thing that is wrong. */
+export interface Violation {
+  /** What it is. */
+  readonly kind: ViolationKind
+  /** The call it is about, or the pool. */
+  readonly who: string
+  /** What was found, for a human. */
+  readonly detail: string
+}
+
+/** How a history is judged. */
+export interface VerifyOptions {
+  /** Reads the table; the primary, after everything has healed. */
+  db: Queryable
+  /** Pools that must lend nothing any more. Default: none. */
+  pools?: readonly Pool[] | undefined
+  /** Name of the table. Default `poolhouse_history`. */
+  table?: string | undefined
+  /** How much later than its deadline a call may settle, in milliseconds. Default 250. */
+  graceMs?: number | undefined
+  /** What the reads promise their worker. Default: nothing. */
+  reads?: readonly ('read-your-writes' | 'monotonic-reads')[] | undefined
+}
+
+/** The verdict. */
+export interface HistoryReport {
+  /** Calls by what they told. */
+  readonly counts: Readonly<
+    Record<'acknowledged' | 'notExecuted' | 'unknown' | 'unsettled', number>
+  >
+  /** Longest time between two acknowledged writes, in milliseconds. */
+  readonly longestWriteGapMs: number
+  /** Everything that is wrong; empty is what one hopes for. */
+  readonly violations: readonly Violation[]
+}
+
+/** Compares what the workers were told with what the database holds. Rejects if the table cannot be read. */
+export async function verifyHistory(
+  history: History,
+  options: VerifyOptions,
+): Promise<HistoryReport> {
+  const { db, table = 'poolhouse_history', graceMs = 250, pools = [], reads = [] } = options
+  const { rows } = await db.query<{ id: string; part: number; copies: number }>(
+    `select id, part, count(*)::int as copies from ${table} group by id, part`,
+  )
+  const stored = new Map<string, Map<number, number>>()
+  for (const { id, part, copies } of rows) {
+    const parts = stored.get(id) ?? new Map<number, number>()
+    stored.set(id, parts.set(part, copies))
+  }
+  const violations: Violation[] = []
+  const add = (kind: ViolationKind, who: string, detail: string): void => {
+    violations.push({ kind, who, detail })
+  }
+  for (const operation of history.operations) {
+    judgeTime(operation, graceMs, add)
+    if (operation.kind !== 'read') judgeWrite(operation, stored.get(operation.id), add)
+    stored.delete(operation.id)
+  }
+  for (const id of stored.keys()) add('phantom', id, 'nobody wrote it')
+  judgeReads(history.operations, reads, add)
+  for (const pool of pools) {
+    const { leased, pending } = pool.stats()
+    if (leased + pending > 0)
+      add('leaked', pool.name, `${leased} connections lent, ${pending} callers waiting`)
+  }
+  for (const reason of history.unhandled) add('unhandled', 'process', String(reason))
+  return {
+    counts: countOutcomes(history.operations),
+    longestWriteGapMs: longestGap(history.operations),
+    violations,
+  }
+}
+
+type Add = (kind: ViolationKind, who: string, detail: string) => void
+
+function judgeTime(
+  { id, deadlineMs, invokedAt, settledAt }: Operation,
+  graceMs: number,
+  add: Add,
+): void {
+  if (settledAt === undefined) {
+    add('unsettled', id, `invoked ${Math.round(performance.now() - invokedAt)} ms ago`)
+  } else if (settledAt - invokedAt > deadlineMs + graceMs) {
+    add(
+      'late',
+      id,
+      `took ${Math.round(settledAt - invokedAt)} ms, its deadline was ${deadlineMs} ms`,
+    )
+  }
+}
+
+function judgeWrite(
+  { id, kind, outcome }: Operation,
+  parts: Map<number, number> | undefined,
+  add: Add,
+): void {
+  const expected = kind === 'pair' ? 2 : 1
+  const present = parts?.size ?? 0
+  for (const [part, copies] of parts ?? []) {
+    if (copies > 1) add('duplicated', id, `part ${part} is there ${copies} times`)
+  }
+  if (present > 0 && present < expected) {
+    add('torn', id, `${present} of ${expected} parts are there`)
+    return
+  }
+  if (outcome === undefined) return
+  if (outcome.kind === 'acknowledged') {
+    if (present === 0) add('lost', id, 'it was acknowledged')
+    return
+  }
+  const said = `${outcome.code ?? 'an error'} (${outcome.message}) said executed: ${outcome.executed}`
+  switch (outcome.executed) {
+    case 'no':
+    case 'rolled-back':
+      if (present > 0) add('wrong-executed', id, `${said}, and it is there`)
+      return
+    case 'yes':
+      if (present === 0) add('wrong-executed', id, `${said}, and it is not there`)
+      return
+    case 'unstated':
+      add('unstated', id, said)
+      return
+    case 'unknown':
+      return
+  }
+}
+
+function judgeReads(
+  operations: readonly Operation[],
+  promises: readonly ('read-your-writes' | 'monotonic-reads')[],
+  add: Add,
+): void {
+  const highest = new Map<number, number>()
+  for (const { id, worker, saw, mustSee = 0 } of operations) {
+    if (saw === undefined) continue
+    const before = highest.get(worker) ?? 0
+    if (promises.includes('read-your-writes') && saw < mustSee)
+      add('stale-read', id, `saw ${saw}, and ${mustSee} had been acknowledged`)
+    if (promises.includes('monotonic-reads') && saw < before)
+      add('backwards-read', id, `saw ${saw}, and ${before} before that`)
+    highest.set(worker, Math.max(before, saw))
+  }
+}
+
+function countOutcomes(operations: readonly Operation[]): HistoryReport['counts'] {
+  const counts = { acknowledged: 0, notExecuted: 0, unknown: 0, unsettled: 0 }
+  for (const { outcome } of operations) {
+    if (outcome === undefined) counts.unsettled++
+    else if (outcome.kind === 'acknowledged') counts.acknowledged++
+    else if (outcome.executed === 'no' || outcome.executed === 'rolled-back') counts.notExecuted++
+    else counts.unknown++
+  }
+  return counts
+}
+
+function longestGap(operations: readonly Operation[]): number {
+  const times = operations
+    .filter(({ kind, outcome }) => kind !== 'read' && outcome?.kind === 'acknowledged')
+    .map(({ settledAt }) => settledAt!)
+    .sort((a, b) => a - b)
+  let longest = 0
+  for (let index = 1; index < times.length; index++)
+    longest = Math.max(longest, times[index]! - times[index - 1]!)
+  return longest
+}

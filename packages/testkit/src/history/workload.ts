@@ -1,0 +1,166 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Queryable, Transaction, TransactionOptions } from '@poolhouse/core'
+import { failed, History } from './history.js'
+import type { Operation } from './operation.js'
+import { watchUnhandled } from './unhandled-watch.js'
+
+/** What the workers need of a pool. Every `Pool` has it; so do deliberately broken clients. */
+export interface HistoryClient extends Queryable {
+  /** Runs work in a transaction. */
+  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R>
+}
+
+/** Options of `startWorkload`. */
+export interface WorkloadOptions {
+  /** Where the writes go. */
+  writes: HistoryClient
+  /** Where a worker's reads go; a function gives each worker its own, such as a session. Default: no reads. */
+  reads?: Queryable | ((worker: number) => Queryable) | undefined
+  /** Workers that write. Default 6. */
+  writers?: number | undefined
+  /** Pause between two calls of a worker, in milliseconds. Default 20. */
+  pauseMs?: number | undefined
+  /** Longest time of each call, given to it as `timeoutMs`. Default 5 000. */
+  deadlineMs?: number | undefined
+  /** One write in so many is a transaction of two rows. Default 3. */
+  pairEvery?: number | undefined
+  /** Name of the table; `historyTable` makes it. Default `poolhouse_history`. */
+  table?: string | undefined
+}
+
+/** Workers at work. */
+export interface Workload {
+  /** What they did so far; it grows. */
+  readonly history: History
+  /** Makes no new calls; resolves when every call has settled or has outlived its deadline by `patienceMs` (default 2 000). */
+  stop(patienceMs?: number): Promise<History>
+}
+
+const TABLE = 'poolhouse_history'
+
+/** The statements that make the table of a workload. It has no unique constraint: a row that was written twice must show. */
+export function historyTable(table: string = TABLE): readonly string[] {
+  return [
+    `create table ${table} (id text not null, part int not null, worker int not null, seq int not null)`,
+    `create index on ${table} (worker, seq)`,
+  ]
+}
+
+/**
+ * Lets workers write rows with unique ids, each after the other, and read their own writes back, while the caller breaks things.
+ * No worker repeats a call; whatever it was told is written down.
+ *
+ * ```ts
+ * const workload = startWorkload({ writes: db, reads: db.reader() })
+ * await cluster.promote('b')
+ * const report = await verifyHistory(await workload.stop(), { db, pools: [db] })
+ * expect(report.violations).toEqual([])
+ * ```
+ */
+export function startWorkload(options: WorkloadOptions): Workload {
+  const history = new History()
+  const stopping = new AbortController()
+  const unwatch = watchUnhandled(history.unhandled)
+  const { writers = 6 } = options
+  const workers = Array.from({ length: writers }, (_, worker) =>
+    new Worker(worker, options, history, stopping.signal).run(),
+  )
+  return {
+    history,
+    async stop(patienceMs = 2_000) {
+      stopping.abort()
+      const patience = new AbortController()
+      const late = (options.deadlineMs ?? DEADLINE_MS) + patienceMs
+      await Promise.race([
+        Promise.all(workers),
+        sleep(late, undefined, { signal: patience.signal }).catch(() => {}),
+      ])
+      patience.abort()
+      // What nobody handles is reported a turn after the promise was dropped.
+      await sleep(1)
+      unwatch()
+      return history
+    },
+  }
+}
+
+const DEADLINE_MS = 5_000
+const PAUSE_MS = 20
+const PAIR_EVERY = 3
+
+class Worker {
+  readonly #worker: number
+  readonly #options: WorkloadOptions
+  readonly #history: History
+  readonly #stop: AbortSignal
+  readonly #table: string
+  readonly #reads: Queryable | undefined
+  #acknowledged = 0
+
+  constructor(worker: number, options: WorkloadOptions, history: History, stop: AbortSignal) {
+    this.#worker = worker
+    this.#options = options
+    this.#history = history
+    this.#stop = stop
+    this.#table = options.table ?? TABLE
+    const { reads } = options
+    this.#reads = typeof reads === 'function' ? reads(worker) : reads
+  }
+
+  async run(): Promise<void> {
+    const { pauseMs = PAUSE_MS, pairEvery = PAIR_EVERY } = this.#options
+    for (let seq = 1; !this.#stop.aborted; seq++) {
+      const kind = seq % pairEvery === 0 ? 'pair' : 'insert'
+      await this.#call(kind, seq, (operation) =>
+        kind === 'pair' ? this.#pair(operation) : this.#insert(this.#options.writes, operation, 1),
+      )
+      if (this.#reads !== undefined) {
+        await this.#call('read', seq, (operation) => this.#read(this.#reads!, operation))
+      }
+      await sleep(pauseMs, undefined, { signal: this.#stop }).catch(() => {})
+    }
+  }
+
+  async #call(
+    kind: Operation['kind'],
+    seq: number,
+    run: (operation: Operation) => Promise<unknown>,
+  ): Promise<void> {
+    const { deadlineMs = DEADLINE_MS } = this.#options
+    const operation = this.#history.begin(kind, this.#worker, seq, deadlineMs)
+    try {
+      await run(operation)
+      this.#history.end(operation, { kind: 'acknowledged' })
+      if (kind !== 'read') this.#acknowledged = seq
+    } catch (error) {
+      this.#history.end(operation, failed(error))
+    }
+  }
+
+  #insert(
+    to: Queryable,
+    { id, worker, seq, deadlineMs }: Operation,
+    part: number,
+  ): Promise<unknown> {
+    const text = `insert into ${this.#table} (id, part, worker, seq) values ($1, $2, $3, $4)`
+    return to.query(text, [id, part, worker, seq], { timeoutMs: deadlineMs })
+  }
+
+  #pair(operation: Operation): Promise<unknown> {
+    return this.#options.writes.transaction(
+      async (tx) => {
+        await this.#insert(tx, operation, 1)
+        await this.#insert(tx, operation, 2)
+      },
+      { timeoutMs: operation.deadlineMs },
+    )
+  }
+
+  async #read(from: Queryable, operation: Operation): Promise<void> {
+    operation.mustSee = this.#acknowledged
+    const text = `select coalesce(max(seq), 0)::int as seq from ${this.#table} where worker = $1`
+    const options = { timeoutMs: operation.deadlineMs, intent: 'read' as const }
+    const { rows } = await from.query<{ seq: number }>(text, [operation.worker], options)
+    operation.saw = rows[0]!.seq
+  }
+}

@@ -1,0 +1,98 @@
+import { access, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { debianTree } from '../debian/debian-tree.js'
+
+/** Everything a Patroni cluster is run with. */
+export interface PatroniPrograms {
+  /** The Python that runs Patroni. */
+  readonly python: string
+  /** The script `patroni`. */
+  readonly patroni: string
+  /** The server of the distributed configuration store. */
+  readonly etcd: string
+  /** Folder with `postgres`, `initdb`, `pg_ctl`, `pg_rewind`, `pg_basebackup`. */
+  readonly postgresBin: string
+  /** Variables that Python and the others need. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+const POSTGRES_MAJOR = 15
+
+const PACKAGES = [
+  'patroni',
+  'etcd-server',
+  'python3-cdiff',
+  'python3-click',
+  'python3-dateutil',
+  'python3-dnspython',
+  'python3-etcd',
+  'python3-pkg-resources',
+  'python3-prettytable',
+  'python3-psutil',
+  'python3-psycopg2',
+  'python3-six',
+  'python3-urllib3',
+  'python3-wcwidth',
+  'python3-yaml',
+  'libpq5',
+]
+
+const PYTHON = ['libpython3.11-minimal', 'libpython3.11-stdlib', 'python3.11-minimal', 'python3.11']
+
+const POSTGRES = [
+  `postgresql-${POSTGRES_MAJOR}`,
+  `postgresql-client-${POSTGRES_MAJOR}`,
+  'libicu72',
+  'libldap-2.5-0',
+  'liblz4-1',
+  'libllvm14',
+  'libsasl2-2',
+  'libxml2',
+  'libxslt1.1',
+  'libzstd1',
+]
+
+/** Finds or fetches Patroni, etcd and PostgreSQL 15 of Debian 12. Throws when a package cannot be had. */
+export async function patroniPrograms(): Promise<PatroniPrograms> {
+  const systemPython = await isThere('/usr/bin/python3')
+  const systemBin = `/usr/lib/postgresql/${POSTGRES_MAJOR}/bin`
+  const systemPostgres = await isThere(join(systemBin, 'pg_basebackup'))
+  const root = await debianTree([
+    ...PACKAGES,
+    ...(systemPython ? [] : PYTHON),
+    ...(systemPostgres ? [] : POSTGRES),
+  ])
+  const libraries = await libraryFolders(root)
+  return {
+    python: systemPython ? '/usr/bin/python3' : join(root, 'usr/bin/python3.11'),
+    patroni: join(root, 'usr/bin/patroni'),
+    etcd: join(root, 'usr/bin/etcd'),
+    postgresBin: systemPostgres ? systemBin : join(root, systemBin),
+    env: {
+      PYTHONPATH: join(root, 'usr/lib/python3/dist-packages'),
+      PYTHONDONTWRITEBYTECODE: '1',
+      PYTHONUNBUFFERED: '1',
+      LD_LIBRARY_PATH: libraries.join(':'),
+      ...(!systemPython && { PYTHONHOME: join(root, 'usr') }),
+    },
+  }
+}
+
+/** Folders below `root` that hold libraries; those of the system go first where it has them. */
+async function libraryFolders(root: string): Promise<string[]> {
+  const folders: string[] = []
+  for (const parent of [join(root, 'usr/lib'), join(root, 'lib')]) {
+    const names = await readdir(parent).catch(() => [])
+    folders.push(
+      ...names.filter((name) => name.includes('-linux-gnu')).map((name) => join(parent, name)),
+    )
+  }
+  return folders
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}

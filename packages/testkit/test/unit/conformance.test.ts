@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest'
+import {
+  type ConformanceArea,
+  type ConformanceCase,
+  schedule,
+} from '../../src/conformance/conformance-case.js'
+import { driverCases } from '../../src/conformance/driver-cases.js'
+import { assertHas, failureOf } from '../../src/conformance/expectations.js'
+import { poolCases } from '../../src/conformance/pool-cases.js'
+import { type CaseContext, runCase, runScheduled } from '../../src/conformance/run-case.js'
+
+const passing: ConformanceCase<unknown> = { title: 'passes', run: async () => {} }
+const seeded: ConformanceCase<unknown> = { title: 'draws', seeded: true, run: async () => {} }
+const areas: ConformanceArea<unknown>[] = [
+  { area: 'one', cases: [passing] },
+  { area: 'two', cases: [seeded] },
+]
+
+const failing = async (): Promise<void> => {
+  throw new Error('it does not hold')
+}
+
+function contextThat(end: () => Promise<void>): () => Promise<CaseContext> {
+  return async () => ({ end })
+}
+
+describe('schedule', () => {
+  it('plans every case once, and those that draw random numbers once for each seed', () => {
+    const plan = schedule(areas, { seeds: [7, 8] })
+    expect(plan.map(({ area, title, seed }) => [area, title, seed])).toEqual([
+      ['one', 'passes', 1],
+      ['two', 'draws (seed 7)', 7],
+      ['two', 'draws (seed 8)', 8],
+    ])
+  })
+
+  it('plans chosen areas only, and notes what is documented to fail', () => {
+    const plan = schedule(areas, { areas: ['one'], skip: { passes: 'by design' } })
+    expect(plan).toMatchObject([{ title: 'passes', differs: 'by design' }])
+  })
+
+  it('refuses areas and titles that do not exist', () => {
+    expect(() => schedule(areas, { areas: ['three'] })).toThrow('there is no "three"')
+    expect(() => schedule(areas, { skip: { passses: '?' } })).toThrow('there is no case "passses"')
+  })
+
+  it('finds no title twice in the suites', () => {
+    for (const suite of [driverCases(), poolCases()]) {
+      const titles = suite.flatMap(({ cases }) => cases.map(({ title }) => title))
+      expect(new Set(titles).size).toBe(titles.length)
+    }
+  })
+})
+
+describe('a case that is documented to fail', () => {
+  const [plan] = schedule(areas, { skip: { passes: 'by design' } })
+
+  it('passes the run when it fails', async () => {
+    await runScheduled(plan!, failing)
+  })
+
+  it('fails the run when it passes, and says what to do', async () => {
+    await expect(runScheduled(plan!, async () => {})).rejects.toThrow('take it out of skip')
+  })
+})
+
+describe('runCase', () => {
+  const ended = contextThat(async () => {})
+
+  it('rejects with the error of the case', async () => {
+    await expect(runCase({ title: 'fails', run: failing }, ended, 1_000)).rejects.toThrow(
+      'it does not hold',
+    )
+  })
+
+  it('ends the context of a case that failed, and reports both errors', async () => {
+    const leaking = contextThat(async () => {
+      throw new Error('a socket was left open')
+    })
+    const error = await failureOf<AggregateError>(
+      runCase({ title: 'fails', run: failing }, leaking, 1_000),
+    )
+    expect(error.errors.map(({ message }: Error) => message)).toEqual([
+      'it does not hold',
+      'a socket was left open',
+    ])
+  })
+
+  it('rejects when the case does not end', async () => {
+    const endless = { title: 'hangs', run: () => new Promise<never>(() => {}) }
+    await expect(runCase(endless, ended, 5)).rejects.toThrow('the case took longer than 5 ms')
+  })
+
+  it('rejects for what nobody caught, and gives the listeners of the process back', async () => {
+    const before = process.listeners('unhandledRejection')
+    const careless = {
+      title: 'forgets a promise',
+      async run() {
+        void Promise.reject(new Error('forgotten'))
+      },
+    }
+    await expect(runCase(careless, ended, 1_000)).rejects.toThrow('forgotten')
+    expect(process.listeners('unhandledRejection')).toEqual(before)
+  })
+})
+
+describe('assertHas', () => {
+  const error = Object.assign(new Error('no stock'), { code: 'P1', cause: { code: 'P2' } })
+
+  it('looks at the named properties only, in depth, with patterns for texts', () => {
+    assertHas(error, { code: 'P1', message: /stock/, cause: { code: 'P2' } })
+  })
+
+  it('names every property that differs', () => {
+    expect(() => assertHas(error, { code: 'P9', message: /shop/, cause: { code: 'P9' } })).toThrow(
+      /code is 'P1', not 'P9'; message is 'no stock', not like \/shop\/; cause\.code is 'P2', not 'P9'/,
+    )
+  })
+})

@@ -1,0 +1,150 @@
+import {
+  type ConnectContext,
+  ConnectError,
+  type Driver,
+  type DriverConnection,
+} from '@poolhouse/core'
+import { FaultyConnection } from './faulty-connection.js'
+
+/** What the driver does wrong. One at a time. */
+export type Fault =
+  | 'nothing'
+  | 'settles twice'
+  | 'settles inside run'
+  | 'settles with a stale status'
+  | 'knows the status before the server has told'
+  | 'loses what was in flight'
+  | 'says that what is unknown was not executed'
+  | 'succeeds when it was lost'
+  | `hands on the driver's own errors`
+  | 'forgets the fields of errors'
+  | 'cancels a stranger'
+  | 'cancels without waiting'
+  | 'forgets to reset'
+  | 'resets only the settings'
+  | 'resets by DISCARD ALL'
+  | 'swallows undefined'
+  | 'miscounts rows'
+  | 'reads no types'
+  | 'ignores parsers'
+  | 'reconnects silently'
+  | 'leaves the socket open'
+  | 'leaves the socket of an aborted connect open'
+  | 'ignores the deadline of connect'
+  | 'ignores the deadline of close'
+  | 'tells of the end twice'
+  | 'never tells of the end'
+  | 'tells nothing of notices'
+  | 'rejects a promise nobody has'
+  | 'throws where nobody catches'
+  | 'keeps the process alive'
+  | 'fetches a whole cursor at once'
+  | 'reads a whole COPY at once'
+  | 'finishes a COPY that failed'
+  | 'accepts every log-in'
+  | 'prepares without bound'
+  | 'folds the names of channels'
+  | 'shows the password'
+
+/** A good driver made bad, and how to get rid of what it leaves behind. */
+export interface FaultyDriver {
+  readonly driver: Driver
+  /** Breaks every session that was ever opened. */
+  cleanUp(): void
+}
+
+/** Wraps a good driver and gives it one fault. */
+export function faultyDriver(good: Driver, fault: Fault): FaultyDriver {
+  const opened: DriverConnection[] = []
+  const open = async (context: ConnectContext): Promise<DriverConnection> => {
+    const connection = await good.connect(context)
+    opened.push(connection)
+    return connection
+  }
+  return {
+    driver: {
+      name: `${good.name} that ${fault}`,
+      capabilities: good.capabilities,
+      connect: (context) => connect(context, fault, open, opened),
+    },
+    cleanUp() {
+      for (const connection of opened) connection.destroy('the test is over')
+    },
+  }
+}
+
+async function connect(
+  context: ConnectContext,
+  fault: Fault,
+  open: (context: ConnectContext) => Promise<DriverConnection>,
+  opened: readonly DriverConnection[],
+): Promise<DriverConnection> {
+  const changed = changedContext(context, fault)
+  const lines: FaultyConnection[] = []
+  const listener = {
+    ...context.listener,
+    closed(reason: unknown): void {
+      if (fault === 'never tells of the end') return
+      if (fault === 'reconnects silently' && lines[0]?.ended === false) {
+        void open(changed).then((connection) => lines[0]?.replace(connection))
+        return
+      }
+      if (fault === 'rejects a promise nobody has') void Promise.reject(new Error('nobody has it'))
+      if (fault === 'throws where nobody catches') {
+        setImmediate(() => {
+          throw new Error('the socket is null')
+        })
+      }
+      context.listener.closed(reason)
+      if (fault === 'tells of the end twice') context.listener.closed(reason)
+    },
+    notice(notice: Parameters<typeof context.listener.notice>[0]): void {
+      if (fault !== 'tells nothing of notices') context.listener.notice(notice)
+    },
+  }
+  const pending = open({ ...changed, listener })
+  if (fault === 'leaves the socket of an aborted connect open') await abortable(pending, context)
+  const line = new FaultyConnection(await pending, {
+    fault,
+    password: context.password,
+    closed: (reason) => context.listener.closed(reason),
+    strangerOf: (connection) => opened.find((other) => other !== connection),
+  })
+  lines.push(line)
+  return line
+}
+
+/** The context with which a faulty driver asks the good one. */
+function changedContext(context: ConnectContext, fault: Fault): ConnectContext {
+  switch (fault) {
+    case 'leaves the socket of an aborted connect open':
+      return { ...context, signal: new AbortController().signal }
+    case 'ignores the deadline of connect':
+      return { ...context, timeoutMs: context.timeoutMs * 12 }
+    case 'accepts every log-in':
+      return { ...context, requireAuth: undefined }
+    case 'prepares without bound':
+      return { ...context, prepare: context.prepare && { ...context.prepare, max: 10_000 } }
+    case 'reads no types':
+      return { ...context, types: { parserOf: () => undefined } }
+    case 'ignores parsers':
+      return { ...context, types: undefined }
+    default:
+      return context
+  }
+}
+
+/** Rejects as soon as the signal fires, and leaves the promise to itself. */
+async function abortable<T>(pending: Promise<T>, { signal, settings }: ConnectContext): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    const fail = (): void =>
+      reject(
+        new ConnectError('aborted', { endpoint: settings.endpoint.host, cause: signal.reason }),
+      )
+    if (signal.aborted) fail()
+    else signal.addEventListener('abort', fail, { once: true })
+  })
+  aborted.catch(() => {})
+  pending.catch(() => {})
+  return Promise.race([pending, aborted])
+}

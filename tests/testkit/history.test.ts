@@ -1,0 +1,87 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ConnectionPool, createPool } from '@poolhouse/core'
+import { nodePostgres } from '@poolhouse/node-postgres'
+import {
+  brokenClients,
+  type Cluster,
+  type HistoryClient,
+  type HistoryReport,
+  historyTable,
+  startCluster,
+  startWorkload,
+  verifyHistory,
+} from '@poolhouse/testkit'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+
+let cluster: Cluster
+let pool: ConnectionPool
+let admin: ConnectionPool
+
+beforeAll(async () => {
+  cluster = await startCluster({ replicas: 0 })
+  admin = createPool({ driver: nodePostgres(), connection: cluster.primary.url, max: 1 })
+})
+
+afterAll(async () => {
+  await admin.close()
+  await cluster.stop()
+})
+
+beforeEach(async () => {
+  await admin.query('drop table if exists poolhouse_history')
+  for (const text of historyTable()) await admin.query(text)
+  pool = createPool({ driver: nodePostgres(), connection: cluster.primary.url, max: 20 })
+  return () => pool.close({ timeoutMs: 0 })
+})
+
+async function judge(client: HistoryClient): Promise<HistoryReport> {
+  const workload = startWorkload({
+    writes: client,
+    reads: client,
+    writers: 4,
+    pauseMs: 5,
+    deadlineMs: 500,
+  })
+  await sleep(500)
+  const history = await workload.stop(500)
+  return verifyHistory(history, {
+    db: admin,
+    pools: [pool],
+    reads: ['read-your-writes', 'monotonic-reads'],
+  })
+}
+
+describe('the history checker', () => {
+  it('finds nothing wrong with a pool on a server that works', async () => {
+    const { violations, counts } = await judge(pool)
+    expect(violations).toEqual([])
+    expect(counts.acknowledged).toBeGreaterThan(50)
+    expect(counts.unknown + counts.notExecuted + counts.unsettled).toBe(0)
+  })
+
+  it('finds nothing wrong with sessions that are killed all the time, and counts what is unknown', async () => {
+    const killing = new AbortController()
+    const killer = (async () => {
+      while (!killing.signal.aborted) {
+        await admin.query(
+          'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()',
+        )
+        await sleep(20)
+      }
+    })()
+    const { violations, counts } = await judge(pool)
+    killing.abort()
+    await killer
+    expect(violations).toEqual([])
+    expect(counts.acknowledged).toBeGreaterThan(10)
+  })
+
+  it.each(brokenClients.map((client) => ({ ...client })))(
+    'catches a client that $name: $breaks',
+    async ({ wrap, breaks }) => {
+      const { violations } = await judge(wrap(pool))
+      const kinds = new Set(violations.map(({ kind }) => kind))
+      expect(kinds).toContain(breaks)
+    },
+  )
+})
