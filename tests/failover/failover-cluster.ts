@@ -1,6 +1,5 @@
-import { createPool } from '@poolhouse/core'
+import { createPool, type Driver } from '@poolhouse/core'
 import { type FailoverOptions, type FailoverPool, withFailover } from '@poolhouse/failover'
-import { nodePostgres } from '@poolhouse/node-postgres'
 import {
   type Cluster,
   type ClusterNode,
@@ -22,11 +21,11 @@ export interface FailoverCluster extends AsyncDisposable {
 
 /** Starts the cluster with the table of the writers in it, and a pool per node named like the node. */
 export async function startFailoverCluster(
+  driver: Driver,
   clusterOptions: ClusterOptions,
   options: FailoverOptions = {},
 ): Promise<FailoverCluster> {
   const cluster = await startCluster(clusterOptions)
-  const driver = nodePostgres()
   const pools = cluster.nodes.map(({ name, url }) =>
     createPool({ driver, connection: url, name, max: 10, statementTimeoutMs: 5_000 }),
   )

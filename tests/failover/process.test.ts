@@ -2,33 +2,40 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { startWireServer } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
+import { DRIVERS } from '../support/drivers.js'
 
 const SCRIPT = fileURLToPath(new URL('lone-call.ts', import.meta.url))
 const NOBODY = 'postgres://wire@127.0.0.1:1/wire'
 
-describe('a process with a failover pool that nobody closes', () => {
-  it.each(['up', 'refusing', 'frozen'] as const)(
-    'ends by itself after its last call, the other node being %s',
-    async (mood) => {
-      await using primary = await startWireServer()
-      await using other = await startWireServer()
-      other.setRole('replica')
-      if (mood === 'frozen') other.hang()
-      const urls = [primary.url, mood === 'refusing' ? NOBODY : other.url]
-      expect(await run(urls)).toEqual({ output: 'served by n0', code: 0 })
-    },
-  )
+describe.each(DRIVERS)(
+  'a process with a failover pool over $driver that nobody closes',
+  ({ driver }) => {
+    it.each(['up', 'refusing', 'frozen'] as const)(
+      'ends by itself after its last call, the other node being %s',
+      async (mood) => {
+        await using primary = await startWireServer()
+        await using other = await startWireServer()
+        other.setRole('replica')
+        if (mood === 'frozen') other.hang()
+        const urls = [primary.url, mood === 'refusing' ? NOBODY : other.url]
+        expect(await run(driver, urls)).toEqual({ output: 'served by n0', code: 0 })
+      },
+    )
 
-  it('lives while a call is held, and ends when that is over', async () => {
-    expect(await run([NOBODY])).toEqual({ output: 'NoPrimaryError', code: 0 })
-  })
-})
+    it('lives while a call is held, and ends when that is over', async () => {
+      expect(await run(driver, [NOBODY])).toEqual({ output: 'NoPrimaryError', code: 0 })
+    })
+  },
+)
 
 /** Runs the script; `code` is null if it had to be killed after 10 s. */
-function run(urls: readonly string[]): Promise<{ output: string; code: number | null }> {
+function run(
+  driver: string,
+  urls: readonly string[],
+): Promise<{ output: string; code: number | null }> {
   return new Promise((resolve, reject) => {
     const flags = ['--conditions=@poolhouse/source', '--import', 'tsx']
-    const child = spawn(process.execPath, [...flags, SCRIPT, ...urls], {
+    const child = spawn(process.execPath, [...flags, SCRIPT, driver, ...urls], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     let output = ''

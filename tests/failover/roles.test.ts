@@ -1,8 +1,14 @@
-import { AuthenticationError, createPool, DatabaseError, InDoubtError } from '@poolhouse/core'
+import {
+  AuthenticationError,
+  createPool,
+  DatabaseError,
+  type Driver,
+  InDoubtError,
+} from '@poolhouse/core'
 import { type FailoverOptions, type FailoverPool, withFailover } from '@poolhouse/failover'
-import { nodePostgres } from '@poolhouse/node-postgres'
 import { startFaultProxy, startWireServer, type WireServer } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
+import { DRIVERS } from '../support/drivers.js'
 
 interface Servers extends AsyncDisposable {
   readonly a: WireServer
@@ -22,8 +28,11 @@ async function startServers(): Promise<Servers> {
   }
 }
 
-function failover(urls: Record<string, string>, options: FailoverOptions = {}): FailoverPool {
-  const driver = nodePostgres()
+function failoverOver(
+  driver: Driver,
+  urls: Record<string, string>,
+  options: FailoverOptions = {},
+): FailoverPool {
   const pools = Object.entries(urls).map(([name, connection]) =>
     createPool({ driver, connection, name, max: 4 }),
   )
@@ -40,7 +49,10 @@ function inserts(server: WireServer): string[] {
   return server.statements.map(({ text }) => text).filter((text) => text.startsWith('insert'))
 }
 
-describe('roles told over the wire', () => {
+describe.each(DRIVERS)('roles told over the wire to $driver', ({ make }) => {
+  const failover = (urls: Record<string, string>, options?: FailoverOptions): FailoverPool =>
+    failoverOver(make(), urls, options)
+
   it('S06, S63: a promoted replica gets the work on the sessions it already has', async () => {
     await using servers = await startServers()
     const { a, b } = servers

@@ -2,6 +2,7 @@ import { NoPrimaryError, NoSuitableNodeError } from '@poolhouse/core'
 import { withFailover } from '@poolhouse/failover'
 import { withReplicas } from '@poolhouse/read-replicas'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { DRIVERS, PG, POSTGRES_JS } from '../support/drivers.js'
 import { pause, Readers } from './readers.js'
 import {
   poolsOf,
@@ -25,142 +26,163 @@ afterEach(async () => {
 })
 
 describe('replicas that fail', () => {
-  it('F32, S36: killed under load cost no read an error, and come back by a probe', async () => {
-    await using routed = setting.connect()
-    const { db } = routed
-    const events: string[] = []
-    db.on('ejected', ({ node }) => events.push(`ejected ${node}`))
-    db.on('admitted', ({ node }) => events.push(`admitted ${node}`))
-    await untilFitting(db, ['b', 'c'])
-    await using readers = new Readers(db, 20)
-    await pause(300)
-    await setting.b.kill()
-    await pause(1_000)
-    expect(readers.errors).toEqual([])
-    expect(events).toEqual(['ejected b'])
-    expect(readers.nodes.slice(-20).every((node) => node === 'c')).toBe(true)
-    await setting.b.start()
-    await untilFitting(db, ['b', 'c'])
-    await until(
-      () => readers.nodes.slice(-200),
-      (last) => last.includes('b'),
-    )
-    await readers.stop()
-    expect(readers.errors).toEqual([])
-    expect(readers.longestMs).toBeLessThan(1_000)
-    expect(events).toEqual(['ejected b', 'admitted b'])
-  })
+  it.each([POSTGRES_JS])(
+    'F32, S36: killed under load cost no read an error, and come back by a probe over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make())
+      const { db } = routed
+      const events: string[] = []
+      db.on('ejected', ({ node }) => events.push(`ejected ${node}`))
+      db.on('admitted', ({ node }) => events.push(`admitted ${node}`))
+      await untilFitting(db, ['b', 'c'])
+      await using readers = new Readers(db, 20)
+      await pause(300)
+      await setting.b.kill()
+      await pause(1_000)
+      expect(readers.errors).toEqual([])
+      expect(events).toEqual(['ejected b'])
+      expect(readers.nodes.slice(-20).every((node) => node === 'c')).toBe(true)
+      await setting.b.start()
+      await untilFitting(db, ['b', 'c'])
+      await until(
+        () => readers.nodes.slice(-200),
+        (last) => last.includes('b'),
+      )
+      await readers.stop()
+      expect(readers.errors).toEqual([])
+      expect(readers.longestMs).toBeLessThan(1_000)
+      expect(events).toEqual(['ejected b', 'admitted b'])
+    },
+  )
 
-  it('do not keep those waiting who wait for a connection to them', async () => {
-    await using routed = setting.connect()
-    const { db, pools } = routed
-    await untilFitting(db, ['b', 'c'])
-    // More callers than connections: half of them wait in the pool of the node that dies.
-    await using readers = new Readers(db, 60, 'select pg_sleep(0.02)')
-    await pause(300)
-    expect(pools[1]!.stats().pending).toBeGreaterThan(0)
-    await setting.b.kill()
-    await pause(1_500)
-    await readers.stop()
-    expect(readers.errors).toEqual([])
-    expect(readers.longestMs).toBeLessThan(1_000)
-  })
+  it.each([POSTGRES_JS])(
+    'do not keep those waiting who wait for a connection to them over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make())
+      const { db, pools } = routed
+      await untilFitting(db, ['b', 'c'])
+      // More callers than connections: half of them wait in the pool of the node that dies.
+      await using readers = new Readers(db, 60, 'select pg_sleep(0.02)')
+      await pause(300)
+      expect(pools[1]!.stats().pending).toBeGreaterThan(0)
+      await setting.b.kill()
+      await pause(1_500)
+      await readers.stop()
+      expect(readers.errors).toEqual([])
+      expect(readers.longestMs).toBeLessThan(1_000)
+    },
+  )
 
-  it('F34, S37: leave reads to the primary when all are dead, within its share', async () => {
-    await using routed = setting.connect()
-    const { db, pools } = routed
-    await untilFitting(db, ['b', 'c'])
-    await using readers = new Readers(db, 20, 'select pg_sleep(0.005)')
-    await pause(200)
-    await Promise.all([setting.b.kill(), setting.c.kill()])
-    await until(
-      () => readers.nodes.slice(-50),
-      (last) => last.every((node) => node === 'a'),
-    )
-    let most = 0
-    for (let look = 0; look < 100; look++) {
-      most = Math.max(most, pools[0]!.stats().leased)
-      await pause(5)
-    }
-    expect(most).toBeGreaterThan(0)
-    expect(most).toBeLessThanOrEqual(3)
-    await readers.stop()
-    const lease = await Promise.all([1, 2, 3].map(() => db.reader().acquire()))
-    await expect(db.reader().acquire({ timeoutMs: 100 })).rejects.toThrow(NoSuitableNodeError)
-    for (const held of lease) held.release()
-    await Promise.all([setting.b.start(), setting.c.start()])
-    await untilFitting(db, ['b', 'c'], 40_000)
-    // Whoever was sent twice to nodes that died at once may have used up its one retry.
-    expect(readers.errors.length).toBeLessThanOrEqual(20)
-    expect((await db.reader().query('select 1')).node).not.toBe('a')
-  })
+  it.each([PG])(
+    'F34, S37: leave reads to the primary when all are dead, within its share over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make())
+      const { db, pools } = routed
+      await untilFitting(db, ['b', 'c'])
+      await using readers = new Readers(db, 20, 'select pg_sleep(0.005)')
+      await pause(200)
+      await Promise.all([setting.b.kill(), setting.c.kill()])
+      await until(
+        () => readers.nodes.slice(-50),
+        (last) => last.every((node) => node === 'a'),
+      )
+      let most = 0
+      for (let look = 0; look < 100; look++) {
+        most = Math.max(most, pools[0]!.stats().leased)
+        await pause(5)
+      }
+      expect(most).toBeGreaterThan(0)
+      expect(most).toBeLessThanOrEqual(3)
+      await readers.stop()
+      const lease = await Promise.all([1, 2, 3].map(() => db.reader().acquire()))
+      await expect(db.reader().acquire({ timeoutMs: 100 })).rejects.toThrow(NoSuitableNodeError)
+      for (const held of lease) held.release()
+      await Promise.all([setting.b.start(), setting.c.start()])
+      await untilFitting(db, ['b', 'c'], 40_000)
+      // Whoever was sent twice to nodes that died at once may have used up its one retry.
+      expect(readers.errors.length).toBeLessThanOrEqual(20)
+      expect((await db.reader().query('select 1')).node).not.toBe('a')
+    },
+  )
 
-  it('F33: frozen give up their reads to the other one', async () => {
-    await using routed = setting.connect()
-    const { db } = routed
-    await untilFitting(db, ['b', 'c'])
-    await using readers = new Readers(db, 10)
-    await pause(200)
-    await setting.b.freeze()
-    await pause(6_000)
-    await readers.stop()
-    const served = readers.nodes.filter((node) => node === 'c').length
-    expect(served).toBeGreaterThan(1_000)
-    expect(readers.errors).toEqual([])
-    expect(readers.longestMs).toBeLessThan(5_000)
-  })
+  it.each([POSTGRES_JS])(
+    'F33: frozen give up their reads to the other one over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make())
+      const { db } = routed
+      await untilFitting(db, ['b', 'c'])
+      await using readers = new Readers(db, 10)
+      await pause(200)
+      await setting.b.freeze()
+      await pause(6_000)
+      await readers.stop()
+      const served = readers.nodes.filter((node) => node === 'c').length
+      expect(served).toBeGreaterThan(1_000)
+      expect(readers.errors).toEqual([])
+      expect(readers.longestMs).toBeLessThan(5_000)
+    },
+  )
 
-  it('F31, S44: cancel reads in favour of replay, which are then done on the other one', async () => {
-    await using routed = setting.connect({ strategy: 'roundRobin' })
-    const { db } = routed
-    const events: string[] = []
-    db.on('ejected', ({ node }) => events.push(node))
-    await untilFitting(db, ['b', 'c'])
-    await db.query('insert into notes select generate_series(1, 1000)')
-    await untilFitting(db, ['b', 'c'])
-    const read = db.reader().query('select pg_sleep(1.5), (select count(*) from notes)')
-    await pause(200)
-    await db.query('delete from notes')
-    await db.query('vacuum notes')
-    const { node } = await read
-    expect(['b', 'c']).toContain(node)
-    expect(events).toEqual([])
-  })
+  it.each(DRIVERS)(
+    'F31, S44: cancel reads in favour of replay, which are then done on the other one over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make(), { strategy: 'roundRobin' })
+      const { db } = routed
+      const events: string[] = []
+      db.on('ejected', ({ node }) => events.push(node))
+      await untilFitting(db, ['b', 'c'])
+      await db.query('insert into notes select generate_series(1, 1000)')
+      await untilFitting(db, ['b', 'c'])
+      const read = db.reader().query('select pg_sleep(1.5), (select count(*) from notes)')
+      await pause(200)
+      await db.query('delete from notes')
+      await db.query('vacuum notes')
+      const { node } = await read
+      expect(['b', 'c']).toContain(node)
+      expect(events).toEqual([])
+    },
+  )
 })
 
 describe('replicas of a failover pool', () => {
-  it('serve reads, are left when they die and are found again', async () => {
-    const primary = withFailover(poolsOf(setting.cluster), { probe: { intervalMs: 250 } })
-    await using db = withReplicas(primary, primary.topology)
-    expect((await db.query('select 1')).node).toBe('a')
-    await untilFitting(db, ['b', 'c'])
-    await using readers = new Readers(db, 20)
-    await pause(300)
-    await setting.b.kill()
-    await pause(1_000)
-    expect(readers.nodes.slice(-20).every((node) => node === 'c')).toBe(true)
-    await setting.b.start()
-    expect(await untilFitting(db, ['b', 'c'])).toBeLessThan(5_000)
-    await readers.stop()
-    expect(readers.errors).toEqual([])
-    expect(readers.longestMs).toBeLessThan(1_500)
-  })
+  it.each([POSTGRES_JS])(
+    'serve reads, are left when they die and are found again over $driver',
+    async ({ make }) => {
+      const primary = withFailover(poolsOf(setting.cluster, make()), { probe: { intervalMs: 250 } })
+      await using db = withReplicas(primary, primary.topology)
+      expect((await db.query('select 1')).node).toBe('a')
+      await untilFitting(db, ['b', 'c'])
+      await using readers = new Readers(db, 20)
+      await pause(300)
+      await setting.b.kill()
+      await pause(1_000)
+      expect(readers.nodes.slice(-20).every((node) => node === 'c')).toBe(true)
+      await setting.b.start()
+      expect(await untilFitting(db, ['b', 'c'])).toBeLessThan(5_000)
+      await readers.stop()
+      expect(readers.errors).toEqual([])
+      expect(readers.longestMs).toBeLessThan(1_500)
+    },
+  )
 
-  it('F11, S61: serve reads for as long as there is no primary', async () => {
-    await using lone = await startReplicaCluster()
-    const primary = withFailover(poolsOf(lone.cluster), { hold: { timeoutMs: 500 } })
-    await using db = withReplicas(primary, primary.topology, { maxStalenessMs: 1_500 })
-    await untilFitting(db, ['b', 'c'])
-    await lone.primary.kill()
-    await until(
-      () => primary.topology.current.primary,
-      (node) => node === undefined,
-    )
-    await using readers = new Readers(db, 4)
-    await pause(4_000)
-    await readers.stop()
-    expect(readers.errors).toEqual([])
-    expect(new Set(readers.nodes)).toEqual(new Set(['b', 'c']))
-    await expect(db.query('insert into notes values (1)')).rejects.toThrow(NoPrimaryError)
-  })
+  it.each([PG])(
+    'F11, S61: serve reads for as long as there is no primary over $driver',
+    async ({ make }) => {
+      await using lone = await startReplicaCluster()
+      const primary = withFailover(poolsOf(lone.cluster, make()), { hold: { timeoutMs: 500 } })
+      await using db = withReplicas(primary, primary.topology, { maxStalenessMs: 1_500 })
+      await untilFitting(db, ['b', 'c'])
+      await lone.primary.kill()
+      await until(
+        () => primary.topology.current.primary,
+        (node) => node === undefined,
+      )
+      await using readers = new Readers(db, 4)
+      await pause(4_000)
+      await readers.stop()
+      expect(readers.errors).toEqual([])
+      expect(new Set(readers.nodes)).toEqual(new Set(['b', 'c']))
+      await expect(db.query('insert into notes values (1)')).rejects.toThrow(NoPrimaryError)
+    },
+  )
 })

@@ -1,5 +1,4 @@
-import { type ConnectionPool, createPool } from '@poolhouse/core'
-import { nodePostgres } from '@poolhouse/node-postgres'
+import { type ConnectionPool, createPool, type Driver } from '@poolhouse/core'
 import { type ReplicaPool, type ReplicasOptions, withReplicas } from '@poolhouse/read-replicas'
 import {
   type Cluster,
@@ -15,7 +14,7 @@ export interface ReplicaCluster extends AsyncDisposable {
   readonly b: ClusterNode
   readonly c: ClusterNode
   /** Pools over it, as a user would make them: the pools are named like the nodes. */
-  connect(options?: ReplicasOptions): Routed
+  connect(driver: Driver, options?: ReplicasOptions): Routed
 }
 
 /** Pools over the cluster. Closing it closes them all. */
@@ -35,8 +34,8 @@ export async function startReplicaCluster(options: ClusterOptions = {}): Promise
     primary,
     b,
     c,
-    connect: (replicasOptions) => {
-      const pools = poolsOf(cluster)
+    connect: (driver, replicasOptions) => {
+      const pools = poolsOf(cluster, driver)
       const [first, ...others] = pools as [ConnectionPool, ...ConnectionPool[]]
       const db = withReplicas(first, others, replicasOptions)
       return { db, pools, [Symbol.asyncDispose]: () => db.close({ timeoutMs: 1_000 }) }
@@ -46,8 +45,7 @@ export async function startReplicaCluster(options: ClusterOptions = {}): Promise
 }
 
 /** A pool for each node, named like it. */
-export function poolsOf(cluster: Cluster): ConnectionPool[] {
-  const driver = nodePostgres()
+export function poolsOf(cluster: Cluster, driver: Driver): ConnectionPool[] {
   return cluster.nodes.map(({ name, url }) =>
     createPool({ driver, connection: url, name, max: 10, statementTimeoutMs: 20_000 }),
   )

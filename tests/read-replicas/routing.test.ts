@@ -1,5 +1,6 @@
 import { ReadIntentError } from '@poolhouse/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { DRIVERS, PG, POSTGRES_JS } from '../support/drivers.js'
 import { pause, Readers } from './readers.js'
 import {
   fitting,
@@ -16,29 +17,37 @@ beforeAll(async () => {
 afterAll(() => setting?.[Symbol.asyncDispose]())
 
 describe('reads on real replicas', () => {
-  it('S15: are spread over all replicas, one after the other as well as all at once', async () => {
-    await using routed = setting.connect()
-    const { db } = routed
-    await untilFitting(db, ['b', 'c'])
-    await using readers = new Readers(db, 1)
-    await pause(500)
-    await readers.stop()
-    const crowd = await Promise.all(Array.from({ length: 40 }, () => db.reader().query('select 1')))
-    for (const nodes of [readers.nodes, crowd.map(({ node }) => node)]) {
-      for (const name of ['b', 'c']) {
-        expect(nodes.filter((node) => node === name).length).toBeGreaterThan(nodes.length / 4)
+  it.each(DRIVERS)(
+    'S15: are spread over all replicas, one after the other as well as all at once over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make())
+      const { db } = routed
+      await untilFitting(db, ['b', 'c'])
+      await using readers = new Readers(db, 1)
+      await pause(500)
+      await readers.stop()
+      const crowd = await Promise.all(
+        Array.from({ length: 40 }, () => db.reader().query('select 1')),
+      )
+      for (const nodes of [readers.nodes, crowd.map(({ node }) => node)]) {
+        for (const name of ['b', 'c']) {
+          expect(nodes.filter((node) => node === name).length).toBeGreaterThan(nodes.length / 4)
+        }
       }
-    }
-    expect(readers.errors).toEqual([])
-  })
+      expect(readers.errors).toEqual([])
+    },
+  )
 
-  it('are answered before anything is known of the replicas', async () => {
-    await using routed = setting.connect()
-    expect((await routed.db.reader().query('select 1')).node).toBe('a')
-  })
+  it.each(DRIVERS)(
+    'are answered before anything is known of the replicas over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make())
+      expect((await routed.db.reader().query('select 1')).node).toBe('a')
+    },
+  )
 
-  it('may be transactions that stay on one node', async () => {
-    await using routed = setting.connect()
+  it.each(DRIVERS)('may be transactions that stay on one node over $driver', async ({ make }) => {
+    await using routed = setting.connect(make())
     await untilFitting(routed.db, ['b', 'c'])
     const ports = await routed.db.transaction(
       async (tx) => {
@@ -52,21 +61,24 @@ describe('reads on real replicas', () => {
     expect(ports[1]).toBe(ports[0])
   })
 
-  it('serializable transactions run on the primary, where they can', async () => {
-    await using routed = setting.connect()
-    const read = routed.db.transaction(async (tx) => (await tx.query('select 1')).node, {
-      readOnly: true,
-      isolation: 'serializable',
-    })
-    await expect(read).resolves.toBe('a')
-  })
+  it.each(DRIVERS)(
+    'serializable transactions run on the primary, where they can over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make())
+      const read = routed.db.transaction(async (tx) => (await tx.query('select 1')).node, {
+        readOnly: true,
+        isolation: 'serializable',
+      })
+      await expect(read).resolves.toBe('a')
+    },
+  )
 })
 
 describe('a write behind a reader', () => {
   const insert = 'insert into notes values (1)'
 
-  it('is refused by a replica', async () => {
-    await using routed = setting.connect()
+  it.each(DRIVERS)('is refused by a replica over $driver', async ({ make }) => {
+    await using routed = setting.connect(make())
     const { db } = routed
     await untilFitting(db, ['b', 'c'])
     const error: unknown = await db
@@ -82,79 +94,93 @@ describe('a write behind a reader', () => {
     expect(fitting(db)).toEqual(['b', 'c'])
   })
 
-  it('is refused on the primary too, and leaves nothing behind on its connection', async () => {
-    await using routed = setting.connect()
-    const { db } = routed
-    const reader = db.reader({ maxStalenessMs: 0 })
-    await expect(reader.query(insert)).rejects.toThrow(ReadIntentError)
-    await expect(reader.use((lease) => lease.query(insert))).rejects.toThrow(ReadIntentError)
-    await expect(reader.transaction((tx) => tx.query(insert))).rejects.toThrow(ReadIntentError)
-    expect((await reader.query('select count(*)::int as notes from notes')).rows).toEqual([
-      { notes: 0 },
-    ])
-    await Promise.all(Array.from({ length: 4 }, () => db.query(insert)))
-    expect((await db.query('delete from notes')).rowCount).toBe(4)
-  })
+  it.each(DRIVERS)(
+    'is refused on the primary too, and leaves nothing behind on its connection over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make())
+      const { db } = routed
+      const reader = db.reader({ maxStalenessMs: 0 })
+      await expect(reader.query(insert)).rejects.toThrow(ReadIntentError)
+      await expect(reader.use((lease) => lease.query(insert))).rejects.toThrow(ReadIntentError)
+      await expect(reader.transaction((tx) => tx.query(insert))).rejects.toThrow(ReadIntentError)
+      expect((await reader.query('select count(*)::int as notes from notes')).rows).toEqual([
+        { notes: 0 },
+      ])
+      await Promise.all(Array.from({ length: 4 }, () => db.query(insert)))
+      expect((await db.query('delete from notes')).rowCount).toBe(4)
+    },
+  )
 })
 
 describe('staleness of real replicas', () => {
-  it('S41: does not grow while the primary writes nothing, wherever its log happens to end', async () => {
-    await using routed = setting.connect({ maxStalenessMs: 1_000 })
-    const { db } = routed
-    await untilFitting(db, ['b', 'c'])
-    // After a switch the next record will stand behind the header of a new segment.
-    await setting.primary.sql('select pg_switch_wal()')
-    await pause(500)
-    await using readers = new Readers(db, 1)
-    const until = performance.now() + 4_000
-    while (performance.now() < until) {
-      expect(fitting(db)).toEqual(['b', 'c'])
-      await pause(50)
-    }
-    await readers.stop()
-    expect(readers.nodes).not.toContain('a')
-  })
-
-  it('S42: takes a replica out of rotation whose replay is paused, and back when it goes on', async () => {
-    await using routed = setting.connect({ maxStalenessMs: 1_000 })
-    const { db } = routed
-    await untilFitting(db, ['b', 'c'])
-    await setting.b.pauseReplay()
-    try {
-      await db.query('insert into notes values (1)')
-      const leftMs = await untilFitting(db, ['c'], 5_000)
-      expect(leftMs).toBeLessThan(1_000 + 2 * 240)
-      await using readers = new Readers(db, 2)
-      await pause(200)
-      await readers.stop()
-      expect([...new Set(readers.nodes)]).toEqual(['c'])
-    } finally {
-      await setting.b.resumeReplay()
-    }
-    expect(await untilFitting(db, ['b', 'c'], 5_000)).toBeLessThan(2 * 240 + 250)
-  })
-
-  it('F29: of a delayed replica is never underestimated', async () => {
-    await using routed = setting.connect({ maxStalenessMs: 1_000 })
-    const { db } = routed
-    await setting.b.setApplyDelay(1_500)
-    try {
+  it.each([PG])(
+    'S41: does not grow while the primary writes nothing, wherever its log happens to end over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make(), { maxStalenessMs: 1_000 })
+      const { db } = routed
       await untilFitting(db, ['b', 'c'])
-      const written = new Map<number, number>()
-      let id = 0
-      const until = performance.now() + 3_000
+      // After a switch the next record will stand behind the header of a new segment.
+      await setting.primary.sql('select pg_switch_wal()')
+      await pause(500)
+      await using readers = new Readers(db, 1)
+      const until = performance.now() + 4_000
       while (performance.now() < until) {
-        await db.query('insert into notes values ($1)', [++id])
-        written.set(id, performance.now())
-        const askedAt = performance.now()
-        const { rows } = await db.reader().query<{ id: number }>('select max(id) as id from notes')
-        const firstUnseen = written.get((rows[0]?.id ?? 0) + 1)
-        if (firstUnseen !== undefined) expect(askedAt - firstUnseen).toBeLessThan(1_000)
-        await pause(5)
+        expect(fitting(db)).toEqual(['b', 'c'])
+        await pause(50)
       }
-    } finally {
-      await setting.b.setApplyDelay(0)
-      await db.query('delete from notes')
-    }
-  })
+      await readers.stop()
+      expect(readers.nodes).not.toContain('a')
+    },
+  )
+
+  it.each([POSTGRES_JS])(
+    'S42: takes a replica out of rotation whose replay is paused, and back when it goes on over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make(), { maxStalenessMs: 1_000 })
+      const { db } = routed
+      await untilFitting(db, ['b', 'c'])
+      await setting.b.pauseReplay()
+      try {
+        await db.query('insert into notes values (1)')
+        const leftMs = await untilFitting(db, ['c'], 5_000)
+        expect(leftMs).toBeLessThan(1_000 + 2 * 240)
+        await using readers = new Readers(db, 2)
+        await pause(200)
+        await readers.stop()
+        expect([...new Set(readers.nodes)]).toEqual(['c'])
+      } finally {
+        await setting.b.resumeReplay()
+      }
+      expect(await untilFitting(db, ['b', 'c'], 5_000)).toBeLessThan(2 * 240 + 250)
+    },
+  )
+
+  it.each([POSTGRES_JS])(
+    'F29: of a delayed replica is never underestimated over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make(), { maxStalenessMs: 1_000 })
+      const { db } = routed
+      await setting.b.setApplyDelay(1_500)
+      try {
+        await untilFitting(db, ['b', 'c'])
+        const written = new Map<number, number>()
+        let id = 0
+        const until = performance.now() + 3_000
+        while (performance.now() < until) {
+          await db.query('insert into notes values ($1)', [++id])
+          written.set(id, performance.now())
+          const askedAt = performance.now()
+          const { rows } = await db
+            .reader()
+            .query<{ id: number }>('select max(id) as id from notes')
+          const firstUnseen = written.get((rows[0]?.id ?? 0) + 1)
+          if (firstUnseen !== undefined) expect(askedAt - firstUnseen).toBeLessThan(1_000)
+          await pause(5)
+        }
+      } finally {
+        await setting.b.setApplyDelay(0)
+        await db.query('delete from notes')
+      }
+    },
+  )
 })

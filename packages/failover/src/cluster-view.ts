@@ -24,6 +24,10 @@ export interface NodeRecord {
   readonly standing: Standing
   /** Failed probes in a row; once they are enough the standing is `down`. */
   readonly failures: number
+  /** What stands between us and the server, once it is known that something does; then two connections may end at two servers. */
+  readonly behind: string | undefined
+  /** The servers that answered here one after the other, the newest last; a restarted one counts as another. */
+  readonly servers: readonly string[]
 }
 
 /** Two servers claimed to be primary on one timeline. It lasts until all but one of them are known to have given up. */
@@ -47,6 +51,10 @@ export interface ClusterView {
   readonly highest: ReadonlyMap<string, number>
   /** An undecided split brain. */
   readonly contest: Contest | undefined
+  /** Nodes that get no new work unless they are the primary, and why. */
+  readonly withheld: ReadonlyMap<string, string>
+  /** Nodes that are not listed any more; against another claimant they lose. */
+  readonly leaving: ReadonlySet<string>
   /** The node elected last. */
   readonly lastPrimary: string | undefined
   /** Every node, in configured order. */
@@ -60,4 +68,27 @@ export function highestTimeline(
   const seen = view.systemId === undefined ? undefined : view.highest.get(view.systemId)
   if (seen === undefined) return view.minimumTimeline
   return Math.max(seen, view.minimumTimeline ?? 0)
+}
+
+/** Whether a server that says this claims to be the primary of our cluster on this timeline. */
+export function isClaim(
+  facts: ProbeFacts,
+  view: Pick<ClusterView, 'fence' | 'systemId'>,
+  timeline: number | undefined,
+): boolean {
+  if (facts.inRecovery || facts.readOnly) return false
+  if (view.fence === 'off') return true
+  return facts.systemId === view.systemId && facts.timeline === timeline && timeline !== undefined
+}
+
+/** Whether another node, one that is still listed, claims to be primary on the highest timeline. */
+export function hasListedRival(view: ClusterView, id: string): boolean {
+  const timeline = view.fence === 'off' ? undefined : highestTimeline(view)
+  return [...view.nodes].some(
+    ([other, { standing }]) =>
+      other !== id &&
+      !view.leaving.has(other) &&
+      standing.kind === 'answer' &&
+      isClaim(standing.facts, view, timeline),
+  )
 }

@@ -37,16 +37,19 @@ export function consequences(before: Judged, after: Judged): Consequence[] {
   const found: Consequence[] = []
   for (const [node, verdict] of after.judgement.verdicts) {
     const was = before.judgement.verdicts.get(node)?.state
+    const isDirect = after.view.nodes.get(node)?.behind === undefined
     if (verdict.state === was) {
-      if (hasRestarted(before.view, after.view, node)) {
+      if (isDirect && hasRestarted(before.view, after.view, node)) {
         found.push({ kind: 'suspect', node, reason: 'the server was restarted' })
       }
       continue
     }
-    if (LOST.has(verdict.state)) {
+    if (LOST.has(verdict.state) && (isDirect || isGone(after.view, node))) {
       found.push({ kind: 'destroy', node, reason: `${verdict.state}: ${verdict.reason}` })
-    } else if (was === 'primary') {
-      found.push({ kind: 'suspect', node, reason: `no longer primary: ${verdict.reason}` })
+    } else if (was === 'primary' || LOST.has(verdict.state)) {
+      // Behind a pooler one probe speaks for one server, and the other connections may be to others.
+      const news = was === 'primary' ? 'no longer primary' : verdict.state
+      found.push({ kind: 'suspect', node, reason: `${news}: ${verdict.reason}` })
     }
     found.push(...announcements(after.view, node, verdict.state))
   }
@@ -69,6 +72,12 @@ function announcements(view: ClusterView, node: string, state: NodeState): Conse
     return [{ kind: 'foreign', node, systemId, expected: view.systemId }]
   }
   return []
+}
+
+/** Whether it is proven that nobody listens, so that no connection can be alive. */
+function isGone(view: ClusterView, node: string): boolean {
+  const standing = view.nodes.get(node)?.standing
+  return standing?.kind === 'down' && standing.gone
 }
 
 function hasRestarted(before: ClusterView, after: ClusterView, node: string): boolean {

@@ -6,11 +6,12 @@ import {
   PoolClosedError,
 } from '@poolhouse/core'
 import { awaitUntil } from './await-until.js'
-import type { Errand } from './errand.js'
+import type { Decision, Errand } from './errand.js'
 import type { FailoverConfig } from './failover-options.js'
 import { HoldQueue } from './hold-queue.js'
 import { isSign } from './outcome.js'
-import { describeNodes } from './topology-snapshot.js'
+import { RetryBudget } from './retry-budget.js'
+import { SlowStart } from './slow-start.js'
 import type { TopologyWatch } from './topology-watch.js'
 
 /** A failure on a node. */
@@ -18,6 +19,8 @@ export interface Failure {
   readonly pool: ConnectionPool
   readonly error: unknown
 }
+
+type Again = Extract<Decision, { kind: 'again' }>
 
 // While the first round of probes is under way even calls that must not be held wait for its end.
 const FINDING_MS = 10_000
@@ -32,20 +35,34 @@ export class Courier {
   readonly #watch: TopologyWatch
   readonly #hub: EventHub
   readonly #queue: HoldQueue
+  readonly #budget: RetryBudget
+  // Grows whenever another server is primary, or none; what is sent again after that comes out of no budget.
+  #reign = 0
+  #lastPrimary: ConnectionPool | undefined
+  readonly #slowStart: SlowStart
+  // Why everything is held although there may be a primary.
+  #pause: string | undefined
+  #hadPrimary = false
   #closed = false
 
-  /** Shares the watch and the hub of the pool. */
-  constructor(config: FailoverConfig, watch: TopologyWatch, hub: EventHub) {
+  /** Shares the watch and the hub of the pool. `opened` is called when calls that were queued behind others need not be any more. */
+  constructor(config: FailoverConfig, watch: TopologyWatch, hub: EventHub, opened: () => void) {
     this.#config = config
     this.#watch = watch
     this.#hub = hub
+    this.#budget = new RetryBudget(config.retryBudget)
     this.#queue = new HoldQueue({
       name: config.name,
       clock: config.clock,
       hub,
       maxCalls: config.hold?.maxCalls ?? FINDING_CALLS,
-      describe: () => describeNodes(watch.current),
+      describe: () => {
+        const nodes = watch.describe()
+        return this.#pause === undefined ? nodes : `${this.#pause}; ${nodes}`
+      },
     })
+    const { clock, random } = config
+    this.#slowStart = new SlowStart({ clock, random, queue: this.#queue, finished: opened })
   }
 
   /** Calls that wait for a primary. */
@@ -53,12 +70,55 @@ export class Courier {
     return this.#queue.size
   }
 
+  /** How long the first of them has waited, in milliseconds. */
+  get heldMs(): number | undefined {
+    return this.#queue.heldMs
+  }
+
+  /** Where calls may go without asking: undefined while they have to wait or to queue behind others that did. */
+  get target(): ConnectionPool | undefined {
+    return this.#closed || this.#slowStart.pool !== undefined ? undefined : this.#open
+  }
+
+  /** Holds everything from now on, even while there is a primary. */
+  pause(reason: string): void {
+    this.#pause = reason
+    this.#slowStart.stop()
+  }
+
+  /** Ends `pause`: what is held goes to whoever is primary, now or later. */
+  unpause(): void {
+    this.#pause = undefined
+    this.topologyChanged()
+  }
+
+  get #open(): ConnectionPool | undefined {
+    return this.#pause === undefined ? this.#watch.primary : undefined
+  }
+
+  /** A caller made a call, which adds to the retry budget. */
+  count(now: number): void {
+    this.#budget.count(now)
+  }
+
+  /** The primary, now or when there is one. Rejects as a call does that may not wait, or has waited until `deadline`. */
+  async primary(deadline: number, signal: AbortSignal | undefined): Promise<ConnectionPool> {
+    return await this.#primaryFor(signal, deadline, undefined)
+  }
+
   /** The view has changed: whoever waits goes on, or learns that waiting is pointless. */
   topologyChanged(): void {
+    if (this.#watch.primary !== this.#lastPrimary) this.#reign++
+    this.#lastPrimary = this.#watch.primary
+    if (this.#pause !== undefined || this.#closed) return
     const { primary, blocked, finding } = this.#watch
     if (primary !== undefined) {
-      this.#queue.release(primary, `"${primary.name}" is primary`)
-    } else if (blocked !== undefined) {
+      this.#release(primary)
+      return
+    }
+    this.#slowStart.stop()
+    this.#queue.stay()
+    if (blocked !== undefined) {
       this.#queue.refuse(() => blocked)
     } else if (this.#config.hold === undefined && !finding) {
       this.#queue.refuse(() => this.#queue.noPrimary('and calls are not held (hold: false)'))
@@ -68,7 +128,16 @@ export class Courier {
   /** Refuses the calls that wait and every later one. */
   close(): void {
     this.#closed = true
+    this.#slowStart.stop()
     this.#queue.refuse(() => new PoolClosedError(this.#config.name))
+  }
+
+  #release(primary: ConnectionPool): void {
+    const reason = `"${primary.name}" is primary`
+    // Who starts has not been away: there is nothing to be gentle to.
+    if (!this.#hadPrimary) this.#queue.release(primary, reason)
+    else if (this.#queue.size > 0) this.#slowStart.begin(primary, reason)
+    this.#hadPrimary = true
   }
 
   /**
@@ -78,37 +147,47 @@ export class Courier {
   async carry<R>(errand: Errand<R>, failure?: Failure): Promise<R> {
     let failed = failure
     let waitFrom = errand.startedAt
-    for (let sent = failure === undefined ? 0 : 1; ; sent++) {
-      if (failed !== undefined) {
-        if (this.#mayGoAgain(errand, failed)) waitFrom = this.#config.clock.now()
-        await this.#beforeNext(errand, failed, sent, this.#deadline(errand, waitFrom))
+    try {
+      for (let sent = failure === undefined ? 0 : 1; ; sent++) {
+        let decision: Again | undefined
+        const reign = this.#reign
+        if (failed !== undefined) {
+          decision = this.#mayGoAgain(errand, failed)
+          if (decision.rerun) waitFrom = this.#config.clock.now()
+          await this.#beforeNext(errand, failed, sent, this.#deadline(errand, waitFrom))
+        }
+        let pool = await this.#primaryFor(errand.signal, this.#deadline(errand, waitFrom), failed)
+        // Between the release of a held call and this line the next news may have come.
+        while (pool !== this.#open) {
+          pool = await this.#primaryFor(errand.signal, this.#deadline(errand, waitFrom), failed)
+        }
+        if (decision?.costs === true && reign === this.#reign && pool === failed?.pool) {
+          if (!this.#budget.spend(this.#config.clock.now())) throw decision.error
+        }
+        const left = this.#left(errand, waitFrom)
+        try {
+          return await errand.send(pool, left.timeoutMs, left.waitMs)
+        } catch (error) {
+          failed = { pool, error }
+        }
       }
-      let pool = await this.#primaryFor(errand, this.#deadline(errand, waitFrom), failed)
-      // Between the release of a held call and this line the next news may have come.
-      while (pool !== this.#watch.primary) {
-        pool = await this.#primaryFor(errand, this.#deadline(errand, waitFrom), failed)
+    } catch (caught) {
+      const error = errand.surfaced(caught)
+      if (error instanceof InDoubtError && failed !== undefined && this.#hub.has('in-doubt')) {
+        this.#hub.emit('in-doubt', { pool: this.#config.name, node: failed.pool.name, error })
       }
-      const left = this.#left(errand, waitFrom)
-      try {
-        return await errand.send(pool, left.timeoutMs, left.waitMs)
-      } catch (error) {
-        failed = { pool, error }
-      }
+      throw error
     }
   }
 
-  /** Throws what the caller must learn. Returns whether the work had been begun, so that its time to wait starts anew. */
-  #mayGoAgain(errand: Errand<unknown>, { pool, error }: Failure): boolean {
+  /** Throws what the caller must learn. */
+  #mayGoAgain(errand: Errand<unknown>, { pool, error }: Failure): Again {
     if (isSign(error) && !(errand.isReadOnly && isReadOnlyRefusal(error))) {
       this.#watch.hint(pool.name)
     }
     const decision = errand.decide(error, pool)
-    if (decision.kind === 'again') return decision.rerun
-    if (decision.error instanceof InDoubtError && this.#hub.has('in-doubt')) {
-      const { name } = this.#config
-      this.#hub.emit('in-doubt', { pool: name, node: pool.name, error: decision.error })
-    }
-    throw decision.error
+    if (decision.kind === 'surface') throw decision.error
+    return decision
   }
 
   /** A node that failed is looked at before it gets the work again; and it does not get it again and again without a pause. */
@@ -128,19 +207,20 @@ export class Courier {
   }
 
   #primaryFor(
-    errand: Errand<unknown>,
+    signal: AbortSignal | undefined,
     deadline: number,
     failed: Failure | undefined,
   ): ConnectionPool | Promise<ConnectionPool> {
     if (this.#closed) throw new PoolClosedError(this.#config.name)
-    const { signal } = errand
     if (signal?.aborted) throw new AbortError(signal.reason, 'no')
-    const { primary, blocked, finding } = this.#watch
-    if (primary !== undefined) {
+    const open = this.#open
+    if (open !== undefined) {
       // The time is up, and the reason is better known than "no time".
       if (failed !== undefined && this.#config.clock.now() >= deadline) throw failed.error
-      return primary
+      return this.target ?? this.#queue.wait(deadline, signal)
     }
+    if (this.#pause !== undefined) return this.#queue.wait(deadline, signal)
+    const { blocked, finding } = this.#watch
     if (blocked !== undefined) throw blocked
     if (this.#config.hold === undefined && !finding) {
       throw this.#queue.noPrimary('and calls are not held (hold: false)', failed?.error)

@@ -1,22 +1,35 @@
 import {
   type AcquireOptions,
+  type ChannelListener,
   type ConnectionPool,
   DatabaseError,
   formatEndpoint,
   InDoubtError,
+  KeyedWork,
   type Lease,
+  type ListenOptions,
+  type NotifyListener,
   type QueryOptions,
   type QueryResult,
   type Statement,
+  type Subscription,
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
-import { fateOf, isRepeatable } from './outcome.js'
+import { fateOf, isConflict, isRepeatable } from './outcome.js'
 
 /** What is to be done after a failure: send the work again, or tell the caller. */
 export type Decision =
-  /** `rerun`: it had been begun, so the time it took was work, and its time to wait starts anew. */
-  | { readonly kind: 'again'; readonly rerun: boolean }
+  /**
+   * `rerun`: it had been begun, so the time it took was work, and its time to wait starts anew. `costs`: it comes out of the retry budget, unless
+   * the primary has changed; `error` is for the caller if the budget is spent.
+   */
+  | {
+      readonly kind: 'again'
+      readonly rerun: boolean
+      readonly costs: boolean
+      readonly error: unknown
+    }
   | { readonly kind: 'surface'; readonly error: unknown }
 
 /** Work of one call, on its way to a primary. It knows whether it may be sent again; when and where is not its business. */
@@ -32,10 +45,12 @@ export interface Errand<R> {
   send(pool: ConnectionPool, timeoutMs: number | undefined, waitMs?: number): Promise<R>
   /** What is to be done after it failed there. */
   decide(error: unknown, pool: ConnectionPool): Decision
+  /** What the caller is told when it has failed for good, with this error. */
+  surfaced(error: unknown): unknown
 }
 
-const AGAIN: Decision = { kind: 'again', rerun: false }
-const RERUN: Decision = { kind: 'again', rerun: true }
+const FREE: Decision = { kind: 'again', rerun: false, costs: false, error: undefined }
+const FREE_RERUN: Decision = { kind: 'again', rerun: true, costs: false, error: undefined }
 
 /** What all errands share: their limits, and how often a read-only server may refuse them. */
 abstract class BasicErrand<
@@ -62,16 +77,23 @@ abstract class BasicErrand<
     return false
   }
 
+  surfaced(error: unknown): unknown {
+    return error
+  }
+
   /** The decision for work that was not begun. */
   protected unsent(error: unknown, pool: ConnectionPool): Decision {
     switch (fateOf(error)) {
       case 'resend':
-        return AGAIN
+        // What a server has refused was work for it; what never came to it was not.
+        return error instanceof DatabaseError
+          ? { kind: 'again', rerun: false, costs: true, error }
+          : FREE
       case 'misrouted':
         // Refused twice by a server that has been verified in between: the session is read-only, not the server.
         if (this.#refusedBy === pool) return { kind: 'surface', error }
         this.#refusedBy = pool
-        return AGAIN
+        return { kind: 'again', rerun: false, costs: true, error }
       case 'in-doubt':
       case 'surface':
         return { kind: 'surface', error }
@@ -123,7 +145,7 @@ export class QueryErrand<Row>
       return { kind: 'surface', error: lost }
     }
     this.#lost = lost
-    return RERUN
+    return { kind: 'again', rerun: true, costs: true, error: lost }
   }
 }
 
@@ -136,6 +158,40 @@ function provesWrite(error: unknown): boolean {
 export class AcquireErrand extends BasicErrand<AcquireOptions> implements Errand<Lease> {
   send(pool: ConnectionPool, timeoutMs: number | undefined, waitMs?: number): Promise<Lease> {
     return pool.acquire({ ...this.options, timeoutMs: timeoutMs ?? waitMs })
+  }
+
+  decide(error: unknown, pool: ConnectionPool): Decision {
+    return this.unsent(error, pool)
+  }
+}
+
+/** A subscription. Its session follows the primary by itself; only the first LISTEN is an errand. */
+export class ListenErrand extends BasicErrand<ListenOptions> implements Errand<Subscription> {
+  readonly #channels: ChannelListener
+  readonly #channel: string
+  readonly #onNotify: NotifyListener
+
+  /** Takes checked arguments. */
+  constructor(
+    channels: ChannelListener,
+    channel: string,
+    onNotify: NotifyListener,
+    options: ListenOptions | undefined,
+    startedAt: number,
+  ) {
+    super(options, startedAt)
+    this.#channels = channels
+    this.#channel = channel
+    this.#onNotify = onNotify
+  }
+
+  send(
+    _pool: ConnectionPool,
+    timeoutMs: number | undefined,
+    waitMs?: number,
+  ): Promise<Subscription> {
+    const options = { ...this.options, timeoutMs: timeoutMs ?? waitMs }
+    return this.#channels.listen(this.#channel, this.#onNotify, options)
   }
 
   decide(error: unknown, pool: ConnectionPool): Decision {
@@ -179,17 +235,24 @@ export class UseErrand<R> extends BasicErrand<AcquireOptions> implements Errand<
  */
 export class TransactionErrand<R> extends BasicErrand<TransactionOptions> implements Errand<R> {
   readonly #work: (tx: Transaction) => Promise<R>
+  readonly #keyed: KeyedWork<R> | undefined
+  readonly #resolver: TransactionOptions['resolver']
   #attempts = 0
   #begun = false
+  #interrupted = false
 
-  /** Takes the caller's callback. */
+  /** Takes checked arguments; `resolver` finds out what became of it, if its COMMIT gets no answer. */
   constructor(
     work: (tx: Transaction) => Promise<R>,
     options: TransactionOptions | undefined,
     startedAt: number,
+    resolver: TransactionOptions['resolver'],
   ) {
     super(options, startedAt)
+    const key = options?.idempotencyKey
+    this.#keyed = key === undefined ? undefined : new KeyedWork(key, work)
     this.#work = work
+    this.#resolver = options?.resolver ?? resolver
   }
 
   override get isReadOnly(): boolean {
@@ -202,16 +265,40 @@ export class TransactionErrand<R> extends BasicErrand<TransactionOptions> implem
       (tx) => {
         this.#begun = true
         this.#attempts++
-        return this.#work(tx)
+        return this.#keyed === undefined ? this.#work(tx) : this.#keyed.run(tx)
       },
-      { ...this.options, timeoutMs, retry: undefined },
+      {
+        ...this.options,
+        timeoutMs,
+        retry: undefined,
+        idempotencyKey: undefined,
+        resolver: this.#resolver,
+      },
     )
   }
 
   decide(error: unknown, pool: ConnectionPool): Decision {
     if (!this.#begun) return this.unsent(error, pool)
+    if (this.#keyed !== undefined) {
+      if (this.#keyed.marking && fateOf(error) === 'misrouted') return this.unsent(error, pool)
+      if (this.#keyed.repeats(error)) return this.#afterInterruption()
+    }
     const declared = this.options?.retry?.attempts ?? 1
-    return this.#attempts < declared && isRepeatable(error) ? RERUN : { kind: 'surface', error }
+    if (this.#attempts >= declared || !isRepeatable(error)) return { kind: 'surface', error }
+    // A conflict is how a healthy server works under load, and the caller has said how often it may be met.
+    return isConflict(error) ? FREE_RERUN : { kind: 'again', rerun: true, costs: true, error }
+  }
+
+  override surfaced(error: unknown): unknown {
+    return this.#keyed === undefined ? error : this.#keyed.surfaced(error)
+  }
+
+  /** With a key it is tried until the outcome is known; its time to wait runs on from the first interruption. */
+  #afterInterruption(): Decision {
+    this.#attempts--
+    if (this.#interrupted) return FREE
+    this.#interrupted = true
+    return FREE_RERUN
   }
 }
 

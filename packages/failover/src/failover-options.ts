@@ -1,13 +1,12 @@
 import {
   type Clock,
-  type ConnectionPool,
   checkNumber,
   checkWord,
   describeValue,
-  formatEndpoint,
   refuseUnknownOptions,
   systemClock,
 } from '@poolhouse/core'
+import { checkSource, describeSource, type NodeSource } from './node-source.js'
 
 /** How the nodes are observed. */
 export interface ProbeOptions {
@@ -59,6 +58,13 @@ export interface FailoverOptions {
    * is the only server in sight. A whole number from 1. Default: none. Not with `fence: 'off'`.
    */
   minimumTimeline?: number | undefined
+  /**
+   * How many calls may be sent again while the primary stays the same, as a share of the calls of the last ten seconds; one in any case. Default
+   * 0.1. It is spent by what a server refused (57P03, 25006), by `retry` after a lost connection and by declared reads; when it is spent, the error of
+   * the last attempt is the caller's. Free is what never reached a server, what follows a change of the primary, `retry` after a serialization failure or
+   * a deadlock, and what has an `idempotencyKey`. 0: never; `Infinity`: no limit.
+   */
+  retryBudget?: number | undefined
   /** Source of time. Default: the system's monotonic clock. */
   clock?: Clock | undefined
   /** Source of randomness for jitter, from 0 (included) to 1 (excluded). Default `Math.random`. */
@@ -75,6 +81,7 @@ export interface FailoverConfig {
   readonly hold: { readonly timeoutMs: number; readonly maxCalls: number } | undefined
   readonly fence: 'timeline' | 'off'
   readonly minimumTimeline: number | undefined
+  readonly retryBudget: number
   readonly clock: Clock
   readonly random: () => number
 }
@@ -88,17 +95,14 @@ const KNOWN: ReadonlySet<string> = new Set([
   'hold',
   'fence',
   'minimumTimeline',
+  'retryBudget',
   'clock',
   'random',
 ])
-const NODE_METHODS = ['query', 'acquire', 'openSession', 'destroyAll', 'silentForMs'] as const
 
 /** Checks the options of `withFailover`. Throws `TypeError` or `RangeError` naming option and value. */
-export function readFailoverOptions(
-  nodes: readonly ConnectionPool[],
-  options: FailoverOptions,
-): FailoverConfig {
-  checkNodes(nodes)
+export function readFailoverOptions(source: NodeSource, options: FailoverOptions): FailoverConfig {
+  checkSource(source)
   if (options === null || typeof options !== 'object') {
     throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
   }
@@ -118,7 +122,7 @@ export function readFailoverOptions(
   const watchdog = optionalSection('watchdog', options.watchdog, ['silenceMs', 'probes', 'everyMs'])
   const silenceMs = duration('watchdog.silenceMs', watchdog?.silenceMs, 2_000)
   return Object.freeze({
-    name: name ?? `failover(${nodes.map((node) => node.name).join(', ')})`,
+    name: name ?? `failover(${describeSource(source)})`,
     intervalMs: duration('probe.intervalMs', probe.intervalMs, 1_000),
     probeTimeoutMs: duration('probe.timeoutMs', probe.timeoutMs, 400),
     deadAfter: number('watchdog.probes', watchdog?.probes, 2, {
@@ -133,6 +137,10 @@ export function readFailoverOptions(
     hold: readHold(options.hold),
     fence,
     minimumTimeline: readMinimumTimeline(options.minimumTimeline, fence),
+    retryBudget: number('retryBudget', options.retryBudget, 0.1, {
+      min: 0,
+      max: Number.POSITIVE_INFINITY,
+    }),
     clock: clock ?? systemClock,
     random: random ?? Math.random,
   })
@@ -163,36 +171,6 @@ function readMinimumTimeline(
     )
   }
   return checkNumber(WHERE, 'minimumTimeline', given, { min: 1, max: 0xffffffff, integer: true })
-}
-
-function checkNodes(nodes: readonly ConnectionPool[]): void {
-  if (!Array.isArray(nodes)) {
-    throw new TypeError(`${WHERE}: nodes must be an array of pools, got ${describeValue(nodes)}`)
-  }
-  if (nodes.length === 0) throw new RangeError(`${WHERE}: nodes must not be empty`)
-  const names = new Set<string>()
-  const endpoints = new Map<string, string>()
-  for (const [index, node] of (nodes as readonly ConnectionPool[]).entries()) {
-    if (NODE_METHODS.some((method) => typeof node?.[method] !== 'function')) {
-      throw new TypeError(
-        `${WHERE}: nodes[${index}] must be a pool made by createPool, got ${describeValue(node)}`,
-      )
-    }
-    if (names.has(node.name)) {
-      throw new RangeError(
-        `${WHERE}: two nodes are named "${node.name}"; give each pool a name of its own`,
-      )
-    }
-    names.add(node.name)
-    const endpoint = formatEndpoint(node.endpoint)
-    const twin = endpoints.get(endpoint)
-    if (twin !== undefined) {
-      throw new RangeError(
-        `${WHERE}: nodes "${twin}" and "${node.name}" are both ${endpoint}; list each server once`,
-      )
-    }
-    endpoints.set(endpoint, node.name)
-  }
 }
 
 function section<Section extends object>(

@@ -2,12 +2,23 @@ import {
   type AcquireOptions,
   type CloseOptions,
   type ConnectionPool,
+  type CopyOptions,
+  type CopyResult,
+  type CopySource,
+  checkCopyFromArguments,
+  checkCopyToArguments,
+  checkListenArguments,
   checkNumber,
+  checkTransactionOptions,
   checkWord,
   describeValue,
   EventHub,
-  EventRelay,
   type Lease,
+  type ListenOptions,
+  leasedCopyFrom,
+  leasedCopyTo,
+  leasedRows,
+  type NotifyListener,
   type Pool,
   type PoolEventName,
   type PoolListener,
@@ -15,21 +26,38 @@ import {
   type QueryOptions,
   type QueryResult,
   readQueryArguments,
+  readStreamArguments,
+  refuseTransactionControl,
   refuseUnknownOptions,
   type Statement,
-  sumStats,
+  type StreamIterator,
+  type StreamOptions,
+  type Subscription,
   type Topology,
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
+import type { HeldCalls } from './change-reason.js'
+import { Cluster, type DrainOptions } from './cluster.js'
 import { Courier } from './courier.js'
-import { AcquireErrand, type Errand, QueryErrand, TransactionErrand, UseErrand } from './errand.js'
+import {
+  AcquireErrand,
+  type Errand,
+  ListenErrand,
+  QueryErrand,
+  TransactionErrand,
+  UseErrand,
+} from './errand.js'
 import type { FailoverConfig } from './failover-options.js'
-import { PoolSigns } from './pool-signs.js'
-import { SilenceWatch } from './silence-watch.js'
-import { TopologyWatch } from './topology-watch.js'
+import { InDoubtResolver } from './in-doubt-resolver.js'
+import type { NodeSource } from './node-source.js'
+import { PrimarySession } from './primary-session.js'
+import { Switchover, type SwitchoverOptions } from './switchover.js'
+import type { TopologyWatch } from './topology-watch.js'
 
 const LONGEST = 0x7fffffff
+// How long a switchover may take by default where calls are not held.
+const SWITCHOVER_MS = 10_000
 const CLOSE_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'waiters'])
 
 // Everything else is told by the failover pool itself.
@@ -41,6 +69,7 @@ const RELAYED: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
   'leak',
   'deadlock',
   'overload',
+  'durability',
   'error',
 ])
 
@@ -48,34 +77,78 @@ const RELAYED: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
 export interface FailoverPool extends Pool {
   /** Who is primary and who is replica, for `withReplicas`, dashboards and health checks. */
   readonly topology: Topology
+  /**
+   * Moves the primary without a failed call: holds new work, waits until nothing is under way on the primary (open transactions and
+   * leases finish), runs `fn`, which promotes another node by whatever means the cluster has, finds the new primary and lets the
+   * held work go there. A restart of the primary in place is a move too. Resolves with what `fn` resolves with.
+   *
+   * Work is held only for `timeoutMs`: what is not over by then goes on without it. Rejects with what `fn` rejects with, and with
+   * `PoolhouseError` (code `POOLHOUSE_SWITCHOVER`) if another switchover is under way, if there is no primary, if the work did not end in time (`fn`
+   * was not called then) or if `fn` has changed nothing; the work then goes on where the primary is. `fn` must not use this pool: its
+   * calls would be held too.
+   */
+  switchover<R>(fn: (signal: AbortSignal) => Promise<R>, options?: SwitchoverOptions): Promise<R>
+  /**
+   * Gives the replica of this name no new work, until `undrain`; what is under way there may finish. Its state is `draining` whenever it is
+   * well. Resolves when nothing is under way on it any more. If a drained node is promoted it gets the writes all the same.
+   *
+   * Rejects with `RangeError` for an unknown node, and with `PoolhouseError` (code `POOLHOUSE_DRAIN`) for the primary, which `switchover` moves, and
+   * if something is still under way after `timeoutMs`.
+   */
+  drain(id: string, options?: DrainOptions): Promise<void>
+  /** Ends `drain`. Throws `RangeError` for an unknown node. */
+  undrain(id: string): void
+  /**
+   * Takes another system for our cluster, after pg_upgrade or a restore: its nodes are `foreign` until then, and those of the former
+   * system afterwards. Throws `RangeError` if no node has told this system identifier.
+   */
+  acceptSystem(systemId: string): void
 }
 
 /** Sends every call to the pool of the current primary. Who that is, is the watch's business; waiting is the courier's. */
 export class PrimaryPool implements FailoverPool {
   readonly #config: FailoverConfig
-  readonly #nodes: readonly ConnectionPool[]
+  readonly #cluster: Cluster
   readonly #hub = new EventHub()
   readonly #watch: TopologyWatch
   readonly #courier: Courier
-  readonly #relay: EventRelay
-  readonly #signs: PoolSigns
-  readonly #silence: SilenceWatch | undefined
+  readonly #session: PrimarySession
+  readonly #resolver: TransactionOptions['resolver']
+  readonly #switchover: Switchover
+  readonly #closed = new AbortController()
   // The pool of the primary while there is one and this pool is open: with it a call costs nothing extra.
   #target: ConnectionPool | undefined
   #closing: Promise<void> | undefined
 
   /** Takes checked options and begins to watch; `withFailover` is the public way. */
-  constructor(nodes: readonly ConnectionPool[], config: FailoverConfig) {
+  constructor(source: NodeSource, config: FailoverConfig) {
     this.#config = config
-    this.#nodes = nodes
-    this.#watch = new TopologyWatch(nodes, config, this.#hub, () => this.#topologyChanged())
-    this.#courier = new Courier(config, this.#watch, this.#hub)
-    this.#relay = new EventRelay(this.#hub, nodes, RELAYED)
-    this.#signs = new PoolSigns(nodes, config.clock, (node) => this.#watch.hint(node))
-    this.#silence =
-      config.watchdog &&
-      new SilenceWatch(nodes, config.clock, config.watchdog, (node) => this.#watch.hint(node))
-    this.#watch.start()
+    this.#cluster = new Cluster({
+      config,
+      hub: this.#hub,
+      relayed: RELAYED,
+      held: () => this.#heldCalls(),
+      changed: () => this.#topologyChanged(),
+    })
+    this.#watch = this.#cluster.watch
+    this.#courier = new Courier(config, this.#watch, this.#hub, () => this.#turn())
+    this.#resolver = this.#makeResolver()
+    this.#session = new PrimarySession({
+      config,
+      hub: this.#hub,
+      hint: (node) => this.#watch.hint(node),
+    })
+    this.#switchover = new Switchover({
+      name: config.name,
+      clock: config.clock,
+      watch: this.#watch,
+      courier: this.#courier,
+      timeoutMs: config.hold?.timeoutMs ?? SWITCHOVER_MS,
+      closed: this.#closed.signal,
+      turned: () => this.#turn(),
+      failed: (error) => this.#hub.emit('error', { pool: config.name, error }),
+    })
+    this.#cluster.start(source)
   }
 
   get name(): string {
@@ -93,6 +166,7 @@ export class PrimaryPool implements FailoverPool {
   ): Promise<QueryResult<Row>> {
     const target = this.#target
     const startedAt = this.#config.clock.now()
+    this.#courier.count(startedAt)
     if (target === undefined) return this.#queryLater<Row>(startedAt, first, second, third)
     return target
       .query<Row>(first as string, second as readonly unknown[], third)
@@ -114,26 +188,89 @@ export class PrimaryPool implements FailoverPool {
     })
   }
 
+  stream<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(first, second, third)
+    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
+      refuseTransactionControl(statement, 'pool.stream')
+      return await this.acquire(acquireOptions)
+    }
+    return leasedRows<Row>(acquire, statement, options)
+  }
+
+  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+    checkCopyToArguments(sql, options)
+    return leasedCopyTo(
+      () => this.#config.clock.now(),
+      (wait) => this.acquire(wait),
+      sql,
+      options,
+    )
+  }
+
+  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    checkCopyFromArguments(sql, source, options)
+    const now = (): number => this.#config.clock.now()
+    return await leasedCopyFrom(now, (wait) => this.acquire(wait), sql, source, options)
+  }
+
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
     return this.#run('transaction', options, (startedAt) => {
       checkWork('transaction', work)
-      checkRetry(options)
-      return new TransactionErrand(work, options, startedAt)
+      if (options !== undefined) checkTransactionOptions(options)
+      return new TransactionErrand(work, options, startedAt, this.#resolver)
     })
   }
 
+  async listen(
+    channel: string,
+    onNotify: NotifyListener,
+    options?: ListenOptions,
+  ): Promise<Subscription> {
+    checkListenArguments(channel, onNotify, options)
+    const { channels } = this.#session
+    return await this.#run(
+      'listen',
+      options,
+      (startedAt) => new ListenErrand(channels, channel, onNotify, options, startedAt),
+    )
+  }
+
+  async switchover<R>(
+    fn: (signal: AbortSignal) => Promise<R>,
+    options?: SwitchoverOptions,
+  ): Promise<R> {
+    return await this.#switchover.run(fn, options)
+  }
+
+  async drain(id: string, options: DrainOptions = {}): Promise<void> {
+    checkLimits('drain', options)
+    await this.#cluster.drain(id, options)
+  }
+
+  undrain(id: string): void {
+    this.#cluster.undrain(id)
+  }
+
+  acceptSystem(systemId: string): void {
+    this.#cluster.acceptSystem(systemId)
+  }
+
   stats(): PoolStats {
-    const sum = sumStats(Object.fromEntries(this.#nodes.map((node) => [node.name, node.stats()])))
+    const sum = this.#cluster.stats()
     return Object.freeze({ ...sum, pending: sum.pending + this.#courier.held })
   }
 
   on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#relay.on(event, listener)
+    this.#cluster.events.on(event, listener)
     return this
   }
 
   off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#relay.off(event, listener)
+    this.#cluster.events.off(event, listener)
     return this
   }
 
@@ -156,21 +293,41 @@ export class PrimaryPool implements FailoverPool {
   async #close(options: CloseOptions | undefined): Promise<void> {
     this.#target = undefined
     this.#courier.close()
-    this.#silence?.stop()
-    this.#signs.stop()
-    this.#watch.stop()
-    try {
-      const ends = await Promise.allSettled(this.#nodes.map((node) => node.close(options)))
-      for (const end of ends) if (end.status === 'rejected') throw end.reason
-    } finally {
-      this.#relay.stop()
-    }
+    this.#closed.abort()
+    this.#cluster.stop()
+    await Promise.all([this.#session.channels.close(), this.#cluster.close(options)])
+  }
+
+  /** Without timelines nothing can be proved, so nobody pays for the question. */
+  #makeResolver(): TransactionOptions['resolver'] {
+    if (this.#config.fence === 'off') return undefined
+    const watch = this.#watch
+    const resolver = new InDoubtResolver({
+      clock: this.#config.clock,
+      get systemId() {
+        return watch.current.systemId
+      },
+      primary: (deadline, signal) => this.#courier.primary(deadline, signal),
+      hint: (node) => watch.hint(node),
+    })
+    return (transaction) => resolver.resolverOf(transaction)
   }
 
   #topologyChanged(): void {
     if (this.#closing !== undefined) return
-    this.#target = this.#watch.primary
+    this.#session.follow(this.#watch.primary)
     this.#courier.topologyChanged()
+    this.#turn()
+  }
+
+  /** Calls may go straight to the primary, or may not any more. */
+  #turn(): void {
+    this.#target = this.#closing === undefined ? this.#courier.target : undefined
+  }
+
+  #heldCalls(): HeldCalls | undefined {
+    const { held: calls, heldMs } = this.#courier
+    return heldMs === undefined ? undefined : { calls, heldMs }
   }
 
   async #queryLater<Row>(
@@ -191,6 +348,7 @@ export class PrimaryPool implements FailoverPool {
   ): Promise<R> {
     checkLimits(where, options)
     const errand = make(this.#config.clock.now())
+    this.#courier.count(errand.startedAt)
     const target = this.#target
     if (target === undefined) return await this.#courier.carry(errand)
     try {
@@ -231,13 +389,4 @@ function checkWork(where: string, work: unknown): void {
   if (typeof work !== 'function') {
     throw new TypeError(`${where}: work must be a function, got ${describeValue(work)}`)
   }
-}
-
-function checkRetry(options: TransactionOptions | undefined): void {
-  if (options?.retry === undefined) return
-  checkNumber('transaction', 'retry.attempts', options.retry?.attempts, {
-    min: 1,
-    max: 1_000,
-    integer: true,
-  })
 }

@@ -31,10 +31,17 @@ export class HoldQueue {
   // A Set keeps the order and lets a call leave from anywhere in O(1).
   readonly #held = new Set<Held>()
   #heldSince = 0
+  // Whether listeners believe that calls are held: `hold` and `resume` take turns.
+  #isTold = false
 
   /** Begins empty. */
   constructor(options: HoldQueueOptions) {
     this.#options = options
+  }
+
+  /** How long the first of the calls has waited, in milliseconds; undefined if none waits. */
+  get heldMs(): number | undefined {
+    return this.#held.size === 0 ? undefined : this.#options.clock.now() - this.#heldSince
   }
 
   /** Calls that wait. */
@@ -56,6 +63,7 @@ export class HoldQueue {
     if (deadline <= since) return Promise.reject(this.noPrimary('no time is left to wait'))
     if (this.#held.size === 0) {
       this.#heldSince = since
+      this.#isTold = true
       if (hub.has('hold')) hub.emit('hold', { pool: name, reason: describe() })
     }
     return new Promise((resolve, reject) => {
@@ -88,16 +96,29 @@ export class HoldQueue {
     })
   }
 
-  /** Lets every call go on, first come first served. */
-  release(pool: ConnectionPool, reason: string): void {
+  /** Lets this many calls go on, first come first served. */
+  release(pool: ConnectionPool, reason: string, count: number = Number.POSITIVE_INFINITY): void {
     const { size } = this.#held
     if (size === 0) return
     const { clock, hub, name } = this.#options
-    for (const held of [...this.#held]) held.release(pool)
-    if (hub.has('resume')) {
+    if (this.#isTold && hub.has('resume')) {
       const heldMs = clock.now() - this.#heldSince
       hub.emit('resume', { pool: name, held: size, heldMs, reason })
     }
+    this.#isTold = false
+    let left = count
+    for (const held of this.#held) {
+      if (left-- <= 0) return
+      held.release(pool)
+    }
+  }
+
+  /** The primary is lost while calls still wait. */
+  stay(): void {
+    const { hub, name, describe } = this.#options
+    if (this.#held.size === 0 || this.#isTold) return
+    this.#isTold = true
+    if (hub.has('hold')) hub.emit('hold', { pool: name, reason: describe() })
   }
 
   /** Refuses every call. */

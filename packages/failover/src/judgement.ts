@@ -1,5 +1,10 @@
 import type { NodeState } from '@poolhouse/core'
-import { type ClusterView, highestTimeline, type NodeRecord } from './cluster-view.js'
+import {
+  type ClusterView,
+  hasListedRival,
+  highestTimeline,
+  type NodeRecord,
+} from './cluster-view.js'
 import type { ProbeFacts } from './observation.js'
 
 /** What a node is taken for. */
@@ -23,7 +28,7 @@ export function judge(view: ClusterView): Judgement {
   const verdicts = new Map<string, NodeVerdict>()
   let primary: string | undefined
   for (const [id, record] of view.nodes) {
-    const verdict = verdictOn(view, id, record)
+    const verdict = withPooler(verdictOn(view, id, record), record)
     verdicts.set(id, verdict)
     if (verdict.state === 'primary') primary = id
   }
@@ -32,6 +37,11 @@ export function judge(view: ClusterView): Judgement {
     blocked: primary === undefined ? whyBlocked(view, verdicts) : undefined,
     verdicts,
   }
+}
+
+function withPooler(verdict: NodeVerdict, { behind }: NodeRecord): NodeVerdict {
+  if (behind === undefined) return verdict
+  return { ...verdict, reason: `${verdict.reason}; behind ${behind}` }
 }
 
 function verdictOn(view: ClusterView, id: string, record: NodeRecord): NodeVerdict {
@@ -64,10 +74,11 @@ function roleOf(view: ClusterView, id: string, facts: ProbeFacts): NodeVerdict {
     }
   }
   if (facts.inRecovery) {
-    return {
-      state: 'replica',
-      reason: facts.replayPaused ? 'replica, replay is paused' : 'replica',
-    }
+    const role = facts.replayPaused ? 'replica, replay is paused' : 'replica'
+    const withheld = view.withheld.get(id)
+    return withheld === undefined
+      ? { state: 'replica', reason: role }
+      : { state: 'draining', reason: `${role}, ${withheld}` }
   }
   return view.fence === 'off' ? unfenced(view, id, facts) : claimOf(view, id, facts, timeline)
 }
@@ -103,6 +114,12 @@ function unfenced(view: ClusterView, id: string, facts: ProbeFacts): NodeVerdict
 }
 
 function elected(view: ClusterView, id: string, facts: ProbeFacts, reason: string): NodeVerdict {
+  if (view.leaving.has(id) && hasListedRival(view, id)) {
+    return {
+      state: 'fenced',
+      reason: `claims to be ${reason}, but is not listed any more, and a node that is claims it too`,
+    }
+  }
   const { contest } = view
   if (contest?.nodes.includes(id)) {
     const others = contest.nodes.filter((other) => other !== id).join('", "')

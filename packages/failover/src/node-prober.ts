@@ -89,7 +89,10 @@ export class NodeProber {
         line = await this.#freeLine()
         if (isOver() || this.#stop.signal.aborted)
           return { kind: 'failed', detail: 'came too late' }
-        return { kind: 'answer', facts: readProbe(await this.#question(line, isOver)) }
+        return {
+          kind: 'answer',
+          facts: readProbe(await this.#question(line, isOver), line.session.info.backendPid),
+        }
       } catch (error) {
         // The old session being dead says nothing about the server; a new one will tell.
         const again = line !== undefined && (line.session.closed || isRoleChanging(error))

@@ -10,6 +10,12 @@ export interface ProbeFacts {
   readonly timeline: number | undefined
   /** When its postmaster started, as it prints it. Only ever compared for equality. */
   readonly startedAt: string | undefined
+  /** Address and port at which the server was reached, as it sees them; undefined over a Unix socket. */
+  readonly address: string | undefined
+  /** Process id of the server process that answered; undefined if it was not told. */
+  readonly backendPid: number | undefined
+  /** Process id that the session was given at its start; undefined if it was not told. */
+  readonly sessionPid: number | undefined
   /** Insert position of a primary, replay position of a standby. */
   readonly lsn: bigint | undefined
   /** Position up to which a standby has received. */

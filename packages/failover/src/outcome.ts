@@ -50,3 +50,8 @@ export function isRepeatable(error: unknown): boolean {
     (error.executed === 'no' || error.executed === 'rolled-back')
   )
 }
+
+/** Whether the server undid the work because others were at the same data: serialization failure, deadlock, lock not available. */
+export function isConflict(error: unknown): boolean {
+  return error instanceof DatabaseError && /^(?:40001|40P01|55P03)$/.test(error.code)
+}

@@ -17,6 +17,8 @@ select r.in_recovery as in_recovery,
   ${identity} as system_id,
   ${timeline} as timeline,
   pg_postmaster_start_time()::text as started_at,
+  host(inet_server_addr()) || ':' || inet_server_port() as address,
+  pg_backend_pid() as backend_pid,
   case when r.in_recovery then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn,
   case when r.in_recovery then pg_last_wal_receive_lsn() end::text as receive_lsn,
   case when r.in_recovery then pg_is_wal_replay_paused() else false end as replay_paused
@@ -39,6 +41,8 @@ type ProbeRow = Partial<
     | 'system_id'
     | 'timeline'
     | 'started_at'
+    | 'address'
+    | 'backend_pid'
     | 'lsn'
     | 'receive_lsn'
     | 'replay_paused',
@@ -51,8 +55,11 @@ export function probeStatement(fence: 'timeline' | 'off'): string {
   return fence === 'timeline' ? FENCED_PROBE : UNFENCED_PROBE
 }
 
-/** Reads the row of a probe, whatever the driver made of its types. Throws `TypeError` if it does not tell the role. */
-export function readProbe(result: Pick<QueryResult, 'rows'>): ProbeFacts {
+/**
+ * Reads the row of a probe, whatever the driver made of its types. `sessionPid` is the process id that the session was given when
+ * it began. Throws `TypeError` if the row does not tell the role.
+ */
+export function readProbe(result: Pick<QueryResult, 'rows'>, sessionPid?: number): ProbeFacts {
   const row: ProbeRow = result.rows[0] ?? {}
   const inRecovery = readBoolean(row.in_recovery)
   if (inRecovery === undefined) {
@@ -64,6 +71,9 @@ export function readProbe(result: Pick<QueryResult, 'rows'>): ProbeFacts {
     systemId: readText(row.system_id),
     timeline: readTimeline(row.timeline),
     startedAt: readText(row.started_at),
+    address: readText(row.address),
+    backendPid: readPid(row.backend_pid),
+    sessionPid: readPid(sessionPid),
     lsn: readLsn(row.lsn),
     receiveLsn: readLsn(row.receive_lsn),
     replayPaused: readBoolean(row.replay_paused) ?? false,
@@ -92,6 +102,12 @@ function readText(value: unknown): string | undefined {
   if (typeof value === 'string') return value === '' ? undefined : value
   if (typeof value === 'number' || typeof value === 'bigint') return String(value)
   return value instanceof Date ? value.toISOString() : undefined
+}
+
+function readPid(value: unknown): number | undefined {
+  // PgBouncer makes its own up, which are often negative; 0 is what a driver says that was not told.
+  const pid = Number(readText(value) ?? 0)
+  return Number.isInteger(pid) && pid !== 0 ? pid : undefined
 }
 
 function readTimeline(value: unknown): number | undefined {

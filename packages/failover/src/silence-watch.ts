@@ -1,11 +1,12 @@
-import type { Clock, ClockTimer, ConnectionPool } from '@poolhouse/core'
+import type { Clock, ClockTimer } from '@poolhouse/core'
+import type { NodeSet } from './node-set.js'
 
 /**
  * The watchdog: looks for connections that wait for an answer and hear nothing. Silence alone proves nothing, a slow query is
  * silent too; it only prompts a probe. Never keeps the process alive.
  */
 export class SilenceWatch {
-  readonly #pools: readonly ConnectionPool[]
+  readonly #nodes: NodeSet
   readonly #clock: Clock
   readonly #limits: { readonly silenceMs: number; readonly everyMs: number }
   readonly #onSilence: (node: string) => void
@@ -13,12 +14,12 @@ export class SilenceWatch {
 
   /** Looks every `everyMs` and reports nodes that have been silent for longer than `silenceMs`. */
   constructor(
-    pools: readonly ConnectionPool[],
+    nodes: NodeSet,
     clock: Clock,
     limits: { readonly silenceMs: number; readonly everyMs: number },
     onSilence: (node: string) => void,
   ) {
-    this.#pools = pools
+    this.#nodes = nodes
     this.#clock = clock
     this.#limits = limits
     this.#onSilence = onSilence
@@ -39,7 +40,7 @@ export class SilenceWatch {
   }
 
   #look(): void {
-    for (const pool of this.#pools) {
+    for (const { pool } of this.#nodes) {
       if (pool.silentForMs() > this.#limits.silenceMs) this.#onSilence(pool.name)
     }
   }

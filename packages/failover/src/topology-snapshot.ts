@@ -1,23 +1,18 @@
-import type {
-  ConnectionPool,
-  LagRing,
-  NodeLag,
-  TopologyNode,
-  TopologySnapshot,
-} from '@poolhouse/core'
+import type { LagRing, NodeLag, TopologyNode, TopologySnapshot } from '@poolhouse/core'
 import { type ClusterView, highestTimeline } from './cluster-view.js'
 import type { Judgement } from './judgement.js'
+import type { Member } from './node-set.js'
 
 /** Makes the immutable snapshot that the world sees. */
 export function snapshotOf(
   epoch: number,
-  pools: readonly ConnectionPool[],
+  members: Iterable<Member>,
   view: ClusterView,
   judgement: Judgement,
   ring: LagRing,
   now: number,
 ): TopologySnapshot {
-  const nodes = pools.map((pool): TopologyNode => {
+  const nodes = Array.from(members, ({ pool, zone }): TopologyNode => {
     const verdict = judgement.verdicts.get(pool.name)!
     return Object.freeze({
       id: pool.name,
@@ -25,7 +20,7 @@ export function snapshotOf(
       pool,
       state: verdict.state,
       lag: verdict.state === 'replica' ? lagOf(view, pool.name, ring, now) : undefined,
-      zone: undefined,
+      zone,
       reason: verdict.reason,
     })
   })
@@ -53,27 +48,21 @@ export function sameRoles(one: TopologySnapshot, other: TopologySnapshot): boole
   return (
     one.systemId === other.systemId &&
     one.timeline === other.timeline &&
+    one.nodes.length === other.nodes.length &&
     one.nodes.every((node, index) => {
       const twin = other.nodes[index]
-      return node.state === twin?.state && node.reason === twin.reason
+      return (
+        node.pool === twin?.pool &&
+        node.state === twin.state &&
+        node.reason === twin.reason &&
+        node.zone === twin.zone
+      )
     })
   )
 }
 
 /** What is known of each node, in one line for humans. */
-export function describeNodes(snapshot: TopologySnapshot): string {
-  return describe(snapshot.nodes)
-}
-
-/** What is new about the nodes, in one line for humans. */
-export function describeChange(previous: TopologySnapshot, next: TopologySnapshot): string {
-  const changed = next.nodes.filter(({ state, reason }, index) => {
-    const former = previous.nodes[index]
-    return state !== former?.state || reason !== former.reason
-  })
-  return changed.length > 0 ? describe(changed) : `timeline ${next.timeline ?? 'unknown'}`
-}
-
-function describe(nodes: readonly TopologyNode[]): string {
+export function describeNodes({ nodes }: TopologySnapshot): string {
+  if (nodes.length === 0) return 'none has been discovered yet'
   return nodes.map(({ id, state, reason }) => `"${id}" ${state} (${reason})`).join(', ')
 }

@@ -7,28 +7,53 @@ import {
   type TopologySnapshot,
 } from '@poolhouse/core'
 import { probeDelay } from './cadence.js'
+import { describeChange, type HeldCalls } from './change-reason.js'
 import type { ClusterView } from './cluster-view.js'
 import { type Consequence, consequences } from './consequences.js'
 import type { FailoverConfig } from './failover-options.js'
 import { type Judgement, judge } from './judgement.js'
 import { NodeMonitor } from './node-monitor.js'
+import type { NodeSet } from './node-set.js'
 import type { Observation } from './observation.js'
 import { probeStatement } from './probe-statement.js'
-import { describeChange, sameRoles, snapshotOf } from './topology-snapshot.js'
-import { emptyView, endFirstRound, observe } from './transitions.js'
+import { describeNodes, sameRoles, snapshotOf } from './topology-snapshot.js'
+import {
+  acceptSystem,
+  addNode,
+  emptyView,
+  endFirstRound,
+  observe,
+  removeNode,
+  withhold,
+} from './transitions.js'
 
 type Listener = (snapshot: TopologySnapshot, previous: TopologySnapshot) => void
 
 // How long a primary that has answered waits for the other nodes to be heard before it is believed.
 const FIRST_ROUND_MS = 250
 
+/** What the watch needs of its pool. */
+export interface WatchOptions {
+  readonly config: FailoverConfig
+  readonly hub: EventHub
+  /** The nodes as they are listed. Whoever changes the set tells the watch. */
+  readonly nodes: NodeSet
+  /** The calls that wait for a primary, if any do. */
+  readonly held: () => HeldCalls | undefined
+  /** Called after every change, when everything that follows from it has been done. */
+  readonly changed: () => void
+}
+
 /** Watches the nodes, holds the newest view of them and does what follows from a change. */
 export class TopologyWatch implements Topology {
   readonly #config: FailoverConfig
-  readonly #pools: readonly ConnectionPool[]
+  readonly #nodes: NodeSet
   readonly #hub: EventHub
+  readonly #held: () => HeldCalls | undefined
   readonly #changed: () => void
-  readonly #monitors: ReadonlyMap<string, NodeMonitor>
+  /** Why the nodes may be out of date, for messages. */
+  trouble: string | undefined
+  readonly #monitors = new Map<string, NodeMonitor>()
   readonly #denials = new Map<string, number>()
   readonly #listeners = new Set<Listener>()
   readonly #ring = new LagRing()
@@ -38,34 +63,71 @@ export class TopologyWatch implements Topology {
   #judgement: Judgement
   #current: TopologySnapshot
   #firstRound: ClockTimer | undefined
+  #isFirstRoundLate = false
   #primary: ConnectionPool | undefined
   #stopped = false
 
-  /** `changed` is called after every change, when everything that follows from it has been done. */
-  constructor(
-    pools: readonly ConnectionPool[],
-    config: FailoverConfig,
-    hub: EventHub,
-    changed: () => void,
-  ) {
-    this.#pools = pools
+  /** Watches nothing before `join`. */
+  constructor({ config, hub, nodes, held, changed }: WatchOptions) {
+    this.#nodes = nodes
     this.#config = config
     this.#hub = hub
+    this.#held = held
     this.#changed = changed
-    const ids = pools.map(({ name }) => name)
-    this.#view = emptyView(ids, config)
+    this.#view = emptyView([], config)
     this.#judgement = judge(this.#view)
     this.#current = this.#snapshot(1)
-    this.#monitors = new Map(pools.map((pool) => [pool.name, this.#monitorOf(pool)]))
   }
 
-  /** Begins to probe. */
-  start(): void {
+  /** Begins to probe these nodes, which are in the set. The first of all begin the first round. */
+  join(pools: readonly ConnectionPool[]): void {
     const { clock } = this.#config
-    this.#firstRound = clock.setTimer(() => {
+    let view = this.#view
+    for (const { name, pooler } of pools) view = addNode(view, name, pooler)
+    for (const pool of pools) this.#monitors.set(pool.name, this.#monitorOf(pool))
+    this.#firstRound ??= clock.setTimer(() => {
       clock.afterIo(() => this.#firstRoundIsLate())
     }, FIRST_ROUND_MS)
-    for (const monitor of this.#monitors.values()) void monitor.probe()
+    this.#replace(withhold(view, this.#nodes.withheld(), this.#nodes.leaving()))
+    for (const { name } of pools) void this.#monitors.get(name)?.probe()
+  }
+
+  /** Forgets a node, which is not in the set any more: no more probes of it. */
+  part(id: string): void {
+    this.#monitors.get(id)?.stop()
+    this.#monitors.delete(id)
+    this.#denials.delete(id)
+    this.#replace(removeNode(this.#view, id))
+  }
+
+  /** The set says something else about its nodes: their traits, or who gets no work. */
+  traitsChanged(): void {
+    this.#replace(withhold(this.#view, this.#nodes.withheld(), this.#nodes.leaving()))
+  }
+
+  /** Makes another system ours, whose nodes were foreign until now. */
+  acceptSystem(systemId: string): void {
+    this.#replace(acceptSystem(this.#view, systemId))
+    this.hurry()
+  }
+
+  /** The system identifiers that the nodes tell. */
+  get systems(): ReadonlySet<string> {
+    const found = new Set<string>()
+    for (const { standing } of this.#view.nodes.values()) {
+      if (standing.kind === 'answer' && standing.facts.systemId !== undefined) {
+        found.add(standing.facts.systemId)
+      }
+    }
+    return found
+  }
+
+  /** Tells two lives of a node apart: it changes when the server is promoted or restarted, or is another one. */
+  lifeOf(id: string): string | undefined {
+    const standing = this.#view.nodes.get(id)?.standing
+    if (standing?.kind !== 'answer') return undefined
+    const { systemId, timeline, startedAt } = standing.facts
+    return `${systemId} ${timeline} ${startedAt}`
   }
 
   get current(): TopologySnapshot {
@@ -85,6 +147,12 @@ export class TopologyWatch implements Topology {
   /** Whether the first round of probes is still under way. */
   get finding(): boolean {
     return !this.#view.settled
+  }
+
+  /** What is known of each node, in one line for humans. */
+  describe(): string {
+    const nodes = describeNodes(this.#current)
+    return this.trouble === undefined ? nodes : `${nodes}; ${this.trouble}`
   }
 
   subscribe(listener: Listener): () => void {
@@ -165,24 +233,39 @@ export class TopologyWatch implements Topology {
     if (!view.settled && this.#isFirstRoundOver(view)) view = endFirstRound(view)
     this.#conclude(view)
     this.#sample(id, observation)
+    this.#hastenOthers(wasUrgent, id)
+    this.#publish()
+  }
+
+  /** Puts a view in force that no observation has led to. */
+  #replace(view: ClusterView): void {
+    if (this.#stopped) return
+    const wasUrgent = this.#urgent
+    const isOver = !view.settled && this.#isFirstRoundOver(view)
+    this.#conclude(isOver ? endFirstRound(view) : view)
+    this.#hastenOthers(wasUrgent)
+    this.#publish()
+  }
+
+  #hastenOthers(wasUrgent: boolean, id?: string): void {
     // Whoever is probed at leisure is needed now.
     if (this.#urgent && !wasUrgent) {
       for (const [other, monitor] of this.#monitors) {
         if (other !== id) monitor.hasten(this.#delayOf(other))
       }
     }
-    this.#publish()
   }
 
   /** Everybody has been heard; or the time is up and there is a primary, so that nobody waits for a node that is dead. */
   #isFirstRoundOver(view: ClusterView): boolean {
+    if (view.nodes.size === 0) return false
     if ([...view.nodes.values()].every(({ sentAt }) => sentAt > Number.NEGATIVE_INFINITY))
       return true
-    return this.#firstRound === undefined && judge(endFirstRound(view)).primary !== undefined
+    return this.#isFirstRoundLate && judge(endFirstRound(view)).primary !== undefined
   }
 
   #firstRoundIsLate(): void {
-    this.#firstRound = undefined
+    this.#isFirstRoundLate = true
     if (this.#stopped || this.#view.settled || !this.#isFirstRoundOver(this.#view)) return
     this.#conclude(endFirstRound(this.#view))
     this.#publish()
@@ -194,7 +277,7 @@ export class TopologyWatch implements Topology {
     const after = { view, judgement: judge(view) }
     this.#view = view
     this.#judgement = after.judgement
-    this.#primary = this.#pools.find(({ name }) => name === after.judgement.primary)
+    this.#primary = this.#nodes.get(after.judgement.primary ?? '')?.pool
     for (const consequence of consequences(before, after)) this.#carryOut(consequence)
   }
 
@@ -202,10 +285,10 @@ export class TopologyWatch implements Topology {
     const pool = this.#config.name
     switch (consequence.kind) {
       case 'destroy':
-        this.#poolOf(consequence.node).destroyAll(consequence.reason)
+        this.#nodes.get(consequence.node)?.pool.destroyAll(consequence.reason)
         return
       case 'suspect':
-        this.#poolOf(consequence.node).suspect(consequence.reason)
+        this.#nodes.get(consequence.node)?.pool.suspect(consequence.reason)
         return
       case 'fenced': {
         const { node, timeline, highest } = consequence
@@ -227,9 +310,9 @@ export class TopologyWatch implements Topology {
 
   #sample(id: string, observation: Observation): void {
     if (observation.kind !== 'answer' || id !== this.#judgement.primary) return
-    const { lsn, timeline } = observation.facts
+    const { lsn, timeline, systemId } = observation.facts
     if (lsn === undefined) return
-    this.#ring.add(`${timeline} ${id}`, observation.sentAt, lsn)
+    this.#ring.add(`${systemId} ${timeline} ${id}`, observation.sentAt, lsn)
     this.#sampledAt = observation.sentAt
   }
 
@@ -247,7 +330,7 @@ export class TopologyWatch implements Topology {
       this.#hub.emit('topology', {
         pool: this.#config.name,
         snapshot: next,
-        reason: describeChange(previous, next),
+        reason: describeChange(previous, next, this.#held()),
       })
     }
     this.#changed()
@@ -263,11 +346,7 @@ export class TopologyWatch implements Topology {
   #snapshot(epoch: number): TopologySnapshot {
     // While there is nobody to commit nothing grows older: what was fresh when the primary was lost goes on serving reads.
     const now = mayCommit(this.#view, this.#judgement) ? this.#config.clock.now() : this.#sampledAt
-    return snapshotOf(epoch, this.#pools, this.#view, this.#judgement, this.#ring, now)
-  }
-
-  #poolOf(id: string): ConnectionPool {
-    return this.#pools.find(({ name }) => name === id)!
+    return snapshotOf(epoch, this.#nodes, this.#view, this.#judgement, this.#ring, now)
   }
 }
 

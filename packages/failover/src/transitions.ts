@@ -1,12 +1,15 @@
 import {
   type ClusterView,
   type Contest,
+  hasListedRival,
   highestTimeline,
+  isClaim,
   type NodeRecord,
   type Standing,
 } from './cluster-view.js'
 import { judge } from './judgement.js'
-import type { Observation, ProbeFacts } from './observation.js'
+import type { Observation } from './observation.js'
+import { seenBehind, serverOf } from './pooler-detection.js'
 
 /** What a view starts from. */
 export interface ClusterViewOptions {
@@ -19,7 +22,11 @@ const NEVER: NodeRecord = {
   sentAt: Number.NEGATIVE_INFINITY,
   standing: { kind: 'none', detail: 'not probed yet' },
   failures: 0,
+  behind: undefined,
+  servers: [],
 }
+// Enough to see a server come back behind one address, however many take turns.
+const MOST_SERVERS = 8
 
 /** The view before any probe. */
 export function emptyView(ids: readonly string[], options: ClusterViewOptions): ClusterView {
@@ -31,6 +38,8 @@ export function emptyView(ids: readonly string[], options: ClusterViewOptions): 
     systemId: undefined,
     highest: new Map<string, number>(),
     contest: undefined,
+    withheld: new Map<string, string>(),
+    leaving: new Set<string>(),
     lastPrimary: undefined,
     nodes: new Map(ids.map((id) => [id, NEVER])),
   }
@@ -45,23 +54,61 @@ export function observe(view: ClusterView, id: string, observation: Observation)
   return conclude({ ...view, nodes, highest: raised(view.highest, record.standing) })
 }
 
+/** Takes a node in, about which nothing is known but, perhaps, what stands in front of it. */
+export function addNode(view: ClusterView, id: string, behind?: string): ClusterView {
+  if (view.nodes.has(id)) return view
+  return conclude({ ...view, nodes: new Map(view.nodes).set(id, { ...NEVER, behind }) })
+}
+
+/** Forgets a node. What it has proven about timelines stays. */
+export function removeNode(view: ClusterView, id: string): ClusterView {
+  const nodes = new Map(view.nodes)
+  if (!nodes.delete(id)) return view
+  const lastPrimary = view.lastPrimary === id ? undefined : view.lastPrimary
+  return conclude({ ...view, nodes, lastPrimary })
+}
+
+/** Says which nodes get no new work and why, and which of them are not listed any more. */
+export function withhold(
+  view: ClusterView,
+  withheld: ReadonlyMap<string, string>,
+  leaving: ReadonlySet<string>,
+): ClusterView {
+  return conclude({ ...view, withheld, leaving })
+}
+
+/** Makes another system ours. Timelines begin anew with it, so the configured minimum, which was about the former one, is void. */
+export function acceptSystem(view: ClusterView, systemId: string): ClusterView {
+  if (view.systemId === systemId) return view
+  return conclude({ ...view, systemId, minimumTimeline: undefined, contest: undefined })
+}
+
 /** Allows an election: every node has been probed, or has had its time. */
 export function endFirstRound(view: ClusterView): ClusterView {
   return view.settled ? view : conclude({ ...view, settled: true })
 }
 
-function nextRecord(before: NodeRecord, observation: Observation, deadAfter: number): NodeRecord {
+function nextRecord(former: NodeRecord, observation: Observation, deadAfter: number): NodeRecord {
   const { sentAt } = observation
+  const before = { ...former, sentAt }
   switch (observation.kind) {
-    case 'answer':
-      return { sentAt, failures: 0, standing: { kind: 'answer', facts: observation.facts } }
-    case 'starting':
-      return { sentAt, failures: 0, standing: { kind: 'starting', detail: observation.detail } }
-    case 'denied':
-      return { sentAt, failures: 0, standing: { kind: 'denied', error: observation.error } }
-    case 'refused':
+    case 'answer': {
+      const { facts } = observation
       return {
         sentAt,
+        failures: 0,
+        standing: { kind: 'answer', facts },
+        behind: former.behind ?? seenBehind(former.servers, facts),
+        servers: nextServers(former.servers, serverOf(facts)),
+      }
+    }
+    case 'starting':
+      return { ...before, failures: 0, standing: { kind: 'starting', detail: observation.detail } }
+    case 'denied':
+      return { ...before, failures: 0, standing: { kind: 'denied', error: observation.error } }
+    case 'refused':
+      return {
+        ...before,
         failures: deadAfter,
         standing: { kind: 'down', detail: observation.detail, gone: true },
       }
@@ -71,17 +118,22 @@ function nextRecord(before: NodeRecord, observation: Observation, deadAfter: num
       const standing: Standing = lost
         ? { kind: 'none', detail: observation.detail }
         : before.standing
-      return { sentAt, failures: 0, standing }
+      return { ...before, failures: 0, standing }
     }
     case 'failed': {
       const failures = before.failures + 1
-      if (failures < deadAfter) return { ...before, sentAt, failures }
+      if (failures < deadAfter) return { ...before, failures }
       // Silence after a proof of absence proves no more than before, and takes nothing away.
       const gone = before.standing.kind === 'down' && before.standing.gone
       const detail = `${observation.detail}, ${failures} failed probes in a row`
-      return { sentAt, failures, standing: { kind: 'down', detail, gone } }
+      return { ...before, failures, standing: { kind: 'down', detail, gone } }
     }
   }
+}
+
+function nextServers(before: readonly string[], server: string | undefined): readonly string[] {
+  if (server === undefined || before.at(-1) === server) return before
+  return [...before.filter((other) => other !== server), server].slice(-MOST_SERVERS)
 }
 
 function raised(
@@ -125,18 +177,10 @@ function nextContest(view: ClusterView): Contest | undefined {
       : // One that only fell silent may still be taking writes from others.
         standing.kind === 'down' && !standing.gone && before?.includes(id) === true,
   )
-  if (claimants.length < 2) return undefined
-  const nodes = claimants.map(([id]) => id)
+  const nodes = claimants
+    .map(([id]) => id)
+    .filter((id) => !view.leaving.has(id) || !hasListedRival(view, id))
+  if (nodes.length < 2) return undefined
   const same = before?.length === nodes.length && nodes.every((id) => before.includes(id))
   return same ? view.contest : { timeline, nodes }
-}
-
-function isClaim(
-  facts: ProbeFacts,
-  view: Pick<ClusterView, 'fence' | 'systemId'>,
-  timeline: number | undefined,
-): boolean {
-  if (facts.inRecovery || facts.readOnly) return false
-  if (view.fence === 'off') return true
-  return facts.systemId === view.systemId && facts.timeline === timeline && timeline !== undefined
 }

@@ -1,6 +1,13 @@
 import {
   type AcquireOptions,
+  type CopyOptions,
+  type CopyResult,
+  type CopySource,
+  checkCopyFromArguments,
+  checkCopyToArguments,
   type Lease,
+  type ListenOptions,
+  type NotifyListener,
   type Pool,
   PoolClosedError,
   type PoolEventName,
@@ -10,7 +17,11 @@ import {
   type QueryResult,
   ReadIntentError,
   readQueryArguments,
+  readStreamArguments,
   type Statement,
+  type StreamIterator,
+  type StreamOptions,
+  type Subscription,
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
@@ -26,6 +37,20 @@ export interface ReaderHost {
   ): Promise<QueryResult<Row>>
   /** Lends a connection for reading. */
   acquireRead(route: ReadRoute, options: AcquireOptions | undefined): Promise<Lease>
+  /** Streams rows as a read. `admit` is called before anything is acquired, and throws if that must not be. */
+  streamRead<Row>(
+    route: ReadRoute,
+    statement: Statement,
+    options: StreamOptions | undefined,
+    admit: () => void,
+  ): StreamIterator<Row>
+  /** Copies out as a read. Takes checked arguments. */
+  copyToRead(
+    route: ReadRoute,
+    sql: string,
+    options: CopyOptions | undefined,
+    admit: () => void,
+  ): StreamIterator<Uint8Array>
   /** Runs work on a connection for reading. */
   useRead<R>(
     route: ReadRoute,
@@ -38,6 +63,8 @@ export interface ReaderHost {
     work: (tx: Transaction) => Promise<R>,
     options: TransactionOptions,
   ): Promise<R>
+  /** Listens to a channel. */
+  listen(channel: string, onNotify: NotifyListener, options?: ListenOptions): Promise<Subscription>
   /** The statistics of the whole. */
   stats(): PoolStats
   /** Adds a listener to the whole. */
@@ -74,6 +101,27 @@ export class ReaderPool implements Pool {
     }
   }
 
+  stream<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(first, second, third)
+    const admit = (): void => this.#check('stream', options?.intent === 'write')
+    return this.#host.streamRead<Row>(this.#route, statement, options, admit)
+  }
+
+  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+    checkCopyToArguments(sql, options)
+    return this.#host.copyToRead(this.#route, sql, options, () => this.#check('copyTo', false))
+  }
+
+  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    checkCopyFromArguments(sql, source, options)
+    if (this.#closed) throw new PoolClosedError(this.name)
+    throw writeRefusal('copyFrom')
+  }
+
   async acquire(options?: AcquireOptions): Promise<Lease> {
     this.#check('acquire', options?.intent === 'write')
     return await this.#host.acquireRead(this.#route, options)
@@ -90,6 +138,16 @@ export class ReaderPool implements Pool {
   ): Promise<R> {
     this.#check('transaction', options.readOnly === false)
     return await this.#host.transactionRead(this.#route, work, options)
+  }
+
+  async listen(
+    channel: string,
+    onNotify: NotifyListener,
+    options?: ListenOptions,
+  ): Promise<Subscription> {
+    this.#check('listen', false)
+    // A standby refuses LISTEN and gets no notifications, and listening writes nothing: it belongs on the primary.
+    return await this.#host.listen(channel, onNotify, options)
   }
 
   stats(): PoolStats {
@@ -116,10 +174,12 @@ export class ReaderPool implements Pool {
 
   #check(call: string, writes: boolean): void {
     if (this.#closed) throw new PoolClosedError(this.name)
-    if (writes) {
-      throw new ReadIntentError(
-        `reader.${call} was asked to write, but everything on a reader is a read; call it on the pool itself`,
-      )
-    }
+    if (writes) throw writeRefusal(call)
   }
+}
+
+function writeRefusal(call: string): ReadIntentError {
+  return new ReadIntentError(
+    `reader.${call} was asked to write, but everything on a reader is a read; call it on the pool itself`,
+  )
 }

@@ -1,8 +1,15 @@
 import {
   type AcquireOptions,
   type CloseOptions,
+  type CopyOptions,
+  type CopyResult,
+  type CopySource,
   EventRelay,
   type Lease,
+  type ListenOptions,
+  leasedCopyTo,
+  leasedRows,
+  type NotifyListener,
   type Pool,
   PoolClosedError,
   type PoolEventName,
@@ -11,7 +18,12 @@ import {
   type QueryOptions,
   type QueryResult,
   readQueryArguments,
+  readStreamArguments,
+  refuseTransactionControl,
   type Statement,
+  type StreamIterator,
+  type StreamOptions,
+  type Subscription,
   sumStats,
   type Transaction,
   type TransactionOptions,
@@ -143,6 +155,33 @@ export class RoutingPool implements ReplicaPool, ReaderHost, ReadHost {
     return await this.#primary.transaction(work, options)
   }
 
+  async listen(
+    channel: string,
+    onNotify: NotifyListener,
+    options?: ListenOptions,
+  ): Promise<Subscription> {
+    if (this.closed) throw new PoolClosedError(this.name)
+    return await this.#primary.listen(channel, onNotify, options)
+  }
+
+  stream<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(first, second, third)
+    if (options?.intent === 'read') return this.streamRead<Row>(this.#route, statement, options)
+    return this.#primary.stream<Row>(statement, options)
+  }
+
+  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+    return this.#primary.copyTo(sql, options)
+  }
+
+  copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    return this.#primary.copyFrom(sql, source, options)
+  }
+
   reader(options: ReaderOptions = {}): Pool {
     const maxStalenessMs = readReaderOptions(options, this.#config.maxStalenessMs)
     return new ReaderPool(`${this.name}/reader`, this, this.#routeFor(maxStalenessMs))
@@ -163,6 +202,35 @@ export class RoutingPool implements ReplicaPool, ReaderHost, ReadHost {
 
   acquireRead(route: ReadRoute, options: AcquireOptions | undefined): Promise<Lease> {
     return this.#runner.run(route, new AcquireCall(options))
+  }
+
+  streamRead<Row>(
+    route: ReadRoute,
+    statement: Statement,
+    options: StreamOptions | undefined,
+    admit?: () => void,
+  ): StreamIterator<Row> {
+    const own = options?.maxStalenessMs
+    const chosen = own === undefined ? route : this.#routeFor(own)
+    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
+      admit?.()
+      refuseTransactionControl(statement, 'pool.stream')
+      return await this.acquireRead(chosen, acquireOptions)
+    }
+    return leasedRows<Row>(acquire, statement, options, readErrorOf)
+  }
+
+  copyToRead(
+    route: ReadRoute,
+    sql: string,
+    options: CopyOptions | undefined,
+    admit: () => void,
+  ): StreamIterator<Uint8Array> {
+    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
+      admit()
+      return await this.acquireRead(route, acquireOptions)
+    }
+    return leasedCopyTo(() => this.#background.now(), acquire, sql, options, readErrorOf)
   }
 
   useRead<R>(

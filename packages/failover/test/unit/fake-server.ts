@@ -32,6 +32,10 @@ export class FakeServer {
   timeline = 1
   lsn = '0/3000000'
   startedAt = '2026-01-01 00:00:00+00'
+  /** Process id that answers probes; null is not told. */
+  backendPid: number | null = null
+  /** The last transaction id it gave out. */
+  xid = 700
   /** Texts of the statements it carried out, probes aside. */
   readonly executed: string[] = []
   /** When it was asked what it is. */
@@ -112,7 +116,8 @@ export class FakeServer {
     }
     const scripted = this.script?.(statement)
     if (scripted !== undefined) return scripted
-    if (this.inRecovery && /^insert/.test(text)) {
+    const identified = text.includes('pg_current_xact_id')
+    if (this.inRecovery && (identified || /^insert/.test(text))) {
       return {
         error: new DatabaseError('cannot execute INSERT in a read-only transaction', {
           code: '25006',
@@ -120,8 +125,19 @@ export class FakeServer {
         }),
       }
     }
-    this.executed.push(text)
-    return undefined
+    // A transaction that is asked for its identity in the same message.
+    this.executed.push(text.replace(/; SELECT pg_catalog\.pg_current_xact_id.*$/s, ''))
+    return identified ? { rows: [this.identity()] } : undefined
+  }
+
+  identity(): Record<string, unknown> {
+    return {
+      xid: String(++this.xid),
+      pid: '4711',
+      lsn: this.lsn,
+      begun_at: '2026-01-02 00:00:00+00',
+      wal_file: `${this.timeline.toString(16).padStart(8, '0')}0000000000000003`,
+    }
   }
 
   facts(): Record<string, unknown> {
@@ -131,6 +147,7 @@ export class FakeServer {
       system_id: this.systemId,
       timeline: this.timeline,
       started_at: this.startedAt,
+      backend_pid: this.backendPid,
       lsn: this.lsn,
       receive_lsn: this.inRecovery ? this.lsn : null,
       replay_paused: false,

@@ -47,10 +47,25 @@ describe('reading a probe', () => {
       systemId: '7',
       timeline: 2,
       startedAt: 'x',
+      address: undefined,
+      backendPid: undefined,
+      sessionPid: undefined,
       lsn: 0x16b374d848n,
       receiveLsn: undefined,
       replayPaused: false,
     })
+  })
+
+  it.each<[unknown, unknown, number | undefined, number | undefined]>([
+    [17, -398096916, 17, -398096916],
+    ['17', 17, 17, 17],
+    [null, 0, undefined, undefined],
+  ])('reads process ids %j and %j', (backend, session, backendPid, sessionPid) => {
+    const facts = readProbe(
+      { rows: [{ in_recovery: false, backend_pid: backend }] },
+      session as number,
+    )
+    expect(facts).toMatchObject({ backendPid, sessionPid })
   })
 
   it('does not guess a role', () => {

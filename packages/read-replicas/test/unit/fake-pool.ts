@@ -1,6 +1,7 @@
 import {
   type AcquireOptions,
   type ConnectionPool,
+  type CopyResult,
   type Endpoint,
   EventHub,
   type Lease,
@@ -14,6 +15,9 @@ import {
   type Session,
   type SessionOptions,
   type Statement,
+  type StreamIterator,
+  type StreamOptions,
+  type Subscription,
   sumStats,
   type Transaction,
   type TransactionOptions,
@@ -41,6 +45,8 @@ export class FakePool implements ConnectionPool {
   readonly transactions: TransactionOptions[] = []
   /** Options of the connections acquired. */
   readonly acquired: (AcquireOptions | undefined)[] = []
+  /** Channels that callers listen to. */
+  readonly listened: string[] = []
   /** Sessions opened so far. */
   readonly sessions: FakeSession[] = []
   inRecovery = true
@@ -105,6 +111,34 @@ export class FakePool implements ConnectionPool {
     const value = await work(this as unknown as Transaction)
     await this.answer({ text: '(commit)', options: undefined })
     return value
+  }
+
+  stream<Row>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    const { statement } = readQueryArguments<StreamOptions>(first, second, third)
+    return this.#rows<Row>(statement.text) as StreamIterator<Row>
+  }
+
+  copyTo(sql: string): StreamIterator<Uint8Array> {
+    return this.#rows<Uint8Array>(sql) as StreamIterator<Uint8Array>
+  }
+
+  async copyFrom(sql: string): Promise<CopyResult> {
+    const { rowCount, command } = await this.query(sql)
+    return { rowCount, command }
+  }
+
+  async *#rows<Row>(text: string): AsyncGenerator<Row, undefined> {
+    yield* (await this.query<Row>(text)).rows
+  }
+
+  async listen(channel: string): Promise<Subscription> {
+    this.listened.push(channel)
+    const end = async (): Promise<void> => {}
+    return { channel, closed: false, listening: true, close: end, [Symbol.asyncDispose]: end }
   }
 
   async openSession(_options?: SessionOptions): Promise<Session> {
@@ -209,6 +243,22 @@ class FakeLease implements Lease {
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
     return this.#pool.query<Row>(first, second, third)
+  }
+
+  stream<Row>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    return this.#pool.stream<Row>(first, second, third)
+  }
+
+  copyTo(sql: string): StreamIterator<Uint8Array> {
+    return this.#pool.copyTo(sql)
+  }
+
+  copyFrom(sql: string): Promise<CopyResult> {
+    return this.#pool.copyFrom(sql)
   }
 
   release(): void {

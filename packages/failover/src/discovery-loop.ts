@@ -1,0 +1,114 @@
+import { AsyncResource } from 'node:async_hooks'
+import { type Clock, type ClockTimer, PoolhouseError } from '@poolhouse/core'
+import type { DiscoveredNode, Discovery } from './discovery.js'
+
+/** What the loop needs. */
+export interface DiscoveryLoopOptions {
+  readonly discover: Discovery
+  readonly intervalMs: number
+  readonly clock: Clock
+  readonly random: () => number
+  /** Whether somebody has to be found: there is no primary. */
+  readonly urgent: () => boolean
+  /** Gets each list that is not empty. */
+  readonly found: (nodes: readonly DiscoveredNode[]) => void
+  /** Gets the first of several failures in a row, and undefined when it works again. */
+  readonly failed: (error: Error | undefined) => void
+}
+
+const URGENT_MS = 1_000
+
+/** Asks a discovery for the nodes, over and over, one question at a time. Never keeps the process alive. */
+export class DiscoveryLoop {
+  // Its timers and sockets belong to nobody's request.
+  readonly #context = new AsyncResource('PoolhouseDiscovery', { requireManualDestroy: true })
+  readonly #options: DiscoveryLoopOptions
+  readonly #stop = new AbortController()
+  #timer: ClockTimer | undefined
+  #dueAt = Number.POSITIVE_INFINITY
+  #isAsking = false
+  #isFailing = false
+
+  /** Waits for `start`. */
+  constructor(options: DiscoveryLoopOptions) {
+    this.#options = options
+  }
+
+  /** Begins to ask. */
+  start(): void {
+    void this.#context.runInAsyncScope(() => this.#ask())
+  }
+
+  /** Somebody has to be found: asks within a second. */
+  hasten(): void {
+    const { clock } = this.#options
+    if (this.#isAsking || clock.now() + URGENT_MS >= this.#dueAt) return
+    this.#arm(URGENT_MS)
+  }
+
+  /** Ends it; an answer that comes later is not used. */
+  stop(): void {
+    this.#timer?.cancel()
+    this.#stop.abort(new Error('the failover pool was closed'))
+  }
+
+  async #ask(): Promise<void> {
+    const { discover, clock, found, failed } = this.#options
+    this.#isAsking = true
+    this.#dueAt = Number.POSITIVE_INFINITY
+    let validMs: number | undefined
+    let trouble: Error | undefined
+    try {
+      const answer = await discover.next({ signal: this.#stop.signal, clock })
+      if (this.#stop.signal.aborted) return
+      checkAnswer(answer.nodes)
+      if (answer.nodes.length === 0) throw new Error('it lists no nodes')
+      validMs = answer.validMs
+      found(answer.nodes)
+    } catch (cause) {
+      trouble = new PoolhouseError(
+        `${discover.name} failed, and the nodes stay as they are: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { retryable: true, cause },
+      )
+    }
+    this.#isAsking = false
+    if (this.#stop.signal.aborted) return
+    if (trouble !== undefined && !this.#isFailing) failed(trouble)
+    if (trouble === undefined && this.#isFailing) failed(undefined)
+    this.#isFailing = trouble !== undefined
+    this.#arm(this.#delayMs(validMs))
+  }
+
+  #delayMs(validMs: number | undefined): number {
+    const { intervalMs, random, urgent } = this.#options
+    const regular = (validMs ?? intervalMs) * (0.8 + 0.4 * random())
+    // What never changes need not be asked for again.
+    if (validMs === Number.POSITIVE_INFINITY) return validMs
+    return urgent() || this.#isFailing ? Math.min(regular, URGENT_MS) : regular
+  }
+
+  #arm(delayMs: number): void {
+    const { clock } = this.#options
+    this.#timer?.cancel()
+    if (delayMs === Number.POSITIVE_INFINITY) {
+      this.#dueAt = Number.NEGATIVE_INFINITY
+      return
+    }
+    this.#dueAt = clock.now() + delayMs
+    this.#timer = this.#context.runInAsyncScope(() =>
+      clock.setTimer(() => void this.#ask(), delayMs),
+    )
+  }
+}
+
+/** A list that somebody's own discovery has made. Throws `TypeError` that says what is wrong with it. */
+function checkAnswer(nodes: unknown): void {
+  if (!Array.isArray(nodes)) throw new TypeError('its answer has no list of nodes')
+  for (const [index, node] of (nodes as readonly Partial<DiscoveredNode>[]).entries()) {
+    const { host, port } = node ?? {}
+    const isPort = Number.isInteger(port) && port! >= 1 && port! <= 65_535
+    if (typeof host !== 'string' || host === '' || !isPort) {
+      throw new TypeError(`node ${index} of its answer has no host or no port`)
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import { describeValue, parseConnectionUrl } from '@poolhouse/core'
+import type { DiscoveredNode, Discovery } from './discovery.js'
+
+/** A host of a connection URL. */
+export interface HostNode extends DiscoveredNode {
+  /** The URL with this host alone, for `createPool`. Not enumerable, since it may hold a password. */
+  readonly connection: string
+}
+
+const DEFAULT_PORT = 5432
+const FOR_WRITES: ReadonlySet<string> = new Set(['any', 'read-write', 'primary'])
+// They are about the list of hosts, and each node is one host.
+const OF_THE_LIST: ReadonlySet<string> = new Set(['host', 'port', 'target_session_attrs'])
+
+/**
+ * The hosts of one connection URL in the form of libpq, `postgres://app@a:5432,b:5433/app?target_session_attrs=primary`, as nodes that
+ * never change. `target_session_attrs` may be `any`, `read-write` or `primary`, which all mean the primary here. Each node has
+ * the URL of its host as `connection`.
+ *
+ * Throws `TypeError` for a malformed URL, one without hosts, or one that asks for standbys.
+ */
+export function hosts(url: string): Discovery<HostNode> {
+  if (typeof url !== 'string') {
+    throw new TypeError(`hosts: url must be a string, got ${describeValue(url)}`)
+  }
+  const parsed = parseConnectionUrl('hosts', url)
+  if (parsed.hosts.length === 0) throw new TypeError('hosts: url names no host')
+  const wanted = parsed.targetSessionAttrs ?? 'any'
+  if (!FOR_WRITES.has(wanted)) {
+    throw new TypeError(
+      `hosts: target_session_attrs must be any, read-write or primary, because a failover pool is the primary; for reads on replicas give its topology to withReplicas`,
+    )
+  }
+  const nodes = parsed.hosts.map(({ host, port = DEFAULT_PORT }) =>
+    hostNode(host ?? 'localhost', port, url),
+  )
+  return {
+    name: `hosts(${nodes.map(({ host, port }) => `${host}:${port}`).join(', ')})`,
+    next: () => Promise.resolve({ nodes, validMs: Number.POSITIVE_INFINITY }),
+  }
+}
+
+function hostNode(host: string, port: number, url: string): HostNode {
+  const node = { host, port } as HostNode
+  Object.defineProperty(node, 'connection', { value: urlOf(url, host, port) })
+  return Object.freeze(node)
+}
+
+/** The URL with one host in the place of all. It has been parsed, so its parts are where they belong. */
+function urlOf(url: string, host: string, port: number): string {
+  const [, scheme, beforeQuery, query] = /^(\w+:\/\/)([^?]*)\??(.*)$/s.exec(url)!
+  const slash = beforeQuery!.indexOf('/')
+  const authority = slash === -1 ? beforeQuery! : beforeQuery!.slice(0, slash)
+  const path = slash === -1 ? '' : beforeQuery!.slice(slash)
+  const user = authority.slice(0, authority.lastIndexOf('@') + 1)
+  const kept = query!.split('&').filter((pair) => {
+    const name = decodeURIComponent(pair.split('=', 1)[0]!)
+    return name !== '' && !OF_THE_LIST.has(name)
+  })
+  const name = host.includes(':') ? `[${host}]` : encodeURIComponent(host)
+  const parameters = kept.length === 0 ? '' : `?${kept.join('&')}`
+  return `${scheme}${user}${name}:${port}${path}${parameters}`
+}

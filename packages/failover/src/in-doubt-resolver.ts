@@ -1,0 +1,208 @@
+import {
+  type Clock,
+  type ConnectionPool,
+  DatabaseError,
+  type OutcomeResolver,
+  type TransactionIdentity,
+  type TransactionOutcome,
+} from '@poolhouse/core'
+import { awaitUntil } from './await-until.js'
+import { isSign } from './outcome.js'
+import { readLsn } from './probe-statement.js'
+import { switchPoint } from './timeline-history.js'
+
+/** What the resolver needs of the pool. */
+export interface InDoubtHost {
+  readonly clock: Clock
+  /** System identifier of the cluster, once seen. */
+  readonly systemId: string | undefined
+  /** The primary, now or when there is one; rejects when `deadline` has passed or when work may not wait for it. */
+  primary(deadline: number, signal: AbortSignal | undefined): Promise<ConnectionPool>
+  /** A node could not be reached. */
+  hint(node: string): void
+}
+
+/** What the present primary says about a transaction. */
+export interface OutcomeFacts {
+  readonly systemId: string
+  readonly timeline: number
+  /** Whether the server has recovered from a crash since the transaction began. */
+  readonly crashed: boolean
+  /** What `pg_xact_status` says; `future` if the server has not come to that xid, undefined if it is too old to be known. */
+  readonly status: 'committed' | 'aborted' | 'in progress' | 'future' | undefined
+}
+
+// Recovery from a crash empties the statistics, also when only the server's processes were restarted and
+// pg_postmaster_start_time() stays; a clean restart keeps them. A reset by hand looks like a crash and costs no more than an answer.
+const FACTS = `\
+select (select system_identifier::text from pg_catalog.pg_control_system()) as system_id,
+  pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) as wal_file,
+  coalesce((select stats_reset > $1::timestamptz from pg_catalog.pg_stat_archiver), true)::text as crashed`
+const STATUS = 'select pg_catalog.pg_xact_status($1::xid8) as status'
+// Its client has gone, so nobody but us waits for it. No other session can have this process id and this xid. One that waits for its
+// synchronous standbys ($4 = false) gets some time first, because ended it would have committed on the primary alone.
+const END = `\
+select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
+where a.pid = $1::int and a.backend_xid = $2::xid8::xid and a.backend_start <= $3::timestamptz
+  and ($4::boolean or a.wait_event is distinct from 'SyncRep')`
+const HISTORY = 'select pg_catalog.pg_read_file($1) as history'
+
+const LOOK_MS = 2_000
+const PAUSE_BASE_MS = 20
+const PAUSE_MOST_MS = 250
+const SYNC_GRACE_MS = 3_000
+
+/**
+ * Finds out what became of transactions whose COMMIT got no answer. It asks the present primary, and believes "committed" only where the
+ * xid cannot have been given to another transaction since: on the timeline on which it was begun, without a crash in between.
+ */
+export class InDoubtResolver {
+  readonly #host: InDoubtHost
+
+  /** Asks nothing before somebody wants to know. */
+  constructor(host: InDoubtHost) {
+    this.#host = host
+  }
+
+  /** What will resolve a transaction that begins now, should its COMMIT get no answer. */
+  resolverOf(transaction: TransactionIdentity): OutcomeResolver {
+    const { systemId } = this.#host
+    return ({ timeoutMs, signal }) => this.#resolve(transaction, systemId, timeoutMs, signal)
+  }
+
+  async #resolve(
+    transaction: TransactionIdentity,
+    systemId: string | undefined,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<TransactionOutcome> {
+    const { clock } = this.#host
+    const startedAt = clock.now()
+    const deadline = startedAt + timeoutMs
+    const patientUntil = startedAt + Math.min(SYNC_GRACE_MS, timeoutMs / 3)
+    for (let looks = 0; ; looks++) {
+      const outcome = await this.#look(transaction, systemId, {
+        deadline,
+        signal,
+        impatient: clock.now() >= patientUntil,
+      })
+      if (outcome !== undefined) return outcome
+      if (clock.now() >= deadline || signal?.aborted) return 'unknown'
+      const pause = Math.min(PAUSE_MOST_MS, PAUSE_BASE_MS * 2 ** looks)
+      await awaitUntil(clock, Math.min(deadline, clock.now() + pause), signal, undefined)
+    }
+  }
+
+  /** Asks once; undefined if asking again may tell more. */
+  async #look(
+    transaction: TransactionIdentity,
+    systemId: string | undefined,
+    limits: { deadline: number; signal: AbortSignal | undefined; impatient: boolean },
+  ): Promise<TransactionOutcome | undefined> {
+    const { clock } = this.#host
+    const { deadline, signal } = limits
+    let pool: ConnectionPool | undefined
+    try {
+      pool = await this.#host.primary(deadline, signal)
+      const timeoutMs = Math.max(1, Math.min(LOOK_MS, deadline - clock.now()))
+      const facts = await readFacts(pool, transaction, limits.impatient, timeoutMs, signal)
+      const outcome = outcomeOf(facts, transaction, systemId)
+      if (outcome !== 'history') return outcome
+      return await readHistory(pool, facts.timeline, transaction, timeoutMs, signal)
+    } catch (error) {
+      if (pool !== undefined && isSign(error)) this.#host.hint(pool.name)
+      return undefined
+    }
+  }
+}
+
+/**
+ * What the facts prove; `history` if the primary's timeline history may prove more, undefined if time may tell more.
+ *
+ * An xid names one transaction only as long as the server remembers having given it out. A standby that is promoted, and a server that
+ * recovers from a crash, have forgotten those that never came to their log, and give them out again, so there "committed" may be another's. Every other
+ * answer proves that ours is not committed there.
+ */
+export function outcomeOf(
+  facts: OutcomeFacts,
+  { timeline }: Pick<TransactionIdentity, 'timeline'>,
+  systemId: string | undefined,
+): TransactionOutcome | 'history' | undefined {
+  const { status } = facts
+  if (systemId === undefined || facts.systemId !== systemId) return 'unknown'
+  // A primary that was left behind: another one will be found.
+  if (facts.timeline < timeline) return undefined
+  if (facts.timeline > timeline) {
+    return status === undefined || status === 'committed' ? 'history' : 'lost'
+  }
+  switch (status) {
+    case 'committed':
+      return facts.crashed ? 'unknown' : 'committed'
+    case 'aborted':
+      return 'aborted'
+    case 'in progress':
+      // After a crash it is another transaction's: the processes of before are gone.
+      return facts.crashed ? 'aborted' : undefined
+    case 'future':
+      return facts.crashed ? 'aborted' : 'unknown'
+    case undefined:
+      return 'unknown'
+  }
+}
+
+async function readFacts(
+  pool: ConnectionPool,
+  { xid, backendPid, begunAt, timeline }: TransactionIdentity,
+  impatient: boolean,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<OutcomeFacts> {
+  // In a transaction, because behind a pooler only that keeps the questions on one server.
+  return await pool.transaction(
+    async (tx) => {
+      const [row] = (
+        await tx.query<{ system_id: string; wal_file: string; crashed: string }>(FACTS, [begunAt])
+      ).rows
+      const facts = {
+        systemId: row!.system_id,
+        timeline: Number.parseInt(row!.wal_file.slice(0, 8), 16),
+        crashed: row!.crashed === 'true',
+      }
+      if (facts.timeline === timeline && !facts.crashed) {
+        await tx.query(END, [backendPid, xid, begunAt, String(impatient)])
+      }
+      try {
+        const { rows } = await tx.query<{ status: OutcomeFacts['status'] | null }>(STATUS, [xid])
+        return { ...facts, status: rows[0]?.status ?? undefined }
+      } catch (error) {
+        if (!(error instanceof DatabaseError && error.code === '22023')) throw error
+        await tx.rollback()
+        return { ...facts, status: 'future' as const }
+      }
+    },
+    { readOnly: true, timeoutMs, signal },
+  )
+}
+
+/** Reads where the timeline of the transaction was left. Takes a role that may read the server's files. */
+async function readHistory(
+  pool: ConnectionPool,
+  current: number,
+  { timeline, startLsn }: TransactionIdentity,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<TransactionOutcome> {
+  const file = `pg_wal/${current.toString(16).toUpperCase().padStart(8, '0')}.history`
+  let text: string
+  try {
+    const { rows } = await pool.query<{ history: string }>(HISTORY, [file], { timeoutMs, signal })
+    text = rows[0]!.history
+  } catch (error) {
+    if (error instanceof DatabaseError && error.severity === 'ERROR') return 'unknown'
+    throw error
+  }
+  const left = switchPoint(text, timeline)
+  const begun = readLsn(startLsn)
+  if (left === 'never-on-it') return 'lost'
+  return left !== undefined && begun !== undefined && begun >= left ? 'lost' : 'unknown'
+}

@@ -1,0 +1,155 @@
+import { checkNumber, describeValue, PoolhouseError, refuseUnknownOptions } from '@poolhouse/core'
+import type { DiscoveredNode, Discovery, DiscoveryContext } from './discovery.js'
+import { getJson, type HttpTls } from './http-get.js'
+
+/** Options of `patroni`. */
+export interface PatroniOptions {
+  /** Base URLs of the REST interfaces, `http://a:8008`. One that answers is enough; the others are tried when it does not. */
+  urls: readonly (string | URL)[]
+  /** Longest time for one request, in milliseconds. Default 2 000. */
+  timeoutMs?: number | undefined
+  /** How HTTPS servers prove themselves, and how we do. */
+  tls?: HttpTls | undefined
+  /** Name of the tag that holds the zone of a member. Default `zone`. */
+  zoneTag?: string | undefined
+}
+
+const WHERE = 'patroni'
+const KNOWN: ReadonlySet<string> = new Set(['urls', 'timeoutMs', 'tls', 'zoneTag'])
+// What versions since 1.0 call the one that takes writes. The leader of a standby cluster takes none.
+const PRIMARY: ReadonlySet<unknown> = new Set(['leader', 'master', 'primary'])
+const REPLICA: ReadonlySet<unknown> = new Set([
+  'replica',
+  'sync_standby',
+  'quorum_standby',
+  'standby_leader',
+])
+
+/**
+ * Finds the nodes of a Patroni cluster by the `/cluster` of its REST interface. Roles are hints, since SQL decides. The tag
+ * `noloadbalance` keeps reads away from a replica; `nofailover` changes nothing here, because such a member is never promoted.
+ *
+ * Throws `TypeError` or `RangeError` for wrong options.
+ */
+export function patroni(options: PatroniOptions): Discovery {
+  const { urls, timeoutMs, tls, zoneTag } = readOptions(options)
+  // The one that answered last comes first.
+  let order = urls
+  return {
+    name: `${WHERE}(${urls.map(({ host }) => host).join(', ')})`,
+    async next({ signal, clock }) {
+      const failures: Error[] = []
+      for (const url of order) {
+        try {
+          const answer = await ask(url, tls, timeoutMs, signal, clock)
+          const nodes = membersOf(answer, zoneTag)
+          order = [url, ...order.filter((other) => other !== url)]
+          return { nodes }
+        } catch (cause) {
+          if (signal.aborted) throw cause
+          const why = cause instanceof Error ? cause.message : String(cause)
+          failures.push(new Error(`${url.host}: ${why || 'no answer'}`, { cause }))
+        }
+      }
+      throw new PoolhouseError(
+        `no Patroni REST interface answers: ${failures.map(({ message }) => message).join('; ')}`,
+        { retryable: true, cause: new AggregateError(failures) },
+      )
+    },
+  }
+}
+
+async function ask(
+  base: URL,
+  tls: HttpTls | undefined,
+  timeoutMs: number,
+  signal: AbortSignal,
+  clock: DiscoveryContext['clock'],
+): Promise<unknown> {
+  const ended = new AbortController()
+  const late = new Error(`no answer within ${timeoutMs} ms`)
+  const timer = clock.setTimer(() => ended.abort(late), timeoutMs)
+  const url = new URL(`${base.pathname.replace(/\/$/, '')}/cluster`, base)
+  try {
+    return await getJson(url, tls, AbortSignal.any([signal, ended.signal]))
+  } catch (error) {
+    throw ended.signal.aborted ? late : error
+  } finally {
+    timer.cancel()
+  }
+}
+
+/** A member as `/cluster` tells it; each part is checked. */
+interface RestMember {
+  readonly name?: unknown
+  readonly host?: unknown
+  readonly port?: unknown
+  readonly role?: unknown
+  readonly tags?: Readonly<Record<string, unknown>> | null
+}
+
+/** The members of an answer. One that cannot be used, such as one without an address, is left out. Throws if there is no list. */
+export function membersOf(answer: unknown, zoneTag = 'zone'): DiscoveredNode[] {
+  const members = (answer as { members?: unknown } | null)?.members
+  if (!Array.isArray(members)) throw new TypeError('the answer has no list of members')
+  const nodes: DiscoveredNode[] = []
+  for (const member of members as readonly (RestMember | null)[]) {
+    const host = member?.host
+    const port = Number(member?.port)
+    if (typeof host !== 'string' || host === '' || !(port >= 1 && port <= 65_535)) continue
+    const tags = member!.tags ?? {}
+    const zone = tags[zoneTag]
+    nodes.push({
+      host,
+      port,
+      name: typeof member!.name === 'string' ? member!.name : undefined,
+      role: roleOf(member!.role),
+      zone: typeof zone === 'string' ? zone : undefined,
+      noReads: isSet(tags['noloadbalance']) ? 'tagged noloadbalance' : undefined,
+    })
+  }
+  return nodes
+}
+
+function roleOf(role: unknown): DiscoveredNode['role'] {
+  if (PRIMARY.has(role)) return 'primary'
+  return REPLICA.has(role) ? 'replica' : undefined
+}
+
+/** Tags come as they were written into a file by hand. */
+function isSet(tag: unknown): boolean {
+  return tag === true || tag === 1 || (typeof tag === 'string' && /^(true|on|yes|1)$/i.test(tag))
+}
+
+function readOptions(options: PatroniOptions): {
+  urls: readonly URL[]
+  tls: HttpTls | undefined
+  timeoutMs: number
+  zoneTag: string
+} {
+  if (options === null || typeof options !== 'object') {
+    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
+  }
+  refuseUnknownOptions(WHERE, options, KNOWN)
+  const { urls, timeoutMs = 2_000, tls, zoneTag = 'zone' } = options
+  if (!Array.isArray(urls) || urls.length === 0) {
+    throw new TypeError(`${WHERE}: urls must be a list of URLs, got ${describeValue(urls)}`)
+  }
+  checkNumber(WHERE, 'timeoutMs', timeoutMs, { min: 1, max: 0x7fffffff })
+  if (typeof zoneTag !== 'string' || zoneTag === '') {
+    throw new TypeError(`${WHERE}: zoneTag must be a non-empty string`)
+  }
+  if (tls !== undefined && (tls === null || typeof tls !== 'object')) {
+    throw new TypeError(`${WHERE}: tls must be an object, got ${describeValue(tls)}`)
+  }
+  return { urls: urls.map(readUrl), timeoutMs, tls, zoneTag }
+}
+
+function readUrl(given: unknown, index: number): URL {
+  const url =
+    given instanceof URL ? given : URL.canParse(String(given)) ? new URL(String(given)) : undefined
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+    throw new TypeError(`${WHERE}: urls[${index}] must be an http: or https: URL`)
+  }
+  return url
+}

@@ -1,0 +1,83 @@
+import { createPool, type Driver } from '@poolhouse/core'
+import { type FailoverOptions, type FailoverPool, withFailover } from '@poolhouse/failover'
+import { nodePostgres } from '@poolhouse/node-postgres'
+import { postgresJs } from '@poolhouse/postgres-js'
+import {
+  type Cluster,
+  type ClusterNode,
+  type ClusterOptions,
+  type FaultProxy,
+  startCluster,
+  startFaultProxy,
+} from '@poolhouse/testkit'
+
+/** Both drivers, by name. */
+export const DRIVERS: readonly (readonly [name: string, driver: () => Driver])[] = [
+  ['pg', nodePostgres],
+  ['postgres.js', postgresJs],
+]
+
+/** A real cluster whose nodes are reached through fault proxies, and failover pools over it. */
+export interface ProxiedCluster extends AsyncDisposable {
+  readonly cluster: Cluster
+  /** The proxy in front of the first primary. */
+  readonly proxy: FaultProxy
+  /** The node of this name. */
+  node(name: string): ClusterNode
+  /** A failover pool through the proxies, which the cluster closes with itself. */
+  pool(driver: Driver, options?: FailoverOptions): FailoverPool
+}
+
+/** Starts the cluster with a table `rows(id int)` without a key in it, so that a row written twice would show. */
+export async function startProxiedCluster(options: ClusterOptions): Promise<ProxiedCluster> {
+  const cluster = await startCluster(options)
+  const proxies = await Promise.all(cluster.nodes.map(({ url }) => startFaultProxy(url)))
+  const pools: FailoverPool[] = []
+  const [first] = cluster.nodes
+  await first!.sql('create table rows(id int not null)')
+  await first!.sql(`grant all on rows to ${cluster.user}`)
+  await first!.sql('grant create on schema public to public')
+  return {
+    cluster,
+    proxy: proxies[0]!,
+    node: (name) => cluster.nodes.find((node) => node.name === name)!,
+    pool: (driver, failoverOptions = {}) => {
+      const nodes = cluster.nodes.map(({ name }, index) =>
+        createPool({
+          driver,
+          connection: proxies[index]!.url(),
+          name,
+          max: 10,
+          statementTimeoutMs: 2_000,
+        }),
+      )
+      const pool = withFailover(nodes, { probe: { intervalMs: 250 }, ...failoverOptions })
+      pools.push(pool)
+      return pool
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(pools.map((pool) => pool.close({ timeoutMs: 500 })))
+      await Promise.all(proxies.map((proxy) => proxy.close()))
+      await cluster.stop()
+    },
+  }
+}
+
+/** The rejection of a promise; throws if it resolves. */
+export async function rejection(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise
+  } catch (error) {
+    return error
+  }
+  throw new Error('it resolved')
+}
+
+/** Resolves when the condition holds; rejects after 10 s. */
+export async function until(condition: () => Promise<boolean>): Promise<void> {
+  const giveUpAt = performance.now() + 10_000
+  while (!(await condition())) {
+    if (performance.now() > giveUpAt) throw new Error(`not within 10 s: ${condition}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}

@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { DRIVERS } from '../support/drivers.js'
+import { PatroniSetup, promotionOf } from './patroni-setup.js'
+
+let setup: PatroniSetup
+
+beforeAll(async () => {
+  setup = await PatroniSetup.start()
+}, 180_000)
+
+afterAll(() => setup[Symbol.asyncDispose]())
+
+describe.each(DRIVERS)(
+  'a real Patroni cluster over $driver',
+  ({ make }) => {
+    it('S56: a switchover that was announced costs no call: 0 errors, 0 lost, 0 twice', async () => {
+      const pool = await setup.connect(make())
+      const workload = setup.write()
+      await sleep(1_500)
+      const outage = { from: 0, to: 0 }
+      await pool.switchover(async () => {
+        outage.from = performance.now()
+        await setup.patroni.switchover()
+        outage.to = performance.now()
+      })
+      await sleep(1_500)
+      const { counts, violations, longestWriteGapMs } = await setup.verify(workload)
+      expect(violations).toEqual([])
+      expect(counts).toMatchObject({ notExecuted: 0, unknown: 0, unsettled: 0 })
+      expect(counts.acknowledged).toBeGreaterThan(200)
+      expect(longestWriteGapMs).toBeLessThan(outage.to - outage.from + 1_000)
+    })
+
+    it('S56: a switchover that nobody announced costs at most the calls in flight, and tells the truth of each', async () => {
+      await setup.connect(make())
+      const workload = setup.write()
+      await sleep(1_000)
+      await setup.patroni.switchover()
+      await sleep(1_500)
+      const { counts, violations } = await setup.verify(workload)
+      expect(violations).toEqual([])
+      expect(counts.notExecuted).toBe(0)
+      expect(counts.unknown).toBeLessThanOrEqual(8)
+    })
+
+    it('S58: after kill -9 of the postmaster writes resume within 500 ms of the promotion', async () => {
+      await setup.connect(make())
+      const workload = setup.write()
+      await sleep(1_000)
+      const old = await setup.patroni.leader()
+      await old.killPostmaster()
+      const promoted = await promotionOf(setup.patroni, old)
+      const promotedAt = performance.now()
+      await setup.until(({ topology }) => topology.current.primary?.id === promoted.name)
+      await setup.until(() =>
+        workload.history.operations.some(
+          ({ outcome, settledAt }) => outcome?.kind === 'acknowledged' && settledAt! > promotedAt,
+        ),
+      )
+      expect(performance.now() - promotedAt).toBeLessThan(500)
+      await sleep(1_000)
+      const { counts, violations } = await setup.verify(workload)
+      expect(violations).toEqual([])
+      expect(counts.unknown).toBeLessThanOrEqual(8)
+    })
+  },
+  120_000,
+)
