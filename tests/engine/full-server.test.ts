@@ -1,6 +1,7 @@
 import { ConnectError } from '@poolhouse/core'
 import { Client } from 'pg'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { DRIVERS } from '../support/drivers.js'
 import { tally } from './support/failure-of.js'
 import { guardProcess } from './support/process-guards.js'
 import { shiftedClock } from './support/shifted-clock.js'
@@ -26,45 +27,50 @@ async function occupy(places: number): Promise<() => Promise<void>> {
   return leave
 }
 
-describe('a server that is full (53300)', () => {
-  it('F24: makes the pool live with the connections it has; callers wait, none fails, and the pool grows again when there is room', async () => {
-    const leave = await occupy(PLACES - 2)
-    const clock = shiftedClock()
-    const pool = server.pool({ max: 10, clock })
-    const refusals: unknown[] = []
-    pool.on('error', ({ error }) => refusals.push(error))
-    const burst = () => tally(Array.from({ length: 40 }, () => pool.query('select pg_sleep(0.02)')))
+describe.each(DRIVERS)('over $driver', ({ make }) => {
+  const openPool = server.poolsOver(make())
 
-    expect(await burst()).toEqual({ ok: 40 })
-    expect(pool.stats().total).toBe(2)
-    // The server was asked a few times, not once per caller, and the refusals were that of a full server.
-    expect(refusals.length).toBeGreaterThan(0)
-    expect(refusals.length).toBeLessThanOrEqual(4)
-    for (const error of refusals) {
-      expect(error).toBeInstanceOf(ConnectError)
-      expect(error).toMatchObject({ sqlState: '53300', fatal: false })
-    }
-    const asked = refusals.length
-    expect(await burst()).toEqual({ ok: 40 })
-    expect(refusals.length).toBe(asked)
+  describe('a server that is full (53300)', () => {
+    it('F24: makes the pool live with the connections it has; callers wait, none fails, and the pool grows again when there is room', async () => {
+      const leave = await occupy(PLACES - 2)
+      const clock = shiftedClock()
+      const pool = openPool({ max: 10, clock })
+      const refusals: unknown[] = []
+      pool.on('error', ({ error }) => refusals.push(error))
+      const burst = () =>
+        tally(Array.from({ length: 40 }, () => pool.query('select pg_sleep(0.02)')))
 
-    await leave()
-    clock.skip(11_000)
-    expect(await burst()).toEqual({ ok: 40 })
-    await until(() => pool.stats().total === PLACES, 'the pool to take every free place')
-  })
+      expect(await burst()).toEqual({ ok: 40 })
+      expect(pool.stats().total).toBe(2)
+      // The server was asked a few times, not once per caller, and the refusals were that of a full server.
+      expect(refusals.length).toBeGreaterThan(0)
+      expect(refusals.length).toBeLessThanOrEqual(4)
+      for (const error of refusals) {
+        expect(error).toBeInstanceOf(ConnectError)
+        expect(error).toMatchObject({ sqlState: '53300', fatal: false })
+      }
+      const asked = refusals.length
+      expect(await burst()).toEqual({ ok: 40 })
+      expect(refusals.length).toBe(asked)
 
-  it('F24: does not mean that the node is down: with no place at all callers wait and are served when one is free', async () => {
-    const leave = await occupy(PLACES)
-    const pool = server.pool({ max: 10 })
-    let refused = 0
-    pool.on('error', () => {
-      refused++
+      await leave()
+      clock.skip(11_000)
+      expect(await burst()).toEqual({ ok: 40 })
+      await until(() => pool.stats().total === PLACES, 'the pool to take every free place')
     })
-    const served = tally(Array.from({ length: 20 }, () => pool.query('select 1')))
-    await until(() => refused >= 3, 'three refusals')
-    expect(pool.stats().pending).toBe(20)
-    await leave()
-    expect(await served).toEqual({ ok: 20 })
+
+    it('F24: does not mean that the node is down: with no place at all callers wait and are served when one is free', async () => {
+      const leave = await occupy(PLACES)
+      const pool = openPool({ max: 10 })
+      let refused = 0
+      pool.on('error', () => {
+        refused++
+      })
+      const served = tally(Array.from({ length: 20 }, () => pool.query('select 1')))
+      await until(() => refused >= 3, 'three refusals')
+      expect(pool.stats().pending).toBe(20)
+      await leave()
+      expect(await served).toEqual({ ok: 20 })
+    })
   })
 })

@@ -1,74 +1,79 @@
 import { startWireServer } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
+import { DRIVERS } from '../support/drivers.js'
 import { failureOf, tally } from './support/failure-of.js'
 import { guardProcess } from './support/process-guards.js'
-import { testPool, testServer } from './support/test-server.js'
+import { testServer } from './support/test-server.js'
 import { until } from './support/until.js'
 
 guardProcess()
 const server = testServer()
 
-describe('a server that dies under a pool nobody listens to', () => {
-  it.each(['immediate', 'fast', 'kill'] as const)(
-    'F56: raises nothing that nobody caught, whatever its connections were doing, and the pool works when it is back (%s)',
-    async (mode) => {
-      const { primary } = server.cluster
-      const pool = server.pool({ max: 8, acquireTimeoutMs: 15_000 })
-      await pool.warm(6)
-      const session = await pool.openSession()
-      const lease = await pool.acquire()
-      const inTransaction = await pool.acquire()
-      await inTransaction.query('begin')
-      // Nobody awaits these until later; a rejection of theirs that the pool made on its own would have no handler.
-      const calls = tally([
-        pool.query('select pg_sleep(30)'),
-        lease.query('select pg_sleep(30)'),
-        pool.transaction((tx) => tx.query('select pg_sleep(30)')),
-      ])
-      // A listener that is added and never looked at, as an application would.
-      const aborted = [lease.signal, inTransaction.signal, session.signal]
-      if (mode === 'kill') await primary.kill()
-      else await primary.stop(mode)
-      const outcome = await calls
-      expect(Object.keys(outcome)).not.toContain('ok')
-      await until(() => aborted.every((signal) => signal.aborted), 'the leases to be told')
-      // What is lost is refused, and giving it back is no error.
-      expect(await failureOf(inTransaction.query('commit'))).toMatchObject({ executed: 'no' })
-      lease.release()
-      inTransaction.release()
-      expect(session.closed).toBe(true)
-      const during = tally(Array.from({ length: 10 }, () => pool.query('select 1')))
-      await primary.start()
-      expect(await during).toEqual({ ok: 10 })
-      expect(pool.stats().counters.errors).toBeGreaterThan(0)
-    },
-  )
+describe.each(DRIVERS)('over $driver', ({ make }) => {
+  const openPool = server.poolsOver(make())
 
-  it('F56: survives listeners that throw and abort handlers that throw', async () => {
-    await using wire = await startWireServer()
-    const pool = testPool({ connection: wire.url, max: 1 })
-    const told: unknown[] = []
-    pool.on('error', ({ error }) => told.push(error))
-    const fault = new Error('a listener of the application')
-    pool.on('acquire', () => {
-      throw fault
-    })
-    expect((await pool.query('select 1')).rowCount).toBe(1)
-    await until(() => told.length > 0, 'the error event')
-    expect(told).toEqual([fault])
-    expect((await pool.query('select 1')).rowCount).toBe(1)
-  })
-})
-
-describe('a session that is ended while it is idle', () => {
-  it('F56: is missed by nobody: the next call gets another one', async () => {
-    const pool = server.pool({ max: 3 })
-    await pool.warm(3)
-    await server.sql(
-      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'test'`,
+  describe('a server that dies under a pool nobody listens to', () => {
+    it.each(['immediate', 'fast', 'kill'] as const)(
+      'F56: raises nothing that nobody caught, whatever its connections were doing, and the pool works when it is back (%s)',
+      async (mode) => {
+        const { primary } = server.cluster
+        const pool = openPool({ max: 8, acquireTimeoutMs: 15_000 })
+        await pool.warm(6)
+        const session = await pool.openSession()
+        const lease = await pool.acquire()
+        const inTransaction = await pool.acquire()
+        await inTransaction.query('begin')
+        // Nobody awaits these until later; a rejection of theirs that the pool made on its own would have no handler.
+        const calls = tally([
+          pool.query('select pg_sleep(30)'),
+          lease.query('select pg_sleep(30)'),
+          pool.transaction((tx) => tx.query('select pg_sleep(30)')),
+        ])
+        // A listener that is added and never looked at, as an application would.
+        const aborted = [lease.signal, inTransaction.signal, session.signal]
+        if (mode === 'kill') await primary.kill()
+        else await primary.stop(mode)
+        const outcome = await calls
+        expect(Object.keys(outcome)).not.toContain('ok')
+        await until(() => aborted.every((signal) => signal.aborted), 'the leases to be told')
+        // What is lost is refused, and giving it back is no error.
+        expect(await failureOf(inTransaction.query('commit'))).toMatchObject({ executed: 'no' })
+        lease.release()
+        inTransaction.release()
+        expect(session.closed).toBe(true)
+        const during = tally(Array.from({ length: 10 }, () => pool.query('select 1')))
+        await primary.start()
+        expect(await during).toEqual({ ok: 10 })
+        expect(pool.stats().counters.errors).toBeGreaterThan(0)
+      },
     )
-    expect(await tally(Array.from({ length: 10 }, () => pool.query('select 1')))).toEqual({
-      ok: 10,
+
+    it('F56: survives listeners that throw and abort handlers that throw', async () => {
+      await using wire = await startWireServer()
+      const pool = openPool({ connection: wire.url, max: 1 })
+      const told: unknown[] = []
+      pool.on('error', ({ error }) => told.push(error))
+      const fault = new Error('a listener of the application')
+      pool.on('acquire', () => {
+        throw fault
+      })
+      expect((await pool.query('select 1')).rowCount).toBe(1)
+      await until(() => told.length > 0, 'the error event')
+      expect(told).toEqual([fault])
+      expect((await pool.query('select 1')).rowCount).toBe(1)
+    })
+  })
+
+  describe('a session that is ended while it is idle', () => {
+    it('F56: is missed by nobody: the next call gets another one', async () => {
+      const pool = openPool({ max: 3 })
+      await pool.warm(3)
+      await server.sql(
+        `select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'test'`,
+      )
+      expect(await tally(Array.from({ length: 10 }, () => pool.query('select 1')))).toEqual({
+        ok: 10,
+      })
     })
   })
 })

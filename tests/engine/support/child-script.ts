@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { onTestFailed, onTestFinished } from 'vitest'
 import { until } from './until.js'
 
 /** A script of this folder, running as a process of its own. */
@@ -9,6 +10,8 @@ export interface ChildScript {
   readonly process: ChildProcess
   /** What it said so far, one line each. */
   readonly lines: readonly string[]
+  /** What it wrote to its error output so far, in lines; passed on when the test fails. */
+  readonly errors: readonly string[]
   /** Resolves with the first line that begins so; rejects if the process ends without it. */
   said(beginning: string): Promise<string>
   /** How it ended: its exit code, or the signal that ended it. */
@@ -24,16 +27,12 @@ export function startChild(
   const script = fileURLToPath(new URL(`${name}.ts`, import.meta.url))
   const loader = ['--conditions=@poolhouse/source', '--import', 'tsx']
   const child = spawn(process.execPath, [...flags, ...loader, script, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const lines: string[] = []
-  let rest = ''
   let over = false
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    const parts = (rest + chunk).split('\n')
-    rest = parts.pop()!
-    lines.push(...parts)
-  })
+  const lines = linesOf(child.stdout)
+  const errors = linesOf(child.stderr)
+  onTestFailed(() => void process.stderr.write(`${name}: ${errors.join('\n')}\n`))
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
     child.once('close', (code, signal) => {
       over = true
@@ -47,6 +46,7 @@ export function startChild(
   return {
     process: child,
     lines,
+    errors,
     ended,
     async said(beginning) {
       const find = (): string | undefined => lines.find((line) => line.startsWith(beginning))
@@ -56,4 +56,16 @@ export function startChild(
       return line
     },
   }
+}
+
+/** The lines of a stream, as they come. */
+function linesOf(stream: Readable): string[] {
+  const lines: string[] = []
+  let rest = ''
+  stream.setEncoding('utf8').on('data', (chunk: string) => {
+    const parts = (rest + chunk).split('\n')
+    rest = parts.pop()!
+    lines.push(...parts)
+  })
+  return lines
 }

@@ -1,12 +1,12 @@
 // Run as a process of its own, to be frozen: one call is in flight, three connections are idle. The timer fires first after the thaw,
 // before the event loop has read what happened to the sockets, and asks for all connections at once.
 import { createPool } from '@poolhouse/core'
-import { nodePostgres } from '@poolhouse/node-postgres'
+import { driverNamed } from '../../support/drivers.js'
 import { outcomeOf } from './outcome-of.js'
 import { say } from './say.js'
 
 const pool = createPool({
-  driver: nodePostgres(),
+  driver: driverNamed(process.argv[3]),
   connection: process.argv[2]!,
   name: 'frozen',
   max: 4,

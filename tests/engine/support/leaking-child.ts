@@ -1,10 +1,10 @@
 // Run as a process of its own, with --expose-gc: a lease is dropped inside an open transaction, and nobody can give it back.
 import { createPool, type LeakEvent, type Lease } from '@poolhouse/core'
-import { nodePostgres } from '@poolhouse/node-postgres'
+import { driverNamed } from '../../support/drivers.js'
 import { say } from './say.js'
 
 const pool = createPool({
-  driver: nodePostgres(),
+  driver: driverNamed(process.argv[3]),
   connection: process.argv[2]!,
   max: 1,
 })

@@ -1,11 +1,15 @@
 // Run as a process of its own, to close its pool during an outage: connections are leased, busy and being waited for.
 import { createPool } from '@poolhouse/core'
-import { nodePostgres } from '@poolhouse/node-postgres'
+import { driverNamed } from '../../support/drivers.js'
 import { outcomeOf } from './outcome-of.js'
 import { resources } from './resources.js'
 import { say } from './say.js'
 
-const pool = createPool({ driver: nodePostgres(), connection: process.argv[2]!, max: 4 })
+const pool = createPool({
+  driver: driverNamed(process.argv[3]),
+  connection: process.argv[2]!,
+  max: 4,
+})
 await pool.warm(4)
 const lease = await pool.acquire()
 await lease.query('begin')

@@ -1,11 +1,15 @@
 // Run as a process of its own, to be ended by SIGTERM in the middle of its work.
 import { createPool } from '@poolhouse/core'
-import { nodePostgres } from '@poolhouse/node-postgres'
+import { driverNamed } from '../../support/drivers.js'
 import { outcomeOf } from './outcome-of.js'
 import { resources } from './resources.js'
 import { say } from './say.js'
 
-const pool = createPool({ driver: nodePostgres(), connection: process.argv[2]!, max: 2 })
+const pool = createPool({
+  driver: driverNamed(process.argv[3]),
+  connection: process.argv[2]!,
+  max: 2,
+})
 await pool.warm(2)
 const transaction = outcomeOf(
   pool.transaction(async (tx) => {

@@ -1,33 +1,52 @@
-import { type ConnectionPool, createPool, type PoolOptions } from '@poolhouse/core'
-import { nodePostgres } from '@poolhouse/node-postgres'
-import { type Cluster, type ClusterOptions, startCluster } from '@poolhouse/testkit'
+import { type ConnectionPool, createPool, type Driver, type PoolOptions } from '@poolhouse/core'
+import {
+  type Cluster,
+  type ClusterOptions,
+  type FaultProxy,
+  startCluster,
+  startFaultProxy,
+} from '@poolhouse/testkit'
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
+import { ADDED_LATENCY_MS } from '../../support/added-latency.js'
 
-/** Options of a pool whose driver is given. */
+/** Options of a pool whose driver is given, and whose connection leads to the server of the file unless a test says otherwise. */
 type TestPoolOptions = Omit<PoolOptions, 'driver' | 'connection'> &
   Partial<Pick<PoolOptions, 'connection'>>
 
-/** One PostgreSQL server for all tests of a file. */
+/** One PostgreSQL server for all tests of a file, far away where latency is added. */
 export interface TestServer {
   /** The cluster it is the only node of. */
   readonly cluster: Cluster
   /** URL of the application's role. */
   readonly url: string
-  /** A pool on this server unless `connection` says otherwise; closed when the test is over. */
-  pool(options?: TestPoolOptions): ConnectionPool
+  /** TCP port of that URL. */
+  readonly port: number
+  /** What makes pools over a driver, on this server unless `connection` says otherwise; each is closed when its test is over. */
+  poolsOver(driver: Driver): (options?: TestPoolOptions) => ConnectionPool
   /** Runs a statement as superuser, on a connection of its own. */
   sql<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>
   /** Sessions of the application's role that match a condition on `pg_stat_activity`. */
   sessions(condition?: string): Promise<number>
 }
 
-/** Starts a server before the first test of the file and stops it after the last. */
-export function testServer(options: ClusterOptions = {}): TestServer {
+/**
+ * Starts a server before the first test of the file and stops it after the last. `latencyMs` is what the line to it takes longer, each
+ * way; a file whose tests are about very many short calls says 0.
+ */
+export function testServer(
+  options: ClusterOptions = {},
+  latencyMs: number = ADDED_LATENCY_MS,
+): TestServer {
   let cluster: Cluster
+  let line: FaultProxy | undefined
   beforeAll(async () => {
     cluster = await startCluster({ replicas: 0, ...options })
+    if (latencyMs === 0) return
+    line = await startFaultProxy(cluster.primary.url)
+    line.delay(latencyMs)
   })
   afterAll(async () => {
+    await line?.close()
     await cluster?.stop()
   })
   const server: TestServer = {
@@ -35,9 +54,15 @@ export function testServer(options: ClusterOptions = {}): TestServer {
       return cluster
     },
     get url() {
-      return cluster.primary.url
+      return line?.url() ?? cluster.primary.url
     },
-    pool: (poolOptions = {}) => testPool({ connection: cluster.primary.url, ...poolOptions }),
+    get port() {
+      return line?.port ?? cluster.primary.port
+    },
+    poolsOver(driver) {
+      const openPool = poolsOver(driver)
+      return (poolOptions = {}) => openPool({ connection: server.url, ...poolOptions })
+    },
     sql: (text, values) => cluster.primary.sql(text, values),
     async sessions(condition = 'true') {
       const rows = await cluster.primary.sql<{ n: number }>(
@@ -49,11 +74,15 @@ export function testServer(options: ClusterOptions = {}): TestServer {
   return server
 }
 
-/** A pool over `pg` that is closed when the test is over, whatever it still holds. */
-export function testPool(options: Omit<PoolOptions, 'driver'>): ConnectionPool {
-  const pool = createPool({ driver: nodePostgres(), name: 'test', ...options })
-  onTestFinished(() => pool.close({ timeoutMs: 0 }))
-  return pool
+/** What makes pools over a driver. Each is closed when its test is over, whatever it still holds. */
+export function poolsOver(
+  driver: Driver,
+): (options: TestPoolOptions & Pick<PoolOptions, 'connection'>) => ConnectionPool {
+  return (options) => {
+    const pool = createPool({ driver, name: 'test', ...options })
+    onTestFinished(() => pool.close({ timeoutMs: 0 }))
+    return pool
+  }
 }
 
 /** The server process behind a connection, which tells connections apart. */
