@@ -5,7 +5,7 @@ const run = promisify(execFile)
 const LIMIT_MS = 120_000
 
 /** Named numbers of one measurement. */
-type Sample = Readonly<Record<string, number>>
+export type Sample = Readonly<Record<string, number>>
 
 /** One measurement: a script, its arguments, and what it is called. */
 export interface Measurement {

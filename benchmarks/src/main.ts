@@ -1,7 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { startCluster } from '@poolhouse/testkit'
+import { type Cluster, type ClusterOptions, startCluster } from '@poolhouse/testkit'
 import { Command, InvalidArgumentError } from 'commander'
+import type { Place } from './drivers/opening.js'
+import { driverTasks, type PlaceName } from './drivers/tasks.js'
 import { interleave, type Measurement } from './interleave.js'
 import { poolTasks } from './pool/tasks.js'
 import { poolVariants } from './pool/variants.js'
@@ -48,6 +50,23 @@ function queryPlan(url: string): Plan {
   )
 }
 
+function driverPlan(places: Readonly<Record<PlaceName, Place>>): Plan {
+  return Object.fromEntries(
+    Object.entries(driverTasks).map(([task, { place, variants }]) => [
+      task,
+      variants.map((variant) => {
+        const { url, ca } = places[place]
+        return {
+          task,
+          variant,
+          script: script('./drivers/sample.js'),
+          env: { BENCH_URL: url, ...(ca !== undefined && { BENCH_CA: ca }) },
+        }
+      }),
+    ]),
+  )
+}
+
 async function bench(name: string, plan: Plan, options: BenchOptions): Promise<void> {
   const { rounds, only = '', json = `${name}.json` } = options
   const tasks: TaskReport[] = []
@@ -62,13 +81,33 @@ async function bench(name: string, plan: Plan, options: BenchOptions): Promise<v
   console.log(`\nwritten to ${json}`)
 }
 
+/** A server with the accounts that point queries look up. */
+async function startServer(options: ClusterOptions = {}): Promise<Cluster> {
+  const cluster = await startCluster({
+    replicas: 0,
+    settings: { shared_buffers: '128MB', max_connections: 300 },
+    ...options,
+  })
+  const { primary } = cluster
+  await primary.sql('create table accounts (id int primary key, balance int not null)')
+  await primary.sql('insert into accounts select n, n from generate_series(0, 9999) n')
+  await primary.sql('analyze accounts')
+  await primary.sql('grant all on accounts to app')
+  return cluster
+}
+
 async function benchQuery(options: BenchOptions): Promise<void> {
-  await using cluster = await startCluster({ replicas: 0, settings: { shared_buffers: '128MB' } })
-  await cluster.primary.sql('create table accounts (id int primary key, balance int not null)')
-  await cluster.primary.sql('insert into accounts select n, n from generate_series(0, 9999) n')
-  await cluster.primary.sql('analyze accounts')
-  await cluster.primary.sql('grant all on accounts to app')
+  await using cluster = await startServer()
   await bench('query', queryPlan(cluster.primary.url), options)
+}
+
+async function benchDrivers(options: BenchOptions): Promise<void> {
+  await using trust = await startServer()
+  await using scram = await startServer({ auth: 'scram-sha-256' })
+  await using tls = await startServer({ auth: 'scram-sha-256', tls: true })
+  const place = ({ primary, ca }: Cluster): Place => ({ url: primary.url, ca })
+  const places = { trust: place(trust), SCRAM: place(scram), 'TLS and SCRAM': place(tls) }
+  await bench('drivers', driverPlan(places), options)
 }
 
 const positive = (text: string): number => {
@@ -84,6 +123,7 @@ const program = new Command('bench').description(
 const benches = {
   pool: (options: BenchOptions) => bench('pool', poolPlan(), options),
   query: benchQuery,
+  drivers: benchDrivers,
 }
 for (const [name, run] of Object.entries(benches)) {
   program

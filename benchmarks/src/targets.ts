@@ -1,3 +1,4 @@
+import { openTask, pointTask } from './drivers/tasks.js'
 import type { Medians } from './interleave.js'
 
 /** One promise about one number, as it stands in the README. */
@@ -68,6 +69,26 @@ const targets: readonly Target[] = [
     atMost: 2_048,
   },
   { task: '1000 idle pools', metric: 'KiB', atMost: 5 * 1_024 },
+  ...[1, 10, 100].flatMap((count): Target[] => [
+    {
+      task: pointTask('postgres.js', count),
+      metric: 'calls/s',
+      peer: 'postgres.js',
+      atLeast: 0.95,
+    },
+    {
+      task: pointTask('pg', count),
+      metric: 'calls/s',
+      peer: 'pg.Pool, named',
+      atLeast: 0.97,
+    },
+  ]),
+  ...(['SCRAM', 'trust'] as const).flatMap((place): Target[] =>
+    ['ms', 'CPU µs'].flatMap((metric) => [
+      { task: openTask('postgres.js', place), metric, peer: 'postgres.js', atMost: 1.1 },
+      { task: openTask('pg', place), metric, peer: 'pg.Client', atMost: 1.1 },
+    ]),
+  ),
 ]
 
 /** What became of the targets of one task. */

@@ -1,10 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { median } from '../interleave.js'
+import { median, type Sample } from '../interleave.js'
 import { type PoolVariant, poolVariants, type VariantOptions } from './variants.js'
-
-/** What one measurement yields: named numbers, smaller is better. */
-export type Sample = Readonly<Record<string, number>>
 
 const WARM_UP_MS = 1_000
 const CYCLES = 100_000

@@ -44,6 +44,10 @@ class FakeClient extends EventEmitter {
   unref(): void {}
 }
 
+const unused = (): never => {
+  throw new Error('not measured')
+}
+
 const fakeConnection = (): DriverConnection => ({
   raw: undefined,
   info: { address: undefined, port: undefined, backendPid: 1, parameters: new Map() },
@@ -52,6 +56,10 @@ const fakeConnection = (): DriverConnection => ({
   transactionStatus: () => 'idle',
   run: (_statement, done) =>
     queueMicrotask(() => done(null, { rows: [], rowCount: 0, command: 'SELECT', fields: [] })),
+  openCursor: unused,
+  copyIn: unused,
+  copyOut: unused,
+  listen: unused,
   ping: () => Promise.resolve(),
   reset: () => Promise.resolve(),
   cancel: () => Promise.resolve(),

@@ -1,4 +1,4 @@
-import { createPool } from '@poolhouse/core'
+import { createPool, type Driver } from '@poolhouse/core'
 import { nodePostgres } from '@poolhouse/node-postgres'
 
 /** What every variant is told. */
@@ -23,11 +23,14 @@ export interface QueryVariant {
   close(): Promise<void>
 }
 
+/** Makes one of those compared. */
+export type MakeVariant = (options: VariantOptions) => QueryVariant | Promise<QueryVariant>
+
 const TEXT = 'select balance from accounts where id = $1'
 const VIOLATION = 'insert into accounts (id, balance) values (1, 1)'
 
-function poolhouse(options: VariantOptions, named: boolean): QueryVariant {
-  const driver = nodePostgres()
+/** A pool of ours over a driver; with a name given to the statement, or as `query(text, values)`. */
+export function poolhouse(driver: Driver, options: VariantOptions, named: boolean): QueryVariant {
   const pool = createPool({
     driver: {
       ...driver,
@@ -73,21 +76,25 @@ async function pgPool(options: VariantOptions, named: boolean): Promise<QueryVar
   }
 }
 
+/** postgres.js itself, with options of its own on top. */
+export async function postgresJsItself(
+  { url, max }: VariantOptions,
+  own: Readonly<Record<string, unknown>> = {},
+): Promise<QueryVariant> {
+  const { default: postgres } = await import('postgres')
+  const sql = postgres(url, { max, ...own })
+  return {
+    query: (key) => sql.unsafe(TEXT, [key], { prepare: true }),
+    violate: () => sql.unsafe(VIOLATION),
+    close: () => sql.end({ timeout: 1 }),
+  }
+}
+
 /** Who is compared. Imports of peers happen inside, so that a process loads only what it measures. */
-export const queryVariants: Readonly<
-  Record<string, (options: VariantOptions) => QueryVariant | Promise<QueryVariant>>
-> = {
-  poolhouse: (options) => poolhouse(options, true),
+export const queryVariants: Readonly<Record<string, MakeVariant>> = {
+  poolhouse: (options) => poolhouse(nodePostgres(), options, true),
   'pg.Pool, named': (options) => pgPool(options, true),
-  'poolhouse, as written': (options) => poolhouse(options, false),
+  'poolhouse, as written': (options) => poolhouse(nodePostgres(), options, false),
   'pg.Pool, as written': (options) => pgPool(options, false),
-  'postgres.js': async ({ url, max }) => {
-    const { default: postgres } = await import('postgres')
-    const sql = postgres(url, { max })
-    return {
-      query: (key) => sql.unsafe(TEXT, [key], { prepare: true }),
-      violate: () => sql.unsafe(VIOLATION),
-      close: () => sql.end({ timeout: 1 }),
-    }
-  },
+  'postgres.js': (options) => postgresJsItself(options),
 }

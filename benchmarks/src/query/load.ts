@@ -1,0 +1,63 @@
+import type { Sample } from '../interleave.js'
+import type { MakeVariant, QueryVariant } from './variants.js'
+
+const ROWS = 10_000
+const CONNECTIONS = 10
+const WARM_UP_MS = 700
+const MEASURE_MS = 2_000
+
+/** Callers that each run the point query one time after another, in a closed loop on ten connections. */
+export function load(make: MakeVariant, url: string, count: number): Promise<Sample> {
+  let key = 0
+  return measure(make, url, count, (variant) => {
+    key = (key * 31 + 7) % ROWS
+    return variant.query(key)
+  })
+}
+
+/** The same with an insert that violates a unique constraint; counts the connections that it took. */
+export async function violations(make: MakeVariant, url: string, count: number): Promise<Sample> {
+  let opened = 0
+  const counted: MakeVariant = (options) => make({ ...options, onConnect: () => opened++ })
+  const sample = await measure(counted, url, count, (variant) => variant.violate().catch(() => {}))
+  return { ...sample, 'connections opened': opened }
+}
+
+async function measure(
+  make: MakeVariant,
+  url: string,
+  count: number,
+  call: (variant: QueryVariant) => Promise<unknown>,
+): Promise<Sample> {
+  const variant = await make({ url, max: CONNECTIONS, onConnect: () => {} })
+  await callers(count, WARM_UP_MS, () => call(variant))
+  const before = process.cpuUsage()
+  const start = performance.now()
+  const times = await callers(count, MEASURE_MS, () => call(variant))
+  const seconds = (performance.now() - start) / 1_000
+  const { user, system } = process.cpuUsage(before)
+  times.sort((a, b) => a - b)
+  await variant.close()
+  return {
+    'calls/s': times.length / seconds,
+    'CPU µs': (user + system) / times.length,
+    'p50 ms': times[times.length >> 1]!,
+    'p99 ms': times[Math.floor(times.length * 0.99)]!,
+  }
+}
+
+async function callers(count: number, ms: number, call: () => Promise<unknown>): Promise<number[]> {
+  const times: number[] = []
+  const end = performance.now() + ms
+  await Promise.all(
+    Array.from({ length: count }, async () => {
+      for (let start = performance.now(); start < end; ) {
+        await call()
+        const now = performance.now()
+        times.push(now - start)
+        start = now
+      }
+    }),
+  )
+  return times
+}
