@@ -1,0 +1,197 @@
+/** The sources of every entry point that users import. */
+export const ENTRY_POINTS: Readonly<Record<string, string>> = {
+  '@poolhouse/core': 'packages/core/src/index.ts',
+  '@poolhouse/node-postgres': 'packages/node-postgres/src/index.ts',
+  '@poolhouse/postgres-js': 'packages/postgres-js/src/index.ts',
+  '@poolhouse/failover': 'packages/failover/src/index.ts',
+  '@poolhouse/read-replicas': 'packages/read-replicas/src/index.ts',
+  '@poolhouse/testkit': 'packages/testkit/src/index.ts',
+  '@poolhouse/testkit/conformance': 'packages/testkit/src/conformance/index.ts',
+  '@poolhouse/core/testing': 'packages/core/src/testing/index.ts',
+  '@poolhouse/core/types': 'packages/core/src/types/index.ts',
+  '@poolhouse/core/net': 'packages/core/src/net/index.ts',
+}
+
+/** A chapter: a function with its options, or what one gets. */
+export interface Chapter {
+  readonly title: string
+  /** The entry point whose exports it is about, where another one has exports of the same name. */
+  readonly from?: string
+  /** The functions that it begins with. */
+  readonly functions?: readonly string[]
+  /** Types whose members are options: tables with type and default. */
+  readonly options?: readonly string[]
+  /** Types whose members change what there is, so that defaults have no meaning. */
+  readonly changes?: readonly string[]
+  /** Types whose members are read and called: tables of members. */
+  readonly members?: readonly string[]
+  /** Unions of words whose doc comment says what each word means. */
+  readonly words?: readonly string[]
+}
+
+/** What comes in which order. Whatever is exported and not named here is listed by name at the end. */
+export const POOLS: readonly Chapter[] = [
+  {
+    title: 'Making a pool',
+    functions: ['createPool'],
+    options: ['PoolOptions', 'ConnectionOptions', 'SslOptions', 'OverloadOptions'],
+  },
+  {
+    title: 'Drivers',
+    functions: ['nodePostgres', 'postgresJs'],
+    options: ['NodePostgresOptions', 'PostgresJsOptions'],
+  },
+  {
+    title: 'Pools and calls',
+    members: ['Pool', 'ConnectionPool', 'Queryable', 'Streamable', 'PoolEventEmitter'],
+    options: [
+      'Statement',
+      'QueryOptions',
+      'AcquireOptions',
+      'TransactionOptions',
+      'TransactionRetry',
+      'StreamOptions',
+      'CopyOptions',
+      'ListenOptions',
+      'CloseOptions',
+      'SessionOptions',
+    ],
+    changes: ['ReconfigureOptions', 'ResizeOptions'],
+  },
+  {
+    title: 'What calls give',
+    members: [
+      'QueryResult',
+      'FieldInfo',
+      'Lease',
+      'Transaction',
+      'StreamIterator',
+      'CopyResult',
+      'Subscription',
+      'Gap',
+      'Session',
+      'ConnectionInfo',
+    ],
+    words: ['Durability'],
+  },
+  {
+    title: 'Idempotency keys',
+    functions: ['createMarkerTable', 'cleanMarkers'],
+    options: ['CleanMarkersOptions'],
+  },
+  {
+    title: 'Failover',
+    functions: ['withFailover'],
+    options: [
+      'FailoverOptions',
+      'ProbeOptions',
+      'WatchdogOptions',
+      'HoldOptions',
+      'SwitchoverOptions',
+      'DrainOptions',
+    ],
+    members: ['FailoverPool'],
+  },
+  {
+    title: 'Discovery of nodes',
+    functions: ['patroni', 'dns', 'hosts'],
+    options: ['DiscoveredNodes', 'PatroniOptions', 'DnsOptions', 'HttpTls'],
+    members: [
+      'Discovery',
+      'DiscoveryContext',
+      'DiscoveryAnswer',
+      'DiscoveredNode',
+      'DnsNode',
+      'HostNode',
+      'DnsResolver',
+    ],
+  },
+  {
+    title: 'Who is primary',
+    functions: ['staticTopology'],
+    options: ['StaticTopologyOptions'],
+    members: ['Topology', 'TopologySnapshot', 'TopologyNode', 'NodeLag'],
+  },
+  {
+    title: 'Read replicas',
+    functions: ['withReplicas'],
+    options: ['ReplicasOptions', 'ReaderOptions'],
+    members: ['ReplicaPool', 'RouteExplanation', 'RouteCandidate', 'ReplicaCandidate'],
+  },
+]
+
+/** The statistics. */
+export const STATISTICS: Chapter = {
+  title: 'Statistics',
+  members: ['PoolStats', 'PoolCounters', 'Percentiles', 'PoolSnapshot', 'LeaseSnapshot'],
+}
+
+/** What goes with errors beside their classes. */
+export const DOUBT: Chapter = {
+  title: 'In doubt',
+  words: ['TransactionOutcome'],
+  options: ['ResolveOptions'],
+  members: ['TransactionIdentity'],
+}
+
+/** The kit for tests. */
+export const TESTKIT: readonly Chapter[] = [
+  {
+    title: 'Clusters',
+    functions: ['startCluster'],
+    options: ['ClusterOptions', 'PromoteOptions'],
+    members: ['Cluster', 'ClusterNode'],
+  },
+  {
+    title: 'Fault proxy',
+    functions: ['startFaultProxy'],
+    options: ['DelayOptions', 'DropOptions', 'DropAnswersOptions'],
+    members: ['FaultProxy', 'ProxiedStatement'],
+  },
+  {
+    title: 'Poolers',
+    functions: ['startPgBouncer'],
+    options: ['PgBouncerOptions'],
+    members: ['PgBouncer'],
+  },
+  {
+    title: 'Patroni clusters',
+    from: '@poolhouse/testkit',
+    functions: ['startPatroni'],
+    options: ['PatroniOptions'],
+    members: ['PatroniCluster', 'PatroniNode'],
+  },
+  {
+    title: 'Programs of Debian packages',
+    functions: ['debianPackage'],
+    options: ['DebianPackageOptions'],
+    members: ['DebianProgram'],
+  },
+  {
+    title: 'Wire server',
+    functions: ['startWireServer'],
+    options: ['WireScript'],
+    members: ['WireServer', 'WireStatement', 'WireSession'],
+  },
+  {
+    title: 'Histories',
+    functions: ['historyTable', 'startWorkload', 'verifyHistory'],
+    options: ['WorkloadOptions', 'VerifyOptions'],
+    members: ['Workload', 'HistoryReport', 'Violation', 'Operation'],
+    words: ['ViolationKind'],
+  },
+  {
+    title: 'Conformance suites',
+    functions: [
+      'describeDriver',
+      'describePool',
+      'driverCases',
+      'poolCases',
+      'runDriverCase',
+      'runPoolCase',
+      'startServerUnderTest',
+    ],
+    options: ['DescribeDriverOptions', 'SuiteOptions', 'Selection'],
+    members: ['ServerUnderTest'],
+  },
+]
