@@ -154,22 +154,23 @@ export class PoolClosedError extends PoolhouseError {
     brand(this, 'PoolClosedError', 'POOLHOUSE_POOL_CLOSED')
   }
 
-  /** Names the pool that is closed. */
-  constructor(pool: string) {
-    super(`pool "${pool}" is closed`)
+  /** Names the pool that is closed. `executed` is for a stream or a copy that was open; default `no`. */
+  constructor(pool: string, executed: Executed = 'no') {
+    super(`pool "${pool}" is closed`, { executed })
   }
 }
 
-/** A lease was used after `release()` or `destroy()`. Nothing was sent. */
+/** A lease was used after `release()` or `destroy()`, or released under an open stream or copy. Otherwise nothing was sent. */
 export class LeaseReleasedError extends PoolhouseError {
   static {
     brand(this, 'LeaseReleasedError', 'POOLHOUSE_LEASE_RELEASED')
   }
 
-  /** Names the pool the lease came from. */
-  constructor(pool: string) {
+  /** Names the pool the lease came from. `executed` is for a stream or a copy that was open; default `no`. */
+  constructor(pool: string, executed: Executed = 'no') {
     super(
       `this lease of pool "${pool}" has been released; acquire another, and await every query before releasing`,
+      { executed },
     )
   }
 }

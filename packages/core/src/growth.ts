@@ -43,6 +43,8 @@ export class Growth {
   #cap = Number.POSITIVE_INFINITY
   #capUntil = 0
   #stopped = false
+  // Grows with every configuration.
+  #era = 0
 
   /** Begins with nothing under way. */
   constructor(host: GrowthHost, config: PoolConfig) {
@@ -73,6 +75,8 @@ export class Growth {
   /** Takes a new configuration and forgets what failed under the old one. */
   reconfigure(config: PoolConfig): void {
     this.#config = config
+    this.#era++
+    this.#cap = Number.POSITIVE_INFINITY
     this.#forget()
   }
 
@@ -108,6 +112,7 @@ export class Growth {
 
   #launch(): void {
     this.#connecting++
+    const era = this.#era
     this.#host.open().then(
       (used) => {
         this.#connecting--
@@ -116,7 +121,8 @@ export class Growth {
       },
       (error: unknown) => {
         this.#connecting--
-        this.#failed(error)
+        // What failed under another configuration says nothing about this one.
+        if (era === this.#era) this.#failed(error)
         this.step(this.#config.clock.now())
       },
     )

@@ -592,7 +592,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       },
       cancel: (slot) => {
         if (slot.occupant === undefined) this.cancel(slot)
-        else slot.occupant.stop(new PoolClosedError(this.name))
+        else slot.occupant.interrupt((executed) => new PoolClosedError(this.name, executed))
       },
       destroy: (slot, reason) => this.#destroy(slot, reason),
       destroySessions: (reason) => this.#sessions.destroyAll(reason),
@@ -618,7 +618,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     // Nobody can give it back any more; what it still runs may be awaited by somebody, so that comes to its end first.
     const { generation } = slot
     // A stream or copy holds its lease while somebody reads or feeds it.
-    slot.occupant?.stop(new LeaseReleasedError(this.name))
+    slot.occupant?.interrupt((executed) => new LeaseReleasedError(this.name, executed))
     void slot.whenQuiet().then(() => {
       if (slot.generation === generation) this.giveBack(slot)
     })

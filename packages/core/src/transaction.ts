@@ -48,7 +48,7 @@ export interface TransactionOptions {
    * logged.
    */
   idempotencyKey?: string | undefined
-  /** Longest time from BEGIN to COMMIT in milliseconds; with `idempotencyKey`, for all attempts. Default: none beyond each statement's own. */
+  /** Longest time from BEGIN to COMMIT in milliseconds; with `retry` or `idempotencyKey`, for all attempts together. Default: none beyond each statement's own. */
   timeoutMs?: number | undefined
   /** Aborts the transaction: it is rolled back and rejects with `AbortError`. */
   signal?: AbortSignal | undefined
