@@ -25,11 +25,24 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['packages/*/test/integration/**/*.test.ts', 'tests/**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'tests/patroni/**'],
+          exclude: ['**/node_modules/**', 'tests/patroni/**', 'tests/**/*.faults.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Servers that are killed, frozen and promoted: `pnpm test:faults`, not `pnpm test`.
+          name: 'faults',
+          include: ['tests/**/*.faults.test.ts'],
+          exclude: ['**/node_modules/**'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -40,7 +53,7 @@ export default defineConfig({
           include: ['tests/patroni/**/*.test.ts'],
           testTimeout: 120_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

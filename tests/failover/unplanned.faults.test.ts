@@ -1,6 +1,6 @@
 import { InDoubtError, NoPrimaryError } from '@poolhouse/core'
-import { describe, expect, it } from 'vitest'
-import { DRIVERS, PG, POSTGRES_JS } from '../support/drivers.js'
+import { describe, expect } from 'vitest'
+import { scenario } from '../support/scenario.js'
 import { startFailoverCluster } from './failover-cluster.js'
 import { checkHistory, Writers } from './writers.js'
 
@@ -13,8 +13,8 @@ function servedAfter(writers: Writers, time: number): number[] {
 }
 
 describe('unplanned failover on real servers', () => {
-  it.each(DRIVERS)(
-    'F01, S58: after SIGKILL and promotion every writer is served within 500 ms, nothing acknowledged is lost and nothing is done twice over $driver',
+  scenario(
+    'F01, S58: after SIGKILL and promotion every writer is served within 500 ms, nothing acknowledged is lost and nothing is done twice',
     async ({ make }) => {
       await using setup = await startFailoverCluster(make(), { replicas: 2, synchronous: true })
       const { cluster, pool } = setup
@@ -43,8 +43,8 @@ describe('unplanned failover on real servers', () => {
     },
   )
 
-  it.each([POSTGRES_JS])(
-    'F03, F04, S60: a frozen primary is given up, and after it wakes up nothing is sent to it over $driver',
+  scenario(
+    'F03, F04, S60: a frozen primary is given up, and after it wakes up nothing is sent to it',
     async ({ make }) => {
       await using setup = await startFailoverCluster(make(), { replicas: 2, synchronous: true })
       const { pool } = setup
@@ -83,8 +83,8 @@ describe('unplanned failover on real servers', () => {
     },
   )
 
-  it.each([PG])(
-    'F02, F12: two failovers in a row, and the first primary back as a replica over $driver',
+  scenario(
+    'F02, F12: two failovers in a row, and the first primary back as a replica',
     async ({ make }) => {
       await using setup = await startFailoverCluster(make(), { replicas: 2 })
       const { pool } = setup
@@ -107,8 +107,8 @@ describe('unplanned failover on real servers', () => {
     },
   )
 
-  it.each([POSTGRES_JS])(
-    'F07, S67: a primary that restarts in place is used again, and its callers wait instead of failing over $driver',
+  scenario(
+    'F07, S67: a primary that restarts in place is used again, and its callers wait instead of failing',
     async ({ make }) => {
       await using setup = await startFailoverCluster(make(), { replicas: 1 })
       const writers = new Writers(setup.pool)
@@ -127,8 +127,8 @@ describe('unplanned failover on real servers', () => {
     },
   )
 
-  it.each([PG])(
-    'F11: without a primary work waits to its deadline and the replicas are still told over $driver',
+  scenario(
+    'F11: without a primary work waits to its deadline and the replicas are still told',
     async ({ make }) => {
       await using setup = await startFailoverCluster(
         make(),
@@ -159,8 +159,8 @@ describe('unplanned failover on real servers', () => {
     },
   )
 
-  it.each(DRIVERS)(
-    'sends a block again neither when a part of it was refused as a write nor when it raised 57P03: another part was committed over $driver',
+  scenario(
+    'sends a block again neither when a part of it was refused as a write nor when it raised 57P03: another part was committed',
     async ({ make }) => {
       await using setup = await startFailoverCluster(make(), { replicas: 0 })
       for (const [id, failure] of [
@@ -174,8 +174,8 @@ describe('unplanned failover on real servers', () => {
     },
   )
 
-  it.each([POSTGRES_JS])(
-    'S42: the lag of a paused replica grows, that of an idle cluster does not over $driver',
+  scenario(
+    'S42: the lag of a paused replica grows, that of an idle cluster does not',
     async ({ make }) => {
       await using setup = await startFailoverCluster(make(), { replicas: 2 })
       const { pool } = setup
