@@ -25,7 +25,12 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['packages/*/test/integration/**/*.test.ts', 'tests/**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'tests/patroni/**', 'tests/**/*.faults.test.ts'],
+          exclude: [
+            '**/node_modules/**',
+            'tests/patroni/**',
+            'tests/soak/**',
+            'tests/**/*.faults.test.ts',
+          ],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 2,
@@ -49,8 +54,8 @@ export default defineConfig({
         extends: true,
         test: {
           // Minutes of real outages: `pnpm test:patroni` and `pnpm test:soak`, not `pnpm test`.
-          name: 'patroni',
-          include: ['tests/patroni/**/*.test.ts'],
+          name: 'soak',
+          include: ['tests/patroni/**/*.test.ts', 'tests/soak/**/*.test.ts'],
           testTimeout: 120_000,
           maxWorkers: 1,
           sequence: { groupOrder: 3 },

@@ -33,7 +33,7 @@ export interface OutageOptions {
 
 /** What was measured of an outage. Times are in milliseconds. */
 export interface OutageFigures extends Omit<HistoryReport, 'violations'> {
-  /** The longest time from the promotion until a writer had its next answer; undefined without a promotion. */
+  /** The longest time from when the promoted server took commits until a writer had its next answer; undefined without an outage. */
   readonly servedMs: number | undefined
 }
 
@@ -42,8 +42,8 @@ export class OutageSetup implements AsyncDisposable {
   readonly cluster: Cluster
   readonly primary: FailoverPool
   readonly db: ReplicaPool
-  /** What the pool has told of its view, in order. */
-  readonly reasons: string[] = []
+  /** What the pool has told of its view, and when. */
+  readonly #told: { readonly at: number; readonly reason: string }[] = []
   readonly #proxies: readonly FaultProxy[]
   readonly #workload: Workload
 
@@ -57,7 +57,7 @@ export class OutageSetup implements AsyncDisposable {
     this.#proxies = proxies
     this.primary = primary
     this.db = db
-    primary.on('topology', ({ reason }) => this.reasons.push(reason))
+    primary.on('topology', ({ reason }) => this.#told.push({ at: performance.now(), reason }))
     this.#workload = startWorkload({
       writes: primary,
       reads: db.reader(),
@@ -91,6 +91,7 @@ export class OutageSetup implements AsyncDisposable {
       ...options.failover,
     })
     for (const text of historyTable()) await primary.query(text)
+    await cluster.primary.sql('create table first_commit(id int)')
     const db = withReplicas(primary, primary.topology)
     const setup = new OutageSetup(cluster, proxies, primary, db)
     await setup.until(() => primary.topology.current.replicas.length === 2, 'both replicas')
@@ -104,8 +105,27 @@ export class OutageSetup implements AsyncDisposable {
   }
 
   /** The node of this name. */
-  node(name: string): ClusterNode {
-    return this.cluster.nodes.find((node) => node.name === name)!
+  readonly node = (name: string): ClusterNode =>
+    this.cluster.nodes.find((node) => node.name === name)!
+
+  /**
+   * When this node first took a commit, as a reading of `performance.now()`: a promoted server takes writes a while before a synchronous
+   * standby has found it.
+   */
+  readonly firstCommitOn = async (name: string): Promise<number> => {
+    for (;;) {
+      try {
+        await this.node(name).sql('insert into first_commit values (1)')
+        return performance.now()
+      } catch {
+        await pause(5)
+      }
+    }
+  }
+
+  /** What the pool has told of its view, with times counted from this one. */
+  diary(time: number): string {
+    return this.#told.map(({ at, reason }) => `${Math.round(at - time)} ms: ${reason}`).join('\n')
   }
 
   /** The proxy in front of the node of this name, if servers are `proxied`. */
@@ -144,16 +164,18 @@ export class OutageSetup implements AsyncDisposable {
   }
 
   /**
-   * Ends the work and judges it by what the primary holds. `promotedAt` is when the cluster had a primary again, as a reading of
+   * Ends the work and judges it by what the primary holds. `takesCommitsAt` is when the cluster took commits again, as a reading of
    * `performance.now()`.
    */
-  async verify(promotedAt?: number): Promise<OutageFigures & Pick<HistoryReport, 'violations'>> {
+  async verify(
+    takesCommitsAt?: number,
+  ): Promise<OutageFigures & Pick<HistoryReport, 'violations'>> {
     const history = await this.#workload.stop()
     const report = await verifyHistory(history, {
       db: this.primary,
       pools: [this.primary, this.db],
     })
-    return { ...report, servedMs: promotedAt && this.#servedAfter(promotedAt) }
+    return { ...report, servedMs: takesCommitsAt && this.#servedAfter(takesCommitsAt) }
   }
 
   #servedAfter(time: number): number {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queryable, Transaction, TransactionOptions } from '@poolhouse/core'
 import { failed, History } from './history.js'
@@ -62,6 +63,8 @@ export function historyTable(table: string = TABLE): readonly string[] {
 export function startWorkload(options: WorkloadOptions): Workload {
   const history = new History()
   const stopping = new AbortController()
+  // Every worker waits on it.
+  setMaxListeners(0, stopping.signal)
   const unwatch = watchUnhandled(history.unhandled)
   const { writers = 6, readers = 0 } = options
   if (readers > 0 && options.reads === undefined) {
