@@ -54,7 +54,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     const urls = Object.fromEntries(servers.map(({ url }, index) => [`n${index}`, url]))
     const primary = withFailover(nodesOf(urls), {
       probe: { intervalMs: 250 },
-      hold: { timeoutMs: 300 },
+      hold: { timeoutMs: served === undefined ? 1_000 : 10_000 },
     })
     const db = withReplicas(primary, primary.topology, {
       primaryShare: intent === 'standby' ? 0 : 0.3,
@@ -105,7 +105,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     const { a, b } = servers
     a.refuse()
     b.refuse()
-    await using pool = failoverOver(make(), { a: a.url, b: b.url }, { hold: { timeoutMs: 300 } })
+    await using pool = failoverOver(make(), { a: a.url, b: b.url }, { hold: { timeoutMs: 1_000 } })
     const error = await pool.query('select 1').catch((caught: unknown) => caught)
     expect(error).toMatchObject({ name: 'NoPrimaryError', executed: 'no' })
     expect((error as Error).message).toMatch(
@@ -245,10 +245,24 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     }
   })
 
+  it('F24: a server that is full (53300) is not dead: callers wait for the connections there are', async () => {
+    await using servers = await startServers()
+    const { a, b } = servers
+    await using pool = failoverOver(make(), { a: a.url, b: b.url })
+    await pool.query('select 1')
+    const told: string[] = []
+    pool.on('topology', ({ reason }) => told.push(reason))
+    a.failConnections({ code: '53300', message: 'sorry, too many clients already' })
+    const answers = await Promise.all([1, 2, 3, 4, 5].map((n) => pool.query(`select ${n}`)))
+    expect(answers.map(({ node }) => node)).toEqual(['a', 'a', 'a', 'a', 'a'])
+    expect(pool.topology.current.primary!.pool.stats().counters.created).toBe(1)
+    expect(told).toEqual([])
+  })
+
   it('S66: a server of another system behind a known address gets no work, and is told of', async () => {
     await using servers = await startServers()
     const { a, b } = servers
-    await using pool = failoverOver(make(), { a: a.url, b: b.url }, { hold: { timeoutMs: 300 } })
+    await using pool = failoverOver(make(), { a: a.url, b: b.url }, { hold: { timeoutMs: 1_000 } })
     await pool.query('select 1')
     const heard: unknown[] = []
     pool.on('foreign', (event) => heard.push(event))
