@@ -27,7 +27,12 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['packages/*/test/integration/**/*.test.ts', 'tests/**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'tests/patroni/**'],
+          exclude: [
+            '**/node_modules/**',
+            'tests/patroni/**',
+            'tests/soak/**',
+            'tests/**/*.faults.test.ts',
+          ],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 2,
@@ -37,12 +42,25 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // Servers that are killed, frozen and promoted: `pnpm test:faults`, not `pnpm test`.
+          name: 'faults',
+          include: ['tests/**/*.faults.test.ts'],
+          exclude: ['**/node_modules/**'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
           // Minutes of real outages: `pnpm test:patroni` and `pnpm test:soak`, not `pnpm test`.
-          name: 'patroni',
-          include: ['tests/patroni/**/*.test.ts'],
+          name: 'soak',
+          include: ['tests/patroni/**/*.test.ts', 'tests/soak/**/*.test.ts'],
           testTimeout: 120_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

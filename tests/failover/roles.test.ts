@@ -1,53 +1,9 @@
-import {
-  AuthenticationError,
-  createPool,
-  DatabaseError,
-  type Driver,
-  InDoubtError,
-} from '@poolhouse/core'
-import { type FailoverOptions, type FailoverPool, withFailover } from '@poolhouse/failover'
-import { startFaultProxy, startWireServer, type WireServer } from '@poolhouse/testkit'
+import { AuthenticationError, DatabaseError, InDoubtError } from '@poolhouse/core'
+import type { FailoverOptions, FailoverPool } from '@poolhouse/failover'
+import { startFaultProxy, startWireServer } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
-
-interface Servers extends AsyncDisposable {
-  readonly a: WireServer
-  readonly b: WireServer
-}
-
-/** Two wire servers of one cluster: `a` primary, `b` replica. */
-async function startServers(): Promise<Servers> {
-  const [a, b] = await Promise.all([startWireServer(), startWireServer()])
-  b.setRole('replica')
-  return {
-    a,
-    b,
-    async [Symbol.asyncDispose]() {
-      await Promise.all([a.close(), b.close()])
-    },
-  }
-}
-
-function failoverOver(
-  driver: Driver,
-  urls: Record<string, string>,
-  options: FailoverOptions = {},
-): FailoverPool {
-  const pools = Object.entries(urls).map(([name, connection]) =>
-    createPool({ driver, connection, name, max: 4 }),
-  )
-  return withFailover(pools, { probe: { intervalMs: 250 }, ...options })
-}
-
-/** Promotes in the way of PostgreSQL: the next timeline. */
-function promote(server: WireServer): void {
-  server.setRole('primary')
-  server.state.timeline = 2
-}
-
-function inserts(server: WireServer): string[] {
-  return server.statements.map(({ text }) => text).filter((text) => text.startsWith('insert'))
-}
+import { failoverOver, inserts, promote, startServers, until } from './wire-servers.js'
 
 describe.each(DRIVERS)('roles told over the wire to $driver', ({ make }) => {
   const failover = (urls: Record<string, string>, options?: FailoverOptions): FailoverPool =>
@@ -194,11 +150,3 @@ describe.each(DRIVERS)('roles told over the wire to $driver', ({ make }) => {
     expect(inserts(a)).not.toContain('insert into t values (4)')
   })
 })
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    if (condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  throw new Error('the condition did not come true within 5 s')
-}

@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NoPrimaryError } from '@poolhouse/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { DRIVERS } from '../support/drivers.js'
+import { ROUNDS_AND_DRIVERS } from '../support/rounds.js'
 import { PatroniSetup, promotionOf } from './patroni-setup.js'
-
-const ROUNDS = Number(process.env['POOLHOUSE_SOAK_ROUNDS'] ?? 1)
 
 let setup: PatroniSetup
 
@@ -14,11 +12,7 @@ beforeAll(async () => {
 
 afterAll(() => setup[Symbol.asyncDispose]())
 
-const runs = Array.from({ length: ROUNDS }, (_, index) => index + 1).flatMap((round) =>
-  DRIVERS.map((driver) => ({ ...driver, round })),
-)
-
-describe.each(runs)(
+describe.each(ROUNDS_AND_DRIVERS)(
   'a real Patroni cluster over $driver, round $round',
   ({ make }) => {
     it('S59: after the crash of a whole node writes resume, and nothing of the dead node is left in the pool', async () => {

@@ -333,6 +333,10 @@ const NOT_EXECUTED = /^(?:25006|57P03|53300|53400|3D000|28...)$/
 const RETRYABLE = /^(?:40001|40P01|55P03|25006|57P03|53300)$/
 // 40003 and 08007 say themselves that the outcome is unknown.
 const UNKNOWN = /^(?:40003|08...)$/
+// The last words of PgBouncer to a client that waits for a server connection and was given none: nothing of its statement has been passed on
+// (`check_fast_fail` in objects.c and the waiting clients in janitor.c, 1.18 to 1.24). Whatever else it says may come from a server that was at work.
+const POOLER_REFUSED =
+  /^(?:server login has been failing, .*\(server_login_retry\)|query_wait_timeout)$/s
 
 /** An error sent by PostgreSQL. `code` is the SQLSTATE; the driver's own error is the `cause`. */
 export class DatabaseError extends PoolhouseError {
@@ -361,14 +365,20 @@ export class DatabaseError extends PoolhouseError {
   /** Constraint that was violated. */
   readonly constraint: string | undefined
 
-  /** `executed` follows from SQLSTATE and severity: an ERROR rolls the statement back; a FATAL leaves it unknown. */
+  /**
+   * `executed` follows from SQLSTATE and severity: an ERROR rolls the statement back; a FATAL leaves it unknown, unless PgBouncer says with it
+   * that it has found no server for the statement.
+   */
   constructor(message: string, fields: DatabaseErrorFields, cause?: unknown) {
-    const executed: Executed = NOT_EXECUTED.test(fields.code)
-      ? 'no'
-      : fields.severity !== 'ERROR' || UNKNOWN.test(fields.code)
-        ? 'unknown'
-        : 'rolled-back'
-    super(message, { code: fields.code, executed, retryable: RETRYABLE.test(fields.code), cause })
+    const refused = isPoolerRefusal(message, fields)
+    const executed: Executed =
+      refused || NOT_EXECUTED.test(fields.code)
+        ? 'no'
+        : fields.severity !== 'ERROR' || UNKNOWN.test(fields.code)
+          ? 'unknown'
+          : 'rolled-back'
+    const retryable = refused || RETRYABLE.test(fields.code)
+    super(message, { code: fields.code, executed, retryable, cause })
     this.severity = fields.severity
     this.detail = fields.detail
     this.hint = fields.hint
@@ -380,6 +390,14 @@ export class DatabaseError extends PoolhouseError {
     this.dataType = fields.dataType
     this.constraint = fields.constraint
   }
+}
+
+/** Whether a pooler says with these words that it has passed nothing on. A statement can raise the code and the text, but only as an ERROR. */
+export function isPoolerRefusal(
+  message: string,
+  { code, severity }: { readonly code: string; readonly severity: string },
+): boolean {
+  return code === '08P01' && severity === 'FATAL' && POOLER_REFUSED.test(message)
 }
 
 /** Settles what an error could not know by itself. The same object, because the caller may hold it already. */

@@ -9,8 +9,8 @@ export interface MonitorOptions {
   readonly clock: Clock
   /** Longest time for one probe, in milliseconds. */
   readonly timeoutMs: number
-  /** The statement of a probe. */
-  readonly statement: string
+  /** The statement of a probe, and what to ask instead where the server does not support it. */
+  readonly statements: readonly string[]
   /** Gets what each probe found. */
   readonly observed: (observation: Observation) => void
   /** How long to wait before the next regular probe, in milliseconds. */
@@ -36,12 +36,12 @@ export class NodeMonitor {
   /** Waits for `probe`. */
   constructor(options: MonitorOptions) {
     this.#options = options
-    const { pool, clock, timeoutMs, statement } = options
+    const { pool, clock, timeoutMs, statements } = options
     this.#prober = new NodeProber({
       pool,
       clock,
       timeoutMs,
-      statement,
+      statements,
       onSign: () => this.sign(),
     })
   }

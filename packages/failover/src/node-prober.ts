@@ -1,6 +1,6 @@
 import type { Clock, ConnectionPool, QueryResult, Session } from '@poolhouse/core'
 import type { Finding, Observation } from './observation.js'
-import { findingOf, isRoleChanging } from './probe-finding.js'
+import { findingOf, isRoleChanging, isUnsupported } from './probe-finding.js'
 import { readProbe } from './probe-statement.js'
 import { StallAwareDeadline } from './stall-aware-deadline.js'
 
@@ -10,8 +10,8 @@ export interface ProberOptions {
   readonly clock: Clock
   /** Longest time for one probe, in milliseconds. */
   readonly timeoutMs: number
-  /** The statement of a probe. */
-  readonly statement: string
+  /** The statement of a probe, and what to ask instead where the server does not support it. */
+  readonly statements: readonly string[]
   /** Something happened outside a probe that calls for another: the session was lost, or a late answer came. */
   readonly onSign: (reason: string) => void
 }
@@ -41,6 +41,8 @@ export class NodeProber {
   #opening: Promise<Line> | undefined
   // Follows a slower line at once and a faster one slowly.
   #roundTripMs = 0
+  // The first of the statements that the server has not called unsupported.
+  #statement = 0
 
   /** Opens nothing before the first probe. */
   constructor(options: ProberOptions) {
@@ -94,6 +96,10 @@ export class NodeProber {
           facts: readProbe(await this.#question(line, isOver), line.session.info.backendPid),
         }
       } catch (error) {
+        if (isUnsupported(error) && this.#statement + 1 < this.#options.statements.length) {
+          this.#statement++
+          continue
+        }
         // The old session being dead says nothing about the server; a new one will tell.
         const again = line !== undefined && (line.session.closed || isRoleChanging(error))
         if (!again || attempt >= MOST_ATTEMPTS || isOver()) return findingOf(error)
@@ -109,9 +115,9 @@ export class NodeProber {
   }
 
   async #question(line: Line, isOver: () => boolean): Promise<QueryResult> {
-    const { clock, statement } = this.#options
+    const { clock, statements } = this.#options
     const askedAt = clock.now()
-    const answer = line.session.query(statement)
+    const answer = line.session.query(statements[this.#statement]!)
     const settled = (): void => {
       line.asking = undefined
       if (!line.session.closed) {

@@ -42,6 +42,11 @@ export function isRoleChanging(error: unknown): boolean {
   return error instanceof DatabaseError && error.code === '55000'
 }
 
+/** Whether the service does without what the probe asks for, for good. */
+export function isUnsupported(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === '0A000'
+}
+
 function sqlStateOf(error: unknown): string | undefined {
   if (error instanceof DatabaseError) return error.code
   return (error as { sqlState?: string } | null | undefined)?.sqlState

@@ -1,6 +1,12 @@
 import type { QueryResult } from '@poolhouse/core'
 import type { ProbeFacts } from './observation.js'
 
+const POSITIONS = `\
+case when r.in_recovery then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn,
+  case when r.in_recovery then pg_last_wal_receive_lsn() end::text as receive_lsn,
+  case when r.in_recovery then pg_is_wal_replay_paused() else false end as replay_paused`
+const NO_POSITIONS = 'null::text as lsn, null::text as receive_lsn, false as replay_paused'
+
 // The branches are guarded by CASE because the functions of the other role raise 55000, and the role is asked once, in a
 // sub-select that `offset 0` keeps from being asked again for each use.
 //
@@ -11,7 +17,7 @@ import type { ProbeFacts } from './observation.js'
 // pg_read_all_stats and pg_walfile_name() is refused during recovery, so what is left is the control file: the greater of the
 // last restart point's timeline and of the one that recovery must reach. Both follow a change of timeline late (measured on
 // 15.18: not before the next restart point), so it is a lower bound and decides nothing.
-const PROBE = (identity: string, timeline: string): string => `\
+const PROBE = (identity: string, timeline: string, positions: string = POSITIONS): string => `\
 select r.in_recovery as in_recovery,
   current_setting('default_transaction_read_only')::bool as read_only,
   ${identity} as system_id,
@@ -19,9 +25,7 @@ select r.in_recovery as in_recovery,
   pg_postmaster_start_time()::text as started_at,
   host(inet_server_addr()) || ':' || inet_server_port() as address,
   pg_backend_pid() as backend_pid,
-  case when r.in_recovery then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn,
-  case when r.in_recovery then pg_last_wal_receive_lsn() end::text as receive_lsn,
-  case when r.in_recovery then pg_is_wal_replay_paused() else false end as replay_paused
+  ${positions}
 from (select pg_is_in_recovery() as in_recovery offset 0) r`
 
 const FENCED_PROBE: string = PROBE(
@@ -32,6 +36,7 @@ const FENCED_PROBE: string = PROBE(
   end`,
 )
 const UNFENCED_PROBE: string = PROBE('null::text', 'null::int')
+const BARE_PROBE: string = PROBE('null::text', 'null::int', NO_POSITIONS)
 
 /** A row of the probe; what type the driver gives each column is its business. */
 type ProbeRow = Partial<
@@ -50,9 +55,12 @@ type ProbeRow = Partial<
   >
 >
 
-/** The one statement of a probe. With fencing off it leaves out the functions that hosted services hide. */
-export function probeStatement(fence: 'timeline' | 'off'): string {
-  return fence === 'timeline' ? FENCED_PROBE : UNFENCED_PROBE
+/**
+ * The one statement of a probe, and what to ask instead where the service does not support it (0A000). With fencing off it leaves out the
+ * functions that hosted services hide; Aurora refuses those of the WAL's positions too, as its documentation says.
+ */
+export function probeStatements(fence: 'timeline' | 'off'): readonly string[] {
+  return fence === 'timeline' ? [FENCED_PROBE] : [UNFENCED_PROBE, BARE_PROBE]
 }
 
 /**

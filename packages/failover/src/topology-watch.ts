@@ -15,7 +15,7 @@ import { type Judgement, judge } from './judgement.js'
 import { NodeMonitor } from './node-monitor.js'
 import type { NodeSet } from './node-set.js'
 import type { Observation } from './observation.js'
-import { probeStatement } from './probe-statement.js'
+import { probeStatements } from './probe-statement.js'
 import { describeNodes, sameRoles, snapshotOf } from './topology-snapshot.js'
 import {
   acceptSystem,
@@ -200,7 +200,7 @@ export class TopologyWatch implements Topology {
       pool,
       clock,
       timeoutMs: probeTimeoutMs,
-      statement: probeStatement(fence),
+      statements: probeStatements(fence),
       observed: (observation) => this.#observed(pool.name, observation),
       nextDelayMs: () => this.#delayOf(pool.name),
     })

@@ -18,6 +18,8 @@ export {
 } from './fault-proxy/fault-proxy.js'
 export type { Direction } from './fault-proxy/line-conditions.js'
 export type { ProxyTarget } from './fault-proxy/proxy-target.js'
+export { type Haproxy, startHaproxy } from './haproxy/haproxy.js'
+export type { HaproxyOptions } from './haproxy/haproxy-options.js'
 export { type BrokenClient, brokenClients } from './history/broken-clients.js'
 export { History } from './history/history.js'
 export type { Operation, OperationKind, OperationOutcome } from './history/operation.js'

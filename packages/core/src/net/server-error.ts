@@ -1,4 +1,4 @@
-import { ConnectionLostError, DatabaseError, type Executed } from '../errors.js'
+import { ConnectionLostError, DatabaseError, type Executed, isPoolerRefusal } from '../errors.js'
 
 /** What the server said in an ErrorResponse, as the error class of a driver carries it. */
 export interface ServerError extends Error {
@@ -93,7 +93,8 @@ export function toUnansweredError(
 ): DatabaseError | ConnectionLostError {
   // The server had already refused it: the work was undone, whatever became of the session.
   if (said?.severity === 'ERROR') return said
-  return toLostError(said ?? reason, sent ? 'unknown' : 'no')
+  const passedOn = sent && !(said !== undefined && isPoolerRefusal(said.message, said))
+  return toLostError(said ?? reason, passedOn ? 'unknown' : 'no')
 }
 
 /** The reason of a session that ended without a word of the server. */

@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import * as core from '../../src/index.js'
+import { toUnansweredError } from '../../src/net/server-error.js'
 
 const endpoint = 'db:5432/app'
 const gauges = {
@@ -145,6 +146,28 @@ test.each([
     })
   },
 )
+
+const LOGIN_RETRY = 'server login has been failing, try again later (server_login_retry)'
+test.each([
+  [LOGIN_RETRY, 'FATAL', 'no', true],
+  [
+    'server login has been failing, cached error: connect failed (server_login_retry)',
+    'FATAL',
+    'no',
+    true,
+  ],
+  ['query_wait_timeout', 'FATAL', 'no', true],
+  // A statement can raise the words, but not as a FATAL.
+  [LOGIN_RETRY, 'ERROR', 'unknown', false],
+  // Said of a server that was at work.
+  ['server conn crashed?', 'FATAL', 'unknown', false],
+  ['query timeout', 'FATAL', 'unknown', false],
+  ['something (server_login_retry)', 'FATAL', 'unknown', false],
+])('08P01 "%s" as %s says executed %s, retryable %s', (message, severity, executed, retryable) => {
+  const error = new core.DatabaseError(message, { code: '08P01', severity })
+  expect(error).toMatchObject({ executed, retryable })
+  expect(toUnansweredError(error, new Error('end of stream'), true)).toMatchObject({ executed })
+})
 
 test('a cause that is not given is not there, and one that is undefined is the same', () => {
   expect(Object.hasOwn(new core.PoolhouseError('m'), 'cause')).toBe(false)

@@ -34,6 +34,8 @@ export class FakeServer {
   startedAt = '2026-01-01 00:00:00+00'
   /** Process id that answers probes; null is not told. */
   backendPid: number | null = null
+  /** Whether it refuses to tell positions, as Aurora does. */
+  hidesPositions = false
   /** The last transaction id it gave out. */
   xid = 700
   /** Texts of the statements it carried out, probes aside. */
@@ -112,6 +114,9 @@ export class FakeServer {
     const { text } = statement
     if (text.includes('pg_is_in_recovery')) {
       this.probedAt.push(this.clock.now())
+      if (this.hidesPositions && text.includes('_lsn()')) {
+        return { error: new DatabaseError('not supported', { code: '0A000', severity: 'ERROR' }) }
+      }
       return { rows: [this.facts()] }
     }
     const scripted = this.script?.(statement)

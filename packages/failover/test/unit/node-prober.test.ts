@@ -2,7 +2,7 @@ import { type VirtualClock, virtualClock } from '@poolhouse/core/testing'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { NodeProber } from '../../src/node-prober.js'
 import type { Observation } from '../../src/observation.js'
-import { probeStatement } from '../../src/probe-statement.js'
+import { probeStatements } from '../../src/probe-statement.js'
 import { FakeServer } from './fake-server.js'
 
 let clock: VirtualClock
@@ -15,12 +15,12 @@ beforeEach(() => {
   signs = []
 })
 
-function prober(): NodeProber {
+function prober(fence: 'timeline' | 'off' = 'timeline'): NodeProber {
   return new NodeProber({
     pool: server.pool,
     clock,
     timeoutMs: 400,
-    statement: probeStatement('timeline'),
+    statements: probeStatements(fence),
     onSign: (reason) => signs.push(reason),
   })
 }
@@ -57,6 +57,19 @@ describe('NodeProber', () => {
     for (const session of server.driver.open) session.lose('terminated by an administrator')
     expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
     expect(signs).toEqual(['the session of the monitor was lost'])
+    probing.stop()
+  })
+
+  it('asks no more for positions where the service does not support them and is trusted to fence', async () => {
+    server.hidesPositions = true
+    const fenced = prober()
+    expect(await observe(fenced, 0)).toMatchObject({ observation: { kind: 'busy' } })
+    fenced.stop()
+    const probing = prober('off')
+    const before = server.probedAt.length
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    await observe(probing, 0)
+    expect(server.probedAt.length - before).toBe(3)
     probing.stop()
   })
 

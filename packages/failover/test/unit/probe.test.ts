@@ -7,13 +7,13 @@ import {
 } from '@poolhouse/core'
 import { describe, expect, it } from 'vitest'
 import { findingOf } from '../../src/probe-finding.js'
-import { probeStatement, readLsn, readProbe } from '../../src/probe-statement.js'
+import { probeStatements, readLsn, readProbe } from '../../src/probe-statement.js'
 
 const endpoint = 'db:5432/app'
 
 describe('the statement of a probe', () => {
   it.each(['timeline', 'off'] as const)('names every column (fence: %s)', (fence) => {
-    const text = probeStatement(fence)
+    const [text] = probeStatements(fence) as [string]
     for (const column of [
       'in_recovery',
       'read_only',
@@ -29,7 +29,8 @@ describe('the statement of a probe', () => {
   })
 
   it('leaves out what hosted services hide with fence: off', () => {
-    expect(probeStatement('off')).not.toMatch(/pg_control|walfile/)
+    expect(probeStatements('off').join()).not.toMatch(/pg_control|walfile/)
+    expect(probeStatements('off')[1]).not.toMatch(/lsn\(\)/)
   })
 })
 

@@ -31,7 +31,7 @@ export interface Operation {
   settledAt?: number
   /** What it told; undefined while it is under way. */
   outcome?: OperationOutcome
-  /** Of a read: the highest number of its worker's own writes that it saw, 0 for none. */
+  /** Of a read: the highest number that it saw of the writes of its worker, or of the writer it watches; 0 for none. */
   saw?: number
   /** Of a read: the highest number of its worker's writes that had been acknowledged before it was invoked. */
   mustSee?: number

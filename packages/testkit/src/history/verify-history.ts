@@ -64,6 +64,8 @@ export interface HistoryReport {
   >
   /** Longest time between two acknowledged writes, in milliseconds. */
   readonly longestWriteGapMs: number
+  /** Longest time between two reads that were answered, in milliseconds. */
+  readonly longestReadGapMs: number
   /** Everything that is wrong; empty is what one hopes for. */
   readonly violations: readonly Violation[]
 }
@@ -101,7 +103,8 @@ export async function verifyHistory(
   for (const reason of history.unhandled) add('unhandled', 'process', String(reason))
   return {
     counts: countOutcomes(history.operations),
-    longestWriteGapMs: longestGap(history.operations),
+    longestWriteGapMs: longestGap(history.operations.filter(({ kind }) => kind !== 'read')),
+    longestReadGapMs: longestGap(history.operations.filter(({ kind }) => kind === 'read')),
     violations,
   }
 }
@@ -190,7 +193,7 @@ function countOutcomes(operations: readonly Operation[]): HistoryReport['counts'
 
 function longestGap(operations: readonly Operation[]): number {
   const times = operations
-    .filter(({ kind, outcome }) => kind !== 'read' && outcome?.kind === 'acknowledged')
+    .filter(({ outcome }) => outcome?.kind === 'acknowledged')
     .map(({ settledAt }) => settledAt!)
     .sort((a, b) => a - b)
   let longest = 0

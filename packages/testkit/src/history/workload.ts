@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queryable, Transaction, TransactionOptions } from '@poolhouse/core'
 import { failed, History } from './history.js'
@@ -12,12 +13,14 @@ export interface HistoryClient extends Queryable {
 
 /** Options of `startWorkload`. */
 export interface WorkloadOptions {
-  /** Where the writes go. */
-  writes: HistoryClient
+  /** Where the writes go; a function gives each worker its own, such as a session. */
+  writes: HistoryClient | ((worker: number) => HistoryClient)
   /** Where a worker's reads go; a function gives each worker its own, such as a session. Default: no reads. */
   reads?: Queryable | ((worker: number) => Queryable) | undefined
-  /** Workers that write. Default 6. */
+  /** Workers that write, and read what they wrote if there are `reads`. Default 6. */
   writers?: number | undefined
+  /** Workers that only read, each what one of the writers has written; no outage of the writes holds them up. Default 0. */
+  readers?: number | undefined
   /** Pause between two calls of a worker, in milliseconds. Default 20. */
   pauseMs?: number | undefined
   /** Longest time of each call, given to it as `timeoutMs`. Default 5 000. */
@@ -60,11 +63,17 @@ export function historyTable(table: string = TABLE): readonly string[] {
 export function startWorkload(options: WorkloadOptions): Workload {
   const history = new History()
   const stopping = new AbortController()
+  // Every worker waits on it.
+  setMaxListeners(0, stopping.signal)
   const unwatch = watchUnhandled(history.unhandled)
-  const { writers = 6 } = options
-  const workers = Array.from({ length: writers }, (_, worker) =>
-    new Worker(worker, options, history, stopping.signal).run(),
-  )
+  const { writers = 6, readers = 0 } = options
+  if (readers > 0 && options.reads === undefined) {
+    throw new TypeError('startWorkload: readers need reads, which says where they read')
+  }
+  const workers = Array.from({ length: writers + readers }, (_, worker) => {
+    const one = new Worker(worker, options, history, stopping.signal)
+    return worker < writers ? one.run() : one.watch(worker % writers)
+  })
   return {
     history,
     async stop(patienceMs = 2_000) {
@@ -94,6 +103,7 @@ class Worker {
   readonly #history: History
   readonly #stop: AbortSignal
   readonly #table: string
+  readonly #writes: HistoryClient
   readonly #reads: Queryable | undefined
   #acknowledged = 0
 
@@ -103,7 +113,8 @@ class Worker {
     this.#history = history
     this.#stop = stop
     this.#table = options.table ?? TABLE
-    const { reads } = options
+    const { writes, reads } = options
+    this.#writes = typeof writes === 'function' ? writes(worker) : writes
     this.#reads = typeof reads === 'function' ? reads(worker) : reads
   }
 
@@ -112,11 +123,23 @@ class Worker {
     for (let seq = 1; !this.#stop.aborted; seq++) {
       const kind = seq % pairEvery === 0 ? 'pair' : 'insert'
       await this.#call(kind, seq, (operation) =>
-        kind === 'pair' ? this.#pair(operation) : this.#insert(this.#options.writes, operation, 1),
+        kind === 'pair' ? this.#pair(operation) : this.#insert(this.#writes, operation, 1),
       )
       if (this.#reads !== undefined) {
-        await this.#call('read', seq, (operation) => this.#read(this.#reads!, operation))
+        await this.#call('read', seq, (operation) => {
+          operation.mustSee = this.#acknowledged
+          return this.#read(this.#reads!, operation, this.#worker)
+        })
       }
+      await sleep(pauseMs, undefined, { signal: this.#stop }).catch(() => {})
+    }
+  }
+
+  /** Reads what another worker has written, over and over. */
+  async watch(writer: number): Promise<void> {
+    const { pauseMs = PAUSE_MS } = this.#options
+    for (let seq = 1; !this.#stop.aborted; seq++) {
+      await this.#call('read', seq, (operation) => this.#read(this.#reads!, operation, writer))
       await sleep(pauseMs, undefined, { signal: this.#stop }).catch(() => {})
     }
   }
@@ -147,7 +170,7 @@ class Worker {
   }
 
   #pair(operation: Operation): Promise<unknown> {
-    return this.#options.writes.transaction(
+    return this.#writes.transaction(
       async (tx) => {
         await this.#insert(tx, operation, 1)
         await this.#insert(tx, operation, 2)
@@ -156,11 +179,10 @@ class Worker {
     )
   }
 
-  async #read(from: Queryable, operation: Operation): Promise<void> {
-    operation.mustSee = this.#acknowledged
+  async #read(from: Queryable, operation: Operation, writer: number): Promise<void> {
     const text = `select coalesce(max(seq), 0)::int as seq from ${this.#table} where worker = $1`
     const options = { timeoutMs: operation.deadlineMs, intent: 'read' as const }
-    const { rows } = await from.query<{ seq: number }>(text, [operation.worker], options)
+    const { rows } = await from.query<{ seq: number }>(text, [writer], options)
     operation.saw = rows[0]!.seq
   }
 }

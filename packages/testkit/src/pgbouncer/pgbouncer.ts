@@ -10,13 +10,13 @@ import {
   removeTemporaryDirectory,
 } from '../cluster/temporary-directory.js'
 import { type DebianProgram, debianPackage } from '../debian/debian-package.js'
+import { ProgramProcess } from '../debian/program-process.js'
 import { type AdminLogin, configurationText, createAdminLogin, usersText } from './configuration.js'
 import {
   type PgBouncerOptions,
   type ResolvedPgBouncerOptions,
   resolvePgBouncerOptions,
 } from './pgbouncer-options.js'
-import { PgBouncerProcess } from './pgbouncer-process.js'
 
 /** A running PgBouncer in front of one server. */
 export interface PgBouncer extends AsyncDisposable {
@@ -77,13 +77,23 @@ async function startOnFreePort(
   home: string,
   user: ServerUser | undefined,
   admin: AdminLogin,
-): Promise<{ port: number; running: PgBouncerProcess }> {
+): Promise<{ port: number; running: ProgramProcess }> {
   for (let attempt = 1; ; attempt += 1) {
     const [port] = await findFreePorts(1)
     const text = configurationText(options, home, port!, admin)
     await writeFor(user, join(home, 'pgbouncer.ini'), text)
     try {
-      return { port: port!, running: await PgBouncerProcess.start(program, home, user) }
+      return {
+        port: port!,
+        running: await ProgramProcess.start({
+          name: 'pgbouncer',
+          program,
+          arguments: ['pgbouncer.ini'],
+          home,
+          user,
+          isReady: (log) => log.includes('process up:'),
+        }),
+      }
     } catch (error) {
       const portTaken = /Address already in use/i.test((error as Error).message)
       if (!portTaken || attempt === PORT_ATTEMPTS) throw error
@@ -106,7 +116,7 @@ async function writeFor(user: ServerUser | undefined, path: string, text: string
 
 interface Parts {
   readonly port: number
-  readonly running: PgBouncerProcess
+  readonly running: ProgramProcess
   readonly home: string
   readonly admin: AdminLogin
   readonly ca: string | undefined

@@ -1,18 +1,17 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { startWireServer } from '@poolhouse/testkit'
-import { describe, expect, it } from 'vitest'
-import { DRIVERS } from '../support/drivers.js'
+import { describe, expect } from 'vitest'
+import { scenario } from '../support/scenario.js'
 
 const SCRIPT = fileURLToPath(new URL('lone-call.ts', import.meta.url))
 const NOBODY = 'postgres://wire@127.0.0.1:1/wire'
 
-describe.each(DRIVERS)(
-  'a process with a failover pool over $driver that nobody closes',
-  ({ driver }) => {
-    it.each(['up', 'refusing', 'frozen'] as const)(
-      'ends by itself after its last call, the other node being %s',
-      async (mood) => {
+describe('a process with a failover pool that nobody closes', () => {
+  for (const mood of ['up', 'refusing', 'frozen'] as const) {
+    scenario(
+      `ends by itself after its last call, the other node being ${mood}`,
+      async ({ driver }) => {
         await using primary = await startWireServer()
         await using other = await startWireServer()
         other.setRole('replica')
@@ -21,12 +20,12 @@ describe.each(DRIVERS)(
         expect(await run(driver, urls)).toEqual({ output: 'served by n0', code: 0 })
       },
     )
+  }
 
-    it('lives while a call is held, and ends when that is over', async () => {
-      expect(await run(driver, [NOBODY])).toEqual({ output: 'NoPrimaryError', code: 0 })
-    })
-  },
-)
+  scenario('lives while a call is held, and ends when that is over', async ({ driver }) => {
+    expect(await run(driver, [NOBODY])).toEqual({ output: 'NoPrimaryError', code: 0 })
+  })
+})
 
 /** Runs the script; `code` is null if it had to be killed after 10 s. */
 function run(

@@ -6,15 +6,28 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { signalProcess } from '../cluster/process-table.js'
 import { serverEnvironment } from '../cluster/run-command.js'
 import type { ServerUser } from '../cluster/server-user.js'
-import type { DebianProgram } from '../debian/debian-package.js'
+import type { DebianProgram } from './debian-package.js'
 
 const START_TIMEOUT_MS = 20_000
 const STOP_TIMEOUT_MS = 2_000
 const POLL_MS = 5
 const LOG_TAIL_LINES = 30
 
-/** One running `pgbouncer`, whose working directory is its home: that is how the reaper finds it. */
-export class PgBouncerProcess {
+/** How a program is run. */
+interface ProgramStart {
+  /** What it is called in messages. */
+  readonly name: string
+  readonly program: DebianProgram
+  readonly arguments: readonly string[]
+  /** Its working directory, where its log goes. */
+  readonly home: string
+  readonly user: ServerUser | undefined
+  /** Whether it takes clients, seeing what it has logged so far. */
+  readonly isReady: (log: string) => boolean | Promise<boolean>
+}
+
+/** One running program, whose working directory is its home: that is how the reaper finds it. */
+export class ProgramProcess {
   readonly #home: string
   readonly #child: ChildProcess
   #ended = false
@@ -29,14 +42,11 @@ export class PgBouncerProcess {
     child.on('error', ended)
   }
 
-  /** Runs the program on `pgbouncer.ini` in `home`; resolves when it takes clients. Throws with the end of its log. */
-  static async start(
-    program: DebianProgram,
-    home: string,
-    user: ServerUser | undefined,
-  ): Promise<PgBouncerProcess> {
+  /** Runs the program; resolves when it is ready. Throws with the end of its log. */
+  static async start(options: ProgramStart): Promise<ProgramProcess> {
+    const { program, home, user } = options
     const output = openSync(join(home, 'log'), 'w')
-    const child = spawn(program.binary, ['pgbouncer.ini'], {
+    const child = spawn(program.binary, options.arguments, {
       cwd: home,
       env: { ...serverEnvironment(), ...program.env },
       detached: true, // a Ctrl-C in the terminal is for the application
@@ -45,8 +55,8 @@ export class PgBouncerProcess {
     })
     closeSync(output)
     child.unref()
-    const started = new PgBouncerProcess(home, child)
-    await started.#untilReady()
+    const started = new ProgramProcess(home, child)
+    await started.#untilReady(options)
     return started
   }
 
@@ -54,7 +64,7 @@ export class PgBouncerProcess {
   async stop(): Promise<void> {
     const { pid } = this.#child
     if (pid === undefined) return
-    // At once up to 1.22; from 1.23 on it waits for its clients.
+    // PgBouncer goes at once up to 1.22; from 1.23 on it waits for its clients.
     if (!this.#ended) signalProcess(pid, 'SIGTERM')
     const deadline = performance.now() + STOP_TIMEOUT_MS
     while (!this.#ended && performance.now() < deadline) await sleep(POLL_MS)
@@ -68,12 +78,12 @@ export class PgBouncerProcess {
     return lines.slice(-LOG_TAIL_LINES).join('\n')
   }
 
-  async #untilReady(): Promise<void> {
+  async #untilReady({ name, isReady }: ProgramStart): Promise<void> {
     const deadline = performance.now() + START_TIMEOUT_MS
-    while (!(await this.#log()).includes('process up:')) {
+    while (!(await isReady(await this.#log()))) {
       if (this.#ended || performance.now() > deadline) {
         await this.stop()
-        throw new Error(`pgbouncer did not start; end of its log:\n${await this.logTail()}`)
+        throw new Error(`${name} did not start; end of its log:\n${await this.logTail()}`)
       }
       await sleep(POLL_MS)
     }

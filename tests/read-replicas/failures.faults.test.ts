@@ -1,8 +1,8 @@
 import { NoPrimaryError, NoSuitableNodeError } from '@poolhouse/core'
 import { withFailover } from '@poolhouse/failover'
 import { withReplicas } from '@poolhouse/read-replicas'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { DRIVERS, PG, POSTGRES_JS } from '../support/drivers.js'
+import { afterEach, beforeAll, describe, expect } from 'vitest'
+import { scenario } from '../support/scenario.js'
 import { pause, Readers } from './readers.js'
 import {
   poolsOf,
@@ -26,8 +26,8 @@ afterEach(async () => {
 })
 
 describe('replicas that fail', () => {
-  it.each([POSTGRES_JS])(
-    'F32, S36: killed under load cost no read an error, and come back by a probe over $driver',
+  scenario(
+    'F32, S36: killed under load cost no read an error, and come back by a probe',
     async ({ make }) => {
       await using routed = setting.connect(make())
       const { db } = routed
@@ -55,26 +55,23 @@ describe('replicas that fail', () => {
     },
   )
 
-  it.each([POSTGRES_JS])(
-    'do not keep those waiting who wait for a connection to them over $driver',
-    async ({ make }) => {
-      await using routed = setting.connect(make())
-      const { db, pools } = routed
-      await untilFitting(db, ['b', 'c'])
-      // More callers than connections: half of them wait in the pool of the node that dies.
-      await using readers = new Readers(db, 60, 'select pg_sleep(0.02)')
-      await pause(300)
-      expect(pools[1]!.stats().pending).toBeGreaterThan(0)
-      await setting.b.kill()
-      await pause(1_500)
-      await readers.stop()
-      expect(readers.errors).toEqual([])
-      expect(readers.longestMs).toBeLessThan(1_000)
-    },
-  )
+  scenario('do not keep those waiting who wait for a connection to them', async ({ make }) => {
+    await using routed = setting.connect(make())
+    const { db, pools } = routed
+    await untilFitting(db, ['b', 'c'])
+    // More callers than connections: half of them wait in the pool of the node that dies.
+    await using readers = new Readers(db, 60, 'select pg_sleep(0.02)')
+    await pause(300)
+    expect(pools[1]!.stats().pending).toBeGreaterThan(0)
+    await setting.b.kill()
+    await pause(1_500)
+    await readers.stop()
+    expect(readers.errors).toEqual([])
+    expect(readers.longestMs).toBeLessThan(1_000)
+  })
 
-  it.each([PG])(
-    'F34, S37: leave reads to the primary when all are dead, within its share over $driver',
+  scenario(
+    'F34, S37: leave reads to the primary when all are dead, within its share',
     async ({ make }) => {
       await using routed = setting.connect(make())
       const { db, pools } = routed
@@ -105,26 +102,23 @@ describe('replicas that fail', () => {
     },
   )
 
-  it.each([POSTGRES_JS])(
-    'F33: frozen give up their reads to the other one over $driver',
-    async ({ make }) => {
-      await using routed = setting.connect(make())
-      const { db } = routed
-      await untilFitting(db, ['b', 'c'])
-      await using readers = new Readers(db, 10)
-      await pause(200)
-      await setting.b.freeze()
-      await pause(6_000)
-      await readers.stop()
-      const served = readers.nodes.filter((node) => node === 'c').length
-      expect(served).toBeGreaterThan(1_000)
-      expect(readers.errors).toEqual([])
-      expect(readers.longestMs).toBeLessThan(5_000)
-    },
-  )
+  scenario('F33: frozen give up their reads to the other one', async ({ make }) => {
+    await using routed = setting.connect(make())
+    const { db } = routed
+    await untilFitting(db, ['b', 'c'])
+    await using readers = new Readers(db, 10)
+    await pause(200)
+    await setting.b.freeze()
+    await pause(6_000)
+    await readers.stop()
+    const served = readers.nodes.filter((node) => node === 'c').length
+    expect(served).toBeGreaterThan(1_000)
+    expect(readers.errors).toEqual([])
+    expect(readers.longestMs).toBeLessThan(5_000)
+  })
 
-  it.each(DRIVERS)(
-    'F31, S44: cancel reads in favour of replay, which are then done on the other one over $driver',
+  scenario(
+    'F31, S44: cancel reads in favour of replay, which are then done on the other one',
     async ({ make }) => {
       await using routed = setting.connect(make(), { strategy: 'roundRobin' })
       const { db } = routed
@@ -145,44 +139,38 @@ describe('replicas that fail', () => {
 })
 
 describe('replicas of a failover pool', () => {
-  it.each([POSTGRES_JS])(
-    'serve reads, are left when they die and are found again over $driver',
-    async ({ make }) => {
-      const primary = withFailover(poolsOf(setting.cluster, make()), { probe: { intervalMs: 250 } })
-      await using db = withReplicas(primary, primary.topology)
-      expect((await db.query('select 1')).node).toBe('a')
-      await untilFitting(db, ['b', 'c'])
-      await using readers = new Readers(db, 20)
-      await pause(300)
-      await setting.b.kill()
-      await pause(1_000)
-      expect(readers.nodes.slice(-20).every((node) => node === 'c')).toBe(true)
-      await setting.b.start()
-      expect(await untilFitting(db, ['b', 'c'])).toBeLessThan(5_000)
-      await readers.stop()
-      expect(readers.errors).toEqual([])
-      expect(readers.longestMs).toBeLessThan(1_500)
-    },
-  )
+  scenario('serve reads, are left when they die and are found again', async ({ make }) => {
+    const primary = withFailover(poolsOf(setting.cluster, make()), { probe: { intervalMs: 250 } })
+    await using db = withReplicas(primary, primary.topology)
+    expect((await db.query('select 1')).node).toBe('a')
+    await untilFitting(db, ['b', 'c'])
+    await using readers = new Readers(db, 20)
+    await pause(300)
+    await setting.b.kill()
+    await pause(1_000)
+    expect(readers.nodes.slice(-20).every((node) => node === 'c')).toBe(true)
+    await setting.b.start()
+    expect(await untilFitting(db, ['b', 'c'])).toBeLessThan(5_000)
+    await readers.stop()
+    expect(readers.errors).toEqual([])
+    expect(readers.longestMs).toBeLessThan(1_500)
+  })
 
-  it.each([PG])(
-    'F11, S61: serve reads for as long as there is no primary over $driver',
-    async ({ make }) => {
-      await using lone = await startReplicaCluster()
-      const primary = withFailover(poolsOf(lone.cluster, make()), { hold: { timeoutMs: 500 } })
-      await using db = withReplicas(primary, primary.topology, { maxStalenessMs: 1_500 })
-      await untilFitting(db, ['b', 'c'])
-      await lone.primary.kill()
-      await until(
-        () => primary.topology.current.primary,
-        (node) => node === undefined,
-      )
-      await using readers = new Readers(db, 4)
-      await pause(4_000)
-      await readers.stop()
-      expect(readers.errors).toEqual([])
-      expect(new Set(readers.nodes)).toEqual(new Set(['b', 'c']))
-      await expect(db.query('insert into notes values (1)')).rejects.toThrow(NoPrimaryError)
-    },
-  )
+  scenario('F11, S61: serve reads for as long as there is no primary', async ({ make }) => {
+    await using lone = await startReplicaCluster()
+    const primary = withFailover(poolsOf(lone.cluster, make()), { hold: { timeoutMs: 500 } })
+    await using db = withReplicas(primary, primary.topology, { maxStalenessMs: 1_500 })
+    await untilFitting(db, ['b', 'c'])
+    await lone.primary.kill()
+    await until(
+      () => primary.topology.current.primary,
+      (node) => node === undefined,
+    )
+    await using readers = new Readers(db, 4)
+    await pause(4_000)
+    await readers.stop()
+    expect(readers.errors).toEqual([])
+    expect(new Set(readers.nodes)).toEqual(new Set(['b', 'c']))
+    await expect(db.query('insert into notes values (1)')).rejects.toThrow(NoPrimaryError)
+  })
 })

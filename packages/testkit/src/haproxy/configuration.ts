@@ -1,0 +1,38 @@
+import type { ResolvedHaproxyOptions } from './haproxy-options.js'
+
+/** Name of the `listen` section in the configuration and in admin commands. */
+export const SECTION = 'postgres'
+/** Name of the admin socket, in the directory that HAProxy runs in. */
+export const ADMIN_SOCKET = 'admin.sock'
+
+/** What HAProxy calls a target: `s1` is the first. */
+export function serverName(index: number): string {
+  return `s${index + 1}`
+}
+
+/** The text of `haproxy.cfg`: connections go to the first target, until it is told otherwise. */
+export function configurationText(options: ResolvedHaproxyOptions, port: number): string {
+  const servers = options.targets.map(({ host, port: target }, index) => {
+    const state = index === 0 ? '' : ' disabled'
+    return `  server ${serverName(index)} ${host}:${target} on-marked-down shutdown-sessions${state}`
+  })
+  return [
+    'global',
+    '  log stdout format raw local0',
+    `  stats socket unix@${ADMIN_SOCKET} mode 600 level admin`,
+    'defaults',
+    '  mode tcp',
+    '  log global',
+    '  timeout connect 2s',
+    '  timeout client 1h',
+    '  timeout server 1h',
+    `listen ${SECTION}`,
+    `  bind 127.0.0.1:${port}`,
+    '  balance first',
+    // Whoever finds no server is refused at once.
+    '  timeout queue 100',
+    ...options.lines.map((line) => `  ${line}`),
+    ...servers,
+    '',
+  ].join('\n')
+}

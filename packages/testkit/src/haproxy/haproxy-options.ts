@@ -1,0 +1,69 @@
+import { describeValue, parseConnectionUrl, refuseUnknownOptions } from '@poolhouse/core'
+
+/** What kind of HAProxy to start. Only `targets` must be given. */
+export interface HaproxyOptions {
+  /** Connection URLs of the servers behind it, each with user and database: `cluster.nodes.map(({ url }) => url)`. */
+  targets: readonly string[]
+  /** Further lines of its `listen` section, such as `option tcp-check`. */
+  lines?: readonly string[]
+}
+
+/** A server behind a HAProxy. */
+interface HaproxyTarget {
+  /** Host name or address. */
+  readonly host: string
+  /** TCP port. */
+  readonly port: number
+}
+
+/** The options with every default filled in. */
+export interface ResolvedHaproxyOptions {
+  /** The servers behind it. */
+  readonly targets: readonly HaproxyTarget[]
+  /** Makes the URL through it of that of its first target. */
+  readonly urlAt: (host: string, port: number) => string
+  /** Further lines. */
+  readonly lines: readonly string[]
+}
+
+const WHERE = 'startHaproxy'
+const KNOWN: ReadonlySet<string> = new Set(['targets', 'lines'])
+
+/** Checks the options and fills in the defaults. Throws `TypeError` naming the option, never a password. */
+export function resolveHaproxyOptions(options: HaproxyOptions): ResolvedHaproxyOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
+  }
+  refuseUnknownOptions(WHERE, options, KNOWN)
+  const { targets, lines = [] } = options
+  if (!Array.isArray(targets) || targets.length === 0) {
+    throw new TypeError(`${WHERE}: targets must be a list of at least one connection URL`)
+  }
+  if (
+    !Array.isArray(lines) ||
+    lines.some((line) => typeof line !== 'string' || /[\r\n]/.test(line))
+  ) {
+    throw new TypeError(`${WHERE}: lines must be a list of texts of one line each`)
+  }
+  const [first] = targets as readonly string[]
+  return {
+    targets: targets.map(readTarget),
+    urlAt: (host, port) => {
+      const url = new URL(first!)
+      url.hostname = host
+      url.port = String(port)
+      return url.href
+    },
+    lines,
+  }
+}
+
+function readTarget(url: unknown): HaproxyTarget {
+  if (typeof url !== 'string') {
+    throw new TypeError(`${WHERE}: targets must be connection URLs, got ${describeValue(url)}`)
+  }
+  const { hosts } = parseConnectionUrl(WHERE, url)
+  const [first, ...others] = hosts
+  if (others.length > 0) throw new TypeError(`${WHERE}: each of targets must name one host`)
+  return { host: first?.host ?? 'localhost', port: first?.port ?? 5432 }
+}

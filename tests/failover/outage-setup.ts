@@ -1,0 +1,201 @@
+import { createPool, type Driver } from '@poolhouse/core'
+import { type FailoverOptions, type FailoverPool, withFailover } from '@poolhouse/failover'
+import { type ReplicaPool, withReplicas } from '@poolhouse/read-replicas'
+import {
+  type Cluster,
+  type ClusterNode,
+  type FaultProxy,
+  type HistoryReport,
+  historyTable,
+  startCluster,
+  startFaultProxy,
+  startWorkload,
+  verifyHistory,
+  type Workload,
+} from '@poolhouse/testkit'
+
+/** How many write, and how many read beside them. */
+const WRITERS = 6
+const READERS = 6
+const PAUSE_MS = 10
+/** The deadline of every call. No call may outlive it by more than 250 ms: the checker calls that `late`. */
+const DEADLINE_MS = 5_000
+
+/** What kind of cluster an outage strikes. */
+export interface OutageOptions {
+  /** Whether a commit waits for a replica. Default true: then nothing acknowledged may be lost. */
+  readonly synchronous?: boolean
+  /** Whether every server is reached through a fault proxy. Default false. */
+  readonly proxied?: boolean
+  /** Options of the failover pool that differ from those that section D of the scenarios measures with. */
+  readonly failover?: FailoverOptions
+}
+
+/** What was measured of an outage. Times are in milliseconds. */
+export interface OutageFigures extends Omit<HistoryReport, 'violations'> {
+  /** The longest time from when the promoted server took commits until a writer had its next answer; undefined without an outage. */
+  readonly servedMs: number | undefined
+}
+
+/** A primary with two replicas, 6 writers and 6 readers at work on it, and what becomes of their calls. */
+export class OutageSetup implements AsyncDisposable {
+  readonly cluster: Cluster
+  readonly primary: FailoverPool
+  readonly db: ReplicaPool
+  /** What the pool has told of its view, and when. */
+  readonly #told: { readonly at: number; readonly reason: string }[] = []
+  readonly #proxies: readonly FaultProxy[]
+  readonly #workload: Workload
+
+  private constructor(
+    cluster: Cluster,
+    proxies: readonly FaultProxy[],
+    primary: FailoverPool,
+    db: ReplicaPool,
+  ) {
+    this.cluster = cluster
+    this.#proxies = proxies
+    this.primary = primary
+    this.db = db
+    primary.on('topology', ({ reason }) => this.#told.push({ at: performance.now(), reason }))
+    this.#workload = startWorkload({
+      writes: primary,
+      reads: db.reader(),
+      writers: WRITERS,
+      readers: READERS,
+      pauseMs: PAUSE_MS,
+      deadlineMs: DEADLINE_MS,
+    })
+  }
+
+  /** Starts it all; resolves when everybody has been at work for a while. */
+  static async start(driver: Driver, options: OutageOptions = {}): Promise<OutageSetup> {
+    const { synchronous = true, proxied = false } = options
+    const cluster = await startCluster({ replicas: 2, synchronous })
+    const proxies = proxied
+      ? await Promise.all(cluster.nodes.map(({ url }) => startFaultProxy(url)))
+      : []
+    const pools = cluster.nodes.map(({ name, url }, index) =>
+      createPool({
+        driver,
+        connection: proxies[index]?.url() ?? url,
+        name,
+        max: 20,
+        acquireTimeoutMs: 4_000,
+        statementTimeoutMs: 5_000,
+      }),
+    )
+    const primary = withFailover(pools, {
+      probe: { intervalMs: 250 },
+      hold: { timeoutMs: 4_000 },
+      ...options.failover,
+    })
+    for (const text of historyTable()) await primary.query(text)
+    await cluster.primary.sql('create table first_commit(id int)')
+    const db = withReplicas(primary, primary.topology)
+    const setup = new OutageSetup(cluster, proxies, primary, db)
+    await setup.until(() => primary.topology.current.replicas.length === 2, 'both replicas')
+    await pause(600)
+    return setup
+  }
+
+  /** What the workers did so far. */
+  get operations(): Workload['history']['operations'] {
+    return this.#workload.history.operations
+  }
+
+  /** The node of this name. */
+  readonly node = (name: string): ClusterNode =>
+    this.cluster.nodes.find((node) => node.name === name)!
+
+  /**
+   * When this node first took a commit, as a reading of `performance.now()`: a promoted server takes writes a while before a synchronous
+   * standby has found it.
+   */
+  readonly firstCommitOn = async (name: string): Promise<number> => {
+    for (;;) {
+      try {
+        await this.node(name).sql('insert into first_commit values (1)')
+        return performance.now()
+      } catch {
+        await pause(5)
+      }
+    }
+  }
+
+  /** What the pool has told of its view, with times counted from this one. */
+  diary(time: number): string {
+    return this.#told.map(({ at, reason }) => `${Math.round(at - time)} ms: ${reason}`).join('\n')
+  }
+
+  /** The proxy in front of the node of this name, if servers are `proxied`. */
+  proxy(name: string): FaultProxy {
+    return this.#proxies[this.cluster.nodes.findIndex((node) => node.name === name)]!
+  }
+
+  /** State of a node in the view of the pool. */
+  state(name: string): string | undefined {
+    return this.primary.topology.current.nodes.find(({ id }) => id === name)?.state
+  }
+
+  /** Resolves when the pool takes this node for the primary. */
+  async untilPrimary(name: string): Promise<void> {
+    await this.until(() => this.primary.topology.current.primary?.id === name, `${name} as primary`)
+  }
+
+  /** Resolves when the condition holds; rejects after 15 s with what the pool sees. */
+  async until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+    const giveUpAt = performance.now() + 15_000
+    while (!(await condition())) {
+      if (performance.now() > giveUpAt) {
+        const seen = this.primary.topology.current.nodes.map(
+          ({ id, state, reason }) => `${id} ${state}: ${reason}`,
+        )
+        throw new Error(`not within 15 s: ${what}; ${seen.join('; ')}`)
+      }
+      await pause(5)
+    }
+  }
+
+  /** Ids of the writes of which this node holds a part. */
+  async idsOn(node: ClusterNode): Promise<Set<string>> {
+    const rows = await node.sql<{ id: string }>('select distinct id from poolhouse_history')
+    return new Set(rows.map(({ id }) => id))
+  }
+
+  /**
+   * Ends the work and judges it by what the primary holds. `takesCommitsAt` is when the cluster took commits again, as a reading of
+   * `performance.now()`.
+   */
+  async verify(
+    takesCommitsAt?: number,
+  ): Promise<OutageFigures & Pick<HistoryReport, 'violations'>> {
+    const history = await this.#workload.stop()
+    const report = await verifyHistory(history, {
+      db: this.primary,
+      pools: [this.primary, this.db],
+    })
+    return { ...report, servedMs: takesCommitsAt && this.#servedAfter(takesCommitsAt) }
+  }
+
+  #servedAfter(time: number): number {
+    const first = new Map<number, number>()
+    for (const { kind, worker, outcome, settledAt } of this.operations) {
+      if (kind === 'read' || outcome?.kind !== 'acknowledged' || settledAt! < time) continue
+      if (!first.has(worker)) first.set(worker, settledAt! - time)
+    }
+    return first.size < WRITERS ? Number.POSITIVE_INFINITY : Math.max(...first.values())
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#workload.stop(0)
+    await this.db.close({ timeoutMs: 500 })
+    await Promise.all(this.#proxies.map((proxy) => proxy.close()))
+    await this.cluster.stop()
+  }
+}
+
+/** Resolves after so many milliseconds. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -1,0 +1,53 @@
+import { createPool, type Driver } from '@poolhouse/core'
+import { type FailoverOptions, type FailoverPool, withFailover } from '@poolhouse/failover'
+import { startWireServer, type WireServer } from '@poolhouse/testkit'
+
+interface Servers extends AsyncDisposable {
+  readonly a: WireServer
+  readonly b: WireServer
+}
+
+/** Two wire servers of one cluster: `a` primary, `b` replica. */
+export async function startServers(): Promise<Servers> {
+  const [a, b] = await Promise.all([startWireServer(), startWireServer()])
+  b.setRole('replica')
+  return {
+    a,
+    b,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([a.close(), b.close()])
+    },
+  }
+}
+
+/** A failover pool over these URLs, by the names of their nodes. */
+export function failoverOver(
+  driver: Driver,
+  urls: Record<string, string>,
+  options: FailoverOptions = {},
+): FailoverPool {
+  const pools = Object.entries(urls).map(([name, connection]) =>
+    createPool({ driver, connection, name, max: 4 }),
+  )
+  return withFailover(pools, { probe: { intervalMs: 250 }, ...options })
+}
+
+/** Promotes in the way of PostgreSQL: the next timeline. */
+export function promote(server: WireServer): void {
+  server.setRole('primary')
+  server.state.timeline = 2
+}
+
+/** The INSERT statements that have reached the server. */
+export function inserts(server: WireServer): string[] {
+  return server.statements.map(({ text }) => text).filter((text) => text.startsWith('insert'))
+}
+
+/** Resolves when the condition holds; rejects after 5 s. */
+export async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 500; tries++) {
+    if (condition()) return
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  throw new Error('the condition did not come true within 5 s')
+}
