@@ -1,6 +1,7 @@
 export { ChannelListener } from './channel-listener.js'
 export type { ChannelSource } from './channel-source.js'
 export { type Clock, type ClockTimer, sleep, systemClock } from './clock.js'
+export type { BudgetedPool, BudgetSeat, ConnectionBudget } from './connection-budget.js'
 export type { AcquireOptions, CloseOptions, ConnectionPool, Pool } from './connection-pool.js'
 export {
   type ConnectionOptions,
@@ -37,6 +38,7 @@ export {
   AbortError,
   AcquireTimeoutError,
   AuthenticationError,
+  ConfigError,
   ConnectError,
   ConnectionLostError,
   DatabaseError,
@@ -59,6 +61,8 @@ export {
   SessionStateError,
   StatementTimeoutError,
   TransactionError,
+  UnknownTenantError,
+  WrongTenantError,
 } from './errors.js'
 export { EventRelay } from './event-relay.js'
 export {
