@@ -16,7 +16,11 @@ interface Run {
 }
 
 const wanted = process.argv.slice(2)
-const all = (await readdir(EXAMPLES)).filter((name) => !OWN_COMMAND.has(name)).sort()
+const entries = await readdir(EXAMPLES, { withFileTypes: true })
+const all = entries
+  .filter((entry) => entry.isDirectory() && !OWN_COMMAND.has(entry.name))
+  .map(({ name }) => name)
+  .sort()
 const unknown = wanted.filter((name) => !all.includes(name))
 if (unknown.length > 0) {
   throw new Error(`unknown example ${unknown.join(', ')}; there are ${all.join(', ')}`)

@@ -31,7 +31,8 @@ async function startApi(cluster: Cluster): Promise<{ api: ChildProcess; url: str
     env: { ...process.env, DATABASE_URLS: urls },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
-  const [message] = (await once(api, 'message')) as [{ port: number }]
+  const failed = once(api, 'exit').then(() => Promise.reject(new Error('the API did not start')))
+  const [message] = (await Promise.race([once(api, 'message'), failed])) as [{ port: number }]
   return { api, url: `http://127.0.0.1:${message.port}` }
 }
 
