@@ -19,11 +19,15 @@ const server = serve({ fetch: api.fetch, hostname: '127.0.0.1', port: 0 }, ({ po
   process.send?.({ port })
 })
 
-process.once('SIGTERM', async () => {
+process.once('SIGTERM', leave)
+process.once('disconnect', leave) // whoever started this process is gone
+
+async function leave(): Promise<void> {
+  if (health.leaving) return
   health.leaving = true // readiness fails, and every answer says that its connection ends
   await sleep(NOTICE_MS)
   server.close() // no new connections; requests under way are answered
   await once(server, 'close')
   await pool.close({ timeoutMs: GRACE_MS - NOTICE_MS })
-  process.disconnect?.() // nothing is left that keeps the process running: it ends by itself
-})
+  if (process.connected) process.disconnect() // the last thing that keeps the process running: it ends by itself
+}
