@@ -7,6 +7,8 @@ export {
   type ConnectionOptions,
   ConnectionSettings,
   type PasswordSource,
+  readConnectionUrl,
+  type UrlConnection,
 } from './connection-settings.js'
 export {
   type ParsedConnectionUrl,

@@ -1,4 +1,4 @@
-import type { CloseOptions, Driver, Pool, PoolStats } from '@poolhouse/core'
+import type { Clock, CloseOptions, Driver, Pool, PoolStats } from '@poolhouse/core'
 import type { BudgetOptions } from './budget/budget-options.js'
 import type { BudgetStats } from './budget/server-budget.js'
 import type { ConfigEntry } from './config/explain.js'
@@ -23,6 +23,12 @@ export interface ManagerOptions<Named extends Databases> {
   tenants?: TenantOptions | undefined
   /** How many connections this process may have at each server. */
   budget?: BudgetOptions | undefined
+  /** Where values came from, by path, as `loadConfig` tells. Default: everything is `code`. */
+  origins?: Readonly<Record<string, string>> | undefined
+  /** Source of time. Default: the system's monotonic clock. */
+  clock?: Clock | undefined
+  /** Source of randomness from 0 (included) to 1 (excluded). Default `Math.random`. */
+  random?: (() => number) | undefined
 }
 
 /** How to shut down. */

@@ -54,6 +54,7 @@ test('the package exports exactly these values', () => {
       "markerTable",
       "nearestName",
       "parseConnectionUrl",
+      "readConnectionUrl",
       "readQueryArguments",
       "readStreamArguments",
       "refuseTransactionControl",
