@@ -511,3 +511,24 @@ export class ReadIntentError extends PoolhouseError {
     brand(this, 'ReadIntentError', 'POOLHOUSE_READ_INTENT')
   }
 }
+
+/** Nobody knows a tenant of this name. No connection was used to find out, and nothing was sent. */
+export class UnknownTenantError extends PoolhouseError {
+  static {
+    brand(this, 'UnknownTenantError', 'POOLHOUSE_UNKNOWN_TENANT')
+  }
+}
+
+/** A call for one tenant was made in the scope of another. Nothing was sent. */
+export class WrongTenantError extends PoolhouseError {
+  static {
+    brand(this, 'WrongTenantError', 'POOLHOUSE_WRONG_TENANT')
+  }
+}
+
+/** A configuration that cannot be what was meant: an unknown key, a wrong value, a file that cannot be read. Holds no secrets. */
+export class ConfigError extends PoolhouseError {
+  static {
+    brand(this, 'ConfigError', 'POOLHOUSE_CONFIG')
+  }
+}

@@ -8,6 +8,8 @@ export interface GrowthHost {
   wanted(): number
   /** Connections that exist or are under way. */
   total(): number
+  /** Whether one more may be opened now: with a budget, whether there was a permit, which is then taken. */
+  permitted(): boolean
   /** Opens one and puts it into service. Rejects with the connect error; resolves with false if it was no longer wanted. */
   open(): Promise<boolean>
   /** Tells every waiter that waiting is pointless. */
@@ -106,6 +108,7 @@ export class Growth {
         if (this.#cap < this.#config.max) this.#host.wakeAt(this.#capUntil)
         return
       }
+      if (!this.#host.permitted()) return
       this.#launch()
     }
   }

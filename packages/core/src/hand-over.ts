@@ -68,6 +68,11 @@ export class HandOver {
     return this.#idle.size
   }
 
+  /** The connection that has been idle longest. */
+  get longestIdle(): Slot | undefined {
+    return this.#idle.bottom
+  }
+
   /** The suspicion that a new connection, proved by its birth, is trusted under. */
   get suspicion(): number {
     return this.#suspicion
