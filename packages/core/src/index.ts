@@ -58,6 +58,7 @@ export {
   ReadIntentError,
   SessionStateError,
   StatementTimeoutError,
+  TokenBeyondHistoryError,
   TransactionError,
 } from './errors.js'
 export { EventRelay } from './event-relay.js'
@@ -87,6 +88,7 @@ export {
   type ReleaseEvent,
   type ResumeEvent,
   type SplitBrainEvent,
+  type TokenEvent,
   type TopologyEvent,
 } from './events.js'
 export {

@@ -30,6 +30,7 @@ test('the package exports exactly these values', () => {
       "ReadIntentError",
       "SessionStateError",
       "StatementTimeoutError",
+      "TokenBeyondHistoryError",
       "TransactionError",
       "checkBoolean",
       "checkCopyFromArguments",
