@@ -27,6 +27,8 @@ export class Positions {
   readonly #background: Background
   readonly #history: History
   readonly #own = new Map<Pool, NodeSampler>()
+  // What ends each wait that is under way.
+  readonly #waits = new Set<() => void>()
 
   /** Asks nothing by itself. */
   constructor(host: PositionsHost, background: Background) {
@@ -87,7 +89,7 @@ export class Positions {
         if (over) return
         over = true
         timer.cancel()
-        background.stopped.removeEventListener('abort', onAbort)
+        this.#waits.delete(onAbort)
         signal?.removeEventListener('abort', onAbort)
         resolve(node)
       }
@@ -95,15 +97,16 @@ export class Positions {
       const background = this.#background
       const delayMs = Math.max(0, deadline - background.now())
       const timer = background.after(delayMs, () => finish(undefined), { keepAlive: true })
-      background.stopped.addEventListener('abort', onAbort, { once: true })
+      this.#waits.add(onAbort)
       signal?.addEventListener('abort', onAbort, { once: true })
       for (const node of nodes) this.#watch(node, token, () => over, finish)
       if (signal?.aborted || background.stopped.aborted || nodes.length === 0) finish(undefined)
     })
   }
 
-  /** Ends what it began itself. */
+  /** Ends what it began itself, and every wait. */
   stop(): void {
+    for (const end of this.#waits) end()
     for (const sampler of this.#own.values()) sampler.stop()
   }
 

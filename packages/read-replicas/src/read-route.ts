@@ -7,7 +7,7 @@ export interface WhenStale {
   /** Longest wait for a replica, in milliseconds. */
   readonly waitMs: number
   /** Where the read goes then; `error` rejects it. */
-  readonly then: 'primary' | 'error'
+  readonly otherwise: 'primary' | 'error'
 }
 
 /** What reads on a route accept. */

@@ -19,7 +19,7 @@ export class ReadRoutes {
   /** The route of reads on these terms. */
   of(terms: ReadTerms): ReadRoute {
     const { maxStalenessMs, maxStalenessBytes, whenStale } = terms
-    const key = [maxStalenessMs, maxStalenessBytes, whenStale.waitMs, whenStale.then].join()
+    const key = [maxStalenessMs, maxStalenessBytes, whenStale.waitMs, whenStale.otherwise].join()
     let route = this.#routes.get(key)
     if (route === undefined) {
       if (this.#routes.size >= MOST_ROUTES) this.#routes.clear()

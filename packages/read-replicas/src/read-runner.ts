@@ -207,14 +207,14 @@ export class ReadRunner {
 
   /** Whether no replica fits, and the pool's user wants something else done about that than to ask the primary. */
   #isStale<R>({ route, tried }: Journey<R>): boolean {
-    const { waitMs, then } = route.terms.whenStale
-    if (waitMs === 0 && then === 'primary') return false
+    const { waitMs, otherwise } = route.terms.whenStale
+    if (waitMs === 0 && otherwise === 'primary') return false
     return this.#host.limitsPrimary() && !route.fits(this.#background.now(), tried)
   }
 
   /** Waits for a replica that fits; rejects where the primary is no way out. */
   async #waitForFresh<R>({ route, call, tried, deadline }: Journey<R>): Promise<void> {
-    const { waitMs, then } = route.terms.whenStale
+    const { waitMs, otherwise } = route.terms.whenStale
     if (waitMs > 0) {
       this.#parts.counters.count('staleWaits')
       const until = Math.min(deadline, this.#background.now() + waitMs)
@@ -222,7 +222,7 @@ export class ReadRunner {
       if (await this.#parts.freshWait.wait(fits, until, call.signal)) return
       if (this.#host.closed) throw new PoolClosedError(this.#host.name)
     }
-    if (then === 'primary') return
+    if (otherwise === 'primary') return
     this.#parts.counters.count('refusedStale')
     throw new NoSuitableNodeError(
       `no replica fits the read (${this.#host.describe(route)}) and whenStale keeps it off the primary`,

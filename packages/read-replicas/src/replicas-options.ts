@@ -23,7 +23,7 @@ export type WhenStaleOption =
       /** Longest wait for a replica that is fresh enough, in milliseconds. */
       readonly waitMs: number
       /** Where the read goes then. Default `primary`. */
-      readonly then?: 'primary' | 'error' | undefined
+      readonly otherwise?: 'primary' | 'error' | undefined
     }
 
 /** Options of `withReplicas`. */
@@ -54,7 +54,7 @@ export interface ReplicasOptions {
   maxStalenessBytes?: number | undefined
   /**
    * What to do when no replica is fresh enough: `primary` (default), within `primaryShare`; `error`, which rejects with
-   * `NoSuitableNodeError`; or `{ waitMs, then }`, which waits for a replica first. A reader or a session can set its own.
+   * `NoSuitableNodeError`; or `{ waitMs, otherwise }`, which waits for a replica first. A reader or a session can set its own.
    */
   whenStale?: WhenStaleOption | undefined
   /**
@@ -183,8 +183,8 @@ const SESSION_OPTIONS: ReadonlySet<string> = new Set([
   'waitForTokenMs',
   'deferMs',
 ])
-const WAIT_OPTIONS: ReadonlySet<string> = new Set(['waitMs', 'then'])
-const TO_PRIMARY: WhenStale = { waitMs: 0, then: 'primary' }
+const WAIT_OPTIONS: ReadonlySet<string> = new Set(['waitMs', 'otherwise'])
+const TO_PRIMARY: WhenStale = { waitMs: 0, otherwise: 'primary' }
 
 /** Checks the options of `withReplicas` and fills in the defaults. Throws `TypeError` or `RangeError` naming option and value. */
 export function readReplicasOptions(
@@ -280,16 +280,16 @@ export function readTerms(where: string, options: ReaderOptions, terms: ReadTerm
 
 function readWhenStale(where: string, option: WhenStaleOption): WhenStale {
   if (option === 'primary') return TO_PRIMARY
-  if (option === 'error') return { waitMs: 0, then: 'error' }
+  if (option === 'error') return { waitMs: 0, otherwise: 'error' }
   if (option === null || typeof option !== 'object') {
     throw new TypeError(
-      `${where}: whenStale must be "primary", "error" or { waitMs, then }, got ${describeValue(option)}`,
+      `${where}: whenStale must be "primary", "error" or { waitMs, otherwise }, got ${describeValue(option)}`,
     )
   }
   refuseUnknownOptions(`${where}: whenStale`, option, WAIT_OPTIONS)
   return {
     waitMs: checkMs('whenStale.waitMs', option.waitMs, where),
-    then: checkWord(where, 'whenStale.then', option.then ?? 'primary', [
+    otherwise: checkWord(where, 'whenStale.otherwise', option.otherwise ?? 'primary', [
       'primary',
       'error',
     ] as const),
