@@ -9,11 +9,13 @@ export function fingerprintOf(text: string): number {
   let low = 0
   let high = 0
   for (;;) {
-    const kind = lexer.next()
-    if (kind === TOKEN.end) break
+    const token = lexer.next()
+    if (token === TOKEN.end) break
+    // A parameter may stand for any of them.
+    const kind = token === TOKEN.string ? TOKEN.value : token
     low = Math.imul(low ^ kind, 0x01000193)
     high = Math.imul(high, 31) + kind
-    if (kind === TOKEN.string || kind === TOKEN.value) continue
+    if (kind === TOKEN.value) continue
     for (let index = lexer.start; index < lexer.end; index++) {
       const code = text.charCodeAt(index)
       const folded = kind === TOKEN.word && code >= 0x41 && code <= 0x5a ? code | 0x20 : code
