@@ -505,6 +505,16 @@ export class SessionStateError extends PoolhouseError {
   }
 }
 
+/**
+ * A session has seen what the present primary has never had: a failover has lost it. Only where `onLostToken` is `error`; otherwise
+ * such a session reads from the primary and an event tells.
+ */
+export class TokenBeyondHistoryError extends PoolhouseError {
+  static {
+    brand(this, 'TokenBeyondHistoryError', 'POOLHOUSE_TOKEN_BEYOND_HISTORY')
+  }
+}
+
 /** A call that declared itself a read tried to write, or asked for what a replica cannot give. */
 export class ReadIntentError extends PoolhouseError {
   static {

@@ -62,6 +62,7 @@ export {
   ReadIntentError,
   SessionStateError,
   StatementTimeoutError,
+  TokenBeyondHistoryError,
   TransactionError,
   UnknownTenantError,
   WrongTenantError,
@@ -93,6 +94,7 @@ export {
   type ReleaseEvent,
   type ResumeEvent,
   type SplitBrainEvent,
+  type TokenEvent,
   type TopologyEvent,
 } from './events.js'
 export {

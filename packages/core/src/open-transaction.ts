@@ -102,6 +102,10 @@ export class OpenTransaction implements Transaction {
     return this.#state === 'open'
   }
 
+  get node(): string {
+    return this.#pool
+  }
+
   get durability(): Durability | undefined {
     return this.#durability
   }
