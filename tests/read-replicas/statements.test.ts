@@ -1,4 +1,10 @@
-import { type ConnectionPool, DatabaseError, type Lease, type QueryResult } from '@poolhouse/core'
+import {
+  type ConnectionPool,
+  DatabaseError,
+  type Lease,
+  type QueryResult,
+  ReadIntentError,
+} from '@poolhouse/core'
 import { lexerClassifier, type ReplicaPool } from '@poolhouse/read-replicas'
 import { parserClassifier } from '@poolhouse/read-replicas/parser'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -187,3 +193,121 @@ async function runBy(
   )
   return { code, node: result?.node }
 }
+
+describe.each(DRIVERS)('what the text cannot tell, over $driver', ({ make }) => {
+  it('S27: a function that writes runs once on the primary, and then goes there straight', async () => {
+    await using routed = setting.connect(make(), { classify: 'optimistic' })
+    const { db, pools } = routed
+    await untilFitting(db, ['b', 'c'])
+    const before = await rowsOfLog(pools[0]!)
+    const { rows, node } = await db.query('select writes($1) as said', ['hello'])
+    expect([rows, node]).toEqual([[{ said: 'hello' }], 'a'])
+    expect(db.stats().routing).toMatchObject({ classified: 1, reruns: 1 })
+    expect(db.explainRoute('SELECT writes($1) AS said -- again').decidedBy).toBe('experience')
+    await db.query("select writes('again') as said")
+    expect(db.stats().routing).toMatchObject({ classified: 1, reruns: 1 })
+    expect(await rowsOfLog(pools[0]!)).toBe(before + 2)
+  })
+
+  it('S27: what a session wrote in this way it reads', async () => {
+    await using routed = setting.connect(make(), { classify: 'optimistic' })
+    const { db, pools } = routed
+    await untilFitting(db, ['b', 'c'])
+    const before = await rowsOfLog(pools[0]!)
+    const session = db.session()
+    for (let round = 1; round <= 5; round++) {
+      // A text of its own each time, so that a replica refuses it each time.
+      await session.query(`select writes('x') as said_${round}_${++numbers}`)
+      const { rows } = await session.query<{ n: number }>('select count(*)::int as n from log')
+      expect(rows[0]!.n).toBe(before + round)
+    }
+    expect(db.stats().routing).toMatchObject({ reruns: 5 })
+  })
+
+  it('a table that a replica has not heard of yet is read on the primary', async () => {
+    await using routed = setting.connect(make(), { classify: 'conservative' })
+    const { db } = routed
+    await untilFitting(db, ['b', 'c'])
+    const table = `new_${++numbers}`
+    await Promise.all([setting.b.pauseReplay(), setting.c.pauseReplay()])
+    try {
+      await db.query(`create table ${table} (id int)`)
+      expect((await db.query(`select * from ${table}`)).node).toBe('a')
+      const streamed = db.stream(`select * from ${table} where id > 0`)
+      expect(await streamed.next()).toEqual({ done: true, value: undefined })
+      expect(db.stats().routing).toMatchObject({ reruns: 2 })
+    } finally {
+      await Promise.all([setting.b.resumeReplay(), setting.c.resumeReplay()])
+    }
+  })
+
+  it('S28: a hint wins over the text, and is data in a parameter', async () => {
+    await using routed = setting.connect(make(), { classify: 'conservative' })
+    const { db } = routed
+    await untilFitting(db, ['b', 'c'])
+    expect((await db.query('/* poolhouse: write */ select 1')).node).toBe('a')
+    expect((await db.query('-- poolhouse: read\nselect reads_volatile()')).node).not.toBe('a')
+    const write = db.query("/* poolhouse: read */ insert into log(a) values ('x')")
+    await expect(write).rejects.toBeInstanceOf(ReadIntentError)
+    const hint = '/* poolhouse: read */ select 1'
+    const { node } = await db.query('insert into log(a) values ($1)', [hint])
+    expect(node).toBe('a')
+    await expect(db.query('/* poolhouse: read */ select pg_advisory_lock(1)')).rejects.toThrow(
+      'holds on one server only',
+    )
+  })
+
+  it('S29: a declared read that writes is an error with classify too', async () => {
+    await using routed = setting.connect(make(), { classify: 'optimistic' })
+    const { db } = routed
+    await untilFitting(db, ['b', 'c'])
+    for (const text of ["select writes('x')", "insert into log(a) values ('x')"]) {
+      await expect(db.reader().query(text)).rejects.toBeInstanceOf(ReadIntentError)
+      await expect(db.query(text, [], { intent: 'read' })).rejects.toBeInstanceOf(ReadIntentError)
+    }
+  })
+
+  it('S30: a serializable read runs on the primary with classify too', async () => {
+    await using routed = setting.connect(make(), { classify: 'optimistic' })
+    const { db } = routed
+    await untilFitting(db, ['b', 'c'])
+    const node = db.transaction(async (tx) => (await tx.query('select 1')).node, {
+      readOnly: true,
+      isolation: 'serializable',
+    })
+    await expect(node).resolves.toBe('a')
+  })
+})
+
+describe('the functions of a real server', () => {
+  // Volatile, and still the same on every server of a cluster.
+  const HARMLESS: ReadonlySet<string> = new Set(
+    (
+      'array_sample array_shuffle clock_timestamp gen_random_uuid random random_normal timeofday uuidv4 uuidv7 pg_database_size ' +
+      'pg_indexes_size pg_relation_size pg_table_size pg_tablespace_size pg_total_relation_size pg_sleep pg_sleep_for ' +
+      'pg_sleep_until pg_partition_ancestors pg_partition_tree'
+    ).split(' '),
+  )
+
+  it('S20, S21: go to no replica by their text if they are volatile, but for those that are known to be harmless', async () => {
+    const classifier = lexerClassifier({ mode: 'optimistic' })
+    const rows = (await setting.primary.sql(
+      "select distinct proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace and provolatile = 'v' and prorettype::regtype::text !~ '(trigger|internal|handler)$' order by 1",
+    )) as { proname: string }[]
+    expect(rows.length).toBeGreaterThan(150)
+    const wrong = rows
+      .map(({ proname }) => ({ proname, ...classifier.classify(`select ${proname}()`) }))
+      .filter(({ proname, verdict }) => (verdict === 'read') !== HARMLESS.has(proname))
+    expect(wrong).toEqual([])
+    const tried = rows.filter(
+      ({ proname }) => classifier.classify(`select ${proname}()`).verdict === 'unknown',
+    )
+    // Nothing is known of these; only the handlers of languages could do any harm, and they cannot be called.
+    expect(tried.map(({ proname }) => proname)).toEqual([
+      'amvalidate',
+      'current_query',
+      'plpgsql_inline_handler',
+      'plpgsql_validator',
+    ])
+  })
+})
