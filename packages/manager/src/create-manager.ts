@@ -1,5 +1,11 @@
-import { ConfigError, describeValue, type Driver, refuseUnknownOptions, systemClock } from '@poolhouse/core'
-import { check, BUDGET, TENANTS } from './config/schema.js'
+import {
+  ConfigError,
+  type Driver,
+  describeValue,
+  refuseUnknownOptions,
+  systemClock,
+} from '@poolhouse/core'
+import { BUDGET, check, TENANTS } from './config/schema.js'
 import type { Databases, Manager, ManagerOptions } from './manager.js'
 import { PoolManager } from './pool-manager.js'
 
@@ -38,7 +44,9 @@ export function createManager<const Named extends Databases>(
   refuseUnknownOptions(where, options, KNOWN)
   const { databases, tenants, budget = {}, clock = systemClock, random = Math.random } = options
   if (databases === null || typeof databases !== 'object') {
-    throw new ConfigError(`${where}: databases must be an object of names, got ${describeValue(databases)}`)
+    throw new ConfigError(
+      `${where}: databases must be an object of names, got ${describeValue(databases)}`,
+    )
   }
   check('budget', BUDGET, budget)
   if (tenants !== undefined) check('tenants', TENANTS, tenants)
@@ -57,7 +65,9 @@ function readDrivers(drivers: ManagerOptions<Databases>['drivers']): ReadonlyMap
   const found = new Map<string, Driver>()
   for (const [key, driver] of Object.entries(drivers ?? {})) {
     if (typeof (driver as Partial<Driver> | null | undefined)?.connect !== 'function') {
-      throw new ConfigError(`drivers.${key} must be a driver such as nodePostgres(), got ${describeValue(driver)}`)
+      throw new ConfigError(
+        `drivers.${key} must be a driver such as nodePostgres(), got ${describeValue(driver)}`,
+      )
     }
     found.set(key, driver)
   }

@@ -87,6 +87,8 @@ export interface Manager<Named extends Databases = Databases> extends AsyncDispo
   reload(databases: Named): void
   /** The values in effect with their origin, secrets left out. */
   explainConfig(): readonly ConfigEntry[]
+  /** Readiness fails from now on; work is still taken. `shutdown` begins with it. */
+  leaving(): void
   /** Fails readiness, refuses new work, lets work under way finish within its grace, then cancels it, and closes everything. */
   shutdown(options?: ShutdownOptions): Promise<void>
   /** Closes every pool, also those that were made elsewhere. Idempotent. */

@@ -14,7 +14,12 @@ import { Cluster } from './cluster/cluster.js'
 import { DatabaseView } from './cluster/database-view.js'
 import { Member, type MemberOptions } from './cluster/member.js'
 import type { ServerSpec } from './cluster/server-spec.js'
-import { type DatabaseSpec, discoveredServer, isReadyPool, readDatabase } from './config/database-spec.js'
+import {
+  type DatabaseSpec,
+  discoveredServer,
+  isReadyPool,
+  readDatabase,
+} from './config/database-spec.js'
 import type { DatabasePoolOptions } from './database-options.js'
 import type { Databases } from './manager.js'
 
@@ -64,7 +69,8 @@ export class NamedDatabases {
       if (isReadyPool(config)) this.#ready.set(name, config)
       else this.#entries.set(name, this.#entry(readDatabase(name, config, host.drivers)))
     }
-    if (this.#entries.size + this.#ready.size === 0) throw new ConfigError('databases: none is given')
+    if (this.#entries.size + this.#ready.size === 0)
+      throw new ConfigError('databases: none is given')
   }
 
   /** Every name. */
@@ -93,11 +99,15 @@ export class NamedDatabases {
     if (name === undefined) {
       const [only, ...others] = this.#entries.values()
       if (only !== undefined && others.length === 0) return only
-      throw new ConfigError(`${where}: say with on: which of the named databases it is on (${this.names.join(', ')})`)
+      throw new ConfigError(
+        `${where}: say with on: which of the named databases it is on (${this.names.join(', ')})`,
+      )
     }
     const entry = this.#entries.get(name)
     if (entry !== undefined) return entry
-    const why = this.#ready.has(name) ? `database "${name}" is a pool that was made elsewhere` : this.#unknown(where, name).message
+    const why = this.#ready.has(name)
+      ? `database "${name}" is a pool that was made elsewhere`
+      : this.#unknown(where, name).message
     throw new ConfigError(`${where}: ${why}`)
   }
 
@@ -112,7 +122,10 @@ export class NamedDatabases {
     for (const [name, config] of Object.entries(databases)) {
       if (isReadyPool(config)) continue
       const entry = this.#entries.get(name)
-      if (entry === undefined) throw new ConfigError(`reload: ${this.#unknown('database', name).message}; new databases need a new manager`)
+      if (entry === undefined)
+        throw new ConfigError(
+          `reload: ${this.#unknown('database', name).message}; new databases need a new manager`,
+        )
       const spec = readDatabase(name, config, this.#host.drivers)
       refuseOtherShape(entry.spec, spec)
       next.set(entry, spec)
@@ -191,7 +204,9 @@ export class NamedDatabases {
 
   #memberOptions(spec: DatabaseSpec, changes: MemberChanges | undefined): MemberOptions {
     const { budgets, clock, random } = this.#host
-    const own = new Map(spec.servers.map((server) => [`${server.host}:${server.port}`, server.connection]))
+    const own = new Map(
+      spec.servers.map((server) => [`${server.host}:${server.port}`, server.connection]),
+    )
     return {
       name: changes?.name ?? spec.name,
       driver: spec.driver,
@@ -220,18 +235,25 @@ export class NamedDatabases {
 
 /** Clusters that can be told apart by nothing are one: each server is then watched once, however many databases it has. */
 function clusterKey({ name, kind, servers, discover, failover, reads }: DatabaseSpec): string {
-  const shareable = kind !== 'single' && discover === undefined && typeof reads.strategy !== 'function'
+  const shareable =
+    kind !== 'single' && discover === undefined && typeof reads.strategy !== 'function'
   if (!shareable) return JSON.stringify([name])
   const addresses = servers.map(({ host, port }) => [host, port])
   // Nodes are a set; of a primary and its replicas the first is the primary.
-  if (kind === 'followed') addresses.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
+  if (kind === 'followed')
+    addresses.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
   return JSON.stringify([kind, addresses, failover, reads])
 }
 
 /** What cannot be changed while calls are under way. */
 function refuseOtherShape(former: DatabaseSpec, next: DatabaseSpec): void {
   const shape = ({ kind, servers, failover, reads }: DatabaseSpec): string =>
-    JSON.stringify([kind, kind === 'single' ? 1 : servers.map(({ host, port }) => [host, port]), failover, reads])
+    JSON.stringify([
+      kind,
+      kind === 'single' ? 1 : servers.map(({ host, port }) => [host, port]),
+      failover,
+      reads,
+    ])
   if (shape(former) === shape(next) && former.driver === next.driver) return
   throw new ConfigError(
     `reload: databases.${next.name}: kind, driver, failover, reads and the list of a cluster's servers need a new manager; sizes, times, credentials and the address of a single server can be reloaded`,

@@ -1,10 +1,10 @@
 import {
   type Clock,
   type CloseOptions,
-  checkNumber,
   ConfigError,
   ConnectError,
   type ConnectionPool,
+  checkNumber,
   type Driver,
   describeValue,
   type Pool,
@@ -97,7 +97,9 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
 
   tenant(id: string | undefined = this.#scope.id): DatabasePool {
     if (id === undefined) {
-      throw new TypeError('tenant: without an id it must be called in the scope of a tenant, which runAs(id, work) opens')
+      throw new TypeError(
+        'tenant: without an id it must be called in the scope of a tenant, which runAs(id, work) opens',
+      )
     }
     checkTenantId('tenant', id)
     this.#scope.check(id)
@@ -137,7 +139,9 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
       name,
       databaseHealth(this.#looked(pool), this.#failures.get(name)),
     ])
-    const reasons = entries.flatMap(([name, each]) => each.reasons.map((reason) => `${name}: ${reason}`))
+    const reasons = entries.flatMap(([name, each]) =>
+      each.reasons.map((reason) => `${name}: ${reason}`),
+    )
     if (this.#isLeaving) reasons.unshift('shutting down')
     return Object.freeze({
       live: true,
@@ -152,7 +156,9 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     refuseUnknownOptions('stats', options, new Set(['tenants']))
     const asked = options.tenants ?? []
     if (asked.length > MOST_TOLD) {
-      throw new RangeError(`stats: tenants must name at most ${MOST_TOLD}, got ${asked.length}: each is a label of its own in your metrics`)
+      throw new RangeError(
+        `stats: tenants must name at most ${MOST_TOLD}, got ${asked.length}: each is a label of its own in your metrics`,
+      )
     }
     const tenants = asked.flatMap((id): [string, PoolStats][] => {
       const tenant = this.#directory?.look(id)
@@ -176,7 +182,9 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     const originOf = (path: string): string => {
       // What stands nearest above it says where it came from.
       for (let end = path.length; end > 0; end = path.lastIndexOf('.', end - 1)) {
-        const origin = Object.hasOwn(origins, path.slice(0, end)) ? origins[path.slice(0, end)] : undefined
+        const origin = Object.hasOwn(origins, path.slice(0, end))
+          ? origins[path.slice(0, end)]
+          : undefined
         if (origin !== undefined) return origin
       }
       return 'code'
@@ -186,6 +194,10 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
       ...explain(budget, 'budget', originOf),
       ...explain(tenants, 'tenants', originOf),
     ])
+  }
+
+  leaving(): void {
+    this.#isLeaving = true
   }
 
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
@@ -222,7 +234,9 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
 
   #tenants(where: string): TenantDirectory {
     if (this.#directory !== undefined) return this.#directory
-    throw new ConfigError(`${where}: this manager has no tenants; give tenants: { resolve } to createManager`)
+    throw new ConfigError(
+      `${where}: this manager has no tenants; give tenants: { resolve } to createManager`,
+    )
   }
 
   #makeTenant(id: string, target: TenantTarget): Pick<Tenant, 'pool' | 'own' | 'gate'> {
@@ -230,16 +244,21 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     const { database, schema, settings, user, password } = target
     const given = [database, schema, settings].filter((each) => each !== undefined).length
     if (given !== 1) {
-      throw new ConfigError(`${where}: give exactly one of database, schema and settings, got ${given}`)
+      throw new ConfigError(
+        `${where}: give exactly one of database, schema and settings, got ${given}`,
+      )
     }
     const entry = this.#databases.entry(where, target.on)
     const limits: TenantLimits = { ...this.#parts.tenants?.limits, ...target.limits }
     const { max = TENANT_MAX, maxPending = TENANT_PENDING, weight = 1 } = limits
     if (settings !== undefined) {
       if (user !== undefined || password !== undefined) {
-        throw new ConfigError(`${where}: settings and user exclude each other, because the connections are those of all tenants`)
+        throw new ConfigError(
+          `${where}: settings and user exclude each other, because the connections are those of all tenants`,
+        )
       }
-      if (Object.keys(settings).length === 0) throw new ConfigError(`${where}: settings must not be empty`)
+      if (Object.keys(settings).length === 0)
+        throw new ConfigError(`${where}: settings must not be empty`)
       const timeoutMs = entry.spec.pool.acquireTimeoutMs ?? 10_000
       const gate = new TenantGate(id, this.#parts.clock, { max, maxPending, timeoutMs })
       const base = new DatabaseView(entry.member, () => entry.cluster())
@@ -255,7 +274,12 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
       ...(database === undefined ? {} : { database: checkName(`${where}: database`, database) }),
       ...(schema === undefined
         ? {}
-        : { parameters: { ...entry.spec.template.parameters, search_path: quoteName(checkName(`${where}: schema`, schema)) } }),
+        : {
+            parameters: {
+              ...entry.spec.template.parameters,
+              search_path: quoteName(checkName(`${where}: schema`, schema)),
+            },
+          }),
     }
     const cluster = entry.cluster()
     const member = this.#databases.member(entry, {
@@ -292,5 +316,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
 
 function fromEntries<T>(entries: readonly (readonly [string, T])[]): Readonly<Record<string, T>> {
   // Without a prototype, so that a name such as `__proto__` is a key like any other.
-  return Object.freeze(Object.assign(Object.create(null), Object.fromEntries(entries)) as Record<string, T>)
+  return Object.freeze(
+    Object.assign(Object.create(null), Object.fromEntries(entries)) as Record<string, T>,
+  )
 }

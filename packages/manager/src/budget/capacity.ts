@@ -4,7 +4,7 @@ import type { Budgets } from './budgets.js'
 // What ordinary roles may have: the rest is kept for superusers and, since PostgreSQL 16, for pg_use_reserved_connections.
 const CAPACITY = `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
   - coalesce(current_setting('reserved_connections', true)::int, 0) as allowed`
-const URGENT = 1_000_000
+const URGENT = 1_000
 const LONGEST_MS = 5_000
 
 /** Asks the server of a pool, with the pool's first connection, how many connections it allows, where that is not known and matters. */

@@ -9,8 +9,8 @@ export class Seat implements BudgetSeat {
   held = 0
   /** Those of them whose connection is being given up. At most `held`. */
   leaving = 0
-  /** When it was given its last permit. */
-  grantedAt = 0
+  /** When a connection of its first came back after its last permit: that is when its turn begins, whatever the connect took. */
+  servingSince: number | undefined = undefined
   /** Since when it has waited for a permit, while it does. */
   waitingSince = 0
   /** Connections it has beside those with permits. */

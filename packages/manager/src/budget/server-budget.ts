@@ -38,6 +38,7 @@ export class ServerBudget {
   // Who may take the next permit, while it is asked whether it wants it.
   #granted: Seat | undefined
   #isSettling = false
+  #isLookingAgain = false
 
   /** Begins with everything free. */
   constructor(clock: Clock, limit: number) {
@@ -79,13 +80,14 @@ export class ServerBudget {
 
   /** A permit for one connect of this seat, if there is one and nobody comes first. */
   take(seat: Seat): boolean {
-    const isNext = this.#granted === seat || (this.#granted === undefined && this.#waiting.size === 0)
+    const isNext =
+      this.#granted === seat || (this.#granted === undefined && this.#waiting.size === 0)
     if (isNext && this.#free > 0) {
       this.#granted = undefined
       this.#waiting.delete(seat)
       this.#used++
       seat.held++
-      seat.grantedAt = this.#clock.now()
+      seat.servingSince = undefined
       this.#seats.add(seat)
       return true
     }
@@ -112,13 +114,20 @@ export class ServerBudget {
     if (this.#waiting.size <= this.#leaving) return false
     const next = this.#waiting.next(seat)
     if (next === undefined) return false
-    // Nobody of its own waits for it.
-    if (seat.pool.wanted() === 0) return this.#letGo(seat)
+    const now = this.#clock.now()
+    seat.servingSince ??= now
+    const hasHadItsSlice = now - seat.servingSince >= SLICE_MS
+    if (seat.pool.wanted() === 0) {
+      if (hasHadItsSlice) return this.#letGo(seat)
+      // Whoever got an answer often asks again at once, and a new connection would cost more than the moment: it goes when it is idle
+      // a turn of the event loop from now.
+      this.#lookAgain()
+      return false
+    }
     const staying = (seat.held - seat.leaving) / seat.weight
     if (staying > (next.held + 1) / next.weight) return this.#letGo(seat)
-    const now = this.#clock.now()
     const isItsTurn = next.held === 0 && now - next.waitingSince >= SLICE_MS
-    return isItsTurn && now - seat.grantedAt >= SLICE_MS && this.#letGo(seat)
+    return isItsTurn && hasHadItsSlice && this.#letGo(seat)
   }
 
   /** The seat has this many connections beside its permits. */
@@ -164,6 +173,15 @@ export class ServerBudget {
       this.#isSettling = false
       this.#grant()
       this.#reclaim()
+    })
+  }
+
+  #lookAgain(): void {
+    if (this.#isLookingAgain) return
+    this.#isLookingAgain = true
+    this.#clock.afterIo(() => {
+      this.#isLookingAgain = false
+      this.#settleSoon()
     })
   }
 

@@ -60,7 +60,8 @@ export class Cluster {
     }
     const [primary, ...replicas] = spec.servers.map(nodeOf)
     this.direct = primary!
-    this.topology = spec.kind === 'single' ? undefined : staticTopology({ primary: primary!, replicas })
+    this.topology =
+      spec.kind === 'single' ? undefined : staticTopology({ primary: primary!, replicas })
     // With a topology of the primary alone nothing is watched: there is nobody to compare it with.
     const members = replicas.length === 0 ? staticTopology({ primary: primary! }) : replicas
     this.routed = withReplicas(primary!, members, reads)

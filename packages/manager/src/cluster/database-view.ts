@@ -90,7 +90,8 @@ export class DatabaseView implements NamedDatabase {
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    const options = third ?? (Array.isArray(second) ? undefined : (second as QueryOptions | undefined))
+    const options =
+      third ?? (Array.isArray(second) ? undefined : (second as QueryOptions | undefined))
     return this.#call(options?.intent === 'read', (pool) =>
       pool.query<Row>(first as string, second as readonly unknown[], third),
     )
@@ -123,12 +124,23 @@ export class DatabaseView implements NamedDatabase {
 
   copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
     checkCopyToArguments(sql, options)
-    return leasedCopyTo(() => this.#now(), (wait) => this.acquire(wait), sql, options)
+    return leasedCopyTo(
+      () => this.#now(),
+      (wait) => this.acquire(wait),
+      sql,
+      options,
+    )
   }
 
   async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
     checkCopyFromArguments(sql, source, options)
-    return await leasedCopyFrom(() => this.#now(), (wait) => this.acquire(wait), sql, source, options)
+    return await leasedCopyFrom(
+      () => this.#now(),
+      (wait) => this.acquire(wait),
+      sql,
+      source,
+      options,
+    )
   }
 
   async listen(
@@ -141,7 +153,8 @@ export class DatabaseView implements NamedDatabase {
     const { direct, topology } = this.#cluster
     // From now on its pools stay: a subscription is not seen in their statistics.
     this.#member.isPinned = true
-    if (direct !== undefined) return await this.#member.poolAt(direct).listen(channel, onNotify, options)
+    if (direct !== undefined)
+      return await this.#member.poolAt(direct).listen(channel, onNotify, options)
     this.#following ??= new FollowingChannels(this.#member, topology!)
     return await this.#following.channels.listen(channel, onNotify, options)
   }

@@ -49,7 +49,8 @@ export class FollowingChannels {
     const former = this.#primary
     this.#primary = primaryOf(this.#topology)
     if (former === undefined || former === this.#primary) return
-    const now = this.#primary === undefined ? 'and there is no other' : `but ${this.#primary.name} is`
+    const now =
+      this.#primary === undefined ? 'and there is no other' : `but ${this.#primary.name} is`
     this.channels.drop(
       new ConnectionLostError(`${former.name} is no longer primary, ${now}`, { executed: 'no' }),
     )

@@ -11,12 +11,12 @@ import {
   type Lease,
   type ListenOptions,
   type NotifyListener,
-  type Pooler,
   type PoolEventName,
+  type Pooler,
+  PoolhouseError,
   type PoolListener,
   type PoolSnapshot,
   type PoolStats,
-  PoolhouseError,
   type QueryOptions,
   type QueryResult,
   type ReconfigureOptions,
@@ -86,7 +86,9 @@ export class ServerNode implements ConnectionPool {
     const member = currentMember.getStore()
     // Better an error than the database of somebody else.
     if (member === undefined) {
-      throw new PoolhouseError(`a call reached server ${this.name} without saying for which database it is`)
+      throw new PoolhouseError(
+        `a call reached server ${this.name} without saying for which database it is`,
+      )
     }
     return member.poolAt(this)
   }
@@ -210,7 +212,9 @@ export class ServerNode implements ConnectionPool {
   }
 
   async close(options?: CloseOptions): Promise<void> {
-    const ends = await Promise.allSettled([...this.#pools.keys()].map((pool) => pool.close(options)))
+    const ends = await Promise.allSettled(
+      [...this.#pools.keys()].map((pool) => pool.close(options)),
+    )
     for (const member of this.#pools.values()) member.part(this)
     this.#events.stop()
     for (const end of ends) if (end.status === 'rejected') throw end.reason

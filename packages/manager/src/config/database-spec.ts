@@ -1,6 +1,6 @@
 import {
-  type ConnectionOptions,
   ConfigError,
+  type ConnectionOptions,
   type Driver,
   nearestName,
   type Pool,
@@ -44,7 +44,11 @@ export function readDatabase(
   const where = `databases.${name}`
   check(where, DATABASE, config)
   const options: DatabaseOptions =
-    typeof config !== 'string' ? config : severalHosts(where, config) ? { nodes: config } : { primary: config }
+    typeof config !== 'string'
+      ? config
+      : severalHosts(where, config)
+        ? { nodes: config }
+        : { primary: config }
   const { primary, replicas, nodes, discover, connection } = options
   const given = [primary, nodes, discover].filter((each) => each !== undefined).length
   if (given !== 1) {
@@ -53,16 +57,27 @@ export function readDatabase(
     )
   }
   if (replicas !== undefined && primary === undefined) {
-    throw new ConfigError(`${where}: replicas need primary; nodes find out by themselves who is a replica`)
+    throw new ConfigError(
+      `${where}: replicas need primary; nodes find out by themselves who is a replica`,
+    )
   }
   if ((discover === undefined) !== (connection === undefined)) {
-    throw new ConfigError(`${where}: discover and connection belong together: where the servers are, and how to log in`)
+    throw new ConfigError(
+      `${where}: discover and connection belong together: where the servers are, and how to log in`,
+    )
   }
   if (options.failover !== undefined && primary !== undefined) {
-    throw new ConfigError(`${where}: failover needs nodes or discover; a fixed primary is not followed`)
+    throw new ConfigError(
+      `${where}: failover needs nodes or discover; a fixed primary is not followed`,
+    )
   }
   const kind = primary === undefined ? 'followed' : replicas?.length ? 'replicated' : 'single'
-  const sources = primary !== undefined ? [primary, ...(replicas ?? [])] : typeof nodes === 'string' ? [nodes] : (nodes ?? [])
+  const sources =
+    primary !== undefined
+      ? [primary, ...(replicas ?? [])]
+      : typeof nodes === 'string'
+        ? [nodes]
+        : (nodes ?? [])
   const servers = sources.flatMap((source) => serversOf(where, source, primary === undefined))
   refuseTwins(where, servers)
   return {
@@ -83,13 +98,19 @@ function severalHosts(where: string, url: string): boolean {
   return inConfig(where, () => readConnectionUrl(where, url)).length > 1
 }
 
-function serversOf(where: string, source: string | ConnectionOptions, mayBeSeveral: boolean): ServerSpec[] {
+function serversOf(
+  where: string,
+  source: string | ConnectionOptions,
+  mayBeSeveral: boolean,
+): ServerSpec[] {
   const connections =
     typeof source === 'string'
       ? inConfig(where, () => readConnectionUrl(where, source))
       : [{ ...source, requireAuth: undefined }]
   if (connections.length > 1 && !mayBeSeveral) {
-    throw new ConfigError(`${where}: a primary or replica is one server, the URL lists ${connections.length}; give the list as nodes`)
+    throw new ConfigError(
+      `${where}: a primary or replica is one server, the URL lists ${connections.length}; give the list as nodes`,
+    )
   }
   return connections.map(({ requireAuth, ...connection }) => {
     const { host = 'localhost', port = DEFAULT_PORT } = connection
@@ -98,7 +119,10 @@ function serversOf(where: string, source: string | ConnectionOptions, mayBeSever
 }
 
 /** The server of a discovered node. */
-export function discoveredServer(template: ConnectionOptions, { host, port }: DiscoveredNode): ServerSpec {
+export function discoveredServer(
+  template: ConnectionOptions,
+  { host, port }: DiscoveredNode,
+): ServerSpec {
   return { host, port, connection: { ...template, host, port }, requireAuth: undefined }
 }
 
@@ -106,18 +130,25 @@ function refuseTwins(where: string, servers: readonly ServerSpec[]): void {
   const seen = new Set<string>()
   for (const { host, port } of servers) {
     const key = `${host}:${port}`
-    if (seen.has(key)) throw new ConfigError(`${where}: server ${key} is there twice; list each once`)
+    if (seen.has(key))
+      throw new ConfigError(`${where}: server ${key} is there twice; list each once`)
     seen.add(key)
   }
 }
 
-function readDriver(where: string, driver: string | Driver | undefined, drivers: ReadonlyMap<string, Driver>): Driver {
+function readDriver(
+  where: string,
+  driver: string | Driver | undefined,
+  drivers: ReadonlyMap<string, Driver>,
+): Driver {
   if (driver !== undefined && typeof driver !== 'string') return driver
   const [first] = drivers.values()
   const found = driver === undefined ? first : drivers.get(driver)
   if (found !== undefined) return found
   if (driver === undefined) {
-    throw new ConfigError(`${where}: no driver; give drivers: { pg: nodePostgres() } to createManager, or driver to the database`)
+    throw new ConfigError(
+      `${where}: no driver; give drivers: { pg: nodePostgres() } to createManager, or driver to the database`,
+    )
   }
   const near = nearestName(driver, drivers.keys())
   throw new ConfigError(
@@ -131,6 +162,8 @@ function inConfig<R>(where: string, read: () => R): R {
     return read()
   } catch (error) {
     const message = (error as Error).message
-    throw new ConfigError(message.startsWith(where) ? message : `${where}: ${message}`, { cause: error })
+    throw new ConfigError(message.startsWith(where) ? message : `${where}: ${message}`, {
+      cause: error,
+    })
   }
 }

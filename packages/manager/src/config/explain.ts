@@ -20,25 +20,33 @@ export function explain(
   path: string,
   originOf: (path: string) => string,
 ): ConfigEntry[] {
-  const entry = (text: string): ConfigEntry[] => [Object.freeze({ path, value: text, origin: originOf(path) })]
+  const entry = (text: string): ConfigEntry[] => [
+    Object.freeze({ path, value: text, origin: originOf(path) }),
+  ]
   const name = path.slice(path.lastIndexOf('.') + 1)
   if (value === undefined) return []
   if (SECRET.has(name)) return entry('[redacted]')
   if (typeof value === 'function') return entry('a function')
   if (typeof value === 'string') return entry(URL_TEXT.test(value) ? redactUrl(value) : value)
   if (value === null || typeof value !== 'object') return entry(String(value))
-  if (Array.isArray(value)) return value.flatMap((each, index) => explain(each, `${path}.${index}`, originOf))
+  if (Array.isArray(value))
+    return value.flatMap((each, index) => explain(each, `${path}.${index}`, originOf))
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return entry('an object')
   const entries = Object.entries(value)
   if (entries.length === 0) return entry('{}')
-  if (entries.some(([, each]) => typeof each === 'function') && isInstance(value)) return entry(nameOf(value))
-  return entries.flatMap(([key, each]) => explain(each, path === '' ? key : `${path}.${key}`, originOf))
+  if (entries.some(([, each]) => typeof each === 'function') && isInstance(value))
+    return entry(nameOf(value))
+  return entries.flatMap(([key, each]) =>
+    explain(each, path === '' ? key : `${path}.${key}`, originOf),
+  )
 }
 
 /** Drivers and discoveries: what is in them is theirs. */
 function isInstance(value: object): boolean {
-  return ['connect', 'next', 'query'].some((method) => typeof (value as Record<string, unknown>)[method] === 'function')
+  return ['connect', 'next', 'query'].some(
+    (method) => typeof (value as Record<string, unknown>)[method] === 'function',
+  )
 }
 
 function nameOf(value: object): string {

@@ -24,10 +24,14 @@ const text = z.string().min(1)
 const ms = z.number().min(1).max(LONGEST)
 const msOrNever = z.number().min(0).max(LONGEST)
 const count = z.number().int().min(1)
-const callable = z.custom<(...values: never[]) => unknown>((value) => typeof value === 'function', 'must be a function')
+const callable = z.custom<(...values: never[]) => unknown>(
+  (value) => typeof value === 'function',
+  'must be a function',
+)
 const some = <T>(method: keyof T & string, what: string): z.ZodType<T> =>
   z.custom<T>(
-    (value) => typeof (value as Record<string, unknown> | null | undefined)?.[method] === 'function',
+    (value) =>
+      typeof (value as Record<string, unknown> | null | undefined)?.[method] === 'function',
     `must be ${what}`,
   )
 
@@ -73,7 +77,10 @@ const pool = strict({
   prepare: z.enum(['auto', 'off']).optional(),
   pooler: z.enum(['pgbouncer']).optional(),
   types: z.record(z.string(), callable).optional(),
-  requireAuth: z.array(z.enum(['none', 'password', 'md5', 'scram-sha-256'])).min(1).optional(),
+  requireAuth: z
+    .array(z.enum(['none', 'password', 'md5', 'scram-sha-256']))
+    .min(1)
+    .optional(),
   overload: z.union([z.literal(false), strict({ targetMs: ms, intervalMs: ms })]).optional(),
 })
 
@@ -105,7 +112,9 @@ const reads = strict({
 })
 
 const database = strict({
-  driver: z.union([text, some('connect', 'a driver such as nodePostgres(), or its key')]).optional(),
+  driver: z
+    .union([text, some('connect', 'a driver such as nodePostgres(), or its key')])
+    .optional(),
   primary: connection.optional(),
   replicas: z.array(connection).optional(),
   nodes: z.union([text, z.array(connection).min(1)]).optional(),
@@ -165,14 +174,18 @@ export const FILE: z.ZodType = strict({
 export function check<T>(where: string, schema: z.ZodType, value: unknown): T {
   const result = schema.safeParse(value, { reportInput: false })
   if (result.success) return value as T
-  throw new ConfigError(`${where}: ${result.error.issues.flatMap((issue) => tell(issue, [])).join('; ')}`)
+  throw new ConfigError(
+    `${where}: ${result.error.issues.flatMap((issue) => tell(issue, [])).join('; ')}`,
+  )
 }
 
 function tell(issue: z.core.$ZodIssue, path: readonly PropertyKey[]): string[] {
   const full = [...path, ...issue.path]
   if (issue.code === 'invalid_union') {
     // The branch of the value's own kind says more than all of them together.
-    const branches = issue.errors.filter((each) => !each.some((one) => one.path.length === 0 && isOtherKind(one)))
+    const branches = issue.errors.filter(
+      (each) => !each.some((one) => one.path.length === 0 && isOtherKind(one)),
+    )
     if (branches.length > 0) return branches[0]!.flatMap((each) => tell(each, full))
   }
   const at = full.map(String).join('.')

@@ -32,7 +32,10 @@ export function databaseHealth(
   const { topology } = pool
   const stats = pool.stats()
   const reasons: string[] = []
-  if (topology !== undefined && topology.current.nodes.some(({ reason }) => reason !== 'configured')) {
+  if (
+    topology !== undefined &&
+    topology.current.nodes.some(({ reason }) => reason !== 'configured')
+  ) {
     const { primary, replicas, nodes } = topology.current
     if (primary === undefined) reasons.push('no primary: writes wait')
     for (const { id, state, reason } of nodes) {
@@ -46,7 +49,11 @@ export function databaseHealth(
   const known = works || lastFailure !== undefined || stats.counters.created > 0
   if (!known) reasons.push('not used yet')
   const ready = known && (works || lastFailure === undefined)
-  return Object.freeze({ ready, degraded: ready && isFull(stats), reasons: isFull(stats) ? [...reasons, full(stats)] : reasons })
+  return Object.freeze({
+    ready,
+    degraded: ready && isFull(stats),
+    reasons: isFull(stats) ? [...reasons, full(stats)] : reasons,
+  })
 }
 
 function isFull({ pending, idle, leased, max }: PoolStats): boolean {

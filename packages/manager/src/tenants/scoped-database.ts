@@ -56,7 +56,8 @@ export class ScopedDatabase implements DatabasePool {
     refuseTransactionControl(statement)
     const { intent, maxStalenessMs, timeoutMs, signal } = options
     const readOnly = intent === 'read'
-    const pool = readOnly && maxStalenessMs !== undefined ? this.#base.reader({ maxStalenessMs }) : this.#pool
+    const pool =
+      readOnly && maxStalenessMs !== undefined ? this.#base.reader({ maxStalenessMs }) : this.#pool
     return await this.#run(pool, (tx) => tx.query<Row>(statement), {
       timeoutMs,
       signal,
@@ -83,7 +84,9 @@ export class ScopedDatabase implements DatabasePool {
       await tx.query(this.#settings)
       return await work(tx)
     }
-    return this.#gate.run(options, (timeoutMs) => pool.transaction(begin, { ...options, timeoutMs }))
+    return this.#gate.run(options, (timeoutMs) =>
+      pool.transaction(begin, { ...options, timeoutMs }),
+    )
   }
 
   acquire(_options?: AcquireOptions): Promise<Lease> {

@@ -1,5 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type Clock, type ClockTimer, type CloseOptions, describeValue, PoolClosedError, UnknownTenantError } from '@poolhouse/core'
+import {
+  type Clock,
+  type ClockTimer,
+  type CloseOptions,
+  describeValue,
+  PoolClosedError,
+  UnknownTenantError,
+} from '@poolhouse/core'
 import { check, TARGET } from '../config/schema.js'
 import { isBusy, type Tenant } from './tenant.js'
 import type { TenantOptions, TenantTarget } from './tenant-options.js'
@@ -169,11 +176,17 @@ export class TenantDirectory {
 }
 
 function unknownTenant(id: string): UnknownTenantError {
-  return new UnknownTenantError(`tenant ${describeValue(id)} is unknown: tenants.resolve() knows no such tenant`)
+  return new UnknownTenantError(
+    `tenant ${describeValue(id)} is unknown: tenants.resolve() knows no such tenant`,
+  )
 }
 
 /** As it is now, whatever its maker does with the object later. */
 function structuredCloneOf(target: TenantTarget): TenantTarget {
   const { settings, limits } = target
-  return { ...target, ...(settings && { settings: { ...settings } }), ...(limits && { limits: { ...limits } }) }
+  return {
+    ...target,
+    ...(settings && { settings: { ...settings } }),
+    ...(limits && { limits: { ...limits } }),
+  }
 }

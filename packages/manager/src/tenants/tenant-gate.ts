@@ -95,6 +95,15 @@ export class TenantGate {
     const { max } = this.#limits
     const pending = this.#waiters.size
     const pool = this.#name
-    return { pool, endpoint: pool, total: this.#inside, idle: 0, leased: this.#inside, connecting: 0, pending, max }
+    return {
+      pool,
+      endpoint: pool,
+      total: this.#inside,
+      idle: 0,
+      leased: this.#inside,
+      connecting: 0,
+      pending,
+      max,
+    }
   }
 }

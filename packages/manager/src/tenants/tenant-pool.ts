@@ -1,11 +1,11 @@
 import {
   type AcquireOptions,
+  type Clock,
   type CopyOptions,
   type CopyResult,
   type CopySource,
   checkCopyFromArguments,
   checkCopyToArguments,
-  type Clock,
   EventHub,
   EventRelay,
   type Lease,
@@ -70,7 +70,9 @@ export class TenantPool implements DatabasePool {
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    return this.#call((pool) => pool.query<Row>(first as string, second as readonly unknown[], third))
+    return this.#call((pool) =>
+      pool.query<Row>(first as string, second as readonly unknown[], third),
+    )
   }
 
   acquire(options?: AcquireOptions): Promise<Lease> {
@@ -100,12 +102,23 @@ export class TenantPool implements DatabasePool {
 
   copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
     checkCopyToArguments(sql, options)
-    return leasedCopyTo(() => this.#clock.now(), (wait) => this.acquire(wait), sql, options)
+    return leasedCopyTo(
+      () => this.#clock.now(),
+      (wait) => this.acquire(wait),
+      sql,
+      options,
+    )
   }
 
   async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
     checkCopyFromArguments(sql, source, options)
-    return await leasedCopyFrom(() => this.#clock.now(), (wait) => this.acquire(wait), sql, source, options)
+    return await leasedCopyFrom(
+      () => this.#clock.now(),
+      (wait) => this.acquire(wait),
+      sql,
+      source,
+      options,
+    )
   }
 
   listen(
@@ -117,7 +130,9 @@ export class TenantPool implements DatabasePool {
   }
 
   reader(options?: ReaderOptions): Pool {
-    return new TenantPool(this.#id, this.#directory, this.#scope, this.#clock, ({ pool }) => pool.reader(options))
+    return new TenantPool(this.#id, this.#directory, this.#scope, this.#clock, ({ pool }) =>
+      pool.reader(options),
+    )
   }
 
   stats(): PoolStats {
