@@ -9,4 +9,5 @@ export {
   type FakeTaking,
 } from './fake-connection.js'
 export { type FakeDriver, type FakeDriverOptions, fakeDriver } from './fake-driver.js'
+export { SeededRandom } from './seeded-random.js'
 export { type VirtualClock, virtualClock } from './virtual-clock.js'

@@ -4,14 +4,17 @@ import {
   DatabaseError,
   type Statement,
 } from '../../src/index.js'
+import type { SeededRandom } from '../../src/testing/index.js'
 import {
   type FakeConnection,
   type FakeDriver,
+  type FakeFailure,
+  type FakeHang,
+  type FakeLoss,
   type FakeReply,
   fakeDriver,
   type VirtualClock,
 } from '../../src/testing/index.js'
-import type { SeededRandom } from './seeded-random.js'
 
 /** How connects go at the moment. */
 export type ConnectMood = 'well' | 'refused' | 'hang' | 'full' | 'wrong password' | 'mixed'
@@ -118,22 +121,21 @@ export class FakeServer {
       this.#transactionOf.set(pid, id)
       if (this.heldBy.has(pid)) this.complaints.push(`transaction ${id} ran inside a lease`)
     }
-    switch (treatment) {
-      case 'fail':
-        return { error: new DatabaseError('duplicate', { code: '23505', severity: 'ERROR' }) }
-      case 'serialize':
-        return { error: new DatabaseError('try again', { code: '40001', severity: 'ERROR' }) }
-      case 'fatal':
-        return { error: new DatabaseError('go away', { code: '57P01', severity: 'FATAL' }) }
-      case 'hang':
-        return { hang: true }
-      case 'lose':
-        return { lose: 'reset by peer' }
-      default:
-        return undefined
-    }
+    return this.#reply(statement.text, treatment)
   }
 
+  #reply(text: string, treatment: string): FakeReply | undefined {
+    const end = replyTo(treatment)
+    const then = end === undefined ? {} : { then: end }
+    const size = this.#random.int(0, 8)
+    if (text.startsWith('rows'))
+      return { rows: Array.from({ length: size }, (_, n) => ({ n })), ...then }
+    if (text.startsWith('copy t to')) return { pieces: Array<string>(size).fill('x'), ...then }
+    if (text.startsWith('copy t from') && end !== undefined) {
+      return this.#random.chance(0.5) ? { takes: this.#random.int(0, 3), then: end } : { then: end }
+    }
+    return end
+  }
   #note(key: string, pid: number): void {
     const fate = this.fates.get(key)
     if (fate === undefined) this.fates.set(key, { runs: 1, outcome: 'started', pid })
@@ -166,6 +168,24 @@ export class FakeServer {
       if (id !== undefined && error === null && command === 'COMMIT') this.committed.add(id)
       this.#transactionOf.delete(pid)
     }
+  }
+}
+
+/** How a statement of this treatment ends, if not well. */
+function replyTo(treatment: string): FakeFailure | FakeHang | FakeLoss | undefined {
+  switch (treatment) {
+    case 'fail':
+      return { error: new DatabaseError('duplicate', { code: '23505', severity: 'ERROR' }) }
+    case 'serialize':
+      return { error: new DatabaseError('try again', { code: '40001', severity: 'ERROR' }) }
+    case 'fatal':
+      return { error: new DatabaseError('go away', { code: '57P01', severity: 'FATAL' }) }
+    case 'hang':
+      return { hang: true }
+    case 'lose':
+      return { lose: 'reset by peer' }
+    default:
+      return undefined
   }
 }
 

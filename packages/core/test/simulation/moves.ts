@@ -1,3 +1,4 @@
+import { copyIn, copyOut, stream } from './bulk-moves.js'
 import { abortSomething, poolQuery, transaction } from './call-moves.js'
 import { acquire, destroy, leaseQuery, release, tryAcquire, use, useEnded } from './lease-moves.js'
 import { nest } from './nested-moves.js'
@@ -23,6 +24,9 @@ const MOVES: readonly [weight: number, move: (world: World) => void][] = [
   [5, use],
   [6, nest],
   [8, transaction],
+  [5, stream],
+  [3, copyOut],
+  [3, copyIn],
   [10, abortSomething],
   [4, kill],
   [7, changeMood],

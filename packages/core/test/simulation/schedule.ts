@@ -2,14 +2,14 @@ import { close, move } from './moves.js'
 import { World } from './world.js'
 
 /** Runs one random schedule and closes the pool in the middle of everything. */
-async function runSchedule(seed: number): Promise<World> {
+async function runSchedule(seed: number, mostSteps: number): Promise<World> {
   const world = new World(seed)
   const { random, clock } = world
   const look = (): boolean => {
     world.checkSettled()
     return world.server.complaints.length > 0
   }
-  const steps = random.int(10, 60)
+  const steps = Math.min(random.int(10, 60), mostSteps)
   for (let step = 0; step < steps; step++) {
     move(world)
     world.checkBooks()
@@ -45,6 +45,7 @@ async function runSchedule(seed: number): Promise<World> {
 /** What went wrong in one schedule, and the story of it; undefined if nothing did. */
 export async function verdict(
   seed: number,
+  mostSteps: number = Number.POSITIVE_INFINITY,
 ): Promise<{ complaints: string[]; story: string } | undefined> {
   const rejections: unknown[] = []
   const onRejection = (reason: unknown): void => {
@@ -52,13 +53,14 @@ export async function verdict(
   }
   process.on('unhandledRejection', onRejection)
   try {
-    const { server, log } = await runSchedule(seed)
+    const { server, log } = await runSchedule(seed, mostSteps)
     const complaints = [
       ...new Set(server.complaints),
       ...rejections.map((reason) => `unhandled rejection: ${(reason as Error).stack ?? reason}`),
     ]
     if (complaints.length === 0) return undefined
-    const story = `replay with POOLHOUSE_SIM_SEED=${seed}\n${log.join('\n')}\n${complaints.join('\n')}`
+    const replay = mostSteps === Number.POSITIVE_INFINITY ? seed : `${seed}:${mostSteps}`
+    const story = `replay with POOLHOUSE_SIM_SEED=${replay}\n${log.join('\n')}\n${complaints.join('\n')}`
     return { complaints, story }
   } finally {
     process.off('unhandledRejection', onRejection)

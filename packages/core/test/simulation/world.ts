@@ -5,10 +5,9 @@ import {
   type Lease,
   type Session,
 } from '../../src/index.js'
-import { type VirtualClock, virtualClock } from '../../src/testing/index.js'
+import { SeededRandom, type VirtualClock, virtualClock } from '../../src/testing/index.js'
 import { FakeServer } from './fake-server.js'
 import { checkDeadlock } from './nested-moves.js'
-import { SeededRandom } from './seeded-random.js'
 
 /** One promise that the pool has given, and when it must be kept. */
 export interface Call {
