@@ -46,6 +46,7 @@ export class OutageSetup implements AsyncDisposable {
   readonly #told: { readonly at: number; readonly reason: string }[] = []
   readonly #proxies: readonly FaultProxy[]
   readonly #workload: Workload
+  #bareMs = 0
 
   private constructor(
     cluster: Cluster,
@@ -99,6 +100,11 @@ export class OutageSetup implements AsyncDisposable {
     return setup
   }
 
+  /** How long a connect, a commit and a disconnect took at the end of the outage without any pool: what the machine itself needed. */
+  get bareMs(): number {
+    return this.#bareMs
+  }
+
   /** What the workers did so far. */
   get operations(): Workload['history']['operations'] {
     return this.#workload.history.operations
@@ -116,7 +122,10 @@ export class OutageSetup implements AsyncDisposable {
     for (;;) {
       try {
         await this.node(name).sql('insert into first_commit values (1)')
-        return performance.now()
+        const takesCommitsAt = performance.now()
+        await this.node(name).sql('insert into first_commit values (2)')
+        this.#bareMs = performance.now() - takesCommitsAt
+        return takesCommitsAt
       } catch {
         await pause(5)
       }
