@@ -150,9 +150,9 @@ export const TESTKIT: readonly Chapter[] = [
   },
   {
     title: 'Poolers',
-    functions: ['startPgBouncer'],
-    options: ['PgBouncerOptions'],
-    members: ['PgBouncer'],
+    functions: ['startPgBouncer', 'startHaproxy'],
+    options: ['PgBouncerOptions', 'HaproxyOptions'],
+    members: ['PgBouncer', 'Haproxy'],
   },
   {
     title: 'Patroni clusters',
