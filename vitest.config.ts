@@ -17,6 +17,8 @@ export default defineConfig({
             'packages/*/test/{unit,simulation}/**/*.test.ts',
             'examples/*/test/**/*.test.ts',
           ],
+          // For those that compute: a busy machine may take ten times as long.
+          testTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },

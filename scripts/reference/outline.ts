@@ -5,6 +5,7 @@ export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   '@poolhouse/postgres-js': 'packages/postgres-js/src/index.ts',
   '@poolhouse/failover': 'packages/failover/src/index.ts',
   '@poolhouse/read-replicas': 'packages/read-replicas/src/index.ts',
+  '@poolhouse/read-replicas/parser': 'packages/read-replicas/src/parser.ts',
   '@poolhouse/testkit': 'packages/testkit/src/index.ts',
   '@poolhouse/testkit/conformance': 'packages/testkit/src/conformance/index.ts',
   '@poolhouse/core/testing': 'packages/core/src/testing/index.ts',
@@ -114,9 +115,17 @@ export const POOLS: readonly Chapter[] = [
   },
   {
     title: 'Read replicas',
-    functions: ['withReplicas'],
-    options: ['ReplicasOptions', 'ReaderOptions'],
-    members: ['ReplicaPool', 'RouteExplanation', 'RouteCandidate', 'ReplicaCandidate'],
+    functions: ['withReplicas', 'lexerClassifier', 'parserClassifier'],
+    options: ['ReplicasOptions', 'ReaderOptions', 'ClassifierOptions'],
+    members: [
+      'ReplicaPool',
+      'RouteExplanation',
+      'RouteCandidate',
+      'ReplicaCandidate',
+      'StatementClassifier',
+      'Classification',
+      'DecidingToken',
+    ],
   },
 ]
 

@@ -3,7 +3,7 @@ import { startWireServer } from '@poolhouse/testkit'
 import type { Client } from 'pg'
 import type { Sql } from 'postgres'
 import { describe, expect, it } from 'vitest'
-import { DRIVERS } from '../support/drivers.js'
+import { DRIVERS, PG } from '../support/drivers.js'
 import { failureOf } from './support/failure-of.js'
 import { guardProcess } from './support/process-guards.js'
 import { PID, testServer } from './support/test-server.js'
@@ -25,6 +25,7 @@ const STATE = `
     session_user::text as login,
     (select count(*)::int from pg_class where relnamespace = pg_my_temp_schema() and relkind = 'r') as tables,
     (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
+    (select count(*)::int from pg_prepared_statements where from_sql) as prepared,
     (select count(*)::int from pg_listening_channels()) as channels,
     (select count(*)::int from pg_cursors where name <> '') as cursors`
 
@@ -49,6 +50,23 @@ const KINDS: readonly Kind[] = [
   },
   { what: 'a temporary table', change: sql('create temp table scratch(n int)') },
   { what: 'a table in the schema pg_temp', change: sql('create table pg_temp.scratch(n int)') },
+  {
+    what: 'a tenant key set through a quoted name',
+    change: sql(`select "set_config"('app.tenant', 'acme', false)`),
+  },
+  {
+    what: 'a table in the quoted schema pg_temp',
+    change: sql('create table "pg_temp"."scratch"(n int)'),
+  },
+  {
+    what: 'a setting changed through the view',
+    change: sql(`update pg_settings set setting = '65536' where name = 'work_mem'`),
+  },
+  {
+    what: 'a lock taken through a name in Unicode escapes',
+    change: sql(`select U&"pg\\005fadvisory\\005flock"(42)`),
+  },
+  { what: 'a statement prepared in SQL', change: sql(`prepare mine as select 'secret'`) },
   { what: 'an advisory lock', change: sql('select pg_advisory_lock(42)') },
   { what: 'a shared advisory lock', change: sql('select pg_try_advisory_lock_shared(42)') },
   { what: 'a LISTEN', change: sql('listen news') },
@@ -97,6 +115,22 @@ async function prepareServer(): Promise<void> {
   await server.sql(`create or replace function poolhouse_test_rename() returns text language sql
     as $$ select set_config('application_name', 'somebody else', false) $$`)
 }
+
+describe('over nodePostgres alone', () => {
+  it('X01: the raw client keeps no listener of its borrower', async () => {
+    const pool = server.poolsOver(PG.make())({ max: 1 })
+    const heard: unknown[] = []
+    await pool.use(async (lease) => {
+      const raw = lease.raw as Client
+      raw.on('notice', (notice) => heard.push(notice.message))
+      raw.once('notification', (notification) => heard.push(notification))
+      await lease.query(`do $$ begin raise notice 'mine'; end $$`)
+    })
+    await pool.query(`do $$ begin raise notice 'theirs'; end $$`)
+    expect(heard).toEqual(['mine'])
+    expect(pool.stats().counters.destroyed).toBe(0)
+  })
+})
 
 describe.each(DRIVERS)('over $driver', ({ make }) => {
   const openPool = server.poolsOver(make())

@@ -5,6 +5,7 @@ const QUERY_OPTIONS: ReadonlySet<string> = new Set([
   'timeoutMs',
   'intent',
   'maxStalenessMs',
+  'maxStalenessBytes',
 ])
 const ACQUIRE_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'signal', 'priority', 'intent'])
 const STREAM_OPTIONS: ReadonlySet<string> = new Set([
@@ -12,6 +13,7 @@ const STREAM_OPTIONS: ReadonlySet<string> = new Set([
   'signal',
   'intent',
   'maxStalenessMs',
+  'maxStalenessBytes',
 ])
 const COPY_OPTIONS: ReadonlySet<string> = new Set(['signal', 'timeoutMs'])
 const LONGEST = 0x7fffffff
@@ -47,10 +49,16 @@ export function checkCopyOptions(call: 'copyFrom' | 'copyTo', options: object): 
   checkCommon(call, options)
 }
 
-function checkStaleness(where: string, options: { maxStalenessMs?: unknown }): void {
-  const { maxStalenessMs } = options
-  if (maxStalenessMs === undefined) return
-  checkNumber(where, 'maxStalenessMs', maxStalenessMs, { min: 0, max: Number.POSITIVE_INFINITY })
+function checkStaleness(
+  where: string,
+  options: { maxStalenessMs?: unknown; maxStalenessBytes?: unknown },
+): void {
+  for (const name of ['maxStalenessMs', 'maxStalenessBytes'] as const) {
+    const bound = options[name]
+    if (bound !== undefined) {
+      checkNumber(where, name, bound, { min: 0, max: Number.POSITIVE_INFINITY })
+    }
+  }
 }
 
 /** Checks the options of `acquire` and `use`. Throws `TypeError` or `RangeError` naming option and value. */

@@ -47,9 +47,15 @@ export const systemClock: Clock = {
   },
 }
 
-/** Resolves after `delayMs` on the given clock. The timer keeps the process alive, because somebody awaits it. */
-export function sleep(clock: Clock, delayMs: number): Promise<void> {
+/** Resolves after `delayMs` on the given clock, or when the signal fires. The timer keeps the process alive, because somebody awaits it. */
+export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    clock.setTimer(resolve, delayMs, { keepAlive: true })
+    const end = (): void => {
+      timer.cancel()
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = clock.setTimer(end, delayMs, { keepAlive: true })
+    signal?.addEventListener('abort', end, { once: true })
   })
 }

@@ -144,11 +144,12 @@ export function readConnectionSettings(
 }
 
 /** What a URL can say, which is one thing more than the object. */
-interface UrlOptions extends ConnectionOptions {
+export interface UrlConnection extends ConnectionOptions {
+  /** `require_auth`: how the server may ask us to log in. */
   requireAuth: readonly AuthMethod[] | undefined
 }
 
-function readOptions(where: string, connection: unknown): UrlOptions {
+function readOptions(where: string, connection: unknown): UrlConnection {
   if (connection === undefined) {
     throw new TypeError(
       `${where}: connection is missing; give a URL such as postgres://user:password@host:5432/database, or an object`,
@@ -163,22 +164,28 @@ function readOptions(where: string, connection: unknown): UrlOptions {
     refuseUnknownOptions(`${where}: connection`, connection, KNOWN_OPTIONS)
     return { ...connection, requireAuth: undefined }
   }
-  const url = parseConnectionUrl(where, connection)
-  const [first, ...others] = url.hosts
+  const [first, ...others] = readConnectionUrl(where, connection)
   if (others.length > 0) {
     throw new TypeError(
-      `${where}: connection names ${url.hosts.length} hosts, and a pool is connections to one server; make a pool for each and give them to withFailover`,
+      `${where}: connection names ${others.length + 1} hosts, and a pool is connections to one server; make a pool for each and give them to withFailover`,
     )
   }
-  const { ssl, ...rest } = url
-  return {
-    host: first?.host,
-    port: first?.port,
-    user: rest.user,
-    password: rest.password,
-    database: rest.database,
-    applicationName: rest.applicationName,
-    parameters: rest.parameters,
+  return first!
+}
+
+/**
+ * Takes a URL in libpq form apart into the connection options of each of its hosts, at least one; the files that it names are read. Throws
+ * `TypeError` that never shows a password.
+ */
+export function readConnectionUrl(where: string, text: string): readonly UrlConnection[] {
+  const url = parseConnectionUrl(where, text)
+  const { ssl, user, password, database, applicationName, parameters, requireAuth } = url
+  const common = {
+    user,
+    password,
+    database,
+    applicationName,
+    parameters,
     ssl: ssl && {
       mode: ssl.mode,
       ca: readPem(where, 'sslrootcert', ssl.rootCertFile),
@@ -187,8 +194,10 @@ function readOptions(where: string, connection: unknown): UrlOptions {
       passphrase: ssl.keyPassword,
       negotiation: ssl.negotiation,
     },
-    requireAuth: url.requireAuth,
+    requireAuth,
   }
+  const hosts = url.hosts.length === 0 ? [{ host: undefined, port: undefined }] : url.hosts
+  return hosts.map(({ host, port }) => ({ ...common, host, port }))
 }
 
 function readPem(where: string, name: string, file: string | undefined): string | undefined {

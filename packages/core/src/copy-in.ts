@@ -10,6 +10,8 @@ import type { CopySource } from './streaming.js'
 // As long as the socket takes everything at once, all that runs are promise reactions: neither a refusal of the server nor anybody else's
 // work would be seen before the source is through.
 const BYTES_PER_TURN = 1_048_576
+// How long the caller waits for a source to end that is told so; it may take for ever, and deadlines allow a quarter of a second.
+const SOURCE_END_MS = 200
 
 type SourceIterator = AsyncIterator<Uint8Array | string> | Iterator<Uint8Array | string>
 
@@ -83,12 +85,22 @@ export class CopyIn extends OpenWork {
       if (ours || !asked) {
         const ended = endOf(source)
         // Of one that is in the middle of something the end may never come.
-        if (!asked && !givenUp) await ended
+        if (!asked && !givenUp) await this.#atMost(SOURCE_END_MS, ended)
       }
       // Whoever has given up is free at once; anybody else learns of the failure when it is all over.
       if (!givenUp) await this.whenFree()
       throw error
     }
+  }
+
+  async #atMost(ms: number, ended: Promise<void>): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.host.clock.setTimer(resolve, ms, { keepAlive: true })
+      void ended.then(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
   }
 
   async #write(piece: Uint8Array): Promise<void> {

@@ -154,22 +154,23 @@ export class PoolClosedError extends PoolhouseError {
     brand(this, 'PoolClosedError', 'POOLHOUSE_POOL_CLOSED')
   }
 
-  /** Names the pool that is closed. */
-  constructor(pool: string) {
-    super(`pool "${pool}" is closed`)
+  /** Names the pool that is closed. `executed` is for a stream or a copy that was open; default `no`. */
+  constructor(pool: string, executed: Executed = 'no') {
+    super(`pool "${pool}" is closed`, { executed })
   }
 }
 
-/** A lease was used after `release()` or `destroy()`. Nothing was sent. */
+/** A lease was used after `release()` or `destroy()`, or released under an open stream or copy. Otherwise nothing was sent. */
 export class LeaseReleasedError extends PoolhouseError {
   static {
     brand(this, 'LeaseReleasedError', 'POOLHOUSE_LEASE_RELEASED')
   }
 
-  /** Names the pool the lease came from. */
-  constructor(pool: string) {
+  /** Names the pool the lease came from. `executed` is for a stream or a copy that was open; default `no`. */
+  constructor(pool: string, executed: Executed = 'no') {
     super(
       `this lease of pool "${pool}" has been released; acquire another, and await every query before releasing`,
+      { executed },
     )
   }
 }
@@ -504,9 +505,40 @@ export class SessionStateError extends PoolhouseError {
   }
 }
 
+/**
+ * A session has seen what the present primary has never had: a failover has lost it. Only where `onLostToken` is `error`; otherwise
+ * such a session reads from the primary and an event tells.
+ */
+export class TokenBeyondHistoryError extends PoolhouseError {
+  static {
+    brand(this, 'TokenBeyondHistoryError', 'POOLHOUSE_TOKEN_BEYOND_HISTORY')
+  }
+}
+
 /** A call that declared itself a read tried to write, or asked for what a replica cannot give. */
 export class ReadIntentError extends PoolhouseError {
   static {
     brand(this, 'ReadIntentError', 'POOLHOUSE_READ_INTENT')
+  }
+}
+
+/** Nobody knows a tenant of this name. No connection was used to find out, and nothing was sent. */
+export class UnknownTenantError extends PoolhouseError {
+  static {
+    brand(this, 'UnknownTenantError', 'POOLHOUSE_UNKNOWN_TENANT')
+  }
+}
+
+/** A call for one tenant was made in the scope of another. Nothing was sent. */
+export class WrongTenantError extends PoolhouseError {
+  static {
+    brand(this, 'WrongTenantError', 'POOLHOUSE_WRONG_TENANT')
+  }
+}
+
+/** A configuration that cannot be what was meant: an unknown key, a wrong value, a file that cannot be read. Holds no secrets. */
+export class ConfigError extends PoolhouseError {
+  static {
+    brand(this, 'ConfigError', 'POOLHOUSE_CONFIG')
   }
 }

@@ -146,6 +146,17 @@ export interface AdmittedEvent extends NodeEvent {
   readonly reason: string
 }
 
+/** A session token could not be honoured as it is. The reads of its session go to the primary until they have a new one. */
+export interface TokenEvent extends PoolEvent {
+  /**
+   * What is wrong with it: `malformed` is no token, `forged` has no valid signature, `foreign` comes from another cluster,
+   * `beyond-history` names what the present primary has never had: a failover has lost it.
+   */
+  readonly reason: 'malformed' | 'forged' | 'foreign' | 'beyond-history'
+  /** What is known about it, for humans; never the token itself. */
+  readonly message: string
+}
+
 /** Something failed in the background, where no caller could be told. */
 export interface ErrorEvent extends PoolEvent {
   /** What failed. */
@@ -188,6 +199,8 @@ export interface PoolEvents {
   ejected: EjectedEvent
   /** A replica is back in rotation. */
   admitted: AdmittedEvent
+  /** A session token could not be honoured. */
+  token: TokenEvent
   /** Something failed in the background. */
   error: ErrorEvent
 }
@@ -226,6 +239,7 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
   'durability',
   'ejected',
   'admitted',
+  'token',
   'error',
 ])
 

@@ -8,6 +8,8 @@ export interface GrowthHost {
   wanted(): number
   /** Connections that exist or are under way. */
   total(): number
+  /** Whether one more may be opened now: with a budget, whether there was a permit, which is then taken. */
+  permitted(): boolean
   /** Opens one and puts it into service. Rejects with the connect error; resolves with false if it was no longer wanted. */
   open(): Promise<boolean>
   /** Tells every waiter that waiting is pointless. */
@@ -43,6 +45,8 @@ export class Growth {
   #cap = Number.POSITIVE_INFINITY
   #capUntil = 0
   #stopped = false
+  // Grows with every configuration.
+  #era = 0
 
   /** Begins with nothing under way. */
   constructor(host: GrowthHost, config: PoolConfig) {
@@ -73,6 +77,8 @@ export class Growth {
   /** Takes a new configuration and forgets what failed under the old one. */
   reconfigure(config: PoolConfig): void {
     this.#config = config
+    this.#era++
+    this.#cap = Number.POSITIVE_INFINITY
     this.#forget()
   }
 
@@ -102,12 +108,14 @@ export class Growth {
         if (this.#cap < this.#config.max) this.#host.wakeAt(this.#capUntil)
         return
       }
+      if (!this.#host.permitted()) return
       this.#launch()
     }
   }
 
   #launch(): void {
     this.#connecting++
+    const era = this.#era
     this.#host.open().then(
       (used) => {
         this.#connecting--
@@ -116,7 +124,8 @@ export class Growth {
       },
       (error: unknown) => {
         this.#connecting--
-        this.#failed(error)
+        // What failed under another configuration says nothing about this one.
+        if (era === this.#era) this.#failed(error)
         this.step(this.#config.clock.now())
       },
     )

@@ -68,6 +68,11 @@ export class HandOver {
     return this.#idle.size
   }
 
+  /** The connection that has been idle longest. */
+  get longestIdle(): Slot | undefined {
+    return this.#idle.bottom
+  }
+
   /** The suspicion that a new connection, proved by its birth, is trusted under. */
   get suspicion(): number {
     return this.#suspicion
@@ -120,8 +125,9 @@ export class HandOver {
   /** A clean connection is free: the next waiter gets it in the same tick, or it becomes idle. */
   offer(slot: Slot, now: number): void {
     const waiter = this.#suspended ? undefined : this.#next(now)
+    // Those who are turned away leave as well.
+    if (this.#waiters.size === 0) this.#host.timer.keepAlive(false)
     if (waiter !== undefined) {
-      if (this.#waiters.size === 0) this.#host.timer.keepAlive(false)
       this.#host.lent(slot, now, now - waiter.enqueuedAt)
       waiter.receive(slot, now)
       return

@@ -1,11 +1,14 @@
 export { ChannelListener } from './channel-listener.js'
 export type { ChannelSource } from './channel-source.js'
 export { type Clock, type ClockTimer, sleep, systemClock } from './clock.js'
+export type { BudgetedPool, BudgetSeat, ConnectionBudget } from './connection-budget.js'
 export type { AcquireOptions, CloseOptions, ConnectionPool, Pool } from './connection-pool.js'
 export {
   type ConnectionOptions,
   ConnectionSettings,
   type PasswordSource,
+  readConnectionUrl,
+  type UrlConnection,
 } from './connection-settings.js'
 export {
   type ParsedConnectionUrl,
@@ -37,6 +40,7 @@ export {
   AbortError,
   AcquireTimeoutError,
   AuthenticationError,
+  ConfigError,
   ConnectError,
   ConnectionLostError,
   DatabaseError,
@@ -58,7 +62,10 @@ export {
   ReadIntentError,
   SessionStateError,
   StatementTimeoutError,
+  TokenBeyondHistoryError,
   TransactionError,
+  UnknownTenantError,
+  WrongTenantError,
 } from './errors.js'
 export { EventRelay } from './event-relay.js'
 export {
@@ -87,6 +94,7 @@ export {
   type ReleaseEvent,
   type ResumeEvent,
   type SplitBrainEvent,
+  type TokenEvent,
   type TopologyEvent,
 } from './events.js'
 export {

@@ -79,7 +79,7 @@ export class OpenTransaction implements Transaction {
   // With that it has lost the identity that was taken with BEGIN.
   #begunAnew = false
   // Statements that the work has sent by `query`.
-  #queries = 0
+  #statements = 0
   #durability: Durability | undefined
   // Statements of ours whose outcome was open when they failed: it is known once the transaction has ended without COMMIT.
   readonly #unknown = new Set<unknown>()
@@ -100,6 +100,10 @@ export class OpenTransaction implements Transaction {
 
   get open(): boolean {
     return this.#state === 'open'
+  }
+
+  get node(): string {
+    return this.#pool
   }
 
   get durability(): Durability | undefined {
@@ -189,6 +193,7 @@ export class OpenTransaction implements Transaction {
     checkCopyFromArguments(sql, source, options)
     this.#refuseUnlessOpen()
     const signal = this.#signalWith(options?.signal)
+    this.#statements++
     try {
       return await this.#lease.runCopyIn(sql, source, { ...options, signal })
     } catch (error) {
@@ -201,6 +206,7 @@ export class OpenTransaction implements Transaction {
       admit: () => {
         this.#refuseUnlessOpen()
         check?.()
+        this.#statements++
       },
       failed: (error) => this.#errorOf(error),
     }
@@ -211,7 +217,7 @@ export class OpenTransaction implements Transaction {
    * a new transaction is begun for it in the same message; its identity is taken before COMMIT.
    */
   #asFirst(statement: Statement): Statement {
-    const isFirst = this.#queries++ === 0 && this.#savepoints === 0
+    const isFirst = this.#statements++ === 0 && this.#savepoints === 0
     if (!isFirst || this.#identity === undefined || statement.values?.length) return statement
     if (!setsTransaction(statement.text)) return statement
     this.#identity = undefined

@@ -122,7 +122,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
       this.#owner = owner
       if (signal !== undefined) {
         this.#onAbort = () => {
-          this.stop(new AbortError(signal.reason, this.#state === 'queued' ? 'no' : this.outcome))
+          this.interrupt((executed) => new AbortError(signal.reason, executed))
         }
         signal.addEventListener('abort', this.#onAbort, { once: true })
       }
@@ -240,6 +240,12 @@ export abstract class OpenWork extends Timed implements OrderedWork {
 
   // ── its end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Gives up with an error that says what is known of the work at this moment. */
+  interrupt(errorOf: (executed: Executed) => Error): void {
+    const sent = this.#state !== 'new' && this.#state !== 'queued'
+    this.stop(errorOf(sent ? this.outcome : 'no'))
+  }
+
   /**
    * Gives up: whoever waits is free at once with `error`, and the session is brought back in the background. A second call does
    * nothing.
@@ -328,7 +334,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
       this.#cancelLate(now)
     } else if (this.#state === 'queued' || this.#state === 'paused') {
       this.host.countTimeout()
-      this.stop(this.#timeout(this.#state === 'queued' ? 'no' : this.outcome))
+      this.interrupt((executed) => this.#timeout(executed))
     }
   }
 

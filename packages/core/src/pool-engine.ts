@@ -2,11 +2,12 @@ import { AsyncResource } from 'node:async_hooks'
 import type { AcquireCall, AcquireHost } from './acquire-call.js'
 import { clean, isClean, withDeadline } from './cleaning.js'
 import type { Clock } from './clock.js'
+import type { BudgetedPool, BudgetSeat } from './connection-budget.js'
 import type { CloseOptions } from './connection-pool.js'
 import { Connector } from './connector.js'
 import { DeadlineQueue } from './deadline-queue.js'
 import { DeadlockWatch } from './deadlock-watch.js'
-import { formatEndpoint } from './endpoint.js'
+import { type Endpoint, formatEndpoint } from './endpoint.js'
 import {
   AcquireTimeoutError,
   ConnectionLostError,
@@ -73,6 +74,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   readonly #leaks: LeakWatch
   readonly #recycling = new Recycling()
   #config: PoolConfig
+  #seat: BudgetSeat | undefined
   #closing: PoolClosing | undefined
   #state: 'open' | 'serving' | 'closing' | 'closed' = 'open'
   // Grows when connections are to be replaced; those of a lower era are retired when they are next free.
@@ -87,7 +89,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     this.#timer = new PoolTimer(this.clock, () => this.#tick())
     this.#connector = new Connector(this.#config, this.#context)
     this.#opening = new Opening(this.#connector)
-    this.#sessions = new SessionSet(this, this.#opening, () => this.#closing?.check())
+    this.#sessions = new SessionSet(this, this.#opening, () => {
+      this.#seat?.outside(this.#sessions.size)
+      this.#closing?.check()
+    })
     this.#quarantine = new Quarantine(
       this.clock,
       (slot, reason) => this.#break(slot, reason),
@@ -101,6 +106,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     this.#growth = new Growth(this.#growthHost(), this.#config)
     this.handOver = new HandOver(this.#handOverHost())
     this.deadlocks = new DeadlockWatch(this.#deadlockHost())
+    this.#seat = config.budget?.join(this.#budgeted())
     if (config.min > 0) this.#growth.step(this.now())
   }
 
@@ -249,7 +255,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
 
   /** The connection is clean: retire it if its time has come, else hand it on. */
   #reuse(slot: Slot, now: number): void {
-    const reason = this.#whyRetire(slot, now)
+    const reason = this.#whyRetire(slot, now) ?? this.#whyGiveUp(slot)
     if (reason === undefined) {
       this.handOver.offer(slot, now)
     } else {
@@ -269,6 +275,13 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     // Those that are leaving already make room too; they are counted only when it matters.
     const surplus = this.slots.size > max && this.slots.size - this.#count(CLOSING) > max
     return surplus ? 'the pool has shrunk' : undefined
+  }
+
+  #whyGiveUp({ uses }: Slot): string | undefined {
+    // What was opened for somebody serves at least one, or two pools could pass a permit to and fro and serve nobody.
+    if (this.#seat === undefined || uses === 0 || this.slots.size <= this.#config.min)
+      return undefined
+    return this.#seat.owes() ? 'another pool is owed a connection' : undefined
   }
 
   #retireIdle(): void {
@@ -319,6 +332,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     slot.state = 'gone'
     slot.lostReason ??= reason
     this.slots.delete(slot)
+    slot.seat?.giveBack()
     if (slot.abort !== undefined) {
       const { abort } = slot
       queueMicrotask(() => abort.abort(reason))
@@ -356,6 +370,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
 
   async #open(): Promise<boolean> {
     const slot = new Slot(++this.#lastId, this.#era)
+    slot.seat = this.#seat
     this.slots.add(slot)
     const startedAt = this.now()
     const open = (): Promise<void> =>
@@ -372,6 +387,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     } catch (error) {
       // No longer in the set: it was given up from our side, and nobody need know.
       if (!this.slots.delete(slot)) return false
+      slot.seat?.giveBack()
       this.#recycling.check(this.slots)
       this.#closing?.check()
       throw error
@@ -418,7 +434,9 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
 
   async openSession(options: SessionOptions): Promise<Session> {
     if (this.#state !== 'open') throw new PoolClosedError(this.name)
-    const session = await this.#sessions.open(this.#config, options)
+    const opening = this.#sessions.open(this.#config, options)
+    this.#seat?.outside(this.#sessions.size)
+    const session = await opening
     this.#growth.reachable(this.now())
     return session
   }
@@ -440,6 +458,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
 
   /** Puts a new configuration into force; `replace` retires the connections made under the old one. */
   apply(config: PoolConfig, replace: boolean): void {
+    if (replace) this.#moveSeat(config)
     this.#config = config
     if (replace) {
       this.#era++
@@ -451,6 +470,15 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     this.#checkWarm()
     this.handOver.supply(this.now())
     this.wakeAt(this.#maintenance.nextAt(this.now()))
+  }
+
+  /** Connections to another server count there; those to the former one count where they are until they are gone. */
+  #moveSeat(config: PoolConfig): void {
+    const { host, port } = this.#config.settings.endpoint
+    const to = config.settings.endpoint
+    if (this.#seat === undefined || (host === to.host && port === to.port)) return
+    this.#seat.leave()
+    this.#seat = config.budget?.join(this.#budgeted(to))
   }
 
   recycle(): Promise<void> {
@@ -484,6 +512,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     }
     await this.#closing.done
     this.#state = 'closed'
+    this.#seat?.leave()
     this.#turnAway()
     this.#timer.stop()
   }
@@ -539,6 +568,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     return {
       wanted: () => Math.max(this.#wantedToKeep(), this.handOver.wanted()),
       total: () => this.slots.size,
+      permitted: () => this.#seat === undefined || this.#seat.take(),
       open: () => this.#open(),
       refuseWaiters: (error) => {
         // While connections work, waiting for one of them is not pointless.
@@ -546,6 +576,28 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       },
       report: (error) => this.#report(error),
       wakeAt: (time) => this.wakeAt(time),
+    }
+  }
+
+  #budgeted(endpoint: Endpoint = this.#config.settings.endpoint): BudgetedPool {
+    const spare = (): Slot | undefined => {
+      const surplus = this.slots.size - this.#count(CLOSING) > this.#config.min
+      return surplus ? this.handOver.longestIdle : undefined
+    }
+    return {
+      name: this.name,
+      endpoint,
+      wanted: () => {
+        const wanted = Math.max(this.#wantedToKeep(), this.handOver.wanted())
+        return Math.max(0, Math.min(wanted, this.#config.max - this.slots.size))
+      },
+      idleSince: () => spare()?.idleSince,
+      giveUpIdle: (reason) => {
+        const slot = spare()
+        if (slot !== undefined) this.#retire(slot, reason)
+        return slot !== undefined
+      },
+      grow: () => this.#growth.step(this.now()),
     }
   }
 
@@ -592,7 +644,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       },
       cancel: (slot) => {
         if (slot.occupant === undefined) this.cancel(slot)
-        else slot.occupant.stop(new PoolClosedError(this.name))
+        else slot.occupant.interrupt((executed) => new PoolClosedError(this.name, executed))
       },
       destroy: (slot, reason) => this.#destroy(slot, reason),
       destroySessions: (reason) => this.#sessions.destroyAll(reason),
@@ -618,7 +670,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     // Nobody can give it back any more; what it still runs may be awaited by somebody, so that comes to its end first.
     const { generation } = slot
     // A stream or copy holds its lease while somebody reads or feeds it.
-    slot.occupant?.stop(new LeaseReleasedError(this.name))
+    slot.occupant?.interrupt((executed) => new LeaseReleasedError(this.name, executed))
     void slot.whenQuiet().then(() => {
       if (slot.generation === generation) this.giveBack(slot)
     })

@@ -199,7 +199,7 @@ export class PoolLease implements Lease {
       this.#host.releasedAgain(this.#slot)
       return
     }
-    this.#order?.drop(new LeaseReleasedError(this.#host.name))
+    this.#order?.drop((executed) => new LeaseReleasedError(this.#host.name, executed))
     this.#host.giveBack(this.#slot)
   }
 
@@ -208,7 +208,7 @@ export class PoolLease implements Lease {
       this.#host.releasedAgain(this.#slot)
       return
     }
-    this.#order?.drop(new LeaseReleasedError(this.#host.name))
+    this.#order?.drop((executed) => new LeaseReleasedError(this.#host.name, executed))
     this.#host.discard(this.#slot, reason)
   }
 

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.js'
 import { systemClock } from './clock.js'
+import { type ConnectionBudget, readBudget } from './connection-budget.js'
 import {
   type ConnectionOptions,
   type ConnectionSettings,
@@ -78,6 +79,11 @@ export interface PoolOptions {
    * longer than twice the target get `PoolOverloadedError` until a wait falls below it. Default: off.
    */
   overload?: OverloadOptions | false | undefined
+  /**
+   * A bounded number of connections that this pool shares with others of its server; a manager has one for each server. A caller then
+   * also waits, within its deadline, while the permits are out. Default: none, so that `max` alone bounds the pool.
+   */
+  budget?: ConnectionBudget | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
   clock?: Clock | undefined
   /** Random source from 0 (included) to 1 (excluded), for jitter. Default `Math.random`. */
@@ -132,6 +138,7 @@ export interface PoolConfig {
   readonly types: TypeParsers
   readonly requireAuth: readonly AuthMethod[] | undefined
   readonly overload: OverloadOptions | undefined
+  readonly budget: ConnectionBudget | undefined
   readonly clock: Clock
   readonly random: () => number
 }
@@ -150,6 +157,7 @@ type NumericOption = Exclude<
   | 'types'
   | 'requireAuth'
   | 'overload'
+  | 'budget'
   | 'clock'
   | 'random'
 >
@@ -182,6 +190,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'types',
   'requireAuth',
   'overload',
+  'budget',
   'clock',
   'random',
   ...NUMERIC_NAMES,
@@ -211,6 +220,7 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     types: typeParsers(options.types, WHERE),
     requireAuth: readRequireAuth(options.requireAuth),
     overload: readOverload(options.overload),
+    budget: readBudget(WHERE, options.budget),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     ...readNumbers(WHERE, options, undefined),

@@ -1,7 +1,7 @@
 import type { ConnectionSettings } from './connection-settings.js'
 import { SessionStateError } from './errors.js'
 import type { Statement } from './statement.js'
-import { CHANGES_SESSION, tokens, traitsOf } from './statement-traits.js'
+import { CHANGES_SESSION, ESCAPED, tokens, traitsOf } from './statement-traits.js'
 
 /**
  * What stands between a pool and its server. `pgbouncer` is PgBouncer in transaction mode: each transaction may run in another
@@ -80,6 +80,7 @@ const FUNCTIONS: ReadonlyMap<string, string | undefined> = new Map([
   ['dblink_connect_u', undefined],
   ['setseed', undefined],
 ])
+const OTHER_NAMES: ReadonlySet<string> = new Set(['set_config', 'pg_temp', 'pg_settings'])
 const ENDS_WITH_TRANSACTION: ReadonlySet<string> = new Set(['local', 'transaction', 'constraints'])
 const BEFORE_TEMPORARY: ReadonlySet<string> = new Set(['or', 'replace', 'global', 'local'])
 const TEMPORARY: ReadonlySet<string> = new Set(['temp', 'temporary'])
@@ -90,7 +91,8 @@ const TEMPORARY: ReadonlySet<string> = new Set(['temp', 'temporary'])
  */
 function findSessionChange(text: string): SessionChange | undefined {
   let statement: string[] = []
-  for (const token of tokens(text)) {
+  for (const word of tokens(text)) {
+    const token = unquoted(word)
     if (token !== ';') {
       statement.push(token)
       continue
@@ -100,6 +102,12 @@ function findSessionChange(text: string): SessionChange | undefined {
     statement = []
   }
   return changeOf(statement)
+}
+
+/** A quoted name that means the same as the word is the word. */
+function unquoted(token: string): string {
+  const name = token[0] === '"' ? token.slice(1) : ''
+  return FUNCTIONS.has(name) || OTHER_NAMES.has(name) ? name : token
 }
 
 function changeOf(statement: readonly string[]): SessionChange | undefined {
@@ -116,8 +124,11 @@ function changeOf(statement: readonly string[]): SessionChange | undefined {
   if (makesTemporary(statement)) {
     return changed(`${command} of a temporary object`, 'CREATE TEMPORARY TABLE … ON COMMIT DROP')
   }
+  if (follows(statement, 'update', 'pg_settings'))
+    return changed('UPDATE of pg_settings', INSTEAD_OF_SET)
   for (const [index, token] of statement.entries()) {
     if (statement[index + 1] !== '(') continue
+    if (token === ESCAPED) return changed(`${command} with a function named in Unicode escapes`)
     if (FUNCTIONS.has(token)) {
       return changed(`${command} with ${token}()`, FUNCTIONS.get(token))
     }
@@ -128,7 +139,7 @@ function changeOf(statement: readonly string[]): SessionChange | undefined {
   return undefined
 }
 
-function changed(what: string, instead: string | undefined): SessionChange {
+function changed(what: string, instead?: string): SessionChange {
   return instead === undefined ? { what } : { what, instead }
 }
 

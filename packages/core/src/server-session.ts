@@ -88,13 +88,13 @@ export class ServerSession implements Session {
 
   async close(): Promise<void> {
     if (this.closed) return
-    this.#order.drop(lostBefore(this.#slot))
+    this.#order.drop((executed) => lostBefore(this.#slot, executed))
     const connection = this.#slot.connection!
     await connection.close(CLOSE_MS).catch((error: unknown) => connection.destroy(error))
   }
 
   destroy(reason: string): void {
-    this.#order.drop(lostBefore(this.#slot))
+    this.#order.drop((executed) => lostBefore(this.#slot, executed))
     this.#slot.connection!.destroy(new Error(reason))
   }
 

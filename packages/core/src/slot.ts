@@ -1,3 +1,4 @@
+import type { BudgetSeat } from './connection-budget.js'
 import type { DriverConnection } from './driver.js'
 import type { Lease } from './lease.js'
 import type { OpenWork } from './open-work.js'
@@ -84,6 +85,8 @@ export class Slot {
   lostReason: unknown = undefined
   /** Those who wait for the connection to fall quiet; each returns whether it has seen what it waited for. */
   #quietChecks: (() => boolean)[] | undefined
+  /** Where its permit came from, and goes back to. */
+  seat: BudgetSeat | undefined = undefined
   /** Owned by the idle stack. */
   above: Slot | undefined = undefined
   /** Owned by the idle stack. */

@@ -1,4 +1,4 @@
-import { ConnectionLostError, DatabaseError, LeaseBusyError } from './errors.js'
+import { ConnectionLostError, DatabaseError, type Executed, LeaseBusyError } from './errors.js'
 import type { OpenWork, WorkOwner } from './open-work.js'
 import type { Slot } from './slot.js'
 import type { RunHost, RunOwner } from './statement-run.js'
@@ -78,15 +78,15 @@ export class StatementOrder implements RunOwner, WorkOwner {
     this.#open?.stop(error)
   }
 
-  /** Fails everything that has not been sent, and ends what is open. */
-  drop(error: Error): void {
-    this.close(error)
-    for (const run of this.#queue.splice(0)) run.drop(error)
+  /** Fails everything that has not been sent, and ends what is open. Each is told by an error of its own what is known of it. */
+  drop(errorOf: (executed: Executed) => Error): void {
+    this.#open?.interrupt(errorOf)
+    for (const run of this.#queue.splice(0)) run.drop(errorOf('no'))
   }
 
   #next(): void {
     // What has not been sent must not be, once the session is over.
-    if (this.#slot.over) this.drop(lostBefore(this.#slot))
+    if (this.#slot.over) this.drop((executed) => lostBefore(this.#slot, executed))
     let run = this.#queue.shift()
     while (run?.settled === true) run = this.#queue.shift()
     if (run === undefined) this.#busy = false
@@ -94,12 +94,12 @@ export class StatementOrder implements RunOwner, WorkOwner {
   }
 }
 
-/** The error for a statement that was not sent because its session is over. */
-export function lostBefore(slot: Slot): ConnectionLostError {
+/** The error for a statement that was not sent because its session is over, or for work that it ended. */
+export function lostBefore(slot: Slot, executed: Executed = 'no'): ConnectionLostError {
   const reason = slot.lostReason
   const what = reason instanceof Error ? reason.message : String(reason ?? 'closed')
   return new ConnectionLostError(`the connection is gone: ${what}`, {
-    executed: 'no',
+    executed,
     sqlState: reason instanceof DatabaseError ? reason.code : undefined,
     cause: reason,
   })

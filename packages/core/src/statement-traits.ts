@@ -28,8 +28,8 @@ const TRANSACTION_COMMANDS: ReadonlySet<string> = new Set([
   'abort',
   'rollback',
 ])
-// Functions and words with the same effect inside any statement.
-const SESSION_WORDS: ReadonlySet<string> = new Set([
+// Functions and schemas with the same effect inside any statement, quoted or not.
+const SESSION_NAMES: ReadonlySet<string> = new Set([
   'set_config',
   'pg_advisory_lock',
   'pg_advisory_lock_shared',
@@ -38,10 +38,10 @@ const SESSION_WORDS: ReadonlySet<string> = new Set([
   'dblink_connect',
   'dblink_connect_u',
   'setseed',
-  'temp',
-  'temporary',
   'pg_temp',
 ])
+// Key words with the same effect, which quoted are names like any other.
+const SESSION_WORDS: ReadonlySet<string> = new Set(['temp', 'temporary'])
 
 const LONGEST_CACHED_TEXT = 8_192
 const GENERATION_SIZE = 1_000
@@ -50,7 +50,7 @@ let young = new Map<string, number>()
 let old = new Map<string, number>()
 
 /**
- * What a statement does to its session, as flags. Looks at words outside strings, quoted identifiers and comments; when in
+ * What a statement does to its session, as flags. Looks at words outside strings and comments, and at quoted names; when in
  * doubt it says that the session changes, which costs one reset and nothing else. Linear in the length of the text.
  */
 export function traitsOf(text: string): number {
@@ -106,6 +106,7 @@ function scan(text: string): number {
   // Inside the body of a function in standard SQL (`BEGIN ATOMIC … END`) semicolons end no statement; CASE has an END too.
   let depth = 0
   let previous = ''
+  let updates = false
   for (const word of words(text)) {
     if (depth > 0) {
       if (word === 'case') depth++
@@ -121,9 +122,15 @@ function scan(text: string): number {
       current = 0
       position = 0
       first = ''
+      updates = false
       continue
     }
     position++
+    if (word[0] === '"') {
+      if (changesByName(word, updates)) current |= CHANGES_SESSION
+      continue
+    }
+    if (word === 'update') updates = true
     if (position === 1) {
       first = word
       current = traitsOfCommand(word)
@@ -134,12 +141,23 @@ function scan(text: string): number {
       if (first === 'copy' && (word === 'stdin' || word === 'stdout')) {
         if (before === (word === 'stdin' ? 'from' : 'to')) current |= COPIES
       }
-      if (SESSION_WORDS.has(word) || (first === 'declare' && word === 'hold')) {
+      if (
+        SESSION_WORDS.has(word) ||
+        SESSION_NAMES.has(word) ||
+        (updates && word === 'pg_settings') ||
+        (first === 'declare' && word === 'hold')
+      ) {
         current |= CHANGES_SESSION
       }
     }
   }
   return traits | current
+}
+
+/** About a quoted name, with its first quote. One with Unicode escapes may be any. */
+function changesByName(quoted: string, updates: boolean): boolean {
+  const name = quoted.slice(1)
+  return quoted === ESCAPED || SESSION_NAMES.has(name) || (updates && name === 'pg_settings')
 }
 
 function traitsOfCommand(first: string): number {
@@ -166,14 +184,17 @@ function refine(traits: number, first: string, second: string): number {
 }
 
 /**
- * Yields unquoted words in lower case, `;` between statements, every other sign by itself, and `'` or `"` for what is quoted: enough
- * to tell a call from a column of the same name.
+ * Yields unquoted words in lower case, `;` between statements, every other sign by itself, `'` for a literal, and quoted names with their first
+ * quote: enough to tell a call from a column of the same name. A name in the form `U&"…"` is `"&`.
  */
 export function tokens(text: string): Generator<string> {
   return words(text, true)
 }
 
-/** Yields unquoted words in lower case, and `;` between statements; with `signs`, whatever stands between them too. */
+// A name in the form U&"…".
+export const ESCAPED = '"&'
+
+/** Yields unquoted words in lower case, quoted names with their first quote, and `;` between statements; with `signs`, the rest too. */
 function* words(text: string, signs = false): Generator<string> {
   const length = text.length
   let index = 0
@@ -194,8 +215,10 @@ function* words(text: string, signs = false): Generator<string> {
       index = skipString(text, index, false)
       if (signs) yield "'"
     } else if (code === 0x22 /* " */) {
+      const start = index
       index = skipQuoted(text, index + 1, '"')
-      if (signs) yield '"'
+      const escaped = text[start - 1] === '&' && (text.charCodeAt(start - 2) | 0x20) === 0x75
+      yield escaped ? ESCAPED : text.slice(start, index - 1)
     } else if (code === 0x24 /* $ */) {
       index = skipDollarQuote(text, index)
       if (signs) yield '$'

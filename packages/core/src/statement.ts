@@ -28,6 +28,8 @@ export interface QueryOptions {
   intent?: Intent | undefined
   /** Oldest data this read accepts, in milliseconds. Only routing pools look at it. */
   maxStalenessMs?: number | undefined
+  /** Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look at it. */
+  maxStalenessBytes?: number | undefined
 }
 
 /** One column of a result, as the server described it. */
@@ -56,6 +58,11 @@ export interface QueryResult<Row = Record<string, unknown>> {
   fields: FieldInfo[]
   /** Name of the pool of the node that served the call. */
   node?: string
+  /**
+   * How old the data may have been when the call was sent, in milliseconds: an upper bound, 0 on the primary. Told by routing pools for
+   * reads, where it is known.
+   */
+  stalenessMs?: number
 }
 
 /** Something that runs single statements. */

@@ -52,6 +52,8 @@ export interface PoolStats {
   readonly createMs: Percentiles
   /** The statistics of each node, by name, where there are several. */
   readonly nodes?: Readonly<Record<string, PoolStats>>
+  /** How often a routing pool has sent a call where, by reason. */
+  readonly routing?: Readonly<Record<string, number>>
 }
 
 /** One lease as seen from outside. */

@@ -11,6 +11,8 @@ export interface StreamOptions {
   intent?: Intent | undefined
   /** Oldest data this stream accepts, in milliseconds. Only routing pools look at it. */
   maxStalenessMs?: number | undefined
+  /** Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look at it. */
+  maxStalenessBytes?: number | undefined
 }
 
 /** Options of one `copyFrom` or `copyTo`. */

@@ -37,19 +37,27 @@ export async function runTransaction<R>(
   checkTransactionOptions(options)
   if (typeof work !== 'function')
     throw new TypeError(`transaction: work must be a function, got ${typeof work}`)
-  const { idempotencyKey, retry } = options
+  const { idempotencyKey, retry, signal, timeoutMs } = options
   if (idempotencyKey !== undefined) {
     return await runKeyed(host, clock, random, new KeyedWork(idempotencyKey, work), options)
   }
   const attempts = retry?.attempts ?? 1
   const backoff = backoffOf(random)
+  const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : clock.now() + timeoutMs
+  let limited = options
   for (let attempt = 1; ; attempt++) {
     try {
-      return await attemptTransaction(host, clock, work, options)
+      return await attemptTransaction(host, clock, work, limited)
     } catch (error) {
-      if (attempt >= attempts || !isRepeatable(error) || options.signal?.aborted) throw error
+      const leftMs = deadline - clock.now()
+      const pauseMs = backoff.next()
+      const again = attempt < attempts && isRepeatable(error) && leftMs > pauseMs
+      if (!again || signal?.aborted) throw error
+      await sleep(clock, pauseMs, signal)
     }
-    await sleep(clock, backoff.next())
+    if (timeoutMs !== undefined) {
+      limited = { ...options, timeoutMs: Math.max(1, deadline - clock.now()) }
+    }
   }
 }
 
@@ -76,7 +84,7 @@ async function runKeyed<R>(
       deadline ??= clock.now() + KEYED_MS
       if (!mayRepeat || clock.now() >= deadline || signal?.aborted) throw keyed.surfaced(error)
     }
-    await sleep(clock, Math.max(1, Math.min(backoff.next(), deadline - clock.now())))
+    await sleep(clock, Math.max(1, Math.min(backoff.next(), deadline - clock.now())), signal)
   }
 }
 

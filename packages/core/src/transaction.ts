@@ -48,7 +48,7 @@ export interface TransactionOptions {
    * logged.
    */
   idempotencyKey?: string | undefined
-  /** Longest time from BEGIN to COMMIT in milliseconds; with `idempotencyKey`, for all attempts. Default: none beyond each statement's own. */
+  /** Longest time from BEGIN to COMMIT in milliseconds; with `retry` or `idempotencyKey`, for all attempts together. Default: none beyond each statement's own. */
   timeoutMs?: number | undefined
   /** Aborts the transaction: it is rolled back and rejects with `AbortError`. */
   signal?: AbortSignal | undefined
@@ -65,6 +65,8 @@ export interface TransactionOptions {
 export interface Transaction extends Queryable, Streamable {
   /** Whether statements can be sent: false once it was committed, rolled back or stopped. */
   readonly open: boolean
+  /** Name of the pool of the node it runs on. */
+  readonly node: string
   /** How safe the commit is, once it has succeeded; undefined before. With `local` the pool also tells its `durability` event. */
   readonly durability: Durability | undefined
   /** Runs `work` inside a savepoint, rolled back alone if `work` rejects. Nests. */

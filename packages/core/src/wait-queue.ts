@@ -97,6 +97,9 @@ export class WaitQueue {
     waiter.behind = undefined
     waiter.lane = undefined
     this.#size--
+    // Priorities may be many, and none of them comes back for certain.
+    if (lane.head === undefined && lane !== this.#normal)
+      this.#lanes.splice(this.#lanes.indexOf(lane), 1)
     return true
   }
 

@@ -31,6 +31,7 @@ type Listener = (snapshot: TopologySnapshot, previous: TopologySnapshot) => void
 
 // How long a primary that has answered waits for the other nodes to be heard before it is believed.
 const FIRST_ROUND_MS = 250
+const LONGEST = 0x7fffffff
 
 /** What the watch needs of its pool. */
 export interface WatchOptions {
@@ -168,7 +169,13 @@ export class TopologyWatch implements Topology {
   }
 
   async refresh(_reason: string): Promise<void> {
-    await Promise.all([...this.#monitors.values()].map((monitor) => monitor.probe()))
+    // Somebody awaits it, and the sessions of the probes keep no process alive.
+    const vigil = this.#config.clock.setTimer(() => {}, LONGEST, { keepAlive: true })
+    try {
+      await Promise.all([...this.#monitors.values()].map((monitor) => monitor.probe()))
+    } finally {
+      vigil.cancel()
+    }
   }
 
   /** Probes one node. Resolves when a probe that was sent after this call has been observed. */

@@ -4,6 +4,7 @@ import type {
   DriverCopyIn,
   DriverCopyOut,
   DriverCursor,
+  ResetLevel,
   Statement,
   TransactionStatus,
 } from '@poolhouse/core'
@@ -23,6 +24,7 @@ import {
 } from '@poolhouse/core/net'
 import { encodeValues, type TypeParsers } from '@poolhouse/core/types'
 import { CursorStatement } from './cursor-statement.js'
+import { OwnListeners } from './own-listeners.js'
 import { PgCopyIn } from './pg-copy-in.js'
 import { PgCopyOut } from './pg-copy-out.js'
 import type { PgClient } from './pg-module.js'
@@ -50,7 +52,9 @@ export interface ConnectionParts {
  * transaction status is known.
  */
 export class PgConnection extends SocketConnection implements WorkHost, WireEvents {
-  readonly raw: PgClient
+  readonly #client: PgClient
+  // What listened to the client when it was first handed out.
+  #ownListeners: OwnListeners | undefined
   /** What this session knows of its named statements. */
   readonly prepared: PreparedStatements
   readonly types: TypeParsers
@@ -63,7 +67,7 @@ export class PgConnection extends SocketConnection implements WorkHost, WireEven
   constructor({ client, socket, types, prepare, listener }: ConnectionParts) {
     super(socket, listener)
     this.types = types
-    this.raw = client
+    this.#client = client
     this.#queue = new WorkQueue<SessionWork>(client)
     client.on('error', (error: unknown) => {
       // `pg` takes every end but its own for unexpected; and an error is too dear for nobody to read it.
@@ -76,20 +80,25 @@ export class PgConnection extends SocketConnection implements WorkHost, WireEven
     hear(wire, this)
   }
 
+  get raw(): PgClient {
+    this.#ownListeners ??= new OwnListeners(this.#client)
+    return this.#client
+  }
+
   get inFlight(): number {
     return this.#queue.length
   }
 
   transactionStatus(): TransactionStatus {
     // The owner of `raw` may run statements of his own there.
-    if (this.#queue.length > 0 || this.raw.readyForQuery === false) return 'unknown'
+    if (this.#queue.length > 0 || this.#client.readyForQuery === false) return 'unknown'
     return this.status
   }
 
   /** The log-in is through. Called in the very handler of the first ReadyForQuery. */
   opened(status: TransactionStatus): void {
     this.ready(status)
-    hearReady(this.raw.connection)
+    hearReady(this.#client.connection)
   }
 
   run(statement: Statement, done: Done): void {
@@ -158,13 +167,19 @@ export class PgConnection extends SocketConnection implements WorkHost, WireEven
     }
   }
 
+  override async reset(level: ResetLevel): Promise<void> {
+    // A borrower's listeners would hear the notices of the next.
+    this.#ownListeners?.restore()
+    await super.reset(level)
+  }
+
   protected override stop(): void {
     this.#queue.stop()
   }
 
   protected override sayGoodbye(): void {
     // Not `client.end()`: that breaks the socket under a running statement. The server reads Terminate after its answer.
-    this.raw.connection.end()
+    this.#client.connection.end()
   }
 
   protected override lose(reason: unknown): void {

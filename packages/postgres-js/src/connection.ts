@@ -4,6 +4,7 @@ import type {
   DriverCopyIn,
   DriverCopyOut,
   DriverCursor,
+  ResetLevel,
   Statement,
   TransactionStatus,
 } from '@poolhouse/core'
@@ -91,6 +92,12 @@ export class PostgresConnection extends SocketConnection implements LineEvents {
     return new Promise((resolve, reject) => {
       this.#submit(new CopyOut(this.#line, text, { resolve, reject }))
     })
+  }
+
+  override async reset(level: ResetLevel): Promise<void> {
+    // Who had `raw` may have cancelled a query of his own, and the request must not meet the next borrower's.
+    await this.#line.uncancelled()
+    await super.reset(level)
   }
 
   protected override stop(): void {

@@ -1,1 +1,6 @@
-export { type PostgresJsOptions, type PostgresLike, postgresJs } from './postgres-js.js'
+export {
+  type PostgresJsOptions,
+  type PostgresLike,
+  type PostgresNamespace,
+  postgresJs,
+} from './postgres-js.js'

@@ -65,8 +65,9 @@ export class InstanceStart {
   }
 
   #forCancel(): StandInSocket {
-    const cancel = async (): Promise<void> => this.#line?.cancel()
-    return StandInSocket.forCancel(cancel, this.#host, this.#port)
+    // At once, and not when postgres.js writes, some turns later: until then nobody would know that a request is on its way.
+    const request = this.#line?.cancel() ?? Promise.resolve()
+    return StandInSocket.forCancel(request, this.#host, this.#port)
   }
 }
 

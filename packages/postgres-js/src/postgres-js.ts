@@ -14,13 +14,19 @@ export interface PostgresLike {
   readonly PostgresError: unknown
 }
 
+/** The namespace of `postgres`, as `import * as postgres` and `await import('postgres')` give it. */
+export interface PostgresNamespace {
+  /** The module itself. */
+  readonly default: PostgresLike
+}
+
 /** Options of `postgresJs`. */
 export interface PostgresJsOptions {
   /**
    * The copy of `postgres` to use: the default export or the whole namespace. Default: the copy this package finds. Give the
    * application's own if there may be several.
    */
-  postgres?: PostgresLike | { readonly default: PostgresLike } | undefined
+  postgres?: PostgresLike | PostgresNamespace | undefined
 }
 
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['postgres'])
@@ -47,8 +53,7 @@ export function postgresJs(options: PostgresJsOptions = {}): Driver {
 }
 
 function readModule(given: unknown): PostgresModule {
-  // `import * as postgres` and `await import('postgres')` give a namespace.
-  const inner = (given as { default?: unknown } | null)?.default
+  const inner = (given as Partial<PostgresNamespace> | null)?.default
   const postgres = typeof inner === 'function' ? inner : given
   if (typeof postgres !== 'function' || !('PostgresError' in postgres) || 'unsafe' in postgres) {
     throw new TypeError(

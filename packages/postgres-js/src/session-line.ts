@@ -49,6 +49,8 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   readonly #series = new SeriesCount()
   /** Answers to come for prepared statements that were closed without postgres.js's knowledge. */
   #closing = 0
+  /** Cancel requests under way that somebody made on a query of his own. */
+  readonly #cancels = new Set<Promise<void>>()
   readonly #relay: MessageRelay
   #corked = false
 
@@ -93,8 +95,12 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
 
   /** Has postgres.js send its start-up message. `fail` hears if it gives up. */
   start(fail: (error: unknown) => void): void {
-    const cancel = (): Promise<void> => this.#events.cancel(CANCEL_TIMEOUT_MS)
-    this.#start.goOn({ standIn: this.#standIn, cancel, fail })
+    this.#start.goOn({ standIn: this.#standIn, cancel: () => this.#cancel(), fail })
+  }
+
+  /** Resolves when no cancel request is under way that could hit what is sent next. */
+  async uncancelled(): Promise<void> {
+    while (this.#cancels.size > 0) await Promise.allSettled(this.#cancels)
   }
 
   /** Runs work when all that was given before is over. */
@@ -194,6 +200,16 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       this.instance.handler(submission)
     } catch (error) {
       this.untaken(work, error as Error)
+    }
+  }
+
+  async #cancel(): Promise<void> {
+    const request = this.#events.cancel(CANCEL_TIMEOUT_MS)
+    this.#cancels.add(request)
+    try {
+      await request
+    } finally {
+      this.#cancels.delete(request)
     }
   }
 

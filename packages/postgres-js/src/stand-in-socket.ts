@@ -33,22 +33,24 @@ export class StandInSocket extends EventEmitter {
   }
 
   /**
-   * A socket for what postgres.js does to cancel a query: it writes the request and waits for the `close`. The request is sent by
-   * `cancel`, to the very server of the session.
+   * A socket for what postgres.js does to cancel a query: it writes the request and waits for the `close`, which is that of the request that
+   * is under way to the very server of the session.
    */
-  static forCancel(cancel: () => Promise<void>, host: string, port: number): StandInSocket {
+  static forCancel(request: Promise<void>, host: string, port: number): StandInSocket {
     const owner: StandInOwner = {
       writable: true,
       write: () => {
         const close = (): boolean => socket.emit('close')
         // A request that did not get through has no effect, which is all that whoever cancels can rely on anyway.
-        cancel().then(close, close)
+        request.then(close, close)
         return true
       },
       end: noop,
       pause: noop,
     }
     const socket = new StandInSocket(owner, host, port)
+    // It may never be written to.
+    request.catch(noop)
     return socket
   }
 

@@ -24,14 +24,15 @@ export type BalanceFunction = (candidates: readonly ReplicaCandidate[]) => Repli
 export interface Balancer {
   /** The choice for now. Changes nothing, so that a route can also be explained. */
   pick(nodes: readonly ReplicaNode[], now: number): ReplicaNode
-  /** The choice is carried out. */
-  chosen(node: ReplicaNode): void
+  /** The choice among these is carried out. */
+  chosen(node: ReplicaNode, among: readonly ReplicaNode[]): void
 }
 
 /** Makes the balancer of a strategy. */
 export function createBalancer(
   strategy: StrategyName | BalanceFunction,
   random: () => number,
+  weights: ReadonlyMap<string, number> = new Map(),
 ): Balancer {
   if (typeof strategy === 'function') return new OwnBalancer(strategy)
   switch (strategy) {
@@ -41,6 +42,8 @@ export function createBalancer(
       return new RoundRobinBalancer()
     case 'random':
       return new RandomBalancer(random)
+    case 'weighted':
+      return new WeightedBalancer(weights)
   }
 }
 
@@ -104,6 +107,51 @@ class RandomBalancer implements Balancer {
   }
 
   chosen(): void {}
+}
+
+/**
+ * Smooth weighted round robin: with each choice everybody earns their weight and the chosen one pays what all have earned. The shares
+ * are exact and nobody gets a burst of reads.
+ */
+class WeightedBalancer implements Balancer {
+  readonly #weights: ReadonlyMap<string, number>
+  readonly #earned = new WeakMap<ReplicaNode, number>()
+
+  constructor(weights: ReadonlyMap<string, number>) {
+    this.#weights = weights
+  }
+
+  pick(nodes: readonly ReplicaNode[]): ReplicaNode {
+    let best = nodes[0]!
+    let most = Number.NEGATIVE_INFINITY
+    for (const node of nodes) {
+      const weight = this.#weightOf(node)
+      const worth = weight === 0 ? Number.NEGATIVE_INFINITY : this.#earnedBy(node) + weight
+      if (worth > most) {
+        best = node
+        most = worth
+      }
+    }
+    return best
+  }
+
+  chosen(chosen: ReplicaNode, among: readonly ReplicaNode[]): void {
+    let total = 0
+    for (const node of among) {
+      const weight = this.#weightOf(node)
+      total += weight
+      this.#earned.set(node, this.#earnedBy(node) + weight)
+    }
+    this.#earned.set(chosen, this.#earnedBy(chosen) - total)
+  }
+
+  #weightOf(node: ReplicaNode): number {
+    return this.#weights.get(node.node) ?? 1
+  }
+
+  #earnedBy(node: ReplicaNode): number {
+    return this.#earned.get(node) ?? 0
+  }
 }
 
 class OwnBalancer implements Balancer {

@@ -60,6 +60,7 @@ export class Ejection {
   admit(node: ReplicaNode, reason: string): void {
     const sentence = this.#sentenceOf(node)
     sentence.timer?.cancel()
+    node.returnedAt = this.#background.now()
     if (node.ejected === undefined) return
     node.ejected = undefined
     sentence.admittedAt = this.#background.now()

@@ -1,4 +1,5 @@
 import type { Intent } from '@poolhouse/core'
+import type { Classification, DecidingToken } from './classify/classification.js'
 import { type ReadRoute, whyUnfit } from './read-route.js'
 import type { ReplicaNode } from './replica-node.js'
 
@@ -20,24 +21,43 @@ export interface RouteExplanation {
   readonly node: string
   /** Why it goes there, as a sentence for humans. */
   readonly reason: string
+  /**
+   * What said whether it is a read: the `call` or its view, `runWith`, the `hint` in a comment before the statement, its `text`,
+   * `experience` with a replica that has refused such a statement, or `nothing`.
+   */
+  readonly decidedBy: RouteCause['by']
+  /** The part of the text that decided, if one did. */
+  readonly token?: DecidingToken
   /** Every server that might serve reads, with the reason for or against it. */
   readonly candidates: readonly RouteCandidate[]
 }
 
-/** Explains where work of this intent goes on this route. Chooses nothing and sends nothing. */
+/** What said whether a statement is a read. */
+export interface RouteCause {
+  /** Who said it. */
+  readonly by: 'call' | 'runWith' | 'hint' | 'text' | 'experience' | 'nothing'
+  /** What. */
+  readonly intent: Intent
+  /** What was found in the text. */
+  readonly classification?: Classification | undefined
+}
+
+/** Explains where such work goes on this route. Chooses nothing and sends nothing. */
 export function explainRoute(
-  intent: Intent,
+  cause: RouteCause,
   route: ReadRoute,
   replicas: readonly ReplicaNode[],
   primary: string,
   now: number,
 ): RouteExplanation {
-  const node = intent === 'read' ? route.peek(now) : undefined
+  const node = cause.intent === 'read' ? route.peek(now) : undefined
   const candidates = replicas.map((replica) => candidateOf(replica, route, now))
   return Object.freeze({
     target: node === undefined ? 'primary' : 'replica',
     node: node === undefined ? primary : node.node,
-    reason: reasonOf(intent, route, node, candidates),
+    reason: reasonOf(cause, route, node, candidates),
+    decidedBy: cause.by,
+    ...(cause.classification?.token && { token: cause.classification.token }),
     candidates: Object.freeze(candidates),
   })
 }
@@ -56,7 +76,7 @@ export function describeCandidates(
 }
 
 function candidateOf(node: ReplicaNode, route: ReadRoute, now: number): RouteCandidate {
-  const unfit = whyUnfit(node, route.maxStalenessMs, now)
+  const unfit = whyUnfit(node, route.terms, now)
   return Object.freeze({
     node: node.node,
     eligible: unfit === undefined,
@@ -76,18 +96,33 @@ function whyFit(node: ReplicaNode, route: ReadRoute, now: number): string {
 }
 
 function reasonOf(
-  intent: Intent,
+  cause: RouteCause,
   route: ReadRoute,
   node: ReplicaNode | undefined,
   candidates: readonly RouteCandidate[],
 ): string {
-  if (intent === 'write') {
-    return 'work that does not declare itself a read goes to the primary; use reader(), { intent: "read" } or transaction({ readOnly: true })'
+  if (cause.intent === 'write') return reasonForPrimary(cause)
+  const said =
+    cause.classification === undefined ? '' : `by its text ${cause.classification.reason}; `
+  if (candidates.length === 0) {
+    return `${said}a read, but there are no replicas: it goes to the primary`
   }
-  if (candidates.length === 0) return 'a read, but there are no replicas: it goes to the primary'
   const fit = candidates.filter(({ eligible }) => eligible).length
-  const counted = `${fit} of ${candidates.length} replicas fit a read that accepts data ${route.maxStalenessMs} ms old`
+  const counted = `${fit} of ${candidates.length} replicas fit a read that accepts data ${route.terms.maxStalenessMs} ms old`
   return node === undefined
-    ? `${counted}: it goes to the primary, within primaryShare`
-    : `${counted}: the strategy chose "${node.node}"`
+    ? `${said}${counted}: it goes to the primary, within primaryShare`
+    : `${said}${counted}: the strategy chose "${node.node}"`
+}
+
+function reasonForPrimary({ by, classification }: RouteCause): string {
+  switch (by) {
+    case 'hint':
+      return 'the comment before it says that it writes: it goes to the primary'
+    case 'text':
+      return `its text does not say that it only reads, ${classification?.reason ?? ''}: it goes to the primary`
+    case 'experience':
+      return 'a replica has refused such a statement before: it goes to the primary'
+    default:
+      return 'work that does not declare itself a read goes to the primary; use reader(), { intent: "read" } or transaction({ readOnly: true })'
+  }
 }

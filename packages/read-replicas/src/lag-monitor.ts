@@ -1,6 +1,7 @@
 import { LagRing, type Pool } from '@poolhouse/core'
 import type { Background } from './background.js'
 import { NodeSampler } from './node-sampler.js'
+import { type Position, positionOf } from './position.js'
 import { isRefusal } from './read-failure.js'
 import type { ReplicaNode } from './replica-node.js'
 import type { SampleFacts } from './sample-statement.js'
@@ -11,6 +12,8 @@ export interface LagListener {
   changed(): void
   /** A replica answered. */
   answered(node: ReplicaNode): void
+  /** The primary told its place in history. */
+  primarySaid(position: Position): void
   /** A replica did not answer; `dead` if nobody else will get an answer either. */
   failed(node: ReplicaNode, error: unknown, dead: boolean): void
 }
@@ -40,6 +43,10 @@ export class LagMonitor {
   readonly #ring = new LagRing()
   readonly #replayed = new Map<ReplicaNode, bigint>()
   readonly #samplers: readonly NodeSampler[]
+  #systemId: string | undefined
+
+  /** The sampler of the primary. */
+  readonly primary: NodeSampler
 
   /** Begins to sample at once. */
   constructor(
@@ -56,25 +63,23 @@ export class LagMonitor {
     this.#intervalMs = intervalFor(options.maxStalenessMs)
     this.#startedAt = background.now()
     const nextDelayMs = (failures: number): number => this.#nextDelayMs(failures)
-    this.#samplers = [
-      new NodeSampler(primary, background, {
+    this.primary = new NodeSampler(primary, background, {
+      nextDelayMs,
+      sampled: (facts, sentAt) => this.#primarySampled(facts, sentAt),
+      // Callers of the primary get its errors themselves; here the replicas just grow older.
+      failed: () => {},
+    })
+    for (const node of nodes) {
+      node.sampler = new NodeSampler(node.pool, background, {
         nextDelayMs,
-        sampled: (facts, sentAt) => this.#primarySampled(facts, sentAt),
-        // Callers of the primary get its errors themselves; here the replicas just grow older.
-        failed: () => {},
-      }),
-      ...nodes.map(
-        (node) =>
-          new NodeSampler(node.pool, background, {
-            nextDelayMs,
-            sampled: (facts, sentAt) => this.#replicaSampled(node, facts, sentAt),
-            failed: (error, failures) => {
-              const dead = isRefusal(error) || failures >= SILENT_SAMPLES
-              listener.failed(node, error, dead)
-            },
-          }),
-      ),
-    ]
+        sampled: (facts, sentAt) => this.#replicaSampled(node, facts, sentAt),
+        failed: (error, failures) => {
+          const dead = isRefusal(error) || failures >= SILENT_SAMPLES
+          listener.failed(node, error, dead)
+        },
+      })
+    }
+    this.#samplers = [this.primary, ...nodes.map(({ sampler }) => sampler!)]
     for (const sampler of this.#samplers) sampler.start()
   }
 
@@ -86,7 +91,10 @@ export class LagMonitor {
   #primarySampled(facts: SampleFacts, sentAt: number): void {
     // What a server in recovery has replayed is not where the primary's log ends.
     if (facts.inRecovery || facts.lsn === undefined) return
-    this.#ring.add('', sentAt, facts.lsn)
+    this.#systemId = facts.systemId
+    this.#ring.add(`${facts.systemId}/${facts.timeline}`, sentAt, facts.lsn)
+    const position = positionOf(facts, sentAt)
+    if (position !== undefined) this.#listener.primarySaid(position)
     for (const node of this.#nodes) if (!node.writable) this.#compare(node)
     this.#listener.changed()
   }
@@ -97,11 +105,18 @@ export class LagMonitor {
       // It shows its own commits at once. Whether they are the primary's commits too is for failover to judge.
       this.#replayed.delete(node)
       node.freshAt = sentAt
+      node.bytesBehind = 0
       node.freshness = 'it is not in recovery, so it is never behind itself'
     } else {
-      if (facts.lsn === undefined) this.#replayed.delete(node)
+      const foreign =
+        facts.systemId !== undefined &&
+        this.#systemId !== undefined &&
+        facts.systemId !== this.#systemId
+      if (facts.lsn === undefined || foreign) this.#replayed.delete(node)
       else this.#replayed.set(node, facts.lsn)
-      node.freshness = facts.replayPaused ? 'its replay is paused' : undefined
+      node.freshness = foreign
+        ? `it belongs to another cluster, system ${facts.systemId}`
+        : freshnessOf(facts)
       this.#compare(node)
     }
     this.#listener.answered(node)
@@ -111,6 +126,7 @@ export class LagMonitor {
   #compare(node: ReplicaNode): void {
     const lsn = this.#replayed.get(node)
     node.freshAt = lsn === undefined ? undefined : this.#ring.reachedAt(lsn)
+    node.bytesBehind = lsn === undefined ? undefined : this.#ring.bytesBehind(lsn)
   }
 
   #nextDelayMs(failures: number): number {
@@ -123,6 +139,11 @@ export class LagMonitor {
       this.#nodes.some(({ freshAt }) => freshAt === undefined)
     return (starting ? Math.min(START_INTERVAL_MS, this.#intervalMs) : this.#intervalMs) * jitter
   }
+}
+
+function freshnessOf({ replayPaused, receiving }: SampleFacts): string | undefined {
+  if (replayPaused) return 'its replay is paused'
+  return receiving === false ? 'it receives nothing: its WAL receiver does not run' : undefined
 }
 
 function intervalFor(maxStalenessMs: number): number {

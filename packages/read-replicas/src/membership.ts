@@ -1,14 +1,19 @@
 import type { ConnectionPool, Pool, Topology, TopologyNode } from '@poolhouse/core'
+import type { NodeSampler } from './node-sampler.js'
 import type { ReplicaNode } from './replica-node.js'
 
 /** Where the nodes come from: plain pools that are watched here, or a topology that is watched elsewhere. */
 export interface Membership {
   /** Pools that only this knows of and that close with the router. */
   readonly owned: readonly ConnectionPool[]
+  /** The topology that watches them; undefined where they are watched here. */
+  readonly topology: Topology | undefined
   /** A server that serves reads when neither a replica nor the primary can; undefined if there is none. */
   readonly standIn: TopologyNode | undefined
   /** A read failed on the node: see what has become of it, if nobody does so anyway. */
   suspect(node: ReplicaNode): void
+  /** Who asks this pool's server where it is, if anybody does. */
+  samplerOf(pool: Pool): NodeSampler | undefined
   /** Ends the watch. */
   stop(): void
 }

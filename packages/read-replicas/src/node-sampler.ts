@@ -1,6 +1,16 @@
-import type { ClockTimer, ConnectionPool, Pool, QueryResult, Session } from '@poolhouse/core'
-import type { Background } from './background.js'
 import {
+  type ClockTimer,
+  type ConnectionPool,
+  DatabaseError,
+  type Pool,
+  PoolClosedError,
+  type QueryResult,
+  type Session,
+} from '@poolhouse/core'
+import type { Background } from './background.js'
+import { type Position, positionOf } from './position.js'
+import {
+  PLAIN_SAMPLE_STATEMENT,
   readSample,
   SAMPLE_STATEMENT,
   type SampleFacts,
@@ -13,14 +23,21 @@ export interface SampleListener {
   sampled(facts: SampleFacts, sentAt: number): void
   /** The server did not answer, for the `failures`th time in a row. */
   failed(error: unknown, failures: number): void
-  /** How long to wait for the next sample after so many failures in a row, in milliseconds. */
+  /** How long to wait for the next sample after so many failures in a row, in milliseconds; `Infinity` until somebody asks. */
   nextDelayMs(failures: number): number
+}
+
+interface Asker {
+  resolve(position: Position): void
+  reject(error: unknown): void
 }
 
 const CONNECT_MS = 1_000
 const ANSWER_MS = 500
 // What takes longer than its two deadlines was held up on our side: no evidence.
 const STALLED_MS = CONNECT_MS + ANSWER_MS + 500
+// No right to call the function of the control file, or no such function.
+const HIDDEN: ReadonlySet<string> = new Set(['42501', '42883'])
 
 /** Asks one server again and again where its log is, over a session of its own where the pool can open one. */
 export class NodeSampler {
@@ -31,12 +48,33 @@ export class NodeSampler {
   #timer: ClockTimer | undefined
   #sampling = false
   #failures = 0
+  #statement = SAMPLE_STATEMENT
+  #position: Position | undefined
+  #incarnation = 0
+  // Those who want an answer to a question that is yet to be sent.
+  #askers: Asker[] = []
+  #again = false
 
-  /** Begins with `start`. */
+  /** Begins with `start`, or when somebody asks. */
   constructor(pool: Pool | ConnectionPool, background: Background, listener: SampleListener) {
     this.#pool = pool
     this.#background = background
     this.#listener = listener
+  }
+
+  /** What it said last; undefined before, and after its session was lost: it may have been restarted since. */
+  get position(): Position | undefined {
+    return this.#position
+  }
+
+  /** Whether a restart of the server would be noticed. */
+  get watching(): boolean {
+    return this.#session !== undefined
+  }
+
+  /** Changes whenever the server may have been restarted: a standby may then stand before what it had replayed. */
+  get incarnation(): number {
+    return this.#incarnation
   }
 
   /** Takes a sample now, if none is under way, and then one after each delay. */
@@ -47,32 +85,93 @@ export class NodeSampler {
     this.#background.run(() => this.#sample())
   }
 
+  /**
+   * The answer to a question that is sent from now on; everybody who asks meanwhile shares it. Rejects if the server does not answer,
+   * or does not tell its place in history.
+   */
+  poll(): Promise<Position> {
+    if (this.#stopped) return Promise.reject(new PoolClosedError(this.#background.name))
+    return new Promise((resolve, reject) => {
+      this.#askers.push({ resolve, reject })
+      this.start()
+    })
+  }
+
   /** Ends it and closes its session. */
   stop(): void {
     this.#timer?.cancel()
     this.#drop('monitoring has ended')
+    this.#refuse(this.#takeAskers(), new PoolClosedError(this.#background.name))
   }
 
   async #sample(): Promise<void> {
     const startedAt = this.#background.now()
     let sentAt = startedAt
+    let askers: Asker[] | undefined
     try {
       const ask = await this.#asker()
       sentAt = this.#background.now()
+      askers = this.#takeAskers()
       const facts = readSample(await ask())
       this.#failures = 0
-      if (!this.#stopped) this.#listener.sampled(facts, sentAt)
+      if (this.#stopped) throw new PoolClosedError(this.#background.name)
+      this.#position = positionOf(facts, sentAt)
+      this.#listener.sampled(facts, sentAt)
+      this.#answer(askers)
     } catch (error) {
-      this.#drop('its sample failed')
-      const stalled = this.#background.now() - startedAt > STALLED_MS
-      if (!this.#stopped && !stalled) this.#listener.failed(error, ++this.#failures)
+      this.#failed(error, startedAt, askers ?? this.#takeAskers())
     } finally {
       this.#sampling = false
-      if (!this.#stopped) {
-        const delayMs = this.#listener.nextDelayMs(this.#failures)
-        this.#timer = this.#background.after(delayMs, () => this.start())
-      }
+      if (!this.#stopped) this.#goOn()
     }
+  }
+
+  #goOn(): void {
+    if (this.#askers.length > 0 || this.#again) {
+      this.#again = false
+      this.start()
+      return
+    }
+    const delayMs = this.#listener.nextDelayMs(this.#failures)
+    if (delayMs < Number.POSITIVE_INFINITY) {
+      this.#timer = this.#background.after(delayMs, () => this.start())
+    }
+  }
+
+  #answer(askers: readonly Asker[]): void {
+    const position = this.#position
+    if (position !== undefined) for (const { resolve } of askers) resolve(position)
+    else if (askers.length > 0) {
+      const error = new Error(
+        `"${this.#pool.name}" does not tell system identifier and timeline; sessions need execute on pg_control_system, pg_control_checkpoint and pg_control_recovery`,
+      )
+      this.#refuse(askers, error)
+    }
+  }
+
+  #failed(error: unknown, startedAt: number, askers: readonly Asker[]): void {
+    // A server that refused one function has answered: next time without it.
+    const hidden = error instanceof DatabaseError && HIDDEN.has(error.code)
+    if (hidden && this.#statement === SAMPLE_STATEMENT) {
+      this.#statement = PLAIN_SAMPLE_STATEMENT
+      this.#askers.unshift(...askers)
+      this.#again = true
+      return
+    }
+    this.#drop('its sample failed')
+    const stalled = this.#background.now() - startedAt > STALLED_MS
+    if (!this.#stopped && !stalled) this.#listener.failed(error, ++this.#failures)
+    this.#refuse(askers, error)
+  }
+
+  #refuse(askers: readonly Asker[], error: unknown): void {
+    for (const { reject } of askers) reject(error)
+  }
+
+  #takeAskers(): Asker[] {
+    const askers = this.#askers
+    this.#askers = []
+    return askers
   }
 
   get #stopped(): boolean {
@@ -83,12 +182,11 @@ export class NodeSampler {
     const pool = this.#pool
     const limits = { timeoutMs: ANSWER_MS }
     if (!('openSession' in pool)) {
-      return () =>
-        pool.query<SampleRow>(SAMPLE_STATEMENT, undefined, { ...limits, intent: 'write' })
+      return () => pool.query<SampleRow>(this.#statement, undefined, { ...limits, intent: 'write' })
     }
     this.#session ??= await this.#open(pool)
     const session = this.#session
-    return () => session.query<SampleRow>(SAMPLE_STATEMENT, undefined, limits)
+    return () => session.query<SampleRow>(this.#statement, undefined, limits)
   }
 
   async #open(pool: ConnectionPool): Promise<Session> {
@@ -102,6 +200,7 @@ export class NodeSampler {
       if (this.#session !== session) return
       // Lost without our doing, and long before the next sample is due: see at once what has become of the server.
       this.#session = undefined
+      this.#forget()
       this.start()
     })
     return session
@@ -110,6 +209,12 @@ export class NodeSampler {
   #drop(reason: string): void {
     const session = this.#session
     this.#session = undefined
+    this.#forget()
     session?.destroy(reason)
+  }
+
+  #forget(): void {
+    this.#position = undefined
+    this.#incarnation++
   }
 }

@@ -26,8 +26,20 @@ export interface ReadCall<R> {
   readonly timeoutMs: number | undefined
   /** The caller's signal. */
   readonly signal: AbortSignal | undefined
-  /** Carries it out. `remainingMs` is what is left of the limit; `ended` is called when the node has nothing more to do for it. */
-  run(target: ReadTarget, remainingMs: () => number | undefined, ended: () => void): Promise<R>
+  /**
+   * Carries it out. `remainingMs` is what is left of the limit; `ended` is called when the node has nothing more to do for it; `stop`
+   * ends it when another node has answered, if it is repeatable.
+   */
+  run(
+    target: ReadTarget,
+    remainingMs: () => number | undefined,
+    ended: () => void,
+    stop?: AbortSignal,
+  ): Promise<R>
+  /** Whether it may run on two nodes at once. */
+  readonly repeatable: boolean
+  /** It was answered with data that was at most so old when it was sent. */
+  answered?(value: R, stalenessMs: number): void
   /** How it may go on after this error: see `afterFailure`. */
   after(error: unknown): 'unsent' | 'sent' | 'final'
   /** Whether code of the caller has run, so that an error may have come from anywhere. */
@@ -36,11 +48,20 @@ export interface ReadCall<R> {
   readonly resends?: number
 }
 
+/** A signal that fires with either. */
+export function eitherSignal(
+  one: AbortSignal | undefined,
+  other: AbortSignal | undefined,
+): AbortSignal | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : AbortSignal.any([one, other])
+}
+
 /** A single statement. */
 export class QueryCall<Row> implements ReadCall<QueryResult<Row>> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly started: boolean = false
+  readonly repeatable: boolean = true
   readonly #statement: Statement
   readonly #options: QueryOptions
 
@@ -56,13 +77,19 @@ export class QueryCall<Row> implements ReadCall<QueryResult<Row>> {
     { pool, writable }: ReadTarget,
     remainingMs: () => number | undefined,
     ended: () => void,
+    stop?: AbortSignal,
   ): Promise<QueryResult<Row>> {
+    const signal = eitherSignal(this.signal, stop)
     if (!writable) {
-      const options = { ...this.#options, timeoutMs: remainingMs() }
+      const options = { ...this.#options, signal, timeoutMs: remainingMs() }
       return pool.query<Row>(this.#statement, options).finally(ended)
     }
-    const limits = (): QueryOptions => ({ signal: this.signal, timeoutMs: remainingMs() })
+    const limits = (): QueryOptions => ({ signal, timeoutMs: remainingMs() })
     return queryReadOnly<Row>(pool, this.#statement, limits, ended)
+  }
+
+  answered(result: QueryResult<Row>, stalenessMs: number): void {
+    result.stalenessMs = stalenessMs
   }
 
   after(error: unknown): 'unsent' | 'sent' | 'final' {
@@ -75,6 +102,7 @@ export class AcquireCall implements ReadCall<Lease> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly started: boolean = false
+  readonly repeatable: boolean = false
   readonly #options: AcquireOptions
 
   /** Takes what was given to `acquire`. */
@@ -112,6 +140,7 @@ export class AcquireCall implements ReadCall<Lease> {
 export class UseCall<R> implements ReadCall<R> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
+  readonly repeatable: boolean = false
   started = false
   readonly #options: AcquireOptions
   readonly #work: (lease: Lease) => Promise<R>
@@ -148,6 +177,7 @@ export class TransactionCall<R> implements ReadCall<R> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly resends: number
+  readonly repeatable: boolean = false
   started = false
   readonly #options: TransactionOptions
   readonly #work: (tx: Transaction) => Promise<R>

@@ -26,40 +26,53 @@ import {
   type TransactionOptions,
 } from '@poolhouse/core'
 import type { ReadRoute } from './read-route.js'
+import type { SessionReads } from './session-reads.js'
+
+/** What the reads of a view accept, and what they must see. */
+export interface ReadLane {
+  /** What they accept. */
+  readonly route: ReadRoute
+  /** What they must see; undefined for nothing in particular. */
+  readonly session: SessionReads | undefined
+  /** Whether their user said what they accept, so that `runWith` has no say. */
+  readonly own: boolean
+}
 
 /** What a reader needs of the pool it is a view of. */
 export interface ReaderHost {
   /** Runs a statement as a read. */
   queryRead<Row>(
-    route: ReadRoute,
+    lane: ReadLane,
     statement: Statement,
     options: QueryOptions | undefined,
   ): Promise<QueryResult<Row>>
   /** Lends a connection for reading. */
-  acquireRead(route: ReadRoute, options: AcquireOptions | undefined): Promise<Lease>
+  acquireRead(lane: ReadLane, options: AcquireOptions | undefined): Promise<Lease>
   /** Streams rows as a read. `admit` is called before anything is acquired, and throws if that must not be. */
   streamRead<Row>(
-    route: ReadRoute,
+    lane: ReadLane,
     statement: Statement,
     options: StreamOptions | undefined,
-    admit: () => void,
+    admit?: () => void,
+    failed?: (error: unknown) => unknown,
   ): StreamIterator<Row>
   /** Copies out as a read. Takes checked arguments. */
   copyToRead(
-    route: ReadRoute,
+    lane: ReadLane,
     sql: string,
     options: CopyOptions | undefined,
-    admit: () => void,
+    admit?: () => void,
+    failed?: (error: unknown) => unknown,
   ): StreamIterator<Uint8Array>
   /** Runs work on a connection for reading. */
   useRead<R>(
-    route: ReadRoute,
+    lane: ReadLane,
     work: (lease: Lease) => Promise<R>,
     options: AcquireOptions | undefined,
   ): Promise<R>
   /** Runs a read-only transaction. */
   transactionRead<R>(
-    route: ReadRoute,
+    lane: ReadLane,
     work: (tx: Transaction) => Promise<R>,
     options: TransactionOptions,
   ): Promise<R>
@@ -77,14 +90,14 @@ export interface ReaderHost {
 export class ReaderPool implements Pool {
   readonly name: string
   readonly #host: ReaderHost
-  readonly #route: ReadRoute
+  readonly #lane: ReadLane
   #closed = false
 
-  /** Makes the view for reads on one route. */
-  constructor(name: string, host: ReaderHost, route: ReadRoute) {
+  /** Makes the view for reads of one kind. */
+  constructor(name: string, host: ReaderHost, lane: ReadLane) {
     this.name = name
     this.#host = host
-    this.#route = route
+    this.#lane = lane
   }
 
   query<Row = Record<string, unknown>>(
@@ -95,7 +108,7 @@ export class ReaderPool implements Pool {
     try {
       const { statement, options } = readQueryArguments(first, second, third)
       this.#check('query', options?.intent === 'write')
-      return this.#host.queryRead<Row>(this.#route, statement, options)
+      return this.#host.queryRead<Row>(this.#lane, statement, options)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -108,12 +121,12 @@ export class ReaderPool implements Pool {
   ): StreamIterator<Row> {
     const { statement, options } = readStreamArguments(first, second, third)
     const admit = (): void => this.#check('stream', options?.intent === 'write')
-    return this.#host.streamRead<Row>(this.#route, statement, options, admit)
+    return this.#host.streamRead<Row>(this.#lane, statement, options, admit)
   }
 
   copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
     checkCopyToArguments(sql, options)
-    return this.#host.copyToRead(this.#route, sql, options, () => this.#check('copyTo', false))
+    return this.#host.copyToRead(this.#lane, sql, options, () => this.#check('copyTo', false))
   }
 
   async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
@@ -124,12 +137,12 @@ export class ReaderPool implements Pool {
 
   async acquire(options?: AcquireOptions): Promise<Lease> {
     this.#check('acquire', options?.intent === 'write')
-    return await this.#host.acquireRead(this.#route, options)
+    return await this.#host.acquireRead(this.#lane, options)
   }
 
   async use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
     this.#check('use', options?.intent === 'write')
-    return await this.#host.useRead(this.#route, work, options)
+    return await this.#host.useRead(this.#lane, work, options)
   }
 
   async transaction<R>(
@@ -137,7 +150,7 @@ export class ReaderPool implements Pool {
     options: TransactionOptions = {},
   ): Promise<R> {
     this.#check('transaction', options.readOnly === false)
-    return await this.#host.transactionRead(this.#route, work, options)
+    return await this.#host.transactionRead(this.#lane, work, options)
   }
 
   async listen(

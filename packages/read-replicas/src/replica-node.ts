@@ -1,6 +1,10 @@
 import type { ConnectionPool } from '@poolhouse/core'
 import type { ReplicaCandidate } from './balancer.js'
 import { Latency } from './latency.js'
+import type { NodeSampler } from './node-sampler.js'
+
+// Of a node that has just come back: its caches are empty, and everybody has noticed it at the same moment.
+const LEAST_SHARE = 0.1
 
 /**
  * One server that may serve reads, and everything the router knows about it. What it is comes from the replica set, how
@@ -30,8 +34,16 @@ export class ReplicaNode implements ReplicaCandidate {
   reportedLagMs: number | undefined
   /** Everything committed before this time has been replayed; undefined while unknown. Written by the lag monitor. */
   freshAt: number | undefined
+  /** Write-ahead log it has left to replay as far as is known, in bytes. Written with the staleness. */
+  bytesBehind: number | undefined
   /** What else is worth telling about its freshness. Written by the lag monitor. */
   freshness: string | undefined
+  /** Who asks it where it is, if anybody does. Written by the lag monitor and by the positions. */
+  sampler: NodeSampler | undefined
+  /** When it came back after it was shut out or away, for the slow start. Written by the ejection. */
+  returnedAt: number = Number.NEGATIVE_INFINITY
+  /** Most connections of its pool, as last read. Written by the routes that spill. */
+  capacity: number = Number.POSITIVE_INFINITY
 
   /** Begins unknown: fit, and neither fresh nor stale. */
   constructor(pool: ConnectionPool, zone: string | undefined) {
@@ -48,6 +60,13 @@ export class ReplicaNode implements ReplicaCandidate {
   stalenessAt(now: number): number | undefined {
     if (this.freshAt !== undefined) return Math.max(0, now - this.freshAt)
     return this.reportedLagMs
+  }
+
+  /** Share of its reads that it gets while it warms up, 0 to 1. */
+  shareAt(now: number, slowStartMs: number): number {
+    const elapsed = now - this.returnedAt
+    if (elapsed >= slowStartMs) return 1
+    return LEAST_SHARE + (1 - LEAST_SHARE) * (elapsed / slowStartMs)
   }
 
   /** The time until which it satisfies the bound if nothing new is heard; -Infinity if it does not. */

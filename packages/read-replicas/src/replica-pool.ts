@@ -1,6 +1,6 @@
 import type { Pool, QueryOptions, Statement } from '@poolhouse/core'
 import type { RouteExplanation } from './explain-route.js'
-import type { ReaderOptions } from './replicas-options.js'
+import type { ReaderOptions, ReplicaSessionOptions } from './replicas-options.js'
 
 /**
  * A pool of a primary and its replicas, as made by `withReplicas`. Work goes to the primary unless it declares itself a read:
@@ -13,8 +13,37 @@ export interface ReplicaPool extends Pool {
    */
   reader(options?: ReaderOptions): Pool
   /**
+   * A view for one user, request or job. Its reads see everything it has written and never anything older than they have seen, and
+   * those of a session that is begun with its token, in another process too. Closing the view closes the view only.
+   *
+   * `token` comes from `session.token`, `freshToken()` or a cookie; without one the session has seen nothing. A token that is malformed, forged,
+   * of another cluster or lost by a failover never makes a call fail, unless `onLostToken` says so: reads then go to the primary and the event
+   * `token` tells. Throws `TypeError` or `RangeError` for wrong arguments.
+   */
+  session(token?: string, options?: ReplicaSessionOptions): ReplicaSession
+  /**
    * Where the statement would go now, and why; sends nothing. `options` as for `query`. Throws `TypeError` or `RangeError` for
    * wrong arguments.
    */
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation
+}
+
+/** A view on a `ReplicaPool` with a memory of what it has seen: see `ReplicaPool.session`. */
+export interface ReplicaSession extends Pool {
+  /**
+   * What the session has seen, as a text for cookies, headers and jobs; empty if that is nothing. It covers every write that has settled,
+   * and reads as far as the position of the node that served them is known; `freshToken()` covers those too.
+   */
+  readonly token: string
+  /** Whether anything on it did not declare itself a read, so that others may need its token. */
+  readonly hasWritten: boolean
+  /** A token that covers everything the session has seen. Asks the nodes it has read from since they were last asked, once for all who ask. */
+  freshToken(): Promise<string>
+  /**
+   * Whether a replica that fits has everything the session has seen, by now or within `waitMs`. For a queue that would rather put a
+   * job back once than read from the primary.
+   */
+  caughtUp(options?: { waitMs?: number | undefined }): Promise<boolean>
+  /** A view on which everything is a read of this session. Throws `TypeError` or `RangeError` for wrong options. */
+  reader(options?: ReaderOptions): Pool
 }

@@ -4,6 +4,7 @@ import {
   type CopyOptions,
   type CopyResult,
   type CopySource,
+  checkCopyToArguments,
   EventRelay,
   type Lease,
   type ListenOptions,
@@ -28,11 +29,24 @@ import {
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
+import { ambient } from './ambient.js'
 import { Background } from './background.js'
-import { type Balancer, createBalancer } from './balancer.js'
+import { createBalancer } from './balancer.js'
+import type { OnPrimary } from './classify/classified-call.js'
+import { TextRoutes } from './classify/text-routes.js'
+import { UnannotatedWork } from './classify/unannotated-work.js'
 import { Ejection } from './ejection.js'
-import { describeCandidates, explainRoute, type RouteExplanation } from './explain-route.js'
+import {
+  describeCandidates,
+  explainRoute,
+  type RouteCause,
+  type RouteExplanation,
+} from './explain-route.js'
+import { FreshWait } from './fresh-wait.js'
+import { HedgeBudget } from './hedge-budget.js'
 import { type Membership, primaryPoolOf } from './membership.js'
+import type { Position } from './position.js'
+import { Positions } from './positions.js'
 import { PrimaryGate } from './primary-gate.js'
 import { PrimaryLimit } from './primary-limit.js'
 import {
@@ -43,40 +57,49 @@ import {
   UseCall,
 } from './read-call.js'
 import { afterFailure, isNodeFailure, readErrorOf } from './read-failure.js'
-import { ReadRoute } from './read-route.js'
+import type { ReadRoute } from './read-route.js'
+import { ReadRoutes } from './read-routes.js'
 import { type ReadHost, ReadRunner } from './read-runner.js'
-import { type ReaderHost, ReaderPool } from './reader-pool.js'
+import { ReaderPool, type ReadLane } from './reader-pool.js'
 import type { ReplicaNode } from './replica-node.js'
-import type { ReplicaPool } from './replica-pool.js'
+import type { ReplicaPool, ReplicaSession } from './replica-pool.js'
 import { ReplicaSet } from './replica-set.js'
 import {
-  checkMaxStaleness,
   type ReaderOptions,
+  type ReplicaSessionOptions,
   type ReplicasConfig,
   readReaderOptions,
+  readTerms,
 } from './replicas-options.js'
+import { RoutingCounters } from './routing-counters.js'
+import { SessionMaker } from './session-maker.js'
+import { SessionPool, type SessionPoolHost } from './session-pool.js'
 
 /** Makes the membership of a pool, when the parts that it feeds exist. */
 export type MembershipMaker = (parts: {
   background: Background
   set: ReplicaSet
   ejection: Ejection
+  primarySaid: (position: Position) => void
 }) => Membership
 
-// Calls with a staleness of their own get a route each; beyond this many different values they are made anew.
-const MOST_ROUTES = 32
-
 /** Decides for each call between primary and replica. What is known of the nodes, who is shut out and who waits is owned by its parts. */
-export class RoutingPool implements ReplicaPool, ReaderHost, ReadHost {
+export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
   readonly name: string
   readonly readRetries: number
+  readonly hedgeAfterMs: number | undefined
+  readonly limitsNodes: boolean
+  readonly unannotated: UnannotatedWork
   readonly #primary: Pool
-  readonly #config: ReplicasConfig
   readonly #background: Background
   readonly #set = new ReplicaSet()
-  readonly #balancer: Balancer
-  readonly #route: ReadRoute
-  readonly #routes = new Map<number, ReadRoute>()
+  readonly #routes: ReadRoutes
+  readonly #lane: ReadLane
+  readonly #texts: TextRoutes
+  readonly #counters = new RoutingCounters()
+  readonly #positions: Positions
+  readonly #sessions: SessionMaker
+  readonly #freshWait: FreshWait
   readonly #ejection: Ejection
   readonly #membership: Membership
   readonly #gate: PrimaryGate
@@ -89,27 +112,60 @@ export class RoutingPool implements ReplicaPool, ReaderHost, ReadHost {
     this.name = config.name
     this.readRetries = config.readRetries
     this.#primary = primary
-    this.#config = config
+    this.hedgeAfterMs = config.hedgeAfterMs
+    this.limitsNodes = config.maxReadsPerNode < Number.POSITIVE_INFINITY
     this.#background = new Background(config.name, config.clock)
-    this.#balancer = createBalancer(config.strategy, config.random)
-    this.#route = this.#makeRoute(config.maxStalenessMs)
+    const balancer = createBalancer(config.strategy, config.random, config.weights)
+    this.#routes = new ReadRoutes({ ...config, set: this.#set, balancer }, config.terms)
+    this.#lane = { route: this.#routes.standard, session: undefined, own: false }
     const limit = new PrimaryLimit(primary, config.primaryShare, config.clock)
     this.#gate = new PrimaryGate(this.#background, () => limit.current())
-    this.#runner = new ReadRunner(this, this.#background, this.#gate)
+    this.#freshWait = new FreshWait(this.#background)
+    this.#runner = new ReadRunner(this, {
+      background: this.#background,
+      gate: this.#gate,
+      freshWait: this.#freshWait,
+      counters: this.#counters,
+      hedges: new HedgeBudget(),
+    })
+    this.#texts = new TextRoutes(config.classifier)
+    this.unannotated = new UnannotatedWork({
+      texts: this.#texts,
+      runner: this.#runner,
+      primary,
+      counters: this.#counters,
+      reads: this,
+      laneOf: (lane, call, where) => this.#laneOf(lane, call, where),
+      checkOpen: () => this.writable(),
+      now: () => this.#background.now(),
+    })
     this.#ejection = new Ejection(
       {
         set: this.#set,
-        anotherFits: (node) => this.#route.fitsBeside(node, this.#background.now()),
+        anotherFits: (node) => this.#routes.standard.fitsBeside(node, this.#background.now()),
       },
       this.#background,
       config.random,
+    )
+    this.#positions = new Positions(
+      {
+        primary,
+        topology: () => this.#membership.topology,
+        samplerOf: (pool) => this.#membership.samplerOf(pool),
+      },
+      this.#background,
     )
     this.#membership = makeMembership({
       background: this.#background,
       set: this.#set,
       ejection: this.#ejection,
+      primarySaid: (position) => this.#positions.primarySaid(position),
     })
-    this.#set.onChange(() => this.#gate.reconsider())
+    this.#sessions = new SessionMaker(config, this.#background, this.#positions, this.#counters)
+    this.#set.onChange(() => {
+      this.#gate.reconsider()
+      this.#freshWait.reconsider()
+    })
     this.#relay = new EventRelay(this.#background.hub, [primary, ...this.#membership.owned])
   }
 
@@ -126,33 +182,35 @@ export class RoutingPool implements ReplicaPool, ReaderHost, ReadHost {
   ): Promise<QueryResult<Row>> {
     try {
       const { statement, options } = readQueryArguments(first, second, third)
-      if (options?.intent === 'read') return this.queryRead<Row>(this.#route, statement, options)
-      if (this.closed) throw new PoolClosedError(this.name)
-      return this.#primary.query<Row>(statement, options)
+      const intent = options?.intent ?? ambient()?.intent
+      if (intent === 'read') return this.queryRead<Row>(this.#lane, statement, options)
+      if (intent === 'write') return this.#queryWrite<Row>(statement, options)
+      const onPrimary: OnPrimary<Row> = (own, limits) => this.#queryWrite<Row>(own, limits)
+      return this.unannotated.query<Row>(this.#lane, statement, options, onPrimary)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
   async acquire(options?: AcquireOptions): Promise<Lease> {
-    if (options?.intent === 'read') return await this.acquireRead(this.#route, options)
-    if (this.closed) throw new PoolClosedError(this.name)
-    return await this.#primary.acquire(options)
+    const intent = options?.intent ?? ambient()?.intent
+    if (intent === 'read') return await this.acquireRead(this.#lane, options)
+    return await this.#writer().acquire(options)
   }
 
   async use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
-    if (options?.intent === 'read') return await this.useRead(this.#route, work, options)
-    if (this.closed) throw new PoolClosedError(this.name)
-    return await this.#primary.use(work, options)
+    const intent = options?.intent ?? ambient()?.intent
+    if (intent === 'read') return await this.useRead(this.#lane, work, options)
+    return await this.#writer().use(work, options)
   }
 
   async transaction<R>(
     work: (tx: Transaction) => Promise<R>,
-    options?: TransactionOptions,
+    options: TransactionOptions = {},
   ): Promise<R> {
-    if (options?.readOnly === true) return await this.transactionRead(this.#route, work, options)
-    if (this.closed) throw new PoolClosedError(this.name)
-    return await this.#primary.transaction(work, options)
+    const readOnly = options.readOnly ?? ambient()?.intent === 'read'
+    if (readOnly) return await this.transactionRead(this.#lane, work, options)
+    return await this.#writer().transaction(work, options)
   }
 
   async listen(
@@ -160,8 +218,7 @@ export class RoutingPool implements ReplicaPool, ReaderHost, ReadHost {
     onNotify: NotifyListener,
     options?: ListenOptions,
   ): Promise<Subscription> {
-    if (this.closed) throw new PoolClosedError(this.name)
-    return await this.#primary.listen(channel, onNotify, options)
+    return await this.writable().listen(channel, onNotify, options)
   }
 
   stream<Row = Record<string, unknown>>(
@@ -170,109 +227,207 @@ export class RoutingPool implements ReplicaPool, ReaderHost, ReadHost {
     third?: StreamOptions,
   ): StreamIterator<Row> {
     const { statement, options } = readStreamArguments(first, second, third)
-    if (options?.intent === 'read') return this.streamRead<Row>(this.#route, statement, options)
-    return this.#primary.stream<Row>(statement, options)
+    const intent = options?.intent ?? ambient()?.intent
+    if (intent === 'read') return this.streamRead<Row>(this.#lane, statement, options)
+    const onPrimary = (): StreamIterator<Row> =>
+      (this.#ambientSession() ?? this.#primary).stream<Row>(statement, {
+        ...options,
+        intent: 'write',
+      })
+    if (intent === 'write') return onPrimary()
+    return this.unannotated.stream<Row>(this.#lane, statement, options, onPrimary)
   }
 
   copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
-    return this.#primary.copyTo(sql, options)
+    checkCopyToArguments(sql, options)
+    const onPrimary = (): StreamIterator<Uint8Array> => {
+      const session = this.#ambientSession()
+      return session === undefined
+        ? this.#primary.copyTo(sql, options)
+        : session.copyToPrimary(sql, options)
+    }
+    // A copy can say nothing itself, but `runWith` can for it.
+    switch (ambient()?.intent) {
+      case 'read':
+        return this.copyToRead(this.#lane, sql, options)
+      case 'write':
+        return onPrimary()
+      case undefined:
+        return this.unannotated.copyTo(this.#lane, sql, options, onPrimary)
+    }
   }
 
   copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
-    return this.#primary.copyFrom(sql, source, options)
+    return (this.#ambientSession() ?? this.#primary).copyFrom(sql, source, options)
   }
 
   reader(options: ReaderOptions = {}): Pool {
-    const maxStalenessMs = readReaderOptions(options, this.#config.maxStalenessMs)
-    return new ReaderPool(`${this.name}/reader`, this, this.#routeFor(maxStalenessMs))
+    return this.readerOf(this.#lane, options)
+  }
+
+  readerOf(lane: ReadLane, options: ReaderOptions): Pool {
+    const terms = readReaderOptions(options, lane.route.terms)
+    const own = lane.own || Object.values(options).some((option) => option !== undefined)
+    const route = own ? this.#routes.of(terms) : lane.route
+    return new ReaderPool(`${this.name}/reader`, this, { route, session: lane.session, own })
+  }
+
+  session(token?: string, options: ReplicaSessionOptions = {}): ReplicaSession {
+    const { reads, terms } = this.#sessions.begin(token, options)
+    const lane = { route: this.#routes.of(terms), session: reads, own: true }
+    return new SessionPool(`${this.name}/session`, this, lane, this.#sessions.codec)
+  }
+
+  writable(): Pool {
+    if (this.closed) throw new PoolClosedError(this.name)
+    return this.#primary
+  }
+
+  now(): number {
+    return this.#background.now()
+  }
+
+  #queryWrite<Row>(
+    statement: Statement,
+    options: QueryOptions | undefined,
+  ): Promise<QueryResult<Row>> {
+    const session = this.#ambientSession()
+    if (session === undefined) return this.#writer().query<Row>(statement, options)
+    this.#counters.count('write')
+    // Its text has been looked at already.
+    return session.query<Row>(statement, { ...options, intent: 'write' })
+  }
+
+  /** Where work goes that is no read: to the primary, through the session it belongs to. */
+  #writer(): Pool {
+    this.#counters.count('write')
+    return this.#ambientSession() ?? this.writable()
+  }
+
+  #ambientSession(): SessionPool | undefined {
+    const session = ambient()?.session
+    return session instanceof SessionPool && session.belongsTo(this) ? session : undefined
+  }
+
+  /** What a read accepts and must see: as its view says, and otherwise as `runWith` says. */
+  #laneOf(lane: ReadLane, call: QueryOptions | undefined, where: string): ReadLane {
+    const around = ambient()
+    let { route, session } = lane
+    if (around !== undefined) {
+      session ??= this.#ambientSession()?.lane.session
+      if (!lane.own && (around.maxStalenessMs ?? around.maxStalenessBytes) !== undefined) {
+        route = this.#routes.of(readTerms(where, pickBounds(around), route.terms))
+      }
+    }
+    if ((call?.maxStalenessMs ?? call?.maxStalenessBytes) !== undefined) {
+      route = this.#routes.of(readTerms(where, pickBounds(call!), route.terms))
+    }
+    return { route, session, own: true }
   }
 
   // ── reads ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   queryRead<Row>(
-    route: ReadRoute,
+    lane: ReadLane,
     statement: Statement,
     options: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
     if (this.closed) throw new PoolClosedError(this.name)
-    const own = options?.maxStalenessMs
-    const chosen = own === undefined ? route : this.#routeFor(checkMaxStaleness('query', own))
-    return this.#runner.query<Row>(chosen, statement, options)
+    const { route, session } = this.#laneOf(lane, options, 'query')
+    return this.#runner.query<Row>(route, statement, options, session)
   }
 
-  acquireRead(route: ReadRoute, options: AcquireOptions | undefined): Promise<Lease> {
-    return this.#runner.run(route, new AcquireCall(options))
+  acquireRead(
+    lane: ReadLane,
+    options: AcquireOptions | undefined,
+    call?: StreamOptions,
+  ): Promise<Lease> {
+    const { route, session } = this.#laneOf(lane, call, 'stream')
+    return this.#runner.run(route, new AcquireCall(options), session)
   }
 
   streamRead<Row>(
-    route: ReadRoute,
+    lane: ReadLane,
     statement: Statement,
     options: StreamOptions | undefined,
     admit?: () => void,
+    failed: (error: unknown) => unknown = readErrorOf,
   ): StreamIterator<Row> {
-    const own = options?.maxStalenessMs
-    const chosen = own === undefined ? route : this.#routeFor(own)
     const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
       admit?.()
       refuseTransactionControl(statement, 'pool.stream')
-      return await this.acquireRead(chosen, acquireOptions)
+      return await this.acquireRead(lane, acquireOptions, options)
     }
-    return leasedRows<Row>(acquire, statement, options, readErrorOf)
+    return leasedRows<Row>(acquire, statement, options, failed)
   }
 
   copyToRead(
-    route: ReadRoute,
+    lane: ReadLane,
     sql: string,
     options: CopyOptions | undefined,
-    admit: () => void,
+    admit?: () => void,
+    failed: (error: unknown) => unknown = readErrorOf,
   ): StreamIterator<Uint8Array> {
     const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
-      admit()
-      return await this.acquireRead(route, acquireOptions)
+      admit?.()
+      return await this.acquireRead(lane, acquireOptions)
     }
-    return leasedCopyTo(() => this.#background.now(), acquire, sql, options, readErrorOf)
+    return leasedCopyTo(() => this.#background.now(), acquire, sql, options, failed)
   }
 
   useRead<R>(
-    route: ReadRoute,
+    lane: ReadLane,
     work: (lease: Lease) => Promise<R>,
     options: AcquireOptions | undefined,
   ): Promise<R> {
-    return this.#runner.run(route, new UseCall(work, options))
+    const { route, session } = this.#laneOf(lane, undefined, 'use')
+    return this.#runner.run(route, new UseCall(work, options), session)
   }
 
   async transactionRead<R>(
-    route: ReadRoute,
+    lane: ReadLane,
     work: (tx: Transaction) => Promise<R>,
     options: TransactionOptions,
   ): Promise<R> {
+    const { route, session } = this.#laneOf(lane, undefined, 'transaction')
     if (options.isolation !== 'serializable') {
-      return await this.#runner.run(route, new TransactionCall(work, options))
+      return await this.#runner.run(route, new TransactionCall(work, options), session)
     }
     // A standby refuses serializable transactions (0A000), so this is no last resort but where they belong.
-    if (this.closed) throw new PoolClosedError(this.name)
+    const primary = this.writable()
+    this.#counters.count('primarySerializable')
+    const over = session?.begin(undefined)
     try {
-      return await this.#primary.transaction(work, { ...options, readOnly: true })
+      return await primary.transaction(work, { ...options, readOnly: true })
     } catch (error) {
       throw readErrorOf(error)
+    } finally {
+      over?.()
     }
   }
 
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation {
-    const { options: checked = {} } =
+    const { statement: checkedStatement, options: checked = {} } =
       typeof statement === 'string'
         ? readQueryArguments(statement, undefined, options)
         : readQueryArguments(statement, options)
-    const own = checked.maxStalenessMs
-    const route =
-      own === undefined ? this.#route : this.#routeFor(checkMaxStaleness('explainRoute', own))
+    const { route } = this.#laneOf(this.#lane, checked, 'explainRoute')
     return explainRoute(
-      checked.intent ?? 'write',
+      this.#causeOf(checkedStatement.text, checked),
       route,
       this.#replicas(),
       primaryPoolOf(this.#primary).name,
       this.#background.now(),
     )
+  }
+
+  /** What says whether the statement is a read. */
+  #causeOf(text: string, { intent }: QueryOptions): RouteCause {
+    const around = ambient()?.intent
+    if (intent !== undefined) return { by: 'call', intent }
+    if (around !== undefined) return { by: 'runWith', intent: around }
+    const { to, by, classification } = this.#texts.routeOf(text)
+    return { by, intent: to === 'primary' ? 'write' : 'read', classification }
   }
 
   // ── what the runner asks ─────────────────────────────────────────────────────────────────────────────────────────
@@ -314,7 +469,7 @@ export class RoutingPool implements ReplicaPool, ReaderHost, ReadHost {
     if (primary.nodes === undefined) add(this.#primary.name, primary)
     else for (const [name, stats] of Object.entries(primary.nodes)) add(name, stats)
     for (const pool of this.#membership.owned) add(pool.name, pool.stats())
-    return sumStats(nodes)
+    return Object.freeze({ ...sumStats(nodes), routing: this.#counters.snapshot() })
   }
 
   on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
@@ -336,6 +491,8 @@ export class RoutingPool implements ReplicaPool, ReaderHost, ReadHost {
     this.#background.stop()
     this.#membership.stop()
     this.#ejection.stop()
+    this.#positions.stop()
+    this.#freshWait.close()
     this.#gate.close(new PoolClosedError(this.name))
     const pools = [this.#primary, ...this.#membership.owned]
     const ends = await Promise.allSettled(pools.map((pool) => pool.close(options)))
@@ -350,19 +507,8 @@ export class RoutingPool implements ReplicaPool, ReaderHost, ReadHost {
     const primary = primaryPoolOf(this.#primary)
     return this.#set.nodes.filter(({ pool }) => pool !== primary)
   }
+}
 
-  #routeFor(maxStalenessMs: number): ReadRoute {
-    if (maxStalenessMs === this.#route.maxStalenessMs) return this.#route
-    let route = this.#routes.get(maxStalenessMs)
-    if (route === undefined) {
-      if (this.#routes.size >= MOST_ROUTES) this.#routes.clear()
-      route = this.#makeRoute(maxStalenessMs)
-      this.#routes.set(maxStalenessMs, route)
-    }
-    return route
-  }
-
-  #makeRoute(maxStalenessMs: number): ReadRoute {
-    return new ReadRoute(this.#set, this.#balancer, this.#config.zone, maxStalenessMs)
-  }
+function pickBounds({ maxStalenessMs, maxStalenessBytes }: ReaderOptions): ReaderOptions {
+  return { maxStalenessMs, maxStalenessBytes }
 }

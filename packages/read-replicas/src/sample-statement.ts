@@ -1,24 +1,48 @@
 import type { QueryResult } from '@poolhouse/core'
 
-/** What a sample tells about a server. */
+/** What one sample says about a server. */
 export interface SampleFacts {
-  /** Whether it replays another server's log. */
+  /** Whether it replays somebody else's write-ahead log. */
   readonly inRecovery: boolean
   /** Where its log ends: inserted on a primary, replayed on a replica. */
   readonly lsn: bigint | undefined
   /** Whether replay was paused by hand. */
   readonly replayPaused: boolean
+  /** Whether it receives from another server now; undefined on a primary and where it was not asked. */
+  readonly receiving: boolean | undefined
+  /** System identifier of its cluster; undefined where it was not asked. */
+  readonly systemId: string | undefined
+  /** Its timeline; a lower bound unless `timelineExact`. Undefined where it was not asked. */
+  readonly timeline: number | undefined
+  /** Whether the timeline is certain: on a primary, and on a replica for a role that may read all statistics. */
+  readonly timelineExact: boolean
 }
+
+const STATEMENT = (identity: string): string => `\
+select r.in_recovery as in_recovery,
+  case when r.in_recovery then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn,
+  case when r.in_recovery then pg_is_wal_replay_paused() else false end as replay_paused${identity}
+from (select pg_is_in_recovery() as in_recovery offset 0) r`
 
 /**
  * The one statement of a sample; any role may run it. CASE guards the functions that raise 55000 in the other role, and the
  * role is asked once, in a sub-select that `offset 0` keeps whole.
+ *
+ * Timeline of a primary: the WAL file name of the current position, because the control file shows the old timeline until the first
+ * checkpoint after a promotion. Of a standby: what its receiver says, which only roles with pg_read_all_stats are shown, and the control
+ * file, which follows late and is a lower bound.
  */
-export const SAMPLE_STATEMENT: string = `\
-select r.in_recovery as in_recovery,
-  case when r.in_recovery then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn,
-  case when r.in_recovery then pg_is_wal_replay_paused() else false end as replay_paused
-from (select pg_is_in_recovery() as in_recovery offset 0) r`
+export const SAMPLE_STATEMENT: string = STATEMENT(`,
+  (select system_identifier::text from pg_control_system()) as system_id,
+  case when r.in_recovery
+    then (select greatest(c.timeline_id, m.min_recovery_end_timeline) from pg_control_checkpoint() c, pg_control_recovery() m)
+    else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
+  end as timeline,
+  case when r.in_recovery then (select received_tli from pg_stat_wal_receiver) end as received_timeline,
+  case when r.in_recovery then exists(select from pg_stat_wal_receiver) end as receiving`)
+
+/** The sample for services that hide the functions of the control file: it cannot tell one cluster from another. */
+export const PLAIN_SAMPLE_STATEMENT: string = STATEMENT('')
 
 /** The row of a sample. Drivers may give text where a type parser was replaced. */
 export interface SampleRow {
@@ -28,6 +52,14 @@ export interface SampleRow {
   readonly lsn?: unknown
   /** Boolean or its text. */
   readonly replay_paused?: unknown
+  /** Decimal text. */
+  readonly system_id?: unknown
+  /** Number or its text. */
+  readonly timeline?: unknown
+  /** Number or its text, or null. */
+  readonly received_timeline?: unknown
+  /** Boolean or its text, or null. */
+  readonly receiving?: unknown
 }
 
 /** Reads the row of a sample, whatever the driver made of its types. Throws `TypeError` if it does not tell the role. */
@@ -37,10 +69,16 @@ export function readSample(result: Pick<QueryResult<SampleRow>, 'rows'>): Sample
   if (inRecovery === undefined) {
     throw new TypeError('the answer to a sample does not tell whether the server is in recovery')
   }
+  const timeline = readTimeline(row.timeline)
+  const received = readTimeline(row.received_timeline)
   return {
     inRecovery,
     lsn: readLsn(row.lsn),
     replayPaused: readBoolean(row.replay_paused) ?? false,
+    receiving: readBoolean(row.receiving),
+    systemId: readText(row.system_id),
+    timeline: timeline === undefined ? undefined : Math.max(timeline, received ?? 0),
+    timelineExact: timeline !== undefined && (!inRecovery || received !== undefined),
   }
 }
 
@@ -50,7 +88,21 @@ function readBoolean(value: unknown): boolean | undefined {
   return value === 'f' || value === 'false' ? false : undefined
 }
 
-function readLsn(value: unknown): bigint | undefined {
-  const parts = typeof value === 'string' ? /^([0-9a-f]+)\/([0-9a-f]+)$/i.exec(value) : null
+function readText(value: unknown): string | undefined {
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function readTimeline(value: unknown): number | undefined {
+  const text = readText(value)
+  if (text === undefined || !/^-?\d+$/.test(text)) return undefined
+  // A timeline is unsigned; bit(32)::int shows the upper half as negative numbers.
+  const timeline = Number(text) >>> 0
+  return timeline === 0 ? undefined : timeline
+}
+
+/** Reads `16/B374D848`. Undefined for anything else. */
+export function readLsn(value: unknown): bigint | undefined {
+  const parts = typeof value === 'string' ? /^([0-9a-f]{1,8})\/([0-9a-f]{1,8})$/i.exec(value) : null
   return parts === null ? undefined : (BigInt(`0x${parts[1]}`) << 32n) | BigInt(`0x${parts[2]}`)
 }

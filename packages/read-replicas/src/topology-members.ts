@@ -14,7 +14,7 @@ interface Member {
 /** The nodes as a topology sees them: any of them may become a replica, so each is a member, fit or not. */
 export class TopologyMembers implements Membership {
   readonly owned: readonly ConnectionPool[] = []
-  readonly #topology: Topology
+  readonly topology: Topology
   readonly #background: Background
   readonly #set: ReplicaSet
   readonly #ejection: Ejection
@@ -24,7 +24,7 @@ export class TopologyMembers implements Membership {
 
   /** Takes over the newest snapshot and follows the later ones. */
   constructor(topology: Topology, background: Background, set: ReplicaSet, ejection: Ejection) {
-    this.#topology = topology
+    this.topology = topology
     this.#background = background
     this.#set = set
     this.#ejection = ejection
@@ -33,7 +33,7 @@ export class TopologyMembers implements Membership {
   }
 
   get standIn(): TopologyNode | undefined {
-    const { primary, nodes } = this.#topology.current
+    const { primary, nodes } = this.topology.current
     return primary === undefined
       ? nodes.find(({ state }) => state === 'primary-read-only')
       : undefined
@@ -44,12 +44,14 @@ export class TopologyMembers implements Membership {
     this.#refreshing = true
     this.#background.run(async () => {
       try {
-        await this.#topology.refresh(`a read failed on "${node.node}"`)
+        await this.topology.refresh(`a read failed on "${node.node}"`)
       } finally {
         this.#refreshing = false
       }
     })
   }
+
+  samplerOf(): undefined {}
 
   stop(): void {
     this.#unsubscribe()
@@ -75,6 +77,7 @@ export class TopologyMembers implements Membership {
     const why = seen.reason === '' ? seen.state : `${seen.state} (${seen.reason})`
     node.unfit = seen.state === 'replica' ? undefined : `it is ${why}`
     node.reportedLagMs = seen.lag?.ms
+    node.bytesBehind = seen.lag?.bytes
     if (wasUnfit && node.unfit === undefined) {
       this.#ejection.admit(node, 'the topology sees a replica again')
     }

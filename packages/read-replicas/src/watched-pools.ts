@@ -4,6 +4,8 @@ import { watchConnects } from './connect-watch.js'
 import type { Ejection } from './ejection.js'
 import { LagMonitor } from './lag-monitor.js'
 import type { Membership } from './membership.js'
+import type { NodeSampler } from './node-sampler.js'
+import type { Position } from './position.js'
 import { isRefusal } from './read-failure.js'
 import type { ReplicaNode } from './replica-node.js'
 import type { ReplicaSet } from './replica-set.js'
@@ -12,6 +14,9 @@ import type { ReplicaSet } from './replica-set.js'
 export class WatchedPools implements Membership {
   readonly owned: readonly ConnectionPool[]
   readonly standIn: undefined
+  readonly topology: undefined
+  readonly #primary: Pool
+  readonly #nodes: readonly ReplicaNode[]
   readonly #ejection: Ejection
   readonly #monitor: LagMonitor
   readonly #unwatch: readonly (() => void)[]
@@ -26,7 +31,10 @@ export class WatchedPools implements Membership {
     background: Background,
     set: ReplicaSet,
     ejection: Ejection,
+    primarySaid: (position: Position) => void,
   ) {
+    this.#primary = primary
+    this.#nodes = nodes
     this.owned = nodes.map(({ pool }) => pool)
     this.#ejection = ejection
     set.replace(nodes)
@@ -36,12 +44,18 @@ export class WatchedPools implements Membership {
     this.#monitor = new LagMonitor(primary, nodes, options, background, {
       answered: (node) => this.#dead.delete(node),
       changed: () => set.touch(),
+      primarySaid,
       failed: (node, error, dead) => this.#failed(node, error, dead),
     })
   }
 
   // The monitor loses its own session with the others and looks by itself.
   suspect(): void {}
+
+  samplerOf(pool: Pool): NodeSampler | undefined {
+    if (pool === this.#primary) return this.#monitor.primary
+    return this.#nodes.find((node) => node.pool === pool)?.sampler
+  }
 
   stop(): void {
     this.#monitor.stop()

@@ -51,8 +51,11 @@ export function withReplicas(
     primary,
     nodes.map(({ pool }) => pool),
   )
-  const watch: MembershipMaker = ({ background, set, ejection }) =>
-    new WatchedPools(primary, nodes, config, background, set, ejection)
+  const watch: MembershipMaker = ({ background, set, ejection, primarySaid }) => {
+    const { random, terms } = config
+    const options = { maxStalenessMs: terms.maxStalenessMs, random }
+    return new WatchedPools(primary, nodes, options, background, set, ejection, primarySaid)
+  }
   return new RoutingPool(primary, config, watch)
 }
 

@@ -403,3 +403,25 @@ describe('pieces', () => {
     expect([...pieces.rest()].map(String)).toEqual(['first'])
   })
 })
+
+test.each(['the server refuses', 'its time is up'])(
+  'D6: a source whose end never comes holds up nobody when %s',
+  async (why) => {
+    const refusal: FakeReply = { takes: 2, then: { error: sqlError('23505') } }
+    const it = server(why === 'the server refuses' ? refusal : undefined)
+    const source = {
+      [Symbol.asyncIterator]: () => ({
+        next: async () => {
+          if (why === 'its time is up') await it.clock.advance(100)
+          return { done: false as const, value: new Uint8Array(70_000) }
+        },
+        return: () => new Promise<never>(() => {}),
+      }),
+    }
+    const limits = why === 'the server refuses' ? {} : { timeoutMs: 300 }
+    const done = watch(it.pool.copyFrom(COPY, source, limits))
+    await it.clock.advance(1_000)
+    expect(done).toMatchObject({ state: 'rejected', error: { executed: 'rolled-back' } })
+    await usable(it)
+  },
+)

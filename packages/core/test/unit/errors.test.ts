@@ -34,6 +34,9 @@ function oneOfEach(from: typeof core): core.PoolhouseError[] {
     new from.FencedError('m'),
     new from.InDoubtError('m'),
     new from.ReadIntentError('m'),
+    new from.UnknownTenantError('m'),
+    new from.WrongTenantError('m'),
+    new from.ConfigError('m'),
   ]
 }
 
@@ -61,6 +64,9 @@ test('codes, outcomes and whether to try again are stable', () => {
       "FencedError POOLHOUSE_FENCED no -",
       "InDoubtError POOLHOUSE_IN_DOUBT unknown -",
       "ReadIntentError POOLHOUSE_READ_INTENT no -",
+      "UnknownTenantError POOLHOUSE_UNKNOWN_TENANT no -",
+      "WrongTenantError POOLHOUSE_WRONG_TENANT no -",
+      "ConfigError POOLHOUSE_CONFIG no -",
     ]
   `)
 })

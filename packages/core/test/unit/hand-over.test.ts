@@ -324,12 +324,42 @@ test('resume without suspend does nothing', async () => {
 test('a pending acquire keeps the process alive until it is served or gone', async () => {
   const it = harness({ max: 1 })
   const [lease] = await lend(it)
+  const kept = keepingAlive(it)
+  const waiting = watch(it.pool.acquire({ timeoutMs: 500 }))
+  expect(kept).toContain(true)
+  lease!.value!.release()
+  expect(kept).not.toContain(true)
+  await it.clock.settle()
+  expect(waiting.state).toBe('resolved')
+})
+
+test('those who are turned away under overload keep the process alive no longer', async () => {
+  const it = harness({ max: 1, overload: { targetMs: 5, intervalMs: 10 } })
+  const [lease] = await lend(it)
+  const kept = keepingAlive(it)
+  const waiting = Array.from({ length: 3 }, () => watch(it.pool.acquire()))
+  await it.clock.advance(1_000)
+  lease!.value!.release()
+  await it.clock.settle()
+  await it.clock.advance(1_000)
+  for (const { value } of waiting) value?.release()
+  await it.clock.settle()
+  expect(waiting.map(({ error }) => error?.name)).toContain('PoolOverloadedError')
+  expect(it.pool.stats()).toMatchObject({ pending: 0, leased: 0 })
+  expect(kept).not.toContain(true)
+})
+
+/** Which of the timers made from now on keep the process alive. */
+function keepingAlive(it: Harness): boolean[] {
   const kept: boolean[] = []
   const { setTimer } = it.clock
   it.clock.setTimer = (fire, delayMs, options) => {
-    const timer = setTimer(fire, delayMs, options)
-    kept.push(options?.keepAlive === true)
-    const index = kept.length - 1
+    const index = kept.push(options?.keepAlive === true) - 1
+    const fired = (): void => {
+      kept[index] = false
+      fire()
+    }
+    const timer = setTimer(fired, delayMs, options)
     return {
       cancel: () => {
         kept[index] = false
@@ -340,10 +370,5 @@ test('a pending acquire keeps the process alive until it is served or gone', asy
       },
     }
   }
-  const waiting = watch(it.pool.acquire({ timeoutMs: 500 }))
-  expect(kept).toContain(true)
-  lease!.value!.release()
-  expect(kept).not.toContain(true)
-  await it.clock.settle()
-  expect(waiting.state).toBe('resolved')
-})
+  return kept
+}

@@ -191,3 +191,33 @@ test('a warning of an earlier commit on the same connection says nothing about t
   expect(first.value?.durability).toBe('local')
   expect(second.error).toBeInstanceOf(InDoubtError)
 })
+
+test.each(['copyFrom', 'stream'])(
+  'does not begin anew for a SET TRANSACTION behind a %s, whose work would be undone',
+  async (before) => {
+    const texts: string[] = []
+    const it = harness(
+      { max: 1 },
+      {
+        onStatement: ({ text }) => {
+          texts.push(text)
+          return text.startsWith('BEGIN;') ? { rows: [ROW] } : undefined
+        },
+      },
+    )
+    const done = watch(
+      it.pool.transaction(
+        async (tx) => {
+          if (before === 'copyFrom') await tx.copyFrom('copy t from stdin', ['1\n'])
+          else await tx.stream('insert into t values (1) returning 1').next()
+          await tx.query('set transaction read only')
+        },
+        { resolver: () => async () => 'committed' },
+      ),
+    )
+    await it.clock.settle()
+    expect(done.state).toBe('resolved')
+    expect(texts.filter((text) => text.includes('ROLLBACK'))).toEqual([])
+    expect(texts).toContain('set transaction read only')
+  },
+)

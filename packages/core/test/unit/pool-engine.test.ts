@@ -341,3 +341,26 @@ test('says what it is: name, endpoint, immutable statistics', async () => {
     },
   })
 })
+
+test('F25: a connect that fails under the credentials of before says nothing about the new ones', async () => {
+  const { AuthenticationError } = await import('../../src/index.js')
+  const it = harness(
+    { max: 1 },
+    {
+      connectMs: 100,
+      onConnect: (_attempt, { settings }) =>
+        settings.user === 'other'
+          ? undefined
+          : new AuthenticationError('wrong', { endpoint: 'e', fatal: true }),
+    },
+  )
+  const before = watch(it.pool.acquire())
+  await it.clock.advance(50)
+  it.pool.reconfigure({ connection: 'postgres://other@localhost/app' })
+  const after = watch(it.pool.acquire())
+  await it.clock.advance(200)
+  expect(before.state).toBe('resolved')
+  before.value!.release()
+  await it.clock.settle()
+  expect(after.state).toBe('resolved')
+})

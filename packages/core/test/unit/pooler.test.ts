@@ -49,6 +49,15 @@ test.each([
   ['declare c cursor with hold for select 1', 'DECLARE … WITH HOLD', 'DECLARE without HOLD'],
   ['select 1; set a.b = 2', 'SET', 'SET LOCAL'],
   ['/* why */ set a.b = 2', 'SET', 'SET LOCAL'],
+  [
+    `select "set_config"('a.b', 'c', false)`,
+    'SELECT with set_config()',
+    'set_config(name, value, true)',
+  ],
+  ['select "pg_advisory_lock"(1)', 'SELECT with pg_advisory_lock()', 'pg_advisory_xact_lock()'],
+  ['select U&"set\\005fconfig"($1, $2, $3)', 'SELECT with a function named in', undefined],
+  ['create table "pg_temp".t (a int)', 'CREATE of a temporary object', undefined],
+  ["update pg_settings set setting = '1'", 'UPDATE of pg_settings', 'SET LOCAL'],
 ])('refuses %s, naming the first word, the option and the way out', (text, what, instead) => {
   expect(() => send(text)).toThrow(SessionStateError)
   expect(() => send(text)).toThrow(`pool "test" cannot send ${what}`)

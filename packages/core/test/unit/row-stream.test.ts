@@ -554,3 +554,33 @@ test('refuses wrong arguments by name', () => {
   expect(call('select', [], { batchSize: 1.5 })).toThrow('stream: batchSize')
   expect(call('select', [], { signal: 'no' })).toThrow('stream: signal must be an AbortSignal')
 })
+
+test.each([
+  ['its pool is closed', 'PoolClosedError'],
+  ['its lease is released', 'LeaseReleasedError'],
+  ['its lease is destroyed', 'LeaseReleasedError'],
+] as const)(
+  'when %s under it, says that what it began may have been executed',
+  async (what, name) => {
+    const it = server()
+    const lease = await lend(it)
+    const stream = lease.stream('select', [], { batchSize: 3 })
+    await stream.next()
+    if (what === 'its pool is closed') watch(it.pool.close({ timeoutMs: 0 }))
+    else if (what === 'its lease is released') lease.release()
+    else lease.destroy('test')
+    await it.clock.advance(10)
+    await expect(stream.next()).rejects.toMatchObject({ name, executed: 'unknown' })
+  },
+)
+
+test('when its lease is released before the first row was asked for, says that nothing was executed', async () => {
+  const it = server()
+  const lease = await lend(it)
+  const stream = lease.stream('select')
+  lease.release()
+  await expect(stream.next()).rejects.toMatchObject({
+    name: 'LeaseReleasedError',
+    executed: 'no',
+  })
+})

@@ -26,6 +26,8 @@ test.each([
   "select E'\\\\', 1",
   "select U&'d\\0061t; commit'",
   'select "temp", "listen; commit"',
+  'select "temporary" from "pg_settings"',
+  'select * from pg_settings',
   'select $$ set a = 1; commit $$',
   'select $body$ $$ commit; $x$ begin $body$',
   'select $1, $2',
@@ -65,6 +67,12 @@ test.each([
   'select 1; set a = 1',
   'set local a = 1; set b = 2',
   "select 'x'; set a = 1",
+  `select "set_config"('a', 'b', false)`,
+  'select pg_catalog."pg_advisory_lock"(1)',
+  'select U&"pg\\005fadvisory\\005flock"(1)',
+  'create table "pg_temp"."t" (a int)',
+  "update pg_settings set setting = '1'",
+  'update pg_catalog."pg_settings" set setting = \'1\'',
 ])('may change the session: %s', (text) => {
   expect(traitsOf(text) & CHANGES_SESSION).toBe(CHANGES_SESSION)
 })

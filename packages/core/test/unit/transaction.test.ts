@@ -212,6 +212,37 @@ test('F38: runs its work again after a serialization failure, as often as declar
   }
 })
 
+test('F54: an abort frees a caller at once who waits to try again', async () => {
+  const it = scripted({ update: { error: sqlError('40001') } })
+  const abort = new AbortController()
+  const done = watch(
+    it.pool.transaction((tx) => tx.query('update'), {
+      retry: { attempts: 100 },
+      signal: abort.signal,
+    }),
+  )
+  await it.clock.advance(3_000)
+  expect(done.state).toBe('pending')
+  abort.abort()
+  await it.clock.settle()
+  expect(done).toMatchObject({ state: 'rejected', error: { name: 'AbortError' } })
+})
+
+test('timeoutMs covers every attempt together', async () => {
+  const it = scripted({ update: { error: sqlError('40001') } })
+  const begun = it.clock.now()
+  const done = watch(
+    it.pool
+      .transaction((tx) => tx.query('update'), { retry: { attempts: 100 }, timeoutMs: 300 })
+      .finally(() => {
+        expect(it.clock.now() - begun).toBeLessThanOrEqual(300)
+      }),
+  )
+  await it.clock.advance(2_000)
+  expect(done.state).toBe('rejected')
+  expect(done.error).not.toMatchObject({ name: 'AssertionError' })
+})
+
 test('never runs its work again when the outcome is in doubt, or for an error that would come again', async () => {
   for (const script of [
     { COMMIT: { lose: 'reset' } },

@@ -1,3 +1,4 @@
+import type { Clock } from '@poolhouse/core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { a, b, c, clock, failover, listen, makeCluster, ready } from './fake-cluster.js'
 
@@ -117,6 +118,31 @@ describe('what it tells', () => {
     })
     await clock.advance(200)
     expect(primary).toBe('b')
+    await pool.close()
+  })
+
+  it('keeps the process alive for a refresh that somebody awaits, and not beyond', async () => {
+    const keeping = new Set<object>()
+    const watched: Clock = {
+      ...clock,
+      setTimer: (fire, delayMs, options) => {
+        const timer = clock.setTimer(fire, delayMs, options)
+        if (options?.keepAlive !== true) return timer
+        keeping.add(timer)
+        const cancel = (): void => {
+          keeping.delete(timer)
+          timer.cancel()
+        }
+        return { ...timer, cancel }
+      },
+    }
+    const pool = failover({ clock: watched })
+    await ready(pool)
+    expect(keeping.size).toBe(0)
+    const refreshed = pool.topology.refresh('a test')
+    expect(keeping.size).toBe(1)
+    await refreshed
+    expect(keeping.size).toBe(0)
     await pool.close()
   })
 

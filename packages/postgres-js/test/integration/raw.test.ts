@@ -1,7 +1,9 @@
+import { createPool } from '@poolhouse/core'
 import { typeParsers } from '@poolhouse/core/types'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import type { Sql } from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { postgresJs } from '../../src/index.js'
 import {
   failure,
   openSession,
@@ -137,3 +139,33 @@ describe('raw', () => {
     await untilSocketsTo(cluster.primary.port, 0)
   })
 })
+
+it('X15: a cancel of its own query meets nothing that the next borrower runs', async () => {
+  const pool = createPool({
+    driver: postgresJs(),
+    connection: cluster.primary.url,
+    max: 1,
+  })
+  try {
+    for (let round = 0; round < 60; round++) {
+      const lease = await pool.acquire()
+      const query = (lease.raw as Sql)`select pg_sleep(0.002)`
+      const ended = query.catch(() => {})
+      await pause(2)
+      query.cancel()
+      await ended
+      lease.release()
+      // Rejects if the request reaches the server only now.
+      await pool.query('select pg_sleep(0.003)')
+    }
+    expect(pool.stats().counters).toMatchObject({ created: 1, destroyed: 0 })
+  } finally {
+    await pool.close()
+  }
+})
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
+}

@@ -14,12 +14,13 @@ function choices(
   among: readonly ReplicaNode[],
   count: number,
   answerMs: (node: ReplicaNode) => number = () => 1,
+  weights: Readonly<Record<string, number>> = {},
 ): string[] {
-  const balancer = createBalancer(strategy, sequence())
+  const balancer = createBalancer(strategy, sequence(), new Map(Object.entries(weights)))
   let now = 0
   return Array.from({ length: count }, () => {
     const node = balancer.pick(among, now)
-    balancer.chosen(node)
+    balancer.chosen(node, among)
     node.begin()
     now += answerMs(node)
     node.served(now, now - answerMs(node))
@@ -141,8 +142,9 @@ describe('roundRobin', () => {
     const balancer = createBalancer('roundRobin', sequence())
     const picked: string[] = []
     for (let turn = 0; turn < 300; turn++) {
-      const node = balancer.pick(turn < 100 ? [b, c, d] : [c, d], turn)
-      balancer.chosen(node)
+      const among = turn < 100 ? [b, c, d] : [c, d]
+      const node = balancer.pick(among, turn)
+      balancer.chosen(node, among)
       if (turn >= 100) picked.push(node.node)
     }
     expect(tally(picked)).toEqual(
@@ -151,6 +153,42 @@ describe('roundRobin', () => {
         ['d', 100],
       ]),
     )
+  })
+})
+
+describe('weighted', () => {
+  const weigh = (
+    weights: Readonly<Record<string, number>>,
+    names: readonly string[],
+    count = 100,
+  ): string[] => choices('weighted', nodes(...names), count, () => 1, weights)
+
+  test('S31: gives 5:3:2 exactly, and never more than two in a row', () => {
+    const picked = weigh({ b: 5, c: 3, d: 2 }, ['b', 'c', 'd'])
+    expect(tally(picked)).toEqual(
+      new Map([
+        ['b', 50],
+        ['c', 30],
+        ['d', 20],
+      ]),
+    )
+    for (let at = 2; at < picked.length; at++) {
+      expect(new Set(picked.slice(at - 2, at + 1)).size).toBeGreaterThan(1)
+    }
+  })
+
+  test('S32: passes over a weight of 0 until nobody else is left', () => {
+    expect(tally(weigh({ b: 0 }, ['b', 'c', 'd']))).toEqual(
+      new Map([
+        ['c', 50],
+        ['d', 50],
+      ]),
+    )
+    expect(weigh({ b: 0 }, ['b'], 2)).toEqual(['b', 'b'])
+  })
+
+  test('counts those that have no weight as 1', () => {
+    expect(tally(weigh({ b: 3 }, ['b', 'c'])).get('b')).toBe(75)
   })
 })
 

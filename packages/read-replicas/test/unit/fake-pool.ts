@@ -52,7 +52,14 @@ export class FakePool implements ConnectionPool {
   inRecovery = true
   position = 1_000
   replayPaused = false
-  /** What callers get: a value or a rejection. */
+  systemId = '7000000000000000001'
+  timeline = 1
+  /** Whether a standby tells which timeline it follows. */
+  tellsTimeline = true
+  receiving = true
+  /** Questions that monitors have asked. */
+  polls = 0
+  /** What callers get: rows or a rejection. */
   answer: Answer = () => undefined
   /** What `openSession` and sessions fail with, if set. */
   down: Error | undefined
@@ -81,8 +88,8 @@ export class FakePool implements ConnectionPool {
       return this.sample() as QueryResult<Row>
     }
     this.asked.push(asked)
-    await this.answer(asked)
-    return this.#result<Row>([])
+    const rows = await this.answer(asked)
+    return this.#result<Row>(Array.isArray(rows) ? rows : [])
   }
 
   async acquire(options?: AcquireOptions): Promise<Lease> {
@@ -151,8 +158,14 @@ export class FakePool implements ConnectionPool {
   /** The answer to a monitor. */
   sample(): QueryResult<unknown> {
     if (this.down !== undefined) throw this.down
+    this.polls++
+    const { inRecovery } = this
     return this.#result([
       {
+        system_id: this.systemId,
+        timeline: inRecovery && this.tellsTimeline ? 1 : this.timeline,
+        received_timeline: inRecovery && this.tellsTimeline ? this.timeline : null,
+        receiving: inRecovery ? this.receiving : null,
         in_recovery: this.inRecovery,
         lsn: `0/${this.position.toString(16)}`,
         replay_paused: this.replayPaused,

@@ -19,7 +19,7 @@ describe('withReplicas', () => {
     [
       { strategy: 7 },
       TypeError,
-      'strategy must be "leastBusy", "roundRobin", "random" or a function, got 7',
+      'strategy must be "leastBusy", "roundRobin", "random", "weighted" or a function, got 7',
     ],
     [{ maxStalenessMs: -1 }, RangeError, 'maxStalenessMs must be a number of at least 0, got -1'],
     [{ maxStalenessMs: '5s' }, TypeError, 'maxStalenessMs must be a number, got "5s"'],

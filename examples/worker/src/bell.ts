@@ -1,0 +1,23 @@
+/** Wakes everybody who waits for the next ring. */
+export class Bell {
+  #wake: () => void = () => {}
+  #next: Promise<void> = this.#fresh()
+
+  /** Resolves with the next ring. */
+  next(): Promise<void> {
+    return this.#next
+  }
+
+  /** Wakes those who wait. */
+  ring(): void {
+    const wake = this.#wake
+    this.#next = this.#fresh()
+    wake()
+  }
+
+  #fresh(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+    })
+  }
+}

@@ -1,0 +1,51 @@
+import type { BudgetedPool, BudgetSeat } from '@poolhouse/core'
+import type { ServerBudget } from './server-budget.js'
+
+/** One pool's place at the budget of its server. What it holds and since when; what follows from that is the budget's business. */
+export class Seat implements BudgetSeat {
+  readonly pool: BudgetedPool
+  readonly weight: number
+  /** Permits that are out. */
+  held = 0
+  /** Those of them whose connection is being given up. At most `held`. */
+  leaving = 0
+  /** When a connection of its first came back after its last permit: that is when its turn begins, whatever the connect took. */
+  servingSince: number | undefined = undefined
+  /** Since when it has waited for a permit, while it does. */
+  waitingSince = 0
+  /** Connections it has beside those with permits. */
+  beside = 0
+  readonly #budget: ServerBudget
+
+  /** Sits down with nothing. */
+  constructor(budget: ServerBudget, pool: BudgetedPool, weight: number) {
+    this.#budget = budget
+    this.pool = pool
+    this.weight = weight
+  }
+
+  /** How much it has of what it is due: those with the least come first. */
+  get share(): number {
+    return this.held / this.weight
+  }
+
+  take(): boolean {
+    return this.#budget.take(this)
+  }
+
+  giveBack(): void {
+    this.#budget.giveBack(this)
+  }
+
+  owes(): boolean {
+    return this.#budget.owes(this)
+  }
+
+  outside(count: number): void {
+    this.#budget.outside(this, count)
+  }
+
+  leave(): void {
+    this.#budget.leave(this)
+  }
+}

@@ -1,0 +1,226 @@
+import type { BudgetedPool, Clock } from '@poolhouse/core'
+import { Seat } from './seat.js'
+import { WaitingSeats } from './waiting-seats.js'
+
+/** The budget of one server. */
+export interface BudgetStats {
+  /** Most connections. */
+  readonly limit: number
+  /** Connections of pools, open or being opened or closed. */
+  readonly used: number
+  /** Connections beside the pools: monitors and LISTEN. They count against the limit and are never refused. */
+  readonly beside: number
+  /** Pools that wait for a connection to be free. */
+  readonly waiting: number
+  /** Idle connections, and connections between two borrowers, that were closed because another pool was owed them. */
+  readonly reclaimed: number
+}
+
+// As long as nobody has more than one connection, those that have one pass it on after this time; opening one takes some 5 ms of it.
+const SLICE_MS = 100
+
+/**
+ * Shares the connections to one server among the pools of all databases and tenants on it. Never more than the limit are out. A free
+ * permit goes to whoever has the least for its weight. When none is free, the longest idle connection is closed; when none is idle, a
+ * pool with more than its share passes on a connection that comes back, before it is lent again. A busy one is never taken.
+ */
+export class ServerBudget {
+  readonly #clock: Clock
+  // Holders: seats with permits or sessions.
+  readonly #seats = new Set<Seat>()
+  readonly #waiting = new WaitingSeats()
+  #limit: number
+  #used = 0
+  #beside = 0
+  // Permits on their way back for those who wait.
+  #leaving = 0
+  #reclaimed = 0
+  // Who may take the next permit, while it is asked whether it wants it.
+  #granted: Seat | undefined
+  #isSettling = false
+  #isLookingAgain = false
+
+  /** Begins with everything free. */
+  constructor(clock: Clock, limit: number) {
+    this.#clock = clock
+    this.#limit = limit
+  }
+
+  /** Most connections. */
+  get limit(): number {
+    return this.#limit
+  }
+
+  /** Whether nobody has or wants anything. */
+  get idle(): boolean {
+    return this.#seats.size === 0 && this.#waiting.size === 0
+  }
+
+  /** What is in use. */
+  get stats(): BudgetStats {
+    return Object.freeze({
+      limit: this.#limit,
+      used: this.#used,
+      beside: this.#beside,
+      waiting: this.#waiting.size,
+      reclaimed: this.#reclaimed,
+    })
+  }
+
+  /** Changes the limit. What is beyond a smaller one leaves when it is idle or comes back. */
+  resize(limit: number): void {
+    this.#limit = limit
+    this.#settleSoon()
+  }
+
+  /** Gives a pool its place. */
+  join(pool: BudgetedPool, weight: number): Seat {
+    return new Seat(this, pool, weight)
+  }
+
+  /** A permit for one connect of this seat, if there is one and nobody comes first. */
+  take(seat: Seat): boolean {
+    const isNext =
+      this.#granted === seat || (this.#granted === undefined && this.#waiting.size === 0)
+    if (isNext && this.#free > 0) {
+      this.#granted = undefined
+      this.#waiting.delete(seat)
+      this.#used++
+      seat.held++
+      seat.servingSince = undefined
+      this.#seats.add(seat)
+      return true
+    }
+    this.#waiting.add(seat, this.#clock.now())
+    this.#settleSoon()
+    return false
+  }
+
+  /** A permit of this seat is free again. */
+  giveBack(seat: Seat): void {
+    this.#used--
+    seat.held--
+    if (seat.leaving > 0) {
+      seat.leaving--
+      this.#leaving--
+    }
+    this.#forget(seat)
+    this.#settleSoon()
+  }
+
+  /** Whether the seat must pass on a connection that has just come back. */
+  owes(seat: Seat): boolean {
+    if (this.#over > 0) return this.#letGo(seat)
+    if (this.#waiting.size <= this.#leaving) return false
+    const next = this.#waiting.next(seat)
+    if (next === undefined) return false
+    const now = this.#clock.now()
+    seat.servingSince ??= now
+    const hasHadItsSlice = now - seat.servingSince >= SLICE_MS
+    if (seat.pool.wanted() === 0) {
+      if (hasHadItsSlice) return this.#letGo(seat)
+      // Whoever got an answer often asks again at once, and a new connection would cost more than the moment: it goes when it is idle
+      // a turn of the event loop from now.
+      this.#lookAgain()
+      return false
+    }
+    const staying = (seat.held - seat.leaving) / seat.weight
+    if (staying > (next.held + 1) / next.weight) return this.#letGo(seat)
+    const isItsTurn = next.held === 0 && now - next.waitingSince >= SLICE_MS
+    return isItsTurn && hasHadItsSlice && this.#letGo(seat)
+  }
+
+  /** The seat has this many connections beside its permits. */
+  outside(seat: Seat, count: number): void {
+    this.#beside += count - seat.beside
+    seat.beside = count
+    if (count > 0) this.#seats.add(seat)
+    this.#forget(seat)
+    this.#settleSoon()
+  }
+
+  /** The seat wants nothing any more. */
+  leave(seat: Seat): void {
+    this.#waiting.delete(seat)
+    this.#settleSoon()
+  }
+
+  get #free(): number {
+    return this.#limit - this.#used - this.#beside
+  }
+
+  /** How many connections there are too many, those that are leaving not counted. */
+  get #over(): number {
+    return -this.#free - this.#leaving
+  }
+
+  #forget(seat: Seat): void {
+    if (seat.held === 0 && seat.beside === 0) this.#seats.delete(seat)
+  }
+
+  #letGo(seat: Seat): true {
+    seat.leaving++
+    this.#leaving++
+    this.#reclaimed++
+    return true
+  }
+
+  /** Pools are never called from within their own calls: they may be in the middle of something. */
+  #settleSoon(): void {
+    if (this.#isSettling || (this.#waiting.size === 0 && this.#over <= 0)) return
+    this.#isSettling = true
+    queueMicrotask(() => {
+      this.#isSettling = false
+      this.#grant()
+      this.#reclaim()
+    })
+  }
+
+  #lookAgain(): void {
+    if (this.#isLookingAgain) return
+    this.#isLookingAgain = true
+    this.#clock.afterIo(() => {
+      this.#isLookingAgain = false
+      this.#settleSoon()
+    })
+  }
+
+  #grant(): void {
+    while (this.#free > 0) {
+      const seat = this.#waiting.next()
+      if (seat === undefined) return
+      this.#waiting.delete(seat)
+      this.#granted = seat
+      // It takes one; for a second one it waits again. One that cannot connect now takes none and comes back by itself.
+      seat.pool.grow()
+      this.#granted = undefined
+    }
+  }
+
+  #reclaim(): void {
+    while (this.#waiting.next() !== undefined || this.#over > 0) {
+      if (this.#waiting.size <= this.#leaving && this.#over <= 0) return
+      const seat = this.#longestIdle()
+      if (seat === undefined) return
+      this.#letGo(seat)
+      if (seat.pool.giveUpIdle('another pool is owed a connection')) continue
+      seat.leaving--
+      this.#leaving--
+      this.#reclaimed--
+      return
+    }
+  }
+
+  #longestIdle(): Seat | undefined {
+    let oldest: Seat | undefined
+    let since = Number.POSITIVE_INFINITY
+    for (const seat of this.#seats) {
+      const idleSince = seat.pool.idleSince()
+      if (idleSince !== undefined && idleSince < since) {
+        oldest = seat
+        since = idleSince
+      }
+    }
+    return oldest
+  }
+}

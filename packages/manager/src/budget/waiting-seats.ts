@@ -1,0 +1,44 @@
+import type { Seat } from './seat.js'
+
+/** The pools that wait for a permit: first those that have none, in order of arrival, then those with the least for their weight. */
+export class WaitingSeats {
+  // A Set keeps the order and lets a seat leave from anywhere in O(1). A seat is in one of them.
+  readonly #empty = new Set<Seat>()
+  // At most as many as there are permits.
+  readonly #others = new Set<Seat>()
+
+  /** How many wait. */
+  get size(): number {
+    return this.#empty.size + this.#others.size
+  }
+
+  /** Lets a seat wait; one that waits already keeps its place. */
+  add(seat: Seat, now: number): void {
+    if (this.#empty.has(seat) || this.#others.has(seat)) return
+    seat.waitingSince = now
+    if (seat.held === 0) this.#empty.add(seat)
+    else this.#others.add(seat)
+  }
+
+  /** The seat waits no longer. */
+  delete(seat: Seat): void {
+    this.#empty.delete(seat)
+    this.#others.delete(seat)
+  }
+
+  /** Who comes next, not counting `except`; those who want nothing any more are forgotten on the way. */
+  next(except?: Seat): Seat | undefined {
+    for (const seat of this.#empty) {
+      if (seat === except) continue
+      if (seat.pool.wanted() > 0) return seat
+      this.#empty.delete(seat)
+    }
+    let next: Seat | undefined
+    for (const seat of this.#others) {
+      if (seat === except) continue
+      if (seat.pool.wanted() === 0) this.#others.delete(seat)
+      else if (next === undefined || seat.share < next.share) next = seat
+    }
+    return next
+  }
+}

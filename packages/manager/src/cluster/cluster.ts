@@ -1,0 +1,106 @@
+import type { Clock, CloseOptions, Endpoint, Pool, Pooler, Topology } from '@poolhouse/core'
+import { staticTopology } from '@poolhouse/core'
+import {
+  type DiscoveredNode,
+  type Discovery,
+  type FailoverOptions,
+  type FailoverPool,
+  withFailover,
+} from '@poolhouse/failover'
+import { type ReplicaPool, type ReplicasOptions, withReplicas } from '@poolhouse/read-replicas'
+import type { Member } from './member.js'
+import { type NodeHost, ServerNode } from './server-node.js'
+import type { ServerSpec } from './server-spec.js'
+
+/** What a cluster is made of. */
+export interface ClusterSpec {
+  /** Name for messages and events. */
+  readonly name: string
+  /** One server, a primary and its replicas (the first is the primary), or the nodes of a cluster whose primary is followed. */
+  readonly kind: 'single' | 'replicated' | 'followed'
+  readonly servers: readonly ServerSpec[]
+  /** Lists the servers of a followed cluster in their place. */
+  readonly discover: Discovery<DiscoveredNode> | undefined
+  /** Makes a server of what was discovered. */
+  readonly discovered: (node: DiscoveredNode) => ServerSpec
+  readonly database: string
+  readonly pooler: Pooler | undefined
+  readonly failover: Omit<FailoverOptions, 'name' | 'clock' | 'random'>
+  readonly reads: Omit<ReplicasOptions, 'name' | 'clock' | 'random'>
+  readonly clock: Clock
+  readonly random: () => number
+}
+
+/** The servers of one cluster and the pools that route over them, shared by every database and tenant on it. */
+export class Cluster {
+  /** Routes reads, and all other work to the primary. Calls must be made in the context of a member. */
+  readonly routed: ReplicaPool
+  /** Who is primary; undefined for a single server. */
+  readonly topology: Topology | undefined
+  /** The primary, if it will never be another one: work for it needs no routing. */
+  readonly direct: ServerNode | undefined
+  readonly #members = new Set<Member>()
+  readonly #limitOf: (endpoint: Endpoint) => number
+  #closing: Promise<void> | undefined
+
+  /** Begins to watch the servers, if there is something to watch. */
+  constructor(spec: ClusterSpec, base: Member, limitOf: (endpoint: Endpoint) => number) {
+    const { name, clock, random } = spec
+    this.#limitOf = limitOf
+    this.#members.add(base)
+    const host: NodeHost = { base, limitOf: (endpoint) => this.#limitOf(endpoint) }
+    const nodeOf = (server: ServerSpec): ServerNode =>
+      new ServerNode(server, spec.database, spec.pooler, host)
+    const reads = { ...spec.reads, name, clock, random }
+    if (spec.kind === 'followed') {
+      const primary = this.#follow(spec, nodeOf)
+      this.topology = primary.topology
+      this.routed = withReplicas(primary, primary.topology, reads)
+      return
+    }
+    const [primary, ...replicas] = spec.servers.map(nodeOf)
+    this.direct = primary!
+    this.topology =
+      spec.kind === 'single' ? undefined : staticTopology({ primary: primary!, replicas })
+    // With a topology of the primary alone nothing is watched: there is nobody to compare it with.
+    const members = replicas.length === 0 ? staticTopology({ primary: primary! }) : replicas
+    this.routed = withReplicas(primary!, members, reads)
+  }
+
+  #follow(spec: ClusterSpec, nodeOf: (server: ServerSpec) => ServerNode): FailoverPool {
+    const { name, clock, random, discover, discovered } = spec
+    const options = { ...spec.failover, name, clock, random }
+    if (discover === undefined) return withFailover(spec.servers.map(nodeOf), options)
+    return withFailover({ discover, pool: (node) => nodeOf(discovered(node)) }, options)
+  }
+
+  /** The node behind a pool of the topology. */
+  static nodeOf(pool: Pool | undefined): ServerNode | undefined {
+    return pool instanceof ServerNode ? pool : undefined
+  }
+
+  /** One more database or tenant. */
+  enter(member: Member): void {
+    this.#members.add(member)
+  }
+
+  /** A tenant is gone. Resolves when its pools are closed; by default whoever waits there is served first. */
+  async exit(member: Member, options: CloseOptions = { waiters: 'serve' }): Promise<void> {
+    this.#members.delete(member)
+    await member.close(options)
+  }
+
+  /** Closes the pools that route, and every pool below them. Idempotent. */
+  close(options?: CloseOptions): Promise<void> {
+    this.#closing ??= this.#close(options)
+    return this.#closing
+  }
+
+  async #close(options: CloseOptions | undefined): Promise<void> {
+    const ends = await Promise.allSettled([
+      this.routed.close(options),
+      ...[...this.#members].map((member) => member.close(options)),
+    ])
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  }
+}

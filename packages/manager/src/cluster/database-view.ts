@@ -1,0 +1,223 @@
+import {
+  type AcquireOptions,
+  type CopyOptions,
+  type CopyResult,
+  type CopySource,
+  checkCopyFromArguments,
+  checkCopyToArguments,
+  checkListenArguments,
+  EventRelay,
+  type Lease,
+  type ListenOptions,
+  leasedCopyFrom,
+  leasedCopyTo,
+  leasedRows,
+  type NotifyListener,
+  type Pool,
+  PoolClosedError,
+  type PoolEventName,
+  type PoolListener,
+  type PoolStats,
+  type QueryOptions,
+  type QueryResult,
+  readStreamArguments,
+  refuseTransactionControl,
+  type Statement,
+  type StreamIterator,
+  type StreamOptions,
+  type Subscription,
+  type Topology,
+  type Transaction,
+  type TransactionOptions,
+} from '@poolhouse/core'
+import type { ReaderOptions, RouteExplanation } from '@poolhouse/read-replicas'
+import type { NamedDatabase } from '../database-pool.js'
+import type { Cluster } from './cluster.js'
+import { currentMember } from './current-member.js'
+import { FollowingChannels } from './following-channels.js'
+import type { Member } from './member.js'
+import { ReadView } from './read-view.js'
+
+/** Events that concern the cluster, and tell nothing of the calls of one database to another. */
+export const OF_THE_CLUSTER: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
+  'topology',
+  'fenced',
+  'split-brain',
+  'foreign',
+  'hold',
+  'resume',
+  'ejected',
+  'admitted',
+])
+
+/** A cluster as one of its databases sees it: its calls go where the cluster routes them, to the pools of this database there. */
+export class DatabaseView implements NamedDatabase {
+  readonly #member: Member
+  readonly #clusterOf: () => Cluster
+  readonly #events: EventRelay
+  #following: FollowingChannels | undefined
+  #isTold = false
+  #used = false
+  #closed = false
+
+  /** The cluster is made with the first call. */
+  constructor(member: Member, clusterOf: () => Cluster) {
+    this.#member = member
+    this.#clusterOf = clusterOf
+    this.#events = new EventRelay(member.hub, [], OF_THE_CLUSTER)
+  }
+
+  get name(): string {
+    return this.#member.name
+  }
+
+  get topology(): Topology | undefined {
+    return this.#cluster.topology
+  }
+
+  /** Whether anything has been asked of it that needs the cluster. */
+  get used(): boolean {
+    return this.#used
+  }
+
+  /** Whether `close` was called. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    const options =
+      third ?? (Array.isArray(second) ? undefined : (second as QueryOptions | undefined))
+    return this.#call(options?.intent === 'read', (pool) =>
+      pool.query<Row>(first as string, second as readonly unknown[], third),
+    )
+  }
+
+  acquire(options?: AcquireOptions): Promise<Lease> {
+    return this.#call(options?.intent === 'read', (pool) => pool.acquire(options))
+  }
+
+  use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
+    return this.#call(options?.intent === 'read', (pool) => pool.use(work, options))
+  }
+
+  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
+    return this.#call(options?.readOnly === true, (pool) => pool.transaction(work, options))
+  }
+
+  stream<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(first, second, third)
+    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
+      refuseTransactionControl(statement, 'pool.stream')
+      return await this.acquire(acquireOptions)
+    }
+    return leasedRows<Row>(acquire, statement, options)
+  }
+
+  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+    checkCopyToArguments(sql, options)
+    return leasedCopyTo(
+      () => this.#now(),
+      (wait) => this.acquire(wait),
+      sql,
+      options,
+    )
+  }
+
+  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    checkCopyFromArguments(sql, source, options)
+    return await leasedCopyFrom(
+      () => this.#now(),
+      (wait) => this.acquire(wait),
+      sql,
+      source,
+      options,
+    )
+  }
+
+  async listen(
+    channel: string,
+    onNotify: NotifyListener,
+    options?: ListenOptions,
+  ): Promise<Subscription> {
+    checkListenArguments(channel, onNotify, options)
+    if (this.#closed) throw new PoolClosedError(this.name)
+    const { direct, topology } = this.#cluster
+    // From now on its pools stay: a subscription is not seen in their statistics.
+    this.#member.isPinned = true
+    if (direct !== undefined)
+      return await this.#member.poolAt(direct).listen(channel, onNotify, options)
+    this.#following ??= new FollowingChannels(this.#member, topology!)
+    return await this.#following.channels.listen(channel, onNotify, options)
+  }
+
+  reader(options?: ReaderOptions): Pool {
+    const { routed } = this.#cluster
+    return new ReadView(this, this.#member, routed.reader(options))
+  }
+
+  explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation {
+    return this.#cluster.routed.explainRoute(statement, options)
+  }
+
+  stats(): PoolStats {
+    return this.#member.stats()
+  }
+
+  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#relay(event).on(event, listener)
+    return this
+  }
+
+  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#relay(event).off(event, listener)
+    return this
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#following?.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  get #cluster(): Cluster {
+    this.#used = true
+    return this.#clusterOf()
+  }
+
+  /** Calls the pool that the work belongs on, for this database. */
+  #call<R>(isRead: boolean, work: (pool: Pool) => Promise<R>): Promise<R> {
+    try {
+      if (this.#closed) throw new PoolClosedError(this.name)
+      const { direct, routed } = this.#cluster
+      // To the server straight away: there is nothing to decide.
+      if (direct !== undefined && !isRead) return work(this.#member.poolAt(direct))
+      this.#member.usedAt = this.#now()
+      return currentMember.run(this.#member, work, routed)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #relay(event: PoolEventName): EventRelay {
+    if (!OF_THE_CLUSTER.has(event)) return this.#member.events
+    if (!this.#isTold) this.#events.add(this.#cluster.routed)
+    this.#isTold = true
+    return this.#events
+  }
+
+  #now(): number {
+    return this.#member.clock.now()
+  }
+}

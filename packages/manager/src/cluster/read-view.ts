@@ -1,0 +1,135 @@
+import {
+  type AcquireOptions,
+  type CopyOptions,
+  type CopyResult,
+  type CopySource,
+  checkCopyToArguments,
+  type Lease,
+  type ListenOptions,
+  leasedCopyTo,
+  leasedRows,
+  type NotifyListener,
+  type Pool,
+  PoolClosedError,
+  type PoolEventName,
+  type PoolListener,
+  type PoolStats,
+  type QueryOptions,
+  type QueryResult,
+  readQueryArguments,
+  readStreamArguments,
+  refuseTransactionControl,
+  type Statement,
+  type StreamIterator,
+  type StreamOptions,
+  type Subscription,
+  type Transaction,
+  type TransactionOptions,
+} from '@poolhouse/core'
+import { currentMember } from './current-member.js'
+import type { DatabaseView } from './database-view.js'
+import type { Member } from './member.js'
+
+/** The reads of one database: a reader of the cluster, in the context of that database. */
+export class ReadView implements Pool {
+  readonly name: string
+  readonly #view: DatabaseView
+  readonly #member: Member
+  readonly #reader: Pool
+  #closed = false
+
+  /** `reader` is that of the cluster. */
+  constructor(view: DatabaseView, member: Member, reader: Pool) {
+    this.name = `${view.name}/reader`
+    this.#view = view
+    this.#member = member
+    this.#reader = reader
+  }
+
+  query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    return this.#call(() => {
+      const { statement, options } = readQueryArguments(first, second, third)
+      return this.#reader.query<Row>(statement, options)
+    })
+  }
+
+  acquire(options?: AcquireOptions): Promise<Lease> {
+    return this.#call(() => this.#reader.acquire(options))
+  }
+
+  use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
+    return this.#call(() => this.#reader.use(work, options))
+  }
+
+  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
+    return this.#call(() => this.#reader.transaction(work, options))
+  }
+
+  stream<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(first, second, third)
+    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
+      refuseTransactionControl(statement, 'pool.stream')
+      return await this.acquire({ ...acquireOptions, intent: options?.intent })
+    }
+    return leasedRows<Row>(acquire, statement, options)
+  }
+
+  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+    checkCopyToArguments(sql, options)
+    const now = (): number => this.#member.clock.now()
+    return leasedCopyTo(now, (wait) => this.acquire(wait), sql, options)
+  }
+
+  copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    return this.#call(() => this.#reader.copyFrom(sql, source, options))
+  }
+
+  async listen(
+    channel: string,
+    onNotify: NotifyListener,
+    options?: ListenOptions,
+  ): Promise<Subscription> {
+    if (this.#closed) throw new PoolClosedError(this.name)
+    return await this.#view.listen(channel, onNotify, options)
+  }
+
+  stats(): PoolStats {
+    return this.#view.stats()
+  }
+
+  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#view.on(event, listener)
+    return this
+  }
+
+  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#view.off(event, listener)
+    return this
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #call<R>(work: () => Promise<R>): Promise<R> {
+    try {
+      if (this.#closed || this.#view.closed) throw new PoolClosedError(this.name)
+      this.#member.usedAt = this.#member.clock.now()
+      return currentMember.run(this.#member, work)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+}

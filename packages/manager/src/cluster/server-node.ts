@@ -1,0 +1,226 @@
+import {
+  type AcquireOptions,
+  type CloseOptions,
+  type ConnectionPool,
+  type CopyOptions,
+  type CopyResult,
+  type CopySource,
+  type Endpoint,
+  EventHub,
+  EventRelay,
+  type Lease,
+  type ListenOptions,
+  type NotifyListener,
+  type PoolEventName,
+  type Pooler,
+  PoolhouseError,
+  type PoolListener,
+  type PoolSnapshot,
+  type PoolStats,
+  type QueryOptions,
+  type QueryResult,
+  type ReconfigureOptions,
+  type ResizeOptions,
+  type Session,
+  type SessionOptions,
+  type Statement,
+  type StreamIterator,
+  type StreamOptions,
+  type Subscription,
+  sumStats,
+  type Transaction,
+  type TransactionOptions,
+} from '@poolhouse/core'
+import { currentMember } from './current-member.js'
+import type { Member } from './member.js'
+import type { ServerSpec } from './server-spec.js'
+
+/** What a node needs of its cluster. */
+export interface NodeHost {
+  /** The database that the cluster was made for; its sessions are those of the monitors. */
+  readonly base: Member
+  /** Most connections that this process may have at a server. */
+  limitOf(endpoint: Endpoint): number
+}
+
+/**
+ * One server with the pools of every database and tenant on it, as one `ConnectionPool`: what failover and read routing take for the
+ * pool of a node. A call goes to the pool of the database that it is for; what concerns the server concerns all of them. So each server
+ * is watched once, however many databases it has.
+ */
+export class ServerNode implements ConnectionPool {
+  readonly name: string
+  readonly endpoint: Endpoint
+  readonly pooler: Pooler | undefined
+  readonly spec: ServerSpec
+  readonly #host: NodeHost
+  readonly #pools = new Map<ConnectionPool, Member>()
+  readonly #events: EventRelay
+
+  /** Begins without pools. */
+  constructor(spec: ServerSpec, database: string, pooler: Pooler | undefined, host: NodeHost) {
+    const { host: server, port } = spec
+    this.spec = spec
+    this.name = `${server.includes(':') ? `[${server}]` : server}:${port}`
+    this.endpoint = Object.freeze({ host: server, port, database })
+    this.pooler = pooler
+    this.#host = host
+    this.#events = new EventRelay(new EventHub(), [])
+  }
+
+  /** A database has a pool here. */
+  add(pool: ConnectionPool, member: Member): void {
+    this.#pools.set(pool, member)
+    this.#events.add(pool)
+  }
+
+  /** A pool is not used any more. */
+  remove(pool: ConnectionPool): void {
+    this.#pools.delete(pool)
+    this.#events.remove(pool)
+  }
+
+  // ── of one database ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  get #pool(): ConnectionPool {
+    const member = currentMember.getStore()
+    // Better an error than the database of somebody else.
+    if (member === undefined) {
+      throw new PoolhouseError(
+        `a call reached server ${this.name} without saying for which database it is`,
+      )
+    }
+    return member.poolAt(this)
+  }
+
+  query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    return this.#pool.query<Row>(first as string, second as readonly unknown[], third)
+  }
+
+  acquire(options?: AcquireOptions): Promise<Lease> {
+    return this.#pool.acquire(options)
+  }
+
+  tryAcquire(): Lease | undefined {
+    return this.#pool.tryAcquire()
+  }
+
+  use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
+    return this.#pool.use(work, options)
+  }
+
+  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
+    return this.#pool.transaction(work, options)
+  }
+
+  stream<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    return this.#pool.stream<Row>(first as string, second as readonly unknown[], third)
+  }
+
+  copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    return this.#pool.copyFrom(sql, source, options)
+  }
+
+  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+    return this.#pool.copyTo(sql, options)
+  }
+
+  listen(
+    channel: string,
+    onNotify: NotifyListener,
+    options?: ListenOptions,
+  ): Promise<Subscription> {
+    return this.#pool.listen(channel, onNotify, options)
+  }
+
+  // ── of the server ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  openSession(options?: SessionOptions): Promise<Session> {
+    return this.#host.base.poolAt(this).openSession(options)
+  }
+
+  warm(count?: number): Promise<void> {
+    return this.#host.base.poolAt(this).warm(count)
+  }
+
+  resize(sizes: ResizeOptions): void {
+    for (const pool of this.#pools.keys()) pool.resize(sizes)
+  }
+
+  reconfigure(options: ReconfigureOptions): void {
+    for (const pool of this.#pools.keys()) pool.reconfigure(options)
+  }
+
+  suspend(): void {
+    for (const pool of this.#pools.keys()) pool.suspend()
+  }
+
+  resume(): void {
+    for (const pool of this.#pools.keys()) pool.resume()
+  }
+
+  async recycle(): Promise<void> {
+    await Promise.all([...this.#pools.keys()].map((pool) => pool.recycle()))
+  }
+
+  suspect(reason: string): void {
+    for (const pool of this.#pools.keys()) pool.suspect(reason)
+  }
+
+  destroyAll(reason: string): void {
+    for (const pool of this.#pools.keys()) pool.destroyAll(reason)
+  }
+
+  silentForMs(): number {
+    let longest = 0
+    for (const pool of this.#pools.keys()) longest = Math.max(longest, pool.silentForMs())
+    return longest
+  }
+
+  stats(): PoolStats {
+    const named = [...this.#pools.keys()].map((pool) => [pool.name, pool.stats()] as const)
+    const { nodes, ...sum } = sumStats(Object.fromEntries(named))
+    return Object.freeze({ ...sum, max: Math.min(sum.max, this.#host.limitOf(this.endpoint)) })
+  }
+
+  inspect(): PoolSnapshot {
+    const snapshots = [...this.#pools.keys()].map((pool) => pool.inspect())
+    return Object.freeze({
+      name: this.name,
+      endpoint: this.name,
+      leases: Object.freeze(snapshots.flatMap(({ leases }) => leases)),
+      lastConnectError: snapshots.find((each) => each.lastConnectError)?.lastConnectError,
+    })
+  }
+
+  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#events.on(event, listener)
+    return this
+  }
+
+  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#events.off(event, listener)
+    return this
+  }
+
+  async close(options?: CloseOptions): Promise<void> {
+    const ends = await Promise.allSettled(
+      [...this.#pools.keys()].map((pool) => pool.close(options)),
+    )
+    for (const member of this.#pools.values()) member.part(this)
+    this.#events.stop()
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

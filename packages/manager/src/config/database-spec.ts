@@ -1,0 +1,169 @@
+import {
+  ConfigError,
+  type ConnectionOptions,
+  type Driver,
+  nearestName,
+  type Pool,
+  readConnectionUrl,
+} from '@poolhouse/core'
+import type { DiscoveredNode, Discovery } from '@poolhouse/failover'
+import type { ServerSpec } from '../cluster/server-spec.js'
+import type { DatabaseConfig, DatabaseOptions } from '../database-options.js'
+import { check, DATABASE } from './schema.js'
+
+/** One database, checked and in its one shape. */
+export interface DatabaseSpec {
+  readonly name: string
+  readonly driver: Driver
+  readonly kind: 'single' | 'replicated' | 'followed'
+  /** The primary first, where it is fixed. */
+  readonly servers: readonly ServerSpec[]
+  readonly discover: Discovery<DiscoveredNode> | undefined
+  /** How to connect to what is discovered. */
+  readonly template: ConnectionOptions
+  readonly pool: NonNullable<DatabaseOptions['pool']>
+  readonly failover: NonNullable<DatabaseOptions['failover']>
+  readonly reads: NonNullable<DatabaseOptions['reads']>
+  readonly weight: number
+}
+
+const DEFAULT_PORT = 5432
+
+/** Whether the value is a pool that was made elsewhere. */
+export function isReadyPool(config: unknown): config is Pool {
+  const { query, acquire } = (config ?? {}) as Partial<Pool>
+  return typeof query === 'function' && typeof acquire === 'function'
+}
+
+/** Reads what stands under a name, unless it is a ready pool. Throws `ConfigError`. */
+export function readDatabase(
+  name: string,
+  config: Exclude<DatabaseConfig, Pool>,
+  drivers: ReadonlyMap<string, Driver>,
+): DatabaseSpec {
+  const where = `databases.${name}`
+  check(where, DATABASE, config)
+  const options: DatabaseOptions =
+    typeof config !== 'string'
+      ? config
+      : severalHosts(where, config)
+        ? { nodes: config }
+        : { primary: config }
+  const { primary, replicas, nodes, discover, connection } = options
+  const given = [primary, nodes, discover].filter((each) => each !== undefined).length
+  if (given !== 1) {
+    throw new ConfigError(
+      `${where}: give exactly one of primary, nodes and discover, ${given === 0 ? 'none is there' : `${given} are there`}`,
+    )
+  }
+  if (replicas !== undefined && primary === undefined) {
+    throw new ConfigError(
+      `${where}: replicas need primary; nodes find out by themselves who is a replica`,
+    )
+  }
+  if ((discover === undefined) !== (connection === undefined)) {
+    throw new ConfigError(
+      `${where}: discover and connection belong together: where the servers are, and how to log in`,
+    )
+  }
+  if (options.failover !== undefined && primary !== undefined) {
+    throw new ConfigError(
+      `${where}: failover needs nodes or discover; a fixed primary is not followed`,
+    )
+  }
+  const kind = primary === undefined ? 'followed' : replicas?.length ? 'replicated' : 'single'
+  const sources =
+    primary !== undefined
+      ? [primary, ...(replicas ?? [])]
+      : typeof nodes === 'string'
+        ? [nodes]
+        : (nodes ?? [])
+  const servers = sources.flatMap((source) => serversOf(where, source, primary === undefined))
+  refuseTwins(where, servers)
+  return {
+    name,
+    driver: readDriver(where, options.driver, drivers),
+    kind,
+    servers,
+    discover,
+    template: connection ?? servers[0]!.connection,
+    pool: options.pool ?? {},
+    failover: options.failover ?? {},
+    reads: options.reads ?? {},
+    weight: options.weight ?? 1,
+  }
+}
+
+function severalHosts(where: string, url: string): boolean {
+  return inConfig(where, () => readConnectionUrl(where, url)).length > 1
+}
+
+function serversOf(
+  where: string,
+  source: string | ConnectionOptions,
+  mayBeSeveral: boolean,
+): ServerSpec[] {
+  const connections =
+    typeof source === 'string'
+      ? inConfig(where, () => readConnectionUrl(where, source))
+      : [{ ...source, requireAuth: undefined }]
+  if (connections.length > 1 && !mayBeSeveral) {
+    throw new ConfigError(
+      `${where}: a primary or replica is one server, the URL lists ${connections.length}; give the list as nodes`,
+    )
+  }
+  return connections.map(({ requireAuth, ...connection }) => {
+    const { host = 'localhost', port = DEFAULT_PORT } = connection
+    return { host, port, connection: { ...connection, host, port }, requireAuth }
+  })
+}
+
+/** The server of a discovered node. */
+export function discoveredServer(
+  template: ConnectionOptions,
+  { host, port }: DiscoveredNode,
+): ServerSpec {
+  return { host, port, connection: { ...template, host, port }, requireAuth: undefined }
+}
+
+function refuseTwins(where: string, servers: readonly ServerSpec[]): void {
+  const seen = new Set<string>()
+  for (const { host, port } of servers) {
+    const key = `${host}:${port}`
+    if (seen.has(key))
+      throw new ConfigError(`${where}: server ${key} is there twice; list each once`)
+    seen.add(key)
+  }
+}
+
+function readDriver(
+  where: string,
+  driver: string | Driver | undefined,
+  drivers: ReadonlyMap<string, Driver>,
+): Driver {
+  if (driver !== undefined && typeof driver !== 'string') return driver
+  const [first] = drivers.values()
+  const found = driver === undefined ? first : drivers.get(driver)
+  if (found !== undefined) return found
+  if (driver === undefined) {
+    throw new ConfigError(
+      `${where}: no driver; give drivers: { pg: nodePostgres() } to createManager, or driver to the database`,
+    )
+  }
+  const near = nearestName(driver, drivers.keys())
+  throw new ConfigError(
+    `${where}: driver "${driver}" is not among drivers (${[...drivers.keys()].join(', ') || 'none are given'})${near === undefined ? '' : `; did you mean "${near}"?`}`,
+  )
+}
+
+/** What core says about a wrong URL, as the error of a configuration. Its messages hold no secrets. */
+function inConfig<R>(where: string, read: () => R): R {
+  try {
+    return read()
+  } catch (error) {
+    const message = (error as Error).message
+    throw new ConfigError(message.startsWith(where) ? message : `${where}: ${message}`, {
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,87 @@
+import { describeValue } from '@poolhouse/core'
+
+/** One value of the configuration. */
+export interface ConfigEntry {
+  /** Where it stands: `databases.app.pool.max`. */
+  readonly path: string
+  /** The value as text; secrets are `[redacted]`. */
+  readonly value: string
+  /** Where it came from: `code`, a file, or a variable of the environment. */
+  readonly origin: string
+}
+
+// What may hold a secret whole or in part.
+const SECRET: ReadonlySet<string> = new Set(['password', 'passphrase', 'key'])
+const URL_TEXT = /^postgres(?:ql)?:\/\//
+
+/** Lists every value with its path. Functions and objects with methods are named, not read. */
+export function explain(
+  value: unknown,
+  path: string,
+  originOf: (path: string) => string,
+): ConfigEntry[] {
+  const entry = (text: string): ConfigEntry[] => [
+    Object.freeze({ path, value: text, origin: originOf(path) }),
+  ]
+  const name = path.slice(path.lastIndexOf('.') + 1)
+  if (value === undefined) return []
+  if (SECRET.has(name)) return entry('[redacted]')
+  if (typeof value === 'function') return entry('a function')
+  if (typeof value === 'string') return entry(URL_TEXT.test(value) ? redactUrl(value) : value)
+  if (value === null || typeof value !== 'object') return entry(String(value))
+  if (Array.isArray(value))
+    return value.flatMap((each, index) => explain(each, `${path}.${index}`, originOf))
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return entry('an object')
+  const entries = Object.entries(value)
+  if (entries.length === 0) return entry('{}')
+  if (entries.some(([, each]) => typeof each === 'function') && isInstance(value))
+    return entry(nameOf(value))
+  return entries.flatMap(([key, each]) =>
+    explain(each, path === '' ? key : `${path}.${key}`, originOf),
+  )
+}
+
+/** Drivers and discoveries: what is in them is theirs. */
+function isInstance(value: object): boolean {
+  return ['connect', 'next', 'query'].some(
+    (method) => typeof (value as Record<string, unknown>)[method] === 'function',
+  )
+}
+
+function nameOf(value: object): string {
+  const { name } = value as { name?: unknown }
+  return typeof name === 'string' ? name : describeValue(value)
+}
+
+/** A connection URL without what may be secret: the password, wherever it stands. */
+function redactUrl(url: string): string {
+  const [beforeQuery = '', query] = split(url, '?')
+  const slash = beforeQuery.indexOf('//') + 2
+  const at = beforeQuery.lastIndexOf('@')
+  const colon = beforeQuery.indexOf(':', slash)
+  const authority =
+    at > slash && colon !== -1 && colon < at
+      ? `${beforeQuery.slice(0, colon)}:[redacted]${beforeQuery.slice(at)}`
+      : beforeQuery
+  if (query === undefined) return authority
+  const parts = query.split('&').map((pair) => {
+    const [key = ''] = split(pair, '=')
+    return /pass/i.test(safeDecode(key)) ? `${key}=[redacted]` : pair
+  })
+  return `${authority}?${parts.join('&')}`
+}
+
+function split(text: string, separator: string): [string, string | undefined] {
+  const index = text.indexOf(separator)
+  return index === -1 ? [text, undefined] : [text.slice(0, index), text.slice(index + 1)]
+}
+
+function safeDecode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    // What cannot be read cannot be shown to be harmless.
+    return 'password'
+  }
+}

@@ -1,0 +1,197 @@
+import { ConfigError, nearestName } from '@poolhouse/core'
+import { z } from 'zod'
+
+const LONGEST = 0x7fffffff
+
+/** An object that refuses unknown keys and names the nearest known one. */
+function strict<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> {
+  return z.strictObject(shape, {
+    error: (issue) => (issue.code === 'unrecognized_keys' ? unknownKeys(issue, shape) : undefined),
+  })
+}
+
+function unknownKeys(issue: { keys?: unknown }, shape: z.ZodRawShape): string {
+  const known = Object.keys(shape)
+  return (issue.keys as string[])
+    .map((key) => {
+      const near = nearestName(key, known)
+      return `unknown key "${key}"${near === undefined ? `; known: ${known.join(', ')}` : `; did you mean "${near}"?`}`
+    })
+    .join('; ')
+}
+
+const text = z.string().min(1)
+const ms = z.number().min(1).max(LONGEST)
+const msOrNever = z.number().min(0).max(LONGEST)
+const count = z.number().int().min(1)
+const callable = z.custom<(...values: never[]) => unknown>(
+  (value) => typeof value === 'function',
+  'must be a function',
+)
+const some = <T>(method: keyof T & string, what: string): z.ZodType<T> =>
+  z.custom<T>(
+    (value) =>
+      typeof (value as Record<string, unknown> | null | undefined)?.[method] === 'function',
+    `must be ${what}`,
+  )
+
+const pem = z.union([text, z.instanceof(Uint8Array)])
+
+const ssl = z.union([
+  z.literal(false),
+  strict({
+    mode: z.enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full']).optional(),
+    ca: pem.optional(),
+    cert: pem.optional(),
+    key: pem.optional(),
+    passphrase: text.optional(),
+    serverName: text.optional(),
+    negotiation: z.enum(['postgres', 'direct']).optional(),
+  }),
+])
+
+const connectionObject = strict({
+  host: text.optional(),
+  port: z.number().int().min(1).max(65535).optional(),
+  user: text.optional(),
+  password: z.union([z.string(), callable]).optional(),
+  database: text.optional(),
+  applicationName: text.optional(),
+  ssl: ssl.optional(),
+  parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+})
+const connection = z.union([text, connectionObject])
+
+const pool = strict({
+  max: count.max(10_000).optional(),
+  min: z.number().int().min(0).max(10_000).optional(),
+  acquireTimeoutMs: ms.optional(),
+  connectTimeoutMs: ms.optional(),
+  statementTimeoutMs: msOrNever.optional(),
+  idleTimeoutMs: msOrNever.optional(),
+  maxLifetimeMs: msOrNever.optional(),
+  maxUses: count.optional(),
+  maxPending: z.number().min(1).optional(),
+  leakWarningMs: msOrNever.optional(),
+  validateAfterIdleMs: msOrNever.optional(),
+  prepare: z.enum(['auto', 'off']).optional(),
+  pooler: z.enum(['pgbouncer']).optional(),
+  types: z.record(z.string(), callable).optional(),
+  requireAuth: z
+    .array(z.enum(['none', 'password', 'md5', 'scram-sha-256']))
+    .min(1)
+    .optional(),
+  overload: z.union([z.literal(false), strict({ targetMs: ms, intervalMs: ms })]).optional(),
+})
+
+const failover = strict({
+  probe: strict({ intervalMs: ms.optional(), timeoutMs: ms.optional() }).optional(),
+  watchdog: z
+    .union([
+      z.literal(false),
+      strict({ silenceMs: ms.optional(), probes: count.optional(), everyMs: ms.optional() }),
+    ])
+    .optional(),
+  hold: z
+    .union([
+      z.literal(false),
+      strict({ timeoutMs: ms.optional(), maxCalls: z.number().min(0).optional() }),
+    ])
+    .optional(),
+  fence: z.enum(['timeline', 'off']).optional(),
+  minimumTimeline: count.optional(),
+  retryBudget: z.number().min(0).optional(),
+})
+
+const reads = strict({
+  strategy: z.union([z.enum(['leastBusy', 'roundRobin', 'random']), callable]).optional(),
+  maxStalenessMs: z.number().min(0).optional(),
+  zone: text.optional(),
+  primaryShare: z.number().min(0).max(1).optional(),
+  readRetries: z.number().int().min(0).max(100).optional(),
+})
+
+const database = strict({
+  driver: z
+    .union([text, some('connect', 'a driver such as nodePostgres(), or its key')])
+    .optional(),
+  primary: connection.optional(),
+  replicas: z.array(connection).optional(),
+  nodes: z.union([text, z.array(connection).min(1)]).optional(),
+  discover: some('next', 'a discovery such as patroni(…)').optional(),
+  connection: connectionObject.optional(),
+  pool: pool.optional(),
+  failover: failover.optional(),
+  reads: reads.optional(),
+  weight: z.number().positive().max(1_000_000).optional(),
+})
+
+const limits = strict({
+  max: count.max(10_000).optional(),
+  maxPending: z.number().min(1).optional(),
+  weight: z.number().positive().max(1_000_000).optional(),
+})
+
+/** One named database, unless it is a URL or a ready pool. */
+export const DATABASE: z.ZodType = z.union([text, database])
+
+/** `budget`. */
+export const BUDGET: z.ZodType = strict({
+  perServer: z.union([z.literal('auto'), count]).optional(),
+  instances: count.optional(),
+  servers: z.record(z.string(), count).optional(),
+})
+
+/** `tenants`. */
+export const TENANTS: z.ZodType = strict({
+  resolve: callable,
+  ttlMs: msOrNever.optional(),
+  negativeTtlMs: msOrNever.optional(),
+  limits: limits.optional(),
+  idleMs: ms.optional(),
+  maxPools: count.optional(),
+})
+
+/** What `tenants.resolve` answers. */
+export const TARGET: z.ZodType = strict({
+  on: text.optional(),
+  database: z.string().optional(),
+  schema: z.string().optional(),
+  settings: z.record(z.string(), z.string()).optional(),
+  user: text.optional(),
+  password: z.union([z.string(), callable]).optional(),
+  limits: limits.optional(),
+})
+
+/** A configuration file: everything that can be written as data. */
+export const FILE: z.ZodType = strict({
+  $schema: z.string().optional(),
+  databases: z.record(z.string(), DATABASE).optional(),
+  budget: BUDGET.optional(),
+})
+
+/** Checks a value. Throws `ConfigError` that names each wrong key and never shows a value, which may be a secret. */
+export function check<T>(where: string, schema: z.ZodType, value: unknown): T {
+  const result = schema.safeParse(value, { reportInput: false })
+  if (result.success) return value as T
+  throw new ConfigError(
+    `${where}: ${result.error.issues.flatMap((issue) => tell(issue, [])).join('; ')}`,
+  )
+}
+
+function tell(issue: z.core.$ZodIssue, path: readonly PropertyKey[]): string[] {
+  const full = [...path, ...issue.path]
+  if (issue.code === 'invalid_union') {
+    // The branch of the value's own kind says more than all of them together.
+    const branches = issue.errors.filter(
+      (each) => !each.some((one) => one.path.length === 0 && isOtherKind(one)),
+    )
+    if (branches.length > 0) return branches[0]!.flatMap((each) => tell(each, full))
+  }
+  const at = full.map(String).join('.')
+  return [at === '' ? issue.message : `${at}: ${issue.message}`]
+}
+
+function isOtherKind({ code }: z.core.$ZodIssue): boolean {
+  return code === 'invalid_type' || code === 'invalid_value' || code === 'custom'
+}

@@ -1,0 +1,75 @@
+import {
+  ConfigError,
+  type Driver,
+  describeValue,
+  refuseUnknownOptions,
+  systemClock,
+} from '@poolhouse/core'
+import { BUDGET, check, TENANTS } from './config/schema.js'
+import type { Databases, Manager, ManagerOptions } from './manager.js'
+import { PoolManager } from './pool-manager.js'
+
+const KNOWN: ReadonlySet<string> = new Set([
+  'drivers',
+  'databases',
+  'tenants',
+  'budget',
+  'origins',
+  'clock',
+  'random',
+])
+
+/**
+ * Makes a manager of many databases and tenants. Opens nothing before something is used.
+ *
+ * Throws `ConfigError`, or `TypeError` for an option that does not exist, naming the option and the nearest known name; never shows a value that
+ * may be a secret.
+ *
+ * ```ts
+ * const manager = createManager({
+ *   drivers: { pg: nodePostgres() },
+ *   databases: { app: 'postgres://app@a,b,c/app', analytics: { primary: 'postgres://app@d/dw', pool: { max: 20 } } },
+ *   budget: { perServer: 50 },
+ * })
+ * await manager.database('app').query('select 1')
+ * ```
+ */
+export function createManager<const Named extends Databases>(
+  options: ManagerOptions<Named>,
+): Manager<Named> {
+  const where = 'createManager'
+  if (options === null || typeof options !== 'object') {
+    throw new TypeError(`${where}: options must be an object, got ${describeValue(options)}`)
+  }
+  refuseUnknownOptions(where, options, KNOWN)
+  const { databases, tenants, budget = {}, clock = systemClock, random = Math.random } = options
+  if (databases === null || typeof databases !== 'object') {
+    throw new ConfigError(
+      `${where}: databases must be an object of names, got ${describeValue(databases)}`,
+    )
+  }
+  check('budget', BUDGET, budget)
+  if (tenants !== undefined) check('tenants', TENANTS, tenants)
+  return new PoolManager<Named>({
+    databases,
+    drivers: readDrivers(options.drivers),
+    tenants,
+    budget,
+    origins: options.origins ?? {},
+    clock,
+    random,
+  })
+}
+
+function readDrivers(drivers: ManagerOptions<Databases>['drivers']): ReadonlyMap<string, Driver> {
+  const found = new Map<string, Driver>()
+  for (const [key, driver] of Object.entries(drivers ?? {})) {
+    if (typeof (driver as Partial<Driver> | null | undefined)?.connect !== 'function') {
+      throw new ConfigError(
+        `drivers.${key} must be a driver such as nodePostgres(), got ${describeValue(driver)}`,
+      )
+    }
+    found.set(key, driver)
+  }
+  return found
+}

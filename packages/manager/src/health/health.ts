@@ -1,0 +1,65 @@
+import type { Pool, PoolStats, Topology } from '@poolhouse/core'
+
+/** How one database is, as known now. */
+export interface DatabaseHealth {
+  /** Whether it serves anything: reads at least. */
+  readonly ready: boolean
+  /** Whether it serves less than it should. */
+  readonly degraded: boolean
+  /** Why, for humans; holds no secrets. */
+  readonly reasons: readonly string[]
+}
+
+/** How a manager is, as known now. */
+export interface ManagerHealth {
+  /** Whether the process works; never depends on a database. */
+  readonly live: boolean
+  /** Whether it should get requests: every database is ready, and it is not shutting down. */
+  readonly ready: boolean
+  /** Whether some database serves less than it should. */
+  readonly degraded: boolean
+  /** Why it is not ready or degraded, for humans. */
+  readonly reasons: readonly string[]
+  /** By name of the database. */
+  readonly databases: Readonly<Record<string, DatabaseHealth>>
+}
+
+/** What is known of one database without asking it. `lastFailure` is what its last failed connect or check said, if none has succeeded since. */
+export function databaseHealth(
+  pool: Pick<Pool, 'stats'> & { readonly topology?: Topology | undefined },
+  lastFailure: string | undefined,
+): DatabaseHealth {
+  const { topology } = pool
+  const stats = pool.stats()
+  const reasons: string[] = []
+  if (
+    topology !== undefined &&
+    topology.current.nodes.some(({ reason }) => reason !== 'configured')
+  ) {
+    const { primary, replicas, nodes } = topology.current
+    if (primary === undefined) reasons.push('no primary: writes wait')
+    for (const { id, state, reason } of nodes) {
+      if (state !== 'primary' && state !== 'replica') reasons.push(`${id} is ${state}: ${reason}`)
+    }
+    const ready = primary !== undefined || replicas.length > 0
+    return Object.freeze({ ready, degraded: ready && reasons.length > 0, reasons })
+  }
+  if (lastFailure !== undefined) reasons.push(lastFailure)
+  const works = stats.leased + stats.idle > 0
+  const known = works || lastFailure !== undefined || stats.counters.created > 0
+  if (!known) reasons.push('not used yet')
+  const ready = known && (works || lastFailure === undefined)
+  return Object.freeze({
+    ready,
+    degraded: ready && isFull(stats),
+    reasons: isFull(stats) ? [...reasons, full(stats)] : reasons,
+  })
+}
+
+function isFull({ pending, idle, leased, max }: PoolStats): boolean {
+  return pending > 0 && idle === 0 && leased >= max
+}
+
+function full({ pending, leased }: PoolStats): string {
+  return `all ${leased} connections are in use and ${pending} calls wait`
+}

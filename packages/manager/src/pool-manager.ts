@@ -1,0 +1,322 @@
+import {
+  type Clock,
+  type CloseOptions,
+  ConfigError,
+  ConnectError,
+  type ConnectionPool,
+  checkNumber,
+  type Driver,
+  describeValue,
+  type Pool,
+  type PoolStats,
+  refuseUnknownOptions,
+  type Topology,
+} from '@poolhouse/core'
+import type { BudgetOptions } from './budget/budget-options.js'
+import { Budgets } from './budget/budgets.js'
+import { measureCapacity } from './budget/capacity.js'
+import { DatabaseView } from './cluster/database-view.js'
+import { type ConfigEntry, explain } from './config/explain.js'
+import type { DatabasePool } from './database-pool.js'
+import { type DatabaseHealth, databaseHealth, type ManagerHealth } from './health/health.js'
+import type {
+  DatabaseOf,
+  Databases,
+  Manager,
+  ManagerStats,
+  ReadyOptions,
+  ShutdownOptions,
+  StatsOptions,
+} from './manager.js'
+import { NamedDatabases } from './named-databases.js'
+import { checkName, checkTenantId, quoteName } from './tenants/identity.js'
+import { ScopedDatabase, settingsStatement } from './tenants/scoped-database.js'
+import type { Tenant } from './tenants/tenant.js'
+import { TenantDirectory } from './tenants/tenant-directory.js'
+import { TenantGate } from './tenants/tenant-gate.js'
+import type { TenantLimits, TenantOptions, TenantTarget } from './tenants/tenant-options.js'
+import { TenantPool } from './tenants/tenant-pool.js'
+import { TenantScope } from './tenants/tenant-scope.js'
+
+/** Checked options of a manager. */
+export interface ManagerParts {
+  readonly databases: Databases
+  readonly drivers: ReadonlyMap<string, Driver>
+  readonly tenants: TenantOptions | undefined
+  readonly budget: BudgetOptions
+  readonly origins: Readonly<Record<string, string>>
+  readonly clock: Clock
+  readonly random: () => number
+}
+
+const TENANT_MAX = 6
+const TENANT_PENDING = 1_000
+const MOST_TOLD = 100
+const READY_MS = 10_000
+const GRACE_MS = 20_000
+const LONGEST = 0x7fffffff
+
+/** Hands out databases and tenants, and ends them. What they are made of is owned by its parts. */
+export class PoolManager<Named extends Databases> implements Manager<Named> {
+  readonly #parts: ManagerParts
+  readonly #budgets: Budgets
+  readonly #databases: NamedDatabases
+  readonly #directory: TenantDirectory | undefined
+  readonly #scope = new TenantScope()
+  // What the last failed connect to a database said, until one succeeds.
+  readonly #failures = new Map<string, string>()
+  #config: Databases
+  #isLeaving = false
+  #closing: Promise<void> | undefined
+
+  /** Takes checked options; `createManager` is the public way. */
+  constructor(parts: ManagerParts) {
+    const { clock, random, drivers, tenants, budget, databases } = parts
+    this.#parts = parts
+    this.#config = databases
+    this.#budgets = new Budgets(clock, budget)
+    this.#databases = new NamedDatabases(databases, {
+      drivers,
+      budgets: this.#budgets,
+      clock,
+      random,
+      made: (pool, name) => this.#made(pool, name),
+    })
+    this.#directory =
+      tenants &&
+      new TenantDirectory(tenants, {
+        clock,
+        make: (id, target) => this.#makeTenant(id, target),
+        report: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
+      })
+  }
+
+  database<Name extends keyof Named & string>(name: Name): DatabaseOf<Named[Name]> {
+    return this.#databases.get(name) as DatabaseOf<Named[Name]>
+  }
+
+  tenant(id: string | undefined = this.#scope.id): DatabasePool {
+    if (id === undefined) {
+      throw new TypeError(
+        'tenant: without an id it must be called in the scope of a tenant, which runAs(id, work) opens',
+      )
+    }
+    checkTenantId('tenant', id)
+    this.#scope.check(id)
+    return new TenantPool(id, this.#tenants('tenant'), this.#scope, this.#parts.clock)
+  }
+
+  runAs<R>(id: string, work: () => R): R {
+    checkTenantId('runAs', id)
+    this.#tenants('runAs')
+    return this.#scope.run(id, work)
+  }
+
+  unscoped<R>(work: () => R): R {
+    return this.#scope.leave(work)
+  }
+
+  async ready(options: ReadyOptions = {}): Promise<void> {
+    refuseUnknownOptions('ready', options, new Set(['timeoutMs']))
+    const { timeoutMs = READY_MS } = options
+    checkNumber('ready', 'timeoutMs', timeoutMs, { min: 1, max: LONGEST })
+    const checks = this.#databases.pools.map(async ([name, pool]) => {
+      try {
+        await pool.query('select 1', [], { timeoutMs })
+        this.#failures.delete(name)
+      } catch (error) {
+        const message = `database "${name}" does not answer: ${(error as Error).message}`
+        this.#failures.set(name, message)
+        throw new ConnectError(message, { endpoint: name, cause: error })
+      }
+    })
+    const ends = await Promise.allSettled(checks)
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  }
+
+  health(): ManagerHealth {
+    const entries = this.#databases.pools.map(([name, pool]): [string, DatabaseHealth] => [
+      name,
+      databaseHealth(this.#looked(pool), this.#failures.get(name)),
+    ])
+    const reasons = entries.flatMap(([name, each]) =>
+      each.reasons.map((reason) => `${name}: ${reason}`),
+    )
+    if (this.#isLeaving) reasons.unshift('shutting down')
+    return Object.freeze({
+      live: true,
+      ready: !this.#isLeaving && entries.every(([, { ready }]) => ready),
+      degraded: entries.some(([, { degraded }]) => degraded),
+      reasons: Object.freeze(reasons),
+      databases: Object.freeze(Object.fromEntries(entries)),
+    })
+  }
+
+  stats(options: StatsOptions = {}): ManagerStats {
+    refuseUnknownOptions('stats', options, new Set(['tenants']))
+    const asked = options.tenants ?? []
+    if (asked.length > MOST_TOLD) {
+      throw new RangeError(
+        `stats: tenants must name at most ${MOST_TOLD}, got ${asked.length}: each is a label of its own in your metrics`,
+      )
+    }
+    const tenants = asked.flatMap((id): [string, PoolStats][] => {
+      const tenant = this.#directory?.look(id)
+      return tenant?.own?.member.open === true ? [[id, tenant.pool.stats()]] : []
+    })
+    return Object.freeze({
+      databases: fromEntries(this.#databases.pools.map(([name, pool]) => [name, pool.stats()])),
+      servers: this.#budgets.stats(),
+      tenants: fromEntries(tenants),
+      tenantPools: this.#directory?.open ?? 0,
+    })
+  }
+
+  reload(databases: Named): void {
+    this.#databases.reload(databases)
+    this.#config = { ...this.#config, ...databases }
+  }
+
+  explainConfig(): readonly ConfigEntry[] {
+    const { origins, budget, tenants } = this.#parts
+    const originOf = (path: string): string => {
+      // What stands nearest above it says where it came from.
+      for (let end = path.length; end > 0; end = path.lastIndexOf('.', end - 1)) {
+        const origin = Object.hasOwn(origins, path.slice(0, end))
+          ? origins[path.slice(0, end)]
+          : undefined
+        if (origin !== undefined) return origin
+      }
+      return 'code'
+    }
+    return Object.freeze([
+      ...explain(this.#config, 'databases', originOf),
+      ...explain(budget, 'budget', originOf),
+      ...explain(tenants, 'tenants', originOf),
+    ])
+  }
+
+  leaving(): void {
+    this.#isLeaving = true
+  }
+
+  async shutdown(options: ShutdownOptions = {}): Promise<void> {
+    refuseUnknownOptions('shutdown', options, new Set(['graceMs', 'delayMs']))
+    const { graceMs = GRACE_MS, delayMs = 0 } = options
+    checkNumber('shutdown', 'graceMs', graceMs, { min: 0, max: LONGEST })
+    checkNumber('shutdown', 'delayMs', delayMs, { min: 0, max: LONGEST })
+    this.#isLeaving = true
+    if (delayMs > 0 && this.#closing === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#parts.clock.setTimer(resolve, delayMs, { keepAlive: true })
+      })
+    }
+    await this.close({ timeoutMs: graceMs, waiters: 'serve' })
+  }
+
+  close(options?: CloseOptions): Promise<void> {
+    this.#isLeaving = true
+    this.#closing ??= this.#close(options)
+    return this.#closing
+  }
+
+  async #close(options: CloseOptions | undefined): Promise<void> {
+    const ends = await Promise.allSettled([
+      this.#directory?.close(options),
+      this.#databases.close(options),
+    ])
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #tenants(where: string): TenantDirectory {
+    if (this.#directory !== undefined) return this.#directory
+    throw new ConfigError(
+      `${where}: this manager has no tenants; give tenants: { resolve } to createManager`,
+    )
+  }
+
+  #makeTenant(id: string, target: TenantTarget): Pick<Tenant, 'pool' | 'own' | 'gate'> {
+    const where = `tenants.resolve(${describeValue(id)})`
+    const { database, schema, settings, user, password } = target
+    const given = [database, schema, settings].filter((each) => each !== undefined).length
+    if (given !== 1) {
+      throw new ConfigError(
+        `${where}: give exactly one of database, schema and settings, got ${given}`,
+      )
+    }
+    const entry = this.#databases.entry(where, target.on)
+    const limits: TenantLimits = { ...this.#parts.tenants?.limits, ...target.limits }
+    const { max = TENANT_MAX, maxPending = TENANT_PENDING, weight = 1 } = limits
+    if (settings !== undefined) {
+      if (user !== undefined || password !== undefined) {
+        throw new ConfigError(
+          `${where}: settings and user exclude each other, because the connections are those of all tenants`,
+        )
+      }
+      if (Object.keys(settings).length === 0)
+        throw new ConfigError(`${where}: settings must not be empty`)
+      const timeoutMs = entry.spec.pool.acquireTimeoutMs ?? 10_000
+      const gate = new TenantGate(id, this.#parts.clock, { max, maxPending, timeoutMs })
+      const base = new DatabaseView(entry.member, () => entry.cluster())
+      return {
+        pool: new ScopedDatabase(id, base, base, settingsStatement(settings), gate),
+        own: undefined,
+        gate,
+      }
+    }
+    const connection = {
+      ...(user === undefined ? {} : { user, password: undefined }),
+      ...(password === undefined ? {} : { password }),
+      ...(database === undefined ? {} : { database: checkName(`${where}: database`, database) }),
+      ...(schema === undefined
+        ? {}
+        : {
+            parameters: {
+              ...entry.spec.template.parameters,
+              search_path: quoteName(checkName(`${where}: schema`, schema)),
+            },
+          }),
+    }
+    const cluster = entry.cluster()
+    const member = this.#databases.member(entry, {
+      name: id,
+      connection,
+      pool: { max, maxPending, min: 0 },
+      weight,
+    })
+    cluster.enter(member)
+    return {
+      pool: new DatabaseView(member, () => cluster),
+      own: { member, cluster },
+      gate: undefined,
+    }
+  }
+
+  /** A pool was made: what its server allows is asked with its first connection, and what fails is remembered. */
+  #made(pool: ConnectionPool, name: string | undefined): void {
+    measureCapacity(pool, this.#budgets)
+    if (name === undefined) return
+    pool.on('error', ({ error }) => {
+      if (error instanceof ConnectError) this.#failures.set(name, error.message)
+    })
+    pool.on('connect', () => this.#failures.delete(name))
+  }
+
+  /** Its topology only if somebody has used it: looking must not begin to watch. */
+  #looked(pool: Pool): Pick<Pool, 'stats'> & { readonly topology?: Topology | undefined } {
+    const stats = (): PoolStats => pool.stats()
+    if (!(pool instanceof DatabaseView)) return pool
+    return pool.used ? { stats, topology: pool.topology } : { stats }
+  }
+}
+
+function fromEntries<T>(entries: readonly (readonly [string, T])[]): Readonly<Record<string, T>> {
+  // Without a prototype, so that a name such as `__proto__` is a key like any other.
+  return Object.freeze(
+    Object.assign(Object.create(null), Object.fromEntries(entries)) as Record<string, T>,
+  )
+}

@@ -1,0 +1,109 @@
+import {
+  AbortError,
+  AcquireTimeoutError,
+  type Clock,
+  type ClockTimer,
+  type PoolGauges,
+  PoolOverloadedError,
+} from '@poolhouse/core'
+
+/** How many calls of one tenant may be under way and wait. */
+export interface GateLimits {
+  readonly max: number
+  readonly maxPending: number
+  /** Longest wait of a call without a limit of its own. */
+  readonly timeoutMs: number
+}
+
+interface Waiter {
+  enter(): void
+}
+
+/** Keeps one tenant of a shared pool within its limits: so many calls at a time, so many that wait, first come first served. */
+export class TenantGate {
+  readonly #name: string
+  readonly #clock: Clock
+  readonly #limits: GateLimits
+  // In order of arrival; none of them could enter when it came.
+  readonly #waiters = new Set<Waiter>()
+  #inside = 0
+
+  /** Begins empty. */
+  constructor(name: string, clock: Clock, limits: GateLimits) {
+    this.#name = name
+    this.#clock = clock
+    this.#limits = limits
+  }
+
+  /** Calls under way and calls that wait. */
+  get size(): number {
+    return this.#inside + this.#waiters.size
+  }
+
+  /**
+   * Runs `work` when it is its turn, with what is left of `timeoutMs`. Rejects with `PoolOverloadedError` if too many wait, `AcquireTimeoutError`
+   * after the wait and `AbortError` when the signal fires; `work` was not called then.
+   */
+  async run<R>(
+    call: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined },
+    work: (timeoutMs: number | undefined) => Promise<R>,
+  ): Promise<R> {
+    const startedAt = this.#clock.now()
+    if (this.#inside < this.#limits.max) this.#inside++
+    else await this.#turn(call.timeoutMs ?? this.#limits.timeoutMs, call.signal)
+    try {
+      const { timeoutMs } = call
+      const waited = this.#clock.now() - startedAt
+      return await work(timeoutMs === undefined ? undefined : Math.max(1, timeoutMs - waited))
+    } finally {
+      this.#leave()
+    }
+  }
+
+  #leave(): void {
+    for (const waiter of this.#waiters) {
+      // The place of the one who leaves.
+      waiter.enter()
+      return
+    }
+    this.#inside--
+  }
+
+  #turn(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const { maxPending } = this.#limits
+    if (signal?.aborted) return Promise.reject(new AbortError(signal.reason, 'no'))
+    if (this.#waiters.size >= maxPending) {
+      return Promise.reject(new PoolOverloadedError(`maxPending is ${maxPending}`, this.#gauges()))
+    }
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        this.#waiters.delete(waiter)
+        timer.cancel()
+        signal?.removeEventListener('abort', onAbort)
+        settle()
+      }
+      const waiter: Waiter = { enter: () => end(resolve) }
+      const onAbort = (): void => end(() => reject(new AbortError(signal!.reason, 'no')))
+      const late = (): void => end(() => reject(new AcquireTimeoutError(timeoutMs, this.#gauges())))
+      const timer: ClockTimer = this.#clock.setTimer(late, timeoutMs, { keepAlive: true })
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#waiters.add(waiter)
+    })
+  }
+
+  #gauges(): PoolGauges {
+    const { max } = this.#limits
+    const pending = this.#waiters.size
+    const pool = this.#name
+    return {
+      pool,
+      endpoint: pool,
+      total: this.#inside,
+      idle: 0,
+      leased: this.#inside,
+      connecting: 0,
+      pending,
+      max,
+    }
+  }
+}

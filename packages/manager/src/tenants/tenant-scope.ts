@@ -1,0 +1,32 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { describeValue, WrongTenantError } from '@poolhouse/core'
+
+/** In whose name the code runs that is running now. Once in the scope of a tenant, calls for another one are refused. */
+export class TenantScope {
+  readonly #current = new AsyncLocalStorage<string | undefined>()
+
+  /** The tenant of the scope, if there is one. */
+  get id(): string | undefined {
+    return this.#current.getStore()
+  }
+
+  /** Runs `work` in the scope of a tenant. Throws `WrongTenantError` in the scope of another. */
+  run<R>(id: string, work: () => R): R {
+    this.check(id)
+    return this.#current.run(id, work)
+  }
+
+  /** Runs `work` outside of any scope. */
+  leave<R>(work: () => R): R {
+    return this.#current.run(undefined, work)
+  }
+
+  /** Throws `WrongTenantError` in the scope of another tenant. */
+  check(id: string): void {
+    const scope = this.#current.getStore()
+    if (scope === undefined || scope === id) return
+    throw new WrongTenantError(
+      `tenant ${describeValue(id)} was asked for in the scope of tenant ${describeValue(scope)}; leave it with manager.unscoped() if that is meant`,
+    )
+  }
+}

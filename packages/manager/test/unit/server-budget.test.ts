@@ -1,0 +1,203 @@
+import { type ConnectionPool, createPool, type Lease } from '@poolhouse/core'
+import {
+  type FakeDriver,
+  fakeDriver,
+  type VirtualClock,
+  virtualClock,
+} from '@poolhouse/core/testing'
+import { beforeEach, expect, test } from 'vitest'
+import { Budgets } from '../../src/budget/budgets.js'
+
+let clock: VirtualClock
+let driver: FakeDriver
+let budgets: Budgets
+
+beforeEach(() => {
+  clock = virtualClock()
+  driver = fakeDriver({ clock, connectMs: 5, statementMs: 2 })
+  budgets = new Budgets(clock, { perServer: 4 })
+})
+
+function pool(
+  name: string,
+  weight = 1,
+  more: { min?: number; max?: number; port?: number } = {},
+): ConnectionPool {
+  const { port = 5432, ...sizes } = more
+  return createPool({
+    driver,
+    connection: { host: 'localhost', port, user: 'u', database: name },
+    name,
+    max: 10,
+    ...sizes,
+    clock,
+    random: () => 0.5,
+    budget: budgets.weighing(weight),
+  })
+}
+
+/** Calls that come as fast as they are answered, until it is told to stop; counts the answers. */
+function flood(pool: ConnectionPool, callers: number): { answers: number; stop(): void } {
+  const state = { answers: 0, running: true, stop: () => {} }
+  state.stop = () => {
+    state.running = false
+  }
+  for (let caller = 0; caller < callers; caller++) {
+    void (async () => {
+      while (state.running) {
+        await pool.query('select 1')
+        state.answers++
+      }
+    })()
+  }
+  return state
+}
+
+async function lease(pool: ConnectionPool): Promise<Lease> {
+  const promise = pool.acquire()
+  await clock.advance(20)
+  return await promise
+}
+
+test('S84: never has more connections than the limit, whoever asks', async () => {
+  const pools = Array.from({ length: 20 }, (_, index) => pool(`t${index}`))
+  const answers = pools.flatMap((each) => [each.query('select 1'), each.query('select 2')])
+  await clock.advance(1_000)
+  await Promise.all(answers)
+  expect(driver.mostOpen).toBeLessThanOrEqual(4)
+})
+
+test('counts each server by itself', async () => {
+  const here = Array.from({ length: 4 }, () => lease(pool('a')))
+  const there = Array.from({ length: 4 }, () => lease(pool('a', 1, { port: 6000 })))
+  await Promise.all([...here, ...there])
+  expect(driver.open.size).toBe(8)
+  expect(Object.keys(budgets.stats())).toEqual(['localhost:5432', 'localhost:6000'])
+})
+
+test('reclaims the connection of another pool that has been idle longest, and none that is in use', async () => {
+  const [a, b, c] = [pool('a'), pool('b'), pool('c')]
+  const busy = await lease(a)
+  const first = await lease(b)
+  const second = await lease(a)
+  const third = await lease(b)
+  first.release()
+  await clock.advance(10)
+  second.release()
+  const wanted = lease(c)
+  await clock.advance(50)
+  ;(await wanted).release()
+  expect([a, b, c].map((each) => each.stats().total)).toEqual([2, 1, 1])
+  busy.release()
+  third.release()
+})
+
+test('F62, S86: a tenant with ten thousand queued calls leaves another its half', async () => {
+  const noisy = pool('noisy')
+  const quiet = pool('quiet')
+  const noise = flood(noisy, 100)
+  await clock.advance(200)
+  expect(noisy.stats().total).toBe(4)
+  const calls = flood(quiet, 100)
+  await clock.advance(100)
+  const before = { noise: noise.answers, calls: calls.answers }
+  await clock.advance(1_000)
+  expect(noisy.stats().total).toBe(2)
+  expect(quiet.stats().total).toBe(2)
+  const ratio = (noise.answers - before.noise) / (calls.answers - before.calls)
+  expect(ratio).toBeGreaterThan(0.9)
+  expect(ratio).toBeLessThan(1.1)
+  noise.stop()
+  calls.stop()
+  await clock.advance(100)
+})
+
+test('shares by weight', async () => {
+  const heavy = pool('heavy', 3)
+  const light = pool('light', 1)
+  const floods = [flood(light, 50), flood(heavy, 50)]
+  await clock.advance(500)
+  expect([heavy, light].map((each) => each.stats().total)).toEqual([3, 1])
+  for (const each of floods) each.stop()
+  await clock.advance(100)
+})
+
+test('F62: with more busy tenants than connections each has its turn', async () => {
+  const pools = Array.from({ length: 12 }, (_, index) => pool(`t${index}`))
+  const floods = pools.map((each) => flood(each, 5))
+  await clock.advance(5_000)
+  const answers = floods.map((each) => each.answers)
+  expect(Math.min(...answers)).toBeGreaterThan(0)
+  expect(Math.max(...answers) / Math.min(...answers)).toBeLessThan(2)
+  for (const each of floods) each.stop()
+  await clock.advance(1_000)
+})
+
+test('lets a caller that asks again at once keep its connection', async () => {
+  const [a, ...others] = Array.from({ length: 5 }, (_, index) => pool(`t${index}`))
+  const leases = others.slice(0, 3).map((each) => lease(each))
+  await Promise.all(leases)
+  const three = (async () => {
+    for (let call = 0; call < 3; call++) await a!.query('select 1')
+  })()
+  await clock.advance(1)
+  const waiting = others[3]!.query('select 1')
+  await clock.advance(100)
+  await Promise.all([three, waiting])
+  expect(a!.stats().counters.created).toBe(1)
+  for (const each of await Promise.all(leases)) each.release()
+})
+
+test('keeps what a pool has as its min', async () => {
+  const kept = pool('kept', 1, { min: 4 })
+  await clock.advance(50)
+  const waiting = pool('waiting').query('select 1', [], { timeoutMs: 200 })
+  const refused = expect(waiting).rejects.toThrow(/no connection within/)
+  await clock.advance(300)
+  await refused
+  expect(kept.stats().idle).toBe(4)
+})
+
+test('closes what is too many after the limit has fallen, idle ones at once', async () => {
+  budgets = new Budgets(clock, { perServer: 'auto', instances: 2 })
+  const a = pool('a')
+  const leases = [await lease(a), await lease(a), await lease(a), await lease(a)]
+  leases[0]!.release()
+  budgets.learn(a.endpoint, 5)
+  await clock.advance(10)
+  expect(a.stats().total).toBe(3)
+  for (const each of leases.slice(1)) each.release()
+  await clock.advance(10)
+  expect(a.stats().total).toBe(2)
+})
+
+test('a session beside the pools takes a place of them', async () => {
+  const a = pool('a')
+  const opening = a.openSession()
+  await clock.advance(10)
+  const session = await opening
+  const leases = [await lease(a), await lease(a), await lease(a)]
+  const waiting = a.acquire()
+  await clock.advance(100)
+  expect(a.stats()).toMatchObject({ total: 3, pending: 1 })
+  const closing = session.close()
+  await clock.advance(20)
+  await closing
+  leases.push(await waiting)
+  for (const each of leases) each.release()
+})
+
+test('X12: whoever waits for a permit in vain is told in time, and the next one is served', async () => {
+  const [a, b] = [pool('a'), pool('b')]
+  const held = [await lease(a), await lease(a), await lease(a), await lease(a)]
+  const late = expect(b.query('select 1', [], { timeoutMs: 100 })).rejects.toMatchObject({
+    executed: 'no',
+  })
+  await clock.advance(150)
+  await late
+  held[0]!.release()
+  const served = b.query('select 1')
+  await clock.advance(50)
+  await served
+  for (const each of held.slice(1)) each.release()
+})

@@ -1,0 +1,71 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import {
+  checkNumber,
+  checkWord,
+  describeValue,
+  type Intent,
+  refuseUnknownOptions,
+} from '@poolhouse/core'
+import type { ReplicaSession } from './replica-pool.js'
+
+/** What `runWith` says about all calls inside it. A call, a reader or a session that says otherwise wins. */
+export interface RunWithOptions {
+  /** What calls are for that do not say so themselves. */
+  intent?: Intent | undefined
+  /** Oldest data that reads accept, in milliseconds. */
+  maxStalenessMs?: number | undefined
+  /** Most write-ahead log that a replica may have left to replay, in bytes. */
+  maxStalenessBytes?: number | undefined
+  /** The session that calls on its pool, and on readers of it, belong to. */
+  session?: ReplicaSession | undefined
+}
+
+const KNOWN: ReadonlySet<string> = new Set([
+  'intent',
+  'maxStalenessMs',
+  'maxStalenessBytes',
+  'session',
+])
+const INTENTS = ['read', 'write'] as const
+
+// The ESM and the CommonJS copy of this package may meet in one process, and then both must see what either was told.
+const KEY = Symbol.for('poolhouse.ambient')
+const shared = globalThis as { [KEY]?: AsyncLocalStorage<RunWithOptions> }
+
+/**
+ * Runs `fn` with defaults for all calls on replica pools inside it, whatever lies between: for a request, a job, a test. Calls
+ * nest; what the inner one leaves out is as outside. Returns what `fn` returns. Throws `TypeError` or `RangeError` for wrong options.
+ *
+ * ```ts
+ * await runWith({ intent: 'read', session: db.session(token) }, () => handle(request))
+ * ```
+ */
+export function runWith<R>(options: RunWithOptions, fn: () => R): R {
+  const where = 'runWith'
+  if (options === null || typeof options !== 'object') {
+    throw new TypeError(`${where}: options must be an object, got ${describeValue(options)}`)
+  }
+  refuseUnknownOptions(where, options, KNOWN)
+  const { intent, session } = options
+  if (intent !== undefined) checkWord(where, 'intent', intent, INTENTS)
+  for (const name of ['maxStalenessMs', 'maxStalenessBytes'] as const) {
+    const bound = options[name]
+    if (bound !== undefined) {
+      checkNumber(where, name, bound, { min: 0, max: Number.POSITIVE_INFINITY })
+    }
+  }
+  if (session !== undefined && typeof session?.freshToken !== 'function') {
+    throw new TypeError(
+      `${where}: session must be made by session() of a replica pool, got ${describeValue(session)}`,
+    )
+  }
+  shared[KEY] ??= new AsyncLocalStorage()
+  const storage = shared[KEY]
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  return storage.run(Object.freeze({ ...storage.getStore(), ...Object.fromEntries(given) }), fn)
+}
+
+/** What `runWith` says here; undefined outside. Free until it has been used. */
+export function ambient(): RunWithOptions | undefined {
+  return shared[KEY]?.getStore()
+}

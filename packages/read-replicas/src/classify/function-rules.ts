@@ -1,0 +1,109 @@
+import { describeValue, refuseUnknownOptions } from '@poolhouse/core'
+import type { ClassifierOptions, ClassifyMode } from './classification.js'
+import { hazardOfFunction } from './hazards.js'
+import { SAFE_FUNCTIONS } from './safe-functions.js'
+
+/** What is known of a function. */
+export interface FunctionJudgement {
+  /** As in a classification. */
+  readonly verdict: 'read' | 'unknown' | 'write'
+  /** Why, as a clause that follows its name. */
+  readonly reason: string
+  /** Whether a replica would run it without an error, and wrongly. */
+  readonly silent: boolean
+}
+
+const READ: FunctionJudgement = { verdict: 'read', reason: 'only reads', silent: false }
+const NAMED_WRITE: FunctionJudgement = {
+  verdict: 'write',
+  reason: 'is named in writes',
+  silent: true,
+}
+const UNKNOWN: FunctionJudgement = {
+  verdict: 'unknown',
+  reason: 'is a function that nothing is known of',
+  silent: false,
+}
+
+const KNOWN: ReadonlySet<string> = new Set(['mode', 'reads', 'writes'])
+const MODES: readonly ClassifyMode[] = ['conservative', 'optimistic']
+
+/** Judges functions by their names: those of the server by what they do, the caller's own by what the caller says. */
+export class FunctionRules {
+  readonly #reads: ReadonlySet<string>
+  readonly #writes: ReadonlySet<string>
+
+  /** Takes checked names. */
+  constructor(reads: readonly string[], writes: readonly string[]) {
+    this.#reads = new Set(reads)
+    this.#writes = new Set(writes)
+  }
+
+  /** What is known of the function. Names as the server compares them; `schema` undefined if the call names none. */
+  judge(schema: string | undefined, name: string): FunctionJudgement {
+    if (this.#names(this.#writes, schema, name)) return NAMED_WRITE
+    if ((schema === undefined || schema === 'pg_catalog') && SAFE_FUNCTIONS.has(name)) return READ
+    const hazard = hazardOfFunction(schema, name)
+    if (hazard !== undefined) return { verdict: 'write', ...hazard }
+    return this.#names(this.#reads, schema, name) ? READ : UNKNOWN
+  }
+
+  #names(set: ReadonlySet<string>, schema: string | undefined, name: string): boolean {
+    if (set.size === 0) return false
+    return set.has(name) || (schema !== undefined && set.has(`${schema}.${name}`))
+  }
+}
+
+/** Checks the options of a classifier. Throws `TypeError` or `RangeError` naming option and value. */
+export function readClassifierOptions(
+  where: string,
+  options: ClassifierOptions,
+): { readonly mode: ClassifyMode; readonly rules: FunctionRules } {
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    throw new TypeError(`${where}: options must be an object, got ${describeValue(options)}`)
+  }
+  refuseUnknownOptions(where, options, KNOWN)
+  const reads = readNames(where, 'reads', options.reads)
+  const writes = readNames(where, 'writes', options.writes)
+  for (const full of reads) {
+    if (writes.includes(full)) {
+      throw new RangeError(`${where}: reads and writes both name "${full}"`)
+    }
+    const [schema, name] = full.includes('.') ? full.split('.') : [undefined, full]
+    const hazard = hazardOfFunction(schema, name!)
+    if (hazard !== undefined) {
+      throw new RangeError(
+        `${where}: reads names "${full}", which ${hazard.reason} and never runs on a replica by its text; use reader() where you mean it`,
+      )
+    }
+  }
+  return {
+    mode: checkMode(where, options.mode ?? 'conservative'),
+    rules: new FunctionRules(reads, writes),
+  }
+}
+
+function checkMode(where: string, mode: unknown): ClassifyMode {
+  if (MODES.includes(mode as ClassifyMode)) return mode as ClassifyMode
+  throw new TypeError(
+    `${where}: mode must be "conservative" or "optimistic", got ${describeValue(mode)}`,
+  )
+}
+
+function readNames(where: string, option: string, names: unknown): readonly string[] {
+  if (names === undefined) return []
+  if (!Array.isArray(names)) {
+    throw new TypeError(
+      `${where}: ${option} must be an array of names, got ${describeValue(names)}`,
+    )
+  }
+  for (const name of names as readonly unknown[]) {
+    const parts = typeof name === 'string' ? name.split('.') : []
+    if (parts.length < 1 || parts.length > 2 || parts.includes('')) {
+      throw new TypeError(
+        `${where}: ${option} must hold names such as "search" or "app.search", got ${describeValue(name)}`,
+      )
+    }
+  }
+  return [...names]
+}

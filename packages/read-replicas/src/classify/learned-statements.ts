@@ -1,0 +1,34 @@
+const MOST = 10_000
+
+/** Fingerprints of statements that replicas have refused, the least recently met of which are forgotten first. */
+export class LearnedStatements {
+  readonly #fingerprints = new Set<number>()
+  readonly #most: number
+
+  /** Knows nothing at first, and never more than so many. */
+  constructor(most: number = MOST) {
+    this.#most = most
+  }
+
+  /** Whether anything is known. */
+  get empty(): boolean {
+    return this.#fingerprints.size === 0
+  }
+
+  /** Whether such a statement was refused. */
+  has(fingerprint: number): boolean {
+    if (!this.#fingerprints.delete(fingerprint)) return false
+    this.#fingerprints.add(fingerprint)
+    return true
+  }
+
+  /** Such a statement was refused. */
+  add(fingerprint: number): void {
+    this.#fingerprints.delete(fingerprint)
+    this.#fingerprints.add(fingerprint)
+    if (this.#fingerprints.size <= this.#most) return
+    // A set keeps the order in which its members were added.
+    const [oldest] = this.#fingerprints
+    this.#fingerprints.delete(oldest!)
+  }
+}

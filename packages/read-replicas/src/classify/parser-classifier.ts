@@ -1,0 +1,74 @@
+import type { Classification, ClassifierOptions, StatementClassifier } from './classification.js'
+import { type FunctionRules, readClassifierOptions } from './function-rules.js'
+import { classifyByTokens } from './lexer-classifier.js'
+import { classifyTree, type SyntaxTree } from './syntax-tree.js'
+import { trimComments } from './trim-comments.js'
+
+/** What is used of `libpg-query`. */
+interface PgQuery {
+  loadModule(): Promise<void>
+  parseSync(text: string): SyntaxTree
+}
+
+// Parsing costs about 5 µs for each character in the worst case: beyond this the tokens decide.
+const LONGEST_PARSED = 8_192
+const KEPT = 1_000
+
+/**
+ * Makes a classifier that parses with PostgreSQL's own grammar, by way of the package `libpg-query` (16 or later), which must be
+ * installed. It decides by the same rules as `lexerClassifier`, but sees what tokens cannot show: columns that are named like
+ * commands, aliases that look like calls, names in Unicode escapes. It takes about 50 µs for a text that is met for the first time. Texts of
+ * more than 8 192 characters are judged by their tokens.
+ *
+ * Resolves when the module is loaded. Rejects with `TypeError` or `RangeError` for unknown or wrong options, and with `Error` if
+ * `libpg-query` cannot be loaded.
+ *
+ * ```ts
+ * const db = withReplicas(primary, replicas, { classify: await parserClassifier({ mode: 'optimistic' }) })
+ * ```
+ */
+export async function parserClassifier(
+  options: ClassifierOptions = {},
+): Promise<StatementClassifier> {
+  const { mode, rules } = readClassifierOptions('parserClassifier', options)
+  const pgQuery = await load()
+  const kept = new Map<string, Classification>()
+  const classify = (text: string): Classification => {
+    if (text.length > LONGEST_PARSED) return classifyByTokens(text, rules)
+    // Tools put a trace id into a comment, so that no two texts are the same.
+    const bare = trimComments(text)
+    if (typeof bare !== 'string') return bare
+    let found = kept.get(bare)
+    if (found === undefined) {
+      found = parseAndClassify(pgQuery, bare, rules)
+      if (kept.size >= KEPT) kept.delete(kept.keys().next().value!)
+      kept.set(bare, found)
+    }
+    return found
+  }
+  return Object.freeze({ mode, classify })
+}
+
+async function load(): Promise<PgQuery> {
+  try {
+    const pgQuery = (await import('libpg-query')) as unknown as PgQuery
+    await pgQuery.loadModule()
+    return pgQuery
+  } catch (error) {
+    throw new Error(
+      'parserClassifier needs the package libpg-query, which could not be loaded; install it, or use lexerClassifier()',
+      { cause: error },
+    )
+  }
+}
+
+function parseAndClassify(pgQuery: PgQuery, text: string, rules: FunctionRules): Classification {
+  let tree: SyntaxTree
+  try {
+    tree = pgQuery.parseSync(text)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    return Object.freeze({ verdict: 'write', reason: `it does not parse: ${message}` })
+  }
+  return classifyTree(tree, text, rules)
+}

@@ -1,0 +1,385 @@
+import type { Classification, DecidingToken } from './classification.js'
+import type { FunctionRules } from './function-rules.js'
+import { hazardOfRelation } from './hazards.js'
+import { IS, keyword, keywordIs } from './keywords.js'
+import { CAST, nameAt, SqlLexer, TOKEN, type TokenKind } from './sql-lexer.js'
+
+const LONGEST_SHOWN = 40
+
+// What stood before, as one number: a sign by its character, a keyword by its number, and these.
+const START = 0
+const NAME = 0x100
+const OTHER = 0x101
+
+const OPEN = 0x28
+const CLOSE = 0x29
+const COMMA = 0x2c
+const DOT = 0x2e
+const SEMICOLON = 0x3b
+
+const AS = keyword('as')
+const BERNOULLI = keyword('bernoulli')
+const BY = keyword('by')
+const COPY = keyword('copy')
+const CUBE = keyword('cube')
+const EXPLAIN = keyword('explain')
+const FILTER = keyword('filter')
+const FOR = keyword('for')
+const GROUPING = keyword('grouping')
+const INTO = keyword('into')
+const MATERIALIZED = keyword('materialized')
+const NOT = keyword('not')
+const OVER = keyword('over')
+const RECURSIVE = keyword('recursive')
+const ROLLUP = keyword('rollup')
+const SETS = keyword('sets')
+const STDOUT = keyword('stdout')
+const SYSTEM = keyword('system')
+const TABLESAMPLE = keyword('tablesample')
+const TO = keyword('to')
+const WITH = keyword('with')
+const EXPLAIN_WORDS: ReadonlySet<number> = new Set(['analyze', 'analyse', 'verbose'].map(keyword))
+const BY_FOLLOWS: ReadonlySet<number> = new Set(['group', 'order', 'partition'].map(keyword))
+
+const READ: Classification = Object.freeze({ verdict: 'read', reason: 'it only reads' })
+
+/**
+ * Reads one statement token by token and decides what it is. Everything it is not sure of is a write, except for functions it does
+ * not know, which are "unknown".
+ */
+export class StatementReader {
+  readonly #text: string
+  readonly #lexer: SqlLexer
+  readonly #rules: FunctionRules
+  #kind: TokenKind = TOKEN.end
+  #before = START
+  // The name that ends with the token before the current one, if one does: where it stands, the part before its last dot, and what stood
+  // before all of it. Most names are never made strings.
+  #named = false
+  #nameStart = 0
+  #nameEnd = 0
+  #nameKeyword = 0
+  #schemaStart = 0
+  #schemaEnd = 0
+  #beforeName = START
+  #depth = 0
+  // Depths at which the names of a WITH list are being read.
+  readonly #withLists: number[] = []
+  #verdict: Classification = READ
+
+  /** Looks at nothing before `read`. */
+  constructor(text: string, rules: FunctionRules) {
+    this.#text = text
+    this.#lexer = new SqlLexer(text)
+    this.#rules = rules
+  }
+
+  /** Reads the text to its end, or to what makes it a write. */
+  read(): Classification {
+    this.#next()
+    const write = this.#statement() ?? this.#end()
+    const { trouble } = this.#lexer
+    if (trouble !== undefined)
+      return Object.freeze({ verdict: 'write', reason: `it has ${trouble}` })
+    return write ?? this.#verdict
+  }
+
+  #statement(): Classification | undefined {
+    if (this.#isWord(EXPLAIN)) return this.#explain()
+    if (this.#isWord(COPY)) return this.#copy()
+    return this.#query(0)
+  }
+
+  /** EXPLAIN of a query runs nothing, or with ANALYZE the query. */
+  #explain(): Classification | undefined {
+    this.#next()
+    if (this.#isSign(OPEN)) {
+      this.#next()
+      if (this.#isSign(OPEN) || this.#isWordThat(IS.queryVerb)) {
+        // The parenthesis was the query's.
+        this.#depth = 1
+        this.#before = OPEN
+        return this.#query(0)
+      }
+      const open = this.#skipParenthesis()
+      if (open !== undefined) return open
+    } else {
+      while (EXPLAIN_WORDS.has(this.#keyword())) this.#next()
+    }
+    return this.#query(0)
+  }
+
+  /** COPY of a table or a query, and only to the client. */
+  #copy(): Classification | undefined {
+    this.#next()
+    const write = this.#isSign(OPEN) ? this.#copiedQuery() : this.#copiedTable()
+    if (write !== undefined) return write
+    if (!this.#isWord(TO)) return this.#write('does not copy to the client')
+    this.#next()
+    if (!this.#isWord(STDOUT)) return this.#write('is not where the client is')
+    this.#next()
+    // Options change nothing.
+    while (!this.#isEnd() && !this.#isSign(SEMICOLON)) this.#next()
+    return undefined
+  }
+
+  #copiedQuery(): Classification | undefined {
+    this.#next()
+    this.#depth = 1
+    this.#before = OPEN
+    return this.#query(1)
+  }
+
+  #copiedTable(): Classification | undefined {
+    for (;;) {
+      if (!this.#isName()) return this.#unreadable()
+      const local = this.#localRelation()
+      if (local !== undefined) return local
+      this.#next()
+      if (!this.#isSign(DOT)) break
+      this.#next()
+    }
+    if (!this.#isSign(OPEN)) return undefined
+    this.#next()
+    return this.#skipParenthesis()
+  }
+
+  /** A query, to the end of the statement or of the parenthesis at the depth `outer` that it stands in. */
+  #query(outer: 0 | 1): Classification | undefined {
+    while (this.#isSign(OPEN)) {
+      this.#depth++
+      this.#before = OPEN
+      this.#next()
+    }
+    if (this.#isEnd()) return this.#unreadable('it is empty')
+    if (!this.#isWordThat(IS.queryVerb)) {
+      return this.#write('does not begin a query', this.#isWordThat(IS.sessionCommand))
+    }
+    while (!this.#isEnd() && !this.#isSign(SEMICOLON)) {
+      const write = this.#token()
+      if (write !== undefined) return write
+      this.#next()
+      if (this.#depth < outer) return undefined
+    }
+    return this.#depth === 0 ? undefined : this.#unreadable()
+  }
+
+  /** Only semicolons may follow. */
+  #end(): Classification | undefined {
+    while (this.#isSign(SEMICOLON)) this.#next()
+    return this.#isEnd() ? undefined : this.#write('begins a second statement')
+  }
+
+  #token(): Classification | undefined {
+    switch (this.#kind) {
+      case TOKEN.word:
+        return this.#word()
+      case TOKEN.quoted:
+        return this.#nameOf(0)
+      case TOKEN.sign:
+        return this.#sign()
+      default:
+        this.#named = false
+        this.#before = OTHER
+        return undefined
+    }
+  }
+
+  #word(): Classification | undefined {
+    const word = this.#lexer.code
+    // Behind a dot every word is a name.
+    if (word === 0 || this.#isPart()) return this.#nameOf(0)
+    if (keywordIs(word, IS.lockStrength) && this.#before === FOR) return this.#write('locks rows')
+    if (keywordIs(word, IS.writeVerb) && this.#before !== AS) {
+      return this.#write('is a write, or a name that looks like one')
+    }
+    if (word === INTO) return this.#write('makes a table')
+    if (keywordIs(word, IS.queryVerb)) {
+      if (word !== WITH) this.#leaveWithList()
+      else if (this.#before === START || this.#before === OPEN) this.#withLists.push(this.#depth)
+    }
+    if (!keywordIs(word, IS.notCalled)) return this.#nameOf(word)
+    this.#named = false
+    this.#before = word
+    return undefined
+  }
+
+  /** A name, maybe the next part of one. An unreserved keyword may still say what the word behind it is. */
+  #nameOf(word: number): Classification | undefined {
+    if (this.#isPart()) {
+      this.#schemaStart = this.#nameStart
+      this.#schemaEnd = this.#nameEnd
+    } else {
+      this.#schemaEnd = 0
+      this.#beforeName = this.#before
+    }
+    this.#named = true
+    this.#nameStart = this.#lexer.start
+    this.#nameEnd = this.#lexer.end
+    this.#nameKeyword = word
+    this.#before = word === 0 ? NAME : word
+    return this.#localRelation()
+  }
+
+  /** Whether the current name is that of something that each server has for itself. */
+  #localRelation(): Classification | undefined {
+    const text = this.#text
+    const at = this.#lexer.start + (this.#kind === TOKEN.quoted ? 1 : 0)
+    // All of them begin with `pg_`.
+    if (text.charCodeAt(at + 2) !== 0x5f || (text.charCodeAt(at) | 0x20) !== 0x70) return undefined
+    const local = hazardOfRelation(nameAt(text, this.#lexer.start, this.#lexer.end))
+    return local === undefined ? undefined : this.#write(local.reason, local.silent)
+  }
+
+  #sign(): Classification | undefined {
+    const sign = this.#lexer.code
+    if (sign === DOT && this.#named) {
+      this.#before = DOT
+      return undefined
+    }
+    if (sign === OPEN) {
+      const write = this.#named ? this.#call() : undefined
+      if (write !== undefined) return write
+      this.#keepWithList()
+      this.#depth++
+    } else if (sign === CLOSE) {
+      this.#leaveWithList()
+      this.#depth--
+      if (this.#depth < 0) return this.#unreadable()
+    }
+    this.#named = false
+    this.#before = sign
+    return undefined
+  }
+
+  /** A name before a parenthesis: a function, unless what stands before it says otherwise. */
+  #call(): Classification | undefined {
+    const schema = this.#hasSchema()
+      ? nameAt(this.#text, this.#schemaStart, this.#schemaEnd)
+      : undefined
+    const name = nameAt(this.#text, this.#nameStart, this.#nameEnd)
+    const { verdict, reason, silent } = this.#rules.judge(schema, name)
+    if (verdict === 'read' || (verdict === 'unknown' && this.#isNoCall())) return undefined
+    const token = this.#tokenAt(this.#nameStart, this.#nameEnd)
+    if (verdict === 'write') return this.#write(reason, silent, token)
+    if (this.#verdict === READ) {
+      this.#verdict = Object.freeze({ verdict, reason: `"${token.text}" ${reason}`, token })
+    }
+    return undefined
+  }
+
+  #isNoCall(): boolean {
+    const before = this.#beforeName
+    // A type with a length, and an alias with names of columns.
+    if (before === CAST || before === AS) return true
+    if (this.#hasSchema()) return false
+    switch (this.#nameKeyword) {
+      case 0:
+        break
+      case OVER:
+      case FILTER:
+        return before === CLOSE
+      case BY:
+        return BY_FOLLOWS.has(before)
+      case SETS:
+        return before === GROUPING
+      case ROLLUP:
+      case CUBE:
+        return before === BY
+      case MATERIALIZED:
+        return before === NOT
+      case SYSTEM:
+      case BERNOULLI:
+        return before === TABLESAMPLE
+    }
+    return this.#isInWithList() && isBeforeWithName(before)
+  }
+
+  #isInWithList(): boolean {
+    return this.#withLists.at(-1) === this.#depth
+  }
+
+  #leaveWithList(): void {
+    while (this.#withLists.length > 0 && this.#withLists.at(-1)! >= this.#depth) {
+      this.#withLists.pop()
+    }
+  }
+
+  /** A parenthesis at the depth of a WITH list belongs to it only behind a name of it, or behind AS [NOT] MATERIALIZED. */
+  #keepWithList(): void {
+    if (!this.#isInWithList()) return
+    const isColumns = this.#named && isBeforeWithName(this.#beforeName)
+    const isBody = this.#before === AS || this.#before === MATERIALIZED
+    if (!isColumns && !isBody) this.#leaveWithList()
+  }
+
+  /** To behind the closing parenthesis of one whose opening has been read. */
+  #skipParenthesis(): Classification | undefined {
+    for (let depth = 1; ; this.#next()) {
+      if (this.#isEnd()) return this.#unreadable()
+      if (this.#isSign(OPEN)) depth++
+      else if (this.#isSign(CLOSE) && --depth === 0) break
+    }
+    this.#next()
+    return undefined
+  }
+
+  #next(): void {
+    this.#kind = this.#lexer.next()
+  }
+
+  #isEnd(): boolean {
+    return this.#kind === TOKEN.end
+  }
+
+  #keyword(): number {
+    return this.#kind === TOKEN.word ? this.#lexer.code : 0
+  }
+
+  #isWord(number: number): boolean {
+    return this.#kind === TOKEN.word && this.#lexer.code === number
+  }
+
+  #isWordThat(property: number): boolean {
+    return this.#kind === TOKEN.word && keywordIs(this.#lexer.code, property)
+  }
+
+  #isSign(code: number): boolean {
+    return this.#kind === TOKEN.sign && this.#lexer.code === code
+  }
+
+  #isName(): boolean {
+    return this.#kind === TOKEN.word || this.#kind === TOKEN.quoted
+  }
+
+  #hasSchema(): boolean {
+    return this.#schemaEnd > 0
+  }
+
+  #isPart(): boolean {
+    return this.#before === DOT && this.#named
+  }
+
+  #tokenAt(start: number, end: number): DecidingToken {
+    const shown = this.#text.slice(start, Math.min(end, start + LONGEST_SHOWN))
+    const text = end - start > LONGEST_SHOWN ? `${shown}…` : shown
+    return Object.freeze({ text, position: start })
+  }
+
+  #write(
+    reason: string,
+    hazard = false,
+    token: DecidingToken = this.#tokenAt(this.#lexer.start, this.#lexer.end),
+  ): Classification {
+    const clause = `"${token.text}" ${reason}`
+    return Object.freeze({ verdict: 'write', reason: clause, token, ...(hazard && { hazard }) })
+  }
+
+  #unreadable(reason = 'its parentheses do not match'): Classification {
+    return Object.freeze({ verdict: 'write', reason })
+  }
+}
+
+function isBeforeWithName(before: number): boolean {
+  return before === WITH || before === RECURSIVE || before === COMMA
+}

@@ -1,0 +1,170 @@
+import type { Classification, DecidingToken } from './classification.js'
+import type { FunctionRules } from './function-rules.js'
+import { hazardOfRelation } from './hazards.js'
+
+/** A node of the tree that `libpg-query` makes: an object with its fields, or with one field that names the kind of the node in it. */
+export type SyntaxNode = { readonly [field: string]: unknown }
+
+/** What `libpg-query` makes of a text. */
+export interface SyntaxTree {
+  /** The statements. */
+  readonly stmts?: readonly { readonly stmt?: SyntaxNode }[]
+}
+
+const LONGEST_SHOWN = 40
+const READ: Classification = Object.freeze({ verdict: 'read', reason: 'it only reads' })
+const SESSION_STATEMENTS: ReadonlySet<string> = new Set([
+  'VariableSetStmt',
+  'DiscardStmt',
+  'PrepareStmt',
+  'ExecuteStmt',
+  'DeallocateStmt',
+  'DeclareCursorStmt',
+  'FetchStmt',
+  'ClosePortalStmt',
+  'LoadStmt',
+  'CheckPointStmt',
+])
+
+/** Classifies a parsed text by the same rules as tokens, but by what they are and not by where they stand. */
+export function classifyTree(
+  { stmts = [] }: SyntaxTree,
+  text: string,
+  rules: FunctionRules,
+): Classification {
+  if (stmts.length === 0) return write('it is empty')
+  if (stmts.length > 1) return write(`it has ${stmts.length} statements`)
+  const query = queryOf(stmts[0]?.stmt ?? {})
+  return 'verdict' in query ? query : new TreeWalk(text, rules).walk(query.node)
+}
+
+/** The query that a statement consists of or runs; what it is if there is none. */
+function queryOf(statement: SyntaxNode): { readonly node: unknown } | Classification {
+  const [kind = '', body] = only(statement)
+  const { query, relation, is_from: isFrom, is_program: isProgram, filename } = body
+  switch (kind) {
+    case 'SelectStmt':
+      return { node: statement }
+    case 'ExplainStmt':
+      return isObject(query) && 'SelectStmt' in query
+        ? { node: query }
+        : write('it explains something that is no query')
+    case 'CopyStmt':
+      if (isFrom === true || isProgram === true || filename !== undefined) {
+        return write('it is a COPY that does not go to the client')
+      }
+      return { node: query ?? { RangeVar: relation } }
+    default:
+      return write(`it is a ${kind}, and no query`, SESSION_STATEMENTS.has(kind))
+  }
+}
+
+/** A walk over all of a tree, without recursion: trees are as deep as their texts are long. */
+class TreeWalk {
+  readonly #text: string
+  readonly #rules: FunctionRules
+  readonly #open: unknown[] = []
+  #verdict: Classification = READ
+
+  constructor(text: string, rules: FunctionRules) {
+    this.#text = text
+    this.#rules = rules
+  }
+
+  walk(root: unknown): Classification {
+    this.#open.push(root)
+    while (this.#open.length > 0) {
+      const node = this.#open.pop()
+      if (Array.isArray(node)) {
+        for (const item of node) this.#open.push(item)
+      } else if (isObject(node)) {
+        const found = this.#enter(node)
+        if (found !== undefined) return found
+      }
+    }
+    return this.#verdict
+  }
+
+  /** Looks at the fields of a node. A field with a capital letter names the kind of the node that it holds. */
+  #enter(node: SyntaxNode): Classification | undefined {
+    if (node['intoClause'] !== undefined) return write('it makes a table')
+    if (node['lockingClause'] !== undefined) return write('it locks rows')
+    for (const [field, value] of Object.entries(node)) {
+      if (typeof value !== 'object' || value === null) continue
+      const found = isObject(value) ? this.#kind(field, value) : undefined
+      if (found !== undefined) return found
+      this.#open.push(value)
+    }
+    return undefined
+  }
+
+  #kind(kind: string, body: SyntaxNode): Classification | undefined {
+    switch (kind) {
+      case 'SelectStmt':
+        return undefined
+      case 'FuncCall':
+        return this.#call(body)
+      case 'RangeVar':
+        return this.#relation(body)
+      default:
+        return kind.endsWith('Stmt') ? write(`it holds a ${kind}`) : undefined
+    }
+  }
+
+  #call(body: SyntaxNode): Classification | undefined {
+    const names = stringsOf(body['funcname'])
+    const name = names.at(-1) ?? ''
+    const { verdict, reason, silent } = this.#rules.judge(names.at(-2), name)
+    if (verdict === 'read') return undefined
+    const token = this.#tokenAt(body['location'], name)
+    if (verdict === 'write') return write(`"${name}" ${reason}`, silent, token)
+    if (this.#verdict === READ) {
+      this.#verdict = Object.freeze({ verdict, reason: `"${name}" ${reason}`, token })
+    }
+    return undefined
+  }
+
+  #relation({ schemaname, relname, location }: SyntaxNode): Classification | undefined {
+    for (const name of [schemaname, relname]) {
+      const local = typeof name === 'string' ? hazardOfRelation(name) : undefined
+      if (local === undefined) continue
+      return write(`"${name}" ${local.reason}`, local.silent, this.#tokenAt(location, String(name)))
+    }
+    return undefined
+  }
+
+  /** Locations are counted in bytes, which are characters only up to the first one beyond ASCII. */
+  #tokenAt(location: unknown, name: string): DecidingToken {
+    // A location of 0 is left out of the tree.
+    const bytes = typeof location === 'number' ? Math.max(0, location) : 0
+    const position = Buffer.from(this.#text).subarray(0, bytes).toString().length
+    const shown = name.length > LONGEST_SHOWN ? `${name.slice(0, LONGEST_SHOWN)}…` : name
+    return Object.freeze({ text: shown, position })
+  }
+}
+
+function write(reason: string, hazard = false, token?: DecidingToken): Classification {
+  return Object.freeze({
+    verdict: 'write',
+    reason,
+    ...(hazard && { hazard }),
+    ...(token && { token }),
+  })
+}
+
+function only(node: SyntaxNode): readonly [kind: string | undefined, body: SyntaxNode] {
+  const [entry] = Object.entries(node)
+  return entry === undefined || !isObject(entry[1]) ? [entry?.[0], {}] : [entry[0], entry[1]]
+}
+
+function stringsOf(list: unknown): string[] {
+  if (!Array.isArray(list)) return []
+  return list.flatMap((item: unknown) => {
+    const text = isObject(item) ? (item['String'] as SyntaxNode | undefined)?.['sval'] : undefined
+    return typeof text === 'string' ? [text] : []
+  })
+}
+
+function isObject(value: unknown): value is SyntaxNode {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,1 @@
+export { parserClassifier } from './classify/parser-classifier.js'

@@ -1,0 +1,56 @@
+/** Begins a read that ends early when the signal fires. */
+export type StartRead<R> = (signal: AbortSignal) => Promise<R>
+
+/** What came of a race. */
+export interface RaceResult<R> {
+  /** The first answer. */
+  readonly value: R
+  /** Whether the read that was begun later gave it. */
+  readonly second: boolean
+}
+
+/**
+ * Runs a read, and the same read elsewhere as soon as `second` says where, if there is no answer by then. The first answer counts and
+ * the other read is cancelled. A read that fails waits for the other one if that has been begun; if both fail, the first error counts.
+ */
+export function raceReads<R>(
+  first: StartRead<R>,
+  second: (over: AbortSignal) => Promise<StartRead<R> | undefined>,
+): Promise<RaceResult<R>> {
+  return new Promise((resolve, reject) => {
+    const runners: AbortController[] = []
+    const waiting = new AbortController()
+    let running = 0
+    let over = false
+    let failure: { readonly error: unknown } | undefined
+    const finish = (settle: () => void): void => {
+      if (over) return
+      over = true
+      waiting.abort()
+      settle()
+      for (const runner of runners) runner.abort(new Error('another node answered first'))
+    }
+    const start = (read: StartRead<R>, isSecond: boolean): void => {
+      const runner = new AbortController()
+      runners.push(runner)
+      running++
+      read(runner.signal).then(
+        (value) => finish(() => resolve({ value, second: isSecond })),
+        (error: unknown) => {
+          failure = isSecond ? (failure ?? { error }) : { error }
+          if (--running === 0) {
+            const { error: reason } = failure
+            finish(() => reject(reason))
+          }
+        },
+      )
+    }
+    start(first, false)
+    second(waiting.signal).then(
+      (read) => {
+        if (!over && read !== undefined) start(read, true)
+      },
+      () => {},
+    )
+  })
+}

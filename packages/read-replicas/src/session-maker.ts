@@ -1,0 +1,76 @@
+import { describeValue, TokenBeyondHistoryError } from '@poolhouse/core'
+import type { Background } from './background.js'
+import type { Positions } from './positions.js'
+import type { ReadTerms } from './read-route.js'
+import {
+  type ReplicaSessionOptions,
+  type ReplicasConfig,
+  readSessionOptions,
+} from './replicas-options.js'
+import type { RoutingCounters } from './routing-counters.js'
+import { type SessionHost, SessionReads } from './session-reads.js'
+import { TokenCodec } from './session-token.js'
+
+/** Begins sessions, and tells what is wrong with the tokens they are begun with. */
+export class SessionMaker implements SessionHost {
+  /** Reads and writes the texts of tokens. */
+  readonly codec: TokenCodec
+  readonly positions: Positions
+  readonly #config: ReplicasConfig
+  readonly #background: Background
+  readonly #counters: RoutingCounters
+
+  /** Makes sessions of one pool. */
+  constructor(
+    config: ReplicasConfig,
+    background: Background,
+    positions: Positions,
+    counters: RoutingCounters,
+  ) {
+    this.codec = new TokenCodec(config.tokenSecrets)
+    this.positions = positions
+    this.#config = config
+    this.#background = background
+    this.#counters = counters
+  }
+
+  /** What a session begins with. Throws `TypeError` or `RangeError` for wrong arguments; a bad token is no error. */
+  begin(
+    text: string | undefined,
+    options: ReplicaSessionOptions,
+  ): { reads: SessionReads; terms: ReadTerms } {
+    if (text !== undefined && typeof text !== 'string') {
+      throw new TypeError(
+        `session: token must be a string or undefined, got ${describeValue(text)}`,
+      )
+    }
+    const { terms, waitMs, firstWaitMs } = readSessionOptions(options, this.#config)
+    const decoded = text === undefined || text === '' ? undefined : this.codec.decode(text)
+    const token = decoded?.kind === 'token' ? decoded.token : undefined
+    if (decoded?.kind === 'malformed' || decoded?.kind === 'forged') {
+      this.#refused(decoded.kind, decoded.message)
+    }
+    const strong = decoded !== undefined && token === undefined
+    return { reads: new SessionReads(this, { token, strong, waitMs, firstWaitMs }), terms }
+  }
+
+  now(): number {
+    return this.#background.now()
+  }
+
+  tokenRefused(reason: 'foreign' | 'beyond-history', message: string): void {
+    this.#refused(reason, message)
+  }
+
+  lost(message: string): void {
+    if (this.#config.onLostToken === 'primary') return
+    throw new TokenBeyondHistoryError(
+      `the session has seen what a failover has lost: its token names a place that never was; ${message}. Begin a session without that token to go on`,
+    )
+  }
+
+  #refused(reason: 'malformed' | 'forged' | 'foreign' | 'beyond-history', message: string): void {
+    this.#counters.count('tokensRefused')
+    this.#background.hub.emit('token', { pool: this.#background.name, reason, message })
+  }
+}

@@ -1,0 +1,332 @@
+import type { NodeSampler } from './node-sampler.js'
+import type { Position } from './position.js'
+import type { Positions } from './positions.js'
+import type { ReadRoute } from './read-route.js'
+import type { ReplicaNode } from './replica-node.js'
+import { laterToken, type Token } from './session-token.js'
+
+/** What a session needs of the pool it is a view of. */
+export interface SessionHost {
+  /** Where the logs end. */
+  readonly positions: Positions
+  /** Time now. */
+  now(): number
+  /** A token was not as good as it should be. */
+  tokenRefused(reason: 'foreign' | 'beyond-history', message: string): void
+  /** What to do about a token that names what a failover has lost; throws if reads must not go on. */
+  lost(message: string): void
+}
+
+/** A server that has shown something whose position is not known yet. */
+interface Seen {
+  readonly sampler: NodeSampler
+  readonly incarnation: number
+  /** When it last did. */
+  at: number
+  /** Leases and calls that may show more at any time. */
+  open: number
+}
+
+// Reads of a session stay on one replica, which never goes backwards, so that they cost no questions. After this long the session
+// asks for its position once and is free to choose again: a session for a whole process must not keep one replica busy alone.
+const PIN_MS = 1_000
+
+/**
+ * What one session has seen, and therefore must see again: the position of its last write exactly, and of its reads as far as they
+ * are known. Where a position is not known yet, the session either stays on the server that showed it, or asks.
+ */
+export class SessionReads {
+  readonly #host: SessionHost
+  readonly #waitMs: number
+  #firstWaitMs: number
+  #floor: Token | undefined
+  // The floor came from outside and nobody has compared it with the primary's history yet.
+  #unproven: boolean
+  // Something was seen that no position is known for: only the primary shows it for certain.
+  #strong: boolean
+  readonly #seen = new Map<NodeSampler, Seen>()
+  #pin: ReplicaNode | undefined
+  #pinnedAt = 0
+
+  /** Begins with what a token says. */
+  constructor(
+    host: SessionHost,
+    begin: { token: Token | undefined; strong: boolean; waitMs: number; firstWaitMs: number },
+  ) {
+    this.#host = host
+    this.#waitMs = begin.waitMs
+    this.#firstWaitMs = begin.firstWaitMs
+    this.#floor = begin.token
+    this.#unproven = begin.token !== undefined
+    this.#strong = begin.strong
+  }
+
+  /** What is known of what the session has seen; `strong` if something was seen that has no position. */
+  get token(): Token | 'strong' | undefined {
+    return this.#strong ? 'strong' : this.#floor
+  }
+
+  /** Whether reads go to the primary whatever the replicas have. */
+  get strong(): boolean {
+    return this.#strong
+  }
+
+  /** A replica that fits the read and certainly shows all that the session has seen, if one is known now. Asks nobody. */
+  choose(route: ReadRoute, now: number, tried?: ReadonlySet<ReplicaNode>): ReplicaNode | undefined {
+    if (this.#strong) return undefined
+    const pin = this.#pinned(route, now, tried)
+    if (pin !== undefined) return pin
+    if (this.#seen.size > 0 && !this.#settleKnown()) return undefined
+    const node = route.choose(now, tried, (candidate) => this.#admits(candidate))
+    if (node !== undefined) this.#pinTo(node, now)
+    return node
+  }
+
+  /** A second replica for a read that one has not answered; the session stays where it is. */
+  chooseBeside(
+    route: ReadRoute,
+    now: number,
+    tried: ReadonlySet<ReplicaNode>,
+  ): ReplicaNode | undefined {
+    if (this.#strong) return undefined
+    // What a replica has shown already binds no other one until its position is known.
+    for (const { at } of this.#seen.values()) if (at > Number.NEGATIVE_INFINITY) return undefined
+    return route.choose(now, tried, (node) => this.#admits(node))
+  }
+
+  /** Whether a replica fits that is known to show everything. Asks nobody and chooses nothing. */
+  fits(route: ReadRoute, now: number, tried: ReadonlySet<ReplicaNode>): boolean {
+    if (this.#strong || this.#seen.size > 0) return false
+    return route.fitting(now, tried).some((node) => this.#admits(node))
+  }
+
+  /** Like `choose`, after asking whom it takes, and waiting for a replica to catch up. Undefined leaves the primary. */
+  async find(
+    route: ReadRoute,
+    tried: ReadonlySet<ReplicaNode>,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<ReplicaNode | undefined> {
+    const now = this.#host.now()
+    const known = this.choose(route, now, tried)
+    if (known !== undefined || this.#strong) return known
+    if (this.#seen.size > 0) {
+      await this.settle()
+      const node = this.choose(route, this.#host.now(), tried)
+      if (node !== undefined || this.#strong) return node
+    }
+    const waitMs = Math.max(this.#waitMs, this.#firstWaitMs)
+    this.#firstWaitMs = 0
+    return await this.later(route, tried, Math.min(deadline, this.#host.now() + waitMs), signal)
+  }
+
+  /** The first replica that fits the read otherwise and has caught up by the deadline. */
+  async later(
+    route: ReadRoute,
+    tried: ReadonlySet<ReplicaNode>,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<ReplicaNode | undefined> {
+    const floor = this.#floor
+    const now = this.#host.now()
+    if (floor === undefined || this.#strong || deadline <= now) return undefined
+    const nodes = route.fitting(now, tried)
+    if (nodes.length === 0) return undefined
+    const node = await this.#host.positions.catchUp(nodes, floor, deadline, signal)
+    if (node !== undefined) this.#pinTo(node, this.#host.now())
+    return node
+  }
+
+  /** Whether a replica that fits has everything by now, or within the time given. */
+  async isCaughtUp(route: ReadRoute, waitMs: number): Promise<boolean> {
+    if (this.#seen.size > 0) await this.settle()
+    if (this.#strong) return false
+    if (this.#floor === undefined) return true
+    const now = this.#host.now()
+    if (this.choose(route, now) !== undefined) return true
+    return (await this.later(route, new Set(), now + Math.max(waitMs, 1), undefined)) !== undefined
+  }
+
+  /** A read of one statement was answered by the replica. */
+  saw(node: ReplicaNode, at: number): void {
+    const seen = this.#note(this.#host.positions.samplerOf(node))
+    seen.at = at
+  }
+
+  /** Something is under way on the replica, or on the primary; the function returned must be called when it is over. */
+  begin(node: ReplicaNode | undefined): () => void {
+    const { positions } = this.#host
+    const seen = this.#note(
+      node === undefined ? positions.primarySampler() : positions.samplerOf(node),
+    )
+    seen.open++
+    let over = false
+    return () => {
+      if (over) return
+      over = true
+      seen.open--
+      seen.at = Math.max(seen.at, this.#host.now())
+    }
+  }
+
+  /** Something was committed on the node of this name: resolves when its position is known, or known to be unknowable. */
+  async wrote(node: string | undefined): Promise<void> {
+    try {
+      const position = await this.#host.positions.askPrimary(node)
+      if (position.inRecovery) throw new Error('the node is no primary any more')
+      await this.#prove(position)
+      this.#raise(position)
+    } catch {
+      this.#strong = true
+    }
+  }
+
+  /** Passes on what work on the primary gave. If nobody knows whether it has committed, only the primary shows for certain. */
+  async written<R>(work: Promise<R>): Promise<R> {
+    try {
+      return await work
+    } catch (error) {
+      const { executed } = (error ?? {}) as { executed?: unknown }
+      if (executed === 'unknown' || executed === 'yes') this.#strong = true
+      throw error
+    }
+  }
+
+  /**
+   * A read was answered by the primary. Where the session stands on a token that nobody has proven, or on nothing, this finds its place:
+   * throws what is to be done about a token that is lost.
+   */
+  async sawPrimary(): Promise<void> {
+    if (!this.#strong && !this.#unproven) return
+    let position: Position
+    try {
+      position = await this.#host.positions.askPrimary()
+    } catch {
+      return
+    }
+    if (position.inRecovery) return
+    await this.#prove(position)
+    this.#raise(position)
+    this.#strong = false
+  }
+
+  /** Finds the positions of everything seen so far. */
+  async settle(): Promise<void> {
+    const all = [...this.#seen.values()].map((seen) => this.#settleOne(seen))
+    await Promise.all(all)
+    if (this.#seen.size === 0) this.#pin = undefined
+  }
+
+  async #settleOne(seen: Seen): Promise<void> {
+    const { sampler, at } = seen
+    try {
+      if (sampler.incarnation !== seen.incarnation) throw new Error('it may have been restarted')
+      const position = this.#isAnswered(seen) ? sampler.position! : await sampler.poll()
+      if (sampler.incarnation !== seen.incarnation) throw new Error('it may have been restarted')
+      this.#raise(position)
+    } catch {
+      // Whatever it has shown came from the primary.
+      try {
+        this.#raise(await this.#host.positions.askPrimary())
+      } catch {
+        this.#strong = true
+      }
+    }
+    if (seen.open === 0 && seen.at === at) this.#seen.delete(sampler)
+  }
+
+  /** Takes what samples have told meanwhile; whether nothing is left to ask. */
+  #settleKnown(): boolean {
+    for (const seen of this.#seen.values()) {
+      if (!this.#isAnswered(seen)) continue
+      this.#raise(seen.sampler.position!)
+      this.#seen.delete(seen.sampler)
+    }
+    return this.#seen.size === 0
+  }
+
+  #isAnswered({ sampler, incarnation, at, open }: Seen): boolean {
+    const { position } = sampler
+    return (
+      open === 0 &&
+      sampler.incarnation === incarnation &&
+      position !== undefined &&
+      position.sentAt > at
+    )
+  }
+
+  /** The replica the session stays on, while it fits and all that was seen besides is settled. */
+  #pinned(
+    route: ReadRoute,
+    now: number,
+    tried: ReadonlySet<ReplicaNode> | undefined,
+  ): ReplicaNode | undefined {
+    const pin = this.#pin
+    if (pin === undefined || now - this.#pinnedAt >= PIN_MS) return undefined
+    const sampler = this.#host.positions.samplerOf(pin)
+    // Nobody would tell of a restart, after which it may stand before what it has shown.
+    if (!sampler.watching) return undefined
+    const seen = this.#seen.get(sampler)
+    if (seen !== undefined && seen.incarnation !== seen.sampler.incarnation) return undefined
+    if (this.#seen.size > (seen === undefined ? 0 : 1)) return undefined
+    if (tried?.has(pin) === true || !route.admits(pin, now) || !this.#admits(pin)) return undefined
+    return pin
+  }
+
+  #pinTo(node: ReplicaNode, now: number): void {
+    this.#host.positions.samplerOf(node)
+    // It has everything before the token, which is part of history then.
+    this.#unproven = false
+    this.#pin = node
+    this.#pinnedAt = now
+  }
+
+  #admits(node: ReplicaNode): boolean {
+    return this.#floor === undefined || this.#host.positions.covers(node, this.#floor)
+  }
+
+  #note(sampler: NodeSampler): Seen {
+    let seen = this.#seen.get(sampler)
+    if (seen === undefined) {
+      seen = { sampler, incarnation: sampler.incarnation, at: Number.NEGATIVE_INFINITY, open: 0 }
+      this.#seen.set(sampler, seen)
+    }
+    return seen
+  }
+
+  #raise({ systemId, timeline, lsn }: Position): void {
+    const token: Token = { systemId, timeline, lsn }
+    const floor = this.#floor
+    // Another history must not take the place of one that nobody has compared it with.
+    if (this.#unproven && (floor?.systemId !== systemId || floor.timeline !== timeline)) {
+      this.#strong = true
+      return
+    }
+    this.#floor =
+      floor === undefined || floor.systemId !== systemId ? token : laterToken(floor, token)
+  }
+
+  async #prove(position: Position): Promise<void> {
+    const floor = this.#floor
+    if (!this.#unproven || floor === undefined) return
+    const verdict = await this.#host.positions.judge(position, floor)
+    if (verdict === 'foreign') {
+      this.#host.tokenRefused(
+        'foreign',
+        `it is of system ${floor.systemId}, and the primary is of system ${position.systemId}`,
+      )
+    } else if (verdict === 'lost') {
+      const message = `it stands at ${placeOf(floor)}, which is no part of the history of the primary at ${placeOf(position)}`
+      this.#host.tokenRefused('beyond-history', message)
+      this.#host.lost(message)
+      // What is lost will never be caught up with. A primary on an older timeline was itself left behind.
+      if (position.timeline >= floor.timeline) this.#floor = undefined
+    }
+    this.#unproven = false
+  }
+}
+
+function placeOf({ timeline, lsn }: { timeline: number; lsn: bigint }): string {
+  const hex = (part: bigint): string => part.toString(16).toUpperCase()
+  return `${hex(lsn >> 32n)}/${hex(lsn & 0xffffffffn)} on timeline ${timeline}`
+}

@@ -1,0 +1,57 @@
+import { createPool } from '@poolhouse/core'
+import { createManager } from '@poolhouse/manager'
+import { type Cluster, startCluster } from '@poolhouse/testkit'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { DRIVERS } from '../support/drivers.js'
+
+let cluster: Cluster
+
+beforeAll(async () => {
+  cluster = await startCluster({ replicas: 0 })
+})
+
+afterAll(async () => {
+  await cluster?.stop()
+})
+
+describe.each(DRIVERS)('the budget of a server over $driver', ({ make }) => {
+  it('S84: 500 tenants with 3 requests each on a budget of 50 never have more than 50 sessions, and all complete', async () => {
+    const driver = make()
+    await using manager = createManager({
+      drivers: { only: driver },
+      // Opening 500 sessions takes a busy machine more than the 10 s that a call waits by default.
+      databases: { app: { primary: cluster.primary.url, pool: { acquireTimeoutMs: 90_000 } } },
+      budget: { perServer: 50 },
+      tenants: { resolve: () => ({ schema: 'public' }) },
+    })
+    await using monitor = createPool({ driver, connection: cluster.primary.url, max: 1 })
+    let most = 0
+    let isRunning = true
+    const watch = (async () => {
+      while (isRunning) {
+        const { rows } = await monitor.query<{ n: number }>(
+          `select count(*)::int as n from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()`,
+        )
+        most = Math.max(most, rows[0]!.n)
+      }
+    })()
+    const answers = await Promise.all(
+      Array.from({ length: 500 }, async (_, tenant) => {
+        const pool = manager.tenant(`tenant ${tenant}`)
+        let rows = 0
+        for (let request = 0; request < 3; request++)
+          rows += (await pool.query('select 1')).rows.length
+        return rows
+      }),
+    )
+    isRunning = false
+    await watch
+    expect(answers).toEqual(Array.from({ length: 500 }, () => 3))
+    expect(most).toBeGreaterThan(0)
+    expect(most).toBeLessThanOrEqual(50)
+    const [server] = Object.values(manager.stats().servers)
+    expect(server).toMatchObject({ limit: 50, waiting: 0 })
+    // Whoever asks again at once keeps its connection: far from one connect for each request.
+    expect(server!.reclaimed).toBeLessThan(1_000)
+  }, 120_000)
+})
