@@ -59,9 +59,11 @@ export class OutageSetup implements AsyncDisposable {
     this.primary = primary
     this.db = db
     primary.on('topology', ({ reason }) => this.#told.push({ at: performance.now(), reason }))
+    // Each worker is a user: what it reads must have everything it has written, and never less than it saw before.
+    const sessions = Array.from({ length: WRITERS + READERS }, () => db.session())
     this.#workload = startWorkload({
-      writes: primary,
-      reads: db.reader(),
+      writes: (worker) => sessions[worker]!,
+      reads: (worker) => sessions[worker]!,
       writers: WRITERS,
       readers: READERS,
       pauseMs: PAUSE_MS,
@@ -132,6 +134,16 @@ export class OutageSetup implements AsyncDisposable {
     }
   }
 
+  /** What failed calls were told. */
+  failures(): string {
+    const lines: string[] = []
+    for (const { id, outcome } of this.operations) {
+      if (outcome?.kind !== 'failed') continue
+      lines.push(`${id} ${outcome.executed} ${outcome.code}: ${outcome.message}`)
+    }
+    return lines.join('\n')
+  }
+
   /** What the pool has told of its view, with times counted from this one. */
   diary(time: number): string {
     return this.#told.map(({ at, reason }) => `${Math.round(at - time)} ms: ${reason}`).join('\n')
@@ -183,6 +195,7 @@ export class OutageSetup implements AsyncDisposable {
     const report = await verifyHistory(history, {
       db: this.primary,
       pools: [this.primary, this.db],
+      reads: ['read-your-writes', 'monotonic-reads'],
     })
     return { ...report, servedMs: takesCommitsAt && this.#servedAfter(takesCommitsAt) }
   }
