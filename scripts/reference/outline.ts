@@ -159,9 +159,9 @@ export const TESTKIT: readonly Chapter[] = [
   },
   {
     title: 'Poolers',
-    functions: ['startPgBouncer'],
-    options: ['PgBouncerOptions'],
-    members: ['PgBouncer'],
+    functions: ['startPgBouncer', 'startHaproxy'],
+    options: ['PgBouncerOptions', 'HaproxyOptions'],
+    members: ['PgBouncer', 'Haproxy'],
   },
   {
     title: 'Patroni clusters',

@@ -65,7 +65,7 @@ export function writeChapter(
 }
 
 /** A link to the section of a type. */
-export const link = (name: string): string => `[\`${name}\`](#${name.toLowerCase()})`
+const link = (name: string): string => `[\`${name}\`](#${name.toLowerCase()})`
 
 function seeAlso(type: string, within: string, linked: ReadonlySet<string>): string {
   const names = new Set(type.match(/\b[A-Z]\w+/g))

@@ -16,10 +16,11 @@ scenario(
       replicas: 0,
       settings: { max_connections: POOLS * (CALLERS + 2) + 10 },
     })
+    const { primary } = cluster
     const driver = make()
     const pools: FailoverPool[] = Array.from({ length: POOLS }, (_, index) =>
       withFailover(
-        [createPool({ driver, connection: cluster.primary.url, name: `p${index}`, max: CALLERS })],
+        [createPool({ driver, connection: primary.url, name: `p${index}`, max: CALLERS })],
         { probe: { intervalMs: 250 }, hold: { timeoutMs: 20_000 } },
       ),
     )
@@ -34,14 +35,14 @@ scenario(
     }, 2)
     try {
       await Promise.all(pools.map((pool) => pool.query('select 1')))
-      await cluster.primary.stop('fast')
+      await primary.stop('fast')
       await until(() => pools.every(({ topology }) => topology.current.primary === undefined))
       connected = 0
       const calls = pools.flatMap((pool) =>
         Array.from({ length: CALLERS }, () => pool.query('select pg_sleep(0.01)')),
       )
       const ends = Promise.allSettled(calls)
-      await cluster.primary.start()
+      await primary.start()
       expect((await ends).filter(({ status }) => status === 'rejected')).toEqual([])
       expect(mostConnecting).toBeLessThanOrEqual(POOLS * AT_A_TIME)
       // One connection for each caller at most: none was opened in vain and thrown away.

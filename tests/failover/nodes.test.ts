@@ -6,8 +6,9 @@ import {
   NoPrimaryError,
   NoSuitableNodeError,
   StatementTimeoutError,
+  type Topology,
 } from '@poolhouse/core'
-import { withFailover } from '@poolhouse/failover'
+import { type FailoverPool, withFailover } from '@poolhouse/failover'
 import { withReplicas } from '@poolhouse/read-replicas'
 import {
   startFaultProxy,
@@ -42,6 +43,11 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     return Object.entries(urls).map(([name, connection]) =>
       createPool({ driver: make(), connection, name, max: 4, ...options }),
     )
+  }
+
+  function topologyOf(urls: Record<string, string>): [FailoverPool, Topology] {
+    const primary = withFailover(nodesOf(urls), { probe: { intervalMs: 250 } })
+    return [primary, primary.topology]
   }
 
   it.each(MATRIX)('S01, S02: %s with %j: number %s', async (intent, roles, served) => {
@@ -98,6 +104,31 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     const read = db.reader().query('select 1', [], { timeoutMs: 500 })
     await expect(read).rejects.toBeInstanceOf(NoSuitableNodeError)
     expect(performance.now() - begunAt).toBeLessThan(750)
+  })
+
+  it('S68: when the last replica dies its reads go to the primary, or are refused if they may not', async () => {
+    await using servers = await startServers()
+    const { a, b } = servers
+    const fresh = { maxStalenessMs: Number.POSITIVE_INFINITY }
+    const urls = { a: a.url, b: b.url }
+    await using loose = withReplicas(...topologyOf(urls), fresh)
+    await using strict = withReplicas(...topologyOf(urls), { ...fresh, primaryShare: 0 })
+    for (const db of [loose, strict]) {
+      await db.query('select 1')
+      await until(() =>
+        db
+          .explainRoute('select 1', { intent: 'read' })
+          .candidates.some(({ node, eligible }) => node === 'b' && eligible),
+      )
+      expect(await db.reader().query('select 1')).toMatchObject({ node: 'b' })
+    }
+    b.refuse()
+    b.dropAll()
+    expect(await loose.reader().query('select 1')).toMatchObject({ node: 'a' })
+    await expect(strict.reader().query('select 1', [], { timeoutMs: 500 })).rejects.toBeInstanceOf(
+      NoSuitableNodeError,
+    )
+    expect(await strict.query('select 1')).toMatchObject({ node: 'a' })
   })
 
   it('S03: when every node refuses the connection, the call ends with what each of them said', async () => {

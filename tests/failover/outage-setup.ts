@@ -46,6 +46,7 @@ export class OutageSetup implements AsyncDisposable {
   readonly #told: { readonly at: number; readonly reason: string }[] = []
   readonly #proxies: readonly FaultProxy[]
   readonly #workload: Workload
+  #bareMs = 0
 
   private constructor(
     cluster: Cluster,
@@ -58,9 +59,11 @@ export class OutageSetup implements AsyncDisposable {
     this.primary = primary
     this.db = db
     primary.on('topology', ({ reason }) => this.#told.push({ at: performance.now(), reason }))
+    // Each worker is a user: what it reads must have everything it has written, and never less than it saw before.
+    const sessions = Array.from({ length: WRITERS + READERS }, () => db.session())
     this.#workload = startWorkload({
-      writes: primary,
-      reads: db.reader(),
+      writes: (worker) => sessions[worker]!,
+      reads: (worker) => sessions[worker]!,
       writers: WRITERS,
       readers: READERS,
       pauseMs: PAUSE_MS,
@@ -99,6 +102,11 @@ export class OutageSetup implements AsyncDisposable {
     return setup
   }
 
+  /** How long a connect, a commit and a disconnect took at the end of the outage without any pool: what the machine itself needed. */
+  get bareMs(): number {
+    return this.#bareMs
+  }
+
   /** What the workers did so far. */
   get operations(): Workload['history']['operations'] {
     return this.#workload.history.operations
@@ -116,11 +124,24 @@ export class OutageSetup implements AsyncDisposable {
     for (;;) {
       try {
         await this.node(name).sql('insert into first_commit values (1)')
-        return performance.now()
+        const takesCommitsAt = performance.now()
+        await this.node(name).sql('insert into first_commit values (2)')
+        this.#bareMs = performance.now() - takesCommitsAt
+        return takesCommitsAt
       } catch {
         await pause(5)
       }
     }
+  }
+
+  /** What failed calls were told. */
+  failures(): string {
+    const lines: string[] = []
+    for (const { id, outcome } of this.operations) {
+      if (outcome?.kind !== 'failed') continue
+      lines.push(`${id} ${outcome.executed} ${outcome.code}: ${outcome.message}`)
+    }
+    return lines.join('\n')
   }
 
   /** What the pool has told of its view, with times counted from this one. */
@@ -174,6 +195,7 @@ export class OutageSetup implements AsyncDisposable {
     const report = await verifyHistory(history, {
       db: this.primary,
       pools: [this.primary, this.db],
+      reads: ['read-your-writes', 'monotonic-reads'],
     })
     return { ...report, servedMs: takesCommitsAt && this.#servedAfter(takesCommitsAt) }
   }

@@ -158,8 +158,12 @@ export async function judgeOutage(outage: Outage, { make }: NamedDriver): Promis
   expect(violations).toEqual([])
   const { counts, servedMs, longestReadGapMs } = figures
   expect(counts.unsettled).toBe(0)
-  expect(counts.unknown + counts.notExecuted).toBeLessThanOrEqual(outage.mostFailed)
-  expect(servedMs, setup.diary(takesCommitsAt)).toBeLessThan(outage.servedWithinMs)
+  expect(counts.unknown + counts.notExecuted, setup.failures()).toBeLessThanOrEqual(
+    outage.mostFailed,
+  )
+  // A machine that is busy with something else is as slow to a client without a pool.
+  const withinMs = outage.servedWithinMs + setup.bareMs
+  expect(servedMs, setup.diary(takesCommitsAt)).toBeLessThan(withinMs)
   expect(longestReadGapMs).toBeLessThan(LONGEST_READ_GAP_MS)
   return figures
 }

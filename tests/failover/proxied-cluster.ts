@@ -1,7 +1,5 @@
 import { createPool, type Driver } from '@poolhouse/core'
 import { type FailoverOptions, type FailoverPool, withFailover } from '@poolhouse/failover'
-import { nodePostgres } from '@poolhouse/node-postgres'
-import { postgresJs } from '@poolhouse/postgres-js'
 import {
   type Cluster,
   type ClusterNode,
@@ -10,12 +8,6 @@ import {
   startCluster,
   startFaultProxy,
 } from '@poolhouse/testkit'
-
-/** Both drivers, by name. */
-export const DRIVERS: readonly (readonly [name: string, driver: () => Driver])[] = [
-  ['pg', nodePostgres],
-  ['postgres.js', postgresJs],
-]
 
 /** A real cluster whose nodes are reached through fault proxies, and failover pools over it. */
 export interface ProxiedCluster extends AsyncDisposable {

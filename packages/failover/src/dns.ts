@@ -5,11 +5,40 @@ import { addressOf, type DiscoveredNode, type Discovery } from './discovery.js'
 /** What `dns` asks of a resolver; `Resolver` of `node:dns/promises` does it. */
 export interface DnsResolver {
   /** IPv4 addresses of a name. */
-  resolve4(name: string, options: { ttl: true }): Promise<{ address: string; ttl: number }[]>
+  resolve4(
+    name: string,
+    options: { ttl: true },
+  ): Promise<
+    {
+      /** The address. */
+      address: string
+      /** How long it may be used, in seconds. */
+      ttl: number
+    }[]
+  >
   /** IPv6 addresses of a name. */
-  resolve6(name: string, options: { ttl: true }): Promise<{ address: string; ttl: number }[]>
+  resolve6(
+    name: string,
+    options: { ttl: true },
+  ): Promise<
+    {
+      /** The address. */
+      address: string
+      /** How long it may be used, in seconds. */
+      ttl: number
+    }[]
+  >
   /** Service records of a name. */
-  resolveSrv(name: string): Promise<{ name: string; port: number; priority: number }[]>
+  resolveSrv(name: string): Promise<
+    {
+      /** Name of the server. */
+      name: string
+      /** Its port. */
+      port: number
+      /** Lower ones come first. */
+      priority: number
+    }[]
+  >
 }
 
 /** Options of `dns`: either `name` or `srv`. */

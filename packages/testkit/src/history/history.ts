@@ -1,5 +1,6 @@
 import { isPoolhouseError } from '@poolhouse/core'
 import type { Operation, OperationKind, OperationOutcome } from './operation.js'
+import type { Stall } from './stall-watch.js'
 
 /** Everything a set of workers asked of a system, and what it told them. Written while faults happen, judged after they have healed. */
 export class History {
@@ -7,6 +8,8 @@ export class History {
   readonly operations: Operation[] = []
   /** Rejections and exceptions that nobody handled while a workload ran. */
   readonly unhandled: unknown[] = []
+  /** When this process itself was late while a workload ran; no call is blamed for that. */
+  readonly stalls: Stall[] = []
 
   /** Writes down a call that is about to be made. */
   begin(kind: OperationKind, worker: number, seq: number, deadlineMs: number): Operation {

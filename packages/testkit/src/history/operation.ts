@@ -5,11 +5,18 @@ export type OperationKind = 'insert' | 'pair' | 'read'
 
 /** What a call told its caller. `unstated` means that it failed without saying whether the work was done. */
 export type OperationOutcome =
-  | { readonly kind: 'acknowledged' }
   | {
+      /** It resolved. */
+      readonly kind: 'acknowledged'
+    }
+  | {
+      /** It rejected. */
       readonly kind: 'failed'
+      /** What the error said of the work. */
       readonly executed: Executed | 'unstated'
+      /** Its code, if it has one. */
       readonly code: string | undefined
+      /** Its message. */
       readonly message: string
     }
 

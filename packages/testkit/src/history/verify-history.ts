@@ -1,6 +1,7 @@
 import type { Pool, Queryable } from '@poolhouse/core'
 import type { History } from './history.js'
 import type { Operation } from './operation.js'
+import type { Stall } from './stall-watch.js'
 
 /**
  * What can be wrong with a history:
@@ -11,7 +12,7 @@ import type { Operation } from './operation.js'
  * - `torn`: one half of a transaction without the other
  * - `wrong-executed`: the error said `no` or `rolled-back` and the rows are there, or `yes` and they are not
  * - `unstated`: failed without saying whether the work was done
- * - `late`: settled later than its deadline allows
+ * - `late`: settled later than its deadline allows, and not because this process was stalled
  * - `unsettled`: never settled
  * - `stale-read`: a read did not see a write of its own worker that had been acknowledged before
  * - `backwards-read`: a read saw less than an earlier one of the same worker
@@ -50,7 +51,7 @@ export interface VerifyOptions {
   pools?: readonly Pool[] | undefined
   /** Name of the table. Default `poolhouse_history`. */
   table?: string | undefined
-  /** How much later than its deadline a call may settle, in milliseconds. Default 250. */
+  /** How much later than its deadline a call may settle, in milliseconds, the stalls of this process aside. Default 250. */
   graceMs?: number | undefined
   /** What the reads promise their worker. Default: nothing. */
   reads?: readonly ('read-your-writes' | 'monotonic-reads')[] | undefined
@@ -89,7 +90,7 @@ export async function verifyHistory(
     violations.push({ kind, who, detail })
   }
   for (const operation of history.operations) {
-    judgeTime(operation, graceMs, add)
+    judgeTime(operation, graceMs, history.stalls, add)
     if (operation.kind !== 'read') judgeWrite(operation, stored.get(operation.id), add)
     stored.delete(operation.id)
   }
@@ -114,17 +115,29 @@ type Add = (kind: ViolationKind, who: string, detail: string) => void
 function judgeTime(
   { id, deadlineMs, invokedAt, settledAt }: Operation,
   graceMs: number,
+  stalls: readonly Stall[],
   add: Add,
 ): void {
+  const deadline = invokedAt + deadlineMs
   if (settledAt === undefined) {
     add('unsettled', id, `invoked ${Math.round(performance.now() - invokedAt)} ms ago`)
-  } else if (settledAt - invokedAt > deadlineMs + graceMs) {
+  } else if (settledAt - stalledMs(stalls, deadline, settledAt) > deadline + graceMs) {
     add(
       'late',
       id,
       `took ${Math.round(settledAt - invokedAt)} ms, its deadline was ${deadlineMs} ms`,
     )
   }
+}
+
+/** For how long the process itself was late after the deadline. */
+function stalledMs(stalls: readonly Stall[], deadline: number, settledAt: number): number {
+  let sum = 0
+  for (const { endedAt, ms } of stalls) {
+    const from = Math.max(deadline, endedAt - ms)
+    sum += Math.max(0, Math.min(settledAt, endedAt) - from)
+  }
+  return sum
 }
 
 function judgeWrite(

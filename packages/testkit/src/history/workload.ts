@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queryable, Transaction, TransactionOptions } from '@poolhouse/core'
 import { failed, History } from './history.js'
 import type { Operation } from './operation.js'
+import { watchStalls } from './stall-watch.js'
 import { watchUnhandled } from './unhandled-watch.js'
 
 /** What the workers need of a pool. Every `Pool` has it; so do deliberately broken clients. */
@@ -66,6 +67,7 @@ export function startWorkload(options: WorkloadOptions): Workload {
   // Every worker waits on it.
   setMaxListeners(0, stopping.signal)
   const unwatch = watchUnhandled(history.unhandled)
+  const unwatchStalls = watchStalls(history.stalls)
   const { writers = 6, readers = 0 } = options
   if (readers > 0 && options.reads === undefined) {
     throw new TypeError('startWorkload: readers need reads, which says where they read')
@@ -88,6 +90,7 @@ export function startWorkload(options: WorkloadOptions): Workload {
       // What nobody handles is reported a turn after the promise was dropped.
       await sleep(1)
       unwatch()
+      unwatchStalls()
       return history
     },
   }
