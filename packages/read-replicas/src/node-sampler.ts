@@ -36,6 +36,8 @@ const CONNECT_MS = 1_000
 const ANSWER_MS = 500
 // What takes longer than its two deadlines was held up on our side: no evidence.
 const STALLED_MS = CONNECT_MS + ANSWER_MS + 500
+// Longer than two questions may take, the one that is under way and the one that is asked.
+const HOLD_MS = 2 * STALLED_MS
 // No right to call the function of the control file, or no such function.
 const HIDDEN: ReadonlySet<string> = new Set(['42501', '42883'])
 
@@ -53,7 +55,10 @@ export class NodeSampler {
   #incarnation = 0
   // Those who want an answer to a question that is yet to be sent.
   #askers: Asker[] = []
+  // Those whose question is under way.
+  #asked: readonly Asker[] = []
   #again = false
+  #hold: ClockTimer | undefined
 
   /** Begins with `start`, or when somebody asks. */
   constructor(pool: Pool | ConnectionPool, background: Background, listener: SampleListener) {
@@ -93,6 +98,8 @@ export class NodeSampler {
     if (this.#stopped) return Promise.reject(new PoolClosedError(this.#background.name))
     return new Promise((resolve, reject) => {
       this.#askers.push({ resolve, reject })
+      // Monitors do not keep the process alive, but somebody who waits does.
+      this.#hold ??= this.#background.after(HOLD_MS, () => {}, { keepAlive: true })
       this.start()
     })
   }
@@ -100,8 +107,10 @@ export class NodeSampler {
   /** Ends it and closes its session. */
   stop(): void {
     this.#timer?.cancel()
+    this.#letGo()
     this.#drop('monitoring has ended')
-    this.#refuse(this.#takeAskers(), new PoolClosedError(this.#background.name))
+    const askers = [...this.#asked, ...this.#takeAskers()]
+    this.#refuse(askers, new PoolClosedError(this.#background.name))
   }
 
   async #sample(): Promise<void> {
@@ -112,6 +121,7 @@ export class NodeSampler {
       const ask = await this.#asker()
       sentAt = this.#background.now()
       askers = this.#takeAskers()
+      this.#asked = askers
       const facts = readSample(await ask())
       this.#failures = 0
       if (this.#stopped) throw new PoolClosedError(this.#background.name)
@@ -127,6 +137,7 @@ export class NodeSampler {
   }
 
   #goOn(): void {
+    if (this.#askers.length === 0) this.#letGo()
     if (this.#askers.length > 0 || this.#again) {
       this.#again = false
       this.start()
@@ -211,6 +222,11 @@ export class NodeSampler {
     this.#session = undefined
     this.#forget()
     session?.destroy(reason)
+  }
+
+  #letGo(): void {
+    this.#hold?.cancel()
+    this.#hold = undefined
   }
 
   #forget(): void {

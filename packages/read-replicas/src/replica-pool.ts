@@ -23,7 +23,7 @@ export interface ReplicaPool extends Pool {
   session(token?: string, options?: ReplicaSessionOptions): ReplicaSession
   /**
    * Where the statement would go now, and why; sends nothing. `options` as for `query`. Throws `TypeError` or `RangeError` for
-   * wrong arguments.
+   * wrong arguments, and what `query` would reject with for a wrong hint.
    */
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation
 }

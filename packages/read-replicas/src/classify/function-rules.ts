@@ -25,6 +25,9 @@ const UNKNOWN: FunctionJudgement = {
   silent: false,
 }
 
+// Names come from texts, and texts from anywhere.
+const MOST_KEPT = 1_000
+
 const KNOWN: ReadonlySet<string> = new Set(['mode', 'reads', 'writes'])
 const MODES: readonly ClassifyMode[] = ['conservative', 'optimistic']
 
@@ -32,6 +35,8 @@ const MODES: readonly ClassifyMode[] = ['conservative', 'optimistic']
 export class FunctionRules {
   readonly #reads: ReadonlySet<string>
   readonly #writes: ReadonlySet<string>
+  // Of names without a schema, which almost all are.
+  readonly #kept = new Map<string, FunctionJudgement>()
 
   /** Takes checked names. */
   constructor(reads: readonly string[], writes: readonly string[]) {
@@ -41,6 +46,17 @@ export class FunctionRules {
 
   /** What is known of the function. Names as the server compares them; `schema` undefined if the call names none. */
   judge(schema: string | undefined, name: string): FunctionJudgement {
+    if (schema !== undefined) return this.#find(schema, name)
+    let judgement = this.#kept.get(name)
+    if (judgement === undefined) {
+      if (this.#kept.size >= MOST_KEPT) this.#kept.clear()
+      judgement = this.#find(undefined, name)
+      this.#kept.set(name, judgement)
+    }
+    return judgement
+  }
+
+  #find(schema: string | undefined, name: string): FunctionJudgement {
     if (this.#names(this.#writes, schema, name)) return NAMED_WRITE
     if ((schema === undefined || schema === 'pg_catalog') && SAFE_FUNCTIONS.has(name)) return READ
     const hazard = hazardOfFunction(schema, name)

@@ -3,7 +3,7 @@ import type { FunctionRules } from './function-rules.js'
 import { hazardOfRelation } from './hazards.js'
 
 /** A node of the tree that `libpg-query` makes: an object with its fields, or with one field that names the kind of the node in it. */
-export type SyntaxNode = { readonly [field: string]: unknown }
+type SyntaxNode = { readonly [field: string]: unknown }
 
 /** What `libpg-query` makes of a text. */
 export interface SyntaxTree {

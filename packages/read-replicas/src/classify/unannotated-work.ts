@@ -1,17 +1,18 @@
-import type {
-  CopyOptions,
-  Pool,
-  QueryOptions,
-  QueryResult,
-  Statement,
-  StreamIterator,
-  StreamOptions,
+import {
+  type CopyOptions,
+  NoSuitableNodeError,
+  type Pool,
+  type QueryOptions,
+  type QueryResult,
+  type Statement,
+  type StreamIterator,
+  type StreamOptions,
 } from '@poolhouse/core'
 import type { ReadRunner } from '../read-runner.js'
 import type { ReaderHost, ReadLane } from '../reader-pool.js'
 import type { RoutingCounters } from '../routing-counters.js'
 import { ClassifiedCall, type OnPrimary } from './classified-call.js'
-import { causeOf, refusalOf } from './refusal.js'
+import { causeOf, type Refusal, refusalOf } from './refusal.js'
 import { RerunStream } from './rerun-stream.js'
 import type { TextRoute, TextRoutes } from './text-routes.js'
 
@@ -97,6 +98,8 @@ export class UnannotatedWork {
     const { route, session } = laneOf(lane, options, 'query')
     const startedAt = now()
     const certain = isCertain(found)
+    // What may write has a right to the primary, whatever keeps reads off it.
+    if (!certain && !route.fits(startedAt)) return onPrimary(statement, options)
     let call: ClassifiedCall<Row> | undefined
     const makeCall = (): ClassifiedCall<Row> => {
       const asRead = certain && session !== undefined
@@ -108,7 +111,10 @@ export class UnannotatedWork {
       .query<Row>(route, statement, options, session, makeCall)
       .catch((error: unknown) => {
         if (call?.wentToPrimary === true) throw causeOf(error)
-        return this.#again(error, statement, options, startedAt, onPrimary)
+        const isUnplaced = !certain && error instanceof NoSuitableNodeError
+        const refusal = isUnplaced ? 'behind' : refusalOf(error)
+        if (refusal === undefined) throw error
+        return this.#again(refusal, statement, options, startedAt, onPrimary)
       })
   }
 
@@ -135,14 +141,12 @@ export class UnannotatedWork {
   }
 
   async #again<Row>(
-    error: unknown,
+    refusal: Refusal,
     statement: Statement,
     options: QueryOptions | undefined,
     startedAt: number,
     onPrimary: OnPrimary<Row>,
   ): Promise<QueryResult<Row>> {
-    const refusal = refusalOf(error)
-    if (refusal === undefined) throw error
     const { texts, counters, now } = this.#parts
     if (refusal === 'write') texts.learn(statement.text)
     counters.count('reruns')

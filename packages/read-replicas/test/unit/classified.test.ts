@@ -1,4 +1,9 @@
-import { type DatabaseError, ReadIntentError, type StreamIterator } from '@poolhouse/core'
+import {
+  type DatabaseError,
+  NoSuitableNodeError,
+  ReadIntentError,
+  type StreamIterator,
+} from '@poolhouse/core'
 import { describe, expect, test } from 'vitest'
 import { runWith, withReplicas } from '../../src/index.js'
 import { lost, sqlError, unsent } from './failures.js'
@@ -202,9 +207,28 @@ describe('a statement that a replica refuses', () => {
 describe('a statement that no replica fits', () => {
   test('runs on the primary as what it is, without a transaction around it', async () => {
     const { db, primary } = await startSetting({ classify: 'optimistic', maxStalenessMs: 0 })
+    expect((await db.query('select 1')).node).toBe('a')
     expect((await db.query('select f(1)')).node).toBe('a')
-    expect(textsOf(primary)).toEqual(['select f(1)'])
+    expect(textsOf(primary)).toEqual(['select 1', 'select f(1)'])
     expect(db.stats().routing).toMatchObject({ primaryNoneFits: 1, classified: 1 })
+  })
+
+  test('is not kept off the primary if it may write', async () => {
+    const options = { classify: 'optimistic', maxStalenessMs: 0, primaryShare: 0 } as const
+    for (const more of [{}, { whenStale: 'error' as const }]) {
+      const { db } = await startSetting({ ...options, ...more })
+      expect((await db.query('select f(1)')).node).toBe('a')
+      await expect(db.query('select 1', [], { timeoutMs: 1 })).rejects.toBeInstanceOf(
+        NoSuitableNodeError,
+      )
+    }
+    const { db, b, c } = await startSetting({ classify: 'optimistic', whenStale: 'error' })
+    for (const replica of [b, c]) {
+      replica.answer = () => {
+        throw unsent()
+      }
+    }
+    expect((await db.query('select f(1)')).node).toBe('a')
   })
 
   test('gets the errors of the primary as they are', async () => {
@@ -212,8 +236,10 @@ describe('a statement that no replica fits', () => {
     primary.answer = () => {
       throw sqlError('25006', 'the primary is read-only')
     }
-    await expect(db.query('select f(1)')).rejects.toMatchObject({ code: '25006' })
-    expect(textsOf(primary)).toEqual(['select f(1)'])
+    for (const text of ['select 1', 'select f(1)']) {
+      await expect(db.query(text)).rejects.toMatchObject({ code: '25006' })
+    }
+    expect(textsOf(primary)).toEqual(['select 1', 'select f(1)'])
   })
 
   test('does not write to a replica that is a primary itself', async () => {

@@ -165,6 +165,19 @@ describe('a session that writes', () => {
     expect(await nodeOf(setting, session.reader().query('select 1'))).toBe('a')
   })
 
+  test('keeps the process alive while a write waits for its position', async () => {
+    const { db, primary, clock } = await start()
+    const session = db.session()
+    primary.hangs = true
+    const write = session.query('insert into t values (1)')
+    await settle()
+    expect(clock.keepsAlive).toBe(true)
+    await db.close()
+    await write
+    expect(clock.keepsAlive).toBe(false)
+    expect(session.token).toBe('v1.strong')
+  })
+
   test('is told of a rolled back transaction as of any other', async () => {
     const { db } = await start()
     const session = db.session()

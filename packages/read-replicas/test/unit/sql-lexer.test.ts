@@ -148,11 +148,12 @@ function maskOf(text: string): string | undefined {
     if (kind === TOKEN.string) {
       // To the server the letter of N'…' is a token of its own.
       mask.fill('s', /n/i.test(text[start]!) ? start + 1 : start, end)
-      // The server counts what is between the parts of a continued string to the string.
-      const isContinued = text[start] === "'" && previousEnd >= 0
       const between = text.slice(previousEnd, start)
-      if (isContinued && /[\r\n]/.test(between) && !between.includes('/*')) {
-        mask.fill('s', previousEnd, start)
+      if (text[start] === "'" && previousEnd >= 0 && /[\r\n]/.test(between)) {
+        // Versions differ in whether a comment may stand there; where it may not, two strings are an error.
+        if (between.includes('--')) return undefined
+        // The server counts what is between the parts of a continued string to the string.
+        if (!between.includes('/*')) mask.fill('s', previousEnd, start)
       }
       previousEnd = text[start] === '$' ? -1 : end
     } else {
