@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 const EXAMPLES = join(import.meta.dirname, '..', 'examples')
-const LONGEST_MS = 60_000
+const LONGEST_MS = 90_000
 const OWN_COMMAND = new Set(['failover-drill'])
 
 /** What an example printed, and how it ended. */

@@ -1,7 +1,6 @@
 import { type Pool, PoolhouseError } from '@poolhouse/core'
 import type { ReplicaPool } from '@poolhouse/read-replicas'
 import { Hono } from 'hono'
-import type { Health } from './health.js'
 
 interface Order {
   readonly id: string
@@ -16,14 +15,12 @@ interface Environment {
 }
 
 /** The routes. A request says by its method what it is: GET reads, from a replica that is fresh enough; everything else writes. */
-export function createApi(database: ReplicaPool, health: Health): Hono<Environment> {
+export function createApi(database: ReplicaPool): Hono<Environment> {
   const api = new Hono<Environment>()
-  api.route('/', health.routes)
 
   api.use('/orders/*', async (c, next) => {
     c.set('db', c.req.method === 'GET' ? database.reader() : database)
     await next()
-    if (health.leaving) c.header('connection', 'close')
   })
 
   api.get('/orders', async (c) => {

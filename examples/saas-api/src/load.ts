@@ -15,6 +15,8 @@ export class LoadReport {
   readonly latencies: number[] = []
   readonly statuses = new Map<number, number>()
   readonly nodes = new Map<string, number>()
+  /** What the answers of 500 and above said, and how often. */
+  readonly errors = new Map<string, number>()
   /** Orders that their own customer did not find right after they were placed. */
   unseen = 0
   /** Requests that found nobody to answer them. */
@@ -68,7 +70,8 @@ async function customer(url: string, next: () => boolean, report: LoadReport): P
       report.refused += 1
       return undefined
     }
-    await response.arrayBuffer()
+    const text = await response.text()
+    if (response.status >= 500) count(report.errors, text)
     cookie = response.headers.getSetCookie()[0]?.split(';')[0] ?? cookie
     report.latencies.push(performance.now() - began)
     count(report.statuses, response.status)

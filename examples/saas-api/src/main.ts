@@ -6,7 +6,7 @@ import { startDatabase } from './cluster.js'
 import { type LoadReport, runLoad } from './load.js'
 
 const CUSTOMERS = 16
-const REQUESTS = 1_500
+const REQUESTS = 1_200
 
 await main()
 console.log('Everything is closed.')
@@ -68,7 +68,9 @@ async function drain(api: ChildProcess, url: string): Promise<void> {
 
 async function readiness(url: string): Promise<string> {
   const response = await fetch(`${url}/readyz`)
-  return `/readyz says ${response.status} ${await response.text()}`
+  const { status, reasons } = (await response.json()) as { status: string; reasons?: string[] }
+  const why = reasons === undefined ? '' : `: ${reasons[0]?.split(';')[0]}`
+  return `/readyz says ${response.status}, ${status}${why}`
 }
 
 function tell(what: string, report: LoadReport): void {
@@ -78,5 +80,6 @@ function tell(what: string, report: LoadReport): void {
     `          ${report.answers(2)} good, ${errors} errors, ${report.unseen} own orders not seen at once, ` +
       `${report.refused} requests found nobody there`,
   )
+  for (const [error, times] of report.errors) console.log(`          ${times} × ${error}`)
   if (errors > 0) throw new Error('a request failed')
 }

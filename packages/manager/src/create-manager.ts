@@ -48,8 +48,8 @@ export function createManager<const Named extends Databases>(
       `${where}: databases must be an object of names, got ${describeValue(databases)}`,
     )
   }
-  check('budget', BUDGET, budget)
-  if (tenants !== undefined) check('tenants', TENANTS, tenants)
+  check(where, BUDGET, budget, ['budget'])
+  if (tenants !== undefined) check(where, TENANTS, tenants, ['tenants'])
   return new PoolManager<Named>({
     databases,
     drivers: readDrivers(options.drivers),

@@ -1,10 +1,29 @@
 export type { BudgetOptions } from './budget/budget-options.js'
 export type { BudgetStats } from './budget/server-budget.js'
+export type { Environment } from './config/environment.js'
 export type { ConfigEntry } from './config/explain.js'
+export { configJsonSchema } from './config/json-schema.js'
+export {
+  type FileConfig,
+  type LoadConfigOptions,
+  type LoadedConfig,
+  loadConfig,
+} from './config/load-config.js'
 export { createManager } from './create-manager.js'
 export type { DatabaseConfig, DatabaseOptions, DatabasePoolOptions } from './database-options.js'
 export type { DatabasePool, NamedDatabase } from './database-pool.js'
 export type { DatabaseHealth, ManagerHealth } from './health/health.js'
+export {
+  createHealthHandlers,
+  type FastifyLikeReply,
+  type HealthAnswer,
+  type HealthHandler,
+  type HealthHandlerOptions,
+  type HealthHandlers,
+  type HealthSource,
+  type HonoLikeContext,
+  type NodeResponse,
+} from './health/health-handlers.js'
 export type {
   DatabaseOf,
   Databases,
@@ -15,4 +34,6 @@ export type {
   ShutdownOptions,
   StatsOptions,
 } from './manager.js'
+export { type Shuttable, type SignalOptions, shutdownOnSignals } from './shutdown-on-signals.js'
+export { type SingletonOptions, singleton } from './singleton.js'
 export type { TenantLimits, TenantOptions, TenantTarget } from './tenants/tenant-options.js'

@@ -82,7 +82,16 @@ async function openSocket(
 /** Breaks a connection now, with a reset where it has one, so that the server notices at once. Never throws. */
 export function breakTransport({ raw, stream }: Pick<Transport, 'raw' | 'stream'>): void {
   // A Unix socket has no reset; asking for one makes an error of it.
-  if (raw.remoteAddress === undefined || raw.destroyed) raw.destroy()
-  else raw.resetAndDestroy()
+  if (raw.remoteAddress === undefined || raw.destroyed || isShutting(raw) || isShutting(stream)) {
+    raw.destroy()
+  } else raw.resetAndDestroy()
   stream.destroy()
+}
+
+/**
+ * Whether the socket is in the middle of its FIN. libuv then refuses a reset (EINVAL of `uv_tcp_close_reset`), and Node.js has let go of the
+ * handle by then: a socket that nobody can close, that keeps the process alive, and that spins once the peer has hung up.
+ */
+function isShutting({ writableEnded, writableFinished, writableLength }: Socket): boolean {
+  return writableEnded && !writableFinished && writableLength === 0
 }

@@ -11,6 +11,8 @@ export class Seat implements BudgetSeat {
   leaving = 0
   /** When a connection of its first came back after its last permit: that is when its turn begins, whatever the connect took. */
   servingSince: number | undefined = undefined
+  /** How often a connection of its came back since. */
+  served = 0
   /** Since when it has waited for a permit, while it does. */
   waitingSince = 0
   /** Connections it has beside those with permits. */

@@ -18,6 +18,8 @@ export interface BudgetStats {
 
 // As long as nobody has more than one connection, those that have one pass it on after this time; opening one takes some 5 ms of it.
 const SLICE_MS = 100
+// A connect costs several round trips, so it has to serve more than one call also where calls are slow.
+const SLICE_CALLS = 4
 
 /**
  * Shares the connections to one server among the pools of all databases and tenants on it. Never more than the limit are out. A free
@@ -88,6 +90,7 @@ export class ServerBudget {
       this.#used++
       seat.held++
       seat.servingSince = undefined
+      seat.served = 0
       this.#seats.add(seat)
       return true
     }
@@ -116,7 +119,8 @@ export class ServerBudget {
     if (next === undefined) return false
     const now = this.#clock.now()
     seat.servingSince ??= now
-    const hasHadItsSlice = now - seat.servingSince >= SLICE_MS
+    seat.served++
+    const hasHadItsSlice = seat.served >= SLICE_CALLS && now - seat.servingSince >= SLICE_MS
     if (seat.pool.wanted() === 0) {
       if (hasHadItsSlice) return this.#letGo(seat)
       // Whoever got an answer often asks again at once, and a new connection would cost more than the moment: it goes when it is idle

@@ -42,7 +42,7 @@ export function readDatabase(
   drivers: ReadonlyMap<string, Driver>,
 ): DatabaseSpec {
   const where = `databases.${name}`
-  check(where, DATABASE, config)
+  check('createManager', DATABASE, config, ['databases', name])
   const options: DatabaseOptions =
     typeof config !== 'string'
       ? config

@@ -170,13 +170,17 @@ export const FILE: z.ZodType = strict({
   budget: BUDGET.optional(),
 })
 
-/** Checks a value. Throws `ConfigError` that names each wrong key and never shows a value, which may be a secret. */
-export function check<T>(where: string, schema: z.ZodType, value: unknown): T {
+/** Checks a value, which stands at `path`. Throws `ConfigError` that names each wrong key and never shows a value, which may be a secret. */
+export function check(
+  where: string,
+  schema: z.ZodType,
+  value: unknown,
+  path: readonly string[] = [],
+): void {
   const result = schema.safeParse(value, { reportInput: false })
-  if (result.success) return value as T
-  throw new ConfigError(
-    `${where}: ${result.error.issues.flatMap((issue) => tell(issue, [])).join('; ')}`,
-  )
+  if (result.success) return
+  const wrong = result.error.issues.flatMap((issue) => tell(issue, path))
+  throw new ConfigError(`${where}: ${wrong.join('; ')}`)
 }
 
 function tell(issue: z.core.$ZodIssue, path: readonly PropertyKey[]): string[] {

@@ -32,10 +32,7 @@ export function databaseHealth(
   const { topology } = pool
   const stats = pool.stats()
   const reasons: string[] = []
-  if (
-    topology !== undefined &&
-    topology.current.nodes.some(({ reason }) => reason !== 'configured')
-  ) {
+  if (topology?.current.nodes.some(({ reason }) => reason !== 'configured')) {
     const { primary, replicas, nodes } = topology.current
     if (primary === undefined) reasons.push('no primary: writes wait')
     for (const { id, state, reason } of nodes) {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -49,6 +50,16 @@ describe('openServerSocket', () => {
     socket.break()
     await server.untilEmpty()
     socket.break()
+  })
+
+  it('S91: is closed by a break that comes while it says goodbye', async () => {
+    await using server = await serve(() => {})
+    const socket = await openServerSocket(contextFor(server.port))
+    const closed = once(socket.raw, 'close')
+    socket.stream.end()
+    socket.break()
+    await closed
+    await server.untilEmpty()
   })
 
   it('connects to a Unix socket without asking for TLS', async () => {

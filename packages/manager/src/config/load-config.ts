@@ -1,0 +1,169 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { isAbsolute, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { ConfigError, describeValue, refuseUnknownOptions } from '@poolhouse/core'
+import type { BudgetOptions } from '../budget/budget-options.js'
+import type { DatabaseConfig, DatabaseOptions } from '../database-options.js'
+import { type Environment, readEnvironment } from './environment.js'
+import { check, FILE } from './schema.js'
+
+/** What a configuration file holds. */
+export interface FileConfig {
+  /** Address of the JSON Schema, for editors. */
+  $schema?: string | undefined
+  /** The databases, by name; drivers by their key. */
+  databases?: Readonly<Record<string, string | DatabaseOptions>> | undefined
+  /** As `createManager`. */
+  budget?: BudgetOptions | undefined
+}
+
+/** Options of `loadConfig`. */
+export interface LoadConfigOptions {
+  /** The file; `false` for none. Default: `poolhouse.config.ts`, `.js` or `.json` in `directory`, if there is one. */
+  file?: string | false | undefined
+  /** Where the file is. Default: the working directory. */
+  directory?: string | undefined
+  /** Variables of the environment; `false` for none. Default: those of the process. */
+  env?: Environment | false | undefined
+  /** What the code says, which comes before everything else. */
+  code?: FileConfig | undefined
+}
+
+/** What `createManager` takes, and where each value came from. */
+export interface LoadedConfig {
+  /** The databases, by name. */
+  readonly databases: Readonly<Record<string, DatabaseConfig>>
+  /** The budget. */
+  readonly budget: BudgetOptions
+  /** Where values came from, by path. */
+  readonly origins: Readonly<Record<string, string>>
+}
+
+const FILES: readonly string[] = [
+  'poolhouse.config.ts',
+  'poolhouse.config.js',
+  'poolhouse.config.json',
+]
+const KNOWN: ReadonlySet<string> = new Set(['file', 'directory', 'env', 'code'])
+// Where a database is: whoever says any of it says all of it.
+const PLACE: readonly (keyof DatabaseOptions)[] = [
+  'primary',
+  'replicas',
+  'nodes',
+  'discover',
+  'connection',
+]
+
+/**
+ * Reads the configuration: first what the code says, then the file, then the environment. Of one database each key comes from the first that has it;
+ * where it is (`primary`, `replicas`, `nodes`, …) comes from one of them as a whole. Databases that only the environment knows are added.
+ *
+ * Rejects with `ConfigError` that names file, key or variable, and never shows a value. A `.ts` file needs a runtime that reads TypeScript.
+ */
+export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
+  refuseUnknownOptions('loadConfig', options, KNOWN)
+  const origins = new Map<string, string>()
+  const databases = new Map<string, DatabaseOptions>()
+  const budget: Record<string, unknown> = {}
+  const add = (config: FileConfig, origin: string): void => {
+    for (const [name, given] of Object.entries(config.databases ?? {})) {
+      const layer = typeof given === 'string' ? { primary: given } : given
+      databases.set(name, layered(databases.get(name), layer, `databases.${name}`, origin, origins))
+    }
+    for (const [key, value] of Object.entries(config.budget ?? {})) {
+      if (Object.hasOwn(budget, key) || value === undefined) continue
+      budget[key] = value
+      origins.set(`budget.${key}`, origin)
+    }
+  }
+  if (options.code !== undefined) {
+    check('loadConfig: code', FILE, options.code)
+    add(options.code, 'code')
+  }
+  const file = findFile(options)
+  if (file !== undefined) add(await readFile(file), file)
+  if (options.env !== false) {
+    const environment = readEnvironment(options.env ?? process.env)
+    for (const [name, given] of environment.databases) {
+      const former = databases.get(name)
+      const from = environment.origins.get(`databases.${name}`)!
+      databases.set(name, layered(former, given, `databases.${name}`, from, origins))
+      const replicas = environment.origins.get(`databases.${name}.replicas`)
+      if (former === undefined && replicas !== undefined)
+        origins.set(`databases.${name}.replicas`, replicas)
+    }
+  }
+  return Object.freeze({
+    databases: Object.freeze(Object.fromEntries(databases)),
+    budget: Object.freeze(budget as BudgetOptions),
+    origins: Object.freeze(Object.fromEntries(origins)),
+  })
+}
+
+/** What stands already, and what the next layer adds to it. */
+function layered(
+  former: DatabaseOptions | undefined,
+  next: DatabaseOptions,
+  path: string,
+  origin: string,
+  origins: Map<string, string>,
+): DatabaseOptions {
+  const result: Record<string, unknown> = { ...former }
+  const isPlaced = PLACE.some((key) => result[key] !== undefined)
+  for (const [key, value] of Object.entries(next)) {
+    if (value === undefined) continue
+    const place = PLACE.includes(key as keyof DatabaseOptions)
+    if (place ? isPlaced : result[key] !== undefined) continue
+    result[key] = value
+    origins.set(`${path}.${key}`, origin)
+  }
+  return result
+}
+
+function findFile({ file, directory = process.cwd() }: LoadConfigOptions): string | undefined {
+  if (file === false) return undefined
+  if (file !== undefined) {
+    const path = isAbsolute(file) ? file : resolve(directory, file)
+    if (existsSync(path)) return path
+    throw new ConfigError(`loadConfig: there is no file ${path}`)
+  }
+  const found = FILES.map((name) => resolve(directory, name)).filter((path) => existsSync(path))
+  if (found.length > 1)
+    throw new ConfigError(`loadConfig: ${found.join(' and ')} are both there; keep one`)
+  return found[0]
+}
+
+async function readFile(path: string): Promise<FileConfig> {
+  let config: unknown
+  try {
+    if (path.endsWith('.json')) config = JSON.parse(readFileSync(path, 'utf8'))
+    else config = ((await import(pathToFileURL(path).href)) as { default?: unknown }).default
+  } catch (error) {
+    // What JSON.parse says quotes the file, which may hold a password.
+    const why = path.endsWith('.json') ? 'it is not JSON' : (error as Error).message
+    throw new ConfigError(
+      `loadConfig: cannot read ${path}: ${why}`,
+      path.endsWith('.json') ? {} : { cause: error },
+    )
+  }
+  if (config === null || typeof config !== 'object') {
+    throw new ConfigError(
+      `${path}: expected ${path.endsWith('.json') ? 'an object' : 'a default export that is an object'}, got ${describeValue(config)}`,
+    )
+  }
+  refuseHostileKeys(path, config)
+  check(path, FILE, config)
+  return config as FileConfig
+}
+
+/** A file cannot mean these keys anywhere but as the name of a database, and must not get near a prototype. */
+function refuseHostileKeys(path: string, config: object): void {
+  for (const [key, value] of Object.entries(config)) {
+    if (key === '__proto__') throw new ConfigError(`${path}: unknown key "__proto__"`)
+    if (value === null || typeof value !== 'object') continue
+    if (key !== 'databases') refuseHostileKeys(`${path}: ${key}`, value)
+    else
+      for (const each of Object.values(value))
+        if (each instanceof Object) refuseHostileKeys(path, each)
+  }
+}

@@ -1,0 +1,342 @@
+import { AuthenticationError, ConfigError, createPool } from '@poolhouse/core'
+import {
+  type FakeDriver,
+  fakeDriver,
+  type VirtualClock,
+  virtualClock,
+} from '@poolhouse/core/testing'
+import { beforeEach, expect, test, vi } from 'vitest'
+import {
+  createHealthHandlers,
+  createManager,
+  type DatabaseConfig,
+  type Manager,
+  shutdownOnSignals,
+  singleton,
+} from '../../src/index.js'
+
+let clock: VirtualClock
+let driver: FakeDriver
+let isAway: boolean
+
+beforeEach(() => {
+  clock = virtualClock()
+  isAway = false
+  driver = fakeDriver({
+    clock,
+    onConnect: () => (isAway ? new Error('connection refused') : undefined),
+  })
+})
+
+const LOCAL = { host: 'localhost', user: 'u', database: 'app' }
+
+function manage<Named extends Record<string, DatabaseConfig>>(databases: Named): Manager<Named> {
+  return createManager({ drivers: { fake: driver }, databases, clock, random: () => 0.5 })
+}
+
+test('opens nothing before something is used', async () => {
+  const manager = manage({
+    app: { primary: LOCAL },
+    dw: { nodes: [LOCAL, { ...LOCAL, port: 6000 }] },
+  })
+  manager.database('app')
+  manager.health()
+  manager.stats()
+  manager.explainConfig()
+  await clock.advance(5_000)
+  expect(driver.attempts).toBe(0)
+  expect(clock.pendingTimers).toBe(0)
+  await manager.close()
+})
+
+test('names a database that does not exist and the one that was meant', async () => {
+  const manager = manage({ app: { primary: LOCAL } })
+  expect(() => manager.database('ap' as never)).toThrow(
+    /there is no database "ap"; did you mean "app"\?/,
+  )
+  expect(() => manager.database('__proto__' as never)).toThrow(RangeError)
+  expect(() => manager.tenant('t')).toThrow(/no tenants/)
+  await manager.close()
+})
+
+test('hands out a pool that was made elsewhere as it is, and closes it in the end', async () => {
+  const ready = createPool({ driver, connection: LOCAL, clock })
+  const manager = manage({ ready })
+  expect(manager.database('ready')).toBe(ready)
+  await manager.close()
+  await expect(ready.query('select 1')).rejects.toMatchObject({ code: 'POOLHOUSE_POOL_CLOSED' })
+})
+
+test('each database has its driver: by key, given, or the first', async () => {
+  const other = fakeDriver({ clock })
+  const third = fakeDriver({ clock })
+  const manager = createManager({
+    drivers: { first: driver, second: other },
+    databases: {
+      a: { primary: LOCAL },
+      b: { primary: LOCAL, driver: 'second' },
+      c: { primary: LOCAL, driver: third },
+    },
+    clock,
+  })
+  await Promise.all(
+    [manager.database('a'), manager.database('b'), manager.database('c')].map((db) =>
+      db.query('select 1'),
+    ),
+  )
+  // The first also asked what its server allows.
+  expect([driver, other, third].map(({ open }) => open.size)).toEqual([1, 1, 1])
+  await manager.close()
+})
+
+test('X16: refuses configurations that cannot be meant, and shows no secret', () => {
+  const cases: [unknown, RegExp][] = [
+    [{}, /databases\.app: give exactly one of primary, nodes and discover, none is there/],
+    [{ primary: LOCAL, nodes: [LOCAL] }, /2 are there/],
+    [{ nodes: [LOCAL, LOCAL] }, /localhost:5432 is there twice/],
+    [{ nodes: [LOCAL], replicas: [LOCAL] }, /replicas need primary/],
+    [{ primary: LOCAL, failover: {} }, /failover needs nodes/],
+    [{ primary: LOCAL, driver: 'fke' }, /driver "fke".*did you mean "fake"/],
+    [
+      { primary: { ...LOCAL, pasword: 's3cret' } },
+      /unknown key "pasword"; did you mean "password"/,
+    ],
+    [
+      { primary: LOCAL, pool: { mx: 3 } },
+      /databases\.app\.pool: unknown key "mx"; did you mean "max"/,
+    ],
+    [{ primary: 'postgres://u:s3cret@a:b:c/app' }, /malformed URL/],
+    [{ primary: 'postgres://a,b/app' }, /lists 2; give the list as nodes/],
+    [{ primary: LOCAL, pool: { max: 's3cret' } }, /databases\.app\.pool\.max/],
+    [
+      JSON.parse('{ "primary": "postgres://a/app", "__proto__": { "replicas": [] } }'),
+      /unknown key "__proto__"/,
+    ],
+  ]
+  for (const [config, message] of cases) {
+    const make = (): unknown => manage({ app: config as DatabaseConfig })
+    expect(make).toThrow(ConfigError)
+    expect(make).toThrow(message)
+    expect(make).not.toThrow(/s3cret/)
+  }
+  expect(() => createManager({ databses: {} } as never)).toThrow(/did you mean "databases"/)
+  expect(() => manage({})).toThrow(/none is given/)
+})
+
+test('X06: explains every value with its origin and shows no secret', async () => {
+  const manager = createManager({
+    drivers: { fake: driver },
+    databases: {
+      app: {
+        primary: 'postgres://u:s3cret@a/app?sslmode=require&sslpassword=s3cret',
+        pool: { max: 7 },
+      },
+      dw: {
+        primary: { ...LOCAL, password: () => 's3cret', ssl: { mode: 'require', key: 's3cret' } },
+      },
+    },
+    budget: { perServer: 9 },
+    origins: { 'databases.app.primary': 'DATABASE_URL', budget: 'poolhouse.config.json' },
+    clock,
+  })
+  const lines = manager
+    .explainConfig()
+    .map(({ path, value, origin }) => `${path} = ${value} (${origin})`)
+  expect(lines).toEqual([
+    'databases.app.primary = postgres://u:[redacted]@a/app?sslmode=require&sslpassword=[redacted] (DATABASE_URL)',
+    'databases.app.pool.max = 7 (code)',
+    'databases.dw.primary.host = localhost (code)',
+    'databases.dw.primary.user = u (code)',
+    'databases.dw.primary.database = app (code)',
+    'databases.dw.primary.password = [redacted] (code)',
+    'databases.dw.primary.ssl.mode = require (code)',
+    'databases.dw.primary.ssl.key = [redacted] (code)',
+    'budget.perServer = 9 (poolhouse.config.json)',
+  ])
+  await manager.close()
+})
+
+test('X10: asks for a password once for connects at the same time, and once more when it was refused', async () => {
+  let valid = 'old'
+  let asked = 0
+  const rotating = fakeDriver({
+    clock,
+    connectMs: 5,
+    onConnect: (_attempt, { password, settings }) =>
+      password === valid
+        ? undefined
+        : new AuthenticationError('wrong password', {
+            endpoint: settings.endpoint.host,
+            sqlState: '28P01',
+            fatal: true,
+          }),
+  })
+  const password = async (): Promise<string> => {
+    asked++
+    // The second time it still says what it has in its cache.
+    return asked <= 2 ? 'old' : valid
+  }
+  const manager = createManager({
+    drivers: { fake: rotating },
+    databases: { app: { primary: { ...LOCAL, password } } },
+    budget: { perServer: 8 },
+    clock,
+  })
+  const calls = [1, 2, 3, 4].map(() => manager.database('app').query('select 1'))
+  await clock.advance(50)
+  await Promise.all(calls)
+  expect(asked).toBe(1)
+  valid = 'new'
+  const leases = [1, 2, 3, 4, 5].map(() => manager.database('app').acquire())
+  await clock.advance(100)
+  for (const lease of await Promise.all(leases)) lease.release()
+  expect(asked).toBe(3)
+  await manager.close()
+})
+
+test('reloads sizes and credentials without dropping what runs, or changes nothing', async () => {
+  const users: string[] = []
+  const seeing = fakeDriver({
+    clock,
+    onConnect: (_attempt, { settings }) => void users.push(settings.user),
+  })
+  const manager = createManager({
+    drivers: { fake: seeing },
+    databases: { app: { primary: LOCAL as Record<string, string>, pool: { max: 1 } } },
+    budget: { perServer: 8 },
+    clock,
+  })
+  const db = manager.database('app')
+  const lease = await db.acquire()
+  const waiting = db.query('select 1')
+  const next = (config: object): void => manager.reload({ app: config } as never)
+  expect(() => next({ nodes: [LOCAL] })).toThrow(/reload: databases\.app: kind/)
+  expect(() => next({ primary: LOCAL, pool: { mx: 1 } })).toThrow(/did you mean "max"/)
+  expect(() => manager.reload({ other: { primary: LOCAL } } as never)).toThrow(
+    /no database "other"/,
+  )
+  next({ primary: { ...LOCAL, user: 'rotated' }, pool: { max: 3 } })
+  await clock.settle()
+  await waiting
+  await lease.query('select 2')
+  lease.release()
+  await clock.settle()
+  await db.query('select 3')
+  expect(new Set(users)).toEqual(new Set(['u', 'rotated']))
+  expect(db.stats().max).toBe(3)
+  expect([...seeing.open]).toHaveLength(1)
+  await manager.close()
+})
+
+test('is ready when every database answers, and not while one is away', async () => {
+  const manager = manage({ app: { primary: LOCAL } })
+  const { livez, readyz } = createHealthHandlers(manager, { timeoutMs: 200 })
+  isAway = true
+  const asking = readyz.answer()
+  await clock.advance(300)
+  expect(await asking).toMatchObject({ status: 503, body: { status: 'unavailable' } })
+  expect(await livez.answer()).toEqual({ status: 200, body: { status: 'ok' } })
+  expect(manager.health().reasons[0]).toMatch(/connection refused/)
+  isAway = false
+  const again = readyz.answer()
+  await clock.advance(10_000)
+  await again
+  const last = readyz.answer()
+  await clock.advance(300)
+  expect(await last).toEqual({ status: 200, body: { status: 'ok' } })
+  await manager.ready()
+  manager.leaving()
+  expect(await readyz.answer()).toMatchObject({ status: 503, body: { reasons: ['shutting down'] } })
+  await manager.close()
+})
+
+test('answers every kind of server', async () => {
+  const source = {
+    health: () => ({
+      live: true,
+      ready: true,
+      degraded: true,
+      reasons: ['b is unreachable'],
+      databases: {},
+    }),
+    ready: async () => {},
+  }
+  const { readyz } = createHealthHandlers(source)
+  const node = { statusCode: 0, setHeader: vi.fn(), end: vi.fn() }
+  await readyz.node({}, node)
+  expect(node.statusCode).toBe(200)
+  expect(node.end).toHaveBeenCalledWith('{"status":"degraded","reasons":["b is unreachable"]}')
+  const reply = { code: vi.fn(), send: vi.fn() }
+  await readyz.fastify({}, reply)
+  expect(reply.code).toHaveBeenCalledWith(200)
+  expect(await readyz.hono({ json: (body, status) => ({ body, status }) })).toMatchObject({
+    status: 200,
+  })
+  const quiet = createHealthHandlers(source, { details: false })
+  expect((await quiet.readyz.answer()).body).toEqual({ status: 'degraded' })
+})
+
+test('S91: shuts down in order: not ready, no new work, what runs and waits is served within its grace', async () => {
+  const manager = manage({ app: { primary: LOCAL, pool: { max: 1 } } })
+  const db = manager.database('app')
+  const lease = await db.acquire()
+  const waiting = db.query('select 1')
+  const down = manager.shutdown({ graceMs: 1_000 })
+  expect(manager.health()).toMatchObject({ live: true, ready: false })
+  await clock.advance(100)
+  await expect(db.query('select 2')).rejects.toMatchObject({ code: 'POOLHOUSE_POOL_CLOSED' })
+  await lease.query('select 3')
+  lease.release()
+  await waiting
+  await clock.advance(100)
+  await down
+  expect(driver.open.size).toBe(0)
+  expect(clock.pendingTimers).toBe(0)
+})
+
+test('ends at the end of the grace, whatever still runs', async () => {
+  const manager = manage({ app: { primary: LOCAL } })
+  const lease = await manager.database('app').acquire()
+  const down = manager.shutdown({ graceMs: 1_000, delayMs: 500 })
+  await clock.advance(400)
+  await manager.database('app').query('select 1')
+  await clock.advance(5_000)
+  await down
+  expect(driver.open.size).toBe(0)
+  lease.release()
+})
+
+test('begins its shutdown with the first signal, once, and takes it back', async () => {
+  const calls: string[] = []
+  const manager = {
+    leaving: () => void calls.push('leaving'),
+    shutdown: async ({ graceMs }: { graceMs?: number | undefined } = {}) =>
+      void calls.push(`shutdown ${graceMs}`),
+  }
+  const options = {
+    signals: ['SIGUSR2'] as const,
+    graceMs: 5,
+    exit: false,
+    before: () => void calls.push('before'),
+  }
+  const takeBack = shutdownOnSignals(manager, options)
+  process.emit('SIGUSR2')
+  process.emit('SIGUSR2')
+  await vi.waitFor(() => expect(calls).toEqual(['leaving', 'before', 'shutdown 5']))
+  takeBack()
+  expect(process.listenerCount('SIGUSR2')).toBe(0)
+})
+
+test('keeps one value for a name, and closes the former when it is made of something else', async () => {
+  const made: string[] = []
+  const closed: string[] = []
+  const make = (key: string) => (): { close(): void } => {
+    made.push(key)
+    return { close: () => void closed.push(key) }
+  }
+  const first = singleton('test', make('a'), { key: 'a' })
+  expect(singleton('test', make('a'), { key: 'a' })).toBe(first)
+  expect(singleton('test', make('b'), { key: 'b' })).not.toBe(first)
+  await clock.settle()
+  expect({ made, closed }).toEqual({ made: ['a', 'b'], closed: ['a'] })
+})

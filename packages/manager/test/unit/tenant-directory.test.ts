@@ -1,0 +1,311 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { UnknownTenantError } from '@poolhouse/core'
+import {
+  type FakeDriver,
+  fakeDriver,
+  type VirtualClock,
+  virtualClock,
+} from '@poolhouse/core/testing'
+import fc from 'fast-check'
+import { beforeEach, expect, test } from 'vitest'
+import {
+  createManager,
+  type Manager,
+  type TenantOptions,
+  type TenantTarget,
+} from '../../src/index.js'
+import { quoteName } from '../../src/tenants/identity.js'
+import { settingsStatement } from '../../src/tenants/scoped-database.js'
+import { UnknownTenants } from '../../src/tenants/unknown-tenants.js'
+
+let clock: VirtualClock
+let driver: FakeDriver
+let connected: { database: string; searchPath: string | undefined; applicationName: string }[]
+
+beforeEach(() => {
+  clock = virtualClock()
+  connected = []
+  driver = fakeDriver({
+    clock,
+    onConnect: (_attempt, { settings }) => {
+      const { endpoint, parameters, applicationName } = settings
+      connected.push({
+        database: endpoint.database,
+        searchPath: parameters['search_path'],
+        applicationName,
+      })
+      return undefined
+    },
+  })
+})
+
+function manage(resolve: TenantOptions['resolve'], options: Partial<TenantOptions> = {}): Manager {
+  return createManager({
+    drivers: { fake: driver },
+    databases: { app: { primary: { host: 'localhost', user: 'u', database: 'app' } } },
+    budget: { perServer: 10 },
+    tenants: { resolve, ...options },
+    clock,
+    random: () => 0.5,
+  }) as Manager
+}
+
+test('S87: remembers for a while that a tenant is unknown, and for a longer while where one is', async () => {
+  const asked: string[] = []
+  const manager = manage((id) => {
+    asked.push(id)
+    return id === 'acme' ? { database: 'acme' } : undefined
+  })
+  const call = (id: string): Promise<unknown> => manager.tenant(id).query('select 1')
+  await call('acme')
+  await expect(call('nobody')).rejects.toBeInstanceOf(UnknownTenantError)
+  await clock.advance(4_000)
+  await expect(call('nobody')).rejects.toBeInstanceOf(UnknownTenantError)
+  await call('acme')
+  expect(asked).toEqual(['acme', 'nobody'])
+  await clock.advance(2_000)
+  await expect(call('nobody')).rejects.toBeInstanceOf(UnknownTenantError)
+  await clock.advance(60_000)
+  await call('acme')
+  expect(asked).toEqual(['acme', 'nobody', 'nobody', 'acme'])
+  await manager.close()
+})
+
+test('what resolve rejects with is the error of the call, and nobody is remembered for it', async () => {
+  let works = false
+  const manager = manage(() => {
+    if (works) return { database: 'd' }
+    throw new Error('the directory is away')
+  })
+  await expect(manager.tenant('a').query('select 1')).rejects.toThrow('the directory is away')
+  works = true
+  await manager.tenant('a').query('select 1')
+  await manager.close()
+})
+
+test('a tenant that has moved is found where it is now, and what runs ends where it began', async () => {
+  let database = 'old'
+  const manager = manage(() => ({ database }), { ttlMs: 1_000 })
+  const lease = await manager.tenant('a').acquire()
+  database = 'new'
+  await clock.advance(1_500)
+  await manager.tenant('a').query('select 1')
+  expect(connected.map((each) => each.database)).toEqual(['old', 'new'])
+  await lease.query('select 2')
+  lease.release()
+  await clock.settle()
+  expect(driver.open.size).toBe(1)
+  await manager.close()
+})
+
+test('S85: closes the pools of tenants that are not used, and of none that is in use or waits', async () => {
+  const manager = manage((id) => ({ database: id }), { idleMs: 5_000 })
+  await manager.tenant('idle').query('select 1')
+  const lease = await manager.tenant('busy').acquire()
+  expect(manager.stats().tenantPools).toBe(2)
+  await clock.advance(20_000)
+  expect(manager.stats().tenantPools).toBe(1)
+  await lease.query('select 1')
+  lease.release()
+  // The next call makes a new one.
+  await manager.tenant('idle').query('select 1')
+  await manager.close()
+  expect(driver.open.size).toBe(0)
+})
+
+test('X13: beyond maxPools those longest unused are closed', async () => {
+  const manager = manage((id) => ({ database: id }), { maxPools: 3 })
+  for (const id of ['a', 'b', 'c', 'd', 'e']) {
+    await manager.tenant(id).query('select 1')
+    await clock.advance(10)
+  }
+  const { tenants, tenantPools } = manager.stats({ tenants: ['a', 'b', 'c', 'd', 'e'] })
+  expect(tenantPools).toBe(3)
+  expect(Object.keys(tenants)).toEqual(['c', 'd', 'e'])
+  await manager.close()
+})
+
+test('X21: statistics name no tenant that was not asked for, and no more than a hundred', async () => {
+  const manager = manage((id) => ({ database: id }))
+  await manager.tenant('acme').query('select 1')
+  await manager.tenant('other').query('select 1')
+  expect(JSON.stringify(manager.stats())).not.toMatch(/acme|other/)
+  expect(JSON.stringify(manager.stats({ tenants: ['acme'] }))).not.toMatch(/other/)
+  // What every role of the server can read says nothing of tenants either.
+  expect(connected.map(({ applicationName }) => applicationName)).toEqual(['app', 'app'])
+  const many = Array.from({ length: 101 }, (_, index) => `t${index}`)
+  expect(() => manager.stats({ tenants: many })).toThrow(/at most 100/)
+  await manager.close()
+})
+
+test('X12: a tenant has limits of its own, also on connections that all share', async () => {
+  const targets: Record<string, TenantTarget> = {
+    own: { database: 'd', limits: { max: 1, maxPending: 2 } },
+    shared: { settings: { 'app.tenant': 'x' }, limits: { max: 1, maxPending: 2 } },
+  }
+  const manager = manage((id) => targets[id])
+  for (const id of ['own', 'shared']) {
+    const tenant = manager.tenant(id)
+    await tenant.query('select 1')
+    const calls = [1, 2, 3, 4].map((call) => tenant.query(`select ${call}`))
+    const ends = await Promise.allSettled(calls)
+    expect(ends.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+    ])
+    expect((ends[3] as PromiseRejectedResult).reason).toMatchObject({
+      code: 'POOLHOUSE_POOL_OVERLOADED',
+      executed: 'no',
+    })
+  }
+  await manager.close()
+})
+
+test('X03: a call behind row-level security is a transaction that begins with its settings, bound', async () => {
+  const manager = manage((id) => ({ settings: { 'app.tenant': id } }))
+  await manager.tenant(`a'; drop table x; --`).query('select secret from notes')
+  const [connection] = driver.open
+  expect(connection!.statements).toEqual([
+    'BEGIN',
+    'select set_config($1, $2, true)',
+    'select secret from notes',
+    'COMMIT',
+    // The pool sees a set_config and does not rely on its third argument.
+    'reset session',
+  ])
+  for (const call of ['acquire', 'use', 'copyFrom'] as const) {
+    await expect(
+      manager.tenant('a')[call]('copy notes from stdin' as never, [] as never),
+    ).rejects.toMatchObject({
+      code: 'POOLHOUSE_SESSION_STATE',
+    })
+  }
+  await expect(manager.tenant('a').query('commit')).rejects.toThrow(/transaction/i)
+  await manager.close()
+})
+
+test('refuses targets that say nothing or too much', async () => {
+  const wrong: [TenantTarget, RegExp][] = [
+    [{}, /exactly one of database, schema and settings/],
+    [{ database: 'a', schema: 'b' }, /exactly one/],
+    [{ schema: '' }, /must not be empty/],
+    [{ database: 'a\0' }, /NUL/],
+    [{ schema: '\ud800' }, /well-formed/],
+    [{ on: 'ap', database: 'a' }, /did you mean "app"/],
+    [{ databse: 'a' } as never, /unknown key "databse"; did you mean "database"/],
+    [{ settings: {} }, /must not be empty/],
+    [{ settings: { a: 'b' }, user: 'u' }, /exclude each other/],
+  ]
+  for (const [target, message] of wrong) {
+    const manager = manage(() => target)
+    await expect(manager.tenant('t').query('select 1')).rejects.toThrow(message)
+    expect(driver.attempts).toBe(0)
+    await manager.close()
+  }
+})
+
+test('X04, X05, S89: ten thousand hostile names each lead to a place of their own, or are refused before a connection', async () => {
+  const piece = fc.oneof(
+    fc.constantFrom(
+      '"',
+      "'",
+      ';',
+      '--',
+      '\\',
+      '$1',
+      '%00',
+      '\0',
+      '\n',
+      '/',
+      '@',
+      ':',
+      '?',
+      '__proto__',
+      'constructor',
+      'ü',
+      '😀',
+      ' ',
+      '../',
+      'ﬀ',
+      '\ud800',
+    ),
+    fc.string({ maxLength: 8, unit: 'binary' }),
+  )
+  const names = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(''))
+  const manager = manage((id) => ({ schema: id }), { maxPools: 300, negativeTtlMs: 0 })
+  const isLegal = (name: string): boolean =>
+    name !== '' &&
+    !name.includes('\0') &&
+    !/\p{Surrogate}/u.test(name) &&
+    Buffer.byteLength(name) <= 63
+  const call = async (name: string): Promise<string> => {
+    try {
+      await manager.tenant(name).query('select 1')
+      return 'served'
+    } catch {
+      return 'refused'
+    }
+  }
+  await fc.assert(
+    fc.asyncProperty(fc.uniqueArray(names, { minLength: 100, maxLength: 100 }), async (hundred) => {
+      connected = []
+      const ends = Promise.all(hundred.map(call))
+      await clock.advance(1_000)
+      expect(await ends).toEqual(hundred.map((name) => (isLegal(name) ? 'served' : 'refused')))
+      const reached = connected.map(({ searchPath, database, applicationName }) => {
+        expect({ database, applicationName }).toEqual({ database: 'app', applicationName: 'app' })
+        // One quoted identifier from end to end, whose content is the name.
+        expect(searchPath).toMatch(/^"(?:[^"]|"")+"$/)
+        return searchPath!.slice(1, -1).replaceAll('""', '"')
+      })
+      const legal = new Set(hundred.filter(isLegal))
+      expect(new Set(reached).size).toBe(reached.length)
+      for (const name of reached) expect(legal.has(name)).toBe(true)
+    }),
+    { numRuns: 100 },
+  )
+  await manager.close()
+}, 60_000)
+
+test('names are quoted, and settings are bound whatever they are', () => {
+  expect(quoteName('a"b')).toBe('"a""b"')
+  expect(settingsStatement({ 'app.a': `'); drop`, 'app.b': '$3' })).toEqual({
+    text: 'select set_config($1, $2, true), set_config($3, $4, true)',
+    values: ['app.a', `'); drop`, 'app.b', '$3'],
+  })
+})
+
+function collect(): void {
+  setFlagsFromString('--expose-gc')
+  ;(runInNewContext('gc') as () => void)()
+}
+
+test('S87, X13: a hundred thousand unknown names cost less than 20 MB and no connection', async () => {
+  const manager = manage(() => undefined)
+  const ask = (id: string): Promise<unknown> =>
+    manager
+      .tenant(id)
+      .query('select 1')
+      .catch(() => {})
+  for (let warm = 0; warm < 1_000; warm++) await ask(`warm ${warm}`)
+  collect()
+  const before = process.memoryUsage().heapUsed
+  for (let name = 0; name < 100_000; name++) await ask(`${'unknown '.repeat(20)}${name}`)
+  collect()
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(20 * 2 ** 20)
+  expect(driver.attempts).toBe(0)
+  await manager.close()
+}, 60_000)
+
+test('X13: remembers at most ten thousand strangers, and none with an endless name', () => {
+  const unknown = new UnknownTenants(clock, 5_000)
+  for (let name = 0; name < 100_000; name++) unknown.add(`n${name}`)
+  unknown.add('x'.repeat(100_000))
+  expect(unknown.size).toBeLessThanOrEqual(10_000)
+  expect(unknown.has('n99999')).toBe(true)
+  expect(unknown.has('n0')).toBe(false)
+  expect(unknown.has('x'.repeat(100_000))).toBe(false)
+})
