@@ -113,7 +113,7 @@ describe('a statement that is prepared', () => {
       prepare: { after: 1, max: 2 },
     })
     const sql = session.connection.raw as Sql
-    const sleep = 'select 1 as n, pg_sleep(0.05)'
+    const sleep = 'select 1 as n, pg_sleep(1)'
     for (let index = 0; index < 4; index++) await session.query(`select $1::int + ${index}`, [1])
     const raw = sql.unsafe(sleep).execute()
     await untilRunning(cluster, session, sleep)
