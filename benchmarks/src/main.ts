@@ -9,6 +9,7 @@ import { poolTasks } from './pool/tasks.js'
 import { poolVariants } from './pool/variants.js'
 import { queryTasks } from './query/tasks.js'
 import { machine, printSummary, printTask, type TaskReport, taskReport } from './report.js'
+import { routingTasks } from './routing/tasks.js'
 
 interface BenchOptions {
   rounds: number
@@ -67,6 +68,21 @@ function driverPlan(places: Readonly<Record<PlaceName, Place>>): Plan {
   )
 }
 
+function routingPlan(cluster: Cluster): Plan {
+  const BENCH_URLS = cluster.nodes.map(({ url }) => url).join(' ')
+  return Object.fromEntries(
+    Object.entries(routingTasks).map(([task, { variants }]) => [
+      task,
+      variants.map((variant) => ({
+        task,
+        variant,
+        script: script('./routing/sample.js'),
+        env: { BENCH_URLS },
+      })),
+    ]),
+  )
+}
+
 async function bench(name: string, plan: Plan, options: BenchOptions): Promise<void> {
   const { rounds, only = '', json = `${name}.json` } = options
   const tasks: TaskReport[] = []
@@ -110,6 +126,11 @@ async function benchDrivers(options: BenchOptions): Promise<void> {
   await bench('drivers', driverPlan(places), options)
 }
 
+async function benchRouting(options: BenchOptions): Promise<void> {
+  await using cluster = await startServer({ replicas: 2 })
+  await bench('routing', routingPlan(cluster), options)
+}
+
 const positive = (text: string): number => {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1)
@@ -124,6 +145,7 @@ const benches = {
   pool: (options: BenchOptions) => bench('pool', poolPlan(), options),
   query: benchQuery,
   drivers: benchDrivers,
+  routing: benchRouting,
 }
 for (const [name, run] of Object.entries(benches)) {
   program

@@ -89,6 +89,15 @@ const targets: readonly Target[] = [
       { task: openTask('pg', place), metric, peer: 'pg.Client', atMost: 1.1 },
     ]),
   ),
+  {
+    task: 'router without a network, 10 callers',
+    metric: 'CPU µs',
+    peer: 'node pool',
+    difference: true,
+    atMost: 3,
+  },
+  { task: 'read-mostly, 100 callers', metric: 'calls/s', peer: 'no session', atLeast: 0.95 },
+  { task: 'read-mostly, 100 callers', metric: 'CPU µs', peer: 'no session', atMost: 1.05 },
 ]
 
 /** What became of the targets of one task. */

@@ -366,9 +366,9 @@ describe('random statements', () => {
         expect(byTree.verdict).not.toBe('write')
         if (byTokens.verdict === 'read') expect(byTree.verdict).toBe('read')
       }),
-      { numRuns: 5_000 },
+      { numRuns: 500 },
     )
-    expect(reads).toBeGreaterThan(100)
+    expect(reads).toBeGreaterThan(10)
   })
 
   const noise = fc
@@ -386,18 +386,21 @@ describe('random statements', () => {
         expect(lexer.classify(`${read};${word} ${rest}`).verdict).toBe('write')
         expect(lexer.classify(`with x as (${inner} ${rest}) ${read}`).verdict).toBe('write')
       }),
-      { numRuns: 2_000 },
+      { numRuns: 400 },
     )
   })
 
+  // Also halves of characters, and zero bytes.
+  const anything = fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code))
+
   test('never make the classifier throw', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) => {
+      fc.property(fc.string({ unit: anything }), (text) => {
         lexer.classify(text)
         lexer.classify(`select ${text}`)
         parser.classify(`select ${text}`)
       }),
-      { numRuns: 3_000 },
+      { numRuns: 300 },
     )
   })
 })

@@ -133,8 +133,8 @@ describe('a fingerprint', () => {
 
   test('hardly ever is that of another statement', () => {
     const seen = new Set<number>()
-    for (let name = 0; name < 50_000; name++) seen.add(fingerprintOf(`select f${name}(1)`))
-    expect(seen.size).toBe(50_000)
+    for (let name = 0; name < 20_000; name++) seen.add(fingerprintOf(`select f${name}(1)`))
+    expect(seen.size).toBe(20_000)
     for (const one of seen) expect(Number.isSafeInteger(one)).toBe(true)
   })
 })

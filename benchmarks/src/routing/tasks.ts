@@ -1,0 +1,51 @@
+import type { Sample } from '../interleave.js'
+import { type RoutingVariant, routerVariants, sessionVariants } from './variants.js'
+
+/** One task: who takes part, and how one of them is measured. `urls` are the primary and its replicas. */
+export interface RoutingTask {
+  readonly variants: readonly string[]
+  measure(variant: string, urls: readonly string[]): Promise<Sample>
+}
+
+const WARM_UP_MS = 1_000
+const MEASURE_MS = 3_000
+
+/** Every measurement of routing, by name. */
+export const routingTasks: Readonly<Record<string, RoutingTask>> = {
+  'router without a network, 10 callers': {
+    variants: Object.keys(routerVariants),
+    measure: async (variant) => measure(await routerVariants[variant]!(), 10),
+  },
+  'read-mostly, 100 callers': {
+    variants: Object.keys(sessionVariants),
+    measure: async (variant, urls) => measure(await sessionVariants[variant]!(urls), 100),
+  },
+}
+
+async function measure(variant: RoutingVariant, count: number): Promise<Sample> {
+  const callers = Array.from({ length: count }, () => variant.caller())
+  const run = async (ms: number): Promise<number> => {
+    const end = performance.now() + ms
+    const calls = await Promise.all(
+      callers.map(async (call) => {
+        let made = 0
+        while (performance.now() < end) {
+          // Looking at the clock for each call would be a good part of what is measured.
+          for (let turn = 0; turn < 16; turn++) await call()
+          made += 16
+          // Answers that take no time would leave none for timers.
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+        return made
+      }),
+    )
+    return calls.reduce((sum, made) => sum + made, 0)
+  }
+  await run(WARM_UP_MS)
+  const before = process.cpuUsage()
+  const start = performance.now()
+  const calls = await run(MEASURE_MS)
+  const seconds = (performance.now() - start) / 1_000
+  const { user, system } = process.cpuUsage(before)
+  return { 'CPU µs': (user + system) / calls, 'calls/s': calls / seconds }
+}

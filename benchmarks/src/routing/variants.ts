@@ -1,0 +1,110 @@
+import { type ConnectionPool, createPool, type Driver } from '@poolhouse/core'
+import { nodePostgres } from '@poolhouse/node-postgres'
+import { type ReplicaPool, withReplicas } from '@poolhouse/read-replicas'
+import { instantDriver } from './instant-driver.js'
+
+/** What one variant does for one caller, one call after another. */
+export type Caller = () => Promise<unknown>
+
+/** One of those compared: makes the calls of each caller. */
+export interface RoutingVariant {
+  caller(): Caller
+}
+
+const TEXT = 'select balance from accounts where id = $1'
+const UPDATE = 'update accounts set balance = balance + 1 where id = $1'
+const ROWS = 10_000
+const READY_MS = 600
+// One call in so many of the read-mostly workload is a write.
+const WRITE_EVERY = 20
+
+const poolOf = (driver: Driver, name: string, connection = 'postgres://localhost/bench') =>
+  createPool({ driver, connection, name, max: 10 })
+
+async function ready(db: ReplicaPool): Promise<ReplicaPool> {
+  await new Promise((resolve) => setTimeout(resolve, READY_MS))
+  const { target, reason } = db.explainRoute('select 1', { intent: 'read' })
+  if (target !== 'replica') throw new Error(reason)
+  return db
+}
+
+const point = (query: ConnectionPool['query']): Caller => {
+  let key = 0
+  return () => {
+    key = (key * 31 + 7) % ROWS
+    return query({ name: 'point', text: TEXT, values: [key] })
+  }
+}
+
+/** Two replicas without a network. */
+const instantRouter = (): Promise<ReplicaPool> =>
+  ready(
+    withReplicas(poolOf(instantDriver(false), 'a'), [
+      poolOf(instantDriver(true), 'b'),
+      poolOf(instantDriver(true), 'c'),
+    ]),
+  )
+
+/** What routing costs, where nothing else does. */
+export const routerVariants: Readonly<Record<string, () => Promise<RoutingVariant>>> = {
+  'node pool': async () => {
+    const pool = poolOf(instantDriver(true), 'b')
+    return { caller: () => point(pool.query.bind(pool)) }
+  },
+  poolhouse: async () => {
+    const db = await instantRouter()
+    return {
+      caller: () => {
+        const reader = db.reader()
+        return point(reader.query.bind(reader))
+      },
+    }
+  },
+  'poolhouse, session': async () => {
+    const db = await instantRouter()
+    return {
+      caller: () => {
+        const reader = db.session().reader()
+        return point(reader.query.bind(reader))
+      },
+    }
+  },
+}
+
+const realRouter = (urls: readonly string[]): Promise<ReplicaPool> => {
+  const [primary, ...replicas] = urls.map((url, node) =>
+    poolOf(nodePostgres(), 'abc'[node]!, url),
+  ) as [ConnectionPool, ...ConnectionPool[]]
+  return ready(withReplicas(primary, replicas))
+}
+
+/** Reads with a write now and then, of callers that never look at a token and of callers that each have a session. */
+export const sessionVariants: Readonly<
+  Record<string, (urls: readonly string[]) => Promise<RoutingVariant>>
+> = {
+  'no session': async (urls) => {
+    const db = await realRouter(urls)
+    return { caller: () => mixed(db, db.reader()) }
+  },
+  poolhouse: async (urls) => {
+    const db = await realRouter(urls)
+    return {
+      caller: () => {
+        const session = db.session()
+        return mixed(session, session.reader())
+      },
+    }
+  },
+}
+
+function mixed(writer: Pick<ReplicaPool, 'query'>, reader: Pick<ReplicaPool, 'query'>): Caller {
+  let calls = Math.floor(Math.random() * WRITE_EVERY)
+  let key = Math.floor(Math.random() * ROWS)
+  return () => {
+    key = (key * 31 + 7) % ROWS
+    const isWrite = calls++ % WRITE_EVERY === 0
+    return isWrite
+      ? writer.query({ name: 'update', text: UPDATE, values: [key] })
+      : reader.query({ name: 'point', text: TEXT, values: [key] })
+  }
+}
