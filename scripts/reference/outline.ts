@@ -6,6 +6,7 @@ export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   '@poolhouse/failover': 'packages/failover/src/index.ts',
   '@poolhouse/read-replicas': 'packages/read-replicas/src/index.ts',
   '@poolhouse/read-replicas/parser': 'packages/read-replicas/src/parser.ts',
+  '@poolhouse/manager': 'packages/manager/src/index.ts',
   '@poolhouse/testkit': 'packages/testkit/src/index.ts',
   '@poolhouse/testkit/conformance': 'packages/testkit/src/conformance/index.ts',
   '@poolhouse/core/testing': 'packages/core/src/testing/index.ts',
@@ -126,6 +127,47 @@ export const POOLS: readonly Chapter[] = [
       'Classification',
       'DecidingToken',
     ],
+  },
+  {
+    title: 'Many databases',
+    functions: ['createManager'],
+    options: [
+      'ManagerOptions',
+      'DatabaseOptions',
+      'BudgetOptions',
+      'ReadyOptions',
+      'StatsOptions',
+      'ShutdownOptions',
+    ],
+    members: [
+      'Manager',
+      'NamedDatabase',
+      'DatabasePool',
+      'ManagerStats',
+      'BudgetStats',
+      'ManagerHealth',
+      'DatabaseHealth',
+    ],
+  },
+  {
+    title: 'Tenants',
+    options: ['TenantOptions', 'TenantTarget', 'TenantLimits'],
+  },
+  {
+    title: 'Configuration',
+    functions: ['loadConfig', 'configJsonSchema'],
+    options: ['LoadConfigOptions', 'FileConfig'],
+    members: ['LoadedConfig', 'ConfigEntry'],
+  },
+  {
+    title: 'Health and shutdown',
+    functions: ['createHealthHandlers', 'shutdownOnSignals', 'singleton'],
+    options: ['HealthHandlerOptions', 'SignalOptions', 'SingletonOptions'],
+    members: ['HealthHandlers', 'HealthHandler', 'HealthAnswer'],
+  },
+  {
+    title: 'A budget of your own',
+    members: ['ConnectionBudget', 'BudgetSeat', 'BudgetedPool'],
   },
 ]
 

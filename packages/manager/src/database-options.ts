@@ -3,7 +3,7 @@ import type { DiscoveredNode, Discovery, FailoverOptions } from '@poolhouse/fail
 import type { ReplicasOptions } from '@poolhouse/read-replicas'
 
 /** Options of the pools of one database: those of `createPool` that the manager does not set itself. */
-export type DatabasePoolOptions = Omit<
+export type DatabasePoolSettings = Omit<
   PoolOptions,
   'driver' | 'connection' | 'name' | 'budget' | 'clock' | 'random'
 >
@@ -23,7 +23,7 @@ export interface DatabaseOptions {
   /** How to connect to what `discover` lists; host and port come from there. */
   connection?: ConnectionOptions | undefined
   /** Options of the pool of each server, such as `max`. */
-  pool?: DatabasePoolOptions | undefined
+  pool?: DatabasePoolSettings | undefined
   /** How the primary is followed, with `nodes` and `discover`. */
   failover?: Omit<FailoverOptions, 'name' | 'clock' | 'random'> | undefined
   /** How reads are routed. */

@@ -10,7 +10,7 @@ export {
   loadConfig,
 } from './config/load-config.js'
 export { createManager } from './create-manager.js'
-export type { DatabaseConfig, DatabaseOptions, DatabasePoolOptions } from './database-options.js'
+export type { DatabaseConfig, DatabaseOptions, DatabasePoolSettings } from './database-options.js'
 export type { DatabasePool, NamedDatabase } from './database-pool.js'
 export type { DatabaseHealth, ManagerHealth } from './health/health.js'
 export {

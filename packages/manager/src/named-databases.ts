@@ -20,7 +20,7 @@ import {
   isReadyPool,
   readDatabase,
 } from './config/database-spec.js'
-import type { DatabasePoolOptions } from './database-options.js'
+import type { DatabasePoolSettings } from './database-options.js'
 import type { Databases } from './manager.js'
 
 /** What a named database and the tenants on it share. */
@@ -46,7 +46,7 @@ export interface DatabasesHost {
 export interface MemberChanges {
   readonly name: string
   readonly connection: Partial<ConnectionOptions>
-  readonly pool: DatabasePoolOptions
+  readonly pool: DatabasePoolSettings
   readonly weight: number
 }
 

@@ -74,6 +74,6 @@ export class Budgets {
 }
 
 /** `host:port`: what limits connections is the server, whatever its databases. */
-export function serverOf({ host, port }: Pick<Endpoint, 'host' | 'port'>): string {
+function serverOf({ host, port }: Pick<Endpoint, 'host' | 'port'>): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }

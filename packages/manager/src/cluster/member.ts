@@ -13,7 +13,7 @@ import {
   type PoolStats,
   sumStats,
 } from '@poolhouse/core'
-import type { DatabasePoolOptions } from '../database-options.js'
+import type { DatabasePoolSettings } from '../database-options.js'
 import type { ServerNode } from './server-node.js'
 import type { ServerSpec } from './server-spec.js'
 
@@ -24,7 +24,7 @@ export interface MemberOptions {
   readonly driver: Driver
   /** How it connects to a server. */
   readonly connection: (server: ServerSpec) => ConnectionOptions
-  readonly pool: DatabasePoolOptions
+  readonly pool: DatabasePoolSettings
   readonly budget: ConnectionBudget
   readonly clock: Clock
   readonly random: () => number

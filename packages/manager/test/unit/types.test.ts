@@ -1,0 +1,36 @@
+import type { Pool } from '@poolhouse/core'
+import { fakeDriver, virtualClock } from '@poolhouse/core/testing'
+import { expect, expectTypeOf, test } from 'vitest'
+import { createManager, type NamedDatabase } from '../../src/index.js'
+
+const made = {
+  query: () => {},
+  acquire: () => {},
+  close: async () => {},
+  extra: 1,
+} as unknown as Pool & {
+  extra: number
+}
+
+test('the compiler knows the names, and what stands under them', async () => {
+  const clock = virtualClock()
+  const manager = createManager({
+    drivers: { fake: fakeDriver({ clock }) },
+    databases: {
+      app: 'postgres://u@a/app',
+      dw: { primary: 'postgres://u@b/dw', pool: { max: 3 } },
+      made,
+    },
+    clock,
+  })
+  expectTypeOf(manager.database('app')).toEqualTypeOf<NamedDatabase>()
+  expectTypeOf(manager.database('dw').reader({ maxStalenessMs: 10 })).toEqualTypeOf<Pool>()
+  expectTypeOf(manager.database('made').extra).toEqualTypeOf<number>()
+  // @ts-expect-error There is no such database.
+  expect(() => manager.database('typo')).toThrow(RangeError)
+  // @ts-expect-error There is no such option.
+  const wrong = (): unknown =>
+    createManager({ databases: { app: { primary: 'x', pool: { mx: 3 } } } })
+  expect(wrong).toThrow(/did you mean "max"/)
+  await manager.close()
+})
