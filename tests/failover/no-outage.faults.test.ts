@@ -49,7 +49,7 @@ describe('what is no outage', () => {
   scenario(
     'F44: an event loop that stalls for 5 s fails no call and gives up no node',
     async ({ make }) => {
-      await using setup = await OutageSetup.start(make())
+      await using setup = await OutageSetup.start(make(), { deadlineMs: 15_000 })
       const states = new Set<string>()
       setup.primary.topology.subscribe(({ nodes }) => {
         for (const { state } of nodes) states.add(state)

@@ -14,12 +14,12 @@ import {
   type Workload,
 } from '@poolhouse/testkit'
 
+type Operation = Workload['history']['operations'][number]
+
 /** How many write, and how many read beside them. */
 const WRITERS = 6
 const READERS = 6
 const PAUSE_MS = 10
-/** The deadline of every call. No call may outlive it by more than 250 ms: the checker calls that `late`. */
-const DEADLINE_MS = 5_000
 
 /** What kind of cluster an outage strikes. */
 export interface OutageOptions {
@@ -27,6 +27,8 @@ export interface OutageOptions {
   readonly synchronous?: boolean
   /** Whether every server is reached through a fault proxy. Default false. */
   readonly proxied?: boolean
+  /** The deadline of every call and statement, in milliseconds. Default 5 000. No call may outlive it by more than 250 ms: the checker calls that `late`. */
+  readonly deadlineMs?: number
   /** Options of the failover pool that differ from those that section D of the scenarios measures with. */
   readonly failover?: FailoverOptions
 }
@@ -53,27 +55,26 @@ export class OutageSetup implements AsyncDisposable {
     proxies: readonly FaultProxy[],
     primary: FailoverPool,
     db: ReplicaPool,
+    deadlineMs: number,
   ) {
     this.cluster = cluster
     this.#proxies = proxies
     this.primary = primary
     this.db = db
     primary.on('topology', ({ reason }) => this.#told.push({ at: performance.now(), reason }))
-    // Each worker is a user: what it reads must have everything it has written, and never less than it saw before.
-    const sessions = Array.from({ length: WRITERS + READERS }, () => db.session())
     this.#workload = startWorkload({
-      writes: (worker) => sessions[worker]!,
-      reads: (worker) => sessions[worker]!,
+      writes: primary,
+      reads: db.reader(),
       writers: WRITERS,
       readers: READERS,
       pauseMs: PAUSE_MS,
-      deadlineMs: DEADLINE_MS,
+      deadlineMs,
     })
   }
 
   /** Starts it all; resolves when everybody has been at work for a while. */
   static async start(driver: Driver, options: OutageOptions = {}): Promise<OutageSetup> {
-    const { synchronous = true, proxied = false } = options
+    const { synchronous = true, proxied = false, deadlineMs = 5_000 } = options
     const cluster = await startCluster({ replicas: 2, synchronous })
     const proxies = proxied
       ? await Promise.all(cluster.nodes.map(({ url }) => startFaultProxy(url)))
@@ -85,7 +86,7 @@ export class OutageSetup implements AsyncDisposable {
         name,
         max: 20,
         acquireTimeoutMs: 4_000,
-        statementTimeoutMs: 5_000,
+        statementTimeoutMs: deadlineMs,
       }),
     )
     const primary = withFailover(pools, {
@@ -96,7 +97,7 @@ export class OutageSetup implements AsyncDisposable {
     for (const text of historyTable()) await primary.query(text)
     await cluster.primary.sql('create table first_commit(id int)')
     const db = withReplicas(primary, primary.topology)
-    const setup = new OutageSetup(cluster, proxies, primary, db)
+    const setup = new OutageSetup(cluster, proxies, primary, db, deadlineMs)
     await setup.until(() => primary.topology.current.replicas.length === 2, 'both replicas')
     await pause(600)
     return setup
@@ -144,9 +145,18 @@ export class OutageSetup implements AsyncDisposable {
     return lines.join('\n')
   }
 
-  /** What the pool has told of its view, with times counted from this one. */
+  /** What the pool has told of its view, and the calls that took longest, with times counted from this one. */
   diary(time: number): string {
-    return this.#told.map(({ at, reason }) => `${Math.round(at - time)} ms: ${reason}`).join('\n')
+    const told = this.#told.map(({ at, reason }) => `${Math.round(at - time)} ms: ${reason}`)
+    const took = ({ invokedAt, settledAt = performance.now() }: Operation): number =>
+      settledAt - invokedAt
+    const slowest = [...this.operations].sort((a, b) => took(b) - took(a)).slice(0, 8)
+    const calls = slowest.map((operation) => {
+      const { kind, id, invokedAt, outcome } = operation
+      const ms = Math.round(took(operation))
+      return `${Math.round(invokedAt - time)} ms: ${kind} ${id} took ${ms} ms, ${outcome?.kind}`
+    })
+    return [...told, ...calls].join('\n')
   }
 
   /** The proxy in front of the node of this name, if servers are `proxied`. */
@@ -195,7 +205,6 @@ export class OutageSetup implements AsyncDisposable {
     const report = await verifyHistory(history, {
       db: this.primary,
       pools: [this.primary, this.db],
-      reads: ['read-your-writes', 'monotonic-reads'],
     })
     return { ...report, servedMs: takesCommitsAt && this.#servedAfter(takesCommitsAt) }
   }
