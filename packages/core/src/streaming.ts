@@ -37,6 +37,7 @@ export interface StreamIterator<T> extends AsyncIterableIterator<T, undefined>, 
   return(): Promise<IteratorResult<T, undefined>>
   /** Gives up what is left, and rejects with `error`. */
   throw(error?: unknown): Promise<IteratorResult<T, undefined>>
+  /** Itself, for `for await`. */
   [Symbol.asyncIterator](): StreamIterator<T>
 }
 
