@@ -117,7 +117,14 @@ export const POOLS: readonly Chapter[] = [
   {
     title: 'Read replicas',
     functions: ['withReplicas', 'lexerClassifier', 'parserClassifier'],
-    options: ['ReplicasOptions', 'ReaderOptions', 'ClassifierOptions'],
+    options: [
+      'ReplicasOptions',
+      'ReaderOptions',
+      'ReplicaSessionOptions',
+      'RunWithOptions',
+      'RequestOptions',
+      'ClassifierOptions',
+    ],
     members: [
       'ReplicaPool',
       'RouteExplanation',

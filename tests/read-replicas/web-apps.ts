@@ -19,12 +19,12 @@ export interface NotesApi {
 }
 
 /** What the middleware is told, in words that every framework understands. */
-export interface WebOptions {
+interface WebOptions {
   monotonicReads?: boolean
 }
 
 /** An app that is served on a port of this machine. */
-export interface WebApp extends AsyncDisposable {
+interface WebApp extends AsyncDisposable {
   readonly url: string
 }
 

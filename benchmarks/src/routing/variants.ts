@@ -4,7 +4,7 @@ import { type ReplicaPool, withReplicas } from '@poolhouse/read-replicas'
 import { instantDriver } from './instant-driver.js'
 
 /** What one variant does for one caller, one call after another. */
-export type Caller = () => Promise<unknown>
+type Caller = () => Promise<unknown>
 
 /** One of those compared: makes the calls of each caller. */
 export interface RoutingVariant {

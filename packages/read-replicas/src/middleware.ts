@@ -166,7 +166,9 @@ export function fastifyReplicas<Request extends FastifyRequest = FastifyRequest>
 export interface HonoContext {
   /** The request. */
   readonly req: {
+    /** HTTP method. */
     readonly method: string
+    /** Reads a header. */
     header(name: string): string | undefined
   }
   /** Sets a header of the response. */
