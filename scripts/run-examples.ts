@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const EXAMPLES = join(import.meta.dirname, '..', 'examples')
-const LONGEST_MS = 90_000
+const LONGEST_MS = 180_000
 const CLEANED_UP_MS = 10_000
 const OWN_COMMAND = new Set(['failover-drill'])
 
