@@ -28,9 +28,9 @@ test('the compiler knows the names, and what stands under them', async () => {
   expectTypeOf(manager.database('made').extra).toEqualTypeOf<number>()
   // @ts-expect-error There is no such database.
   expect(() => manager.database('typo')).toThrow(RangeError)
+  const pool = { mx: 3 }
   // @ts-expect-error There is no such option.
-  const wrong = (): unknown =>
-    createManager({ databases: { app: { primary: 'x', pool: { mx: 3 } } } })
+  const wrong = (): unknown => createManager({ databases: { app: { primary: 'x', pool } } })
   expect(wrong).toThrow(/did you mean "max"/)
   await manager.close()
 })
