@@ -82,4 +82,5 @@ function tell(what: string, report: LoadReport): void {
   )
   for (const [error, times] of report.errors) console.log(`          ${times} × ${error}`)
   if (errors > 0) throw new Error('a request failed')
+  if (report.unseen > 0) throw new Error('a customer did not see its own order')
 }
