@@ -10,11 +10,11 @@ import { verdict } from './schedule.js'
  * A schedule that fails is shortened as far as it still fails, and prints its seed and its story. Environment variables:
  *
  *   POOLHOUSE_SIM_SEED=1234     runs this schedule alone; 1234:17 its first 17 steps
- *   POOLHOUSE_SIM_RUNS=100000   runs so many schedules instead of 3 000
+ *   POOLHOUSE_SIM_RUNS=100000   runs so many schedules instead of 2 000
  *   POOLHOUSE_SIM_FIRST=500000  draws other schedules: the default is 1
  */
 const ONLY = process.env['POOLHOUSE_SIM_SEED']
-const RUNS = Number(process.env['POOLHOUSE_SIM_RUNS'] ?? 3_000)
+const RUNS = Number(process.env['POOLHOUSE_SIM_RUNS'] ?? 2_000)
 const FIRST = Number(process.env['POOLHOUSE_SIM_FIRST'] ?? 1)
 const MOST_STEPS = 200
 

@@ -250,7 +250,8 @@ test('X17: reads a megabyte in linear time', () => {
     } catch {
       // Nor here.
     }
-    expect(performance.now() - began).toBeLessThan(2_000)
+    // Quadratic work on a megabyte would take minutes.
+    expect(performance.now() - began).toBeLessThan(20_000)
   }
 })
 

@@ -73,6 +73,7 @@ test('its testing entry exports exactly these values', () => {
   expect(Object.keys(testing).sort()).toMatchInlineSnapshot(`
     [
       "FakeConnection",
+      "SeededRandom",
       "fakeDriver",
       "virtualClock",
     ]

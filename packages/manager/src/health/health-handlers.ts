@@ -22,7 +22,9 @@ export interface HealthAnswer {
   readonly status: 200 | 503
   /** For `JSON.stringify`. */
   readonly body: {
+    /** `ok`; `degraded` while something is wrong that requests need not notice; `unavailable` with 503. */
     readonly status: 'ok' | 'degraded' | 'unavailable'
+    /** What is wrong, if anything is and details are wanted. */
     readonly reasons?: readonly string[]
   }
 }
@@ -31,18 +33,23 @@ export interface HealthAnswer {
 export interface NodeResponse {
   /** Status of the answer. */
   statusCode: number
+  /** Sets a header of the answer. */
   setHeader(name: string, value: string): unknown
+  /** Sends the body, and ends the answer. */
   end(body: string): unknown
 }
 
 /** A reply of Fastify. */
 export interface FastifyLikeReply {
+  /** Sets the status of the answer. */
   code(status: number): unknown
+  /** Sends the body. */
   send(body: unknown): unknown
 }
 
 /** A context of Hono. */
 export interface HonoLikeContext<Response> {
+  /** Makes the answer. */
   json(body: HealthAnswer['body'], status: 200 | 503): Response
 }
 
