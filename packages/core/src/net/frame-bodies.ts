@@ -1,7 +1,15 @@
 import type { CancelKey } from './cancel-request.js'
 
+/** A run-time parameter, as the server reports it. */
+export interface ReportedParameter {
+  /** Its name. */
+  readonly name: string
+  /** Its value from now on. */
+  readonly value: string
+}
+
 /** Reads the body of a ParameterStatus. */
-export function readParameter(body: Buffer): { readonly name: string; readonly value: string } {
+export function readParameter(body: Buffer): ReportedParameter {
   const end = textEnd(body, 0)
   return {
     name: body.toString('utf8', 0, end),

@@ -7,6 +7,7 @@ export { CopyAnswer, type CopyOpening, type RunningCopy } from './copy-answer.js
 export { readErrorResponse, readFields, readNotice } from './error-response.js'
 export {
   type ColumnDescription,
+  type ReportedParameter,
   readNotification,
   readParameter,
   readRowDescription,
@@ -33,5 +34,5 @@ export { type ConnectionState, type Done, SocketConnection } from './socket-conn
 export { startupOptions } from './startup-options.js'
 export { hasFixedShape, refusalOfName, saysStale } from './statement-names.js'
 export { statusOf } from './status-of.js'
-export type { SocketTarget } from './transport.js'
+export type { SocketTarget, TcpTarget, UnixTarget } from './transport.js'
 export { type QueuedWork, WorkQueue, type WorkRunner } from './work-queue.js'

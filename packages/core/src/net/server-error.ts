@@ -6,15 +6,25 @@ export interface ServerError extends Error {
   readonly severity?: string
   /** SQLSTATE. */
   readonly code: string
+  /** What more there is to say. */
   readonly detail?: string
+  /** What might help. */
   readonly hint?: string
+  /** Character of the statement, from 1, as digits. */
   readonly position?: string
+  /** The context: functions and statements, innermost first. */
   readonly where?: string
+  /** Schema of the object it is about. */
   readonly schema?: string
+  /** Table it is about. */
   readonly table?: string
+  /** Column it is about. */
   readonly column?: string
+  /** Data type it is about. */
   readonly dataType?: string
+  /** Constraint that was violated. */
   readonly constraint?: string
+  /** Function of the server that reported it. */
   readonly routine?: string
 }
 

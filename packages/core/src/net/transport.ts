@@ -5,10 +5,22 @@ import { encrypt, TlsUnsafeError } from './encrypt.js'
 import { findAddresses } from './find-addresses.js'
 import type { TlsPlan } from './tls-plan.js'
 
+/** A Unix socket. */
+export interface UnixTarget {
+  /** Its file. */
+  readonly path: string
+}
+
+/** A TCP address. */
+export interface TcpTarget {
+  /** Name or address. */
+  readonly host: string
+  /** TCP port. */
+  readonly port: number
+}
+
 /** Where a socket goes: a Unix socket or a TCP address. */
-export type SocketTarget =
-  | { readonly path: string }
-  | { readonly host: string; readonly port: number }
+export type SocketTarget = UnixTarget | TcpTarget
 
 /** A connection to a server before a word of the protocol was said. */
 export interface Transport {
