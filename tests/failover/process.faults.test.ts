@@ -27,7 +27,7 @@ describe('a process with a failover pool that nobody closes', () => {
   })
 })
 
-/** Runs the script; `code` is null if it had to be killed after 10 s. */
+/** Runs the script; `code` is null if it had to be killed after 30 s. */
 function run(
   driver: string,
   urls: readonly string[],
@@ -41,7 +41,7 @@ function run(
     child.stdout.on('data', (chunk: Buffer) => {
       output += chunk.toString()
     })
-    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
+    const timer = setTimeout(() => child.kill('SIGKILL'), 30_000)
     child.once('error', reject)
     child.once('close', (code) => {
       clearTimeout(timer)
