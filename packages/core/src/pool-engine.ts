@@ -138,19 +138,22 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
 
   /** Lets a caller wait, or refuses it at once. */
   wait(waiter: Waiter, now: number, timeoutMs: number | undefined): void {
-    const refusal = this.#whyRefuse(now)
+    const limitMs = timeoutMs ?? this.#config.acquireTimeoutMs
+    const refusal = this.#whyRefuse(now, limitMs, waiter.priority)
     if (refusal === undefined) {
       this.deadlocks.waits(waiter)
-      this.handOver.wait(waiter, now, timeoutMs ?? this.#config.acquireTimeoutMs)
+      this.handOver.wait(waiter, now, limitMs)
     } else {
       waiter.refuse(refusal)
     }
   }
 
-  #whyRefuse(now: number): Error | undefined {
+  #whyRefuse(now: number, limitMs: number, priority: number): Error | undefined {
     if (this.#state !== 'open') return new PoolClosedError(this.name)
     const { maxPending } = this.#config
     if (this.handOver.pending >= maxPending) return this.#overloaded(`maxPending is ${maxPending}`)
+    const hopeless = this.handOver.tooLongFor(limitMs, priority)
+    if (hopeless !== undefined) return this.#overloaded(hopeless)
     return this.slots.size === 0 ? this.#growth.refusal(now) : undefined
   }
 
@@ -640,7 +643,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       turnAway: () => this.#turnAway(),
       retireUnneeded: () => {
         this.#retireIdle()
-        this.#sessions.closeAll()
+        this.#sessions.closeAll(new PoolClosedError(this.name))
       },
       cancel: (slot) => {
         if (slot.occupant === undefined) this.cancel(slot)

@@ -84,9 +84,12 @@ export class SessionSet {
     return new ServerSession(this.#host, slot)
   }
 
-  /** Ends all of them politely. */
-  closeAll(): void {
-    for (const { connection } of this.#slots ?? []) connection?.close(CLOSE_MS).catch(() => {})
+  /** Ends all of them politely; those that are being opened are given up. */
+  closeAll(reason: Error): void {
+    for (const slot of this.#slots ?? []) {
+      if (slot.connection === undefined) this.#opening.abort(slot, reason)
+      else slot.connection.close(CLOSE_MS).catch(() => {})
+    }
   }
 
   /** Breaks all of them. */
