@@ -5,8 +5,10 @@ import type { Clock } from './clock.js'
 import type { BudgetedPool, BudgetSeat } from './connection-budget.js'
 import type { CloseOptions } from './connection-pool.js'
 import { Connector } from './connector.js'
+import { ContextClock } from './context-clock.js'
 import { DeadlineQueue } from './deadline-queue.js'
 import { DeadlockWatch } from './deadlock-watch.js'
+import type { Notice } from './driver.js'
 import { type Endpoint, formatEndpoint } from './endpoint.js'
 import {
   AcquireTimeoutError,
@@ -22,7 +24,7 @@ import { HandOver } from './hand-over.js'
 import { type Leak, LeakWatch } from './leak-watch.js'
 import type { Lease } from './lease.js'
 import { Maintenance } from './maintenance.js'
-import { Opening } from './opening.js'
+import { Opening, type SlotOwner } from './opening.js'
 import { checkNumber } from './option-check.js'
 import { PoolClosing, readCloseOptions } from './pool-closing.js'
 import { type LeaseHost, PoolLease } from './pool-lease.js'
@@ -54,7 +56,7 @@ const CLOSING: ReadonlySet<SlotState> = new Set(['closing'])
  * The life of the connections of one pool: opened by growth, lent by the hand-over, cleaned on their way back, retired or lost.
  * It only orchestrates; each of these owns its own state. Every state change is synchronous and runs no user code.
  */
-export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
+export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   readonly slots: Set<Slot> = new Set()
   readonly deadlines: DeadlineQueue = new DeadlineQueue()
   readonly hub: EventHub
@@ -84,7 +86,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   /** Takes checked options. */
   constructor(config: PoolConfig) {
     this.hub = new EventHub(this.#context)
-    this.clock = inContext(this.#context, config.clock)
+    this.clock = new ContextClock(config.clock, this.#context)
     this.#config = { ...config, clock: this.clock }
     this.#timer = new PoolTimer(this.clock, () => this.#tick())
     this.#connector = new Connector(this.#config, this.#context)
@@ -211,7 +213,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     this.#endLease(slot, now)
     if (slot.state !== 'leased') return
     if (slot.over) {
-      this.#lostByServer(slot, slot.lostReason)
+      this.ended(slot, slot.lostReason)
       slot.connection!.destroy(slot.lostReason)
       return
     }
@@ -355,7 +357,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   }
 
   /** The session ended without our doing. */
-  #lostByServer(slot: Slot, reason: unknown): void {
+  ended(slot: Slot, reason: unknown): void {
     if (slot.state === 'gone') return
     const expected = slot.state === 'closing'
     this.#lost(slot, reason)
@@ -380,8 +382,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       this.#opening.open(slot, {
         timeoutMs: this.#config.connectTimeoutMs,
         settings: this.#config.settings,
-        closed: (reason) => this.#lostByServer(slot, reason),
-        committedLocally: ({ message }) => this.#committedLocally(slot, message),
+        owner: this,
       })
     try {
       if (tracing.connect.hasSubscribers)
@@ -401,7 +402,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     return true
   }
 
-  #committedLocally(slot: Slot, message: string): void {
+  committedLocally(slot: Slot, { message }: Notice): void {
     if (!this.hub.has('durability')) return
     const { name: pool } = this
     this.hub.emit('durability', { pool, connection: slot.id, durability: 'local', message })
@@ -723,17 +724,6 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       pending,
       max: this.#config.max,
     }
-  }
-}
-
-/** The same clock, with timers that belong to the pool and not to the request that happened to cause them. */
-function inContext(context: AsyncResource, clock: Clock): Clock {
-  return {
-    now: () => clock.now(),
-    wallNow: () => clock.wallNow(),
-    setTimer: (fire, delayMs, options) =>
-      context.runInAsyncScope(() => clock.setTimer(fire, delayMs, options)),
-    afterIo: (fire) => clock.afterIo(fire),
   }
 }
 
