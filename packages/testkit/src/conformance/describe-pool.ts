@@ -3,6 +3,7 @@ import { poolCases } from './pool-cases.js'
 import { type MakePool, type PoolCase, PoolContext, type PoolContextParts } from './pool-context.js'
 import { register, type SuiteOptions } from './register.js'
 import { limitOf, runCase } from './run-case.js'
+import { patienceOf } from './server-context.js'
 
 /**
  * Registers the suite that every `Pool` must pass, as vitest tests. `makePool` gets the options of a connection pool to the server and
@@ -18,5 +19,6 @@ export function describePool(name: string, makePool: MakePool, options: SuiteOpt
 
 /** Runs one case of `poolCases()` without vitest. Rejects with what is wrong; an `AggregateError` if that is several things. */
 export async function runPoolCase(test: PoolCase, parts: PoolContextParts): Promise<void> {
-  await runCase(test, () => PoolContext.start(parts), limitOf(test, parts.latencyMs))
+  const limitMs = limitOf(test, parts.latencyMs)
+  await runCase(test, () => PoolContext.start(parts), limitMs, patienceOf(parts))
 }

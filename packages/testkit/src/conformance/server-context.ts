@@ -12,6 +12,19 @@ export interface ServerContextParts {
   readonly seed: number
   /** Time that every byte spends on the line, each way, in milliseconds. */
   readonly latencyMs: number
+  /**
+   * By how much longer than usual the cases wait for what has to come, 1 being usual. Default 1, and more on a line with delay. Less
+   * finds sooner what never comes, and may miss what comes late.
+   */
+  readonly patience?: number | undefined
+}
+
+/** Latency that doubles every wait, in milliseconds. */
+const LATENCY_OF_TWICE = 25
+
+/** By how much the limits of a case are stretched. */
+export function patienceOf({ patience, latencyMs }: ServerContextParts): number {
+  return patience ?? 1 + latencyMs / LATENCY_OF_TWICE
 }
 
 let contexts = 0
