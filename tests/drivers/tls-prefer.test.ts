@@ -4,19 +4,23 @@ import { nodePostgres } from '@poolhouse/node-postgres'
 import { postgresJs } from '@poolhouse/postgres-js'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { type Far, farAway } from '../support/far-away.js'
 import { type Opening, startTlsRelay } from './tls-relay.js'
 
 /** Speaks TLS, and lets nobody in over it. */
 let cluster: Cluster
+let far: Far
 /** What its `pg_hba.conf` says to clients over TLS. */
 const RULES = ['hostnossl all all 127.0.0.1/32 scram-sha-256']
 
 beforeAll(async () => {
   cluster = await startCluster({ replicas: 0, tls: true, auth: 'scram-sha-256' })
   await useRules(RULES)
+  far = await farAway(cluster.primary.url)
 })
 
 afterAll(async () => {
+  await far?.[Symbol.asyncDispose]()
   await cluster?.stop()
 })
 
@@ -59,7 +63,7 @@ describe.each(drivers)('sslmode=prefer through %s', (_name, driver) => {
     )
 
   it('X07: goes on in plain text, on a new connection, when the server agrees and the handshake fails', async () => {
-    await using relay = await startTlsRelay(cluster.primary.port, breakOff)
+    await using relay = await startTlsRelay(far.port, breakOff)
     const made = pool(relay.port, 'prefer')
     expect(await encrypted(made)).toEqual([{ ssl: false }])
     expect(relay.openings).toEqual(['asks for TLS', 'plain text'])
@@ -70,14 +74,14 @@ describe.each(drivers)('sslmode=prefer through %s', (_name, driver) => {
   })
 
   it('X07: is the only mode that does', async () => {
-    await using relay = await startTlsRelay(cluster.primary.port, breakOff)
+    await using relay = await startTlsRelay(far.port, breakOff)
     const error = await refusal(pool(relay.port, 'require'))
     expect(error.message).toContain('the TLS handshake failed')
     expect(relay.openings).not.toContain('plain text')
   })
 
   it('X07: goes on in plain text when the server lets nobody in over TLS, as libpq does', async () => {
-    await using relay = await startTlsRelay(cluster.primary.port)
+    await using relay = await startTlsRelay(far.port)
     expect(await encrypted(pool(relay.port, 'prefer'))).toEqual([{ ssl: false }])
     expect(relay.openings).toEqual(['asks for TLS', 'plain text'])
     const error = await refusal(pool(relay.port, 'require'))
@@ -88,7 +92,7 @@ describe.each(drivers)('sslmode=prefer through %s', (_name, driver) => {
   it('X07: says what the server said over TLS when it lets nobody in at all', async () => {
     await useRules([])
     onTestFinished(() => useRules(RULES))
-    const error = await refusal(pool(cluster.primary.port, 'prefer'))
+    const error = await refusal(pool(far.port, 'prefer'))
     expect(error).toMatchObject({ name: 'AuthenticationError', sqlState: '28000' })
     expect(error.message).toContain('SSL encryption')
   })
@@ -96,7 +100,7 @@ describe.each(drivers)('sslmode=prefer through %s', (_name, driver) => {
   it('X07: does not repeat a wrong password in plain text', async () => {
     await useRules(['hostssl all all 127.0.0.1/32 scram-sha-256'])
     onTestFinished(() => useRules(RULES))
-    await using relay = await startTlsRelay(cluster.primary.port)
+    await using relay = await startTlsRelay(far.port)
     const { user, database } = cluster
     const connection = `postgres://${user}:wrong@127.0.0.1:${relay.port}/${database}?sslmode=prefer`
     await using made = createPool({ driver, connection, max: 1 })

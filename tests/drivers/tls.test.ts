@@ -12,11 +12,15 @@ import { nodePostgres } from '@poolhouse/node-postgres'
 import { postgresJs } from '@poolhouse/postgres-js'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { ADDED_LATENCY_MS } from '../support/added-latency.js'
+import { type Far, farAway } from '../support/far-away.js'
 import { type ClientCertificate, makeClientCertificate } from './client-certificate.js'
 import { startTlsRelay } from './tls-relay.js'
 
 let cluster: Cluster
 let plain: Cluster
+/** The ways to both. */
+let far: { readonly tls: Far; readonly plain: Far }
 /** What the server takes for a certificate of the user `app`. */
 let client: ClientCertificate
 /** Holds `ca.crt`, `client.crt`, `client.key` and `locked.key`. */
@@ -42,10 +46,12 @@ beforeAll(async () => {
     }),
     startCluster({ replicas: 0, auth: 'scram-sha-256' }),
   ])
+  far = { tls: await farAway(cluster.primary.url), plain: await farAway(plain.primary.url) }
   await writeFile(join(directory, 'ca.crt'), cluster.ca!)
 })
 
 afterAll(async () => {
+  await Promise.all([far?.tls, far?.plain].map((each) => each?.[Symbol.asyncDispose]()))
   await Promise.all([cluster?.stop(), plain?.stop()])
   if (directory !== undefined) await rm(directory, { recursive: true })
 })
@@ -66,9 +72,9 @@ describe.each(drivers)('TLS through %s', (_name, driver) => {
   /** What the server says of a session opened with these parameters of a URL. */
   async function session(
     parameters: string,
-    { host = '127.0.0.1', of = cluster }: { host?: string; of?: Cluster } = {},
+    { host = '127.0.0.1', at = far.tls }: { host?: string; at?: Far } = {},
   ): Promise<{ ssl: boolean; client: string | null }> {
-    const url = of.primary.url.replace('127.0.0.1', host)
+    const url = at.url.replace('127.0.0.1', host)
     await using pool = open(`${url}?${parameters}`)
     return await ask(pool)
   }
@@ -111,8 +117,8 @@ describe.each(drivers)('TLS through %s', (_name, driver) => {
   })
 
   it('X07: refuses a certificate for another name under verify-full alone', async () => {
-    const { user, password, database, primary, ca } = cluster
-    const login = { user, password, database, host: primary.host, port: primary.port }
+    const { user, password, database, ca } = cluster
+    const login = { user, password, database, host: '127.0.0.1', port: far.tls.port }
     const to = (mode: 'verify-ca' | 'verify-full') =>
       open({ ...login, ssl: { mode, ca, serverName: 'db.example.com' } })
     await using lenient = to('verify-ca')
@@ -130,9 +136,9 @@ describe.each(drivers)('TLS through %s', (_name, driver) => {
   })
 
   it('X07: goes on in plain text by prefer, and only by it, when the server has no TLS', async () => {
-    expect(await session('sslmode=prefer', { of: plain })).toMatchObject({ ssl: false })
+    expect(await session('sslmode=prefer', { at: far.plain })).toMatchObject({ ssl: false })
     for (const mode of ['require', 'verify-ca', 'verify-full']) {
-      const error = await refusal(session(`sslmode=${mode}`, { of: plain }))
+      const error = await refusal(session(`sslmode=${mode}`, { at: far.plain }))
       expect(error).toMatchObject({ name: 'ConnectError', fatal: true })
       expect(error.message).toContain('set ssl: false (sslmode=disable in a URL)')
     }
@@ -157,8 +163,8 @@ describe.each(drivers)('TLS through %s', (_name, driver) => {
     const root = `sslrootcert=${file('ca.crt')}`
     expect(await session(`${direct}&sslmode=verify-full&${root}`)).toMatchObject({ ssl: true })
     // That server hangs up, as one would that is going down: so it is tried again.
-    const url = `${plain.primary.url}?${direct}&sslmode=require`
-    await using pool = open(url, { acquireTimeoutMs: 300 })
+    const url = `${far.plain.url}?${direct}&sslmode=require`
+    await using pool = open(url, { acquireTimeoutMs: 300 + 8 * ADDED_LATENCY_MS })
     const error = await refusal(ask(pool))
     expect(error.name).toBe('AcquireTimeoutError')
     expect(error.message).toContain("ssl.negotiation: 'direct' needs PostgreSQL 17 or newer")
@@ -167,7 +173,7 @@ describe.each(drivers)('TLS through %s', (_name, driver) => {
   it.each(['postgres', 'direct'] as const)(
     'X07: cancels over TLS as well, with the negotiation of its session: %s',
     async (negotiation) => {
-      await using relay = await startTlsRelay(cluster.primary.port)
+      await using relay = await startTlsRelay(far.tls.port)
       const { user, password, database } = cluster
       const settings = new ConnectionSettings({
         endpoint: { host: '127.0.0.1', port: relay.port, database },
