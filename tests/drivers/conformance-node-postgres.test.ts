@@ -21,5 +21,6 @@ describeDriver(nodePostgres(), {
   name: 'pg, far away',
   cluster,
   latencyMs: 5,
+  effort: 0.3,
   areas: ['sessions', 'cursors', 'copy', 'copy, slow and lost', 'listen', 'closing'],
 })

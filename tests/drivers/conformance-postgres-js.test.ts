@@ -21,5 +21,6 @@ describeDriver(postgresJs(), {
   name: 'postgres.js, far away',
   cluster,
   latencyMs: 5,
+  effort: 0.3,
   areas: ['sessions', 'cursors', 'copy', 'copy, slow and lost', 'listen', 'closing'],
 })

@@ -57,7 +57,7 @@ const CAUGHT: readonly [fault: Exclude<Fault, 'nothing'>, title: string, says: R
     'F09: a session that an administrator ends while it is idle',
     /the end of the session/,
   ],
-  ['leaves the socket open', 'F21: opening and closing a hundred sessions', /sockets/],
+  ['leaves the socket open', 'F21: opening and closing many sessions', /sockets/],
   [
     'leaves the socket of an aborted connect open',
     'F55: a connect is given up when its signal fires',

@@ -110,6 +110,7 @@ describe.each(drivers)('PostgreSQL 14 through %s', (_name, driver) => {
   })
 })
 
+// What chance decides, it decides on the newest version.
 for (const [name, driver] of drivers) {
-  describeDriver(driver, { name: `${name} on PostgreSQL ${OLDEST}`, cluster: oldest })
+  describeDriver(driver, { name: `${name} on PostgreSQL ${OLDEST}`, cluster: oldest, effort: 0.2 })
 }

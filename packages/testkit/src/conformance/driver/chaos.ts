@@ -110,7 +110,7 @@ export const chaos: DriverArea = {
       timeoutMs: 30_000,
       async run(test) {
         const table = await test.table('id int primary key')
-        for (let round = 0; round < ROUNDS; round++) {
+        for (let round = 0; round < test.rounds(ROUNDS); round++) {
           const wave = await begin(test, table, round)
           const moments = WORKS.map(() => test.random() * 8)
           await Promise.all(
@@ -130,7 +130,7 @@ export const chaos: DriverArea = {
       timeoutMs: 30_000,
       async run(test) {
         const table = await test.table('id int primary key')
-        for (let round = 0; round < ROUNDS; round++) {
+        for (let round = 0; round < test.rounds(ROUNDS); round++) {
           const wave = await begin(test, table, round)
           await sleep(test.random() * 8)
           test.line.reset()

@@ -173,9 +173,9 @@ export const closing: DriverArea = {
       },
     },
     {
-      title: 'F21: opening and closing a hundred sessions leaves no socket and no listener behind',
+      title: 'F21: opening and closing many sessions leaves no socket and no listener behind',
       async run(test) {
-        for (let round = 0; round < 10; round++) {
+        for (let round = 0; round < test.rounds(10); round++) {
           const opened = await Promise.all(Array.from({ length: 10 }, () => test.connect()))
           await Promise.all(
             opened.map(({ connection, query }, index) =>

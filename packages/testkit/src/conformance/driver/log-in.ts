@@ -199,7 +199,7 @@ export const logIn: DriverArea = {
       title: 'F55: a signal that fires at any moment of the log-in leaves no socket',
       seeded: true,
       async run(test) {
-        for (let round = 0; round < 25; round++) {
+        for (let round = 0; round < test.rounds(25); round++) {
           const abort = new AbortController()
           setTimeout(() => abort.abort(new Error('enough')), test.random() * 15)
           const session = await test.connect({ signal: abort.signal }).catch((error: unknown) => {
