@@ -46,7 +46,7 @@ const CAUGHT: readonly [fault: Exclude<Fault, 'nothing'>, title: string, says: R
   ['resets only the settings', 'X01: a reset of the session undoes a role', /role/],
   ['resets by DISCARD ALL', 'X01: prepared statements survive a reset', /2/],
   ['swallows undefined', 'undefined among the values is refused', /was to reject/],
-  ['sends a statement twice', 'a statement is executed exactly once', /deep-equal|DatabaseError/],
+  ['sends an INSERT twice', 'a statement is executed exactly once', /deep-equal/],
   ['ignores rowMode', 'rows are arrays in column order', /deep-equal/],
   ['describes columns wrongly', 'a result has rows, count, command', /tableID/],
   ['miscounts rows', 'a result has rows, count, command', /rowCount/],
@@ -88,7 +88,7 @@ const CAUGHT: readonly [fault: Exclude<Fault, 'nothing'>, title: string, says: R
     'statements prepared by themselves are bounded',
     /statements are prepared/,
   ],
-  ['folds the names of channels', 'a session hears what others notify', /notifications/],
+  ['folds the names of channels', 'a session hears what others notify', /deep-equal/],
   ['loses a LISTEN', 'a session goes on hearing', /deep-equal/],
   ['shows the password', 'X06: the password is nowhere', /the password can be seen/],
 ]

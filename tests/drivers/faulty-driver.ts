@@ -45,7 +45,7 @@ export type Fault =
   | 'prepares without bound'
   | 'folds the names of channels'
   | 'loses a LISTEN'
-  | 'sends a statement twice'
+  | 'sends an INSERT twice'
   | 'ignores rowMode'
   | 'describes columns wrongly'
   | 'shows the password'
