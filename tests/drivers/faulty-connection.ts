@@ -168,7 +168,7 @@ export class FaultyConnection implements DriverConnection {
   async close(timeoutMs: number): Promise<void> {
     this.ended = true
     const ignores = this.#parts.fault === 'ignores the deadline of close'
-    await this.#inner.close(ignores ? timeoutMs + 1_000 : timeoutMs)
+    await this.#inner.close(ignores ? timeoutMs + 1_500 : timeoutMs)
   }
 
   destroy(reason: unknown): void {

@@ -4,6 +4,8 @@ import { nodePostgres } from '@poolhouse/node-postgres'
 import { postgresJs } from '@poolhouse/postgres-js'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { until } from '../engine/support/until.js'
+import { ADDED_LATENCY_MS } from '../support/added-latency.js'
 import { type Far, farAway } from '../support/far-away.js'
 import { type Opening, startTlsRelay } from './tls-relay.js'
 
@@ -30,7 +32,14 @@ async function useRules(rules: readonly string[]): Promise<void> {
   const [row] = await primary.sql<{ hba_file: string }>('show hba_file')
   const lines = ['local all postgres trust', ...rules].map((line) => `('${line}')`).join(', ')
   await primary.sql(`copy (values ${lines}) to '${row!.hba_file}'`)
-  await primary.restart()
+  // A session that begins later has the time of the last reload, and its rules.
+  const loaded = 'select pg_conf_load_time()::text as at, pg_reload_conf()'
+  const [before] = await primary.sql<{ at: string }>(loaded)
+  const changed = 'select from (select pg_conf_load_time()::text as at) t where at <> $1'
+  await until(
+    async () => (await primary.sql(changed, [before!.at])).length > 0,
+    'the rules to be loaded',
+  )
 }
 
 /** Agrees to TLS and then cannot do it. */
@@ -44,11 +53,11 @@ function breakOff(client: Socket, opening: Opening): boolean {
 const drivers = [nodePostgres(), postgresJs()].map((driver) => [driver.name, driver] as const)
 
 describe.each(drivers)('sslmode=prefer through %s', (_name, driver) => {
-  function pool(port: number, mode: string): ConnectionPool {
+  function pool(port: number, mode: string, acquireTimeoutMs = 10_000): ConnectionPool {
     const { user, password, database } = cluster
     const login = `${user}:${encodeURIComponent(password)}`
     const connection = `postgres://${login}@127.0.0.1:${port}/${database}?sslmode=${mode}`
-    const made = createPool({ driver, connection, max: 1, acquireTimeoutMs: 3_000 })
+    const made = createPool({ driver, connection, max: 1, acquireTimeoutMs })
     onTestFinished(() => made.close({ timeoutMs: 0 }))
     return made
   }
@@ -75,7 +84,7 @@ describe.each(drivers)('sslmode=prefer through %s', (_name, driver) => {
 
   it('X07: is the only mode that does', async () => {
     await using relay = await startTlsRelay(far.port, breakOff)
-    const error = await refusal(pool(relay.port, 'require'))
+    const error = await refusal(pool(relay.port, 'require', 500 + 8 * ADDED_LATENCY_MS))
     expect(error.message).toContain('the TLS handshake failed')
     expect(relay.openings).not.toContain('plain text')
   })

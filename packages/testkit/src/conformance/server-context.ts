@@ -63,6 +63,11 @@ export abstract class ServerContext implements CaseContext {
     return startFaultProxy({ host: server.host, port: server.port })
   }
 
+  /** The way to the server for what needs none of the line's faults: the server itself, unless the line is to be slow. */
+  get nearest(): { readonly host: string; readonly port: number } {
+    return this.latencyMs > 0 ? this.line : this.server
+  }
+
   /** How often to do what would be done `count` times with all effort. */
   rounds(count: number): number {
     return Math.max(1, Math.ceil(count * this.#effort))

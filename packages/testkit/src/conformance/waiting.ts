@@ -1,8 +1,10 @@
+import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const POLL_MS = 2
 const LIMIT_MS = 4_000
+const TICK_MS = 5
 
 /** By how much the limits of everything that is waited for are stretched; of each case its own. */
 const patience = new AsyncLocalStorage<number>()
@@ -42,6 +44,19 @@ export async function within<T>(promise: Promise<T>, limitMs: number, what: stri
   } finally {
     clearTimeout(timer)
   }
+}
+
+/**
+ * What was begun at `startedAt` must have taken at least `leastMs`, less a tick of the timers, and at most `mostMs`. The upper limit only tells a
+ * deadline that was kept from one that was not, so it is generous: a busy machine takes its time.
+ */
+export function assertTook(startedAt: number, leastMs: number, mostMs: number = LIMIT_MS): void {
+  const took = performance.now() - startedAt
+  const most = stretched(mostMs)
+  assert.ok(
+    took >= leastMs - TICK_MS && took < most,
+    `it took ${took} ms, not ${leastMs} to ${most}`,
+  )
 }
 
 /** Lets the event loop turn: what is ready now has been handled when it resolves. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { ConnectionLostError } from '@poolhouse/core'
 import type { DriverArea, DriverContext } from '../driver-context.js'
 import { failureOf } from '../expectations.js'
-import { turns, until, within } from '../waiting.js'
+import { assertTook, turns, until, within } from '../waiting.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
@@ -84,8 +84,7 @@ export const closing: DriverArea = {
         await test.untilRunning(session, SLEEP)
         const startedAt = performance.now()
         await session.connection.close(80)
-        const took = performance.now() - startedAt
-        assert.ok(took >= 75 && took < 1_000, `it took ${took} ms`)
+        assertTook(startedAt, 80)
         await running
         assert.equal(session.heard.closed.length, 1)
       },
@@ -97,7 +96,7 @@ export const closing: DriverArea = {
         test.line.blackHole()
         const startedAt = performance.now()
         await session.connection.close(80)
-        assert.ok(performance.now() - startedAt < 1_000)
+        assertTook(startedAt, 0)
         assert.equal(session.heard.closed.length, 1)
         await until(() => test.line.connections === 0, 'the socket to be closed', 500)
       },

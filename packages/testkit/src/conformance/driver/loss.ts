@@ -26,7 +26,7 @@ const lost = { name: 'ConnectionLostError', code: 'POOLHOUSE_CONNECTION_LOST' }
 async function relayed(
   test: DriverContext,
 ): Promise<{ relay: CuttingRelay; session: TestSession }> {
-  const relay = await startCuttingRelay(test.line)
+  const relay = await startCuttingRelay(test.nearest)
   test.defer(() => relay.close())
   return { relay, session: await test.connect({ host: relay.host, port: relay.port }) }
 }
