@@ -119,7 +119,7 @@ async function verdictOn(fault: Fault, test: DriverCase): Promise<Error | undefi
     // Time is for what settles late; of what never does, a bad driver shows enough in a quarter of it.
     const patience = fault === 'nothing' ? 1 : 0.25
     const impatient = { ...test, timeoutMs: 6_000 }
-    await runDriverCase(impatient, { driver, server, seed: 1, latencyMs: 0, patience })
+    await runDriverCase(impatient, { driver, server, seed: 1, latencyMs: 0, effort: 0.3, patience })
     return undefined
   } catch (error) {
     return error as Error
