@@ -14,7 +14,7 @@ export interface DescribeDriverOptions extends SuiteOptions {
 
 /**
  * Registers the suite that every driver must pass, as vitest tests: `describeDriver(myDriver())`. Throws `TypeError` for an area or a
- * title in `skip` that does not exist.
+ * title in `skip` that does not exist, and `RangeError` for an `effort` out of bounds.
  */
 export function describeDriver(driver: Driver, options: DescribeDriverOptions = {}): void {
   register(

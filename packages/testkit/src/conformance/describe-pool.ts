@@ -9,7 +9,7 @@ import { patienceOf } from './server-context.js'
  * Registers the suite that every `Pool` must pass, as vitest tests. `makePool` gets the options of a connection pool to the server and
  * makes of them whatever pool is to be tested:
  * `describePool('failover', (parts) => withFailover([createPool({ driver, ...parts })]))`. Throws `TypeError` for an area or a title in
- * `skip` that does not exist.
+ * `skip` that does not exist, and `RangeError` for an `effort` out of bounds.
  */
 export function describePool(name: string, makePool: MakePool, options: SuiteOptions = {}): void {
   register(`pool ${name}`, schedule(poolCases(), options), options, ({ test }, parts) =>

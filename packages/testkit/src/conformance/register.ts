@@ -28,6 +28,10 @@ export function register<Context>(
   { cluster, latencyMs = 0, effort = 1 }: SuiteOptions,
   run: (scheduled: ScheduledCase<Context>, parts: ServerContextParts) => Promise<void>,
 ): void {
+  // Of nothing done, nothing would be known.
+  if (!(effort > 0 && effort <= 1)) {
+    throw new RangeError(`effort must be more than 0 and at most 1, got ${effort}`)
+  }
   describe(name, () => {
     let server: ServerUnderTest
     beforeAll(async () => {

@@ -4,6 +4,7 @@ import {
   type ConformanceCase,
   schedule,
 } from '../../src/conformance/conformance-case.js'
+import { describePool } from '../../src/conformance/describe-pool.js'
 import { driverCases } from '../../src/conformance/driver-cases.js'
 import { assertHas, failureOf } from '../../src/conformance/expectations.js'
 import { poolCases } from '../../src/conformance/pool-cases.js'
@@ -62,6 +63,13 @@ describe('a case that is documented to fail', () => {
 
   it('fails the run when it passes, and says what to do', async () => {
     await expect(runScheduled(plan!, async () => {})).rejects.toThrow('take it out of skip')
+  })
+})
+
+describe('describePool', () => {
+  it.each([0, -1, 1.5, Number.NaN])('refuses the effort %d', (effort) => {
+    const none = () => expect.fail('it is not to be made')
+    expect(() => describePool('lazy', none, { effort })).toThrow(RangeError)
   })
 })
 
