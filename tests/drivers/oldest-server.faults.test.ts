@@ -109,6 +109,11 @@ describe.each(drivers)('PostgreSQL 14 over $driver', ({ make }) => {
   })
 })
 
+// What chance decides, it decides on the newest version.
 for (const { driver, make } of drivers) {
-  describeDriver(make(), { name: `${driver} on PostgreSQL ${OLDEST}`, cluster: oldest })
+  describeDriver(make(), {
+    name: `${driver} on PostgreSQL ${OLDEST}`,
+    cluster: oldest,
+    effort: 0.2,
+  })
 }
