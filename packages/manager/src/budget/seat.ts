@@ -31,6 +31,16 @@ export class Seat implements BudgetSeat {
     return this.held / this.weight
   }
 
+  /** The same when it has one more. */
+  get shareWithOneMore(): number {
+    return (this.held + 1) / this.weight
+  }
+
+  /** How much it has of what it is due without the connections that are leaving. */
+  get staying(): number {
+    return (this.held - this.leaving) / this.weight
+  }
+
   take(): boolean {
     return this.#budget.take(this)
   }

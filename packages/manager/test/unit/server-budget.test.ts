@@ -21,7 +21,7 @@ beforeEach(() => {
 function pool(
   name: string,
   weight = 1,
-  more: { min?: number; max?: number; port?: number } = {},
+  more: { min?: number; max?: number; port?: number; maxPending?: number } = {},
 ): ConnectionPool {
   const { port = 5432, ...sizes } = more
   return createPool({
@@ -51,6 +51,16 @@ function flood(pool: ConnectionPool, callers: number): { answers: number; stop()
     })()
   }
   return state
+}
+
+/** Lets time go on until the call has its answer. */
+async function answered<R>(call: Promise<R>): Promise<R> {
+  let done = false
+  void call.finally(() => {
+    done = true
+  })
+  while (!done) await clock.advance(1)
+  return await call
 }
 
 async function lease(pool: ConnectionPool): Promise<Lease> {
@@ -110,6 +120,53 @@ test('F62, S86: a tenant with ten thousand queued calls leaves another its half'
   noise.stop()
   calls.stop()
   await clock.advance(100)
+})
+
+test('S86, F62: a tenant that asks now and then keeps its connection beside one with ten thousand queued calls', async () => {
+  const noisy = pool('noisy', 1, { maxPending: 20_000 })
+  const quiet = pool('quiet')
+  await answered(quiet.query('select 1'))
+  const noise = flood(noisy, 10_000)
+  await clock.advance(200)
+  const waits: number[] = []
+  quiet.on('acquire', ({ waitMs }) => waits.push(waitMs))
+  for (let call = 0; call < 100; call++) {
+    await clock.advance(50)
+    await answered(quiet.query('select 1'))
+  }
+  expect(quiet.stats().counters.created).toBe(1)
+  expect(waits).toEqual(Array.from({ length: 100 }, () => 0))
+  expect(noisy.stats().total).toBe(3)
+  noise.stop()
+  await clock.advance(20_000)
+})
+
+test('S86, F62: a tenant that comes to a full server gets the first connection that comes back', async () => {
+  const noisy = pool('noisy', 1, { maxPending: 20_000 })
+  const noise = flood(noisy, 10_000)
+  await clock.advance(200)
+  const quiet = pool('quiet')
+  const { destroyed } = noisy.stats().counters
+  await answered(quiet.query('select 1'))
+  // One statement of 2 ms that was under way, a connect of 5 ms.
+  expect(quiet.stats().waitMs.max).toBeLessThanOrEqual(8)
+  expect(noisy.stats().counters.destroyed - destroyed).toBe(1)
+  noise.stop()
+  await clock.advance(20_000)
+})
+
+test('an idle connection goes to whoever has less at once, and to whoever has more when it has been idle for long', async () => {
+  const [a, b] = [pool('a'), pool('b')]
+  const leases = [await lease(a), await lease(b), await lease(b), await lease(b)]
+  for (const each of leases) each.release()
+  const noise = flood(a, 50)
+  await clock.advance(100)
+  // As many as the other one.
+  expect([a, b].map((each) => each.stats().total)).toEqual([2, 2])
+  await clock.advance(5_000)
+  expect([a, b].map((each) => each.stats().total)).toEqual([4, 0])
+  noise.stop()
+  await clock.advance(1_000)
 })
 
 test('shares by weight', async () => {
