@@ -43,6 +43,24 @@ describe('the environment', () => {
     })
   })
 
+  test('X06: takes lists of keywords wherever a URL is taken, and shows nothing of one that it cannot read', async () => {
+    const { databases } = await read({
+      DATABASE_URL: "host=a dbname=app user=u password='a, b'",
+      DATABASE_REPLICA_URLS: 'host=b dbname=app\nhost=c dbname=app',
+      DATABASE_AUDIT_URL: 'host=d,e dbname=audit',
+    })
+    expect(databases).toEqual({
+      app: {
+        primary: 'postgres://?host=a&dbname=app&user=u&password=a%2C%20b',
+        replicas: ['postgres://?host=b&dbname=app', 'postgres://?host=c&dbname=app'],
+      },
+      audit: { nodes: 'postgres://?host=d%2Ce&dbname=audit' },
+    })
+    const broken = read({ DATABASE_URL: "host=a password='s3cret" })
+    await expect(broken).rejects.toThrow(/environment: DATABASE_URL: .*quoted value does not end/)
+    await expect(broken).rejects.not.toThrow(/s3cret/)
+  })
+
   test('gives what libpq would read, a host for each of its lists', async () => {
     const { databases } = await read({
       PGHOST: 'a,b',

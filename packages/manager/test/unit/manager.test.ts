@@ -134,6 +134,7 @@ test('X06: explains every value with its origin and shows no secret', async () =
       dw: {
         primary: { ...LOCAL, password: () => 's3cret', ssl: { mode: 'require', key: 's3cret' } },
       },
+      log: "host=b user=u password='s3 cret'",
     },
     budget: { perServer: 9 },
     origins: { 'databases.app.primary': 'DATABASE_URL', budget: 'poolhouse.config.json' },
@@ -151,6 +152,7 @@ test('X06: explains every value with its origin and shows no secret', async () =
     'databases.dw.primary.password = [redacted] (code)',
     'databases.dw.primary.ssl.mode = require (code)',
     'databases.dw.primary.ssl.key = [redacted] (code)',
+    'databases.log = postgres://?host=b&user=u&password=[redacted] (code)',
     'budget.perServer = 9 (poolhouse.config.json)',
   ])
   await manager.close()
