@@ -104,7 +104,10 @@ function describeGauges(gauges: PoolGauges): string {
   )
 }
 
-/** No connection became free before the deadline. `executed` is `no`. The last connect error, if any, is the `cause`. */
+/**
+ * No connection became free before the deadline. `executed` is `no`. The last connect error, if any, is the `cause`; `shortage` is set where a budget
+ * that several pools share had none left.
+ */
 export class AcquireTimeoutError extends PoolhouseError {
   static {
     brand(this, 'AcquireTimeoutError', 'POOLHOUSE_ACQUIRE_TIMEOUT')
@@ -116,19 +119,29 @@ export class AcquireTimeoutError extends PoolhouseError {
   readonly gauges: PoolGauges
   /** How long the longest-held lease had been out, in milliseconds; undefined if none was. */
   readonly longestHeldMs: number | undefined
+  /** Who has the connections of the shared budget that the pool waited for; undefined if it was not the budget. */
+  readonly shortage: string | undefined
 
-  /** Describes the wait, the pool and the last connect error. */
-  constructor(waitedMs: number, gauges: PoolGauges, longestHeldMs?: number, cause?: unknown) {
+  /** Describes the wait, the pool, the last connect error and what was short. */
+  constructor(
+    waitedMs: number,
+    gauges: PoolGauges,
+    longestHeldMs?: number,
+    cause?: unknown,
+    shortage?: string,
+  ) {
     const held =
       longestHeldMs === undefined ? '' : `, longest lease held for ${Math.round(longestHeldMs)} ms`
+    const short = shortage === undefined ? '' : `; ${shortage}`
     const last = cause instanceof Error ? `; last connect error: ${cause.message}` : ''
     super(
-      `no connection within ${Math.round(waitedMs)} ms; ${describeGauges(gauges)}${held}${last}`,
+      `no connection within ${Math.round(waitedMs)} ms; ${describeGauges(gauges)}${held}${short}${last}`,
       { retryable: true, cause },
     )
     this.waitedMs = waitedMs
     this.gauges = gauges
     this.longestHeldMs = longestHeldMs
+    this.shortage = shortage
   }
 }
 

@@ -217,7 +217,10 @@ export class NamedDatabases {
         ...changes?.connection,
       }),
       pool: { ...spec.pool, ...changes?.pool },
-      budget: budgets.weighing(changes?.weight ?? spec.weight),
+      budget:
+        changes === undefined
+          ? budgets.weighing(spec.weight, spec.name)
+          : budgets.weighing(changes.weight),
       clock,
       random,
       apart: (make) => this.#context.runInAsyncScope(make),

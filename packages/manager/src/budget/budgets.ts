@@ -20,9 +20,9 @@ export class Budgets {
     this.#options = options
   }
 
-  /** The budget for pools of this weight. */
-  weighing(weight: number): ConnectionBudget {
-    return { join: (pool) => this.#server(serverOf(pool.endpoint)).join(pool, weight) }
+  /** The budget for pools of this weight, of the named database `label` or, without one, of a tenant. */
+  weighing(weight: number, label?: string): ConnectionBudget {
+    return { join: (pool) => this.#server(serverOf(pool.endpoint)).join(pool, weight, label) }
   }
 
   /** Whether it would help to know what this server allows. */
@@ -52,7 +52,7 @@ export class Budgets {
   #server(server: string): ServerBudget {
     let budget = this.#servers.get(server)
     if (budget === undefined) {
-      budget = new ServerBudget(this.#clock, this.#limit(server))
+      budget = new ServerBudget(server, this.#clock, this.#limit(server))
       this.#servers.set(server, budget)
     }
     return budget

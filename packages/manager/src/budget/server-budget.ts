@@ -31,6 +31,7 @@ const KEPT_MS = 5_000
  * comes back, before it is lent again. A busy one is never taken.
  */
 export class ServerBudget {
+  readonly #server: string
   readonly #clock: Clock
   // Holders: seats with permits or sessions.
   readonly #seats = new Set<Seat>()
@@ -49,7 +50,8 @@ export class ServerBudget {
   #timer: ClockTimer | undefined
 
   /** Begins with everything free. */
-  constructor(clock: Clock, limit: number) {
+  constructor(server: string, clock: Clock, limit: number) {
+    this.#server = server
     this.#clock = clock
     this.#limit = limit
   }
@@ -82,8 +84,8 @@ export class ServerBudget {
   }
 
   /** Gives a pool its place. */
-  join(pool: BudgetedPool, weight: number): Seat {
-    return new Seat(this, pool, weight)
+  join(pool: BudgetedPool, weight: number, label?: string): Seat {
+    return new Seat(this, pool, weight, label)
   }
 
   /** A permit for one connect of this seat, if there is one and nobody comes first. */
@@ -146,6 +148,24 @@ export class ServerBudget {
     if (count > 0) this.#seats.add(seat)
     this.#forget(seat)
     this.#settleSoon()
+  }
+
+  /** Who has the connections that a waiting seat does not get, in words; undefined if it does not wait for one. Names no tenant. */
+  shortage(seat: Seat): string | undefined {
+    if (!this.#waiting.has(seat) || this.#free > 0) return undefined
+    const { held } = seat
+    const others = [...this.#seats].filter((each) => each !== seat && each.held > 0)
+    const named = others.filter(({ label }) => label !== undefined)
+    const tenants = others.filter(({ label }) => label === undefined)
+    const holders = [
+      `${held} by this pool`,
+      ...named.map((each) => `${each.held} by database "${each.label}"`),
+      ...(tenants.length === 0
+        ? []
+        : [`${heldBy(tenants)} by ${counted(tenants.length, 'tenant')}`]),
+      ...(this.#beside === 0 ? [] : [`${this.#beside} by monitors and LISTEN`]),
+    ]
+    return `the budget of ${this.#server} is used up: ${this.#used + this.#beside} of ${this.#limit} connections are out, ${holders.join(', ')}; ${counted(this.#waiting.size, 'pool')} waiting`
   }
 
   /** The seat wants nothing any more. */
@@ -249,6 +269,14 @@ export class ServerBudget {
       this.#settleSoon()
     }, delayMs)
   }
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
+function heldBy(seats: readonly Seat[]): number {
+  return seats.reduce((sum, { held }) => sum + held, 0)
 }
 
 /** Whether the one would, with one connection more, have no more than the other has now. */

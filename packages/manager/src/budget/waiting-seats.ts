@@ -14,10 +14,15 @@ export class WaitingSeats {
 
   /** Lets a seat wait; one that waits already keeps its place. */
   add(seat: Seat, now: number): void {
-    if (this.#empty.has(seat) || this.#others.has(seat)) return
+    if (this.has(seat)) return
     seat.waitingSince = now
     if (seat.held === 0) this.#empty.add(seat)
     else this.#others.add(seat)
+  }
+
+  /** Whether the seat waits. */
+  has(seat: Seat): boolean {
+    return this.#empty.has(seat) || this.#others.has(seat)
   }
 
   /** The seat waits no longer. */

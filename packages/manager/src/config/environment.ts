@@ -103,8 +103,14 @@ function listOf(variable: string, text: string): string[] {
   return list.filter((each) => each !== '').map((each) => asUrl(variable, each))
 }
 
-/** Whether the part of the URL that names hosts names several. */
-function listsHosts(url: string): boolean {
+/** Whether the part of the URL, or of the keywords, that names hosts names several. One that cannot be read is refused later. */
+export function listsHosts(text: string): boolean {
+  let url: string
+  try {
+    url = connectionUrl('', text)
+  } catch {
+    return false
+  }
   const authority = url.split('://', 2)[1]?.split(/[/?]/, 1)[0] ?? ''
   if (authority.slice(authority.lastIndexOf('@') + 1).includes(',')) return true
   return /[?&]host=[^&]*(?:,|%2c)/i.test(url)

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { ConfigError, describeValue, refuseUnknownOptions } from '@poolhouse/core'
 import type { BudgetOptions } from '../budget/budget-options.js'
 import type { DatabaseConfig, DatabaseOptions } from '../database-options.js'
-import { type Environment, readEnvironment } from './environment.js'
+import { type Environment, listsHosts, readEnvironment } from './environment.js'
 import { check, FILE } from './schema.js'
 
 /** What a configuration file holds. */
@@ -67,7 +67,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   const budget: Record<string, unknown> = {}
   const add = (config: FileConfig, origin: string): void => {
     for (const [name, given] of Object.entries(config.databases ?? {})) {
-      const layer = typeof given === 'string' ? { primary: given } : given
+      const layer = typeof given === 'string' ? placeOf(given) : given
       databases.set(name, layered(databases.get(name), layer, `databases.${name}`, origin, origins))
     }
     for (const [key, value] of Object.entries(config.budget ?? {})) {
@@ -98,6 +98,11 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
     budget: Object.freeze(budget as BudgetOptions),
     origins: Object.freeze(Object.fromEntries(origins)),
   })
+}
+
+/** A single address: of one server, or of a cluster whose primary is followed. */
+function placeOf(address: string): DatabaseOptions {
+  return listsHosts(address) ? { nodes: address } : { primary: address }
 }
 
 /** What stands already, and what the next layer adds to it. */

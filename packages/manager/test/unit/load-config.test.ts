@@ -19,6 +19,21 @@ function write(name: string, text: string): void {
   writeFileSync(join(directory, name), text)
 }
 
+test('a single address in a file may be that of a cluster', async () => {
+  write(
+    'poolhouse.config.json',
+    JSON.stringify({
+      databases: { app: 'postgres://a,b/app', dw: 'host=c,d dbname=dw', log: 'host=e' },
+    }),
+  )
+  const { databases } = await loadConfig({ directory, env: false })
+  expect(databases).toEqual({
+    app: { nodes: 'postgres://a,b/app' },
+    dw: { nodes: 'host=c,d dbname=dw' },
+    log: { primary: 'host=e' },
+  })
+})
+
 describe('the environment', () => {
   const read = (env: Record<string, string>) => loadConfig({ directory, env })
 

@@ -36,6 +36,18 @@ function pool(
   })
 }
 
+/** The pool of a named database. */
+function labelled(name: string): ConnectionPool {
+  return createPool({
+    driver,
+    connection: { host: 'localhost', user: 'u', database: name },
+    name,
+    clock,
+    random: () => 0.5,
+    budget: budgets.weighing(1, name),
+  })
+}
+
 /** Calls that come as fast as they are answered, until it is told to stop; counts the answers. */
 function flood(pool: ConnectionPool, callers: number): { answers: number; stop(): void } {
   const state = { answers: 0, running: true, stop: () => {} }
@@ -179,6 +191,23 @@ test('shares by weight', async () => {
   await clock.advance(100)
 })
 
+test('X21: an error of the budget says which database has how many, and names no tenant', async () => {
+  const app = labelled('app')
+  const [one, two] = [pool('secret customer'), pool('other customer')]
+  const held = [await lease(app), await lease(app), await lease(one), await lease(two)]
+  const late = one.query('select 1', [], { timeoutMs: 100 }).catch((error: unknown) => error)
+  const asked = app.query('select 1', [], { timeoutMs: 100 }).catch((error: unknown) => error)
+  await clock.advance(150)
+  const [ofTenant, ofApp] = [String(await late), String(await asked)]
+  expect(ofTenant).toContain(
+    'the budget of localhost:5432 is used up: 4 of 4 connections are out, 1 by this pool, 2 by database "app", 1 by 1 tenant; 2 pools waiting',
+  )
+  expect(ofTenant).not.toContain('other')
+  expect(ofApp).toContain('2 by this pool, 2 by 2 tenants')
+  expect(ofApp).not.toContain('customer')
+  for (const each of held) each.release()
+})
+
 test('F62: with more busy tenants than connections each has its turn', async () => {
   const pools = Array.from({ length: 12 }, (_, index) => pool(`t${index}`))
   const floods = pools.map((each) => flood(each, 5))
@@ -249,6 +278,8 @@ test('X12: whoever waits for a permit in vain is told in time, and the next one 
   const held = [await lease(a), await lease(a), await lease(a), await lease(a)]
   const late = expect(b.query('select 1', [], { timeoutMs: 100 })).rejects.toMatchObject({
     executed: 'no',
+    shortage:
+      'the budget of localhost:5432 is used up: 4 of 4 connections are out, 0 by this pool, 4 by 1 tenant; 1 pool waiting',
   })
   await clock.advance(150)
   await late
