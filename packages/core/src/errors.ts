@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { printable } from './printable.js'
 import {
   type OutcomeResolver,
@@ -485,7 +486,8 @@ export class InDoubtError extends PoolhouseError {
    */
   constructor(message: string, cause?: unknown, resolver?: OutcomeResolver) {
     super(message, { executed: 'unknown', cause })
-    this.#resolver = resolver
+    // Asked from anywhere, at any time: pools above tell by the async context of the call which database it was for.
+    this.#resolver = resolver && AsyncResource.bind(resolver)
   }
 
   /**

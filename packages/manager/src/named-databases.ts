@@ -239,7 +239,10 @@ export class NamedDatabases {
 /** Clusters that can be told apart by nothing are one: each server is then watched once, however many databases it has. */
 function clusterKey({ name, kind, servers, discover, failover, reads }: DatabaseSpec): string {
   const shareable =
-    kind !== 'single' && discover === undefined && typeof reads.strategy !== 'function'
+    kind !== 'single' &&
+    discover === undefined &&
+    typeof reads.strategy !== 'function' &&
+    typeof reads.classify !== 'object'
   if (!shareable) return JSON.stringify([name])
   const addresses = servers.map(({ host, port }) => [host, port])
   // Nodes are a set; of a primary and its replicas the first is the primary.

@@ -37,8 +37,14 @@ export class Cluster {
   readonly routed: ReplicaPool
   /** Who is primary; undefined for a single server. */
   readonly topology: Topology | undefined
-  /** The primary, if it will never be another one: work for it needs no routing. */
+  /** The primary, if it will never be another one. */
   readonly direct: ServerNode | undefined
+  /** The only server, where there is one: whatever is no read goes there straight away. */
+  readonly only: ServerNode | undefined
+  /** The pool that follows the primary, where it is followed. */
+  readonly followed: FailoverPool | undefined
+  // At which node the outcome of a call was left open.
+  readonly #doubts = new WeakMap<object, string>()
   readonly #members = new Set<Member>()
   readonly #limitOf: (endpoint: Endpoint) => number
   #closing: Promise<void> | undefined
@@ -54,12 +60,15 @@ export class Cluster {
     const reads = { ...spec.reads, name, clock, random }
     if (spec.kind === 'followed') {
       const primary = this.#follow(spec, nodeOf)
+      this.followed = primary
+      primary.on('in-doubt', ({ error, node }) => this.#doubts.set(error, node))
       this.topology = primary.topology
       this.routed = withReplicas(primary, primary.topology, reads)
       return
     }
     const [primary, ...replicas] = spec.servers.map(nodeOf)
     this.direct = primary!
+    if (replicas.length === 0) this.only = primary!
     this.topology =
       spec.kind === 'single' ? undefined : staticTopology({ primary: primary!, replicas })
     // With a topology of the primary alone nothing is watched: there is nobody to compare it with.
@@ -77,6 +86,11 @@ export class Cluster {
   /** The node behind a pool of the topology. */
   static nodeOf(pool: Pool | undefined): ServerNode | undefined {
     return pool instanceof ServerNode ? pool : undefined
+  }
+
+  /** The node that left the outcome of a call open. */
+  doubtedAt(error: object): string {
+    return this.#doubts.get(error) ?? this.direct?.name ?? this.routed.name
   }
 
   /** One more database or tenant. */

@@ -11,7 +11,7 @@ export interface ConfigEntry {
 }
 
 // What may hold a secret whole or in part.
-const SECRET: ReadonlySet<string> = new Set(['password', 'passphrase', 'key'])
+const SECRET: ReadonlySet<string> = new Set(['password', 'passphrase', 'key', 'tokenSecret'])
 const URL_TEXT = /^postgres(?:ql)?:\/\//
 
 /** Lists every value with its path. Functions and objects with methods are named, not read. */
