@@ -8,6 +8,7 @@ import {
   withFailover,
 } from '@poolhouse/failover'
 import { type ReplicaPool, type ReplicasOptions, withReplicas } from '@poolhouse/read-replicas'
+import { ListedServers } from './listed-servers.js'
 import type { Member } from './member.js'
 import { type NodeHost, ServerNode } from './server-node.js'
 import type { ServerSpec } from './server-spec.js'
@@ -45,6 +46,8 @@ export class Cluster {
   readonly followed: FailoverPool | undefined
   // At which node the outcome of a call was left open.
   readonly #doubts = new WeakMap<object, string>()
+  // The list of servers, where it is not discovered.
+  readonly #listed: ListedServers | undefined
   readonly #members = new Set<Member>()
   readonly #limitOf: (endpoint: Endpoint) => number
   #closing: Promise<void> | undefined
@@ -59,6 +62,10 @@ export class Cluster {
       new ServerNode(server, spec.database, spec.pooler, host)
     const reads = { ...spec.reads, name, clock, random }
     if (spec.kind === 'followed') {
+      if (spec.discover === undefined) {
+        this.#listed = new ListedServers()
+        this.#listed.list(name, spec.servers)
+      }
       const primary = this.#follow(spec, nodeOf)
       this.followed = primary
       primary.on('in-doubt', ({ error, node }) => this.#doubts.set(error, node))
@@ -77,10 +84,12 @@ export class Cluster {
   }
 
   #follow(spec: ClusterSpec, nodeOf: (server: ServerSpec) => ServerNode): FailoverPool {
-    const { name, clock, random, discover, discovered } = spec
+    const { name, clock, random, discovered } = spec
     const options = { ...spec.failover, name, clock, random }
-    if (discover === undefined) return withFailover(spec.servers.map(nodeOf), options)
-    return withFailover({ discover, pool: (node) => nodeOf(discovered(node)) }, options)
+    const discover = spec.discover ?? this.#listed!
+    const pool = (node: DiscoveredNode): ServerNode =>
+      nodeOf(this.#listed?.at(node) ?? discovered(node))
+    return withFailover({ discover, pool }, options)
   }
 
   /** The node behind a pool of the topology. */
@@ -91,6 +100,11 @@ export class Cluster {
   /** The node that left the outcome of a call open. */
   doubtedAt(error: object): string {
     return this.#doubts.get(error) ?? this.direct?.name ?? this.routed.name
+  }
+
+  /** One of its databases lists its servers anew: what is not listed any more finishes what it does. */
+  list(database: string, servers: readonly ServerSpec[]): void {
+    this.#listed?.list(database, servers)
   }
 
   /** One more database or tenant. */

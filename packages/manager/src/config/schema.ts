@@ -162,7 +162,7 @@ export const DATABASE: z.ZodType = z.union([text, database])
 /** `budget`. */
 export const BUDGET: z.ZodType = strict({
   perServer: z.union([z.literal('auto'), count]).optional(),
-  instances: count.optional(),
+  instances: z.union([z.literal('discover'), count]).optional(),
   servers: z.record(z.string(), count).optional(),
 })
 

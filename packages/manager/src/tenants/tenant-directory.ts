@@ -7,6 +7,7 @@ import {
   PoolClosedError,
   UnknownTenantError,
 } from '@poolhouse/core'
+import type { Member } from '../cluster/member.js'
 import { check, TARGET } from '../config/schema.js'
 import { isBusy, type Tenant } from './tenant.js'
 import type { TenantOptions, TenantTarget } from './tenant-options.js'
@@ -17,6 +18,8 @@ export interface DirectoryHost {
   readonly clock: Clock
   /** Makes the pools of a tenant, which open nothing. Throws `ConfigError` for a target that is none. */
   make(id: string, target: TenantTarget): Pick<Tenant, 'pool' | 'own' | 'gate'>
+  /** A tenant with pools of its own is not kept any more. */
+  gone(member: Member): void
   /** Something failed that nobody waits for. */
   report(error: unknown): void
 }
@@ -139,6 +142,7 @@ export class TenantDirectory {
     this.#known.delete(tenant.id)
     if (tenant.own === undefined) return
     const { cluster, member } = tenant.own
+    this.#host.gone(member)
     const left: Promise<void> = cluster
       .exit(member, options)
       .catch((error: unknown) => this.#host.report(error))

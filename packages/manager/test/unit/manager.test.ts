@@ -230,6 +230,39 @@ test('reloads sizes and credentials without dropping what runs, or changes nothi
   await manager.close()
 })
 
+test('a reload takes the address of a single server, and the pools of tenants along', async () => {
+  const seen: string[] = []
+  const seeing = fakeDriver({
+    clock,
+    onConnect: (_attempt, { settings: { user, endpoint, parameters } }) =>
+      void seen.push(
+        `${user}@${endpoint.host}/${endpoint.database} ${parameters['search_path'] ?? ''}`,
+      ),
+  })
+  const manager = createManager({
+    drivers: { fake: seeing },
+    databases: { app: { primary: LOCAL as Record<string, string> } },
+    budget: { perServer: 8 },
+    tenants: { resolve: () => ({ schema: 'mine' }) },
+    clock,
+  })
+  const both = async (): Promise<void> => {
+    await Promise.all([manager.database('app').query('a'), manager.tenant('t').query('b')])
+  }
+  await both()
+  manager.reload({ app: { primary: { ...LOCAL, host: 'elsewhere', user: 'rotated' } } })
+  await clock.settle()
+  await both()
+  expect(seen).toEqual([
+    'u@localhost/app ',
+    'u@localhost/app "mine"',
+    'rotated@elsewhere/app ',
+    'rotated@elsewhere/app "mine"',
+  ])
+  expect(Object.keys(manager.stats().servers)).toEqual(['localhost:5432', 'elsewhere:5432'])
+  await manager.close()
+})
+
 test('is ready when every database answers, and not while one is away', async () => {
   const manager = manage({ app: { primary: LOCAL } })
   const { livez, readyz } = createHealthHandlers(manager, { timeoutMs: 200 })

@@ -249,7 +249,7 @@ test('closes what is too many after the limit has fallen, idle ones at once', as
   const a = pool('a')
   const leases = [await lease(a), await lease(a), await lease(a), await lease(a)]
   leases[0]!.release()
-  budgets.learn(a.endpoint, 5)
+  budgets.learn(a.endpoint, { allowed: 5, sessions: 4, instances: 0 }, false)
   await clock.advance(10)
   expect(a.stats().total).toBe(3)
   for (const each of leases.slice(1)) each.release()
