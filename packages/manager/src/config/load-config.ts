@@ -58,7 +58,8 @@ const PLACE: readonly (keyof DatabaseOptions)[] = [
  * Reads the configuration: first what the code says, then the file, then the environment. Of one database each key comes from the first that has it;
  * where it is (`primary`, `replicas`, `nodes`, …) comes from one of them as a whole. Databases that only the environment knows are added.
  *
- * Rejects with `ConfigError` that names file, key or variable, and never shows a value. A `.ts` file needs a runtime that reads TypeScript.
+ * Rejects with `ConfigError` that names file, key or variable, and never shows a value. A `.ts` file needs a runtime that reads TypeScript: Node.js 22.18 or newer, or
+ * 20 with `--import tsx`.
  */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
   refuseUnknownOptions('loadConfig', options, KNOWN)
@@ -145,7 +146,7 @@ async function readFile(path: string): Promise<FileConfig> {
     else config = ((await import(pathToFileURL(path).href)) as { default?: unknown }).default
   } catch (error) {
     // What JSON.parse says quotes the file, which may hold a password.
-    const why = path.endsWith('.json') ? 'it is not JSON' : (error as Error).message
+    const why = path.endsWith('.json') ? 'it is not JSON' : whyNotLoaded(error)
     throw new ConfigError(
       `loadConfig: cannot read ${path}: ${why}`,
       path.endsWith('.json') ? {} : { cause: error },
@@ -159,6 +160,12 @@ async function readFile(path: string): Promise<FileConfig> {
   refuseHostileKeys(path, config)
   check(path, FILE, config)
   return config as FileConfig
+}
+
+function whyNotLoaded(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code !== 'ERR_UNKNOWN_FILE_EXTENSION') return message
+  return 'this Node.js does not read TypeScript; start it with --import tsx, use Node.js 22.18 or newer, or write the file as poolhouse.config.js'
 }
 
 /** A file cannot mean these keys anywhere but as the name of a database, and must not get near a prototype. */
