@@ -31,6 +31,8 @@ export interface NamedEntry {
   readonly tenants: Map<Member, MemberChanges>
   /** Made with the first call. */
   cluster(): Cluster
+  /** The cluster, if it has been used. */
+  used(): Cluster | undefined
   view: DatabaseView
 }
 
@@ -148,9 +150,8 @@ export class NamedDatabases {
       entry.member.reconfigure(this.#memberOptions(spec, undefined))
       for (const [member, changes] of entry.tenants)
         member.reconfigure(this.#memberOptions(spec, changes))
-      const former = entry.spec
       ;(entry as { spec: DatabaseSpec }).spec = spec
-      const cluster = this.#clusters.get(clusterKey(former))
+      const cluster = entry.used()
       if (cluster === undefined || spec.kind !== 'followed') continue
       cluster.list(spec.name, spec.servers)
       this.#clusters.set(clusterKey(spec), cluster)
@@ -184,6 +185,7 @@ export class NamedDatabases {
         cluster ??= this.#cluster(entry)
         return cluster
       },
+      used: () => cluster,
       tenants: new Map(),
       view: new DatabaseView(member, () => entry.cluster()),
     }
