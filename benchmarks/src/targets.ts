@@ -1,5 +1,6 @@
 import { openTask, pointTask } from './drivers/tasks.js'
 import type { Medians } from './interleave.js'
+import { tenantTasks } from './tenants/tasks.js'
 
 /** One promise about one number, as it stands in the README. */
 interface Target {
@@ -100,6 +101,10 @@ const targets: readonly Target[] = [
   },
   { task: 'read-mostly, 100 callers', metric: 'calls/s', peer: 'no session', atLeast: 0.95 },
   { task: 'read-mostly, 100 callers', metric: 'CPU µs', peer: 'no session', atMost: 1.05 },
+  ...Object.keys(tenantTasks).flatMap((task): Target[] => [
+    { task, metric: 'p99 ms', peer: 'alone', atMost: 3 },
+    { task, metric: 'connections opened', atMost: 0 },
+  ]),
 ]
 
 /** What became of the targets of one task. */

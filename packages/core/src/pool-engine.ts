@@ -706,7 +706,14 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     for (const slot of this.slots) {
       if (slot.state === 'leased') longest = Math.max(longest ?? 0, now - slot.leasedAt)
     }
-    return new AcquireTimeoutError(waitedMs, this.gauges(), longest, this.#growth.lastError)
+    const cause = this.#growth.lastError
+    return new AcquireTimeoutError(
+      waitedMs,
+      this.gauges(),
+      longest,
+      cause,
+      this.#seat?.shortage?.(),
+    )
   }
 
   gauges(): PoolGauges {
