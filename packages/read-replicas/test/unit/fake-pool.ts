@@ -63,6 +63,10 @@ export class FakePool implements ConnectionPool {
   waitFor: (text: string) => string | Promise<string> = () => 'timeout'
   /** Questions that monitors have asked. */
   polls = 0
+  /** Texts of those that came over sessions. */
+  readonly questions: string[] = []
+  /** Process of the server that answers. */
+  backendPid = 1
   /** What callers get: rows or a rejection. */
   answer: Answer = () => undefined
   /** What `openSession` and sessions fail with, if set. */
@@ -171,6 +175,7 @@ export class FakePool implements ConnectionPool {
         received_timeline: inRecovery && this.tellsTimeline ? this.timeline : null,
         receiving: inRecovery ? this.receiving : null,
         in_recovery: this.inRecovery,
+        pid: this.backendPid,
         lsn: `0/${this.position.toString(16)}`,
         replay_paused: this.replayPaused,
       },
@@ -319,6 +324,7 @@ class FakeSession {
 
   async query(text: string): Promise<QueryResult<unknown>> {
     if (text.startsWith('WAIT')) return await this.#pool.waitForLsn(text)
+    this.#pool.questions.push(text)
     return this.#pool.hangs ? await new Promise(() => {}) : this.#pool.sample()
   }
 
