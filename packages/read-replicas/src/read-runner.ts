@@ -271,7 +271,7 @@ export class ReadRunner {
     const { call, session, remainingMs } = journey
     const startedAt = this.#background.now()
     const stalenessMs = node.stalenessAt(startedAt)
-    const over = session?.begin(node)
+    const over = call.repeatable ? undefined : session?.begin(node)
     node.begin()
     const value = await call.run(
       node,
@@ -283,6 +283,7 @@ export class ReadRunner {
       },
       signal,
     )
+    if (call.repeatable) session?.saw(node, this.#background.now())
     this.#parts.counters.count('replica')
     if (stalenessMs !== undefined) call.answered?.(value, stalenessMs)
     return value
@@ -315,10 +316,10 @@ export class ReadRunner {
     turn: 'primary' | 'free',
     signal: AbortSignal,
   ): Promise<R> {
-    const { call, session, remainingMs } = journey
+    const { call, session, deadline, remainingMs } = journey
     const target = this.#host.lastResort()
     this.#parts.counters.count(this.#reasonFor(journey, target, turn))
-    const over = session?.begin(undefined)
+    const over = call.repeatable ? undefined : session?.begin(undefined)
     const value = await call.run(
       target,
       remainingMs,
@@ -328,8 +329,12 @@ export class ReadRunner {
       },
       signal,
     )
+    if (call.repeatable) {
+      const { node } = value as { node?: string }
+      session?.sawOn(node, this.#background.now())
+    }
     if (target.writable) {
-      await session?.sawPrimary()
+      await session?.sawPrimary({ deadline, signal: call.signal })
       call.answered?.(value, 0)
     }
     return value
