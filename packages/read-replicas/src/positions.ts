@@ -1,4 +1,4 @@
-import type { ConnectionPool, Pool, Topology } from '@poolhouse/core'
+import type { ConnectionPool, NodeState, Pool, Topology, TopologySnapshot } from '@poolhouse/core'
 import type { Background } from './background.js'
 import { History, type Verdict } from './history.js'
 import { primaryPoolOf, topologyOf } from './membership.js'
@@ -21,12 +21,17 @@ export interface PositionsHost {
 const LOOK_AGAIN_MS = 2
 const LOOK_SELDOM_MS = 10
 
+// A server in one of these states does not answer, or must not be believed.
+const LOST: ReadonlySet<NodeState> = new Set(['unreachable', 'starting', 'fenced', 'foreign'])
+
 /** Where each server's log ends, asked when somebody wants to know: one question at a time for each server, whoever waits. */
 export class Positions {
   readonly #host: PositionsHost
   readonly #background: Background
   readonly #history: History
   readonly #own = new Map<Pool, NodeSampler>()
+  // Made with the first sampler of our own.
+  #unsubscribe: (() => void) | undefined
   // What ends each wait that is under way.
   readonly #waits = new Set<() => void>()
 
@@ -34,7 +39,7 @@ export class Positions {
   constructor(host: PositionsHost, background: Background) {
     this.#host = host
     this.#background = background
-    this.#history = new History(() => host.topology() ?? topologyOf(host.primary))
+    this.#history = new History(() => this.#topology)
   }
 
   /** The sampler of a replica, made if there is none. */
@@ -104,8 +109,13 @@ export class Positions {
     })
   }
 
+  get #topology(): Topology | undefined {
+    return this.#host.topology() ?? topologyOf(this.#host.primary)
+  }
+
   /** Ends what it began itself, and every wait. */
   stop(): void {
+    this.#unsubscribe?.()
     for (const end of this.#waits) end()
     for (const sampler of this.#own.values()) sampler.stop()
   }
@@ -142,8 +152,23 @@ export class Positions {
       nextDelayMs: () => Number.POSITIVE_INFINITY,
     })
     this.#own.set(pool, sampler)
+    this.#unsubscribe ??= this.#topology?.subscribe((next, previous) =>
+      this.#follow(next, previous),
+    )
     // Its session tells at once when the server goes.
     sampler.start()
     return sampler
+  }
+
+  /** Who waits for the word of a server that is lost, or left, waits in vain. */
+  #follow({ nodes }: TopologySnapshot, previous: TopologySnapshot): void {
+    for (const { pool, state, reason } of nodes) {
+      if (LOST.has(state)) this.#own.get(pool)?.giveUp(`"${pool.name}" is ${state}: ${reason}`)
+    }
+    for (const { pool } of previous.nodes) {
+      if (nodes.some((node) => node.pool === pool)) continue
+      this.#own.get(pool)?.stop()
+      this.#own.delete(pool)
+    }
   }
 }

@@ -47,6 +47,8 @@ const PIN_MS = 1_000
 // How long a read waits for a server to say where it stands. One that does not answer by then may be gone, and it takes a second and a half to
 // be certain; the present primary shows everything anyway.
 const ASK_MS = 100
+// How long a write that has been acknowledged waits for its position: a distant server may take as long for one question.
+const PLACE_MS = 500
 
 /**
  * What one session has seen, and therefore must see again: the position of its last write exactly, and of its reads as far as they
@@ -212,7 +214,9 @@ export class SessionReads {
       () => true,
       () => false,
     )
-    if (!(await this.#inTime(asking, limits)) || !(await asking)) this.#strong = true
+    const until = Math.min(limits.deadline ?? Number.POSITIVE_INFINITY, this.#host.now() + PLACE_MS)
+    const isKnown = (await this.#inTime(asking, until, limits.signal)) && (await asking)
+    if (!isKnown) this.#strong = true
   }
 
   async #askPlace(node: string | undefined): Promise<void> {
@@ -245,7 +249,7 @@ export class SessionReads {
    */
   async sawPrimary(limits: AskLimits): Promise<void> {
     if (!this.#strong && !this.#unproven) return
-    await this.#inTime(this.#findPlace(), limits)
+    await this.#inTime(this.#findPlace(), limits.deadline, limits.signal)
   }
 
   async #findPlace(): Promise<void> {
@@ -261,8 +265,12 @@ export class SessionReads {
     this.#strong = false
   }
 
-  #inTime(work: Promise<unknown>, { deadline, signal }: AskLimits): Promise<boolean> {
-    return this.#host.inTime(work, deadline ?? Number.POSITIVE_INFINITY, signal)
+  #inTime(
+    work: Promise<unknown>,
+    deadline = Number.POSITIVE_INFINITY,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    return this.#host.inTime(work, deadline, signal)
   }
 
   /** Finds the positions of everything seen so far. */

@@ -69,6 +69,18 @@ describe('a session and a server that does not tell its place', () => {
     },
   )
 
+  test('a write that has no deadline waits half a second for it', async () => {
+    const { db, clock, primary } = await startSetting()
+    const session = db.session()
+    primary.hangs = true
+    const write = session.query('insert into t values (1)')
+    await clock.advance(499)
+    expect(await isSettled(write)).toBe(false)
+    await clock.advance(1)
+    expect(await isSettled(write)).toBe(true)
+    expect(session.token).toBe('v1.strong')
+  })
+
   test('a write whose caller gives up is told of its success at once', async () => {
     const { db, primary } = await startSetting()
     const session = db.session()
@@ -81,6 +93,28 @@ describe('a session and a server that does not tell its place', () => {
     expect((await write).node).toBe('a')
     expect(session.token).toBe('v1.strong')
   })
+})
+
+test('F03: a write waits no longer for the place of a server that is lost', async () => {
+  const [a, b] = [new FakePool('a'), new FakePool('b')]
+  a.inRecovery = false
+  a.hangs = true
+  const topology = new FakeTopology([nodeOf(a, 'primary'), nodeOf(b, 'replica')])
+  const follower = Object.assign(new FakePool('follower'), {
+    topology,
+    query: (...call: Parameters<FakePool['query']>): Promise<QueryResult<never>> =>
+      a.query<never>(...call),
+  })
+  const clock = new ManualClock()
+  await using db = withReplicas(follower, topology, { clock, random: sequence() })
+  const session = db.session()
+  const write = session.query('insert into t values (1)')
+  expect(await isSettled(write)).toBe(false)
+  topology.show([nodeOf(a, 'unreachable'), nodeOf(b, 'replica')])
+  expect(await isSettled(write)).toBe(true)
+  expect((await write).node).toBe('a')
+  expect(session.token).toBe('v1.strong')
+  expect(a.sessions.map(({ closed }) => closed)).toEqual([true])
 })
 
 test('F03: a read that was held through a failover binds the session to the server that answered it', async () => {
