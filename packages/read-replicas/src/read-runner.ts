@@ -175,7 +175,17 @@ export class ReadRunner {
         }
         const turn = await this.#turn(journey)
         if (turn === 'replica') continue
-        return await this.#onPrimary(journey, turn)
+        try {
+          return await this.#onPrimary(journey, turn)
+        } catch (error) {
+          // Lost with its server: by the next attempt another one may be primary, or a replica may fit.
+          const mayGoOn =
+            call.repeatable && call.after(error) === 'sent' && resends < this.#resendsOf(call)
+          if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(error)
+          resends++
+          this.#parts.counters.count('retried')
+          continue
+        }
       }
       const at: ReplicaNode = node
       node = undefined
@@ -292,23 +302,19 @@ export class ReadRunner {
   async #onPrimary<R>(journey: Journey<R>, turn: 'primary' | 'free'): Promise<R> {
     const { call, session } = journey
     const onPrimary: StartRead<R> = (signal) => this.#startOnPrimary(journey, turn, signal)
-    try {
-      const none = new AbortController().signal
-      if (session === undefined || !call.repeatable) return await onPrimary(none)
-      // The primary may be slow, or not be there at all for a while; a replica that catches up meanwhile is as good.
-      return await this.#raced(
-        onPrimary,
-        async (over) => {
-          if (!(await this.#pause(RACE_AFTER_MS, over))) return undefined
-          const until = Math.min(journey.deadline, this.#background.now() + RACE_MS)
-          const node = await session.later(journey.route, journey.tried, until, over)
-          return node && ((signal) => this.#start(journey, node, signal))
-        },
-        'racesWon',
-      )
-    } catch (error) {
-      throw readErrorOf(error)
-    }
+    const none = new AbortController().signal
+    if (session === undefined || !call.repeatable) return await onPrimary(none)
+    // The primary may be slow, or not be there at all for a while; a replica that catches up meanwhile is as good.
+    return await this.#raced(
+      onPrimary,
+      async (over) => {
+        if (!(await this.#pause(RACE_AFTER_MS, over))) return undefined
+        const until = Math.min(journey.deadline, this.#background.now() + RACE_MS)
+        const node = await session.later(journey.route, journey.tried, until, over)
+        return node && ((signal) => this.#start(journey, node, signal))
+      },
+      'racesWon',
+    )
   }
 
   async #startOnPrimary<R>(

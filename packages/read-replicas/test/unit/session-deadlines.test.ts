@@ -95,6 +95,24 @@ describe('a session and a server that does not tell its place', () => {
   })
 })
 
+test('F01: a read that was lost with the primary is sent once more', async () => {
+  const { db, primary } = await startSetting()
+  const lost = new ConnectionLostError('it is gone', { executed: 'unknown' })
+  const failures: Error[] = [lost]
+  primary.answer = ({ text }) => {
+    if (text === 'select 1' && failures.length > 0) throw failures.pop()
+  }
+  const reader = db.session('v1.strong').reader()
+  expect((await reader.query('select 1')).node).toBe('a')
+  expect(db.stats().routing).toMatchObject({ retried: 1 })
+  failures.push(lost, lost)
+  await expect(db.session('v1.strong').reader().query('select 1')).rejects.toBe(lost)
+  // What the caller does with a connection is done once.
+  failures.push(lost)
+  const use = db.session('v1.strong').use((lease) => lease.query('select 1'), { intent: 'read' })
+  await expect(use).rejects.toBe(lost)
+})
+
 test('F03: a write waits no longer for the place of a server that is lost', async () => {
   const [a, b] = [new FakePool('a'), new FakePool('b')]
   a.inRecovery = false
