@@ -1,6 +1,6 @@
 import { createPool, type Driver } from '@poolhouse/core'
 import { type FailoverPool, withFailover } from '@poolhouse/failover'
-import { type Cluster, startCluster } from '@poolhouse/testkit'
+import { type Cluster, type ClusterNode, startCluster } from '@poolhouse/testkit'
 import { expect } from 'vitest'
 import { scenario } from '../support/scenario.js'
 import { type MovingName, startMovingName } from './moving-name.js'
@@ -26,7 +26,7 @@ scenario(
   'F22: a name that moves after the loss of its server is followed, also when its first address is dead',
   async ({ make }) => {
     await using cluster = await startCluster({ replicas: 1 })
-    const [a, b] = cluster.nodes as [Cluster['primary'], Cluster['primary']]
+    const [a, b] = cluster.nodes as [ClusterNode, ClusterNode]
     await using name = await startMovingName([a.port, b.port])
     await using pool = follow(cluster, name, make())
     expect((await pool.query(PORT)).rows).toEqual([{ port: a.port, standby: false }])
@@ -42,25 +42,24 @@ scenario(
 scenario(
   'F22: a name that leads to a standby first is asked again, and nothing stays connected to that',
   async ({ make }) => {
-    await using cluster = await startCluster({ replicas: 1 })
-    const [a, b] = cluster.nodes as [Cluster['primary'], Cluster['primary']]
-    await using name = await startMovingName([a.port, b.port])
+    await using cluster = await startCluster({ replicas: 2 })
+    const [a, b, c] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode]
+    await using name = await startMovingName([a.port, b.port, c.port])
     await using pool = follow(cluster, name, make())
     await pool.query('select 1')
-    // As after a failover whose news has not come to the name server yet.
-    name.leadTo(1)
-    await a.sql(`select pg_terminate_backend(pid) from pg_stat_activity where usename = $1`, [
-      cluster.user,
-    ])
+    await a.kill()
+    await b.promote()
+    // As long as the news has not come to every name server.
+    name.leadTo(2)
     await until(async () => pool.topology.current.nodes[0]?.state === 'replica')
     const [node] = pool.topology.current.nodes
     // A connection that the pool of the node keeps to the standby.
-    expect((await node!.pool.query(PORT)).rows).toEqual([{ port: b.port, standby: true }])
+    expect((await node!.pool.query(PORT)).rows).toEqual([{ port: c.port, standby: true }])
     const held = pool.query(PORT)
-    name.leadTo(0)
-    expect((await held).rows).toEqual([{ port: a.port, standby: false }])
+    name.leadTo(1)
+    expect((await held).rows).toEqual([{ port: b.port, standby: false }])
     const sessions = 'select count(*)::int as n from pg_stat_activity where usename = $1'
-    await until(async () => (await b.sql<{ n: number }>(sessions, [cluster.user]))[0]!.n === 0)
-    expect(pool.topology.current.nodes[0]?.reason).toBe('primary on timeline 1')
+    await until(async () => (await c.sql<{ n: number }>(sessions, [cluster.user]))[0]!.n === 0)
+    expect(pool.topology.current.nodes[0]?.reason).toBe('primary on timeline 2')
   },
 )
