@@ -62,9 +62,11 @@ export class OutageSetup implements AsyncDisposable {
     this.primary = primary
     this.db = db
     primary.on('topology', ({ reason }) => this.#told.push({ at: performance.now(), reason }))
+    // Each worker is a user: what it reads must have everything it has written, and never less than it saw before.
+    const sessions = Array.from({ length: WRITERS + READERS }, () => db.session())
     this.#workload = startWorkload({
-      writes: primary,
-      reads: db.reader(),
+      writes: (worker) => sessions[worker]!,
+      reads: (worker) => sessions[worker]!,
       writers: WRITERS,
       readers: READERS,
       pauseMs: PAUSE_MS,
@@ -205,6 +207,7 @@ export class OutageSetup implements AsyncDisposable {
     const report = await verifyHistory(history, {
       db: this.primary,
       pools: [this.primary, this.db],
+      reads: ['read-your-writes', 'monotonic-reads'],
     })
     return { ...report, servedMs: takesCommitsAt && this.#servedAfter(takesCommitsAt) }
   }

@@ -5,6 +5,7 @@ import {
   historyTable,
   type PatroniCluster,
   type PatroniNode,
+  type PatroniOptions,
   startPatroni,
   startWorkload,
   verifyHistory,
@@ -24,8 +25,8 @@ export class PatroniSetup implements AsyncDisposable {
     this.patroni = patroni
   }
 
-  static async start(): Promise<PatroniSetup> {
-    return new PatroniSetup(await startPatroni())
+  static async start(options?: PatroniOptions): Promise<PatroniSetup> {
+    return new PatroniSetup(await startPatroni(options))
   }
 
   /** A new pool over all nodes, through one driver. */

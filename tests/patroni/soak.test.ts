@@ -4,6 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROUNDS_AND_DRIVERS } from '../support/rounds.js'
 import { PatroniSetup, promotionOf } from './patroni-setup.js'
 
+/** Longer than a leader may go without etcd. */
+const DCS_FROZEN_MS = 22_000
+
 let setup: PatroniSetup
 
 beforeAll(async () => {
@@ -61,6 +64,7 @@ describe.each(ROUNDS_AND_DRIVERS)(
       const workload = setup.write(10_000)
       await sleep(1_000)
       setup.patroni.freezeDcs()
+      const frozenAt = performance.now()
       const refused = await new Promise<unknown>((resolve) => {
         const ask = async (): Promise<void> => {
           for (;;) {
@@ -80,7 +84,7 @@ describe.each(ROUNDS_AND_DRIVERS)(
       for (const { pool: node } of replicas) {
         expect((await node.query('select 1 as one')).rows).toEqual([{ one: 1 }])
       }
-      await sleep(5_000)
+      await sleep(Math.max(0, frozenAt + DCS_FROZEN_MS - performance.now()))
       setup.patroni.thawDcs()
       await setup.patroni.leader(60_000)
       const electedAt = performance.now()

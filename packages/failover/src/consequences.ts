@@ -2,6 +2,7 @@ import type { NodeState } from '@poolhouse/core'
 import type { ClusterView } from './cluster-view.js'
 import { highestTimeline } from './cluster-view.js'
 import type { Judgement } from './judgement.js'
+import type { ProbeFacts } from './observation.js'
 
 /** What has to be done because the view changed. */
 export type Consequence =
@@ -9,6 +10,8 @@ export type Consequence =
   | { readonly kind: 'destroy'; readonly node: string; readonly reason: string }
   /** Its idle connections may be dead. */
   | { readonly kind: 'suspect'; readonly node: string; readonly reason: string }
+  /** Its connections lead to the server that was there before: each is replaced, none while it is in use. */
+  | { readonly kind: 'replace'; readonly node: string }
   | {
       readonly kind: 'fenced'
       readonly node: string
@@ -38,6 +41,7 @@ export function consequences(before: Judged, after: Judged): Consequence[] {
   for (const [node, verdict] of after.judgement.verdicts) {
     const was = before.judgement.verdicts.get(node)?.state
     const isDirect = after.view.nodes.get(node)?.behind === undefined
+    if (isDirect && hasMoved(before.view, after.view, node)) found.push({ kind: 'replace', node })
     if (verdict.state === was) {
       if (isDirect && hasRestarted(before.view, after.view, node)) {
         found.push({ kind: 'suspect', node, reason: 'the server was restarted' })
@@ -80,13 +84,22 @@ function isGone(view: ClusterView, node: string): boolean {
   return standing?.kind === 'down' && standing.gone
 }
 
+/** Whether another server answers for the node, at another address: its name has moved. */
+function hasMoved(before: ClusterView, after: ClusterView, node: string): boolean {
+  const old = factsOf(before, node)?.address
+  const now = factsOf(after, node)?.address
+  const moved = old !== undefined && now !== undefined && old !== now
+  // A server has several addresses where its name has.
+  return moved && hasRestarted(before, after, node)
+}
+
 function hasRestarted(before: ClusterView, after: ClusterView, node: string): boolean {
-  const old = startOf(before, node)
-  const now = startOf(after, node)
+  const old = factsOf(before, node)?.startedAt
+  const now = factsOf(after, node)?.startedAt
   return old !== undefined && now !== undefined && old !== now
 }
 
-function startOf(view: ClusterView, node: string): string | undefined {
+function factsOf(view: ClusterView, node: string): ProbeFacts | undefined {
   const standing = view.nodes.get(node)?.standing
-  return standing?.kind === 'answer' ? standing.facts.startedAt : undefined
+  return standing?.kind === 'answer' ? standing.facts : undefined
 }

@@ -15,6 +15,8 @@ export interface MonitorOptions {
   readonly observed: (observation: Observation) => void
   /** How long to wait before the next regular probe, in milliseconds. */
   readonly nextDelayMs: () => number
+  /** Age from which its session is replaced, in milliseconds; `Infinity` for never. */
+  readonly renewAfterMs: () => number
 }
 
 // Signs come in bursts (fifty connections die at once); one probe answers them all.
@@ -36,12 +38,13 @@ export class NodeMonitor {
   /** Waits for `probe`. */
   constructor(options: MonitorOptions) {
     this.#options = options
-    const { pool, clock, timeoutMs, statements } = options
+    const { pool, clock, timeoutMs, statements, renewAfterMs } = options
     this.#prober = new NodeProber({
       pool,
       clock,
       timeoutMs,
       statements,
+      renewAfterMs,
       onSign: () => this.sign(),
     })
   }

@@ -12,6 +12,8 @@ export interface ProberOptions {
   readonly timeoutMs: number
   /** The statement of a probe, and what to ask instead where the server does not support it. */
   readonly statements: readonly string[]
+  /** Age from which a session is replaced by one to wherever the node's name leads by then, in milliseconds; `Infinity` for never. */
+  readonly renewAfterMs: () => number
   /** Something happened outside a probe that calls for another: the session was lost, or a late answer came. */
   readonly onSign: (reason: string) => void
 }
@@ -20,6 +22,10 @@ export interface ProberOptions {
 interface Line {
   readonly session: Session
   asking: Promise<void> | undefined
+  /** When it was opened, or last tried to be replaced. */
+  renewedAt: number
+  /** Whether another one is to take its place although it answers. */
+  isOld: boolean
 }
 
 // A distant server gets its round trips on top of the deadline, or a little noise on a slow line would look like a death. Bounded, so
@@ -137,8 +143,20 @@ export class NodeProber {
   #freeLine(): Promise<Line> {
     const line = this.#line
     if (line === undefined || line.session.closed) return this.#open()
-    if (line.asking === undefined) return Promise.resolve(line)
+    if (line.asking === undefined) {
+      this.#renew(line)
+      return Promise.resolve(line)
+    }
     return Promise.race([line.asking.then(() => line), this.#open()])
+  }
+
+  /** The name may lead to another server by now, and this one would answer for ever. It does until the new session is open. */
+  #renew(line: Line): void {
+    const now = this.#options.clock.now()
+    if (now - line.renewedAt < this.#options.renewAfterMs()) return
+    line.renewedAt = now
+    line.isOld = true
+    void this.#open()
   }
 
   #open(): Promise<Line> {
@@ -162,15 +180,16 @@ export class NodeProber {
 
   #opened(session: Session): Line {
     const old = this.#line
+    const renewedAt = this.#options.clock.now()
+    const line: Line = { session, asking: undefined, renewedAt, isOld: false }
     if (this.#stop.signal.aborted) {
       session.destroy('the monitor was stopped')
-      return { session, asking: undefined }
+      return line
     }
-    if (old !== undefined && !old.session.closed && old.asking === undefined) {
+    if (old?.session.closed === false && old.asking === undefined && !old.isOld) {
       session.destroy('the former session answers again')
       return old
     }
-    const line: Line = { session, asking: undefined }
     this.#line = line
     old?.session.destroy('a new session took its place')
     const { signal } = session

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import {
   type ClockTimer,
   type ConnectionPool,
@@ -32,6 +33,8 @@ type Listener = (snapshot: TopologySnapshot, previous: TopologySnapshot) => void
 // How long a primary that has answered waits for the other nodes to be heard before it is believed.
 const FIRST_ROUND_MS = 250
 const LONGEST = 0x7fffffff
+// Names move with their time to live, which is seconds.
+const RENEW_MS = 1_000
 
 /** What the watch needs of its pool. */
 export interface WatchOptions {
@@ -210,7 +213,14 @@ export class TopologyWatch implements Topology {
       statements: probeStatements(fence),
       observed: (observation) => this.#observed(pool.name, observation),
       nextDelayMs: () => this.#delayOf(pool.name),
+      renewAfterMs: () => this.#renewAfterMs(pool),
     })
+  }
+
+  /** While there is no primary a name may come to lead to one; the server it led to before goes on answering. */
+  #renewAfterMs({ endpoint: { host } }: ConnectionPool): number {
+    const isName = isIP(host) === 0 && !host.startsWith('/')
+    return isName && this.#judgement.primary === undefined ? RENEW_MS : Number.POSITIVE_INFINITY
   }
 
   #delayOf(id: string): number {
@@ -296,6 +306,10 @@ export class TopologyWatch implements Topology {
         return
       case 'suspect':
         this.#nodes.get(consequence.node)?.pool.suspect(consequence.reason)
+        return
+      case 'replace':
+        // How it goes is told by the events of the pool.
+        void this.#nodes.get(consequence.node)?.pool.recycle()
         return
       case 'fenced': {
         const { node, timeline, highest } = consequence

@@ -43,6 +43,40 @@ export class Background {
     )
   }
 
+  /** Whether the work settles before the deadline and before the signal fires. Passes on its rejection if it does. */
+  inTime(
+    work: Promise<unknown>,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        timer?.cancel()
+        signal?.removeEventListener('abort', late)
+      }
+      const late = (): void => {
+        end()
+        resolve(false)
+      }
+      const timer =
+        deadline === Number.POSITIVE_INFINITY
+          ? undefined
+          : this.after(Math.max(0, deadline - this.now()), late, { keepAlive: true })
+      signal?.addEventListener('abort', late, { once: true })
+      if (signal?.aborted) late()
+      work.then(
+        () => {
+          end()
+          resolve(true)
+        },
+        (error: unknown) => {
+          end()
+          reject(error as Error)
+        },
+      )
+    })
+  }
+
   /** Runs a task that nobody awaits. Does nothing after the pool has closed. */
   run(task: () => Promise<void>): void {
     if (this.stopped.aborted) return

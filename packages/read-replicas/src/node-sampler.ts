@@ -120,6 +120,14 @@ export class NodeSampler {
     })
   }
 
+  /** The server will not answer, or must not be believed: nobody waits for it any longer. Whoever asks later asks anew. */
+  giveUp(reason: string): void {
+    const askers = [...this.#asked, ...this.#takeAskers()]
+    this.#asked = []
+    this.#drop(reason)
+    this.#refuse(askers, new Error(reason))
+  }
+
   /** Ends it and closes its session. */
   stop(): void {
     this.#timer?.cancel()

@@ -1,4 +1,4 @@
-import type { ConnectionPool, Pool, Topology } from '@poolhouse/core'
+import type { ConnectionPool, NodeState, Pool, Topology, TopologySnapshot } from '@poolhouse/core'
 import type { Background } from './background.js'
 import { CatchUp, type CatchUpHost } from './catch-up.js'
 import { History, type Verdict } from './history.js'
@@ -19,6 +19,9 @@ export interface PositionsHost {
   samplerOf(pool: Pool): NodeSampler | undefined
 }
 
+// A server in one of these states does not answer, or must not be believed.
+const LOST: ReadonlySet<NodeState> = new Set(['unreachable', 'starting', 'fenced', 'foreign'])
+
 /** Where each server's log ends, asked when somebody wants to know: one question at a time for each server, whoever waits. */
 export class Positions implements CatchUpHost {
   readonly #host: PositionsHost
@@ -27,13 +30,15 @@ export class Positions implements CatchUpHost {
   readonly #catchUp: CatchUp
   readonly #own = new Map<Pool, NodeSampler>()
   readonly #lsnWaits = new Map<ReplicaNode, LsnWait>()
+  // Made with the first sampler of our own.
+  #unsubscribe: (() => void) | undefined
 
   /** Asks nothing by itself. */
   constructor(host: PositionsHost, background: Background) {
     this.#host = host
     this.#background = background
     this.#catchUp = new CatchUp(this, background)
-    this.#history = new History(() => host.topology() ?? topologyOf(host.primary))
+    this.#history = new History(() => this.#topology)
   }
 
   /** The sampler of a replica, made if there is none. */
@@ -112,8 +117,13 @@ export class Positions implements CatchUpHost {
     return wait.refused ? undefined : wait
   }
 
+  get #topology(): Topology | undefined {
+    return this.#host.topology() ?? topologyOf(this.#host.primary)
+  }
+
   /** Ends what it began itself, and every wait. */
   stop(): void {
+    this.#unsubscribe?.()
     this.#catchUp.stop()
     for (const wait of this.#lsnWaits.values()) wait.stop()
     for (const sampler of this.#own.values()) sampler.stop()
@@ -128,8 +138,23 @@ export class Positions implements CatchUpHost {
       nextDelayMs: () => Number.POSITIVE_INFINITY,
     })
     this.#own.set(pool, sampler)
+    this.#unsubscribe ??= this.#topology?.subscribe((next, previous) =>
+      this.#follow(next, previous),
+    )
     // Its session tells at once when the server goes.
     sampler.start()
     return sampler
+  }
+
+  /** Who waits for the word of a server that is lost, or left, waits in vain. */
+  #follow({ nodes }: TopologySnapshot, previous: TopologySnapshot): void {
+    for (const { pool, state, reason } of nodes) {
+      if (LOST.has(state)) this.#own.get(pool)?.giveUp(`"${pool.name}" is ${state}: ${reason}`)
+    }
+    for (const { pool } of previous.nodes) {
+      if (nodes.some((node) => node.pool === pool)) continue
+      this.#own.get(pool)?.stop()
+      this.#own.delete(pool)
+    }
   }
 }

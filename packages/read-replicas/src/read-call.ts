@@ -36,7 +36,7 @@ export interface ReadCall<R> {
     ended: () => void,
     stop?: AbortSignal,
   ): Promise<R>
-  /** Whether it may run on two nodes at once. */
+  /** Whether it may run on two nodes at once: one statement, which shows what it shows with its `QueryResult`. */
   readonly repeatable: boolean
   /** It was answered with data that was at most so old when it was sent. */
   answered?(value: R, stalenessMs: number): void

@@ -182,7 +182,7 @@ export class ReadRunner {
         } catch (error) {
           // Lost on the way: there may be another primary by now, or a replica that fits. Whatever else fails there fails for good.
           const mayGoOn = wasLost(error, call) && ++resends <= this.#resendsOf(call)
-          if (!mayGoOn || this.#background.now() >= deadline) throw error
+          if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(error)
           this.#parts.counters.count('retried')
           continue
         }
@@ -281,7 +281,7 @@ export class ReadRunner {
     const { call, session, remainingMs } = journey
     const startedAt = this.#background.now()
     const stalenessMs = node.stalenessAt(startedAt)
-    const over = session?.begin(node)
+    const over = call.repeatable ? undefined : session?.begin(node)
     node.begin()
     const value = await call.run(
       node,
@@ -293,6 +293,7 @@ export class ReadRunner {
       },
       signal,
     )
+    if (call.repeatable) session?.saw(node, this.#background.now())
     this.#parts.counters.count('replica')
     if (stalenessMs !== undefined) call.answered?.(value, stalenessMs)
     return value
@@ -301,23 +302,19 @@ export class ReadRunner {
   async #onPrimary<R>(journey: Journey<R>, turn: 'primary' | 'free'): Promise<R> {
     const { call, session } = journey
     const onPrimary: StartRead<R> = (signal) => this.#startOnPrimary(journey, turn, signal)
-    try {
-      const none = new AbortController().signal
-      if (session === undefined || !call.repeatable) return await onPrimary(none)
-      // The primary may be slow, or not be there at all for a while; a replica that catches up meanwhile is as good.
-      return await this.#raced(
-        onPrimary,
-        async (over) => {
-          if (!(await this.#pause(RACE_AFTER_MS, over))) return undefined
-          const until = Math.min(journey.deadline, this.#background.now() + RACE_MS)
-          const node = await session.later(journey.route, journey.tried, until, over)
-          return node && ((signal) => this.#start(journey, node, signal))
-        },
-        'racesWon',
-      )
-    } catch (error) {
-      throw readErrorOf(error)
-    }
+    const none = new AbortController().signal
+    if (session === undefined || !call.repeatable) return await onPrimary(none)
+    // The primary may be slow, or not be there at all for a while; a replica that catches up meanwhile is as good.
+    return await this.#raced(
+      onPrimary,
+      async (over) => {
+        if (!(await this.#pause(RACE_AFTER_MS, over))) return undefined
+        const until = Math.min(journey.deadline, this.#background.now() + RACE_MS)
+        const node = await session.later(journey.route, journey.tried, until, over)
+        return node && ((signal) => this.#start(journey, node, signal))
+      },
+      'racesWon',
+    )
   }
 
   async #startOnPrimary<R>(
@@ -325,10 +322,10 @@ export class ReadRunner {
     turn: 'primary' | 'free',
     signal: AbortSignal,
   ): Promise<R> {
-    const { call, session, remainingMs } = journey
+    const { call, session, deadline, remainingMs } = journey
     const target = this.#host.lastResort()
     this.#parts.counters.count(this.#reasonFor(journey, target, turn))
-    const over = session?.begin(undefined)
+    const over = call.repeatable ? undefined : session?.begin(undefined)
     const value = await call.run(
       target,
       remainingMs,
@@ -338,8 +335,12 @@ export class ReadRunner {
       },
       signal,
     )
+    if (call.repeatable) {
+      const { node } = value as { node?: string }
+      session?.sawOn(node, this.#background.now())
+    }
     if (target.writable) {
-      await session?.sawPrimary()
+      await session?.sawPrimary({ deadline, signal: call.signal })
       call.answered?.(value, 0)
     }
     return value

@@ -1,14 +1,15 @@
-import type {
-  ConnectionInfo,
-  CopyOptions,
-  CopyResult,
-  CopySource,
-  Lease,
-  QueryOptions,
-  QueryResult,
-  Statement,
-  StreamIterator,
-  StreamOptions,
+import {
+  type ConnectionInfo,
+  type CopyOptions,
+  type CopyResult,
+  type CopySource,
+  type Lease,
+  type QueryOptions,
+  type QueryResult,
+  readQueryArguments,
+  type Statement,
+  type StreamIterator,
+  type StreamOptions,
 } from '@poolhouse/core'
 import type { SessionReads } from './session-reads.js'
 
@@ -55,15 +56,15 @@ export class SessionLease implements Lease {
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    const result = await this.#reads.written(
-      this.#lease.query<Row>(first as string, second as readonly unknown[], third),
-    )
+    const { statement, options } = readQueryArguments(first, second, third)
+    const limits = this.#reads.limitsOf(options)
+    const result = await this.#reads.written(this.#lease.query<Row>(statement, options))
     if (result.command === 'BEGIN' || result.command === 'START TRANSACTION') {
       this.#inTransaction = true
     } else if (result.command === 'COMMIT' || result.command === 'ROLLBACK') {
       this.#inTransaction = false
     }
-    if (!this.#inTransaction) await this.#reads.wrote(this.node)
+    if (!this.#inTransaction) await this.#reads.wrote(this.node, limits)
     return result
   }
 
@@ -80,8 +81,9 @@ export class SessionLease implements Lease {
   }
 
   async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    const limits = this.#reads.limitsOf(options)
     const result = await this.#reads.written(this.#lease.copyFrom(sql, source, options))
-    if (!this.#inTransaction) await this.#reads.wrote(this.node)
+    if (!this.#inTransaction) await this.#reads.wrote(this.node, limits)
     return result
   }
 

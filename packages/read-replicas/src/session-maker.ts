@@ -58,6 +58,14 @@ export class SessionMaker implements SessionHost {
     return this.#background.now()
   }
 
+  inTime(
+    work: Promise<unknown>,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    return this.#background.inTime(work, deadline, signal)
+  }
+
   tokenRefused(reason: 'foreign' | 'beyond-history', message: string): void {
     this.#refused(reason, message)
   }

@@ -143,6 +143,7 @@ export class SessionPool implements ReplicaSession {
     }
     this.#hasWritten = true
     let node: string | undefined
+    const limits = this.#reads.limitsOf(options)
     const over = this.#reads.begin(undefined)
     try {
       const value = await this.#reads.written(
@@ -151,7 +152,7 @@ export class SessionPool implements ReplicaSession {
           return await work(tx)
         }, options),
       )
-      await this.#reads.wrote(node)
+      await this.#reads.wrote(node, limits)
       return value
     } finally {
       over()
@@ -232,8 +233,9 @@ export class SessionPool implements ReplicaSession {
   ): Promise<QueryResult<Row>> {
     const primary = this.#open()
     this.#hasWritten = true
+    const limits = this.#reads.limitsOf(options)
     const result = await this.#reads.written(primary.query<Row>(statement, options))
-    await this.#reads.wrote(result.node)
+    await this.#reads.wrote(result.node, limits)
     return result
   }
 

@@ -16,6 +16,20 @@ export interface SessionHost {
   tokenRefused(reason: 'foreign' | 'beyond-history', message: string): void
   /** What to do about a token that names what a failover has lost; throws if reads must not go on. */
   lost(message: string): void
+  /** Whether the work settles before the deadline and the signal, if there is one. Passes on its rejection. */
+  inTime(
+    work: Promise<unknown>,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean>
+}
+
+/** How long the caller of a write waits for the position of what it committed. */
+export interface AskLimits {
+  /** Time at which the call must be over; undefined for none. */
+  readonly deadline?: number | undefined
+  /** The caller's signal. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A server that has shown something whose position is not known yet. */
@@ -31,6 +45,11 @@ interface Seen {
 // Reads of a session stay on one replica, which never goes backwards, so that they cost no questions. After this long the session
 // asks for its position once and is free to choose again: a session for a whole process must not keep one replica busy alone.
 const PIN_MS = 1_000
+// How long a read waits for a server to say where it stands. One that does not answer by then may be gone, and it takes a second and a half to
+// be certain; the present primary shows everything anyway.
+const ASK_MS = 100
+// How long a write that has been acknowledged waits for its position: a distant server may take as long for one question.
+const PLACE_MS = 500
 
 /**
  * What one session has seen, and therefore must see again: the position of its last write exactly, and of its reads as far as they
@@ -48,6 +67,8 @@ export class SessionReads {
   readonly #seen = new Map<NodeSampler, Seen>()
   #pin: ReplicaNode | undefined
   #pinnedAt = 0
+  // The questions of the last read that had to ask. What a read that is sent meanwhile shows is no part of it.
+  #settling: Promise<void> | undefined
 
   /** Begins with what a token says. */
   constructor(
@@ -112,7 +133,11 @@ export class SessionReads {
     const known = this.choose(route, now, tried)
     if (known !== undefined || this.#strong) return known
     if (this.#seen.size > 0) {
-      await this.settle()
+      const settling = this.settle()
+      this.#settling = settling
+      const until = Math.min(deadline, now + ASK_MS)
+      if (!(await this.#host.inTime(settling, until, signal))) return undefined
+      if (this.#settling === settling) this.#settling = undefined
       const node = this.choose(route, this.#host.now(), tried)
       if (node !== undefined || this.#strong) return node
     }
@@ -121,13 +146,17 @@ export class SessionReads {
     return await this.later(route, tried, Math.min(deadline, this.#host.now() + waitMs), signal)
   }
 
-  /** The first replica that fits the read otherwise and has caught up by the deadline. */
+  /** The first replica that fits the read otherwise and has caught up by the deadline with all that had been seen when the read was begun. */
   async later(
     route: ReadRoute,
     tried: ReadonlySet<ReplicaNode>,
     deadline: number,
     signal: AbortSignal | undefined,
   ): Promise<ReplicaNode | undefined> {
+    if (this.#strong) return undefined
+    const settling = this.#settling
+    if (settling !== undefined && !(await this.#host.inTime(settling, deadline, signal)))
+      return undefined
     const floor = this.#floor
     const now = this.#host.now()
     if (floor === undefined || this.#strong || deadline <= now) return undefined
@@ -150,8 +179,7 @@ export class SessionReads {
 
   /** A read of one statement was answered by the replica. */
   saw(node: ReplicaNode, at: number): void {
-    const seen = this.#note(this.#host.positions.samplerOf(node))
-    seen.at = at
+    this.#note(this.#host.positions.samplerOf(node)).at = at
   }
 
   /** Something is under way on the replica, or on the primary; the function returned must be called when it is over. */
@@ -170,16 +198,33 @@ export class SessionReads {
     }
   }
 
-  /** Something was committed on the node of this name: resolves when its position is known, or known to be unknowable. */
-  async wrote(node: string | undefined): Promise<void> {
-    try {
-      const position = await this.#host.positions.askPrimary(node)
-      if (position.inRecovery) throw new Error('the node is no primary any more')
-      await this.#prove(position)
-      this.#raise(position)
-    } catch {
-      this.#strong = true
-    }
+  /** The limits of a call that begins now, for what is asked after its work. */
+  limitsOf(
+    options: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined } = {},
+  ): AskLimits {
+    const { timeoutMs, signal } = options
+    return { deadline: timeoutMs === undefined ? undefined : this.#host.now() + timeoutMs, signal }
+  }
+
+  /**
+   * Something was committed on the node of this name: resolves when its position is known, or known to be unknowable, or when the caller must have
+   * its answer.
+   */
+  async wrote(node: string | undefined, limits: AskLimits = {}): Promise<void> {
+    const asking = this.#askPlace(node).then(
+      () => true,
+      () => false,
+    )
+    const until = Math.min(limits.deadline ?? Number.POSITIVE_INFINITY, this.#host.now() + PLACE_MS)
+    const isKnown = (await this.#inTime(asking, until, limits.signal)) && (await asking)
+    if (!isKnown) this.#strong = true
+  }
+
+  async #askPlace(node: string | undefined): Promise<void> {
+    const position = await this.#host.positions.askPrimary(node)
+    if (position.inRecovery) throw new Error('the node is no primary any more')
+    await this.#prove(position)
+    this.#raise(position)
   }
 
   /** Passes on what work on the primary gave. If nobody knows whether it has committed, only the primary shows for certain. */
@@ -193,12 +238,22 @@ export class SessionReads {
     }
   }
 
+  /** A read of one statement was answered by the node of this name, where reads go when no replica fits. */
+  sawOn(node: string | undefined, at: number): void {
+    // Not whoever was primary when the read was begun: it may have been held until there was another.
+    this.#note(this.#host.positions.primarySampler(node)).at = at
+  }
+
   /**
    * A read was answered by the primary. Where the session stands on a token that nobody has proven, or on nothing, this finds its place:
    * throws what is to be done about a token that is lost.
    */
-  async sawPrimary(): Promise<void> {
+  async sawPrimary(limits: AskLimits): Promise<void> {
     if (!this.#strong && !this.#unproven) return
+    await this.#inTime(this.#findPlace(), limits.deadline, limits.signal)
+  }
+
+  async #findPlace(): Promise<void> {
     let position: Position
     try {
       position = await this.#host.positions.askPrimary()
@@ -209,6 +264,14 @@ export class SessionReads {
     await this.#prove(position)
     this.#raise(position)
     this.#strong = false
+  }
+
+  #inTime(
+    work: Promise<unknown>,
+    deadline = Number.POSITIVE_INFINITY,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    return this.#host.inTime(work, deadline, signal)
   }
 
   /** Finds the positions of everything seen so far. */

@@ -410,6 +410,19 @@ describe('consequences', () => {
     ])
   })
 
+  it('F22: replace the connections of a node whose name leads to another server by now', () => {
+    const before = viewOf([['a', replica({ address: '10.0.0.1:5432' })]])
+    const moved = primary(1, { address: '10.0.0.2:5432', startedAt: 'another' })
+    expect(between(before, see(before, [['a', moved]]))).toContainEqual({
+      kind: 'replace',
+      node: 'a',
+    })
+    // The same server, by another of its addresses; or promoted where it is.
+    for (const changes of [{ address: '10.0.0.2:5432' }, { address: '10.0.0.1:5432' }]) {
+      expect(between(before, see(before, [['a', primary(2, changes)]]))).toEqual([])
+    }
+  })
+
   it('leave a node that refuses a password alone', () => {
     const before = viewOf([['a', primary()]])
     expect(between(before, see(before, [['a', denied]])).map(({ kind }) => kind)).not.toContain(

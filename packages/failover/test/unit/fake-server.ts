@@ -44,6 +44,8 @@ export class FakeServer {
   readonly probedAt: number[] = []
   /** Answers statements; undefined leaves them to the server. */
   script: ((statement: Statement) => FakeReply | undefined) | undefined
+  // What fails the connects that it has not answered.
+  #resets: ((error: Error) => void)[] = []
 
   constructor(name: string, clock: VirtualClock, options: Partial<PoolOptions> = {}) {
     this.name = name
@@ -53,6 +55,13 @@ export class FakeServer {
       onConnect: () => this.#greet(),
       onStatement: (statement) => this.#answer(statement),
     })
+    const { connect } = this.driver
+    this.driver.connect = (context) => {
+      const reset = new Promise<never>((_resolve, reject) => {
+        this.#resets.push(reject)
+      })
+      return Promise.race([connect(context), reset])
+    }
     this.pool = createPool({
       driver: this.driver,
       connection: { host: name, user: 'app', database: 'app', ssl: false },
@@ -74,9 +83,10 @@ export class FakeServer {
     this.timeline = timeline
   }
 
-  /** Every session ends and nobody listens any more. */
+  /** Every session ends, so does what waits for an answer to its connect, and nobody listens any more. */
   kill(): void {
     this.mood = 'refusing'
+    for (const reset of this.#resets.splice(0)) reset(this.#greet() as Error)
     for (const session of [...this.driver.open]) session.lose('server closed the connection')
   }
 

@@ -15,12 +15,16 @@ beforeEach(() => {
   signs = []
 })
 
-function prober(fence: 'timeline' | 'off' = 'timeline'): NodeProber {
+function prober(
+  fence: 'timeline' | 'off' = 'timeline',
+  renewAfterMs = Number.POSITIVE_INFINITY,
+): NodeProber {
   return new NodeProber({
     pool: server.pool,
     clock,
     timeoutMs: 400,
     statements: probeStatements(fence),
+    renewAfterMs: () => renewAfterMs,
     onSign: (reason) => signs.push(reason),
   })
 }
@@ -57,6 +61,38 @@ describe('NodeProber', () => {
     for (const session of server.driver.open) session.lose('terminated by an administrator')
     expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
     expect(signs).toEqual(['the session of the monitor was lost'])
+    probing.stop()
+  })
+
+  it('F22: opens a session anew when the name may have moved, and asks the former one until it is there', async () => {
+    const probing = prober('timeline', 1_000)
+    await observe(probing, 0)
+    await clock.advance(999)
+    await observe(probing, 0)
+    expect(server.driver.attempts).toBe(1)
+    await clock.advance(1)
+    server.driver.options.connectMs = 300
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    expect([server.driver.attempts, server.driver.open.size]).toEqual([2, 1])
+    await clock.advance(300)
+    expect(server.driver.open.size).toBe(1)
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    expect(signs).toEqual([])
+    probing.stop()
+  })
+
+  it('F22: keeps the session it has when no other can be opened', async () => {
+    const probing = prober('timeline', 1_000)
+    await observe(probing, 0)
+    await clock.advance(1_000)
+    const { open } = server.driver
+    const former = [...open]
+    server.mood = 'denying'
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    await clock.advance(500)
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    expect([...open]).toEqual(former)
+    expect(server.driver.attempts).toBe(2)
     probing.stop()
   })
 

@@ -1,4 +1,5 @@
-import type { Pool, Queryable } from '@poolhouse/core'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Pool, PoolStats, Queryable } from '@poolhouse/core'
 import type { History } from './history.js'
 import type { Operation } from './operation.js'
 import type { Stall } from './stall-watch.js'
@@ -16,7 +17,7 @@ import type { Stall } from './stall-watch.js'
  * - `unsettled`: never settled
  * - `stale-read`: a read did not see a write of its own worker that had been acknowledged before
  * - `backwards-read`: a read saw less than an earlier one of the same worker
- * - `leaked`: connections lent, or callers waiting, although nobody works any more
+ * - `leaked`: connections lent, or callers waiting, although nobody has worked for longer than a connection takes to be cleaned
  * - `unhandled`: a rejection or an exception that nobody handled
  */
 export type ViolationKind =
@@ -71,6 +72,11 @@ export interface HistoryReport {
   readonly violations: readonly Violation[]
 }
 
+// A read that another node has answered is cancelled, and its connection counts as lent until the server has confirmed that: two and a half
+// seconds at most, by the rules of the pool. What is lent after that is lent for ever.
+const CLEANED_MS = 3_000
+const LOOK_AGAIN_MS = 5
+
 /** Compares what the workers were told with what the database holds. Rejects if the table cannot be read. */
 export async function verifyHistory(
   history: History,
@@ -96,8 +102,9 @@ export async function verifyHistory(
   }
   for (const id of stored.keys()) add('phantom', id, 'nobody wrote it')
   judgeReads(history.operations, reads, add)
+  const idleBy = performance.now() + CLEANED_MS
   for (const pool of pools) {
-    const { leased, pending } = pool.stats()
+    const { leased, pending } = await whenIdle(pool, idleBy)
     if (leased + pending > 0)
       add('leaked', pool.name, `${leased} connections lent, ${pending} callers waiting`)
   }
@@ -107,6 +114,15 @@ export async function verifyHistory(
     longestWriteGapMs: longestGap(history.operations.filter(({ kind }) => kind !== 'read')),
     longestReadGapMs: longestGap(history.operations.filter(({ kind }) => kind === 'read')),
     violations,
+  }
+}
+
+/** The statistics of the pool as soon as nothing is lent, or at the deadline. */
+async function whenIdle(pool: Pool, deadline: number): Promise<PoolStats> {
+  for (;;) {
+    const stats = pool.stats()
+    if (stats.leased + stats.pending === 0 || performance.now() > deadline) return stats
+    await sleep(LOOK_AGAIN_MS)
   }
 }
 

@@ -8,11 +8,13 @@ import {
   giveTo,
   removeTemporaryDirectory,
 } from '../cluster/temporary-directory.js'
-import { PatroniNode } from './patroni-node.js'
+import { PatroniNetwork, type Place } from './patroni-network.js'
+import { type Cable, PatroniNode } from './patroni-node.js'
 import { type PatroniOptions, readPatroniOptions } from './patroni-options.js'
 import { patroniPrograms } from './patroni-programs.js'
 import { SupervisedProcess } from './supervised-process.js'
 
+const LOOPBACK = '127.0.0.1'
 const START_TIMEOUT_MS = 90_000
 const SWITCHOVER_TIMEOUT_MS = 60_000
 const POLL_MS = 50
@@ -42,7 +44,7 @@ export interface PatroniCluster extends AsyncDisposable {
 }
 
 /**
- * Starts a real Patroni cluster on loopback, from Debian packages that are unpacked and not installed; resolves when it has a primary
+ * Starts a real Patroni cluster, on loopback unless `network` says otherwise, from Debian packages that are unpacked and not installed; resolves when it has a primary
  * and all its replicas stream, after some 15 s. Root's servers run as `nobody`.
  *
  * Throws when a package cannot be had, and with the ends of the logs when the cluster does not come up.
@@ -53,15 +55,17 @@ export interface PatroniCluster extends AsyncDisposable {
  * ```
  */
 export async function startPatroni(options: PatroniOptions = {}): Promise<PatroniCluster> {
-  const { nodes: count, synchronous } = readPatroniOptions(options)
+  const { nodes: count, synchronous, network: kind } = readPatroniOptions(options)
   const programs = await patroniPrograms()
+  const network = kind === 'namespaces' ? await PatroniNetwork.lay() : undefined
+  const dcsHost = network?.dcs.host ?? LOOPBACK
   const user = findServerUser()
   const home = await createTemporaryDirectory(user)
   const [etcdPort, peerPort, ...ports] = await findFreePorts(2 + 2 * count)
   await mkdir(join(home, 'etcd'))
   await giveTo(join(home, 'etcd'), user)
-  const client = `http://127.0.0.1:${etcdPort}`
-  const peer = `http://127.0.0.1:${peerPort}`
+  const client = `http://${dcsHost}:${etcdPort}`
+  const peer = `http://${dcsHost}:${peerPort}`
   const etcd = new SupervisedProcess({
     file: programs.etcd,
     args: [
@@ -75,24 +79,25 @@ export async function startPatroni(options: PatroniOptions = {}): Promise<Patron
     env: programs.env,
     user,
   })
-  const nodes = Array.from({ length: count }, (_, index) => {
+  const nodes: PatroniNode[] = []
+  for (let index = 0; index < count; index++) {
     const name = String.fromCharCode('a'.charCodeAt(0) + index)
     const [port, restPort] = ports.slice(2 * index) as [number, number]
-    return new PatroniNode(
-      {
-        scope: 'poolhouse',
-        name,
-        home: join(home, name),
-        port,
-        restPort,
-        etcdPort: etcdPort!,
-        postgresBin: programs.postgresBin,
-        synchronous,
-      },
-      programs,
-      user,
-    )
-  })
+    const place = await network?.join(index)
+    const config = {
+      scope: 'poolhouse',
+      name,
+      home: join(home, name),
+      host: place?.host ?? LOOPBACK,
+      subnet: network?.subnet ?? `${LOOPBACK}/32`,
+      port,
+      restPort,
+      etcd: `${dcsHost}:${etcdPort}`,
+      postgresBin: programs.postgresBin,
+      synchronous,
+    }
+    nodes.push(new PatroniNode(config, programs, user, cableOf(network, index, place)))
+  }
   const cluster = new RunningPatroni(home, etcd, nodes, synchronous)
   try {
     // The first one writes the settings of the cluster; started with it, the others would go by Patroni's slower ones.
@@ -106,6 +111,16 @@ export async function startPatroni(options: PatroniOptions = {}): Promise<Patron
     await cluster.stop()
     throw error
   }
+}
+
+function cableOf(
+  network: PatroniNetwork | undefined,
+  index: number,
+  place: Place | undefined,
+): Cable | undefined {
+  if (network === undefined || place?.namespace === undefined) return undefined
+  const { namespace } = place
+  return { namespace, cut: () => network.cut(index), heal: () => network.heal(index) }
 }
 
 class RunningPatroni implements PatroniCluster {

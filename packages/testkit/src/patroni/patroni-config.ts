@@ -6,12 +6,16 @@ export interface PatroniNodeConfig {
   readonly name: string
   /** Folder of its files. */
   readonly home: string
+  /** Address of the node. */
+  readonly host: string
+  /** From where the nodes and their users come, as in `pg_hba.conf`. */
+  readonly subnet: string
   /** Port of PostgreSQL. */
   readonly port: number
   /** Port of Patroni's REST interface. */
   readonly restPort: number
-  /** Port of etcd. */
-  readonly etcdPort: number
+  /** Address and port of etcd. */
+  readonly etcd: string
   /** Folder of PostgreSQL's programs. */
   readonly postgresBin: string
   /** Whether a commit waits for a standby. */
@@ -23,13 +27,13 @@ export interface PatroniNodeConfig {
  * that vanishes is noticed after that, and a postmaster that crashes at once.
  */
 export function patroniConfig(node: PatroniNodeConfig): string {
-  const { scope, name, home, port, restPort, etcdPort, postgresBin, synchronous } = node
-  const local = (at: number): string => `127.0.0.1:${at}`
+  const { scope, name, home, host, subnet, port, restPort, etcd, postgresBin, synchronous } = node
+  const local = (at: number): string => `${host}:${at}`
   return JSON.stringify({
     scope,
     name,
     restapi: { listen: local(restPort), connect_address: local(restPort) },
-    etcd3: { host: local(etcdPort) },
+    etcd3: { host: etcd },
     bootstrap: {
       dcs: {
         ttl: 20,
@@ -48,8 +52,8 @@ export function patroniConfig(node: PatroniNodeConfig): string {
       initdb: [{ encoding: 'UTF8' }, { locale: 'C' }, { auth: 'trust' }],
       pg_hba: [
         'local all all trust',
-        'host all all 127.0.0.1/32 trust',
-        'host replication all 127.0.0.1/32 trust',
+        `host all all ${subnet} trust`,
+        `host replication all ${subnet} trust`,
       ],
     },
     postgresql: {

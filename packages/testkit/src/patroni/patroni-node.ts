@@ -8,11 +8,23 @@ import { type PatroniNodeConfig, patroniConfig } from './patroni-config.js'
 import type { PatroniPrograms } from './patroni-programs.js'
 import { SupervisedProcess } from './supervised-process.js'
 
+/** What joins a node to the others, where it can be cut. */
+export interface Cable {
+  /** Name of the node's network namespace. */
+  readonly namespace: string
+  /** Nothing comes through any more. */
+  cut(): Promise<void>
+  /** Ends `cut`. */
+  heal(): Promise<void>
+}
+
 /** One member of a Patroni cluster: Patroni and the PostgreSQL under it. */
 export class PatroniNode {
   /** `a`, `b`, `c`, …. */
   readonly name: string
-  /** Port of PostgreSQL on 127.0.0.1. */
+  /** Address of PostgreSQL; 127.0.0.1, unless every node has a network of its own. */
+  readonly host: string
+  /** Port of PostgreSQL. */
   readonly port: number
   /** Address of Patroni's REST interface. */
   readonly restUrl: string
@@ -21,17 +33,25 @@ export class PatroniNode {
   readonly #config: PatroniNodeConfig
   readonly #programs: PatroniPrograms
   readonly #user: ServerUser | undefined
+  readonly #cable: Cable | undefined
   #patroni: SupervisedProcess | undefined
 
   /** Prepares a node; `start` runs it. */
-  constructor(config: PatroniNodeConfig, programs: PatroniPrograms, user: ServerUser | undefined) {
+  constructor(
+    config: PatroniNodeConfig,
+    programs: PatroniPrograms,
+    user: ServerUser | undefined,
+    cable?: Cable,
+  ) {
+    this.#cable = cable
     this.#config = config
     this.#programs = programs
     this.#user = user
     this.name = config.name
+    this.host = config.host
     this.port = config.port
-    this.restUrl = `http://127.0.0.1:${config.restPort}`
-    this.url = `postgres://postgres@127.0.0.1:${config.port}/postgres`
+    this.restUrl = `http://${config.host}:${config.restPort}`
+    this.url = `postgres://postgres@${config.host}:${config.port}/postgres`
   }
 
   /** Runs Patroni, which starts or joins the cluster by itself. */
@@ -50,6 +70,7 @@ export class PatroniNode {
       name: 'patroni',
       env,
       user: this.#user,
+      namespace: this.#cable?.namespace,
     })
   }
 
@@ -79,6 +100,16 @@ export class PatroniNode {
     this.#patroni?.signal('SIGCONT')
   }
 
+  /** Cuts the node off from the other nodes, from etcd and from this process: what is sent vanishes. Rejects unless it has a network of its own. */
+  async isolate(): Promise<void> {
+    await this.#ownCable().cut()
+  }
+
+  /** Ends `isolate`. */
+  async reconnect(): Promise<void> {
+    await this.#ownCable().heal()
+  }
+
   /** Runs SQL as superuser over the Unix socket. */
   sql<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]> {
     const { name, home, port } = this.#config
@@ -103,6 +134,13 @@ export class PatroniNode {
   /** The last lines of Patroni's log, in which PostgreSQL's is mixed. */
   async logTail(): Promise<string> {
     return (await this.#patroni?.logTail()) ?? ''
+  }
+
+  #ownCable(): Cable {
+    if (this.#cable === undefined) {
+      throw new Error('isolate: start the cluster with network "namespaces" to cut off a node')
+    }
+    return this.#cable
   }
 
   #postgres(): number[] {

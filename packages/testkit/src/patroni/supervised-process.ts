@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { signalProcess } from '../cluster/process-table.js'
 import { serverEnvironment } from '../cluster/run-command.js'
 import type { ServerUser } from '../cluster/server-user.js'
+import { inNamespace } from './patroni-network.js'
 
 /** What to run, and where. */
 export interface ProcessOptions {
@@ -21,6 +22,8 @@ export interface ProcessOptions {
   readonly env: Readonly<Record<string, string>>
   /** User to run as. */
   readonly user: ServerUser | undefined
+  /** Name of the network namespace to run it in; undefined for that of this process. */
+  readonly namespace?: string | undefined
 }
 
 const STOP_TIMEOUT_MS = 5_000
@@ -36,14 +39,17 @@ export class SupervisedProcess {
   /** Starts it. */
   constructor(options: ProcessOptions) {
     this.#options = options
-    const { file, args, home, name, env, user } = options
+    const { home, name, env, user, namespace } = options
+    const { file, args } =
+      namespace === undefined ? options : inNamespace(namespace, user, options.file, options.args)
     const output = openSync(join(home, `${name}.log`), 'a')
     this.#child = spawn(file, [...args], {
       cwd: home,
       env: { ...serverEnvironment(), ...env },
       detached: true, // a Ctrl-C in the terminal is for the application
       stdio: ['ignore', output, output],
-      ...user,
+      // Only root may enter a namespace; it changes its user there.
+      ...(namespace === undefined && user),
     })
     closeSync(output)
     this.#child.unref()

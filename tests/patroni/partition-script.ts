@@ -1,0 +1,53 @@
+// Run as a process of its own, in network and mount namespaces of its own: cuts the leader of a real Patroni cluster off from everybody, and says
+// as JSON what became of the work. With `frozen` the leader is frozen instead, for machines that give nobody a network namespace.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { driverNamed } from '../support/drivers.js'
+import { PatroniSetup, promotionOf } from './patroni-setup.js'
+
+/** What is told. Times are in milliseconds. */
+export interface PartitionFigures {
+  /** From the cut until the pool had no primary. */
+  readonly noticedMs: number
+  /** From the promotion, by the word of PostgreSQL, until a write was answered. */
+  readonly servedMs: number
+  /** Connections lent by the pool of the old leader between the promotion and its return. */
+  readonly lentByOld: number
+  /** States of the nodes in the end, in order of their names. */
+  readonly states: readonly (string | undefined)[]
+  readonly counts: Awaited<ReturnType<PatroniSetup['verify']>>['counts']
+  readonly violations: Awaited<ReturnType<PatroniSetup['verify']>>['violations']
+}
+
+const [, , driver, way] = process.argv
+const isFrozen = way === 'frozen'
+await using setup = await PatroniSetup.start({ network: isFrozen ? 'loopback' : 'namespaces' })
+const pool = await setup.connect(driverNamed(driver))
+const workload = setup.write()
+await sleep(1_000)
+const old = await setup.patroni.leader()
+const oldPool = pool.topology.current.nodes.find(({ id }) => id === old.name)!.pool
+const cutAt = performance.now()
+if (isFrozen) old.freeze()
+else await old.isolate()
+await setup.until(({ topology }) => topology.current.primary === undefined)
+const noticedMs = performance.now() - cutAt
+const promoted = await promotionOf(setup.patroni, old)
+const promotedAt = performance.now()
+await pool.query('select pg_current_xact_id()')
+const servedMs = performance.now() - promotedAt
+await setup.until(({ topology }) => topology.current.primary?.id === promoted.name)
+const lent = oldPool.stats().counters.acquired
+await sleep(2_000)
+if (isFrozen) old.thaw()
+else await old.reconnect()
+await setup.until(
+  ({ topology }) => topology.current.nodes.every(({ state }) => state !== 'unreachable'),
+  90_000,
+)
+const lentByOld = oldPool.stats().counters.acquired - lent
+await setup.patroni.healthy()
+await setup.until(({ topology }) => topology.current.replicas.length === 2)
+const states = pool.topology.current.nodes.map(({ state }) => state)
+const { counts, violations } = await setup.verify(workload)
+const figures: PartitionFigures = { noticedMs, servedMs, lentByOld, states, counts, violations }
+process.stdout.write(`${JSON.stringify(figures)}\n`)
