@@ -91,12 +91,15 @@ describe('a read that no replica can answer in time', () => {
     expect((await read).node).toBe('c')
   })
 
-  test('fails as the primary does while no replica has caught up', async () => {
+  test('is sent once more when it is lost with the primary, and then fails as that does while no replica has caught up', async () => {
     const { session, clock, asked } = await start()
     const read = session.reader().query(READ)
     read.catch(() => {})
     await clock.advance(90)
     asked[0]!.fail(lost())
+    await clock.advance(90)
+    expect(asked).toHaveLength(2)
+    asked[1]!.fail(lost())
     await expect(read).rejects.toThrow(ConnectionLostError)
     await clock.advance(50)
     expect(clock.keepsAlive).toBe(false)
