@@ -10,6 +10,7 @@ import { poolVariants } from './pool/variants.js'
 import { queryTasks } from './query/tasks.js'
 import { machine, printSummary, printTask, type TaskReport, taskReport } from './report.js'
 import { routingTasks } from './routing/tasks.js'
+import { tenantTasks } from './tenants/tasks.js'
 
 interface BenchOptions {
   rounds: number
@@ -83,6 +84,20 @@ function routingPlan(cluster: Cluster): Plan {
   )
 }
 
+function tenantPlan(url: string): Plan {
+  return Object.fromEntries(
+    Object.entries(tenantTasks).map(([task, { variants }]) => [
+      task,
+      variants.map((variant) => ({
+        task,
+        variant,
+        script: script('./tenants/sample.js'),
+        env: { BENCH_URL: url },
+      })),
+    ]),
+  )
+}
+
 async function bench(name: string, plan: Plan, options: BenchOptions): Promise<void> {
   const { rounds, only = '', json = `${name}.json` } = options
   const tasks: TaskReport[] = []
@@ -131,6 +146,11 @@ async function benchRouting(options: BenchOptions): Promise<void> {
   await bench('routing', routingPlan(cluster), options)
 }
 
+async function benchTenants(options: BenchOptions): Promise<void> {
+  await using cluster = await startServer()
+  await bench('tenants', tenantPlan(cluster.primary.url), options)
+}
+
 const positive = (text: string): number => {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1)
@@ -146,6 +166,7 @@ const benches = {
   query: benchQuery,
   drivers: benchDrivers,
   routing: benchRouting,
+  tenants: benchTenants,
 }
 for (const [name, run] of Object.entries(benches)) {
   program

@@ -196,7 +196,7 @@ export const DOUBT: Chapter = {
 export const TESTKIT: readonly Chapter[] = [
   {
     title: 'Clusters',
-    functions: ['startCluster'],
+    functions: ['startCluster', 'shareServerFiles'],
     options: ['ClusterOptions', 'PromoteOptions'],
     members: ['Cluster', 'ClusterNode'],
   },

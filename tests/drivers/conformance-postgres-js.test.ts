@@ -1,12 +1,26 @@
 import { postgresJs } from '@poolhouse/postgres-js'
 import { describeDriver } from '@poolhouse/testkit/conformance'
 import { ADDED_LATENCY_MS } from '../support/added-latency.js'
+import { sharedCluster } from '../support/shared-cluster.js'
 
-describeDriver(postgresJs(), { latencyMs: ADDED_LATENCY_MS })
+const cluster = sharedCluster({ replicas: 0, auth: 'scram-sha-256' })
+
+describeDriver(postgresJs(), { cluster, latencyMs: ADDED_LATENCY_MS })
+
+// Moments that nobody has chosen: more of them.
+describeDriver(postgresJs(), {
+  name: 'postgres.js, by chance',
+  cluster,
+  latencyMs: ADDED_LATENCY_MS,
+  areas: ['chaos'],
+  seeds: [2, 3],
+})
 
 // What can go wrong because an answer comes late, or in another packet than the next.
 describeDriver(postgresJs(), {
   name: 'postgres.js, far away',
+  cluster,
   latencyMs: 5,
+  effort: 0.3,
   areas: ['sessions', 'cursors', 'copy', 'copy, slow and lost', 'listen', 'closing'],
 })

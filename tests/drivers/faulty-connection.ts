@@ -71,12 +71,16 @@ export class FaultyConnection implements DriverConnection {
       done(new ConnectionLostError('it is over', { executed: 'no' }))
       return
     }
+    if (fault === 'sends an INSERT twice' && statement.text.startsWith('insert')) {
+      this.#inner.run(statement, () => {})
+    }
     this.#inner.run(this.#changed(statement), (error, result) => {
       if (error === null) {
-        done(null, this.#miscounted(result!))
+        done(null, this.#misread(result!))
         if (fault === 'settles twice') done(null, result)
         return
       }
+      if (fault === 'loses a LISTEN') this.#inner.run({ text: 'unlisten *' }, () => {})
       if (fault === 'settles with a stale status') {
         this.#stale = before
         done(error)
@@ -164,7 +168,7 @@ export class FaultyConnection implements DriverConnection {
   async close(timeoutMs: number): Promise<void> {
     this.ended = true
     const ignores = this.#parts.fault === 'ignores the deadline of close'
-    await this.#inner.close(ignores ? timeoutMs + 2_000 : timeoutMs)
+    await this.#inner.close(ignores ? timeoutMs + 1_500 : timeoutMs)
   }
 
   destroy(reason: unknown): void {
@@ -191,13 +195,25 @@ export class FaultyConnection implements DriverConnection {
   }
 
   #changed(statement: Statement): Statement {
-    if (this.#parts.fault !== 'swallows undefined') return statement
-    return { ...statement, values: statement.values?.map((value) => value ?? null) }
+    switch (this.#parts.fault) {
+      case 'swallows undefined':
+        return { ...statement, values: statement.values?.map((value) => value ?? null) }
+      case 'ignores rowMode':
+        return { ...statement, rowMode: undefined }
+      default:
+        return statement
+    }
   }
 
-  #miscounted(result: QueryResult<unknown>): QueryResult<unknown> {
-    if (this.#parts.fault !== 'miscounts rows') return result
-    return { ...result, rowCount: (result.rowCount ?? 0) + result.rows.length }
+  #misread(result: QueryResult<unknown>): QueryResult<unknown> {
+    switch (this.#parts.fault) {
+      case 'miscounts rows':
+        return { ...result, rowCount: (result.rowCount ?? 0) + result.rows.length }
+      case 'describes columns wrongly':
+        return { ...result, fields: result.fields.map((field) => ({ ...field, tableID: 0 })) }
+      default:
+        return result
+    }
   }
 
   #distorted(error: Error): Error {

@@ -44,6 +44,10 @@ export type Fault =
   | 'accepts every log-in'
   | 'prepares without bound'
   | 'folds the names of channels'
+  | 'loses a LISTEN'
+  | 'sends an INSERT twice'
+  | 'ignores rowMode'
+  | 'describes columns wrongly'
   | 'shows the password'
 
 /** A good driver made bad, and how to get rid of what it leaves behind. */
@@ -120,7 +124,7 @@ function changedContext(context: ConnectContext, fault: Fault): ConnectContext {
     case 'leaves the socket of an aborted connect open':
       return { ...context, signal: new AbortController().signal }
     case 'ignores the deadline of connect':
-      return { ...context, timeoutMs: context.timeoutMs * 12 }
+      return { ...context, timeoutMs: context.timeoutMs * 4 }
     case 'accepts every log-in':
       return { ...context, requireAuth: undefined }
     case 'prepares without bound':

@@ -9,7 +9,6 @@ import { nodePostgres } from '@poolhouse/node-postgres'
 import { postgresJs } from '@poolhouse/postgres-js'
 import {
   type Cluster,
-  type PgBouncer,
   type PgBouncerOptions,
   startCluster,
   startPgBouncer,
@@ -17,6 +16,7 @@ import {
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { failureOf } from '../engine/support/failure-of.js'
 import { until } from '../engine/support/until.js'
+import { type Far, farAway } from '../support/far-away.js'
 
 const drivers: readonly [name: string, driver: Driver][] = [
   ['node-postgres', nodePostgres()],
@@ -25,7 +25,12 @@ const drivers: readonly [name: string, driver: Driver][] = [
 
 let cluster: Cluster
 /** With two server connections. */
-let pgbouncer: PgBouncer
+let pgbouncer: FarBouncer
+
+/** PgBouncer, and the way to it. */
+interface FarBouncer extends Far {
+  readonly ca: string | undefined
+}
 
 // The first one on a machine fetches PgBouncer.
 beforeAll(async () => {
@@ -33,16 +38,26 @@ beforeAll(async () => {
   pgbouncer = await start({ poolSize: 2 })
 }, 180_000)
 afterAll(async () => {
-  await pgbouncer?.stop()
+  await pgbouncer?.[Symbol.asyncDispose]()
   await cluster?.stop()
 })
 
-async function start(options: Partial<PgBouncerOptions>): Promise<PgBouncer> {
-  return await startPgBouncer({
+async function start(options: Partial<PgBouncerOptions>): Promise<FarBouncer> {
+  const started = await startPgBouncer({
     target: cluster.primary.url,
     auth: 'scram-sha-256',
     ...options,
   })
+  const far = await farAway(started.url)
+  return {
+    url: far.url,
+    port: far.port,
+    ca: started.ca,
+    async [Symbol.asyncDispose]() {
+      await far[Symbol.asyncDispose]()
+      await started.stop()
+    },
+  }
 }
 
 const PID = 'select pg_backend_pid() as pid'
@@ -55,10 +70,7 @@ const running = (marker: string) => async (): Promise<boolean> => {
 }
 
 describe.each(drivers)('a pool behind PgBouncer, through %s', (_name, driver) => {
-  function pool(
-    options: Partial<PoolOptions> = {},
-    through: PgBouncer = pgbouncer,
-  ): ConnectionPool {
+  function pool(options: Partial<PoolOptions> = {}, through: Far = pgbouncer): ConnectionPool {
     const made = createPool({
       driver,
       connection: through.url,

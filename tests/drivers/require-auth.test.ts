@@ -3,6 +3,7 @@ import { nodePostgres } from '@poolhouse/node-postgres'
 import { postgresJs } from '@poolhouse/postgres-js'
 import { startWireServer, type WireScript } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
+import { farAway } from '../support/far-away.js'
 
 const drivers = [nodePostgres(), postgresJs()].map((driver) => [driver.name, driver] as const)
 const PASSWORD = 'p@ss w0rd'
@@ -14,9 +15,10 @@ describe.each(drivers)('a log-in through %s', (_name, driver) => {
     options: Partial<PoolOptions> = {},
   ): Promise<ConnectError | undefined> {
     await using server = await startWireServer(script)
+    await using far = await farAway(server.url)
     const connection = {
-      host: server.host,
-      port: server.port,
+      host: '127.0.0.1',
+      port: far.port,
       user: 'wire',
       password: PASSWORD,
       database: 'wire',
@@ -36,7 +38,8 @@ describe.each(drivers)('a log-in through %s', (_name, driver) => {
   it('X08: takes SCRAM, and a server that asks for nothing when there is no password to lose', async () => {
     expect(await logIn(script('scram-sha-256'))).toBeUndefined()
     await using server = await startWireServer({})
-    await using pool = createPool({ driver, connection: server.url, max: 1 })
+    await using far = await farAway(server.url)
+    await using pool = createPool({ driver, connection: far.url, max: 1 })
     expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })
 

@@ -4,17 +4,23 @@ import { join } from 'node:path'
 import {
   type ConnectError,
   type ConnectionPool,
+  ConnectionSettings,
   createPool,
   type PoolOptions,
 } from '@poolhouse/core'
 import { nodePostgres } from '@poolhouse/node-postgres'
 import { postgresJs } from '@poolhouse/postgres-js'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { ADDED_LATENCY_MS } from '../support/added-latency.js'
+import { type Far, farAway } from '../support/far-away.js'
 import { type ClientCertificate, makeClientCertificate } from './client-certificate.js'
+import { startTlsRelay } from './tls-relay.js'
 
 let cluster: Cluster
 let plain: Cluster
+/** The ways to both. */
+let far: { readonly tls: Far; readonly plain: Far }
 /** What the server takes for a certificate of the user `app`. */
 let client: ClientCertificate
 /** Holds `ca.crt`, `client.crt`, `client.key` and `locked.key`. */
@@ -40,10 +46,12 @@ beforeAll(async () => {
     }),
     startCluster({ replicas: 0, auth: 'scram-sha-256' }),
   ])
+  far = { tls: await farAway(cluster.primary.url), plain: await farAway(plain.primary.url) }
   await writeFile(join(directory, 'ca.crt'), cluster.ca!)
 })
 
 afterAll(async () => {
+  await Promise.all([far?.tls, far?.plain].map((each) => each?.[Symbol.asyncDispose]()))
   await Promise.all([cluster?.stop(), plain?.stop()])
   if (directory !== undefined) await rm(directory, { recursive: true })
 })
@@ -64,9 +72,9 @@ describe.each(drivers)('TLS through %s', (_name, driver) => {
   /** What the server says of a session opened with these parameters of a URL. */
   async function session(
     parameters: string,
-    { host = '127.0.0.1', of = cluster }: { host?: string; of?: Cluster } = {},
+    { host = '127.0.0.1', at = far.tls }: { host?: string; at?: Far } = {},
   ): Promise<{ ssl: boolean; client: string | null }> {
-    const url = of.primary.url.replace('127.0.0.1', host)
+    const url = at.url.replace('127.0.0.1', host)
     await using pool = open(`${url}?${parameters}`)
     return await ask(pool)
   }
@@ -109,8 +117,8 @@ describe.each(drivers)('TLS through %s', (_name, driver) => {
   })
 
   it('X07: refuses a certificate for another name under verify-full alone', async () => {
-    const { user, password, database, primary, ca } = cluster
-    const login = { user, password, database, host: primary.host, port: primary.port }
+    const { user, password, database, ca } = cluster
+    const login = { user, password, database, host: '127.0.0.1', port: far.tls.port }
     const to = (mode: 'verify-ca' | 'verify-full') =>
       open({ ...login, ssl: { mode, ca, serverName: 'db.example.com' } })
     await using lenient = to('verify-ca')
@@ -128,9 +136,9 @@ describe.each(drivers)('TLS through %s', (_name, driver) => {
   })
 
   it('X07: goes on in plain text by prefer, and only by it, when the server has no TLS', async () => {
-    expect(await session('sslmode=prefer', { of: plain })).toMatchObject({ ssl: false })
+    expect(await session('sslmode=prefer', { at: far.plain })).toMatchObject({ ssl: false })
     for (const mode of ['require', 'verify-ca', 'verify-full']) {
-      const error = await refusal(session(`sslmode=${mode}`, { of: plain }))
+      const error = await refusal(session(`sslmode=${mode}`, { at: far.plain }))
       expect(error).toMatchObject({ name: 'ConnectError', fatal: true })
       expect(error.message).toContain('set ssl: false (sslmode=disable in a URL)')
     }
@@ -155,22 +163,56 @@ describe.each(drivers)('TLS through %s', (_name, driver) => {
     const root = `sslrootcert=${file('ca.crt')}`
     expect(await session(`${direct}&sslmode=verify-full&${root}`)).toMatchObject({ ssl: true })
     // That server hangs up, as one would that is going down: so it is tried again.
-    const url = `${plain.primary.url}?${direct}&sslmode=require`
-    await using pool = open(url, { acquireTimeoutMs: 300 })
+    const url = `${far.plain.url}?${direct}&sslmode=require`
+    await using pool = open(url, { acquireTimeoutMs: 300 + 8 * ADDED_LATENCY_MS })
     const error = await refusal(ask(pool))
     expect(error.name).toBe('AcquireTimeoutError')
     expect(error.message).toContain("ssl.negotiation: 'direct' needs PostgreSQL 17 or newer")
   })
 
-  it.each(['sslmode=require', 'sslmode=require&sslnegotiation=direct'])(
-    'X07: cancels over TLS as well, with %s',
-    async (parameters) => {
-      await using pool = open(`${cluster.primary.url}?${parameters}`)
-      const before = await pool.query('select pg_backend_pid() as pid')
-      const error = await refusal(pool.query('select pg_sleep(60)', [], { timeoutMs: 200 }))
-      expect(error).toMatchObject({ name: 'StatementTimeoutError', executed: 'rolled-back' })
+  it.each(['postgres', 'direct'] as const)(
+    'X07: cancels over TLS as well, with the negotiation of its session: %s',
+    async (negotiation) => {
+      await using relay = await startTlsRelay(far.tls.port)
+      const { user, password, database } = cluster
+      const settings = new ConnectionSettings({
+        endpoint: { host: '127.0.0.1', port: relay.port, database },
+        user,
+        password,
+        applicationName: 'cancels over TLS',
+        ssl: { mode: 'require', negotiation },
+        parameters: {},
+      })
+      // The driver itself: a pool answers its caller after a while, whether or not a handshake on a busy machine is through.
+      const connection = await driver.connect({
+        settings,
+        password,
+        timeoutMs: 30_000,
+        signal: new AbortController().signal,
+        listener: { closed() {}, notice() {}, notification() {}, parameter() {} },
+      })
+      onTestFinished(() => connection.destroy('the test is over'))
+      const run = (text: string) =>
+        new Promise<unknown>((resolve) => {
+          connection.run({ text }, (error, result) => resolve(error ?? result?.rows))
+        })
+      const text = 'select pg_sleep(60)'
+      const ended = run(text)
+      const running = `select from pg_stat_activity where query = $1 and state = 'active' and pid = $2`
+      const { backendPid } = connection.info
+      await expect
+        .poll(() => cluster.primary.sql(running, [text, backendPid]), { timeout: 20_000 })
+        .toHaveLength(1)
+      await connection.cancel(30_000)
+      expect(await ended).toMatchObject({
+        name: 'DatabaseError',
+        code: '57014',
+        executed: 'rolled-back',
+      })
+      const how = negotiation === 'direct' ? 'begins with TLS' : 'asks for TLS'
+      expect(relay.openings).toEqual([how, how])
       // It was the statement that ended, and not the session.
-      expect((await pool.query('select pg_backend_pid() as pid')).rows).toEqual(before.rows)
+      expect(await run('select pg_backend_pid() as pid')).toEqual([{ pid: backendPid }])
     },
   )
 })

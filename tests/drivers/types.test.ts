@@ -9,6 +9,7 @@ import { nodePostgres } from '@poolhouse/node-postgres'
 import { postgresJs } from '@poolhouse/postgres-js'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { type Far, farAway } from '../support/far-away.js'
 import { allTypes, otherValues } from './all-types.js'
 
 const DRIVERS: readonly (readonly [name: string, driver: () => Driver])[] = [
@@ -17,10 +18,13 @@ const DRIVERS: readonly (readonly [name: string, driver: () => Driver])[] = [
 ]
 
 let cluster: Cluster
+let far: Far
 beforeAll(async () => {
   cluster = await startCluster({ replicas: 0 })
+  far = await farAway(cluster.primary.url)
 })
 afterAll(async () => {
+  await far?.[Symbol.asyncDispose]()
   await cluster?.stop()
 })
 afterEach(() => {
@@ -302,6 +306,6 @@ describe.each(DRIVERS)('over %s', (_name, makeDriver) => {
 
 /** Where the server is, without a password, which it does not ask for. */
 function place(): { host: string; port: number; user: string; database: string } {
-  const { hostname: host, port, username: user, pathname } = new URL(cluster.primary.url)
+  const { hostname: host, port, username: user, pathname } = new URL(far.url)
   return { host, port: Number(port), user, database: pathname.slice(1) }
 }

@@ -1,6 +1,7 @@
 /**
  * Proves that a stranger can use the packages: packs them as npm would get them, installs the tarballs into a fresh project
- * outside the workspace, type-checks the README's example there, and runs it from ESM and from CommonJS on a real cluster.
+ * outside the workspace, looks for known weaknesses in what came along, type-checks the README's example there, and runs it from ESM and from
+ * CommonJS on a real cluster. Then a program with a manager goes through a failover.
  */
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -10,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { startCluster } from '@poolhouse/testkit'
 import { transform } from 'esbuild'
+import { FAILOVER_PROGRAM } from './failover-program.js'
 
 const run = promisify(execFile)
 const root = resolve(fileURLToPath(import.meta.url), '../../..')
@@ -71,6 +73,8 @@ try {
   )
   await exec('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts'], project)
   console.log(`installed ${names.length} tarballs into a fresh project`)
+  const audit = await exec('npm', ['audit', '--omit=dev'], project)
+  console.log(`npm audit --omit=dev: ${audit.trim()}`)
 
   const example = await readmeExample()
   await writeFile(join(project, 'example.mts'), example)
@@ -118,6 +122,9 @@ try {
   })
   await writeFile(join(project, 'example.cjs'), cjs.code)
   console.log(`CommonJS: ${(await exec(process.execPath, ['example.cjs'], project)).trim()}`)
+
+  await writeFile(join(project, 'failover.mjs'), FAILOVER_PROGRAM)
+  console.log(`failover: ${(await exec(process.execPath, ['failover.mjs'], project)).trim()}`)
 } finally {
   await rm(project, { recursive: true, force: true })
 }

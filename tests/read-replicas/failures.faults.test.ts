@@ -1,4 +1,9 @@
-import { NoPrimaryError, NoSuitableNodeError } from '@poolhouse/core'
+import {
+  ConnectionLostError,
+  NoPrimaryError,
+  NoSuitableNodeError,
+  type Transaction,
+} from '@poolhouse/core'
 import { withFailover } from '@poolhouse/failover'
 import { withReplicas } from '@poolhouse/read-replicas'
 import { afterEach, beforeAll, describe, expect } from 'vitest'
@@ -118,6 +123,33 @@ describe('replicas that fail', () => {
   })
 
   scenario(
+    'F33: frozen cost nobody more than hedgeAfterMs, while the budget lasts',
+    async ({ make }) => {
+      await using routed = setting.connect(make(), { strategy: 'roundRobin', hedgeAfterMs: 100 })
+      const { db } = routed
+      await untilFitting(db, ['b', 'c'])
+      // Earns nothing any more: ten may be sent twice.
+      for (let read = 0; read < 20; read++) await db.reader().query('select 1')
+      await setting.b.freeze()
+      const reads = await Promise.all(
+        Array.from({ length: 8 }, () =>
+          db.reader().query('select 1', undefined, { timeoutMs: 20_000 }),
+        ),
+      )
+      await setting.b.thaw()
+      expect(new Set(reads.map(({ node }) => node))).toEqual(new Set(['c']))
+      const { hedged, hedgesWon } = db.stats().routing!
+      expect(hedgesWon).toBe(hedged)
+      expect(hedged).toBeGreaterThan(0)
+      // What was given up on the frozen node is cancelled there: its connections serve again.
+      await until(
+        () => db.reader().query('select 1'),
+        ({ node }) => node === 'b',
+      )
+    },
+  )
+
+  scenario(
     'F31, S44: cancel reads in favour of replay, which are then done on the other one',
     async ({ make }) => {
       await using routed = setting.connect(make(), { strategy: 'roundRobin' })
@@ -134,6 +166,37 @@ describe('replicas that fail', () => {
       const { node } = await read
       expect(['b', 'c']).toContain(node)
       expect(events).toEqual([])
+    },
+  )
+})
+
+describe('a read-only transaction', () => {
+  scenario(
+    'S52: stays on its node, and is begun anew elsewhere only if its caller has said so',
+    async ({ make }) => {
+      await using routed = setting.connect(make(), { strategy: 'roundRobin' })
+      const { db } = routed
+      await untilFitting(db, ['b', 'c'])
+      const nodes: string[] = []
+      // Kills its own node between its two statements, the first time.
+      const work = async (tx: Transaction): Promise<string> => {
+        const first = await tx.query('select 1')
+        nodes.push(first.node!)
+        const dying = nodes.length === 1 ? (first.node === 'b' ? setting.b : setting.c) : undefined
+        await dying?.kill()
+        const second = await tx.query('select 1')
+        expect(second.node).toBe(first.node)
+        return second.node!
+      }
+      await expect(db.transaction(work, { readOnly: true })).rejects.toThrow(ConnectionLostError)
+      expect(nodes).toHaveLength(1)
+      await (nodes[0] === 'b' ? setting.b : setting.c).start()
+      await untilFitting(db, ['b', 'c'], 40_000)
+      nodes.length = 0
+      const node = await db.transaction(work, { readOnly: true, retry: { attempts: 2 } })
+      expect(nodes).toHaveLength(2)
+      expect(nodes[1]).toBe(node)
+      expect(new Set(nodes)).toEqual(new Set(['b', 'c']))
     },
   )
 })

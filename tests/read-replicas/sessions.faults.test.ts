@@ -1,6 +1,6 @@
 import type { Pool } from '@poolhouse/core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { DRIVERS } from '../support/drivers.js'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { scenario } from '../support/scenario.js'
 import { pause } from './readers.js'
 import { type ReplicaCluster, startReplicaCluster, untilFitting } from './replica-cluster.js'
 
@@ -50,8 +50,8 @@ async function missedWrites(viewOf: () => { writer: Pool; reader: Pool }): Promi
 }
 
 describe('a session on real replicas', () => {
-  it.each(DRIVERS)(
-    'S47, F30: sees its write a thousand times of a thousand while the replay of replicas is paused over $driver',
+  scenario(
+    'S47, F30: sees its write a thousand times of a thousand while the replay of replicas is paused',
     async ({ make }) => {
       await using routed = setting.connect(make(), { strategy: 'random', maxStalenessMs: 60_000 })
       const { db } = routed
@@ -80,8 +80,8 @@ describe('a session on real replicas', () => {
     },
   )
 
-  it.each(DRIVERS)(
-    'S51, F29: goes back in none of ten thousand reads over replicas of different lag over $driver',
+  scenario(
+    'S51, F29: goes back in none of ten thousand reads over replicas of different lag',
     async ({ make }) => {
       const [, , c, d] = setting.cluster.nodes
       await c!.setApplyDelay(80)
@@ -137,48 +137,42 @@ describe('a session on real replicas', () => {
     },
   )
 
-  it.each(DRIVERS)(
-    'S55: sees a write that was not even flushed when it settled over $driver',
-    async ({ make }) => {
-      await using routed = setting.connect(make(), { waitForTokenMs: 2_000 })
-      const { db } = routed
-      await untilFitting(db, NODES)
-      const nodes = new Set<string>()
-      for (let turn = 0; turn < 20; turn++) {
-        const id = ++lastId
-        const session = db.session()
-        await session.transaction(async (tx) => {
-          await tx.query('set local synchronous_commit to off')
-          await tx.query('insert into notes values ($1)', [id])
-        })
-        const read = await session.reader().query('select 1 from notes where id = $1', [id])
-        expect(read.rows).toHaveLength(1)
-        nodes.add(read.node!)
-      }
-      expect(nodes).not.toContain('a')
-    },
-  )
+  scenario('S55: sees a write that was not even flushed when it settled', async ({ make }) => {
+    await using routed = setting.connect(make(), { waitForTokenMs: 2_000 })
+    const { db } = routed
+    await untilFitting(db, NODES)
+    const nodes = new Set<string>()
+    for (let turn = 0; turn < 20; turn++) {
+      const id = ++lastId
+      const session = db.session()
+      await session.transaction(async (tx) => {
+        await tx.query('set local synchronous_commit to off')
+        await tx.query('insert into notes values ($1)', [id])
+      })
+      const read = await session.reader().query('select 1 from notes where id = $1', [id])
+      expect(read.rows).toHaveLength(1)
+      nodes.add(read.node!)
+    }
+    expect(nodes).not.toContain('a')
+  })
 
-  it.each(DRIVERS)(
-    'S49: is served by any replica as soon as all have its write over $driver',
-    async ({ make }) => {
-      await using routed = setting.connect(make(), { strategy: 'roundRobin' })
-      const { db } = routed
-      await untilFitting(db, NODES)
-      const writer = db.session()
-      await writer.query('insert into notes values (1)')
-      const nodes = new Set<string>()
-      for (const deadline = performance.now() + 5_000; nodes.size < 3; await pause(10)) {
-        expect(performance.now()).toBeLessThan(deadline)
-        const session = db.session(writer.token)
-        nodes.add((await session.reader().query('select 1')).node!)
-      }
-      expect([...nodes].sort()).toEqual(NODES)
-    },
-  )
+  scenario('S49: is served by any replica as soon as all have its write', async ({ make }) => {
+    await using routed = setting.connect(make(), { strategy: 'roundRobin' })
+    const { db } = routed
+    await untilFitting(db, NODES)
+    const writer = db.session()
+    await writer.query('insert into notes values (1)')
+    const nodes = new Set<string>()
+    for (const deadline = performance.now() + 5_000; nodes.size < 3; await pause(10)) {
+      expect(performance.now()).toBeLessThan(deadline)
+      const session = db.session(writer.token)
+      nodes.add((await session.reader().query('select 1')).node!)
+    }
+    expect([...nodes].sort()).toEqual(NODES)
+  })
 
-  it.each(DRIVERS)(
-    'S48: answers from the primary when its token is forged or of another cluster over $driver',
+  scenario(
+    'S48: answers from the primary when its token is forged or of another cluster',
     async ({ make }) => {
       await using routed = setting.connect(make(), { tokenSecret: 'a secret of some length' })
       const { db } = routed
@@ -203,17 +197,42 @@ describe('a session on real replicas', () => {
     },
   )
 
-  it.each(DRIVERS)(
-    'tells how old an answer may be, and counts where reads went over $driver',
+  scenario(
+    'S50: lets a job wait once for a replica, and then read from the primary',
     async ({ make }) => {
       await using routed = setting.connect(make())
       const { db } = routed
       await untilFitting(db, NODES)
-      const read = await db.reader().query('select 1')
-      expect(read.stalenessMs).toBeGreaterThanOrEqual(0)
-      expect(read.stalenessMs).toBeLessThan(5_000)
-      expect((await db.reader({ maxStalenessMs: 0 }).query('select 1')).stalenessMs).toBe(0)
-      expect(db.stats().routing).toMatchObject({ replica: 1, primaryNoneFits: 1 })
+      for (const node of setting.cluster.replicas) await node.pauseReplay()
+      const id = ++lastId
+      const writer = db.session()
+      try {
+        await writer.query('insert into notes values ($1)', [id])
+        expect(await writer.caughtUp({ waitMs: 50 })).toBe(false)
+        const job = db.session(writer.token, { deferMs: 300 })
+        const startedAt = performance.now()
+        const read = await job.reader().query('select 1 from notes where id = $1', [id])
+        expect(performance.now() - startedAt).toBeGreaterThan(295)
+        expect([read.node, read.rows.length]).toEqual(['a', 1])
+      } finally {
+        for (const node of setting.cluster.replicas) await node.resumeReplay()
+      }
+      expect(await writer.caughtUp({ waitMs: 10_000 })).toBe(true)
+      const job = db.session(writer.token, { deferMs: 10_000 })
+      const read = await job.reader().query('select 1 from notes where id = $1', [id])
+      expect(NODES).toContain(read.node)
+      expect(read.rows).toHaveLength(1)
     },
   )
+
+  scenario('tells how old an answer may be, and counts where reads went', async ({ make }) => {
+    await using routed = setting.connect(make())
+    const { db } = routed
+    await untilFitting(db, NODES)
+    const read = await db.reader().query('select 1')
+    expect(read.stalenessMs).toBeGreaterThanOrEqual(0)
+    expect(read.stalenessMs).toBeLessThan(5_000)
+    expect((await db.reader({ maxStalenessMs: 0 }).query('select 1')).stalenessMs).toBe(0)
+    expect(db.stats().routing).toMatchObject({ replica: 1, primaryNoneFits: 1 })
+  })
 })

@@ -6,6 +6,11 @@ const SEED = process.env['POOLHOUSE_FAULTS_SEED'] ?? ''
 /** POOLHOUSE_FAULTS_DRIVERS=both runs every scenario over every driver, as `pnpm test:soak` does. */
 const BOTH = process.env['POOLHOUSE_FAULTS_DRIVERS'] === 'both'
 
+/** The drivers that a part of the slow tier runs over: one, which differs from seed to seed, or with POOLHOUSE_FAULTS_DRIVERS=both each. */
+export function driversFor(title: string): readonly NamedDriver[] {
+  return BOTH ? DRIVERS : [DRIVERS[parityOf(`${title}\n${SEED}`)]!]
+}
+
 /**
  * A test of the slow tier: an outage of real servers, over one of the drivers. Which one alternates from scenario to scenario and
  * from seed to seed, so that every scenario meets every driver before long. The title ends with the name of the driver.
@@ -15,8 +20,7 @@ export function scenario(
   run: (driver: NamedDriver) => Promise<void>,
   timeoutMs?: number,
 ): void {
-  const chosen = BOTH ? DRIVERS : [DRIVERS[parityOf(`${title}\n${SEED}`)]!]
-  for (const driver of chosen) {
+  for (const driver of driversFor(title)) {
     it(`${title} over ${driver.driver}`, () => run(driver), timeoutMs)
   }
 }

@@ -17,23 +17,27 @@ async function heap(): Promise<number> {
   return process.memoryUsage().heapUsed
 }
 
-/** Opens `count` connections that have run a statement and are idle; returns what keeps them alive. */
-const openIdle: Readonly<Record<string, (url: string, count: number) => Promise<unknown>>> = {
-  poolhouse: async (connection, max) => {
+/** Makes what holds the connections, which is not weighed; what it returns opens `count` of them that have run a statement and are idle. */
+const holders: Readonly<Record<string, (url: string, count: number) => () => Promise<unknown>>> = {
+  poolhouse: (connection, max) => {
     const pool = createPool({ driver: nodePostgres(), connection, max })
-    const leases = await Promise.all(Array.from({ length: max }, () => pool.acquire()))
-    await Promise.all(leases.map((lease) => lease.query('select 1')))
-    for (const lease of leases) lease.release()
-    return pool
+    return async () => {
+      const leases = await Promise.all(Array.from({ length: max }, () => pool.acquire()))
+      await Promise.all(leases.map((lease) => lease.query('select 1')))
+      for (const lease of leases) lease.release()
+      return pool
+    }
   },
-  'pg.Pool': async (connectionString, max) => {
+  'pg.Pool': (connectionString, max) => {
     const pool = new pg.Pool({ connectionString, max, idleTimeoutMillis: 60_000 })
-    const clients = await Promise.all(Array.from({ length: max }, () => pool.connect()))
-    await Promise.all(clients.map((client) => client.query('select 1')))
-    for (const client of clients) client.release()
-    return pool
+    return async () => {
+      const clients = await Promise.all(Array.from({ length: max }, () => pool.connect()))
+      await Promise.all(clients.map((client) => client.query('select 1')))
+      for (const client of clients) client.release()
+      return pool
+    }
   },
-  'pg.Client': async (connectionString, count) => {
+  'pg.Client': (connectionString, count) => async () => {
     const clients = Array.from({ length: count }, () => new pg.Client({ connectionString }))
     await Promise.all(clients.map((client) => client.connect()))
     await Promise.all(clients.map((client) => client.query('select 1')))
@@ -49,8 +53,9 @@ export async function idleConnections(
   const kept: unknown[] = []
   const batches: number[] = []
   const weigh = async (): Promise<void> => {
+    const open = holders[variant]!(url, CONNECTIONS)
     const before = await heap()
-    kept.push(await openIdle[variant]!(url, CONNECTIONS))
+    kept.push(await open())
     batches.push(((await heap()) - before) / CONNECTIONS)
   }
   // Not weighed: with it comes what the engine compiles and caches on the way.

@@ -16,6 +16,8 @@ export const routingTasks: Readonly<Record<string, RoutingTask>> = {
     variants: Object.keys(routerVariants),
     measure: async (variant) => measure(await routerVariants[variant]!(), 10),
   },
+  // Each caller is a session that calls without a pause, so every write is followed by a read at once, on cores that replay shares with
+  // everybody: users who think between their calls find their writes replayed, and cost less than this.
   'read-mostly, 100 callers': {
     variants: Object.keys(sessionVariants),
     measure: async (variant, urls) => measure(await sessionVariants[variant]!(urls), 100),

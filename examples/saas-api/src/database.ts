@@ -1,23 +1,16 @@
-import { createPool } from '@poolhouse/core'
-import { type FailoverPool, withFailover } from '@poolhouse/failover'
 import { createManager, type Manager } from '@poolhouse/manager'
 import { nodePostgres } from '@poolhouse/node-postgres'
-import { type ReplicaPool, withReplicas } from '@poolhouse/read-replicas'
 
-/** The pools by name; the manager knows how they are, and closes them in order. */
-export type Pools = {
+/** The databases of the API, by name. */
+export type Databases = {
   /** Writes follow the primary, declared reads go to replicas. */
-  readonly app: ReplicaPool
-  /** What is under it, whose topology tells whether there is a primary. */
-  readonly primary: FailoverPool
+  readonly app: { readonly nodes: readonly string[]; readonly pool: { readonly max: number } }
 }
 
 /** The database on these servers, in any order. */
-export function openDatabase(urls: readonly string[]): Manager<Pools> {
-  const driver = nodePostgres()
-  const nodes = urls.map((connection) =>
-    createPool({ driver, connection, name: new URL(connection).host, max: 10 }),
-  )
-  const primary = withFailover(nodes)
-  return createManager({ databases: { app: withReplicas(primary, primary.topology), primary } })
+export function openDatabase(nodes: readonly string[]): Manager<Databases> {
+  return createManager({
+    drivers: { pg: nodePostgres() },
+    databases: { app: { nodes, pool: { max: 10 } } },
+  })
 }

@@ -1,6 +1,6 @@
 import type { CursorBatch } from './driver.js'
 import { CLOSED_BY_READER, type OpenWork } from './open-work.js'
-import type { StreamIterator } from './streaming.js'
+import { StreamEnds } from './stream-ends.js'
 
 /** Work that gives batches. */
 export type BatchWork = OpenWork & { read(): Promise<CursorBatch> }
@@ -21,7 +21,7 @@ const DONE: Promise<IteratorReturnResult<undefined>> = Promise.resolve({
 function settled(): void {}
 
 /** Iterates over what comes in batches: one promise for each element, one question to the server for each batch. */
-export class BatchIterator<T> implements StreamIterator<T> {
+export class BatchIterator<T> extends StreamEnds<T> {
   readonly #work: BatchWork
   readonly #host: BatchHost
   #items: readonly T[] = []
@@ -31,6 +31,7 @@ export class BatchIterator<T> implements StreamIterator<T> {
 
   /** Sends nothing yet. */
   constructor(work: BatchWork, host: BatchHost) {
+    super()
     this.#work = work
     this.#host = host
   }
@@ -68,19 +69,6 @@ export class BatchIterator<T> implements StreamIterator<T> {
     this.#work.stop(CLOSED_BY_READER)
     await this.#work.whenFree()
     return DONE
-  }
-
-  async throw(error?: unknown): Promise<IteratorResult<T, undefined>> {
-    await this.return()
-    throw error
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return()
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
   }
 
   /** Calls `listener` in a microtask once the stream needs its lease no more, whatever is left to be read here. */

@@ -37,6 +37,11 @@ export interface BudgetSeat {
   owes(): boolean
   /** How many connections it has beside those with permits: monitors, LISTEN. They are counted and never refused. */
   outside(count: number): void
+  /**
+   * Why the pool gets no permit, for the error of a caller who has waited in vain: how many there are and who has them; undefined if it could
+   * have one. Names only those that every caller of the pool may know about.
+   */
+  shortage?(): string | undefined
   /** The pool needs nothing any more. Permits that are still out come back later. */
   leave(): void
 }

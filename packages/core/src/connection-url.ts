@@ -1,3 +1,4 @@
+import { isKeywordText, urlOfKeywords } from './connection-keywords.js'
 import type { AuthMethod } from './driver.js'
 import { AUTH_METHODS } from './net/accepted-auth.js'
 import { nearestName } from './option-check.js'
@@ -68,15 +69,36 @@ const KNOWN_PARAMETERS: ReadonlySet<string> = new Set([
 ])
 const SSL_MODES: readonly SslMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
 const FORM = 'postgres://user:password@host:5432/database'
+const KEYWORD_FORM = "host=… port=5432 dbname=… user=… password='…'"
 const HINT = 'percent-encode special characters in user, password and database'
 
 /**
- * Takes a connection URL apart, in the form of libpq (`postgresql://user:password@host:port,host:port/database?sslmode=…`).
- * Linear in the length of the text. Throws `TypeError`; messages never repeat a part of the URL that may hold a secret.
+ * Gives the URL that says the same as `text`: `host=a dbname=app`, the other form that libpq takes, becomes `postgres://?host=a&dbname=app`, and
+ * everything else is given back as it is. Throws `TypeError` for keywords that cannot be read, and never repeats a part of them.
  */
-export function parseConnectionUrl(where: string, text: string): ParsedConnectionUrl {
+export function connectionUrl(where: string, text: string): string {
+  if (!isKeywordText(text)) return text
+  return urlOfKeywords(text, (what) => {
+    throw new TypeError(
+      `${where}: connection is a malformed list of keywords: ${what}; expected ${KEYWORD_FORM}`,
+    )
+  })
+}
+
+/**
+ * Takes a connection URL apart, in the form of libpq (`postgresql://user:password@host:port,host:port/database?sslmode=…`), or its list of
+ * keywords and values (`host=a port=5432 dbname=app`). Linear in the length of the text. Throws `TypeError`; messages never repeat a part
+ * of the text that may hold a secret.
+ */
+export function parseConnectionUrl(where: string, given: string): ParsedConnectionUrl {
+  const isKeywords = isKeywordText(given)
+  const text = connectionUrl(where, given)
   const fail = (what: string): never => {
-    throw new TypeError(`${where}: connection is a malformed URL: ${what}; expected ${FORM}`)
+    throw new TypeError(
+      isKeywords
+        ? `${where}: connection is a malformed list of keywords: ${what}; expected ${KEYWORD_FORM}`
+        : `${where}: connection is a malformed URL: ${what}; expected ${FORM}`,
+    )
   }
   const scheme = ['postgres://', 'postgresql://'].find((candidate) => text.startsWith(candidate))
   if (scheme === undefined) return fail('it does not start with postgres:// or postgresql://')

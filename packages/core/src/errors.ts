@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { printable } from './printable.js'
 import {
   type OutcomeResolver,
@@ -104,7 +105,10 @@ function describeGauges(gauges: PoolGauges): string {
   )
 }
 
-/** No connection became free before the deadline. `executed` is `no`. The last connect error, if any, is the `cause`. */
+/**
+ * No connection became free before the deadline. `executed` is `no`. The last connect error, if any, is the `cause`; `shortage` is set where a budget
+ * that several pools share had none left.
+ */
 export class AcquireTimeoutError extends PoolhouseError {
   static {
     brand(this, 'AcquireTimeoutError', 'POOLHOUSE_ACQUIRE_TIMEOUT')
@@ -116,19 +120,29 @@ export class AcquireTimeoutError extends PoolhouseError {
   readonly gauges: PoolGauges
   /** How long the longest-held lease had been out, in milliseconds; undefined if none was. */
   readonly longestHeldMs: number | undefined
+  /** Who has the connections of the shared budget that the pool waited for; undefined if it was not the budget. */
+  readonly shortage: string | undefined
 
-  /** Describes the wait, the pool and the last connect error. */
-  constructor(waitedMs: number, gauges: PoolGauges, longestHeldMs?: number, cause?: unknown) {
+  /** Describes the wait, the pool, the last connect error and what was short. */
+  constructor(
+    waitedMs: number,
+    gauges: PoolGauges,
+    longestHeldMs?: number,
+    cause?: unknown,
+    shortage?: string,
+  ) {
     const held =
       longestHeldMs === undefined ? '' : `, longest lease held for ${Math.round(longestHeldMs)} ms`
+    const short = shortage === undefined ? '' : `; ${shortage}`
     const last = cause instanceof Error ? `; last connect error: ${cause.message}` : ''
     super(
-      `no connection within ${Math.round(waitedMs)} ms; ${describeGauges(gauges)}${held}${last}`,
+      `no connection within ${Math.round(waitedMs)} ms; ${describeGauges(gauges)}${held}${short}${last}`,
       { retryable: true, cause },
     )
     this.waitedMs = waitedMs
     this.gauges = gauges
     this.longestHeldMs = longestHeldMs
+    this.shortage = shortage
   }
 }
 
@@ -472,7 +486,8 @@ export class InDoubtError extends PoolhouseError {
    */
   constructor(message: string, cause?: unknown, resolver?: OutcomeResolver) {
     super(message, { executed: 'unknown', cause })
-    this.#resolver = resolver
+    // Asked from anywhere, at any time: pools above tell by the async context of the call which database it was for.
+    this.#resolver = resolver && AsyncResource.bind(resolver)
   }
 
   /**

@@ -64,7 +64,7 @@ export interface DeadlockEvent extends PoolEvent {
   readonly error: PoolhouseError
 }
 
-/** A call was refused because the queue is full. */
+/** A call was refused because the queue is full or load is shed. */
 export interface OverloadEvent extends PoolEvent {
   /** Callers waiting. */
   readonly pending: number
@@ -177,7 +177,7 @@ export interface PoolEvents {
   leak: LeakEvent
   /** Work that holds leases waits for more of them. */
   deadlock: DeadlockEvent
-  /** A call was refused because the queue is full. */
+  /** A call was refused because the queue is full or load is shed. */
   overload: OverloadEvent
   /** The view of the nodes changed. */
   topology: TopologyEvent

@@ -98,6 +98,15 @@ export class HandOver {
     return slot
   }
 
+  /** Why a caller who comes now should not wait, because load is shed and others wait longer than it can. */
+  tooLongFor(limitMs: number, priority: number): string | undefined {
+    // A higher priority overtakes those by whom the wait was measured.
+    if (this.#waiters.size === 0 || priority > 0) return undefined
+    const waitMs = this.#overload()?.tooLongFor(limitMs)
+    if (waitMs === undefined) return undefined
+    return `this call has ${Math.round(limitMs)} ms, and the last one served had waited ${Math.round(waitMs)} ms`
+  }
+
   /** Lets a caller wait, at most `limitMs`. */
   wait(waiter: Waiter, now: number, limitMs: number): void {
     waiter.enqueuedAt = now

@@ -11,6 +11,7 @@ export {
   type UrlConnection,
 } from './connection-settings.js'
 export {
+  connectionUrl,
   type ParsedConnectionUrl,
   parseConnectionUrl,
   type UrlHost,

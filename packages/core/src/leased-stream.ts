@@ -4,6 +4,7 @@ import type { CopyResult } from './driver.js'
 import type { Lease } from './lease.js'
 import { CLOSED_BY_READER } from './open-work.js'
 import type { Statement } from './statement.js'
+import { StreamEnds } from './stream-ends.js'
 import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from './streaming.js'
 
 /** Lends a connection for a stream or a copy. */
@@ -13,7 +14,10 @@ export type AcquireLease = (options: AcquireOptions) => Promise<Lease>
 export type TranslateError = (error: unknown) => unknown
 
 interface StreamSource<T> {
-  acquire(): Promise<Lease>
+  /** The caller's wish to give up. */
+  readonly signal: AbortSignal | undefined
+  /** Waits for a lease until `signal`, which is the caller's and the reader's in one, says that nobody wants it any more. */
+  acquire(signal: AbortSignal): Promise<Lease>
   open(lease: Lease): StreamIterator<T>
   readonly failed: TranslateError | undefined
 }
@@ -29,7 +33,8 @@ export function leasedRows<Row>(
   failed?: TranslateError,
 ): StreamIterator<Row> {
   return new LeasedStream({
-    acquire: () => acquire({ signal: options.signal, intent: options.intent }),
+    signal: options.signal,
+    acquire: (signal) => acquire({ signal, intent: options.intent }),
     open: (lease) => lease.stream<Row>(statement, options),
     failed,
   })
@@ -45,9 +50,10 @@ export function leasedCopyTo(
 ): StreamIterator<Uint8Array> {
   let left = (): CopyOptions => options
   return new LeasedStream({
-    acquire: () => {
+    signal: options.signal,
+    acquire: (signal) => {
       left = countdown(now, options)
-      return acquire(left())
+      return acquire({ ...left(), signal })
     },
     open: (lease) => lease.copyTo(sql, left()),
     failed,
@@ -79,7 +85,7 @@ function countdown(now: () => number, { signal, timeoutMs }: CopyOptions): () =>
   return () => ({ signal, timeoutMs: Math.max(1, Math.ceil(deadline - now())) })
 }
 
-class LeasedStream<T> implements StreamIterator<T> {
+class LeasedStream<T> extends StreamEnds<T> {
   readonly #source: StreamSource<T>
   #lease: Lease | undefined
   #inner: StreamIterator<T> | undefined
@@ -88,7 +94,11 @@ class LeasedStream<T> implements StreamIterator<T> {
   // Whether the lease's stream says by itself when it is over; that of somebody else's lease does not.
   #tellsEnd = false
 
+  // While it waits for its lease.
+  #waiting: AbortController | undefined
+
   constructor(source: StreamSource<T>) {
+    super()
     this.#source = source
   }
 
@@ -104,22 +114,11 @@ class LeasedStream<T> implements StreamIterator<T> {
 
   async return(): Promise<IteratorResult<T, undefined>> {
     this.#over = true
+    // Its place in the queue is somebody else's.
+    this.#waiting?.abort(CLOSED_BY_READER)
     await this.#inner?.return()
     this.giveBack()
     return { done: true, value: undefined }
-  }
-
-  async throw(error?: unknown): Promise<IteratorResult<T, undefined>> {
-    await this.return()
-    throw error
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return()
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
   }
 
   async #first(): Promise<IteratorResult<T, undefined>> {
@@ -130,8 +129,9 @@ class LeasedStream<T> implements StreamIterator<T> {
       try {
         await this.#opening
       } catch (error) {
+        const closed = this.#over
         this.#over = true
-        if (error === CLOSED_BY_READER) return { done: true, value: undefined }
+        if (closed) return { done: true, value: undefined }
         throw this.#source.failed === undefined ? error : this.#source.failed(error)
       }
     } else {
@@ -140,8 +140,23 @@ class LeasedStream<T> implements StreamIterator<T> {
     return await this.next()
   }
 
+  async #acquire(): Promise<Lease> {
+    const { signal } = this.#source
+    const waiting = new AbortController()
+    const giveUp = (): void => waiting.abort(signal?.reason)
+    this.#waiting = waiting
+    if (signal?.aborted) giveUp()
+    else signal?.addEventListener('abort', giveUp, { once: true })
+    try {
+      return await this.#source.acquire(waiting.signal)
+    } finally {
+      this.#waiting = undefined
+      signal?.removeEventListener('abort', giveUp)
+    }
+  }
+
   async #open(): Promise<void> {
-    const lease = await this.#source.acquire()
+    const lease = await this.#acquire()
     if (this.#over) {
       lease.release()
       throw CLOSED_BY_READER

@@ -6,6 +6,14 @@ import { formatEndpoint } from './endpoint.js'
 import { ConnectError } from './errors.js'
 import type { Slot } from './slot.js'
 
+/** Who is told of what becomes of sessions. One for many of them: functions for each would weigh on those that are idle. */
+export interface SlotOwner {
+  /** The session ended after it was open. */
+  ended(slot: Slot, reason: unknown): void
+  /** The server committed without its synchronous standbys, and says so with this notice. */
+  committedLocally?(slot: Slot, notice: Notice): void
+}
+
 /** How one session is opened. */
 export interface OpeningOptions {
   /** Longest time for all of it, in milliseconds. */
@@ -14,12 +22,10 @@ export interface OpeningOptions {
   settings: ConnectionSettings
   /** The caller's wish to give up. */
   signal?: AbortSignal | undefined
-  /** The session ended after it was open. */
-  closed: (reason: unknown) => void
+  /** Whose session it is. */
+  owner: SlotOwner
   /** A channel that the session listens to was notified. */
   notification?: ((channel: string, payload: string) => void) | undefined
-  /** The server committed without its synchronous standbys, and says so with this notice. */
-  committedLocally?: ((notice: Notice) => void) | undefined
 }
 
 // Reported by the server about itself; no borrower can leave them behind.
@@ -112,20 +118,18 @@ function ignore(): void {}
 class SlotListener implements ConnectionListener {
   readonly notification: (channel: string, payload: string) => void
   readonly #slot: Slot
-  readonly #closed: (reason: unknown) => void
-  readonly #committedLocally: ((notice: Notice) => void) | undefined
+  readonly #owner: SlotOwner
 
-  constructor(slot: Slot, { closed, notification, committedLocally }: OpeningOptions) {
+  constructor(slot: Slot, { owner, notification }: OpeningOptions) {
     this.#slot = slot
-    this.#closed = closed
+    this.#owner = owner
     this.notification = notification ?? ignore
-    this.#committedLocally = committedLocally
   }
 
   closed(reason: unknown): void {
     const slot = this.#slot
     if (slot.connection !== undefined) {
-      this.#closed(reason)
+      this.#owner.ended(slot, reason)
       return
     }
     slot.state = 'gone'
@@ -135,7 +139,7 @@ class SlotListener implements ConnectionListener {
   notice(notice: Notice): void {
     if (!tellsLocalCommit(notice)) return
     this.#slot.committedLocally = true
-    this.#committedLocally?.(notice)
+    this.#owner.committedLocally?.(this.#slot, notice)
   }
 
   parameter(name: string, value: string): void {

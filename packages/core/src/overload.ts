@@ -9,13 +9,14 @@ export interface OverloadOptions {
 /**
  * Tells a burst from a standing queue, after CoDel (Nichols and Jacobson 2012) as Elixir's DBConnection applies it to pools: if even the
  * shortest wait of an interval was above the target, the queue does not drain, and whoever has waited longer than twice the target is
- * refused until a wait falls below it again.
+ * refused until a wait falls below it again. Meanwhile a newcomer is refused at once when it has less time than the last one had to wait.
  */
 export class Overload {
   readonly #options: OverloadOptions
   #intervalEnd = 0
   #shortest = Number.POSITIVE_INFINITY
   #shedding = false
+  #lastWait = 0
 
   /** Begins without load. */
   constructor(options: OverloadOptions) {
@@ -37,6 +38,13 @@ export class Overload {
     }
     if (waitMs < this.#shortest) this.#shortest = waitMs
     if (waitMs <= targetMs) this.#shedding = false
-    return !this.#shedding || waitMs <= targetMs * 2
+    const served = !this.#shedding || waitMs <= targetMs * 2
+    if (served) this.#lastWait = waitMs
+    return served
+  }
+
+  /** What whoever was served last had to wait, in milliseconds, if a caller who comes now and has `limitMs` cannot be expected to last that long. */
+  tooLongFor(limitMs: number): number | undefined {
+    return this.#shedding && limitMs <= this.#lastWait ? this.#lastWait : undefined
   }
 }

@@ -5,8 +5,10 @@ import type { Clock } from './clock.js'
 import type { BudgetedPool, BudgetSeat } from './connection-budget.js'
 import type { CloseOptions } from './connection-pool.js'
 import { Connector } from './connector.js'
+import { ContextClock } from './context-clock.js'
 import { DeadlineQueue } from './deadline-queue.js'
 import { DeadlockWatch } from './deadlock-watch.js'
+import type { Notice } from './driver.js'
 import { type Endpoint, formatEndpoint } from './endpoint.js'
 import {
   AcquireTimeoutError,
@@ -22,7 +24,7 @@ import { HandOver } from './hand-over.js'
 import { type Leak, LeakWatch } from './leak-watch.js'
 import type { Lease } from './lease.js'
 import { Maintenance } from './maintenance.js'
-import { Opening } from './opening.js'
+import { Opening, type SlotOwner } from './opening.js'
 import { checkNumber } from './option-check.js'
 import { PoolClosing, readCloseOptions } from './pool-closing.js'
 import { type LeaseHost, PoolLease } from './pool-lease.js'
@@ -54,7 +56,7 @@ const CLOSING: ReadonlySet<SlotState> = new Set(['closing'])
  * The life of the connections of one pool: opened by growth, lent by the hand-over, cleaned on their way back, retired or lost.
  * It only orchestrates; each of these owns its own state. Every state change is synchronous and runs no user code.
  */
-export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
+export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   readonly slots: Set<Slot> = new Set()
   readonly deadlines: DeadlineQueue = new DeadlineQueue()
   readonly hub: EventHub
@@ -84,7 +86,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   /** Takes checked options. */
   constructor(config: PoolConfig) {
     this.hub = new EventHub(this.#context)
-    this.clock = inContext(this.#context, config.clock)
+    this.clock = new ContextClock(config.clock, this.#context)
     this.#config = { ...config, clock: this.clock }
     this.#timer = new PoolTimer(this.clock, () => this.#tick())
     this.#connector = new Connector(this.#config, this.#context)
@@ -138,19 +140,22 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
 
   /** Lets a caller wait, or refuses it at once. */
   wait(waiter: Waiter, now: number, timeoutMs: number | undefined): void {
-    const refusal = this.#whyRefuse(now)
+    const limitMs = timeoutMs ?? this.#config.acquireTimeoutMs
+    const refusal = this.#whyRefuse(now, limitMs, waiter.priority)
     if (refusal === undefined) {
       this.deadlocks.waits(waiter)
-      this.handOver.wait(waiter, now, timeoutMs ?? this.#config.acquireTimeoutMs)
+      this.handOver.wait(waiter, now, limitMs)
     } else {
       waiter.refuse(refusal)
     }
   }
 
-  #whyRefuse(now: number): Error | undefined {
+  #whyRefuse(now: number, limitMs: number, priority: number): Error | undefined {
     if (this.#state !== 'open') return new PoolClosedError(this.name)
     const { maxPending } = this.#config
     if (this.handOver.pending >= maxPending) return this.#overloaded(`maxPending is ${maxPending}`)
+    const hopeless = this.handOver.tooLongFor(limitMs, priority)
+    if (hopeless !== undefined) return this.#overloaded(hopeless)
     return this.slots.size === 0 ? this.#growth.refusal(now) : undefined
   }
 
@@ -208,7 +213,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     this.#endLease(slot, now)
     if (slot.state !== 'leased') return
     if (slot.over) {
-      this.#lostByServer(slot, slot.lostReason)
+      this.ended(slot, slot.lostReason)
       slot.connection!.destroy(slot.lostReason)
       return
     }
@@ -352,7 +357,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
   }
 
   /** The session ended without our doing. */
-  #lostByServer(slot: Slot, reason: unknown): void {
+  ended(slot: Slot, reason: unknown): void {
     if (slot.state === 'gone') return
     const expected = slot.state === 'closing'
     this.#lost(slot, reason)
@@ -377,8 +382,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       this.#opening.open(slot, {
         timeoutMs: this.#config.connectTimeoutMs,
         settings: this.#config.settings,
-        closed: (reason) => this.#lostByServer(slot, reason),
-        committedLocally: ({ message }) => this.#committedLocally(slot, message),
+        owner: this,
       })
     try {
       if (tracing.connect.hasSubscribers)
@@ -398,7 +402,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     return true
   }
 
-  #committedLocally(slot: Slot, message: string): void {
+  committedLocally(slot: Slot, { message }: Notice): void {
     if (!this.hub.has('durability')) return
     const { name: pool } = this
     this.hub.emit('durability', { pool, connection: slot.id, durability: 'local', message })
@@ -640,7 +644,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       turnAway: () => this.#turnAway(),
       retireUnneeded: () => {
         this.#retireIdle()
-        this.#sessions.closeAll()
+        this.#sessions.closeAll(new PoolClosedError(this.name))
       },
       cancel: (slot) => {
         if (slot.occupant === undefined) this.cancel(slot)
@@ -702,7 +706,14 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
     for (const slot of this.slots) {
       if (slot.state === 'leased') longest = Math.max(longest ?? 0, now - slot.leasedAt)
     }
-    return new AcquireTimeoutError(waitedMs, this.gauges(), longest, this.#growth.lastError)
+    const cause = this.#growth.lastError
+    return new AcquireTimeoutError(
+      waitedMs,
+      this.gauges(),
+      longest,
+      cause,
+      this.#seat?.shortage?.(),
+    )
   }
 
   gauges(): PoolGauges {
@@ -720,17 +731,6 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner {
       pending,
       max: this.#config.max,
     }
-  }
-}
-
-/** The same clock, with timers that belong to the pool and not to the request that happened to cause them. */
-function inContext(context: AsyncResource, clock: Clock): Clock {
-  return {
-    now: () => clock.now(),
-    wallNow: () => clock.wallNow(),
-    setTimer: (fire, delayMs, options) =>
-      context.runInAsyncScope(() => clock.setTimer(fire, delayMs, options)),
-    afterIo: (fire) => clock.afterIo(fire),
   }
 }
 

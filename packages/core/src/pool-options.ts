@@ -76,7 +76,8 @@ export interface PoolOptions {
   requireAuth?: readonly AuthMethod[] | undefined
   /**
    * Sheds load when the queue does not drain: if even the shortest wait of `intervalMs` was above `targetMs`, callers who have waited
-   * longer than twice the target get `PoolOverloadedError` until a wait falls below it. Default: off.
+   * longer than twice the target get `PoolOverloadedError` until a wait falls below it, and so do, at once, callers whose time is shorter
+   * than what the last one had to wait. Default: off.
    */
   overload?: OverloadOptions | false | undefined
   /**

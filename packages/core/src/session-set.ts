@@ -1,6 +1,6 @@
 import { checkSignal, checkTimeout } from './call-options.js'
 import { AbortError } from './errors.js'
-import type { Opening } from './opening.js'
+import type { Opening, SlotOwner } from './opening.js'
 import { describeValue, refuseUnknownOptions } from './option-check.js'
 import type { PoolConfig } from './pool-options.js'
 import { ServerSession } from './server-session.js'
@@ -18,18 +18,18 @@ const KNOWN: ReadonlySet<string> = new Set([
 const CLOSE_MS = 2_000
 
 /** The sessions of a pool that stand outside its `max`. */
-export class SessionSet {
+export class SessionSet implements SlotOwner {
   readonly #host: RunHost
   readonly #opening: Opening
-  readonly #ended: () => void
+  readonly #changed: () => void
   // Made with the first session: most pools have none.
   #slots: Set<Slot> | undefined
 
-  /** `ended` is called whenever one of them is over. */
-  constructor(host: RunHost, opening: Opening, ended: () => void) {
+  /** `changed` is called whenever one of them is over. */
+  constructor(host: RunHost, opening: Opening, changed: () => void) {
     this.#host = host
     this.#opening = opening
-    this.#ended = ended
+    this.#changed = changed
   }
 
   /** Sessions that are open or being opened. */
@@ -70,11 +70,11 @@ export class SessionSet {
         notification:
           onNotification &&
           ((channel, payload) => queueMicrotask(() => onNotification(channel, payload))),
-        closed: (reason) => this.#over(slot, reason),
+        owner: this,
       })
     } catch (error) {
       this.#slots.delete(slot)
-      this.#ended()
+      this.#changed()
       if (signal?.aborted) throw new AbortError(signal.reason, 'no')
       throw error
     }
@@ -84,9 +84,12 @@ export class SessionSet {
     return new ServerSession(this.#host, slot)
   }
 
-  /** Ends all of them politely. */
-  closeAll(): void {
-    for (const { connection } of this.#slots ?? []) connection?.close(CLOSE_MS).catch(() => {})
+  /** Ends all of them politely; those that are being opened are given up. */
+  closeAll(reason: Error): void {
+    for (const slot of this.#slots ?? []) {
+      if (slot.connection === undefined) this.#opening.abort(slot, reason)
+      else slot.connection.close(CLOSE_MS).catch(() => {})
+    }
   }
 
   /** Breaks all of them. */
@@ -94,13 +97,13 @@ export class SessionSet {
     for (const { connection } of this.#slots ?? []) connection?.destroy(new Error(reason))
   }
 
-  #over(slot: Slot, reason: unknown): void {
+  ended(slot: Slot, reason: unknown): void {
     slot.state = 'gone'
     slot.lostReason ??= reason
     this.#slots?.delete(slot)
     const { abort } = slot
     if (abort !== undefined) queueMicrotask(() => abort.abort(reason))
     slot.recheckQuiet()
-    this.#ended()
+    this.#changed()
   }
 }

@@ -9,7 +9,10 @@ export type SslNegotiation = 'postgres' | 'direct'
 
 /** TLS options as the user gives them. */
 export interface SslOptions {
-  /** Default `verify-full` beyond loopback and Unix sockets, `prefer` never: unverified TLS must be asked for. */
+  /**
+   * Default `verify-full` beyond loopback and Unix sockets, `prefer` never: unverified TLS must be asked for. `prefer` goes on in plain text when the
+   * server has no TLS, when the handshake fails, and when the server lets nobody in over TLS (28000), the latter two on a new connection.
+   */
   mode?: SslMode | undefined
   /** Certificate authority in PEM form. Default: the authorities Node.js trusts. */
   ca?: string | Uint8Array | undefined

@@ -1,4 +1,4 @@
-import { describeValue, parseConnectionUrl } from '@poolhouse/core'
+import { connectionUrl, describeValue, parseConnectionUrl } from '@poolhouse/core'
 import type { DiscoveredNode, Discovery } from './discovery.js'
 
 /** A host of a connection URL. */
@@ -13,8 +13,8 @@ const FOR_WRITES: ReadonlySet<string> = new Set(['any', 'read-write', 'primary']
 const OF_THE_LIST: ReadonlySet<string> = new Set(['host', 'port', 'target_session_attrs'])
 
 /**
- * The hosts of one connection URL in the form of libpq, `postgres://app@a:5432,b:5433/app?target_session_attrs=primary`, as nodes that
- * never change. `target_session_attrs` may be `any`, `read-write` or `primary`, which all mean the primary here. Each node has
+ * The hosts of one connection URL in the form of libpq, `postgres://app@a:5432,b:5433/app?target_session_attrs=primary`, or of its list of
+ * keywords, `host=a,b dbname=app`, as nodes that never change. `target_session_attrs` may be `any`, `read-write` or `primary`, which all mean the primary here. Each node has
  * the URL of its host as `connection`.
  *
  * Throws `TypeError` for a malformed URL, one without hosts, or one that asks for standbys.
@@ -32,7 +32,7 @@ export function hosts(url: string): Discovery<HostNode> {
     )
   }
   const nodes = parsed.hosts.map(({ host, port = DEFAULT_PORT }) =>
-    hostNode(host ?? 'localhost', port, url),
+    hostNode(host ?? 'localhost', port, connectionUrl('hosts', url)),
   )
   return {
     name: `hosts(${nodes.map(({ host, port }) => `${host}:${port}`).join(', ')})`,

@@ -1,5 +1,11 @@
 import type { Pool, QueryOptions, Statement, Topology } from '@poolhouse/core'
-import type { ReaderOptions, RouteExplanation } from '@poolhouse/read-replicas'
+import type { FailoverPool } from '@poolhouse/failover'
+import type {
+  ReaderOptions,
+  ReplicaSession,
+  ReplicaSessionOptions,
+  RouteExplanation,
+} from '@poolhouse/read-replicas'
 
 /** What `manager.database(name)` and `manager.tenant(id)` give: a pool that routes. Closing it closes its own pools alone. */
 export interface DatabasePool extends Pool {
@@ -13,4 +19,20 @@ export interface NamedDatabase extends DatabasePool {
   readonly topology: Topology | undefined
   /** Where a statement would go now, and why; sends nothing. */
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation
+  /**
+   * A view for one user, request or job, whose reads see what it has written and never anything older than they have seen. `token` is that of
+   * a former session. As `session` of `withReplicas`, for `runWith` and the middleware too.
+   */
+  session(token?: string, options?: ReplicaSessionOptions): ReplicaSession
+}
+
+/**
+ * A named database whose primary is followed, given by `nodes` or `discover`. What concerns the cluster concerns every database and tenant on
+ * the same servers: a switchover holds the work of all of them.
+ */
+export interface FollowedDatabase
+  extends NamedDatabase,
+    Pick<FailoverPool, 'switchover' | 'drain' | 'undrain' | 'acceptSystem'> {
+  /** Who is primary and who is replica. */
+  readonly topology: Topology
 }

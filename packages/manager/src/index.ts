@@ -11,7 +11,7 @@ export {
 } from './config/load-config.js'
 export { createManager } from './create-manager.js'
 export type { DatabaseConfig, DatabaseOptions, DatabasePoolSettings } from './database-options.js'
-export type { DatabasePool, NamedDatabase } from './database-pool.js'
+export type { DatabasePool, FollowedDatabase, NamedDatabase } from './database-pool.js'
 export type { DatabaseHealth, ManagerHealth } from './health/health.js'
 export {
   createHealthHandlers,

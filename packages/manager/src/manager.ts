@@ -3,15 +3,22 @@ import type { BudgetOptions } from './budget/budget-options.js'
 import type { BudgetStats } from './budget/server-budget.js'
 import type { ConfigEntry } from './config/explain.js'
 import type { DatabaseConfig } from './database-options.js'
-import type { DatabasePool, NamedDatabase } from './database-pool.js'
+import type { DatabasePool, FollowedDatabase, NamedDatabase } from './database-pool.js'
 import type { ManagerHealth } from './health/health.js'
 import type { TenantOptions } from './tenants/tenant-options.js'
 
 /** The databases of a manager, by name. */
 export type Databases = Readonly<Record<string, DatabaseConfig>>
 
-/** What stands under a name: a ready pool as it was given, else a named database. */
-export type DatabaseOf<Config> = Config extends Pool ? Config : NamedDatabase
+/**
+ * What stands under a name: a ready pool as it was given, a database whose primary is followed for `nodes` and `discover`, else a named database. A
+ * URL is a text to the compiler, however many hosts it lists: give it as `{ nodes: '…' }`.
+ */
+export type DatabaseOf<Config> = Config extends Pool
+  ? Config
+  : Config extends { readonly nodes: unknown } | { readonly discover: unknown }
+    ? FollowedDatabase
+    : NamedDatabase
 
 /** Options of `createManager`. */
 export interface ManagerOptions<Named extends Databases> {

@@ -27,8 +27,12 @@ import type { Databases } from './manager.js'
 export interface NamedEntry {
   readonly spec: DatabaseSpec
   readonly member: Member
+  /** Those of tenants on it, which follow when it is reloaded. */
+  readonly tenants: Map<Member, MemberChanges>
   /** Made with the first call. */
   cluster(): Cluster
+  /** The cluster, if it has been used. */
+  used(): Cluster | undefined
   view: DatabaseView
 }
 
@@ -40,12 +44,17 @@ export interface DatabasesHost {
   readonly random: () => number
   /** A pool was made, of a tenant or of the database of this name. */
   made(pool: ConnectionPool, name: string | undefined): void
+  /** A pool has moved to another server. */
+  moved(pool: ConnectionPool): void
+  /** A pool is closed or about to be. */
+  gone(pool: ConnectionPool): void
 }
 
 /** What differs between the pools of a tenant and those of the named database whose servers it uses. */
 export interface MemberChanges {
   readonly name: string
-  readonly connection: Partial<ConnectionOptions>
+  /** Made of how the named database connects. */
+  readonly connection: (template: ConnectionOptions) => Partial<ConnectionOptions>
   readonly pool: DatabasePoolSettings
   readonly weight: number
 }
@@ -113,7 +122,14 @@ export class NamedDatabases {
 
   /** A member of the same cluster that connects differently. */
   member(entry: NamedEntry, changes: MemberChanges): Member {
-    return new Member(this.#memberOptions(entry.spec, changes))
+    const member = new Member(this.#memberOptions(entry.spec, changes))
+    entry.tenants.set(member, changes)
+    return member
+  }
+
+  /** A tenant is gone. */
+  forget(member: Member): void {
+    for (const { tenants } of this.#entries.values()) tenants.delete(member)
   }
 
   /** New sizes, hosts and credentials. Throws `ConfigError`, and then changes nothing. */
@@ -132,7 +148,13 @@ export class NamedDatabases {
     }
     for (const [entry, spec] of next) {
       entry.member.reconfigure(this.#memberOptions(spec, undefined))
+      for (const [member, changes] of entry.tenants)
+        member.reconfigure(this.#memberOptions(spec, changes))
       ;(entry as { spec: DatabaseSpec }).spec = spec
+      const cluster = entry.used()
+      if (cluster === undefined || spec.kind !== 'followed') continue
+      cluster.list(spec.name, spec.servers)
+      this.#clusters.set(clusterKey(spec), cluster)
     }
   }
 
@@ -163,6 +185,8 @@ export class NamedDatabases {
         cluster ??= this.#cluster(entry)
         return cluster
       },
+      used: () => cluster,
+      tenants: new Map(),
       view: new DatabaseView(member, () => entry.cluster()),
     }
     return entry
@@ -174,6 +198,7 @@ export class NamedDatabases {
     const shared = this.#clusters.get(key)
     if (shared !== undefined) {
       shared.enter(member)
+      shared.list(spec.name, spec.servers)
       return shared
     }
     const { budgets, clock, random } = this.#host
@@ -213,15 +238,23 @@ export class NamedDatabases {
       // A server that was made for another database of the cluster is reached with this one's own user and password.
       connection: ({ host, port }: ServerSpec) => ({
         applicationName: spec.name,
-        ...(own.get(`${host}:${port}`) ?? { ...spec.template, host, port }),
-        ...changes?.connection,
+        // The only server may have got another address since its pools were made.
+        ...(spec.kind === 'single'
+          ? spec.template
+          : (own.get(`${host}:${port}`) ?? { ...spec.template, host, port })),
+        ...changes?.connection(spec.template),
       }),
       pool: { ...spec.pool, ...changes?.pool },
-      budget: budgets.weighing(changes?.weight ?? spec.weight),
+      budget:
+        changes === undefined
+          ? budgets.weighing(spec.weight, spec.name)
+          : budgets.weighing(changes.weight),
       clock,
       random,
       apart: (make) => this.#context.runInAsyncScope(make),
       made: (pool) => this.#host.made(pool, changes === undefined ? spec.name : undefined),
+      moved: (pool) => this.#host.moved(pool),
+      gone: (pool) => this.#host.gone(pool),
     }
   }
 
@@ -236,7 +269,10 @@ export class NamedDatabases {
 /** Clusters that can be told apart by nothing are one: each server is then watched once, however many databases it has. */
 function clusterKey({ name, kind, servers, discover, failover, reads }: DatabaseSpec): string {
   const shareable =
-    kind !== 'single' && discover === undefined && typeof reads.strategy !== 'function'
+    kind !== 'single' &&
+    discover === undefined &&
+    typeof reads.strategy !== 'function' &&
+    typeof reads.classify !== 'object'
   if (!shareable) return JSON.stringify([name])
   const addresses = servers.map(({ host, port }) => [host, port])
   // Nodes are a set; of a primary and its replicas the first is the primary.
@@ -250,12 +286,12 @@ function refuseOtherShape(former: DatabaseSpec, next: DatabaseSpec): void {
   const shape = ({ kind, servers, failover, reads }: DatabaseSpec): string =>
     JSON.stringify([
       kind,
-      kind === 'single' ? 1 : servers.map(({ host, port }) => [host, port]),
+      kind === 'replicated' ? servers.map(({ host, port }) => [host, port]) : 1,
       failover,
       reads,
     ])
   if (shape(former) === shape(next) && former.driver === next.driver) return
   throw new ConfigError(
-    `reload: databases.${next.name}: kind, driver, failover, reads and the list of a cluster's servers need a new manager; sizes, times, credentials and the address of a single server can be reloaded`,
+    `reload: databases.${next.name}: kind, driver, failover, reads and the replicas of a fixed primary need a new manager; sizes, times, credentials, nodes and the address of a single server can be reloaded`,
   )
 }

@@ -3,6 +3,7 @@ import {
   type CloseOptions,
   ConfigError,
   ConnectError,
+  type ConnectionOptions,
   type ConnectionPool,
   checkNumber,
   type Driver,
@@ -14,7 +15,6 @@ import {
 } from '@poolhouse/core'
 import type { BudgetOptions } from './budget/budget-options.js'
 import { Budgets } from './budget/budgets.js'
-import { measureCapacity } from './budget/capacity.js'
 import { DatabaseView } from './cluster/database-view.js'
 import { type ConfigEntry, explain } from './config/explain.js'
 import type { DatabasePool } from './database-pool.js'
@@ -74,19 +74,25 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     const { clock, random, drivers, tenants, budget, databases } = parts
     this.#parts = parts
     this.#config = databases
-    this.#budgets = new Budgets(clock, budget)
+    this.#budgets = new Budgets(clock, budget, random)
     this.#databases = new NamedDatabases(databases, {
       drivers,
       budgets: this.#budgets,
       clock,
       random,
       made: (pool, name) => this.#made(pool, name),
+      moved: (pool) => {
+        this.#budgets.unwatch(pool)
+        this.#budgets.watch(pool)
+      },
+      gone: (pool) => this.#budgets.unwatch(pool),
     })
     this.#directory =
       tenants &&
       new TenantDirectory(tenants, {
         clock,
         make: (id, target) => this.#makeTenant(id, target),
+        gone: (member) => this.#databases.forget(member),
         report: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
       })
   }
@@ -221,6 +227,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
   }
 
   async #close(options: CloseOptions | undefined): Promise<void> {
+    this.#budgets.stop()
     const ends = await Promise.allSettled([
       this.#directory?.close(options),
       this.#databases.close(options),
@@ -268,7 +275,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
         gate,
       }
     }
-    const connection = {
+    const connection = (template: ConnectionOptions): Partial<ConnectionOptions> => ({
       ...(user === undefined ? {} : { user, password: undefined }),
       ...(password === undefined ? {} : { password }),
       ...(database === undefined ? {} : { database: checkName(`${where}: database`, database) }),
@@ -276,11 +283,13 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
         ? {}
         : {
             parameters: {
-              ...entry.spec.template.parameters,
+              ...template.parameters,
               search_path: quoteName(checkName(`${where}: schema`, schema)),
             },
           }),
-    }
+    })
+    // A name that cannot be is refused now, not with the first connection.
+    connection(entry.spec.template)
     const cluster = entry.cluster()
     const member = this.#databases.member(entry, {
       name: id,
@@ -298,7 +307,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
 
   /** A pool was made: what its server allows is asked with its first connection, and what fails is remembered. */
   #made(pool: ConnectionPool, name: string | undefined): void {
-    measureCapacity(pool, this.#budgets)
+    this.#budgets.watch(pool)
     if (name === undefined) return
     pool.on('error', ({ error }) => {
       if (error instanceof ConnectError) this.#failures.set(name, error.message)

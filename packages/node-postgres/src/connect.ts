@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks'
 import type { ConnectContext, ConnectionSettings } from '@poolhouse/core'
 import {
   guardLogin,
-  openServerSocket,
+  overServerSocket,
   type ServerSocket,
   startupOptions,
   toConnectError,
@@ -18,13 +18,14 @@ import type { PgClient, PgModule } from './pg-module.js'
  * then nothing is left open.
  */
 export async function connect(pg: PgModule, context: ConnectContext): Promise<PgConnection> {
-  const socket = await openServerSocket(context)
-  try {
-    return await logIn(pg, context, socket)
-  } catch (error) {
-    socket.break()
-    throw toConnectError(error, context.settings)
-  }
+  return await overServerSocket(context, async (socket) => {
+    try {
+      return await logIn(pg, context, socket)
+    } catch (error) {
+      socket.break()
+      throw toConnectError(error, context.settings)
+    }
+  })
 }
 
 async function logIn(

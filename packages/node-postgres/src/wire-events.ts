@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import type { Notice } from '@poolhouse/core'
 import type { ServerError } from '@poolhouse/core/net'
 import type { PgWire } from './pg-module.js'
@@ -21,49 +22,67 @@ export interface WireEvents {
 }
 
 const EVENTS: unique symbol = Symbol('poolhouse.events')
+const HEARS_READY: unique symbol = Symbol('poolhouse.hearsReady')
 
 interface HeardWire extends PgWire {
   [EVENTS]: WireEvents
+  [HEARS_READY]: boolean
 }
 
-// The same functions for every session, which find it through the wire: one of their own for each message would be half of what
-// an idle session takes on top of its client.
-const LISTENERS = {
-  bindComplete(this: HeardWire): void {
-    this[EVENTS].bindComplete()
-  },
-  copyOutResponse(this: HeardWire): void {
-    this[EVENTS].copyOutResponse()
-  },
-  errorMessage(this: HeardWire, error: ServerError): void {
-    this[EVENTS].errorResponse(error)
-  },
-  parameterStatus(
-    this: HeardWire,
-    { parameterName, parameterValue }: { parameterName: string; parameterValue: string },
-  ): void {
-    this[EVENTS].parameter(parameterName, parameterValue)
-  },
-  notice(this: HeardWire, notice: Partial<Notice>): void {
-    const { severity = 'NOTICE', code = '00000', message = '', routine } = notice
-    this[EVENTS].notice({ severity, code, message, routine })
-  },
-  notification(this: HeardWire, { channel, payload }: { channel: string; payload: string }): void {
-    this[EVENTS].notification(channel, payload)
-  },
-}
-
-/** Tells `events` of all messages but ReadyForQuery. To be called before the client connects, so that `pg` hears of them later. */
+/**
+ * Tells `events` of all messages but ReadyForQuery, before `pg` hears of them. In the place of listeners, of which each session would keep
+ * a list for each message: half a kilobyte, and a copy of the list for every row.
+ */
 export function hear(wire: PgWire, events: WireEvents): void {
-  Object.assign(wire, { [EVENTS]: events })
-  for (const [name, listener] of Object.entries(LISTENERS)) wire.on(name, listener)
+  Object.assign(wire, { [EVENTS]: events, [HEARS_READY]: false, emit: emitHeard })
 }
 
-/** Tells of ReadyForQuery too. To be called when `pg` listens to it, so that `pg` is ready for the next statement by then. */
+/** Tells of ReadyForQuery too, from the next one on, and after `pg` has heard of it and is ready for the next statement. */
 export function hearReady(wire: PgWire): void {
-  wire.on('readyForQuery', onReady)
+  ;(wire as HeardWire)[HEARS_READY] = true
 }
 
-function onReady(this: HeardWire, message: { status: string }): void {
-  this[EVENTS].readyForQuery(message.status)
+/** What is emitted has at most two arguments: a message of the server or an error, or an event's name and its new listener. */
+function emitHeard(this: HeardWire, event: string | symbol, first?: unknown, second?: unknown) {
+  if (event === 'readyForQuery') {
+    const hears = this[HEARS_READY]
+    const heard = emit.call(this, event, first)
+    if (hears) this[EVENTS].readyForQuery((first as { status: string }).status)
+    return heard
+  }
+  if (typeof event === 'string') tell(this[EVENTS], event, first)
+  return emit.call(this, event, first, second)
+}
+
+const { emit } = EventEmitter.prototype
+
+function tell(events: WireEvents, event: string, message: unknown): void {
+  switch (event) {
+    case 'bindComplete':
+      events.bindComplete()
+      break
+    case 'copyOutResponse':
+      events.copyOutResponse()
+      break
+    case 'errorMessage':
+      events.errorResponse(message as ServerError)
+      break
+    case 'parameterStatus': {
+      const { parameterName, parameterValue } = message as Record<string, string>
+      events.parameter(parameterName!, parameterValue!)
+      break
+    }
+    case 'notice': {
+      const notice = message as Partial<Notice>
+      const { severity = 'NOTICE', code = '00000', message: text = '', routine } = notice
+      events.notice({ severity, code, message: text, routine })
+      break
+    }
+    case 'notification': {
+      const { channel, payload } = message as Record<string, string>
+      events.notification(channel!, payload!)
+      break
+    }
+    default:
+  }
 }

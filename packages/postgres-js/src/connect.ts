@@ -1,5 +1,5 @@
 import type { ConnectContext } from '@poolhouse/core'
-import { guardLogin, openServerSocket, type ServerSocket } from '@poolhouse/core/net'
+import { guardLogin, overServerSocket, type ServerSocket } from '@poolhouse/core/net'
 import { PostgresConnection } from './connection.js'
 import type { MakeInstance } from './instance.js'
 import { InstanceStart } from './instance-start.js'
@@ -12,15 +12,27 @@ export async function connect(
   makeInstance: MakeInstance,
   context: ConnectContext,
 ): Promise<PostgresConnection> {
-  const opening = openServerSocket(context)
-  const start = new InstanceStart(makeInstance, context)
-  let socket: ServerSocket
+  // Made while the socket is being opened, for the first log-in over it.
+  let early: InstanceStart | undefined
+  const opening = overServerSocket(context, (socket) => {
+    const start = early ?? new InstanceStart(makeInstance, context)
+    early = undefined
+    return logIn(start, context, socket)
+  })
+  early = new InstanceStart(makeInstance, context)
   try {
-    socket = await opening
+    return await opening
   } catch (error) {
-    start.giveUp(error)
+    early?.giveUp(error)
     throw error
   }
+}
+
+async function logIn(
+  start: InstanceStart,
+  context: ConnectContext,
+  socket: ServerSocket,
+): Promise<PostgresConnection> {
   const guard = guardLogin(socket, context)
   const connection = new PostgresConnection(start, context, socket)
   try {

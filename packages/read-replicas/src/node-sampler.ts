@@ -11,10 +11,13 @@ import type { Background } from './background.js'
 import { type Position, positionOf } from './position.js'
 import {
   PLAIN_SAMPLE_STATEMENT,
+  PRIMARY_POSITION_STATEMENT,
+  readPosition,
   readSample,
   SAMPLE_STATEMENT,
   type SampleFacts,
   type SampleRow,
+  STANDBY_POSITION_STATEMENT,
 } from './sample-statement.js'
 
 /** Who wants to know what the sampler finds out. */
@@ -27,7 +30,10 @@ export interface SampleListener {
   nextDelayMs(failures: number): number
 }
 
+type Ask = (text: string) => Promise<QueryResult<SampleRow>>
+
 interface Asker {
+  readonly whole: boolean
   resolve(position: Position): void
   reject(error: unknown): void
 }
@@ -38,6 +44,8 @@ const ANSWER_MS = 500
 const STALLED_MS = CONNECT_MS + ANSWER_MS + 500
 // Longer than two questions may take, the one that is under way and the one that is asked.
 const HOLD_MS = 2 * STALLED_MS
+// A session may be asked for its position alone this long after a whole sample.
+const WHOLE_FOR_MS = 1_000
 // No right to call the function of the control file, or no such function.
 const HIDDEN: ReadonlySet<string> = new Set(['42501', '42883'])
 
@@ -52,6 +60,9 @@ export class NodeSampler {
   #failures = 0
   #statement = SAMPLE_STATEMENT
   #position: Position | undefined
+  // The last whole sample of this session, and when it was asked.
+  #facts: SampleFacts | undefined
+  #wholeAt = Number.NEGATIVE_INFINITY
   #incarnation = 0
   // Those who want an answer to a question that is yet to be sent.
   #askers: Asker[] = []
@@ -77,6 +88,11 @@ export class NodeSampler {
     return this.#session !== undefined
   }
 
+  /** What the server of its session calls itself, as it said when that was opened; undefined without a session. */
+  get serverVersion(): string | undefined {
+    return this.#session?.info.parameters.get('server_version')
+  }
+
   /** Changes whenever the server may have been restarted: a standby may then stand before what it had replayed. */
   get incarnation(): number {
     return this.#incarnation
@@ -91,13 +107,13 @@ export class NodeSampler {
   }
 
   /**
-   * The answer to a question that is sent from now on; everybody who asks meanwhile shares it. Rejects if the server does not answer,
-   * or does not tell its place in history.
+   * The answer to a question that is sent from now on; everybody who asks meanwhile shares it. `whole` asks for the timeline too, which
+   * otherwise, of a standby, may be as of a second ago. Rejects if the server does not answer, or does not tell its place in history.
    */
-  poll(): Promise<Position> {
+  poll(whole = false): Promise<Position> {
     if (this.#stopped) return Promise.reject(new PoolClosedError(this.#background.name))
     return new Promise((resolve, reject) => {
-      this.#askers.push({ resolve, reject })
+      this.#askers.push({ whole, resolve, reject })
       // Monitors do not keep the process alive, but somebody who waits does.
       this.#hold ??= this.#background.after(HOLD_MS, () => {}, { keepAlive: true })
       this.start()
@@ -130,7 +146,7 @@ export class NodeSampler {
       sentAt = this.#background.now()
       askers = this.#takeAskers()
       this.#asked = askers
-      const facts = readSample(await ask())
+      const facts = await this.#factsFrom(ask, askers, sentAt)
       this.#failures = 0
       if (this.#stopped) throw new PoolClosedError(this.#background.name)
       this.#position = positionOf(facts, sentAt)
@@ -142,6 +158,29 @@ export class NodeSampler {
       this.#sampling = false
       if (!this.#stopped) this.#goOn()
     }
+  }
+
+  /** Asks for the position alone where the rest is known and nobody wants to hear it again. */
+  async #factsFrom(ask: Ask, askers: readonly Asker[], sentAt: number): Promise<SampleFacts> {
+    const known = this.#facts
+    const brief =
+      known?.timeline !== undefined &&
+      askers.length > 0 &&
+      !askers.some(({ whole }) => whole) &&
+      sentAt - this.#wholeAt < WHOLE_FOR_MS
+    if (brief) {
+      const { inRecovery } = known
+      const text = inRecovery ? STANDBY_POSITION_STATEMENT : PRIMARY_POSITION_STATEMENT
+      const facts = readPosition(await ask(text), known)
+      if (facts !== undefined) return facts
+    }
+    const facts = readSample(await ask(this.#statement))
+    // Without a session of its own the next question may reach another server.
+    if (this.#session !== undefined) {
+      this.#facts = facts
+      this.#wholeAt = sentAt
+    }
+    return facts
   }
 
   #goOn(): void {
@@ -197,15 +236,15 @@ export class NodeSampler {
     return this.#background.stopped.aborted
   }
 
-  async #asker(): Promise<() => Promise<QueryResult<SampleRow>>> {
+  async #asker(): Promise<Ask> {
     const pool = this.#pool
     const limits = { timeoutMs: ANSWER_MS }
     if (!('openSession' in pool)) {
-      return () => pool.query<SampleRow>(this.#statement, undefined, { ...limits, intent: 'write' })
+      return (text) => pool.query<SampleRow>(text, undefined, { ...limits, intent: 'write' })
     }
     this.#session ??= await this.#open(pool)
     const session = this.#session
-    return () => session.query<SampleRow>(this.#statement, undefined, limits)
+    return (text) => session.query<SampleRow>(text, undefined, limits)
   }
 
   async #open(pool: ConnectionPool): Promise<Session> {
@@ -239,6 +278,7 @@ export class NodeSampler {
 
   #forget(): void {
     this.#position = undefined
+    this.#facts = undefined
     this.#incarnation++
   }
 }

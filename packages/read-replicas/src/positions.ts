@@ -1,6 +1,8 @@
 import type { ConnectionPool, NodeState, Pool, Topology, TopologySnapshot } from '@poolhouse/core'
 import type { Background } from './background.js'
+import { CatchUp, type CatchUpHost } from './catch-up.js'
 import { History, type Verdict } from './history.js'
+import { knowsLsnWait, LsnWait } from './lsn-wait.js'
 import { primaryPoolOf, topologyOf } from './membership.js'
 import { NodeSampler } from './node-sampler.js'
 import type { Position } from './position.js'
@@ -17,28 +19,25 @@ export interface PositionsHost {
   samplerOf(pool: Pool): NodeSampler | undefined
 }
 
-// Between two looks of one that waits for a replica. A commit is replayed within a millisecond or two on a replica that is well.
-const LOOK_AGAIN_MS = 2
-const LOOK_SELDOM_MS = 10
-
 // A server in one of these states does not answer, or must not be believed.
 const LOST: ReadonlySet<NodeState> = new Set(['unreachable', 'starting', 'fenced', 'foreign'])
 
 /** Where each server's log ends, asked when somebody wants to know: one question at a time for each server, whoever waits. */
-export class Positions {
+export class Positions implements CatchUpHost {
   readonly #host: PositionsHost
   readonly #background: Background
   readonly #history: History
+  readonly #catchUp: CatchUp
   readonly #own = new Map<Pool, NodeSampler>()
+  readonly #lsnWaits = new Map<ReplicaNode, LsnWait>()
   // Made with the first sampler of our own.
   #unsubscribe: (() => void) | undefined
-  // What ends each wait that is under way.
-  readonly #waits = new Set<() => void>()
 
   /** Asks nothing by itself. */
   constructor(host: PositionsHost, background: Background) {
     this.#host = host
     this.#background = background
+    this.#catchUp = new CatchUp(this, background)
     this.#history = new History(() => this.#topology)
   }
 
@@ -88,25 +87,34 @@ export class Positions {
     deadline: number,
     signal?: AbortSignal,
   ): Promise<ReplicaNode | undefined> {
-    return new Promise((resolve) => {
-      let over = false
-      const finish = (node: ReplicaNode | undefined): void => {
-        if (over) return
-        over = true
-        timer.cancel()
-        this.#waits.delete(onAbort)
-        signal?.removeEventListener('abort', onAbort)
-        resolve(node)
-      }
-      const onAbort = (): void => finish(undefined)
-      const background = this.#background
-      const delayMs = Math.max(0, deadline - background.now())
-      const timer = background.after(delayMs, () => finish(undefined), { keepAlive: true })
-      this.#waits.add(onAbort)
-      signal?.addEventListener('abort', onAbort, { once: true })
-      for (const node of nodes) this.#watch(node, token, () => over, finish)
-      if (signal?.aborted || background.stopped.aborted || nodes.length === 0) finish(undefined)
-    })
+    return this.#catchUp.wait(nodes, token, deadline, signal)
+  }
+
+  /** Asks the replica where it is, for all who wait for these tokens. Never rejects. */
+  async look(node: ReplicaNode, tokens: readonly Token[]): Promise<void> {
+    const sampler = this.samplerOf(node)
+    // A standby that does not tell its timeline is believed only while the primary vouches for it.
+    const vouched = this.#history.confirmed(this.#background.now())
+    const known = sampler.position?.timeline
+    const whole = !vouched || tokens.some(({ timeline }) => timeline !== known)
+    await Promise.allSettled([sampler.poll(whole), ...(vouched ? [] : [this.askPrimary()])])
+  }
+
+  /** Where the replica was when it was asked last. */
+  lsnOf(node: ReplicaNode): bigint | undefined {
+    return node.sampler?.position?.lsn
+  }
+
+  /** How to have the replica's server tell when it is somewhere; undefined if it cannot. */
+  lsnWaitOf(node: ReplicaNode): LsnWait | undefined {
+    const version = this.samplerOf(node).serverVersion
+    if (!knowsLsnWait(version)) return undefined
+    let wait = this.#lsnWaits.get(node)
+    if (wait === undefined) {
+      wait = new LsnWait(node.pool, this.#background)
+      this.#lsnWaits.set(node, wait)
+    }
+    return wait.refused ? undefined : wait
   }
 
   get #topology(): Topology | undefined {
@@ -116,31 +124,9 @@ export class Positions {
   /** Ends what it began itself, and every wait. */
   stop(): void {
     this.#unsubscribe?.()
-    for (const end of this.#waits) end()
+    this.#catchUp.stop()
+    for (const wait of this.#lsnWaits.values()) wait.stop()
     for (const sampler of this.#own.values()) sampler.stop()
-  }
-
-  #watch(
-    node: ReplicaNode,
-    token: Token,
-    over: () => boolean,
-    found: (node: ReplicaNode) => void,
-    pauseMs = LOOK_AGAIN_MS,
-  ): void {
-    if (over()) return
-    this.#background.run(async () => {
-      // A standby that does not tell its timeline is believed only while the primary vouches for it.
-      const vouched = this.#history.confirmed(this.#background.now())
-      const asked = [this.samplerOf(node).poll(), ...(vouched ? [] : [this.askPrimary()])]
-      await Promise.allSettled(asked)
-      if (over()) return
-      if (this.covers(node, token)) {
-        found(node)
-        return
-      }
-      const nextMs = Math.min(LOOK_SELDOM_MS, pauseMs * 2)
-      this.#background.after(pauseMs, () => this.#watch(node, token, over, found, nextMs))
-    })
   }
 
   #samplerOf(pool: Pool | ConnectionPool): NodeSampler {

@@ -1,5 +1,7 @@
 import {
   AbortError,
+  AcquireTimeoutError,
+  ConnectError,
   NoSuitableNodeError,
   PoolClosedError,
   type QueryOptions,
@@ -11,7 +13,7 @@ import type { FreshWait } from './fresh-wait.js'
 import type { HedgeBudget } from './hedge-budget.js'
 import type { PrimaryGate, Turn } from './primary-gate.js'
 import { QueryCall, type ReadCall, type ReadTarget } from './read-call.js'
-import { readErrorOf } from './read-failure.js'
+import { isNodeFailure, readErrorOf } from './read-failure.js'
 import { raceReads, type StartRead } from './read-race.js'
 import type { ReadRoute } from './read-route.js'
 import type { ReplicaNode } from './replica-node.js'
@@ -178,11 +180,9 @@ export class ReadRunner {
         try {
           return await this.#onPrimary(journey, turn)
         } catch (error) {
-          // Lost with its server: by the next attempt another one may be primary, or a replica may fit.
-          const mayGoOn =
-            call.repeatable && call.after(error) === 'sent' && resends < this.#resendsOf(call)
+          // Lost on the way: there may be another primary by now, or a replica that fits. Whatever else fails there fails for good.
+          const mayGoOn = wasLost(error, call) && ++resends <= this.#resendsOf(call)
           if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(error)
-          resends++
           this.#parts.counters.count('retried')
           continue
         }
@@ -378,4 +378,10 @@ export class ReadRunner {
       over.addEventListener('abort', stop, { once: true })
     })
   }
+}
+
+/** Whether the connection went away under a read that may be sent again. */
+function wasLost(error: unknown, call: ReadCall<unknown>): boolean {
+  const wasThere = !(error instanceof AcquireTimeoutError || error instanceof ConnectError)
+  return wasThere && isNodeFailure(error) && call.after(error) !== 'final'
 }

@@ -44,6 +44,8 @@ export interface ReplicaSession extends Pool {
    * job back once than read from the primary.
    */
   caughtUp(options?: { waitMs?: number | undefined }): Promise<boolean>
+  /** The session of the `ReplicaPool` itself, where this one is a view of it that somebody else has made, such as a manager. */
+  readonly of?: ReplicaSession | undefined
   /** A view on which everything is a read of this session. Throws `TypeError` or `RangeError` for wrong options. */
   reader(options?: ReaderOptions): Pool
 }

@@ -305,7 +305,8 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
   }
 
   #ambientSession(): SessionPool | undefined {
-    const session = ambient()?.session
+    const given = ambient()?.session
+    const session = given?.of ?? given
     return session instanceof SessionPool && session.belongsTo(this) ? session : undefined
   }
 

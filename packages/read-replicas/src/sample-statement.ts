@@ -16,6 +16,8 @@ export interface SampleFacts {
   readonly timeline: number | undefined
   /** Whether the timeline is certain: on a primary, and on a replica for a role that may read all statistics. */
   readonly timelineExact: boolean
+  /** Process of the server that answered; undefined where it was not asked. */
+  readonly backendPid: number | undefined
 }
 
 const STATEMENT = (identity: string): string => `\
@@ -39,10 +41,23 @@ export const SAMPLE_STATEMENT: string = STATEMENT(`,
     else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
   end as timeline,
   case when r.in_recovery then (select received_tli from pg_stat_wal_receiver) end as received_timeline,
-  case when r.in_recovery then exists(select from pg_stat_wal_receiver) end as receiving`)
+  case when r.in_recovery then exists(select from pg_stat_wal_receiver) end as receiving,
+  pg_backend_pid() as pid`)
 
 /** The sample for services that hide the functions of the control file: it cannot tell one cluster from another. */
 export const PLAIN_SAMPLE_STATEMENT: string = STATEMENT('')
+
+const POSITION = (lsn: string): string =>
+  `select pg_is_in_recovery() as in_recovery, ${lsn}::text as lsn, pg_backend_pid() as pid`
+
+/**
+ * The sample for a session whose server has answered a whole one: what cannot have changed since is not asked again, and the control
+ * file and the receiver are most of the work of a sample. It raises 55000 on a standby.
+ */
+export const PRIMARY_POSITION_STATEMENT: string = POSITION('pg_current_wal_insert_lsn()')
+
+/** The same for a standby. */
+export const STANDBY_POSITION_STATEMENT: string = POSITION('pg_last_wal_replay_lsn()')
 
 /** The row of a sample. Drivers may give text where a type parser was replaced. */
 export interface SampleRow {
@@ -60,6 +75,8 @@ export interface SampleRow {
   readonly received_timeline?: unknown
   /** Boolean or its text, or null. */
   readonly receiving?: unknown
+  /** Number or its text. */
+  readonly pid?: unknown
 }
 
 /** Reads the row of a sample, whatever the driver made of its types. Throws `TypeError` if it does not tell the role. */
@@ -79,7 +96,23 @@ export function readSample(result: Pick<QueryResult<SampleRow>, 'rows'>): Sample
     systemId: readText(row.system_id),
     timeline: timeline === undefined ? undefined : Math.max(timeline, received ?? 0),
     timelineExact: timeline !== undefined && (!inRecovery || received !== undefined),
+    backendPid: readNumber(row.pid),
   }
+}
+
+/**
+ * Reads the row of a position, with everything else as `facts` have it. A primary keeps its timeline until it is restarted; a standby may
+ * have followed another one meanwhile, so its timeline becomes a lower bound. Undefined if the role has changed, or the server behind a
+ * proxy may have.
+ */
+export function readPosition(
+  result: Pick<QueryResult<SampleRow>, 'rows'>,
+  facts: SampleFacts,
+): SampleFacts | undefined {
+  const row: SampleRow = result.rows[0] ?? {}
+  if (readBoolean(row.in_recovery) !== facts.inRecovery) return undefined
+  if (readNumber(row.pid) !== facts.backendPid) return undefined
+  return { ...facts, lsn: readLsn(row.lsn), timelineExact: !facts.inRecovery }
 }
 
 function readBoolean(value: unknown): boolean | undefined {
@@ -93,11 +126,14 @@ function readText(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-function readTimeline(value: unknown): number | undefined {
+function readNumber(value: unknown): number | undefined {
   const text = readText(value)
-  if (text === undefined || !/^-?\d+$/.test(text)) return undefined
+  return text === undefined || !/^-?\d+$/.test(text) ? undefined : Number(text)
+}
+
+function readTimeline(value: unknown): number | undefined {
   // A timeline is unsigned; bit(32)::int shows the upper half as negative numbers.
-  const timeline = Number(text) >>> 0
+  const timeline = (readNumber(value) ?? 0) >>> 0
   return timeline === 0 ? undefined : timeline
 }
 
@@ -105,4 +141,10 @@ function readTimeline(value: unknown): number | undefined {
 export function readLsn(value: unknown): bigint | undefined {
   const parts = typeof value === 'string' ? /^([0-9a-f]{1,8})\/([0-9a-f]{1,8})$/i.exec(value) : null
   return parts === null ? undefined : (BigInt(`0x${parts[1]}`) << 32n) | BigInt(`0x${parts[2]}`)
+}
+
+/** Writes `16/B374D848`. */
+export function lsnText(lsn: bigint): string {
+  const hex = (part: bigint): string => part.toString(16).toUpperCase()
+  return `${hex(lsn >> 32n)}/${hex(lsn & 0xffffffffn)}`
 }

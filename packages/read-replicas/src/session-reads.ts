@@ -3,6 +3,7 @@ import type { Position } from './position.js'
 import type { Positions } from './positions.js'
 import type { ReadRoute } from './read-route.js'
 import type { ReplicaNode } from './replica-node.js'
+import { lsnText } from './sample-statement.js'
 import { laterToken, type Token } from './session-token.js'
 
 /** What a session needs of the pool it is a view of. */
@@ -390,6 +391,5 @@ export class SessionReads {
 }
 
 function placeOf({ timeline, lsn }: { timeline: number; lsn: bigint }): string {
-  const hex = (part: bigint): string => part.toString(16).toUpperCase()
-  return `${hex(lsn >> 32n)}/${hex(lsn & 0xffffffffn)} on timeline ${timeline}`
+  return `${lsnText(lsn)} on timeline ${timeline}`
 }

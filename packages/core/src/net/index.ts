@@ -16,6 +16,7 @@ export { FrameWalker } from './frame-walker.js'
 export { ProtocolError } from './login-error.js'
 export { guardLogin, type LoggedIn, type LoginGuard } from './login-guard.js'
 export { isOlder, type VersionNumbers, versionBeside, versionOfModule } from './module-version.js'
+export { overServerSocket } from './over-server-socket.js'
 export { ReceivingCopy } from './receiving-copy.js'
 export { noParsers, ResultShape } from './result-shape.js'
 export { rethrowLater } from './rethrow-later.js'
@@ -29,7 +30,7 @@ export {
   toLostError,
   toUnansweredError,
 } from './server-error.js'
-export { openServerSocket, ServerSocket } from './server-socket.js'
+export { ServerSocket } from './server-socket.js'
 export { type ConnectionState, type Done, SocketConnection } from './socket-connection.js'
 export { startupOptions } from './startup-options.js'
 export { hasFixedShape, refusalOfName, saysStale } from './statement-names.js'

@@ -16,14 +16,20 @@ import {
 /**
  * Opens the connection that a driver is to log in over: look-up of every address, the race between them, TCP or Unix socket, TLS. It ends
  * at `context.timeoutMs` or when `context.signal` fires. Rejects with `ConnectError`; then nothing is left open.
+ *
+ * @param refused A connection over which the server let nobody in: the new one goes to the same peer, in plain text, in what is left of
+ *   the time.
  */
-export async function openServerSocket(context: ConnectContext): Promise<ServerSocket> {
+export async function openServerSocket(
+  context: ConnectContext,
+  refused?: ServerSocket,
+): Promise<ServerSocket> {
   const { settings, timeoutMs, signal } = context
-  const startedAt = performance.now()
+  const startedAt = refused?.startedAt ?? performance.now()
   using deadline = new ConnectDeadline(timeoutMs, signal, startedAt)
   try {
-    const tls = planTls(settings)
-    const target = targetOf(settings.endpoint)
+    const tls = refused === undefined ? planTls(settings) : undefined
+    const target = refused?.peer ?? targetOf(settings.endpoint)
     const transport = await openTransport(target, tls, deadline.signal, () => {
       deadline.reached = true
     })

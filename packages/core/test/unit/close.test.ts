@@ -277,3 +277,26 @@ test('waits for the cancel connection of a session that is gone already', async 
   await clock.advance(950)
   expect(closed.state).toBe('resolved')
 })
+
+test('gives up a session that is being opened, also while it serves its waiters', async () => {
+  const it = harness({ max: 1 }, { onConnect: () => 'hang' })
+  const session = watch(it.pool.openSession())
+  await it.clock.settle()
+  const closed = watch(it.pool.close({ waiters: 'serve' }))
+  await it.clock.settle()
+  expect(session.state).toBe('rejected')
+  expect(closed.state).toBe('resolved')
+  expectNothingLeft(it)
+})
+
+test('gives those who hold a connection ten seconds unless it is told otherwise', async () => {
+  const it = harness({ max: 1 })
+  await lend(it)
+  const closed = watch(it.pool.close())
+  await it.clock.advance(9_990)
+  expect(closed.state).toBe('pending')
+  expect(it.driver.open.size).toBe(1)
+  await it.clock.advance(20)
+  expect(closed.state).toBe('resolved')
+  expectNothingLeft(it)
+})

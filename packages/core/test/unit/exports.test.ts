@@ -43,6 +43,7 @@ test('the package exports exactly these values', () => {
       "checkTransactionOptions",
       "checkWord",
       "cleanMarkers",
+      "connectionUrl",
       "createMarkerTable",
       "createPool",
       "describeValue",

@@ -18,7 +18,7 @@ async function open(
   } as unknown as Connector
   const slot = new Slot(1, 0)
   const settings = {} as ConnectionSettings
-  await new Opening(connector).open(slot, { timeoutMs: 1_000, settings, closed: () => {} })
+  await new Opening(connector).open(slot, { timeoutMs: 1_000, settings, owner: { ended() {} } })
   return { slot, listener: listener! }
 }
 

@@ -27,6 +27,52 @@ describe('overload control', () => {
     expect(overload.admit(500, 340)).toBe(true)
   })
 
+  it('says who cannot make its deadline: whoever has no more time than the last one served had to wait', () => {
+    const overload = new Overload({ targetMs: 50, intervalMs: 100 })
+    expect(overload.tooLongFor(1)).toBeUndefined()
+    for (let now = 0; now <= 100; now += 20) overload.admit(80, now)
+    expect(overload.tooLongFor(80)).toBe(80)
+    expect(overload.tooLongFor(81)).toBeUndefined()
+    // One that is refused had not waited for its turn but beyond it.
+    expect(overload.admit(900, 110)).toBe(false)
+    expect(overload.tooLongFor(81)).toBeUndefined()
+    overload.admit(40, 120)
+    expect(overload.tooLongFor(1)).toBeUndefined()
+  })
+
+  it('refuses at once what cannot make its deadline, and neither a higher priority nor the first in the queue', async () => {
+    const clock = virtualClock()
+    const driver = fakeDriver({ clock, statementMs: 30 })
+    const pool = createPool({
+      driver,
+      connection: 'postgres://u@localhost/d',
+      max: 1,
+      clock,
+      overload: { targetMs: 20, intervalMs: 100 },
+    })
+    const calls: Promise<string>[] = []
+    const outcome = (call: Promise<unknown>): Promise<string> =>
+      call.then(
+        () => 'served',
+        (error: Error) => error.message,
+      )
+    for (let call = 0; call < 40; call++) {
+      calls.push(outcome(pool.query('select 1')))
+      await clock.advance(10)
+    }
+    expect(pool.stats().pending).toBeGreaterThan(0)
+    const hopeless = outcome(pool.acquire({ timeoutMs: 5 }))
+    const urgent = outcome(pool.acquire({ timeoutMs: 500, priority: 1 }).then((l) => l.release()))
+    // Not after its five milliseconds: no time has passed.
+    await clock.settle()
+    expect(await hopeless).toContain('this call has 5 ms, and the last one served had waited')
+    await clock.advance(5_000)
+    expect(await urgent).toBe('served')
+    await Promise.all(calls)
+    expect(pool.stats().pending).toBe(0)
+    await pool.close()
+  })
+
   it('keeps the waits of those it serves short when more comes than can be served', async () => {
     const clock = virtualClock()
     const driver = fakeDriver({ clock, statementMs: 10 })

@@ -2,11 +2,15 @@
 export interface BudgetOptions {
   /**
    * Most connections to one server (host and port). `auto`: 90 % of what the server really allows (`max_connections` less what is reserved),
-   * asked with the first connection; 10 until then. Default `auto`.
+   * asked with the first connection; 10 until then. When the server refuses one because there are too many, it is asked again, and what others
+   * have is theirs until they give it back. Default `auto`.
    */
   perServer?: number | 'auto' | undefined
-  /** How many processes like this one share what the server allows, with `auto`. Default 1. */
-  instances?: number | undefined
+  /**
+   * How many processes like this one share what the server allows, with `auto`. `discover`: they count each other every ten seconds, by a session that
+   * each keeps on every server under an `application_name` of its own. Default 1.
+   */
+  instances?: number | 'discover' | undefined
   /** Own limits of some servers, by `host:port`. */
   servers?: Readonly<Record<string, number>> | undefined
 }

@@ -5,6 +5,8 @@ import type { ServerBudget } from './server-budget.js'
 export class Seat implements BudgetSeat {
   readonly pool: BudgetedPool
   readonly weight: number
+  /** The named database it is of; undefined for a tenant, whom nobody else must hear of. */
+  readonly label: string | undefined
   /** Permits that are out. */
   held = 0
   /** Those of them whose connection is being given up. At most `held`. */
@@ -20,15 +22,26 @@ export class Seat implements BudgetSeat {
   readonly #budget: ServerBudget
 
   /** Sits down with nothing. */
-  constructor(budget: ServerBudget, pool: BudgetedPool, weight: number) {
+  constructor(budget: ServerBudget, pool: BudgetedPool, weight: number, label: string | undefined) {
     this.#budget = budget
     this.pool = pool
     this.weight = weight
+    this.label = label
   }
 
   /** How much it has of what it is due: those with the least come first. */
   get share(): number {
     return this.held / this.weight
+  }
+
+  /** The same when it has one more. */
+  get shareWithOneMore(): number {
+    return (this.held + 1) / this.weight
+  }
+
+  /** How much it has of what it is due without the connections that are leaving. */
+  get staying(): number {
+    return (this.held - this.leaving) / this.weight
   }
 
   take(): boolean {
@@ -45,6 +58,10 @@ export class Seat implements BudgetSeat {
 
   outside(count: number): void {
     this.#budget.outside(this, count)
+  }
+
+  shortage(): string | undefined {
+    return this.#budget.shortage(this)
   }
 
   leave(): void {

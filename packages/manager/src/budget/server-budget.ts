@@ -1,4 +1,4 @@
-import type { BudgetedPool, Clock } from '@poolhouse/core'
+import type { BudgetedPool, Clock, ClockTimer } from '@poolhouse/core'
 import { Seat } from './seat.js'
 import { WaitingSeats } from './waiting-seats.js'
 
@@ -20,13 +20,18 @@ export interface BudgetStats {
 const SLICE_MS = 100
 // A connect costs several round trips, so it has to serve more than one call also where calls are slow.
 const SLICE_CALLS = 4
+// How long a connection that nobody uses is kept from those who have more already. Without it a tenant that asks now and then opened a
+// connection for each of its calls, beside one that could use all there are.
+const KEPT_MS = 5_000
 
 /**
  * Shares the connections to one server among the pools of all databases and tenants on it. Never more than the limit are out. A free
- * permit goes to whoever has the least for its weight. When none is free, the longest idle connection is closed; when none is idle, a
- * pool with more than its share passes on a connection that comes back, before it is lent again. A busy one is never taken.
+ * permit goes to whoever has the least for its weight. When none is free, the longest idle connection is closed, at once for those who
+ * have less than its pool, after a while for others; when none is idle, a pool with more than its share passes on a connection that
+ * comes back, before it is lent again. A busy one is never taken.
  */
 export class ServerBudget {
+  readonly #server: string
   readonly #clock: Clock
   // Holders: seats with permits or sessions.
   readonly #seats = new Set<Seat>()
@@ -41,9 +46,12 @@ export class ServerBudget {
   #granted: Seat | undefined
   #isSettling = false
   #isLookingAgain = false
+  // Until the next idle connection may be taken for whoever waits.
+  #timer: ClockTimer | undefined
 
   /** Begins with everything free. */
-  constructor(clock: Clock, limit: number) {
+  constructor(server: string, clock: Clock, limit: number) {
+    this.#server = server
     this.#clock = clock
     this.#limit = limit
   }
@@ -76,8 +84,8 @@ export class ServerBudget {
   }
 
   /** Gives a pool its place. */
-  join(pool: BudgetedPool, weight: number): Seat {
-    return new Seat(this, pool, weight)
+  join(pool: BudgetedPool, weight: number, label?: string): Seat {
+    return new Seat(this, pool, weight, label)
   }
 
   /** A permit for one connect of this seat, if there is one and nobody comes first. */
@@ -115,21 +123,20 @@ export class ServerBudget {
   owes(seat: Seat): boolean {
     if (this.#over > 0) return this.#letGo(seat)
     if (this.#waiting.size <= this.#leaving) return false
-    const next = this.#waiting.next(seat)
+    const next = this.#waiting.next(this.#leaving, seat)
     if (next === undefined) return false
     const now = this.#clock.now()
     seat.servingSince ??= now
     seat.served++
     const hasHadItsSlice = seat.served >= SLICE_CALLS && now - seat.servingSince >= SLICE_MS
     if (seat.pool.wanted() === 0) {
-      if (hasHadItsSlice) return this.#letGo(seat)
+      if (hasHadItsSlice && hasLess(next, seat)) return this.#letGo(seat)
       // Whoever got an answer often asks again at once, and a new connection would cost more than the moment: it goes when it is idle
       // a turn of the event loop from now.
       this.#lookAgain()
       return false
     }
-    const staying = (seat.held - seat.leaving) / seat.weight
-    if (staying > (next.held + 1) / next.weight) return this.#letGo(seat)
+    if (seat.staying > next.shareWithOneMore) return this.#letGo(seat)
     const isItsTurn = next.held === 0 && now - next.waitingSince >= SLICE_MS
     return isItsTurn && hasHadItsSlice && this.#letGo(seat)
   }
@@ -141,6 +148,24 @@ export class ServerBudget {
     if (count > 0) this.#seats.add(seat)
     this.#forget(seat)
     this.#settleSoon()
+  }
+
+  /** Who has the connections that a waiting seat does not get, in words; undefined if it does not wait for one. Names no tenant. */
+  shortage(seat: Seat): string | undefined {
+    if (!this.#waiting.has(seat) || this.#free > 0) return undefined
+    const { held } = seat
+    const others = [...this.#seats].filter((each) => each !== seat && each.held > 0)
+    const named = others.filter(({ label }) => label !== undefined)
+    const tenants = others.filter(({ label }) => label === undefined)
+    const holders = [
+      `${held} by this pool`,
+      ...named.map((each) => `${each.held} by database "${each.label}"`),
+      ...(tenants.length === 0
+        ? []
+        : [`${heldBy(tenants)} by ${counted(tenants.length, 'tenant')}`]),
+      ...(this.#beside === 0 ? [] : [`${this.#beside} by monitors and LISTEN`]),
+    ]
+    return `the budget of ${this.#server} is used up: ${this.#used + this.#beside} of ${this.#limit} connections are out, ${holders.join(', ')}; ${counted(this.#waiting.size, 'pool')} waiting`
   }
 
   /** The seat wants nothing any more. */
@@ -202,9 +227,11 @@ export class ServerBudget {
   }
 
   #reclaim(): void {
-    while (this.#waiting.next() !== undefined || this.#over > 0) {
-      if (this.#waiting.size <= this.#leaving && this.#over <= 0) return
-      const seat = this.#longestIdle()
+    for (;;) {
+      const isOver = this.#over > 0
+      const next = this.#waiting.next(this.#leaving)
+      if (next === undefined && !isOver) return
+      const seat = this.#longestIdle(isOver ? undefined : next)
       if (seat === undefined) return
       this.#letGo(seat)
       if (seat.pool.giveUpIdle('another pool is owed a connection')) continue
@@ -215,16 +242,44 @@ export class ServerBudget {
     }
   }
 
-  #longestIdle(): Seat | undefined {
+  /** Who has the connection that has been idle longest, of those that may be taken for this seat. */
+  #longestIdle(taker: Seat | undefined): Seat | undefined {
+    const keptSince = this.#clock.now() - KEPT_MS
     let oldest: Seat | undefined
     let since = Number.POSITIVE_INFINITY
+    let keptLongest = Number.POSITIVE_INFINITY
     for (const seat of this.#seats) {
       const idleSince = seat.pool.idleSince()
-      if (idleSince !== undefined && idleSince < since) {
+      if (idleSince === undefined || idleSince >= since) continue
+      if (taker === undefined || idleSince <= keptSince || hasLess(taker, seat)) {
         oldest = seat
         since = idleSince
+      } else {
+        keptLongest = Math.min(keptLongest, idleSince)
       }
     }
+    if (oldest === undefined && keptLongest < Number.POSITIVE_INFINITY)
+      this.#lookLater(keptLongest - keptSince)
     return oldest
   }
+
+  #lookLater(delayMs: number): void {
+    this.#timer ??= this.#clock.setTimer(() => {
+      this.#timer = undefined
+      this.#settleSoon()
+    }, delayMs)
+  }
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
+function heldBy(seats: readonly Seat[]): number {
+  return seats.reduce((sum, { held }) => sum + held, 0)
+}
+
+/** Whether the one would, with one connection more, have no more than the other has now. */
+function hasLess(one: Seat, other: Seat): boolean {
+  return one.shareWithOneMore <= other.staying
 }

@@ -14,10 +14,15 @@ export class WaitingSeats {
 
   /** Lets a seat wait; one that waits already keeps its place. */
   add(seat: Seat, now: number): void {
-    if (this.#empty.has(seat) || this.#others.has(seat)) return
+    if (this.has(seat)) return
     seat.waitingSince = now
     if (seat.held === 0) this.#empty.add(seat)
     else this.#others.add(seat)
+  }
+
+  /** Whether the seat waits. */
+  has(seat: Seat): boolean {
+    return this.#empty.has(seat) || this.#others.has(seat)
   }
 
   /** The seat waits no longer. */
@@ -26,19 +31,27 @@ export class WaitingSeats {
     this.#others.delete(seat)
   }
 
-  /** Who comes next, not counting `except`; those who want nothing any more are forgotten on the way. */
-  next(except?: Seat): Seat | undefined {
+  /**
+   * Who comes next when the first `served` are on their way to being served, not counting `except`. Those who want nothing any more are
+   * forgotten on the way.
+   */
+  next(served = 0, except?: Seat): Seat | undefined {
+    let before = served
     for (const seat of this.#empty) {
-      if (seat === except) continue
-      if (seat.pool.wanted() > 0) return seat
-      this.#empty.delete(seat)
+      if (seat.pool.wanted() === 0) this.#empty.delete(seat)
+      else if (seat !== except && before-- === 0) return seat
     }
-    let next: Seat | undefined
+    for (const seat of this.#others) if (seat.pool.wanted() === 0) this.#others.delete(seat)
+    if (before === 0) return this.#poorest(except)
+    const rest = [...this.#others].filter((seat) => seat !== except)
+    return rest.sort((one, other) => one.share - other.share)[before]
+  }
+
+  #poorest(except: Seat | undefined): Seat | undefined {
+    let poorest: Seat | undefined
     for (const seat of this.#others) {
-      if (seat === except) continue
-      if (seat.pool.wanted() === 0) this.#others.delete(seat)
-      else if (next === undefined || seat.share < next.share) next = seat
+      if (seat !== except && (poorest === undefined || seat.share < poorest.share)) poorest = seat
     }
-    return next
+    return poorest
   }
 }

@@ -8,6 +8,7 @@ import {
   withFailover,
 } from '@poolhouse/failover'
 import { type ReplicaPool, type ReplicasOptions, withReplicas } from '@poolhouse/read-replicas'
+import { ListedServers } from './listed-servers.js'
 import type { Member } from './member.js'
 import { type NodeHost, ServerNode } from './server-node.js'
 import type { ServerSpec } from './server-spec.js'
@@ -37,8 +38,16 @@ export class Cluster {
   readonly routed: ReplicaPool
   /** Who is primary; undefined for a single server. */
   readonly topology: Topology | undefined
-  /** The primary, if it will never be another one: work for it needs no routing. */
+  /** The primary, if it will never be another one. */
   readonly direct: ServerNode | undefined
+  /** The only server, where there is one: whatever is no read goes there straight away. */
+  readonly only: ServerNode | undefined
+  /** The pool that follows the primary, where it is followed. */
+  readonly followed: FailoverPool | undefined
+  // At which node the outcome of a call was left open.
+  readonly #doubts = new WeakMap<object, string>()
+  // The list of servers, where it is not discovered.
+  readonly #listed: ListedServers | undefined
   readonly #members = new Set<Member>()
   readonly #limitOf: (endpoint: Endpoint) => number
   #closing: Promise<void> | undefined
@@ -53,13 +62,20 @@ export class Cluster {
       new ServerNode(server, spec.database, spec.pooler, host)
     const reads = { ...spec.reads, name, clock, random }
     if (spec.kind === 'followed') {
+      if (spec.discover === undefined) {
+        this.#listed = new ListedServers()
+        this.#listed.list(name, spec.servers)
+      }
       const primary = this.#follow(spec, nodeOf)
+      this.followed = primary
+      primary.on('in-doubt', ({ error, node }) => this.#doubts.set(error, node))
       this.topology = primary.topology
       this.routed = withReplicas(primary, primary.topology, reads)
       return
     }
     const [primary, ...replicas] = spec.servers.map(nodeOf)
     this.direct = primary!
+    if (replicas.length === 0) this.only = primary!
     this.topology =
       spec.kind === 'single' ? undefined : staticTopology({ primary: primary!, replicas })
     // With a topology of the primary alone nothing is watched: there is nobody to compare it with.
@@ -68,15 +84,27 @@ export class Cluster {
   }
 
   #follow(spec: ClusterSpec, nodeOf: (server: ServerSpec) => ServerNode): FailoverPool {
-    const { name, clock, random, discover, discovered } = spec
+    const { name, clock, random, discovered } = spec
     const options = { ...spec.failover, name, clock, random }
-    if (discover === undefined) return withFailover(spec.servers.map(nodeOf), options)
-    return withFailover({ discover, pool: (node) => nodeOf(discovered(node)) }, options)
+    const discover = spec.discover ?? this.#listed!
+    const pool = (node: DiscoveredNode): ServerNode =>
+      nodeOf(this.#listed?.at(node) ?? discovered(node))
+    return withFailover({ discover, pool }, options)
   }
 
   /** The node behind a pool of the topology. */
   static nodeOf(pool: Pool | undefined): ServerNode | undefined {
     return pool instanceof ServerNode ? pool : undefined
+  }
+
+  /** The node that left the outcome of a call open. */
+  doubtedAt(error: object): string {
+    return this.#doubts.get(error) ?? this.direct?.name ?? this.routed.name
+  }
+
+  /** One of its databases lists its servers anew: what is not listed any more finishes what it does. */
+  list(database: string, servers: readonly ServerSpec[]): void {
+    this.#listed?.list(database, servers)
   }
 
   /** One more database or tenant. */

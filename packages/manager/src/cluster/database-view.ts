@@ -1,5 +1,6 @@
 import {
   type AcquireOptions,
+  ConfigError,
   type CopyOptions,
   type CopyResult,
   type CopySource,
@@ -7,6 +8,7 @@ import {
   checkCopyToArguments,
   checkListenArguments,
   EventRelay,
+  InDoubtError,
   type Lease,
   type ListenOptions,
   leasedCopyFrom,
@@ -30,13 +32,20 @@ import {
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
-import type { ReaderOptions, RouteExplanation } from '@poolhouse/read-replicas'
+import type { FailoverPool } from '@poolhouse/failover'
+import type {
+  ReaderOptions,
+  ReplicaSession,
+  ReplicaSessionOptions,
+  RouteExplanation,
+} from '@poolhouse/read-replicas'
 import type { NamedDatabase } from '../database-pool.js'
 import type { Cluster } from './cluster.js'
 import { currentMember } from './current-member.js'
 import { FollowingChannels } from './following-channels.js'
 import type { Member } from './member.js'
 import { ReadView } from './read-view.js'
+import { SessionView } from './session-view.js'
 
 /** Events that concern the cluster, and tell nothing of the calls of one database to another. */
 export const OF_THE_CLUSTER: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
@@ -117,7 +126,7 @@ export class DatabaseView implements NamedDatabase {
     const { statement, options } = readStreamArguments(first, second, third)
     const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
       refuseTransactionControl(statement, 'pool.stream')
-      return await this.acquire(acquireOptions)
+      return await this.acquire({ ...acquireOptions, intent: options?.intent })
     }
     return leasedRows<Row>(acquire, statement, options)
   }
@@ -161,7 +170,28 @@ export class DatabaseView implements NamedDatabase {
 
   reader(options?: ReaderOptions): Pool {
     const { routed } = this.#cluster
-    return new ReadView(this, this.#member, routed.reader(options))
+    return new ReadView(this, this.#member, routed.reader(options), 'reader')
+  }
+
+  session(token?: string, options?: ReplicaSessionOptions): ReplicaSession {
+    const { routed } = this.#cluster
+    return new SessionView(this, this.#member, routed.session(token, options))
+  }
+
+  async switchover<R>(...args: Parameters<FailoverPool['switchover']>): Promise<R> {
+    return (await this.#followed('switchover').switchover(...args)) as R
+  }
+
+  async drain(...args: Parameters<FailoverPool['drain']>): Promise<void> {
+    await this.#followed('drain').drain(...args)
+  }
+
+  undrain(id: string): void {
+    this.#followed('undrain').undrain(id)
+  }
+
+  acceptSystem(systemId: string): void {
+    this.#followed('acceptSystem').acceptSystem(systemId)
   }
 
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation {
@@ -196,15 +226,40 @@ export class DatabaseView implements NamedDatabase {
     return this.#clusterOf()
   }
 
+  /** Tells those who listen to the database if the outcome of the call is left open. */
+  telling<R>(call: Promise<R>): Promise<R> {
+    const { hub, clock } = this.#member
+    // Nobody listens: the call costs nothing more.
+    if (!hub.has('in-doubt')) return call
+    return call.catch((error: unknown) => {
+      if (error instanceof InDoubtError) {
+        // The pool below tells at which node it was, and does so in a microtask of its own.
+        clock.afterIo(() =>
+          hub.emit('in-doubt', { pool: this.name, node: this.#cluster.doubtedAt(error), error }),
+        )
+      }
+      throw error
+    })
+  }
+
+  #followed(call: string): FailoverPool {
+    if (this.#closed) throw new PoolClosedError(this.name)
+    const { followed } = this.#cluster
+    if (followed !== undefined) return followed
+    throw new ConfigError(
+      `${call}: the primary of database "${this.name}" is fixed; give its servers as nodes`,
+    )
+  }
+
   /** Calls the pool that the work belongs on, for this database. */
   #call<R>(isRead: boolean, work: (pool: Pool) => Promise<R>): Promise<R> {
     try {
       if (this.#closed) throw new PoolClosedError(this.name)
-      const { direct, routed } = this.#cluster
+      const { only, routed } = this.#cluster
       // To the server straight away: there is nothing to decide.
-      if (direct !== undefined && !isRead) return work(this.#member.poolAt(direct))
+      if (only !== undefined && !isRead) return this.telling(work(this.#member.poolAt(only)))
       this.#member.usedAt = this.#now()
-      return currentMember.run(this.#member, work, routed)
+      return this.telling(currentMember.run(this.#member, work, routed))
     } catch (error) {
       return Promise.reject(error)
     }

@@ -32,6 +32,10 @@ export interface MemberOptions {
   readonly apart: <R>(make: () => R) => R
   /** A pool was made. */
   readonly made?: ((pool: ConnectionPool) => void) | undefined
+  /** A pool has moved to another server. */
+  readonly moved?: ((pool: ConnectionPool) => void) | undefined
+  /** A pool is closed or about to be. */
+  readonly gone?: ((pool: ConnectionPool) => void) | undefined
 }
 
 // What pools tell of their connections; the rest is told by the cluster.
@@ -118,7 +122,9 @@ export class Member {
     this.#options = options
     for (const [node, pool] of this.#pools) {
       const { prepare, pooler, types, requireAuth, overload, ...changeable } = options.pool
+      const { host, port } = pool.endpoint
       pool.reconfigure({ ...changeable, connection: options.connection(node.spec) })
+      if (host !== pool.endpoint.host || port !== pool.endpoint.port) options.moved?.(pool)
     }
   }
 
@@ -126,7 +132,9 @@ export class Member {
   part(node: ServerNode): void {
     const pool = this.#pools.get(node)
     this.#pools.delete(node)
-    if (pool !== undefined) this.events.remove(pool)
+    if (pool === undefined) return
+    this.events.remove(pool)
+    this.#options.gone?.(pool)
   }
 
   /** Whether something is under way or waits. */
@@ -144,6 +152,7 @@ export class Member {
     if (this.busy) return false
     for (const [node, pool] of this.#pools) {
       node.remove(pool)
+      this.#options.gone?.(pool)
       // Nobody has or waits for anything in it, so it only says good-bye to its idle connections.
       const left: Promise<void> = pool
         .close()
@@ -177,7 +186,10 @@ export class Member {
       ...pools.map(([, pool]) => pool.close(options)),
       ...this.#leaving,
     ])
-    for (const [node, pool] of pools) node.remove(pool)
+    for (const [node, pool] of pools) {
+      node.remove(pool)
+      this.#options.gone?.(pool)
+    }
     this.#pools.clear()
     this.events.stop()
     for (const end of ends) if (end.status === 'rejected') throw end.reason

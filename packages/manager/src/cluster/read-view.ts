@@ -30,20 +30,20 @@ import { currentMember } from './current-member.js'
 import type { DatabaseView } from './database-view.js'
 import type { Member } from './member.js'
 
-/** The reads of one database: a reader of the cluster, in the context of that database. */
+/** A view of one database: a view of the cluster, such as a reader, in the context of that database. */
 export class ReadView implements Pool {
   readonly name: string
   readonly #view: DatabaseView
   readonly #member: Member
-  readonly #reader: Pool
+  readonly #inner: Pool
   #closed = false
 
-  /** `reader` is that of the cluster. */
-  constructor(view: DatabaseView, member: Member, reader: Pool) {
-    this.name = `${view.name}/reader`
+  /** `inner` is the view of the cluster, `what` says for names what it is. */
+  constructor(view: DatabaseView, member: Member, inner: Pool, what: string) {
+    this.name = `${view.name}/${what}`
     this.#view = view
     this.#member = member
-    this.#reader = reader
+    this.#inner = inner
   }
 
   query<Row = Record<string, unknown>>(
@@ -51,22 +51,22 @@ export class ReadView implements Pool {
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    return this.#call(() => {
+    return this.call(() => {
       const { statement, options } = readQueryArguments(first, second, third)
-      return this.#reader.query<Row>(statement, options)
+      return this.#inner.query<Row>(statement, options)
     })
   }
 
   acquire(options?: AcquireOptions): Promise<Lease> {
-    return this.#call(() => this.#reader.acquire(options))
+    return this.call(() => this.#inner.acquire(options))
   }
 
   use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
-    return this.#call(() => this.#reader.use(work, options))
+    return this.call(() => this.#inner.use(work, options))
   }
 
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
-    return this.#call(() => this.#reader.transaction(work, options))
+    return this.call(() => this.#inner.transaction(work, options))
   }
 
   stream<Row = Record<string, unknown>>(
@@ -89,7 +89,7 @@ export class ReadView implements Pool {
   }
 
   copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
-    return this.#call(() => this.#reader.copyFrom(sql, source, options))
+    return this.call(() => this.#inner.copyFrom(sql, source, options))
   }
 
   async listen(
@@ -123,11 +123,12 @@ export class ReadView implements Pool {
     return this.close()
   }
 
-  #call<R>(work: () => Promise<R>): Promise<R> {
+  /** Runs `work` in the context of the database. */
+  protected call<R>(work: () => Promise<R>): Promise<R> {
     try {
       if (this.#closed || this.#view.closed) throw new PoolClosedError(this.name)
       this.#member.usedAt = this.#member.clock.now()
-      return currentMember.run(this.#member, work)
+      return this.#view.telling(currentMember.run(this.#member, work))
     } catch (error) {
       return Promise.reject(error)
     }

@@ -52,7 +52,8 @@ export class ServerNode implements ConnectionPool {
   readonly name: string
   readonly endpoint: Endpoint
   readonly pooler: Pooler | undefined
-  readonly spec: ServerSpec
+  // Private: whoever prints a topology prints its pools, and here is a password.
+  readonly #spec: ServerSpec
   readonly #host: NodeHost
   readonly #pools = new Map<ConnectionPool, Member>()
   readonly #events: EventRelay
@@ -60,12 +61,17 @@ export class ServerNode implements ConnectionPool {
   /** Begins without pools. */
   constructor(spec: ServerSpec, database: string, pooler: Pooler | undefined, host: NodeHost) {
     const { host: server, port } = spec
-    this.spec = spec
+    this.#spec = spec
     this.name = `${server.includes(':') ? `[${server}]` : server}:${port}`
     this.endpoint = Object.freeze({ host: server, port, database })
     this.pooler = pooler
     this.#host = host
     this.#events = new EventRelay(new EventHub(), [])
+  }
+
+  /** The server as it was listed. */
+  get spec(): ServerSpec {
+    return this.#spec
   }
 
   /** A database has a pool here. */

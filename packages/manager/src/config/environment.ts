@@ -1,4 +1,4 @@
-import { ConfigError, type ConnectionOptions } from '@poolhouse/core'
+import { ConfigError, type ConnectionOptions, connectionUrl } from '@poolhouse/core'
 import type { DatabaseOptions } from '../database-options.js'
 
 /** What the environment says: databases by name, and where each of their values came from. */
@@ -33,7 +33,7 @@ export function readEnvironment(env: Environment): EnvironmentConfig {
     return value === '' ? undefined : value
   }
   const add = (name: string, url: string, replicaNames: readonly string[]): void => {
-    const value = read(url)
+    const value = asUrl(url, read(url))
     const given = replicaNames.filter((each) => read(each) !== undefined)
     if (given.length > 1)
       throw new ConfigError(`environment: ${given.join(' and ')} are both set; set one`)
@@ -54,10 +54,8 @@ export function readEnvironment(env: Environment): EnvironmentConfig {
         `environment: ${url} lists several hosts, which find out by themselves who is a replica; leave ${replicas} out`,
       )
     }
-    const list = read(replicas)!
-      .split(/[,\n]/)
-      .map((each) => each.trim())
-    databases.set(name, { primary: value, replicas: list.filter((each) => each !== '') })
+    const list = listOf(replicas, read(replicas)!)
+    databases.set(name, { primary: value, replicas: list })
     origins.set(`databases.${name}`, url).set(`databases.${name}.replicas`, replicas)
   }
   add(MAIN, 'DATABASE_URL', ['DATABASE_REPLICA_URLS', 'DATABASE_REPLICA_URL'])
@@ -88,8 +86,31 @@ export function readEnvironment(env: Environment): EnvironmentConfig {
   return { databases, origins }
 }
 
-/** Whether the part of the URL that names hosts names several. */
-function listsHosts(url: string): boolean {
+/** Keywords as the URL that says the same. */
+function asUrl<Value extends string | undefined>(variable: string, value: Value): Value | string {
+  if (value === undefined) return value
+  try {
+    return connectionUrl(`environment: ${variable}`, value)
+  } catch (error) {
+    throw new ConfigError((error as Error).message, { cause: error })
+  }
+}
+
+/** Addresses, one on a line or separated by commas; keywords may have commas in their values, so that they need lines. */
+function listOf(variable: string, text: string): string[] {
+  const separator = text.includes('://') ? /[,\n]/ : '\n'
+  const list = text.split(separator).map((each) => each.trim())
+  return list.filter((each) => each !== '').map((each) => asUrl(variable, each))
+}
+
+/** Whether the part of the URL, or of the keywords, that names hosts names several. One that cannot be read is refused later. */
+export function listsHosts(text: string): boolean {
+  let url: string
+  try {
+    url = connectionUrl('', text)
+  } catch {
+    return false
+  }
   const authority = url.split('://', 2)[1]?.split(/[/?]/, 1)[0] ?? ''
   if (authority.slice(authority.lastIndexOf('@') + 1).includes(',')) return true
   return /[?&]host=[^&]*(?:,|%2c)/i.test(url)

@@ -1,4 +1,4 @@
-import { describeValue } from '@poolhouse/core'
+import { connectionUrl, describeValue } from '@poolhouse/core'
 
 /** One value of the configuration. */
 export interface ConfigEntry {
@@ -11,7 +11,7 @@ export interface ConfigEntry {
 }
 
 // What may hold a secret whole or in part.
-const SECRET: ReadonlySet<string> = new Set(['password', 'passphrase', 'key'])
+const SECRET: ReadonlySet<string> = new Set(['password', 'passphrase', 'key', 'tokenSecret'])
 const URL_TEXT = /^postgres(?:ql)?:\/\//
 
 /** Lists every value with its path. Functions and objects with methods are named, not read. */
@@ -27,7 +27,7 @@ export function explain(
   if (value === undefined) return []
   if (SECRET.has(name)) return entry('[redacted]')
   if (typeof value === 'function') return entry('a function')
-  if (typeof value === 'string') return entry(URL_TEXT.test(value) ? redactUrl(value) : value)
+  if (typeof value === 'string') return entry(explainText(value))
   if (value === null || typeof value !== 'object') return entry(String(value))
   if (Array.isArray(value))
     return value.flatMap((each, index) => explain(each, `${path}.${index}`, originOf))
@@ -52,6 +52,16 @@ function isInstance(value: object): boolean {
 function nameOf(value: object): string {
   const { name } = value as { name?: unknown }
   return typeof name === 'string' ? name : describeValue(value)
+}
+
+function explainText(text: string): string {
+  try {
+    const url = connectionUrl('', text)
+    return URL_TEXT.test(url) ? redactUrl(url) : text
+  } catch {
+    // It looks like a list of keywords and cannot be read, so that nobody knows where the password is.
+    return '[unreadable]'
+  }
 }
 
 /** A connection URL without what may be secret: the password, wherever it stands. */

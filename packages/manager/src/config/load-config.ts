@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { ConfigError, describeValue, refuseUnknownOptions } from '@poolhouse/core'
 import type { BudgetOptions } from '../budget/budget-options.js'
 import type { DatabaseConfig, DatabaseOptions } from '../database-options.js'
-import { type Environment, readEnvironment } from './environment.js'
+import { type Environment, listsHosts, readEnvironment } from './environment.js'
 import { check, FILE } from './schema.js'
 
 /** What a configuration file holds. */
@@ -58,7 +58,8 @@ const PLACE: readonly (keyof DatabaseOptions)[] = [
  * Reads the configuration: first what the code says, then the file, then the environment. Of one database each key comes from the first that has it;
  * where it is (`primary`, `replicas`, `nodes`, …) comes from one of them as a whole. Databases that only the environment knows are added.
  *
- * Rejects with `ConfigError` that names file, key or variable, and never shows a value. A `.ts` file needs a runtime that reads TypeScript.
+ * Rejects with `ConfigError` that names file, key or variable, and never shows a value. A `.ts` file needs a runtime that reads TypeScript: Node.js 22.18 or newer, or
+ * 20 with `--import tsx`.
  */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
   refuseUnknownOptions('loadConfig', options, KNOWN)
@@ -67,7 +68,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   const budget: Record<string, unknown> = {}
   const add = (config: FileConfig, origin: string): void => {
     for (const [name, given] of Object.entries(config.databases ?? {})) {
-      const layer = typeof given === 'string' ? { primary: given } : given
+      const layer = typeof given === 'string' ? placeOf(given) : given
       databases.set(name, layered(databases.get(name), layer, `databases.${name}`, origin, origins))
     }
     for (const [key, value] of Object.entries(config.budget ?? {})) {
@@ -98,6 +99,11 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
     budget: Object.freeze(budget as BudgetOptions),
     origins: Object.freeze(Object.fromEntries(origins)),
   })
+}
+
+/** A single address: of one server, or of a cluster whose primary is followed. */
+function placeOf(address: string): DatabaseOptions {
+  return listsHosts(address) ? { nodes: address } : { primary: address }
 }
 
 /** What stands already, and what the next layer adds to it. */
@@ -140,7 +146,7 @@ async function readFile(path: string): Promise<FileConfig> {
     else config = ((await import(pathToFileURL(path).href)) as { default?: unknown }).default
   } catch (error) {
     // What JSON.parse says quotes the file, which may hold a password.
-    const why = path.endsWith('.json') ? 'it is not JSON' : (error as Error).message
+    const why = path.endsWith('.json') ? 'it is not JSON' : whyNotLoaded(error)
     throw new ConfigError(
       `loadConfig: cannot read ${path}: ${why}`,
       path.endsWith('.json') ? {} : { cause: error },
@@ -154,6 +160,12 @@ async function readFile(path: string): Promise<FileConfig> {
   refuseHostileKeys(path, config)
   check(path, FILE, config)
   return config as FileConfig
+}
+
+function whyNotLoaded(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code !== 'ERR_UNKNOWN_FILE_EXTENSION') return message
+  return 'this Node.js does not read TypeScript; start it with --import tsx, use Node.js 22.18 or newer, or write the file as poolhouse.config.js'
 }
 
 /** A file cannot mean these keys anywhere but as the name of a database, and must not get near a prototype. */

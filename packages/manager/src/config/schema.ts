@@ -24,6 +24,14 @@ const text = z.string().min(1)
 const ms = z.number().min(1).max(LONGEST)
 const msOrNever = z.number().min(0).max(LONGEST)
 const count = z.number().int().min(1)
+/** A number that may be `Infinity`, which code can say and JSON cannot. */
+const amount = (minimum: number): z.ZodType<number> =>
+  z
+    .custom<number>(
+      (value) => typeof value === 'number' && value >= minimum,
+      `must be a number of at least ${minimum}`,
+    )
+    .meta({ type: 'number', minimum })
 const callable = z.custom<(...values: never[]) => unknown>(
   (value) => typeof value === 'function',
   'must be a function',
@@ -71,7 +79,7 @@ const pool = strict({
   idleTimeoutMs: msOrNever.optional(),
   maxLifetimeMs: msOrNever.optional(),
   maxUses: count.optional(),
-  maxPending: z.number().min(1).optional(),
+  maxPending: amount(1).optional(),
   leakWarningMs: msOrNever.optional(),
   validateAfterIdleMs: msOrNever.optional(),
   prepare: z.enum(['auto', 'off']).optional(),
@@ -93,22 +101,38 @@ const failover = strict({
     ])
     .optional(),
   hold: z
-    .union([
-      z.literal(false),
-      strict({ timeoutMs: ms.optional(), maxCalls: z.number().min(0).optional() }),
-    ])
+    .union([z.literal(false), strict({ timeoutMs: ms.optional(), maxCalls: amount(0).optional() })])
     .optional(),
   fence: z.enum(['timeline', 'off']).optional(),
   minimumTimeline: count.optional(),
-  retryBudget: z.number().min(0).optional(),
+  retryBudget: amount(0).optional(),
 })
 
 const reads = strict({
-  strategy: z.union([z.enum(['leastBusy', 'roundRobin', 'random']), callable]).optional(),
-  maxStalenessMs: z.number().min(0).optional(),
+  strategy: z
+    .union([z.enum(['leastBusy', 'roundRobin', 'random', 'weighted']), callable])
+    .optional(),
+  weights: z.record(z.string(), z.number().min(0)).optional(),
+  maxStalenessMs: amount(0).optional(),
+  maxStalenessBytes: amount(0).optional(),
+  whenStale: z
+    .union([
+      z.enum(['primary', 'error']),
+      strict({ waitMs: msOrNever, otherwise: z.enum(['primary', 'error']).optional() }),
+    ])
+    .optional(),
   zone: text.optional(),
+  maxReadsPerNode: amount(1).optional(),
+  slowStartMs: msOrNever.optional(),
   primaryShare: z.number().min(0).max(1).optional(),
   readRetries: z.number().int().min(0).max(100).optional(),
+  hedgeAfterMs: ms.optional(),
+  waitForTokenMs: msOrNever.optional(),
+  tokenSecret: z.union([text, z.array(text).min(1)]).optional(),
+  onLostToken: z.enum(['primary', 'error']).optional(),
+  classify: z
+    .union([z.enum(['conservative', 'optimistic']), some('classify', 'a classifier')])
+    .optional(),
 })
 
 const database = strict({
@@ -128,7 +152,7 @@ const database = strict({
 
 const limits = strict({
   max: count.max(10_000).optional(),
-  maxPending: z.number().min(1).optional(),
+  maxPending: amount(1).optional(),
   weight: z.number().positive().max(1_000_000).optional(),
 })
 
@@ -138,7 +162,7 @@ export const DATABASE: z.ZodType = z.union([text, database])
 /** `budget`. */
 export const BUDGET: z.ZodType = strict({
   perServer: z.union([z.literal('auto'), count]).optional(),
-  instances: count.optional(),
+  instances: z.union([z.literal('discover'), count]).optional(),
   servers: z.record(z.string(), count).optional(),
 })
 

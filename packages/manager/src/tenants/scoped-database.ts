@@ -3,6 +3,8 @@ import {
   type CopyOptions,
   type CopyResult,
   type CopySource,
+  EventHub,
+  InDoubtError,
   type Lease,
   type ListenOptions,
   type NotifyListener,
@@ -37,10 +39,20 @@ export class ScopedDatabase implements DatabasePool {
   readonly #base: DatabasePool
   readonly #settings: Statement
   readonly #gate: TenantGate
+  // What its own calls have to tell. Those of the connections are about anybody.
+  readonly #hub: EventHub
 
   /** `pool` is the base, or a reader of it. */
-  constructor(name: string, base: DatabasePool, pool: Pool, settings: Statement, gate: TenantGate) {
+  constructor(
+    name: string,
+    base: DatabasePool,
+    pool: Pool,
+    settings: Statement,
+    gate: TenantGate,
+    hub: EventHub = new EventHub(),
+  ) {
     this.name = name
+    this.#hub = hub
     this.#base = base
     this.#pool = pool
     this.#settings = settings
@@ -84,9 +96,15 @@ export class ScopedDatabase implements DatabasePool {
       await tx.query(this.#settings)
       return await work(tx)
     }
-    return this.#gate.run(options, (timeoutMs) =>
+    const call = this.#gate.run(options, (timeoutMs) =>
       pool.transaction(begin, { ...options, timeoutMs }),
     )
+    if (!this.#hub.has('in-doubt')) return call
+    return call.catch((error: unknown) => {
+      if (error instanceof InDoubtError)
+        this.#hub.emit('in-doubt', { pool: this.name, node: this.#base.name, error })
+      throw error
+    })
   }
 
   acquire(_options?: AcquireOptions): Promise<Lease> {
@@ -132,6 +150,7 @@ export class ScopedDatabase implements DatabasePool {
       this.#base.reader(options),
       this.#settings,
       this.#gate,
+      this.#hub,
     )
   }
 
@@ -140,13 +159,15 @@ export class ScopedDatabase implements DatabasePool {
   }
 
   on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    if (event === 'in-doubt') this.#hub.on(event, listener)
     // Those of the shared connections may be about anybody.
-    if (OF_THE_CLUSTER.has(event)) this.#base.on(event, listener)
+    else if (OF_THE_CLUSTER.has(event)) this.#base.on(event, listener)
     return this
   }
 
   off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    if (OF_THE_CLUSTER.has(event)) this.#base.off(event, listener)
+    if (event === 'in-doubt') this.#hub.off(event, listener)
+    else if (OF_THE_CLUSTER.has(event)) this.#base.off(event, listener)
     return this
   }
 

@@ -7,9 +7,11 @@ import {
   PoolClosedError,
   UnknownTenantError,
 } from '@poolhouse/core'
+import type { Member } from '../cluster/member.js'
 import { check, TARGET } from '../config/schema.js'
 import { isBusy, type Tenant } from './tenant.js'
 import type { TenantOptions, TenantTarget } from './tenant-options.js'
+import { timePassed } from './time-passed.js'
 import { UnknownTenants } from './unknown-tenants.js'
 
 /** What the directory needs of its manager. */
@@ -17,6 +19,8 @@ export interface DirectoryHost {
   readonly clock: Clock
   /** Makes the pools of a tenant, which open nothing. Throws `ConfigError` for a target that is none. */
   make(id: string, target: TenantTarget): Pick<Tenant, 'pool' | 'own' | 'gate'>
+  /** A tenant with pools of its own is not kept any more. */
+  gone(member: Member): void
   /** Something failed that nobody waits for. */
   report(error: unknown): void
 }
@@ -33,6 +37,7 @@ export class TenantDirectory {
   readonly #ttlMs: number
   readonly #idleMs: number
   readonly #maxPools: number
+  readonly #passed: () => number
   // Those longest unused first. A Map, so that every name is legal, `__proto__` as well.
   readonly #known = new Map<string, Tenant>()
   readonly #unknown: UnknownTenants
@@ -48,7 +53,8 @@ export class TenantDirectory {
     this.#ttlMs = options.ttlMs ?? 60_000
     this.#idleMs = options.idleMs ?? 60_000
     this.#maxPools = options.maxPools ?? 500
-    this.#unknown = new UnknownTenants(host.clock, options.negativeTtlMs ?? 5_000)
+    this.#passed = timePassed(host.clock)
+    this.#unknown = new UnknownTenants(this.#passed, options.negativeTtlMs ?? 5_000)
   }
 
   /** How many tenants have pools. */
@@ -61,9 +67,8 @@ export class TenantDirectory {
   /** The tenant, if it is known and need not be resolved again; asking is using. */
   peek(id: string): Tenant | undefined {
     const tenant = this.#known.get(id)
-    const now = this.#host.clock.now()
-    if (tenant === undefined || tenant.expiresAt <= now) return undefined
-    this.#touch(tenant, now)
+    if (tenant === undefined || tenant.expiresAt <= this.#passed()) return undefined
+    this.#touch(tenant, this.#host.clock.now())
     return tenant
   }
 
@@ -97,7 +102,7 @@ export class TenantDirectory {
     const now = this.#host.clock.now()
     if (former !== undefined) {
       if (isDeepStrictEqual(former.target, target)) {
-        former.expiresAt = now + this.#ttlMs
+        former.expiresAt = this.#passed() + this.#ttlMs
         this.#touch(former, now)
         return former
       }
@@ -108,7 +113,7 @@ export class TenantDirectory {
       id,
       target: structuredCloneOf(target),
       ...made,
-      expiresAt: now + this.#ttlMs,
+      expiresAt: this.#passed() + this.#ttlMs,
       usedAt: now,
       gone: false,
     }
@@ -139,6 +144,7 @@ export class TenantDirectory {
     this.#known.delete(tenant.id)
     if (tenant.own === undefined) return
     const { cluster, member } = tenant.own
+    this.#host.gone(member)
     const left: Promise<void> = cluster
       .exit(member, options)
       .catch((error: unknown) => this.#host.report(error))

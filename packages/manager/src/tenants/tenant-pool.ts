@@ -95,7 +95,7 @@ export class TenantPool implements DatabasePool {
     const { statement, options } = readStreamArguments(first, second, third)
     const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
       refuseTransactionControl(statement, 'pool.stream')
-      return await this.acquire(acquireOptions)
+      return await this.acquire({ ...acquireOptions, intent: options?.intent })
     }
     return leasedRows<Row>(acquire, statement, options)
   }

@@ -1,19 +1,17 @@
-import type { Clock } from '@poolhouse/core'
-
 // Together a few megabytes at most, whoever asks for what.
 const MOST = 10_000
 const LONGEST_ID = 256
 
 /** Remembers for a while whom nobody knows, so that asking for strangers again and again costs nothing. Bounded. */
 export class UnknownTenants {
-  readonly #clock: Clock
+  readonly #now: () => number
   readonly #ttlMs: number
   // Oldest first, since all are kept equally long.
   readonly #until = new Map<string, number>()
 
   /** Begins with nobody. */
-  constructor(clock: Clock, ttlMs: number) {
-    this.#clock = clock
+  constructor(now: () => number, ttlMs: number) {
+    this.#now = now
     this.#ttlMs = ttlMs
   }
 
@@ -25,7 +23,7 @@ export class UnknownTenants {
   /** Nobody knows this one. */
   add(id: string): void {
     if (this.#ttlMs === 0 || id.length > LONGEST_ID) return
-    const now = this.#clock.now()
+    const now = this.#now()
     this.#until.delete(id)
     for (const [other, until] of this.#until) {
       if (until > now && this.#until.size < MOST) break
@@ -38,7 +36,7 @@ export class UnknownTenants {
   has(id: string): boolean {
     const until = this.#until.get(id)
     if (until === undefined) return false
-    if (until > this.#clock.now()) return true
+    if (until > this.#now()) return true
     this.#until.delete(id)
     return false
   }

@@ -19,6 +19,21 @@ function write(name: string, text: string): void {
   writeFileSync(join(directory, name), text)
 }
 
+test('a single address in a file may be that of a cluster', async () => {
+  write(
+    'poolhouse.config.json',
+    JSON.stringify({
+      databases: { app: 'postgres://a,b/app', dw: 'host=c,d dbname=dw', log: 'host=e' },
+    }),
+  )
+  const { databases } = await loadConfig({ directory, env: false })
+  expect(databases).toEqual({
+    app: { nodes: 'postgres://a,b/app' },
+    dw: { nodes: 'host=c,d dbname=dw' },
+    log: { primary: 'host=e' },
+  })
+})
+
 describe('the environment', () => {
   const read = (env: Record<string, string>) => loadConfig({ directory, env })
 
@@ -41,6 +56,24 @@ describe('the environment', () => {
       'databases.app.replicas': 'DATABASE_REPLICA_URLS',
       'databases.audit_log.nodes': 'DATABASE_AUDIT_LOG_URL',
     })
+  })
+
+  test('X06: takes lists of keywords wherever a URL is taken, and shows nothing of one that it cannot read', async () => {
+    const { databases } = await read({
+      DATABASE_URL: "host=a dbname=app user=u password='a, b'",
+      DATABASE_REPLICA_URLS: 'host=b dbname=app\nhost=c dbname=app',
+      DATABASE_AUDIT_URL: 'host=d,e dbname=audit',
+    })
+    expect(databases).toEqual({
+      app: {
+        primary: 'postgres://?host=a&dbname=app&user=u&password=a%2C%20b',
+        replicas: ['postgres://?host=b&dbname=app', 'postgres://?host=c&dbname=app'],
+      },
+      audit: { nodes: 'postgres://?host=d%2Ce&dbname=audit' },
+    })
+    const broken = read({ DATABASE_URL: "host=a password='s3cret" })
+    await expect(broken).rejects.toThrow(/environment: DATABASE_URL: .*quoted value does not end/)
+    await expect(broken).rejects.not.toThrow(/s3cret/)
   })
 
   test('gives what libpq would read, a host for each of its lists', async () => {

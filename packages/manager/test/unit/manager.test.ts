@@ -134,6 +134,7 @@ test('X06: explains every value with its origin and shows no secret', async () =
       dw: {
         primary: { ...LOCAL, password: () => 's3cret', ssl: { mode: 'require', key: 's3cret' } },
       },
+      log: "host=b user=u password='s3 cret'",
     },
     budget: { perServer: 9 },
     origins: { 'databases.app.primary': 'DATABASE_URL', budget: 'poolhouse.config.json' },
@@ -151,6 +152,7 @@ test('X06: explains every value with its origin and shows no secret', async () =
     'databases.dw.primary.password = [redacted] (code)',
     'databases.dw.primary.ssl.mode = require (code)',
     'databases.dw.primary.ssl.key = [redacted] (code)',
+    'databases.log = postgres://?host=b&user=u&password=[redacted] (code)',
     'budget.perServer = 9 (poolhouse.config.json)',
   ])
   await manager.close()
@@ -225,6 +227,39 @@ test('reloads sizes and credentials without dropping what runs, or changes nothi
   expect(new Set(users)).toEqual(new Set(['u', 'rotated']))
   expect(db.stats().max).toBe(3)
   expect([...seeing.open]).toHaveLength(1)
+  await manager.close()
+})
+
+test('a reload takes the address of a single server, and the pools of tenants along', async () => {
+  const seen: string[] = []
+  const seeing = fakeDriver({
+    clock,
+    onConnect: (_attempt, { settings: { user, endpoint, parameters } }) =>
+      void seen.push(
+        `${user}@${endpoint.host}/${endpoint.database} ${parameters['search_path'] ?? ''}`,
+      ),
+  })
+  const manager = createManager({
+    drivers: { fake: seeing },
+    databases: { app: { primary: LOCAL as Record<string, string> } },
+    budget: { perServer: 8 },
+    tenants: { resolve: () => ({ schema: 'mine' }) },
+    clock,
+  })
+  const both = async (): Promise<void> => {
+    await Promise.all([manager.database('app').query('a'), manager.tenant('t').query('b')])
+  }
+  await both()
+  manager.reload({ app: { primary: { ...LOCAL, host: 'elsewhere', user: 'rotated' } } })
+  await clock.settle()
+  await both()
+  expect(seen).toEqual([
+    'u@localhost/app ',
+    'u@localhost/app "mine"',
+    'rotated@elsewhere/app ',
+    'rotated@elsewhere/app "mine"',
+  ])
+  expect(Object.keys(manager.stats().servers)).toEqual(['localhost:5432', 'elsewhere:5432'])
   await manager.close()
 })
 

@@ -21,7 +21,7 @@ beforeEach(() => {
 function pool(
   name: string,
   weight = 1,
-  more: { min?: number; max?: number; port?: number } = {},
+  more: { min?: number; max?: number; port?: number; maxPending?: number } = {},
 ): ConnectionPool {
   const { port = 5432, ...sizes } = more
   return createPool({
@@ -33,6 +33,18 @@ function pool(
     clock,
     random: () => 0.5,
     budget: budgets.weighing(weight),
+  })
+}
+
+/** The pool of a named database. */
+function labelled(name: string): ConnectionPool {
+  return createPool({
+    driver,
+    connection: { host: 'localhost', user: 'u', database: name },
+    name,
+    clock,
+    random: () => 0.5,
+    budget: budgets.weighing(1, name),
   })
 }
 
@@ -51,6 +63,16 @@ function flood(pool: ConnectionPool, callers: number): { answers: number; stop()
     })()
   }
   return state
+}
+
+/** Lets time go on until the call has its answer. */
+async function answered<R>(call: Promise<R>): Promise<R> {
+  let done = false
+  void call.finally(() => {
+    done = true
+  })
+  while (!done) await clock.advance(1)
+  return await call
 }
 
 async function lease(pool: ConnectionPool): Promise<Lease> {
@@ -112,6 +134,53 @@ test('F62, S86: a tenant with ten thousand queued calls leaves another its half'
   await clock.advance(100)
 })
 
+test('S86, F62: a tenant that asks now and then keeps its connection beside one with ten thousand queued calls', async () => {
+  const noisy = pool('noisy', 1, { maxPending: 20_000 })
+  const quiet = pool('quiet')
+  await answered(quiet.query('select 1'))
+  const noise = flood(noisy, 10_000)
+  await clock.advance(200)
+  const waits: number[] = []
+  quiet.on('acquire', ({ waitMs }) => waits.push(waitMs))
+  for (let call = 0; call < 100; call++) {
+    await clock.advance(50)
+    await answered(quiet.query('select 1'))
+  }
+  expect(quiet.stats().counters.created).toBe(1)
+  expect(waits).toEqual(Array.from({ length: 100 }, () => 0))
+  expect(noisy.stats().total).toBe(3)
+  noise.stop()
+  await clock.advance(20_000)
+})
+
+test('S86, F62: a tenant that comes to a full server gets the first connection that comes back', async () => {
+  const noisy = pool('noisy', 1, { maxPending: 20_000 })
+  const noise = flood(noisy, 10_000)
+  await clock.advance(200)
+  const quiet = pool('quiet')
+  const { destroyed } = noisy.stats().counters
+  await answered(quiet.query('select 1'))
+  // One statement of 2 ms that was under way, a connect of 5 ms.
+  expect(quiet.stats().waitMs.max).toBeLessThanOrEqual(8)
+  expect(noisy.stats().counters.destroyed - destroyed).toBe(1)
+  noise.stop()
+  await clock.advance(20_000)
+})
+
+test('an idle connection goes to whoever has less at once, and to whoever has more when it has been idle for long', async () => {
+  const [a, b] = [pool('a'), pool('b')]
+  const leases = [await lease(a), await lease(b), await lease(b), await lease(b)]
+  for (const each of leases) each.release()
+  const noise = flood(a, 50)
+  await clock.advance(100)
+  // As many as the other one.
+  expect([a, b].map((each) => each.stats().total)).toEqual([2, 2])
+  await clock.advance(5_000)
+  expect([a, b].map((each) => each.stats().total)).toEqual([4, 0])
+  noise.stop()
+  await clock.advance(1_000)
+})
+
 test('shares by weight', async () => {
   const heavy = pool('heavy', 3)
   const light = pool('light', 1)
@@ -120,6 +189,23 @@ test('shares by weight', async () => {
   expect([heavy, light].map((each) => each.stats().total)).toEqual([3, 1])
   for (const each of floods) each.stop()
   await clock.advance(100)
+})
+
+test('X21: an error of the budget says which database has how many, and names no tenant', async () => {
+  const app = labelled('app')
+  const [one, two] = [pool('secret customer'), pool('other customer')]
+  const held = [await lease(app), await lease(app), await lease(one), await lease(two)]
+  const late = one.query('select 1', [], { timeoutMs: 100 }).catch((error: unknown) => error)
+  const asked = app.query('select 1', [], { timeoutMs: 100 }).catch((error: unknown) => error)
+  await clock.advance(150)
+  const [ofTenant, ofApp] = [String(await late), String(await asked)]
+  expect(ofTenant).toContain(
+    'the budget of localhost:5432 is used up: 4 of 4 connections are out, 1 by this pool, 2 by database "app", 1 by 1 tenant; 2 pools waiting',
+  )
+  expect(ofTenant).not.toContain('other')
+  expect(ofApp).toContain('2 by this pool, 2 by 2 tenants')
+  expect(ofApp).not.toContain('customer')
+  for (const each of held) each.release()
 })
 
 test('F62: with more busy tenants than connections each has its turn', async () => {
@@ -163,7 +249,7 @@ test('closes what is too many after the limit has fallen, idle ones at once', as
   const a = pool('a')
   const leases = [await lease(a), await lease(a), await lease(a), await lease(a)]
   leases[0]!.release()
-  budgets.learn(a.endpoint, 5)
+  budgets.learn(a.endpoint, { allowed: 5, sessions: 4, instances: 0 }, false)
   await clock.advance(10)
   expect(a.stats().total).toBe(3)
   for (const each of leases.slice(1)) each.release()
@@ -192,6 +278,8 @@ test('X12: whoever waits for a permit in vain is told in time, and the next one 
   const held = [await lease(a), await lease(a), await lease(a), await lease(a)]
   const late = expect(b.query('select 1', [], { timeoutMs: 100 })).rejects.toMatchObject({
     executed: 'no',
+    shortage:
+      'the budget of localhost:5432 is used up: 4 of 4 connections are out, 0 by this pool, 4 by 1 tenant; 1 pool waiting',
   })
   await clock.advance(150)
   await late

@@ -1,7 +1,7 @@
 import type { Pool } from '@poolhouse/core'
 import { fakeDriver, virtualClock } from '@poolhouse/core/testing'
 import { expect, expectTypeOf, test } from 'vitest'
-import { createManager, type NamedDatabase } from '../../src/index.js'
+import { createManager, type FollowedDatabase, type NamedDatabase } from '../../src/index.js'
 
 const made = {
   query: () => {},
@@ -20,9 +20,16 @@ test('the compiler knows the names, and what stands under them', async () => {
       app: 'postgres://u@a/app',
       dw: { primary: 'postgres://u@b/dw', pool: { max: 3 } },
       made,
+      followed: { nodes: 'postgres://u@c,d/app' },
     },
     clock,
   })
+  expectTypeOf(manager.database('followed')).toEqualTypeOf<FollowedDatabase>()
+  expectTypeOf(manager.database('dw').session().token).toEqualTypeOf<string>()
+  // @ts-expect-error The primary of this one is fixed.
+  await expect(manager.database('dw').switchover(async () => 1)).rejects.toThrow(
+    /the primary of database "dw" is fixed/,
+  )
   expectTypeOf(manager.database('app')).toEqualTypeOf<NamedDatabase>()
   expectTypeOf(manager.database('dw').reader({ maxStalenessMs: 10 })).toEqualTypeOf<Pool>()
   expectTypeOf(manager.database('made').extra).toEqualTypeOf<number>()

@@ -55,6 +55,7 @@ add(SESSION_COMMANDS, IS.sessionCommand)
 add(OTHERS, 0)
 
 const words = [...ids.keys()]
+const SHORTEST = Math.min(...words.map(({ length }) => length))
 const SLOTS = 1_024
 const slots = new Int16Array(SLOTS).fill(-1)
 for (const [index, word] of words.entries()) {
@@ -76,6 +77,7 @@ export function addToHash(hash: number, code: number): number {
 
 /** The number of the keyword that stands there, in any case, with this hash; 0 if it is none. Makes no string. */
 export function keywordAt(text: string, start: number, end: number, hash: number): number {
+  if (end - start < SHORTEST) return 0
   for (let slot = hash & (SLOTS - 1); ; slot = (slot + 1) & (SLOTS - 1)) {
     const index = slots[slot]!
     if (index === -1) return 0

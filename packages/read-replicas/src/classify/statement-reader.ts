@@ -65,6 +65,8 @@ export class StatementReader {
   #depth = 0
   // Depths at which the names of a WITH list are being read.
   readonly #withLists: number[] = []
+  // The last of them, -1 if there is none.
+  #withDepth = -1
   #verdict: Classification = READ
 
   /** Looks at nothing before `read`. */
@@ -196,7 +198,7 @@ export class StatementReader {
     if (word === INTO) return this.#write('makes a table')
     if (keywordIs(word, IS.queryVerb)) {
       if (word !== WITH) this.#leaveWithList()
-      else if (this.#before === START || this.#before === OPEN) this.#withLists.push(this.#depth)
+      else if (this.#before === START || this.#before === OPEN) this.#enterWithList()
     }
     if (!keywordIs(word, IS.notCalled)) return this.#nameOf(word)
     this.#named = false
@@ -260,11 +262,11 @@ export class StatementReader {
     const name = nameAt(this.#text, this.#nameStart, this.#nameEnd)
     const { verdict, reason, silent } = this.#rules.judge(schema, name)
     if (verdict === 'read' || (verdict === 'unknown' && this.#isNoCall())) return undefined
+    // The first of the unknown ones is told; the others may be half a million.
+    if (verdict === 'unknown' && this.#verdict !== READ) return undefined
     const token = this.#tokenAt(this.#nameStart, this.#nameEnd)
     if (verdict === 'write') return this.#write(reason, silent, token)
-    if (this.#verdict === READ) {
-      this.#verdict = Object.freeze({ verdict, reason: `"${token.text}" ${reason}`, token })
-    }
+    this.#verdict = Object.freeze({ verdict, reason: `"${token.text}" ${reason}`, token })
     return undefined
   }
 
@@ -296,12 +298,18 @@ export class StatementReader {
   }
 
   #isInWithList(): boolean {
-    return this.#withLists.at(-1) === this.#depth
+    return this.#withDepth === this.#depth
+  }
+
+  #enterWithList(): void {
+    this.#withLists.push(this.#depth)
+    this.#withDepth = this.#depth
   }
 
   #leaveWithList(): void {
-    while (this.#withLists.length > 0 && this.#withLists.at(-1)! >= this.#depth) {
+    while (this.#withDepth >= 0 && this.#withDepth >= this.#depth) {
       this.#withLists.pop()
+      this.#withDepth = this.#withLists.at(-1) ?? -1
     }
   }
 

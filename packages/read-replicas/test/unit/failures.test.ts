@@ -49,6 +49,25 @@ describe('a read whose replica fails', () => {
     expect(tally(await served(db, 10))).toEqual(new Map([['c', 10]]))
   })
 
+  test('is sent again when its connection to the primary is lost, as often as the options say', async () => {
+    for (const [readRetries, losses, outcome] of [
+      [1, 1, 'a'],
+      [1, 2, 'lost'],
+      [0, 1, 'lost'],
+    ] as const) {
+      const { db, primary } = await startSetting({ readRetries })
+      let left: number = losses
+      primary.answer = ({ text }) =>
+        text === 'select 1' && left-- > 0 ? failing(lost())() : undefined
+      const read = db.reader({ maxStalenessMs: 0 }).query('select 1')
+      const ended = await read.then(
+        ({ node }) => node,
+        (error: unknown) => (error instanceof ConnectionLostError ? 'lost' : error),
+      )
+      expect([readRetries, losses, ended]).toEqual([readRetries, losses, outcome])
+    }
+  })
+
   test('is sent no more often than the options say', async () => {
     const { db, primary, b, c } = await startSetting({ readRetries: 1 })
     b.answer = c.answer = failing(lost())

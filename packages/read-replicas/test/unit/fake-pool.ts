@@ -57,8 +57,16 @@ export class FakePool implements ConnectionPool {
   /** Whether a standby tells which timeline it follows. */
   tellsTimeline = true
   receiving = true
+  serverVersion = '18.4'
+  /** Texts of `WAIT FOR LSN` that it got, and how it answers them. */
+  readonly waits: string[] = []
+  waitFor: (text: string) => string | Promise<string> = () => 'timeout'
   /** Questions that monitors have asked. */
   polls = 0
+  /** Texts of those that came over sessions. */
+  readonly questions: string[] = []
+  /** Process of the server that answers. */
+  backendPid = 1
   /** What callers get: rows or a rejection. */
   answer: Answer = () => undefined
   /** What `openSession` and sessions fail with, if set. */
@@ -167,10 +175,17 @@ export class FakePool implements ConnectionPool {
         received_timeline: inRecovery && this.tellsTimeline ? this.timeline : null,
         receiving: inRecovery ? this.receiving : null,
         in_recovery: this.inRecovery,
+        pid: this.backendPid,
         lsn: `0/${this.position.toString(16)}`,
         replay_paused: this.replayPaused,
       },
     ])
+  }
+
+  /** The answer to `WAIT FOR LSN`. */
+  async waitForLsn(text: string): Promise<QueryResult<unknown>> {
+    this.waits.push(text)
+    return this.#result([{ status: await this.waitFor(text) }])
   }
 
   destroyAll(reason: string): void {
@@ -295,6 +310,10 @@ class FakeSession {
     this.#pool = pool
   }
 
+  get info(): { readonly parameters: ReadonlyMap<string, string> } {
+    return { parameters: new Map([['server_version', this.#pool.serverVersion]]) }
+  }
+
   get signal(): AbortSignal {
     return this.#end.signal
   }
@@ -303,7 +322,9 @@ class FakeSession {
     return this.#end.signal.aborted
   }
 
-  async query(): Promise<QueryResult<unknown>> {
+  async query(text: string): Promise<QueryResult<unknown>> {
+    if (text.startsWith('WAIT')) return await this.#pool.waitForLsn(text)
+    this.#pool.questions.push(text)
     return this.#pool.hangs ? await new Promise(() => {}) : this.#pool.sample()
   }
 

@@ -20,6 +20,7 @@ describe('readSample', () => {
       systemId: '7000000000000000001',
       timeline: 2,
       timelineExact: false,
+      backendPid: undefined,
     })
     expect(readSample({ rows: [{ in_recovery: false, lsn: null, replay_paused: true }] })).toEqual({
       inRecovery: false,
@@ -29,6 +30,7 @@ describe('readSample', () => {
       systemId: undefined,
       timeline: undefined,
       timelineExact: false,
+      backendPid: undefined,
     })
   })
 

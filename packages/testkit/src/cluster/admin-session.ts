@@ -18,13 +18,18 @@ export interface AdminSession {
   query<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>
 }
 
+/** A session of the superuser that lasts until it is closed. */
+export interface OpenAdminSession extends AdminSession {
+  /** Whether nothing has ended it yet. */
+  readonly alive: boolean
+  /** Ends it. */
+  close(): Promise<void>
+}
+
 const CONNECT_TIMEOUT_MS = 10_000
 
-/** Opens a superuser's session, hands it to `work` and closes it, whatever happened. */
-export async function withAdminSession<R>(
-  target: AdminTarget,
-  work: (session: AdminSession) => Promise<R>,
-): Promise<R> {
+/** Opens a superuser's session. */
+export async function openAdminSession(target: AdminTarget): Promise<OpenAdminSession> {
   const client = new Client({
     host: target.home,
     port: target.port,
@@ -34,22 +39,40 @@ export async function withAdminSession<R>(
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     application_name: 'poolhouse-testkit',
   })
+  let alive = true
+  const over = (): void => {
+    alive = false
+  }
   // Without a listener a lost connection would end the process; the statement under way rejects.
-  client.on('error', () => undefined)
+  client.on('error', over)
+  client.on('end', over)
   try {
     await client.connect()
   } catch (cause) {
     throw new Error(`cannot connect to node ${target.name} as superuser`, { cause })
   }
+  return {
+    get alive() {
+      return alive
+    },
+    query: async <Row>(text: string, values: readonly unknown[] = []) => {
+      const result = await client.query(text, [...values])
+      return result.rows as Row[]
+    },
+    close: () => client.end(),
+  }
+}
+
+/** Opens a superuser's session, hands it to `work` and closes it, whatever happened. */
+export async function withAdminSession<R>(
+  target: AdminTarget,
+  work: (session: AdminSession) => Promise<R>,
+): Promise<R> {
+  const session = await openAdminSession(target)
   try {
-    return await work({
-      query: async <Row>(text: string, values: readonly unknown[] = []) => {
-        const result = await client.query(text, [...values])
-        return result.rows as Row[]
-      },
-    })
+    return await work(session)
   } finally {
-    await client.end()
+    await session.close()
   }
 }
 

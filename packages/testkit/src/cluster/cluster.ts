@@ -18,6 +18,7 @@ import { ServerCluster } from './server-cluster.js'
 import { ServerNode } from './server-node.js'
 import type { ServerPlace } from './server-process.js'
 import { findServerUser } from './server-user.js'
+import { copySharedDataDirectory } from './shared-files.js'
 import { createTemporaryDirectory, removeTemporaryDirectory } from './temporary-directory.js'
 
 /** A throw-away PostgreSQL cluster: one primary and its streaming replicas. */
@@ -110,7 +111,8 @@ async function createDataDirectories(
 ): Promise<void> {
   if (first === undefined) return
   await Promise.all([first, ...others].map(createHome))
-  await initialiseDataDirectory(first, options)
+  const copied = await copySharedDataDirectory(first, options)
+  if (!copied) await initialiseDataDirectory(first, options)
   await allSettledOrError(others.map((place) => copyDataDirectory(first, place)))
 }
 

@@ -39,17 +39,25 @@ export async function initialiseDataDirectory(
     ],
     { cwd: home, user },
   )
-  // Not trust: a role for md5 authentication needs an md5 password, and 14+ would store SCRAM.
-  const encryption = options.auth === 'md5' ? 'md5' : 'scram-sha-256'
   const role = `CREATE ROLE ${APPLICATION_USER} LOGIN PASSWORD ${quoteLiteral(APPLICATION_PASSWORD)}`
   const database = `CREATE DATABASE ${quoteName(options.database)} OWNER ${APPLICATION_USER}`
-  const settings = ['-c', `password_encryption=${encryption}`, '-c', 'exit_on_error=true']
+  const settings = [
+    '-c',
+    `password_encryption=${passwordEncryption(options)}`,
+    '-c',
+    'exit_on_error=true',
+  ]
   // A single-user session ends with a clean shutdown, so the directory can be copied as it is.
   await runCommand(binaries.postgres, ['--single', '-F', ...settings, '-D', data, 'postgres'], {
     cwd: home,
     user,
     input: `${role}\n${database}\n`,
   })
+}
+
+/** How the application's password is stored: a role for md5 authentication needs an md5 password, and 14+ would store SCRAM. */
+export function passwordEncryption({ auth }: Pick<ResolvedClusterOptions, 'auth'>): string {
+  return auth === 'md5' ? 'md5' : 'scram-sha-256'
 }
 
 /** Copies a data directory of a stopped server. */

@@ -4,6 +4,7 @@ import { driverCases } from './driver-cases.js'
 import { type DriverCase, DriverContext, type DriverContextParts } from './driver-context.js'
 import { register, type SuiteOptions } from './register.js'
 import { limitOf, runCase } from './run-case.js'
+import { patienceOf } from './server-context.js'
 
 /** How to run the suite for drivers. */
 export interface DescribeDriverOptions extends SuiteOptions {
@@ -13,7 +14,7 @@ export interface DescribeDriverOptions extends SuiteOptions {
 
 /**
  * Registers the suite that every driver must pass, as vitest tests: `describeDriver(myDriver())`. Throws `TypeError` for an area or a
- * title in `skip` that does not exist.
+ * title in `skip` that does not exist, and `RangeError` for an `effort` out of bounds.
  */
 export function describeDriver(driver: Driver, options: DescribeDriverOptions = {}): void {
   register(
@@ -26,5 +27,6 @@ export function describeDriver(driver: Driver, options: DescribeDriverOptions = 
 
 /** Runs one case of `driverCases()` without vitest. Rejects with what is wrong; an `AggregateError` if that is several things. */
 export async function runDriverCase(test: DriverCase, parts: DriverContextParts): Promise<void> {
-  await runCase(test, () => DriverContext.start(parts), limitOf(test, parts.latencyMs))
+  const limitMs = limitOf(test, parts.latencyMs)
+  await runCase(test, () => DriverContext.start(parts), limitMs, patienceOf(parts))
 }

@@ -64,16 +64,19 @@ export class DriverContext extends ServerContext {
     return testSession(await this.driver.connect(context), heard)
   }
 
-  /** A pool over the line, closed when the case is over. */
-  pool(options: Omit<Partial<PoolOptions>, 'driver' | 'connection'> = {}): ConnectionPool {
-    const { server, line } = this
+  /** A pool over the line, or another way to the server, closed when the case is over. */
+  pool(
+    options: Omit<Partial<PoolOptions>, 'driver' | 'connection'> = {},
+    way: { readonly host: string; readonly port: number } = this.line,
+  ): ConnectionPool {
+    const { server } = this
     const pool = createPool({
       name: 'conformance',
       ...options,
       driver: this.driver,
       connection: {
-        host: line.host,
-        port: line.port,
+        host: way.host,
+        port: way.port,
         user: server.user,
         password: server.password,
         database: server.database,

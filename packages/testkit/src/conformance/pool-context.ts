@@ -1,4 +1,4 @@
-import type { Lease, Pool, PoolOptions } from '@poolhouse/core'
+import { isPoolhouseError, type Lease, type Pool, type PoolOptions } from '@poolhouse/core'
 import type { FaultProxy } from '../fault-proxy/fault-proxy.js'
 import type { ConformanceArea, ConformanceCase } from './conformance-case.js'
 import { ServerContext, type ServerContextParts } from './server-context.js'
@@ -20,6 +20,9 @@ export interface PoolContextParts extends ServerContextParts {
   /** Makes the pool under test. */
   readonly makePool: MakePool
 }
+
+/** Longest time for the first connection of a pool. */
+const FIRST_CALL_MS = 10_000
 
 /** What a case for pools works with: pools on a real server, over a line that can be broken. */
 export class PoolContext extends ServerContext {
@@ -53,7 +56,7 @@ export class PoolContext extends ServerContext {
       },
     })
     this.#pools.push(pool)
-    await pool.query('select 1')
+    await until(() => serves(pool), 'the pool to serve', FIRST_CALL_MS)
     return pool
   }
 
@@ -86,6 +89,17 @@ export class PoolContext extends ServerContext {
 
   protected override async verdict(): Promise<string[]> {
     return []
+  }
+}
+
+/** Whether a pool has served a call; not before its first connection is there, however short its deadlines are. */
+async function serves(pool: Pool): Promise<boolean> {
+  try {
+    await pool.query('select 1')
+    return true
+  } catch (error) {
+    if (isPoolhouseError(error) && error.name === 'AcquireTimeoutError') return false
+    throw error
   }
 }
 

@@ -14,15 +14,24 @@ export interface SuiteOptions extends Selection {
   readonly cluster?: (() => Cluster | Promise<Cluster>) | undefined
   /** Time that every byte spends on the line to the server, each way, in milliseconds. Default 0. */
   readonly latencyMs?: number | undefined
+  /**
+   * How much is done of what cases do again and again, because chance decides what it meets: more than 0, and 1 for all of it. Default 1. For a
+   * second run of the same driver.
+   */
+  readonly effort?: number | undefined
 }
 
 /** Registers planned cases with vitest, on one server for all of them. */
 export function register<Context>(
   name: string,
   plan: readonly ScheduledCase<Context>[],
-  { cluster, latencyMs = 0 }: SuiteOptions,
+  { cluster, latencyMs = 0, effort = 1 }: SuiteOptions,
   run: (scheduled: ScheduledCase<Context>, parts: ServerContextParts) => Promise<void>,
 ): void {
+  // Of nothing done, nothing would be known.
+  if (!(effort > 0 && effort <= 1)) {
+    throw new RangeError(`effort must be more than 0 and at most 1, got ${effort}`)
+  }
   describe(name, () => {
     let server: ServerUnderTest
     beforeAll(async () => {
@@ -37,7 +46,8 @@ export function register<Context>(
           const { differs, title, test, seed } = scheduled
           it(
             differs === undefined ? title : `${title} (differs: ${differs})`,
-            () => runScheduled(scheduled, () => run(scheduled, { server, seed, latencyMs })),
+            () =>
+              runScheduled(scheduled, () => run(scheduled, { server, seed, latencyMs, effort })),
             // The runner's own limits come first and say more.
             3 * limitOf(test, latencyMs),
           )

@@ -1,6 +1,6 @@
 import type { ConformanceCase, ScheduledCase } from './conformance-case.js'
 import { watchProcess } from './process-watch.js'
-import { within } from './waiting.js'
+import { within, withPatience } from './waiting.js'
 
 /** What a case works with, and what is checked after every case. */
 export interface CaseContext {
@@ -18,12 +18,13 @@ export function limitOf(test: ConformanceCase<never>, latencyMs: number): number
 
 /**
  * Runs one case in a context of its own. Rejects with what is wrong; with an `AggregateError` if that is several things: the case
- * itself, what it left behind, what nobody caught.
+ * itself, what it left behind, what nobody caught. `patience` stretches what the case waits for, but not `limitMs`.
  */
 export async function runCase<Context extends CaseContext>(
   test: ConformanceCase<Context>,
   makeContext: () => Promise<Context>,
   limitMs: number,
+  patience = 1,
 ): Promise<void> {
   const watch = watchProcess()
   const wrong: Error[] = []
@@ -32,8 +33,10 @@ export async function runCase<Context extends CaseContext>(
   }
   try {
     const context = await makeContext()
-    await within(test.run(context), limitMs, 'the case').catch(note)
-    await within(context.end(), limitMs, 'cleaning up after the case').catch(note)
+    const run = withPatience(patience, () => test.run(context))
+    await within(run, limitMs, 'the case').catch(note)
+    const end = withPatience(patience, () => context.end())
+    await within(end, limitMs, 'cleaning up after the case').catch(note)
   } catch (error) {
     note(error)
   }

@@ -12,6 +12,21 @@ export interface ServerContextParts {
   readonly seed: number
   /** Time that every byte spends on the line, each way, in milliseconds. */
   readonly latencyMs: number
+  /**
+   * By how much longer than usual the cases wait for what has to come, 1 being usual. Default 1, and more on a line with delay. Less
+   * finds sooner what never comes, and may miss what comes late.
+   */
+  readonly patience?: number | undefined
+  /** How much is done of what cases do again and again, because chance decides what it meets. Default 1: all of it. */
+  readonly effort?: number | undefined
+}
+
+/** Latency that doubles every wait, in milliseconds. */
+const LATENCY_OF_TWICE = 25
+
+/** By how much the limits of a case are stretched. */
+export function patienceOf({ patience, latencyMs }: ServerContextParts): number {
+  return patience ?? 1 + latencyMs / LATENCY_OF_TWICE
 }
 
 let contexts = 0
@@ -28,22 +43,34 @@ export abstract class ServerContext implements CaseContext {
   readonly applicationName: string
   /** Random numbers from 0 (included) to 1 (excluded), the same for the same seed. */
   readonly random: () => number
+  readonly #effort: number
   readonly #cleanups: (() => unknown)[] = []
 
   /** Takes a line that was opened for this context alone. */
-  constructor({ server, seed, latencyMs }: ServerContextParts, line: FaultProxy) {
+  constructor({ server, seed, latencyMs, effort = 1 }: ServerContextParts, line: FaultProxy) {
     contexts++
     this.server = server
     this.line = line
     this.latencyMs = latencyMs
     this.applicationName = `conformance-${process.pid}-${contexts}`
     this.random = seededRandom(seed)
+    this.#effort = effort
     if (latencyMs > 0) line.delay(latencyMs)
   }
 
   /** Opens a line to the server. */
   static openLine({ server }: ServerContextParts): Promise<FaultProxy> {
     return startFaultProxy({ host: server.host, port: server.port })
+  }
+
+  /** The way to the server for what needs none of the line's faults: the server itself, unless the line is to be slow. */
+  get nearest(): { readonly host: string; readonly port: number } {
+    return this.latencyMs > 0 ? this.line : this.server
+  }
+
+  /** How often to do what would be done `count` times with all effort. */
+  rounds(count: number): number {
+    return Math.max(1, Math.ceil(count * this.#effort))
   }
 
   /** A table that every role may use, dropped when the case is over; `columns` as in CREATE TABLE. */

@@ -1,5 +1,6 @@
 import { type Cluster, startCluster } from '../cluster/cluster.js'
 import type { ClusterNode } from '../cluster/cluster-node.js'
+import { KeptSessions } from './kept-sessions.js'
 
 /** The PostgreSQL server that cases run on. */
 export interface ServerUnderTest extends AsyncDisposable {
@@ -15,7 +16,7 @@ export interface ServerUnderTest extends AsyncDisposable {
   readonly database: string
   /** Directory of its Unix socket, where the superuser `postgres` needs no password. */
   readonly socketDirectory: string
-  /** Runs a statement as superuser, on a connection of its own. */
+  /** Runs a statement as superuser. Its session is kept for others: what it sets must be local to the statement. */
   sql<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>
 }
 
@@ -35,15 +36,19 @@ export async function startServerUnderTest(
     }))
   const node: ClusterNode = own.primary
   const [row] = await node.sql<{ unix_socket_directories: string }>('show unix_socket_directories')
+  const socketDirectory = row!.unix_socket_directories
+  const { name, port } = node
+  const sessions = new KeptSessions({ name, home: socketDirectory, port, database: own.database })
   return {
     host: node.host,
-    port: node.port,
+    port,
     user: own.user,
     password: own.password,
     database: own.database,
-    socketDirectory: row!.unix_socket_directories,
-    sql: (text, values) => node.sql(text, values),
+    socketDirectory,
+    sql: (text, values) => sessions.sql(text, values),
     async [Symbol.asyncDispose]() {
+      await sessions.close()
       if (given === undefined) await own.stop()
     },
   }

@@ -16,6 +16,8 @@ export interface WireState {
   replayPaused?: boolean
   /** `pg_postmaster_start_time()` as text. */
   startedAt: string
+  /** `server_version`, such as `18.4`. */
+  serverVersion: string
 }
 
 /** A role that a wire server can play. */
@@ -30,6 +32,7 @@ export function primaryState(): WireState {
     timeline: 1,
     lsn: '0/3000060',
     startedAt: '2026-01-01 00:00:00+00',
+    serverVersion: '18.4',
   }
 }
 
@@ -45,6 +48,6 @@ export function reportedSettings(state: WireState): Map<string, string> {
     ['client_encoding', 'UTF8'],
     ['DateStyle', 'ISO, MDY'],
     ['standard_conforming_strings', 'on'],
-    ['server_version', '18.4'],
+    ['server_version', state.serverVersion],
   ])
 }

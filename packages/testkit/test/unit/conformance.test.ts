@@ -4,10 +4,12 @@ import {
   type ConformanceCase,
   schedule,
 } from '../../src/conformance/conformance-case.js'
+import { describePool } from '../../src/conformance/describe-pool.js'
 import { driverCases } from '../../src/conformance/driver-cases.js'
 import { assertHas, failureOf } from '../../src/conformance/expectations.js'
 import { poolCases } from '../../src/conformance/pool-cases.js'
 import { type CaseContext, runCase, runScheduled } from '../../src/conformance/run-case.js'
+import { until, within } from '../../src/conformance/waiting.js'
 
 const passing: ConformanceCase<unknown> = { title: 'passes', run: async () => {} }
 const seeded: ConformanceCase<unknown> = { title: 'draws', seeded: true, run: async () => {} }
@@ -64,6 +66,13 @@ describe('a case that is documented to fail', () => {
   })
 })
 
+describe('describePool', () => {
+  it.each([0, -1, 1.5, Number.NaN])('refuses the effort %d', (effort) => {
+    const none = () => expect.fail('it is not to be made')
+    expect(() => describePool('lazy', none, { effort })).toThrow(RangeError)
+  })
+})
+
 describe('runCase', () => {
   const ended = contextThat(async () => {})
 
@@ -89,6 +98,15 @@ describe('runCase', () => {
   it('rejects when the case does not end', async () => {
     const endless = { title: 'hangs', run: () => new Promise<never>(() => {}) }
     await expect(runCase(endless, ended, 5)).rejects.toThrow('the case took longer than 5 ms')
+  })
+
+  it('has a case wait as much shorter as its patience is, and no longer itself', async () => {
+    const waiting = { title: 'waits', run: () => until(() => false, 'nothing', 1_000) }
+    await expect(runCase(waiting, ended, 1_000, 0.01)).rejects.toThrow(
+      'waited 10 ms in vain for nothing',
+    )
+    const never = { title: 'hangs', run: () => within(new Promise<never>(() => {}), 900, 'it') }
+    await expect(runCase(never, ended, 1_000, 0.01)).rejects.toThrow('it took longer than 9 ms')
   })
 
   it('rejects for what nobody caught, and gives the listeners of the process back', async () => {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { PoolhouseError } from '@poolhouse/core'
 import type { DriverArea } from '../driver-context.js'
 import { assertHas, failureOf } from '../expectations.js'
-import { within } from '../waiting.js'
+import { assertTook, within } from '../waiting.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
@@ -71,7 +71,7 @@ export const cancellation: DriverArea = {
       title: 'X15: cancel while nothing runs does nothing, and never hits the next statement',
       async run(test) {
         const session = await test.connect()
-        for (let round = 0; round < 60; round++) {
+        for (let round = 0; round < test.rounds(60); round++) {
           await session.connection.cancel(5_000)
           assert.deepEqual((await session.query(`select ${round} as n`)).rows, [{ n: round }])
         }
@@ -85,7 +85,7 @@ export const cancellation: DriverArea = {
         const sessions = await Promise.all([1, 2, 3].map(() => test.connect()))
         const race = async ({ connection, query }: (typeof sessions)[0]): Promise<number> => {
           let cancelled = 0
-          for (let round = 0; round < 30; round++) {
+          for (let round = 0; round < test.rounds(30); round++) {
             const call = query('select pg_sleep(0.025)').catch((error: unknown) => {
               assertHas(error, { code: '57014' })
               cancelled++
@@ -98,22 +98,22 @@ export const cancellation: DriverArea = {
           return cancelled
         }
         const counts = await Promise.all(sessions.map(race))
-        assert.ok(
-          counts.reduce((sum, count) => sum + count, 0) > 10,
-          'hardly anything was cancelled',
-        )
+        const cancelled = counts.reduce((sum, count) => sum + count, 0)
+        assert.ok(cancelled > test.rounds(30) / 3, 'hardly anything was cancelled')
       },
     },
     {
-      title: 'X15: a thousand calls aborted near their end on a pool hit no call but themselves',
+      title:
+        'X15: calls aborted near their end on a pool, a thousand with all effort, hit no call but themselves',
       seeded: true,
       timeoutMs: 40_000,
       async run(test) {
         const victims: unknown[] = []
+        const calls = test.rounds(125)
         let aborted = 0
         const race = async (): Promise<void> => {
-          const pool = test.pool({ max: 1 })
-          for (let round = 0; round < 125; round++) {
+          const pool = test.pool({ max: 1 }, test.nearest)
+          for (let round = 0; round < calls; round++) {
             const abort = new AbortController()
             const call = pool
               .query('select pg_sleep(0.002)', [], { signal: abort.signal })
@@ -132,7 +132,8 @@ export const cancellation: DriverArea = {
         await Promise.all(Array.from({ length: 8 }, race))
         assert.deepEqual(victims, [])
         // Most were under way when they were aborted, or nothing was tried.
-        assert.ok(aborted > 100, `only ${aborted} of 1000 were aborted`)
+        const all = 8 * calls
+        assert.ok(aborted > all / 10, `only ${aborted} of ${all} were aborted`)
       },
     },
     {
@@ -146,8 +147,7 @@ export const cancellation: DriverArea = {
         const startedAt = performance.now()
         const error = await failureOf(session.connection.cancel(150))
         assert.ok(error instanceof PoolhouseError)
-        const took = performance.now() - startedAt
-        assert.ok(took >= 140 && took < 1_000, `it took ${took} ms`)
+        assertTook(startedAt, 150)
         session.connection.destroy('seen enough')
         await running
       },

@@ -43,9 +43,8 @@ const WORKS: readonly [what: string, work: Work][] = [
   ],
 ]
 
-async function present(test: DriverContext, table: string, id: number): Promise<boolean> {
-  return (await test.server.sql(`select from ${table} where id = $1`, [id])).length === 1
-}
+/** How often everything is lost. */
+const ROUNDS = 8
 
 /** What must be true of a row, by what the caller was told. */
 function isTrue(executed: Executed, there: boolean): boolean {
@@ -60,6 +59,46 @@ function isTrue(executed: Executed, there: boolean): boolean {
   }
 }
 
+/** The work of one wave, each on a session of its own, with the ids of the rows it is to leave. */
+interface Wave {
+  readonly sessions: readonly TestSession[]
+  readonly ids: readonly number[]
+  /** What each caller is told. */
+  readonly told: Promise<Executed[]>
+}
+
+/** Begins all works at once; `round` makes their ids. */
+async function begin(test: DriverContext, table: string, round: number): Promise<Wave> {
+  const sessions = await Promise.all(WORKS.map(() => test.connect()))
+  const ids = WORKS.map((_, index) => round * WORKS.length + index)
+  const outcomes = WORKS.map(([what, work], index) =>
+    work(sessions[index]!, table, ids[index]!).then(
+      () => 'yes' as const,
+      (error: unknown) => {
+        assert.ok(isPoolhouseError(error), `${what}: ${String(error)}`)
+        return error.executed
+      },
+    ),
+  )
+  return { sessions, ids, told: within(Promise.all(outcomes), 3_000, 'the work') }
+}
+
+/** Waits for the end of every session of a wave, and compares what was told with what is there. */
+async function check(test: DriverContext, table: string, wave: Wave): Promise<void> {
+  const told = await wave.told
+  const over = Promise.all(wave.sessions.map(({ heard }) => heard.over))
+  await within(over, 3_000, 'the end of the sessions')
+  const rows = await test.server.sql<{ id: number }>(`select id from ${table} where id = any($1)`, [
+    wave.ids,
+  ])
+  const present = new Set(rows.map(({ id }) => id))
+  for (const [index, executed] of told.entries()) {
+    const there = present.has(wave.ids[index]!)
+    const what = WORKS[index]![0]
+    assert.ok(isTrue(executed, there), `${what}: told "${executed}", and the row is ${there}`)
+  }
+}
+
 /** Losing the server at moments that nobody has chosen. */
 export const chaos: DriverArea = {
   area: 'chaos',
@@ -71,22 +110,16 @@ export const chaos: DriverArea = {
       timeoutMs: 30_000,
       async run(test) {
         const table = await test.table('id int primary key')
-        for (let round = 0; round < 48; round++) {
-          const [what, work] = WORKS[round % WORKS.length]!
-          const session = await test.connect()
-          const running = work(session, table, round).then(
-            () => 'yes' as const,
-            (error: unknown) => {
-              assert.ok(isPoolhouseError(error), `${what}: ${String(error)}`)
-              return error.executed
-            },
+        for (let round = 0; round < test.rounds(ROUNDS); round++) {
+          const wave = await begin(test, table, round)
+          const moments = WORKS.map(() => test.random() * 8)
+          await Promise.all(
+            wave.sessions.map(async (session, index) => {
+              await sleep(moments[index])
+              await test.terminate(session)
+            }),
           )
-          await sleep(test.random() * 6)
-          await test.terminate(session)
-          const executed = await within(running, 3_000, what)
-          await within(session.heard.over, 3_000, 'the end of the session')
-          const there = await present(test, table, round)
-          assert.ok(isTrue(executed, there), `${what}: told "${executed}", and the row is ${there}`)
+          await check(test, table, wave)
         }
       },
     },
@@ -97,27 +130,11 @@ export const chaos: DriverArea = {
       timeoutMs: 30_000,
       async run(test) {
         const table = await test.table('id int primary key')
-        const sessions = await Promise.all(WORKS.map(() => test.connect()))
-        for (let round = 0; round < 8; round++) {
-          const ids = WORKS.map((_, index) => round * WORKS.length + index)
-          const outcomes = WORKS.map(([, work], index) =>
-            work(sessions[index]!, table, ids[index]!).then(
-              () => 'yes' as const,
-              (error: { executed: Executed }) => error.executed,
-            ),
-          )
+        for (let round = 0; round < test.rounds(ROUNDS); round++) {
+          const wave = await begin(test, table, round)
           await sleep(test.random() * 8)
           test.line.reset()
-          const told = await within(Promise.all(outcomes), 3_000, 'the work')
-          for (const { heard } of sessions) await within(heard.over, 3_000, 'the end of a session')
-          // The server may still be busy with what it has received.
-          const fresh = await Promise.all(WORKS.map(() => test.connect()))
-          for (const [index, executed] of told.entries()) {
-            const there = await present(test, table, ids[index]!)
-            const what = WORKS[index]![0]
-            assert.ok(isTrue(executed, there), `${what}: told "${executed}", the row is ${there}`)
-          }
-          sessions.splice(0, sessions.length, ...fresh)
+          await check(test, table, wave)
         }
       },
     },

@@ -1,10 +1,33 @@
 import assert from 'node:assert/strict'
 import type { ConnectionLostError } from '@poolhouse/core'
-import type { DriverArea } from '../driver-context.js'
+import type { DriverArea, DriverContext } from '../driver-context.js'
 import { failureOf } from '../expectations.js'
-import { turns, until, within } from '../waiting.js'
+import { assertTook, turns, until, within } from '../waiting.js'
 
 const SLEEP = 'select pg_sleep(20)'
+
+/** Destroys a session in the tick of a statement, or a turn later, and compares what it was told with what was done. */
+async function destroyAtOnce(test: DriverContext, table: string, n: number): Promise<void> {
+  const session = await test.connect()
+  const values = n % 2 === 0 ? undefined : [n]
+  const text = `insert into ${table} values (${values ? '$1' : n})`
+  const call = failureOf<ConnectionLostError>(session.query(text, values), {
+    name: 'ConnectionLostError',
+  })
+  if (n % 4 > 1) await turns(1)
+  session.connection.destroy('at once')
+  const { executed } = await call
+  assert.ok(executed === 'no' || executed === 'unknown')
+  const { backendPid } = session.connection.info
+  await until(
+    async () =>
+      (await test.server.sql('select from pg_stat_activity where pid = $1', [backendPid]))
+        .length === 0,
+    'the server process to end',
+  )
+  const rows = await test.server.sql(`select from ${table} where n = $1`, [n])
+  if (executed === 'no') assert.equal(rows.length, 0)
+}
 
 /** Ending a session. */
 export const closing: DriverArea = {
@@ -61,8 +84,7 @@ export const closing: DriverArea = {
         await test.untilRunning(session, SLEEP)
         const startedAt = performance.now()
         await session.connection.close(80)
-        const took = performance.now() - startedAt
-        assert.ok(took >= 75 && took < 1_000, `it took ${took} ms`)
+        assertTook(startedAt, 80)
         await running
         assert.equal(session.heard.closed.length, 1)
       },
@@ -74,7 +96,7 @@ export const closing: DriverArea = {
         test.line.blackHole()
         const startedAt = performance.now()
         await session.connection.close(80)
-        assert.ok(performance.now() - startedAt < 1_000)
+        assertTook(startedAt, 0)
         assert.equal(session.heard.closed.length, 1)
         await until(() => test.line.connections === 0, 'the socket to be closed', 500)
       },
@@ -128,27 +150,7 @@ export const closing: DriverArea = {
         'a statement that is destroyed in the tick of its call says truly whether it may have been executed',
       async run(test) {
         const table = await test.table('n int')
-        for (let n = 0; n < 8; n++) {
-          const session = await test.connect()
-          const values = n % 2 === 0 ? undefined : [n]
-          const text = `insert into ${table} values (${values ? '$1' : n})`
-          const call = failureOf<ConnectionLostError>(session.query(text, values), {
-            name: 'ConnectionLostError',
-          })
-          if (n % 4 > 1) await turns(1)
-          session.connection.destroy('at once')
-          const { executed } = await call
-          assert.ok(executed === 'no' || executed === 'unknown')
-          const { backendPid } = session.connection.info
-          await until(
-            async () =>
-              (await test.server.sql('select from pg_stat_activity where pid = $1', [backendPid]))
-                .length === 0,
-            'the server process to end',
-          )
-          const rows = await test.server.sql(`select from ${table} where n = $1`, [n])
-          if (executed === 'no') assert.equal(rows.length, 0)
-        }
+        await Promise.all(Array.from({ length: 8 }, (_, n) => destroyAtOnce(test, table, n)))
       },
     },
     {
@@ -170,9 +172,9 @@ export const closing: DriverArea = {
       },
     },
     {
-      title: 'F21: opening and closing a hundred sessions leaves no socket and no listener behind',
+      title: 'F21: opening and closing many sessions leaves no socket and no listener behind',
       async run(test) {
-        for (let round = 0; round < 10; round++) {
+        for (let round = 0; round < test.rounds(10); round++) {
           const opened = await Promise.all(Array.from({ length: 10 }, () => test.connect()))
           await Promise.all(
             opened.map(({ connection, query }, index) =>

@@ -128,7 +128,7 @@ export const cursors: DriverArea = {
         test.defer(() => relay.close())
         const session = await test.connect({ host: relay.host, port: relay.port })
         const cursor = session.connection.openCursor({
-          text: `select repeat('x', 1000) as t from generate_series(1, 100000)`,
+          text: `select repeat('x', 1000) as t from generate_series(1, 20000)`,
         })
         const before = relay.received
         for (let read = 0; read < 5; read++) await cursor.read(10)

@@ -27,9 +27,10 @@ export const listening: DriverArea = {
         for (const channel of CHANNELS) {
           await other.query('select pg_notify($1, $2)', [channel, `to ${channel}`])
         }
+        // They come in order, so what has not come by the last never will.
         await until(
-          () => listener.heard.notifications.length === CHANNELS.length,
-          'the notifications',
+          () => listener.heard.notifications.at(-1)?.[0] === CHANNELS.at(-1),
+          'the last notification',
         )
         assert.deepEqual(
           listener.heard.notifications,
@@ -85,6 +86,28 @@ export const listening: DriverArea = {
         }
         await until(() => listener.heard.notifications.length === 30, 'the notifications')
         assert.equal(listener.connection.transactionStatus(), 'idle')
+      },
+    },
+    {
+      title: 'a session goes on hearing after errors, after a rollback and when others end',
+      async run(test) {
+        const [{ connection, query, heard }, other] = [await test.connect(), await test.connect()]
+        await connection.listen('news')
+        await other.connection.listen('news')
+        const cuts: (() => Promise<unknown>)[] = [
+          () => failureOf(query('select 1/0')),
+          () => failureOf(query('select $1::int', ['x'])),
+          () => query('begin; listen other; rollback'),
+          () => query('begin').then(() => connection.reset('rollback')),
+          () => connection.listen('more'),
+          () => other.connection.close(5_000),
+        ]
+        for (const [index, cut] of cuts.entries()) {
+          await cut()
+          // A session hears itself before its statement is over.
+          await query('select pg_notify($1, $2)', ['news', String(index)])
+          assert.deepEqual(heard.notifications.at(-1), ['news', String(index)])
+        }
       },
     },
     {

@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
 import { AuthenticationError, ConnectError } from '@poolhouse/core'
-import type { DriverArea } from '../driver-context.js'
+import type { DriverArea, DriverContext } from '../driver-context.js'
 import { assertHas, failureOf } from '../expectations.js'
 import { startCuttingRelay, startRawServer } from '../raw-server.js'
-import { turns, until } from '../waiting.js'
+import { assertTook, turns, until } from '../waiting.js'
+
+/** Logs in to a server that is lost after so many bytes. */
+async function loseLogIn(test: DriverContext, bytes: number): Promise<void> {
+  const relay = await startCuttingRelay(test.nearest)
+  test.defer(() => relay.close())
+  relay.cutAfter(bytes, bytes % 2 === 0 ? 'fin' : 'rst')
+  const { context, heard } = test.contextFor({ host: relay.host, port: relay.port })
+  await failureOf(test.driver.connect(context), { name: 'ConnectError', executed: 'no' })
+  await until(() => relay.connections === 0, 'the socket to be closed', 1_000)
+  assert.deepEqual(heard.closed, [])
+}
 
 /** From the address to a session that is ready. */
 export const logIn: DriverArea = {
@@ -148,8 +159,7 @@ export const logIn: DriverArea = {
           message: /120 ms/,
           retryable: true,
         })
-        const took = performance.now() - startedAt
-        assert.ok(took >= 115 && took < 1_000, `it took ${took} ms`)
+        assertTook(startedAt, 120)
         await until(() => test.line.connections === 0, 'the socket to be closed', 1_000)
       },
     },
@@ -188,7 +198,7 @@ export const logIn: DriverArea = {
       title: 'F55: a signal that fires at any moment of the log-in leaves no socket',
       seeded: true,
       async run(test) {
-        for (let round = 0; round < 25; round++) {
+        for (let round = 0; round < test.rounds(25); round++) {
           const abort = new AbortController()
           setTimeout(() => abort.abort(new Error('enough')), test.random() * 15)
           const session = await test.connect({ signal: abort.signal }).catch((error: unknown) => {
@@ -207,15 +217,8 @@ export const logIn: DriverArea = {
       title:
         'a server that is lost after any number of bytes of the log-in is a ConnectError, and nobody is told of a session',
       async run(test) {
-        for (let bytes = 0; bytes < 420; bytes += 21) {
-          const relay = await startCuttingRelay(test.line)
-          relay.cutAfter(bytes, bytes % 2 === 0 ? 'fin' : 'rst')
-          const { context, heard } = test.contextFor({ host: relay.host, port: relay.port })
-          await failureOf(test.driver.connect(context), { name: 'ConnectError', executed: 'no' })
-          await until(() => relay.connections === 0, 'the socket to be closed', 1_000)
-          assert.deepEqual(heard.closed, [])
-          await relay.close()
-        }
+        const places = Array.from({ length: 20 }, (_, n) => n * 21)
+        await Promise.all(places.map((bytes) => loseLogIn(test, bytes)))
       },
     },
     {

@@ -26,7 +26,7 @@ const lost = { name: 'ConnectionLostError', code: 'POOLHOUSE_CONNECTION_LOST' }
 async function relayed(
   test: DriverContext,
 ): Promise<{ relay: CuttingRelay; session: TestSession }> {
-  const relay = await startCuttingRelay(test.line)
+  const relay = await startCuttingRelay(test.nearest)
   test.defer(() => relay.close())
   return { relay, session: await test.connect({ host: relay.host, port: relay.port }) }
 }
@@ -37,6 +37,15 @@ async function lengthOfAnswer(test: DriverContext, statement: Statement): Promis
   const before = relay.received
   await session.query(statement).catch(() => {})
   return relay.received - before
+}
+
+/** Runs a statement whose server is lost after so many bytes of the answer. */
+async function loseAfter(test: DriverContext, statement: Statement, bytes: number): Promise<void> {
+  const { relay, session } = await relayed(test)
+  relay.cutAfter(bytes, bytes % 2 === 0 ? 'fin' : 'rst')
+  await failureOf(session.query(statement), { ...lost, executed: 'unknown' })
+  await within(session.heard.over, 3_000, 'the end of the session')
+  assert.equal(session.heard.closed.length, 1)
 }
 
 /** Losing the server. */
@@ -156,13 +165,8 @@ export const loss: DriverArea = {
         const step = Math.max(1, Math.floor(length / 16))
         // The last bytes are ReadyForQuery: with all of them but one the statement is not over.
         const places = [0, 1, 5, 6, ...Array.from({ length: 16 }, (_, n) => n * step), length - 6]
-        for (const bytes of new Set([...places, length - 1].filter((n) => n >= 0 && n < length))) {
-          const { relay, session } = await relayed(test)
-          relay.cutAfter(bytes, bytes % 2 === 0 ? 'fin' : 'rst')
-          await failureOf(session.query(statement), { ...lost, executed: 'unknown' })
-          await within(session.heard.over, 3_000, 'the end of the session')
-          assert.equal(session.heard.closed.length, 1)
-        }
+        const bytes = new Set([...places, length - 1].filter((n) => n >= 0 && n < length))
+        await Promise.all([...bytes].map((count) => loseAfter(test, statement, count)))
       },
     })),
     {
@@ -257,7 +261,7 @@ export const loss: DriverArea = {
           const call = failureOf(session.query(SLEEP))
           await test.untilRunning(session, SLEEP)
           relay.inject(garbage)
-          const error = await within(call, 300, 'the statement').catch(() => undefined)
+          const error = await within(call, 100, 'the statement').catch(() => undefined)
           // A length of a billion bytes looks like the start of a long message: that is for deadlines to end.
           if (error === undefined) session.connection.destroy('silent for too long')
           else assertHas(error, { ...lost, executed: 'unknown' })

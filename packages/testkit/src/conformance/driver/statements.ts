@@ -77,6 +77,28 @@ export const statements: DriverArea = {
       },
     },
     {
+      title: 'a statement is executed exactly once, whatever its form',
+      async run(test) {
+        const { connection, query } = await test.connect({ prepare: { after: 2, max: 9 } })
+        await query('create temp table t (n int)')
+        const one = 'insert into t values ($1)'
+        await query('insert into t values (1)')
+        await query('insert into t values (2); select 1')
+        // The third is prepared by itself, the fourth finds it prepared.
+        for (const n of [3, 4, 5, 6]) await query(one, [n])
+        for (const n of [7, 8]) await query({ text: one, values: [n], name: 'one' })
+        await query({ text: `${one} returning n`, values: [9], rowMode: 'array' })
+        const cursor = connection.openCursor({ text: 'insert into t values (10) returning n' })
+        while (!(await cursor.read(5)).end);
+        await failureOf(query('insert into t values (11); select 1/0'))
+        const { rows } = await query<{ n: number }>('select n from t order by n')
+        assert.deepEqual(
+          rows.map(({ n }) => n),
+          [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+        )
+      },
+    },
+    {
       title: 'the empty query and a comment succeed with nothing',
       async run(test) {
         const session = await test.connect()
@@ -175,10 +197,10 @@ export const statements: DriverArea = {
       },
     },
     {
-      title: 'a value of sixteen megabytes goes there and back',
+      title: 'a value of eight megabytes goes there and back',
       async run(test) {
         const session = await test.connect()
-        const value = 'é'.repeat(8 * 1024 * 1024)
+        const value = 'é'.repeat(4 * 1024 * 1024)
         const { rows } = await session.query<{ v: string }>('select $1::text as v', [value])
         assert.ok(rows[0]?.v === value)
       },

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { DatabaseError } from '@poolhouse/core'
+import { DatabaseError, type StatementTimeoutError } from '@poolhouse/core'
 import { failureOf } from '../expectations.js'
 import type { PoolArea } from '../pool-context.js'
-import { turns } from '../waiting.js'
+import { assertTook, turns } from '../waiting.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
@@ -128,11 +128,15 @@ export const queries: PoolArea = {
       async run(test) {
         const pool = await test.pool({ max: 1, statementTimeoutMs: 2_000 })
         const pid = await test.pidOf(pool)
-        await failureOf(pool.query(SLEEP, [], { timeoutMs: 80 }), {
-          name: 'StatementTimeoutError',
-          executed: 'rolled-back',
-          timeoutMs: 80,
-        })
+        const startedAt = performance.now()
+        const error = await failureOf<StatementTimeoutError>(
+          pool.query(SLEEP, [], { timeoutMs: 80 }),
+          { name: 'StatementTimeoutError', timeoutMs: 80 },
+        )
+        // The caller is kept for 200 ms until the server has confirmed it; on a busy machine that is not always enough.
+        const keptMs = performance.now() - startedAt - 80
+        if (keptMs < 195 || error.executed !== 'unknown')
+          assert.equal(error.executed, 'rolled-back')
         assert.equal(await test.pidOf(pool), pid)
       },
     },
@@ -148,8 +152,7 @@ export const queries: PoolArea = {
         test.line.dropAnswers({ to: (statement) => statement === text, then: 'hang' })
         const startedAt = performance.now()
         await failureOf(pool.query(text, [], { timeoutMs: 150 }), { executed: 'unknown' })
-        const took = performance.now() - startedAt
-        assert.ok(took >= 140 && took < 800, `it took ${took} ms`)
+        assertTook(startedAt, 150)
         assert.notEqual(await test.pidOf(pool), pid)
         assert.deepEqual(await test.numbersIn(table), [1])
       },

@@ -1,0 +1,39 @@
+import type { ConnectContext } from '../driver.js'
+import { AuthenticationError } from '../errors.js'
+import { openServerSocket, type ServerSocket } from './server-socket.js'
+
+// invalid_authorization_specification: no entry in pg_hba.conf, one that says `reject`, or a client certificate that is missing.
+const NOT_LET_IN = '28000'
+
+/**
+ * Opens the connection of a session and logs in over it. With `prefer` it does as libpq: when the server lets nobody in over TLS, whatever the
+ * password, it tries once more without TLS, on a new connection to the same peer and under the same deadline. Rejects as
+ * `openServerSocket` and `logIn` do.
+ *
+ * @param logIn Logs in, or breaks the socket and rejects; called a second time for the second connection.
+ */
+export async function overServerSocket<C>(
+  context: ConnectContext,
+  logIn: (socket: ServerSocket) => Promise<C>,
+): Promise<C> {
+  const socket = await openServerSocket(context)
+  let refusal: unknown
+  try {
+    return await logIn(socket)
+  } catch (error) {
+    if (!socket.encrypted || context.settings.ssl.mode !== 'prefer' || !isNotLetIn(error)) {
+      throw error
+    }
+    refusal = error
+  }
+  try {
+    return await logIn(await openServerSocket(context, socket))
+  } catch (error) {
+    // Not let in either way: what was said where it was preferred is what helps.
+    throw isNotLetIn(error) ? refusal : error
+  }
+}
+
+function isNotLetIn(error: unknown): boolean {
+  return error instanceof AuthenticationError && error.sqlState === NOT_LET_IN
+}

@@ -1,0 +1,119 @@
+import { ConnectError } from '@poolhouse/core'
+import {
+  type FakeDriver,
+  fakeDriver,
+  type VirtualClock,
+  virtualClock,
+} from '@poolhouse/core/testing'
+import { beforeEach, expect, test } from 'vitest'
+import { type BudgetOptions, createManager, type Manager } from '../../src/index.js'
+
+let clock: VirtualClock
+let driver: FakeDriver
+let answer: { allowed: number; sessions: number; instances: number }
+let isFull: boolean
+let names: string[]
+
+beforeEach(() => {
+  clock = virtualClock()
+  answer = { allowed: 100, sessions: 1, instances: 1 }
+  isFull = false
+  names = []
+  driver = fakeDriver({
+    clock,
+    onConnect: (_attempt, { settings }) => {
+      names.push(settings.applicationName)
+      if (!isFull) return undefined
+      return new ConnectError('too many clients', { endpoint: 'localhost', sqlState: '53300' })
+    },
+    onStatement: ({ text }) => (text.includes('max_connections') ? { rows: [answer] } : undefined),
+  })
+})
+
+function manage(budget: BudgetOptions = {}): Manager<{ app: { primary: object } }> {
+  return createManager({
+    drivers: { fake: driver },
+    databases: { app: { primary: { host: 'localhost', user: 'u' }, pool: { max: 20 } } },
+    budget,
+    clock,
+    random: () => 0.5,
+  })
+}
+
+const limitOf = (manager: Pick<Manager, 'stats'>): number | undefined =>
+  Object.values(manager.stats().servers)[0]?.limit
+
+test('takes 90 % of what the server allows, asked with the first connection', async () => {
+  const manager = manage()
+  const db = manager.database('app')
+  await db.query('select 1')
+  await clock.settle()
+  expect(limitOf(manager)).toBe(90)
+  await manager.close()
+})
+
+test('F24: a server that is full is asked again, and what others have is theirs until they give it back', async () => {
+  const manager = manage()
+  const db = manager.database('app')
+  const lease = await db.acquire()
+  // The question has opened a second one.
+  await clock.settle()
+  const other = await db.acquire()
+  isFull = true
+  answer = { allowed: 100, sessions: 98, instances: 1 }
+  const waiting = db.acquire()
+  await clock.advance(2_000)
+  // The question comes before the one who waits.
+  lease.release()
+  ;(await waiting).release()
+  await clock.settle()
+  // 96 are somebody else's.
+  expect(limitOf(manager)).toBe(4)
+  other.release()
+  isFull = false
+  answer = { allowed: 100, sessions: 1, instances: 1 }
+  await clock.advance(61_000)
+  expect(limitOf(manager)).toBe(90)
+  await manager.close()
+})
+
+test('asks again with a connection that comes when the answer has grown old', async () => {
+  const manager = manage()
+  const db = manager.database('app')
+  await db.query('select 1')
+  await clock.settle()
+  answer = { allowed: 50, sessions: 1, instances: 1 }
+  await clock.advance(400_000)
+  await db.query('select 1')
+  await clock.settle()
+  expect(limitOf(manager)).toBe(45)
+  await manager.close()
+})
+
+test('processes that discover each other share what the server allows, and follow when one comes or goes', async () => {
+  const manager = manage({ instances: 'discover' })
+  const db = manager.database('app')
+  answer = { allowed: 100, sessions: 5, instances: 3 }
+  await db.query('select 1')
+  await clock.settle()
+  expect(limitOf(manager)).toBe(30)
+  expect(names.filter((name) => /^poolhouse-instance [0-9a-f]{16}$/.test(name))).toHaveLength(1)
+  answer = { allowed: 100, sessions: 5, instances: 2 }
+  await clock.advance(11_000)
+  expect(limitOf(manager)).toBe(45)
+  expect(Object.values(manager.stats().servers)[0]).toMatchObject({ beside: 1 })
+  await manager.close()
+  expect(driver.open.size).toBe(0)
+  expect(clock.pendingTimers).toBe(0)
+})
+
+test('a session by which others count this process is opened again when it is lost', async () => {
+  const manager = manage({ instances: 'discover' })
+  await manager.database('app').query('select 1')
+  await clock.settle()
+  for (const connection of [...driver.open]) connection.lose('terminated')
+  await clock.advance(11_000)
+  expect(names.filter((name) => name.startsWith('poolhouse-instance '))).toHaveLength(2)
+  expect(new Set(names.filter((name) => name.startsWith('poolhouse-instance '))).size).toBe(1)
+  await manager.close()
+})

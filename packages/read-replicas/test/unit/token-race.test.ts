@@ -1,0 +1,148 @@
+import { ConnectionLostError } from '@poolhouse/core'
+import { describe, expect, test } from 'vitest'
+import { lost } from './failures.js'
+import { settle } from './manual-clock.js'
+import { type Setting, startSetting } from './setting.js'
+
+const READ = 'select balance from accounts'
+
+/** A session whose write no replica has, and a primary that answers its reads when it is told to. */
+async function start(options: Parameters<typeof startSetting>[0] = {}) {
+  const setting = await startSetting({ waitForTokenMs: 50, ...options })
+  const { db, primary } = setting
+  primary.answer = ({ text }) => {
+    if (text.startsWith('insert')) primary.position += 100
+  }
+  const session = db.session()
+  await session.query('insert into t values (1)')
+  const asked: { signal: AbortSignal; answer: () => void; fail: (error: Error) => void }[] = []
+  primary.answer = ({ text, options: given }) => {
+    if (text !== READ) return undefined
+    return new Promise<void>((resolve, reject) => {
+      const { signal } = given as { signal: AbortSignal }
+      asked.push({ signal, answer: resolve, fail: reject })
+      signal.addEventListener('abort', () => reject(signal.reason))
+    })
+  }
+  return { ...setting, session, asked }
+}
+
+function catchUp({ primary, c }: Pick<Setting, 'primary' | 'c'>): void {
+  c.position = primary.position
+}
+
+describe('a read that no replica can answer in time', () => {
+  test('has the answer of the primary, if that comes first, and looks for no replica any more', async () => {
+    const setting = await start()
+    const { session, clock, asked, b, c, db } = setting
+    const read = session.reader().query(READ)
+    await clock.advance(60)
+    expect(asked).toHaveLength(1)
+    asked[0]!.answer()
+    expect((await read).node).toBe('a')
+    const polls = b.polls + c.polls
+    await clock.advance(200)
+    expect(b.polls + c.polls).toBeLessThanOrEqual(polls + 2)
+    expect(db.stats().routing).toMatchObject({ primaryToken: 1, racesWon: 0 })
+  })
+
+  test('has the answer of the replica that catches up while the primary does not answer', async () => {
+    const setting = await start()
+    const { session, clock, asked, db } = setting
+    const read = session.reader().query(READ)
+    await clock.advance(60)
+    expect(asked).toHaveLength(1)
+    catchUp(setting)
+    await clock.advance(100)
+    expect((await read).node).toBe('c')
+    // The primary is told to stop, and its place among the reads there is free again.
+    expect(asked[0]!.signal.aborted).toBe(true)
+    expect(db.stats().routing).toMatchObject({ primaryToken: 1, racesWon: 1, replica: 1 })
+  })
+
+  test('leaves the primary some time to answer before anybody is asked again', async () => {
+    const setting = await start()
+    const { session, clock, b, c } = setting
+    const read = session.reader().query(READ)
+    await clock.advance(60)
+    const polls = b.polls + c.polls
+    catchUp(setting)
+    await clock.advance(10)
+    expect(b.polls + c.polls).toBeLessThanOrEqual(polls + 2)
+    await clock.advance(50)
+    expect((await read).node).toBe('c')
+  })
+
+  test('has the answer of the replica when the primary fails after that was asked', async () => {
+    const setting = await start()
+    const { session, clock, asked, c } = setting
+    let answer: () => void = () => {}
+    c.answer = () =>
+      new Promise<void>((resolve) => {
+        answer = resolve
+      })
+    const read = session.reader().query(READ)
+    await clock.advance(60)
+    catchUp(setting)
+    await clock.advance(50)
+    asked[0]!.fail(lost())
+    await settle()
+    answer()
+    expect((await read).node).toBe('c')
+  })
+
+  test('is sent once more when it is lost with the primary, and then fails as that does while no replica has caught up', async () => {
+    const { session, clock, asked } = await start()
+    const read = session.reader().query(READ)
+    read.catch(() => {})
+    await clock.advance(90)
+    asked[0]!.fail(lost())
+    await clock.advance(90)
+    expect(asked).toHaveLength(2)
+    asked[1]!.fail(lost())
+    await expect(read).rejects.toThrow(ConnectionLostError)
+    await clock.advance(50)
+    expect(clock.keepsAlive).toBe(false)
+  })
+
+  test('fails as the primary does when the replica fails too', async () => {
+    const setting = await start()
+    const { session, clock, asked, c } = setting
+    const read = session.reader().query(READ)
+    read.catch(() => {})
+    await clock.advance(60)
+    catchUp(setting)
+    c.answer = () => Promise.reject(new Error('of the replica'))
+    await clock.advance(50)
+    asked[0]!.fail(new Error('of the primary'))
+    await expect(read).rejects.toThrow('of the primary')
+  })
+
+  test('is over at its deadline', async () => {
+    const { session, clock, asked } = await start()
+    const read = session.reader().query(READ, undefined, { timeoutMs: 200 })
+    read.catch(() => {})
+    await clock.advance(60)
+    expect(asked).toHaveLength(1)
+    await clock.advance(140)
+    // The deadline is the primary's pool's to keep: nothing else waits any longer.
+    asked[0]!.fail(new Error('statement timeout'))
+    await expect(read).rejects.toThrow('statement timeout')
+    expect(clock.keepsAlive).toBe(false)
+  })
+
+  test('is one of all who wait, and each replica is asked for all of them at once', async () => {
+    const setting = await start()
+    const { db, session, clock, b, c } = setting
+    const { token } = session
+    const polls = b.polls + c.polls
+    const reads = Array.from({ length: 100 }, () => db.session(token).reader().query(READ))
+    await clock.advance(20)
+    // At once, and after 4, 8 and 10 ms, as neither of them moves.
+    expect(b.polls + c.polls - polls).toBeLessThanOrEqual(2 * 4)
+    catchUp(setting)
+    await clock.advance(20)
+    const nodes = await Promise.all(reads)
+    expect(new Set(nodes.map(({ node }) => node))).toEqual(new Set(['c']))
+  })
+})
