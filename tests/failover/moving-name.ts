@@ -8,7 +8,7 @@ export interface MovingName extends AsyncDisposable {
   readonly host: string
   /** The same at every address. */
   readonly port: number
-  /** The addresses that a look-up of the name finds from now on, in order: those of these numbers, counted from 0. */
+  /** The addresses that a look-up of the name finds from now on, in order: those of these numbers, counted from 0. Beyond the targets nobody listens. */
   leadTo(...addresses: number[]): void
 }
 
