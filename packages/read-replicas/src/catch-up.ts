@@ -27,8 +27,8 @@ interface Waiter {
 // that does not move is asked less and less.
 const LEAST_PAUSE_MS = 2
 const STILL_PAUSE_MS = 10
-// Where an answer takes long because everybody is busy, looking is part of the load: it takes at most a fifth of the time.
-const PAUSE_PER_LOOK = 4
+// Where an answer takes long because everybody is busy, looking is part of the load: it takes at most a seventh of the time.
+const PAUSE_PER_LOOK = 6
 const MOST_PAUSE_MS = 25
 // How long a server is left to tell by itself. Whoever waits may have given up by then, and the replica may be another server.
 const SERVER_WAIT_MS = 100
