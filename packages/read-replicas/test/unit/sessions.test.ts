@@ -370,12 +370,17 @@ describe('a token', () => {
 
   test('S50: tells a queue whether a replica has caught up', async () => {
     const setting = await start()
-    const { db, clock, b, primary } = setting
+    const { db, clock, b, c, primary } = setting
     const writer = db.session()
     await writer.query('insert into t values (1)')
     const early = db.session(writer.token).caughtUp()
     await clock.advance(10)
     expect(await early).toBe(false)
+    // Nobody has told it since, so it asks, and waits for nothing but the answer.
+    c.position = primary.position
+    expect(await db.session(writer.token).caughtUp()).toBe(true)
+    c.position = 1_000
+    await clock.advance(1_200)
     const later = db.session(writer.token).caughtUp({ waitMs: 500 })
     await clock.advance(100)
     b.position = primary.position
