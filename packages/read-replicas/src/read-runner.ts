@@ -150,6 +150,7 @@ export class ReadRunner {
     let { first: node, failed } = attempt
     let resends = 0
     let waited = false
+    let primaryFailed = false
     for (;;) {
       if (failed !== undefined) {
         this.#host.failed(failed.node, failed.error, call)
@@ -175,7 +176,17 @@ export class ReadRunner {
         }
         const turn = await this.#turn(journey)
         if (turn === 'replica') continue
-        return await this.#onPrimary(journey, turn)
+        try {
+          return await this.#onPrimary(journey, turn)
+        } catch (error) {
+          // Lost with the primary: a replica may have caught up, or another node be the primary by now. Once, because both may be gone.
+          const mayGoOn = !primaryFailed && this.#mayResend(call, error, resends)
+          if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(error)
+          this.#parts.counters.count('retried')
+          primaryFailed = true
+          resends++
+          continue
+        }
       }
       const at: ReplicaNode = node
       node = undefined
@@ -197,6 +208,11 @@ export class ReadRunner {
     if (call.signal?.aborted) throw new AbortError(call.signal.reason, 'no')
     if (this.#host.closed) throw new PoolClosedError(this.#host.name)
     return found
+  }
+
+  /** Whether a read that failed on the primary may be sent again. What runs the caller's code has its own attempts there. */
+  #mayResend(call: ReadCall<unknown>, error: unknown, resends: number): boolean {
+    return call.repeatable && call.after(error) === 'sent' && resends < this.#resendsOf(call)
   }
 
   /** How often the call may be sent again; -1 if it may not even move on unsent. */
@@ -291,23 +307,19 @@ export class ReadRunner {
   async #onPrimary<R>(journey: Journey<R>, turn: 'primary' | 'free'): Promise<R> {
     const { call, session } = journey
     const onPrimary: StartRead<R> = (signal) => this.#startOnPrimary(journey, turn, signal)
-    try {
-      const none = new AbortController().signal
-      if (session === undefined || !call.repeatable) return await onPrimary(none)
-      // The primary may be slow, or not be there at all for a while; a replica that catches up meanwhile is as good.
-      return await this.#raced(
-        onPrimary,
-        async (over) => {
-          if (!(await this.#pause(RACE_AFTER_MS, over))) return undefined
-          const until = Math.min(journey.deadline, this.#background.now() + RACE_MS)
-          const node = await session.later(journey.route, journey.tried, until, over)
-          return node && ((signal) => this.#start(journey, node, signal))
-        },
-        'racesWon',
-      )
-    } catch (error) {
-      throw readErrorOf(error)
-    }
+    const none = new AbortController().signal
+    if (session === undefined || !call.repeatable) return await onPrimary(none)
+    // The primary may be slow, or not be there at all for a while; a replica that catches up meanwhile is as good.
+    return await this.#raced(
+      onPrimary,
+      async (over) => {
+        if (!(await this.#pause(RACE_AFTER_MS, over))) return undefined
+        const until = Math.min(journey.deadline, this.#background.now() + RACE_MS)
+        const node = await session.later(journey.route, journey.tried, until, over)
+        return node && ((signal) => this.#start(journey, node, signal))
+      },
+      'racesWon',
+    )
   }
 
   async #startOnPrimary<R>(
