@@ -182,6 +182,7 @@ export class SessionReads {
       if (position.inRecovery) throw new Error('the node is no primary any more')
       await this.#prove(position)
       this.#raise(position)
+      this.#forgetBefore(position.sentAt)
     } catch {
       this.#strong = true
     }
@@ -249,6 +250,13 @@ export class SessionReads {
       this.#seen.delete(seen.sampler)
     }
     return this.#seen.size === 0
+  }
+
+  /** Whatever was shown before the primary was asked came from it, so its position covers that too and no replica need be asked. */
+  #forgetBefore(sentAt: number): void {
+    for (const { sampler, at, open } of this.#seen.values()) {
+      if (open === 0 && at < sentAt) this.#seen.delete(sampler)
+    }
   }
 
   #isAnswered({ sampler, incarnation, at, open }: Seen): boolean {

@@ -116,6 +116,19 @@ describe('a session that writes', () => {
     for (const { token } of sessions) expect(token).toBe(sessions[0]!.token)
   })
 
+  test('asks no replica about reads from before the write, which its position covers', async () => {
+    const { db, clock, primary, b, c } = await start()
+    const session = db.session()
+    await session.reader().query('select 1')
+    await clock.advance(1)
+    await session.query('insert into t values (1)')
+    const polls = b.polls + c.polls
+    expect(await session.freshToken()).toBe(
+      `v1.${primary.systemId}.1.${primary.position.toString(16).toUpperCase()}`,
+    )
+    expect(b.polls + c.polls).toBe(polls)
+  })
+
   test('asks after the commit and not before it', async () => {
     const setting = await start()
     const { db, primary, clock } = setting
