@@ -7,7 +7,8 @@ export interface RoutingTask {
   measure(variant: string, urls: readonly string[]): Promise<Sample>
 }
 
-const WARM_UP_MS = 1_000
+// Some thousand calls of each kind, so that what is measured is compiled: of twenty calls one writes, and one waits for that.
+const WARM_UP_MS = 4_000
 const MEASURE_MS = 3_000
 
 /** Every measurement of routing, by name. */

@@ -14,18 +14,22 @@ export interface RoutingVariant {
 const TEXT = 'select balance from accounts where id = $1'
 const UPDATE = 'update accounts set balance = balance + 1 where id = $1'
 const ROWS = 10_000
-const READY_MS = 600
+const READY_MS = 10_000
 // One call in so many of the read-mostly workload is a write.
 const WRITE_EVERY = 20
 
 const poolOf = (driver: Driver, name: string, connection = 'postgres://localhost/bench') =>
   createPool({ driver, connection, name, max: 10 })
 
+/** Resolves when both replicas serve reads. */
 async function ready(db: ReplicaPool): Promise<ReplicaPool> {
-  await new Promise((resolve) => setTimeout(resolve, READY_MS))
-  const { target, reason } = db.explainRoute('select 1', { intent: 'read' })
-  if (target !== 'replica') throw new Error(reason)
-  return db
+  const giveUpAt = performance.now() + READY_MS
+  for (;;) {
+    const { candidates, reason } = db.explainRoute('select 1', { intent: 'read' })
+    if (candidates.every(({ eligible }) => eligible)) return db
+    if (performance.now() > giveUpAt) throw new Error(reason)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
 }
 
 const point = (query: ConnectionPool['query']): Caller => {

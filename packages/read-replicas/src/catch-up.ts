@@ -1,3 +1,4 @@
+import type { ClockTimer } from '@poolhouse/core'
 import type { Background } from './background.js'
 import type { LsnWait } from './lsn-wait.js'
 import type { ReplicaNode } from './replica-node.js'
@@ -17,15 +18,17 @@ export interface CatchUpHost {
 
 interface Waiter {
   readonly token: Token
-  found(node: ReplicaNode): void
+  readonly deadline: number
+  /** Ends the wait, with the replica that has caught up if there is one. */
+  end(node: ReplicaNode | undefined): void
 }
 
 // Between two looks at a replica that somebody waits for. A commit is replayed within a millisecond or two on a replica that is well; one
 // that does not move is asked less and less.
 const LEAST_PAUSE_MS = 2
 const STILL_PAUSE_MS = 10
-// Where an answer takes long because everybody is busy, looking is part of the load: it takes at most a fifth of the time.
-const PAUSE_PER_LOOK = 4
+// Where an answer takes long because everybody is busy, looking is part of the load: it takes at most a seventh of the time.
+const PAUSE_PER_LOOK = 6
 const MOST_PAUSE_MS = 25
 // How long a server is left to tell by itself. Whoever waits may have given up by then, and the replica may be another server.
 const SERVER_WAIT_MS = 100
@@ -38,8 +41,10 @@ export class CatchUp {
   readonly #host: CatchUpHost
   readonly #background: Background
   readonly #watches = new Map<ReplicaNode, NodeWatch>()
-  // What ends each wait that is under way.
-  readonly #waits = new Set<() => void>()
+  // In order of arrival, which is almost the order of their deadlines.
+  readonly #waiters = new Set<Waiter>()
+  #timer: ClockTimer | undefined
+  #wakesAt = Number.POSITIVE_INFINITY
 
   /** Nobody waits at first. */
   constructor(host: CatchUpHost, background: Background) {
@@ -54,29 +59,55 @@ export class CatchUp {
     deadline: number,
     signal?: AbortSignal,
   ): Promise<ReplicaNode | undefined> {
+    const { stopped } = this.#background
+    if (signal?.aborted || stopped.aborted || nodes.length === 0) return Promise.resolve(undefined)
     return new Promise((resolve) => {
-      const waiter: Waiter = { token, found: (node) => finish(node) }
-      const finish = (node: ReplicaNode | undefined): void => {
-        timer.cancel()
-        this.#waits.delete(onEnd)
-        signal?.removeEventListener('abort', onEnd)
-        for (const each of nodes) this.#watches.get(each)?.waiters.delete(waiter)
-        resolve(node)
+      const onAbort = (): void => waiter.end(undefined)
+      const waiter: Waiter = {
+        token,
+        deadline,
+        end: (node) => {
+          this.#waiters.delete(waiter)
+          if (this.#waiters.size === 0) this.#timer?.keepAlive(false)
+          signal?.removeEventListener('abort', onAbort)
+          for (const each of nodes) this.#watches.get(each)?.waiters.delete(waiter)
+          resolve(node)
+        },
       }
-      const onEnd = (): void => finish(undefined)
-      const background = this.#background
-      const delayMs = Math.max(0, deadline - background.now())
-      const timer = background.after(delayMs, onEnd, { keepAlive: true })
-      this.#waits.add(onEnd)
-      signal?.addEventListener('abort', onEnd, { once: true })
-      if (signal?.aborted || background.stopped.aborted || nodes.length === 0) finish(undefined)
-      else for (const node of nodes) this.#watchOf(node).add(waiter)
+      this.#waiters.add(waiter)
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#wakeAt(deadline)
+      for (const node of nodes) this.#watchOf(node).add(waiter)
     })
   }
 
   /** Ends every wait. */
   stop(): void {
-    for (const end of this.#waits) end()
+    for (const waiter of this.#waiters) waiter.end(undefined)
+    this.#timer?.cancel()
+  }
+
+  /** One timer for all, made anew only for an earlier deadline. It keeps the process alive while somebody waits. */
+  #wakeAt(time: number): void {
+    if (this.#timer !== undefined) {
+      this.#timer.keepAlive(true)
+      if (this.#wakesAt <= time) return
+      this.#timer.cancel()
+    }
+    this.#wakesAt = time
+    const delayMs = Math.max(0, time - this.#background.now())
+    this.#timer = this.#background.after(delayMs, () => this.#expire(), { keepAlive: true })
+  }
+
+  #expire(): void {
+    this.#timer = undefined
+    const now = this.#background.now()
+    let next = Number.POSITIVE_INFINITY
+    for (const waiter of this.#waiters) {
+      if (waiter.deadline <= now) waiter.end(undefined)
+      else next = Math.min(next, waiter.deadline)
+    }
+    if (next < Number.POSITIVE_INFINITY) this.#wakeAt(next)
   }
 
   #watchOf(node: ReplicaNode): NodeWatch {
@@ -148,7 +179,7 @@ class NodeWatch {
       [...this.waiters].map(({ token }) => token),
     )
     for (const waiter of this.waiters) {
-      if (this.#host.covers(this.#node, waiter.token)) waiter.found(this.#node)
+      if (this.#host.covers(this.#node, waiter.token)) waiter.end(this.#node)
     }
     const moved = this.#host.lsnOf(this.#node) !== before
     this.#pauseMs = moved ? LEAST_PAUSE_MS : Math.min(STILL_PAUSE_MS, this.#pauseMs * 2)

@@ -42,8 +42,8 @@ const CONNECT_MS = 1_000
 const ANSWER_MS = 500
 // What takes longer than its two deadlines was held up on our side: no evidence.
 const STALLED_MS = CONNECT_MS + ANSWER_MS + 500
-// Longer than two questions may take, the one that is under way and the one that is asked.
-const HOLD_MS = 2 * STALLED_MS
+// For as long as somebody waits. Only how often its timer is made anew.
+const HOLD_MS = 60_000
 // A session may be asked for its position alone this long after a whole sample.
 const WHOLE_FOR_MS = 1_000
 // No right to call the function of the control file, or no such function.
@@ -56,6 +56,9 @@ export class NodeSampler {
   readonly #listener: SampleListener
   #session: Session | undefined
   #timer: ClockTimer | undefined
+  // When the timer fires, and when the next sample is due, which may be later.
+  #wakesAt = 0
+  #dueAt = 0
   #sampling = false
   #failures = 0
   #statement = SAMPLE_STATEMENT
@@ -70,6 +73,7 @@ export class NodeSampler {
   #asked: readonly Asker[] = []
   #again = false
   #hold: ClockTimer | undefined
+  #holding = false
 
   /** Begins with `start`, or when somebody asks. */
   constructor(pool: Pool | ConnectionPool, background: Background, listener: SampleListener) {
@@ -102,7 +106,6 @@ export class NodeSampler {
   start(): void {
     if (this.#sampling) return
     this.#sampling = true
-    this.#timer?.cancel()
     this.#background.run(() => this.#sample())
   }
 
@@ -114,8 +117,7 @@ export class NodeSampler {
     if (this.#stopped) return Promise.reject(new PoolClosedError(this.#background.name))
     return new Promise((resolve, reject) => {
       this.#askers.push({ whole, resolve, reject })
-      // Monitors do not keep the process alive, but somebody who waits does.
-      this.#hold ??= this.#background.after(HOLD_MS, () => {}, { keepAlive: true })
+      this.#holdOn()
       this.start()
     })
   }
@@ -132,6 +134,7 @@ export class NodeSampler {
   stop(): void {
     this.#timer?.cancel()
     this.#letGo()
+    this.#hold?.cancel()
     this.#drop('monitoring has ended')
     const askers = [...this.#asked, ...this.#takeAskers()]
     this.#refuse(askers, new PoolClosedError(this.#background.name))
@@ -191,9 +194,25 @@ export class NodeSampler {
       return
     }
     const delayMs = this.#listener.nextDelayMs(this.#failures)
-    if (delayMs < Number.POSITIVE_INFINITY) {
-      this.#timer = this.#background.after(delayMs, () => this.start())
+    if (delayMs < Number.POSITIVE_INFINITY) this.#wakeAt(this.#background.now() + delayMs)
+  }
+
+  /** A timer that is too early is left alone: under load there is a question every few milliseconds, and none of them makes a timer. */
+  #wakeAt(time: number): void {
+    this.#dueAt = time
+    if (this.#timer !== undefined) {
+      if (this.#wakesAt <= time) return
+      this.#timer.cancel()
     }
+    this.#wakesAt = time
+    this.#timer = this.#background.after(time - this.#background.now(), () => this.#wake())
+  }
+
+  #wake(): void {
+    this.#timer = undefined
+    if (this.#sampling) return
+    if (this.#background.now() < this.#dueAt) this.#wakeAt(this.#dueAt)
+    else this.start()
   }
 
   #answer(askers: readonly Asker[]): void {
@@ -271,9 +290,25 @@ export class NodeSampler {
     session?.destroy(reason)
   }
 
-  #letGo(): void {
-    this.#hold?.cancel()
+  /** Monitors do not keep the process alive, but somebody who waits does. A timer is made anew once a minute, and not for each question. */
+  #holdOn(): void {
+    this.#hold ??= this.#background.after(HOLD_MS, () => this.#holdAgain(), { keepAlive: true })
+    if (this.#holding) return
+    this.#holding = true
+    this.#hold.keepAlive(true)
+  }
+
+  #holdAgain(): void {
     this.#hold = undefined
+    if (!this.#holding) return
+    this.#holding = false
+    this.#holdOn()
+  }
+
+  #letGo(): void {
+    if (!this.#holding) return
+    this.#holding = false
+    this.#hold?.keepAlive(false)
   }
 
   #forget(): void {

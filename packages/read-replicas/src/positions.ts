@@ -100,6 +100,19 @@ export class Positions implements CatchUpHost {
     await Promise.allSettled([sampler.poll(whole), ...(vouched ? [] : [this.askPrimary()])])
   }
 
+  /** Asks all of them where they are; resolves when they have answered, or when the time is over. Never rejects. */
+  lookAt(nodes: readonly ReplicaNode[], token: Token, limitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#background.after(limitMs, resolve, { keepAlive: true })
+      this.#background.run(async () => {
+        await Promise.all(nodes.map((node) => this.look(node, [token])))
+        timer.cancel()
+        resolve()
+      })
+      if (this.#background.stopped.aborted) resolve()
+    })
+  }
+
   /** Where the replica was when it was asked last. */
   lsnOf(node: ReplicaNode): bigint | undefined {
     return node.sampler?.position?.lsn

@@ -1,7 +1,5 @@
 import {
   AbortError,
-  AcquireTimeoutError,
-  ConnectError,
   NoSuitableNodeError,
   PoolClosedError,
   type QueryOptions,
@@ -13,7 +11,7 @@ import type { FreshWait } from './fresh-wait.js'
 import type { HedgeBudget } from './hedge-budget.js'
 import type { PrimaryGate, Turn } from './primary-gate.js'
 import { QueryCall, type ReadCall, type ReadTarget } from './read-call.js'
-import { isNodeFailure, readErrorOf } from './read-failure.js'
+import { readErrorOf } from './read-failure.js'
 import { raceReads, type StartRead } from './read-race.js'
 import type { ReadRoute } from './read-route.js'
 import type { ReplicaNode } from './replica-node.js'
@@ -152,6 +150,7 @@ export class ReadRunner {
     let { first: node, failed } = attempt
     let resends = 0
     let waited = false
+    let primaryFailed = false
     for (;;) {
       if (failed !== undefined) {
         this.#host.failed(failed.node, failed.error, call)
@@ -180,10 +179,12 @@ export class ReadRunner {
         try {
           return await this.#onPrimary(journey, turn)
         } catch (error) {
-          // Lost on the way: there may be another primary by now, or a replica that fits. Whatever else fails there fails for good.
-          const mayGoOn = wasLost(error, call) && ++resends <= this.#resendsOf(call)
+          // Lost with the primary: a replica may have caught up, or another node be the primary by now. Once, because both may be gone.
+          const mayGoOn = !primaryFailed && this.#mayResend(call, error, resends)
           if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(error)
           this.#parts.counters.count('retried')
+          primaryFailed = true
+          resends++
           continue
         }
       }
@@ -207,6 +208,11 @@ export class ReadRunner {
     if (call.signal?.aborted) throw new AbortError(call.signal.reason, 'no')
     if (this.#host.closed) throw new PoolClosedError(this.#host.name)
     return found
+  }
+
+  /** Whether a read that failed on the primary may be sent again. What runs the caller's code has its own attempts there. */
+  #mayResend(call: ReadCall<unknown>, error: unknown, resends: number): boolean {
+    return call.repeatable && call.after(error) === 'sent' && resends < this.#resendsOf(call)
   }
 
   /** How often the call may be sent again; -1 if it may not even move on unsent. */
@@ -378,10 +384,4 @@ export class ReadRunner {
       over.addEventListener('abort', stop, { once: true })
     })
   }
-}
-
-/** Whether the connection went away under a read that may be sent again. */
-function wasLost(error: unknown, call: ReadCall<unknown>): boolean {
-  const wasThere = !(error instanceof AcquireTimeoutError || error instanceof ConnectError)
-  return wasThere && isNodeFailure(error) && call.after(error) !== 'final'
 }

@@ -116,6 +116,19 @@ describe('a session that writes', () => {
     for (const { token } of sessions) expect(token).toBe(sessions[0]!.token)
   })
 
+  test('asks no replica about reads from before the write, which its position covers', async () => {
+    const { db, clock, primary, b, c } = await start()
+    const session = db.session()
+    await session.reader().query('select 1')
+    await clock.advance(1)
+    await session.query('insert into t values (1)')
+    const polls = b.polls + c.polls
+    expect(await session.freshToken()).toBe(
+      `v1.${primary.systemId}.1.${primary.position.toString(16).toUpperCase()}`,
+    )
+    expect(b.polls + c.polls).toBe(polls)
+  })
+
   test('asks after the commit and not before it', async () => {
     const setting = await start()
     const { db, primary, clock } = setting
@@ -370,12 +383,17 @@ describe('a token', () => {
 
   test('S50: tells a queue whether a replica has caught up', async () => {
     const setting = await start()
-    const { db, clock, b, primary } = setting
+    const { db, clock, b, c, primary } = setting
     const writer = db.session()
     await writer.query('insert into t values (1)')
     const early = db.session(writer.token).caughtUp()
     await clock.advance(10)
     expect(await early).toBe(false)
+    // Nobody has told it since, so it asks, and waits for nothing but the answer.
+    c.position = primary.position
+    expect(await db.session(writer.token).caughtUp()).toBe(true)
+    c.position = 1_000
+    await clock.advance(1_200)
     const later = db.session(writer.token).caughtUp({ waitMs: 500 })
     await clock.advance(100)
     b.position = primary.position

@@ -1,6 +1,6 @@
-import { ConnectionLostError } from '@poolhouse/core'
+import { ConnectionLostError, DatabaseError } from '@poolhouse/core'
 import { describe, expect, test } from 'vitest'
-import { lost } from './failures.js'
+import { lost, sqlError } from './failures.js'
 import { settle } from './manual-clock.js'
 import { type Setting, startSetting } from './setting.js'
 
@@ -91,18 +91,47 @@ describe('a read that no replica can answer in time', () => {
     expect((await read).node).toBe('c')
   })
 
-  test('is sent once more when it is lost with the primary, and then fails as that does while no replica has caught up', async () => {
+  test('is sent once more when it is lost with the primary, to the replica that has caught up by then', async () => {
+    const setting = await start()
+    const { session, clock, asked, db } = setting
+    const read = session.reader().query(READ)
+    await clock.advance(60)
+    asked[0]!.fail(lost())
+    await settle()
+    catchUp(setting)
+    await clock.advance(50)
+    expect((await read).node).toBe('c')
+    expect(db.stats().routing).toMatchObject({ retried: 1 })
+  })
+
+  test('is sent once more to the primary, and not a third time', async () => {
     const { session, clock, asked } = await start()
     const read = session.reader().query(READ)
     read.catch(() => {})
-    await clock.advance(90)
+    await clock.advance(60)
     asked[0]!.fail(lost())
-    await clock.advance(90)
+    await clock.advance(60)
     expect(asked).toHaveLength(2)
     asked[1]!.fail(lost())
     await expect(read).rejects.toThrow(ConnectionLostError)
-    await clock.advance(50)
-    expect(clock.keepsAlive).toBe(false)
+    await clock.advance(100)
+    expect([asked.length, clock.keepsAlive]).toEqual([2, false])
+  })
+
+  test('is not sent again with retries off, nor after an error that says nothing about the primary', async () => {
+    const { session, clock, asked } = await start({ readRetries: 0 })
+    const read = session.reader().query(READ)
+    read.catch(() => {})
+    await clock.advance(60)
+    asked[0]!.fail(lost())
+    await expect(read).rejects.toThrow(ConnectionLostError)
+    const other = await start()
+    const refused = other.session.reader().query(READ)
+    refused.catch(() => {})
+    await other.clock.advance(60)
+    other.asked[0]!.fail(sqlError('42703'))
+    await expect(refused).rejects.toThrow(DatabaseError)
+    expect([asked.length, other.asked.length]).toEqual([1, 1])
   })
 
   test('fails as the primary does when the replica fails too', async () => {
