@@ -5,16 +5,8 @@ import { sharedCluster } from '../support/shared-cluster.js'
 
 const cluster = sharedCluster({ replicas: 0, auth: 'scram-sha-256' })
 
-describeDriver(nodePostgres(), { cluster, latencyMs: ADDED_LATENCY_MS })
-
-// Moments that nobody has chosen: more of them.
-describeDriver(nodePostgres(), {
-  name: 'pg, by chance',
-  cluster,
-  latencyMs: ADDED_LATENCY_MS,
-  areas: ['chaos'],
-  seeds: [2, 3],
-})
+// What chance decides has more tries in chance.faults.test.ts.
+describeDriver(nodePostgres(), { cluster, latencyMs: ADDED_LATENCY_MS, effort: 0.2 })
 
 // What can go wrong because an answer comes late, or in another packet than the next.
 describeDriver(nodePostgres(), {
