@@ -38,7 +38,7 @@ const servedMs = performance.now() - promotedAt
 await setup.until(({ topology }) => topology.current.primary?.id === promoted.name)
 const lent = oldPool.stats().counters.acquired
 await sleep(2_000)
-if (isFrozen) old.thaw()
+if (isFrozen) await old.thaw()
 else await old.reconnect()
 await setup.until(
   ({ topology }) => topology.current.nodes.every(({ state }) => state !== 'unreachable'),

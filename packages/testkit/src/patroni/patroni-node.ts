@@ -94,10 +94,14 @@ export class PatroniNode {
     for (const pid of this.#postgres()) signalProcess(pid, 'SIGSTOP')
   }
 
-  /** Ends `freeze`: PostgreSQL first, so that it goes on before Patroni learns what happened meanwhile. */
-  thaw(): void {
+  /**
+   * Ends `freeze`: PostgreSQL goes on as the primary it was, and Patroni is started anew. One that only went on could take the leadership back:
+   * Patroni 3.0.2 over etcd 3 writes the leader's key by what it knew before it was frozen, whoever is leader by now.
+   */
+  async thaw(): Promise<void> {
     for (const pid of this.#postgres()) signalProcess(pid, 'SIGCONT')
-    this.#patroni?.signal('SIGCONT')
+    await this.#patroni?.kill()
+    await this.start()
   }
 
   /** Cuts the node off from the other nodes, from etcd and from this process: what is sent vanishes. Rejects unless it has a network of its own. */
@@ -127,7 +131,6 @@ export class PatroniNode {
 
   /** Ends everything. */
   async stop(): Promise<void> {
-    this.thaw()
     await this.crash()
   }
 
