@@ -51,7 +51,9 @@ export class PatroniNode {
     this.host = config.host
     this.port = config.port
     this.restUrl = `http://${config.host}:${config.restPort}`
-    this.url = `postgres://postgres@${config.host}:${config.port}/postgres`
+    // Beyond loopback TLS is the default of whoever takes the URL; these servers have none.
+    const tls = cable === undefined ? '' : '?sslmode=disable'
+    this.url = `postgres://postgres@${config.host}:${config.port}/postgres${tls}`
   }
 
   /** Runs Patroni, which starts or joins the cluster by itself. */
