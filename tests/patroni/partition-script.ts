@@ -20,34 +20,45 @@ export interface PartitionFigures {
 
 const [, , driver, way] = process.argv
 const isFrozen = way === 'frozen'
-await using setup = await PatroniSetup.start({ network: isFrozen ? 'loopback' : 'namespaces' })
-const pool = await setup.connect(driverNamed(driver))
-const workload = setup.write()
-await sleep(1_000)
-const old = await setup.patroni.leader()
-const oldPool = pool.topology.current.nodes.find(({ id }) => id === old.name)!.pool
-const cutAt = performance.now()
-if (isFrozen) old.freeze()
-else await old.isolate()
-await setup.until(({ topology }) => topology.current.primary === undefined)
-const noticedMs = performance.now() - cutAt
-const promoted = await promotionOf(setup.patroni, old)
-const promotedAt = performance.now()
-await pool.query('select pg_current_xact_id()')
-const servedMs = performance.now() - promotedAt
-await setup.until(({ topology }) => topology.current.primary?.id === promoted.name)
-const lent = oldPool.stats().counters.acquired
-await sleep(2_000)
-if (isFrozen) old.thaw()
-else await old.reconnect()
-await setup.until(
-  ({ topology }) => topology.current.nodes.every(({ state }) => state !== 'unreachable'),
-  90_000,
-)
-const lentByOld = oldPool.stats().counters.acquired - lent
-await setup.patroni.healthy()
-await setup.until(({ topology }) => topology.current.replicas.length === 2)
-const states = pool.topology.current.nodes.map(({ state }) => state)
-const { counts, violations } = await setup.verify(workload)
-const figures: PartitionFigures = { noticedMs, servedMs, lentByOld, states, counts, violations }
-process.stdout.write(`${JSON.stringify(figures)}\n`)
+
+async function measure(): Promise<PartitionFigures> {
+  await using setup = await PatroniSetup.start({ network: isFrozen ? 'loopback' : 'namespaces' })
+  const pool = await setup.connect(driverNamed(driver))
+  const workload = setup.write()
+  await sleep(1_000)
+  const old = await setup.patroni.leader()
+  await setup.until(({ topology }) => topology.current.primary?.id === old.name)
+  const oldPool = pool.topology.current.nodes.find(({ id }) => id === old.name)!.pool
+  const cutAt = performance.now()
+  if (isFrozen) old.freeze()
+  else await old.isolate()
+  await setup.until(({ topology }) => topology.current.primary === undefined)
+  const noticedMs = performance.now() - cutAt
+  const promoted = await promotionOf(setup.patroni, old)
+  const promotedAt = performance.now()
+  await pool.query('select pg_current_xact_id()')
+  const servedMs = performance.now() - promotedAt
+  await setup.until(({ topology }) => topology.current.primary?.id === promoted.name)
+  const lent = oldPool.stats().counters.acquired
+  await sleep(2_000)
+  if (isFrozen) await old.thaw()
+  else await old.reconnect()
+  await setup.until(
+    ({ topology }) => topology.current.nodes.every(({ state }) => state !== 'unreachable'),
+    90_000,
+  )
+  const lentByOld = oldPool.stats().counters.acquired - lent
+  await setup.patroni.healthy()
+  await setup.until(({ topology }) => topology.current.replicas.length === 2)
+  const states = pool.topology.current.nodes.map(({ state }) => state)
+  const { counts, violations } = await setup.verify(workload)
+  return { noticedMs, servedMs, lentByOld, states, counts, violations }
+}
+
+try {
+  process.stdout.write(`${JSON.stringify(await measure())}\n`)
+} catch (error) {
+  process.stderr.write(`${(error as Error).stack}\n`)
+  // The workers would go on for ever.
+  process.exit(1)
+}

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { startPatroni } from '@poolhouse/testkit'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
 import type { PartitionFigures } from './partition-script.js'
 
@@ -46,6 +46,7 @@ function run(driver: string): Promise<PartitionFigures> {
   const [file, ...args] = canCut ? [...OWN_NETWORK, ...node] : [...node, 'frozen']
   return new Promise((resolve, reject) => {
     const child = spawn(file!, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
     let output = ''
     child.stdout.on('data', (chunk: Buffer) => {
       output += chunk.toString()

@@ -49,7 +49,7 @@ describe.each(ROUNDS_AND_DRIVERS)(
       await setup.until(({ topology }) => topology.current.primary?.id === promoted.name)
       const created = pool.topology.current.nodes.find(({ id }) => id === old.name)!.pool.stats()
         .counters.acquired
-      old.thaw()
+      await old.thaw()
       await sleep(3_000)
       const after = pool.topology.current.nodes.find(({ id }) => id === old.name)!
       expect(after.pool.stats().counters.acquired).toBe(created)

@@ -54,7 +54,8 @@ export function sameRoles(one: TopologySnapshot, other: TopologySnapshot): boole
       return (
         node.pool === twin?.pool &&
         node.state === twin.state &&
-        node.reason === twin.reason &&
+        // What a dead node fails with next, and how often it has, is no news.
+        (node.reason === twin.reason || node.state === 'unreachable') &&
         node.zone === twin.zone
       )
     })

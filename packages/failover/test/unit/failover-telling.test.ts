@@ -32,6 +32,18 @@ describe('what it tells', () => {
     await pool.close()
   })
 
+  it('tells once that a node is dead, however often it fails after that', async () => {
+    const pool = failover()
+    await ready(pool)
+    const reasons: string[] = []
+    pool.on('topology', ({ reason }) => reasons.push(reason))
+    a.freeze()
+    await clock.advance(30_000)
+    expect(reasons).toHaveLength(1)
+    expect(reasons[0]).toContain('unreachable')
+    await pool.close()
+  })
+
   it('S41: bounds the lag of an idle cluster by the interval of the probes', async () => {
     const pool = failover()
     await clock.advance(60_000)

@@ -51,7 +51,9 @@ export class PatroniNode {
     this.host = config.host
     this.port = config.port
     this.restUrl = `http://${config.host}:${config.restPort}`
-    this.url = `postgres://postgres@${config.host}:${config.port}/postgres`
+    // Beyond loopback TLS is the default of whoever takes the URL; these servers have none.
+    const tls = cable === undefined ? '' : '?sslmode=disable'
+    this.url = `postgres://postgres@${config.host}:${config.port}/postgres${tls}`
   }
 
   /** Runs Patroni, which starts or joins the cluster by itself. */
@@ -94,10 +96,14 @@ export class PatroniNode {
     for (const pid of this.#postgres()) signalProcess(pid, 'SIGSTOP')
   }
 
-  /** Ends `freeze`: PostgreSQL first, so that it goes on before Patroni learns what happened meanwhile. */
-  thaw(): void {
+  /**
+   * Ends `freeze`: PostgreSQL goes on as the primary it was, and Patroni is started anew. One that only went on could take the leadership back:
+   * Patroni 3.0.2 over etcd 3 writes the leader's key by what it knew before it was frozen, whoever is leader by now.
+   */
+  async thaw(): Promise<void> {
     for (const pid of this.#postgres()) signalProcess(pid, 'SIGCONT')
-    this.#patroni?.signal('SIGCONT')
+    await this.#patroni?.kill()
+    await this.start()
   }
 
   /** Cuts the node off from the other nodes, from etcd and from this process: what is sent vanishes. Rejects unless it has a network of its own. */
@@ -127,7 +133,6 @@ export class PatroniNode {
 
   /** Ends everything. */
   async stop(): Promise<void> {
-    this.thaw()
     await this.crash()
   }
 
