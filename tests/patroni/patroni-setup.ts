@@ -13,7 +13,7 @@ import {
 } from '@poolhouse/testkit'
 
 /** Workers that keep up some 200 writes a second between them. */
-const WRITERS = 8
+export const WRITERS = 8
 const PAUSE_MS = 30
 
 /** A Patroni cluster, and a pool that follows its primary. */
