@@ -85,6 +85,8 @@ export interface PoolOptions {
    * also waits, within its deadline, while the permits are out. Default: none, so that `max` alone bounds the pool.
    */
   budget?: ConnectionBudget | undefined
+  /** Whether `query()` may share connections with other callers. There is no such lane yet, so that each statement has one to itself. Default false. */
+  multiplex?: false | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
   clock?: Clock | undefined
   /** Random source from 0 (included) to 1 (excluded), for jitter. Default `Math.random`. */
@@ -192,6 +194,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'requireAuth',
   'overload',
   'budget',
+  'multiplex',
   'clock',
   'random',
   ...NUMERIC_NAMES,
@@ -208,6 +211,12 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
   if (options.name !== undefined && (typeof options.name !== 'string' || options.name === '')) {
     throw new TypeError(
       `${WHERE}: name must be a non-empty string, got ${describeValue(options.name)}`,
+    )
+  }
+  const { multiplex } = options as { multiplex?: unknown }
+  if (multiplex !== undefined && multiplex !== false) {
+    throw new TypeError(
+      `${WHERE}: multiplex must be false, as there is no lane that callers share yet, got ${describeValue(multiplex)}; leave it out and raise max`,
     )
   }
   const settings = readConnectionSettings(WHERE, options.connection, options.name)

@@ -101,6 +101,13 @@ test('is frozen, and not changed by later changes of what it was made from', () 
   expect(Object.isFrozen(config)).toBe(true)
 })
 
+test('has no lane that callers share, and says so to whoever asks for one', () => {
+  expect(() => read({ multiplex: false })).not.toThrow()
+  expect(() => read({ multiplex: true as never })).toThrow(
+    'createPool: multiplex must be false, as there is no lane that callers share yet, got true',
+  )
+})
+
 test('X08: takes a list of ways to log in, and refuses what is none', () => {
   expect(read({ requireAuth: ['none', 'md5'] })).toMatchObject({ requireAuth: ['none', 'md5'] })
   expect(() => read({ requireAuth: [] })).toThrow('requireAuth must be a non-empty array')
