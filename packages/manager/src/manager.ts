@@ -10,13 +10,24 @@ import type { TenantOptions } from './tenants/tenant-options.js'
 /** The databases of a manager, by name. */
 export type Databases = Readonly<Record<string, DatabaseConfig>>
 
+/** What makes a database one whose primary is followed. */
+type Followed =
+  | {
+      /** A list of nodes. */
+      readonly nodes: unknown
+    }
+  | {
+      /** What finds the nodes. */
+      readonly discover: unknown
+    }
+
 /**
  * What stands under a name: a ready pool as it was given, a database whose primary is followed for `nodes` and `discover`, else a named database. A
  * URL is a text to the compiler, however many hosts it lists: give it as `{ nodes: '…' }`.
  */
 export type DatabaseOf<Config> = Config extends Pool
   ? Config
-  : Config extends { readonly nodes: unknown } | { readonly discover: unknown }
+  : Config extends Followed
     ? FollowedDatabase
     : NamedDatabase
 
