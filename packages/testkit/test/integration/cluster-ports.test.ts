@@ -1,10 +1,16 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
-import { expect, it, vi } from 'vitest'
-import { startCluster } from '../../src/cluster/cluster.js'
-import { findFreePorts } from '../../src/cluster/free-port.js'
+import { afterAll, expect, it, vi } from 'vitest'
 
-vi.mock('../../src/cluster/free-port.js', { spy: true })
+// Other files of this process have loaded the modules without a spy, and those that come later want them so.
+vi.resetModules()
+vi.doMock('../../src/cluster/free-port.js', { spy: true })
+const { findFreePorts } = await import('../../src/cluster/free-port.js')
+const { startCluster } = await import('../../src/cluster/cluster.js')
+afterAll(() => {
+  vi.doUnmock('../../src/cluster/free-port.js')
+  vi.resetModules()
+})
 
 it('takes other ports when another process has been faster', async () => {
   const rival = createServer().listen(0, '127.0.0.1')
