@@ -14,6 +14,6 @@ export type {
 } from './pool-context.js'
 export type { SuiteOptions } from './register.js'
 export type { CaseContext } from './run-case.js'
-export type { ServerContext, ServerContextParts } from './server-context.js'
+export type { Address, ServerContext, ServerContextParts } from './server-context.js'
 export { type ServerUnderTest, startServerUnderTest } from './server-under-test.js'
 export type { Heard, Login, RecordedContext, TestSession } from './test-session.js'

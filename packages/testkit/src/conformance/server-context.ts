@@ -4,6 +4,14 @@ import { seededRandom } from './seeded-random.js'
 import type { ServerUnderTest } from './server-under-test.js'
 import { until } from './waiting.js'
 
+/** Where something listens. */
+export interface Address {
+  /** Its host. */
+  readonly host: string
+  /** Its TCP port. */
+  readonly port: number
+}
+
 /** What every context is made of. */
 export interface ServerContextParts {
   /** A server that the cases may do anything to, but stop. */
@@ -64,7 +72,7 @@ export abstract class ServerContext implements CaseContext {
   }
 
   /** The way to the server for what needs none of the line's faults: the server itself, unless the line is to be slow. */
-  get nearest(): { readonly host: string; readonly port: number } {
+  get nearest(): Address {
     return this.latencyMs > 0 ? this.line : this.server
   }
 
