@@ -58,8 +58,8 @@ export default defineConfig({
           ],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          // They mostly wait for servers; what they share is modules alone.
-          maxWorkers: 3,
+          // As many as cores: some assert what a server that gets no processor cannot do in time. What they share is modules alone.
+          maxWorkers: 2,
           isolate: false,
           sequence: { groupOrder: 1 },
         },
