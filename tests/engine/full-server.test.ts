@@ -58,7 +58,8 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       expect([1, 2]).toContain(total)
       // The server was asked a few times, not once per caller, and the refusals were that of a full server.
       expect(refusals.length).toBeGreaterThan(0)
-      expect(refusals.length).toBeLessThanOrEqual(4)
+      // Four come together; if they kept all of each other out, one more has come after them.
+      expect(refusals.length).toBeLessThanOrEqual(5)
       for (const error of refusals) {
         expect(error).toBeInstanceOf(ConnectError)
         expect(error).toMatchObject({ sqlState: '53300', fatal: false })

@@ -147,6 +147,7 @@ export {
   checkCopyToArguments,
   readStreamArguments,
 } from './stream-arguments.js'
+export { StreamEnds } from './stream-ends.js'
 export type {
   CopyOptions,
   CopySource,

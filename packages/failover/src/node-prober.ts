@@ -191,7 +191,10 @@ export class NodeProber {
       return old
     }
     this.#line = line
-    old?.session.destroy('a new session took its place')
+    const leave = (): void => old?.session.destroy('a new session took its place')
+    // One that is only old may be answering: its loss would look like one of the server.
+    if (old?.isOld === true && old.asking !== undefined) void old.asking.then(leave)
+    else leave()
     const { signal } = session
     const lost = (): void => {
       if (this.#line !== line) return

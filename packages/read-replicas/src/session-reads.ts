@@ -230,7 +230,7 @@ export class SessionReads {
     if (position.inRecovery) throw new Error('the node is no primary any more')
     await this.#prove(position)
     this.#raise(position)
-    this.#forgetBefore(position.sentAt)
+    this.#forgetBefore(position)
   }
 
   /** Passes on what work on the primary gave. If nobody knows whether it has committed, only the primary shows for certain. */
@@ -315,10 +315,14 @@ export class SessionReads {
     return this.#seen.size === 0
   }
 
-  /** Whatever was shown before the primary was asked came from it, so its position covers that too and no replica need be asked. */
-  #forgetBefore(sentAt: number): void {
+  /**
+   * Whatever a server on the primary's timeline had shown before the primary was asked came from it, so its position covers that too and nobody
+   * else need be asked. What one on a former timeline has shown may be what a failover has lost.
+   */
+  #forgetBefore({ sentAt, timeline }: Position): void {
     for (const { sampler, at, open } of this.#seen.values()) {
-      if (open === 0 && at < sentAt) this.#seen.delete(sampler)
+      const isOfOneHistory = sampler.position?.timeline === timeline
+      if (open === 0 && at < sentAt && isOfOneHistory) this.#seen.delete(sampler)
     }
   }
 

@@ -81,6 +81,25 @@ describe('NodeProber', () => {
     probing.stop()
   })
 
+  it('F22: hears the answer of the session it has before another takes its place', async () => {
+    const probing = prober('timeline', 1_000)
+    await observe(probing, 0)
+    await clock.advance(1_000)
+    server.driver.options.statementMs = 300
+    server.driver.options.connectMs = 50
+    let seen: Observation | undefined
+    void probing.observe().then((observation) => {
+      seen = observation
+    })
+    // The new session is open, and the question to the old one is under way.
+    await clock.advance(100)
+    expect([server.driver.open.size, seen]).toEqual([2, undefined])
+    await clock.advance(200)
+    expect(seen).toMatchObject({ kind: 'answer' })
+    expect([server.driver.open.size, signs]).toEqual([1, []])
+    probing.stop()
+  })
+
   it('F22: keeps the session it has when no other can be opened', async () => {
     const probing = prober('timeline', 1_000)
     await observe(probing, 0)

@@ -53,7 +53,8 @@ const OLD_MS = 300_000
 export class Census {
   readonly #options: CensusOptions
   readonly #name = TAG + randomBytes(8).toString('hex')
-  readonly #pools = new Set<ConnectionPool>()
+  // Each with what ends listening to it: a pool that moves between servers is here again and again.
+  readonly #pools = new Map<ConnectionPool, () => void>()
   #session: Session | undefined
   #timer: ClockTimer | undefined
   #isAsking = false
@@ -70,22 +71,22 @@ export class Census {
   /** One more pool of this server. */
   add(pool: ConnectionPool): void {
     if (this.#pools.has(pool)) return
-    this.#pools.add(pool)
-    pool.on('connect', () => {
-      if (!this.#pools.has(pool)) return
+    const onConnect = (): void => {
       const isUncounted = this.#options.discover && this.#session?.closed !== false
       if (isUncounted || this.#wallNow() - this.#askedAt > OLD_MS) void this.#ask()
-    })
-    pool.on('error', ({ error }) => {
-      if (!this.#pools.has(pool) || !(error instanceof ConnectError)) return
-      if (!TOO_MANY.has(error.sqlState ?? '')) return
+    }
+    const onError = ({ error }: { readonly error: unknown }): void => {
+      if (!(error instanceof ConnectError) || !TOO_MANY.has(error.sqlState ?? '')) return
       this.#wasFull = true
       this.#askIn(0)
-    })
+    }
+    pool.on('connect', onConnect).on('error', onError)
+    this.#pools.set(pool, () => pool.off('connect', onConnect).off('error', onError))
   }
 
-  /** A pool is closed or about to be. */
+  /** A pool is closed or about to be, or has moved to another server. */
   remove(pool: ConnectionPool): void {
+    this.#pools.get(pool)?.()
     this.#pools.delete(pool)
   }
 
@@ -93,7 +94,7 @@ export class Census {
   stop(): void {
     this.#stopped = true
     this.#timer?.cancel()
-    this.#pools.clear()
+    for (const pool of [...this.#pools.keys()]) this.remove(pool)
   }
 
   async #ask(): Promise<void> {
@@ -132,7 +133,7 @@ export class Census {
 
   async #answer(): Promise<CensusAnswer> {
     if (this.#options.discover) return await asked(await this.#openSession())
-    const pool = [...this.#pools].find((each) => {
+    const pool = [...this.#pools.keys()].find((each) => {
       const { total, connecting } = each.stats()
       return total > connecting
     })
@@ -144,7 +145,7 @@ export class Census {
   /** The session that others count, opened by whichever pool still can. */
   async #openSession(): Promise<Session> {
     if (this.#session?.closed === false) return this.#session
-    for (const pool of this.#pools) {
+    for (const pool of [...this.#pools.keys()]) {
       try {
         const session = await pool.openSession({
           applicationName: this.#name,
@@ -154,7 +155,7 @@ export class Census {
         return session
       } catch (error) {
         if (!(error instanceof PoolClosedError)) throw error
-        this.#pools.delete(pool)
+        this.remove(pool)
       }
     }
     throw new Error('no pool is open')

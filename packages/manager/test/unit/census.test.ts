@@ -1,4 +1,4 @@
-import { ConnectError } from '@poolhouse/core'
+import { ConnectError, createPool } from '@poolhouse/core'
 import {
   type FakeDriver,
   fakeDriver,
@@ -6,6 +6,7 @@ import {
   virtualClock,
 } from '@poolhouse/core/testing'
 import { beforeEach, expect, test } from 'vitest'
+import { Census } from '../../src/budget/census.js'
 import { type BudgetOptions, createManager, type Manager } from '../../src/index.js'
 
 let clock: VirtualClock
@@ -116,4 +117,41 @@ test('a session by which others count this process is opened again when it is lo
   expect(names.filter((name) => name.startsWith('poolhouse-instance '))).toHaveLength(2)
   expect(new Set(names.filter((name) => name.startsWith('poolhouse-instance '))).size).toBe(1)
   await manager.close()
+})
+
+test('hears nothing of a pool that has moved away, and each thing once of one that is back', async () => {
+  const learned: boolean[] = []
+  const census = new Census({
+    clock,
+    random: () => 0.5,
+    discover: false,
+    learn: (_answer, wasFull) => {
+      learned.push(wasFull)
+      return false
+    },
+  })
+  const pool = createPool({ driver, connection: 'postgres://u@localhost/d', clock })
+  const heard: string[] = []
+  const { on } = pool
+  pool.on = function counting(event, listener) {
+    heard.push(event)
+    return on.call(this, event, (payload) => {
+      heard.push(`told ${event}`)
+      listener(payload)
+    })
+  } as typeof pool.on
+  const { off } = pool
+  let ended = 0
+  pool.off = function counting(event, listener) {
+    ended++
+    return off.call(this, event, listener)
+  } as typeof pool.off
+  for (let round = 0; round < 3; round++) {
+    census.add(pool)
+    census.add(pool)
+    census.remove(pool)
+  }
+  expect([heard.length, ended]).toEqual([6, 6])
+  census.stop()
+  await pool.close()
 })

@@ -1,7 +1,7 @@
-import type { StreamIterator } from '@poolhouse/core'
+import { StreamEnds, type StreamIterator } from '@poolhouse/core'
 
 /** A stream that may be begun again elsewhere while nothing of it has been handed out. */
-export class RerunStream<T> implements StreamIterator<T> {
+export class RerunStream<T> extends StreamEnds<T> {
   #inner: StreamIterator<T>
   readonly #again: (error: unknown) => StreamIterator<T> | undefined
   #first: Promise<IteratorResult<T, undefined>> | undefined
@@ -10,6 +10,7 @@ export class RerunStream<T> implements StreamIterator<T> {
 
   /** `again` is asked once, if the first element is an error, for the stream to go on with; undefined leaves it at the error. */
   constructor(inner: StreamIterator<T>, again: (error: unknown) => StreamIterator<T> | undefined) {
+    super()
     this.#inner = inner
     this.#again = again
   }
@@ -28,19 +29,6 @@ export class RerunStream<T> implements StreamIterator<T> {
   async return(): Promise<IteratorResult<T, undefined>> {
     this.#closed = true
     return await this.#inner.return()
-  }
-
-  async throw(error?: unknown): Promise<IteratorResult<T, undefined>> {
-    await this.return()
-    throw error
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return()
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
   }
 
   async #begin(): Promise<IteratorResult<T, undefined>> {

@@ -129,6 +129,20 @@ describe('a session that writes', () => {
     expect(b.polls + c.polls).toBe(polls)
   })
 
+  test('asks a replica that follows no failover yet about its reads, which may have shown what is lost', async () => {
+    const { db, clock, primary, b, c } = await start()
+    primary.timeline = 2
+    // So long that the primary is asked for its timeline again.
+    await clock.advance(1_100)
+    const session = db.session()
+    await session.reader().query('select 1')
+    await clock.advance(1)
+    await session.query('insert into t values (1)')
+    const polls = b.polls + c.polls
+    await session.freshToken()
+    expect(b.polls + c.polls).toBe(polls + 1)
+  })
+
   test('asks after the commit and not before it', async () => {
     const setting = await start()
     const { db, primary, clock } = setting

@@ -70,9 +70,13 @@ async function reap() {
     await later(20)
     pids = livePids()
   }
-  for (const directory of directories) {
-    removeSharedMemory(directory)
-    attempt(() => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 5 }))
+  for (const directory of directories) removeSharedMemory(directory)
+  // Again and again: a program that our parent had just forked was in no directory yet, and fills one while it is being removed.
+  const left = () => [...directories].filter((directory) => fs.existsSync(directory))
+  for (let waited = 0; left().length > 0 && waited < 10000; waited += 50) {
+    signal(livePids(), 'SIGKILL')
+    for (const directory of left()) attempt(() => fs.rmSync(directory, { recursive: true, force: true }))
+    if (left().length > 0) await later(50)
   }
   process.exit(0)
 }

@@ -1,4 +1,5 @@
-import { chmod, chown, mkdtemp, realpath, rm, stat } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { chmod, chown, mkdir, realpath, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { unwatchDirectory, watchDirectory } from './reaper.js'
@@ -6,6 +7,8 @@ import type { ServerUser } from './server-user.js'
 
 /** Room left for `/a/.s.PGSQL.65535` below the directory: a socket path ends at 104 bytes (macOS). */
 const LONGEST_PATH_BYTES = 80
+/** So many that no two processes ever choose the same name. */
+const NAME_BYTES = 8
 
 /**
  * Creates a temporary directory that the server's user owns and that is removed when this process
@@ -16,8 +19,15 @@ export async function createTemporaryDirectory(user: ServerUser | undefined): Pr
   for (const base of new Set([tmpdir(), '/tmp'])) {
     const parent = await realpath(base).catch(() => undefined)
     if (parent === undefined || !(await usable(parent, user))) continue
-    const directory = await mkdtemp(join(parent, 'poolhouse-'))
+    const directory = join(parent, `poolhouse-${randomBytes(NAME_BYTES).toString('hex')}`)
+    // Before it is there: we may be killed at any moment.
     watchDirectory(directory)
+    try {
+      await mkdir(directory, { mode: 0o700 })
+    } catch (error) {
+      unwatchDirectory(directory)
+      throw error
+    }
     if (user) {
       await chmod(directory, 0o755)
       await giveTo(directory, user)
@@ -41,7 +51,7 @@ export async function giveTo(path: string, user: ServerUser | undefined): Promis
 }
 
 async function usable(directory: string, user: ServerUser | undefined): Promise<boolean> {
-  const path = join(directory, 'poolhouse-XXXXXX')
+  const path = join(directory, `poolhouse-${'X'.repeat(2 * NAME_BYTES)}`)
   if (Buffer.byteLength(path) > LONGEST_PATH_BYTES) return false
   return user === undefined || isOpenToOthers(directory)
 }
