@@ -31,6 +31,7 @@ test('the package exports exactly these values', () => {
       "ReadIntentError",
       "SessionStateError",
       "StatementTimeoutError",
+      "StreamEnds",
       "TokenBeyondHistoryError",
       "TransactionError",
       "UnknownTenantError",
