@@ -155,6 +155,8 @@ export class Growth {
       // The server is fine and full: live with what we have for a while instead of failing.
       this.#cap = others
       this.#capUntil = now + CAP_MS
+      // While the server looks, even a connect that it will refuse holds a place: several at once would keep each other out of the last one.
+      this.#allowed = 1
       return
     }
     this.#failing = true

@@ -108,6 +108,30 @@ test('F24: lives with the connections it has for ten seconds when the server has
   expect(another.state).toBe('resolved')
 })
 
+test('F24: begins again with one connection at a time after the server was full, because those who come together keep each other out', async () => {
+  let places = 2
+  let together: number[] = []
+  const { clock, driver, pool } = harness(
+    { max: 6, acquireTimeoutMs: 30_000 },
+    {
+      connectMs: 10,
+      onConnect: () => {
+        together.push(driver.connecting)
+        return places-- > 0 ? undefined : full
+      },
+    },
+  )
+  const leases = Array.from({ length: 6 }, () => watch(pool.acquire()))
+  await clock.advance(100)
+  expect(leases.filter(({ state }) => state === 'resolved')).toHaveLength(2)
+  places = 1
+  together = []
+  await clock.advance(10_000)
+  expect(leases.filter(({ state }) => state === 'resolved')).toHaveLength(3)
+  expect(together[0]).toBe(1)
+  expect(Math.max(...together)).toBe(2)
+})
+
 test('F24: backs off when the server has no connection at all for it', async () => {
   const { clock, driver, pool } = harness({}, { onConnect: () => full })
   const waiting = watch(pool.acquire({ timeoutMs: 1_000 }))
