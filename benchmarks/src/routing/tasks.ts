@@ -7,9 +7,10 @@ export interface RoutingTask {
   measure(variant: string, urls: readonly string[]): Promise<Sample>
 }
 
-// Some thousand calls of each kind, so that what is measured is compiled: of twenty calls one writes, and one waits for that.
-const WARM_UP_MS = 4_000
-const MEASURE_MS = 3_000
+// Some thousand calls of each kind, so that what is measured is compiled: of twenty calls one writes, and one waits for that. With 4 s a tenth of
+// what was measured was the compiler.
+const WARM_UP_MS = 12_000
+const MEASURE_MS = 4_000
 
 /** Every measurement of routing, by name. */
 export const routingTasks: Readonly<Record<string, RoutingTask>> = {

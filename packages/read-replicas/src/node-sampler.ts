@@ -6,6 +6,7 @@ import {
   PoolClosedError,
   type QueryResult,
   type Session,
+  type Statement,
 } from '@poolhouse/core'
 import type { Background } from './background.js'
 import { type Position, positionOf } from './position.js'
@@ -30,7 +31,7 @@ export interface SampleListener {
   nextDelayMs(failures: number): number
 }
 
-type Ask = (text: string) => Promise<QueryResult<SampleRow>>
+type Ask = (statement: Statement) => Promise<QueryResult<SampleRow>>
 
 interface Asker {
   readonly whole: boolean
@@ -173,11 +174,16 @@ export class NodeSampler {
       sentAt - this.#wholeAt < WHOLE_FOR_MS
     if (brief) {
       const { inRecovery } = known
-      const text = inRecovery ? STANDBY_POSITION_STATEMENT : PRIMARY_POSITION_STATEMENT
-      const facts = readPosition(await ask(text), known)
-      if (facts !== undefined) return facts
+      const statement = inRecovery ? STANDBY_POSITION_STATEMENT : PRIMARY_POSITION_STATEMENT
+      try {
+        const facts = readPosition(await ask(statement), known)
+        if (facts !== undefined) return facts
+      } catch (error) {
+        // Another server answers behind a proxy: in the other role, or one that this session has prepared nothing on.
+        if (!(error instanceof DatabaseError)) throw error
+      }
     }
-    const facts = readSample(await ask(this.#statement))
+    const facts = readSample(await ask({ text: this.#statement }))
     // Without a session of its own the next question may reach another server.
     if (this.#session !== undefined) {
       this.#facts = facts
@@ -259,11 +265,11 @@ export class NodeSampler {
     const pool = this.#pool
     const limits = { timeoutMs: ANSWER_MS }
     if (!('openSession' in pool)) {
-      return (text) => pool.query<SampleRow>(text, undefined, { ...limits, intent: 'write' })
+      return (statement) => pool.query<SampleRow>(statement, { ...limits, intent: 'write' })
     }
     this.#session ??= await this.#open(pool)
     const session = this.#session
-    return (text) => session.query<SampleRow>(text, undefined, limits)
+    return (statement) => session.query<SampleRow>(statement, limits)
   }
 
   async #open(pool: ConnectionPool): Promise<Session> {

@@ -1,4 +1,4 @@
-import type { QueryResult } from '@poolhouse/core'
+import type { QueryResult, Statement } from '@poolhouse/core'
 
 /** What one sample says about a server. */
 export interface SampleFacts {
@@ -47,17 +47,26 @@ export const SAMPLE_STATEMENT: string = STATEMENT(`,
 /** The sample for services that hide the functions of the control file: it cannot tell one cluster from another. */
 export const PLAIN_SAMPLE_STATEMENT: string = STATEMENT('')
 
-const POSITION = (lsn: string): string =>
-  `select pg_is_in_recovery() as in_recovery, ${lsn}::text as lsn, pg_backend_pid() as pid`
+// Named, so that it is planned once for a session: under load it is asked some hundred times a second.
+const POSITION = (name: string, lsn: string): Statement => ({
+  name,
+  text: `select pg_is_in_recovery() as in_recovery, ${lsn}::text as lsn, pg_backend_pid() as pid`,
+})
 
 /**
  * The sample for a session whose server has answered a whole one: what cannot have changed since is not asked again, and the control
  * file and the receiver are most of the work of a sample. It raises 55000 on a standby.
  */
-export const PRIMARY_POSITION_STATEMENT: string = POSITION('pg_current_wal_insert_lsn()')
+export const PRIMARY_POSITION_STATEMENT: Statement = POSITION(
+  'poolhouse_primary_position',
+  'pg_current_wal_insert_lsn()',
+)
 
 /** The same for a standby. */
-export const STANDBY_POSITION_STATEMENT: string = POSITION('pg_last_wal_replay_lsn()')
+export const STANDBY_POSITION_STATEMENT: Statement = POSITION(
+  'poolhouse_standby_position',
+  'pg_last_wal_replay_lsn()',
+)
 
 /** The row of a sample. Drivers may give text where a type parser was replaced. */
 export interface SampleRow {

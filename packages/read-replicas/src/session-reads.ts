@@ -69,6 +69,9 @@ export class SessionReads {
   readonly #seen = new Map<NodeSampler, Seen>()
   #pin: ReplicaNode | undefined
   #pinnedAt = 0
+  // The life of its server, and the position it had in that life: a standby that has been somewhere never goes back before it is restarted.
+  #pinIncarnation = 0
+  #pinFloor: Token | undefined
   // The questions of the last read that had to ask. What a read that is sent meanwhile shows is no part of it.
   #settling: Promise<void> | undefined
 
@@ -102,7 +105,7 @@ export class SessionReads {
     if (pin !== undefined) return pin
     if (this.#seen.size > 0 && !this.#settleKnown()) return undefined
     const node = route.choose(now, tried, (candidate) => this.#admits(candidate))
-    if (node !== undefined) this.#pinTo(node, now)
+    if (node !== undefined) this.#pinTo(node, now, this.#floor)
     return node
   }
 
@@ -165,7 +168,7 @@ export class SessionReads {
     const nodes = route.fitting(now, tried)
     if (nodes.length === 0) return undefined
     const node = await this.#host.positions.catchUp(nodes, floor, deadline, signal)
-    if (node !== undefined) this.#pinTo(node, this.#host.now())
+    if (node !== undefined) this.#pinTo(node, this.#host.now(), floor)
     return node
   }
 
@@ -346,16 +349,22 @@ export class SessionReads {
     if (pin === undefined || now - this.#pinnedAt >= PIN_MS) return undefined
     const sampler = this.#host.positions.samplerOf(pin)
     // Nobody would tell of a restart, after which it may stand before what it has shown.
-    if (!sampler.watching) return undefined
+    if (!sampler.watching || sampler.incarnation !== this.#pinIncarnation) return undefined
     const seen = this.#seen.get(sampler)
-    if (seen !== undefined && seen.incarnation !== seen.sampler.incarnation) return undefined
+    if (seen !== undefined && seen.incarnation !== sampler.incarnation) return undefined
     if (this.#seen.size > (seen === undefined ? 0 : 1)) return undefined
-    if (tried?.has(pin) === true || !route.admits(pin, now) || !this.#admits(pin)) return undefined
+    if (tried?.has(pin) === true || !route.admits(pin, now)) return undefined
+    if (this.#pinFloor !== this.#floor) {
+      if (!this.#admits(pin)) return undefined
+      this.#pinFloor = this.#floor
+    }
     return pin
   }
 
-  #pinTo(node: ReplicaNode, now: number): void {
-    this.#host.positions.samplerOf(node)
+  /** Stays on a replica that has everything before `floor`. */
+  #pinTo(node: ReplicaNode, now: number, floor: Token | undefined): void {
+    this.#pinIncarnation = this.#host.positions.samplerOf(node).incarnation
+    this.#pinFloor = floor
     // It has everything before the token, which is part of history then.
     this.#unproven = false
     this.#pin = node

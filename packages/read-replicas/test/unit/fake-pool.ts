@@ -65,6 +65,8 @@ export class FakePool implements ConnectionPool {
   polls = 0
   /** Texts of those that came over sessions. */
   readonly questions: string[] = []
+  /** What named statements of a session end with. */
+  refusal: Error | undefined
   /** Process of the server that answers. */
   backendPid = 1
   /** What callers get: rows or a rejection. */
@@ -322,9 +324,13 @@ class FakeSession {
     return this.#end.signal.aborted
   }
 
-  async query(text: string): Promise<QueryResult<unknown>> {
+  async query(first: string | Statement): Promise<QueryResult<unknown>> {
+    const { text } = typeof first === 'string' ? { text: first } : first
     if (text.startsWith('WAIT')) return await this.#pool.waitForLsn(text)
     this.#pool.questions.push(text)
+    if (typeof first !== 'string' && first.name !== undefined && this.#pool.refusal !== undefined) {
+      throw this.#pool.refusal
+    }
     return this.#pool.hangs ? await new Promise(() => {}) : this.#pool.sample()
   }
 

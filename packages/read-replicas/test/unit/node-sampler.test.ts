@@ -1,3 +1,4 @@
+import { DatabaseError } from '@poolhouse/core'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Background } from '../../src/background.js'
 import { NodeSampler } from '../../src/node-sampler.js'
@@ -27,8 +28,8 @@ beforeEach(() => {
 
 describe('a sampler that is asked again and again', () => {
   test.each([
-    ['standby', true, STANDBY_POSITION_STATEMENT],
-    ['primary', false, PRIMARY_POSITION_STATEMENT],
+    ['standby', true, STANDBY_POSITION_STATEMENT.text],
+    ['primary', false, PRIMARY_POSITION_STATEMENT.text],
   ])('asks a %s for its position alone for a second', async (_, inRecovery, brief) => {
     pool.inRecovery = inRecovery
     await sampler.poll()
@@ -58,7 +59,7 @@ describe('a sampler that is asked again and again', () => {
     pool.inRecovery = false
     pool.timeline = 2
     expect(await sampler.poll()).toMatchObject({ timeline: 2, exact: true, inRecovery: false })
-    expect(pool.questions).toEqual([WHOLE, STANDBY_POSITION_STATEMENT, WHOLE])
+    expect(pool.questions).toEqual([WHOLE, STANDBY_POSITION_STATEMENT.text, WHOLE])
   })
 
   test('asks everything anew when another process answers, as behind a pooler', async () => {
@@ -66,7 +67,19 @@ describe('a sampler that is asked again and again', () => {
     pool.backendPid = 2
     pool.timeline = 2
     expect(await sampler.poll()).toMatchObject({ timeline: 2, exact: true })
-    expect(pool.questions).toEqual([WHOLE, STANDBY_POSITION_STATEMENT, WHOLE])
+    expect(pool.questions).toEqual([WHOLE, STANDBY_POSITION_STATEMENT.text, WHOLE])
+  })
+
+  test('asks everything anew where a pooler has put it on a server that does not know its statement', async () => {
+    await sampler.poll()
+    pool.refusal = new DatabaseError('no such prepared statement', {
+      code: '26000',
+      severity: 'ERROR',
+    })
+    pool.position = 2_000
+    expect((await sampler.poll()).lsn).toBe(2_000n)
+    expect(pool.questions).toEqual([WHOLE, STANDBY_POSITION_STATEMENT.text, WHOLE])
+    expect(pool.sessions).toHaveLength(1)
   })
 
   test('asks everything anew after its session was lost', async () => {
