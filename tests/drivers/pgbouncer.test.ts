@@ -90,7 +90,11 @@ describe.each(drivers)('a pool behind PgBouncer, through %s', (_name, driver) =>
 
   it('serves more connections than the server has, with and without values, named or not', async () => {
     const bounced = pool()
-    const statement = { text: 'select $1::int as n, pg_backend_pid() as pid', name: 'the_same' }
+    // Slow enough for the pooler to want its second session, which takes it some 20 ms to open.
+    const statement = {
+      text: 'select $1::int as n, pg_backend_pid() as pid, pg_sleep(0.01)',
+      name: 'the_same',
+    }
     const results = await Promise.all(
       Array.from({ length: 60 }, async (_, n) => {
         const { rows } = await bounced.query<{ n: number; pid: number }>({
