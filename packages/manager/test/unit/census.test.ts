@@ -5,7 +5,7 @@ import {
   type VirtualClock,
   virtualClock,
 } from '@poolhouse/core/testing'
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { Census } from '../../src/budget/census.js'
 import { type BudgetOptions, createManager, type Manager } from '../../src/index.js'
 
@@ -120,38 +120,18 @@ test('a session by which others count this process is opened again when it is lo
 })
 
 test('hears nothing of a pool that has moved away, and each thing once of one that is back', async () => {
-  const learned: boolean[] = []
-  const census = new Census({
-    clock,
-    random: () => 0.5,
-    discover: false,
-    learn: (_answer, wasFull) => {
-      learned.push(wasFull)
-      return false
-    },
-  })
+  const census = new Census({ clock, random: () => 0.5, discover: false, learn: () => false })
   const pool = createPool({ driver, connection: 'postgres://u@localhost/d', clock })
-  const heard: string[] = []
-  const { on } = pool
-  pool.on = function counting(event, listener) {
-    heard.push(event)
-    return on.call(this, event, (payload) => {
-      heard.push(`told ${event}`)
-      listener(payload)
-    })
-  } as typeof pool.on
-  const { off } = pool
-  let ended = 0
-  pool.off = function counting(event, listener) {
-    ended++
-    return off.call(this, event, listener)
-  } as typeof pool.off
+  const began = vi.spyOn(pool, 'on')
+  const ended = vi.spyOn(pool, 'off')
   for (let round = 0; round < 3; round++) {
     census.add(pool)
     census.add(pool)
     census.remove(pool)
   }
-  expect([heard.length, ended]).toEqual([6, 6])
+  // Two events in each round, and what was begun was ended.
+  expect(began).toHaveBeenCalledTimes(6)
+  expect(ended.mock.calls).toEqual(began.mock.calls)
   census.stop()
   await pool.close()
 })
