@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createPool } from '@poolhouse/core'
 import { createManager } from '@poolhouse/manager'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
@@ -59,5 +60,41 @@ describe.each(DRIVERS)('the budget of a server over $driver', ({ make }) => {
         created += stats.counters.created
     }
     expect(created).toBe(500)
+  }, 120_000)
+
+  it('F62, S86: a tenant beside one with thousands of queued calls keeps its connection, and its calls wait for none of them', async () => {
+    await using manager = createManager({
+      drivers: { only: make() },
+      databases: {
+        app: {
+          primary: cluster.primary.url,
+          pool: { max: 4, maxPending: 20_000, acquireTimeoutMs: 60_000 },
+        },
+      },
+      budget: { perServer: 4 },
+      tenants: { resolve: () => ({ schema: 'public' }) },
+    })
+    const quiet = manager.tenant('quiet')
+    const noisy = manager.tenant('noisy')
+    await quiet.query('select 1')
+    let answered = 0
+    const noise = Array.from({ length: 4_000 }, async () => {
+      await noisy.query('select pg_sleep(0.002)')
+      answered++
+    })
+    const overtaken: number[] = []
+    for (let call = 0; call < 100; call++) {
+      const before = answered
+      await quiet.query('select 1')
+      overtaken.push(answered - before)
+      await sleep(4)
+    }
+    // The noise went on all the time, on the three other connections. In one pool a call would have waited for all of it.
+    expect(answered).toBeGreaterThan(0)
+    expect(answered).toBeLessThan(4_000)
+    expect(noisy.stats().total).toBe(3)
+    expect(quiet.stats().counters.created).toBe(1)
+    expect(Math.max(...overtaken)).toBeLessThan(100)
+    await Promise.all(noise)
   }, 120_000)
 })
