@@ -68,11 +68,14 @@ describe.each(DRIVERS)('the budget of a server over $driver', ({ make }) => {
       databases: {
         app: {
           primary: cluster.primary.url,
-          pool: { max: 4, maxPending: 20_000, acquireTimeoutMs: 60_000 },
+          pool: { acquireTimeoutMs: 60_000 },
         },
       },
       budget: { perServer: 4 },
-      tenants: { resolve: () => ({ schema: 'public' }) },
+      tenants: {
+        resolve: () => ({ schema: 'public' }),
+        limits: { max: 4, maxPending: 20_000 },
+      },
     })
     const quiet = manager.tenant('quiet')
     const noisy = manager.tenant('noisy')
