@@ -168,7 +168,9 @@ export class SessionReads {
     const nodes = route.fitting(now, tried)
     if (nodes.length === 0) return undefined
     const node = await this.#host.positions.catchUp(nodes, floor, deadline, signal)
-    if (node !== undefined) this.#pinTo(node, this.#host.now(), floor)
+    // It may have been lost in the meantime.
+    if (node === undefined || !this.#host.positions.covers(node, floor)) return undefined
+    this.#pinTo(node, this.#host.now(), floor)
     return node
   }
 
