@@ -65,6 +65,35 @@ describe('a session that writes', () => {
     expect(await nodeOf(setting, read)).toBe('c')
   })
 
+  test('S47: leaves the replica that it stays on for as long as that has not replayed its next write', async () => {
+    const setting = await start()
+    const { clock, primary, b, c } = setting
+    const session = setting.db.session()
+    const first = await nodeOf(setting, session.reader().query('select 1'))
+    await clock.advance(10)
+    await session.query('insert into t values (1)')
+    expect(await nodeOf(setting, session.reader().query('select 1'))).toBe('a')
+    const late = first === 'b' ? b : c
+    late.position = primary.position
+    expect(await nodeOf(setting, session.reader().query('select 1'))).toBe(first)
+  })
+
+  test('S51: does not stay on a replica that is restarted before it has answered its first read', async () => {
+    const setting = await start()
+    const { clock, primary, c } = setting
+    const session = setting.db.session()
+    await session.query('insert into t values (1)')
+    c.position = primary.position
+    c.answer = () => (c.asked.length === 1 ? new Promise(() => {}) : undefined)
+    void session.reader().query('select 1')
+    await clock.advance(20)
+    expect(c.asked).toHaveLength(1)
+    c.position = primary.position - 100
+    for (const watching of c.sessions) await watching.close()
+    await clock.advance(1)
+    expect(await nodeOf(setting, session.reader().query('select 1'))).toBe('a')
+  })
+
   test('S49: uses any replica that has the write, and stops waiting when all have it', async () => {
     const setting = await start({ strategy: 'roundRobin' })
     const { db, clock, primary, b, c } = setting
