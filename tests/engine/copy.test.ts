@@ -166,6 +166,26 @@ describe.each(DRIVERS)('COPY over $driver', ({ make }) => {
       locked.release()
     })
 
+    it('F54: aborted while the server has taken all it was given and does not get on with it, it is cancelled', async () => {
+      const pool = onePool()
+      const pid = await pidOf(pool)
+      const blocker = openPool({ max: 1 })
+      const locked = await blocker.acquire()
+      await locked.query('begin')
+      await locked.query(`insert into items values (1, 'mine')`)
+      const abort = new AbortController()
+      async function* stuck(): AsyncGenerator<string> {
+        yield* lines(1, 5_000)
+        await new Promise(() => {})
+      }
+      const copy = failureOf(pool.copyFrom(IN, stuck(), { signal: abort.signal }))
+      await until(async () => (await server.sessions(`wait_event_type = 'Lock'`)) === 1, 'the lock')
+      abort.abort()
+      expect(await copy).toMatchObject({ name: 'AbortError', executed: 'rolled-back' })
+      expect((await pool.query(PID)).rows).toEqual([{ pid }])
+      locked.release()
+    })
+
     it('timeoutMs and statementTimeoutMs cancel it', async () => {
       const pool = onePool({ statementTimeoutMs: 300 })
       const pid = await pidOf(pool)

@@ -1,4 +1,3 @@
-import { CLEANING_MS } from './cleaning.js'
 import { Timed } from './deadline-queue.js'
 import {
   AbortError,
@@ -34,6 +33,9 @@ export interface WorkLimits {
 
 // How long a caller past its deadline is kept for the server's word on what became of the work.
 const CONFIRM_MS = 200
+// How long work that was given up may take to come to its end by itself before it is cancelled; more than two round trips to a distant
+// server. Whoever cleans the session waits four times as long, so that a cancel at this point still saves it.
+const POLITE_MS = 500
 
 /** What a caller meets that asked for more while somebody else closed the stream. */
 export const CLOSED_BY_READER: unique symbol = Symbol('closed by its reader')
@@ -373,7 +375,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     const now = this.host.now()
     slot.sentAt = now
     if (this.endsByCancel) this.host.cancel(slot)
-    this.#wake(now, CLEANING_MS)
+    this.#wake(now, POLITE_MS)
     attempt(() => this.unwind()).then(
       () => this.#free(),
       () => this.#free(),
