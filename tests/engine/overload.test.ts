@@ -12,7 +12,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
 
   describe('a pool that sheds load', () => {
     it('serves whom it can serve well, refuses the others before anything is sent, and is itself again when the load is gone', async () => {
-      const pool = openPool({ max: 2, overload: { targetMs: 20, intervalMs: 100 } })
+      const pool = openPool({ max: 2, overload: { targetMs: 200, intervalMs: 400 } })
       await server.sql('create table if not exists served (id int primary key)')
       await server.sql('truncate served')
       await server.sql('grant all on served to app')

@@ -9,6 +9,16 @@ import type { PoolConfig } from './pool-options.js'
 // A driver has to keep the deadline itself; this is how much later we stop believing that it will.
 const GRACE_MS = 250
 
+type PasswordFunction = () => string | Promise<string>
+
+/** One connect on its way. */
+interface Attempt {
+  readonly settings: ConnectionSettings
+  readonly listener: ConnectionListener
+  readonly abort: AbortController
+  readonly signal: AbortSignal
+}
+
 /**
  * Opens sessions with a driver and trusts it with nothing: whether it throws, hangs, answers late or rejects with something
  * odd, the caller gets a session or a `ConnectError`, in time, and no session is left behind. Owns the password: a provider
@@ -31,112 +41,96 @@ export class Connector {
     this.#passwordUnderWay = undefined
   }
 
-  /** Opens a session. Rejects with `ConnectError` or `AuthenticationError`, at the latest `timeoutMs` plus a quarter of a second from now. */
+  /**
+   * Opens a session. Rejects with `ConnectError` or `AuthenticationError`, at the latest `timeoutMs` plus a quarter of a second from now.
+   * `abort` is the controller of this one attempt, whose signal alone, or with that of whoever asked for it, is `signal`: a driver that
+   * hangs is told by it that nobody waits any more.
+   */
   async connect(
     listener: ConnectionListener,
+    abort: AbortController,
     signal: AbortSignal,
     timeoutMs: number,
     settings: ConnectionSettings = this.#config.settings,
   ): Promise<DriverConnection> {
+    const attempt: Attempt = { settings, listener, abort, signal }
+    const source = settings.password
+    if (typeof source !== 'function') return await this.#open(attempt, source, timeoutMs)
     const deadline = this.#config.clock.now() + timeoutMs
     const remaining = (): number => Math.max(1, Math.ceil(deadline - this.#config.clock.now()))
-    const provided = typeof settings.password === 'function'
-    const password = await this.#withDeadline(
-      () => this.#password(settings),
-      remaining(),
-      signal,
-      settings,
-    )
+    const password = (): Promise<string> =>
+      this.#withDeadline(() => this.#password(source, settings), remaining(), attempt)
+    const known = await password()
     try {
-      return await this.#open(settings, password, listener, signal, remaining())
+      return await this.#open(attempt, known, remaining())
     } catch (error) {
-      if (!(provided && error instanceof AuthenticationError && !signal.aborted)) throw error
+      if (!(error instanceof AuthenticationError) || signal.aborted) throw error
       // The password may have been rotated since the provider last said it.
-      const fresh = await this.#withDeadline(
-        () => this.#password(settings),
-        remaining(),
-        signal,
-        settings,
-      )
-      return await this.#open(settings, fresh, listener, signal, remaining())
+      return await this.#open(attempt, await password(), remaining())
     }
   }
 
   async #open(
-    settings: ConnectionSettings,
+    attempt: Attempt,
     password: string | undefined,
-    listener: ConnectionListener,
-    signal: AbortSignal,
     timeoutMs: number,
   ): Promise<DriverConnection> {
+    const { settings, listener, abort, signal } = attempt
     // A signal that has fired fires no more; the driver must not be asked, since nobody would look after its answer.
-    if (signal.aborted) throw this.#notWanted(settings, signal)
-    const abort = new AbortController()
-    const onAbort = (): void => abort.abort(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    const opening = this.#context.runInAsyncScope(async () =>
-      this.#config.driver.connect({
-        settings,
-        password,
-        timeoutMs,
-        signal: abort.signal,
-        prepare: this.#config.prepare,
-        requireAuth: acceptedAuth(settings, password, this.#config.requireAuth),
-        types: this.#config.types,
-        listener,
-      }),
-    )
+    if (signal.aborted) throw this.#notWanted(attempt)
+    let answered = false
+    const opening = this.#context.runInAsyncScope(async () => {
+      try {
+        return await this.#config.driver.connect({
+          settings,
+          password,
+          timeoutMs,
+          signal,
+          prepare: this.#config.prepare,
+          requireAuth: acceptedAuth(settings, password, this.#config.requireAuth),
+          types: this.#config.types,
+          listener,
+        })
+      } finally {
+        answered = true
+      }
+    })
     try {
-      const connection = await this.#withDeadline(
-        () => opening,
-        timeoutMs + GRACE_MS,
-        signal,
-        settings,
-      )
-      if (signal.aborted) throw this.#notWanted(settings, signal)
+      const connection = await this.#withDeadline(() => opening, timeoutMs + GRACE_MS, attempt)
+      if (signal.aborted) throw this.#notWanted(attempt)
       return connection
     } catch (error) {
-      abort.abort(error)
+      if (!answered) abort.abort(error)
       // Open already, or after all: nobody takes it any more.
       opening.then(
         (connection) => connection.destroy('no longer wanted'),
         () => {},
       )
       throw this.#asConnectError(error, settings)
-    } finally {
-      signal.removeEventListener('abort', onAbort)
     }
   }
 
   /** Settles with `work`, or rejects at the deadline or when the signal fires; what comes later is ignored. */
-  #withDeadline<T>(
-    work: () => Promise<T>,
-    timeoutMs: number,
-    signal: AbortSignal,
-    settings: ConnectionSettings,
-  ): Promise<T> {
+  #withDeadline<T>(work: () => Promise<T>, timeoutMs: number, attempt: Attempt): Promise<T> {
+    const { settings, signal } = attempt
     return new Promise<T>((resolve, reject) => {
       if (signal.aborted) {
-        reject(this.#notWanted(settings, signal))
+        reject(this.#notWanted(attempt))
         return
       }
-      const endpoint = formatEndpoint(settings.endpoint)
       const timer = this.#config.clock.setTimer(
         () =>
           this.#config.clock.afterIo(() =>
-            end(() =>
-              reject(
-                new ConnectError(
-                  `connecting to ${endpoint} took longer than ${Math.round(timeoutMs)} ms`,
-                  { endpoint },
-                ),
-              ),
-            ),
+            end(() => {
+              const endpoint = formatEndpoint(settings.endpoint)
+              const message = `connecting to ${endpoint} took longer than ${Math.round(timeoutMs)} ms`
+              reject(new ConnectError(message, { endpoint }))
+            }),
           ),
         timeoutMs,
         { keepAlive: true },
       )
-      const onAbort = (): void => end(() => reject(this.#notWanted(settings, signal)))
+      const onAbort = (): void => end(() => reject(this.#notWanted(attempt)))
       const end = (settle: () => void): void => {
         timer.cancel()
         signal.removeEventListener('abort', onAbort)
@@ -150,7 +144,7 @@ export class Connector {
     })
   }
 
-  #notWanted(settings: ConnectionSettings, signal: AbortSignal): ConnectError {
+  #notWanted({ settings, signal }: Attempt): ConnectError {
     const endpoint = formatEndpoint(settings.endpoint)
     return new ConnectError(`connecting to ${endpoint} was given up`, {
       endpoint,
@@ -165,9 +159,7 @@ export class Connector {
     return new ConnectError(`cannot connect to ${endpoint}: ${message}`, { endpoint, cause: error })
   }
 
-  #password(settings: ConnectionSettings): Promise<string | undefined> {
-    const source = settings.password
-    if (typeof source !== 'function') return Promise.resolve(source)
+  #password(source: PasswordFunction, settings: ConnectionSettings): Promise<string> {
     const { clock, connectTimeoutMs } = this.#config
     const current = this.#passwordUnderWay
     // A call that never comes back must not be waited for by every connect to come.
@@ -182,10 +174,7 @@ export class Connector {
     return promise
   }
 
-  async #askForPassword(
-    source: () => string | Promise<string>,
-    settings: ConnectionSettings,
-  ): Promise<string> {
+  async #askForPassword(source: PasswordFunction, settings: ConnectionSettings): Promise<string> {
     const endpoint = formatEndpoint(settings.endpoint)
     let password: unknown
     try {

@@ -57,6 +57,7 @@ export class Opening {
     try {
       const connection = await this.#connector.connect(
         new SlotListener(slot, options),
+        abort,
         signal,
         options.timeoutMs,
         options.settings,

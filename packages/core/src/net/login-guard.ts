@@ -55,7 +55,8 @@ export class LoginGuard {
     this.#socket = socket
     this.#context = context
     this.#authentication = new Authentication(settings.user, password, requireAuth)
-    this.#deadline = new ConnectDeadline(timeoutMs, signal, socket.startedAt)
+    this.#deadline =
+      socket.takeDeadline() ?? new ConnectDeadline(timeoutMs, signal, socket.startedAt)
     this.#deadline.reached = true
     this.ready = new Promise((resolve, reject) => {
       this.#resolve = resolve

@@ -15,7 +15,8 @@ import {
 
 /**
  * Opens the connection that a driver is to log in over: look-up of every address, the race between them, TCP or Unix socket, TLS. It ends
- * at `context.timeoutMs` or when `context.signal` fires. Rejects with `ConnectError`; then nothing is left open.
+ * at `context.timeoutMs` or when `context.signal` fires. Rejects with `ConnectError`; then nothing is left open. The deadline runs on for the
+ * log-in: `guardLogin` takes it.
  *
  * @param refused A connection over which the server let nobody in: the new one goes to the same peer, in plain text, in what is left of
  *   the time.
@@ -26,15 +27,16 @@ export async function openServerSocket(
 ): Promise<ServerSocket> {
   const { settings, timeoutMs, signal } = context
   const startedAt = refused?.startedAt ?? performance.now()
-  using deadline = new ConnectDeadline(timeoutMs, signal, startedAt)
+  const deadline = new ConnectDeadline(timeoutMs, signal, startedAt)
   try {
     const tls = refused === undefined ? planTls(settings) : undefined
     const target = refused?.peer ?? targetOf(settings.endpoint)
     const transport = await openTransport(target, tls, deadline.signal, () => {
       deadline.reached = true
     })
-    return new ServerSocket(transport, tls, startedAt)
+    return new ServerSocket(transport, tls, startedAt, deadline)
   } catch (error) {
+    deadline[Symbol.dispose]()
     throw toConnectError(error, settings)
   }
 }
@@ -46,20 +48,34 @@ export class ServerSocket implements Transport {
   readonly stream: Socket
   readonly peer: SocketTarget
   readonly encrypted: boolean
-  /** When the connect began, as `performance.now()`: the log-in goes on under the same deadline. */
+  /** When the connect began, as `performance.now()`. */
   readonly startedAt: number
   /** When the last byte came from the server, as `performance.now()`. Kept by the guard of the log-in, and from then on by the driver. */
   lastByteAt: number = performance.now()
   readonly #tls: TlsPlan | undefined
+  #deadline: ConnectDeadline | undefined
 
   /** Use `openServerSocket`. */
-  constructor(transport: Transport, tls: TlsPlan | undefined, startedAt: number) {
+  constructor(
+    transport: Transport,
+    tls: TlsPlan | undefined,
+    startedAt: number,
+    deadline: ConnectDeadline,
+  ) {
     this.raw = transport.raw
     this.stream = transport.stream
     this.peer = transport.peer
     this.encrypted = transport.encrypted
     this.startedAt = startedAt
     this.#tls = tls
+    this.#deadline = deadline
+  }
+
+  /** The deadline of the connect, for the log-in to go on under. Whoever takes it ends it. */
+  takeDeadline(): ConnectDeadline | undefined {
+    const deadline = this.#deadline
+    this.#deadline = undefined
+    return deadline
   }
 
   /**
@@ -79,6 +95,7 @@ export class ServerSocket implements Transport {
 
   /** Breaks the connection now, with a reset where the transport has one, so that the server notices at once. Never throws. */
   break(): void {
+    this.takeDeadline()?.[Symbol.dispose]()
     breakTransport(this)
   }
 

@@ -257,6 +257,8 @@ export class FakeConnection implements DriverConnection {
   }
 
   destroy(reason: unknown): void {
+    // The socket is broken now, whenever that is heard of.
+    this.#gone()
     if (this.#options.destroysAtOnce === true) this.#end(reason)
     else queueMicrotask(() => this.#end(reason))
   }

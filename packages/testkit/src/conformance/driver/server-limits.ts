@@ -67,7 +67,7 @@ export const serverLimits: DriverArea = {
           ['57P05', 'idle_session_timeout', 'select 1'],
         ] as const
         for (const [code, setting, last] of endings) {
-          const session = await test.connect({ parameters: { [setting]: '60' } })
+          const session = await test.connect({ parameters: { [setting]: '300' } })
           await session.query(last)
           assertHas(await within(session.heard.over, 3_000, 'the end of the session'), {
             name: 'DatabaseError',
