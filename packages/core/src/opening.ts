@@ -40,6 +40,7 @@ export class Opening {
   // Made with the first connect: idle pools may be many.
   #underWay: Map<Slot, AbortController> | undefined
   // Nearly every session of a pool begins with the same server parameters, so they share one map: half a kilobyte for each.
+  #given = NO_PARAMETERS
   #atBirth = NO_PARAMETERS
 
   /** Opens through this connector. */
@@ -90,8 +91,9 @@ export class Opening {
 
   #shared(parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
     const last = this.#atBirth
-    const same = last.size === parameters.size
-    if (same && [...last].every(([name, value]) => parameters.get(name) === value)) return last
+    // What two sessions have in common is written to by neither of them.
+    if (parameters === this.#given || sameEntries(last, parameters)) return last
+    this.#given = parameters
     // The driver keeps its own current.
     this.#atBirth = new Map(parameters)
     return this.#atBirth
@@ -106,6 +108,15 @@ export class Opening {
       cause,
     })
   }
+}
+
+function sameEntries(
+  one: ReadonlyMap<string, string>,
+  other: ReadonlyMap<string, string>,
+): boolean {
+  if (one.size !== other.size) return false
+  for (const [name, value] of one) if (other.get(name) !== value) return false
+  return true
 }
 
 // A function, because control flow analysis would take the state for unchanged across the await.

@@ -40,15 +40,14 @@ async function logIn(
   })
   ignoreEnvironment(client, settings)
   const connection = new PgConnection({ client, socket, types, prepare, listener })
-  const guard = guardLogin(socket, context)
+  const guard = guardLogin(socket, context, { parameters: false })
   lendTo(client, socket, (error) => {
     // `pg` calls back in its handler of the first ReadyForQuery, whose status is always idle.
     if (error === null) connection.opened('idle')
     else guard.fail(error)
   })
   try {
-    const { key } = await guard.ready
-    connection.identified(key)
+    connection.identified(await guard.ready)
   } catch (error) {
     connection.abandon()
     throw error

@@ -37,8 +37,7 @@ async function logIn(
   const connection = new PostgresConnection(start, context, socket)
   try {
     connection.start((error) => guard.fail(error))
-    const { key } = await guard.ready
-    connection.identified(key)
+    connection.identified(await guard.ready)
     return connection
   } catch (error) {
     connection.abandon()

@@ -245,8 +245,11 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     const ours = work?.submission?.active === true
     switch (kind) {
       case FROM_SERVER.parameterStatus: {
-        const { name, value } = readParameter(buffer.subarray(from + 5, to))
-        this.#events.parameter(name, value)
+        // Those of the log-in its guard has read.
+        if (this.#state !== 'starting') {
+          const { name, value } = readParameter(buffer.subarray(from + 5, to))
+          this.#events.parameter(name, value)
+        }
         this.#relay.pass(buffer, from, to)
         break
       }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { type ClockTimer, systemClock } from '../clock.js'
+import type { ConnectDeadline } from './connect-deadline.js'
 
 // The "connection attempt delay" of RFC 8305 (Happy Eyeballs), section 5.
 const STAGGER_MS = 250
@@ -7,14 +8,14 @@ const STAGGER_MS = 250
 /**
  * Connects to the first of several addresses that answers. One attempt is begun after the other, a quarter of a second apart or at once
  * when one fails; none is given up before another has won, because a distant server may need longer than that. Rejects
- * when all have failed, with an `AggregateError` if there were several, or with `signal.reason`. The losers are destroyed.
+ * when all have failed, with an `AggregateError` if there were several, or with `deadline.reason`. The losers are destroyed.
  *
  * @param dial Makes a socket that begins to connect to one address.
  */
 export function raceAddresses(
   addresses: readonly string[],
   dial: (address: string) => Socket,
-  signal: AbortSignal,
+  deadline: ConnectDeadline,
   staggerMs: number = STAGGER_MS,
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
@@ -24,7 +25,7 @@ export function raceAddresses(
     let timer: ClockTimer | undefined
     const end = (winner?: Socket): void => {
       timer?.cancel()
-      signal.removeEventListener('abort', onAbort)
+      deadline.unwatch()
       for (const [socket, forget] of running) {
         forget()
         if (socket !== winner) socket.destroy()
@@ -32,7 +33,7 @@ export function raceAddresses(
     }
     const onAbort = (): void => {
       end()
-      reject(signal.reason as Error)
+      reject(deadline.reason as Error)
     }
     const begin = (): void => {
       timer?.cancel()
@@ -66,11 +67,11 @@ export function raceAddresses(
       if (next < addresses.length)
         timer = systemClock.setTimer(begin, staggerMs, { keepAlive: true })
     }
-    if (signal.aborted) {
+    if (deadline.ended) {
       onAbort()
       return
     }
-    signal.addEventListener('abort', onAbort, { once: true })
+    deadline.watch(onAbort)
     begin()
   })
 }

@@ -9,6 +9,9 @@ import {
 } from './login-error.js'
 import { ScramExchange } from './scram.js'
 
+/** The message to send, undefined when there is nothing to say, or `true` when the server lets us in and may. */
+export type Answer = Buffer | true | undefined
+
 /** How far an authentication has come. */
 type Step =
   | { readonly at: 'start' }
@@ -44,11 +47,8 @@ export class Authentication {
     this.#accepted = accepted
   }
 
-  /**
-   * Takes the body of one request. Resolves with the message to send, with undefined when there is nothing to say, or with `true` when the
-   * server lets us in and may. Rejects with `AuthenticationFailure` or `ProtocolError`.
-   */
-  async handle(body: Buffer): Promise<Buffer | true | undefined> {
+  /** Takes the body of one request. Throws or rejects with `AuthenticationFailure` or `ProtocolError`. */
+  handle(body: Buffer): Answer | Promise<Answer> {
     const code = body.length < 4 ? -1 : body.readInt32BE(0)
     const step = this.#step
     if (code === OK) return this.#letIn()
@@ -61,12 +61,16 @@ export class Authentication {
         this.#step = { at: 'answered' }
         return undefined
       }
-      const answer = await step.exchange.final(text, this.#secret())
-      this.#step = { at: 'scram', exchange: step.exchange, next: SASL_FINAL }
-      return message(Buffer.from(answer))
+      return this.#prove(step.exchange, text)
     }
     if (step.at === 'answered') throw new ProtocolError('the server asks for a second log-in')
     return this.#begin(code, body)
+  }
+
+  async #prove(exchange: ScramExchange, text: string): Promise<Buffer> {
+    const answer = await exchange.final(text, this.#secret())
+    this.#step = { at: 'scram', exchange, next: SASL_FINAL }
+    return message(Buffer.from(answer))
   }
 
   #begin(code: number, body: Buffer): Buffer {

@@ -1,3 +1,4 @@
+import type { ConnectDeadline } from './connect-deadline.js'
 import { breakTransport, type Transport } from './transport.js'
 
 /** Whom to cancel: the server process and the secret it handed out at start-up. */
@@ -12,30 +13,30 @@ export interface CancelKey {
 const CANCEL_CODE = 80877102
 
 /**
- * Sends a CancelRequest over a connection opened for it. Resolves when the server has closed the connection, rejects with `signal.reason` when
- * the signal fires before.
+ * Sends a CancelRequest over a connection opened for it. Resolves when the server has closed the connection, rejects with `deadline.reason` when
+ * that comes before.
  */
 export function requestCancel(
   transport: Transport,
   key: CancelKey,
-  signal: AbortSignal,
+  deadline: ConnectDeadline,
 ): Promise<void> {
   const { raw, stream } = transport
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {
       breakTransport(transport)
-      reject(signal.reason as Error)
+      reject(deadline.reason as Error)
     }
     // However it closes, it is closed: a reset in place of a FIN makes no difference to what the server has done.
     raw.once('close', () => {
-      signal.removeEventListener('abort', onAbort)
+      deadline.unwatch()
       resolve()
     })
-    if (signal.aborted) {
+    if (deadline.ended) {
       onAbort()
       return
     }
-    signal.addEventListener('abort', onAbort, { once: true })
+    deadline.watch(onAbort)
     stream.resume()
     stream.write(encode(key))
   })

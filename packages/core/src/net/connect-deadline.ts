@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { systemClock } from '../clock.js'
+import { type ClockTimer, systemClock } from '../clock.js'
 
 /** The deadline of a connect passed. */
 class ConnectDeadlineError extends Error {
@@ -15,15 +15,19 @@ class ConnectDeadlineError extends Error {
 }
 
 /**
- * One deadline and the caller's signal in one signal. When the time has passed the event loop first reads its sockets
- * once: after a stall of this process an answer that came in time is believed, and not the clock.
+ * One deadline and the caller's signal for a connect, which takes one step after the other. When the time has passed the event loop first reads
+ * its sockets once: after a stall of this process an answer that came in time is believed, and not the clock. Not an `AbortSignal`, of
+ * which each listener costs more than a step.
  */
 export class ConnectDeadline implements Disposable {
-  /** Aborted with a `ConnectDeadlineError` or with the reason of the caller's signal. */
-  readonly signal: AbortSignal
   /** Whether the server was reached, for the message. */
   reached: boolean = false
-  readonly #end: () => void
+  readonly #signal: AbortSignal | undefined
+  readonly #timer: ClockTimer
+  #onEnd: (() => void) | undefined
+  #ended = false
+  #disposed = false
+  #reason: unknown
 
   /**
    * `timeoutMs` is counted from `startedAt`, a value of `performance.now()`. It keeps the process alive until it has passed or was disposed of.
@@ -33,29 +37,57 @@ export class ConnectDeadline implements Disposable {
     signal: AbortSignal | undefined,
     startedAt: number = performance.now(),
   ) {
-    const abort = new AbortController()
-    this.signal = abort.signal
-    const onAbort = (): void => abort.abort(signal?.reason)
-    if (signal?.aborted === true) onAbort()
-    else signal?.addEventListener('abort', onAbort, { once: true })
-    let over = false
-    const timer = systemClock.setTimer(
-      () =>
-        systemClock.afterIo(() => {
-          if (!over) abort.abort(new ConnectDeadlineError(timeoutMs, this.reached))
-        }),
+    this.#signal = signal
+    this.#timer = systemClock.setTimer(
+      () => systemClock.afterIo(() => this.#end(new ConnectDeadlineError(timeoutMs, this.reached))),
       startedAt + timeoutMs - performance.now(),
       { keepAlive: true },
     )
-    this.#end = () => {
-      over = true
-      timer.cancel()
-      signal?.removeEventListener('abort', onAbort)
-    }
+    if (signal?.aborted === true) this.#onAbort()
+    else signal?.addEventListener('abort', this.#onAbort)
   }
 
-  /** The work is over, in time. */
+  /** Whether the connect must end. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** Why it must: a `ConnectDeadlineError`, or the reason of the caller's signal. */
+  get reason(): unknown {
+    return this.#reason
+  }
+
+  /** Calls `listener` when the connect must end. It takes the place of the step before, which is over. */
+  watch(listener: () => void): void {
+    this.#onEnd = listener
+  }
+
+  /** The step that watched is over. */
+  unwatch(): void {
+    this.#onEnd = undefined
+  }
+
+  /** The connect is over, in time. */
   [Symbol.dispose](): void {
-    this.#end()
+    this.#disposed = true
+    this.#onEnd = undefined
+    this.#forget()
+  }
+
+  readonly #onAbort = (): void => this.#end(this.#signal?.reason)
+
+  #end(reason: unknown): void {
+    if (this.#ended || this.#disposed) return
+    this.#ended = true
+    this.#reason = reason
+    this.#forget()
+    const onEnd = this.#onEnd
+    this.#onEnd = undefined
+    onEnd?.()
+  }
+
+  #forget(): void {
+    this.#timer.cancel()
+    this.#signal?.removeEventListener('abort', this.#onAbort)
   }
 }

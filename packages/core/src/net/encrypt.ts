@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { ConnectDeadline } from './connect-deadline.js'
 import { HungUpError } from './login-error.js'
 import type { TlsPlan } from './tls-plan.js'
 
@@ -36,24 +37,24 @@ const NO_DIRECT_TLS: ReadonlySet<string> = new Set([
 /**
  * Encrypts a connected socket: asks first, or begins at once for a direct plan. Resolves with the TLS stream, or with undefined when the
  * server has no TLS and the plan can do without. Rejects with a `TlsRefusedError` when the server has no TLS, with the error of
- * the socket or of TLS, or with `signal.reason`; then the socket is destroyed.
+ * the socket or of TLS, or with `deadline.reason`; then the socket is destroyed.
  */
 export async function encrypt(
   raw: Socket,
   plan: TlsPlan,
-  signal: AbortSignal,
+  deadline: ConnectDeadline,
 ): Promise<TLSSocket | undefined> {
   try {
-    if (!plan.direct && !agrees(await ask(raw, signal), plan)) return undefined
-    return await shakeHands(raw, plan, signal)
+    if (!plan.direct && !agrees(await ask(raw, deadline), plan)) return undefined
+    return await shakeHands(raw, plan, deadline)
   } catch (error) {
     raw.destroy()
     throw error
   }
 }
 
-function ask(raw: Socket, signal: AbortSignal): Promise<Buffer> {
-  return during<Buffer>(raw, signal, (settle) => {
+function ask(raw: Socket, deadline: ConnectDeadline): Promise<Buffer> {
+  return during<Buffer>(raw, deadline, (settle) => {
     raw.once('data', settle)
     raw.write(SSL_REQUEST)
     return () => raw.removeListener('data', settle)
@@ -80,9 +81,13 @@ function agrees(answer: Buffer, plan: TlsPlan): boolean {
   )
 }
 
-async function shakeHands(raw: Socket, plan: TlsPlan, signal: AbortSignal): Promise<TLSSocket> {
+async function shakeHands(
+  raw: Socket,
+  plan: TlsPlan,
+  deadline: ConnectDeadline,
+): Promise<TLSSocket> {
   try {
-    const stream = await during<TLSSocket>(raw, signal, (settle, fail) => {
+    const stream = await during<TLSSocket>(raw, deadline, (settle, fail) => {
       const tls = begin(raw, plan)
       const onSecure = (): void => settle(tls)
       // Stays for the life of the stream: between two owners an error must find a listener.
@@ -129,10 +134,10 @@ function begin(raw: Socket, plan: TlsPlan): TLSSocket {
   }
 }
 
-/** One step on a socket: settled by `work`, by the end of the socket or by the signal. Leaves no listener; destroys the socket when it fails. */
+/** One step on a socket: settled by `work`, by the end of the socket or by the deadline. Leaves no listener; destroys the socket when it fails. */
 function during<T>(
   raw: Socket,
-  signal: AbortSignal,
+  deadline: ConnectDeadline,
   work: (settle: (value: T) => void, fail: (error: unknown) => void) => () => void,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -141,7 +146,7 @@ function during<T>(
     const end = (): boolean => {
       if (over) return false
       over = true
-      signal.removeEventListener('abort', onAbort)
+      deadline.unwatch()
       raw.removeListener('error', fail)
       raw.removeListener('close', onClose)
       forget?.()
@@ -152,13 +157,13 @@ function during<T>(
       raw.destroy()
       reject(error as Error)
     }
-    const onAbort = (): void => fail(signal.reason)
+    const onAbort = (): void => fail(deadline.reason)
     const onClose = (): void => fail(new HungUpError())
-    if (signal.aborted || raw.destroyed) {
-      fail(signal.aborted ? signal.reason : new HungUpError())
+    if (deadline.ended || raw.destroyed) {
+      fail(deadline.ended ? deadline.reason : new HungUpError())
       return
     }
-    signal.addEventListener('abort', onAbort, { once: true })
+    deadline.watch(onAbort)
     raw.on('error', fail)
     raw.on('close', onClose)
     try {

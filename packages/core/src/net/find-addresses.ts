@@ -1,5 +1,6 @@
 import { type LookupAddress, lookup } from 'node:dns'
 import { isIP } from 'node:net'
+import type { ConnectDeadline } from './connect-deadline.js'
 
 /** Looks up every address of a name; what `dns.lookup` does with `all`. */
 export type LookUp = (
@@ -11,24 +12,25 @@ export type LookUp = (
 /**
  * Every address of a host, in the order to try them: that of the system (RFC 6724), with the two families taking turns so that a broken one costs
  * one attempt and not all (RFC 8305, section 4). An address is its own answer. Asked anew for each connect, because a
- * failover may be a change in DNS. Rejects with the look-up's error or `signal.reason`; a look-up itself cannot be stopped, its late
+ * failover may be a change in DNS. Rejects with the look-up's error or `deadline.reason`; a look-up itself cannot be stopped, its late
  * answer is ignored.
  */
 export function findAddresses(
   host: string,
-  signal: AbortSignal,
+  deadline: ConnectDeadline,
   look: LookUp = lookup,
 ): Promise<readonly string[]> {
   if (isIP(host) !== 0) return Promise.resolve([host])
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error)
-    if (signal.aborted) {
+    const onAbort = (): void => reject(deadline.reason as Error)
+    if (deadline.ended) {
       onAbort()
       return
     }
-    signal.addEventListener('abort', onAbort, { once: true })
+    deadline.watch(onAbort)
     look(host, { all: true, order: 'verbatim' }, (error, addresses) => {
-      signal.removeEventListener('abort', onAbort)
+      if (deadline.ended) return
+      deadline.unwatch()
       if (error !== null) reject(error)
       else if (addresses.length === 0) reject(new Error(`the host name "${host}" has no address`))
       else resolve(interleave(addresses))

@@ -1,32 +1,49 @@
 import { performance } from 'node:perf_hooks'
 import type { ConnectContext } from '../driver.js'
 import type { ConnectError } from '../errors.js'
-import { Authentication } from './authentication.js'
+import { type Answer, Authentication } from './authentication.js'
 import type { CancelKey } from './cancel-request.js'
 import { ConnectDeadline } from './connect-deadline.js'
 import { toConnectError } from './connect-error.js'
 import { readErrorResponse } from './error-response.js'
-import { readCancelKey, readParameter } from './frame-bodies.js'
+import { readCancelKey } from './frame-bodies.js'
 import { HungUpError, ProtocolError } from './login-error.js'
-import { LoginFrames } from './login-frames.js'
+import { FrameList, LoginFrames } from './login-frames.js'
 import type { ServerSocket } from './server-socket.js'
+import { sharedParameters } from './shared-parameters.js'
+
+const AUTHENTICATION = 0x52
+const ERROR_RESPONSE = 0x45
+const BACKEND_KEY_DATA = 0x4b
+const PARAMETER_STATUS = 0x53
+const READY_FOR_QUERY = 0x5a
 
 /** What a log-in brought. */
 export interface LoggedIn {
   /** With which to cancel; undefined if the server gave none, as some poolers do. */
   readonly key: CancelKey | undefined
-  /** The server's ParameterStatus values. */
+  /** The server's ParameterStatus values, in a map that other sessions have too. */
   readonly parameters: ReadonlyMap<string, string>
+}
+
+/** What a driver wants to see of a log-in. */
+export interface LoginView {
+  /** Whether it reads ParameterStatus itself. Default true. */
+  readonly parameters?: boolean
 }
 
 /**
  * Guards the log-in on a socket; to be called before the driver writes its start-up message. Until the first ReadyForQuery it reads the
  * socket in the driver's place: it answers the authentication itself, under the rules of `context.requireAuth`, and shows the
- * driver only AuthenticationOk and what follows it. Errors, and whatever does not belong into a log-in, the driver never sees. From ReadyForQuery on
+ * driver only AuthenticationOk and what follows it, without ParameterStatus if `view` says so. Errors, and whatever does not belong into a log-in, the driver never sees. From ReadyForQuery on
  * it is gone, and the driver reads the socket as if it had never been there.
  */
-export function guardLogin(socket: ServerSocket, context: ConnectContext): LoginGuard {
-  return new LoginGuard(socket, context)
+export function guardLogin(
+  socket: ServerSocket,
+  context: ConnectContext,
+  view?: LoginView,
+): LoginGuard {
+  return new LoginGuard(socket, context, view)
 }
 
 /** One guarded log-in; see `guardLogin`. */
@@ -41,7 +58,9 @@ export class LoginGuard {
   readonly #deadline: ConnectDeadline
   readonly #authentication: Authentication
   readonly #frames = new LoginFrames()
-  readonly #parameters = new Map<string, string>()
+  readonly #shown = new FrameList()
+  readonly #parameters = new FrameList()
+  readonly #showsParameters: boolean
   #key: CancelKey | undefined
   /** The server is to speak; we compute an answer; it has let us in; ReadyForQuery has come; resolved or rejected. */
   #state: 'asking' | 'answering' | 'admitted' | 'ready' | 'over' = 'asking'
@@ -50,10 +69,11 @@ export class LoginGuard {
   #reject!: (error: ConnectError) => void
 
   /** Use `guardLogin`. */
-  constructor(socket: ServerSocket, context: ConnectContext) {
+  constructor(socket: ServerSocket, context: ConnectContext, view: LoginView = {}) {
     const { settings, password, requireAuth, timeoutMs, signal } = context
     this.#socket = socket
     this.#context = context
+    this.#showsParameters = view.parameters !== false
     this.#authentication = new Authentication(settings.user, password, requireAuth)
     this.#deadline =
       socket.takeDeadline() ?? new ConnectDeadline(timeoutMs, signal, socket.startedAt)
@@ -69,9 +89,8 @@ export class LoginGuard {
     stream.on('error', this.#onError)
     stream.on('close', this.#onClose)
     this.#intercept()
-    const abort = this.#deadline.signal
-    if (abort.aborted) this.#onAbort()
-    else abort.addEventListener('abort', this.#onAbort, { once: true })
+    if (this.#deadline.ended) this.#onAbort()
+    else this.#deadline.watch(this.#onAbort)
     if (stream.destroyed) this.#onClose()
   }
 
@@ -82,7 +101,7 @@ export class LoginGuard {
 
   readonly #onError = (error: Error): void => this.#fail(error)
   readonly #onClose = (): void => this.#fail(new HungUpError())
-  readonly #onAbort = (): void => this.#fail(this.#deadline.signal.reason)
+  readonly #onAbort = (): void => this.#fail(this.#deadline.reason)
 
   /** Replaces `emit`: the one place that every listener of the driver, whenever it is added, gets its data from. */
   #intercept(): void {
@@ -104,74 +123,75 @@ export class LoginGuard {
   }
 
   #advance(): void {
+    const frames = this.#frames
     try {
-      const shown: Buffer[] = []
       while (this.#state === 'asking' || this.#state === 'admitted') {
-        const frame = this.#frames.next(this.#state === 'admitted')
-        if (frame === undefined) break
-        if (this.#handle(frame)) shown.push(frame)
+        const kind = frames.next(this.#state === 'admitted')
+        if (kind === undefined) break
+        this.#handle(kind)
       }
-      if (this.#state === 'ready') this.#end(shown)
-      else if (shown.length > 0) this.#show(shown)
+      if (this.#state === 'ready') this.#end()
+      else {
+        const shown = this.#shown.take()
+        if (shown.length > 0) this.#emit('data', shown)
+      }
     } catch (error) {
       this.#fail(error)
     }
   }
 
-  /** Whether the driver is to see a frame. */
-  #handle(frame: Buffer): boolean {
-    const body = frame.subarray(5)
-    switch (String.fromCharCode(frame[0]!)) {
-      case 'E':
-        throw readErrorResponse(body)
-      case 'R':
+  /** Takes a frame, and shows it to the driver if it is for the driver. */
+  #handle(kind: number): void {
+    const frames = this.#frames
+    switch (kind) {
+      case ERROR_RESPONSE:
+        throw readErrorResponse(frames.body)
+      case AUTHENTICATION:
         if (this.#state === 'admitted')
           throw new ProtocolError('the server asks for another log-in')
-        this.#answer(frame, body)
-        return false
-      case 'K':
-        this.#key = readCancelKey(body)
-        return true
-      case 'S': {
-        const { name, value } = readParameter(body)
-        this.#parameters.set(name, value)
-        return true
-      }
-      case 'Z':
+        this.#answer(this.#authentication.handle(frames.body))
+        return
+      case BACKEND_KEY_DATA:
+        this.#key = readCancelKey(frames.body)
+        break
+      case PARAMETER_STATUS:
+        frames.addTo(this.#parameters)
+        if (!this.#showsParameters) return
+        break
+      case READY_FOR_QUERY:
         this.#state = 'ready'
-        return true
+        break
       default:
-        return true
     }
+    frames.addTo(this.#shown)
   }
 
-  #answer(frame: Buffer, body: Buffer): void {
-    this.#state = 'answering'
-    this.#authentication
-      .handle(body)
-      .then((answer) => {
-        if (this.#state !== 'answering') return
-        this.#state = answer === true ? 'admitted' : 'asking'
-        if (answer === true) this.#show([frame])
-        else if (answer !== undefined) this.#socket.stream.write(answer)
-        this.#advance()
-      })
-      // What the driver's parser throws is the end of this one log-in as well.
-      .catch((error: unknown) => this.#fail(error))
-  }
-
-  /** Gives the driver what it may see. */
-  #show(frames: readonly Buffer[]): void {
-    this.#emit('data', Buffer.concat(frames))
+  /** Answers the request found last; what computes the answer takes place outside this thread, and nothing is read meanwhile. */
+  #answer(answer: Answer | Promise<Answer>): void {
+    if (answer instanceof Promise) {
+      this.#state = 'answering'
+      answer
+        .then((computed) => {
+          if (this.#state !== 'answering') return
+          this.#state = 'asking'
+          this.#answer(computed)
+          this.#advance()
+        })
+        // What the driver's parser throws is the end of this one log-in as well.
+        .catch((error: unknown) => this.#fail(error))
+    } else if (answer === true) {
+      this.#state = 'admitted'
+      this.#frames.addTo(this.#shown)
+    } else if (answer !== undefined) this.#socket.stream.write(answer)
   }
 
   /** ReadyForQuery: the driver gets all that is left, and reads by itself from now on. */
-  #end(frames: readonly Buffer[]): void {
+  #end(): void {
     this.#forget()
-    const { stream } = this.#socket
-    stream.emit('data', Buffer.concat([...frames, this.#frames.rest()]))
+    const parameters = sharedParameters(this.#parameters.take())
+    this.#socket.stream.emit('data', this.#shown.take(this.#frames.rest()))
     this.#state = 'over'
-    this.#resolve({ key: this.#key, parameters: this.#parameters })
+    this.#resolve({ key: this.#key, parameters })
   }
 
   #fail(error: unknown): void {
@@ -184,7 +204,6 @@ export class LoginGuard {
 
   #forget(): void {
     const { stream } = this.#socket
-    this.#deadline.signal.removeEventListener('abort', this.#onAbort)
     this.#deadline[Symbol.dispose]()
     stream.removeListener('error', this.#onError)
     stream.removeListener('close', this.#onClose)

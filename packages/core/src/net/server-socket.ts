@@ -31,9 +31,7 @@ export async function openServerSocket(
   try {
     const tls = refused === undefined ? planTls(settings) : undefined
     const target = refused?.peer ?? targetOf(settings.endpoint)
-    const transport = await openTransport(target, tls, deadline.signal, () => {
-      deadline.reached = true
-    })
+    const transport = await openTransport(target, tls, deadline)
     return new ServerSocket(transport, tls, startedAt, deadline)
   } catch (error) {
     deadline[Symbol.dispose]()
@@ -87,10 +85,8 @@ export class ServerSocket implements Transport {
     // What `prefer` found out once is not negotiable for the request that follows.
     const tls = this.encrypted && this.#tls ? { ...this.#tls, optional: false } : undefined
     using deadline = new ConnectDeadline(timeoutMs, undefined)
-    const transport = await openTransport(this.peer, tls, deadline.signal, () => {
-      deadline.reached = true
-    })
-    await requestCancel(transport, key, deadline.signal)
+    const transport = await openTransport(this.peer, tls, deadline)
+    await requestCancel(transport, key, deadline)
   }
 
   /** Breaks the connection now, with a reset where the transport has one, so that the server notices at once. Never throws. */

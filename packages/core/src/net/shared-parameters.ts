@@ -1,27 +1,32 @@
+import { readParameter } from './frame-bodies.js'
+
+/** One log-in and what it said. */
+interface Known {
+  readonly frames: Buffer
+  readonly parameters: ReadonlyMap<string, string>
+}
+
+const HEADER = 5
 // A pool has sessions of one kind; with several users, databases and servers there are a few more.
 const KEPT = 16
 
-const recent: ReadonlyMap<string, string>[] = []
+const recent: Known[] = []
 
 /**
- * A map with the same entries, the same one for every session that begins alike: nearly all do, and it takes more than a kilobyte. It must
- * not be written to; neither must the one given.
+ * The parameters that the ParameterStatus frames of a log-in tell. Nearly every session begins alike: they are read once, and all get one
+ * map, which takes more than a kilobyte. It must not be written to.
  */
-export function sharedParameters(
-  parameters: ReadonlyMap<string, string>,
-): ReadonlyMap<string, string> {
-  const known = recent.find((other) => sameEntries(other, parameters))
-  if (known !== undefined) return known
-  recent.unshift(parameters)
+export function sharedParameters(frames: Buffer): ReadonlyMap<string, string> {
+  for (const known of recent) if (known.frames.equals(frames)) return known.parameters
+  const parameters = new Map<string, string>()
+  for (let at = 0; at < frames.length; ) {
+    const end = at + 1 + frames.readUInt32BE(at + 1)
+    const { name, value } = readParameter(frames.subarray(at + HEADER, end))
+    parameters.set(name, value)
+    at = end
+  }
+  // A copy, because the chunk that they came in may be much larger.
+  recent.unshift({ frames: Buffer.from(frames), parameters })
   if (recent.length > KEPT) recent.pop()
   return parameters
-}
-
-function sameEntries(
-  one: ReadonlyMap<string, string>,
-  other: ReadonlyMap<string, string>,
-): boolean {
-  if (one.size !== other.size) return false
-  for (const [name, value] of one) if (other.get(name) !== value) return false
-  return true
 }

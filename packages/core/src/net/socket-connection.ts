@@ -13,11 +13,13 @@ import type {
 import { PoolhouseError } from '../errors.js'
 import type { QueryResult, Statement } from '../statement.js'
 import type { CancelKey } from './cancel-request.js'
+import type { LoggedIn } from './login-guard.js'
 import { resetText } from './reset-text.js'
 import { rethrowLater } from './rethrow-later.js'
 import { toClosedError } from './server-error.js'
 import type { ServerSocket } from './server-socket.js'
-import { sharedParameters } from './shared-parameters.js'
+
+const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
 
 /** How a statement's caller learns of its end. */
 export type Done = (error: Error | null, result?: QueryResult<unknown>) => void
@@ -42,7 +44,7 @@ export abstract class SocketConnection implements DriverConnection {
   readonly #listener: ConnectionListener
   readonly #info: { -readonly [Name in keyof ConnectionInfo]: ConnectionInfo[Name] }
   /** The parameters while they are this session's own; otherwise they are shared and must not be written to. */
-  #ownParameters: Map<string, string> | undefined = new Map()
+  #ownParameters: Map<string, string> | undefined
   #key: CancelKey | undefined
   #onEnd: (() => void)[] | undefined
   /** The first thing that said why the session ends. */
@@ -53,7 +55,7 @@ export abstract class SocketConnection implements DriverConnection {
     this.socket = socket
     this.#listener = listener
     const { host: address, port } = 'path' in socket.peer ? {} : socket.peer
-    this.#info = { address, port, backendPid: 0, parameters: this.#ownParameters! }
+    this.#info = { address, port, backendPid: 0, parameters: NO_PARAMETERS }
     // Not `once`, which holds on to three more objects.
     socket.stream.on('close', () => this.#end())
   }
@@ -134,11 +136,16 @@ export abstract class SocketConnection implements DriverConnection {
   }
 
   /** The log-in is through: this is what the guard of the log-in heard. To be called when the first ReadyForQuery was handled. */
-  identified(key: CancelKey | undefined): void {
+  identified({ key, parameters }: LoggedIn): void {
     this.#key = key
     this.#info.backendPid = key?.processID ?? 0
-    this.#info.parameters = sharedParameters(this.#info.parameters)
-    this.#ownParameters = undefined
+    const later = this.#ownParameters
+    if (later === undefined) {
+      this.#info.parameters = parameters
+    } else {
+      // Reported since, by a server that speaks at once.
+      for (const [name, value] of parameters) if (!later.has(name)) later.set(name, value)
+    }
   }
 
   /** Breaks the socket of a session that was never born: nobody is told. */
@@ -172,8 +179,9 @@ export abstract class SocketConnection implements DriverConnection {
     this.#break()
   }
 
-  /** ParameterStatus. Those of the log-in are kept and not told. */
+  /** ParameterStatus. Those of the log-in are its guard's business. */
   parameter(name: string, value: string): void {
+    if (this.state === 'starting') return
     this.#ownParameters ??= new Map(this.#info.parameters)
     this.#ownParameters.set(name, value)
     this.#info.parameters = this.#ownParameters

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import type { Endpoint } from '../endpoint.js'
 import { raceAddresses } from './address-race.js'
+import type { ConnectDeadline } from './connect-deadline.js'
 import { encrypt, TlsUnsafeError } from './encrypt.js'
 import { findAddresses } from './find-addresses.js'
 import type { TlsPlan } from './tls-plan.js'
@@ -44,40 +45,37 @@ export function targetOf(endpoint: Endpoint): SocketTarget {
 
 /**
  * Connects, trying every address of the host, and encrypts if there is a plan for it. Rejects with the error of the look-up, the
- * sockets or TLS, or with `signal.reason`; then nothing is left open.
- *
- * @param onReached Called when the server has accepted the connection.
+ * sockets or TLS, or with `deadline.reason`; then nothing is left open.
  */
 export async function openTransport(
   target: SocketTarget,
   tls: TlsPlan | undefined,
-  signal: AbortSignal,
-  onReached?: () => void,
+  deadline: ConnectDeadline,
 ): Promise<Transport> {
-  const { raw, peer } = await openSocket(target, signal)
-  onReached?.()
+  const { raw, peer } = await openSocket(target, deadline)
+  deadline.reached = true
   if (tls === undefined) return { raw, stream: raw, peer, encrypted: false }
   try {
-    const stream = await encrypt(raw, tls, signal)
+    const stream = await encrypt(raw, tls, deadline)
     return { raw, stream: stream ?? raw, peer, encrypted: stream !== undefined }
   } catch (error) {
-    if (!tls.optional || signal.aborted || error instanceof TlsUnsafeError) throw error
+    if (!tls.optional || deadline.ended || error instanceof TlsUnsafeError) throw error
   }
   // As libpq's `prefer`: another attempt, to the same server, without asking for TLS.
-  const { raw: plain } = await openSocket(peer, signal)
+  const { raw: plain } = await openSocket(peer, deadline)
   return { raw: plain, stream: plain, peer, encrypted: false }
 }
 
 async function openSocket(
   target: SocketTarget,
-  signal: AbortSignal,
+  deadline: ConnectDeadline,
 ): Promise<Pick<Transport, 'raw' | 'peer'>> {
   if ('path' in target) {
     const dial = (path: string): Socket => new Socket().connect({ path })
-    return { raw: await raceAddresses([target.path], dial, signal), peer: target }
+    return { raw: await raceAddresses([target.path], dial, deadline), peer: target }
   }
   const { host, port } = target
-  const addresses = await findAddresses(host, signal)
+  const addresses = await findAddresses(host, deadline)
   // Not asked of the socket: it would keep its answer, once for every idle connection.
   const dialled = new Map<Socket, string>()
   const dial = (address: string): Socket => {
@@ -85,7 +83,7 @@ async function openSocket(
     dialled.set(socket, address)
     return socket
   }
-  const raw = await raceAddresses(addresses, dial, signal)
+  const raw = await raceAddresses(addresses, dial, deadline)
   raw.setNoDelay(true)
   raw.setKeepAlive(true, KEEP_ALIVE_MS)
   return { raw, peer: { host: dialled.get(raw)!, port } }

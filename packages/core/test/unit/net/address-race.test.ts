@@ -1,8 +1,10 @@
 import { Socket } from 'node:net'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { raceAddresses } from '../../../src/net/address-race.js'
+import { ConnectDeadline } from '../../../src/net/connect-deadline.js'
 
-const never = new AbortController().signal
+const never = new ConnectDeadline(60_000, undefined)
+afterAll(() => never[Symbol.dispose]())
 const LONG = 0x7fffffff
 
 /** Sockets that do what the test says, by their address. */
@@ -112,12 +114,13 @@ describe('raceAddresses', () => {
   it('ends with the reason of the signal and destroys what it has begun', async () => {
     const { dial, dialled, sockets } = dialler()
     const abort = new AbortController()
-    const race = raceAddresses(['a', 'b'], dial, abort.signal, LONG)
+    using deadline = new ConnectDeadline(60_000, abort.signal)
+    const race = raceAddresses(['a', 'b'], dial, deadline, LONG)
     const reason = new Error('too late')
     abort.abort(reason)
     await expect(race).rejects.toBe(reason)
     expect(sockets.get('a')!.destroyed).toBe(true)
-    await expect(raceAddresses(['a'], dial, abort.signal)).rejects.toBe(reason)
+    await expect(raceAddresses(['a'], dial, deadline)).rejects.toBe(reason)
     expect(dialled).toEqual(['a'])
   })
 })

@@ -1,7 +1,9 @@
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
+import { ConnectDeadline } from '../../../src/net/connect-deadline.js'
 import { findAddresses, type LookUp } from '../../../src/net/find-addresses.js'
 
-const never = new AbortController().signal
+const never = new ConnectDeadline(60_000, undefined)
+afterAll(() => never[Symbol.dispose]())
 const six = (address: string) => ({ address, family: 6 })
 const four = (address: string) => ({ address, family: 4 })
 const answer =
@@ -42,15 +44,16 @@ describe('findAddresses', () => {
 
   it('ends with the reason of the signal and ignores the answer that comes late', async () => {
     const abort = new AbortController()
+    using deadline = new ConnectDeadline(60_000, abort.signal)
     const reason = new Error('too late')
     let late = (): void => {}
     const look: LookUp = (_host, _options, done) => {
       late = () => done(null, [four('1.1.1.1')])
     }
-    const found = findAddresses('db', abort.signal, look)
+    const found = findAddresses('db', deadline, look)
     abort.abort(reason)
     late()
     await expect(found).rejects.toBe(reason)
-    await expect(findAddresses('db', abort.signal, look)).rejects.toBe(reason)
+    await expect(findAddresses('db', deadline, look)).rejects.toBe(reason)
   })
 })

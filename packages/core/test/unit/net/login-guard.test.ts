@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { ConnectError } from '../../../src/errors.js'
-import { guardLogin, type LoggedIn } from '../../../src/net/login-guard.js'
+import { guardLogin, type LoggedIn, type LoginView } from '../../../src/net/login-guard.js'
 import { openServerSocket } from '../../../src/net/server-socket.js'
 import {
   contextFor,
@@ -33,6 +33,7 @@ async function logIn(
   script: (peer: Peer) => unknown,
   login: Login = {},
   onData: (chunk: Buffer) => void = () => {},
+  view?: LoginView,
 ): Promise<Outcome> {
   await using server = await serve(async (peer) => {
     await peer.takeOpening()
@@ -40,7 +41,7 @@ async function logIn(
   })
   const context = contextFor(server.port, login)
   const socket = await openServerSocket(context)
-  const guard = guardLogin(socket, context)
+  const guard = guardLogin(socket, context, view)
   const seen: Buffer[] = []
   socket.stream.on('data', (chunk: Buffer) => {
     seen.push(chunk)
@@ -64,11 +65,22 @@ async function logIn(
 const letIn = (peer: Peer): void => peer.write(OK, parameter('server_version', '18.0'), KEY, READY)
 
 describe('a log-in', () => {
-  it('shows the driver AuthenticationOk and what follows, and says what the server reported', async () => {
+  it('shows the driver AuthenticationOk and what follows, and says with what to cancel', async () => {
     const { result, seen } = await logIn(letIn)
     expect(result?.key).toEqual({ processID: 7, secretKey: 9 })
     expect(result?.parameters).toEqual(new Map([['server_version', '18.0']]))
     expect(seen).toEqual(Buffer.concat([OK, parameter('server_version', '18.0'), KEY, READY]))
+  })
+
+  it('shows the parameters only to a driver that wants to read them itself', async () => {
+    const notice = frame('N', 'SNOTICE\0\0')
+    const later = parameter('a', '3')
+    const script = (peer: Peer): void =>
+      peer.write(OK, parameter('a', '1'), notice, parameter('a', '2'), KEY, READY, later)
+    const { result, seen } = await logIn(script, {}, () => {}, { parameters: false })
+    expect(result?.parameters).toEqual(new Map([['a', '2']]))
+    // What comes after ReadyForQuery is no part of the log-in.
+    expect(seen).toEqual(Buffer.concat([OK, notice, KEY, READY, later]))
   })
 
   it('is through after the driver has handled ReadyForQuery and what came with it', async () => {
@@ -86,6 +98,7 @@ describe('a log-in', () => {
         await new Promise((resolve) => setImmediate(resolve))
       }
     })
+    expect(result?.key).toEqual({ processID: 7, secretKey: 9 })
     expect(result?.parameters).toEqual(new Map([['a', 'b']]))
     expect(seen).toEqual(Buffer.concat([OK, parameter('a', 'b'), KEY, READY]))
   })
@@ -272,6 +285,16 @@ describe('a server that breaks the rules of a log-in', () => {
       peer.write(request(3))
     })
     expect(error?.message).toContain('a second log-in')
+  })
+
+  it('cannot fill the memory with parameters', async () => {
+    const { error } = await logIn((peer) =>
+      peer.write(
+        OK,
+        ...Array.from({ length: 200 }, (_, at) => parameter(`p${at}`, 'x'.repeat(400))),
+      ),
+    )
+    expect(error?.message).toContain('the server sends too much during the log-in')
   })
 
   it('cannot fill the memory while its question is being answered', async () => {
