@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks'
 import type { ConnectContext, ConnectionSettings } from '@poolhouse/core'
 import {
   guardLogin,
+  type LoginGuard,
   overServerSocket,
   type ServerSocket,
   startupOptions,
@@ -34,14 +35,15 @@ async function logIn(
   socket: ServerSocket,
 ): Promise<PgConnection> {
   const { settings, prepare, listener, types = typeParsers() } = context
-  const client = new pg.Client({
-    ...clientConfig(settings, socket),
-    types: new ClientTypes(pg, types),
-  })
+  const client = new pg.Client(clientConfig(settings, socket, new ClientTypes(pg, types)))
   ignoreEnvironment(client, settings)
   const connection = new PgConnection({ client, socket, types, prepare, listener })
-  const guard = guardLogin(socket, context, { parameters: false })
-  lendTo(client, socket, (error) => {
+  let parser: DataListener | undefined
+  const guard = guardLogin(socket, context, {
+    show: (bytes) => parser?.(bytes),
+    parameters: false,
+  })
+  parser = lendTo(client, socket, guard, (error) => {
     // `pg` calls back in its handler of the first ReadyForQuery, whose status is always idle.
     if (error === null) connection.opened('idle')
     else guard.fail(error)
@@ -58,7 +60,11 @@ async function logIn(
 /** Never called, because the guard of the log-in answers. Without it `pg` would keep the password of the environment. */
 const noPassword = (): string => ''
 
-function clientConfig(settings: ConnectionSettings, socket: ServerSocket): Record<string, unknown> {
+function clientConfig(
+  settings: ConnectionSettings,
+  socket: ServerSocket,
+  types: ClientTypes,
+): Record<string, unknown> {
   const { endpoint, user } = settings
   const { application_name = settings.applicationName } = settings.parameters
   return {
@@ -72,6 +78,7 @@ function clientConfig(settings: ConnectionSettings, socket: ServerSocket): Recor
     ssl: false,
     sslnegotiation: 'postgres',
     stream: () => socket.stream,
+    types,
   }
 }
 
@@ -84,14 +91,22 @@ function ignoreEnvironment(client: PgClient, settings: ConnectionSettings): void
 }
 
 type Listener = (...args: never[]) => void
+type DataListener = (chunk: Buffer) => void
 type ConnectCallback = (error: Error | null) => void
 
 /**
  * Has `pg` log in over a socket that is already connected. `pg` wants to connect it and to read it by itself: `connect` only
- * says that it is done, and the reader is put into one listener of ours, which notes the time and turns what the parser
- * throws on malformed messages, in `pg` an uncaught exception, into the end of this one session.
+ * says that it is done, and the reader is put into one listener of ours, which notes the time, gives the guard what comes during the
+ * log-in, and turns what the parser throws on malformed messages, in `pg` an uncaught exception, into the end of this one session.
+ * Returns the reader.
  */
-function lendTo(client: PgClient, socket: ServerSocket, callback: ConnectCallback): void {
+function lendTo(
+  client: PgClient,
+  socket: ServerSocket,
+  guard: LoginGuard,
+  callback: ConnectCallback,
+): DataListener | undefined {
+  let parser: DataListener | undefined
   const { stream } = socket
   stream.connect = () => {
     process.nextTick(() => stream.emit('connect'))
@@ -100,21 +115,26 @@ function lendTo(client: PgClient, socket: ServerSocket, callback: ConnectCallbac
   const on = stream.on.bind(stream) as (event: string, listener: Listener) => Socket
   stream.on = ((event: string, listener: Listener): Socket => {
     if (event !== 'data') return on(event, listener)
-    return on(event, reader(socket, listener))
+    parser = listener as DataListener
+    return on(event, reader(socket, guard, parser))
   }) as Socket['on']
   client.connect(onlyOnce(callback))
   // Last added, first deleted: otherwise the socket becomes a slow and large dictionary.
   Reflect.deleteProperty(stream, 'on')
   Reflect.deleteProperty(stream, 'connect')
+  return parser
 }
 
 // Functions of their own, because they live as long as the client and with them all that is around them.
 
-function reader(socket: ServerSocket, listener: Listener): (chunk: Buffer) => void {
+function reader(socket: ServerSocket, guard: LoginGuard, parser: DataListener): DataListener {
+  let login: LoginGuard | undefined = guard
   return (chunk) => {
     socket.lastByteAt = performance.now()
     try {
-      listener(chunk as never)
+      if (login?.take(chunk)) return
+      login = undefined
+      parser(chunk)
     } catch (error) {
       socket.stream.destroy(error as Error)
     }

@@ -33,10 +33,10 @@ async function logIn(
   context: ConnectContext,
   socket: ServerSocket,
 ): Promise<PostgresConnection> {
-  const guard = guardLogin(socket, context)
   const connection = new PostgresConnection(start, context, socket)
+  const guard = guardLogin(socket, context, connection)
   try {
-    connection.start((error) => guard.fail(error))
+    connection.start(guard)
     connection.identified(await guard.ready)
     return connection
   } catch (error) {

@@ -11,6 +11,8 @@ import type {
 import {
   AutomaticNames,
   type Done,
+  type LoginGuard,
+  type LoginView,
   RowCursor,
   type ServerSocket,
   SocketConnection,
@@ -28,7 +30,7 @@ import type { SessionWork } from './session-work.js'
 import { type FindName, StatementWork } from './statement-work.js'
 
 /** One session over a one-connection instance of postgres.js. What runs in it is in the hands of its line. */
-export class PostgresConnection extends SocketConnection implements LineEvents {
+export class PostgresConnection extends SocketConnection implements LineEvents, LoginView {
   readonly raw: PostgresSql
   readonly #line: SessionLine
   readonly #findName: FindName | undefined
@@ -51,9 +53,14 @@ export class PostgresConnection extends SocketConnection implements LineEvents {
     return this.#line.busy ? 'unknown' : this.status
   }
 
-  /** Begins the log-in. `fail` hears if postgres.js gives up. */
-  start(fail: (error: unknown) => void): void {
-    this.#line.start(fail)
+  /** For the guard of the log-in: what comes from the server and is to be read. */
+  show(bytes: Buffer): void {
+    this.#line.show(bytes)
+  }
+
+  /** Begins the log-in. Its guard hears if postgres.js gives up. */
+  start(guard: LoginGuard): void {
+    this.#line.start(guard)
   }
 
   override abandon(): void {

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { ConnectContext } from '@poolhouse/core'
 import {
   FrameWalker,
+  type LoginGuard,
   ProtocolError,
   readNotice,
   readNotification,
@@ -52,6 +53,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   /** Cancel requests under way that somebody made on a query of his own. */
   readonly #cancels = new Set<Promise<void>>()
   readonly #relay: MessageRelay
+  #guard: LoginGuard | undefined
   #corked = false
 
   /** Listens to the socket from now on. */
@@ -93,8 +95,10 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     return this.#state !== 'over' && this.#socket.stream.writable
   }
 
-  /** Has postgres.js send its start-up message. `fail` hears if it gives up. */
-  start(fail: (error: unknown) => void): void {
+  /** Has postgres.js send its start-up message. What comes is the guard's until the log-in is over, and it hears if postgres.js gives up. */
+  start(guard: LoginGuard): void {
+    this.#guard = guard
+    const fail = (error: unknown): void => guard.fail(error)
     this.#start.goOn({ standIn: this.#standIn, cancel: () => this.#cancel(), fail })
   }
 
@@ -226,6 +230,13 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
 
   #read(chunk: Buffer): void {
     this.#socket.lastByteAt = performance.now()
+    if (this.#guard?.take(chunk)) return
+    this.#guard = undefined
+    this.show(chunk)
+  }
+
+  /** Takes messages of the server. */
+  show(chunk: Buffer): void {
     const walker = this.#walker
     try {
       walker.push(chunk)

@@ -14,7 +14,7 @@ export {
 } from './frame-bodies.js'
 export { FrameWalker } from './frame-walker.js'
 export { ProtocolError } from './login-error.js'
-export { guardLogin, type LoggedIn, type LoginGuard } from './login-guard.js'
+export { guardLogin, type LoggedIn, type LoginGuard, type LoginView } from './login-guard.js'
 export { isOlder, type VersionNumbers, versionBeside, versionOfModule } from './module-version.js'
 export { overServerSocket } from './over-server-socket.js'
 export { ReceivingCopy } from './receiving-copy.js'

@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks'
 import type { ConnectContext } from '../driver.js'
 import type { ConnectError } from '../errors.js'
 import { type Answer, Authentication } from './authentication.js'
@@ -26,22 +25,24 @@ export interface LoggedIn {
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** What a driver wants to see of a log-in. */
+/** What a driver sees of a log-in. */
 export interface LoginView {
+  /** Takes what the server has sent and the driver is to read. What it throws ends the log-in. */
+  show(bytes: Buffer): void
   /** Whether it reads ParameterStatus itself. Default true. */
   readonly parameters?: boolean
 }
 
 /**
- * Guards the log-in on a socket; to be called before the driver writes its start-up message. Until the first ReadyForQuery it reads the
- * socket in the driver's place: it answers the authentication itself, under the rules of `context.requireAuth`, and shows the
- * driver only AuthenticationOk and what follows it, without ParameterStatus if `view` says so. Errors, and whatever does not belong into a log-in, the driver never sees. From ReadyForQuery on
- * it is gone, and the driver reads the socket as if it had never been there.
+ * Guards the log-in on a socket; to be called before the driver writes its start-up message. Until the first ReadyForQuery all that comes is given
+ * to it, by `take`, in the driver's place: it answers the authentication itself, under the rules of `context.requireAuth`, and shows the
+ * driver only AuthenticationOk and what follows it, without ParameterStatus if `view` says so. Errors, and whatever does not belong into
+ * a log-in, the driver never sees.
  */
 export function guardLogin(
   socket: ServerSocket,
   context: ConnectContext,
-  view?: LoginView,
+  view: LoginView,
 ): LoginGuard {
   return new LoginGuard(socket, context, view)
 }
@@ -60,20 +61,19 @@ export class LoginGuard {
   readonly #frames = new LoginFrames()
   readonly #shown = new FrameList()
   readonly #parameters = new FrameList()
-  readonly #showsParameters: boolean
+  readonly #view: LoginView
   #key: CancelKey | undefined
   /** The server is to speak; we compute an answer; it has let us in; ReadyForQuery has come; resolved or rejected. */
   #state: 'asking' | 'answering' | 'admitted' | 'ready' | 'over' = 'asking'
-  readonly #emit: (event: string | symbol, ...values: unknown[]) => boolean
   #resolve!: (result: LoggedIn) => void
   #reject!: (error: ConnectError) => void
 
   /** Use `guardLogin`. */
-  constructor(socket: ServerSocket, context: ConnectContext, view: LoginView = {}) {
+  constructor(socket: ServerSocket, context: ConnectContext, view: LoginView) {
     const { settings, password, requireAuth, timeoutMs, signal } = context
     this.#socket = socket
     this.#context = context
-    this.#showsParameters = view.parameters !== false
+    this.#view = view
     this.#authentication = new Authentication(settings.user, password, requireAuth)
     this.#deadline =
       socket.takeDeadline() ?? new ConnectDeadline(timeoutMs, signal, socket.startedAt)
@@ -85,13 +85,23 @@ export class LoginGuard {
     // The driver may look at it later, or not at all.
     this.ready.catch(() => {})
     const { stream } = socket
-    this.#emit = stream.emit.bind(stream)
     stream.on('error', this.#onError)
     stream.on('close', this.#onClose)
-    this.#intercept()
     if (this.#deadline.ended) this.#onAbort()
     else this.#deadline.watch(this.#onAbort)
     if (stream.destroyed) this.#onClose()
+  }
+
+  /** Reads what has come. False once the log-in is over: it is the driver's then, and so is all that follows. */
+  take(chunk: Buffer): boolean {
+    if (this.#state === 'over') return false
+    try {
+      this.#frames.push(chunk)
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#advance()
+    return true
   }
 
   /** Ends the log-in because of an error of the driver, and breaks the socket. `ready` rejects, with this reason unless there was one before. */
@@ -102,25 +112,6 @@ export class LoginGuard {
   readonly #onError = (error: Error): void => this.#fail(error)
   readonly #onClose = (): void => this.#fail(new HungUpError())
   readonly #onAbort = (): void => this.#fail(this.#deadline.reason)
-
-  /** Replaces `emit`: the one place that every listener of the driver, whenever it is added, gets its data from. */
-  #intercept(): void {
-    this.#socket.stream.emit = (event: string | symbol, ...values: unknown[]): boolean => {
-      if (event !== 'data') return this.#emit(event, ...values)
-      this.#read(values[0] as Buffer)
-      return true
-    }
-  }
-
-  #read(chunk: Buffer): void {
-    this.#socket.lastByteAt = performance.now()
-    try {
-      this.#frames.push(chunk)
-    } catch (error) {
-      this.#fail(error)
-    }
-    this.#advance()
-  }
 
   #advance(): void {
     const frames = this.#frames
@@ -133,7 +124,7 @@ export class LoginGuard {
       if (this.#state === 'ready') this.#end()
       else {
         const shown = this.#shown.take()
-        if (shown.length > 0) this.#emit('data', shown)
+        if (shown.length > 0) this.#view.show(shown)
       }
     } catch (error) {
       this.#fail(error)
@@ -156,7 +147,7 @@ export class LoginGuard {
         break
       case PARAMETER_STATUS:
         frames.addTo(this.#parameters)
-        if (!this.#showsParameters) return
+        if (this.#view.parameters === false) return
         break
       case READY_FOR_QUERY:
         this.#state = 'ready'
@@ -189,7 +180,7 @@ export class LoginGuard {
   #end(): void {
     this.#forget()
     const parameters = sharedParameters(this.#parameters.take())
-    this.#socket.stream.emit('data', this.#shown.take(this.#frames.rest()))
+    this.#view.show(this.#shown.take(this.#frames.rest()))
     this.#state = 'over'
     this.#resolve({ key: this.#key, parameters })
   }
@@ -207,6 +198,5 @@ export class LoginGuard {
     this.#deadline[Symbol.dispose]()
     stream.removeListener('error', this.#onError)
     stream.removeListener('close', this.#onClose)
-    Reflect.deleteProperty(stream, 'emit')
   }
 }
