@@ -121,6 +121,7 @@ export type { OverloadOptions } from './overload.js'
 export { createPool } from './pool.js'
 export type { PoolOptions, ReconfigureOptions, ResizeOptions } from './pool-options.js'
 export type { Pooler } from './pooler.js'
+export { SENT_BEHIND, type SentBehind, sentBehind, type WithCompanion } from './sent-behind.js'
 export type { Session, SessionOptions } from './session.js'
 export type { SslMode, SslNegotiation, SslOptions, SslSettings } from './ssl-settings.js'
 export {

@@ -1,5 +1,6 @@
 import type { ConnectionSettings } from './connection-settings.js'
 import { SessionStateError } from './errors.js'
+import { sentBehind } from './sent-behind.js'
 import type { Statement } from './statement.js'
 import { CHANGES_SESSION, ESCAPED, tokens, traitsOf } from './statement-traits.js'
 
@@ -16,7 +17,9 @@ export type Pooler = 'pgbouncer'
 export function throughPooler(pool: string, pooler: Pooler, statement: Statement): Statement {
   const { text, values, name, rowMode } = statement
   refuseSessionChange(pool, pooler, text)
-  return name === undefined ? statement : { text, values, rowMode }
+  // What is sent behind it could run in another session.
+  const alone = name === undefined && sentBehind(statement) === undefined
+  return alone ? statement : { text, values, rowMode }
 }
 
 /** Throws `SessionStateError` for a text whose effect would outlive its transaction. */

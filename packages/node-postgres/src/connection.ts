@@ -1,12 +1,13 @@
-import type {
-  AutoPrepare,
-  ConnectionListener,
-  DriverCopyIn,
-  DriverCopyOut,
-  DriverCursor,
-  ResetLevel,
-  Statement,
-  TransactionStatus,
+import {
+  type AutoPrepare,
+  type ConnectionListener,
+  type DriverCopyIn,
+  type DriverCopyOut,
+  type DriverCursor,
+  type ResetLevel,
+  type Statement,
+  sentBehind,
+  type TransactionStatus,
 } from '@poolhouse/core'
 import {
   AutomaticNames,
@@ -31,6 +32,7 @@ import type { PgClient } from './pg-module.js'
 import { PgStatement } from './pg-statement.js'
 import { PreparedStatements } from './prepared-statements.js'
 import type { SessionWork, WorkHost } from './session-work.js'
+import { StatementPair } from './statement-pair.js'
 import { hear, hearReady, type WireEvents } from './wire-events.js'
 
 /** What a connection is made of. */
@@ -102,15 +104,26 @@ export class PgConnection extends SocketConnection implements WorkHost, WireEven
   }
 
   run(statement: Statement, done: Done): void {
+    const behind = sentBehind(statement)
     let work: PgStatement
+    let companion: PgStatement | undefined
     try {
       const values = encodeValues(statement.values)
-      work = new PgStatement(this, statement, this.#nameOf(statement, values), values, done)
+      const name = this.#nameOf(statement, values)
+      // A text in the simple protocol may be several statements, or begin a COPY, which would swallow what comes behind it.
+      if (behind !== undefined && (name !== '' || values !== undefined)) {
+        const behindValues = encodeValues(behind.statement.values)
+        const behindName = this.#nameOf(behind.statement, behindValues)
+        const parts = { statement, name, values, behind, behindName, behindValues }
+        const alone = (): void => this.#submit(new PgStatement(this, statement, name, values, done))
+        ;({ first: work, second: companion } = new StatementPair(this, parts, alone, done))
+      } else work = new PgStatement(this, statement, name, values, done)
     } catch (error) {
       process.nextTick(done, error as Error)
       return
     }
     this.#submit(work)
+    if (companion !== undefined) this.#submit(companion)
   }
 
   openCursor(statement: Statement): DriverCursor {

@@ -8,6 +8,7 @@ import { NodeSampler } from './node-sampler.js'
 import type { Position } from './position.js'
 import type { ReplicaNode } from './replica-node.js'
 import type { Token } from './session-token.js'
+import { WritePosition } from './write-position.js'
 
 /** What the positions need of the pool they belong to. */
 export interface PositionsHost {
@@ -22,6 +23,9 @@ export interface PositionsHost {
 // A server in one of these states does not answer, or must not be believed.
 const LOST: ReadonlySet<NodeState> = new Set(['unreachable', 'starting', 'fenced', 'foreign'])
 
+// A server that does not answer a question sent with a write is asked by itself for so long: it may lack a right, and be given it.
+const REFUSED_MS = 10_000
+
 /** Where each server's log ends, asked when somebody wants to know: one question at a time for each server, whoever waits. */
 export class Positions implements CatchUpHost {
   readonly #host: PositionsHost
@@ -30,6 +34,7 @@ export class Positions implements CatchUpHost {
   readonly #catchUp: CatchUp
   readonly #own = new Map<Pool, NodeSampler>()
   readonly #lsnWaits = new Map<ReplicaNode, LsnWait>()
+  #askBehindFrom = Number.NEGATIVE_INFINITY
   // Made with the first sampler of our own.
   #unsubscribe: (() => void) | undefined
 
@@ -59,6 +64,15 @@ export class Positions implements CatchUpHost {
     const position = await this.primarySampler(name).poll()
     this.primarySaid(position)
     return position
+  }
+
+  /** What asks for the position of a write in one piece with it; undefined where the server has just refused to say. */
+  askBehind(): WritePosition | undefined {
+    const now = this.#background.now()
+    if (now < this.#askBehindFrom) return undefined
+    return new WritePosition(now, () => {
+      this.#askBehindFrom = this.#background.now() + REFUSED_MS
+    })
   }
 
   /** A primary told its position. */

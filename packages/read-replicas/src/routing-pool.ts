@@ -293,15 +293,20 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
   ): Promise<QueryResult<Row>> {
     const session = this.#ambientSession()
     if (session === undefined) return this.#writer().query<Row>(statement, options)
-    this.#counters.count('write')
     // Its text has been looked at already.
     return session.query<Row>(statement, { ...options, intent: 'write' })
   }
 
   /** Where work goes that is no read: to the primary, through the session it belongs to. */
   #writer(): Pool {
+    const session = this.#ambientSession()
+    if (session !== undefined) return session
+    this.countWrite()
+    return this.writable()
+  }
+
+  countWrite(): void {
     this.#counters.count('write')
-    return this.#ambientSession() ?? this.writable()
   }
 
   #ambientSession(): SessionPool | undefined {

@@ -68,6 +68,18 @@ export const STANDBY_POSITION_STATEMENT: Statement = POSITION(
   'pg_last_wal_replay_lsn()',
 )
 
+/**
+ * The position of a primary for any of its sessions, of which nobody knows whether it is with the server that was sampled: a whole sample but for
+ * what concerns standbys alone. It raises 55000 on a standby.
+ */
+export const WRITE_POSITION_STATEMENT: Statement = {
+  name: 'poolhouse_write_position',
+  text: `\
+select false as in_recovery, pg_current_wal_insert_lsn()::text as lsn,
+  (select system_identifier::text from pg_control_system()) as system_id,
+  ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int as timeline`,
+}
+
 /** The row of a sample. Drivers may give text where a type parser was replaced. */
 export interface SampleRow {
   /** Boolean or its text. */

@@ -43,6 +43,8 @@ export interface SessionPoolHost extends ReaderHost {
   readonly unannotated: UnannotatedWork
   /** Where its writes go; throws once the pool is closed. */
   writable(): Pool
+  /** Work goes there. */
+  countWrite(): void
   /** Time now. */
   now(): number
   /** A view for reads of the session. */
@@ -120,14 +122,14 @@ export class SessionPool implements ReplicaSession {
   async acquire(options?: AcquireOptions): Promise<Lease> {
     const primary = this.#open()
     if (options?.intent === 'read') return await this.#host.acquireRead(this.lane, options)
-    this.#hasWritten = true
+    this.#writes()
     return new SessionLease(await primary.acquire(options), this.#reads)
   }
 
   async use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
     const primary = this.#open()
     if (options?.intent === 'read') return await this.#host.useRead(this.lane, work, options)
-    this.#hasWritten = true
+    this.#writes()
     return await this.#reads.written(
       primary.use((lease) => work(new SessionLease(lease, this.#reads)), options),
     )
@@ -141,7 +143,7 @@ export class SessionPool implements ReplicaSession {
     if (options.readOnly === true) {
       return await this.#host.transactionRead(this.lane, work, options)
     }
-    this.#hasWritten = true
+    this.#writes()
     let node: string | undefined
     const limits = this.#reads.limitsOf(options)
     const over = this.#reads.begin(undefined)
@@ -232,11 +234,18 @@ export class SessionPool implements ReplicaSession {
     options: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
     const primary = this.#open()
-    this.#hasWritten = true
+    this.#writes()
     const limits = this.#reads.limitsOf(options)
-    const result = await this.#reads.written(primary.query<Row>(statement, options))
-    await this.#reads.wrote(result.node, limits)
+    const asked = this.#reads.askBehind()
+    const sent = asked?.behind(statement) ?? statement
+    const result = await this.#reads.written(primary.query<Row>(sent, options))
+    await this.#reads.wrote(result.node, limits, asked?.position)
     return result
+  }
+
+  #writes(): void {
+    this.#hasWritten = true
+    this.#host.countWrite()
   }
 
   #open(): Pool {

@@ -5,6 +5,7 @@ import type { ReadRoute } from './read-route.js'
 import type { ReplicaNode } from './replica-node.js'
 import { lsnText } from './sample-statement.js'
 import { laterToken, type Token } from './session-token.js'
+import type { WritePosition } from './write-position.js'
 
 /** What a session needs of the pool it is a view of. */
 export interface SessionHost {
@@ -218,10 +219,22 @@ export class SessionReads {
 
   /**
    * Something was committed on the node of this name: resolves when its position is known, or known to be unknowable, or when the caller must have
-   * its answer.
+   * its answer. `position` is what the server has said by itself.
    */
-  async wrote(node: string | undefined, limits: AskLimits = {}): Promise<void> {
-    const asking = this.#askPlace(node).then(
+  async wrote(
+    node: string | undefined,
+    limits: AskLimits = {},
+    position?: Position | undefined,
+  ): Promise<void> {
+    if (position !== undefined) {
+      this.#host.positions.primarySaid(position)
+      // A token that nobody has compared with history yet may take a question to compare.
+      if (!this.#unproven) {
+        this.#place(position)
+        return
+      }
+    }
+    const asking = this.#askPlace(node, position).then(
       () => true,
       () => false,
     )
@@ -230,10 +243,19 @@ export class SessionReads {
     if (!isKnown) this.#strong = true
   }
 
-  async #askPlace(node: string | undefined): Promise<void> {
-    const position = await this.#host.positions.askPrimary(node)
+  /** What asks for the position of a write in one piece with it; undefined where that is of no use. */
+  askBehind(): WritePosition | undefined {
+    return this.#host.positions.askBehind()
+  }
+
+  async #askPlace(node: string | undefined, known: Position | undefined): Promise<void> {
+    const position = known ?? (await this.#host.positions.askPrimary(node))
     if (position.inRecovery) throw new Error('the node is no primary any more')
     await this.#prove(position)
+    this.#place(position)
+  }
+
+  #place(position: Position): void {
     this.#raise(position)
     this.#forgetBefore(position)
   }

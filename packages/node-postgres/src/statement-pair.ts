@@ -1,0 +1,106 @@
+import type { QueryResult, SentBehind, Statement } from '@poolhouse/core'
+import type { Done } from '@poolhouse/core/net'
+import type { PgWire } from './pg-module.js'
+import { PgStatement } from './pg-statement.js'
+import type { WorkHost } from './session-work.js'
+
+type Values = readonly (string | null)[] | undefined
+
+/** What a pair needs to begin. */
+interface PairParts {
+  readonly statement: Statement
+  readonly name: string
+  readonly values: Values
+  readonly behind: SentBehind
+  /** The name and the values of the companion, as it is sent. */
+  readonly behindName: string
+  readonly behindValues: Values
+}
+
+/**
+ * A statement and its companion, sent in one piece: two messages series, each with a Sync of its own. The server owes two answers, and the caller
+ * of the first gets his when both have come, because the session is busy until then. `again` runs the statement alone if it has to be
+ * prepared anew, which must wait for the second answer.
+ */
+export class StatementPair {
+  /** Goes first. */
+  readonly first: PgStatement
+  /** Goes with it. To be queued right behind it. */
+  readonly second: PgStatement
+  #error: Error | null = null
+  #result: QueryResult<unknown> | undefined
+
+  /** Sends nothing yet. */
+  constructor(host: WorkHost, parts: PairParts, again: () => void, done: Done) {
+    const { statement, name, values, behind } = parts
+    const second = new Companion(
+      host,
+      behind.statement,
+      parts.behindName,
+      parts.behindValues,
+      (error, result) => {
+        if (first.wantsMore) again()
+        else if (this.#error === null) {
+          behind.answered(error === null ? result : undefined)
+          done(null, this.#result)
+        } else done(this.#error)
+      },
+    )
+    const first = new Leading(host, statement, name, values, second, (error, result) => {
+      this.#error = error
+      this.#result = result
+    })
+    this.first = first
+    this.second = second
+  }
+}
+
+/** Takes its companion along. */
+class Leading extends PgStatement {
+  /** Whether it has to be sent anew. */
+  wantsMore = false
+  readonly #companion: Companion
+
+  constructor(
+    host: WorkHost,
+    statement: Statement,
+    name: string,
+    values: Values,
+    companion: Companion,
+    done: Done,
+  ) {
+    super(host, statement, name, values, done)
+    this.#companion = companion
+  }
+
+  /** Never at once: the answer of the companion comes first. */
+  override wantsRepeat(idle: boolean): boolean {
+    this.wantsMore = super.wantsRepeat(idle)
+    return false
+  }
+
+  override settle(): void {
+    if (!this.wantsMore) super.settle()
+  }
+
+  protected override start(wire: PgWire, known: boolean): void {
+    super.start(wire, known)
+    this.#companion.sendAhead(wire)
+  }
+}
+
+/** Is sent before it is its turn; if it could not be, when it is. */
+class Companion extends PgStatement {
+  #ahead = false
+
+  /** Sends it behind what is being sent. */
+  sendAhead(wire: PgWire): void {
+    this.#ahead = super.submit(wire) === null && this.sent
+  }
+
+  override submit(wire: PgWire): Error | null {
+    if (!this.#ahead) return super.submit(wire)
+    this.#ahead = false
+    return null
+  }
+}

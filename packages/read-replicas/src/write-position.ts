@@ -1,0 +1,38 @@
+import {
+  type QueryResult,
+  SENT_BEHIND,
+  type SentBehind,
+  type Statement,
+  type WithCompanion,
+} from '@poolhouse/core'
+import { type Position, positionOf } from './position.js'
+import { readSample, type SampleRow, WRITE_POSITION_STATEMENT } from './sample-statement.js'
+
+/** The position behind one write, asked in one piece with it where the driver can. */
+export class WritePosition implements SentBehind {
+  readonly statement: Statement = WRITE_POSITION_STATEMENT
+  /** What the server said; undefined if it was not asked, or did not say. */
+  position: Position | undefined
+  readonly #sentAt: number
+  readonly #refused: () => void
+
+  /** `sentAt` is a time before the write is sent. `refused` is called when the server does not answer the question. */
+  constructor(sentAt: number, refused: () => void) {
+    this.#sentAt = sentAt
+    this.#refused = refused
+  }
+
+  /** The write with the question behind it. */
+  behind({ text, values, name, rowMode }: Statement): Statement & WithCompanion {
+    return { text, values, name, rowMode, [SENT_BEHIND]: this }
+  }
+
+  answered(result: QueryResult<SampleRow> | undefined): void {
+    try {
+      this.position = result && positionOf(readSample(result), this.#sentAt)
+    } catch {
+      // An answer that cannot be read is none.
+    }
+    if (this.position === undefined) this.#refused()
+  }
+}
