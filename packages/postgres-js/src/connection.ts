@@ -1,12 +1,13 @@
-import type {
-  AutoPrepare,
-  ConnectContext,
-  DriverCopyIn,
-  DriverCopyOut,
-  DriverCursor,
-  ResetLevel,
-  Statement,
-  TransactionStatus,
+import {
+  type AutoPrepare,
+  type ConnectContext,
+  type DriverCopyIn,
+  type DriverCopyOut,
+  type DriverCursor,
+  type ResetLevel,
+  type Statement,
+  sentBehind,
+  type TransactionStatus,
 } from '@poolhouse/core'
 import {
   AutomaticNames,
@@ -27,6 +28,7 @@ import type { LineEvents } from './line-events.js'
 import type { PostgresSql } from './postgres-module.js'
 import { SessionLine } from './session-line.js'
 import type { SessionWork } from './session-work.js'
+import { StatementPair } from './statement-pair.js'
 import { type FindName, StatementWork } from './statement-work.js'
 
 /** One session over a one-connection instance of postgres.js. What runs in it is in the hands of its line. */
@@ -69,15 +71,28 @@ export class PostgresConnection extends SocketConnection implements LineEvents, 
   }
 
   run(statement: Statement, done: Done): void {
+    const behind = sentBehind(statement)
     let work: StatementWork
+    let companion: StatementWork | undefined
     try {
       const values = encodeValues(statement.values)
-      work = new StatementWork(this.#line, statement, values, this.#findName, done)
+      const alone = (): StatementWork =>
+        new StatementWork(this.#line, statement, values, this.#findName, done)
+      // A text in the simple protocol may be several statements, or begin a COPY, which would swallow what comes behind it.
+      if (behind !== undefined && (statement.name !== undefined || values !== undefined)) {
+        const behindValues = encodeValues(behind.statement.values)
+        const parts = { statement, values, behind, behindValues }
+        const again = (): void => this.#submit(alone())
+        const pair = new StatementPair(this.#line, parts, this.#findName, again, done)
+        work = pair.first
+        companion = pair.second
+      } else work = alone()
     } catch (error) {
       process.nextTick(done, error as Error)
       return
     }
     this.#submit(work)
+    if (companion !== undefined) this.#submit(companion)
   }
 
   openCursor(statement: Statement): DriverCursor {

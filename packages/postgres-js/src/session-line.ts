@@ -25,6 +25,7 @@ import type { PostgresErrorClass } from './postgres-module.js'
 import { SeriesCount } from './series-count.js'
 import { readError, type SessionWork, type WorkHost } from './session-work.js'
 import { StandInSocket } from './stand-in-socket.js'
+import type { Submission } from './submission.js'
 
 // How long a cancel that somebody asks for on a query of his own may take.
 const CANCEL_TIMEOUT_MS = 10_000
@@ -54,6 +55,8 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   readonly #cancels = new Set<Promise<void>>()
   readonly #relay: MessageRelay
   #guard: LoginGuard | undefined
+  /** What postgres.js was given before it was its turn. */
+  #ahead: SessionWork | undefined
   #corked = false
 
   /** Listens to the socket from now on. */
@@ -178,6 +181,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     if (this.#state !== 'starting') {
       this.#series.sent(bytes)
       this.#queue.current?.wrote()
+      this.#ahead?.wrote()
     }
     const room = stream.write(bytes, written)
     if (this.#state === 'leaving' && this.#queue.current?.sent !== false) this.#terminate()
@@ -197,14 +201,33 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
 
   /** For the queue: gives postgres.js something to run. */
   query(work: SessionWork): void {
+    if (work === this.#ahead) {
+      // postgres.js has it already.
+      this.#ahead = undefined
+      return
+    }
     try {
       const { quiet } = this.#series
       const submission = work.submit(quiet)
       if (quiet && this.prepared.hasClosing) this.#closeStatements()
       this.instance.handler(submission)
+      if (quiet && work.isBuilt) this.#sendAhead(work.companion)
     } catch (error) {
       this.untaken(work, error as Error)
     }
+  }
+
+  /** Gives postgres.js what is next as well, so that both leave in one piece. What cannot be given now is given when it is its turn. */
+  #sendAhead(companion: SessionWork | undefined): void {
+    if (companion === undefined) return
+    let submission: Submission
+    try {
+      submission = companion.submit(false)
+    } catch {
+      return
+    }
+    this.#ahead = companion
+    this.instance.handler(submission)
   }
 
   async #cancel(): Promise<void> {

@@ -42,6 +42,8 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
   bound = false
   /** What postgres.js has. */
   submission: Submission | undefined
+  /** What goes out with it, in one piece, and is queued right behind it. */
+  companion: SessionWork | undefined
   protected readonly host: WorkHost
   /** What the server said against it. */
   protected refusal: ServerError | undefined
@@ -83,6 +85,11 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
 
   built(): void {
     this.#built = true
+  }
+
+  /** Whether postgres.js has written it into its buffer. */
+  get isBuilt(): boolean {
+    return this.#built
   }
 
   answered(error: unknown): void {
