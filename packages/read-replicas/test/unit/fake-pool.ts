@@ -18,6 +18,7 @@ import {
   type StreamIterator,
   type StreamOptions,
   type Subscription,
+  sentBehind,
   sumStats,
   type Transaction,
   type TransactionOptions,
@@ -75,6 +76,8 @@ export class FakePool implements ConnectionPool {
   down: Error | undefined
   /** Whether monitors get no answer at all. */
   hangs = false
+  /** Whether it answers what is sent behind a statement, and with what; undefined sends statements alone. */
+  answersBehind: (() => QueryResult<unknown> | undefined) | undefined
   /** Whether leases are over as soon as they are made. */
   loseLeases = false
   max = 10
@@ -99,6 +102,7 @@ export class FakePool implements ConnectionPool {
     }
     this.asked.push(asked)
     const rows = await this.answer(asked)
+    if (this.answersBehind) sentBehind(statement)?.answered(this.answersBehind())
     return this.#result<Row>(Array.isArray(rows) ? rows : [])
   }
 

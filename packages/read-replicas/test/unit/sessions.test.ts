@@ -114,6 +114,64 @@ describe('a session that writes', () => {
     expect(db.stats().routing).toMatchObject({ primaryToken: 0 })
   })
 
+  test('S47: takes the position that comes with the answer of a write, and asks nobody', async () => {
+    const setting = await start()
+    const { db, clock, primary, c } = setting
+    primary.answersBehind = () => primary.sample()
+    const session = db.session()
+    const { length } = primary.questions
+    await session.query('insert into t values ($1)', [1])
+    expect(session.token).toBe(
+      `v1.${primary.systemId}.1.${primary.position.toString(16).toUpperCase()}`,
+    )
+    expect(primary.questions).toHaveLength(length)
+    const read = session.reader().query('select 1')
+    await clock.advance(20)
+    c.position = primary.position
+    expect(await nodeOf(setting, read)).toBe('c')
+    expect(db.stats().routing).toMatchObject({ write: 1, tokenWaits: 1 })
+  })
+
+  test.each([
+    ['is refused', () => undefined],
+    ['tells nothing', () => ({ rows: [{}], rowCount: 1, command: 'SELECT', fields: [] })],
+    ['cannot be read', () => ({}) as never],
+  ])(
+    'asks by itself where the position that was sent with a write %s, and leaves it at that for a while',
+    async (_, answer) => {
+      const { db, clock, primary } = await start()
+      let sent = 0
+      primary.answersBehind = () => {
+        sent++
+        return answer()
+      }
+      const session = db.session()
+      const write = async (): Promise<void> => {
+        await session.query('insert into t values ($1)', [1])
+        expect(session.token).toBe(
+          `v1.${primary.systemId}.1.${primary.position.toString(16).toUpperCase()}`,
+        )
+      }
+      for (let turn = 0; turn < 3; turn++) await write()
+      expect(sent).toBe(1)
+      await clock.advance(10_001)
+      await write()
+      expect(sent).toBe(2)
+    },
+  )
+
+  test('S48: compares a token with the history of the primary whose position came with a write', async () => {
+    const setting = await start()
+    setting.primary.answersBehind = () => setting.primary.sample()
+    const events = tokenEvents(setting.db)
+    const session = setting.db.session('v1.999.1.10')
+    await session.query('insert into t values ($1)', [1])
+    expect(events).toMatchObject([{ reason: 'foreign' }])
+    expect(session.token).toBe(
+      `v1.${setting.primary.systemId}.1.${setting.primary.position.toString(16).toUpperCase()}`,
+    )
+  })
+
   test('has a token that covers a write as soon as that has settled, whatever ran it', async () => {
     const { db, primary } = await start()
     const session = db.session()
