@@ -147,6 +147,33 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
     await kept()
   })
 
+  it('is no reason to fail when it is too large to be written down', async () => {
+    const { pool, kept } = await emptyPool()
+    const told: Told = []
+    const large = { text: 'select length($1) as n', values: ['x'.repeat(1_000_000)] }
+    expect((await pool.query(behind(INSERT(1), large, told))).rowCount).toBe(1)
+    expect((await pool.query(COUNT)).rows).toEqual([{ n: 1 }])
+    await kept()
+  })
+
+  it('does not meet what the owner of the raw client runs there', async () => {
+    const { pool } = await emptyPool()
+    await using lease = await pool.acquire()
+    const { raw } = lease
+    const run = (text: string): Promise<{ n: number }[]> =>
+      'unsafe' in (raw as object)
+        ? (raw as { unsafe(text: string): Promise<{ n: number }[]> }).unsafe(text)
+        : (raw as { query(text: string): Promise<{ rows: { n: number }[] }> })
+            .query(text)
+            .then(({ rows }) => rows)
+    const told: Told = []
+    const first = lease.query(behind(INSERT(1), COUNT, told))
+    const own = run('select 42 as n')
+    expect((await first).rowCount).toBe(1)
+    expect([...(await own)]).toMatchObject([{ n: 42 }])
+    for (const result of told) expect(result?.rows).toEqual([{ n: 1 }])
+  })
+
   it('is left out behind a pooler', async () => {
     const { pool } = await emptyPool({ pooler: 'pgbouncer' })
     const told: Told = []

@@ -12,6 +12,9 @@ import type { CopySource } from './streaming.js'
 const BYTES_PER_TURN = 1_048_576
 // How long the caller waits for a source to end that is told so; it may take for ever, and deadlines allow a quarter of a second.
 const SOURCE_END_MS = 200
+// More than two round trips to a distant server. Whoever cleans the session waits four times as long, so that a cancel at this point saves
+// it; and a COPY that was told to fail has nothing to lose by one.
+const POLITE_MS = 500
 
 type SourceIterator = AsyncIterator<Uint8Array | string> | Iterator<Uint8Array | string>
 
@@ -48,6 +51,10 @@ export class CopyIn extends OpenWork {
   // Without the end of the data the server cannot have committed anything.
   protected override get outcome(): Executed {
     return this.#finishing ? 'unknown' : 'rolled-back'
+  }
+
+  protected override get politeMs(): number {
+    return POLITE_MS
   }
 
   protected override failed(error: unknown): unknown {

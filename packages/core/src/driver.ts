@@ -152,6 +152,8 @@ export interface DriverConnection {
   /**
    * Runs one statement. `done` is called exactly once, at ReadyForQuery or when the session is lost, never before
    * `run` has returned.
+   * A companion of the statement (see `SentBehind`) is sent in one piece with it, and `done` is called when both are over; a driver that does
+   * not know of companions, or cannot tell the two answers apart, leaves it out.
    */
   run(
     statement: Statement,

@@ -1,3 +1,4 @@
+import { CLEANING_MS } from './cleaning.js'
 import { Timed } from './deadline-queue.js'
 import {
   AbortError,
@@ -33,10 +34,6 @@ export interface WorkLimits {
 
 // How long a caller past its deadline is kept for the server's word on what became of the work.
 const CONFIRM_MS = 200
-// How long work that was given up may take to come to its end by itself before it is cancelled; more than two round trips to a distant
-// server. Whoever cleans the session waits four times as long, so that a cancel at this point still saves it.
-const POLITE_MS = 500
-
 /** What a caller meets that asked for more while somebody else closed the stream. */
 export const CLOSED_BY_READER: unique symbol = Symbol('closed by its reader')
 
@@ -98,6 +95,11 @@ export abstract class OpenWork extends Timed implements OrderedWork {
   /** Whether `unwind` takes a cancel request to come to an end soon. */
   protected get endsByCancel(): boolean {
     return false
+  }
+
+  /** How long it may take to come to its end by itself once it was given up, before it is cancelled, in milliseconds. */
+  protected get politeMs(): number {
+    return CLEANING_MS
   }
 
   /** What is known of the outcome when the work is given up now. */
@@ -375,7 +377,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     const now = this.host.now()
     slot.sentAt = now
     if (this.endsByCancel) this.host.cancel(slot)
-    this.#wake(now, POLITE_MS)
+    this.#wake(now, this.politeMs)
     attempt(() => this.unwind()).then(
       () => this.#free(),
       () => this.#free(),

@@ -23,7 +23,6 @@ export async function connect(pg: PgModule, context: ConnectContext): Promise<Pg
     try {
       return await logIn(pg, context, socket)
     } catch (error) {
-      socket.break()
       throw toConnectError(error, context.settings)
     }
   })
@@ -132,9 +131,14 @@ function reader(socket: ServerSocket, guard: LoginGuard, parser: DataListener): 
   return (chunk) => {
     socket.lastByteAt = performance.now()
     try {
-      if (login?.take(chunk)) return
-      login = undefined
-      parser(chunk)
+      if (login === undefined) {
+        parser(chunk)
+        return
+      }
+      const taken = login.take(chunk)
+      // It knows the password, and may be all that comes for long.
+      if (login.over) login = undefined
+      if (!taken) parser(chunk)
     } catch (error) {
       socket.stream.destroy(error as Error)
     }

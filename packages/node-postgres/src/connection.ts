@@ -111,7 +111,9 @@ export class PgConnection extends SocketConnection implements WorkHost, WireEven
       const values = encodeValues(statement.values)
       const name = this.#nameOf(statement, values)
       // A text in the simple protocol may be several statements, or begin a COPY, which would swallow what comes behind it.
-      if (behind !== undefined && (name !== '' || values !== undefined)) {
+      // And `pg` would take the answer for that of a query which the owner of `raw` runs meanwhile.
+      const single = (name !== '' || values !== undefined) && this.#ownListeners === undefined
+      if (behind !== undefined && single) {
         const behindValues = encodeValues(behind.statement.values)
         const behindName = this.#nameOf(behind.statement, behindValues)
         const parts = { statement, name, values, behind, behindName, behindValues }

@@ -1,5 +1,5 @@
 import type { QueryResult, SentBehind, Statement } from '@poolhouse/core'
-import type { Done } from '@poolhouse/core/net'
+import { type Done, rethrowLater } from '@poolhouse/core/net'
 import type { PgWire } from './pg-module.js'
 import { PgStatement } from './pg-statement.js'
 import type { WorkHost } from './session-work.js'
@@ -41,7 +41,7 @@ export class StatementPair {
       (error, result) => {
         if (first.wantsMore) again()
         else if (this.#error === null) {
-          behind.answered(error === null ? result : undefined)
+          tell(behind, error === null ? result : undefined)
           done(null, this.#result)
         } else done(this.#error)
       },
@@ -52,6 +52,15 @@ export class StatementPair {
     })
     this.first = first
     this.second = second
+  }
+}
+
+/** Whatever it does with that, the caller of the other one gets his result. */
+function tell(behind: SentBehind, result: QueryResult<unknown> | undefined): void {
+  try {
+    behind.answered(result)
+  } catch (error) {
+    rethrowLater(error)
   }
 }
 

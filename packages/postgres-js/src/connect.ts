@@ -13,15 +13,13 @@ export async function connect(
   context: ConnectContext,
 ): Promise<PostgresConnection> {
   // Made while the socket is being opened, for the first log-in over it.
-  let early: InstanceStart | undefined
-  const opening = overServerSocket(context, (socket) => {
-    const start = early ?? new InstanceStart(makeInstance, context)
-    early = undefined
-    return logIn(start, context, socket)
-  })
-  early = new InstanceStart(makeInstance, context)
+  let early: InstanceStart | undefined = new InstanceStart(makeInstance, context)
   try {
-    return await opening
+    return await overServerSocket(context, (socket) => {
+      const start = early ?? new InstanceStart(makeInstance, context)
+      early = undefined
+      return logIn(start, context, socket)
+    })
   } catch (error) {
     early?.giveUp(error)
     throw error

@@ -31,6 +31,8 @@ import type { SessionWork } from './session-work.js'
 import { StatementPair } from './statement-pair.js'
 import { type FindName, StatementWork } from './statement-work.js'
 
+const SMALL = 65_536
+
 /** One session over a one-connection instance of postgres.js. What runs in it is in the hands of its line. */
 export class PostgresConnection extends SocketConnection implements LineEvents, LoginView {
   readonly raw: PostgresSql
@@ -79,8 +81,9 @@ export class PostgresConnection extends SocketConnection implements LineEvents, 
       const alone = (): StatementWork =>
         new StatementWork(this.#line, statement, values, this.#findName, done)
       // A text in the simple protocol may be several statements, or begin a COPY, which would swallow what comes behind it.
-      if (behind !== undefined && (statement.name !== undefined || values !== undefined)) {
-        const behindValues = encodeValues(behind.statement.values)
+      const single = statement.name !== undefined || values !== undefined
+      const behindValues = encodeValues(behind?.statement.values)
+      if (behind !== undefined && single && isSmall(behindValues)) {
         const parts = { statement, values, behind, behindValues }
         const again = (): void => this.#submit(alone())
         const pair = new StatementPair(this.#line, parts, this.#findName, again, done)
@@ -139,6 +142,13 @@ export class PostgresConnection extends SocketConnection implements LineEvents, 
     if (this.state === 'open') this.#line.add(work)
     else this.turnAway(work)
   }
+}
+
+/** Whether postgres.js can certainly write a companion down: if it fails at that, it rejects what it has written before. */
+function isSmall(values: readonly (string | null)[] | undefined): boolean {
+  let length = 0
+  for (const value of values ?? []) length += 4 + (value?.length ?? 0)
+  return length < SMALL
 }
 
 function nameFinder(

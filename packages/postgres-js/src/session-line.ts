@@ -227,7 +227,12 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       return
     }
     this.#ahead = companion
-    this.instance.handler(submission)
+    try {
+      this.instance.handler(submission)
+    } catch (error) {
+      // What postgres.js would do with either of them now is not known.
+      this.end(`postgres.js failed at a second statement: ${String(error)}`)
+    }
   }
 
   async #cancel(): Promise<void> {
@@ -253,9 +258,14 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
 
   #read(chunk: Buffer): void {
     this.#socket.lastByteAt = performance.now()
-    if (this.#guard?.take(chunk)) return
-    this.#guard = undefined
-    this.show(chunk)
+    const guard = this.#guard
+    if (guard === undefined) {
+      this.show(chunk)
+      return
+    }
+    const taken = guard.take(chunk)
+    if (guard.over) this.#guard = undefined
+    if (!taken) this.show(chunk)
   }
 
   /** Takes messages of the server. */

@@ -1,5 +1,5 @@
 import type { QueryResult, SentBehind, Statement } from '@poolhouse/core'
-import type { Done } from '@poolhouse/core/net'
+import { type Done, rethrowLater } from '@poolhouse/core/net'
 import type { WorkHost } from './session-work.js'
 import { type FindName, StatementWork } from './statement-work.js'
 
@@ -47,7 +47,7 @@ export class StatementPair {
       (error, result) => {
         if (first.wantsMore) again()
         else if (this.#error === null) {
-          behind.answered(error === null ? result : undefined)
+          tell(behind, error === null ? result : undefined)
           done(null, this.#result)
         } else done(this.#error)
       },
@@ -55,6 +55,15 @@ export class StatementPair {
     first.companion = second
     this.first = first
     this.second = second
+  }
+}
+
+/** Whatever it does with that, the caller of the other one gets his result. */
+function tell(behind: SentBehind, result: QueryResult<unknown> | undefined): void {
+  try {
+    behind.answered(result)
+  } catch (error) {
+    rethrowLater(error)
   }
 }
 

@@ -39,8 +39,10 @@ export class History {
       this.#left = new Map()
       this.#readFor = undefined
     }
-    this.#newest = Math.max(this.#newest, timeline)
-    if (timeline === this.#newest) this.#confirmedAt = sentAt
+    if (timeline > this.#newest) {
+      this.#newest = timeline
+      this.#confirmedAt = sentAt
+    } else if (timeline === this.#newest) this.#confirmedAt = Math.max(this.#confirmedAt, sentAt)
   }
 
   /** Whether it is known at present that no newer timeline has begun; otherwise the primary must be asked. */

@@ -26,6 +26,10 @@ const LOST: ReadonlySet<NodeState> = new Set(['unreachable', 'starting', 'fenced
 // A server that does not answer a question sent with a write is asked by itself for so long: it may lack a right, and be given it.
 const REFUSED_MS = 10_000
 
+// Writes of sessions under way from which on the next ones share a question: a second answer for each of a hundred writers took three in a
+// hundred of a busy machine's calls, measured against the round trip that it saves.
+const MOST_ALONE = 2
+
 /** Where each server's log ends, asked when somebody wants to know: one question at a time for each server, whoever waits. */
 export class Positions implements CatchUpHost {
   readonly #host: PositionsHost
@@ -35,6 +39,7 @@ export class Positions implements CatchUpHost {
   readonly #own = new Map<Pool, NodeSampler>()
   readonly #lsnWaits = new Map<ReplicaNode, LsnWait>()
   #askBehindFrom = Number.NEGATIVE_INFINITY
+  #writing = 0
   // Made with the first sampler of our own.
   #unsubscribe: (() => void) | undefined
 
@@ -66,13 +71,24 @@ export class Positions implements CatchUpHost {
     return position
   }
 
-  /** What asks for the position of a write in one piece with it; undefined where the server has just refused to say. */
+  /**
+   * What asks for the position of a write in one piece with it; undefined where the server has just refused to say, or where so many write at once
+   * that one question for all of them is less work.
+   */
   askBehind(): WritePosition | undefined {
     const now = this.#background.now()
-    if (now < this.#askBehindFrom) return undefined
+    if (this.#writing >= MOST_ALONE || now < this.#askBehindFrom) return undefined
     return new WritePosition(now, () => {
       this.#askBehindFrom = this.#background.now() + REFUSED_MS
     })
+  }
+
+  /** A session writes; the function returned must be called when that is over. */
+  writes(): () => void {
+    this.#writing++
+    return () => {
+      this.#writing--
+    }
   }
 
   /** A primary told its position. */

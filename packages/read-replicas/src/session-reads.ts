@@ -4,6 +4,7 @@ import type { Positions } from './positions.js'
 import type { ReadRoute } from './read-route.js'
 import type { ReplicaNode } from './replica-node.js'
 import { lsnText } from './sample-statement.js'
+import { SessionPin } from './session-pin.js'
 import { laterToken, type Token } from './session-token.js'
 import type { WritePosition } from './write-position.js'
 
@@ -43,9 +44,6 @@ interface Seen {
   open: number
 }
 
-// Reads of a session stay on one replica, which never goes backwards, so that they cost no questions. After this long the session
-// asks for its position once and is free to choose again: a session for a whole process must not keep one replica busy alone.
-const PIN_MS = 1_000
 // How long a read waits for a server to say where it stands. One that does not answer by then may be gone, and it takes a second and a half to
 // be certain; the present primary shows everything anyway.
 const ASK_MS = 100
@@ -68,11 +66,7 @@ export class SessionReads {
   // Something was seen that no position is known for: only the primary shows it for certain.
   #strong: boolean
   readonly #seen = new Map<NodeSampler, Seen>()
-  #pin: ReplicaNode | undefined
-  #pinnedAt = 0
-  // The life of its server, and the position it had in that life: a standby that has been somewhere never goes back before it is restarted.
-  #pinIncarnation = 0
-  #pinFloor: Token | undefined
+  readonly #pin: SessionPin
   // The questions of the last read that had to ask. What a read that is sent meanwhile shows is no part of it.
   #settling: Promise<void> | undefined
 
@@ -82,6 +76,7 @@ export class SessionReads {
     begin: { token: Token | undefined; strong: boolean; waitMs: number; firstWaitMs: number },
   ) {
     this.#host = host
+    this.#pin = new SessionPin(host.positions)
     this.#waitMs = begin.waitMs
     this.#firstWaitMs = begin.firstWaitMs
     this.#floor = begin.token
@@ -262,12 +257,15 @@ export class SessionReads {
 
   /** Passes on what work on the primary gave. If nobody knows whether it has committed, only the primary shows for certain. */
   async written<R>(work: Promise<R>): Promise<R> {
+    const over = this.#host.positions.writes()
     try {
       return await work
     } catch (error) {
       const { executed } = (error ?? {}) as { executed?: unknown }
       if (executed === 'unknown' || executed === 'yes') this.#strong = true
       throw error
+    } finally {
+      over()
     }
   }
 
@@ -311,7 +309,7 @@ export class SessionReads {
   async settle(): Promise<void> {
     const all = [...this.#seen.values()].map((seen) => this.#settleOne(seen))
     await Promise.all(all)
-    if (this.#seen.size === 0) this.#pin = undefined
+    if (this.#seen.size === 0) this.#pin.clear()
   }
 
   async #settleOne(seen: Seen): Promise<void> {
@@ -369,30 +367,21 @@ export class SessionReads {
     now: number,
     tried: ReadonlySet<ReplicaNode> | undefined,
   ): ReplicaNode | undefined {
-    const pin = this.#pin
-    if (pin === undefined || now - this.#pinnedAt >= PIN_MS) return undefined
-    const sampler = this.#host.positions.samplerOf(pin)
-    // Nobody would tell of a restart, after which it may stand before what it has shown.
-    if (!sampler.watching || sampler.incarnation !== this.#pinIncarnation) return undefined
+    const node = this.#pin.at(now)
+    if (node === undefined) return undefined
+    const sampler = this.#host.positions.samplerOf(node)
     const seen = this.#seen.get(sampler)
     if (seen !== undefined && seen.incarnation !== sampler.incarnation) return undefined
     if (this.#seen.size > (seen === undefined ? 0 : 1)) return undefined
-    if (tried?.has(pin) === true || !route.admits(pin, now)) return undefined
-    if (this.#pinFloor !== this.#floor) {
-      if (!this.#admits(pin)) return undefined
-      this.#pinFloor = this.#floor
-    }
-    return pin
+    if (tried?.has(node) === true || !route.admits(node, now)) return undefined
+    return this.#pin.shows(this.#floor) ? node : undefined
   }
 
   /** Stays on a replica that has everything before `floor`. */
   #pinTo(node: ReplicaNode, now: number, floor: Token | undefined): void {
-    this.#pinIncarnation = this.#host.positions.samplerOf(node).incarnation
-    this.#pinFloor = floor
-    // It has everything before the token, which is part of history then.
+    // What it has is part of history.
     this.#unproven = false
-    this.#pin = node
-    this.#pinnedAt = now
+    this.#pin.set(node, now, floor)
   }
 
   #admits(node: ReplicaNode): boolean {

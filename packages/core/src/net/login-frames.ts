@@ -60,7 +60,7 @@ export class LoginFrames {
 
   /** Takes away what followed the last frame. */
   rest(): Buffer {
-    return this.#walker.waiting === 0 ? NONE : this.#walker.rest()
+    return this.#walker.rest()
   }
 }
 
@@ -83,7 +83,9 @@ export class FrameList {
     if (buffer !== this.#buffer || from !== this.#to) {
       if (this.#buffer !== NONE) {
         this.#before ??= []
-        this.#before.push(this.#buffer.subarray(this.#from, this.#to))
+        const before = this.#buffer.subarray(this.#from, this.#to)
+        // A few bytes must not hold on to the whole chunk that they came in.
+        this.#before.push(buffer === this.#buffer ? before : Buffer.from(before))
       }
       this.#buffer = buffer
       this.#from = from

@@ -92,6 +92,11 @@ export class LoginGuard {
     if (stream.destroyed) this.#onClose()
   }
 
+  /** Whether it is not needed any more. */
+  get over(): boolean {
+    return this.#state === 'over'
+  }
+
   /** Reads what has come. False once the log-in is over: it is the driver's then, and so is all that follows. */
   take(chunk: Buffer): boolean {
     if (this.#state === 'over') return false

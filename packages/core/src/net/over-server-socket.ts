@@ -10,7 +10,7 @@ const NOT_LET_IN = '28000'
  * password, it tries once more without TLS, on a new connection to the same peer and under the same deadline. Rejects as
  * `openServerSocket` and `logIn` do.
  *
- * @param logIn Logs in, or breaks the socket and rejects; called a second time for the second connection.
+ * @param logIn Logs in, or rejects: the socket is broken then. Called a second time for the second connection.
  */
 export async function overServerSocket<C>(
   context: ConnectContext,
@@ -19,7 +19,7 @@ export async function overServerSocket<C>(
   const socket = await openServerSocket(context)
   let refusal: unknown
   try {
-    return await logIn(socket)
+    return await logInOrBreak(socket, logIn)
   } catch (error) {
     if (!socket.encrypted || context.settings.ssl.mode !== 'prefer' || !isNotLetIn(error)) {
       throw error
@@ -27,10 +27,22 @@ export async function overServerSocket<C>(
     refusal = error
   }
   try {
-    return await logIn(await openServerSocket(context, socket))
+    return await logInOrBreak(await openServerSocket(context, socket), logIn)
   } catch (error) {
     // Not let in either way: what was said where it was preferred is what helps.
     throw isNotLetIn(error) ? refusal : error
+  }
+}
+
+async function logInOrBreak<C>(
+  socket: ServerSocket,
+  logIn: (socket: ServerSocket) => Promise<C>,
+): Promise<C> {
+  try {
+    return await logIn(socket)
+  } catch (error) {
+    socket.break()
+    throw error
   }
 }
 

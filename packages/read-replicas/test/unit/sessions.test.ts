@@ -160,6 +160,25 @@ describe('a session that writes', () => {
     },
   )
 
+  test('shares one question where many write at once', async () => {
+    const { db, primary } = await start()
+    let sent = 0
+    primary.answersBehind = () => {
+      sent++
+      return primary.sample()
+    }
+    const sessions = Array.from({ length: 10 }, () => db.session())
+    const { length } = primary.questions
+    const writes = sessions.map((session) => session.query('insert into t values ($1)', [1]))
+    await Promise.all(writes)
+    expect(sent).toBe(2)
+    expect(primary.questions.length).toBeLessThan(length + 5)
+    expect(new Set(sessions.map(({ token }) => token)).has('v1.strong')).toBe(false)
+    // Alone again.
+    await sessions[0]!.query('insert into t values ($1)', [1])
+    expect(sent).toBe(3)
+  })
+
   test('S48: compares a token with the history of the primary whose position came with a write', async () => {
     const setting = await start()
     setting.primary.answersBehind = () => setting.primary.sample()

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { ConnectError } from '../../../src/errors.js'
+import { FrameList } from '../../../src/net/login-frames.js'
 import { guardLogin, type LoggedIn, type LoginView } from '../../../src/net/login-guard.js'
 import { openServerSocket } from '../../../src/net/server-socket.js'
 import {
@@ -297,6 +298,15 @@ describe('a server that breaks the rules of a log-in', () => {
       ),
     )
     expect(error?.message).toContain('the server sends too much during the log-in')
+  })
+
+  it('does not have a few bytes of parameters hold on to all that they came with', () => {
+    const list = new FrameList()
+    const chunks = Array.from({ length: 50 }, (_, at) => Buffer.alloc(65_536, at))
+    for (const chunk of chunks) list.add(chunk, 10, 15)
+    expect(list.length).toBe(250)
+    expect(list.take()).toEqual(Buffer.concat(chunks.map((chunk) => chunk.subarray(10, 15))))
+    expect(list.take()).toHaveLength(0)
   })
 
   it('cannot fill the memory while its question is being answered', async () => {
