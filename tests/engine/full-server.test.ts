@@ -64,6 +64,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
         expect(error).toBeInstanceOf(ConnectError)
         expect(error).toMatchObject({ sqlState: '53300', fatal: false })
       }
+      await until(() => pool.stats().connecting === 0, 'the last answer of the server')
       const asked = refusals.length
       expect(await burst()).toEqual({ ok: 40 })
       expect(refusals.length).toBe(asked)
