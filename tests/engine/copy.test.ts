@@ -118,6 +118,14 @@ describe.each(DRIVERS)('COPY over $driver', ({ make }) => {
       expect(source.given).toBe(given)
     })
 
+    /** Somebody else's lease whose transaction holds the first row until it is released. */
+    const lockedRow = async () => {
+      const lease = await openPool({ max: 1 }).acquire()
+      await lease.query('begin')
+      await lease.query(`insert into items values (1, 'mine')`)
+      return lease
+    }
+
     it('data that the server refuses at their end keep the connection', async () => {
       const pool = onePool()
       const pid = await pidOf(pool)
@@ -153,10 +161,7 @@ describe.each(DRIVERS)('COPY over $driver', ({ make }) => {
     it('F54: aborted while the server does not take what it is given, it is cancelled', async () => {
       const pool = onePool()
       const pid = await pidOf(pool)
-      const blocker = openPool({ max: 1 })
-      const locked = await blocker.acquire()
-      await locked.query('begin')
-      await locked.query(`insert into items values (1, 'mine')`)
+      const locked = await lockedRow()
       const abort = new AbortController()
       const copy = failureOf(pool.copyFrom(IN, endless(), { signal: abort.signal }))
       await until(async () => (await server.sessions(`wait_event_type = 'Lock'`)) === 1, 'the lock')
@@ -169,10 +174,7 @@ describe.each(DRIVERS)('COPY over $driver', ({ make }) => {
     it('F54: aborted while the server has taken all it was given and does not get on with it, it is cancelled', async () => {
       const pool = onePool()
       const pid = await pidOf(pool)
-      const blocker = openPool({ max: 1 })
-      const locked = await blocker.acquire()
-      await locked.query('begin')
-      await locked.query(`insert into items values (1, 'mine')`)
+      const locked = await lockedRow()
       const abort = new AbortController()
       async function* stuck(): AsyncGenerator<string> {
         yield* lines(1, 5_000)
@@ -193,10 +195,7 @@ describe.each(DRIVERS)('COPY over $driver', ({ make }) => {
         name: 'StatementTimeoutError',
         executed: 'rolled-back',
       })
-      const blocker = openPool({ max: 1 })
-      const locked = await blocker.acquire()
-      await locked.query('begin')
-      await locked.query(`insert into items values (1, 'mine')`)
+      const locked = await lockedRow()
       expect(await failureOf(pool.copyFrom(IN, ['1\ta\n']))).toMatchObject({
         name: 'StatementTimeoutError',
         executed: 'rolled-back',

@@ -1,5 +1,5 @@
-import type { QueryResult, SentBehind, Statement } from '@poolhouse/core'
-import { type Done, rethrowLater } from '@poolhouse/core/net'
+import type { SentBehind, Statement } from '@poolhouse/core'
+import { type Done, PairOutcome } from '@poolhouse/core/net'
 import type { PgWire } from './pg-module.js'
 import { PgStatement } from './pg-statement.js'
 import type { WorkHost } from './session-work.js'
@@ -18,49 +18,24 @@ interface PairParts {
 }
 
 /**
- * A statement and its companion, sent in one piece: two messages series, each with a Sync of its own. The server owes two answers, and the caller
- * of the first gets his when both have come, because the session is busy until then. `again` runs the statement alone if it has to be
- * prepared anew, which must wait for the second answer.
+ * A statement and its companion, sent in one piece: two series of messages, each with a Sync of its own. `again` runs the statement alone if it
+ * has to be prepared anew, which must wait for the second answer.
  */
 export class StatementPair {
   /** Goes first. */
   readonly first: PgStatement
   /** Goes with it. To be queued right behind it. */
   readonly second: PgStatement
-  #error: Error | null = null
-  #result: QueryResult<unknown> | undefined
 
   /** Sends nothing yet. */
   constructor(host: WorkHost, parts: PairParts, again: () => void, done: Done) {
-    const { statement, name, values, behind } = parts
-    const second = new Companion(
-      host,
-      behind.statement,
-      parts.behindName,
-      parts.behindValues,
-      (error, result) => {
-        if (first.wantsMore) again()
-        else if (this.#error === null) {
-          tell(behind, error === null ? result : undefined)
-          done(null, this.#result)
-        } else done(this.#error)
-      },
-    )
-    const first = new Leading(host, statement, name, values, second, (error, result) => {
-      this.#error = error
-      this.#result = result
-    })
+    const { statement, name, values, behind, behindName, behindValues } = parts
+    const wantsMore = (): boolean => first.wantsMore
+    const outcome = new PairOutcome({ behind, wantsMore, again, done })
+    const second = new Companion(host, behind.statement, behindName, behindValues, outcome.second)
+    const first = new Leading(host, statement, name, values, second, outcome.first)
     this.first = first
     this.second = second
-  }
-}
-
-/** Whatever it does with that, the caller of the other one gets his result. */
-function tell(behind: SentBehind, result: QueryResult<unknown> | undefined): void {
-  try {
-    behind.answered(result)
-  } catch (error) {
-    rethrowLater(error)
   }
 }
 

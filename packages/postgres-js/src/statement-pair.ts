@@ -1,5 +1,5 @@
-import type { QueryResult, SentBehind, Statement } from '@poolhouse/core'
-import { type Done, rethrowLater } from '@poolhouse/core/net'
+import type { SentBehind, Statement } from '@poolhouse/core'
+import { type Done, PairOutcome } from '@poolhouse/core/net'
 import type { WorkHost } from './session-work.js'
 import { type FindName, StatementWork } from './statement-work.js'
 
@@ -15,17 +15,14 @@ interface PairParts {
 }
 
 /**
- * A statement and its companion, sent in one piece: two series of messages, each with a Sync of its own. The server owes two answers, and the
- * caller of the first gets his when both have come, because the session is busy until then. `again` runs the statement alone if it has to be
- * prepared anew, which must wait for the second answer.
+ * A statement and its companion, sent in one piece: two series of messages, each with a Sync of its own. `again` runs the statement alone if it
+ * has to be prepared anew, which must wait for the second answer.
  */
 export class StatementPair {
   /** Goes first, and takes the other one along. */
   readonly first: StatementWork
   /** To be queued right behind it. */
   readonly second: StatementWork
-  #error: Error | null = null
-  #result: QueryResult<unknown> | undefined
 
   /** Sends nothing yet. */
   constructor(
@@ -35,35 +32,12 @@ export class StatementPair {
     again: () => void,
     done: Done,
   ) {
-    const first = new Leading(host, statement, values, findName, (error, result) => {
-      this.#error = error
-      this.#result = result
-    })
-    const second = new StatementWork(
-      host,
-      behind.statement,
-      behindValues,
-      findName,
-      (error, result) => {
-        if (first.wantsMore) again()
-        else if (this.#error === null) {
-          tell(behind, error === null ? result : undefined)
-          done(null, this.#result)
-        } else done(this.#error)
-      },
-    )
-    first.companion = second
+    const wantsMore = (): boolean => first.wantsMore
+    const outcome = new PairOutcome({ behind, wantsMore, again, done })
+    const first = new Leading(host, statement, values, findName, outcome.first)
     this.first = first
-    this.second = second
-  }
-}
-
-/** Whatever it does with that, the caller of the other one gets his result. */
-function tell(behind: SentBehind, result: QueryResult<unknown> | undefined): void {
-  try {
-    behind.answered(result)
-  } catch (error) {
-    rethrowLater(error)
+    this.second = new StatementWork(host, behind.statement, behindValues, findName, outcome.second)
+    first.companion = this.second
   }
 }
 
