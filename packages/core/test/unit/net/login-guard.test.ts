@@ -303,9 +303,12 @@ describe('a server that breaks the rules of a log-in', () => {
   it('does not have a few bytes of parameters hold on to all that they came with', () => {
     const list = new FrameList()
     const chunks = Array.from({ length: 50 }, (_, at) => Buffer.alloc(65_536, at))
+    const expected = Buffer.concat(chunks.map((chunk) => chunk.subarray(10, 15)))
     for (const chunk of chunks) list.add(chunk, 10, 15)
     expect(list.length).toBe(250)
-    expect(list.take()).toEqual(Buffer.concat(chunks.map((chunk) => chunk.subarray(10, 15))))
+    // Only of the last chunk is a part still needed.
+    for (const chunk of chunks.slice(0, -1)) chunk.fill(255)
+    expect(list.take()).toEqual(expected)
     expect(list.take()).toHaveLength(0)
   })
 

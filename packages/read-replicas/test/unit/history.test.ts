@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest'
+import { History } from '../../src/history.js'
+import type { Position } from '../../src/position.js'
+
+const said = (sentAt: number, timeline = 1, systemId = '7'): Position => ({
+  systemId,
+  timeline,
+  exact: true,
+  lsn: 1n,
+  inRecovery: false,
+  sentAt,
+})
+
+test('the word of the primary is as fresh as the latest, in whatever order answers come', () => {
+  const history = new History(() => undefined)
+  history.primarySaid(said(10_000))
+  // That of a write that waited long for its connection.
+  history.primarySaid(said(5_000))
+  expect(history.confirmed(11_000)).toBe(true)
+  expect(history.confirmed(20_000)).toBe(false)
+})
+
+test('what confirmed one timeline says nothing of the next, nor of another cluster', () => {
+  const history = new History(() => undefined)
+  history.primarySaid(said(10_000))
+  history.primarySaid(said(5_000, 2))
+  expect(history.confirmed(11_000)).toBe(false)
+  history.primarySaid(said(10_900, 2))
+  expect(history.confirmed(11_000)).toBe(true)
+  // A server that was left behind.
+  history.primarySaid(said(30_000, 1))
+  expect(history.confirmed(31_000)).toBe(false)
+  history.primarySaid(said(30_000, 1, '8'))
+  expect(history.confirmed(31_000)).toBe(true)
+  history.primarySaid(said(20_000, 1, '9'))
+  expect(history.confirmed(31_000)).toBe(false)
+})
