@@ -1,8 +1,8 @@
-import { dirname } from 'node:path'
 import { type ConnectionPool, createPool } from '@poolhouse/core'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { describeDriver } from '@poolhouse/testkit/conformance'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { oldestBinaries } from '../support/every-server.js'
 import { driversFor } from '../support/scenario.js'
 
 // The oldest major version that Poolhouse supports.
@@ -11,25 +11,10 @@ const OLDEST = 14
 let cluster: Promise<Cluster> | undefined
 
 function oldest(): Promise<Cluster> {
-  cluster ??= binaries().then((folder) =>
+  cluster ??= oldestBinaries().then((folder) =>
     startCluster({ replicas: 1, auth: 'scram-sha-256', binaries: folder }),
   )
   return cluster
-}
-
-async function binaries(): Promise<string> {
-  const { POOLHOUSE_TEST_OLDEST_PG_BIN } = process.env
-  if (POOLHOUSE_TEST_OLDEST_PG_BIN !== undefined) return POOLHOUSE_TEST_OLDEST_PG_BIN
-  const name = 'postgres-14-linux-x64'
-  try {
-    const { postgres } = (await import(name)) as { postgres: string }
-    return dirname(dirname(postgres))
-  } catch (cause) {
-    throw new Error(
-      `the optional package ${name} is missing: install it, or set POOLHOUSE_TEST_OLDEST_PG_BIN to a folder with postgres and initdb of version ${OLDEST}`,
-      { cause },
-    )
-  }
 }
 
 beforeAll(oldest, 60_000)
