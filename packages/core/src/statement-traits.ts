@@ -6,6 +6,10 @@ export const CHANGES_SESSION = 1
 export const CONTROLS_TRANSACTION = 2
 /** Whether the statement is a COPY whose data goes through this connection. */
 export const COPIES = 4
+/** Whether the statement may leave something in the session that no reset undoes, so that only its end does. */
+export const SPOILS_SESSION = 8
+/** Whether the statement may change what names mean in this session: the search path, the role or the user. */
+export const CHANGES_NAMING = 16
 
 // First words of statements whose effect outlives the transaction in the session. DO and CALL run arbitrary code.
 const SESSION_COMMANDS: ReadonlySet<string> = new Set([
@@ -19,6 +23,7 @@ const SESSION_COMMANDS: ReadonlySet<string> = new Set([
   'load',
   'do',
   'call',
+  'execute',
 ])
 const TRANSACTION_COMMANDS: ReadonlySet<string> = new Set([
   'begin',
@@ -30,15 +35,36 @@ const TRANSACTION_COMMANDS: ReadonlySet<string> = new Set([
 ])
 // Functions and schemas with the same effect inside any statement, quoted or not.
 const SESSION_NAMES: ReadonlySet<string> = new Set([
-  'set_config',
   'pg_advisory_lock',
   'pg_advisory_lock_shared',
   'pg_try_advisory_lock',
   'pg_try_advisory_lock_shared',
+  'pg_temp',
+])
+// What survives RESET ALL and every DISCARD, as tried on PostgreSQL 14 and 18: connections of dblink, the seed of random(), an origin of
+// replication, temporary replication slots, a base backup under way, a security label.
+const SPOILING_NAMES: ReadonlySet<string> = new Set([
   'dblink_connect',
   'dblink_connect_u',
+  'dblink_open',
+  'dblink_send_query',
   'setseed',
-  'pg_temp',
+  'pg_replication_origin_session_setup',
+  'pg_create_physical_replication_slot',
+  'pg_create_logical_replication_slot',
+  'pg_copy_physical_replication_slot',
+  'pg_copy_logical_replication_slot',
+  'pg_start_backup',
+  'pg_backup_start',
+  'sepgsql_setcon',
+])
+const NAMING_COMMANDS: ReadonlySet<string> = new Set([
+  'set',
+  'reset',
+  'discard',
+  'execute',
+  'do',
+  'call',
 ])
 // Key words with the same effect, which quoted are names like any other.
 const SESSION_WORDS: ReadonlySet<string> = new Set(['temp', 'temporary'])
@@ -127,7 +153,7 @@ function scan(text: string): number {
     }
     position++
     if (word[0] === '"') {
-      if (changesByName(word, updates)) current |= CHANGES_SESSION
+      current |= traitsOfName(word, updates)
       continue
     }
     if (word === 'update') updates = true
@@ -149,19 +175,34 @@ function scan(text: string): number {
       ) {
         current |= CHANGES_SESSION
       }
+      if (SPOILING_NAMES.has(word)) current |= CHANGES_SESSION | SPOILS_SESSION
+      if (word === 'set_config' || word === 'execute' || (updates && word === 'pg_settings')) {
+        current |= CHANGES_SESSION | CHANGES_NAMING
+      }
+      // Not undone by RESET ALL nor by the end of SET LOCAL.
+      if (first === 'set' && position <= 3 && word === 'seed') {
+        current |= CHANGES_SESSION | SPOILS_SESSION
+      }
     }
   }
   return traits | current
 }
 
 /** About a quoted name, with its first quote. One with Unicode escapes may be any. */
-function changesByName(quoted: string, updates: boolean): boolean {
+function traitsOfName(quoted: string, updates: boolean): number {
+  if (quoted === ESCAPED) return CHANGES_SESSION | SPOILS_SESSION | CHANGES_NAMING
   const name = quoted.slice(1)
-  return quoted === ESCAPED || SESSION_NAMES.has(name) || (updates && name === 'pg_settings')
+  if (SPOILING_NAMES.has(name)) return CHANGES_SESSION | SPOILS_SESSION
+  if (name === 'set_config' || (updates && name === 'pg_settings')) {
+    return CHANGES_SESSION | CHANGES_NAMING
+  }
+  return SESSION_NAMES.has(name) ? CHANGES_SESSION : 0
 }
 
 function traitsOfCommand(first: string): number {
-  if (SESSION_COMMANDS.has(first)) return CHANGES_SESSION
+  const naming = NAMING_COMMANDS.has(first) ? CHANGES_NAMING : 0
+  if (first === 'load') return CHANGES_SESSION | SPOILS_SESSION
+  if (SESSION_COMMANDS.has(first)) return CHANGES_SESSION | naming
   return TRANSACTION_COMMANDS.has(first) ? CONTROLS_TRANSACTION : 0
 }
 
@@ -177,7 +218,8 @@ function refine(traits: number, first: string, second: string): number {
       return second === 'transaction' ? CONTROLS_TRANSACTION : traits
     case 'set':
       // These three end with the transaction.
-      return second === 'local' || second === 'transaction' || second === 'constraints' ? 0 : traits
+      if (second === 'local') return traits & CHANGES_NAMING
+      return second === 'transaction' || second === 'constraints' ? 0 : traits
     default:
       return traits
   }

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
+  CHANGES_NAMING,
   CHANGES_SESSION,
   CONTROLS_TRANSACTION,
   commitsMidway,
+  SPOILS_SESSION,
   traitsOf,
 } from '../../src/statement-traits.js'
 
@@ -12,8 +14,6 @@ test.each([
   'insert into t values (1)',
   'update "set" set a = 1',
   'with x as (select 1) select * from x',
-  'set local search_path = a',
-  'SET LOCAL role admin',
   'set transaction read only',
   'set constraints all deferred',
   'savepoint a',
@@ -197,4 +197,48 @@ test.each([
   ['', false],
 ])('may commit a part and fail in another: %s (%s)', (text, expected) => {
   expect(commitsMidway(text)).toBe(expected)
+})
+
+test.each([
+  "select dblink_connect('host=x')",
+  `select public."dblink_connect_u"('a', 'host=x')`,
+  'select setseed(0.5)',
+  'SELECT SetSeed($1)',
+  'set seed = 0.5',
+  'set local seed to 0.5',
+  "load 'auto_explain'",
+  "select 1; LOAD 'x'",
+  "select pg_replication_origin_session_setup('o')",
+  "select pg_create_logical_replication_slot('s', 'test_decoding', true)",
+  "select pg_backup_start('x')",
+])('T09: leaves what no reset undoes: %s', (text) => {
+  expect(traitsOf(text) & (SPOILS_SESSION | CHANGES_SESSION)).toBe(SPOILS_SESSION | CHANGES_SESSION)
+})
+
+test.each([
+  'select 1',
+  'set work_mem = 1',
+  'create temp table t (a int)',
+  'select pg_advisory_lock(1)',
+  'listen a',
+  "select 'setseed(0.5)'",
+  'select seed from plants',
+])('T09: leaves nothing that a reset does not undo: %s', (text) => {
+  expect(traitsOf(text) & SPOILS_SESSION).toBe(0)
+})
+
+test.each([
+  'set search_path = a',
+  'set local search_path = a',
+  'SET LOCAL role admin',
+  'set role admin',
+  'reset all',
+  'discard all',
+  'execute p',
+  'do $$ begin end $$',
+  'call p()',
+  "select set_config($1, 'x', true)",
+  "update pg_settings set setting = 'x'",
+])('T03: may change what names mean: %s', (text) => {
+  expect(traitsOf(text) & CHANGES_NAMING).toBe(CHANGES_NAMING)
 })
