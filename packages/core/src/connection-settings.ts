@@ -3,6 +3,7 @@ import { userInfo } from 'node:os'
 import { inspect } from 'node:util'
 import { parseConnectionUrl } from './connection-url.js'
 import type { AuthMethod } from './driver.js'
+import { whyNotEncodable } from './encodable.js'
 import { type Endpoint, formatEndpoint } from './endpoint.js'
 import { checkNumber, describeValue, refuseUnknownOptions } from './option-check.js'
 import { readSsl, type SslOptions, type SslSettings } from './ssl-settings.js'
@@ -131,6 +132,7 @@ export function readConnectionSettings(
       `${where}: connection.password must be a string or a function that returns one, got a value of type ${typeof password}`,
     )
   }
+  if (typeof password === 'string') checkEncodable(where, 'password', password)
   return new ConnectionSettings({
     endpoint: Object.freeze({ host, port, database }),
     user,
@@ -220,12 +222,14 @@ function readText(where: string, name: string, value: unknown): string | undefin
       `${where}: connection.${name} must be a non-empty string, got ${describeValue(value)}`,
     )
   }
-  if (value.includes('\0')) {
-    throw new TypeError(
-      `${where}: connection.${name} contains a NUL character, which PostgreSQL cannot take`,
-    )
-  }
+  checkEncodable(where, name, value)
   return value
+}
+
+/** Refuses what would arrive as another text. Never shows it: it may be the password. */
+function checkEncodable(where: string, name: string, text: string): void {
+  const why = whyNotEncodable(text)
+  if (why !== undefined) throw new TypeError(`${where}: connection.${name} ${why}`)
 }
 
 function operatingSystemUser(where: string): string {
@@ -257,6 +261,7 @@ function readParameters(where: string, parameters: unknown): Readonly<Record<str
       )
     }
     result[name] = String(value)
+    checkEncodable(where, `parameters.${name}`, `${name}${result[name]}`)
   }
   return Object.freeze(result)
 }

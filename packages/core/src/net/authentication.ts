@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { AuthMethod } from '../driver.js'
+import { whyNotEncodable } from '../encodable.js'
 import {
   AuthenticationFailure,
   AuthNotAcceptedError,
@@ -125,6 +126,9 @@ export class Authentication {
   #secret(): string {
     // An empty one is none: the server would refuse it, and libpq does not even ask.
     if (this.#password === undefined || this.#password === '') throw new PasswordMissingError()
+    // What a function said; a password that was given outright was looked at with the other options.
+    const why = whyNotEncodable(this.#password)
+    if (why !== undefined) throw new AuthenticationFailure(`the password ${why}`)
     return this.#password
   }
 }

@@ -1,6 +1,7 @@
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { AuthenticationFailure, NoServerProofError } from './login-error.js'
+import { saslprep } from './saslprep.js'
 
 // PostgreSQL's default is 4 096 (scram_iterations). What OWASP recommends for PBKDF2-HMAC-SHA256 is 600 000, some tenths of a
 // second of one core; a server that asks for more is after the core.
@@ -29,7 +30,7 @@ export class ScramExchange {
    */
   async final(serverFirst: string, password: string): Promise<string> {
     const { nonce, salt, iterations } = this.#readFirst(serverFirst)
-    const salted = await derive(prepare(password), salt, iterations, 32, 'sha256')
+    const salted = await derive(saslprep(password), salt, iterations, 32, 'sha256')
     const clientKey = hmac(salted, 'Client Key')
     const withoutProof = `c=biws,r=${nonce}`
     const auth = `${this.#bareFirst()},${serverFirst},${withoutProof}`
@@ -76,15 +77,4 @@ export class ScramExchange {
 
 function hmac(key: Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest()
-}
-
-/** SASLprep (RFC 4013) as far as it changes a password. What it forbids is let through, as PostgreSQL does. */
-function prepare(password: string): string {
-  return password
-    .replace(/[\u00A0\u1680\u2000-\u200B\u202F\u205F\u3000]/gu, ' ')
-    .replace(
-      /\u00AD|\u034F|\u1806|[\u180B-\u180D]|\u200C|\u200D|\u2060|[\uFE00-\uFE0F]|\uFEFF/gu,
-      '',
-    )
-    .normalize('NFKC')
 }
