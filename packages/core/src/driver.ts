@@ -1,4 +1,5 @@
 import type { ConnectionSettings } from './connection-settings.js'
+import type { RawHolder } from './raw-holder.js'
 import type { QueryResult, Statement } from './statement.js'
 import type { TypeParsers } from './types/type-parsers.js'
 
@@ -141,6 +142,12 @@ export interface DriverCopyOut {
 export interface DriverConnection {
   /** The driver's own object (`pg.Client`, postgres.js `Sql`). */
   readonly raw: unknown
+  /**
+   * Hands `raw` to one borrower, in a form that refuses in the driver's own way once `holder.refusal()` says so, and that tells the holder the
+   * texts it sends. What is done past it while no holder has it breaks the session. A driver that leaves this out hands out `raw` itself, and
+   * what is done with that after a lease reaches later borrowers.
+   */
+  lendRaw?(holder: RawHolder): unknown
   /** Address, process id and parameters. */
   readonly info: ConnectionInfo
   /** Statements sent and not yet answered by ReadyForQuery. */

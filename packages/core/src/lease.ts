@@ -12,7 +12,10 @@ export interface Lease extends Queryable, Streamable, AsyncDisposable {
   readonly info: ConnectionInfo
   /** Aborted when the session dies or the lease ends; `signal.reason` says why. */
   readonly signal: AbortSignal
-  /** The driver's own object (`pg.Client`). What is done with it is seen by the pool only through the server's status. */
+  /**
+   * The driver's own object (`pg.Client`, `Sql` of postgres.js), for this lease: when the lease is over it refuses with `LeaseReleasedError`, as
+   * the driver itself would. The session is reset afterwards, or ended where a reset cannot undo what was sent.
+   */
   readonly raw: unknown
   /** Gives the connection back. The second call does nothing but an event. */
   release(): void

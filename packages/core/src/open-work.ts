@@ -8,10 +8,11 @@ import {
   endsSession,
   StatementTimeoutError,
 } from './errors.js'
+import { markSession } from './session-marks.js'
 import type { Slot } from './slot.js'
 import type { OrderedWork } from './statement-order.js'
 import type { RunHost } from './statement-run.js'
-import { CHANGES_SESSION, traitsOf } from './statement-traits.js'
+import { traitsOf } from './statement-traits.js'
 
 /** What kind of work has a session to itself. */
 export type OpenWorkKind = 'stream' | 'copyFrom' | 'copyTo'
@@ -151,7 +152,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     slot.lastStatement = this.text
     slot.sentAt = now
     const { pooler } = this.host
-    if (pooler === undefined && (traitsOf(this.text) & CHANGES_SESSION) !== 0) slot.dirty = true
+    if (pooler === undefined) markSession(slot, traitsOf(this.text))
     this.#state = 'paused'
     this.#reject = undefined
     this.#takeTurn?.()

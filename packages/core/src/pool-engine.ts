@@ -217,7 +217,8 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       slot.connection!.destroy(slot.lostReason)
       return
     }
-    if (isClean(slot)) this.#reuse(slot, now)
+    if (slot.spoiled !== undefined) this.#endSpoiled(slot, slot.spoiled)
+    else if (isClean(slot)) this.#reuse(slot, now)
     else this.#clean(slot)
   }
 
@@ -246,6 +247,13 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     if (this.hub.has('release')) {
       this.hub.emit('release', { pool: this.name, connection: slot.id, useMs })
     }
+  }
+
+  /** What cannot be undone ends with the session: with a good-bye if nothing is under way, so that its locks are gone before the next one. */
+  #endSpoiled(slot: Slot, reason: string): void {
+    if (slot.quiet && slot.connection!.transactionStatus() !== 'unknown') this.#retire(slot, reason)
+    else this.#destroy(slot, reason)
+    this.handOver.supply(this.now())
   }
 
   #clean(slot: Slot): void {

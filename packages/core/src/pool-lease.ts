@@ -6,6 +6,7 @@ import type { ConnectionInfo, CopyResult } from './driver.js'
 import { AbortError, LeaseReleasedError } from './errors.js'
 import type { Lease } from './lease.js'
 import type { OpenWork } from './open-work.js'
+import { LeaseHolder } from './raw-holder.js'
 import { RowStream } from './row-stream.js'
 import type { Slot } from './slot.js'
 import {
@@ -48,6 +49,8 @@ export class PoolLease implements Lease {
   readonly #slot: Slot
   readonly #generation: number
   #order: StatementOrder | undefined
+  // Made when it is asked for; it refuses once the lease is over.
+  #raw: unknown
 
   /** Made when the slot has just been marked as leased. */
   constructor(host: LeaseHost, slot: Slot) {
@@ -69,11 +72,14 @@ export class PoolLease implements Lease {
   }
 
   get raw(): unknown {
-    if (!this.valid) throw new LeaseReleasedError(this.#host.name)
-    // Nobody sees what is done with the driver's own object, so the session counts as changed.
+    if (!this.valid) throw this.released()
+    // A function of the server may do what no text shows, and a listener what no statement does: the session counts as changed.
     this.#slot.dirty = true
     this.#slot.rawTaken = true
-    return this.#slot.connection!.raw
+    const connection = this.#slot.connection!
+    if (connection.lendRaw === undefined) return connection.raw
+    this.#raw ??= connection.lendRaw(new LeaseHolder(this))
+    return this.#raw
   }
 
   get signal(): AbortSignal {
@@ -86,6 +92,11 @@ export class PoolLease implements Lease {
   /** Whether the connection is still this lease's. */
   get valid(): boolean {
     return this.#slot.generation === this.#generation
+  }
+
+  /** The error for what is asked of the lease after its end. */
+  released(): LeaseReleasedError {
+    return new LeaseReleasedError(this.#host.name)
   }
 
   /** The place the lease holds, for the parts of the engine that follow the session's status. */

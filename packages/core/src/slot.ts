@@ -55,6 +55,8 @@ export class Slot {
   trusted = 0
   /** Whether the session's state may differ from a fresh one. */
   dirty = false
+  /** Why the session must end with its lease: something was done to it that no reset undoes. */
+  spoiled: string | undefined = undefined
   /** Text of the last statement, for `inspect()`; never its values. */
   lastStatement: string | undefined = undefined
   /** Where the current lease was acquired, if sampled; the text is made when it is read. */

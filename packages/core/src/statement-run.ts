@@ -12,9 +12,10 @@ import {
   setExecuted,
 } from './errors.js'
 import { type Pooler, throughPooler } from './pooler.js'
+import { markSession } from './session-marks.js'
 import type { Slot } from './slot.js'
 import type { QueryOptions, QueryResult, Statement } from './statement.js'
-import { CHANGES_SESSION, COPIES, commitsMidway, traitsOf } from './statement-traits.js'
+import { COPIES, commitsMidway, traitsOf } from './statement-traits.js'
 import { Waiter } from './wait-queue.js'
 
 /** What a running statement needs from the pool it belongs to. */
@@ -126,7 +127,7 @@ export class StatementRun extends Waiter {
     slot.sentAt = now
     const traits = traitsOf(statement.text)
     const { pooler } = this.#host
-    if (pooler === undefined && (traits & CHANGES_SESSION) !== 0) slot.dirty = true
+    if (pooler === undefined) markSession(slot, traits)
     if (this.#timeoutMs !== undefined) {
       this.#limit(now, this.#startedAt + this.#timeoutMs - now)
       this.#limitMs = this.#timeoutMs

@@ -66,6 +66,8 @@ const NAMING_COMMANDS: ReadonlySet<string> = new Set([
   'do',
   'call',
 ])
+// The schemas of temporary objects as the server numbers them.
+const OWN_SCHEMA = /^pg_(?:toast_)?temp_\d+$/
 // Key words with the same effect, which quoted are names like any other.
 const SESSION_WORDS: ReadonlySet<string> = new Set(['temp', 'temporary'])
 
@@ -170,6 +172,7 @@ function scan(text: string): number {
       if (
         SESSION_WORDS.has(word) ||
         SESSION_NAMES.has(word) ||
+        OWN_SCHEMA.test(word) ||
         (updates && word === 'pg_settings') ||
         (first === 'declare' && word === 'hold')
       ) {
@@ -196,7 +199,7 @@ function traitsOfName(quoted: string, updates: boolean): number {
   if (name === 'set_config' || (updates && name === 'pg_settings')) {
     return CHANGES_SESSION | CHANGES_NAMING
   }
-  return SESSION_NAMES.has(name) ? CHANGES_SESSION : 0
+  return SESSION_NAMES.has(name) || OWN_SCHEMA.test(name) ? CHANGES_SESSION : 0
 }
 
 function traitsOfCommand(first: string): number {

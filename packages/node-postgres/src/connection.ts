@@ -4,6 +4,8 @@ import {
   type DriverCopyIn,
   type DriverCopyOut,
   type DriverCursor,
+  PoolhouseError,
+  type RawHolder,
   type ResetLevel,
   type Statement,
   sentBehind,
@@ -22,10 +24,11 @@ import {
   toClosedError,
   toDatabaseError,
   WorkQueue,
+  type WorkRunner,
 } from '@poolhouse/core/net'
 import { encodeValues, type TypeParsers } from '@poolhouse/core/types'
 import { CursorStatement } from './cursor-statement.js'
-import { OwnListeners } from './own-listeners.js'
+import { LentClient } from './lent-client.js'
 import { PgCopyIn } from './pg-copy-in.js'
 import { PgCopyOut } from './pg-copy-out.js'
 import type { PgClient } from './pg-module.js'
@@ -53,10 +56,13 @@ export interface ConnectionParts {
  * One session over one `pg.Client`. Gives `pg` one statement at a time and settles it at ReadyForQuery, where the
  * transaction status is known.
  */
-export class PgConnection extends SocketConnection implements WorkHost, WireEvents {
+export class PgConnection
+  extends SocketConnection
+  implements WorkHost, WireEvents, WorkRunner<SessionWork>
+{
   readonly #client: PgClient
-  // What listened to the client when it was first handed out.
-  #ownListeners: OwnListeners | undefined
+  // Since the client was first handed out.
+  #lent: LentClient | undefined
   /** What this session knows of its named statements. */
   readonly prepared: PreparedStatements
   readonly types: TypeParsers
@@ -70,7 +76,7 @@ export class PgConnection extends SocketConnection implements WorkHost, WireEven
     super(socket, listener)
     this.types = types
     this.#client = client
-    this.#queue = new WorkQueue<SessionWork>(client)
+    this.#queue = new WorkQueue<SessionWork>(this)
     client.on('error', (error: unknown) => {
       // `pg` takes every end but its own for unexpected; and an error is too dear for nobody to read it.
       if (this.state === 'over') return
@@ -83,8 +89,18 @@ export class PgConnection extends SocketConnection implements WorkHost, WireEven
   }
 
   get raw(): PgClient {
-    this.#ownListeners ??= new OwnListeners(this.#client)
     return this.#client
+  }
+
+  lendRaw(holder: RawHolder): unknown {
+    this.#lent ??= new LentClient(this.#client, (what) => this.failed(new PoolhouseError(what)))
+    return this.#lent.to(holder)
+  }
+
+  /** For the queue. */
+  query(work: SessionWork): void {
+    if (this.#lent === undefined) this.#client.query(work)
+    else this.#lent.run(work)
   }
 
   get inFlight(): number {
@@ -112,7 +128,7 @@ export class PgConnection extends SocketConnection implements WorkHost, WireEven
       const name = this.#nameOf(statement, values)
       // A text in the simple protocol may be several statements, or begin a COPY, which would swallow what comes behind it.
       // And `pg` would take the answer for that of a query which the owner of `raw` runs meanwhile.
-      const single = (name !== '' || values !== undefined) && this.#ownListeners === undefined
+      const single = (name !== '' || values !== undefined) && this.#lent === undefined
       if (behind !== undefined && single) {
         const behindValues = encodeValues(behind.statement.values)
         const behindName = this.#nameOf(behind.statement, behindValues)
@@ -184,7 +200,7 @@ export class PgConnection extends SocketConnection implements WorkHost, WireEven
 
   override async reset(level: ResetLevel): Promise<void> {
     // A borrower's listeners would hear the notices of the next.
-    this.#ownListeners?.restore()
+    this.#lent?.restore()
     await super.reset(level)
   }
 

@@ -47,6 +47,8 @@ export interface PgClient extends EventEmitter {
   password: unknown
   connect(callback: (error: Error | null) => void): void
   query(submittable: PgSubmittable): unknown
+  /** What it has sent and what is not answered; undefined or null if nothing is. */
+  readonly _activeQuery?: unknown
 }
 
 /** The interface through which `pg` runs statements of other classes than its own. */

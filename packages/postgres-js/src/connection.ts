@@ -4,6 +4,7 @@ import {
   type DriverCopyIn,
   type DriverCopyOut,
   type DriverCursor,
+  type RawHolder,
   type ResetLevel,
   type Statement,
   sentBehind,
@@ -24,6 +25,7 @@ import { CopyIn } from './copy-in.js'
 import { CopyOut } from './copy-out.js'
 import { CursorWork } from './cursor-work.js'
 import type { InstanceStart } from './instance-start.js'
+import { lentSql } from './lent-sql.js'
 import type { LineEvents } from './line-events.js'
 import type { PostgresSql } from './postgres-module.js'
 import { SessionLine } from './session-line.js'
@@ -46,6 +48,11 @@ export class PostgresConnection extends SocketConnection implements LineEvents, 
     this.raw = this.#line.instance.sql
     this.#findName = nameFinder(context.prepare, (name) => this.#line.prepared.drop(name))
     socket.stream.on('error', (error: Error) => this.refused(toClosedError(error)))
+  }
+
+  lendRaw(holder: RawHolder): unknown {
+    this.#line.holder = holder
+    return lentSql(this.raw, holder)
   }
 
   get inFlight(): number {

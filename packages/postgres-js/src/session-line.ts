@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import type { ConnectContext } from '@poolhouse/core'
+import { type ConnectContext, PoolhouseError, type RawHolder } from '@poolhouse/core'
 import {
   FrameWalker,
   type LoginGuard,
@@ -10,6 +10,7 @@ import {
   rethrowLater,
   type ServerSocket,
   statusOf,
+  tellTexts,
   toClosedError,
   WorkQueue,
   type WorkRunner,
@@ -41,6 +42,8 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   readonly PostgresError: PostgresErrorClass
   /** The instance of postgres.js. */
   readonly instance: Instance
+  /** Who has, or had, the instance; undefined if it was never handed out. */
+  holder: RawHolder | undefined = undefined
   readonly #socket: ServerSocket
   readonly #events: LineEvents
   readonly #start: InstanceStart
@@ -179,6 +182,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       return false
     }
     if (this.#state !== 'starting') {
+      if (!this.#admits(bytes)) return false
       this.#series.sent(bytes)
       this.#queue.current?.wrote()
       this.#ahead?.wrote()
@@ -186,6 +190,21 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     const room = stream.write(bytes, written)
     if (this.#state === 'leaving' && this.#queue.current?.sent !== false) this.#terminate()
     return room
+  }
+
+  /** Whether bytes may go out: those of a holder, whose texts are read, and what belongs to something that is under way. */
+  #admits(bytes: Buffer): boolean {
+    const { holder } = this
+    if (holder === undefined) return true
+    if (holder.refusal() === undefined) {
+      tellTexts(bytes, (text) => holder.sends(text))
+      return true
+    }
+    if (this.busy) return true
+    this.#events.failed(
+      new PoolhouseError('its instance of postgres.js was used after its lease was over'),
+    )
+    return false
   }
 
   /** For the stand-in: postgres.js gives up. */
@@ -236,6 +255,8 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   }
 
   async #cancel(): Promise<void> {
+    // Whoever asks has given the session back, and the request would meet the statement of somebody else.
+    if (this.holder?.refusal() !== undefined) return
     const request = this.#events.cancel(CANCEL_TIMEOUT_MS)
     this.#cancels.add(request)
     try {

@@ -23,6 +23,7 @@ export { noParsers, ResultShape } from './result-shape.js'
 export { rethrowLater } from './rethrow-later.js'
 export { type CursorEnds, type CursorStatement, RowCursor, type StartCursor } from './row-cursor.js'
 export { type CopyInLine, SendingCopy } from './sending-copy.js'
+export { tellTexts } from './sent-texts.js'
 export {
   isServerError,
   type ServerError,

@@ -5,6 +5,7 @@ import type {
   DriverCopyOut,
   DriverCursor,
   QueryResult,
+  RawHolder,
   ResetLevel,
   Statement,
   TransactionStatus,
@@ -28,6 +29,10 @@ export class WatchedConnection implements DriverConnection {
 
   get raw(): unknown {
     return this.#inner.raw
+  }
+
+  lendRaw(holder: RawHolder): unknown {
+    return this.#inner.lendRaw === undefined ? this.#inner.raw : this.#inner.lendRaw(holder)
   }
 
   get info(): ConnectionInfo {

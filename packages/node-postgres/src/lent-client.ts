@@ -1,0 +1,120 @@
+import type { RawHolder } from '@poolhouse/core'
+import { tellTexts } from '@poolhouse/core/net'
+import { OwnListeners } from './own-listeners.js'
+import type { PgClient, PgSubmittable } from './pg-module.js'
+
+type Query = (...args: unknown[]) => unknown
+type Write = (...args: [Uint8Array, ...unknown[]]) => boolean
+
+const TERMINATE = 0x58
+// What may still be asked of a client that has been given back: to end listening, and what the language itself looks at.
+const ENDS_LISTENING: ReadonlySet<PropertyKey> = new Set(['off', 'removeListener'])
+const OF_THE_LANGUAGE: ReadonlySet<PropertyKey> = new Set([
+  'then',
+  'constructor',
+  'toJSON',
+  'toString',
+])
+
+/**
+ * The client of one session in the hands of its borrowers. Each gets a client of his own that is the real one while his lease is out and refuses
+ * as `pg` would afterwards. What is done past that, on the real client or on the connection under it, is told to its holder, or breaks the session
+ * if it has none.
+ */
+export class LentClient {
+  readonly #client: PgClient
+  readonly #own: OwnListeners
+  readonly #query: Query
+  readonly #broken: (what: string) => void
+  #holder: RawHolder | undefined
+
+  /** Takes the client over before it is handed out for the first time. `broken` ends the session. */
+  constructor(client: PgClient, broken: (what: string) => void) {
+    this.#client = client
+    this.#broken = broken
+    this.#own = new OwnListeners(client)
+    this.#query = client.query.bind(client) as Query
+    client.query = (...args: unknown[]) => this.#onRealClient(args)
+    const { stream } = client.connection
+    const write = stream.write.bind(stream) as Write
+    stream.write = ((bytes: Uint8Array, ...rest: unknown[]) =>
+      this.#admits(bytes) && write(bytes, ...rest)) as typeof stream.write
+  }
+
+  /** The client for one borrower, who is its holder from now on. */
+  to(holder: RawHolder): PgClient {
+    this.#holder = holder
+    const query: Query = (...args) => {
+      const refusal = holder.refusal()
+      return refusal === undefined ? this.#query(...args) : refuse(this.#client, args, refusal)
+    }
+    const checked = (name: PropertyKey): void => {
+      if (typeof name === 'symbol' || OF_THE_LANGUAGE.has(name)) return
+      const refusal = holder.refusal()
+      if (refusal !== undefined) throw refusal
+      if (name === 'connection') holder.exposed('the connection under its raw client')
+    }
+    return new Proxy(this.#client, {
+      get(client, name) {
+        if (name === 'query') return query
+        if (ENDS_LISTENING.has(name)) return client.off.bind(client)
+        checked(name)
+        return Reflect.get(client, name)
+      },
+      set(client, name, value) {
+        checked(name)
+        return Reflect.set(client, name, value)
+      },
+    })
+  }
+
+  /** Runs work of the session itself. */
+  run(work: PgSubmittable): void {
+    this.#query(work)
+  }
+
+  /** A borrower's listeners would hear the notices of the next. */
+  restore(): void {
+    this.#own.restore()
+  }
+
+  /** A listener finds the real client in `this`. */
+  #onRealClient(args: unknown[]): unknown {
+    const refusal = this.#refusal()
+    if (refusal === undefined) return this.#query(...args)
+    this.#broken('its raw client was used after its lease was over')
+    return refuse(this.#client, args, refusal)
+  }
+
+  /** Whether bytes may go out: those of a holder, whose texts are read, and those of a query that `pg` was given in time. */
+  #admits(bytes: Uint8Array): boolean {
+    const holder = this.#holder
+    if (holder !== undefined && holder.refusal() === undefined) {
+      tellTexts(bytes, (text) => holder.sends(text))
+      return true
+    }
+    // Null between two queries; then only the good-bye of the session is its own.
+    if (this.#client._activeQuery || bytes[0] === TERMINATE) return true
+    this.#broken('the connection under its raw client was used after its lease was over')
+    return false
+  }
+
+  #refusal(): Error | undefined {
+    return this.#holder === undefined ? new Error('nobody has it') : this.#holder.refusal()
+  }
+}
+
+/** What `pg` does when its client is at its end, with another error. */
+function refuse(client: PgClient, args: readonly unknown[], error: Error): unknown {
+  const [config, second, third] = args as [Record<string, unknown> | string, unknown, unknown]
+  const { submit, callback } = typeof config === 'string' ? {} : (config ?? {})
+  if (typeof submit === 'function') {
+    const query = config as unknown as PgSubmittable
+    process.nextTick(() => query.handleError(error, client.connection))
+    return query
+  }
+  const hear = [second, third, callback].find((one) => typeof one === 'function')
+  if (hear === undefined) return Promise.reject(error)
+  process.nextTick(hear as (error: Error) => void, error)
+  return undefined
+}
