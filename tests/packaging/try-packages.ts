@@ -3,29 +3,16 @@
  * outside the workspace, looks for known weaknesses in what came along, type-checks the README's example there, and runs it from ESM and from
  * CommonJS on a real cluster. Then a program with a manager goes through a failover.
  */
-import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { startCluster } from '@poolhouse/testkit'
 import { transform } from 'esbuild'
+import { tryConfigFiles } from './config-files.js'
 import { FAILOVER_PROGRAM } from './failover-program.js'
+import { exec, packedProject, ROOT } from './packed-project.js'
+import { ALL_CORNERS, CI_CORNERS, checkTypes, TYPE_PACKAGES } from './type-corners.js'
 
-const run = promisify(execFile)
-const root = resolve(fileURLToPath(import.meta.url), '../../..')
 const PLACEHOLDERS = ['postgres://app@a/app', 'postgres://app@b/app', 'postgres://app@c/app']
-
-async function exec(command: string, args: readonly string[], cwd: string): Promise<string> {
-  try {
-    const { stdout } = await run(command, args, { cwd, maxBuffer: 16 * 1024 * 1024 })
-    return stdout
-  } catch (error) {
-    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
-    throw new Error(`${command} ${args.join(' ')} failed\n${stdout}\n${stderr}`, { cause: error })
-  }
-}
 
 /** What npm knows of weaknesses; throws if there are any. Mirrors of the registry often cannot be asked. */
 async function audit(project: string): Promise<string> {
@@ -37,20 +24,8 @@ async function audit(project: string): Promise<string> {
   }
 }
 
-async function publishedPackages(): Promise<string[]> {
-  const names = await readdir(join(root, 'packages'))
-  const found: string[] = []
-  for (const name of names) {
-    const manifest = JSON.parse(
-      await readFile(join(root, 'packages', name, 'package.json'), 'utf8'),
-    ) as { private?: boolean }
-    if (manifest.private !== true) found.push(name)
-  }
-  return found
-}
-
 async function readmeExample(): Promise<string> {
-  const readme = await readFile(join(root, 'README.md'), 'utf8')
+  const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
   const example = /```ts\n([\s\S]*?)```/.exec(readme)?.[1]
   if (example === undefined) throw new Error('README.md has no ```ts block')
   for (const url of PLACEHOLDERS) {
@@ -59,56 +34,27 @@ async function readmeExample(): Promise<string> {
   return example
 }
 
-const project = await mkdtemp(join(tmpdir(), 'poolhouse-fresh-'))
-try {
-  const names = await publishedPackages()
-  const dependencies: Record<string, string> = { pg: '>=8.23.1' }
-  await mkdir(join(project, 'tarballs'))
-  for (const name of names) {
-    const output = await exec(
-      'npx',
-      ['-y', 'pnpm@12', 'pack', '--json', '--pack-destination', join(project, 'tarballs')],
-      join(root, 'packages', name),
-    )
-    const { filename } = JSON.parse(output.slice(output.indexOf('{'))) as { filename: string }
-    dependencies[`@poolhouse/${name}`] = `file:${resolve(project, 'tarballs', filename)}`
-  }
-  await writeFile(
-    join(project, 'package.json'),
-    JSON.stringify(
-      { name: 'fresh', private: true, dependencies, overrides: dependencies },
-      null,
-      2,
-    ),
-  )
-  await exec('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts'], project)
-  console.log(`installed ${names.length} tarballs into a fresh project`)
-  console.log(`npm audit --omit=dev: ${await audit(project)}`)
+const allTypes = process.argv.includes('--all-types')
+await using made = await packedProject({
+  pg: '>=8.23.1',
+  postgres: '>=3.4.9',
+  tsx: '^4.23.0',
+  ...TYPE_PACKAGES,
+})
+const project = made.folder
+console.log(`installed ${made.packages} tarballs into a fresh project`)
+const example = await readmeExample()
+const corners = allTypes ? ALL_CORNERS : CI_CORNERS
+for (const corner of corners) {
+  await checkTypes(project, corner, example)
+  const { typescript, node, module } = corner
+  console.log(`types: TypeScript ${typescript}, @types/node ${node}, ${module}`)
+}
+console.log(`T81: the README example type-checks in ${corners.length} corners`)
 
-  const example = await readmeExample()
-  await writeFile(join(project, 'example.mts'), example)
-  await writeFile(
-    join(project, 'tsconfig.json'),
-    JSON.stringify({
-      compilerOptions: {
-        target: 'ES2023',
-        lib: ['ES2023', 'ESNext.Disposable', 'DOM'],
-        module: 'NodeNext',
-        strict: true,
-        noEmit: true,
-        skipLibCheck: false,
-        types: ['node'],
-        typeRoots: [join(root, 'node_modules/@types')],
-      },
-      files: ['example.mts'],
-    }),
-  )
-  await exec(
-    process.execPath,
-    [join(root, 'node_modules/typescript/bin/tsc'), '-p', project],
-    project,
-  )
-  console.log('the README example type-checks')
+if (!allTypes) {
+  console.log(`npm audit --omit=dev: ${await audit(project)}`)
+  console.log(`T80: configuration files read in ${await tryConfigFiles(project)} ways`)
 
   await using cluster = await startCluster({ replicas: 2 })
   let runnable = example
@@ -134,6 +80,4 @@ try {
 
   await writeFile(join(project, 'failover.mjs'), FAILOVER_PROGRAM)
   console.log(`failover: ${(await exec(process.execPath, ['failover.mjs'], project)).trim()}`)
-} finally {
-  await rm(project, { recursive: true, force: true })
 }

@@ -173,7 +173,15 @@ export {
   type TopologyNode,
   type TopologySnapshot,
 } from './topology.js'
-export { type PoolTrace, type QueryTrace, tracing } from './tracing.js'
+export {
+  type PoolTrace,
+  type QueryTrace,
+  type TraceChannel,
+  type TraceOutcome,
+  type TracePoint,
+  type TraceSubscribers,
+  tracing,
+} from './tracing.js'
 export {
   checkTransactionOptions,
   type IsolationLevel,

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { ConfigError, describeValue, refuseUnknownOptions } from '@poolhouse/core'
 import type { BudgetOptions } from '../budget/budget-options.js'
 import type { DatabaseConfig, DatabaseOptions } from '../database-options.js'
 import { type Environment, listsHosts, readEnvironment } from './environment.js'
+import { importDefault } from './import-default.js'
 import { check, FILE } from './schema.js'
 
 /** What a configuration file holds. */
@@ -19,7 +19,10 @@ export interface FileConfig {
 
 /** Options of `loadConfig`. */
 export interface LoadConfigOptions {
-  /** The file; `false` for none. Default: `poolhouse.config.ts`, `.js` or `.json` in `directory`, if there is one. */
+  /**
+   * The file; `false` for none. Default: `poolhouse.config` with the ending `.ts`, `.mts`, `.cts`, `.js`, `.mjs`, `.cjs` or `.json` in `directory`,
+   * if there is one.
+   */
   file?: string | false | undefined
   /** Where the file is. Default: the working directory. */
   directory?: string | undefined
@@ -39,11 +42,9 @@ export interface LoadedConfig {
   readonly origins: Readonly<Record<string, string>>
 }
 
-const FILES: readonly string[] = [
-  'poolhouse.config.ts',
-  'poolhouse.config.js',
-  'poolhouse.config.json',
-]
+const FILES: readonly string[] = ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs', 'json'].map(
+  (ending) => `poolhouse.config.${ending}`,
+)
 const KNOWN: ReadonlySet<string> = new Set(['file', 'directory', 'env', 'code'])
 // Where a database is: whoever says any of it says all of it.
 const PLACE: readonly (keyof DatabaseOptions)[] = [
@@ -58,8 +59,8 @@ const PLACE: readonly (keyof DatabaseOptions)[] = [
  * Reads the configuration: first what the code says, then the file, then the environment. Of one database each key comes from the first that has it;
  * where it is (`primary`, `replicas`, `nodes`, …) comes from one of them as a whole. Databases that only the environment knows are added.
  *
- * Rejects with `ConfigError` that names file, key or variable, and never shows a value. A `.ts` file needs a runtime that reads TypeScript: Node.js 22.18 or newer, or
- * 20 with `--import tsx`.
+ * Rejects with `ConfigError` that names file, key or variable, and never shows a value. A `.ts`, `.mts` or `.cts` file needs a runtime that reads TypeScript: Node.js
+ * 22.18 or newer, or 20 with `--import tsx`.
  */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
   refuseUnknownOptions('loadConfig', options, KNOWN)
@@ -143,7 +144,7 @@ async function readFile(path: string): Promise<FileConfig> {
   let config: unknown
   try {
     if (path.endsWith('.json')) config = JSON.parse(readFileSync(path, 'utf8'))
-    else config = ((await import(pathToFileURL(path).href)) as { default?: unknown }).default
+    else config = await importDefault(path)
   } catch (error) {
     // What JSON.parse says quotes the file, which may hold a password.
     const why = path.endsWith('.json') ? 'it is not JSON' : whyNotLoaded(error)
@@ -165,7 +166,7 @@ async function readFile(path: string): Promise<FileConfig> {
 function whyNotLoaded(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
   if (code !== 'ERR_UNKNOWN_FILE_EXTENSION') return message
-  return 'this Node.js does not read TypeScript; start it with --import tsx, use Node.js 22.18 or newer, or write the file as poolhouse.config.js'
+  return 'this Node.js does not read TypeScript; start it with --import tsx, use Node.js 22.18 or newer, or write the file as poolhouse.config.mjs'
 }
 
 /** A file cannot mean these keys anywhere but as the name of a database, and must not get near a prototype. */
