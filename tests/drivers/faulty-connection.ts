@@ -178,6 +178,10 @@ export class FaultyConnection implements DriverConnection {
     else if (first) queueMicrotask(() => this.#parts.closed(reason))
   }
 
+  stopNaming(): void {
+    this.#inner.stopNaming?.()
+  }
+
   ref(): void {
     this.#inner.ref()
   }

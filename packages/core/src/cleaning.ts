@@ -1,6 +1,6 @@
 import type { Clock } from './clock.js'
 import type { ResetLevel } from './driver.js'
-import type { Pooler } from './pooler.js'
+import type { PoolerInEffect } from './pooler.js'
 import type { Slot } from './slot.js'
 
 /** What cleaning needs of the pool. */
@@ -8,7 +8,7 @@ export interface CleaningHost {
   /** Time source. */
   readonly clock: Clock
   /** What stands between the pool and its server. */
-  readonly pooler: Pooler | undefined
+  readonly pooler: PoolerInEffect | undefined
   /** Asks the server to cancel what the connection runs. */
   cancel(slot: Slot): void
 }
@@ -37,8 +37,11 @@ export function isClean(slot: Slot): boolean {
  */
 export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
   if (host.pooler !== undefined && slot.dirty) {
-    // Only `raw` can have made it so. A reset would reach some server session or other, and never what the driver's object keeps.
-    throw new Error(`its raw client was taken, which no reset undoes behind ${host.pooler}`)
+    // By `raw`, or before the pooler was noticed. A reset would reach some server session or other, and never what the driver's
+    // object keeps.
+    throw new Error(
+      'its raw client was taken or its session changed, which no reset undoes behind a pooler',
+    )
   }
   const deadline = host.clock.now() + CLEANING_MS
   const within = <T>(step: Promise<T>, what: string): Promise<T> =>

@@ -2,7 +2,7 @@ import type { Endpoint } from './endpoint.js'
 import type { PoolEventEmitter } from './events.js'
 import type { Lease } from './lease.js'
 import type { ReconfigureOptions, ResizeOptions } from './pool-options.js'
-import type { Pooler } from './pooler.js'
+import type { PoolerInEffect } from './pooler.js'
 import type { Session, SessionOptions } from './session.js'
 import type { Intent, Queryable } from './statement.js'
 import type { PoolSnapshot, PoolStats } from './stats.js'
@@ -66,8 +66,11 @@ export interface Pool extends Queryable, Streamable, PoolEventEmitter, AsyncDisp
 export interface ConnectionPool extends Pool {
   /** The server. */
   readonly endpoint: Endpoint
-  /** What stands between the pool and its server, as configured: two of its connections may then end at different servers. */
-  readonly pooler?: Pooler | undefined
+  /**
+   * What stands between the pool and its server, as declared (`pgbouncer`) or as seen when a connection was opened (`noticed`): two of
+   * its connections may then end at different servers.
+   */
+  readonly pooler?: PoolerInEffect | undefined
   /** A lease if a healthy connection is idle and nobody waits; otherwise undefined. Synchronous. */
   tryAcquire(): Lease | undefined
   /**

@@ -2,7 +2,14 @@ import type { AsyncResource } from 'node:async_hooks'
 import type { ConnectionSettings } from './connection-settings.js'
 import type { ConnectionListener, DriverConnection } from './driver.js'
 import { formatEndpoint } from './endpoint.js'
-import { AuthenticationError, ConnectError, PoolhouseError } from './errors.js'
+import {
+  AuthenticationError,
+  ConnectError,
+  type ConnectionLostError,
+  DatabaseError,
+  PoolhouseError,
+} from './errors.js'
+import type { PoolerWatch } from './identity/pooler-watch.js'
 import { acceptedAuth } from './net/accepted-auth.js'
 import type { PoolConfig } from './pool-options.js'
 
@@ -26,13 +33,15 @@ interface Attempt {
  */
 export class Connector {
   readonly #context: AsyncResource
+  readonly #poolers: PoolerWatch
   #config: PoolConfig
   #passwordUnderWay: { promise: Promise<string>; since: number } | undefined
 
-  /** `context` is the pool's own async context, in which sessions live. */
-  constructor(config: PoolConfig, context: AsyncResource) {
+  /** `context` is the pool's own async context, in which sessions live; `poolers` looks at each session before it is handed on. */
+  constructor(config: PoolConfig, context: AsyncResource, poolers: PoolerWatch) {
     this.#config = config
     this.#context = context
+    this.#poolers = poolers
   }
 
   /** Takes a new configuration; connects under way keep the old one. */
@@ -81,16 +90,18 @@ export class Connector {
     let answered = false
     const opening = this.#context.runInAsyncScope(async () => {
       try {
-        return await this.#config.driver.connect({
+        const connection = await this.#config.driver.connect({
           settings,
           password,
           timeoutMs,
           signal,
-          prepare: this.#config.prepare,
+          prepare: this.#poolers.inEffect === undefined ? this.#config.prepare : undefined,
           requireAuth: acceptedAuth(settings, password, this.#config.requireAuth),
           types: this.#config.types,
           listener,
         })
+        if (!signal.aborted) await this.#examine(connection, attempt)
+        return connection
       } finally {
         answered = true
       }
@@ -107,6 +118,20 @@ export class Connector {
         () => {},
       )
       throw this.#asConnectError(error, settings)
+    }
+  }
+
+  async #examine(connection: DriverConnection, { settings, signal }: Attempt): Promise<void> {
+    try {
+      await this.#poolers.examine(connection, signal)
+    } catch (cause) {
+      const endpoint = formatEndpoint(settings.endpoint)
+      const { message, sqlState, code } = cause as ConnectionLostError & DatabaseError
+      throw new ConnectError(`${endpoint} ended the session right after the log-in: ${message}`, {
+        endpoint,
+        sqlState: cause instanceof DatabaseError ? code : sqlState,
+        cause,
+      })
     }
   }
 

@@ -176,6 +176,11 @@ export interface DriverConnection {
   listen(channel: string): Promise<void>
   /** One round trip that proves the session alive. Rejects if it is not; the caller sets the deadline. */
   ping(): Promise<void>
+  /**
+   * From now on the session gives no names to statements by itself, whatever `ConnectContext.prepare` said. Called for a session behind a
+   * pooler. A driver that gives no names leaves it out.
+   */
+  stopNaming?(): void
   /** Brings the session back to a known state, keeping prepared statements. Rejects if that failed. */
   reset(level: ResetLevel): Promise<void>
   /**

@@ -124,6 +124,16 @@ export interface InDoubtEvent extends NodeEvent {
   readonly error: PoolhouseError
 }
 
+/** A pooler was noticed between a pool and its server. The pool works as with a declared `pooler` from then on. Told once. */
+export interface PoolerEvent extends PoolEvent {
+  /** Process id that was announced when a session began; 0 if none was. */
+  readonly announcedPid: number
+  /** Process id of the server process that answered on that session. */
+  readonly answeringPid: number
+  /** What was seen and what changes, for humans. */
+  readonly message: string
+}
+
 /** A commit succeeded on the primary alone: the server stopped waiting for its synchronous standbys. A failover may lose it. */
 export interface DurabilityEvent extends ConnectionEvent {
   /** Where the commit is known to be. */
@@ -193,6 +203,8 @@ export interface PoolEvents {
   resume: ResumeEvent
   /** Work was sent and no answer came. */
   'in-doubt': InDoubtEvent
+  /** A pooler was noticed. */
+  pooler: PoolerEvent
   /** A commit succeeded without its synchronous standbys. */
   durability: DurabilityEvent
   /** A replica is out of rotation. */
@@ -236,6 +248,7 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
   'hold',
   'resume',
   'in-doubt',
+  'pooler',
   'durability',
   'ejected',
   'admitted',

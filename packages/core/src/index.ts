@@ -91,6 +91,7 @@ export {
   type PoolEventEmitter,
   type PoolEventName,
   type PoolEvents,
+  type PoolerEvent,
   type PoolListener,
   type ReleaseEvent,
   type ResumeEvent,
@@ -120,7 +121,7 @@ export {
 export type { OverloadOptions } from './overload.js'
 export { createPool } from './pool.js'
 export type { PoolOptions, ReconfigureOptions, ResizeOptions } from './pool-options.js'
-export type { Pooler } from './pooler.js'
+export type { Pooler, PoolerInEffect } from './pooler.js'
 export type { RawHolder } from './raw-holder.js'
 export { SENT_BEHIND, type SentBehind, sentBehind, type WithCompanion } from './sent-behind.js'
 export type { Session, SessionOptions } from './session.js'

@@ -21,6 +21,7 @@ import {
 import { EventHub } from './events.js'
 import { Growth } from './growth.js'
 import { HandOver } from './hand-over.js'
+import { type PoolerSighting, PoolerWatch } from './identity/pooler-watch.js'
 import { type Leak, LeakWatch } from './leak-watch.js'
 import type { Lease } from './lease.js'
 import { Maintenance } from './maintenance.js'
@@ -30,7 +31,7 @@ import { PoolClosing, readCloseOptions } from './pool-closing.js'
 import { type LeaseHost, PoolLease } from './pool-lease.js'
 import type { PoolConfig } from './pool-options.js'
 import { PoolTimer } from './pool-timer.js'
-import type { Pooler } from './pooler.js'
+import { type PoolerInEffect, treatedAsPooler } from './pooler.js'
 import { Quarantine } from './quarantine.js'
 import { Recycling } from './recycling.js'
 import type { Session, SessionOptions } from './session.js'
@@ -68,6 +69,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   readonly #timer: PoolTimer
   readonly #growth: Growth
   readonly #maintenance: Maintenance
+  readonly #poolers: PoolerWatch
   readonly #connector: Connector
   readonly #opening: Opening
   readonly #sessions: SessionSet
@@ -89,7 +91,8 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     this.clock = new ContextClock(config.clock, this.#context)
     this.#config = { ...config, clock: this.clock }
     this.#timer = new PoolTimer(this.clock, () => this.#tick())
-    this.#connector = new Connector(this.#config, this.#context)
+    this.#poolers = new PoolerWatch(config.pooler, (sighting) => this.#poolerNoticed(sighting))
+    this.#connector = new Connector(this.#config, this.#context, this.#poolers)
     this.#opening = new Opening(this.#connector)
     this.#sessions = new SessionSet(this, this.#opening, () => {
       this.#seat?.outside(this.#sessions.size)
@@ -120,8 +123,9 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     return this.#config
   }
 
-  get pooler(): Pooler | undefined {
-    return this.#config.pooler
+  /** The pooler to respect: declared, or noticed. */
+  get pooler(): PoolerInEffect | undefined {
+    return this.#poolers.inEffect
   }
 
   /** The last connect error, until a connect succeeds. */
@@ -408,6 +412,13 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     if (!this.slots.has(slot)) return false
     this.#opened(slot, startedAt)
     return true
+  }
+
+  #poolerNoticed(sighting: PoolerSighting): void {
+    for (const { connection } of this.slots) connection?.stopNaming?.()
+    this.#sessions.stopNaming()
+    const { name: pool } = this
+    this.hub.emit('pooler', { pool, ...sighting, message: treatedAsPooler(sighting) })
   }
 
   committedLocally(slot: Slot, { message }: Notice): void {

@@ -52,14 +52,17 @@ export interface PoolOptions {
   validateAfterIdleMs?: number | undefined
   /**
    * `auto` (default): a statement with values and without a name is prepared on each connection from its third use on, at most 100
-   * for each. `off`: only named statements are. With `pooler` it is `off`, and names are ignored too.
+   * for each. `off`: only named statements are. Behind a pooler, declared or noticed, it is `off`, and names are ignored too.
    */
   prepare?: 'auto' | 'off' | undefined
   /**
    * `pgbouncer`: between the pool and the server stands PgBouncer in transaction mode, where each transaction may run in another
    * server session. Nothing is prepared and names of statements are ignored; statements that change a session beyond their
    * transaction (SET without LOCAL, LISTEN, PREPARE, session advisory locks, temporary tables, …) are refused with
-   * `SessionStateError`; a session whose `raw` was taken is closed instead of reset; `connection.parameters` are refused. Default: none.
+   * `SessionStateError`; a session whose `raw` was taken is closed instead of reset; `connection.parameters` are refused.
+   * Left out (the default), each new connection is asked which server process answers, which costs one round trip. If it is another one than
+   * was announced at log-in, a pooler stands in between: a `pooler` event tells, and the pool works as with `pgbouncer` from then on.
+   * `none`: each connection has a server session of its own (no pooler, or one in session mode); nothing is asked and nothing refused.
    */
   pooler?: Pooler | undefined
   /**
@@ -258,7 +261,7 @@ export function changePoolConfig(
         : readConnectionSettings(where, changes.connection, config.name),
   }
   checkSizes(where, changed)
-  if (changed.pooler !== undefined) checkPoolerSettings(where, changed.pooler, changed.settings)
+  if (changed.pooler === 'pgbouncer') checkPoolerSettings(where, changed.pooler, changed.settings)
   return Object.freeze(changed)
 }
 
@@ -282,10 +285,11 @@ function readNumbers(
 const AUTO_PREPARE: AutoPrepare = { after: 3, max: 100 }
 
 function readPrepare(prepare: unknown, pooler: Pooler | undefined): AutoPrepare | undefined {
-  const byDefault = pooler === undefined ? 'auto' : 'off'
+  const isDirect = pooler === undefined || pooler === 'none'
+  const byDefault = isDirect ? 'auto' : 'off'
   const word = checkWord(WHERE, 'prepare', prepare ?? byDefault, ['auto', 'off'])
   if (word === 'off') return undefined
-  if (pooler === undefined) return AUTO_PREPARE
+  if (isDirect) return AUTO_PREPARE
   throw new TypeError(
     `${WHERE}: prepare must be 'off' or left out with pooler '${pooler}', got "auto": a prepared statement lives in one server session`,
   )
@@ -293,8 +297,8 @@ function readPrepare(prepare: unknown, pooler: Pooler | undefined): AutoPrepare 
 
 function readPooler(pooler: unknown, settings: ConnectionSettings): Pooler | undefined {
   if (pooler === undefined) return undefined
-  const word = checkWord(WHERE, 'pooler', pooler, ['pgbouncer'])
-  checkPoolerSettings(WHERE, word, settings)
+  const word = checkWord(WHERE, 'pooler', pooler, ['pgbouncer', 'none'])
+  if (word !== 'none') checkPoolerSettings(WHERE, word, settings)
   return word
 }
 

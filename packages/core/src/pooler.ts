@@ -1,20 +1,32 @@
 import type { ConnectionSettings } from './connection-settings.js'
 import { SessionStateError } from './errors.js'
+import type { PoolerSighting } from './identity/pooler-watch.js'
 import { sentBehind } from './sent-behind.js'
 import type { Statement } from './statement.js'
 import { CHANGES_SESSION, ESCAPED, tokens, traitsOf } from './statement-traits.js'
 
 /**
- * What stands between a pool and its server. `pgbouncer` is PgBouncer in transaction mode: each transaction may run in another
- * server session, so nothing that lives in a session can be relied on.
+ * What stands between a pool and its server, as its option says. `pgbouncer` is PgBouncer in transaction mode: each transaction may run
+ * in another server session, so nothing that lives in a session can be relied on. `none`: each connection has a server session of
+ * its own.
  */
-export type Pooler = 'pgbouncer'
+export type Pooler = 'pgbouncer' | 'none'
+
+/**
+ * The pooler that a pool respects: `pgbouncer` was declared; `noticed` was seen when a connection was opened, without a `pooler`
+ * option. Both are treated alike.
+ */
+export type PoolerInEffect = 'pgbouncer' | 'noticed'
 
 /**
  * The statement as it may be sent through a pooler: without its name, because the session that knows the name may be another one
  * by the next call. Throws `SessionStateError` for a statement whose effect would outlive its transaction.
  */
-export function throughPooler(pool: string, pooler: Pooler, statement: Statement): Statement {
+export function throughPooler(
+  pool: string,
+  pooler: PoolerInEffect,
+  statement: Statement,
+): Statement {
   const { text, values, name, rowMode } = statement
   refuseSessionChange(pool, pooler, text)
   // What is sent behind it could run in another session.
@@ -23,22 +35,50 @@ export function throughPooler(pool: string, pooler: Pooler, statement: Statement
 }
 
 /** Throws `SessionStateError` for a text whose effect would outlive its transaction. */
-function refuseSessionChange(pool: string, pooler: Pooler, text: string): void {
+function refuseSessionChange(pool: string, pooler: PoolerInEffect, text: string): void {
   if ((traitsOf(text) & CHANGES_SESSION) === 0) return
   const change = findSessionChange(text)
   if (change === undefined) return
   const instead = change.instead === undefined ? '' : `use ${change.instead} in a transaction, or `
   throw new SessionStateError(
-    `pool "${pool}" cannot send ${change.what}: it changes a server session, and with pooler '${pooler}' the next transaction may run in another one; ${instead}use a pool that goes straight to the server`,
+    `pool "${pool}" cannot send ${change.what}: it changes a server session, and ${withPooler(pooler)} the next transaction may run in another one; ${instead}${otherwise(pooler)}`,
   )
 }
 
 /** Throws `SessionStateError` for something that needs a session of its own, such as `listen`. `what` names the call. */
-export function refuseBehindPooler(pool: string, pooler: Pooler | undefined, what: string): void {
+export function refuseBehindPooler(
+  pool: string,
+  pooler: PoolerInEffect | undefined,
+  what: string,
+): void {
   if (pooler === undefined) return
   throw new SessionStateError(
-    `${what} needs a server session of its own, which pool "${pool}" does not have with pooler '${pooler}'; use a pool that goes straight to the server`,
+    `${what} needs a server session of its own, which pool "${pool}" does not have ${withPooler(pooler)}; ${otherwise(pooler)}`,
   )
+}
+
+/** What was seen of a pooler that was not declared, and what follows, for humans. */
+export function treatedAsPooler({ announcedPid, answeringPid }: PoolerSighting): string {
+  const announced = announcedPid === 0 ? 'no server process' : `server process ${announcedPid}`
+  return (
+    `a pooler stands between the pool and its server: ${announced} was announced at log-in, and ${answeringPid} answered. ` +
+    'From now on the pool works as with a declared pooler: no statement is prepared, whatever prepare says, names of statements are ignored, ' +
+    "and what needs a server session of its own is refused. Set pooler: 'pgbouncer' to say so from the start, or pooler: 'none' if each " +
+    'connection has a server session of its own'
+  )
+}
+
+function withPooler(pooler: PoolerInEffect): string {
+  return pooler === 'noticed'
+    ? "with a pooler in between, as noticed when connecting and without option pooler: 'none',"
+    : `with pooler '${pooler}'`
+}
+
+function otherwise(pooler: PoolerInEffect): string {
+  const direct = 'use a pool that goes straight to the server'
+  return pooler === 'noticed'
+    ? `${direct}, or pooler: 'none' if each connection has a server session of its own`
+    : direct
 }
 
 /** Throws `TypeError` for run-time parameters in the connection settings: PgBouncer refuses to log in with those it does not know. */

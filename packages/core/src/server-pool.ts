@@ -19,7 +19,7 @@ import {
   type ReconfigureOptions,
   type ResizeOptions,
 } from './pool-options.js'
-import { type Pooler, refuseBehindPooler } from './pooler.js'
+import { type PoolerInEffect, refuseBehindPooler } from './pooler.js'
 import type { Session, SessionOptions } from './session.js'
 import type { Slot } from './slot.js'
 import {
@@ -63,8 +63,8 @@ export class ServerPool implements ConnectionPool {
     return this.#engine.config.settings.endpoint
   }
 
-  get pooler(): Pooler | undefined {
-    return this.#engine.config.pooler
+  get pooler(): PoolerInEffect | undefined {
+    return this.#engine.pooler
   }
 
   query<Row = Record<string, unknown>>(
@@ -211,7 +211,7 @@ export class ServerPool implements ConnectionPool {
   ): Promise<Subscription> {
     const engine = this.#engine
     try {
-      refuseBehindPooler(this.name, engine.config.pooler, 'listen')
+      refuseBehindPooler(this.name, engine.pooler, 'listen')
     } catch (error) {
       return Promise.reject(error)
     }
@@ -305,6 +305,7 @@ export class ServerPool implements ConnectionPool {
     return Object.freeze({
       name: this.name,
       endpoint: formatEndpoint(this.endpoint),
+      pooler: engine.pooler,
       leases: Object.freeze(leased.map((slot) => snapshotOf(slot, now))),
       lastConnectError: lastConnectError instanceof Error ? lastConnectError.message : undefined,
     })

@@ -92,6 +92,11 @@ export class SessionSet implements SlotOwner {
     }
   }
 
+  /** None of them gives names to statements by itself any more. */
+  stopNaming(): void {
+    for (const { connection } of this.#slots ?? []) connection?.stopNaming?.()
+  }
+
   /** Breaks all of them. */
   destroyAll(reason: string): void {
     for (const { connection } of this.#slots ?? []) connection?.destroy(new Error(reason))

@@ -11,7 +11,7 @@ import {
   StatementTimeoutError,
   setExecuted,
 } from './errors.js'
-import { type Pooler, throughPooler } from './pooler.js'
+import { type PoolerInEffect, throughPooler } from './pooler.js'
 import { markSession } from './session-marks.js'
 import type { Slot } from './slot.js'
 import type { QueryOptions, QueryResult, Statement } from './statement.js'
@@ -27,7 +27,7 @@ export interface RunHost {
   /** Deadlines of the pool. */
   readonly deadlines: DeadlineQueue
   /** What stands between the pool and its server. */
-  readonly pooler: Pooler | undefined
+  readonly pooler: PoolerInEffect | undefined
   /** Longest time for one statement; 0 for none. */
   statementTimeoutMs(): number
   /** Time now. */

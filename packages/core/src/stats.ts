@@ -1,4 +1,5 @@
 import type { Histogram } from './histogram.js'
+import type { PoolerInEffect } from './pooler.js'
 
 /** Median, 99th percentile and maximum of a time, in milliseconds. All 0 before the first sample. */
 export interface Percentiles {
@@ -78,6 +79,8 @@ export interface PoolSnapshot {
   readonly name: string
   /** `host:port/database`. */
   readonly endpoint: string
+  /** The pooler that the pool respects: declared, or noticed when a connection was opened; undefined for none. */
+  readonly pooler: PoolerInEffect | undefined
   /** Every connection that is out. */
   readonly leases: readonly LeaseSnapshot[]
   /** Message of the last failed connect, until one succeeds. */

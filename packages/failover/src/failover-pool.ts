@@ -69,6 +69,7 @@ const RELAYED: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
   'leak',
   'deadlock',
   'overload',
+  'pooler',
   'durability',
   'error',
 ])

@@ -67,7 +67,7 @@ export class PgConnection
   readonly prepared: PreparedStatements
   readonly types: TypeParsers
   readonly #queue: WorkQueue<SessionWork>
-  readonly #prepare: AutoPrepare | undefined
+  #prepare: AutoPrepare | undefined
   // Made when needed: idle sessions may be many.
   #names: AutomaticNames | undefined
 
@@ -206,6 +206,11 @@ export class PgConnection
 
   protected override stop(): void {
     this.#queue.stop()
+  }
+
+  stopNaming(): void {
+    this.#prepare = undefined
+    this.#names = undefined
   }
 
   protected override sayGoodbye(): void {

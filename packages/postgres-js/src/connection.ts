@@ -39,7 +39,7 @@ const SMALL = 65_536
 export class PostgresConnection extends SocketConnection implements LineEvents, LoginView {
   readonly raw: PostgresSql
   readonly #line: SessionLine
-  readonly #findName: FindName | undefined
+  #findName: FindName | undefined
 
   /** Attaches every listener this session will ever have. */
   constructor(start: InstanceStart, context: ConnectContext, socket: ServerSocket) {
@@ -130,6 +130,10 @@ export class PostgresConnection extends SocketConnection implements LineEvents, 
     // Who had `raw` may have cancelled a query of his own, and the request must not meet the next borrower's.
     await this.#line.uncancelled()
     await super.reset(level)
+  }
+
+  stopNaming(): void {
+    this.#findName = undefined
   }
 
   protected override stop(): void {

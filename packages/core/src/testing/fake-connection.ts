@@ -11,6 +11,7 @@ import type {
   TransactionStatus,
 } from '../driver.js'
 import { DatabaseError } from '../errors.js'
+import { IDENTITY_QUESTION } from '../identity/session-identity.js'
 import type { QueryResult, Statement } from '../statement.js'
 import type { FakeDriverOptions } from './fake-driver.js'
 import { FakeExchange, fakeCopyIn, fakeCopyOut, fakeCursor, lost } from './fake-exchange.js'
@@ -81,6 +82,8 @@ export class FakeConnection implements DriverConnection {
   lastByteAt: number
   /** Whether the socket keeps the process alive. */
   referenced = true
+  /** Whether it would name statements by itself. */
+  names = true
   readonly #context: ConnectContext
   readonly #options: FakeDriverOptions
   readonly #violations: string[]
@@ -128,6 +131,10 @@ export class FakeConnection implements DriverConnection {
   }
 
   run(statement: Statement, done: Done): void {
+    if (statement.text === IDENTITY_QUESTION.text) {
+      this.#identify(done)
+      return
+    }
     this.statements.push(statement.text)
     if (!this.alive) {
       queueMicrotask(() => done(lost('the session is closed', 'no')))
@@ -276,6 +283,10 @@ export class FakeConnection implements DriverConnection {
     this.referenced = false
   }
 
+  stopNaming(): void {
+    this.names = false
+  }
+
   /** The server reports a parameter. */
   report(name: string, value: string): void {
     this.#context.listener.parameter(name, value)
@@ -291,6 +302,17 @@ export class FakeConnection implements DriverConnection {
     if (this.alive && this.channels.has(channel)) {
       this.#context.listener.notification(channel, payload)
     }
+  }
+
+  /** Which process it is belongs to the log-in: it is neither among the statements nor left to the script of a test. */
+  #identify(done: Done): void {
+    const { answeringPid } = this.#options
+    const pid = answeringPid === undefined ? this.info.backendPid : answeringPid(this)
+    queueMicrotask(() => {
+      if (!this.alive) done(lost('the session is closed', 'unknown'))
+      else if (pid instanceof Error) done(pid)
+      else done(null, { rows: [[pid]], rowCount: 1, command: 'SELECT', fields: [] })
+    })
   }
 
   #exchange(text: string, remembersCancel: boolean): FakeExchange {

@@ -13,6 +13,8 @@ export interface FakeDriverOptions {
   connectMs?: number | (() => number)
   /** Fails a connect: return the error, or `hang` to never settle, or undefined to let it succeed. */
   onConnect?: (attempt: number, context: ConnectContext) => Error | 'hang' | undefined
+  /** The process id that answers when the pool asks after the log-in, or how the question fails. Default: the announced one, as without a pooler. */
+  answeringPid?: (connection: FakeConnection) => number | null | Error
   /** How long a statement takes, in milliseconds. Default 0. */
   statementMs?: number | (() => number)
   /** Answers a statement; undefined leaves it to the fake, which knows transactions and `set`. */

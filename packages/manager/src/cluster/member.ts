@@ -47,6 +47,7 @@ const TOLD: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
   'leak',
   'deadlock',
   'overload',
+  'pooler',
   'durability',
   'error',
 ])

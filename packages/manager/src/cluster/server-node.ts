@@ -13,6 +13,7 @@ import {
   type NotifyListener,
   type PoolEventName,
   type Pooler,
+  type PoolerInEffect,
   PoolhouseError,
   type PoolListener,
   type PoolSnapshot,
@@ -51,9 +52,9 @@ export interface NodeHost {
 export class ServerNode implements ConnectionPool {
   readonly name: string
   readonly endpoint: Endpoint
-  readonly pooler: Pooler | undefined
   // Private: whoever prints a topology prints its pools, and here is a password.
   readonly #spec: ServerSpec
+  readonly #declared: PoolerInEffect | undefined
   readonly #host: NodeHost
   readonly #pools = new Map<ConnectionPool, Member>()
   readonly #events: EventRelay
@@ -64,9 +65,15 @@ export class ServerNode implements ConnectionPool {
     this.#spec = spec
     this.name = `${server.includes(':') ? `[${server}]` : server}:${port}`
     this.endpoint = Object.freeze({ host: server, port, database })
-    this.pooler = pooler
+    this.#declared = pooler === 'none' ? undefined : pooler
     this.#host = host
     this.#events = new EventRelay(new EventHub(), [])
+  }
+
+  get pooler(): PoolerInEffect | undefined {
+    if (this.#declared !== undefined) return this.#declared
+    for (const { pooler } of this.#pools.keys()) if (pooler !== undefined) return pooler
+    return undefined
   }
 
   /** The server as it was listed. */
@@ -202,6 +209,7 @@ export class ServerNode implements ConnectionPool {
     return Object.freeze({
       name: this.name,
       endpoint: this.name,
+      pooler: this.pooler,
       leases: Object.freeze(snapshots.flatMap(({ leases }) => leases)),
       lastConnectError: snapshots.find((each) => each.lastConnectError)?.lastConnectError,
     })

@@ -83,7 +83,7 @@ const pool = strict({
   leakWarningMs: msOrNever.optional(),
   validateAfterIdleMs: msOrNever.optional(),
   prepare: z.enum(['auto', 'off']).optional(),
-  pooler: z.enum(['pgbouncer']).optional(),
+  pooler: z.enum(['pgbouncer', 'none']).optional(),
   types: z.record(z.string(), callable).optional(),
   requireAuth: z
     .array(z.enum(['none', 'password', 'md5', 'scram-sha-256']))

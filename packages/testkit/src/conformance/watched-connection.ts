@@ -124,6 +124,10 @@ export class WatchedConnection implements DriverConnection {
     }
   }
 
+  stopNaming(): void {
+    this.#inner.stopNaming?.()
+  }
+
   ref(): void {
     this.#inner.ref()
   }

@@ -1,0 +1,48 @@
+import type { DriverConnection } from '../driver.js'
+import { endsSession } from '../errors.js'
+import type { Statement } from '../statement.js'
+
+/** What the server process behind a session says about itself. A part that the server does not tell is undefined. */
+export interface SessionIdentity {
+  /** Its process id, as `pg_backend_pid()` says. */
+  readonly backendPid: number | undefined
+}
+
+const UNTOLD: SessionIdentity = { backendPid: undefined }
+
+/**
+ * The question, in the simple protocol: one round trip, and nothing is prepared. By schema, because a `search_path` of the role
+ * may name another function first.
+ */
+export const IDENTITY_QUESTION: Statement = Object.freeze({
+  text: 'select pg_catalog.pg_backend_pid()',
+  rowMode: 'array',
+})
+
+/**
+ * Asks the server process behind a fresh session who it is. Resolves with nothing told if the server refuses the question and the
+ * session lives on: some servers do not know the function. Rejects if the session ends. `signal` destroys the session.
+ */
+export function askIdentity(
+  connection: DriverConnection,
+  signal: AbortSignal,
+): Promise<SessionIdentity> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => connection.destroy(signal.reason)
+    signal.addEventListener('abort', giveUp, { once: true })
+    connection.run(IDENTITY_QUESTION, (error, result) => {
+      signal.removeEventListener('abort', giveUp)
+      if (error === null) resolve(readIdentity(result!.rows))
+      else if (endsSession(error)) reject(error)
+      else resolve(UNTOLD)
+    })
+  })
+}
+
+function readIdentity(rows: readonly unknown[]): SessionIdentity {
+  const [row] = rows
+  // The pool's `types` may make anything of an integer.
+  const pid = Array.isArray(row) ? Number(String(row[0])) : Number.NaN
+  // Servers that have no processes answer with 0 or -1.
+  return Number.isSafeInteger(pid) && pid > 0 ? { backendPid: pid } : UNTOLD
+}

@@ -1,0 +1,150 @@
+import { expect, test } from 'vitest'
+import {
+  ConnectionLostError,
+  DatabaseError,
+  type PoolerEvent,
+  SessionStateError,
+} from '../../../src/index.js'
+import { readPoolOptions } from '../../../src/pool-options.js'
+import { fakeDriver, virtualClock } from '../../../src/testing/index.js'
+import { harness, watch } from '../../harness.js'
+
+const bouncing = { answeringPid: (): number => 4711 }
+
+test('T01: a pooler is noticed with the first connection, before its first statement', async () => {
+  const { clock, pool, session } = harness({ max: 1 }, bouncing)
+  const events: PoolerEvent[] = []
+  pool.on('pooler', (event) => events.push(event))
+  expect(pool.pooler).toBeUndefined()
+  const refused = watch(pool.query('set a.b = 1'))
+  await clock.settle()
+  expect(refused.error).toBeInstanceOf(SessionStateError)
+  expect(refused.error!.message).toMatch(/as noticed when connecting .*pooler: 'none'/)
+  expect(session().statements).toEqual([])
+  expect(pool.pooler).toBe('noticed')
+  expect(pool.inspect().pooler).toBe('noticed')
+  expect(events).toEqual([
+    { pool: 'test', announcedPid: 1, answeringPid: 4711, message: expect.any(String) },
+  ])
+  expect(events[0]!.message).toMatch(/1 was announced at log-in, and 4711 answered/)
+})
+
+test('T01: names of statements are ignored, and the driver gives none by itself', async () => {
+  const names: (string | undefined)[] = []
+  const { clock, driver, pool, session } = harness(
+    { max: 2 },
+    {
+      ...bouncing,
+      onStatement: ({ name }) => {
+        names.push(name)
+        return undefined
+      },
+      onConnect: (_attempt, { prepare }) => {
+        prepares.push(prepare)
+        return undefined
+      },
+    },
+  )
+  const prepares: unknown[] = []
+  watch(pool.query({ text: 'select 1', name: 'one' }))
+  await clock.settle()
+  expect(session().names).toBe(false)
+  const leases = [watch(pool.acquire()), watch(pool.acquire())]
+  await clock.settle()
+  expect(names).toEqual([undefined])
+  expect([...driver.open].every((each) => !each.names)).toBe(true)
+  // What is known before a connection is opened is told to its driver.
+  expect(prepares.map((prepare) => prepare !== undefined)).toEqual([true, false])
+  for (const { value } of leases) value!.release()
+})
+
+test('T01: a pooler that is noticed later holds for the connections that exist, and is told once', async () => {
+  const { clock, driver, pool } = harness(
+    { max: 3 },
+    { answeringPid: ({ info }) => (info.backendPid === 1 ? 1 : 4711) },
+  )
+  const events: PoolerEvent[] = []
+  pool.on('pooler', (event) => events.push(event))
+  const first = watch(pool.acquire())
+  await clock.settle()
+  watch(first.value!.query('set a.b = 1'))
+  await clock.settle()
+  const [direct] = [...driver.open]
+  expect(direct!.names).toBe(true)
+  const others = [watch(pool.acquire()), watch(pool.acquire())]
+  await clock.settle()
+  expect(direct!.names).toBe(false)
+  const refused = watch(first.value!.query('listen jobs'))
+  await clock.settle()
+  expect(refused.error).toBeInstanceOf(SessionStateError)
+  // It was changed while that was still allowed; no reset is certain to reach the session.
+  for (const { value } of [first, ...others]) value!.release()
+  await clock.settle()
+  expect(direct!.alive).toBe(false)
+  expect(events).toHaveLength(1)
+})
+
+test('T01: a session that listens is refused, also as the first thing a pool does', async () => {
+  const { clock, pool } = harness({}, bouncing)
+  const listening = watch(pool.listen('jobs', () => {}))
+  await clock.settle()
+  expect(listening.error).toBeInstanceOf(SessionStateError)
+  const again = watch(pool.listen('jobs', () => {}))
+  await clock.settle()
+  expect(again.error).toBeInstanceOf(SessionStateError)
+})
+
+test.each([
+  [
+    'refuses the question',
+    new DatabaseError('no such function', { code: '42883', severity: 'ERROR' }),
+  ],
+  ['has no processes and says 0', 0],
+  ['has no processes and says -1', -1],
+  ['answers NULL', null],
+])('T01: a server that %s is served, without automatic names', async (_what, answer) => {
+  const { clock, pool, session } = harness({}, { answeringPid: () => answer })
+  const asked = watch(pool.query('set a.b = 1'))
+  await clock.settle()
+  expect(asked.state).toBe('resolved')
+  expect(session().names).toBe(false)
+  expect(pool.pooler).toBeUndefined()
+})
+
+test('T01: a session that ends over the question was never opened', async () => {
+  const lost = new ConnectionLostError('gone', { executed: 'unknown', sqlState: '57P01' })
+  let asked = 0
+  const { clock, pool } = harness({}, { answeringPid: () => (asked++ === 0 ? lost : 2) })
+  const errors: unknown[] = []
+  pool.on('error', ({ error }) => errors.push(error))
+  const answered = watch(pool.query('select 1'))
+  await clock.settle()
+  expect(errors).toMatchObject([{ name: 'ConnectError', sqlState: '57P01', executed: 'no' }])
+  await clock.advance(100)
+  expect(answered.state).toBe('resolved')
+})
+
+test("T01: with pooler 'none' or 'pgbouncer' nothing is asked", async () => {
+  for (const pooler of ['none', 'pgbouncer'] as const) {
+    let asked = 0
+    const { clock, pool } = harness({ pooler }, { answeringPid: () => ++asked })
+    watch(pool.query('select 1'))
+    await clock.settle()
+    expect(asked).toBe(0)
+    expect(pool.pooler).toBe(pooler === 'none' ? undefined : pooler)
+  }
+})
+
+test("T01: with pooler 'none' everything is as without a pooler", async () => {
+  const { clock, pool, session } = harness({ max: 1, pooler: 'none' }, bouncing)
+  const changed = watch(pool.query({ text: 'set a.b = 1', name: 'one' }))
+  await clock.settle()
+  expect(changed.state).toBe('resolved')
+  expect(session().statements).toEqual(['set a.b = 1', 'reset session'])
+  const config = readPoolOptions({
+    driver: fakeDriver({ clock: virtualClock() }),
+    connection: { host: 'localhost', user: 'me', parameters: { statement_timeout: 100 } },
+    pooler: 'none',
+  })
+  expect(config.prepare).toBeDefined()
+})
