@@ -1,5 +1,13 @@
 import { describeValue } from './option-check.js'
-import { tokens } from './statement-traits.js'
+import { guardWord } from './sql/guard-words.js'
+import { TOKEN } from './sql/sql-lexer.js'
+import { SqlStatements } from './sql/sql-statements.js'
+
+const COPY = guardWord('copy')
+const FROM = guardWord('from')
+const STDIN = guardWord('stdin')
+const STDOUT = guardWord('stdout')
+const TO = guardWord('to')
 
 /** The error for a COPY whose data goes through the connection, given to `call`, which has no place for the data. */
 export function copyMisfit(call: string, text: string): TypeError {
@@ -23,18 +31,16 @@ export function refuseUnlessCopy(text: unknown, direction: 'from' | 'to'): asser
 
 /** Which way the data of a COPY goes through the connection; undefined if the text is anything else, or more than that. */
 function copyDirectionOf(text: string): 'from' | 'to' | undefined {
+  const statements = new SqlStatements(text)
   let direction: 'from' | 'to' | undefined
-  let previous = ''
-  let depth = 0
-  for (const token of tokens(text)) {
-    if (previous === ';' && token !== ';') return undefined
-    if (previous === '' && token !== 'copy') return undefined
-    if (token === '(') depth++
-    else if (token === ')') depth--
+  let count = 0
+  for (let kind = statements.next(); kind !== TOKEN.end; kind = statements.next()) {
+    const { word, previous, depth } = statements
+    if (statements.isFirst && (++count > 1 || word !== COPY)) return undefined
     // Inside parentheses `stdin` is the name of a table or a column.
-    else if (depth === 0 && previous === 'from' && token === 'stdin') direction = 'from'
-    else if (depth === 0 && previous === 'to' && token === 'stdout') direction = 'to'
-    previous = token
+    if (depth > 0) continue
+    if (word === STDIN && previous === FROM) direction = 'from'
+    else if (word === STDOUT && previous === TO) direction = 'to'
   }
   return direction
 }

@@ -513,7 +513,10 @@ export class InDoubtError extends PoolhouseError {
   }
 }
 
-/** The call would change or need a server session, and the pool's `pooler` keeps none between transactions. Nothing was sent. */
+/**
+ * The call would change or need a server session that it does not have: the pool's `pooler` keeps none between transactions, or the statement
+ * is a call of its own and takes a lock that ends with its session. Nothing was sent.
+ */
 export class SessionStateError extends PoolhouseError {
   static {
     brand(this, 'SessionStateError', 'POOLHOUSE_SESSION_STATE')

@@ -125,6 +125,7 @@ export type { Pooler, PoolerInEffect } from './pooler.js'
 export type { RawHolder } from './raw-holder.js'
 export { SENT_BEHIND, type SentBehind, sentBehind, type WithCompanion } from './sent-behind.js'
 export type { Session, SessionOptions } from './session.js'
+export { refuseLoneStatement } from './sql/lone-statement.js'
 export type { SslMode, SslNegotiation, SslOptions, SslSettings } from './ssl-settings.js'
 export {
   type FieldInfo,
@@ -136,7 +137,6 @@ export {
   readQueryArguments,
   type Statement,
 } from './statement.js'
-export { refuseTransactionControl } from './statement-traits.js'
 export {
   type LeaseSnapshot,
   type Percentiles,

@@ -3,6 +3,7 @@ import type { AcquireOptions } from './connection-pool.js'
 import type { CopyResult } from './driver.js'
 import type { Lease } from './lease.js'
 import { CLOSED_BY_READER } from './open-work.js'
+import { refuseLoneStatement } from './sql/lone-statement.js'
 import type { Statement } from './statement.js'
 import { StreamEnds } from './stream-ends.js'
 import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from './streaming.js'
@@ -24,7 +25,7 @@ interface StreamSource<T> {
 
 /**
  * The rows of a statement on a lease of its own, acquired at the first `next()` and given back as soon as the server has nothing more to
- * do for it. Takes checked arguments.
+ * do for it. Takes checked arguments. What is no work for a lease that ends with it, as `refuseLoneStatement` says, is refused at the first `next()`.
  */
 export function leasedRows<Row>(
   acquire: AcquireLease,
@@ -34,7 +35,10 @@ export function leasedRows<Row>(
 ): StreamIterator<Row> {
   return new LeasedStream({
     signal: options.signal,
-    acquire: (signal) => acquire({ signal, intent: options.intent }),
+    acquire: (signal) => {
+      refuseLoneStatement(statement, 'pool.stream')
+      return acquire({ signal, intent: options.intent })
+    },
     open: (lease) => lease.stream<Row>(statement, options),
     failed,
   })
@@ -52,6 +56,7 @@ export function leasedCopyTo(
   return new LeasedStream({
     signal: options.signal,
     acquire: (signal) => {
+      refuseLoneStatement({ text: sql }, 'pool.copyTo')
       left = countdown(now, options)
       return acquire({ ...left(), signal })
     },
@@ -68,6 +73,7 @@ export async function leasedCopyFrom(
   source: CopySource,
   options: CopyOptions = {},
 ): Promise<CopyResult> {
+  refuseLoneStatement({ text: sql }, 'pool.copyFrom')
   const left = countdown(now, options)
   const lease = await acquire(left())
   try {

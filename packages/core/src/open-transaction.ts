@@ -11,13 +11,16 @@ import {
   TransactionError,
 } from './errors.js'
 import type { PoolLease, WorkGuard } from './pool-lease.js'
+import { guardWord } from './sql/guard-words.js'
+import { SqlStatements } from './sql/sql-statements.js'
+import { traitsOf } from './sql/statement-traits.js'
+import { CONTROLS_TRANSACTION } from './sql/trait-flags.js'
 import {
   type QueryOptions,
   type QueryResult,
   readQueryArguments,
   type Statement,
 } from './statement.js'
-import { CONTROLS_TRANSACTION, tokens, traitsOf } from './statement-traits.js'
 import {
   checkCopyFromArguments,
   checkCopyToArguments,
@@ -33,9 +36,11 @@ import {
 import { IDENTITY_QUERY, readIdentity, type TransactionIdentity } from './transaction-identity.js'
 
 const ROLLBACK_MS = 2_000
+const SET = guardWord('set')
+const TRANSACTION = guardWord('transaction')
 
-function refuseControl(call: string, { text }: Statement): void {
-  if ((traitsOf(text) & CONTROLS_TRANSACTION) === 0) return
+function refuseControl(call: string, { text }: Statement, escapes: boolean): void {
+  if ((traitsOf(text, escapes) & CONTROLS_TRANSACTION) === 0) return
   throw new TransactionError(
     `${call} cannot begin or end a transaction; return from the callback to commit, use tx.rollback() to roll back and tx.savepoint(work) to nest`,
   )
@@ -49,8 +54,11 @@ function overError(): TransactionError {
 
 /** Whether the text is a `SET TRANSACTION …`, most of which PostgreSQL takes only before the first query of a transaction. */
 function setsTransaction(text: string): boolean {
-  const words = tokens(text)
-  return words.next().value === 'set' && words.next().value === 'transaction'
+  const statements = new SqlStatements(text)
+  statements.next()
+  if (statements.word !== SET) return false
+  statements.next()
+  return statements.word === TRANSACTION
 }
 
 /** The error of a transaction that its own limit has ended. */
@@ -165,7 +173,7 @@ export class OpenTransaction implements Transaction {
       const { statement, options } = readQueryArguments(first, second, third)
       if (options !== undefined) checkQueryOptions(options)
       this.#refuseUnlessOpen()
-      refuseControl('tx.query', statement)
+      refuseControl('tx.query', statement, this.#lease.slot.escapes)
       this.#run<Row>(this.#asFirst(statement), options).then(resolve, reject)
     })
   }
@@ -179,7 +187,7 @@ export class OpenTransaction implements Transaction {
     return this.#lease.openRows<Row>(
       statement,
       { ...options, signal: this.#signalWith(options?.signal) },
-      this.#guard(() => refuseControl('tx.stream', statement)),
+      this.#guard(() => refuseControl('tx.stream', statement, this.#lease.slot.escapes)),
     )
   }
 

@@ -10,9 +10,9 @@ import {
 } from './errors.js'
 import { markSession } from './session-marks.js'
 import type { Slot } from './slot.js'
+import { traitsOf } from './sql/statement-traits.js'
 import type { OrderedWork } from './statement-order.js'
 import type { RunHost } from './statement-run.js'
-import { traitsOf } from './statement-traits.js'
 
 /** What kind of work has a session to itself. */
 export type OpenWorkKind = 'stream' | 'copyFrom' | 'copyTo'
@@ -152,7 +152,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     slot.lastStatement = this.text
     slot.sentAt = now
     const { pooler } = this.host
-    if (pooler === undefined) markSession(slot, traitsOf(this.text))
+    if (pooler === undefined) markSession(slot, traitsOf(this.text, slot.escapes))
     this.#state = 'paused'
     this.#reject = undefined
     this.#takeTurn?.()

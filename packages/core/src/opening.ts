@@ -28,6 +28,7 @@ export interface OpeningOptions {
   notification?: ((channel: string, payload: string) => void) | undefined
 }
 
+const STRINGS = 'standard_conforming_strings'
 // Reported by the server about itself; no borrower can leave them behind.
 const SERVER_STATE: ReadonlySet<string> = new Set(['in_hot_standby', 'is_superuser'])
 
@@ -70,6 +71,7 @@ export class Opening {
         throw this.#closedAtOnce(slot, options.settings)
       }
       slot.atBirth = this.#shared(connection.info.parameters)
+      slot.escapes = slot.atBirth.get(STRINGS) === 'off'
       slot.connection = connection
     } catch (error) {
       slot.state = 'gone'
@@ -156,6 +158,7 @@ class SlotListener implements ConnectionListener {
 
   parameter(name: string, value: string): void {
     const slot = this.#slot
+    if (name === STRINGS) slot.escapes = value === 'off'
     // What changes before the session is ours is what it began with.
     if (slot.connection === undefined || SERVER_STATE.has(name)) return
     if (slot.atBirth?.get(name) === value) slot.drifted?.delete(name)

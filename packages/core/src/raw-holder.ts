@@ -1,6 +1,6 @@
 import type { PoolLease } from './pool-lease.js'
 import { markSession } from './session-marks.js'
-import { traitsOf } from './statement-traits.js'
+import { traitsOf } from './sql/statement-traits.js'
 
 /** Who has the driver's own object of a session, for the time of one lease. A driver asks it before the object does anything. */
 export interface RawHolder {
@@ -26,7 +26,8 @@ export class LeaseHolder implements RawHolder {
   }
 
   sends(text: string): void {
-    markSession(this.#lease.slot, traitsOf(text))
+    const { slot } = this.#lease
+    markSession(slot, traitsOf(text, slot.escapes))
   }
 
   exposed(what: string): void {

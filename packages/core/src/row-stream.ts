@@ -2,9 +2,10 @@ import { copyMisfit } from './copy-text.js'
 import type { CursorBatch, DriverCursor } from './driver.js'
 import { OpenWork } from './open-work.js'
 import { throughPooler } from './pooler.js'
+import { traitsOf } from './sql/statement-traits.js'
+import { COPIES } from './sql/trait-flags.js'
 import type { Statement } from './statement.js'
 import type { RunHost } from './statement-run.js'
-import { COPIES, traitsOf } from './statement-traits.js'
 import type { StreamOptions } from './streaming.js'
 
 const BATCH_SIZE = 100
@@ -28,8 +29,9 @@ export class RowStream extends OpenWork {
     return this.step(
       (slot) => {
         if (this.#cursor === undefined) {
-          if ((traitsOf(this.text) & COPIES) !== 0) throw copyMisfit('stream', this.text)
-          this.#cursor = slot.connection!.openCursor(this.#sent())
+          if ((traitsOf(this.text, slot.escapes) & COPIES) !== 0)
+            throw copyMisfit('stream', this.text)
+          this.#cursor = slot.connection!.openCursor(this.#sent(slot.escapes))
         }
         return this.#cursor.read(this.#batchSize)
       },
@@ -37,9 +39,11 @@ export class RowStream extends OpenWork {
     )
   }
 
-  #sent(): Statement {
+  #sent(escapes: boolean): Statement {
     const { name, pooler } = this.host
-    return pooler === undefined ? this.#statement : throughPooler(name, pooler, this.#statement)
+    return pooler === undefined
+      ? this.#statement
+      : throughPooler(name, pooler, this.#statement, escapes)
   }
 
   protected override async unwind(): Promise<void> {

@@ -22,6 +22,7 @@ import {
 import { type PoolerInEffect, refuseBehindPooler } from './pooler.js'
 import type { Session, SessionOptions } from './session.js'
 import type { Slot } from './slot.js'
+import { refuseWhenCalled } from './sql/lone-statement.js'
 import {
   type QueryOptions,
   type QueryResult,
@@ -29,7 +30,6 @@ import {
   type Statement,
 } from './statement.js'
 import { StatementRun } from './statement-run.js'
-import { refuseTransactionControl } from './statement-traits.js'
 import type { PoolSnapshot, PoolStats } from './stats.js'
 import {
   checkCopyFromArguments,
@@ -85,7 +85,7 @@ export class ServerPool implements ConnectionPool {
       const { statement, options } = readQueryArguments(first, second, third)
       if (options !== undefined) checkQueryOptions(options)
       if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
-      refuseTransactionControl(statement)
+      refuseWhenCalled(statement)
       const engine = this.#engine
       const now = engine.now()
       const run = new StatementRun(engine, engine, statement, options, now, resolve, reject)
@@ -153,11 +153,7 @@ export class ServerPool implements ConnectionPool {
     third?: StreamOptions,
   ): StreamIterator<Row> {
     const { statement, options } = readStreamArguments(first, second, third)
-    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
-      refuseTransactionControl(statement, 'pool.stream')
-      return await this.acquire(acquireOptions)
-    }
-    return leasedRows<Row>(acquire, statement, options)
+    return leasedRows<Row>((wait) => this.acquire(wait), statement, options)
   }
 
   copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {

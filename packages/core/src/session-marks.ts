@@ -1,5 +1,5 @@
 import type { Slot } from './slot.js'
-import { CHANGES_SESSION, SPOILS_SESSION } from './statement-traits.js'
+import { CHANGES_SESSION, SPOILS_SESSION } from './sql/trait-flags.js'
 
 /**
  * Notes what a statement may do to its session, before it is sent: whether it fails, is cancelled or is rolled back says nothing about what it

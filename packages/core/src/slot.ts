@@ -57,6 +57,8 @@ export class Slot {
   dirty = false
   /** Why the session must end with its lease: something was done to it that no reset undoes. */
   spoiled: string | undefined = undefined
+  /** Whether a backslash escapes in its plain strings: it has said that `standard_conforming_strings` is off. */
+  escapes = false
   /** Text of the last statement, for `inspect()`; never its values. */
   lastStatement: string | undefined = undefined
   /** Where the current lease was acquired, if sampled; the text is made when it is read. */

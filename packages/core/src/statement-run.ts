@@ -14,8 +14,11 @@ import {
 import { type PoolerInEffect, throughPooler } from './pooler.js'
 import { markSession } from './session-marks.js'
 import type { Slot } from './slot.js'
+import { commitsMidway } from './sql/commits-midway.js'
+import { refuseWhenSent } from './sql/lone-statement.js'
+import { traitsOf } from './sql/statement-traits.js'
+import { COPIES, READ_IN_TWO_WAYS } from './sql/trait-flags.js'
 import type { QueryOptions, QueryResult, Statement } from './statement.js'
-import { COPIES, commitsMidway, traitsOf } from './statement-traits.js'
 import { Waiter } from './wait-queue.js'
 
 /** What a running statement needs from the pool it belongs to. */
@@ -125,7 +128,7 @@ export class StatementRun extends Waiter {
     const { statement } = this
     slot.lastStatement = statement.text
     slot.sentAt = now
-    const traits = traitsOf(statement.text)
+    const traits = traitsOf(statement.text, slot.escapes)
     const { pooler } = this.#host
     if (pooler === undefined) markSession(slot, traits)
     if (this.#timeoutMs !== undefined) {
@@ -137,8 +140,14 @@ export class StatementRun extends Waiter {
     }
     try {
       if ((traits & COPIES) !== 0) throw copyMisfit('query', statement.text)
+      // Which of the two its own session reads was not known when the call was made.
+      if ((traits & READ_IN_TWO_WAYS) !== 0 && (this.#owner as unknown) === this.#host) {
+        refuseWhenSent(traits)
+      }
       const sent =
-        pooler === undefined ? statement : throughPooler(this.#host.name, pooler, statement)
+        pooler === undefined
+          ? statement
+          : throughPooler(this.#host.name, pooler, statement, slot.escapes)
       slot.connection!.run(sent, (error, result) => this.#answered(slot, error, result))
     } catch (error) {
       // What we or the driver refuse before anything is sent.

@@ -27,7 +27,6 @@ import {
   type QueryResult,
   readQueryArguments,
   readStreamArguments,
-  refuseTransactionControl,
   refuseUnknownOptions,
   type Statement,
   type StreamIterator,
@@ -195,11 +194,7 @@ export class PrimaryPool implements FailoverPool {
     third?: StreamOptions,
   ): StreamIterator<Row> {
     const { statement, options } = readStreamArguments(first, second, third)
-    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
-      refuseTransactionControl(statement, 'pool.stream')
-      return await this.acquire(acquireOptions)
-    }
-    return leasedRows<Row>(acquire, statement, options)
+    return leasedRows<Row>((wait) => this.acquire(wait), statement, options)
   }
 
   copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {

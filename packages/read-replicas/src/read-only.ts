@@ -4,7 +4,7 @@ import {
   type Pool,
   type QueryOptions,
   type QueryResult,
-  refuseTransactionControl,
+  refuseLoneStatement,
   type Statement,
 } from '@poolhouse/core'
 
@@ -25,7 +25,7 @@ export function queryReadOnly<Row>(
 ): Promise<QueryResult<Row>> {
   try {
     // On a replica the pool refuses it; here it would end the very transaction that keeps the statement from writing.
-    refuseTransactionControl(statement)
+    refuseLoneStatement(statement)
   } catch (error) {
     ended()
     return Promise.reject(error)

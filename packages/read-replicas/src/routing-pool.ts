@@ -20,7 +20,6 @@ import {
   type QueryResult,
   readQueryArguments,
   readStreamArguments,
-  refuseTransactionControl,
   type Statement,
   type StreamIterator,
   type StreamOptions,
@@ -361,7 +360,6 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
   ): StreamIterator<Row> {
     const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
       admit?.()
-      refuseTransactionControl(statement, 'pool.stream')
       return await this.acquireRead(lane, acquireOptions, options)
     }
     return leasedRows<Row>(acquire, statement, options, failed)

@@ -20,7 +20,6 @@ import {
   type QueryResult,
   readQueryArguments,
   readStreamArguments,
-  refuseTransactionControl,
   type Statement,
   type StreamIterator,
   type StreamOptions,
@@ -170,11 +169,8 @@ export class SessionPool implements ReplicaSession {
     if (options?.intent === 'read') {
       return this.#host.streamRead<Row>(this.lane, statement, options, () => this.#open())
     }
-    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
-      refuseTransactionControl(statement, 'pool.stream')
-      return await this.acquire(acquireOptions)
-    }
-    const onPrimary = (): StreamIterator<Row> => leasedRows<Row>(acquire, statement, options)
+    const onPrimary = (): StreamIterator<Row> =>
+      leasedRows<Row>((wait) => this.acquire(wait), statement, options)
     if (options?.intent === 'write') return onPrimary()
     const { unannotated } = this.#host
     return unannotated.stream<Row>(this.lane, statement, options, onPrimary, () => this.#open())

@@ -1,16 +1,23 @@
+import { nameAt } from '../sql/names.js'
+import { SqlLexer, TOKEN } from '../sql/sql-lexer.js'
 import type { ServerError } from './server-error.js'
 
+const OPEN = 0x28
+
 // The server keeps the columns of these for the life of a prepared statement and refuses to run it (0A000) when they would
-// change. Of utility statements it does not: FETCH and EXECUTE return whatever lies behind the name at that moment. A comment
-// within a comment is not looked into.
-const FIXED_SHAPE =
-  /^(?:\s|--[^\n]*\n|\/\*(?:[^*/]|\*(?!\/)|\/(?!\*))*\*\/|\()*(?:select|insert|update|delete|merge|with|values|table)\b/i
+// change. Of utility statements it does not: FETCH and EXECUTE return whatever lies behind the name at that moment.
+const FIXED_SHAPE: ReadonlySet<string> = new Set(
+  'select insert update delete merge with values table'.split(' '),
+)
 // NAMEDATALEN of the server is 64, with the zero at the end.
 const LONGEST_NAME = 63
 
 /** Whether a prepared statement is certain to return the same columns each time. */
 export function hasFixedShape(text: string): boolean {
-  return FIXED_SHAPE.test(text)
+  const lexer = new SqlLexer(text)
+  let kind = lexer.next()
+  while (kind === TOKEN.sign && lexer.code === OPEN) kind = lexer.next()
+  return kind === TOKEN.word && FIXED_SHAPE.has(nameAt(text, lexer.start, lexer.end))
 }
 
 /**

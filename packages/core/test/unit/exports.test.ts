@@ -61,7 +61,7 @@ test('the package exports exactly these values', () => {
       "readConnectionUrl",
       "readQueryArguments",
       "readStreamArguments",
-      "refuseTransactionControl",
+      "refuseLoneStatement",
       "refuseUnknownOptions",
       "sentBehind",
       "sleep",

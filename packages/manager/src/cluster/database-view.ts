@@ -23,7 +23,6 @@ import {
   type QueryOptions,
   type QueryResult,
   readStreamArguments,
-  refuseTransactionControl,
   type Statement,
   type StreamIterator,
   type StreamOptions,
@@ -124,10 +123,8 @@ export class DatabaseView implements NamedDatabase {
     third?: StreamOptions,
   ): StreamIterator<Row> {
     const { statement, options } = readStreamArguments(first, second, third)
-    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
-      refuseTransactionControl(statement, 'pool.stream')
-      return await this.acquire({ ...acquireOptions, intent: options?.intent })
-    }
+    const acquire = (acquireOptions: AcquireOptions): Promise<Lease> =>
+      this.acquire({ ...acquireOptions, intent: options?.intent })
     return leasedRows<Row>(acquire, statement, options)
   }
 

@@ -18,7 +18,6 @@ import {
   type QueryResult,
   readQueryArguments,
   readStreamArguments,
-  refuseTransactionControl,
   type Statement,
   type StreamIterator,
   type StreamOptions,
@@ -75,10 +74,8 @@ export class ReadView implements Pool {
     third?: StreamOptions,
   ): StreamIterator<Row> {
     const { statement, options } = readStreamArguments(first, second, third)
-    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
-      refuseTransactionControl(statement, 'pool.stream')
-      return await this.acquire({ ...acquireOptions, intent: options?.intent })
-    }
+    const acquire = (acquireOptions: AcquireOptions): Promise<Lease> =>
+      this.acquire({ ...acquireOptions, intent: options?.intent })
     return leasedRows<Row>(acquire, statement, options)
   }
 

@@ -15,7 +15,7 @@ import {
   type QueryOptions,
   type QueryResult,
   readQueryArguments,
-  refuseTransactionControl,
+  refuseLoneStatement,
   SessionStateError,
   type Statement,
   type StreamIterator,
@@ -65,7 +65,7 @@ export class ScopedDatabase implements DatabasePool {
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
     const { statement, options = {} } = readQueryArguments(first, second, third)
-    refuseTransactionControl(statement)
+    refuseLoneStatement(statement)
     const { intent, maxStalenessMs, timeoutMs, signal } = options
     const readOnly = intent === 'read'
     const pool =

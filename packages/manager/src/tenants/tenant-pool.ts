@@ -22,7 +22,6 @@ import {
   type QueryOptions,
   type QueryResult,
   readStreamArguments,
-  refuseTransactionControl,
   type Statement,
   type StreamIterator,
   type StreamOptions,
@@ -93,10 +92,8 @@ export class TenantPool implements DatabasePool {
     third?: StreamOptions,
   ): StreamIterator<Row> {
     const { statement, options } = readStreamArguments(first, second, third)
-    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
-      refuseTransactionControl(statement, 'pool.stream')
-      return await this.acquire({ ...acquireOptions, intent: options?.intent })
-    }
+    const acquire = (acquireOptions: AcquireOptions): Promise<Lease> =>
+      this.acquire({ ...acquireOptions, intent: options?.intent })
     return leasedRows<Row>(acquire, statement, options)
   }
 
