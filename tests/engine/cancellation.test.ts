@@ -18,7 +18,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
   const openPool = server.poolsOver(make())
 
   describe('a call aborted in mid-query', () => {
-    it('F54: is free at once, is cancelled on the server, and its connection serves on', async () => {
+    it('F54, T89: is cancelled on the server, tells what the server says to that, and its connection serves on', async () => {
       const pool = openPool({ max: 1 })
       const { pid } = (await pool.query<{ pid: number }>(PID)).rows[0]!
       const abort = new AbortController()
@@ -27,9 +27,12 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       await until(running(text), 'the query to run')
       const reason = new Error('the user left')
       abort.abort(reason)
-      // In the same turn of the event loop: nothing was awaited but the promise itself.
-      const settled = await Promise.race([call, new Promise((resolve) => setImmediate(resolve))])
-      expect(settled).toMatchObject({ name: 'AbortError', executed: 'unknown', cause: reason })
+      const abortedAt = performance.now()
+      const error = await call
+      // The caller is kept for 200 ms until the server has confirmed it; on a busy machine that is not always enough.
+      const late = performance.now() - abortedAt > 195
+      expect(error).toMatchObject({ name: 'AbortError', cause: reason })
+      expect(late ? ['rolled-back', 'unknown'] : ['rolled-back']).toContain(error.executed)
       expect((await pool.query(PID)).rows).toEqual([{ pid }])
       expect(await nothingRuns()).toBe(true)
       expect(pool.stats().counters).toMatchObject({ created: 1, destroyed: 0 })

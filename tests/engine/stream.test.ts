@@ -78,7 +78,7 @@ describe.each(DRIVERS)('a stream over $driver', ({ driver, make }) => {
     await expectKept(pool, pid)
   })
 
-  it('F54: aborted during a fetch it frees the caller at once, is cancelled, and its connection serves on', async () => {
+  it('F54, T89: aborted during a fetch it is cancelled, tells what the server says to that, and its connection serves on', async () => {
     const pool = onePool()
     const pid = await pidOf(pool)
     const abort = new AbortController()
@@ -88,8 +88,12 @@ describe.each(DRIVERS)('a stream over $driver', ({ driver, make }) => {
     await until(async () => (await server.sessions(`wait_event = 'PgSleep'`)) === 1, 'it to sleep')
     const reason = new Error('the user left')
     abort.abort(reason)
-    const settled = await Promise.race([next, new Promise((resolve) => setImmediate(resolve))])
-    expect(settled).toMatchObject({ name: 'AbortError', executed: 'unknown', cause: reason })
+    const abortedAt = performance.now()
+    const error = await next
+    // The caller is kept for 200 ms until the server has confirmed it; on a busy machine that is not always enough.
+    const late = performance.now() - abortedAt > 195
+    expect(error).toMatchObject({ name: 'AbortError', cause: reason })
+    expect(late ? ['rolled-back', 'unknown'] : ['rolled-back']).toContain(error.executed)
     await expectKept(pool, pid)
   })
 

@@ -1,4 +1,11 @@
-import { ConfigError, type Driver, UnknownTenantError, WrongTenantError } from '@poolhouse/core'
+import {
+  ConfigError,
+  type Driver,
+  markerTable,
+  type Transaction,
+  UnknownTenantError,
+  WrongTenantError,
+} from '@poolhouse/core'
 import { createManager, type Manager, type TenantTarget } from '@poolhouse/manager'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -84,6 +91,68 @@ describe.each(DRIVERS)('tenants over $driver', ({ make }) => {
     }
     expect(asked).toBe(1)
     expect(await sessions()).toBe(0)
+  })
+
+  it('T70: the same idempotency key of two tenants is two keys, behind row-level security and in schemas', async () => {
+    const manager = manage(driver, (id) => {
+      // Two tenants in one schema, two behind row-level security, and two that have one database.
+      if (id.startsWith('schema')) return { schema: 's0' }
+      if (id.startsWith('database')) return { database: 'app' }
+      return { settings: { 'app.tenant': id } }
+    })
+    const app = manager.database('app')
+    await cluster.primary.sql('drop table if exists poolhouse_marker; delete from notes')
+    await cluster.primary.sql(
+      `drop table if exists s0.poolhouse_marker; set search_path = s0; ${markerTable}`,
+    )
+    await cluster.primary.sql(markerTable)
+    await cluster.primary.sql('grant all on poolhouse_marker, s0.poolhouse_marker to app')
+    for (const kind of ['rls', 'schema', 'database']) {
+      const done: string[] = []
+      const work = (who: string) => async () => {
+        done.push(who)
+        return `of ${who}`
+      }
+      const [alice, bob] = [`${kind}-alice`, `${kind}-bob`]
+      for (const who of [alice, bob, alice]) {
+        const result = manager.tenant(who).transaction(work(who), { idempotencyKey: 'order 1' })
+        expect(await result).toBe(`of ${who}`)
+      }
+      expect(done).toEqual([alice, bob])
+    }
+    const stored = await cluster.primary.sql<{ key: string }>('select key from poolhouse_marker')
+    // A key without a tenant is none of a tenant's, whatever it looks like.
+    for (const idempotencyKey of ['order 1', ...stored.map(({ key }) => key)]) {
+      expect(await app.transaction(async () => 'of nobody', { idempotencyKey })).toBe('of nobody')
+    }
+    for (const idempotencyKey of ['a\ud800', '\udfff', 'nul\0']) {
+      await expect(
+        manager.tenant('rls-alice').transaction(async () => 1, { idempotencyKey }),
+      ).rejects.toThrow(/idempotencyKey/)
+    }
+  })
+
+  it('T70: row-level security on the table of keys sees the settings of the tenant', async () => {
+    const manager = manage(driver, (id) => ({ settings: { 'app.tenant': id } }))
+    await cluster.primary.sql('drop table if exists poolhouse_marker')
+    await cluster.primary.sql(markerTable)
+    await cluster.primary.sql(`
+      alter table poolhouse_marker add column tenant text not null default current_setting('app.tenant', true);
+      alter table poolhouse_marker enable row level security;
+      create policy own on poolhouse_marker using (tenant = current_setting('app.tenant', true));
+      grant all on poolhouse_marker to app`)
+    const order = (who: string) => (tx: Transaction) =>
+      tx.query('insert into notes values ($1, $2)', [who, `order of ${who}`])
+    for (const who of ['carol', 'dave', 'carol']) {
+      await manager.tenant(who).transaction(order(who), { idempotencyKey: 'order 7' })
+    }
+    const keys = await cluster.primary.sql('select tenant from poolhouse_marker order by 1')
+    expect(keys).toEqual([{ tenant: 'carol' }, { tenant: 'dave' }])
+    const notes = await cluster.primary.sql(
+      "select tenant from notes where tenant in ('carol', 'dave') order by 1",
+    )
+    expect(notes).toEqual([{ tenant: 'carol' }, { tenant: 'dave' }])
+    await cluster.primary.sql('drop table poolhouse_marker; delete from notes')
   })
 
   it('S88: another tenant is refused within the scope of one, also in its transaction', async () => {

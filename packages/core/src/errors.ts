@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import type { Durability } from './durability.js'
 import { printable } from './printable.js'
 import {
   type OutcomeResolver,
@@ -23,6 +24,8 @@ export interface PoolhouseErrorOptions {
   code?: string
   /** Whether the server may have done the work. */
   executed?: Executed
+  /** How safe the work is, where it was done and that is known. */
+  durability?: Durability | undefined
   /** Whether the same call may succeed later without a change to it. */
   retryable?: boolean
   /** The error underneath. */
@@ -52,6 +55,11 @@ export class PoolhouseError extends Error {
   readonly executed: Executed
   /** Whether the same call may succeed later without a change to it. */
   readonly retryable: boolean
+  /**
+   * With `executed: 'yes'` and `local`: the work is committed on the primary alone, because its wait for
+   * the synchronous standbys was cancelled, and a failover may lose it. Absent otherwise.
+   */
+  declare readonly durability?: Durability
 
   /** Makes an error; subclasses choose the defaults of `code`, `executed` and `retryable`. */
   constructor(message: string, options: PoolhouseErrorOptions = {}) {
@@ -61,6 +69,9 @@ export class PoolhouseError extends Error {
     }
     this.executed = options.executed ?? 'no'
     this.retryable = options.retryable ?? false
+    if (options.durability !== undefined) {
+      Object.defineProperty(this, 'durability', { value: options.durability, enumerable: true })
+    }
   }
 
   /** True for an instance of this class or of a subclass, made by any copy of the package. */
@@ -168,9 +179,9 @@ export class PoolClosedError extends PoolhouseError {
     brand(this, 'PoolClosedError', 'POOLHOUSE_POOL_CLOSED')
   }
 
-  /** Names the pool that is closed. `executed` is for a stream or a copy that was open; default `no`. */
-  constructor(pool: string, executed: Executed = 'no') {
-    super(`pool "${pool}" is closed`, { executed })
+  /** Names the pool that is closed. `executed` is for work that was open; default `no`. */
+  constructor(pool: string, executed: Executed = 'no', durability?: Durability) {
+    super(`pool "${pool}" is closed`, { executed, durability })
   }
 }
 
@@ -180,11 +191,11 @@ export class LeaseReleasedError extends PoolhouseError {
     brand(this, 'LeaseReleasedError', 'POOLHOUSE_LEASE_RELEASED')
   }
 
-  /** Names the pool the lease came from. `executed` is for a stream or a copy that was open; default `no`. */
-  constructor(pool: string, executed: Executed = 'no') {
+  /** Names the pool the lease came from. `executed` is for work that was open; default `no`. */
+  constructor(pool: string, executed: Executed = 'no', durability?: Durability) {
     super(
       `this lease of pool "${pool}" has been released; acquire another, and await every query before releasing`,
-      { executed },
+      { executed, durability },
     )
   }
 }
@@ -292,13 +303,33 @@ export class StatementTimeoutError extends PoolhouseError {
   readonly timeoutMs: number
 
   /** Names the limit and what is known of the outcome. */
-  constructor(timeoutMs: number, options: { executed: Executed; pool: string; cause?: unknown }) {
+  constructor(
+    timeoutMs: number,
+    options: {
+      executed: Executed
+      pool: string
+      cause?: unknown
+      durability?: Durability | undefined
+    },
+  ) {
     super(
-      `statement exceeded ${Math.round(timeoutMs)} ms on pool "${options.pool}" and ` +
-        (options.executed === 'rolled-back' ? 'was cancelled' : 'its outcome is unknown'),
-      { executed: options.executed, cause: options.cause },
+      `statement exceeded ${Math.round(timeoutMs)} ms on pool "${options.pool}" and ${outcomeOf(options.executed)}`,
+      options,
     )
     this.timeoutMs = timeoutMs
+  }
+}
+
+function outcomeOf(executed: Executed): string {
+  switch (executed) {
+    case 'no':
+      return 'was not sent'
+    case 'rolled-back':
+      return 'was cancelled'
+    case 'yes':
+      return 'is committed on the primary alone: its wait for the synchronous standbys was cancelled'
+    case 'unknown':
+      return 'its outcome is unknown'
   }
 }
 
@@ -309,8 +340,8 @@ export class AbortError extends PoolhouseError {
   }
 
   /** Keeps the reason of the signal as `cause`. */
-  constructor(reason: unknown, executed: Executed) {
-    super('the call was aborted by its signal', { executed, cause: reason })
+  constructor(reason: unknown, executed: Executed, durability?: Durability) {
+    super('the call was aborted by its signal', { executed, cause: reason, durability })
   }
 }
 
@@ -415,8 +446,15 @@ export function isPoolerRefusal(
 }
 
 /** Settles what an error could not know by itself. The same object, because the caller may hold it already. */
-export function setExecuted(error: PoolhouseError, executed: Executed): void {
+export function setExecuted(
+  error: PoolhouseError,
+  executed: Executed,
+  durability?: Durability,
+): void {
   Object.defineProperty(error, 'executed', { value: executed, enumerable: true })
+  if (durability !== undefined) {
+    Object.defineProperty(error, 'durability', { value: durability, enumerable: true })
+  }
 }
 
 // Class 08 is about the connection itself, 57P01 to 57P03 and 57P05 say that the server ends the session, and so do 25P03 and

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import {
   AbortError,
   AuthenticationError,
@@ -63,6 +63,9 @@ export async function cleanMarkers(pool: Queryable, options: CleanMarkersOptions
 
 // A key of the index may have 2,704 bytes, and a character up to four.
 const LONGEST_KEY = 512
+// A lone surrogate has no bytes of its own in UTF-8: all of them arrive as U+FFFD, and two keys would be one.
+const LONE_SURROGATE = /\p{Surrogate}/u
+const HASHED = 'poolhouse-sha256:'
 
 /** Checks an `idempotencyKey`. Throws `TypeError` or `RangeError`, which never show the key. */
 export function checkIdempotencyKey(where: string, key: unknown): void {
@@ -76,11 +79,25 @@ export function checkIdempotencyKey(where: string, key: unknown): void {
       `${where}: idempotencyKey must have 1 to ${LONGEST_KEY} characters, got ${key.length}`,
     )
   }
+  if (LONE_SURROGATE.test(key)) {
+    throw new TypeError(`${where}: idempotencyKey must be well-formed Unicode`)
+  }
   if (key.includes('\0')) {
     throw new RangeError(
       `${where}: idempotencyKey must not contain the character U+0000, which PostgreSQL cannot store`,
     )
   }
+}
+
+/**
+ * What stands in the table for a key of this scope. A key without a scope stands for itself, unless it looks like
+ * one that is stored as a hash, so that nobody can choose a key that is another scope's.
+ */
+function storedKey(key: string, scope: string | undefined): string {
+  if (scope === undefined && !key.startsWith(HASHED)) return key
+  // As JSON, so that the border between the two is known: `a` and `bc` are not `ab` and `c`.
+  const pair = JSON.stringify([scope ?? null, key])
+  return HASHED + createHash('sha256').update(pair).digest('hex')
 }
 
 /** One attempt that has put its marker; what tells its server process from every other. */
@@ -118,9 +135,9 @@ export class KeyedWork<R> {
   #doubt: InDoubtError | undefined
   #stage: 'marking' | 'working' | 'done' = 'marking'
 
-  /** Takes a checked key. */
-  constructor(key: string, work: (tx: Transaction) => Promise<R>) {
-    this.#key = key
+  /** Takes a checked key, and the `idempotencyScope` of the call. */
+  constructor(key: string, work: (tx: Transaction) => Promise<R>, scope?: string) {
+    this.#key = storedKey(key, scope)
     this.#work = work
   }
 

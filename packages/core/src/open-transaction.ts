@@ -1,9 +1,11 @@
 import { asExecuted } from './as-executed.js'
 import { checkQueryOptions } from './call-options.js'
-import type { Clock } from './clock.js'
+import type { Clock, ClockTimer } from './clock.js'
 import type { CopyResult } from './driver.js'
 import type { Durability } from './durability.js'
 import {
+  AbortError,
+  ConnectionLostError,
   InDoubtError,
   PoolhouseError,
   StatementTimeoutError,
@@ -11,6 +13,7 @@ import {
   TransactionError,
 } from './errors.js'
 import type { PoolLease, WorkGuard } from './pool-lease.js'
+import type { Slot } from './slot.js'
 import { guardWord } from './sql/guard-words.js'
 import { SqlStatements } from './sql/sql-statements.js'
 import { traitsOf } from './sql/statement-traits.js'
@@ -38,6 +41,9 @@ import { IDENTITY_QUERY, readIdentity, type TransactionIdentity } from './transa
 const ROLLBACK_MS = 2_000
 const SET = guardWord('set')
 const TRANSACTION = guardWord('transaction')
+// A COMMIT that is cancelled is rarely undone, and one that waits for its standbys becomes a local one: its own
+// answer is worth a moment.
+const COMMIT_PATIENCE_MS = 100
 
 function refuseControl(call: string, { text }: Statement, escapes: boolean): void {
   if ((traitsOf(text, escapes) & CONTROLS_TRANSACTION) === 0) return
@@ -89,7 +95,9 @@ export class OpenTransaction implements Transaction {
   // Statements that the work has sent by `query`.
   #statements = 0
   #durability: Durability | undefined
-  // Statements of ours whose outcome was open when they failed: it is known once the transaction has ended without COMMIT.
+  #patience: ClockTimer | undefined
+  // Statements of ours that may have been done when their calls failed: it is known that they were undone
+  // once the transaction has ended without COMMIT.
   readonly #unknown = new Set<unknown>()
   // A statement ended the transaction unseen; whatever the work does with that error, there is no success to report.
   #endedUnseen: Error | undefined
@@ -122,8 +130,16 @@ export class OpenTransaction implements Transaction {
   async begin(): Promise<void> {
     // Lost or timed out at BEGIN: nothing of the transaction can have happened.
     try {
-      const result = await this.#run({ text: beginStatement(this.#options) }, undefined, 'no')
+      const begun = this.#run({ text: beginStatement(this.#options) }, undefined, 'no')
+      // Nothing can have happened yet, so whoever stops it need not wait for the server's word.
+      const result = await (this.#abort === undefined ? begun : this.#untilStopped(() => begun))
       if (wantsIdentity(this.#options)) this.#identity = readIdentity(result)
+      const { openWith } = this.#options
+      // It is the first statement, so that a SET TRANSACTION of the work begins no new transaction without it.
+      if (openWith !== undefined) {
+        this.#statements++
+        await this.#run(openWith, undefined, 'no')
+      }
     } catch (error) {
       if (this.#unknown.has(error)) setExecuted(error as PoolhouseError, 'no')
       throw error
@@ -134,7 +150,7 @@ export class OpenTransaction implements Transaction {
   async complete<R>(work: (tx: Transaction) => Promise<R>): Promise<R> {
     let result: R
     try {
-      result = await this.#untilStopped(work)
+      result = await this.#untilStopped(() => work(this))
       // Stopped or ended after the work's last word and before ours.
       this.#refuseIfStopped()
       if (this.#endedUnseen !== undefined) throw this.#endedUnseen
@@ -150,13 +166,22 @@ export class OpenTransaction implements Transaction {
     return result
   }
 
-  /** Ends the transaction from outside. While COMMIT is under way its own answer decides. */
+  /**
+   * Ends the transaction from outside. While COMMIT is under way its own answer decides; after an abort it is
+   * waited for a moment before it is cancelled, and after a time-out, which is COMMIT's own, not at all.
+   */
   stop(error: Error): void {
+    if (this.#state === 'committing' && error instanceof AbortError) this.#hurry(error)
     if (this.#state !== 'open') return
     this.#state = 'stopped'
     this.#stopError = error
     this.#abort?.abort(error)
     this.#onStop?.(error)
+  }
+
+  #hurry(error: AbortError): void {
+    const cancel = (): void => this.#abort!.abort(error.cause)
+    this.#patience = this.#clock.setTimer(cancel, COMMIT_PATIENCE_MS, { keepAlive: true })
   }
 
   /** Nothing can be sent any more. */
@@ -295,7 +320,9 @@ export class OpenTransaction implements Transaction {
   #errorOf(error: unknown, ifLost: 'no' | 'rolled-back' = 'rolled-back'): unknown {
     this.#firstError ??= error
     if (this.#state === 'stopped') return this.#stopError
-    if (error instanceof PoolhouseError && error.executed === 'unknown') this.#unknown.add(error)
+    if (error instanceof PoolhouseError && /^(?:unknown|yes)$/.test(error.executed)) {
+      this.#unknown.add(error)
+    }
     // COMMIT was never sent, so whatever was lost here is undone with the session.
     return asExecuted(error, ifLost)
   }
@@ -319,12 +346,12 @@ export class OpenTransaction implements Transaction {
     }
   }
 
-  #untilStopped<R>(work: (tx: Transaction) => Promise<R>): Promise<R> {
+  #untilStopped<R>(work: () => Promise<R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
       this.#refuseIfStopped()
       this.#onStop = reject
       // An async wrapper also catches what `work` throws synchronously.
-      void (async () => resolve(await work(this)))().catch(reject)
+      void (async () => resolve(await work()))().catch(reject)
     })
   }
 
@@ -336,18 +363,16 @@ export class OpenTransaction implements Transaction {
       await this.#closeOpen()
       await this.#identifyLate()
       slot.committedLocally = false
-      result = await this.#lease.query({ text: 'COMMIT' }, this.#limits())
+      result = await this.#lease.query(
+        { text: 'COMMIT' },
+        { ...this.#limits(), signal: this.#abort?.signal },
+      )
     } catch (error) {
-      if (error instanceof PoolhouseError && error.executed === 'unknown') {
-        // Its session is terminated after that, so there is no other answer.
-        if (slot.committedLocally) this.#durability = 'local'
-        else throw this.#inDoubt(error)
-        return
-      }
-      // The session died before COMMIT was written, or the server refused it: undone either way.
-      throw asExecuted(error, 'rolled-back')
+      if (this.#isCommittedAfter(error, slot)) return
+      throw error
     } finally {
       this.#state = 'ended'
+      this.#patience?.cancel()
     }
     if (result.command === 'ROLLBACK') {
       throw new TransactionError(
@@ -356,6 +381,26 @@ export class OpenTransaction implements Transaction {
       )
     }
     this.#durability = slot.committedLocally ? 'local' : 'configured'
+  }
+
+  /** Whether COMMIT has succeeded although its call failed. Throws what the caller is told if it has not. */
+  #isCommittedAfter(error: unknown, slot: Slot): boolean {
+    if (!(error instanceof PoolhouseError)) throw error
+    switch (error.executed) {
+      case 'unknown':
+        throw this.#inDoubt(error)
+      case 'yes':
+        if (error.durability !== undefined) this.#durability = error.durability
+        // Its session was terminated in its wait for the standbys, by others, so there is no other answer.
+        if (slot.cancelSent || !(error instanceof ConnectionLostError)) throw error
+        return true
+      case 'no':
+        // It was not sent, so its release will roll it back.
+        setExecuted(error, 'rolled-back')
+        throw error
+      case 'rolled-back':
+        throw error
+    }
   }
 
   async #identifyLate(): Promise<void> {

@@ -1,5 +1,7 @@
+import { afterCancel, type CancelReason, CONFIRM_MS } from './cancelled-call.js'
 import { CLEANING_MS } from './cleaning.js'
 import { Timed } from './deadline-queue.js'
+import type { Durability } from './durability.js'
 import {
   AbortError,
   ConnectionLostError,
@@ -33,15 +35,14 @@ export interface WorkLimits {
   readonly signal?: AbortSignal | undefined
 }
 
-// How long a caller past its deadline is kept for the server's word on what became of the work.
-const CONFIRM_MS = 200
 /** What a caller meets that asked for more while somebody else closed the stream. */
 export const CLOSED_BY_READER: unique symbol = Symbol('closed by its reader')
 
 /**
  * A stream or a copy: work that has its session to itself and asks the server many times.
  *
- * `new` → `queued` (behind another statement of its lease) → `paused` ⇄ `asking` → `cancelling` (past its deadline, cancel sent) → `over`.
+ * `new` → `queued` (behind another statement of its lease) → `paused` ⇄ `asking` → `cancelling` (past
+ * its deadline) or `aborting` (by its signal), with a cancel sent → `over`.
  * Over for its caller is not yet free for the session: until the server has answered everything the work is its slot's occupant, and
  * unwinds in the background. It never holds its lease, so that a lease that was dropped can be found by the garbage collector.
  */
@@ -54,7 +55,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
   protected readonly host: RunHost
   readonly #limits: WorkLimits
   #owner: WorkOwner | undefined
-  #state: 'new' | 'queued' | 'paused' | 'asking' | 'cancelling' | 'over' = 'new'
+  #state: 'new' | 'queued' | 'paused' | 'asking' | 'cancelling' | 'aborting' | 'over' = 'new'
   #failure: unknown
   #stopped = false
   // Settles what the caller waits for: its turn, the server, or the source of its data.
@@ -126,9 +127,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
       }
       this.#owner = owner
       if (signal !== undefined) {
-        this.#onAbort = () => {
-          this.interrupt((executed) => new AbortError(signal.reason, executed))
-        }
+        this.#onAbort = () => this.#aborted(signal)
         signal.addEventListener('abort', this.#onAbort, { once: true })
       }
       if (timeoutMs !== undefined) {
@@ -151,6 +150,8 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     slot.occupant = this
     slot.lastStatement = this.text
     slot.sentAt = now
+    slot.committedLocally = false
+    slot.cancelSent = false
     const { pooler } = this.host
     if (pooler === undefined) markSession(slot, traitsOf(this.text, slot.escapes))
     this.#state = 'paused'
@@ -208,19 +209,26 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     })
   }
 
-  /** An answer has come. Returns whether the caller still waits for it. */
+  /** An answer has come. Returns whether the caller is given it. */
   #answered(free: boolean): boolean {
     this.host.deadlines.remove(this)
-    const late = this.#state === 'cancelling'
     if (this.#state === 'over') {
       if (free) this.#free()
       else this.#unwind()
       return false
     }
+    const reason = this.#cancelReason
+    // What is not over by its answer is given up with what is known.
+    const failure =
+      reason === undefined
+        ? null
+        : free
+          ? this.#afterCancel(reason, null)
+          : this.#givenUp(this.outcome)
     this.#state = 'paused'
     this.#reject = undefined
-    if (!late || free) return true
-    this.#end(this.#timeout(this.outcome), false)
+    if (failure === null) return true
+    this.#end(failure, free)
     return false
   }
 
@@ -228,14 +236,25 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     const slot = this.slot!
     // Before anybody can be handed the connection: the news that it is closed may come a moment later.
     if (endsSession(error)) slot.lostReason ??= error
-    const late = this.#state === 'cancelling'
     this.host.deadlines.remove(this)
     if (this.#state === 'over') {
       if (free) this.#free()
       else this.#unwind()
       return
     }
-    this.#end(late ? this.#lateError(error) : this.failed(error), free)
+    const reason = this.#cancelReason
+    const told = this.failed(error)
+    this.#end(reason === undefined ? told : this.#afterCancel(reason, told), free)
+  }
+
+  get #cancelReason(): CancelReason | undefined {
+    if (this.#state === 'cancelling') return 'timeout'
+    return this.#state === 'aborting' ? 'abort' : undefined
+  }
+
+  #afterCancel(reason: CancelReason, error: unknown): unknown {
+    const local = this.slot!.committedLocally
+    return afterCancel(reason, error, undefined, local, (...known) => this.#givenUp(...known))
   }
 
   /** What the caller is told of an error of the driver. */
@@ -269,6 +288,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
       case 'queued':
       case 'paused':
       case 'cancelling':
+      case 'aborting':
         break
     }
     this.#stopped = true
@@ -320,7 +340,8 @@ export abstract class OpenWork extends Timed implements OrderedWork {
         this.#cancelLate(now)
         return
       case 'cancelling':
-        this.stop(this.#timeout(this.outcome))
+      case 'aborting':
+        this.stop(this.#givenUp(this.outcome))
         return
       case 'over':
         // The polite way has taken too long. From here on the quarantine sees to it, and breaks the session if it must.
@@ -339,7 +360,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
       this.#cancelLate(now)
     } else if (this.#state === 'queued' || this.#state === 'paused') {
       this.host.countTimeout()
-      this.interrupt((executed) => this.#timeout(executed))
+      this.interrupt((executed) => this.#givenUp(executed))
     }
   }
 
@@ -350,8 +371,22 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     this.#wake(now, CONFIRM_MS)
   }
 
+  /** Where the server's word can tell more than is known already, the caller is kept a moment for it. */
+  #aborted(signal: AbortSignal): void {
+    if (this.#cancelReason !== undefined) return
+    if (this.#state !== 'asking' || this.outcome !== 'unknown') {
+      this.interrupt((executed) => new AbortError(signal.reason, executed))
+      return
+    }
+    this.#state = 'aborting'
+    // What is asked of the session from now on waits behind it.
+    this.#owner!.over(this)
+    this.host.cancel(this.slot!)
+    this.#wake(this.host.now(), CONFIRM_MS)
+  }
+
   #end(failure: unknown, free: boolean): void {
-    const wasAsking = this.#state === 'asking' || this.#state === 'cancelling'
+    const wasAsking = this.#state === 'asking' || this.#cancelReason !== undefined
     const { slot } = this
     this.#state = 'over'
     this.#failure = failure
@@ -397,15 +432,12 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     this.#whenFree = undefined
   }
 
-  #lateError(error: unknown): unknown {
-    if (error instanceof DatabaseError && error.code === '57014')
-      return this.#timeout(error.executed, error)
-    const told = this.failed(error)
-    return told instanceof ConnectionLostError ? this.#timeout(told.executed, told) : told
-  }
-
-  #timeout(executed: Executed, cause?: unknown): StatementTimeoutError {
-    return new StatementTimeoutError(this.#limitMs, { executed, pool: this.host.name, cause })
+  #givenUp(executed: Executed, cause?: unknown, durability?: Durability): Error {
+    if (this.#state === 'aborting') {
+      return new AbortError(this.#limits.signal!.reason, executed, durability)
+    }
+    const { name: pool } = this.host
+    return new StatementTimeoutError(this.#limitMs, { executed, pool, cause, durability })
   }
 
   #wake(now: number, ms: number): void {

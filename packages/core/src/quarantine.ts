@@ -34,6 +34,7 @@ export class Quarantine {
   /** Sends a cancel request, unless one is under way. `slot.cancelling` is set until it is settled. */
   cancel(slot: Slot): void {
     if (slot.cancelling !== undefined || slot.state === 'gone') return
+    slot.cancelSent = true
     const request = slot.connection!.cancel(CANCEL_MS)
     // Set before anybody can wait for quiet: a slot with a request under way is quiet only once it is gone.
     slot.cancelling = request

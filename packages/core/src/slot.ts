@@ -79,6 +79,8 @@ export class Slot {
   sentAt = 0
   /** The server said that the commit under way is on its own disk and that it gave up waiting for its synchronous standbys. */
   committedLocally = false
+  /** Whether a cancel request of ours was sent since the work under way began. */
+  cancelSent = false
   /** Server parameters as they were when the session was ready. */
   atBirth: ReadonlyMap<string, string> | undefined = undefined
   /** Names of server parameters whose value differs from the one at birth. */

@@ -1,13 +1,17 @@
+import { afterCancel, CONFIRM_MS } from './cancelled-call.js'
 import type { Clock } from './clock.js'
 import { copyMisfit } from './copy-text.js'
 import type { DeadlineQueue } from './deadline-queue.js'
+import type { Durability } from './durability.js'
 import {
   AbortError,
   type AcquireTimeoutError,
-  ConnectionLostError,
   DatabaseError,
   type Executed,
   endsSession,
+  LeaseReleasedError,
+  PoolClosedError,
+  PoolhouseError,
   StatementTimeoutError,
   setExecuted,
 } from './errors.js'
@@ -53,15 +57,12 @@ export interface RunOwner {
   finished(run: StatementRun, slot: Slot, error: Error | null): void
 }
 
-// How long a caller past its deadline is kept for the server's word on what became of the statement.
-const CONFIRM_MS = 200
-
 /**
  * One statement from the call to its answer. It is at once the waiter in the pool's queue, the entry among its deadlines and
  * the receiver of the answer, so a call costs one object and one promise.
  *
- * `waiting` (in the pool's queue) or `queued` (behind another statement of its lease) → `running` → `cancelling` (past its
- * deadline, cancel sent) → `settled`.
+ * `waiting` (in the pool's queue) or `queued` (behind another statement of its lease) → `running` →
+ * `cancelling` (past its deadline) or `aborting` (by its signal), with a cancel sent → `settled`.
  */
 export class StatementRun extends Waiter {
   /** What is run. */
@@ -73,7 +74,7 @@ export class StatementRun extends Waiter {
   readonly #signal: AbortSignal | undefined
   readonly #timeoutMs: number | undefined
   readonly #startedAt: number
-  #state: 'waiting' | 'queued' | 'running' | 'cancelling' | 'settled' = 'waiting'
+  #state: 'waiting' | 'queued' | 'running' | 'cancelling' | 'aborting' | 'settled' = 'waiting'
   #slot: Slot | undefined
   #limitMs = 0
   #onAbort: (() => void) | undefined
@@ -128,6 +129,8 @@ export class StatementRun extends Waiter {
     const { statement } = this
     slot.lastStatement = statement.text
     slot.sentAt = now
+    slot.committedLocally = false
+    slot.cancelSent = false
     const traits = traitsOf(statement.text, slot.escapes)
     const { pooler } = this.#host
     if (pooler === undefined) markSession(slot, traits)
@@ -159,7 +162,7 @@ export class StatementRun extends Waiter {
   #missed(slot: Slot): void {
     this.#limitMs = this.#timeoutMs!
     this.#host.countTimeout()
-    this.refuse(this.#timeout('no'))
+    this.refuse(this.#givenUp('no'))
     // Not in this call: of thousands that missed theirs, each would hand the connection to the next one further down the stack.
     queueMicrotask(() => this.#owner.finished(this, slot, null))
   }
@@ -179,17 +182,16 @@ export class StatementRun extends Waiter {
         return
       case 'queued':
         this.#host.countTimeout()
-        this.refuse(this.#timeout('no'))
+        this.refuse(this.#givenUp('no'))
         return
       case 'running':
         this.#state = 'cancelling'
         this.#host.countTimeout()
-        this.#host.cancel(slot!)
-        this.#host.deadlines.add(this, now, CONFIRM_MS)
-        this.#host.wakeAt(now + CONFIRM_MS)
+        this.#cancel(slot!, now)
         return
       case 'cancelling':
-        this.#giveUp(this.#timeout('unknown'))
+      case 'aborting':
+        this.#giveUp(this.#givenUp('unknown'))
         return
       case 'settled':
         return
@@ -216,15 +218,22 @@ export class StatementRun extends Waiter {
         this.refuse(new AbortError(signal.reason, 'no'))
         return
       case 'running':
-        this.#host.cancel(this.#slot!)
-        this.#giveUp(new AbortError(signal.reason, 'unknown'))
+        this.#state = 'aborting'
+        this.#host.deadlines.remove(this)
+        this.#cancel(this.#slot!, this.#host.now())
         return
       case 'cancelling':
-        this.#giveUp(new AbortError(signal.reason, 'unknown'))
-        return
+      case 'aborting':
       case 'settled':
         return
     }
+  }
+
+  /** Asks the server to end the statement, and keeps the caller a moment for its word. */
+  #cancel(slot: Slot, now: number): void {
+    this.#host.cancel(slot)
+    this.#host.deadlines.add(this, now, CONFIRM_MS)
+    this.#host.wakeAt(now + CONFIRM_MS)
   }
 
   #answered(slot: Slot, error: Error | null, result: QueryResult<unknown> | undefined): void {
@@ -233,29 +242,49 @@ export class StatementRun extends Waiter {
       slot.recheckQuiet()
       return
     }
-    const late = this.#state === 'cancelling'
+    const failure = this.#failureOf(slot, error, result)
+    if (failure === null) {
+      result!.node = this.#host.name
+      // Inside a transaction nothing is committed yet.
+      if (slot.committedLocally) result!.durability = 'local'
+      else if (slot.connection!.transactionStatus() === 'idle') result!.durability = 'configured'
+    }
     // Before anybody can be handed the connection: the news that it is closed may come a moment later.
     if (error !== null && endsSession(error)) slot.lostReason ??= error
     this.#settle()
     this.#owner.finished(this, slot, error)
     slot.recheckQuiet()
-    if (error === null) {
-      result!.node = this.#host.name
-      this.#resolve(result as QueryResult<never>)
-    } else {
-      // A transaction around it, if there is one, knows better and says so at its end.
-      if (error instanceof DatabaseError && commitsMidway(this.statement.text)) {
-        setExecuted(error, 'unknown')
-      }
-      this.#reject(late ? this.#lateError(error) : error)
-    }
+    if (failure === null) this.#resolve(result as QueryResult<never>)
+    else this.#reject(failure as Error)
   }
 
-  #lateError(error: Error): Error {
-    if (error instanceof DatabaseError && error.code === '57014')
-      return this.#timeout(error.executed, error)
-    if (error instanceof ConnectionLostError) return this.#timeout(error.executed, error)
-    return error
+  /** What the caller is told, if it is not success. */
+  #failureOf(slot: Slot, error: Error | null, result: QueryResult<unknown> | undefined): unknown {
+    const { committedLocally } = slot
+    if (error instanceof PoolhouseError) {
+      const mayBeHalf = commitsMidway(this.statement.text)
+      // A transaction around it, if there is one, knows better and says so at its end.
+      if (mayBeHalf && error instanceof DatabaseError) setExecuted(error, 'unknown')
+      // The session was ended in its wait for the standbys, which comes after the commit.
+      if (committedLocally && !mayBeHalf && error.executed === 'unknown') {
+        setExecuted(error, 'yes', 'local')
+      }
+    }
+    if (this.#state === 'cancelling' || this.#state === 'aborting') {
+      const reason = this.#state === 'aborting' ? 'abort' : 'timeout'
+      return afterCancel(reason, error, result?.command, committedLocally, (...known) =>
+        this.#givenUp(...known),
+      )
+    }
+    return error === null && committedLocally && slot.cancelSent ? this.#cutShort(slot) : error
+  }
+
+  /** The pool itself has cancelled the wait for the standbys: it is closing, or the lease was given back too early. */
+  #cutShort(slot: Slot): Error {
+    const { name } = this.#host
+    return slot.state === 'leased'
+      ? new PoolClosedError(name, 'yes', 'local')
+      : new LeaseReleasedError(name, 'yes', 'local')
   }
 
   #giveUp(error: Error): void {
@@ -281,7 +310,11 @@ export class StatementRun extends Waiter {
     this.#host.wakeAt(now + ms)
   }
 
-  #timeout(executed: Executed, cause?: unknown): StatementTimeoutError {
-    return new StatementTimeoutError(this.#limitMs, { executed, pool: this.#host.name, cause })
+  #givenUp(executed: Executed, cause?: unknown, durability?: Durability): Error {
+    if (this.#state === 'aborting') {
+      return new AbortError(this.#signal!.reason, executed, durability)
+    }
+    const { name: pool } = this.#host
+    return new StatementTimeoutError(this.#limitMs, { executed, pool, cause, durability })
   }
 }

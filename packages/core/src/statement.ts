@@ -1,3 +1,5 @@
+import type { Durability } from './durability.js'
+
 /**
  * One SQL statement with its bound values. What `sql-template-tag` and `pg` produce fits: `text` uses `$1`, `$2`, …
  */
@@ -58,6 +60,12 @@ export interface QueryResult<Row = Record<string, unknown>> {
   fields: FieldInfo[]
   /** Name of the pool of the node that served the call. */
   node?: string
+  /**
+   * How safe what the statement did is, once it is over for good: `configured` as the server's settings
+   * ask for, `local` on the primary alone, because the server gave up its wait for the synchronous
+   * standbys. Absent inside a transaction, whose COMMIT decides.
+   */
+  durability?: Durability
   /**
    * How old the data may have been when the call was sent, in milliseconds: an upper bound, 0 on the primary. Told by routing pools for
    * reads, where it is known.

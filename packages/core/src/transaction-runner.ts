@@ -37,9 +37,10 @@ export async function runTransaction<R>(
   checkTransactionOptions(options)
   if (typeof work !== 'function')
     throw new TypeError(`transaction: work must be a function, got ${typeof work}`)
-  const { idempotencyKey, retry, signal, timeoutMs } = options
+  const { idempotencyKey, idempotencyScope, retry, signal, timeoutMs } = options
   if (idempotencyKey !== undefined) {
-    return await runKeyed(host, clock, random, new KeyedWork(idempotencyKey, work), options)
+    const keyed = new KeyedWork(idempotencyKey, work, idempotencyScope)
+    return await runKeyed(host, clock, random, keyed, options)
   }
   const attempts = retry?.attempts ?? 1
   const backoff = backoffOf(random)

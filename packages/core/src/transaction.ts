@@ -8,7 +8,7 @@ import {
   describeValue,
   refuseUnknownOptions,
 } from './option-check.js'
-import type { Queryable } from './statement.js'
+import type { Queryable, Statement } from './statement.js'
 import type { Streamable } from './streaming.js'
 import {
   IDENTITY_QUERY,
@@ -45,9 +45,19 @@ export interface TransactionOptions {
    * was. A lost connection, a failover and a COMMIT without an answer are then followed by another attempt, until the outcome is known or
    * `timeoutMs` has passed; without `timeoutMs`, 10 seconds after the first failure (`hold.timeoutMs` of a failover pool). `work` may be
    * run several times for that, of which one is committed: it must have no effect outside the transaction. Not with `readOnly`. Keys are never
-   * logged.
+   * logged. Throws `TypeError` for a key that is no well-formed Unicode.
    */
   idempotencyKey?: string | undefined
+  /**
+   * For pools over pools: whose key `idempotencyKey` is. The same key in two scopes is two keys, and neither is
+   * the key without a scope. The scope and the key are stored as one hash. Default: none.
+   */
+  idempotencyScope?: string | undefined
+  /**
+   * For pools over pools: a statement that every attempt sends right after BEGIN, before the row of the
+   * idempotency key and before `work`, such as the settings that row-level security reads. Default: none.
+   */
+  openWith?: Statement | undefined
   /** Longest time from BEGIN to COMMIT in milliseconds; with `retry` or `idempotencyKey`, for all attempts together. Default: none beyond each statement's own. */
   timeoutMs?: number | undefined
   /** Aborts the transaction: it is rolled back and rejects with `AbortError`. */
@@ -81,6 +91,8 @@ const KNOWN: ReadonlySet<string> = new Set([
   'deferrable',
   'retry',
   'idempotencyKey',
+  'idempotencyScope',
+  'openWith',
   'timeoutMs',
   'signal',
   'resolver',
@@ -91,8 +103,8 @@ const LEVELS: readonly IsolationLevel[] = ['read committed', 'repeatable read', 
 export function checkTransactionOptions(options: TransactionOptions): void {
   const where = 'transaction'
   refuseUnknownOptions(where, options, KNOWN)
-  const { isolation, readOnly, deferrable, retry, idempotencyKey, timeoutMs, signal, resolver } =
-    options
+  const { isolation, readOnly, deferrable, retry, timeoutMs, signal, resolver } = options
+  const { idempotencyKey, idempotencyScope, openWith } = options
   if (isolation !== undefined) checkWord(where, 'isolation', isolation, LEVELS)
   if (readOnly !== undefined) checkBoolean(where, 'readOnly', readOnly)
   if (deferrable !== undefined) checkBoolean(where, 'deferrable', deferrable)
@@ -102,6 +114,16 @@ export function checkTransactionOptions(options: TransactionOptions): void {
   }
   if (resolver !== undefined && typeof resolver !== 'function') {
     throw new TypeError(`${where}: resolver must be a function, got ${describeValue(resolver)}`)
+  }
+  if (openWith !== undefined && typeof (openWith as Statement | null)?.text !== 'string') {
+    throw new TypeError(
+      `${where}: openWith must be a statement such as { text }, got ${describeValue(openWith)}`,
+    )
+  }
+  if (idempotencyScope !== undefined && typeof idempotencyScope !== 'string') {
+    throw new TypeError(
+      `${where}: idempotencyScope must be a string, got ${describeValue(idempotencyScope)}`,
+    )
   }
   if (idempotencyKey !== undefined) {
     checkIdempotencyKey(where, idempotencyKey)

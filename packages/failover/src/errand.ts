@@ -250,7 +250,8 @@ export class TransactionErrand<R> extends BasicErrand<TransactionOptions> implem
   ) {
     super(options, startedAt)
     const key = options?.idempotencyKey
-    this.#keyed = key === undefined ? undefined : new KeyedWork(key, work)
+    this.#keyed =
+      key === undefined ? undefined : new KeyedWork(key, work, options?.idempotencyScope)
     this.#work = work
     this.#resolver = options?.resolver ?? resolver
   }

@@ -54,6 +54,15 @@ export interface FakeHang {
   hang: true
 }
 
+/**
+ * A commit that waits for a synchronous standby: never answered, but a cancel request is answered with
+ * success and the warning that tells of it.
+ */
+export interface FakeStandbyWait {
+  /** Always true. */
+  waitsForStandby: true
+}
+
 /** A statement during which the session dies. */
 export interface FakeLoss {
   /** Why. */
@@ -61,7 +70,21 @@ export interface FakeLoss {
 }
 
 /** What a scripted statement does. */
-export type FakeReply = FakeRows | FakePieces | FakeTaking | FakeFailure | FakeHang | FakeLoss
+export type FakeReply =
+  | FakeRows
+  | FakePieces
+  | FakeTaking
+  | FakeFailure
+  | FakeHang
+  | FakeStandbyWait
+  | FakeLoss
+
+const LOCAL_COMMIT: Notice = {
+  severity: 'WARNING',
+  code: '01000',
+  message: 'canceling wait for synchronous replication due to user request',
+  routine: 'SyncRepWaitForLSN',
+}
 
 type Done = (error: Error | null, result?: QueryResult<unknown>) => void
 
@@ -157,6 +180,13 @@ export class FakeConnection implements DriverConnection {
       else done(error)
     }
     this.#answer = answer
+    if (reply !== undefined && 'waitsForStandby' in reply) {
+      this.#answer = () => {
+        this.warn(LOCAL_COMMIT)
+        answer(null)
+      }
+      return
+    }
     if (reply !== undefined && 'hang' in reply) return
     const finish = (): void => {
       if (reply === undefined) answer(this.#refuseInFailed(statement.text))

@@ -141,7 +141,5 @@ export function abortSomething(world: World): void {
     return
   }
   if (waiting.length === 0) return
-  const call = world.random.pick(waiting)
-  world.say(`abort ${call.kind} ${call.id}`)
-  call.abort!.abort()
+  world.abort(world.random.pick(waiting))
 }

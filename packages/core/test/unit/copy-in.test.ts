@@ -214,10 +214,10 @@ test('F54: abort while the source is waited for frees the caller at once and und
   await usable(it)
 })
 
-test('F54: abort while the server takes data cancels it; abort at the end leaves it in doubt', async () => {
-  for (const [reply, executed] of [
-    [{ takes: 1, then: { hang: true } }, 'rolled-back'],
-    [{ then: { hang: true } }, 'unknown'],
+test('F54, T89: abort while the server takes data is told at once, for it undoes the copy; at the end the server says what became of it', async () => {
+  for (const [reply, when] of [
+    [{ takes: 1, then: { hang: true } }, 'at once'],
+    [{ then: { hang: true } }, 'when it is confirmed'],
   ] as const) {
     const it = server(reply as FakeReply, {}, { onCancel: () => 50 })
     const abort = new AbortController()
@@ -225,9 +225,10 @@ test('F54: abort while the server takes data cancels it; abort at the end leaves
     await it.clock.settle()
     abort.abort()
     await it.clock.settle()
-    expect(copy.error).toMatchObject({ name: 'AbortError', executed })
+    expect(copy.state).toBe(when === 'at once' ? 'rejected' : 'pending')
     expect(it.pool.stats()).toMatchObject({ leased: 1 })
     await it.clock.advance(50)
+    expect(copy.error).toMatchObject({ name: 'AbortError', executed: 'rolled-back' })
     await usable(it)
   }
 })

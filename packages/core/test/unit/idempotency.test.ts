@@ -264,7 +264,11 @@ describe('a transaction with an idempotency key', () => {
     [{ idempotencyKey: '' }, RangeError, /1 to 512/],
     [{ idempotencyKey: 'secret'.repeat(100) }, RangeError, /got 600$/],
     [{ idempotencyKey: 'secret\0' }, RangeError, /U\+0000/],
+    [{ idempotencyKey: 'secret\ud800' }, TypeError, /idempotencyKey must be well-formed Unicode/],
+    [{ idempotencyKey: '\udc00secret' }, TypeError, /idempotencyKey must be well-formed Unicode/],
     [{ idempotencyKey: 42 as unknown as string }, TypeError, /number$/],
+    [{ idempotencyScope: 42 as unknown as string }, TypeError, /idempotencyScope must be a string/],
+    [{ openWith: 'select 1' as unknown as Statement }, TypeError, /openWith must be a statement/],
     [{ idempotencyKey: 'secret', readOnly: true }, TypeError, /readOnly/],
   ])(
     'is refused with wrong options, without its key in the message',
@@ -276,6 +280,75 @@ describe('a transaction with an idempotency key', () => {
       expect((refusal as Error).message).not.toMatch(/secret/)
     },
   )
+})
+
+describe('the key of a scope', () => {
+  async function storedFor(key: string, scope?: string): Promise<string> {
+    const server = new MarkerServer()
+    const options = { idempotencyKey: key, idempotencyScope: scope }
+    await server.it.pool.transaction(async () => 'done', options)
+    return [...server.markers.keys()].join()
+  }
+
+  test('T70: is another one than the same key of any other scope, or of none', async () => {
+    const pairs: [string, string | undefined][] = [
+      ['k', undefined],
+      ['k', 'alice'],
+      ['k', 'bob'],
+      ['bc', 'a'],
+      ['c', 'ab'],
+      ['abc', ''],
+      ['abc', undefined],
+      ['c","x', 'a'],
+      ['x', 'a","c'],
+    ]
+    const stored: string[] = []
+    for (const [key, scope] of pairs) stored.push(await storedFor(key, scope))
+    expect(new Set(stored).size).toBe(pairs.length)
+    expect(await storedFor('k', 'alice')).toBe(stored[1])
+    // Nobody without a scope can choose what another scope's key is stored as.
+    expect(await storedFor(stored[1]!)).not.toBe(stored[1])
+    expect(await storedFor('k')).toBe('k')
+    const longest = await storedFor('🐘'.repeat(256), 'tenant '.repeat(1_000))
+    expect(longest.length).toBeLessThanOrEqual(512)
+    for (const each of stored.slice(1, 5)) expect(each).not.toMatch(/alice|bob/)
+  })
+
+  test('T70: comes after what the transaction is opened with, in every attempt', async () => {
+    const server = new MarkerServer()
+    const lose = once<FakeReply>({ lose: 'reset' })
+    server.fault = (text) => (text === 'work' ? lose() : undefined)
+    const options = {
+      idempotencyKey: 'k',
+      idempotencyScope: 'alice',
+      openWith: { text: 'select set_config($1, $2, true)', values: ['app.tenant', 'alice'] },
+    }
+    const done = watch(server.it.pool.transaction(async (tx) => tx.query('work'), options))
+    await server.it.clock.advance(1_000)
+    expect(done.state).toBe('resolved')
+    const attempt = ['BEGIN', 'select set_config', 'insert into poolhouse']
+    const first = server.texts.slice(0, 3)
+    const again = server.texts
+      .slice(server.texts.lastIndexOf('BEGIN'))
+      .filter((text) => !text.startsWith('select pg_catalog'))
+    for (const texts of [first, again.slice(0, 3)]) {
+      expect(texts.map((text, at) => text.startsWith(attempt[at]!))).toEqual([true, true, true])
+    }
+  })
+
+  test('T102: after a doubt that the next attempt refutes, the caller gets the error of the work', async () => {
+    const server = new MarkerServer()
+    const lose = once<FakeReply>({ lose: 'reset' })
+    server.fault = (text) => (text === 'COMMIT' ? lose() : undefined)
+    let times = 0
+    const work = async (): Promise<void> => {
+      if (++times === 2) throw new Error('the second time it fails')
+    }
+    const done = watch(server.it.pool.transaction(work, { idempotencyKey: 'k' }))
+    await server.it.clock.advance(1_000)
+    expect(times).toBe(2)
+    expect(done.error?.message).toBe('the second time it fails')
+  })
 })
 
 describe('the table of keys', () => {

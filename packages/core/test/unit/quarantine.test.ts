@@ -4,16 +4,18 @@ import { harness, watch } from '../harness.js'
 const hangs = ({ text }: { text: string }): { hang: true } | undefined =>
   text.startsWith('slow') ? { hang: true } : undefined
 
-test('F54, X15: frees the caller at once and lends the connection again only when the cancel request is settled', async () => {
+test('F54, X15, T89: frees the caller after 200 ms at the latest and lends the connection again only when the cancel request is settled', async () => {
   const { clock, driver, pool } = harness({ max: 1 }, { onStatement: hangs, onCancel: () => 500 })
   const abort = new AbortController()
   const aborted = watch(pool.query('slow', [], { signal: abort.signal }))
   await clock.settle()
   const next = watch(pool.query('select 1'))
   abort.abort('enough')
-  await clock.settle()
+  await clock.advance(199)
+  expect(aborted.state).toBe('pending')
+  await clock.advance(2)
   expect(aborted.error).toMatchObject({ name: 'AbortError', executed: 'unknown', cause: 'enough' })
-  await clock.advance(490)
+  await clock.advance(289)
   expect(next.state).toBe('pending')
   await clock.advance(20)
   expect(next.state).toBe('resolved')

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { harness, sqlError, watch } from '../harness.js'
+import type { FakeDriverOptions } from '../../src/testing/index.js'
+import { harness, type Outcome, sqlError, watch } from '../harness.js'
 
 const hangs = ({ text }: { text: string }): { hang: true } | undefined =>
   text.startsWith('slow') ? { hang: true } : undefined
@@ -17,6 +18,7 @@ test('resolves with rows, count, command and the node that served it', async () 
     command: 'SELECT',
     fields: [],
     node: 'test',
+    durability: 'configured',
   })
 })
 
@@ -139,14 +141,62 @@ test('an abort while the statement waits says that nothing was sent', async () =
   expect([...driver.open][0]!.statements).toEqual([])
 })
 
-test('F54: an abort while the statement runs says unknown at once', async () => {
-  const { clock, pool } = harness({ max: 1 }, { onStatement: hangs, onCancel: () => 500 })
+/** How a call ends that is given up after 10 ms: by its signal, or by its time-out. */
+async function givenUp(
+  by: 'signal' | 'timeoutMs',
+  behaviour: Partial<FakeDriverOptions>,
+): Promise<{ error: Outcome<unknown>['error']; value: unknown; afterMs: number }> {
+  const { clock, pool } = harness({ max: 1 }, behaviour)
   const abort = new AbortController()
-  const query = watch(pool.query('slow', [], { signal: abort.signal }))
-  await clock.settle()
+  const options = by === 'signal' ? { signal: abort.signal } : { timeoutMs: 10 }
+  const query = watch(pool.query('slow', [], options))
+  await clock.advance(10)
   abort.abort('gone')
-  await clock.settle()
-  expect(query.error).toMatchObject({ name: 'AbortError', executed: 'unknown', cause: 'gone' })
+  let afterMs = 0
+  for (await clock.settle(); query.state === 'pending' && afterMs < 1_000; afterMs += 10) {
+    await clock.advance(10)
+  }
+  return { error: query.error, value: query.value, afterMs }
+}
+
+test('T89: a call that is ended by its signal tells the same truth as one that is ended by its time-out', async () => {
+  const cases: [Partial<FakeDriverOptions>, string, number][] = [
+    // Confirmed, in time or too late.
+    [{ onStatement: hangs, onCancel: () => 50 }, 'rolled-back', 60],
+    [{ onStatement: hangs, onCancel: () => 500 }, 'unknown', 210],
+    // The session is lost meanwhile, or the request fails.
+    [{ onStatement: hangs, onCancel: () => new Error('no way') }, 'unknown', 0],
+  ]
+  for (const [behaviour, executed, mostMs] of cases) {
+    for (const [by, name] of [
+      ['signal', 'AbortError'],
+      ['timeoutMs', 'StatementTimeoutError'],
+    ] as const) {
+      const { error, afterMs } = await givenUp(by, behaviour)
+      expect(error, `${by} ${mostMs}`).toMatchObject({ name, executed })
+      if (by === 'signal') expect(error?.cause).toBe('gone')
+      expect(afterMs).toBeLessThanOrEqual(mostMs)
+    }
+  }
+})
+
+test('T89: an answer that is faster than the cancel is told by an abort as done, and by a time-out as the result', async () => {
+  const behaviour = { statementMs: 50, onCancel: () => 500 }
+  expect((await givenUp('signal', behaviour)).error).toMatchObject({
+    name: 'AbortError',
+    executed: 'yes',
+    cause: 'gone',
+  })
+  expect((await givenUp('timeoutMs', behaviour)).value).toMatchObject({ rowCount: 0 })
+})
+
+test('T89: after an abort the own error of the statement is told as what it did', async () => {
+  const { error } = await givenUp('signal', {
+    statementMs: 50,
+    onCancel: () => 500,
+    onStatement: () => ({ error: sqlError('23505') }),
+  })
+  expect(error).toMatchObject({ name: 'AbortError', executed: 'rolled-back', cause: 'gone' })
 })
 
 test('an abort after the answer changes nothing, and its listener is gone', async () => {

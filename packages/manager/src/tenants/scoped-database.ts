@@ -92,12 +92,8 @@ export class ScopedDatabase implements DatabasePool {
     work: (tx: Transaction) => Promise<R>,
     options: TransactionOptions,
   ): Promise<R> {
-    const begin = async (tx: Transaction): Promise<R> => {
-      await tx.query(this.#settings)
-      return await work(tx)
-    }
     const call = this.#gate.run(options, (timeoutMs) =>
-      pool.transaction(begin, { ...options, timeoutMs }),
+      pool.transaction(work, { ...options, timeoutMs, openWith: this.#settings }),
     )
     if (!this.#hub.has('in-doubt')) return call
     return call.catch((error: unknown) => {

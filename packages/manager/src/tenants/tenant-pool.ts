@@ -83,7 +83,9 @@ export class TenantPool implements DatabasePool {
   }
 
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
-    return this.#call((pool) => pool.transaction((tx) => this.#inScope(() => work(tx)), options))
+    return this.#call((pool) =>
+      pool.transaction((tx) => this.#inScope(() => work(tx)), this.#ownKey(options)),
+    )
   }
 
   stream<Row = Record<string, unknown>>(
@@ -180,6 +182,15 @@ export class TenantPool implements DatabasePool {
   #now<R>(tenant: Tenant, work: (pool: Pool) => Promise<R>): Promise<R> {
     if (this.#events !== undefined) this.#follow(tenant.pool)
     return work(this.#pick(tenant))
+  }
+
+  /** Whatever tenants share, a schema or a database, a key of one is none of another. */
+  #ownKey(options: TransactionOptions | undefined): TransactionOptions | undefined {
+    if (options?.idempotencyKey === undefined) return options
+    if (options.idempotencyScope !== undefined) {
+      throw new TypeError('transaction: idempotencyScope is the tenant, and cannot be given')
+    }
+    return { ...options, idempotencyScope: this.#id }
   }
 
   #inScope<R>(work: () => R): R {
