@@ -76,7 +76,7 @@ export class ChannelListener implements SubscriberHost {
       if (this.#closed) throw new PoolClosedError(this.#source.name)
       if (options.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
       const timeoutMs = options.timeoutMs ?? this.#source.timeoutMs()
-      const parts = { channel, onNotify, options, timeoutMs, resolve, reject }
+      const parts = { channel, onNotify, options: { ...options }, timeoutMs, resolve, reject }
       const subscriber = new ChannelSubscriber(this, parts)
       const others = this.#channels.get(channel)
       if (others === undefined) this.#channels.set(channel, new Set([subscriber]))

@@ -20,7 +20,7 @@ export type TransactionStatus = 'idle' | 'active' | 'failed' | 'unknown'
 /** How thoroughly `reset` cleans a session. `rollback` ends an open transaction; `session` also undoes what was set. */
 export type ResetLevel = 'rollback' | 'session'
 
-/** What the driver knows about a connection it opened. */
+/** What the driver knows about a connection it opened, at one moment. Frozen, and its map cannot be written to. */
 export interface ConnectionInfo {
   /** Address of the socket's other end; cancel requests go to this very server. Undefined for Unix sockets. */
   readonly address: string | undefined
@@ -28,7 +28,7 @@ export interface ConnectionInfo {
   readonly port: number | undefined
   /** Process id of the server process behind it. */
   readonly backendPid: number
-  /** The server's ParameterStatus values, kept current. */
+  /** The server's ParameterStatus values. A change makes a new map, and a new `info`. */
   readonly parameters: ReadonlyMap<string, string>
 }
 
@@ -161,6 +161,7 @@ export interface DriverConnection {
    * `run` has returned.
    * A companion of the statement (see `SentBehind`) is sent in one piece with it, and `done` is called when both are over; a driver that does
    * not know of companions, or cannot tell the two answers apart, leaves it out.
+   * The values are in their wire form already, texts and nulls, if the statement comes from a pool; `valuesOf` gives them in any case.
    */
   run(
     statement: Statement,

@@ -1,5 +1,6 @@
 import { Backoff } from './backoff.js'
 import { ConnectError } from './errors.js'
+import { ownError } from './own-error.js'
 import type { PoolConfig } from './pool-options.js'
 
 /** What growth needs to know of its pool, and asks of it. */
@@ -69,9 +70,9 @@ export class Growth {
     return this.#lastError
   }
 
-  /** The error that makes waiting pointless right now (wrong password, no such database), if there is one. */
+  /** An error for one caller, if waiting is pointless right now (wrong password, no such database). */
   refusal(now: number): ConnectError | undefined {
-    return now < this.#retryAt ? this.#fatal : undefined
+    return now < this.#retryAt && this.#fatal !== undefined ? ownError(this.#fatal) : undefined
   }
 
   /** Takes a new configuration and forgets what failed under the old one. */

@@ -3,6 +3,7 @@ import type { Clock } from './clock.js'
 import type { DeadlineQueue } from './deadline-queue.js'
 import { IdleStack } from './idle-stack.js'
 import { Overload, type OverloadOptions } from './overload.js'
+import { ownError } from './own-error.js'
 import type { PoolConfig } from './pool-options.js'
 import type { PoolTimer } from './pool-timer.js'
 import type { Slot } from './slot.js'
@@ -127,7 +128,7 @@ export class HandOver {
   refuseAll(error: Error): void {
     this.#host.timer.keepAlive(false)
     for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
-      waiter.refuse(error)
+      waiter.refuse(ownError(error))
     }
   }
 

@@ -119,6 +119,7 @@ export {
   refuseUnknownOptions,
 } from './option-check.js'
 export type { OverloadOptions } from './overload.js'
+export { ownError } from './own-error.js'
 export { createPool } from './pool.js'
 export type { PoolOptions, ReconfigureOptions, ResizeOptions } from './pool-options.js'
 export type { Pooler, PoolerInEffect } from './pooler.js'

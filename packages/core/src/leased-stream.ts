@@ -49,9 +49,11 @@ export function leasedCopyTo(
   now: () => number,
   acquire: AcquireLease,
   sql: string,
-  options: CopyOptions = {},
+  given: CopyOptions = {},
   failed?: TranslateError,
 ): StreamIterator<Uint8Array> {
+  // As they are now: it is begun with the first `next()`.
+  const options = { ...given }
   let left = (): CopyOptions => options
   return new LeasedStream({
     signal: options.signal,

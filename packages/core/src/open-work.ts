@@ -73,7 +73,8 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     this.host = host
     this.kind = kind
     this.text = text
-    this.#limits = limits
+    const { signal, timeoutMs } = limits
+    this.#limits = { signal, timeoutMs }
   }
 
   /** Whether it is over for its caller. */

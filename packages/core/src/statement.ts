@@ -1,4 +1,5 @@
 import type { Durability } from './durability.js'
+import { encodeValues } from './types/encode-values.js'
 
 /**
  * One SQL statement with its bound values. What `sql-template-tag` and `pg` produce fits: `text` uses `$1`, `$2`, …
@@ -56,7 +57,7 @@ export interface QueryResult<Row = Record<string, unknown>> {
   rowCount: number | null
   /** The command tag without its count: `SELECT`, `INSERT`, `BEGIN`, … */
   command: string
-  /** The columns of the result. */
+  /** The columns of the result. Frozen, because results of one prepared statement share them. */
   fields: FieldInfo[]
   /** Name of the pool of the node that served the call. */
   node?: string
@@ -96,7 +97,47 @@ export interface QueryArguments<Options = QueryOptions> {
   options: Options | undefined
 }
 
-/** Brings both call forms of `query` into one shape. Throws `TypeError` for anything else; `call` is the name in its message. */
+/** The caller's statement as it was at the call: see `readQueryArguments`. */
+class TakenStatement implements Statement {
+  readonly text: string
+  readonly values: readonly (string | null)[] | undefined
+  readonly name: string | undefined
+  readonly rowMode: 'object' | 'array' | undefined
+  // A brand that no copy has: it may have got other values, and to encode encoded ones changes nothing.
+  readonly #taken = true
+
+  constructor(
+    text: string,
+    values: readonly unknown[] | undefined,
+    name: string | undefined,
+    rowMode: 'object' | 'array' | undefined,
+  ) {
+    this.text = text
+    this.values = values === undefined ? undefined : encodeValues(values)
+    this.name = name
+    this.rowMode = rowMode
+  }
+
+  static is(statement: Statement): statement is TakenStatement {
+    return #taken in statement
+  }
+}
+
+/**
+ * The values of a statement as they go over the wire, for drivers; undefined for none. Those of a statement that came through
+ * `readQueryArguments` were encoded there. Throws as `encodeValues`.
+ */
+export function valuesOf(statement: Statement): readonly (string | null)[] | undefined {
+  return TakenStatement.is(statement) ? statement.values : encodeValues(statement.values)
+}
+
+/**
+ * Brings both call forms of `query` into one shape, and takes what was given as it is now: the statement is a copy with encoded values, and
+ * the options are a copy. Whatever the call then waits for, and however often it is sent, it is this that is sent, and code of the values
+ * (`toPostgres`, `toJSON`) runs once. A statement that was taken before comes back as it is.
+ *
+ * Throws `TypeError` for anything else, and as `encodeValues`; `call` is the name in its message.
+ */
 export function readQueryArguments<Options extends object = QueryOptions>(
   first: string | Statement,
   second?: readonly unknown[] | Options,
@@ -109,9 +150,10 @@ export function readQueryArguments<Options extends object = QueryOptions>(
         `${call}(text, values, options): values must be an array; pass undefined as values to give options only`,
       )
     }
+    const values = second as readonly unknown[] | undefined
     return {
-      statement: { text: first, values: second as readonly unknown[] | undefined },
-      options: third,
+      statement: new TakenStatement(first, values, undefined, undefined),
+      options: copied(third),
     }
   }
   if (first === null || typeof first !== 'object' || typeof first.text !== 'string') {
@@ -124,5 +166,24 @@ export function readQueryArguments<Options extends object = QueryOptions>(
       `${call}(statement, options): put the values into statement.values, not beside the statement`,
     )
   }
-  return { statement: first, options: second as Options | undefined }
+  return { statement: takeStatement(first, call), options: copied(second as Options | undefined) }
+}
+
+function takeStatement(given: Statement, call: string): Statement {
+  if (TakenStatement.is(given)) return given
+  const { text, values, name, rowMode } = given
+  if (values !== undefined && !Array.isArray(values)) {
+    throw new TypeError(`${call}(statement): statement.values must be an array`)
+  }
+  const taken = new TakenStatement(text, values, name, rowMode)
+  // What pools over pools have attached to it.
+  for (const key of Object.getOwnPropertySymbols(given)) {
+    Reflect.set(taken, key, Reflect.get(given, key))
+  }
+  return taken
+}
+
+function copied<Options extends object>(options: Options | undefined): Options | undefined {
+  // What is no object is refused by the check of the call.
+  return typeof options === 'object' && options !== null ? { ...options } : options
 }

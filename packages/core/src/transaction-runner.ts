@@ -32,8 +32,10 @@ export async function runTransaction<R>(
   clock: Clock,
   random: () => number,
   work: (tx: Transaction) => Promise<R>,
-  options: TransactionOptions = {},
+  given: TransactionOptions = {},
 ): Promise<R> {
+  // As they are now: an attempt may begin much later.
+  const options = { ...given }
   checkTransactionOptions(options)
   if (typeof work !== 'function')
     throw new TypeError(`transaction: work must be a function, got ${typeof work}`)
@@ -69,7 +71,8 @@ async function runKeyed<R>(
   keyed: KeyedWork<R>,
   options: TransactionOptions,
 ): Promise<R> {
-  const { retry, timeoutMs, signal } = options
+  const { timeoutMs, signal } = options
+  const attempts = options.retry?.attempts ?? 1
   const backoff = backoffOf(random)
   let deadline = timeoutMs === undefined ? undefined : clock.now() + timeoutMs
   for (let failures = 0; ; ) {
@@ -80,8 +83,7 @@ async function runKeyed<R>(
         timeoutMs: leftMs,
       })
     } catch (error) {
-      const mayRepeat =
-        keyed.repeats(error) || (++failures < (retry?.attempts ?? 1) && isRepeatable(error))
+      const mayRepeat = keyed.repeats(error) || (++failures < attempts && isRepeatable(error))
       deadline ??= clock.now() + KEYED_MS
       if (!mayRepeat || clock.now() >= deadline || signal?.aborted) throw keyed.surfaced(error)
     }

@@ -1,3 +1,5 @@
+import { ownError } from './own-error.js'
+
 /** Callers of `warm()`: how many connections they want, and who is told. */
 export class Warming {
   #waiting: { target: number; resolve: () => void; reject: (error: Error) => void }[] = []
@@ -24,6 +26,6 @@ export class Warming {
 
   /** A connection could not be opened: whoever warms wants to know at once. */
   fail(error: Error): void {
-    for (const { reject } of this.#waiting.splice(0)) reject(error)
+    for (const { reject } of this.#waiting.splice(0)) reject(ownError(error))
   }
 }

@@ -3,6 +3,7 @@ import {
   type ConnectionPool,
   type EventHub,
   InDoubtError,
+  ownError,
   PoolClosedError,
 } from '@poolhouse/core'
 import { awaitUntil } from './await-until.js'
@@ -119,7 +120,7 @@ export class Courier {
     this.#slowStart.stop()
     this.#queue.stay()
     if (blocked !== undefined) {
-      this.#queue.refuse(() => blocked)
+      this.#queue.refuse(() => ownError(blocked))
     } else if (this.#config.hold === undefined && !finding) {
       this.#queue.refuse(() => this.#queue.noPrimary('and calls are not held (hold: false)'))
     }
@@ -221,7 +222,7 @@ export class Courier {
     }
     if (this.#pause !== undefined) return this.#queue.wait(deadline, signal)
     const { blocked, finding } = this.#watch
-    if (blocked !== undefined) throw blocked
+    if (blocked !== undefined) throw ownError(blocked)
     if (this.#config.hold === undefined && !finding) {
       throw this.#queue.noPrimary('and calls are not held (hold: false)', failed?.error)
     }

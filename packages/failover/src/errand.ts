@@ -61,7 +61,8 @@ abstract class BasicErrand<
   #refusedBy: ConnectionPool | undefined
 
   constructor(options: Options | undefined, startedAt: number) {
-    this.options = options
+    // As they are at the call, however often it is sent.
+    this.options = options && { ...options }
     this.startedAt = startedAt
   }
 
@@ -236,6 +237,7 @@ export class UseErrand<R> extends BasicErrand<AcquireOptions> implements Errand<
 export class TransactionErrand<R> extends BasicErrand<TransactionOptions> implements Errand<R> {
   readonly #work: (tx: Transaction) => Promise<R>
   readonly #keyed: KeyedWork<R> | undefined
+  readonly #declared: number
   readonly #resolver: TransactionOptions['resolver']
   #attempts = 0
   #begun = false
@@ -250,6 +252,7 @@ export class TransactionErrand<R> extends BasicErrand<TransactionOptions> implem
   ) {
     super(options, startedAt)
     const key = options?.idempotencyKey
+    this.#declared = options?.retry?.attempts ?? 1
     this.#keyed =
       key === undefined ? undefined : new KeyedWork(key, work, options?.idempotencyScope)
     this.#work = work
@@ -284,8 +287,7 @@ export class TransactionErrand<R> extends BasicErrand<TransactionOptions> implem
       if (this.#keyed.marking && fateOf(error) === 'misrouted') return this.unsent(error, pool)
       if (this.#keyed.repeats(error)) return this.#afterInterruption()
     }
-    const declared = this.options?.retry?.attempts ?? 1
-    if (this.#attempts >= declared || !isRepeatable(error)) return { kind: 'surface', error }
+    if (this.#attempts >= this.#declared || !isRepeatable(error)) return { kind: 'surface', error }
     // A conflict is how a healthy server works under load, and the caller has said how often it may be met.
     return isConflict(error) ? FREE_RERUN : { kind: 'again', rerun: true, costs: true, error }
   }

@@ -23,6 +23,7 @@ import {
   type PoolEventName,
   type PoolListener,
   type PoolStats,
+  type QueryArguments,
   type QueryOptions,
   type QueryResult,
   readQueryArguments,
@@ -167,14 +168,18 @@ export class PrimaryPool implements FailoverPool {
     const target = this.#target
     const startedAt = this.#config.clock.now()
     this.#courier.count(startedAt)
-    if (target === undefined) return this.#queryLater<Row>(startedAt, first, second, third)
-    return target
-      .query<Row>(first as string, second as readonly unknown[], third)
-      .then(undefined, (error: unknown) => {
-        const { statement, options } = readQueryArguments(first, second, third)
-        const errand = new QueryErrand<Row>(statement, options, startedAt)
-        return this.#courier.carry(errand, { pool: target, error })
-      })
+    let call: QueryArguments
+    try {
+      call = readQueryArguments(first, second, third)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const { statement, options } = call
+    if (target === undefined) return this.#queryLater<Row>(startedAt, statement, options)
+    return target.query<Row>(statement, options).then(undefined, (error: unknown) => {
+      const errand = new QueryErrand<Row>(statement, options, startedAt)
+      return this.#courier.carry(errand, { pool: target, error })
+    })
   }
 
   acquire(options?: AcquireOptions): Promise<Lease> {
@@ -328,11 +333,9 @@ export class PrimaryPool implements FailoverPool {
 
   async #queryLater<Row>(
     startedAt: number,
-    first: string | Statement,
-    second?: readonly unknown[] | QueryOptions,
-    third?: QueryOptions,
+    statement: Statement,
+    options: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
-    const { statement, options } = readQueryArguments(first, second, third)
     checkLimits('query', options)
     return await this.#courier.carry(new QueryErrand<Row>(statement, options, startedAt))
   }

@@ -23,10 +23,11 @@ import {
   statusOf,
   toClosedError,
   toDatabaseError,
+  valuesOf,
   WorkQueue,
   type WorkRunner,
 } from '@poolhouse/core/net'
-import { encodeValues, type TypeParsers } from '@poolhouse/core/types'
+import type { TypeParsers } from '@poolhouse/core/types'
 import { CursorStatement } from './cursor-statement.js'
 import { LentClient } from './lent-client.js'
 import { PgCopyIn } from './pg-copy-in.js'
@@ -124,13 +125,13 @@ export class PgConnection
     let work: PgStatement
     let companion: PgStatement | undefined
     try {
-      const values = encodeValues(statement.values)
+      const values = valuesOf(statement)
       const name = this.#nameOf(statement, values)
       // A text in the simple protocol may be several statements, or begin a COPY, which would swallow what comes behind it.
       // And `pg` would take the answer for that of a query which the owner of `raw` runs meanwhile.
       const single = (name !== '' || values !== undefined) && this.#lent === undefined
       if (behind !== undefined && single) {
-        const behindValues = encodeValues(behind.statement.values)
+        const behindValues = valuesOf(behind.statement)
         const behindName = this.#nameOf(behind.statement, behindValues)
         const parts = { statement, name, values, behind, behindName, behindValues }
         const alone = (): void => this.#submit(new PgStatement(this, statement, name, values, done))
@@ -146,7 +147,7 @@ export class PgConnection
 
   openCursor(statement: Statement): DriverCursor {
     return new RowCursor((count, ends) => {
-      const values = encodeValues(statement.values)
+      const values = valuesOf(statement)
       const name = this.#nameOf(statement, values)
       const work = new CursorStatement(this, statement, name, values, count, ends)
       this.#submit(work)

@@ -19,8 +19,8 @@ import {
   type ServerSocket,
   SocketConnection,
   toClosedError,
+  valuesOf,
 } from '@poolhouse/core/net'
-import { encodeValues } from '@poolhouse/core/types'
 import { CopyIn } from './copy-in.js'
 import { CopyOut } from './copy-out.js'
 import { CursorWork } from './cursor-work.js'
@@ -84,12 +84,12 @@ export class PostgresConnection extends SocketConnection implements LineEvents, 
     let work: StatementWork
     let companion: StatementWork | undefined
     try {
-      const values = encodeValues(statement.values)
+      const values = valuesOf(statement)
       const alone = (): StatementWork =>
         new StatementWork(this.#line, statement, values, this.#findName, done)
       // A text in the simple protocol may be several statements, or begin a COPY, which would swallow what comes behind it.
       const single = statement.name !== undefined || values !== undefined
-      const behindValues = encodeValues(behind?.statement.values)
+      const behindValues = behind && valuesOf(behind.statement)
       if (behind !== undefined && single && isSmall(behindValues)) {
         const parts = { statement, values, behind, behindValues }
         const again = (): void => this.#submit(alone())
@@ -107,7 +107,7 @@ export class PostgresConnection extends SocketConnection implements LineEvents, 
 
   openCursor(statement: Statement): DriverCursor {
     return new RowCursor((count, ends) => {
-      const values = encodeValues(statement.values)
+      const values = valuesOf(statement)
       const work = new CursorWork(this.#line, statement, values, this.#findName, count, ends)
       this.#submit(work)
       return work

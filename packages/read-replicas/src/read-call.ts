@@ -107,7 +107,7 @@ export class AcquireCall implements ReadCall<Lease> {
 
   /** Takes what was given to `acquire`. */
   constructor(options: AcquireOptions = {}) {
-    this.#options = options
+    this.#options = { ...options }
     this.timeoutMs = options.timeoutMs
     this.signal = options.signal
   }
@@ -148,7 +148,7 @@ export class UseCall<R> implements ReadCall<R> {
   /** Takes what was given to `use`. */
   constructor(work: (lease: Lease) => Promise<R>, options: AcquireOptions = {}) {
     this.#work = work
-    this.#options = options
+    this.#options = { ...options }
     this.timeoutMs = options.timeoutMs
     this.signal = options.signal
   }
@@ -186,7 +186,7 @@ export class TransactionCall<R> implements ReadCall<R> {
   /** Takes what was given to `transaction`. */
   constructor(work: (tx: Transaction) => Promise<R>, options: TransactionOptions) {
     this.#work = work
-    this.#options = options
+    this.#options = { ...options }
     this.timeoutMs = options.timeoutMs
     this.signal = options.signal
     this.#attemptsLeft = options.retry?.attempts ?? 1

@@ -1,3 +1,4 @@
+export { valuesOf } from '../statement.js'
 export { acceptedAuth } from './accepted-auth.js'
 export { AutomaticNames } from './automatic-names.js'
 export type { CancelKey } from './cancel-request.js'

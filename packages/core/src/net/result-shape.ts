@@ -6,7 +6,7 @@ export const noParsers: TypeParsers = { parserOf: () => undefined }
 
 /** The columns of a result, and what it takes to make rows of them. Each driver adds how, from what its rows come in. */
 export abstract class ResultShape {
-  /** The columns in core's words. Frozen: results of one prepared statement share it. */
+  /** The columns in core's words. Frozen, each of them too: results of one prepared statement share it. */
   readonly fields: FieldInfo[]
   /** To be cloned for each row, so that all rows have one hidden class; made without a prototype, so that a column called `__proto__` is a column. */
   protected readonly template: Record<string, unknown>
@@ -25,5 +25,5 @@ export abstract class ResultShape {
 
 function toFieldInfo(column: FieldInfo): FieldInfo {
   const { name, dataTypeID, tableID, columnID, dataTypeModifier } = column
-  return { name, dataTypeID, tableID, columnID, dataTypeModifier }
+  return Object.freeze({ name, dataTypeID, tableID, columnID, dataTypeModifier })
 }

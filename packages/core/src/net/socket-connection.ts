@@ -14,12 +14,13 @@ import { PoolhouseError } from '../errors.js'
 import type { QueryResult, Statement } from '../statement.js'
 import type { CancelKey } from './cancel-request.js'
 import type { LoggedIn } from './login-guard.js'
+import { readOnlyMap } from './read-only-map.js'
 import { resetText } from './reset-text.js'
 import { rethrowLater } from './rethrow-later.js'
 import { toClosedError } from './server-error.js'
 import type { ServerSocket } from './server-socket.js'
 
-const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
+const NO_PARAMETERS: ReadonlyMap<string, string> = readOnlyMap(new Map())
 
 /** How a statement's caller learns of its end. */
 export type Done = (error: Error | null, result?: QueryResult<unknown>) => void
@@ -42,9 +43,10 @@ export abstract class SocketConnection implements DriverConnection {
   /** The socket under it. */
   protected readonly socket: ServerSocket
   readonly #listener: ConnectionListener
-  readonly #info: { -readonly [Name in keyof ConnectionInfo]: ConnectionInfo[Name] }
-  /** The parameters while they are this session's own; otherwise they are shared and must not be written to. */
-  #ownParameters: Map<string, string> | undefined
+  /** Replaced when something of it changes: callers have it in their hands. */
+  #info: ConnectionInfo
+  /** Whether the server has reported a parameter since the log-in, or during it behind its guard. */
+  #hasOwnParameters = false
   #key: CancelKey | undefined
   #onEnd: (() => void)[] | undefined
   /** The first thing that said why the session ends. */
@@ -55,7 +57,7 @@ export abstract class SocketConnection implements DriverConnection {
     this.socket = socket
     this.#listener = listener
     const { host: address, port } = 'path' in socket.peer ? {} : socket.peer
-    this.#info = { address, port, backendPid: 0, parameters: NO_PARAMETERS }
+    this.#info = Object.freeze({ address, port, backendPid: 0, parameters: NO_PARAMETERS })
     // Not `once`, which holds on to three more objects.
     socket.stream.on('close', () => this.#end())
   }
@@ -138,14 +140,13 @@ export abstract class SocketConnection implements DriverConnection {
   /** The log-in is through: this is what the guard of the log-in heard. To be called when the first ReadyForQuery was handled. */
   identified({ key, parameters }: LoggedIn): void {
     this.#key = key
-    this.#info.backendPid = key?.processID ?? 0
-    const later = this.#ownParameters
-    if (later === undefined) {
-      this.#info.parameters = parameters
-    } else {
-      // Reported since, by a server that speaks at once.
-      for (const [name, value] of parameters) if (!later.has(name)) later.set(name, value)
-    }
+    this.#inform({
+      backendPid: key?.processID ?? 0,
+      parameters: this.#hasOwnParameters
+        ? // Reported since, by a server that speaks at once.
+          readOnlyMap(new Map([...parameters, ...this.#info.parameters]))
+        : parameters,
+    })
   }
 
   /** Breaks the socket of a session that was never born: nobody is told. */
@@ -182,9 +183,8 @@ export abstract class SocketConnection implements DriverConnection {
   /** ParameterStatus. Those of the log-in are its guard's business. */
   parameter(name: string, value: string): void {
     if (this.state === 'starting') return
-    this.#ownParameters ??= new Map(this.#info.parameters)
-    this.#ownParameters.set(name, value)
-    this.#info.parameters = this.#ownParameters
+    this.#hasOwnParameters = true
+    this.#inform({ parameters: readOnlyMap(new Map(this.#info.parameters).set(name, value)) })
     if (this.state === 'open') this.#listener.parameter(name, value)
   }
 
@@ -208,6 +208,10 @@ export abstract class SocketConnection implements DriverConnection {
   /** Settles work that came too early or too late, in a tick of its own. */
   protected turnAway(work: { lose(reason: unknown): void }): void {
     process.nextTick(() => work.lose(this.#reason ?? 'it is closed'))
+  }
+
+  #inform(news: Partial<ConnectionInfo>): void {
+    this.#info = Object.freeze({ ...this.#info, ...news })
   }
 
   #query(text: string): Promise<QueryResult<unknown>> {

@@ -57,6 +57,7 @@ test('the package exports exactly these values', () => {
       "leasedRows",
       "markerTable",
       "nearestName",
+      "ownError",
       "parseConnectionUrl",
       "readConnectionUrl",
       "readQueryArguments",

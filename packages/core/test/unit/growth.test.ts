@@ -153,7 +153,9 @@ test('F25, F26: refuses those who wait at once when waiting is pointless, and ne
   const attempts = driver.attempts
   const newcomer = watch(pool.acquire())
   await clock.settle()
-  expect(newcomer.error).toBe(wrongPassword)
+  expect(newcomer.error).toEqual(wrongPassword)
+  // An object of its own: what one caller writes into its error is not for the others.
+  expect(newcomer.error).not.toBe(wrongPassword)
   expect(driver.attempts).toBe(attempts)
   broken = false
   await clock.advance(5_000)

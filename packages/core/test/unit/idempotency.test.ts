@@ -371,7 +371,7 @@ describe('the table of keys', () => {
       },
     )
     expect(await cleanMarkers(it.pool, { olderThanMs: 5_000 })).toBe(2)
-    expect(seen).toEqual(['delete from poolhouse_marker', [5_000]])
+    expect(seen).toEqual(['delete from poolhouse_marker', ['5000']])
     await expect(cleanMarkers(it.pool, { olderThanMs: -1 })).rejects.toBeInstanceOf(RangeError)
     await expect(cleanMarkers(it.pool, {} as { olderThanMs: number })).rejects.toBeInstanceOf(
       TypeError,

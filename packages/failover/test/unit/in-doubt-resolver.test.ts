@@ -117,7 +117,7 @@ describe('resolve', () => {
     expect(outcome).toEqual({})
     const ends = asked.filter(({ text }) => text.includes('pg_terminate'))
     // A commit that waits for its standbys gets three seconds.
-    expect(ends[0]?.values).toEqual([4711, '701', '2026-01-02 00:00:00+00', 'false'])
+    expect(ends[0]?.values).toEqual(['4711', '701', '2026-01-02 00:00:00+00', 'false'])
     expect(ends.at(-1)?.values?.at(-1)).toBe('true')
     answers.status = 'committed'
     await clock.advance(300)

@@ -84,7 +84,7 @@ export class ScopedDatabase implements DatabasePool {
     if (typeof work !== 'function') {
       throw new TypeError(`transaction: work must be a function, got ${typeof work}`)
     }
-    return await this.#run(this.#pool, work, options)
+    return await this.#run(this.#pool, work, { ...options })
   }
 
   #run<R>(

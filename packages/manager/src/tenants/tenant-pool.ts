@@ -21,6 +21,7 @@ import {
   type PoolStats,
   type QueryOptions,
   type QueryResult,
+  readQueryArguments,
   readStreamArguments,
   type Statement,
   type StreamIterator,
@@ -69,20 +70,28 @@ export class TenantPool implements DatabasePool {
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    return this.#call((pool) =>
-      pool.query<Row>(first as string, second as readonly unknown[], third),
-    )
+    try {
+      const { statement, options } = readQueryArguments(first, second, third)
+      return this.#call((pool) => pool.query<Row>(statement, options))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
-  acquire(options?: AcquireOptions): Promise<Lease> {
+  // Options are copied, since the tenant may have to be found first.
+
+  acquire(given?: AcquireOptions): Promise<Lease> {
+    const options = given && { ...given }
     return this.#call((pool) => pool.acquire(options))
   }
 
-  use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
+  use<R>(work: (lease: Lease) => Promise<R>, given?: AcquireOptions): Promise<R> {
+    const options = given && { ...given }
     return this.#call((pool) => pool.use((lease) => this.#inScope(() => work(lease)), options))
   }
 
-  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
+  transaction<R>(work: (tx: Transaction) => Promise<R>, given?: TransactionOptions): Promise<R> {
+    const options = given && { ...given }
     return this.#call((pool) =>
       pool.transaction((tx) => this.#inScope(() => work(tx)), this.#ownKey(options)),
     )
@@ -120,11 +129,8 @@ export class TenantPool implements DatabasePool {
     )
   }
 
-  listen(
-    channel: string,
-    onNotify: NotifyListener,
-    options?: ListenOptions,
-  ): Promise<Subscription> {
+  listen(channel: string, onNotify: NotifyListener, given?: ListenOptions): Promise<Subscription> {
+    const options = given && { ...given }
     return this.#call((pool) => pool.listen(channel, onNotify, options))
   }
 
