@@ -49,7 +49,7 @@ function writeReference(): string {
       'How values of columns look in JavaScript is told in [Types](types.md), the words in the [Glossary](glossary.md).',
     contents(),
     makingAPool,
-    writeUrl(api.sourceOf(join(root, 'packages/core/src/connection-url.ts'))),
+    writeUrl(),
     ...pools,
     writeEvents(api),
     write(STATISTICS),

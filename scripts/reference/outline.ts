@@ -163,7 +163,7 @@ export const POOLS: readonly Chapter[] = [
   {
     title: 'Configuration',
     functions: ['loadConfig', 'configJsonSchema'],
-    options: ['LoadConfigOptions', 'FileConfig'],
+    options: ['LoadConfigOptions', 'EnvironmentOptions', 'FileConfig'],
     members: ['LoadedConfig', 'ConfigEntry'],
   },
   {

@@ -34,7 +34,7 @@ export class PublicApi {
     this.#program = ts.createProgram(paths, options)
     this.#checker = this.#program.getTypeChecker()
     this.entryPoints = Object.entries(files).map(([name, file]) => {
-      const module = this.#checker.getSymbolAtLocation(this.sourceOf(join(root, file)))
+      const module = this.#checker.getSymbolAtLocation(this.#sourceOf(join(root, file)))
       if (module === undefined) throw new Error(`${file} exports nothing`)
       const exports = new Map(
         this.#checker
@@ -46,7 +46,7 @@ export class PublicApi {
   }
 
   /** A source file by its absolute path. Throws an `Error` if it belongs to no entry point. */
-  sourceOf(path: string): ts.SourceFile {
+  #sourceOf(path: string): ts.SourceFile {
     const file = this.#program.getSourceFile(path)
     if (file === undefined) throw new Error(`${path} is not among the sources`)
     return file

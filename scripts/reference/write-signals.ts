@@ -67,7 +67,7 @@ export function writeChannels(api: PublicApi): string {
   )
   const rows = type.members.filter(ts.isPropertySignature).map((member) => {
     const key = member.name.getText()
-    const payload = /TracingChannel<\w+, (\w+)>/.exec(member.type?.getText() ?? '')?.[1]
+    const payload = /Trac(?:e|ing)Channel<(?:\w+, )?(\w+)>/.exec(member.type?.getText() ?? '')?.[1]
     const name = names.get(key)
     if (name === undefined || payload === undefined)
       throw new Error(`tracing.${key} has another form`)
@@ -83,15 +83,12 @@ export function writeChannels(api: PublicApi): string {
   ].join('\n\n')
 }
 
-/** The parameters that a connection URL may have. */
-export function writeUrl(file: ts.SourceFile): string {
-  const known = /KNOWN_PARAMETERS[^[]*\[([^\]]*)\]/.exec(file.text)?.[1]
-  if (known === undefined) throw new Error('KNOWN_PARAMETERS is not where it was')
-  const names = [...known.matchAll(/'([^']+)'/g)].map((match) => code(match[1]!))
+/** Where the parameters of a connection URL are told. */
+export function writeUrl(): string {
   return [
     '### Connection URLs',
-    '`postgres://user:password@host:port/database?name=value`, percent-encoded, as for libpq. The parameters mean what they mean to libpq; any other ' +
-      `is refused with the nearest known name: ${names.join(', ')}.`,
+    '`postgres://user:password@host:port/database?name=value`, percent-encoded, or the keywords of libpq. What each parameter does, those of vendors and ' +
+      'other drivers too, is told in [Settings](settings.md).',
   ].join('\n\n')
 }
 

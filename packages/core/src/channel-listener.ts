@@ -12,7 +12,7 @@ import {
   PoolClosedError,
   PoolhouseError,
 } from './errors.js'
-import { describeValue } from './option-check.js'
+import { describeName } from './option-check.js'
 import {
   checkListenArguments,
   type ListenOptions,
@@ -113,7 +113,7 @@ export class ChannelListener implements SubscriberHost {
     const last = cause instanceof Error ? `; last failure: ${cause.message}` : ''
     const endpoint = this.#source.endpoint()
     return new ConnectError(
-      `pool "${this.#source.name}" could not listen to channel ${describeValue(channel)} on ${endpoint} within ${Math.round(waitedMs)} ms${last}`,
+      `pool "${this.#source.name}" could not listen to channel ${describeName(channel)} on ${endpoint} within ${Math.round(waitedMs)} ms${last}`,
       { endpoint, cause },
     )
   }

@@ -4,11 +4,14 @@ export function isKeywordText(text: string): boolean {
 }
 
 /**
- * Writes keywords and values as the URL that says the same, so that one reader knows what they mean: names, values with `\` before what
- * would end them, or values in quotes. Calls `fail` with what is wrong, which never holds a part of the text, because it may be a secret.
+ * Takes keywords and values apart: names, values with `\\` before what would end them, or values in quotes; empty ones are left out. Calls
+ * `fail` with what is wrong, which never holds a part of the text, because it may be a secret.
  */
-export function urlOfKeywords(text: string, fail: (what: string) => never): string {
-  const pairs: string[] = []
+export function keywordsOf(
+  text: string,
+  fail: (what: string) => never,
+): [name: string, value: string][] {
+  const pairs: [string, string][] = []
   let at = skipBlank(text, 0)
   while (at < text.length) {
     const equals = text.indexOf('=', at)
@@ -18,9 +21,17 @@ export function urlOfKeywords(text: string, fail: (what: string) => never): stri
       return fail(`a keyword is not followed by "="; put values with blanks into single quotes`)
     }
     const [value, end] = readValue(text, skipBlank(text, equals + 1), fail)
-    pairs.push(`${name}=${encodeURIComponent(value)}`)
+    if (value !== '') pairs.push([name, value])
     at = skipBlank(text, end)
   }
+  return pairs
+}
+
+/** Writes keywords and values as the URL that says the same. Calls `fail` as `keywordsOf` does. */
+export function urlOfKeywords(text: string, fail: (what: string) => never): string {
+  const pairs = keywordsOf(text, fail).map(
+    ([name, value]) => `${name}=${encodeURIComponent(value)}`,
+  )
   return `postgres://?${pairs.join('&')}`
 }
 

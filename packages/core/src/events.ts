@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { PoolhouseError } from './errors.js'
+import { describeName } from './option-check.js'
 import type { TopologySnapshot } from './topology.js'
 
 /** What every event carries. */
@@ -276,7 +277,9 @@ export class EventHub {
   /** Adds a listener. Throws `TypeError` for an unknown event name. */
   on<Name extends PoolEventName>(name: Name, listener: PoolListener<Name>): void {
     if (!EVENT_NAMES.has(name)) {
-      throw new TypeError(`unknown event "${String(name)}"; known: ${[...EVENT_NAMES].join(', ')}`)
+      throw new TypeError(
+        `unknown event ${describeName(name)}; known: ${[...EVENT_NAMES].join(', ')}`,
+      )
     }
     if (typeof listener !== 'function') {
       throw new TypeError(`listener of "${name}" must be a function, got ${typeof listener}`)

@@ -6,17 +6,13 @@ export type { AcquireOptions, CloseOptions, ConnectionPool, Pool } from './conne
 export {
   type ConnectionOptions,
   ConnectionSettings,
+  connectionsOf,
+  FROM_URL,
   type PasswordSource,
   readConnectionUrl,
   type UrlConnection,
 } from './connection-settings.js'
-export {
-  connectionUrl,
-  type ParsedConnectionUrl,
-  parseConnectionUrl,
-  type UrlHost,
-  type UrlSsl,
-} from './connection-url.js'
+export { connectionUrl, isConnectionText, parseConnectionUrl } from './connection-url.js'
 export type {
   AuthMethod,
   AutoPrepare,
@@ -112,7 +108,9 @@ export { leasedCopyFrom, leasedCopyTo, leasedRows } from './leased-stream.js'
 export {
   checkBoolean,
   checkNumber,
+  checkShownText,
   checkWord,
+  describeName,
   describeValue,
   type NumberRule,
   nearestName,
@@ -123,11 +121,27 @@ export { ownError } from './own-error.js'
 export { createPool } from './pool.js'
 export type { PoolOptions, ReconfigureOptions, ResizeOptions } from './pool-options.js'
 export type { Pooler, PoolerInEffect } from './pooler.js'
+export { describeText, looksSecret } from './printable.js'
 export type { RawHolder } from './raw-holder.js'
 export { SENT_BEHIND, type SentBehind, sentBehind, type WithCompanion } from './sent-behind.js'
 export type { Session, SessionOptions } from './session.js'
+export { parseLibpqEnvironment } from './settings/libpq-environment.js'
+export type { UrlHost } from './settings/read-hosts.js'
+export type {
+  ChannelBinding,
+  ParsedConnectionUrl,
+  TargetSessionAttrs,
+} from './settings/read-parameters.js'
+export type { UrlPoolSettings } from './settings/read-pool-options.js'
+export type { UrlSsl } from './settings/read-ssl.js'
 export { refuseLoneStatement } from './sql/lone-statement.js'
-export type { SslMode, SslNegotiation, SslOptions, SslSettings } from './ssl-settings.js'
+export type {
+  SslMode,
+  SslNegotiation,
+  SslOptions,
+  SslSettings,
+  TlsVersion,
+} from './ssl-settings.js'
 export {
   type FieldInfo,
   type Intent,

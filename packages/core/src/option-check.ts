@@ -1,3 +1,6 @@
+import { whyNotEncodable } from './encodable.js'
+import { describeText, looksSecret, showName, showText } from './printable.js'
+
 /** The nearest known name by edit distance, if it is near enough to be a typing error. */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined
@@ -38,18 +41,54 @@ export function refuseUnknownOptions(
     if (known.has(name)) continue
     const near = nearestName(name, known)
     throw new TypeError(
-      `${where}: unknown option "${name}"${near ? `; did you mean "${near}"?` : `; known: ${[...known].join(', ')}`}`,
+      `${where}: unknown option ${showName(name)}${near ? `; did you mean "${near}"?` : `; known: ${[...known].join(', ')}`}`,
     )
   }
 }
 
-/** Shows a wrong value in a message: short, and never a long or secret text. */
+/**
+ * Shows a wrong value in a message: numbers and short words as they are, everything else by its kind. What could be a URL, a password or
+ * a key is never repeated.
+ */
 export function describeValue(value: unknown): string {
-  if (typeof value === 'string')
-    return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
-  if (typeof value === 'bigint') return `${value}n`
-  if (value === null || typeof value !== 'object') return String(value)
-  return Array.isArray(value) ? 'an array' : 'an object'
+  switch (typeof value) {
+    case 'string':
+      return showText(value)
+    case 'bigint':
+      return value < 10n ** 12n && value > -(10n ** 12n) ? `${value}n` : 'a bigint'
+    case 'function':
+      return 'a function'
+    case 'symbol':
+      return 'a symbol'
+    case 'object':
+      if (value === null) return 'null'
+      return Array.isArray(value) ? 'an array' : 'an object'
+    default:
+      return String(value)
+  }
+}
+
+/** Shows a name that a caller has given, such as the id of a tenant or of a node; anything but a string by its kind. */
+export function describeName(name: unknown): string {
+  return typeof name === 'string' ? showName(name) : describeValue(name)
+}
+
+/**
+ * Checks a text that shows in messages, events and statistics: a non-empty string without NUL that does not look like a URL with a
+ * password, a list of keywords or a key. Throws `TypeError` that does not repeat it.
+ */
+export function checkShownText(where: string, name: string, value: unknown): string {
+  if (typeof value !== 'string' || value === '') {
+    throw new TypeError(`${where}: ${name} must be a non-empty string, got ${describeValue(value)}`)
+  }
+  const why = whyNotEncodable(value)
+  if (why !== undefined) throw new TypeError(`${where}: ${name} ${why}`)
+  if (looksSecret(value)) {
+    throw new TypeError(
+      `${where}: ${name} shows in messages and must not hold a secret, got ${describeText(value)}`,
+    )
+  }
+  return value
 }
 
 /** What a numeric option accepts. */

@@ -11,6 +11,7 @@ import { formatEndpoint } from './endpoint.js'
 import { AUTH_METHODS } from './net/accepted-auth.js'
 import {
   checkNumber,
+  checkShownText,
   checkWord,
   describeValue,
   type NumberRule,
@@ -60,7 +61,8 @@ export interface PoolOptions {
    * server session. Nothing is prepared and names of statements are ignored; statements that change a session beyond their
    * transaction (SET without LOCAL, LISTEN, PREPARE, session advisory locks, temporary tables, …) are refused with
    * `SessionStateError`; a session whose `raw` was taken is closed instead of reset; `connection.parameters` are refused.
-   * Left out (the default), each new connection is asked which server process answers, which costs one round trip. If it is another one than
+   * Left out (the default), it is `pgbouncer` if the connection looks like a pooler: a host name whose first part ends in `-pooler`, the port of
+   * a vendor's pooler, `pgbouncer=true`. Else each new connection is asked which server process answers, which costs one round trip. If it is another one than
    * was announced at log-in, a pooler stands in between: a `pooler` event tells, and the pool works as with `pgbouncer` from then on.
    * `none`: each connection has a server session of its own (no pooler, or one in session mode); nothing is asked and nothing refused.
    */
@@ -206,16 +208,17 @@ const RECONFIGURABLE: ReadonlySet<string> = new Set(['connection', ...NUMERIC_NA
 
 /** Checks the options of `createPool` and fills in the defaults. Throws `TypeError` or `RangeError` naming option and value. */
 export function readPoolOptions(options: PoolOptions): PoolConfig {
+  if (typeof options === 'string') {
+    throw new TypeError(
+      `${WHERE}: options must be an object such as { driver: nodePostgres(), connection: url }, got ${describeValue(options)}`,
+    )
+  }
   if (options === null || typeof options !== 'object') {
     throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
   }
   refuseUnknownOptions(WHERE, options, KNOWN)
   checkDriver(options.driver)
-  if (options.name !== undefined && (typeof options.name !== 'string' || options.name === '')) {
-    throw new TypeError(
-      `${WHERE}: name must be a non-empty string, got ${describeValue(options.name)}`,
-    )
-  }
+  if (options.name !== undefined) checkShownText(WHERE, 'name', options.name)
   const { multiplex } = options as { multiplex?: unknown }
   if (multiplex !== undefined && multiplex !== false) {
     throw new TypeError(
@@ -223,12 +226,12 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     )
   }
   const settings = readConnectionSettings(WHERE, options.connection, options.name)
-  const pooler = readPooler(options.pooler, settings)
+  const pooler = readPooler(WHERE, options.pooler, settings)
   const config: PoolConfig = {
     driver: options.driver,
     settings,
     name: options.name ?? formatEndpoint(settings.endpoint),
-    prepare: readPrepare(options.prepare, pooler),
+    prepare: readPrepare(options.prepare, pooler, options.pooler === undefined, settings),
     pooler,
     types: typeParsers(options.types, WHERE),
     requireAuth: readRequireAuth(options.requireAuth),
@@ -236,7 +239,7 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     budget: readBudget(WHERE, options.budget),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
-    ...readNumbers(WHERE, options, undefined),
+    ...readNumbers(WHERE, { ...settings.pool, ...given(options) }, undefined),
   }
   checkSizes(WHERE, config)
   return Object.freeze(config)
@@ -265,6 +268,11 @@ export function changePoolConfig(
   return Object.freeze(changed)
 }
 
+/** The options that are there; one that is undefined says nothing. */
+function given(options: object): Partial<Record<NumericOption, unknown>> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}
+
 function readNumbers(
   where: string,
   options: Partial<Record<NumericOption, unknown>>,
@@ -284,22 +292,41 @@ function readNumbers(
 
 const AUTO_PREPARE: AutoPrepare = { after: 3, max: 100 }
 
-function readPrepare(prepare: unknown, pooler: Pooler | undefined): AutoPrepare | undefined {
+function readPrepare(
+  prepare: unknown,
+  pooler: Pooler | undefined,
+  isTaken: boolean,
+  settings: ConnectionSettings,
+): AutoPrepare | undefined {
   const isDirect = pooler === undefined || pooler === 'none'
-  const byDefault = isDirect ? 'auto' : 'off'
+  const byDefault = isDirect ? (settings.pool.prepare ?? 'auto') : 'off'
   const word = checkWord(WHERE, 'prepare', prepare ?? byDefault, ['auto', 'off'])
   if (word === 'off') return undefined
   if (isDirect) return AUTO_PREPARE
   throw new TypeError(
-    `${WHERE}: prepare must be 'off' or left out with pooler '${pooler}', got "auto": a prepared statement lives in one server session`,
+    `${WHERE}: prepare must be 'off' or left out with pooler '${pooler}'${isTaken ? takenFrom(settings) : ''}, got "auto": a prepared statement lives in one server session`,
   )
 }
 
-function readPooler(pooler: unknown, settings: ConnectionSettings): Pooler | undefined {
-  if (pooler === undefined) return undefined
-  const word = checkWord(WHERE, 'pooler', pooler, ['pgbouncer', 'none'])
-  if (word !== 'none') checkPoolerSettings(WHERE, word, settings)
+/** The pooler that is respected: what the option says, else what the connection looks like. */
+function readPooler(
+  where: string,
+  pooler: unknown,
+  settings: ConnectionSettings,
+): Pooler | undefined {
+  if (pooler === undefined) {
+    if (settings.pooledBy === undefined) return undefined
+    checkPoolerSettings(where, 'pgbouncer', settings, takenFrom(settings))
+    return 'pgbouncer'
+  }
+  const word = checkWord(where, 'pooler', pooler, ['pgbouncer', 'none'])
+  if (word !== 'none') checkPoolerSettings(where, word, settings)
   return word
+}
+
+/** Where a pooler comes from that no option names. */
+function takenFrom({ pooledBy }: ConnectionSettings): string {
+  return ` (taken from the connection: ${pooledBy}; the option pooler goes before it)`
 }
 
 function readRequireAuth(methods: unknown): readonly AuthMethod[] | undefined {

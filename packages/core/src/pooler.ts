@@ -95,10 +95,11 @@ export function checkPoolerSettings(
   where: string,
   pooler: Pooler,
   settings: ConnectionSettings,
+  origin = '',
 ): void {
   const names = Object.keys(settings.parameters).filter((name) => name !== 'application_name')
   if (names.length === 0) return
   throw new TypeError(
-    `${where}: connection.parameters must not set ${names.join(', ')} with pooler '${pooler}', which refuses unknown start-up parameters; use ALTER ROLE … SET on the server, or SET LOCAL in a transaction`,
+    `${where}: connection.parameters must not set ${names.join(', ')} with pooler '${pooler}'${origin}, which refuses unknown start-up parameters; use ALTER ROLE … SET on the server, or SET LOCAL in a transaction`,
   )
 }

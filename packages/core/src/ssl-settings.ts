@@ -1,11 +1,20 @@
 import { isLocal } from './endpoint.js'
-import { checkWord, describeValue, refuseUnknownOptions } from './option-check.js'
+import {
+  checkBoolean,
+  checkShownText,
+  checkWord,
+  describeValue,
+  refuseUnknownOptions,
+} from './option-check.js'
 
 /** How a session is encrypted and verified; the words mean what they mean to libpq. */
 export type SslMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
 
 /** How TLS begins: the client asks for it in PostgreSQL's protocol, or the handshake is the first thing sent. */
 export type SslNegotiation = 'postgres' | 'direct'
+
+/** A version of TLS that is spoken. */
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 
 /** TLS options as the user gives them. */
 export interface SslOptions {
@@ -29,6 +38,14 @@ export interface SslOptions {
   negotiation?: SslNegotiation | undefined
   /** Name the server's certificate must carry, and the SNI. Default: the host. */
   serverName?: string | undefined
+  /** Certificate revocation list in PEM form: a server whose certificate is in it is refused. Needs a mode that verifies. Default: none. */
+  crl?: string | Uint8Array | undefined
+  /** Whether the name of the server is sent in the clear at the beginning (SNI), by which proxies find it. Default true. */
+  sni?: boolean | undefined
+  /** Oldest version of TLS. Default `TLSv1.2`. */
+  minVersion?: TlsVersion | undefined
+  /** Newest version of TLS. Default: the newest that Node.js has. */
+  maxVersion?: TlsVersion | undefined
 }
 
 /** TLS settings with the mode decided. */
@@ -45,7 +62,12 @@ const KNOWN_SSL_OPTIONS: ReadonlySet<string> = new Set([
   'passphrase',
   'negotiation',
   'serverName',
+  'crl',
+  'sni',
+  'minVersion',
+  'maxVersion',
 ])
+const TLS_VERSIONS: readonly TlsVersion[] = ['TLSv1.2', 'TLSv1.3']
 const SSL_MODES: readonly SslMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
 const SSL_NEGOTIATIONS: readonly SslNegotiation[] = ['postgres', 'direct']
 
@@ -74,6 +96,19 @@ export function readSsl(where: string, ssl: unknown, host: string): SslSettings 
     throw new TypeError(
       `${where}: connection.ssl.negotiation "direct" cannot fall back to plain text as mode "${mode}" may; use require, verify-ca or verify-full`,
     )
+  }
+  for (const name of ['minVersion', 'maxVersion'] as const) {
+    if (options[name] !== undefined)
+      checkWord(where, `connection.ssl.${name}`, options[name], TLS_VERSIONS)
+  }
+  if (options.minVersion === 'TLSv1.3' && options.maxVersion === 'TLSv1.2') {
+    throw new TypeError(
+      `${where}: connection.ssl.minVersion is above maxVersion, so that no version is left`,
+    )
+  }
+  if (options.sni !== undefined) checkBoolean(where, 'connection.ssl.sni', options.sni)
+  if (options.serverName !== undefined) {
+    checkShownText(where, 'connection.ssl.serverName', options.serverName)
   }
   if (options.passphrase !== undefined && typeof options.passphrase !== 'string') {
     // Not shown: it is a secret.

@@ -1,5 +1,5 @@
 import { checkSignal, checkTimeout } from './call-options.js'
-import { describeValue, refuseUnknownOptions } from './option-check.js'
+import { describeName, describeValue, refuseUnknownOptions } from './option-check.js'
 
 /** Called with what was sent by NOTIFY: the payload, an empty string if there was none, and the channel. Untrusted text. */
 export type NotifyListener = (payload: string, channel: string) => void
@@ -55,12 +55,12 @@ export function checkListenArguments(
   const bytes = Buffer.from(channel)
   if (bytes.length === 0 || bytes.length > MOST_BYTES) {
     throw new RangeError(
-      `listen: channel must have 1 to ${MOST_BYTES} bytes in UTF-8, got ${bytes.length}: ${describeValue(channel)}`,
+      `listen: channel must have 1 to ${MOST_BYTES} bytes in UTF-8, got ${bytes.length}: ${describeName(channel)}`,
     )
   }
   if (channel.includes('\0') || bytes.toString() !== channel) {
     throw new RangeError(
-      `listen: channel must be well-formed Unicode without NUL, got ${describeValue(channel)}`,
+      `listen: channel must be well-formed Unicode without NUL, got ${describeName(channel)}`,
     )
   }
   if (typeof onNotify !== 'function') {

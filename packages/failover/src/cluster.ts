@@ -1,7 +1,7 @@
 import {
   type CloseOptions,
   type ConnectionPool,
-  describeValue,
+  describeName,
   type EventHub,
   EventRelay,
   type PoolEventName,
@@ -131,7 +131,7 @@ export class Cluster {
     const { systems } = this.watch
     if (!systems.has(systemId)) {
       throw new RangeError(
-        `acceptSystem: no node of "${this.#config.name}" belongs to system ${describeValue(systemId)}; seen: ${[...systems].join(', ') || 'none yet'}`,
+        `acceptSystem: no node of "${this.#config.name}" belongs to system ${describeName(systemId)}; seen: ${[...systems].join(', ') || 'none yet'}`,
       )
     }
     this.watch.acceptSystem(systemId)
@@ -164,7 +164,7 @@ export class Cluster {
     if (pool !== undefined) return pool
     const known = this.#nodes.pools.map(({ name }) => `"${name}"`).join(', ')
     throw new RangeError(
-      `${where}: "${this.#config.name}" has no node ${describeValue(id)}; its nodes: ${known || 'none yet'}`,
+      `${where}: "${this.#config.name}" has no node ${describeName(id)}; its nodes: ${known || 'none yet'}`,
     )
   }
 

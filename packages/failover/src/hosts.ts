@@ -10,7 +10,13 @@ export interface HostNode extends DiscoveredNode {
 const DEFAULT_PORT = 5432
 const FOR_WRITES: ReadonlySet<string> = new Set(['any', 'read-write', 'primary'])
 // They are about the list of hosts, and each node is one host.
-const OF_THE_LIST: ReadonlySet<string> = new Set(['host', 'port', 'target_session_attrs'])
+const OF_THE_LIST: ReadonlySet<string> = new Set([
+  'host',
+  'hostaddr',
+  'port',
+  'target_session_attrs',
+  'load_balance_hosts',
+])
 
 /**
  * The hosts of one connection URL in the form of libpq, `postgres://app@a:5432,b:5433/app?target_session_attrs=primary`, or of its list of
@@ -31,8 +37,8 @@ export function hosts(url: string): Discovery<HostNode> {
       `hosts: target_session_attrs must be any, read-write or primary, because a failover pool is the primary; for reads on replicas give its topology to withReplicas`,
     )
   }
-  const nodes = parsed.hosts.map(({ host, port = DEFAULT_PORT }) =>
-    hostNode(host ?? 'localhost', port, connectionUrl('hosts', url)),
+  const nodes = parsed.hosts.map(({ host = 'localhost', port = DEFAULT_PORT, hostaddr }) =>
+    hostNode({ host, port, hostaddr }, connectionUrl('hosts', url)),
   )
   return {
     name: `hosts(${nodes.map(({ host, port }) => `${host}:${port}`).join(', ')})`,
@@ -40,14 +46,21 @@ export function hosts(url: string): Discovery<HostNode> {
   }
 }
 
-function hostNode(host: string, port: number, url: string): HostNode {
-  const node = { host, port } as HostNode
-  Object.defineProperty(node, 'connection', { value: urlOf(url, host, port) })
+/** A host with its port. */
+interface OneHost {
+  readonly host: string
+  readonly port: number
+  readonly hostaddr: string | undefined
+}
+
+function hostNode(one: OneHost, url: string): HostNode {
+  const node = { host: one.host, port: one.port } as HostNode
+  Object.defineProperty(node, 'connection', { value: urlOf(url, one) })
   return Object.freeze(node)
 }
 
 /** The URL with one host in the place of all. It has been parsed, so its parts are where they belong. */
-function urlOf(url: string, host: string, port: number): string {
+function urlOf(url: string, { host, port, hostaddr }: OneHost): string {
   const [, scheme, beforeQuery, query] = /^(\w+:\/\/)([^?]*)\??(.*)$/s.exec(url)!
   const slash = beforeQuery!.indexOf('/')
   const authority = slash === -1 ? beforeQuery! : beforeQuery!.slice(0, slash)
@@ -57,6 +70,7 @@ function urlOf(url: string, host: string, port: number): string {
     const name = decodeURIComponent(pair.split('=', 1)[0]!)
     return name !== '' && !OF_THE_LIST.has(name)
   })
+  if (hostaddr !== undefined) kept.push(`hostaddr=${encodeURIComponent(hostaddr)}`)
   const name = host.includes(':') ? `[${host}]` : encodeURIComponent(host)
   const parameters = kept.length === 0 ? '' : `?${kept.join('&')}`
   return `${scheme}${user}${name}:${port}${path}${parameters}`

@@ -48,10 +48,16 @@ export function checkSource(source: NodeSource): void {
   if (removeAfterMs !== undefined) checkNumber(WHERE, 'removeAfterMs', removeAfterMs, rule)
 }
 
+/** What was meant by the address of a server where a pool belongs. */
+function insteadOf(value: unknown): string {
+  if (typeof value !== 'string') return ''
+  return '; make a pool of each server, createPool({ driver, connection: url }), or of a URL that lists them: { discover: hosts(url), pool: ({ connection }) => createPool({ driver, connection }) }'
+}
+
 function checkNodes(nodes: readonly ConnectionPool[]): void {
   if (!Array.isArray(nodes)) {
     throw new TypeError(
-      `${WHERE}: nodes must be an array of pools, or an object with discover and pool, got ${describeValue(nodes)}`,
+      `${WHERE}: nodes must be an array of pools, or an object with discover and pool, got ${describeValue(nodes)}${insteadOf(nodes)}`,
     )
   }
   if (nodes.length === 0) throw new RangeError(`${WHERE}: nodes must not be empty`)
@@ -60,7 +66,7 @@ function checkNodes(nodes: readonly ConnectionPool[]): void {
   for (const [index, node] of (nodes as readonly ConnectionPool[]).entries()) {
     if (!isNode(node)) {
       throw new TypeError(
-        `${WHERE}: nodes[${index}] must be a pool made by createPool, got ${describeValue(node)}`,
+        `${WHERE}: nodes[${index}] must be a pool made by createPool, got ${describeValue(node)}${insteadOf(node)}`,
       )
     }
     if (names.has(node.name)) {

@@ -39,7 +39,13 @@ export function createManager<const Named extends Databases>(
 ): Manager<Named> {
   const where = 'createManager'
   if (options === null || typeof options !== 'object') {
-    throw new TypeError(`${where}: options must be an object, got ${describeValue(options)}`)
+    const instead =
+      typeof options === 'string'
+        ? '; give the URL a name: { drivers: { pg: nodePostgres() }, databases: { app: url } }'
+        : ''
+    throw new TypeError(
+      `${where}: options must be an object, got ${describeValue(options)}${instead}`,
+    )
   }
   refuseUnknownOptions(where, options, KNOWN)
   const { databases, tenants, budget = {}, clock = systemClock, random = Math.random } = options

@@ -1,6 +1,6 @@
 export type { BudgetOptions } from './budget/budget-options.js'
 export type { BudgetStats } from './budget/server-budget.js'
-export type { Environment } from './config/environment.js'
+export type { Environment, EnvironmentOptions } from './config/environment-options.js'
 export type { ConfigEntry } from './config/explain.js'
 export { configJsonSchema } from './config/json-schema.js'
 export {

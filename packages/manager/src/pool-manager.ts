@@ -7,7 +7,9 @@ import {
   type ConnectionPool,
   checkNumber,
   type Driver,
-  describeValue,
+  describeName,
+  describeText,
+  looksSecret,
   type Pool,
   type PoolStats,
   refuseUnknownOptions,
@@ -247,7 +249,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
   }
 
   #makeTenant(id: string, target: TenantTarget): Pick<Tenant, 'pool' | 'own' | 'gate'> {
-    const where = `tenants.resolve(${describeValue(id)})`
+    const where = `tenants.resolve(${describeName(id)})`
     const { database, schema, settings, user, password } = target
     const given = [database, schema, settings].filter((each) => each !== undefined).length
     if (given !== 1) {
@@ -292,7 +294,8 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     connection(entry.spec.template)
     const cluster = entry.cluster()
     const member = this.#databases.member(entry, {
-      name: id,
+      // The name shows in messages, and an id may be anything.
+      name: looksSecret(id) ? describeText(id) : id,
       connection,
       pool: { max, maxPending, min: 0 },
       weight,

@@ -84,7 +84,7 @@ function clientConfig(
 /** `pg` fills gaps from PGOPTIONS, PGREPLICATION and its global defaults; a pool's settings are what was written down for it. */
 function ignoreEnvironment(client: PgClient, settings: ConnectionSettings): void {
   const parameters = client.connectionParameters
-  parameters.options = startupOptions(settings.parameters)
+  parameters.options = startupOptions(settings)
   parameters.replication = undefined
   parameters.query_timeout = false
 }

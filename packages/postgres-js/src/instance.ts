@@ -87,7 +87,7 @@ export function instanceMaker(postgres: PostgresModule, template: InstanceOption
       database,
       user: settings.user,
       pass: '',
-      connection: { application_name, options: startupOptions(settings.parameters) },
+      connection: { application_name, options: startupOptions(settings) },
       target_session_attrs: null,
       parsers: rawParsers(types),
       serializers: rawSerializers(template.serializers),

@@ -34,7 +34,7 @@ export function withReplicas(
   const topology = isTopology(replicas) ? replicas : undefined
   if (topology === undefined && !Array.isArray(replicas)) {
     throw new TypeError(
-      `${WHERE}: replicas must be an array of pools or a topology, got ${describeValue(replicas)}`,
+      `${WHERE}: replicas must be an array of pools or a topology, got ${describeValue(replicas)}${insteadOf(replicas)}`,
     )
   }
   const config = readReplicasOptions(options, primary.name, topology !== undefined)
@@ -72,8 +72,15 @@ function checkPool(argument: string, pool: unknown): void {
   const { query, close } = (pool ?? {}) as Partial<Pool>
   if (typeof query === 'function' && typeof close === 'function') return
   throw new TypeError(
-    `${WHERE}: ${argument} must be a pool such as createPool() makes, got ${describeValue(pool)}`,
+    `${WHERE}: ${argument} must be a pool such as createPool() makes, got ${describeValue(pool)}${insteadOf(pool)}`,
   )
+}
+
+/** What was meant by the address of a server where a pool belongs. */
+function insteadOf(value: unknown): string {
+  return typeof value === 'string'
+    ? '; make a pool of each server, createPool({ driver, connection: url })'
+    : ''
 }
 
 function checkReplicas(primary: Pool, replicas: readonly ConnectionPool[]): void {

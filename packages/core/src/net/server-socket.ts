@@ -30,7 +30,7 @@ export async function openServerSocket(
   const deadline = new ConnectDeadline(timeoutMs, signal, startedAt)
   try {
     const tls = refused === undefined ? planTls(settings) : undefined
-    const target = refused?.peer ?? targetOf(settings.endpoint)
+    const target = refused?.peer ?? targetOf(settings)
     const transport = await openTransport(target, tls, deadline)
     return new ServerSocket(transport, tls, startedAt, deadline)
   } catch (error) {

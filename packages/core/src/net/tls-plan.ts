@@ -35,14 +35,16 @@ export function planTls(settings: ConnectionSettings): TlsPlan | undefined {
       // The certificate is checked against `servername`, else against `host`. An address must not be sent as SNI
       // (RFC 6066, section 3), but it must still be checked.
       host: name,
-      ...(isIP(name) === 0 && { servername: name }),
-      minVersion: 'TLSv1.2',
+      ...(isIP(name) === 0 && ssl.sni !== false && { servername: name }),
+      minVersion: ssl.minVersion ?? 'TLSv1.2',
+      ...(ssl.maxVersion !== undefined && { maxVersion: ssl.maxVersion }),
       rejectUnauthorized: verifyChain,
       ...(verifyChain && ssl.mode !== 'verify-full' && { checkServerIdentity: () => undefined }),
       ...(direct && { ALPNProtocols: [PROTOCOL] }),
       ...pem('ca', ssl.ca),
       ...pem('cert', ssl.cert),
       ...pem('key', ssl.key),
+      ...pem('crl', ssl.crl),
       ...(ssl.passphrase !== undefined && { passphrase: ssl.passphrase }),
     },
   }
@@ -53,7 +55,10 @@ export function verifiesServer(settings: ConnectionSettings): boolean {
   return planTls(settings)?.options.rejectUnauthorized === true
 }
 
-function pem(name: 'ca' | 'cert' | 'key', value: string | Uint8Array | undefined): NodeTlsOptions {
+function pem(
+  name: 'ca' | 'cert' | 'key' | 'crl',
+  value: string | Uint8Array | undefined,
+): NodeTlsOptions {
   if (value === undefined) return {}
   return { [name]: typeof value === 'string' ? value : Buffer.from(value) }
 }

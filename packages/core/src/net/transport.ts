@@ -1,5 +1,5 @@
 import { Socket } from 'node:net'
-import type { Endpoint } from '../endpoint.js'
+import type { ConnectionSettings } from '../connection-settings.js'
 import { raceAddresses } from './address-race.js'
 import type { ConnectDeadline } from './connect-deadline.js'
 import { encrypt, TlsUnsafeError } from './encrypt.js'
@@ -37,9 +37,13 @@ export interface Transport {
 
 const KEEP_ALIVE_MS = 10_000
 
-/** Where the server of an endpoint listens. */
-export function targetOf(endpoint: Endpoint): SocketTarget {
+/** Where the server of a connection listens. */
+export function targetOf({
+  endpoint,
+  hostaddr,
+}: Pick<ConnectionSettings, 'endpoint' | 'hostaddr'>): SocketTarget {
   const { host, port } = endpoint
+  if (hostaddr !== undefined) return { host: hostaddr, port }
   return host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }
 }
 

@@ -1,4 +1,4 @@
-import { describeValue, nearestName } from '../option-check.js'
+import { describeName, describeValue, nearestName } from '../option-check.js'
 import { builtinOids, builtinTypes } from './builtin-types.js'
 import { arrayParser } from './parse-array.js'
 import { parseBytea } from './parse-bytea.js'
@@ -92,7 +92,7 @@ function readType(name: string, where: string): number {
   if (Number.isInteger(oid) && oid > 0 && oid <= LARGEST_OID && String(oid) === name) return oid
   const near = nearestName(name, builtinOids.keys())
   throw new TypeError(
-    `${where}: types has the unknown type ${describeValue(name)}${near ? `; did you mean "${near}"?` : '; give its OID if it is not built in'}`,
+    `${where}: types has the unknown type ${describeName(name)}${near ? `; did you mean "${near}"?` : '; give its OID if it is not built in'}`,
   )
 }
 

@@ -11,7 +11,9 @@ test('fills in what is not said: loopback, 5432, the user as database, the name 
     password: undefined,
     applicationName: 'pool',
     ssl: { mode: 'disable' },
+    channelBinding: 'prefer',
     parameters: {},
+    pool: {},
   })
 })
 

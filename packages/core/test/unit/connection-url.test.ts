@@ -121,11 +121,11 @@ test.each([
   ['postgres://db?port=x', 'the port is not a number'],
   ['postgres:///app?host=a,b&port=1,2,3', '3 ports for 2 hosts'],
   ['postgres://db?sslmod=require', 'unknown parameter "sslmod", did you mean "sslmode"?'],
-  ['postgres://db?pgbouncer=true', 'unknown parameter "pgbouncer"'],
+  ['postgres://db?pgbouncer=maybe', 'pgbouncer must be one of true, false, 1, 0'],
   ['postgres://db?sslmode=a&sslmode=b', 'the parameter "sslmode" is given twice'],
   ['postgres://db?options=-d', 'options must have the form -c name=value'],
   ['postgres://db?options=-c%20x', 'options must have the form'],
-  ['postgres://db?sslnegotiation=tls', 'sslnegotiation must be postgres or direct'],
+  ['postgres://db?sslnegotiation=tls', 'sslnegotiation must be one of postgres, direct'],
   ['postgres://db?sslmode=require&sslrootcert=system', 'needs sslmode=verify-full'],
   ['postgres://db?require_auth=gss', 'require_auth must list each once of none, password'],
   ['postgres://db?require_auth=md5,md5', 'require_auth'],
@@ -260,7 +260,7 @@ test.each([
   ['!password,!md5', ['none', 'scram-sha-256']],
   ['!none', ['password', 'md5', 'scram-sha-256']],
 ])('X08: reads require_auth=%s as libpq does', (text, methods) => {
-  expect(parse(`postgres://db?require_auth=${text}`).requireAuth).toEqual(methods)
+  expect(parse(`postgres://db?require_auth=${text}`).pool?.requireAuth).toEqual(methods)
 })
 
 test('X07: reads sslnegotiation, sslpassword and sslrootcert=system', () => {

@@ -101,7 +101,6 @@ export class Member {
     if (this.#closing !== undefined) throw new PoolClosedError(name)
     const pool = apart(() =>
       createPool({
-        requireAuth: node.spec.requireAuth,
         ...this.#options.pool,
         driver,
         connection: connection(node.spec),

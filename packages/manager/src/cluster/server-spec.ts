@@ -1,10 +1,8 @@
-import type { AuthMethod, ConnectionOptions } from '@poolhouse/core'
+import type { ConnectionOptions } from '@poolhouse/core'
 
 /** One server of a cluster, and how the database that the cluster was made for connects to it. */
 export interface ServerSpec {
   readonly host: string
   readonly port: number
   readonly connection: ConnectionOptions
-  /** `require_auth` of its URL. */
-  readonly requireAuth: readonly AuthMethod[] | undefined
 }

@@ -2,13 +2,16 @@ import {
   ConfigError,
   type ConnectionOptions,
   type Driver,
+  describeName,
+  describeText,
+  looksSecret,
   nearestName,
   type Pool,
-  readConnectionUrl,
 } from '@poolhouse/core'
 import type { DiscoveredNode, Discovery } from '@poolhouse/failover'
 import type { ServerSpec } from '../cluster/server-spec.js'
 import type { DatabaseConfig, DatabaseOptions } from '../database-options.js'
+import { isCluster, nodesOf, parseAddress, serverOf } from './address.js'
 import { check, DATABASE } from './schema.js'
 
 /** One database, checked and in its one shape. */
@@ -41,12 +44,17 @@ export function readDatabase(
   config: Exclude<DatabaseConfig, Pool>,
   drivers: ReadonlyMap<string, Driver>,
 ): DatabaseSpec {
+  if (looksSecret(name)) {
+    throw new ConfigError(
+      `createManager: the name of a database shows in messages and must not hold a secret, got ${describeText(name)}`,
+    )
+  }
   const where = `databases.${name}`
   check('createManager', DATABASE, config, ['databases', name])
   const options: DatabaseOptions =
     typeof config !== 'string'
       ? config
-      : severalHosts(where, config)
+      : isCluster(parseAddress(where, config))
         ? { nodes: config }
         : { primary: config }
   const { primary, replicas, nodes, discover, connection } = options
@@ -94,28 +102,20 @@ export function readDatabase(
   }
 }
 
-function severalHosts(where: string, url: string): boolean {
-  return inConfig(where, () => readConnectionUrl(where, url)).length > 1
-}
-
 function serversOf(
   where: string,
   source: string | ConnectionOptions,
-  mayBeSeveral: boolean,
+  isNode: boolean,
 ): ServerSpec[] {
-  const connections =
-    typeof source === 'string'
-      ? inConfig(where, () => readConnectionUrl(where, source))
-      : [{ ...source, requireAuth: undefined }]
-  if (connections.length > 1 && !mayBeSeveral) {
-    throw new ConfigError(
-      `${where}: a primary or replica is one server, the URL lists ${connections.length}; give the list as nodes`,
-    )
-  }
-  return connections.map(({ requireAuth, ...connection }) => {
-    const { host = 'localhost', port = DEFAULT_PORT } = connection
-    return { host, port, connection: { ...connection, host, port }, requireAuth }
-  })
+  if (typeof source !== 'string') return [serverSpec(source)]
+  const url = parseAddress(where, source)
+  const connections = isNode ? nodesOf(where, url) : [serverOf(where, url)]
+  return connections.map(serverSpec)
+}
+
+function serverSpec(connection: ConnectionOptions): ServerSpec {
+  const { host = connection.hostaddr ?? 'localhost', port = DEFAULT_PORT } = connection
+  return { host, port, connection: { ...connection, host, port } }
 }
 
 /** The server of a discovered node. */
@@ -123,7 +123,7 @@ export function discoveredServer(
   template: ConnectionOptions,
   { host, port }: DiscoveredNode,
 ): ServerSpec {
-  return { host, port, connection: { ...template, host, port }, requireAuth: undefined }
+  return { host, port, connection: { ...template, host, port } }
 }
 
 function refuseTwins(where: string, servers: readonly ServerSpec[]): void {
@@ -152,18 +152,6 @@ function readDriver(
   }
   const near = nearestName(driver, drivers.keys())
   throw new ConfigError(
-    `${where}: driver "${driver}" is not among drivers (${[...drivers.keys()].join(', ') || 'none are given'})${near === undefined ? '' : `; did you mean "${near}"?`}`,
+    `${where}: driver ${describeName(driver)} is not among drivers (${[...drivers.keys()].join(', ') || 'none are given'})${near === undefined ? '' : `; did you mean "${near}"?`}`,
   )
-}
-
-/** What core says about a wrong URL, as the error of a configuration. Its messages hold no secrets. */
-function inConfig<R>(where: string, read: () => R): R {
-  try {
-    return read()
-  } catch (error) {
-    const message = (error as Error).message
-    throw new ConfigError(message.startsWith(where) ? message : `${where}: ${message}`, {
-      cause: error,
-    })
-  }
 }

@@ -3,7 +3,13 @@ import { isAbsolute, resolve } from 'node:path'
 import { ConfigError, describeValue, refuseUnknownOptions } from '@poolhouse/core'
 import type { BudgetOptions } from '../budget/budget-options.js'
 import type { DatabaseConfig, DatabaseOptions } from '../database-options.js'
-import { type Environment, listsHosts, readEnvironment } from './environment.js'
+import { meansCluster } from './address.js'
+import { readEnvironment } from './environment.js'
+import {
+  type Environment,
+  type EnvironmentOptions,
+  readEnvironmentOptions,
+} from './environment-options.js'
 import { importDefault } from './import-default.js'
 import { check, FILE } from './schema.js'
 
@@ -26,8 +32,8 @@ export interface LoadConfigOptions {
   file?: string | false | undefined
   /** Where the file is. Default: the working directory. */
   directory?: string | undefined
-  /** Variables of the environment; `false` for none. Default: those of the process. */
-  env?: Environment | false | undefined
+  /** Variables of the environment, or which of them are databases; `false` for none. Default: those of the process. */
+  env?: Environment | EnvironmentOptions | false | undefined
   /** What the code says, which comes before everything else. */
   code?: FileConfig | undefined
 }
@@ -85,7 +91,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   const file = findFile(options)
   if (file !== undefined) add(await readFile(file), file)
   if (options.env !== false) {
-    const environment = readEnvironment(options.env ?? process.env)
+    const environment = readEnvironment(readEnvironmentOptions('loadConfig', options.env))
     for (const [name, given] of environment.databases) {
       const former = databases.get(name)
       const from = environment.origins.get(`databases.${name}`)!
@@ -104,7 +110,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
 
 /** A single address: of one server, or of a cluster whose primary is followed. */
 function placeOf(address: string): DatabaseOptions {
-  return listsHosts(address) ? { nodes: address } : { primary: address }
+  return meansCluster(address) ? { nodes: address } : { primary: address }
 }
 
 /** What stands already, and what the next layer adds to it. */

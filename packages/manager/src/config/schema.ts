@@ -1,4 +1,4 @@
-import { ConfigError, nearestName } from '@poolhouse/core'
+import { ConfigError, describeName, describeText, looksSecret, nearestName } from '@poolhouse/core'
 import { z } from 'zod'
 
 const LONGEST = 0x7fffffff
@@ -15,7 +15,7 @@ function unknownKeys(issue: { keys?: unknown }, shape: z.ZodRawShape): string {
   return (issue.keys as string[])
     .map((key) => {
       const near = nearestName(key, known)
-      return `unknown key "${key}"${near === undefined ? `; known: ${known.join(', ')}` : `; did you mean "${near}"?`}`
+      return `unknown key ${describeName(key)}${near === undefined ? `; known: ${known.join(', ')}` : `; did you mean "${near}"?`}`
     })
     .join('; ')
 }
@@ -55,18 +55,25 @@ const ssl = z.union([
     passphrase: text.optional(),
     serverName: text.optional(),
     negotiation: z.enum(['postgres', 'direct']).optional(),
+    crl: pem.optional(),
+    sni: z.boolean().optional(),
+    minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).optional(),
+    maxVersion: z.enum(['TLSv1.2', 'TLSv1.3']).optional(),
   }),
 ])
 
 const connectionObject = strict({
   host: text.optional(),
+  hostaddr: text.optional(),
   port: z.number().int().min(1).max(65535).optional(),
   user: text.optional(),
   password: z.union([z.string(), callable]).optional(),
   database: text.optional(),
   applicationName: text.optional(),
   ssl: ssl.optional(),
+  channelBinding: z.enum(['disable', 'prefer', 'require']).optional(),
   parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  routing: text.optional(),
 })
 const connection = z.union([text, connectionObject])
 
@@ -216,8 +223,14 @@ function tell(issue: z.core.$ZodIssue, path: readonly PropertyKey[]): string[] {
     )
     if (branches.length > 0) return branches[0]!.flatMap((each) => tell(each, full))
   }
-  const at = full.map(String).join('.')
+  // A key may be a text in the wrong place.
+  const at = full.map(shown).join('.')
   return [at === '' ? issue.message : `${at}: ${issue.message}`]
+}
+
+function shown(key: PropertyKey): string {
+  const text = String(key)
+  return looksSecret(text) ? `(${describeText(text)})` : text
 }
 
 function isOtherKind({ code }: z.core.$ZodIssue): boolean {

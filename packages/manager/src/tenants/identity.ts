@@ -1,4 +1,4 @@
-import { ConfigError, describeValue } from '@poolhouse/core'
+import { ConfigError, describeName } from '@poolhouse/core'
 
 // NAMEDATALEN - 1: PostgreSQL cuts off what is longer without an error, so that two tenants would become one.
 const LONGEST_NAME = 63
@@ -15,7 +15,7 @@ export function checkTenantId(where: string, id: unknown): asserts id is string 
         : LONE_SURROGATE.test(id)
           ? 'must be well-formed Unicode'
           : undefined
-  if (wrong !== undefined) throw new TypeError(`${where}: id ${wrong}, got ${describeValue(id)}`)
+  if (wrong !== undefined) throw new TypeError(`${where}: id ${wrong}, got ${describeName(id)}`)
 }
 
 /** Checks the name of a database or schema. Throws `ConfigError`. */

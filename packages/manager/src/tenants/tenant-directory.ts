@@ -3,7 +3,7 @@ import {
   type Clock,
   type ClockTimer,
   type CloseOptions,
-  describeValue,
+  describeName,
   PoolClosedError,
   UnknownTenantError,
 } from '@poolhouse/core'
@@ -79,7 +79,7 @@ export class TenantDirectory {
 
   /** The tenant. Rejects with `UnknownTenantError` if nobody knows it, and with what `resolve` rejects with. */
   find(id: string): Promise<Tenant> {
-    if (this.#closed) return Promise.reject(new PoolClosedError(`tenant ${describeValue(id)}`))
+    if (this.#closed) return Promise.reject(new PoolClosedError(`tenant ${describeName(id)}`))
     if (this.#unknown.has(id)) return Promise.reject(unknownTenant(id))
     let asking = this.#underWay.get(id)
     if (asking === undefined) {
@@ -91,14 +91,14 @@ export class TenantDirectory {
 
   async #ask(id: string): Promise<Tenant> {
     const target = await this.#resolve(id)
-    if (this.#closed) throw new PoolClosedError(`tenant ${describeValue(id)}`)
+    if (this.#closed) throw new PoolClosedError(`tenant ${describeName(id)}`)
     const former = this.#known.get(id)
     if (target === undefined || target === null) {
       if (former !== undefined) this.#drop(former)
       this.#unknown.add(id)
       throw unknownTenant(id)
     }
-    check(`tenants.resolve(${describeValue(id)})`, TARGET, target)
+    check(`tenants.resolve(${describeName(id)})`, TARGET, target)
     const now = this.#host.clock.now()
     if (former !== undefined) {
       if (isDeepStrictEqual(former.target, target)) {
@@ -183,7 +183,7 @@ export class TenantDirectory {
 
 function unknownTenant(id: string): UnknownTenantError {
   return new UnknownTenantError(
-    `tenant ${describeValue(id)} is unknown: tenants.resolve() knows no such tenant`,
+    `tenant ${describeName(id)} is unknown: tenants.resolve() knows no such tenant`,
   )
 }
 

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { describeValue, WrongTenantError } from '@poolhouse/core'
+import { describeName, WrongTenantError } from '@poolhouse/core'
 
 /** In whose name the code runs that is running now. Once in the scope of a tenant, calls for another one are refused. */
 export class TenantScope {
@@ -26,7 +26,7 @@ export class TenantScope {
     const scope = this.#current.getStore()
     if (scope === undefined || scope === id) return
     throw new WrongTenantError(
-      `tenant ${describeValue(id)} was asked for in the scope of tenant ${describeValue(scope)}; leave it with manager.unscoped() if that is meant`,
+      `tenant ${describeName(id)} was asked for in the scope of tenant ${describeName(scope)}; leave it with manager.unscoped() if that is meant`,
     )
   }
 }

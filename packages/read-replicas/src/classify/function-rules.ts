@@ -1,4 +1,4 @@
-import { describeValue, refuseUnknownOptions } from '@poolhouse/core'
+import { describeName, describeValue, refuseUnknownOptions } from '@poolhouse/core'
 import type { ClassifierOptions, ClassifyMode } from './classification.js'
 import { hazardOfFunction } from './hazards.js'
 import { SAFE_FUNCTIONS } from './safe-functions.js'
@@ -117,7 +117,7 @@ function readNames(where: string, option: string, names: unknown): readonly stri
     const parts = typeof name === 'string' ? name.split('.') : []
     if (parts.length < 1 || parts.length > 2 || parts.includes('')) {
       throw new TypeError(
-        `${where}: ${option} must hold names such as "search" or "app.search", got ${describeValue(name)}`,
+        `${where}: ${option} must hold names such as "search" or "app.search", got ${describeName(name)}`,
       )
     }
   }

@@ -44,7 +44,7 @@ describe('withReplicas', () => {
     [
       'a URL',
       ['postgres://b'],
-      'replicas[0] must be a pool such as createPool() makes, got "postgres://b"',
+      'replicas[0] must be a pool such as createPool() makes, got a URL',
     ],
     ['the primary', [primary], 'replicas[0] is the primary\'s own pool "a"'],
   ])('refuses %s as replicas', (_, replicas, message) => {
@@ -59,7 +59,7 @@ describe('withReplicas', () => {
 
   test('refuses a primary that is no pool', () => {
     expect(() => withReplicas('postgres://a' as never, [])).toThrow(
-      'primary must be a pool such as createPool() makes, got "postgres://a"',
+      'primary must be a pool such as createPool() makes, got a URL',
     )
   })
 

@@ -1,0 +1,65 @@
+import { ConfigError, describeName, describeValue, refuseUnknownOptions } from '@poolhouse/core'
+
+/** Variables of the environment. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Which variables of the environment are databases. */
+export interface EnvironmentOptions {
+  /** How the variables begin, in capitals: with `SHOP` they are `SHOP_URL`, `SHOP_<NAME>_URL`, `SHOP_REPLICA_URLS`. Default `DATABASE`. */
+  prefix?: string | undefined
+  /**
+   * The databases to take, in small letters: `app` is that of `DATABASE_URL` or `PG*`, `analytics` that of `DATABASE_ANALYTICS_URL`. Default: every
+   * one whose variable holds a PostgreSQL URL, but not other ways to the database of `DATABASE_URL` (`public`, `private`, `connection_pool`, `direct`,
+   * `unpooled`, …), which have to be named.
+   */
+  names?: readonly string[] | undefined
+  /** The variables. Default: those of the process. */
+  variables?: Environment | undefined
+}
+
+/** The options with their defaults. */
+export interface EnvironmentSource {
+  readonly variables: Environment
+  readonly prefix: string
+  readonly names: ReadonlySet<string> | undefined
+}
+
+const KNOWN: ReadonlySet<string> = new Set(['prefix', 'names', 'variables'])
+
+/** Reads the option `env`: variables, or options about them. Throws `TypeError` or `ConfigError` for what is neither. */
+export function readEnvironmentOptions(
+  where: string,
+  env: Environment | EnvironmentOptions | undefined,
+): EnvironmentSource {
+  if (env !== undefined && (env === null || typeof env !== 'object' || Array.isArray(env))) {
+    throw new TypeError(
+      `${where}: env must be false, variables, or an object such as { prefix: 'DATABASE' }, got ${describeValue(env)}`,
+    )
+  }
+  const keys = Object.keys(env ?? {})
+  // Variables are in capitals; nobody has one that is called like an option.
+  if (!keys.some((key) => KNOWN.has(key))) {
+    return {
+      variables: (env as Environment | undefined) ?? process.env,
+      prefix: 'DATABASE',
+      names: undefined,
+    }
+  }
+  refuseUnknownOptions(`${where}: env`, env!, KNOWN)
+  const { prefix = 'DATABASE', names, variables = process.env } = env as EnvironmentOptions
+  if (typeof prefix !== 'string' || !/^[A-Z][A-Z0-9_]*$/.test(prefix)) {
+    throw new ConfigError(
+      `${where}: env.prefix must be the beginning of variables, in capitals, such as DATABASE, got ${describeName(prefix)}`,
+    )
+  }
+  if (names !== undefined && !(Array.isArray(names) && names.every(isName))) {
+    throw new ConfigError(
+      `${where}: env.names must be a list of databases in small letters, such as ['app', 'analytics'], got ${Array.isArray(names) ? 'a list with something else in it' : describeValue(names)}`,
+    )
+  }
+  return { variables, prefix: prefix.replace(/_$/, ''), names: names && new Set(names) }
+}
+
+function isName(name: unknown): boolean {
+  return typeof name === 'string' && /^[a-z0-9_]+$/.test(name)
+}
