@@ -60,14 +60,14 @@ export function writeChannels(api: PublicApi): string {
   const type = declaration?.type
   if (type === undefined || !ts.isTypeLiteralNode(type)) throw new Error('tracing has another form')
   const names = new Map(
-    [...declaration!.getText().matchAll(/(\w+): tracingChannel\('([^']+)'\)/g)].map((match) => [
+    [...declaration!.getText().matchAll(/(\w+): traceChannel\('([^']+)'\)/g)].map((match) => [
       match[1]!,
       match[2]!,
     ]),
   )
   const rows = type.members.filter(ts.isPropertySignature).map((member) => {
     const key = member.name.getText()
-    const payload = /Trac(?:e|ing)Channel<(?:\w+, )?(\w+)>/.exec(member.type?.getText() ?? '')?.[1]
+    const payload = /TraceChannel<(\w+)>/.exec(member.type?.getText() ?? '')?.[1]
     const name = names.get(key)
     if (name === undefined || payload === undefined)
       throw new Error(`tracing.${key} has another form`)
