@@ -12,6 +12,7 @@ export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   '@poolhouse/core/testing': 'packages/core/src/testing/index.ts',
   '@poolhouse/core/types': 'packages/core/src/types/index.ts',
   '@poolhouse/core/net': 'packages/core/src/net/index.ts',
+  '@poolhouse/core/sql': 'packages/core/src/sql/index.ts',
 }
 
 /** A chapter: a function with its options, or what one gets. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import * as core from '../../src/index.js'
+import * as sql from '../../src/sql/index.js'
 import * as testing from '../../src/testing/index.js'
 
 test('the package exports exactly these values', () => {
@@ -89,6 +90,21 @@ test('its testing entry exports exactly these values', () => {
       "SeededRandom",
       "fakeDriver",
       "virtualClock",
+    ]
+  `)
+})
+
+test('its entry for SQL texts exports exactly these values', () => {
+  expect(Object.keys(sql).sort()).toMatchInlineSnapshot(`
+    [
+      "SIGN",
+      "SqlLexer",
+      "SqlStatements",
+      "TOKEN",
+      "WordTable",
+      "endOfComment",
+      "endOfLine",
+      "nameAt",
     ]
   `)
 })

@@ -1,5 +1,5 @@
 import { type Intent, nearestName } from '@poolhouse/core'
-import { endOfComment, endOfLine } from './sql-lexer.js'
+import { endOfComment, endOfLine } from '@poolhouse/core/sql'
 
 const PREFIX = 'poolhouse:'
 const INTENTS: readonly Intent[] = ['read', 'write']

@@ -1,8 +1,8 @@
+import { nameAt, SIGN, SqlLexer, TOKEN, type TokenKind } from '@poolhouse/core/sql'
 import type { Classification, DecidingToken } from './classification.js'
 import type { FunctionRules } from './function-rules.js'
 import { hazardOfRelation } from './hazards.js'
-import { IS, keyword, keywordIs } from './keywords.js'
-import { CAST, nameAt, SqlLexer, TOKEN, type TokenKind } from './sql-lexer.js'
+import { IS, KEYWORDS, keyword, keywordIs } from './keywords.js'
 
 const LONGEST_SHOWN = 40
 
@@ -16,6 +16,7 @@ const CLOSE = 0x29
 const COMMA = 0x2c
 const DOT = 0x2e
 const SEMICOLON = 0x3b
+const QUOTE = 0x22
 
 const AS = keyword('as')
 const BERNOULLI = keyword('bernoulli')
@@ -52,6 +53,8 @@ export class StatementReader {
   readonly #lexer: SqlLexer
   readonly #rules: FunctionRules
   #kind: TokenKind = TOKEN.end
+  // Of a word its number as a keyword, or 0.
+  #code = 0
   #before = START
   // The name that ends with the token before the current one, if one does: where it stands, the part before its last dot, and what stood
   // before all of it. Most names are never made strings.
@@ -68,11 +71,12 @@ export class StatementReader {
   // The last of them, -1 if there is none.
   #withDepth = -1
   #verdict: Classification = READ
+  #trouble: string | undefined
 
   /** Looks at nothing before `read`. */
   constructor(text: string, rules: FunctionRules) {
     this.#text = text
-    this.#lexer = new SqlLexer(text)
+    this.#lexer = new SqlLexer(text, 'either')
     this.#rules = rules
   }
 
@@ -80,9 +84,10 @@ export class StatementReader {
   read(): Classification {
     this.#next()
     const write = this.#statement() ?? this.#end()
-    const { trouble } = this.#lexer
-    if (trouble !== undefined)
+    const trouble = this.#trouble ?? troubleOf(this.#text, this.#lexer)
+    if (trouble !== undefined) {
       return Object.freeze({ verdict: 'write', reason: `it has ${trouble}` })
+    }
     return write ?? this.#verdict
   }
 
@@ -188,7 +193,7 @@ export class StatementReader {
   }
 
   #word(): Classification | undefined {
-    const word = this.#lexer.code
+    const word = this.#code
     // Behind a dot every word is a name.
     if (word === 0 || this.#isPart()) return this.#nameOf(0)
     if (keywordIs(word, IS.lockStrength) && this.#before === FOR) return this.#write('locks rows')
@@ -273,7 +278,7 @@ export class StatementReader {
   #isNoCall(): boolean {
     const before = this.#beforeName
     // A type with a length, and an alias with names of columns.
-    if (before === CAST || before === AS) return true
+    if (before === SIGN.cast || before === AS) return true
     if (this.#hasSchema()) return false
     switch (this.#nameKeyword) {
       case 0:
@@ -333,7 +338,16 @@ export class StatementReader {
   }
 
   #next(): void {
-    this.#kind = this.#lexer.next()
+    const lexer = this.#lexer
+    this.#kind = this.#trouble === undefined ? lexer.next() : TOKEN.end
+    this.#code = 0
+    if (this.#kind === TOKEN.word) {
+      this.#code = KEYWORDS.at(this.#text, lexer.start, lexer.end, lexer.hash)
+    } else if (this.#kind === TOKEN.quoted && this.#text.charCodeAt(lexer.start) !== QUOTE) {
+      // What stands behind it may say how its escapes are to be read.
+      this.#trouble = 'a name in Unicode escapes'
+      this.#kind = TOKEN.end
+    }
   }
 
   #isEnd(): boolean {
@@ -341,15 +355,15 @@ export class StatementReader {
   }
 
   #keyword(): number {
-    return this.#kind === TOKEN.word ? this.#lexer.code : 0
+    return this.#code
   }
 
   #isWord(number: number): boolean {
-    return this.#kind === TOKEN.word && this.#lexer.code === number
+    return this.#code === number
   }
 
   #isWordThat(property: number): boolean {
-    return this.#kind === TOKEN.word && keywordIs(this.#lexer.code, property)
+    return keywordIs(this.#code, property)
   }
 
   #isSign(code: number): boolean {
@@ -390,4 +404,9 @@ export class StatementReader {
 
 function isBeforeWithName(before: number): boolean {
   return before === WITH || before === RECURSIVE || before === COMMA
+}
+
+/** Why the text cannot be read with certainty; undefined if it can. The server reads no further than to a zero byte, wherever it stands. */
+export function troubleOf(text: string, { trouble }: SqlLexer): string | undefined {
+  return text.includes('\0') ? 'a zero byte, where the server stops reading' : trouble
 }

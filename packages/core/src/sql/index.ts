@@ -1,0 +1,5 @@
+export { endOfComment, endOfLine } from './characters.js'
+export { nameAt } from './names.js'
+export { type Backslashes, SIGN, SqlLexer, TOKEN, type TokenKind } from './sql-lexer.js'
+export { SqlStatements } from './sql-statements.js'
+export { type WordGroup, WordTable } from './word-table.js'
