@@ -127,7 +127,7 @@ describe.each(everyServer())(
     it('T01: what would stay behind in a server session is refused with the first statement, everywhere', async () => {
       for (const text of DIRECT_ONLY) {
         const one = pool({ max: 1 })
-        const error = await failureOf(one.query(text))
+        const error = await failureOf(one.use((lease) => lease.query(text)))
         expect(error, text).toBeInstanceOf(SessionStateError)
         expect(error.message).toContain("pooler: 'none'")
         await one.close()

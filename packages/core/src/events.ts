@@ -131,6 +131,8 @@ export interface PoolerEvent extends PoolEvent {
   readonly announcedPid: number
   /** Process id of the server process that answered on that session. */
   readonly answeringPid: number
+  /** Whether there is one session for all connections, as with PGlite. The pool then uses one connection. */
+  readonly oneSession: boolean
   /** What was seen and what changes, for humans. */
   readonly message: string
 }

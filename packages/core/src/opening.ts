@@ -1,9 +1,11 @@
 import type { ConnectionSettings } from './connection-settings.js'
 import type { Connector } from './connector.js'
-import type { ConnectionListener, Notice } from './driver.js'
+import type { ConnectionListener, DriverConnection, Notice } from './driver.js'
 import { tellsLocalCommit } from './durability.js'
 import { formatEndpoint } from './endpoint.js'
 import { ConnectError } from './errors.js'
+import { takeOnlySession } from './identity/only-session.js'
+import type { PoolerWatch } from './identity/pooler-watch.js'
 import type { Slot } from './slot.js'
 
 /** Who is told of what becomes of sessions. One for many of them: functions for each would weigh on those that are idle. */
@@ -38,15 +40,17 @@ const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
 /** Fills slots with sessions, follows the parameters that the server reports, and can give up on everything under way. */
 export class Opening {
   readonly #connector: Connector
+  readonly #poolers: PoolerWatch | undefined
   // Made with the first connect: idle pools may be many.
   #underWay: Map<Slot, AbortController> | undefined
   // Nearly every session of a pool begins with the same server parameters, so they share one map: half a kilobyte for each.
   #given = NO_PARAMETERS
   #atBirth = NO_PARAMETERS
 
-  /** Opens through this connector. */
-  constructor(connector: Connector) {
+  /** Opens through this connector. `poolers` knows what stands between the pool and its server. */
+  constructor(connector: Connector, poolers?: PoolerWatch) {
     this.#connector = connector
+    this.#poolers = poolers
   }
 
   /** Opens the session of one slot. Rejects with a `ConnectError`; the slot is then `gone`. */
@@ -70,6 +74,7 @@ export class Opening {
         connection.destroy(slot.lostReason)
         throw this.#closedAtOnce(slot, options.settings)
       }
+      if (this.#poolers?.sighting?.oneSession) this.#takeOnlySession(slot, connection, options)
       slot.atBirth = this.#shared(connection.info.parameters)
       slot.escapes = slot.atBirth.get(STRINGS) === 'off'
       slot.connection = connection
@@ -89,6 +94,19 @@ export class Opening {
   /** Gives up on every connect under way. */
   abortAll(reason: unknown): void {
     for (const abort of this.#underWay?.values() ?? []) abort.abort(reason)
+  }
+
+  #takeOnlySession(
+    slot: Slot,
+    connection: DriverConnection,
+    { settings: { endpoint } }: OpeningOptions,
+  ): void {
+    try {
+      takeOnlySession(slot, this, formatEndpoint(endpoint), connection.info)
+    } catch (error) {
+      connection.destroy(error)
+      throw error
+    }
   }
 
   #shared(parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> {

@@ -93,7 +93,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     this.#timer = new PoolTimer(this.clock, () => this.#tick())
     this.#poolers = new PoolerWatch(config.pooler, (sighting) => this.#poolerNoticed(sighting))
     this.#connector = new Connector(this.#config, this.#context, this.#poolers)
-    this.#opening = new Opening(this.#connector)
+    this.#opening = new Opening(this.#connector, this.#poolers)
     this.#sessions = new SessionSet(this, this.#opening, () => {
       this.#seat?.outside(this.#sessions.size)
       this.#closing?.check()
@@ -417,6 +417,8 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   #poolerNoticed(sighting: PoolerSighting): void {
     for (const { connection } of this.slots) connection?.stopNaming?.()
     this.#sessions.stopNaming()
+    // Of the connections that exist, all but one leave when they are next idle; those under way find the session taken.
+    if (sighting.oneSession) this.apply(this.#config, false)
     const { name: pool } = this
     this.hub.emit('pooler', { pool, ...sighting, message: treatedAsPooler(sighting) })
   }
@@ -482,13 +484,15 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   /** Puts a new configuration into force; `replace` retires the connections made under the old one. */
   apply(config: PoolConfig, replace: boolean): void {
     if (replace) this.#moveSeat(config)
-    this.#config = config
+    this.#config = this.#poolers.sighting?.oneSession
+      ? { ...config, max: 1, min: Math.min(config.min, 1) }
+      : config
     if (replace) {
       this.#era++
       this.#connector.reconfigure(config)
     }
-    this.#growth.reconfigure(config)
-    this.#maintenance.reconfigure(config)
+    this.#growth.reconfigure(this.#config)
+    this.#maintenance.reconfigure(this.#config)
     this.#retireIdle()
     this.#checkWarm()
     this.handOver.supply(this.now())

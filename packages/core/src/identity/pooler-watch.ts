@@ -1,6 +1,6 @@
 import type { DriverConnection } from '../driver.js'
 import type { Pooler, PoolerInEffect } from '../pooler.js'
-import { askIdentity, type SessionIdentity } from './session-identity.js'
+import { askIdentity } from './session-identity.js'
 
 /** What showed that a pooler stands between a pool and its server. */
 export interface PoolerSighting {
@@ -8,12 +8,15 @@ export interface PoolerSighting {
   readonly announcedPid: number
   /** Process id of the server process that answered on that session. */
   readonly answeringPid: number
+  /** Whether the server has one session for all its connections. */
+  readonly oneSession: boolean
 }
 
 /**
  * Owns what is known about poolers between one pool and its server. Without the `pooler` option each new session is asked which
  * server process answers. Another one than was announced at log-in belongs to a pooler: PostgreSQL announces the process that
- * serves the session until its end. One sighting counts for the whole pool and for as long as it lives.
+ * serves the session until its end. A server that has one session for all its connections is in the same case: what one connection leaves
+ * behind, another one meets. One sighting counts for the whole pool and for as long as it lives.
  */
 export class PoolerWatch {
   readonly #declared: Pooler | undefined
@@ -47,15 +50,16 @@ export class PoolerWatch {
       const identity = await askIdentity(connection, signal)
       // No answer proves neither a pooler nor its absence, so that only what is safe either way is done.
       if (identity.backendPid === undefined) connection.stopNaming?.()
-      else this.#compare(connection.info.backendPid, identity.backendPid)
+      else this.#compare(connection.info.backendPid, identity.backendPid, identity.oneSession)
     }
     if (this.#sighting !== undefined) connection.stopNaming?.()
   }
 
-  #compare(announcedPid: number, answeringPid: NonNullable<SessionIdentity['backendPid']>): void {
+  #compare(announcedPid: number, answeringPid: number, oneSession: boolean): void {
+    if (announcedPid === answeringPid && !oneSession) return
     // Two sessions that were opened side by side may both have been asked.
-    if (announcedPid === answeringPid || this.#sighting !== undefined) return
-    this.#sighting = { announcedPid, answeringPid }
+    if (this.#sighting !== undefined) return
+    this.#sighting = { announcedPid, answeringPid, oneSession }
     this.#noticed(this.#sighting)
   }
 }

@@ -6,16 +6,20 @@ import type { Statement } from '../statement.js'
 export interface SessionIdentity {
   /** Its process id, as `pg_backend_pid()` says. */
   readonly backendPid: number | undefined
+  /** Whether the server has one session for all its connections: PGlite has. */
+  readonly oneSession: boolean
 }
 
-const UNTOLD: SessionIdentity = { backendPid: undefined }
+const UNTOLD: SessionIdentity = { backendPid: undefined, oneSession: false }
+// PGlite is PostgreSQL compiled to WebAssembly, in single-user mode. It announces process 42 to each connection.
+const PGLITE = /\bPGlite\b|\bwasm(?:32)?\b|\bemscripten\b/i
 
 /**
  * The question, in the simple protocol: one round trip, and nothing is prepared. By schema, because a `search_path` of the role
  * may name another function first.
  */
 export const IDENTITY_QUESTION: Statement = Object.freeze({
-  text: 'select pg_catalog.pg_backend_pid()',
+  text: 'select pg_catalog.pg_backend_pid(), pg_catalog.version()',
   rowMode: 'array',
 })
 
@@ -42,7 +46,9 @@ export function askIdentity(
 function readIdentity(rows: readonly unknown[]): SessionIdentity {
   const [row] = rows
   // The pool's `types` may make anything of an integer.
-  const pid = Array.isArray(row) ? Number(String(row[0])) : Number.NaN
+  const [first, version] = Array.isArray(row) ? (row as unknown[]) : []
+  const pid = Number(String(first))
   // Servers that have no processes answer with 0 or -1.
-  return Number.isSafeInteger(pid) && pid > 0 ? { backendPid: pid } : UNTOLD
+  if (!Number.isSafeInteger(pid) || pid <= 0) return UNTOLD
+  return { backendPid: pid, oneSession: PGLITE.test(String(version)) }
 }

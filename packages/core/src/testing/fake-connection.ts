@@ -132,7 +132,8 @@ export class FakeConnection implements DriverConnection {
     this.#violations = violations
     this.#gone = gone
     this.lastByteAt = options.clock.now()
-    this.info = { address: '127.0.0.1', port: 5432, backendPid: id, parameters: new Map() }
+    const address = options.address === null ? undefined : '127.0.0.1'
+    this.info = { address, port: 5432, backendPid: id, parameters: new Map() }
   }
 
   get inFlight(): number {
@@ -336,12 +337,12 @@ export class FakeConnection implements DriverConnection {
 
   /** Which process it is belongs to the log-in: it is neither among the statements nor left to the script of a test. */
   #identify(done: Done): void {
-    const { answeringPid } = this.#options
+    const { answeringPid, version } = this.#options
     const pid = answeringPid === undefined ? this.info.backendPid : answeringPid(this)
     queueMicrotask(() => {
       if (!this.alive) done(lost('the session is closed', 'unknown'))
       else if (pid instanceof Error) done(pid)
-      else done(null, { rows: [[pid]], rowCount: 1, command: 'SELECT', fields: [] })
+      else done(null, { rows: [[pid, version]], rowCount: 1, command: 'SELECT', fields: [] })
     })
   }
 

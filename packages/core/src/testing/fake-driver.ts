@@ -15,6 +15,10 @@ export interface FakeDriverOptions {
   onConnect?: (attempt: number, context: ConnectContext) => Error | 'hang' | undefined
   /** The process id that answers when the pool asks after the log-in, or how the question fails. Default: the announced one, as without a pooler. */
   answeringPid?: (connection: FakeConnection) => number | null | Error
+  /** Address of the sockets' other end; null for a Unix socket. Default 127.0.0.1. */
+  address?: null
+  /** What `version()` says when the pool asks after the log-in. Default: nothing. */
+  version?: string
   /** How long a statement takes, in milliseconds. Default 0. */
   statementMs?: number | (() => number)
   /** Answers a statement; undefined leaves it to the fake, which knows transactions and `set`. */

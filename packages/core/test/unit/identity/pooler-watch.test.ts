@@ -3,11 +3,12 @@ import {
   ConnectionLostError,
   DatabaseError,
   type PoolerEvent,
+  type PoolOptions,
   SessionStateError,
 } from '../../../src/index.js'
 import { readPoolOptions } from '../../../src/pool-options.js'
 import { fakeDriver, virtualClock } from '../../../src/testing/index.js'
-import { harness, watch } from '../../harness.js'
+import { type Harness, harness, watch } from '../../harness.js'
 
 const bouncing = { answeringPid: (): number => 4711 }
 
@@ -24,7 +25,13 @@ test('T01: a pooler is noticed with the first connection, before its first state
   expect(pool.pooler).toBe('noticed')
   expect(pool.inspect().pooler).toBe('noticed')
   expect(events).toEqual([
-    { pool: 'test', announcedPid: 1, answeringPid: 4711, message: expect.any(String) },
+    {
+      pool: 'test',
+      announcedPid: 1,
+      answeringPid: 4711,
+      oneSession: false,
+      message: expect.any(String),
+    },
   ])
   expect(events[0]!.message).toMatch(/1 was announced at log-in, and 4711 answered/)
 })
@@ -147,4 +154,70 @@ test("T01: with pooler 'none' everything is as without a pooler", async () => {
     pooler: 'none',
   })
   expect(config.prepare).toBeDefined()
+})
+
+const PGLITE = 'PostgreSQL 18.6 (PGlite 0.5.14) on wasm32-unknown-emscripten, 32-bit'
+
+/** A server with one session, at an address of its own: what this process knows of such servers outlives a test. */
+function pglite(options: Partial<PoolOptions> = {}, host = `pglite-${++hosts}`): Harness {
+  return harness(
+    { connection: `postgres://me@${host}/app?sslmode=disable`, max: 4, ...options },
+    { version: PGLITE, address: null },
+  )
+}
+let hosts = 0
+
+test('T22: a server that has one session for all connections is asked by one of them', async () => {
+  const { clock, driver, pool } = pglite()
+  const events: PoolerEvent[] = []
+  const errors: unknown[] = []
+  pool.on('pooler', (event) => events.push(event))
+  pool.on('error', (event) => errors.push(event))
+  const answers = Array.from({ length: 8 }, () => watch(pool.query('select 1')))
+  await clock.settle()
+  expect(answers.map(({ state }) => state)).toEqual(Array(8).fill('resolved'))
+  expect(driver.open.size).toBe(1)
+  expect([...driver.open][0]!.statements).toHaveLength(8)
+  expect(pool.stats()).toMatchObject({ total: 1, max: 1 })
+  expect(errors).toEqual([])
+  expect(events).toMatchObject([{ oneSession: true, message: /max: 1 and pooler: 'none'/ }])
+  pool.resize({ max: 10 })
+  await Promise.all([pool.query('select 1'), pool.query('select 1'), clock.settle()])
+  expect(driver.open.size).toBe(1)
+})
+
+test('T22: another pool of the process, and a session beside the pool, are refused while the session is taken', async () => {
+  const host = 'pglite-of-two'
+  const one = pglite({}, host)
+  const other = pglite({ name: 'other' }, host)
+  watch(one.pool.query('select 1'))
+  await one.clock.settle()
+  const refused = watch(other.pool.query('select 1'))
+  await other.clock.settle()
+  expect(refused.error).toMatchObject({ name: 'ConnectError', fatal: true, executed: 'no' })
+  expect(refused.error!.message).toMatch(
+    /one session for all its connections.*another pool.*max: 1/,
+  )
+  expect(other.driver.open.size).toBe(0)
+  const beside = watch(one.pool.openSession())
+  await one.clock.settle()
+  expect(beside.error).toMatchObject({ name: 'ConnectError', fatal: false })
+  // The session is free again with its connection.
+  watch(one.pool.close())
+  await one.clock.settle()
+  await other.clock.advance(1_000)
+  const later = watch(other.pool.query('select 1'))
+  await other.clock.settle()
+  expect(later.state).toBe('resolved')
+})
+
+test('T22: a connection that replaces the only one waits until that one is gone', async () => {
+  const { clock, pool } = pglite()
+  for (let n = 0; n < 3; n++) {
+    const answer = watch(pool.query('select 1'))
+    await clock.advance(1_000)
+    expect(answer.state).toBe('resolved')
+    watch(pool.recycle())
+    await clock.settle()
+  }
 })
