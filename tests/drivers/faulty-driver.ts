@@ -1,9 +1,11 @@
 import {
+  type AutoPrepare,
   type ConnectContext,
   ConnectError,
   type Driver,
   type DriverConnection,
 } from '@poolhouse/core'
+import { StatementRules } from '@poolhouse/core/net'
 import { FaultyConnection } from './faulty-connection.js'
 
 /** What the driver does wrong. One at a time. */
@@ -128,7 +130,7 @@ function changedContext(context: ConnectContext, fault: Fault): ConnectContext {
     case 'accepts every log-in':
       return { ...context, requireAuth: undefined }
     case 'prepares without bound':
-      return { ...context, prepare: context.prepare && { ...context.prepare, max: 10_000 } }
+      return { ...context, statements: unbounded(context.statements?.automatic) }
     case 'reads no types':
       return { ...context, types: { parserOf: () => undefined } }
     case 'ignores parsers':
@@ -136,6 +138,10 @@ function changedContext(context: ConnectContext, fault: Fault): ConnectContext {
     default:
       return context
   }
+}
+
+function unbounded(automatic: AutoPrepare | undefined): StatementRules {
+  return new StatementRules(automatic && { ...automatic, max: 10_000 })
 }
 
 /** Rejects as soon as the signal fires, and leaves the promise to itself. */

@@ -12,6 +12,7 @@ import {
 import type { PoolerWatch } from './identity/pooler-watch.js'
 import { acceptedAuth } from './net/accepted-auth.js'
 import type { PoolConfig } from './pool-options.js'
+import { StatementRules } from './statement-rules.js'
 
 // A driver has to keep the deadline itself; this is how much later we stop believing that it will.
 const GRACE_MS = 250
@@ -32,6 +33,8 @@ interface Attempt {
  * is asked once at a time, and once again if the server refuses what it said.
  */
 export class Connector {
+  /** What all its sessions have in common about prepared statements. */
+  readonly statements: StatementRules
   readonly #context: AsyncResource
   readonly #poolers: PoolerWatch
   #config: PoolConfig
@@ -42,6 +45,7 @@ export class Connector {
     this.#config = config
     this.#context = context
     this.#poolers = poolers
+    this.statements = new StatementRules(config.prepare, config.clock)
   }
 
   /** Takes a new configuration; connects under way keep the old one. */
@@ -95,7 +99,7 @@ export class Connector {
           password,
           timeoutMs,
           signal,
-          prepare: this.#poolers.inEffect === undefined ? this.#config.prepare : undefined,
+          statements: this.statements,
           requireAuth: acceptedAuth(settings, password, this.#config.requireAuth),
           types: this.#config.types,
           listener,

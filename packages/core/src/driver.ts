@@ -1,6 +1,7 @@
 import type { ConnectionSettings } from './connection-settings.js'
 import type { RawHolder } from './raw-holder.js'
 import type { QueryResult, Statement } from './statement.js'
+import type { StatementRules } from './statement-rules.js'
 import type { TypeParsers } from './types/type-parsers.js'
 
 /** What a driver can do beyond running statements one by one. */
@@ -56,12 +57,14 @@ export interface ConnectionListener {
   parameter(name: string, value: string): void
 }
 
-/** When a driver names statements by itself, so that the server parses and plans them once for each connection. */
+/** When a driver names statements by itself, so that the server does not parse and plan them for each call. Only reads are. */
 export interface AutoPrepare {
   /** From which use of the same text on. */
   readonly after: number
   /** Most such statements for each connection; the least recently used is dropped. */
   readonly max: number
+  /** Longest time since its Parse that a statement is used under such a name, in milliseconds. Default 1 000; 0 for no names at all. */
+  readonly maxAgeMs?: number | undefined
 }
 
 /** How a server may ask a client to prove who it is; libpq's `require_auth` words, as far as drivers speak them. */
@@ -77,8 +80,11 @@ export interface ConnectContext {
   readonly timeoutMs: number
   /** Aborted when the pool no longer wants the connection; the driver then destroys what it has. */
   readonly signal: AbortSignal
-  /** How to prepare statements that have values and no name; undefined for not at all. */
-  readonly prepare?: AutoPrepare | undefined
+  /**
+   * What the sessions of the pool have in common about prepared statements. Undefined in contexts made by hand: nothing is prepared by itself,
+   * and a change of definitions is known in the session that made it.
+   */
+  readonly statements?: StatementRules | undefined
   /** Makes JavaScript values of the server's texts. Undefined in contexts made by hand: the canonical parsers, `typeParsers()`. */
   readonly types?: TypeParsers | undefined
   /** The ways to log in that are accepted; any other is refused with an `AuthenticationError`. Undefined accepts all. */
@@ -178,7 +184,7 @@ export interface DriverConnection {
   /** One round trip that proves the session alive. Rejects if it is not; the caller sets the deadline. */
   ping(): Promise<void>
   /**
-   * From now on the session gives no names to statements by itself, whatever `ConnectContext.prepare` said. Called for a session behind a
+   * From now on the session runs no statement under a name, whatever `ConnectContext.statements` says. Called for a session behind a
    * pooler. A driver that gives no names leaves it out.
    */
   stopNaming?(): void

@@ -457,6 +457,11 @@ export function setExecuted(
   }
 }
 
+/** Says that another attempt may succeed, where an error could not know that by itself. The same object, because the caller may hold it already. */
+export function setRetryable(error: PoolhouseError): void {
+  Object.defineProperty(error, 'retryable', { value: true, enumerable: true })
+}
+
 // Class 08 is about the connection itself, 57P01 to 57P03 and 57P05 say that the server ends the session, and so do 25P03 and
 // 25P04, the time-outs of a transaction.
 const ENDS_SESSION = /^(?:08...|57P0[1235]|25P0[34])$/

@@ -119,7 +119,12 @@ export {
 export type { OverloadOptions } from './overload.js'
 export { ownError } from './own-error.js'
 export { createPool } from './pool.js'
-export type { PoolOptions, ReconfigureOptions, ResizeOptions } from './pool-options.js'
+export type {
+  PoolOptions,
+  PrepareOptions,
+  ReconfigureOptions,
+  ResizeOptions,
+} from './pool-options.js'
 export type { Pooler, PoolerInEffect } from './pooler.js'
 export { describeText, looksSecret } from './printable.js'
 export type { RawHolder } from './raw-holder.js'

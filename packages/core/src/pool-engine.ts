@@ -586,7 +586,11 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     return {
       slots: this.slots,
       retire: (slot, reason) => this.#retire(slot, reason),
-      frozen: () => this.handOver.suspect(),
+      frozen: () => {
+        this.handOver.suspect()
+        // Names have aged meanwhile, and the clock may have stood still.
+        this.#connector.statements.definitionsChanged()
+      },
       checkLease: (slot, now) => this.#leaks.check(slot, now, this.#config.leakWarningMs),
     }
   }

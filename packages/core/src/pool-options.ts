@@ -52,10 +52,12 @@ export interface PoolOptions {
   /** Idle time after which a connection must prove itself before its next use. Default 10 000. */
   validateAfterIdleMs?: number | undefined
   /**
-   * `auto` (default): a statement with values and without a name is prepared on each connection from its third use on, at most 100
-   * for each. `off`: only named statements are. Behind a pooler, declared or noticed, it is `off`, and names are ignored too.
+   * `auto` (default, the same as `{ maxAgeMs: 1000 }`): a read with values and without a name is prepared on each connection from its third
+   * use on, at most 100 for each, and parsed anew at the latest `maxAgeMs` after it was parsed. Definitions that this pool changes count at once;
+   * of those that others change, a read may use the old parameter types for that long. `{ maxAgeMs: 0 }` and `off`: only named statements
+   * are prepared. Behind a pooler, declared or noticed, it is `off`, and names are ignored too.
    */
-  prepare?: 'auto' | 'off' | undefined
+  prepare?: 'auto' | 'off' | PrepareOptions | undefined
   /**
    * `pgbouncer`: between the pool and the server stands PgBouncer in transaction mode, where each transaction may run in another
    * server session. Nothing is prepared and names of statements are ignored; statements that change a session beyond their
@@ -96,6 +98,15 @@ export interface PoolOptions {
   clock?: Clock | undefined
   /** Random source from 0 (included) to 1 (excluded), for jitter. Default `Math.random`. */
   random?: (() => number) | undefined
+}
+
+/** How statements without a name are prepared. */
+export interface PrepareOptions {
+  /**
+   * Longest time that a prepared read is used after it was parsed, however often it is used, in milliseconds. Default 1 000; 0 prepares none. It
+   * bounds how long changes of types, tables and functions that are not made through the pool can go unseen.
+   */
+  maxAgeMs: number
 }
 
 /** Sizes that `resize` changes. */
@@ -290,7 +301,7 @@ function readNumbers(
   return numbers
 }
 
-const AUTO_PREPARE: AutoPrepare = { after: 3, max: 100 }
+const AUTO_PREPARE: AutoPrepare = Object.freeze({ after: 3, max: 100, maxAgeMs: 1_000 })
 
 function readPrepare(
   prepare: unknown,
@@ -299,13 +310,27 @@ function readPrepare(
   settings: ConnectionSettings,
 ): AutoPrepare | undefined {
   const isDirect = pooler === undefined || pooler === 'none'
-  const byDefault = isDirect ? (settings.pool.prepare ?? 'auto') : 'off'
-  const word = checkWord(WHERE, 'prepare', prepare ?? byDefault, ['auto', 'off'])
-  if (word === 'off') return undefined
-  if (isDirect) return AUTO_PREPARE
+  const given = prepare ?? (isDirect ? (settings.pool.prepare ?? 'auto') : 'off')
+  const rules = readPrepareRules(given)
+  if (rules === undefined || isDirect) return rules
   throw new TypeError(
-    `${WHERE}: prepare must be 'off' or left out with pooler '${pooler}'${isTaken ? takenFrom(settings) : ''}, got "auto": a prepared statement lives in one server session`,
+    `${WHERE}: prepare must be 'off' or left out with pooler '${pooler}'${isTaken ? takenFrom(settings) : ''}, got ${describeValue(prepare)}: a prepared statement lives in one server session`,
   )
+}
+
+function readPrepareRules(prepare: unknown): AutoPrepare | undefined {
+  if (typeof prepare !== 'object' || prepare === null || Array.isArray(prepare)) {
+    if (prepare !== 'auto' && prepare !== 'off') {
+      throw new TypeError(
+        `${WHERE}: prepare must be 'auto', 'off' or an object such as { maxAgeMs: 1000 }, got ${describeValue(prepare)}`,
+      )
+    }
+    return prepare === 'off' ? undefined : AUTO_PREPARE
+  }
+  refuseUnknownOptions(`${WHERE}: prepare`, prepare, new Set(['maxAgeMs']))
+  const { maxAgeMs = AUTO_PREPARE.maxAgeMs } = prepare as { maxAgeMs?: unknown }
+  const age = checkNumber(WHERE, 'prepare.maxAgeMs', maxAgeMs, { min: 0, max: LONGEST })
+  return age === 0 ? undefined : Object.freeze({ ...AUTO_PREPARE, maxAgeMs: age })
 }
 
 /** The pooler that is respected: what the option says, else what the connection looks like. */

@@ -33,10 +33,10 @@ async function logIn(
   context: ConnectContext,
   socket: ServerSocket,
 ): Promise<PgConnection> {
-  const { settings, prepare, listener, types = typeParsers() } = context
+  const { settings, statements, listener, types = typeParsers() } = context
   const client = new pg.Client(clientConfig(settings, socket, new ClientTypes(pg, types)))
   ignoreEnvironment(client, settings)
-  const connection = new PgConnection({ client, socket, types, prepare, listener })
+  const connection = new PgConnection({ client, socket, types, statements, listener })
   let parser: DataListener | undefined
   const guard = guardLogin(socket, context, {
     show: (bytes) => parser?.(bytes),

@@ -1,5 +1,4 @@
 import {
-  type AutoPrepare,
   type ConnectionListener,
   type DriverCopyIn,
   type DriverCopyOut,
@@ -12,14 +11,15 @@ import {
   type TransactionStatus,
 } from '@poolhouse/core'
 import {
-  AutomaticNames,
   type Done,
   isServerError,
   RowCursor,
   rethrowLater,
   type ServerError,
   type ServerSocket,
+  SessionStatements,
   SocketConnection,
+  type StatementRules,
   statusOf,
   toClosedError,
   toDatabaseError,
@@ -28,13 +28,14 @@ import {
   type WorkRunner,
 } from '@poolhouse/core/net'
 import type { TypeParsers } from '@poolhouse/core/types'
+import { clientNames } from './client-names.js'
 import { CursorStatement } from './cursor-statement.js'
 import { LentClient } from './lent-client.js'
 import { PgCopyIn } from './pg-copy-in.js'
 import { PgCopyOut } from './pg-copy-out.js'
 import type { PgClient } from './pg-module.js'
 import { PgStatement } from './pg-statement.js'
-import { PreparedStatements } from './prepared-statements.js'
+import type { RowShape } from './row-shape.js'
 import type { SessionWork, WorkHost } from './session-work.js'
 import { StatementPair } from './statement-pair.js'
 import { hear, hearReady, type WireEvents } from './wire-events.js'
@@ -47,8 +48,8 @@ export interface ConnectionParts {
   readonly socket: ServerSocket
   /** What makes values of the texts that the server sends. */
   readonly types: TypeParsers
-  /** When to name statements that come without a name. */
-  readonly prepare: AutoPrepare | undefined
+  /** What the sessions of the pool have in common about prepared statements. */
+  readonly statements: StatementRules | undefined
   /** Who hears of what happens outside statements. */
   readonly listener: ConnectionListener
 }
@@ -58,23 +59,20 @@ export interface ConnectionParts {
  * transaction status is known.
  */
 export class PgConnection
-  extends SocketConnection
+  extends SocketConnection<RowShape>
   implements WorkHost, WireEvents, WorkRunner<SessionWork>
 {
   readonly #client: PgClient
   // Since the client was first handed out.
   #lent: LentClient | undefined
-  /** What this session knows of its named statements. */
-  readonly prepared: PreparedStatements
   readonly types: TypeParsers
   readonly #queue: WorkQueue<SessionWork>
-  #prepare: AutoPrepare | undefined
-  // Made when needed: idle sessions may be many.
-  #names: AutomaticNames | undefined
+  // Whether columns were described for the command that is under way.
+  #described = false
 
   /** Attaches every listener this connection will ever have. To be called before the client connects. */
-  constructor({ client, socket, types, prepare, listener }: ConnectionParts) {
-    super(socket, listener)
+  constructor({ client, socket, types, statements, listener }: ConnectionParts) {
+    super(socket, listener, new SessionStatements(statements, clientNames(client.connection)))
     this.types = types
     this.#client = client
     this.#queue = new WorkQueue<SessionWork>(this)
@@ -83,17 +81,16 @@ export class PgConnection
       if (this.state === 'over') return
       this.failed(isServerError(error) ? toDatabaseError(error, false) : toClosedError(error))
     })
-    const wire = client.connection
-    this.prepared = new PreparedStatements(wire)
-    this.#prepare = prepare
-    hear(wire, this)
+    hear(client.connection, this)
   }
 
   get raw(): PgClient {
+    this.prepared.rawTaken()
     return this.#client
   }
 
   lendRaw(holder: RawHolder): unknown {
+    this.prepared.rawTaken()
     this.#lent ??= new LentClient(this.#client, (what) => this.failed(new PoolhouseError(what)))
     return this.#lent.to(holder)
   }
@@ -126,17 +123,16 @@ export class PgConnection
     let companion: PgStatement | undefined
     try {
       const values = valuesOf(statement)
-      const name = this.#nameOf(statement, values)
       // A text in the simple protocol may be several statements, or begin a COPY, which would swallow what comes behind it.
       // And `pg` would take the answer for that of a query which the owner of `raw` runs meanwhile.
-      const single = (name !== '' || values !== undefined) && this.#lent === undefined
+      const extended = statement.name !== undefined || values !== undefined
+      const single = extended && this.#lent === undefined
       if (behind !== undefined && single) {
         const behindValues = valuesOf(behind.statement)
-        const behindName = this.#nameOf(behind.statement, behindValues)
-        const parts = { statement, name, values, behind, behindName, behindValues }
-        const alone = (): void => this.#submit(new PgStatement(this, statement, name, values, done))
+        const parts = { statement, values, behind, behindValues }
+        const alone = (): void => this.#submit(new PgStatement(this, statement, values, done))
         ;({ first: work, second: companion } = new StatementPair(this, parts, alone, done))
-      } else work = new PgStatement(this, statement, name, values, done)
+      } else work = new PgStatement(this, statement, values, done)
     } catch (error) {
       process.nextTick(done, error as Error)
       return
@@ -148,8 +144,7 @@ export class PgConnection
   openCursor(statement: Statement): DriverCursor {
     return new RowCursor((count, ends) => {
       const values = valuesOf(statement)
-      const name = this.#nameOf(statement, values)
-      const work = new CursorStatement(this, statement, name, values, count, ends)
+      const work = new CursorStatement(this, statement, values, count, ends)
       this.#submit(work)
       return work
     })
@@ -169,9 +164,25 @@ export class PgConnection
 
   readyForQuery(status: string): void {
     if (this.state === 'over') return
+    this.#described = false
     this.ready(statusOf(status.charCodeAt(0)))
     // Without an answer, this is the one of a statement somebody ran on the client itself.
-    if (this.#queue.current?.answered) this.#queue.answered(this.status === 'idle')
+    if (this.#queue.current?.answered) this.#queue.answered(this.prepared.mayRepeat)
+  }
+
+  parseComplete(): void {
+    this.#running?.handleParseComplete()
+  }
+
+  rowDescription(): void {
+    this.#described = true
+  }
+
+  commandComplete(tag: string): void {
+    const running = this.#running
+    const returnsRows = this.#described || running?.returnsRows === true
+    this.#described = false
+    this.prepared.completed(tag, returnsRows, running !== undefined)
   }
 
   bindComplete(): void {
@@ -209,11 +220,6 @@ export class PgConnection
     this.#queue.stop()
   }
 
-  stopNaming(): void {
-    this.#prepare = undefined
-    this.#names = undefined
-  }
-
   protected override sayGoodbye(): void {
     // Not `client.end()`: that breaks the socket under a running statement. The server reads Terminate after its answer.
     this.#client.connection.end()
@@ -227,13 +233,6 @@ export class PgConnection
   get #running(): SessionWork | undefined {
     const work = this.#queue.current
     return work?.sent ? work : undefined
-  }
-
-  #nameOf({ name, text }: Statement, values: readonly unknown[] | undefined): string {
-    if (name !== undefined) return name
-    if (values === undefined || this.#prepare === undefined) return ''
-    this.#names ??= new AutomaticNames(this.#prepare, (dropped) => this.prepared.drop(dropped))
-    return this.#names.nameOf(text)
   }
 
   #submit(work: SessionWork): void {

@@ -25,12 +25,11 @@ export class CursorStatement extends PgStatement implements FetchedStatement {
   constructor(
     host: WorkHost,
     statement: Statement,
-    name: string,
     values: readonly (string | null)[] | undefined,
     count: number,
     { suspended, done }: CursorEnds,
   ) {
-    super(host, statement, name, values, done)
+    super(host, statement, values, done)
     this.#suspended = suspended
     this.#count = count
   }
@@ -72,10 +71,10 @@ export class CursorStatement extends PgStatement implements FetchedStatement {
     wire.sendCopyFail('COPY FROM STDIN cannot be read from; use copyFrom')
   }
 
-  protected override start(wire: PgWire, known: boolean): void {
+  protected override start(wire: PgWire): void {
     this.#wire = wire
     this.#synced = false
-    this.bind(wire, known)
+    this.bind(wire)
     this.fetch(this.#count)
   }
 

@@ -7,6 +7,7 @@ export abstract class PgCopy<Copy extends RunningCopy> implements SessionWork {
   sent = false
   answered = false
   bound = false
+  readonly returnsRows = false
   /** What becomes of the text. */
   protected abstract readonly answer: CopyAnswer<Copy>
   /** Where it was sent. */
@@ -27,6 +28,8 @@ export abstract class PgCopy<Copy extends RunningCopy> implements SessionWork {
     if (!wire.stream.writable) return null
     this.sent = true
     this.wire = wire
+    // What is copied out may be a query that changes the session.
+    this.#host.prepared.choose({ text: this.#text }, undefined)
     wire.query(this.#text)
     return null
   }
@@ -48,6 +51,7 @@ export abstract class PgCopy<Copy extends RunningCopy> implements SessionWork {
     this.answer.completed(text)
   }
 
+  handleParseComplete(): void {}
   handleRowDescription(): void {}
   handleDataRow(): void {}
   handlePortalSuspended(): void {}

@@ -1,5 +1,14 @@
-import { PoolhouseError, type Statement } from '@poolhouse/core'
-import { commandOf, countOf, type Done, isServerError, refusalOfName } from '@poolhouse/core/net'
+import { type DatabaseError, PoolhouseError, type Statement } from '@poolhouse/core'
+import {
+  commandOf,
+  countOf,
+  type Done,
+  foreignNameError,
+  isForeign,
+  isServerError,
+  markIfStale,
+  type NamedStatement,
+} from '@poolhouse/core/net'
 import type { PgField, PgWire } from './pg-module.js'
 import { RowShape } from './row-shape.js'
 import { errorOfAnswer, errorOfLoss, type SessionWork, type WorkHost } from './session-work.js'
@@ -13,53 +22,63 @@ import { errorOfAnswer, errorOfLoss, type SessionWork, type WorkHost } from './s
 export class PgStatement implements SessionWork {
   /** SQL; `pg` notes it as the text of `name` when the server has parsed it. */
   readonly text: string
-  /** Name of the prepared statement, or empty. */
-  readonly name: string
+  /** Name that the caller gave, if it runs as a prepared statement; otherwise empty. `pg` need not know of the names that we give. */
+  name = ''
   sent = false
   answered = false
   bound = false
   /** What the server, or a type parser, said against it. */
   protected error: Error | undefined
   readonly #host: WorkHost
+  readonly #statement: Statement
   readonly #values: readonly (string | null)[] | undefined
-  readonly #asArray: boolean
   readonly #done: Done
+  /** What it runs as, and whether the server held that when it was sent. */
+  #prepared: NamedStatement<RowShape> | undefined
+  #known = false
   #repeated = false
+  /** What the server said may come from a Parse of long ago. */
+  #stale = false
+  /** Another client of the server session has prepared a statement under the caller's name. */
+  #foreign = false
   #rows: unknown[] = []
   #rowCount: number | null = null
   #command = ''
   #complete = false
   #shape: RowShape = RowShape.none
 
-  /** Takes the name to run under, empty for none, and values that are ready for the wire. */
+  /** Takes values that are ready for the wire. */
   constructor(
     host: WorkHost,
     statement: Statement,
-    name: string,
     values: readonly (string | null)[] | undefined,
     done: Done,
   ) {
     this.#host = host
     this.text = statement.text
-    this.name = name
+    this.#statement = statement
     this.#done = done
     this.#values = values
-    this.#asArray = statement.rowMode === 'array'
+  }
+
+  get returnsRows(): boolean {
+    return this.#known && this.#shape !== RowShape.none
   }
 
   /** Called by `pg` when it is this statement's turn. An error that is returned comes back through `handleError`. */
   submit(wire: PgWire): Error | null {
-    const { name, text } = this
-    const { prepared } = this.#host
-    const known = name === '' ? undefined : prepared.textOf(name)
-    const refusal = name === '' ? undefined : refusalOfName(name, text, known)
-    if (refusal !== undefined) return refusal
     // The peer is gone and the end of the session is on its way; `pg` would drop the message in silence.
     if (!wire.stream.writable) return null
+    try {
+      this.#prepared = this.#host.prepared.choose(this.#statement, this.#values)
+    } catch (refusal) {
+      return refusal as Error
+    }
     this.sent = true
+    this.error = undefined
     wire.stream.cork()
     try {
-      this.start(wire, known !== undefined)
+      this.start(wire)
     } catch (error) {
       // A message that does not fit into memory: part of it may be out, so that the session cannot go on.
       wire.stream.destroy(error as Error)
@@ -81,7 +100,8 @@ export class PgStatement implements SessionWork {
       // Better no row than one read with the columns of another.
       if (values.length !== this.#shape.fields.length)
         throw new Error('its columns are not the ones described')
-      this.#rows.push(this.#asArray ? this.#shape.toArray(values) : this.#shape.toObject(values))
+      const asArray = this.#statement.rowMode === 'array'
+      this.#rows.push(asArray ? this.#shape.toArray(values) : this.#shape.toObject(values))
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause)
       this.error = new PoolhouseError(`a row of the result cannot be read: ${why}`, {
@@ -116,6 +136,10 @@ export class PgStatement implements SessionWork {
     if (this.#extended) wire.sync()
   }
 
+  handleParseComplete(): void {
+    if (this.#prepared !== undefined) this.#host.prepared.parsed(this.#prepared)
+  }
+
   handleReadyForQuery(): void {
     this.answered = true
   }
@@ -125,26 +149,27 @@ export class PgStatement implements SessionWork {
   handleCopyOutResponse(): void {}
   handlePortalSuspended(_wire: PgWire): void {}
 
-  // Yes, once, if it failed only because its prepared form was lost or out of date. In a transaction, that ended it.
+  // Yes, once, if it may have failed only because its prepared form was lost or out of date. In a transaction, that ended it.
   wantsRepeat(idle: boolean): boolean {
     const { error } = this
+    const statement = this.#prepared
     // After BindComplete the error comes from within, and a procedure may have committed before it.
-    if (this.name === '' || this.bound || !isServerError(error)) return false
-    if (!this.#host.prepared.forgetIfStale(this.name, error) || !idle || this.#repeated)
-      return false
+    if (statement === undefined || this.bound || !isServerError(error)) return false
+    this.#stale = this.#host.prepared.refused(statement, this.#known, error)
+    this.#foreign = !this.#stale && !this.#known && isForeign(error)
+    if (!this.#stale || !idle || this.#repeated) return false
     this.#repeated = true
     this.sent = false
     this.answered = false
-    this.error = undefined
     return true
   }
 
   settle(): void {
     if (this.error !== undefined) {
-      this.#done(errorOfAnswer(this.error))
+      this.#done(this.#errorOf(errorOfAnswer(this.error)))
       return
     }
-    if (this.name !== '') this.#host.prepared.learn(this.name, this.text, this.#shape)
+    if (this.#prepared !== undefined) this.#prepared.shape = this.#shape
     this.#done(null, {
       rows: this.#rows,
       rowCount: this.#rowCount,
@@ -161,25 +186,25 @@ export class PgStatement implements SessionWork {
     this.#done(error)
   }
 
-  /** Sends it. `known` says that the server has the named statement already. */
-  protected start(wire: PgWire, known: boolean): void {
+  /** Sends it. */
+  protected start(wire: PgWire): void {
     if (!this.#extended) {
       wire.query(this.text)
       return
     }
-    this.bind(wire, known)
+    this.bind(wire)
     wire.execute({ portal: '', rows: 0 })
     wire.sync()
   }
 
   /** Sends what makes the unnamed portal, and asks for its columns if they are not known. */
-  protected bind(wire: PgWire, known: boolean): void {
-    const { name, text } = this
-    const { prepared } = this.#host
-    if (name === '') wire.parse({ name, text })
-    else if (!known) prepared.prepare(name, text)
+  protected bind(wire: PgWire): void {
+    const statement = this.#prepared
+    const name = statement?.name ?? ''
+    this.#known = statement?.state === 'known'
+    if (!this.#known) this.#parse(wire, statement)
     wire.bind({ portal: '', statement: name, values: this.#values ?? [], binary: false })
-    const shape = known ? prepared.shapeOf(name) : undefined
+    const shape = this.#known ? statement!.shape : undefined
     if (shape === undefined) wire.describe({ type: 'P', name: '' })
     else this.#shape = shape
   }
@@ -191,7 +216,27 @@ export class PgStatement implements SessionWork {
     return rows
   }
 
+  #parse(wire: PgWire, statement: NamedStatement<RowShape> | undefined): void {
+    const { text } = this
+    if (statement === undefined) {
+      this.name = ''
+      wire.parse({ name: '', text })
+      return
+    }
+    const { name, automatic } = statement
+    this.#host.prepared.parse(statement)
+    for (const over of this.#host.prepared.takeClosing()) wire.close({ type: 'S', name: over })
+    wire.parse({ name, text })
+    this.name = automatic ? '' : name
+    if (!automatic) wire.submittedNamedStatements[name] = text
+  }
+
+  #errorOf(error: Error): Error {
+    if (this.#stale) markIfStale(error)
+    return this.#foreign ? foreignNameError(this.name, error as DatabaseError) : error
+  }
+
   get #extended(): boolean {
-    return this.name !== '' || this.#values !== undefined
+    return this.#statement.name !== undefined || this.#values !== undefined
   }
 }

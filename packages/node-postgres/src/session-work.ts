@@ -1,12 +1,13 @@
 import {
   isServerError,
   type QueuedWork,
+  type SessionStatements,
   toDatabaseError,
   toUnansweredError,
 } from '@poolhouse/core/net'
 import type { TypeParsers } from '@poolhouse/core/types'
 import type { PgSubmittable } from './pg-module.js'
-import type { PreparedStatements } from './prepared-statements.js'
+import type { RowShape } from './row-shape.js'
 
 /**
  * What one session does at a time: a statement, a cursor, a COPY. It goes through `pg.Client` like a query and is settled by its
@@ -19,6 +20,10 @@ export interface SessionWork extends PgSubmittable, QueuedWork {
   readonly answered: boolean
   /** Whether the server has bound it: from here on it may have executed a part of it, whatever it says later. */
   bound: boolean
+  /** Whether the columns of what it returns are known, without a description. */
+  readonly returnsRows: boolean
+  /** The server has parsed it. */
+  handleParseComplete(): void
   /** The server is about to send the data of a COPY. */
   handleCopyOutResponse(): void
   /** Settles the caller of something that was refused before it was sent. */
@@ -27,8 +32,8 @@ export interface SessionWork extends PgSubmittable, QueuedWork {
 
 /** What work needs of its connection. */
 export interface WorkHost {
-  /** What the session knows of its named statements. */
-  readonly prepared: PreparedStatements
+  /** The prepared statements of the session. */
+  readonly prepared: SessionStatements<RowShape>
   /** What makes values of the texts that the server sends. */
   readonly types: TypeParsers
   /** `pg` refused to send the work: no ReadyForQuery will come. */

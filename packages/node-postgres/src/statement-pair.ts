@@ -9,11 +9,9 @@ type Values = readonly (string | null)[] | undefined
 /** What a pair needs to begin. */
 interface PairParts {
   readonly statement: Statement
-  readonly name: string
   readonly values: Values
   readonly behind: SentBehind
-  /** The name and the values of the companion, as it is sent. */
-  readonly behindName: string
+  /** The values of the companion, as they are sent. */
   readonly behindValues: Values
 }
 
@@ -29,11 +27,12 @@ export class StatementPair {
 
   /** Sends nothing yet. */
   constructor(host: WorkHost, parts: PairParts, again: () => void, done: Done) {
-    const { statement, name, values, behind, behindName, behindValues } = parts
-    const wantsMore = (): boolean => first.wantsMore
+    const { statement, values, behind, behindValues } = parts
+    // The server may have been asked to cancel while it was at work on the second one.
+    const wantsMore = (): boolean => first.wantsMore && host.prepared.mayRepeat
     const outcome = new PairOutcome({ behind, wantsMore, again, done })
-    const second = new Companion(host, behind.statement, behindName, behindValues, outcome.second)
-    const first = new Leading(host, statement, name, values, second, outcome.first)
+    const second = new Companion(host, behind.statement, behindValues, outcome.second)
+    const first = new Leading(host, statement, values, second, outcome.first)
     this.first = first
     this.second = second
   }
@@ -48,12 +47,11 @@ class Leading extends PgStatement {
   constructor(
     host: WorkHost,
     statement: Statement,
-    name: string,
     values: Values,
     companion: Companion,
     done: Done,
   ) {
-    super(host, statement, name, values, done)
+    super(host, statement, values, done)
     this.#companion = companion
   }
 
@@ -63,12 +61,8 @@ class Leading extends PgStatement {
     return false
   }
 
-  override settle(): void {
-    if (!this.wantsMore) super.settle()
-  }
-
-  protected override start(wire: PgWire, known: boolean): void {
-    super.start(wire, known)
+  protected override start(wire: PgWire): void {
+    super.start(wire)
     this.#companion.sendAhead(wire)
   }
 }

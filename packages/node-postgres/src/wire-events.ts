@@ -5,6 +5,12 @@ import type { PgWire } from './pg-module.js'
 
 /** Who hears of the messages of the server, beside `pg`. */
 export interface WireEvents {
+  /** ParseComplete. */
+  parseComplete(): void
+  /** RowDescription. */
+  rowDescription(): void
+  /** CommandComplete, with its tag. */
+  commandComplete(tag: string): void
   /** BindComplete. */
   bindComplete(): void
   /** CopyOutResponse, the one answer to a statement that `pg` does not hand on. */
@@ -60,6 +66,15 @@ function tell(events: WireEvents, event: string, message: unknown): void {
   switch (event) {
     case 'bindComplete':
       events.bindComplete()
+      break
+    case 'commandComplete':
+      events.commandComplete((message as { text: string }).text)
+      break
+    case 'parseComplete':
+      events.parseComplete()
+      break
+    case 'rowDescription':
+      events.rowDescription()
       break
     case 'copyOutResponse':
       events.copyOutResponse()

@@ -6,6 +6,7 @@ import type {
   Statement,
 } from '@poolhouse/core'
 import { ConnectionSettings, type QueryResult, type SslSettings } from '@poolhouse/core'
+import { StatementRules } from '@poolhouse/core/net'
 import type { TypeParsers } from '@poolhouse/core/types'
 import type { Cluster, ClusterNode } from '@poolhouse/testkit'
 import { nodePostgres } from '../src/index.js'
@@ -70,7 +71,7 @@ export function contextFor(
     password,
     timeoutMs: login.timeoutMs ?? 10_000,
     signal: login.signal ?? new AbortController().signal,
-    prepare: login.prepare,
+    statements: new StatementRules(login.prepare),
     types: login.types,
     listener: {
       closed(reason) {

@@ -1,5 +1,4 @@
 import {
-  type AutoPrepare,
   type ConnectContext,
   type DriverCopyIn,
   type DriverCopyOut,
@@ -11,12 +10,12 @@ import {
   type TransactionStatus,
 } from '@poolhouse/core'
 import {
-  AutomaticNames,
   type Done,
   type LoginGuard,
   type LoginView,
   RowCursor,
   type ServerSocket,
+  SessionStatements,
   SocketConnection,
   toClosedError,
   valuesOf,
@@ -28,26 +27,31 @@ import type { InstanceStart } from './instance-start.js'
 import { lentSql } from './lent-sql.js'
 import type { LineEvents } from './line-events.js'
 import type { PostgresSql } from './postgres-module.js'
+import type { RowShape } from './row-shape.js'
 import { SessionLine } from './session-line.js'
 import type { SessionWork } from './session-work.js'
 import { StatementPair } from './statement-pair.js'
-import { type FindName, StatementWork } from './statement-work.js'
+import { StatementWork } from './statement-work.js'
 
 const SMALL = 65_536
 
 /** One session over a one-connection instance of postgres.js. What runs in it is in the hands of its line. */
-export class PostgresConnection extends SocketConnection implements LineEvents, LoginView {
-  readonly raw: PostgresSql
+export class PostgresConnection
+  extends SocketConnection<RowShape>
+  implements LineEvents, LoginView
+{
   readonly #line: SessionLine
-  #findName: FindName | undefined
 
   /** Attaches every listener this session will ever have. */
   constructor(start: InstanceStart, context: ConnectContext, socket: ServerSocket) {
-    super(socket, context.listener)
-    this.#line = new SessionLine(start, context, socket, this)
-    this.raw = this.#line.instance.sql
-    this.#findName = nameFinder(context.prepare, (name) => this.#line.prepared.drop(name))
+    super(socket, context.listener, new SessionStatements(context.statements))
+    this.#line = new SessionLine(start, context, socket, this, this.prepared)
     socket.stream.on('error', (error: Error) => this.refused(toClosedError(error)))
+  }
+
+  get raw(): PostgresSql {
+    this.prepared.rawTaken()
+    return this.#line.instance.sql
   }
 
   lendRaw(holder: RawHolder): unknown {
@@ -85,15 +89,14 @@ export class PostgresConnection extends SocketConnection implements LineEvents, 
     let companion: StatementWork | undefined
     try {
       const values = valuesOf(statement)
-      const alone = (): StatementWork =>
-        new StatementWork(this.#line, statement, values, this.#findName, done)
+      const alone = (): StatementWork => new StatementWork(this.#line, statement, values, done)
       // A text in the simple protocol may be several statements, or begin a COPY, which would swallow what comes behind it.
       const single = statement.name !== undefined || values !== undefined
       const behindValues = behind && valuesOf(behind.statement)
       if (behind !== undefined && single && isSmall(behindValues)) {
         const parts = { statement, values, behind, behindValues }
         const again = (): void => this.#submit(alone())
-        const pair = new StatementPair(this.#line, parts, this.#findName, again, done)
+        const pair = new StatementPair(this.#line, parts, again, done)
         work = pair.first
         companion = pair.second
       } else work = alone()
@@ -108,7 +111,7 @@ export class PostgresConnection extends SocketConnection implements LineEvents, 
   openCursor(statement: Statement): DriverCursor {
     return new RowCursor((count, ends) => {
       const values = valuesOf(statement)
-      const work = new CursorWork(this.#line, statement, values, this.#findName, count, ends)
+      const work = new CursorWork(this.#line, statement, values, count, ends)
       this.#submit(work)
       return work
     })
@@ -130,10 +133,6 @@ export class PostgresConnection extends SocketConnection implements LineEvents, 
     // Who had `raw` may have cancelled a query of his own, and the request must not meet the next borrower's.
     await this.#line.uncancelled()
     await super.reset(level)
-  }
-
-  stopNaming(): void {
-    this.#findName = undefined
   }
 
   protected override stop(): void {
@@ -160,13 +159,4 @@ function isSmall(values: readonly (string | null)[] | undefined): boolean {
   let length = 0
   for (const value of values ?? []) length += 4 + (value?.length ?? 0)
   return length < SMALL
-}
-
-function nameFinder(
-  rules: AutoPrepare | undefined,
-  drop: (name: string) => void,
-): FindName | undefined {
-  if (rules === undefined) return undefined
-  const names = new AutomaticNames(rules, drop)
-  return (text) => names.nameOf(text)
 }

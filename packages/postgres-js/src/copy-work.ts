@@ -20,6 +20,8 @@ export abstract class CopyWork<Copy extends RunningCopy> extends SessionWork {
   }
 
   protected override prepare(): Submission {
+    // What is copied out may be a query that changes the session.
+    this.host.prepared.choose({ text: this.#text }, undefined)
     return new Submission(this, { text: this.#text, values: undefined, name: '', known: false })
   }
 

@@ -2,7 +2,7 @@ import type { Statement } from '@poolhouse/core'
 import type { CursorEnds, CursorStatement, ServerError } from '@poolhouse/core/net'
 import { CLOSE_PORTAL, copyFail, executeAndFlush, FROM_SERVER, SYNC } from './messages.js'
 import type { WorkHost } from './session-work.js'
-import { type FindName, StatementWork } from './statement-work.js'
+import { StatementWork } from './statement-work.js'
 
 /**
  * A statement that is executed some rows at a time. What is sent ends with Flush, so that the server suspends the portal and keeps
@@ -22,11 +22,10 @@ export class CursorWork extends StatementWork implements CursorStatement {
     host: WorkHost,
     statement: Statement,
     values: readonly (string | null)[] | undefined,
-    findName: FindName | undefined,
     count: number,
     { suspended, done }: CursorEnds,
   ) {
-    super(host, statement, values, findName, done)
+    super(host, statement, values, done)
     this.#suspended = suspended
     this.#count = count
   }

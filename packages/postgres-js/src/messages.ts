@@ -14,6 +14,7 @@ export const FROM_SERVER = {
   noData: 0x6e, // n
   notice: 0x4e, // N
   notification: 0x41, // A
+  parseComplete: 0x31, // 1
   parameterStatus: 0x53, // S
   portalSuspended: 0x73, // s
   readyForQuery: 0x5a, // Z

@@ -9,6 +9,7 @@ import {
   readParameter,
   rethrowLater,
   type ServerSocket,
+  type SessionStatements,
   statusOf,
   tellTexts,
   toClosedError,
@@ -21,10 +22,10 @@ import type { InstanceStart } from './instance-start.js'
 import type { LineEvents } from './line-events.js'
 import { MessageRelay } from './message-relay.js'
 import { closeStatement, FROM_SERVER, isKnownMessage, TERMINATE } from './messages.js'
-import { NamedStatements } from './named-statements.js'
 import type { PostgresErrorClass } from './postgres-module.js'
+import type { RowShape } from './row-shape.js'
 import { SeriesCount } from './series-count.js'
-import { readError, type SessionWork, type WorkHost } from './session-work.js'
+import { readError, type SessionWork, tagOf, type WorkHost } from './session-work.js'
 import { StandInSocket } from './stand-in-socket.js'
 import type { Submission } from './submission.js'
 
@@ -37,7 +38,7 @@ const CANCEL_TIMEOUT_MS = 10_000
  * Work is given to postgres.js one at a time.
  */
 export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
-  readonly prepared: NamedStatements = new NamedStatements()
+  readonly prepared: SessionStatements<RowShape>
   readonly types: TypeParsers
   readonly PostgresError: PostgresErrorClass
   /** The instance of postgres.js. */
@@ -54,6 +55,8 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   readonly #series = new SeriesCount()
   /** Answers to come for prepared statements that were closed without postgres.js's knowledge. */
   #closing = 0
+  /** Whether columns or rows have come for the command of `raw` that is under way. */
+  #rawRows = false
   /** Cancel requests under way that somebody made on a query of his own. */
   readonly #cancels = new Set<Promise<void>>()
   readonly #relay: MessageRelay
@@ -68,7 +71,9 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     context: ConnectContext,
     socket: ServerSocket,
     events: LineEvents,
+    prepared: SessionStatements<RowShape>,
   ) {
+    this.prepared = prepared
     this.#socket = socket
     this.#events = events
     const { host, port } = context.settings.endpoint
@@ -344,8 +349,21 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
         else if (!isKnownMessage(kind)) {
           throw new ProtocolError(`the server sent a message of an unknown kind (byte ${kind})`)
         } else if (ours) work.take(kind, buffer, from, to)
-        else this.#relay.pass(buffer, from, to)
+        else {
+          this.#watchRaw(kind, buffer, from, to)
+          this.#relay.pass(buffer, from, to)
+        }
     }
+  }
+
+  /** A message for what somebody runs on the instance. */
+  #watchRaw(kind: number, buffer: Buffer, from: number, to: number): void {
+    if (kind === FROM_SERVER.rowDescription || kind === FROM_SERVER.dataRow) this.#rawRows = true
+    if (kind !== FROM_SERVER.commandComplete) return
+    const tag = tagOf(buffer, from, to)
+    // Of a statement that postgres.js has prepared before, an empty result is not described.
+    this.prepared.completed(tag, this.#rawRows || tag === 'SELECT 0', false)
+    this.#rawRows = false
   }
 
   #ready(byte: number, ours: boolean): void {
@@ -357,7 +375,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       this.#standIn.emit('drain')
     } else this.#series.answered()
     this.#events.ready(status)
-    if (ours) this.#queue.answered(status === 'idle')
+    if (ours) this.#queue.answered(this.prepared.mayRepeat)
   }
 
   /** Rejects what somebody runs on the instance. An error of its own, because postgres.js writes into it. */

@@ -3,19 +3,20 @@ import {
   type QueuedWork,
   readErrorResponse,
   type ServerError,
+  type SessionStatements,
   toDatabaseError,
   toUnansweredError,
 } from '@poolhouse/core/net'
 import type { TypeParsers } from '@poolhouse/core/types'
 import { readPostgresFields } from './messages.js'
-import type { NamedStatements } from './named-statements.js'
 import type { PostgresErrorClass } from './postgres-module.js'
+import type { RowShape } from './row-shape.js'
 import type { Submission, SubmissionOwner } from './submission.js'
 
 /** What work needs of its connection. */
 export interface WorkHost {
-  /** What the session knows of its named statements. */
-  readonly prepared: NamedStatements
+  /** The prepared statements of the session. postgres.js keeps a list of its own, without end, which ours never enter. */
+  readonly prepared: SessionStatements<RowShape>
   /** Makes values of the texts that the server sends. */
   readonly types: TypeParsers
   /** The class that postgres.js makes of the server's errors. */

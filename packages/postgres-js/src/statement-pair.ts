@@ -1,7 +1,7 @@
 import type { SentBehind, Statement } from '@poolhouse/core'
 import { type Done, PairOutcome } from '@poolhouse/core/net'
 import type { WorkHost } from './session-work.js'
-import { type FindName, StatementWork } from './statement-work.js'
+import { StatementWork } from './statement-work.js'
 
 type Values = readonly (string | null)[] | undefined
 
@@ -28,15 +28,15 @@ export class StatementPair {
   constructor(
     host: WorkHost,
     { statement, values, behind, behindValues }: PairParts,
-    findName: FindName | undefined,
     again: () => void,
     done: Done,
   ) {
-    const wantsMore = (): boolean => first.wantsMore
+    // The server may have been asked to cancel while it was at work on the second one.
+    const wantsMore = (): boolean => first.wantsMore && host.prepared.mayRepeat
     const outcome = new PairOutcome({ behind, wantsMore, again, done })
-    const first = new Leading(host, statement, values, findName, outcome.first)
+    const first = new Leading(host, statement, values, outcome.first)
     this.first = first
-    this.second = new StatementWork(host, behind.statement, behindValues, findName, outcome.second)
+    this.second = new StatementWork(host, behind.statement, behindValues, outcome.second)
     first.companion = this.second
   }
 }
@@ -50,9 +50,5 @@ class Leading extends StatementWork {
   override wantsRepeat(idle: boolean): boolean {
     this.wantsMore = super.wantsRepeat(idle)
     return false
-  }
-
-  override settle(): void {
-    if (!this.wantsMore) super.settle()
   }
 }

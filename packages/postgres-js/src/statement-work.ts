@@ -1,12 +1,18 @@
 import { PoolhouseError, type Statement } from '@poolhouse/core'
-import { commandOf, countOf, type Done, readRowDescription } from '@poolhouse/core/net'
+import {
+  commandOf,
+  countOf,
+  type Done,
+  foreignNameError,
+  isForeign,
+  markIfStale,
+  type NamedStatement,
+  readRowDescription,
+} from '@poolhouse/core/net'
 import { copyFail, FROM_SERVER, SYNC } from './messages.js'
 import { RowShape } from './row-shape.js'
 import { SessionWork, tagOf, type WorkHost } from './session-work.js'
 import { Submission } from './submission.js'
-
-/** How the name of a statement that came without one is found; empty for none. Called when it is sent. */
-export type FindName = (text: string) => string
 
 /** One statement. Of a text with several commands it keeps the result of the last, as psql does. */
 export class StatementWork extends SessionWork {
@@ -14,14 +20,16 @@ export class StatementWork extends SessionWork {
   protected failure: PoolhouseError | undefined
   readonly #statement: Statement
   readonly #values: readonly (string | null)[] | undefined
-  readonly #findName: FindName | undefined
   readonly #done: Done
   readonly #asArray: boolean
-  /** Name given by the caller or found. */
-  #name = ''
-  /** Name on the server. */
-  #serverName = ''
+  /** What it runs as, and whether the server held that when it was sent. */
+  #prepared: NamedStatement<RowShape> | undefined
+  #known = false
   #repeated = false
+  /** What the server said may come from a Parse of long ago. */
+  #stale = false
+  /** Another client of the server session has prepared a statement under the caller's name. */
+  #foreign = false
   #rows: unknown[] = []
   #rowCount: number | null = null
   #command = ''
@@ -33,13 +41,11 @@ export class StatementWork extends SessionWork {
     host: WorkHost,
     statement: Statement,
     values: readonly (string | null)[] | undefined,
-    findName: FindName | undefined,
     done: Done,
   ) {
     super(host)
     this.#statement = statement
     this.#values = values
-    this.#findName = findName
     this.#done = done
     this.#asArray = statement.rowMode === 'array'
   }
@@ -51,22 +57,25 @@ export class StatementWork extends SessionWork {
 
   protected override prepare(canClose: boolean): Submission {
     const { prepared } = this.host
-    const { text } = this.#statement
-    const extended = this.#values !== undefined || this.rowsAtFirst !== undefined
-    if (!this.#repeated) {
-      this.#name = this.#statement.name ?? (this.#values && this.#findName?.(text)) ?? ''
-      if (this.#name !== '') this.#serverName = prepared.nameFor(this.#name, text)
+    let statement = prepared.choose(this.#statement, this.#values)
+    this.#known = statement?.state === 'known'
+    // It would not be described again.
+    if (this.#known && statement!.shape === undefined) {
+      this.#known = false
+      statement = undefined
     }
-    const shape = this.#serverName === '' ? undefined : prepared.shapeOf(this.#serverName)
     // A name that the server is still to forget cannot be made anew while others use the session.
-    if (shape === undefined && prepared.hasClosing && !canClose) this.#serverName = ''
-    this.#shape = shape ?? RowShape.none
+    const mustClose = statement?.state === 'old' || prepared.hasClosing
+    if (!this.#known && mustClose && !canClose) statement = undefined
+    if (!this.#known && statement !== undefined) prepared.parse(statement)
+    this.#prepared = statement
+    this.#shape = (this.#known ? statement?.shape : undefined) ?? RowShape.none
     this.failure = undefined
     return new Submission(this, {
-      text,
-      values: this.#values ?? (extended || this.#name !== '' ? NO_VALUES : undefined),
-      name: this.#serverName,
-      known: shape !== undefined,
+      text: this.#statement.text,
+      values: this.#values ?? (this.#extended ? NO_VALUES : undefined),
+      name: statement?.name ?? '',
+      known: this.#known,
       rows: this.rowsAtFirst,
     })
   }
@@ -89,6 +98,9 @@ export class StatementWork extends SessionWork {
       case FROM_SERVER.bindComplete:
         this.bound = true
         break
+      case FROM_SERVER.parseComplete:
+        if (this.#prepared !== undefined) this.host.prepared.parsed(this.#prepared)
+        break
       case FROM_SERVER.commandComplete:
         this.completed(tagOf(buffer, from, to))
         break
@@ -99,22 +111,22 @@ export class StatementWork extends SessionWork {
 
   override wantsRepeat(idle: boolean): boolean {
     const { refusal } = this
+    const statement = this.#prepared
     // After BindComplete the error comes from within, and a procedure may have committed before it.
-    if (this.#serverName === '' || this.bound || refusal === undefined) return false
-    if (!this.host.prepared.forgetIfStale(this.#serverName, refusal)) return false
-    if (!idle || this.#repeated) return false
+    if (statement === undefined || this.bound || refusal === undefined) return false
+    this.#stale = this.host.prepared.refused(statement, this.#known, refusal)
+    this.#foreign = !this.#stale && !this.#known && isForeign(refusal)
+    if (!this.#stale || !idle || this.#repeated) return false
     this.#repeated = true
     return true
   }
 
   protected override report(): void {
     if (this.refusal !== undefined) {
-      this.#done(this.refusedWith(this.refusal))
+      const error = this.refusedWith(this.refusal)
+      if (this.#stale) markIfStale(error)
+      this.#done(this.#foreign ? foreignNameError(this.#statement.name!, error) : error)
       return
-    }
-    // One that the server does not hold under its name has used that name all the same.
-    if (this.#name !== '' && this.#serverName === '') {
-      this.host.prepared.learn(this.#name, this.#statement.text)
     }
     if (this.failure !== undefined) {
       this.#done(this.failure)
@@ -129,6 +141,7 @@ export class StatementWork extends SessionWork {
   }
 
   override refuse(error: Error): void {
+    if (this.#prepared !== undefined) this.host.prepared.unsent(this.#prepared)
     this.#done(error)
   }
 
@@ -148,21 +161,25 @@ export class StatementWork extends SessionWork {
     this.#complete = true
     this.#rowCount = countOf(tag)
     this.#command = commandOf(tag)
+    this.host.prepared.completed(tag, this.#shape !== RowShape.none, true)
   }
 
   /** The server wants the data of a COPY, and there is none. */
   protected refuseCopy(): void {
     const fail = copyFail('COPY FROM STDIN needs a source; use copyFrom')
     // The server passes over a Sync that comes while it waits for data.
-    if (this.#values === undefined && this.#name === '') this.host.send(fail)
+    if (!this.#extended) this.host.send(fail)
     else this.host.send(fail, SYNC)
   }
 
   #described(shape: RowShape): void {
     this.#shape = shape
-    if (this.#serverName !== '') {
-      this.host.prepared.learn(this.#serverName, this.#statement.text, shape)
-    }
+    if (this.#prepared?.state === 'known') this.#prepared.shape = shape
+  }
+
+  get #extended(): boolean {
+    const { name } = this.#statement
+    return this.#values !== undefined || name !== undefined || this.rowsAtFirst !== undefined
   }
 
   #row(buffer: Buffer, from: number): void {

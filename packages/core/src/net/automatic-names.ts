@@ -1,54 +1,55 @@
 import type { AutoPrepare } from '../driver.js'
+import { NamedStatement } from './named-statement.js'
+import { factsOf, LONGEST_TEXT } from './statement-facts.js'
 
-interface Entry {
-  uses: number
-  name: string
+interface Candidate<Shape> {
+  /** Uses until it is given a name. */
+  due: number
+  named: NamedStatement<Shape> | undefined
 }
 
-// Longer texts are generated ones, which seldom come back.
-const LONGEST_TEXT = 16_384
-
 /**
- * Gives names to statements that one session runs again and again. Texts stand in two generations: when the younger is full the older
- * is dropped, and what was used meanwhile has moved to the younger. So a hit is one look-up, and what is dropped is what has not
- * been used for longest.
+ * Gives names to reads that one session runs again and again. Texts stand in two generations: when the younger is full the older is dropped,
+ * and what was used meanwhile has moved to the younger. So a hit is one look-up, and what is dropped is what has not been used for longest.
  */
-export class AutomaticNames {
+export class AutomaticNames<Shape> {
   readonly #rules: AutoPrepare
-  readonly #drop: (name: string) => void
+  readonly #drop: (statement: NamedStatement<Shape>) => void
   readonly #generation: number
-  #young = new Map<string, Entry>()
-  #old: Map<string, Entry> | undefined
-  #last = 0
+  #young = new Map<string, Candidate<Shape>>()
+  #old: Map<string, Candidate<Shape>> | undefined
 
-  /** `drop` is called for each name that is given up. */
-  constructor(rules: AutoPrepare, drop: (name: string) => void) {
+  /** `drop` is called for each statement that is given up. */
+  constructor(rules: AutoPrepare, drop: (statement: NamedStatement<Shape>) => void) {
     this.#rules = rules
     this.#drop = drop
     this.#generation = Math.max(1, Math.floor(rules.max / 2))
   }
 
-  /** The name to run a text under, or an empty string if it has not been used often enough. */
-  nameOf(text: string): string {
-    const known = this.#young.get(text)
-    if (known !== undefined) return this.#use(known)
-    if (text.length > LONGEST_TEXT) return ''
-    const entry = this.#old?.get(text) ?? { uses: 0, name: '' }
-    this.#old?.delete(text)
-    if (this.#young.size >= this.#generation) this.#turn()
-    this.#young.set(text, entry)
-    return this.#use(entry)
+  /** The statement to run a text as, or undefined if it is no read or has not been used often enough. */
+  use(text: string): NamedStatement<Shape> | undefined {
+    const candidate = this.#young.get(text)
+    if (candidate === undefined) return this.#admit(text)
+    return candidate.named ?? this.#name(candidate, text)
   }
 
-  #use(entry: Entry): string {
-    entry.uses++
-    if (entry.name === '' && entry.uses >= this.#rules.after)
-      entry.name = `poolhouse_${++this.#last}`
-    return entry.name
+  #admit(text: string): NamedStatement<Shape> | undefined {
+    if (text.length > LONGEST_TEXT || !factsOf(text).nameable) return undefined
+    const candidate = this.#old?.get(text) ?? { due: this.#rules.after, named: undefined }
+    this.#old?.delete(text)
+    if (this.#young.size >= this.#generation) this.#turn()
+    this.#young.set(text, candidate)
+    return candidate.named ?? this.#name(candidate, text)
+  }
+
+  #name(candidate: Candidate<Shape>, text: string): NamedStatement<Shape> | undefined {
+    if (--candidate.due > 0) return undefined
+    candidate.named = new NamedStatement(factsOf(text).name, text, true)
+    return candidate.named
   }
 
   #turn(): void {
-    for (const { name } of this.#old?.values() ?? []) if (name !== '') this.#drop(name)
+    for (const { named } of this.#old?.values() ?? []) if (named !== undefined) this.#drop(named)
     this.#old = this.#young
     this.#young = new Map()
   }

@@ -19,6 +19,7 @@ import { resetText } from './reset-text.js'
 import { rethrowLater } from './rethrow-later.js'
 import { toClosedError } from './server-error.js'
 import type { ServerSocket } from './server-socket.js'
+import type { SessionStatements } from './session-statements.js'
 
 const NO_PARAMETERS: ReadonlyMap<string, string> = readOnlyMap(new Map())
 
@@ -33,7 +34,7 @@ export type ConnectionState = 'starting' | 'open' | 'ending' | 'over'
  * statements. Whatever ends the session passes through one place, once. A driver adds how statements are run, and reports
  * what it hears from the server.
  */
-export abstract class SocketConnection implements DriverConnection {
+export abstract class SocketConnection<Shape = unknown> implements DriverConnection {
   abstract readonly raw: unknown
   abstract readonly inFlight: number
   /** How far its life has come. */
@@ -42,6 +43,8 @@ export abstract class SocketConnection implements DriverConnection {
   protected status: TransactionStatus = 'unknown'
   /** The socket under it. */
   protected readonly socket: ServerSocket
+  /** The prepared statements of the session. */
+  readonly prepared: SessionStatements<Shape>
   readonly #listener: ConnectionListener
   /** Replaced when something of it changes: callers have it in their hands. */
   #info: ConnectionInfo
@@ -53,8 +56,13 @@ export abstract class SocketConnection implements DriverConnection {
   #reason: unknown
 
   /** Listens for the end of the socket from now on. */
-  constructor(socket: ServerSocket, listener: ConnectionListener) {
+  constructor(
+    socket: ServerSocket,
+    listener: ConnectionListener,
+    prepared: SessionStatements<Shape>,
+  ) {
     this.socket = socket
+    this.prepared = prepared
     this.#listener = listener
     const { host: address, port } = 'path' in socket.peer ? {} : socket.peer
     this.#info = Object.freeze({ address, port, backendPid: 0, parameters: NO_PARAMETERS })
@@ -85,9 +93,20 @@ export abstract class SocketConnection implements DriverConnection {
     await this.#query('')
   }
 
+  stopNaming(): void {
+    this.prepared.stopNaming()
+  }
+
   async reset(level: ResetLevel): Promise<void> {
     const text = resetText(level, this.transactionStatus())
-    if (text !== undefined) await this.#query(text)
+    if (text === undefined) return
+    this.prepared.resetting(true)
+    try {
+      await this.#query(text)
+    } finally {
+      this.prepared.resetting(false)
+    }
+    if (level === 'session') this.prepared.wasReset(this.#info.parameters)
   }
 
   async cancel(timeoutMs: number): Promise<void> {
@@ -96,6 +115,7 @@ export abstract class SocketConnection implements DriverConnection {
     if (this.#key === undefined) {
       throw new PoolhouseError('the server gave no key to cancel with; is a proxy in between?')
     }
+    this.prepared.cancelAsked()
     try {
       await this.socket.sendCancel(this.#key, timeoutMs)
     } catch (cause) {
@@ -140,6 +160,7 @@ export abstract class SocketConnection implements DriverConnection {
   /** The log-in is through: this is what the guard of the log-in heard. To be called when the first ReadyForQuery was handled. */
   identified({ key, parameters }: LoggedIn): void {
     this.#key = key
+    this.prepared.born(parameters)
     this.#inform({
       backendPid: key?.processID ?? 0,
       parameters: this.#hasOwnParameters
@@ -160,6 +181,7 @@ export abstract class SocketConnection implements DriverConnection {
     if (this.state === 'over') return
     if (this.state === 'starting') this.state = 'open'
     this.status = status
+    this.prepared.ready(status)
     // What looked like the end was not: an ERROR whose severity came in another language.
     if (this.state === 'open') this.#reason = undefined
   }
@@ -185,6 +207,7 @@ export abstract class SocketConnection implements DriverConnection {
     if (this.state === 'starting') return
     this.#hasOwnParameters = true
     this.#inform({ parameters: readOnlyMap(new Map(this.#info.parameters).set(name, value)) })
+    this.prepared.parameter(name, value)
     if (this.state === 'open') this.#listener.parameter(name, value)
   }
 

@@ -1,3 +1,4 @@
+import { DatabaseError, setRetryable } from '../errors.js'
 import { nameAt } from '../sql/names.js'
 import { SqlLexer, TOKEN } from '../sql/sql-lexer.js'
 import type { ServerError } from './server-error.js'
@@ -42,14 +43,35 @@ export function refusalOfName(
   return undefined
 }
 
+// Errors that have nothing to do with how a statement was parsed, so that to parse it anew is of no use: classes 08, 53, 57 and 58 are about
+// the connection, resources, an operator and the machine; the others say that the transaction has failed or met another one.
+const NOT_STALE = /^(?:08|53|57|58|40)...$|^(?:25P02|55P03)$/
+// What only a statement that was parsed earlier can say: its result would change, it is gone, or something it refers to is gone.
+const CERTAINLY_STALE: ReadonlySet<string> = new Set(['0A000', '26000', 'XX000'])
+
 /**
- * Whether an error means that a prepared statement was lost on the server (DISCARD, DEALLOCATE, a pooler) or no longer fits its
- * tables, so that it has to be made anew. The server says all of this before it executes anything.
+ * Whether an error of a statement that was parsed earlier may come from that. Asked about errors before BindComplete, when nothing was
+ * executed: parameter types are settled at Parse, so a value that no longer fits them is refused with codes of every kind.
  */
-export function saysStale({ code, routine }: ServerError): boolean {
-  return (
-    (code === '26000' && routine === 'FetchPreparedStatement') ||
-    (code === '42P05' && routine === 'StorePreparedStatement') ||
-    (code === '0A000' && routine === 'RevalidateCachedQuery')
+export function mayBeStale({ code }: ServerError): boolean {
+  return !NOT_STALE.test(code)
+}
+
+/** Whether Parse was refused because the server session holds a statement of that name. */
+export function isForeign({ code }: ServerError): boolean {
+  return code === '42P05'
+}
+
+/** Says on an error of a statement that was parsed earlier, before its BindComplete, whether the whole transaction is worth another attempt. */
+export function markIfStale(error: Error): void {
+  if (error instanceof DatabaseError && CERTAINLY_STALE.has(error.code)) setRetryable(error)
+}
+
+/** The error of a name that the caller gave, and under which the server session holds a statement that this session has not prepared. */
+export function foreignNameError(name: string, error: DatabaseError): DatabaseError {
+  return new DatabaseError(
+    `statement name "${name}" stands for a statement that this connection has not prepared (${error.message}): if a pooler gives the server session to several clients, set the pooler option of the pool; otherwise use another name`,
+    error,
+    error.cause,
   )
 }

@@ -31,6 +31,11 @@ const EQUALS = 0x3d
 const SEMICOLON = 0x3b
 const TEMPORARY = /pg_(?:toast_)?temp|\\/i
 
+/** Whether the meaning of a text may depend on a setting of this name. */
+export function isNamingSetting(name: string): boolean {
+  return NAMING.has(name.toLowerCase())
+}
+
 /** The traits of SET, or of RESET, whose words begin at `at`. */
 export function settingTraits(
   text: string,

@@ -89,7 +89,7 @@ const pool = strict({
   maxPending: amount(1).optional(),
   leakWarningMs: msOrNever.optional(),
   validateAfterIdleMs: msOrNever.optional(),
-  prepare: z.enum(['auto', 'off']).optional(),
+  prepare: z.union([z.enum(['auto', 'off']), strict({ maxAgeMs: msOrNever })]).optional(),
   pooler: z.enum(['pgbouncer', 'none']).optional(),
   types: z.record(z.string(), callable).optional(),
   requireAuth: z

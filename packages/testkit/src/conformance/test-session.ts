@@ -10,6 +10,7 @@ import type {
   TransactionStatus,
 } from '@poolhouse/core'
 import { ConnectionSettings } from '@poolhouse/core'
+import { StatementRules } from '@poolhouse/core/net'
 
 /** How to log in; what is left out is as for every session of a case. */
 export interface Login {
@@ -95,7 +96,7 @@ export function connectContext(login: CompleteLogin): RecordedContext {
     password,
     timeoutMs: login.timeoutMs ?? 10_000,
     signal: login.signal ?? new AbortController().signal,
-    prepare: login.prepare,
+    statements: new StatementRules(login.prepare),
     requireAuth: login.requireAuth,
     listener,
   }

@@ -46,13 +46,8 @@ test('T01: names of statements are ignored, and the driver gives none by itself'
         names.push(name)
         return undefined
       },
-      onConnect: (_attempt, { prepare }) => {
-        prepares.push(prepare)
-        return undefined
-      },
     },
   )
-  const prepares: unknown[] = []
   watch(pool.query({ text: 'select 1', name: 'one' }))
   await clock.settle()
   expect(session().names).toBe(false)
@@ -60,8 +55,6 @@ test('T01: names of statements are ignored, and the driver gives none by itself'
   await clock.settle()
   expect(names).toEqual([undefined])
   expect([...driver.open].every((each) => !each.names)).toBe(true)
-  // What is known before a connection is opened is told to its driver.
-  expect(prepares.map((prepare) => prepare !== undefined)).toEqual([true, false])
   for (const { value } of leases) value!.release()
 })
 

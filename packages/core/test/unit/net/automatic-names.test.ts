@@ -1,27 +1,31 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AutomaticNames } from '../../../src/net/automatic-names.js'
+import { automaticName } from '../../../src/net/statement-facts.js'
 
-const names = (after: number, max: number): { names: AutomaticNames; dropped: string[] } => {
+const names = (after: number, max: number) => {
   const dropped: string[] = []
-  return { names: new AutomaticNames({ after, max }, (name) => dropped.push(name)), dropped }
+  const automatic = new AutomaticNames({ after, max }, ({ name }) => dropped.push(name))
+  return { use: (text: string) => automatic.use(text)?.name, dropped }
 }
+const text = (index: number): string => `select $1 + ${index}`
 
 describe('automatic names', () => {
-  it('names a text at the use that is asked for, and keeps the name', () => {
-    const { names: automatic } = names(3, 10)
-    expect(automatic.nameOf('select $1')).toBe('')
-    expect(automatic.nameOf('select $1')).toBe('')
-    expect(automatic.nameOf('select $1')).toBe('poolhouse_1')
-    expect(automatic.nameOf('select $1')).toBe('poolhouse_1')
-    expect(automatic.nameOf('select $2')).toBe('')
+  it('name a text at the use that is asked for, and keep the name', () => {
+    const { use } = names(3, 10)
+    expect(use('select $1')).toBeUndefined()
+    expect(use('select $1')).toBeUndefined()
+    expect(use('select $1')).toBe(automaticName('select $1'))
+    expect(use('select $1')).toBe(automaticName('select $1'))
+    expect(use('select $2')).toBeUndefined()
   })
 
-  it('drops what has not been used for longest, never more than is allowed', () => {
-    const { names: automatic, dropped } = names(1, 4)
-    const hot = automatic.nameOf('hot')
+  it('drop what has not been used for longest, never more than is allowed', () => {
+    const { use, dropped } = names(1, 4)
+    const hot = use('select $1')
     for (let index = 0; index < 20; index++) {
-      automatic.nameOf(`text ${index}`)
-      expect(automatic.nameOf('hot')).toBe(hot)
+      use(text(index))
+      expect(use('select $1')).toBe(hot)
     }
     expect(dropped).not.toContain(hot)
     expect(new Set(dropped).size).toBe(dropped.length)
@@ -29,17 +33,38 @@ describe('automatic names', () => {
     expect(21 - dropped.length).toBeLessThanOrEqual(4)
   })
 
-  it('gives a dropped text another name when it comes back', () => {
-    const { names: automatic, dropped } = names(1, 2)
-    const first = automatic.nameOf('a')
-    automatic.nameOf('b')
-    automatic.nameOf('c')
-    expect(dropped).toEqual([first])
-    expect(automatic.nameOf('a')).not.toBe(first)
+  it('are for reads alone, and never for a very long text', () => {
+    const { use } = names(1, 2)
+    expect(use('insert into t values ($1)')).toBeUndefined()
+    expect(use('with a as (update t set b = $1 returning b) select * from a')).toBeUndefined()
+    expect(use('call p($1)')).toBeUndefined()
+    expect(use(`select $1 /* ${'x'.repeat(20_000)} */`)).toBeUndefined()
+    expect(use('with a as (select $1) select * from a')).toBeDefined()
+  })
+})
+
+describe('the name of a text', () => {
+  it('T01: is no other text’s', () => {
+    const seen = new Map<string, string>()
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (any) => {
+        const name = automaticName(any)
+        expect(name).toMatch(/^poolhouse_[\w-]{22}$/)
+        expect(seen.get(name) ?? any).toBe(any)
+        seen.set(name, any)
+      }),
+      { numRuns: 2_000 },
+    )
+    for (const [one, other] of [
+      ['select 1', 'select 1 '],
+      ['select $1', 'SELECT $1'],
+      ['select é', 'select e\u0301'],
+    ] as const) {
+      expect(automaticName(one)).not.toBe(automaticName(other))
+    }
   })
 
-  it('never names a very long text', () => {
-    const { names: automatic } = names(1, 2)
-    expect(automatic.nameOf('x'.repeat(20_000))).toBe('')
+  it('is the same in every session and process', () => {
+    expect(automaticName('select $1::int as n')).toBe(automaticName('select $1::int as n'))
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ServerError } from '../../../src/net/server-error.js'
-import { hasFixedShape, refusalOfName, saysStale } from '../../../src/net/statement-names.js'
+import { hasFixedShape, mayBeStale, refusalOfName } from '../../../src/net/statement-names.js'
 
 describe('a prepared statement', () => {
   it('returns the same columns each time if the server would refuse it otherwise', () => {
@@ -27,17 +27,12 @@ describe('a prepared statement', () => {
     expect(others.filter(hasFixedShape)).toEqual([])
   })
 
-  it('is lost when the server says so, and by no other error', () => {
-    const stale = [
-      ['26000', 'FetchPreparedStatement'],
-      ['42P05', 'StorePreparedStatement'],
-      ['0A000', 'RevalidateCachedQuery'],
-    ]
-    for (const [code, routine] of stale) {
-      expect(saysStale({ code, routine } as ServerError)).toBe(true)
-      expect(saysStale({ code, routine: 'elsewhere' } as ServerError)).toBe(false)
-      expect(saysStale({ code: '22012', routine } as ServerError)).toBe(false)
-    }
+  it('may be out of date by any error but those of the transaction, of resources and of an operator', () => {
+    const stale = ['26000', '0A000', 'XX000', '22003', '22P02', '42883', '42P01', '42804']
+    const others = ['25P02', '57014', '57P01', '55P03', '40001', '40P01', '53200', '08006', '58030']
+    const says = (code: string): boolean => mayBeStale({ code } as ServerError)
+    expect(stale.filter((code) => !says(code))).toEqual([])
+    expect(others.filter(says)).toEqual([])
   })
 })
 

@@ -23,18 +23,37 @@ export const prepared: DriverArea = {
       async run(test) {
         const session = await test.connect()
         const seen: string[] = []
-        const statement = { text: 'select 10 / $1::int as n', name: 'divide' }
+        const text = 'select 10 / ($1::int * n) as n from generate_series(1, 1) n'
+        const statement = { text, name: 'divide' }
         test.line.onStatement((_, { kind }) => seen.push(kind))
         assert.deepEqual((await session.query({ ...statement, values: [5] })).rows, [{ n: 2 }])
         await failureOf(session.query({ ...statement, values: [0] }), { code: '22012' })
-        await failureOf(session.query({ ...statement, values: ['x'] }), { code: '22P02' })
         const again = await session.query({ ...statement, values: [2] })
-        assert.deepEqual(seen, ['parse', 'execute', 'execute', 'execute'])
+        assert.deepEqual(seen, ['parse', 'execute', 'execute'])
         assert.deepEqual([again.rows, again.rowCount, again.command], [[{ n: 5 }], 1, 'SELECT'])
         assert.deepEqual(
           again.fields.map(({ name, dataTypeID }) => [name, dataTypeID]),
           [['n', 23]],
         )
+        assert.deepEqual(await preparedOf(session), [statement.text])
+      },
+    },
+    {
+      title:
+        'T02: a known statement that is refused before it is bound is parsed anew once, and its error told if that is of no use',
+      async run(test) {
+        const session = await test.connect()
+        const seen: string[] = []
+        const statement = { text: 'select $1::int as n', name: 'number' }
+        await session.query({ ...statement, values: [1] })
+        test.line.onStatement((_, { kind }) => seen.push(kind))
+        await failureOf(session.query({ ...statement, values: ['x'] }), {
+          code: '22P02',
+          retryable: false,
+          executed: 'rolled-back',
+        })
+        assert.deepEqual(seen, ['execute', 'parse'])
+        assert.deepEqual((await session.query({ ...statement, values: [2] })).rows, [{ n: 2 }])
         assert.deepEqual(await preparedOf(session), [statement.text])
       },
     },
@@ -167,25 +186,74 @@ export const prepared: DriverArea = {
     },
     {
       title:
-        'a prepared statement that is lost or out of date inside a transaction fails there, once, and is made anew after it',
+        'T11: prepared statements that are dropped, or whose table is changed, inside a transaction are made anew there',
       async run(test) {
-        const session = await test.connect()
+        const session = await automatic(test)
         await session.query('create temp table t as select 1 as a')
         const named = { text: 'select * from t', name: 'star' }
-        await session.query(named)
-        const changes: [string, string][] = [
-          ['alter table t add b int', '0A000'],
-          ['deallocate all', '26000'],
+        const unnamed = { text: 'select a from t where a = $1', values: [1] }
+        const changes = [
+          'alter table t add b int',
+          'deallocate all',
+          'deallocate "star"',
+          `do 'begin execute ''deallocate all''; end'`,
         ]
-        for (const [change, code] of changes) {
+        for (const change of changes) {
+          for (let use = 0; use < 3; use++) {
+            await session.query(named)
+            await session.query(unnamed)
+          }
           await session.query('begin')
           await session.query(change)
-          await failureOf(session.query(named), { name: 'DatabaseError', code })
-          assert.equal(session.connection.transactionStatus(), 'failed')
-          await session.query('rollback')
-          const { rows } = await session.query<{ a: number }>(named)
-          assert.equal(rows[0]?.a, 1)
+          assert.equal((await session.query<{ a: number }>(named)).rows[0]?.a, 1)
+          assert.deepEqual((await session.query(unnamed)).rows, [{ a: 1 }])
+          assert.equal(session.connection.transactionStatus(), 'active')
+          await session.query('commit')
         }
+      },
+    },
+    {
+      title:
+        'a prepared statement that a function has dropped unseen fails once inside a transaction, as worth another attempt, and is repeated outside',
+      async run(test) {
+        const session = await test.connect()
+        await session.query(`create function pg_temp.lose() returns int language plpgsql as
+          $$ begin execute 'deallocate all'; return 1; end $$`)
+        const named = { text: 'select 1 as n', name: 'one' }
+        await session.query(named)
+        await session.query('begin')
+        await session.query('select pg_temp.lose()')
+        await failureOf(session.query(named), {
+          name: 'DatabaseError',
+          code: '26000',
+          retryable: true,
+          executed: 'rolled-back',
+        })
+        assert.equal(session.connection.transactionStatus(), 'failed')
+        await session.query('rollback')
+        assert.deepEqual((await session.query(named)).rows, [{ n: 1 }])
+
+        const other = await test.connect()
+        await other.query(`create function pg_temp.lose() returns int language plpgsql as
+          $$ begin execute 'deallocate all'; return 1; end $$`)
+        await other.query(named)
+        await other.query('select pg_temp.lose()')
+        assert.deepEqual((await other.query(named)).rows, [{ n: 1 }])
+      },
+    },
+    {
+      title:
+        'T22: a name that the server session knows from elsewhere is refused, by an error that names it and the pooler option',
+      async run(test) {
+        const session = await test.connect()
+        await session.query(`prepare mine as select 'theirs' as whose`)
+        const named = { text: `select 'mine' as whose`, name: 'mine' }
+        for (let use = 0; use < 2; use++) {
+          const error = await failureOf(session.query(named), { code: '42P05' })
+          assert.match(error.message, /"mine".*pooler/)
+        }
+        await session.query('deallocate mine')
+        assert.deepEqual((await session.query(named)).rows, [{ whose: 'mine' }])
       },
     },
     {

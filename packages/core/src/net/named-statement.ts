@@ -1,0 +1,38 @@
+/**
+ * What a session knows of one prepared statement:
+ *
+ *     absent ──Parse──► parsing ──ParseComplete──► known ──► old ──Close, Parse──► parsing
+ *        ▲                 │
+ *        └──────error──────┘
+ *
+ * - `absent`: nothing of ours is on the server under the name
+ * - `parsing`: Parse is on its way
+ * - `known`: the server holds it, and it may be used as it is
+ * - `old`: the server may still hold it, and it must not be used as it is
+ */
+export type NamedStatementState = 'absent' | 'parsing' | 'known' | 'old'
+
+/** One prepared statement of one session. Changed only by `SessionStatements`. */
+export class NamedStatement<Shape> {
+  /** Its name on the server. */
+  readonly name: string
+  /** Its SQL. */
+  readonly text: string
+  /** Whether the driver has named it; false for a name that the caller gave. */
+  readonly automatic: boolean
+  /** What the session knows of it. */
+  state: NamedStatementState = 'absent'
+  /** Its columns, if they were described and cannot change while it is known. */
+  shape: Shape | undefined = undefined
+  /** When Parse was sent, on the clock of the pool. */
+  parsedAt = 0
+  /** What the session's statements were counted under when Parse was sent. */
+  generation = 0
+
+  /** Begins absent. */
+  constructor(name: string, text: string, automatic: boolean) {
+    this.name = name
+    this.text = text
+    this.automatic = automatic
+  }
+}

@@ -1,0 +1,279 @@
+import type { TransactionStatus } from '../driver.js'
+import type { Statement } from '../statement.js'
+import { StatementRules } from '../statement-rules.js'
+import { AutomaticNames } from './automatic-names.js'
+import {
+  CHANGES_DEFINITIONS,
+  DROPS_STATEMENTS,
+  effectOf,
+  NO_EFFECT,
+  SETS,
+  UNDOES,
+} from './command-effects.js'
+import { NamedStatement } from './named-statement.js'
+import { isHarmless } from './naming-change.js'
+import type { ServerError } from './server-error.js'
+import { factsOf } from './statement-facts.js'
+import { isForeign, mayBeStale, refusalOfName } from './statement-names.js'
+
+/** The names of statements that a driver's own client keeps for what its owner runs on it. */
+export interface ClientNames {
+  /** The text that the client has prepared under a name. */
+  textOf(name: string): string | undefined
+  /** The server no longer holds the statement of that name, or, without one, any. */
+  forget(name?: string): void
+}
+
+// Why no names are used. The first ends with the transaction, the next three with a reset of the session, the last never.
+const IN_TRANSACTION = 1
+const IN_SESSION = 2
+const DRIFTED = 4
+const RAW_TAKEN = 8
+const NEVER = 16
+
+// Parameters that the server reports and that decide over the meaning of a text when it is parsed. PostgreSQL 18 reports the search path.
+const MEANING: ReadonlySet<string> = new Set([
+  'search_path',
+  'session_authorization',
+  'is_superuser',
+  'TimeZone',
+  'DateStyle',
+  'IntervalStyle',
+  'standard_conforming_strings',
+])
+const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
+
+/**
+ * The prepared statements of one session, and the one place that decides whether a statement runs under a name. A statement belongs to the
+ * definitions, the search path and the role under which it was parsed; whenever one of these may have changed, it is parsed anew or runs
+ * without a name.
+ */
+export class SessionStatements<Shape> {
+  readonly #rules: StatementRules
+  readonly #client: ClientNames | undefined
+  readonly #automatic: AutomaticNames<Shape> | undefined
+  // By the names that callers gave. Made when needed: idle sessions may be many.
+  #named: Map<string, NamedStatement<Shape>> | undefined
+  #closing: string[] = []
+  #obstacles = 0
+  // What was parsed under a lower number must be parsed anew.
+  #generation = 0
+  #epoch: number
+  #parameters: ReadonlyMap<string, string> = NO_PARAMETERS
+  #drifted: Set<string> | undefined
+  // Definitions were changed here and the transaction is not over.
+  #changing = false
+  // Definitions were changed here since the session was born or reset: some may be those of temporary tables.
+  #touched = false
+  #ignoring = false
+  #cancelAsked = false
+  #mayRepeat = false
+
+  /** `client` are the names that the driver's client keeps beside these, if it keeps any. */
+  constructor(rules: StatementRules = new StatementRules(), client?: ClientNames) {
+    this.#rules = rules
+    this.#client = client
+    this.#epoch = rules.epoch
+    const { automatic } = rules
+    this.#automatic = automatic && new AutomaticNames(automatic, (given) => this.#close(given))
+  }
+
+  /**
+   * The prepared statement to run this as, undefined for none; if it is not `known`, `parse` goes first. Asked each time a statement is about to
+   * be sent, with its values as they are sent. Throws `TypeError` for a name that stands for another text or that PostgreSQL would cut off.
+   */
+  choose(
+    { text, name }: Statement,
+    values: readonly (string | null)[] | undefined,
+  ): NamedStatement<Shape> | undefined {
+    let found: NamedStatement<Shape> | undefined
+    if (name !== undefined) {
+      found = this.#find(name, text)
+      this.#noteText(text, values)
+    } else {
+      found = values === undefined ? undefined : this.#automatic?.use(text)
+      if (found === undefined) this.#noteText(text, values)
+    }
+    if (found === undefined || !this.#allows(found.automatic) || found.state === 'parsing') {
+      return undefined
+    }
+    const rules = this.#rules
+    if (rules.epoch !== this.#epoch) {
+      this.#epoch = rules.epoch
+      this.#generation++
+    }
+    if (found.state === 'known' && this.#isOld(found)) found.state = 'old'
+    return found
+  }
+
+  /** Parse is about to be sent for a statement that is not known; the names of `takeClosing` must be closed before it. */
+  parse(statement: NamedStatement<Shape>): void {
+    if (statement.state === 'old') this.#closing.push(statement.name)
+    statement.state = 'parsing'
+    statement.shape = undefined
+    statement.parsedAt = this.#rules.now()
+    statement.generation = this.#generation
+  }
+
+  /** ParseComplete has come for it. */
+  parsed(statement: NamedStatement<Shape>): void {
+    statement.state = 'known'
+  }
+
+  /** It was never sent. */
+  unsent(statement: NamedStatement<Shape>): void {
+    if (statement.state === 'parsing') statement.state = 'old'
+  }
+
+  /** Whether the server has yet to be told of statements that are over. */
+  get hasClosing(): boolean {
+    return this.#closing.length > 0
+  }
+
+  /** The names that the server has yet to forget. */
+  takeClosing(): string[] {
+    return this.#closing.splice(0)
+  }
+
+  /**
+   * An error came for a statement that ran under a name, and no BindComplete before it: nothing of it was executed. `known` says that it was
+   * sent without Parse. Returns whether a new Parse may succeed. To be called at ReadyForQuery.
+   */
+  refused(statement: NamedStatement<Shape>, known: boolean, error: ServerError): boolean {
+    if (!known) {
+      if (statement.state === 'parsing') statement.state = 'absent'
+      if (!isForeign(error)) return false
+      // Only another client of the same server session can have prepared a text under the name that says it.
+      if (statement.automatic) this.#obstacles |= NEVER
+      return statement.automatic
+    }
+    if (!mayBeStale(error)) return false
+    statement.state = 'old'
+    this.#client?.forget(statement.name)
+    // Whatever drops statements is known by its tag. One that is gone all the same may be on another server session.
+    if (error.code === '26000') this.#obstacles |= NEVER
+    return true
+  }
+
+  /** Whether the statement that ended with the last ReadyForQuery may be sent anew: outside a transaction, and not if its cancellation was asked for. */
+  get mayRepeat(): boolean {
+    return this.#mayRepeat
+  }
+
+  /** The server was asked to cancel what runs. */
+  cancelAsked(): void {
+    this.#cancelAsked = true
+  }
+
+  /** A command is through. `returnsRows` says whether columns are known for it; `ours` is false for what the owner of the client runs. */
+  completed(tag: string, returnsRows: boolean, ours: boolean): void {
+    const effect = effectOf(tag, returnsRows)
+    if (effect === NO_EFFECT || this.#ignoring) return
+    if ((effect & CHANGES_DEFINITIONS) !== 0) {
+      this.#changing = true
+      this.#touched = true
+      this.#rules.definitionsChanged()
+    }
+    if ((effect & DROPS_STATEMENTS) !== 0) {
+      this.#generation++
+      this.#client?.forget()
+    }
+    if ((effect & UNDOES) !== 0 && this.#changing) this.#rules.definitionsChanged()
+    if ((effect & SETS) !== 0 && !ours) this.#obstacles |= IN_SESSION
+  }
+
+  /** ReadyForQuery has come. */
+  ready(status: TransactionStatus): void {
+    this.#mayRepeat = status === 'idle' && !this.#cancelAsked
+    this.#cancelAsked = false
+    if (status !== 'idle') return
+    this.#obstacles &= ~IN_TRANSACTION
+    if (!this.#changing) return
+    // Now the others see it too, and what was parsed meanwhile has not.
+    this.#changing = false
+    this.#rules.definitionsChanged()
+  }
+
+  /** What the server has reported at the log-in. */
+  born(parameters: ReadonlyMap<string, string>): void {
+    this.#parameters = parameters
+    // Where a backslash escapes, a text is read in another way than it was looked at here.
+    if (parameters.get('standard_conforming_strings') === 'off') this.#obstacles |= NEVER
+  }
+
+  /** The server has reported another value of a parameter. */
+  parameter(name: string, value: string): void {
+    if (!MEANING.has(name)) return
+    this.#drifted ??= new Set()
+    if (this.#parameters.get(name) === value) this.#drifted.delete(name)
+    else this.#drifted.add(name)
+    if (this.#drifted.size > 0) this.#obstacles |= DRIFTED
+    else this.#obstacles &= ~DRIFTED
+  }
+
+  /** The client was handed out: what is set through it is not seen. */
+  rawTaken(): void {
+    this.#obstacles |= RAW_TAKEN
+  }
+
+  /** No statement of this session runs under a name any more: its server session may be another one by the next call. */
+  stopNaming(): void {
+    this.#obstacles |= NEVER
+  }
+
+  /** The session runs our own commands, whose effects on it are known, until `reset`. */
+  resetting(on: boolean): void {
+    this.#ignoring = on
+  }
+
+  /** The session is as it was when it was born, with these parameters. */
+  wasReset(parameters: ReadonlyMap<string, string>): void {
+    const drifted = this.#drifted
+    if (this.#touched || (drifted !== undefined && drifted.size > 0)) this.#generation++
+    this.#touched = false
+    if (drifted !== undefined && drifted.size > 0) {
+      // What no reset brings back is what the server now gives to every session.
+      this.#parameters = new Map(parameters)
+      drifted.clear()
+    }
+    this.#obstacles &= NEVER
+  }
+
+  #allows(automatic: boolean): boolean {
+    const obstacles = automatic ? this.#obstacles : this.#obstacles & ~RAW_TAKEN
+    return obstacles === 0
+  }
+
+  #isOld({ automatic, generation, parsedAt }: NamedStatement<Shape>): boolean {
+    if (generation !== this.#generation) return true
+    return automatic && this.#rules.now() - parsedAt >= this.#rules.maxAgeMs
+  }
+
+  #find(name: string, text: string): NamedStatement<Shape> | undefined {
+    let found = this.#named?.get(name)
+    const held = found?.state === 'absent' ? undefined : found?.text
+    const known = held ?? this.#client?.textOf(name)
+    const refusal = refusalOfName(name, text, known)
+    if (refusal !== undefined) throw refusal
+    if (found === undefined || found.text !== text) {
+      found = new NamedStatement(name, text, false)
+      this.#named ??= new Map()
+      this.#named.set(name, found)
+    }
+    // The owner of the client has prepared it.
+    if (found.state === 'absent' && known !== undefined) found.state = 'old'
+    return factsOf(text).fixedShape ? found : undefined
+  }
+
+  #noteText(text: string, values: readonly (string | null)[] | undefined): void {
+    const { naming } = factsOf(text)
+    if (naming === undefined) return
+    const { settingsIn, until } = naming
+    if (settingsIn?.every((index) => isHarmless(values?.[index])) === true) return
+    this.#obstacles |= until === 'transaction' ? IN_TRANSACTION : IN_SESSION
+  }
+
+  #close({ name, state }: NamedStatement<Shape>): void {
+    if (state !== 'absent') this.#closing.push(name)
+  }
+}

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto'
+import { nameAt } from '../sql/names.js'
+import { SqlLexer, TOKEN, type TokenKind } from '../sql/sql-lexer.js'
+import { type NamingChange, namingChangeOf } from './naming-change.js'
+import { hasFixedShape } from './statement-names.js'
+
+/** What is known of a text in every session. */
+export class StatementFacts {
+  /** What it may do to the meaning of later texts. */
+  readonly naming: NamingChange | undefined
+  /** Whether a prepared statement of it returns the same columns each time. */
+  readonly fixedShape: boolean
+  /** Whether it may be run under a name that the driver gives. */
+  readonly nameable: boolean
+  readonly #text: string
+  #name: string | undefined
+
+  /** Reads the text once. */
+  constructor(text: string) {
+    this.#text = text
+    this.naming = namingChangeOf(text)
+    this.fixedShape = hasFixedShape(text)
+    this.nameable = this.fixedShape && this.naming === undefined && readsOnly(text)
+  }
+
+  /** The name that says this text: in whichever session it is met, it stands for nothing else. */
+  get name(): string {
+    this.#name ??= automaticName(this.#text)
+    return this.#name
+  }
+}
+
+/** The name under which a driver prepares a text: 128 bits of its SHA-256, so that no two texts share one. */
+export function automaticName(text: string): string {
+  return `poolhouse_${createHash('sha256').update(text).digest('base64url').slice(0, 22)}`
+}
+
+/** Longest text that is kept or named. Longer ones are generated, and seldom come back. */
+export const LONGEST_TEXT = 16_384
+const GENERATION_SIZE = 1_000
+let young = new Map<string, StatementFacts>()
+let old = new Map<string, StatementFacts>()
+
+/** What is known of a text. A known one costs one look-up. */
+export function factsOf(text: string): StatementFacts {
+  let facts = young.get(text)
+  if (facts !== undefined) return facts
+  facts = old.get(text) ?? new StatementFacts(text)
+  if (text.length <= LONGEST_TEXT) {
+    if (young.size >= GENERATION_SIZE) {
+      old = young
+      young = new Map()
+    }
+    young.set(text, facts)
+  }
+  return facts
+}
+
+const READS: ReadonlySet<string> = new Set(['select', 'values', 'table', 'with'])
+const WRITES: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merge', 'into'])
+const OPEN = 0x28
+
+/** Whether a text by itself stores nothing. What its functions do is not seen. */
+export function readsOnly(text: string): boolean {
+  const lexer = new SqlLexer(text)
+  let kind: TokenKind = lexer.next()
+  while (kind === TOKEN.sign && lexer.code === OPEN) kind = lexer.next()
+  if (kind !== TOKEN.word || !READS.has(nameAt(text, lexer.start, lexer.end))) return false
+  let previous = ''
+  for (kind = lexer.next(); kind !== TOKEN.end; kind = lexer.next()) {
+    const word: string = kind === TOKEN.word ? nameAt(text, lexer.start, lexer.end) : ''
+    if (WRITES.has(word)) {
+      // FOR UPDATE and FOR NO KEY UPDATE only lock.
+      if (word !== 'update' || (previous !== 'for' && previous !== 'key')) return false
+    }
+    previous = word
+  }
+  return lexer.trouble === undefined
+}
