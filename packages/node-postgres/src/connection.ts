@@ -85,7 +85,6 @@ export class PgConnection
   }
 
   get raw(): PgClient {
-    this.prepared.rawTaken()
     return this.#client
   }
 

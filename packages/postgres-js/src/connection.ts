@@ -50,12 +50,12 @@ export class PostgresConnection
   }
 
   get raw(): PostgresSql {
-    this.prepared.rawTaken()
     return this.#line.instance.sql
   }
 
   lendRaw(holder: RawHolder): unknown {
     this.#line.holder = holder
+    this.prepared.rawTaken()
     return lentSql(this.raw, holder)
   }
 
