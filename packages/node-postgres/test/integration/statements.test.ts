@@ -348,13 +348,13 @@ describe('a named statement', () => {
 
   it('that is out of date inside a transaction, unseen, fails there and is made anew after it', async () => {
     await using session = await openSession(cluster, cluster.primary)
-    await session.query('create temp table t as select 1 as a')
-    await session.query(`create function pg_temp.widen() returns int language plpgsql as
-      $$ begin alter table t add b int default 2; return 1; end $$`)
-    const statement = { text: 'select * from t', name: 'star' }
+    await session.query('create table wide as select 1 as a')
+    await session.query(`create function widen() returns int language plpgsql as
+      $$ begin alter table wide add b int default 2; return 1; end $$`)
+    const statement = { text: 'select * from wide', name: 'star' }
     await session.query(statement)
     await session.query('begin')
-    await session.query('select pg_temp.widen()')
+    await session.query('select widen()')
     expect(await failure(session.query(statement))).toMatchObject({
       code: '0A000',
       retryable: true,

@@ -121,11 +121,11 @@ describe('the silent repetition of postgres.js (retryRoutines)', () => {
   it('does not happen inside a transaction either, whose failure is the answer', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const named = { name: 'one', text: 'select 1 as n' }
-    await session.query(`create function pg_temp.lose() returns int language plpgsql as
+    await session.query(`create function lose() returns int language plpgsql as
       $$ begin execute 'deallocate all'; return 1; end $$`)
     await session.query(named)
     await session.query('begin')
-    await session.query('select pg_temp.lose()')
+    await session.query('select lose()')
     expect(await failure(session.query(named))).toMatchObject({ code: '26000' })
     expect(session.connection.transactionStatus()).toBe('failed')
     await session.query('rollback')
