@@ -50,7 +50,7 @@ describe.each(cases)(
         let agreed = 0
         for (const text of hostileTexts(random, TEXTS)) {
           await client.query('rollback')
-        await client.query('discard all')
+          await client.query('discard all')
           await client.query(`set standard_conforming_strings = ${setting}`)
           const ours = ourTags(text, setting === 'off')
           let results: { command: string | null }[]

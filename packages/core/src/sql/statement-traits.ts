@@ -46,7 +46,7 @@ let old = new Map<string, number>()
  * `escapes` tells that the session has `standard_conforming_strings` off. It matters only for texts with a backslash.
  */
 export function traitsOf(text: string, escapes = false): number {
-  if (escapes && text.includes('\\')) return scan(text, 'escape')
+  if (escapes && text.includes('\\')) return scan(text, 'escape') | readings(text)
   let traits = young.get(text)
   if (traits !== undefined) return traits
   traits = old.get(text) ?? scan(text, 'literal') | readings(text)
