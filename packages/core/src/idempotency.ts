@@ -11,6 +11,7 @@ import {
 import { checkNumber, describeValue, refuseUnknownOptions } from './option-check.js'
 import type { Queryable } from './statement.js'
 import type { Transaction } from './transaction.js'
+import { workReturned } from './work-returned.js'
 
 /**
  * The statement that makes the table of idempotency keys, for a migration; `createMarkerTable` runs it. Every transaction with an
@@ -156,6 +157,7 @@ export class KeyedWork<R> {
     if (!(await this.#mark(tx, attempt))) return await this.#read(tx)
     this.#stage = 'working'
     const result = await this.#work(tx)
+    workReturned(tx)
     this.#stage = 'done'
     this.#results.set(attempt, result)
     const text = toJson(result)

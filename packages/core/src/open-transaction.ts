@@ -6,6 +6,8 @@ import type { Durability } from './durability.js'
 import {
   AbortError,
   ConnectionLostError,
+  DatabaseError,
+  type Executed,
   InDoubtError,
   PoolhouseError,
   StatementTimeoutError,
@@ -13,6 +15,7 @@ import {
   TransactionError,
 } from './errors.js'
 import type { PoolLease, WorkGuard } from './pool-lease.js'
+import { Savepoint } from './savepoint.js'
 import type { Slot } from './slot.js'
 import { guardWord } from './sql/guard-words.js'
 import { SqlStatements } from './sql/sql-statements.js'
@@ -37,6 +40,7 @@ import {
   wantsIdentity,
 } from './transaction.js'
 import { IDENTITY_QUERY, readIdentity, type TransactionIdentity } from './transaction-identity.js'
+import { TransactionScope, type TurnLimits } from './transaction-scope.js'
 
 const ROLLBACK_MS = 2_000
 const SET = guardWord('set')
@@ -52,11 +56,21 @@ function refuseControl(call: string, { text }: Statement, escapes: boolean): voi
   )
 }
 
-function overError(): TransactionError {
+function overError(executed: Executed = 'no'): TransactionError {
   return new TransactionError(
     'this transaction is over; await every query inside the callback, and do not keep tx beyond it',
+    { executed },
   )
 }
+
+function scopeOverError(executed: Executed = 'no'): TransactionError {
+  return new TransactionError(
+    'this savepoint is over; await every query inside its callback, and do not keep its argument beyond it',
+    { executed },
+  )
+}
+
+function ignore(): void {}
 
 /** Whether the text is a `SET TRANSACTION …`, most of which PostgreSQL takes only before the first query of a transaction. */
 function setsTransaction(text: string): boolean {
@@ -85,6 +99,8 @@ export class OpenTransaction implements Transaction {
   readonly #abort: AbortController | undefined
   readonly #options: TransactionOptions
   #state: 'open' | 'stopped' | 'committing' | 'ended' = 'open'
+  // Whose turn it is; made with the first savepoint, so that other transactions pay nothing for it.
+  #scope: TransactionScope | undefined
   #stopError: Error | undefined
   #onStop: ((error: Error) => void) | undefined
   #firstError: unknown
@@ -130,7 +146,8 @@ export class OpenTransaction implements Transaction {
   async begin(): Promise<void> {
     // Lost or timed out at BEGIN: nothing of the transaction can have happened.
     try {
-      const begun = this.#run({ text: beginStatement(this.#options) }, undefined, 'no')
+      const begin = { text: beginStatement(this.#options) }
+      const begun = this.#run(begin, undefined, undefined, 'no')
       // Nothing can have happened yet, so whoever stops it need not wait for the server's word.
       const result = await (this.#abort === undefined ? begun : this.#untilStopped(() => begun))
       if (wantsIdentity(this.#options)) this.#identity = readIdentity(result)
@@ -138,7 +155,7 @@ export class OpenTransaction implements Transaction {
       // It is the first statement, so that a SET TRANSACTION of the work begins no new transaction without it.
       if (openWith !== undefined) {
         this.#statements++
-        await this.#run(openWith, undefined, 'no')
+        await this.#run(openWith, undefined, undefined, 'no')
       }
     } catch (error) {
       if (this.#unknown.has(error)) setExecuted(error as PoolhouseError, 'no')
@@ -154,6 +171,7 @@ export class OpenTransaction implements Transaction {
       // Stopped or ended after the work's last word and before ours.
       this.#refuseIfStopped()
       if (this.#endedUnseen !== undefined) throw this.#endedUnseen
+      this.workReturned()
     } catch (error) {
       // Whoever stopped it is not kept waiting: the connection is cleaned after its release.
       if (this.#state !== 'stopped') await this.#rollBack()
@@ -164,6 +182,11 @@ export class OpenTransaction implements Transaction {
     }
     if (this.#state === 'open') await this.#commit()
     return result
+  }
+
+  /** Throws if a savepoint is still open, now that the work has returned. */
+  workReturned(): void {
+    if (this.#state === 'open') this.#scope?.refuseOpenSavepoint()
   }
 
   /**
@@ -177,6 +200,7 @@ export class OpenTransaction implements Transaction {
     this.#stopError = error
     this.#abort?.abort(error)
     this.#onStop?.(error)
+    this.#scope?.abandon(() => error)
   }
 
   #hurry(error: AbortError): void {
@@ -187,6 +211,7 @@ export class OpenTransaction implements Transaction {
   /** Nothing can be sent any more. */
   end(): void {
     this.#state = 'ended'
+    this.#scope?.close((executed) => this.#stopError ?? overError(executed))
   }
 
   query<Row = Record<string, unknown>>(
@@ -194,16 +219,70 @@ export class OpenTransaction implements Transaction {
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    return new Promise((resolve, reject) => {
-      const { statement, options } = readQueryArguments(first, second, third)
-      if (options !== undefined) checkQueryOptions(options)
-      this.#refuseUnlessOpen()
-      refuseControl('tx.query', statement, this.#lease.slot.escapes)
-      this.#run<Row>(this.#asFirst(statement), options).then(resolve, reject)
-    })
+    return this.queryIn<Row>(this.#scope, first, second, third)
   }
 
   stream<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    return this.streamIn<Row>(undefined, first, second, third)
+  }
+
+  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+    return this.copyToIn(undefined, sql, options)
+  }
+
+  copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    return this.copyFromIn(this.#scope, sql, source, options)
+  }
+
+  savepoint<R>(work: (tx: Transaction) => Promise<R>): Promise<R> {
+    return this.savepointIn(undefined, work)
+  }
+
+  rollback(): Promise<void> {
+    return this.rollbackFrom(undefined)
+  }
+
+  // ── the same in one scope; undefined is the outermost ────────────────────────────────────────────────────────────
+
+  /** `query` in this scope. */
+  queryIn<Row = Record<string, unknown>>(
+    scope: TransactionScope | undefined,
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    return new Promise((resolve, reject) => {
+      const { statement, options } = readQueryArguments(first, second, third)
+      if (options !== undefined) checkQueryOptions(options)
+      this.#refuseUnlessOpen(scope)
+      refuseControl('tx.query', statement, this.#lease.slot.escapes)
+      const result =
+        scope?.busy === true
+          ? this.#inTurn<Row>(scope, statement, options)
+          : this.#run<Row>(this.#asFirst(statement), options, scope)
+      result.then(resolve, reject)
+    })
+  }
+
+  #inTurn<Row>(
+    scope: TransactionScope,
+    statement: Statement,
+    options: QueryOptions | undefined,
+  ): Promise<QueryResult<Row>> {
+    // What was given at the call is sent.
+    const taken = { ...statement, values: statement.values?.slice() }
+    return scope.inTurn(options, (waitedMs) =>
+      this.#run<Row>(this.#asFirst(taken), less(options, waitedMs), scope),
+    )
+  }
+
+  /** `stream` in this scope. */
+  streamIn<Row = Record<string, unknown>>(
+    scope: TransactionScope | undefined,
     first: string | Statement,
     second?: readonly unknown[] | StreamOptions,
     third?: StreamOptions,
@@ -212,36 +291,59 @@ export class OpenTransaction implements Transaction {
     return this.#lease.openRows<Row>(
       statement,
       { ...options, signal: this.#signalWith(options?.signal) },
-      this.#guard(() => refuseControl('tx.stream', statement, this.#lease.slot.escapes)),
+      this.#guard(scope, options, () =>
+        refuseControl('tx.stream', statement, this.#lease.slot.escapes),
+      ),
     )
   }
 
-  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+  /** `copyTo` in this scope. */
+  copyToIn(
+    scope: TransactionScope | undefined,
+    sql: string,
+    options?: CopyOptions,
+  ): StreamIterator<Uint8Array> {
     checkCopyToArguments(sql, options)
     const signal = this.#signalWith(options?.signal)
-    return this.#lease.openCopyOut(sql, { ...options, signal }, this.#guard())
+    return this.#lease.openCopyOut(sql, { ...options, signal }, this.#guard(scope, options))
   }
 
-  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+  /** `copyFrom` in this scope. */
+  async copyFromIn(
+    scope: TransactionScope | undefined,
+    sql: string,
+    source: CopySource,
+    options?: CopyOptions,
+  ): Promise<CopyResult> {
     checkCopyFromArguments(sql, source, options)
-    this.#refuseUnlessOpen()
-    const signal = this.#signalWith(options?.signal)
-    this.#statements++
-    try {
-      return await this.#lease.runCopyIn(sql, source, { ...options, signal })
-    } catch (error) {
-      throw this.#errorOf(error)
+    this.#refuseUnlessOpen(scope)
+    const start = async (waitedMs: number): Promise<CopyResult> => {
+      const signal = this.#signalWith(options?.signal)
+      this.#statements++
+      try {
+        return await this.#lease.runCopyIn(sql, source, { ...less(options, waitedMs), signal })
+      } catch (error) {
+        throw this.#errorOf(error, scope)
+      }
     }
+    return await (scope === undefined ? start(0) : scope.inTurn(options, start))
   }
 
-  #guard(check?: () => void): WorkGuard {
+  #guard(
+    scope: TransactionScope | undefined,
+    limits: TurnLimits | undefined,
+    check?: () => void,
+  ): WorkGuard {
     return {
-      admit: () => {
-        this.#refuseUnlessOpen()
+      begin: (start) => {
+        // The scope of the outermost may have been made since the call.
+        const turns = scope ?? this.#scope
+        this.#refuseUnlessOpen(turns)
         check?.()
         this.#statements++
+        return turns === undefined ? start(0) : turns.inTurn(limits, start)
       },
-      failed: (error) => this.#errorOf(error),
+      failed: (error) => this.#errorOf(error, scope ?? this.#scope),
     }
   }
 
@@ -258,28 +360,100 @@ export class OpenTransaction implements Transaction {
     return { text: `ROLLBACK AND CHAIN; ${statement.text}`, rowMode: statement.rowMode }
   }
 
-  async savepoint<R>(work: (tx: Transaction) => Promise<R>): Promise<R> {
-    this.#refuseUnlessOpen()
-    const name = `poolhouse_${++this.#savepoints}`
-    await this.#run({ text: `SAVEPOINT ${name}` }, undefined)
+  /** `savepoint` in this scope. */
+  savepointIn<R>(
+    within: TransactionScope | undefined,
+    work: (tx: Transaction) => Promise<R>,
+  ): Promise<R> {
+    const promise = new Promise<R>((resolve, reject) => {
+      if (typeof work !== 'function') {
+        throw new TypeError(`savepoint: work must be a function, got ${typeof work}`)
+      }
+      this.#refuseUnlessOpen(within)
+      this.#scope ??= new TransactionScope(this.#clock, this.#pool)
+      const outer = within ?? this.#scope
+      outer
+        .inTurn(undefined, () => this.#nest(outer, work, () => void promise.catch(ignore)))
+        .then(resolve, reject)
+    })
+    return promise
+  }
+
+  async #nest<R>(
+    outer: TransactionScope,
+    work: (tx: Transaction) => Promise<R>,
+    forgotten: () => void,
+  ): Promise<R> {
+    const scope = outer.enter()
+    scope.forgotten = forgotten
+    try {
+      const name = `poolhouse_${++this.#savepoints}`
+      await this.#run({ text: `SAVEPOINT ${name}` }, undefined, outer)
+      this.#refuseUnlessOpen(outer)
+      return await this.#inSavepoint(outer, scope, name, work)
+    } finally {
+      outer.leave()
+    }
+  }
+
+  async #inSavepoint<R>(
+    outer: TransactionScope,
+    scope: TransactionScope,
+    name: string,
+    work: (tx: Transaction) => Promise<R>,
+  ): Promise<R> {
     let result: R
     try {
-      result = await work(this)
+      result = await scope.run(() => work(new Savepoint(this, scope)))
+      if (this.#state === 'open') scope.refuseOpenSavepoint()
     } catch (error) {
-      await this.#closeOpen()
-      if (this.#state === 'open') {
-        await this.#run({ text: `ROLLBACK TO SAVEPOINT ${name}` }, undefined)
-        this.#firstError = undefined
-      }
+      scope.close(scopeOverError)
+      await this.#undo(outer, name)
       throw error
     }
-    await this.#closeOpen()
-    if (this.#state === 'open') await this.#run({ text: `RELEASE SAVEPOINT ${name}` }, undefined)
+    scope.close(scopeOverError)
+    await this.#release(outer, scope, name)
     return result
   }
 
-  async rollback(): Promise<void> {
-    this.#refuseUnlessOpen()
+  async #undo(outer: TransactionScope, name: string): Promise<void> {
+    await this.#closeOpen()
+    if (this.#state !== 'open') return
+    await this.#run({ text: `ROLLBACK TO SAVEPOINT ${name}` }, undefined, outer)
+  }
+
+  async #release(outer: TransactionScope, scope: TransactionScope, name: string): Promise<void> {
+    await this.#closeOpen()
+    if (this.#state !== 'open') {
+      // Rolled back by its own work, it has ended as that wanted.
+      if (scope.rolledBack) return
+      throw this.#stopError ?? this.#endedUnseen ?? overError('rolled-back')
+    }
+    try {
+      // What its work has not awaited is before it.
+      if (!this.#hasFailed) {
+        await this.#run({ text: `RELEASE SAVEPOINT ${name}` }, undefined, scope)
+        return
+      }
+    } catch (error) {
+      if (!(error instanceof DatabaseError && error.code === '25P02')) throw error
+    }
+    await this.#undo(outer, name)
+    throw new TransactionError(
+      'the savepoint was rolled back: an earlier statement of it had failed, and its work returned all the same',
+      { executed: 'rolled-back', cause: scope.firstError },
+    )
+  }
+
+  get #hasFailed(): boolean {
+    const { connection, state } = this.#lease.slot
+    return state !== 'gone' && connection!.transactionStatus() === 'failed'
+  }
+
+  /** `rollback` called on this scope: always of the whole transaction. */
+  async rollbackFrom(scope: TransactionScope | undefined): Promise<void> {
+    this.#refuseUnlessOpen(scope)
+    this.#scope?.abandon(overError, scope ?? this.#scope)
     await this.#rollBack()
   }
 
@@ -288,9 +462,10 @@ export class OpenTransaction implements Transaction {
     if (this.#state === 'stopped') throw this.#stopError!
   }
 
-  #refuseUnlessOpen(): void {
+  #refuseUnlessOpen(scope?: TransactionScope): void {
     this.#refuseIfStopped()
     if (this.#state !== 'open') throw overError()
+    if (scope?.over === true) throw scopeOverError()
   }
 
   /** A signal that fires with the caller's and when the transaction is stopped. */
@@ -302,6 +477,7 @@ export class OpenTransaction implements Transaction {
   async #run<Row>(
     statement: Statement,
     options: QueryOptions | undefined,
+    scope?: TransactionScope,
     ifLost: 'no' | 'rolled-back' = 'rolled-back',
   ): Promise<QueryResult<Row>> {
     try {
@@ -312,13 +488,18 @@ export class OpenTransaction implements Transaction {
       this.#checkStillOpen()
       return result
     } catch (error) {
-      throw this.#errorOf(error, ifLost)
+      throw this.#errorOf(error, scope, ifLost)
     }
   }
 
   /** What the work is told of an error of the lease. */
-  #errorOf(error: unknown, ifLost: 'no' | 'rolled-back' = 'rolled-back'): unknown {
-    this.#firstError ??= error
+  #errorOf(
+    error: unknown,
+    scope: TransactionScope | undefined,
+    ifLost: 'no' | 'rolled-back' = 'rolled-back',
+  ): unknown {
+    if (scope === undefined || scope === this.#scope) this.#firstError ??= error
+    else scope.firstError ??= error
     if (this.#state === 'stopped') return this.#stopError
     if (error instanceof PoolhouseError && /^(?:unknown|yes)$/.test(error.executed)) {
       this.#unknown.add(error)
@@ -342,6 +523,8 @@ export class OpenTransaction implements Transaction {
         'a statement ended the transaction; its parts may have been committed',
         { executed: 'unknown' },
       )
+      const ended = this.#endedUnseen
+      this.#scope?.abandon(() => ended)
       throw this.#endedUnseen
     }
   }
@@ -448,4 +631,13 @@ export class OpenTransaction implements Transaction {
     const left = Math.max(1, this.#deadline - this.#clock.now())
     return { timeoutMs: Math.min(left, options?.timeoutMs ?? left) }
   }
+}
+
+/** The limits that are left after a wait. */
+function less<Options extends { timeoutMs?: number | undefined }>(
+  options: Options | undefined,
+  waitedMs: number,
+): Options | undefined {
+  if (options?.timeoutMs === undefined || waitedMs === 0) return options
+  return { ...options, timeoutMs: Math.max(1, options.timeoutMs - waitedMs) }
 }

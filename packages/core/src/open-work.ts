@@ -112,8 +112,11 @@ export abstract class OpenWork extends Timed implements OrderedWork {
 
   // ── its turn ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Hands the work to the owner of a session; resolves when it has the session. `enter` throws if the owner refuses it. */
-  begin(owner: WorkOwner, enter: () => void): Promise<void> {
+  /**
+   * Hands the work to the owner of a session; resolves when it has the session. `enter` throws if the owner refuses
+   * it; `waitedMs` of its time have passed already.
+   */
+  begin(owner: WorkOwner, enter: () => void, waitedMs = 0): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#state === 'over') throw this.#failure
       const { signal, timeoutMs } = this.#limits
@@ -134,8 +137,9 @@ export abstract class OpenWork extends Timed implements OrderedWork {
       if (timeoutMs !== undefined) {
         this.#wholeLimit = new WholeLimit((now) => this.#outOfTime(now))
         const now = this.host.now()
-        this.host.deadlines.add(this.#wholeLimit, now, timeoutMs)
-        this.host.wakeAt(now + timeoutMs)
+        const leftMs = Math.max(1, timeoutMs - waitedMs)
+        this.host.deadlines.add(this.#wholeLimit, now, leftMs)
+        this.host.wakeAt(now + leftMs)
       }
     })
   }

@@ -37,8 +37,8 @@ export interface LeaseHost extends RunHost {
 
 /** What a transaction has to say about a stream or a copy of its lease. */
 export interface WorkGuard {
-  /** Called before it begins; throws if it must not. */
-  admit(): void
+  /** Calls `start` when it may begin, with the milliseconds that it had to wait; rejects or throws if it must not. */
+  begin(start: (waitedMs: number) => Promise<void>): Promise<void>
   /** What the caller is told of an error. */
   failed(error: unknown): unknown
 }
@@ -187,22 +187,26 @@ export class PoolLease implements Lease {
   #iterate<T>(work: BatchWork, guard: WorkGuard | undefined): BatchIterator<T> {
     return new BatchIterator<T>(work, {
       begin: async () => {
-        guard?.admit()
-        await this.#begin(work)
+        if (guard === undefined) await this.#begin(work)
+        else await guard.begin((waitedMs) => this.#begin(work, waitedMs))
       },
       failed: (error) => (guard === undefined ? error : guard.failed(error)),
     })
   }
 
-  #begin(work: OpenWork): Promise<void> {
+  #begin(work: OpenWork, waitedMs = 0): Promise<void> {
     if (tracing.query.hasSubscribers) traceWork(this.node, work)
     this.#order ??= new StatementOrder(this.#host, this.#slot)
     const order = this.#order
-    return work.begin(order, () => {
-      if (!this.valid) throw new LeaseReleasedError(this.#host.name)
-      if (this.#slot.over) throw lostBefore(this.#slot)
-      order.open(work)
-    })
+    return work.begin(
+      order,
+      () => {
+        if (!this.valid) throw new LeaseReleasedError(this.#host.name)
+        if (this.#slot.over) throw lostBefore(this.#slot)
+        order.open(work)
+      },
+      waitedMs,
+    )
   }
 
   release(): void {

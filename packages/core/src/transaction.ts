@@ -79,9 +79,18 @@ export interface Transaction extends Queryable, Streamable {
   readonly node: string
   /** How safe the commit is, once it has succeeded; undefined before. With `local` the pool also tells its `durability` event. */
   readonly durability: Durability | undefined
-  /** Runs `work` inside a savepoint, rolled back alone if `work` rejects. Nests. */
+  /**
+   * Runs `work` inside a savepoint, with a scope of its own: use the argument of `work` in it, also to nest. Rolled back
+   * alone if `work` rejects, and if `work` returns although a statement of it has failed (`TransactionError`).
+   *
+   * Scopes take turns. What is begun beside an open savepoint waits for it, in the order of the calls, within its own
+   * limits and those of the transaction. What `work` itself begins on an outer scope is refused at once with
+   * `TransactionError`, because it would wait for itself; `work` is known by its async context, so code that leaves that
+   * (a queue of its own making) and then waits for the outer scope is ended by `timeoutMs` alone. A work that returns
+   * while a savepoint it has begun is still open is rolled back with `TransactionError`.
+   */
   savepoint<R>(work: (tx: Transaction) => Promise<R>): Promise<R>
-  /** Rolls the transaction back now; `transaction()` then resolves with what `work` returns. */
+  /** Rolls the whole transaction back now, also from within a savepoint; `transaction()` then resolves with what `work` returns. */
   rollback(): Promise<void>
 }
 

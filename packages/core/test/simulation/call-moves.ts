@@ -79,14 +79,15 @@ export function transaction(world: World): void {
     `transaction ${id} ${script.join()} ${ending} timeout ${timeoutMs} attempts ${attempts}`,
   )
   const work = async (tx: Transaction): Promise<void> => {
-    const run = (step: string): Promise<unknown> => {
+    const run = (step: string, scope = tx): Promise<unknown> => {
       sent = true
-      return tx.query(marked('insert', 'tx', id, step))
+      return scope.query(marked('insert', 'tx', id, step))
     }
     for (const step of script) {
       if (step === 'nap') await nap(world, random.int(1, 100))
       else if (step === 'forget') run('ok').catch(() => {})
-      else if (step === 'savepoint') await tx.savepoint(() => run('fail')).catch(ignoreMine)
+      else if (step === 'savepoint')
+        await tx.savepoint((inner) => run('fail', inner)).catch(ignoreMine)
       else await run(step)
     }
     if (ending === 'throw') throw new MyError('work failed')

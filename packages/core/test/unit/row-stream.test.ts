@@ -404,8 +404,8 @@ test('X02: a transaction that fails with a stream open is rolled back behind its
 test('tx.rollback() and the end of a savepoint close the cursor that is open', async () => {
   const it = server()
   await it.pool.transaction(async (tx) => {
-    await tx.savepoint(async () => {
-      await tx.stream('select', [], { batchSize: 3 }).next()
+    await tx.savepoint(async (inner) => {
+      await inner.stream('select', [], { batchSize: 3 }).next()
     })
     await tx.stream('select', [], { batchSize: 3 }).next()
     await tx.rollback()
