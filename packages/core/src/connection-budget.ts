@@ -42,6 +42,12 @@ export interface BudgetSeat {
    * have one. Names only those that every caller of the pool may know about.
    */
   shortage?(): string | undefined
+  /**
+   * The pools whose connections are all that the pool can wait for, while no permit is free or on its way; undefined
+   * if it could have one, or does not wait. Lets a deadlock across pools be told from a long wait; without it only
+   * those within one pool are.
+   */
+  holders?(): readonly BudgetedPool[] | undefined
   /** The pool needs nothing any more. Permits that are still out come back later. */
   leave(): void
 }

@@ -227,10 +227,15 @@ export class PoolDeadlockError extends PoolhouseError {
   /** Where the caller waits for another. */
   readonly waitingAt: string
 
-  /** Describes the cycle with the stack of the holder and of the waiter. */
-  constructor(pool: string, heldAt: string, waitingAt: string) {
+  /**
+   * Describes the cycle with the stack of the holder and of the waiter. `within` says whose connections are short:
+   * the pool's own, or those of a budget that it shares with others.
+   */
+  constructor(pool: string, heldAt: string, waitingAt: string, within: 'pool' | 'budget' = 'pool') {
     super(
-      `pool "${pool}" is deadlocked: every connection is held by work that waits for another one; pass the lease down instead of acquiring again`,
+      within === 'pool'
+        ? `pool "${pool}" is deadlocked: every connection is held by work that waits for another one; pass the lease down instead of acquiring again`
+        : `pool "${pool}" is deadlocked: every connection of the budget that it could get is held by work that waits for another one; take both before the work, or raise the budget`,
       { retryable: true },
     )
     this.heldAt = heldAt

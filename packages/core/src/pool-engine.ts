@@ -111,7 +111,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     this.#growth = new Growth(this.#growthHost(), this.#config)
     this.handOver = new HandOver(this.#handOverHost())
     this.deadlocks = new DeadlockWatch(this.#deadlockHost())
-    this.#seat = config.budget?.join(this.#budgeted())
+    this.#seat = config.budget?.join(this.deadlocks.joined(this.#budgeted()))
     if (config.min > 0) this.#growth.step(this.now())
   }
 
@@ -505,7 +505,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     const to = config.settings.endpoint
     if (this.#seat === undefined || (host === to.host && port === to.port)) return
     this.#seat.leave()
-    this.#seat = config.budget?.join(this.#budgeted(to))
+    this.#seat = config.budget?.join(this.deadlocks.joined(this.#budgeted(to)))
   }
 
   recycle(): Promise<void> {
@@ -541,6 +541,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     this.#state = 'closed'
     this.#seat?.leave()
     this.#turnAway()
+    this.deadlocks.stop()
     this.#timer.stop()
   }
 
@@ -573,9 +574,11 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       return
     }
     this.#maintenance.sweep(now)
-    this.deadlocks.check(now)
+    this.deadlocks.check()
     this.handOver.supply(now)
-    this.wakeAt(Math.min(this.deadlines.nextAt(), this.#maintenance.nextAt(now)))
+    this.wakeAt(
+      Math.min(this.deadlines.nextAt(), this.#maintenance.nextAt(now), this.deadlocks.nextAt(now)),
+    )
   }
 
   wakeAt(time: number): void {
@@ -653,6 +656,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       name: this.name,
       slots: this.slots,
       max: () => this.#config.max,
+      min: () => this.#config.min,
+      seat: () => this.#seat,
+      now: () => this.now(),
+      wakeAt: (time) => this.wakeAt(time),
       refuse: (waiter, error) => {
         this.handOver.leave(waiter)
         waiter.refuse(error)

@@ -79,3 +79,44 @@ describe('deadlock detection', () => {
     expect(await work).toBe('SELECT')
   })
 })
+
+describe('deadlock detection across pools', () => {
+  it('T20: finds two pools whose holders wait for each other, and three in a ring', async () => {
+    for (const count of [2, 3]) {
+      const clock = virtualClock()
+      const driver = fakeDriver({ clock, statementMs: 1 })
+      const connection = 'postgres://u@localhost/d'
+      const pools = Array.from({ length: count }, (_, n) =>
+        createPool({ driver, connection, max: 1, clock, name: `p${n}` }),
+      )
+      const work = pools.map((pool, n) =>
+        pool.use(async () => (await pools[(n + 1) % count]!.query('select 1')).command),
+      )
+      const ends = Promise.allSettled(work)
+      await clock.advance(1_000)
+      const outcomes = (await ends).map((end) =>
+        end.status === 'fulfilled' ? end.value : end.reason.name,
+      )
+      expect(outcomes.filter((outcome) => outcome === 'PoolDeadlockError')).toHaveLength(1)
+      expect(outcomes.filter((outcome) => outcome === 'SELECT')).toHaveLength(count - 1)
+    }
+  })
+
+  it('T20: leaves a ring alone that somebody outside of it can open', async () => {
+    const clock = virtualClock()
+    const driver = fakeDriver({ clock, statementMs: 1 })
+    const connection = 'postgres://u@localhost/d'
+    const one = createPool({ driver, connection, max: 1, clock, name: 'one' })
+    const two = createPool({ driver, connection, max: 2, clock, name: 'two' })
+    const outsider = two.acquire()
+    await clock.advance(10)
+    const ends = Promise.allSettled([
+      one.use(() => two.query('select 1')),
+      two.use(() => one.query('select 1')),
+    ])
+    await clock.advance(5_000)
+    ;(await outsider).release()
+    await clock.advance(10)
+    expect((await ends).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled'])
+  })
+})

@@ -64,6 +64,10 @@ export class Seat implements BudgetSeat {
     return this.#budget.shortage(this)
   }
 
+  holders(): readonly BudgetedPool[] | undefined {
+    return this.#budget.holders(this)
+  }
+
   leave(): void {
     this.#budget.leave(this)
   }

@@ -168,6 +168,12 @@ export class ServerBudget {
     return `the budget of ${this.#server} is used up: ${this.#used + this.#beside} of ${this.#limit} connections are out, ${holders.join(', ')}; ${counted(this.#waiting.size, 'pool')} waiting`
   }
 
+  /** Who has all the permits that a waiting seat could get; undefined if it does not wait, or one is free or on its way. */
+  holders(seat: Seat): readonly BudgetedPool[] | undefined {
+    if (!this.#waiting.has(seat) || this.#free > 0 || this.#leaving > 0) return undefined
+    return [...this.#seats].filter(({ held }) => held > 0).map(({ pool }) => pool)
+  }
+
   /** The seat wants nothing any more. */
   leave(seat: Seat): void {
     this.#waiting.delete(seat)
