@@ -30,6 +30,8 @@ beforeAll(async () => {
     `create policy own on notes using (tenant = nullif(current_setting('app.tenant', true), '')) with check (tenant = nullif(current_setting('app.tenant', true), ''))`,
   )
   await primary.sql('grant all on notes to app')
+  await primary.sql(`create function leave_tenant(tenant text) returns text language plpgsql as
+    $f$ begin perform set_config('app.left', tenant, false); create temp table left_behind(n int); return tenant; end $f$`)
 })
 
 afterEach(async () => {
@@ -65,6 +67,30 @@ function manage(
 
 describe.each(DRIVERS)('tenants over $driver', ({ make }) => {
   const driver = make()
+
+  it('T10: what a function of one tenant leaves in a shared session is there for no other borrower', async () => {
+    const manager = createManager({
+      drivers: { only: driver },
+      databases: { app: { primary: cluster.primary.url, pool: { max: 1 } } },
+      budget: { perServer: 20 },
+      tenants: { resolve: (id) => ({ settings: { 'app.tenant': id } }) },
+    }) as Manager
+    managers.push(manager)
+    const read = `select coalesce(current_setting('app.left', true), '') as left, to_regclass('pg_temp.left_behind')::text as found, pg_backend_pid() as pid`
+    const fresh = { left: '', found: null }
+    const seen: unknown[] = []
+    for (const id of ['acme', 'globex', 'acme']) {
+      const tenant = manager.tenant(id)
+      const { rows } = await tenant.query(read)
+      seen.push(rows[0]!['pid'])
+      expect(rows).toMatchObject([fresh])
+      await tenant.query('select leave_tenant($1)', [id])
+    }
+    // Nor for those who borrow it beside the tenants.
+    const { rows } = await manager.database('app').query(read)
+    expect(rows).toMatchObject([fresh])
+    expect(new Set([...seen, rows[0]!['pid']]).size).toBe(1)
+  })
 
   it('S85: a hundred first calls of one tenant make one pool', async () => {
     let asked = 0

@@ -27,6 +27,8 @@ export class AcquireCall extends Waiter {
   #unwatch: (() => void) | undefined
   /** Where the caller stood, if that was sampled: by the time it is served, the stack is that of whoever served it. */
   declare calledFrom: { readonly stack?: string } | undefined
+  /** Whether the caller wants the session reset around his lease. */
+  declare resetAround: boolean
 
   /** `resolve` and `reject` settle the caller's promise, exactly one of them once. */
   constructor(
@@ -42,6 +44,7 @@ export class AcquireCall extends Waiter {
     this.#reject = reject
     this.#unwatch = signal && watch(signal, this, host)
     this.calledFrom = undefined
+    this.resetAround = false
   }
 
   override receive(slot: Slot): void {

@@ -53,6 +53,7 @@ export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
   if (!slot.quiet) await within(slot.whenQuiet(), 'the statement it ran could not be cancelled')
   const level = levelFor(host, slot)
   if (level !== undefined) await within(connection.reset(level), 'its session could not be reset')
+  if (level === 'session') slot.resetDue = false
   if (connection.transactionStatus() !== 'idle') {
     throw new Error(`its transaction status is "${connection.transactionStatus()}" after a reset`)
   }

@@ -137,6 +137,13 @@ export class Connector {
         cause,
       })
     }
+    if (this.#config.reset !== 'always' || this.#poolers.inEffect === undefined) return
+    const endpoint = formatEndpoint(settings.endpoint)
+    connection.destroy('a pooler stands in between')
+    throw new ConnectError(
+      `a pooler stands between the pool and ${endpoint}, which reset: 'always' cannot be had with: the session that is reset may be another one than that of the next statement; set pooler: 'none' if each connection has a server session of its own, or leave reset out`,
+      { endpoint, fatal: true },
+    )
   }
 
   /** Settles with `work`, or rejects at the deadline or when the signal fires; what comes later is ignored. */

@@ -188,6 +188,12 @@ export interface DriverConnection {
    * pooler. A driver that gives no names leaves it out.
    */
   stopNaming?(): void
+  /**
+   * Has a reset travel in front of the next statement, cursor or COPY, in one piece with it: it undoes all that `reset('session')` undoes but a changed
+   * `session_authorization`, which the server reports. If any part of it fails, what was to follow is not begun and fails with `resetFailure()`, and the
+   * session is over; an error of what follows does not undo it. A driver that leaves this out has its sessions reset when they are given back.
+   */
+  resetFirst?(): void
   /** Brings the session back to a known state, keeping prepared statements. Rejects if that failed. */
   reset(level: ResetLevel): Promise<void>
   /**

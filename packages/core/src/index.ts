@@ -128,6 +128,7 @@ export type {
 export type { Pooler, PoolerInEffect } from './pooler.js'
 export { describeText, looksSecret } from './printable.js'
 export type { RawHolder } from './raw-holder.js'
+export { RESET_AROUND, type WithResetAround } from './reset-around.js'
 export { SENT_BEHIND, type SentBehind, sentBehind, type WithCompanion } from './sent-behind.js'
 export type { Session, SessionOptions } from './session.js'
 export { parseLibpqEnvironment } from './settings/libpq-environment.js'

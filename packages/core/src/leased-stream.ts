@@ -3,6 +3,7 @@ import type { AcquireOptions } from './connection-pool.js'
 import type { CopyResult } from './driver.js'
 import type { Lease } from './lease.js'
 import { CLOSED_BY_READER } from './open-work.js'
+import { isResetFailure } from './reset-failure.js'
 import { refuseLoneStatement } from './sql/lone-statement.js'
 import type { Statement } from './statement.js'
 import { StreamEnds } from './stream-ends.js'
@@ -77,11 +78,16 @@ export async function leasedCopyFrom(
 ): Promise<CopyResult> {
   refuseLoneStatement({ text: sql }, 'pool.copyFrom')
   const left = countdown(now, options)
-  const lease = await acquire(left())
-  try {
-    return await lease.copyFrom(sql, source, left())
-  } finally {
-    lease.release()
+  for (;;) {
+    const lease = await acquire(left())
+    try {
+      return await lease.copyFrom(sql, source, left())
+    } catch (error) {
+      // Nothing of the source was read then.
+      if (!isResetFailure(error)) throw error
+    } finally {
+      lease.release()
+    }
   }
 }
 
@@ -145,7 +151,19 @@ class LeasedStream<T> extends StreamEnds<T> {
     } else {
       await this.#opening.catch(() => undefined)
     }
-    return await this.next()
+    const inner = this.#inner
+    try {
+      return await this.next()
+    } catch (error) {
+      if (!isResetFailure(error) || this.#over) throw error
+      // Nothing was begun: another session, which another call may have asked for already.
+      if (this.#inner === inner) {
+        this.giveBack()
+        this.#inner = undefined
+        this.#opening = undefined
+      }
+      return await this.#first()
+    }
   }
 
   async #acquire(): Promise<Lease> {

@@ -10,7 +10,7 @@ import {
   endsSession,
   StatementTimeoutError,
 } from './errors.js'
-import { markSession } from './session-marks.js'
+import { markSession, resetAhead } from './session-marks.js'
 import type { Slot } from './slot.js'
 import { traitsOf } from './sql/statement-traits.js'
 import type { OrderedWork } from './statement-order.js'
@@ -159,6 +159,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     slot.cancelSent = false
     const { pooler } = this.host
     if (pooler === undefined) markSession(slot, traitsOf(this.text, slot.escapes))
+    resetAhead(slot)
     this.#state = 'paused'
     this.#reject = undefined
     this.#takeTurn?.()

@@ -34,6 +34,7 @@ import { PoolTimer } from './pool-timer.js'
 import { type PoolerInEffect, treatedAsPooler } from './pooler.js'
 import { Quarantine } from './quarantine.js'
 import { Recycling } from './recycling.js'
+import { isResetFailure } from './reset-failure.js'
 import type { Session, SessionOptions } from './session.js'
 import { SessionSet } from './session-set.js'
 import { Slot, type SlotState } from './slot.js'
@@ -182,7 +183,16 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   }
 
   /** Makes the lease of a connection that has been lent, to a caller who had to wait for it or not. */
-  lease(slot: Slot, call?: AcquireCall): Lease {
+  lease(
+    slot: Slot,
+    call?: AcquireCall,
+    resetAround: boolean | undefined = call?.resetAround,
+  ): Lease {
+    if (resetAround && this.pooler === undefined) {
+      slot.resetAfter = true
+      // A session that has served nobody is as fresh as a reset one.
+      slot.resetDue = slot.uses > 1 && slot.connection!.resetFirst !== undefined
+    }
     const lease = new PoolLease(this, slot)
     this.#leaks.made(slot, lease, call)
     return lease
@@ -221,9 +231,32 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       slot.connection!.destroy(slot.lostReason)
       return
     }
+    if (this.#resets(slot)) {
+      if (slot.connection!.resetFirst === undefined) slot.dirty = true
+      else slot.resetDue = true
+    }
+    slot.resetAfter = false
     if (slot.spoiled !== undefined) this.#endSpoiled(slot, slot.spoiled)
     else if (isClean(slot)) this.#reuse(slot, now)
     else this.#clean(slot)
+  }
+
+  /** The statement was not begun on this connection, which is over; it takes or waits for another. */
+  again(run: StatementRun, slot: Slot): void {
+    this.giveBack(slot)
+    const now = this.now()
+    const next = this.take(now)
+    if (next === undefined) {
+      this.wait(run, now, run.leftMs(now))
+    } else {
+      this.lent(next, now, 0)
+      run.receive(next, now)
+    }
+  }
+
+  /** Whether the session is reset after this borrower, whatever his texts show. Behind a pooler a reset would reach any session or other. */
+  #resets(slot: Slot): boolean {
+    return (slot.resetAfter || this.#config.reset === 'always') && this.pooler === undefined
   }
 
   discard(slot: Slot, reason: string): void {
@@ -378,8 +411,8 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       return
     }
     this.recorder.errors++
-    // The others may have died with it and not know yet.
-    this.handOver.suspect()
+    // The others may have died with it and not know yet. That it could not be reset says nothing about them.
+    if (!isResetFailure(slot.lostReason)) this.handOver.suspect()
     this.handOver.supply(this.now())
   }
 
@@ -415,7 +448,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   }
 
   #poolerNoticed(sighting: PoolerSighting): void {
-    for (const { connection } of this.slots) connection?.stopNaming?.()
+    for (const slot of this.slots) {
+      slot.connection?.stopNaming?.()
+      slot.resetDue = false
+    }
     this.#sessions.stopNaming()
     // Of the connections that exist, all but one leave when they are next idle; those under way find the session taken.
     if (sighting.oneSession) this.apply(this.#config, false)

@@ -8,6 +8,7 @@ import type { Lease } from './lease.js'
 import type { OpenWork } from './open-work.js'
 import { LeaseHolder } from './raw-holder.js'
 import { RowStream } from './row-stream.js'
+import { resetAhead } from './session-marks.js'
 import type { Slot } from './slot.js'
 import {
   type QueryOptions,
@@ -78,7 +79,10 @@ export class PoolLease implements Lease {
     this.#slot.rawTaken = true
     const connection = this.#slot.connection!
     if (connection.lendRaw === undefined) return connection.raw
-    this.#raw ??= connection.lendRaw(new LeaseHolder(this))
+    if (this.#raw === undefined) {
+      resetAhead(this.#slot)
+      this.#raw = connection.lendRaw(new LeaseHolder(this))
+    }
     return this.#raw
   }
 

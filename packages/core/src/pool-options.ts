@@ -21,6 +21,9 @@ import type { OverloadOptions } from './overload.js'
 import { checkPoolerSettings, type Pooler } from './pooler.js'
 import { type TypeParsers, type TypesOption, typeParsers } from './types/type-parsers.js'
 
+/** When a session is reset between two borrowers. */
+export type ResetMode = 'auto' | 'always'
+
 /** Options of `createPool`. Durations are milliseconds; sizes count connections unless they say otherwise. */
 export interface PoolOptions {
   /** The adapter: `nodePostgres()` or another implementation of `Driver`. */
@@ -92,6 +95,14 @@ export interface PoolOptions {
    * also waits, within its deadline, while the permits are out. Default: none, so that `max` alone bounds the pool.
    */
   budget?: ConnectionBudget | undefined
+  /**
+   * When a session is reset between two borrowers. `auto` (default): when something shows that it was changed, which is the text of a statement, the
+   * server's transaction status, a parameter that the server reports, or that `raw` was taken. What a function changed without any of these is not seen.
+   * `always`: also in front of each borrower's first statement, in one piece with it and without a round trip; a session that cannot be reset is
+   * destroyed, and the statement runs on another one; only whoever holds a lease is told, by an error with `executed: 'no'`. Refused together with
+   * `pooler: 'pgbouncer'`; where a pooler is noticed no connection is opened.
+   */
+  reset?: ResetMode | undefined
   /** Whether `query()` may share connections with other callers. There is no such lane yet, so that each statement has one to itself. Default false. */
   multiplex?: false | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
@@ -158,6 +169,7 @@ export interface PoolConfig {
   readonly requireAuth: readonly AuthMethod[] | undefined
   readonly overload: OverloadOptions | undefined
   readonly budget: ConnectionBudget | undefined
+  readonly reset: ResetMode
   readonly clock: Clock
   readonly random: () => number
 }
@@ -177,6 +189,7 @@ type NumericOption = Exclude<
   | 'requireAuth'
   | 'overload'
   | 'budget'
+  | 'reset'
   | 'clock'
   | 'random'
 >
@@ -210,6 +223,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'requireAuth',
   'overload',
   'budget',
+  'reset',
   'multiplex',
   'clock',
   'random',
@@ -248,6 +262,7 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     requireAuth: readRequireAuth(options.requireAuth),
     overload: readOverload(options.overload),
     budget: readBudget(WHERE, options.budget),
+    reset: readReset(options.reset, pooler),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     ...readNumbers(WHERE, { ...settings.pool, ...given(options) }, undefined),
@@ -352,6 +367,14 @@ function readPooler(
 /** Where a pooler comes from that no option names. */
 function takenFrom({ pooledBy }: ConnectionSettings): string {
   return ` (taken from the connection: ${pooledBy}; the option pooler goes before it)`
+}
+
+function readReset(reset: unknown, pooler: Pooler | undefined): ResetMode {
+  const word = checkWord(WHERE, 'reset', reset ?? 'auto', ['auto', 'always'])
+  if (word === 'auto' || pooler !== 'pgbouncer') return word
+  throw new TypeError(
+    `${WHERE}: reset must be 'auto' or left out with pooler '${pooler}', got "always": the session that is reset may be another one than that of the next statement`,
+  )
 }
 
 function readRequireAuth(methods: unknown): readonly AuthMethod[] | undefined {

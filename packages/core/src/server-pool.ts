@@ -20,6 +20,7 @@ import {
   type ResizeOptions,
 } from './pool-options.js'
 import { type PoolerInEffect, refuseBehindPooler } from './pooler.js'
+import { resetsAround } from './reset-around.js'
 import type { Session, SessionOptions } from './session.js'
 import type { Slot } from './slot.js'
 import { refuseWhenCalled } from './sql/lone-statement.js'
@@ -126,13 +127,13 @@ export class ServerPool implements ConnectionPool {
       const { timeoutMs, signal, priority = 0 } = options
       if (signal?.aborted) throw new AbortError(signal.reason, 'no')
       const slot = engine.take(now)
-      if (slot !== undefined) resolve(this.#lend(slot, now))
-      else
-        engine.waitForLease(
-          new AcquireCall(engine, priority, signal, resolve, reject),
-          now,
-          timeoutMs,
-        )
+      const around = resetsAround(options)
+      if (slot !== undefined) resolve(this.#lend(slot, now, around))
+      else {
+        const call = new AcquireCall(engine, priority, signal, resolve, reject)
+        if (around) call.resetAround = true
+        engine.waitForLease(call, now, timeoutMs)
+      }
     })
   }
 
@@ -142,9 +143,9 @@ export class ServerPool implements ConnectionPool {
     return slot && this.#lend(slot, now)
   }
 
-  #lend(slot: Slot, now: number): Lease {
+  #lend(slot: Slot, now: number, resetAround = false): Lease {
     this.#engine.lent(slot, now, 0)
-    return this.#engine.lease(slot)
+    return this.#engine.lease(slot, undefined, resetAround)
   }
 
   stream<Row = Record<string, unknown>>(

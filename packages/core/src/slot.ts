@@ -59,6 +59,10 @@ export class Slot {
   spoiled: string | undefined = undefined
   /** Whether a backslash escapes in its plain strings: it has said that `standard_conforming_strings` is off. */
   escapes = false
+  /** Whether the session is to be reset in front of what it does next. */
+  resetDue = false
+  /** Whether the current borrower wants it reset after him, whatever his texts show. */
+  resetAfter = false
   /** Text of the last statement, for `inspect()`; never its values. */
   lastStatement: string | undefined = undefined
   /** Where the current lease was acquired, if sampled; the text is made when it is read. */

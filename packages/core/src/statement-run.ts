@@ -16,7 +16,8 @@ import {
   setExecuted,
 } from './errors.js'
 import { type PoolerInEffect, throughPooler } from './pooler.js'
-import { markSession } from './session-marks.js'
+import { isResetFailure } from './reset-failure.js'
+import { markSession, resetAhead } from './session-marks.js'
 import type { Slot } from './slot.js'
 import { commitsMidway } from './sql/commits-midway.js'
 import { refuseWhenSent } from './sql/lone-statement.js'
@@ -55,6 +56,11 @@ export interface RunHost {
 export interface RunOwner {
   /** The statement is over for its caller: answered, failed or given up. The connection may still be busy if it was given up. */
   finished(run: StatementRun, slot: Slot, error: Error | null): void
+  /**
+   * In the place of `finished`: the statement was not begun, because its session could not be reset, and waits for another one. An owner who has
+   * none leaves this out, and its caller gets the error.
+   */
+  again?(run: StatementRun, slot: Slot): void
 }
 
 /**
@@ -106,6 +112,11 @@ export class StatementRun extends Waiter {
     return this.#state === 'settled'
   }
 
+  /** What is left of the explicit limit of the call, in milliseconds; undefined if it has none. */
+  leftMs(now: number): number | undefined {
+    return this.#timeoutMs && Math.max(1, this.#startedAt + this.#timeoutMs - now)
+  }
+
   /** The explicit limit of the call, if it has one. */
   get timeoutMs(): number | undefined {
     return this.#timeoutMs
@@ -151,6 +162,7 @@ export class StatementRun extends Waiter {
         pooler === undefined
           ? statement
           : throughPooler(this.#host.name, pooler, statement, slot.escapes)
+      resetAhead(slot)
       slot.connection!.run(sent, (error, result) => this.#answered(slot, error, result))
     } catch (error) {
       // What we or the driver refuse before anything is sent.
@@ -240,6 +252,13 @@ export class StatementRun extends Waiter {
     if (this.#state === 'settled') {
       // Given up earlier; the pool may be waiting for this connection to fall quiet.
       slot.recheckQuiet()
+      return
+    }
+    if (this.#state === 'running' && this.#owner.again !== undefined && isResetFailure(error)) {
+      this.#host.deadlines.remove(this)
+      this.#state = 'waiting'
+      slot.lostReason ??= error
+      this.#owner.again(this, slot)
       return
     }
     const failure = this.#failureOf(slot, error, result)

@@ -6,6 +6,8 @@ import { KeyedWork } from './idempotency.js'
 import type { Lease } from './lease.js'
 import { OpenTransaction, stoppedByTimeout } from './open-transaction.js'
 import type { PoolLease } from './pool-lease.js'
+import { RESET_AROUND, resetsAround } from './reset-around.js'
+import { isResetFailure } from './reset-failure.js'
 import type { Slot } from './slot.js'
 import {
   checkTransactionOptions,
@@ -50,7 +52,7 @@ export async function runTransaction<R>(
   let limited = options
   for (let attempt = 1; ; attempt++) {
     try {
-      return await attemptTransaction(host, clock, work, limited)
+      return await attemptWhereClean(host, clock, work, limited)
     } catch (error) {
       const leftMs = deadline - clock.now()
       const pauseMs = backoff.next()
@@ -78,7 +80,7 @@ async function runKeyed<R>(
   for (let failures = 0; ; ) {
     const leftMs = timeoutMs === undefined ? undefined : Math.max(1, deadline! - clock.now())
     try {
-      return await attemptTransaction(host, clock, (tx) => keyed.run(tx), {
+      return await attemptWhereClean(host, clock, (tx) => keyed.run(tx), {
         ...options,
         timeoutMs: leftMs,
       })
@@ -105,6 +107,25 @@ function isRepeatable(error: unknown): boolean {
   )
 }
 
+/** One attempt, which goes to another connection as long as one cannot be reset before BEGIN. */
+async function attemptWhereClean<R>(
+  host: TransactionHost,
+  clock: Clock,
+  work: (tx: Transaction) => Promise<R>,
+  options: TransactionOptions,
+): Promise<R> {
+  const deadline = options.timeoutMs && clock.now() + options.timeoutMs
+  let left = options
+  for (;;) {
+    try {
+      return await attemptTransaction(host, clock, work, left)
+    } catch (error) {
+      if (!isResetFailure(error)) throw error
+    }
+    if (deadline) left = { ...options, timeoutMs: Math.max(1, deadline - clock.now()) }
+  }
+}
+
 async function attemptTransaction<R>(
   host: TransactionHost,
   clock: Clock,
@@ -112,7 +133,7 @@ async function attemptTransaction<R>(
   options: TransactionOptions,
 ): Promise<R> {
   const { signal, timeoutMs } = options
-  const lease = (await host.acquire(signal === undefined ? undefined : { signal })) as PoolLease
+  const lease = (await host.acquire(acquireOptionsOf(options))) as PoolLease
   const tx = new OpenTransaction(lease, host.name, clock, options)
   const onAbort = (): void => tx.stop(new AbortError(signal!.reason, 'rolled-back'))
   const timer =
@@ -134,4 +155,10 @@ async function attemptTransaction<R>(
     tx.end()
     if (lease.valid) lease.release()
   }
+}
+
+function acquireOptionsOf(options: TransactionOptions): AcquireOptions | undefined {
+  const { signal } = options
+  if (resetsAround(options)) return { signal, [RESET_AROUND]: true } as AcquireOptions
+  return signal && { signal }
 }

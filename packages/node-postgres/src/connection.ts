@@ -91,11 +91,27 @@ export class PgConnection
   lendRaw(holder: RawHolder): unknown {
     this.prepared.rawTaken()
     this.#lent ??= new LentClient(this.#client, (what) => this.failed(new PoolhouseError(what)))
+    // What is then run on the client waits in `pg` until this is answered.
+    if (this.resetIsDue) this.run({ text: '' }, () => undefined)
     return this.#lent.to(holder)
   }
 
   /** For the queue. */
   query(work: SessionWork): void {
+    const reset = this.takeReset()
+    if (reset === undefined) {
+      this.#begin(work)
+      return
+    }
+    const { stream } = this.#client.connection
+    stream.cork()
+    if (this.#lent === undefined) stream.write(reset)
+    else this.#lent.write(reset)
+    this.#begin(work)
+    stream.uncork()
+  }
+
+  #begin(work: SessionWork): void {
     if (this.#lent === undefined) this.#client.query(work)
     else this.#lent.run(work)
   }

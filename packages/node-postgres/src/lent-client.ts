@@ -25,6 +25,7 @@ export class LentClient {
   readonly #client: PgClient
   readonly #own: OwnListeners
   readonly #query: Query
+  readonly #write: Write
   readonly #broken: (what: string) => void
   #holder: RawHolder | undefined
 
@@ -36,9 +37,9 @@ export class LentClient {
     this.#query = client.query.bind(client) as Query
     client.query = (...args: unknown[]) => this.#onRealClient(args)
     const { stream } = client.connection
-    const write = stream.write.bind(stream) as Write
+    this.#write = stream.write.bind(stream) as Write
     stream.write = ((bytes: Uint8Array, ...rest: unknown[]) =>
-      this.#admits(bytes) && write(bytes, ...rest)) as typeof stream.write
+      this.#admits(bytes) && this.#write(bytes, ...rest)) as typeof stream.write
   }
 
   /** The client for one borrower, who is its holder from now on. */
@@ -71,6 +72,11 @@ export class LentClient {
   /** Runs work of the session itself. */
   run(work: PgSubmittable): void {
     this.#query(work)
+  }
+
+  /** Sends messages of the session itself. */
+  write(messages: Uint8Array): void {
+    this.#write(messages)
   }
 
   /** A borrower's listeners would hear the notices of the next. */

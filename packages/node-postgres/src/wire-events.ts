@@ -1,10 +1,16 @@
 import { EventEmitter } from 'node:events'
 import type { Notice } from '@poolhouse/core'
-import type { ServerError } from '@poolhouse/core/net'
+import { type ServerError, toDatabaseError } from '@poolhouse/core/net'
 import type { PgWire } from './pg-module.js'
 
 /** Who hears of the messages of the server, beside `pg`. */
 export interface WireEvents {
+  /** Whether what comes next answers a reset that `pg` knows nothing of. */
+  readonly resetting: boolean
+  /** A part of the reset is through. */
+  resetAnswered(): void
+  /** The server refuses a part of the reset. */
+  resetRefused(error: Error): void
   /** ParseComplete. */
   parseComplete(): void
   /** RowDescription. */
@@ -50,6 +56,7 @@ export function hearReady(wire: PgWire): void {
 
 /** What is emitted has at most two arguments: a message of the server or an error, or an event's name and its new listener. */
 function emitHeard(this: HeardWire, event: string | symbol, first?: unknown, second?: unknown) {
+  if (this[EVENTS].resetting && answersReset(this[EVENTS], event, first)) return true
   if (event === 'readyForQuery') {
     const hears = this[HEARS_READY]
     const heard = emit.call(this, event, first)
@@ -58,6 +65,27 @@ function emitHeard(this: HeardWire, event: string | symbol, first?: unknown, sec
   }
   if (typeof event === 'string') tell(this[EVENTS], event, first)
   return emit.call(this, event, first, second)
+}
+
+/** Takes what answers a reset, which are the messages that `pg` would take for those of its own query. */
+function answersReset(events: WireEvents, event: string | symbol, message: unknown): boolean {
+  switch (event) {
+    case 'commandComplete':
+      events.resetAnswered()
+      return true
+    case 'errorMessage':
+      events.resetRefused(toDatabaseError(message as ServerError, false))
+      return true
+    case 'parseComplete':
+    case 'bindComplete':
+    case 'closeComplete':
+    case 'dataRow':
+    // Only after a refusal: the Sync is that of the statement.
+    case 'readyForQuery':
+      return true
+    default:
+      return false
+  }
 }
 
 const { emit } = EventEmitter.prototype

@@ -56,7 +56,13 @@ export class PostgresConnection
   lendRaw(holder: RawHolder): unknown {
     this.#line.holder = holder
     this.prepared.rawTaken()
-    return lentSql(this.raw, holder)
+    if (!this.resetIsDue) return lentSql(this.raw, holder)
+    // postgres.js would send a query behind the reset without waiting for its answer.
+    const clean = new Promise<void>((resolve, reject) => {
+      this.run({ text: '' }, (error) => (error === null ? resolve() : reject(error)))
+    })
+    clean.catch(() => undefined)
+    return lentSql(this.raw, holder, clean)
   }
 
   get inFlight(): number {

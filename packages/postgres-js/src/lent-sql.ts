@@ -9,19 +9,25 @@ interface LazyQuery {
 
 type Make = (...args: unknown[]) => unknown
 
-/** The function `sql` for one borrower: the real one while his lease is out; afterwards its queries reject, also those made before. */
-export function lentSql(sql: PostgresSql, holder: RawHolder): PostgresSql {
+/**
+ * The function `sql` for one borrower: the real one while his lease is out; afterwards its queries reject, also those made before. None is sent before
+ * the session is known to be `clean`.
+ */
+export function lentSql(sql: PostgresSql, holder: RawHolder, clean?: Promise<void>): PostgresSql {
   const { unsafe, file, notify } = sql as unknown as Record<string, Make>
   const made = (query: unknown): unknown => {
-    if (isQuery(query)) refuseLater(query, holder)
+    if (isQuery(query)) refuseLater(query, holder, clean)
     return query
   }
   const own: Readonly<Record<string, Make>> = {
     unsafe: (...args) => made(unsafe!(...args)),
     file: (...args) => made(file!(...args)),
     notify: (...args) => {
-      const refusal = holder.refusal()
-      return refusal === undefined ? notify!(...args) : Promise.reject(refusal)
+      const send = (): unknown => {
+        const refusal = holder.refusal()
+        return refusal === undefined ? notify!(...args) : Promise.reject(refusal)
+      }
+      return clean === undefined ? send() : clean.then(send)
     },
   }
   return new Proxy(sql, {
@@ -31,12 +37,20 @@ export function lentSql(sql: PostgresSql, holder: RawHolder): PostgresSql {
 }
 
 /** Has the query ask the holder when it is its time to be sent. */
-function refuseLater(query: LazyQuery, holder: RawHolder): void {
+function refuseLater(query: LazyQuery, holder: RawHolder, clean?: Promise<void>): void {
   const { handler } = query
-  const guarded: LazyQuery['handler'] = (sent) => {
+  const send = (sent: object): void => {
     const refusal = holder.refusal()
     if (refusal === undefined) handler(sent)
     else query.reject(refusal)
+  }
+  const guarded: LazyQuery['handler'] = (sent) => {
+    if (clean === undefined) send(sent)
+    else
+      clean.then(
+        () => send(sent),
+        (error: Error) => query.reject(error),
+      )
   }
   // postgres.js keeps a setting there.
   guarded.debug = handler.debug

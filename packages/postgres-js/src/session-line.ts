@@ -64,6 +64,8 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   /** What postgres.js was given before it was its turn. */
   #ahead: SessionWork | undefined
   #corked = false
+  /** What is to go out in front of the next bytes of postgres.js. */
+  #reset: Buffer | undefined
 
   /** Listens to the socket from now on. */
   constructor(
@@ -192,7 +194,14 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       this.#queue.current?.wrote()
       this.#ahead?.wrote()
     }
+    const reset = this.#reset
+    if (reset !== undefined) {
+      this.#reset = undefined
+      stream.cork()
+      stream.write(reset)
+    }
     const room = stream.write(bytes, written)
+    if (reset !== undefined) stream.uncork()
     if (this.#state === 'leaving' && this.#queue.current?.sent !== false) this.#terminate()
     return room
   }
@@ -233,6 +242,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     try {
       const { quiet } = this.#series
       const submission = work.submit(quiet)
+      this.#reset ??= this.#events.takeReset()
       if (quiet && this.prepared.hasClosing) this.#closeStatements()
       this.instance.handler(submission)
       if (quiet && work.isBuilt) this.#sendAhead(work.companion)
@@ -311,6 +321,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
 
   #take(buffer: Buffer, from: number, to: number): void {
     const kind = buffer[from]!
+    if (this.#events.resetting && this.#answersReset(kind, buffer, from, to)) return
     const work = this.#queue.current
     const ours = work?.submission?.active === true
     switch (kind) {
@@ -364,6 +375,29 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     // Of a statement that postgres.js has prepared before, an empty result is not described.
     this.prepared.completed(tag, this.#rawRows || tag === 'SELECT 0', false)
     this.#rawRows = false
+  }
+
+  /** Takes what answers a reset, of which postgres.js knows nothing. */
+  #answersReset(kind: number, buffer: Buffer, from: number, to: number): boolean {
+    switch (kind) {
+      case FROM_SERVER.commandComplete:
+        this.#events.resetAnswered()
+        return true
+      case FROM_SERVER.errorResponse:
+        this.#events.resetRefused(readError(this.PostgresError, buffer.subarray(from + 5, to)))
+        return true
+      case FROM_SERVER.closeComplete:
+        if (this.#closing > 0) this.#closing--
+        return true
+      case FROM_SERVER.parseComplete:
+      case FROM_SERVER.bindComplete:
+      case FROM_SERVER.dataRow:
+      // Only after a refusal: the Sync is that of the statement.
+      case FROM_SERVER.readyForQuery:
+        return true
+      default:
+        return false
+    }
   }
 
   #ready(byte: number, ours: boolean): void {

@@ -1,3 +1,4 @@
+export { isResetFailure, resetFailure } from '../reset-failure.js'
 export { valuesOf } from '../statement.js'
 export { StatementRules } from '../statement-rules.js'
 export { acceptedAuth } from './accepted-auth.js'

@@ -1,4 +1,5 @@
 import { ConnectionLostError, DatabaseError, type Executed, isPoolerRefusal } from '../errors.js'
+import { isResetFailure } from '../reset-failure.js'
 
 /** What the server said in an ErrorResponse, as the error class of a driver carries it. */
 export interface ServerError extends Error {
@@ -101,6 +102,7 @@ export function toUnansweredError(
   reason: unknown,
   sent: boolean,
 ): DatabaseError | ConnectionLostError {
+  if (isResetFailure(reason)) return reason as ConnectionLostError
   // The server had already refused it: the work was undone, whatever became of the session.
   if (said?.severity === 'ERROR') return said
   const passedOn = sent && !(said !== undefined && isPoolerRefusal(said.message, said))

@@ -11,10 +11,12 @@ import type {
   TransactionStatus,
 } from '../driver.js'
 import { PoolhouseError } from '../errors.js'
+import { resetFailure } from '../reset-failure.js'
 import type { QueryResult, Statement } from '../statement.js'
 import type { CancelKey } from './cancel-request.js'
 import type { LoggedIn } from './login-guard.js'
 import { readOnlyMap } from './read-only-map.js'
+import { RESET_AGAIN, RESET_AT_FIRST, RESET_PARTS, whyRefused } from './reset-messages.js'
 import { resetText } from './reset-text.js'
 import { rethrowLater } from './rethrow-later.js'
 import { toClosedError } from './server-error.js'
@@ -52,6 +54,11 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   #hasOwnParameters = false
   #key: CancelKey | undefined
   #onEnd: (() => void)[] | undefined
+  #resetWanted = false
+  /** Whether the server has the parts of the reset prepared, as far as it is known. */
+  #resetPrepared = false
+  /** Parts of a reset that was sent and whose answers are to come. */
+  #resetLeft = 0
   /** The first thing that said why the session ends. */
   #reason: unknown
 
@@ -97,7 +104,45 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
     this.prepared.stopNaming()
   }
 
+  resetFirst(): void {
+    this.#resetWanted = true
+  }
+
+  /** Whether a reset is to go out in front of the next work. */
+  get resetIsDue(): boolean {
+    return this.#resetWanted
+  }
+
+  /** Whether what the server answers next belongs to a reset. */
+  get resetting(): boolean {
+    return this.#resetLeft > 0
+  }
+
+  /** The messages that are to go out in front of work that is begun now; undefined if no reset is due. */
+  takeReset(): Buffer | undefined {
+    if (!this.#resetWanted) return undefined
+    this.#resetWanted = false
+    this.#resetLeft = RESET_PARTS
+    const messages = this.#resetPrepared ? RESET_AGAIN : RESET_AT_FIRST
+    this.#resetPrepared = true
+    return messages
+  }
+
+  /** A part of the reset is through. */
+  resetAnswered(): void {
+    this.#resetLeft--
+  }
+
+  /** The server refuses a part of the reset, so that it passes over what follows. */
+  resetRefused(why: Error): void {
+    // Whatever else was read already answers the Sync behind the statement, which was passed over.
+    this.#resetLeft = Number.POSITIVE_INFINITY
+    this.failed(resetFailure(whyRefused(why)))
+  }
+
   async reset(level: ResetLevel): Promise<void> {
+    // A borrower whose text shows that he changed the session may have dropped them.
+    if (level === 'session') this.#resetPrepared = false
     const text = resetText(level, this.transactionStatus())
     if (text === undefined) return
     this.prepared.resetting(true)

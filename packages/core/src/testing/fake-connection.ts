@@ -12,6 +12,7 @@ import type {
 } from '../driver.js'
 import { DatabaseError } from '../errors.js'
 import { IDENTITY_QUESTION } from '../identity/session-identity.js'
+import { resetFailure } from '../reset-failure.js'
 import type { QueryResult, Statement } from '../statement.js'
 import type { FakeDriverOptions } from './fake-driver.js'
 import { FakeExchange, fakeCopyIn, fakeCopyOut, fakeCursor, lost } from './fake-exchange.js'
@@ -115,6 +116,7 @@ export class FakeConnection implements DriverConnection {
   readonly #timers = new Set<ClockTimer>()
   readonly #closed: (() => void)[] = []
   #pinging = false
+  #resetWanted = false
   #status: 'idle' | 'active' | 'failed' = 'idle'
   #done: Done | undefined
   #answer: ((error: Error | null) => void) | undefined
@@ -154,9 +156,18 @@ export class FakeConnection implements DriverConnection {
     return this.#done === undefined ? this.#status : 'unknown'
   }
 
+  resetFirst(): void {
+    this.#resetWanted = true
+  }
+
   run(statement: Statement, done: Done): void {
     if (statement.text === IDENTITY_QUESTION.text) {
       this.#identify(done)
+      return
+    }
+    const refusal = this.#resetAhead()
+    if (refusal !== undefined) {
+      this.#refuseReset(refusal, done)
       return
     }
     this.statements.push(statement.text)
@@ -209,6 +220,8 @@ export class FakeConnection implements DriverConnection {
       read: (count) => {
         if (!sent) {
           sent = true
+          const refusal = this.#resetAhead()
+          if (refusal !== undefined) return this.#rejectReset(refusal)
           if (!this.#occupy(statement.text, exchange))
             return Promise.reject(lost('it is closed', 'no'))
           reply = this.#options.onStatement?.(statement, this) ?? this.#refusal(statement.text)
@@ -220,6 +233,8 @@ export class FakeConnection implements DriverConnection {
   }
 
   copyIn(text: string): Promise<DriverCopyIn> {
+    const refusal = this.#resetAhead()
+    if (refusal !== undefined) return this.#rejectReset(refusal)
     const exchange = this.#exchange(text, true)
     if (!this.#occupy(text, exchange)) return Promise.reject(lost('it is closed', 'no'))
     const reply = this.#options.onStatement?.({ text }, this) ?? this.#refusal(text)
@@ -227,6 +242,8 @@ export class FakeConnection implements DriverConnection {
   }
 
   copyOut(text: string): Promise<DriverCopyOut> {
+    const refusal = this.#resetAhead()
+    if (refusal !== undefined) return this.#rejectReset(refusal)
     const exchange = this.#exchange(text, true)
     if (!this.#occupy(text, exchange)) return Promise.reject(lost('it is closed', 'no'))
     return fakeCopyOut(exchange, this.#options.onStatement?.({ text }, this) ?? this.#refusal(text))
@@ -344,6 +361,30 @@ export class FakeConnection implements DriverConnection {
       else if (pid instanceof Error) done(pid)
       else done(null, { rows: [[pid, version]], rowCount: 1, command: 'SELECT', fields: [] })
     })
+  }
+
+  /** The reset that travels in front, if one is due: a statement of its own in the books, `reset ahead`. Returns why it failed, if it did. */
+  #resetAhead(): Error | undefined {
+    if (!this.#resetWanted || !this.alive) return undefined
+    this.#resetWanted = false
+    const text = 'reset ahead'
+    this.statements.push(text)
+    const reply = this.#options.onStatement?.({ text }, this)
+    if (reply !== undefined && 'error' in reply) return resetFailure(reply.error)
+    this.settings.clear()
+    this.channels.clear()
+    return undefined
+  }
+
+  #refuseReset(refusal: Error, done: Done): void {
+    this.#later(() => {
+      this.#end(refusal)
+      done(refusal)
+    }, this.#delay())
+  }
+
+  #rejectReset(refusal: Error): Promise<never> {
+    return new Promise((_, reject) => this.#refuseReset(refusal, (error) => reject(error!)))
   }
 
   #exchange(text: string, remembersCancel: boolean): FakeExchange {

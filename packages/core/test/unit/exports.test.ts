@@ -30,6 +30,7 @@ test('the package exports exactly these values', () => {
       "PoolDeadlockError",
       "PoolOverloadedError",
       "PoolhouseError",
+      "RESET_AROUND",
       "ReadIntentError",
       "SENT_BEHIND",
       "SessionStateError",

@@ -14,6 +14,7 @@ import {
   type PoolStats,
   type QueryOptions,
   type QueryResult,
+  RESET_AROUND,
   readQueryArguments,
   refuseLoneStatement,
   SessionStateError,
@@ -23,15 +24,20 @@ import {
   type Subscription,
   type Transaction,
   type TransactionOptions,
+  type WithResetAround,
 } from '@poolhouse/core'
 import type { ReaderOptions } from '@poolhouse/read-replicas'
 import { OF_THE_CLUSTER } from '../cluster/database-view.js'
 import type { DatabasePool } from '../database-pool.js'
 import type { TenantGate } from './tenant-gate.js'
 
+// What a function of one tenant left in a shared session must be there for no other, nor for those who borrow it beside the tenants.
+const AROUND: WithResetAround = { [RESET_AROUND]: true }
+
 /**
  * One tenant behind row-level security, on connections that all tenants share. Every call is a transaction that begins with the settings
- * the policies read; they end with it, whatever its end, so that the next borrower finds none. What would outlive a transaction is refused.
+ * the policies read; they end with it, whatever its end, so that the next borrower finds none. What would outlive a transaction is refused, and
+ * what a function leaves all the same is reset in front of the next borrower (not behind a pooler).
  */
 export class ScopedDatabase implements DatabasePool {
   readonly name: string
@@ -93,7 +99,7 @@ export class ScopedDatabase implements DatabasePool {
     options: TransactionOptions,
   ): Promise<R> {
     const call = this.#gate.run(options, (timeoutMs) =>
-      pool.transaction(work, { ...options, timeoutMs, openWith: this.#settings }),
+      pool.transaction(work, { ...options, ...AROUND, timeoutMs, openWith: this.#settings }),
     )
     if (!this.#hub.has('in-doubt')) return call
     return call.catch((error: unknown) => {

@@ -35,6 +35,10 @@ export class WatchedConnection implements DriverConnection {
     return this.#inner.lendRaw === undefined ? this.#inner.raw : this.#inner.lendRaw(holder)
   }
 
+  resetFirst(): void {
+    this.#inner.resetFirst?.()
+  }
+
   get info(): ConnectionInfo {
     return this.#inner.info
   }
