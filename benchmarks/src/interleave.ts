@@ -11,8 +11,10 @@ export type Sample = Readonly<Record<string, number>>
 export interface Measurement {
   /** What is measured. */
   readonly task: string
-  /** Who is measured. */
+  /** Who is measured; the script is told. */
   readonly variant: string
+  /** What it is called beside the others. Default: `variant`. */
+  readonly label?: string
   /** Script that prints a sample as JSON. */
   readonly script: string
   /** Environment of its process. */
@@ -46,21 +48,25 @@ export async function interleave(
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? measurements : measurements.toReversed()
     for (const measurement of order) {
-      const list = samples.get(measurement.variant) ?? []
+      const list = samples.get(labelOf(measurement)) ?? []
       list.push(await sample(measurement))
-      samples.set(measurement.variant, list)
+      samples.set(labelOf(measurement), list)
     }
   }
   return new Map(
-    measurements.map(({ variant }) => {
-      const list = samples.get(variant)!
+    measurements.map((measurement) => {
+      const list = samples.get(labelOf(measurement))!
       const metrics = Object.keys(list[0]!)
       return [
-        variant,
+        labelOf(measurement),
         new Map(metrics.map((metric) => [metric, median(list.map((s) => s[metric]!))])),
       ]
     }),
   )
+}
+
+function labelOf({ label, variant }: Measurement): string {
+  return label ?? variant
 }
 
 /** The middle value. */

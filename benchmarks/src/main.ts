@@ -2,6 +2,8 @@ import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { type Cluster, type ClusterOptions, startCluster } from '@poolhouse/testkit'
 import { Command, InvalidArgumentError } from 'commander'
+import { oursAlone, withBase } from './base/against-base.js'
+import { type BaseBuild, buildBase } from './base/base-build.js'
 import type { Place } from './drivers/opening.js'
 import { driverTasks, type PlaceName } from './drivers/tasks.js'
 import { interleave, type Measurement } from './interleave.js'
@@ -16,7 +18,11 @@ interface BenchOptions {
   rounds: number
   only?: string
   json?: string
+  peers: boolean
+  base?: BaseBuild
 }
+
+type CommandOptions = Omit<BenchOptions, 'base'> & { base?: string }
 
 type Plan = Readonly<Record<string, readonly Measurement[]>>
 
@@ -99,16 +105,20 @@ function tenantPlan(url: string): Plan {
 }
 
 async function bench(name: string, plan: Plan, options: BenchOptions): Promise<void> {
-  const { rounds, only = '', json = `${name}.json` } = options
+  const { rounds, only = '', json = `${name}.json`, peers, base } = options
   const tasks: TaskReport[] = []
   for (const [task, measurements] of Object.entries(plan)) {
     if (!task.includes(only)) continue
-    const report = taskReport(task, await interleave(measurements, rounds))
+    const chosen = peers ? measurements : oursAlone(measurements)
+    if (chosen.length === 0) continue
+    const turns = base === undefined ? chosen : withBase(chosen, base)
+    const report = taskReport(task, await interleave(turns, rounds), base)
     printTask(report)
     tasks.push(report)
   }
   printSummary(tasks)
-  await writeFile(json, `${JSON.stringify({ machine: machine(), rounds, tasks }, null, 2)}\n`)
+  const numbers = { machine: machine(), rounds, base: base?.commit, tasks }
+  await writeFile(json, `${JSON.stringify(numbers, null, 2)}\n`)
   console.log(`\nwritten to ${json}`)
 }
 
@@ -174,6 +184,16 @@ for (const [name, run] of Object.entries(benches)) {
     .option('--rounds <n>', 'rounds; each variant runs once in each', positive, 5)
     .option('--only <text>', 'only tasks whose name contains this')
     .option('--json <file>', 'where to write the numbers')
-    .action(run)
+    .option('--base <commit>', 'measures Poolhouse as of this commit too, taking turns')
+    .option('--no-peers', 'measures Poolhouse alone')
+    .action(async ({ base: commit, ...options }: CommandOptions) => {
+      using base = commit === undefined ? undefined : await buildBase(commit)
+      await run({ ...options, ...(base && { base }) })
+    })
 }
-await program.parseAsync()
+try {
+  await program.parseAsync()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}

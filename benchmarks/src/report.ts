@@ -1,4 +1,6 @@
 import { cpus } from 'node:os'
+import { type BaseRow, baseRows } from './base/against-base.js'
+import type { BaseBuild } from './base/base-build.js'
 import type { Medians } from './interleave.js'
 import { type Verdict, verdictLine, verdicts } from './targets.js'
 
@@ -12,12 +14,14 @@ export interface TaskReport {
   readonly ratios: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** The targets it is about, and whether they are met. */
   readonly targets: readonly Verdict[]
+  /** Ours beside those of the commit that `--base` names. */
+  readonly base?: readonly BaseRow[]
 }
 
 const OURS = 'poolhouse'
 
 /** Medians and the ratios of ours to each peer. */
-export function taskReport(task: string, medians: Medians): TaskReport {
+export function taskReport(task: string, medians: Medians, base?: BaseBuild): TaskReport {
   const ours = medians.get(OURS)
   const ratios: Record<string, Record<string, number>> = {}
   for (const [variant, metrics] of medians) {
@@ -35,7 +39,9 @@ export function taskReport(task: string, medians: Medians): TaskReport {
       ]),
     ),
     ratios,
-    targets: verdicts(task, medians),
+    // Without peers there is nothing to compare with.
+    targets: verdicts(task, medians).filter(({ value }) => !Number.isNaN(value)),
+    ...(base && { base: baseRows(task, medians, base).map(rounded) }),
   }
 }
 
@@ -61,12 +67,36 @@ export function printTask(report: TaskReport): void {
       .join('  ')
   console.log(`\n${report.task}\n${line(header)}`)
   for (const row of rows) console.log(line(row))
+  for (const row of report.base ?? []) console.log(baseLine(row))
   for (const verdict of report.targets) console.log(verdictLine(verdict))
+}
+
+function baseLine({ variant, metric, now, base, ratio, atLeast, met }: BaseRow): string {
+  const target = atLeast === undefined ? '' : `, target ≥ ${atLeast} ×: ${met ? 'met' : 'MISSED'}`
+  return `base    ${variant}: ${metric} ${now}, was ${base}: ${ratio} ×${target}`
+}
+
+function rounded(row: BaseRow): BaseRow {
+  return {
+    ...row,
+    now: round(row.now),
+    base: round(row.base),
+    ratio: Number(row.ratio.toPrecision(3)),
+  }
 }
 
 /** How many targets are met, and which are not. */
 export function printSummary(reports: readonly TaskReport[]): void {
+  const promised = reports.flatMap(({ task, base = [] }) =>
+    base.filter(({ met }) => met !== undefined).map((row) => ({ task, row })),
+  )
+  if (promised.length > 0) {
+    const good = promised.filter(({ row }) => row.met).length
+    console.log(`\n${good} of ${promised.length} targets against the base met`)
+    for (const { task, row } of promised) console.log(`${task}: ${baseLine(row)}`)
+  }
   const all = reports.flatMap((report) => report.targets)
+  if (all.length === 0) return
   const missed = all.filter((verdict) => !verdict.met)
   console.log(`\n${all.length - missed.length} of ${all.length} targets met`)
   for (const verdict of missed) console.log(`${verdict.task}: ${verdictLine(verdict)}`)
