@@ -248,7 +248,14 @@ export class SqlLexer {
   }
 
   #number(text: string, start: number): TokenKind {
-    let end = endOfNumber(text, start)
+    let end = endOfDigits(text, start)
+    const next = text.charCodeAt(end)
+    // Most numbers are nothing but digits.
+    if (end > start && next !== DOT && !is(next, WORD_PART)) {
+      this.end = end
+      return TOKEN.value
+    }
+    end = endOfNumber(text, start)
     if (isJunk(text, start, end)) {
       // An error since PostgreSQL 15. Servers before it begin a new token there.
       this.junk = true
