@@ -1,17 +1,30 @@
 import { createHash } from 'node:crypto'
+
 import type { AuthMethod } from '../driver.js'
 import { whyNotEncodable } from '../encodable.js'
+import type { ChannelBinding } from '../settings/read-parameters.js'
 import {
   AuthenticationFailure,
   AuthNotAcceptedError,
+  BindingRequiredError,
   NoServerProofError,
   PasswordMissingError,
   ProtocolError,
 } from './login-error.js'
-import { ScramExchange } from './scram.js'
+import { type ScramBinding, ScramExchange } from './scram.js'
 
 /** The message to send, undefined when there is nothing to say, or `true` when the server lets us in and may. */
 export type Answer = Buffer | true | undefined
+
+/** The TLS session below a log-in, and what it is to be used for. */
+export interface LoginChannel {
+  /** `connection.channelBinding`. */
+  readonly mode: ChannelBinding
+  /** Whether the session is encrypted. */
+  readonly encrypted: boolean
+  /** What ties the log-in to it; undefined if the server's certificate has no hash for that. Called at most once. */
+  endPoint(): Buffer | undefined
+}
 
 /** How far an authentication has come. */
 type Step =
@@ -27,6 +40,9 @@ const SASL = 10
 const SASL_CONTINUE = 11
 const SASL_FINAL = 12
 
+const PLAIN = 'SCRAM-SHA-256'
+const PLUS = 'SCRAM-SHA-256-PLUS'
+
 /**
  * Answers the authentication requests of a server, in place of the driver: so both drivers accept the same, neither of them is ever shown the
  * password, and neither does the work of SCRAM on the main thread.
@@ -35,6 +51,7 @@ export class Authentication {
   readonly #user: string
   readonly #password: string | undefined
   readonly #accepted: readonly AuthMethod[] | undefined
+  readonly #channel: LoginChannel
   #step: Step = { at: 'start' }
 
   /** `accepted` undefined accepts all. */
@@ -42,10 +59,12 @@ export class Authentication {
     user: string,
     password: string | undefined,
     accepted: readonly AuthMethod[] | undefined,
+    channel: LoginChannel,
   ) {
     this.#user = user
     this.#password = password
     this.#accepted = accepted
+    this.#channel = channel
   }
 
   /** Takes the body of one request. Throws or rejects with `AuthenticationFailure` or `ProtocolError`. */
@@ -90,25 +109,47 @@ export class Authentication {
       case SASL: {
         this.#require('scram-sha-256')
         const offered = body.toString('latin1', 4).split('\0')
-        if (!offered.includes('SCRAM-SHA-256')) {
+        const binding = this.#bindingFor(offered)
+        const mechanism = typeof binding === 'object' ? PLUS : PLAIN
+        if (!offered.includes(mechanism)) {
           const names = offered.filter((name) => /^[\w-]{1,20}$/.test(name)).join(', ')
           throw new AuthenticationFailure(
             `the server asks for a SASL mechanism other than SCRAM-SHA-256 (${names}), which is not supported`,
           )
         }
         this.#secret()
-        const exchange = new ScramExchange()
+        const exchange = new ScramExchange(binding)
         this.#step = { at: 'scram', exchange, next: SASL_CONTINUE }
         const first = Buffer.from(exchange.first())
         const length = Buffer.alloc(4)
         length.writeInt32BE(first.length)
-        return message(Buffer.from('SCRAM-SHA-256\0'), length, first)
+        return message(Buffer.from(`${mechanism}\0`), length, first)
       }
       default:
         throw new AuthenticationFailure(
           `the server asks for a way to log in that is not supported (code ${code}); supported are trust, password, md5, scram-sha-256 and client certificates`,
         )
     }
+  }
+
+  /** Decides whether the exchange is tied to the TLS session, as libpq's `channel_binding` does. */
+  #bindingFor(offered: readonly string[]): ScramBinding {
+    const { mode, encrypted } = this.#channel
+    const isOffered = offered.includes(PLUS)
+    if (isOffered && !encrypted) {
+      throw new ProtocolError('the server offers channel binding on a connection without TLS')
+    }
+    if (mode === 'disable' || !encrypted) return 'none'
+    const endPoint = this.#channel.endPoint()
+    if (endPoint === undefined) {
+      if (mode === 'prefer') return 'none'
+      throw new BindingRequiredError(
+        'the certificate of the server is signed by an algorithm that has no hash for it (Ed25519 or another)',
+      )
+    }
+    if (isOffered) return { endPoint }
+    if (mode === 'prefer') return 'not-offered'
+    throw new BindingRequiredError('the server does not offer SCRAM-SHA-256-PLUS')
   }
 
   #letIn(): true {
@@ -118,6 +159,17 @@ export class Authentication {
   }
 
   #require(asked: AuthMethod): void {
+    const { mode, encrypted } = this.#channel
+    if (mode === 'require') {
+      if (!encrypted) throw new BindingRequiredError('the connection has no TLS')
+      if (asked !== 'scram-sha-256') {
+        throw new BindingRequiredError(
+          asked === 'none'
+            ? 'the server lets us in without a log-in'
+            : 'the server asks for the password in another way than by SCRAM',
+        )
+      }
+    }
     if (this.#accepted !== undefined && !this.#accepted.includes(asked)) {
       throw new AuthNotAcceptedError(asked, this.#accepted)
     }

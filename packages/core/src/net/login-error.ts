@@ -21,6 +21,16 @@ export class NoServerProofError extends AuthenticationFailure {
   }
 }
 
+/** Channel binding is required and cannot be had. The password was not used. */
+export class BindingRequiredError extends AuthenticationFailure {
+  /** `reason` is a clause that says why it cannot be had. */
+  constructor(reason: string) {
+    super(
+      `${reason}, and connection.channelBinding is 'require'; if this is the right server, set it to 'prefer'`,
+    )
+  }
+}
+
 const ASKED: Readonly<Record<AuthMethod, string>> = {
   none: 'the server lets anybody in without a proof (as trust and client certificates do)',
   password: 'the server asks for the password in clear text',
@@ -36,7 +46,7 @@ export class AuthNotAcceptedError extends AuthenticationFailure {
     super(
       `${ASKED[asked]}, and requireAuth accepts only ${accepted.join(', ') || 'nothing'}; ` +
         `if this is the right server, set requireAuth: [${wider}], or have it verified by TLS ` +
-        '(connection.ssl with mode verify-full)',
+        '(connection.ssl with mode verify-full, or with a ca of your own)',
     )
   }
 }

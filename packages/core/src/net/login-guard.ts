@@ -1,7 +1,9 @@
+import { TLSSocket } from 'node:tls'
 import type { ConnectContext } from '../driver.js'
 import type { ConnectError } from '../errors.js'
 import { type Answer, Authentication } from './authentication.js'
 import type { CancelKey } from './cancel-request.js'
+import { endPointBinding } from './channel-binding.js'
 import { ConnectDeadline } from './connect-deadline.js'
 import { toConnectError } from './connect-error.js'
 import { readErrorResponse } from './error-response.js'
@@ -74,7 +76,12 @@ export class LoginGuard {
     this.#socket = socket
     this.#context = context
     this.#view = view
-    this.#authentication = new Authentication(settings.user, password, requireAuth)
+    const { stream } = socket
+    this.#authentication = new Authentication(settings.user, password, requireAuth, {
+      mode: settings.channelBinding,
+      encrypted: stream instanceof TLSSocket,
+      endPoint: () => endPointBinding(stream),
+    })
     this.#deadline =
       socket.takeDeadline() ?? new ConnectDeadline(timeoutMs, signal, socket.startedAt)
     this.#deadline.reached = true
@@ -84,7 +91,6 @@ export class LoginGuard {
     })
     // The driver may look at it later, or not at all.
     this.ready.catch(() => {})
-    const { stream } = socket
     stream.on('error', this.#onError)
     stream.on('close', this.#onClose)
     if (this.#deadline.ended) this.#onAbort()

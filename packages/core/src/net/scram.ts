@@ -9,19 +9,36 @@ const MOST_ITERATIONS = 600_000
 
 const derive = promisify(pbkdf2)
 
-/** The client's side of one SCRAM-SHA-256 exchange (RFC 5802, RFC 7677), without channel binding. */
+/**
+ * How an exchange is tied to the TLS session below it (RFC 5802, section 6): `none`, because we do not want or cannot; `not-offered`, which
+ * tells a server that did offer it that somebody has taken the offer out on the way; or the `tls-server-end-point` of RFC 5929.
+ */
+export type ScramBinding = 'none' | 'not-offered' | { readonly endPoint: Buffer }
+
+const GS2_HEADER = { none: 'n,,', 'not-offered': 'y,,', bound: 'p=tls-server-end-point,,' } as const
+
+/** The client's side of one SCRAM-SHA-256 exchange (RFC 5802, RFC 7677), with channel binding SCRAM-SHA-256-PLUS. */
 export class ScramExchange {
   readonly #nonce: string
+  readonly #header: string
+  /** What the channel binding says, in base64. */
+  readonly #channel: string
   #serverSignature: Buffer | undefined
 
   /** `nonce` is random; tests give their own. */
-  constructor(nonce: string = randomBytes(18).toString('base64')) {
+  constructor(binding: ScramBinding = 'none', nonce: string = randomBytes(18).toString('base64')) {
     this.#nonce = nonce
+    const isBound = typeof binding === 'object'
+    this.#header = GS2_HEADER[isBound ? 'bound' : binding]
+    const header = Buffer.from(this.#header)
+    this.#channel = Buffer.concat(isBound ? [header, binding.endPoint] : [header]).toString(
+      'base64',
+    )
   }
 
   /** The client-first-message. The user is that of the start-up message, and PostgreSQL ignores the one in here. */
   first(): string {
-    return `n,,${this.#bareFirst()}`
+    return `${this.#header}${this.#bareFirst()}`
   }
 
   /**
@@ -32,7 +49,7 @@ export class ScramExchange {
     const { nonce, salt, iterations } = this.#readFirst(serverFirst)
     const salted = await derive(saslprep(password), salt, iterations, 32, 'sha256')
     const clientKey = hmac(salted, 'Client Key')
-    const withoutProof = `c=biws,r=${nonce}`
+    const withoutProof = `c=${this.#channel},r=${nonce}`
     const auth = `${this.#bareFirst()},${serverFirst},${withoutProof}`
     const signature = hmac(createHash('sha256').update(clientKey).digest(), auth)
     const proof = clientKey.map((byte, index) => byte ^ signature[index]!)

@@ -26,7 +26,7 @@ export function planTls(settings: ConnectionSettings): TlsPlan | undefined {
   const verifyChain =
     ssl.mode === 'verify-full' ||
     ssl.mode === 'verify-ca' ||
-    (ssl.mode === 'require' && ssl.ca !== undefined)
+    (ssl.mode === 'require' && ssl.ca !== undefined && ssl.ca.length > 0)
   const direct = ssl.negotiation === 'direct'
   return {
     optional: ssl.mode === 'prefer',
@@ -50,9 +50,14 @@ export function planTls(settings: ConnectionSettings): TlsPlan | undefined {
   }
 }
 
-/** Whether a session under these settings proves by TLS that the server is signed for by a trusted authority. */
+/**
+ * Whether TLS alone proves that the server is the right one: `verify-full`, or a certificate that an authority of the user's own has signed. With
+ * `verify-ca` and the public authorities anybody who owns a certificate for any name passes; libpq refuses that combination too.
+ */
 export function verifiesServer(settings: ConnectionSettings): boolean {
-  return planTls(settings)?.options.rejectUnauthorized === true
+  if (planTls(settings)?.options.rejectUnauthorized !== true) return false
+  const { mode, ca } = settings.ssl
+  return mode === 'verify-full' || (ca !== undefined && ca.length > 0)
 }
 
 function pem(

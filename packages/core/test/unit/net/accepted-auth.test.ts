@@ -32,13 +32,26 @@ describe('acceptedAuth', () => {
   it('is everything when TLS verifies the server or there is no password to lose', () => {
     const verified: SslSettings[] = [
       { mode: 'require', ca: 'pem' },
-      { mode: 'verify-ca' },
+      { mode: 'verify-ca', ca: 'pem' },
+      { mode: 'verify-ca', ca: new Uint8Array(1) },
       { mode: 'verify-full' },
     ]
     for (const ssl of verified) {
       expect(acceptedAuth(settings(ssl), 'secret', undefined)).toBeUndefined()
     }
     expect(acceptedAuth(settings({ mode: 'disable' }), undefined, undefined)).toBeUndefined()
+  })
+
+  it('T30: is SCRAM alone when any owner of a certificate would do', () => {
+    const anyOwner: SslSettings[] = [
+      { mode: 'verify-ca' },
+      { mode: 'verify-ca', ca: '' },
+      { mode: 'require', ca: '' },
+      { mode: 'require', ca: new Uint8Array() },
+    ]
+    for (const ssl of anyOwner) {
+      expect(acceptedAuth(settings(ssl), 'secret', undefined)).toEqual(['scram-sha-256'])
+    }
   })
 
   it('is what was asked for, the option before the URL', () => {

@@ -69,9 +69,10 @@ describe('planTls', () => {
 })
 
 describe('verifiesServer', () => {
-  it('is true exactly when a certificate is checked against an authority', () => {
+  it('is true when the name is checked too, or the authority is our own', () => {
     expect(verifiesServer(settings({ mode: 'verify-full' }))).toBe(true)
-    expect(verifiesServer(settings({ mode: 'verify-ca' }))).toBe(true)
+    expect(verifiesServer(settings({ mode: 'verify-ca' }))).toBe(false)
+    expect(verifiesServer(settings({ mode: 'verify-ca', ca: 'pem' }))).toBe(true)
     expect(verifiesServer(settings({ mode: 'require', ca: 'pem' }))).toBe(true)
     expect(verifiesServer(settings({ mode: 'require' }))).toBe(false)
     expect(verifiesServer(settings({ mode: 'prefer', ca: 'pem' }))).toBe(false)
