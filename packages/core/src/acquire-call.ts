@@ -3,6 +3,7 @@ import { AbortError, type AcquireTimeoutError } from './errors.js'
 import type { Lease } from './lease.js'
 import type { Slot } from './slot.js'
 import { Waiter } from './wait-queue.js'
+import { unwatchSignal, watchSignal } from './watch-signal.js'
 
 /** What a waiting acquire needs of its pool. */
 export interface AcquireHost {
@@ -73,6 +74,6 @@ function watch(signal: AbortSignal, call: Waiter, host: AcquireHost): () => void
     host.leaveQueue(call)
     call.refuse(new AbortError(signal.reason, 'no'))
   }
-  signal.addEventListener('abort', onAbort, { once: true })
-  return () => signal.removeEventListener('abort', onAbort)
+  watchSignal(signal, onAbort)
+  return () => unwatchSignal(signal, onAbort)
 }

@@ -1,7 +1,9 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Clock, ClockTimer } from './clock.js'
 import { AbortError } from './errors.js'
+import { realTimers } from './real-timers.js'
 import type { Gap, ListenOptions, NotifyListener, Subscription } from './subscription.js'
+import { unwatchSignal, watchSignal } from './watch-signal.js'
 
 /** What a subscriber asks of the listener it belongs to. */
 export interface SubscriberHost {
@@ -72,7 +74,7 @@ export class ChannelSubscriber implements Subscription {
     )
     const { signal } = parts.options
     this.#onAbort = () => this.end(new AbortError(signal!.reason, 'no'))
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    watchSignal(signal, this.#onAbort)
   }
 
   get closed(): boolean {
@@ -131,7 +133,7 @@ export class ChannelSubscriber implements Subscription {
     this.#state = { kind: 'closed' }
     this.#timer.cancel()
     this.#news = []
-    this.#parts.options.signal?.removeEventListener('abort', this.#onAbort)
+    unwatchSignal(this.#parts.options.signal, this.#onAbort)
     if (kind === 'waiting') this.#parts.reject(error)
     this.#host.left(this)
   }
@@ -157,7 +159,7 @@ export class ChannelSubscriber implements Subscription {
   }
 
   #tellSoon(): void {
-    this.#context.runInAsyncScope(() => queueMicrotask(() => this.#tellNow()))
+    this.#context.runInAsyncScope(() => realTimers.queueMicrotask(() => this.#tellNow()))
   }
 
   #tellNow(): void {

@@ -1,4 +1,6 @@
 import { performance } from 'node:perf_hooks'
+import { realTimers } from './real-timers.js'
+import { unwatchSignal, watchSignal } from './watch-signal.js'
 
 /** A timer that can be stopped and that can be told whether it keeps the process alive. */
 export interface ClockTimer {
@@ -27,15 +29,15 @@ const MAX_TIMER_MS = 0x7fffffff
 // Bound once: reading the global `performance`, an accessor, costs a quarter of every look at the clock.
 const monotonicNow = performance.now.bind(performance)
 
-/** The real clock: `performance.now()` and unref'd Node.js timers. This is the only file that touches timers. */
+/** The real clock: `performance.now()` and unref'd Node.js timers. This is the only file that touches timers; they are real whatever a test runner fakes. */
 export const systemClock: Clock = {
   now: monotonicNow,
-  wallNow: () => Date.now(),
+  wallNow: realTimers.wallNow,
   setTimer(fire, delayMs, options) {
-    const timer = setTimeout(fire, Math.min(Math.max(delayMs, 0), MAX_TIMER_MS))
+    const timer = realTimers.setTimeout(fire, Math.min(Math.max(delayMs, 0), MAX_TIMER_MS))
     if (options?.keepAlive !== true) timer.unref()
     return {
-      cancel: () => clearTimeout(timer),
+      cancel: () => realTimers.clearTimeout(timer),
       keepAlive: (on) => {
         if (on) timer.ref()
         else timer.unref()
@@ -43,7 +45,7 @@ export const systemClock: Clock = {
     }
   },
   afterIo(fire) {
-    setImmediate(fire)
+    realTimers.setImmediate(fire)
   },
 }
 
@@ -52,10 +54,10 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   return new Promise((resolve) => {
     const end = (): void => {
       timer.cancel()
-      signal?.removeEventListener('abort', end)
+      unwatchSignal(signal, end)
       resolve()
     }
     const timer = clock.setTimer(end, delayMs, { keepAlive: true })
-    signal?.addEventListener('abort', end, { once: true })
+    watchSignal(signal, end)
   })
 }

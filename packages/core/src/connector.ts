@@ -13,6 +13,7 @@ import type { PoolerWatch } from './identity/pooler-watch.js'
 import { acceptedAuth } from './net/accepted-auth.js'
 import type { PoolConfig } from './pool-options.js'
 import { StatementRules } from './statement-rules.js'
+import { unwatchSignal, watchSignal } from './watch-signal.js'
 
 // A driver has to keep the deadline itself; this is how much later we stop believing that it will.
 const GRACE_MS = 250
@@ -169,10 +170,10 @@ export class Connector {
       const onAbort = (): void => end(() => reject(this.#notWanted(attempt)))
       const end = (settle: () => void): void => {
         timer.cancel()
-        signal.removeEventListener('abort', onAbort)
+        unwatchSignal(signal, onAbort)
         settle()
       }
-      signal.addEventListener('abort', onAbort, { once: true })
+      watchSignal(signal, onAbort)
       work().then(
         (value) => end(() => resolve(value)),
         (error: unknown) => end(() => reject(this.#asConnectError(error, settings))),

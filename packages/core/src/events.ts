@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { PoolhouseError } from './errors.js'
 import { describeName } from './option-check.js'
+import { realTimers } from './real-timers.js'
 import type { TopologySnapshot } from './topology.js'
 
 /** What every event carries. */
@@ -312,7 +313,7 @@ export class EventHub {
     if (!this.has(name)) return
     this.#queue.push({ name, event })
     if (this.#queue.length === 1) {
-      this.#context.runInAsyncScope(() => queueMicrotask(() => this.#deliver()))
+      this.#context.runInAsyncScope(() => realTimers.queueMicrotask(() => this.#deliver()))
     }
   }
 

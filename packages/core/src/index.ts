@@ -218,3 +218,4 @@ export type {
   TransactionOutcome,
 } from './transaction-identity.js'
 export type { TypeParser, TypeParsers, TypesOption } from './types/type-parsers.js'
+export { unwatchSignal, watchSignal } from './watch-signal.js'

@@ -8,6 +8,7 @@ import { refuseLoneStatement } from './sql/lone-statement.js'
 import type { Statement } from './statement.js'
 import { StreamEnds } from './stream-ends.js'
 import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from './streaming.js'
+import { unwatchSignal, watchSignal } from './watch-signal.js'
 
 /** Lends a connection for a stream or a copy. */
 export type AcquireLease = (options: AcquireOptions) => Promise<Lease>
@@ -172,12 +173,12 @@ class LeasedStream<T> extends StreamEnds<T> {
     const giveUp = (): void => waiting.abort(signal?.reason)
     this.#waiting = waiting
     if (signal?.aborted) giveUp()
-    else signal?.addEventListener('abort', giveUp, { once: true })
+    else watchSignal(signal, giveUp)
     try {
       return await this.#source.acquire(waiting.signal)
     } finally {
       this.#waiting = undefined
-      signal?.removeEventListener('abort', giveUp)
+      unwatchSignal(signal, giveUp)
     }
   }
 

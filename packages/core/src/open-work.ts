@@ -10,11 +10,13 @@ import {
   endsSession,
   StatementTimeoutError,
 } from './errors.js'
+import { realTimers } from './real-timers.js'
 import { markSession, resetAhead } from './session-marks.js'
 import type { Slot } from './slot.js'
 import { traitsOf } from './sql/statement-traits.js'
 import type { OrderedWork } from './statement-order.js'
 import type { RunHost } from './statement-run.js'
+import { unwatchSignal, watchSignal } from './watch-signal.js'
 
 /** What kind of work has a session to itself. */
 export type OpenWorkKind = 'stream' | 'copyFrom' | 'copyTo'
@@ -132,7 +134,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
       this.#owner = owner
       if (signal !== undefined) {
         this.#onAbort = () => this.#aborted(signal)
-        signal.addEventListener('abort', this.#onAbort, { once: true })
+        watchSignal(signal, this.#onAbort)
       }
       if (timeoutMs !== undefined) {
         this.#wholeLimit = new WholeLimit((now) => this.#outOfTime(now))
@@ -324,7 +326,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
   /** Calls `listener` in a microtask once the work is over for its caller. */
   onOver(listener: () => void): void {
     if (this.#state === 'over') {
-      queueMicrotask(listener)
+      realTimers.queueMicrotask(listener)
       return
     }
     this.#whenOver ??= []
@@ -399,7 +401,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     this.host.deadlines.remove(this)
     if (this.#wholeLimit !== undefined) this.host.deadlines.remove(this.#wholeLimit)
     if (this.#onAbort !== undefined) {
-      this.#limits.signal!.removeEventListener('abort', this.#onAbort)
+      unwatchSignal(this.#limits.signal, this.#onAbort)
       this.#onAbort = undefined
     }
     this.#owner?.over(this)
@@ -410,7 +412,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     }
     if (failure !== undefined) this.#reject?.(failure)
     this.#reject = undefined
-    for (const listener of this.#whenOver ?? []) queueMicrotask(listener)
+    for (const listener of this.#whenOver ?? []) realTimers.queueMicrotask(listener)
     this.#whenOver = undefined
   }
 

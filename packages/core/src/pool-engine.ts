@@ -33,6 +33,7 @@ import type { PoolConfig } from './pool-options.js'
 import { PoolTimer } from './pool-timer.js'
 import { type PoolerInEffect, treatedAsPooler } from './pooler.js'
 import { Quarantine } from './quarantine.js'
+import { realTimers } from './real-timers.js'
 import { Recycling } from './recycling.js'
 import { isResetFailure } from './reset-failure.js'
 import type { Session, SessionOptions } from './session.js'
@@ -279,7 +280,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       const { abort } = slot
       slot.abort = undefined
       // Listeners of a lease's signal are user code: never inside a state change.
-      queueMicrotask(() => abort.abort(new LeaseReleasedError(this.name)))
+      realTimers.queueMicrotask(() => abort.abort(new LeaseReleasedError(this.name)))
     }
     if (this.hub.has('release')) {
       this.hub.emit('release', { pool: this.name, connection: slot.id, useMs })
@@ -385,7 +386,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     slot.seat?.giveBack()
     if (slot.abort !== undefined) {
       const { abort } = slot
-      queueMicrotask(() => abort.abort(reason))
+      realTimers.queueMicrotask(() => abort.abort(reason))
     }
     slot.occupant?.lost()
     slot.recheckQuiet()

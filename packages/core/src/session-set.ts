@@ -3,6 +3,7 @@ import { AbortError } from './errors.js'
 import type { Opening, SlotOwner } from './opening.js'
 import { describeValue, refuseUnknownOptions } from './option-check.js'
 import type { PoolConfig } from './pool-options.js'
+import { realTimers } from './real-timers.js'
 import { ServerSession } from './server-session.js'
 import type { Session, SessionOptions } from './session.js'
 import { Slot } from './slot.js'
@@ -69,7 +70,7 @@ export class SessionSet implements SlotOwner {
         // Not in the middle of the driver's work: whatever is thrown there would end the session.
         notification:
           onNotification &&
-          ((channel, payload) => queueMicrotask(() => onNotification(channel, payload))),
+          ((channel, payload) => realTimers.queueMicrotask(() => onNotification(channel, payload))),
         owner: this,
       })
     } catch (error) {
@@ -107,7 +108,7 @@ export class SessionSet implements SlotOwner {
     slot.lostReason ??= reason
     this.#slots?.delete(slot)
     const { abort } = slot
-    if (abort !== undefined) queueMicrotask(() => abort.abort(reason))
+    if (abort !== undefined) realTimers.queueMicrotask(() => abort.abort(reason))
     slot.recheckQuiet()
     this.#changed()
   }

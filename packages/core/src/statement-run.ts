@@ -16,6 +16,7 @@ import {
   setExecuted,
 } from './errors.js'
 import { type PoolerInEffect, throughPooler } from './pooler.js'
+import { realTimers } from './real-timers.js'
 import { isResetFailure } from './reset-failure.js'
 import { markSession, resetAhead } from './session-marks.js'
 import type { Slot } from './slot.js'
@@ -25,6 +26,7 @@ import { traitsOf } from './sql/statement-traits.js'
 import { COPIES, READ_IN_TWO_WAYS } from './sql/trait-flags.js'
 import type { QueryOptions, QueryResult, Statement } from './statement.js'
 import { Waiter } from './wait-queue.js'
+import { unwatchSignal, watchSignal } from './watch-signal.js'
 
 /** What a running statement needs from the pool it belongs to. */
 export interface RunHost {
@@ -166,7 +168,7 @@ export class StatementRun extends Waiter {
       slot.connection!.run(sent, (error, result) => this.#answered(slot, error, result))
     } catch (error) {
       // What we or the driver refuse before anything is sent.
-      queueMicrotask(() => this.#answered(slot, error as Error, undefined))
+      realTimers.queueMicrotask(() => this.#answered(slot, error as Error, undefined))
     }
   }
 
@@ -176,7 +178,7 @@ export class StatementRun extends Waiter {
     this.#host.countTimeout()
     this.refuse(this.#givenUp('no'))
     // Not in this call: of thousands that missed theirs, each would hand the connection to the next one further down the stack.
-    queueMicrotask(() => this.#owner.finished(this, slot, null))
+    realTimers.queueMicrotask(() => this.#owner.finished(this, slot, null))
   }
 
   override refuse(error: Error): void {
@@ -217,7 +219,7 @@ export class StatementRun extends Waiter {
 
   #watch(signal: AbortSignal): void {
     this.#onAbort = () => this.#aborted(signal)
-    signal.addEventListener('abort', this.#onAbort, { once: true })
+    watchSignal(signal, this.#onAbort)
   }
 
   #aborted(signal: AbortSignal): void {
@@ -317,7 +319,7 @@ export class StatementRun extends Waiter {
     this.#state = 'settled'
     this.#host.deadlines.remove(this)
     if (this.#onAbort !== undefined) {
-      this.#signal!.removeEventListener('abort', this.#onAbort)
+      unwatchSignal(this.#signal, this.#onAbort)
       this.#onAbort = undefined
     }
   }

@@ -14,6 +14,7 @@ import {
   type Transaction,
   type TransactionOptions,
 } from './transaction.js'
+import { unwatchSignal, watchSignal } from './watch-signal.js'
 
 /** What a transaction needs of its pool. */
 export interface TransactionHost {
@@ -144,14 +145,14 @@ async function attemptTransaction<R>(
           timeoutMs,
           { keepAlive: true },
         )
-  signal?.addEventListener('abort', onAbort, { once: true })
+  watchSignal(signal, onAbort)
   try {
     if (signal?.aborted) throw new AbortError(signal.reason, 'no')
     await tx.begin()
     return await host.hold(lease.slot, () => tx.complete(work))
   } finally {
     timer?.cancel()
-    signal?.removeEventListener('abort', onAbort)
+    unwatchSignal(signal, onAbort)
     tx.end()
     if (lease.valid) lease.release()
   }

@@ -1,4 +1,5 @@
 import type { Clock } from '@poolhouse/core'
+import { unwatchSignal, watchSignal } from '@poolhouse/core'
 
 /**
  * Resolves when `work` has settled, when `deadline` (client time) has passed or when the signal has fired, whichever is first;
@@ -15,11 +16,11 @@ export function awaitUntil(
   return new Promise((resolve) => {
     const end = (): void => {
       timer.cancel()
-      signal?.removeEventListener('abort', end)
+      unwatchSignal(signal, end)
       resolve()
     }
     const timer = clock.setTimer(end, leftMs, { keepAlive: true })
-    signal?.addEventListener('abort', end, { once: true })
+    watchSignal(signal, end)
     work?.then(end, end)
   })
 }

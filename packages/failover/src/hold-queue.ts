@@ -5,6 +5,8 @@ import {
   type ConnectionPool,
   type EventHub,
   NoPrimaryError,
+  unwatchSignal,
+  watchSignal,
 } from '@poolhouse/core'
 
 /** What the queue needs of its pool. */
@@ -70,7 +72,7 @@ export class HoldQueue {
       const end = (settle: () => void): void => {
         this.#held.delete(held)
         timer.cancel()
-        signal?.removeEventListener('abort', onAbort)
+        unwatchSignal(signal, onAbort)
         settle()
       }
       const held: Held = {
@@ -91,7 +93,7 @@ export class HoldQueue {
         deadline - since,
         { keepAlive: true },
       )
-      signal?.addEventListener('abort', onAbort, { once: true })
+      watchSignal(signal, onAbort)
       this.#held.add(held)
     })
   }

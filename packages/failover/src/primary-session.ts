@@ -7,6 +7,8 @@ import {
   formatEndpoint,
   type Session,
   type SessionOptions,
+  unwatchSignal,
+  watchSignal,
 } from '@poolhouse/core'
 import type { FailoverConfig } from './failover-options.js'
 import { isSign } from './outcome.js'
@@ -89,10 +91,10 @@ export class PrimarySession {
         reject(new AbortError(signal!.reason, 'no'))
       }
       const appeared = (): void => {
-        signal?.removeEventListener('abort', onAbort)
+        unwatchSignal(signal, onAbort)
         resolve(this.#primary!)
       }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      watchSignal(signal, onAbort)
       this.#appeared.push(appeared)
     })
   }

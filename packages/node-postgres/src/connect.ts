@@ -5,6 +5,7 @@ import {
   guardLogin,
   type LoginGuard,
   overServerSocket,
+  realTimers,
   type ServerSocket,
   startupOptions,
   toConnectError,
@@ -108,7 +109,7 @@ function lendTo(
   let parser: DataListener | undefined
   const { stream } = socket
   stream.connect = () => {
-    process.nextTick(() => stream.emit('connect'))
+    realTimers.nextTick(() => stream.emit('connect'))
     return stream
   }
   const on = stream.on.bind(stream) as (event: string, listener: Listener) => Socket

@@ -14,6 +14,7 @@ import {
   type Done,
   isServerError,
   RowCursor,
+  realTimers,
   rethrowLater,
   type ServerError,
   type ServerSocket,
@@ -149,7 +150,7 @@ export class PgConnection
         ;({ first: work, second: companion } = new StatementPair(this, parts, alone, done))
       } else work = new PgStatement(this, statement, values, done)
     } catch (error) {
-      process.nextTick(done, error as Error)
+      realTimers.nextTick(done, error as Error)
       return
     }
     this.#submit(work)

@@ -1,5 +1,5 @@
 import type { RawHolder } from '@poolhouse/core'
-import { tellTexts } from '@poolhouse/core/net'
+import { realTimers, tellTexts } from '@poolhouse/core/net'
 import { OwnListeners } from './own-listeners.js'
 import type { PgClient, PgSubmittable } from './pg-module.js'
 
@@ -116,11 +116,11 @@ function refuse(client: PgClient, args: readonly unknown[], error: Error): unkno
   const { submit, callback } = typeof config === 'string' ? {} : (config ?? {})
   if (typeof submit === 'function') {
     const query = config as unknown as PgSubmittable
-    process.nextTick(() => query.handleError(error, client.connection))
+    realTimers.nextTick(() => query.handleError(error, client.connection))
     return query
   }
   const hear = [second, third, callback].find((one) => typeof one === 'function')
   if (hear === undefined) return Promise.reject(error)
-  process.nextTick(hear as (error: Error) => void, error)
+  realTimers.nextTick(hear as (error: Error) => void, error)
   return undefined
 }

@@ -14,6 +14,7 @@ import {
   type LoginGuard,
   type LoginView,
   RowCursor,
+  realTimers,
   type ServerSocket,
   SessionStatements,
   SocketConnection,
@@ -107,7 +108,7 @@ export class PostgresConnection
         companion = pair.second
       } else work = alone()
     } catch (error) {
-      process.nextTick(done, error as Error)
+      realTimers.nextTick(done, error as Error)
       return
     }
     this.#submit(work)

@@ -1,5 +1,5 @@
 import type { ConnectionSettings } from '@poolhouse/core'
-import { startupOptions } from '@poolhouse/core/net'
+import { startupOptions, timersAreReal, withRealTimers } from '@poolhouse/core/net'
 import type { TypeParsers } from '@poolhouse/core/types'
 import type { Handler, InstanceOptions, PostgresModule, PostgresSql } from './postgres-module.js'
 import { ARRAY_TYPES, rawParsers, rawSerializers } from './raw-values.js'
@@ -103,7 +103,11 @@ export function instanceMaker(postgres: PostgresModule, template: InstanceOption
     }
     return {
       sql,
-      handler,
+      // postgres.js puts off its writes with `setImmediate`, and would never send under a fake one.
+      handler: (query) => {
+        if (timersAreReal()) handler(query)
+        else withRealTimers(() => handler(query))
+      },
       dispose: () => {
         // Only this rejects what is queued inside. It waits for nothing.
         end({ timeout: 0 }).catch(noop)

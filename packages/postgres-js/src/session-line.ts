@@ -7,6 +7,7 @@ import {
   readNotice,
   readNotification,
   readParameter,
+  realTimers,
   rethrowLater,
   type ServerSocket,
   type SessionStatements,
@@ -154,7 +155,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       // What is sent in one tick leaves as one.
       this.#corked = true
       stream.cork()
-      process.nextTick(() => {
+      realTimers.nextTick(() => {
         this.#corked = false
         stream.uncork()
       })
@@ -168,7 +169,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   }
 
   untaken(work: SessionWork, error: Error): void {
-    process.nextTick(() => {
+    realTimers.nextTick(() => {
       if (!this.#queue.skip(work)) return
       try {
         work.refuse(error)
@@ -183,9 +184,9 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     const { stream } = this.#socket
     if (!this.writable) {
       const error = over('it is over')
-      if (written !== undefined) process.nextTick(written, error)
+      if (written !== undefined) realTimers.nextTick(written, error)
       // Whoever runs something on the instance now is to hear of it.
-      process.nextTick(() => this.#failInside(error))
+      realTimers.nextTick(() => this.#failInside(error))
       return false
     }
     if (this.#state !== 'starting') {

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { realTimers, timersAreReal, useRealTimers, withRealTimers } from '@poolhouse/core/net'
 
 /** What is behind a stand-in. */
 export interface StandInOwner {
@@ -56,6 +57,18 @@ export class StandInSocket extends EventEmitter {
 
   get readyState(): 'open' | 'closed' {
     return this.#owner.writable ? 'open' : 'closed'
+  }
+
+  /** At `data`, the last that postgres.js listens to, it begins to log in, in a microtask of its own; the write is put off with `setImmediate`. */
+  override on(event: string, listener: (...args: never[]) => void): this {
+    if (event === 'data' && !timersAreReal()) realTimers.queueMicrotask(useRealTimers())
+    return super.on(event, listener as () => void)
+  }
+
+  /** What postgres.js is told may have it write. */
+  override emit(event: string, ...args: unknown[]): boolean {
+    if (timersAreReal()) return super.emit(event, ...args)
+    return withRealTimers(() => super.emit(event, ...args))
   }
 
   write(bytes: Buffer, written?: (error?: Error | null) => void): boolean {

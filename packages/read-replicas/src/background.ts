@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import { type Clock, type ClockTimer, EventHub } from '@poolhouse/core'
+import { type Clock, type ClockTimer, EventHub, unwatchSignal, watchSignal } from '@poolhouse/core'
 
 /**
  * Everything a routing pool does while nobody waits for it: timers and tasks run in the pool's own async context and never
@@ -52,7 +52,7 @@ export class Background {
     return new Promise((resolve, reject) => {
       const end = (): void => {
         timer?.cancel()
-        signal?.removeEventListener('abort', late)
+        unwatchSignal(signal, late)
       }
       const late = (): void => {
         end()
@@ -62,7 +62,7 @@ export class Background {
         deadline === Number.POSITIVE_INFINITY
           ? undefined
           : this.after(Math.max(0, deadline - this.now()), late, { keepAlive: true })
-      signal?.addEventListener('abort', late, { once: true })
+      watchSignal(signal, late)
       if (signal?.aborted) late()
       work.then(
         () => {

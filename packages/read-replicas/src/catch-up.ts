@@ -1,4 +1,5 @@
 import type { ClockTimer } from '@poolhouse/core'
+import { unwatchSignal, watchSignal } from '@poolhouse/core'
 import type { Background } from './background.js'
 import type { LsnWait } from './lsn-wait.js'
 import type { ReplicaNode } from './replica-node.js'
@@ -69,13 +70,13 @@ export class CatchUp {
         end: (node) => {
           this.#waiters.delete(waiter)
           if (this.#waiters.size === 0) this.#timer?.keepAlive(false)
-          signal?.removeEventListener('abort', onAbort)
+          unwatchSignal(signal, onAbort)
           for (const each of nodes) this.#watches.get(each)?.waiters.delete(waiter)
           resolve(node)
         },
       }
       this.#waiters.add(waiter)
-      signal?.addEventListener('abort', onAbort, { once: true })
+      watchSignal(signal, onAbort)
       this.#wakeAt(deadline)
       for (const node of nodes) this.#watchOf(node).add(waiter)
     })

@@ -1,4 +1,4 @@
-import { AbortError } from '@poolhouse/core'
+import { AbortError, unwatchSignal, watchSignal } from '@poolhouse/core'
 import type { Background } from './background.js'
 
 interface Waiter {
@@ -22,7 +22,7 @@ export class FreshWait {
       const end = (): void => {
         timer.cancel()
         this.#waiters.delete(waiter)
-        signal?.removeEventListener('abort', onAbort)
+        unwatchSignal(signal, onAbort)
       }
       const onAbort = (): void => {
         end()
@@ -37,7 +37,7 @@ export class FreshWait {
       }
       const delayMs = Math.max(0, deadline - this.#background.now())
       const timer = this.#background.after(delayMs, () => waiter.settle(false), { keepAlive: true })
-      signal?.addEventListener('abort', onAbort, { once: true })
+      watchSignal(signal, onAbort)
       this.#waiters.add(waiter)
     })
   }

@@ -1,4 +1,10 @@
-import { AbortError, type ClockTimer, NoSuitableNodeError } from '@poolhouse/core'
+import {
+  AbortError,
+  type ClockTimer,
+  NoSuitableNodeError,
+  unwatchSignal,
+  watchSignal,
+} from '@poolhouse/core'
 import type { Background } from './background.js'
 
 /** Where a read may go now: onto the primary, or to a replica after all. */
@@ -99,13 +105,13 @@ export class PrimaryGate {
         ...wait,
         settle: (turn) => {
           this.#waiters.delete(waiter)
-          signal?.removeEventListener('abort', onAbort)
+          unwatchSignal(signal, onAbort)
           if (this.#waiters.size === 0) this.#wakeAt(Number.POSITIVE_INFINITY)
           if (turn instanceof Error) reject(turn)
           else resolve(turn)
         },
       }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      watchSignal(signal, onAbort)
       this.#waiters.add(waiter)
       if (wait.deadline < this.#timerAt) this.#wakeAt(wait.deadline)
     })

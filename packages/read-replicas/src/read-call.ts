@@ -8,7 +8,7 @@ import type {
   Transaction,
   TransactionOptions,
 } from '@poolhouse/core'
-import { InDoubtError } from '@poolhouse/core'
+import { InDoubtError, watchSignal } from '@poolhouse/core'
 import { afterFailure } from './read-failure.js'
 import { acquireReadOnly, queryReadOnly, useReadOnly } from './read-only.js'
 
@@ -123,7 +123,7 @@ export class AcquireCall implements ReadCall<Lease> {
       // The only word that a lease is over, however it ended.
       const { signal } = lease
       if (signal.aborted) ended()
-      else signal.addEventListener('abort', ended, { once: true })
+      else watchSignal(signal, ended)
       return lease
     } catch (error) {
       ended()

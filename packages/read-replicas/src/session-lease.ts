@@ -10,6 +10,7 @@ import {
   type Statement,
   type StreamIterator,
   type StreamOptions,
+  watchSignal,
 } from '@poolhouse/core'
 import type { SessionReads } from './session-reads.js'
 
@@ -28,7 +29,7 @@ export class SessionLease implements Lease {
     this.#over = reads.begin(undefined)
     const { signal } = lease
     if (signal.aborted) this.#over()
-    else signal.addEventListener('abort', this.#over, { once: true })
+    else watchSignal(signal, this.#over)
   }
 
   get connection(): number {

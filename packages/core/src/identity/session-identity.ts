@@ -1,6 +1,7 @@
 import type { DriverConnection } from '../driver.js'
 import { endsSession } from '../errors.js'
 import type { Statement } from '../statement.js'
+import { unwatchSignal, watchSignal } from '../watch-signal.js'
 
 /** What the server process behind a session says about itself. A part that the server does not tell is undefined. */
 export interface SessionIdentity {
@@ -33,9 +34,9 @@ export function askIdentity(
 ): Promise<SessionIdentity> {
   return new Promise((resolve, reject) => {
     const giveUp = (): void => connection.destroy(signal.reason)
-    signal.addEventListener('abort', giveUp, { once: true })
+    watchSignal(signal, giveUp)
     connection.run(IDENTITY_QUESTION, (error, result) => {
-      signal.removeEventListener('abort', giveUp)
+      unwatchSignal(signal, giveUp)
       if (error === null) resolve(readIdentity(result!.rows))
       else if (endsSession(error)) reject(error)
       else resolve(UNTOLD)

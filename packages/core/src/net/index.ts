@@ -1,3 +1,4 @@
+export { realTimers, timersAreReal, useRealTimers, withRealTimers } from '../real-timers.js'
 export { isResetFailure, resetFailure } from '../reset-failure.js'
 export { valuesOf } from '../statement.js'
 export { StatementRules } from '../statement-rules.js'

@@ -11,6 +11,7 @@ import type {
   TransactionStatus,
 } from '../driver.js'
 import { PoolhouseError } from '../errors.js'
+import { realTimers } from '../real-timers.js'
 import { resetFailure } from '../reset-failure.js'
 import type { QueryResult, Statement } from '../statement.js'
 import type { CancelKey } from './cancel-request.js'
@@ -275,7 +276,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
 
   /** Settles work that came too early or too late, in a tick of its own. */
   protected turnAway(work: { lose(reason: unknown): void }): void {
-    process.nextTick(() => work.lose(this.#reason ?? 'it is closed'))
+    realTimers.nextTick(() => work.lose(this.#reason ?? 'it is closed'))
   }
 
   #inform(news: Partial<ConnectionInfo>): void {
@@ -292,7 +293,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
     this.state = 'ending'
     this.stop()
     this.socket.break()
-    process.nextTick(() => this.#end())
+    realTimers.nextTick(() => this.#end())
   }
 
   #end(): void {

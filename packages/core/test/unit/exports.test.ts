@@ -80,6 +80,8 @@ test('the package exports exactly these values', () => {
       "sumStats",
       "systemClock",
       "tracing",
+      "unwatchSignal",
+      "watchSignal",
     ]
   `)
 })

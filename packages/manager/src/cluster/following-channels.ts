@@ -6,6 +6,8 @@ import {
   type Session,
   type SessionOptions,
   type Topology,
+  unwatchSignal,
+  watchSignal,
 } from '@poolhouse/core'
 import { Cluster } from './cluster.js'
 import type { Member } from './member.js'
@@ -69,7 +71,7 @@ export class FollowingChannels {
     return new Promise((resolve, reject) => {
       const end = (): void => {
         unsubscribe()
-        signal?.removeEventListener('abort', onAbort)
+        unwatchSignal(signal, onAbort)
       }
       const onAbort = (): void => {
         end()
@@ -81,7 +83,7 @@ export class FollowingChannels {
         end()
         resolve(node)
       })
-      signal?.addEventListener('abort', onAbort, { once: true })
+      watchSignal(signal, onAbort)
     })
   }
 }

@@ -5,6 +5,8 @@ import {
   type ClockTimer,
   type PoolGauges,
   PoolOverloadedError,
+  unwatchSignal,
+  watchSignal,
 } from '@poolhouse/core'
 
 /** How many calls of one tenant may be under way and wait. */
@@ -79,14 +81,14 @@ export class TenantGate {
       const end = (settle: () => void): void => {
         this.#waiters.delete(waiter)
         timer.cancel()
-        signal?.removeEventListener('abort', onAbort)
+        unwatchSignal(signal, onAbort)
         settle()
       }
       const waiter: Waiter = { enter: () => end(resolve) }
       const onAbort = (): void => end(() => reject(new AbortError(signal!.reason, 'no')))
       const late = (): void => end(() => reject(new AcquireTimeoutError(timeoutMs, this.#gauges())))
       const timer: ClockTimer = this.#clock.setTimer(late, timeoutMs, { keepAlive: true })
-      signal?.addEventListener('abort', onAbort, { once: true })
+      watchSignal(signal, onAbort)
       this.#waiters.add(waiter)
     })
   }

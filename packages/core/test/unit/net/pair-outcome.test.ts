@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import type { QueryResult } from '../../../src/index.js'
 import { PairOutcome } from '../../../src/net/pair-outcome.js'
+import { realTimers } from '../../../src/real-timers.js'
 
 const RESULT: QueryResult<unknown> = { rows: [1], rowCount: 1, command: 'INSERT', fields: [] }
 const POSITION: QueryResult<unknown> = { rows: [2], rowCount: 1, command: 'SELECT', fields: [] }
@@ -60,7 +61,7 @@ test('leaves the caller to the repetition', () => {
 test('settles the caller whatever is thrown where the companion is told', () => {
   const thrown = new Error('thrown where it is told')
   const later: (() => void)[] = []
-  const nextTick = vi.spyOn(process, 'nextTick').mockImplementation((call) => {
+  const nextTick = vi.spyOn(realTimers, 'nextTick').mockImplementation((call) => {
     later.push(call as () => void)
   })
   const { outcome, ends } = outcomeOf({
