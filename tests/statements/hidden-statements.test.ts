@@ -12,7 +12,10 @@ import { everyServer } from '../support/every-server.js'
 
 type Hide = (statement: string) => string
 
-/** Comments in front of a statement, behind which a lexer that is not PostgreSQL's looks for nothing. */
+/**
+ * Comments in front of a statement, behind which a lexer that is not PostgreSQL's looks for
+ * nothing.
+ */
 const BEHIND_COMMENTS: readonly Hide[] = [
   (statement) => `-- x\r${statement}`,
   (statement) => `--\r${statement}`,

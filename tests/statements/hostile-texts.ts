@@ -1,4 +1,7 @@
-/** Pieces of a select list that hide semicolons, quotes and comments from a lexer that is not PostgreSQL's. */
+/**
+ * Pieces of a select list that hide semicolons, quotes and comments from a lexer that is not
+ * PostgreSQL's.
+ */
 const VALUES: readonly string[] = [
   "'a'",
   "'it''s; begin'",
@@ -58,7 +61,10 @@ const VALUES: readonly string[] = [
   '- - 1',
 ]
 
-/** Whole statements, with the words of their command tags for the few that their first word does not tell. */
+/**
+ * Whole statements, with the words of their command tags for the few that their first word does not
+ * tell.
+ */
 const STATEMENTS: readonly string[] = [
   'begin',
   'commit',
@@ -86,7 +92,10 @@ const STATEMENTS: readonly string[] = [
   '',
 ]
 
-/** Texts with bodies of functions, rules and words that look like them. Each cleans up behind itself or can be run again. */
+/**
+ * Texts with bodies of functions, rules and words that look like them. Each cleans up behind itself
+ * or can be run again.
+ */
 const DEFINITIONS: readonly string[] = [
   'create table begin (atomic int); drop table begin; set a.b = 1',
   'create table t (begin int, atomic int); drop table t',

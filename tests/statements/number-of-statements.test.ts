@@ -18,7 +18,9 @@ const TAGS: Readonly<Record<string, string>> = {
   EXECUTE: 'SELECT',
 }
 
-/** The command tags, up to the first space, that the statements would have which we see in the text. */
+/**
+ * The command tags, up to the first space, that the statements would have which we see in the text.
+ */
 function ourTags(text: string, escapes: boolean): string[] {
   const statements = new SqlStatements(text, escapes ? 'escape' : 'literal')
   const tags: string[] = []
@@ -57,7 +59,8 @@ describe.each(cases)(
           try {
             results = [await client.query(text)].flat()
           } catch (error) {
-            // What is refused as a whole does nothing. Anything else would have been found by parsing it.
+            // What is refused as a whole does nothing. Anything else would have been found by
+            // parsing it.
             expect((error as { code?: string }).code, JSON.stringify(text)).toMatch(
               /^(?:42|22|25|0A|2D|3F|P0|2F|26)/,
             )

@@ -25,7 +25,10 @@ for (const code of [0x20, 0x09, 0x0a, 0x0b, 0x0c, 0x0d]) CLASS[code] = SPACE
 for (const sign of '+-*/%<>=') CLASS[sign.charCodeAt(0)] = OPERATOR_PART
 for (const sign of '~!@#^&|`?%') CLASS[sign.charCodeAt(0)] = OPERATOR_PART | OPERATOR_WHOLE
 
-/** Whether a character has one of these properties. Every character beyond ASCII is a letter to PostgreSQL; NaN is nothing. */
+/**
+ * Whether a character has one of these properties. Every character beyond ASCII is a letter to
+ * PostgreSQL; NaN is nothing.
+ */
 export function is(code: number, properties: number): boolean {
   if (code < 128) return (CLASS[code]! & properties) !== 0
   return code >= 128 && (properties & (WORD_START | WORD_PART)) !== 0
@@ -93,8 +96,8 @@ export function endOfBits(text: string, from: number): number {
 }
 
 /**
- * Where the next part of a string begins that ends at `end`: behind a quote, if nothing but white space with a line break and `--` comments
- * stands between; -1 if there is none.
+ * Where the next part of a string begins that ends at `end`: behind a quote, if nothing but white
+ * space with a line break and `--` comments stands between; -1 if there is none.
  */
 export function startOfContinuation(text: string, end: number): number {
   let hasNewline = false

@@ -69,7 +69,10 @@ function rollsBackWhole(following: Following): boolean {
   return word !== 'to' && word !== 'prepared'
 }
 
-/** Whether a DO block may leave what no reset undoes: by what stands in its code, or because its language keeps variables in the session. */
+/**
+ * Whether a DO block may leave what no reset undoes: by what stands in its code, or because its
+ * language keeps variables in the session.
+ */
 function spoilsInCode(text: string, at: number, backslashes: Backslashes): boolean {
   const lexer = new SqlLexer(text, backslashes, at)
   for (let kind = lexer.next(); kind !== TOKEN.end && lexer.code !== 0x3b; kind = lexer.next()) {

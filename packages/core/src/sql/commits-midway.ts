@@ -5,8 +5,10 @@ import { scan } from './statement-traits.js'
 import { CONTROLS_TRANSACTION } from './trait-flags.js'
 
 /**
- * Whether the text may have committed a part of its work before another part failed: procedures and DO blocks may COMMIT, and so may one of
- * several statements. EXECUTE cannot, even of a CALL that the driver has prepared: COMMIT fails there with 2D000, as tried on PostgreSQL 14 and 18. Asked only about what has failed, so nothing is kept, and every reading of the text counts.
+ * Whether the text may have committed a part of its work before another part failed: procedures and
+ * DO blocks may COMMIT, and so may one of several statements. EXECUTE cannot, even of a CALL that
+ * the driver has prepared: COMMIT fails there with 2D000, as tried on PostgreSQL 14 and 18. Asked
+ * only about what has failed, so nothing is kept, and every reading of the text counts.
  */
 export function commitsMidway(text: string): boolean {
   return (

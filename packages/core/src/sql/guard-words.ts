@@ -21,8 +21,9 @@ const LOCKS =
 const UNLOCKS = 'pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all'
 // Shorthand of pg_trgm for SET.
 const CHANGES = 'set_limit'
-// What survives RESET ALL and every DISCARD, as tried on PostgreSQL 14 and 18: connections of dblink, the seed of random(), an
-// origin of replication, temporary replication slots, a base backup under way, a security label.
+// What survives RESET ALL and every DISCARD, as tried on PostgreSQL 14 and 18: connections of
+// dblink, the seed of random(), an origin of replication, temporary replication slots, a base
+// backup under way, a security label.
 const SPOILS =
   'dblink_connect dblink_connect_u dblink_open dblink_send_query setseed pg_replication_origin_session_setup ' +
   'pg_create_physical_replication_slot pg_create_logical_replication_slot pg_copy_physical_replication_slot ' +
@@ -50,5 +51,8 @@ export function guardWord(word: string): number {
   return GUARD_WORDS.number(word)
 }
 
-/** The names that spoil a session, for a look into texts that a server runs and that are no SQL to us. */
+/**
+ * The names that spoil a session, for a look into texts that a server runs and that are no SQL to
+ * us.
+ */
 export const SPOILING_NAMES: readonly string[] = SPOILS.split(' ')

@@ -5,9 +5,10 @@ import { CONTROLS_TRANSACTION, LOCKS_SESSION, READ_IN_TWO_WAYS } from './trait-f
 const REFUSED = CONTROLS_TRANSACTION | LOCKS_SESSION
 
 /**
- * Throws for a statement that makes no sense where each call may use another connection: `TransactionError` for one that begins or ends a
- * transaction, `SessionStateError` for one that takes or gives back an advisory lock of the session. `call`, by default `pool.query`, is named
- * in the message. Where servers may read the text in two ways, each of them counts.
+ * Throws for a statement that makes no sense where each call may use another connection:
+ * `TransactionError` for one that begins or ends a transaction, `SessionStateError` for one that
+ * takes or gives back an advisory lock of the session. `call`, by default `pool.query`, is named in
+ * the message. Where servers may read the text in two ways, each of them counts.
  */
 export function refuseLoneStatement(
   { text }: { readonly text: string },
@@ -19,13 +20,18 @@ export function refuseLoneStatement(
   if ((traits & READ_IN_TWO_WAYS) !== 0) refuse(traitsOf(text, true), call)
 }
 
-/** As `refuseLoneStatement`, but lets a text pass that servers may read in two ways: `refuseWhenSent` decides about that. */
+/**
+ * As `refuseLoneStatement`, but lets a text pass that servers may read in two ways:
+ * `refuseWhenSent` decides about that.
+ */
 export function refuseWhenCalled({ text }: { readonly text: string }): void {
   const traits = traitsOf(text)
   if ((traits & REFUSED) !== 0 && (traits & READ_IN_TWO_WAYS) === 0) refuse(traits, 'pool.query')
 }
 
-/** As `refuseLoneStatement`, in a session that is known: `traits` is how that reads the statement. */
+/**
+ * As `refuseLoneStatement`, in a session that is known: `traits` is how that reads the statement.
+ */
 export function refuseWhenSent(traits: number): void {
   refuse(traits, 'pool.query')
 }

@@ -5,8 +5,9 @@ const LONGEST_NAME = 63
 const DOUBLE_QUOTE = 0x22
 
 /**
- * The name that stands there as the server compares names: an unquoted one in lower case, a quoted one without its quotes and with its
- * Unicode escapes put in. Of names that are longer than any, just enough to equal none.
+ * The name that stands there as the server compares names: an unquoted one in lower case, a quoted
+ * one without its quotes and with its Unicode escapes put in. Of names that are longer than any,
+ * just enough to equal none.
  */
 export function nameAt(text: string, start: number, end: number): string {
   const first = text.charCodeAt(start)
@@ -22,7 +23,9 @@ export function nameAt(text: string, start: number, end: number): string {
   return word.toLowerCase()
 }
 
-/** The name in the form U&"…", with the escape character of the UESCAPE behind it, if there is one. */
+/**
+ * The name in the form U&"…", with the escape character of the UESCAPE behind it, if there is one.
+ */
 function unicodeNameAt(text: string, start: number, end: number): string {
   // Each of 63 characters may be an escape of 8, as `\+000061`.
   if (end - start > 8 * LONGEST_NAME + 4) return text.slice(start, start + LONGEST_NAME + 1)

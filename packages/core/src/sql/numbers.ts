@@ -9,7 +9,10 @@ export function endOfNumber(text: string, start: number): number {
   return end > start ? end : endOfDecimal(text, start, endOfGrouped)
 }
 
-/** As `endOfNumber`, by the rules of PostgreSQL 15 and earlier: without underscores and without `0x`, `0o`, `0b`. */
+/**
+ * As `endOfNumber`, by the rules of PostgreSQL 15 and earlier: without underscores and without
+ * `0x`, `0o`, `0b`.
+ */
 export function endOfOldNumber(text: string, start: number): number {
   return endOfDecimal(text, start, endOfDigits)
 }

@@ -39,8 +39,9 @@ const ENDS_VALUE: ReadonlySet<string> = new Set([')', ']', '0'])
 const TEMPORARY: ReadonlySet<string> = new Set(['temp', 'temporary'])
 
 /**
- * Finds what changes the session for longer than its transaction. Unlike the flags of `traitsOf`, which may say so too often at the price of a reset, this decides
- * over refusal: a column named `temp` and `set_config(…, true)` pass, and so do DO and CALL, whose doings nobody sees from here.
+ * Finds what changes the session for longer than its transaction. Unlike the flags of `traitsOf`,
+ * which may say so too often at the price of a reset, this decides over refusal: a column named
+ * `temp` and `set_config(…, true)` pass, and so do DO and CALL, whose doings nobody sees from here.
  */
 export function findSessionChange(
   text: string,
@@ -64,7 +65,10 @@ export function findSessionChange(
   return changeOf(statement)
 }
 
-/** A word in lower case, a sign as it stands, a literal as its first character; a quoted name with its first quote, if it is no word of ours. */
+/**
+ * A word in lower case, a sign as it stands, a literal as its first character; a quoted name with
+ * its first quote, if it is no word of ours.
+ */
 function tokenOf(text: string, kind: TokenKind, { lexer: { start, end } }: SqlStatements): string {
   switch (kind) {
     case TOKEN.word:
@@ -119,7 +123,10 @@ function isFunction(token: string): boolean {
   return (means & FUNCTION) !== 0 && (means & MEANS.temporary) === 0
 }
 
-/** `SET LOCAL …` and the like. The seed of random() stays, and a setting may itself begin with one of these words: `local.x`. */
+/**
+ * `SET LOCAL …` and the like. The seed of random() stays, and a setting may itself begin with one
+ * of these words: `local.x`.
+ */
 function endsWithTransaction(statement: readonly string[], second: string): boolean {
   if (!ENDS_WITH_TRANSACTION.has(second)) return false
   const [first, , third = ''] = statement

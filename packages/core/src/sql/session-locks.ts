@@ -12,13 +12,15 @@ const COMMA = 0x2c
 const DOT = 0x2e
 const CLOSE_BRACKET = 0x5d
 
-// Statements that run none of the calls in their text. EXPLAIN ANALYZE and CREATE TABLE … AS are told by a later word.
+// Statements that run none of the calls in their text. EXPLAIN ANALYZE and CREATE TABLE … AS are
+// told by a later word.
 const RUN_NOTHING: ReadonlySet<string> = new Set(
   'alter analyse analyze comment create drop explain grant prepare revoke security vacuum'.split(
     ' ',
   ),
 )
-// Behind these words stands the name of a relation or of a function that is not called, with or without a parenthesis behind it.
+// Behind these words stands the name of a relation or of a function that is not called, with or
+// without a parenthesis behind it.
 const BEFORE_OTHER_NAMES: ReadonlySet<string> = new Set(
   'as copy execute function into procedure recursive table with'.split(' '),
 )
@@ -27,8 +29,9 @@ const BEFORE_OTHER_NAMES: ReadonlySet<string> = new Set(
 type Before = 'value' | 'name' | 'quoted' | 'comma' | 'cast' | 'other' | 'start'
 
 /**
- * Whether the text calls a function that takes or gives back an advisory lock of the session: by any spelling of its name, with its schema, and
- * as an attribute (`(7::bigint).pg_advisory_lock`). Tables, columns and aliases of these names are no calls.
+ * Whether the text calls a function that takes or gives back an advisory lock of the session: by
+ * any spelling of its name, with its schema, and as an attribute (`(7::bigint).pg_advisory_lock`).
+ * Tables, columns and aliases of these names are no calls.
  */
 export function takesSessionLock(text: string, backslashes: Backslashes): boolean {
   const statements = new SqlStatements(text, backslashes)

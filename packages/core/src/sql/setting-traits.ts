@@ -2,8 +2,9 @@ import { nameAt } from './names.js'
 import { type Backslashes, SqlLexer, TOKEN, type TokenKind } from './sql-lexer.js'
 import { CHANGES_NAMING, CHANGES_SESSION, SPOILS_SESSION } from './trait-flags.js'
 
-// What PostgreSQL asks while it parses a text, so that the same text may mean something else afterwards: which names are found and who
-// asks, and what constants of dates, times, money, arrays and XML come to. `schema`, `all` and `time` are words of SET and RESET.
+// What PostgreSQL asks while it parses a text, so that the same text may mean something else
+// afterwards: which names are found and who asks, and what constants of dates, times, money, arrays
+// and XML come to. `schema`, `all` and `time` are words of SET and RESET.
 const NAMING: ReadonlySet<string> = new Set([
   'all',
   'array_nulls',
@@ -58,12 +59,16 @@ export function settingTraits(
   // Neither the end of the transaction nor RESET ALL brings the seed back.
   if (name === 'seed') return traits | CHANGES_SESSION | SPOILS_SESSION
   if (!isLocal) return traits | CHANGES_SESSION
-  // What is made while pg_temp is the first schema of the path is temporary, and its own text does not say so.
+  // What is made while pg_temp is the first schema of the path is temporary, and its own text does
+  // not say so.
   if ((traits & CHANGES_NAMING) !== 0 && reader.mentions(TEMPORARY)) traits |= CHANGES_SESSION
   return traits
 }
 
-/** The traits of a call of set_config() whose arguments stand at `at`: it depends on the setting, if that is a plain string. */
+/**
+ * The traits of a call of set_config() whose arguments stand at `at`: it depends on the setting, if
+ * that is a plain string.
+ */
 export function configTraits(text: string, at: number, backslashes: Backslashes): number {
   const lexer = new SqlLexer(text, backslashes, at)
   const isCall = lexer.next() === TOKEN.sign && lexer.code === 0x28
@@ -97,7 +102,10 @@ class SettingReader {
     return nameAt(this.#text, this.#lexer.start, this.#lexer.end).toLowerCase()
   }
 
-  /** Whether the name that was read is a whole word of SET, and not a setting or the first part of its name: `local.x = 1`. */
+  /**
+   * Whether the name that was read is a whole word of SET, and not a setting or the first part of
+   * its name: `local.x = 1`.
+   */
   isAlone(): boolean {
     const next = new SqlLexer(this.#text, this.#backslashes, this.#lexer.end)
     const kind = next.next()

@@ -24,7 +24,10 @@ export const TOKEN = {
   word: 1,
   /** A name in double quotes, `U&"…"` included. */
   quoted: 2,
-  /** A string of any spelling, with all its parts on further lines. The letter of `N'…'` is a word before it. */
+  /**
+   * A string of any spelling, with all its parts on further lines. The letter of `N'…'` is a word
+   * before it.
+   */
   string: 3,
   /** A number or a parameter. */
   value: 4,
@@ -48,8 +51,8 @@ export const SIGN = {
 } as const
 
 /**
- * What a backslash is in a string without a prefix: `literal` where `standard_conforming_strings` is on, `escape` where it is off. With
- * `either` the lexer stops where the two differ.
+ * What a backslash is in a string without a prefix: `literal` where `standard_conforming_strings`
+ * is on, `escape` where it is off. With `either` the lexer stops where the two differ.
  */
 export type Backslashes = 'literal' | 'escape' | 'either'
 
@@ -66,8 +69,9 @@ const COLON = 0x3a
 const EQUALS = 0x3d
 
 /**
- * Splits SQL into tokens by the rules of PostgreSQL's own scanner (src/backend/parser/scan.l), in linear time. Where server versions differ
- * it reads what the oldest accepts and newer ones refuse as the oldest does; a vertical tab is a space, as since PostgreSQL 16.
+ * Splits SQL into tokens by the rules of PostgreSQL's own scanner (src/backend/parser/scan.l), in
+ * linear time. Where server versions differ it reads what the oldest accepts and newer ones refuse
+ * as the oldest does; a vertical tab is a space, as since PostgreSQL 16.
  */
 export class SqlLexer {
   /** Where the token begins. */
@@ -76,16 +80,24 @@ export class SqlLexer {
   end: number
   /** Of a sign, its character or one of `SIGN`; of others 0. */
   code = 0
-  /** Of a word its hash in lower case, for a `WordTable`; 0 if it holds a character beyond ASCII. */
+  /**
+   * Of a word its hash in lower case, for a `WordTable`; 0 if it holds a character beyond ASCII.
+   */
   hash = 0
-  /** Why the rest cannot be read: servers refuse the text, or would read it in two ways. Undefined while all is well. */
+  /**
+   * Why the rest cannot be read: servers refuse the text, or would read it in two ways. Undefined
+   * while all is well.
+   */
   trouble: string | undefined
-  /** Whether newer servers refuse something that was read, such as letters right behind a number. */
+  /**
+   * Whether newer servers refuse something that was read, such as letters right behind a number.
+   */
   junk = false
   readonly #text: string
   readonly #backslashes: Backslashes
-  // The run of operator characters that was met last: where it ends, its last character that only an operator of PostgreSQL's
-  // own kind may hold, and its last one other than + and -. Remembered, because `+-+-+-…` is read as one token each.
+  // The run of operator characters that was met last: where it ends, its last character that only
+  // an operator of PostgreSQL's own kind may hold, and its last one other than + and -. Remembered,
+  // because `+-+-+-…` is read as one token each.
   #runEnd = -1
   #runSpecial = -1
   #runOther = -1
@@ -127,8 +139,8 @@ export class SqlLexer {
         return this.#sign(start, pair, code)
       }
       case 0:
-        // The protocol ends a text with it. One inside a string, a comment or a quoted name leaves that without an end, which the server
-        // refuses; here it is read on.
+        // The protocol ends a text with it. One inside a string, a comment or a quoted name leaves
+        // that without an end, which the server refuses; here it is read on.
         return this.#fail('a zero byte, where the server stops reading')
       default:
         if (is(code, OPERATOR_PART)) return this.#operator(text, start, code)

@@ -25,8 +25,9 @@ const IN_RULE = 5
 const IN_OTHER = 6
 
 /**
- * Reads a text token by token and knows where its statements end: at semicolons, but not at those in the body of a routine in standard SQL
- * (`BEGIN ATOMIC … END`) nor at those between the parentheses of CREATE RULE. No other statement of PostgreSQL 14 to 18 holds one.
+ * Reads a text token by token and knows where its statements end: at semicolons, but not at those
+ * in the body of a routine in standard SQL (`BEGIN ATOMIC … END`) nor at those between the
+ * parentheses of CREATE RULE. No other statement of PostgreSQL 14 to 18 holds one.
  */
 export class SqlStatements {
   /** Where the current token stands. */
@@ -46,7 +47,10 @@ export class SqlStatements {
   #heading = START
   #bodies = 0
 
-  /** Begins at the start of the text. `readsBodies` false takes every semicolon of a body for the end of a statement. */
+  /**
+   * Begins at the start of the text. `readsBodies` false takes every semicolon of a body for the
+   * end of a statement.
+   */
   constructor(text: string, backslashes: Backslashes = 'literal', readsBodies = true) {
     this.#text = text
     this.#readsBodies = readsBodies
@@ -113,7 +117,8 @@ export class SqlStatements {
   }
 
   #begin(word: number): void {
-    // Each statement of a body ends with a semicolon, so that the END of a CASE never stands at the beginning of one.
+    // Each statement of a body ends with a semicolon, so that the END of a CASE never stands at the
+    // beginning of one.
     if (this.#bodies > 0 && word === END) {
       this.#bodies--
       this.#heading = IN_ROUTINE

@@ -35,15 +35,18 @@ const LONGEST_QUOTED = 66
 
 const LONGEST_CACHED_TEXT = 8_192
 const GENERATION_SIZE = 1_000
-// Two generations instead of an LRU list: a hit is one Map look-up, and the older half is dropped when the newer is full.
+// Two generations instead of an LRU list: a hit is one Map look-up, and the older half is dropped
+// when the newer is full.
 let young = new Map<string, number>()
 let old = new Map<string, number>()
 
 /**
- * What a statement does to its session, as flags. It looks at names and key words outside strings and comments. When in doubt it
- * says that the session changes, which costs one reset and nothing else. Linear in the length of the text.
+ * What a statement does to its session, as flags. It looks at names and key words outside strings
+ * and comments. When in doubt it says that the session changes, which costs one reset and nothing
+ * else. Linear in the length of the text.
  *
- * `escapes` tells that the session has `standard_conforming_strings` off. It matters only for texts with a backslash.
+ * `escapes` tells that the session has `standard_conforming_strings` off. It matters only for texts
+ * with a backslash.
  */
 export function traitsOf(text: string, escapes = false): number {
   if (escapes && text.includes('\\')) return scan(text, 'escape') | readings(text)
@@ -144,7 +147,9 @@ function meansOfQuoted(text: string, { start, end }: SqlLexer): number {
   return GUARD_WORDS.flagsOf(GUARD_WORDS.find(name))
 }
 
-/** Whether a word is pg_temp_3 or the like. Looks at its beginning first, because almost none is. */
+/**
+ * Whether a word is pg_temp_3 or the like. Looks at its beginning first, because almost none is.
+ */
 function isTemporarySchema(text: string, start: number): boolean {
   if (text.charCodeAt(start + 2) !== 0x5f || (text.charCodeAt(start) | 0x20) !== 0x70) return false
   return isTemporaryName(text.slice(start, start + 16).toLowerCase())

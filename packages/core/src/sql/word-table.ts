@@ -4,8 +4,9 @@ const FIRST_NUMBER = 1_024
 export type WordGroup = readonly [words: string, flag: number]
 
 /**
- * Words of SQL with a number and flags each, found at a place of a text without making a string. The words are in lower case
- * and hold letters, underscores and digits; a group is one string with spaces between its words.
+ * Words of SQL with a number and flags each, found at a place of a text without making a string.
+ * The words are in lower case and hold letters, underscores and digits; a group is one string with
+ * spaces between its words.
  */
 export class WordTable {
   readonly #numbers = new Map<string, number>()
@@ -36,7 +37,10 @@ export class WordTable {
     }
   }
 
-  /** The number of the word that stands there, in any case, with this hash; 0 if the table does not hold it. */
+  /**
+   * The number of the word that stands there, in any case, with this hash; 0 if the table does not
+   * hold it.
+   */
   at(text: string, start: number, end: number, hash: number): number {
     if (end - start < this.#shortest) return 0
     for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {

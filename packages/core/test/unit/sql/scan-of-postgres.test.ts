@@ -167,8 +167,8 @@ function theirs(text: string): Scan & { readonly comments: Border[] } {
 const CONTROL = /\p{Cc}/gu
 
 /**
- * The scanner's answer. `scanSync` of libpg-query 18.1 parses whatever comes as JSON: the message of an error, too, and control characters that
- * are not escaped. So its parsing is done here.
+ * The scanner's answer. `scanSync` of libpg-query 18.1 parses whatever comes as JSON: the message
+ * of an error, too, and control characters that are not escaped. So its parsing is done here.
  */
 function scanned(text: string): {
   tokens: ReturnType<typeof scanSync>['tokens']
@@ -191,7 +191,10 @@ function scanned(text: string): {
   }
 }
 
-/** Where a quote is followed by white space with a line break, a comment and another quote: perhaps one string. */
+/**
+ * Where a quote is followed by white space with a line break, a comment and another quote: perhaps
+ * one string.
+ */
 function continuedPastComment(text: string): number {
   for (let quote = text.indexOf("'"); quote !== -1; quote = text.indexOf("'", quote + 1)) {
     const next = startOfContinuation(text, quote + 1)
@@ -226,7 +229,8 @@ test(
       const context = `seed ${SEED}, text ${count}: ${JSON.stringify(text)}; we: ${we.refused}; they: ${they.refused}`
       const past = continuedPastComment(text)
       if (past !== -1) {
-        // Their scanner hands comments out as tokens, and so lets none stand between the parts of one string, as the server does.
+        // Their scanner hands comments out as tokens, and so lets none stand between the parts of
+        // one string, as the server does.
         const across = we.borders.find((border) => border.end > past)
         const before = (all: Border[]): Border[] =>
           all.filter(({ start }) => start < (across?.start ?? 0))
