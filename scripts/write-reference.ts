@@ -1,7 +1,7 @@
-// Writes docs/reference.md out of the doc comments of everything that the packages export. With `--check` it writes nothing and fails if
-// the page is not what it would write.
+// Writes docs/reference.md out of the doc comments of everything that the packages export, and the table of outcomes in docs/errors.md out
+// of core. With `--check` it writes nothing and fails if a page is not what it would write.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { code, firstSentence, table } from './reference/markdown.js'
 import {
@@ -14,10 +14,12 @@ import {
 } from './reference/outline.js'
 import { PublicApi } from './reference/public-api.js'
 import { writeChapter } from './reference/write-chapter.js'
+import { withOutcomes } from './reference/write-outcomes.js'
 import { writeChannels, writeErrors, writeEvents, writeUrl } from './reference/write-signals.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const page = join(root, 'docs/reference.md')
+const errorPage = join(root, 'docs/errors.md')
 const chapters = [...POOLS, STATISTICS, DOUBT, ...TESTKIT]
 const COMMAND = 'npx -y pnpm@12 docs:reference'
 
@@ -39,7 +41,7 @@ function writeReference(): string {
     'tracing',
   ])
   const write = (chapter: Chapter): string => writeChapter(api, chapter, linked)
-  const errors = readFileSync(join(root, 'docs/errors.md'), 'utf8')
+  const errors = readFileSync(errorPage, 'utf8')
   const [makingAPool, ...pools] = POOLS.map(write)
   return `${[
     '<!-- biome-ignore-all format: a table as wide as its longest cell cannot be read in a diff -->',
@@ -109,8 +111,13 @@ function checkHeadings(text: string): void {
 
 const reference = writeReference()
 checkHeadings(reference)
-if (!process.argv.includes('--check')) writeFileSync(page, reference)
-else if (readFileSync(page, 'utf8') !== reference) {
-  console.error(`docs/reference.md is not what the doc comments say; run ${COMMAND}`)
-  process.exitCode = 1
+publish(page, reference)
+publish(errorPage, withOutcomes(readFileSync(errorPage, 'utf8')))
+
+function publish(path: string, text: string): void {
+  if (!process.argv.includes('--check')) writeFileSync(path, text)
+  else if (readFileSync(path, 'utf8') !== text) {
+    console.error(`${relative(root, path)} is not what the sources say; run ${COMMAND}`)
+    process.exitCode = 1
+  }
 }

@@ -1,5 +1,6 @@
 import type { Durability } from './durability.js'
-import { ConnectionLostError, DatabaseError, type Executed, PoolhouseError } from './errors.js'
+import { ConnectionLostError, type Executed, PoolhouseError } from './errors.js'
+import { hasCondition } from './outcome/conditions.js'
 
 /**
  * How long a caller whose running call was cancelled, by its time-out or its signal, is kept for the
@@ -41,7 +42,6 @@ export function afterCancel(
   // Something that no server said, such as a value that the driver cannot send.
   if (!(error instanceof PoolhouseError)) return error
   const isOfTheCancel =
-    (error instanceof DatabaseError && error.code === '57014') ||
-    error instanceof ConnectionLostError
+    hasCondition(error, 'query_canceled') || error instanceof ConnectionLostError
   return isOfTheCancel || reason === 'abort' ? giveUp(error.executed, error) : error
 }

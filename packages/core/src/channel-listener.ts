@@ -8,11 +8,11 @@ import {
   AbortError,
   ConnectError,
   ConnectionLostError,
-  endsSession,
   PoolClosedError,
   PoolhouseError,
 } from './errors.js'
 import { describeName } from './option-check.js'
+import { endsSession } from './outcome/error-meaning.js'
 import {
   checkListenArguments,
   type ListenOptions,

@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Durability } from './durability.js'
+import { meaningOf, type ServerWords } from './outcome/sqlstate.js'
 import { printable } from './printable.js'
 import {
   type OutcomeResolver,
@@ -35,6 +36,7 @@ export interface PoolhouseErrorOptions {
 // Two copies of this package in one process must recognise each other's errors, so classes are told apart by a list of
 // names under a registered symbol and not by prototype identity.
 const BRAND = Symbol.for('poolhouse.error')
+const ROUTINE = Symbol.for('poolhouse.routine')
 
 function brand(type: { prototype: object }, name: string, code: string): void {
   const parent = (type.prototype as Record<symbol, readonly string[] | undefined>)[BRAND] ?? []
@@ -374,19 +376,9 @@ export interface DatabaseErrorFields {
   dataType?: string | undefined
   /** Constraint that was violated. */
   constraint?: string | undefined
+  /** Function of the server that reported it, which tells its own words from what a function raised. */
+  routine?: string | undefined
 }
-
-// Rejected before any effect: a standby or a read-only transaction (25006), starting up or shutting down (57P03), too many
-// connections (53300, 53400), wrong user or password (28…), no such database (3D000).
-const NOT_EXECUTED = /^(?:25006|57P03|53300|53400|3D000|28...)$/
-// 40001 serialization failure, 40P01 deadlock, 55P03 lock not available, and the rejected ones that pass with time.
-const RETRYABLE = /^(?:40001|40P01|55P03|25006|57P03|53300)$/
-// 40003 and 08007 say themselves that the outcome is unknown.
-const UNKNOWN = /^(?:40003|08...)$/
-// The last words of PgBouncer to a client that waits for a server connection and was given none: nothing of its statement has been passed on
-// (`check_fast_fail` in objects.c and the waiting clients in janitor.c, 1.18 to 1.24). Whatever else it says may come from a server that was at work.
-const POOLER_REFUSED =
-  /^(?:server login has been failing, .*\(server_login_retry\)|query_wait_timeout)$/s
 
 /** An error sent by PostgreSQL. `code` is the SQLSTATE; the driver's own error is the `cause`. */
 export class DatabaseError extends PoolhouseError {
@@ -415,20 +407,11 @@ export class DatabaseError extends PoolhouseError {
   /** Constraint that was violated. */
   readonly constraint: string | undefined
 
-  /**
-   * `executed` follows from SQLSTATE and severity: an ERROR rolls the statement back; a FATAL leaves it unknown, unless PgBouncer says with it
-   * that it has found no server for the statement.
-   */
+  /** `executed` and `retryable` follow from severity, SQLSTATE and `routine`, by the table in `docs/errors.md`. */
   constructor(message: string, fields: DatabaseErrorFields, cause?: unknown) {
-    const refused = isPoolerRefusal(message, fields)
-    const executed: Executed =
-      refused || NOT_EXECUTED.test(fields.code)
-        ? 'no'
-        : fields.severity !== 'ERROR' || UNKNOWN.test(fields.code)
-          ? 'unknown'
-          : 'rolled-back'
-    const retryable = refused || RETRYABLE.test(fields.code)
-    super(message, { code: fields.code, executed, retryable, cause })
+    const { executed, repeat } = meaningOf({ ...fields, message })
+    super(message, { code: fields.code, executed, retryable: repeat !== 'never', cause })
+    Object.defineProperty(this, ROUTINE, { value: fields.routine })
     this.severity = fields.severity
     this.detail = fields.detail
     this.hint = fields.hint
@@ -442,12 +425,10 @@ export class DatabaseError extends PoolhouseError {
   }
 }
 
-/** Whether a pooler says with these words that it has passed nothing on. A statement can raise the code and the text, but only as an ERROR. */
-export function isPoolerRefusal(
-  message: string,
-  { code, severity }: { readonly code: string; readonly severity: string },
-): boolean {
-  return code === '08P01' && severity === 'FATAL' && POOLER_REFUSED.test(message)
+/** What the server said, of an error that any copy of this package made. */
+export function wordsOf(error: DatabaseError): ServerWords {
+  const { code, severity, message, where } = error
+  return { code, severity, message, where, routine: (error as { [ROUTINE]?: string })[ROUTINE] }
 }
 
 /** Settles what an error could not know by itself. The same object, because the caller may hold it already. */
@@ -465,18 +446,6 @@ export function setExecuted(
 /** Says that another attempt may succeed, where an error could not know that by itself. The same object, because the caller may hold it already. */
 export function setRetryable(error: PoolhouseError): void {
   Object.defineProperty(error, 'retryable', { value: true, enumerable: true })
-}
-
-// Class 08 is about the connection itself, 57P01 to 57P03 and 57P05 say that the server ends the session, and so do 25P03 and
-// 25P04, the time-outs of a transaction.
-const ENDS_SESSION = /^(?:08...|57P0[1235]|25P0[34])$/
-
-/** Whether a session that answered with this error is over or beyond trust. Ordinary errors leave it as good as before. */
-export function endsSession(error: unknown): boolean {
-  if (error instanceof ConnectionLostError) return true
-  return (
-    error instanceof DatabaseError && (error.severity !== 'ERROR' || ENDS_SESSION.test(error.code))
-  )
 }
 
 /** A transaction could not be carried out as written: COMMIT answered ROLLBACK, or it was used after its end. */

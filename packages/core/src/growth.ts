@@ -1,5 +1,6 @@
 import { Backoff } from './backoff.js'
 import { ConnectError } from './errors.js'
+import { newsOf } from './outcome/error-meaning.js'
 import { ownError } from './own-error.js'
 import type { PoolConfig } from './pool-options.js'
 
@@ -26,8 +27,6 @@ const MOST_AT_ONCE = 4
 const BACKOFF_BASE_MS = 50
 const BACKOFF_MAX_MS = 5_000
 const CAP_MS = 10_000
-// 53300 too many connections, 53400 configuration limit exceeded.
-const TOO_MANY: ReadonlySet<string> = new Set(['53300', '53400'])
 
 /**
  * Opens connections, apart from those who wait for them: a waiter waits on the pool and takes whatever comes first. At most
@@ -152,7 +151,7 @@ export class Growth {
     this.#lastError = error
     this.#host.report(error)
     const others = this.#host.total()
-    if (error instanceof ConnectError && TOO_MANY.has(error.sqlState ?? '') && others > 0) {
+    if (newsOf(error) === 'full' && others > 0) {
       // The server is fine and full: live with what we have for a while instead of failing.
       this.#cap = others
       this.#capUntil = now + CAP_MS

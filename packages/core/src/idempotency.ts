@@ -9,6 +9,8 @@ import {
   TransactionError,
 } from './errors.js'
 import { checkNumber, describeValue, refuseUnknownOptions } from './option-check.js'
+import { hasCondition } from './outcome/conditions.js'
+import { endsSession, isConflict, isUndone } from './outcome/error-meaning.js'
 import type { Queryable } from './statement.js'
 import type { Transaction } from './transaction.js'
 import { workReturned } from './work-returned.js'
@@ -30,7 +32,7 @@ export async function createMarkerTable(pool: Queryable): Promise<void> {
     await pool.query(markerTable)
   } catch (error) {
     // IF NOT EXISTS does not see a table that another session is making: one of the two fails on the catalogue's unique index.
-    if (!(error instanceof DatabaseError && /^(?:23505|42P07|42710)$/.test(error.code))) throw error
+    if (!hasCondition(error, 'unique_violation', 'duplicate_table', 'duplicate_object')) throw error
     await pool.query(markerTable)
   }
 }
@@ -135,6 +137,8 @@ export class KeyedWork<R> {
   // An attempt was made whose COMMIT got no answer, and no later one has shown yet what became of it.
   #doubt: InDoubtError | undefined
   #stage: 'marking' | 'working' | 'done' = 'marking'
+  // Whether the work failed on a session that was lost under it.
+  #interrupted = false
 
   /** Takes a checked key, and the `idempotencyScope` of the call. */
   constructor(key: string, work: (tx: Transaction) => Promise<R>, scope?: string) {
@@ -150,13 +154,14 @@ export class KeyedWork<R> {
   /** One attempt, in a transaction of its own. */
   async run(tx: Transaction): Promise<R> {
     this.#stage = 'marking'
+    this.#interrupted = false
     for (const { pid, xid, startedAt } of this.#former) {
       await tx.query(END_FORMER, [pid, xid, startedAt])
     }
     const attempt = randomUUID()
     if (!(await this.#mark(tx, attempt))) return await this.#read(tx)
     this.#stage = 'working'
-    const result = await this.#work(tx)
+    const result = await this.#runWork(tx)
     workReturned(tx)
     this.#stage = 'done'
     this.#results.set(attempt, result)
@@ -167,9 +172,9 @@ export class KeyedWork<R> {
 
   /** Whether an attempt that failed like this may be followed by another, because the failure is not the work's. */
   repeats(error: unknown): boolean {
+    // What the work threw while its session was well is about something else, which must not be done twice.
+    if (this.#stage === 'working' && !this.#interrupted) return false
     if (error instanceof InDoubtError) {
-      // One that the work threw is about something else, which must not be done twice.
-      if (this.#stage === 'working') return false
       this.#doubt = error
       return true
     }
@@ -177,15 +182,23 @@ export class KeyedWork<R> {
     if (error instanceof ConnectError) return !(error.fatal || error instanceof AuthenticationError)
     if (error instanceof ConnectionLostError) return isUndone(error)
     if (!(error instanceof DatabaseError && isUndone(error))) return false
-    if (error.severity !== 'ERROR' || error.code === '57P03') return true
     // Another call with the key was faster, and the snapshot of this transaction is older than its row.
-    return this.marking && (error.code === '40001' || error.code === '40P01')
+    return endsSession(error) || (this.marking && isConflict(error))
   }
 
   /** What the caller is told when no other attempt is made: while an earlier one is in doubt, that is what matters. */
   surfaced(error: unknown): unknown {
     if (this.#doubt === undefined) return error
     return error instanceof AbortError ? new AbortError(error.cause, 'unknown') : this.#doubt
+  }
+
+  async #runWork(tx: Transaction): Promise<R> {
+    try {
+      return await this.#work(tx)
+    } catch (error) {
+      this.#interrupted = wasLost(tx)
+      throw error
+    }
   }
 
   async #mark(tx: Transaction, attempt: string): Promise<boolean> {
@@ -227,13 +240,14 @@ class MarkerGoneError extends TransactionError {
   }
 }
 
-function isUndone({ executed }: { executed: string }): boolean {
-  return executed === 'no' || executed === 'rolled-back'
+/** Whether the session of the transaction is gone. Of a transaction that cannot tell, what failed may have been that. */
+function wasLost({ lost }: Transaction & { readonly lost?: boolean }): boolean {
+  return lost !== false
 }
 
 function explained(error: unknown): unknown {
-  // 42P01: no such table; 42703: no such column, in a table of this name that is somebody else's.
-  if (!(error instanceof DatabaseError && /^(?:42P01|42703)$/.test(error.code))) return error
+  // No such column: a table of this name that is another application's.
+  if (!hasCondition(error, 'undefined_table', 'undefined_column')) return error
   return new TransactionError(
     'idempotencyKey needs the table poolhouse_marker in the search_path; make it with createMarkerTable(pool), or put the text markerTable into a migration',
     { executed: 'rolled-back', cause: error },

@@ -116,6 +116,16 @@ export {
   nearestName,
   refuseUnknownOptions,
 } from './option-check.js'
+export { type Condition, hasCondition, isCondition } from './outcome/conditions.js'
+export {
+  endsSession,
+  isConflict,
+  isRepeatable,
+  isUndone,
+  newsOf,
+  refusesWrites,
+} from './outcome/error-meaning.js'
+export type { NodeNews } from './outcome/sqlstate.js'
 export type { OverloadOptions } from './overload.js'
 export { ownError } from './own-error.js'
 export { createPool } from './pool.js'

@@ -6,7 +6,6 @@ import type { Durability } from './durability.js'
 import {
   AbortError,
   ConnectionLostError,
-  DatabaseError,
   type Executed,
   InDoubtError,
   PoolhouseError,
@@ -14,6 +13,7 @@ import {
   setExecuted,
   TransactionError,
 } from './errors.js'
+import { hasCondition } from './outcome/conditions.js'
 import type { PoolLease, WorkGuard } from './pool-lease.js'
 import { Savepoint } from './savepoint.js'
 import type { Slot } from './slot.js'
@@ -140,6 +140,11 @@ export class OpenTransaction implements Transaction {
 
   get durability(): Durability | undefined {
     return this.#durability
+  }
+
+  /** Whether its session is over, so that it can only have been undone. */
+  get lost(): boolean {
+    return this.#lease.slot.over
   }
 
   /** Sends BEGIN. */
@@ -436,7 +441,7 @@ export class OpenTransaction implements Transaction {
         return
       }
     } catch (error) {
-      if (!(error instanceof DatabaseError && error.code === '25P02')) throw error
+      if (!hasCondition(error, 'in_failed_sql_transaction')) throw error
     }
     await this.#undo(outer, name)
     throw new TransactionError(

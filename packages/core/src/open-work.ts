@@ -7,9 +7,9 @@ import {
   ConnectionLostError,
   DatabaseError,
   type Executed,
-  endsSession,
   StatementTimeoutError,
 } from './errors.js'
+import { endsSession } from './outcome/error-meaning.js'
 import { realTimers } from './real-timers.js'
 import { markSession, resetAhead } from './session-marks.js'
 import type { Slot } from './slot.js'

@@ -8,13 +8,13 @@ import {
   type AcquireTimeoutError,
   DatabaseError,
   type Executed,
-  endsSession,
   LeaseReleasedError,
   PoolClosedError,
   PoolhouseError,
   StatementTimeoutError,
   setExecuted,
 } from './errors.js'
+import { endsSession, leavesCommitOpen } from './outcome/error-meaning.js'
 import { type PoolerInEffect, throughPooler } from './pooler.js'
 import { realTimers } from './real-timers.js'
 import { isResetFailure } from './reset-failure.js'
@@ -23,7 +23,7 @@ import type { Slot } from './slot.js'
 import { commitsMidway } from './sql/commits-midway.js'
 import { refuseWhenSent } from './sql/lone-statement.js'
 import { traitsOf } from './sql/statement-traits.js'
-import { COPIES, READ_IN_TWO_WAYS } from './sql/trait-flags.js'
+import { CONTROLS_TRANSACTION, COPIES, READ_IN_TWO_WAYS } from './sql/trait-flags.js'
 import type { QueryOptions, QueryResult, Statement } from './statement.js'
 import { Waiter } from './wait-queue.js'
 import { unwatchSignal, watchSignal } from './watch-signal.js'
@@ -283,9 +283,12 @@ export class StatementRun extends Waiter {
   #failureOf(slot: Slot, error: Error | null, result: QueryResult<unknown> | undefined): unknown {
     const { committedLocally } = slot
     if (error instanceof PoolhouseError) {
-      const mayBeHalf = commitsMidway(this.statement.text)
+      const { text } = this.statement
+      const mayBeHalf = commitsMidway(text)
       // A transaction around it, if there is one, knows better and says so at its end.
-      if (mayBeHalf && error instanceof DatabaseError) setExecuted(error, 'unknown')
+      if (error instanceof DatabaseError && (mayBeHalf || leavesOpen(text, error))) {
+        setExecuted(error, 'unknown')
+      }
       // The session was ended in its wait for the standbys, which comes after the commit.
       if (committedLocally && !mayBeHalf && error.executed === 'unknown') {
         setExecuted(error, 'yes', 'local')
@@ -338,4 +341,9 @@ export class StatementRun extends Waiter {
     const { name: pool } = this.#host
     return new StatementTimeoutError(this.#limitMs, { executed, pool, cause, durability })
   }
+}
+
+/** Whether a COMMIT was answered with an error that says that its outcome is not known. */
+function leavesOpen(text: string, error: DatabaseError): boolean {
+  return (traitsOf(text) & CONTROLS_TRANSACTION) !== 0 && leavesCommitOpen(error)
 }

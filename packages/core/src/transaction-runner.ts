@@ -1,10 +1,11 @@
 import { Backoff } from './backoff.js'
 import { type Clock, sleep } from './clock.js'
 import type { AcquireOptions } from './connection-pool.js'
-import { AbortError, AcquireTimeoutError, PoolhouseError, PoolOverloadedError } from './errors.js'
+import { AbortError } from './errors.js'
 import { KeyedWork } from './idempotency.js'
 import type { Lease } from './lease.js'
 import { OpenTransaction, stoppedByTimeout } from './open-transaction.js'
+import { isRepeatable } from './outcome/error-meaning.js'
 import type { PoolLease } from './pool-lease.js'
 import { RESET_AROUND, resetsAround } from './reset-around.js'
 import { isResetFailure } from './reset-failure.js'
@@ -57,7 +58,7 @@ export async function runTransaction<R>(
     } catch (error) {
       const leftMs = deadline - clock.now()
       const pauseMs = backoff.next()
-      const again = attempt < attempts && isRepeatable(error) && leftMs > pauseMs
+      const again = attempt < attempts && isRepeatable(error, options.readOnly) && leftMs > pauseMs
       if (!again || signal?.aborted) throw error
       await sleep(clock, pauseMs, signal)
     }
@@ -96,16 +97,6 @@ async function runKeyed<R>(
 
 function backoffOf(random: () => number): Backoff {
   return new Backoff({ baseMs: 5, maxMs: 500, random })
-}
-
-/** Known not to have happened, and likely to succeed if done again. A connection that was waited for in vain is not. */
-function isRepeatable(error: unknown): boolean {
-  return (
-    error instanceof PoolhouseError &&
-    !(error instanceof AcquireTimeoutError || error instanceof PoolOverloadedError) &&
-    error.retryable &&
-    (error.executed === 'no' || error.executed === 'rolled-back')
-  )
 }
 
 /** One attempt, which goes to another connection as long as one cannot be reset before BEGIN. */

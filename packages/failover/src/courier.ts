@@ -5,6 +5,7 @@ import {
   InDoubtError,
   ownError,
   PoolClosedError,
+  refusesWrites,
 } from '@poolhouse/core'
 import { awaitUntil } from './await-until.js'
 import type { Decision, Errand } from './errand.js'
@@ -183,7 +184,7 @@ export class Courier {
 
   /** Throws what the caller must learn. */
   #mayGoAgain(errand: Errand<unknown>, { pool, error }: Failure): Again {
-    if (isSign(error) && !(errand.isReadOnly && isReadOnlyRefusal(error))) {
+    if (isSign(error) && !(errand.isReadOnly && refusesWrites(error))) {
       this.#watch.hint(pool.name)
     }
     const decision = errand.decide(error, pool)
@@ -247,8 +248,4 @@ export class Courier {
       waitMs: Math.max(1, this.#deadline(errand, waitFrom) - now),
     }
   }
-}
-
-function isReadOnlyRefusal(error: unknown): boolean {
-  return (error as { code?: unknown } | undefined)?.code === '25006'
 }

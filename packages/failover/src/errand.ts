@@ -4,19 +4,23 @@ import {
   type ConnectionPool,
   DatabaseError,
   formatEndpoint,
+  hasCondition,
   InDoubtError,
+  isConflict,
+  isRepeatable,
   KeyedWork,
   type Lease,
   type ListenOptions,
   type NotifyListener,
   type QueryOptions,
   type QueryResult,
+  refusesWrites,
   type Statement,
   type Subscription,
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
-import { fateOf, isConflict, isRepeatable } from './outcome.js'
+import { fateOf } from './outcome.js'
 
 /** What is to be done after a failure: send the work again, or tell the caller. */
 export type Decision =
@@ -150,9 +154,9 @@ export class QueryErrand<Row>
   }
 }
 
-/** Whether a read-only transaction refused the statement: it writes (25006) or ends transactions (2D000). */
+/** Whether a read-only transaction refused the statement: it writes, or ends transactions. */
 function provesWrite(error: unknown): boolean {
-  return error instanceof DatabaseError && (error.code === '25006' || error.code === '2D000')
+  return refusesWrites(error) || hasCondition(error, 'invalid_transaction_termination')
 }
 
 /** A lease for the caller. */
@@ -287,7 +291,9 @@ export class TransactionErrand<R> extends BasicErrand<TransactionOptions> implem
       if (this.#keyed.marking && fateOf(error) === 'misrouted') return this.unsent(error, pool)
       if (this.#keyed.repeats(error)) return this.#afterInterruption()
     }
-    if (this.#attempts >= this.#declared || !isRepeatable(error)) return { kind: 'surface', error }
+    if (this.#attempts >= this.#declared || !isRepeatable(error, this.isReadOnly)) {
+      return { kind: 'surface', error }
+    }
     // A conflict is how a healthy server works under load, and the caller has said how often it may be met.
     return isConflict(error) ? FREE_RERUN : { kind: 'again', rerun: true, costs: true, error }
   }

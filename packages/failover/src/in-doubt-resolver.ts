@@ -2,6 +2,8 @@ import {
   type Clock,
   type ConnectionPool,
   DatabaseError,
+  endsSession,
+  hasCondition,
   type OutcomeResolver,
   type TransactionIdentity,
   type TransactionOutcome,
@@ -175,7 +177,7 @@ async function readFacts(
         const { rows } = await tx.query<{ status: OutcomeFacts['status'] | null }>(STATUS, [xid])
         return { ...facts, status: rows[0]?.status ?? undefined }
       } catch (error) {
-        if (!(error instanceof DatabaseError && error.code === '22023')) throw error
+        if (!hasCondition(error, 'invalid_parameter_value')) throw error
         await tx.rollback()
         return { ...facts, status: 'future' as const }
       }
@@ -198,7 +200,7 @@ async function readHistory(
     const { rows } = await pool.query<{ history: string }>(HISTORY, [file], { timeoutMs, signal })
     text = rows[0]!.history
   } catch (error) {
-    if (error instanceof DatabaseError && error.severity === 'ERROR') return 'unknown'
+    if (error instanceof DatabaseError && !endsSession(error)) return 'unknown'
     throw error
   }
   const left = switchPoint(text, timeline)

@@ -1,9 +1,15 @@
-import { ConnectError, DatabaseError, PoolClosedError, PoolhouseError } from '@poolhouse/core'
+import {
+  ConnectError,
+  DatabaseError,
+  endsSession,
+  hasCondition,
+  isCondition,
+  newsOf,
+  PoolClosedError,
+  PoolhouseError,
+} from '@poolhouse/core'
 import type { Finding } from './observation.js'
 
-const NO_RIGHT = '42501'
-// Function does not exist, no right to call it: the probe cannot work, and waiting will not help.
-const CANNOT_PROBE: ReadonlySet<string> = new Set(['42883', NO_RIGHT])
 // Nobody listens on the port, or the file of the Unix socket is not there.
 const NOBODY_LISTENS: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT'])
 // Our own process or machine has run out of something; that says nothing about the server.
@@ -11,12 +17,16 @@ const OUR_TROUBLE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 
 
 /** What a failed probe says about the server. */
 export function findingOf(error: unknown): Finding {
-  const sqlState = sqlStateOf(error)
-  if (sqlState === '57P03') return { kind: 'starting', detail: messageOf(error) }
-  if (error instanceof ConnectError && (error.fatal || sqlState === NO_RIGHT)) {
+  const news = newsOf(error)
+  if (news === 'starting') return { kind: 'starting', detail: messageOf(error) }
+  if (
+    error instanceof ConnectError &&
+    (error.fatal || isCondition(error.sqlState, 'insufficient_privilege'))
+  ) {
     return { kind: 'denied', error }
   }
-  if (error instanceof DatabaseError && CANNOT_PROBE.has(error.code)) {
+  // The probe cannot work, and waiting will not help.
+  if (hasCondition(error, 'undefined_function', 'insufficient_privilege')) {
     return {
       kind: 'denied',
       error: new PoolhouseError(
@@ -28,28 +38,21 @@ export function findingOf(error: unknown): Finding {
   if (error instanceof PoolClosedError) return { kind: 'refused', detail: 'its pool is closed' }
   if (isCaused(error, NOBODY_LISTENS)) return { kind: 'refused', detail: messageOf(error) }
   if (isCaused(error, OUR_TROUBLE)) return { kind: 'busy', detail: messageOf(error) }
-  // Whoever answers with an SQLSTATE is alive: too many connections, role just changing, out of memory. Not so the last
-  // words of a session.
-  if (sqlState?.startsWith('57P') === true) return { kind: 'failed', detail: messageOf(error) }
-  if (error instanceof DatabaseError || sqlState?.startsWith('53') === true) {
-    return { kind: 'busy', detail: messageOf(error) }
-  }
-  return { kind: 'failed', detail: messageOf(error) }
+  // A server that answers a statement is alive, and so is one that has too little of something: connections, memory. Not so one that
+  // has said its last words.
+  const isAlive = error instanceof DatabaseError && !endsSession(error)
+  const kind = isAlive || news === 'full' || news === 'short' ? 'busy' : 'failed'
+  return { kind, detail: messageOf(error) }
 }
 
 /** Whether the role changed between two functions of the same probe, so that asking again will do. */
 export function isRoleChanging(error: unknown): boolean {
-  return error instanceof DatabaseError && error.code === '55000'
+  return hasCondition(error, 'object_not_in_prerequisite_state')
 }
 
 /** Whether the service does without what the probe asks for, for good. */
 export function isUnsupported(error: unknown): boolean {
-  return error instanceof DatabaseError && error.code === '0A000'
-}
-
-function sqlStateOf(error: unknown): string | undefined {
-  if (error instanceof DatabaseError) return error.code
-  return (error as { sqlState?: string } | null | undefined)?.sqlState
+  return hasCondition(error, 'feature_not_supported')
 }
 
 /** Looks down the causes. A name with several addresses gives an `AggregateError`: then all of them must agree. */

@@ -16,7 +16,6 @@ import {
   RowCursor,
   realTimers,
   rethrowLater,
-  type ServerError,
   type ServerSocket,
   SessionStatements,
   SocketConnection,
@@ -210,9 +209,12 @@ export class PgConnection
     this.#running?.handleCopyOutResponse()
   }
 
-  errorResponse(error: ServerError): void {
-    const survives = this.#running !== undefined && error.severity === 'ERROR'
-    if (!survives && isServerError(error)) this.refused(toDatabaseError(error, false))
+  errorResponse(error: Error): void {
+    // So `pg` reports a message of a kind that it does not know. What follows cannot be trusted.
+    if (!isServerError(error)) this.failed(toClosedError(error))
+    else if (this.#running === undefined || error.severity !== 'ERROR') {
+      this.refused(toDatabaseError(error, false))
+    }
   }
 
   /** Called by the work, in a tick of its own. */

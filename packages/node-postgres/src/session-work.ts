@@ -1,3 +1,4 @@
+import { PoolhouseError } from '@poolhouse/core'
 import {
   isServerError,
   type QueuedWork,
@@ -46,7 +47,12 @@ export function errorOfLoss(said: Error | undefined, reason: unknown, sent: bool
   return toUnansweredError(refusal, reason, sent)
 }
 
-/** The error of work that the server has answered, from what it, or a type parser, said against it. */
+/** The error of work that the server has answered, from what it, a type parser or `pg` said against it. */
 export function errorOfAnswer(said: Error): Error {
-  return isServerError(said) ? toDatabaseError(said, true) : said
+  if (said instanceof PoolhouseError) return said
+  if (isServerError(said)) return toDatabaseError(said, true)
+  return new PoolhouseError(`the answer cannot be read: ${said.message}`, {
+    executed: 'unknown',
+    cause: said,
+  })
 }

@@ -22,7 +22,7 @@ export interface WireEvents {
   /** CopyOutResponse, the one answer to a statement that `pg` does not hand on. */
   copyOutResponse(): void
   /** ErrorResponse, before `pg` handles it. */
-  errorResponse(error: ServerError): void
+  errorResponse(error: Error): void
   /** ReadyForQuery, with its status byte as text. */
   readyForQuery(status: string): void
   /** ParameterStatus. */
@@ -108,7 +108,7 @@ function tell(events: WireEvents, event: string, message: unknown): void {
       events.copyOutResponse()
       break
     case 'errorMessage':
-      events.errorResponse(message as ServerError)
+      events.errorResponse(message as Error)
       break
     case 'parameterStatus': {
       const { parameterName, parameterValue } = message as Record<string, string>

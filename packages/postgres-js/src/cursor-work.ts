@@ -60,7 +60,8 @@ export class CursorWork extends StatementWork implements CursorStatement {
 
   override takeError(buffer: Buffer, from: number, to: number): ServerError {
     const refusal = super.takeError(buffer, from, to)
-    if (refusal.severity === 'ERROR') this.#sync()
+    // The word may be missing, or one of another language: only those that end the session are certain to be no ERROR.
+    if (refusal.severity !== 'FATAL' && refusal.severity !== 'PANIC') this.#sync()
     return refusal
   }
 

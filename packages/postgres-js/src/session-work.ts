@@ -50,6 +50,8 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
   protected refusal: ServerError | undefined
   #body: Buffer = NONE
   #built = false
+  /** Whether ReadyForQuery has followed. */
+  #survived = false
   /** The same in the words of postgres.js. */
   #error: unknown
   #untaken: PoolhouseError | undefined
@@ -105,6 +107,7 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
   }
 
   settle(): void {
+    this.#survived = true
     if (this.#untaken === undefined) this.report()
     else this.refuse(this.#untaken)
   }
@@ -131,7 +134,7 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
   /** The error for the caller, whose cause is that of postgres.js. */
   protected refusedWith(refusal: ServerError): DatabaseError {
     const made = this.#error ?? new this.host.PostgresError(readPostgresFields(this.#body))
-    return toDatabaseError(refusal, refusal.severity === 'ERROR', made)
+    return toDatabaseError(refusal, this.#survived, made)
   }
 }
 

@@ -1,4 +1,4 @@
-import { type ConnectionPool, DatabaseError, type Session } from '@poolhouse/core'
+import { type Condition, type ConnectionPool, hasCondition, type Session } from '@poolhouse/core'
 import type { Background } from './background.js'
 import { lsnText } from './sample-statement.js'
 
@@ -13,8 +13,13 @@ const FIRST_VERSION = 19
 const CONNECT_MS = 1_000
 // Beyond the time that the server waits.
 const ANSWER_MS = 500
-// Syntax error, not supported, not allowed, an option it does not know. Anything else says nothing about the next time.
-const REFUSALS: ReadonlySet<string> = new Set(['42601', '0A000', '42501', '22023'])
+// Not known, not supported, not allowed, an option it does not know. Anything else says nothing about the next time.
+const REFUSALS: readonly Condition[] = [
+  'syntax_error',
+  'feature_not_supported',
+  'insufficient_privilege',
+  'invalid_parameter_value',
+]
 const STATUSES: ReadonlyMap<unknown, LsnWaitResult> = new Map([
   ['success', 'reached'],
   ['timeout', 'timeout'],
@@ -58,7 +63,7 @@ export class LsnWait {
       return STATUSES.get(rows[0]?.status) ?? 'impossible'
     } catch (error) {
       // A fork, or a service that has taken the statement away.
-      if (error instanceof DatabaseError && REFUSALS.has(error.code)) this.#refused = true
+      if (hasCondition(error, ...REFUSALS)) this.#refused = true
       this.stop()
       return 'impossible'
     }

@@ -2,6 +2,7 @@ import {
   type ClockTimer,
   type ConnectionPool,
   DatabaseError,
+  hasCondition,
   type Pool,
   PoolClosedError,
   type QueryResult,
@@ -48,7 +49,6 @@ const HOLD_MS = 60_000
 // A session may be asked for its position alone this long after a whole sample.
 const WHOLE_FOR_MS = 1_000
 // No right to call the function of the control file, or no such function.
-const HIDDEN: ReadonlySet<string> = new Set(['42501', '42883'])
 
 /** Asks one server again and again where its log is, over a session of its own where the pool can open one. */
 export class NodeSampler {
@@ -234,7 +234,7 @@ export class NodeSampler {
 
   #failed(error: unknown, startedAt: number, askers: readonly Asker[]): void {
     // A server that refused one function has answered: next time without it.
-    const hidden = error instanceof DatabaseError && HIDDEN.has(error.code)
+    const hidden = hasCondition(error, 'insufficient_privilege', 'undefined_function')
     if (hidden && this.#statement === SAMPLE_STATEMENT) {
       this.#statement = PLAIN_SAMPLE_STATEMENT
       this.#askers.unshift(...askers)

@@ -8,7 +8,7 @@ import type {
   Transaction,
   TransactionOptions,
 } from '@poolhouse/core'
-import { InDoubtError, watchSignal } from '@poolhouse/core'
+import { InDoubtError, isRepeatable, watchSignal } from '@poolhouse/core'
 import { afterFailure } from './read-failure.js'
 import { acquireReadOnly, queryReadOnly, useReadOnly } from './read-only.js'
 
@@ -226,8 +226,10 @@ export class TransactionCall<R> implements ReadCall<R> {
   }
 
   after(error: unknown): 'unsent' | 'sent' | 'final' {
+    if (this.started) {
+      return isRepeatable(error, true) && this.#attemptsLeft > 0 ? 'sent' : 'final'
+    }
     const way = afterFailure(error)
-    if (!this.started) return way === 'sent' ? 'unsent' : way
-    return way === 'final' || this.#attemptsLeft <= 0 ? 'final' : 'sent'
+    return way === 'sent' ? 'unsent' : way
   }
 }

@@ -55,7 +55,7 @@ import {
   TransactionCall,
   UseCall,
 } from './read-call.js'
-import { afterFailure, isNodeFailure, readErrorOf } from './read-failure.js'
+import { couldNotConnect, isNodeFailure, readErrorOf } from './read-failure.js'
 import type { ReadRoute } from './read-route.js'
 import { ReadRoutes } from './read-routes.js'
 import { type ReadHost, ReadRunner } from './read-runner.js'
@@ -455,7 +455,7 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
     if (this.closed) return
     // Once code of the caller has run, the error may be about another server altogether: a probe decides.
     if (isNodeFailure(error) && !call.started) this.#ejection.failed(node, error)
-    else if (isNodeFailure(error) || afterFailure(error) === 'unsent') this.#ejection.question(node)
+    else if (isNodeFailure(error) || couldNotConnect(error)) this.#ejection.question(node)
     else return
     this.#membership.suspect(node)
   }

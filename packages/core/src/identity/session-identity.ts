@@ -1,5 +1,5 @@
 import type { DriverConnection } from '../driver.js'
-import { endsSession } from '../errors.js'
+import { endsSession } from '../outcome/error-meaning.js'
 import type { Statement } from '../statement.js'
 import { unwatchSignal, watchSignal } from '../watch-signal.js'
 

@@ -1,9 +1,11 @@
 import type { ConnectionSettings } from '../connection-settings.js'
 import { formatEndpoint } from '../endpoint.js'
 import { AuthenticationError, ConnectError } from '../errors.js'
+import { isCondition } from '../outcome/conditions.js'
+import { meaningOf, refusesUser } from '../outcome/sqlstate.js'
 import { TlsMaterialError, TlsRefusedError } from './encrypt.js'
 import { AuthenticationFailure, HungUpError } from './login-error.js'
-import { isServerError, type ServerError } from './server-error.js'
+import { isServerError, type ServerError, sqlStateOf } from './server-error.js'
 
 // What to look at, by the code of the socket's or the TLS library's error.
 const WAYS_OUT: Readonly<Record<string, string>> = {
@@ -98,24 +100,28 @@ function toRefusal(
   settings: ConnectionSettings,
   endpoint: string,
 ): ConnectError {
-  const { code, message } = error
-  const details = { endpoint, sqlState: code, cause: error }
-  if (code.startsWith('28')) {
+  const { message, severity = '' } = error
+  const code = sqlStateOf(error)
+  const sqlState = error.code === code ? code : undefined
+  const said = sqlState === undefined ? message : `${message} (${sqlState})`
+  const { repeat } = meaningOf({ code, message, severity }, 'log-in')
+  const details = { endpoint, sqlState, fatal: repeat === 'never', cause: error }
+  if (refusesUser(code)) {
     const plain = settings.ssl.mode === 'disable' || settings.ssl.mode === 'prefer'
     const hint = /no encryption|SSL off/.test(message)
       ? plain
         ? '; the server may demand TLS: set connection.ssl'
         : ''
-      : code === '28P01'
+      : isCondition(code, 'invalid_password')
         ? '; check connection.user and connection.password'
         : ''
     return new AuthenticationError(
-      `cannot log in to ${endpoint} as user "${settings.user}": ${message} (${code})${hint}`,
-      { ...details, fatal: true },
+      `cannot log in to ${endpoint} as user "${settings.user}": ${said}${hint}`,
+      details,
     )
   }
   return new ConnectError(
-    `${endpoint} refused the connection of user "${settings.user}": ${message} (${code})`,
-    { ...details, fatal: code === '3D000' },
+    `${endpoint} refused the connection of user "${settings.user}": ${said}`,
+    details,
   )
 }

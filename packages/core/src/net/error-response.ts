@@ -31,17 +31,14 @@ export function readFields(body: Buffer): Record<string, string> {
   return fields
 }
 
-/** Reads the body of an ErrorResponse. What is missing in it is empty. */
+/** Reads the body of an ErrorResponse. What is missing in it is undefined, and a message that is missing is empty. */
 export function readErrorResponse(body: Buffer): ServerError {
   const texts = readFields(body)
-  const { M = '', S = 'FATAL', V = S } = texts
+  const { M = '', S, V = S } = texts
   const error = new ServerRefusal(M)
   Object.defineProperty(error, 'name', { value: 'error', configurable: true, writable: true })
-  const fields: Record<string, string> = {
-    // `V` is never localised; servers before 9.6 and some poolers send only `S`.
-    severity: V,
-    code: 'XX000',
-  }
+  // `V` is never localised; servers before 9.6 and some poolers send only `S`.
+  const fields: Record<string, string | undefined> = { severity: V, code: undefined }
   for (const [letter, name] of Object.entries(FIELDS)) {
     const text = texts[letter]
     if (text !== undefined) fields[name] = text

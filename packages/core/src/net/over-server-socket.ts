@@ -1,9 +1,7 @@
 import type { ConnectContext } from '../driver.js'
 import { AuthenticationError } from '../errors.js'
+import { isCondition } from '../outcome/conditions.js'
 import { openServerSocket, type ServerSocket } from './server-socket.js'
-
-// invalid_authorization_specification: no entry in pg_hba.conf, one that says `reject`, or a client certificate that is missing.
-const NOT_LET_IN = '28000'
 
 /**
  * Opens the connection of a session and logs in over it. With `prefer` it does as libpq: when the server lets nobody in over TLS, whatever the
@@ -46,6 +44,10 @@ async function logInOrBreak<C>(
   }
 }
 
+/** No entry in pg_hba.conf, one that says `reject`, or a client certificate that is missing. */
 function isNotLetIn(error: unknown): boolean {
-  return error instanceof AuthenticationError && error.sqlState === NOT_LET_IN
+  return (
+    error instanceof AuthenticationError &&
+    isCondition(error.sqlState, 'invalid_authorization_specification')
+  )
 }

@@ -1,12 +1,13 @@
-import { ConnectionLostError, DatabaseError, type Executed, isPoolerRefusal } from '../errors.js'
+import { ConnectionLostError, DatabaseError, type Executed, wordsOf } from '../errors.js'
+import { provenByLastWords } from '../outcome/sqlstate.js'
 import { isResetFailure } from '../reset-failure.js'
 
 /** What the server said in an ErrorResponse, as the error class of a driver carries it. */
 export interface ServerError extends Error {
   /** `ERROR`, `FATAL` or `PANIC`; in the server's language if the driver reads the localised field. */
   readonly severity?: string
-  /** SQLSTATE. */
-  readonly code: string
+  /** SQLSTATE; undefined if the server sent none. */
+  readonly code?: string
   /** What more there is to say. */
   readonly detail?: string
   /** What might help. */
@@ -29,23 +30,26 @@ export interface ServerError extends Error {
   readonly routine?: string
 }
 
+// What an ErrorResponse without a SQLSTATE is taken for: `internal_error`, which means nothing in particular.
+const NO_CODE = 'XX000'
 const SEVERITIES: ReadonlySet<string | undefined> = new Set(['ERROR', 'FATAL', 'PANIC'])
 
-/** True for what the server said, false for what a driver or the socket made up. */
+/** True for what the server said, whatever it left out; false for what a driver or the socket made up. */
 export function isServerError(error: unknown): error is ServerError {
-  const { code, severity } = (error ?? {}) as Partial<ServerError>
-  return (
-    error instanceof Error &&
-    typeof severity === 'string' &&
-    typeof code === 'string' &&
-    code.length === 5
-  )
+  // Errors of Node have a code, never a severity. `pg` sets all fields of an ErrorResponse, those that did not come to undefined, and none of
+  // what it says against messages that it does not know.
+  return error instanceof Error && 'severity' in error && 'code' in error
+}
+
+/** The SQLSTATE that the server sent, `XX000` if it sent none or one that is none. */
+export function sqlStateOf({ code }: ServerError): string {
+  return code !== undefined && /^[0-9A-Z]{5}$/.test(code) ? code : NO_CODE
 }
 
 /**
- * Brings an error of the server into core's shape. `pg` passes the severity on in the server's language only. What follows in
- * the protocol tells the same: after an ERROR comes ReadyForQuery, after a FATAL the end. `cause` is the driver's own error, if
- * it is another object.
+ * Brings an error of the server into core's shape. The severity may come in the server's language, because `pg` reads that field only and
+ * servers before 9.6 and poolers send only that, or not at all. What follows in the protocol tells the same: after an ERROR comes
+ * ReadyForQuery, after a FATAL the end. `cause` is the driver's own error, if it is another object.
  */
 export function toDatabaseError(
   error: ServerError,
@@ -54,9 +58,9 @@ export function toDatabaseError(
 ): DatabaseError {
   const position = Number(error.position)
   return new DatabaseError(
-    error.message,
+    error.message || 'the server reported an error and gave no message',
     {
-      code: error.code,
+      code: sqlStateOf(error),
       severity: SEVERITIES.has(error.severity)
         ? error.severity!
         : sessionSurvived
@@ -71,6 +75,7 @@ export function toDatabaseError(
       column: error.column,
       dataType: error.dataType,
       constraint: error.constraint,
+      routine: error.routine,
     },
     cause,
   )
@@ -87,7 +92,7 @@ export function toLostError(reason: unknown, executed: Executed): ConnectionLost
   const ours = reason instanceof DatabaseError || reason instanceof ConnectionLostError
   return new ConnectionLostError(why === undefined ? what : `${what}: ${why}`, {
     executed,
-    sqlState: sqlStateOf(reason),
+    sqlState: stateOf(reason),
     // Our own error around the driver's would only repeat it.
     cause: ours ? (reason.cause ?? reason) : reason,
   })
@@ -103,10 +108,11 @@ export function toUnansweredError(
   sent: boolean,
 ): DatabaseError | ConnectionLostError {
   if (isResetFailure(reason)) return reason as ConnectionLostError
+  const last = said ?? reason
+  const proven = last instanceof DatabaseError ? provenByLastWords(wordsOf(last)) : undefined
   // The server had already refused it: the work was undone, whatever became of the session.
-  if (said?.severity === 'ERROR') return said
-  const passedOn = sent && !(said !== undefined && isPoolerRefusal(said.message, said))
-  return toLostError(said ?? reason, passedOn ? 'unknown' : 'no')
+  if (said !== undefined && proven === 'rolled-back') return said
+  return toLostError(last, sent && proven !== 'no' ? 'unknown' : 'no')
 }
 
 /** The reason of a session that ended without a word of the server. */
@@ -118,7 +124,7 @@ export function toClosedError(cause: unknown): ConnectionLostError {
   })
 }
 
-function sqlStateOf(reason: unknown): string | undefined {
+function stateOf(reason: unknown): string | undefined {
   if (reason instanceof DatabaseError) return reason.code
   return reason instanceof ConnectionLostError ? reason.sqlState : undefined
 }

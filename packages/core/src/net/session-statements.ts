@@ -1,4 +1,5 @@
 import type { TransactionStatus } from '../driver.js'
+import { isCondition } from '../outcome/conditions.js'
 import type { Statement } from '../statement.js'
 import { StatementRules } from '../statement-rules.js'
 import { AutomaticNames } from './automatic-names.js'
@@ -151,7 +152,7 @@ export class SessionStatements<Shape> {
     statement.state = 'old'
     this.#client?.forget(statement.name)
     // Whatever drops statements is known by its tag. One that is gone all the same may be on another server session.
-    if (error.code === '26000') this.#obstacles |= NEVER
+    if (isCondition(error.code, 'invalid_sql_statement_name')) this.#obstacles |= NEVER
     return true
   }
 

@@ -1,4 +1,5 @@
 import { DatabaseError, setRetryable } from '../errors.js'
+import { type Condition, isBesideTheStatement, isCondition } from '../outcome/conditions.js'
 import { nameAt } from '../sql/names.js'
 import { SqlLexer, TOKEN } from '../sql/sql-lexer.js'
 import type { ServerError } from './server-error.js'
@@ -43,28 +44,31 @@ export function refusalOfName(
   return undefined
 }
 
-// Errors that have nothing to do with how a statement was parsed, so that to parse it anew is of no use: classes 08, 53, 57 and 58 are about
-// the connection, resources, an operator and the machine; the others say that the transaction has failed or met another one.
-const NOT_STALE = /^(?:08|53|57|58|40)...$|^(?:25P02|55P03)$/
 // What only a statement that was parsed earlier can say: its result would change, it is gone, or something it refers to is gone.
-const CERTAINLY_STALE: ReadonlySet<string> = new Set(['0A000', '26000', 'XX000'])
+const CERTAINLY_STALE: readonly Condition[] = [
+  'feature_not_supported',
+  'invalid_sql_statement_name',
+  'internal_error',
+]
 
 /**
  * Whether an error of a statement that was parsed earlier may come from that. Asked about errors before BindComplete, when nothing was
  * executed: parameter types are settled at Parse, so a value that no longer fits them is refused with codes of every kind.
  */
-export function mayBeStale({ code }: ServerError): boolean {
-  return !NOT_STALE.test(code)
+export function mayBeStale({ code = '' }: ServerError): boolean {
+  return !isBesideTheStatement(code)
 }
 
 /** Whether Parse was refused because the server session holds a statement of that name. */
 export function isForeign({ code }: ServerError): boolean {
-  return code === '42P05'
+  return isCondition(code, 'duplicate_prepared_statement')
 }
 
 /** Says on an error of a statement that was parsed earlier, before its BindComplete, whether the whole transaction is worth another attempt. */
 export function markIfStale(error: Error): void {
-  if (error instanceof DatabaseError && CERTAINLY_STALE.has(error.code)) setRetryable(error)
+  if (error instanceof DatabaseError && isCondition(error.code, ...CERTAINLY_STALE)) {
+    setRetryable(error)
+  }
 }
 
 /** The error of a name that the caller gave, and under which the server session holds a statement that this session has not prepared. */

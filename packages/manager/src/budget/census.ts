@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import {
   type Clock,
   type ClockTimer,
-  ConnectError,
   type ConnectionPool,
+  newsOf,
   PoolClosedError,
   type Queryable,
   type Session,
@@ -37,7 +37,6 @@ const QUESTION = `select current_setting('max_connections')::int - current_setti
   count(*) filter (where datid is not null and usesysid is not null)::int as sessions,
   count(distinct application_name) filter (where application_name like '${TAG}%')::int as instances
   from pg_stat_activity`
-const TOO_MANY: ReadonlySet<string> = new Set(['53300', '53400'])
 const URGENT = 1_000
 const LONGEST_MS = 5_000
 const DISCOVER_MS = 10_000
@@ -76,7 +75,7 @@ export class Census {
       if (isUncounted || this.#wallNow() - this.#askedAt > OLD_MS) void this.#ask()
     }
     const onError = ({ error }: { readonly error: unknown }): void => {
-      if (!(error instanceof ConnectError) || !TOO_MANY.has(error.sqlState ?? '')) return
+      if (newsOf(error) !== 'full') return
       this.#wasFull = true
       this.#askIn(0)
     }

@@ -1,22 +1,30 @@
-import { DatabaseError, ReadIntentError } from '@poolhouse/core'
+import { type Condition, hasCondition, ReadIntentError, refusesWrites } from '@poolhouse/core'
 
 /** What a replica did not do. Nothing of the statement has been executed. */
 export type Refusal = 'write' | 'perhaps' | 'behind'
 
-// 25006: it would have written. The others may have reasons that hold on the primary too, which then says so itself.
-const WRITE = '25006'
-// 0A000: a hot standby cannot (serializable, read write). 55000: "recovery is in progress". XX000: large objects before 16.
-const PERHAPS: ReadonlySet<string> = new Set(['0A000', '55000', 'XX000'])
+// May have reasons that hold on the primary too, which then says so itself. On a hot standby: serializable, read write; "recovery is
+// in progress"; large objects before 16.
+const PERHAPS: readonly Condition[] = [
+  'feature_not_supported',
+  'object_not_in_prerequisite_state',
+  'internal_error',
+]
 // A table, column, function, type or schema that is not there yet: the replica may not have replayed its creation.
-const BEHIND: ReadonlySet<string> = new Set(['42P01', '42703', '42883', '42704', '3F000'])
+const BEHIND: readonly Condition[] = [
+  'undefined_table',
+  'undefined_column',
+  'undefined_function',
+  'undefined_object',
+  'invalid_schema_name',
+]
 
 /** Whether the error says that another server may do better: the primary. Undefined if it is simply the answer. */
 export function refusalOf(error: unknown): Refusal | undefined {
   const cause = causeOf(error)
-  if (!(cause instanceof DatabaseError) || cause.severity !== 'ERROR') return undefined
-  if (cause.code === WRITE) return 'write'
-  if (PERHAPS.has(cause.code)) return 'perhaps'
-  return BEHIND.has(cause.code) ? 'behind' : undefined
+  if (refusesWrites(cause)) return 'write'
+  if (hasCondition(cause, ...PERHAPS)) return 'perhaps'
+  return hasCondition(cause, ...BEHIND) ? 'behind' : undefined
 }
 
 /** The error of the server, where it was changed into one about declared reads. */

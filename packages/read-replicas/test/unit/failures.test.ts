@@ -127,7 +127,7 @@ describe('a read whose replica fails', () => {
 
   test.each([
     ['refuses the password', new AuthenticationError('no', { endpoint: 'b', sqlState: '28P01' })],
-    ['is shut down', sqlError('57P01')],
+    ['is shut down', sqlError('57P01', 'terminating connection', 'FATAL')],
     ['has a closed pool', new PoolClosedError('b')],
   ])('goes elsewhere when its node %s', async (_, error) => {
     const { db, b, events } = await startSetting({ strategy: 'roundRobin' })
@@ -135,6 +135,30 @@ describe('a read whose replica fails', () => {
     expect((await db.reader().query('select 1')).node).toBe('c')
     expect(events).toEqual(['ejected b'])
   })
+})
+
+describe('a read whose server answers with an ERROR', () => {
+  const RAISED = ['08006', '08001', '08003', '08P01', '57P01', '57P02', '57P03', '57P05', '53300']
+  test.each(RAISED)('T04: gets %s as its answer, and nobody is shut out', async (code) => {
+    const { db, b, c, events } = await startSetting({ strategy: 'roundRobin' })
+    const error = sqlError(code)
+    b.answer = c.answer = failing(error)
+    await expect(db.reader().query('select f()')).rejects.toBe(error)
+    expect(sent(b, c)).toEqual([1, 0])
+    await settle()
+    expect(events).toEqual([])
+  })
+
+  test.each(['57P05', '25P03', '57P04', '40001'])(
+    'T04: goes elsewhere, and shuts nobody out, when the server ended the session with FATAL %s',
+    async (code) => {
+      const { db, b, events } = await startSetting({ strategy: 'roundRobin' })
+      b.answer = failing(new ConnectionLostError('ended', { executed: 'no', sqlState: code }))
+      expect((await db.reader().query('select 1')).node).toBe('c')
+      await settle()
+      expect(events).toEqual([])
+    },
+  )
 })
 
 describe('work of the caller', () => {
@@ -164,7 +188,9 @@ describe('work of the caller', () => {
 
   test('is repeated on another node as a transaction only if the caller declared that', async () => {
     const { db, b } = await startSetting({ strategy: 'roundRobin' })
-    b.answer = ({ text }) => (text === 'select 1' ? Promise.reject(lost()) : undefined)
+    // As a transaction tells it, whose COMMIT was not sent.
+    const undone = new ConnectionLostError('terminated', { executed: 'rolled-back' })
+    b.answer = ({ text }) => (text === 'select 1' ? Promise.reject(undone) : undefined)
     let calls = 0
     const work = async (tx: { query(text: string): Promise<{ node?: string }> }) => {
       calls++

@@ -17,6 +17,6 @@ export function unsent(): ConnectionLostError {
 }
 
 /** An error of the server. */
-export function sqlError(code: string, message = 'failed'): DatabaseError {
-  return new DatabaseError(message, { code, severity: 'ERROR' })
+export function sqlError(code: string, message = 'failed', severity = 'ERROR'): DatabaseError {
+  return new DatabaseError(message, { code, severity })
 }

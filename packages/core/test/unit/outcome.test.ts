@@ -1,0 +1,212 @@
+import { describe, expect, test } from 'vitest'
+import {
+  AcquireTimeoutError,
+  AuthenticationError,
+  ConnectError,
+  ConnectionLostError,
+  DatabaseError,
+  PoolDeadlockError,
+  PoolOverloadedError,
+} from '../../src/errors.js'
+import { toUnansweredError } from '../../src/net/server-error.js'
+import {
+  endsSession,
+  isConflict,
+  isRepeatable,
+  leavesCommitOpen,
+  newsOf,
+  refusesWrites,
+} from '../../src/outcome/error-meaning.js'
+import { meaningOf, OUTCOME_RULES, type ServerWords } from '../../src/outcome/sqlstate.js'
+
+const RAISED = { routine: 'exec_stmt_raise', where: 'PL/pgSQL function f() line 1 at RAISE' }
+const FOREIGN = [
+  ...['08000', '08001', '08003', '08006', '08007', '08P01', '25006', '25P03', '25P04', '28000'],
+  ...['28P01', '3D000', '40003', '53200', '53300', '53400', '57000', '57P01', '57P02', '57P03'],
+  ...['57P04', '57P05', '58000', 'XX000', 'XX001'],
+]
+
+function said(code: string, severity: string, more: Partial<ServerWords> = {}): ServerWords {
+  return { code, severity, message: 'm', ...more }
+}
+
+function error(code: string, severity = 'ERROR', more: Partial<ServerWords> = {}): DatabaseError {
+  return new DatabaseError(more.message ?? 'm', { code, severity, ...more })
+}
+
+describe('an ERROR', () => {
+  test.each(FOREIGN)(
+    'T04: with code %s that a function raised is the answer of its statement',
+    (code) => {
+      const raised = error(code, 'ERROR', RAISED)
+      expect(meaningOf(said(code, 'ERROR', RAISED))).toMatchObject({
+        session: 'goes-on',
+        executed: 'rolled-back',
+        node: 'none',
+        repeat: 'never',
+      })
+      expect(raised).toMatchObject({ executed: 'rolled-back', retryable: false })
+      expect(endsSession(raised)).toBe(false)
+      expect(newsOf(raised)).toBe('none')
+      expect(isRepeatable(raised)).toBe(false)
+    },
+  )
+
+  test.each([
+    'PreventCommandIfReadOnly',
+    'PreventCommandDuringRecovery',
+    'replorigin_check_prerequisites',
+    undefined,
+  ])('T60: 25006 reported by %s is the word of the server itself', (routine) => {
+    const refused = error('25006', 'ERROR', { routine, where: 'PL/pgSQL function f() line 3' })
+    expect(refused).toMatchObject({ executed: 'no', retryable: true })
+    expect(refusesWrites(refused)).toBe(true)
+    expect(endsSession(refused)).toBe(false)
+    expect(isRepeatable(refused)).toBe(true)
+    // There the transaction refuses it, wherever it runs.
+    expect(isRepeatable(refused, true)).toBe(false)
+  })
+
+  test.each(['exec_stmt_raise', 'pgfdw_report_error', 'dblink_res_error', 'PLy_elog_impl'])(
+    'T60: 25006 reported by %s is not',
+    (routine) => {
+      expect(refusesWrites(error('25006', 'ERROR', { routine }))).toBe(false)
+    },
+  )
+
+  test.each(['40001', '40P01', '55P03'])('%s is a conflict, whatever reports it', (code) => {
+    for (const more of [{}, RAISED]) {
+      expect(isConflict(error(code, 'ERROR', more))).toBe(true)
+      expect(error(code, 'ERROR', more)).toMatchObject({ executed: 'rolled-back', retryable: true })
+    }
+  })
+
+  test.each([
+    ['40003', true],
+    ['08007', true],
+    ['08006', false],
+    ['23505', false],
+    ['40001', false],
+  ])('%s at COMMIT leaves its outcome open: %s', (code, open) => {
+    expect(leavesCommitOpen(error(code))).toBe(open)
+  })
+})
+
+describe('the last words of a session', () => {
+  const lost = (words: DatabaseError): unknown => toUnansweredError(words, new Error('end'), true)
+
+  test.each([
+    ['57P05', 'FATAL', {}, 'no'],
+    ['25P03', 'FATAL', {}, 'no'],
+    ['57P05', 'FATAL', RAISED, 'unknown'],
+    ['25P04', 'FATAL', {}, 'unknown'],
+    ['57P01', 'FATAL', {}, 'unknown'],
+    ['57P02', 'PANIC', {}, 'unknown'],
+    ['57P03', 'FATAL', {}, 'unknown'],
+    ['53300', 'FATAL', {}, 'unknown'],
+    ['XX000', 'FATAL', {}, 'unknown'],
+    ['08P01', 'FATAL', { message: 'query_wait_timeout' }, 'no'],
+    ['08P01', 'ERROR', { message: 'query_wait_timeout' }, 'no'],
+    ['08P01', 'ERROR', { message: 'query_wait_timeout', ...RAISED }, 'rolled-back'],
+    ['08P01', 'ERROR', { message: 'server conn crashed?' }, 'unknown'],
+    ['23505', 'ERROR', { routine: '_bt_check_unique' }, 'rolled-back'],
+  ] as const)(
+    'T04: %s %s %o leaves work without an answer as %s',
+    (code, severity, more, executed) => {
+      expect(lost(error(code, severity, more))).toMatchObject({ executed })
+    },
+  )
+
+  test('prove for what was sent behind that nothing of it was read', () => {
+    const idle = error('57P05', 'FATAL')
+    expect(toUnansweredError(undefined, idle, true)).toMatchObject({
+      name: 'ConnectionLostError',
+      executed: 'no',
+      sqlState: '57P05',
+    })
+  })
+
+  test.each([
+    ['57P05', 'none'],
+    ['25P03', 'none'],
+    ['25P04', 'none'],
+    ['57P04', 'none'],
+    ['40001', 'none'],
+    ['57P01', 'going-down'],
+    ['57P02', 'going-down'],
+    ['53200', 'short'],
+    ['08006', 'suspect'],
+    ['XX000', 'suspect'],
+    [undefined, 'suspect'],
+  ])('%s say about the server: %s', (sqlState, news) => {
+    const end = new ConnectionLostError('x', { executed: 'unknown', sqlState })
+    expect(newsOf(end)).toBe(news)
+    expect(endsSession(end)).toBe(true)
+    if (sqlState === undefined) return
+    expect(newsOf(error(sqlState, 'FATAL', RAISED))).toBe(news)
+    expect(endsSession(error(sqlState, 'FATAL'))).toBe(true)
+  })
+})
+
+describe('a refused log-in', () => {
+  test.each([
+    ['57P03', 'starting'],
+    ['53300', 'full'],
+    ['53400', 'full'],
+    ['53200', 'short'],
+    ['57P01', 'going-down'],
+    ['XX000', 'suspect'],
+    [undefined, 'suspect'],
+  ])('with %s says about the server: %s', (sqlState, news) => {
+    expect(newsOf(new ConnectError('x', { endpoint: 'e', sqlState }))).toBe(news)
+  })
+
+  test('says nothing about the server when it is about the user or the database', () => {
+    const details = { endpoint: 'e', fatal: true }
+    expect(newsOf(new AuthenticationError('x', { ...details, sqlState: '28P01' }))).toBe('none')
+    expect(newsOf(new ConnectError('x', { ...details, sqlState: '3D000' }))).toBe('none')
+  })
+})
+
+describe('a transaction that may be repeated', () => {
+  const gauges = {
+    pool: 'other',
+    endpoint: 'e',
+    total: 1,
+    idle: 0,
+    leased: 1,
+    connecting: 0,
+    pending: 0,
+    max: 1,
+  }
+
+  test.each([
+    ['a deadlock', error('40P01'), true],
+    ['a lost connection that undid everything', lostWith('rolled-back'), true],
+    ['a lost connection before anything was sent', lostWith('no'), true],
+    ['a lost connection that left something open', lostWith('unknown'), false],
+    ['T18: no connection in time', new AcquireTimeoutError(1, gauges), false],
+    ['T18: an overloaded pool', new PoolOverloadedError('full', gauges), false],
+    ['T18: a pool that is deadlocked', new PoolDeadlockError('other', '', ''), false],
+    ['T18: a connection that cannot be opened', new ConnectError('x', { endpoint: 'e' }), false],
+    ['a duplicate key', error('23505'), false],
+    ['an error of the application', new Error('x'), false],
+  ])('%s', (_title, reason, repeatable) => {
+    expect(isRepeatable(reason)).toBe(repeatable)
+  })
+
+  function lostWith(executed: 'no' | 'rolled-back' | 'unknown'): ConnectionLostError {
+    return new ConnectionLostError('x', { executed })
+  }
+})
+
+test('each kind of answer has a rule for every code', () => {
+  for (const severity of ['ERROR', 'FATAL', 'PANIC', 'FEHLER', '']) {
+    for (const occasion of ['log-in', 'statement', 'commit'] as const) {
+      expect(meaningOf(said('ZZZZZ', severity), occasion)).toBeDefined()
+    }
+  }
+  for (const rule of OUTCOME_RULES) {
+    expect(rule.only === undefined).toBe(rule.applies === undefined)
+  }
+})
