@@ -209,6 +209,8 @@ describe.each(everyServer())(
       await one.use(async (lease) => {
         await lease.query("set application_name = 'mine'")
         await lease.query('create temp table t (a int)')
+      })
+      await one.use(async (lease) => {
         for (let n = 0; n < 5; n++) await lease.query('select $1::int as n', [n])
         const { rows } = await lease.query('select count(*)::int as n from pg_prepared_statements')
         expect(rows).toEqual([{ n: 1 }])
