@@ -311,6 +311,9 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     try {
       walker.push(chunk)
       while (walker.next()) this.#take(walker.buffer, walker.from, walker.to)
+      // Before it is here as a whole, which may be a gigabyte.
+      const { nextKind } = walker
+      if (nextKind !== undefined && !isKnownMessage(nextKind)) throw unknownKind(nextKind)
       this.#relay.flush()
     } catch (error) {
       walker.stop()
@@ -359,7 +362,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       default:
         if (kind === FROM_SERVER.closeComplete && this.#closing > 0) this.#closing--
         else if (!isKnownMessage(kind)) {
-          throw new ProtocolError(`the server sent a message of an unknown kind (byte ${kind})`)
+          throw unknownKind(kind)
         } else if (ours) work.take(kind, buffer, from, to)
         else {
           this.#watchRaw(kind, buffer, from, to)
@@ -417,6 +420,10 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   #failInside(reason: unknown): void {
     if (this.#standIn.listenerCount('error') > 0) this.#standIn.emit('error', over(reason))
   }
+}
+
+function unknownKind(kind: number): ProtocolError {
+  return new ProtocolError(`the server sent a message of an unknown kind (byte ${kind})`)
 }
 
 function over(reason: unknown): Error {

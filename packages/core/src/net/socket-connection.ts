@@ -15,6 +15,7 @@ import { realTimers } from '../real-timers.js'
 import { resetFailure } from '../reset-failure.js'
 import type { QueryResult, Statement } from '../statement.js'
 import type { CancelKey } from './cancel-request.js'
+import { ProtocolError } from './login-error.js'
 import type { LoggedIn } from './login-guard.js'
 import { readOnlyMap } from './read-only-map.js'
 import { RESET_AGAIN, RESET_AT_FIRST, RESET_PARTS, whyRefused } from './reset-messages.js'
@@ -23,6 +24,9 @@ import { rethrowLater } from './rethrow-later.js'
 import { toClosedError } from './server-error.js'
 import type { ServerSocket } from './server-socket.js'
 import type { SessionStatements } from './session-statements.js'
+
+// PostgreSQL reports some twenty parameters of a few characters, and extensions may add theirs. Each session keeps what it was told.
+const MOST_REPORTED = 262_144
 
 const NO_PARAMETERS: ReadonlyMap<string, string> = readOnlyMap(new Map())
 
@@ -53,6 +57,8 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   #info: ConnectionInfo
   /** Whether the server has reported a parameter since the log-in, or during it behind its guard. */
   #hasOwnParameters = false
+  /** Characters by which the parameters have grown since the log-in. */
+  #reported = 0
   #key: CancelKey | undefined
   #onEnd: (() => void)[] | undefined
   #resetWanted = false
@@ -250,9 +256,21 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
 
   /** ParameterStatus. Those of the log-in are its guard's business. */
   parameter(name: string, value: string): void {
-    if (this.state === 'starting') return
+    if (this.state !== 'open' && this.state !== 'ending') return
+    const { parameters } = this.#info
+    const former = parameters.get(name)
+    const grown = former === undefined ? name.length + value.length : value.length - former.length
+    this.#reported += grown
+    if (this.#reported > MOST_REPORTED) {
+      this.failed(
+        toClosedError(
+          new ProtocolError('the server reports parameters without end; is it PostgreSQL?'),
+        ),
+      )
+      return
+    }
     this.#hasOwnParameters = true
-    this.#inform({ parameters: readOnlyMap(new Map(this.#info.parameters).set(name, value)) })
+    this.#inform({ parameters: readOnlyMap(new Map(parameters).set(name, value)) })
     this.prepared.parameter(name, value)
     if (this.state === 'open') this.#listener.parameter(name, value)
   }
