@@ -1,5 +1,11 @@
 import { Resolver } from 'node:dns/promises'
-import { checkNumber, checkWord, describeValue, refuseUnknownOptions } from '@poolhouse/core'
+import {
+  checkNumber,
+  checkShownText,
+  checkWord,
+  describeValue,
+  refuseUnknownOptions,
+} from '@poolhouse/core'
 import { addressOf, type DiscoveredNode, type Discovery } from './discovery.js'
 
 /** What `dns` asks of a resolver; `Resolver` of `node:dns/promises` does it. */
@@ -142,6 +148,7 @@ function readOptions(options: DnsOptions): DnsOptions & { port: number; timeoutM
   if (typeof given !== 'string' || given === '' || (name !== undefined && srv !== undefined)) {
     throw new TypeError(`${WHERE}: either name or srv must be given, as a non-empty string`)
   }
+  checkShownText(WHERE, name === undefined ? 'srv' : 'name', given)
   if (srv !== undefined && (options.port !== undefined || family !== undefined)) {
     throw new TypeError(`${WHERE}: port and family are for name; service records say them`)
   }

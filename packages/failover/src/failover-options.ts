@@ -1,6 +1,7 @@
 import {
   type Clock,
   checkNumber,
+  checkShownText,
   checkWord,
   describeValue,
   refuseUnknownOptions,
@@ -108,9 +109,7 @@ export function readFailoverOptions(source: NodeSource, options: FailoverOptions
   }
   refuseUnknownOptions(WHERE, options, KNOWN)
   const { name, clock, random } = options
-  if (name !== undefined && (typeof name !== 'string' || name === '')) {
-    throw new TypeError(`${WHERE}: name must be a non-empty string, got ${describeValue(name)}`)
-  }
+  if (name !== undefined) checkShownText(WHERE, 'name', name)
   if (clock !== undefined && typeof clock?.now !== 'function') {
     throw new TypeError(`${WHERE}: clock must be a clock, got ${describeValue(clock)}`)
   }

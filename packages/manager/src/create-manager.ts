@@ -1,5 +1,6 @@
 import {
   ConfigError,
+  checkShownText,
   type Driver,
   describeValue,
   refuseUnknownOptions,
@@ -70,6 +71,7 @@ export function createManager<const Named extends Databases>(
 function readDrivers(drivers: ManagerOptions<Databases>['drivers']): ReadonlyMap<string, Driver> {
   const found = new Map<string, Driver>()
   for (const [key, driver] of Object.entries(drivers ?? {})) {
+    checkShownText('createManager', 'a key of drivers', key)
     if (typeof (driver as Partial<Driver> | null | undefined)?.connect !== 'function') {
       throw new ConfigError(
         `drivers.${key} must be a driver such as nodePostgres(), got ${describeValue(driver)}`,

@@ -6,6 +6,7 @@ import {
   type ConnectionOptions,
   type ConnectionPool,
   type Driver,
+  describeName,
   nearestName,
   type Pool,
 } from '@poolhouse/core'
@@ -261,7 +262,7 @@ export class NamedDatabases {
   #unknown(what: string, name: string): RangeError {
     const near = nearestName(name, this.names)
     return new RangeError(
-      `${what}: there is no database "${name}"${near === undefined ? `; known: ${this.names.join(', ')}` : `; did you mean "${near}"?`}`,
+      `${what}: there is no database ${describeName(name)}${near === undefined ? `; known: ${this.names.join(', ')}` : `; did you mean "${near}"?`}`,
     )
   }
 }

@@ -1,7 +1,9 @@
 import {
   type Clock,
   checkNumber,
+  checkShownText,
   checkWord,
+  describeName,
   describeValue,
   nearestName,
   refuseUnknownOptions,
@@ -306,7 +308,7 @@ function readWeights(weights: Readonly<Record<string, number>>): ReadonlyMap<str
   return new Map(
     Object.entries(weights).map(([node, weight]) => [
       node,
-      checkNumber(WHERE, `weights["${node}"]`, weight, { min: 0, max: most }),
+      checkNumber(WHERE, `weights[${describeName(node)}]`, weight, { min: 0, max: most }),
     ]),
   )
 }
@@ -343,8 +345,7 @@ function readStrategy(strategy: unknown): StrategyName | BalanceFunction {
 }
 
 function readText(option: string, value: unknown): string | undefined {
-  if (value === undefined || (typeof value === 'string' && value !== '')) return value
-  throw new TypeError(`${WHERE}: ${option} must be a non-empty string, got ${describeValue(value)}`)
+  return value === undefined ? undefined : checkShownText(WHERE, option, value)
 }
 
 function readZone(value: unknown, hasTopology: boolean): string | undefined {

@@ -1,5 +1,6 @@
 import { DatabaseError, setRetryable } from '../errors.js'
 import { type Condition, isBesideTheStatement, isCondition } from '../outcome/conditions.js'
+import { showName } from '../printable.js'
 import { nameAt } from '../sql/names.js'
 import { SqlLexer, TOKEN } from '../sql/sql-lexer.js'
 import type { ServerError } from './server-error.js'
@@ -33,12 +34,12 @@ export function refusalOfName(
 ): TypeError | undefined {
   if (known !== undefined && known !== text) {
     return new TypeError(
-      `statement name "${name}" was used for another text on this connection; one name must always carry the same text`,
+      `statement name ${showName(name)} was used for another text on this connection; one name must always carry the same text`,
     )
   }
   if (known === undefined && Buffer.byteLength(name) > LONGEST_NAME) {
     return new TypeError(
-      `statement name "${name}" is longer than ${LONGEST_NAME} bytes, where PostgreSQL would cut it off`,
+      `statement name ${showName(name)} is longer than ${LONGEST_NAME} bytes, where PostgreSQL would cut it off`,
     )
   }
   return undefined

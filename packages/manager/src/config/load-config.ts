@@ -1,6 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { ConfigError, describeValue, refuseUnknownOptions } from '@poolhouse/core'
+import {
+  ConfigError,
+  describeText,
+  describeValue,
+  looksSecret,
+  refuseUnknownOptions,
+} from '@poolhouse/core'
 import type { BudgetOptions } from '../budget/budget-options.js'
 import type { DatabaseConfig, DatabaseOptions } from '../database-options.js'
 import { meansCluster } from './address.js'
@@ -138,7 +144,9 @@ function findFile({ file, directory = process.cwd() }: LoadConfigOptions): strin
   if (file !== undefined) {
     const path = isAbsolute(file) ? file : resolve(directory, file)
     if (existsSync(path)) return path
-    throw new ConfigError(`loadConfig: there is no file ${path}`)
+    throw new ConfigError(
+      `loadConfig: there is no file ${looksSecret(file) ? `(${describeText(file)})` : path}`,
+    )
   }
   const found = FILES.map((name) => resolve(directory, name)).filter((path) => existsSync(path))
   if (found.length > 1)

@@ -1,6 +1,7 @@
 import {
   checkBoolean,
   checkNumber,
+  checkShownText,
   checkWord,
   describeValue,
   refuseUnknownOptions,
@@ -105,11 +106,7 @@ export function resolveClusterOptions(options: ClusterOptions = {}): ResolvedClu
   requireSettings(settings)
   requireDatabase(database)
   checkWord(WHERE, 'auth', auth, AUTH_METHODS)
-  if (binaries !== undefined && (typeof binaries !== 'string' || binaries === '')) {
-    throw new TypeError(
-      `${WHERE}: binaries must be the path of a folder, got ${describeValue(binaries)}`,
-    )
-  }
+  if (binaries !== undefined) checkShownText(WHERE, 'binaries', binaries)
   return {
     replicas,
     synchronous,
