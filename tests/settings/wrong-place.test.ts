@@ -5,9 +5,9 @@ import {
   createPool,
   type Pool,
   parseConnectionUrl,
-  typeParsers,
 } from '@poolhouse/core'
 import { fakeDriver, virtualClock } from '@poolhouse/core/testing'
+import { typeParsers } from '@poolhouse/core/types'
 import { dns, hosts, patroni, withFailover } from '@poolhouse/failover'
 import { createHealthHandlers, createManager, loadConfig, singleton } from '@poolhouse/manager'
 import { nodePostgres } from '@poolhouse/node-postgres'

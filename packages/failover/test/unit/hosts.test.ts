@@ -26,6 +26,18 @@ it('reads hosts and ports from parameters', async () => {
   expect(await connections(url)).toEqual(['postgresql://app@a:1/app', 'postgresql://app@b:2/app'])
 })
 
+it('T34: gives each host its own address, and leaves out what is about the list', async () => {
+  const url =
+    'postgres://app@a,b/app?hostaddr=10.0.0.1,10.0.0.2&load_balance_hosts=random&channel_binding=require'
+  expect(await connections(url)).toEqual([
+    'postgres://app@a:5432/app?channel_binding=require&hostaddr=10.0.0.1',
+    'postgres://app@b:5432/app?channel_binding=require&hostaddr=10.0.0.2',
+  ])
+  expect(() => hosts('postgres://app@a,b/app?target_session_attrs=nonsense')).toThrow(
+    'target_session_attrs must be one of any',
+  )
+})
+
 it('keeps everything else of the URL', async () => {
   const rest = 'u:p@%2Frun%2Fpg/db?application_name=x%20y&options=-c%20a%3Db'
   const [one] = await connections(`postgres://${rest}`)

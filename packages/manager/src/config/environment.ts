@@ -61,14 +61,15 @@ export function readEnvironment({
     const given = replicaNames.filter((each) => read(each) !== undefined)
     const text = read(url)
     if (url !== `${prefix}_URL` && ![url, ...given].some((each) => isAddress(read(each)))) return
-    const value = asUrl(url, text)
+    // What is no address of PostgreSQL is not meant, where it is not the main one.
+    const value = url === `${prefix}_URL` || isAddress(text) ? asUrl(url, text) : undefined
     if (given.length > 1)
       throw new ConfigError(`environment: ${given.join(' and ')} are both set; set one`)
     const [replicas] = given
     if (value === undefined) {
       if (replicas === undefined) return
       throw new ConfigError(
-        `environment: ${replicas} is set, and ${url} is not: replicas of which primary?`,
+        `environment: ${replicas} is set, and ${url} is not, or is no URL of PostgreSQL: replicas of which primary?`,
       )
     }
     if (replicas === undefined) {

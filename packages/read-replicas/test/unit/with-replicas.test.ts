@@ -41,11 +41,7 @@ describe('withReplicas', () => {
       { current: 1 },
       'replicas must be an array of pools or a topology, got an object',
     ],
-    [
-      'a URL',
-      ['postgres://b'],
-      'replicas[0] must be a pool such as createPool() makes, got a URL',
-    ],
+    ['a URL', ['postgres://b'], 'replicas[0] must be a pool such as createPool() makes, got a URL'],
     ['the primary', [primary], 'replicas[0] is the primary\'s own pool "a"'],
   ])('refuses %s as replicas', (_, replicas, message) => {
     expect(() => withReplicas(primary, replicas as never)).toThrow(TypeError)

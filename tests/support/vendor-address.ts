@@ -1,0 +1,68 @@
+import { mkdir } from 'node:fs/promises'
+import { connect, createServer, type ListenOptions, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
+
+/** Where a local server stands in for the hosts of vendors. */
+export interface VendorAddress extends AsyncDisposable {
+  /** An address of loopback that no other process uses: every port on it leads to the server. */
+  readonly host: string
+  /** Listens at a port of the address. */
+  listen(port: number): Promise<void>
+  /** Listens at a socket in a folder and encrypts what comes, as the proxy of Cloud SQL does. */
+  listenAtSocket(folder: string): Promise<void>
+}
+
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
+
+/** Makes an address at which the server of a port of 127.0.0.1 answers. For Linux, where all of 127.0.0.0/8 is loopback. */
+export function vendorAddress(server: number, number: number): VendorAddress {
+  const host = `127.${64 + number}.${(process.pid >> 8) & 255}.${process.pid & 255 || 1}`
+  const sockets = new Set<Socket>()
+  const listeners = new Map<number | string, ReturnType<typeof createServer>>()
+  const keep = (socket: Socket): Socket => {
+    sockets.add(socket)
+    socket.on('error', () => socket.destroy())
+    return socket.on('close', () => sockets.delete(socket))
+  }
+  const open = async (
+    at: number | string,
+    place: ListenOptions,
+    relay: (client: Socket) => void,
+  ): Promise<void> => {
+    if (listeners.has(at)) return
+    const listener = createServer((client) => relay(keep(client)))
+    listeners.set(at, listener)
+    await new Promise<void>((resolve, reject) => {
+      listener.once('error', reject)
+      listener.listen(place, resolve)
+    })
+  }
+  return {
+    host,
+    listen: (port) =>
+      open(port, { host, port }, (client) => {
+        const upstream = keep(connect(server, '127.0.0.1'))
+        client.pipe(upstream).pipe(client)
+      }),
+    async listenAtSocket(folder) {
+      await mkdir(folder, { recursive: true })
+      await open(folder, { path: join(folder, '.s.PGSQL.5432') }, (client) => {
+        const upstream = keep(connect(server, '127.0.0.1'))
+        upstream.write(SSL_REQUEST)
+        upstream.once('data', () => {
+          const secure = keep(connectTls({ socket: upstream, rejectUnauthorized: false }))
+          client.pipe(secure).pipe(client)
+        })
+      })
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      await Promise.all(
+        [...listeners.values()].map(
+          (listener) => new Promise((resolve) => listener.close(resolve)),
+        ),
+      )
+    },
+  }
+}
