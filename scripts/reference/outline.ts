@@ -37,7 +37,13 @@ export const POOLS: readonly Chapter[] = [
   {
     title: 'Making a pool',
     functions: ['createPool'],
-    options: ['PoolOptions', 'ConnectionOptions', 'SslOptions', 'OverloadOptions'],
+    options: [
+      'PoolOptions',
+      'PrepareOptions',
+      'ConnectionOptions',
+      'SslOptions',
+      'OverloadOptions',
+    ],
   },
   {
     title: 'Drivers',

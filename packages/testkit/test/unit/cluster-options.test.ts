@@ -47,7 +47,7 @@ describe('cluster options', () => {
       TypeError,
       'auth must be one of "trust", "scram-sha-256", "md5", "password"',
     ],
-    [{ binaries: '' }, TypeError, 'startCluster: binaries must be the path of a folder, got ""'],
+    [{ binaries: '' }, TypeError, 'startCluster: binaries must be a non-empty string, got ""'],
     [{ database: 7 }, TypeError, 'startCluster: database must be a string, got 7'],
     [
       { database: '' },
