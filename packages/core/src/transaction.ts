@@ -34,8 +34,11 @@ export interface TransactionOptions {
   /** DEFERRABLE; useful only with `serializable` and `readOnly`. Default false. */
   deferrable?: boolean | undefined
   /**
-   * Runs `work` again, up to `attempts` times in all, when the transaction is known not to have happened: serialization
-   * failure, deadlock, connection lost before COMMIT was sent. `work` must have no effect outside the transaction.
+   * Runs `work` again, up to `attempts` times in all, when the transaction is known not to have happened and may succeed: serialization
+   * failure, deadlock, lock not available, connection lost before COMMIT was sent, a write that the server itself refused (not with
+   * `readOnly`). An error that `work` brought from another pool counts if it is one of these and says that nothing of it was left
+   * behind: this transaction was rolled back. No connection in time, of this pool or of another, is not repeated. The same for every
+   * kind of pool. `work` must have no effect outside the transaction.
    */
   retry?: TransactionRetry | undefined
   /**
