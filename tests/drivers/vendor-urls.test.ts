@@ -67,12 +67,7 @@ describe.skipIf(process.platform !== 'linux').each(newest(everyServer({ tls: tru
 
     /** A pool of the vendor's URL, which leads to the local server. */
     async function open(url: string): Promise<ConnectionPool> {
-      const folder = join(directory, String(version))
-      const local = url.replace('CA_FILE', encodeURIComponent(ca)).replace(CLOUD_SQL, `${folder}/`)
-      if (isSocket(url)) {
-        await address.listenAtSocket(parseConnectionUrl('test', local).hosts[0]!.host!)
-        return createPool({ driver: make(), connection: local })
-      }
+      const local = url.replace('CA_FILE', encodeURIComponent(ca))
       await address.listen(parseConnectionUrl('test', url).hosts[0]!.port ?? 5432)
       return createPool({
         driver: make(),
@@ -80,13 +75,13 @@ describe.skipIf(process.platform !== 'linux').each(newest(everyServer({ tls: tru
       })
     }
 
-    const direct = VENDOR_URLS.filter(({ url }) => !isRouted(url))
+    const direct = VENDOR_URLS.filter(({ url }) => !isRouted(url) && !isSocket(url))
 
     it.each(direct)('T34: that of $vendor connects, pooled: $pooled', async ({ url, pooled }) => {
       // Without a mode the vendor's own authority is needed; the local one is for the name of this machine.
       const usable = url.includes('verify-full')
         ? url.replace('verify-full', 'verify-ca')
-        : hasMode(url) || isSocket(url)
+        : hasMode(url)
           ? url
           : with_(url, `sslmode=verify-ca&sslrootcert=${encodeURIComponent(ca)}`)
       await using pool = await open(usable)
@@ -105,7 +100,7 @@ describe.skipIf(process.platform !== 'linux').each(newest(everyServer({ tls: tru
       expect(rows[0]).toEqual({ names: pooled ? 0 : 1 })
     })
 
-    it.each(direct.filter(({ url }) => !hasMode(url) && !isSocket(url)))(
+    it.each(direct.filter(({ url }) => !hasMode(url)))(
       'T34: that of $vendor is verified, and the error says how to trust an authority',
       async ({ url }) => {
         await using pool = await open(url)
@@ -142,6 +137,21 @@ describe.skipIf(process.platform !== 'linux').each(newest(everyServer({ tls: tru
     })
   },
 )
+
+describe.each(newest(everyServer()))('a socket of a vendor over $driver', ({ make }) => {
+  it('T34: that of Cloud SQL connects to the socket of its proxy, which speaks plain text', async () => {
+    const { url } = VENDOR_URLS.find((each) => isSocket(each.url))!
+    const { user, password, database } = parseConnectionUrl('test', url)
+    await using server = await startWireServer({ auth: 'scram-sha-256', password: password! })
+    await using address = vendorAddress(server.port, 102)
+    const local = url.replace(CLOUD_SQL, `${await mkdtemp(join(directory, 's-'))}/`)
+    await address.listenAtSocket(parseConnectionUrl('test', local).hosts[0]!.host!)
+    await using pool = createPool({ driver: make(), connection: local })
+    expect(pool.name).toMatch(/^\/.*project:us-central1:shop:5432\/shop$/)
+    const { rows } = await pool.query('select current_user as user, current_database() as database')
+    expect(rows).toEqual([{ user, database }])
+  })
+})
 
 describe.skipIf(process.platform !== 'linux').each(newest(everyServer()))(
   'words for the proxy of a vendor over $driver',

@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { connect, createServer, type ListenOptions, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { connect as connectTls } from 'node:tls'
 
 /** Where a local server stands in for the hosts of vendors. */
 export interface VendorAddress extends AsyncDisposable {
@@ -9,11 +8,9 @@ export interface VendorAddress extends AsyncDisposable {
   readonly host: string
   /** Listens at a port of the address. */
   listen(port: number): Promise<void>
-  /** Listens at a socket in a folder and encrypts what comes, as the proxy of Cloud SQL does. */
+  /** Listens at a socket in a folder, as the proxy of Cloud SQL does. */
   listenAtSocket(folder: string): Promise<void>
 }
-
-const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
 
 /** Makes an address at which the server of a port of 127.0.0.1 answers. For Linux, where all of 127.0.0.0/8 is loopback. */
 export function vendorAddress(server: number, number: number): VendorAddress {
@@ -25,13 +22,12 @@ export function vendorAddress(server: number, number: number): VendorAddress {
     socket.on('error', () => socket.destroy())
     return socket.on('close', () => sockets.delete(socket))
   }
-  const open = async (
-    at: number | string,
-    place: ListenOptions,
-    relay: (client: Socket) => void,
-  ): Promise<void> => {
+  const open = async (at: number | string, place: ListenOptions): Promise<void> => {
     if (listeners.has(at)) return
-    const listener = createServer((client) => relay(keep(client)))
+    const listener = createServer((client) => {
+      const upstream = keep(connect(server, '127.0.0.1'))
+      keep(client).pipe(upstream).pipe(client)
+    })
     listeners.set(at, listener)
     await new Promise<void>((resolve, reject) => {
       listener.once('error', reject)
@@ -40,21 +36,10 @@ export function vendorAddress(server: number, number: number): VendorAddress {
   }
   return {
     host,
-    listen: (port) =>
-      open(port, { host, port }, (client) => {
-        const upstream = keep(connect(server, '127.0.0.1'))
-        client.pipe(upstream).pipe(client)
-      }),
+    listen: (port) => open(port, { host, port }),
     async listenAtSocket(folder) {
       await mkdir(folder, { recursive: true })
-      await open(folder, { path: join(folder, '.s.PGSQL.5432') }, (client) => {
-        const upstream = keep(connect(server, '127.0.0.1'))
-        upstream.write(SSL_REQUEST)
-        upstream.once('data', () => {
-          const secure = keep(connectTls({ socket: upstream, rejectUnauthorized: false }))
-          client.pipe(secure).pipe(client)
-        })
-      })
+      await open(folder, { path: join(folder, '.s.PGSQL.5432') })
     },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()

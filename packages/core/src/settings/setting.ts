@@ -1,5 +1,5 @@
 /** What is done with a setting that libpq, a vendor or another driver knows. */
-export type Treatment = 'honoured' | 'ignored' | 'refused'
+type Treatment = 'honoured' | 'ignored' | 'refused'
 
 /** One row of the table of settings: what is done with a parameter of a URL and the variable of the environment that says the same. */
 export interface Setting {
