@@ -57,7 +57,7 @@ export interface ConnectionListener {
   parameter(name: string, value: string): void
 }
 
-/** When a driver names statements by itself, so that the server does not parse and plan them for each call. Only reads are. */
+/** When a driver names statements by itself, so that the server does not parse and plan them for each call. */
 export interface AutoPrepare {
   /** From which use of the same text on. */
   readonly after: number

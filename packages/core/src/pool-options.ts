@@ -55,9 +55,9 @@ export interface PoolOptions {
   /** Idle time after which a connection must prove itself before its next use. Default 10 000. */
   validateAfterIdleMs?: number | undefined
   /**
-   * `auto` (default, the same as `{ maxAgeMs: 1000 }`): a read with values and without a name is prepared on each connection from its third
-   * use on, at most 100 for each, and parsed anew at the latest `maxAgeMs` after it was parsed. Definitions that this pool changes count at once;
-   * of those that others change, a read may use the old parameter types for that long. `{ maxAgeMs: 0 }` and `off`: only named statements
+   * `auto` (default, the same as `{ maxAgeMs: 1000 }`): a statement with values and without a name is prepared on each connection from its
+   * third use on, at most 100 for each, and parsed anew at the latest `maxAgeMs` after it was parsed. Definitions that this pool changes count at
+   * once; of those that others change, a statement may use the old parameter types for that long, and a write may store by them. `{ maxAgeMs: 0 }` and `off`: only named statements
    * are prepared. Behind a pooler, declared or noticed, it is `off`, and names are ignored too.
    */
   prepare?: 'auto' | 'off' | PrepareOptions | undefined
@@ -114,7 +114,7 @@ export interface PoolOptions {
 /** How statements without a name are prepared. */
 export interface PrepareOptions {
   /**
-   * Longest time that a prepared read is used after it was parsed, however often it is used, in milliseconds. Default 1 000; 0 prepares none. It
+   * Longest time that a prepared statement is used after it was parsed, however often it is used, in milliseconds. Default 1 000; 0 prepares none. It
    * bounds how long changes of types, tables and functions that are not made through the pool can go unseen.
    */
   maxAgeMs: number

@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto'
-import { nameAt } from '../sql/names.js'
-import { SqlLexer, TOKEN, type TokenKind } from '../sql/sql-lexer.js'
 import { type NamingChange, namingChangeOf } from './naming-change.js'
 import { hasFixedShape } from './statement-names.js'
 
@@ -20,7 +18,7 @@ export class StatementFacts {
     this.#text = text
     this.naming = namingChangeOf(text)
     this.fixedShape = hasFixedShape(text)
-    this.nameable = this.fixedShape && this.naming === undefined && readsOnly(text)
+    this.nameable = this.fixedShape && this.naming === undefined
   }
 
   /** The name that says this text: in whichever session it is met, it stands for nothing else. */
@@ -54,26 +52,4 @@ export function factsOf(text: string): StatementFacts {
     young.set(text, facts)
   }
   return facts
-}
-
-const READS: ReadonlySet<string> = new Set(['select', 'values', 'table', 'with'])
-const WRITES: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merge', 'into'])
-const OPEN = 0x28
-
-/** Whether a text by itself stores nothing. What its functions do is not seen. */
-export function readsOnly(text: string): boolean {
-  const lexer = new SqlLexer(text)
-  let kind: TokenKind = lexer.next()
-  while (kind === TOKEN.sign && lexer.code === OPEN) kind = lexer.next()
-  if (kind !== TOKEN.word || !READS.has(nameAt(text, lexer.start, lexer.end))) return false
-  let previous = ''
-  for (kind = lexer.next(); kind !== TOKEN.end; kind = lexer.next()) {
-    const word: string = kind === TOKEN.word ? nameAt(text, lexer.start, lexer.end) : ''
-    if (WRITES.has(word)) {
-      // FOR UPDATE and FOR NO KEY UPDATE only lock.
-      if (word !== 'update' || (previous !== 'for' && previous !== 'key')) return false
-    }
-    previous = word
-  }
-  return lexer.trouble === undefined
 }
