@@ -364,13 +364,12 @@ describe.each(everyServer())('over $driver on PostgreSQL $version', ({ make, clu
     for (let use = 0; use < 3; use++) await pool.query('select n from t where n = $1', [1])
     const first = await parsedAt()
     expect(first).toBeDefined()
-    for (let use = 0; use < 9; use++) {
+    for (let use = 0; use < 5; use++) await pool.query('select n from t where n = $1', [1])
+    expect(await parsedAt()).toEqual(first)
+    for (let use = 0; use < 10; use++) {
       clock.advance(4_000)
       await pool.query('select n from t where n = $1', [1])
-      expect(await parsedAt()).toEqual(first)
     }
-    clock.advance(4_000)
-    await pool.query('select n from t where n = $1', [1])
     expect((await parsedAt())!.getTime()).toBeGreaterThan(first!.getTime())
   })
 
