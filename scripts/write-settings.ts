@@ -18,6 +18,7 @@ function writeSettings(): string {
     'How a connection is described: by a URL, by the keywords of libpq (`host=db dbname=app`), by an object, and in the manager by variables of the environment. ' +
       'Each parameter of a URL, each keyword and each `PG*` variable is **honoured**, **ignored** because leaving it out does no harm, or **refused** with what to use in its place. ' +
       'None is dropped in silence: an unknown parameter is refused with the nearest known name, and so is a value that is not listed. ' +
+      'An empty value says nothing. ' +
       'No message repeats a value, which may be a part of a password.',
     '## What says what',
     [

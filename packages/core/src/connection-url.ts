@@ -117,12 +117,13 @@ function partsOf(text: string, fail: Fail): { parts: Parts; isGuarded: boolean }
   const fromQuery: Parts = []
   for (const pair of query.split('&')) {
     if (pair === '') continue
-    const [rawName, rawValue = ''] = splitOnce(pair, '=')
+    const [rawName, rawValue] = splitOnce(pair, '=')
     const name = decode(rawName, 'name of a parameter')
     if (settingNamed(name) === undefined) {
       fromQuery.push([name, ''])
       break
     }
+    if (rawValue === undefined) return fail(`the parameter "${name}" has no "=" and no value`)
     fromQuery.push([name, decode(rawValue, `value of "${name}"`)])
   }
   const said = new Set(fromQuery.map(([name]) => name))

@@ -42,6 +42,9 @@ export function wrongScheme(text: string): string {
   const start = text.slice(0, 40).toLowerCase()
   const quoted = /^["'`<]/.test(start)
   if (quoted) return 'it begins with a quotation mark; leave the marks out'
+  if (SCHEMES.some((scheme) => start.startsWith(scheme))) {
+    return 'it does not start with postgres:// or postgresql:// in small letters'
+  }
   const found = OTHER_SCHEMES.find(([begins]) => start.startsWith(begins))
   const why = found === undefined ? '' : `: ${found[1]}`
   return `it does not start with postgres:// or postgresql://${why}`

@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readConnectionSettings } from '../../src/connection-settings.js'
-import { createPool, parseConnectionUrl, parseLibpqEnvironment } from '../../src/index.js'
+import {
+  createPool,
+  formatEndpoint,
+  parseConnectionUrl,
+  parseLibpqEnvironment,
+} from '../../src/index.js'
 import { readPoolOptions } from '../../src/pool-options.js'
 import type { Setting } from '../../src/settings/setting.js'
 import { SETTING_GROUPS } from '../../src/settings/settings-table.js'
@@ -193,6 +198,13 @@ describe('T34: the table of settings', () => {
     },
   )
 
+  test('an empty value says nothing, and a name without a value is refused', () => {
+    expect(seen(`${bare}?sslmode=&options=`)).toBe(seen(bare))
+    expect(() => parseConnectionUrl('test', `${bare}?sslmode`)).toThrow(
+      'the parameter "sslmode" has no "=" and no value',
+    )
+  })
+
   test('refuses an unknown parameter with the nearest name', () => {
     expect(() => parseConnectionUrl('test', `${bare}?conect_timeout=3`)).toThrow(
       'unknown parameter "conect_timeout", did you mean "connect_timeout"?',
@@ -238,7 +250,7 @@ describe('T34: what a URL says about the pool', () => {
     )
   })
 
-  test('Prisma’s schema is the search path, in quotes, and public is nothing', () => {
+  test('the schema of Prisma is the search path, in quotes, and public is nothing', () => {
     const path = (schema: string): unknown =>
       read(`postgres://u@db/app?schema=${encodeURIComponent(schema)}`).settings.parameters[
         'search_path'
@@ -342,6 +354,12 @@ describe('T34: TLS in a URL', () => {
   })
 })
 
+test('T34: the folder of a socket is shown as it is, colons and all', () => {
+  const show = (host: string): string => formatEndpoint({ host, port: 5432, database: 'app' })
+  expect(show('/cloudsql/project:region:shop')).toBe('/cloudsql/project:region:shop:5432/app')
+  expect(show('::1')).toBe('[::1]:5432/app')
+})
+
 describe('T34: URLs that are no URLs of PostgreSQL', () => {
   test.each([
     ['jdbc:postgresql://db/app?user=u&password=hunter2', 'jdbc: is for Java'],
@@ -351,6 +369,7 @@ describe('T34: URLs that are no URLs of PostgreSQL', () => {
     ['cockroachdb://u:hunter2@db/app', 'write postgresql://'],
     ['https://u:hunter2@api.example', 'the address of a web server'],
     ['postgres:u:hunter2@db', 'two slashes'],
+    ['POSTGRES://u:hunter2@db', 'in small letters'],
     ['"postgres://u:hunter2@db/app"', 'leave the marks out'],
     ["psql 'postgres://u:hunter2@db/app'", 'leave out the command'],
   ])('%s: says what to write', (text, message) => {
