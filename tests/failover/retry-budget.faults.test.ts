@@ -8,10 +8,14 @@ scenario(
     await using setup = await startProxiedCluster({ replicas: 0 })
     const pool = setup.pool(make())
     const a = setup.node('a')
-    // What a sequence has given out is not rolled back, so it counts the attempts.
+    // What a sequence has given out is not rolled back, so it counts the attempts. The second time the server itself refuses.
     await a.sql('create sequence attempts')
     await a.sql(`create function refuse() returns int language plpgsql security definer as $$
-    begin perform nextval('attempts'); raise exception using errcode = '57P03'; end $$`)
+    begin
+      perform nextval('attempts');
+      perform set_config('transaction_read_only', 'on', true);
+      return nextval('attempts');
+    end $$`)
     await pool.query('select 1')
     const calls = 120
     let failed = 0
@@ -19,7 +23,7 @@ scenario(
       const batch = Array.from({ length: 10 }, () => pool.query('select refuse()'))
       for (const end of await Promise.allSettled(batch)) {
         if (end.status === 'rejected') failed++
-        expect(end).toMatchObject({ reason: { code: '57P03' } })
+        expect(end).toMatchObject({ reason: { code: '25006' } })
       }
     }
     expect(failed).toBe(calls)

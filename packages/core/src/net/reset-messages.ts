@@ -1,7 +1,6 @@
 import type { DatabaseError } from '../errors.js'
+import { isCondition } from '../outcome/conditions.js'
 
-/** The one part that divides does so to fail when there is something that it cannot undo. */
-const DIVISION_BY_ZERO = '22012'
 /**
  * What resets a session in front of its next statement. All of it goes out in one piece with that statement, in the extended protocol and without a
  * Sync of its own: after an error the server passes over whatever comes before the next Sync, or, if none comes, for ever, so that the statement
@@ -43,7 +42,8 @@ export const RESET_AT_FIRST: Buffer = Buffer.concat(
 
 /** What the server's refusal of a part means. */
 export function whyRefused(error: Error): Error {
-  if ((error as Partial<DatabaseError>).code !== DIVISION_BY_ZERO) return error
+  // The one part that divides does so to fail when there is something that it cannot undo.
+  if (!isCondition((error as Partial<DatabaseError>).code, 'division_by_zero')) return error
   return new Error('a statement that was prepared in SQL is left in it', { cause: error })
 }
 

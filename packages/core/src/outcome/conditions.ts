@@ -5,6 +5,7 @@ import { DatabaseError } from '../errors.js'
 const CODES = {
   warning: '01000',
   feature_not_supported: '0A000',
+  division_by_zero: '22012',
   invalid_parameter_value: '22023',
   unique_violation: '23505',
   invalid_transaction_termination: '2D000',

@@ -89,14 +89,22 @@ function refusedWrite(code: string, context: AnswerContext): WireError | undefin
   if (!isReadOnly(context)) return undefined
   if (context.state.inRecovery && /^\s*(listen|unlisten|notify)\b/i.test(code)) {
     const what = /^\s*(\w+)/.exec(code)?.[1]?.toUpperCase()
-    return { code: '25006', message: `cannot execute ${what} during recovery` }
+    return {
+      code: '25006',
+      message: `cannot execute ${what} during recovery`,
+      routine: 'PreventCommandDuringRecovery',
+    }
   }
   const lock = LOCKS.exec(code)?.[1]?.replace(/\s+/g, ' ').toUpperCase()
   const verb = WRITES.exec(code)?.[1] ?? WRITES_IN_WITH.exec(code)?.[1]
   const isTemporary = /^\s*create\s+temp/i.test(code) && !context.state.inRecovery
   if ((!verb && !lock) || isTemporary) return undefined
   const what = verb ? writeName(verb, code) : `SELECT FOR ${lock}`
-  return { code: '25006', message: `cannot execute ${what} in a read-only transaction` }
+  return {
+    code: '25006',
+    message: `cannot execute ${what} in a read-only transaction`,
+    routine: 'PreventCommandIfReadOnly',
+  }
 }
 
 /** INSERT, but CREATE TABLE: the server names the command as its tag does. */

@@ -90,7 +90,8 @@ export class Session implements WireSession {
   }
 
   kick(code = '57P01'): void {
-    this.#sendNow((out) => out.error({ code, message: kickMessage(code) }, 'FATAL'))
+    const routine = 'ProcessInterrupts'
+    this.#sendNow((out) => out.error({ code, message: kickMessage(code), routine }, 'FATAL'))
     this.#link.end()
   }
 
