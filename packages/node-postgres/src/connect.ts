@@ -14,6 +14,7 @@ import { typeParsers } from '@poolhouse/core/types'
 import { ClientTypes } from './client-types.js'
 import { PgConnection } from './connection.js'
 import type { PgClient, PgModule } from './pg-module.js'
+import { UnreadAnswer } from './unread-answer.js'
 
 /**
  * Opens one session: look-up, TCP, TLS and log-in under one deadline. Rejects with `ConnectError` or `AuthenticationError`;
@@ -43,7 +44,7 @@ async function logIn(
     show: (bytes) => parser?.(bytes),
     parameters: false,
   })
-  parser = lendTo(client, socket, guard, (error) => {
+  parser = lendTo(connection, client, socket, guard, (error) => {
     // `pg` calls back in its handler of the first ReadyForQuery, whose status is always idle.
     if (error === null) connection.opened('idle')
     else guard.fail(error)
@@ -101,6 +102,7 @@ type ConnectCallback = (error: Error | null) => void
  * Returns the reader.
  */
 function lendTo(
+  connection: PgConnection,
   client: PgClient,
   socket: ServerSocket,
   guard: LoginGuard,
@@ -116,7 +118,7 @@ function lendTo(
   stream.on = ((event: string, listener: Listener): Socket => {
     if (event !== 'data') return on(event, listener)
     parser = listener as DataListener
-    return on(event, reader(socket, guard, parser))
+    return on(event, reader(connection, client, socket, guard, parser))
   }) as Socket['on']
   client.connect(onlyOnce(callback))
   // Last added, first deleted: otherwise the socket becomes a slow and large dictionary.
@@ -127,11 +129,24 @@ function lendTo(
 
 // Functions of their own, because they live as long as the client and with them all that is around them.
 
-function reader(socket: ServerSocket, guard: LoginGuard, parser: DataListener): DataListener {
+function reader(
+  connection: PgConnection,
+  client: PgClient,
+  socket: ServerSocket,
+  guard: LoginGuard,
+  given: DataListener,
+): DataListener {
+  let parser = given
   let login: LoginGuard | undefined = guard
+  // While what comes is the rest of an answer that cannot be read.
+  let passOver: DataListener | undefined
   return (chunk) => {
     socket.lastByteAt = performance.now()
     try {
+      if (passOver !== undefined) {
+        passOver(chunk)
+        return
+      }
       if (login === undefined) {
         parser(chunk)
         return
@@ -141,9 +156,38 @@ function reader(socket: ServerSocket, guard: LoginGuard, parser: DataListener): 
       if (login.over) login = undefined
       if (!taken) parser(chunk)
     } catch (error) {
-      socket.stream.destroy(error as Error)
+      const cause = error as Error
+      if (login !== undefined || !isTooLong(cause) || !connection.unreadable(cause)) {
+        socket.stream.destroy(cause)
+        return
+      }
+      const unread = new UnreadAnswer()
+      passOver = (bytes) => {
+        const end = unread.take(bytes)
+        if (end === undefined) return
+        passOver = undefined
+        parser = newParser(client)
+        connection.passedOver(cause, end.refused)
+        parser(end.ready)
+      }
+      passOver(chunk)
     }
   }
+}
+
+/** Whether a text was longer than a string can be in V8. */
+function isTooLong(error: Error): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ERR_STRING_TOO_LONG'
+}
+
+function newParser(client: PgClient): DataListener {
+  let parser: DataListener | undefined
+  client.connection.attachListeners({
+    on: (event, listener) => {
+      if (event === 'data') parser = listener
+    },
+  })
+  return parser!
 }
 
 /** `pg` keeps the callback, which knows everything that its connect knew. */

@@ -217,6 +217,23 @@ export class PgConnection
     }
   }
 
+  /**
+   * The parser of `pg` could not make a string of what has come. The rest of the answer is to be passed over then, and the parser made anew.
+   * False if the session cannot go on: there is no statement, or another answer follows behind.
+   */
+  unreadable(cause: Error): boolean {
+    const work = this.#running
+    if (work?.handleUnreadable === undefined || work.answered || this.#queue.length > 1)
+      return false
+    work.handleUnreadable(cause, 'yes')
+    return true
+  }
+
+  /** The answer that could not be read is over. `refused` says that the server refused the statement in it. */
+  passedOver(cause: Error, refused: boolean): void {
+    if (refused) this.#running?.handleUnreadable?.(cause, 'unknown')
+  }
+
   /** Called by the work, in a tick of its own. */
   unsent(work: SessionWork, error: Error): void {
     if (!this.#queue.skip(work)) return

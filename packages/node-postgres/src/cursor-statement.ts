@@ -67,6 +67,11 @@ export class CursorStatement extends PgStatement implements FetchedStatement {
     if (this.sent && isServerError(error)) this.#sync(wire)
   }
 
+  override handleUnreadable(cause: Error, executed: 'yes' | 'unknown'): void {
+    super.handleUnreadable(cause, executed)
+    if (this.#wire !== undefined) this.#sync(this.#wire)
+  }
+
   override handleCopyInResponse(wire: PgWire): void {
     wire.sendCopyFail('COPY FROM STDIN cannot be read from; use copyFrom')
   }

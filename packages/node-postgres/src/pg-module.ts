@@ -29,6 +29,8 @@ export interface PgWire extends EventEmitter {
   sendCopyFromChunk(chunk: Buffer): void
   endCopyFrom(): void
   sendCopyFail(reason: string): void
+  /** Gives a stream a parser of its own for what the server sends. */
+  attachListeners(stream: { on(event: string, listener: (chunk: Buffer) => void): void }): void
 }
 
 /** What we use of `pg.Client`. */

@@ -111,6 +111,11 @@ export class PgStatement implements SessionWork {
     }
   }
 
+  handleUnreadable(cause: Error, executed: 'yes' | 'unknown'): void {
+    const message = `a row of the result cannot be read: ${cause.message}`
+    this.error = new PoolhouseError(message, { executed, cause })
+  }
+
   handleCommandComplete(message: { text: string }, _wire: PgWire): void {
     if (this.#complete) {
       this.#rows = []

@@ -27,6 +27,8 @@ export interface SessionWork extends PgSubmittable, QueuedWork {
   handleParseComplete(): void
   /** The server is about to send the data of a COPY. */
   handleCopyOutResponse(): void
+  /** Something in the answer cannot be read: the work fails with this, when ReadyForQuery has come. Undefined for work that has no rows. */
+  handleUnreadable?(cause: Error, executed: 'yes' | 'unknown'): void
   /** Settles the caller of something that was refused before it was sent. */
   refuse(error: Error): void
 }

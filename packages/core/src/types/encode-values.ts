@@ -2,6 +2,8 @@ import { encodeValue, toRefusal } from './encode-value.js'
 
 // The protocol counts values in 16 bits, 65 535; postgres.js refuses 65 534 and more, and both drivers must take the same.
 const MOST_VALUES = 65_533
+// The server takes no message of a gigabyte or more, and would end the session (PQ_LARGE_MESSAGE_LIMIT of libpq.h).
+const MOST_BYTES = 0x3fff_0000
 
 /**
  * Brings bound values into the text that goes over the wire; `null` is NULL. Undefined if there are none.
@@ -27,13 +29,29 @@ export function encodeValues(
   }
   const encoded = new Array<string | null>(values.length)
   let index = 0
+  let length = 0
   try {
-    for (; index < values.length; index++) encoded[index] = encodeValue(values[index])
+    for (; index < values.length; index++) {
+      const text = encodeValue(values[index])
+      encoded[index] = text
+      if (text !== null) length += text.length
+    }
   } catch (error) {
     const { path, message, tooMuch, cause } = toRefusal(error)
     const place = `values${[index, ...path].map((step) => `[${step}]`).join('')}`
     const options = cause === undefined ? undefined : { cause }
     throw new (tooMuch ? RangeError : TypeError)(`${place} ${message}`, options)
   }
+  // A character takes at most three bytes for each of its units.
+  if (3 * length > MOST_BYTES) refuseTooLarge(encoded)
   return encoded
+}
+
+function refuseTooLarge(encoded: readonly (string | null)[]): void {
+  let bytes = 0
+  for (const text of encoded) if (text !== null) bytes += Buffer.byteLength(text)
+  if (bytes <= MOST_BYTES) return
+  throw new RangeError(
+    `values hold ${bytes} bytes as text, and PostgreSQL takes less than a gigabyte in one statement; use copyFrom or a large object`,
+  )
 }
