@@ -227,6 +227,13 @@ export class SessionStatements<Shape> {
     this.#ignoring = on
   }
 
+  /** A reset goes out in front of the next statement, which does not run if that fails. What it changes of the parameters is reported later. */
+  resetAhead(): void {
+    if (this.#touched || (this.#obstacles & DRIFTED) !== 0) this.#generation++
+    this.#touched = false
+    this.#obstacles &= NEVER | DRIFTED
+  }
+
   /** The session is as it was when it was born, with these parameters. */
   wasReset(parameters: ReadonlyMap<string, string>): void {
     const drifted = this.#drifted

@@ -129,6 +129,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   takeReset(): Buffer | undefined {
     if (!this.#resetWanted) return undefined
     this.#resetWanted = false
+    this.prepared.resetAhead()
     this.#resetLeft = RESET_PARTS
     const messages = this.#resetPrepared ? RESET_AGAIN : RESET_AT_FIRST
     this.#resetPrepared = true

@@ -265,6 +265,24 @@ describe('the statements of a session', () => {
     expect(send()).toEqual([NAME])
   })
 
+  it('T03: have their names again behind a reset that travels in front of the next statement', () => {
+    const { session, send, end } = harness()
+    session.born(new Map([['TimeZone', 'UTC']]))
+    send()
+    send('set search_path = a', undefined, undefined)
+    session.parameter('TimeZone', 'Asia/Tokyo')
+    session.resetAhead()
+    // The server has yet to report that it is back.
+    expect(send()).toEqual(['unnamed'])
+    session.parameter('TimeZone', 'UTC')
+    end()
+    expect(send()).toEqual([`-${NAME}`, `+${NAME}`])
+    send('create temp table t ()', undefined, undefined)
+    session.completed('CREATE TABLE', false, true)
+    session.resetAhead()
+    expect(send()).toContain(`+${NAME}`)
+  })
+
   it('take no notice of what a reset of ours runs', () => {
     const { session, send } = harness()
     send()
