@@ -177,6 +177,51 @@ describe('without TLS', () => {
   })
 })
 
+/** A proxy of the user's own, which adds TLS on the way to the server; clients come without. */
+async function startAdder(port: number): Promise<number> {
+  const sockets = new Set<Socket>()
+  const keep = (socket: Socket): Socket => {
+    sockets.add(socket)
+    return socket.on('error', () => socket.destroy()).on('close', () => sockets.delete(socket))
+  }
+  const listener: Server = createServer((client) => {
+    keep(client)
+    const upstream = keep(connect(port, '127.0.0.1'))
+    upstream.write(Buffer.from([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f]))
+    upstream.once('data', () => {
+      const server = connectTls({ socket: upstream, rejectUnauthorized: false })
+      server.on('error', () => client.destroy())
+      client.pipe(server).pipe(client)
+    })
+  })
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    listener.close()
+  })
+  return (listener.address() as { port: number }).port
+}
+
+describe('a proxy that adds TLS on the way', () => {
+  const cluster = sharedCluster({ replicas: 0, tls: true, auth: 'scram-sha-256' })
+
+  it('is refused as by libpq, with the option that lets it pass', async () => {
+    const { primary } = await cluster()
+    const port = await startAdder(primary.port)
+    const url = `${primary.url.replace(`:${primary.port}`, `:${port}`)}?sslmode=disable`
+    for (const { make } of DRIVERS) {
+      await using refused = createPool({ driver: make(), connection: url })
+      const error = (await failureOf(refused.query('select 1'))) as Error
+      expect(error.message).toContain("set connection.channelBinding to 'disable'")
+      await using passes = createPool({
+        driver: make(),
+        connection: `${url}&channel_binding=disable`,
+      })
+      expect((await passes.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+    }
+  })
+})
+
 describe('PgBouncer, which does not offer channel binding', () => {
   const cluster = sharedCluster({ replicas: 0, auth: 'scram-sha-256' })
 

@@ -136,10 +136,14 @@ export class Authentication {
   #bindingFor(offered: readonly string[]): ScramBinding {
     const { mode, encrypted } = this.#channel
     const isOffered = offered.includes(PLUS)
+    if (mode === 'disable') return 'none'
     if (isOffered && !encrypted) {
-      throw new ProtocolError('the server offers channel binding on a connection without TLS')
+      // As libpq: a server offers it over TLS only, so TLS ends somewhere between the two.
+      throw new AuthenticationFailure(
+        "the server offers channel binding, which it does over TLS only, and this connection has none; if a proxy of your own adds TLS on the way, set connection.channelBinding to 'disable'",
+      )
     }
-    if (mode === 'disable' || !encrypted) return 'none'
+    if (!encrypted) return 'none'
     const endPoint = this.#channel.endPoint()
     if (endPoint === undefined) {
       if (mode === 'prefer') return 'none'
