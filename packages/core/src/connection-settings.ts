@@ -56,7 +56,10 @@ export interface ConnectionOptions {
    * `require`: else the server is refused. Default `prefer`.
    */
   channelBinding?: ChannelBinding | undefined
-  /** Run-time parameters for each session, such as `search_path` or `statement_timeout`. */
+  /**
+   * Run-time parameters for each session, such as `search_path` or `statement_timeout`. Each connection is asked once whether it has them, because
+   * a pooler may drop them: a difference is a `ConnectError` that names it. Default: none.
+   */
   parameters?: Readonly<Record<string, string | number | boolean>> | undefined
   /**
    * Words at the beginning of the start-up `options` that a vendor's proxy takes out, to know which server is meant: `endpoint=…` and `project=…`

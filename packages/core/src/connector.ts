@@ -128,8 +128,12 @@ export class Connector {
 
   async #examine(connection: DriverConnection, { settings, signal }: Attempt): Promise<void> {
     try {
-      await this.#poolers.examine(connection, signal)
+      await this.#poolers.examine(connection, settings, signal)
     } catch (cause) {
+      if (cause instanceof ConnectError) {
+        connection.destroy(cause.message)
+        throw cause
+      }
       const endpoint = formatEndpoint(settings.endpoint)
       const { message, sqlState, code } = cause as ConnectionLostError & DatabaseError
       throw new ConnectError(`${endpoint} ended the session right after the log-in: ${message}`, {

@@ -1,6 +1,16 @@
+import type { ConnectionSettings } from '../connection-settings.js'
 import type { DriverConnection } from '../driver.js'
+import { formatEndpoint } from '../endpoint.js'
+import { ConnectError } from '../errors.js'
 import type { Pooler, PoolerInEffect } from '../pooler.js'
-import { askIdentity } from './session-identity.js'
+import { askIdentity, type SessionIdentity } from './session-identity.js'
+import {
+  areReported,
+  askedParameters,
+  describeDifferences,
+  differences,
+  parameterColumns,
+} from './session-parameters.js'
 
 /** What showed that a pooler stands between a pool and its server. */
 export interface PoolerSighting {
@@ -41,18 +51,51 @@ export class PoolerWatch {
   }
 
   /**
-   * Looks at a session that has just been opened, before its first use. Costs a round trip unless the answer is known already.
-   * Rejects if the session ends; `signal` destroys it.
+   * Looks at a session that has just been opened, before its first use: who answers, and whether the session has the run-time parameters
+   * of `settings`, which a pooler may drop. Costs one round trip, unless the first is known already and there are no parameters that the
+   * server has not reported. Rejects if the session ends, and with a fatal `ConnectError` if it lacks a parameter. `signal` destroys it.
    */
-  async examine(connection: DriverConnection, signal: AbortSignal): Promise<void> {
-    if (this.#declared !== undefined) return
-    if (this.#sighting === undefined) {
-      const identity = await askIdentity(connection, signal)
-      // No answer proves neither a pooler nor its absence, so that only what is safe either way is done.
-      if (identity.backendPid === undefined) connection.stopNaming?.()
-      else this.#compare(connection.info.backendPid, identity.backendPid, identity.oneSession)
+  async examine(
+    connection: DriverConnection,
+    settings: ConnectionSettings,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const asked = askedParameters(settings.parameters)
+    const who = this.#declared === undefined && this.#sighting === undefined
+    if (who || !areReported(asked, connection.info.parameters)) {
+      const columns = parameterColumns(asked, false)
+      let identity = await askIdentity(connection, signal, columns)
+      // A parameter that cannot be set now, or that the server does not know: asked anew, without setting.
+      if (identity.refusal !== undefined && columns !== '')
+        identity = await askIdentity(connection, signal, parameterColumns(asked, true))
+      if (who) this.#identified(connection, identity)
+      if (asked.length > 0) this.#check(asked, identity, settings)
     }
     if (this.#sighting !== undefined) connection.stopNaming?.()
+  }
+
+  #identified(connection: DriverConnection, { backendPid, oneSession }: SessionIdentity): void {
+    // No answer proves neither a pooler nor its absence, so that only what is safe either way is done.
+    if (backendPid === undefined) connection.stopNaming?.()
+    else this.#compare(connection.info.backendPid, backendPid, oneSession)
+  }
+
+  #check(
+    asked: readonly (readonly [name: string, value: string])[],
+    { columns, refusal }: SessionIdentity,
+    settings: ConnectionSettings,
+  ): void {
+    const endpoint = formatEndpoint(settings.endpoint)
+    if (columns === undefined) {
+      throw new ConnectError(
+        `${endpoint} does not tell whether the session has connection.parameters: ${refusal!.message}; take them out, or connect to the server itself`,
+        { endpoint, cause: refusal },
+      )
+    }
+    // Behind a pooler sessions are not reset.
+    const found = differences(asked, columns, this.inEffect === undefined)
+    if (found.length === 0) return
+    throw new ConnectError(describeDifferences(endpoint, found), { endpoint, fatal: true })
   }
 
   #compare(announcedPid: number, answeringPid: number, oneSession: boolean): void {

@@ -12,6 +12,7 @@ import type {
 } from '../driver.js'
 import { DatabaseError } from '../errors.js'
 import { IDENTITY_QUESTION } from '../identity/session-identity.js'
+import { askedParameters } from '../identity/session-parameters.js'
 import { resetFailure } from '../reset-failure.js'
 import type { QueryResult, Statement } from '../statement.js'
 import type { FakeDriverOptions } from './fake-driver.js'
@@ -161,8 +162,8 @@ export class FakeConnection implements DriverConnection {
   }
 
   run(statement: Statement, done: Done): void {
-    if (statement.text === IDENTITY_QUESTION.text) {
-      this.#identify(done)
+    if (statement.text.startsWith(IDENTITY_QUESTION.text)) {
+      this.#identify(statement.text, done)
       return
     }
     const refusal = this.#resetAhead()
@@ -353,13 +354,24 @@ export class FakeConnection implements DriverConnection {
   }
 
   /** Which process it is belongs to the log-in: it is neither among the statements nor left to the script of a test. */
-  #identify(done: Done): void {
-    const { answeringPid, version } = this.#options
+  #identify(text: string, done: Done): void {
+    const { answeringPid, version, startUp } = this.#options
+    const asked = askedParameters(this.#context.settings.parameters)
+    const columns = asked.flatMap(([name, value]) => {
+      const { found = value, setLater = 0, same = 1 } = startUp?.(name, text) ?? {}
+      return [found, setLater, same]
+    })
     const pid = answeringPid === undefined ? this.info.backendPid : answeringPid(this)
     queueMicrotask(() => {
       if (!this.alive) done(lost('the session is closed', 'unknown'))
       else if (pid instanceof Error) done(pid)
-      else done(null, { rows: [[pid, version]], rowCount: 1, command: 'SELECT', fields: [] })
+      else
+        done(null, {
+          rows: [[pid, version, ...columns]],
+          rowCount: 1,
+          command: 'SELECT',
+          fields: [],
+        })
     })
   }
 

@@ -17,6 +17,14 @@ export interface FakeDriverOptions {
   answeringPid?: (connection: FakeConnection) => number | null | Error
   /** Address of the sockets' other end; null for a Unix socket. Default 127.0.0.1. */
   address?: null
+  /**
+   * What a session has of a start-up parameter when the pool asks with this text after the log-in: 1 or 0 for whether it was set later, and
+   * whether it is the same. Default: what was asked for.
+   */
+  startUp?: (
+    name: string,
+    text: string,
+  ) => { found?: string | null; setLater?: 0 | 1; same?: 0 | 1 } | undefined
   /** What `version()` says when the pool asks after the log-in. Default: nothing. */
   version?: string
   /** How long a statement takes, in milliseconds. Default 0. */
