@@ -1,6 +1,7 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import type { Clock, ClockTimer } from './clock.js'
 import { AbortError, type Executed, StatementTimeoutError, TransactionError } from './errors.js'
+import { unwatchSignal, watchSignal } from './watch-signal.js'
 
 /** The limits of a call that waits for its turn. */
 export interface TurnLimits {
@@ -87,13 +88,15 @@ export class TransactionScope {
       const leave = (): void => {
         this.#turns.delete(turn)
         timer?.cancel()
-        signal?.removeEventListener('abort', onAbort)
+        unwatchSignal(signal, onAbort)
       }
       const turn: Turn = {
-        begin: () => {
+        // What it begins is the caller's own work, or reads his data: it belongs to his async context, and not to that
+        // of the savepoint whose end it waited for.
+        begin: AsyncResource.bind(() => {
           leave()
           start(this.#clock.now() - since).then(resolve, reject)
-        },
+        }),
         refuse: (error) => {
           leave()
           reject(error)
@@ -105,7 +108,7 @@ export class TransactionScope {
           turn.refuse(new StatementTimeoutError(timeoutMs, { executed: 'no', pool: this.#pool }))
         timer = this.#clock.setTimer(late, timeoutMs, { keepAlive: true })
       }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      watchSignal(signal, onAbort)
       this.#turns.add(turn)
     })
   }

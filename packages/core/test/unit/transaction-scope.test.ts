@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { getEventListeners } from 'node:events'
 import { expect, test } from 'vitest'
 import type { Transaction } from '../../src/index.js'
 import type { FakeReply } from '../../src/testing/index.js'
@@ -390,4 +392,49 @@ test('T05: a savepoint beside an open stream is refused, and a stream beside a s
   )
   await it.clock.advance(500)
   expect(done.value).toEqual(['resolved', [1, 2, 3]])
+})
+
+test('T05: what has waited for its turn runs in the async context of its own caller', async () => {
+  const it = server()
+  const context = new AsyncLocalStorage<string>()
+  const seen: unknown[] = []
+  const done = watch(
+    it.pool.transaction((tx) =>
+      Promise.all(
+        ['A', 'B', 'C'].map((name) =>
+          context.run(name, () =>
+            tx.savepoint(async (inner) => {
+              seen.push([name, context.getStore()])
+              await inner.query(name)
+              seen.push([name, context.getStore()])
+            }),
+          ),
+        ),
+      ),
+    ),
+  )
+  await it.clock.advance(200)
+  expect(done.state).toBe('resolved')
+  expect(seen).toEqual(['A', 'A', 'B', 'B', 'C', 'C'].map((name) => [name, name]))
+})
+
+test('T16: calls that wait for their turn share one listener on the signal that they share', async () => {
+  const it = server()
+  const abort = new AbortController()
+  const { signal } = abort
+  let listeners = 0
+  const done = watch(
+    it.pool.transaction(async (tx) => {
+      const calls = [
+        tx.savepoint((inner) => inner.query('in A')),
+        ...Array.from({ length: 20 }, () => tx.query('beside', [], { signal })),
+      ]
+      listeners = getEventListeners(signal, 'abort').length
+      await Promise.all(calls)
+    }),
+  )
+  await it.clock.advance(500)
+  expect(done.state).toBe('resolved')
+  expect(listeners).toBe(1)
+  expect(getEventListeners(signal, 'abort')).toEqual([])
 })
