@@ -203,6 +203,16 @@ describe.each(everyServer())(
       expect((await one.query('show lock_timeout')).rows).toEqual([{ lock_timeout: '1min' }])
     })
 
+    it('T71: asking keeps no statement from being prepared', async () => {
+      const { primary } = await cluster()
+      for (const parameters of [{ search_path: 'acme' }, { TimeZone: 'europe/paris' }]) {
+        const one = pool({ connection: connectionOf(primary.url, parameters), max: 1 })
+        for (let n = 0; n < 5; n++) await one.query('select $1::int as n', [n])
+        const { rows } = await one.query('select count(*)::int as n from pg_prepared_statements')
+        expect(rows).toEqual([{ n: 1 }])
+      }
+    })
+
     it('T71: a parameter that is fixed after the start-up is accepted as well', async () => {
       const { primary } = await cluster()
       const { user, password } = { user: 'warden', password: 'warden 1' }

@@ -2,6 +2,7 @@ import type { DriverConnection } from '../driver.js'
 import { endsSession } from '../outcome/error-meaning.js'
 import type { Statement } from '../statement.js'
 import { unwatchSignal, watchSignal } from '../watch-signal.js'
+import { LEAVES_NOTHING } from './leaves-nothing.js'
 
 /** What the server process behind a session says about itself. A part that the server does not tell is undefined. */
 export interface SessionIdentity {
@@ -31,7 +32,7 @@ export const IDENTITY_QUESTION: Statement = Object.freeze({
 
 /**
  * Asks the server process behind a fresh session who it is, and in the same round trip whatever `columns` say, which begin with a
- * comma. Resolves with nothing told if the server refuses the question and the session lives on: some servers do not know the function.
+ * comma and change nothing. Resolves with nothing told if the server refuses the question and the session lives on: some servers do not know the function.
  * Rejects if the session ends. `signal` destroys the session.
  */
 export function askIdentity(
@@ -39,10 +40,9 @@ export function askIdentity(
   signal: AbortSignal,
   columns = '',
 ): Promise<SessionIdentity> {
+  const { text, rowMode } = IDENTITY_QUESTION
   const question =
-    columns === ''
-      ? IDENTITY_QUESTION
-      : { ...IDENTITY_QUESTION, text: IDENTITY_QUESTION.text + columns }
+    columns === '' ? IDENTITY_QUESTION : { text: text + columns, rowMode, [LEAVES_NOTHING]: true }
   return new Promise((resolve, reject) => {
     const giveUp = (): void => connection.destroy(signal.reason)
     watchSignal(signal, giveUp)

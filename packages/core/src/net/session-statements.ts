@@ -1,4 +1,5 @@
 import type { TransactionStatus } from '../driver.js'
+import { leavesNothing } from '../identity/leaves-nothing.js'
 import { isCondition } from '../outcome/conditions.js'
 import type { Statement } from '../statement.js'
 import { StatementRules } from '../statement-rules.js'
@@ -84,16 +85,17 @@ export class SessionStatements<Shape> {
    * be sent, with its values as they are sent. Throws `TypeError` for a name that stands for another text or that PostgreSQL would cut off.
    */
   choose(
-    { text, name }: Statement,
+    statement: Statement,
     values: readonly (string | null)[] | undefined,
   ): NamedStatement<Shape> | undefined {
+    const { text, name } = statement
     let found: NamedStatement<Shape> | undefined
     if (name !== undefined) {
       found = this.#find(name, text)
-      this.#noteText(text, values)
+      this.#noteText(statement, values)
     } else {
       found = values === undefined ? undefined : this.#automatic?.use(text)
-      if (found === undefined) this.#noteText(text, values)
+      if (found === undefined) this.#noteText(statement, values)
     }
     if (found === undefined || !this.#allows(found.automatic) || found.state === 'parsing') {
       return undefined
@@ -273,9 +275,9 @@ export class SessionStatements<Shape> {
     return factsOf(text).fixedShape ? found : undefined
   }
 
-  #noteText(text: string, values: readonly (string | null)[] | undefined): void {
-    const { naming } = factsOf(text)
-    if (naming === undefined) return
+  #noteText(statement: Statement, values: readonly (string | null)[] | undefined): void {
+    const { naming } = factsOf(statement.text)
+    if (naming === undefined || leavesNothing(statement)) return
     const { settingsIn, until } = naming
     if (settingsIn?.every((index) => isHarmless(values?.[index])) === true) return
     this.#obstacles |= until === 'transaction' ? IN_TRANSACTION : IN_SESSION

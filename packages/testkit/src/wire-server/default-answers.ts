@@ -57,7 +57,7 @@ function setting(name: string, context: AnswerContext): string | undefined {
   const key = name.toLowerCase()
   const { state, settings, startup } = context
   if (key === 'transaction_read_only') return isReadOnly(context) ? 'on' : 'off'
-  const own = settings.get(key)
+  const own = settings.get(key) ?? startupSetting(key, startup)
   if (own !== undefined) return own
   for (const [reported, value] of reportedSettings(state)) {
     if (reported.toLowerCase() === key) return value
@@ -77,6 +77,18 @@ function setting(name: string, context: AnswerContext): string | undefined {
     default:
       return startup.get(key)
   }
+}
+
+/** What `options` of the start-up message sets, as `-c name=value`. */
+function startupSetting(name: string, startup: ReadonlyMap<string, string>): string | undefined {
+  const words = startup.get('options')?.match(/(?:\\.|\S)+/gs) ?? []
+  let found: string | undefined
+  for (const [index, word] of words.entries()) {
+    const [key, ...value] = word.split('=')
+    if (words[index - 1] === '-c' && key!.toLowerCase() === name)
+      found = value.join('=').replaceAll(/\\(.)/gs, '$1')
+  }
+  return found
 }
 
 function isReadOnly({ state, settings, readOnlyTransaction }: AnswerContext): boolean {

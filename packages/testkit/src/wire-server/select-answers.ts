@@ -31,6 +31,8 @@ export function selectAnswer(
       },
     }
   }
+  const given = startUpAnswer(part, context, setting)
+  if (given !== undefined) return given
   const items = selectList(part).map((text) => item(text, context, setting))
   if (items.length === 0 || items.some((found) => found === undefined)) return { rows: [] }
   const list = items as Item[]
@@ -38,6 +40,36 @@ export function selectAnswer(
     rows: (parameters) => [list.map(({ value }) => value(parameters))],
     columns: list.map(({ name, type }) => ({ name, type })),
   }
+}
+
+// What the pool asks a fresh session about the parameters of its start-up message.
+const STARTUP_QUESTION =
+  /^\s*select pg_catalog\.pg_backend_pid\(\), pg_catalog\.version\(\), (?=pg_catalog\.current_setting\()/
+const ASKED = /, pg_catalog\.current_setting\(E'([^']*)', true\), case/g
+
+/** Who it is, and of each parameter its value, that it was not set later, and whether the session has it. */
+function startUpAnswer(
+  { text }: StatementPart,
+  context: AnswerContext,
+  setting: (name: string) => string | undefined,
+): Reaction | undefined {
+  if (!STARTUP_QUESTION.test(text)) return undefined
+  const [, version] = callResult('version', undefined, context, setting)!
+  const values: WireValue[] = [context.pid, version]
+  const columns: WireColumn[] = [
+    { name: 'pg_backend_pid', type: 'int4' },
+    { name: 'version', type: 'text' },
+  ]
+  for (const [, name] of text.matchAll(ASKED)) {
+    const value = setting(name!)
+    values.push(value ?? null, 0, value === undefined ? 0 : 1)
+    columns.push(
+      { name: 'current_setting', type: 'text' },
+      { name: 'case', type: 'int4' },
+      { name: 'case', type: 'int4' },
+    )
+  }
+  return { columns, rows: [values] }
 }
 
 /** One row with the columns that a probe names, whatever else it contains. */
