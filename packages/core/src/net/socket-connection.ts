@@ -17,18 +17,16 @@ import type { QueryResult, Statement } from '../statement.js'
 import type { CancelKey } from './cancel-request.js'
 import { ProtocolError } from './login-error.js'
 import type { LoggedIn } from './login-guard.js'
-import { readOnlyMap } from './read-only-map.js'
 import { RESET_AGAIN, RESET_AT_FIRST, RESET_PARTS, whyRefused } from './reset-messages.js'
 import { resetText } from './reset-text.js'
 import { rethrowLater } from './rethrow-later.js'
 import { toClosedError } from './server-error.js'
 import type { ServerSocket } from './server-socket.js'
+import { SessionInfo } from './session-info.js'
 import type { SessionStatements } from './session-statements.js'
 
 // PostgreSQL reports some twenty parameters of a few characters, and extensions may add theirs. Each session keeps what it was told.
 const MOST_REPORTED = 262_144
-
-const NO_PARAMETERS: ReadonlyMap<string, string> = readOnlyMap(new Map())
 
 /** How a statement's caller learns of its end. */
 export type Done = (error: Error | null, result?: QueryResult<unknown>) => void
@@ -53,10 +51,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   /** The prepared statements of the session. */
   readonly prepared: SessionStatements<Shape>
   readonly #listener: ConnectionListener
-  /** Replaced when something of it changes: callers have it in their hands. */
-  #info: ConnectionInfo
-  /** Whether the server has reported a parameter since the log-in, or during it behind its guard. */
-  #hasOwnParameters = false
+  readonly #info: SessionInfo
   /** Characters by which the parameters have grown since the log-in. */
   #reported = 0
   #key: CancelKey | undefined
@@ -78,8 +73,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
     this.socket = socket
     this.prepared = prepared
     this.#listener = listener
-    const { host: address, port } = 'path' in socket.peer ? {} : socket.peer
-    this.#info = Object.freeze({ address, port, backendPid: 0, parameters: NO_PARAMETERS })
+    this.#info = new SessionInfo('path' in socket.peer ? {} : socket.peer)
     // Not `once`, which holds on to three more objects.
     socket.stream.on('close', () => this.#end())
   }
@@ -214,13 +208,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   identified({ key, parameters }: LoggedIn): void {
     this.#key = key
     this.prepared.born(parameters)
-    this.#inform({
-      backendPid: key?.processID ?? 0,
-      parameters: this.#hasOwnParameters
-        ? // Reported since, by a server that speaks at once.
-          readOnlyMap(new Map([...parameters, ...this.#info.parameters]))
-        : parameters,
-    })
+    this.#info.loggedIn(key?.processID ?? 0, parameters)
   }
 
   /** Breaks the socket of a session that was never born: nobody is told. */
@@ -258,8 +246,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   /** ParameterStatus. Those of the log-in are its guard's business. */
   parameter(name: string, value: string): void {
     if (this.state !== 'open' && this.state !== 'ending') return
-    const { parameters } = this.#info
-    const former = parameters.get(name)
+    const former = this.#info.parameters.get(name)
     const grown = former === undefined ? name.length + value.length : value.length - former.length
     this.#reported += grown
     if (this.#reported > MOST_REPORTED) {
@@ -270,8 +257,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
       )
       return
     }
-    this.#hasOwnParameters = true
-    this.#inform({ parameters: readOnlyMap(new Map(parameters).set(name, value)) })
+    this.#info.report(name, value)
     this.prepared.parameter(name, value)
     if (this.state === 'open') this.#listener.parameter(name, value)
   }
@@ -296,10 +282,6 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   /** Settles work that came too early or too late, in a tick of its own. */
   protected turnAway(work: { lose(reason: unknown): void }): void {
     realTimers.nextTick(() => work.lose(this.#reason ?? 'it is closed'))
-  }
-
-  #inform(news: Partial<ConnectionInfo>): void {
-    this.#info = Object.freeze({ ...this.#info, ...news })
   }
 
   #query(text: string): Promise<QueryResult<unknown>> {
