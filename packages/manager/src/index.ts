@@ -36,4 +36,9 @@ export type {
 } from './manager.js'
 export { type Shuttable, type SignalOptions, shutdownOnSignals } from './shutdown-on-signals.js'
 export { type SingletonOptions, singleton } from './singleton.js'
-export type { TenantLimits, TenantOptions, TenantTarget } from './tenants/tenant-options.js'
+export type {
+  TenantLimits,
+  TenantOptions,
+  TenantSchema,
+  TenantTarget,
+} from './tenants/tenant-options.js'

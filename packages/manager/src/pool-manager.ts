@@ -31,7 +31,7 @@ import type {
   StatsOptions,
 } from './manager.js'
 import { NamedDatabases } from './named-databases.js'
-import { checkName, checkTenantId, quoteName } from './tenants/identity.js'
+import { checkName, checkTenantId, searchPath } from './tenants/identity.js'
 import { ScopedDatabase, settingsStatement } from './tenants/scoped-database.js'
 import type { Tenant } from './tenants/tenant.js'
 import { TenantDirectory } from './tenants/tenant-directory.js'
@@ -286,7 +286,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
         : {
             parameters: {
               ...template.parameters,
-              search_path: quoteName(checkName(`${where}: schema`, schema)),
+              search_path: searchPath(`${where}: schema`, schema),
             },
           }),
     })

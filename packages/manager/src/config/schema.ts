@@ -187,7 +187,9 @@ export const TENANTS: z.ZodType = strict({
 export const TARGET: z.ZodType = strict({
   on: text.optional(),
   database: z.string().optional(),
-  schema: z.string().optional(),
+  schema: z
+    .union([z.string(), strict({ name: z.string(), also: z.array(z.string()).optional() })])
+    .optional(),
   settings: z.record(z.string(), z.string()).optional(),
   user: text.optional(),
   password: z.union([z.string(), callable]).optional(),

@@ -189,9 +189,12 @@ function unknownTenant(id: string): UnknownTenantError {
 
 /** As it is now, whatever its maker does with the object later. */
 function structuredCloneOf(target: TenantTarget): TenantTarget {
-  const { settings, limits } = target
+  const { schema, settings, limits } = target
   return {
     ...target,
+    ...(typeof schema === 'object' && {
+      schema: { ...schema, ...(schema.also && { also: [...schema.also] }) },
+    }),
     ...(settings && { settings: { ...settings } }),
     ...(limits && { limits: { ...limits } }),
   }

@@ -10,14 +10,28 @@ export interface TenantLimits {
   weight?: number | undefined
 }
 
+/** The schema of a tenant, and what is searched behind it. */
+export interface TenantSchema {
+  /** The schema of its own. At most 63 bytes; not `$user`, `information_schema` or one that begins with `pg_`. */
+  name: string
+  /**
+   * Schemas that are searched behind it, such as `['public']` where extensions are installed: all tenants may read and call what is there. The
+   * same rules hold for their names. Default: none.
+   */
+  also?: readonly string[] | undefined
+}
+
 /** Where the data of a tenant is: in exactly one of `database`, `schema`, `settings`. */
 export interface TenantTarget {
   /** The named database whose servers, user and driver it uses. May be left out when there is only one. */
   on?: string | undefined
   /** A database of its own on those servers. At most 63 bytes. */
   database?: string | undefined
-  /** A schema of its own in the named database: `search_path` of its sessions, which it shares with nobody. At most 63 bytes. */
-  schema?: string | undefined
+  /**
+   * A schema of its own in the named database: `search_path` of its sessions, which it shares with nobody. A name alone is all that is searched
+   * beside `pg_catalog`; see `TenantSchema`.
+   */
+  schema?: string | TenantSchema | undefined
   /**
    * Row-level security: settings such as `{ 'app.tenant': id }`, which policies read. Connections are those of the named database; each
    * call runs in a transaction that begins with `set_config(name, value, true)`, so that nothing is left for the next borrower.

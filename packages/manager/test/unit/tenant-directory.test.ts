@@ -207,6 +207,76 @@ test('refuses targets that say nothing or too much', async () => {
   }
 })
 
+test('T72: refuses the schemas that PostgreSQL keeps for itself, in front and behind, before a connection', async () => {
+  const reserved = [
+    '$user',
+    '$USER',
+    'pg_temp',
+    'pg_temp_3',
+    'pg_toast',
+    'pg_catalog',
+    'PG_Catalog',
+    'pg_',
+    'information_schema',
+    'Information_Schema',
+  ]
+  const impossible = ['', 'a\0', '\ud800', 'a'.repeat(64), 'ü'.repeat(32)]
+  for (const name of [...reserved, ...impossible]) {
+    for (const schema of [name, { name }, { name: 'mine', also: ['public', name] }]) {
+      const manager = manage(() => ({ schema }))
+      const where =
+        typeof schema === 'string' ? 'schema' : 'also' in schema ? 'also\\[1\\]' : 'name'
+      await expect(manager.tenant('t').query('select 1')).rejects.toMatchObject({
+        name: 'ConfigError',
+        message: expect.stringMatching(new RegExp(`${where} (?:must|has)`)),
+      })
+      expect(driver.attempts).toBe(0)
+      await manager.close()
+    }
+  }
+  // Names that only look like them.
+  for (const name of ['user', 'pgtemp', 'my_pg_temp', '$users', 'public', ' $user']) {
+    const manager = manage(() => ({ schema: name }))
+    await manager.tenant('t').query('select 1')
+    await manager.close()
+  }
+  expect(connected.map(({ searchPath }) => searchPath)).toEqual(
+    ['user', 'pgtemp', 'my_pg_temp', '$users', 'public', ' $user'].map(quoteName),
+  )
+})
+
+test('T73: other schemas are searched behind that of the tenant, each name quoted as a whole', async () => {
+  const schema = { name: 'a", public, "b', also: ['public', 'x.y'] }
+  const manager = manage(() => ({ schema }))
+  await manager.tenant('t').query('select 1')
+  expect(connected[0]!.searchPath).toBe('"a"", public, ""b", "public", "x.y"')
+  await manager.close()
+  for (const [wrong, message] of [
+    [{ also: ['public'] }, /schema\.name/],
+    [{ name: 'a', also: 'public' }, /schema\.also/],
+    [{ name: 'a', als: [] }, /unknown key "als"; did you mean "also"/],
+    [['a'], /schema/],
+  ] as const) {
+    const other = manage(() => ({ schema: wrong }) as never)
+    await expect(other.tenant('t').query('select 1')).rejects.toThrow(message)
+    await other.close()
+  }
+})
+
+test('T73: a tenant whose list of schemas is changed in place is told from what it was', async () => {
+  const schema = { name: 'mine', also: ['public'] }
+  const manager = manage(() => ({ schema }), { ttlMs: 10 })
+  await manager.tenant('t').query('select 1')
+  schema.also.push('shared')
+  await clock.advance(20)
+  await manager.tenant('t').query('select 1')
+  expect(connected.map(({ searchPath }) => searchPath)).toEqual([
+    '"mine", "public"',
+    '"mine", "public", "shared"',
+  ])
+  await manager.close()
+})
+
 test('X04, X05, S89: ten thousand hostile names each lead to a place of their own, or are refused before a connection', async () => {
   const piece = fc.oneof(
     fc.constantFrom(
@@ -240,7 +310,8 @@ test('X04, X05, S89: ten thousand hostile names each lead to a place of their ow
     name !== '' &&
     !name.includes('\0') &&
     !/\p{Surrogate}/u.test(name) &&
-    Buffer.byteLength(name) <= 63
+    Buffer.byteLength(name) <= 63 &&
+    !/^(?:\$user$|pg_|information_schema$)/i.test(name)
   const call = async (name: string): Promise<string> => {
     try {
       await manager.tenant(name).query('select 1')
