@@ -3,6 +3,8 @@ import { code, table } from './markdown.js'
 
 const BEGIN =
   '<!-- outcomes: made by `npx -y pnpm@12 docs:reference` out of packages/core/src/outcome/sqlstate.ts -->'
+const PLAIN =
+  '<!-- biome-ignore format: a table as wide as its longest cell cannot be read in a diff -->'
 const END = '<!-- /outcomes -->'
 
 /** The page with the table of what an answer of the server means put between its two marks. Throws if they are not there. */
@@ -10,7 +12,7 @@ export function withOutcomes(page: string): string {
   const from = page.indexOf(BEGIN)
   const to = page.indexOf(END)
   if (from === -1 || to < from) throw new Error('docs/errors.md has no place for the outcomes')
-  return `${page.slice(0, from)}${BEGIN}\n\n${outcomes()}\n\n${page.slice(to)}`
+  return `${page.slice(0, from)}${BEGIN}\n\n${PLAIN}\n\n${outcomes()}\n\n${page.slice(to)}`
 }
 
 function outcomes(): string {

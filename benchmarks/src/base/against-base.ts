@@ -28,7 +28,7 @@ const AS_WRITTEN: readonly (readonly [task: RegExp, variant: string])[] = [
 const AT_LEAST = 0.97
 
 /** What a variant of ours is called when the base is measured. */
-export function atBase(variant: string, { commit }: Pick<BaseBuild, 'commit'>): string {
+function atBase(variant: string, { commit }: Pick<BaseBuild, 'commit'>): string {
   return `${variant} at ${commit}`
 }
 

@@ -22,7 +22,7 @@ import { checkPoolerSettings, type Pooler } from './pooler.js'
 import { type TypeParsers, type TypesOption, typeParsers } from './types/type-parsers.js'
 
 /** When a session is reset between two borrowers. */
-export type ResetMode = 'auto' | 'always'
+type ResetMode = 'auto' | 'always'
 
 /** Options of `createPool`. Durations are milliseconds; sizes count connections unless they say otherwise. */
 export interface PoolOptions {

@@ -42,7 +42,7 @@ export type NodeNews =
  * - `later`: when the server has had time
  * - `rerouted`: on the primary, once it is known which server that is
  */
-export type Repetition = 'never' | 'conflict' | 'later' | 'rerouted'
+type Repetition = 'never' | 'conflict' | 'later' | 'rerouted'
 
 /** What an answer of the server means. */
 export interface Meaning {

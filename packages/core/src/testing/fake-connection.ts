@@ -60,7 +60,7 @@ export interface FakeHang {
  * A commit that waits for a synchronous standby: never answered, but a cancel request is answered with
  * success and the warning that tells of it.
  */
-export interface FakeStandbyWait {
+interface FakeStandbyWait {
   /** Always true. */
   waitsForStandby: true
 }

@@ -109,7 +109,10 @@ describe('a read that waits for a replica that can tell by itself', () => {
     const setting = await start()
     const { db, c, clock, token } = setting
     c.waitFor = () => {
-      throw new DatabaseError('syntax error at or near "WAIT"', { code: '42601', severity: 'ERROR' })
+      throw new DatabaseError('syntax error at or near "WAIT"', {
+        code: '42601',
+        severity: 'ERROR',
+      })
     }
     const read = db.session(token).reader().query('select 1')
     await clock.advance(60)
