@@ -431,16 +431,27 @@ export function wordsOf(error: DatabaseError): ServerWords {
   return { code, severity, message, where, routine: (error as { [ROUTINE]?: string })[ROUTINE] }
 }
 
-/** Settles what an error could not know by itself. The same object, because the caller may hold it already. */
+/**
+ * Settles what an error could not know by itself, and with it whether the call is `retryable`: what may have been done
+ * is not. The same object, because the caller may hold it already.
+ */
 export function setExecuted(
   error: PoolhouseError,
   executed: Executed,
   durability?: Durability,
 ): void {
+  if (error instanceof DatabaseError && isOpen(executed) !== isOpen(error.executed)) {
+    const value = !isOpen(executed) && meaningOf(wordsOf(error)).repeat !== 'never'
+    Object.defineProperty(error, 'retryable', { value, enumerable: true })
+  }
   Object.defineProperty(error, 'executed', { value: executed, enumerable: true })
   if (durability !== undefined) {
     Object.defineProperty(error, 'durability', { value: durability, enumerable: true })
   }
+}
+
+function isOpen(executed: Executed): boolean {
+  return executed === 'unknown' || executed === 'yes'
 }
 
 /** Says that another attempt may succeed, where an error could not know that by itself. The same object, because the caller may hold it already. */

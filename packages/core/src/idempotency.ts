@@ -139,6 +139,9 @@ export class KeyedWork<R> {
   #stage: 'marking' | 'working' | 'done' = 'marking'
   // Whether the work failed on a session that was lost under it.
   #interrupted = false
+  // The last COMMIT was answered with an ERROR that leaves its outcome open. The next attempt sees whether the key
+  // is there; a COMMIT that answers the same again would do so for ever, such as one whose trigger raises it.
+  #answered = false
 
   /** Takes a checked key, and the `idempotencyScope` of the call. */
   constructor(key: string, work: (tx: Transaction) => Promise<R>, scope?: string) {
@@ -176,7 +179,10 @@ export class KeyedWork<R> {
     if (this.#stage === 'working' && !this.#interrupted) return false
     if (error instanceof InDoubtError) {
       this.#doubt = error
-      return true
+      const answered = error.cause instanceof DatabaseError && !endsSession(error.cause)
+      const again = !(answered && this.#answered)
+      this.#answered = answered
+      return again
     }
     if (error instanceof MarkerGoneError) return true
     if (error instanceof ConnectError) return !(error.fatal || error instanceof AuthenticationError)

@@ -188,6 +188,16 @@ describe('a transaction with an idempotency key', () => {
     }
   })
 
+  test('T60: whose COMMIT is answered with an open outcome each time is tried once more, not until its time is up', async () => {
+    const server = new MarkerServer()
+    server.fault = (text) => (text === 'COMMIT' ? { error: sqlError('40003') } : undefined)
+    let runs = 0
+    const done = watch(server.it.pool.transaction(async () => runs++, { idempotencyKey: 'k' }))
+    await server.it.clock.advance(1_000)
+    expect(done.error).toBeInstanceOf(InDoubtError)
+    expect(runs).toBe(2)
+  })
+
   test('rejects with what its work threw, and leaves no key behind', async () => {
     const server = new MarkerServer()
     const doubt = new InDoubtError('of another database')

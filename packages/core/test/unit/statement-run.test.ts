@@ -311,3 +311,26 @@ test('F44: a statement whose connection comes when its time is over is not sent 
   expect(next.state).toBe('resolved')
   expect(session().statements).toEqual(['next'])
 })
+
+test('T04: a conflict of a statement that may have committed a half of itself is unknown and not retryable, but for a transaction around it', async () => {
+  const { clock, pool } = harness(
+    { max: 1 },
+    { onStatement: ({ text }) => (text === 'call p()' ? { error: sqlError('40001') } : undefined) },
+  )
+  const alone = watch(pool.query('call p()'))
+  await clock.settle()
+  expect(alone.error).toMatchObject({ code: '40001', executed: 'unknown', retryable: false })
+  let runs = 0
+  const inside = watch(
+    pool.transaction(
+      (tx) => {
+        runs++
+        return tx.query('call p()')
+      },
+      { retry: { attempts: 3 } },
+    ),
+  )
+  await clock.advance(2_000)
+  expect(inside.error).toMatchObject({ code: '40001', executed: 'rolled-back', retryable: true })
+  expect(runs).toBe(3)
+})
