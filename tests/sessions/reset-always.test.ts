@@ -44,7 +44,14 @@ const STATE = `
     (select count(*)::int from pg_listening_channels()) as channels,
     (select count(*)::int from pg_cursors where is_holdable) as cursors`
 
+/** Two schemas of which each has a table of one name, with a column of another type, and a value that tells the types apart. */
+const TYPES = [
+  ['of_days', 'date', '2026-01-01'],
+  ['of_moments', 'timestamptz', '2026-01-01 12:34:56+00'],
+] as const
+
 const PREPARE = [
+  `create or replace function enter(path text) returns void language sql as $f$ select set_config('search_path', path || ', public', false) $f$`,
   'create sequence if not exists kept_seq',
   ...Object.entries(KINDS).map(
     ([kind, body]) =>
@@ -313,6 +320,30 @@ describe.each(everyServer())(
         await run()
         expect(pool.stats().counters.destroyed).toBe(before + 1)
         expect(await primary.sql('select count(*)::int as n from counted')).toEqual([{ n: 1 }])
+      }
+    })
+
+    it('T10: what was prepared under a search path that a function had set serves nobody else', async () => {
+      const pool = await openPool({ prepare: { maxAgeMs: 3_600_000 } })
+      for (const [schema, type, value] of TYPES) {
+        await pool.query(`drop schema if exists ${schema} cascade; create schema ${schema}`)
+        await pool.query(`create table ${schema}.visits (id int, at ${type})`)
+        await pool.query(`insert into ${schema}.visits values (1, '${value}')`)
+      }
+      const text = 'select id from visits where at = $1'
+      for (let round = 0; round < 2; round++) {
+        for (const [schema, , value] of TYPES) {
+          const seen = await pool.use(async (lease) => {
+            await lease.query('select enter($1)', [schema])
+            const rows: unknown[] = []
+            for (const name of [undefined, undefined, undefined, 'mine', 'mine']) {
+              const statement = name === undefined ? { text } : { text, name }
+              rows.push(...(await lease.query({ ...statement, values: [value] })).rows)
+            }
+            return rows
+          })
+          expect(seen).toEqual([1, 2, 3, 4, 5].map(() => ({ id: 1 })))
+        }
       }
     })
 

@@ -330,6 +330,56 @@ describe.each(everyServer())('over $driver on PostgreSQL $version', ({ make, clu
     })
   })
 
+  const TO_TIME = `alter table t alter n type timestamptz; update t set n = '2026-01-01 12:34:56+00'`
+  it.each([
+    { what: 'a DO block', text: `do $$ begin ${TO_TIME}; commit; raise 'late'; end $$` },
+    { what: 'a procedure', text: 'call change($1)', values: [1] },
+    { what: 'one of several statements', text: `begin; ${TO_TIME}; commit; select 1 / 0` },
+  ])(
+    'T02: a change that $what has committed before it failed counts at once on each connection',
+    async ({ text, values }) => {
+      const read = 'select id from t where n = $1'
+      await open(
+        [
+          ...column('date', `'2026-01-01'`),
+          `create procedure change(n int) language plpgsql as $$ begin ${TO_TIME}; commit; raise 'late'; end $$`,
+        ],
+        3_600_000,
+      )
+      await warm(read, '2026-01-01')
+      await pool.use(async (lease) => {
+        const failed = await lease.query(text, values).catch((error: unknown) => error)
+        expect(failed).toMatchObject({ executed: 'unknown' })
+      })
+      const seen = await onEach(async (lease) => {
+        return (await lease.query(read, ['2026-01-01 12:34:56+00'])).rows
+      })
+      expect(seen).toEqual([1, 2, 3].map(() => [{ id: 1 }]))
+    },
+  )
+
+  it('T02: a change that is committed by COMMIT AND CHAIN counts at once on each connection', async () => {
+    const read = 'select id from app.t where n = $1'
+    await open(column('date', `'2026-01-01'`), 3_600_000)
+    await pool.query('drop schema if exists app_next, app_former cascade; create schema app_next')
+    await pool.query('create table app_next.t (id int, n timestamptz)')
+    await pool.query(`insert into app_next.t values (2, '2026-01-01 12:34:56+00')`)
+    const owner = await pool.acquire()
+    const reader = await pool.acquire()
+    await owner.query('begin')
+    await owner.query('alter schema app rename to app_former')
+    await owner.query('alter schema app_next rename to app')
+    for (let use = 0; use < 4; use++) {
+      expect((await reader.query(read, ['2026-01-01'])).rows).toEqual([{ id: 1 }])
+    }
+    await owner.query('commit and chain')
+    const { rows } = await reader.query(read, ['2026-01-01 12:34:56+00'])
+    await owner.query('rollback')
+    owner.release()
+    reader.release()
+    expect(rows).toEqual([{ id: 2 }])
+  })
+
   it.each([
     { who: 'the pool', wait: 0 },
     { who: 'another client', wait: 1_000 },

@@ -8,6 +8,8 @@ export const DROPS_STATEMENTS = 2
 export const UNDOES = 4
 /** A setting has changed. */
 export const SETS = 8
+/** The transaction is committed, and others see what it had changed. */
+export const PUBLISHES = 16
 
 /**
  * What a command did to prepared statements, by its tag. `returnsRows` says whether the server has described columns: a `SELECT`
@@ -19,6 +21,7 @@ export function effectOf(tag: string, returnsRows: boolean): number {
       return tag.startsWith('ALTER ') ? CHANGES_DEFINITIONS : NO_EFFECT
     case 0x43 /* C */:
       if (tag.startsWith('CREATE ') || tag === 'COMMIT PREPARED') return CHANGES_DEFINITIONS
+      if (tag === 'COMMIT') return PUBLISHES
       return tag === 'CALL' ? CHANGES_DEFINITIONS | DROPS_STATEMENTS | SETS : NO_EFFECT
     case 0x44 /* D */:
       return effectOfD(tag)

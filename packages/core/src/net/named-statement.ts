@@ -12,6 +12,9 @@
  */
 export type NamedStatementState = 'absent' | 'parsing' | 'known' | 'old'
 
+/** Stands for every borrower: the statement was parsed when nothing had run in the session since its last reset. */
+export const ANY_BORROWER = -1
+
 /** One prepared statement of one session. Changed only by `SessionStatements`. */
 export class NamedStatement<Shape> {
   /** Its name on the server. */
@@ -28,6 +31,8 @@ export class NamedStatement<Shape> {
   parsedAt = 0
   /** What the session's statements were counted under when Parse was sent. */
   generation = 0
+  /** For which borrower of the session it was parsed, where the session is reset in front of each. */
+  borrower: number = ANY_BORROWER
 
   /** Begins absent. */
   constructor(name: string, text: string, automatic: boolean) {

@@ -1,3 +1,4 @@
+import { runsCode } from '../sql/commits-midway.js'
 import { isNamingSetting } from '../sql/setting-traits.js'
 import { traitsOf } from '../sql/statement-traits.js'
 import { CHANGES_NAMING, CHANGES_SESSION } from '../sql/trait-flags.js'
@@ -8,6 +9,8 @@ export interface NamingChange {
   readonly until: 'transaction' | 'reset'
   /** Which of its values name the settings, counted from 0; undefined if the change does not depend on its values. */
   readonly settingsIn?: readonly number[] | undefined
+  /** Whether it runs code that may COMMIT, and may fail after that. */
+  readonly runsCode?: boolean | undefined
 }
 
 const CALL =
@@ -24,7 +27,15 @@ export function namingChangeOf(text: string): NamingChange | undefined {
   const traits = traitsOf(text)
   if ((traits & CHANGES_NAMING) === 0 || ONLY_RESETS.test(text)) return undefined
   if (ONLY_CALLS.test(text)) return changeByCalls(text)
-  return { until: (traits & CHANGES_SESSION) === 0 ? 'transaction' : 'reset' }
+  const until = (traits & CHANGES_SESSION) === 0 ? 'transaction' : 'reset'
+  return { until, runsCode: runsCode(text) }
+}
+
+const ONLY_BEGINS = /^\s*(?:begin|start\s+transaction)(?:\s+[\w\s,]*)?;?\s*$/i
+
+/** Whether a text certainly leaves the meaning of later ones alone, because it calls no function but `set_config`: BEGIN, and settings. */
+export function leavesMeaning(text: string): boolean {
+  return ONLY_BEGINS.test(text) || ONLY_CALLS.test(text)
 }
 
 /** Whether a setting that a value names leaves the meaning of texts alone. */

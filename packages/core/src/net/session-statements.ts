@@ -9,10 +9,11 @@ import {
   DROPS_STATEMENTS,
   effectOf,
   NO_EFFECT,
+  PUBLISHES,
   SETS,
   UNDOES,
 } from './command-effects.js'
-import { NamedStatement } from './named-statement.js'
+import { ANY_BORROWER, NamedStatement } from './named-statement.js'
 import { isHarmless } from './naming-change.js'
 import type { ServerError } from './server-error.js'
 import { factsOf } from './statement-facts.js'
@@ -60,6 +61,11 @@ export class SessionStatements<Shape> {
   #obstacles = 0
   // What was parsed under a lower number must be parsed anew.
   #generation = 0
+  // Counts the resets that travelled in front of a borrower's first statement.
+  #borrower = 0
+  // Whether nothing has run since then that could have changed the meaning of texts unseen, and whether that was so before the last choice.
+  #isFresh = true
+  #choseFresh = true
   #epoch: number
   #parameters: ReadonlyMap<string, string> = NO_PARAMETERS
   #drifted: Set<string> | undefined
@@ -90,6 +96,10 @@ export class SessionStatements<Shape> {
   ): NamedStatement<Shape> | undefined {
     const { text, name } = statement
     let found: NamedStatement<Shape> | undefined
+    this.#choseFresh = this.#isFresh
+    if (this.#isFresh) {
+      this.#isFresh = factsOf(text).leavesMeaning || leavesNothing(statement)
+    }
     if (name !== undefined) {
       found = this.#find(name, text)
       this.#noteText(statement, values)
@@ -116,6 +126,7 @@ export class SessionStatements<Shape> {
     statement.shape = undefined
     statement.parsedAt = this.#rules.now()
     statement.generation = this.#generation
+    statement.borrower = this.#choseFresh ? ANY_BORROWER : this.#borrower
   }
 
   /** ParseComplete has come for it. */
@@ -163,6 +174,11 @@ export class SessionStatements<Shape> {
     return this.#mayRepeat
   }
 
+  /** The session is over. What it was about to commit may be committed, and the others see it. */
+  over(): void {
+    if (this.#changing) this.#rules.definitionsChanged()
+  }
+
   /** The server was asked to cancel what runs. */
   cancelAsked(): void {
     this.#cancelAsked = true
@@ -181,7 +197,8 @@ export class SessionStatements<Shape> {
       this.#generation++
       this.#client?.forget()
     }
-    if ((effect & UNDOES) !== 0 && this.#changing) this.#rules.definitionsChanged()
+    // AND CHAIN, or what follows in the same text: the session is not idle after it.
+    if ((effect & (UNDOES | PUBLISHES)) !== 0 && this.#changing) this.#rules.definitionsChanged()
     if ((effect & SETS) !== 0 && !ours) this.#obstacles |= IN_SESSION
   }
 
@@ -229,8 +246,13 @@ export class SessionStatements<Shape> {
     this.#ignoring = on
   }
 
-  /** A reset goes out in front of the next statement, which does not run if that fails. What it changes of the parameters is reported later. */
+  /**
+   * A reset goes out in front of the next statement, which does not run if that fails. What it changes of the parameters is reported later.
+   * A function that the last borrower called may have changed unseen what his texts meant, so that what was parsed for him serves him alone.
+   */
   resetAhead(): void {
+    this.#borrower++
+    this.#isFresh = true
     if (this.#touched || (this.#obstacles & DRIFTED) !== 0) this.#generation++
     this.#touched = false
     this.#obstacles &= NEVER | DRIFTED
@@ -254,8 +276,9 @@ export class SessionStatements<Shape> {
     return obstacles === 0
   }
 
-  #isOld({ automatic, generation, parsedAt }: NamedStatement<Shape>): boolean {
+  #isOld({ automatic, generation, borrower, parsedAt }: NamedStatement<Shape>): boolean {
     if (generation !== this.#generation) return true
+    if (borrower !== ANY_BORROWER && borrower !== this.#borrower) return true
     return automatic && this.#rules.now() - parsedAt >= this.#rules.maxAgeMs
   }
 
@@ -278,6 +301,8 @@ export class SessionStatements<Shape> {
   #noteText(statement: Statement, values: readonly (string | null)[] | undefined): void {
     const { naming } = factsOf(statement.text)
     if (naming === undefined || leavesNothing(statement)) return
+    // It may commit and then fail, so that no tag tells of it.
+    if (naming.runsCode === true && !this.#ignoring) this.#changing = true
     const { settingsIn, until } = naming
     if (settingsIn?.every((index) => isHarmless(values?.[index])) === true) return
     this.#obstacles |= until === 'transaction' ? IN_TRANSACTION : IN_SESSION

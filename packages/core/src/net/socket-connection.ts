@@ -106,6 +106,8 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   }
 
   resetFirst(): void {
+    // Here, because a driver chooses the name of a statement before it takes the reset.
+    this.prepared.resetAhead()
     this.#resetWanted = true
   }
 
@@ -123,7 +125,6 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   takeReset(): Buffer | undefined {
     if (!this.#resetWanted) return undefined
     this.#resetWanted = false
-    this.prepared.resetAhead()
     this.#resetLeft = RESET_PARTS
     const messages = this.#resetPrepared ? RESET_AGAIN : RESET_AT_FIRST
     this.#resetPrepared = true
@@ -304,6 +305,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
     this.status = 'unknown'
     // The log-in of a session that was never born is its guard's business.
     if (!wasBorn) return
+    this.prepared.over()
     const reason = this.#reason ?? toClosedError(undefined)
     this.lose(reason)
     try {

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
-import { type NamingChange, namingChangeOf } from './naming-change.js'
+import { leavesMeaning, type NamingChange, namingChangeOf } from './naming-change.js'
 import { hasFixedShape } from './statement-names.js'
 
 /** What is known of a text in every session. */
 export class StatementFacts {
   /** What it may do to the meaning of later texts. */
   readonly naming: NamingChange | undefined
+  /** Whether it certainly does nothing to that. */
+  readonly leavesMeaning: boolean
   /** Whether a prepared statement of it returns the same columns each time. */
   readonly fixedShape: boolean
   /** Whether it may be run under a name that the driver gives. */
@@ -17,6 +19,7 @@ export class StatementFacts {
   constructor(text: string) {
     this.#text = text
     this.naming = namingChangeOf(text)
+    this.leavesMeaning = leavesMeaning(text)
     this.fixedShape = hasFixedShape(text)
     this.nameable = this.fixedShape && this.naming === undefined
   }

@@ -16,6 +16,15 @@ export function commitsMidway(text: string): boolean {
   )
 }
 
+/** Whether the text runs a procedure or a DO block. */
+export function runsCode(text: string): boolean {
+  const statements = new SqlStatements(text)
+  for (let kind = statements.next(); kind !== TOKEN.end; kind = statements.next()) {
+    if (statements.isFirst && RUNS_CODE.has(statements.word)) return true
+  }
+  return false
+}
+
 const RUNS_CODE: ReadonlySet<number> = new Set(['do', 'call'].map(guardWord))
 
 function mayCommitMidway(text: string, backslashes: Backslashes): boolean {

@@ -191,22 +191,33 @@ describe('the statements of a session', () => {
     expect(send()).toEqual([NAME])
   })
 
-  it.each([
-    'set search_path = a',
-    'set role a',
-    'call p()',
-    'do $$ begin end $$',
-    'execute mine',
-    'create temp table t ()',
-  ])('T03: run without a name after %s, until the session is reset', (text) => {
-    const { session, send, end } = harness()
-    send()
-    send(text, undefined, undefined)
-    end()
-    expect(send()).toEqual(['unnamed'])
-    session.wasReset(new Map())
-    expect(send()).toEqual([NAME])
-  })
+  it.each(['set search_path = a', 'set role a', 'execute mine', 'create temp table t ()'])(
+    'T03: run without a name after %s, until the session is reset',
+    (text) => {
+      const { session, send, end } = harness()
+      send()
+      send(text, undefined, undefined)
+      end()
+      expect(send()).toEqual(['unnamed'])
+      session.wasReset(new Map())
+      expect(send()).toEqual([NAME])
+    },
+  )
+
+  it.each(['call p()', 'do $$ begin end $$', 'select 1; do $$ begin end $$'])(
+    'T02: run without a name after %s, and are parsed anew when the session is reset',
+    (text) => {
+      const { session, shared, send, end } = harness()
+      send()
+      send(text, undefined, undefined)
+      // No tag has come: it failed, and may have committed before.
+      end()
+      expect(shared.epoch).toBe(1)
+      expect(send()).toEqual(['unnamed'])
+      session.wasReset(new Map())
+      expect(send()).toEqual([`-${NAME}`, `+${NAME}`])
+    },
+  )
 
   it.each([
     ["set local statement_timeout = '5s'", undefined],
@@ -281,6 +292,42 @@ describe('the statements of a session', () => {
     session.completed('CREATE TABLE', false, true)
     session.resetAhead()
     expect(send()).toContain(`+${NAME}`)
+  })
+
+  it('T10: that were parsed behind what may have called a function serve no borrower after the next reset', () => {
+    const { session, send } = harness()
+    const first = send()
+    expect(first).toEqual([`+${NAME}`])
+    // Nothing had run before it.
+    session.resetAhead()
+    expect(send()).toEqual([NAME])
+    session.resetAhead()
+    expect(send('begin', undefined, undefined)).toEqual(['unnamed'])
+    send(`select set_config('app.tenant', $1, true)`)
+    const other = 'select m from t where n = $1'
+    expect(send(other)).toEqual([`+${automaticName(other)}`])
+    session.resetAhead()
+    expect(send(other)).toEqual([automaticName(other)])
+    expect(send('select enter($1)', 'enter')).toEqual(['+enter'])
+    session.resetAhead()
+    expect(send('select enter($1)', 'enter')).toEqual(['-enter', '+enter'])
+    session.resetAhead()
+    expect(send('select enter($1)', 'enter')).toEqual(['enter'])
+  })
+
+  it('T02: are parsed anew after a COMMIT of definitions, also where another transaction follows or the session ends', () => {
+    const { session, shared, end } = harness()
+    const changes = (): number => shared.epoch
+    session.completed('COMMIT', false, true)
+    expect(changes()).toBe(0)
+    session.completed('ALTER SCHEMA', false, true)
+    end('active')
+    expect(changes()).toBe(1)
+    session.completed('COMMIT', false, true)
+    end('active')
+    expect(changes()).toBe(2)
+    session.over()
+    expect(changes()).toBe(3)
   })
 
   it('take no notice of what a reset of ours runs', () => {
