@@ -9,6 +9,7 @@ import { driverTasks, type PlaceName } from './drivers/tasks.js'
 import { interleave, type Measurement } from './interleave.js'
 import { poolTasks } from './pool/tasks.js'
 import { poolVariants } from './pool/variants.js'
+import { startRelay } from './query/relay.js'
 import { queryTasks } from './query/tasks.js'
 import { machine, printSummary, printTask, type TaskReport, taskReport } from './report.js'
 import { routingTasks } from './routing/tasks.js'
@@ -44,15 +45,15 @@ function poolPlan(): Plan {
   )
 }
 
-function queryPlan(url: string): Plan {
+function queryPlan(near: string, far: string): Plan {
   return Object.fromEntries(
-    Object.entries(queryTasks).map(([task, { variants }]) => [
+    Object.entries(queryTasks).map(([task, { variants, far: isFar }]) => [
       task,
       variants.map((variant) => ({
         task,
         variant,
         script: script('./query/sample.js'),
-        env: { BENCH_URL: url },
+        env: { BENCH_URL: isFar === true ? far : near },
       })),
     ]),
   )
@@ -139,7 +140,9 @@ async function startServer(options: ClusterOptions = {}): Promise<Cluster> {
 
 async function benchQuery(options: BenchOptions): Promise<void> {
   await using cluster = await startServer()
-  await bench('query', queryPlan(cluster.primary.url), options)
+  const { url } = cluster.primary
+  await using relay = await startRelay(url, 1)
+  await bench('query', queryPlan(url, relay.url), options)
 }
 
 async function benchDrivers(options: BenchOptions): Promise<void> {

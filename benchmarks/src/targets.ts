@@ -63,6 +63,13 @@ const targets: readonly Target[] = [
       },
     ]
   }),
+  ...['pg', 'postgres.js'].flatMap((driver): Target[] => {
+    const [ours, peer] = [`always over ${driver}`, `auto over ${driver}`]
+    return [
+      { task: 'reset, 10 callers', metric: 'calls/s', ours, peer, atLeast: 0.5 },
+      { task: 'reset, 1 ms away, 1 caller', metric: 'p50 ms', ours, peer, atMost: 1 / 0.95 },
+    ]
+  }),
   { task: 'unique violations, 10 callers', metric: 'calls/s', peer: 'pg.Pool, named', atLeast: 3 },
   { task: 'unique violations, 10 callers', metric: 'connections opened', atMost: 10 },
   ...DOWN.flatMap((task): Target[] => [

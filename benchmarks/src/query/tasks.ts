@@ -2,11 +2,13 @@ import type { Sample } from '../interleave.js'
 import { databaseDown } from './database-down.js'
 import { load, violations } from './load.js'
 import { idleConnections, idlePools } from './memory.js'
-import { queryVariants } from './variants.js'
+import { queryVariants, resetVariants } from './variants.js'
 
 /** One task: who takes part, and how one of them is measured against the server at `url`. */
 export interface QueryTask {
   readonly variants: readonly string[]
+  /** Whether the way to the server takes a millisecond in each direction. */
+  readonly far?: boolean
   measure(variant: string, url: string): Promise<Sample>
 }
 
@@ -20,11 +22,21 @@ function point(count: number): QueryTask {
   }
 }
 
+function reset(count: number, far: boolean): QueryTask {
+  return {
+    far,
+    variants: Object.keys(resetVariants),
+    measure: (variant, url) => load(resetVariants[variant]!, url, count),
+  }
+}
+
 /** Every measurement against a server, by name. */
 export const queryTasks: Readonly<Record<string, QueryTask>> = {
   'point query, 1 caller': point(1),
   'point query, 10 callers': point(10),
   'point query, 100 callers': point(100),
+  'reset, 10 callers': reset(10, false),
+  'reset, 1 ms away, 1 caller': reset(1, true),
   'unique violations, 10 callers': {
     variants: pools,
     measure: (variant, url) => violations(queryVariants[variant]!, url, 10),

@@ -1,5 +1,6 @@
-import { createPool, type Driver } from '@poolhouse/core'
+import { createPool, type Driver, type PoolOptions } from '@poolhouse/core'
 import { nodePostgres } from '@poolhouse/node-postgres'
+import { postgresJs } from '@poolhouse/postgres-js'
 
 /** What every variant is told. */
 export interface VariantOptions {
@@ -29,8 +30,13 @@ export type MakeVariant = (options: VariantOptions) => QueryVariant | Promise<Qu
 const TEXT = 'select balance from accounts where id = $1'
 const VIOLATION = 'insert into accounts (id, balance) values (1, 1)'
 
-/** A pool of ours over a driver; with a name given to the statement, or as `query(text, values)`. */
-export function poolhouse(driver: Driver, options: VariantOptions, named: boolean): QueryVariant {
+/** A pool of ours over a driver; with a name given to the statement, or as `query(text, values)`. `own` are further options of the pool. */
+export function poolhouse(
+  driver: Driver,
+  options: VariantOptions,
+  named: boolean,
+  own: Partial<PoolOptions> = {},
+): QueryVariant {
   const pool = createPool({
     driver: {
       ...driver,
@@ -42,6 +48,7 @@ export function poolhouse(driver: Driver, options: VariantOptions, named: boolea
     connection: options.url,
     max: options.max,
     acquireTimeoutMs: options.acquireTimeoutMs,
+    ...own,
   })
   return {
     query: named
@@ -97,4 +104,13 @@ export const queryVariants: Readonly<Record<string, MakeVariant>> = {
   'poolhouse, as written': (options) => poolhouse(nodePostgres(), options, false),
   'pg.Pool, as written': (options) => pgPool(options, false),
   'postgres.js': (options) => postgresJsItself(options),
+}
+
+/** Pools whose sessions are reset where a text shows that they were changed, and in front of every borrower. */
+export const resetVariants: Readonly<Record<string, MakeVariant>> = {
+  'auto over pg': (options) => poolhouse(nodePostgres(), options, false),
+  'always over pg': (options) => poolhouse(nodePostgres(), options, false, { reset: 'always' }),
+  'auto over postgres.js': (options) => poolhouse(postgresJs(), options, false),
+  'always over postgres.js': (options) =>
+    poolhouse(postgresJs(), options, false, { reset: 'always' }),
 }
