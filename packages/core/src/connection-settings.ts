@@ -207,6 +207,8 @@ export function readConnectionSettings(
       `${where}: connection.password must be a string or a function that returns one, got a value of type ${typeof password}`,
     )
   }
+  const why = typeof password === 'string' ? whyNotEncodable(password) : undefined
+  if (why !== undefined) throw new TypeError(`${where}: connection.password ${why}`)
   const pool = options[FROM_URL] ?? {}
   return new ConnectionSettings({
     endpoint: Object.freeze({ host, port, database }),
