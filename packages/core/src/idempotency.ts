@@ -20,10 +20,10 @@ import { workReturned } from './work-returned.js'
  * `idempotencyKey` leaves one row in it. The role needs SELECT, INSERT, UPDATE on it, and DELETE for `cleanMarkers`.
  */
 export const markerTable: string = `create table if not exists poolhouse_marker (
-  key text primary key,
-  attempt text not null,
-  result json,
-  created_at timestamptz not null default now()
+  key pg_catalog.text primary key,
+  attempt pg_catalog.text not null,
+  result pg_catalog.json,
+  created_at pg_catalog.timestamptz not null default pg_catalog.now()
 )`
 
 /** Makes the table of idempotency keys, unless it is there, in the first schema of the role's `search_path`. Throws what the server says. */
@@ -58,7 +58,8 @@ export async function cleanMarkers(pool: Queryable, options: CleanMarkersOptions
   const { olderThanMs } = options
   checkNumber(where, 'olderThanMs', olderThanMs, { min: 0, max: Number.MAX_SAFE_INTEGER })
   const { rowCount } = await pool.query(
-    "delete from poolhouse_marker where created_at < now() - $1::double precision * interval '1 millisecond'",
+    'delete from poolhouse_marker where created_at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) ' +
+      "($1::double precision OPERATOR(pg_catalog.*) interval '1 millisecond'))",
     [olderThanMs],
   )
   return rowCount ?? 0
@@ -110,18 +111,22 @@ interface Attempt {
   readonly startedAt: string
 }
 
+// The table is found by the search_path, and all else by its schema: others of these names may stand in front in the path.
 const INSERT =
   'insert into poolhouse_marker(key, attempt) values ($1, $2) on conflict (key) do nothing returning ' +
-  'pg_catalog.pg_current_xact_id()::text as xid, pg_catalog.pg_backend_pid()::text as pid, ' +
-  'pg_catalog.pg_postmaster_start_time()::text as started_at'
-const SELECT = 'select attempt, result::text as result from poolhouse_marker where key = $1'
-const STORE = 'update poolhouse_marker set result = $2::json where key = $1'
+  'pg_catalog.pg_current_xact_id()::pg_catalog.text as xid, pg_catalog.pg_backend_pid()::pg_catalog.text as pid, ' +
+  'pg_catalog.pg_postmaster_start_time()::pg_catalog.text as started_at'
+const SELECT =
+  'select attempt, result::pg_catalog.text as result from poolhouse_marker where key OPERATOR(pg_catalog.=) $1'
+const STORE =
+  'update poolhouse_marker set result = $2::pg_catalog.json where key OPERATOR(pg_catalog.=) $1'
 // Only the very transaction of an earlier attempt of ours, whose line is dead while its server process does not know yet and holds the
 // key. One that waits for its synchronous standbys is let be: ending it would make its commit a local one.
 const END_FORMER =
-  'select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a where a.pid = $1::int ' +
-  'and a.backend_xid = $2::xid8::xid and pg_catalog.pg_postmaster_start_time()::text = $3 ' +
-  "and a.wait_event is distinct from 'SyncRep'"
+  'select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a where a.pid OPERATOR(pg_catalog.=) $1::int ' +
+  'and a.backend_xid OPERATOR(pg_catalog.=) $2::pg_catalog.xid8::pg_catalog.xid ' +
+  'and pg_catalog.pg_postmaster_start_time()::pg_catalog.text OPERATOR(pg_catalog.=) $3 ' +
+  "and coalesce(a.wait_event, '') OPERATOR(pg_catalog.<>) 'SyncRep'"
 
 /**
  * The work of a transaction with an idempotency key, over all attempts of one call. Each attempt first puts a row with the key, which waits

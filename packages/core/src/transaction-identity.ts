@@ -65,8 +65,8 @@ export function readResolveOptions(options: ResolveOptions): {
  * comes from the name of the WAL file, because the control file shows a new one only after the next checkpoint.
  */
 export const IDENTITY_QUERY: string =
-  'SELECT pg_catalog.pg_current_xact_id()::text AS xid, pg_catalog.pg_backend_pid() AS pid, ' +
-  'pg_catalog.pg_current_wal_insert_lsn()::text AS lsn, pg_catalog.now()::text AS begun_at, ' +
+  'SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS xid, pg_catalog.pg_backend_pid() AS pid, ' +
+  'pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text AS lsn, pg_catalog.now()::pg_catalog.text AS begun_at, ' +
   'pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) AS wal_file'
 
 /** Reads the answer to `IDENTITY_QUERY`, whatever the driver made of its types; undefined if it does not tell. */

@@ -37,16 +37,17 @@ export interface OutcomeFacts {
 // Recovery from a crash empties the statistics, also when only the server's processes were restarted and
 // pg_postmaster_start_time() stays; a clean restart keeps them. A reset by hand looks like a crash and costs no more than an answer.
 const FACTS = `\
-select (select system_identifier::text from pg_catalog.pg_control_system()) as system_id,
+select (select system_identifier::pg_catalog.text from pg_catalog.pg_control_system()) as system_id,
   pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) as wal_file,
-  coalesce((select stats_reset > $1::timestamptz from pg_catalog.pg_stat_archiver), true)::text as crashed`
-const STATUS = 'select pg_catalog.pg_xact_status($1::xid8) as status'
+  coalesce((select stats_reset OPERATOR(pg_catalog.>) $1::pg_catalog.timestamptz from pg_catalog.pg_stat_archiver), true)::pg_catalog.text as crashed`
+const STATUS = 'select pg_catalog.pg_xact_status($1::pg_catalog.xid8) as status'
 // Its client has gone, so nobody but us waits for it. No other session can have this process id and this xid. One that waits for its
 // synchronous standbys ($4 = false) gets some time first, because ended it would have committed on the primary alone.
 const END = `\
 select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
-where a.pid = $1::int and a.backend_xid = $2::xid8::xid and a.backend_start <= $3::timestamptz
-  and ($4::boolean or a.wait_event is distinct from 'SyncRep')`
+where a.pid OPERATOR(pg_catalog.=) $1::int and a.backend_xid OPERATOR(pg_catalog.=) $2::pg_catalog.xid8::pg_catalog.xid
+  and a.backend_start OPERATOR(pg_catalog.<=) $3::pg_catalog.timestamptz
+  and ($4::boolean or coalesce(a.wait_event, '') OPERATOR(pg_catalog.<>) 'SyncRep')`
 const HISTORY = 'select pg_catalog.pg_read_file($1) as history'
 
 const LOOK_MS = 2_000

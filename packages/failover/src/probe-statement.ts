@@ -2,11 +2,15 @@ import type { QueryResult } from '@poolhouse/core'
 import type { ProbeFacts } from './observation.js'
 
 const POSITIONS = `\
-case when r.in_recovery then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn,
-  case when r.in_recovery then pg_last_wal_receive_lsn() end::text as receive_lsn,
-  case when r.in_recovery then pg_is_wal_replay_paused() else false end as replay_paused`
-const NO_POSITIONS = 'null::text as lsn, null::text as receive_lsn, false as replay_paused'
+case when r.in_recovery then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_insert_lsn() end::pg_catalog.text as lsn,
+  case when r.in_recovery then pg_catalog.pg_last_wal_receive_lsn() end::pg_catalog.text as receive_lsn,
+  case when r.in_recovery then pg_catalog.pg_is_wal_replay_paused() else false end as replay_paused`
+const NO_POSITIONS =
+  'null::pg_catalog.text as lsn, null::pg_catalog.text as receive_lsn, false as replay_paused'
 
+// Functions, operators and types are named with their schema: a `search_path` may have others of their names in front. `int`, `bit` and
+// `boolean` are words of the grammar.
+//
 // The branches are guarded by CASE because the functions of the other role raise 55000, and the role is asked once, in a
 // sub-select that `offset 0` keeps from being asked again for each use.
 //
@@ -19,24 +23,25 @@ const NO_POSITIONS = 'null::text as lsn, null::text as receive_lsn, false as rep
 // 15.18: not before the next restart point), so it is a lower bound and decides nothing.
 const PROBE = (identity: string, timeline: string, positions: string = POSITIONS): string => `\
 select r.in_recovery as in_recovery,
-  current_setting('default_transaction_read_only')::bool as read_only,
+  pg_catalog.current_setting('default_transaction_read_only')::boolean as read_only,
   ${identity} as system_id,
   ${timeline} as timeline,
-  pg_postmaster_start_time()::text as started_at,
-  host(inet_server_addr()) || ':' || inet_server_port() as address,
-  pg_backend_pid() as backend_pid,
+  pg_catalog.pg_postmaster_start_time()::pg_catalog.text as started_at,
+  pg_catalog.host(pg_catalog.inet_server_addr()) OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) pg_catalog.inet_server_port() as address,
+  pg_catalog.pg_backend_pid() as backend_pid,
   ${positions}
-from (select pg_is_in_recovery() as in_recovery offset 0) r`
+from (select pg_catalog.pg_is_in_recovery() as in_recovery offset 0) r`
 
 const FENCED_PROBE: string = PROBE(
-  '(select system_identifier::text from pg_control_system())',
+  '(select system_identifier::pg_catalog.text from pg_catalog.pg_control_system())',
   `case when r.in_recovery
-    then (select greatest(c.timeline_id, m.min_recovery_end_timeline) from pg_control_checkpoint() c, pg_control_recovery() m)
-    else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
+    then (select greatest(c.timeline_id, m.min_recovery_end_timeline)
+      from pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_control_recovery() m)
+    else ('x' OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int
   end`,
 )
-const UNFENCED_PROBE: string = PROBE('null::text', 'null::int')
-const BARE_PROBE: string = PROBE('null::text', 'null::int', NO_POSITIONS)
+const UNFENCED_PROBE: string = PROBE('null::pg_catalog.text', 'null::int')
+const BARE_PROBE: string = PROBE('null::pg_catalog.text', 'null::int', NO_POSITIONS)
 
 /** A row of the probe; what type the driver gives each column is its business. */
 type ProbeRow = Partial<

@@ -22,12 +22,13 @@ export interface SampleFacts {
 
 const STATEMENT = (identity: string): string => `\
 select r.in_recovery as in_recovery,
-  case when r.in_recovery then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn,
-  case when r.in_recovery then pg_is_wal_replay_paused() else false end as replay_paused${identity}
-from (select pg_is_in_recovery() as in_recovery offset 0) r`
+  case when r.in_recovery then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_insert_lsn() end::pg_catalog.text as lsn,
+  case when r.in_recovery then pg_catalog.pg_is_wal_replay_paused() else false end as replay_paused${identity}
+from (select pg_catalog.pg_is_in_recovery() as in_recovery offset 0) r`
 
 /**
- * The one statement of a sample; any role may run it. CASE guards the functions that raise 55000 in the other role, and the
+ * The one statement of a sample; any role may run it. Functions, operators and types are named with their schema, because a `search_path` may
+ * have others of their names in front; `int`, `bit` and `boolean` are words of the grammar. CASE guards the functions that raise 55000 in the other role, and the
  * role is asked once, in a sub-select that `offset 0` keeps whole.
  *
  * Timeline of a primary: the WAL file name of the current position, because the control file shows the old timeline until the first
@@ -35,14 +36,15 @@ from (select pg_is_in_recovery() as in_recovery offset 0) r`
  * file, which follows late and is a lower bound.
  */
 export const SAMPLE_STATEMENT: string = STATEMENT(`,
-  (select system_identifier::text from pg_control_system()) as system_id,
+  (select system_identifier::pg_catalog.text from pg_catalog.pg_control_system()) as system_id,
   case when r.in_recovery
-    then (select greatest(c.timeline_id, m.min_recovery_end_timeline) from pg_control_checkpoint() c, pg_control_recovery() m)
-    else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
+    then (select greatest(c.timeline_id, m.min_recovery_end_timeline)
+      from pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_control_recovery() m)
+    else ('x' OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int
   end as timeline,
-  case when r.in_recovery then (select received_tli from pg_stat_wal_receiver) end as received_timeline,
-  case when r.in_recovery then exists(select from pg_stat_wal_receiver) end as receiving,
-  pg_backend_pid() as pid`)
+  case when r.in_recovery then (select received_tli from pg_catalog.pg_stat_wal_receiver) end as received_timeline,
+  case when r.in_recovery then exists(select from pg_catalog.pg_stat_wal_receiver) end as receiving,
+  pg_catalog.pg_backend_pid() as pid`)
 
 /** The sample for services that hide the functions of the control file: it cannot tell one cluster from another. */
 export const PLAIN_SAMPLE_STATEMENT: string = STATEMENT('')
@@ -50,7 +52,7 @@ export const PLAIN_SAMPLE_STATEMENT: string = STATEMENT('')
 // Named, so that it is planned once for a session: under load it is asked some hundred times a second.
 const POSITION = (name: string, lsn: string): Statement => ({
   name,
-  text: `select pg_is_in_recovery() as in_recovery, ${lsn}::text as lsn, pg_backend_pid() as pid`,
+  text: `select pg_catalog.pg_is_in_recovery() as in_recovery, ${lsn}::pg_catalog.text as lsn, pg_catalog.pg_backend_pid() as pid`,
 })
 
 /**
@@ -59,13 +61,13 @@ const POSITION = (name: string, lsn: string): Statement => ({
  */
 export const PRIMARY_POSITION_STATEMENT: Statement = POSITION(
   'poolhouse_primary_position',
-  'pg_current_wal_insert_lsn()',
+  'pg_catalog.pg_current_wal_insert_lsn()',
 )
 
 /** The same for a standby. */
 export const STANDBY_POSITION_STATEMENT: Statement = POSITION(
   'poolhouse_standby_position',
-  'pg_last_wal_replay_lsn()',
+  'pg_catalog.pg_last_wal_replay_lsn()',
 )
 
 /**
@@ -75,9 +77,9 @@ export const STANDBY_POSITION_STATEMENT: Statement = POSITION(
 export const WRITE_POSITION_STATEMENT: Statement = {
   name: 'poolhouse_write_position',
   text: `\
-select false as in_recovery, pg_current_wal_insert_lsn()::text as lsn,
-  (select system_identifier::text from pg_control_system()) as system_id,
-  ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int as timeline`,
+select false as in_recovery, pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text as lsn,
+  (select system_identifier::pg_catalog.text from pg_catalog.pg_control_system()) as system_id,
+  ('x' OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int as timeline`,
 }
 
 /** The row of a sample. Drivers may give text where a type parser was replaced. */

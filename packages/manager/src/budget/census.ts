@@ -32,11 +32,14 @@ export interface CensusOptions {
 const TAG = 'poolhouse-instance '
 // What ordinary roles may have: the rest is kept for superusers and, since PostgreSQL 16, for pg_use_reserved_connections. Of the sessions of
 // other roles one sees the database, the user and `application_name`, and little else.
-const QUESTION = `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
-  - coalesce(current_setting('reserved_connections', true)::int, 0) as allowed,
-  count(*) filter (where datid is not null and usesysid is not null)::int as sessions,
-  count(distinct application_name) filter (where application_name like '${TAG}%')::int as instances
-  from pg_stat_activity`
+// All by schema, because a `search_path` may have others of these names in front.
+const MINUS = 'OPERATOR(pg_catalog.-)'
+const QUESTION = `select pg_catalog.current_setting('max_connections')::int
+  ${MINUS} pg_catalog.current_setting('superuser_reserved_connections')::int
+  ${MINUS} coalesce(pg_catalog.current_setting('reserved_connections', true)::int, 0) as allowed,
+  pg_catalog.count(*) filter (where datid is not null and usesysid is not null)::int as sessions,
+  pg_catalog.count(distinct application_name) filter (where application_name OPERATOR(pg_catalog.~~) '${TAG}%')::int as instances
+  from pg_catalog.pg_stat_activity`
 const URGENT = 1_000
 const LONGEST_MS = 5_000
 const DISCOVER_MS = 10_000

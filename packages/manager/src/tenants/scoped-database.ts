@@ -187,6 +187,8 @@ export class ScopedDatabase implements DatabasePool {
 /** The statement that sets what the policies read, until the transaction ends. Names and values are bound, never part of the text. */
 export function settingsStatement(settings: Readonly<Record<string, string>>): Statement {
   const pairs = Object.entries(settings)
-  const calls = pairs.map((_, index) => `set_config($${2 * index + 1}, $${2 * index + 2}, true)`)
+  const calls = pairs.map(
+    (_, index) => `pg_catalog.set_config($${2 * index + 1}, $${2 * index + 2}, true)`,
+  )
   return { text: `select ${calls.join(', ')}`, values: pairs.flat() }
 }

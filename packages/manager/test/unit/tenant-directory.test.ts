@@ -170,7 +170,7 @@ test('X03: a call behind row-level security is a transaction that begins with it
   const [connection] = driver.open
   expect(connection!.statements).toEqual([
     'BEGIN',
-    'select set_config($1, $2, true)',
+    'select pg_catalog.set_config($1, $2, true)',
     'select secret from notes',
     'COMMIT',
     // The pool sees a set_config and does not rely on its third argument.
@@ -344,7 +344,7 @@ test('X04, X05, S89: ten thousand hostile names each lead to a place of their ow
 test('names are quoted, and settings are bound whatever they are', () => {
   expect(quoteName('a"b')).toBe('"a""b"')
   expect(settingsStatement({ 'app.a': `'); drop`, 'app.b': '$3' })).toEqual({
-    text: 'select set_config($1, $2, true), set_config($3, $4, true)',
+    text: 'select pg_catalog.set_config($1, $2, true), pg_catalog.set_config($3, $4, true)',
     values: ['app.a', `'); drop`, 'app.b', '$3'],
   })
 })

@@ -132,7 +132,7 @@ function selectList({ text, code }: StatementPart): string[] {
 }
 
 const ITEM =
-  /^(?:pg_catalog\.)?(?:\$(?<parameter>\d+)|(?<integer>-?\d+)|(?<decimal>-?\d*\.\d+)|(?<bool>true|false)|(?<nothing>null)|'(?<string>(?:[^']|'')*)'|(?<call>\w+)\s*\(\s*(?:'(?<argument>[^']*)'[^)]*)?\)|(?<name>current_user|session_user|current_database|user))(?:::(?<type>\w+))?(?:\s+(?:as\s+)?"?(?<alias>\w+)"?)?$/i
+  /^(?:pg_catalog\.)?(?:\$(?<parameter>\d+)|(?<integer>-?\d+)|(?<decimal>-?\d*\.\d+)|(?<bool>true|false)|(?<nothing>null)|'(?<string>(?:[^']|'')*)'|(?<call>\w+)\s*\(\s*(?:'(?<argument>[^']*)'[^)]*)?\)|(?<name>current_user|session_user|current_database|user))(?:::(?:pg_catalog\.)?(?<type>\w+))?(?:\s+(?:as\s+)?"?(?<alias>\w+)"?)?$/i
 
 function item(
   text: string,
