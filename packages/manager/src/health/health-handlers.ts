@@ -1,3 +1,4 @@
+import { checkBoolean, refuseUnknownOptions } from '@poolhouse/core'
 import type { ManagerHealth } from './health.js'
 
 /** What the handlers ask. */
@@ -12,7 +13,7 @@ export interface HealthSource {
 export interface HealthHandlerOptions {
   /** Longest time that a request for readiness waits for databases which are not known to be ready, in milliseconds. Default 1 000. */
   timeoutMs?: number | undefined
-  /** Whether answers say why. The reasons name servers. Default true. */
+  /** Whether answers say why. The reasons name servers, databases and users: only where nobody else can ask. Default false. */
   details?: boolean | undefined
 }
 
@@ -73,12 +74,21 @@ export interface HealthHandlers {
   readonly readyz: HealthHandler
 }
 
-/** Makes the handlers of `/livez` and `/readyz`. Throws nothing; what a database does becomes an answer. */
+const WHERE = 'createHealthHandlers'
+const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'details'])
+
+/**
+ * Makes the handlers of `/livez` and `/readyz`. What a database does becomes an answer, which tells nothing but the status unless `details` are
+ * asked for. Throws `TypeError` for options that are none.
+ */
 export function createHealthHandlers(
   manager: HealthSource,
   options: HealthHandlerOptions = {},
 ): HealthHandlers {
-  const { timeoutMs = 1_000, details = true } = options
+  refuseUnknownOptions(WHERE, options, KNOWN)
+  const { timeoutMs = 1_000, details = false } = options
+  // The text of a variable would be true, whatever it says.
+  checkBoolean(WHERE, 'details', details)
   let asking: Promise<void> | undefined
   const asked = (): Promise<void> => {
     // However many probes come at once, the databases are asked once.

@@ -265,7 +265,7 @@ test('a reload takes the address of a single server, and the pools of tenants al
 
 test('is ready when every database answers, and not while one is away', async () => {
   const manager = manage({ app: { primary: LOCAL } })
-  const { livez, readyz } = createHealthHandlers(manager, { timeoutMs: 200 })
+  const { livez, readyz } = createHealthHandlers(manager, { timeoutMs: 200, details: true })
   isAway = true
   const asking = readyz.answer()
   await clock.advance(300)
@@ -296,7 +296,7 @@ test('answers every kind of server', async () => {
     }),
     ready: async () => {},
   }
-  const { readyz } = createHealthHandlers(source)
+  const { readyz } = createHealthHandlers(source, { details: true })
   const node = { statusCode: 0, setHeader: vi.fn(), end: vi.fn() }
   await readyz.node({}, node)
   expect(node.statusCode).toBe(200)
@@ -307,8 +307,42 @@ test('answers every kind of server', async () => {
   expect(await readyz.hono({ json: (body, status) => ({ body, status }) })).toMatchObject({
     status: 200,
   })
-  const quiet = createHealthHandlers(source, { details: false })
-  expect((await quiet.readyz.answer()).body).toEqual({ status: 'degraded' })
+})
+
+test('T36: tells nobody host, port, database, user or reason unless details are asked for', async () => {
+  const manager = manage({ app: { primary: LOCAL } })
+  isAway = true
+  for (const options of [undefined, {}, { details: false }, { details: undefined }]) {
+    const { livez, readyz } = createHealthHandlers(
+      manager,
+      options && { timeoutMs: 200, ...options },
+    )
+    const told: unknown[] = []
+    const node = { statusCode: 0, setHeader: vi.fn(), end: (body: string) => told.push(body) }
+    const reply = { code: vi.fn(), send: (body: unknown) => told.push(JSON.stringify(body)) }
+    for (const handler of [livez, readyz]) {
+      const all = Promise.all([
+        handler.node({}, node),
+        handler.fastify({}, reply),
+        handler.hono({ json: (body) => told.push(JSON.stringify(body)) }),
+        handler.answer().then(({ body }) => told.push(JSON.stringify(body))),
+      ])
+      for (let step = 0; step < 8; step++) await clock.advance(300)
+      await all
+    }
+    expect(new Set(told)).toEqual(new Set(['{"status":"ok"}', '{"status":"unavailable"}']))
+  }
+  expect(manager.health().reasons.join()).toMatch(/localhost:5432\/app/)
+  await Promise.all([manager.close({ timeoutMs: 0 }), clock.advance(10_000)])
+})
+
+test.each([
+  [{ details: 'false' }, /details must be true or false/],
+  [{ details: 1 }, /details must be true or false/],
+  [{ detail: true }, /unknown option "detail"; did you mean "details"/],
+])('T36: refuses %j, which may be meant either way', (options, message) => {
+  const manager = manage({ app: { primary: LOCAL } })
+  expect(() => createHealthHandlers(manager, options as never)).toThrow(message)
 })
 
 test('S91: shuts down in order: not ready, no new work, what runs and waits is served within its grace', async () => {
