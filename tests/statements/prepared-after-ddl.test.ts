@@ -358,6 +358,24 @@ describe.each(everyServer())('over $driver on PostgreSQL $version', ({ make, clu
     },
   )
 
+  it('T02: a change that was committed through raw by what then failed counts at once on each connection', async () => {
+    const read = 'select id from t where n = $1'
+    await open(column('date', `'2026-01-01'`), 3_600_000)
+    await warm(read, '2026-01-01')
+    await pool.use(async ({ raw }) => {
+      const client = raw as {
+        query?(text: string): Promise<unknown>
+        unsafe(text: string): Promise<unknown>
+      }
+      const text = `do $$ begin ${TO_TIME}; commit; raise 'late'; end $$`
+      await expect(client.query?.(text) ?? client.unsafe(text)).rejects.toThrow('late')
+    })
+    const seen = await onEach(async (lease) => {
+      return (await lease.query(read, ['2026-01-01 12:34:56+00'])).rows
+    })
+    expect(seen).toEqual([1, 2, 3].map(() => [{ id: 1 }]))
+  })
+
   it('T02: a change that is committed by COMMIT AND CHAIN counts at once on each connection', async () => {
     const read = 'select id from app.t where n = $1'
     await open(column('date', `'2026-01-01'`), 3_600_000)

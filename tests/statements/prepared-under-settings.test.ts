@@ -217,6 +217,34 @@ describe.each(everyServer())('over $driver on PostgreSQL $version', ({ make, clu
     },
   )
 
+  it.each([true, false])(
+    'T03: the caller’s own names are right under a path that raw has set, local: %s',
+    async (local) => {
+      open()
+      const text = `select set_config('search_path', $1, ${local})`
+      // Also in a second lease, in which postgres.js sends no text of what it has prepared.
+      for (let borrower = 0; borrower < 2; borrower++) {
+        await pool.use(async (lease) => {
+          const raw = lease.raw as {
+            query?(text: string, values: unknown[]): Promise<unknown>
+            unsafe(text: string, values: unknown[], options: object): Promise<unknown>
+          }
+          for (const index of [0, 1, 0, 1]) {
+            await lease.query('begin')
+            const values = [TENANTS[index]]
+            await (raw.query?.(text, values) ?? raw.unsafe(text, values, { prepare: true }))
+            const at = index === 0 ? '2026-01-01' : '2026-01-01 12:34:56+00'
+            for (let use = 0; use < 2; use++) {
+              const read = { text: READ, values: [0.1, at], name: 'read' }
+              expect((await lease.query(read)).rows).toHaveLength(1)
+            }
+            await lease.query('commit')
+          }
+        })
+      }
+    },
+  )
+
   it('T11: DISCARD ALL through raw counts as well', async () => {
     open()
     const mine = { text: 'select $1::int as n', values: [1], name: 'mine' }

@@ -90,7 +90,11 @@ export class PgConnection
 
   lendRaw(holder: RawHolder): unknown {
     this.prepared.rawTaken()
-    this.#lent ??= new LentClient(this.#client, (what) => this.failed(new PoolhouseError(what)))
+    this.#lent ??= new LentClient(
+      this.#client,
+      (text) => this.prepared.rawSends(text),
+      (what) => this.failed(new PoolhouseError(what)),
+    )
     // What is then run on the client waits in `pg` until this is answered.
     if (this.resetIsDue) this.run({ text: '' }, () => undefined)
     return this.#lent.to(holder)

@@ -26,12 +26,17 @@ export class LentClient {
   readonly #own: OwnListeners
   readonly #query: Query
   readonly #write: Write
+  readonly #sends: (text: string) => void
   readonly #broken: (what: string) => void
   #holder: RawHolder | undefined
 
-  /** Takes the client over before it is handed out for the first time. `broken` ends the session. */
-  constructor(client: PgClient, broken: (what: string) => void) {
+  /**
+   * Takes the client over before it is handed out for the first time. `sends` hears of every text that goes out during a lease, `broken` ends the
+   * session.
+   */
+  constructor(client: PgClient, sends: (text: string) => void, broken: (what: string) => void) {
     this.#client = client
+    this.#sends = sends
     this.#broken = broken
     this.#own = new OwnListeners(client)
     this.#query = client.query.bind(client) as Query
@@ -96,7 +101,10 @@ export class LentClient {
   #admits(bytes: Uint8Array): boolean {
     const holder = this.#holder
     if (holder !== undefined && holder.refusal() === undefined) {
-      tellTexts(bytes, (text) => holder.sends(text))
+      tellTexts(bytes, (text) => {
+        holder.sends(text)
+        this.#sends(text)
+      })
       return true
     }
     // Null between two queries; then only the good-bye of the session is its own.

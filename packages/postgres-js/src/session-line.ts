@@ -212,7 +212,10 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     const { holder } = this
     if (holder === undefined) return true
     if (holder.refusal() === undefined) {
-      tellTexts(bytes, (text) => holder.sends(text))
+      tellTexts(bytes, (text) => {
+        holder.sends(text)
+        this.prepared.rawSends(text)
+      })
       return true
     }
     if (this.busy) return true

@@ -73,6 +73,8 @@ export class SessionStatements<Shape> {
   #changing = false
   // Definitions were changed here since the session was born or reset: some may be those of temporary tables.
   #touched = false
+  // The owner of the client has sent a text that may change the meaning of others. The client may have prepared it, and run it again unheard.
+  #rawChangesMeaning = false
   #ignoring = false
   #cancelAsked = false
   #mayRepeat = false
@@ -233,7 +235,19 @@ export class SessionStatements<Shape> {
 
   /** The client was handed out: what is set through it is not seen. */
   rawTaken(): void {
-    this.#obstacles |= RAW_TAKEN
+    this.#obstacles |= this.#rawChangesMeaning ? RAW_TAKEN | IN_SESSION : RAW_TAKEN
+  }
+
+  /** The owner of the client sends this text, with values that are not known here. Of what we send through a lent client it may be told as well. */
+  rawSends(text: string): void {
+    if (factsOf(text).naming === undefined) return
+    this.#rawChangesMeaning = true
+    this.#obstacles |= IN_SESSION
+  }
+
+  /** What the owner of the client ran has failed. It may have committed before. */
+  rawFailed(): void {
+    this.#changing = true
   }
 
   /** No statement of this session runs under a name any more: its server session may be another one by the next call. */

@@ -230,6 +230,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
 
   /** The server said something that the session may not survive. */
   refused(reason: Error): void {
+    this.prepared.rawFailed()
     this.#reason ??= reason
   }
 

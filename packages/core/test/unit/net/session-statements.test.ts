@@ -330,6 +330,30 @@ describe('the statements of a session', () => {
     expect(changes()).toBe(3)
   })
 
+  it('T03: run without a name, also of the caller, when the owner of the client may have changed what texts mean', () => {
+    const { session, send, end } = harness()
+    session.rawTaken()
+    session.rawSends('select n from t')
+    expect(send('select 1', 'mine')).toEqual(['+mine'])
+    session.rawSends(`select set_config('search_path', $1, true)`)
+    end()
+    expect(send('select 1', 'mine')).toEqual(['unnamed'])
+    session.wasReset(new Map())
+    expect(send('select 1', 'mine')).toEqual(['mine'])
+    // The client has it prepared by now, and sends its text no more.
+    session.rawTaken()
+    expect(send('select 1', 'mine')).toEqual(['unnamed'])
+  })
+
+  it('T02: are parsed anew after what the owner of the client ran has failed, because it may have committed', () => {
+    const { session, shared, end } = harness()
+    session.rawTaken()
+    session.rawFailed()
+    expect(shared.epoch).toBe(0)
+    end()
+    expect(shared.epoch).toBe(1)
+  })
+
   it('take no notice of what a reset of ours runs', () => {
     const { session, send } = harness()
     send()
