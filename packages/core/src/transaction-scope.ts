@@ -12,6 +12,8 @@ export interface TurnLimits {
 }
 
 interface Turn {
+  /** Where it waits. */
+  readonly at: TransactionScope
   /** Its turn has come: begins, synchronously. */
   begin(): void
   /** The scope is over. */
@@ -49,6 +51,8 @@ export class TransactionScope {
   #child: TransactionScope | undefined
   // A Set keeps the order and lets a call leave from anywhere in O(1).
   readonly #turns = new Set<Turn>()
+  // What its own work has begun at other scopes and waits for its turn there.
+  #waits: Set<Turn> | undefined
   #reject: ((error: Error) => void) | undefined
 
   /** Begins with nothing open. `pool` is for messages. */
@@ -69,11 +73,14 @@ export class TransactionScope {
 
   /**
    * Calls `start` now or when the savepoint that is open is over, with the milliseconds that it has waited. Rejects
-   * with `TransactionError` if the work of that savepoint itself calls, and with what ends the wait.
+   * with `TransactionError` if the work of that savepoint itself calls, or waits for the one who calls, and with what
+   * ends the wait.
    */
   inTurn<T>(limits: TurnLimits | undefined, start: (waitedMs: number) => Promise<T>): Promise<T> {
-    if (this.#child === undefined) return start(0)
-    if (isInside(this.#child)) return Promise.reject(outerScopeError())
+    const open = this.#child
+    if (open === undefined) return start(0)
+    if (isInside(open)) return Promise.reject(outerScopeError())
+    if (open.#waitsForCaller(new Set())) return Promise.reject(crossedError())
     return this.#wait(limits, start)
   }
 
@@ -85,12 +92,17 @@ export class TransactionScope {
       if (signal?.aborted) throw new AbortError(signal.reason, 'no')
       const since = this.#clock.now()
       let timer: ClockTimer | undefined
+      const inside = storage?.getStore()
       const leave = (): void => {
         this.#turns.delete(turn)
+        for (let each = inside; each !== undefined; each = each.outer) {
+          each.scope.#waits?.delete(turn)
+        }
         timer?.cancel()
         unwatchSignal(signal, onAbort)
       }
       const turn: Turn = {
+        at: this,
         // What it begins is the caller's own work, or reads his data: it belongs to his async context, and not to that
         // of the savepoint whose end it waited for.
         begin: AsyncResource.bind(() => {
@@ -110,7 +122,24 @@ export class TransactionScope {
       }
       watchSignal(signal, onAbort)
       this.#turns.add(turn)
+      for (let each = inside; each !== undefined; each = each.outer) {
+        each.scope.#waits ??= new Set()
+        each.scope.#waits.add(turn)
+      }
     })
+  }
+
+  /** Whether its work waits for something that the running code belongs to, by itself or through others. */
+  #waitsForCaller(seen: Set<TransactionScope>): boolean {
+    if (isInside(this)) return true
+    if (this.#waits === undefined || seen.has(this)) return false
+    seen.add(this)
+    for (const { at } of this.#waits) {
+      const open = at.#child
+      if (open === undefined) continue
+      if (open.#waitsForCaller(seen)) return true
+    }
+    return false
   }
 
   /** Opens a savepoint in this scope, whose turn it is. */
@@ -187,5 +216,11 @@ function isInside(scope: TransactionScope): boolean {
 function outerScopeError(): TransactionError {
   return new TransactionError(
     "this call is on an outer scope of the transaction, from inside the work of a savepoint: use the argument of the savepoint's callback, as in tx.savepoint((sp) => sp.query(…))",
+  )
+}
+
+function crossedError(): TransactionError {
+  return new TransactionError(
+    'this call would wait for a savepoint of another transaction whose work waits for the savepoint that this call belongs to; take their turns in one order',
   )
 }

@@ -88,7 +88,8 @@ export interface Transaction extends Queryable, Streamable {
    *
    * Scopes take turns. What is begun beside an open savepoint waits for it, in the order of the calls, within its own
    * limits and those of the transaction. What `work` itself begins on an outer scope is refused at once with
-   * `TransactionError`, because it would wait for itself; `work` is known by its async context, so code that leaves that
+   * `TransactionError`, because it would wait for itself, and so is what would wait for a savepoint of another
+   * transaction that waits for this one; `work` is known by its async context, so code that leaves that
    * (a queue of its own making) and then waits for the outer scope is ended by `timeoutMs` alone. A work that returns
    * while a savepoint it has begun is still open is rolled back with `TransactionError`.
    */

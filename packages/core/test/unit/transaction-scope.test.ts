@@ -438,3 +438,56 @@ test('T16: calls that wait for their turn share one listener on the signal that 
   expect(listeners).toBe(1)
   expect(getEventListeners(signal, 'abort')).toEqual([])
 })
+
+test('T05: savepoints of two transactions that wait for each other are told at once, the later one', async () => {
+  const it = harness({ max: 2 }, { statementMs: 10 })
+  const done = watch(
+    it.pool.transaction((one) =>
+      it.pool.transaction((two) =>
+        Promise.allSettled([
+          one.savepoint(async (inner) => {
+            await inner.query('in A')
+            return (await two.query('of A')).command
+          }),
+          two.savepoint(async (inner) => {
+            await inner.query('in B')
+            await inner.query('in B')
+            return (await one.query('of B')).command
+          }),
+        ]),
+      ),
+    ),
+  )
+  await it.clock.advance(500)
+  expect(done.value).toMatchObject([
+    { status: 'fulfilled' },
+    { status: 'rejected', reason: REFUSED },
+  ])
+})
+
+test('T05: a savepoint that has waited for another transaction, and waits no longer, delays it but does not refuse it', async () => {
+  const it = harness({ max: 2 }, { statementMs: 10 })
+  const done = watch(
+    it.pool.transaction((one) =>
+      it.pool.transaction((two) =>
+        Promise.all([
+          one.savepoint(async (inner) => {
+            await two.query('of A')
+            for (let count = 0; count < 5; count++) await inner.query('in A')
+          }),
+          two
+            .savepoint((inner) => inner.query('in B'))
+            .then(() =>
+              two.savepoint(async (inner) => {
+                await inner.query('in C')
+                await one.query('of C')
+              }),
+            ),
+        ]),
+      ),
+    ),
+  )
+  await it.clock.advance(500)
+  expect(done.error).toBeUndefined()
+  expect(done.state).toBe('resolved')
+})
