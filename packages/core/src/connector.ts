@@ -103,6 +103,7 @@ export class Connector {
           statements: this.statements,
           requireAuth: acceptedAuth(settings, password, this.#config.requireAuth),
           types: this.#config.types,
+          errorDetail: this.#config.errorDetail,
           listener,
         })
         if (!signal.aborted) await this.#examine(connection, attempt)

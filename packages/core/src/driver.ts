@@ -70,6 +70,9 @@ export interface AutoPrepare {
 /** How a server may ask a client to prove who it is; libpq's `require_auth` words, as far as drivers speak them. */
 export type AuthMethod = 'none' | 'password' | 'md5' | 'scram-sha-256'
 
+/** Whether errors of the server carry what may repeat values of rows: its detail, its hint and its context. */
+export type ErrorDetail = 'keep' | 'drop'
+
 /** What a driver needs to open one connection. */
 export interface ConnectContext {
   /** Where to and as whom. */
@@ -89,6 +92,11 @@ export interface ConnectContext {
   readonly types?: TypeParsers | undefined
   /** The ways to log in that are accepted; any other is refused with an `AuthenticationError`. Undefined accepts all. */
   readonly requireAuth?: readonly AuthMethod[] | undefined
+  /**
+   * `drop` keeps detail, hint and context of the server's errors out of every error, also out of the driver's own that is the `cause`. Undefined in contexts
+   * made by hand: `keep`.
+   */
+  readonly errorDetail?: ErrorDetail | undefined
   /** Gets everything that happens outside statements. */
   readonly listener: ConnectionListener
 }

@@ -27,6 +27,7 @@ export type {
   DriverCopyIn,
   DriverCopyOut,
   DriverCursor,
+  ErrorDetail,
   Notice,
   ResetLevel,
   TransactionStatus,

@@ -6,7 +6,7 @@ import {
   type ConnectionSettings,
   readConnectionSettings,
 } from './connection-settings.js'
-import type { AuthMethod, AutoPrepare, Driver } from './driver.js'
+import type { AuthMethod, AutoPrepare, Driver, ErrorDetail } from './driver.js'
 import { formatEndpoint } from './endpoint.js'
 import { AUTH_METHODS } from './net/accepted-auth.js'
 import {
@@ -104,6 +104,12 @@ export interface PoolOptions {
    * `pooler: 'pgbouncer'`; where a pooler is noticed no connection is opened.
    */
   reset?: ResetMode | undefined
+  /**
+   * Whether errors of the server carry its `detail`, `hint` and `where`, which may repeat values of rows and statements. `drop` keeps them out of
+   * every error, cause and event, over every driver; SQLSTATE, message, position and names of tables, columns, types and constraints stay.
+   * The message itself may hold a value too, as in `invalid input syntax for type integer: "x"`. Default `keep`.
+   */
+  errorDetail?: ErrorDetail | undefined
   /** Whether `query()` may share connections with other callers. There is no such lane yet, so that each statement has one to itself. Default false. */
   multiplex?: false | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
@@ -171,6 +177,7 @@ export interface PoolConfig {
   readonly overload: OverloadOptions | undefined
   readonly budget: ConnectionBudget | undefined
   readonly reset: ResetMode
+  readonly errorDetail: ErrorDetail
   readonly clock: Clock
   readonly random: () => number
 }
@@ -191,6 +198,7 @@ type NumericOption = Exclude<
   | 'overload'
   | 'budget'
   | 'reset'
+  | 'errorDetail'
   | 'clock'
   | 'random'
 >
@@ -225,6 +233,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'overload',
   'budget',
   'reset',
+  'errorDetail',
   'multiplex',
   'clock',
   'random',
@@ -264,6 +273,7 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     overload: readOverload(options.overload),
     budget: readBudget(WHERE, options.budget),
     reset: readReset(options.reset, pooler),
+    errorDetail: checkWord(WHERE, 'errorDetail', options.errorDetail ?? 'keep', ['keep', 'drop']),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     ...readNumbers(WHERE, { ...settings.pool, ...given(options) }, undefined),

@@ -35,10 +35,17 @@ async function logIn(
   context: ConnectContext,
   socket: ServerSocket,
 ): Promise<PgConnection> {
-  const { settings, statements, listener, types = typeParsers() } = context
+  const { settings, statements, listener, errorDetail, types = typeParsers() } = context
   const client = new pg.Client(clientConfig(settings, socket, new ClientTypes(pg, types)))
   ignoreEnvironment(client, settings)
-  const connection = new PgConnection({ client, socket, types, statements, listener })
+  const connection = new PgConnection({
+    client,
+    socket,
+    types,
+    statements,
+    listener,
+    errorDetail,
+  })
   let parser: DataListener | undefined
   const guard = guardLogin(socket, context, {
     show: (bytes) => parser?.(bytes),

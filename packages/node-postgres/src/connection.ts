@@ -3,6 +3,7 @@ import {
   type DriverCopyIn,
   type DriverCopyOut,
   type DriverCursor,
+  type ErrorDetail,
   PoolhouseError,
   type RawHolder,
   type ResetLevel,
@@ -50,6 +51,8 @@ export interface ConnectionParts {
   readonly types: TypeParsers
   /** What the sessions of the pool have in common about prepared statements. */
   readonly statements: StatementRules | undefined
+  /** Whether errors keep their detail, hint and context. Default `keep`. */
+  readonly errorDetail?: ErrorDetail | undefined
   /** Who hears of what happens outside statements. */
   readonly listener: ConnectionListener
 }
@@ -66,14 +69,16 @@ export class PgConnection
   // Since the client was first handed out.
   #lent: LentClient | undefined
   readonly types: TypeParsers
+  readonly errorDetail: ErrorDetail | undefined
   readonly #queue: WorkQueue<SessionWork>
   // Whether columns were described for the command that is under way.
   #described = false
 
   /** Attaches every listener this connection will ever have. To be called before the client connects. */
-  constructor({ client, socket, types, statements, listener }: ConnectionParts) {
+  constructor({ client, socket, types, statements, listener, errorDetail }: ConnectionParts) {
     super(socket, listener, new SessionStatements(statements, clientNames(client.connection)))
     this.types = types
+    this.errorDetail = errorDetail
     this.#client = client
     this.#queue = new WorkQueue<SessionWork>(this)
     client.on('error', (error: unknown) => {

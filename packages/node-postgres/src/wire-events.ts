@@ -1,12 +1,14 @@
 import { EventEmitter } from 'node:events'
-import type { Notice } from '@poolhouse/core'
-import { type ServerError, toDatabaseError } from '@poolhouse/core/net'
+import type { ErrorDetail, Notice } from '@poolhouse/core'
+import { dropDetail, type ServerError, toDatabaseError } from '@poolhouse/core/net'
 import type { PgWire } from './pg-module.js'
 
 /** Who hears of the messages of the server, beside `pg`. */
 export interface WireEvents {
   /** Whether what comes next answers a reset that `pg` knows nothing of. */
   readonly resetting: boolean
+  /** Whether errors keep their detail, hint and context. */
+  readonly errorDetail: ErrorDetail | undefined
   /** A part of the reset is through. */
   resetAnswered(): void
   /** The server refuses a part of the reset. */
@@ -56,6 +58,8 @@ export function hearReady(wire: PgWire): void {
 
 /** What is emitted has at most two arguments: a message of the server or an error, or an event's name and its new listener. */
 function emitHeard(this: HeardWire, event: string | symbol, first?: unknown, second?: unknown) {
+  if (event === 'errorMessage' && this[EVENTS].errorDetail === 'drop')
+    dropDetail(first as ServerError)
   if (this[EVENTS].resetting && answersReset(this[EVENTS], event, first)) return true
   if (event === 'readyForQuery') {
     const hears = this[HEARS_READY]

@@ -1,7 +1,13 @@
 import { performance } from 'node:perf_hooks'
-import { type ConnectContext, PoolhouseError, type RawHolder } from '@poolhouse/core'
+import {
+  type ConnectContext,
+  type ErrorDetail,
+  PoolhouseError,
+  type RawHolder,
+} from '@poolhouse/core'
 import {
   FrameWalker,
+  frameWithoutDetail,
   type LoginGuard,
   ProtocolError,
   readNotice,
@@ -61,6 +67,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   /** Cancel requests under way that somebody made on a query of his own. */
   readonly #cancels = new Set<Promise<void>>()
   readonly #relay: MessageRelay
+  readonly #errorDetail: ErrorDetail | undefined
   #guard: LoginGuard | undefined
   /** What postgres.js was given before it was its turn. */
   #ahead: SessionWork | undefined
@@ -82,6 +89,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     const { host, port } = context.settings.endpoint
     this.#standIn = new StandInSocket(this, host, port)
     this.#start = start
+    this.#errorDetail = context.errorDetail
     this.instance = start.instance
     this.types = start.types
     this.PostgresError = this.instance.sql.PostgresError
@@ -328,6 +336,13 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
 
   #take(buffer: Buffer, from: number, to: number): void {
     const kind = buffer[from]!
+    if (kind === FROM_SERVER.errorResponse && this.#errorDetail === 'drop') {
+      const frame = frameWithoutDetail(buffer, from, to)
+      this.#takeFrame(kind, frame, 0, frame.length)
+    } else this.#takeFrame(kind, buffer, from, to)
+  }
+
+  #takeFrame(kind: number, buffer: Buffer, from: number, to: number): void {
     if (this.#events.resetting && this.#answersReset(kind, buffer, from, to)) return
     const work = this.#queue.current
     const ours = work?.submission?.active === true

@@ -7,6 +7,7 @@ export type { CancelKey } from './cancel-request.js'
 export { commandOf, countOf } from './command-tag.js'
 export { toConnectError } from './connect-error.js'
 export { CopyAnswer, type CopyOpening, type RunningCopy } from './copy-answer.js'
+export { dropDetail, frameWithoutDetail } from './drop-detail.js'
 export { readErrorResponse, readFields, readNotice } from './error-response.js'
 export {
   type ColumnDescription,

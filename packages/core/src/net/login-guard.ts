@@ -6,10 +6,12 @@ import type { CancelKey } from './cancel-request.js'
 import { endPointBinding } from './channel-binding.js'
 import { ConnectDeadline } from './connect-deadline.js'
 import { toConnectError } from './connect-error.js'
+import { dropDetail } from './drop-detail.js'
 import { readErrorResponse } from './error-response.js'
 import { readCancelKey } from './frame-bodies.js'
 import { HungUpError, ProtocolError } from './login-error.js'
 import { FrameList, LoginFrames } from './login-frames.js'
+import type { ServerError } from './server-error.js'
 import type { ServerSocket } from './server-socket.js'
 import { sharedParameters } from './shared-parameters.js'
 
@@ -147,7 +149,7 @@ export class LoginGuard {
     const frames = this.#frames
     switch (kind) {
       case ERROR_RESPONSE:
-        throw readErrorResponse(frames.body)
+        throw this.#refusal()
       case AUTHENTICATION:
         if (this.#state === 'admitted')
           throw new ProtocolError('the server asks for another log-in')
@@ -166,6 +168,11 @@ export class LoginGuard {
       default:
     }
     frames.addTo(this.#shown)
+  }
+
+  #refusal(): ServerError {
+    const error = readErrorResponse(this.#frames.body)
+    return this.#context.errorDetail === 'drop' ? dropDetail(error) : error
   }
 
   /** Answers the request found last; what computes the answer takes place outside this thread, and nothing is read meanwhile. */

@@ -121,7 +121,8 @@ export class Member {
   reconfigure(options: MemberOptions): void {
     this.#options = options
     for (const [node, pool] of this.#pools) {
-      const { prepare, pooler, types, requireAuth, overload, ...changeable } = options.pool
+      const { prepare, pooler, types, requireAuth, overload, errorDetail, ...changeable } =
+        options.pool
       const { host, port } = pool.endpoint
       pool.reconfigure({ ...changeable, connection: options.connection(node.spec) })
       if (host !== pool.endpoint.host || port !== pool.endpoint.port) options.moved?.(pool)

@@ -92,6 +92,7 @@ const pool = strict({
   prepare: z.union([z.enum(['auto', 'off']), strict({ maxAgeMs: msOrNever })]).optional(),
   pooler: z.enum(['pgbouncer', 'none']).optional(),
   types: z.record(z.string(), callable).optional(),
+  errorDetail: z.enum(['keep', 'drop']).optional(),
   requireAuth: z
     .array(z.enum(['none', 'password', 'md5', 'scram-sha-256']))
     .min(1)
