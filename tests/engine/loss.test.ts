@@ -1,5 +1,6 @@
+import { connect, createServer, type Socket } from 'node:net'
 import { startWireServer } from '@poolhouse/testkit'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
 import { failureOf, tally } from './support/failure-of.js'
 import { guardProcess } from './support/process-guards.js'
@@ -74,6 +75,33 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       expect(await tally(Array.from({ length: 10 }, () => pool.query('select 1')))).toEqual({
         ok: 10,
       })
+    })
+
+    it('F56: is not lent any more once the server has said its last words, even while the socket stays open', async () => {
+      const clients: Socket[] = []
+      const line = createServer((client) => {
+        clients.push(client)
+        const upstream = connect(server.cluster.primary.port, '127.0.0.1')
+        client.pipe(upstream).pipe(client)
+        for (const socket of [client, upstream]) socket.on('error', () => socket.destroy())
+      })
+      await new Promise<void>((resolve) => line.listen(0, '127.0.0.1', resolve))
+      onTestFinished(() => void line.close())
+      const url = new URL(server.url)
+      url.port = String((line.address() as { port: number }).port)
+      const pool = openPool({ connection: url.href, max: 1 })
+      await pool.query('select 1')
+      const reasons: string[] = []
+      pool.on('destroy', ({ reason }) => reasons.push(reason))
+      const fields =
+        'SFATAL\0VFATAL\0C57P05\0Mterminating connection due to idle-session timeout\0\0'
+      const words = Buffer.from(`E....${fields}`)
+      words.writeUInt32BE(words.length - 1, 1)
+      clients[0]!.write(words)
+      await until(() => reasons.length === 1, 'the destroy event')
+      expect(reasons[0]).toContain('idle-session timeout')
+      expect((await pool.query('select 1')).rowCount).toBe(1)
+      expect(clients).toHaveLength(2)
     })
   })
 })

@@ -366,10 +366,13 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       }
       case FROM_SERVER.errorResponse: {
         const refusal = ours ? work.takeError(buffer, from, to) : undefined
-        if (refusal?.severity !== 'ERROR') {
-          this.#events.refused(readError(this.PostgresError, buffer.subarray(from + 5, to)))
-        }
         this.#relay.pass(buffer, from, to)
+        if (refusal?.severity !== 'ERROR') {
+          const error = readError(this.PostgresError, buffer.subarray(from + 5, to))
+          this.#events.refused(error)
+          // Its last words. The socket may stay open for a while, in which nobody is to get the session.
+          if (this.#state === 'open' && !this.busy) this.#events.failed(error)
+        }
         break
       }
       case FROM_SERVER.readyForQuery:
