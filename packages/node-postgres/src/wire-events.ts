@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { ErrorDetail, Notice } from '@poolhouse/core'
-import { dropDetail, type ServerError, toDatabaseError } from '@poolhouse/core/net'
+import { dropDetail, ProtocolError, type ServerError, toDatabaseError } from '@poolhouse/core/net'
 import type { PgWire } from './pg-module.js'
 
 /** Who hears of the messages of the server, beside `pg`. */
@@ -67,7 +67,7 @@ function emitHeard(this: HeardWire, event: string | symbol, first?: unknown, sec
     if (hears) this[EVENTS].readyForQuery((first as { status: string }).status)
     return heard
   }
-  if (typeof event === 'string') tell(this[EVENTS], event, first)
+  if (typeof event === 'string' && tell(this[EVENTS], event, first)) return true
   return emit.call(this, event, first, second)
 }
 
@@ -94,7 +94,8 @@ function answersReset(events: WireEvents, event: string | symbol, message: unkno
 
 const { emit } = EventEmitter.prototype
 
-function tell(events: WireEvents, event: string, message: unknown): void {
+/** Returns whether `pg` must not hear of it. */
+function tell(events: WireEvents, event: string, message: unknown): boolean {
   switch (event) {
     case 'bindComplete':
       events.bindComplete()
@@ -114,6 +115,12 @@ function tell(events: WireEvents, event: string, message: unknown): void {
     case 'errorMessage':
       events.errorResponse(message as Error)
       break
+    // Its guard has kept those of the log-in to itself, and `pg` would answer these.
+    case 'authenticationCleartextPassword':
+    case 'authenticationMD5Password':
+    case 'authenticationSASL':
+      events.errorResponse(new ProtocolError('the server asks for another log-in'))
+      return true
     case 'parameterStatus': {
       const { parameterName, parameterValue } = message as Record<string, string>
       events.parameter(parameterName!, parameterValue!)
@@ -132,4 +139,5 @@ function tell(events: WireEvents, event: string, message: unknown): void {
     }
     default:
   }
+  return false
 }

@@ -2,6 +2,7 @@ import { readFields } from '@poolhouse/core/net'
 
 /** Kinds of messages from the server that this driver looks at. */
 export const FROM_SERVER = {
+  authentication: 0x52, // R
   bindComplete: 0x32, // 2
   closeComplete: 0x33, // 3
   commandComplete: 0x43, // C

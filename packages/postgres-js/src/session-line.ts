@@ -382,7 +382,10 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
         break
       default:
         if (kind === FROM_SERVER.closeComplete && this.#closing > 0) this.#closing--
-        else if (!isKnownMessage(kind)) {
+        else if (kind === FROM_SERVER.authentication && this.#state !== 'starting') {
+          // The log-in is over, and postgres.js would answer.
+          throw new ProtocolError('the server asks for another log-in')
+        } else if (!isKnownMessage(kind)) {
           throw unknownKind(kind)
         } else if (ours) work.take(kind, buffer, from, to)
         else {
