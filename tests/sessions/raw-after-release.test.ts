@@ -84,6 +84,48 @@ for (const { driver, version, make, cluster } of everyServer()) {
     })
   })
 
+  describe(`what a borrower changes of raw over ${driver} on PostgreSQL ${version}`, () => {
+    const rowsOf = async (raw: unknown): Promise<unknown> => {
+      const result = await run(raw, 'select 1 as n')
+      return Array.isArray(result) ? [...(result as unknown[])] : (result as { rows: unknown }).rows
+    }
+    const evil = (): never => {
+      throw new Error('it was changed')
+    }
+    const method = driver === 'nodePostgres' ? 'query' : 'unsafe'
+    const changes: Record<string, (raw: Record<string, unknown>) => void> = {
+      'a method that is set': (raw) => {
+        raw[method] = evil
+      },
+      'a method that is defined': (raw) => {
+        Object.defineProperty(raw, method, { value: evil, configurable: true, writable: true })
+      },
+      'a method that is deleted': (raw) => {
+        delete raw[method]
+      },
+      'a type parser': (raw) => {
+        if (driver === 'nodePostgres') (raw as unknown as Client).setTypeParser(23, evil)
+        else (raw as unknown as Sql).options.parsers[23] = evil
+      },
+    }
+    it.each(Object.keys(changes))('T13: %s is that of no later borrower', async (what) => {
+      const pool = await openPool()
+      const { lease, raw } = await takeRaw(pool)
+      changes[what]!(raw as Record<string, unknown>)
+      lease.release()
+      await pool.use(async (next) => {
+        expect(await rowsOf(next.raw)).toEqual([{ n: 1 }])
+        expect((await next.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+      })
+      expect(pool.stats().counters.destroyed).toBe(1)
+      const { lease: former, raw: late } = await takeRaw(pool)
+      former.release()
+      expect(() => changes[what]!(late as Record<string, unknown>)).toThrow('released')
+      await pool.use(async (next) => expect(await rowsOf(next.raw)).toEqual([{ n: 1 }]))
+      expect(pool.stats().counters.destroyed).toBe(1)
+    })
+  })
+
   if (driver === 'nodePostgres') {
     describe(`what hangs on a pg.Client on PostgreSQL ${version}`, () => {
       it('T13: is a pg.Client that takes promises, callbacks and query objects', async () => {

@@ -3,6 +3,9 @@ import { realTimers, tellTexts } from '@poolhouse/core/net'
 import { OwnListeners } from './own-listeners.js'
 import type { PgClient, PgSubmittable } from './pg-module.js'
 
+// What an EventEmitter writes into itself.
+const OF_EMITTERS: ReadonlySet<PropertyKey> = new Set(['_events', '_eventsCount', '_maxListeners'])
+
 type Query = (...args: unknown[]) => unknown
 type Write = (...args: [Uint8Array, ...unknown[]]) => boolean
 
@@ -59,6 +62,13 @@ export class LentClient {
       const refusal = holder.refusal()
       if (refusal !== undefined) throw refusal
       if (name === 'connection') holder.exposed('the connection under its raw client')
+      if (name === 'setTypeParser') holder.exposed('what sets the type parsers of its raw client')
+    }
+    const changes = (name: PropertyKey): void => {
+      const refusal = holder.refusal()
+      if (refusal !== undefined) throw refusal
+      // Listeners are taken away again.
+      if (!OF_EMITTERS.has(name)) holder.exposed('a way to change its raw client')
     }
     return new Proxy(this.#client, {
       get(client, name) {
@@ -68,9 +78,19 @@ export class LentClient {
         return Reflect.get(client, name)
       },
       set(client, name, value) {
-        checked(name)
+        changes(name)
         return Reflect.set(client, name, value)
       },
+      defineProperty(client, name, descriptor) {
+        changes(name)
+        return Reflect.defineProperty(client, name, descriptor)
+      },
+      deleteProperty(client, name) {
+        changes(name)
+        return Reflect.deleteProperty(client, name)
+      },
+      setPrototypeOf: () => false,
+      preventExtensions: () => false,
     })
   }
 

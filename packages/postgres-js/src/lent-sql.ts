@@ -30,9 +30,33 @@ export function lentSql(sql: PostgresSql, holder: RawHolder, clean?: Promise<voi
       return clean === undefined ? send() : clean.then(send)
     },
   }
+  const changes = (): void => {
+    const refusal = holder.refusal()
+    if (refusal !== undefined) throw refusal
+    holder.exposed('a way to change its instance of postgres.js')
+  }
   return new Proxy(sql, {
     apply: (_sql, _this, args: unknown[]) => made(sql(...args)),
-    get: (_sql, name) => (Object.hasOwn(own, name) ? own[name as string] : Reflect.get(sql, name)),
+    get: (_sql, name) => {
+      if (Object.hasOwn(own, name)) return own[name as string]
+      // Object mappers set their parsers in there, for whoever uses the instance afterwards.
+      if (name === 'options') changes()
+      return Reflect.get(sql, name)
+    },
+    set: (_sql, name, value) => {
+      changes()
+      return Reflect.set(sql, name, value)
+    },
+    defineProperty: (_sql, name, descriptor) => {
+      changes()
+      return Reflect.defineProperty(sql, name, descriptor)
+    },
+    deleteProperty: (_sql, name) => {
+      changes()
+      return Reflect.deleteProperty(sql, name)
+    },
+    setPrototypeOf: () => false,
+    preventExtensions: () => false,
   })
 }
 
