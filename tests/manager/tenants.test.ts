@@ -7,16 +7,16 @@ import {
   WrongTenantError,
 } from '@poolhouse/core'
 import { createManager, type Manager, type TenantTarget } from '@poolhouse/manager'
-import { type Cluster, startCluster } from '@poolhouse/testkit'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { DRIVERS } from '../support/drivers.js'
+import type { Cluster } from '@poolhouse/testkit'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { everyServer } from '../support/every-server.js'
 
 let cluster: Cluster
 const managers: Manager[] = []
 
-beforeAll(async () => {
-  cluster = await startCluster({ replicas: 0, settings: { max_connections: '100' } })
-  const { primary } = cluster
+const prepared = new Map<Cluster, Promise<void>>()
+
+async function prepare({ primary }: Cluster): Promise<void> {
   for (let tenant = 0; tenant < 3; tenant++) {
     await primary.sql(`create schema "s${tenant}"`)
     await primary.sql(`create table "s${tenant}".whoami as select 's${tenant}'::text as name`)
@@ -32,14 +32,10 @@ beforeAll(async () => {
   await primary.sql('grant all on notes to app')
   await primary.sql(`create function leave_tenant(tenant text) returns text language plpgsql as
     $f$ begin perform set_config('app.left', tenant, false); create temp table left_behind(n int); return tenant; end $f$`)
-})
+}
 
 afterEach(async () => {
   for (const manager of managers.splice(0)) await manager.close({ timeoutMs: 1_000 })
-})
-
-afterAll(async () => {
-  await cluster?.stop()
 })
 
 /** Sessions of applications, the one that counts not among them. */
@@ -65,8 +61,16 @@ function manage(
   return manager as Manager
 }
 
-describe.each(DRIVERS)('tenants over $driver', ({ make }) => {
-  const driver = make()
+const servers = everyServer({ settings: { max_connections: '100' } })
+
+describe.each(servers)('tenants over $driver on PostgreSQL $version', (server) => {
+  const driver = server.make()
+
+  beforeAll(async () => {
+    cluster = await server.cluster()
+    if (!prepared.has(cluster)) prepared.set(cluster, prepare(cluster))
+    await prepared.get(cluster)
+  })
 
   it('T10: what a function of one tenant leaves in a shared session is there for no other borrower', async () => {
     const manager = createManager({

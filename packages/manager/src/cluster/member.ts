@@ -121,7 +121,8 @@ export class Member {
   reconfigure(options: MemberOptions): void {
     this.#options = options
     for (const [node, pool] of this.#pools) {
-      const { prepare, pooler, types, requireAuth, overload, errorDetail, ...changeable } =
+      // What only a new pool can take.
+      const { prepare, pooler, types, requireAuth, overload, errorDetail, reset, ...changeable } =
         options.pool
       const { host, port } = pool.endpoint
       pool.reconfigure({ ...changeable, connection: options.connection(node.spec) })

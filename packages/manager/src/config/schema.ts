@@ -93,6 +93,7 @@ const pool = strict({
   pooler: z.enum(['pgbouncer', 'none']).optional(),
   types: z.record(z.string(), callable).optional(),
   errorDetail: z.enum(['keep', 'drop']).optional(),
+  reset: z.enum(['auto', 'always']).optional(),
   requireAuth: z
     .array(z.enum(['none', 'password', 'md5', 'scram-sha-256']))
     .min(1)

@@ -409,3 +409,18 @@ test('keeps one value for a name, and closes the former when it is made of somet
   await clock.settle()
   expect({ made, closed }).toEqual({ made: ['a', 'b'], closed: ['a'] })
 })
+
+test('takes the options that only a new pool can have, at the start and at a reload', async () => {
+  const pool = { prepare: 'off', reset: 'always', errorDetail: 'drop' } as const
+  const manager = createManager({
+    drivers: { fake: fakeDriver({ clock }) },
+    databases: { app: { primary: LOCAL as Record<string, string>, pool } },
+    clock,
+  })
+  const answer = manager.database('app').query('select 1')
+  await clock.settle()
+  await answer
+  manager.reload({ app: { primary: LOCAL, pool: { ...pool, max: 3 } } } as never)
+  expect(manager.database('app').stats().max).toBe(3)
+  await manager.close()
+})
