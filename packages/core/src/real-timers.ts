@@ -27,11 +27,17 @@ const nextTick = ((process.nextTick as Faked).clock?.['_nextTick'] ??
 
 /** The timers of Node.js, whatever a test runner fakes. */
 export const realTimers: {
+  /** The global `clearImmediate`. */
   readonly clearImmediate: typeof clearImmediate
+  /** The global `clearTimeout`. */
   readonly clearTimeout: typeof clearTimeout
+  /** The global `queueMicrotask`. */
   readonly queueMicrotask: typeof queueMicrotask
+  /** The global `setImmediate`. */
   readonly setImmediate: typeof setImmediate
+  /** The global `setTimeout`. */
   readonly setTimeout: typeof setTimeout
+  /** `process.nextTick`. */
   readonly nextTick: typeof process.nextTick
   /** `Date.now()`. */
   readonly wallNow: () => number

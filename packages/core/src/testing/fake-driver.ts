@@ -5,6 +5,16 @@ import { ConnectError } from '../errors.js'
 import type { Statement } from '../statement.js'
 import { FakeConnection, type FakeReply } from './fake-connection.js'
 
+/** A start-up parameter as a session has it. */
+export interface FakeParameter {
+  /** Its value; `null` for none. Default: the text that was asked for. */
+  found?: string | null
+  /** 1 if it was set later than at the log-in. Default 0. */
+  setLater?: 0 | 1
+  /** 1 if the value means the same as the text. Default 1. */
+  same?: 0 | 1
+}
+
 /** How a fake server behaves. Every function is asked anew each time, so a test can change its mind. */
 export interface FakeDriverOptions {
   /** Time source; the same as the pool's. */
@@ -18,13 +28,9 @@ export interface FakeDriverOptions {
   /** Address of the sockets' other end; null for a Unix socket. Default 127.0.0.1. */
   address?: null
   /**
-   * What a session has of a start-up parameter when the pool asks with this text after the log-in: 1 or 0 for whether it was set later, and
-   * whether it is the same. Default: what was asked for.
+   * What a session has of a start-up parameter when the pool asks with this text after the log-in. Default: what was asked for.
    */
-  startUp?: (
-    name: string,
-    text: string,
-  ) => { found?: string | null; setLater?: 0 | 1; same?: 0 | 1 } | undefined
+  startUp?: (name: string, text: string) => FakeParameter | undefined
   /** What `version()` says when the pool asks after the log-in. Default: nothing. */
   version?: string
   /** How long a statement takes, in milliseconds. Default 0. */

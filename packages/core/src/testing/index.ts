@@ -8,6 +8,11 @@ export {
   type FakeRows,
   type FakeTaking,
 } from './fake-connection.js'
-export { type FakeDriver, type FakeDriverOptions, fakeDriver } from './fake-driver.js'
+export {
+  type FakeDriver,
+  type FakeDriverOptions,
+  type FakeParameter,
+  fakeDriver,
+} from './fake-driver.js'
 export { SeededRandom } from './seeded-random.js'
 export { type VirtualClock, virtualClock } from './virtual-clock.js'
