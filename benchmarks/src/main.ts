@@ -9,7 +9,7 @@ import { driverTasks, type PlaceName } from './drivers/tasks.js'
 import { interleave, type Measurement } from './interleave.js'
 import { poolTasks } from './pool/tasks.js'
 import { poolVariants } from './pool/variants.js'
-import { startRelay } from './query/relay.js'
+import { startRelay } from './query/start-relay.js'
 import { queryTasks } from './query/tasks.js'
 import { machine, printSummary, printTask, type TaskReport, taskReport } from './report.js'
 import { routingTasks } from './routing/tasks.js'
@@ -141,7 +141,7 @@ async function startServer(options: ClusterOptions = {}): Promise<Cluster> {
 async function benchQuery(options: BenchOptions): Promise<void> {
   await using cluster = await startServer()
   const { url } = cluster.primary
-  await using relay = await startRelay(url, 1)
+  await using relay = await startRelay(script('./query/relay.js'), url, 1)
   await bench('query', queryPlan(url, relay.url), options)
 }
 

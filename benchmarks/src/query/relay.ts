@@ -1,38 +1,28 @@
 import { connect, createServer, type Socket } from 'node:net'
 
-/** A way to a server of this machine on which every byte spends some time. */
-export interface Relay extends AsyncDisposable {
-  /** URL that leads there. */
-  readonly url: string
+// A process of its own, because measuring blocks the one that waits: node … relay.js <url> <ms> opens a port that leads to the server of the URL, prints
+// the URL of that port, and passes on what comes that many milliseconds later, in both directions.
+const [url, ms] = process.argv.slice(2)
+const target = new URL(url!)
+const delayMs = Number(ms)
+
+function passOn(from: Socket, to: Socket): void {
+  from.setNoDelay(true)
+  from.on('error', () => from.destroy())
+  from.on('data', (chunk) => setTimeout(() => to.write(chunk), delayMs))
+  from.on('close', () => setTimeout(() => to.destroy(), delayMs))
 }
 
-/** Opens a port that leads to the server of `url`; what comes is passed on `ms` milliseconds later, in both directions. */
-export async function startRelay(url: string, ms: number): Promise<Relay> {
-  const target = new URL(url)
-  const sockets = new Set<Socket>()
-  const keep = (socket: Socket): Socket => {
-    sockets.add(socket)
-    socket.setNoDelay(true)
-    return socket.on('error', () => socket.destroy()).on('close', () => sockets.delete(socket))
-  }
-  const listener = createServer((client) => {
-    keep(client)
-    const server = keep(connect(Number(target.port), target.hostname))
-    passOn(client, server, ms)
-    passOn(server, client, ms)
-  })
-  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
-  target.port = String((listener.address() as { port: number }).port)
-  return {
-    url: target.href,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      await new Promise((resolve) => listener.close(resolve))
-    },
-  }
-}
-
-function passOn(from: Socket, to: Socket, ms: number): void {
-  from.on('data', (chunk) => setTimeout(() => to.write(chunk), ms))
-  from.on('close', () => setTimeout(() => to.destroy(), ms))
-}
+const listener = createServer((client) => {
+  const server = connect(Number(target.port), target.hostname)
+  passOn(client, server)
+  passOn(server, client)
+})
+listener.listen(0, '127.0.0.1', () => {
+  const { port } = listener.address() as { port: number }
+  const here = new URL(target)
+  here.port = String(port)
+  process.stdout.write(here.href)
+})
+// Ends with the process that has started it.
+process.stdin.on('end', () => process.exit(0)).resume()

@@ -1,0 +1,23 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+/** A way to a server on which every byte spends some time. */
+export interface Relay extends AsyncDisposable {
+  /** URL that leads there. */
+  readonly url: string
+}
+
+/** Starts the process of `relay.ts`, built at `script`, in front of the server of `url`. */
+export async function startRelay(script: string, url: string, ms: number): Promise<Relay> {
+  const stdio: ['pipe', 'pipe', 'inherit'] = ['pipe', 'pipe', 'inherit']
+  const child = spawn(process.execPath, [script, url, String(ms)], { stdio })
+  const [here] = (await once(child.stdout, 'data')) as [Buffer]
+  return {
+    url: String(here),
+    async [Symbol.asyncDispose]() {
+      const ended = once(child, 'close')
+      child.stdin.end()
+      await ended
+    },
+  }
+}
