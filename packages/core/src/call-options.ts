@@ -16,6 +16,13 @@ const STREAM_OPTIONS: ReadonlySet<string> = new Set([
   'maxStalenessBytes',
 ])
 const COPY_OPTIONS: ReadonlySet<string> = new Set(['signal', 'timeoutMs'])
+const COPY_TO_OPTIONS: ReadonlySet<string> = new Set([
+  'signal',
+  'timeoutMs',
+  'intent',
+  'maxStalenessMs',
+  'maxStalenessBytes',
+])
 const LONGEST = 0x7fffffff
 
 /** What all calls have in common. */
@@ -43,10 +50,17 @@ export function checkStreamOptions(options: object): void {
   }
 }
 
-/** Checks the options of `copyFrom` and `copyTo`. Throws `TypeError` or `RangeError` naming option and value. */
-export function checkCopyOptions(call: 'copyFrom' | 'copyTo', options: object): void {
-  refuseUnknownOptions(call, options, COPY_OPTIONS)
-  checkCommon(call, options)
+/** Checks the options of `copyFrom`. Throws `TypeError` or `RangeError` naming option and value. */
+export function checkCopyFromOptions(options: object): void {
+  refuseUnknownOptions('copyFrom', options, COPY_OPTIONS)
+  checkCommon('copyFrom', options)
+}
+
+/** Checks the options of `copyTo`. Throws `TypeError` or `RangeError` naming option and value. */
+export function checkCopyToOptions(options: object): void {
+  refuseUnknownOptions('copyTo', options, COPY_TO_OPTIONS)
+  checkCommon('copyTo', options)
+  checkStaleness('copyTo', options)
 }
 
 function checkStaleness(

@@ -186,6 +186,7 @@ export { StreamEnds } from './stream-ends.js'
 export type {
   CopyOptions,
   CopySource,
+  CopyToOptions,
   Streamable,
   StreamIterator,
   StreamOptions,

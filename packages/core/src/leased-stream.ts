@@ -7,7 +7,13 @@ import { isResetFailure } from './reset-failure.js'
 import { refuseLoneStatement } from './sql/lone-statement.js'
 import type { Statement } from './statement.js'
 import { StreamEnds } from './stream-ends.js'
-import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from './streaming.js'
+import type {
+  CopyOptions,
+  CopySource,
+  CopyToOptions,
+  StreamIterator,
+  StreamOptions,
+} from './streaming.js'
 import { unwatchSignal, watchSignal } from './watch-signal.js'
 
 /** Lends a connection for a stream or a copy. */
@@ -51,7 +57,7 @@ export function leasedCopyTo(
   now: () => number,
   acquire: AcquireLease,
   sql: string,
-  given: CopyOptions = {},
+  given: CopyToOptions = {},
   failed?: TranslateError,
 ): StreamIterator<Uint8Array> {
   // As they are now: it is begun with the first `next()`.
@@ -62,7 +68,7 @@ export function leasedCopyTo(
     acquire: (signal) => {
       refuseLoneStatement({ text: sql }, 'pool.copyTo')
       left = countdown(now, options)
-      return acquire({ ...left(), signal })
+      return acquire({ ...left(), signal, intent: options.intent })
     },
     open: (lease) => lease.copyTo(sql, left()),
     failed,

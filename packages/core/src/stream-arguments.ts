@@ -1,8 +1,8 @@
-import { checkCopyOptions, checkStreamOptions } from './call-options.js'
+import { checkCopyFromOptions, checkCopyToOptions, checkStreamOptions } from './call-options.js'
 import { checkCopySource } from './copy-in.js'
 import { refuseUnlessCopy } from './copy-text.js'
 import { type QueryArguments, readQueryArguments, type Statement } from './statement.js'
-import type { CopyOptions, CopySource, StreamOptions } from './streaming.js'
+import type { CopyOptions, CopySource, CopyToOptions, StreamOptions } from './streaming.js'
 
 /** Brings both call forms of `stream` into one shape. Throws `TypeError` or `RangeError` for wrong arguments. */
 export function readStreamArguments(
@@ -16,9 +16,9 @@ export function readStreamArguments(
 }
 
 /** Checks the arguments of `copyTo`. Throws `TypeError` or `RangeError`. */
-export function checkCopyToArguments(sql: string, options: CopyOptions | undefined): void {
+export function checkCopyToArguments(sql: string, options: CopyToOptions | undefined): void {
   refuseUnlessCopy(sql, 'to')
-  if (options !== undefined) checkCopyOptions('copyTo', options)
+  if (options !== undefined) checkCopyToOptions(options)
 }
 
 /** Checks the arguments of `copyFrom`. Throws `TypeError` or `RangeError`. */
@@ -29,5 +29,5 @@ export function checkCopyFromArguments(
 ): void {
   refuseUnlessCopy(sql, 'from')
   checkCopySource(source)
-  if (options !== undefined) checkCopyOptions('copyFrom', options)
+  if (options !== undefined) checkCopyFromOptions(options)
 }

@@ -23,6 +23,16 @@ export interface CopyOptions {
   timeoutMs?: number | undefined
 }
 
+/** Options of one `copyTo`. */
+export interface CopyToOptions extends CopyOptions {
+  /** `read` lets a routing pool copy from a replica. Default `write`. */
+  intent?: Intent | undefined
+  /** Oldest data this copy accepts, in milliseconds. Only routing pools look at it. */
+  maxStalenessMs?: number | undefined
+  /** Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look at it. */
+  maxStalenessBytes?: number | undefined
+}
+
 /** Where `copyFrom` takes its data: strings are sent as UTF-8. A `Readable` of Node.js fits. */
 export type CopySource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
 
@@ -71,5 +81,5 @@ export interface Streamable {
    * Runs `COPY … TO STDOUT`: its data as the server sent it, in pieces of any size, read from the socket only as fast as it is asked for.
    * Leaving early cancels the rest on the server, which fails the transaction around it. Throws `TypeError` or `RangeError` for wrong arguments; `next()` rejects as `query` does.
    */
-  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array>
+  copyTo(sql: string, options?: CopyToOptions): StreamIterator<Uint8Array>
 }

@@ -3,6 +3,7 @@ import {
   type CopyOptions,
   type CopyResult,
   type CopySource,
+  type CopyToOptions,
   checkCopyFromArguments,
   checkCopyToArguments,
   type Lease,
@@ -60,7 +61,7 @@ export interface ReaderHost {
   copyToRead(
     lane: ReadLane,
     sql: string,
-    options: CopyOptions | undefined,
+    options: CopyToOptions | undefined,
     admit?: () => void,
     failed?: (error: unknown) => unknown,
   ): StreamIterator<Uint8Array>
@@ -124,9 +125,10 @@ export class ReaderPool implements Pool {
     return this.#host.streamRead<Row>(this.#lane, statement, options, admit)
   }
 
-  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+  copyTo(sql: string, options?: CopyToOptions): StreamIterator<Uint8Array> {
     checkCopyToArguments(sql, options)
-    return this.#host.copyToRead(this.#lane, sql, options, () => this.#check('copyTo', false))
+    const admit = (): void => this.#check('copyTo', options?.intent === 'write')
+    return this.#host.copyToRead(this.#lane, sql, options, admit)
   }
 
   async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {

@@ -4,6 +4,7 @@ import {
   type CopyOptions,
   type CopyResult,
   type CopySource,
+  type CopyToOptions,
   checkCopyToArguments,
   EventRelay,
   type Lease,
@@ -237,16 +238,15 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
     return this.unannotated.stream<Row>(this.#lane, statement, options, onPrimary)
   }
 
-  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+  copyTo(sql: string, options?: CopyToOptions): StreamIterator<Uint8Array> {
     checkCopyToArguments(sql, options)
     const onPrimary = (): StreamIterator<Uint8Array> => {
       const session = this.#ambientSession()
       return session === undefined
-        ? this.#primary.copyTo(sql, options)
+        ? this.#primary.copyTo(sql, { ...options, intent: 'write' })
         : session.copyToPrimary(sql, options)
     }
-    // A copy can say nothing itself, but `runWith` can for it.
-    switch (ambient()?.intent) {
+    switch (options?.intent ?? ambient()?.intent) {
       case 'read':
         return this.copyToRead(this.#lane, sql, options)
       case 'write':
@@ -345,7 +345,7 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
   acquireRead(
     lane: ReadLane,
     options: AcquireOptions | undefined,
-    call?: StreamOptions,
+    call?: StreamOptions | CopyToOptions,
   ): Promise<Lease> {
     const { route, session } = this.#laneOf(lane, call, 'stream')
     return this.#runner.run(route, new AcquireCall(options), session)
@@ -368,13 +368,13 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
   copyToRead(
     lane: ReadLane,
     sql: string,
-    options: CopyOptions | undefined,
+    options: CopyToOptions | undefined,
     admit?: () => void,
     failed: (error: unknown) => unknown = readErrorOf,
   ): StreamIterator<Uint8Array> {
     const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
       admit?.()
-      return await this.acquireRead(lane, acquireOptions)
+      return await this.acquireRead(lane, acquireOptions, options)
     }
     return leasedCopyTo(() => this.#background.now(), acquire, sql, options, failed)
   }

@@ -3,6 +3,7 @@ import {
   type CopyOptions,
   type CopyResult,
   type CopySource,
+  type CopyToOptions,
   checkCopyFromArguments,
   checkCopyToArguments,
   type Lease,
@@ -176,15 +177,19 @@ export class SessionPool implements ReplicaSession {
     return unannotated.stream<Row>(this.lane, statement, options, onPrimary, () => this.#open())
   }
 
-  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+  copyTo(sql: string, options?: CopyToOptions): StreamIterator<Uint8Array> {
     checkCopyToArguments(sql, options)
+    if (options?.intent === 'read') {
+      return this.#host.copyToRead(this.lane, sql, options, () => this.#open())
+    }
     const onPrimary = (): StreamIterator<Uint8Array> => this.copyToPrimary(sql, options)
+    if (options?.intent === 'write') return onPrimary()
     const { unannotated } = this.#host
     return unannotated.copyTo(this.lane, sql, options, onPrimary, () => this.#open())
   }
 
   /** A copy out of the primary, whatever its text says. Takes checked arguments. */
-  copyToPrimary(sql: string, options: CopyOptions | undefined): StreamIterator<Uint8Array> {
+  copyToPrimary(sql: string, options: CopyToOptions | undefined): StreamIterator<Uint8Array> {
     const now = (): number => this.#host.now()
     return leasedCopyTo(now, (wait) => this.acquire(wait), sql, options)
   }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import * as core from '../../src/index.js'
+import * as kit from '../../src/kit.js'
 import * as sql from '../../src/sql/index.js'
 import * as testing from '../../src/testing/index.js'
 
@@ -116,6 +117,14 @@ test('its entry for SQL texts exports exactly these values', () => {
       "endOfComment",
       "endOfLine",
       "nameAt",
+    ]
+  `)
+})
+
+test('its entry for those who build pools exports exactly these values', () => {
+  expect(Object.keys(kit).sort()).toMatchInlineSnapshot(`
+    [
+      "PoolDecorator",
     ]
   `)
 })

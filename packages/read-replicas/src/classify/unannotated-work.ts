@@ -1,5 +1,5 @@
 import {
-  type CopyOptions,
+  type CopyToOptions,
   NoSuitableNodeError,
   type Pool,
   type QueryOptions,
@@ -76,7 +76,7 @@ export class UnannotatedWork {
   copyTo(
     lane: ReadLane,
     sql: string,
-    options: CopyOptions | undefined,
+    options: CopyToOptions | undefined,
     onPrimary: () => StreamIterator<Uint8Array>,
     admit?: () => void,
   ): StreamIterator<Uint8Array> {

@@ -1,0 +1,193 @@
+import { checkAcquireOptions, checkQueryOptions } from '../call-options.js'
+import type { AcquireOptions, CloseOptions, Pool } from '../connection-pool.js'
+import type { CopyResult } from '../driver.js'
+import type { PoolEventName, PoolListener } from '../events.js'
+import type { Lease } from '../lease.js'
+import { describeValue } from '../option-check.js'
+import {
+  type QueryOptions,
+  type QueryResult,
+  readQueryArguments,
+  type Statement,
+} from '../statement.js'
+import type { PoolStats } from '../stats.js'
+import {
+  checkCopyFromArguments,
+  checkCopyToArguments,
+  readStreamArguments,
+} from '../stream-arguments.js'
+import type {
+  CopyOptions,
+  CopySource,
+  CopyToOptions,
+  StreamIterator,
+  StreamOptions,
+} from '../streaming.js'
+import {
+  checkListenArguments,
+  type ListenOptions,
+  type NotifyListener,
+  type Subscription,
+} from '../subscription.js'
+import {
+  checkTransactionOptions,
+  type Transaction,
+  type TransactionOptions,
+} from '../transaction.js'
+import {
+  AcquireCall,
+  CopyFromCall,
+  ListenCall,
+  type PoolCall,
+  QueryCall,
+  TransactionCall,
+  UseCall,
+} from './pool-call.js'
+import { CopyToCall, SentStream, StreamCall } from './sent-stream.js'
+
+/**
+ * A pool over other pools: `send` says where a call goes, and the call goes there whole. So nothing that its caller said can be lost on the
+ * way, whatever options calls will have. Arguments are checked and taken at the call: `stream` and `copyTo` throw `TypeError` or
+ * `RangeError` at once, the others reject. `stream` and `copyTo` are sent at their first `next()`.
+ *
+ * Any method may be overridden where a call must be faster, refused, or another one.
+ */
+export abstract class PoolDecorator implements Pool {
+  /** See `Pool`. */
+  abstract readonly name: string
+
+  /**
+   * Makes a call where it belongs: `call.run(pool)`. What it throws is a rejection of the call. It may wait first, and then watches
+   * `call.signal` and counts its wait against `call.timeoutMs` (`call.run(pool, { timeoutMs })` hands on what is left).
+   */
+  protected abstract send<R>(call: PoolCall<R>): Promise<R>
+
+  /** See `Pool`. */
+  abstract stats(): PoolStats
+  /** See `PoolEventEmitter`. */
+  abstract on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this
+  /** See `PoolEventEmitter`. */
+  abstract off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this
+  /** See `Pool`. A decorator closes what it was given; a view of another pool closes itself only. */
+  abstract close(options?: CloseOptions): Promise<void>
+
+  /** See `Queryable`. */
+  query<Row = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>>
+  /** See `Queryable`. */
+  query<Row = Record<string, unknown>>(
+    statement: Statement,
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>>
+  query<Row>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    try {
+      const { statement, options } = readQueryArguments(first, second, third)
+      if (options !== undefined) checkQueryOptions(options)
+      return this.send(new QueryCall<Row>(statement, options))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** See `Pool`. */
+  acquire(options?: AcquireOptions): Promise<Lease> {
+    try {
+      if (options !== undefined) checkAcquireOptions(options)
+      return this.send(new AcquireCall(undefined, options && { ...options }))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** See `Pool`. */
+  use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
+    try {
+      checkWork('use', work)
+      if (options !== undefined) checkAcquireOptions(options)
+      return this.send(new UseCall(work, options && { ...options }))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** See `Pool`. */
+  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
+    try {
+      checkWork('transaction', work)
+      if (options !== undefined) checkTransactionOptions(options)
+      return this.send(new TransactionCall(work, options && { ...options }))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** See `Streamable`. */
+  stream<Row = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+    options?: StreamOptions,
+  ): StreamIterator<Row>
+  /** See `Streamable`. */
+  stream<Row = Record<string, unknown>>(
+    statement: Statement,
+    options?: StreamOptions,
+  ): StreamIterator<Row>
+  stream<Row>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(first, second, third)
+    const call = new StreamCall<Row>(statement, options)
+    return new SentStream(call, () => this.send(call))
+  }
+
+  /** See `Streamable`. */
+  copyTo(sql: string, options?: CopyToOptions): StreamIterator<Uint8Array> {
+    checkCopyToArguments(sql, options)
+    const call = new CopyToCall(sql, options && { ...options })
+    return new SentStream(call, () => this.send(call))
+  }
+
+  /** See `Streamable`. */
+  copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    try {
+      checkCopyFromArguments(sql, source, options)
+      return this.send(new CopyFromCall(sql, source, options && { ...options }))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** See `Pool`. */
+  listen(
+    channel: string,
+    onNotify: NotifyListener,
+    options?: ListenOptions,
+  ): Promise<Subscription> {
+    try {
+      checkListenArguments(channel, onNotify, options)
+      return this.send(new ListenCall(channel, onNotify, options && { ...options }))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+function checkWork(where: string, work: unknown): void {
+  if (typeof work !== 'function') {
+    throw new TypeError(`${where}: work must be a function, got ${describeValue(work)}`)
+  }
+}

@@ -1,0 +1,3 @@
+// For those who build pools, not for those who use them.
+export type { CallChanges, CallOf, PoolCall } from './decorate/pool-call.js'
+export { PoolDecorator } from './decorate/pool-decorator.js'
