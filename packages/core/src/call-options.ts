@@ -7,7 +7,14 @@ const QUERY_OPTIONS: ReadonlySet<string> = new Set([
   'maxStalenessMs',
   'maxStalenessBytes',
 ])
-const ACQUIRE_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'signal', 'priority', 'intent'])
+const ACQUIRE_OPTIONS: ReadonlySet<string> = new Set([
+  'timeoutMs',
+  'signal',
+  'priority',
+  'intent',
+  'maxStalenessMs',
+  'maxStalenessBytes',
+])
 const STREAM_OPTIONS: ReadonlySet<string> = new Set([
   'batchSize',
   'signal',
@@ -63,7 +70,8 @@ export function checkCopyToOptions(options: object): void {
   checkStaleness('copyTo', options)
 }
 
-function checkStaleness(
+/** Checks the bounds of a read. Throws `TypeError` or `RangeError` naming option and value. */
+export function checkStaleness(
   where: string,
   options: { maxStalenessMs?: unknown; maxStalenessBytes?: unknown },
 ): void {
@@ -79,6 +87,7 @@ function checkStaleness(
 export function checkAcquireOptions(options: object): void {
   refuseUnknownOptions('acquire', options, ACQUIRE_OPTIONS)
   checkCommon('acquire', options)
+  checkStaleness('acquire', options)
   const { priority } = options as { priority?: unknown }
   if (priority !== undefined) {
     checkNumber('acquire', 'priority', priority, { min: -1_000, max: 1_000, integer: true })

@@ -20,6 +20,10 @@ export interface AcquireOptions {
   priority?: number | undefined
   /** `read` lets a routing pool hand out a replica. Default `write`. */
   intent?: Intent | undefined
+  /** Oldest data that a read accepts, in milliseconds. Only routing pools look at it. */
+  maxStalenessMs?: number | undefined
+  /** Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look at it. */
+  maxStalenessBytes?: number | undefined
 }
 
 /** How to end a pool. */

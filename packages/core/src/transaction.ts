@@ -1,4 +1,4 @@
-import { checkTimeout } from './call-options.js'
+import { checkStaleness, checkTimeout } from './call-options.js'
 import type { Durability } from './durability.js'
 import { checkIdempotencyKey } from './idempotency.js'
 import {
@@ -31,6 +31,10 @@ export interface TransactionOptions {
   isolation?: IsolationLevel | undefined
   /** READ ONLY; lets a routing pool use a replica. Default false. */
   readOnly?: boolean | undefined
+  /** Oldest data that a `readOnly` transaction accepts, in milliseconds. Only routing pools look at it. */
+  maxStalenessMs?: number | undefined
+  /** Most write-ahead log that the node of a `readOnly` transaction may have left to replay, in bytes. Only routing pools look at it. */
+  maxStalenessBytes?: number | undefined
   /** DEFERRABLE; useful only with `serializable` and `readOnly`. Default false. */
   deferrable?: boolean | undefined
   /**
@@ -101,6 +105,8 @@ export interface Transaction extends Queryable, Streamable {
 const KNOWN: ReadonlySet<string> = new Set([
   'isolation',
   'readOnly',
+  'maxStalenessMs',
+  'maxStalenessBytes',
   'deferrable',
   'retry',
   'idempotencyKey',
@@ -121,6 +127,7 @@ export function checkTransactionOptions(options: TransactionOptions): void {
   if (isolation !== undefined) checkWord(where, 'isolation', isolation, LEVELS)
   if (readOnly !== undefined) checkBoolean(where, 'readOnly', readOnly)
   if (deferrable !== undefined) checkBoolean(where, 'deferrable', deferrable)
+  checkStaleness(where, options)
   if (timeoutMs !== undefined) checkTimeout(where, timeoutMs)
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(`${where}: signal must be an AbortSignal, got ${describeValue(signal)}`)

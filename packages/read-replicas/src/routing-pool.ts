@@ -347,7 +347,7 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
     options: AcquireOptions | undefined,
     call?: StreamOptions | CopyToOptions,
   ): Promise<Lease> {
-    const { route, session } = this.#laneOf(lane, call, 'stream')
+    const { route, session } = this.#laneOf(lane, call ?? options, 'acquire')
     return this.#runner.run(route, new AcquireCall(options), session)
   }
 
@@ -384,7 +384,7 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
     work: (lease: Lease) => Promise<R>,
     options: AcquireOptions | undefined,
   ): Promise<R> {
-    const { route, session } = this.#laneOf(lane, undefined, 'use')
+    const { route, session } = this.#laneOf(lane, options, 'use')
     return this.#runner.run(route, new UseCall(work, options), session)
   }
 
@@ -393,7 +393,7 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
     work: (tx: Transaction) => Promise<R>,
     options: TransactionOptions,
   ): Promise<R> {
-    const { route, session } = this.#laneOf(lane, undefined, 'transaction')
+    const { route, session } = this.#laneOf(lane, options, 'transaction')
     if (options.isolation !== 'serializable') {
       return await this.#runner.run(route, new TransactionCall(work, options), session)
     }
