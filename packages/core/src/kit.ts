@@ -1,3 +1,8 @@
 // For those who build pools, not for those who use them.
 export type { CallChanges, CallOf, PoolCall } from './decorate/pool-call.js'
 export { PoolDecorator } from './decorate/pool-decorator.js'
+export {
+  isRaisedByFunction,
+  lacksRelationFile,
+  refusesAsStandby,
+} from './outcome/error-meaning.js'

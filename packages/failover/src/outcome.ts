@@ -6,12 +6,13 @@ import {
   newsOf,
   refusesWrites,
 } from '@poolhouse/core'
+import { refusesAsStandby } from '@poolhouse/core/kit'
 
 /**
  * What becomes of work that failed on a node:
  *
  * - `resend`: it was not sent, or was refused before any effect, because of the node: it may be sent again
- * - `misrouted`: the server itself refused it as a write; sent again once it is known who is primary
+ * - `misrouted`: the server itself refused it as a write, or as what no standby does; sent again once it is known who is primary
  * - `in-doubt`: it was sent and no answer came; it may have been done
  * - `surface`: the caller's to deal with
  */
@@ -31,7 +32,8 @@ export function fateOf(error: unknown): Fate {
       return error.retryable ? 'resend' : 'surface'
     }
     // A procedure may have committed a part of its work before it was refused.
-    if (refusesWrites(error) && error.executed === 'no') return 'misrouted'
+    const isRefused = refusesWrites(error) || refusesAsStandby(error)
+    if (isRefused && error.executed === 'no') return 'misrouted'
   }
   return 'surface'
 }

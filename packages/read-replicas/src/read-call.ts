@@ -9,7 +9,7 @@ import type {
   TransactionOptions,
 } from '@poolhouse/core'
 import { InDoubtError, isRepeatable, watchSignal } from '@poolhouse/core'
-import { afterFailure } from './read-failure.js'
+import { type AfterFailure, afterFailure, isStandbyRefusal } from './read-failure.js'
 import { acquireReadOnly, queryReadOnly, useReadOnly } from './read-only.js'
 
 /** A server to run a read on. */
@@ -41,9 +41,11 @@ export interface ReadCall<R> {
   /** It was answered with data that was at most so old when it was sent. */
   answered?(value: R, stalenessMs: number): void
   /** How it may go on after this error: see `afterFailure`. */
-  after(error: unknown): 'unsent' | 'sent' | 'final'
+  after(error: unknown): AfterFailure
   /** Whether code of the caller has run, so that an error may have come from anywhere. */
   readonly started: boolean
+  /** The text of its statement, if it is a single one: what a standby refuses is remembered by it. */
+  readonly text?: string
   /** How often it may be sent again, if not as often as the pool's options say. */
   readonly resends?: number
 }
@@ -62,12 +64,14 @@ export class QueryCall<Row> implements ReadCall<QueryResult<Row>> {
   readonly signal: AbortSignal | undefined
   readonly started: boolean = false
   readonly repeatable: boolean = true
+  readonly text: string
   readonly #statement: Statement
   readonly #options: QueryOptions
 
   /** Takes what was given to `query`. */
   constructor(statement: Statement, options: QueryOptions = {}) {
     this.#statement = statement
+    this.text = statement.text
     this.#options = options
     this.timeoutMs = options.timeoutMs
     this.signal = options.signal
@@ -92,7 +96,7 @@ export class QueryCall<Row> implements ReadCall<QueryResult<Row>> {
     result.stalenessMs = stalenessMs
   }
 
-  after(error: unknown): 'unsent' | 'sent' | 'final' {
+  after(error: unknown): AfterFailure {
     return afterFailure(error)
   }
 }
@@ -131,7 +135,7 @@ export class AcquireCall implements ReadCall<Lease> {
     }
   }
 
-  after(error: unknown): 'unsent' | 'sent' | 'final' {
+  after(error: unknown): AfterFailure {
     return afterFailure(error)
   }
 }
@@ -167,7 +171,7 @@ export class UseCall<R> implements ReadCall<R> {
     return result.finally(ended)
   }
 
-  after(error: unknown): 'unsent' | 'sent' | 'final' {
+  after(error: unknown): AfterFailure {
     return this.started ? 'final' : afterFailure(error)
   }
 }
@@ -225,8 +229,9 @@ export class TransactionCall<R> implements ReadCall<R> {
     }
   }
 
-  after(error: unknown): 'unsent' | 'sent' | 'final' {
+  after(error: unknown): AfterFailure {
     if (this.started) {
+      if (isStandbyRefusal(error)) return this.#attemptsLeft > 0 ? 'primary' : 'final'
       return isRepeatable(error, true) && this.#attemptsLeft > 0 ? 'sent' : 'final'
     }
     const way = afterFailure(error)

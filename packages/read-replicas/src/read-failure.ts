@@ -11,6 +11,7 @@ import {
   ReadIntentError,
   refusesWrites,
 } from '@poolhouse/core'
+import { lacksRelationFile, refusesAsStandby } from '@poolhouse/core/kit'
 
 // Nobody listens at that address. Everything else may be the network or a busy server.
 const REFUSALS: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOENT'])
@@ -37,8 +38,23 @@ function isConflict(error: unknown): boolean {
   return hasCondition(error, 'serialization_failure', 'deadlock_detected')
 }
 
-/** How a failed read may go on: `unsent` moves to another node, `sent` would be sent again, `final` is the caller's answer. */
-export function afterFailure(error: unknown): 'unsent' | 'sent' | 'final' {
+/**
+ * How a failed read may go on: `unsent` moves to another node, `sent` would be sent again, `primary` ran nothing and can be answered by the
+ * primary alone, `final` is the caller's answer.
+ */
+export type AfterFailure = 'unsent' | 'sent' | 'primary' | 'final'
+
+/**
+ * Whether a replica refused the read only because it is a standby, and ran nothing of it: unlogged tables, SERIALIZABLE, "recovery is in
+ * progress". Only the server's own word counts. What it refused as a write is none of these: a read must not write anywhere.
+ */
+export function isStandbyRefusal(error: unknown): boolean {
+  return refusesAsStandby(error) || lacksRelationFile(error)
+}
+
+/** How a failed read may go on. */
+export function afterFailure(error: unknown): AfterFailure {
+  if (isStandbyRefusal(error)) return 'primary'
   if (isConflict(error)) return 'sent'
   if (isNodeFailure(error) || endsSession(error)) {
     return (error as PoolhouseError).executed === 'no' ? 'unsent' : 'sent'

@@ -17,6 +17,7 @@ import type { ReadRoute } from './read-route.js'
 import type { ReplicaNode } from './replica-node.js'
 import type { RoutingCounters, RoutingReason } from './routing-counters.js'
 import type { SessionReads } from './session-reads.js'
+import type { StandbyRefusals } from './standby-refusals.js'
 
 /** What the runner needs of the pool it belongs to. */
 export interface ReadHost {
@@ -47,6 +48,7 @@ export interface RunnerParts {
   readonly freshWait: FreshWait
   readonly counters: RoutingCounters
   readonly hedges: HedgeBudget
+  readonly refusals: StandbyRefusals
 }
 
 interface Attempt {
@@ -55,6 +57,8 @@ interface Attempt {
   readonly first?: ReplicaNode | undefined
   /** The node that has failed already. */
   readonly failed?: Failure
+  /** Whether no standby can do it. */
+  readonly primaryOnly?: boolean
 }
 
 interface Failure {
@@ -69,6 +73,8 @@ interface Journey<R> {
   readonly session: SessionReads | undefined
   readonly deadline: number
   readonly tried: Set<ReplicaNode>
+  /** Whether a replica has refused it because it is a standby. */
+  primaryOnly: boolean
   remainingMs(): number | undefined
 }
 
@@ -81,7 +87,8 @@ const RACE_MS = 10_000
 
 /**
  * Carries out reads: on a replica, after a failure on another one, at last on the primary. A read that was sent and lost is
- * sent again as often as the options say; one that was never sent visits each node once. All of it shares one deadline.
+ * sent again as often as the options say; one that was never sent visits each node once; one that a replica refused for being a standby goes
+ * to the primary. All of it shares one deadline.
  */
 export class ReadRunner {
   readonly #host: ReadHost
@@ -107,6 +114,9 @@ export class ReadRunner {
     makeCall: () => ReadCall<QueryResult<Row>> = () => new QueryCall<Row>(statement, options),
   ): Promise<QueryResult<Row>> {
     const startedAt = this.#background.now()
+    if (this.#parts.refusals.has(statement.text, startedAt)) {
+      return this.#go(route, makeCall(), session, { startedAt, primaryOnly: true })
+    }
     const node = session === undefined ? route.choose(startedAt) : session.choose(route, startedAt)
     if (node === undefined || node.writable || this.#host.hedgeAfterMs !== undefined) {
       return this.#go(route, makeCall(), session, { startedAt, first: node })
@@ -130,9 +140,14 @@ export class ReadRunner {
     )
   }
 
-  /** Runs any read. */
-  run<R>(route: ReadRoute, call: ReadCall<R>, session: SessionReads | undefined): Promise<R> {
-    return this.#go(route, call, session, { startedAt: this.#background.now() })
+  /** Runs any read; on the primary if it is known that no standby can do it. */
+  run<R>(
+    route: ReadRoute,
+    call: ReadCall<R>,
+    session: SessionReads | undefined,
+    primaryOnly = false,
+  ): Promise<R> {
+    return this.#go(route, call, session, { startedAt: this.#background.now(), primaryOnly })
   }
 
   async #go<R>(
@@ -146,7 +161,8 @@ export class ReadRunner {
     const remainingMs = (): number | undefined =>
       timeoutMs === undefined ? undefined : Math.max(1, deadline - this.#background.now())
     const tried = new Set<ReplicaNode>()
-    const journey: Journey<R> = { route, call, session, deadline, tried, remainingMs }
+    const { primaryOnly = false } = attempt
+    const journey: Journey<R> = { route, call, session, deadline, tried, primaryOnly, remainingMs }
     let { first: node, failed } = attempt
     let resends = 0
     let waited = false
@@ -156,20 +172,24 @@ export class ReadRunner {
         this.#host.failed(failed.node, failed.error, call)
         const way = call.after(failed.error)
         if (way === 'sent') resends++
-        const mayGoOn = way !== 'final' && resends <= this.#resendsOf(call)
+        const mayGoOn = way === 'primary' || (way !== 'final' && resends <= this.#resendsOf(call))
         if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(failed.error)
-        this.#parts.counters.count(way === 'sent' ? 'retried' : 'moved')
+        if (way === 'primary') this.#refused(journey)
+        else this.#parts.counters.count(way === 'sent' ? 'retried' : 'moved')
         tried.add(failed.node)
         failed = undefined
       }
       if (signal?.aborted) throw new AbortError(signal.reason, resends > 0 ? 'unknown' : 'no')
       if (this.#host.closed) throw new PoolClosedError(this.#host.name)
       // Whoever chooses next must see this choice, so nothing is awaited that need not be.
-      const now = this.#background.now()
-      node ??= session === undefined ? route.choose(now, tried) : session.choose(route, now, tried)
-      if (node === undefined && session !== undefined) node = await this.#find(journey)
+      if (!journey.primaryOnly) {
+        const now = this.#background.now()
+        node ??=
+          session === undefined ? route.choose(now, tried) : session.choose(route, now, tried)
+        if (node === undefined && session !== undefined) node = await this.#find(journey)
+      }
       if (node === undefined) {
-        if (!waited && this.#isStale(journey)) {
+        if (!waited && !journey.primaryOnly && this.#isStale(journey)) {
           waited = true
           await this.#waitForFresh(journey)
           continue
@@ -196,6 +216,14 @@ export class ReadRunner {
         failed = { node: at, error }
       }
     }
+  }
+
+  /** A standby cannot do it: neither can the others. Nothing of it was run. */
+  #refused<R>(journey: Journey<R>): void {
+    const { text } = journey.call
+    journey.primaryOnly = true
+    this.#parts.counters.count('reruns')
+    if (text !== undefined) this.#parts.refusals.learn(text, this.#background.now())
   }
 
   /** A replica for a session that must ask or wait for one; undefined leaves the primary. */
@@ -245,12 +273,14 @@ export class ReadRunner {
     )
   }
 
-  #turn<R>({ route, call, session, tried, deadline }: Journey<R>): Promise<Turn> | 'free' {
+  #turn<R>(journey: Journey<R>): Promise<Turn> | 'free' {
     if (!this.#host.limitsPrimary()) return 'free'
+    const { route, call, session, tried, deadline } = journey
     return this.#parts.gate.enter({
       deadline: Math.min(deadline, this.#background.now() + GATE_MS),
       signal: call.signal,
       fits: () => {
+        if (journey.primaryOnly) return false
         const now = this.#background.now()
         return session === undefined ? route.fits(now, tried) : session.fits(route, now, tried)
       },
@@ -309,7 +339,9 @@ export class ReadRunner {
     const { call, session } = journey
     const onPrimary: StartRead<R> = (signal) => this.#startOnPrimary(journey, turn, signal)
     const none = new AbortController().signal
-    if (session === undefined || !call.repeatable) return await onPrimary(none)
+    if (session === undefined || !call.repeatable || journey.primaryOnly) {
+      return await onPrimary(none)
+    }
     // The primary may be slow, or not be there at all for a while; a replica that catches up meanwhile is as good.
     return await this.#raced(
       onPrimary,
@@ -353,11 +385,12 @@ export class ReadRunner {
   }
 
   #reasonFor<R>(
-    { route, session, tried }: Journey<R>,
+    { route, session, tried, primaryOnly }: Journey<R>,
     target: ReadTarget,
     turn: 'primary' | 'free',
   ): RoutingReason {
     if (!target.writable) return 'standIn'
+    if (primaryOnly) return 'primaryStandby'
     if (turn === 'free') return 'primaryNoReplicas'
     const fits = session !== undefined && route.fits(this.#background.now(), tried)
     return fits ? 'primaryToken' : 'primaryNoneFits'

@@ -6,6 +6,7 @@ export type RoutingReason =
   | 'primaryNoneFits'
   | 'primaryToken'
   | 'primarySerializable'
+  | 'primaryStandby'
   | 'standIn'
   | 'moved'
   | 'retried'
@@ -28,6 +29,7 @@ export class RoutingCounters {
     primaryNoneFits: 0,
     primaryToken: 0,
     primarySerializable: 0,
+    primaryStandby: 0,
     standIn: 0,
     moved: 0,
     retried: 0,

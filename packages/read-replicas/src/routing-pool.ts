@@ -33,6 +33,7 @@ import { ambient } from './ambient.js'
 import { Background } from './background.js'
 import { createBalancer } from './balancer.js'
 import type { OnPrimary } from './classify/classified-call.js'
+import { RerunStream } from './classify/rerun-stream.js'
 import { TextRoutes } from './classify/text-routes.js'
 import { UnannotatedWork } from './classify/unannotated-work.js'
 import { Ejection } from './ejection.js'
@@ -56,7 +57,7 @@ import {
   TransactionCall,
   UseCall,
 } from './read-call.js'
-import { couldNotConnect, isNodeFailure, readErrorOf } from './read-failure.js'
+import { couldNotConnect, isNodeFailure, isStandbyRefusal, readErrorOf } from './read-failure.js'
 import type { ReadRoute } from './read-route.js'
 import { ReadRoutes } from './read-routes.js'
 import { type ReadHost, ReadRunner } from './read-runner.js'
@@ -74,6 +75,7 @@ import {
 import { RoutingCounters } from './routing-counters.js'
 import { SessionMaker } from './session-maker.js'
 import { SessionPool, type SessionPoolHost } from './session-pool.js'
+import { StandbyRefusals } from './standby-refusals.js'
 
 /** Makes the membership of a pool, when the parts that it feeds exist. */
 export type MembershipMaker = (parts: {
@@ -104,6 +106,7 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
   readonly #membership: Membership
   readonly #gate: PrimaryGate
   readonly #runner: ReadRunner
+  readonly #refusals = new StandbyRefusals()
   readonly #relay: EventRelay
   #closing: Promise<void> | undefined
 
@@ -127,6 +130,7 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
       freshWait: this.#freshWait,
       counters: this.#counters,
       hedges: new HedgeBudget(),
+      refusals: this.#refusals,
     })
     this.#texts = new TextRoutes(config.classifier)
     this.unannotated = new UnannotatedWork({
@@ -346,9 +350,10 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
     lane: ReadLane,
     options: AcquireOptions | undefined,
     call?: StreamOptions | CopyToOptions,
+    primaryOnly?: boolean,
   ): Promise<Lease> {
     const { route, session } = this.#laneOf(lane, call ?? options, 'acquire')
-    return this.#runner.run(route, new AcquireCall(options), session)
+    return this.#runner.run(route, new AcquireCall(options), session, primaryOnly)
   }
 
   streamRead<Row>(
@@ -356,13 +361,20 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
     statement: Statement,
     options: StreamOptions | undefined,
     admit?: () => void,
-    failed: (error: unknown) => unknown = readErrorOf,
+    failed?: (error: unknown) => unknown,
   ): StreamIterator<Row> {
-    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
-      admit?.()
-      return await this.acquireRead(lane, acquireOptions, options)
+    const open = (primaryOnly: boolean): StreamIterator<Row> => {
+      const acquire = async (wait: AcquireOptions): Promise<Lease> => {
+        admit?.()
+        const only = primaryOnly || this.#refusals.has(statement.text, this.#background.now())
+        return await this.acquireRead(lane, wait, options, only)
+      }
+      return leasedRows<Row>(acquire, statement, options, failed ?? readErrorOf)
     }
-    return leasedRows<Row>(acquire, statement, options, failed)
+    if (failed !== undefined) return open(false)
+    return new RerunStream(open(false), (error) =>
+      this.#refused(error, statement.text) ? open(true) : undefined,
+    )
   }
 
   copyToRead(
@@ -370,13 +382,38 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
     sql: string,
     options: CopyToOptions | undefined,
     admit?: () => void,
-    failed: (error: unknown) => unknown = readErrorOf,
+    failed?: (error: unknown) => unknown,
   ): StreamIterator<Uint8Array> {
-    const acquire = async (acquireOptions: AcquireOptions): Promise<Lease> => {
-      admit?.()
-      return await this.acquireRead(lane, acquireOptions, options)
+    const now = (): number => this.#background.now()
+    let startedAt: number | undefined
+    const open = (
+      primaryOnly: boolean,
+      left: CopyToOptions | undefined,
+    ): StreamIterator<Uint8Array> => {
+      const acquire = async (wait: AcquireOptions): Promise<Lease> => {
+        startedAt ??= now()
+        admit?.()
+        const only = primaryOnly || this.#refusals.has(sql, now())
+        return await this.acquireRead(lane, wait, options, only)
+      }
+      return leasedCopyTo(now, acquire, sql, left, failed ?? readErrorOf)
     }
-    return leasedCopyTo(() => this.#background.now(), acquire, sql, options, failed)
+    if (failed !== undefined) return open(false, options)
+    return new RerunStream(open(false, options), (error) => {
+      if (!this.#refused(error, sql)) return undefined
+      const { timeoutMs, ...others } = options ?? {}
+      if (timeoutMs === undefined) return open(true, options)
+      const leftMs = Math.max(1, Math.ceil(timeoutMs - (now() - (startedAt ?? now()))))
+      return open(true, { ...others, timeoutMs: leftMs })
+    })
+  }
+
+  /** Whether a replica refused to begin, because it is a standby; its like then begin on the primary. */
+  #refused(error: unknown, text: string): boolean {
+    if (!isStandbyRefusal(error)) return false
+    this.#counters.count('reruns')
+    this.#refusals.learn(text, this.#background.now())
+    return true
   }
 
   useRead<R>(
@@ -425,8 +462,14 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
     )
   }
 
-  /** What says whether the statement is a read. */
-  #causeOf(text: string, { intent }: QueryOptions): RouteCause {
+  /** What says whether the statement is a read, and one that replicas can do. */
+  #causeOf(text: string, options: QueryOptions): RouteCause {
+    const cause = this.#intentOf(text, options)
+    if (cause.intent === 'write' || !this.#refusals.has(text, this.#background.now())) return cause
+    return { by: 'experience', intent: 'write' }
+  }
+
+  #intentOf(text: string, { intent }: QueryOptions): RouteCause {
     const around = ambient()?.intent
     if (intent !== undefined) return { by: 'call', intent }
     if (around !== undefined) return { by: 'runWith', intent: around }

@@ -28,6 +28,7 @@ const CODES = {
   object_not_in_prerequisite_state: '55000',
   query_canceled: '57014',
   admin_shutdown: '57P01',
+  undefined_file: '58P01',
   internal_error: 'XX000',
 } as const
 

@@ -6,7 +6,8 @@ import {
   PoolhouseError,
   wordsOf,
 } from '../errors.js'
-import { type Meaning, meaningOf, type NodeNews } from './sqlstate.js'
+import { hasCondition } from './conditions.js'
+import { isRaised, type Meaning, meaningOf, type NodeNews } from './sqlstate.js'
 
 /** Whether a session that answered with this error is over. An ERROR leaves it as good as before, whatever its code. */
 export function endsSession(error: unknown): boolean {
@@ -28,6 +29,30 @@ export function newsOf(error: unknown): NodeNews {
 /** Whether the server itself refused the work as a write, before any effect. False when a function raised the code. */
 export function refusesWrites(error: unknown): boolean {
   return newsOf(error) === 'read-only'
+}
+
+/**
+ * Whether the server refused the work only because it is a standby, before any effect, so that a primary can do it even in a read-only
+ * transaction: unlogged tables, SERIALIZABLE, "recovery is in progress". False for writes (`refusesWrites`), and when a function raised the code.
+ */
+export function refusesAsStandby(error: unknown): boolean {
+  return newsOf(error) === 'in-recovery'
+}
+
+/**
+ * Whether the server has no file for a relation (`mdopenfork`): on a standby that is what COPY of an unlogged table meets, which asks no
+ * planner; on a primary it is damage. For reads on standbys.
+ */
+export function lacksRelationFile(error: unknown): boolean {
+  return (
+    hasCondition(error, 'undefined_file') &&
+    wordsOf(error as DatabaseError).routine === 'mdopenfork'
+  )
+}
+
+/** Whether a function raised the error, or passed it on from a foreign server: its code then says nothing about this server. */
+export function isRaisedByFunction(error: unknown): boolean {
+  return error instanceof DatabaseError && isRaised(wordsOf(error))
 }
 
 /** Whether the server undid the work because other work was at the same data: serialization failure, deadlock, lock not available. */

@@ -19,6 +19,7 @@ export interface ServerWords {
  *
  * - `none`: nothing
  * - `read-only`: it, or this session on it, refuses writes
+ * - `in-recovery`: it is a standby, and refused what only a primary does
  * - `full`: it has no connection to give away
  * - `short`: it runs, but lacks memory, disk or another resource
  * - `starting`: it runs and lets nobody in yet, or any longer
@@ -28,6 +29,7 @@ export interface ServerWords {
 export type NodeNews =
   | 'none'
   | 'read-only'
+  | 'in-recovery'
   | 'full'
   | 'short'
   | 'starting'
@@ -82,6 +84,58 @@ const REFUSES_WRITES: ReadonlySet<string> = new Set([
   'replorigin_check_prerequisites',
 ])
 
+// What PostgreSQL 14 to 18 says only while `RecoveryInProgress()`, by the function that reports it; the same code reported by any other
+// function may have another reason. Not by the message, which may be translated (`lc_messages`).
+const STANDBY_REFUSALS: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  [
+    '0A000',
+    new Set([
+      // Unlogged and temporary relations, which no log fills (plancat.c).
+      'get_relation_info',
+      // SERIALIZABLE as the session's default (predicate.c), as an option of BEGIN or SET (the only enum whose check reports this code),
+      // and READ WRITE (likewise the only boolean since OIDs are gone).
+      'GetSerializableTransactionSnapshot',
+      'call_enum_check_hook',
+      'call_bool_check_hook',
+    ]),
+  ],
+  [
+    '55000',
+    new Set([
+      'pg_current_wal_lsn',
+      'pg_current_wal_insert_lsn',
+      'pg_current_wal_flush_lsn',
+      'pg_walfile_name',
+      'pg_walfile_name_offset',
+      'pg_switch_wal',
+      'brin_summarize_range',
+      'brin_desummarize_range',
+      'gin_clean_pending_list',
+      // A lock that a standby cannot take, where a function asks for it (lock.c).
+      'LockAcquireExtended',
+    ]),
+  ],
+])
+const STANDBY_WORDS = /recovery is in progress|during recovery|hot standby/
+
+// Where a write runs against the wall that it met no earlier check for: there is no id, and no log, to be had on a standby.
+const NO_WRITE_POSSIBLE: ReadonlySet<string> = new Set([
+  'GetNewObjectId',
+  'GetNewTransactionId',
+  'GetNewMultiXactId',
+  'XLogBeginInsert',
+])
+
+// Functions by which a procedural language, or a foreign server behind one, reports an error in its own name.
+const REPORTS_FOR_OTHERS: ReadonlySet<string> = new Set([
+  'exec_stmt_raise',
+  'pgfdw_report_error',
+  'dblink_res_error',
+  'dblink_res_internalerror',
+  'PLy_elog_impl',
+  'PLy_output',
+])
+
 // The last words of PgBouncer to a client that waits for a server connection and was given none: nothing of its statement has been
 // passed on (`check_fast_fail` in objects.c and the waiting clients in janitor.c, 1.18 to 1.24). Whatever else it says may come from
 // a server that was at work.
@@ -91,6 +145,10 @@ const POOLER_REFUSED =
 /** The server's own word, and not one that a function raised: PostgreSQL tells of every error which of its functions reported it. */
 const isOwnRefusal = ({ routine }: ServerWords): boolean =>
   routine === undefined || REFUSES_WRITES.has(routine)
+
+// Extensions have words of their own. What a function raises always has a call stack.
+const isStandbyRefusal = ({ code, routine = '', message, where }: ServerWords): boolean =>
+  STANDBY_REFUSALS.get(code)?.has(routine) === true || (!where && STANDBY_WORDS.test(message))
 
 // An idle session has no call stack. PL/Python's `plpy.fatal` can raise a FATAL with any code, and always has one.
 const hasNoContext = ({ where }: ServerWords): boolean => !where
@@ -120,6 +178,27 @@ export const OUTCOME_RULES: readonly OutcomeRule[] = [
     repeat: 'rerouted',
     source:
       'a write on a standby, or in a read-only transaction or session: refused before it has any effect',
+  },
+  {
+    ...ERROR,
+    codes: ['XX000'],
+    only: 'reported where a standby has no transaction id, object id or log to give',
+    applies: ({ routine }) => routine !== undefined && NO_WRITE_POSSIBLE.has(routine),
+    executed: 'no',
+    node: 'read-only',
+    repeat: 'rerouted',
+    source: 'a write on a standby that meets no earlier check: `lo_create` before 16, extensions',
+  },
+  {
+    ...ERROR,
+    codes: ['0A000', '55000'],
+    only: 'reported by PostgreSQL itself, and only during recovery',
+    applies: isStandbyRefusal,
+    executed: 'no',
+    node: 'in-recovery',
+    repeat: 'rerouted',
+    source:
+      'what a standby cannot do: unlogged tables, SERIALIZABLE, READ WRITE, "recovery is in progress"; refused before it has any effect',
   },
   {
     ...ERROR,
@@ -296,6 +375,11 @@ export function provenByLastWords(said: ServerWords): 'no' | 'rolled-back' | und
   if (severity === 'ERROR') return routine === undefined ? undefined : 'rolled-back'
   const isIdle = code === '57P05' || code === '25P03'
   return isIdle && hasNoContext(said) ? 'no' : undefined
+}
+
+/** Whether the error was raised by a function, or passed on from a foreign server, so that the code is theirs and not PostgreSQL's own. */
+export function isRaised({ routine }: ServerWords): boolean {
+  return routine !== undefined && REPORTS_FOR_OTHERS.has(routine)
 }
 
 /** Whether the code is about who logs in: class 28, wrong user or password. */

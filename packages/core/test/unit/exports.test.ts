@@ -125,6 +125,9 @@ test('its entry for those who build pools exports exactly these values', () => {
   expect(Object.keys(kit).sort()).toMatchInlineSnapshot(`
     [
       "PoolDecorator",
+      "isRaisedByFunction",
+      "lacksRelationFile",
+      "refusesAsStandby",
     ]
   `)
 })

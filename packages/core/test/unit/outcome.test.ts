@@ -12,9 +12,12 @@ import { toUnansweredError } from '../../src/net/server-error.js'
 import {
   endsSession,
   isConflict,
+  isRaisedByFunction,
   isRepeatable,
+  lacksRelationFile,
   leavesCommitOpen,
   newsOf,
+  refusesAsStandby,
   refusesWrites,
 } from '../../src/outcome/error-meaning.js'
 import { meaningOf, OUTCOME_RULES, type ServerWords } from '../../src/outcome/sqlstate.js'
@@ -73,6 +76,63 @@ describe('an ERROR', () => {
       expect(refusesWrites(error('25006', 'ERROR', { routine }))).toBe(false)
     },
   )
+
+  test.each([
+    ['0A000', 'get_relation_info'],
+    ['0A000', 'GetSerializableTransactionSnapshot'],
+    ['0A000', 'call_enum_check_hook'],
+    ['0A000', 'call_bool_check_hook'],
+    ['55000', 'pg_current_wal_lsn'],
+    ['55000', 'gin_clean_pending_list'],
+    ['55000', 'LockAcquireExtended'],
+  ])(
+    'T62: %s reported by %s, inside a function too, is said by standbys alone',
+    (code, routine) => {
+      for (const where of [undefined, 'PL/pgSQL function f() line 3']) {
+        const refused = error(code, 'ERROR', { routine, where, message: 'auf Deutsch' })
+        expect(refused).toMatchObject({ executed: 'no', retryable: true })
+        expect(refusesAsStandby(refused)).toBe(true)
+        expect(refusesWrites(refused)).toBe(false)
+        // The primary does it in a read-only transaction as well.
+        expect(isRepeatable(refused, true)).toBe(true)
+      }
+    },
+  )
+
+  test.each([
+    ['0A000', 'cannot do it', 'ExecInitNode'],
+    ['55000', 'recovery is not in progress', 'pg_promote'],
+    ['55000', 'currval of sequence "s" is not yet defined in this session', 'currval_oid'],
+    ['55000', 'recovery is in progress', 'exec_stmt_raise'],
+    ['22023', 'cannot be executed during recovery', 'f'],
+  ])('T62: %s "%s" reported by %s is not', (code, message, routine) => {
+    const where = routine === 'exec_stmt_raise' ? RAISED.where : undefined
+    const refused = error(code, 'ERROR', { message, routine, where })
+    expect(refusesAsStandby(refused)).toBe(false)
+    expect(refused).toMatchObject({ executed: 'rolled-back', retryable: false })
+  })
+
+  test('T62: of an extension that says so in its words is', () => {
+    const message = 'this cannot be done during recovery'
+    expect(refusesAsStandby(error('0A000', 'ERROR', { message, routine: 'ext' }))).toBe(true)
+    expect(refusesAsStandby(error('0A000', 'ERROR', { message, ...RAISED }))).toBe(false)
+    expect(refusesAsStandby(error('0A000', 'FATAL', { message, routine: 'ext' }))).toBe(false)
+  })
+
+  test.each(['GetNewObjectId', 'GetNewTransactionId', 'GetNewMultiXactId', 'XLogBeginInsert'])(
+    'T62: XX000 reported by %s is a write on a standby',
+    (routine) => {
+      expect(refusesWrites(error('XX000', 'ERROR', { routine }))).toBe(true)
+      expect(refusesWrites(error('XX000', 'ERROR', RAISED))).toBe(false)
+    },
+  )
+
+  test('T62: about the file of a relation is known by who reports it', () => {
+    expect(lacksRelationFile(error('58P01', 'ERROR', { routine: 'mdopenfork' }))).toBe(true)
+    expect(lacksRelationFile(error('58P01', 'ERROR', { routine: 'read_binary_file' }))).toBe(false)
+    expect(isRaisedByFunction(error('58P01', 'ERROR', RAISED))).toBe(true)
+    expect(isRaisedByFunction(error('58P01', 'ERROR', { routine: 'mdopenfork' }))).toBe(false)
+  })
 
   test.each(['40001', '40P01', '55P03'])('%s is a conflict, whatever reports it', (code) => {
     for (const more of [{}, RAISED]) {

@@ -6,6 +6,7 @@ import {
   type Statement,
 } from '@poolhouse/core'
 import { eitherSignal, QueryCall, type ReadCall, type ReadTarget } from '../read-call.js'
+import type { AfterFailure } from '../read-failure.js'
 
 /** Runs a statement on the primary as what it is: nothing that has declared itself a read. */
 export type OnPrimary<Row> = (
@@ -72,8 +73,10 @@ export class ClassifiedCall<Row> implements ReadCall<QueryResult<Row>> {
     this.#read.answered(result, stalenessMs)
   }
 
-  after(error: unknown): 'unsent' | 'sent' | 'final' {
+  after(error: unknown): AfterFailure {
     const way = this.#read.after(error)
+    // It has declared nothing, so it runs on the primary as what it is: whoever has sent it sees to that.
+    if (way === 'primary') return 'final'
     if (way !== 'sent' || this.#setting.certain) return way
     // What may write is never sent twice: the replica may have become a primary just then. A cancelled one has done nothing.
     return error instanceof DatabaseError && error.executed !== 'unknown' ? way : 'final'

@@ -1,15 +1,10 @@
 import { type Condition, hasCondition, ReadIntentError, refusesWrites } from '@poolhouse/core'
+import { isRaisedByFunction } from '@poolhouse/core/kit'
+import { isStandbyRefusal } from '../read-failure.js'
 
 /** What a replica did not do. Nothing of the statement has been executed. */
-export type Refusal = 'write' | 'perhaps' | 'behind'
+export type Refusal = 'write' | 'standby' | 'behind'
 
-// May have reasons that hold on the primary too, which then says so itself. On a hot standby: serializable, read write; "recovery is
-// in progress"; large objects before 16.
-const PERHAPS: readonly Condition[] = [
-  'feature_not_supported',
-  'object_not_in_prerequisite_state',
-  'internal_error',
-]
 // A table, column, function, type or schema that is not there yet: the replica may not have replayed its creation.
 const BEHIND: readonly Condition[] = [
   'undefined_table',
@@ -23,8 +18,9 @@ const BEHIND: readonly Condition[] = [
 export function refusalOf(error: unknown): Refusal | undefined {
   const cause = causeOf(error)
   if (refusesWrites(cause)) return 'write'
-  if (hasCondition(cause, ...PERHAPS)) return 'perhaps'
-  return hasCondition(cause, ...BEHIND) ? 'behind' : undefined
+  if (isStandbyRefusal(cause)) return 'standby'
+  // What a function raises says nothing about what the replica has, and something may have run before it.
+  return hasCondition(cause, ...BEHIND) && !isRaisedByFunction(cause) ? 'behind' : undefined
 }
 
 /** The error of the server, where it was changed into one about declared reads. */

@@ -154,7 +154,7 @@ export class UnannotatedWork {
     const timeoutMs =
       limit === undefined ? undefined : Math.max(1, limit - Math.ceil(now() - startedAt))
     const result = await onPrimary(statement, { ...options, timeoutMs })
-    if (refusal === 'perhaps') texts.learn(statement.text)
+    if (refusal === 'standby') texts.learn(statement.text)
     return result
   }
 }

@@ -18,10 +18,11 @@ function refuse(
   { b, c }: Setting,
   code: string,
   which: (text: string) => boolean = () => true,
+  message?: string,
 ): void {
   for (const replica of [b, c]) {
     replica.answer = ({ text }) => {
-      if (text !== '(acquire)' && which(text)) throw sqlError(code)
+      if (text !== '(acquire)' && which(text)) throw sqlError(code, message)
     }
   }
 }
@@ -145,12 +146,15 @@ describe('a statement that a replica refuses', () => {
     expect(setting.db.explainRoute('select * from numbered').decidedBy).toBe('experience')
   })
 
-  test.each(['0A000', '55000'])(
+  test.each([
+    ['0A000', 'cannot access temporary or unlogged relations during recovery'],
+    ['55000', 'recovery is in progress'],
+  ])(
     'S27: because a standby cannot do it (%s), is remembered if the primary can',
-    async (code) => {
+    async (code, message) => {
       const setting = await startSetting({ classify: 'optimistic' })
       const { db, primary } = setting
-      refuse(setting, code)
+      refuse(setting, code, undefined, message)
       expect((await db.query('select f(1)')).node).toBe('a')
       expect(db.explainRoute('select f(1)').decidedBy).toBe('experience')
       primary.answer = () => {
@@ -172,12 +176,15 @@ describe('a statement that a replica refuses', () => {
     },
   )
 
-  test('for any other reason gets that as its answer', async () => {
-    const setting = await startSetting({ classify: 'optimistic' })
-    refuse(setting, '22012')
-    await expect(setting.db.query('select 1 / 0')).rejects.toMatchObject({ code: '22012' })
-    expect(textsOf(setting.primary)).toEqual([])
-  })
+  test.each(['22012', '0A000', '55000', 'XX000'])(
+    'T62: for any other reason (%s) gets that as its answer',
+    async (code) => {
+      const setting = await startSetting({ classify: 'optimistic' })
+      refuse(setting, code)
+      await expect(setting.db.query('select 1 / 0')).rejects.toMatchObject({ code })
+      expect(textsOf(setting.primary)).toEqual([])
+    },
+  )
 
   test('keeps its limit on the primary', async () => {
     const setting = await startSetting({ classify: 'optimistic' })
