@@ -71,7 +71,7 @@ const OPERATORS: readonly (readonly [sign: string, left: string, right: string])
   ['->', 'json', 'text'],
 ]
 const WORDS = new Set(
-  'select from where and or else exists filter in case then when greatest coalesce bit operator values as interval conflict poolhouse_marker key'.split(
+  'select from where and or else exists filter in case then when extract greatest coalesce bit operator values as interval conflict poolhouse_marker key'.split(
     ' ',
   ),
 )

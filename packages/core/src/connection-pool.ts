@@ -1,5 +1,6 @@
 import type { Endpoint } from './endpoint.js'
 import type { PoolEventEmitter } from './events.js'
+import type { ServerInUse } from './identity/server-sightings.js'
 import type { Lease } from './lease.js'
 import type { ReconfigureOptions, ResizeOptions } from './pool-options.js'
 import type { PoolerInEffect } from './pooler.js'
@@ -75,6 +76,11 @@ export interface ConnectionPool extends Pool {
    * its connections may then end at different servers.
    */
   readonly pooler?: PoolerInEffect | undefined
+  /**
+   * The servers that its connections lead to now, as each said when the connection was opened: one, unless the name stands for several, as
+   * that of a reader endpoint does. Empty before the first connection, behind a pooler, and where the server does not say which it is.
+   */
+  servers?(): readonly ServerInUse[]
   /** A lease if a healthy connection is idle and nobody waits; otherwise undefined. Synchronous. */
   tryAcquire(): Lease | undefined
   /**

@@ -10,6 +10,7 @@ import {
   PoolhouseError,
 } from './errors.js'
 import type { PoolerWatch } from './identity/pooler-watch.js'
+import type { ServerIdentity } from './identity/server-identity.js'
 import { acceptedAuth } from './net/accepted-auth.js'
 import type { PoolConfig } from './pool-options.js'
 import { StatementRules } from './statement-rules.js'
@@ -19,6 +20,13 @@ import { unwatchSignal, watchSignal } from './watch-signal.js'
 const GRACE_MS = 250
 
 type PasswordFunction = () => string | Promise<string>
+
+/** A session that was opened. */
+export interface OpenedSession {
+  readonly connection: DriverConnection
+  /** The server that it leads to, if that said so. */
+  readonly server: ServerIdentity | undefined
+}
 
 /** One connect on its way. */
 interface Attempt {
@@ -53,6 +61,7 @@ export class Connector {
   reconfigure(config: PoolConfig): void {
     this.#config = config
     this.#passwordUnderWay = undefined
+    this.#poolers.moved()
   }
 
   /**
@@ -66,7 +75,7 @@ export class Connector {
     signal: AbortSignal,
     timeoutMs: number,
     settings: ConnectionSettings = this.#config.settings,
-  ): Promise<DriverConnection> {
+  ): Promise<OpenedSession> {
     const attempt: Attempt = { settings, listener, abort, signal }
     const source = settings.password
     if (typeof source !== 'function') return await this.#open(attempt, source, timeoutMs)
@@ -88,7 +97,7 @@ export class Connector {
     attempt: Attempt,
     password: string | undefined,
     timeoutMs: number,
-  ): Promise<DriverConnection> {
+  ): Promise<OpenedSession> {
     const { settings, listener, abort, signal } = attempt
     // A signal that has fired fires no more; the driver must not be asked, since nobody would look after its answer.
     if (signal.aborted) throw this.#notWanted(attempt)
@@ -106,30 +115,34 @@ export class Connector {
           errorDetail: this.#config.errorDetail,
           listener,
         })
-        if (!signal.aborted) await this.#examine(connection, attempt)
-        return connection
+        const server = signal.aborted ? undefined : await this.#examine(connection, attempt)
+        return { connection, server }
       } finally {
         answered = true
       }
     })
     try {
-      const connection = await this.#withDeadline(() => opening, timeoutMs + GRACE_MS, attempt)
+      const opened = await this.#withDeadline(() => opening, timeoutMs + GRACE_MS, attempt)
       if (signal.aborted) throw this.#notWanted(attempt)
-      return connection
+      return opened
     } catch (error) {
       if (!answered) abort.abort(error)
       // Open already, or after all: nobody takes it any more.
       opening.then(
-        (connection) => connection.destroy('no longer wanted'),
+        ({ connection }) => connection.destroy('no longer wanted'),
         () => {},
       )
       throw this.#asConnectError(error, settings)
     }
   }
 
-  async #examine(connection: DriverConnection, { settings, signal }: Attempt): Promise<void> {
+  async #examine(
+    connection: DriverConnection,
+    { settings, signal }: Attempt,
+  ): Promise<ServerIdentity | undefined> {
+    let server: ServerIdentity | undefined
     try {
-      await this.#poolers.examine(connection, settings, signal)
+      server = await this.#poolers.examine(connection, settings, signal)
     } catch (cause) {
       if (cause instanceof ConnectError) {
         connection.destroy(cause.message)
@@ -143,7 +156,7 @@ export class Connector {
         cause,
       })
     }
-    if (this.#config.reset !== 'always' || this.#poolers.inEffect === undefined) return
+    if (this.#config.reset !== 'always' || this.#poolers.inEffect === undefined) return server
     const endpoint = formatEndpoint(settings.endpoint)
     connection.destroy('a pooler stands in between')
     throw new ConnectError(

@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { PoolhouseError } from './errors.js'
+import type { ServerIdentity } from './identity/server-identity.js'
 import { describeName } from './option-check.js'
 import { realTimers } from './real-timers.js'
 import type { TopologySnapshot } from './topology.js'
@@ -26,6 +27,8 @@ export interface NodeEvent extends PoolEvent {
 export interface ConnectEvent extends ConnectionEvent {
   /** How long that took, in milliseconds. */
   readonly createMs: number
+  /** The server that it leads to; undefined if that did not say, and behind a pooler. */
+  readonly server?: ServerIdentity | undefined
 }
 
 /** A connection was lent. */
@@ -138,6 +141,17 @@ export interface PoolerEvent extends PoolEvent {
   readonly message: string
 }
 
+/**
+ * A pool's name leads to one more server than was known: a reader endpoint, a proxy that balances, a name that was moved. A server that
+ * was restarted is not another one.
+ */
+export interface ServersEvent extends PoolEvent {
+  /** The servers that its name has led to, the newest last. */
+  readonly servers: readonly ServerIdentity[]
+  /** Which they are, for humans. */
+  readonly message: string
+}
+
 /** A commit succeeded on the primary alone: the server stopped waiting for its synchronous standbys. A failover may lose it. */
 export interface DurabilityEvent extends ConnectionEvent {
   /** Where the commit is known to be. */
@@ -209,6 +223,8 @@ export interface PoolEvents {
   'in-doubt': InDoubtEvent
   /** A pooler was noticed. */
   pooler: PoolerEvent
+  /** A name leads to several servers. */
+  servers: ServersEvent
   /** A commit succeeded without its synchronous standbys. */
   durability: DurabilityEvent
   /** A replica is out of rotation. */
@@ -253,6 +269,7 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
   'resume',
   'in-doubt',
   'pooler',
+  'servers',
   'durability',
   'ejected',
   'admitted',

@@ -92,6 +92,7 @@ export {
   type PoolListener,
   type ReleaseEvent,
   type ResumeEvent,
+  type ServersEvent,
   type SplitBrainEvent,
   type TokenEvent,
   type TopologyEvent,
@@ -103,6 +104,8 @@ export {
   KeyedWork,
   markerTable,
 } from './idempotency.js'
+export type { ServerIdentity } from './identity/server-identity.js'
+export type { ServerInUse } from './identity/server-sightings.js'
 export { LagRing } from './lag-ring.js'
 export type { Lease } from './lease.js'
 export { leasedCopyFrom, leasedCopyTo, leasedRows } from './leased-stream.js'

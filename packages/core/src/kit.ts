@@ -1,6 +1,17 @@
 // For those who build pools, not for those who use them.
 export type { CallChanges, CallOf, PoolCall } from './decorate/pool-call.js'
 export { PoolDecorator } from './decorate/pool-decorator.js'
+export { describeServer, isRestarted, isSameServer } from './identity/server-identity.js'
+export {
+  lsnText,
+  readBoolean,
+  readInteger,
+  readLsn,
+  readText,
+  readTimeline,
+  SERVER_COLUMNS,
+  type ServerColumns,
+} from './identity/server-words.js'
 export {
   isRaisedByFunction,
   lacksRelationFile,

@@ -1,4 +1,5 @@
 import type { ConnectionInfo } from './driver.js'
+import type { ServerIdentity } from './identity/server-identity.js'
 import type { Queryable } from './statement.js'
 import type { Streamable } from './streaming.js'
 
@@ -10,6 +11,8 @@ export interface Lease extends Queryable, Streamable, AsyncDisposable {
   readonly node: string
   /** Address, process id and parameters of the session. */
   readonly info: ConnectionInfo
+  /** The server that it leads to, as that said when the connection was opened; undefined if it did not, and behind a pooler. */
+  readonly server?: ServerIdentity | undefined
   /** Aborted when the session dies or the lease ends; `signal.reason` says why. */
   readonly signal: AbortSignal
   /**

@@ -6,6 +6,7 @@ import { formatEndpoint } from './endpoint.js'
 import { ConnectError } from './errors.js'
 import { takeOnlySession } from './identity/only-session.js'
 import type { PoolerWatch } from './identity/pooler-watch.js'
+import type { ServerSightings } from './identity/server-sightings.js'
 import type { Slot } from './slot.js'
 
 /** Who is told of what becomes of sessions. One for many of them: functions for each would weigh on those that are idle. */
@@ -41,16 +42,18 @@ const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
 export class Opening {
   readonly #connector: Connector
   readonly #poolers: PoolerWatch | undefined
+  readonly #servers: ServerSightings | undefined
   // Made with the first connect: idle pools may be many.
   #underWay: Map<Slot, AbortController> | undefined
   // Nearly every session of a pool begins with the same server parameters, so they share one map: half a kilobyte for each.
   #given = NO_PARAMETERS
   #atBirth = NO_PARAMETERS
 
-  /** Opens through this connector. `poolers` knows what stands between the pool and its server. */
-  constructor(connector: Connector, poolers?: PoolerWatch) {
+  /** Opens through this connector. `poolers` knows what stands between the pool and its server, `servers` where its name leads. */
+  constructor(connector: Connector, poolers?: PoolerWatch, servers?: ServerSightings) {
     this.#connector = connector
     this.#poolers = poolers
+    this.#servers = servers
   }
 
   /** Opens the session of one slot. Rejects with a `ConnectError`; the slot is then `gone`. */
@@ -61,7 +64,7 @@ export class Opening {
     const signal =
       options.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, options.signal])
     try {
-      const connection = await this.#connector.connect(
+      const { connection, server } = await this.#connector.connect(
         new SlotListener(slot, options),
         abort,
         signal,
@@ -77,6 +80,9 @@ export class Opening {
       if (this.#poolers?.sighting?.oneSession) this.#takeOnlySession(slot, connection, options)
       slot.atBirth = this.#shared(connection.info.parameters)
       slot.escapes = slot.atBirth.get(STRINGS) === 'off'
+      // A pooler may have been noticed since it was asked.
+      if (server !== undefined && this.#poolers?.inEffect === undefined)
+        slot.server = this.#servers === undefined ? server : this.#servers.add(server)
       slot.connection = connection
     } catch (error) {
       slot.state = 'gone'

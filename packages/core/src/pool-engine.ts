@@ -22,6 +22,7 @@ import { EventHub } from './events.js'
 import { Growth } from './growth.js'
 import { HandOver } from './hand-over.js'
 import { type PoolerSighting, PoolerWatch } from './identity/pooler-watch.js'
+import { ServerSightings } from './identity/server-sightings.js'
 import { type Leak, LeakWatch } from './leak-watch.js'
 import type { Lease } from './lease.js'
 import { Maintenance } from './maintenance.js'
@@ -72,6 +73,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   readonly #growth: Growth
   readonly #maintenance: Maintenance
   readonly #poolers: PoolerWatch
+  readonly #servers: ServerSightings
   readonly #connector: Connector
   readonly #opening: Opening
   readonly #sessions: SessionSet
@@ -95,7 +97,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     this.#timer = new PoolTimer(this.clock, () => this.#tick())
     this.#poolers = new PoolerWatch(config.pooler, (sighting) => this.#poolerNoticed(sighting))
     this.#connector = new Connector(this.#config, this.#context, this.#poolers)
-    this.#opening = new Opening(this.#connector, this.#poolers)
+    this.#servers = new ServerSightings((servers, message) => {
+      this.hub.emit('servers', { pool: this.name, servers, message })
+    })
+    this.#opening = new Opening(this.#connector, this.#poolers, this.#servers)
     this.#sessions = new SessionSet(this, this.#opening, () => {
       this.#seat?.outside(this.#sessions.size)
       this.#closing?.check()
@@ -452,8 +457,9 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     for (const slot of this.slots) {
       slot.connection?.stopNaming?.()
       slot.resetDue = false
+      slot.server = undefined
     }
-    this.#sessions.stopNaming()
+    this.#sessions.poolerNoticed()
     // Of the connections that exist, all but one leave when they are next idle; those under way find the session taken.
     if (sighting.oneSession) this.apply(this.#config, false)
     const { name: pool } = this
@@ -475,7 +481,12 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     this.recorder.created++
     this.recorder.create.record(now - startedAt)
     if (this.hub.has('connect')) {
-      this.hub.emit('connect', { pool: this.name, connection: slot.id, createMs: now - startedAt })
+      this.hub.emit('connect', {
+        pool: this.name,
+        connection: slot.id,
+        createMs: now - startedAt,
+        server: slot.server,
+      })
     }
     this.#reuse(slot, now)
     this.#checkWarm()
@@ -527,6 +538,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     if (replace) {
       this.#era++
       this.#connector.reconfigure(config)
+      this.#servers.forget()
     }
     this.#growth.reconfigure(this.#config)
     this.#maintenance.reconfigure(this.#config)

@@ -4,6 +4,7 @@ import { CopyIn } from './copy-in.js'
 import { CopyOut } from './copy-out.js'
 import type { ConnectionInfo, CopyResult } from './driver.js'
 import { AbortError, LeaseReleasedError } from './errors.js'
+import type { ServerIdentity } from './identity/server-identity.js'
 import type { Lease } from './lease.js'
 import type { OpenWork } from './open-work.js'
 import { LeaseHolder } from './raw-holder.js'
@@ -70,6 +71,10 @@ export class PoolLease implements Lease {
 
   get info(): ConnectionInfo {
     return this.#slot.connection!.info
+  }
+
+  get server(): ServerIdentity | undefined {
+    return this.#slot.server
   }
 
   get raw(): unknown {

@@ -69,8 +69,8 @@ export interface PoolOptions {
    * Left out (the default), it is `pgbouncer` if the connection looks like a pooler: a host name whose first part ends in `-pooler`, the port of
    * a vendor's pooler, `pgbouncer=true`. Else each new connection is asked which server process answers, which costs one round trip. If it is another one than
    * was announced at log-in, a pooler stands in between: a `pooler` event tells, and the pool works as with `pgbouncer` from then on.
-   * `none`: each connection has a server session of its own (no pooler, or one in session mode); nothing is refused, and nothing is asked unless there
-   * are `connection.parameters`.
+   * `none`: each connection has a server session of its own (no pooler, or one in session mode); nothing is refused. Each
+   * new connection is asked which server it leads to.
    */
   pooler?: Pooler | undefined
   /**

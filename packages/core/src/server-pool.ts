@@ -6,6 +6,7 @@ import type { CopyResult } from './driver.js'
 import { type Endpoint, formatEndpoint } from './endpoint.js'
 import { AbortError, ConnectionLostError, PoolhouseError } from './errors.js'
 import type { PoolEventName, PoolListener } from './events.js'
+import { type ServerInUse, serversInUse } from './identity/server-sightings.js'
 import type { Lease } from './lease.js'
 import { snapshotOf } from './lease-snapshot.js'
 import { leasedCopyFrom, leasedCopyTo, leasedRows } from './leased-stream.js'
@@ -294,6 +295,10 @@ export class ServerPool implements ConnectionPool {
     return this.#engine.recorder.snapshot(this.#engine.gauges())
   }
 
+  servers(): readonly ServerInUse[] {
+    return serversInUse([...this.#engine.slots].map(({ server }) => server))
+  }
+
   inspect(): PoolSnapshot {
     const engine = this.#engine
     const now = engine.now()
@@ -303,6 +308,7 @@ export class ServerPool implements ConnectionPool {
       name: this.name,
       endpoint: formatEndpoint(this.endpoint),
       pooler: engine.pooler,
+      servers: this.servers(),
       leases: Object.freeze(leased.map((slot) => snapshotOf(slot, now))),
       lastConnectError: lastConnectError instanceof Error ? lastConnectError.message : undefined,
     })

@@ -1,6 +1,7 @@
 import { checkQueryOptions } from './call-options.js'
 import type { ConnectionInfo, DriverConnection } from './driver.js'
 import { AbortError } from './errors.js'
+import type { ServerIdentity } from './identity/server-identity.js'
 import { refuseBehindPooler } from './pooler.js'
 import type { Session } from './session.js'
 import { SessionTask } from './session-task.js'
@@ -32,6 +33,10 @@ export class ServerSession implements Session {
 
   get info(): ConnectionInfo {
     return this.#slot.connection!.info
+  }
+
+  get server(): ServerIdentity | undefined {
+    return this.#slot.server
   }
 
   get signal(): AbortSignal {

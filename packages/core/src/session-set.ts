@@ -93,9 +93,12 @@ export class SessionSet implements SlotOwner {
     }
   }
 
-  /** None of them gives names to statements by itself any more. */
-  stopNaming(): void {
-    for (const { connection } of this.#slots ?? []) connection?.stopNaming?.()
+  /** None of them gives names to statements by itself any more, or leads to a server of its own. */
+  poolerNoticed(): void {
+    for (const slot of this.#slots ?? []) {
+      slot.connection?.stopNaming?.()
+      slot.server = undefined
+    }
   }
 
   /** Breaks all of them. */

@@ -1,4 +1,5 @@
 import type { ConnectionInfo } from './driver.js'
+import type { ServerIdentity } from './identity/server-identity.js'
 import type { Queryable } from './statement.js'
 
 /** Options of `openSession`. */
@@ -17,6 +18,8 @@ export interface SessionOptions {
 export interface Session extends Queryable, AsyncDisposable {
   /** Address, process id and parameters. */
   readonly info: ConnectionInfo
+  /** The server that it leads to, as that said when the session was opened; undefined if it did not, and behind a pooler. */
+  readonly server?: ServerIdentity | undefined
   /** Aborted when the session is over; `signal.reason` says why. */
   readonly signal: AbortSignal
   /** True once the session is over. */

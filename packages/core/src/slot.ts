@@ -1,5 +1,6 @@
 import type { BudgetSeat } from './connection-budget.js'
 import type { DriverConnection } from './driver.js'
+import type { ServerIdentity } from './identity/server-identity.js'
 import type { Lease } from './lease.js'
 import type { OpenWork } from './open-work.js'
 
@@ -37,6 +38,8 @@ export class Slot {
   state: SlotState = 'connecting'
   /** The session; undefined while connecting. */
   connection: DriverConnection | undefined = undefined
+  /** The server that the session leads to, if it said so when it was opened. */
+  server: ServerIdentity | undefined = undefined
   /** Which configuration it was opened under; older ones are replaced. */
   readonly era: number
   /** When the session was ready. */

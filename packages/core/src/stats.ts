@@ -1,4 +1,5 @@
 import type { Histogram } from './histogram.js'
+import type { ServerInUse } from './identity/server-sightings.js'
 import type { PoolerInEffect } from './pooler.js'
 
 /** Median, 99th percentile and maximum of a time, in milliseconds. All 0 before the first sample. */
@@ -81,6 +82,8 @@ export interface PoolSnapshot {
   readonly endpoint: string
   /** The pooler that the pool respects: declared, or noticed when a connection was opened; undefined for none. */
   readonly pooler: PoolerInEffect | undefined
+  /** The servers that its connections lead to: one, unless its name stands for several. Empty where none of them said which it is. */
+  readonly servers?: readonly ServerInUse[] | undefined
   /** Every connection that is out. */
   readonly leases: readonly LeaseSnapshot[]
   /** Message of the last failed connect, until one succeeds. */

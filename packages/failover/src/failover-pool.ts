@@ -70,6 +70,7 @@ const RELAYED: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
   'deadlock',
   'overload',
   'pooler',
+  'servers',
   'durability',
   'error',
 ])

@@ -8,9 +8,9 @@ import {
   type TransactionIdentity,
   type TransactionOutcome,
 } from '@poolhouse/core'
+import { readLsn } from '@poolhouse/core/kit'
 import { awaitUntil } from './await-until.js'
 import { isSign } from './outcome.js'
-import { readLsn } from './probe-statement.js'
 import { switchPoint } from './timeline-history.js'
 
 /** What the resolver needs of the pool. */

@@ -8,10 +8,12 @@ export interface ProbeFacts {
   readonly systemId: string | undefined
   /** Timeline: exact on a primary, a lower bound on a standby; undefined if it was not read. */
   readonly timeline: number | undefined
-  /** When its postmaster started, as it prints it. Only ever compared for equality. */
+  /** When its postmaster started, as `ServerIdentity` has it. Only ever compared for equality. */
   readonly startedAt: string | undefined
   /** Address and port at which the server was reached, as it sees them; undefined over a Unix socket. */
   readonly address: string | undefined
+  /** The port at which it listens; undefined over a Unix socket. */
+  readonly port: number | undefined
   /** Process id of the server process that answered; undefined if it was not told. */
   readonly backendPid: number | undefined
   /** Process id that the session was given at its start; undefined if it was not told. */

@@ -1,4 +1,12 @@
 import type { QueryResult } from '@poolhouse/core'
+import {
+  readBoolean,
+  readInteger,
+  readLsn,
+  readText,
+  readTimeline,
+  SERVER_COLUMNS,
+} from '@poolhouse/core/kit'
 import type { ProbeFacts } from './observation.js'
 
 const POSITIONS = `\
@@ -8,37 +16,29 @@ case when r.in_recovery then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog
 const NO_POSITIONS =
   'null::pg_catalog.text as lsn, null::pg_catalog.text as receive_lsn, false as replay_paused'
 
-// Functions, operators and types are named with their schema: a `search_path` may have others of their names in front. `int`, `bit` and
-// `boolean` are words of the grammar.
+// What a server says about itself is asked in core's words. `boolean` is a word of the grammar.
 //
 // The branches are guarded by CASE because the functions of the other role raise 55000, and the role is asked once, in a
 // sub-select that `offset 0` keeps from being asked again for each use.
 //
 // `read_only` is the default of new transactions and not `transaction_read_only`, which is always on during recovery.
 //
-// Timeline of a primary: the WAL file name of the current position. pg_control_checkpoint() shows the old timeline until the
-// first checkpoint after a promotion. Timeline of a standby: pg_stat_wal_receiver shows nothing to a role without
-// pg_read_all_stats and pg_walfile_name() is refused during recovery, so what is left is the control file: the greater of the
-// last restart point's timeline and of the one that recovery must reach. Both follow a change of timeline late (measured on
-// 15.18: not before the next restart point), so it is a lower bound and decides nothing.
+// The timeline of a standby is a lower bound and decides nothing.
 const PROBE = (identity: string, timeline: string, positions: string = POSITIONS): string => `\
 select r.in_recovery as in_recovery,
   pg_catalog.current_setting('default_transaction_read_only')::boolean as read_only,
   ${identity} as system_id,
   ${timeline} as timeline,
-  pg_catalog.pg_postmaster_start_time()::pg_catalog.text as started_at,
-  pg_catalog.host(pg_catalog.inet_server_addr()) OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) pg_catalog.inet_server_port() as address,
+  ${SERVER_COLUMNS.startedAt} as started_at,
+  ${SERVER_COLUMNS.address} OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) ${SERVER_COLUMNS.port} as address,
+  ${SERVER_COLUMNS.port} as port,
   pg_catalog.pg_backend_pid() as backend_pid,
   ${positions}
 from (select pg_catalog.pg_is_in_recovery() as in_recovery offset 0) r`
 
 const FENCED_PROBE: string = PROBE(
-  '(select system_identifier::pg_catalog.text from pg_catalog.pg_control_system())',
-  `case when r.in_recovery
-    then (select greatest(c.timeline_id, m.min_recovery_end_timeline)
-      from pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_control_recovery() m)
-    else ('x' OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int
-  end`,
+  SERVER_COLUMNS.systemId,
+  `case when r.in_recovery then ${SERVER_COLUMNS.standbyTimeline} else ${SERVER_COLUMNS.primaryTimeline} end`,
 )
 const UNFENCED_PROBE: string = PROBE('null::pg_catalog.text', 'null::int')
 const BARE_PROBE: string = PROBE('null::pg_catalog.text', 'null::int', NO_POSITIONS)
@@ -52,6 +52,7 @@ type ProbeRow = Partial<
     | 'timeline'
     | 'started_at'
     | 'address'
+    | 'port'
     | 'backend_pid'
     | 'lsn'
     | 'receive_lsn'
@@ -85,6 +86,7 @@ export function readProbe(result: Pick<QueryResult, 'rows'>, sessionPid?: number
     timeline: readTimeline(row.timeline),
     startedAt: readText(row.started_at),
     address: readText(row.address),
+    port: readInteger(row.port),
     backendPid: readPid(row.backend_pid),
     sessionPid: readPid(sessionPid),
     lsn: readLsn(row.lsn),
@@ -93,47 +95,8 @@ export function readProbe(result: Pick<QueryResult, 'rows'>, sessionPid?: number
   })
 }
 
-function readBoolean(value: unknown): boolean | undefined {
-  if (typeof value === 'boolean') return value
-  switch (readText(value)?.toLowerCase()) {
-    case 't':
-    case 'true':
-    case 'on':
-    case '1':
-      return true
-    case 'f':
-    case 'false':
-    case 'off':
-    case '0':
-      return false
-    default:
-      return undefined
-  }
-}
-
-function readText(value: unknown): string | undefined {
-  if (typeof value === 'string') return value === '' ? undefined : value
-  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
-  return value instanceof Date ? value.toISOString() : undefined
-}
-
 function readPid(value: unknown): number | undefined {
   // PgBouncer makes its own up, which are often negative; 0 is what a driver says that was not told.
   const pid = Number(readText(value) ?? 0)
   return Number.isInteger(pid) && pid !== 0 ? pid : undefined
-}
-
-function readTimeline(value: unknown): number | undefined {
-  const text = readText(value)
-  if (text === undefined || !/^-?\d+$/.test(text)) return undefined
-  // A timeline is unsigned; bit(32)::int shows the upper half as negative numbers.
-  const timeline = Number(text) >>> 0
-  return timeline === 0 ? undefined : timeline
-}
-
-/** Reads `16/B374D848`. Undefined for anything else. */
-export function readLsn(value: unknown): bigint | undefined {
-  const parts = typeof value === 'string' ? /^([0-9a-f]{1,8})\/([0-9a-f]{1,8})$/i.exec(value) : null
-  if (parts === null) return undefined
-  return (BigInt(`0x${parts[1]}`) << 32n) | BigInt(`0x${parts[2]}`)
 }

@@ -1,4 +1,4 @@
-import { readLsn } from './probe-statement.js'
+import { readLsn } from '@poolhouse/core/kit'
 
 /**
  * Reads a `.history` file of PostgreSQL: at what LSN the server that it belongs to left `timeline` for a later one; `never-on-it` if its past does

@@ -1,4 +1,15 @@
 import type { QueryResult, Statement } from '@poolhouse/core'
+import {
+  lsnText,
+  readBoolean,
+  readInteger,
+  readLsn,
+  readText,
+  readTimeline,
+  SERVER_COLUMNS,
+} from '@poolhouse/core/kit'
+
+export { lsnText, readLsn }
 
 /** What one sample says about a server. */
 export interface SampleFacts {
@@ -36,13 +47,9 @@ from (select pg_catalog.pg_is_in_recovery() as in_recovery offset 0) r`
  * file, which follows late and is a lower bound.
  */
 export const SAMPLE_STATEMENT: string = STATEMENT(`,
-  (select system_identifier::pg_catalog.text from pg_catalog.pg_control_system()) as system_id,
-  case when r.in_recovery
-    then (select greatest(c.timeline_id, m.min_recovery_end_timeline)
-      from pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_control_recovery() m)
-    else ('x' OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int
-  end as timeline,
-  case when r.in_recovery then (select received_tli from pg_catalog.pg_stat_wal_receiver) end as received_timeline,
+  ${SERVER_COLUMNS.systemId} as system_id,
+  case when r.in_recovery then ${SERVER_COLUMNS.standbyTimeline} else ${SERVER_COLUMNS.primaryTimeline} end as timeline,
+  case when r.in_recovery then ${SERVER_COLUMNS.receivedTimeline} end as received_timeline,
   case when r.in_recovery then exists(select from pg_catalog.pg_stat_wal_receiver) end as receiving,
   pg_catalog.pg_backend_pid() as pid`)
 
@@ -78,8 +85,7 @@ export const WRITE_POSITION_STATEMENT: Statement = {
   name: 'poolhouse_write_position',
   text: `\
 select false as in_recovery, pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text as lsn,
-  (select system_identifier::pg_catalog.text from pg_catalog.pg_control_system()) as system_id,
-  ('x' OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int as timeline`,
+  ${SERVER_COLUMNS.systemId} as system_id, ${SERVER_COLUMNS.primaryTimeline} as timeline`,
 }
 
 /** The row of a sample. Drivers may give text where a type parser was replaced. */
@@ -119,7 +125,7 @@ export function readSample(result: Pick<QueryResult<SampleRow>, 'rows'>): Sample
     systemId: readText(row.system_id),
     timeline: timeline === undefined ? undefined : Math.max(timeline, received ?? 0),
     timelineExact: timeline !== undefined && (!inRecovery || received !== undefined),
-    backendPid: readNumber(row.pid),
+    backendPid: readInteger(row.pid),
   }
 }
 
@@ -134,40 +140,6 @@ export function readPosition(
 ): SampleFacts | undefined {
   const row: SampleRow = result.rows[0] ?? {}
   if (readBoolean(row.in_recovery) !== facts.inRecovery) return undefined
-  if (readNumber(row.pid) !== facts.backendPid) return undefined
+  if (readInteger(row.pid) !== facts.backendPid) return undefined
   return { ...facts, lsn: readLsn(row.lsn), timelineExact: !facts.inRecovery }
-}
-
-function readBoolean(value: unknown): boolean | undefined {
-  if (typeof value === 'boolean') return value
-  if (value === 't' || value === 'true') return true
-  return value === 'f' || value === 'false' ? false : undefined
-}
-
-function readText(value: unknown): string | undefined {
-  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
-  return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-function readNumber(value: unknown): number | undefined {
-  const text = readText(value)
-  return text === undefined || !/^-?\d+$/.test(text) ? undefined : Number(text)
-}
-
-function readTimeline(value: unknown): number | undefined {
-  // A timeline is unsigned; bit(32)::int shows the upper half as negative numbers.
-  const timeline = (readNumber(value) ?? 0) >>> 0
-  return timeline === 0 ? undefined : timeline
-}
-
-/** Reads `16/B374D848`. Undefined for anything else. */
-export function readLsn(value: unknown): bigint | undefined {
-  const parts = typeof value === 'string' ? /^([0-9a-f]{1,8})\/([0-9a-f]{1,8})$/i.exec(value) : null
-  return parts === null ? undefined : (BigInt(`0x${parts[1]}`) << 32n) | BigInt(`0x${parts[2]}`)
-}
-
-/** Writes `16/B374D848`. */
-export function lsnText(lsn: bigint): string {
-  const hex = (part: bigint): string => part.toString(16).toUpperCase()
-  return `${hex(lsn >> 32n)}/${hex(lsn & 0xffffffffn)}`
 }

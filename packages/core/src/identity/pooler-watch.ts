@@ -3,7 +3,8 @@ import type { DriverConnection } from '../driver.js'
 import { formatEndpoint } from '../endpoint.js'
 import { ConnectError } from '../errors.js'
 import type { Pooler, PoolerInEffect } from '../pooler.js'
-import { askIdentity, type SessionIdentity } from './session-identity.js'
+import type { ServerIdentity } from './server-identity.js'
+import { IdentityQuestion, type SessionIdentity } from './session-identity.js'
 import {
   areReported,
   askedParameters,
@@ -31,6 +32,7 @@ export interface PoolerSighting {
 export class PoolerWatch {
   readonly #declared: Pooler | undefined
   readonly #noticed: (sighting: PoolerSighting) => void
+  readonly #question = new IdentityQuestion()
   #sighting: PoolerSighting | undefined
 
   /** `declared` is the pool's option; `noticed` is called once, with the first sighting. */
@@ -50,28 +52,39 @@ export class PoolerWatch {
     return this.#sighting
   }
 
+  /** The pool's connections lead elsewhere from now on. */
+  moved(): void {
+    this.#question.forget()
+  }
+
   /**
    * Looks at a session that has just been opened, before its first use: who answers, and whether the session has the run-time parameters
-   * of `settings`, which a pooler may drop. Costs one round trip, unless the first is known already and there are no parameters that the
-   * server has not reported. Rejects if the session ends, and with a fatal `ConnectError` if it lacks a parameter. `signal` destroys it.
+   * of `settings`, which a pooler may drop. Costs one round trip, unless a pooler is known and there are no parameters that the
+   * server has not reported. Resolves with the server that the session leads to, for as long as the session lives; undefined behind a pooler, where each
+   * transaction may lead to another one, and where the server does not tell. Rejects if the session ends, and with a fatal
+   * `ConnectError` if it lacks a parameter. `signal` destroys it.
    */
   async examine(
     connection: DriverConnection,
     settings: ConnectionSettings,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<ServerIdentity | undefined> {
     const asked = askedParameters(settings.parameters)
     const who = this.#declared === undefined && this.#sighting === undefined
-    if (who || !areReported(asked, connection.info.parameters)) {
-      const columns = parameterColumns(asked, false)
-      let identity = await askIdentity(connection, signal, columns)
-      // A parameter that cannot be set now, or that the server does not know: asked anew, without setting.
-      if (identity.refusal !== undefined && columns !== '')
-        identity = await askIdentity(connection, signal, parameterColumns(asked, true))
+    const checked = asked.length > 0 && (who || !areReported(asked, connection.info.parameters))
+    let server: ServerIdentity | undefined
+    if (this.inEffect === undefined || checked) {
+      // The second one is for a parameter that cannot be set now, or that the server does not know.
+      const wordings = checked
+        ? [parameterColumns(asked, false), parameterColumns(asked, true)]
+        : ['']
+      const identity = await this.#question.ask(connection, signal, wordings)
       if (who) this.#identified(connection, identity)
-      if (asked.length > 0) this.#check(asked, identity, settings)
+      if (checked) this.#check(asked, identity, settings)
+      server = identity.server
     }
     if (this.#sighting !== undefined) connection.stopNaming?.()
+    return this.inEffect === undefined ? server : undefined
   }
 
   #identified(connection: DriverConnection, { backendPid, oneSession }: SessionIdentity): void {

@@ -1,8 +1,11 @@
 import type { DriverConnection } from '../driver.js'
+import { type Condition, hasCondition } from '../outcome/conditions.js'
 import { endsSession } from '../outcome/error-meaning.js'
 import type { Statement } from '../statement.js'
 import { unwatchSignal, watchSignal } from '../watch-signal.js'
 import { LEAVES_NOTHING } from './leaves-nothing.js'
+import type { ServerIdentity } from './server-identity.js'
+import { readBoolean, readInteger, readText, readTimeline, SERVER_COLUMNS } from './server-words.js'
 
 /** What the server process behind a session says about itself. A part that the server does not tell is undefined. */
 export interface SessionIdentity {
@@ -10,6 +13,8 @@ export interface SessionIdentity {
   readonly backendPid: number | undefined
   /** Whether the server has one session for all its connections: PGlite has. */
   readonly oneSession: boolean
+  /** Which server it belongs to. */
+  readonly server: ServerIdentity | undefined
   /** What it answered to the further columns; undefined if it refused the question. */
   readonly columns: readonly unknown[] | undefined
   /** Why it refused the question, if it did. */
@@ -18,44 +23,117 @@ export interface SessionIdentity {
 
 // PGlite is PostgreSQL compiled to WebAssembly, in single-user mode. It announces process 42 to each connection.
 const PGLITE = /\bPGlite\b|\bwasm(?:32)?\b|\bemscripten\b/i
-/** Columns of the question itself. */
+
+/**
+ * The beginning of each form of the question. By schema, because a `search_path` of the role may name another function first. In the simple
+ * protocol: one round trip, and nothing is prepared.
+ */
+export const IDENTITY_QUESTION = 'select pg_catalog.pg_backend_pid(), pg_catalog.version()'
+
+// The server's own word, and not `pg_is_in_recovery()`: the same, and no tool that counts probes takes this for one.
+const IN_RECOVERY = "pg_catalog.current_setting('in_hot_standby', true)"
+const { systemId, primaryTimeline, standbyTimeline, receivedTimeline, startedAt, address, port } =
+  SERVER_COLUMNS
+const WHERE = `${startedAt}, ${address}, ${port}, ${IN_RECOVERY}`
+
+/** A form of the question, and how many columns it has besides the process and the version. */
+interface Form {
+  readonly text: string
+  readonly columns: number
+}
+
+/**
+ * The forms, the first of which says everything. Each later one leaves out what services hide: first the functions of the control file and
+ * of the log, then all that concerns the server. A function that may not be called fails a statement even in a branch that is
+ * not taken.
+ */
+const FORMS: readonly Form[] = [
+  {
+    text: `${IDENTITY_QUESTION}, ${WHERE}, ${systemId}, case when ${IN_RECOVERY} OPERATOR(pg_catalog.=) 'on' then greatest(${standbyTimeline}, ${receivedTimeline}) else ${primaryTimeline} end`,
+    columns: 6,
+  },
+  { text: `${IDENTITY_QUESTION}, ${WHERE}`, columns: 4 },
+  { text: IDENTITY_QUESTION, columns: 0 },
+]
+/** Process and version. */
 const OWN = 2
 
-/**
- * The question, in the simple protocol: one round trip, and nothing is prepared. By schema, because a `search_path` of the role
- * may name another function first.
- */
-export const IDENTITY_QUESTION: Statement = Object.freeze({
-  text: 'select pg_catalog.pg_backend_pid(), pg_catalog.version()',
-  rowMode: 'array',
-})
+/** Asks fresh sessions who they are. Remembers which form of the question is understood: one pool has one kind of server. */
+export class IdentityQuestion {
+  #form = 0
 
-/**
- * Asks the server process behind a fresh session who it is, and in the same round trip whatever `columns` say, which begin with a
- * comma and change nothing. Resolves with nothing told if the server refuses the question and the session lives on: some servers do not know the function.
- * Rejects if the session ends. `signal` destroys the session.
- */
-export function askIdentity(
+  /** The next session may lead to a server of another kind. */
+  forget(): void {
+    this.#form = 0
+  }
+
+  /**
+   * Asks the server process behind a fresh session who it is, and in the same round trip whatever further columns say, which begin with a
+   * comma and change nothing. They are given in one or two `wordings`; the second one is tried where the first is refused. A form
+   * of the question that is refused for good costs a round trip of one session, and no later one. Resolves with nothing told if all of them are refused and
+   * the session lives on. Rejects if the session ends. `signal` destroys the session.
+   */
+  async ask(
+    connection: DriverConnection,
+    signal: AbortSignal,
+    wordings: readonly string[] = [''],
+  ): Promise<SessionIdentity> {
+    let refusal: Error | undefined
+    for (let form = this.#form; form < FORMS.length; form++) {
+      const { text, columns } = FORMS[form]!
+      for (const wording of wordings) {
+        const answer = await askOnce(connection, signal, text + wording)
+        if (!(answer instanceof Error)) {
+          this.#form = form
+          return readIdentity(answer, columns)
+        }
+        refusal = answer
+      }
+      // Anything else is no reason to know less of the sessions to come.
+      if (!hasCondition(refusal, ...HIDDEN)) break
+    }
+    return {
+      backendPid: undefined,
+      oneSession: false,
+      server: undefined,
+      columns: undefined,
+      refusal,
+    }
+  }
+}
+
+// What a server says of a function that it hides, or does not have.
+const HIDDEN: readonly Condition[] = [
+  'feature_not_supported',
+  'insufficient_privilege',
+  'undefined_function',
+  'undefined_table',
+  'undefined_column',
+  'undefined_object',
+  'syntax_error',
+]
+
+function askOnce(
   connection: DriverConnection,
   signal: AbortSignal,
-  columns = '',
-): Promise<SessionIdentity> {
-  const { text, rowMode } = IDENTITY_QUESTION
-  const question =
-    columns === '' ? IDENTITY_QUESTION : { text: text + columns, rowMode, [LEAVES_NOTHING]: true }
+  text: string,
+): Promise<readonly unknown[] | Error> {
   return new Promise((resolve, reject) => {
     const giveUp = (): void => connection.destroy(signal.reason)
     watchSignal(signal, giveUp)
-    connection.run(question, (error, result) => {
-      unwatchSignal(signal, giveUp)
-      if (error === null) resolve(readIdentity(result!.rows))
-      else if (endsSession(error)) reject(error)
-      else resolve({ backendPid: undefined, oneSession: false, columns: undefined, refusal: error })
-    })
+    connection.run(
+      { text, rowMode: 'array', [LEAVES_NOTHING]: true } as Statement,
+      (error, result) => {
+        unwatchSignal(signal, giveUp)
+        if (error === null) resolve(result!.rows)
+        else if (endsSession(error)) reject(error)
+        else resolve(error)
+      },
+    )
   })
 }
 
-function readIdentity(rows: readonly unknown[]): SessionIdentity {
+function readIdentity(rows: readonly unknown[], told: number): SessionIdentity {
   const [row] = rows
   const columns = Array.isArray(row) ? (row as unknown[]) : []
   // The pool's `types` may make anything of an integer.
@@ -63,10 +141,28 @@ function readIdentity(rows: readonly unknown[]): SessionIdentity {
   const pid = Number(String(first))
   // Servers that have no processes answer with 0 or -1.
   const isPid = Number.isSafeInteger(pid) && pid > 0
+  const oneSession = isPid && PGLITE.test(String(version))
+  const server = columns.slice(OWN, OWN + told)
   return {
     backendPid: isPid ? pid : undefined,
-    oneSession: isPid && PGLITE.test(String(version)),
-    columns: columns.slice(OWN),
+    oneSession,
+    // Each PGlite says the same: it was never started, and nobody initialised its folder.
+    server: oneSession ? undefined : readServer(server),
+    columns: columns.slice(OWN + told),
     refusal: undefined,
   }
+}
+
+function readServer(columns: readonly unknown[]): ServerIdentity | undefined {
+  const [startedAt, address, port, inRecovery, systemId, timeline] = columns
+  const recovers = readBoolean(inRecovery)
+  if (recovers === undefined) return undefined
+  return Object.freeze({
+    systemId: readText(systemId),
+    timeline: readTimeline(timeline),
+    startedAt: readText(startedAt),
+    address: readText(address),
+    port: readInteger(port),
+    inRecovery: recovers,
+  })
 }

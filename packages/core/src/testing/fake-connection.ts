@@ -11,6 +11,7 @@ import type {
   TransactionStatus,
 } from '../driver.js'
 import { DatabaseError } from '../errors.js'
+import type { ServerIdentity } from '../identity/server-identity.js'
 import { IDENTITY_QUESTION } from '../identity/session-identity.js'
 import { askedParameters } from '../identity/session-parameters.js'
 import { resetFailure } from '../reset-failure.js'
@@ -162,7 +163,7 @@ export class FakeConnection implements DriverConnection {
   }
 
   run(statement: Statement, done: Done): void {
-    if (statement.text.startsWith(IDENTITY_QUESTION.text)) {
+    if (statement.text.startsWith(IDENTITY_QUESTION)) {
       this.#identify(statement.text, done)
       return
     }
@@ -355,19 +356,25 @@ export class FakeConnection implements DriverConnection {
 
   /** Which process it is belongs to the log-in: it is neither among the statements nor left to the script of a test. */
   #identify(text: string, done: Done): void {
-    const { answeringPid, version, startUp } = this.#options
+    const { answeringPid, version, startUp, server } = this.#options
     const asked = askedParameters(this.#context.settings.parameters)
     const columns = asked.flatMap(([name, value]) => {
       const { found = value, setLater = 0, same = 1 } = startUp?.(name, text) ?? {}
       return [found, setLater, same]
     })
-    const pid = answeringPid === undefined ? this.info.backendPid : answeringPid(this)
+    const told = server?.(this, text)
+    const pid =
+      told instanceof Error
+        ? told
+        : answeringPid === undefined
+          ? this.info.backendPid
+          : answeringPid(this)
     queueMicrotask(() => {
       if (!this.alive) done(lost('the session is closed', 'unknown'))
       else if (pid instanceof Error) done(pid)
       else
         done(null, {
-          rows: [[pid, version, ...columns]],
+          rows: [[pid, version, ...serverColumns(text, told), ...columns]],
           rowCount: 1,
           command: 'SELECT',
           fields: [],
@@ -503,4 +510,12 @@ function nameIn(text: string): string {
 
 function isFatal(error: Error): boolean {
   return error instanceof DatabaseError && error.severity !== 'ERROR'
+}
+
+/** What the form of the question asks about the server; the last form asks nothing. */
+function serverColumns(text: string, told: Partial<ServerIdentity> | Error = {}): unknown[] {
+  if (told instanceof Error || !text.includes('inet_server_addr')) return []
+  const { startedAt, address, port, inRecovery, systemId, timeline } = told
+  const where = [startedAt, address, port, inRecovery]
+  return text.includes('pg_control_system') ? [...where, systemId, timeline] : where
 }

@@ -2,6 +2,7 @@ import type { Clock, ClockTimer } from '../clock.js'
 import type { ConnectContext, Driver } from '../driver.js'
 import { formatEndpoint } from '../endpoint.js'
 import { ConnectError } from '../errors.js'
+import type { ServerIdentity } from '../identity/server-identity.js'
 import type { Statement } from '../statement.js'
 import { FakeConnection, type FakeReply } from './fake-connection.js'
 
@@ -25,6 +26,11 @@ export interface FakeDriverOptions {
   onConnect?: (attempt: number, context: ConnectContext) => Error | 'hang' | undefined
   /** The process id that answers when the pool asks after the log-in, or how the question fails. Default: the announced one, as without a pooler. */
   answeringPid?: (connection: FakeConnection) => number | null | Error
+  /**
+   * The server that a session leads to, as it says when the pool asks with this text after the log-in, or how the question fails. Default:
+   * the server does not say.
+   */
+  server?: (connection: FakeConnection, text: string) => Partial<ServerIdentity> | Error
   /** Address of the sockets' other end; null for a Unix socket. Default 127.0.0.1. */
   address?: null
   /**

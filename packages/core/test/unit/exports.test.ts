@@ -125,8 +125,18 @@ test('its entry for those who build pools exports exactly these values', () => {
   expect(Object.keys(kit).sort()).toMatchInlineSnapshot(`
     [
       "PoolDecorator",
+      "SERVER_COLUMNS",
+      "describeServer",
       "isRaisedByFunction",
+      "isRestarted",
+      "isSameServer",
       "lacksRelationFile",
+      "lsnText",
+      "readBoolean",
+      "readInteger",
+      "readLsn",
+      "readText",
+      "readTimeline",
       "refusesAsStandby",
     ]
   `)

@@ -13,7 +13,10 @@ async function open(
   const connector = {
     connect: async (given: ConnectionListener) => {
       listener = given
-      return { info: { parameters } } as unknown as DriverConnection
+      return {
+        connection: { info: { parameters } } as unknown as DriverConnection,
+        server: undefined,
+      }
     },
   } as unknown as Connector
   const slot = new Slot(1, 0)

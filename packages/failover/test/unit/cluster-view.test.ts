@@ -21,6 +21,7 @@ function facts(changes: Partial<ProbeFacts> = {}): ProbeFacts {
     timeline: 1,
     startedAt: 'then',
     address: undefined,
+    port: undefined,
     backendPid: undefined,
     sessionPid: undefined,
     lsn: 0n,

@@ -5,9 +5,10 @@ import {
   DatabaseError,
   PoolClosedError,
 } from '@poolhouse/core'
+import { readLsn } from '@poolhouse/core/kit'
 import { describe, expect, it } from 'vitest'
 import { findingOf } from '../../src/probe-finding.js'
-import { probeStatements, readLsn, readProbe } from '../../src/probe-statement.js'
+import { probeStatements, readProbe } from '../../src/probe-statement.js'
 
 const endpoint = 'db:5432/app'
 
@@ -49,6 +50,7 @@ describe('reading a probe', () => {
       timeline: 2,
       startedAt: 'x',
       address: undefined,
+      port: undefined,
       backendPid: undefined,
       sessionPid: undefined,
       lsn: 0x16b374d848n,

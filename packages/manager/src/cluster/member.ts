@@ -48,6 +48,7 @@ const TOLD: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
   'deadlock',
   'overload',
   'pooler',
+  'servers',
   'durability',
   'error',
 ])

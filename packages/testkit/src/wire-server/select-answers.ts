@@ -16,6 +16,8 @@ export function selectAnswer(
   context: AnswerContext,
   setting: (name: string) => string | undefined,
 ): Reaction {
+  const given = startUpAnswer(part, context, setting)
+  if (given !== undefined) return given
   if (/\bpg_is_in_recovery\b/i.test(part.code)) return probe(part, context.state)
   const sleep = /^\s*select\s+(?:pg_catalog\.)?pg_sleep\s*\(\s*([\d.]+)\s*\)/i.exec(part.code)?.[1]
   if (sleep !== undefined) {
@@ -31,8 +33,6 @@ export function selectAnswer(
       },
     }
   }
-  const given = startUpAnswer(part, context, setting)
-  if (given !== undefined) return given
   const items = selectList(part).map((text) => item(text, context, setting))
   if (items.length === 0 || items.some((found) => found === undefined)) return { rows: [] }
   const list = items as Item[]
@@ -42,12 +42,11 @@ export function selectAnswer(
   }
 }
 
-// What the pool asks a fresh session about the parameters of its start-up message.
-const STARTUP_QUESTION =
-  /^\s*select pg_catalog\.pg_backend_pid\(\), pg_catalog\.version\(\), (?=pg_catalog\.current_setting\()/
+// What the pool asks a fresh session: who it is, which server it leads to, and about the parameters of its start-up message.
+const STARTUP_QUESTION = /^\s*select pg_catalog\.pg_backend_pid\(\), pg_catalog\.version\(\)/
 const ASKED = /, pg_catalog\.current_setting\(E'([^']*)', true\), case/g
 
-/** Who it is, and of each parameter its value, that it was not set later, and whether the session has it. */
+/** Who it is, which server, and of each parameter its value, that it was not set later, and whether the session has it. */
 function startUpAnswer(
   { text }: StatementPart,
   context: AnswerContext,
@@ -60,6 +59,20 @@ function startUpAnswer(
     { name: 'pg_backend_pid', type: 'int4' },
     { name: 'version', type: 'text' },
   ]
+  const { startedAt, address = null, port = null, inRecovery, systemId, timeline } = context.state
+  if (text.includes('pg_postmaster_start_time')) {
+    values.push(startedAt, address, port, inRecovery ? 'on' : 'off')
+    columns.push(
+      { name: 'extract', type: 'text' },
+      { name: 'host', type: 'text' },
+      { name: 'inet_server_port', type: 'int4' },
+      { name: 'current_setting', type: 'text' },
+    )
+  }
+  if (text.includes('pg_control_system')) {
+    values.push(systemId, timeline)
+    columns.push({ name: 'system_identifier', type: 'text' }, { name: 'case', type: 'int4' })
+  }
   for (const [, name] of text.matchAll(ASKED)) {
     const value = setting(name!)
     values.push(value ?? null, 0, value === undefined ? 0 : 1)
@@ -81,6 +94,8 @@ function probe({ text, code }: StatementPart, state: WireState): Reaction {
     system_id: ['text', state.systemId],
     timeline: ['int4', state.timeline],
     started_at: ['text', state.startedAt],
+    address: ['text', state.address === undefined ? null : `${state.address}:${state.port}`],
+    port: ['int4', state.port ?? null],
     lsn: ['text', state.lsn],
     receive_lsn: ['text', state.receiveLsn ?? null],
     replay_paused: ['bool', state.replayPaused ?? false],

@@ -101,6 +101,8 @@ export class WireServer implements AsyncDisposable, SessionHost {
   /** @internal Called once by {@link startWireServer}. */
   async listen(): Promise<void> {
     await this.#listener.open()
+    this.state.address ??= this.host
+    this.state.port ??= this.port
   }
 
   /** Changes the role. Open sessions stay and are told with the next answer, as after a promotion. */

@@ -124,13 +124,22 @@ test('T01: a session that ends over the question was never opened', async () => 
   expect(answered.state).toBe('resolved')
 })
 
-test("T01: with pooler 'none' or 'pgbouncer' nothing is asked", async () => {
+test("T01: with pooler 'pgbouncer' nothing is asked, and with 'none' nothing but the server", async () => {
   for (const pooler of ['none', 'pgbouncer'] as const) {
     let asked = 0
-    const { clock, pool } = harness({ pooler }, { answeringPid: () => ++asked })
+    const { clock, pool, session } = harness(
+      { pooler },
+      {
+        answeringPid: () => {
+          asked++
+          return 4711
+        },
+      },
+    )
     watch(pool.query('select 1'))
     await clock.settle()
-    expect(asked).toBe(0)
+    expect(asked).toBe(pooler === 'none' ? 1 : 0)
+    expect(session().names).toBe(true)
     expect(pool.pooler).toBe(pooler === 'none' ? undefined : pooler)
   }
 })
