@@ -8,10 +8,7 @@ const driver = nodePostgres()
 const nodes = servers.map(({ name, url }) => createPool({ driver, name, connection: url }))
 const primary = withFailover(nodes) // finds and follows the primary
 const db = withReplicas(primary, primary.topology) // declared reads go to the replicas
-
-// A replica serves reads as soon as it is known how far behind it is: a second after the start, or now.
-do await primary.topology.refresh('start')
-while (primary.topology.current.replicas.some(({ lag }) => lag?.ms === undefined))
+await db.ready() // the primary is known and connected, and how far the replicas are behind
 
 const write = await db.query('insert into orders (id) values ($1)', [1])
 const reads = [1, 2, 3, 4].map(() => db.reader().query('select count(*) from orders'))

@@ -30,6 +30,7 @@ const COPY_TO_OPTIONS: ReadonlySet<string> = new Set([
   'maxStalenessMs',
   'maxStalenessBytes',
 ])
+const READY_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'signal'])
 const LONGEST = 0x7fffffff
 
 /** What all calls have in common. */
@@ -92,6 +93,12 @@ export function checkAcquireOptions(options: object): void {
   if (priority !== undefined) {
     checkNumber('acquire', 'priority', priority, { min: -1_000, max: 1_000, integer: true })
   }
+}
+
+/** Checks the options of `ready`. Throws `TypeError` or `RangeError` naming option and value. */
+export function checkReadyOptions(options: object): void {
+  refuseUnknownOptions('ready', options, READY_OPTIONS)
+  checkCommon('ready', options)
 }
 
 function checkCommon(where: string, options: CallOptions): void {

@@ -27,6 +27,17 @@ export interface AcquireOptions {
   maxStalenessBytes?: number | undefined
 }
 
+/** How long to wait for a pool to be ready. */
+export interface ReadyOptions {
+  /**
+   * Longest wait in milliseconds, for everything together. Default: as long as a call of the pool waits, which is `acquireTimeoutMs`
+   * of a connection pool and `hold.timeoutMs` of one that follows a primary (10 000 where calls are not held).
+   */
+  timeoutMs?: number | undefined
+  /** Aborts the wait. Rejects with `AbortError`. */
+  signal?: AbortSignal | undefined
+}
+
 /** How to end a pool. */
 export interface CloseOptions {
   /** How long to wait for leases to come back before their work is cancelled and destroyed. Milliseconds, default 10 000. */
@@ -61,6 +72,20 @@ export interface Pool extends Queryable, Streamable, PoolEventEmitter, AsyncDisp
    * `DatabaseError`, `AbortError`, `PoolClosedError` or, behind a pooler, `SessionStateError`.
    */
   listen(channel: string, onNotify: NotifyListener, options?: ListenOptions): Promise<Subscription>
+  /**
+   * Resolves when the pool can do what it is for, so that the first call finds it so: for the start of a service, and its readiness
+   * probe. Which is: a connection pool has one connection that is open and has proved itself, or is in use (`warm` opens more); a pool
+   * that follows the primary knows it, and is ready there; a pool with replicas has a ready primary, and of each replica that answers it
+   * knows how far that is behind and has a connection to it. A view is ready when the pool below is. A replica that does not answer, or
+   * is still behind what the primary had written when it was first asked, delays this by 2 s at most and makes it fail never: such
+   * reads go to the primary.
+   *
+   * Nothing is sent but what opens and proves connections. Rejects with `AcquireTimeoutError` when no connection could be opened in
+   * time (`cause` says why), with `AuthenticationError` or `PoolOverloadedError` at once, with `NoPrimaryError` when no primary was
+   * found in time, with `PoolClosedError`, `AbortError`, and with `TypeError` or `RangeError` for wrong
+   * options. Keeps the process alive while it waits, and leaves nothing behind.
+   */
+  ready(options?: ReadyOptions): Promise<void>
   /** An immutable picture of counters, gauges and times. */
   stats(): PoolStats
   /** Stops admitting, waits for leases to the deadline, then cancels and destroys. Resolves when sockets are closed; idempotent. */

@@ -2,7 +2,13 @@ export { ChannelListener } from './channel-listener.js'
 export type { ChannelSource } from './channel-source.js'
 export { type Clock, type ClockTimer, sleep, systemClock } from './clock.js'
 export type { BudgetedPool, BudgetSeat, ConnectionBudget } from './connection-budget.js'
-export type { AcquireOptions, CloseOptions, ConnectionPool, Pool } from './connection-pool.js'
+export type {
+  AcquireOptions,
+  CloseOptions,
+  ConnectionPool,
+  Pool,
+  ReadyOptions,
+} from './connection-pool.js'
 export {
   type ConnectionOptions,
   ConnectionSettings,

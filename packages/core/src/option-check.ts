@@ -31,12 +31,15 @@ function editDistance(a: string, b: string, limit: number): number {
   return previous[b.length]!
 }
 
-/** Refuses option names that do not exist. Throws `TypeError` that names the function, the option and the nearest known name. */
+/** Refuses what is no object, and option names that do not exist. Throws `TypeError` that names the function, the option and the nearest known name. */
 export function refuseUnknownOptions(
   where: string,
   options: object,
   known: ReadonlySet<string>,
 ): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`${where}: options must be an object, got ${describeValue(options)}`)
+  }
   for (const name of Object.keys(options)) {
     if (known.has(name)) continue
     const near = nearestName(name, known)

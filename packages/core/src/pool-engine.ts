@@ -799,6 +799,11 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     )
   }
 
+  /** Whether callers are admitted. */
+  get isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
   gauges(): PoolGauges {
     const total = this.slots.size
     // Not growth's count of connects under way: that one falls a moment after a connection is lent or given up.

@@ -1,7 +1,12 @@
 import { AcquireCall } from './acquire-call.js'
-import { checkAcquireOptions, checkQueryOptions } from './call-options.js'
+import { checkAcquireOptions, checkQueryOptions, checkReadyOptions } from './call-options.js'
 import { ChannelListener } from './channel-listener.js'
-import type { AcquireOptions, CloseOptions, ConnectionPool } from './connection-pool.js'
+import type {
+  AcquireOptions,
+  CloseOptions,
+  ConnectionPool,
+  ReadyOptions,
+} from './connection-pool.js'
 import type { CopyResult } from './driver.js'
 import { type Endpoint, formatEndpoint } from './endpoint.js'
 import { AbortError, ConnectionLostError, PoolhouseError } from './errors.js'
@@ -44,6 +49,8 @@ import { traceQuery, tracing } from './tracing.js'
 import type { Transaction, TransactionOptions } from './transaction.js'
 import { runTransaction, type TransactionHost } from './transaction-runner.js'
 
+// Above every caller's own, so that a pool whose first connections are kept is known to be ready all the same.
+const READY_PRIORITY = 1_000
 const SIZE_OPTIONS: ReadonlySet<string> = new Set(['max', 'min'])
 
 /** A pool of connections to one server: checks what callers say and turns it into work for the engine. */
@@ -289,6 +296,17 @@ export class ServerPool implements ConnectionPool {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  async ready(options?: ReadyOptions): Promise<void> {
+    if (options !== undefined) checkReadyOptions(options)
+    const { timeoutMs, signal } = options ?? {}
+    if (signal?.aborted) throw new AbortError(signal.reason, 'no')
+    const engine = this.#engine
+    // Whoever has a connection may keep it for as long as they like.
+    if (engine.isOpen && engine.gauges().leased > 0) return
+    const lease = await this.acquire({ timeoutMs, signal, priority: READY_PRIORITY })
+    lease.release()
   }
 
   stats(): PoolStats {

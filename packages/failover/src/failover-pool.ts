@@ -26,6 +26,7 @@ import {
   type QueryArguments,
   type QueryOptions,
   type QueryResult,
+  type ReadyOptions,
   readQueryArguments,
   readStreamArguments,
   refuseUnknownOptions,
@@ -52,6 +53,7 @@ import type { FailoverConfig } from './failover-options.js'
 import { InDoubtResolver } from './in-doubt-resolver.js'
 import type { NodeSource } from './node-source.js'
 import { PrimarySession } from './primary-session.js'
+import { Readiness } from './readiness.js'
 import { Switchover, type SwitchoverOptions } from './switchover.js'
 import type { TopologyWatch } from './topology-watch.js'
 
@@ -117,6 +119,7 @@ export class PrimaryPool implements FailoverPool {
   readonly #session: PrimarySession
   readonly #resolver: TransactionOptions['resolver']
   readonly #switchover: Switchover
+  readonly #readiness: Readiness
   readonly #closed = new AbortController()
   // The pool of the primary while there is one and this pool is open: with it a call costs nothing extra.
   #target: ConnectionPool | undefined
@@ -150,6 +153,7 @@ export class PrimaryPool implements FailoverPool {
       turned: () => this.#turn(),
       failed: (error) => this.#hub.emit('error', { pool: config.name, error }),
     })
+    this.#readiness = new Readiness(config, this.#watch, this.#closed.signal)
     this.#cluster.start(source)
   }
 
@@ -241,6 +245,10 @@ export class PrimaryPool implements FailoverPool {
     )
   }
 
+  async ready(options?: ReadyOptions): Promise<void> {
+    await this.#readiness.wait(options)
+  }
+
   async switchover<R>(
     fn: (signal: AbortSignal) => Promise<R>,
     options?: SwitchoverOptions,
@@ -296,6 +304,7 @@ export class PrimaryPool implements FailoverPool {
     this.#target = undefined
     this.#courier.close()
     this.#closed.abort()
+    this.#readiness.topologyChanged()
     this.#cluster.stop()
     await Promise.all([this.#session.channels.close(), this.#cluster.close(options)])
   }
@@ -319,6 +328,7 @@ export class PrimaryPool implements FailoverPool {
     if (this.#closing !== undefined) return
     this.#session.follow(this.#watch.primary)
     this.#courier.topologyChanged()
+    this.#readiness.topologyChanged()
     this.#turn()
   }
 

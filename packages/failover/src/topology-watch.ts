@@ -61,6 +61,9 @@ export class TopologyWatch implements Topology {
   readonly #denials = new Map<string, number>()
   readonly #listeners = new Set<Listener>()
   readonly #ring = new LagRing()
+  // Whose positions the ring holds, and since when.
+  #source: string | undefined
+  #since = 0
   // When the primary last said where its log ends.
   #sampledAt = Number.NEGATIVE_INFINITY
   #view: ClusterView
@@ -233,6 +236,7 @@ export class TopologyWatch implements Topology {
       failures,
       sinceSentMs: clock.now() - sentAt,
       denials: this.#denials.get(id) ?? 0,
+      unknownForMs: this.#isUnknown(id) ? clock.now() - this.#since : undefined,
       random: random(),
     })
   }
@@ -248,10 +252,14 @@ export class TopologyWatch implements Topology {
     const wasUrgent = this.#urgent
     let view = observe(this.#view, id, observation)
     if (!view.settled && this.#isFirstRoundOver(view)) view = endFirstRound(view)
-    this.#conclude(view)
-    this.#sample(id, observation)
-    this.#hastenOthers(wasUrgent, id)
-    this.#publish()
+    this.#enforce(view, wasUrgent, id)
+  }
+
+  /** Whether the node has said where it is, and that cannot be compared with anything that the primary has said. */
+  #isUnknown(id: string): boolean {
+    if (this.#source === undefined) return false
+    const node = this.#current.replicas.find((replica) => replica.id === id)
+    return node?.lag !== undefined && node.lag.ms === undefined && node.lag.bytes !== undefined
   }
 
   /** Puts a view in force that no observation has led to. */
@@ -259,9 +267,20 @@ export class TopologyWatch implements Topology {
     if (this.#stopped) return
     const wasUrgent = this.#urgent
     const isOver = !view.settled && this.#isFirstRoundOver(view)
-    this.#conclude(isOver ? endFirstRound(view) : view)
-    this.#hastenOthers(wasUrgent)
+    this.#enforce(isOver ? endFirstRound(view) : view, wasUrgent)
+  }
+
+  /** Puts a view in force, and does and tells everything that follows. `id` is the node that has just been probed. */
+  #enforce(view: ClusterView, wasUrgent: boolean, id?: string): void {
+    this.#conclude(view)
+    const isFirst = this.#sample()
+    this.#hastenOthers(wasUrgent, id)
     this.#publish()
+    if (!isFirst) return
+    // What a replica said before the primary's first word is as a rule a little older than that.
+    for (const replica of this.#current.replicas) {
+      if (this.#isUnknown(replica.id)) this.#monitors.get(replica.id)?.hasten(0)
+    }
   }
 
   #hastenOthers(wasUrgent: boolean, id?: string): void {
@@ -284,8 +303,7 @@ export class TopologyWatch implements Topology {
   #firstRoundIsLate(): void {
     this.#isFirstRoundLate = true
     if (this.#stopped || this.#view.settled || !this.#isFirstRoundOver(this.#view)) return
-    this.#conclude(endFirstRound(this.#view))
-    this.#publish()
+    this.#enforce(endFirstRound(this.#view), this.#urgent)
   }
 
   /** Puts the view in force, and then does what follows from it: callers that fail because of it must find it in force. */
@@ -329,12 +347,21 @@ export class TopologyWatch implements Topology {
     }
   }
 
-  #sample(id: string, observation: Observation): void {
-    if (observation.kind !== 'answer' || id !== this.#judgement.primary) return
-    const { lsn, timeline, systemId } = observation.facts
-    if (lsn === undefined) return
-    this.#ring.add(`${systemId} ${timeline} ${id}`, observation.sentAt, lsn)
-    this.#sampledAt = observation.sentAt
+  /** Takes what the primary said last, which may have been before it was known to be the primary. Whether it is the first word of this one. */
+  #sample(): boolean {
+    const id = this.#judgement.primary
+    const record = id === undefined ? undefined : this.#view.nodes.get(id)
+    // After a failed probe `sentAt` is that of the failure.
+    if (record?.standing.kind !== 'answer' || record.failures > 0) return false
+    const { lsn, timeline, systemId } = record.standing.facts
+    if (lsn === undefined) return false
+    const source = `${systemId} ${timeline} ${id}`
+    this.#ring.add(source, record.sentAt, lsn)
+    this.#sampledAt = record.sentAt
+    if (source === this.#source) return false
+    this.#source = source
+    this.#since = this.#config.clock.now()
+    return true
   }
 
   #publish(): void {

@@ -22,8 +22,10 @@ const SLOWEST_MS = 1_000
 const FASTEST_MS = 50
 // Five samples within the bound: one may be lost and its successor late without a fresh replica looking stale.
 const SAMPLES_PER_BOUND = 5
-const START_INTERVAL_MS = 100
-const START_MS = 2_000
+// A replica that is a little behind what the primary said first is asked again when half as long as it has been unknown is over: what it lacks
+// is there after a round trip, or the more rarely asked for the longer it takes.
+const UNKNOWN_LEAST_MS = 10
+const UNKNOWN_SHARE = 0.5
 const JITTER = 0.2
 // A server that refuses connections is down. One that says nothing may only be slow, unless it says nothing three times.
 const SILENT_SAMPLES = 3
@@ -39,7 +41,9 @@ export class LagMonitor {
   readonly #nodes: readonly ReplicaNode[]
   readonly #random: () => number
   readonly #intervalMs: number
-  readonly #startedAt: number
+  // Since when positions of the primary in force now can be compared; before the first, since the start.
+  #since: number
+  #source: string | undefined
   readonly #ring = new LagRing()
   readonly #replayed = new Map<ReplicaNode, bigint>()
   readonly #samplers: readonly NodeSampler[]
@@ -61,21 +65,22 @@ export class LagMonitor {
     this.#nodes = nodes
     this.#random = options.random
     this.#intervalMs = intervalFor(options.maxStalenessMs)
-    this.#startedAt = background.now()
-    const nextDelayMs = (failures: number): number => this.#nextDelayMs(failures)
+    this.#since = background.now()
     this.primary = new NodeSampler(primary, background, {
-      nextDelayMs,
+      nextDelayMs: (failures) => this.#nextDelayMs(failures),
       sampled: (facts, sentAt) => this.#primarySampled(facts, sentAt),
       // Callers of the primary get its errors themselves; here the replicas just grow older.
       failed: () => {},
     })
     for (const node of nodes) {
       node.sampler = new NodeSampler(node.pool, background, {
-        nextDelayMs,
+        nextDelayMs: (failures) => this.#nextDelayMs(failures, node),
         sampled: (facts, sentAt) => this.#replicaSampled(node, facts, sentAt),
         failed: (error, failures) => {
+          node.failed = true
           const dead = isRefusal(error) || failures >= SILENT_SAMPLES
           listener.failed(node, error, dead)
+          listener.changed()
         },
       })
     }
@@ -92,14 +97,21 @@ export class LagMonitor {
     // What a server in recovery has replayed is not where the primary's log ends.
     if (facts.inRecovery || facts.lsn === undefined) return
     this.#systemId = facts.systemId
-    this.#ring.add(`${facts.systemId}/${facts.timeline}`, sentAt, facts.lsn)
+    const source = `${facts.systemId}/${facts.timeline}`
+    this.#ring.add(source, sentAt, facts.lsn)
     const position = positionOf(facts, sentAt)
     if (position !== undefined) this.#listener.primarySaid(position)
     for (const node of this.#nodes) if (!node.writable) this.#compare(node)
     this.#listener.changed()
+    if (source === this.#source) return
+    this.#source = source
+    this.#since = this.#background.now()
+    // What was asked beside the first question to the primary is as a rule a little older than its answer.
+    for (const node of this.#replayed.keys()) if (node.freshAt === undefined) node.sampler?.start()
   }
 
   #replicaSampled(node: ReplicaNode, facts: SampleFacts, sentAt: number): void {
+    node.failed = false
     node.writable = !facts.inRecovery
     if (!facts.inRecovery) {
       // It shows its own commits at once. Whether they are the primary's commits too is for failover to judge.
@@ -129,15 +141,20 @@ export class LagMonitor {
     node.bytesBehind = lsn === undefined ? undefined : this.#ring.bytesBehind(lsn)
   }
 
-  #nextDelayMs(failures: number): number {
+  /** `node` is the replica; undefined for the primary. */
+  #nextDelayMs(failures: number, node?: ReplicaNode): number {
     const jitter = 1 - JITTER + 2 * JITTER * this.#random()
     if (failures > 0 && failures < SILENT_SAMPLES) {
       return Math.min(DOUBT_INTERVAL_MS, this.#intervalMs) * jitter
     }
-    const starting =
-      this.#background.now() - this.#startedAt < START_MS &&
-      this.#nodes.some(({ freshAt }) => freshAt === undefined)
-    return (starting ? Math.min(START_INTERVAL_MS, this.#intervalMs) : this.#intervalMs) * jitter
+    const isUnknown = node !== undefined && this.#replayed.has(node) && node.freshAt === undefined
+    return (
+      Math.min(this.#intervalMs, isUnknown ? this.#unknownDelayMs() : this.#intervalMs) * jitter
+    )
+  }
+
+  #unknownDelayMs(): number {
+    return Math.max(UNKNOWN_LEAST_MS, (this.#background.now() - this.#since) * UNKNOWN_SHARE)
   }
 }
 

@@ -10,6 +10,8 @@ export interface Membership {
   readonly topology: Topology | undefined
   /** A server that serves reads when neither a replica nor the primary can; undefined if there is none. */
   readonly standIn: TopologyNode | undefined
+  /** Whether it is still to be found out how far the node is behind, or that this cannot be. */
+  undecided(node: ReplicaNode): boolean
   /** A read failed on the node: see what has become of it, if nobody does so anyway. */
   suspect(node: ReplicaNode): void
   /** Who asks this pool's server where it is, if anybody does. */

@@ -17,6 +17,7 @@ import {
   type QueryOptions,
   type QueryResult,
   ReadIntentError,
+  type ReadyOptions,
   readQueryArguments,
   readStreamArguments,
   type Statement,
@@ -79,6 +80,8 @@ export interface ReaderHost {
   ): Promise<R>
   /** Listens to a channel. */
   listen(channel: string, onNotify: NotifyListener, options?: ListenOptions): Promise<Subscription>
+  /** Waits until the whole is ready. */
+  ready(options?: ReadyOptions): Promise<void>
   /** The statistics of the whole. */
   stats(): PoolStats
   /** Adds a listener to the whole. */
@@ -163,6 +166,11 @@ export class ReaderPool implements Pool {
     this.#check('listen', false)
     // A standby refuses LISTEN and gets no notifications, and listening writes nothing: it belongs on the primary.
     return await this.#host.listen(channel, onNotify, options)
+  }
+
+  async ready(options?: ReadyOptions): Promise<void> {
+    this.#check('ready', false)
+    await this.#host.ready(options)
   }
 
   stats(): PoolStats {

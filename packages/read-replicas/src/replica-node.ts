@@ -38,6 +38,8 @@ export class ReplicaNode implements ReplicaCandidate {
   bytesBehind: number | undefined
   /** What else is worth telling about its freshness. Written by the lag monitor. */
   freshness: string | undefined
+  /** Whether the last question where it is got no answer. Written by the lag monitor. */
+  failed = false
   /** Who asks it where it is, if anybody does. Written by the lag monitor and by the positions. */
   sampler: NodeSampler | undefined
   /** When it came back after it was shut out or away, for the slow start. Written by the ejection. */

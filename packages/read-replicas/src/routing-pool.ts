@@ -19,6 +19,7 @@ import {
   type PoolStats,
   type QueryOptions,
   type QueryResult,
+  type ReadyOptions,
   readQueryArguments,
   readStreamArguments,
   type Statement,
@@ -62,6 +63,7 @@ import type { ReadRoute } from './read-route.js'
 import { ReadRoutes } from './read-routes.js'
 import { type ReadHost, ReadRunner } from './read-runner.js'
 import { ReaderPool, type ReadLane } from './reader-pool.js'
+import { Readiness } from './readiness.js'
 import type { ReplicaNode } from './replica-node.js'
 import type { ReplicaPool, ReplicaSession } from './replica-pool.js'
 import { ReplicaSet } from './replica-set.js'
@@ -107,6 +109,7 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
   readonly #gate: PrimaryGate
   readonly #runner: ReadRunner
   readonly #refusals = new StandbyRefusals()
+  readonly #readiness: Readiness
   readonly #relay: EventRelay
   #closing: Promise<void> | undefined
 
@@ -164,6 +167,13 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
       set: this.#set,
       ejection: this.#ejection,
       primarySaid: (position) => this.#positions.primarySaid(position),
+    })
+    this.#readiness = new Readiness({
+      primary,
+      set: this.#set,
+      membership: this.#membership,
+      freshWait: this.#freshWait,
+      background: this.#background,
     })
     this.#sessions = new SessionMaker(config, this.#background, this.#positions, this.#counters)
     this.#set.onChange(() => {
@@ -279,6 +289,10 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
     const { reads, terms } = this.#sessions.begin(token, options)
     const lane = { route: this.#routes.of(terms), session: reads, own: true }
     return new SessionPool(`${this.name}/session`, this, lane, this.#sessions.codec)
+  }
+
+  async ready(options?: ReadyOptions): Promise<void> {
+    await this.#readiness.wait(options)
   }
 
   writable(): Pool {

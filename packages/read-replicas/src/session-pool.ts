@@ -19,6 +19,7 @@ import {
   type PoolStats,
   type QueryOptions,
   type QueryResult,
+  type ReadyOptions,
   readQueryArguments,
   readStreamArguments,
   type Statement,
@@ -206,6 +207,11 @@ export class SessionPool implements ReplicaSession {
     options?: ListenOptions,
   ): Promise<Subscription> {
     return await this.#open().listen(channel, onNotify, options)
+  }
+
+  async ready(options?: ReadyOptions): Promise<void> {
+    this.#open()
+    await this.#host.ready(options)
   }
 
   stats(): PoolStats {

@@ -39,6 +39,12 @@ export class TopologyMembers implements Membership {
       : undefined
   }
 
+  undecided(node: ReplicaNode): boolean {
+    if (node.ejected !== undefined) return false
+    const seen = this.topology.current.nodes.find(({ pool }) => pool === node.pool)
+    return seen?.state === 'unknown' || (seen?.state === 'replica' && seen.lag?.ms === undefined)
+  }
+
   suspect(node: ReplicaNode): void {
     if (this.#refreshing) return
     this.#refreshing = true

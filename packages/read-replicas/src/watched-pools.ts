@@ -52,6 +52,12 @@ export class WatchedPools implements Membership {
   // The monitor loses its own session with the others and looks by itself.
   suspect(): void {}
 
+  undecided(node: ReplicaNode): boolean {
+    const { unfit, ejected, freshAt, freshness, failed } = node
+    if (unfit !== undefined || ejected !== undefined || failed) return false
+    return freshAt === undefined && freshness === undefined
+  }
+
   samplerOf(pool: Pool): NodeSampler | undefined {
     if (pool === this.#primary) return this.#monitor.primary
     return this.#nodes.find((node) => node.pool === pool)?.sampler

@@ -1,4 +1,4 @@
-import type { AcquireOptions, Pool } from '../connection-pool.js'
+import type { AcquireOptions, Pool, ReadyOptions } from '../connection-pool.js'
 import type { CopyResult } from '../driver.js'
 import type { Lease } from '../lease.js'
 import type { Intent, QueryOptions, QueryResult, Statement } from '../statement.js'
@@ -57,6 +57,7 @@ export type PoolCall<R> =
   | CallOf<'copyTo', CopyToOptions, R>
   | CallOf<'copyFrom', CopyOptions, R>
   | CallOf<'listen', ListenOptions, R>
+  | CallOf<'ready', ReadyOptions, R>
 
 interface AnyOptions {
   timeoutMs?: number | undefined
@@ -211,6 +212,15 @@ export class ListenCall extends AnyCall<'listen', ListenOptions, Subscription> {
 
   run(pool: Pool, changes?: CallChanges): Promise<Subscription> {
     return pool.listen(this.#channel, this.#onNotify, limited(this.options, changes))
+  }
+}
+
+/** `ready`: it waits for the pool below, and sends nothing. */
+export class ReadyCall extends AnyCall<'ready', ReadyOptions, void> {
+  readonly kind = 'ready'
+
+  run(pool: Pool, changes?: CallChanges): Promise<void> {
+    return pool.ready(limited(this.options, changes))
   }
 }
 

@@ -1,5 +1,5 @@
-import { checkAcquireOptions, checkQueryOptions } from '../call-options.js'
-import type { AcquireOptions, CloseOptions, Pool } from '../connection-pool.js'
+import { checkAcquireOptions, checkQueryOptions, checkReadyOptions } from '../call-options.js'
+import type { AcquireOptions, CloseOptions, Pool, ReadyOptions } from '../connection-pool.js'
 import type { CopyResult } from '../driver.js'
 import type { PoolEventName, PoolListener } from '../events.js'
 import type { Lease } from '../lease.js'
@@ -40,6 +40,7 @@ import {
   ListenCall,
   type PoolCall,
   QueryCall,
+  ReadyCall,
   TransactionCall,
   UseCall,
 } from './pool-call.js'
@@ -175,6 +176,16 @@ export abstract class PoolDecorator implements Pool {
     try {
       checkListenArguments(channel, onNotify, options)
       return this.send(new ListenCall(channel, onNotify, options && { ...options }))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** See `Pool`: ready when the pool is to which the call is sent. */
+  ready(options?: ReadyOptions): Promise<void> {
+    try {
+      if (options !== undefined) checkReadyOptions(options)
+      return this.send(new ReadyCall(undefined, options && { ...options }))
     } catch (error) {
       return Promise.reject(error)
     }

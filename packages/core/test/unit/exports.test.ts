@@ -126,6 +126,7 @@ test('its entry for those who build pools exports exactly these values', () => {
     [
       "PoolDecorator",
       "SERVER_COLUMNS",
+      "checkReadyOptions",
       "describeServer",
       "isRaisedByFunction",
       "isRestarted",

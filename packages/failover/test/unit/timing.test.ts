@@ -12,6 +12,7 @@ describe('the time between probes', () => {
     sinceSentMs: 0,
     deadAfter: 2,
     denials: 0,
+    unknownForMs: undefined,
     random: 0.5,
   }
 
@@ -30,6 +31,13 @@ describe('the time between probes', () => {
     expect(probeDelay({ ...calm, failures: 1, sinceSentMs: 400 })).toBe(0)
     expect(probeDelay({ ...calm, failures: 1, sinceSentMs: 1 })).toBe(99)
     expect(probeDelay({ ...calm, failures: 2 })).toBe(1_000)
+  })
+
+  it('T93: is half as long as it has been unknown how far the replica is behind, from 10 ms to the interval', () => {
+    const delays = [0, 10, 100, 1_000, 5_000].map((unknownForMs) =>
+      probeDelay({ ...calm, urgent: true, unknownForMs }),
+    )
+    expect(delays).toEqual([10, 10, 50, 500, 1_000])
   })
 
   it('grows to 10 s while the password is refused, however urgent', () => {

@@ -22,6 +22,7 @@ import {
   type PoolStats,
   type QueryOptions,
   type QueryResult,
+  type ReadyOptions,
   readStreamArguments,
   type Statement,
   type StreamIterator,
@@ -193,6 +194,10 @@ export class DatabaseView implements NamedDatabase {
 
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation {
     return this.#cluster.routed.explainRoute(statement, options)
+  }
+
+  ready(options?: ReadyOptions): Promise<void> {
+    return this.#call(false, (pool) => pool.ready(options))
   }
 
   stats(): PoolStats {

@@ -16,6 +16,7 @@ import {
   type PoolStats,
   type QueryOptions,
   type QueryResult,
+  type ReadyOptions,
   readQueryArguments,
   readStreamArguments,
   type Statement,
@@ -96,6 +97,10 @@ export class ReadView implements Pool {
   ): Promise<Subscription> {
     if (this.#closed) throw new PoolClosedError(this.name)
     return await this.#view.listen(channel, onNotify, options)
+  }
+
+  ready(options?: ReadyOptions): Promise<void> {
+    return this.call(() => this.#inner.ready(options))
   }
 
   stats(): PoolStats {

@@ -20,6 +20,7 @@ import {
   type PoolStats,
   type QueryOptions,
   type QueryResult,
+  type ReadyOptions,
   type ReconfigureOptions,
   type ResizeOptions,
   type Session,
@@ -152,6 +153,10 @@ export class ServerNode implements ConnectionPool {
     options?: ListenOptions,
   ): Promise<Subscription> {
     return this.#pool.listen(channel, onNotify, options)
+  }
+
+  ready(options?: ReadyOptions): Promise<void> {
+    return this.#pool.ready(options)
   }
 
   // ── of the server ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,6 +15,7 @@ import {
   type QueryOptions,
   type QueryResult,
   RESET_AROUND,
+  type ReadyOptions,
   readQueryArguments,
   refuseLoneStatement,
   SessionStateError,
@@ -154,6 +155,10 @@ export class ScopedDatabase implements DatabasePool {
       this.#gate,
       this.#hub,
     )
+  }
+
+  ready(options?: ReadyOptions): Promise<void> {
+    return this.#pool.ready(options)
   }
 
   stats(): PoolStats {

@@ -21,6 +21,7 @@ import {
   type PoolStats,
   type QueryOptions,
   type QueryResult,
+  type ReadyOptions,
   readQueryArguments,
   readStreamArguments,
   type Statement,
@@ -138,6 +139,11 @@ export class TenantPool implements DatabasePool {
     return new TenantPool(this.#id, this.#directory, this.#scope, this.#clock, ({ pool }) =>
       pool.reader(options),
     )
+  }
+
+  ready(given?: ReadyOptions): Promise<void> {
+    const options = given && { ...given }
+    return this.#call((pool) => pool.ready(options))
   }
 
   stats(): PoolStats {

@@ -232,6 +232,7 @@ export class FakePool implements ConnectionPool {
   }
 
   tryAcquire(): undefined {}
+  async ready(): Promise<void> {}
   async warm(): Promise<void> {}
   resize(): void {}
   reconfigure(): void {}

@@ -13,7 +13,7 @@ describe('staleness of plain replica pools', () => {
     const { db, clock } = await startSetting()
     for (let second = 0; second < 60; second++) {
       await clock.advance(1_000)
-      expect(both(tally(await served(db, 6)))).toEqual(['b', 'c'])
+      expect(both(tally(await served(db, 20)))).toEqual(['b', 'c'])
     }
   })
 

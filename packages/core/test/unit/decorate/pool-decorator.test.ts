@@ -141,6 +141,7 @@ test('every call arrives whole: statement, work, bounds, intent, limits and what
   await decorated.copyTo(COPY_OUT, read).next()
   await decorated.copyFrom(COPY_IN, source, { signal, timeoutMs: 7 })
   await decorated.listen('channel', onNotify, { signal, timeoutMs: 7, onGap })
+  await decorated.ready({ signal, timeoutMs: 7 })
 
   const taken = { text: 'select $1', values: ['1'] }
   expect(calls).toEqual([
@@ -157,6 +158,7 @@ test('every call arrives whole: statement, work, bounds, intent, limits and what
     ['copyTo', COPY_OUT, read],
     ['copyFrom', COPY_IN, source, { signal, timeoutMs: 7 }],
     ['listen', 'channel', onNotify, { signal, timeoutMs: 7, onGap }],
+    ['ready', { signal, timeoutMs: 7 }],
   ])
   expect((calls[0]![1] as typeof statement)[SENT_BEHIND]).toBe(behind)
   expect((calls[2]![1] as typeof lend)[RESET_AROUND]).toBe(true)
@@ -178,6 +180,7 @@ test('a call says what it is, what it accepts and whether it only reads', async 
   await decorated.copyTo(COPY_OUT, bounds).next()
   await decorated.copyFrom(COPY_IN, [])
   await decorated.listen('channel', () => undefined)
+  await decorated.ready({ timeoutMs: 7 })
   const said = decorated.calls.map((call) => [
     call.kind,
     call.statement?.text,
@@ -200,6 +203,7 @@ test('a call says what it is, what it accepts and whether it only reads', async 
     ['copyTo', COPY_OUT, 'read', true, 5, 6, undefined],
     ['copyFrom', COPY_IN, undefined, false, undefined, undefined, undefined],
     ['listen', undefined, undefined, false, undefined, undefined, undefined],
+    ['ready', undefined, undefined, false, undefined, undefined, 7],
   ])
 })
 
@@ -282,6 +286,7 @@ test('T91: wrong arguments reject what returns a promise, and throw from what re
     () => decorated.copyFrom(COPY_IN, [], options),
     () => decorated.listen('', () => undefined),
     () => decorated.listen('channel', () => undefined, options),
+    () => decorated.ready(options),
   ]
   for (const call of calls) {
     const rejected = watch(call())
@@ -312,6 +317,7 @@ test('T91: what `send` throws is a rejection of every call', async () => {
     () => decorated.transaction(work),
     () => decorated.copyFrom(COPY_IN, []),
     () => decorated.listen('channel', () => undefined),
+    () => decorated.ready(),
     () => decorated.stream('select').next(),
     () => decorated.copyTo(COPY_OUT).next(),
   ]) {

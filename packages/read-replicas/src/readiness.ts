@@ -1,0 +1,66 @@
+import { AbortError, type Pool, PoolClosedError, type ReadyOptions } from '@poolhouse/core'
+import { checkReadyOptions } from '@poolhouse/core/kit'
+import type { Background } from './background.js'
+import type { FreshWait } from './fresh-wait.js'
+import type { Membership } from './membership.js'
+import type { ReplicaNode } from './replica-node.js'
+import type { ReplicaSet } from './replica-set.js'
+
+// A replica that says nothing is found out by then, and one that is behind must not keep a service from starting.
+const REPLICAS_MS = 2_000
+
+/** What it takes to know whether a pool with replicas is ready. */
+export interface ReadinessHost {
+  readonly primary: Pool
+  readonly set: ReplicaSet
+  readonly membership: Pick<Membership, 'undecided'>
+  readonly freshWait: FreshWait
+  readonly background: Background
+}
+
+/** Waits, for callers of `ready()`, for the primary and then for what can be known of the replicas. */
+export class Readiness {
+  readonly #host: ReadinessHost
+
+  /** Asks nothing by itself. */
+  constructor(host: ReadinessHost) {
+    this.#host = host
+  }
+
+  /** See `Pool.ready`. */
+  async wait(options: ReadyOptions | undefined): Promise<void> {
+    if (options !== undefined) checkReadyOptions(options)
+    const { timeoutMs = Number.POSITIVE_INFINITY, signal } = options ?? {}
+    const { primary, background, freshWait } = this.#host
+    const startedAt = background.now()
+    this.#check(undefined)
+    await primary.ready(options)
+    this.#check(signal)
+    const until = Math.min(startedAt + timeoutMs, background.now() + REPLICAS_MS)
+    if (!this.#isDecided()) await freshWait.wait(() => this.#isDecided(), until, signal)
+    this.#check(signal)
+    const leftMs = Math.max(1, until - background.now())
+    // How it went is told by the events of the pools, and the next read finds another node.
+    await Promise.allSettled(
+      this.#fit().map(({ pool }) => pool.ready({ timeoutMs: leftMs, signal })),
+    )
+    this.#check(signal)
+  }
+
+  #isDecided(): boolean {
+    const { set, membership } = this.#host
+    return !set.nodes.some((node) => membership.undecided(node))
+  }
+
+  #fit(): ReplicaNode[] {
+    return this.#host.set.nodes.filter(
+      ({ unfit, ejected }) => unfit === undefined && ejected === undefined,
+    )
+  }
+
+  #check(signal: AbortSignal | undefined): void {
+    const { background } = this.#host
+    if (background.stopped.aborted) throw new PoolClosedError(background.name)
+    if (signal?.aborted) throw new AbortError(signal.reason, 'no')
+  }
+}
