@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net'
+import { resetSocket } from '../protocol/reset-socket.js'
 
 /** A TCP port with the behaviour a case gives it. */
 export interface RawServer {
@@ -58,7 +59,7 @@ export async function startCuttingRelay(target: {
   const clients = new Set<Socket>()
   const upstreams = new Set<Socket>()
   const end = (client: Socket): void => {
-    if (ending === 'rst') client.resetAndDestroy()
+    if (ending === 'rst') resetSocket(client)
     else client.end()
   }
   const server = await startRawServer((client) => {

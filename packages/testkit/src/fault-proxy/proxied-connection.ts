@@ -1,4 +1,5 @@
 import { Socket } from 'node:net'
+import { resetSocket } from '../protocol/reset-socket.js'
 import type { SeenStatement } from '../protocol/statement-watcher.js'
 import { Dialogue } from './dialogue.js'
 import type { DropRule } from './drop-rule.js'
@@ -79,7 +80,7 @@ export class ProxiedConnection {
   /** Resets both sides; what is still on the line is lost. */
   reset(): void {
     this.#stop()
-    this.#client.resetAndDestroy()
+    resetSocket(this.#client)
     this.#resetServer()
   }
 
@@ -130,7 +131,7 @@ export class ProxiedConnection {
       this.#toServer.after(() => this.#resetServer())
     })
     server.on('error', () => {
-      if (!this.#hung) this.#toClient.after(() => client.resetAndDestroy())
+      if (!this.#hung) this.#toClient.after(() => resetSocket(client))
     })
     const onClose = (): void => {
       if (!client.destroyed || !server.destroyed) return
@@ -153,7 +154,7 @@ export class ProxiedConnection {
     }
     const end = (): void => {
       this.#stop()
-      if (rule.then === 'reset') this.#client.resetAndDestroy()
+      if (rule.then === 'reset') resetSocket(this.#client)
       else this.#client.end()
       // The server got everything that was to reach it, so its side ends in order.
       this.#endServer()
@@ -177,6 +178,6 @@ export class ProxiedConnection {
 
   #resetServer(): void {
     if (this.#server.pending && !this.#server.connecting) this.#server.destroy()
-    else this.#server.resetAndDestroy()
+    else resetSocket(this.#server)
   }
 }

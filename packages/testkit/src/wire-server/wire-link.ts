@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { type Frame, FrameReader, NotAFrameError } from '../protocol/frame-reader.js'
 import { readOpening } from '../protocol/opening.js'
+import { resetSocket } from '../protocol/reset-socket.js'
 import type { Gate } from './gate.js'
 
 /** Unwinds a session whose connection is gone. */
@@ -97,7 +98,7 @@ export class WireLink {
   /** Resets the connection. */
   reset(): void {
     this.#close()
-    this.#plain.resetAndDestroy()
+    resetSocket(this.#plain)
   }
 
   /** Closes the socket at once. */

@@ -48,6 +48,41 @@ async function turns(): Promise<void> {
 
 const received = (): string[] => server.statements.map(({ text }) => text)
 
+describe('an end and a reset in one moment', () => {
+  const sockets = (): number =>
+    process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
+
+  // What a busy machine makes of a server that ends its session and then answers what is still sent to it with a reset.
+  it.each<[string, (line: FaultProxy) => void]>([
+    ['a cut and a reset', (line) => [line.cut(), line.reset()]],
+    [
+      'a cut and a reset of what exists',
+      (line) => [line.cut(), line.refuse({ existing: 'reset' })],
+    ],
+    ['two resets', (line) => [line.reset(), line.reset()]],
+  ])(
+    '%s leave no socket open, and close() ends',
+    async (_, breakOff) => {
+      const target = createServer((socket) => void socket.on('error', () => {}))
+      await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve))
+      const { port } = target.address() as { port: number }
+      const line = await startFaultProxy({ host: '127.0.0.1', port })
+      const before = sockets()
+      const client = connectSocket(line.port, line.host)
+      client.on('error', () => {})
+      client.resume()
+      await until(() => line.connections === 1 && sockets() >= before + 4)
+      breakOff(line)
+      await line.close()
+      await until(() => client.closed)
+      await turns()
+      expect(sockets()).toBe(before)
+      await new Promise((resolve) => target.close(resolve))
+    },
+    5_000,
+  )
+})
+
 describe('a plain proxy', () => {
   it('carries sessions, counts them and leads to the same database', async () => {
     expect(proxy.url()).toBe(`postgres://wire@127.0.0.1:${proxy.port}/wire`)
