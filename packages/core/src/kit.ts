@@ -2,7 +2,12 @@
 export { checkReadyOptions } from './call-options.js'
 export type { CallChanges, CallOf, PoolCall } from './decorate/pool-call.js'
 export { PoolDecorator } from './decorate/pool-decorator.js'
-export { describeServer, isRestarted, isSameServer } from './identity/server-identity.js'
+export {
+  describeServer,
+  isRestarted,
+  isSameServer,
+  type ServerLife,
+} from './identity/server-identity.js'
 export {
   lsnText,
   readBoolean,

@@ -1,3 +1,4 @@
+import { isSameServer } from '@poolhouse/core/kit'
 import type { ProbeFacts } from './observation.js'
 
 /**
@@ -81,14 +82,28 @@ export function isClaim(
   return facts.systemId === view.systemId && facts.timeline === timeline && timeline !== undefined
 }
 
-/** Whether another node, one that is still listed, claims to be primary on the highest timeline. */
+/** Whether another server, under a name that is still listed, claims to be primary on the highest timeline. */
 export function hasListedRival(view: ClusterView, id: string): boolean {
   const timeline = view.fence === 'off' ? undefined : highestTimeline(view)
+  const own = view.nodes.get(id)
   return [...view.nodes].some(
     ([other, { standing }]) =>
       other !== id &&
       !view.leaving.has(other) &&
       standing.kind === 'answer' &&
-      isClaim(standing.facts, view, timeline),
+      isClaim(standing.facts, view, timeline) &&
+      !areNamesOfOne(own, { standing }),
+  )
+}
+
+/** Whether both names lead to one server, as it said when it was last asked under each of them. */
+export function areNamesOfOne(
+  one: Pick<NodeRecord, 'standing'> | undefined,
+  other: Pick<NodeRecord, 'standing'> | undefined,
+): boolean {
+  return (
+    one?.standing.kind === 'answer' &&
+    other?.standing.kind === 'answer' &&
+    isSameServer(one.standing.facts, other.standing.facts)
   )
 }

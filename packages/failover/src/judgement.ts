@@ -1,10 +1,12 @@
 import type { NodeState } from '@poolhouse/core'
 import {
+  areNamesOfOne,
   type ClusterView,
   hasListedRival,
   highestTimeline,
   type NodeRecord,
 } from './cluster-view.js'
+import { leadingNames } from './names-of-server.js'
 import type { ProbeFacts } from './observation.js'
 
 /** What a node is taken for. */
@@ -21,14 +23,18 @@ export interface Judgement {
   /** The error that callers get instead of waiting, where waiting is pointless. */
   readonly blocked: Error | undefined
   readonly verdicts: ReadonlyMap<string, NodeVerdict>
+  /** Further names of a server, and the one that stands for it. */
+  readonly furtherNames: ReadonlyMap<string, string>
 }
 
 /** Says what each node is and which of them is the primary. Depends on the view alone. */
 export function judge(view: ClusterView): Judgement {
   const verdicts = new Map<string, NodeVerdict>()
+  const furtherNames = leadingNames(view)
   let primary: string | undefined
   for (const [id, record] of view.nodes) {
-    const verdict = withPooler(verdictOn(view, id, record), record)
+    const own = verdictOn(view, id, record)
+    const verdict = withPooler(asFurtherName(own, furtherNames.get(id)), record)
     verdicts.set(id, verdict)
     if (verdict.state === 'primary') primary = id
   }
@@ -36,6 +42,19 @@ export function judge(view: ClusterView): Judgement {
     primary,
     blocked: primary === undefined ? whyBlocked(view, verdicts) : undefined,
     verdicts,
+    furtherNames,
+  }
+}
+
+// What a name is by itself only until it proves to be a further name of another node.
+const FITTING: ReadonlySet<NodeState> = new Set(['primary', 'primary-read-only', 'replica'])
+
+/** A further name of a server gets no new work, and keeps what it has. */
+function asFurtherName(verdict: NodeVerdict, leader: string | undefined): NodeVerdict {
+  if (leader === undefined || !FITTING.has(verdict.state)) return verdict
+  return {
+    state: 'draining',
+    reason: `${verdict.reason}; another name of the server of "${leader}"`,
   }
 }
 
@@ -122,10 +141,13 @@ function elected(view: ClusterView, id: string, facts: ProbeFacts, reason: strin
   }
   const { contest } = view
   if (contest?.nodes.includes(id)) {
-    const others = contest.nodes.filter((other) => other !== id).join('", "')
+    const own = view.nodes.get(id)
+    const others = contest.nodes
+      .filter((other) => other !== id && !areNamesOfOne(own, view.nodes.get(other)))
+      .join('", "')
     return {
       state: 'fenced',
-      reason: `split brain: "${others}" claims to be ${reason} too; if these are names of one server, list it once`,
+      reason: `split brain: "${others}" claims to be ${reason} too`,
     }
   }
   if (facts.readOnly) {

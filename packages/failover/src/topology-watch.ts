@@ -35,6 +35,8 @@ const FIRST_ROUND_MS = 250
 const LONGEST = 0x7fffffff
 // Names move with their time to live, which is seconds.
 const RENEW_MS = 1_000
+// A further name of a server may come to lead to another one, as a reader endpoint does when a replica is back.
+const RENEW_FURTHER_MS = 2_000
 
 /** What the watch needs of its pool. */
 export interface WatchOptions {
@@ -221,7 +223,8 @@ export class TopologyWatch implements Topology {
   }
 
   /** While there is no primary a name may come to lead to one; the server it led to before goes on answering. */
-  #renewAfterMs({ endpoint: { host } }: ConnectionPool): number {
+  #renewAfterMs({ name, endpoint: { host } }: ConnectionPool): number {
+    if (this.#judgement.furtherNames.has(name)) return RENEW_FURTHER_MS
     const isName = isIP(host) === 0 && !host.startsWith('/')
     return isName && this.#judgement.primary === undefined ? RENEW_MS : Number.POSITIVE_INFINITY
   }

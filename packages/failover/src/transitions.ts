@@ -1,4 +1,5 @@
 import {
+  areNamesOfOne,
   type ClusterView,
   type Contest,
   hasListedRival,
@@ -180,7 +181,9 @@ function nextContest(view: ClusterView): Contest | undefined {
   const nodes = claimants
     .map(([id]) => id)
     .filter((id) => !view.leaving.has(id) || !hasListedRival(view, id))
-  if (nodes.length < 2) return undefined
+  // Several names of one server are one claimant.
+  const first = view.nodes.get(nodes[0] ?? '')
+  if (nodes.slice(1).every((id) => areNamesOfOne(first, view.nodes.get(id)))) return undefined
   const same = before?.length === nodes.length && nodes.every((id) => before.includes(id))
   return same ? view.contest : { timeline, nodes }
 }

@@ -23,14 +23,17 @@ export interface ServerIdentity {
   readonly inRecovery: boolean
 }
 
+/** What tells one life of one server from all others. */
+export type ServerLife = Pick<ServerIdentity, 'systemId' | 'startedAt' | 'port'>
+
 /**
  * Whether both are the same life of the same server: one cluster, started in the same microsecond, on the same port. The address is not
  * compared, because a server that listens on several has accepted each session at one of them. False where either does not tell when it
  * was started; what only one of them tells besides is not compared.
  */
 export function isSameServer(
-  one: ServerIdentity | undefined,
-  other: ServerIdentity | undefined,
+  one: ServerLife | undefined,
+  other: ServerLife | undefined,
 ): boolean {
   if (one === undefined || other === undefined) return false
   if (one === other) return one.startedAt !== undefined

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ClusterView } from '../../src/cluster-view.js'
 import { highestTimeline } from '../../src/cluster-view.js'
-import { consequences } from '../../src/consequences.js'
+import { type Consequence, consequences } from '../../src/consequences.js'
 import { judge } from '../../src/judgement.js'
 import type { Finding, ProbeFacts } from '../../src/observation.js'
 import {
@@ -9,6 +9,7 @@ import {
   emptyView,
   endFirstRound,
   observe,
+  withhold,
 } from '../../src/transitions.js'
 
 const OURS = 'ours'
@@ -58,9 +59,15 @@ function viewOf(
 
 function see(view: ClusterView, findings: readonly (readonly [string, Finding])[]): ClusterView {
   return findings.reduce(
-    (seen, [id, finding]) => observe(seen, id, { ...finding, sentAt: ++clock }),
+    (seen, [id, finding]) => observe(seen, id, { ...of(id, finding), sentAt: ++clock }),
     view,
   )
+}
+
+/** Each node is a server of its own, unless the finding says on which port it listens. */
+function of(id: string, finding: Finding): Finding {
+  if (finding.kind !== 'answer' || finding.facts.port !== undefined) return finding
+  return { kind: 'answer', facts: { ...finding.facts, port: 5432 + id.charCodeAt(0) } }
 }
 
 function states(view: ClusterView): Record<string, string> {
@@ -231,7 +238,12 @@ describe('time', () => {
       ['c', { ...replica(), sentAt: 2_005 }],
     ] as const
     const ends = permutations(observations).map((order) =>
-      judge(order.reduce((view, [id, seen]) => observe(view, id, seen), viewOf([]))),
+      judge(
+        order.reduce(
+          (view, [id, seen]) => observe(view, id, { ...of(id, seen), sentAt: seen.sentAt }),
+          viewOf([]),
+        ),
+      ),
     )
     for (const end of ends) {
       expect(end.primary).toBe('b')
@@ -373,10 +385,10 @@ describe('refused credentials', () => {
   })
 })
 
-describe('consequences', () => {
-  const between = (before: ClusterView, next: ClusterView) =>
-    consequences({ view: before, judgement: judge(before) }, { view: next, judgement: judge(next) })
+const between = (before: ClusterView, next: ClusterView): Consequence[] =>
+  consequences({ view: before, judgement: judge(before) }, { view: next, judgement: judge(next) })
 
+describe('consequences', () => {
   it('break the connections to a node that dies or is fenced, once', () => {
     const alive = viewOf([
       ['a', primary(1)],
@@ -429,5 +441,90 @@ describe('consequences', () => {
     expect(between(before, see(before, [['a', denied]])).map(({ kind }) => kind)).not.toContain(
       'destroy',
     )
+  })
+})
+
+describe('several names of one server', () => {
+  const here = (finding: Finding): Finding =>
+    finding.kind === 'answer'
+      ? { kind: 'answer', facts: { ...finding.facts, port: 5432 } }
+      : finding
+
+  it('T53: elect the one that was configured first, and are no rivals', () => {
+    const view = viewOf([
+      ['b', here(primary(2))],
+      ['a', here(primary(2))],
+    ])
+    expect(judge(view).primary).toBe('a')
+    expect(states(view)).toMatchObject({ a: 'primary', b: 'draining' })
+    expect(view.contest).toBeUndefined()
+  })
+
+  it('T53: go on under the name of the primary, also when one that was configured before it answers', () => {
+    const view = see(viewOf([['b', here(primary())]]), [['a', here(primary())]])
+    expect(judge(view).primary).toBe('b')
+    expect(states(view)).toMatchObject({ a: 'draining', b: 'primary' })
+  })
+
+  it('T53: go on under another one when one falls silent', () => {
+    const view = see(
+      viewOf([
+        ['a', here(primary())],
+        ['b', here(primary())],
+      ]),
+      [
+        ['a', failed],
+        ['a', failed],
+      ],
+    )
+    expect(judge(view).primary).toBe('b')
+  })
+
+  it('T53: serve reads under one of them', () => {
+    const view = viewOf([
+      ['a', primary()],
+      ['b', here(replica())],
+      ['c', here(replica())],
+    ])
+    expect(states(view)).toEqual({ a: 'primary', b: 'replica', c: 'draining' })
+  })
+
+  it('T53: go on under the one that is listed, and nothing under the other one is destroyed', () => {
+    const before = viewOf([
+      ['a', here(primary())],
+      ['b', here(primary())],
+    ])
+    const after = withhold(before, new Map([['a', 'not listed']]), new Set(['a']))
+    expect(states(after)).toMatchObject({ a: 'draining', b: 'primary' })
+    expect(between(before, after).map(({ kind }) => kind)).not.toContain('destroy')
+  })
+
+  it('T53: are one claimant against another server, and are told as such', () => {
+    const view = viewOf([
+      ['a', here(primary())],
+      ['b', here(primary())],
+      ['c', primary()],
+    ])
+    expect(states(view)).toEqual({ a: 'fenced', b: 'fenced', c: 'fenced' })
+    expect(judge(view).verdicts.get('a')!.reason).toBe(
+      'split brain: "c" claims to be primary on timeline 1 too',
+    )
+  })
+
+  it('T53: are shut out together when another server is on a higher timeline', () => {
+    const view = viewOf([
+      ['a', here(primary(1))],
+      ['b', here(primary(1))],
+      ['c', primary(2)],
+    ])
+    expect(states(view)).toEqual({ a: 'fenced', b: 'fenced', c: 'primary' })
+  })
+
+  it('T53: are two servers where one was started anew since the other was asked', () => {
+    const view = viewOf([
+      ['a', here(replica())],
+      ['b', here(replica({ startedAt: 'later' }))],
+    ])
+    expect(states(view)).toMatchObject({ a: 'replica', b: 'replica' })
   })
 })

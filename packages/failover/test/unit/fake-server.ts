@@ -31,7 +31,7 @@ export class FakeServer {
   systemId: string = SYSTEM
   timeline = 1
   lsn = '0/3000000'
-  startedAt = '2026-01-01 00:00:00+00'
+  startedAt: string
   /** Process id that answers probes; null is not told. */
   backendPid: number | null = null
   /** Whether it refuses to tell positions, as Aurora does. */
@@ -49,6 +49,7 @@ export class FakeServer {
 
   constructor(name: string, clock: VirtualClock, options: Partial<PoolOptions> = {}) {
     this.name = name
+    this.startedAt = `2026-01-01 00:00:00+00 of ${name}`
     this.clock = clock
     this.driver = fakeDriver({
       clock,
