@@ -1,19 +1,9 @@
 import {
-  type AcquireOptions,
   ConfigError,
-  type CopyOptions,
-  type CopyResult,
-  type CopySource,
-  checkCopyFromArguments,
-  checkCopyToArguments,
   checkListenArguments,
   EventRelay,
   InDoubtError,
-  type Lease,
   type ListenOptions,
-  leasedCopyFrom,
-  leasedCopyTo,
-  leasedRows,
   type NotifyListener,
   type Pool,
   PoolClosedError,
@@ -22,16 +12,11 @@ import {
   type PoolStats,
   type QueryOptions,
   type QueryResult,
-  type ReadyOptions,
-  readStreamArguments,
   type Statement,
-  type StreamIterator,
-  type StreamOptions,
   type Subscription,
   type Topology,
-  type Transaction,
-  type TransactionOptions,
 } from '@poolhouse/core'
+import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
 import type { FailoverPool } from '@poolhouse/failover'
 import type {
   ReaderOptions,
@@ -60,7 +45,7 @@ export const OF_THE_CLUSTER: ReadonlySet<PoolEventName> = new Set<PoolEventName>
 ])
 
 /** A cluster as one of its databases sees it: its calls go where the cluster routes them, to the pools of this database there. */
-export class DatabaseView implements NamedDatabase {
+export class DatabaseView extends PoolDecorator implements NamedDatabase {
   readonly #member: Member
   readonly #clusterOf: () => Cluster
   readonly #events: EventRelay
@@ -71,6 +56,7 @@ export class DatabaseView implements NamedDatabase {
 
   /** The cluster is made with the first call. */
   constructor(member: Member, clusterOf: () => Cluster) {
+    super()
     this.#member = member
     this.#clusterOf = clusterOf
     this.#events = new EventRelay(member.hub, [], OF_THE_CLUSTER)
@@ -94,7 +80,8 @@ export class DatabaseView implements NamedDatabase {
     return this.#closed
   }
 
-  query<Row = Record<string, unknown>>(
+  /** Straight to the pool that it belongs on, which takes the arguments itself: nothing is made on the way. */
+  override query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
@@ -106,51 +93,11 @@ export class DatabaseView implements NamedDatabase {
     )
   }
 
-  acquire(options?: AcquireOptions): Promise<Lease> {
-    return this.#call(options?.intent === 'read', (pool) => pool.acquire(options))
+  protected send<R>(call: PoolCall<R>): Promise<R> {
+    return this.#call(call.isRead, (pool) => call.run(pool))
   }
 
-  use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
-    return this.#call(options?.intent === 'read', (pool) => pool.use(work, options))
-  }
-
-  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
-    return this.#call(options?.readOnly === true, (pool) => pool.transaction(work, options))
-  }
-
-  stream<Row = Record<string, unknown>>(
-    first: string | Statement,
-    second?: readonly unknown[] | StreamOptions,
-    third?: StreamOptions,
-  ): StreamIterator<Row> {
-    const { statement, options } = readStreamArguments(first, second, third)
-    const acquire = (acquireOptions: AcquireOptions): Promise<Lease> =>
-      this.acquire({ ...acquireOptions, intent: options?.intent })
-    return leasedRows<Row>(acquire, statement, options)
-  }
-
-  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
-    checkCopyToArguments(sql, options)
-    return leasedCopyTo(
-      () => this.#now(),
-      (wait) => this.acquire(wait),
-      sql,
-      options,
-    )
-  }
-
-  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
-    checkCopyFromArguments(sql, source, options)
-    return await leasedCopyFrom(
-      () => this.#now(),
-      (wait) => this.acquire(wait),
-      sql,
-      source,
-      options,
-    )
-  }
-
-  async listen(
+  override async listen(
     channel: string,
     onNotify: NotifyListener,
     options?: ListenOptions,
@@ -196,10 +143,6 @@ export class DatabaseView implements NamedDatabase {
     return this.#cluster.routed.explainRoute(statement, options)
   }
 
-  ready(options?: ReadyOptions): Promise<void> {
-    return this.#call(false, (pool) => pool.ready(options))
-  }
-
   stats(): PoolStats {
     return this.#member.stats()
   }
@@ -217,10 +160,6 @@ export class DatabaseView implements NamedDatabase {
   async close(): Promise<void> {
     this.#closed = true
     await this.#following?.close()
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
   }
 
   get #cluster(): Cluster {
@@ -260,7 +199,7 @@ export class DatabaseView implements NamedDatabase {
       const { only, routed } = this.#cluster
       // To the server straight away: there is nothing to decide.
       if (only !== undefined && !isRead) return this.telling(work(this.#member.poolAt(only)))
-      this.#member.usedAt = this.#now()
+      this.#member.usedAt = this.#member.clock.now()
       return this.telling(currentMember.run(this.#member, work, routed))
     } catch (error) {
       return Promise.reject(error)
@@ -272,9 +211,5 @@ export class DatabaseView implements NamedDatabase {
     if (!this.#isTold) this.#events.add(this.#cluster.routed)
     this.#isTold = true
     return this.#events
-  }
-
-  #now(): number {
-    return this.#member.clock.now()
   }
 }

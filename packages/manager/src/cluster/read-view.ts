@@ -1,37 +1,17 @@
 import {
-  type AcquireOptions,
-  type CopyOptions,
-  type CopyResult,
-  type CopySource,
-  checkCopyToArguments,
-  type Lease,
-  type ListenOptions,
-  leasedCopyTo,
-  leasedRows,
-  type NotifyListener,
   type Pool,
   PoolClosedError,
   type PoolEventName,
   type PoolListener,
   type PoolStats,
-  type QueryOptions,
-  type QueryResult,
-  type ReadyOptions,
-  readQueryArguments,
-  readStreamArguments,
-  type Statement,
-  type StreamIterator,
-  type StreamOptions,
-  type Subscription,
-  type Transaction,
-  type TransactionOptions,
 } from '@poolhouse/core'
+import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
 import { currentMember } from './current-member.js'
 import type { DatabaseView } from './database-view.js'
 import type { Member } from './member.js'
 
 /** A view of one database: a view of the cluster, such as a reader, in the context of that database. */
-export class ReadView implements Pool {
+export class ReadView extends PoolDecorator {
   readonly name: string
   readonly #view: DatabaseView
   readonly #member: Member
@@ -40,67 +20,17 @@ export class ReadView implements Pool {
 
   /** `inner` is the view of the cluster, `what` says for names what it is. */
   constructor(view: DatabaseView, member: Member, inner: Pool, what: string) {
+    super()
     this.name = `${view.name}/${what}`
     this.#view = view
     this.#member = member
     this.#inner = inner
   }
 
-  query<Row = Record<string, unknown>>(
-    first: string | Statement,
-    second?: readonly unknown[] | QueryOptions,
-    third?: QueryOptions,
-  ): Promise<QueryResult<Row>> {
-    return this.call(() => {
-      const { statement, options } = readQueryArguments(first, second, third)
-      return this.#inner.query<Row>(statement, options)
-    })
-  }
-
-  acquire(options?: AcquireOptions): Promise<Lease> {
-    return this.call(() => this.#inner.acquire(options))
-  }
-
-  use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
-    return this.call(() => this.#inner.use(work, options))
-  }
-
-  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
-    return this.call(() => this.#inner.transaction(work, options))
-  }
-
-  stream<Row = Record<string, unknown>>(
-    first: string | Statement,
-    second?: readonly unknown[] | StreamOptions,
-    third?: StreamOptions,
-  ): StreamIterator<Row> {
-    const { statement, options } = readStreamArguments(first, second, third)
-    const acquire = (acquireOptions: AcquireOptions): Promise<Lease> =>
-      this.acquire({ ...acquireOptions, intent: options?.intent })
-    return leasedRows<Row>(acquire, statement, options)
-  }
-
-  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
-    checkCopyToArguments(sql, options)
-    const now = (): number => this.#member.clock.now()
-    return leasedCopyTo(now, (wait) => this.acquire(wait), sql, options)
-  }
-
-  copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
-    return this.call(() => this.#inner.copyFrom(sql, source, options))
-  }
-
-  async listen(
-    channel: string,
-    onNotify: NotifyListener,
-    options?: ListenOptions,
-  ): Promise<Subscription> {
-    if (this.#closed) throw new PoolClosedError(this.name)
-    return await this.#view.listen(channel, onNotify, options)
-  }
-
-  ready(options?: ReadyOptions): Promise<void> {
-    return this.call(() => this.#inner.ready(options))
+  protected send<R>(call: PoolCall<R>): Promise<R> {
+    // Channels are the database's, and are listened to on its primary.
+    if (call.kind === 'listen') return this.call(() => call.run(this.#view))
+    return this.call(() => call.run(this.#inner))
   }
 
   stats(): PoolStats {
@@ -119,10 +49,6 @@ export class ReadView implements Pool {
 
   async close(): Promise<void> {
     this.#closed = true
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
   }
 
   /** Runs `work` in the context of the database. */

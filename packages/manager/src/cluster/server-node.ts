@@ -1,16 +1,10 @@
 import {
-  type AcquireOptions,
   type CloseOptions,
   type ConnectionPool,
-  type CopyOptions,
-  type CopyResult,
-  type CopySource,
   type Endpoint,
   EventHub,
   EventRelay,
   type Lease,
-  type ListenOptions,
-  type NotifyListener,
   type PoolEventName,
   type Pooler,
   type PoolerInEffect,
@@ -20,19 +14,14 @@ import {
   type PoolStats,
   type QueryOptions,
   type QueryResult,
-  type ReadyOptions,
   type ReconfigureOptions,
   type ResizeOptions,
   type Session,
   type SessionOptions,
   type Statement,
-  type StreamIterator,
-  type StreamOptions,
-  type Subscription,
   sumStats,
-  type Transaction,
-  type TransactionOptions,
 } from '@poolhouse/core'
+import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
 import { currentMember } from './current-member.js'
 import type { Member } from './member.js'
 import type { ServerSpec } from './server-spec.js'
@@ -50,7 +39,7 @@ export interface NodeHost {
  * pool of a node. A call goes to the pool of the database that it is for; what concerns the server concerns all of them. So each server
  * is watched once, however many databases it has.
  */
-export class ServerNode implements ConnectionPool {
+export class ServerNode extends PoolDecorator implements ConnectionPool {
   readonly name: string
   readonly endpoint: Endpoint
   // Private: whoever prints a topology prints its pools, and here is a password.
@@ -62,6 +51,7 @@ export class ServerNode implements ConnectionPool {
 
   /** Begins without pools. */
   constructor(spec: ServerSpec, database: string, pooler: Pooler | undefined, host: NodeHost) {
+    super()
     const { host: server, port } = spec
     this.#spec = spec
     this.name = `${server.includes(':') ? `[${server}]` : server}:${port}`
@@ -107,56 +97,25 @@ export class ServerNode implements ConnectionPool {
     return member.poolAt(this)
   }
 
-  query<Row = Record<string, unknown>>(
+  protected send<R>(call: PoolCall<R>): Promise<R> {
+    return call.run(this.#pool)
+  }
+
+  /** Straight to the pool of the database, which takes the arguments itself. */
+  override query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    return this.#pool.query<Row>(first as string, second as readonly unknown[], third)
-  }
-
-  acquire(options?: AcquireOptions): Promise<Lease> {
-    return this.#pool.acquire(options)
+    try {
+      return this.#pool.query<Row>(first as string, second as readonly unknown[], third)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   tryAcquire(): Lease | undefined {
     return this.#pool.tryAcquire()
-  }
-
-  use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
-    return this.#pool.use(work, options)
-  }
-
-  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
-    return this.#pool.transaction(work, options)
-  }
-
-  stream<Row = Record<string, unknown>>(
-    first: string | Statement,
-    second?: readonly unknown[] | StreamOptions,
-    third?: StreamOptions,
-  ): StreamIterator<Row> {
-    return this.#pool.stream<Row>(first as string, second as readonly unknown[], third)
-  }
-
-  copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
-    return this.#pool.copyFrom(sql, source, options)
-  }
-
-  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
-    return this.#pool.copyTo(sql, options)
-  }
-
-  listen(
-    channel: string,
-    onNotify: NotifyListener,
-    options?: ListenOptions,
-  ): Promise<Subscription> {
-    return this.#pool.listen(channel, onNotify, options)
-  }
-
-  ready(options?: ReadyOptions): Promise<void> {
-    return this.#pool.ready(options)
   }
 
   // ── of the server ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -237,9 +196,5 @@ export class ServerNode implements ConnectionPool {
     for (const member of this.#pools.values()) member.part(this)
     this.#events.stop()
     for (const end of ends) if (end.status === 'rejected') throw end.reason
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
   }
 }

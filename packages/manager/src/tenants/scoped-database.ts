@@ -1,32 +1,20 @@
 import {
-  type AcquireOptions,
-  type CopyOptions,
-  type CopyResult,
-  type CopySource,
   EventHub,
   InDoubtError,
-  type Lease,
-  type ListenOptions,
-  type NotifyListener,
   type Pool,
   type PoolEventName,
   type PoolListener,
   type PoolStats,
-  type QueryOptions,
   type QueryResult,
   RESET_AROUND,
-  type ReadyOptions,
-  readQueryArguments,
   refuseLoneStatement,
   SessionStateError,
   type Statement,
-  type StreamIterator,
-  type StreamOptions,
-  type Subscription,
   type Transaction,
   type TransactionOptions,
   type WithResetAround,
 } from '@poolhouse/core'
+import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
 import type { ReaderOptions } from '@poolhouse/read-replicas'
 import { OF_THE_CLUSTER } from '../cluster/database-view.js'
 import type { DatabasePool } from '../database-pool.js'
@@ -40,7 +28,7 @@ const AROUND: WithResetAround = { [RESET_AROUND]: true }
  * the policies read; they end with it, whatever its end, so that the next borrower finds none. What would outlive a transaction is refused, and
  * what a function leaves all the same is reset in front of the next borrower (not behind a pooler).
  */
-export class ScopedDatabase implements DatabasePool {
+export class ScopedDatabase extends PoolDecorator implements DatabasePool {
   readonly name: string
   readonly #pool: Pool
   readonly #base: DatabasePool
@@ -58,6 +46,7 @@ export class ScopedDatabase implements DatabasePool {
     gate: TenantGate,
     hub: EventHub = new EventHub(),
   ) {
+    super()
     this.name = name
     this.#hub = hub
     this.#base = base
@@ -66,42 +55,40 @@ export class ScopedDatabase implements DatabasePool {
     this.#gate = gate
   }
 
-  async query<Row = Record<string, unknown>>(
-    first: string | Statement,
-    second?: readonly unknown[] | QueryOptions,
-    third?: QueryOptions,
-  ): Promise<QueryResult<Row>> {
-    const { statement, options = {} } = readQueryArguments(first, second, third)
+  protected send<R>(call: PoolCall<R>): Promise<R> {
+    switch (call.kind) {
+      case 'transaction':
+        return this.#told(this.#gate.run(call, (timeoutMs) => call.run(this.#pool, { timeoutMs })))
+      case 'query':
+        return this.#alone(call.statement!, call) as Promise<R>
+      case 'ready':
+        return call.run(this.#pool)
+      default:
+        return this.#refuse(call.kind)
+    }
+  }
+
+  override transaction<R>(
+    work: (tx: Transaction) => Promise<R>,
+    options?: TransactionOptions,
+  ): Promise<R> {
+    return super.transaction(work, { ...options, ...AROUND, openWith: this.#settings })
+  }
+
+  /** A statement in a transaction of its own. What was said of the one is said of the other. */
+  async #alone(statement: Statement, call: PoolCall<unknown>): Promise<QueryResult> {
     refuseLoneStatement(statement)
-    const { intent, maxStalenessMs, timeoutMs, signal } = options
-    const readOnly = intent === 'read'
-    const pool =
-      readOnly && maxStalenessMs !== undefined ? this.#base.reader({ maxStalenessMs }) : this.#pool
-    return await this.#run(pool, (tx) => tx.query<Row>(statement), {
+    const { intent, maxStalenessMs, maxStalenessBytes, timeoutMs, signal } = call
+    return await this.transaction((tx) => tx.query(statement), {
+      readOnly: intent === undefined ? undefined : intent === 'read',
+      maxStalenessMs,
+      maxStalenessBytes,
       timeoutMs,
       signal,
-      ...(readOnly ? { readOnly } : {}),
     })
   }
 
-  async transaction<R>(
-    work: (tx: Transaction) => Promise<R>,
-    options: TransactionOptions = {},
-  ): Promise<R> {
-    if (typeof work !== 'function') {
-      throw new TypeError(`transaction: work must be a function, got ${typeof work}`)
-    }
-    return await this.#run(this.#pool, work, { ...options })
-  }
-
-  #run<R>(
-    pool: Pool,
-    work: (tx: Transaction) => Promise<R>,
-    options: TransactionOptions,
-  ): Promise<R> {
-    const call = this.#gate.run(options, (timeoutMs) =>
-      pool.transaction(work, { ...options, ...AROUND, timeoutMs, openWith: this.#settings }),
-    )
+  #told<R>(call: Promise<R>): Promise<R> {
     if (!this.#hub.has('in-doubt')) return call
     return call.catch((error: unknown) => {
       if (error instanceof InDoubtError)
@@ -110,40 +97,13 @@ export class ScopedDatabase implements DatabasePool {
     })
   }
 
-  acquire(_options?: AcquireOptions): Promise<Lease> {
-    return Promise.reject(this.#refusal('acquire'))
-  }
-
-  use<R>(_work: (lease: Lease) => Promise<R>, _options?: AcquireOptions): Promise<R> {
-    return Promise.reject(this.#refusal('use'))
-  }
-
-  stream<Row = Record<string, unknown>>(
-    _first: string | Statement,
-    _second?: readonly unknown[] | StreamOptions,
-    _third?: StreamOptions,
-  ): StreamIterator<Row> {
-    throw this.#refusal('stream')
-  }
-
-  copyTo(_sql: string, _options?: CopyOptions): StreamIterator<Uint8Array> {
-    throw this.#refusal('copyTo')
-  }
-
-  copyFrom(_sql: string, _source: CopySource, _options?: CopyOptions): Promise<CopyResult> {
-    return Promise.reject(this.#refusal('copyFrom'))
-  }
-
-  listen(
-    _channel: string,
-    _onNotify: NotifyListener,
-    _options?: ListenOptions,
-  ): Promise<Subscription> {
-    return Promise.reject(
-      new SessionStateError(
-        `tenant pool "${this.name}" cannot listen: channels are those of all tenants of the database; listen on the named database`,
-      ),
-    )
+  /** For what has no form behind row-level security: it rejects, and so does the first `next()` of a stream. */
+  #refuse(call: string): Promise<never> {
+    const why =
+      call === 'listen'
+        ? 'cannot listen: channels are those of all tenants of the database; listen on the named database'
+        : `has no ${call}(): row-level security is set for one transaction at a time; use transaction((tx) => …), which also streams and copies`
+    return Promise.reject(new SessionStateError(`tenant pool "${this.name}" ${why}`))
   }
 
   reader(options?: ReaderOptions): Pool {
@@ -155,10 +115,6 @@ export class ScopedDatabase implements DatabasePool {
       this.#gate,
       this.#hub,
     )
-  }
-
-  ready(options?: ReadyOptions): Promise<void> {
-    return this.#pool.ready(options)
   }
 
   stats(): PoolStats {
@@ -179,14 +135,6 @@ export class ScopedDatabase implements DatabasePool {
   }
 
   async close(): Promise<void> {}
-
-  async [Symbol.asyncDispose](): Promise<void> {}
-
-  #refusal(call: string): SessionStateError {
-    return new SessionStateError(
-      `tenant pool "${this.name}" has no ${call}(): row-level security is set for one transaction at a time; use transaction((tx) => …), which also streams and copies`,
-    )
-  }
 }
 
 /** The statement that sets what the policies read, until the transaction ends. Names and values are bound, never part of the text. */

@@ -1,45 +1,28 @@
 import {
   type AcquireOptions,
   type Clock,
-  type CopyOptions,
-  type CopyResult,
-  type CopySource,
-  checkCopyFromArguments,
-  checkCopyToArguments,
   EventHub,
   EventRelay,
   type Lease,
-  type ListenOptions,
-  leasedCopyFrom,
-  leasedCopyTo,
-  leasedRows,
-  type NotifyListener,
   type Pool,
   PoolClosedError,
   type PoolEventName,
   type PoolListener,
   type PoolStats,
-  type QueryOptions,
-  type QueryResult,
-  type ReadyOptions,
-  readQueryArguments,
-  readStreamArguments,
-  type Statement,
-  type StreamIterator,
-  type StreamOptions,
-  type Subscription,
   sumStats,
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
+import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
 import type { ReaderOptions } from '@poolhouse/read-replicas'
 import type { DatabasePool } from '../database-pool.js'
 import type { Tenant } from './tenant.js'
 import type { TenantDirectory } from './tenant-directory.js'
 import type { TenantScope } from './tenant-scope.js'
+import { waitForTenant } from './wait-for-tenant.js'
 
 /** One tenant, resolved with its first call and again when the answer has grown old. */
-export class TenantPool implements DatabasePool {
+export class TenantPool extends PoolDecorator implements DatabasePool {
   readonly name: string
   readonly #id: string
   readonly #directory: TenantDirectory
@@ -58,6 +41,7 @@ export class TenantPool implements DatabasePool {
     clock: Clock,
     pick: (tenant: Tenant) => Pool = ({ pool }) => pool,
   ) {
+    super()
     this.name = id
     this.#id = id
     this.#directory = directory
@@ -66,84 +50,28 @@ export class TenantPool implements DatabasePool {
     this.#pick = pick
   }
 
-  query<Row = Record<string, unknown>>(
-    first: string | Statement,
-    second?: readonly unknown[] | QueryOptions,
-    third?: QueryOptions,
-  ): Promise<QueryResult<Row>> {
-    try {
-      const { statement, options } = readQueryArguments(first, second, third)
-      return this.#call((pool) => pool.query<Row>(statement, options))
-    } catch (error) {
-      return Promise.reject(error)
-    }
+  protected send<R>(call: PoolCall<R>): Promise<R> {
+    if (this.#closed) throw new PoolClosedError(this.name)
+    this.#scope.check(this.#id)
+    const tenant = this.#directory.peek(this.#id)
+    return tenant === undefined ? this.#later(call) : call.run(this.#poolOf(tenant))
   }
 
-  // Options are copied, since the tenant may have to be found first.
-
-  acquire(given?: AcquireOptions): Promise<Lease> {
-    const options = given && { ...given }
-    return this.#call((pool) => pool.acquire(options))
+  override use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
+    return super.use(this.#scoped(work), options)
   }
 
-  use<R>(work: (lease: Lease) => Promise<R>, given?: AcquireOptions): Promise<R> {
-    const options = given && { ...given }
-    return this.#call((pool) => pool.use((lease) => this.#inScope(() => work(lease)), options))
-  }
-
-  transaction<R>(work: (tx: Transaction) => Promise<R>, given?: TransactionOptions): Promise<R> {
-    const options = given && { ...given }
-    return this.#call((pool) =>
-      pool.transaction((tx) => this.#inScope(() => work(tx)), this.#ownKey(options)),
-    )
-  }
-
-  stream<Row = Record<string, unknown>>(
-    first: string | Statement,
-    second?: readonly unknown[] | StreamOptions,
-    third?: StreamOptions,
-  ): StreamIterator<Row> {
-    const { statement, options } = readStreamArguments(first, second, third)
-    const acquire = (acquireOptions: AcquireOptions): Promise<Lease> =>
-      this.acquire({ ...acquireOptions, intent: options?.intent })
-    return leasedRows<Row>(acquire, statement, options)
-  }
-
-  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
-    checkCopyToArguments(sql, options)
-    return leasedCopyTo(
-      () => this.#clock.now(),
-      (wait) => this.acquire(wait),
-      sql,
-      options,
-    )
-  }
-
-  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
-    checkCopyFromArguments(sql, source, options)
-    return await leasedCopyFrom(
-      () => this.#clock.now(),
-      (wait) => this.acquire(wait),
-      sql,
-      source,
-      options,
-    )
-  }
-
-  listen(channel: string, onNotify: NotifyListener, given?: ListenOptions): Promise<Subscription> {
-    const options = given && { ...given }
-    return this.#call((pool) => pool.listen(channel, onNotify, options))
+  override async transaction<R>(
+    work: (tx: Transaction) => Promise<R>,
+    options?: TransactionOptions,
+  ): Promise<R> {
+    return await super.transaction(this.#scoped(work), this.#ownKey(options))
   }
 
   reader(options?: ReaderOptions): Pool {
     return new TenantPool(this.#id, this.#directory, this.#scope, this.#clock, ({ pool }) =>
       pool.reader(options),
     )
-  }
-
-  ready(given?: ReadyOptions): Promise<void> {
-    const options = given && { ...given }
-    return this.#call((pool) => pool.ready(options))
   }
 
   stats(): PoolStats {
@@ -168,32 +96,25 @@ export class TenantPool implements DatabasePool {
     this.#events?.relay.stop()
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
-  }
-
-  #call<R>(work: (pool: Pool) => Promise<R>): Promise<R> {
-    try {
-      if (this.#closed) throw new PoolClosedError(this.name)
-      this.#scope.check(this.#id)
-      const tenant = this.#directory.peek(this.#id)
-      return tenant === undefined ? this.#later(work) : this.#now(tenant, work)
-    } catch (error) {
-      return Promise.reject(error)
-    }
-  }
-
-  async #later<R>(work: (pool: Pool) => Promise<R>): Promise<R> {
-    let tenant = await this.#directory.find(this.#id)
+  async #later<R>(call: PoolCall<R>): Promise<R> {
+    const { timeoutMs } = call
+    const startedAt = this.#clock.now()
+    let tenant = await this.#found(call)
     // Between the answer and this line there may have been no room for it.
-    while (tenant.gone) tenant = await this.#directory.find(this.#id)
+    while (tenant.gone) tenant = await this.#found(call)
     if (this.#closed) throw new PoolClosedError(this.name)
-    return await this.#now(tenant, work)
+    if (timeoutMs === undefined) return await call.run(this.#poolOf(tenant))
+    const waited = this.#clock.now() - startedAt
+    return await call.run(this.#poolOf(tenant), { timeoutMs: Math.max(1, timeoutMs - waited) })
   }
 
-  #now<R>(tenant: Tenant, work: (pool: Pool) => Promise<R>): Promise<R> {
+  #found(call: PoolCall<unknown>): Promise<Tenant> {
+    return waitForTenant(this.#directory.find(this.#id), this.#id, call, this.#clock)
+  }
+
+  #poolOf(tenant: Tenant): Pool {
     if (this.#events !== undefined) this.#follow(tenant.pool)
-    return work(this.#pick(tenant))
+    return this.#pick(tenant)
   }
 
   /** Whatever tenants share, a schema or a database, a key of one is none of another. */
@@ -205,8 +126,10 @@ export class TenantPool implements DatabasePool {
     return { ...options, idempotencyScope: this.#id }
   }
 
-  #inScope<R>(work: () => R): R {
-    return this.#scope.run(this.#id, work)
+  /** What is no function is refused by the call. */
+  #scoped<Given, R>(work: (given: Given) => Promise<R>): (given: Given) => Promise<R> {
+    if (typeof work !== 'function') return work
+    return (given) => this.#scope.run(this.#id, () => work(given))
   }
 
   #follow(pool: Pool): void {

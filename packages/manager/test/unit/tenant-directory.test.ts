@@ -176,12 +176,17 @@ test('X03: a call behind row-level security is a transaction that begins with it
     // The pool sees a set_config and does not rely on its third argument.
     'reset session',
   ])
-  for (const call of ['acquire', 'use', 'copyFrom'] as const) {
-    await expect(
-      manager.tenant('a')[call]('copy notes from stdin' as never, [] as never),
-    ).rejects.toMatchObject({
-      code: 'POOLHOUSE_SESSION_STATE',
-    })
+  const tenant = manager.tenant('a')
+  const refused: (() => Promise<unknown>)[] = [
+    () => tenant.acquire(),
+    () => tenant.use(async () => undefined),
+    () => tenant.copyFrom('copy notes from stdin', []),
+    () => tenant.stream('select secret from notes').next(),
+    () => tenant.copyTo('copy notes to stdout').next(),
+    () => tenant.listen('news', () => undefined),
+  ]
+  for (const call of refused) {
+    await expect(call()).rejects.toMatchObject({ code: 'POOLHOUSE_SESSION_STATE' })
   }
   await expect(manager.tenant('a').query('commit')).rejects.toThrow(/transaction/i)
   await manager.close()
