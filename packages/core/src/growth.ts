@@ -151,8 +151,9 @@ export class Growth {
     this.#lastError = error
     this.#host.report(error)
     const others = this.#host.total()
-    if (newsOf(error) === 'full' && others > 0) {
-      // The server is fine and full: live with what we have for a while instead of failing.
+    const news = newsOf(error)
+    if ((news === 'full' || news === 'limited') && others > 0) {
+      // The server is fine and full, or has no more for us: live with what we have for a while instead of failing.
       this.#cap = others
       this.#capUntil = now + CAP_MS
       // While the server looks, even a connect that it will refuse holds a place: several at once would keep each other out of the last one.

@@ -19,6 +19,7 @@ export {
   type ServerColumns,
 } from './identity/server-words.js'
 export {
+  isAnswer,
   isRaisedByFunction,
   lacksRelationFile,
   refusesAsStandby,

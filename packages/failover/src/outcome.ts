@@ -40,5 +40,6 @@ export function fateOf(error: unknown): Fate {
 
 /** Whether the error hints that the node is not, or no longer, what it was taken for. */
 export function isSign(error: unknown): boolean {
-  return newsOf(error) !== 'none'
+  const news = newsOf(error)
+  return news !== 'none' && news !== 'limited'
 }

@@ -1,43 +1,49 @@
-import type { Clock, ConnectionPool, PoolEvents } from '@poolhouse/core'
+import type { Clock, ConnectionPool, PoolListener } from '@poolhouse/core'
+import { isSign } from './outcome.js'
 
 // A pool that opens a connection for each statement destroys one for each: four looks a second are enough.
 const LEAST_BETWEEN_MS = 250
 
-/** Listens to the pools of the nodes for connections that vanish or cannot be opened. Such an event is a hint, not a proof. */
+/**
+ * Listens to the pools of the nodes for connections that vanish or cannot be opened. Such an event is a hint, not a proof. What a server
+ * refuses to one role, database or tenant is no hint.
+ */
 export class PoolSigns {
-  readonly #pools = new Set<ConnectionPool>()
+  readonly #heard = new Map<ConnectionPool, PoolListener<'destroy'> & PoolListener<'error'>>()
   readonly #clock: Clock
   readonly #onSign: (node: string) => void
-  readonly #lastAt = new Map<string, number>()
 
-  /** Listens to nobody before `add`. */
+  /** Listens to no pool before `add`. */
   constructor(clock: Clock, onSign: (node: string) => void) {
     this.#clock = clock
     this.#onSign = onSign
   }
 
-  /** Listens to a pool. */
+  /** Listens to a pool. Its name is the node's, whatever the pools call themselves that it is made of. */
   add(pool: ConnectionPool): void {
-    this.#pools.add(pool)
-    pool.on('destroy', this.#heard).on('error', this.#heard)
+    this.remove(pool)
+    let lastAt = Number.NEGATIVE_INFINITY
+    const heard = (event: object): void => {
+      if ('error' in event && !isSign(event.error)) return
+      const now = this.#clock.now()
+      if (now - lastAt < LEAST_BETWEEN_MS) return
+      lastAt = now
+      this.#onSign(pool.name)
+    }
+    this.#heard.set(pool, heard)
+    pool.on('destroy', heard).on('error', heard)
   }
 
   /** Stops listening to a pool. */
   remove(pool: ConnectionPool): void {
-    this.#pools.delete(pool)
-    this.#lastAt.delete(pool.name)
-    pool.off('destroy', this.#heard).off('error', this.#heard)
+    const heard = this.#heard.get(pool)
+    if (heard === undefined) return
+    this.#heard.delete(pool)
+    pool.off('destroy', heard).off('error', heard)
   }
 
   /** Stops listening. */
   stop(): void {
-    for (const pool of [...this.#pools]) this.remove(pool)
-  }
-
-  readonly #heard = (event: PoolEvents['destroy'] | PoolEvents['error']): void => {
-    const now = this.#clock.now()
-    if (now - (this.#lastAt.get(event.pool) ?? Number.NEGATIVE_INFINITY) < LEAST_BETWEEN_MS) return
-    this.#lastAt.set(event.pool, now)
-    this.#onSign(event.pool)
+    for (const pool of [...this.#heard.keys()]) this.remove(pool)
   }
 }

@@ -4,6 +4,7 @@ import {
   endsSession,
   hasCondition,
   isCondition,
+  type NodeNews,
   newsOf,
   PoolClosedError,
   PoolhouseError,
@@ -14,6 +15,8 @@ import type { Finding } from './observation.js'
 const NOBODY_LISTENS: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT'])
 // Our own process or machine has run out of something; that says nothing about the server.
 const OUR_TROUBLE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EADDRNOTAVAIL'])
+
+const ALIVE: ReadonlySet<NodeNews> = new Set(['full', 'limited', 'short'])
 
 /** What a failed probe says about the server. */
 export function findingOf(error: unknown): Finding {
@@ -41,7 +44,7 @@ export function findingOf(error: unknown): Finding {
   // A server that answers a statement is alive, and so is one that has too little of something: connections, memory. Not so one that
   // has said its last words.
   const isAlive = error instanceof DatabaseError && !endsSession(error)
-  const kind = isAlive || news === 'full' || news === 'short' ? 'busy' : 'failed'
+  const kind = isAlive || ALIVE.has(news) ? 'busy' : 'failed'
   return { kind, detail: messageOf(error) }
 }
 

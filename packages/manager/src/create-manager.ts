@@ -16,6 +16,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'tenants',
   'budget',
   'origins',
+  'skipped',
   'clock',
   'random',
 ])
@@ -63,6 +64,7 @@ export function createManager<const Named extends Databases>(
     tenants,
     budget,
     origins: options.origins ?? {},
+    skipped: options.skipped ?? {},
     clock,
     random,
   })

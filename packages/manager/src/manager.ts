@@ -43,6 +43,8 @@ export interface ManagerOptions<Named extends Databases> {
   budget?: BudgetOptions | undefined
   /** Where values came from, by path, as `loadConfig` tells. Default: everything is `code`. */
   origins?: Readonly<Record<string, string>> | undefined
+  /** Variables of the environment that were not taken, and why, as `loadConfig` tells; `explainConfig()` lists them. Default: none. */
+  skipped?: Readonly<Record<string, string>> | undefined
   /** Source of time. Default: the system's monotonic clock. */
   clock?: Clock | undefined
   /** Source of randomness from 0 (included) to 1 (excluded). Default `Math.random`. */

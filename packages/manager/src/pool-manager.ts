@@ -47,6 +47,7 @@ export interface ManagerParts {
   readonly tenants: TenantOptions | undefined
   readonly budget: BudgetOptions
   readonly origins: Readonly<Record<string, string>>
+  readonly skipped: Readonly<Record<string, string>>
   readonly clock: Clock
   readonly random: () => number
 }
@@ -186,7 +187,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
   }
 
   explainConfig(): readonly ConfigEntry[] {
-    const { origins, budget, tenants } = this.#parts
+    const { origins, skipped, budget, tenants } = this.#parts
     const originOf = (path: string): string => {
       // What stands nearest above it says where it came from.
       for (let end = path.length; end > 0; end = path.lastIndexOf('.', end - 1)) {
@@ -201,6 +202,13 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
       ...explain(this.#config, 'databases', originOf),
       ...explain(budget, 'budget', originOf),
       ...explain(tenants, 'tenants', originOf),
+      ...Object.entries(skipped).map(([variable, reason]) =>
+        Object.freeze({
+          path: `environment.${variable}`,
+          value: `not taken: ${reason}`,
+          origin: variable,
+        }),
+      ),
     ])
   }
 

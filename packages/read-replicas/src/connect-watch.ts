@@ -1,5 +1,4 @@
 import { ConnectError, type PoolListener } from '@poolhouse/core'
-import { isNodeFailure } from './read-failure.js'
 import type { ReplicaNode } from './replica-node.js'
 
 /**
@@ -11,7 +10,7 @@ export function watchConnects(
   failed: (error: ConnectError) => void,
 ): () => void {
   const listener: PoolListener<'error'> = ({ error }) => {
-    if (error instanceof ConnectError && isNodeFailure(error)) failed(error)
+    if (error instanceof ConnectError) failed(error)
   }
   node.pool.on('error', listener)
   return () => {

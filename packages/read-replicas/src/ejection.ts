@@ -1,5 +1,6 @@
 import type { ClockTimer } from '@poolhouse/core'
 import type { Background } from './background.js'
+import { blameOf } from './read-failure.js'
 import type { ReplicaNode } from './replica-node.js'
 import type { ReplicaSet } from './replica-set.js'
 
@@ -17,6 +18,8 @@ interface Sentence {
   failures: number
   /** When it was admitted last. */
   admittedAt: number
+  /** When it last answered a probe. */
+  answeredAt: number
   timer: ClockTimer | undefined
   probing: boolean
 }
@@ -26,6 +29,8 @@ const MOST_MS = 30_000
 const PROBE_TIMEOUT_MS = 1_000
 // A node that has held for as long as the longest sentence begins anew.
 const FORGIVEN_AFTER_MS = MOST_MS
+// A node that has just answered is not asked again on the word of a role or a database that it refuses.
+const CONTENT_MS = 5_000
 
 /**
  * Shuts out replicas whose connections fail, one second and then twice as long each time, and lets them in again when a probe
@@ -44,16 +49,38 @@ export class Ejection {
     this.#random = random
   }
 
-  /** A connection to the node failed; `proven` if it is certain that others would fail too. */
-  failed(node: ReplicaNode, error: unknown, proven = false): void {
-    if (node.ejected !== undefined) return
-    if (proven || this.#host.anotherFits(node)) this.#eject(node, messageOf(error), proven)
-    else this.question(node)
+  /**
+   * Something failed on the node; `proven` if it is certain that others would fail too. Returns whether that is held against it. What
+   * the node did to one role, one database or one session shuts nobody else out of it: a probe by the node's own pool decides.
+   */
+  failed(node: ReplicaNode, error: unknown, proven = false): boolean {
+    const blame = proven ? 'node' : blameOf(error)
+    switch (blame) {
+      case 'none':
+        return false
+      case 'own':
+        this.#wonder(node)
+        return false
+      case 'ask':
+        this.question(node)
+        return true
+      case 'node':
+        if (node.ejected !== undefined) return true
+        if (proven || this.#host.anotherFits(node)) this.#eject(node, messageOf(error), proven)
+        else this.question(node)
+        return true
+    }
   }
 
   /** Something may be wrong with the node: a probe decides. */
   question(node: ReplicaNode): void {
     if (node.ejected === undefined) this.#probe(node)
+  }
+
+  /** As `question`, but not again and again: hundreds of tenants may be refused by a node that is well. */
+  #wonder(node: ReplicaNode): void {
+    const { answeredAt } = this.#sentenceOf(node)
+    if (this.#background.now() - answeredAt >= CONTENT_MS) this.question(node)
   }
 
   /** Lets a node in on better evidence than a probe. */
@@ -117,8 +144,10 @@ export class Ejection {
       }
       sentence.probing = false
       if (this.#background.stopped.aborted || this.#sentences.get(node) !== sentence) return
-      if (failure === undefined) this.admit(node, 'it answered a probe')
-      else if (node.ejected === undefined) this.#eject(node, messageOf(failure), true)
+      if (failure === undefined) {
+        sentence.answeredAt = this.#background.now()
+        this.admit(node, 'it answered a probe')
+      } else if (node.ejected === undefined) this.#eject(node, messageOf(failure), true)
       else this.#schedule(node, sentence)
     })
   }
@@ -139,6 +168,7 @@ export class Ejection {
       sentence = {
         failures: 0,
         admittedAt: Number.NEGATIVE_INFINITY,
+        answeredAt: Number.NEGATIVE_INFINITY,
         timer: undefined,
         probing: false,
       }

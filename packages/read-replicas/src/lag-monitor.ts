@@ -1,4 +1,5 @@
 import { LagRing, type Pool } from '@poolhouse/core'
+import { isAnswer } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 import { NodeSampler } from './node-sampler.js'
 import { type Position, positionOf } from './position.js'
@@ -78,7 +79,8 @@ export class LagMonitor {
         sampled: (facts, sentAt) => this.#replicaSampled(node, facts, sentAt),
         failed: (error, failures) => {
           node.failed = true
-          const dead = isRefusal(error) || failures >= SILENT_SAMPLES
+          // One that answers is there, even if what it answers is no.
+          const dead = isRefusal(error) || (failures >= SILENT_SAMPLES && !isAnswer(error))
           listener.failed(node, error, dead)
           listener.changed()
         },

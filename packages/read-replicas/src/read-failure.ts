@@ -11,17 +11,52 @@ import {
   ReadIntentError,
   refusesWrites,
 } from '@poolhouse/core'
-import { lacksRelationFile, refusesAsStandby } from '@poolhouse/core/kit'
+import { isAnswer, lacksRelationFile, refusesAsStandby } from '@poolhouse/core/kit'
 
+// crash_shutdown: the server has ended all its sessions.
+const CRASH = '57P02'
 // Nobody listens at that address. Everything else may be the network or a busy server.
 const REFUSALS: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOENT'])
 
-/** Whether the error speaks against the node: no connection, or a lost one. Full queues, SQL errors and conflicts do not. */
-export function isNodeFailure(error: unknown): boolean {
-  if (error instanceof PoolClosedError) return true
-  // A full server is not ill.
-  if (error instanceof ConnectError) return newsOf(error) !== 'full'
-  return endsSession(error) && newsOf(error) !== 'none'
+/**
+ * What an error says against the node:
+ *
+ * - `node`: it does not let sessions in, or has lost them; it is shut out
+ * - `ask`: it answered, but ended this session or refused to open one: a probe decides
+ * - `own`: it refused this role, this database or these settings, which may be those of one tenant among many: a probe, now and then,
+ *   decides whether that holds for all of them
+ * - `none`: nothing. Full queues, a full server, SQL errors and conflicts are not its fault
+ */
+export type Blame = 'node' | 'ask' | 'own' | 'none'
+
+/** What an error says against the node. */
+export function blameOf(error: unknown): Blame {
+  if (error instanceof PoolClosedError) return 'node'
+  if (error instanceof AcquireTimeoutError) {
+    return error.cause instanceof ConnectError ? leisurely(blameOf(error.cause)) : 'none'
+  }
+  const news = newsOf(error)
+  if (error instanceof ConnectError) {
+    // A full server is not ill.
+    if (news === 'full' || news === 'limited') return 'none'
+    if (news === 'none') return 'own'
+    return news === 'suspect' && isAnswer(error) ? 'ask' : 'node'
+  }
+  if (!endsSession(error) || news === 'none') return 'none'
+  // One session may have been ended by an operator, or by a function that raised FATAL.
+  return isAnswer(error) && (news === 'suspect' || news === 'going-down') && !isCrash(error)
+    ? 'ask'
+    : 'node'
+}
+
+/** Whoever waited in vain waited on a pool, and the node may have answered others meanwhile. */
+function leisurely(blame: Blame): Blame {
+  return blame === 'node' ? 'ask' : blame
+}
+
+function isCrash(error: unknown): boolean {
+  const { code, sqlState } = error as { code?: unknown; sqlState?: unknown }
+  return code === CRASH || sqlState === CRASH
 }
 
 /** Whether the server cannot be there: its address refuses connections. */
@@ -56,14 +91,14 @@ export function isStandbyRefusal(error: unknown): boolean {
 export function afterFailure(error: unknown): AfterFailure {
   if (isStandbyRefusal(error)) return 'primary'
   if (isConflict(error)) return 'sent'
-  if (isNodeFailure(error) || endsSession(error)) {
-    return (error as PoolhouseError).executed === 'no' ? 'unsent' : 'sent'
-  }
+  const isOver =
+    error instanceof PoolClosedError || error instanceof ConnectError || endsSession(error)
+  if (isOver) return (error as PoolhouseError).executed === 'no' ? 'unsent' : 'sent'
   return couldNotConnect(error) ? 'unsent' : 'final'
 }
 
 /** Whether no connection to the node could be had in time. */
-export function couldNotConnect(error: unknown): boolean {
+function couldNotConnect(error: unknown): boolean {
   return error instanceof AcquireTimeoutError && error.cause instanceof ConnectError
 }
 

@@ -58,7 +58,7 @@ import {
   TransactionCall,
   UseCall,
 } from './read-call.js'
-import { couldNotConnect, isNodeFailure, isStandbyRefusal, readErrorOf } from './read-failure.js'
+import { blameOf, isStandbyRefusal, readErrorOf } from './read-failure.js'
 import type { ReadRoute } from './read-route.js'
 import { ReadRoutes } from './read-routes.js'
 import { type ReadHost, ReadRunner } from './read-runner.js'
@@ -510,10 +510,14 @@ export class RoutingPool implements ReplicaPool, SessionPoolHost, ReadHost {
 
   failed(node: ReplicaNode, error: unknown, call: ReadCall<unknown>): void {
     if (this.closed) return
+    if (!call.started) {
+      if (this.#ejection.failed(node, error)) this.#membership.suspect(node)
+      return
+    }
     // Once code of the caller has run, the error may be about another server altogether: a probe decides.
-    if (isNodeFailure(error) && !call.started) this.#ejection.failed(node, error)
-    else if (isNodeFailure(error) || couldNotConnect(error)) this.#ejection.question(node)
-    else return
+    const blame = blameOf(error)
+    if (blame === 'none' || blame === 'own') return
+    this.#ejection.question(node)
     this.#membership.suspect(node)
   }
 

@@ -100,11 +100,11 @@ function toRefusal(
   settings: ConnectionSettings,
   endpoint: string,
 ): ConnectError {
-  const { message, severity = '' } = error
+  const { message, severity = '', where, routine } = error
   const code = sqlStateOf(error)
   const sqlState = error.code === code ? code : undefined
   const said = sqlState === undefined ? message : `${message} (${sqlState})`
-  const { repeat } = meaningOf({ code, message, severity }, 'log-in')
+  const { repeat } = meaningOf({ code, message, severity, where, routine }, 'log-in')
   const details = { endpoint, sqlState, fatal: repeat === 'never', cause: error }
   if (refusesUser(code)) {
     const plain = settings.ssl.mode === 'disable' || settings.ssl.mode === 'prefer'

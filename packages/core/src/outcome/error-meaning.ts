@@ -7,7 +7,7 @@ import {
   wordsOf,
 } from '../errors.js'
 import { hasCondition } from './conditions.js'
-import { isRaised, type Meaning, meaningOf, type NodeNews } from './sqlstate.js'
+import { isRaised, type Meaning, meaningOf, type NodeNews, type ServerWords } from './sqlstate.js'
 
 /** Whether a session that answered with this error is over. An ERROR leaves it as good as before, whatever its code. */
 export function endsSession(error: unknown): boolean {
@@ -19,11 +19,19 @@ export function endsSession(error: unknown): boolean {
 export function newsOf(error: unknown): NodeNews {
   if (error instanceof DatabaseError) return meaningOf(wordsOf(error)).node
   if (error instanceof ConnectionLostError) {
-    return error.sqlState === undefined ? 'suspect' : byCode(error.sqlState, 'statement').node
+    return error.sqlState === undefined ? 'suspect' : byCode(error.sqlState).node
   }
   if (!(error instanceof ConnectError) || error instanceof AuthenticationError) return 'none'
   if (error.fatal) return 'none'
-  return error.sqlState === undefined ? 'suspect' : byCode(error.sqlState, 'log-in').node
+  return error.sqlState === undefined ? 'suspect' : logInNews(error, error.sqlState)
+}
+
+/** Whether the server, or a pooler in front of it, answered with an error of its own: then it is there, whatever it refused. */
+export function isAnswer(error: unknown): boolean {
+  if (error instanceof ConnectError || error instanceof ConnectionLostError) {
+    return error.sqlState !== undefined
+  }
+  return error instanceof DatabaseError
 }
 
 /** Whether the server itself refused the work as a write, before any effect. False when a function raised the code. */
@@ -83,6 +91,14 @@ export function leavesCommitOpen(error: DatabaseError): boolean {
   return meaningOf(wordsOf(error), 'commit').executed === 'unknown'
 }
 
-function byCode(code: string, occasion: 'log-in' | 'statement'): Meaning {
-  return meaningOf({ code, severity: 'FATAL', message: '' }, occasion)
+function logInNews({ cause }: ConnectError, code: string): NodeNews {
+  // What the server said beside its code: an error of a driver, or ours.
+  const said: Partial<ServerWords> =
+    cause instanceof DatabaseError ? wordsOf(cause) : cause instanceof Error ? cause : {}
+  const { message = '', where, routine } = said
+  return meaningOf({ code, severity: 'FATAL', message, where, routine }, 'log-in').node
+}
+
+function byCode(code: string): Meaning {
+  return meaningOf({ code, severity: 'FATAL', message: '' })
 }

@@ -21,6 +21,7 @@ export interface ServerWords {
  * - `read-only`: it, or this session on it, refuses writes
  * - `in-recovery`: it is a standby, and refused what only a primary does
  * - `full`: it has no connection to give away
+ * - `limited`: it has one, but not for this role or this database
  * - `short`: it runs, but lacks memory, disk or another resource
  * - `starting`: it runs and lets nobody in yet, or any longer
  * - `going-down`: it ends its sessions
@@ -31,6 +32,7 @@ export type NodeNews =
   | 'read-only'
   | 'in-recovery'
   | 'full'
+  | 'limited'
   | 'short'
   | 'starting'
   | 'going-down'
@@ -141,6 +143,25 @@ const REPORTS_FOR_OTHERS: ReadonlySet<string> = new Set([
 // a server that was at work.
 const POOLER_REFUSED =
   /^(?:server login has been failing, .*\(server_login_retry\)|query_wait_timeout)$/s
+
+// Where PostgreSQL looks at who logs in and to which database (miscinit.c, postinit.c). What these report is about the two of them,
+// whatever its code; their 53300 is the limit of the role or the database, and not that of the server.
+const LOOKS_AT_ROLE_AND_DATABASE: ReadonlySet<string> = new Set([
+  'CheckMyDatabase',
+  'InitializeSessionUserId',
+])
+
+// What poolers say of one database or one user. PgBouncer has 08P01 for nearly everything, Supavisor XX000.
+const POOLER_KNOWS_NOT =
+  /^(?:no such (?:database|user)|database "?.*"? (?:is disabled|does not exist)|unsupported startup parameter|bouncer config error|Tenant or user not found|no more connections allowed \(max_(?:db|user)_client_connections\))/
+
+/** A refusal that is about the role, the database or the settings of this log-in. */
+const isAboutTheLogIn = ({ message, routine, where }: ServerWords): boolean => {
+  // A call stack at the log-in is that of an event trigger ON login, which belongs to one database (PostgreSQL 17 and later).
+  if (where) return true
+  if (routine === undefined) return POOLER_KNOWS_NOT.test(message)
+  return LOOKS_AT_ROLE_AND_DATABASE.has(routine)
+}
 
 /** The server's own word, and not one that a function raised: PostgreSQL tells of every error which of its functions reported it. */
 const isOwnRefusal = ({ routine }: ServerWords): boolean =>
@@ -306,17 +327,45 @@ export const OUTCOME_RULES: readonly OutcomeRule[] = [
   },
   {
     ...LOG_IN,
-    codes: ['53300', '53400'],
-    node: 'full',
+    codes: ['53300'],
+    only: 'reported by `InitializeSessionUserId` or `CheckMyDatabase`',
+    applies: isAboutTheLogIn,
+    node: 'limited',
     repeat: 'later',
-    source: 'too many connections of the server, the database or the role',
+    source: 'CONNECTION LIMIT of the role or of the database; others still get in',
   },
   {
     ...LOG_IN,
-    codes: ['28', '3D000'],
+    codes: ['53300', '53400'],
+    node: 'full',
+    repeat: 'later',
+    source: 'too many connections of the server',
+  },
+  {
+    ...LOG_IN,
+    codes: ['40', '55P03', '57014'],
+    only: 'with a call stack, or not 57014',
+    applies: ({ code, where }) => code !== '57014' || Boolean(where),
+    node: 'none',
+    repeat: 'later',
+    source:
+      'a log-in in conflict with replay or with other work, or an event trigger ON login that was cancelled',
+  },
+  {
+    ...LOG_IN,
+    codes: ['08', '53', '58', 'XX'],
+    only: 'about the role, the database or the settings of this log-in: reported by `InitializeSessionUserId` or `CheckMyDatabase`, raised by an event trigger ON login, or in a pooler’s words',
+    applies: isAboutTheLogIn,
     node: 'none',
     repeat: 'never',
-    source: 'wrong user, password or database: pointless until something is changed',
+    source: 'others still get in: pointless for this role and database until something is changed',
+  },
+  {
+    ...LOG_IN,
+    codes: ['57P04'],
+    node: 'none',
+    repeat: 'never',
+    source: 'the database was dropped during the log-in',
   },
   {
     ...LOG_IN,
@@ -327,17 +376,26 @@ export const OUTCOME_RULES: readonly OutcomeRule[] = [
   },
   {
     ...LOG_IN,
-    codes: ['57'],
+    codes: ['57P01', '57P02'],
     node: 'going-down',
     repeat: 'later',
     source: 'the server ends its sessions',
   },
   {
     ...LOG_IN,
-    codes: [],
+    codes: ['08', '57', '58', 'F0', 'XX'],
     node: 'suspect',
     repeat: 'later',
-    source: 'anything else that keeps a session from being opened',
+    source:
+      'connection, operator, machine or server itself: may be anything that keeps it from opening sessions',
+  },
+  {
+    ...LOG_IN,
+    codes: [],
+    node: 'none',
+    repeat: 'never',
+    source:
+      'the server refuses this role, this database or these settings: wrong password (28), no such database (3D000), no right to connect (42501), database that takes no connections (55000), settings it does not take (22023, 42704), an event trigger ON login. Pointless until something is changed',
   },
 ]
 

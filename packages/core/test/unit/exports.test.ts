@@ -128,6 +128,7 @@ test('its entry for those who build pools exports exactly these values', () => {
       "SERVER_COLUMNS",
       "checkReadyOptions",
       "describeServer",
+      "isAnswer",
       "isRaisedByFunction",
       "isRestarted",
       "isSameServer",

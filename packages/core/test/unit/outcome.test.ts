@@ -221,6 +221,41 @@ describe('a refused log-in', () => {
     expect(newsOf(new ConnectError('x', { endpoint: 'e', sqlState }))).toBe(news)
   })
 
+  const words = (code: string, more: Partial<ServerWords>): ConnectError =>
+    new ConnectError('x', {
+      endpoint: 'e',
+      sqlState: code,
+      cause: Object.assign(new Error(more.message ?? 'x'), { code, severity: 'FATAL', ...more }),
+    })
+
+  test.each([
+    ['3D000', {}, 'none'],
+    ['42501', { routine: 'CheckMyDatabase' }, 'none'],
+    ['55000', { routine: 'CheckMyDatabase' }, 'none'],
+    ['XX000', { routine: 'CheckMyDatabase' }, 'none'],
+    ['22023', { routine: 'parse_and_validate_value' }, 'none'],
+    ['42704', { routine: 'set_config_option' }, 'none'],
+    ['0A000', { routine: 'SetClientEncoding' }, 'none'],
+    ['57P04', { routine: 'ProcessInterrupts' }, 'none'],
+    ['40001', { routine: 'ProcessInterrupts' }, 'none'],
+    ['25006', { routine: 'PreventCommandIfReadOnly', where: 'PL/pgSQL function f()' }, 'none'],
+    ['XX000', { routine: 'exec_stmt_raise', where: 'PL/pgSQL function f()' }, 'none'],
+    ['57014', { routine: 'ProcessInterrupts', where: 'PL/pgSQL function f()' }, 'none'],
+    ['57014', { routine: 'ProcessInterrupts' }, 'suspect'],
+    ['53300', { routine: 'InitializeSessionUserId' }, 'limited'],
+    ['53300', { routine: 'CheckMyDatabase' }, 'limited'],
+    ['53300', { routine: 'InitProcess' }, 'full'],
+    ['53300', {}, 'full'],
+    ['08P01', { message: 'no such database: x' }, 'none'],
+    ['08P01', { message: 'unsupported startup parameter: options' }, 'none'],
+    ['08P01', { message: 'pgbouncer cannot connect to server' }, 'suspect'],
+    ['XX000', { message: 'Tenant or user not found' }, 'none'],
+    ['XX000', { routine: 'RelationMapInvalidate' }, 'suspect'],
+    ['58030', { routine: 'mdread' }, 'suspect'],
+  ] as const)('T54: with %s %o says about the server: %s', (code, more, news) => {
+    expect(newsOf(words(code, more))).toBe(news)
+  })
+
   test('says nothing about the server when it is about the user or the database', () => {
     const details = { endpoint: 'e', fatal: true }
     expect(newsOf(new AuthenticationError('x', { ...details, sqlState: '28P01' }))).toBe('none')

@@ -1,10 +1,12 @@
 import {
   type CloseOptions,
+  ConnectError,
   type ConnectionPool,
   type Endpoint,
   EventHub,
   EventRelay,
   type Lease,
+  newsOf,
   type PoolEventName,
   type Pooler,
   type PoolerInEffect,
@@ -25,6 +27,15 @@ import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
 import { currentMember } from './current-member.js'
 import type { Member } from './member.js'
 import type { ServerSpec } from './server-spec.js'
+
+// A server that refuses so many logs nobody in.
+const MOST_OTHERS = 3
+
+/** Whether the server refused this role, this database or these settings, and may let others in. */
+function refusesThisLogIn(error: unknown): boolean {
+  const news = newsOf(error)
+  return error instanceof ConnectError && (news === 'none' || news === 'limited')
+}
 
 /** What a node needs of its cluster. */
 export interface NodeHost {
@@ -120,8 +131,37 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
 
   // ── of the server ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  openSession(options?: SessionOptions): Promise<Session> {
-    return this.#host.base.poolAt(this).openSession(options)
+  /**
+   * A session to ask the server about itself: that of the database that the cluster was made for. Should the server refuse that one its
+   * role, its database or its settings, which says nothing about the server, others ask for it.
+   */
+  async openSession(options?: SessionOptions): Promise<Session> {
+    const base = this.#host.base.poolAt(this)
+    try {
+      return await base.openSession(options)
+    } catch (error) {
+      if (!refusesThisLogIn(error)) throw error
+      for (const pool of this.#othersThan(base)) {
+        try {
+          return await pool.openSession(options)
+        } catch (again) {
+          if (!refusesThisLogIn(again)) throw again
+        }
+      }
+      throw error
+    }
+  }
+
+  /** Pools of other databases and tenants, those first that have got in. */
+  #othersThan(base: ConnectionPool): readonly ConnectionPool[] {
+    const others = [...this.#pools.keys()].filter((pool) => pool !== base)
+    const isIn = (pool: ConnectionPool): boolean => {
+      const { total, connecting } = pool.stats()
+      return total > connecting
+    }
+    return others
+      .sort((one, other) => Number(isIn(other)) - Number(isIn(one)))
+      .slice(0, MOST_OTHERS)
   }
 
   warm(count?: number): Promise<void> {

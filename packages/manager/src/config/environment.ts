@@ -15,6 +15,8 @@ export interface EnvironmentConfig {
   readonly databases: ReadonlyMap<string, DatabaseOptions>
   /** Variables by path. */
   readonly origins: ReadonlyMap<string, string>
+  /** Variables that look like those of a database and were not taken, with the reason; never their values. */
+  readonly skipped: ReadonlyMap<string, string>
 }
 
 // Where DATABASE_URL and PG* lead.
@@ -39,6 +41,9 @@ const OTHER_WAYS: ReadonlySet<string> = new Set([
   'shadow',
 ])
 
+// What says to libpq where the server is.
+const PLACES_OF_LIBPQ: readonly string[] = ['PGHOST', 'PGHOSTADDR', 'PGSERVICE', 'PGDATABASE']
+
 /**
  * Reads `DATABASE_URL`, `DATABASE_REPLICA_URLS`, `DATABASE_<NAME>_URL`, `DATABASE_<NAME>_REPLICA_URLS` and, where there is no `DATABASE_URL`,
  * libpq's `PG*`. Of the named ones only those count that hold a PostgreSQL URL, or the keywords of one, and whose name is not that of another
@@ -51,17 +56,30 @@ export function readEnvironment({
 }: EnvironmentSource): EnvironmentConfig {
   const databases = new Map<string, DatabaseOptions>()
   const origins = new Map<string, string>()
+  const skipped = new Map<string, string>()
   const read = (variable: string): string | undefined => {
     const value = Object.hasOwn(variables, variable) ? variables[variable]?.trim() : undefined
     return value === '' ? undefined : value
   }
   const isWanted = (name: string): boolean =>
     names === undefined ? !OTHER_WAYS.has(name) : names.has(name)
+  const skip = (variable: string, reason: string): void => {
+    if (read(variable) !== undefined) skipped.set(variable, reason)
+  }
+  const whyNot = (name: string, variable: string): string => {
+    if (!isAddress(read(variable))) return 'it holds no URL of PostgreSQL'
+    return names === undefined
+      ? `its name is that of another way to the database of ${prefix}_URL; list "${name}" in env.names to take it`
+      : `env.names does not list "${name}"`
+  }
   const add = (name: string, url: string, replicaNames: readonly string[]): void => {
     const given = replicaNames.filter((each) => read(each) !== undefined)
     const text = read(url)
-    if (url !== `${prefix}_URL` && ![url, ...given].some((each) => isAddress(read(each)))) return
     // What is no address of PostgreSQL is not meant, where it is not the main one.
+    if (url !== `${prefix}_URL` && ![url, ...given].some((each) => isAddress(read(each)))) {
+      for (const each of [url, ...given]) skip(each, 'it holds no URL of PostgreSQL')
+      return
+    }
     const value = url === `${prefix}_URL` || isAddress(text) ? asUrl(url, text) : undefined
     if (given.length > 1)
       throw new ConfigError(`environment: ${given.join(' and ')} are both set; set one`)
@@ -86,26 +104,37 @@ export function readEnvironment({
     databases.set(name, { primary: value, replicas: list })
     origins.set(`databases.${name}`, url).set(`databases.${name}.replicas`, replicas)
   }
-  if (isWanted(MAIN))
-    add(MAIN, `${prefix}_URL`, [`${prefix}_REPLICA_URLS`, `${prefix}_REPLICA_URL`])
+  const main = [`${prefix}_URL`, `${prefix}_REPLICA_URLS`, `${prefix}_REPLICA_URL`] as const
+  if (isWanted(MAIN)) add(MAIN, main[0], main.slice(1))
+  else for (const variable of main) skip(variable, whyNot(MAIN, variable))
   for (const name of namesIn(variables, prefix)) {
     const key = name.toLowerCase()
-    if (!isWanted(key)) continue
     const url = `${prefix}_${name}_URL`
+    const replicas = [`${prefix}_${name}_REPLICA_URLS`, `${prefix}_${name}_REPLICA_URL`]
+    if (!isWanted(key)) {
+      for (const variable of [url, ...replicas]) skip(variable, whyNot(key, variable))
+      continue
+    }
     if (databases.has(key) && isAddress(read(url))) {
       throw new ConfigError(`environment: ${url} and ${prefix}_URL are both database "${key}"`)
     }
-    if (databases.has(key)) continue
-    add(key, url, [`${prefix}_${name}_REPLICA_URLS`, `${prefix}_${name}_REPLICA_URL`])
+    if (databases.has(key)) {
+      skip(url, 'it holds no URL of PostgreSQL')
+      continue
+    }
+    add(key, url, replicas)
   }
   if (!databases.has(MAIN) && isWanted(MAIN)) {
-    const main = readLibpq(variables)
-    if (main !== undefined) {
-      databases.set(MAIN, main)
+    const given = readLibpq(variables)
+    if (given !== undefined) {
+      databases.set(MAIN, given)
       origins.set(`databases.${MAIN}`, 'PG*')
     }
+  } else {
+    const reason = isWanted(MAIN) ? `${main[0]} is set` : `env.names does not list "${MAIN}"`
+    for (const variable of PLACES_OF_LIBPQ) skip(variable, reason)
   }
-  return { databases, origins }
+  return { databases, origins, skipped }
 }
 
 /** The names of databases in the names of variables, in their order. */

@@ -52,6 +52,11 @@ export interface LoadedConfig {
   readonly budget: BudgetOptions
   /** Where values came from, by path. */
   readonly origins: Readonly<Record<string, string>>
+  /**
+   * Variables of the environment that look like those of a database and were not taken, each with the reason and never with its value:
+   * `DATABASE_PUBLIC_URL`, `DATABASE_API_URL=https://…`. `manager.explainConfig()` lists them too.
+   */
+  readonly skipped: Readonly<Record<string, string>>
 }
 
 const FILES: readonly string[] = ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs', 'json'].map(
@@ -79,6 +84,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   const origins = new Map<string, string>()
   const databases = new Map<string, DatabaseOptions>()
   const budget: Record<string, unknown> = {}
+  let skipped: ReadonlyMap<string, string> = new Map()
   const add = (config: FileConfig, origin: string): void => {
     for (const [name, given] of Object.entries(config.databases ?? {})) {
       const layer = typeof given === 'string' ? placeOf(given) : given
@@ -98,6 +104,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   if (file !== undefined) add(await readFile(file), file)
   if (options.env !== false) {
     const environment = readEnvironment(readEnvironmentOptions('loadConfig', options.env))
+    skipped = environment.skipped
     for (const [name, given] of environment.databases) {
       const former = databases.get(name)
       const from = environment.origins.get(`databases.${name}`)!
@@ -111,6 +118,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
     databases: Object.freeze(Object.fromEntries(databases)),
     budget: Object.freeze(budget as BudgetOptions),
     origins: Object.freeze(Object.fromEntries(origins)),
+    skipped: Object.freeze(Object.fromEntries(skipped)),
   })
 }
 

@@ -255,6 +255,54 @@ describe('T75: which variables are databases', () => {
     expect(Object.keys(found).sort()).toEqual(['analytics', 'app', 'audit'])
   })
 
+  test('what is not taken is listed with the reason, and never with its value', async () => {
+    const variables = {
+      DATABASE_URL: 'postgres://u:secret@a/app',
+      DATABASE_PUBLIC_URL: 'postgres://u:secret@proxy.rlwy.net:12345/app',
+      DATABASE_CONNECTION_POOL_URL: 'postgres://u:secret@a:5433/app',
+      DATABASE_API_URL: 'https://secret@api.example/database',
+      DATABASE_API_REPLICA_URL: 'https://secret@api.example/replica',
+      DATABASE_APP_URL: 'https://secret@api.example/app',
+      DATABASE_EMPTY_URL: '',
+      DATABASE_URL_UNPOOLED: 'postgres://u:secret@a/app',
+      PGHOST: 'secret',
+    }
+    const { databases: taken, origins, skipped } = await loadConfig({ file: false, env: variables })
+    expect(Object.keys(taken)).toEqual(['app'])
+    expect(skipped).toEqual({
+      DATABASE_PUBLIC_URL: expect.stringMatching(/another way .* list "public" in env\.names/),
+      DATABASE_CONNECTION_POOL_URL: expect.stringMatching(/list "connection_pool" in env\.names/),
+      DATABASE_API_URL: 'it holds no URL of PostgreSQL',
+      DATABASE_API_REPLICA_URL: 'it holds no URL of PostgreSQL',
+      DATABASE_APP_URL: 'it holds no URL of PostgreSQL',
+      PGHOST: 'DATABASE_URL is set',
+    })
+    const driver = fakeDriver({ clock: virtualClock() })
+    const manager = createManager({
+      databases: { app: { ...(taken['app'] as object), driver } },
+      origins,
+      skipped,
+    })
+    const explained = manager.explainConfig().filter(({ path }) => path.startsWith('environment.'))
+    expect(explained.map(({ origin }) => origin)).toEqual(Object.keys(skipped))
+    expect(explained[2]).toEqual({
+      path: 'environment.DATABASE_API_URL',
+      value: 'not taken: it holds no URL of PostgreSQL',
+      origin: 'DATABASE_API_URL',
+    })
+    expect(JSON.stringify([explained, skipped])).not.toContain('secret')
+    const { skipped: named } = await loadConfig({
+      file: false,
+      env: { variables, names: ['public'] },
+    })
+    expect(named).toMatchObject({
+      DATABASE_URL: 'env.names does not list "app"',
+      DATABASE_CONNECTION_POOL_URL: 'env.names does not list "connection_pool"',
+      PGHOST: 'env.names does not list "app"',
+    })
+    expect(named).not.toHaveProperty('DATABASE_PUBLIC_URL')
+  })
+
   test('one that is meant and broken still stops the start', async () => {
     await expect(load({ DATABASE_AUDIT_URL: "host=a password='x" })).rejects.toThrow(
       /DATABASE_AUDIT_URL/,

@@ -125,15 +125,69 @@ describe('a read whose replica fails', () => {
     expect(events).toEqual([])
   })
 
+  const connect = (sqlState: string | undefined, cause?: object): ConnectError => {
+    const words = Object.assign(new Error('no'), { severity: 'FATAL', code: sqlState }, cause)
+    return new ConnectError('no', { endpoint: 'b', sqlState, cause: words })
+  }
+
   test.each([
-    ['refuses the password', new AuthenticationError('no', { endpoint: 'b', sqlState: '28P01' })],
-    ['is shut down', sqlError('57P01', 'terminating connection', 'FATAL')],
+    ['starts up', connect('57P03')],
+    ['is short of memory', connect('53200')],
+    ['does not answer', new ConnectError('no answer', { endpoint: 'b' })],
+    ['has crashed', sqlError('57P02', 'terminating connection', 'FATAL')],
     ['has a closed pool', new PoolClosedError('b')],
-  ])('goes elsewhere when its node %s', async (_, error) => {
+  ])('goes elsewhere and shuts its node out, which %s', async (_, error) => {
     const { db, b, events } = await startSetting({ strategy: 'roundRobin' })
     b.answer = failing(error)
     expect((await db.reader().query('select 1')).node).toBe('c')
     expect(events).toEqual(['ejected b'])
+  })
+
+  const password = new AuthenticationError('no', { endpoint: 'b', sqlState: '28P01', fatal: true })
+  test.each([
+    ['refuses the password', password],
+    ['does not have the database yet', connect('3D000')],
+    ['lets the role not connect', connect('42501')],
+    ['has a database that takes no connections', connect('55000')],
+    ['does not take a setting', connect('22023')],
+    ['does not know a setting', connect('42704')],
+    ['has a database whose event trigger refuses log-ins', connect('XX000', { where: 'f()' })],
+    ['has reached the limit of the role', connect('53300', { routine: 'InitializeSessionUserId' })],
+    ['is full', connect('53300', { routine: 'InitProcess' })],
+    ['has ended this session', sqlError('57P01', 'terminating connection', 'FATAL')],
+    ['has ended this session for a function', sqlError('XX000', 'plpy.fatal', 'FATAL')],
+  ])(
+    'T54: goes elsewhere without anybody being shut out of a node that answers others and %s',
+    async (_, error) => {
+      const { db, b, events } = await startSetting({ strategy: 'roundRobin' })
+      b.answer = failing(error)
+      for (let read = 0; read < 10; read++) {
+        expect((await db.reader().query('select 1')).node).toBe('c')
+        await settle()
+      }
+      expect(events).toEqual([])
+    },
+  )
+
+  test('T54: shuts out a node that answers nobody, whatever it says', async () => {
+    const { db, b, events } = await startSetting({ strategy: 'roundRobin' })
+    b.answer = failing(password)
+    b.down = password
+    expect((await db.reader().query('select 1')).node).toBe('c')
+    await settle()
+    expect(events).toEqual(['ejected b'])
+  })
+
+  test('T54: asks a node once in a while, and not for each read that it refuses', async () => {
+    const { clock, db, b } = await startSetting({ strategy: 'roundRobin' })
+    b.answer = failing(password)
+    const before = b.sessions.length
+    for (let read = 0; read < 40; read++) {
+      await db.reader().query('select 1')
+      await settle()
+      await clock.advance(50)
+    }
+    expect(b.sessions.length - before).toBeLessThanOrEqual(2)
   })
 })
 
