@@ -1,6 +1,12 @@
 // For those who build pools, not for those who use them.
 export { checkReadyOptions } from './call-options.js'
-export type { CallChanges, CallOf, PoolCall } from './decorate/pool-call.js'
+export type {
+  CallChanges,
+  CallOf,
+  PoolCall,
+  QueryTarget,
+  StreamTarget,
+} from './decorate/pool-call.js'
 export { PoolDecorator } from './decorate/pool-decorator.js'
 export {
   describeServer,

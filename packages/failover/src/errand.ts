@@ -10,17 +10,22 @@ import {
   isRepeatable,
   KeyedWork,
   type Lease,
-  type ListenOptions,
-  type NotifyListener,
+  leasedCopyFrom,
+  leasedCopyTo,
+  leasedRows,
   type QueryOptions,
   type QueryResult,
   refusesWrites,
   type Statement,
-  type Subscription,
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
+import type { PoolCall } from '@poolhouse/core/kit'
 import { fateOf } from './outcome.js'
+
+type AcquireCall<R> = Extract<PoolCall<R>, { kind: 'acquire' }>
+type ListenCall<R> = Extract<PoolCall<R>, { kind: 'listen' }>
+type StreamingCall<R> = Extract<PoolCall<R>, { kind: 'stream' | 'copyTo' | 'copyFrom' }>
 
 /** What is to be done after a failure: send the work again, or tell the caller. */
 export type Decision =
@@ -159,10 +164,24 @@ function provesWrite(error: unknown): boolean {
   return refusesWrites(error) || hasCondition(error, 'invalid_transaction_termination')
 }
 
+/** What a call of a pool says about its limits. */
+interface Limits {
+  readonly timeoutMs: number | undefined
+  readonly signal: AbortSignal | undefined
+}
+
 /** A lease for the caller. */
-export class AcquireErrand extends BasicErrand<AcquireOptions> implements Errand<Lease> {
-  send(pool: ConnectionPool, timeoutMs: number | undefined, waitMs?: number): Promise<Lease> {
-    return pool.acquire({ ...this.options, timeoutMs: timeoutMs ?? waitMs })
+export class AcquireErrand<R> extends BasicErrand<Limits> implements Errand<R> {
+  readonly #call: AcquireCall<R>
+
+  /** Takes the call of `acquire`. */
+  constructor(call: AcquireCall<R>, startedAt: number) {
+    super(limitsOf(call), startedAt)
+    this.#call = call
+  }
+
+  send(pool: ConnectionPool, timeoutMs: number | undefined, waitMs?: number): Promise<R> {
+    return this.#call.run(pool, { timeoutMs: timeoutMs ?? waitMs })
   }
 
   decide(error: unknown, pool: ConnectionPool): Decision {
@@ -170,33 +189,75 @@ export class AcquireErrand extends BasicErrand<AcquireOptions> implements Errand
   }
 }
 
-/** A subscription. Its session follows the primary by itself; only the first LISTEN is an errand. */
-export class ListenErrand extends BasicErrand<ListenOptions> implements Errand<Subscription> {
-  readonly #channels: ChannelListener
-  readonly #channel: string
-  readonly #onNotify: NotifyListener
+/**
+ * A stream up to its first element, or a copy. Nothing has been handed out before that, so what was not sent, or was refused, may be sent again; but
+ * not a copy in that may have read from its source.
+ */
+export class StreamErrand<R> extends BasicErrand<Limits> implements Errand<R> {
+  readonly #call: StreamingCall<R>
+  readonly #now: () => number
+  #reads = false
 
-  /** Takes checked arguments. */
-  constructor(
-    channels: ChannelListener,
-    channel: string,
-    onNotify: NotifyListener,
-    options: ListenOptions | undefined,
-    startedAt: number,
-  ) {
-    super(options, startedAt)
-    this.#channels = channels
-    this.#channel = channel
-    this.#onNotify = onNotify
+  /** Takes the call of `stream`, `copyTo` or `copyFrom`. */
+  constructor(call: StreamingCall<R>, now: () => number, startedAt: number) {
+    super(limitsOf(call), startedAt)
+    this.#call = call
+    this.#now = now
   }
 
-  send(
-    _pool: ConnectionPool,
-    timeoutMs: number | undefined,
-    waitMs?: number,
-  ): Promise<Subscription> {
-    const options = { ...this.options, timeoutMs: timeoutMs ?? waitMs }
-    return this.#channels.listen(this.#channel, this.#onNotify, options)
+  send(pool: ConnectionPool, timeoutMs: number | undefined, waitMs?: number): Promise<R> {
+    const call = this.#call
+    const now = this.#now
+    // What is left of the time to wait is for the connection alone.
+    const lend = (wait: AcquireOptions): Promise<Lease> =>
+      pool.acquire({ ...wait, timeoutMs: wait.timeoutMs ?? waitMs })
+    const left = { timeoutMs }
+    switch (call.kind) {
+      case 'stream':
+        return call.run({
+          stream: (statement, options) => leasedRows(lend, statement, options),
+        })
+      case 'copyTo':
+        return call.run({ copyTo: (sql, options) => leasedCopyTo(now, lend, sql, options) }, left)
+      case 'copyFrom':
+        return call.run(
+          {
+            copyFrom: (sql, source, options) =>
+              leasedCopyFrom(now, (wait) => this.#lendToRead(lend, wait), sql, source, options),
+          },
+          left,
+        )
+    }
+  }
+
+  decide(error: unknown, pool: ConnectionPool): Decision {
+    return this.#reads ? { kind: 'surface', error } : this.unsent(error, pool)
+  }
+
+  async #lendToRead(
+    lend: (wait: AcquireOptions) => Promise<Lease>,
+    wait: AcquireOptions,
+  ): Promise<Lease> {
+    const lease = await lend(wait)
+    this.#reads = true
+    return lease
+  }
+}
+
+/** A subscription. Its session follows the primary by itself; only the first LISTEN is an errand. */
+export class ListenErrand<R> extends BasicErrand<Limits> implements Errand<R> {
+  readonly #channels: ChannelListener
+  readonly #call: ListenCall<R>
+
+  /** Takes the call of `listen`. */
+  constructor(call: ListenCall<R>, channels: ChannelListener, startedAt: number) {
+    super(limitsOf(call), startedAt)
+    this.#call = call
+    this.#channels = channels
+  }
+
+  send(_pool: ConnectionPool, timeoutMs: number | undefined, waitMs?: number): Promise<R> {
+    return this.#call.run(this.#channels, { timeoutMs: timeoutMs ?? waitMs })
   }
 
   decide(error: unknown, pool: ConnectionPool): Decision {
@@ -309,6 +370,10 @@ export class TransactionErrand<R> extends BasicErrand<TransactionOptions> implem
     this.#interrupted = true
     return FREE_RERUN
   }
+}
+
+function limitsOf({ timeoutMs, signal }: Limits): Limits {
+  return { timeoutMs, signal }
 }
 
 function messageOf(error: unknown): string {

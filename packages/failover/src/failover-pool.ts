@@ -1,24 +1,10 @@
 import {
-  type AcquireOptions,
   type CloseOptions,
   type ConnectionPool,
-  type CopyOptions,
-  type CopyResult,
-  type CopySource,
-  checkCopyFromArguments,
-  checkCopyToArguments,
-  checkListenArguments,
   checkNumber,
-  checkTransactionOptions,
   checkWord,
   describeValue,
   EventHub,
-  type Lease,
-  type ListenOptions,
-  leasedCopyFrom,
-  leasedCopyTo,
-  leasedRows,
-  type NotifyListener,
   type Pool,
   type PoolEventName,
   type PoolListener,
@@ -26,18 +12,13 @@ import {
   type QueryArguments,
   type QueryOptions,
   type QueryResult,
-  type ReadyOptions,
   readQueryArguments,
-  readStreamArguments,
   refuseUnknownOptions,
   type Statement,
-  type StreamIterator,
-  type StreamOptions,
-  type Subscription,
   type Topology,
-  type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
+import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
 import type { HeldCalls } from './change-reason.js'
 import { Cluster, type DrainOptions } from './cluster.js'
 import { Courier } from './courier.js'
@@ -46,6 +27,7 @@ import {
   type Errand,
   ListenErrand,
   QueryErrand,
+  StreamErrand,
   TransactionErrand,
   UseErrand,
 } from './errand.js'
@@ -109,8 +91,8 @@ export interface FailoverPool extends Pool {
   acceptSystem(systemId: string): void
 }
 
-/** Sends every call to the pool of the current primary. Who that is, is the watch's business; waiting is the courier's. */
-export class PrimaryPool implements FailoverPool {
+/** Sends each call to the current primary. `TopologyWatch` decides which node that is; `Courier` holds calls and sends them again. */
+export class PrimaryPool extends PoolDecorator implements FailoverPool {
   readonly #config: FailoverConfig
   readonly #cluster: Cluster
   readonly #hub = new EventHub()
@@ -127,6 +109,7 @@ export class PrimaryPool implements FailoverPool {
 
   /** Takes checked options and begins to watch; `withFailover` is the public way. */
   constructor(source: NodeSource, config: FailoverConfig) {
+    super()
     this.#config = config
     this.#cluster = new Cluster({
       config,
@@ -165,7 +148,8 @@ export class PrimaryPool implements FailoverPool {
     return this.#watch
   }
 
-  query<Row = Record<string, unknown>>(
+  /** Measured: while there is a primary, without an object for the call. */
+  override query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
@@ -187,66 +171,33 @@ export class PrimaryPool implements FailoverPool {
     })
   }
 
-  acquire(options?: AcquireOptions): Promise<Lease> {
-    return this.#run('acquire', options, (startedAt) => new AcquireErrand(options, startedAt))
-  }
-
-  use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
-    return this.#run('use', options, (startedAt) => {
-      checkWork('use', work)
-      return new UseErrand(work, options, startedAt)
-    })
-  }
-
-  stream<Row = Record<string, unknown>>(
-    first: string | Statement,
-    second?: readonly unknown[] | StreamOptions,
-    third?: StreamOptions,
-  ): StreamIterator<Row> {
-    const { statement, options } = readStreamArguments(first, second, third)
-    return leasedRows<Row>((wait) => this.acquire(wait), statement, options)
-  }
-
-  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
-    checkCopyToArguments(sql, options)
-    return leasedCopyTo(
-      () => this.#config.clock.now(),
-      (wait) => this.acquire(wait),
-      sql,
-      options,
-    )
-  }
-
-  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
-    checkCopyFromArguments(sql, source, options)
-    const now = (): number => this.#config.clock.now()
-    return await leasedCopyFrom(now, (wait) => this.acquire(wait), sql, source, options)
-  }
-
-  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
-    return this.#run('transaction', options, (startedAt) => {
-      checkWork('transaction', work)
-      if (options !== undefined) checkTransactionOptions(options)
-      return new TransactionErrand(work, options, startedAt, this.#resolver)
-    })
-  }
-
-  async listen(
-    channel: string,
-    onNotify: NotifyListener,
-    options?: ListenOptions,
-  ): Promise<Subscription> {
-    checkListenArguments(channel, onNotify, options)
-    const { channels } = this.#session
-    return await this.#run(
-      'listen',
-      options,
-      (startedAt) => new ListenErrand(channels, channel, onNotify, options, startedAt),
-    )
-  }
-
-  async ready(options?: ReadyOptions): Promise<void> {
-    await this.#readiness.wait(options)
+  protected async send<R>(call: PoolCall<R>): Promise<R> {
+    const startedAt = this.#config.clock.now()
+    switch (call.kind) {
+      case 'query':
+        return await call.run(this)
+      case 'ready':
+        return await call.run({ ready: (options) => this.#readiness.wait(options) })
+      case 'use':
+        return await call.run({
+          use: (work, options) => this.#carry(new UseErrand(work, options, startedAt)),
+        })
+      case 'transaction':
+        return await call.run({
+          transaction: (work, options) =>
+            this.#carry(new TransactionErrand(work, options, startedAt, this.#resolver)),
+        })
+      case 'acquire':
+        return await this.#carry(new AcquireErrand(call, startedAt))
+      case 'listen':
+        return await this.#carry(new ListenErrand(call, this.#session.channels, startedAt))
+      case 'stream':
+      case 'copyTo':
+      case 'copyFrom': {
+        const now = (): number => this.#config.clock.now()
+        return await this.#carry(new StreamErrand(call, now, startedAt))
+      }
+    }
   }
 
   async switchover<R>(
@@ -294,10 +245,6 @@ export class PrimaryPool implements FailoverPool {
       this.#closing = this.#close(options)
     }
     return this.#closing
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
   }
 
   async #close(options: CloseOptions | undefined): Promise<void> {
@@ -351,13 +298,7 @@ export class PrimaryPool implements FailoverPool {
     return await this.#courier.carry(new QueryErrand<Row>(statement, options, startedAt))
   }
 
-  async #run<R>(
-    where: string,
-    options: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined } | undefined,
-    make: (startedAt: number) => Errand<R>,
-  ): Promise<R> {
-    checkLimits(where, options)
-    const errand = make(this.#config.clock.now())
+  async #carry<R>(errand: Errand<R>): Promise<R> {
     this.#courier.count(errand.startedAt)
     const target = this.#target
     if (target === undefined) return await this.#courier.carry(errand)
@@ -393,10 +334,4 @@ function checkCloseOptions(options: CloseOptions | undefined): void {
     checkNumber('close', 'timeoutMs', timeoutMs, { min: 0, max: LONGEST })
   }
   if (waiters !== undefined) checkWord('close', 'waiters', waiters, ['reject', 'serve'])
-}
-
-function checkWork(where: string, work: unknown): void {
-  if (typeof work !== 'function') {
-    throw new TypeError(`${where}: work must be a function, got ${describeValue(work)}`)
-  }
 }

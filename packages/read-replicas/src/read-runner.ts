@@ -140,14 +140,11 @@ export class ReadRunner {
     )
   }
 
-  /** Runs any read; on the primary if it is known that no standby can do it. */
-  run<R>(
-    route: ReadRoute,
-    call: ReadCall<R>,
-    session: SessionReads | undefined,
-    primaryOnly = false,
-  ): Promise<R> {
-    return this.#go(route, call, session, { startedAt: this.#background.now(), primaryOnly })
+  /** Runs any read. */
+  run<R>(route: ReadRoute, call: ReadCall<R>, session: SessionReads | undefined): Promise<R> {
+    const startedAt = this.#background.now()
+    const primaryOnly = call.text !== undefined && this.#parts.refusals.has(call.text, startedAt)
+    return this.#go(route, call, session, { startedAt, primaryOnly })
   }
 
   async #go<R>(

@@ -2,7 +2,13 @@ import type { AcquireOptions, Pool, ReadyOptions } from '../connection-pool.js'
 import type { CopyResult } from '../driver.js'
 import type { Lease } from '../lease.js'
 import type { Intent, QueryOptions, QueryResult, Statement } from '../statement.js'
-import type { CopyOptions, CopySource, CopyToOptions, StreamOptions } from '../streaming.js'
+import type {
+  CopyOptions,
+  CopySource,
+  CopyToOptions,
+  StreamIterator,
+  StreamOptions,
+} from '../streaming.js'
 import type { ListenOptions, NotifyListener, Subscription } from '../subscription.js'
 import type { Transaction, TransactionOptions } from '../transaction.js'
 
@@ -16,8 +22,20 @@ export interface CallChanges {
   readonly intent?: Intent | undefined
 }
 
+/** Where a `query` may be made: any pool, and whatever has this one method. */
+export interface QueryTarget {
+  /** As `Queryable.query`. */
+  query<Row>(statement: Statement, options?: QueryOptions): Promise<QueryResult<Row>>
+}
+
+/** Where a `stream` may be opened: any pool, and whatever has this one method. */
+export interface StreamTarget {
+  /** As `Streamable.stream`. */
+  stream<Row>(statement: Statement, options?: StreamOptions): StreamIterator<Row>
+}
+
 /** One call of one kind, as its caller made it: with checked arguments, and with values and options as they were at the call. */
-export interface CallOf<Kind extends string, Options, R> {
+export interface CallOf<Kind extends string, Options, R, Target = Pool> {
   /** The method that was called. */
   readonly kind: Kind
   /** What to run; of a copy the text alone. Undefined for work on a connection, and for `listen`. */
@@ -37,11 +55,12 @@ export interface CallOf<Kind extends string, Options, R> {
   /** Fires when the call is no longer wanted: by the caller's signal and, of a stream, also by its `return()`. A `send` that waits must watch it. */
   readonly signal: AbortSignal | undefined
   /**
-   * Makes the whole call on `pool`. Of a stream it opens one there and asks for its first element; later elements come straight from that
+   * Makes the whole call on `pool`, or on anything that has the one method that was called: a builder who does more than to choose a pool
+   * gives an object with that method. Of a stream it opens one there and asks for its first element; later elements come straight from that
    * stream. It may be called again when the first time has failed: whether that is safe says the error's `executed`, and the data of
    * a `copyFrom` can be read once only.
    */
-  run(pool: Pool, changes?: CallChanges): Promise<R>
+  run(pool: Target, changes?: CallChanges): Promise<R>
 }
 
 /**
@@ -49,15 +68,15 @@ export interface CallOf<Kind extends string, Options, R> {
  * caller's business.
  */
 export type PoolCall<R> =
-  | CallOf<'query', QueryOptions, R>
-  | CallOf<'acquire', AcquireOptions, R>
-  | CallOf<'use', AcquireOptions, R>
-  | CallOf<'transaction', TransactionOptions, R>
-  | CallOf<'stream', StreamOptions, R>
-  | CallOf<'copyTo', CopyToOptions, R>
-  | CallOf<'copyFrom', CopyOptions, R>
-  | CallOf<'listen', ListenOptions, R>
-  | CallOf<'ready', ReadyOptions, R>
+  | CallOf<'query', QueryOptions, R, QueryTarget>
+  | CallOf<'acquire', AcquireOptions, R, Pick<Pool, 'acquire'>>
+  | CallOf<'use', AcquireOptions, R, Pick<Pool, 'use'>>
+  | CallOf<'transaction', TransactionOptions, R, Pick<Pool, 'transaction'>>
+  | CallOf<'stream', StreamOptions, R, StreamTarget>
+  | CallOf<'copyTo', CopyToOptions, R, Pick<Pool, 'copyTo'>>
+  | CallOf<'copyFrom', CopyOptions, R, Pick<Pool, 'copyFrom'>>
+  | CallOf<'listen', ListenOptions, R, Pick<Pool, 'listen'>>
+  | CallOf<'ready', ReadyOptions, R, Pick<Pool, 'ready'>>
 
 interface AnyOptions {
   timeoutMs?: number | undefined
@@ -68,8 +87,8 @@ interface AnyOptions {
 }
 
 /** What all calls have in common. Getters, so that a call on its way costs one small object. */
-export abstract class AnyCall<Kind extends string, Options extends AnyOptions, R>
-  implements CallOf<Kind, Options, R>
+export abstract class AnyCall<Kind extends string, Options extends AnyOptions, R, Target = Pool>
+  implements CallOf<Kind, Options, R, Target>
 {
   /** See `CallOf`. */
   abstract readonly kind: Kind
@@ -115,30 +134,30 @@ export abstract class AnyCall<Kind extends string, Options extends AnyOptions, R
   }
 
   /** See `CallOf`. */
-  abstract run(pool: Pool, changes?: CallChanges): Promise<R>
+  abstract run(pool: Target, changes?: CallChanges): Promise<R>
 }
 
 /** `query`. */
-export class QueryCall<Row> extends AnyCall<'query', QueryOptions, QueryResult<Row>> {
+export class QueryCall<Row> extends AnyCall<'query', QueryOptions, QueryResult<Row>, QueryTarget> {
   readonly kind = 'query'
   declare readonly statement: Statement
 
-  run(pool: Pool, changes?: CallChanges): Promise<QueryResult<Row>> {
+  run(pool: QueryTarget, changes?: CallChanges): Promise<QueryResult<Row>> {
     return pool.query<Row>(this.statement, changed(this.options, changes))
   }
 }
 
 /** `acquire`. */
-export class AcquireCall extends AnyCall<'acquire', AcquireOptions, Lease> {
+export class AcquireCall extends AnyCall<'acquire', AcquireOptions, Lease, Pick<Pool, 'acquire'>> {
   readonly kind = 'acquire'
 
-  run(pool: Pool, changes?: CallChanges): Promise<Lease> {
+  run(pool: Pick<Pool, 'acquire'>, changes?: CallChanges): Promise<Lease> {
     return pool.acquire(changed(this.options, changes))
   }
 }
 
 /** `use`. */
-export class UseCall<R> extends AnyCall<'use', AcquireOptions, R> {
+export class UseCall<R> extends AnyCall<'use', AcquireOptions, R, Pick<Pool, 'use'>> {
   readonly kind = 'use'
   readonly #work: (lease: Lease) => Promise<R>
 
@@ -148,13 +167,18 @@ export class UseCall<R> extends AnyCall<'use', AcquireOptions, R> {
     this.#work = work
   }
 
-  run(pool: Pool, changes?: CallChanges): Promise<R> {
+  run(pool: Pick<Pool, 'use'>, changes?: CallChanges): Promise<R> {
     return pool.use(this.#work, changed(this.options, changes))
   }
 }
 
 /** `transaction`. */
-export class TransactionCall<R> extends AnyCall<'transaction', TransactionOptions, R> {
+export class TransactionCall<R> extends AnyCall<
+  'transaction',
+  TransactionOptions,
+  R,
+  Pick<Pool, 'transaction'>
+> {
   readonly kind = 'transaction'
   readonly #work: (tx: Transaction) => Promise<R>
 
@@ -169,7 +193,7 @@ export class TransactionCall<R> extends AnyCall<'transaction', TransactionOption
     return readOnly === undefined ? undefined : readOnly ? 'read' : 'write'
   }
 
-  run(pool: Pool, changes?: CallChanges): Promise<R> {
+  run(pool: Pick<Pool, 'transaction'>, changes?: CallChanges): Promise<R> {
     if (changes === undefined) return pool.transaction(this.#work, this.options)
     const { intent, ...limits } = changes
     const options = changed(this.options, limits)
@@ -181,7 +205,12 @@ export class TransactionCall<R> extends AnyCall<'transaction', TransactionOption
 }
 
 /** `copyFrom`. */
-export class CopyFromCall extends AnyCall<'copyFrom', CopyOptions, CopyResult> {
+export class CopyFromCall extends AnyCall<
+  'copyFrom',
+  CopyOptions,
+  CopyResult,
+  Pick<Pool, 'copyFrom'>
+> {
   readonly kind = 'copyFrom'
   declare readonly statement: Statement
   readonly #source: CopySource
@@ -192,13 +221,18 @@ export class CopyFromCall extends AnyCall<'copyFrom', CopyOptions, CopyResult> {
     this.#source = source
   }
 
-  run(pool: Pool, changes?: CallChanges): Promise<CopyResult> {
+  run(pool: Pick<Pool, 'copyFrom'>, changes?: CallChanges): Promise<CopyResult> {
     return pool.copyFrom(this.statement.text, this.#source, limited(this.options, changes))
   }
 }
 
 /** `listen`. */
-export class ListenCall extends AnyCall<'listen', ListenOptions, Subscription> {
+export class ListenCall extends AnyCall<
+  'listen',
+  ListenOptions,
+  Subscription,
+  Pick<Pool, 'listen'>
+> {
   readonly kind = 'listen'
   readonly #channel: string
   readonly #onNotify: NotifyListener
@@ -210,16 +244,16 @@ export class ListenCall extends AnyCall<'listen', ListenOptions, Subscription> {
     this.#onNotify = onNotify
   }
 
-  run(pool: Pool, changes?: CallChanges): Promise<Subscription> {
+  run(pool: Pick<Pool, 'listen'>, changes?: CallChanges): Promise<Subscription> {
     return pool.listen(this.#channel, this.#onNotify, limited(this.options, changes))
   }
 }
 
 /** `ready`: it waits for the pool below, and sends nothing. */
-export class ReadyCall extends AnyCall<'ready', ReadyOptions, void> {
+export class ReadyCall extends AnyCall<'ready', ReadyOptions, void, Pick<Pool, 'ready'>> {
   readonly kind = 'ready'
 
-  run(pool: Pool, changes?: CallChanges): Promise<void> {
+  run(pool: Pick<Pool, 'ready'>, changes?: CallChanges): Promise<void> {
     return pool.ready(limited(this.options, changes))
   }
 }

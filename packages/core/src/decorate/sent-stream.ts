@@ -5,7 +5,9 @@ import { CLOSED_BY_READER } from '../open-work.js'
 import { StreamEnds } from '../stream-ends.js'
 import type { CopyToOptions, StreamIterator, StreamOptions } from '../streaming.js'
 import { unwatchSignal, watchSignal } from '../watch-signal.js'
-import { AnyCall, type CallChanges, changed } from './pool-call.js'
+import { AnyCall, type CallChanges, changed, type StreamTarget } from './pool-call.js'
+
+type CopyToTarget = Pick<Pool, 'copyTo'>
 
 /** A stream of the pool that was chosen, and its first element. */
 export interface OpenedStream<T> {
@@ -22,7 +24,8 @@ export abstract class StreamingCall<
   T,
   Kind extends 'stream' | 'copyTo',
   Options extends StreamOptions | CopyToOptions,
-> extends AnyCall<Kind, Options, OpenedStream<T>> {
+  Target,
+> extends AnyCall<Kind, Options, OpenedStream<T>, Target> {
   readonly #opened = new Set<StreamIterator<T>>()
   // Made when somebody asks for the signal: a `send` that does not wait needs none.
   #wanted: AbortController | undefined
@@ -39,7 +42,7 @@ export abstract class StreamingCall<
     return this.#giveUp !== undefined
   }
 
-  async run(pool: Pool, changes?: CallChanges): Promise<OpenedStream<T>> {
+  async run(pool: Target, changes?: CallChanges): Promise<OpenedStream<T>> {
     if (this.#isSent) throw new AbortError(CLOSED_BY_READER, 'no')
     const stream = this.open(pool, changes)
     this.#opened.add(stream)
@@ -52,7 +55,7 @@ export abstract class StreamingCall<
   }
 
   /** Opens a stream on the pool that was chosen. */
-  protected abstract open(pool: Pool, changes: CallChanges | undefined): StreamIterator<T>
+  protected abstract open(pool: Target, changes: CallChanges | undefined): StreamIterator<T>
 
   /** The streams that were opened beside the one that is read are given up, and no more are opened. */
   keep(stream: StreamIterator<T>): void {
@@ -92,17 +95,17 @@ export abstract class StreamingCall<
 }
 
 /** `stream`. */
-export class StreamCall<Row> extends StreamingCall<Row, 'stream', StreamOptions> {
+export class StreamCall<Row> extends StreamingCall<Row, 'stream', StreamOptions, StreamTarget> {
   readonly kind = 'stream'
 
-  protected open(pool: Pool, changes: CallChanges | undefined): StreamIterator<Row> {
+  protected open(pool: StreamTarget, changes: CallChanges | undefined): StreamIterator<Row> {
     const { signal, intent } = changes ?? {}
     return pool.stream<Row>(this.statement!, changed(this.options, changes && { signal, intent }))
   }
 }
 
 /** `copyTo`. */
-export class CopyToCall extends StreamingCall<Uint8Array, 'copyTo', CopyToOptions> {
+export class CopyToCall extends StreamingCall<Uint8Array, 'copyTo', CopyToOptions, CopyToTarget> {
   readonly kind = 'copyTo'
 
   /** Takes checked arguments that are the call's own. */
@@ -110,14 +113,14 @@ export class CopyToCall extends StreamingCall<Uint8Array, 'copyTo', CopyToOption
     super({ text: sql }, options)
   }
 
-  protected open(pool: Pool, changes: CallChanges | undefined): StreamIterator<Uint8Array> {
+  protected open(pool: CopyToTarget, changes: CallChanges | undefined): StreamIterator<Uint8Array> {
     return pool.copyTo(this.statement!.text, changed(this.options, changes))
   }
 }
 
 /** What a stream asks of its call. */
 type Sent<T> = Pick<
-  StreamingCall<T, 'stream' | 'copyTo', StreamOptions>,
+  StreamingCall<T, 'stream' | 'copyTo', StreamOptions, never>,
   'watches' | 'keep' | 'abandon' | 'end'
 >
 

@@ -1,19 +1,18 @@
 import {
-  type CopyToOptions,
   NoSuitableNodeError,
   type Pool,
   type QueryOptions,
   type QueryResult,
   type Statement,
-  type StreamIterator,
-  type StreamOptions,
 } from '@poolhouse/core'
+import type { CallChanges } from '@poolhouse/core/kit'
+import type { ReadLane } from '../read-lane.js'
 import type { ReadRunner } from '../read-runner.js'
-import type { ReaderHost, ReadLane } from '../reader-pool.js'
+import type { Reads } from '../reads.js'
 import type { RoutingCounters } from '../routing-counters.js'
+import type { StreamingCall } from '../streamed-read.js'
 import { ClassifiedCall, type OnPrimary } from './classified-call.js'
 import { causeOf, type Refusal, refusalOf } from './refusal.js'
-import { RerunStream } from './rerun-stream.js'
 import type { TextRoute, TextRoutes } from './text-routes.js'
 
 /** The parts of the pool that unannotated work needs. */
@@ -22,10 +21,8 @@ export interface UnannotatedParts {
   readonly runner: ReadRunner
   readonly primary: Pool
   readonly counters: RoutingCounters
-  /** Where declared reads go. */
-  readonly reads: Pick<ReaderHost, 'queryRead' | 'streamRead' | 'copyToRead'>
-  /** What a read of this view accepts and must see. */
-  laneOf(lane: ReadLane, call: QueryOptions | undefined, where: string): ReadLane
+  /** Makes declared reads. */
+  readonly reads: Reads
   /** Throws once the pool is closed. */
   checkOpen(): void
   /** Time now. */
@@ -54,36 +51,37 @@ export class UnannotatedWork {
     const { texts, reads } = this.#parts
     const found = texts.routeOf(statement.text)
     if (found.to === 'primary') return onPrimary(statement, options)
-    if (found.to === 'reader') return reads.queryRead<Row>(lane, statement, options)
+    if (found.to === 'reader') return reads.query<Row>(lane, statement, options)
     return this.#classified(lane, found, statement, options, onPrimary)
   }
 
-  /** Streams the rows of one statement. */
-  stream<Row>(
+  /**
+   * Streams or copies out, up to the first element; `onPrimary` is how that is done if it is no read. Only what certainly reads comes from a
+   * replica: once rows are handed out nothing can be run again.
+   */
+  async stream<R>(
     lane: ReadLane,
-    statement: Statement,
-    options: StreamOptions | undefined,
-    onPrimary: () => StreamIterator<Row>,
-    admit?: () => void,
-  ): StreamIterator<Row> {
-    const { texts, reads } = this.#parts
-    return this.#streamed<Row>(statement.text, texts.routeOf(statement.text), onPrimary, (failed) =>
-      reads.streamRead<Row>(lane, statement, options, admit, failed),
-    )
-  }
-
-  /** Copies out. Takes checked arguments. */
-  copyTo(
-    lane: ReadLane,
-    sql: string,
-    options: CopyToOptions | undefined,
-    onPrimary: () => StreamIterator<Uint8Array>,
-    admit?: () => void,
-  ): StreamIterator<Uint8Array> {
-    const { texts, reads } = this.#parts
-    return this.#streamed(sql, texts.routeOf(sql), onPrimary, (failed) =>
-      reads.copyToRead(lane, sql, options, admit, failed),
-    )
+    call: StreamingCall<R>,
+    onPrimary: (left?: CallChanges) => Promise<R>,
+  ): Promise<R> {
+    const { texts, reads, counters, now } = this.#parts
+    const { text } = call.statement!
+    const found = texts.routeOf(text)
+    if (found.to === 'reader') return await reads.run(lane, call)
+    if (found.to === 'primary' || !isCertain(found)) return await onPrimary()
+    counters.count('classified')
+    const startedAt = now()
+    const failed = (error: unknown): unknown => {
+      if (refusalOf(error) === 'write') texts.learn(text)
+      return causeOf(error)
+    }
+    try {
+      return await reads.run(lane, call, failed)
+    } catch (error) {
+      if (refusalOf(error) === undefined) throw error
+      counters.count('reruns')
+      return await onPrimary({ timeoutMs: leftOf(call.timeoutMs, now() - startedAt) })
+    }
   }
 
   #classified<Row>(
@@ -93,9 +91,9 @@ export class UnannotatedWork {
     options: QueryOptions | undefined,
     onPrimary: OnPrimary<Row>,
   ): Promise<QueryResult<Row>> {
-    const { runner, primary, counters, laneOf, checkOpen, now } = this.#parts
+    const { runner, reads, primary, counters, checkOpen, now } = this.#parts
     checkOpen()
-    const { route, session } = laneOf(lane, options, 'query')
+    const { route, session } = reads.laneOf(lane, options, 'query')
     const startedAt = now()
     const certain = isCertain(found)
     // What may write has a right to the primary, whatever keeps reads off it.
@@ -118,28 +116,6 @@ export class UnannotatedWork {
       })
   }
 
-  /** Only what certainly reads may be streamed from a replica: once rows are handed out nothing can be run again. */
-  #streamed<T>(
-    text: string,
-    found: TextRoute,
-    onPrimary: () => StreamIterator<T>,
-    onReplica: (failed?: (error: unknown) => unknown) => StreamIterator<T>,
-  ): StreamIterator<T> {
-    if (found.to === 'reader') return onReplica()
-    if (found.to === 'primary' || !isCertain(found)) return onPrimary()
-    const { texts, counters } = this.#parts
-    counters.count('classified')
-    const failed = (error: unknown): unknown => {
-      if (refusalOf(error) === 'write') texts.learn(text)
-      return error
-    }
-    return new RerunStream<T>(onReplica(failed), (error) => {
-      if (refusalOf(error) === undefined) return undefined
-      counters.count('reruns')
-      return onPrimary()
-    })
-  }
-
   async #again<Row>(
     refusal: Refusal,
     statement: Statement,
@@ -150,9 +126,7 @@ export class UnannotatedWork {
     const { texts, counters, now } = this.#parts
     if (refusal === 'write') texts.learn(statement.text)
     counters.count('reruns')
-    const limit = options?.timeoutMs
-    const timeoutMs =
-      limit === undefined ? undefined : Math.max(1, limit - Math.ceil(now() - startedAt))
+    const timeoutMs = leftOf(options?.timeoutMs, now() - startedAt)
     const result = await onPrimary(statement, { ...options, timeoutMs })
     if (refusal === 'standby') texts.learn(statement.text)
     return result
@@ -161,4 +135,8 @@ export class UnannotatedWork {
 
 function isCertain(found: TextRoute): boolean {
   return found.classification?.verdict === 'read'
+}
+
+function leftOf(limitMs: number | undefined, spentMs: number): number | undefined {
+  return limitMs === undefined ? undefined : Math.max(1, limitMs - Math.ceil(spentMs))
 }
