@@ -1,3 +1,4 @@
+import { DatabaseError } from '@poolhouse/core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { a, b, clock, failover, makeCluster, race, ready, watch } from './fake-cluster.js'
 
@@ -38,6 +39,22 @@ describe('streams and copies', () => {
     await clock.advance(1_000)
     expect(rows.value).toEqual(ROWS.rows)
     expect(copy.value).toMatchObject({ rowCount: 1 })
+    await pool.close()
+  })
+
+  it('S70: that a demoted primary refuses begin on the next one, if no source has been asked for data', async () => {
+    const pool = failover()
+    await ready(pool)
+    a.asReplica()
+    b.promote()
+    const error = new DatabaseError('read-only', { code: '25006', severity: 'ERROR' })
+    a.script = ({ text }) => (/^(rows|copy)/.test(text) ? { error } : undefined)
+    b.script = ({ text }) => (text === 'rows' ? ROWS : undefined)
+    const copy = watch(pool.copyFrom('copy t from stdin', ['1\n']))
+    const rows = watch(all(pool.stream('rows')))
+    await clock.advance(1_000)
+    expect(copy.error).toMatchObject({ code: '25006' })
+    expect(rows.value).toEqual(ROWS.rows)
     await pool.close()
   })
 

@@ -1,10 +1,12 @@
 import {
   DatabaseError,
+  type Pool,
   PoolClosedError,
   ReadIntentError,
   type StreamIterator,
 } from '@poolhouse/core'
 import { describe, expect, test } from 'vitest'
+import { lost } from './failures.js'
 import type { FakePool } from './fake-pool.js'
 import { startSetting } from './setting.js'
 
@@ -50,6 +52,47 @@ describe('a stream or a copy', () => {
     await drain(db.reader().stream('one'))
     await drain(db.reader().stream('two'))
     expect(textsOf(c)).toEqual(['one', 'two'])
+  })
+
+  test('T18: that is lost before its first element goes on elsewhere, as often as a query does', async () => {
+    const calls: ((pool: Pool) => Promise<unknown>)[] = [
+      (pool) => pool.query('one'),
+      (pool) => pool.stream('one').next(),
+      (pool) => pool.copyTo('copy one to stdout').next(),
+    ]
+    for (const readRetries of [0, 1]) {
+      for (const call of calls) {
+        const { db, b, c } = await startSetting({ readRetries, strategy: 'roundRobin' })
+        for (const replica of [b, c]) {
+          replica.answer = ({ text }) => {
+            if (text !== '(acquire)') throw lost()
+          }
+        }
+        await expect(call(db.reader())).rejects.toMatchObject({ executed: 'unknown' })
+        expect(db.stats().routing).toMatchObject({ retried: readRetries })
+        expect(textsOf(b, c)).toHaveLength(1 + readRetries)
+      }
+    }
+  })
+
+  test('counts as work of its node until its reader is done with it', async () => {
+    const { db, b, c } = await startSetting({ strategy: 'leastBusy' })
+    for (const replica of [b, c]) replica.answer = () => [{ n: 1 }, { n: 2 }]
+    const inFlight = (): string =>
+      db
+        .explainRoute('read', { intent: 'read' })
+        .candidates.map(({ reason }) => /(\d+) reads in flight/.exec(reason)?.[1])
+        .sort()
+        .join()
+    const stream = db.reader().stream('rows')
+    await stream.next()
+    expect(inFlight()).toBe('0,1')
+    await stream.return()
+    expect(inFlight()).toBe('0,0')
+    const dropped = db.reader().stream('rows')
+    void dropped.next()
+    await dropped.return()
+    expect(inFlight()).toBe('0,0')
   })
 
   test('runs read-only on the primary when no replica fits', async () => {
