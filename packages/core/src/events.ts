@@ -107,6 +107,16 @@ export interface ForeignEvent extends NodeEvent {
   readonly expected: string
 }
 
+/** A server that should follow the primary has what the primary's history does not have. It serves no reads. */
+export interface DivergedEvent extends NodeEvent {
+  /** What proves it, for humans. */
+  readonly reason: string
+  /** The system identifier that it tells, if it does. */
+  readonly systemId: string | undefined
+  /** The timeline that it tells, if it does; a lower bound of a standby whose role lacks `pg_monitor`. */
+  readonly timeline: number | undefined
+}
+
 /** Work is held because there is no primary. */
 export interface HoldEvent extends PoolEvent {
   /** Why, for humans. */
@@ -215,6 +225,8 @@ export interface PoolEvents {
   'split-brain': SplitBrainEvent
   /** A node of another cluster answers. */
   foreign: ForeignEvent
+  /** A server has what the primary's history does not have. */
+  diverged: DivergedEvent
   /** Work is held. */
   hold: HoldEvent
   /** Held work goes on. */
@@ -265,6 +277,7 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
   'fenced',
   'split-brain',
   'foreign',
+  'diverged',
   'hold',
   'resume',
   'in-doubt',

@@ -79,6 +79,7 @@ export {
   type ConnectionEvent,
   type DeadlockEvent,
   type DestroyEvent,
+  type DivergedEvent,
   type DurabilityEvent,
   type EjectedEvent,
   type ErrorEvent,

@@ -9,6 +9,22 @@ export type {
 } from './decorate/pool-call.js'
 export { PoolDecorator } from './decorate/pool-decorator.js'
 export {
+  type ClusterHistory,
+  type PresentHistory,
+  type PrimarySample,
+  presentAfter,
+  type SameHistory,
+  sameHistory,
+} from './identity/cluster-history.js'
+export {
+  type Follower,
+  type FollowerSample,
+  followerAfter,
+  followerBeside,
+  type Standing,
+  standingOf,
+} from './identity/follower.js'
+export {
   describeServer,
   isRestarted,
   isSameServer,
@@ -24,6 +40,13 @@ export {
   SERVER_COLUMNS,
   type ServerColumns,
 } from './identity/server-words.js'
+export {
+  FIRST_TIMELINE,
+  MAY_READ_PAST,
+  pastStatement,
+  TIMELINE_BEGIN,
+  TimelinePast,
+} from './identity/timeline-past.js'
 export {
   isAnswer,
   isRaisedByFunction,

@@ -11,6 +11,7 @@ export type NodeState =
   | 'unreachable'
   | 'fenced'
   | 'foreign'
+  | 'diverged'
   | 'draining'
 
 /** How far a replica is behind; `undefined` parts are not known. */

@@ -1,66 +1,129 @@
-import type { Topology } from '@poolhouse/core'
-import type { Position } from './position.js'
-import { readLsn } from './sample-statement.js'
-import type { Token } from './session-token.js'
+import type { Topology, TopologySnapshot } from '@poolhouse/core'
+import {
+  type ClusterHistory,
+  type Follower,
+  followerAfter,
+  followerBeside,
+  type PresentHistory,
+  type PrimarySample,
+  presentAfter,
+  type SameHistory,
+  type Standing,
+  sameHistory,
+  standingOf,
+} from '@poolhouse/core/kit'
+import type { NodeSampler } from './node-sampler.js'
+import { followerSampleOf, type Position } from './position.js'
+import type { SampleFacts } from './sample-statement.js'
+import { markedHistory, type Token, tokenAt } from './session-token.js'
 
-/** What the present primary knows of a token: `lost` if it has never had it, `open` if only its history file could tell. */
+/** What the present primary knows of a token: `lost` if it has never had it, `open` if only the past of its timeline could tell. */
 export type Verdict = 'kept' | 'lost' | 'foreign' | 'open'
+
+const NAMELESS = { begin: undefined, startedAt: undefined, place: undefined }
 
 // How long the word of the primary, that its timeline is the newest, counts for standbys that do not tell theirs. A standby is promoted
 // without the primary's consent only after that has been silent for longer.
 const CONFIRMED_MS = 2_000
-const HISTORY_MS = 1_000
-const READ_AGAIN_MS = 60_000
 
 /**
- * What has been seen of the cluster's history: the newest timeline, and where each older one was left. It decides whether a server has
- * what a token names, because a position alone says nothing after a failover: the new timeline soon passes what was lost.
+ * What has been seen of the cluster's history: which one the primary writes, and which servers follow it. It decides whether a server has
+ * what a token names, because positions compare only within one history: the new one soon passes what was lost.
  */
 export class History {
   readonly #topology: () => Topology | undefined
-  // Where each timeline was left for the next one, as told by the history file of the newest.
-  #left = new Map<number, bigint>()
-  #readFor: number | undefined
-  #unreadableUntil = Number.NEGATIVE_INFINITY
-  #systemId: string | undefined
+  readonly #followers = new Map<NodeSampler, Follower>()
+  #present: PresentHistory | undefined
+  // The same as tokens name it.
+  #marked: ClusterHistory | undefined
   #newest = 0
   #confirmedAt = Number.NEGATIVE_INFINITY
+  // The node that the topology showed as primary last, and its timeline.
+  #leader: string | undefined
+  #seen: TopologySnapshot | undefined
+  #turns = 0
+  // The turn in which the present history was told.
+  #toldIn = 0
 
-  /** A topology, where there is one, watches over the timelines too. */
+  /** A topology, where there is one, watches over the primary and its timeline too. */
   constructor(topology: () => Topology | undefined) {
     this.#topology = topology
   }
 
-  /** A primary told its position. */
-  primarySaid({ systemId, timeline, sentAt }: Position): void {
-    if (systemId !== this.#systemId) {
-      this.#systemId = systemId
-      this.#newest = 0
-      this.#left = new Map()
-      this.#readFor = undefined
-    }
-    if (timeline > this.#newest) {
-      this.#newest = timeline
-      this.#confirmedAt = sentAt
-    } else if (timeline === this.#newest) this.#confirmedAt = Math.max(this.#confirmedAt, sentAt)
+  /** The history that the primary writes, as it said last; undefined before it has. */
+  get present(): PresentHistory | undefined {
+    return this.#present
   }
 
-  /** Whether it is known at present that no newer timeline has begun; otherwise the primary must be asked. */
+  /** Changes whenever the cluster may have gone on with another history than before. */
+  get epoch(): number {
+    this.#follow()
+    return this.#turns + (this.#present?.epoch ?? 0)
+  }
+
+  /** A primary has answered. */
+  primarySaid(sample: PrimarySample): void {
+    const before = this.#present
+    const present = presentAfter(before, sample)
+    if (present === before) return
+    this.#follow()
+    // A late answer of a primary that was left behind is no word of the present one.
+    const isOfPresent = (sample.timeline ?? 0) >= (this.#topology()?.current.timeline ?? 0)
+    if (isOfPresent) this.#toldIn = this.#turns
+    this.#present = present
+    if (before === undefined || !isSameName(before, present)) this.#marked = markedHistory(present)
+    const { systemId, timeline = 0, sentAt } = present
+    if (systemId !== before?.systemId) this.#newest = 0
+    if (timeline >= this.#newest) {
+      this.#newest = timeline
+      this.#confirmedAt = sentAt
+    }
+    for (const [sampler, follower] of this.#followers) {
+      this.#followers.set(sampler, followerBeside(follower, present))
+    }
+  }
+
+  /** A server that may follow the primary has answered. */
+  followerSaid(sampler: NodeSampler, facts: SampleFacts, answeredAt: number): void {
+    const sample = followerSampleOf(facts, answeredAt)
+    const before = this.#followers.get(sampler)
+    this.#followers.set(sampler, followerAfter(before, sample, this.#present))
+  }
+
+  /** The server is watched no more. */
+  forget(sampler: NodeSampler): void {
+    this.#followers.delete(sampler)
+  }
+
+  /** How the position of the server compares with the primary's; undefined before it has answered. */
+  standingOf(sampler: NodeSampler): Standing | undefined {
+    const follower = this.#followers.get(sampler)
+    return follower && standingOf(follower, this.#present)
+  }
+
+  /** Whether it is known at present that no newer history has begun; otherwise the primary must be asked. */
   confirmed(now: number): boolean {
+    if (!this.#isTold()) return false
     const current = this.#topology()?.current
     if (current?.primary !== undefined && current.timeline === this.#newestKnown()) return true
     return now - this.#confirmedAt <= CONFIRMED_MS
   }
 
-  /** Whether a server at this position certainly has everything before the token. */
-  covers(position: Position | undefined, token: Token, now: number): boolean {
-    if (position === undefined || position.systemId !== token.systemId) return false
-    if (position.lsn < token.lsn) return false
-    const newest = Math.max(this.#newestKnown(), position.timeline)
-    const common = Math.min(position.timeline, token.timeline)
-    // All later timelines share the older one up to the point at which it was left.
-    if (common < newest) return this.#reaches(common, token.lsn) === true
-    if (position.timeline !== token.timeline) return false
+  /** Whether a server certainly has everything before the token. */
+  covers(sampler: NodeSampler | undefined, token: Token, now: number): boolean {
+    const position = sampler?.position
+    if (sampler === undefined || position === undefined) return false
+    if (position.systemId !== token.systemId || position.lsn < token.lsn) return false
+    const present = this.#present
+    if (present === undefined && this.#topology()?.current.primary === undefined) {
+      // No primary can be asked: the number of the timeline is all there is.
+      return position.exact && position.timeline === token.timeline
+    }
+    if (present === undefined || !this.#isTold()) return false
+    const standing = this.standingOf(sampler)
+    if (standing?.kind !== 'comparable' && standing?.kind !== 'itself') return false
+    if (token.timeline !== present.timeline) return this.#keptIn(present, token) === true
+    if (this.#compare(token) === 'other') return false
     return position.exact || this.confirmed(now)
   }
 
@@ -68,46 +131,74 @@ export class History {
   judge(position: Position, token: Token): Verdict {
     if (position.systemId !== token.systemId) return 'foreign'
     if (position.timeline < token.timeline) return 'lost'
-    if (position.timeline === token.timeline) return position.lsn < token.lsn ? 'lost' : 'kept'
-    const reaches = this.#reaches(token.timeline, token.lsn)
-    if (reaches === undefined) return 'open'
-    return reaches ? 'kept' : 'lost'
-  }
-
-  /** Reads the history file of the primary's timeline, unless that was done. Roles without the right to read it learn nothing. */
-  async read(
-    pool: {
-      query: (
-        statement: { text: string; values: string[] },
-        options: object,
-      ) => Promise<{ rows: unknown[] }>
-    },
-    timeline: number,
-    now: number,
-  ): Promise<void> {
-    if (this.#readFor === timeline || now < this.#unreadableUntil) return
-    const file = `pg_wal/${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`
-    try {
-      const { rows } = await pool.query(
-        { text: 'select pg_catalog.pg_read_file($1) as history', values: [file] },
-        { timeoutMs: HISTORY_MS, intent: 'write' },
-      )
-      const left = readHistory((rows[0] as { history?: unknown } | undefined)?.history)
-      if (left === undefined) throw new Error('it is no history')
-      this.#left = left
-      this.#readFor = timeline
-    } catch {
-      // No right to read files, as a rule: the primary answers instead, and the next token is of the new timeline.
-      this.#unreadableUntil = now + READ_AGAIN_MS
+    if (position.timeline === token.timeline) {
+      const isOther = sameHistory(token, markedHistory(position)) === 'other'
+      return isOther || position.lsn < token.lsn ? 'lost' : 'kept'
     }
+    const isKept = this.#keptIn(position.past === undefined ? this.#present : position, token)
+    if (isKept === undefined) return 'open'
+    return isKept ? 'kept' : 'lost'
   }
 
-  /** Whether the position lies before the point at which the timeline was left; undefined if that is not known. */
-  #reaches(timeline: number, lsn: bigint): boolean | undefined {
-    if (this.#readFor === undefined || this.#readFor < this.#newestKnown()) return undefined
-    const left = this.#left.get(timeline)
-    // A timeline that is not in the history of the newest one was left before it began: nothing of it is kept for certain.
-    return left === undefined ? false : lsn <= left
+  /** The token for where the log of a primary ended. */
+  tokenOf(position: Position): Token {
+    const present = this.#present
+    // The present history may be known better than one answer tells.
+    const isPresent = present !== undefined && sameHistory(present, position) !== 'other'
+    const { begin = isPresent ? present.begin : undefined } = position
+    return tokenAt({ ...position, begin }, position.lsn)
+  }
+
+  /** The token for where a standby stood; undefined if it is not known whose history that was. */
+  tokenOfFollower(sampler: NodeSampler, { systemId, timeline, lsn }: Position): Token | undefined {
+    const present = this.#present
+    const follower = this.#followers.get(sampler)
+    const bare = { ...NAMELESS, systemId, timeline }
+    if (present === undefined || follower === undefined) return tokenAt(bare, lsn)
+    if (standingOf(follower, present).kind !== 'comparable') return undefined
+    const its = Math.max(follower.timeline ?? 0, timeline)
+    return its === present.timeline
+      ? tokenAt({ ...present, systemId, timeline: its }, lsn)
+      : tokenAt({ ...bare, timeline: its }, lsn)
+  }
+
+  /** Whether what the server has shown is of the history in which a primary stood at this position. */
+  isOfOneHistory(sampler: NodeSampler, position: Position): boolean {
+    const shown = sampler.position
+    if (shown === undefined) return false
+    const token = shown.inRecovery ? this.tokenOfFollower(sampler, shown) : this.tokenOf(shown)
+    if (token?.timeline !== position.timeline) return false
+    return sameHistory(token, markedHistory(position)) !== 'other'
+  }
+
+  #compare(token: Token): SameHistory {
+    return this.#marked === undefined ? 'unknown' : sameHistory(token, this.#marked)
+  }
+
+  /** Whether the token of an older timeline lies before the point at which that was left; undefined if the past is not known. */
+  #keptIn(history: PrimarySample | undefined, token: Token): boolean | undefined {
+    const past = history?.past
+    if (past === undefined || (history?.timeline ?? 0) < this.#newestKnown()) return undefined
+    const began = past.beganAt(token.timeline)
+    if (token.begin !== undefined && began !== undefined && token.begin !== began) return false
+    return past.keeps(token.timeline, token.lsn)
+  }
+
+  /** Whether the present primary has said which history it writes. */
+  #isTold(): boolean {
+    this.#follow()
+    return this.#present !== undefined && this.#toldIn === this.#turns
+  }
+
+  /** Takes notice of a primary that the topology has found. */
+  #follow(): void {
+    const current = this.#topology()?.current
+    if (current?.primary === undefined || current === this.#seen) return
+    this.#seen = current
+    const leader = `${current.systemId} ${current.timeline} ${current.primary.id}`
+    if (leader === this.#leader) return
+    if (this.#leader !== undefined) this.#turns++
+    this.#leader = leader
   }
 
   #newestKnown(): number {
@@ -115,17 +206,12 @@ export class History {
   }
 }
 
-/** Reads a `.history` file: for each older timeline the position at which it was left. Undefined if the text is none. */
-function readHistory(text: unknown): Map<number, bigint> | undefined {
-  if (typeof text !== 'string') return undefined
-  const left = new Map<number, bigint>()
-  for (const line of text.split('\n')) {
-    const entry = line.trim()
-    if (entry === '' || entry.startsWith('#')) continue
-    const [number, position] = entry.split(/\s+/)
-    const lsn = readLsn(position)
-    if (lsn === undefined || !Number.isInteger(Number(number))) return undefined
-    left.set(Number(number), lsn)
-  }
-  return left.size === 0 ? undefined : left
+function isSameName(one: ClusterHistory, other: ClusterHistory): boolean {
+  return (
+    one.systemId === other.systemId &&
+    one.timeline === other.timeline &&
+    one.begin === other.begin &&
+    one.startedAt === other.startedAt &&
+    one.place === other.place
+  )
 }

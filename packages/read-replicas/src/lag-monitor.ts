@@ -1,11 +1,15 @@
 import { LagRing, type Pool } from '@poolhouse/core'
-import { isAnswer } from '@poolhouse/core/kit'
+import { isAnswer, type Standing } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
+import type { History } from './history.js'
 import { NodeSampler } from './node-sampler.js'
-import { type Position, positionOf } from './position.js'
+import { primarySampleOf } from './position.js'
 import { isRefusal } from './read-failure.js'
 import type { ReplicaNode } from './replica-node.js'
 import type { SampleFacts } from './sample-statement.js'
+
+/** How a server stands that has another history than the primary. */
+export type StrayStanding = Extract<Standing, { kind: 'diverged' | 'foreign' }>
 
 /** What the lag monitor tells the pool it belongs to. */
 export interface LagListener {
@@ -13,8 +17,8 @@ export interface LagListener {
   changed(): void
   /** A replica answered. */
   answered(node: ReplicaNode): void
-  /** The primary told its place in history. */
-  primarySaid(position: Position): void
+  /** A replica turned out to be no follower of the primary: it has another history, or belongs to another cluster. */
+  strayed(node: ReplicaNode, standing: StrayStanding, facts: SampleFacts): void
   /** A replica did not answer; `dead` if nobody else will get an answer either. */
   failed(node: ReplicaNode, error: unknown, dead: boolean): void
 }
@@ -46,9 +50,10 @@ export class LagMonitor {
   #since: number
   #source: string | undefined
   readonly #ring = new LagRing()
-  readonly #replayed = new Map<ReplicaNode, bigint>()
+  readonly #history: History
+  // What each replica said last.
+  readonly #said = new Map<ReplicaNode, { readonly facts: SampleFacts; readonly sentAt: number }>()
   readonly #samplers: readonly NodeSampler[]
-  #systemId: string | undefined
 
   /** The sampler of the primary. */
   readonly primary: NodeSampler
@@ -59,9 +64,11 @@ export class LagMonitor {
     nodes: readonly ReplicaNode[],
     options: { maxStalenessMs: number; random: () => number },
     background: Background,
+    history: History,
     listener: LagListener,
   ) {
     this.#background = background
+    this.#history = history
     this.#listener = listener
     this.#nodes = nodes
     this.#random = options.random
@@ -98,49 +105,57 @@ export class LagMonitor {
   #primarySampled(facts: SampleFacts, sentAt: number): void {
     // What a server in recovery has replayed is not where the primary's log ends.
     if (facts.inRecovery || facts.lsn === undefined) return
-    this.#systemId = facts.systemId
-    const source = `${facts.systemId}/${facts.timeline}`
+    this.#history.primarySaid(primarySampleOf(facts, sentAt))
+    const source = String(this.#history.present?.epoch)
     this.#ring.add(source, sentAt, facts.lsn)
-    const position = positionOf(facts, sentAt)
-    if (position !== undefined) this.#listener.primarySaid(position)
-    for (const node of this.#nodes) if (!node.writable) this.#compare(node)
+    for (const node of this.#nodes) this.#compare(node)
     this.#listener.changed()
     if (source === this.#source) return
     this.#source = source
     this.#since = this.#background.now()
     // What was asked beside the first question to the primary is as a rule a little older than its answer.
-    for (const node of this.#replayed.keys()) if (node.freshAt === undefined) node.sampler?.start()
+    for (const node of this.#said.keys()) if (node.freshAt === undefined) node.sampler?.start()
   }
 
   #replicaSampled(node: ReplicaNode, facts: SampleFacts, sentAt: number): void {
     node.failed = false
     node.writable = !facts.inRecovery
-    if (!facts.inRecovery) {
-      // It shows its own commits at once. Whether they are the primary's commits too is for failover to judge.
-      this.#replayed.delete(node)
-      node.freshAt = sentAt
-      node.bytesBehind = 0
-      node.freshness = 'it is not in recovery, so it is never behind itself'
-    } else {
-      const foreign =
-        facts.systemId !== undefined &&
-        this.#systemId !== undefined &&
-        facts.systemId !== this.#systemId
-      if (facts.lsn === undefined || foreign) this.#replayed.delete(node)
-      else this.#replayed.set(node, facts.lsn)
-      node.freshness = foreign
-        ? `it belongs to another cluster, system ${facts.systemId}`
-        : freshnessOf(facts)
-      this.#compare(node)
-    }
+    this.#said.set(node, { facts, sentAt })
+    this.#history.followerSaid(node.sampler!, facts, this.#background.now())
+    this.#compare(node)
     this.#listener.answered(node)
     this.#listener.changed()
   }
 
+  /** Positions say how far a replica is behind only where both are of one history. */
   #compare(node: ReplicaNode): void {
-    const lsn = this.#replayed.get(node)
-    node.freshAt = lsn === undefined ? undefined : this.#ring.reachedAt(lsn)
-    node.bytesBehind = lsn === undefined ? undefined : this.#ring.bytesBehind(lsn)
+    const said = this.#said.get(node)
+    const standing = this.#history.standingOf(node.sampler!)
+    if (said === undefined || standing === undefined) return
+    const { facts, sentAt } = said
+    const before = node.stray
+    node.stray = strayOf(standing, facts)
+    node.freshAt = undefined
+    node.bytesBehind = undefined
+    switch (standing.kind) {
+      case 'itself':
+        node.freshAt = sentAt
+        node.bytesBehind = 0
+        node.freshness = 'it is the primary itself'
+        return
+      case 'comparable':
+        node.freshness = freshnessOf(facts)
+        if (facts.lsn === undefined) return
+        node.freshAt = this.#ring.reachedAt(facts.lsn)
+        node.bytesBehind = this.#ring.bytesBehind(facts.lsn)
+        return
+      case 'unknown':
+        node.freshness = this.#history.present === undefined ? freshnessOf(facts) : standing.reason
+        return
+      default:
+        node.freshness = undefined
+        if (node.stray !== before) this.#listener.strayed(node, standing, facts)
+    }
   }
 
   /** `node` is the replica; undefined for the primary. */
@@ -149,7 +164,8 @@ export class LagMonitor {
     if (failures > 0 && failures < SILENT_SAMPLES) {
       return Math.min(DOUBT_INTERVAL_MS, this.#intervalMs) * jitter
     }
-    const isUnknown = node !== undefined && this.#replayed.has(node) && node.freshAt === undefined
+    const isUnknown =
+      node?.stray === undefined && node?.freshAt === undefined && this.#said.has(node!)
     return (
       Math.min(this.#intervalMs, isUnknown ? this.#unknownDelayMs() : this.#intervalMs) * jitter
     )
@@ -157,6 +173,19 @@ export class LagMonitor {
 
   #unknownDelayMs(): number {
     return Math.max(UNKNOWN_LEAST_MS, (this.#background.now() - this.#since) * UNKNOWN_SHARE)
+  }
+}
+
+/** Why the server must not serve the primary's reads, however old their data may be. */
+function strayOf(standing: Standing, { inRecovery }: SampleFacts): string | undefined {
+  switch (standing.kind) {
+    case 'diverged':
+    case 'foreign':
+      return `it is ${standing.kind}: ${standing.reason}`
+    case 'unknown':
+      return inRecovery ? undefined : standing.reason
+    default:
+      return undefined
   }
 }
 

@@ -1,6 +1,6 @@
 import { type Condition, type ConnectionPool, hasCondition, type Session } from '@poolhouse/core'
+import { lsnText } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
-import { lsnText } from './sample-statement.js'
 
 /**
  * What a server made of `WAIT FOR LSN`: it has replayed to there, it has not in the time given, it replays nothing because it was promoted, or

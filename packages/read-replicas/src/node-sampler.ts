@@ -9,6 +9,7 @@ import {
   type Session,
   type Statement,
 } from '@poolhouse/core'
+import { pastStatement, TimelinePast } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 import { type Position, positionOf } from './position.js'
 import {
@@ -25,14 +26,14 @@ import {
 /** Who wants to know what the sampler finds out. */
 export interface SampleListener {
   /** The server answered a question that was sent at `sentAt`. */
-  sampled(facts: SampleFacts, sentAt: number): void
+  sampled(facts: SampleFacts, sentAt: number, sampler: NodeSampler): void
   /** The server did not answer, for the `failures`th time in a row. */
   failed(error: unknown, failures: number): void
   /** How long to wait for the next sample after so many failures in a row, in milliseconds; `Infinity` until somebody asks. */
   nextDelayMs(failures: number): number
 }
 
-type Ask = (statement: Statement) => Promise<QueryResult<SampleRow>>
+type Ask = <Row = SampleRow>(statement: Statement) => Promise<QueryResult<Row>>
 
 interface Asker {
   readonly whole: boolean
@@ -67,6 +68,9 @@ export class NodeSampler {
   // The last whole sample of this session, and when it was asked.
   #facts: SampleFacts | undefined
   #wholeAt = Number.NEGATIVE_INFINITY
+  #past: TimelinePast | undefined
+  // The timeline whose past that is, or that has none to read.
+  #pastOf: number | undefined
   #incarnation = 0
   // Those who want an answer to a question that is yet to be sent.
   #askers: Asker[] = []
@@ -154,7 +158,7 @@ export class NodeSampler {
       this.#failures = 0
       if (this.#stopped) throw new PoolClosedError(this.#background.name)
       this.#position = positionOf(facts, sentAt)
-      this.#listener.sampled(facts, sentAt)
+      this.#listener.sampled(facts, sentAt, this)
       this.#answer(askers)
     } catch (error) {
       this.#failed(error, startedAt, askers ?? this.#takeAskers())
@@ -183,13 +187,31 @@ export class NodeSampler {
         if (!(error instanceof DatabaseError)) throw error
       }
     }
-    const facts = readSample(await ask({ text: this.#statement }))
+    const facts = await this.#withPast(ask, readSample(await ask({ text: this.#statement })))
     // Without a session of its own the next question may reach another server.
     if (this.#session !== undefined) {
       this.#facts = facts
       this.#wholeAt = sentAt
     }
     return facts
+  }
+
+  /** Reads the past of the server's timeline, where the role may: once for each timeline of a session. */
+  async #withPast(ask: Ask, facts: SampleFacts): Promise<SampleFacts> {
+    const { timeline, timelineExact, tellsPast } = facts
+    if (!tellsPast || !timelineExact || timeline === undefined || timeline === 1) return facts
+    if (this.#pastOf !== timeline || this.#session === undefined) {
+      try {
+        const { rows } = await ask<{ history?: unknown }>(pastStatement(timeline))
+        this.#past = TimelinePast.read(timeline, rows[0]?.history)
+      } catch (error) {
+        // A standby that was cloned later may lack the file.
+        if (!(error instanceof DatabaseError)) throw error
+        this.#past = undefined
+      }
+      this.#pastOf = timeline
+    }
+    return this.#past === undefined ? facts : { ...facts, past: this.#past }
   }
 
   #goOn(): void {
@@ -265,11 +287,11 @@ export class NodeSampler {
     const pool = this.#pool
     const limits = { timeoutMs: ANSWER_MS }
     if (!('openSession' in pool)) {
-      return (statement) => pool.query<SampleRow>(statement, { ...limits, intent: 'write' })
+      return (statement) => pool.query(statement, { ...limits, intent: 'write' })
     }
     this.#session ??= await this.#open(pool)
     const session = this.#session
-    return (statement) => session.query<SampleRow>(statement, limits)
+    return (statement) => session.query(statement, limits)
   }
 
   async #open(pool: ConnectionPool): Promise<Session> {
@@ -320,6 +342,7 @@ export class NodeSampler {
   #forget(): void {
     this.#position = undefined
     this.#facts = undefined
+    this.#pastOf = undefined
     this.#incarnation++
   }
 }

@@ -21,7 +21,13 @@ export interface PositionsHost {
 }
 
 // A server in one of these states does not answer, or must not be believed.
-const LOST: ReadonlySet<NodeState> = new Set(['unreachable', 'starting', 'fenced', 'foreign'])
+const LOST: ReadonlySet<NodeState> = new Set([
+  'unreachable',
+  'starting',
+  'fenced',
+  'foreign',
+  'diverged',
+])
 
 // A server that does not answer a question sent with a write is asked by itself for so long: it may lack a right, and be given it.
 const REFUSED_MS = 10_000
@@ -34,7 +40,8 @@ const MOST_ALONE = 2
 export class Positions implements CatchUpHost {
   readonly #host: PositionsHost
   readonly #background: Background
-  readonly #history: History
+  /** Which history the primary writes, and which servers follow it. */
+  readonly history: History
   readonly #catchUp: CatchUp
   readonly #own = new Map<Pool, NodeSampler>()
   readonly #lsnWaits = new Map<ReplicaNode, LsnWait>()
@@ -48,7 +55,7 @@ export class Positions implements CatchUpHost {
     this.#host = host
     this.#background = background
     this.#catchUp = new CatchUp(this, background)
-    this.#history = new History(() => this.#topology)
+    this.history = new History(() => this.#topology)
   }
 
   /** The sampler of a replica, made if there is none. */
@@ -93,21 +100,42 @@ export class Positions implements CatchUpHost {
 
   /** A primary told its position. */
   primarySaid(position: Position): void {
-    if (!position.inRecovery) this.#history.primarySaid(position)
+    if (!position.inRecovery) this.history.primarySaid(position)
+  }
+
+  /** Changes whenever the cluster may have gone on with another history than before. */
+  get epoch(): number {
+    return this.history.epoch
+  }
+
+  /** The token for where the log of a primary ended. */
+  tokenOf(position: Position): Token {
+    return this.history.tokenOf(position)
+  }
+
+  /** The token for where a server stood when it was asked; undefined if it is not known whose history that was. */
+  tokenAt(sampler: NodeSampler, position: Position): Token | undefined {
+    return position.inRecovery
+      ? this.history.tokenOfFollower(sampler, position)
+      : this.history.tokenOf(position)
+  }
+
+  /** Whether what the server has shown is of the history in which a primary stood at this position. */
+  isOfOneHistory(sampler: NodeSampler, position: Position): boolean {
+    return this.history.isOfOneHistory(sampler, position)
   }
 
   /** Whether the replica certainly has everything before the token. */
   covers(node: ReplicaNode, token: Token): boolean {
-    return this.#history.covers(node.sampler?.position, token, this.#background.now())
+    return this.history.covers(node.sampler, token, this.#background.now())
   }
 
   /** What the primary at this position knows of the token. */
   async judge(position: Position, token: Token): Promise<Verdict> {
-    const verdict = this.#history.judge(position, token)
-    if (verdict !== 'open') return verdict
-    const pool = primaryPoolOf(this.#host.primary)
-    await this.#history.read(pool, position.timeline, this.#background.now())
-    return this.#history.judge(position, token)
+    const verdict = this.history.judge(position, token)
+    // What is asked with a write does not tell the past; the monitor of the primary does, where the role may read it.
+    if (verdict !== 'open' || position.past !== undefined) return verdict
+    return this.history.judge(await this.askPrimary(), token)
   }
 
   /** Resolves with the first of the nodes that has everything before the token, or with undefined at the deadline. Never rejects. */
@@ -123,8 +151,10 @@ export class Positions implements CatchUpHost {
   /** Asks the replica where it is, for all who wait for these tokens. Never rejects. */
   async look(node: ReplicaNode, tokens: readonly Token[]): Promise<void> {
     const sampler = this.samplerOf(node)
-    // A standby that does not tell its timeline is believed only while the primary vouches for it.
-    const vouched = this.#history.confirmed(this.#background.now())
+    // A standby that does not tell its timeline is believed only while the primary vouches for it, and once it is known whom it follows.
+    const vouched =
+      this.history.confirmed(this.#background.now()) &&
+      this.history.standingOf(sampler)?.kind !== 'unknown'
     const known = sampler.position?.timeline
     const whole = !vouched || tokens.some(({ timeline }) => timeline !== known)
     await Promise.allSettled([sampler.poll(whole), ...(vouched ? [] : [this.askPrimary()])])
@@ -175,8 +205,8 @@ export class Positions implements CatchUpHost {
   #samplerOf(pool: Pool | ConnectionPool): NodeSampler {
     const watched = this.#host.samplerOf(pool) ?? this.#own.get(pool)
     if (watched !== undefined) return watched
-    const sampler = new NodeSampler(pool, this.#background, {
-      sampled: () => {},
+    const sampler: NodeSampler = new NodeSampler(pool, this.#background, {
+      sampled: (facts) => this.history.followerSaid(sampler, facts, this.#background.now()),
       failed: () => {},
       nextDelayMs: () => Number.POSITIVE_INFINITY,
     })
@@ -196,7 +226,10 @@ export class Positions implements CatchUpHost {
     }
     for (const { pool } of previous.nodes) {
       if (nodes.some((node) => node.pool === pool)) continue
-      this.#own.get(pool)?.stop()
+      const sampler = this.#own.get(pool)
+      if (sampler === undefined) continue
+      sampler.stop()
+      this.history.forget(sampler)
       this.#own.delete(pool)
     }
   }

@@ -173,6 +173,7 @@ function isLoaded(node: ReplicaNode): boolean {
 /** Why the node does not fit a read on these terms; undefined if it fits. */
 export function whyUnfit(node: ReplicaNode, terms: ReadTerms, now: number): string | undefined {
   if (node.unfit !== undefined) return node.unfit
+  if (node.stray !== undefined) return node.stray
   if (node.ejected !== undefined) return `it is ejected: ${node.ejected}`
   const { maxStalenessMs, maxStalenessBytes } = terms
   const more = node.freshness === undefined ? '' : `; ${node.freshness}`

@@ -26,6 +26,8 @@ export class ReplicaNode implements ReplicaCandidate {
 
   /** Why it cannot serve reads, whoever asks; undefined if it can. Written by the replica set. */
   unfit: string | undefined
+  /** Why its data are no part of the primary's history; undefined if they are, as far as is known. Written by the lag monitor. */
+  stray: string | undefined
   /** Whether it can take writes, so that it must be told to refuse them. Written by the lag monitor. */
   writable = false
   /** Why it is shut out after failures; undefined if it is not. Written by the ejection. */

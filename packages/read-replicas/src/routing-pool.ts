@@ -28,8 +28,8 @@ import {
 } from './explain-route.js'
 import { FreshWait } from './fresh-wait.js'
 import { HedgeBudget } from './hedge-budget.js'
+import type { History } from './history.js'
 import { type Membership, primaryPoolOf } from './membership.js'
-import type { Position } from './position.js'
 import { Positions } from './positions.js'
 import { PrimaryGate } from './primary-gate.js'
 import { PrimaryLimit } from './primary-limit.js'
@@ -56,7 +56,7 @@ export type MembershipMaker = (parts: {
   background: Background
   set: ReplicaSet
   ejection: Ejection
-  primarySaid: (position: Position) => void
+  history: History
 }) => Membership
 
 /** Decides for each call between primary and replica. What is known of the nodes, who is shut out and who waits is owned by its parts. */
@@ -147,7 +147,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
       background: this.#background,
       set: this.#set,
       ejection: this.#ejection,
-      primarySaid: (position) => this.#positions.primarySaid(position),
+      history: this.#positions.history,
     })
     this.#readiness = new Readiness({
       primary,

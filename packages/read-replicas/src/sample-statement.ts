@@ -1,15 +1,15 @@
 import type { QueryResult, Statement } from '@poolhouse/core'
 import {
-  lsnText,
+  MAY_READ_PAST,
   readBoolean,
   readInteger,
   readLsn,
   readText,
   readTimeline,
   SERVER_COLUMNS,
+  TIMELINE_BEGIN,
+  TimelinePast,
 } from '@poolhouse/core/kit'
-
-export { lsnText, readLsn }
 
 /** What one sample says about a server. */
 export interface SampleFacts {
@@ -21,6 +21,8 @@ export interface SampleFacts {
   readonly replayPaused: boolean
   /** Whether it receives from another server now; undefined on a primary and where it was not asked. */
   readonly receiving: boolean | undefined
+  /** Process id of its WAL receiver, which any role is shown; null while none runs, undefined where it was not asked. */
+  readonly receiver: number | null | undefined
   /** System identifier of its cluster; undefined where it was not asked. */
   readonly systemId: string | undefined
   /** Its timeline; a lower bound unless `timelineExact`. Undefined where it was not asked. */
@@ -29,12 +31,23 @@ export interface SampleFacts {
   readonly timelineExact: boolean
   /** Process of the server that answered; undefined where it was not asked. */
   readonly backendPid: number | undefined
+  /** When its postmaster started, in seconds since 1970, as text that is exact to the microsecond: it names one life of the server. */
+  readonly startedAt: string | undefined
+  /** Address and port, as the server sees them, or `unix:` and its port; undefined where it was not asked. */
+  readonly place: string | undefined
+  /** Whether the role may read the past of the server's timeline. */
+  readonly tellsPast: boolean
+  /** The past of its timeline, or where that began; undefined where neither is told. */
+  readonly past: TimelinePast | undefined
 }
+
+const SERVER = `${SERVER_COLUMNS.startedAt} as started_at, ${SERVER_COLUMNS.place} as place`
 
 const STATEMENT = (identity: string): string => `\
 select r.in_recovery as in_recovery,
   case when r.in_recovery then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_insert_lsn() end::pg_catalog.text as lsn,
-  case when r.in_recovery then pg_catalog.pg_is_wal_replay_paused() else false end as replay_paused${identity}
+  case when r.in_recovery then pg_catalog.pg_is_wal_replay_paused() else false end as replay_paused,
+  ${SERVER}${identity}
 from (select pg_catalog.pg_is_in_recovery() as in_recovery offset 0) r`
 
 /**
@@ -51,6 +64,9 @@ export const SAMPLE_STATEMENT: string = STATEMENT(`,
   case when r.in_recovery then ${SERVER_COLUMNS.standbyTimeline} else ${SERVER_COLUMNS.primaryTimeline} end as timeline,
   case when r.in_recovery then ${SERVER_COLUMNS.receivedTimeline} end as received_timeline,
   case when r.in_recovery then exists(select from pg_catalog.pg_stat_wal_receiver) end as receiving,
+  case when r.in_recovery then (select w.pid from pg_catalog.pg_stat_wal_receiver w) end as receiver,
+  ${MAY_READ_PAST} as tells_past,
+  ${TIMELINE_BEGIN} as begin,
   pg_catalog.pg_backend_pid() as pid`)
 
 /** The sample for services that hide the functions of the control file: it cannot tell one cluster from another. */
@@ -85,7 +101,8 @@ export const WRITE_POSITION_STATEMENT: Statement = {
   name: 'poolhouse_write_position',
   text: `\
 select false as in_recovery, pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text as lsn,
-  ${SERVER_COLUMNS.systemId} as system_id, ${SERVER_COLUMNS.primaryTimeline} as timeline`,
+  ${SERVER_COLUMNS.systemId} as system_id, ${SERVER_COLUMNS.primaryTimeline} as timeline,
+  ${SERVER}`,
 }
 
 /** The row of a sample. Drivers may give text where a type parser was replaced. */
@@ -104,8 +121,18 @@ export interface SampleRow {
   readonly received_timeline?: unknown
   /** Boolean or its text, or null. */
   readonly receiving?: unknown
+  /** Number or its text, or null. */
+  readonly receiver?: unknown
   /** Number or its text. */
   readonly pid?: unknown
+  /** Decimal text. */
+  readonly started_at?: unknown
+  /** Text such as `10.0.0.1:5432`. */
+  readonly place?: unknown
+  /** Boolean or its text. */
+  readonly tells_past?: unknown
+  /** Text such as `0/3000060`, or null. */
+  readonly begin?: unknown
 }
 
 /** Reads the row of a sample, whatever the driver made of its types. Throws `TypeError` if it does not tell the role. */
@@ -116,16 +143,25 @@ export function readSample(result: Pick<QueryResult<SampleRow>, 'rows'>): Sample
     throw new TypeError('the answer to a sample does not tell whether the server is in recovery')
   }
   const timeline = readTimeline(row.timeline)
+  const begin = readLsn(row.begin)
   const received = readTimeline(row.received_timeline)
   return {
     inRecovery,
     lsn: readLsn(row.lsn),
     replayPaused: readBoolean(row.replay_paused) ?? false,
     receiving: readBoolean(row.receiving),
+    receiver: row.receiver === null ? null : readInteger(row.receiver),
     systemId: readText(row.system_id),
     timeline: timeline === undefined ? undefined : Math.max(timeline, received ?? 0),
     timelineExact: timeline !== undefined && (!inRecovery || received !== undefined),
     backendPid: readInteger(row.pid),
+    startedAt: readText(row.started_at),
+    place: readText(row.place),
+    tellsPast: readBoolean(row.tells_past) ?? false,
+    past:
+      timeline === undefined || begin === undefined
+        ? undefined
+        : TimelinePast.begunAt(timeline, begin),
   }
 }
 
@@ -141,5 +177,6 @@ export function readPosition(
   const row: SampleRow = result.rows[0] ?? {}
   if (readBoolean(row.in_recovery) !== facts.inRecovery) return undefined
   if (readInteger(row.pid) !== facts.backendPid) return undefined
-  return { ...facts, lsn: readLsn(row.lsn), timelineExact: !facts.inRecovery }
+  const lsn = readLsn(row.lsn)
+  return { ...facts, lsn, timelineExact: !facts.inRecovery, receiver: undefined }
 }

@@ -1,9 +1,9 @@
+import { lsnText, sameHistory } from '@poolhouse/core/kit'
 import type { NodeSampler } from './node-sampler.js'
 import type { Position } from './position.js'
 import type { Positions } from './positions.js'
 import type { ReadRoute } from './read-route.js'
 import type { ReplicaNode } from './replica-node.js'
-import { lsnText } from './sample-statement.js'
 import { SessionPin } from './session-pin.js'
 import { laterToken, type Token } from './session-token.js'
 import type { WritePosition } from './write-position.js'
@@ -61,8 +61,10 @@ export class SessionReads {
   readonly #waitMs: number
   #firstWaitMs: number
   #floor: Token | undefined
-  // The floor came from outside and nobody has compared it with the primary's history yet.
+  // The floor came from outside, or is of a history that the cluster may have left, and was not compared with the primary's yet.
   #unproven: boolean
+  // The epoch of the cluster's history in which the floor was found.
+  #epoch: number
   // Something was seen that no position is known for: only the primary shows it for certain.
   #strong: boolean
   readonly #seen = new Map<NodeSampler, Seen>()
@@ -81,6 +83,7 @@ export class SessionReads {
     this.#firstWaitMs = begin.firstWaitMs
     this.#floor = begin.token
     this.#unproven = begin.token !== undefined
+    this.#epoch = host.positions.epoch
     this.#strong = begin.strong
   }
 
@@ -96,6 +99,7 @@ export class SessionReads {
 
   /** A replica that fits the read and certainly shows all that the session has seen, if one is known now. Asks nobody. */
   choose(route: ReadRoute, now: number, tried?: ReadonlySet<ReplicaNode>): ReplicaNode | undefined {
+    this.#heed()
     if (this.#strong) return undefined
     const pin = this.#pinned(route, now, tried)
     if (pin !== undefined) return pin
@@ -111,6 +115,7 @@ export class SessionReads {
     now: number,
     tried: ReadonlySet<ReplicaNode>,
   ): ReplicaNode | undefined {
+    this.#heed()
     if (this.#strong) return undefined
     // What a replica has shown already binds no other one until its position is known.
     for (const { at } of this.#seen.values()) if (at > Number.NEGATIVE_INFINITY) return undefined
@@ -119,6 +124,7 @@ export class SessionReads {
 
   /** Whether a replica fits that is known to show everything. Asks nobody and chooses nothing. */
   fits(route: ReadRoute, now: number, tried: ReadonlySet<ReplicaNode>): boolean {
+    this.#heed()
     if (this.#strong || this.#seen.size > 0) return false
     return route.fitting(now, tried).some((node) => this.#admits(node))
   }
@@ -223,6 +229,7 @@ export class SessionReads {
   ): Promise<void> {
     if (position !== undefined) {
       this.#host.positions.primarySaid(position)
+      this.#heed()
       // A token that nobody has compared with history yet may take a question to compare.
       if (!this.#unproven) {
         this.#place(position)
@@ -246,12 +253,13 @@ export class SessionReads {
   async #askPlace(node: string | undefined, known: Position | undefined): Promise<void> {
     const position = known ?? (await this.#host.positions.askPrimary(node))
     if (position.inRecovery) throw new Error('the node is no primary any more')
+    this.#heed()
     await this.#prove(position)
     this.#place(position)
   }
 
   #place(position: Position): void {
-    this.#raise(position)
+    this.#raise(this.#host.positions.tokenOf(position))
     this.#forgetBefore(position)
   }
 
@@ -280,6 +288,7 @@ export class SessionReads {
    * throws what is to be done about a token that is lost.
    */
   async sawPrimary(limits: AskLimits): Promise<void> {
+    this.#heed()
     if (!this.#strong && !this.#unproven) return
     await this.#inTime(this.#findPlace(), limits.deadline, limits.signal)
   }
@@ -292,8 +301,9 @@ export class SessionReads {
       return
     }
     if (position.inRecovery) return
+    this.#heed()
     await this.#prove(position)
-    this.#raise(position)
+    this.#raise(this.#host.positions.tokenOf(position))
     this.#strong = false
   }
 
@@ -318,11 +328,14 @@ export class SessionReads {
       if (sampler.incarnation !== seen.incarnation) throw new Error('it may have been restarted')
       const position = this.#isAnswered(seen) ? sampler.position! : await sampler.poll()
       if (sampler.incarnation !== seen.incarnation) throw new Error('it may have been restarted')
-      this.#raise(position)
+      const token = this.#host.positions.tokenAt(sampler, position)
+      if (token === undefined) throw new Error('whose history it has is not known')
+      this.#raise(token)
     } catch {
       // Whatever it has shown came from the primary.
       try {
-        this.#raise(await this.#host.positions.askPrimary())
+        const { positions } = this.#host
+        this.#raise(positions.tokenOf(await positions.askPrimary()))
       } catch {
         this.#strong = true
       }
@@ -334,7 +347,9 @@ export class SessionReads {
   #settleKnown(): boolean {
     for (const seen of this.#seen.values()) {
       if (!this.#isAnswered(seen)) continue
-      this.#raise(seen.sampler.position!)
+      const token = this.#host.positions.tokenAt(seen.sampler, seen.sampler.position!)
+      if (token === undefined) continue
+      this.#raise(token)
       this.#seen.delete(seen.sampler)
     }
     return this.#seen.size === 0
@@ -344,10 +359,11 @@ export class SessionReads {
    * Whatever a server on the primary's timeline had shown before the primary was asked came from it, so its position covers that too and nobody
    * else need be asked. What one on a former timeline has shown may be what a failover has lost.
    */
-  #forgetBefore({ sentAt, timeline }: Position): void {
+  #forgetBefore(position: Position): void {
+    const { positions } = this.#host
     for (const { sampler, at, open } of this.#seen.values()) {
-      const isOfOneHistory = sampler.position?.timeline === timeline
-      if (open === 0 && at < sentAt && isOfOneHistory) this.#seen.delete(sampler)
+      const isOver = open === 0 && at < position.sentAt
+      if (isOver && positions.isOfOneHistory(sampler, position)) this.#seen.delete(sampler)
     }
   }
 
@@ -381,6 +397,7 @@ export class SessionReads {
   #pinTo(node: ReplicaNode, now: number, floor: Token | undefined): void {
     // What it has is part of history.
     this.#unproven = false
+    this.#epoch = this.#host.positions.epoch
     this.#pin.set(node, now, floor)
   }
 
@@ -397,16 +414,29 @@ export class SessionReads {
     return seen
   }
 
-  #raise({ systemId, timeline, lsn }: Position): void {
-    const token: Token = { systemId, timeline, lsn }
+  /** Whether the cluster may have gone on without what the session has seen: then that is to be compared before it is believed. */
+  #heed(): void {
+    const { epoch } = this.#host.positions
+    if (epoch === this.#epoch) return
+    this.#epoch = epoch
+    this.#pin.clear()
+    if (this.#floor !== undefined) this.#unproven = true
+  }
+
+  #raise(token: Token): void {
     const floor = this.#floor
-    // Another history must not take the place of one that nobody has compared it with.
-    if (this.#unproven && (floor?.systemId !== systemId || floor.timeline !== timeline)) {
+    // Another history must not take the place of one that it was not compared with.
+    if (this.#unproven && floor !== undefined && !isOfOneHistory(floor, token)) {
       this.#strong = true
       return
     }
-    this.#floor =
-      floor === undefined || floor.systemId !== systemId ? token : laterToken(floor, token)
+    if (floor === undefined || floor.systemId !== token.systemId) {
+      this.#floor = token
+      return
+    }
+    const later = laterToken(floor, token)
+    if (later === undefined) this.#strong = true
+    else this.#floor = later
   }
 
   async #prove(position: Position): Promise<void> {
@@ -427,6 +457,14 @@ export class SessionReads {
     }
     this.#unproven = false
   }
+}
+
+function isOfOneHistory(one: Token, other: Token): boolean {
+  return (
+    one.systemId === other.systemId &&
+    one.timeline === other.timeline &&
+    sameHistory(one, other) !== 'other'
+  )
 }
 
 function placeOf({ timeline, lsn }: { timeline: number; lsn: bigint }): string {

@@ -1,13 +1,48 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { type ClusterHistory, sameHistory } from '@poolhouse/core/kit'
 
-/** A place in the history of a cluster. Whoever has replayed to it shows everything that was committed before. */
-export interface Token {
+/** A place in one history of a cluster. A server that has replayed to it shows everything that was committed before. */
+export interface Token extends ClusterHistory {
   /** System identifier of the cluster. */
   readonly systemId: string
   /** Timeline of the server that told the position. */
   readonly timeline: number
   /** Position in the write-ahead log. */
   readonly lsn: bigint
+  /** A short mark of when the postmaster of the primary started; undefined where that is not known. */
+  readonly startedAt: string | undefined
+  /** A short mark of the place of the primary; undefined where that is not known. */
+  readonly place: string | undefined
+}
+
+const MARK_CHARACTERS = 6
+const MOST_MARKS = 64
+const marks = new Map<string, string>()
+
+/** The token for a position in the history that a primary writes. */
+export function tokenAt(
+  history: ClusterHistory & { systemId: string; timeline: number },
+  lsn: bigint,
+): Token {
+  const { systemId, timeline, begin, startedAt, place } = history
+  return { systemId, timeline, lsn, begin, startedAt: markOf(startedAt), place: markOf(place) }
+}
+
+/** The history as tokens name it: with marks in place of what would be too long, or too telling, for a cookie. */
+export function markedHistory(history: ClusterHistory): ClusterHistory {
+  const { systemId, timeline, begin, startedAt, place } = history
+  return { systemId, timeline, begin, startedAt: markOf(startedAt), place: markOf(place) }
+}
+
+function markOf(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  let mark = marks.get(text)
+  if (mark === undefined) {
+    if (marks.size >= MOST_MARKS) marks.clear()
+    mark = createHash('sha256').update(text).digest('base64url').slice(0, MARK_CHARACTERS)
+    marks.set(text, mark)
+  }
+  return mark
 }
 
 /** What a text turned out to be: a token, the word for "read from the primary", or neither and why. */
@@ -31,9 +66,13 @@ export class TokenCodec {
     this.#secrets = secrets
   }
 
-  /** The text of a token, `v1.<system>.<timeline>.<position>`, with a signature behind it where there is a secret. */
-  encode({ systemId, timeline, lsn }: Token): string {
-    const text = `v1.${systemId}.${timeline}.${lsn.toString(16).toUpperCase()}`
+  /**
+   * The text of a token, `v1.<system>.<timeline>.<position>`; behind it what tells its history from others with the same numbers, as far
+   * as that is known (`~<begin of the timeline>~<mark of the primary's place>~<mark of its life>`), and a signature where there is a secret.
+   */
+  encode(token: Token): string {
+    const { systemId, timeline, lsn } = token
+    const text = `v1.${systemId}.${timeline}.${hex(lsn)}${historyPart(token)}`
     const [secret] = this.#secrets
     return secret === undefined ? text : `${text}.${sign(text, secret)}`
   }
@@ -47,10 +86,15 @@ export class TokenCodec {
   decode(text: string): DecodedToken {
     if (text === STRONG) return { kind: 'strong' }
     const parts = text.length > MOST_CHARACTERS ? [] : text.split('.')
-    const [version, systemId = '', timeline = '', position = '', signature] = parts
+    const [version, systemId = '', timeline = '', position = '', ...rest] = parts
+    const told = rest[0]?.startsWith('~') ? rest.shift() : undefined
+    const [signature] = rest
+    const [, begin, place, startedAt] =
+      /^~([0-9A-F]{0,16})~([\w-]{0,6})~([\w-]{0,6})$/.exec(told ?? '~~~') ?? []
     const shaped =
       version === 'v1' &&
-      parts.length <= 5 &&
+      rest.length <= 1 &&
+      begin !== undefined &&
       /^\d{1,20}$/.test(systemId) &&
       /^[1-9]\d{0,9}$/.test(timeline) &&
       /^[0-9A-F]{1,16}$/.test(position)
@@ -60,12 +104,19 @@ export class TokenCodec {
         message: 'it is not of the form v1.<system>.<timeline>.<position>',
       }
     }
-    const unsigned = `v1.${systemId}.${timeline}.${position}`
+    const unsigned = `v1.${systemId}.${timeline}.${position}${told === undefined ? '' : `.${told}`}`
     if (this.#secrets.length > 0 && !this.#isSigned(unsigned, signature)) {
       const why = signature === undefined ? 'it has no signature' : 'its signature is not ours'
       return { kind: 'forged', message: why }
     }
-    const token = { systemId, timeline: Number(timeline), lsn: BigInt(`0x${position}`) }
+    const token: Token = {
+      systemId,
+      timeline: Number(timeline),
+      lsn: BigInt(`0x${position}`),
+      begin: begin === '' ? undefined : BigInt(`0x${begin}`),
+      startedAt: startedAt || undefined,
+      place: place || undefined,
+    }
     return { kind: 'token', token }
   }
 
@@ -80,10 +131,25 @@ export class TokenCodec {
   }
 }
 
-/** The later of two places in one cluster: a higher timeline comes after everything on a lower one that is still history. */
-export function laterToken(one: Token, other: Token): Token {
+/**
+ * The later of two places in one cluster: a higher timeline comes after everything on a lower one that is still history. Undefined if they
+ * are of two histories with one number, which have no order.
+ */
+export function laterToken(one: Token, other: Token): Token | undefined {
   if (one.timeline !== other.timeline) return one.timeline > other.timeline ? one : other
+  if (sameHistory(one, other) === 'other') return undefined
   return one.lsn >= other.lsn ? one : other
+}
+
+function historyPart({ timeline, begin, place, startedAt }: Token): string {
+  // The first timeline began nowhere else.
+  const told = timeline === 1 || begin === undefined ? '' : hex(begin)
+  if (told === '' && place === undefined && startedAt === undefined) return ''
+  return `.~${told}~${place ?? ''}~${startedAt ?? ''}`
+}
+
+function hex(lsn: bigint): string {
+  return lsn.toString(16).toUpperCase()
 }
 
 function sign(text: string, secret: string): string {

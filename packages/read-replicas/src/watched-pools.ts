@@ -2,10 +2,10 @@ import type { ConnectionPool, Pool } from '@poolhouse/core'
 import type { Background } from './background.js'
 import { watchConnects } from './connect-watch.js'
 import type { Ejection } from './ejection.js'
+import type { History } from './history.js'
 import { LagMonitor } from './lag-monitor.js'
 import type { Membership } from './membership.js'
 import type { NodeSampler } from './node-sampler.js'
-import type { Position } from './position.js'
 import { isRefusal } from './read-failure.js'
 import type { ReplicaNode } from './replica-node.js'
 import type { ReplicaSet } from './replica-set.js'
@@ -31,7 +31,7 @@ export class WatchedPools implements Membership {
     background: Background,
     set: ReplicaSet,
     ejection: Ejection,
-    primarySaid: (position: Position) => void,
+    history: History,
   ) {
     this.#primary = primary
     this.#nodes = nodes
@@ -41,10 +41,23 @@ export class WatchedPools implements Membership {
     this.#unwatch = nodes.map((node) =>
       watchConnects(node, (error) => this.#failed(node, error, isRefusal(error))),
     )
-    this.#monitor = new LagMonitor(primary, nodes, options, background, {
+    this.#monitor = new LagMonitor(primary, nodes, options, background, history, {
       answered: (node) => this.#dead.delete(node),
       changed: () => set.touch(),
-      primarySaid,
+      strayed: (node, standing, facts) => {
+        const { hub, name: pool } = background
+        if (standing.kind === 'diverged') {
+          const { systemId, timeline } = facts
+          const { reason } = standing
+          hub.emit('diverged', { pool, node: node.node, reason, systemId, timeline })
+        } else if (standing.kind === 'foreign') {
+          const systemId = facts.systemId!
+          const expected = history.present!.systemId!
+          hub.emit('foreign', { pool, node: node.node, systemId, expected })
+        }
+        // What it is about to answer would be an answer from another history.
+        node.pool.destroyAll(node.stray!)
+      },
       failed: (node, error, dead) => this.#failed(node, error, dead),
     })
   }

@@ -51,10 +51,10 @@ export function withReplicas(
     primary,
     nodes.map(({ pool }) => pool),
   )
-  const watch: MembershipMaker = ({ background, set, ejection, primarySaid }) => {
+  const watch: MembershipMaker = ({ background, set, ejection, history }) => {
     const { random, terms } = config
     const options = { maxStalenessMs: terms.maxStalenessMs, random }
-    return new WatchedPools(primary, nodes, options, background, set, ejection, primarySaid)
+    return new WatchedPools(primary, nodes, options, background, set, ejection, history)
   }
   return new RoutingPool(primary, config, watch)
 }

@@ -31,10 +31,7 @@ export type ServerLife = Pick<ServerIdentity, 'systemId' | 'startedAt' | 'port'>
  * compared, because a server that listens on several has accepted each session at one of them. False where either does not tell when it
  * was started; what only one of them tells besides is not compared.
  */
-export function isSameServer(
-  one: ServerLife | undefined,
-  other: ServerLife | undefined,
-): boolean {
+export function isSameServer(one: ServerLife | undefined, other: ServerLife | undefined): boolean {
   if (one === undefined || other === undefined) return false
   if (one === other) return one.startedAt !== undefined
   return (

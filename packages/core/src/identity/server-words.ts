@@ -27,6 +27,8 @@ export interface ServerColumns {
   readonly address: string
   /** The port at which it accepted the session; null for a Unix socket. */
   readonly port: string
+  /** Address and port in one text, `10.0.0.1:5432`; over a Unix socket `unix:` and the port at which the server listens. */
+  readonly place: string
 }
 
 /** The columns, as expressions without aliases. */
@@ -40,6 +42,8 @@ export const SERVER_COLUMNS: ServerColumns = Object.freeze({
   startedAt: 'extract(epoch from pg_catalog.pg_postmaster_start_time())::pg_catalog.text',
   address: 'pg_catalog.host(pg_catalog.inet_server_addr())',
   port: 'pg_catalog.inet_server_port()',
+  place:
+    "coalesce(pg_catalog.host(pg_catalog.inet_server_addr()), 'unix') OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) pg_catalog.current_setting('port')",
 })
 
 /** Reads a boolean, whatever the driver made of its type. Undefined for anything else. */

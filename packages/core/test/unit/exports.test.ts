@@ -124,22 +124,32 @@ test('its entry for SQL texts exports exactly these values', () => {
 test('its entry for those who build pools exports exactly these values', () => {
   expect(Object.keys(kit).sort()).toMatchInlineSnapshot(`
     [
+      "FIRST_TIMELINE",
+      "MAY_READ_PAST",
       "PoolDecorator",
       "SERVER_COLUMNS",
+      "TIMELINE_BEGIN",
+      "TimelinePast",
       "checkReadyOptions",
       "describeServer",
+      "followerAfter",
+      "followerBeside",
       "isAnswer",
       "isRaisedByFunction",
       "isRestarted",
       "isSameServer",
       "lacksRelationFile",
       "lsnText",
+      "pastStatement",
+      "presentAfter",
       "readBoolean",
       "readInteger",
       "readLsn",
       "readText",
       "readTimeline",
       "refusesAsStandby",
+      "sameHistory",
+      "standingOf",
     ]
   `)
 })

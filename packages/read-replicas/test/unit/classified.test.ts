@@ -250,9 +250,10 @@ describe('a statement that no replica fits', () => {
     expect(textsOf(primary)).toEqual(['select 1', 'select f(1)'])
   })
 
-  test('does not write to a replica that is a primary itself', async () => {
-    const { db, b, c, clock } = await startSetting({ classify: 'optimistic' })
+  test('does not write to a replica that is the primary under another name', async () => {
+    const { db, primary, b, c, clock } = await startSetting({ classify: 'optimistic' })
     for (const replica of [b, c]) replica.inRecovery = false
+    for (const name of [primary, b, c]) name.startedAt = '1.5'
     await clock.advance(2_000)
     await db.query('select f(1)')
     expect(textsOf(b, c)).toEqual(['begin read only', 'select f(1)', 'rollback'])

@@ -58,6 +58,15 @@ export class FakePool implements ConnectionPool {
   /** Whether a standby tells which timeline it follows. */
   tellsTimeline = true
   receiving = true
+  /** Process id of the WAL receiver of a standby. */
+  receiver = 100
+  /** Life and place of the server, where it tells them. */
+  startedAt: string | undefined
+  place: string | undefined
+  /** Where its timeline began, as a primary that was promoted tells. */
+  begin: string | undefined
+  /** Text of its `.history` file, if the role may read that. */
+  historyFile: string | undefined
   serverVersion = '18.4'
   /** Texts of `WAIT FOR LSN` that it got, and how it answers them. */
   readonly waits: string[] = []
@@ -180,12 +189,22 @@ export class FakePool implements ConnectionPool {
         timeline: inRecovery && this.tellsTimeline ? 1 : this.timeline,
         received_timeline: inRecovery && this.tellsTimeline ? this.timeline : null,
         receiving: inRecovery ? this.receiving : null,
+        receiver: inRecovery && this.receiving ? this.receiver : null,
+        tells_past: this.historyFile !== undefined,
+        begin: this.begin ?? null,
+        started_at: this.startedAt,
+        place: this.place,
         in_recovery: this.inRecovery,
         pid: this.backendPid,
         lsn: `0/${this.position.toString(16)}`,
         replay_paused: this.replayPaused,
       },
     ])
+  }
+
+  /** The answer to a question for its `.history` file. */
+  tellHistory(): QueryResult<unknown> {
+    return this.#result([{ history: this.historyFile }])
   }
 
   /** The answer to `WAIT FOR LSN`. */
@@ -332,6 +351,7 @@ class FakeSession {
   async query(first: string | Statement): Promise<QueryResult<unknown>> {
     const { text } = typeof first === 'string' ? { text: first } : first
     if (text.startsWith('WAIT')) return await this.#pool.waitForLsn(text)
+    if (text.endsWith('as history')) return this.#pool.tellHistory()
     this.#pool.questions.push(text)
     if (typeof first !== 'string' && first.name !== undefined && this.#pool.refusal !== undefined) {
       throw this.#pool.refusal

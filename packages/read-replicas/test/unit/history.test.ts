@@ -9,6 +9,10 @@ const said = (sentAt: number, timeline = 1, systemId = '7'): Position => ({
   lsn: 1n,
   inRecovery: false,
   sentAt,
+  begin: undefined,
+  startedAt: undefined,
+  place: undefined,
+  past: undefined,
 })
 
 test('the word of the primary is as fresh as the latest, in whatever order answers come', () => {

@@ -134,11 +134,14 @@ describe('maxStalenessBytes', () => {
   })
 
   test('takes a replica of which that is not known for too far behind', async () => {
-    const { db, b, c, clock } = await startSetting({
+    const { db, primary, b, c, clock } = await startSetting({
       maxStalenessMs: Number.POSITIVE_INFINITY,
       maxStalenessBytes: 1_000_000,
     })
-    b.systemId = c.systemId = '4711'
+    // What they have of a timeline that the primary has left is not known.
+    for (const pool of [primary, b, c]) pool.tellsTimeline = false
+    primary.timeline = 2
+    b.receiving = c.receiving = false
     await clock.advance(1_200)
     expect((await db.reader().query('select 1')).node).toBe('a')
     const [why] = db.explainRoute('select 1', { intent: 'read' }).candidates

@@ -86,15 +86,16 @@ describe('staleness of plain replica pools', () => {
     expect((await infinite.query('select 1')).node).not.toBe('a')
   })
 
-  test('uses a replica that is a primary itself, and makes it refuse writes', async () => {
-    const { db, clock, b, c } = await startSetting()
+  test('uses a replica that is the primary under another name, and makes it refuse writes', async () => {
+    const { db, clock, primary, b, c } = await startSetting()
     b.inRecovery = false
+    b.startedAt = primary.startedAt = '1.5'
     c.position = 1
     await clock.advance(6_000)
     expect((await db.reader().query('select 1')).node).toBe('b')
     expect(b.asked.map(({ text }) => text)).toEqual(['begin read only', 'select 1', 'rollback'])
     const [candidate] = db.explainRoute('select 1', { intent: 'read' }).candidates
-    expect(candidate?.reason).toContain('it is not in recovery')
+    expect(candidate?.reason).toContain('it is the primary itself')
   })
 
   test('asks a primary that opens no sessions through its queries, as work for the primary', async () => {

@@ -1,0 +1,262 @@
+import { type PresentHistory, sameHistory } from './cluster-history.js'
+import { lsnText } from './server-words.js'
+
+/** What a server that should follow the primary says about itself and its log. */
+export interface FollowerSample {
+  /** System identifier; undefined where the server does not say. */
+  readonly systemId: string | undefined
+  /** Timeline; a lower bound unless `exact`; undefined where the server does not say. */
+  readonly timeline: number | undefined
+  /** Whether the timeline is certain. */
+  readonly exact: boolean
+  /** Position at which its timeline began; undefined where that was not read. */
+  readonly begin: bigint | undefined
+  /** Whether it replays the log of another server. */
+  readonly inRecovery: boolean
+  /** Position up to which it has replayed; of a server that is not in recovery, where its log ends. */
+  readonly lsn: bigint | undefined
+  /** When its postmaster started; names one life of it. */
+  readonly startedAt: string | undefined
+  /** Address and port, as it sees them. */
+  readonly place: string | undefined
+  /** Process id of its WAL receiver, which any role is shown; null while none runs, undefined if it was not asked. */
+  readonly receiver: number | null | undefined
+  /** Client time at which it had answered. */
+  readonly answeredAt: number
+}
+
+/** What is known of a server that should follow the primary. Immutable; made by `followerAfter` and `followerBeside`. */
+export interface Follower {
+  /** What it said last. */
+  readonly sample: FollowerSample
+  /** The lowest timeline that it can be on, by everything it has shown in its present life. */
+  readonly timeline: number | undefined
+  /** The present history for which the rest was found; 0 before there was one. */
+  readonly epoch: number
+  /** Its WAL receiver, which may prove that it follows. */
+  readonly receiver: Receiver | undefined
+  /** Whether its receiver has proven that it follows the present history. */
+  readonly isVouched: boolean
+  /** Where it was found ahead of the primary, which is proof of another history; undefined if it was not. */
+  readonly ahead: bigint | undefined
+  /** Whether it took writes of its own, and the primary, asked later, was still another server. */
+  readonly isApart: boolean
+}
+
+/** One WAL receiver of a standby. */
+interface Receiver {
+  readonly pid: number
+  /** When it was seen first, in client time. */
+  readonly seenAt: number
+  /** Where the standby stood then. */
+  readonly lsn: bigint
+  /** When the primary of the present history was asked first after that and had come at least as far as the standby; undefined before. */
+  readonly matchedAt: number | undefined
+}
+
+/**
+ * How the position of a server compares with the primary's:
+ *
+ * - `comparable`: it is in the primary's history, so the positions say how far it is behind
+ * - `itself`: it is the primary, under another name
+ * - `unknown`: nothing proves that it is in the primary's history; it is not known how far it is behind
+ * - `diverged`: it has what the primary's history does not have
+ * - `foreign`: it belongs to another cluster
+ */
+export type Standing =
+  | { readonly kind: 'comparable' | 'itself' }
+  | { readonly kind: 'unknown'; readonly reason: string }
+  | { readonly kind: 'diverged'; readonly reason: string }
+  | { readonly kind: 'foreign'; readonly reason: string }
+
+const COMPARABLE: Standing = { kind: 'comparable' }
+const ITSELF: Standing = { kind: 'itself' }
+
+/**
+ * What is known of a server after it has answered.
+ *
+ * A role without `pg_monitor` is not told the timeline of a standby, and the control file shows a new one only at the next restart point. What
+ * any role sees is the process id of its WAL receiver. A receiver that was started after the primary's history began, and that is still
+ * there at the next answer, has been given this history by the primary: a server that has diverged is refused and its receiver ends at once.
+ */
+export function followerAfter(
+  before: Follower | undefined,
+  sample: FollowerSample,
+  present: PresentHistory | undefined,
+): Follower {
+  const isSameLife =
+    before !== undefined &&
+    before.sample.startedAt === sample.startedAt &&
+    before.sample.systemId === sample.systemId
+  const known = isSameLife ? inEpoch(before, present) : undefined
+  const timeline = Math.max(known?.timeline ?? 0, sample.timeline ?? 0) || undefined
+  const receiver = receiverAfter(known?.receiver, sample)
+  const isVouched =
+    known?.isVouched === true || (present !== undefined && vouches(receiver, sample, present))
+  return {
+    sample,
+    timeline: isVouched ? later(timeline, present?.timeline) : timeline,
+    epoch: present?.epoch ?? 0,
+    receiver,
+    isVouched,
+    ahead: known?.ahead,
+    isApart: known?.isApart === true && !sample.inRecovery,
+  }
+}
+
+/** What is known of a server after its primary has answered. A standby that stood further before the primary was asked has diverged. */
+export function followerBeside(before: Follower, present: PresentHistory): Follower {
+  const follower = inEpoch(before, present)
+  const { sample, receiver } = follower
+  const { lsn, sentAt } = present
+  if (!sample.inRecovery && sample.answeredAt < sentAt && !isItself(sample, present)) {
+    return { ...follower, isApart: true }
+  }
+  if (lsn === undefined) return follower
+  const isAhead =
+    sample.inRecovery &&
+    sample.lsn !== undefined &&
+    sample.lsn > lsn &&
+    sample.answeredAt < sentAt &&
+    sample.systemId === present.systemId &&
+    !isBeyond(follower, present)
+  if (isAhead && follower.ahead === undefined) return { ...follower, ahead: sample.lsn }
+  if (receiver === undefined || receiver.matchedAt !== undefined) return follower
+  const isMatched = receiver.seenAt < sentAt && receiver.lsn <= lsn
+  return isMatched ? { ...follower, receiver: { ...receiver, matchedAt: sentAt } } : follower
+}
+
+/** How the position of a server compares with the primary's, by everything that is known of both. */
+export function standingOf(follower: Follower, present: PresentHistory | undefined): Standing {
+  if (present === undefined) return unknown('the primary has not said where its log ends')
+  const { sample } = follower
+  if (sample.systemId !== undefined && present.systemId !== undefined) {
+    if (sample.systemId !== present.systemId) {
+      return {
+        kind: 'foreign',
+        reason: `it belongs to another cluster, system ${sample.systemId}; the primary's is ${present.systemId}`,
+      }
+    }
+  }
+  if (!sample.inRecovery) return writableStanding(follower, present)
+  const ahead = follower.epoch === present.epoch ? follower.ahead : undefined
+  if (ahead !== undefined) {
+    return diverged(
+      `it had replayed to ${lsnText(ahead)} when the primary had not come that far: it follows another history`,
+    )
+  }
+  return timelineStanding(follower, present)
+}
+
+function writableStanding(follower: Follower, present: PresentHistory): Standing {
+  if (isItself(follower.sample, present)) return ITSELF
+  // It may be the next primary, of which the name of the primary has not told yet.
+  if (!follower.isApart || follower.epoch !== present.epoch) {
+    return unknown(
+      'it is not in recovery, and the primary was another server when it was asked last',
+    )
+  }
+  return diverged('it is not in recovery, so it takes writes of its own and follows nothing')
+}
+
+/** Whether it is the primary under another name. */
+function isItself(sample: FollowerSample, present: PresentHistory): boolean {
+  if (sample.startedAt === undefined || sample.startedAt !== present.startedAt) return false
+  return sameHistory(sample, present) === 'same'
+}
+
+function timelineStanding(follower: Follower, present: PresentHistory): Standing {
+  const { sample } = follower
+  const timeline = follower.epoch === present.epoch ? follower.timeline : sample.timeline
+  // Where a service hides both, the positions are all there is.
+  if (timeline === undefined || present.timeline === undefined) return COMPARABLE
+  if (timeline > present.timeline) {
+    return unknown(`it is on timeline ${timeline}, and the primary on ${present.timeline}`)
+  }
+  if (timeline === present.timeline) {
+    const { begin } = sample
+    const isOwn = begin !== undefined && sample.timeline === timeline
+    if (isOwn && present.begin !== undefined && begin !== present.begin) {
+      return diverged(
+        `its timeline ${timeline} began at ${lsnText(begin)}, and the primary's at ${lsnText(present.begin)}`,
+      )
+    }
+    return present.hasRival && !isVouchedIn(follower, present)
+      ? unknown(`two servers have claimed timeline ${timeline}, and whose it has is not known yet`)
+      : COMPARABLE
+  }
+  return olderStanding(timeline, follower, present)
+}
+
+/** A standby that is on an older timeline, or does not say that it has left it. */
+function olderStanding(timeline: number, { sample }: Follower, present: PresentHistory): Standing {
+  const { past } = present
+  const isKept = sample.lsn === undefined ? undefined : past?.keeps(timeline, sample.lsn)
+  // Up to the point at which it was left the older timeline is a part of the newer one's past.
+  if (isKept === true) return COMPARABLE
+  if (!sample.exact) {
+    return unknown(
+      `whether it has followed the primary to timeline ${present.timeline} is not known yet; a role with pg_monitor is told`,
+    )
+  }
+  return isKept === undefined
+    ? unknown(`it is on timeline ${timeline}, and where the primary left that is not known`)
+    : diverged(`it is on timeline ${timeline}, beyond the point at which the primary left that`)
+}
+
+function receiverAfter(
+  before: Receiver | undefined,
+  { receiver, lsn, answeredAt, inRecovery }: FollowerSample,
+): Receiver | undefined {
+  if (receiver === undefined) return before
+  if (receiver === null || lsn === undefined || !inRecovery) return undefined
+  return before?.pid === receiver
+    ? before
+    : { pid: receiver, seenAt: answeredAt, lsn, matchedAt: undefined }
+}
+
+/** Whether the receiver was begun in the present history, and has lasted since the primary was found to be level or ahead. */
+function vouches(
+  receiver: Receiver | undefined,
+  { answeredAt, receiver: seen }: FollowerSample,
+  { formerAt }: PresentHistory,
+): boolean {
+  if (receiver?.matchedAt === undefined || seen !== receiver.pid) return false
+  // One that was there while the former primary still answered may be with that one.
+  return receiver.seenAt > formerAt && receiver.matchedAt < answeredAt
+}
+
+/** What is still true of it in the present history. */
+function inEpoch(follower: Follower, present: PresentHistory | undefined): Follower {
+  if (present === undefined || present.epoch === follower.epoch) return follower
+  const receiver = follower.receiver && { ...follower.receiver, matchedAt: undefined }
+  return {
+    ...follower,
+    epoch: present.epoch,
+    receiver,
+    isVouched: false,
+    ahead: undefined,
+    isApart: false,
+  }
+}
+
+function later(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? one : Math.max(one, other)
+}
+
+function isVouchedIn({ epoch, isVouched }: Follower, present: PresentHistory): boolean {
+  return isVouched && epoch === present.epoch
+}
+
+/** Whether it is on a later timeline than the primary: then the primary is the one that was left behind. */
+function isBeyond({ timeline }: Follower, present: PresentHistory): boolean {
+  return timeline !== undefined && present.timeline !== undefined && timeline > present.timeline
+}
+
+function unknown(reason: string): Standing {
+  return { kind: 'unknown', reason }
+}
+
+function diverged(reason: string): Standing {
+  return { kind: 'diverged', reason }
+}
