@@ -1,5 +1,8 @@
 import type { Endpoint } from './endpoint.js'
+import type { ServerIdentity } from './identity/server-identity.js'
+import type { ServerInUse } from './identity/server-sightings.js'
 import { describeValue } from './option-check.js'
+import type { PoolerInEffect } from './pooler.js'
 
 /**
  * A bounded number of connections that several pools share, as `createManager` makes one for each server: the `budget` option of
@@ -17,6 +20,10 @@ export interface BudgetedPool {
   readonly name: string
   /** The server. */
   readonly endpoint: Endpoint
+  /** The pooler that stands in front of the server, declared or noticed, as far as is known. */
+  readonly pooler?: PoolerInEffect | undefined
+  /** The servers that its connections lead to now. */
+  servers?(): readonly ServerInUse[]
   /** Connections that it would open now, if it had the permits. */
   wanted(): number
   /** When its longest idle connection became so, in time of its clock; undefined if it has none to give up (`min` stays). */
@@ -31,6 +38,11 @@ export interface BudgetedPool {
 export interface BudgetSeat {
   /** A permit for one connect. With false the pool waits until `grow()` is called. */
   take(): boolean
+  /**
+   * A connection was opened, with a permit or beside those, and leads to this server; undefined behind a pooler, and where the server does not
+   * say who it is. Several names may prove to be one server.
+   */
+  leadsTo?(server: ServerIdentity | undefined): void
   /** The connection of a permit is gone, or was never opened. */
   giveBack(): void
   /** Whether a connection that has just come back must be closed, because another pool is owed it. Asked between two borrowers, never of `min`. */

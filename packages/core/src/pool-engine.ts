@@ -22,7 +22,7 @@ import { EventHub } from './events.js'
 import { Growth } from './growth.js'
 import { HandOver } from './hand-over.js'
 import { type PoolerSighting, PoolerWatch } from './identity/pooler-watch.js'
-import { ServerSightings } from './identity/server-sightings.js'
+import { ServerSightings, serversInUse } from './identity/server-sightings.js'
 import { type Leak, LeakWatch } from './leak-watch.js'
 import type { Lease } from './lease.js'
 import { Maintenance } from './maintenance.js'
@@ -478,6 +478,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     slot.bornAt = now
     if (maxLifetimeMs > 0) slot.expiresAt = now + maxLifetimeMs * (1 - LIFETIME_JITTER * random())
     slot.trusted = this.handOver.suspicion
+    slot.seat?.leadsTo?.(slot.server)
     this.recorder.created++
     this.recorder.create.record(now - startedAt)
     if (this.hub.has('connect')) {
@@ -511,6 +512,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     this.#seat?.outside(this.#sessions.size)
     const session = await opening
     this.#growth.reachable(this.now())
+    this.#seat?.leadsTo?.(session.server)
     return session
   }
 
@@ -663,6 +665,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   }
 
   #budgeted(endpoint: Endpoint = this.#config.settings.endpoint): BudgetedPool {
+    const poolers = this.#poolers
     const spare = (): Slot | undefined => {
       const surplus = this.slots.size - this.#count(CLOSING) > this.#config.min
       return surplus ? this.handOver.longestIdle : undefined
@@ -670,6 +673,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     return {
       name: this.name,
       endpoint,
+      get pooler() {
+        return poolers.inEffect
+      },
+      servers: () => serversInUse([...this.slots].map(({ server }) => server)),
       wanted: () => {
         const wanted = Math.max(this.#wantedToKeep(), this.handOver.wanted())
         return Math.max(0, Math.min(wanted, this.#config.max - this.slots.size))

@@ -1,9 +1,10 @@
 /** How many connections this process may have at each server, all databases and tenants together. */
 export interface BudgetOptions {
   /**
-   * Most connections to one server (host and port). `auto`: 90 % of what the server really allows (`max_connections` less what is reserved),
-   * asked with the first connection; 10 until then. When the server refuses one because there are too many, it is asked again, and what others
-   * have is theirs until they give it back. Default `auto`.
+   * Most connections to one server. Names that lead to one server share its budget; a name whose server is not known yet may open one
+   * connection. `auto`: 90 % of what the server really allows (`max_connections` less what is reserved), asked with the first connection; 10
+   * until then. When the server refuses one because there are too many, it is asked again, and what others have is theirs until they give it
+   * back. Default `auto`.
    */
   perServer?: number | 'auto' | undefined
   /**

@@ -1,18 +1,34 @@
-import type { Clock, ConnectionBudget, ConnectionPool, Endpoint } from '@poolhouse/core'
+import type {
+  Clock,
+  ClockTimer,
+  ConnectionBudget,
+  ConnectionPool,
+  Endpoint,
+  ServerIdentity,
+} from '@poolhouse/core'
 import type { BudgetOptions } from './budget-options.js'
 import { Census, type CensusAnswer } from './census.js'
+import { Place } from './place.js'
+import { groupsOf } from './place-groups.js'
+import { Seat, type SeatHost } from './seat.js'
 import { type BudgetStats, ServerBudget } from './server-budget.js'
 
 // Enough to ask the server how many there may be, and to begin to work.
 const UNTIL_KNOWN = 10
 const SHARE = 0.9
+// How long names that led to one server share a budget after one of them was moved, at most; connections to the former server last no longer as a rule.
+const FORGET_MS = 30_000
 
-/** The budgets of all servers. A server is a host and a port. */
-export class Budgets {
+/**
+ * The budgets of all servers. A server is what its connections say it is: names that lead to one server share its budget, each as soon as its
+ * first connection has told.
+ */
+export class Budgets implements SeatHost {
   readonly #clock: Clock
   readonly #random: () => number
   readonly #options: BudgetOptions
-  readonly #servers = new Map<string, ServerBudget>()
+  readonly #places = new Map<string, Place>()
+  #forgetting: ClockTimer | undefined
   readonly #censuses = new Map<string, Census>()
 
   /** Takes checked options. */
@@ -24,7 +40,13 @@ export class Budgets {
 
   /** The budget for pools of this weight, of the named database `label` or, without one, of a tenant. */
   weighing(weight: number, label?: string): ConnectionBudget {
-    return { join: (pool) => this.#server(serverOf(pool.endpoint)).join(pool, weight, label) }
+    return {
+      join: (pool) => {
+        const place = this.#place(serverOf(pool.endpoint))
+        if (place.join(pool)) this.#regroup()
+        return new Seat(place, pool, weight, label, this)
+      },
+    }
   }
 
   /** A pool was made: with its first connection its server is asked how many it allows, where that matters. */
@@ -53,40 +75,99 @@ export class Budgets {
   /** A server told of its connections. Returns whether others leave us less than our share. */
   learn(endpoint: Endpoint, answer: CensusAnswer, wasFull: boolean): boolean {
     const { instances = 1 } = this.#options
-    const budget = this.#server(serverOf(endpoint))
+    const place = this.#place(serverOf(endpoint))
+    const { budget } = place
     const processes = instances === 'discover' ? Math.max(1, answer.instances) : instances
     const share = Math.floor((SHARE * answer.allowed) / processes)
     const { used, beside } = budget.stats
     const ofOthers = Math.max(0, answer.sessions - used - beside)
     // Only when there was no room for ours: others may be there for a moment.
     const room = wasFull ? answer.allowed - ofOthers : Number.POSITIVE_INFINITY
-    budget.resize(Math.max(1, Math.min(share, room)))
+    place.learned = Math.max(1, Math.min(share, room))
+    budget.resize(place.learned)
     return room < share
   }
 
   /** Asks no server any more. */
   stop(): void {
     for (const census of this.#censuses.values()) census.stop()
+    this.#forgetting?.cancel()
   }
 
   /** What this process may have at a server. */
   limitOf(endpoint: Endpoint): number {
-    return this.#server(serverOf(endpoint)).limit
+    return this.#place(serverOf(endpoint)).budget.limit
   }
 
-  /** By server. */
+  /** By name. Names that lead to one server have one budget, and say the same. */
   stats(): Readonly<Record<string, BudgetStats>> {
-    const entries = [...this.#servers].map(([server, budget]) => [server, budget.stats] as const)
+    const entries = [...this.#places].map(([name, { budget }]) => [name, budget.stats] as const)
     return Object.freeze(Object.fromEntries(entries))
   }
 
-  #server(server: string): ServerBudget {
-    let budget = this.#servers.get(server)
-    if (budget === undefined) {
-      budget = new ServerBudget(server, this.#clock, this.#fixed(server) ?? UNTIL_KNOWN)
-      this.#servers.set(server, budget)
+  #place(name: string): Place {
+    let place = this.#places.get(name)
+    if (place === undefined) {
+      place = new Place(name, this.#budgetOf(name))
+      // The only name has no twin. When it gets company it is held to one connection too, until it is known.
+      place.budget.settled = this.#places.size === 0
+      for (const { known, budget } of this.#places.values()) if (!known) budget.settled = false
+      this.#places.set(name, place)
     }
-    return budget
+    return place
+  }
+
+  #budgetOf(name: string): ServerBudget {
+    return new ServerBudget(name, this.#clock, this.#fixed(name) ?? UNTIL_KNOWN)
+  }
+
+  /** A connection to this place leads to this server. */
+  leadsTo(place: Place, server: ServerIdentity | undefined): void {
+    if (place.leadsTo(server)) this.#regroup()
+  }
+
+  /** A connect to a place of which nothing is known has failed. */
+  unknown(): void {
+    this.#regroup()
+  }
+
+  /** Gives the names that lead to one server one budget. */
+  #regroup(): void {
+    const used = new Set<ServerBudget>()
+    // The first name had no company when it began, and may prove to be any of the others.
+    const isHasty = [...this.#places.values()].some(
+      ({ known, budget }) => !known && budget.used > 1,
+    )
+    for (const group of groupsOf(this.#places.values())) {
+      const former = group.map(({ budget }) => budget)
+      // What a group that fell apart had stays with the first of its parts.
+      const budget = former.find((one) => !used.has(one)) ?? this.#budgetOf(group[0]!.name)
+      used.add(budget)
+      for (const place of group) budget.takeOver(place, place.budget)
+      budget.resize(this.#limitOf(group))
+      if (!isHasty && group.some(({ known }) => known)) budget.settled = true
+    }
+    this.#forgetLater()
+  }
+
+  /** The lowest of the limits that are given for its names; else the lowest that the server has told. */
+  #limitOf(group: readonly Place[]): number {
+    const fixed = group.map(({ name }) => this.#fixed(name)).filter((limit) => limit !== undefined)
+    if (fixed.length > 0) return Math.min(...fixed)
+    const learned = group.map((place) => place.learned).filter((limit) => limit !== undefined)
+    return learned.length > 0 ? Math.min(...learned) : UNTIL_KNOWN
+  }
+
+  /** A name that was moved leads to one server again when its connections to the former one are gone. */
+  #forgetLater(): void {
+    if (this.#forgetting !== undefined) return
+    if (![...this.#places.values()].some(({ leadsToSeveral }) => leadsToSeveral)) return
+    this.#forgetting = this.#clock.setTimer(() => {
+      this.#forgetting = undefined
+      const forgot = [...this.#places.values()].map((place) => place.forget())
+      if (forgot.includes(true)) this.#regroup()
+      else this.#forgetLater()
+    }, FORGET_MS)
   }
 
   #fixed(server: string): number | undefined {

@@ -1,5 +1,14 @@
-import type { BudgetedPool, BudgetSeat } from '@poolhouse/core'
+import type { BudgetedPool, BudgetSeat, ServerIdentity } from '@poolhouse/core'
+import type { Place } from './place.js'
 import type { ServerBudget } from './server-budget.js'
+
+/** Who decides which names share a budget. */
+export interface SeatHost {
+  /** A connection to this place leads to this server; undefined if nobody can tell. */
+  leadsTo(place: Place, server: ServerIdentity | undefined): void
+  /** A connect to a place of which nothing is known has failed. */
+  unknown(): void
+}
 
 /** One pool's place at the budget of its server. What it holds and since when; what follows from that is the budget's business. */
 export class Seat implements BudgetSeat {
@@ -19,14 +28,27 @@ export class Seat implements BudgetSeat {
   waitingSince = 0
   /** Connections it has beside those with permits. */
   beside = 0
-  readonly #budget: ServerBudget
+  /** Where its pool connects to. */
+  readonly place: Place
+  readonly #host: SeatHost
 
   /** Sits down with nothing. */
-  constructor(budget: ServerBudget, pool: BudgetedPool, weight: number, label: string | undefined) {
-    this.#budget = budget
+  constructor(
+    place: Place,
+    pool: BudgetedPool,
+    weight: number,
+    label: string | undefined,
+    host: SeatHost,
+  ) {
+    this.place = place
+    this.#host = host
     this.pool = pool
     this.weight = weight
     this.label = label
+  }
+
+  get #budget(): ServerBudget {
+    return this.place.budget
   }
 
   /** How much it has of what it is due: those with the least come first. */
@@ -48,8 +70,14 @@ export class Seat implements BudgetSeat {
     return this.#budget.take(this)
   }
 
+  leadsTo(server: ServerIdentity | undefined): void {
+    this.#host.leadsTo(this.place, server)
+  }
+
   giveBack(): void {
     this.#budget.giveBack(this)
+    // A connect failed before anything was known of its server.
+    if (!this.place.known) this.#host.unknown()
   }
 
   owes(): boolean {
@@ -69,6 +97,7 @@ export class Seat implements BudgetSeat {
   }
 
   leave(): void {
+    this.place.leave(this.pool)
     this.#budget.leave(this)
   }
 }

@@ -1,5 +1,6 @@
 import type { BudgetedPool, Clock, ClockTimer } from '@poolhouse/core'
-import { Seat } from './seat.js'
+import type { Place } from './place.js'
+import type { Seat } from './seat.js'
 import { WaitingSeats } from './waiting-seats.js'
 
 /** The budget of one server. */
@@ -37,6 +38,8 @@ export class ServerBudget {
   readonly #seats = new Set<Seat>()
   readonly #waiting = new WaitingSeats()
   #limit: number
+  // Whether there may be one connection only, because it is not known yet whose budget this is.
+  #isProvisional = true
   #used = 0
   #beside = 0
   // Permits on their way back for those who wait.
@@ -49,7 +52,7 @@ export class ServerBudget {
   // Until the next idle connection may be taken for whoever waits.
   #timer: ClockTimer | undefined
 
-  /** Begins with everything free. */
+  /** Begins with everything free, and allows one connection until it is `settled`. */
   constructor(server: string, clock: Clock, limit: number) {
     this.#server = server
     this.#clock = clock
@@ -83,9 +86,43 @@ export class ServerBudget {
     this.#settleSoon()
   }
 
-  /** Gives a pool its place. */
-  join(pool: BudgetedPool, weight: number, label?: string): Seat {
-    return new Seat(this, pool, weight, label)
+  /** Connections of pools, open or being opened or closed. */
+  get used(): number {
+    return this.#used
+  }
+
+  /** Whether it is known whose budget this is, so that there may be as many connections as the limit allows. */
+  set settled(settled: boolean) {
+    if (this.#isProvisional !== settled) return
+    this.#isProvisional = !settled
+    this.#settleSoon()
+  }
+
+  /** Takes over from another budget what the pools of a name have there and wait for. */
+  takeOver(place: Place, from: ServerBudget): void {
+    place.budget = this
+    if (from === this) return
+    const now = this.#clock.now()
+    for (const seat of [...from.#seats].filter((each) => each.place === place)) {
+      from.#seats.delete(seat)
+      this.#seats.add(seat)
+      for (const [budget, sign] of [
+        [from, -1],
+        [this, 1],
+      ] as const) {
+        budget.#used += sign * seat.held
+        budget.#beside += sign * seat.beside
+        budget.#leaving += sign * seat.leaving
+      }
+    }
+    for (const seat of from.#waiting.of(place)) {
+      from.#waiting.delete(seat)
+      const { waitingSince } = seat
+      this.#waiting.add(seat, now)
+      seat.waitingSince = waitingSince
+    }
+    from.#settleSoon()
+    this.#settleSoon()
   }
 
   /** A permit for one connect of this seat, if there is one and nobody comes first. */
@@ -181,12 +218,14 @@ export class ServerBudget {
   }
 
   get #free(): number {
-    return this.#limit - this.#used - this.#beside
+    const free = this.#limit - this.#used - this.#beside
+    // Monitors and LISTEN are beside that one connection: they may be what says who the server is.
+    return this.#isProvisional ? Math.min(free, 1 - this.#used) : free
   }
 
   /** How many connections there are too many, those that are leaving not counted. */
   get #over(): number {
-    return -this.#free - this.#leaving
+    return this.#used + this.#beside - this.#limit - this.#leaving
   }
 
   #forget(seat: Seat): void {

@@ -1,3 +1,4 @@
+import type { Place } from './place.js'
 import type { Seat } from './seat.js'
 
 /** The pools that wait for a permit: first those that have none, in order of arrival, then those with the least for their weight. */
@@ -23,6 +24,11 @@ export class WaitingSeats {
   /** Whether the seat waits. */
   has(seat: Seat): boolean {
     return this.#empty.has(seat) || this.#others.has(seat)
+  }
+
+  /** Those that wait for a connection to this place, in order. */
+  of(place: Place): readonly Seat[] {
+    return [...this.#empty, ...this.#others].filter((seat) => seat.place === place)
   }
 
   /** The seat waits no longer. */

@@ -1,0 +1,165 @@
+import { ConnectError, type ConnectionPool, createPool, type ServerIdentity } from '@poolhouse/core'
+import {
+  type FakeDriver,
+  fakeDriver,
+  type VirtualClock,
+  virtualClock,
+} from '@poolhouse/core/testing'
+import { beforeEach, expect, test } from 'vitest'
+import { Budgets } from '../../src/budget/budgets.js'
+
+/** The server that each host leads to, by when it was started; undefined does not say. */
+let leadsTo: Record<string, string | undefined>
+let down: Set<string>
+let clock: VirtualClock
+let budgets: Budgets
+let drivers: Map<string, FakeDriver>
+
+beforeEach(() => {
+  clock = virtualClock()
+  leadsTo = { one: '1', two: '1', other: '2' }
+  down = new Set()
+  drivers = new Map()
+  budgets = new Budgets(clock, { perServer: 4 })
+})
+
+function driverOf(host: string): FakeDriver {
+  let driver = drivers.get(host)
+  if (driver === undefined) {
+    driver = fakeDriver({
+      clock,
+      connectMs: 5,
+      statementMs: 2,
+      onConnect: () =>
+        down.has(host) ? new ConnectError('refused', { endpoint: host }) : undefined,
+      server: (): Partial<ServerIdentity> =>
+        leadsTo[host] === undefined
+          ? {}
+          : { startedAt: leadsTo[host], port: 5432, inRecovery: false },
+    })
+    drivers.set(host, driver)
+  }
+  return driver
+}
+
+function pool(host: string, pooler?: 'pgbouncer'): ConnectionPool {
+  return createPool({
+    driver: driverOf(host),
+    connection: { host, user: 'u', database: 'app', ssl: false },
+    name: host,
+    max: 10,
+    pooler,
+    clock,
+    random: () => 0.5,
+    budget: budgets.weighing(1, host),
+  })
+}
+
+/** Callers that ask again and again. */
+function busy(pool: ConnectionPool, callers = 10): void {
+  for (let caller = 0; caller < callers; caller++) {
+    void (async () => {
+      for (let call = 0; call < 200; call++) await pool.query('select 1').catch(() => {})
+    })()
+  }
+}
+
+function total(...pools: ConnectionPool[]): number {
+  return pools.reduce((sum, each) => sum + each.stats().total, 0)
+}
+
+test('T74: names that lead to one server share its budget, and each opens one connection until that is known', async () => {
+  const [one, two] = [pool('one'), pool('two')]
+  busy(two)
+  busy(one)
+  await clock.advance(4)
+  expect(total(one)).toBe(1)
+  let most = 0
+  for (let ms = 0; ms < 300; ms++) {
+    await clock.advance(1)
+    most = Math.max(most, total(one, two))
+  }
+  expect(most).toBeLessThanOrEqual(5)
+  expect(total(one, two)).toBe(4)
+  // Each has its share.
+  expect([one, two].map((each) => each.stats().total)).toEqual([2, 2])
+  const { 'one:5432': first, 'two:5432': second } = budgets.stats()
+  expect(first).toEqual(second)
+  expect(first).toMatchObject({ limit: 4, used: 4 })
+})
+
+test('T74: names that lead to different servers have a budget each', async () => {
+  const [one, other] = [pool('one'), pool('other')]
+  busy(one)
+  busy(other)
+  await clock.advance(100)
+  expect([one, other].map((each) => each.stats().total)).toEqual([4, 4])
+})
+
+test('T74: a server that does not say who it is has the budget of its name', async () => {
+  leadsTo = {}
+  const [one, two] = [pool('one'), pool('two')]
+  busy(one)
+  busy(two)
+  await clock.advance(100)
+  expect([one, two].map((each) => each.stats().total)).toEqual([4, 4])
+})
+
+test('T74: behind a declared pooler the budget is that of its address, from the first connection on', async () => {
+  const direct = pool('one')
+  const pooled = pool('two', 'pgbouncer')
+  busy(pooled)
+  await clock.advance(4)
+  expect(total(pooled)).toBe(4)
+  busy(direct)
+  await clock.advance(100)
+  expect([direct, pooled].map((each) => each.stats().total)).toEqual([4, 4])
+})
+
+test('T74: a name whose server is down keeps no other name from its budget', async () => {
+  down.add('one')
+  const [one, other] = [pool('one'), pool('other')]
+  // The first name of all has no twin yet, and begins with several connects.
+  busy(one)
+  busy(other)
+  await clock.advance(200)
+  expect(total(other)).toBe(4)
+})
+
+test('T74: a session beside the pool is enough to say which server it is', async () => {
+  const one = pool('one')
+  busy(one)
+  await clock.advance(100)
+  const two = pool('two')
+  const session = two.openSession()
+  await clock.advance(10)
+  expect(budgets.stats()['two:5432']).toMatchObject({ beside: 1, limit: 4 })
+  expect(budgets.stats()['two:5432']).toEqual(budgets.stats()['one:5432'])
+  await (await session).close()
+})
+
+test('T74: a name that was moved shares the budget of its new server, and leaves the other one when its connections there are gone', async () => {
+  const [one, two, other] = [pool('one'), pool('two'), pool('other')]
+  for (const each of [one, two, other]) busy(each, 2)
+  await clock.advance(20)
+  leadsTo['two'] = '2'
+  void two.recycle()
+  busy(two, 2)
+  await clock.advance(20)
+  const stats = (): Record<string, unknown> => budgets.stats()
+  expect(stats()['two:5432']).toEqual(stats()['other:5432'])
+  await clock.advance(31_000)
+  expect(stats()['one:5432']).toMatchObject({ used: one.stats().total })
+  expect(stats()['other:5432']).toMatchObject({ used: total(two, other) })
+})
+
+test('T74: the lowest limit that is given for one of its names holds for the server', async () => {
+  budgets = new Budgets(clock, { perServer: 4, servers: { 'two:5432': 3 } })
+  const [one, two] = [pool('one'), pool('two')]
+  busy(one)
+  await clock.advance(50)
+  expect(total(one)).toBe(4)
+  busy(two)
+  await clock.advance(300)
+  expect(total(one, two)).toBe(3)
+})
