@@ -41,6 +41,7 @@ export const POOLS: readonly Chapter[] = [
     options: [
       'PoolOptions',
       'PrepareOptions',
+      'PoolWatchdogOptions',
       'ConnectionOptions',
       'SslOptions',
       'OverloadOptions',

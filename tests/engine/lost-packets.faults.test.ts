@@ -1,10 +1,10 @@
 import { connect, type Socket } from 'node:net'
 import type { ConnectionOptions } from '@poolhouse/core'
+import { startFaultProxy } from '@poolhouse/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
 import { startChild } from './support/child-script.js'
 import { failureOf, tally } from './support/failure-of.js'
-import { ForgetfulLine } from './support/forgetful-line.js'
 import { LoopLag } from './support/loop-lag.js'
 import { guardProcess } from './support/process-guards.js'
 import { shiftedClock } from './support/shifted-clock.js'
@@ -57,7 +57,7 @@ describe.each(DRIVERS)('a network that loses every packet, under $driver', ({ ma
   })
 
   it('F17: of connections that were idle: a ping finds out, and callers get new ones', async () => {
-    await using line = await ForgetfulLine.open(server.port)
+    await using line = await startFaultProxy({ host: '127.0.0.1', port: server.port })
     const clock = shiftedClock()
     const pool = openPool({ connection: login(line.port), clock, max: 3 })
     await pool.warm(3)
@@ -72,7 +72,7 @@ describe.each(DRIVERS)('a network that loses every packet, under $driver', ({ ma
   })
 
   it('F17: in mid-statement: the deadline of the statement ends it, unknown, and its connection is not used again', async () => {
-    await using line = await ForgetfulLine.open(server.port)
+    await using line = await startFaultProxy({ host: '127.0.0.1', port: server.port })
     const pool = openPool({ connection: login(line.port), max: 1, statementTimeoutMs: 300 })
     const lease = await pool.acquire()
     line.forget()

@@ -98,6 +98,13 @@ export class ChannelListener implements SubscriberHost {
     this.#leave(reason)?.session.destroy(reason.message)
   }
 
+  /** The session must prove itself now: there is reason to doubt connections that have been idle. */
+  suspect(): void {
+    if (this.#line === undefined) return
+    this.#dueAt = 0
+    this.#wake?.()
+  }
+
   /** Closes every subscription. Resolves when the session is closed; idempotent. */
   async close(): Promise<void> {
     this.#closed = true

@@ -1,6 +1,7 @@
 import type { Endpoint } from './endpoint.js'
 import type { ServerIdentity } from './identity/server-identity.js'
 import type { ServerInUse } from './identity/server-sightings.js'
+import type { Turns } from './half-open/turns.js'
 import { describeValue } from './option-check.js'
 import type { PoolerInEffect } from './pooler.js'
 
@@ -60,6 +61,11 @@ export interface BudgetSeat {
    * those within one pool are.
    */
   holders?(): readonly BudgetedPool[] | undefined
+  /**
+   * The line in which the pools of the server stand that want a connection beside those with permits, to ask the server about
+   * one that is silent. Without it each of them may have one at the same time.
+   */
+  readonly turns?: Turns | undefined
   /** The pool needs nothing any more. Permits that are still out come back later. */
   leave(): void
 }

@@ -141,6 +141,11 @@ export class ConnectionSettings {
     return new ConnectionSettings({ ...this, password: this.#password, applicationName })
   }
 
+  /** The same settings, and of the addresses of the host this one alone. */
+  withAddress(hostaddr: string): ConnectionSettings {
+    return new ConnectionSettings({ ...this, password: this.#password, hostaddr })
+  }
+
   /** Prints everything but secrets. */
   toJSON(): Record<string, unknown> {
     return {

@@ -9,8 +9,7 @@ import {
   DatabaseError,
   PoolhouseError,
 } from './errors.js'
-import type { PoolerWatch } from './identity/pooler-watch.js'
-import type { ServerIdentity } from './identity/server-identity.js'
+import { type ExaminedSession, NOT_EXAMINED, type PoolerWatch } from './identity/pooler-watch.js'
 import { acceptedAuth } from './net/accepted-auth.js'
 import type { PoolConfig } from './pool-options.js'
 import { StatementRules } from './statement-rules.js'
@@ -24,8 +23,7 @@ type PasswordFunction = () => string | Promise<string>
 /** A session that was opened. */
 export interface OpenedSession {
   readonly connection: DriverConnection
-  /** The server that it leads to, if that said so. */
-  readonly server: ServerIdentity | undefined
+  readonly examined: ExaminedSession
 }
 
 /** One connect on its way. */
@@ -115,8 +113,8 @@ export class Connector {
           errorDetail: this.#config.errorDetail,
           listener,
         })
-        const server = signal.aborted ? undefined : await this.#examine(connection, attempt)
-        return { connection, server }
+        const examined = signal.aborted ? NOT_EXAMINED : await this.#examine(connection, attempt)
+        return { connection, examined }
       } finally {
         answered = true
       }
@@ -139,10 +137,10 @@ export class Connector {
   async #examine(
     connection: DriverConnection,
     { settings, signal }: Attempt,
-  ): Promise<ServerIdentity | undefined> {
-    let server: ServerIdentity | undefined
+  ): Promise<ExaminedSession> {
+    let examined: ExaminedSession
     try {
-      server = await this.#poolers.examine(connection, settings, signal)
+      examined = await this.#poolers.examine(connection, settings, signal)
     } catch (cause) {
       if (cause instanceof ConnectError) {
         connection.destroy(cause.message)
@@ -156,7 +154,7 @@ export class Connector {
         cause,
       })
     }
-    if (this.#config.reset !== 'always' || this.#poolers.inEffect === undefined) return server
+    if (this.#config.reset !== 'always' || this.#poolers.inEffect === undefined) return examined
     const endpoint = formatEndpoint(settings.endpoint)
     connection.destroy('a pooler stands in between')
     throw new ConnectError(

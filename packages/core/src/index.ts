@@ -104,6 +104,7 @@ export {
   type TokenEvent,
   type TopologyEvent,
 } from './events.js'
+export type { PoolWatchdogOptions } from './half-open/watchdog-options.js'
 export {
   type CleanMarkersOptions,
   cleanMarkers,

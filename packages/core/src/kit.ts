@@ -1,4 +1,5 @@
 // For those who build pools, not for those who use them.
+export { awaitIdle } from './await-idle.js'
 export { checkReadyOptions } from './call-options.js'
 export type {
   CallChanges,
@@ -8,6 +9,7 @@ export type {
   StreamTarget,
 } from './decorate/pool-call.js'
 export { PoolDecorator } from './decorate/pool-decorator.js'
+export { type EndTurn, Turns, type TurnTaker } from './half-open/turns.js'
 export {
   type ClusterHistory,
   type PresentHistory,
@@ -53,3 +55,4 @@ export {
   lacksRelationFile,
   refusesAsStandby,
 } from './outcome/error-meaning.js'
+export { type CheckedCloseOptions, readCloseOptions } from './pool-closing.js'

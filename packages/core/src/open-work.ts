@@ -433,6 +433,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     const slot = this.slot!
     if (slot.occupant !== this) return
     slot.occupant = undefined
+    slot.running = undefined
     this.host.deadlines.remove(this)
     this.#owner!.freed(slot)
     slot.recheckQuiet()

@@ -64,7 +64,7 @@ export class Opening {
     const signal =
       options.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, options.signal])
     try {
-      const { connection, server } = await this.#connector.connect(
+      const { connection, examined } = await this.#connector.connect(
         new SlotListener(slot, options),
         abort,
         signal,
@@ -81,8 +81,11 @@ export class Opening {
       slot.atBirth = this.#shared(connection.info.parameters)
       slot.escapes = slot.atBirth.get(STRINGS) === 'off'
       // A pooler may have been noticed since it was asked.
-      if (server !== undefined && this.#poolers?.inEffect === undefined)
+      const { server } = examined
+      if (server !== undefined && this.#poolers?.inEffect === undefined) {
         slot.server = this.#servers === undefined ? server : this.#servers.add(server)
+        slot.hasOwnProcess = examined.hasOwnProcess
+      }
       slot.connection = connection
     } catch (error) {
       slot.state = 'gone'

@@ -20,6 +20,7 @@ import {
 } from './errors.js'
 import { EventHub } from './events.js'
 import { Growth } from './growth.js'
+import { HalfOpenWatch } from './half-open/half-open-watch.js'
 import { HandOver } from './hand-over.js'
 import { type PoolerSighting, PoolerWatch } from './identity/pooler-watch.js'
 import { ServerSightings, serversInUse } from './identity/server-sightings.js'
@@ -51,6 +52,9 @@ const RETIRE_MS = 2_000
 const RETIRE_GRACE_MS = 250
 // Some 3 µs each: few enough that sockets and other timers get their turn in between.
 const EXPIRE_AT_ONCE = 500
+// Several round trips to a distant server; who does not let us in within this time proves nothing.
+const ASKING_MS = 2_000
+const WATCHDOG = 'poolhouse-watchdog'
 const LIFETIME_JITTER = 0.1
 const USABLE: ReadonlySet<SlotState> = new Set(['idle', 'validating', 'leased', 'cleaning'])
 const CONNECTING: ReadonlySet<SlotState> = new Set(['connecting'])
@@ -80,6 +84,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   readonly #quarantine: Quarantine
   readonly #warming = new Warming()
   readonly #leaks: LeakWatch
+  readonly #halfOpen: HalfOpenWatch
   readonly #recycling = new Recycling()
   #config: PoolConfig
   #seat: BudgetSeat | undefined
@@ -88,6 +93,9 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   // Grows when connections are to be replaced; those of a lower era are retired when they are next free.
   #era = 0
   #lastId = 0
+
+  /** Told when a connection was found half open: others that nothing was heard from may be so too. */
+  lineBroke: (() => void) | undefined = undefined
 
   /** Takes checked options. */
   constructor(config: PoolConfig) {
@@ -115,6 +123,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       () => this.now(),
       (leak) => this.#leaked(leak),
     )
+    this.#halfOpen = new HalfOpenWatch(this.#halfOpenHost())
     this.#growth = new Growth(this.#growthHost(), this.#config)
     this.handOver = new HandOver(this.#handOverHost())
     this.deadlocks = new DeadlockWatch(this.#deadlockHost())
@@ -491,7 +500,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     }
     this.#reuse(slot, now)
     this.#checkWarm()
-    this.wakeAt(this.#maintenance.nextAt(now))
+    this.wakeAt(Math.min(this.#maintenance.nextAt(now), this.#halfOpen.nextAt(now)))
   }
 
   #checkWarm(): void {
@@ -547,7 +556,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     this.#retireIdle()
     this.#checkWarm()
     this.handOver.supply(this.now())
-    this.wakeAt(this.#maintenance.nextAt(this.now()))
+    this.wakeAt(Math.min(this.#maintenance.nextAt(this.now()), this.#halfOpen.nextAt(this.now())))
   }
 
   /** Connections to another server count there; those to the former one count where they are until they are gone. */
@@ -586,6 +595,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       // Those who are refused anyway must not be given a connection first.
       if (checked.waiters === 'serve') this.handOver.resume()
       this.#warming.fail(new PoolClosedError(this.name))
+      this.#halfOpen.stop()
       this.#closing = new PoolClosing(this.#closingHost(), checked)
     }
     await this.#closing.done
@@ -626,9 +636,15 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     }
     this.#maintenance.sweep(now)
     this.deadlocks.check()
+    this.#halfOpen.check(now)
     this.handOver.supply(now)
     this.wakeAt(
-      Math.min(this.deadlines.nextAt(), this.#maintenance.nextAt(now), this.deadlocks.nextAt(now)),
+      Math.min(
+        this.deadlines.nextAt(),
+        this.#maintenance.nextAt(now),
+        this.deadlocks.nextAt(now),
+        this.#halfOpen.nextAt(now),
+      ),
     )
   }
 
@@ -647,6 +663,55 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       },
       checkLease: (slot, now) => this.#leaks.check(slot, now, this.#config.leakWarningMs),
     }
+  }
+
+  watchSilence(now: number): void {
+    const { watchdog } = this.#config
+    if (watchdog !== undefined) this.wakeAt(now + watchdog.silenceMs)
+  }
+
+  #halfOpenHost(): ConstructorParameters<typeof HalfOpenWatch>[0] {
+    const { slots } = this
+    const sessions = this.#sessions
+    return {
+      clock: this.clock,
+      limits: () =>
+        this.#state === 'open' && this.pooler === undefined ? this.#config.watchdog : undefined,
+      *watched() {
+        yield* slots
+        yield* sessions.slots
+      },
+      open: (beside, signal) => this.#openBeside(beside, signal),
+      turns: () => this.#seat?.turns,
+      lost: (slot, reason) => this.#foundHalfOpen(slot, reason),
+      wakeAt: (time) => this.wakeAt(time),
+    }
+  }
+
+  /** A connection outside `max`, to the very peer of another one: a name may lead to several servers. */
+  async #openBeside({ connection }: Slot, signal: AbortSignal): Promise<Slot> {
+    const { settings, connectTimeoutMs, watchdog } = this.#config
+    const address = connection?.info.address
+    const opening = this.#sessions.openSlot({
+      timeoutMs: Math.min(connectTimeoutMs, ASKING_MS + (watchdog?.timeoutMs ?? 0)),
+      settings: (address === undefined
+        ? settings
+        : settings.withAddress(address)
+      ).withApplicationName(WATCHDOG),
+      signal,
+    })
+    this.#seat?.outside(this.#sessions.size)
+    const slot = await opening
+    slot.connection!.unref()
+    return slot
+  }
+
+  #foundHalfOpen(slot: Slot, reason: string): void {
+    this.recorder.errors++
+    // Those that are idle may have vanished with it.
+    this.handOver.suspect()
+    this.#break(slot, reason)
+    this.lineBroke?.()
   }
 
   #growthHost(): ConstructorParameters<typeof Growth>[0] {

@@ -8,6 +8,11 @@ import {
 } from './connection-settings.js'
 import type { AuthMethod, AutoPrepare, Driver, ErrorDetail } from './driver.js'
 import { formatEndpoint } from './endpoint.js'
+import {
+  type PoolWatchdogOptions,
+  readWatchdog,
+  type WatchdogLimits,
+} from './half-open/watchdog-options.js'
 import { AUTH_METHODS } from './net/accepted-auth.js'
 import {
   checkNumber,
@@ -110,6 +115,15 @@ export interface PoolOptions {
    * The message itself may hold a value too, as in `invalid input syntax for type integer: "x"`. Default `keep`.
    */
   errorDetail?: ErrorDetail | undefined
+  /**
+   * Finds connections that are half open: their server's side has vanished and new ones work, as after a NAT time-out. When a busy connection has
+   * heard nothing for `silenceMs` (default 2 000), the server is asked about its session, over a connection of its own outside `max`, and is given
+   * `timeoutMs` (default 400) and the time of a connect for each answer. If the session is gone there, or waits for us in two answers, the connection is
+   * destroyed: its call rejects with `ConnectionLostError` (`executed: 'unknown'`), and callers who wait get new connections. A statement
+   * at work is left alone, however slow. Nothing is asked behind a pooler, or where the server does not say who it is. `false`: never, so that such a call
+   * ends at its own deadline. In a pool that is given to `withFailover`, the `watchdog` option of that one rules.
+   */
+  watchdog?: PoolWatchdogOptions | false | undefined
   /** Whether `query()` may share connections with other callers. There is no such lane yet, so that each statement has one to itself. Default false. */
   multiplex?: false | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
@@ -151,6 +165,7 @@ export type ReconfigureOptions = Partial<
     | 'maxPending'
     | 'leakWarningMs'
     | 'validateAfterIdleMs'
+    | 'watchdog'
   >
 >
 
@@ -178,6 +193,7 @@ export interface PoolConfig {
   readonly budget: ConnectionBudget | undefined
   readonly reset: ResetMode
   readonly errorDetail: ErrorDetail
+  readonly watchdog: WatchdogLimits | undefined
   readonly clock: Clock
   readonly random: () => number
 }
@@ -199,6 +215,7 @@ type NumericOption = Exclude<
   | 'budget'
   | 'reset'
   | 'errorDetail'
+  | 'watchdog'
   | 'clock'
   | 'random'
 >
@@ -234,12 +251,13 @@ const KNOWN: ReadonlySet<string> = new Set([
   'budget',
   'reset',
   'errorDetail',
+  'watchdog',
   'multiplex',
   'clock',
   'random',
   ...NUMERIC_NAMES,
 ])
-const RECONFIGURABLE: ReadonlySet<string> = new Set(['connection', ...NUMERIC_NAMES])
+const RECONFIGURABLE: ReadonlySet<string> = new Set(['connection', 'watchdog', ...NUMERIC_NAMES])
 
 /** Checks the options of `createPool` and fills in the defaults. Throws `TypeError` or `RangeError` naming option and value. */
 export function readPoolOptions(options: PoolOptions): PoolConfig {
@@ -273,6 +291,7 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     overload: readOverload(options.overload),
     budget: readBudget(WHERE, options.budget),
     reset: readReset(options.reset, pooler),
+    watchdog: readWatchdog(WHERE, options.watchdog),
     errorDetail: checkWord(WHERE, 'errorDetail', options.errorDetail ?? 'keep', ['keep', 'drop']),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
@@ -295,6 +314,8 @@ export function changePoolConfig(
   const changed: PoolConfig = {
     ...config,
     ...readNumbers(where, changes, config),
+    watchdog:
+      changes.watchdog === undefined ? config.watchdog : readWatchdog(where, changes.watchdog),
     settings:
       changes.connection === undefined
         ? config.settings

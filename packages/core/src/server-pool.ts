@@ -11,6 +11,7 @@ import type { CopyResult } from './driver.js'
 import { type Endpoint, formatEndpoint } from './endpoint.js'
 import { AbortError, ConnectionLostError, PoolhouseError } from './errors.js'
 import type { PoolEventName, PoolListener } from './events.js'
+import { silentSince } from './half-open/silence.js'
 import { type ServerInUse, serversInUse } from './identity/server-sightings.js'
 import type { Lease } from './lease.js'
 import { snapshotOf } from './lease-snapshot.js'
@@ -229,6 +230,7 @@ export class ServerPool implements ConnectionPool {
       endpoint: () => formatEndpoint(this.endpoint),
       timeoutMs: () => engine.config.connectTimeoutMs,
     })
+    engine.lineBroke = () => this.#channels?.suspect()
     return this.#channels.listen(channel, onNotify, options)
   }
 
@@ -268,6 +270,7 @@ export class ServerPool implements ConnectionPool {
 
   suspect(_reason: string): void {
     this.#engine.handOver.suspect()
+    this.#channels?.suspect()
   }
 
   destroyAll(reason: string): void {
@@ -279,12 +282,8 @@ export class ServerPool implements ConnectionPool {
   silentForMs(): number {
     const now = this.#engine.now()
     let longest = 0
-    for (const { connection, occupant, sentAt } of this.#engine.slots) {
-      // Between two fetches it is the reader who is silent.
-      if (connection !== undefined && connection.inFlight > 0 && occupant?.asking !== false) {
-        longest = Math.max(longest, now - Math.max(connection.lastByteAt, sentAt))
-      }
-    }
+    for (const slot of this.#engine.slots)
+      longest = Math.max(longest, now - (silentSince(slot) ?? now))
     return longest
   }
 

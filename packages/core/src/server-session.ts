@@ -66,6 +66,7 @@ export class ServerSession implements Session {
       if (this.closed) throw lostBefore(this.#slot)
       if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
       const now = this.#host.now()
+      this.#host.watchSilence(now)
       this.#order.submit(
         new StatementRun(this.#host, this.#order, statement, options, now, resolve, reject),
         now,
@@ -87,6 +88,7 @@ export class ServerSession implements Session {
   #perform(call: (connection: DriverConnection) => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.closed) throw lostBefore(this.#slot)
+      // Its deadline is the caller's business, and so is its silence.
       this.#order.submit(new SessionTask(this.#order, call, resolve, reject), this.#host.now())
     })
   }

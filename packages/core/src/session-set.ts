@@ -1,6 +1,6 @@
 import { checkSignal, checkTimeout } from './call-options.js'
 import { AbortError } from './errors.js'
-import type { Opening, SlotOwner } from './opening.js'
+import type { Opening, OpeningOptions, SlotOwner } from './opening.js'
 import { describeValue, refuseUnknownOptions } from './option-check.js'
 import type { PoolConfig } from './pool-options.js'
 import { realTimers } from './real-timers.js'
@@ -33,6 +33,11 @@ export class SessionSet implements SlotOwner {
     this.#changed = changed
   }
 
+  /** The connections, open or being opened. */
+  get slots(): Iterable<Slot> {
+    return this.#slots ?? []
+  }
+
   /** Sessions that are open or being opened. */
   get size(): number {
     return this.#slots?.size ?? 0
@@ -58,21 +63,27 @@ export class SessionSet implements SlotOwner {
         `openSession: onNotification must be a function, got ${describeValue(onNotification)}`,
       )
     }
+    const slot = await this.openSlot({
+      timeoutMs: options.timeoutMs ?? connectTimeoutMs,
+      settings:
+        applicationName === undefined ? settings : settings.withApplicationName(applicationName),
+      signal,
+      // Not in the middle of the driver's work: whatever is thrown there would end the session.
+      notification:
+        onNotification &&
+        ((channel, payload) => realTimers.queueMicrotask(() => onNotification(channel, payload))),
+    })
+    return new ServerSession(this.#host, slot)
+  }
+
+  /** The same, for parts of the pool that do without a `Session`. */
+  async openSlot(options: Omit<OpeningOptions, 'owner'>): Promise<Slot> {
+    const { signal } = options
     const slot = new Slot(0, 0)
     this.#slots ??= new Set()
     this.#slots.add(slot)
     try {
-      await this.#opening.open(slot, {
-        timeoutMs: options.timeoutMs ?? connectTimeoutMs,
-        settings:
-          applicationName === undefined ? settings : settings.withApplicationName(applicationName),
-        signal,
-        // Not in the middle of the driver's work: whatever is thrown there would end the session.
-        notification:
-          onNotification &&
-          ((channel, payload) => realTimers.queueMicrotask(() => onNotification(channel, payload))),
-        owner: this,
-      })
+      await this.#opening.open(slot, { ...options, owner: this })
     } catch (error) {
       this.#slots.delete(slot)
       this.#changed()
@@ -82,7 +93,7 @@ export class SessionSet implements SlotOwner {
     // Over between its last word and this line.
     if (!this.#slots.has(slot)) throw lostBefore(slot)
     slot.state = 'leased'
-    return new ServerSession(this.#host, slot)
+    return slot
   }
 
   /** Ends all of them politely; those that are being opened are given up. */

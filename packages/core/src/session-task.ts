@@ -25,7 +25,8 @@ export class SessionTask implements OrderedWork {
 
   queue(): void {}
 
-  receive(slot: Slot): void {
+  receive(slot: Slot, now: number): void {
+    slot.sentAt = now
     void this.#run(slot)
   }
 

@@ -3,6 +3,7 @@ import type { DriverConnection } from './driver.js'
 import type { ServerIdentity } from './identity/server-identity.js'
 import type { Lease } from './lease.js'
 import type { OpenWork } from './open-work.js'
+import type { Statement } from './statement.js'
 
 /**
  * The life of one physical connection:
@@ -84,6 +85,12 @@ export class Slot {
   occupant: OpenWork | undefined = undefined
   /** When the statement in flight was sent. */
   sentAt = 0
+  /** The statement in flight, for the time that it may take to reach the server. */
+  running: Statement | undefined = undefined
+  /** When the server was last asked whether it still has this session. */
+  askedAt = 0
+  /** Whether the process that was announced at log-in is the session's own, and not that of a pooler. */
+  hasOwnProcess = false
   /** The server said that the commit under way is on its own disk and that it gave up waiting for its synchronous standbys. */
   committedLocally = false
   /** Whether a cancel request of ours was sent since the work under way began. */

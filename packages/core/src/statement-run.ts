@@ -44,6 +44,8 @@ export interface RunHost {
   now(): number
   /** Asks for the pool's timer. */
   wakeAt(time: number): void
+  /** Something is sent beside the connections of the pool, by which its timer does not go: that silence is looked at in time. */
+  watchSilence(now: number): void
   /** Asks the server to cancel what the connection runs, and keeps it out of service until that is settled. */
   cancel(slot: Slot): void
   /** The statement no longer waits for a connection. */
@@ -141,6 +143,7 @@ export class StatementRun extends Waiter {
     this.#slot = slot
     const { statement } = this
     slot.lastStatement = statement.text
+    slot.running = statement
     slot.sentAt = now
     slot.committedLocally = false
     slot.cancelSent = false
@@ -251,6 +254,7 @@ export class StatementRun extends Waiter {
   }
 
   #answered(slot: Slot, error: Error | null, result: QueryResult<unknown> | undefined): void {
+    slot.running = undefined
     if (this.#state === 'settled') {
       // Given up earlier; the pool may be waiting for this connection to fall quiet.
       slot.recheckQuiet()

@@ -9,7 +9,7 @@ import {
   type PoolStats,
   sumStats,
 } from '@poolhouse/core'
-import { awaitIdle, underWay } from './await-idle.js'
+import { awaitIdle } from '@poolhouse/core/kit'
 import type { HeldCalls } from './change-reason.js'
 import type { DiscoveredNode, DiscoveredNodes } from './discovery.js'
 import { DiscoveryLoop } from './discovery-loop.js'
@@ -20,6 +20,7 @@ import type { NodeSource } from './node-source.js'
 import { PoolSigns } from './pool-signs.js'
 import { SilenceWatch } from './silence-watch.js'
 import { TopologyWatch } from './topology-watch.js'
+import { underWay } from './under-way.js'
 
 /** Limits of `drain`. */
 export interface DrainOptions {
@@ -89,6 +90,13 @@ export class Cluster {
     return this.#relay
   }
 
+  /** Connections that are lent and callers that wait for one, on all nodes. */
+  get underWay(): number {
+    let sum = 0
+    for (const pool of this.#nodes.pools) sum += underWay(pool)
+    return sum
+  }
+
   /** The sums of the statistics of the nodes, and each of them. */
   stats(): PoolStats {
     return sumStats(
@@ -110,7 +118,7 @@ export class Cluster {
     this.watch.traitsChanged()
     const { timeoutMs = Number.POSITIVE_INFINITY, signal } = options
     const goOn = (): boolean => this.#nodes.isDrained(id) && this.#nodes.get(id)?.pool === pool
-    const end = await awaitIdle(clock, pool, clock.now() + timeoutMs, signal, goOn)
+    const end = await awaitIdle(clock, () => underWay(pool), clock.now() + timeoutMs, signal, goOn)
     if (end === 'idle' || (end === 'ended' && this.#nodes.get(id)?.pool !== pool)) return
     const why = end === 'late' ? `after ${timeoutMs} ms` : 'when the wait was ended'
     throw new PoolhouseError(
@@ -169,9 +177,14 @@ export class Cluster {
   }
 
   #join(pools: readonly ConnectionPool[]): void {
+    const { watchdog, probeTimeoutMs: timeoutMs } = this.#config
     for (const pool of pools) {
       this.#relay.add(pool)
       this.#signs.add(pool)
+      // One rule for the node and for its connections. A pool that was made elsewhere may have none.
+      pool.reconfigure?.({
+        watchdog: watchdog ? { silenceMs: watchdog.silenceMs, timeoutMs } : false,
+      })
     }
     this.watch.join(pools)
   }

@@ -20,9 +20,12 @@ export interface ProbeOptions {
   timeoutMs?: number | undefined
 }
 
-/** When a connection that hears nothing makes its node suspect. */
+/** When a connection that hears nothing makes its node, and itself, suspect. Goes before the `watchdog` option of the nodes' own pools. */
 export interface WatchdogOptions {
-  /** Longest silence of a busy connection before its node is probed, in milliseconds. Default 2 000. */
+  /**
+   * Longest silence of a busy connection before its node is probed, and before the node is asked whether it still has that session, in milliseconds.
+   * Default 2 000.
+   */
   silenceMs?: number | undefined
   /** Failed probes in a row that make a node dead. Default 2. Counts for every probe, whatever prompted it. */
   probes?: number | undefined
@@ -44,7 +47,7 @@ export interface FailoverOptions {
   name?: string | undefined
   /** How the nodes are observed. */
   probe?: ProbeOptions | undefined
-  /** When silence makes a node suspect; `false` turns the watchdog off. */
+  /** When silence makes a node or a connection suspect; `false` turns the watchdog off, also that of the nodes' own pools. */
   watchdog?: WatchdogOptions | false | undefined
   /** How calls wait while there is no primary; with `false` they reject with `NoPrimaryError` at once. */
   hold?: HoldOptions | false | undefined

@@ -5,10 +5,10 @@ import {
   formatEndpoint,
   PoolhouseError,
 } from '@poolhouse/core'
-import { underWay } from './await-idle.js'
 import { addressOf, type DiscoveredNode } from './discovery.js'
 import type { NodeSet } from './node-set.js'
 import { isNode } from './node-source.js'
+import { underWay } from './under-way.js'
 
 /** What the list needs of its pool. */
 export interface ListedNodesOptions {

@@ -8,10 +8,11 @@ import {
   PoolhouseError,
   refuseUnknownOptions,
 } from '@poolhouse/core'
-import { awaitIdle, underWay } from './await-idle.js'
+import { awaitIdle } from '@poolhouse/core/kit'
 import { awaitUntil } from './await-until.js'
 import type { Courier } from './courier.js'
 import type { TopologyWatch } from './topology-watch.js'
+import { underWay } from './under-way.js'
 
 /** Limits of `switchover`. */
 export interface SwitchoverOptions {
@@ -153,13 +154,14 @@ class Move {
   async #drained(): Promise<void> {
     const { clock, watch } = this.#host
     const goOn = (): boolean => watch.primary === this.#former
-    const end = await awaitIdle(clock, this.#former, this.#deadline, this.#signal, goOn)
+    const left = (): number => underWay(this.#former)
+    const end = await awaitIdle(clock, left, this.#deadline, this.#signal, goOn)
     if (end === 'idle') return
     this.#throwIfEnded()
     const former = `"${this.#former.name}"`
     throw refusal(
       end === 'late'
-        ? `${underWay(this.#former)} calls were still under way on ${former} after ${this.#timeoutMs} ms; fn was not called, and the work goes on`
+        ? `${left()} calls were still under way on ${former} after ${this.#timeoutMs} ms; fn was not called, and the work goes on`
         : `${former} was lost while its work was waited for; fn was not called`,
     )
   }

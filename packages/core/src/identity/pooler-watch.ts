@@ -23,6 +23,23 @@ export interface PoolerSighting {
   readonly oneSession: boolean
 }
 
+/** What was found out about a session when it was opened. */
+export interface ExaminedSession {
+  /**
+   * The server that it leads to, for as long as it lives; undefined behind a pooler, where each transaction may lead to another one, and where the server
+   * does not tell.
+   */
+  readonly server: ServerIdentity | undefined
+  /** Whether the process that was announced at the log-in is the one that answers. Behind a pooler it is not, whatever its mode. */
+  readonly hasOwnProcess: boolean
+}
+
+/** Of a session that was not asked. */
+export const NOT_EXAMINED: ExaminedSession = Object.freeze({
+  server: undefined,
+  hasOwnProcess: false,
+})
+
 /**
  * Owns what is known about poolers between one pool and its server. Without the `pooler` option each new session is asked which
  * server process answers. Another one than was announced at log-in belongs to a pooler: PostgreSQL announces the process that
@@ -60,19 +77,17 @@ export class PoolerWatch {
   /**
    * Looks at a session that has just been opened, before its first use: who answers, and whether the session has the run-time parameters
    * of `settings`, which a pooler may drop. Costs one round trip, unless a pooler is known and there are no parameters that the
-   * server has not reported. Resolves with the server that the session leads to, for as long as the session lives; undefined behind a pooler, where each
-   * transaction may lead to another one, and where the server does not tell. Rejects if the session ends, and with a fatal
-   * `ConnectError` if it lacks a parameter. `signal` destroys it.
+   * server has not reported. Rejects if the session ends, and with a fatal `ConnectError` if it lacks a parameter. `signal` destroys it.
    */
   async examine(
     connection: DriverConnection,
     settings: ConnectionSettings,
     signal: AbortSignal,
-  ): Promise<ServerIdentity | undefined> {
+  ): Promise<ExaminedSession> {
     const asked = askedParameters(settings.parameters)
     const who = this.#declared === undefined && this.#sighting === undefined
     const checked = asked.length > 0 && (who || !areReported(asked, connection.info.parameters))
-    let server: ServerIdentity | undefined
+    let found = NOT_EXAMINED
     if (this.inEffect === undefined || checked) {
       // The second one is for a parameter that cannot be set now, or that the server does not know.
       const wordings = checked
@@ -81,10 +96,11 @@ export class PoolerWatch {
       const identity = await this.#question.ask(connection, signal, wordings)
       if (who) this.#identified(connection, identity)
       if (checked) this.#check(asked, identity, settings)
-      server = identity.server
+      const { server, backendPid } = identity
+      found = { server, hasOwnProcess: backendPid === connection.info.backendPid }
     }
     if (this.#sighting !== undefined) connection.stopNaming?.()
-    return this.inEffect === undefined ? server : undefined
+    return this.inEffect === undefined ? found : NOT_EXAMINED
   }
 
   #identified(connection: DriverConnection, { backendPid, oneSession }: SessionIdentity): void {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { ConnectionSettings } from '../../src/connection-settings.js'
 import type { Connector } from '../../src/connector.js'
 import type { ConnectionListener, DriverConnection } from '../../src/driver.js'
+import { NOT_EXAMINED } from '../../src/identity/pooler-watch.js'
 import { Opening } from '../../src/opening.js'
 import { Slot } from '../../src/slot.js'
 
@@ -15,7 +16,7 @@ async function open(
       listener = given
       return {
         connection: { info: { parameters } } as unknown as DriverConnection,
-        server: undefined,
+        examined: NOT_EXAMINED,
       }
     },
   } as unknown as Connector

@@ -21,7 +21,30 @@ test('has the documented defaults', () => {
     maxPending: 1_000,
     leakWarningMs: 30_000,
     validateAfterIdleMs: 10_000,
+    watchdog: { silenceMs: 2_000, timeoutMs: 400 },
   })
+})
+
+test('T58: takes the parts of watchdog that are given, and false for none', () => {
+  expect(read({ watchdog: { silenceMs: 500 } }).watchdog).toEqual({
+    silenceMs: 500,
+    timeoutMs: 400,
+  })
+  expect(read({ watchdog: {} }).watchdog).toEqual({ silenceMs: 2_000, timeoutMs: 400 })
+  expect(read({ watchdog: false }).watchdog).toBeUndefined()
+})
+
+test.each<[unknown, new () => Error, string]>([
+  [true, TypeError, 'createPool: watchdog must be false or an object'],
+  [null, TypeError, 'createPool: watchdog must be false or an object'],
+  [[], TypeError, 'createPool: watchdog must be false or an object'],
+  [2_000, TypeError, 'createPool: watchdog must be false or an object'],
+  [{ silenceMs: 0 }, RangeError, 'createPool: watchdog.silenceMs must be'],
+  [{ timeoutMs: '400' }, TypeError, 'createPool: watchdog.timeoutMs must be'],
+  [{ silence: 2_000 }, TypeError, 'did you mean "silenceMs"'],
+])('T58: refuses watchdog: %j', (watchdog, type, message) => {
+  expect(() => read({ watchdog })).toThrow(type)
+  expect(() => read({ watchdog })).toThrow(message)
 })
 
 test.each([

@@ -1,4 +1,5 @@
 import type { BudgetedPool, BudgetSeat, ServerIdentity } from '@poolhouse/core'
+import type { Turns } from '@poolhouse/core/kit'
 import type { Place } from './place.js'
 import type { ServerBudget } from './server-budget.js'
 
@@ -64,6 +65,10 @@ export class Seat implements BudgetSeat {
   /** How much it has of what it is due without the connections that are leaving. */
   get staying(): number {
     return (this.held - this.leaving) / this.weight
+  }
+
+  get turns(): Turns {
+    return this.#budget.turns
   }
 
   take(): boolean {

@@ -1,4 +1,5 @@
 import type { BudgetedPool, Clock, ClockTimer } from '@poolhouse/core'
+import { Turns } from '@poolhouse/core/kit'
 import type { Place } from './place.js'
 import type { Seat } from './seat.js'
 import { WaitingSeats } from './waiting-seats.js'
@@ -32,6 +33,8 @@ const KEPT_MS = 5_000
  * comes back, before it is lent again. A busy one is never taken.
  */
 export class ServerBudget {
+  /** Which of its pools may open one connection more, to ask the server about a silent one. */
+  readonly turns: Turns = new Turns()
   readonly #server: string
   readonly #clock: Clock
   // Holders: seats with permits or sessions.

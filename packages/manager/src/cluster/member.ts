@@ -126,7 +126,11 @@ export class Member {
       const { prepare, pooler, types, requireAuth, overload, errorDetail, reset, ...changeable } =
         options.pool
       const { host, port } = pool.endpoint
-      pool.reconfigure({ ...changeable, connection: options.connection(node.spec) })
+      pool.reconfigure({
+        ...changeable,
+        watchdog: node.watchdog ?? changeable.watchdog,
+        connection: options.connection(node.spec),
+      })
       if (host !== pool.endpoint.host || port !== pool.endpoint.port) options.moved?.(pool)
     }
   }

@@ -59,6 +59,7 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
   readonly #host: NodeHost
   readonly #pools = new Map<ConnectionPool, Member>()
   readonly #events: EventRelay
+  #watchdog: ReconfigureOptions['watchdog']
 
   /** Begins without pools. */
   constructor(spec: ServerSpec, database: string, pooler: Pooler | undefined, host: NodeHost) {
@@ -85,6 +86,7 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
 
   /** A database has a pool here. */
   add(pool: ConnectionPool, member: Member): void {
+    if (this.#watchdog !== undefined) pool.reconfigure({ watchdog: this.#watchdog })
     this.#pools.set(pool, member)
     this.#events.add(pool)
   }
@@ -172,7 +174,13 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
     for (const pool of this.#pools.keys()) pool.resize(sizes)
   }
 
+  /** What failover made of the `watchdog` option, which goes before that of each pool; undefined if the primary is not followed. */
+  get watchdog(): ReconfigureOptions['watchdog'] {
+    return this.#watchdog
+  }
+
   reconfigure(options: ReconfigureOptions): void {
+    this.#watchdog = options.watchdog ?? this.#watchdog
     for (const pool of this.#pools.keys()) pool.reconfigure(options)
   }
 

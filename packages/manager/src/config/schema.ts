@@ -99,6 +99,9 @@ const pool = strict({
     .min(1)
     .optional(),
   overload: z.union([z.literal(false), strict({ targetMs: ms, intervalMs: ms })]).optional(),
+  watchdog: z
+    .union([z.literal(false), strict({ silenceMs: ms.optional(), timeoutMs: ms.optional() })])
+    .optional(),
 })
 
 const failover = strict({

@@ -140,6 +140,18 @@ export class FaultProxy implements AsyncDisposable {
     })
   }
 
+  /**
+   * The connections that are open carry nothing any more, and neither side is told, not even of the other's end; new ones work.
+   * So does a NAT box treat connections that it has forgotten. With `to-server` or `to-client` only that direction is lost. Default
+   * `both`.
+   */
+  forget(direction: Direction = 'both'): void {
+    for (const connection of this.#connections) {
+      if (direction !== 'to-client') connection.forget('to-server')
+      if (direction !== 'to-server') connection.forget('to-client')
+    }
+  }
+
   /** Holds every byte back for `delayMs` milliseconds; 0 ends it for new bytes. Throws `RangeError` for a negative time. */
   delay(delayMs: number, options: DelayOptions = {}): void {
     const { direction = 'both', jitterMs = 0, random = Math.random } = options

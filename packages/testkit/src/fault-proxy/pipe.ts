@@ -35,6 +35,8 @@ export class Pipe {
   lossy = false
   /** Bytes of this connection are swallowed, whatever the line does. */
   hung = false
+  /** Bytes of this connection are swallowed, and so is the end of its source. */
+  forgotten = false
 
   constructor(source: Socket, sink: Socket, line: LineConditions) {
     this.#source = source
@@ -50,7 +52,7 @@ export class Pipe {
 
   push(bytes: Buffer): void {
     if (this.#closed || bytes.length === 0) return
-    if (this.hung || this.#line.blackHole || this.#line.swallow) {
+    if (this.hung || this.forgotten || this.#line.blackHole || this.#line.swallow) {
       this.lossy = true
       return
     }
@@ -65,7 +67,7 @@ export class Pipe {
    */
   after(act: () => void, quietMs = 0): void {
     if (this.#closed) return
-    if (this.#line.blackHole) {
+    if (this.forgotten || this.#line.blackHole) {
       this.lossy = true
       return
     }

@@ -97,6 +97,14 @@ export class ProxiedConnection {
     else this.#toClient.lose()
   }
 
+  /** Nothing passes any more in one direction, for as long as the connection lives. What was under way is lost. */
+  forget(direction: 'to-server' | 'to-client'): void {
+    const pipe = direction === 'to-server' ? this.#toServer : this.#toClient
+    pipe.forgotten = true
+    pipe.lossy = true
+    pipe.lose()
+  }
+
   /** Lets go at once of what a delay or a limit holds back. */
   hurry(): void {
     this.#toServer.hurry()

@@ -1,0 +1,75 @@
+import type { OpenWorkKind } from '../open-work.js'
+import type { Statement } from '../statement.js'
+
+/**
+ * What a server says of one of its processes: that there is none of that number, that it waits for its client and since when it has been in that
+ * state, or neither: it is at work, or the role may not see what it does.
+ */
+export type BackendSighting =
+  | { readonly is: 'gone' }
+  | { readonly is: 'waiting'; readonly as: string; readonly since: string }
+  | { readonly is: 'unclear' }
+
+const UNCLEAR: BackendSighting = Object.freeze({ is: 'unclear' })
+const GONE: BackendSighting = Object.freeze({ is: 'gone' })
+
+/**
+ * Asks for some processes by number, one row for each. In the simple protocol and outside a transaction, so that each question is answered
+ * anew. By schema, because a `search_path` of the role may name other tables and operators first.
+ */
+export function backendQuestion(pids: readonly number[]): Statement {
+  return {
+    text:
+      'select p.pid, a.pid, a.state, a.state_change::pg_catalog.text, a.wait_event_type, a.wait_event ' +
+      `from pg_catalog.unnest('{${pids.map(Number).join(',')}}'::pg_catalog.int4[]) as p(pid) ` +
+      'left join pg_catalog.pg_stat_activity as a on a.pid OPERATOR(pg_catalog.=) p.pid',
+    rowMode: 'array',
+  }
+}
+
+/** Reads the answer, by process. The pool's `types` may have made anything of its values. */
+export function readBackends(rows: readonly unknown[]): ReadonlyMap<number, BackendSighting> {
+  return new Map(
+    rows.map((row) => {
+      const [asked, found, ...words] = row as unknown[]
+      return [Number(String(asked)), found === null ? GONE : sightingOf(words)] as const
+    }),
+  )
+}
+
+function sightingOf(words: readonly unknown[]): BackendSighting {
+  const [state, since, waitType, waitEvent] = words.map((word) => String(word ?? ''))
+  if (!since) return UNCLEAR
+  // "idle", "idle in transaction", "idle in transaction (aborted)".
+  if (state!.startsWith('idle')) return { is: 'waiting', as: state!, since }
+  // Between two fetches a portal is open and the process counts as active; so it does while its rows do not get through.
+  const waits = state === 'active' && waitType === 'Client'
+  if (!waits || (waitEvent !== 'ClientRead' && waitEvent !== 'ClientWrite')) return UNCLEAR
+  return { is: 'waiting', as: waitEvent, since }
+}
+
+/**
+ * Whether two answers, some time apart, prove that a process does nothing for the client that waits for it. Returns how, for the
+ * middle of a sentence, or undefined. A process that waits for data is at work for `copyFrom`: what is to come may be on its way over a slow
+ * line.
+ */
+export function whyLost(
+  first: BackendSighting | undefined,
+  second: BackendSighting | undefined,
+  work: OpenWorkKind | undefined,
+): string | undefined {
+  if (!mayBeLost(first, work) || !mayBeLost(second, work)) return undefined
+  if (second!.is === 'gone') return 'is gone'
+  if (first!.is !== 'waiting' || second!.is !== 'waiting') return undefined
+  const unchanged = first!.as === second!.as && first!.since === second!.since
+  return unchanged ? `waits for its client (${second!.as}) and has not moved` : undefined
+}
+
+/** Whether one answer is reason to ask for another one. */
+export function mayBeLost(
+  sighting: BackendSighting | undefined,
+  work: OpenWorkKind | undefined,
+): boolean {
+  if (sighting === undefined || sighting.is === 'unclear') return false
+  return !(sighting.is === 'waiting' && sighting.as === 'ClientRead' && work === 'copyFrom')
+}

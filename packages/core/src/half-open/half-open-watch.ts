@@ -1,0 +1,296 @@
+import type { Clock } from '../clock.js'
+import { isSameServer } from '../identity/server-identity.js'
+import type { Slot } from '../slot.js'
+import {
+  type BackendSighting,
+  backendQuestion,
+  mayBeLost,
+  readBackends,
+  whyLost,
+} from './backend-question.js'
+import { silentSince, uploadMs } from './silence.js'
+import { type EndTurn, Turns } from './turns.js'
+import type { WatchdogLimits } from './watchdog-options.js'
+
+/** What the watch asks of its pool. */
+export interface HalfOpenHost {
+  readonly clock: Clock
+  /** The limits in force; undefined while nobody is asked: it is switched off, a pooler stands in between, or the pool closes. */
+  limits(): WatchdogLimits | undefined
+  /** Every connection that may have a statement in flight. */
+  watched(): Iterable<Slot>
+  /** Opens a connection outside `max` to the peer of another one. Rejects with a `ConnectError`. `signal` gives it up. */
+  open(beside: Slot, signal: AbortSignal): Promise<Slot>
+  /** Whose turn it is among the pools that share a budget. */
+  turns(): Turns | undefined
+  /** The connection is half open, says this reason: to be destroyed. */
+  lost(slot: Slot, reason: string): void
+  /** Asks to be checked again at this time. */
+  wakeAt(time: number): void
+}
+
+/** A connection that has been silent, as it was when its server was asked. */
+interface Suspect {
+  readonly slot: Slot
+  readonly since: number
+  readonly pid: number
+  first: BackendSighting | undefined
+}
+
+// Between the two answers; a round trip if that is longer. What the first one did not see, because it was on its way, the second one does.
+const APART_MS = 100
+// A name that leads to several servers may lead to the right one at the next try.
+const MOST_ATTEMPTS = 3
+const LONGEST_PAUSE_MS = 30_000
+const HEARTBEAT_MS = 1_000
+const LEAST_CADENCE_MS = 10
+
+/**
+ * Finds connections of which the server's side is gone while ours waits: a NAT box forgot them, a cable was pulled. No end of the stream will ever
+ * come. Silence alone proves nothing, a slow statement is silent too; so when a busy connection has been silent for `silenceMs`, the server is
+ * asked about the process of that session, over a fresh connection to the same life of the same server. The connection counts as lost when two
+ * answers say that the process is gone, or that it waits for its client in an unchanged state, and nothing has come from it meanwhile. Everything else,
+ * a process at work or one that the role may not see, is left to the deadline of the statement.
+ *
+ * Owns the connection that asks: one at most, kept while something stays silent, because whoever is at work now may be through later. It has no timer
+ * of its own and never keeps the process alive.
+ */
+export class HalfOpenWatch {
+  readonly #host: HalfOpenHost
+  readonly #ownTurns = new Turns()
+  #asker: Slot | undefined
+  #opening: AbortController | undefined
+  #busy = false
+  #endTurn: EndTurn | undefined
+  #failures = 0
+  #retryAt = 0
+  /** How long the last connect took, some round trips: a distant server gets that on top of the deadline of its answer. */
+  #connectMs = 0
+
+  /** Asks nobody yet. */
+  constructor(host: HalfOpenHost) {
+    this.#host = host
+  }
+
+  /** Begins to ask about what has been silent for too long; ends what is no longer needed. */
+  check(now: number): void {
+    const limits = this.#host.limits()
+    if (limits === undefined || !this.#isAnySilent(limits, now)) this.#rest()
+    else if (!this.#busy && now >= this.#retryAt && this.#isAnyDue(limits, now)) {
+      this.#busy = true
+      void this.#round(limits)
+    }
+  }
+
+  /** When it wants to be checked next; `Infinity` if nothing could become silent for too long before something else wakes the pool. */
+  nextAt(now: number): number {
+    const limits = this.#host.limits()
+    if (limits === undefined) return Number.POSITIVE_INFINITY
+    const { silenceMs } = limits
+    let next = Number.POSITIVE_INFINITY
+    for (const slot of this.#host.watched()) {
+      const since = this.#silentSince(slot)
+      if (since === undefined || !mayBeAskedAbout(slot)) continue
+      const due = Math.max(since, slot.askedAt) + silenceMs
+      if (due > now) next = Math.min(next, due)
+      else if (!this.#busy) next = Math.min(next, Math.max(this.#retryAt, now + 1))
+    }
+    // Nothing tells of a statement that is sent after this look. The pool's own heartbeat comes soon enough for a long silence.
+    if (silenceMs >= HEARTBEAT_MS) return next
+    return Math.min(next, now + Math.max(LEAST_CADENCE_MS, silenceMs / 4))
+  }
+
+  /** Asks nobody any more: the pool closes. */
+  stop(): void {
+    this.#opening?.abort(new Error('nothing is asked any more'))
+    this.#hangUp()
+  }
+
+  // ── what is silent ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  #silentSince(slot: Slot): number | undefined {
+    // What is being cleaned, checked or closed has deadlines of its own.
+    if (slot.state !== 'leased' || slot === this.#asker) return undefined
+    const since = silentSince(slot)
+    return since === undefined ? undefined : since + uploadMs(slot)
+  }
+
+  #isAnySilent({ silenceMs }: WatchdogLimits, now: number): boolean {
+    for (const slot of this.#host.watched()) {
+      const since = this.#silentSince(slot)
+      if (since !== undefined && now - since >= silenceMs && mayBeAskedAbout(slot)) return true
+    }
+    return false
+  }
+
+  #isAnyDue({ silenceMs }: WatchdogLimits, now: number): boolean {
+    return this.#suspects(silenceMs, now).length > 0
+  }
+
+  #suspects(silenceMs: number, now: number): Suspect[] {
+    const suspects: Suspect[] = []
+    for (const slot of this.#host.watched()) {
+      const since = this.#silentSince(slot)
+      if (since === undefined || !mayBeAskedAbout(slot)) continue
+      if (now - Math.max(since, slot.askedAt) < silenceMs) continue
+      suspects.push({ slot, since, pid: slot.connection!.info.backendPid, first: undefined })
+    }
+    return suspects
+  }
+
+  // ── one round of questions ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** Never rejects. */
+  async #round(limits: WatchdogLimits): Promise<void> {
+    const { clock } = this.#host
+    try {
+      await this.#turn()
+      const asker = await this.#line(limits)
+      if (asker !== undefined) await this.#examine(asker, limits)
+      this.#failures = 0
+    } catch {
+      // No connection, or no answer over it: nothing is known, and the next round tries again.
+      this.#hangUp()
+      const pauseMs = limits.silenceMs * 2 ** this.#failures++
+      this.#retryAt = clock.now() + Math.min(pauseMs, LONGEST_PAUSE_MS)
+    }
+    this.#busy = false
+    if (this.#turns.wanted) this.#hangUp()
+    this.#host.wakeAt(clock.now())
+  }
+
+  async #examine(asker: Slot, limits: WatchdogLimits): Promise<void> {
+    const { clock } = this.#host
+    const askedAt = clock.now()
+    const all = this.#suspects(limits.silenceMs, askedAt)
+    const here = all.filter(({ slot }) => isSameServer(slot.server, asker.server))
+    for (const { slot } of here) slot.askedAt = askedAt
+    const first = await this.#ask(asker, here, limits)
+    for (const suspect of here) suspect.first = first.get(suspect.pid)
+    const tripMs = clock.now() - askedAt
+    const suspects = here.filter(({ slot, first: sighting }) =>
+      mayBeLost(sighting, slot.occupant?.kind),
+    )
+    if (suspects.length === 0) return
+    await this.#pause(Math.max(APART_MS, tripMs))
+    const left = suspects.filter((suspect) => this.#isStillSilent(suspect))
+    const second = await this.#ask(asker, left, limits)
+    // What has come by now is read before anybody is called silent.
+    await new Promise<void>((resolve) => clock.afterIo(resolve))
+    for (const suspect of left) {
+      const { slot, since, pid } = suspect
+      const why = whyLost(suspect.first, second.get(pid), slot.occupant?.kind)
+      if (why === undefined || !this.#isStillSilent(suspect)) continue
+      const silentMs = Math.round(clock.now() - since)
+      this.#host.lost(
+        slot,
+        `the connection is half open: nothing has come from the server for ${silentMs} ms, which says that its process ${pid} ${why}`,
+      )
+    }
+  }
+
+  #isStillSilent({ slot, since }: Suspect): boolean {
+    return !slot.over && this.#silentSince(slot) === since
+  }
+
+  // ── the connection that asks ─────────────────────────────────────────────────────────────────────────────────────
+
+  get #turns(): Turns {
+    return this.#host.turns() ?? this.#ownTurns
+  }
+
+  #turn(): Promise<void> {
+    if (this.#endTurn !== undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#endTurn = this.#turns.take({
+        begin: resolve,
+        wanted: () => {
+          if (!this.#busy) this.#hangUp()
+        },
+      })
+    })
+  }
+
+  /** One that leads to a server of which something is silent; undefined if nothing is any more. */
+  async #line({ silenceMs }: WatchdogLimits): Promise<Slot | undefined> {
+    const { clock } = this.#host
+    for (let attempt = 1; ; attempt++) {
+      const now = clock.now()
+      const suspects = this.#suspects(silenceMs, now)
+      const [suspect] = suspects
+      if (suspect === undefined) return undefined
+      const asker = this.#asker
+      if (asker !== undefined && !asker.over) {
+        if (suspects.some(({ slot }) => isSameServer(slot.server, asker.server))) return asker
+        if (attempt > MOST_ATTEMPTS) throw new Error('it leads to another server')
+        await this.#close()
+      }
+      const opening = new AbortController()
+      this.#opening = opening
+      try {
+        this.#asker = await this.#host.open(suspect.slot, opening.signal)
+        this.#connectMs = clock.now() - now
+      } finally {
+        this.#opening = undefined
+      }
+    }
+  }
+
+  /** One question. Rejects if no answer comes in time. */
+  #ask(
+    { connection }: Slot,
+    suspects: readonly Suspect[],
+    { timeoutMs }: WatchdogLimits,
+  ): Promise<ReadonlyMap<number, BackendSighting>> {
+    if (suspects.length === 0) return Promise.resolve(new Map())
+    return new Promise((resolve, reject) => {
+      const timer = this.#host.clock.setTimer(
+        () => this.#host.clock.afterIo(() => reject(new Error('no answer'))),
+        timeoutMs + this.#connectMs,
+      )
+      const question = backendQuestion(suspects.map(({ pid }) => pid))
+      connection!.run(question, (error, result) => {
+        timer.cancel()
+        if (error === null) resolve(readBackends(result!.rows))
+        else reject(error)
+      })
+    })
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#host.clock.setTimer(resolve, ms)
+    })
+  }
+
+  /** Nothing is silent for long any more. */
+  #rest(): void {
+    this.#opening?.abort(new Error('nothing is silent any more'))
+    if (!this.#busy) this.#hangUp()
+  }
+
+  /** Gives the turn back once the server has one connection less. */
+  #hangUp(): void {
+    const endTurn = this.#endTurn
+    this.#endTurn = undefined
+    const closing = this.#close()
+    if (endTurn !== undefined) void closing.then(endTurn)
+  }
+
+  /** Never rejects. */
+  async #close(): Promise<void> {
+    const connection = this.#asker?.connection
+    this.#asker = undefined
+    if (connection === undefined) return
+    // In the middle of a question it is of no use to anybody.
+    if (connection.inFlight > 0) connection.destroy(new Error('no answer'))
+    else await connection.close(CLOSE_MS).catch((error: unknown) => connection.destroy(error))
+  }
+}
+
+const CLOSE_MS = 2_000
+
+/** Whether the server can be asked: it said who it is, and that the process it announced is the session's own. What is done by `raw` is not ours to judge. */
+function mayBeAskedAbout(slot: Slot): boolean {
+  return slot.server?.startedAt !== undefined && slot.hasOwnProcess && !slot.rawTaken
+}
