@@ -45,6 +45,7 @@ export class Courier {
   // Why everything is held although there may be a primary.
   #pause: string | undefined
   #hadPrimary = false
+  #carrying = 0
   #closed = false
 
   /** Shares the watch and the hub of the pool. `opened` is called when calls that were queued behind others need not be any more. */
@@ -70,6 +71,11 @@ export class Courier {
   /** Calls that wait for a primary. */
   get held(): number {
     return this.#queue.size
+  }
+
+  /** Calls that wait, pause, or have been sent after that. What went straight to a primary is not among them. */
+  get carrying(): number {
+    return this.#carrying
   }
 
   /** How long the first of them has waited, in milliseconds. */
@@ -127,6 +133,11 @@ export class Courier {
     }
   }
 
+  /** Refuses the calls that wait to listen: what they would get is about to end. */
+  refuseListening(): void {
+    this.#queue.refuseListening(() => new PoolClosedError(this.#config.name))
+  }
+
   /** Refuses the calls that wait and every later one. */
   close(): void {
     this.#closed = true
@@ -149,6 +160,7 @@ export class Courier {
   async carry<R>(errand: Errand<R>, failure?: Failure): Promise<R> {
     let failed = failure
     let waitFrom = errand.startedAt
+    this.#carrying++
     try {
       for (let sent = failure === undefined ? 0 : 1; ; sent++) {
         let decision: Again | undefined
@@ -158,11 +170,12 @@ export class Courier {
           if (decision.rerun) waitFrom = this.#config.clock.now()
           await this.#beforeNext(errand, failed, sent, this.#deadline(errand, waitFrom))
         }
-        let pool = await this.#primaryFor(errand.signal, this.#deadline(errand, waitFrom), failed)
+        const { signal, isListening } = errand
+        const next = (): ConnectionPool | Promise<ConnectionPool> =>
+          this.#primaryFor(signal, this.#deadline(errand, waitFrom), failed, isListening)
+        let pool = await next()
         // Between the release of a held call and this line the next news may have come.
-        while (pool !== this.#open) {
-          pool = await this.#primaryFor(errand.signal, this.#deadline(errand, waitFrom), failed)
-        }
+        while (pool !== this.#open) pool = await next()
         if (decision?.costs === true && reign === this.#reign && pool === failed?.pool) {
           if (!this.#budget.spend(this.#config.clock.now())) throw decision.error
         }
@@ -179,6 +192,8 @@ export class Courier {
         this.#hub.emit('in-doubt', { pool: this.#config.name, node: failed.pool.name, error })
       }
       throw error
+    } finally {
+      this.#carrying--
     }
   }
 
@@ -212,6 +227,7 @@ export class Courier {
     signal: AbortSignal | undefined,
     deadline: number,
     failed: Failure | undefined,
+    isListening = false,
   ): ConnectionPool | Promise<ConnectionPool> {
     if (this.#closed) throw new PoolClosedError(this.#config.name)
     if (signal?.aborted) throw new AbortError(signal.reason, 'no')
@@ -219,16 +235,16 @@ export class Courier {
     if (open !== undefined) {
       // The time is up, and the reason is better known than "no time".
       if (failed !== undefined && this.#config.clock.now() >= deadline) throw failed.error
-      return this.target ?? this.#queue.wait(deadline, signal)
+      return this.target ?? this.#queue.wait(deadline, signal, isListening)
     }
-    if (this.#pause !== undefined) return this.#queue.wait(deadline, signal)
+    if (this.#pause !== undefined) return this.#queue.wait(deadline, signal, isListening)
     const { blocked, finding } = this.#watch
     if (blocked !== undefined) throw ownError(blocked)
     if (this.#config.hold === undefined && !finding) {
       throw this.#queue.noPrimary('and calls are not held (hold: false)', failed?.error)
     }
     if (this.#queue.size === 0) this.#watch.hurry()
-    return this.#queue.wait(deadline, signal)
+    return this.#queue.wait(deadline, signal, isListening)
   }
 
   #deadline(errand: Errand<unknown>, waitFrom: number): number {

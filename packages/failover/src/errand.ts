@@ -50,6 +50,8 @@ export interface Errand<R> {
   readonly signal: AbortSignal | undefined
   /** Whether the caller itself asked for read-only work: a refused write then says nothing about the node. */
   readonly isReadOnly: boolean
+  /** Whether it asks for a subscription, which ends with the pool. */
+  readonly isListening: boolean
   /** Hands the work to a node. `waitMs` is what is left of the time to wait, once the work has waited. */
   send(pool: ConnectionPool, timeoutMs: number | undefined, waitMs?: number): Promise<R>
   /** What is to be done after it failed there. */
@@ -84,6 +86,10 @@ abstract class BasicErrand<
   }
 
   get isReadOnly(): boolean {
+    return false
+  }
+
+  get isListening(): boolean {
     return false
   }
 
@@ -254,6 +260,10 @@ export class ListenErrand<R> extends BasicErrand<Limits> implements Errand<R> {
     super(limitsOf(call), startedAt)
     this.#call = call
     this.#channels = channels
+  }
+
+  override get isListening(): boolean {
+    return true
   }
 
   send(_pool: ConnectionPool, timeoutMs: number | undefined, waitMs?: number): Promise<R> {

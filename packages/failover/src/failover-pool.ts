@@ -2,10 +2,10 @@ import {
   type CloseOptions,
   type ConnectionPool,
   checkNumber,
-  checkWord,
   describeValue,
   EventHub,
   type Pool,
+  PoolClosedError,
   type PoolEventName,
   type PoolListener,
   type PoolStats,
@@ -13,12 +13,17 @@ import {
   type QueryOptions,
   type QueryResult,
   readQueryArguments,
-  refuseUnknownOptions,
   type Statement,
   type Topology,
   type TransactionOptions,
 } from '@poolhouse/core'
-import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
+import {
+  awaitIdle,
+  type CheckedCloseOptions,
+  type PoolCall,
+  PoolDecorator,
+  readCloseOptions,
+} from '@poolhouse/core/kit'
 import type { HeldCalls } from './change-reason.js'
 import { Cluster, type DrainOptions } from './cluster.js'
 import { Courier } from './courier.js'
@@ -42,7 +47,6 @@ import type { TopologyWatch } from './topology-watch.js'
 const LONGEST = 0x7fffffff
 // How long a switchover may take by default where calls are not held.
 const SWITCHOVER_MS = 10_000
-const CLOSE_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'waiters'])
 
 // Everything else is told by the failover pool itself.
 const RELAYED: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
@@ -106,6 +110,8 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
   // The pool of the primary while there is one and this pool is open: with it a call costs nothing extra.
   #target: ConnectionPool | undefined
   #closing: Promise<void> | undefined
+  // Whether the last call was served, or refused.
+  #stopped = false
 
   /** Takes checked options and begins to watch; `withFailover` is the public way. */
   constructor(source: NodeSource, config: FailoverConfig) {
@@ -172,6 +178,7 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
   }
 
   protected async send<R>(call: PoolCall<R>): Promise<R> {
+    this.#refuseWhenClosing()
     const startedAt = this.#config.clock.now()
     switch (call.kind) {
       case 'query':
@@ -204,6 +211,7 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
     fn: (signal: AbortSignal) => Promise<R>,
     options?: SwitchoverOptions,
   ): Promise<R> {
+    this.#refuseWhenClosing()
     return await this.#switchover.run(fn, options)
   }
 
@@ -235,25 +243,45 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
     return this
   }
 
-  close(options?: CloseOptions): Promise<void> {
+  close(options: CloseOptions = {}): Promise<void> {
     if (this.#closing === undefined) {
+      let checked: CheckedCloseOptions
       try {
-        checkCloseOptions(options)
+        // Before anything is stopped.
+        checked = readCloseOptions(options)
       } catch (error) {
         return Promise.reject(error as Error)
       }
-      this.#closing = this.#close(options)
+      this.#closing = this.#close(checked)
     }
     return this.#closing
   }
 
-  async #close(options: CloseOptions | undefined): Promise<void> {
+  async #close({ timeoutMs, waiters }: CheckedCloseOptions): Promise<void> {
+    const { clock } = this.#config
+    const deadline = clock.now() + timeoutMs
     this.#target = undefined
+    this.#courier.refuseListening()
+    const channels = this.#session.channels.close()
+    // Calls that were let in are served: the nodes are still watched, and a primary may appear.
+    if (waiters === 'serve') await awaitIdle(clock, () => this.#underWay, deadline)
+    this.#stopped = true
     this.#courier.close()
     this.#closed.abort()
     this.#readiness.topologyChanged()
     this.#cluster.stop()
-    await Promise.all([this.#session.channels.close(), this.#cluster.close(options)])
+    const left = { timeoutMs: Math.max(0, deadline - clock.now()), waiters }
+    await Promise.all([channels, this.#cluster.close(left)])
+  }
+
+  /** Calls that have not been answered. */
+  get #underWay(): number {
+    return this.#courier.carrying + this.#cluster.underWay
+  }
+
+  /** Calls that were let in before may still be held. */
+  #refuseWhenClosing(): void {
+    if (this.#closing !== undefined) throw new PoolClosedError(this.name)
   }
 
   /** Without timelines nothing can be proved, so nobody pays for the question. */
@@ -272,7 +300,7 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
   }
 
   #topologyChanged(): void {
-    if (this.#closing !== undefined) return
+    if (this.#stopped) return
     this.#session.follow(this.#watch.primary)
     this.#courier.topologyChanged()
     this.#readiness.topologyChanged()
@@ -295,6 +323,7 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
     options: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
     checkLimits('query', options)
+    this.#refuseWhenClosing()
     return await this.#courier.carry(new QueryErrand<Row>(statement, options, startedAt))
   }
 
@@ -323,15 +352,4 @@ function checkLimits(
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(`${where}: signal must be an AbortSignal, got ${describeValue(signal)}`)
   }
-}
-
-/** Checked here, before anything is stopped. */
-function checkCloseOptions(options: CloseOptions | undefined): void {
-  if (options === undefined) return
-  refuseUnknownOptions('close', options, CLOSE_OPTIONS)
-  const { timeoutMs, waiters } = options
-  if (timeoutMs !== undefined) {
-    checkNumber('close', 'timeoutMs', timeoutMs, { min: 0, max: LONGEST })
-  }
-  if (waiters !== undefined) checkWord('close', 'waiters', waiters, ['reject', 'serve'])
 }

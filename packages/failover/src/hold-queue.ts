@@ -23,6 +23,7 @@ export interface HoldQueueOptions {
 
 interface Held {
   readonly since: number
+  readonly isListening: boolean
   release(pool: ConnectionPool): void
   refuse(error: Error): void
 }
@@ -53,9 +54,13 @@ export class HoldQueue {
 
   /**
    * Waits for a primary until `deadline` (client time). Rejects with `NoPrimaryError` when it passes or when too many wait
-   * already, and with `AbortError` when the signal fires.
+   * already, and with `AbortError` when the signal fires. `isListening` says that the call wants to listen.
    */
-  wait(deadline: number, signal: AbortSignal | undefined): Promise<ConnectionPool> {
+  wait(
+    deadline: number,
+    signal: AbortSignal | undefined,
+    isListening = false,
+  ): Promise<ConnectionPool> {
     const { clock, hub, name, maxCalls, describe } = this.#options
     if (signal?.aborted) return Promise.reject(new AbortError(signal.reason, 'no'))
     const since = clock.now()
@@ -77,6 +82,7 @@ export class HoldQueue {
       }
       const held: Held = {
         since,
+        isListening,
         release: (pool) => end(() => resolve(pool)),
         refuse: (error) => end(() => reject(error)),
       }
@@ -126,6 +132,11 @@ export class HoldQueue {
   /** Refuses every call. */
   refuse(error: () => Error): void {
     for (const held of [...this.#held]) held.refuse(error())
+  }
+
+  /** Refuses the calls that want to listen. */
+  refuseListening(error: () => Error): void {
+    for (const held of [...this.#held]) if (held.isListening) held.refuse(error())
   }
 
   /** The error for a call that finds no primary. */
