@@ -1,8 +1,10 @@
 import {
+  type AcquireOptions,
   ConfigError,
   checkListenArguments,
   EventRelay,
   InDoubtError,
+  type Lease,
   type ListenOptions,
   type NotifyListener,
   type Pool,
@@ -91,6 +93,11 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
     return this.#call(options?.intent === 'read', (pool) =>
       pool.query<Row>(first as string, second as readonly unknown[], third),
     )
+  }
+
+  /** As `query`. */
+  override acquire(options?: AcquireOptions): Promise<Lease> {
+    return this.#call(options?.intent === 'read', (pool) => pool.acquire(options))
   }
 
   protected send<R>(call: PoolCall<R>): Promise<R> {
