@@ -27,7 +27,7 @@ export abstract class StreamingCall<
   Target,
 > extends AnyCall<Kind, Options, OpenedStream<T>, Target> {
   readonly #opened = new Set<StreamIterator<T>>()
-  // Made when somebody asks for the signal: a `send` that does not wait needs none.
+  // Made when the signal is asked for: a `send` that does not wait needs none.
   #wanted: AbortController | undefined
   #giveUp: (() => void) | undefined
   #isSent = false
@@ -66,7 +66,7 @@ export abstract class StreamingCall<
     this.#opened.clear()
   }
 
-  /** Nobody wants it any more: whatever waits is told, whatever was opened is given up. */
+  /** The stream is not wanted any more: what waits is told so, and what was opened is given up. */
   async abandon(): Promise<void> {
     this.#isSent = true
     this.end()
@@ -155,7 +155,7 @@ export class SentStream<T> extends StreamEnds<T> {
 
   async return(): Promise<IteratorResult<T, undefined>> {
     this.#isOver = true
-    // Whoever waits for the first element need not wait until `send` has noticed.
+    // The first element is awaited no longer, even if `send` notices later.
     this.#leave?.(DONE)
     await Promise.all([this.#call.abandon(), this.#stream?.return()])
     return DONE
@@ -164,7 +164,7 @@ export class SentStream<T> extends StreamEnds<T> {
   #first(): Promise<IteratorResult<T, undefined>> {
     if (this.#isOver) return Promise.resolve(DONE)
     if (this.#opening !== undefined) {
-      // Whoever called first hears of an error; the others find the stream over.
+      // The first caller hears of an error; the others find the stream over.
       const next = (): Promise<IteratorResult<T, undefined>> => this.next()
       return this.#opening.then(next, next)
     }
@@ -188,7 +188,7 @@ export class SentStream<T> extends StreamEnds<T> {
     } catch (error) {
       if (this.#isOver) return DONE
       this.#isOver = true
-      // A `send` that fails after a stream was opened leaves it to nobody.
+      // A `send` that fails after it opened a stream leaves that stream without a reader.
       void this.#call.abandon().catch(() => undefined)
       throw error
     } finally {
