@@ -1,7 +1,7 @@
 import type { Endpoint } from './endpoint.js'
+import type { Turns } from './half-open/turns.js'
 import type { ServerIdentity } from './identity/server-identity.js'
 import type { ServerInUse } from './identity/server-sightings.js'
-import type { Turns } from './half-open/turns.js'
 import { describeValue } from './option-check.js'
 import type { PoolerInEffect } from './pooler.js'
 

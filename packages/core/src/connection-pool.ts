@@ -1,5 +1,6 @@
 import type { Endpoint } from './endpoint.js'
 import type { PoolEventEmitter } from './events.js'
+import type { AcceptsServer } from './identity/only-to.js'
 import type { ServerInUse } from './identity/server-sightings.js'
 import type { Lease } from './lease.js'
 import type { ReconfigureOptions, ResizeOptions } from './pool-options.js'
@@ -106,6 +107,12 @@ export interface ConnectionPool extends Pool {
    * that of a reader endpoint does. Empty before the first connection, behind a pooler, and where the server does not say which it is.
    */
   servers?(): readonly ServerInUse[]
+  /**
+   * For those who build pools: a view of this one that uses its connections to accepted servers alone, where the name leads to several. A call
+   * that waits while none of them leads there, and new ones lead elsewhere, rejects with a `ConnectError`, and nothing was sent. `destroyAll` of
+   * the view destroys these connections, `close` closes nothing.
+   */
+  onlyTo?(accepts: AcceptsServer): ConnectionPool
   /** A lease if a healthy connection is idle and nobody waits; otherwise undefined. Synchronous. */
   tryAcquire(): Lease | undefined
   /**

@@ -1,6 +1,7 @@
 import { withDeadline } from './cleaning.js'
 import type { Clock } from './clock.js'
 import type { DeadlineQueue } from './deadline-queue.js'
+import type { AcceptsServer } from './identity/only-to.js'
 import { IdleStack } from './idle-stack.js'
 import { Overload, type OverloadOptions } from './overload.js'
 import { ownError } from './own-error.js'
@@ -85,9 +86,18 @@ export class HandOver {
     return this.#waiters.size - this.#validating - this.#host.connecting()
   }
 
-  /** The hottest idle connection, if it needs no proof and nobody waits. The caller lends it at once. */
-  take(now: number): Slot | undefined {
-    if (this.#suspended || this.#waiters.size > 0) return undefined
+  /** Callers that wait for a certain server. */
+  get choosy(): number {
+    return this.#waiters.choosy
+  }
+
+  /**
+   * The hottest idle connection, if it needs no proof and nobody waits who would take it. The caller lends it at once. With `accepts` it is one to an
+   * accepted server.
+   */
+  take(now: number, accepts?: AcceptsServer): Slot | undefined {
+    if (this.#suspended || this.#waiters.size > this.#waiters.choosy) return undefined
+    if (accepts !== undefined) return this.#takeOnly(now, accepts)
     let slot = this.#idle.top
     while (slot !== undefined && slot.expiresAt <= now) {
       this.#host.retire(slot, 'maximum lifetime reached')
@@ -97,6 +107,39 @@ export class HandOver {
     this.#idle.remove(slot)
     slot.connection!.ref()
     return slot
+  }
+
+  #takeOnly(now: number, accepts: AcceptsServer): Slot | undefined {
+    for (let slot = this.#idle.top; slot !== undefined; slot = slot.below) {
+      if (!accepts(slot.server) || slot.expiresAt <= now || this.#mustProve(slot, now)) continue
+      this.#idle.remove(slot)
+      slot.connection!.ref()
+      return slot
+    }
+    return undefined
+  }
+
+  /** Which servers are waited for, each wish once. */
+  wishes(): Iterable<AcceptsServer> {
+    if (this.#waiters.choosy === 0) return []
+    return new Set(this.#waiters.choosyOnes().map(({ accepts }) => accepts!))
+  }
+
+  /** Refuses those who wait for a certain server in vain. */
+  dismiss(isVain: (accepts: AcceptsServer) => boolean, refusal: () => Error): void {
+    if (this.#waiters.choosy === 0) return
+    const vain = new Map<AcceptsServer, boolean>()
+    for (const waiter of this.#waiters.choosyOnes()) {
+      const accepts = waiter.accepts!
+      let is = vain.get(accepts)
+      if (is === undefined) {
+        is = isVain(accepts)
+        vain.set(accepts, is)
+      }
+      if (!is) continue
+      this.leave(waiter)
+      waiter.refuse(refusal())
+    }
   }
 
   /** Why a caller who comes now should not wait, because load is shed and others wait longer than it can. */
@@ -134,7 +177,7 @@ export class HandOver {
 
   /** A clean connection is free: the next waiter gets it in the same tick, or it becomes idle. */
   offer(slot: Slot, now: number): void {
-    const waiter = this.#suspended ? undefined : this.#next(now)
+    const waiter = this.#suspended ? undefined : this.#next(now, slot)
     // Those who are turned away leave as well.
     if (this.#waiters.size === 0) this.#host.timer.keepAlive(false)
     if (waiter !== undefined) {
@@ -152,9 +195,9 @@ export class HandOver {
   }
 
   /** The waiter to serve: the one who is next, unless load is shed and it has waited too long to be served well. */
-  #next(now: number): Waiter | undefined {
+  #next(now: number, slot: Slot): Waiter | undefined {
     const overload = this.#overload()
-    let waiter = this.#waiters.shift()
+    let waiter = this.#waiters.shift(slot)
     while (overload !== undefined && waiter !== undefined) {
       const waitMs = now - waiter.enqueuedAt
       if (overload.admit(waitMs, now)) break
@@ -163,7 +206,7 @@ export class HandOver {
           `waits have stayed above ${overload.targetMs} ms, and this call had waited ${Math.round(waitMs)} ms`,
         ),
       )
-      waiter = this.#waiters.shift()
+      waiter = this.#waiters.shift(slot)
     }
     return waiter
   }
@@ -186,7 +229,7 @@ export class HandOver {
   supply(now: number): void {
     // Connects under way do not count here: whatever is idle is there sooner.
     while (!this.#suspended && this.#waiters.size > this.#validating) {
-      const slot = this.#idle.top
+      const slot = this.#wantedIdle()
       if (slot === undefined) break
       this.#idle.remove(slot)
       slot.connection!.ref()
@@ -194,6 +237,14 @@ export class HandOver {
       else this.offer(slot, now)
     }
     this.#host.grow(now)
+  }
+
+  /** The hottest idle connection that a waiter takes. */
+  #wantedIdle(): Slot | undefined {
+    let slot = this.#idle.top
+    if (this.#waiters.choosy === 0) return slot
+    while (slot !== undefined && !this.#waiters.wants(slot)) slot = slot.below
+    return slot
   }
 
   /** What is idle now must prove itself before its next use. */

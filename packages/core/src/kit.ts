@@ -27,6 +27,11 @@ export {
   standingOf,
 } from './identity/follower.js'
 export {
+  type AcceptsServer,
+  leadsElsewhere,
+  onlyTo,
+} from './identity/only-to.js'
+export {
   describeServer,
   isRestarted,
   isSameServer,

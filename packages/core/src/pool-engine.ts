@@ -22,6 +22,7 @@ import { EventHub } from './events.js'
 import { Growth } from './growth.js'
 import { HalfOpenWatch } from './half-open/half-open-watch.js'
 import { HandOver } from './hand-over.js'
+import { type AcceptsServer, elsewhereError, ServerWishes } from './identity/only-to.js'
 import { type PoolerSighting, PoolerWatch } from './identity/pooler-watch.js'
 import { ServerSightings, serversInUse } from './identity/server-sightings.js'
 import { type Leak, LeakWatch } from './leak-watch.js'
@@ -56,6 +57,8 @@ const EXPIRE_AT_ONCE = 500
 const ASKING_MS = 2_000
 const WATCHDOG = 'poolhouse-watchdog'
 const LIFETIME_JITTER = 0.1
+// New sessions that may lead to another server than the one that is wanted.
+const MOST_TRIES = 8
 const USABLE: ReadonlySet<SlotState> = new Set(['idle', 'validating', 'leased', 'cleaning'])
 const CONNECTING: ReadonlySet<SlotState> = new Set(['connecting'])
 const CLOSING: ReadonlySet<SlotState> = new Set(['closing'])
@@ -78,6 +81,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   readonly #maintenance: Maintenance
   readonly #poolers: PoolerWatch
   readonly #servers: ServerSightings
+  readonly #wishes = new ServerWishes()
   readonly #connector: Connector
   readonly #opening: Opening
   readonly #sessions: SessionSet
@@ -152,10 +156,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   // ── lending ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The hottest idle connection, if it can be lent at once; the caller must lend it. */
-  take(now: number): Slot | undefined {
+  take(now: number, accepts?: AcceptsServer): Slot | undefined {
     if (this.#state !== 'open') return undefined
     if (this.#maintenance.isDue(now)) this.#maintenance.checkFreeze(now)
-    return this.handOver.take(now)
+    return this.handOver.take(now, accepts)
   }
 
   /** Lets a caller wait, or refuses it at once. */
@@ -165,9 +169,20 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     if (refusal === undefined) {
       this.deadlocks.waits(waiter)
       this.handOver.wait(waiter, now, limitMs)
+      if (waiter.accepts !== undefined) this.#dismissInVain()
     } else {
       waiter.refuse(refusal)
     }
+  }
+
+  /** Those who wait for a server that no connection leads to need not wait out their time. */
+  #dismissInVain(): void {
+    if (this.handOver.choosy === 0) return
+    const full = this.slots.size >= this.#config.max
+    this.handOver.dismiss(
+      (accepts) => this.#wishes.isVain(accepts, this.slots, full),
+      () => elsewhereError(this.name, formatEndpoint(this.#config.settings.endpoint)),
+    )
   }
 
   #whyRefuse(now: number, limitMs: number, priority: number): Error | undefined {
@@ -260,7 +275,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   again(run: StatementRun, slot: Slot): void {
     this.giveBack(slot)
     const now = this.now()
-    const next = this.take(now)
+    const next = this.take(now, run.accepts)
     if (next === undefined) {
       this.wait(run, now, run.leftMs(now))
     } else {
@@ -414,11 +429,16 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     }
     this.#recycling.check(this.slots)
     this.#closing?.check()
+    this.#dismissInVain()
   }
 
   /** The session ended without our doing. */
   ended(slot: Slot, reason: unknown): void {
     if (slot.state === 'gone') return
+    if (this.#sessions.has(slot)) {
+      this.#sessions.ended(slot, reason)
+      return
+    }
     const expected = slot.state === 'closing'
     this.#lost(slot, reason)
     if (expected) {
@@ -498,7 +518,9 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
         server: slot.server,
       })
     }
+    for (const accepts of this.handOver.wishes()) this.#wishes.opened(slot, accepts)
     this.#reuse(slot, now)
+    this.#dismissInVain()
     this.#checkWarm()
     this.wakeAt(Math.min(this.#maintenance.nextAt(now), this.#halfOpen.nextAt(now)))
   }
@@ -513,6 +535,35 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     let count = 0
     for (const { state } of this.slots) if (states.has(state)) count++
     return count
+  }
+
+  /** Opens a session to an accepted server. Where the name leads to another one, an idle connection is taken out of the pool for it. */
+  async openSessionTo(accepts: AcceptsServer, options: SessionOptions): Promise<Session> {
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const session = await this.openSession(options)
+      if (accepts(session.server)) return session
+      void session.close()
+      const slot = this.take(this.now(), accepts)
+      if (slot !== undefined) return this.#adopt(slot)
+    }
+    throw elsewhereError(this.name, formatEndpoint(this.#config.settings.endpoint))
+  }
+
+  /** An idle connection becomes a session beside the pool. */
+  #adopt(slot: Slot): Session {
+    this.slots.delete(slot)
+    slot.seat?.giveBack()
+    slot.seat = undefined
+    const session = this.#sessions.adopt(slot)
+    this.#seat?.outside(this.#sessions.size)
+    this.recorder.destroyed++
+    this.hub.emit('destroy', {
+      pool: this.name,
+      connection: slot.id,
+      reason: 'it became a session of a monitor',
+    })
+    this.#dismissInVain()
+    return session
   }
 
   async openSession(options: SessionOptions): Promise<Session> {
@@ -575,6 +626,19 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     const done = this.#recycling.wait(this.#era)
     this.#recycling.check(this.slots)
     return done
+  }
+
+  /** Destroys the connections to accepted servers, which are down; those who wait for one of them learn of it. */
+  destroyOnly(accepts: AcceptsServer, reason: string): void {
+    for (const slot of [...this.slots]) {
+      if (slot.connection !== undefined && accepts(slot.server)) this.#destroy(slot, reason)
+    }
+    const message = `the connections of pool "${this.name}" to one server were destroyed: ${reason}`
+    this.handOver.dismiss(
+      (wish) => wish === accepts,
+      () => new ConnectionLostError(message, { executed: 'no' }),
+    )
+    this.#growth.step(this.now())
   }
 
   destroyAll(reason: string): void {

@@ -12,6 +12,7 @@ import { type Endpoint, formatEndpoint } from './endpoint.js'
 import { AbortError, ConnectionLostError, PoolhouseError } from './errors.js'
 import type { PoolEventName, PoolListener } from './events.js'
 import { silentSince } from './half-open/silence.js'
+import type { AcceptsServer } from './identity/only-to.js'
 import { type ServerInUse, serversInUse } from './identity/server-sightings.js'
 import type { Lease } from './lease.js'
 import { snapshotOf } from './lease-snapshot.js'
@@ -57,12 +58,19 @@ const SIZE_OPTIONS: ReadonlySet<string> = new Set(['max', 'min'])
 /** A pool of connections to one server: checks what callers say and turns it into work for the engine. */
 export class ServerPool implements ConnectionPool {
   readonly #engine: PoolEngine
+  // Which servers will do; undefined for any.
+  readonly #accepts: AcceptsServer | undefined
   // Made with the first subscription: most pools have none.
   #channels: ChannelListener | undefined
 
-  /** Takes checked options; `createPool` is the public way. */
-  constructor(config: PoolConfig) {
-    this.#engine = new PoolEngine(config)
+  /** Takes checked options; `createPool` is the public way. A view of another pool takes that one's engine. */
+  constructor(config: PoolConfig | PoolEngine, accepts?: AcceptsServer) {
+    this.#engine = config instanceof PoolEngine ? config : new PoolEngine(config)
+    this.#accepts = accepts
+  }
+
+  onlyTo(accepts: AcceptsServer): ConnectionPool {
+    return new ServerPool(this.#engine, accepts)
   }
 
   get name(): string {
@@ -99,8 +107,10 @@ export class ServerPool implements ConnectionPool {
       const engine = this.#engine
       const now = engine.now()
       const run = new StatementRun(engine, engine, statement, options, now, resolve, reject)
-      const slot = engine.take(now)
+      const accepts = this.#accepts
+      const slot = engine.take(now, accepts)
       if (slot === undefined) {
+        run.accepts = accepts
         engine.wait(run, now, options?.timeoutMs)
       } else {
         engine.lent(slot, now, 0)
@@ -118,11 +128,12 @@ export class ServerPool implements ConnectionPool {
     const engine = this.#engine
     const now = engine.now()
     if (options === undefined) {
-      const slot = engine.take(now)
+      const slot = engine.take(now, this.#accepts)
       if (slot !== undefined) return Promise.resolve(this.#lend(slot, now))
       const promise = new Promise<Lease>(keepSettlers)
       const call = new AcquireCall(engine, 0, undefined, resolveLast, rejectLast)
       forgetSettlers()
+      call.accepts = this.#accepts
       engine.waitForLease(call, now, undefined)
       return promise
     }
@@ -135,12 +146,13 @@ export class ServerPool implements ConnectionPool {
       checkAcquireOptions(options)
       const { timeoutMs, signal, priority = 0 } = options
       if (signal?.aborted) throw new AbortError(signal.reason, 'no')
-      const slot = engine.take(now)
+      const slot = engine.take(now, this.#accepts)
       const around = resetsAround(options)
       if (slot !== undefined) resolve(this.#lend(slot, now, around))
       else {
         const call = new AcquireCall(engine, priority, signal, resolve, reject)
         if (around) call.resetAround = true
+        call.accepts = this.#accepts
         engine.waitForLease(call, now, timeoutMs)
       }
     })
@@ -148,7 +160,7 @@ export class ServerPool implements ConnectionPool {
 
   tryAcquire(): Lease | undefined {
     const now = this.#engine.now()
-    const slot = this.#engine.take(now)
+    const slot = this.#engine.take(now, this.#accepts)
     return slot && this.#lend(slot, now)
   }
 
@@ -235,7 +247,10 @@ export class ServerPool implements ConnectionPool {
   }
 
   openSession(options: SessionOptions = {}): Promise<Session> {
-    return this.#engine.openSession(options)
+    const accepts = this.#accepts
+    return accepts === undefined
+      ? this.#engine.openSession(options)
+      : this.#engine.openSessionTo(accepts, options)
   }
 
   warm(count?: number): Promise<void> {
@@ -274,6 +289,10 @@ export class ServerPool implements ConnectionPool {
   }
 
   destroyAll(reason: string): void {
+    if (this.#accepts !== undefined) {
+      this.#engine.destroyOnly(this.#accepts, reason)
+      return
+    }
     this.#engine.destroyAll(reason)
     const message = `all connections of pool "${this.name}" were destroyed: ${reason}`
     this.#channels?.drop(new ConnectionLostError(message, { executed: 'no' }))
@@ -290,6 +309,7 @@ export class ServerPool implements ConnectionPool {
   async close(options: CloseOptions = {}): Promise<void> {
     // Wrong options must close nothing.
     readCloseOptions(options)
+    if (this.#accepts !== undefined) return
     await Promise.all([this.#channels?.close(), this.#engine.close(options)])
   }
 

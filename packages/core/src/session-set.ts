@@ -96,6 +96,19 @@ export class SessionSet implements SlotOwner {
     return slot
   }
 
+  /** Whether the slot is one of them. */
+  has(slot: Slot): boolean {
+    return this.#slots?.has(slot) === true
+  }
+
+  /** Takes over a connection that was the pool's. */
+  adopt(slot: Slot): Session {
+    this.#slots ??= new Set()
+    this.#slots.add(slot)
+    slot.state = 'leased'
+    return new ServerSession(this.#host, slot)
+  }
+
   /** Ends all of them politely; those that are being opened are given up. */
   closeAll(reason: Error): void {
     for (const slot of this.#slots ?? []) {

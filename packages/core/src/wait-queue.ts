@@ -1,10 +1,13 @@
 import { Timed } from './deadline-queue.js'
+import type { AcceptsServer } from './identity/only-to.js'
 import type { Slot } from './slot.js'
 
 /** A caller that waits for a connection. It leaves the queue before either method is called, and exactly one is. */
 export abstract class Waiter extends Timed {
   /** Higher is served first. */
   declare readonly priority: number
+  /** Which servers will do; undefined for any. Set before it waits. */
+  declare accepts: AcceptsServer | undefined
   /** When it began to wait. */
   declare enqueuedAt: number
   /** Owned by the queue. */
@@ -19,6 +22,7 @@ export abstract class Waiter extends Timed {
     super()
     this.priority = priority
     this.enqueuedAt = 0
+    this.accepts = undefined
     this.ahead = undefined
     this.behind = undefined
     this.lane = undefined
@@ -37,17 +41,27 @@ interface WaitLane {
   tail: Waiter | undefined
 }
 
-/** Pending acquires: first come first served within a priority; insert, hand-off and cancel in O(1). */
+/**
+ * Pending acquires: first come first served within a priority; insert, hand-off and cancel in O(1). Those that want a certain server are passed
+ * over by connections to others.
+ */
 export class WaitQueue {
   // The lane of priority 0 is always there, because nearly everybody uses it.
   readonly #normal: WaitLane = { priority: 0, head: undefined, tail: undefined }
   // Sorted by priority, highest first.
   readonly #lanes: WaitLane[] = [this.#normal]
   #size = 0
+  // Those of them that want a certain server.
+  #choosy = 0
 
   /** Number of waiters. */
   get size(): number {
     return this.#size
+  }
+
+  /** Number of waiters that want a certain server. */
+  get choosy(): number {
+    return this.#choosy
   }
 
   /** Puts a waiter behind those of its priority. */
@@ -60,15 +74,41 @@ export class WaitQueue {
     else lane.tail.behind = waiter
     lane.tail = waiter
     this.#size++
+    if (waiter.accepts !== undefined) this.#choosy++
   }
 
-  /** Takes out the waiter who is next. */
-  shift(): Waiter | undefined {
+  /** Takes out the waiter who is next, of those that take this connection. */
+  shift(slot?: Slot): Waiter | undefined {
     if (this.#size === 0) return undefined
+    if (slot !== undefined && this.#choosy > 0) {
+      const found = this.#taker(slot)
+      if (found !== undefined) this.remove(found)
+      return found
+    }
     for (const { head } of this.#lanes) {
       if (head !== undefined) {
         this.remove(head)
         return head
+      }
+    }
+    return undefined
+  }
+
+  /** Whether one of them takes this connection. */
+  wants(slot: Slot): boolean {
+    return this.#size > this.#choosy || this.#taker(slot) !== undefined
+  }
+
+  /** Those that want a certain server, in order. */
+  choosyOnes(): readonly Waiter[] {
+    if (this.#choosy === 0) return []
+    return this.#lanes.flatMap((lane) => [...inOrder(lane)].filter(isChoosy))
+  }
+
+  #taker({ server }: Slot): Waiter | undefined {
+    for (const lane of this.#lanes) {
+      for (let waiter = lane.head; waiter !== undefined; waiter = waiter.behind) {
+        if (waiter.accepts === undefined || waiter.accepts(server)) return waiter
       }
     }
     return undefined
@@ -97,6 +137,7 @@ export class WaitQueue {
     waiter.behind = undefined
     waiter.lane = undefined
     this.#size--
+    if (waiter.accepts !== undefined) this.#choosy--
     // Priorities may be many, and none of them comes back for certain.
     if (lane.head === undefined && lane !== this.#normal)
       this.#lanes.splice(this.#lanes.indexOf(lane), 1)
@@ -112,4 +153,12 @@ export class WaitQueue {
     this.#lanes.splice(index === -1 ? this.#lanes.length : index, 0, lane)
     return lane
   }
+}
+
+function* inOrder({ head }: WaitLane): Generator<Waiter> {
+  for (let waiter = head; waiter !== undefined; waiter = waiter.behind) yield waiter
+}
+
+function isChoosy({ accepts }: Waiter): boolean {
+  return accepts !== undefined
 }
