@@ -20,7 +20,7 @@ export interface OpenedStream<T> {
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 
 /** What `stream` and `copyTo` have in common: they may be opened on several pools, and one of these streams is kept. */
-export abstract class StreamingCall<
+abstract class StreamingCall<
   T,
   Kind extends 'stream' | 'copyTo',
   Options extends StreamOptions | CopyToOptions,
