@@ -7,6 +7,9 @@ import { AnswerScanner } from './answer-scanner.js'
 import type { DropRule } from './drop-rule.js'
 import { ExpectedAnswers } from './expected-answers.js'
 
+// As core names the parts of that reset: `net/reset-messages.ts`.
+const RESET_NAMES = 'poolhouse_reset_'
+
 /** What a dialogue tells the connection it belongs to. */
 export interface DialogueListener {
   /** Bytes for the server, in order. */
@@ -178,11 +181,10 @@ export class Dialogue {
       case 'Q':
         return fields.text()
       case 'P':
-        fields.text()
-        return fields.text()
+        return textUnlessReset({ name: fields.text(), text: fields.text() })
       case 'B':
       case 'E':
-        return this.#watcher.textOfPortal(fields.text())
+        return textUnlessReset(this.#watcher.statementOfPortal(fields.text()))
       default:
         return undefined
     }
@@ -210,4 +212,11 @@ export class Dialogue {
     this.#answerLost = true
     this.#listener.onLost(rule)
   }
+}
+
+/** The reset that a pool sends in front of a statement is a transaction of its own, and none that a test means. */
+function textUnlessReset(
+  statement: { readonly name: string; readonly text: string } | undefined,
+): string | undefined {
+  return statement?.name.startsWith(RESET_NAMES) ? undefined : statement?.text
 }

@@ -178,7 +178,8 @@ export class FaultProxy implements AsyncDisposable {
   /**
    * Lets the next COMMIT through to the server, waits until the server has answered, swallows exactly that answer and
    * ends the client's connection. Answers to what was sent before the COMMIT still arrive. Both protocols, pipelined
-   * or not, also a COMMIT within a text of several statements. Throws `Error` when clients encrypt.
+   * or not, also a COMMIT within a text of several statements; not the COMMIT of a reset that a pool sends in front of
+   * a statement. Throws `Error` when clients encrypt.
    */
   dropCommitAnswer(options: DropOptions = {}): void {
     this.#addRule(dropRule('answer', isCommit, options))

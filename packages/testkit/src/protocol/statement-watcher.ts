@@ -13,6 +13,7 @@ export interface SeenStatement {
 }
 
 interface Parsed {
+  readonly name: string
   readonly text: string
   /** Whether its Parse was told and no run of it has been seen since. */
   fresh: boolean
@@ -38,7 +39,7 @@ export class StatementWatcher {
       case 'P': {
         const name = fields.text()
         const text = fields.text()
-        this.#statements.set(name, { text, fresh: true })
+        this.#statements.set(name, { name, text, fresh: true })
         return { text, kind: 'parse' }
       }
       case 'B': {
@@ -66,8 +67,8 @@ export class StatementWatcher {
     }
   }
 
-  /** The text that an Execute message of this portal runs. */
-  textOfPortal(portal: string): string | undefined {
-    return this.#portals.get(portal)?.statement.text
+  /** What an Execute message of this portal runs. */
+  statementOfPortal(portal: string): { readonly name: string; readonly text: string } | undefined {
+    return this.#portals.get(portal)?.statement
   }
 }

@@ -358,6 +358,16 @@ describe('a lost COMMIT', () => {
     'select case when a then b end',
   ])('does not take %j for one', (text) => expect(isCommit(text)).toBe(false))
 
+  it('passes over the COMMIT of a reset that a pool sends in front of a statement', async () => {
+    const client = await connect()
+    proxy.dropCommitAnswer()
+    await client.query({ name: 'poolhouse_reset_8', text: 'COMMIT' })
+    await expect(client.query({ name: 'own', text: 'COMMIT' })).rejects.toMatchObject({
+      code: 'ECONNRESET',
+    })
+    expect(received().filter(isCommit)).toHaveLength(2)
+  })
+
   it('S75: reaches the server, and only its answer is lost (simple protocol)', async () => {
     const client = await connect()
     proxy.dropCommitAnswer()
