@@ -43,7 +43,10 @@ export interface ReadyOptions {
 export interface CloseOptions {
   /** How long to wait for leases to come back before their work is cancelled and destroyed. Milliseconds, default 10 000. */
   timeoutMs?: number | undefined
-  /** What happens to callers that wait: `reject` (default) with `PoolClosedError`, or `serve` them within the deadline. */
+  /**
+   * What happens to callers that wait: `reject` (default) with `PoolClosedError`, or `serve` them within the deadline. So it is wherever they
+   * wait: for a connection, for a primary, for a replica that catches up, at a tenant's limits. Those who wait to listen are rejected.
+   */
   waiters?: 'reject' | 'serve' | undefined
 }
 

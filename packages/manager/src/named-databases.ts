@@ -1,7 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import {
   type Clock,
-  type CloseOptions,
   ConfigError,
   type ConnectionOptions,
   type ConnectionPool,
@@ -10,6 +9,7 @@ import {
   nearestName,
   type Pool,
 } from '@poolhouse/core'
+import type { CheckedCloseOptions } from '@poolhouse/core/kit'
 import type { Budgets } from './budget/budgets.js'
 import { Cluster } from './cluster/cluster.js'
 import { DatabaseView } from './cluster/database-view.js'
@@ -69,6 +69,9 @@ export class NamedDatabases {
   readonly #entries = new Map<string, NamedEntry>()
   readonly #ready = new Map<string, Pool>()
   readonly #clusters = new Map<string, Cluster>()
+  #isRefusing = false
+  // Begun to close before anything waits for their end.
+  #views: Promise<PromiseSettledResult<void>[]> | undefined
   #closing: Promise<void> | undefined
 
   /** Opens nothing. Throws `ConfigError`. */
@@ -100,7 +103,8 @@ export class NamedDatabases {
     if (ready !== undefined) return ready
     const entry = this.#entries.get(name)
     if (entry === undefined) throw this.#unknown('database', name)
-    if (entry.view.closed) entry.view = new DatabaseView(entry.member, () => entry.cluster())
+    if (entry.view.closed && !this.#isRefusing)
+      entry.view = new DatabaseView(entry.member, () => entry.cluster())
     return entry.view
   }
 
@@ -159,20 +163,30 @@ export class NamedDatabases {
     }
   }
 
+  /** Lets no more calls in. */
+  refuse(): void {
+    this.#isRefusing = true
+    this.#views = Promise.allSettled([...this.#entries.values()].map(({ view }) => view.close()))
+  }
+
   /** Closes every cluster and every ready pool. Rejects with the first failure, after all have been tried. */
-  close(options?: CloseOptions): Promise<void> {
+  close(options: CheckedCloseOptions): Promise<void> {
     this.#closing ??= this.#close(options)
     return this.#closing
   }
 
-  async #close(options: CloseOptions | undefined): Promise<void> {
-    const views = [...this.#entries.values()].map(({ view }) => view.close())
+  async #close(options: CheckedCloseOptions): Promise<void> {
+    const { clock } = this.#host
+    const deadline = clock.now() + options.timeoutMs
+    if (!this.#isRefusing) this.refuse()
     const ends = await Promise.allSettled([
-      ...views,
       ...[...this.#clusters.values()].map((cluster) => cluster.close(options)),
-      ...[...this.#entries.values()].map(({ member }) => member.close(options)),
       ...[...this.#ready.values()].map((pool) => pool.close(options)),
     ])
+    // What waits in a cluster needs the pools of its member.
+    const left = { ...options, timeoutMs: Math.max(0, deadline - clock.now()) }
+    const members = [...this.#entries.values()].map(({ member }) => member.close(left))
+    ends.push(...(await this.#views!), ...(await Promise.allSettled(members)))
     for (const end of ends) if (end.status === 'rejected') throw end.reason
   }
 

@@ -15,6 +15,7 @@ import {
   refuseUnknownOptions,
   type Topology,
 } from '@poolhouse/core'
+import { awaitIdle, type CheckedCloseOptions, readCloseOptions } from '@poolhouse/core/kit'
 import type { BudgetOptions } from './budget/budget-options.js'
 import { Budgets } from './budget/budgets.js'
 import { DatabaseView } from './cluster/database-view.js'
@@ -230,19 +231,39 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     await this.close({ timeoutMs: graceMs, waiters: 'serve' })
   }
 
-  close(options?: CloseOptions): Promise<void> {
-    this.#isLeaving = true
-    this.#closing ??= this.#close(options)
+  close(options: CloseOptions = {}): Promise<void> {
+    if (this.#closing === undefined) {
+      let checked: CheckedCloseOptions
+      try {
+        // Before anything is stopped.
+        checked = readCloseOptions(options)
+      } catch (error) {
+        return Promise.reject(error as Error)
+      }
+      this.#isLeaving = true
+      this.#closing = this.#close(checked)
+    }
     return this.#closing
   }
 
-  async #close(options: CloseOptions | undefined): Promise<void> {
+  async #close({ timeoutMs, waiters }: CheckedCloseOptions): Promise<void> {
+    const { clock } = this.#parts
+    const deadline = clock.now() + timeoutMs
+    const directory = this.#directory
     this.#budgets.stop()
-    const ends = await Promise.allSettled([
-      this.#directory?.close(options),
-      this.#databases.close(options),
-    ])
-    for (const end of ends) if (end.status === 'rejected') throw end.reason
+    directory?.refuse()
+    this.#databases.refuse()
+    // From the outside in: calls that were let in still need what is below.
+    if (waiters === 'serve') await awaitIdle(clock, () => directory?.underWay ?? 0, deadline)
+    const left = (): CheckedCloseOptions => ({
+      timeoutMs: Math.max(0, deadline - clock.now()),
+      waiters,
+    })
+    try {
+      await this.#databases.close(left())
+    } finally {
+      await directory?.close(left())
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

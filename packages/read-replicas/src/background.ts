@@ -11,13 +11,14 @@ export class Background {
   /** Name of the pool, for events. */
   readonly name: string
   readonly #context = new AsyncResource('PoolhouseReplicas', { requireManualDestroy: true })
-  readonly #clock: Clock
+  /** Source of time, also after the pool has closed. */
+  readonly clock: Clock
   readonly #stop = new AbortController()
 
   /** Makes the background of the pool of that name. */
   constructor(name: string, clock: Clock) {
     this.name = name
-    this.#clock = clock
+    this.clock = clock
   }
 
   /** Fires when the pool closes. */
@@ -27,13 +28,13 @@ export class Background {
 
   /** Time now. */
   now(): number {
-    return this.#clock.now()
+    return this.clock.now()
   }
 
   /** Calls `fire` later, unless the pool has closed by then. */
   after(delayMs: number, fire: () => void, options?: { keepAlive?: boolean }): ClockTimer {
     return this.#context.runInAsyncScope(() =>
-      this.#clock.setTimer(
+      this.clock.setTimer(
         () => {
           if (!this.stopped.aborted) fire()
         },

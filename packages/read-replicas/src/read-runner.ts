@@ -23,7 +23,7 @@ import type { StandbyRefusals } from './standby-refusals.js'
 export interface ReadHost {
   /** Name for errors. */
   readonly name: string
-  /** Whether the pool is closing or closed. */
+  /** Whether calls are not carried any further: the pool is closed, or closes without serving them. */
   readonly closed: boolean
   /** How often a read may be sent again. */
   readonly readRetries: number
@@ -94,12 +94,18 @@ export class ReadRunner {
   readonly #host: ReadHost
   readonly #parts: RunnerParts
   readonly #background: Background
+  #underWay = 0
 
   /** Runs reads of the host's pool. */
   constructor(host: ReadHost, parts: RunnerParts) {
     this.#host = host
     this.#parts = parts
     this.#background = parts.background
+  }
+
+  /** Reads that wait, or have been sent in any but the usual way. */
+  get underWay(): number {
+    return this.#underWay
   }
 
   /**
@@ -164,54 +170,59 @@ export class ReadRunner {
     let resends = 0
     let waited = false
     let primaryFailed = false
-    for (;;) {
-      if (failed !== undefined) {
-        this.#host.failed(failed.node, failed.error, call)
-        const way = call.after(failed.error)
-        if (way === 'sent') resends++
-        const mayGoOn = way === 'primary' || (way !== 'final' && resends <= this.#resendsOf(call))
-        if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(failed.error)
-        if (way === 'primary') this.#refused(journey)
-        else this.#parts.counters.count(way === 'sent' ? 'retried' : 'moved')
-        tried.add(failed.node)
-        failed = undefined
-      }
-      if (signal?.aborted) throw new AbortError(signal.reason, resends > 0 ? 'unknown' : 'no')
-      if (this.#host.closed) throw new PoolClosedError(this.#host.name)
-      // Whoever chooses next must see this choice, so nothing is awaited that need not be.
-      if (!journey.primaryOnly) {
-        const now = this.#background.now()
-        node ??=
-          session === undefined ? route.choose(now, tried) : session.choose(route, now, tried)
-        if (node === undefined && session !== undefined) node = await this.#find(journey)
-      }
-      if (node === undefined) {
-        if (!waited && !journey.primaryOnly && this.#isStale(journey)) {
-          waited = true
-          await this.#waitForFresh(journey)
-          continue
+    this.#underWay++
+    try {
+      for (;;) {
+        if (failed !== undefined) {
+          this.#host.failed(failed.node, failed.error, call)
+          const way = call.after(failed.error)
+          if (way === 'sent') resends++
+          const mayGoOn = way === 'primary' || (way !== 'final' && resends <= this.#resendsOf(call))
+          if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(failed.error)
+          if (way === 'primary') this.#refused(journey)
+          else this.#parts.counters.count(way === 'sent' ? 'retried' : 'moved')
+          tried.add(failed.node)
+          failed = undefined
         }
-        const turn = await this.#turn(journey)
-        if (turn === 'replica') continue
+        if (signal?.aborted) throw new AbortError(signal.reason, resends > 0 ? 'unknown' : 'no')
+        if (this.#host.closed) throw new PoolClosedError(this.#host.name)
+        // Whoever chooses next must see this choice, so nothing is awaited that need not be.
+        if (!journey.primaryOnly) {
+          const now = this.#background.now()
+          node ??=
+            session === undefined ? route.choose(now, tried) : session.choose(route, now, tried)
+          if (node === undefined && session !== undefined) node = await this.#find(journey)
+        }
+        if (node === undefined) {
+          if (!waited && !journey.primaryOnly && this.#isStale(journey)) {
+            waited = true
+            await this.#waitForFresh(journey)
+            continue
+          }
+          const turn = await this.#turn(journey)
+          if (turn === 'replica') continue
+          try {
+            return await this.#onPrimary(journey, turn)
+          } catch (error) {
+            // Lost with the primary: a replica may have caught up, or another node be the primary by now. Once, because both may be gone.
+            const mayGoOn = !primaryFailed && this.#mayResend(call, error, resends)
+            if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(error)
+            this.#parts.counters.count('retried')
+            primaryFailed = true
+            resends++
+            continue
+          }
+        }
+        const at: ReplicaNode = node
+        node = undefined
         try {
-          return await this.#onPrimary(journey, turn)
+          return await this.#onReplica(journey, at)
         } catch (error) {
-          // Lost with the primary: a replica may have caught up, or another node be the primary by now. Once, because both may be gone.
-          const mayGoOn = !primaryFailed && this.#mayResend(call, error, resends)
-          if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(error)
-          this.#parts.counters.count('retried')
-          primaryFailed = true
-          resends++
-          continue
+          failed = { node: at, error }
         }
       }
-      const at: ReplicaNode = node
-      node = undefined
-      try {
-        return await this.#onReplica(journey, at)
-      } catch (error) {
-        failed = { node: at, error }
-      }
+    } finally {
+      this.#underWay--
     }
   }
 

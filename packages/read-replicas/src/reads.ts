@@ -23,7 +23,9 @@ export interface ReadsParts {
   readonly routes: ReadRoutes
   readonly runner: ReadRunner
   readonly counters: RoutingCounters
-  /** The pool of the primary; throws once the whole is closed. */
+  /** Throws once the pool takes no more calls. */
+  checkOpen(): void
+  /** The pool of the primary; throws once nothing is carried any further. */
   primary(): Pool
   /** What the session of `runWith` must see, if it is one of this pool. */
   ambientSession(): SessionReads | undefined
@@ -49,7 +51,7 @@ export class Reads {
     statement: Statement,
     options: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
-    this.#parts.primary()
+    this.#parts.checkOpen()
     const { route, session } = this.laneOf(lane, options, 'query')
     return this.#parts.runner.query<Row>(route, statement, options, session)
   }
@@ -64,7 +66,7 @@ export class Reads {
     failed: (error: unknown) => unknown = readErrorOf,
   ): Promise<R> {
     const { runner, now } = this.#parts
-    this.#parts.primary()
+    this.#parts.checkOpen()
     const { route, session } = this.laneOf(lane, call, call.kind)
     switch (call.kind) {
       case 'query':

@@ -12,7 +12,14 @@ import {
   type Statement,
   sumStats,
 } from '@poolhouse/core'
-import { type CallChanges, type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
+import {
+  awaitIdle,
+  type CallChanges,
+  type CheckedCloseOptions,
+  type PoolCall,
+  PoolDecorator,
+  readCloseOptions,
+} from '@poolhouse/core/kit'
 import { ambient } from './ambient.js'
 import { Background } from './background.js'
 import { createBalancer } from './balancer.js'
@@ -70,6 +77,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   readonly #set = new ReplicaSet()
   readonly #routes: ReadRoutes
   readonly #lane: ReadLane
+  readonly #runner: ReadRunner
   readonly #reads: Reads
   readonly #texts: TextRoutes
   readonly #unannotated: UnannotatedWork
@@ -84,6 +92,8 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   readonly #readiness: Readiness
   readonly #relay: EventRelay
   #closing: Promise<void> | undefined
+  // Whether the last call was served, or refused.
+  #stopped = false
 
   /** Takes checked options; `withReplicas` is the public way. */
   constructor(primary: Pool, config: ReplicasConfig, makeMembership: MembershipMaker) {
@@ -100,7 +110,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     const limit = new PrimaryLimit(primary, config.primaryShare, config.clock)
     this.#gate = new PrimaryGate(this.#background, () => limit.current())
     this.#freshWait = new FreshWait(this.#background)
-    const runner = new ReadRunner(this, {
+    this.#runner = new ReadRunner(this, {
       background: this.#background,
       gate: this.#gate,
       freshWait: this.#freshWait,
@@ -108,11 +118,13 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
       hedges: new HedgeBudget(),
       refusals: this.#refusals,
     })
+    const runner = this.#runner
     const now = (): number => this.#background.now()
     this.#reads = new Reads({
       routes: this.#routes,
       runner,
       counters: this.#counters,
+      checkOpen: () => this.#checkOpen(),
       primary: () => this.#writable(),
       ambientSession: () => this.#ambientSession()?.lane.session,
       now,
@@ -124,7 +136,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
       primary,
       counters: this.#counters,
       reads: this.#reads,
-      checkOpen: () => this.#writable(),
+      checkOpen: () => this.#checkOpen(),
       now,
     })
     this.#ejection = new Ejection(
@@ -165,7 +177,11 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   }
 
   get closed(): boolean {
-    return this.#closing !== undefined
+    return this.#stopped
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new PoolClosedError(this.name)
   }
 
   // ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -178,6 +194,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   ): Promise<QueryResult<Row>> {
     try {
       const { statement, options } = readQueryArguments(first, second, third)
+      this.#checkOpen()
       const intent = options?.intent ?? ambient()?.intent
       if (intent === 'read') return this.#reads.query<Row>(this.#lane, statement, options)
       if (intent === 'write') return this.#queryWrite<Row>(statement, options)
@@ -189,6 +206,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   }
 
   protected async send<R>(call: PoolCall<R>): Promise<R> {
+    this.#checkOpen()
     if (call.kind === 'ready') {
       return await call.run({ ready: (options) => this.#readiness.wait(options) })
     }
@@ -217,6 +235,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
       reads: this.#reads,
       unannotated: this.#unannotated,
       codec: this.#sessions.codec,
+      checkOpen: () => this.#checkOpen(),
       writable: () => this.#writable(),
       countWrite: () => this.#counters.count('write'),
       now: () => this.#background.now(),
@@ -246,7 +265,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   }
 
   #writable(): Pool {
-    if (this.closed) throw new PoolClosedError(this.name)
+    if (this.#stopped) throw new PoolClosedError(this.name)
     return this.#primary
   }
 
@@ -342,12 +361,26 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     return this
   }
 
-  close(options?: CloseOptions): Promise<void> {
-    this.#closing ??= this.#close(options)
+  close(options: CloseOptions = {}): Promise<void> {
+    if (this.#closing === undefined) {
+      let checked: CheckedCloseOptions
+      try {
+        // Before anything is stopped.
+        checked = readCloseOptions(options)
+      } catch (error) {
+        return Promise.reject(error as Error)
+      }
+      this.#closing = this.#close(checked)
+    }
     return this.#closing
   }
 
-  async #close(options: CloseOptions | undefined): Promise<void> {
+  async #close({ timeoutMs, waiters }: CheckedCloseOptions): Promise<void> {
+    const { clock } = this.#background
+    const deadline = clock.now() + timeoutMs
+    // Reads that were let in may still wait for a replica, or for their turn on the primary.
+    if (waiters === 'serve') await awaitIdle(clock, () => this.#underWay, deadline)
+    this.#stopped = true
     this.#background.stop()
     this.#membership.stop()
     this.#ejection.stop()
@@ -355,8 +388,15 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     this.#freshWait.close()
     this.#gate.close(new PoolClosedError(this.name))
     const pools = [this.#primary, ...this.#membership.owned]
-    const ends = await Promise.allSettled(pools.map((pool) => pool.close(options)))
+    const left = { timeoutMs: Math.max(0, deadline - clock.now()), waiters }
+    const ends = await Promise.allSettled(pools.map((pool) => pool.close(left)))
     for (const end of ends) if (end.status === 'rejected') throw end.reason
+  }
+
+  /** Calls that have not been answered. */
+  get #underWay(): number {
+    const { leased, pending } = this.stats()
+    return this.#runner.underWay + leased + pending
   }
 
   #replicas(): readonly ReplicaNode[] {

@@ -33,7 +33,9 @@ export interface SessionParts {
   readonly unannotated: UnannotatedWork
   /** Writes its token. */
   readonly codec: TokenCodec
-  /** Where its writes go; throws once the whole is closed. */
+  /** Throws once the whole takes no more calls. */
+  checkOpen(): void
+  /** Where its writes go; throws once nothing is carried any further. */
   writable(): Pool
   /** Work goes there. */
   countWrite(): void
@@ -104,6 +106,7 @@ export class SessionPool extends PoolView implements ReplicaSession {
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
     const { statement, options } = readQueryArguments(first, second, third)
+    this.#parts.checkOpen()
     this.#open()
     const { reads, unannotated } = this.#parts
     if (options?.intent === 'read') return await reads.query<Row>(this.lane, statement, options)
@@ -113,6 +116,7 @@ export class SessionPool extends PoolView implements ReplicaSession {
   }
 
   protected async send<R>(call: PoolCall<R>): Promise<R> {
+    this.#parts.checkOpen()
     const primary = this.#open()
     const { reads, unannotated } = this.#parts
     if (call.kind === 'ready') return await call.run(this.whole)

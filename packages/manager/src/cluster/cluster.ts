@@ -1,5 +1,6 @@
 import type { Clock, CloseOptions, Endpoint, Pool, Pooler, Topology } from '@poolhouse/core'
 import { staticTopology } from '@poolhouse/core'
+import type { CheckedCloseOptions } from '@poolhouse/core/kit'
 import {
   type DiscoveredNode,
   type Discovery,
@@ -49,12 +50,14 @@ export class Cluster {
   // The list of servers, where it is not discovered.
   readonly #listed: ListedServers | undefined
   readonly #members = new Set<Member>()
+  readonly #clock: Clock
   readonly #limitOf: (endpoint: Endpoint) => number
   #closing: Promise<void> | undefined
 
   /** Begins to watch the servers, if there is something to watch. */
   constructor(spec: ClusterSpec, base: Member, limitOf: (endpoint: Endpoint) => number) {
     const { name, clock, random } = spec
+    this.#clock = clock
     this.#limitOf = limitOf
     this.#members.add(base)
     const host: NodeHost = { base, limitOf: (endpoint) => this.#limitOf(endpoint) }
@@ -119,16 +122,19 @@ export class Cluster {
   }
 
   /** Closes the pools that route, and every pool below them. Idempotent. */
-  close(options?: CloseOptions): Promise<void> {
+  close(options: CheckedCloseOptions): Promise<void> {
     this.#closing ??= this.#close(options)
     return this.#closing
   }
 
-  async #close(options: CloseOptions | undefined): Promise<void> {
-    const ends = await Promise.allSettled([
-      this.routed.close(options),
-      ...[...this.#members].map((member) => member.close(options)),
-    ])
-    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  async #close(options: CheckedCloseOptions): Promise<void> {
+    const clock = this.#clock
+    const deadline = clock.now() + options.timeoutMs
+    const routed = await Promise.allSettled([this.routed.close(options)])
+    // Calls that were held there have been served by the pools of the members.
+    const left = { ...options, timeoutMs: Math.max(0, deadline - clock.now()) }
+    const members = [...this.#members].map((member) => member.close(left))
+    for (const end of [...routed, ...(await Promise.allSettled(members))])
+      if (end.status === 'rejected') throw end.reason
   }
 }

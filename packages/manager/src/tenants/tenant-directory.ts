@@ -44,6 +44,7 @@ export class TenantDirectory {
   readonly #underWay = new Map<string, Promise<Tenant>>()
   readonly #leaving = new Set<Promise<void>>()
   #timer: ClockTimer | undefined
+  #isRefusing = false
   #closed = false
 
   /** Takes checked options. */
@@ -66,7 +67,7 @@ export class TenantDirectory {
 
   /** The tenant, if it is known and need not be resolved again; asking is using. */
   peek(id: string): Tenant | undefined {
-    const tenant = this.#known.get(id)
+    const tenant = this.#isRefusing ? undefined : this.#known.get(id)
     if (tenant === undefined || tenant.expiresAt <= this.#passed()) return undefined
     this.#touch(tenant, this.#host.clock.now())
     return tenant
@@ -79,7 +80,7 @@ export class TenantDirectory {
 
   /** The tenant. Rejects with `UnknownTenantError` if nobody knows it, and with what `resolve` rejects with. */
   find(id: string): Promise<Tenant> {
-    if (this.#closed) return Promise.reject(new PoolClosedError(`tenant ${describeName(id)}`))
+    if (this.#isRefusing) return Promise.reject(new PoolClosedError(`tenant ${describeName(id)}`))
     if (this.#unknown.has(id)) return Promise.reject(unknownTenant(id))
     let asking = this.#underWay.get(id)
     if (asking === undefined) {
@@ -123,8 +124,21 @@ export class TenantDirectory {
     return tenant
   }
 
-  /** Forgets everybody and closes their pools. */
+  /** Lets no more calls in. Those that were let in may still look for their tenant, or wait at its gate. */
+  refuse(): void {
+    this.#isRefusing = true
+  }
+
+  /** Tenants that are being looked up, and calls at the gates of those who have no pools of their own. */
+  get underWay(): number {
+    let underWay = this.#underWay.size
+    for (const { gate } of this.#known.values()) underWay += gate?.size ?? 0
+    return underWay
+  }
+
+  /** Forgets all tenants and closes their pools. */
   async close(options?: CloseOptions): Promise<void> {
+    this.#isRefusing = true
     this.#closed = true
     this.#timer?.cancel()
     for (const tenant of this.#known.values()) this.#drop(tenant, options)

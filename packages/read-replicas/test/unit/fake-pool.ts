@@ -89,6 +89,8 @@ export class FakePool implements ConnectionPool {
   answersBehind: (() => QueryResult<unknown> | undefined) | undefined
   /** Whether leases are over as soon as they are made. */
   loseLeases = false
+  /** Connections that are out, by its statistics. */
+  leased = 1
   max = 10
   closed = false
   readonly #hub = new EventHub()
@@ -224,7 +226,7 @@ export class FakePool implements ConnectionPool {
 
   stats(): PoolStats {
     const { nodes: _, ...zero } = sumStats({})
-    return { ...zero, max: this.max, leased: 1 }
+    return { ...zero, max: this.max, leased: this.leased }
   }
 
   on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {

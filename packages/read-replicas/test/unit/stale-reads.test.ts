@@ -88,6 +88,28 @@ describe('a read for which no replica is fresh enough', () => {
     expect(clock.keepsAlive).toBe(false)
   })
 
+  test.each(['b', 'a'] as const)(
+    'T68: is served by "%s" while the pool closes with waiters: serve',
+    async (node) => {
+      const setting = await stale({ whenStale: { waitMs: 2_000 } })
+      const { db, clock } = setting
+      for (const pool of [setting.primary, setting.b, setting.c]) pool.leased = 0
+      const read = db.reader().query('select 1')
+      await settle()
+      const closing = db.close({ timeoutMs: 10_000, waiters: 'serve' })
+      await expect(db.reader().query('select 2')).rejects.toThrow(PoolClosedError)
+      await expect(db.query('select 2')).rejects.toThrow(PoolClosedError)
+      await expect(db.session().query('select 2')).rejects.toThrow(PoolClosedError)
+      if (node === 'b') await catchUp(setting)
+      await clock.advance(2_500)
+      const served = (await read).node
+      expect(node === 'a' ? ['a'] : ['b', 'c']).toContain(served)
+      await clock.advance(100)
+      await closing
+      expect(clock.keepsAlive).toBe(false)
+    },
+  )
+
   test('may say itself, or by its session, what is to be done', async () => {
     const { db } = await stale({ whenStale: 'error' })
     expect((await db.reader({ whenStale: 'primary' }).query('select 1')).node).toBe('a')
