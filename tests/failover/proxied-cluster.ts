@@ -14,6 +14,8 @@ export interface ProxiedCluster extends AsyncDisposable {
   readonly cluster: Cluster
   /** The proxy in front of the first primary. */
   readonly proxy: FaultProxy
+  /** The proxy in front of the node of this name. */
+  proxyOf(name: string): FaultProxy
   /** The node of this name. */
   node(name: string): ClusterNode
   /** A failover pool through the proxies, which the cluster closes with itself. */
@@ -32,6 +34,7 @@ export async function startProxiedCluster(options: ClusterOptions): Promise<Prox
   return {
     cluster,
     proxy: proxies[0]!,
+    proxyOf: (name) => proxies[cluster.nodes.findIndex((node) => node.name === name)]!,
     node: (name) => cluster.nodes.find((node) => node.name === name)!,
     pool: (driver, failoverOptions = {}) => {
       const nodes = cluster.nodes.map(({ name }, index) =>

@@ -1,10 +1,15 @@
 import { checkSignal, checkTimeout } from './call-options.js'
+import { SERVER_COLUMNS } from './identity/server-words.js'
 import { describeValue, refuseUnknownOptions } from './option-check.js'
 
 /** What tells a transaction from every other one, and where in the history of its cluster it was begun. */
 export interface TransactionIdentity {
   /** Its `xid8`, in decimal. Unique on one timeline of one cluster, and there only until a crash of the server. */
   readonly xid: string
+  /** When the postmaster of the server started, as `ServerIdentity` has it; undefined if it was not told. */
+  readonly startedAt?: string | undefined
+  /** Address and port of the server, as it sees them; undefined if it was not told. */
+  readonly place?: string | undefined
   /** Process id of the server process that runs it; the real one, also behind a pooler. */
   readonly backendPid: number
   /** Where the write-ahead log ended when it began, such as `16/B374D848`. */
@@ -67,7 +72,8 @@ export function readResolveOptions(options: ResolveOptions): {
 export const IDENTITY_QUERY: string =
   'SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS xid, pg_catalog.pg_backend_pid() AS pid, ' +
   'pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text AS lsn, pg_catalog.now()::pg_catalog.text AS begun_at, ' +
-  'pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) AS wal_file'
+  'pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) AS wal_file, ' +
+  `${SERVER_COLUMNS.startedAt} AS started_at, ${SERVER_COLUMNS.place} AS place`
 
 /** Reads the answer to `IDENTITY_QUERY`, whatever the driver made of its types; undefined if it does not tell. */
 export function readIdentity({
@@ -77,6 +83,7 @@ export function readIdentity({
 }): TransactionIdentity | undefined {
   const row = rows[0] as Partial<Record<string, unknown>> | undefined
   const { xid, pid, lsn, begun_at: begunAt, wal_file: walFile } = row ?? {}
+  const { started_at: startedAt, place } = row ?? {}
   const timeline = typeof walFile === 'string' ? Number.parseInt(walFile.slice(0, 8), 16) : 0
   if (!(xid && pid && lsn && begunAt && timeline > 0)) return undefined
   return Object.freeze({
@@ -85,5 +92,7 @@ export function readIdentity({
     startLsn: String(lsn),
     timeline,
     begunAt: String(begunAt),
+    startedAt: startedAt ? String(startedAt) : undefined,
+    place: place ? String(place) : undefined,
   })
 }

@@ -1,4 +1,4 @@
-import { isSameServer } from '@poolhouse/core/kit'
+import { type Follower, isSameServer, type PresentHistory } from '@poolhouse/core/kit'
 import type { ProbeFacts } from './observation.js'
 
 /**
@@ -27,11 +27,18 @@ export interface NodeRecord {
   readonly failures: number
   /** What stands between us and the server, once it is known that something does; then two connections may end at two servers. */
   readonly behind: string | undefined
+  /** What is known of it as a follower of the primary; undefined before it has answered. */
+  readonly follower: Follower | undefined
+  /** What it said when it claimed to be primary last; undefined once it is known to have given that up. */
+  readonly claim: ProbeFacts | undefined
   /** The servers that answered here one after the other, the newest last; a restarted one counts as another. */
   readonly servers: readonly string[]
 }
 
-/** Two servers claimed to be primary on one timeline. It lasts until all but one of them are known to have given up. */
+/**
+ * Two servers have claimed to be primary on one timeline, at once or one after the other. It lasts until all but one of them are known to
+ * have given up: they answer as something else, nobody listens there any more, or an operator or a discovery has taken them out.
+ */
 export interface Contest {
   readonly timeline: number | undefined
   readonly nodes: readonly string[]
@@ -56,6 +63,10 @@ export interface ClusterView {
   readonly withheld: ReadonlyMap<string, string>
   /** Nodes that are not listed any more; against another claimant they lose. */
   readonly leaving: ReadonlySet<string>
+  /** Nodes that an operator has drained; against another claimant they lose too. */
+  readonly drained: ReadonlySet<string>
+  /** The history that the primary writes, as it said last. */
+  readonly present: PresentHistory | undefined
   /** The node elected last. */
   readonly lastPrimary: string | undefined
   /** Every node, in configured order. */

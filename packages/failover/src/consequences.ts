@@ -25,6 +25,13 @@ export type Consequence =
       readonly systemId: string
       readonly expected: string
     }
+  | {
+      readonly kind: 'diverged'
+      readonly node: string
+      readonly reason: string
+      readonly systemId: string | undefined
+      readonly timeline: number | undefined
+    }
 
 /** A view and what follows from it. */
 export interface Judged {
@@ -33,7 +40,13 @@ export interface Judged {
 }
 
 // Sessions of a node that starts up died with its former postmaster.
-const LOST: ReadonlySet<NodeState> = new Set(['unreachable', 'starting', 'fenced', 'foreign'])
+const LOST: ReadonlySet<NodeState> = new Set([
+  'unreachable',
+  'starting',
+  'fenced',
+  'foreign',
+  'diverged',
+])
 
 /** What has to be done because the second view took the place of the first. */
 export function consequences(before: Judged, after: Judged): Consequence[] {
@@ -55,7 +68,7 @@ export function consequences(before: Judged, after: Judged): Consequence[] {
       const news = was === 'primary' ? 'no longer primary' : verdict.state
       found.push({ kind: 'suspect', node, reason: `${news}: ${verdict.reason}` })
     }
-    found.push(...announcements(after.view, node, verdict.state))
+    found.push(...announcements(after.view, node, verdict))
   }
   const { contest } = after.view
   if (contest !== undefined && contest !== before.view.contest) {
@@ -64,7 +77,11 @@ export function consequences(before: Judged, after: Judged): Consequence[] {
   return found
 }
 
-function announcements(view: ClusterView, node: string, state: NodeState): Consequence[] {
+function announcements(
+  view: ClusterView,
+  node: string,
+  { state, reason }: { readonly state: NodeState; readonly reason: string },
+): Consequence[] {
   const standing = view.nodes.get(node)?.standing
   if (standing?.kind !== 'answer') return []
   const { timeline, systemId } = standing.facts
@@ -75,7 +92,7 @@ function announcements(view: ClusterView, node: string, state: NodeState): Conse
   if (state === 'foreign' && systemId !== undefined && view.systemId !== undefined) {
     return [{ kind: 'foreign', node, systemId, expected: view.systemId }]
   }
-  return []
+  return state === 'diverged' ? [{ kind: 'diverged', node, reason, systemId, timeline }] : []
 }
 
 /** Whether it is proven that nobody listens, so that no connection can be alive. */

@@ -290,6 +290,9 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
     const watch = this.#watch
     const resolver = new InDoubtResolver({
       clock: this.#config.clock,
+      get present() {
+        return watch.present
+      },
       get systemId() {
         return watch.current.systemId
       },

@@ -1,4 +1,5 @@
 import type { NodeState } from '@poolhouse/core'
+import { type Standing as FollowerStanding, standingOf } from '@poolhouse/core/kit'
 import {
   areNamesOfOne,
   type ClusterView,
@@ -93,13 +94,30 @@ function roleOf(view: ClusterView, id: string, facts: ProbeFacts): NodeVerdict {
     }
   }
   if (facts.inRecovery) {
-    const role = facts.replayPaused ? 'replica, replay is paused' : 'replica'
+    const standing = followingOf(view, id)
+    if (standing?.kind === 'diverged') return { state: 'diverged', reason: standing.reason }
+    const role = describeReplica(facts, standing)
     const withheld = view.withheld.get(id)
     return withheld === undefined
       ? { state: 'replica', reason: role }
       : { state: 'draining', reason: `${role}, ${withheld}` }
   }
   return view.fence === 'off' ? unfenced(view, id, facts) : claimOf(view, id, facts, timeline)
+}
+
+/** How the node's position compares with the primary's; undefined before that has told its own. */
+export function followingOf(view: ClusterView, id: string): FollowerStanding | undefined {
+  const follower = view.nodes.get(id)?.follower
+  if (follower === undefined || view.present === undefined) return undefined
+  return standingOf(follower, view.present)
+}
+
+function describeReplica(
+  { replayPaused }: ProbeFacts,
+  standing: FollowerStanding | undefined,
+): string {
+  const role = replayPaused ? 'replica, replay is paused' : 'replica'
+  return standing?.kind === 'unknown' ? `${role}, but ${standing.reason}` : role
 }
 
 function claimOf(

@@ -1,5 +1,6 @@
 import type { Clock, ConnectionPool, QueryResult, Session } from '@poolhouse/core'
-import type { Finding, Observation } from './observation.js'
+import { pastStatement, TimelinePast } from '@poolhouse/core/kit'
+import type { Finding, Observation, ProbeFacts } from './observation.js'
 import { findingOf, isRoleChanging, isUnsupported } from './probe-finding.js'
 import { readProbe } from './probe-statement.js'
 import { StallAwareDeadline } from './stall-aware-deadline.js'
@@ -26,6 +27,10 @@ interface Line {
   renewedAt: number
   /** Whether another one is to take its place although it answers. */
   isOld: boolean
+  /** The past of the server's timeline, once it was read. */
+  past: TimelinePast | undefined
+  /** The timeline whose past was asked for. */
+  pastOf: number | undefined
 }
 
 // A distant server gets its round trips on top of the deadline, or a little noise on a slow line would look like a death. Bounded, so
@@ -69,7 +74,7 @@ export class NodeProber {
         over = true
         deadline.stop()
         const isVoid = finding.kind === 'failed' && deadline.lateMs > timeoutMs / 2
-        resolve(isVoid ? undefined : { ...finding, sentAt })
+        resolve(isVoid ? undefined : { ...finding, sentAt, answeredAt: clock.now() })
       }
       const expired = (): void => {
         // A late answer may have shown meanwhile how long the line is.
@@ -97,10 +102,9 @@ export class NodeProber {
         line = await this.#freeLine()
         if (isOver() || this.#stop.signal.aborted)
           return { kind: 'failed', detail: 'came too late' }
-        return {
-          kind: 'answer',
-          facts: readProbe(await this.#question(line, isOver), line.session.info.backendPid),
-        }
+        const answer = await this.#question(line, isOver)
+        const facts = readProbe(answer, line.session.info.backendPid)
+        return { kind: 'answer', facts: this.#withPast(line, facts) }
       } catch (error) {
         if (isUnsupported(error) && this.#statement + 1 < this.#options.statements.length) {
           this.#statement++
@@ -111,6 +115,28 @@ export class NodeProber {
         if (!again || attempt >= MOST_ATTEMPTS || isOver()) return findingOf(error)
       }
     }
+  }
+
+  /** With the whole past of the server's timeline, where the role may read it. It is asked once, and no answer of a probe waits for it. */
+  #withPast(line: Line, facts: ProbeFacts): ProbeFacts {
+    const { timeline, timelineExact, tellsPast } = facts
+    if (!tellsPast || !timelineExact || timeline === undefined || timeline === 1) return facts
+    if (line.pastOf === timeline) {
+      return line.past === undefined ? facts : Object.freeze({ ...facts, past: line.past })
+    }
+    line.pastOf = timeline
+    line.past = undefined
+    line.asking = line.session.query<{ history?: unknown }>(pastStatement(timeline)).then(
+      ({ rows }) => {
+        line.asking = undefined
+        line.past = TimelinePast.read(timeline, rows[0]?.history)
+      },
+      // A standby that was cloned later may lack the file.
+      () => {
+        line.asking = undefined
+      },
+    )
+    return facts
   }
 
   #allowedMs(): number {
@@ -181,7 +207,14 @@ export class NodeProber {
   #opened(session: Session): Line {
     const old = this.#line
     const renewedAt = this.#options.clock.now()
-    const line: Line = { session, asking: undefined, renewedAt, isOld: false }
+    const line: Line = {
+      session,
+      asking: undefined,
+      renewedAt,
+      isOld: false,
+      past: undefined,
+      pastOf: undefined,
+    }
     if (this.#stop.signal.aborted) {
       session.destroy('the monitor was stopped')
       return line

@@ -73,6 +73,11 @@ export class NodeSet {
     return found
   }
 
+  /** The nodes that an operator has drained. */
+  drained(): ReadonlySet<string> {
+    return new Set(this.#drained)
+  }
+
   /** The nodes that are about to be forgotten. */
   leaving(): Set<string> {
     const ids = new Set<string>()

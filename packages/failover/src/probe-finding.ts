@@ -16,6 +16,9 @@ const NOBODY_LISTENS: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT'])
 // Our own process or machine has run out of something; that says nothing about the server.
 const OUR_TROUBLE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EADDRNOTAVAIL'])
 
+// Whoever listens there closes each new connection at once: a proxy whose server is gone does.
+const CLOSED: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'POOLHOUSE_HUNG_UP'])
+
 const ALIVE: ReadonlySet<NodeNews> = new Set(['full', 'limited', 'short'])
 
 /** What a failed probe says about the server. */
@@ -45,7 +48,9 @@ export function findingOf(error: unknown): Finding {
   // has said its last words.
   const isAlive = error instanceof DatabaseError && !endsSession(error)
   const kind = isAlive || ALIVE.has(news) ? 'busy' : 'failed'
-  return { kind, detail: messageOf(error) }
+  if (kind === 'busy') return { kind, detail: messageOf(error) }
+  const isClosed = error instanceof ConnectError && isCaused(error, CLOSED)
+  return { kind, detail: messageOf(error), isClosed }
 }
 
 /** Whether the role changed between two functions of the same probe, so that asking again will do. */

@@ -1,11 +1,15 @@
 import type { QueryResult } from '@poolhouse/core'
 import {
+  FIRST_TIMELINE,
+  MAY_READ_PAST,
   readBoolean,
   readInteger,
   readLsn,
   readText,
   readTimeline,
   SERVER_COLUMNS,
+  TIMELINE_BEGIN,
+  TimelinePast,
 } from '@poolhouse/core/kit'
 import type { ProbeFacts } from './observation.js'
 
@@ -23,12 +27,18 @@ const NO_POSITIONS =
 //
 // `read_only` is the default of new transactions and not `transaction_read_only`, which is always on during recovery.
 //
-// The timeline of a standby is a lower bound and decides nothing.
-const PROBE = (identity: string, timeline: string, positions: string = POSITIONS): string => `\
+// The timeline of a standby is a lower bound unless its receiver is shown, and makes nobody primary.
+const PROBE = (
+  identity: string,
+  timeline: string,
+  history: string,
+  positions: string = POSITIONS,
+): string => `\
 select r.in_recovery as in_recovery,
   pg_catalog.current_setting('default_transaction_read_only')::boolean as read_only,
   ${identity} as system_id,
   ${timeline} as timeline,
+  ${history},
   ${SERVER_COLUMNS.startedAt} as started_at,
   ${SERVER_COLUMNS.address} OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) ${SERVER_COLUMNS.port} as address,
   ${SERVER_COLUMNS.port} as port,
@@ -39,9 +49,14 @@ from (select pg_catalog.pg_is_in_recovery() as in_recovery offset 0) r`
 const FENCED_PROBE: string = PROBE(
   SERVER_COLUMNS.systemId,
   `case when r.in_recovery then ${SERVER_COLUMNS.standbyTimeline} else ${SERVER_COLUMNS.primaryTimeline} end`,
+  `case when r.in_recovery then ${SERVER_COLUMNS.receivedTimeline} end as received_timeline,
+  case when r.in_recovery then (select w.pid from pg_catalog.pg_stat_wal_receiver w) end as receiver,
+  ${MAY_READ_PAST} as tells_past,
+  case when not r.in_recovery then ${TIMELINE_BEGIN} end as begin`,
 )
-const UNFENCED_PROBE: string = PROBE('null::pg_catalog.text', 'null::int')
-const BARE_PROBE: string = PROBE('null::pg_catalog.text', 'null::int', NO_POSITIONS)
+const NO_HISTORY = 'null::int as received_timeline'
+const UNFENCED_PROBE: string = PROBE('null::pg_catalog.text', 'null::int', NO_HISTORY)
+const BARE_PROBE: string = PROBE('null::pg_catalog.text', 'null::int', NO_HISTORY, NO_POSITIONS)
 
 /** A row of the probe; what type the driver gives each column is its business. */
 type ProbeRow = Partial<
@@ -50,6 +65,10 @@ type ProbeRow = Partial<
     | 'read_only'
     | 'system_id'
     | 'timeline'
+    | 'received_timeline'
+    | 'receiver'
+    | 'tells_past'
+    | 'begin'
     | 'started_at'
     | 'address'
     | 'port'
@@ -79,11 +98,18 @@ export function readProbe(result: Pick<QueryResult, 'rows'>, sessionPid?: number
   if (inRecovery === undefined) {
     throw new TypeError('the answer to a probe does not tell whether the server is in recovery')
   }
+  const timeline = readTimeline(row.timeline)
+  const received = readTimeline(row.received_timeline)
+  const timelineExact = timeline !== undefined && (!inRecovery || received !== undefined)
   return Object.freeze({
     inRecovery,
     readOnly: readBoolean(row.read_only) ?? false,
     systemId: readText(row.system_id),
-    timeline: readTimeline(row.timeline),
+    timeline: timeline === undefined ? undefined : Math.max(timeline, received ?? 0),
+    timelineExact,
+    past: timelineExact ? pastOf(timeline, readLsn(row.begin)) : undefined,
+    tellsPast: readBoolean(row.tells_past) ?? false,
+    receiver: row.receiver === null ? null : readInteger(row.receiver),
     startedAt: readText(row.started_at),
     address: readText(row.address),
     port: readInteger(row.port),
@@ -93,6 +119,12 @@ export function readProbe(result: Pick<QueryResult, 'rows'>, sessionPid?: number
     receiveLsn: readLsn(row.receive_lsn),
     replayPaused: readBoolean(row.replay_paused) ?? false,
   })
+}
+
+/** What a probe tells of the past of a timeline. The first one has none. */
+function pastOf(timeline: number, begin: bigint | undefined): TimelinePast | undefined {
+  if (timeline === 1) return FIRST_TIMELINE
+  return begin === undefined ? undefined : TimelinePast.begunAt(timeline, begin)
 }
 
 function readPid(value: unknown): number | undefined {

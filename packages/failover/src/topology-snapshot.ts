@@ -1,6 +1,6 @@
 import type { LagRing, NodeLag, TopologyNode, TopologySnapshot } from '@poolhouse/core'
 import { type ClusterView, highestTimeline } from './cluster-view.js'
-import type { Judgement } from './judgement.js'
+import { followingOf, type Judgement } from './judgement.js'
 import type { Member } from './node-set.js'
 
 /** Makes the immutable snapshot that the world sees. */
@@ -36,7 +36,9 @@ export function snapshotOf(
 
 function lagOf(view: ClusterView, id: string, ring: LagRing, now: number): NodeLag {
   const standing = view.nodes.get(id)?.standing
-  const lsn = standing?.kind === 'answer' ? standing.facts.lsn : undefined
+  // A position in another history than the primary's says nothing.
+  const isComparable = followingOf(view, id)?.kind === 'comparable'
+  const lsn = isComparable && standing?.kind === 'answer' ? standing.facts.lsn : undefined
   return Object.freeze({
     ms: lsn === undefined ? undefined : ring.staleness(lsn, now),
     bytes: lsn === undefined ? undefined : ring.bytesBehind(lsn),

@@ -7,6 +7,7 @@ import {
   type Topology,
   type TopologySnapshot,
 } from '@poolhouse/core'
+import type { PresentHistory } from '@poolhouse/core/kit'
 import { probeDelay } from './cadence.js'
 import { describeChange, type HeldCalls } from './change-reason.js'
 import type { ClusterView } from './cluster-view.js'
@@ -97,7 +98,9 @@ export class TopologyWatch implements Topology {
     this.#firstRound ??= clock.setTimer(() => {
       clock.afterIo(() => this.#firstRoundIsLate())
     }, FIRST_ROUND_MS)
-    this.#replace(withhold(view, this.#nodes.withheld(), this.#nodes.leaving()))
+    this.#replace(
+      withhold(view, this.#nodes.withheld(), this.#nodes.leaving(), this.#nodes.drained()),
+    )
     for (const { name } of pools) void this.#monitors.get(name)?.probe()
   }
 
@@ -111,7 +114,9 @@ export class TopologyWatch implements Topology {
 
   /** The set says something else about its nodes: their traits, or who gets no work. */
   traitsChanged(): void {
-    this.#replace(withhold(this.#view, this.#nodes.withheld(), this.#nodes.leaving()))
+    this.#replace(
+      withhold(this.#view, this.#nodes.withheld(), this.#nodes.leaving(), this.#nodes.drained()),
+    )
   }
 
   /** Makes another system ours, whose nodes were foreign until now. */
@@ -137,6 +142,11 @@ export class TopologyWatch implements Topology {
     if (standing?.kind !== 'answer') return undefined
     const { systemId, timeline, startedAt } = standing.facts
     return `${systemId} ${timeline} ${startedAt}`
+  }
+
+  /** The history that the primary writes, as it said last; undefined before it has. */
+  get present(): PresentHistory | undefined {
+    return this.#view.present
   }
 
   get current(): TopologySnapshot {
@@ -345,6 +355,11 @@ export class TopologyWatch implements Topology {
       case 'foreign': {
         const { node, systemId, expected } = consequence
         this.#hub.emit('foreign', { pool, node, systemId, expected })
+        return
+      }
+      case 'diverged': {
+        const { node, reason, systemId, timeline } = consequence
+        this.#hub.emit('diverged', { pool, node, reason, systemId, timeline })
         return
       }
     }

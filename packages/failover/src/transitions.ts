@@ -1,5 +1,11 @@
 import {
-  areNamesOfOne,
+  followerAfter,
+  followerBeside,
+  isSameServer,
+  type PresentHistory,
+  presentAfter,
+} from '@poolhouse/core/kit'
+import {
   type ClusterView,
   type Contest,
   hasListedRival,
@@ -8,8 +14,9 @@ import {
   type NodeRecord,
   type Standing,
 } from './cluster-view.js'
+import { followerSampleOf, primarySampleOf } from './history-samples.js'
 import { judge } from './judgement.js'
-import type { Observation } from './observation.js'
+import type { Observation, ProbeFacts } from './observation.js'
 import { seenBehind, serverOf } from './pooler-detection.js'
 
 /** What a view starts from. */
@@ -24,6 +31,8 @@ const NEVER: NodeRecord = {
   standing: { kind: 'none', detail: 'not probed yet' },
   failures: 0,
   behind: undefined,
+  follower: undefined,
+  claim: undefined,
   servers: [],
 }
 // Enough to see a server come back behind one address, however many take turns.
@@ -41,6 +50,8 @@ export function emptyView(ids: readonly string[], options: ClusterViewOptions): 
     contest: undefined,
     withheld: new Map<string, string>(),
     leaving: new Set<string>(),
+    drained: new Set<string>(),
+    present: undefined,
     lastPrimary: undefined,
     nodes: new Map(ids.map((id) => [id, NEVER])),
   }
@@ -50,7 +61,7 @@ export function emptyView(ids: readonly string[], options: ClusterViewOptions): 
 export function observe(view: ClusterView, id: string, observation: Observation): ClusterView {
   const before = view.nodes.get(id)
   if (before === undefined || observation.sentAt < before.sentAt) return view
-  const record = nextRecord(before, observation, view.deadAfter)
+  const record = nextRecord(before, observation, view)
   const nodes = new Map(view.nodes).set(id, record)
   return conclude({ ...view, nodes, highest: raised(view.highest, record.standing) })
 }
@@ -69,13 +80,14 @@ export function removeNode(view: ClusterView, id: string): ClusterView {
   return conclude({ ...view, nodes, lastPrimary })
 }
 
-/** Says which nodes get no new work and why, and which of them are not listed any more. */
+/** Says which nodes get no new work and why, which of them are not listed any more, and which an operator has drained. */
 export function withhold(
   view: ClusterView,
   withheld: ReadonlyMap<string, string>,
   leaving: ReadonlySet<string>,
+  drained: ReadonlySet<string> = new Set(),
 ): ClusterView {
-  return conclude({ ...view, withheld, leaving })
+  return conclude({ ...view, withheld, leaving, drained })
 }
 
 /** Makes another system ours. Timelines begin anew with it, so the configured minimum, which was about the former one, is void. */
@@ -89,8 +101,12 @@ export function endFirstRound(view: ClusterView): ClusterView {
   return view.settled ? view : conclude({ ...view, settled: true })
 }
 
-function nextRecord(former: NodeRecord, observation: Observation, deadAfter: number): NodeRecord {
-  const { sentAt } = observation
+function nextRecord(
+  former: NodeRecord,
+  observation: Observation,
+  { deadAfter, present }: ClusterView,
+): NodeRecord {
+  const { sentAt, answeredAt = sentAt } = observation
   const before = { ...former, sentAt }
   switch (observation.kind) {
     case 'answer': {
@@ -100,6 +116,8 @@ function nextRecord(former: NodeRecord, observation: Observation, deadAfter: num
         failures: 0,
         standing: { kind: 'answer', facts },
         behind: former.behind ?? seenBehind(former.servers, facts),
+        follower: followerAfter(former.follower, followerSampleOf(facts, answeredAt), present),
+        claim: facts.inRecovery || facts.readOnly ? undefined : facts,
         servers: nextServers(former.servers, serverOf(facts)),
       }
     }
@@ -111,6 +129,7 @@ function nextRecord(former: NodeRecord, observation: Observation, deadAfter: num
       return {
         ...before,
         failures: deadAfter,
+        claim: undefined,
         standing: { kind: 'down', detail: observation.detail, gone: true },
       }
     case 'busy': {
@@ -127,7 +146,9 @@ function nextRecord(former: NodeRecord, observation: Observation, deadAfter: num
       // Silence after a proof of absence proves no more than before, and takes nothing away.
       const gone = before.standing.kind === 'down' && before.standing.gone
       const detail = `${observation.detail}, ${failures} failed probes in a row`
-      return { ...before, failures, standing: { kind: 'down', detail, gone } }
+      // What closes each new connection takes no writes from others.
+      const claim = observation.isClosed === true ? undefined : before.claim
+      return { ...before, failures, claim, standing: { kind: 'down', detail, gone } }
     }
   }
 }
@@ -151,8 +172,30 @@ function raised(
 function conclude(view: ClusterView): ClusterView {
   const systemId = view.systemId ?? (view.settled ? ownSystem(view.nodes) : undefined)
   const known = { ...view, systemId }
-  const next = { ...known, contest: nextContest(known) }
+  const next = withPresent({ ...known, contest: nextContest(known) })
   return { ...next, lastPrimary: judge(next).primary ?? view.lastPrimary }
+}
+
+/** Takes what the primary said last for the present history, and compares everything else with it. */
+function withPresent(view: ClusterView): ClusterView {
+  const { primary } = judge(view)
+  const record = primary === undefined ? undefined : view.nodes.get(primary)
+  // After a failed probe `sentAt` is that of the failure.
+  if (record?.standing.kind !== 'answer' || record.failures > 0) return view
+  const present = presentAfter(view.present, primarySampleOf(record.standing.facts, record.sentAt))
+  return present === view.present ? view : { ...view, present, nodes: compared(view, present) }
+}
+
+function compared({ nodes }: ClusterView, present: PresentHistory): ClusterView['nodes'] {
+  const found = new Map<string, NodeRecord>()
+  for (const [id, record] of nodes) {
+    const { follower } = record
+    found.set(
+      id,
+      follower === undefined ? record : { ...record, follower: followerBeside(follower, present) },
+    )
+  }
+  return found
 }
 
 /** The system to which most nodes belong; of equals the one that is named first in configured order. */
@@ -172,18 +215,25 @@ function ownSystem(nodes: ReadonlyMap<string, NodeRecord>): string | undefined {
 function nextContest(view: ClusterView): Contest | undefined {
   const timeline = view.fence === 'off' ? undefined : highestTimeline(view)
   const before = view.contest?.timeline === timeline ? view.contest?.nodes : undefined
-  const claimants = [...view.nodes].filter(([id, { standing }]) =>
-    standing.kind === 'answer'
-      ? isClaim(standing.facts, view, timeline)
-      : // One that only fell silent may still be taking writes from others.
-        standing.kind === 'down' && !standing.gone && before?.includes(id) === true,
-  )
-  const nodes = claimants
-    .map(([id]) => id)
-    .filter((id) => !view.leaving.has(id) || !hasListedRival(view, id))
+  const claims = new Map<string, ProbeFacts>()
+  for (const [id, { standing, claim }] of view.nodes) {
+    if (claim === undefined || !isClaim(claim, view, timeline)) continue
+    // One that only fell silent may still be taking writes from others. Without timelines that is how a failover looks.
+    const isSilent = standing.kind === 'down' && !standing.gone
+    const counts =
+      standing.kind === 'answer' ||
+      (isSilent && (view.fence === 'timeline' || before?.includes(id) === true))
+    if (counts) claims.set(id, claim)
+  }
+  const isOut = (id: string): boolean => view.drained.has(id) || view.leaving.has(id)
+  const hasRival = (id: string): boolean =>
+    view.drained.has(id)
+      ? [...claims.keys()].some((other) => other !== id && !isOut(other))
+      : hasListedRival(view, id)
+  const nodes = [...claims.keys()].filter((id) => !isOut(id) || !hasRival(id))
   // Several names of one server are one claimant.
-  const first = view.nodes.get(nodes[0] ?? '')
-  if (nodes.slice(1).every((id) => areNamesOfOne(first, view.nodes.get(id)))) return undefined
+  const first = claims.get(nodes[0] ?? '')
+  if (nodes.slice(1).every((id) => isSameServer(first, claims.get(id)))) return undefined
   const same = before?.length === nodes.length && nodes.every((id) => before.includes(id))
   return same ? view.contest : { timeline, nodes }
 }

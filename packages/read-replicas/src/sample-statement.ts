@@ -66,7 +66,7 @@ export const SAMPLE_STATEMENT: string = STATEMENT(`,
   case when r.in_recovery then exists(select from pg_catalog.pg_stat_wal_receiver) end as receiving,
   case when r.in_recovery then (select w.pid from pg_catalog.pg_stat_wal_receiver w) end as receiver,
   ${MAY_READ_PAST} as tells_past,
-  ${TIMELINE_BEGIN} as begin,
+  case when not r.in_recovery then ${TIMELINE_BEGIN} end as begin,
   pg_catalog.pg_backend_pid() as pid`)
 
 /** The sample for services that hide the functions of the control file: it cannot tell one cluster from another. */

@@ -84,6 +84,7 @@ export class TopologyMembers implements Membership {
     node.unfit = seen.state === 'replica' ? undefined : `it is ${why}`
     node.reportedLagMs = seen.lag?.ms
     node.bytesBehind = seen.lag?.bytes
+    node.freshness = seen.lag?.ms === undefined && seen.reason !== '' ? seen.reason : undefined
     if (wasUnfit && node.unfit === undefined) {
       this.#ejection.admit(node, 'the topology sees a replica again')
     }

@@ -34,9 +34,15 @@ export function sameHistory(one: ClusterHistory, other: ClusterHistory): SameHis
 /** Whether two servers that write one timeline are one server: the same life of it, or the same place after a restart. */
 function sameServer(one: ClusterHistory, other: ClusterHistory): SameHistory {
   const life = compare(one.startedAt, other.startedAt)
-  if (life === 'same') return 'same'
+  if (life === 'same' && compare(portOf(one), portOf(other)) !== 'other') return 'same'
   const place = compare(one.place, other.place)
   return place === 'unknown' && life === 'other' ? 'unknown' : place
+}
+
+/** The port alone: a server has accepted each session at one of its addresses. Undefined of a mark. */
+function portOf({ place }: ClusterHistory): string | undefined {
+  const colon = place?.lastIndexOf(':') ?? -1
+  return colon < 0 ? undefined : place?.slice(colon)
 }
 
 function compare(one: string | undefined, other: string | undefined): SameHistory {

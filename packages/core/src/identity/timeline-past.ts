@@ -83,8 +83,7 @@ export const MAY_READ_PAST =
 
 /**
  * Where the timeline of a primary began, as an expression of SQL that any role may use; null unless the primary was promoted in its present
- * life, which having received a log shows. After a crash the same function tells the end of the crash's recovery.
+ * life, which having received a log shows. After a crash the same function tells the end of the crash's recovery. Not to be asked of a standby.
  */
 export const TIMELINE_BEGIN = `\
-case when not pg_catalog.pg_is_in_recovery() and pg_catalog.pg_last_wal_receive_lsn() is not null
-    then pg_catalog.pg_last_wal_replay_lsn() end::pg_catalog.text`
+case when pg_catalog.pg_last_wal_receive_lsn() is not null then pg_catalog.pg_last_wal_replay_lsn() end::pg_catalog.text`

@@ -56,6 +56,8 @@ export class ProtocolError extends Error {}
 
 /** The server closed the connection. */
 export class HungUpError extends Error {
+  /** Tells it apart from a reset, and both from silence. */
+  readonly code = 'POOLHOUSE_HUNG_UP'
   /** Needs nothing: the message says it. */
   constructor() {
     super('the server closed the connection')

@@ -20,6 +20,10 @@ function facts(changes: Partial<ProbeFacts> = {}): ProbeFacts {
     readOnly: false,
     systemId: OURS,
     timeline: 1,
+    timelineExact: true,
+    past: undefined,
+    tellsPast: false,
+    receiver: undefined,
     startedAt: 'then',
     address: undefined,
     port: undefined,
@@ -296,6 +300,39 @@ describe('death', () => {
   })
 })
 
+describe('a standby with another history', () => {
+  const behind = { lsn: 5_000n, timelineExact: false }
+
+  it('T50: is diverged once the primary, asked later, has not come as far as it', () => {
+    const view = viewOf([
+      ['c', replica(behind)],
+      ['a', primary(2, { lsn: 2_000n })],
+    ])
+    expect(states(view)).toMatchObject({ a: 'primary', c: 'diverged' })
+    const passed = see(view, [
+      ['a', primary(2, { lsn: 9_000n })],
+      ['c', replica(behind)],
+    ])
+    expect(stateOf(passed, 'c')).toBe('diverged')
+    const rewound = see(passed, [['c', replica({ ...behind, timeline: 2, startedAt: 'later' })]])
+    expect(stateOf(rewound, 'c')).toBe('replica')
+  })
+
+  it('T50: is told and loses its connections', () => {
+    const before = viewOf([
+      ['a', primary(2, { lsn: 2_000n })],
+      ['c', replica({ ...behind, timeline: 2 })],
+    ])
+    const after = see(before, [['a', primary(2, { lsn: 2_000n })]])
+    const found = consequences(
+      { view: before, judgement: judge(before) },
+      { view: after, judgement: judge(after) },
+    )
+    expect(found.map(({ kind }) => kind)).toEqual(['destroy', 'diverged'])
+    expect(found[1]).toMatchObject({ node: 'c', systemId: OURS, timeline: 2 })
+  })
+})
+
 describe('split brain', () => {
   const both = [
     ['a', primary(2)],
@@ -317,6 +354,38 @@ describe('split brain', () => {
     ['becomes a replica', replica()],
   ])('is over when one of the two %s', (_title, finding) => {
     expect(judge(see(viewOf(both), [['a', finding]])).primary).toBe('b')
+  })
+
+  it('T69: is the same whether the second claimed before or after the first fell silent', () => {
+    const silence = [
+      ['a', failed],
+      ['a', failed],
+    ] as const
+    const later = see(viewOf([['a', primary(2)]]), [...silence, ['b', primary(2)]])
+    expect(states(later)).toMatchObject({ a: 'unreachable', b: 'fenced' })
+    expect(later.contest?.nodes).toEqual(['a', 'b'])
+    expect(states(see(viewOf(both), silence))).toEqual(states(later))
+    for (const finding of [refused, replica()]) {
+      expect(judge(see(later, [['a', finding]])).primary).toBe('b')
+    }
+    // Nobody has ever heard the first claim: there is nothing to decide.
+    expect(judge(see(viewOf([['a', replica()]]), [...silence, ['b', primary(2)]])).primary).toBe(
+      'b',
+    )
+  })
+
+  it('T69: is decided by an operator who drains the one that is not to be believed', () => {
+    const silent = see(viewOf(both), [
+      ['a', failed],
+      ['a', failed],
+    ])
+    const decided = withhold(silent, new Map(), new Set(), new Set(['a']))
+    expect(judge(decided).primary).toBe('b')
+    const undone = withhold(decided, new Map(), new Set())
+    expect(judge(undone).primary).toBeUndefined()
+    expect(
+      judge(withhold(silent, new Map(), new Set(), new Set(['a', 'b']))).primary,
+    ).toBeUndefined()
   })
 
   it('is over when a third claims a higher timeline', () => {

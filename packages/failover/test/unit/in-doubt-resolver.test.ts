@@ -3,7 +3,6 @@ import type { FakeReply } from '@poolhouse/core/testing'
 import { beforeEach, describe, expect, it, test } from 'vitest'
 import { outcomeOf } from '../../src/in-doubt-resolver.js'
 import type { FailoverPool } from '../../src/index.js'
-import { switchPoint } from '../../src/timeline-history.js'
 import { a, b, clock, failover, listen, makeCluster, race, ready, watch } from './fake-cluster.js'
 
 describe('what the primary says proves', () => {
@@ -36,28 +35,40 @@ describe('what the primary says proves', () => {
     }
   })
 
+  const ran = { timeline: 2, startedAt: '10.5', place: '10.0.0.1:5432' }
+  const here = { ...facts, ...ran }
+
+  test.each([
+    ['of the life that ran it', {}, 'committed'],
+    ['of a restart at the same place', { startedAt: '20.5', isYounger: true }, 'committed'],
+    [
+      'of a server at that place that was up already',
+      { startedAt: '9.5', isYounger: false },
+      'unknown',
+    ],
+    [
+      'of another server',
+      { startedAt: '20.5', isYounger: true, place: '10.0.0.2:5432' },
+      'unknown',
+    ],
+  ] as const)('T61, T64: committed is believed or not %s', (_title, change, outcome) => {
+    expect(outcomeOf({ ...here, ...change }, ran, 's')).toBe(outcome)
+  })
+
+  test('T64: another server that does not know it as committed has lost it', () => {
+    const other = { ...here, startedAt: '9.5', place: '10.0.0.2:5432' }
+    for (const status of ['aborted', 'in progress', 'future'] as const) {
+      expect(outcomeOf({ ...other, status }, ran, 's')).toBe('lost')
+    }
+  })
+
+  test('T64: a timeline of the same number that began elsewhere has lost it', () => {
+    expect(outcomeOf({ ...here, begin: 5n }, { ...ran, begin: 4n }, 's')).toBe('lost')
+    expect(outcomeOf({ ...here, begin: 5n }, { ...ran, begin: 5n }, 's')).toBe('committed')
+  })
+
   test('nothing when the system was not known', () => {
     expect(outcomeOf(facts, { timeline: 2 }, undefined)).toBe('unknown')
-  })
-})
-
-describe('a history of timelines', () => {
-  const history =
-    '# comment\n\n1\t0/3000148\tno recovery target specified\n\n2\t1/A0\tbefore 2026\n'
-
-  test('tells where a timeline was left', () => {
-    expect(switchPoint(history, 1)).toBe(0x3000148n)
-    expect(switchPoint(history, 2)).toBe(0x1000000a0n)
-  })
-
-  test('tells that a server has never been on a timeline', () => {
-    expect(switchPoint(history, 3)).toBe('never-on-it')
-  })
-
-  test('tells nothing if it is empty or something else', () => {
-    expect(switchPoint('', 1)).toBeUndefined()
-    expect(switchPoint('nonsense', 1)).toBeUndefined()
-    expect(switchPoint('2 what', 1)).toBeUndefined()
   })
 })
 
