@@ -13,7 +13,6 @@ import {
   type Pool,
   type PoolStats,
   refuseUnknownOptions,
-  type Topology,
 } from '@poolhouse/core'
 import { awaitIdle, type CheckedCloseOptions, readCloseOptions } from '@poolhouse/core/kit'
 import type { BudgetOptions } from './budget/budget-options.js'
@@ -348,10 +347,12 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
   }
 
   /** Its topology only if somebody has used it: looking must not begin to watch. */
-  #looked(pool: Pool): Pick<Pool, 'stats'> & { readonly topology?: Topology | undefined } {
+  #looked(pool: Pool): Parameters<typeof databaseHealth>[0] {
     const stats = (): PoolStats => pool.stats()
     if (!(pool instanceof DatabaseView)) return pool
-    return pool.used ? { stats, topology: pool.topology } : { stats }
+    if (!pool.used) return { stats }
+    const { topology, strays } = pool
+    return { stats, topology, strays }
   }
 }
 

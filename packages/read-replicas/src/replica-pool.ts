@@ -26,6 +26,11 @@ export interface ReplicaPool extends Pool {
    * wrong arguments, and what `query` would reject with for a wrong hint.
    */
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation
+  /**
+   * Replicas that serve no reads whatever age these accept, because their data are no part of the primary's history, by name and with the
+   * reason. Empty over a topology, which tells it of its nodes by their states.
+   */
+  readonly strays: ReadonlyMap<string, string>
 }
 
 /** A view on a `ReplicaPool` with a memory of what it has seen: see `ReplicaPool.session`. */

@@ -305,6 +305,12 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     return { by, intent: to === 'primary' ? 'write' : 'read', classification }
   }
 
+  get strays(): ReadonlyMap<string, string> {
+    const found = new Map<string, string>()
+    for (const { node, stray } of this.#set.nodes) if (stray !== undefined) found.set(node, stray)
+    return found
+  }
+
   // ── what the runner asks ─────────────────────────────────────────────────────────────────────────────────────────
 
   lastResort(): ReadTarget {

@@ -40,6 +40,8 @@ export const OF_THE_CLUSTER: ReadonlySet<PoolEventName> = new Set<PoolEventName>
   'fenced',
   'split-brain',
   'foreign',
+  'diverged',
+  'token',
   'hold',
   'resume',
   'ejected',
@@ -70,6 +72,11 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
 
   get topology(): Topology | undefined {
     return this.#cluster.topology
+  }
+
+  /** Servers that are listed as replicas and have another history than the primary, and why that is known. */
+  get strays(): ReadonlyMap<string, string> {
+    return this.#cluster.routed.strays
   }
 
   /** Whether anything has been asked of it that needs the cluster. */

@@ -26,7 +26,10 @@ export interface ManagerHealth {
 
 /** What is known of one database without asking it. `lastFailure` is what its last failed connect or check said, if none has succeeded since. */
 export function databaseHealth(
-  pool: Pick<Pool, 'stats'> & { readonly topology?: Topology | undefined },
+  pool: Pick<Pool, 'stats'> & {
+    readonly topology?: Topology | undefined
+    readonly strays?: ReadonlyMap<string, string> | undefined
+  },
   lastFailure: string | undefined,
 ): DatabaseHealth {
   const { topology } = pool
@@ -42,13 +45,15 @@ export function databaseHealth(
     return Object.freeze({ ready, degraded: ready && reasons.length > 0, reasons })
   }
   if (lastFailure !== undefined) reasons.push(lastFailure)
+  for (const [node, reason] of pool.strays ?? []) reasons.push(`${node}: ${reason}`)
+  const isAstray = (pool.strays?.size ?? 0) > 0
   const works = stats.leased + stats.idle > 0
   const known = works || lastFailure !== undefined || stats.counters.created > 0
   if (!known) reasons.push('not used yet')
   const ready = known && (works || lastFailure === undefined)
   return Object.freeze({
     ready,
-    degraded: ready && isFull(stats),
+    degraded: ready && (isFull(stats) || isAstray),
     reasons: isFull(stats) ? [...reasons, full(stats)] : reasons,
   })
 }
