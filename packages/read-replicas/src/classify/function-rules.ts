@@ -1,6 +1,6 @@
 import { describeName, describeValue, refuseUnknownOptions } from '@poolhouse/core'
 import type { ClassifierOptions, ClassifyMode } from './classification.js'
-import { hazardOfFunction } from './hazards.js'
+import { hazardOfAttribute, hazardOfFunction } from './hazards.js'
 import { SAFE_FUNCTIONS } from './safe-functions.js'
 
 /** What is known of a function. */
@@ -25,6 +25,12 @@ const UNKNOWN: FunctionJudgement = {
   silent: false,
 }
 
+const UNKNOWN_ATTRIBUTE: FunctionJudgement = {
+  verdict: 'unknown',
+  reason: 'may be a function that nothing is known of',
+  silent: false,
+}
+
 // Names come from texts, and texts from anywhere.
 const MOST_KEPT = 1_000
 
@@ -35,6 +41,9 @@ const MODES: readonly ClassifyMode[] = ['conservative', 'optimistic']
 export class FunctionRules {
   readonly #reads: ReadonlySet<string>
   readonly #writes: ReadonlySet<string>
+  // An attribute is found by the search path, whatever schema it is in.
+  readonly #attributeReads: ReadonlySet<string>
+  readonly #attributeWrites: ReadonlySet<string>
   // Of names without a schema, which almost all are.
   readonly #kept = new Map<string, FunctionJudgement>()
 
@@ -42,6 +51,8 @@ export class FunctionRules {
   constructor(reads: readonly string[], writes: readonly string[]) {
     this.#reads = new Set(reads)
     this.#writes = new Set(writes)
+    this.#attributeReads = new Set(reads.map(withoutSchema))
+    this.#attributeWrites = new Set(writes.map(withoutSchema))
   }
 
   /** What is known of the function. Names as the server compares them; `schema` undefined if the call names none. */
@@ -54,6 +65,18 @@ export class FunctionRules {
       this.#kept.set(name, judgement)
     }
     return judgement
+  }
+
+  /**
+   * What is known of a name behind a dot, which is a column or else a function of one argument. `schema` is the name before the dot; undefined if
+   * that is a value, whose type need not have columns.
+   */
+  judgeAttribute(schema: string | undefined, name: string): FunctionJudgement {
+    if (this.#attributeWrites.has(name)) return NAMED_WRITE
+    const hazard = hazardOfAttribute(schema, name)
+    if (hazard !== undefined) return { verdict: 'write', ...hazard }
+    if (schema !== undefined || SAFE_FUNCTIONS.has(name)) return READ
+    return this.#attributeReads.has(name) ? READ : UNKNOWN_ATTRIBUTE
   }
 
   #find(schema: string | undefined, name: string): FunctionJudgement {
@@ -97,6 +120,10 @@ export function readClassifierOptions(
     mode: checkMode(where, options.mode ?? 'conservative'),
     rules: new FunctionRules(reads, writes),
   }
+}
+
+function withoutSchema(name: string): string {
+  return name.slice(name.indexOf('.') + 1)
 }
 
 function checkMode(where: string, mode: unknown): ClassifyMode {

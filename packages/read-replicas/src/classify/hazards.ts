@@ -12,6 +12,9 @@ const loud = (reason: string): Hazard => ({ reason, silent: false })
 const silent = (reason: string): Hazard => ({ reason, silent: true })
 
 const SEQUENCE = loud('uses a sequence')
+// Not silent, because it is only likely: a hint is believed.
+const OF_SEQUENCE = loud('may belong to a sequence, which is ahead on a replica')
+const SEQUENCE_COLUMNS: ReadonlySet<string> = new Set(['last_value', 'log_cnt', 'is_called'])
 const SESSION_SEQUENCE = silent('asks for the last value of its session')
 const LOCK = silent('takes or gives back a lock that holds on one server only')
 const SETTING = silent('changes a setting of its session')
@@ -87,6 +90,14 @@ const SCHEMAS: ReadonlySet<string> = new Set([
   'utl_file',
 ])
 
+// Functions of one argument, as which attributes call them, where the beginning of a name alone would forbid many a column.
+const ATTRIBUTES: ReadonlySet<string> = new Set(
+  'lo_close lo_creat lo_create lo_get lo_import lo_open lo_tell lo_tell64 lo_unlink http_delete http_get http_head txid_status'.split(
+    ' ',
+  ),
+)
+const ATTRIBUTE_PREFIXES: readonly string[] = ['pg_advisory', 'pg_try_advisory', 'dblink']
+
 const TEMPORARY = silent('is the schema of tables that belong to one session')
 const LOCAL_VIEW = silent('shows the server it is read on')
 const LOCAL_VIEWS: ReadonlySet<string> = new Set([
@@ -102,6 +113,8 @@ const LOCAL_VIEWS: ReadonlySet<string> = new Set([
   'pg_prepared_xacts',
   'pg_replication_origin_status',
   'pg_replication_slots',
+  // A standby has the last values as they were logged, which is up to 32 numbers ahead.
+  'pg_sequences',
   'pg_settings',
   'pg_shmem_allocations',
   'pg_shmem_allocations_numa',
@@ -118,6 +131,30 @@ export function hazardOfFunction(schema: string | undefined, name: string): Haza
   }
   // Most functions with this prefix are about the server itself, and each version brings more of them.
   return name.startsWith('pg_') && !SAFE_FUNCTIONS.has(name) ? THIS_SERVER : undefined
+}
+
+/**
+ * Why this name behind a dot is not for replicas, if it is no column there: `(7::bigint).pg_advisory_lock` calls that function, and so does
+ * `x.pg_advisory_lock` where x is what a function in FROM returns. `schema` is the name before the dot, undefined if that is a value.
+ */
+export function hazardOfAttribute(schema: string | undefined, name: string): Hazard | undefined {
+  const isForbidden =
+    FUNCTIONS.has(name) ||
+    ATTRIBUTES.has(name) ||
+    ATTRIBUTE_PREFIXES.some((prefix) => name.startsWith(prefix)) ||
+    // Relations of the catalog have such names too.
+    (schema !== 'pg_catalog' && name.startsWith('pg_'))
+  return isForbidden ? hazardOfFunction(undefined, name) : undefined
+}
+
+/** Why this name, as that of a column, is not for replicas: sequences have it, and few tables. Undefined for all others. */
+export function hazardOfColumn(name: string): Hazard | undefined {
+  return SEQUENCE_COLUMNS.has(name) ? OF_SEQUENCE : undefined
+}
+
+/** Why this name, as that of a relation that is read, is not for replicas: sequences are named so by default. */
+export function hazardOfSource(name: string): Hazard | undefined {
+  return name.endsWith('_seq') ? OF_SEQUENCE : undefined
 }
 
 /** Why this name, as that of a relation or of a schema, is not for replicas; undefined if nothing is known against it. */

@@ -34,7 +34,7 @@ const SESSION_COMMANDS =
   'checkpoint close deallocate declare discard execute fetch load move prepare reset set'
 // Those that only the words around them give a meaning.
 const OTHERS =
-  'analyse analyze bernoulli by copy cube explain filter materialized over partition recursive rollup sets stdout system ' +
+  'analyse analyze bernoulli by copy cube explain filter materialized operator over partition recursive rollup sets stdout system ' +
   'tablesample verbose'
 
 /** The keywords that mean something to the classifier. */

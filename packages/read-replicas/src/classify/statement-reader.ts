@@ -1,8 +1,9 @@
 import { nameAt, SIGN, SqlLexer, TOKEN, type TokenKind } from '@poolhouse/core/sql'
 import type { Classification, DecidingToken } from './classification.js'
 import type { FunctionRules } from './function-rules.js'
-import { hazardOfRelation } from './hazards.js'
+import { hazardOfColumn, hazardOfRelation, hazardOfSource } from './hazards.js'
 import { IS, KEYWORDS, keyword, keywordIs } from './keywords.js'
+import { isKnownOperator } from './known-operators.js'
 
 const LONGEST_SHOWN = 40
 
@@ -17,6 +18,7 @@ const COMMA = 0x2c
 const DOT = 0x2e
 const SEMICOLON = 0x3b
 const QUOTE = 0x22
+const BACKTICK = 0x60
 
 const AS = keyword('as')
 const BERNOULLI = keyword('bernoulli')
@@ -26,20 +28,31 @@ const CUBE = keyword('cube')
 const EXPLAIN = keyword('explain')
 const FILTER = keyword('filter')
 const FOR = keyword('for')
+const FROM = keyword('from')
 const GROUPING = keyword('grouping')
 const INTO = keyword('into')
+const JOIN = keyword('join')
 const MATERIALIZED = keyword('materialized')
 const NOT = keyword('not')
+const ONLY = keyword('only')
+const OPERATOR = keyword('operator')
 const OVER = keyword('over')
 const RECURSIVE = keyword('recursive')
 const ROLLUP = keyword('rollup')
 const SETS = keyword('sets')
 const STDOUT = keyword('stdout')
 const SYSTEM = keyword('system')
+const TABLE = keyword('table')
 const TABLESAMPLE = keyword('tablesample')
 const TO = keyword('to')
 const WITH = keyword('with')
 const EXPLAIN_WORDS: ReadonlySet<number> = new Set(['analyze', 'analyse', 'verbose'].map(keyword))
+const BEFORE_SOURCE: ReadonlySet<number> = new Set([FROM, JOIN, ONLY, TABLE])
+// What an alias follows, and never a column that is read: AS, or the end of an expression.
+const BEFORE_ALIAS: ReadonlySet<number> = new Set([AS, NAME, OTHER, CLOSE])
+const LONGEST_OPERATOR = 64
+const UNKNOWN_OPERATOR = 'is an operator that nothing is known of'
+const SERVER_OPERATOR = /\s*pg_catalog\s*\.\s*/iy
 const BY_FOLLOWS: ReadonlySet<number> = new Set(['group', 'order', 'partition'].map(keyword))
 
 const READ: Classification = Object.freeze({ verdict: 'read', reason: 'it only reads' })
@@ -168,6 +181,8 @@ export class StatementReader {
       this.#next()
       if (this.#depth < outer) return undefined
     }
+    const last = this.#nameEnds()
+    if (last !== undefined) return last
     return this.#depth === 0 ? undefined : this.#unreadable()
   }
 
@@ -178,6 +193,8 @@ export class StatementReader {
   }
 
   #token(): Classification | undefined {
+    const ended = this.#nameEnds()
+    if (ended !== undefined) return ended
     switch (this.#kind) {
       case TOKEN.word:
         return this.#word()
@@ -209,6 +226,49 @@ export class StatementReader {
     this.#named = false
     this.#before = word
     return undefined
+  }
+
+  /** Looks at the name before the current token, if it ends there and calls nothing by parentheses. */
+  #nameEnds(): Classification | undefined {
+    if (!this.#named || this.#before === DOT || this.#isSign(OPEN) || this.#isSign(DOT)) {
+      return undefined
+    }
+    const isPart = this.#hasSchema()
+    const isOfValue = this.#beforeName === DOT
+    const before = this.#beforeName
+    if (before === SIGN.cast) return undefined
+    const length = this.#nameEnd - this.#nameStart
+    // The names that may belong to sequences are short, or end in a way that is told without making them strings.
+    const isSource = BEFORE_SOURCE.has(before)
+    if (!isPart && !isOfValue && !isSource && (length < 7 || length > 12)) return undefined
+    const name = nameAt(this.#text, this.#nameStart, this.#nameEnd)
+    const column = isPart || !BEFORE_ALIAS.has(before) ? hazardOfColumn(name) : undefined
+    const found = column ?? (isSource ? hazardOfSource(name) : undefined)
+    if (found !== undefined) {
+      return this.#write(found.reason, found.silent, this.#tokenAt(this.#nameStart, this.#nameEnd))
+    }
+    return isPart || isOfValue ? this.#attribute(name) : undefined
+  }
+
+  /** A name behind a dot: a column, or a function of what stands before it. */
+  #attribute(name: string): Classification | undefined {
+    const isOfName = this.#hasSchema() && this.#beforeName !== DOT
+    const schema = isOfName ? nameAt(this.#text, this.#schemaStart, this.#schemaEnd) : undefined
+    const { verdict, reason, silent } = this.#rules.judgeAttribute(schema, name)
+    if (verdict === 'read') return undefined
+    const token = this.#tokenAt(this.#nameStart, this.#nameEnd)
+    if (verdict === 'write') return this.#write(reason, silent, token)
+    return this.#unknown(reason, token)
+  }
+
+  /** The first of what is not known is told; the others may be half a million. */
+  #unknown(reason: string, token: DecidingToken): undefined {
+    if (this.#verdict !== READ) return
+    this.#verdict = Object.freeze({
+      verdict: 'unknown',
+      reason: `"${token.text}" ${reason}`,
+      token,
+    })
   }
 
   /** A name, maybe the next part of one. An unreserved keyword may still say what the word behind it is. */
@@ -253,26 +313,40 @@ export class StatementReader {
       this.#leaveWithList()
       this.#depth--
       if (this.#depth < 0) return this.#unreadable()
+    } else if ((sign === SIGN.operator || sign === BACKTICK) && this.#isUnknownOperator()) {
+      this.#unknown(UNKNOWN_OPERATOR, this.#tokenAt(this.#lexer.start, this.#lexer.end))
     }
     this.#named = false
     this.#before = sign
     return undefined
   }
 
+  #isUnknownOperator(): boolean {
+    const { start, end } = this.#lexer
+    return end - start >= LONGEST_OPERATOR || !isKnownOperator(this.#text.slice(start, end))
+  }
+
   /** A name before a parenthesis: a function, unless what stands before it says otherwise. */
   #call(): Classification | undefined {
+    if (this.#nameKeyword === OPERATOR && !this.#hasSchema()) return this.#operatorCall()
     const schema = this.#hasSchema()
       ? nameAt(this.#text, this.#schemaStart, this.#schemaEnd)
       : undefined
     const name = nameAt(this.#text, this.#nameStart, this.#nameEnd)
     const { verdict, reason, silent } = this.#rules.judge(schema, name)
     if (verdict === 'read' || (verdict === 'unknown' && this.#isNoCall())) return undefined
-    // The first of the unknown ones is told; the others may be half a million.
+    // The first of the unknown ones is told.
     if (verdict === 'unknown' && this.#verdict !== READ) return undefined
     const token = this.#tokenAt(this.#nameStart, this.#nameEnd)
     if (verdict === 'write') return this.#write(reason, silent, token)
-    this.#verdict = Object.freeze({ verdict, reason: `"${token.text}" ${reason}`, token })
-    return undefined
+    return this.#unknown(reason, token)
+  }
+
+  /** `OPERATOR(schema.sign)`. */
+  #operatorCall(): Classification | undefined {
+    SERVER_OPERATOR.lastIndex = this.#lexer.end
+    if (SERVER_OPERATOR.test(this.#text)) return undefined
+    return this.#unknown(UNKNOWN_OPERATOR, this.#tokenAt(this.#nameStart, this.#nameEnd))
   }
 
   #isNoCall(): boolean {

@@ -1,6 +1,7 @@
 import type { Classification, DecidingToken } from './classification.js'
 import type { FunctionRules } from './function-rules.js'
-import { hazardOfRelation } from './hazards.js'
+import { hazardOfColumn, hazardOfRelation, hazardOfSource } from './hazards.js'
+import { isKnownOperator } from './known-operators.js'
 
 /** A node of the tree that `libpg-query` makes: an object with its fields, or with one field that names the kind of the node in it. */
 type SyntaxNode = { readonly [field: string]: unknown }
@@ -12,6 +13,7 @@ export interface SyntaxTree {
 }
 
 const LONGEST_SHOWN = 40
+const SAMPLERS: ReadonlySet<string> = new Set(['bernoulli', 'system'])
 const READ: Classification = Object.freeze({ verdict: 'read', reason: 'it only reads' })
 const SESSION_STATEMENTS: ReadonlySet<string> = new Set([
   'VariableSetStmt',
@@ -106,6 +108,18 @@ class TreeWalk {
         return this.#call(body)
       case 'RangeVar':
         return this.#relation(body)
+      case 'ColumnRef':
+        return this.#column(body)
+      case 'A_Indirection':
+        return this.#indirection(body)
+      case 'A_Expr':
+        return this.#operator(body['name'], body['location'])
+      case 'SubLink':
+        return this.#operator(body['operName'], body['location'])
+      case 'RangeTableSample':
+        return this.#sampler(body)
+      case 'SortBy':
+        return this.#operator(body['useOp'], body['location'])
       default:
         return kind.endsWith('Stmt') ? write(`it holds a ${kind}`) : undefined
     }
@@ -118,10 +132,63 @@ class TreeWalk {
     if (verdict === 'read') return undefined
     const token = this.#tokenAt(body['location'], name)
     if (verdict === 'write') return write(`"${name}" ${reason}`, silent, token)
-    if (this.#verdict === READ) {
-      this.#verdict = Object.freeze({ verdict, reason: `"${name}" ${reason}`, token })
+    return this.#unknown(name, reason, token)
+  }
+
+  #unknown(name: string, reason: string, token: DecidingToken): undefined {
+    if (this.#verdict !== READ) return
+    this.#verdict = Object.freeze({ verdict: 'unknown', reason: `"${name}" ${reason}`, token })
+  }
+
+  #column({ fields, location }: SyntaxNode): Classification | undefined {
+    const names = stringsOf(fields)
+    const name = names.at(-1)
+    // The last of `t.*` is no name.
+    if (name === undefined || !Array.isArray(fields) || names.length < fields.length)
+      return undefined
+    const found = hazardOfColumn(name)
+    if (found !== undefined) {
+      return write(`"${name}" ${found.reason}`, found.silent, this.#tokenAt(location, name))
+    }
+    return names.length > 1 ? this.#attribute(names.at(-2), name, location) : undefined
+  }
+
+  /** `(value).name`, which may be a field or a function. */
+  #indirection({ indirection }: SyntaxNode): Classification | undefined {
+    for (const name of stringsOf(indirection)) {
+      const found = this.#attribute(undefined, name, undefined)
+      if (found !== undefined) return found
     }
     return undefined
+  }
+
+  #attribute(
+    schema: string | undefined,
+    name: string,
+    location: unknown,
+  ): Classification | undefined {
+    const { verdict, reason, silent } = this.#rules.judgeAttribute(schema, name)
+    if (verdict === 'read') return undefined
+    const token = this.#tokenAt(location, name)
+    if (verdict === 'write') return write(`"${name}" ${reason}`, silent, token)
+    return this.#unknown(name, reason, token)
+  }
+
+  #sampler({ method, location }: SyntaxNode): undefined {
+    const names = stringsOf(method)
+    const name = names.at(-1) ?? ''
+    if (names.length === 1 && SAMPLERS.has(name)) return
+    this.#unknown(name, 'is a function that nothing is known of', this.#tokenAt(location, name))
+  }
+
+  /** An operator, with its schema if the text names one. BETWEEN and the like are none. */
+  #operator(list: unknown, location: unknown): undefined {
+    const names = stringsOf(list)
+    const sign = names.at(-1)
+    if (sign === undefined || /[a-z]/i.test(sign)) return
+    const schema = names.at(-2)
+    if ((schema === undefined || schema === 'pg_catalog') && isKnownOperator(sign)) return
+    this.#unknown(sign, 'is an operator that nothing is known of', this.#tokenAt(location, sign))
   }
 
   #relation({ schemaname, relname, location }: SyntaxNode): Classification | undefined {
@@ -130,7 +197,10 @@ class TreeWalk {
       if (local === undefined) continue
       return write(`"${name}" ${local.reason}`, local.silent, this.#tokenAt(location, String(name)))
     }
-    return undefined
+    const source = typeof relname === 'string' ? hazardOfSource(relname) : undefined
+    if (source === undefined) return undefined
+    const token = this.#tokenAt(location, String(relname))
+    return write(`"${String(relname)}" ${source.reason}`, source.silent, token)
   }
 
   /** Locations are counted in bytes, which are characters only up to the first one beyond ASCII. */

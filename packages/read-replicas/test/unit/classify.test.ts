@@ -44,6 +44,76 @@ describe.each(BOTH)('a text classified by $by', ({ by, classifier }) => {
   })
 
   test.each([
+    'select (1::bigint).pg_advisory_lock',
+    'select (array[1::bigint])[1].pg_advisory_lock',
+    'select $1.pg_advisory_lock',
+    'select (1::bigint) . "pg_advisory_lock"',
+    'select x.pg_advisory_lock from generate_series(1::bigint, 1) x',
+    'select x.PG_TRY_ADVISORY_LOCK_SHARED from generate_series(1::bigint, 1) x',
+    'select (0.5::float8).setseed',
+    'select 1 from t where x is distinct from y.setseed',
+    'select x.setseed from unnest(array[0.5::float8]) x',
+    "select ('s'::regclass).pg_sequence_last_value",
+    "select ('s'::regclass).currval",
+    "select ('s'::regclass).nextval",
+    "select ('c'::text).dblink_connect",
+    'select (16400::oid).lo_get',
+    'select o.pg_advisory_lock from t o order by 1',
+    'select last_value from s',
+    'select s.last_value from s',
+    'select "last_value", log_cnt from app.s',
+    'select t.a from t where (select is_called from s)',
+    'select * from pg_sequences',
+    'select * from pg_catalog.pg_sequences',
+    'table orders_id_seq',
+    'select * from app.orders_id_seq',
+    'select * from t join orders_id_seq on true',
+    'copy (select last_value from s) to stdout',
+    'explain analyze select s.last_value from s',
+    "select pg_sequence_last_value('s')",
+    'select a.x from a, lateral (select pg_advisory_lock(a.x)) l',
+    'select * from rows from (pg_advisory_lock(1)) r',
+    'values ((1::bigint).pg_advisory_lock)',
+  ])('T59: is a write, in whatever notation: %s', (text) => {
+    expect(verdictOf(text)).toBe('write')
+  })
+
+  test.each([
+    'select (1::bigint).grab',
+    'select ($1).grab from t',
+    'select (t).grab from t',
+    'select (t).a.grab from t',
+    'select a[1].grab from t',
+    'select a === b from t',
+    'select a operator(app.+) b from t',
+    'select a operator(app.===) b from t',
+    'select * from t order by a using operator(app.<)',
+    "select app.upper('x')",
+    'select * from t tablesample app.some (10)',
+  ])('T59: is not known to read, because it may call what is not known: %s', (text) => {
+    expect(verdictOf(text)).toBe('unknown')
+  })
+
+  test.each([
+    'select t.id, t."name", app.t.note from app.t',
+    'select t.*, (t).* from t',
+    'select max(a) as last_value, min(b) is_called from t',
+    'select last_value(a) over (order by b), first_value(a) over w from t window w as (order by b)',
+    'select c.relname, pg_catalog.pg_class.oid from pg_catalog.pg_class c, pg_class',
+    'select * from information_schema.sequences',
+    'select o.lo_price, r.http_status from o join r on o.id = r.id',
+    'select a operator(pg_catalog.+) b, a operator(pg_catalog.||) b from t',
+    "select a -> 'b' ->> 'c', a @> b, a && b, a <-> b, a <=> b, a !~* b, a <> b, a != b from t",
+    'select x::pg_catalog.int4, a collate pg_catalog."C" from t',
+    'select (a).name, (b).text from t',
+    'select event_seq from events order by events.event_seq',
+    'select a from t where a between 1 and 2 and b not in (1) and c like d and e is not distinct from f',
+    'select * from t where a > all (select b from u) and c = any ($1)',
+  ])('T59: is still a read: %s', (text) => {
+    expect(verdictOf(text)).toBe('read')
+  })
+
+  test.each([
     'select * from t for update',
     'select * from t\n  FOR\n  UPDATE OF t NOWAIT;',
     'select * from t for update skip locked',
@@ -210,6 +280,25 @@ describe.each(BOTH)('a text classified by $by', ({ by, classifier }) => {
 })
 
 describe('functions of the caller', () => {
+  test('T59: count in attribute notation too', async () => {
+    const own = { writes: ['app.grab'], reads: ['app.total'] } as const
+    for (const classifier of [
+      lexerClassifier(own),
+      lexerClassifier({ ...own, mode: 'optimistic' }),
+      await parserClassifier(own),
+    ]) {
+      for (const text of ['select t.grab from t', 'select (t).grab from t', 'select (1).grab']) {
+        expect([text, classifier.classify(text)]).toEqual([
+          text,
+          expect.objectContaining({ verdict: 'write', hazard: true }),
+        ])
+      }
+      for (const text of ['select t.total from t', 'select (t).total from t']) {
+        expect([text, classifier.classify(text).verdict]).toEqual([text, 'read'])
+      }
+    }
+  })
+
   const options = { reads: ['search', 'app.find'], writes: ['app.take_turn', 'lower'] }
   const texts: [string, string][] = [
     ['select search(1)', 'read'],
