@@ -235,7 +235,7 @@ export class NamedDatabases {
             random,
           },
           member,
-          (endpoint) => budgets.limitOf(endpoint),
+          budgets,
         ),
     )
     this.#clusters.set(key, cluster)

@@ -3,8 +3,58 @@ import type { Clock, ClockTimer } from '../clock.js'
 interface Event {
   readonly at: number
   readonly order: number
-  readonly fire: () => void
-  cancelled: boolean
+  /** Undefined once it was cancelled: what it held on to is let go. */
+  fire: (() => void) | undefined
+}
+
+/** What falls due, earliest first; a binary heap, because a simulation has tens of thousands. */
+class Agenda {
+  readonly #events: Event[] = []
+
+  /** The next of them, cancelled or not. */
+  get next(): Event | undefined {
+    return this.#events[0]
+  }
+
+  /** Those that have not been cancelled, in no order. */
+  get live(): readonly Event[] {
+    return this.#events.filter(({ fire }) => fire !== undefined)
+  }
+
+  /** One more. */
+  add(event: Event): void {
+    const events = this.#events
+    let index = events.push(event) - 1
+    while (index > 0) {
+      const parent = (index - 1) >> 1
+      if (isBefore(events[parent]!, event)) break
+      events[index] = events[parent]!
+      index = parent
+    }
+    events[index] = event
+  }
+
+  /** Takes the next one away. */
+  shift(): void {
+    const events = this.#events
+    const last = events.pop()!
+    const { length } = events
+    if (length === 0) return
+    let index = 0
+    for (;;) {
+      let child = 2 * index + 1
+      if (child >= length) break
+      if (child + 1 < length && isBefore(events[child + 1]!, events[child]!)) child++
+      if (isBefore(last, events[child]!)) break
+      events[index] = events[child]!
+      index = child
+    }
+    events[index] = last
+  }
+}
+
+function isBefore(one: Event, other: Event): boolean {
+  return one.at === other.at ? one.order < other.order : one.at < other.at
 }
 
 /** Time that stands still until a test moves it. Between two timers every promise reaction runs to its end. */
@@ -28,13 +78,11 @@ export function virtualClock(): VirtualClock {
   let now = 0
   let wallOffset = 1_700_000_000_000
   let order = 0
-  const events: Event[] = []
+  const agenda = new Agenda()
 
   const schedule = (fire: () => void, at: number): Event => {
-    const event: Event = { at, order: order++, fire, cancelled: false }
-    let index = events.length
-    while (index > 0 && events[index - 1]!.at > at) index--
-    events.splice(index, 0, event)
+    const event: Event = { at, order: order++, fire }
+    agenda.add(event)
     return event
   }
   const drain = (): Promise<void> =>
@@ -44,12 +92,11 @@ export function virtualClock(): VirtualClock {
   const settle = (): Promise<void> =>
     // A whole turn, so that unhandled rejections are noticed where they happen.
     new Promise((resolve) => setImmediate(resolve))
-  const live = (): Event[] => events.filter((event) => !event.cancelled)
   const runDue = async (until: number): Promise<void> => {
     await settle()
-    while (events.length > 0 && events[0]!.at <= until) {
-      const event = events.shift()!
-      if (event.cancelled) continue
+    for (let event = agenda.next; event !== undefined && event.at <= until; event = agenda.next) {
+      agenda.shift()
+      if (event.fire === undefined) continue
       now = Math.max(now, event.at)
       event.fire()
       await drain()
@@ -62,7 +109,7 @@ export function virtualClock(): VirtualClock {
       const event = schedule(fire, now + Math.max(0, delayMs))
       return {
         cancel: () => {
-          event.cancelled = true
+          event.fire = undefined
         },
         keepAlive: () => {},
       }
@@ -86,10 +133,10 @@ export function virtualClock(): VirtualClock {
       now += ms
     },
     get pendingTimers() {
-      return live().length
+      return agenda.live.length
     },
     get nextTimerAt() {
-      return live()[0]?.at ?? Number.POSITIVE_INFINITY
+      return Math.min(Number.POSITIVE_INFINITY, ...agenda.live.map(({ at }) => at))
     },
   }
 }

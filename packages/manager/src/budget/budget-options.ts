@@ -14,4 +14,10 @@ export interface BudgetOptions {
   instances?: number | 'discover' | undefined
   /** Own limits of some servers, by `host:port`. */
   servers?: Readonly<Record<string, number>> | undefined
+  /**
+   * How many log-ins a server carries out in a second, for all processes together. After a failover all of them want connections at once; each
+   * opens those that it needs in its turn, so that together they ask for no more than 1.25 × this. It takes `instances`: a process that
+   * knows of no others opens as fast as it can. Default 200, some 5 ms of a core each.
+   */
+  logInsPerSecond?: number | undefined
 }

@@ -18,6 +18,9 @@ const UNTIL_KNOWN = 10
 const SHARE = 0.9
 // How long names that led to one server share a budget after one of them was moved, at most; connections to the former server last no longer as a rule.
 const FORGET_MS = 30_000
+const LOG_INS_PER_SECOND = 200
+// A server that is asked for a little more than it carries out is never idle; what is drawn close together waits for a moment.
+const EAGERNESS = 1.25
 
 /**
  * The budgets of all servers. A server is what its connections say it is: names that lead to one server share its budget, each as soon as its
@@ -30,6 +33,9 @@ export class Budgets implements SeatHost {
   readonly #places = new Map<string, Place>()
   #forgetting: ClockTimer | undefined
   readonly #censuses = new Map<string, Census>()
+  // Processes that were counted last, wherever there were most: not all of them have connections to every server.
+  #counted = 1
+  readonly #countedAt = new Map<string, number>()
 
   /** Takes checked options. */
   constructor(clock: Clock, options: BudgetOptions, random: () => number = Math.random) {
@@ -60,6 +66,7 @@ export class Budgets implements SeatHost {
         clock: this.#clock,
         random: this.#random,
         discover: this.#options.instances === 'discover',
+        patienceMs: () => this.#place(server).budget.paceMs,
         learn: (answer, wasFull) => this.learn(pool.endpoint, answer, wasFull),
       })
       this.#censuses.set(server, census)
@@ -78,6 +85,8 @@ export class Budgets implements SeatHost {
     const place = this.#place(serverOf(endpoint))
     const { budget } = place
     const processes = instances === 'discover' ? Math.max(1, answer.instances) : instances
+    this.#countedAt.set(serverOf(endpoint), processes)
+    this.#counted = Math.max(...this.#countedAt.values())
     const share = Math.floor((SHARE * answer.allowed) / processes)
     const { used, beside } = budget.stats
     const ofOthers = Math.max(0, answer.sessions - used - beside)
@@ -88,10 +97,27 @@ export class Budgets implements SeatHost {
     return room < share
   }
 
+  /**
+   * The primary has moved, or a server has come back: every process that knows the cluster now wants connections that it did not have. Each opens
+   * those that it needs in its turn, so that a server gets no more log-ins than it can carry out, however many processes there are.
+   */
+  spread(endpoint: Endpoint): void {
+    const { logInsPerSecond = LOG_INS_PER_SECOND } = this.#options
+    const stepMs = (1_000 * this.#processes) / (EAGERNESS * logInsPerSecond)
+    this.#place(serverOf(endpoint)).budget.spread(stepMs, this.#random)
+  }
+
+  /** How many processes share the servers, as far as it is known. */
+  get #processes(): number {
+    const { instances = 1 } = this.#options
+    return instances === 'discover' ? this.#counted : instances
+  }
+
   /** Asks no server any more. */
   stop(): void {
     for (const census of this.#censuses.values()) census.stop()
     this.#forgetting?.cancel()
+    for (const { budget } of this.#places.values()) budget.stop()
   }
 
   /** What this process may have at a server. */

@@ -25,6 +25,8 @@ export interface CensusOptions {
   readonly random: () => number
   /** Whether the processes on this server count each other. */
   readonly discover: boolean
+  /** How far apart connects to the server are begun now, in milliseconds: its own can wait longer than those that calls wait for. Default 0. */
+  readonly patienceMs?: () => number
   /** Takes an answer; `wasFull` if a connect was refused because there were too many. Returns whether others leave us less than our share. */
   readonly learn: (answer: CensusAnswer, wasFull: boolean) => boolean
 }
@@ -45,6 +47,8 @@ const LONGEST_MS = 5_000
 const DISCOVER_MS = 10_000
 const SQUEEZED_MS = 60_000
 const SOON_MS = 1_000
+// Turns of connects that it lets others have first.
+const PATIENCE = 3
 // A server may have come back with other settings, or the process from a freeze.
 const OLD_MS = 300_000
 
@@ -75,7 +79,10 @@ export class Census {
     if (this.#pools.has(pool)) return
     const onConnect = (): void => {
       const isUncounted = this.#options.discover && this.#session?.closed !== false
-      if (isUncounted || this.#wallNow() - this.#askedAt > OLD_MS) void this.#ask()
+      if (!isUncounted && this.#wallNow() - this.#askedAt <= OLD_MS) return
+      const patienceMs = this.#options.patienceMs?.() ?? 0
+      if (patienceMs === 0) void this.#ask()
+      else this.#askIn(PATIENCE * patienceMs)
     }
     const onError = ({ error }: { readonly error: unknown }): void => {
       if (newsOf(error) !== 'full') return

@@ -22,6 +22,8 @@ export interface BudgetStats {
 const SLICE_MS = 100
 // A connect costs several round trips, so it has to serve more than one call also where calls are slow.
 const SLICE_CALLS = 4
+// Below that, a process has the log-ins of a server nearly to itself.
+const LEAST_PACE_MS = 10
 // How long a connection that nobody uses is kept from those who have more already. Without it a tenant that asks now and then opened a
 // connection for each of its calls, beside one that could use all there are.
 const KEPT_MS = 5_000
@@ -54,6 +56,11 @@ export class ServerBudget {
   #isLookingAgain = false
   // Until the next idle connection may be taken for whoever waits.
   #timer: ClockTimer | undefined
+  // Between two connects while openings are spread; 0 if they are not.
+  #paceMs = 0
+  // While openings are spread: when the next one may begin.
+  #nextAt = 0
+  #turn: ClockTimer | undefined
 
   /** Begins with everything free, and allows one connection until it is `settled`. */
   constructor(server: string, clock: Clock, limit: number) {
@@ -128,11 +135,29 @@ export class ServerBudget {
     this.#settleSoon()
   }
 
+  /** How far apart connects are begun now, in milliseconds; 0 if as fast as they are wanted. */
+  get paceMs(): number {
+    return this.#paceMs
+  }
+
+  /**
+   * Spreads connects from now on: the first begins at a moment drawn from the next `stepMs`, and each other one `stepMs` after the one before,
+   * until a turn comes that no pool has use for. For when all processes at once want connections that they did not have: each
+   * takes as many of the server's log-ins as it is due. A step of a few milliseconds spreads nothing.
+   */
+  spread(stepMs: number, random: () => number): void {
+    if (stepMs < LEAST_PACE_MS || this.#paceMs > 0) return
+    this.#paceMs = stepMs
+    this.#nextAt = this.#clock.now() + stepMs * random()
+    this.#awaitTurn()
+  }
+
   /** A permit for one connect of this seat, if there is one and nobody comes first. */
   take(seat: Seat): boolean {
     const isNext =
       this.#granted === seat || (this.#granted === undefined && this.#waiting.size === 0)
-    if (isNext && this.#free > 0) {
+    if (isNext && this.#free > 0 && this.#isTurn) {
+      if (this.#paceMs > 0) this.#nextAt = this.#clock.now() + this.#paceMs
       this.#granted = undefined
       this.#waiting.delete(seat)
       this.#used++
@@ -162,7 +187,7 @@ export class ServerBudget {
   /** Whether the seat must pass on a connection that has just come back. */
   owes(seat: Seat): boolean {
     if (this.#over > 0) return this.#letGo(seat)
-    if (this.#waiting.size <= this.#leaving) return false
+    if (this.#waiting.size <= this.#leaving || this.#free > 0) return false
     const next = this.#waiting.next(this.#leaving, seat)
     if (next === undefined) return false
     const now = this.#clock.now()
@@ -192,7 +217,12 @@ export class ServerBudget {
 
   /** Who has the connections that a waiting seat does not get, in words; undefined if it does not wait for one. Names no tenant. */
   shortage(seat: Seat): string | undefined {
-    if (!this.#waiting.has(seat) || this.#free > 0) return undefined
+    if (!this.#waiting.has(seat)) return undefined
+    if (this.#free > 0) {
+      return this.#isTurn
+        ? undefined
+        : `after a failover connects to ${this.#server} are begun in turn with those of all other processes, one each ${Math.round(this.#paceMs)} ms`
+    }
     const { held } = seat
     const others = [...this.#seats].filter((each) => each !== seat && each.held > 0)
     const named = others.filter(({ label }) => label !== undefined)
@@ -231,6 +261,34 @@ export class ServerBudget {
     return this.#used + this.#beside - this.#limit - this.#leaving
   }
 
+  /** Whether a connect may begin now, as far as their pace goes. */
+  get #isTurn(): boolean {
+    return this.#paceMs === 0 || this.#clock.now() >= this.#nextAt
+  }
+
+  #awaitTurn(): void {
+    this.#turn = this.#clock.setTimer(() => this.#turnCame(), this.#nextAt - this.#clock.now())
+  }
+
+  #turnCame(): void {
+    this.#grant()
+    if (this.#isTurn) {
+      // A turn that no pool has use for: what is wanted from now on is not wanted by all processes at once.
+      if (this.#free > 0) {
+        this.#paceMs = 0
+        return
+      }
+      this.#nextAt = this.#clock.now() + this.#paceMs
+    }
+    this.#awaitTurn()
+  }
+
+  /** Spreads nothing any more. */
+  stop(): void {
+    this.#turn?.cancel()
+    this.#timer?.cancel()
+  }
+
   #forget(seat: Seat): void {
     if (seat.held === 0 && seat.beside === 0) this.#seats.delete(seat)
   }
@@ -263,7 +321,7 @@ export class ServerBudget {
   }
 
   #grant(): void {
-    while (this.#free > 0) {
+    while (this.#free > 0 && this.#isTurn) {
       const seat = this.#waiting.next()
       if (seat === undefined) return
       this.#waiting.delete(seat)
@@ -278,7 +336,8 @@ export class ServerBudget {
     for (;;) {
       const isOver = this.#over > 0
       const next = this.#waiting.next(this.#leaving)
-      if (next === undefined && !isOver) return
+      // Those who wait for their turn alone are owed no connection of others.
+      if (!isOver && (next === undefined || this.#free > 0)) return
       const seat = this.#longestIdle(isOver ? undefined : next)
       if (seat === undefined) return
       this.#letGo(seat)

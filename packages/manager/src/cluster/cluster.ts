@@ -33,6 +33,14 @@ export interface ClusterSpec {
   readonly random: () => number
 }
 
+/** What a cluster needs of the budgets of its servers. */
+export interface ClusterBudget {
+  /** Most connections that this process may have at a server. */
+  limitOf(endpoint: Endpoint): number
+  /** Every process may want connections to the server now. */
+  spread(endpoint: Endpoint): void
+}
+
 /** The servers of one cluster and the pools that route over them, shared by every database and tenant on it. */
 export class Cluster {
   /** Routes reads, and all other work to the primary. Calls must be made in the context of a member. */
@@ -51,16 +59,16 @@ export class Cluster {
   readonly #listed: ListedServers | undefined
   readonly #members = new Set<Member>()
   readonly #clock: Clock
-  readonly #limitOf: (endpoint: Endpoint) => number
+  readonly #budget: ClusterBudget
   #closing: Promise<void> | undefined
 
   /** Begins to watch the servers, if there is something to watch. */
-  constructor(spec: ClusterSpec, base: Member, limitOf: (endpoint: Endpoint) => number) {
+  constructor(spec: ClusterSpec, base: Member, budget: ClusterBudget) {
     const { name, clock, random } = spec
     this.#clock = clock
-    this.#limitOf = limitOf
+    this.#budget = budget
     this.#members.add(base)
-    const host: NodeHost = { base, limitOf: (endpoint) => this.#limitOf(endpoint) }
+    const host: NodeHost = { base, limitOf: (endpoint) => this.#budget.limitOf(endpoint) }
     const nodeOf = (server: ServerSpec): ServerNode =>
       new ServerNode(server, spec.database, spec.pooler, host)
     const reads = { ...spec.reads, name, clock, random }
@@ -73,6 +81,7 @@ export class Cluster {
       this.followed = primary
       primary.on('in-doubt', ({ error, node }) => this.#doubts.set(error, node))
       this.topology = primary.topology
+      this.#spreadAfterFailover(primary.topology)
       this.routed = withReplicas(primary, primary.topology, reads)
       return
     }
@@ -84,6 +93,17 @@ export class Cluster {
     // With a topology of the primary alone nothing is watched: there is nobody to compare it with.
     const members = replicas.length === 0 ? staticTopology({ primary: primary! }) : replicas
     this.routed = withReplicas(primary!, members, reads)
+  }
+
+  /** Whenever there is a primary again, all processes that know the cluster want to connect at once. The first one of all is no such moment. */
+  #spreadAfterFailover(topology: Topology): void {
+    let former: unknown
+    topology.subscribe(({ primary, nodes }, previous) => {
+      if (primary === undefined) return
+      const isNew = former !== undefined && previous.primary?.pool !== primary.pool
+      former = primary.pool
+      if (isNew) for (const { endpoint } of nodes) this.#budget.spread(endpoint)
+    })
   }
 
   #follow(spec: ClusterSpec, nodeOf: (server: ServerSpec) => ServerNode): FailoverPool {

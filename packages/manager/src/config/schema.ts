@@ -176,6 +176,7 @@ export const BUDGET: z.ZodType = strict({
   perServer: z.union([z.literal('auto'), count]).optional(),
   instances: z.union([z.literal('discover'), count]).optional(),
   servers: z.record(z.string(), count).optional(),
+  logInsPerSecond: count.optional(),
 })
 
 /** `tenants`. */

@@ -289,3 +289,49 @@ test('X12: whoever waits for a permit in vain is told in time, and the next one 
   await served
   for (const each of held.slice(1)) each.release()
 })
+
+test('spreads connects after a failover by the number of processes, until a turn is not needed', async () => {
+  budgets = new Budgets(clock, { perServer: 100, instances: 500 }, () => 0.5)
+  const one = pool('one')
+  const connected: number[] = []
+  one.on('connect', () => connected.push(clock.now()))
+  const first = one.query('select 1')
+  await clock.advance(7)
+  await first
+  expect(connected).toEqual([5])
+  // One process of five hundred, on a server that is asked for 250 log-ins a second: a turn each two seconds.
+  budgets.spread(one.endpoint)
+  const leases = Promise.all(Array.from({ length: 4 }, () => one.acquire()))
+  await clock.advance(9_000)
+  expect(connected.slice(1).map((at) => Math.round(at - 7))).toEqual([1_005, 3_005, 5_005])
+  for (const lease of await leases) lease.release()
+  // A turn that was not needed: the next ones open as fast as ever.
+  const more = Promise.all(Array.from({ length: 8 }, () => one.acquire()))
+  await clock.advance(100)
+  expect(connected).toHaveLength(8)
+  for (const lease of await more) lease.release()
+})
+
+test('takes no idle connection from a pool for one that only waits for its turn', async () => {
+  budgets = new Budgets(clock, { perServer: 100, instances: 1_000 }, () => 0.5)
+  const [one, two] = [pool('one'), pool('two')]
+  const first = one.query('select 1')
+  await clock.advance(7)
+  await first
+  budgets.spread(one.endpoint)
+  const answer = two.query('select 2')
+  await clock.advance(1_900)
+  expect(one.stats().idle).toBe(1)
+  await clock.advance(200)
+  await answer
+  expect(one.stats().counters.destroyed).toBe(0)
+})
+
+test('spreads nothing among a handful of processes', async () => {
+  budgets = new Budgets(clock, { perServer: 100, instances: 2 }, () => 0.5)
+  const one = pool('one')
+  budgets.spread(one.endpoint)
+  const answer = one.query('select 1')
+  await clock.advance(10)
+  await answer
+})
