@@ -35,9 +35,9 @@ export const FLEET: FleetModel = {
   logInsPerSecond: 200,
   connections: 5_000,
   promotionMs: 3_000,
-  startMs: 20_000,
-  calmMs: 13_000,
-  afterMs: 7_000,
+  startMs: 18_000,
+  calmMs: 12_000,
+  afterMs: 6_500,
   statementMs: 20,
   busyMs: 1_000,
 }
