@@ -189,7 +189,10 @@ describe.each(servers)('tenants over $driver on PostgreSQL $version', (server) =
     const manager = manage(driver, (id) => ({ schema: id }))
     const other = manager.tenant('s1')
     await manager.runAs('s0', async () => {
-      expect(() => manager.tenant('s1')).toThrow(WrongTenantError)
+      // T91: whatever is wrong comes as a rejection of the call.
+      const wrong = manager.tenant('s1')
+      await expect(wrong.query('select 1')).rejects.toBeInstanceOf(WrongTenantError)
+      await expect(wrong.stream('select 1').next()).rejects.toBeInstanceOf(WrongTenantError)
       await expect(other.query('select 1')).rejects.toBeInstanceOf(WrongTenantError)
       expect((await manager.tenant().query('select name from whoami')).rows).toEqual([
         { name: 's0' },

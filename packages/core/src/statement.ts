@@ -1,4 +1,5 @@
 import type { Durability } from './durability.js'
+import { describeValue } from './option-check.js'
 import { encodeValues } from './types/encode-values.js'
 
 /**
@@ -153,7 +154,7 @@ export function readQueryArguments<Options extends object = QueryOptions>(
     const values = second as readonly unknown[] | undefined
     return {
       statement: new TakenStatement(first, values, undefined, undefined),
-      options: copied(third),
+      options: copied(third, call),
     }
   }
   if (first === null || typeof first !== 'object' || typeof first.text !== 'string') {
@@ -166,7 +167,10 @@ export function readQueryArguments<Options extends object = QueryOptions>(
       `${call}(statement, options): put the values into statement.values, not beside the statement`,
     )
   }
-  return { statement: takeStatement(first, call), options: copied(second as Options | undefined) }
+  return {
+    statement: takeStatement(first, call),
+    options: copied(second as Options | undefined, call),
+  }
 }
 
 function takeStatement(given: Statement, call: string): Statement {
@@ -183,7 +187,13 @@ function takeStatement(given: Statement, call: string): Statement {
   return taken
 }
 
-function copied<Options extends object>(options: Options | undefined): Options | undefined {
-  // What is no object is refused by the check of the call.
-  return typeof options === 'object' && options !== null ? { ...options } : options
+function copied<Options extends object>(
+  options: Options | undefined,
+  call: string,
+): Options | undefined {
+  if (options === undefined) return undefined
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`${call}: options must be an object, got ${describeValue(options)}`)
+  }
+  return { ...options }
 }

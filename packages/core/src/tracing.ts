@@ -99,14 +99,18 @@ function traceChannel<Trace extends object>(name: string): TraceChannel<Trace> {
   return tracingChannel(name) as unknown as TraceChannel<Trace>
 }
 
-/** Runs a query under the tracing channel. Only called while somebody has subscribed. */
+/** Runs a query under the tracing channel. Only called while somebody has subscribed. Never throws: what it is given may be anything. */
 export function traceQuery<T>(
   pool: string,
   statement: string | { readonly text?: unknown },
   run: () => Promise<T>,
 ): Promise<T> {
-  const text = typeof statement === 'string' ? statement : String(statement?.text)
-  return tracing.query.tracePromise(run, { pool, statement: text })
+  try {
+    const text = typeof statement === 'string' ? statement : String(statement?.text)
+    return tracing.query.tracePromise(run, { pool, statement: text })
+  } catch (error) {
+    return Promise.reject(error)
+  }
 }
 
 /** Tells of a stream or a copy under the tracing channel. Only called while somebody has subscribed. */

@@ -38,9 +38,9 @@ export async function runTransaction<R>(
   work: (tx: Transaction) => Promise<R>,
   given: TransactionOptions = {},
 ): Promise<R> {
+  checkTransactionOptions(given)
   // As they are now: an attempt may begin much later.
   const options = { ...given }
-  checkTransactionOptions(options)
   if (typeof work !== 'function')
     throw new TypeError(`transaction: work must be a function, got ${typeof work}`)
   const { idempotencyKey, idempotencyScope, retry, signal, timeoutMs } = options

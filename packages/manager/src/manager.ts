@@ -89,8 +89,8 @@ export interface Manager<Named extends Databases = Databases> extends AsyncDispo
   database<Name extends keyof Named & string>(name: Name): DatabaseOf<Named[Name]>
   /**
    * The pool of a tenant; without an id, that of the tenant in whose scope the caller is. Nothing is resolved before its first call: for an
-   * unknown tenant that call rejects with `UnknownTenantError`, without a connection. Throws `TypeError` for what cannot be an id, and
-   * `WrongTenantError` in the scope of another tenant.
+   * unknown tenant that call rejects with `UnknownTenantError`, without a connection, and in the scope of another tenant with
+   * `WrongTenantError`. Throws `TypeError` for what cannot be an id.
    */
   tenant(id?: string): DatabasePool
   /** Runs `work` in the scope of a tenant: until it settles, calls for any other tenant are refused with `WrongTenantError`. Scopes of one tenant nest. */

@@ -111,7 +111,6 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
       )
     }
     checkTenantId('tenant', id)
-    this.#scope.check(id)
     return new TenantPool(id, this.#tenants('tenant'), this.#scope, this.#parts.clock)
   }
 

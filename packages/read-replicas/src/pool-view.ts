@@ -1,11 +1,12 @@
 import {
+  type CloseOptions,
   type Pool,
   PoolClosedError,
   type PoolEventName,
   type PoolListener,
   type PoolStats,
 } from '@poolhouse/core'
-import { PoolDecorator } from '@poolhouse/core/kit'
+import { PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
 
 /** A view on a pool, with the statistics and events of the whole. Closing it closes nothing else. */
 export abstract class PoolView extends PoolDecorator {
@@ -35,7 +36,8 @@ export abstract class PoolView extends PoolDecorator {
     return this
   }
 
-  async close(): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    readCloseOptions(options)
     this.#closed = true
   }
 

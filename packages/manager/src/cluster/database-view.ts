@@ -1,5 +1,6 @@
 import {
   type AcquireOptions,
+  type CloseOptions,
   ConfigError,
   checkListenArguments,
   EventRelay,
@@ -18,7 +19,7 @@ import {
   type Subscription,
   type Topology,
 } from '@poolhouse/core'
-import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
+import { type PoolCall, PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
 import type { FailoverPool } from '@poolhouse/failover'
 import type {
   ReaderOptions,
@@ -95,16 +96,24 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    const options =
-      third ?? (Array.isArray(second) ? undefined : (second as QueryOptions | undefined))
-    return this.#call(options?.intent === 'read', (pool) =>
-      pool.query<Row>(first as string, second as readonly unknown[], third),
-    )
+    try {
+      const options =
+        third ?? (Array.isArray(second) ? undefined : (second as QueryOptions | undefined))
+      return this.#call(options?.intent === 'read', (pool) =>
+        pool.query<Row>(first as string, second as readonly unknown[], third),
+      )
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** As `query`. */
   override acquire(options?: AcquireOptions): Promise<Lease> {
-    return this.#call(options?.intent === 'read', (pool) => pool.acquire(options))
+    try {
+      return this.#call(options?.intent === 'read', (pool) => pool.acquire(options))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   protected send<R>(call: PoolCall<R>): Promise<R> {
@@ -171,7 +180,8 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
     return this
   }
 
-  async close(): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    readCloseOptions(options)
     this.#closed = true
     await this.#following?.close()
   }

@@ -1,11 +1,12 @@
 import {
+  type CloseOptions,
   type Pool,
   PoolClosedError,
   type PoolEventName,
   type PoolListener,
   type PoolStats,
 } from '@poolhouse/core'
-import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
+import { type PoolCall, PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
 import { currentMember } from './current-member.js'
 import type { DatabaseView } from './database-view.js'
 import type { Member } from './member.js'
@@ -47,7 +48,8 @@ export class ReadView extends PoolDecorator {
     return this
   }
 
-  async close(): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    readCloseOptions(options)
     this.#closed = true
   }
 

@@ -166,8 +166,8 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
       .slice(0, MOST_OTHERS)
   }
 
-  warm(count?: number): Promise<void> {
-    return this.#host.base.poolAt(this).warm(count)
+  async warm(count?: number): Promise<void> {
+    await this.#host.base.poolAt(this).warm(count)
   }
 
   resize(sizes: ResizeOptions): void {

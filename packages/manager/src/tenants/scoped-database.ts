@@ -1,4 +1,5 @@
 import {
+  type CloseOptions,
   EventHub,
   InDoubtError,
   type Pool,
@@ -14,7 +15,7 @@ import {
   type TransactionOptions,
   type WithResetAround,
 } from '@poolhouse/core'
-import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
+import { type PoolCall, PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
 import type { ReaderOptions } from '@poolhouse/read-replicas'
 import { OF_THE_CLUSTER } from '../cluster/database-view.js'
 import type { DatabasePool } from '../database-pool.js'
@@ -134,7 +135,9 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
     return this
   }
 
-  async close(): Promise<void> {}
+  async close(options: CloseOptions = {}): Promise<void> {
+    readCloseOptions(options)
+  }
 }
 
 /** The statement that sets what the policies read, until the transaction ends. Names and values are bound, never part of the text. */

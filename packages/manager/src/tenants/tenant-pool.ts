@@ -1,6 +1,7 @@
 import {
   type AcquireOptions,
   type Clock,
+  type CloseOptions,
   EventHub,
   EventRelay,
   type Lease,
@@ -13,7 +14,7 @@ import {
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
-import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
+import { type PoolCall, PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
 import type { ReaderOptions } from '@poolhouse/read-replicas'
 import type { DatabasePool } from '../database-pool.js'
 import type { Tenant } from './tenant.js'
@@ -91,7 +92,8 @@ export class TenantPool extends PoolDecorator implements DatabasePool {
     return this
   }
 
-  async close(): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    readCloseOptions(options)
     this.#closed = true
     this.#events?.relay.stop()
   }

@@ -4,6 +4,10 @@ export interface ConformanceCase<Context> {
   readonly title: string
   /** Whether it draws random numbers: it is then run once for each seed. */
   readonly seeded?: boolean
+  /** What the subject must offer for it. One that is declared not to offer it is not asked. */
+  readonly needs?: readonly string[]
+  /** What the subject must be declared not to offer: the case checks that it says so. */
+  readonly lacks?: string
   /** Longest time for it on a line without delay, in milliseconds. Default 15 000. */
   readonly timeoutMs?: number
   /** Rejects if it does not hold. */
@@ -36,16 +40,22 @@ export interface ScheduledCase<Context> {
 export interface Selection {
   /** Areas to run. Default: all. */
   readonly areas?: readonly string[] | undefined
+  /** What the subject does not offer. Cases that need it are left out, and those that check its refusal are run. Default: it offers everything. */
+  readonly without?: readonly string[] | undefined
+  /** Runs one case in so many, beginning with the one of this number, for a suite that runs over many subjects. Default: all. */
+  readonly share?: { readonly of: number; readonly number: number } | undefined
   /** Seeds of the cases that use one. Default `[1]`. */
   readonly seeds?: readonly number[] | undefined
   /** Titles of cases that the subject is documented to fail, each with the reason. That they do fail is checked. */
   readonly skip?: Readonly<Record<string, string>> | undefined
 }
 
+const WHOLE = { of: 1, number: 0 }
+
 /** Plans a run. Throws `TypeError` for an area or a title that does not exist: it would hide that nothing is checked. */
 export function schedule<Context>(
   all: readonly ConformanceArea<Context>[],
-  { areas, seeds = [1], skip = {} }: Selection,
+  { areas, without = [], share = WHOLE, seeds = [1], skip = {} }: Selection,
 ): ScheduledCase<Context>[] {
   const names = all.map(({ area }) => area)
   for (const area of areas ?? []) {
@@ -60,14 +70,23 @@ export function schedule<Context>(
   return all
     .filter(({ area }) => areas === undefined || areas.includes(area))
     .flatMap(({ area, cases }) =>
-      cases.flatMap((test) =>
-        (test.seeded === true ? seeds : [1]).map((seed) => ({
-          area,
-          title: test.seeded === true ? `${test.title} (seed ${seed})` : test.title,
-          test,
-          seed,
-          differs: Object.hasOwn(skip, test.title) ? skip[test.title] : undefined,
-        })),
-      ),
+      cases
+        .filter((test) => isFor(test, without))
+        .flatMap((test) =>
+          (test.seeded === true ? seeds : [1]).map((seed) => ({
+            area,
+            title: test.seeded === true ? `${test.title} (seed ${seed})` : test.title,
+            test,
+            seed,
+            differs: Object.hasOwn(skip, test.title) ? skip[test.title] : undefined,
+          })),
+        ),
     )
+    .filter((_, index) => index % share.of === share.number % share.of)
+}
+
+/** Whether a subject that lacks this is asked. */
+function isFor({ needs = [], lacks }: ConformanceCase<never>, without: readonly string[]): boolean {
+  if (needs.some((need) => without.includes(need))) return false
+  return lacks === undefined || without.includes(lacks)
 }

@@ -1,24 +1,33 @@
-import { isPoolhouseError, type Lease, type Pool, type PoolOptions } from '@poolhouse/core'
-import type { FaultProxy } from '../fault-proxy/fault-proxy.js'
+import {
+  isPoolhouseError,
+  type Lease,
+  type Pool,
+  type PoolStats,
+  type Transaction,
+} from '@poolhouse/core'
+import { type FaultProxy, startFaultProxy } from '../fault-proxy/fault-proxy.js'
 import type { ConformanceArea, ConformanceCase } from './conformance-case.js'
+import type { MakePool, PartOfMany, PoolFeature, PoolParts, PoolReads } from './pool-traits.js'
 import { ServerContext, type ServerContextParts } from './server-context.js'
+import type { ReplicaUnderTest, ServerUnderTest } from './server-under-test.js'
 import { until } from './waiting.js'
 
 /** A case for pools. */
-export type PoolCase = ConformanceCase<PoolContext>
+export interface PoolCase extends ConformanceCase<PoolContext> {
+  readonly needs?: readonly PoolFeature[]
+  readonly lacks?: PoolFeature
+}
 /** Cases for pools that belong together. */
-export type PoolArea = ConformanceArea<PoolContext>
-
-/** Options of the connection pool to the primary that is under the pool to make; the driver is the maker's. */
-export type PoolParts = Omit<PoolOptions, 'driver'>
-
-/** Makes a pool that leads to the server of `parts.connection`. Each case makes its own and closes it. */
-export type MakePool = (parts: PoolParts) => Pool | Promise<Pool>
+export interface PoolArea extends ConformanceArea<PoolContext> {
+  readonly cases: readonly PoolCase[]
+}
 
 /** What a context for a pool is made of. */
 export interface PoolContextParts extends ServerContextParts {
   /** Makes the pool under test. */
   readonly makePool: MakePool
+  /** What it does not offer. Default: it offers everything that the cluster allows. */
+  readonly without?: readonly PoolFeature[] | undefined
 }
 
 /** Longest time for the first connection of a pool. */
@@ -27,22 +36,34 @@ const FIRST_CALL_MS = 10_000
 /** What a case for pools works with: pools on a real server, over a line that can be broken. */
 export class PoolContext extends ServerContext {
   readonly #makePool: MakePool
-  readonly #pools: Pool[] = []
+  readonly #without: readonly PoolFeature[]
+  readonly #pools: PartOfMany[] = []
 
   /** Makes a context with a line of its own. */
   static async start(parts: PoolContextParts): Promise<PoolContext> {
-    return new PoolContext(parts, await ServerContext.openLine(parts))
+    const { host, port } = serverBehind(parts)
+    return new PoolContext(parts, await startFaultProxy({ host, port }))
   }
 
   private constructor(parts: PoolContextParts, line: FaultProxy) {
     super(parts, line)
     this.#makePool = parts.makePool
+    this.#without = parts.without ?? []
+  }
+
+  /** Whether the pool is not declared to lack this. */
+  offers(feature: PoolFeature): boolean {
+    return !this.#without.includes(feature)
+  }
+
+  protected override get behind(): ServerUnderTest | ReplicaUnderTest {
+    return serverBehind({ server: this.server, without: this.#without })
   }
 
   /** A pool over the line, which has served a call already; closed when the case is over. */
-  async pool(options: Omit<PoolParts, 'connection'> = {}): Promise<Pool> {
+  async pool(options: Omit<PoolParts, 'connection'> = {}, reads: PoolReads = {}): Promise<Pool> {
     const { server, line } = this
-    const pool = await this.#makePool({
+    const parts: PoolParts = {
       max: 4,
       ...options,
       connection: {
@@ -54,16 +75,72 @@ export class PoolContext extends ServerContext {
         applicationName: this.applicationName,
         ssl: false,
       },
-    })
-    this.#pools.push(pool)
-    await until(() => serves(pool), 'the pool to serve', FIRST_CALL_MS)
-    return pool
+    }
+    const made = await this.#makePool(parts, reads)
+    const part: PartOfMany = 'whole' in made ? made : { pool: made, whole: made }
+    this.#pools.push(part)
+    await until(() => serves(part.before ?? part.pool), 'the pool to serve', FIRST_CALL_MS)
+    return part.pool
+  }
+
+  /** A table that every role may use, on all servers. */
+  override async table(columns: string): Promise<string> {
+    // With its schema, since a pool may have a search path of its own.
+    const name = `public.${await super.table(columns)}`
+    const { replica } = this.server
+    if (replica !== undefined && !this.#pausesReplay) {
+      await until(async () => {
+        const [row] = await replica.sql<{ there: boolean }>(
+          'select to_regclass($1) is not null as there',
+          [name],
+        )
+        return row!.there
+      }, `${name} on the replica`)
+    }
+    return name
+  }
+
+  #pausesReplay = false
+
+  /**
+   * A table of one column `n`, with 1 in it on every server and 2 as well on the primary: the replica replays nothing more until the case is
+   * over.
+   */
+  async staleTable(): Promise<string> {
+    const { server } = this
+    const table = await this.table('n int')
+    await server.sql(`insert into ${table} values (1)`)
+    await until(
+      async () => (await server.replica!.sql(`select n from ${table}`)).length === 1,
+      'the first row on the replica',
+    )
+    await this.pauseReplay()
+    await server.sql(`insert into ${table} values (2)`)
+    return table
+  }
+
+  /** The replica replays nothing more until the case is over. */
+  async pauseReplay(): Promise<void> {
+    const replica = this.server.replica!
+    this.#pausesReplay = true
+    this.defer(() => replica.resumeReplay())
+    await replica.pauseReplay()
   }
 
   /** The process of the server behind a lease, or behind a single call of a pool with one connection. */
   async pidOf(pool: Pick<Pool | Lease, 'query'>): Promise<number> {
     const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid')
     return rows[0]!.pid
+  }
+
+  /** Ends the session of a transaction as an administrator does, on whatever server it is. */
+  async terminate(tx: Pick<Transaction, 'query'>): Promise<void> {
+    const { rows } = await tx.query<{ pid: number; standby: boolean }>(
+      'select pg_backend_pid() as pid, pg_is_in_recovery() as standby',
+    )
+    const { pid, standby } = rows[0]!
+    const { server } = this
+    await (standby ? server.replica! : server).sql('select pg_terminate_backend($1)', [pid])
   }
 
   /** The numbers in a table of one column `n`, in order. */
@@ -83,13 +160,24 @@ export class PoolContext extends ServerContext {
 
   protected override async settle(): Promise<string[]> {
     const wrong: string[] = []
-    for (const pool of this.#pools) wrong.push(...(await closeAndCount(pool)))
+    for (const part of this.#pools) wrong.push(...(await closeAndCount(part)))
     return wrong
   }
 
   protected override async verdict(): Promise<string[]> {
     return []
   }
+}
+
+function serverBehind({
+  server,
+  without = [],
+}: Pick<PoolContextParts, 'server' | 'without'>): ServerUnderTest | ReplicaUnderTest {
+  if (!without.includes('primary')) return server
+  if (server.replica === undefined) {
+    throw new TypeError('without: a pool that reads from a replica needs a cluster with one')
+  }
+  return server.replica
 }
 
 /** Whether a pool has served a call; not before its first connection is there, however short its deadlines are. */
@@ -103,15 +191,13 @@ async function serves(pool: Pool): Promise<boolean> {
   }
 }
 
-/** Closes a pool and gives what does not add up. */
-async function closeAndCount(pool: Pool): Promise<string[]> {
+/** Closes a pool with all that it is part of, and gives what does not add up. */
+async function closeAndCount({ pool, whole }: PartOfMany): Promise<string[]> {
   const wrong: string[] = []
-  const settled = (): boolean => {
-    const { total, idle, leased, connecting } = pool.stats()
-    return total === idle + leased + connecting
-  }
-  if (!settled()) wrong.push(`statistics do not add up: ${JSON.stringify(pool.stats())}`)
-  await pool.close({ timeoutMs: 0 })
+  const adds = ({ total, idle, leased, connecting }: PoolStats): boolean =>
+    total === idle + leased + connecting
+  if (!adds(pool.stats())) wrong.push(`statistics do not add up: ${JSON.stringify(pool.stats())}`)
+  await whole.close({ timeoutMs: 0 })
   const empty = (): boolean => {
     const { total, pending, counters } = pool.stats()
     return total === 0 && pending === 0 && counters.created === counters.destroyed

@@ -25,7 +25,7 @@ export interface SuiteOptions extends Selection {
 export function register<Context>(
   name: string,
   plan: readonly ScheduledCase<Context>[],
-  { cluster, latencyMs = 0, effort = 1 }: SuiteOptions,
+  { cluster, latencyMs = 0, effort = 1 }: Pick<SuiteOptions, 'cluster' | 'latencyMs' | 'effort'>,
   run: (scheduled: ScheduledCase<Context>, parts: ServerContextParts) => Promise<void>,
 ): void {
   // Of nothing done, nothing would be known.

@@ -1,7 +1,7 @@
 import { type FaultProxy, startFaultProxy } from '../fault-proxy/fault-proxy.js'
 import type { CaseContext } from './run-case.js'
 import { seededRandom } from './seeded-random.js'
-import type { ServerUnderTest } from './server-under-test.js'
+import type { ReplicaUnderTest, ServerUnderTest } from './server-under-test.js'
 import { until } from './waiting.js'
 
 /** Where something listens. */
@@ -71,6 +71,11 @@ export abstract class ServerContext implements CaseContext {
     return startFaultProxy({ host: server.host, port: server.port })
   }
 
+  /** The server behind the line. */
+  protected get behind(): ServerUnderTest | ReplicaUnderTest {
+    return this.server
+  }
+
   /** The way to the server for what needs none of the line's faults: the server itself, unless the line is to be slow. */
   get nearest(): Address {
     return this.latencyMs > 0 ? this.line : this.server
@@ -92,14 +97,14 @@ export abstract class ServerContext implements CaseContext {
 
   /** Ends the session with this process id as an administrator does. */
   async terminatePid(pid: number): Promise<void> {
-    await this.server.sql('select pg_terminate_backend($1)', [pid])
+    await this.behind.sql('select pg_terminate_backend($1)', [pid])
   }
 
   /** Resolves with the process id of the session of this case that runs this statement, as soon as there is one. */
   async pidRunning(text: string): Promise<number> {
     let pid = 0
     await until(async () => {
-      const [row] = await this.server.sql<{ pid: number }>(
+      const [row] = await this.behind.sql<{ pid: number }>(
         `select pid from pg_stat_activity where state = 'active' and query = $1 and application_name = $2`,
         [text, this.applicationName],
       )

@@ -12,6 +12,7 @@ export const endings: PoolArea = {
   cases: [
     {
       title: 'F09: idle connections that an administrator ends are not felt by the next calls',
+      needs: ['lease'],
       async run(test) {
         const pool = await test.pool({ max: 2 })
         for (let round = 0; round < 3; round++) {
@@ -24,6 +25,7 @@ export const endings: PoolArea = {
     },
     {
       title: 'F09: a write that is lost in mid-flight is unknown, and is not sent again',
+      needs: ['write', 'lone'],
       async run(test) {
         const table = await test.table('n int')
         const pool = await test.pool({ max: 1 })
@@ -52,6 +54,7 @@ export const endings: PoolArea = {
     },
     {
       title: 'F57: close rejects those who wait, waits for those who hold, and may be called again',
+      needs: ['lease', 'close'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const lease = await pool.acquire()
@@ -78,6 +81,7 @@ export const endings: PoolArea = {
     },
     {
       title: 'F57: close ends what is held and what runs at its deadline, and everybody is told',
+      needs: ['lease', 'close'],
       async run(test) {
         const pool = await test.pool({ max: 2 })
         const lease = await pool.acquire()
@@ -94,6 +98,7 @@ export const endings: PoolArea = {
     },
     {
       title: 'F03, F57: close ends soon after its deadline although the server hangs',
+      needs: ['close'],
       async run(test) {
         const pool = await test.pool({ max: 2 })
         const running = pool.query(SLEEP).catch((error: unknown) => error)
@@ -105,6 +110,7 @@ export const endings: PoolArea = {
     },
     {
       title: 'F60: a closed pool leaves no timer and no socket behind',
+      needs: ['close'],
       async run(test) {
         const kinds = (): string[] =>
           process
@@ -123,6 +129,7 @@ export const endings: PoolArea = {
         'X02: a storm of calls that fail, are aborted and are given up leaves the pool as it was',
       seeded: true,
       timeoutMs: 30_000,
+      needs: ['write', 'lease', 'stream', 'lone'],
       async run(test) {
         const table = await test.table('n int')
         const pool = await test.pool({ max: 3 })

@@ -49,6 +49,7 @@ export const leases: PoolArea = {
     {
       title:
         'use lends one connection to its work, gives its result, and takes the connection back',
+      needs: ['lease'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const pids = await pool.use(async (lease) => [
@@ -62,6 +63,7 @@ export const leases: PoolArea = {
     },
     {
       title: 'F52: use gives the error of its work as it is, and takes the connection back',
+      needs: ['lease'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const own = new Error('no stock')
@@ -81,6 +83,7 @@ export const leases: PoolArea = {
     },
     {
       title: 'F47: waiters are served in the order of their calls',
+      needs: ['lease'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const first = await pool.acquire()
@@ -98,6 +101,7 @@ export const leases: PoolArea = {
     },
     {
       title: 'F47: a wait ends at its deadline with an AcquireTimeoutError, and nothing was sent',
+      needs: ['lease'],
       async run(test) {
         const pool = await test.pool({ max: 1, acquireTimeoutMs: 120 })
         const lease = await pool.acquire()
@@ -112,6 +116,7 @@ export const leases: PoolArea = {
     },
     {
       title: 'F55: an aborted wait leaves the queue, and those behind it move up',
+      needs: ['lease'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const lease = await pool.acquire()
@@ -130,6 +135,7 @@ export const leases: PoolArea = {
     },
     {
       title: 'F49: a second release does nothing to the next holder',
+      needs: ['lease', 'lone'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const first = await pool.acquire()
@@ -147,6 +153,7 @@ export const leases: PoolArea = {
     },
     {
       title: 'F50: a lease refuses every use after its release',
+      needs: ['lease', 'stream'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const lease = await pool.acquire()
@@ -161,6 +168,7 @@ export const leases: PoolArea = {
     {
       title:
         'F50: a lease that is released with a statement under way is not lent before that is over',
+      needs: ['write', 'lease'],
       async run(test) {
         const table = await test.table('n int')
         const pool = await test.pool({ max: 1 })
@@ -177,6 +185,7 @@ export const leases: PoolArea = {
     },
     {
       title: 'a lease that is destroyed takes its connection with it',
+      needs: ['lease'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const lease = await pool.acquire()
@@ -187,6 +196,7 @@ export const leases: PoolArea = {
     },
     {
       title: 'a lease goes back at the end of an await using block',
+      needs: ['lease'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         {
@@ -198,6 +208,7 @@ export const leases: PoolArea = {
     },
     {
       title: 'F09: the signal of a lease fires when its session dies',
+      needs: ['lease'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const lease = await pool.acquire()
@@ -212,6 +223,7 @@ export const leases: PoolArea = {
     },
     ...CHANGES.map(([what, ...texts]) => ({
       title: `X01, X02: a connection does not show ${what} to its next borrower`,
+      needs: ['write', 'lease'] as const,
       async run(test: PoolContext) {
         await test.server.sql(`grant pg_monitor to ${test.server.user}`)
         const pool = await test.pool({ max: 1 })
@@ -225,6 +237,7 @@ export const leases: PoolArea = {
     })),
     {
       title: 'X02: a failed transaction that was left open is rolled back before the next borrower',
+      needs: ['write', 'lease'],
       async run(test) {
         const table = await test.table('n int')
         const pool = await test.pool({ max: 1 })

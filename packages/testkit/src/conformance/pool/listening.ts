@@ -10,6 +10,7 @@ export const subscriptions: PoolArea = {
   cases: [
     {
       title: 'a subscription hears what is notified on its channel, and nothing once it is closed',
+      needs: ['write', 'listen'],
       async run(test) {
         const pool = await test.pool()
         const heard: [string, string][] = []
@@ -34,6 +35,7 @@ export const subscriptions: PoolArea = {
     {
       title:
         'F09: a subscription survives the loss of its connection and tells of the gap before what follows it',
+      needs: ['write', 'listen'],
       async run(test) {
         const pool = await test.pool()
         const heard: string[] = []
@@ -62,6 +64,7 @@ export const subscriptions: PoolArea = {
     },
     {
       title: 'a subscription is ended by its signal and with its pool',
+      needs: ['listen', 'close'],
       async run(test) {
         const pool = await test.pool()
         const abort = new AbortController()
@@ -79,6 +82,7 @@ export const subscriptions: PoolArea = {
     },
     {
       title: 'wrong arguments of listen reject with a TypeError or a RangeError',
+      needs: ['listen'],
       async run(test) {
         const pool = await test.pool()
         const wrong: (() => unknown)[] = [

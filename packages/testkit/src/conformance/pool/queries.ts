@@ -71,6 +71,7 @@ export const queries: PoolArea = {
     },
     {
       title: 'statements that begin or end a transaction are refused and not sent',
+      needs: ['lone'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         for (const text of ['begin', 'commit', 'rollback', 'select 1; start transaction']) {
@@ -130,8 +131,10 @@ export const queries: PoolArea = {
         const startedAt = performance.now()
         const error = await failureOf<StatementTimeoutError>(
           pool.query(SLEEP, [], { timeoutMs: 80 }),
-          { name: 'StatementTimeoutError', timeoutMs: 80 },
+          { name: 'StatementTimeoutError' },
         )
+        // A pool over pools says what it had left of it.
+        assert.ok(error.timeoutMs > 40 && error.timeoutMs <= 80, `timeoutMs is ${error.timeoutMs}`)
         // The caller is kept for 200 ms until the server has confirmed it; on a busy machine that is not always enough.
         const keptMs = performance.now() - startedAt - 80
         if (keptMs < 195 || error.executed !== 'unknown')
@@ -142,6 +145,7 @@ export const queries: PoolArea = {
     {
       title:
         'F18, F41: a call whose answer never comes ends at its deadline, unknown, and its connection is not used again',
+      needs: ['write', 'lone'],
       async run(test) {
         const table = await test.table('n int')
         const pool = await test.pool({ max: 2 })

@@ -17,6 +17,7 @@ export const streams: PoolArea = {
   cases: [
     {
       title: 'a stream gives all rows in order and then gives its connection back',
+      needs: ['stream'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         for (const batchSize of [1, 7, 1_000]) {
@@ -35,6 +36,7 @@ export const streams: PoolArea = {
     },
     {
       title: 'a loop that is left closes its stream, and its connection serves on',
+      needs: ['stream'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const pid = await test.pidOf(pool)
@@ -52,6 +54,7 @@ export const streams: PoolArea = {
     },
     {
       title: 'a stream that fails midway rejects once, and its connection serves on',
+      needs: ['stream'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const rows: unknown[] = []
@@ -66,6 +69,7 @@ export const streams: PoolArea = {
     },
     {
       title: 'F54: a stream is ended by its signal, and its connection serves on',
+      needs: ['stream'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const abort = new AbortController()
@@ -81,6 +85,7 @@ export const streams: PoolArea = {
     },
     {
       title: 'F09: a stream whose server is lost rejects, and the pool serves on',
+      needs: ['stream'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const text =
@@ -95,6 +100,7 @@ export const streams: PoolArea = {
     },
     {
       title: 'a lease and a transaction are busy while a stream is open on them, and say so',
+      needs: ['lease', 'stream'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         await pool.transaction(async (tx) => {
@@ -115,6 +121,7 @@ export const streams: PoolArea = {
     {
       title:
         'copyFrom takes text and bytes from arrays and asynchronous sources, and copyTo gives them back',
+      needs: ['write', 'stream'],
       async run(test) {
         const table = await test.table('n int, s text')
         const pool = await test.pool({ max: 1 })
@@ -132,6 +139,7 @@ export const streams: PoolArea = {
     },
     {
       title: 'a source that fails undoes its COPY and gives its own error',
+      needs: ['write', 'stream'],
       async run(test) {
         const table = await test.table('n int')
         const pool = await test.pool({ max: 1 })
@@ -147,6 +155,7 @@ export const streams: PoolArea = {
     {
       title:
         'data that the server refuses ends the source and rejects with the error of the server',
+      needs: ['write', 'stream'],
       async run(test) {
         const table = await test.table('n int')
         const pool = await test.pool({ max: 1 })
@@ -172,6 +181,7 @@ export const streams: PoolArea = {
     },
     {
       title: 'copyTo that is left early gives its connection back',
+      needs: ['stream'],
       async run(test) {
         const pool = await test.pool({ max: 1 })
         const text = `copy (select repeat('x', 99) from generate_series(1, 2000000)) to stdout`

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict'
+import type { Pool } from '@poolhouse/core'
+import { failureOf } from '../expectations.js'
+import type { PoolArea, PoolCase, PoolContext } from '../pool-context.js'
+import type { PoolFeature, PoolReads } from '../pool-traits.js'
+import { until } from '../waiting.js'
+
+/** What a read says it accepts. */
+interface Bounds {
+  readonly maxStalenessMs?: number
+  readonly maxStalenessBytes?: number
+}
+
+/** A way to read: the rows of a statement with one column `n`. */
+interface Read {
+  readonly what: string
+  readonly needs: readonly PoolFeature[]
+  numbers(pool: Pool, text: string, bounds: Bounds): Promise<number[]>
+}
+
+interface Numbers {
+  readonly rows: readonly { n: number }[]
+}
+
+const numbersOf = ({ rows }: Numbers): number[] => rows.map(({ n }) => n)
+
+async function copied(source: AsyncIterable<Uint8Array>): Promise<number[]> {
+  const pieces: Uint8Array[] = []
+  for await (const piece of source) pieces.push(piece)
+  return Buffer.concat(pieces).toString().trim().split('\n').map(Number)
+}
+
+const DECLARED: readonly Read[] = [
+  {
+    what: 'query',
+    needs: [],
+    numbers: async (pool, text, bounds) =>
+      numbersOf(await pool.query<{ n: number }>(text, [], { intent: 'read', ...bounds })),
+  },
+  {
+    what: 'transaction',
+    needs: [],
+    numbers: async (pool, text, bounds) =>
+      numbersOf(
+        await pool.transaction((tx) => tx.query<{ n: number }>(text), {
+          readOnly: true,
+          ...bounds,
+        }),
+      ),
+  },
+  {
+    what: 'acquire',
+    needs: ['lease'],
+    async numbers(pool, text, bounds) {
+      await using lease = await pool.acquire({ intent: 'read', ...bounds })
+      return numbersOf(await lease.query<{ n: number }>(text))
+    },
+  },
+  {
+    what: 'use',
+    needs: ['lease'],
+    numbers: async (pool, text, bounds) =>
+      numbersOf(
+        await pool.use((lease) => lease.query<{ n: number }>(text), {
+          intent: 'read',
+          ...bounds,
+        }),
+      ),
+  },
+  {
+    what: 'stream',
+    needs: ['stream'],
+    async numbers(pool, text, bounds) {
+      const found: number[] = []
+      const rows = pool.stream<{ n: number }>(text, [], { intent: 'read', ...bounds })
+      for await (const { n } of rows) found.push(n)
+      return found
+    },
+  },
+  {
+    what: 'copyTo',
+    needs: ['stream'],
+    numbers: (pool, text, bounds) =>
+      copied(pool.copyTo(`copy (${text}) to stdout`, { intent: 'read', ...bounds })),
+  },
+]
+
+/** The same, as nobody has declared it; `intent` is for those who say so. */
+const UNDECLARED: readonly (Omit<Read, 'numbers'> & {
+  numbers(pool: Pool, text: string, said: Bounds & { intent?: 'write' }): Promise<number[]>
+})[] = [
+  {
+    what: 'query',
+    needs: [],
+    numbers: async (pool, text, said) => numbersOf(await pool.query<{ n: number }>(text, [], said)),
+  },
+  {
+    what: 'stream',
+    needs: ['stream'],
+    async numbers(pool, text, said) {
+      const found: number[] = []
+      for await (const { n } of pool.stream<{ n: number }>(text, [], said)) found.push(n)
+      return found
+    },
+  },
+  {
+    what: 'copyTo',
+    needs: ['stream'],
+    numbers: (pool, text, said) => copied(pool.copyTo(`copy (${text}) to stdout`, said)),
+  },
+]
+
+const BOUNDS: readonly [unit: string, bounds: Bounds][] = [
+  ['milliseconds', { maxStalenessMs: 1_000 }],
+  ['bytes', { maxStalenessMs: Number.POSITIVE_INFINITY, maxStalenessBytes: 0 }],
+  ['both', { maxStalenessMs: 60_000, maxStalenessBytes: 1 }],
+]
+
+const UNBOUNDED: Bounds = { maxStalenessMs: Number.POSITIVE_INFINITY }
+const OLD = [1]
+const NEW = [1, 2]
+
+/** A pool that has a replica on which time stands still, and a statement that shows which server ran it. */
+async function beside(
+  test: PoolContext,
+  reads?: PoolReads,
+): Promise<{ pool: Pool; table: string; text: string }> {
+  const table = await test.staleTable()
+  const pool = await test.pool({}, reads)
+  const text = `select n from ${table} order by n`
+  // Without this nothing would be proved: as long as nothing is known of the replica, every read goes to the primary.
+  const route = async (): Promise<boolean> =>
+    (await DECLARED[0]!.numbers(pool, text, UNBOUNDED)).length === OLD.length
+  await until(route, 'an unbounded read to go to the replica')
+  return { pool, table, text }
+}
+
+/** Reads that say how old an answer may be, beside a replica that stands still. */
+export const staleness: PoolArea = {
+  area: 'reads and replicas',
+  cases: [
+    ...DECLARED.flatMap(({ what, needs, numbers }) =>
+      BOUNDS.map(
+        ([unit, bounds]): PoolCase => ({
+          title: `T55: ${what} keeps a bound in ${unit}, and without one may be served by a replica that stands still`,
+          needs: ['replica', ...needs],
+          async run(test) {
+            const { pool, text } = await beside(test)
+            assert.deepEqual(await numbers(pool, text, UNBOUNDED), OLD)
+            assert.deepEqual(await numbers(pool, text, bounds), NEW)
+          },
+        }),
+      ),
+    ),
+    ...UNDECLARED.map(
+      ({ what, needs, numbers }): PoolCase => ({
+        title: `T55: a ${what} that reads by its text goes to a replica, and keeps its bound and its intent`,
+        needs: ['replica', 'classify', ...needs],
+        async run(test) {
+          const { pool, text } = await beside(test, { classify: 'optimistic' })
+          assert.deepEqual(await numbers(pool, text, UNBOUNDED), OLD)
+          for (const [, bounds] of BOUNDS) {
+            assert.deepEqual(await numbers(pool, text, bounds), NEW)
+          }
+          assert.deepEqual(await numbers(pool, text, { ...UNBOUNDED, intent: 'write' }), NEW)
+        },
+      }),
+    ),
+    {
+      title: 'T55: a statement that writes by its text is done on the primary, however it is run',
+      needs: ['replica', 'classify'],
+      async run(test) {
+        const { pool, table } = await beside(test, { classify: 'optimistic' })
+        let id = 2
+        for (const { needs, numbers } of UNDECLARED) {
+          // COPY from an INSERT exists as well.
+          if (!needs.every((need) => test.offers(need))) continue
+          id++
+          const text = `insert into ${table} values (${id}) returning n`
+          assert.deepEqual(await numbers(pool, text, UNBOUNDED), [id])
+        }
+        assert.equal((await test.numbersIn(table)).at(-1), id)
+      },
+    },
+    ...DECLARED.map(
+      ({ what, needs, numbers }): PoolCase => ({
+        title: `S29: ${what} that is declared a read does not write, wherever it runs`,
+        needs: ['replica', ...needs],
+        async run(test) {
+          const { pool, table } = await beside(test)
+          const text = `insert into ${table} values (3) returning n`
+          for (const bounds of [UNBOUNDED, { maxStalenessMs: 0 }]) {
+            await failureOf(numbers(pool, text, bounds), { executed: /^(no|rolled-back)$/ })
+          }
+          assert.deepEqual(await test.numbersIn(table), NEW)
+        },
+      }),
+    ),
+  ],
+}

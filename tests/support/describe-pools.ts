@@ -1,0 +1,22 @@
+import { type Cluster, startCluster } from '@poolhouse/testkit'
+import { describePool } from '@poolhouse/testkit/conformance'
+import { afterAll, beforeAll } from 'vitest'
+import type { PoolKind } from './pool-kinds.js'
+import { driversFor } from './scenario.js'
+
+/** The whole suite of pools over each of these, on one cluster for the file: over one driver each, or both, as scenarios are. */
+export function describePools(kinds: readonly PoolKind[]): void {
+  let cluster: Cluster
+  beforeAll(async () => {
+    cluster = await startCluster({ replicas: 1, auth: 'scram-sha-256' })
+  })
+  afterAll(async () => {
+    await cluster?.stop()
+  })
+  for (const { kind, without, make } of kinds) {
+    for (const { driver, make: makeDriver } of driversFor(kind)) {
+      const pool = make(makeDriver(), () => cluster)
+      describePool(`${kind}, over ${driver}`, pool, { cluster: () => cluster, without })
+    }
+  }
+}
