@@ -162,6 +162,15 @@ export interface ServersEvent extends PoolEvent {
   readonly message: string
 }
 
+/**
+ * How far a replica is behind cannot be told: a pooler stands in front of its servers, or they do not tell where their log is. Reads with a bound
+ * and reads of sessions do not go there. Told once, and again when it was possible in between.
+ */
+export interface UnidentifiedEvent extends NodeEvent {
+  /** Why it cannot be told, for humans. */
+  readonly reason: string
+}
+
 /** A commit succeeded on the primary alone: the server stopped waiting for its synchronous standbys. A failover may lose it. */
 export interface DurabilityEvent extends ConnectionEvent {
   /** Where the commit is known to be. */
@@ -235,6 +244,8 @@ export interface PoolEvents {
   'in-doubt': InDoubtEvent
   /** A pooler was noticed. */
   pooler: PoolerEvent
+  /** How far a replica is behind cannot be told. */
+  unidentified: UnidentifiedEvent
   /** A name leads to several servers. */
   servers: ServersEvent
   /** A commit succeeded without its synchronous standbys. */
@@ -283,6 +294,7 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
   'in-doubt',
   'pooler',
   'servers',
+  'unidentified',
   'durability',
   'ejected',
   'admitted',

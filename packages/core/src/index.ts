@@ -103,6 +103,7 @@ export {
   type SplitBrainEvent,
   type TokenEvent,
   type TopologyEvent,
+  type UnidentifiedEvent,
 } from './events.js'
 export type { PoolWatchdogOptions } from './half-open/watchdog-options.js'
 export {

@@ -1,5 +1,5 @@
-import { LagRing, type Pool } from '@poolhouse/core'
-import { isAnswer, type Standing } from '@poolhouse/core/kit'
+import { hasCondition, LagRing, type Pool } from '@poolhouse/core'
+import { isAnswer, leadsElsewhere, type Standing } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 import type { History } from './history.js'
 import { NodeSampler } from './node-sampler.js'
@@ -19,6 +19,8 @@ export interface LagListener {
   answered(node: ReplicaNode): void
   /** A replica turned out to be no follower of the primary: it has another history, or belongs to another cluster. */
   strayed(node: ReplicaNode, standing: StrayStanding, facts: SampleFacts): void
+  /** How far a replica is behind cannot be told. */
+  unidentified(node: ReplicaNode, reason: string): void
   /** A replica did not answer; `dead` if nobody else will get an answer either. */
   failed(node: ReplicaNode, error: unknown, dead: boolean): void
 }
@@ -35,6 +37,8 @@ const JITTER = 0.2
 // A server that refuses connections is down. One that says nothing may only be slow, unless it says nothing three times.
 const SILENT_SAMPLES = 3
 const DOUBT_INTERVAL_MS = 250
+const BEHIND_POOLER =
+  'a pooler stands in front of it, so that the server which answers a read may be another one than that which was asked where it stands'
 
 /**
  * Knows how fresh plain replica pools are: samples the primary and each replica in the background and compares positions in
@@ -43,7 +47,8 @@ const DOUBT_INTERVAL_MS = 250
 export class LagMonitor {
   readonly #background: Background
   readonly #listener: LagListener
-  readonly #nodes: readonly ReplicaNode[]
+  // By the order in which they joined.
+  readonly #nodes = new Set<ReplicaNode>()
   readonly #random: () => number
   readonly #intervalMs: number
   // Since when positions of the primary in force now can be compared; before the first, since the start.
@@ -53,7 +58,6 @@ export class LagMonitor {
   readonly #history: History
   // What each replica said last.
   readonly #said = new Map<ReplicaNode, { readonly facts: SampleFacts; readonly sentAt: number }>()
-  readonly #samplers: readonly NodeSampler[]
 
   /** The sampler of the primary. */
   readonly primary: NodeSampler
@@ -61,7 +65,6 @@ export class LagMonitor {
   /** Begins to sample at once. */
   constructor(
     primary: Pool,
-    nodes: readonly ReplicaNode[],
     options: { maxStalenessMs: number; random: () => number },
     background: Background,
     history: History,
@@ -70,7 +73,6 @@ export class LagMonitor {
     this.#background = background
     this.#history = history
     this.#listener = listener
-    this.#nodes = nodes
     this.#random = options.random
     this.#intervalMs = intervalFor(options.maxStalenessMs)
     this.#since = background.now()
@@ -80,26 +82,61 @@ export class LagMonitor {
       // Callers of the primary get its errors themselves; here the replicas just grow older.
       failed: () => {},
     })
-    for (const node of nodes) {
-      node.sampler = new NodeSampler(node.pool, background, {
-        nextDelayMs: (failures) => this.#nextDelayMs(failures, node),
-        sampled: (facts, sentAt) => this.#replicaSampled(node, facts, sentAt),
-        failed: (error, failures) => {
-          node.failed = true
-          // One that answers is there, even if what it answers is no.
-          const dead = isRefusal(error) || (failures >= SILENT_SAMPLES && !isAnswer(error))
-          listener.failed(node, error, dead)
-          listener.changed()
-        },
-      })
-    }
-    this.#samplers = [this.primary, ...nodes.map(({ sampler }) => sampler!)]
-    for (const sampler of this.#samplers) sampler.start()
+    this.primary.start()
+  }
+
+  /** Begins to watch a replica. */
+  add(node: ReplicaNode): void {
+    this.#nodes.add(node)
+    node.sampler = new NodeSampler(node.pool, this.#background, {
+      nextDelayMs: (failures) => this.#nextDelayMs(failures, node),
+      sampled: (facts, sentAt) => this.#replicaSampled(node, facts, sentAt),
+      failed: (error, failures) => this.#failed(node, error, failures),
+    })
+    node.sampler.start()
+  }
+
+  /** Watches a replica no more. */
+  remove(node: ReplicaNode): void {
+    this.#nodes.delete(node)
+    this.forget(node)
+    node.sampler?.stop()
+  }
+
+  /** What the replica has said is void: another server answers in its place. */
+  forget(node: ReplicaNode): void {
+    this.#said.delete(node)
+    if (node.sampler !== undefined) this.#history.forget(node.sampler)
+    node.freshAt = undefined
+    node.bytesBehind = undefined
+    node.stray = undefined
+    node.freshness = undefined
   }
 
   /** Ends it and closes its sessions. */
   stop(): void {
-    for (const sampler of this.#samplers) sampler.stop()
+    this.primary.stop()
+    for (const { sampler } of this.#nodes) sampler?.stop()
+  }
+
+  #failed(node: ReplicaNode, error: unknown, failures: number): void {
+    node.failed = true
+    if (isSecretive(error)) {
+      const why = error instanceof Error ? error.message : String(error)
+      this.#cannotTell(node, `it does not tell where its log is: ${why}`)
+    }
+    // One that answers is there, even if what it answers is no; and so is one that new connections do not lead to any more.
+    const isSilent = failures >= SILENT_SAMPLES && !isAnswer(error) && !leadsElsewhere(error)
+    this.#listener.failed(node, error, isRefusal(error) || isSilent)
+    this.#listener.changed()
+  }
+
+  #cannotTell(node: ReplicaNode, reason: string): void {
+    const isNews = node.unidentified === undefined
+    this.forget(node)
+    node.unidentified = reason
+    node.freshness = reason
+    if (isNews) this.#listener.unidentified(node, reason)
   }
 
   #primarySampled(facts: SampleFacts, sentAt: number): void {
@@ -120,6 +157,13 @@ export class LagMonitor {
   #replicaSampled(node: ReplicaNode, facts: SampleFacts, sentAt: number): void {
     node.failed = false
     node.writable = !facts.inRecovery
+    if (node.pool.pooler !== undefined) {
+      this.#cannotTell(node, BEHIND_POOLER)
+      this.#listener.answered(node)
+      this.#listener.changed()
+      return
+    }
+    node.unidentified = undefined
     this.#said.set(node, { facts, sentAt })
     this.#history.followerSaid(node.sampler!, facts, this.#background.now())
     this.#compare(node)
@@ -197,4 +241,14 @@ function freshnessOf({ replayPaused, receiving }: SampleFacts): string | undefin
 function intervalFor(maxStalenessMs: number): number {
   if (maxStalenessMs === 0) return SLOWEST_MS
   return Math.min(SLOWEST_MS, Math.max(FASTEST_MS, maxStalenessMs / SAMPLES_PER_BOUND))
+}
+
+/** Whether the server will not tell, whenever it is asked. */
+function isSecretive(error: unknown): boolean {
+  return hasCondition(
+    error,
+    'feature_not_supported',
+    'insufficient_privilege',
+    'undefined_function',
+  )
 }

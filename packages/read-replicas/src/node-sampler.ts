@@ -79,6 +79,7 @@ export class NodeSampler {
   #again = false
   #hold: ClockTimer | undefined
   #holding = false
+  #ended = false
 
   /** Begins with `start`, or when somebody asks. */
   constructor(pool: Pool | ConnectionPool, background: Background, listener: SampleListener) {
@@ -109,7 +110,7 @@ export class NodeSampler {
 
   /** Takes a sample now, if none is under way, and then one after each delay. */
   start(): void {
-    if (this.#sampling) return
+    if (this.#sampling || this.#ended) return
     this.#sampling = true
     this.#background.run(() => this.#sample())
   }
@@ -137,6 +138,7 @@ export class NodeSampler {
 
   /** Ends it and closes its session. */
   stop(): void {
+    this.#ended = true
     this.#timer?.cancel()
     this.#letGo()
     this.#hold?.cancel()
@@ -280,7 +282,7 @@ export class NodeSampler {
   }
 
   get #stopped(): boolean {
-    return this.#background.stopped.aborted
+    return this.#ended || this.#background.stopped.aborted
   }
 
   async #asker(): Promise<Ask> {

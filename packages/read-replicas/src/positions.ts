@@ -127,6 +127,7 @@ export class Positions implements CatchUpHost {
 
   /** Whether the replica certainly has everything before the token. */
   covers(node: ReplicaNode, token: Token): boolean {
+    if (node.unidentified !== undefined) return false
     return this.history.covers(node.sampler, token, this.#background.now())
   }
 

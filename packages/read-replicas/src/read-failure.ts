@@ -11,7 +11,7 @@ import {
   ReadIntentError,
   refusesWrites,
 } from '@poolhouse/core'
-import { isAnswer, lacksRelationFile, refusesAsStandby } from '@poolhouse/core/kit'
+import { isAnswer, lacksRelationFile, leadsElsewhere, refusesAsStandby } from '@poolhouse/core/kit'
 
 // crash_shutdown: the server has ended all its sessions.
 const CRASH = '57P02'
@@ -32,6 +32,8 @@ export type Blame = 'node' | 'ask' | 'own' | 'none'
 /** What an error says against the node. */
 export function blameOf(error: unknown): Blame {
   if (error instanceof PoolClosedError) return 'node'
+  // Its name leads to others now.
+  if (leadsElsewhere(error)) return 'none'
   if (error instanceof AcquireTimeoutError) {
     return error.cause instanceof ConnectError ? leisurely(blameOf(error.cause)) : 'none'
   }

@@ -1,4 +1,4 @@
-import type { ConnectionPool } from '@poolhouse/core'
+import type { ConnectionPool, ServerIdentity } from '@poolhouse/core'
 import type { ReplicaCandidate } from './balancer.js'
 import { Latency } from './latency.js'
 import type { NodeSampler } from './node-sampler.js'
@@ -24,6 +24,10 @@ export class ReplicaNode implements ReplicaCandidate {
   /** Number of the last choice that fell on it, for round robin. */
   lastChosen = 0
 
+  /** The server that it stands for, where that says who it is; several nodes may share a name. Written by its endpoint. */
+  server: ServerIdentity | undefined
+  /** Why it cannot be told how far it is behind; undefined if it can, as far as is known. Written by the lag monitor. */
+  unidentified: string | undefined
   /** Why it cannot serve reads, whoever asks; undefined if it can. Written by the replica set. */
   unfit: string | undefined
   /** Why its data are no part of the primary's history; undefined if they are, as far as is known. Written by the lag monitor. */

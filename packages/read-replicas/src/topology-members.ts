@@ -92,7 +92,7 @@ export class TopologyMembers implements Membership {
 
   #join(seen: TopologyNode): Member {
     const node = new ReplicaNode(seen.pool, seen.zone)
-    const unwatch = watchConnects(node, (error) => {
+    const unwatch = watchConnects(node.pool, (error) => {
       if (node.unfit === undefined) this.#ejection.failed(node, error)
     })
     return { node, unwatch }

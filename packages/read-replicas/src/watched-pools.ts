@@ -2,6 +2,7 @@ import type { ConnectionPool, Pool } from '@poolhouse/core'
 import type { Background } from './background.js'
 import { watchConnects } from './connect-watch.js'
 import type { Ejection } from './ejection.js'
+import { type EndpointListener, ReaderEndpoint } from './endpoint/reader-endpoint.js'
 import type { History } from './history.js'
 import { LagMonitor } from './lag-monitor.js'
 import type { Membership } from './membership.js'
@@ -10,13 +11,22 @@ import { isRefusal } from './read-failure.js'
 import type { ReplicaNode } from './replica-node.js'
 import type { ReplicaSet } from './replica-set.js'
 
+/** A name under which replicas answer. */
+export interface ReplicaName {
+  /** Connections to whatever it leads to. */
+  readonly pool: ConnectionPool
+  /** Zone of its servers. */
+  readonly zone: string | undefined
+}
+
 /** Plain replica pools, with nobody but us to say how fresh they are and whether they live. */
-export class WatchedPools implements Membership {
+export class WatchedPools implements Membership, EndpointListener {
   readonly owned: readonly ConnectionPool[]
   readonly standIn: undefined
   readonly topology: undefined
   readonly #primary: Pool
-  readonly #nodes: readonly ReplicaNode[]
+  readonly #set: ReplicaSet
+  readonly #endpoints: readonly ReaderEndpoint[]
   readonly #ejection: Ejection
   readonly #monitor: LagMonitor
   readonly #unwatch: readonly (() => void)[]
@@ -26,7 +36,7 @@ export class WatchedPools implements Membership {
   /** Begins to watch. */
   constructor(
     primary: Pool,
-    nodes: readonly ReplicaNode[],
+    names: readonly ReplicaName[],
     options: { maxStalenessMs: number; random: () => number },
     background: Background,
     set: ReplicaSet,
@@ -34,16 +44,20 @@ export class WatchedPools implements Membership {
     history: History,
   ) {
     this.#primary = primary
-    this.#nodes = nodes
-    this.owned = nodes.map(({ pool }) => pool)
+    this.#set = set
+    this.owned = names.map(({ pool }) => pool)
     this.#ejection = ejection
-    set.replace(nodes)
-    this.#unwatch = nodes.map((node) =>
-      watchConnects(node, (error) => this.#failed(node, error, isRefusal(error))),
+    this.#endpoints = names.map(({ pool, zone }) => new ReaderEndpoint(pool, zone, this))
+    this.#unwatch = this.#endpoints.map((endpoint) =>
+      watchConnects(endpoint.pool, (error) => this.#couldNotConnect(endpoint, error)),
     )
-    this.#monitor = new LagMonitor(primary, nodes, options, background, history, {
+    this.#monitor = new LagMonitor(primary, options, background, history, {
       answered: (node) => this.#dead.delete(node),
       changed: () => set.touch(),
+      unidentified: (node, reason) => {
+        const { hub, name: pool } = background
+        hub.emit('unidentified', { pool, node: node.node, reason })
+      },
       strayed: (node, standing, facts) => {
         const { hub, name: pool } = background
         if (standing.kind === 'diverged') {
@@ -60,6 +74,34 @@ export class WatchedPools implements Membership {
       },
       failed: (node, error, dead) => this.#failed(node, error, dead),
     })
+    set.replace(this.#nodes)
+    for (const node of this.#nodes) this.#monitor.add(node)
+    for (const endpoint of this.#endpoints) endpoint.begin()
+  }
+
+  get #nodes(): readonly ReplicaNode[] {
+    return this.#endpoints.flatMap(({ nodes }) => nodes)
+  }
+
+  joined(node: ReplicaNode): void {
+    this.#monitor.add(node)
+    this.#set.replace(this.#nodes)
+  }
+
+  parted(node: ReplicaNode): void {
+    this.#monitor.remove(node)
+    this.#ejection.forget(node)
+    this.#dead.delete(node)
+    this.#set.replace(this.#nodes)
+  }
+
+  moved(node: ReplicaNode): void {
+    this.#monitor.forget(node)
+    this.#set.touch()
+  }
+
+  changed(): void {
+    this.#set.touch()
   }
 
   // The monitor loses its own session with the others and looks by itself.
@@ -78,7 +120,16 @@ export class WatchedPools implements Membership {
 
   stop(): void {
     this.#monitor.stop()
+    for (const endpoint of this.#endpoints) endpoint.stop()
     for (const unwatch of this.#unwatch) unwatch()
+  }
+
+  /** A connection that could not be opened might have led to any of the servers of the name. */
+  #couldNotConnect({ nodes, leadsToSeveral }: ReaderEndpoint, error: unknown): void {
+    for (const node of nodes) {
+      if (leadsToSeveral && !isRefusal(error)) this.#ejection.question(node)
+      else this.#failed(node, error, isRefusal(error))
+    }
   }
 
   #failed(node: ReplicaNode, error: unknown, dead: boolean): void {

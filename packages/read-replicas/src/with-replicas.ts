@@ -1,11 +1,10 @@
 import { type ConnectionPool, describeValue, type Pool, type Topology } from '@poolhouse/core'
 import { isTopology, topologyOf } from './membership.js'
-import { ReplicaNode } from './replica-node.js'
 import type { ReplicaPool } from './replica-pool.js'
 import { type ReplicasOptions, readReplicasOptions } from './replicas-options.js'
 import { type MembershipMaker, RoutingPool } from './routing-pool.js'
 import { TopologyMembers } from './topology-members.js'
-import { WatchedPools } from './watched-pools.js'
+import { type ReplicaName, WatchedPools } from './watched-pools.js'
 
 const WHERE = 'withReplicas'
 
@@ -43,18 +42,18 @@ export function withReplicas(
       return new TopologyMembers(topology, background, set, ejection)
     })
   }
-  const nodes =
+  const names: readonly ReplicaName[] =
     topology === undefined
-      ? (replicas as readonly ConnectionPool[]).map((pool) => new ReplicaNode(pool, undefined))
-      : topology.current.replicas.map(({ pool, zone }) => new ReplicaNode(pool, zone))
+      ? (replicas as readonly ConnectionPool[]).map((pool) => ({ pool, zone: undefined }))
+      : topology.current.replicas.map(({ pool, zone }) => ({ pool, zone }))
   checkReplicas(
     primary,
-    nodes.map(({ pool }) => pool),
+    names.map(({ pool }) => pool),
   )
   const watch: MembershipMaker = ({ background, set, ejection, history }) => {
     const { random, terms } = config
     const options = { maxStalenessMs: terms.maxStalenessMs, random }
-    return new WatchedPools(primary, nodes, options, background, set, ejection, history)
+    return new WatchedPools(primary, names, options, background, set, ejection, history)
   }
   return new RoutingPool(primary, config, watch)
 }
