@@ -90,6 +90,49 @@ describe.each(FRAMEWORKS)('the middleware for $framework', ({ start }) => {
     },
   )
 
+  it.each(DRIVERS)(
+    'T56: a visitor whose slower request answers last keeps the later token over $driver',
+    async ({ make }) => {
+      await using routed = setting.connect(make(), { maxStalenessMs: 60_000 })
+      const { db } = routed
+      await untilFitting(db, ['b', 'c'])
+      const [slow, quick] = [++lastId, ++lastId]
+      const api = apiOf(db)
+      let written = (): void => {}
+      let answer = (): void => {}
+      const isWritten = new Promise<void>((resolve) => {
+        written = resolve
+      })
+      const mayAnswer = new Promise<void>((resolve) => {
+        answer = resolve
+      })
+      const add = async (id: number): Promise<unknown> => {
+        const result = await api.add(id)
+        if (id !== slow) return result
+        written()
+        await mayAnswer
+        return result
+      }
+      await using app = await start(db, { ...api, add })
+      const first = await send('POST', `${app.url}/notes`, {}, { id: ++lastId })
+      const headers = { cookie: `db_token=${first.token}` }
+      const slower = send('POST', `${app.url}/notes`, headers, { id: slow })
+      await isWritten
+      for (const node of [setting.b, setting.c]) await node.pauseReplay()
+      try {
+        const { token } = await send('POST', `${app.url}/notes`, headers, { id: quick })
+        answer()
+        const last = await slower
+        expect(last.token).toBe(token)
+        const cookie = { cookie: `db_token=${last.token}`, 'x-db-token': first.token! }
+        const seen = await send('GET', `${app.url}/notes/${quick}`, cookie)
+        expect(seen.body).toEqual({ rows: [{ id: quick }], node: 'a' })
+      } finally {
+        for (const node of [setting.b, setting.c]) await node.resumeReplay()
+      }
+    },
+  )
+
   it.each([PG])('lets a route that only reads say so over $driver', async ({ make }) => {
     await using routed = setting.connect(make())
     const { db } = routed

@@ -45,6 +45,12 @@ export interface ReplicaSession extends Pool {
   /** A token that covers everything the session has seen. Asks the nodes it has read from since they were last asked, once for all who ask. */
   freshToken(): Promise<string>
   /**
+   * What this token names counts as seen too: reads and `token` of the session never go back behind it. For another token of the same user, such
+   * as a cookie beside a header. One that is no good has the effect that `session(token)` describes; an empty one has none. Throws `TypeError` for
+   * what is no string.
+   */
+  see(token: string): void
+  /**
    * Whether a replica that fits has everything the session has seen, by now or within `waitMs`. For a queue that would rather put a
    * job back once than read from the primary.
    */

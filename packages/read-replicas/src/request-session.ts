@@ -6,6 +6,7 @@ import {
   refuseUnknownOptions,
 } from '@poolhouse/core'
 import { type RunWithOptions, runWith } from './ambient.js'
+import { HandedTokens } from './handed-tokens.js'
 import type { ReplicaPool, ReplicaSession } from './replica-pool.js'
 
 /** Options of the middleware for all frameworks. */
@@ -21,7 +22,7 @@ export interface RequestOptions<Request> {
   secure?: boolean | undefined
   /** How long the browser keeps the token, in seconds. Default 600: longer than any replica may be behind. */
   maxAgeSeconds?: number | undefined
-  /** Name of the header that carries the token, in requests and responses, or `false` for none. Default `x-db-token`. It wins over the cookie. */
+  /** Name of the header that carries the token, in requests and responses, or `false` for none. Default `x-db-token`. A request may have both: what either names is shown. */
   header?: string | false | undefined
   /**
    * Whether a response carries a token also after reads, so that no later request sees older data than an earlier one did. Default
@@ -65,6 +66,7 @@ export class RequestSessions<Request> {
   readonly #header: string | undefined
   readonly #monotonicReads: boolean
   readonly #maxStalenessMs: number | undefined
+  readonly #handed = new HandedTokens()
 
   /** Throws `TypeError` or `RangeError` for wrong options. */
   constructor(db: ReplicaPool, options: RequestOptions<Request> = {}) {
@@ -95,21 +97,24 @@ export class RequestSessions<Request> {
 
   /** Begins the session of a request. */
   begin(request: Request, incoming: Incoming): RequestSession {
-    const token = this.#tokenOf(incoming)
-    const session = this.#db.session(token, { maxStalenessMs: this.#maxStalenessMs })
+    const given = this.#tokensOf(incoming)
+    const session = this.#db.session(given[0], { maxStalenessMs: this.#maxStalenessMs })
+    for (const other of given.slice(1)) session.see(other)
     const usual = READING.has(incoming.method?.toUpperCase() ?? '') ? 'read' : 'write'
     const intent = this.#intent?.(request) ?? usual
-    return new RequestSession({ intent, session }, token ?? '', this.#monotonicReads, (text) =>
-      this.#headersFor(text),
-    )
+    return new RequestSession({ intent, session }, given, this.#monotonicReads, {
+      handed: this.#handed,
+      headersFor: (text) => this.#headersFor(text),
+    })
   }
 
-  #tokenOf(incoming: Incoming): string | undefined {
-    const given = this.#header === undefined ? undefined : incoming.header(this.#header)
-    if (given !== undefined && given !== '') return given
-    return this.#cookie === undefined
-      ? undefined
-      : cookieOf(incoming.header('cookie'), this.#cookie)
+  /** The tokens of the header and of the cookie. Either may be the older one: clients keep them apart. */
+  #tokensOf(incoming: Incoming): readonly string[] {
+    const header = this.#header === undefined ? undefined : incoming.header(this.#header)
+    const cookie =
+      this.#cookie === undefined ? undefined : cookieOf(incoming.header('cookie'), this.#cookie)
+    const given = [header, cookie].filter((text) => text !== undefined && text !== '')
+    return [...new Set(given as string[])]
   }
 
   #headersFor(token: string): TokenHeaders {
@@ -122,24 +127,30 @@ export class RequestSessions<Request> {
   }
 }
 
+/** What the session of a request needs of the middleware. */
+interface RequestParts {
+  readonly handed: HandedTokens
+  headersFor(token: string): TokenHeaders
+}
+
 /** The session of one request. */
 export class RequestSession {
   readonly #scope: RunWithOptions & { readonly session: ReplicaSession }
-  readonly #before: string
+  readonly #given: readonly string[]
   readonly #monotonicReads: boolean
-  readonly #headersFor: (token: string) => TokenHeaders
+  readonly #parts: RequestParts
 
-  /** Made by `RequestSessions`. */
+  /** Made by `RequestSessions`, from the tokens that the request came with. */
   constructor(
     scope: RunWithOptions & { readonly session: ReplicaSession },
-    before: string,
+    given: readonly string[],
     monotonicReads: boolean,
-    headersFor: (token: string) => TokenHeaders,
+    parts: RequestParts,
   ) {
     this.#scope = scope
-    this.#before = before
+    this.#given = given
     this.#monotonicReads = monotonicReads
-    this.#headersFor = headersFor
+    this.#parts = parts
   }
 
   /** Runs what handles the request. */
@@ -155,9 +166,16 @@ export class RequestSession {
   /** The headers that the response needs, as far as they are known now. */
   headers(): TokenHeaders {
     const { session } = this.#scope
+    if (!session.hasWritten && !this.#monotonicReads) return NOTHING
+    const { handed, headersFor } = this.#parts
+    // Who comes for the first time has none.
+    const given = this.#given.length === 0 ? [''] : this.#given
+    // The response of a request beside this one may have come first, with a later position than ours.
+    for (const token of given) session.see(handed.after(token) ?? '')
     const { token } = session
-    const needed = session.hasWritten || this.#monotonicReads
-    return needed && token !== '' && token !== this.#before ? this.#headersFor(token) : NOTHING
+    if (token === '' || given.every((before) => before === token)) return NOTHING
+    for (const before of given) handed.handOut(before, token)
+    return headersFor(token)
   }
 
   /** The headers that the response needs. Never rejects: a response is not lost for them. */

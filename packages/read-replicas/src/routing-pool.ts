@@ -234,7 +234,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     return new SessionPool(`${this.name}/session`, this, lane, {
       reads: this.#reads,
       unannotated: this.#unannotated,
-      codec: this.#sessions.codec,
+      maker: this.#sessions,
       checkOpen: () => this.#checkOpen(),
       writable: () => this.#writable(),
       countWrite: () => this.#counters.count('write'),

@@ -39,19 +39,25 @@ export class SessionMaker implements SessionHost {
     text: string | undefined,
     options: ReplicaSessionOptions,
   ): { reads: SessionReads; terms: ReadTerms } {
-    if (text !== undefined && typeof text !== 'string') {
+    const { terms, waitMs, firstWaitMs } = readSessionOptions(options, this.#config)
+    const reads = new SessionReads(this, { waitMs, firstWaitMs })
+    if (text !== undefined) this.see(reads, text)
+    return { reads, terms }
+  }
+
+  /** The session must see what this token names. Throws `TypeError` for what is no string; a bad token is no error. */
+  see(reads: SessionReads, text: string): void {
+    if (typeof text !== 'string') {
       throw new TypeError(
         `session: token must be a string or undefined, got ${describeValue(text)}`,
       )
     }
-    const { terms, waitMs, firstWaitMs } = readSessionOptions(options, this.#config)
-    const decoded = text === undefined || text === '' ? undefined : this.codec.decode(text)
-    const token = decoded?.kind === 'token' ? decoded.token : undefined
-    if (decoded?.kind === 'malformed' || decoded?.kind === 'forged') {
+    if (text === '') return
+    const decoded = this.codec.decode(text)
+    if (decoded.kind === 'malformed' || decoded.kind === 'forged') {
       this.#refused(decoded.kind, decoded.message)
     }
-    const strong = decoded !== undefined && token === undefined
-    return { reads: new SessionReads(this, { token, strong, waitMs, firstWaitMs }), terms }
+    reads.see(decoded.kind === 'token' ? decoded.token : 'strong')
   }
 
   now(): number {

@@ -22,8 +22,8 @@ import type { Reads } from './reads.js'
 import type { ReplicaSession } from './replica-pool.js'
 import type { ReaderOptions } from './replicas-options.js'
 import { SessionLease } from './session-lease.js'
+import type { SessionMaker } from './session-maker.js'
 import type { SessionReads } from './session-reads.js'
-import type { TokenCodec } from './session-token.js'
 
 /** What a session needs of the pool it is a view of. */
 export interface SessionParts {
@@ -31,8 +31,8 @@ export interface SessionParts {
   readonly reads: Reads
   /** Runs what is neither called a read nor a write. */
   readonly unannotated: UnannotatedWork
-  /** Writes its token. */
-  readonly codec: TokenCodec
+  /** Reads and writes tokens. */
+  readonly maker: SessionMaker
   /** Throws once the whole takes no more calls. */
   checkOpen(): void
   /** Where its writes go; throws once nothing is carried any further. */
@@ -67,7 +67,7 @@ export class SessionPool extends PoolView implements ReplicaSession {
   get token(): string {
     const { token } = this.#seen
     if (token === undefined) return ''
-    const { codec } = this.#parts
+    const { codec } = this.#parts.maker
     return token === 'strong' ? codec.encodeStrong() : codec.encode(token)
   }
 
@@ -78,6 +78,10 @@ export class SessionPool extends PoolView implements ReplicaSession {
   async freshToken(): Promise<string> {
     await this.#seen.settle()
     return this.token
+  }
+
+  see(token: string): void {
+    this.#parts.maker.see(this.#seen, token)
   }
 
   async caughtUp(options: { waitMs?: number | undefined } = {}): Promise<boolean> {

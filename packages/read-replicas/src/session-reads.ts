@@ -62,29 +62,38 @@ export class SessionReads {
   #firstWaitMs: number
   #floor: Token | undefined
   // The floor came from outside, or is of a history that the cluster may have left, and was not compared with the primary's yet.
-  #unproven: boolean
+  #unproven = false
   // The epoch of the cluster's history in which the floor was found.
   #epoch: number
   // Something was seen that no position is known for: only the primary shows it for certain.
-  #strong: boolean
+  #strong = false
   readonly #seen = new Map<NodeSampler, Seen>()
   readonly #pin: SessionPin
   // The questions of the last read that had to ask. What a read that is sent meanwhile shows is no part of it.
   #settling: Promise<void> | undefined
 
-  /** Begins with what a token says. */
-  constructor(
-    host: SessionHost,
-    begin: { token: Token | undefined; strong: boolean; waitMs: number; firstWaitMs: number },
-  ) {
+  /** Has seen nothing yet. */
+  constructor(host: SessionHost, begin: { waitMs: number; firstWaitMs: number }) {
     this.#host = host
     this.#pin = new SessionPin(host.positions)
     this.#waitMs = begin.waitMs
     this.#firstWaitMs = begin.firstWaitMs
-    this.#floor = begin.token
-    this.#unproven = begin.token !== undefined
     this.#epoch = host.positions.epoch
-    this.#strong = begin.strong
+  }
+
+  /** A token from outside names what must be seen too; `strong` names what no position is known for. */
+  see(token: Token | 'strong'): void {
+    if (token === 'strong') {
+      this.#strong = true
+      return
+    }
+    const floor = this.#floor
+    // Which of two clusters it is, or of two histories with one number, only the primary can tell.
+    const later = floor?.systemId === token.systemId ? laterToken(floor, token) : undefined
+    if (floor !== undefined && later === undefined) this.#strong = true
+    if (later === floor && floor !== undefined) return
+    this.#floor = token
+    this.#unproven = true
   }
 
   /** What is known of what the session has seen; `strong` if something was seen that has no position. */

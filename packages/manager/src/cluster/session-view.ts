@@ -30,6 +30,10 @@ export class SessionView extends ReadView implements ReplicaSession {
     return this.call(() => this.of.freshToken())
   }
 
+  see(token: string): void {
+    this.of.see(token)
+  }
+
   caughtUp(options?: { waitMs?: number | undefined }): Promise<boolean> {
     return this.call(() => this.of.caughtUp(options))
   }
