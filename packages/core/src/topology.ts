@@ -16,10 +16,14 @@ export type NodeState =
 
 /** How far a replica is behind; `undefined` parts are not known. */
 export interface NodeLag {
-  /** Upper bound of its staleness in milliseconds of client time. */
+  /** Upper bound of its staleness in milliseconds of client time, when the snapshot was made. It grows with the clock from then on, unless `still`. */
   readonly ms: number | undefined
-  /** Write-ahead log it has not replayed, in bytes. */
+  /** Write-ahead log it has not replayed, in bytes, by what the primary has said last. */
   readonly bytes: number | undefined
+  /** Client time of the snapshot, as `performance.now()`. Left out: when the snapshot is first seen. */
+  readonly at?: number | undefined
+  /** Whether nothing can be committed meanwhile: the primary is gone, and no other server may be one. `ms` then stays as it is. */
+  readonly still?: boolean | undefined
 }
 
 /** One physical server and its pool. */

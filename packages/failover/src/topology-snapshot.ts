@@ -3,6 +3,14 @@ import { type ClusterView, highestTimeline } from './cluster-view.js'
 import { followingOf, type Judgement } from './judgement.js'
 import type { Member } from './node-set.js'
 
+/** The time up to which a server may have committed something. */
+export interface Age {
+  /** Client time now; or, where nothing can be committed any more, when that became known. */
+  readonly at: number
+  /** Whether nothing can be committed any more. */
+  readonly still: boolean
+}
+
 /** Makes the immutable snapshot that the world sees. */
 export function snapshotOf(
   epoch: number,
@@ -10,7 +18,7 @@ export function snapshotOf(
   view: ClusterView,
   judgement: Judgement,
   ring: LagRing,
-  now: number,
+  age: Age,
 ): TopologySnapshot {
   const nodes = Array.from(members, ({ pool, zone }): TopologyNode => {
     const verdict = judgement.verdicts.get(pool.name)!
@@ -19,7 +27,7 @@ export function snapshotOf(
       endpoint: pool.endpoint,
       pool,
       state: verdict.state,
-      lag: verdict.state === 'replica' ? lagOf(view, pool.name, ring, now) : undefined,
+      lag: verdict.state === 'replica' ? lagOf(view, judgement, pool.name, ring, age) : undefined,
       zone,
       reason: verdict.reason,
     })
@@ -34,14 +42,24 @@ export function snapshotOf(
   })
 }
 
-function lagOf(view: ClusterView, id: string, ring: LagRing, now: number): NodeLag {
+function lagOf(
+  view: ClusterView,
+  { primary }: Judgement,
+  id: string,
+  ring: LagRing,
+  { at, still }: Age,
+): NodeLag {
   const standing = view.nodes.get(id)?.standing
   // A position in another history than the primary's says nothing.
   const isComparable = followingOf(view, id)?.kind === 'comparable'
   const lsn = isComparable && standing?.kind === 'answer' ? standing.facts.lsn : undefined
+  // A primary that is out of sight may have written anything since.
+  const isKnown = lsn !== undefined && (still || primary !== undefined)
   return Object.freeze({
-    ms: lsn === undefined ? undefined : ring.staleness(lsn, now),
-    bytes: lsn === undefined ? undefined : ring.bytesBehind(lsn),
+    ms: lsn === undefined ? undefined : ring.staleness(lsn, at),
+    bytes: isKnown ? ring.bytesBehind(lsn) : undefined,
+    at,
+    still,
   })
 }
 

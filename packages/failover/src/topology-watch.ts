@@ -4,6 +4,7 @@ import {
   type ConnectionPool,
   type EventHub,
   LagRing,
+  type NodeState,
   type Topology,
   type TopologySnapshot,
 } from '@poolhouse/core'
@@ -16,9 +17,9 @@ import type { FailoverConfig } from './failover-options.js'
 import { type Judgement, judge } from './judgement.js'
 import { NodeMonitor } from './node-monitor.js'
 import type { NodeSet } from './node-set.js'
-import type { Observation } from './observation.js'
+import type { Observation, ProbeFacts } from './observation.js'
 import { probeStatements } from './probe-statement.js'
-import { describeNodes, sameRoles, snapshotOf } from './topology-snapshot.js'
+import { type Age, describeNodes, sameRoles, snapshotOf } from './topology-snapshot.js'
 import {
   acceptSystem,
   addNode,
@@ -67,8 +68,8 @@ export class TopologyWatch implements Topology {
   // Whose positions the ring holds, and since when.
   #source: string | undefined
   #since = 0
-  // When the primary last said where its log ends.
-  #sampledAt = Number.NEGATIVE_INFINITY
+  // When the last primary was found to be gone, and the servers that were there then.
+  #end: { readonly at: number; readonly lives: ReadonlySet<string | undefined> } | undefined
   #view: ClusterView
   #judgement: Judgement
   #current: TopologySnapshot
@@ -375,7 +376,6 @@ export class TopologyWatch implements Topology {
     if (lsn === undefined) return false
     const source = `${systemId} ${timeline} ${id}`
     this.#ring.add(source, record.sentAt, lsn)
-    this.#sampledAt = record.sentAt
     if (source === this.#source) return false
     this.#source = source
     this.#since = this.#config.clock.now()
@@ -410,14 +410,53 @@ export class TopologyWatch implements Topology {
   }
 
   #snapshot(epoch: number): TopologySnapshot {
-    // While there is nobody to commit nothing grows older: what was fresh when the primary was lost goes on serving reads.
-    const now = mayCommit(this.#view, this.#judgement) ? this.#config.clock.now() : this.#sampledAt
-    return snapshotOf(epoch, this.#nodes, this.#view, this.#judgement, this.#ring, now)
+    const age = this.#age()
+    return snapshotOf(epoch, this.#nodes, this.#view, this.#judgement, this.#ring, age)
+  }
+
+  #age(): Age {
+    const now = this.#config.clock.now()
+    if (this.#judgement.primary !== undefined) this.#end = undefined
+    if (mayCommit(this.#view, this.#judgement)) return { at: now, still: false }
+    // A server that was not heard for a while, and is the same as before, was not promoted meanwhile.
+    const lives = [...this.#view.nodes.keys()].map((id) => this.lifeOf(id))
+    const known = this.#end?.lives
+    if (known === undefined || !lives.every((life) => life === undefined || known.has(life))) {
+      // It may have committed until it was found to be gone.
+      this.#end = { at: now, lives: new Set(lives) }
+    }
+    return { at: this.#end!.at, still: true }
   }
 }
 
-/** Whether a server that we hear of may be taking writes of our cluster. */
-function mayCommit({ contest }: ClusterView, { primary, verdicts }: Judgement): boolean {
-  if (primary !== undefined || contest !== undefined) return true
-  return [...verdicts.values()].some(({ state }) => state === 'primary-read-only')
+/**
+ * Whether any server may be taking writes of our cluster. Only one that refuses connections is gone; one that is silent may serve others, and one
+ * that nothing is known of may have been promoted. Where nothing can be committed, nothing grows older: what was fresh when the primary was lost goes on
+ * serving reads.
+ */
+function mayCommit(view: ClusterView, { primary, verdicts }: Judgement): boolean {
+  if (primary !== undefined || view.contest !== undefined) return true
+  for (const [id, { standing, failures }] of view.nodes) {
+    switch (standing.kind) {
+      case 'down':
+        if (!standing.gone) return true
+        break
+      case 'answer':
+        // Since it was last heard it may have been promoted.
+        if (failures > 0 || !isHarmless(verdicts.get(id)?.state, standing.facts)) return true
+        break
+      case 'none':
+      case 'denied':
+      case 'starting':
+        return true
+    }
+  }
+  return false
+}
+
+// Of another cluster, or of a history that ours has left behind.
+const APART: ReadonlySet<NodeState | undefined> = new Set(['fenced', 'foreign', 'diverged'])
+
+function isHarmless(state: NodeState | undefined, { inRecovery }: ProbeFacts): boolean {
+  return inRecovery || APART.has(state)
 }

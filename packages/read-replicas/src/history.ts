@@ -20,6 +20,16 @@ import { markedHistory, type Token, tokenAt } from './session-token.js'
 /** What the present primary knows of a token: `lost` if it has never had it, `open` if only the past of its timeline could tell. */
 export type Verdict = 'kept' | 'lost' | 'foreign' | 'open'
 
+/** Where a follower stood when the primary last vouched for it, and which life of its server that was. */
+interface Vouched {
+  readonly lsn: bigint
+  /** Of the present history. */
+  readonly epoch: number
+  readonly startedAt: string | undefined
+  readonly place: string | undefined
+  readonly incarnation: number
+}
+
 const NAMELESS = { begin: undefined, startedAt: undefined, place: undefined }
 
 // How long the word of the primary, that its timeline is the newest, counts for standbys that do not tell theirs. A standby is promoted
@@ -33,6 +43,7 @@ const CONFIRMED_MS = 2_000
 export class History {
   readonly #topology: () => Topology | undefined
   readonly #followers = new Map<NodeSampler, Follower>()
+  readonly #vouched = new Map<NodeSampler, Vouched>()
   #present: PresentHistory | undefined
   // The same as tokens name it.
   #marked: ClusterHistory | undefined
@@ -88,11 +99,18 @@ export class History {
     const sample = followerSampleOf(facts, answeredAt)
     const before = this.#followers.get(sampler)
     this.#followers.set(sampler, followerAfter(before, sample, this.#present))
+    const { lsn, startedAt, place } = sample
+    const epoch = this.#present?.epoch
+    if (lsn === undefined || epoch === undefined || !this.confirmed(answeredAt)) return
+    if (this.standingOf(sampler)?.kind !== 'comparable') return
+    const { incarnation } = sampler
+    this.#vouched.set(sampler, { lsn, epoch, startedAt, place, incarnation })
   }
 
   /** The server is watched no more. */
   forget(sampler: NodeSampler): void {
     this.#followers.delete(sampler)
+    this.#vouched.delete(sampler)
   }
 
   /** How the position of the server compares with the primary's; undefined before it has answered. */
@@ -124,7 +142,21 @@ export class History {
     if (standing?.kind !== 'comparable' && standing?.kind !== 'itself') return false
     if (token.timeline !== present.timeline) return this.#keptIn(present, token) === true
     if (this.#compare(token) === 'other') return false
-    return position.exact || this.confirmed(now)
+    return position.exact || this.confirmed(now) || this.#isVouched(sampler, position, token)
+  }
+
+  /**
+   * Whether the server had the token when the primary still vouched for it. It has it for as long as it lives: a standby follows no timeline
+   * that left its own before the position that it has replayed to. Restarted, it may have been rewound.
+   */
+  #isVouched(sampler: NodeSampler, position: Position, token: Token): boolean {
+    const vouched = this.#vouched.get(sampler)
+    if (vouched === undefined || vouched.epoch !== this.#present?.epoch) return false
+    if (token.lsn > vouched.lsn) return false
+    const { startedAt, place, incarnation } = vouched
+    return startedAt === undefined
+      ? sampler.watching && sampler.incarnation === incarnation
+      : startedAt === position.startedAt && place === position.place
   }
 
   /** What the primary at this position knows of the token. */

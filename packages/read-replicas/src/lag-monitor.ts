@@ -54,6 +54,8 @@ export class LagMonitor {
   // Since when positions of the primary in force now can be compared; before the first, since the start.
   #since: number
   #source: string | undefined
+  // Whether the primary has said nothing for so long that it may have written anything.
+  #isSilent = false
   readonly #ring = new LagRing()
   readonly #history: History
   // What each replica said last.
@@ -79,8 +81,13 @@ export class LagMonitor {
     this.primary = new NodeSampler(primary, background, {
       nextDelayMs: (failures) => this.#nextDelayMs(failures),
       sampled: (facts, sentAt) => this.#primarySampled(facts, sentAt),
-      // Callers of the primary get its errors themselves; here the replicas just grow older.
-      failed: () => {},
+      // Callers of the primary get its errors themselves; here the replicas just grow older, and nobody can say any more how much they lack.
+      failed: (error, failures) => {
+        if (isRefusal(error) || failures < SILENT_SAMPLES || this.#isSilent) return
+        this.#isSilent = true
+        for (const node of this.#nodes) node.bytesBehind = undefined
+        listener.changed()
+      },
     })
     this.primary.start()
   }
@@ -142,6 +149,7 @@ export class LagMonitor {
   #primarySampled(facts: SampleFacts, sentAt: number): void {
     // What a server in recovery has replayed is not where the primary's log ends.
     if (facts.inRecovery || facts.lsn === undefined) return
+    this.#isSilent = false
     this.#history.primarySaid(primarySampleOf(facts, sentAt))
     const source = String(this.#history.present?.epoch)
     this.#ring.add(source, sentAt, facts.lsn)
@@ -191,7 +199,7 @@ export class LagMonitor {
         node.freshness = freshnessOf(facts)
         if (facts.lsn === undefined) return
         node.freshAt = this.#ring.reachedAt(facts.lsn)
-        node.bytesBehind = this.#ring.bytesBehind(facts.lsn)
+        node.bytesBehind = this.#isSilent ? undefined : this.#ring.bytesBehind(facts.lsn)
         return
       case 'unknown':
         node.freshness = this.#history.present === undefined ? freshnessOf(facts) : standing.reason

@@ -36,8 +36,10 @@ export class ReplicaNode implements ReplicaCandidate {
   writable = false
   /** Why it is shut out after failures; undefined if it is not. Written by the ejection. */
   ejected: string | undefined
-  /** Its staleness as the topology reports it, in milliseconds. Written by the replica set. */
+  /** Its staleness as the topology reported it last, in milliseconds. Written by the replica set. */
   reportedLagMs: number | undefined
+  /** When that was so: it grows with the clock from then on. Undefined while nothing can be committed, so that it stays. Written by the replica set. */
+  reportedAt: number | undefined
   /** Everything committed before this time has been replayed; undefined while unknown. Written by the lag monitor. */
   freshAt: number | undefined
   /** Write-ahead log it has left to replay as far as is known, in bytes. Written with the staleness. */
@@ -67,7 +69,8 @@ export class ReplicaNode implements ReplicaCandidate {
   /** Upper bound of its staleness in milliseconds; undefined if it is not known. */
   stalenessAt(now: number): number | undefined {
     if (this.freshAt !== undefined) return Math.max(0, now - this.freshAt)
-    return this.reportedLagMs
+    const { reportedLagMs: lag, reportedAt } = this
+    return lag === undefined || reportedAt === undefined ? lag : lag + Math.max(0, now - reportedAt)
   }
 
   /** Share of its reads that it gets while it warms up, 0 to 1. */
@@ -81,10 +84,9 @@ export class ReplicaNode implements ReplicaCandidate {
   freshUntil(maxStalenessMs: number): number {
     if (maxStalenessMs === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
     if (this.freshAt !== undefined) return this.freshAt + maxStalenessMs
-    const lag = this.reportedLagMs
-    return lag !== undefined && lag <= maxStalenessMs
-      ? Number.POSITIVE_INFINITY
-      : Number.NEGATIVE_INFINITY
+    const { reportedLagMs: lag, reportedAt } = this
+    if (lag === undefined || lag > maxStalenessMs) return Number.NEGATIVE_INFINITY
+    return reportedAt === undefined ? Number.POSITIVE_INFINITY : reportedAt + maxStalenessMs - lag
   }
 
   /** A read is handed to it. */

@@ -82,8 +82,11 @@ export class TopologyMembers implements Membership {
     const wasUnfit = node.unfit !== undefined
     const why = seen.reason === '' ? seen.state : `${seen.state} (${seen.reason})`
     node.unfit = seen.state === 'replica' ? undefined : `it is ${why}`
-    node.reportedLagMs = seen.lag?.ms
-    node.bytesBehind = seen.lag?.bytes
+    const { lag } = seen
+    const now = this.#background.now()
+    node.reportedLagMs = lag?.ms
+    node.reportedAt = lag?.still === true ? undefined : Math.min(lag?.at ?? now, now)
+    node.bytesBehind = lag?.bytes
     node.freshness = seen.lag?.ms === undefined && seen.reason !== '' ? seen.reason : undefined
     if (wasUnfit && node.unfit === undefined) {
       this.#ejection.admit(node, 'the topology sees a replica again')

@@ -82,6 +82,68 @@ describe('what it tells', () => {
     await pool.close()
   })
 
+  it('T67: lets replicas grow older while the primary is only silent, and says no more how many bytes they lack', async () => {
+    const pool = failover()
+    await clock.advance(3_000)
+    a.freeze()
+    await clock.advance(10_000)
+    const { primary, replicas } = pool.topology.current
+    expect(primary).toBeUndefined()
+    expect(replicas).toHaveLength(2)
+    for (const { lag } of replicas) {
+      expect(lag).toMatchObject({ still: false, bytes: undefined })
+      expect(lag?.ms).toBeGreaterThan(8_500)
+    }
+    // Refused at last: from then on nothing grows older.
+    a.kill()
+    await clock.advance(2_000)
+    const at = pool.topology.current.replicas[0]?.lag?.ms
+    expect(pool.topology.current.replicas[0]?.lag).toMatchObject({ still: true, bytes: 0 })
+    await clock.advance(20_000)
+    expect(pool.topology.current.replicas[0]?.lag?.ms).toBe(at)
+    await pool.close()
+  })
+
+  it('T67: lets replicas grow older while another server may have been promoted out of our sight', async () => {
+    const pool = failover()
+    await clock.advance(3_000)
+    a.kill()
+    c.freeze()
+    await clock.advance(10_000)
+    const [lag] = pool.topology.current.replicas.map((replica) => replica.lag)
+    expect(lag?.still).toBe(false)
+    expect(lag?.ms).toBeGreaterThan(8_500)
+    await pool.close()
+  })
+
+  it('T67: goes on as before when a replica that was not heard for a moment is the same as before', async () => {
+    const pool = failover()
+    await clock.advance(3_000)
+    a.kill()
+    await clock.advance(5_000)
+    const lagOf = (): unknown =>
+      pool.topology.current.replicas.find(({ id }) => id === 'b')?.lag?.ms
+    const before = lagOf()
+    c.freeze()
+    await clock.advance(2_000)
+    expect(lagOf()).toBeGreaterThan(before as number)
+    c.mood = 'up'
+    await clock.advance(3_000)
+    expect(lagOf()).toBe(before)
+    await pool.close()
+  })
+
+  it('T66: says of each lag when it was so', async () => {
+    const pool = failover({ probe: { intervalMs: 5_000 } })
+    await clock.advance(12_000)
+    const [lag] = pool.topology.current.replicas.map((replica) => replica.lag)
+    expect(lag?.still).toBe(false)
+    const age = (lag?.ms ?? 0) + clock.now() - (lag?.at ?? 0)
+    expect(age).toBeGreaterThan(0)
+    expect(age).toBeLessThan(12_000)
+    await pool.close()
+  })
+
   it('lets replicas grow older while two servers claim to be primary', async () => {
     const pool = failover()
     await clock.advance(3_000)

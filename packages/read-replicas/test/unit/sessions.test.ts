@@ -591,19 +591,60 @@ describe('a token after a failover', () => {
     expect(await nodeOf(setting, session.reader().query('select 1'))).toBe('a')
   })
 
-  test('is believed of a standby that hides its timeline only while the primary vouches for it', async () => {
+  /** Two standbys that hide their timelines, vouched for by a primary that is then lost. */
+  async function orphaned(life?: string): Promise<Setting & { token: (lsn: number) => string }> {
     const setting = await startSetting({ maxStalenessMs: Number.POSITIVE_INFINITY })
-    const { primary, b, c, clock, db } = setting
+    const { primary, b, c, clock } = setting
     b.tellsTimeline = c.tellsTimeline = false
+    b.startedAt = c.startedAt = life
     await clock.advance(1_500)
-    const token = `v1.${primary.systemId}.1.3E8`
-    expect(['b', 'c']).toContain(
-      await nodeOf(setting, db.session(token).reader().query('select 1')),
-    )
+    const token = (lsn: number): string =>
+      `v1.${primary.systemId}.1.${lsn.toString(16).toUpperCase()}`
+    const read = setting.db.session(token(1_000)).reader().query('select 1')
+    expect(['b', 'c']).toContain(await nodeOf(setting, read))
     primary.down = refused()
     await primary.sessions.at(-1)!.close()
-    await clock.advance(3_000)
-    expect(await nodeOf(setting, db.session(token).reader().query('select 1'))).toBe('a')
+    await clock.advance(60_000)
+    return { ...setting, token }
+  }
+
+  test.each([undefined, '1.5'])(
+    'T57: is believed of a standby that hides its timeline for as long as that lives, when the primary vouched for it once (life %s)',
+    async (life) => {
+      const { db, token, ...setting } = await orphaned(life)
+      const read = db.session(token(1_000)).reader().query('select 1')
+      expect(['b', 'c']).toContain(await nodeOf({ db, ...setting }, read))
+    },
+  )
+
+  test('T57: is not believed beyond what the primary has vouched for', async () => {
+    const { db, token, b, c, clock, ...setting } = await orphaned('1.5')
+    b.position = c.position = 3_000
+    await clock.advance(1_500)
+    const read = db.session(token(2_000)).reader().query('select 1')
+    expect(await nodeOf({ db, b, c, clock, ...setting }, read)).toBe('a')
+  })
+
+  test.each([undefined, '1.5'])(
+    'T57: is not believed of a standby that was restarted since (life %s)',
+    async (life) => {
+      const { db, token, b, c, clock, ...setting } = await orphaned(life)
+      for (const standby of [b, c]) {
+        if (life !== undefined) standby.startedAt = '2.5'
+        await standby.sessions.at(-1)!.close()
+      }
+      await clock.advance(1_500)
+      const read = db.session(token(1_000)).reader().query('select 1')
+      expect(await nodeOf({ db, b, c, clock, ...setting }, read)).toBe('a')
+    },
+  )
+
+  test('T57: is believed again of a standby whose connection alone was lost', async () => {
+    const { db, token, b, c, clock, ...setting } = await orphaned('1.5')
+    for (const standby of [b, c]) await standby.sessions.at(-1)!.close()
+    await clock.advance(1_500)
+    const read = db.session(token(1_000)).reader().query('select 1')
+    expect(['b', 'c']).toContain(await nodeOf({ db, b, c, clock, ...setting }, read))
   })
 })
 

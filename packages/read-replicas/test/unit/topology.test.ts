@@ -37,13 +37,47 @@ describe('replicas of a topology', () => {
     ])
     const db = over(topology)
     expect(await targets(db)).toEqual(['b'])
-    topology.show([nodeOf(a, 'primary'), nodeOf(b, 'replica', 6_000), nodeOf(c, 'replica', 5_000)])
+    topology.show([nodeOf(a, 'primary'), nodeOf(b, 'replica', 6_000), nodeOf(c, 'replica', 4_999)])
     expect(await targets(db)).toEqual(['c'])
-    topology.show([nodeOf(a, 'primary'), nodeOf(b, 'replica', 6_000), nodeOf(c, 'replica', 5_001)])
+    topology.show([nodeOf(a, 'primary'), nodeOf(b, 'replica', 6_000), nodeOf(c, 'replica', 5_000)])
     expect(await targets(db)).toEqual(['follower'])
     const any = await db.reader({ maxStalenessMs: Number.POSITIVE_INFINITY }).query('select 1')
     expect(['b', 'c']).toContain(any.node)
     expect(b.sessions).toEqual([])
+  })
+
+  test('T66: grow older with the clock until the topology tells more', async () => {
+    const topology = new FakeTopology([nodeOf(a, 'primary'), nodeOf(b, 'replica', 1_000)])
+    const clock = new ManualClock()
+    const db = over(topology, { clock, maxStalenessMs: 1_500 })
+    const reader = db.reader()
+    await clock.advance(499)
+    expect(await reader.query('select 1')).toMatchObject({ node: 'b', stalenessMs: 1_499 })
+    await clock.advance(1)
+    expect((await reader.query('select 1')).node).toBe('follower')
+    topology.show([nodeOf(a, 'primary'), nodeOf(b, 'replica', 100)])
+    expect(await reader.query('select 1')).toMatchObject({ node: 'b', stalenessMs: 100 })
+  })
+
+  test('T66: are as old as when the topology has looked, whenever its word is taken', async () => {
+    const clock = new ManualClock()
+    await clock.advance(10_000)
+    const seen = nodeOf(b, 'replica', 100)
+    const topology = new FakeTopology([
+      nodeOf(a, 'primary'),
+      { ...seen, lag: { ms: 100, bytes: 0, at: 8_000 } },
+    ])
+    const db = over(topology, { clock })
+    expect(await db.reader().query('select 1')).toMatchObject({ node: 'b', stalenessMs: 2_100 })
+  })
+
+  test('T67: stay as old as they are while the topology says that nothing can be committed', async () => {
+    const clock = new ManualClock()
+    const seen = nodeOf(b, 'replica', 100)
+    const topology = new FakeTopology([{ ...seen, lag: { ms: 100, bytes: 0, still: true } }])
+    const db = over(topology, { clock })
+    await clock.advance(60_000)
+    expect(await db.reader().query('select 1')).toMatchObject({ node: 'b', stalenessMs: 100 })
   })
 
   test.each(['unknown', 'starting', 'unreachable', 'fenced', 'foreign', 'draining'] as const)(
