@@ -1,6 +1,6 @@
 // For those who build pools, not for those who use them.
 export { awaitIdle } from './await-idle.js'
-export { checkReadyOptions } from './call-options.js'
+export { checkQueryOptions, checkReadyOptions } from './call-options.js'
 export type {
   CallChanges,
   CallOf,

@@ -9,6 +9,7 @@ import type {
   TransactionOptions,
 } from '@poolhouse/core'
 import { InDoubtError, isRepeatable, watchSignal } from '@poolhouse/core'
+import { checkQueryOptions } from '@poolhouse/core/kit'
 import { type AfterFailure, afterFailure, isStandbyRefusal } from './read-failure.js'
 import { acquireReadOnly, queryReadOnly, useReadOnly } from './read-only.js'
 
@@ -68,8 +69,9 @@ export class QueryCall<Row> implements ReadCall<QueryResult<Row>> {
   readonly #statement: Statement
   readonly #options: QueryOptions
 
-  /** Takes what was given to `query`. */
+  /** Takes what was given to `query`. Throws for wrong options: on the primary not all of them reach the pool. */
   constructor(statement: Statement, options: QueryOptions = {}) {
+    checkQueryOptions(options)
     this.#statement = statement
     this.text = statement.text
     this.#options = options

@@ -12,7 +12,7 @@ import {
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
-import type { PoolCall } from '@poolhouse/core/kit'
+import type { CallChanges, PoolCall } from '@poolhouse/core/kit'
 import type { OnPrimary } from './classify/classified-call.js'
 import type { UnannotatedWork } from './classify/unannotated-work.js'
 import { PoolView } from './pool-view.js'
@@ -129,10 +129,13 @@ export class SessionPool extends PoolView implements ReplicaSession {
     if (call.isRead) return await reads.run(this.lane, call)
     const isStream = call.kind === 'stream' || call.kind === 'copyTo'
     if (!isStream || call.intent === 'write') return await this.#onPrimary(call)
-    return await unannotated.stream(this.lane, call, () => this.#onPrimary(call))
+    return await unannotated.stream(this.lane, call, (left) => this.#onPrimary(call, left))
   }
 
-  async #onPrimary<R>(call: Exclude<PoolCall<R>, { kind: 'listen' | 'ready' }>): Promise<R> {
+  async #onPrimary<R>(
+    call: Exclude<PoolCall<R>, { kind: 'listen' | 'ready' }>,
+    left?: CallChanges,
+  ): Promise<R> {
     const lend = (options: AcquireOptions | undefined): Promise<Lease> => this.#lend(options)
     const { now } = this.#parts
     switch (call.kind) {
@@ -151,7 +154,10 @@ export class SessionPool extends PoolView implements ReplicaSession {
           stream: (statement, options) => leasedRows(lend, statement, options),
         })
       case 'copyTo':
-        return await call.run({ copyTo: (sql, options) => leasedCopyTo(now, lend, sql, options) })
+        return await call.run(
+          { copyTo: (sql, options) => leasedCopyTo(now, lend, sql, options) },
+          left,
+        )
       case 'copyFrom':
         return await call.run({
           copyFrom: (sql, source, options) => leasedCopyFrom(now, lend, sql, source, options),

@@ -132,6 +132,7 @@ test('its entry for those who build pools exports exactly these values', () => {
       "TimelinePast",
       "Turns",
       "awaitIdle",
+      "checkQueryOptions",
       "checkReadyOptions",
       "describeServer",
       "followerAfter",

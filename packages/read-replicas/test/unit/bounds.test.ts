@@ -56,3 +56,15 @@ describe.each(POOLS)('T55: on a %s', (_pool, of) => {
     },
   )
 })
+
+test.each(POOLS)(
+  'T55: on a %s, wrong options of a read are refused also where the primary answers it',
+  async (_pool, of) => {
+    const setting = await startSetting()
+    setting.primary.position = 5_000
+    await setting.clock.advance(2_000)
+    const wrong = { intent: 'read', maxStalenessBytes: 100, nonsense: 1 } as object
+    await expect(of(setting).query('read', [], wrong)).rejects.toThrow('unknown option "nonsense"')
+    expect(setting.primary.asked).toEqual([])
+  },
+)

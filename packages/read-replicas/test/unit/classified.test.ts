@@ -328,6 +328,20 @@ describe('a stream or a copy', () => {
     expect(textsOf(primary).at(-1)).toBe('copy new_table to stdout')
   })
 
+  test('T55: on a session too, a copy that begins again on the primary has what is left of its limit', async () => {
+    const setting = await startSetting({ classify: 'conservative' })
+    const { clock, primary, b, c } = setting
+    for (const replica of [b, c]) {
+      replica.answer = async ({ text }) => {
+        if (text === '(acquire)') return
+        await clock.advance(400)
+        throw sqlError('25006')
+      }
+    }
+    await drain(setting.db.session().copyTo('copy t to stdout', { timeoutMs: 1_000 }))
+    expect(primary.acquired.at(-1)).toMatchObject({ timeoutMs: 600 })
+  })
+
   test('is told of any other error as it is', async () => {
     const setting = await startSetting({ classify: 'conservative' })
     refuse(setting, '22012')
