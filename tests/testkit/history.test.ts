@@ -3,6 +3,8 @@ import { type ConnectionPool, createPool } from '@poolhouse/core'
 import { nodePostgres } from '@poolhouse/node-postgres'
 import {
   brokenClients,
+  brokenCookies,
+  brokenReaders,
   type Cluster,
   type HistoryClient,
   type HistoryReport,
@@ -10,6 +12,7 @@ import {
   startCluster,
   startWorkload,
   verifyHistory,
+  type WorkloadOptions,
 } from '@poolhouse/testkit'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
@@ -34,11 +37,16 @@ beforeEach(async () => {
   return () => pool.close({ timeoutMs: 0 })
 })
 
-async function judge(client: HistoryClient): Promise<HistoryReport> {
+async function judge(
+  client: HistoryClient,
+  request?: WorkloadOptions['request'],
+): Promise<HistoryReport> {
   const workload = startWorkload({
     writes: client,
     reads: client,
-    writers: 4,
+    writers: request === undefined ? 4 : 0,
+    users: request === undefined ? 0 : 3,
+    request,
     pauseMs: 5,
     deadlineMs: 500,
   })
@@ -53,8 +61,32 @@ async function judge(client: HistoryClient): Promise<HistoryReport> {
   return verifyHistory(history, {
     db: admin,
     pools: [pool],
-    reads: ['read-your-writes', 'monotonic-reads'],
+    reads: ['read-your-writes', 'monotonic-reads', 'no-lost-reads'],
   })
+}
+
+/** An application whose reads come from a replica that has no more than the cookie asks for: the number of a write. */
+function requestOn(db: ConnectionPool): NonNullable<WorkloadOptions['request']> {
+  // What the process knows of each user; here a user is known by what the statements say.
+  const known = new Map<unknown, number>()
+  return (cookie) => {
+    let user: unknown
+    const floor = Number(cookie)
+    const query = async (text: string, values: unknown[] = []): Promise<unknown> => {
+      const result = await db.query<{ seq: number }>(text, values)
+      if (text.startsWith('insert')) {
+        user = values[2]
+        known.set(user, Math.max(known.get(user) ?? 0, Number(values[3])))
+        return result
+      }
+      user = values[0]
+      return { ...result, rows: result.rows.filter(({ seq }) => seq <= floor) }
+    }
+    return {
+      run: (work) => work({ query } as unknown as HistoryClient),
+      cookie: () => String(Math.max(known.get(user) ?? 0, floor)),
+    }
+  }
 }
 
 describe('the history checker', () => {
@@ -82,7 +114,18 @@ describe('the history checker', () => {
     expect(counts.acknowledged).toBeGreaterThan(10)
   })
 
-  it.each(brokenClients.map((client) => ({ ...client })))(
+  it('finds nothing wrong with users whose cookies say what they have seen', async () => {
+    const { violations, counts } = await judge(pool, requestOn(pool))
+    expect(violations).toEqual([])
+    expect(counts.acknowledged).toBeGreaterThan(50)
+  })
+
+  it.each([...brokenCookies])('catches an application that $name: $breaks', async (broken) => {
+    const { violations } = await judge(pool, broken.wrap(requestOn(pool)))
+    expect(new Set(violations.map(({ kind }) => kind))).toContain(broken.breaks)
+  })
+
+  it.each([...brokenClients, ...brokenReaders].map((client) => ({ ...client })))(
     'catches a client that $name: $breaks',
     async ({ wrap, breaks }) => {
       const { violations } = await judge(wrap(pool))

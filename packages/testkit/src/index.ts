@@ -21,11 +21,19 @@ export type { Direction } from './fault-proxy/line-conditions.js'
 export type { ProxyTarget } from './fault-proxy/proxy-target.js'
 export { type Haproxy, startHaproxy } from './haproxy/haproxy.js'
 export type { HaproxyOptions } from './haproxy/haproxy-options.js'
-export { type BrokenClient, brokenClients } from './history/broken-clients.js'
+export {
+  type BrokenClient,
+  type BrokenCookies,
+  brokenClients,
+  brokenCookies,
+  brokenReaders,
+} from './history/broken-clients.js'
+export type { HistoryRequest } from './history/cookie-user.js'
 export { History } from './history/history.js'
 export type { Operation, OperationKind, OperationOutcome } from './history/operation.js'
 export {
   type HistoryReport,
+  type ReadPromise,
   type VerifyOptions,
   type Violation,
   type ViolationKind,

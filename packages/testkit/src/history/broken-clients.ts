@@ -8,7 +8,7 @@ import {
   type Transaction,
 } from '@poolhouse/core'
 import type { ViolationKind } from './verify-history.js'
-import type { HistoryClient } from './workload.js'
+import type { HistoryClient, WorkloadOptions } from './workload.js'
 
 /** A client with one known fault, to prove that a checker of histories sees it. */
 export interface BrokenClient {
@@ -82,6 +82,58 @@ export const brokenClients: readonly BrokenClient[] = [
         }, options)
       },
     }),
+  },
+]
+
+/** Clients whose reads are wrong in ways that only a closer look at them shows; caught where `no-lost-reads` is promised too. */
+export const brokenReaders: readonly BrokenClient[] = [
+  onRead('reads what a failover has lost', 'lost-read', async () => seen(1_000_000)),
+  onRead('leaves out a write that others after it have followed', 'stale-read', async (send) => {
+    const result = await send()
+    return { ...result, rows: result.rows.filter((_, index) => index !== 1) }
+  }),
+]
+
+/** An application with one known fault in how it keeps the cookies of its users. */
+export interface BrokenCookies {
+  /** What it does wrong, in words. */
+  readonly name: string
+  /** What a checker must call it. */
+  readonly breaks: ViolationKind
+  /** Puts the fault between the users and an application that works. */
+  wrap(request: RequestMaker): RequestMaker
+}
+
+type RequestMaker = NonNullable<WorkloadOptions['request']>
+
+/** Deliberately broken ways with cookies. */
+export const brokenCookies: readonly BrokenCookies[] = [
+  {
+    name: 'forgets now and then what the cookie says',
+    breaks: 'stale-read',
+    wrap: (request) => {
+      let count = 0
+      return (cookie, method) => request(++count % EVERY === 0 ? '' : cookie, method)
+    },
+  },
+  {
+    name: 'hands back the cookie of an older request',
+    breaks: 'stale-read',
+    wrap: (request) => {
+      let first: string | undefined
+      let count = 0
+      return (cookie, method) => {
+        const served = request(cookie, method)
+        return {
+          run: (work) => served.run(work),
+          async cookie() {
+            const own = await served.cookie()
+            if (own !== '') first ??= own
+            return ++count % EVERY === 0 ? (first ?? own) : own
+          },
+        }
+      }
+    },
   },
 ]
 

@@ -42,4 +42,8 @@ export interface Operation {
   saw?: number
   /** Of a read: the highest number of its worker's writes that had been acknowledged before it was invoked. */
   mustSee?: number
+  /** Of a read: whose writes it looked at; a worker. */
+  looksAt?: number
+  /** Of a read: numbers of writes that had been acknowledged before it was invoked, that it should have shown beside the highest, and did not. */
+  missed?: readonly number[]
 }

@@ -16,7 +16,8 @@ import type { Stall } from './stall-watch.js'
  * - `late`: settled later than its deadline allows, and not because this process was stalled
  * - `unsettled`: never settled
  * - `stale-read`: a read did not see a write of its own worker that had been acknowledged before
- * - `backwards-read`: a read saw less than an earlier one of the same worker
+ * - `backwards-read`: a read saw less than one of the same worker that was over before it began
+ * - `lost-read`: a read showed a write that is not in the database: it came from a server with another history
  * - `leaked`: connections lent, or callers waiting, although nobody has worked for longer than a connection takes to be cleaned
  * - `unhandled`: a rejection or an exception that nobody handled
  */
@@ -31,6 +32,7 @@ export type ViolationKind =
   | 'unsettled'
   | 'stale-read'
   | 'backwards-read'
+  | 'lost-read'
   | 'leaked'
   | 'unhandled'
 
@@ -44,6 +46,9 @@ export interface Violation {
   readonly detail: string
 }
 
+/** What reads can promise. */
+export type ReadPromise = 'read-your-writes' | 'monotonic-reads' | 'no-lost-reads'
+
 /** How a history is judged. */
 export interface VerifyOptions {
   /** Reads the table; the primary, after everything has healed. */
@@ -54,8 +59,11 @@ export interface VerifyOptions {
   table?: string | undefined
   /** How much later than its deadline a call may settle, in milliseconds, the stalls of this process aside. Default 250. */
   graceMs?: number | undefined
-  /** What the reads promise their worker. Default: nothing. */
-  reads?: readonly ('read-your-writes' | 'monotonic-reads')[] | undefined
+  /**
+   * What the reads promise their worker. Default: nothing. `no-lost-reads` needs a cluster that loses nothing which it has shown: commits wait for
+   * a replica, and the one that has most is promoted.
+   */
+  reads?: readonly ReadPromise[] | undefined
 }
 
 /** The verdict. */
@@ -91,6 +99,7 @@ export async function verifyHistory(
     const parts = stored.get(id) ?? new Map<number, number>()
     stored.set(id, parts.set(part, copies))
   }
+  const kept = new Set(stored.keys())
   const violations: Violation[] = []
   const add = (kind: ViolationKind, who: string, detail: string): void => {
     violations.push({ kind, who, detail })
@@ -101,7 +110,7 @@ export async function verifyHistory(
     stored.delete(operation.id)
   }
   for (const id of stored.keys()) add('phantom', id, 'nobody wrote it')
-  judgeReads(history.operations, reads, add)
+  judgeReads(history.operations, reads, kept, add)
   const idleBy = performance.now() + CLEANED_MS
   for (const pool of pools) {
     const { leased, pending } = await whenIdle(pool, idleBy)
@@ -194,18 +203,41 @@ function judgeWrite(
 
 function judgeReads(
   operations: readonly Operation[],
-  promises: readonly ('read-your-writes' | 'monotonic-reads')[],
+  promises: readonly ReadPromise[],
+  kept: ReadonlySet<string>,
   add: Add,
 ): void {
+  const reads = operations.filter(({ saw }) => saw !== undefined)
+  for (const { id, saw = 0, mustSee = 0, missed = [], looksAt } of reads) {
+    if (promises.includes('read-your-writes')) {
+      if (saw < mustSee) add('stale-read', id, `saw ${saw}, and ${mustSee} had been acknowledged`)
+      else if (missed.length > 0) {
+        add(
+          'stale-read',
+          id,
+          `saw ${saw} and not ${missed.join(', ')}, which had been acknowledged`,
+        )
+      }
+    }
+    if (promises.includes('no-lost-reads') && saw > 0 && !kept.has(`w${looksAt}-${saw}`)) {
+      add('lost-read', id, `saw ${saw} of worker ${looksAt}, which is not there any more`)
+    }
+  }
+  if (promises.includes('monotonic-reads')) judgeOrder(reads, add)
+}
+
+/** Each read is compared with those of the same worker that were over before it began: some workers have several under way. */
+function judgeOrder(reads: readonly Operation[], add: Add): void {
+  const over = [...reads].sort((one, other) => (one.settledAt ?? 0) - (other.settledAt ?? 0))
   const highest = new Map<number, number>()
-  for (const { id, worker, saw, mustSee = 0 } of operations) {
-    if (saw === undefined) continue
+  let next = 0
+  for (const { id, worker, saw = 0, invokedAt } of reads) {
+    for (; next < over.length && (over[next]!.settledAt ?? 0) <= invokedAt; next++) {
+      const { worker: whose, saw: shown = 0, settledAt } = over[next]!
+      if (settledAt !== undefined) highest.set(whose, Math.max(highest.get(whose) ?? 0, shown))
+    }
     const before = highest.get(worker) ?? 0
-    if (promises.includes('read-your-writes') && saw < mustSee)
-      add('stale-read', id, `saw ${saw}, and ${mustSee} had been acknowledged`)
-    if (promises.includes('monotonic-reads') && saw < before)
-      add('backwards-read', id, `saw ${saw}, and ${before} before that`)
-    highest.set(worker, Math.max(before, saw))
+    if (saw < before) add('backwards-read', id, `saw ${saw}, and ${before} before that`)
   }
 }
 

@@ -1,7 +1,9 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queryable, Transaction, TransactionOptions } from '@poolhouse/core'
+import { type HistoryRequest, insertInto, User } from './cookie-user.js'
 import { failed, History } from './history.js'
+import { Acknowledged, lookAt } from './look.js'
 import type { Operation } from './operation.js'
 import { watchStalls } from './stall-watch.js'
 import { watchUnhandled } from './unhandled-watch.js'
@@ -22,6 +24,13 @@ export interface WorkloadOptions {
   writers?: number | undefined
   /** Workers that only read, each what one of the writers has written; no outage of the writes holds them up. Default 0. */
   readers?: number | undefined
+  /**
+   * Users that keep a cookie and make several requests at a time, each of which writes or reads what the same user has written. A browser keeps
+   * what the last response to arrive has set. Default 0.
+   */
+  users?: number | undefined
+  /** Begins the request of a user whose cookie this is; empty at first. Needed where there are `users`. */
+  request?: ((cookie: string, method: 'GET' | 'POST') => HistoryRequest) | undefined
   /** Pause between two calls of a worker, in milliseconds. Default 20. */
   pauseMs?: number | undefined
   /** Longest time of each call, given to it as `timeoutMs`. Default 5 000. */
@@ -68,7 +77,10 @@ export function startWorkload(options: WorkloadOptions): Workload {
   setMaxListeners(0, stopping.signal)
   const unwatch = watchUnhandled(history.unhandled)
   const unwatchStalls = watchStalls(history.stalls)
-  const { writers = 6, readers = 0 } = options
+  const { writers = 6, readers = 0, users = 0, request } = options
+  if (users > 0 && request === undefined) {
+    throw new TypeError('startWorkload: users need request, which begins one for their cookie')
+  }
   if (readers > 0 && options.reads === undefined) {
     throw new TypeError('startWorkload: readers need reads, which says where they read')
   }
@@ -76,6 +88,11 @@ export function startWorkload(options: WorkloadOptions): Workload {
     const one = new Worker(worker, options, history, stopping.signal)
     return worker < writers ? one.run() : one.watch(worker % writers)
   })
+  for (let user = 0; user < users; user++) {
+    const { pauseMs = PAUSE_MS, deadlineMs = DEADLINE_MS, table = TABLE } = options
+    const settings = { worker: writers + readers + user, pauseMs, deadlineMs, table }
+    workers.push(new User(settings, request!, history, stopping.signal).run())
+  }
   return {
     history,
     async stop(patienceMs = 2_000) {
@@ -108,7 +125,7 @@ class Worker {
   readonly #table: string
   readonly #writes: HistoryClient
   readonly #reads: Queryable | undefined
-  #acknowledged = 0
+  readonly #acknowledged = new Acknowledged()
 
   constructor(worker: number, options: WorkloadOptions, history: History, stop: AbortSignal) {
     this.#worker = worker
@@ -130,8 +147,8 @@ class Worker {
       )
       if (this.#reads !== undefined) {
         await this.#call('read', seq, (operation) => {
-          operation.mustSee = this.#acknowledged
-          return this.#read(this.#reads!, operation, this.#worker)
+          operation.mustSee = this.#acknowledged.highest
+          return this.#read(operation, this.#worker, this.#acknowledged.recent())
         })
       }
       await sleep(pauseMs, undefined, { signal: this.#stop }).catch(() => {})
@@ -142,7 +159,7 @@ class Worker {
   async watch(writer: number): Promise<void> {
     const { pauseMs = PAUSE_MS } = this.#options
     for (let seq = 1; !this.#stop.aborted; seq++) {
-      await this.#call('read', seq, (operation) => this.#read(this.#reads!, operation, writer))
+      await this.#call('read', seq, (operation) => this.#read(operation, writer, []))
       await sleep(pauseMs, undefined, { signal: this.#stop }).catch(() => {})
     }
   }
@@ -157,19 +174,14 @@ class Worker {
     try {
       await run(operation)
       this.#history.end(operation, { kind: 'acknowledged' })
-      if (kind !== 'read') this.#acknowledged = seq
+      if (kind !== 'read') this.#acknowledged.add(seq)
     } catch (error) {
       this.#history.end(operation, failed(error))
     }
   }
 
-  #insert(
-    to: Queryable,
-    { id, worker, seq, deadlineMs }: Operation,
-    part: number,
-  ): Promise<unknown> {
-    const text = `insert into ${this.#table} (id, part, worker, seq) values ($1, $2, $3, $4)`
-    return to.query(text, [id, part, worker, seq], { timeoutMs: deadlineMs })
+  #insert(to: Queryable, operation: Operation, part: number): Promise<unknown> {
+    return insertInto(this.#table, to, operation, part)
   }
 
   #pair(operation: Operation): Promise<unknown> {
@@ -182,10 +194,7 @@ class Worker {
     )
   }
 
-  async #read(from: Queryable, operation: Operation, writer: number): Promise<void> {
-    const text = `select coalesce(max(seq), 0)::int as seq from ${this.#table} where worker = $1`
-    const options = { timeoutMs: operation.deadlineMs, intent: 'read' as const }
-    const { rows } = await from.query<{ seq: number }>(text, [writer], options)
-    operation.saw = rows[0]!.seq
+  #read(operation: Operation, writer: number, must: readonly number[]): Promise<void> {
+    return lookAt(this.#reads!, operation, { writer, table: this.#table, must })
   }
 }
