@@ -73,14 +73,10 @@ export const READ_OUTAGES: readonly ReadOutage[] = [
       'a former primary that comes back as a standby, without a rewind, with rows that never were',
     async strike(setup) {
       const [a, b, c] = ['a', 'b', 'c'].map((name) => setup.node(name))
-      for (const node of [b!, c!]) {
-        await node.sql("alter system set primary_conninfo = ''")
-        await node.sql('select pg_reload_conf()')
-        await until(
-          async () => (await node.sql('select from pg_stat_wal_receiver')).length,
-          (receivers) => receivers === 0,
-        )
-      }
+      await a!.kill()
+      const next = await setup.cluster.failover()
+      await setup.untilPrimary(next.name)
+      await a!.start()
       // Nobody has been told of these: each worker would see a number that it never wrote.
       await a!.sql(
         `do $$ begin set local synchronous_commit = local;
@@ -91,13 +87,8 @@ export const READ_OUTAGES: readonly ReadOutage[] = [
         `select current_setting('data_directory') as path`,
       )
       await a!.sql(`copy (select 1 where false) to '${data!.path}/standby.signal'`)
-      await a!.kill()
-      const next = await setup.cluster.failover()
-      const { port } = next
-      await setup.untilPrimary(next.name)
-      await a!.start()
-      await a!.sql(`alter system set primary_conninfo = 'host=127.0.0.1 port=${port}'`)
-      await a!.sql('select pg_reload_conf()')
+      await a!.sql(`alter system set primary_conninfo = 'host=127.0.0.1 port=${next.port}'`)
+      await a!.restart()
       setup.endpoint.leadTo(a!.url, b!.url, c!.url)
       await until(
         () => setup.primary.topology.current.nodes.find(({ id }) => id === 'a')?.state,
