@@ -97,7 +97,7 @@ export interface Manager<Named extends Databases = Databases> extends AsyncDispo
   runAs<R>(id: string, work: () => R): R
   /** Runs `work` outside the scope of any tenant, for what is meant to cross them. */
   unscoped<R>(work: () => R): R
-  /** Resolves when every database answers; rejects with what failed. */
+  /** Resolves when every database answers and its pool is ready (`Pool.ready`); rejects with what failed. */
   ready(options?: ReadyOptions): Promise<void>
   /** What works and what does not, as known now; asks no server. */
   health(): ManagerHealth

@@ -128,9 +128,12 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     refuseUnknownOptions('ready', options, new Set(['timeoutMs']))
     const { timeoutMs = READY_MS } = options
     checkNumber('ready', 'timeoutMs', timeoutMs, { min: 1, max: LONGEST })
+    const { clock } = this.#parts
+    const deadline = clock.now() + timeoutMs
     const checks = this.#databases.pools.map(async ([name, pool]) => {
       try {
         await pool.query('select 1', [], { timeoutMs })
+        await pool.ready({ timeoutMs: Math.max(1, deadline - clock.now()) })
         this.#failures.delete(name)
       } catch (error) {
         const message = `database "${name}" does not answer: ${(error as Error).message}`

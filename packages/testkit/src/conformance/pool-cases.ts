@@ -3,6 +3,7 @@ import { leases } from './pool/leases.js'
 import { subscriptions } from './pool/listening.js'
 import { promises } from './pool/promises.js'
 import { queries } from './pool/queries.js'
+import { readiness } from './pool/readiness.js'
 import { refusals } from './pool/refusals.js'
 import { retries } from './pool/retries.js'
 import { staleness } from './pool/staleness.js'
@@ -20,6 +21,7 @@ export function poolCases(): readonly PoolArea[] {
     retries,
     streams,
     waiting,
+    readiness,
     staleness,
     subscriptions,
     refusals,
