@@ -31,6 +31,7 @@ export {
   leadsElsewhere,
   onlyTo,
 } from './identity/only-to.js'
+export { OwnQuestion } from './identity/own-settings.js'
 export {
   describeServer,
   isRestarted,
@@ -59,5 +60,6 @@ export {
   isRaisedByFunction,
   lacksRelationFile,
   refusesAsStandby,
+  refusesSerializable,
 } from './outcome/error-meaning.js'
 export { type CheckedCloseOptions, readCloseOptions } from './pool-closing.js'

@@ -239,7 +239,8 @@ async function readFacts(
         return { ...facts, status: 'future' as const }
       }
     },
-    { readOnly: true, timeoutMs, signal },
+    // Whatever the role is set to: SERIALIZABLE READ ONLY DEFERRABLE would wait for others.
+    { readOnly: true, isolation: 'read committed', timeoutMs, signal },
   )
 }
 

@@ -1,5 +1,5 @@
 import type { Clock, ConnectionPool, QueryResult, Session } from '@poolhouse/core'
-import { pastStatement, TimelinePast } from '@poolhouse/core/kit'
+import { OwnQuestion, pastStatement, TimelinePast } from '@poolhouse/core/kit'
 import type { Finding, Observation, ProbeFacts } from './observation.js'
 import { findingOf, isRoleChanging, isUnsupported } from './probe-finding.js'
 import { readProbe } from './probe-statement.js'
@@ -52,6 +52,7 @@ export class NodeProber {
   #opening: Promise<Line> | undefined
   // Follows a slower line at once and a faster one slowly.
   #roundTripMs = 0
+  readonly #own = new OwnQuestion()
   // The first of the statements that the server has not called unsupported.
   #statement = 0
 
@@ -149,7 +150,7 @@ export class NodeProber {
   async #question(line: Line, isOver: () => boolean): Promise<QueryResult> {
     const { clock, statements } = this.#options
     const askedAt = clock.now()
-    const answer = line.session.query(statements[this.#statement]!)
+    const answer = this.#own.ask(statements[this.#statement]!, (text) => line.session.query(text))
     const settled = (): void => {
       line.asking = undefined
       if (!line.session.closed) {

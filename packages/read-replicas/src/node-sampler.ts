@@ -9,7 +9,7 @@ import {
   type Session,
   type Statement,
 } from '@poolhouse/core'
-import { pastStatement, TimelinePast } from '@poolhouse/core/kit'
+import { OwnQuestion, pastStatement, TimelinePast } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 import { type Position, positionOf } from './position.js'
 import {
@@ -62,6 +62,7 @@ export class NodeSampler {
   #wakesAt = 0
   #dueAt = 0
   #sampling = false
+  readonly #own = new OwnQuestion()
   #failures = 0
   #statement = SAMPLE_STATEMENT
   #position: Position | undefined
@@ -91,6 +92,11 @@ export class NodeSampler {
   /** What it said last; undefined before, and after its session was lost: it may have been restarted since. */
   get position(): Position | undefined {
     return this.#position
+  }
+
+  /** Whether the standby refused its questions until they said another isolation level than the role's or the database's. */
+  get isSetToSerializable(): boolean {
+    return this.#own.serializable
   }
 
   /** Whether a restart of the server would be noticed. */
@@ -289,11 +295,19 @@ export class NodeSampler {
     const pool = this.#pool
     const limits = { timeoutMs: ANSWER_MS }
     if (!('openSession' in pool)) {
-      return (statement) => pool.query(statement, { ...limits, intent: 'write' })
+      return (statement) =>
+        this.#inOwnSettings(statement, (own) => pool.query(own, { ...limits, intent: 'write' }))
     }
     this.#session ??= await this.#open(pool)
     const session = this.#session
-    return (statement) => session.query(statement, limits)
+    return (statement) => this.#inOwnSettings(statement, (own) => session.query(own, limits))
+  }
+
+  /** Asks whatever the role is set to. With settings of its own a question cannot be a prepared one. */
+  #inOwnSettings<R>(statement: Statement, run: (statement: Statement) => Promise<R>): Promise<R> {
+    const { text, values } = statement
+    if (values !== undefined) return run(statement)
+    return this.#own.ask(text, (own) => run(own === text ? statement : { text: own }))
   }
 
   async #open(pool: ConnectionPool): Promise<Session> {

@@ -11,7 +11,13 @@ import type {
 import { InDoubtError, isRepeatable, watchSignal } from '@poolhouse/core'
 import { checkQueryOptions } from '@poolhouse/core/kit'
 import { type AfterFailure, afterFailure, isStandbyRefusal } from './read-failure.js'
-import { acquireReadOnly, queryReadOnly, useReadOnly } from './read-only.js'
+import {
+  acquireReadOnly,
+  BEGIN_REPEATABLE_READ,
+  queryReadOnly,
+  SET_REPEATABLE_READ,
+  useReadOnly,
+} from './read-only.js'
 
 /** A server to run a read on. */
 export interface ReadTarget {
@@ -19,6 +25,8 @@ export interface ReadTarget {
   readonly pool: Pool
   /** Whether it would carry out writes if it were not told to refuse them. */
   readonly writable: boolean
+  /** Whether reads must be told to be REPEATABLE READ: it is a standby, and what reads there is set to SERIALIZABLE. Default false. */
+  readonly repeatableRead?: boolean
 }
 
 /** One read, which can be carried out on any node and, until it has begun to act on the caller's side, on another. */
@@ -80,18 +88,19 @@ export class QueryCall<Row> implements ReadCall<QueryResult<Row>> {
   }
 
   run(
-    { pool, writable }: ReadTarget,
+    { pool, writable, repeatableRead = false }: ReadTarget,
     remainingMs: () => number | undefined,
     ended: () => void,
     stop?: AbortSignal,
   ): Promise<QueryResult<Row>> {
     const signal = eitherSignal(this.signal, stop)
-    if (!writable) {
+    if (!writable && !repeatableRead) {
       const options = { ...this.#options, signal, timeoutMs: remainingMs() }
       return pool.query<Row>(this.#statement, options).finally(ended)
     }
     const limits = (): QueryOptions => ({ signal, timeoutMs: remainingMs() })
-    return queryReadOnly<Row>(pool, this.#statement, limits, ended)
+    const begin = repeatableRead ? BEGIN_REPEATABLE_READ : undefined
+    return queryReadOnly<Row>(pool, this.#statement, limits, ended, begin)
   }
 
   answered(result: QueryResult<Row>, stalenessMs: number): void {
@@ -119,13 +128,16 @@ export class AcquireCall implements ReadCall<Lease> {
   }
 
   async run(
-    { pool, writable }: ReadTarget,
+    { pool, writable, repeatableRead = false }: ReadTarget,
     remainingMs: () => number | undefined,
     ended: () => void,
   ): Promise<Lease> {
     const options = { ...this.#options, timeoutMs: remainingMs() }
     try {
-      const lease = await (writable ? acquireReadOnly(pool, options) : pool.acquire(options))
+      const set = repeatableRead ? SET_REPEATABLE_READ : undefined
+      const lease = await (writable || repeatableRead
+        ? acquireReadOnly(pool, options, set)
+        : pool.acquire(options))
       // The only word that a lease is over, however it ended.
       const { signal } = lease
       if (signal.aborted) ended()
@@ -160,7 +172,7 @@ export class UseCall<R> implements ReadCall<R> {
   }
 
   run(
-    { pool, writable }: ReadTarget,
+    { pool, writable, repeatableRead = false }: ReadTarget,
     remainingMs: () => number | undefined,
     ended: () => void,
   ): Promise<R> {
@@ -169,7 +181,9 @@ export class UseCall<R> implements ReadCall<R> {
       return this.#work(lease)
     }
     const options = { ...this.#options, timeoutMs: remainingMs() }
-    const result = writable ? useReadOnly(pool, begin, options) : pool.use(begin, options)
+    const set = repeatableRead ? SET_REPEATABLE_READ : undefined
+    const result =
+      writable || repeatableRead ? useReadOnly(pool, begin, options, set) : pool.use(begin, options)
     return result.finally(ended)
   }
 
@@ -200,7 +214,7 @@ export class TransactionCall<R> implements ReadCall<R> {
   }
 
   async run(
-    { pool, writable }: ReadTarget,
+    { pool, writable, repeatableRead = false }: ReadTarget,
     remainingMs: () => number | undefined,
     ended: () => void,
   ): Promise<R> {
@@ -217,6 +231,9 @@ export class TransactionCall<R> implements ReadCall<R> {
       return await pool.transaction(begin, {
         ...this.#options,
         readOnly: true,
+        ...(repeatableRead && this.#options.isolation === undefined
+          ? { isolation: 'repeatable read' as const }
+          : {}),
         timeoutMs: remainingMs(),
         // Another attempt belongs on another node, except where there is no other.
         retry: writable ? { attempts: Math.max(1, this.#attemptsLeft) } : undefined,

@@ -13,6 +13,14 @@ import {
 
 const ROLLBACK_MS = 2_000
 
+/** Begins a read on a standby whose role or database is set to SERIALIZABLE, which no standby does. */
+export const BEGIN_REPEATABLE_READ: string = 'begin isolation level repeatable read read only'
+
+/** Makes the transactions of a lease read-only until it is given back: the pool undoes that like any other SET. */
+const SET_READ_ONLY = 'set default_transaction_read_only to on'
+/** The same for what is set to SERIALIZABLE, on a standby. */
+export const SET_REPEATABLE_READ: string = "set default_transaction_isolation to 'repeatable read'"
+
 /**
  * Runs one statement in a read-only transaction. The caller gets the answer before the transaction is ended, and pays one
  * more round trip and not two; `ended` is called when the connection is free again.
@@ -22,6 +30,7 @@ export function queryReadOnly<Row>(
   statement: Statement,
   limits: () => QueryOptions,
   ended: () => void,
+  begin: string = 'begin read only',
 ): Promise<QueryResult<Row>> {
   try {
     // On a replica the pool refuses it; here it would end the very transaction that keeps the statement from writing.
@@ -34,7 +43,7 @@ export function queryReadOnly<Row>(
     pool
       .use(
         async (lease) => {
-          await lease.query('begin read only', undefined, limits())
+          await lease.query(begin, undefined, limits())
           resolve(await lease.query<Row>(statement, limits()))
           await lease.query('rollback', undefined, { timeoutMs: ROLLBACK_MS })
         },
@@ -47,13 +56,17 @@ export function queryReadOnly<Row>(
 }
 
 /** Lends a connection whose transactions are read-only until it is given back: the pool undoes that like any other SET. */
-export async function acquireReadOnly(pool: Pool, options: AcquireOptions): Promise<Lease> {
+export async function acquireReadOnly(
+  pool: Pool,
+  options: AcquireOptions,
+  set: string = SET_READ_ONLY,
+): Promise<Lease> {
   const lease = await pool.acquire({ ...options, intent: 'read' })
   try {
-    await makeReadOnly(lease, options)
+    await setUp(lease, options, set)
     return lease
   } catch (error) {
-    lease.destroy('it could not be made read-only')
+    lease.destroy('it could not be set up for a read')
     throw error
   }
 }
@@ -63,17 +76,21 @@ export function useReadOnly<R>(
   pool: Pool,
   work: (lease: Lease) => Promise<R>,
   options: AcquireOptions,
+  set: string = SET_READ_ONLY,
 ): Promise<R> {
   return pool.use(
     async (lease) => {
-      await makeReadOnly(lease, options)
+      await setUp(lease, options, set)
       return await work(lease)
     },
     { ...options, intent: 'read' },
   )
 }
 
-async function makeReadOnly(lease: Lease, { signal, timeoutMs }: AcquireOptions): Promise<void> {
-  const limits = { signal, timeoutMs }
-  await lease.query('set default_transaction_read_only to on', undefined, limits)
+async function setUp(
+  lease: Lease,
+  { signal, timeoutMs }: AcquireOptions,
+  set: string,
+): Promise<void> {
+  await lease.query(set, undefined, { signal, timeoutMs })
 }

@@ -6,6 +6,7 @@ import {
   type QueryResult,
   type Statement,
 } from '@poolhouse/core'
+import { refusesSerializable } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 import type { FreshWait } from './fresh-wait.js'
 import type { HedgeBudget } from './hedge-budget.js'
@@ -124,7 +125,8 @@ export class ReadRunner {
       return this.#go(route, makeCall(), session, { startedAt, primaryOnly: true })
     }
     const node = session === undefined ? route.choose(startedAt) : session.choose(route, startedAt)
-    if (node === undefined || node.writable || this.#host.hedgeAfterMs !== undefined) {
+    const isPlain = node !== undefined && !node.writable && !node.repeatableRead
+    if (!isPlain || this.#host.hedgeAfterMs !== undefined) {
       return this.#go(route, makeCall(), session, { startedAt, first: node })
     }
     node.begin()
@@ -173,6 +175,12 @@ export class ReadRunner {
     this.#underWay++
     try {
       for (;;) {
+        if (failed !== undefined && this.#mayBeRepeatable(failed, call)) {
+          // Nothing of it was run: at once, on the same node, and so from now on.
+          failed.node.refusedSerializable = true
+          node = failed.node
+          failed = undefined
+        }
         if (failed !== undefined) {
           this.#host.failed(failed.node, failed.error, call)
           const way = call.after(failed.error)
@@ -232,6 +240,10 @@ export class ReadRunner {
     journey.primaryOnly = true
     this.#parts.counters.count('reruns')
     if (text !== undefined) this.#parts.refusals.learn(text, this.#background.now())
+  }
+
+  #mayBeRepeatable({ node, error }: Failure, call: ReadCall<unknown>): boolean {
+    return !call.started && !node.repeatableRead && refusesSerializable(error)
   }
 
   /** A replica for a session that must ask or wait for one; undefined leaves the primary. */

@@ -34,6 +34,8 @@ export class ReplicaNode implements ReplicaCandidate {
   stray: string | undefined
   /** Whether it can take writes, so that it must be told to refuse them. Written by the lag monitor. */
   writable = false
+  /** Whether it has refused a read for being set to SERIALIZABLE. Written by the runner. */
+  refusedSerializable = false
   /** Why it is shut out after failures; undefined if it is not. Written by the ejection. */
   ejected: string | undefined
   /** Its staleness as the topology reported it last, in milliseconds. Written by the replica set. */
@@ -60,6 +62,11 @@ export class ReplicaNode implements ReplicaCandidate {
     this.node = pool.name
     this.pool = pool
     this.zone = zone
+  }
+
+  /** Whether reads must be told to be REPEATABLE READ there, because their role or database is set to SERIALIZABLE, which no standby does. */
+  get repeatableRead(): boolean {
+    return this.refusedSerializable || this.sampler?.isSetToSerializable === true
   }
 
   get latencyMs(): number | undefined {

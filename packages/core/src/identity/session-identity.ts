@@ -4,6 +4,7 @@ import { endsSession } from '../outcome/error-meaning.js'
 import type { Statement } from '../statement.js'
 import { unwatchSignal, watchSignal } from '../watch-signal.js'
 import { LEAVES_NOTHING } from './leaves-nothing.js'
+import { mindsSettings, withOwnSettings } from './own-settings.js'
 import type { ServerIdentity } from './server-identity.js'
 import { readBoolean, readInteger, readText, readTimeline, SERVER_COLUMNS } from './server-words.js'
 
@@ -61,10 +62,27 @@ const OWN = 2
 /** Asks fresh sessions who they are. Remembers which form of the question is understood: one pool has one kind of server. */
 export class IdentityQuestion {
   #form = 0
+  #ownSettings = false
 
   /** The next session may lead to a server of another kind. */
   forget(): void {
     this.#form = 0
+    this.#ownSettings = false
+  }
+
+  /** With settings of its own, once one was refused for those of the role or the database. */
+  async #question(
+    connection: DriverConnection,
+    signal: AbortSignal,
+    text: string,
+  ): Promise<readonly unknown[] | Error> {
+    if (!this.#ownSettings) {
+      const answer = await askOnce(connection, signal, text)
+      if (!mindsSettings(answer)) return answer
+    }
+    const answer = await askOnce(connection, signal, withOwnSettings(text))
+    this.#ownSettings ||= !(answer instanceof Error)
+    return answer
   }
 
   /**
@@ -82,7 +100,7 @@ export class IdentityQuestion {
     for (let form = this.#form; form < FORMS.length; form++) {
       const { text, columns } = FORMS[form]!
       for (const wording of wordings) {
-        const answer = await askOnce(connection, signal, text + wording)
+        const answer = await this.#question(connection, signal, text + wording)
         if (!(answer instanceof Error)) {
           this.#form = form
           return readIdentity(answer, columns)

@@ -26,6 +26,7 @@ const CODES = {
   duplicate_prepared_statement: '42P05',
   duplicate_table: '42P07',
   object_not_in_prerequisite_state: '55000',
+  lock_not_available: '55P03',
   query_canceled: '57014',
   admin_shutdown: '57P01',
   undefined_file: '58P01',

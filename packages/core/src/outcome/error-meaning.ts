@@ -47,6 +47,14 @@ export function refusesAsStandby(error: unknown): boolean {
   return newsOf(error) === 'in-recovery'
 }
 
+/** Whether a standby refused the work only because it was to be SERIALIZABLE; as REPEATABLE READ it may be done there. */
+export function refusesSerializable(error: unknown): boolean {
+  return (
+    refusesAsStandby(error) &&
+    wordsOf(error as DatabaseError).routine === 'GetSerializableTransactionSnapshot'
+  )
+}
+
 /**
  * Whether the server has no file for a relation (`mdopenfork`): on a standby that is what COPY of an unlogged table meets, which asks no
  * planner; on a primary it is damage. For reads on standbys.

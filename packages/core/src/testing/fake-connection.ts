@@ -163,7 +163,7 @@ export class FakeConnection implements DriverConnection {
   }
 
   run(statement: Statement, done: Done): void {
-    if (statement.text.startsWith(IDENTITY_QUESTION)) {
+    if (statement.text.includes(IDENTITY_QUESTION)) {
       this.#identify(statement.text, done)
       return
     }

@@ -126,6 +126,7 @@ test('its entry for those who build pools exports exactly these values', () => {
     [
       "FIRST_TIMELINE",
       "MAY_READ_PAST",
+      "OwnQuestion",
       "PoolDecorator",
       "SERVER_COLUMNS",
       "TIMELINE_BEGIN",
@@ -154,6 +155,7 @@ test('its entry for those who build pools exports exactly these values', () => {
       "readText",
       "readTimeline",
       "refusesAsStandby",
+      "refusesSerializable",
       "sameHistory",
       "standingOf",
     ]

@@ -8,6 +8,7 @@ import {
   type Queryable,
   type Session,
 } from '@poolhouse/core'
+import { OwnQuestion } from '@poolhouse/core/kit'
 
 /** What a server tells of its connections. */
 export interface CensusAnswer {
@@ -176,9 +177,12 @@ export class Census {
 }
 
 async function asked(connection: Queryable): Promise<CensusAnswer> {
-  const { rows } = await connection.query<{ [Name in keyof CensusAnswer]: unknown }>(QUESTION, [], {
-    timeoutMs: LONGEST_MS,
-  })
+  const { rows } = await new OwnQuestion().ask(QUESTION, (text) =>
+    connection.query<{ [Name in keyof CensusAnswer]: unknown }>(
+      { text },
+      { timeoutMs: LONGEST_MS },
+    ),
+  )
   const { allowed, sessions, instances } = rows[0] ?? {}
   return { allowed: Number(allowed), sessions: Number(sessions), instances: Number(instances) }
 }
