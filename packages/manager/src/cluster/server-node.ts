@@ -18,15 +18,17 @@ import {
   type QueryResult,
   type ReconfigureOptions,
   type ResizeOptions,
+  type ServerInUse,
   type Session,
   type SessionOptions,
   type Statement,
   sumStats,
 } from '@poolhouse/core'
-import { type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
+import { type AcceptsServer, type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
 import { currentMember } from './current-member.js'
 import type { Member } from './member.js'
 import type { ServerSpec } from './server-spec.js'
+import { ServerView } from './server-view.js'
 
 // A server that refuses so many logs nobody in.
 const MOST_OTHERS = 3
@@ -99,7 +101,8 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
 
   // ── of one database ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  get #pool(): ConnectionPool {
+  /** The pool of the database that the call is for. Throws if the call does not say. */
+  get poolOfCall(): ConnectionPool {
     const member = currentMember.getStore()
     // Better an error than the database of somebody else.
     if (member === undefined) {
@@ -111,7 +114,7 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
   }
 
   protected send<R>(call: PoolCall<R>): Promise<R> {
-    return call.run(this.#pool)
+    return call.run(this.poolOfCall)
   }
 
   /** Straight to the pool of the database, which takes the arguments itself. */
@@ -121,31 +124,35 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
     try {
-      return this.#pool.query<Row>(first as string, second as readonly unknown[], third)
+      return this.poolOfCall.query<Row>(first as string, second as readonly unknown[], third)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
   tryAcquire(): Lease | undefined {
-    return this.#pool.tryAcquire()
+    return this.poolOfCall.tryAcquire()
   }
 
   // ── of the server ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
    * A session to ask the server about itself: that of the database that the cluster was made for. Should the server refuse that one its
-   * role, its database or its settings, which says nothing about the server, others ask for it.
+   * role, its database or its settings, which says nothing about the server, others ask for it. `viewOf` gives of a pool what leads to one of
+   * several servers.
    */
-  async openSession(options?: SessionOptions): Promise<Session> {
+  async openSession(
+    options?: SessionOptions,
+    viewOf: (pool: ConnectionPool) => ConnectionPool = (pool) => pool,
+  ): Promise<Session> {
     const base = this.#host.base.poolAt(this)
     try {
-      return await base.openSession(options)
+      return await viewOf(base).openSession(options)
     } catch (error) {
       if (!refusesThisLogIn(error)) throw error
       for (const pool of this.#othersThan(base)) {
         try {
-          return await pool.openSession(options)
+          return await viewOf(pool).openSession(options)
         } catch (again) {
           if (!refusesThisLogIn(again)) throw again
         }
@@ -164,6 +171,20 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
     return others
       .sort((one, other) => Number(isIn(other)) - Number(isIn(one)))
       .slice(0, MOST_OTHERS)
+  }
+
+  /** The pools of all databases and tenants here. */
+  get pools(): readonly ConnectionPool[] {
+    return [...this.#pools.keys()]
+  }
+
+  /** The servers that their connections lead to; one may be listed for several of them. */
+  servers(): readonly ServerInUse[] {
+    return this.pools.flatMap((pool) => pool.servers?.() ?? [])
+  }
+
+  onlyTo(accepts: AcceptsServer): ConnectionPool {
+    return new ServerView(this, accepts)
   }
 
   async warm(count?: number): Promise<void> {

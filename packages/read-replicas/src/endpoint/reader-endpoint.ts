@@ -27,6 +27,7 @@ export class ReaderEndpoint {
   readonly #connected: PoolListener<'connect'>
   readonly #gone: () => void
   #nodes: ReplicaNode[]
+  #isReviewing = false
 
   /** Begins with one node, which stands for the server that is found first. */
   constructor(pool: ConnectionPool, zone: string | undefined, listener: EndpointListener) {
@@ -35,7 +36,7 @@ export class ReaderEndpoint {
     this.#listener = listener
     this.#nodes = [this.#nodeFor(undefined)]
     this.#connected = ({ server }) => this.#leadsTo(server)
-    this.#gone = () => this.#review()
+    this.#gone = () => this.#reviewSoon()
     pool.on('connect', this.#connected)
     pool.on('destroy', this.#gone)
   }
@@ -96,7 +97,17 @@ export class ReaderEndpoint {
       this.#nodes = [...this.#nodes, node]
       this.#listener.joined(node)
     }
-    this.#review()
+    this.#reviewSoon()
+  }
+
+  /** Once for a burst of connections: a node may have thousands. */
+  #reviewSoon(): void {
+    if (this.#isReviewing || !this.leadsToSeveral) return
+    this.#isReviewing = true
+    queueMicrotask(() => {
+      this.#isReviewing = false
+      this.#review()
+    })
   }
 
   /** Nodes without connections serve no reads while others have some: a new connection might lead anywhere. */

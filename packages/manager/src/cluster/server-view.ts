@@ -1,0 +1,148 @@
+import type {
+  ConnectionPool,
+  Endpoint,
+  Lease,
+  PoolEventName,
+  PoolerInEffect,
+  PoolListener,
+  PoolSnapshot,
+  PoolStats,
+  QueryOptions,
+  QueryResult,
+  ReconfigureOptions,
+  ResizeOptions,
+  ServerInUse,
+  Session,
+  SessionOptions,
+  Statement,
+} from '@poolhouse/core'
+import { type AcceptsServer, onlyTo, type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
+import type { ServerNode } from './server-node.js'
+
+/**
+ * Of the pools of a node whose name leads to several servers, the connections to some of these alone: what `onlyTo` of a pool is, for the pools of
+ * every database and tenant there. Closing it closes nothing.
+ */
+export class ServerView extends PoolDecorator implements ConnectionPool {
+  readonly name: string
+  readonly endpoint: Endpoint
+  readonly #node: ServerNode
+  readonly #accepts: AcceptsServer
+  // Pools of tenants come and go.
+  readonly #views = new WeakMap<ConnectionPool, ConnectionPool>()
+
+  /** A view of the node. */
+  constructor(node: ServerNode, accepts: AcceptsServer) {
+    super()
+    this.name = node.name
+    this.endpoint = node.endpoint
+    this.#node = node
+    this.#accepts = accepts
+  }
+
+  get pooler(): PoolerInEffect | undefined {
+    return this.#node.pooler
+  }
+
+  get #view(): ConnectionPool {
+    return this.#viewOf(this.#node.poolOfCall)
+  }
+
+  #viewOf(pool: ConnectionPool): ConnectionPool {
+    let view = this.#views.get(pool)
+    if (view === undefined) {
+      view = onlyTo(pool, this.#accepts)
+      this.#views.set(pool, view)
+    }
+    return view
+  }
+
+  protected send<R>(call: PoolCall<R>): Promise<R> {
+    return call.run(this.#view)
+  }
+
+  /** Straight to the pool of the database, which takes the arguments itself. */
+  override query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    try {
+      return this.#view.query<Row>(first as string, second as readonly unknown[], third)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  tryAcquire(): Lease | undefined {
+    return this.#view.tryAcquire()
+  }
+
+  openSession(options?: SessionOptions): Promise<Session> {
+    return this.#node.openSession(options, (pool) => this.#viewOf(pool))
+  }
+
+  destroyAll(reason: string): void {
+    for (const pool of this.#node.pools) this.#viewOf(pool).destroyAll(reason)
+  }
+
+  onlyTo(accepts: AcceptsServer): ConnectionPool {
+    return new ServerView(this.#node, (server) => this.#accepts(server) && accepts(server))
+  }
+
+  servers(): readonly ServerInUse[] {
+    return this.#node.servers().filter(({ server }) => this.#accepts(server))
+  }
+
+  warm(count?: number): Promise<void> {
+    return this.#node.warm(count)
+  }
+
+  resize(sizes: ResizeOptions): void {
+    this.#node.resize(sizes)
+  }
+
+  reconfigure(options: ReconfigureOptions): void {
+    this.#node.reconfigure(options)
+  }
+
+  suspend(): void {
+    this.#node.suspend()
+  }
+
+  resume(): void {
+    this.#node.resume()
+  }
+
+  recycle(): Promise<void> {
+    return this.#node.recycle()
+  }
+
+  suspect(reason: string): void {
+    this.#node.suspect(reason)
+  }
+
+  silentForMs(): number {
+    return this.#node.silentForMs()
+  }
+
+  stats(): PoolStats {
+    return this.#node.stats()
+  }
+
+  inspect(): PoolSnapshot {
+    return this.#node.inspect()
+  }
+
+  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#node.on(event, listener)
+    return this
+  }
+
+  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#node.off(event, listener)
+    return this
+  }
+
+  async close(): Promise<void> {}
+}
