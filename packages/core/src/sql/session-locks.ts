@@ -30,8 +30,8 @@ type Before = 'value' | 'name' | 'quoted' | 'comma' | 'cast' | 'other' | 'start'
 
 /**
  * Whether the text calls a function that takes or gives back an advisory lock of the session: by
- * any spelling of its name, with its schema, and as an attribute (`(7::bigint).pg_advisory_lock`).
- * Tables, columns and aliases of these names are no calls.
+ * any spelling of its name, with its schema, and as an attribute (`(7::bigint).pg_advisory_lock`,
+ * and `x.pg_advisory_lock` of a function `x` in FROM). Tables, columns and aliases of these names are no calls.
  */
 export function takesSessionLock(text: string, backslashes: Backslashes): boolean {
   const statements = new SqlStatements(text, backslashes)
@@ -55,9 +55,15 @@ class CallFinder {
   #isPart = false
   // The chain begins with a value: `(x).a`, `$1.a`, `b[1].a`.
   #ofValue = false
+  // The name before the dot, where that is one of two parts only.
+  #ofName: string | undefined
+  #lastName = ''
+  #parts = 0
   #first = ''
   #makesTable = false
   #runs = true
+  // What a function in FROM may be called, found when it is first asked for.
+  #functions: ReadonlySet<string> | undefined
   // Names and key words of the statement so far.
   #count = 0
 
@@ -103,7 +109,11 @@ class CallFinder {
       this.#beforeChain = this.#before
       this.#beforeChainWord = this.#beforeWord
       this.#ofValue = false
+      this.#parts = 0
     }
+    this.#parts++
+    this.#ofName = this.#parts === 2 ? this.#lastName : undefined
+    this.#lastName = name
     const ofValue = this.#isPart && this.#ofValue
     this.#before = isWord ? 'name' : 'quoted'
     this.#beforeWord = isWord ? name : ''
@@ -137,7 +147,7 @@ class CallFinder {
       next.next()
       next.next()
     }
-    if (!isSign(next, OPEN)) return false
+    if (!isSign(next, OPEN)) return this.#ofName !== undefined && this.#isOfFunction(this.#ofName)
     switch (this.#beforeChain) {
       case 'quoted':
       case 'cast':
@@ -150,6 +160,15 @@ class CallFinder {
       default:
         return true
     }
+  }
+
+  /**
+   * Whether a function stands in FROM under this name: then `name.pg_advisory_lock` calls the lock
+   * function on what it returns, as long as that is no row. Seen on PostgreSQL 14 and 18.
+   */
+  #isOfFunction(name: string): boolean {
+    this.#functions ??= functionNames(this.#text, this.#backslashes)
+    return this.#functions.has(name)
   }
 
   #isUescape({ start, end }: SqlLexer): boolean {
@@ -167,6 +186,26 @@ class CallFinder {
     kind = columns.next()
     return isSign(columns, OPEN) || kind === TOKEN.word
   }
+}
+
+/** Names behind which a parenthesis opens, or that stand behind a closed one: `f(…)`, `… ) AS f`. */
+function functionNames(text: string, backslashes: Backslashes): ReadonlySet<string> {
+  const names = new Set<string>()
+  const lexer = new SqlLexer(text, backslashes)
+  let wasClosed = false
+  let last = ''
+  for (let kind = lexer.next(); kind !== TOKEN.end; kind = lexer.next()) {
+    if (kind === TOKEN.word || kind === TOKEN.quoted) {
+      last = nameAt(text, lexer.start, lexer.end)
+      if (wasClosed) names.add(last)
+      if (kind === TOKEN.quoted || last !== 'as') wasClosed = false
+    } else {
+      if (last !== '' && isSign(lexer, OPEN)) names.add(last)
+      last = ''
+      wasClosed = isSign(lexer, CLOSE)
+    }
+  }
+  return names
 }
 
 // A function, because control flow analysis would take the code for unchanged across `next()`.
