@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from '@poolhouse/core'
 import { failureOf } from '../expectations.js'
 import type { PoolArea, PoolCase, PoolContext } from '../pool-context.js'
@@ -152,6 +153,27 @@ export const staleness: PoolArea = {
         }),
       ),
     ),
+    {
+      title:
+        'S42: a replica whose replay is paused serves bounded reads no longer than the bound allows',
+      needs: ['replica'],
+      async run(test) {
+        const table = await test.table('n int')
+        await test.server.sql(`insert into ${table} values (1)`)
+        const pool = await test.pool()
+        const [query] = DECLARED
+        const isReplica = 'select pg_is_in_recovery()::int as n'
+        const fresh = async (): Promise<boolean> =>
+          (await query!.numbers(pool, isReplica, { maxStalenessMs: 5_000 }))[0] === 1
+        await until(fresh, 'a bounded read to go to the replica')
+        await test.pauseReplay()
+        await test.server.sql(`insert into ${table} values (2)`)
+        await sleep(400)
+        const text = `select n from ${table} order by n`
+        assert.deepEqual(await query!.numbers(pool, text, UNBOUNDED), OLD)
+        assert.deepEqual(await query!.numbers(pool, text, { maxStalenessMs: 350 }), NEW)
+      },
+    },
     ...UNDECLARED.map(
       ({ what, needs, numbers }): PoolCase => ({
         title: `T55: a ${what} that reads by its text goes to a replica, and keeps its bound and its intent`,
