@@ -1,0 +1,116 @@
+// The snippets of the guides to the kinds of clusters, as they stand there: cluster-guides.test.ts compares them, and the type checker reads them here.
+import { createPool } from '@poolhouse/core'
+import { dns, patroni, withFailover } from '@poolhouse/failover'
+import { createManager } from '@poolhouse/manager'
+import { nodePostgres } from '@poolhouse/node-postgres'
+import { withReplicas } from '@poolhouse/read-replicas'
+
+const driver = nodePostgres()
+const password = 'secret'
+
+export function plainStreaming() {
+  const manager = createManager({
+    drivers: { pg: nodePostgres() },
+    databases: { app: { nodes: 'postgres://app:secret@a,b,c/shop' } },
+  })
+  const db = manager.database('app')
+  return db
+}
+
+export function plainStreamingByHand() {
+  const nodes = ['postgres://a/shop', 'postgres://b/shop', 'postgres://c/shop'].map((connection) =>
+    createPool({ driver: nodePostgres(), connection }),
+  )
+  const primary = withFailover(nodes)
+  const db = withReplicas(primary, primary.topology)
+  return db
+}
+
+export function patroniCluster() {
+  const primary = withFailover(
+    {
+      discover: patroni({ urls: ['http://a:8008', 'http://b:8008', 'http://c:8008'] }),
+      pool: ({ host, port, name }) =>
+        createPool({
+          driver,
+          connection: { host, port, user: 'app', password, database: 'shop' },
+          name,
+        }),
+    },
+    { hold: { timeoutMs: 40_000 } },
+  )
+  const db = withReplicas(primary, primary.topology)
+  return db
+}
+
+export function cloudNativePg() {
+  const primary = withFailover({
+    discover: dns({ name: 'shop-all.db.svc.cluster.local' }),
+    pool: ({ host, port }) =>
+      createPool({
+        driver,
+        connection: { host, port, user: 'app', password, database: 'shop' },
+      }),
+  })
+  const db = withReplicas(primary, primary.topology)
+  return db
+}
+
+export function cloudNativePgServices() {
+  const primary = createPool({ driver, connection: 'postgres://app:secret@shop-rw/shop' })
+  const readers = createPool({ driver, connection: 'postgres://app:secret@shop-ro/shop' })
+  const db = withReplicas(primary, [readers])
+  return db
+}
+
+export function rds() {
+  const primary = withFailover([
+    createPool({
+      driver,
+      connection: 'postgres://app@shop.abc.eu-central-1.rds.amazonaws.com/shop',
+    }),
+  ])
+  const replicas = ['shop-r1', 'shop-r2'].map((name) =>
+    createPool({
+      driver,
+      connection: `postgres://app@${name}.abc.eu-central-1.rds.amazonaws.com/shop`,
+    }),
+  )
+  const db = withReplicas(primary, replicas)
+  return db
+}
+
+export function aurora() {
+  const instances = ['shop-1', 'shop-2'].map((name) =>
+    createPool({
+      driver,
+      connection: `postgres://app@${name}.abc.eu-central-1.rds.amazonaws.com/shop`,
+    }),
+  )
+  const primary = withFailover(instances, { fence: 'off' })
+  const db = withReplicas(primary, primary.topology, { maxStalenessMs: Number.POSITIVE_INFINITY })
+  return db
+}
+
+export function haproxy() {
+  const primary = withFailover([
+    createPool({ driver, connection: 'postgres://app:secret@proxy:5000/shop' }),
+  ])
+  const readers = createPool({ driver, connection: 'postgres://app:secret@proxy:5001/shop' })
+  const db = withReplicas(primary, [readers])
+  return db
+}
+
+export function pgBouncerForEachNode() {
+  const nodes = ['a', 'b', 'c'].map((host) =>
+    createPool({
+      driver,
+      connection: { host, port: 6432, user: 'app', password, database: 'shop' },
+      pooler: 'pgbouncer',
+      name: host,
+    }),
+  )
+  const primary = withFailover(nodes)
+  const db = withReplicas(primary, primary.topology)
+  return db
+}
