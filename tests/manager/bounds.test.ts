@@ -191,6 +191,50 @@ describe.each(everyServer({ replicas: 1, synchronous: false }))(
       }
     })
 
+    it.each(['without a replica', 'with one'])(
+      'T55: what runWith and hints say counts on a database %s and its tenants, and a session learns of writes',
+      async (replicas) => {
+        const [primary, replica] = cluster.nodes.map(({ url }) => url)
+        await using manager = createManager({
+          drivers: { only: driver },
+          databases: {
+            app: { primary: primary!, replicas: replicas === 'with one' ? [replica!] : undefined },
+          },
+          budget: { perServer: 20 },
+          tenants: {
+            resolve: (id) =>
+              id === 'scoped' ? { settings: { 'app.tenant': id } } : { database: cluster.database },
+          },
+        })
+        const app = manager.database('app')
+        const insert = 'insert into notes values (2)'
+        const refused = { name: 'ReadIntentError', executed: 'no' }
+        for (const pool of [app, manager.tenant('own'), manager.tenant('scoped')] as Pool[]) {
+          const reading = (work: () => Promise<unknown>): Promise<unknown> =>
+            runWith({ intent: 'read' }, work)
+          await expect(reading(() => pool.query(insert))).rejects.toMatchObject(refused)
+          await expect(
+            reading(() => pool.transaction((tx) => tx.query(insert))),
+          ).rejects.toMatchObject(refused)
+          await expect(pool.query(`/* poolhouse: read */ ${insert}`)).rejects.toMatchObject(refused)
+          await expect(pool.query(`/* poolhouse: raed */ ${insert}`)).rejects.toThrow(
+            'did you mean',
+          )
+        }
+        for (const pool of [app, manager.tenant('own')] as Pool[]) {
+          await expect(
+            runWith({ intent: 'read' }, () => pool.use((lease) => lease.query(insert))),
+          ).rejects.toMatchObject(refused)
+          await expect(
+            pool.stream(`/* poolhouse: read */ ${insert} returning id`).next(),
+          ).rejects.toMatchObject(refused)
+        }
+        const session = app.session()
+        await runWith({ session }, () => app.query(insert))
+        expect([session.hasWritten, session.token]).toEqual([true, expect.stringMatching(/./)])
+      },
+    )
+
     it('T55: classify finds out the reads among streams and copies too', async () => {
       const { manager, app } = await manage({ classify: 'conservative' })
       await using _closed = manager

@@ -1,4 +1,5 @@
 export { type RunWithOptions, runWith } from './ambient.js'
+export { annotationOf } from './annotation.js'
 export type { BalanceFunction, ReplicaCandidate } from './balancer.js'
 export type {
   Classification,

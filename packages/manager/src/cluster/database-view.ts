@@ -21,11 +21,12 @@ import {
 } from '@poolhouse/core'
 import { type PoolCall, PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
 import type { FailoverPool } from '@poolhouse/failover'
-import type {
-  ReaderOptions,
-  ReplicaSession,
-  ReplicaSessionOptions,
-  RouteExplanation,
+import {
+  annotationOf,
+  type ReaderOptions,
+  type ReplicaSession,
+  type ReplicaSessionOptions,
+  type RouteExplanation,
 } from '@poolhouse/read-replicas'
 import type { NamedDatabase } from '../database-pool.js'
 import type { Cluster } from './cluster.js'
@@ -99,7 +100,8 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
     try {
       const options =
         third ?? (Array.isArray(second) ? undefined : (second as QueryOptions | undefined))
-      return this.#call(options?.intent === 'read', (pool) =>
+      const text = typeof first === 'string' ? first : first?.text
+      return this.#call(options?.intent === 'read', text, (pool) =>
         pool.query<Row>(first as string, second as readonly unknown[], third),
       )
     } catch (error) {
@@ -110,14 +112,14 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
   /** As `query`. */
   override acquire(options?: AcquireOptions): Promise<Lease> {
     try {
-      return this.#call(options?.intent === 'read', (pool) => pool.acquire(options))
+      return this.#call(options?.intent === 'read', undefined, (pool) => pool.acquire(options))
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
   protected send<R>(call: PoolCall<R>): Promise<R> {
-    return this.#call(call.isRead, (pool) => call.run(pool))
+    return this.#call(call.isRead, call.statement?.text, (pool) => call.run(pool))
   }
 
   override async listen(
@@ -217,12 +219,18 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
   }
 
   /** Calls the pool that the work belongs on, for this database. */
-  #call<R>(isRead: boolean, work: (pool: Pool) => Promise<R>): Promise<R> {
+  #call<R>(
+    isRead: boolean,
+    text: string | undefined,
+    work: (pool: Pool) => Promise<R>,
+  ): Promise<R> {
     try {
       if (this.#closed) throw new PoolClosedError(this.name)
       const { only, routed } = this.#cluster
       // To the server straight away: there is nothing to decide.
-      if (only !== undefined && !isRead) return this.telling(work(this.#member.poolAt(only)))
+      if (only !== undefined && !isRead && annotationOf(text) === undefined) {
+        return this.telling(work(this.#member.poolAt(only)))
+      }
       this.#member.usedAt = this.#member.clock.now()
       return this.telling(currentMember.run(this.#member, work, routed))
     } catch (error) {

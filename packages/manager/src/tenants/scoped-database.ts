@@ -16,7 +16,7 @@ import {
   type WithResetAround,
 } from '@poolhouse/core'
 import { type PoolCall, PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
-import type { ReaderOptions } from '@poolhouse/read-replicas'
+import { annotationOf, type ReaderOptions } from '@poolhouse/read-replicas'
 import { OF_THE_CLUSTER } from '../cluster/database-view.js'
 import type { DatabasePool } from '../database-pool.js'
 import type { TenantGate } from './tenant-gate.js'
@@ -79,7 +79,9 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
   /** A statement in a transaction of its own. What was said of the one is said of the other. */
   async #alone(statement: Statement, call: PoolCall<unknown>): Promise<QueryResult> {
     refuseLoneStatement(statement)
-    const { intent, maxStalenessMs, maxStalenessBytes, timeoutMs, signal } = call
+    const { maxStalenessMs, maxStalenessBytes, timeoutMs, signal } = call
+    // Its text is that of a transaction from here on, in which nobody looks for a hint.
+    const intent = call.intent ?? annotationOf(statement.text)?.intent
     return await this.transaction((tx) => tx.query(statement), {
       readOnly: intent === undefined ? undefined : intent === 'read',
       maxStalenessMs,
