@@ -41,6 +41,29 @@ describe('schedule', () => {
     expect(plan).toMatchObject([{ title: 'passes', differs: 'by design' }])
   })
 
+  it('leaves out what needs something that is not offered, and asks for its refusal instead', () => {
+    const run = async (): Promise<void> => {}
+    const cases: ConformanceCase<unknown>[] = [
+      { title: 'plain', run },
+      { title: 'needs it', needs: ['it', 'more'], run },
+      { title: 'checks that it is refused', lacks: 'it', run },
+    ]
+    const titles = (without?: readonly string[]): string[] =>
+      schedule([{ area: 'one', cases }], { without }).map(({ title }) => title)
+    expect(titles()).toEqual(['plain', 'needs it'])
+    expect(titles(['it'])).toEqual(['plain', 'checks that it is refused'])
+    expect(titles(['more'])).toEqual(['plain'])
+  })
+
+  it('plans every case in one of so many shares', () => {
+    const cases = Array.from({ length: 10 }, (_, n) => ({ ...passing, title: `case ${n}` }))
+    const shares = [3, 4, 5].map((number) =>
+      schedule([{ area: 'one', cases }], { share: { of: 3, number } }).map(({ title }) => title),
+    )
+    expect(shares[0]).toEqual(['case 0', 'case 3', 'case 6', 'case 9'])
+    expect(new Set(shares.flat()).size).toBe(10)
+  })
+
   it('refuses areas and titles that do not exist', () => {
     expect(() => schedule(areas, { areas: ['three'] })).toThrow('there is no "three"')
     expect(() => schedule(areas, { skip: { passses: '?' } })).toThrow('there is no case "passses"')
