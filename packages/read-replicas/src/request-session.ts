@@ -139,6 +139,9 @@ export class RequestSession {
   readonly #given: readonly string[]
   readonly #monotonicReads: boolean
   readonly #parts: RequestParts
+  readonly #begunAt: number
+  // Whether it is strong for the sake of a request beside this one.
+  #inherits = false
 
   /** Made by `RequestSessions`, from the tokens that the request came with. */
   constructor(
@@ -151,6 +154,7 @@ export class RequestSession {
     this.#given = given
     this.#monotonicReads = monotonicReads
     this.#parts = parts
+    this.#begunAt = parts.handed.count
   }
 
   /** Runs what handles the request. */
@@ -171,10 +175,12 @@ export class RequestSession {
     // Who comes for the first time has none.
     const given = this.#given.length === 0 ? [''] : this.#given
     // The response of a request beside this one may have come first, with a later position than ours.
-    for (const token of given) session.see(handed.after(token) ?? '')
+    const own = session.token
+    for (const token of given) session.see(handed.after(token, this.#begunAt) ?? '')
     const { token } = session
     if (token === '' || given.every((before) => before === token)) return NOTHING
-    for (const before of given) handed.handOut(before, token)
+    this.#inherits ||= own !== token
+    for (const before of given) handed.handOut(before, token, this.#inherits)
     return headersFor(token)
   }
 

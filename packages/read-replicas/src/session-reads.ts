@@ -1,4 +1,5 @@
 import { lsnText, sameHistory } from '@poolhouse/core/kit'
+import type { Verdict } from './history.js'
 import type { NodeSampler } from './node-sampler.js'
 import type { Position } from './position.js'
 import type { Positions } from './positions.js'
@@ -63,6 +64,8 @@ export class SessionReads {
   #floor: Token | undefined
   // The floor came from outside, or is of a history that the cluster may have left, and was not compared with the primary's yet.
   #unproven = false
+  // When the floor was found: what a server was asked before says nothing about it.
+  #floorAt = Number.NEGATIVE_INFINITY
   // The epoch of the cluster's history in which the floor was found.
   #epoch: number
   // Something was seen that no position is known for: only the primary shows it for certain.
@@ -92,7 +95,7 @@ export class SessionReads {
     const later = floor?.systemId === token.systemId ? laterToken(floor, token) : undefined
     if (floor !== undefined && later === undefined) this.#strong = true
     if (later === floor && floor !== undefined) return
-    this.#floor = token
+    this.#setFloor(token)
     this.#unproven = true
   }
 
@@ -440,18 +443,44 @@ export class SessionReads {
       return
     }
     if (floor === undefined || floor.systemId !== token.systemId) {
-      this.#floor = token
+      this.#setFloor(token)
       return
     }
     const later = laterToken(floor, token)
     if (later === undefined) this.#strong = true
-    else this.#floor = later
+    else if (later !== floor) this.#setFloor(later)
   }
 
-  async #prove(position: Position): Promise<void> {
-    const floor = this.#floor
-    if (!this.#unproven || floor === undefined) return
-    const verdict = await this.#host.positions.judge(position, floor)
+  #setFloor(floor: Token): void {
+    this.#floor = floor
+    this.#floorAt = this.#host.now()
+  }
+
+  /**
+   * Compares the floor with history, by the answer of a primary. One that was asked before the floor was found may not have come so far yet, so it is
+   * asked again before the floor is called lost. Leaves the floor unproven if there is no answer to that.
+   */
+  async #prove(asked: Position): Promise<void> {
+    const { positions } = this.#host
+    let position = asked
+    // The floor that was known when the primary was asked.
+    let known = asked.sentAt > this.#floorAt ? this.#floor : undefined
+    let floor: Token
+    let verdict: Verdict
+    for (;;) {
+      if (!this.#unproven || this.#floor === undefined) return
+      floor = this.#floor
+      verdict = await positions.judge(position, floor)
+      // It may have been raised meanwhile.
+      if (floor === this.#floor && (verdict !== 'lost' || floor === known)) break
+      known = this.#floor
+      try {
+        position = await positions.askPrimary()
+      } catch {
+        return
+      }
+      if (position.inRecovery) return
+    }
     if (verdict === 'foreign') {
       this.#host.tokenRefused(
         'foreign',

@@ -152,3 +152,24 @@ test('T56: what was handed out is forgotten in the end, least recently used firs
   handed.handOut('x', 'v1.strong')
   expect(handed.after('x')).toBe('v1.strong')
 })
+
+test('T56: a strong token of one client does not send those who come for the first time to the primary for ever', async () => {
+  const { write, begin, setting } = await start()
+  const { primary, clock } = setting
+  const { sample } = primary
+  primary.sample = () => {
+    throw new Error('nobody can say where this write ended')
+  }
+  const request = begin()
+  await request.run(() => setting.db.query('insert'))
+  const beside = begin()
+  expect(tokenIn(request.headers())).toBe('v1.strong')
+  primary.sample = sample
+  // The same client may have begun this one before it had that.
+  await beside.run(() => setting.db.query('insert'))
+  expect(tokenIn(beside.headers())).toBe('v1.strong')
+  for (let n = 0; n < 3; n++) {
+    await clock.advance(20_000)
+    expect((await write())()).not.toBe('v1.strong')
+  }
+})

@@ -175,3 +175,41 @@ describe('a read that no replica can answer in time', () => {
     expect(new Set(nodes.map(({ node }) => node))).toEqual(new Set(['c']))
   })
 })
+
+describe('a token that a session is told of while the primary is asked where a write of its ended', () => {
+  test.each(['default', 'error'] as const)(
+    'T65: is not taken for lost because the answer is older than the token (onLostToken: %s)',
+    async (policy) => {
+      const setting = await startSetting(policy === 'error' ? { onLostToken: policy } : {})
+      const { db, primary, clock } = setting
+      const events: string[] = []
+      db.on('token', ({ reason }) => events.push(reason))
+      primary.answer = ({ text }) => {
+        if (text.startsWith('insert')) primary.position += 100
+      }
+      const session = db.session()
+      let answer = (): void => {}
+      const { sample } = primary
+      primary.sample = () => {
+        primary.sample = sample
+        const then = primary.sample()
+        return new Promise((resolve) => {
+          answer = () => resolve(then)
+        }) as never
+      }
+      const write = session.query('insert into t values (1)')
+      await clock.advance(1)
+      // Another process has written since, and tells this one.
+      const other = db.session()
+      primary.position += 100
+      const elsewhere = `v1.${primary.systemId}.1.${primary.position.toString(16).toUpperCase()}`
+      other.see(elsewhere)
+      session.see(elsewhere)
+      answer()
+      await clock.advance(1_000)
+      await write
+      expect(events).toEqual([])
+      expect(session.token).toBe(elsewhere)
+    },
+  )
+})
