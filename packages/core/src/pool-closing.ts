@@ -34,7 +34,9 @@ const REASON = 'the pool is closing'
 
 /** Options of `close` with defaults. */
 export interface CheckedCloseOptions {
+  /** How long it may take, in milliseconds. Default: 10,000. */
   readonly timeoutMs: number
+  /** Whether calls that wait are turned away or served. Default: `reject`. */
   readonly waiters: 'reject' | 'serve'
 }
 

@@ -9,7 +9,7 @@ import type { ReplicaNode } from './replica-node.js'
 import type { SampleFacts } from './sample-statement.js'
 
 /** How a server stands that has another history than the primary. */
-export type StrayStanding = Extract<Standing, { kind: 'diverged' | 'foreign' }>
+type StrayStanding = Extract<Standing, { kind: 'diverged' | 'foreign' }>
 
 /** What the lag monitor tells the pool it belongs to. */
 export interface LagListener {

@@ -64,10 +64,28 @@ interface Receiver {
  * - `foreign`: it belongs to another cluster
  */
 export type Standing =
-  | { readonly kind: 'comparable' | 'itself' }
-  | { readonly kind: 'unknown'; readonly reason: string }
-  | { readonly kind: 'diverged'; readonly reason: string }
-  | { readonly kind: 'foreign'; readonly reason: string }
+  | {
+      /** How it compares. */
+      readonly kind: 'comparable' | 'itself'
+    }
+  | {
+      /** How it compares. */
+      readonly kind: 'unknown'
+      /** Why no more is known, for messages. */
+      readonly reason: string
+    }
+  | {
+      /** How it compares. */
+      readonly kind: 'diverged'
+      /** Why that is known, for messages. */
+      readonly reason: string
+    }
+  | {
+      /** How it compares. */
+      readonly kind: 'foreign'
+      /** Why that is known, for messages. */
+      readonly reason: string
+    }
 
 const COMPARABLE: Standing = { kind: 'comparable' }
 const ITSELF: Standing = { kind: 'itself' }
