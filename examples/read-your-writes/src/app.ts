@@ -24,10 +24,9 @@ async function answer(request: Request): Promise<Answer> {
       const { rows, node } = await reader.query('select 1 from orders where id = $1', [id])
       return { kind: 'looked', found: rows.length > 0, node: node! }
     }
-    case 'ready': {
-      const { candidates } = db.explainRoute('select 1', { intent: 'read' })
-      return { kind: 'ready', ready: candidates.every(({ eligible }) => eligible) }
-    }
+    case 'ready':
+      await db.ready()
+      return { kind: 'ready' }
   }
 }
 

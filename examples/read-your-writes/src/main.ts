@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { startCluster } from '@poolhouse/testkit'
 import { AppProcess } from './app-process.js'
 
@@ -17,9 +16,7 @@ console.log(
 const urls = cluster.nodes.map(({ url }) => url)
 await using shop = new AppProcess(urls)
 await using backOffice = new AppProcess(urls)
-for (const app of [shop, backOffice]) {
-  while (!(await app.ask<'ready'>({ kind: 'ready' })).ready) await pause(50)
-}
+for (const app of [shop, backOffice]) await app.ask<'ready'>({ kind: 'ready' })
 console.log(`process ${shop.pid} takes orders, process ${backOffice.pid} looks them up\n`)
 
 /** Takes orders in one process and looks each of them up in the other, at once. */

@@ -6,6 +6,6 @@ export type Request =
 
 /** What it answers. */
 export type Answer =
-  | { readonly kind: 'ready'; readonly ready: boolean }
+  | { readonly kind: 'ready' }
   | { readonly kind: 'ordered'; readonly token: string }
   | { readonly kind: 'looked'; readonly found: boolean; readonly node: string }
