@@ -81,6 +81,7 @@ export interface FailoverPool extends Pool {
   /**
    * Gives the replica of this name no new work, until `undrain`; what is under way there may finish. Its state is `draining` whenever it is
    * well. Resolves when nothing is under way on it any more. If a drained node is promoted it gets the writes all the same.
+   * Of two nodes that claim one timeline (split brain) a drained one is not believed, so that the other gets the work.
    *
    * Rejects with `RangeError` for an unknown node, and with `PoolhouseError` (code `POOLHOUSE_DRAIN`) for the primary, which `switchover` moves, and
    * if something is still under way after `timeoutMs`.

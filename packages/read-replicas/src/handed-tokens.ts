@@ -1,8 +1,8 @@
 // More requests than this are not under way at once; beyond it the tokens that were asked for least recently are forgotten first.
 const MOST_KEPT = 10_000
 const LONGEST_CHAIN = 1_000
-// Handed out to many clients, so that it leads on from nobody.
-const SHARED = 'v1.strong'
+/** The token of a session that has seen what no position is known for. Handed out to many clients, so that it leads on from nobody. */
+export const SHARED = 'v1.strong'
 // Those who come for the first time have no token, and share this one.
 const NO_TOKEN = ''
 
@@ -16,6 +16,8 @@ export class HandedTokens {
   #handedOut = 0
   // The number of the answer by which a new client got the strong token last.
   #strongAt = 0
+  // The number of the answer with which a client that came with the strong token has kept it, and has written.
+  #keptAt = 0
 
   /** How many tokens were handed out so far: a request keeps what it was when it began. */
   get count(): number {
@@ -27,6 +29,7 @@ export class HandedTokens {
    * so the strong token counts only for those of their requests that began before it was handed out, which `count` was then.
    */
   after(given: string, count = 0): string | undefined {
+    if (given === SHARED && this.#keptAt > count) return SHARED
     let last = this.#next.get(given)
     for (let step = 0; last !== undefined && last !== SHARED && step < LONGEST_CHAIN; step++) {
       const next = this.#next.get(last)
@@ -35,6 +38,14 @@ export class HandedTokens {
     }
     const isOfOthers = given === NO_TOKEN && last === SHARED && this.#strongAt <= count
     return isOfOthers ? undefined : last
+  }
+
+  /**
+   * A client that came with the strong token keeps it, and has written. A request beside that one, which began before, must not give it
+   * the position that it has found for itself instead.
+   */
+  keepStrong(): void {
+    this.#keptAt = ++this.#handedOut
   }
 
   /** Who came with `given` gets `token`, which is `inherited` if the request has it from the one beside it. */

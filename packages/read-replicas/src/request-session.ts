@@ -6,7 +6,7 @@ import {
   refuseUnknownOptions,
 } from '@poolhouse/core'
 import { type RunWithOptions, runWith } from './ambient.js'
-import { HandedTokens } from './handed-tokens.js'
+import { HandedTokens, SHARED } from './handed-tokens.js'
 import type { ReplicaPool, ReplicaSession } from './replica-pool.js'
 
 /** Options of the middleware for all frameworks. */
@@ -142,6 +142,7 @@ export class RequestSession {
   readonly #begunAt: number
   // Whether it is strong for the sake of a request beside this one.
   #inherits = false
+  #hasKept = false
 
   /** Made by `RequestSessions`, from the tokens that the request came with. */
   constructor(
@@ -178,6 +179,10 @@ export class RequestSession {
     const own = session.token
     for (const token of given) session.see(handed.after(token, this.#begunAt) ?? '')
     const { token } = session
+    if (session.hasWritten && token === SHARED && given.includes(SHARED) && !this.#hasKept) {
+      this.#hasKept = true
+      handed.keepStrong()
+    }
     if (token === '' || given.every((before) => before === token)) return NOTHING
     this.#inherits ||= own !== token
     for (const before of given) handed.handOut(before, token, this.#inherits)

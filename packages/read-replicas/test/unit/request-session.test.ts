@@ -69,6 +69,23 @@ describe('requests of one client side by side', () => {
     expect(positionIn(slow())).toBeLessThan(answered)
   })
 
+  test('T56: keep the strong token that one of them has written with, whichever answers last', async () => {
+    const { setting, write, begin } = await start({ monotonicReads: true })
+    const strong = cookie('v1.strong')
+    const reading = begin(strong)
+    await reading.run(() => setting.db.reader().query('select 1'))
+    const later = begin(strong)
+    expect((await write(strong))()).toBeUndefined()
+    expect(await reading.freshHeaders()).toEqual([])
+    // One that begins after it has seen the write itself.
+    const next = begin(strong)
+    for (const one of [later, next]) {
+      await one.run(() => setting.db.reader().query('select 1'))
+    }
+    expect(await later.freshHeaders()).toEqual([])
+    expect(positionIn(tokenIn(await next.freshHeaders()))).toBe(setting.primary.position)
+  })
+
   test('T56: that only read set no token', async () => {
     const { write, begin } = await start()
     const given = cookie((await write())()!)
