@@ -1,6 +1,9 @@
 import type { Clock } from '../clock.js'
+import type { DriverConnection } from '../driver.js'
+import { OwnQuestion } from '../identity/own-settings.js'
 import { isSameServer } from '../identity/server-identity.js'
 import type { Slot } from '../slot.js'
+import type { Statement } from '../statement.js'
 import {
   type BackendSighting,
   backendQuestion,
@@ -58,6 +61,7 @@ const LEAST_CADENCE_MS = 10
 export class HalfOpenWatch {
   readonly #host: HalfOpenHost
   readonly #ownTurns = new Turns()
+  readonly #question = new OwnQuestion()
   #asker: Slot | undefined
   #opening: AbortController | undefined
   #busy = false
@@ -236,20 +240,30 @@ export class HalfOpenWatch {
     }
   }
 
-  /** One question. Rejects if no answer comes in time. */
+  /** One question, whatever the role is set to. Rejects if no answer comes in time. */
   #ask(
     { connection }: Slot,
     suspects: readonly Suspect[],
-    { timeoutMs }: WatchdogLimits,
+    limits: WatchdogLimits,
   ): Promise<ReadonlyMap<number, BackendSighting>> {
     if (suspects.length === 0) return Promise.resolve(new Map())
+    const question = backendQuestion(suspects.map(({ pid }) => pid))
+    return this.#question.ask(question.text, (text) =>
+      this.#answer(connection!, { ...question, text }, limits),
+    )
+  }
+
+  #answer(
+    connection: DriverConnection,
+    question: Statement,
+    { timeoutMs }: WatchdogLimits,
+  ): Promise<ReadonlyMap<number, BackendSighting>> {
     return new Promise((resolve, reject) => {
       const timer = this.#host.clock.setTimer(
         () => this.#host.clock.afterIo(() => reject(new Error('no answer'))),
         timeoutMs + this.#connectMs,
       )
-      const question = backendQuestion(suspects.map(({ pid }) => pid))
-      connection!.run(question, (error, result) => {
+      connection.run(question, (error, result) => {
         timer.cancel()
         if (error === null) resolve(readBackends(result!.rows))
         else reject(error)

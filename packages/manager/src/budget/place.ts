@@ -48,7 +48,8 @@ export class Place {
   leadsTo(server: ServerIdentity | undefined): boolean {
     const wasKnown = this.known
     this.known = true
-    if (server === undefined) return !wasKnown
+    // One that does not say when it was started is told from no other.
+    if (server?.startedAt === undefined) return !wasKnown
     if (this.#servers.some((one) => isSameServer(one, server))) return !wasKnown
     this.#servers = [...this.#servers.filter((one) => !isRestarted(one, server)), server]
     return true

@@ -7,6 +7,7 @@ import {
 } from '@poolhouse/core/testing'
 import { beforeEach, expect, test } from 'vitest'
 import { Budgets } from '../../src/budget/budgets.js'
+import { Place } from '../../src/budget/place.js'
 
 /** The server that each host leads to, by when it was started; undefined does not say. */
 let leadsTo: Record<string, string | undefined>
@@ -94,6 +95,14 @@ test('T74: names that lead to different servers have a budget each', async () =>
   busy(other)
   await clock.advance(100)
   expect([one, other].map((each) => each.stats().total)).toEqual([4, 4])
+})
+
+test('T74: a server that does not say when it was started is one server however often it is connected to', () => {
+  const place = new Place('one:5432', undefined as never)
+  const server = { inRecovery: false, port: 5432, address: '10.0.0.1' } as ServerIdentity
+  expect(place.leadsTo({ ...server })).toBe(true)
+  expect(place.leadsTo({ ...server })).toBe(false)
+  expect(place.leadsToSeveral).toBe(false)
 })
 
 test('T74: a server that does not say who it is has the budget of its name', async () => {

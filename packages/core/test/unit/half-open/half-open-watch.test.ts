@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { type BudgetedPool, ConnectError, type ConnectionBudget } from '../../../src/index.js'
 import { Turns } from '../../../src/kit.js'
 import type { FakeConnection, FakeDriverOptions, FakeReply } from '../../../src/testing/index.js'
-import { type Harness, harness, watch } from '../../harness.js'
+import { type Harness, harness, sqlError, watch } from '../../harness.js'
 
 /** What `pg_stat_activity` shows of a process: state, since when, what it waits for. */
 type Activity = readonly [
@@ -86,6 +86,28 @@ describe('a busy connection that hears nothing', () => {
     backends.set(1, second)
     await clock.advance(100)
     expect(call.error).toMatchObject({ name: 'ConnectionLostError' })
+  })
+
+  it('T63: is destroyed all the same where the question fails for what the role is set to', async () => {
+    const texts: string[] = []
+    const { pool, clock } = watched(
+      {},
+      {
+        onStatement: ({ text }) => {
+          if (text.startsWith('hang')) return { hang: true }
+          if (!text.includes('unnest(')) return undefined
+          texts.push(text)
+          const set = text.startsWith('set transaction isolation level read committed')
+          return set
+            ? { rows: [['1', '1', ...IDLE]] }
+            : { error: sqlError('57014') }
+        },
+      },
+    )
+    const call = watch(pool.query('hang'))
+    await clock.advance(2_200)
+    expect(call.error).toMatchObject({ name: 'ConnectionLostError' })
+    expect(texts).toHaveLength(3)
   })
 
   it.each<[string, Activity, Activity]>([
