@@ -223,6 +223,9 @@ export class ServerBudget {
         ? undefined
         : `after a failover connects to ${this.#server} are begun in turn with those of all other processes, one each ${Math.round(this.#paceMs)} ms`
     }
+    if (this.#unused > 0) {
+      return `until it is known which server ${this.#server} is, or which one the other names are, there is one connection to it`
+    }
     const { held } = seat
     const others = [...this.#seats].filter((each) => each !== seat && each.held > 0)
     const named = others.filter(({ label }) => label !== undefined)
@@ -240,7 +243,7 @@ export class ServerBudget {
 
   /** Who has all the permits that a waiting seat could get; undefined if it does not wait, or one is free or on its way. */
   holders(seat: Seat): readonly BudgetedPool[] | undefined {
-    if (!this.#waiting.has(seat) || this.#free > 0 || this.#leaving > 0) return undefined
+    if (!this.#waiting.has(seat) || this.#unused > 0 || this.#leaving > 0) return undefined
     return [...this.#seats].filter(({ held }) => held > 0).map(({ pool }) => pool)
   }
 
@@ -250,8 +253,13 @@ export class ServerBudget {
     this.#settleSoon()
   }
 
+  /** What the limit leaves. */
+  get #unused(): number {
+    return this.#limit - this.#used - this.#beside
+  }
+
   get #free(): number {
-    const free = this.#limit - this.#used - this.#beside
+    const free = this.#unused
     // Monitors and LISTEN are beside that one connection: they may be what says who the server is.
     return this.#isProvisional ? Math.min(free, 1 - this.#used) : free
   }

@@ -135,6 +135,25 @@ test('T74: a name whose server is down keeps no other name from its budget', asy
   expect(total(other)).toBe(4)
 })
 
+test('T74: while it is not known whose budget it is, nobody who waits is in a deadlock', async () => {
+  const one = pool('one')
+  driverOf('one').options.connectMs = 5_000
+  busy(one)
+  await clock.advance(1)
+  const other = pool('other')
+  const nested = other.use(() => other.query('select 2'))
+  const errors: unknown[] = []
+  nested.catch((error) => errors.push(error))
+  await clock.advance(4_000)
+  expect(errors).toEqual([])
+  const waiting = other.query('select 3', undefined, { timeoutMs: 10 })
+  waiting.catch((error) => errors.push(error))
+  await clock.advance(20)
+  expect(String(errors.pop())).toContain('until it is known which server other:5432 is')
+  await clock.advance(2_000)
+  await expect(nested).resolves.toBeDefined()
+})
+
 test('T74: a session beside the pool is enough to say which server it is', async () => {
   const one = pool('one')
   busy(one)

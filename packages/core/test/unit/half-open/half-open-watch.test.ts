@@ -98,9 +98,7 @@ describe('a busy connection that hears nothing', () => {
           if (!text.includes('unnest(')) return undefined
           texts.push(text)
           const set = text.startsWith('set transaction isolation level read committed')
-          return set
-            ? { rows: [['1', '1', ...IDLE]] }
-            : { error: sqlError('57014') }
+          return set ? { rows: [['1', '1', ...IDLE]] } : { error: sqlError('57014') }
         },
       },
     )
