@@ -17,9 +17,7 @@ if (positionals[0] !== 'fleet' || positionals.length > 1) {
 }
 
 const processes = Number(values.processes ?? FLEET.processes)
-// Each logs in three times at the primary, so that this is a little less than a server carries out.
-const startMs = (FLEET.startMs * processes) / FLEET.processes
-const model: FleetModel = { ...FLEET, processes, startMs, seed: Number(values.seed ?? FLEET.seed) }
+const model: FleetModel = { ...FLEET, processes, seed: Number(values.seed ?? FLEET.seed) }
 // Thousands of refused connects, of which nobody reads where they were made.
 Error.stackTraceLimit = 0
 const startedAt = performance.now()

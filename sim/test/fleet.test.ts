@@ -7,10 +7,9 @@ import { runFleet } from '../src/fleet/run-fleet.js'
 // As many processes for each log-in that a server carries out in a second as in the large one.
 const SMALL: FleetModel = {
   ...FLEET,
-  processes: 50,
-  logInsPerSecond: 10,
-  connections: 250,
-  startMs: 22_000,
+  processes: 100,
+  logInsPerSecond: 20,
+  connections: 500,
 }
 
 describe('a fleet whose primary dies', () => {

@@ -28,6 +28,8 @@ export class FleetServer {
   peak = 0
   inRecovery: boolean
   timeline = 1
+  /** Whether log-ins take their time. Not while the fleet is started: it stands for one that has been running for long. */
+  takesTime = false
   // Of its own: what was started in the same microsecond is taken for one server.
   readonly #startedAt: string
   readonly #clock: Clock
@@ -71,7 +73,8 @@ export class FleetServer {
         timer = this.#clock.setTimer(() => settle(() => reject(refusal)), ROUND_TRIP_MS)
         return
       }
-      this.#freeAt = Math.max(now, this.#freeAt) + 1_000 / this.#model.logInsPerSecond
+      const logInMs = this.takesTime ? 1_000 / this.#model.logInsPerSecond : 0
+      this.#freeAt = Math.max(now, this.#freeAt) + logInMs
       timer = this.#clock.setTimer(() => settle(resolve), this.#freeAt - now + ROUND_TRIP_MS)
       this.#waiting.add(reject)
       this.peak = Math.max(this.peak, this.#sessions.size + this.#waiting.size)

@@ -57,6 +57,7 @@ export async function runFleet(
     process.run()
     await clock.advance(model.startMs / model.processes)
   }
+  for (const server of servers.values()) server.takesTime = true
   tell(`${fleet.length} processes run`)
   await clock.advance(model.calmMs / 3)
   const calmFrom = clock.now()
