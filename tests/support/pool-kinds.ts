@@ -125,6 +125,12 @@ function kind(
   }
 }
 
+// A session shows its user what it has seen, so that it must not have seen anything before its case: something else at the end of the line is
+// called until that serves.
+function isReader(without: readonly PoolFeature[]): boolean {
+  return without.includes('primary')
+}
+
 /** A view of a pool with replicas. */
 function viewKind(
   name: string,
@@ -134,8 +140,7 @@ function viewKind(
 ): PoolKind {
   return kind(name, without, (setting) => {
     const made = whole(setting)
-    // A session shows its user what it has seen: it must not have seen anything yet.
-    return { pool: view(made), before: made, whole: made }
+    return { pool: view(made), before: isReader(without) ? made.reader() : made, whole: made }
   })
 }
 
@@ -149,11 +154,8 @@ function managedKind(
 ): PoolKind {
   return kind(name, without, async (setting) => {
     const manager = managerOf(setting, servers, await target?.(setting))
-    return {
-      pool: pick(manager),
-      before: target ? pick(manager) : manager.database('app'),
-      whole: manager,
-    }
+    const before = isReader(without) ? manager.database('app').reader() : manager.database('app')
+    return { pool: pick(manager), before: target ? pick(manager) : before, whole: manager }
   })
 }
 

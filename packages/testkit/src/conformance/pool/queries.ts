@@ -148,7 +148,7 @@ export const queries: PoolArea = {
       needs: ['write', 'lone'],
       async run(test) {
         const table = await test.table('n int')
-        const pool = await test.pool({ max: 2 })
+        const pool = await test.pool({ max: 1 })
         const pid = await test.pidOf(pool)
         const text = `insert into ${table} values (1)`
         // biome-ignore lint/suspicious/noThenProperty: the option's name
