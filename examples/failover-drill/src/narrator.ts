@@ -145,6 +145,7 @@ function sentenceAbout(
     case 'unreachable':
     case 'fenced':
     case 'foreign':
+    case 'diverged':
     case 'draining':
       return `is ${state}: ${shortened(reason)}`
   }

@@ -24,6 +24,11 @@ export interface NamedDatabase extends DatabasePool {
    * a former session. As `session` of `withReplicas`, for `runWith` and the middleware too.
    */
   session(token?: string, options?: ReplicaSessionOptions): ReplicaSession
+  /**
+   * Replicas that serve no reads because their data are no part of the primary's history, by name
+   * and with the reason. Empty where the servers are followed: their states tell it there.
+   */
+  readonly strays: ReadonlyMap<string, string>
 }
 
 /**

@@ -77,6 +77,7 @@ function stateText(state: NodeState, timeline: number | undefined): string {
     case 'unreachable':
     case 'fenced':
     case 'foreign':
+    case 'diverged':
       return pc.red(`✗ ${state}`)
     case 'unknown':
     case 'starting':
