@@ -9,7 +9,7 @@ import { driverTasks, type PlaceName } from './drivers/tasks.js'
 import { interleave, type Measurement } from './interleave.js'
 import { poolTasks } from './pool/tasks.js'
 import { poolVariants } from './pool/variants.js'
-import { startRelay } from './query/start-relay.js'
+import { startRelay, startRelayProcess } from './query/start-relay.js'
 import { queryTasks } from './query/tasks.js'
 import { machine, printSummary, printTask, type TaskReport, taskReport } from './report.js'
 import { routingTasks } from './routing/tasks.js'
@@ -76,16 +76,17 @@ function driverPlan(places: Readonly<Record<PlaceName, Place>>): Plan {
   )
 }
 
-function routingPlan(cluster: Cluster): Plan {
-  const BENCH_URLS = cluster.nodes.map(({ url }) => url).join(' ')
+function routingPlan(cluster: Cluster, relayed: string): Plan {
+  const direct = cluster.nodes.map(({ url }) => url).join(' ')
+  const through = `${cluster.primary.url} ${relayed}`
   return Object.fromEntries(
-    Object.entries(routingTasks).map(([task, { variants }]) => [
+    Object.entries(routingTasks).map(([task, { variants, relayed: isRelayed }]) => [
       task,
       variants.map((variant) => ({
         task,
         variant,
         script: script('./routing/sample.js'),
-        env: { BENCH_URLS },
+        env: { BENCH_URLS: isRelayed ? through : direct },
       })),
     ]),
   )
@@ -156,7 +157,9 @@ async function benchDrivers(options: BenchOptions): Promise<void> {
 
 async function benchRouting(options: BenchOptions): Promise<void> {
   await using cluster = await startServer({ replicas: 2 })
-  await bench('routing', routingPlan(cluster), options)
+  const [, ...replicas] = cluster.nodes.map(({ url }) => url)
+  await using relay = await startRelayProcess(script('./routing/balancing-relay.js'), ...replicas)
+  await bench('routing', routingPlan(cluster, relay.url), options)
 }
 
 async function benchTenants(options: BenchOptions): Promise<void> {

@@ -108,6 +108,13 @@ const targets: readonly Target[] = [
   },
   { task: 'read-mostly, 100 callers', metric: 'calls/s', peer: 'no session', atLeast: 0.95 },
   { task: 'read-mostly, 100 callers', metric: 'CPU µs', peer: 'no session', atMost: 1.05 },
+  { task: 'reader endpoint, 100 callers', metric: 'calls/s', peer: 'two names', atLeast: 0.9 },
+  {
+    task: 'reader endpoint, read after write, 100 callers',
+    metric: 'calls/s',
+    peer: 'two names',
+    atLeast: 0.6,
+  },
   ...Object.keys(tenantTasks).flatMap((task): Target[] => [
     { task, metric: 'p99 ms', peer: 'alone', atMost: 3 },
     { task, metric: 'connections opened', atMost: 0 },

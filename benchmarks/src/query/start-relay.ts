@@ -3,14 +3,19 @@ import { once } from 'node:events'
 
 /** A way to a server on which every byte spends some time. */
 export interface Relay extends AsyncDisposable {
-  /** URL that leads there. */
+  /** URL that leads there; several, with blanks between them, if the process opens several. */
   readonly url: string
 }
 
 /** Starts the process of `relay.ts`, built at `script`, in front of the server of `url`. */
-export async function startRelay(script: string, url: string, ms: number): Promise<Relay> {
+export function startRelay(script: string, url: string, ms: number): Promise<Relay> {
+  return startRelayProcess(script, url, String(ms))
+}
+
+/** Starts a process that relays and prints where. */
+export async function startRelayProcess(script: string, ...args: string[]): Promise<Relay> {
   const stdio: ['pipe', 'pipe', 'inherit'] = ['pipe', 'pipe', 'inherit']
-  const child = spawn(process.execPath, [script, url, String(ms)], { stdio })
+  const child = spawn(process.execPath, [script, ...args], { stdio })
   const [here] = (await once(child.stdout, 'data')) as [Buffer]
   return {
     url: String(here),

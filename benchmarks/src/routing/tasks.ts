@@ -1,9 +1,17 @@
 import type { Sample } from '../interleave.js'
-import { type RoutingVariant, routerVariants, sessionVariants } from './variants.js'
+import {
+  endpointSessionVariants,
+  endpointVariants,
+  type RoutingVariant,
+  routerVariants,
+  sessionVariants,
+} from './variants.js'
 
 /** One task: who takes part, and how one of them is measured. `urls` are the primary and its replicas. */
 export interface RoutingTask {
   readonly variants: readonly string[]
+  /** Whether the replicas are reached through a relay, whose endpoint follows them among the URLs. */
+  readonly relayed?: true
   measure(variant: string, urls: readonly string[]): Promise<Sample>
 }
 
@@ -23,6 +31,17 @@ export const routingTasks: Readonly<Record<string, RoutingTask>> = {
   'read-mostly, 100 callers': {
     variants: Object.keys(sessionVariants),
     measure: async (variant, urls) => measure(await sessionVariants[variant]!(urls), 100),
+  },
+  'reader endpoint, 100 callers': {
+    variants: Object.keys(endpointVariants),
+    relayed: true,
+    measure: async (variant, urls) => measure(await endpointVariants[variant]!(urls), 100),
+  },
+  // Every read follows a write of its session at once.
+  'reader endpoint, read after write, 100 callers': {
+    variants: Object.keys(endpointSessionVariants),
+    relayed: true,
+    measure: async (variant, urls) => measure(await endpointSessionVariants[variant]!(urls), 100),
   },
 }
 

@@ -18,8 +18,12 @@ const READY_MS = 10_000
 // One call in so many of the read-mostly workload is a write.
 const WRITE_EVERY = 20
 
-const poolOf = (driver: Driver, name: string, connection = 'postgres://localhost/bench') =>
-  createPool({ driver, connection, name, max: 10 })
+const poolOf = (
+  driver: Driver,
+  name: string,
+  connection = 'postgres://localhost/bench',
+  max = 10,
+): ConnectionPool => createPool({ driver, connection, name, max })
 
 /** Resolves when both replicas serve reads. */
 async function ready(db: ReplicaPool): Promise<ReplicaPool> {
@@ -101,12 +105,59 @@ export const sessionVariants: Readonly<
   },
 }
 
-function mixed(writer: Pick<ReplicaPool, 'query'>, reader: Pick<ReplicaPool, 'query'>): Caller {
-  let calls = Math.floor(Math.random() * WRITE_EVERY)
+/** Two replicas by a name each, or one name for both with as many connections. */
+const relayedRouter: Readonly<Record<string, (urls: readonly string[]) => Promise<ReplicaPool>>> = {
+  'two names': ([primary, b, c]) => realRouter([primary!, b!, c!]),
+  poolhouse: async ([primary, , , endpoint]) => {
+    const driver = nodePostgres()
+    const db = withReplicas(poolOf(driver, 'a', primary), [poolOf(driver, 'bc', endpoint, 20)])
+    const giveUpAt = performance.now() + READY_MS
+    // Its servers are found as connections are opened.
+    while (db.explainRoute('select 1', { intent: 'read' }).candidates.length < 2) {
+      if (performance.now() > giveUpAt) throw new Error('the endpoint leads to one server')
+      await Promise.all(
+        Array.from({ length: 20 }, () => db.reader().query('select pg_sleep(0.01)')),
+      )
+    }
+    return await ready(db)
+  },
+}
+
+const relayed = (
+  callerOf: (db: ReplicaPool) => Caller,
+): Readonly<Record<string, (urls: readonly string[]) => Promise<RoutingVariant>>> =>
+  Object.fromEntries(
+    Object.entries(relayedRouter).map(([name, make]) => [
+      name,
+      async (urls) => {
+        const db = await make(urls)
+        return { caller: () => callerOf(db) }
+      },
+    ]),
+  )
+
+/** Reads within the default bound. */
+export const endpointVariants: ReturnType<typeof relayed> = relayed((db) => {
+  const reader = db.reader()
+  return point(reader.query.bind(reader))
+})
+
+/** A session's write and then its read, in turn. */
+export const endpointSessionVariants: ReturnType<typeof relayed> = relayed((db) => {
+  const session = db.session()
+  return mixed(session, session.reader(), 2)
+})
+
+function mixed(
+  writer: Pick<ReplicaPool, 'query'>,
+  reader: Pick<ReplicaPool, 'query'>,
+  writeEvery = WRITE_EVERY,
+): Caller {
+  let calls = Math.floor(Math.random() * writeEvery)
   let key = Math.floor(Math.random() * ROWS)
   return () => {
     key = (key * 31 + 7) % ROWS
-    const isWrite = calls++ % WRITE_EVERY === 0
+    const isWrite = calls++ % writeEvery === 0
     return isWrite
       ? writer.query({ name: 'update', text: UPDATE, values: [key] })
       : reader.query({ name: 'point', text: TEXT, values: [key] })
