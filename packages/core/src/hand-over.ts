@@ -158,7 +158,8 @@ export class HandOver {
     this.#host.deadlines.add(waiter, now, limitMs)
     if (this.#waiters.size === 1) this.#host.timer.keepAlive(true)
     this.#host.timer.ensure(now + limitMs)
-    this.supply(now)
+    if (waiter.accepts === undefined) this.supply(now)
+    else this.#supplyOne(waiter, waiter.accepts, now)
   }
 
   /** The caller no longer waits. */
@@ -245,6 +246,19 @@ export class HandOver {
     if (this.#waiters.choosy === 0) return slot
     while (slot !== undefined && !this.#waiters.wants(slot)) slot = slot.below
     return slot
+  }
+
+  /** As `supply`, for one who wants a certain server: what is idle is of no use to those who wait already. */
+  #supplyOne(waiter: Waiter, accepts: AcceptsServer, now: number): void {
+    let slot = this.#suspended ? undefined : this.#idle.top
+    while (slot !== undefined && !accepts(slot.server)) slot = slot.below
+    if (slot !== undefined && waiter.lane !== undefined) {
+      this.#idle.remove(slot)
+      slot.connection!.ref()
+      if (this.#mustProve(slot, now)) this.#validate(slot)
+      else this.offer(slot, now)
+    }
+    this.#host.grow(now)
   }
 
   /** What is idle now must prove itself before its next use. */

@@ -169,10 +169,17 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     if (refusal === undefined) {
       this.deadlocks.waits(waiter)
       this.handOver.wait(waiter, now, limitMs)
-      if (waiter.accepts !== undefined) this.#dismissInVain()
+      if (waiter.accepts !== undefined) this.#dismissOneInVain(waiter, waiter.accepts)
     } else {
       waiter.refuse(refusal)
     }
+  }
+
+  #dismissOneInVain(waiter: Waiter, accepts: AcceptsServer): void {
+    const full = this.slots.size >= this.#config.max
+    if (waiter.lane === undefined || !this.#wishes.isVain(accepts, this.slots, full)) return
+    this.handOver.leave(waiter)
+    waiter.refuse(elsewhereError(this.name, formatEndpoint(this.#config.settings.endpoint)))
   }
 
   /** Those who wait for a server that no connection leads to need not wait out their time. */
