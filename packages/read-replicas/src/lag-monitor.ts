@@ -110,6 +110,19 @@ export class LagMonitor {
     node.sampler?.stop()
   }
 
+  /** The replica is in another life, and may stand before what it had replayed. It is asked at once, over a session of that life. */
+  restarted(node: ReplicaNode): void {
+    this.#said.delete(node)
+    node.freshAt = undefined
+    node.bytesBehind = undefined
+    const { sampler } = node
+    if (sampler === undefined) return
+    this.#history.forget(sampler)
+    if (!sampler.watching) return
+    sampler.giveUp('its server was restarted')
+    sampler.start()
+  }
+
   /** What the replica has said is void: another server answers in its place. */
   forget(node: ReplicaNode): void {
     this.#said.delete(node)

@@ -100,6 +100,11 @@ export class WatchedPools implements Membership, EndpointListener {
     this.#set.touch()
   }
 
+  restarted(node: ReplicaNode): void {
+    this.#monitor.restarted(node)
+    this.#set.touch()
+  }
+
   changed(): void {
     this.#set.touch()
   }

@@ -10,6 +10,8 @@ export interface EndpointListener {
   parted(node: ReplicaNode): void
   /** The node stands for another server than before: what was known of the former one is void. */
   moved(node: ReplicaNode): void
+  /** The server of the node was restarted: it may stand before what it had replayed. */
+  restarted(node: ReplicaNode): void
   /** Whether one of its nodes can serve reads has changed. */
   changed(): void
 }
@@ -79,8 +81,14 @@ export class ReaderEndpoint {
     if (own === server || isSameServer(own, server)) return true
     if (this.#nodes.some((other) => other !== node && isSameServer(other.server, server)))
       return false
-    if (own === undefined || isRestarted(own, server)) {
+    if (own === undefined) {
       node.server = server
+      return true
+    }
+    if (isFormerLife(own, server)) return false
+    if (isRestarted(own, server)) {
+      node.server = server
+      this.#listener.restarted(node)
       return true
     }
     // The only server of the name is gone, and another one answers there.
@@ -92,7 +100,12 @@ export class ReaderEndpoint {
   }
 
   #leadsTo(server: ServerIdentity | undefined): void {
-    if (server !== undefined && !this.#nodes.some((node) => this.#accepts(node, server))) {
+    const isOver = this.#nodes.some((node) => isFormerLife(node.server, server))
+    if (
+      server !== undefined &&
+      !isOver &&
+      !this.#nodes.some((node) => this.#accepts(node, server))
+    ) {
       const node = this.#nodeFor(server)
       this.#nodes = [...this.#nodes, node]
       this.#listener.joined(node)
@@ -129,4 +142,13 @@ export class ReaderEndpoint {
   #isInUse({ server }: ReplicaNode): boolean {
     return this.pool.servers?.().some((one) => isSameServer(one.server, server)) === true
   }
+}
+
+/** Whether the second is the first one before it was restarted: a connection to it does not know yet that it is over. */
+function isFormerLife(
+  own: ServerIdentity | undefined,
+  server: ServerIdentity | undefined,
+): boolean {
+  if (own === undefined || server === undefined || !isRestarted(server, own)) return false
+  return Number(server.startedAt) < Number(own.startedAt)
 }

@@ -12,6 +12,7 @@ import {
   type QueryOptions,
   type QueryResult,
   readQueryArguments,
+  type ServerIdentity,
   type Session,
   type SessionOptions,
   type Statement,
@@ -217,6 +218,11 @@ export class FakePool implements ConnectionPool {
 
   destroyAll(reason: string): void {
     this.destroyed.push(reason)
+  }
+
+  /** Opens a connection that leads to this server. */
+  leadsTo(server: ServerIdentity): void {
+    this.#hub.emit('connect', { pool: this.name, connection: 1, createMs: 1, server })
   }
 
   /** Has the pool report a failure of its own. */

@@ -115,3 +115,58 @@ describe('staleness of plain replica pools', () => {
     await db.close()
   })
 })
+
+describe('a replica whose new connection says that it was restarted', () => {
+  const LIFE = {
+    systemId: '7000000000000000001',
+    timeline: 1,
+    startedAt: '1.5',
+    address: '10.0.0.2',
+    port: 5432,
+    inRecovery: true,
+  }
+
+  /** `b` alone has the write of a session, and is restarted. */
+  async function restart({ hangs = true } = {}) {
+    const setting = await startSetting({ maxStalenessMs: 5_000, waitForTokenMs: 0 })
+    const { db, clock, primary, b } = setting
+    b.leadsTo(LIFE)
+    const session = db.session()
+    primary.answer = ({ text }) => {
+      if (text.startsWith('insert')) primary.position += 100
+    }
+    await session.query('insert into t values (1)')
+    b.position = primary.position
+    await clock.advance(1_500)
+    expect((await session.reader().query('select 1')).node).toBe('b')
+    b.hangs = hangs
+    b.leadsTo({ ...LIFE, startedAt: '2.5' })
+    await settle()
+    return { ...setting, session }
+  }
+
+  test('T103: is not believed to be as fresh as before', async () => {
+    const { db } = await restart()
+    for (let read = 0; read < 4; read++) {
+      expect((await db.reader().query('select 1')).node).not.toBe('b')
+    }
+  })
+
+  test('T103: is not believed to have what it had', async () => {
+    const { session } = await restart()
+    expect((await session.reader().query('select 1')).node).toBe('a')
+  })
+
+  test('T103: serves reads again as soon as it has said where it is now', async () => {
+    const { db, b, c, clock } = await restart({ hangs: false })
+    await clock.advance(20)
+    c.down = new Error('no')
+    expect(tally(await served(db, 8)).get('b')).toBeGreaterThan(0)
+    // A connection to the former life that does not know yet that it is over changes nothing.
+    b.hangs = true
+    b.leadsTo(LIFE)
+    await settle()
+    expect(tally(await served(db, 8)).get('b')).toBeGreaterThan(0)
+    expect(db.explainRoute('select 1', { intent: 'read' }).candidates).toHaveLength(2)
+  })
+})
