@@ -134,8 +134,10 @@ export class History {
     if (position.systemId !== token.systemId || position.lsn < token.lsn) return false
     const present = this.#present
     if (present === undefined && this.#topology()?.current.primary === undefined) {
-      // No primary can be asked: the number of the timeline is all there is.
-      return position.exact && position.timeline === token.timeline
+      // No primary can be asked: what the timeline is called is all there is, and where it began, if both tell.
+      const { begin = token.begin } = position
+      const hasRival = token.begin !== undefined && begin !== token.begin
+      return position.exact && position.timeline === token.timeline && !hasRival
     }
     if (present === undefined || !this.#isTold()) return false
     const standing = this.standingOf(sampler)

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { History } from '../../src/history.js'
+import type { NodeSampler } from '../../src/node-sampler.js'
 import type { Position } from '../../src/position.js'
 
 const said = (sentAt: number, timeline = 1, systemId = '7'): Position => ({
@@ -39,3 +40,17 @@ test('what confirmed one timeline says nothing of the next, nor of another clust
   history.primarySaid(said(20_000, 1, '9'))
   expect(history.confirmed(31_000)).toBe(false)
 })
+
+test.each([
+  [undefined, true],
+  [0x100n, true],
+  [0x200n, false],
+])(
+  'T65: without a primary a replica whose timeline began at %s covers a token of one that began at 256: %s',
+  (begin, covered) => {
+    const history = new History(() => undefined)
+    const position = { ...said(0, 2), inRecovery: true, lsn: 0x500n, begin }
+    const token = { ...position, lsn: 0x400n, begin: 0x100n }
+    expect(history.covers({ position } as NodeSampler, token, 0)).toBe(covered)
+  },
+)
