@@ -42,14 +42,17 @@ export function isSameServer(one: ServerLife | undefined, other: ServerLife | un
   )
 }
 
-/** Whether the second is the first one, started anew at the same place. */
+/**
+ * Whether the second is the first one, started anew at the same place: to be asked of two servers that one name has led to. Over a Unix
+ * socket a server tells no place, and none but the one of that socket answers there.
+ */
 export function isRestarted(former: ServerIdentity, later: ServerIdentity): boolean {
   return (
     former.startedAt !== later.startedAt &&
     former.systemId === later.systemId &&
     former.address === later.address &&
     former.port === later.port &&
-    former.address !== undefined
+    (former.address !== undefined || former.systemId !== undefined)
   )
 }
 

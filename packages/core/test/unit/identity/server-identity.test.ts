@@ -43,6 +43,15 @@ describe('one server', () => {
     expect(isRestarted(A, B)).toBe(false)
     expect(isRestarted(A, A)).toBe(false)
   })
+
+  it('was restarted behind its Unix socket too, where it tells no place', () => {
+    const local = { ...A, address: undefined, port: undefined }
+    const later = { ...local, startedAt: '1764455999.5' }
+    expect(isRestarted(local, later)).toBe(true)
+    expect(isRestarted(local, { ...later, systemId: '7000000000000000002' })).toBe(false)
+    const silent = { ...local, systemId: undefined }
+    expect(isRestarted(silent, { ...silent, startedAt: '1764455999.5' })).toBe(false)
+  })
 })
 
 test('each connection knows its server, and the pool all of them, over one round trip for each', async () => {
@@ -76,14 +85,17 @@ test('each connection knows its server, and the pool all of them, over one round
   session.value!.destroy('over')
 })
 
-test('a server that was restarted is not another one', async () => {
-  let server = A
+test.each<[string, ServerIdentity]>([
+  ['TCP', A],
+  ['a Unix socket', { ...A, address: undefined, port: undefined }],
+])('a server that was restarted is not another one over %s', async (_, former) => {
+  let server = former
   const { clock, pool } = harness({ max: 1 }, { server: () => server })
   const told: ServersEvent[] = []
   pool.on('servers', (event) => told.push(event))
   watch(pool.query('select 1'))
   await clock.settle()
-  server = { ...A, startedAt: '1764455999.5' }
+  server = { ...former, startedAt: '1764455999.5' }
   void pool.recycle()
   await clock.settle()
   const lease = watch(pool.acquire())
