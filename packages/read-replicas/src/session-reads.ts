@@ -70,6 +70,8 @@ export class SessionReads {
   #epoch: number
   // Something was seen that no position is known for: only the primary shows it for certain.
   #strong = false
+  // How often that was so: what is asked about one such thing says nothing about the next.
+  #marks = 0
   readonly #seen = new Map<NodeSampler, Seen>()
   readonly #pin: SessionPin
   // The questions of the last read that had to ask. What a read that is sent meanwhile shows is no part of it.
@@ -87,13 +89,13 @@ export class SessionReads {
   /** A token from outside names what must be seen too; `strong` names what no position is known for. */
   see(token: Token | 'strong'): void {
     if (token === 'strong') {
-      this.#strong = true
+      this.#becomeStrong()
       return
     }
     const floor = this.#floor
     // Which of two clusters it is, or of two histories with one number, only the primary can tell.
     const later = floor?.systemId === token.systemId ? laterToken(floor, token) : undefined
-    if (floor !== undefined && later === undefined) this.#strong = true
+    if (floor !== undefined && later === undefined) this.#becomeStrong()
     if (later === floor && floor !== undefined) return
     this.#setFloor(token)
     this.#unproven = true
@@ -254,7 +256,7 @@ export class SessionReads {
     )
     const until = Math.min(limits.deadline ?? Number.POSITIVE_INFINITY, this.#host.now() + PLACE_MS)
     const isKnown = (await this.#inTime(asking, until, limits.signal)) && (await asking)
-    if (!isKnown) this.#strong = true
+    if (!isKnown) this.#becomeStrong()
   }
 
   /** What asks for the position of a write in one piece with it; undefined where that is of no use. */
@@ -282,7 +284,7 @@ export class SessionReads {
       return await work
     } catch (error) {
       const { executed } = (error ?? {}) as { executed?: unknown }
-      if (executed === 'unknown' || executed === 'yes') this.#strong = true
+      if (executed === 'unknown' || executed === 'yes') this.#becomeStrong()
       throw error
     } finally {
       over()
@@ -306,6 +308,7 @@ export class SessionReads {
   }
 
   async #findPlace(): Promise<void> {
+    const marks = this.#marks
     let position: Position
     try {
       position = await this.#host.positions.askPrimary()
@@ -315,8 +318,15 @@ export class SessionReads {
     if (position.inRecovery) return
     this.#heed()
     await this.#prove(position)
+    const isAll = this.#marks === marks
     this.#raise(this.#host.positions.tokenOf(position))
-    this.#strong = false
+    if (isAll) this.#strong = false
+  }
+
+  /** Something was seen that has no position. */
+  #becomeStrong(): void {
+    this.#strong = true
+    this.#marks++
   }
 
   #inTime(
@@ -349,7 +359,7 @@ export class SessionReads {
         const { positions } = this.#host
         this.#raise(positions.tokenOf(await positions.askPrimary()))
       } catch {
-        this.#strong = true
+        this.#becomeStrong()
       }
     }
     if (seen.open === 0 && seen.at === at) this.#seen.delete(sampler)
@@ -439,7 +449,7 @@ export class SessionReads {
     const floor = this.#floor
     // Another history must not take the place of one that it was not compared with.
     if (this.#unproven && floor !== undefined && !isOfOneHistory(floor, token)) {
-      this.#strong = true
+      this.#becomeStrong()
       return
     }
     if (floor === undefined || floor.systemId !== token.systemId) {
@@ -447,7 +457,7 @@ export class SessionReads {
       return
     }
     const later = laterToken(floor, token)
-    if (later === undefined) this.#strong = true
+    if (later === undefined) this.#becomeStrong()
     else if (later !== floor) this.#setFloor(later)
   }
 

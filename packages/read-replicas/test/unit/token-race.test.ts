@@ -213,3 +213,27 @@ describe('a token that a session is told of while the primary is asked where a w
     },
   )
 })
+
+test('S50: what is seen without a position while a strong session asks for its place is not forgotten with the answer', async () => {
+  const { db, primary, clock } = await startSetting()
+  const session = db.session('v1.strong')
+  let answer = (): void => {}
+  const { sample } = primary
+  primary.sample = () => {
+    primary.sample = sample
+    const then = primary.sample()
+    return new Promise((resolve) => {
+      answer = () => resolve(then)
+    }) as never
+  }
+  const read = session.query('select 1', undefined, { intent: 'read' })
+  await clock.advance(1)
+  primary.answer = ({ text }) => {
+    if (text.startsWith('insert')) throw new ConnectionLostError('lost', { executed: 'unknown' })
+  }
+  await expect(session.query('insert into t values (1)')).rejects.toThrow('lost')
+  answer()
+  await clock.advance(1_000)
+  await read
+  expect(session.token).toBe('v1.strong')
+})
