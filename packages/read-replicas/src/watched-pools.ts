@@ -102,7 +102,8 @@ export class WatchedPools implements Membership, EndpointListener {
 
   restarted(node: ReplicaNode): void {
     this.#monitor.restarted(node)
-    this.#set.touch()
+    // Told from within a call of the pool, which may be in the middle of something.
+    queueMicrotask(() => this.#set.touch())
   }
 
   changed(): void {

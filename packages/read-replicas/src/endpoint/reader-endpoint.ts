@@ -89,6 +89,7 @@ export class ReaderEndpoint {
     if (isRestarted(own, server)) {
       node.server = server
       this.#listener.restarted(node)
+      this.#endFormerLife(own)
       return true
     }
     // The only server of the name is gone, and another one answers there.
@@ -97,6 +98,14 @@ export class ReaderEndpoint {
     node.server = server
     this.#listener.moved(node)
     return true
+  }
+
+  /** Connections to the former life may not know yet that it is over, and would take the room of others. Not from within a call of the pool. */
+  #endFormerLife(former: ServerIdentity): void {
+    queueMicrotask(() => {
+      const view = this.pool.onlyTo?.((server) => isSameServer(server, former))
+      view?.destroyAll('its server was restarted')
+    })
   }
 
   #leadsTo(server: ServerIdentity | undefined): void {

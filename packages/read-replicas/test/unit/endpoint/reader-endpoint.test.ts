@@ -41,6 +41,7 @@ beforeEach(() => {
     joined: tell('joined'),
     parted: tell('parted'),
     moved: tell('moved'),
+    restarted: tell('restarted'),
     changed: () => {},
   })
 })
@@ -84,8 +85,23 @@ test('T52: a server that was restarted is the same node', async () => {
   await open(1)
   expect(endpoint.nodes).toEqual([node])
   expect(node!.server!.startedAt).toBe('200.1')
-  expect(told).toEqual([])
+  expect(told).toEqual(['restarted'])
   lease!.release()
+})
+
+test('T52: connections to the former life of a restarted server take no room of those to the present one', async () => {
+  pool.resize({ max: 2 })
+  for (const lease of await open(2)) lease.release()
+  const [node] = endpoint.nodes
+  next = [{ ...B, startedAt: '200.1' }]
+  const session = node!.pool.openSession()
+  await clock.advance(10)
+  expect((await session).server).toMatchObject({ startedAt: '200.1' })
+  const read = node!.pool.query('select 1')
+  await clock.advance(10)
+  expect((await read).rows).toBeDefined()
+  expect(pool.servers!()).toMatchObject([{ server: { startedAt: '200.1' }, connections: 1 }])
+  expect(told).toEqual(['restarted'])
 })
 
 test('T52: a name that was moved stands for its new server, and what was known of the former one is void', async () => {
@@ -128,6 +144,7 @@ test('T52: connections that were opened before count', async () => {
     joined: () => {},
     parted: () => {},
     moved: () => {},
+    restarted: () => {},
     changed: () => {},
   })
   later.begin()
