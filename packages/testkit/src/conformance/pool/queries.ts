@@ -85,7 +85,7 @@ export const queries: PoolArea = {
       title: 'F47: many calls at once are all served by no more connections than allowed',
       async run(test) {
         const pool = await test.pool({ max: 3 })
-        const calls = Array.from({ length: 200 }, (_, n) =>
+        const calls = Array.from({ length: 100 }, (_, n) =>
           pool.query<{ n: number; pid: number }>('select $1::int as n, pg_backend_pid() as pid', [
             n,
           ]),
