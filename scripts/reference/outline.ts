@@ -141,6 +141,7 @@ export const POOLS: readonly Chapter[] = [
       'RouteCandidate',
       'ReplicaCandidate',
       'StatementClassifier',
+      'OwnNames',
       'Classification',
       'DecidingToken',
     ],

@@ -17,7 +17,7 @@ export interface DatabasePool extends Pool {
 export interface NamedDatabase extends DatabasePool {
   /** Who is primary and who is replica; undefined for a single server and for a pool that was made elsewhere. */
   readonly topology: Topology | undefined
-  /** Where a statement would go now, and why; sends nothing. */
+  /** Where a statement would go now, and why; does not send it. */
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation
   /**
    * A view for one user, request or job, whose reads see what it has written and never anything older than they have seen. `token` is that of

@@ -42,7 +42,7 @@ export interface RouteCause {
   readonly classification?: Classification | undefined
 }
 
-/** Explains where such work goes on this route. Chooses nothing and sends nothing. */
+/** Explains where such work goes on this route. Chooses nothing and does not send it. */
 export function explainRoute(
   cause: RouteCause,
   route: ReadRoute,

@@ -9,6 +9,7 @@ export type {
   StatementClassifier,
 } from './classify/classification.js'
 export { lexerClassifier } from './classify/lexer-classifier.js'
+export type { OwnNames } from './classify/own-names.js'
 export type { RouteCandidate, RouteCause, RouteExplanation } from './explain-route.js'
 export {
   type ExpressMiddleware,

@@ -1,6 +1,7 @@
 import { AbortError, type Pool, PoolClosedError, type ReadyOptions } from '@poolhouse/core'
 import { checkReadyOptions } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
+import type { NameCatalog } from './classify/name-catalog.js'
 import type { FreshWait } from './fresh-wait.js'
 import type { Membership } from './membership.js'
 import type { ReplicaNode } from './replica-node.js'
@@ -16,6 +17,8 @@ export interface ReadinessHost {
   readonly membership: Pick<Membership, 'undecided'>
   readonly freshWait: FreshWait
   readonly background: Background
+  /** Names that texts are told apart by; undefined if they are not. */
+  readonly names: NameCatalog | undefined
 }
 
 /** Waits, for callers of `ready()`, for the primary and then for what can be known of the replicas. */
@@ -31,7 +34,7 @@ export class Readiness {
   async wait(options: ReadyOptions | undefined): Promise<void> {
     if (options !== undefined) checkReadyOptions(options)
     const { timeoutMs = Number.POSITIVE_INFINITY, signal } = options ?? {}
-    const { primary, background, freshWait } = this.#host
+    const { primary, background, freshWait, names } = this.#host
     const startedAt = background.now()
     this.#check(undefined)
     await primary.ready(options)
@@ -41,9 +44,10 @@ export class Readiness {
     this.#check(signal)
     const leftMs = Math.max(1, until - background.now())
     // How it went is told by the events of the pools, and the next read finds another node.
-    await Promise.allSettled(
-      this.#fit().map(({ pool }) => pool.ready({ timeoutMs: leftMs, signal })),
-    )
+    await Promise.allSettled([
+      ...this.#fit().map(({ pool }) => pool.ready({ timeoutMs: leftMs, signal })),
+      names?.learn(until, signal),
+    ])
     this.#check(signal)
   }
 

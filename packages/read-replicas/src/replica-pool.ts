@@ -22,7 +22,7 @@ export interface ReplicaPool extends Pool {
    */
   session(token?: string, options?: ReplicaSessionOptions): ReplicaSession
   /**
-   * Where the statement would go now, and why; sends nothing. `options` as for `query`. Throws `TypeError` or `RangeError` for
+   * Where the statement would go now, and why; does not send it. `options` as for `query`. Throws `TypeError` or `RangeError` for
    * wrong arguments, and what `query` would reject with for a wrong hint.
    */
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation

@@ -104,7 +104,8 @@ export interface ReplicasOptions {
   /**
    * Whether statements that nobody has declared a read or a write are told apart by their text. Default: no, they go to the primary.
    * `conservative` sends to replicas what is known to be a read; `optimistic` also what calls functions that nobody knows, and runs it
-   * again on the primary if the replica refuses. Or a classifier, such as `lexerClassifier()` makes for functions of your own.
+   * again on the primary if the replica refuses. Or a classifier, such as `lexerClassifier()` makes for functions of your own. These ask the
+   * primary for the names of the database's own functions and sequences, at most every 30 s; without them all of it goes to the primary.
    */
   classify?: ClassifyMode | StatementClassifier | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */

@@ -24,6 +24,7 @@ import { ambient } from './ambient.js'
 import { Background } from './background.js'
 import { createBalancer } from './balancer.js'
 import type { OnPrimary } from './classify/classified-call.js'
+import { NameCatalog } from './classify/name-catalog.js'
 import { TextRoutes } from './classify/text-routes.js'
 import { UnannotatedWork } from './classify/unannotated-work.js'
 import { Ejection } from './ejection.js'
@@ -80,6 +81,8 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   readonly #runner: ReadRunner
   readonly #reads: Reads
   readonly #texts: TextRoutes
+  // Undefined unless texts are told apart by names of the database.
+  readonly #names: NameCatalog | undefined
   readonly #unannotated: UnannotatedWork
   readonly #counters = new RoutingCounters()
   readonly #positions: Positions
@@ -129,9 +132,13 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
       ambientSession: () => this.#ambientSession()?.lane.session,
       now,
     })
-    this.#texts = new TextRoutes(config.classifier)
+    const names =
+      config.classifier?.usesNames === true ? new NameCatalog(primary, this.#background) : undefined
+    this.#names = names
+    this.#texts = new TextRoutes(config.classifier, names && (() => names.current()))
     this.#unannotated = new UnannotatedWork({
       texts: this.#texts,
+      names,
       runner,
       primary,
       counters: this.#counters,
@@ -167,6 +174,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
       membership: this.#membership,
       freshWait: this.#freshWait,
       background: this.#background,
+      names,
     })
     this.#sessions = new SessionMaker(config, this.#background, this.#positions, this.#counters)
     this.#set.onChange(() => {
@@ -174,6 +182,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
       this.#freshWait.reconsider()
     })
     this.#relay = new EventRelay(this.#background.hub, [primary, ...this.#membership.owned])
+    names?.begin()
   }
 
   get closed(): boolean {
@@ -196,9 +205,12 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
       const { statement, options } = readQueryArguments(first, second, third)
       this.#checkOpen()
       const intent = options?.intent ?? ambient()?.intent
-      if (intent === 'read') return this.#reads.query<Row>(this.#lane, statement, options)
-      if (intent === 'write') return this.#queryWrite<Row>(statement, options)
+      if (intent === 'read') {
+        this.#names?.current()
+        return this.#reads.query<Row>(this.#lane, statement, options)
+      }
       const onPrimary: OnPrimary<Row> = (own, limits) => this.#queryWrite<Row>(own, limits)
+      if (intent === 'write') return this.#unannotated.write<Row>(statement, options, onPrimary)
       return this.#unannotated.query<Row>(this.#lane, statement, options, onPrimary)
     } catch (error) {
       return Promise.reject(error)
@@ -213,7 +225,10 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     if (call.kind === 'listen') return await call.run(this.#writable())
     if (call.kind === 'copyFrom') return await this.#write(call)
     const intent = call.intent ?? ambient()?.intent
-    if (intent === 'read') return await this.#reads.run(this.#lane, call)
+    if (intent === 'read') {
+      this.#names?.current()
+      return await this.#reads.run(this.#lane, call)
+    }
     const isStream = call.kind === 'stream' || call.kind === 'copyTo'
     if (!isStream) return await this.#write(call)
     // Its text has been looked at by then.
@@ -301,7 +316,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     const around = ambient()?.intent
     if (intent !== undefined) return { by: 'call', intent }
     if (around !== undefined) return { by: 'runWith', intent: around }
-    const { to, by, classification } = this.#texts.routeOf(text)
+    const { to, by, classification } = this.#texts.routeOf(text, this.#names?.isBeginning)
     return { by, intent: to === 'primary' ? 'write' : 'read', classification }
   }
 

@@ -115,7 +115,7 @@ export class SessionPool extends PoolView implements ReplicaSession {
     const { reads, unannotated } = this.#parts
     if (options?.intent === 'read') return await reads.query<Row>(this.lane, statement, options)
     const onPrimary: OnPrimary<Row> = (own, limits) => this.#write<Row>(own, limits)
-    if (options?.intent === 'write') return await onPrimary(statement, options)
+    if (options?.intent === 'write') return await unannotated.write(statement, options, onPrimary)
     return await unannotated.query<Row>(this.lane, statement, options, onPrimary)
   }
 

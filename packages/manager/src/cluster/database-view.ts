@@ -165,7 +165,7 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
   }
 
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation {
-    return this.#cluster.routed.explainRoute(statement, options)
+    return this.#member.within(() => this.#cluster.routed.explainRoute(statement, options))
   }
 
   stats(): PoolStats {

@@ -14,6 +14,7 @@ import {
   sumStats,
 } from '@poolhouse/core'
 import type { DatabasePoolSettings } from '../database-options.js'
+import { currentMember } from './current-member.js'
 import type { ServerNode } from './server-node.js'
 import type { ServerSpec } from './server-spec.js'
 
@@ -172,6 +173,11 @@ export class Member {
     }
     this.#pools.clear()
     return true
+  }
+
+  /** Runs `work` as a call for this database. */
+  within<R>(work: () => R): R {
+    return currentMember.run(this, work)
   }
 
   /** The sums of its pools, and each of them. */

@@ -113,6 +113,11 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
     return member.poolAt(this)
   }
 
+  /** The database that the call is for; undefined if the call does not say. */
+  get databaseOfCall(): Member | undefined {
+    return currentMember.getStore()
+  }
+
   protected send<R>(call: PoolCall<R>): Promise<R> {
     return call.run(this.poolOfCall)
   }

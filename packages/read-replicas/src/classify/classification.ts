@@ -1,3 +1,5 @@
+import type { OwnNames } from './own-names.js'
+
 /**
  * How much may be left to replicas: `conservative` sends them what is known to be a read, `optimistic` also what only calls
  * functions nobody knows.
@@ -34,8 +36,16 @@ export interface Classification {
 export interface StatementClassifier {
   /** What goes to replicas. */
   readonly mode: ClassifyMode
-  /** Judges a text. Must be quick, must always give the same answer to the same text, and must not throw. */
-  classify(text: string): Classification
+  /**
+   * Whether it needs the names that a database has of its own. They are then asked for, and until they are known nothing goes to a replica by
+   * its text. Default no.
+   */
+  readonly usesNames?: boolean
+  /**
+   * Judges a text. Must be quick, must always give the same answer to the same text and names, and must not throw. `names` are those of the
+   * database that the statement is for; undefined for a classifier without `usesNames`, and where they are not known.
+   */
+  classify(text: string, names?: OwnNames): Classification
 }
 
 /** Options of a classifier. */

@@ -1,6 +1,7 @@
 import { describeName, describeValue, refuseUnknownOptions } from '@poolhouse/core'
 import type { ClassifierOptions, ClassifyMode } from './classification.js'
 import { hazardOfAttribute, hazardOfFunction } from './hazards.js'
+import { NO_NAMES, type OwnNames } from './own-names.js'
 import { SAFE_FUNCTIONS } from './safe-functions.js'
 
 /** What is known of a function. */
@@ -22,6 +23,18 @@ const NAMED_WRITE: FunctionJudgement = {
 const UNKNOWN: FunctionJudgement = {
   verdict: 'unknown',
   reason: 'is a function that nothing is known of',
+  silent: false,
+}
+
+const OWN: FunctionJudgement = {
+  verdict: 'unknown',
+  reason: 'is the name of a function of the server, and of another one in this database',
+  silent: false,
+}
+
+const OWN_ATTRIBUTE: FunctionJudgement = {
+  verdict: 'unknown',
+  reason: 'may be a function of this database that nothing is known of',
   silent: false,
 }
 
@@ -55,9 +68,15 @@ export class FunctionRules {
     this.#attributeWrites = new Set(writes.map(withoutSchema))
   }
 
-  /** What is known of the function. Names as the server compares them; `schema` undefined if the call names none. */
-  judge(schema: string | undefined, name: string): FunctionJudgement {
+  /**
+   * What is known of the function. Names as the server compares them; `schema` undefined if the call names none. `own` are the names that the
+   * database has of its own.
+   */
+  judge(schema: string | undefined, name: string, own: OwnNames = NO_NAMES): FunctionJudgement {
     if (schema !== undefined) return this.#find(schema, name)
+    if (own.functions.has(name) && !this.#reads.has(name)) {
+      return this.#writes.has(name) ? NAMED_WRITE : OWN
+    }
     let judgement = this.#kept.get(name)
     if (judgement === undefined) {
       if (this.#kept.size >= MOST_KEPT) this.#kept.clear()
@@ -71,10 +90,15 @@ export class FunctionRules {
    * What is known of a name behind a dot, which is a column or else a function of one argument. `schema` is the name before the dot; undefined if
    * that is a value, whose type need not have columns.
    */
-  judgeAttribute(schema: string | undefined, name: string): FunctionJudgement {
+  judgeAttribute(
+    schema: string | undefined,
+    name: string,
+    own: OwnNames = NO_NAMES,
+  ): FunctionJudgement {
     if (this.#attributeWrites.has(name)) return NAMED_WRITE
     const hazard = hazardOfAttribute(schema, name)
     if (hazard !== undefined) return { verdict: 'write', ...hazard }
+    if (own.attributes.has(name)) return this.#attributeReads.has(name) ? READ : OWN_ATTRIBUTE
     if (schema !== undefined || SAFE_FUNCTIONS.has(name)) return READ
     return this.#attributeReads.has(name) ? READ : UNKNOWN_ATTRIBUTE
   }

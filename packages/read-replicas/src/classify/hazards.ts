@@ -152,9 +152,12 @@ export function hazardOfColumn(name: string): Hazard | undefined {
   return SEQUENCE_COLUMNS.has(name) ? OF_SEQUENCE : undefined
 }
 
-/** Why this name, as that of a relation that is read, is not for replicas: sequences are named so by default. */
-export function hazardOfSource(name: string): Hazard | undefined {
-  return name.endsWith('_seq') ? OF_SEQUENCE : undefined
+/**
+ * Why this name, as that of a relation that is read, is not for replicas: a sequence of the database has it, or sequences are named so by
+ * default.
+ */
+export function hazardOfSource(name: string, sequences: ReadonlySet<string>): Hazard | undefined {
+  return name.endsWith('_seq') || sequences.has(name) ? OF_SEQUENCE : undefined
 }
 
 /** Why this name, as that of a relation or of a schema, is not for replicas; undefined if nothing is known against it. */

@@ -1,5 +1,6 @@
 import type { Classification, ClassifierOptions, StatementClassifier } from './classification.js'
 import { type FunctionRules, readClassifierOptions } from './function-rules.js'
+import { NO_NAMES, type OwnNames } from './own-names.js'
 import { StatementReader } from './statement-reader.js'
 
 /**
@@ -15,10 +16,18 @@ import { StatementReader } from './statement-reader.js'
  */
 export function lexerClassifier(options: ClassifierOptions = {}): StatementClassifier {
   const { mode, rules } = readClassifierOptions('lexerClassifier', options)
-  return Object.freeze({ mode, classify: (text: string) => classifyByTokens(text, rules) })
+  return Object.freeze({
+    mode,
+    usesNames: true,
+    classify: (text: string, names?: OwnNames) => classifyByTokens(text, rules, names),
+  })
 }
 
 /** Classifies one text by its tokens. */
-export function classifyByTokens(text: string, rules: FunctionRules): Classification {
-  return new StatementReader(text, rules).read()
+export function classifyByTokens(
+  text: string,
+  rules: FunctionRules,
+  names: OwnNames = NO_NAMES,
+): Classification {
+  return new StatementReader(text, rules, names).read()
 }

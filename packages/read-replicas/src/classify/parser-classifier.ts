@@ -1,6 +1,7 @@
 import type { Classification, ClassifierOptions, StatementClassifier } from './classification.js'
 import { type FunctionRules, readClassifierOptions } from './function-rules.js'
 import { classifyByTokens } from './lexer-classifier.js'
+import { NO_NAMES, type OwnNames } from './own-names.js'
 import { classifyTree, type SyntaxTree } from './syntax-tree.js'
 import { trimComments } from './trim-comments.js'
 
@@ -32,21 +33,26 @@ export async function parserClassifier(
 ): Promise<StatementClassifier> {
   const { mode, rules } = readClassifierOptions('parserClassifier', options)
   const pgQuery = await load()
-  const kept = new Map<string, Classification>()
-  const classify = (text: string): Classification => {
-    if (text.length > LONGEST_PARSED) return classifyByTokens(text, rules)
+  const keptFor = new WeakMap<OwnNames, Map<string, Classification>>()
+  const classify = (text: string, names: OwnNames = NO_NAMES): Classification => {
+    if (text.length > LONGEST_PARSED) return classifyByTokens(text, rules, names)
     // Tools put a trace id into a comment, so that no two texts are the same.
     const bare = trimComments(text)
     if (typeof bare !== 'string') return bare
+    let kept = keptFor.get(names)
+    if (kept === undefined) {
+      kept = new Map()
+      keptFor.set(names, kept)
+    }
     let found = kept.get(bare)
     if (found === undefined) {
-      found = parseAndClassify(pgQuery, bare, rules)
+      found = parseAndClassify(pgQuery, bare, rules, names)
       if (kept.size >= KEPT) kept.delete(kept.keys().next().value!)
       kept.set(bare, found)
     }
     return found
   }
-  return Object.freeze({ mode, classify })
+  return Object.freeze({ mode, usesNames: true, classify })
 }
 
 async function load(): Promise<PgQuery> {
@@ -62,7 +68,12 @@ async function load(): Promise<PgQuery> {
   }
 }
 
-function parseAndClassify(pgQuery: PgQuery, text: string, rules: FunctionRules): Classification {
+function parseAndClassify(
+  pgQuery: PgQuery,
+  text: string,
+  rules: FunctionRules,
+  names: OwnNames,
+): Classification {
   let tree: SyntaxTree
   try {
     tree = pgQuery.parseSync(text)
@@ -70,5 +81,5 @@ function parseAndClassify(pgQuery: PgQuery, text: string, rules: FunctionRules):
     const message = error instanceof Error ? error.message : String(error)
     return Object.freeze({ verdict: 'write', reason: `it does not parse: ${message}` })
   }
-  return classifyTree(tree, text, rules)
+  return classifyTree(tree, text, rules, names)
 }

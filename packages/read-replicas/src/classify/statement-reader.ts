@@ -4,6 +4,7 @@ import type { FunctionRules } from './function-rules.js'
 import { hazardOfColumn, hazardOfRelation, hazardOfSource } from './hazards.js'
 import { IS, KEYWORDS, keyword, keywordIs } from './keywords.js'
 import { isKnownOperator } from './known-operators.js'
+import type { OwnNames } from './own-names.js'
 
 const LONGEST_SHOWN = 40
 
@@ -29,6 +30,7 @@ const EXPLAIN = keyword('explain')
 const FILTER = keyword('filter')
 const FOR = keyword('for')
 const FROM = keyword('from')
+const GROUP = keyword('group')
 const GROUPING = keyword('grouping')
 const INTO = keyword('into')
 const JOIN = keyword('join')
@@ -36,17 +38,24 @@ const MATERIALIZED = keyword('materialized')
 const NOT = keyword('not')
 const ONLY = keyword('only')
 const OPERATOR = keyword('operator')
+const ORDER = keyword('order')
 const OVER = keyword('over')
 const RECURSIVE = keyword('recursive')
+const OVERLAY = keyword('overlay')
 const ROLLUP = keyword('rollup')
+const SELECT = keyword('select')
 const SETS = keyword('sets')
 const STDOUT = keyword('stdout')
+const SUBSTRING = keyword('substring')
 const SYSTEM = keyword('system')
 const TABLE = keyword('table')
 const TABLESAMPLE = keyword('tablesample')
 const TO = keyword('to')
+const WHERE = keyword('where')
 const WITH = keyword('with')
 const EXPLAIN_WORDS: ReadonlySet<number> = new Set(['analyze', 'analyse', 'verbose'].map(keyword))
+// What ends a list of relations.
+const BEHIND_SOURCES: ReadonlySet<number> = new Set([SELECT, WHERE, GROUP, ORDER])
 const BEFORE_SOURCE: ReadonlySet<number> = new Set([FROM, JOIN, ONLY, TABLE])
 // What an alias follows, and never a column that is read: AS, or the end of an expression.
 const BEFORE_ALIAS: ReadonlySet<number> = new Set([AS, NAME, OTHER, CLOSE])
@@ -65,6 +74,7 @@ export class StatementReader {
   readonly #text: string
   readonly #lexer: SqlLexer
   readonly #rules: FunctionRules
+  readonly #names: OwnNames
   #kind: TokenKind = TOKEN.end
   // Of a word its number as a keyword, or 0.
   #code = 0
@@ -79,6 +89,10 @@ export class StatementReader {
   #schemaEnd = 0
   #beforeName = START
   #depth = 0
+  // Whether a comma or a parenthesis may be followed by a relation: behind FROM, and for each open parenthesis what it was before that.
+  #inSources = false
+  readonly #outerSources: boolean[] = []
+  #beforeNameInSources = false
   // Depths at which the names of a WITH list are being read.
   readonly #withLists: number[] = []
   // The last of them, -1 if there is none.
@@ -87,10 +101,11 @@ export class StatementReader {
   #trouble: string | undefined
 
   /** Looks at nothing before `read`. */
-  constructor(text: string, rules: FunctionRules) {
+  constructor(text: string, rules: FunctionRules, names: OwnNames) {
     this.#text = text
     this.#lexer = new SqlLexer(text, 'either')
     this.#rules = rules
+    this.#names = names
   }
 
   /** Reads the text to its end, or to what makes it a write. */
@@ -218,6 +233,8 @@ export class StatementReader {
       return this.#write('is a write, or a name that looks like one')
     }
     if (word === INTO) return this.#write('makes a table')
+    if (word === FROM) this.#inSources = true
+    else if (BEHIND_SOURCES.has(word)) this.#inSources = false
     if (keywordIs(word, IS.queryVerb)) {
       if (word !== WITH) this.#leaveWithList()
       else if (this.#before === START || this.#before === OPEN) this.#enterWithList()
@@ -239,11 +256,13 @@ export class StatementReader {
     if (before === SIGN.cast) return undefined
     const length = this.#nameEnd - this.#nameStart
     // The names that may belong to sequences are short, or end in a way that is told without making them strings.
-    const isSource = BEFORE_SOURCE.has(before)
+    const isSource =
+      BEFORE_SOURCE.has(before) ||
+      (this.#beforeNameInSources && (before === COMMA || before === OPEN))
     if (!isPart && !isOfValue && !isSource && (length < 7 || length > 12)) return undefined
     const name = nameAt(this.#text, this.#nameStart, this.#nameEnd)
     const column = isPart || !BEFORE_ALIAS.has(before) ? hazardOfColumn(name) : undefined
-    const found = column ?? (isSource ? hazardOfSource(name) : undefined)
+    const found = column ?? (isSource ? hazardOfSource(name, this.#names.sequences) : undefined)
     if (found !== undefined) {
       return this.#write(found.reason, found.silent, this.#tokenAt(this.#nameStart, this.#nameEnd))
     }
@@ -254,7 +273,7 @@ export class StatementReader {
   #attribute(name: string): Classification | undefined {
     const isOfName = this.#hasSchema() && this.#beforeName !== DOT
     const schema = isOfName ? nameAt(this.#text, this.#schemaStart, this.#schemaEnd) : undefined
-    const { verdict, reason, silent } = this.#rules.judgeAttribute(schema, name)
+    const { verdict, reason, silent } = this.#rules.judgeAttribute(schema, name, this.#names)
     if (verdict === 'read') return undefined
     const token = this.#tokenAt(this.#nameStart, this.#nameEnd)
     if (verdict === 'write') return this.#write(reason, silent, token)
@@ -279,6 +298,7 @@ export class StatementReader {
     } else {
       this.#schemaEnd = 0
       this.#beforeName = this.#before
+      this.#beforeNameInSources = this.#inSources
     }
     this.#named = true
     this.#nameStart = this.#lexer.start
@@ -305,12 +325,15 @@ export class StatementReader {
       return undefined
     }
     if (sign === OPEN) {
-      const write = this.#named ? this.#call() : undefined
+      const write = this.#named ? this.#call() : this.#keywordCall()
       if (write !== undefined) return write
+      this.#outerSources.push(this.#inSources)
+      if (this.#named) this.#inSources = false
       this.#keepWithList()
       this.#depth++
     } else if (sign === CLOSE) {
       this.#leaveWithList()
+      this.#inSources = this.#outerSources.pop() ?? true
       this.#depth--
       if (this.#depth < 0) return this.#unreadable()
     } else if ((sign === SIGN.operator || sign === BACKTICK) && this.#isUnknownOperator()) {
@@ -333,13 +356,25 @@ export class StatementReader {
       ? nameAt(this.#text, this.#schemaStart, this.#schemaEnd)
       : undefined
     const name = nameAt(this.#text, this.#nameStart, this.#nameEnd)
-    const { verdict, reason, silent } = this.#rules.judge(schema, name)
+    const { verdict, reason, silent } = this.#rules.judge(schema, name, this.#names)
     if (verdict === 'read' || (verdict === 'unknown' && this.#isNoCall())) return undefined
     // The first of the unknown ones is told.
     if (verdict === 'unknown' && this.#verdict !== READ) return undefined
     const token = this.#tokenAt(this.#nameStart, this.#nameEnd)
     if (verdict === 'write') return this.#write(reason, silent, token)
     return this.#unknown(reason, token)
+  }
+
+  /** Two keywords call what is found by their name, if they are not followed by words of their own. */
+  #keywordCall(): undefined {
+    const before = this.#before
+    if (before !== SUBSTRING && before !== OVERLAY) return
+    const { verdict, reason } = this.#rules.judge(
+      undefined,
+      before === SUBSTRING ? 'substring' : 'overlay',
+      this.#names,
+    )
+    if (verdict !== 'read') this.#unknown(reason, this.#tokenAt(this.#lexer.start, this.#lexer.end))
   }
 
   /** `OPERATOR(schema.sign)`. */

@@ -2,6 +2,7 @@ import type { Classification, DecidingToken } from './classification.js'
 import type { FunctionRules } from './function-rules.js'
 import { hazardOfColumn, hazardOfRelation, hazardOfSource } from './hazards.js'
 import { isKnownOperator } from './known-operators.js'
+import { NO_NAMES, type OwnNames } from './own-names.js'
 
 /** A node of the tree that `libpg-query` makes: an object with its fields, or with one field that names the kind of the node in it. */
 type SyntaxNode = { readonly [field: string]: unknown }
@@ -33,11 +34,12 @@ export function classifyTree(
   { stmts = [] }: SyntaxTree,
   text: string,
   rules: FunctionRules,
+  names: OwnNames = NO_NAMES,
 ): Classification {
   if (stmts.length === 0) return write('it is empty')
   if (stmts.length > 1) return write(`it has ${stmts.length} statements`)
   const query = queryOf(stmts[0]?.stmt ?? {})
-  return 'verdict' in query ? query : new TreeWalk(text, rules).walk(query.node)
+  return 'verdict' in query ? query : new TreeWalk(text, rules, names).walk(query.node)
 }
 
 /** The query that a statement consists of or runs; what it is if there is none. */
@@ -65,12 +67,14 @@ function queryOf(statement: SyntaxNode): { readonly node: unknown } | Classifica
 class TreeWalk {
   readonly #text: string
   readonly #rules: FunctionRules
+  readonly #names: OwnNames
   readonly #open: unknown[] = []
   #verdict: Classification = READ
 
-  constructor(text: string, rules: FunctionRules) {
+  constructor(text: string, rules: FunctionRules, names: OwnNames) {
     this.#text = text
     this.#rules = rules
+    this.#names = names
   }
 
   walk(root: unknown): Classification {
@@ -128,7 +132,7 @@ class TreeWalk {
   #call(body: SyntaxNode): Classification | undefined {
     const names = stringsOf(body['funcname'])
     const name = names.at(-1) ?? ''
-    const { verdict, reason, silent } = this.#rules.judge(names.at(-2), name)
+    const { verdict, reason, silent } = this.#rules.judge(names.at(-2), name, this.#names)
     if (verdict === 'read') return undefined
     const token = this.#tokenAt(body['location'], name)
     if (verdict === 'write') return write(`"${name}" ${reason}`, silent, token)
@@ -167,7 +171,7 @@ class TreeWalk {
     name: string,
     location: unknown,
   ): Classification | undefined {
-    const { verdict, reason, silent } = this.#rules.judgeAttribute(schema, name)
+    const { verdict, reason, silent } = this.#rules.judgeAttribute(schema, name, this.#names)
     if (verdict === 'read') return undefined
     const token = this.#tokenAt(location, name)
     if (verdict === 'write') return write(`"${name}" ${reason}`, silent, token)
@@ -197,7 +201,8 @@ class TreeWalk {
       if (local === undefined) continue
       return write(`"${name}" ${local.reason}`, local.silent, this.#tokenAt(location, String(name)))
     }
-    const source = typeof relname === 'string' ? hazardOfSource(relname) : undefined
+    const source =
+      typeof relname === 'string' ? hazardOfSource(relname, this.#names.sequences) : undefined
     if (source === undefined) return undefined
     const token = this.#tokenAt(location, String(relname))
     return write(`"${String(relname)}" ${source.reason}`, source.silent, token)

@@ -11,13 +11,20 @@ import type { ReadRunner } from '../read-runner.js'
 import type { Reads } from '../reads.js'
 import type { RoutingCounters } from '../routing-counters.js'
 import type { StreamingCall } from '../streamed-read.js'
+import { changesNames } from './changes-names.js'
 import { ClassifiedCall, type OnPrimary } from './classified-call.js'
+import type { NameCatalog } from './name-catalog.js'
 import { causeOf, type Refusal, refusalOf } from './refusal.js'
-import type { TextRoute, TextRoutes } from './text-routes.js'
+import { NAMES_UNKNOWN, type TextRoute, type TextRoutes } from './text-routes.js'
+
+// An answer takes a round trip, and what may be a read may well run on the primary.
+const WAIT_FOR_NAMES_MS = 500
 
 /** The parts of the pool that unannotated work needs. */
 export interface UnannotatedParts {
   readonly texts: TextRoutes
+  /** Names of the databases; undefined if the classifier does not use them. */
+  readonly names: NameCatalog | undefined
   readonly runner: ReadRunner
   readonly primary: Pool
   readonly counters: RoutingCounters
@@ -50,9 +57,40 @@ export class UnannotatedWork {
   ): Promise<QueryResult<Row>> {
     const { texts, reads } = this.#parts
     const found = texts.routeOf(statement.text)
-    if (found.to === 'primary') return onPrimary(statement, options)
+    if (found === NAMES_UNKNOWN) {
+      return this.#onceNamed(statement, options, (next, limits) =>
+        this.#routed(lane, next, statement, limits, onPrimary),
+      )
+    }
     if (found.to === 'reader') return reads.query<Row>(lane, statement, options)
+    return this.#routed(lane, found, statement, options, onPrimary)
+  }
+
+  #routed<Row>(
+    lane: ReadLane,
+    found: TextRoute,
+    statement: Statement,
+    options: QueryOptions | undefined,
+    onPrimary: OnPrimary<Row>,
+  ): Promise<QueryResult<Row>> {
+    if (found.to === 'primary') {
+      return found.changesNames === true
+        ? this.#parts.names!.during(() => onPrimary(statement, options))
+        : onPrimary(statement, options)
+    }
     return this.#classified(lane, found, statement, options, onPrimary)
+  }
+
+  /** Runs one statement that was declared a write. */
+  write<Row>(
+    statement: Statement,
+    options: QueryOptions | undefined,
+    onPrimary: OnPrimary<Row>,
+  ): Promise<QueryResult<Row>> {
+    const { names } = this.#parts
+    return names !== undefined && changesNames(statement.text)
+      ? names.during(() => onPrimary(statement, options))
+      : onPrimary(statement, options)
   }
 
   /**
@@ -64,13 +102,21 @@ export class UnannotatedWork {
     call: StreamingCall<R>,
     onPrimary: (left?: CallChanges) => Promise<R>,
   ): Promise<R> {
-    const { texts, reads, counters, now } = this.#parts
+    const { texts, names, reads, counters, now } = this.#parts
     const { text } = call.statement!
-    const found = texts.routeOf(text)
-    if (found.to === 'reader') return await reads.run(lane, call)
-    if (found.to === 'primary' || !isCertain(found)) return await onPrimary()
-    counters.count('classified')
     const startedAt = now()
+    const left = (): CallChanges => ({ timeoutMs: leftOf(call.timeoutMs, now() - startedAt) })
+    let found = texts.routeOf(text)
+    const isNew = found === NAMES_UNKNOWN
+    if (isNew) {
+      const until = startedAt + Math.min(WAIT_FOR_NAMES_MS, call.timeoutMs ?? WAIT_FOR_NAMES_MS)
+      await names?.learn(until, call.signal)
+      found = texts.routeOf(text)
+    }
+    if (found.to === 'reader') return await reads.run(lane, call)
+    if (found.to === 'primary' || !isCertain(found))
+      return await onPrimary(isNew ? left() : undefined)
+    counters.count('classified')
     const failed = (error: unknown): unknown => {
       if (refusalOf(error) === 'write') texts.learn(text)
       return causeOf(error)
@@ -80,8 +126,25 @@ export class UnannotatedWork {
     } catch (error) {
       if (refusalOf(error) === undefined) throw error
       counters.count('reruns')
-      return await onPrimary({ timeoutMs: leftOf(call.timeoutMs, now() - startedAt) })
+      return await onPrimary(left())
     }
+  }
+
+  /** Waits a while for the names of the database, which are known from then on: where the statement goes then, and within what is left. */
+  async #onceNamed<R>(
+    { text }: Statement,
+    options: QueryOptions | undefined,
+    go: (found: TextRoute, left: QueryOptions | undefined) => Promise<R>,
+  ): Promise<R> {
+    const { texts, names, now } = this.#parts
+    const startedAt = now()
+    const timeoutMs = options?.timeoutMs ?? Number.POSITIVE_INFINITY
+    await names?.learn(startedAt + Math.min(WAIT_FOR_NAMES_MS, timeoutMs), options?.signal)
+    const left = options && {
+      ...options,
+      timeoutMs: leftOf(options.timeoutMs, now() - startedAt),
+    }
+    return await go(texts.routeOf(text), left)
   }
 
   #classified<Row>(

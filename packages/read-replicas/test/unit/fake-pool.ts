@@ -41,6 +41,10 @@ export class FakePool implements ConnectionPool {
   readonly asked: Asked[] = []
   /** Samples taken through `query`. */
   readonly sampled: Asked[] = []
+  /** Questions for the names that its database has of its own. */
+  readonly named: Asked[] = []
+  /** The rows that answer them. */
+  names: unknown[] | Promise<unknown[]> = []
   /** Reasons given to `destroyAll`. */
   readonly destroyed: string[] = []
   /** Options of the transactions begun. */
@@ -111,6 +115,11 @@ export class FakePool implements ConnectionPool {
     if (asked.text.includes('pg_is_in_recovery')) {
       this.sampled.push(asked)
       return this.sample() as QueryResult<Row>
+    }
+    if (asked.text.includes('as own_name')) {
+      this.named.push(asked)
+      if (this.down !== undefined) throw this.down
+      return this.#result<Row>(await this.names)
     }
     this.asked.push(asked)
     const rows = await this.answer(asked)

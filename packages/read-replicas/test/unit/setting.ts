@@ -33,6 +33,8 @@ export async function startSetting(options: ReplicasOptions = {}): Promise<Setti
   note(db, 'ejected', events)
   note(db, 'admitted', events)
   await clock.advance(300)
+  // What a text says counts once the names of the database are known.
+  if (options.classify !== undefined) await db.ready()
   return { clock, primary, b, c, db, events }
 }
 
