@@ -115,7 +115,7 @@ describe('a transaction in doubt', () => {
       await b.stop()
       const [doubt] = await doubtsOn(setup, 'a', pool, [1])
       expect(await count(a, 1)).toBe(1)
-      await a.sql(`copy (select 1) to program 'rm ${data!.path}/standby.signal'`)
+      await a.sql(`copy (select 1) to program 'cat > /dev/null; rm ${data!.path}/standby.signal'`)
       await a.kill()
       await b.start()
       const [row] = await b.sql<{ timeline: string }>(

@@ -1,5 +1,6 @@
 import type { ConnectionPool } from './connection-pool.js'
 import type { Endpoint } from './endpoint.js'
+import type { ServerLife } from './identity/server-identity.js'
 
 /** What is known about a node. The words are explained in `docs/glossary.md`. */
 export type NodeState =
@@ -40,6 +41,11 @@ export interface TopologyNode {
   readonly lag: NodeLag | undefined
   /** Zone it lives in, as configured. */
   readonly zone: string | undefined
+  /**
+   * The server that answered under the node's name when it was observed: what is told of the node is about that one, also where the name leads to
+   * several. Undefined where that is not known.
+   */
+  readonly server?: ServerLife | undefined
   /** Why it is in this state, for humans. */
   readonly reason: string
 }

@@ -1,5 +1,6 @@
 import type { LagRing, NodeLag, TopologyNode, TopologySnapshot } from '@poolhouse/core'
-import { type ClusterView, highestTimeline } from './cluster-view.js'
+import type { ServerLife } from '@poolhouse/core/kit'
+import { type ClusterView, highestTimeline, type NodeRecord } from './cluster-view.js'
 import { followingOf, type Judgement } from './judgement.js'
 import type { Member } from './node-set.js'
 
@@ -29,6 +30,7 @@ export function snapshotOf(
       state: verdict.state,
       lag: verdict.state === 'replica' ? lagOf(view, judgement, pool.name, ring, age) : undefined,
       zone,
+      server: serverOf(view.nodes.get(pool.name)),
       reason: verdict.reason,
     })
   })
@@ -40,6 +42,13 @@ export function snapshotOf(
     replicas: Object.freeze(nodes.filter(({ state }) => state === 'replica')),
     nodes: Object.freeze(nodes),
   })
+}
+
+/** The server that answered last; undefined where two connections may end at two servers. */
+function serverOf(record: NodeRecord | undefined): ServerLife | undefined {
+  if (record?.standing.kind !== 'answer' || record.behind !== undefined) return undefined
+  const { systemId, startedAt, port } = record.standing.facts
+  return startedAt === undefined ? undefined : { systemId, startedAt, port }
 }
 
 function lagOf(

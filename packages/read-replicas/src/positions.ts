@@ -43,7 +43,7 @@ export class Positions implements CatchUpHost {
   /** Which history the primary writes, and which servers follow it. */
   readonly history: History
   readonly #catchUp: CatchUp
-  readonly #own = new Map<Pool, NodeSampler>()
+  readonly #own = new Map<Pool, { readonly sampler: NodeSampler; readonly origin: Pool }>()
   readonly #lsnWaits = new Map<ReplicaNode, LsnWait>()
   #askBehindFrom = Number.NEGATIVE_INFINITY
   #writing = 0
@@ -60,7 +60,7 @@ export class Positions implements CatchUpHost {
 
   /** The sampler of a replica, made if there is none. */
   samplerOf(node: ReplicaNode): NodeSampler {
-    node.sampler ??= this.#samplerOf(node.pool)
+    node.sampler ??= this.#samplerOf(node.pool, node.origin)
     return node.sampler
   }
 
@@ -200,18 +200,19 @@ export class Positions implements CatchUpHost {
     this.#unsubscribe?.()
     this.#catchUp.stop()
     for (const wait of this.#lsnWaits.values()) wait.stop()
-    for (const sampler of this.#own.values()) sampler.stop()
+    for (const { sampler } of this.#own.values()) sampler.stop()
   }
 
-  #samplerOf(pool: Pool | ConnectionPool): NodeSampler {
-    const watched = this.#host.samplerOf(pool) ?? this.#own.get(pool)
+  /** `pool` may be a view of the connections of `origin` that lead to one server. */
+  #samplerOf(pool: Pool | ConnectionPool, origin: Pool = pool): NodeSampler {
+    const watched = this.#host.samplerOf(pool) ?? this.#own.get(pool)?.sampler
     if (watched !== undefined) return watched
     const sampler: NodeSampler = new NodeSampler(pool, this.#background, {
       sampled: (facts) => this.history.followerSaid(sampler, facts, this.#background.now()),
       failed: () => {},
       nextDelayMs: () => Number.POSITIVE_INFINITY,
     })
-    this.#own.set(pool, sampler)
+    this.#own.set(pool, { sampler, origin })
     this.#unsubscribe ??= this.#topology?.subscribe((next, previous) =>
       this.#follow(next, previous),
     )
@@ -222,16 +223,16 @@ export class Positions implements CatchUpHost {
 
   /** Who waits for the word of a server that is lost, or left, waits in vain. */
   #follow({ nodes }: TopologySnapshot, previous: TopologySnapshot): void {
-    for (const { pool, state, reason } of nodes) {
-      if (LOST.has(state)) this.#own.get(pool)?.giveUp(`"${pool.name}" is ${state}: ${reason}`)
-    }
-    for (const { pool } of previous.nodes) {
-      if (nodes.some((node) => node.pool === pool)) continue
-      const sampler = this.#own.get(pool)
-      if (sampler === undefined) continue
-      sampler.stop()
-      this.history.forget(sampler)
-      this.#own.delete(pool)
+    for (const [pool, { sampler, origin }] of this.#own) {
+      const node = nodes.find((one) => one.pool === origin)
+      if (node !== undefined) {
+        const { state, reason } = node
+        if (LOST.has(state)) sampler.giveUp(`"${origin.name}" is ${state}: ${reason}`)
+      } else if (previous.nodes.some((one) => one.pool === origin)) {
+        sampler.stop()
+        this.history.forget(sampler)
+        this.#own.delete(pool)
+      }
     }
   }
 }

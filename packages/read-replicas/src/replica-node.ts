@@ -15,6 +15,8 @@ export class ReplicaNode implements ReplicaCandidate {
   readonly node: string
   /** Connections to it. */
   readonly pool: ConnectionPool
+  /** The pool that has these connections; `pool` may be a view of those that lead to one server. */
+  readonly origin: ConnectionPool
   /** Zone it lives in. */
   readonly zone: string | undefined
   /** How long its answers take. */
@@ -58,9 +60,10 @@ export class ReplicaNode implements ReplicaCandidate {
   capacity: number = Number.POSITIVE_INFINITY
 
   /** Begins unknown: fit, and neither fresh nor stale. */
-  constructor(pool: ConnectionPool, zone: string | undefined) {
+  constructor(pool: ConnectionPool, zone: string | undefined, origin: ConnectionPool = pool) {
     this.node = pool.name
     this.pool = pool
+    this.origin = origin
     this.zone = zone
   }
 

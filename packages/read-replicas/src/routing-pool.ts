@@ -422,6 +422,6 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
 
   #replicas(): readonly ReplicaNode[] {
     const primary = primaryPoolOf(this.#primary)
-    return this.#set.nodes.filter(({ pool }) => pool !== primary)
+    return this.#set.nodes.filter(({ origin }) => origin !== primary)
   }
 }
