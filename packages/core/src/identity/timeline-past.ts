@@ -79,7 +79,7 @@ export function pastStatement(timeline: number): Statement {
 
 /** Whether the session may ask `pastStatement`, as an expression of SQL. It never fails. */
 export const MAY_READ_PAST =
-  "pg_catalog.has_function_privilege('pg_catalog.pg_read_file(text)', 'execute')"
+  "pg_catalog.has_function_privilege('pg_catalog.pg_read_file(pg_catalog.text)', 'execute')"
 
 /**
  * Where the timeline of a primary began, as an expression of SQL that any role may use; null unless the primary was promoted in its present
