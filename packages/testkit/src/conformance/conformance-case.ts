@@ -43,7 +43,14 @@ export interface Selection {
   /** What the subject does not offer. Cases that need it are left out, and those that check its refusal are run. Default: it offers everything. */
   readonly without?: readonly string[] | undefined
   /** Runs one case in so many, beginning with the one of this number, for a suite that runs over many subjects. Default: all. */
-  readonly share?: { readonly of: number; readonly number: number } | undefined
+  readonly share?:
+    | {
+        /** One case in so many. A whole number of at least 1. */
+        readonly of: number
+        /** Which of them: the first case to run, counted from 0 and taken modulo `of`. */
+        readonly number: number
+      }
+    | undefined
   /** Seeds of the cases that use one. Default `[1]`. */
   readonly seeds?: readonly number[] | undefined
   /** Titles of cases that the subject is documented to fail, each with the reason. That they do fail is checked. */
