@@ -118,3 +118,9 @@ export function areNamesOfOne(
     isSameServer(one.standing.facts, other.standing.facts)
   )
 }
+
+/** What the node's server said in its last probe; undefined if that got no answer. */
+export function factsOf(view: ClusterView, id: string): ProbeFacts | undefined {
+  const standing = view.nodes.get(id)?.standing
+  return standing?.kind === 'answer' ? standing.facts : undefined
+}

@@ -1,8 +1,7 @@
 import type { NodeState } from '@poolhouse/core'
 import type { ClusterView } from './cluster-view.js'
-import { highestTimeline } from './cluster-view.js'
+import { factsOf, highestTimeline } from './cluster-view.js'
 import type { Judgement } from './judgement.js'
-import type { ProbeFacts } from './observation.js'
 
 /** What has to be done because the view changed. */
 export type Consequence =
@@ -114,9 +113,4 @@ function hasRestarted(before: ClusterView, after: ClusterView, node: string): bo
   const old = factsOf(before, node)?.startedAt
   const now = factsOf(after, node)?.startedAt
   return old !== undefined && now !== undefined && old !== now
-}
-
-function factsOf(view: ClusterView, node: string): ProbeFacts | undefined {
-  const standing = view.nodes.get(node)?.standing
-  return standing?.kind === 'answer' ? standing.facts : undefined
 }

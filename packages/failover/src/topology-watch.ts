@@ -11,9 +11,10 @@ import {
 import type { PresentHistory } from '@poolhouse/core/kit'
 import { probeDelay } from './cadence.js'
 import { describeChange, type HeldCalls } from './change-reason.js'
-import type { ClusterView } from './cluster-view.js'
+import { type ClusterView, factsOf } from './cluster-view.js'
 import { type Consequence, consequences } from './consequences.js'
 import type { FailoverConfig } from './failover-options.js'
+import { fencedServers } from './fenced-sessions.js'
 import { type Judgement, judge } from './judgement.js'
 import { NodeMonitor } from './node-monitor.js'
 import type { NodeSet } from './node-set.js'
@@ -328,6 +329,15 @@ export class TopologyWatch implements Topology {
     this.#judgement = after.judgement
     this.#primary = this.#nodes.get(after.judgement.primary ?? '')?.pool
     for (const consequence of consequences(before, after)) this.#carryOut(consequence)
+    for (const [id] of view.nodes) this.#fenceSessions(id, factsOf(before.view, id))
+  }
+
+  /** Breaks the node's connections to fenced servers that its name leads or led to, and no others. */
+  #fenceSessions(id: string, former?: ProbeFacts): void {
+    const pool = this.#nodes.get(id)?.pool
+    const isFenced = pool && fencedServers(this.#view, id, former)
+    if (isFenced === undefined || !pool?.servers?.().some(({ server }) => isFenced(server))) return
+    pool.onlyTo?.(isFenced).destroyAll('fenced: its name leads to another server by now')
   }
 
   #carryOut(consequence: Consequence): void {
