@@ -119,7 +119,7 @@ describe.each([PG])('over $driver', ({ make }) => {
       using lag = new LoopLag()
       expect(new Set(await Promise.all(calls))).toEqual(new Set(['AcquireTimeoutError']))
       // The benchmark has the exact figure; a queue searched from its start for each of them would take seconds.
-      expect(lag.worstMs).toBeLessThan(500)
+      expect(lag.worstOwnMs).toBeLessThan(500)
       expect(pool.stats()).toMatchObject({ pending: 0, counters: { timeouts: 20_000 } })
       lease.release()
       expect((await pool.query('select 1')).rowCount).toBe(1)

@@ -3,15 +3,15 @@ import { withFailover } from '@poolhouse/failover'
 import { startCluster } from '@poolhouse/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { failureOf } from '../engine/support/failure-of.js'
+import { startBalancingRelay } from '../support/balancing-relay.js'
 import { DRIVERS } from '../support/drivers.js'
-import { startMovableAddress } from '../support/movable-address.js'
 import { until } from './proxied-cluster.js'
 
 describe.each(DRIVERS)('a name that has moved to a promoted server, over $driver', ({ make }) => {
   it('T53: leaves no transaction open on the fenced server that it led to before', async () => {
     await using cluster = await startCluster({ replicas: 1 })
     const [a, b] = cluster.nodes
-    await using address = await startMovableAddress(a!.url)
+    await using address = await startBalancingRelay(a!.url)
     const node = createPool({ driver: make(), connection: address.through(a!.url), name: 'name' })
     const db = withFailover([node], { probe: { intervalMs: 100 } })
     onTestFinished(() => db.close({ timeoutMs: 0 }))

@@ -2,8 +2,8 @@ import { type ConnectionPool, createPool } from '@poolhouse/core'
 import { type DiscoveredNode, type FailoverPool, withFailover } from '@poolhouse/failover'
 import { withReplicas } from '@poolhouse/read-replicas'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { startBalancingRelay } from '../support/balancing-relay.js'
 import { everyServer } from '../support/every-server.js'
-import { startMovableAddress } from '../support/movable-address.js'
 import { until } from './proxied-cluster.js'
 
 /** The same server under another of its names. */
@@ -53,7 +53,7 @@ describe.each(everyServer({ replicas: 1 }))(
     it('T53: among them a reader endpoint that leads to the writer while there is no replica, and back', async () => {
       const { nodes } = await cluster()
       const [primary, replica] = nodes
-      await using endpoint = await startMovableAddress(replica!.url)
+      await using endpoint = await startBalancingRelay(replica!.url)
       const db = follow([
         poolOf('writer', primary!.url),
         poolOf('reader', endpoint.through(replica!.url)),

@@ -1,8 +1,8 @@
 import { createPool } from '@poolhouse/core'
 import { createManager } from '@poolhouse/manager'
 import { describe, expect, it } from 'vitest'
+import { startBalancingRelay } from '../support/balancing-relay.js'
 import { everyServer } from '../support/every-server.js'
-import { startMovableAddress } from '../support/movable-address.js'
 
 describe.each(everyServer())(
   'one server under several names, over $driver on PostgreSQL $version',
@@ -11,7 +11,7 @@ describe.each(everyServer())(
       const { primary } = await cluster()
       const named = (hostname: string): string =>
         Object.assign(new URL(primary.url), { hostname }).href
-      await using relay = await startMovableAddress(primary.url)
+      await using relay = await startBalancingRelay(primary.url)
       await using manager = createManager({
         drivers: { only: make() },
         databases: {

@@ -9,8 +9,8 @@ import { withFailover } from '@poolhouse/failover'
 import { type PgBouncer, type PgBouncerOptions, startPgBouncer } from '@poolhouse/testkit'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { failureOf } from '../engine/support/failure-of.js'
+import { startBalancingRelay } from '../support/balancing-relay.js'
 import { everyServer } from '../support/every-server.js'
-import { startMovableAddress } from '../support/movable-address.js'
 
 const DIRECT_ONLY = [
   'set statement_timeout = 1',
@@ -220,7 +220,7 @@ describe.each(everyServer())(
 
     it('T01: a pooler that takes the place of the server is noticed with the next connection', async () => {
       const { primary } = await cluster()
-      await using address = await startMovableAddress(primary.url)
+      await using address = await startBalancingRelay(primary.url)
       const one = pool({ connection: address.through(primary.url), max: 3 })
       const ask = async (n: number): Promise<void> => {
         expect((await one.query('select $1::int as n', [n])).rows).toEqual([{ n }])

@@ -1,6 +1,9 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** One address that leads each new connection to the next of several servers, as a reader endpoint does. Connections stay where they are. */
+/**
+ * One address that leads each new connection to the next of several servers, as a reader endpoint
+ * does, or to one that may be moved. Connections stay where they are.
+ */
 export interface BalancingRelay extends AsyncDisposable {
   /** The URL with this address in place of its own. */
   through(url: string): string

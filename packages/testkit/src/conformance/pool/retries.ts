@@ -4,6 +4,7 @@ import { failureOf, type Properties } from '../expectations.js'
 import type { PoolArea, PoolCase, PoolContext } from '../pool-context.js'
 import type { PoolFeature } from '../pool-traits.js'
 import { assertTook } from '../waiting.js'
+import { holdAll } from './hold-all.js'
 
 /** How an attempt of a transaction may end, and whether that is a reason to run its work again. */
 interface Ending {
@@ -18,22 +19,9 @@ interface Ending {
 /** A pool whose only connection is taken for as long as the case runs. */
 async function exhausted(test: PoolContext): Promise<Pool> {
   const pool = await test.pool({ max: 1, acquireTimeoutMs: 200 })
-  let letGo = (): void => undefined
-  const gate = new Promise<void>((resolve) => {
-    letGo = resolve
-  })
-  let begun = (): void => undefined
-  const began = new Promise<void>((resolve) => {
-    begun = resolve
-  })
-  const held = pool.transaction(async (tx) => {
-    await tx.query('select 1')
-    begun()
-    await gate
-  })
-  held.catch(() => undefined)
-  await Promise.race([began, held])
-  test.defer(() => letGo())
+  const letGo = await holdAll(pool)
+  // The pool may have been closed by then.
+  test.defer(() => letGo().catch(() => undefined))
   return pool
 }
 

@@ -4,6 +4,7 @@ import { failureOf } from '../expectations.js'
 import type { PoolArea, PoolCase, PoolContext } from '../pool-context.js'
 import type { PoolFeature } from '../pool-traits.js'
 import { turns, within } from '../waiting.js'
+import { holdAll } from './hold-all.js'
 
 /** A call that needs a connection, and undoes nothing if it is never made. */
 interface Waiting {
@@ -45,28 +46,6 @@ const CALLS: readonly Waiting[] = [
 ]
 
 const DONE = { done: true, value: undefined }
-
-/** Takes the only connection; gives what lets go of it. */
-async function holdAll(pool: Pool): Promise<() => Promise<void>> {
-  let letGo = (): void => undefined
-  const gate = new Promise<void>((resolve) => {
-    letGo = resolve
-  })
-  let begun = (): void => undefined
-  const began = new Promise<void>((resolve) => {
-    begun = resolve
-  })
-  const held = pool.transaction(async (tx) => {
-    await tx.query('select 1')
-    begun()
-    await gate
-  })
-  await Promise.race([began, held])
-  return async () => {
-    letGo()
-    await held
-  }
-}
 
 async function abortsWhileItWaits(test: PoolContext, { begin }: Waiting): Promise<void> {
   const table = await test.table('n int')
