@@ -1,4 +1,4 @@
-// Writes packages/core/src/net/saslprep-tables.ts out of the tables of RFC 3454 ("stringprep"), which are frozen: it has to be run again
+// Writes packages/core/src/net/login/saslprep-tables.ts out of the tables of RFC 3454 ("stringprep"), which are frozen: it has to be run again
 // only when the form of that file changes. The text of the RFC is the argument: https://www.rfc-editor.org/rfc/rfc3454.txt.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 type Range = readonly [first: number, last: number]
 
 const TARGET = fileURLToPath(
-  new URL('../packages/core/src/net/saslprep-tables.ts', import.meta.url),
+  new URL('../packages/core/src/net/login/saslprep-tables.ts', import.meta.url),
 )
 const WIDTH = 100
 

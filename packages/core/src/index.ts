@@ -1,24 +1,4 @@
-export { ChannelListener } from './channel-listener.js'
-export type { ChannelSource } from './channel-source.js'
-export { type Clock, type ClockTimer, sleep, systemClock } from './clock.js'
-export type { BudgetedPool, BudgetSeat, ConnectionBudget } from './connection-budget.js'
-export type {
-  AcquireOptions,
-  CloseOptions,
-  ConnectionPool,
-  Pool,
-  ReadyOptions,
-} from './connection-pool.js'
-export {
-  type ConnectionOptions,
-  ConnectionSettings,
-  connectionsOf,
-  FROM_URL,
-  type PasswordSource,
-  readConnectionUrl,
-  type UrlConnection,
-} from './connection-settings.js'
-export { connectionUrl, isConnectionText, parseConnectionUrl } from './connection-url.js'
+export type { BudgetedPool, BudgetSeat, ConnectionBudget } from './api/connection-budget.js'
 export type {
   AuthMethod,
   AutoPrepare,
@@ -37,41 +17,7 @@ export type {
   Notice,
   ResetLevel,
   TransactionStatus,
-} from './driver.js'
-export type { Durability } from './durability.js'
-export { type Endpoint, formatEndpoint, isLocal } from './endpoint.js'
-export {
-  AbortError,
-  AcquireTimeoutError,
-  AuthenticationError,
-  ConfigError,
-  ConnectError,
-  ConnectionLostError,
-  DatabaseError,
-  type DatabaseErrorFields,
-  type Executed,
-  FencedError,
-  InDoubtError,
-  isPoolhouseError,
-  LeaseBusyError,
-  LeaseReleasedError,
-  NoPrimaryError,
-  NoSuitableNodeError,
-  PoolClosedError,
-  PoolDeadlockError,
-  type PoolGauges,
-  PoolhouseError,
-  type PoolhouseErrorOptions,
-  PoolOverloadedError,
-  ReadIntentError,
-  SessionStateError,
-  StatementTimeoutError,
-  TokenBeyondHistoryError,
-  TransactionError,
-  UnknownTenantError,
-  WrongTenantError,
-} from './errors.js'
-export { EventRelay } from './event-relay.js'
+} from './api/driver.js'
 export {
   type AcquireEvent,
   type AdmittedEvent,
@@ -104,20 +50,93 @@ export {
   type TokenEvent,
   type TopologyEvent,
   type UnidentifiedEvent,
-} from './events.js'
-export type { PoolWatchdogOptions } from './half-open/watchdog-options.js'
+} from './api/events.js'
+export type { Lease } from './api/lease.js'
+export type {
+  AcquireOptions,
+  CloseOptions,
+  ConnectionPool,
+  Pool,
+  ReadyOptions,
+} from './api/pool.js'
+export type {
+  PoolOptions,
+  PrepareOptions,
+  ReconfigureOptions,
+  ResizeOptions,
+} from './api/pool-options.js'
+export type { RawHolder } from './api/raw-holder.js'
+export { RESET_AROUND, type WithResetAround } from './api/reset-around.js'
+export { SENT_BEHIND, type SentBehind, sentBehind, type WithCompanion } from './api/sent-behind.js'
+export type { Session, SessionOptions } from './api/session.js'
 export {
-  type CleanMarkersOptions,
-  cleanMarkers,
-  createMarkerTable,
-  KeyedWork,
-  markerTable,
-} from './idempotency.js'
-export type { ServerIdentity } from './identity/server-identity.js'
-export type { ServerInUse } from './identity/server-sightings.js'
-export { LagRing } from './lag-ring.js'
-export type { Lease } from './lease.js'
-export { leasedCopyFrom, leasedCopyTo, leasedRows } from './leased-stream.js'
+  type FieldInfo,
+  type Intent,
+  type QueryArguments,
+  type Queryable,
+  type QueryOptions,
+  type QueryResult,
+  readQueryArguments,
+  type Statement,
+} from './api/statement.js'
+export {
+  type LeaseSnapshot,
+  type Percentiles,
+  type PoolCounters,
+  type PoolSnapshot,
+  type PoolStats,
+  sumStats,
+} from './api/stats.js'
+export { StreamEnds } from './api/stream-ends.js'
+export type {
+  CopyOptions,
+  CopySource,
+  CopyToOptions,
+  Streamable,
+  StreamIterator,
+  StreamOptions,
+} from './api/streaming.js'
+export {
+  checkListenArguments,
+  type Gap,
+  type ListenOptions,
+  type NotifyListener,
+  type Subscription,
+} from './api/subscription.js'
+export {
+  type NodeLag,
+  type NodeState,
+  type StaticTopologyOptions,
+  staticTopology,
+  type Topology,
+  type TopologyNode,
+  type TopologySnapshot,
+} from './api/topology.js'
+export {
+  type PoolTrace,
+  type QueryTrace,
+  type TraceChannel,
+  type TraceOutcome,
+  type TracePoint,
+  type TraceSubscribers,
+  tracing,
+} from './api/tracing.js'
+export {
+  checkTransactionOptions,
+  type IsolationLevel,
+  type Transaction,
+  type TransactionOptions,
+  type TransactionRetry,
+} from './api/transaction.js'
+export type {
+  OutcomeResolver,
+  ResolveOptions,
+  TransactionIdentity,
+  TransactionOutcome,
+} from './api/transaction-identity.js'
+export type { PoolWatchdogOptions } from './api/watchdog-options.js'
+export { type Clock, type ClockTimer, sleep, systemClock } from './base/clock.js'
+export { LagRing } from './base/lag-ring.js'
 export {
   checkBoolean,
   checkNumber,
@@ -128,8 +147,20 @@ export {
   type NumberRule,
   nearestName,
   refuseUnknownOptions,
-} from './option-check.js'
+} from './base/option-check.js'
+export { ownError } from './base/own-error.js'
+export { describeText, looksSecret } from './base/printable.js'
+export { unwatchSignal, watchSignal } from './base/watch-signal.js'
+export { createPool } from './create-pool.js'
+export { EventRelay } from './decorate/event-relay.js'
+export { leasedCopyFrom, leasedCopyTo, leasedRows } from './decorate/leased-stream.js'
+export type { OverloadOptions } from './engine/overload.js'
+export type { ServerIdentity } from './identity/server-identity.js'
+export type { ServerInUse } from './identity/server-sightings.js'
+export { ChannelListener } from './listen/channel-listener.js'
+export type { ChannelSource } from './listen/channel-source.js'
 export { type Condition, hasCondition, isCondition } from './outcome/conditions.js'
+export type { Durability } from './outcome/durability.js'
 export {
   endsSession,
   isConflict,
@@ -138,22 +169,49 @@ export {
   newsOf,
   refusesWrites,
 } from './outcome/error-meaning.js'
+export {
+  AbortError,
+  AcquireTimeoutError,
+  AuthenticationError,
+  ConfigError,
+  ConnectError,
+  ConnectionLostError,
+  DatabaseError,
+  type DatabaseErrorFields,
+  type Executed,
+  FencedError,
+  InDoubtError,
+  isPoolhouseError,
+  LeaseBusyError,
+  LeaseReleasedError,
+  NoPrimaryError,
+  NoSuitableNodeError,
+  PoolClosedError,
+  PoolDeadlockError,
+  type PoolGauges,
+  PoolhouseError,
+  type PoolhouseErrorOptions,
+  PoolOverloadedError,
+  ReadIntentError,
+  SessionStateError,
+  StatementTimeoutError,
+  TokenBeyondHistoryError,
+  TransactionError,
+  UnknownTenantError,
+  WrongTenantError,
+} from './outcome/errors.js'
 export type { NodeNews } from './outcome/sqlstate.js'
-export type { OverloadOptions } from './overload.js'
-export { ownError } from './own-error.js'
-export { createPool } from './pool.js'
-export type {
-  PoolOptions,
-  PrepareOptions,
-  ReconfigureOptions,
-  ResizeOptions,
-} from './pool-options.js'
-export type { Pooler, PoolerInEffect } from './pooler.js'
-export { describeText, looksSecret } from './printable.js'
-export type { RawHolder } from './raw-holder.js'
-export { RESET_AROUND, type WithResetAround } from './reset-around.js'
-export { SENT_BEHIND, type SentBehind, sentBehind, type WithCompanion } from './sent-behind.js'
-export type { Session, SessionOptions } from './session.js'
+export {
+  type ConnectionOptions,
+  ConnectionSettings,
+  connectionsOf,
+  FROM_URL,
+  type PasswordSource,
+  readConnectionUrl,
+  type UrlConnection,
+} from './settings/connection-settings.js'
+export { connectionUrl, isConnectionText, parseConnectionUrl } from './settings/connection-url.js'
+export { type Endpoint, formatEndpoint, isLocal } from './settings/endpoint.js'
 export { parseLibpqEnvironment } from './settings/libpq-environment.js'
 export type { UrlHost } from './settings/read-hosts.js'
 export type {
@@ -163,83 +221,25 @@ export type {
 } from './settings/read-parameters.js'
 export type { UrlPoolSettings } from './settings/read-pool-options.js'
 export type { UrlSsl } from './settings/read-ssl.js'
-export { refuseLoneStatement } from './sql/lone-statement.js'
 export type {
   SslMode,
   SslNegotiation,
   SslOptions,
   SslSettings,
   TlsVersion,
-} from './ssl-settings.js'
-export {
-  type FieldInfo,
-  type Intent,
-  type QueryArguments,
-  type Queryable,
-  type QueryOptions,
-  type QueryResult,
-  readQueryArguments,
-  type Statement,
-} from './statement.js'
-export {
-  type LeaseSnapshot,
-  type Percentiles,
-  type PoolCounters,
-  type PoolSnapshot,
-  type PoolStats,
-  sumStats,
-} from './stats.js'
+} from './settings/ssl-settings.js'
+export { refuseLoneStatement } from './statement/lone-statement.js'
 export {
   checkCopyFromArguments,
   checkCopyToArguments,
   readStreamArguments,
-} from './stream-arguments.js'
-export { StreamEnds } from './stream-ends.js'
-export type {
-  CopyOptions,
-  CopySource,
-  CopyToOptions,
-  Streamable,
-  StreamIterator,
-  StreamOptions,
-} from './streaming.js'
+} from './statement/stream-arguments.js'
+export type { Pooler, PoolerInEffect } from './statement/through-pooler.js'
 export {
-  checkListenArguments,
-  type Gap,
-  type ListenOptions,
-  type NotifyListener,
-  type Subscription,
-} from './subscription.js'
-export {
-  type NodeLag,
-  type NodeState,
-  type StaticTopologyOptions,
-  staticTopology,
-  type Topology,
-  type TopologyNode,
-  type TopologySnapshot,
-} from './topology.js'
-export {
-  type PoolTrace,
-  type QueryTrace,
-  type TraceChannel,
-  type TraceOutcome,
-  type TracePoint,
-  type TraceSubscribers,
-  tracing,
-} from './tracing.js'
-export {
-  checkTransactionOptions,
-  type IsolationLevel,
-  type Transaction,
-  type TransactionOptions,
-  type TransactionRetry,
-} from './transaction.js'
-export type {
-  OutcomeResolver,
-  ResolveOptions,
-  TransactionIdentity,
-  TransactionOutcome,
-} from './transaction-identity.js'
+  type CleanMarkersOptions,
+  cleanMarkers,
+  createMarkerTable,
+  KeyedWork,
+  markerTable,
+} from './transaction/idempotency.js'
 export type { TypeParser, TypeParsers, TypesOption } from './types/type-parsers.js'
-export { unwatchSignal, watchSignal } from './watch-signal.js'

@@ -1,6 +1,8 @@
 // For those who build pools, not for those who use them.
-export { awaitIdle } from './await-idle.js'
-export { checkQueryOptions, checkReadyOptions } from './call-options.js'
+
+export { checkQueryOptions, checkReadyOptions } from './api/call-options.js'
+export { awaitIdle } from './base/await-idle.js'
+export { type EndTurn, Turns, type TurnTaker } from './base/turns.js'
 export type {
   CallChanges,
   CallOf,
@@ -9,7 +11,7 @@ export type {
   StreamTarget,
 } from './decorate/pool-call.js'
 export { PoolDecorator } from './decorate/pool-decorator.js'
-export { type EndTurn, Turns, type TurnTaker } from './half-open/turns.js'
+export { type CheckedCloseOptions, readCloseOptions } from './engine/pool-closing.js'
 export {
   type ClusterHistory,
   type PresentHistory,
@@ -62,4 +64,3 @@ export {
   refusesAsStandby,
   refusesSerializable,
 } from './outcome/error-meaning.js'
-export { type CheckedCloseOptions, readCloseOptions } from './pool-closing.js'

@@ -1,55 +1,50 @@
-import { AcquireCall } from './acquire-call.js'
-import { checkAcquireOptions, checkQueryOptions, checkReadyOptions } from './call-options.js'
-import { ChannelListener } from './channel-listener.js'
-import type {
-  AcquireOptions,
-  CloseOptions,
-  ConnectionPool,
-  ReadyOptions,
-} from './connection-pool.js'
-import type { CopyResult } from './driver.js'
-import { type Endpoint, formatEndpoint } from './endpoint.js'
-import { AbortError, ConnectionLostError, PoolhouseError } from './errors.js'
-import type { PoolEventName, PoolListener } from './events.js'
-import { silentSince } from './half-open/silence.js'
-import type { AcceptsServer } from './identity/only-to.js'
-import { type ServerInUse, serversInUse } from './identity/server-sightings.js'
-import type { Lease } from './lease.js'
-import { snapshotOf } from './lease-snapshot.js'
-import { leasedCopyFrom, leasedCopyTo, leasedRows } from './leased-stream.js'
-import { refuseUnknownOptions } from './option-check.js'
-import { readCloseOptions } from './pool-closing.js'
-import { PoolEngine } from './pool-engine.js'
-import type { PoolLease } from './pool-lease.js'
+import { checkAcquireOptions, checkQueryOptions, checkReadyOptions } from './api/call-options.js'
+import type { CopyResult } from './api/driver.js'
+import type { PoolEventName, PoolListener } from './api/events.js'
+import type { Lease } from './api/lease.js'
+import type { AcquireOptions, CloseOptions, ConnectionPool, ReadyOptions } from './api/pool.js'
 import {
   changePoolConfig,
   type PoolConfig,
   type ReconfigureOptions,
   type ResizeOptions,
-} from './pool-options.js'
-import { type PoolerInEffect, refuseBehindPooler } from './pooler.js'
-import { resetsAround } from './reset-around.js'
-import type { Session, SessionOptions } from './session.js'
-import type { Slot } from './slot.js'
-import { refuseWhenCalled } from './sql/lone-statement.js'
+} from './api/pool-options.js'
+import { resetsAround } from './api/reset-around.js'
+import type { Session, SessionOptions } from './api/session.js'
 import {
   type QueryOptions,
   type QueryResult,
   readQueryArguments,
   type Statement,
-} from './statement.js'
-import { StatementRun } from './statement-run.js'
-import type { PoolSnapshot, PoolStats } from './stats.js'
+} from './api/statement.js'
+import type { PoolSnapshot, PoolStats } from './api/stats.js'
+import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from './api/streaming.js'
+import type { ListenOptions, NotifyListener, Subscription } from './api/subscription.js'
+import { traceQuery, tracing } from './api/tracing.js'
+import type { Transaction, TransactionOptions } from './api/transaction.js'
+import { refuseUnknownOptions } from './base/option-check.js'
+import { leasedCopyFrom, leasedCopyTo, leasedRows } from './decorate/leased-stream.js'
+import { readCloseOptions } from './engine/pool-closing.js'
+import { PoolEngine } from './engine/pool-engine.js'
+import type { AcceptsServer } from './identity/only-to.js'
+import { type ServerInUse, serversInUse } from './identity/server-sightings.js'
+import { AcquireCall } from './lease/acquire-call.js'
+import { snapshotOf } from './lease/lease-snapshot.js'
+import type { PoolLease } from './lease/pool-lease.js'
+import { ChannelListener } from './listen/channel-listener.js'
+import { AbortError, ConnectionLostError, PoolhouseError } from './outcome/errors.js'
+import { type Endpoint, formatEndpoint } from './settings/endpoint.js'
+import { silentSince } from './slot/silence.js'
+import type { Slot } from './slot/slot.js'
+import { refuseWhenCalled } from './statement/lone-statement.js'
+import { StatementRun } from './statement/statement-run.js'
 import {
   checkCopyFromArguments,
   checkCopyToArguments,
   readStreamArguments,
-} from './stream-arguments.js'
-import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from './streaming.js'
-import type { ListenOptions, NotifyListener, Subscription } from './subscription.js'
-import { traceQuery, tracing } from './tracing.js'
-import type { Transaction, TransactionOptions } from './transaction.js'
-import { runTransaction, type TransactionHost } from './transaction-runner.js'
+} from './statement/stream-arguments.js'
+import { type PoolerInEffect, refuseBehindPooler } from './statement/through-pooler.js'
+import { runTransaction, type TransactionHost } from './transaction/transaction-runner.js'
 
 // Above every caller's own, so that a pool whose first connections are kept is known to be ready all the same.
 const READY_PRIORITY = 1_000

@@ -1,16 +1,16 @@
-import type { AcquireOptions, Pool, ReadyOptions } from '../connection-pool.js'
-import type { CopyResult } from '../driver.js'
-import type { Lease } from '../lease.js'
-import type { Intent, QueryOptions, QueryResult, Statement } from '../statement.js'
+import type { CopyResult } from '../api/driver.js'
+import type { Lease } from '../api/lease.js'
+import type { AcquireOptions, Pool, ReadyOptions } from '../api/pool.js'
+import type { Intent, QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import type {
   CopyOptions,
   CopySource,
   CopyToOptions,
   StreamIterator,
   StreamOptions,
-} from '../streaming.js'
-import type { ListenOptions, NotifyListener, Subscription } from '../subscription.js'
-import type { Transaction, TransactionOptions } from '../transaction.js'
+} from '../api/streaming.js'
+import type { ListenOptions, NotifyListener, Subscription } from '../api/subscription.js'
+import type { Transaction, TransactionOptions } from '../api/transaction.js'
 
 /** What a call may be run with in place of what its caller said. What is undefined stays as the caller said it. */
 export interface CallChanges {

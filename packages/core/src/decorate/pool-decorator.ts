@@ -1,39 +1,39 @@
-import { checkAcquireOptions, checkQueryOptions, checkReadyOptions } from '../call-options.js'
-import type { AcquireOptions, CloseOptions, Pool, ReadyOptions } from '../connection-pool.js'
-import type { CopyResult } from '../driver.js'
-import type { PoolEventName, PoolListener } from '../events.js'
-import type { Lease } from '../lease.js'
-import { describeValue } from '../option-check.js'
+import { checkAcquireOptions, checkQueryOptions, checkReadyOptions } from '../api/call-options.js'
+import type { CopyResult } from '../api/driver.js'
+import type { PoolEventName, PoolListener } from '../api/events.js'
+import type { Lease } from '../api/lease.js'
+import type { AcquireOptions, CloseOptions, Pool, ReadyOptions } from '../api/pool.js'
 import {
   type QueryOptions,
   type QueryResult,
   readQueryArguments,
   type Statement,
-} from '../statement.js'
-import type { PoolStats } from '../stats.js'
-import {
-  checkCopyFromArguments,
-  checkCopyToArguments,
-  readStreamArguments,
-} from '../stream-arguments.js'
+} from '../api/statement.js'
+import type { PoolStats } from '../api/stats.js'
 import type {
   CopyOptions,
   CopySource,
   CopyToOptions,
   StreamIterator,
   StreamOptions,
-} from '../streaming.js'
+} from '../api/streaming.js'
 import {
   checkListenArguments,
   type ListenOptions,
   type NotifyListener,
   type Subscription,
-} from '../subscription.js'
+} from '../api/subscription.js'
 import {
   checkTransactionOptions,
   type Transaction,
   type TransactionOptions,
-} from '../transaction.js'
+} from '../api/transaction.js'
+import { describeValue } from '../base/option-check.js'
+import {
+  checkCopyFromArguments,
+  checkCopyToArguments,
+  readStreamArguments,
+} from '../statement/stream-arguments.js'
 import {
   AcquireCall,
   CopyFromCall,

@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Pool } from '../connection-pool.js'
-import { AbortError } from '../errors.js'
-import { CLOSED_BY_READER } from '../open-work.js'
-import { StreamEnds } from '../stream-ends.js'
-import type { CopyToOptions, StreamIterator, StreamOptions } from '../streaming.js'
-import { unwatchSignal, watchSignal } from '../watch-signal.js'
+import type { Pool } from '../api/pool.js'
+import { StreamEnds } from '../api/stream-ends.js'
+import type { CopyToOptions, StreamIterator, StreamOptions } from '../api/streaming.js'
+import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
+import { AbortError } from '../outcome/errors.js'
+import { CLOSED_BY_READER } from '../stream/open-work.js'
 import { AnyCall, type CallChanges, changed, type StreamTarget } from './pool-call.js'
 
 type CopyToTarget = Pick<Pool, 'copyTo'>

@@ -1,5 +1,5 @@
-import type { OpenWorkKind } from '../open-work.js'
-import type { Statement } from '../statement.js'
+import type { Statement } from '../api/statement.js'
+import type { OpenWorkKind } from '../stream/open-work.js'
 
 /**
  * What a server says of one of its processes: that there is none of that number, that it waits for its client and since when it has been in that

@@ -1,9 +1,12 @@
-import type { Clock } from '../clock.js'
-import type { DriverConnection } from '../driver.js'
+import type { DriverConnection } from '../api/driver.js'
+import type { Statement } from '../api/statement.js'
+import type { WatchdogLimits } from '../api/watchdog-options.js'
+import type { Clock } from '../base/clock.js'
+import { type EndTurn, Turns } from '../base/turns.js'
 import { OwnQuestion } from '../identity/own-settings.js'
 import { isSameServer } from '../identity/server-identity.js'
-import type { Slot } from '../slot.js'
-import type { Statement } from '../statement.js'
+import { silentSince, uploadMs } from '../slot/silence.js'
+import type { Slot } from '../slot/slot.js'
 import {
   type BackendSighting,
   backendQuestion,
@@ -11,9 +14,6 @@ import {
   readBackends,
   whyLost,
 } from './backend-question.js'
-import { silentSince, uploadMs } from './silence.js'
-import { type EndTurn, Turns } from './turns.js'
-import type { WatchdogLimits } from './watchdog-options.js'
 
 /** What the watch asks of its pool. */
 export interface HalfOpenHost {

@@ -1,4 +1,4 @@
-import type { Statement } from '../statement.js'
+import type { Statement } from '../api/statement.js'
 
 /**
  * Key that marks a statement of ours whose text looks as if it changed the session, and which leaves nothing behind. A registered symbol,

@@ -1,5 +1,5 @@
-import { ConnectError } from '../errors.js'
-import type { Slot } from '../slot.js'
+import { ConnectError } from '../outcome/errors.js'
+import type { Slot } from '../slot/slot.js'
 import type { ServerIdentity } from './server-identity.js'
 
 /** Whether a connection to this server will do; undefined is a connection of which that is not known. */

@@ -1,8 +1,8 @@
-import type { ConnectionSettings } from '../connection-settings.js'
-import type { DriverConnection } from '../driver.js'
-import { formatEndpoint } from '../endpoint.js'
-import { ConnectError } from '../errors.js'
-import type { Pooler, PoolerInEffect } from '../pooler.js'
+import type { DriverConnection } from '../api/driver.js'
+import { ConnectError } from '../outcome/errors.js'
+import type { ConnectionSettings } from '../settings/connection-settings.js'
+import { formatEndpoint } from '../settings/endpoint.js'
+import type { Pooler, PoolerInEffect } from '../statement/through-pooler.js'
 import type { ServerIdentity } from './server-identity.js'
 import { IdentityQuestion, type SessionIdentity } from './session-identity.js'
 import {

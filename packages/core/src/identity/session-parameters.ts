@@ -1,4 +1,4 @@
-import { describeText, looksSecret, printable } from '../printable.js'
+import { describeText, looksSecret, printable } from '../base/printable.js'
 
 /** A run-time parameter that was asked for at start-up, as the session has it. */
 interface Difference {

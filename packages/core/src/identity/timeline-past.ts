@@ -1,4 +1,4 @@
-import type { Statement } from '../statement.js'
+import type { Statement } from '../api/statement.js'
 import { readLsn } from './server-words.js'
 
 /**

@@ -1,3 +1,4 @@
+import { hasCondition } from './conditions.js'
 import {
   AuthenticationError,
   ConnectError,
@@ -5,8 +6,7 @@ import {
   DatabaseError,
   PoolhouseError,
   wordsOf,
-} from '../errors.js'
-import { hasCondition } from './conditions.js'
+} from './errors.js'
 import { isRaised, type Meaning, meaningOf, type NodeNews, type ServerWords } from './sqlstate.js'
 
 /** Whether a session that answered with this error is over. An ERROR leaves it as good as before, whatever its code. */

@@ -1,4 +1,4 @@
-import { readNamed } from '../connection-url.js'
+import { readNamed } from './connection-url.js'
 import type { ParsedConnectionUrl } from './read-parameters.js'
 import { refusalOf, SETTINGS_OF_VARIABLES } from './settings-table.js'
 

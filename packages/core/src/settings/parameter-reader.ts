@@ -1,4 +1,4 @@
-import { whyNotEncodable } from '../encodable.js'
+import { whyNotEncodable } from '../base/encodable.js'
 import { refusalOf, settingNamed } from './settings-table.js'
 
 /** Where parameters stand, for what is said about them. */

@@ -1,5 +1,5 @@
-import type { AuthMethod } from '../driver.js'
-import { AUTH_METHODS } from '../net/accepted-auth.js'
+import type { AuthMethod } from '../api/driver.js'
+import { AUTH_METHODS } from './auth-method.js'
 import type { ParameterReader } from './parameter-reader.js'
 
 /** Options of the pool that a URL gives. The same options of `createPool` go before them. */

@@ -1,5 +1,5 @@
-import type { SslMode, SslNegotiation, TlsVersion } from '../ssl-settings.js'
 import type { ParameterReader } from './parameter-reader.js'
+import type { SslMode, SslNegotiation, TlsVersion } from './ssl-settings.js'
 
 /** The TLS parameters of a connection URL. */
 export interface UrlSsl {

@@ -1,4 +1,3 @@
-import type { ClockTimer } from '../clock.js'
 import type {
   ConnectContext,
   ConnectionInfo,
@@ -9,13 +8,14 @@ import type {
   Notice,
   ResetLevel,
   TransactionStatus,
-} from '../driver.js'
-import { DatabaseError } from '../errors.js'
+} from '../api/driver.js'
+import type { QueryResult, Statement } from '../api/statement.js'
+import type { ClockTimer } from '../base/clock.js'
 import type { ServerIdentity } from '../identity/server-identity.js'
 import { IDENTITY_QUESTION } from '../identity/session-identity.js'
 import { askedParameters } from '../identity/session-parameters.js'
-import { resetFailure } from '../reset-failure.js'
-import type { QueryResult, Statement } from '../statement.js'
+import { DatabaseError } from '../outcome/errors.js'
+import { resetFailure } from '../outcome/reset-failure.js'
 import type { FakeDriverOptions } from './fake-driver.js'
 import { FakeExchange, fakeCopyIn, fakeCopyOut, fakeCursor, lost } from './fake-exchange.js'
 

@@ -1,9 +1,9 @@
-import type { Clock, ClockTimer } from '../clock.js'
-import type { ConnectContext, Driver } from '../driver.js'
-import { formatEndpoint } from '../endpoint.js'
-import { ConnectError } from '../errors.js'
+import type { ConnectContext, Driver } from '../api/driver.js'
+import type { Statement } from '../api/statement.js'
+import type { Clock, ClockTimer } from '../base/clock.js'
 import type { ServerIdentity } from '../identity/server-identity.js'
-import type { Statement } from '../statement.js'
+import { ConnectError } from '../outcome/errors.js'
+import { formatEndpoint } from '../settings/endpoint.js'
 import { FakeConnection, type FakeReply } from './fake-connection.js'
 
 /** A start-up parameter as a session has it. */

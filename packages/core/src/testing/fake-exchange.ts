@@ -4,8 +4,8 @@ import type {
   DriverCopyIn,
   DriverCopyOut,
   DriverCursor,
-} from '../driver.js'
-import { ConnectionLostError, DatabaseError } from '../errors.js'
+} from '../api/driver.js'
+import { ConnectionLostError, DatabaseError } from '../outcome/errors.js'
 import type { FakeFailure, FakeHang, FakeLoss, FakeReply } from './fake-connection.js'
 
 /** What an exchange needs of its session. */

@@ -1,4 +1,4 @@
-import type { Clock, ClockTimer } from '../clock.js'
+import type { Clock, ClockTimer } from '../base/clock.js'
 
 interface Event {
   readonly at: number

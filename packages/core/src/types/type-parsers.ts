@@ -1,4 +1,4 @@
-import { describeName, describeValue, nearestName } from '../option-check.js'
+import { describeName, describeValue, nearestName } from '../base/option-check.js'
 import { builtinOids, builtinTypes } from './builtin-types.js'
 import { arrayParser } from './parse-array.js'
 import { parseBytea } from './parse-bytea.js'

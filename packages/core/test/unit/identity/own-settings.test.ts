@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { DatabaseError } from '../../../src/errors.js'
 import { OwnQuestion } from '../../../src/identity/own-settings.js'
+import { DatabaseError } from '../../../src/outcome/errors.js'
 
 const refusal = (code: string, routine?: string): DatabaseError =>
   new DatabaseError('cannot use serializable mode in a hot standby', {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { readPoolOptions } from '../../../src/api/pool-options.js'
 import {
   ConnectionLostError,
   DatabaseError,
@@ -6,7 +7,6 @@ import {
   type PoolOptions,
   SessionStateError,
 } from '../../../src/index.js'
-import { readPoolOptions } from '../../../src/pool-options.js'
 import { fakeDriver, virtualClock } from '../../../src/testing/index.js'
 import { type Harness, harness, watch } from '../../harness.js'
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { PoolhouseError } from '../../../src/errors.js'
-import { CopyAnswer } from '../../../src/net/copy-answer.js'
-import { ReceivingCopy } from '../../../src/net/receiving-copy.js'
-import { SendingCopy } from '../../../src/net/sending-copy.js'
+import { CopyAnswer } from '../../../src/net/session/copy-answer.js'
+import { ReceivingCopy } from '../../../src/net/session/receiving-copy.js'
+import { SendingCopy } from '../../../src/net/session/sending-copy.js'
+import { PoolhouseError } from '../../../src/outcome/errors.js'
 
 const RESULT = { rowCount: 2, command: 'COPY' }
 

@@ -1,8 +1,8 @@
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import { createServer, type Socket } from 'node:net'
-import { ConnectionSettings } from '../../../src/connection-settings.js'
-import type { AuthMethod, ConnectContext } from '../../../src/driver.js'
-import type { SslSettings } from '../../../src/ssl-settings.js'
+import type { AuthMethod, ConnectContext } from '../../../src/api/driver.js'
+import { ConnectionSettings } from '../../../src/settings/connection-settings.js'
+import type { SslSettings } from '../../../src/settings/ssl-settings.js'
 
 /** One accepted connection, for a script to speak over. */
 export class Peer {

@@ -1,0 +1,199 @@
+import { describeValue } from '../base/option-check.js'
+import type { Durability } from '../outcome/durability.js'
+import { encodeValues } from '../types/encode-values.js'
+
+/**
+ * One SQL statement with its bound values. What `sql-template-tag` and `pg` produce fits: `text` uses `$1`, `$2`, …
+ */
+export interface Statement {
+  /** SQL text with `$n` placeholders. */
+  readonly text: string
+  /** Values for the placeholders; never spliced into the text, never logged. */
+  readonly values?: readonly unknown[] | undefined
+  /** Name of a prepared statement; the same name must always carry the same text. */
+  readonly name?: string | undefined
+  /** Shape of the rows: objects by column name (default) or arrays in column order. */
+  readonly rowMode?: 'object' | 'array' | undefined
+}
+
+/** What a statement is for. `read` may be served by a replica; unannotated work counts as `write`. */
+export type Intent = 'read' | 'write'
+
+/** Options of one call. */
+export interface QueryOptions {
+  /** Aborts the call: a running statement is cancelled on the server. Rejects with `AbortError`. */
+  signal?: AbortSignal | undefined
+  /**
+   * Longest time for the whole call in milliseconds: hold, queue, connect, execution and retry share this one absolute
+   * deadline. Default: the pool's `acquireTimeoutMs` for the wait and `statementTimeoutMs` for the execution.
+   */
+  timeoutMs?: number | undefined
+  /** `read` lets a routing pool use a replica. Default `write`. */
+  intent?: Intent | undefined
+  /** Oldest data this read accepts, in milliseconds. Only routing pools look at it. */
+  maxStalenessMs?: number | undefined
+  /** Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look at it. */
+  maxStalenessBytes?: number | undefined
+}
+
+/** One column of a result, as the server described it. */
+export interface FieldInfo {
+  /** Column name. */
+  readonly name: string
+  /** OID of the column's type. */
+  readonly dataTypeID: number
+  /** OID of the table the column comes from, 0 if it is computed. */
+  readonly tableID: number
+  /** Attribute number of the column in its table, 0 if it is computed. */
+  readonly columnID: number
+  /** Type modifier, -1 if there is none. */
+  readonly dataTypeModifier: number
+}
+
+/** What a statement returned. */
+export interface QueryResult<Row = Record<string, unknown>> {
+  /** The rows, in order; empty for statements that return none. */
+  rows: Row[]
+  /** Rows affected or returned; `null` where the command has no count. */
+  rowCount: number | null
+  /** The command tag without its count: `SELECT`, `INSERT`, `BEGIN`, … */
+  command: string
+  /** The columns of the result. Frozen, because results of one prepared statement share them. */
+  fields: FieldInfo[]
+  /** Name of the pool of the node that served the call. */
+  node?: string
+  /**
+   * How safe what the statement did is, once it is over for good: `configured` as the server's settings
+   * ask for, `local` on the primary alone, because the server gave up its wait for the synchronous
+   * standbys. Absent inside a transaction, whose COMMIT decides.
+   */
+  durability?: Durability
+  /**
+   * How old the data may have been when the call was sent, in milliseconds: an upper bound, 0 on the primary. Told by routing pools for
+   * reads, where it is known.
+   */
+  stalenessMs?: number
+}
+
+/** Something that runs single statements. */
+export interface Queryable {
+  /** Runs one statement. Rejects with a `DatabaseError` if the server refuses it, and otherwise with the error that says why it did not finish. */
+  query<Row = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>>
+  /** Runs one statement given as an object. */
+  query<Row = Record<string, unknown>>(
+    statement: Statement,
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>>
+}
+
+/** The arguments of a `query` call in one shape. */
+export interface QueryArguments<Options = QueryOptions> {
+  /** What to run. */
+  statement: Statement
+  /** How to run it. */
+  options: Options | undefined
+}
+
+/** The caller's statement as it was at the call: see `readQueryArguments`. */
+class TakenStatement implements Statement {
+  readonly text: string
+  readonly values: readonly (string | null)[] | undefined
+  readonly name: string | undefined
+  readonly rowMode: 'object' | 'array' | undefined
+  // A brand that no copy has: it may have got other values, and to encode encoded ones changes nothing.
+  readonly #taken = true
+
+  constructor(
+    text: string,
+    values: readonly unknown[] | undefined,
+    name: string | undefined,
+    rowMode: 'object' | 'array' | undefined,
+  ) {
+    this.text = text
+    this.values = values === undefined ? undefined : encodeValues(values)
+    this.name = name
+    this.rowMode = rowMode
+  }
+
+  static is(statement: Statement): statement is TakenStatement {
+    return #taken in statement
+  }
+}
+
+/**
+ * The values of a statement as they go over the wire, for drivers; undefined for none. Those of a statement that came through
+ * `readQueryArguments` were encoded there. Throws as `encodeValues`.
+ */
+export function valuesOf(statement: Statement): readonly (string | null)[] | undefined {
+  return TakenStatement.is(statement) ? statement.values : encodeValues(statement.values)
+}
+
+/**
+ * Brings both call forms of `query` into one shape, and takes what was given as it is now: the statement is a copy with encoded values, and
+ * the options are a copy. Whatever the call then waits for, and however often it is sent, it is this that is sent, and code of the values
+ * (`toPostgres`, `toJSON`) runs once. A statement that was taken before comes back as it is.
+ *
+ * Throws `TypeError` for anything else, and as `encodeValues`; `call` is the name in its message.
+ */
+export function readQueryArguments<Options extends object = QueryOptions>(
+  first: string | Statement,
+  second?: readonly unknown[] | Options,
+  third?: Options,
+  call = 'query',
+): QueryArguments<Options> {
+  if (typeof first === 'string') {
+    if (second !== undefined && !Array.isArray(second)) {
+      throw new TypeError(
+        `${call}(text, values, options): values must be an array; pass undefined as values to give options only`,
+      )
+    }
+    const values = second as readonly unknown[] | undefined
+    return {
+      statement: new TakenStatement(first, values, undefined, undefined),
+      options: copied(third, call),
+    }
+  }
+  if (first === null || typeof first !== 'object' || typeof first.text !== 'string') {
+    throw new TypeError(
+      `${call}(statement): expected SQL text or an object with a \`text\` property of type string`,
+    )
+  }
+  if (Array.isArray(second)) {
+    throw new TypeError(
+      `${call}(statement, options): put the values into statement.values, not beside the statement`,
+    )
+  }
+  return {
+    statement: takeStatement(first, call),
+    options: copied(second as Options | undefined, call),
+  }
+}
+
+function takeStatement(given: Statement, call: string): Statement {
+  if (TakenStatement.is(given)) return given
+  const { text, values, name, rowMode } = given
+  if (values !== undefined && !Array.isArray(values)) {
+    throw new TypeError(`${call}(statement): statement.values must be an array`)
+  }
+  const taken = new TakenStatement(text, values, name, rowMode)
+  // What pools over pools have attached to it.
+  for (const key of Object.getOwnPropertySymbols(given)) {
+    Reflect.set(taken, key, Reflect.get(given, key))
+  }
+  return taken
+}
+
+function copied<Options extends object>(
+  options: Options | undefined,
+  call: string,
+): Options | undefined {
+  if (options === undefined) return undefined
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`${call}: options must be an object, got ${describeValue(options)}`)
+  }
+  return { ...options }
+}

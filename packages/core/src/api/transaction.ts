@@ -1,0 +1,180 @@
+import {
+  checkBoolean,
+  checkNumber,
+  checkWord,
+  describeValue,
+  refuseUnknownOptions,
+} from '../base/option-check.js'
+import type { Durability } from '../outcome/durability.js'
+import { checkIdempotencyKey } from '../transaction/idempotency.js'
+import { checkStaleness, checkTimeout } from './call-options.js'
+import type { Queryable, Statement } from './statement.js'
+import type { Streamable } from './streaming.js'
+import {
+  IDENTITY_QUERY,
+  type OutcomeResolver,
+  type TransactionIdentity,
+} from './transaction-identity.js'
+
+/** Isolation levels of PostgreSQL. */
+export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializable'
+
+/** How often a transaction may be run. */
+export interface TransactionRetry {
+  /** Attempts in all, the first included. */
+  attempts: number
+}
+
+/** Options of `transaction`. */
+export interface TransactionOptions {
+  /** Isolation level. Default: the server's. */
+  isolation?: IsolationLevel | undefined
+  /** READ ONLY; lets a routing pool use a replica. Default false. */
+  readOnly?: boolean | undefined
+  /** Oldest data that a `readOnly` transaction accepts, in milliseconds. Only routing pools look at it. */
+  maxStalenessMs?: number | undefined
+  /** Most write-ahead log that the node of a `readOnly` transaction may have left to replay, in bytes. Only routing pools look at it. */
+  maxStalenessBytes?: number | undefined
+  /** DEFERRABLE; useful only with `serializable` and `readOnly`. Default false. */
+  deferrable?: boolean | undefined
+  /**
+   * Runs `work` again, up to `attempts` times in all, when the transaction is known not to have happened and may succeed: serialization
+   * failure, deadlock, lock not available, connection lost before COMMIT was sent, a write that the server itself refused (not with
+   * `readOnly`). An error that `work` brought from another pool counts if it is one of these and says that nothing of it was left
+   * behind: this transaction was rolled back. No connection in time, of this pool or of another, is not repeated. The same for every
+   * kind of pool. `work` must have no effect outside the transaction.
+   */
+  retry?: TransactionRetry | undefined
+  /**
+   * Makes the transaction happen exactly once, however often it is called with this key: 1 to 512 characters, by any process on any server of the
+   * cluster. A row with the key is written in the same transaction, into the table `poolhouse_marker` (`createMarkerTable`). If the key is there
+   * already, `work` is not run and what it returned then is returned, as JSON brought it back; a result that came from this very call is returned as it
+   * was. A lost connection, a failover and a COMMIT without an answer are then followed by another attempt, until the outcome is known or
+   * `timeoutMs` has passed; without `timeoutMs`, 10 seconds after the first failure (`hold.timeoutMs` of a failover pool). `work` may be
+   * run several times for that, of which one is committed: it must have no effect outside the transaction. Not with `readOnly`. Keys are never
+   * logged. Throws `TypeError` for a key that is no well-formed Unicode.
+   */
+  idempotencyKey?: string | undefined
+  /**
+   * For pools over pools: whose key `idempotencyKey` is. The same key in two scopes is two keys, and neither is
+   * the key without a scope. The scope and the key are stored as one hash. Default: none.
+   */
+  idempotencyScope?: string | undefined
+  /**
+   * For pools over pools: a statement that every attempt sends right after BEGIN, before the row of the
+   * idempotency key and before `work`, such as the settings that row-level security reads. Default: none.
+   */
+  openWith?: Statement | undefined
+  /** Longest time from BEGIN to COMMIT in milliseconds; with `retry` or `idempotencyKey`, for all attempts together. Default: none beyond each statement's own. */
+  timeoutMs?: number | undefined
+  /** Aborts the transaction: it is rolled back and rejects with `AbortError`. */
+  signal?: AbortSignal | undefined
+  /**
+   * For pools over pools: makes what `InDoubtError.resolve()` asks, if COMMIT gets no answer. The transaction's identity is then taken together with
+   * BEGIN, in one message: that assigns its xid, fails with 25006 on a standby, and takes the snapshot of `repeatable read` and `serializable` at
+   * BEGIN instead of at the first statement. A `SET TRANSACTION` as first statement still works, at the price of one round trip before COMMIT.
+   * Not used with `readOnly`. Default: none.
+   */
+  resolver?: ((transaction: TransactionIdentity) => OutcomeResolver) | undefined
+}
+
+/** An open transaction. After `work` has settled every call rejects with `TransactionError`; a stream that is still open is closed. */
+export interface Transaction extends Queryable, Streamable {
+  /** Whether statements can be sent: false once it was committed, rolled back or stopped. */
+  readonly open: boolean
+  /** Name of the pool of the node it runs on. */
+  readonly node: string
+  /** How safe the commit is, once it has succeeded; undefined before. With `local` the pool also tells its `durability` event. */
+  readonly durability: Durability | undefined
+  /**
+   * Runs `work` inside a savepoint, with a scope of its own: use the argument of `work` in it, also to nest. Rolled back
+   * alone if `work` rejects, and if `work` returns although a statement of it has failed (`TransactionError`).
+   *
+   * Scopes take turns. What is begun beside an open savepoint waits for it, in the order of the calls, within its own
+   * limits and those of the transaction. What `work` itself begins on an outer scope is refused at once with
+   * `TransactionError`, because it would wait for itself, and so is what would wait for a savepoint of another
+   * transaction that waits for this one; `work` is known by its async context, so code that leaves that
+   * (a queue of its own making) and then waits for the outer scope is ended by `timeoutMs` alone. A work that returns
+   * while a savepoint it has begun is still open is rolled back with `TransactionError`.
+   */
+  savepoint<R>(work: (tx: Transaction) => Promise<R>): Promise<R>
+  /** Rolls the whole transaction back now, also from within a savepoint; `transaction()` then resolves with what `work` returns. */
+  rollback(): Promise<void>
+}
+
+const KNOWN: ReadonlySet<string> = new Set([
+  'isolation',
+  'readOnly',
+  'maxStalenessMs',
+  'maxStalenessBytes',
+  'deferrable',
+  'retry',
+  'idempotencyKey',
+  'idempotencyScope',
+  'openWith',
+  'timeoutMs',
+  'signal',
+  'resolver',
+])
+const LEVELS: readonly IsolationLevel[] = ['read committed', 'repeatable read', 'serializable']
+
+/** Checks the options of `transaction`. Throws `TypeError` or `RangeError` naming option and value. */
+export function checkTransactionOptions(options: TransactionOptions): void {
+  const where = 'transaction'
+  refuseUnknownOptions(where, options, KNOWN)
+  const { isolation, readOnly, deferrable, retry, timeoutMs, signal, resolver } = options
+  const { idempotencyKey, idempotencyScope, openWith } = options
+  if (isolation !== undefined) checkWord(where, 'isolation', isolation, LEVELS)
+  if (readOnly !== undefined) checkBoolean(where, 'readOnly', readOnly)
+  if (deferrable !== undefined) checkBoolean(where, 'deferrable', deferrable)
+  checkStaleness(where, options)
+  if (timeoutMs !== undefined) checkTimeout(where, timeoutMs)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(`${where}: signal must be an AbortSignal, got ${describeValue(signal)}`)
+  }
+  if (resolver !== undefined && typeof resolver !== 'function') {
+    throw new TypeError(`${where}: resolver must be a function, got ${describeValue(resolver)}`)
+  }
+  if (openWith !== undefined && typeof (openWith as Statement | null)?.text !== 'string') {
+    throw new TypeError(
+      `${where}: openWith must be a statement such as { text }, got ${describeValue(openWith)}`,
+    )
+  }
+  if (idempotencyScope !== undefined && typeof idempotencyScope !== 'string') {
+    throw new TypeError(
+      `${where}: idempotencyScope must be a string, got ${describeValue(idempotencyScope)}`,
+    )
+  }
+  if (idempotencyKey !== undefined) {
+    checkIdempotencyKey(where, idempotencyKey)
+    if (readOnly === true) {
+      throw new TypeError(
+        `${where}: idempotencyKey and readOnly exclude each other, because the key is written`,
+      )
+    }
+  }
+  if (retry !== undefined) {
+    if (retry === null || typeof retry !== 'object') {
+      throw new TypeError(
+        `${where}: retry must be an object such as { attempts: 3 }, got ${describeValue(retry)}`,
+      )
+    }
+    refuseUnknownOptions(`${where}: retry`, retry, new Set(['attempts']))
+    checkNumber(where, 'retry.attempts', retry.attempts, { min: 1, max: 1_000, integer: true })
+  }
+}
+
+/** The text that begins a transaction with these options, and asks for its identity if somebody wants it. */
+export function beginStatement(options: TransactionOptions): string {
+  let text = 'BEGIN'
+  if (options.isolation !== undefined) text += ` ISOLATION LEVEL ${options.isolation.toUpperCase()}`
+  if (options.readOnly !== undefined) text += options.readOnly ? ' READ ONLY' : ' READ WRITE'
+  if (options.deferrable === true) text += ' DEFERRABLE'
+  if (wantsIdentity(options)) text += `; ${IDENTITY_QUERY}`
+  return text
+}
+
+/** Whether the identity of the transaction is to be taken. */
+export function wantsIdentity({ resolver, readOnly }: TransactionOptions): boolean {
+  return resolver !== undefined && readOnly !== true
+}

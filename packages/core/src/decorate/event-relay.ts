@@ -1,0 +1,66 @@
+import type { EventHub, PoolEventEmitter, PoolEventName, PoolListener } from '../api/events.js'
+
+/**
+ * The listeners of a pool that is made of other pools: its own events come from its hub, theirs are passed on. The other pools are
+ * listened to only while somebody wants their events, because events nobody hears are free.
+ */
+export class EventRelay {
+  readonly #hub: EventHub
+  readonly #sources: Set<PoolEventEmitter>
+  readonly #relayed: ReadonlySet<PoolEventName> | undefined
+  // Values are listeners of the event that is their key; the map cannot say so.
+  readonly #forwarders = new Map<PoolEventName, PoolListener<never>>()
+
+  /** Relays the events of these pools, each once; only those named in `relayed`, if it is given. */
+  constructor(
+    hub: EventHub,
+    sources: Iterable<PoolEventEmitter>,
+    relayed?: ReadonlySet<PoolEventName>,
+  ) {
+    this.#hub = hub
+    this.#sources = new Set(sources)
+    this.#relayed = relayed
+  }
+
+  /** Relays the events of one more pool; one that is relayed already stays as it is. */
+  add(source: PoolEventEmitter): void {
+    if (this.#sources.has(source)) return
+    this.#sources.add(source)
+    for (const [name, forward] of this.#forwarders)
+      source.on(name, forward as PoolListener<typeof name>)
+  }
+
+  /** Relays the events of a pool no more. */
+  remove(source: PoolEventEmitter): void {
+    if (!this.#sources.delete(source)) return
+    for (const [name, forward] of this.#forwarders)
+      source.off(name, forward as PoolListener<typeof name>)
+  }
+
+  /** Adds a listener. Throws `TypeError` for an unknown event name. */
+  on<Name extends PoolEventName>(name: Name, listener: PoolListener<Name>): void {
+    this.#hub.on(name, listener)
+    if (this.#forwarders.has(name) || this.#relayed?.has(name) === false) return
+    const forward: PoolListener<Name> = (event) => this.#hub.emit(name, event)
+    this.#forwarders.set(name, forward as PoolListener<never>)
+    for (const source of this.#sources) source.on(name, forward)
+  }
+
+  /** Removes a listener. */
+  off<Name extends PoolEventName>(name: Name, listener: PoolListener<Name>): void {
+    this.#hub.off(name, listener)
+    if (!this.#hub.has(name)) this.#end(name)
+  }
+
+  /** Passes nothing on any more. */
+  stop(): void {
+    for (const name of [...this.#forwarders.keys()]) this.#end(name)
+  }
+
+  #end(name: PoolEventName): void {
+    const forward = this.#forwarders.get(name)
+    if (forward === undefined) return
+    this.#forwarders.delete(name)
+    for (const source of this.#sources) source.off(name, forward as PoolListener<typeof name>)
+  }
+}

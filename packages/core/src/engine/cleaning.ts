@@ -1,0 +1,105 @@
+import type { ResetLevel } from '../api/driver.js'
+import type { Clock } from '../base/clock.js'
+import type { Slot } from '../slot/slot.js'
+import type { PoolerInEffect } from '../statement/through-pooler.js'
+
+/** What cleaning needs of the pool. */
+export interface CleaningHost {
+  /** Time source. */
+  readonly clock: Clock
+  /** What stands between the pool and its server. */
+  readonly pooler: PoolerInEffect | undefined
+  /** Asks the server to cancel what the connection runs. */
+  cancel(slot: Slot): void
+}
+
+/** Longest time to bring a session back to a known state. */
+export const CLEANING_MS = 2_000
+// What a step gets that begins late because this process stood still; more than two round trips to a distant server.
+const LATE_STEP_MS = 500
+// Beyond what a busy event loop makes of a timer.
+const LATE_TIMER_MS = 50
+
+/** Whether a session that is given back can be lent again as it is. */
+export function isClean(slot: Slot): boolean {
+  const connection = slot.connection!
+  return (
+    slot.quiet &&
+    !slot.dirty &&
+    connection.transactionStatus() === 'idle' &&
+    (slot.drifted === undefined || slot.drifted.size === 0)
+  )
+}
+
+/**
+ * Brings a session back to a known state: a running statement is cancelled and awaited, an open transaction rolled back,
+ * changed session state reset. Rejects, within two and a half seconds, when that cannot be proved; the session must then be destroyed.
+ */
+export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
+  if (host.pooler !== undefined && slot.dirty) {
+    // By `raw`, or before the pooler was noticed. A reset would reach some server session or other, and never what the driver's
+    // object keeps.
+    throw new Error(
+      'its raw client was taken or its session changed, which no reset undoes behind a pooler',
+    )
+  }
+  const deadline = host.clock.now() + CLEANING_MS
+  const within = <T>(step: Promise<T>, what: string): Promise<T> =>
+    withDeadline(host.clock, step, Math.max(LATE_STEP_MS, deadline - host.clock.now()), what)
+  const connection = slot.connection!
+  // A stream or a copy that was given up comes to its end by itself.
+  const runs = connection.inFlight > 0 && slot.occupant === undefined
+  if (runs && slot.cancelling === undefined) host.cancel(slot)
+  if (!slot.quiet) await within(slot.whenQuiet(), 'the statement it ran could not be cancelled')
+  const level = levelFor(host, slot)
+  if (level !== undefined) await within(connection.reset(level), 'its session could not be reset')
+  if (level === 'session') slot.resetDue = false
+  if (connection.transactionStatus() !== 'idle') {
+    throw new Error(`its transaction status is "${connection.transactionStatus()}" after a reset`)
+  }
+  slot.dirty = false
+  slot.drifted?.clear()
+}
+
+function levelFor(host: CleaningHost, slot: Slot): ResetLevel | undefined {
+  const drifted = (slot.drifted?.size ?? 0) > 0
+  // Behind a pooler parameters drift by themselves: they are those of the session that served last.
+  if (host.pooler === undefined && (slot.dirty || drifted)) return 'session'
+  return slot.connection!.transactionStatus() === 'idle' ? undefined : 'rollback'
+}
+
+/**
+ * Settles with `step`, or rejects after `ms`. A timer that is late itself proves nothing, since this process stood still: the step,
+ * whose request may not even have left, then has half a second more.
+ */
+export function withDeadline<T>(
+  clock: Clock,
+  step: Promise<T>,
+  ms: number,
+  what: string,
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const due = clock.now() + ms
+    const expire = (): void => {
+      clock.afterIo(() => reject(new Error(`${what} within ${Math.round(ms)} ms`)))
+    }
+    let timer = clock.setTimer(
+      () => {
+        if (clock.now() - due < LATE_TIMER_MS) expire()
+        else timer = clock.setTimer(expire, LATE_STEP_MS, { keepAlive: true })
+      },
+      ms,
+      { keepAlive: true },
+    )
+    step.then(
+      (value) => {
+        timer.cancel()
+        resolve(value)
+      },
+      (error: unknown) => {
+        timer.cancel()
+        reject(error as Error)
+      },
+    )
+  })
+}

@@ -1,0 +1,323 @@
+import type { PoolConfig } from '../api/pool-options.js'
+import type { Clock } from '../base/clock.js'
+import type { DeadlineQueue } from '../base/deadline-queue.js'
+import { ownError } from '../base/own-error.js'
+import type { PoolTimer } from '../base/pool-timer.js'
+import type { AcceptsServer } from '../identity/only-to.js'
+import { IdleStack } from '../slot/idle-stack.js'
+import type { Slot } from '../slot/slot.js'
+import { withDeadline } from './cleaning.js'
+import { Overload, type OverloadOptions } from './overload.js'
+import { type Waiter, WaitQueue } from './wait-queue.js'
+
+/** What the hand-over asks of the engine. */
+export interface HandOverHost {
+  /** Time source. */
+  readonly clock: Clock
+  /** Deadlines of the pool. */
+  readonly deadlines: DeadlineQueue
+  /** The pool's timer. */
+  readonly timer: PoolTimer
+  /** The configuration in force. */
+  config(): PoolConfig
+  /** The error for a caller who is refused because load is shed. */
+  overloaded(reason: string): Error
+  /** A connection was lent. */
+  lent(slot: Slot, now: number, waitMs: number): void
+  /** Ends an idle connection politely. */
+  retire(slot: Slot, reason: string): void
+  /** Breaks a connection. */
+  destroy(slot: Slot, reason: string): void
+  /** A connection has proved itself alive. */
+  proved(slot: Slot): void
+  /** Connects under way. */
+  connecting(): number
+  /** Opens connections as far as they are wanted. */
+  grow(now: number): void
+}
+
+const VALIDATE_MS = 1_000
+const HEARTBEAT_MS = 1_000
+
+/**
+ * Brings connections and callers together. Owns who waits and what is idle: a free connection goes to the next waiter in the
+ * same tick or becomes idle; a caller takes the hottest idle connection or waits. While somebody waits nothing is idle that
+ * could be lent at once.
+ */
+export class HandOver {
+  readonly #host: HandOverHost
+  readonly #waiters = new WaitQueue()
+  readonly #idle = new IdleStack()
+  #validating = 0
+  // Raised by every reason to doubt idle connections; one that proved itself under a lower number must do so again.
+  #suspicion = 0
+  #suspended = false
+  #overloadOptions: OverloadOptions | undefined
+  #shedding: Overload | undefined
+
+  /** Begins with nobody and nothing. */
+  constructor(host: HandOverHost) {
+    this.#host = host
+  }
+
+  /** Callers that wait. */
+  get pending(): number {
+    return this.#waiters.size
+  }
+
+  /** Connections nobody holds. */
+  get idle(): number {
+    return this.#idle.size
+  }
+
+  /** The connection that has been idle longest. */
+  get longestIdle(): Slot | undefined {
+    return this.#idle.bottom
+  }
+
+  /** The suspicion that a new connection, proved by its birth, is trusted under. */
+  get suspicion(): number {
+    return this.#suspicion
+  }
+
+  /** Connections that waiters want beyond those under way. */
+  wanted(): number {
+    if (this.#suspended) return 0
+    return this.#waiters.size - this.#validating - this.#host.connecting()
+  }
+
+  /** Callers that wait for a certain server. */
+  get choosy(): number {
+    return this.#waiters.choosy
+  }
+
+  /**
+   * The hottest idle connection, if it needs no proof and nobody waits who would take it. The caller lends it at once. With `accepts` it is one to an
+   * accepted server.
+   */
+  take(now: number, accepts?: AcceptsServer): Slot | undefined {
+    if (this.#suspended || this.#waiters.size > this.#waiters.choosy) return undefined
+    if (accepts !== undefined) return this.#takeOnly(now, accepts)
+    let slot = this.#idle.top
+    while (slot !== undefined && slot.expiresAt <= now) {
+      this.#host.retire(slot, 'maximum lifetime reached')
+      slot = this.#idle.top
+    }
+    if (slot === undefined || this.#mustProve(slot, now)) return undefined
+    this.#idle.remove(slot)
+    slot.connection!.ref()
+    return slot
+  }
+
+  #takeOnly(now: number, accepts: AcceptsServer): Slot | undefined {
+    for (let slot = this.#idle.top; slot !== undefined; slot = slot.below) {
+      if (!accepts(slot.server) || slot.expiresAt <= now || this.#mustProve(slot, now)) continue
+      this.#idle.remove(slot)
+      slot.connection!.ref()
+      return slot
+    }
+    return undefined
+  }
+
+  /** Which servers are waited for, each wish once. */
+  wishes(): Iterable<AcceptsServer> {
+    if (this.#waiters.choosy === 0) return []
+    return new Set(this.#waiters.choosyOnes().map(({ accepts }) => accepts!))
+  }
+
+  /** Refuses those who wait for a certain server in vain. */
+  dismiss(isVain: (accepts: AcceptsServer) => boolean, refusal: () => Error): void {
+    if (this.#waiters.choosy === 0) return
+    const vain = new Map<AcceptsServer, boolean>()
+    for (const waiter of this.#waiters.choosyOnes()) {
+      const accepts = waiter.accepts!
+      let is = vain.get(accepts)
+      if (is === undefined) {
+        is = isVain(accepts)
+        vain.set(accepts, is)
+      }
+      if (!is) continue
+      this.leave(waiter)
+      waiter.refuse(refusal())
+    }
+  }
+
+  /** Why a caller who comes now should not wait, because load is shed and others wait longer than it can. */
+  tooLongFor(limitMs: number, priority: number): string | undefined {
+    // A higher priority overtakes those by whom the wait was measured.
+    if (this.#waiters.size === 0 || priority > 0) return undefined
+    const waitMs = this.#overload()?.tooLongFor(limitMs)
+    if (waitMs === undefined) return undefined
+    return `this call has ${Math.round(limitMs)} ms, and the last one served had waited ${Math.round(waitMs)} ms`
+  }
+
+  /** Lets a caller wait, at most `limitMs`. */
+  wait(waiter: Waiter, now: number, limitMs: number): void {
+    waiter.enqueuedAt = now
+    this.#waiters.push(waiter)
+    this.#host.deadlines.add(waiter, now, limitMs)
+    if (this.#waiters.size === 1) this.#host.timer.keepAlive(true)
+    this.#host.timer.ensure(now + limitMs)
+    if (waiter.accepts === undefined) this.supply(now)
+    else this.#supplyOne(waiter, waiter.accepts, now)
+  }
+
+  /** The caller no longer waits. */
+  leave(waiter: Waiter): void {
+    this.#waiters.remove(waiter)
+    if (this.#waiters.size === 0) this.#host.timer.keepAlive(false)
+  }
+
+  /** Refuses everybody who waits. */
+  refuseAll(error: Error): void {
+    this.#host.timer.keepAlive(false)
+    for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
+      waiter.refuse(ownError(error))
+    }
+  }
+
+  /** A clean connection is free: the next waiter gets it in the same tick, or it becomes idle. */
+  offer(slot: Slot, now: number): void {
+    const waiter = this.#suspended ? undefined : this.#next(now, slot)
+    // Those who are turned away leave as well.
+    if (this.#waiters.size === 0) this.#host.timer.keepAlive(false)
+    if (waiter !== undefined) {
+      this.#host.lent(slot, now, now - waiter.enqueuedAt)
+      waiter.receive(slot, now)
+      return
+    }
+    slot.state = 'idle'
+    slot.idleSince = now
+    slot.connection!.unref()
+    this.#idle.push(slot)
+    const { idleTimeoutMs } = this.#host.config()
+    const soon = idleTimeoutMs > 0 && idleTimeoutMs < HEARTBEAT_MS ? idleTimeoutMs : HEARTBEAT_MS
+    this.#host.timer.ensure(now + soon)
+  }
+
+  /** The waiter to serve: the one who is next, unless load is shed and it has waited too long to be served well. */
+  #next(now: number, slot: Slot): Waiter | undefined {
+    const overload = this.#overload()
+    let waiter = this.#waiters.shift(slot)
+    while (overload !== undefined && waiter !== undefined) {
+      const waitMs = now - waiter.enqueuedAt
+      if (overload.admit(waitMs, now)) break
+      waiter.refuse(
+        this.#host.overloaded(
+          `waits have stayed above ${overload.targetMs} ms, and this call had waited ${Math.round(waitMs)} ms`,
+        ),
+      )
+      waiter = this.#waiters.shift(slot)
+    }
+    return waiter
+  }
+
+  #overload(): Overload | undefined {
+    const { overload } = this.#host.config()
+    if (overload !== this.#overloadOptions) {
+      this.#overloadOptions = overload
+      this.#shedding = overload && new Overload(overload)
+    }
+    return this.#shedding
+  }
+
+  /** An idle connection is retired or lost. */
+  removeIdle(slot: Slot): void {
+    this.#idle.remove(slot)
+  }
+
+  /** Starts what will serve the waiters: idle connections that must prove themselves first, new ones after that. */
+  supply(now: number): void {
+    // Connects under way do not count here: whatever is idle is there sooner.
+    while (!this.#suspended && this.#waiters.size > this.#validating) {
+      const slot = this.#wantedIdle()
+      if (slot === undefined) break
+      this.#idle.remove(slot)
+      slot.connection!.ref()
+      if (this.#mustProve(slot, now)) this.#validate(slot)
+      else this.offer(slot, now)
+    }
+    this.#host.grow(now)
+  }
+
+  /** The hottest idle connection that a waiter takes. */
+  #wantedIdle(): Slot | undefined {
+    let slot = this.#idle.top
+    if (this.#waiters.choosy === 0) return slot
+    while (slot !== undefined && !this.#waiters.wants(slot)) slot = slot.below
+    return slot
+  }
+
+  /** As `supply`, for one who wants a certain server: what is idle is of no use to those who wait already. */
+  #supplyOne(waiter: Waiter, accepts: AcceptsServer, now: number): void {
+    let slot = this.#suspended ? undefined : this.#idle.top
+    while (slot !== undefined && !accepts(slot.server)) slot = slot.below
+    if (slot !== undefined && waiter.lane !== undefined) {
+      this.#idle.remove(slot)
+      slot.connection!.ref()
+      if (this.#mustProve(slot, now)) this.#validate(slot)
+      else this.offer(slot, now)
+    }
+    this.#host.grow(now)
+  }
+
+  /** What is idle now must prove itself before its next use. */
+  suspect(): void {
+    this.#suspicion++
+  }
+
+  /** Hands out nothing until `resume`. */
+  suspend(): void {
+    this.#suspended = true
+  }
+
+  /** Ends `suspend`. */
+  resume(): void {
+    if (!this.#suspended) return
+    this.#suspended = false
+    this.supply(this.#host.clock.now())
+  }
+
+  #mustProve(slot: Slot, now: number): boolean {
+    return (
+      slot.trusted < this.#suspicion ||
+      now - slot.idleSince > this.#host.config().validateAfterIdleMs
+    )
+  }
+
+  #validateAll(): void {
+    for (let slot = this.#idle.top; slot !== undefined; slot = this.#idle.top) {
+      this.#idle.remove(slot)
+      slot.connection!.ref()
+      this.#validate(slot)
+    }
+  }
+
+  #validate(slot: Slot): void {
+    slot.state = 'validating'
+    this.#validating++
+    const suspicion = this.#suspicion
+    const ping = slot.connection!.ping()
+    withDeadline(this.#host.clock, ping, VALIDATE_MS, 'it did not answer').then(
+      () => {
+        this.#validating--
+        if (slot.state === 'validating') {
+          slot.trusted = suspicion
+          this.#host.proved(slot)
+        } else {
+          // Destroyed meanwhile; whoever counted on it needs another.
+          this.supply(this.#host.clock.now())
+        }
+      },
+      (error: unknown) => {
+        this.#validating--
+        // One dead connection casts doubt on all others that are idle. They prove themselves together: one after the other
+        // would cost the waiter a second for each.
+        this.suspect()
+        this.#host.destroy(slot, `failed its check: ${(error as Error).message}`)
+        if (this.#waiters.size > 0) this.#validateAll()
+        this.supply(this.#host.clock.now())
+      },
+    )
+  }
+}

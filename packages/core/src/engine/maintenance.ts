@@ -1,0 +1,114 @@
+import type { PoolConfig } from '../api/pool-options.js'
+import type { Slot } from '../slot/slot.js'
+
+/** What maintenance asks of the pool. */
+export interface MaintenanceHost {
+  /** Every connection there is. */
+  readonly slots: ReadonlySet<Slot>
+  /** Ends an idle connection politely. */
+  retire(slot: Slot, reason: string): void
+  /** The process was frozen: what is idle must prove itself. */
+  frozen(forMs: number): void
+  /** A lease is out: is it forgotten? */
+  checkLease(slot: Slot, now: number): void
+}
+
+// While connections are idle somebody must notice that the process was frozen (a suspended container, SIGSTOP): the tick
+// comes late then. A blocked event loop of this length counts as well, since sessions may have died meanwhile.
+const HEARTBEAT_MS = 1_000
+const FROZEN_MS = 2_500
+
+/** Looks after connections in the background: idle time, lifetime, surplus, forgotten leases, frozen processes. */
+export class Maintenance {
+  readonly #host: MaintenanceHost
+  #config: PoolConfig
+  #lastBeat: number
+  #lastWall: number
+
+  /** Begins counting now. */
+  constructor(host: MaintenanceHost, config: PoolConfig) {
+    this.#host = host
+    this.#config = config
+    this.#lastBeat = config.clock.now()
+    this.#lastWall = config.clock.wallNow()
+  }
+
+  /** Takes a new configuration. */
+  reconfigure(config: PoolConfig): void {
+    this.#config = config
+  }
+
+  /** When maintenance wants to run next, given that something changed at `now`; `Infinity` for an empty pool. */
+  nextAt(now: number): number {
+    if (this.#host.slots.size === 0) return Number.POSITIVE_INFINITY
+    let next = now + HEARTBEAT_MS
+    const staying = this.#staying()
+    for (const slot of this.#host.slots) {
+      if (slot.state === 'idle') {
+        next = Math.min(next, slot.expiresAt, this.#idleUntil(slot, staying))
+      }
+    }
+    return Math.max(next, now + 1)
+  }
+
+  /** Connections that are not on their way out. */
+  #staying(): number {
+    let staying = 0
+    for (const { state } of this.#host.slots) if (state !== 'closing') staying++
+    return staying
+  }
+
+  /** When an idle connection has been idle for too long, given how many there would be with it. */
+  #idleUntil(slot: Slot, staying: number): number {
+    const { idleTimeoutMs, min } = this.#config
+    if (idleTimeoutMs === 0 || staying <= min) return Number.POSITIVE_INFINITY
+    return slot.idleSince + idleTimeoutMs
+  }
+
+  /** Called before a connection is lent after a pause: notices a freeze even if no timer has fired yet. */
+  checkFreeze(now: number): void {
+    if (this.#host.slots.size === 0) {
+      this.#beat(now)
+      return
+    }
+    const late = now - this.#lastBeat - HEARTBEAT_MS
+    // CLOCK_MONOTONIC stands still while a machine is suspended, the wall clock does not.
+    const wallGap = this.#config.clock.wallNow() - this.#lastWall - (now - this.#lastBeat)
+    this.#beat(now)
+    if (late > FROZEN_MS || Math.abs(wallGap) > FROZEN_MS)
+      this.#host.frozen(Math.max(late, Math.abs(wallGap)))
+  }
+
+  #beat(now: number): void {
+    this.#lastBeat = now
+    this.#lastWall = this.#config.clock.wallNow()
+  }
+
+  /** Whether the last tick is old enough to look at the clocks again. */
+  isDue(now: number): boolean {
+    return now - this.#lastBeat >= HEARTBEAT_MS
+  }
+
+  /** Does what is due. */
+  sweep(now: number): void {
+    this.checkFreeze(now)
+    let staying = this.#staying()
+    for (const slot of this.#host.slots) {
+      if (slot.state === 'idle') {
+        const reason = this.#whyRetire(slot, now, staying)
+        if (reason === undefined) continue
+        staying--
+        this.#host.retire(slot, reason)
+      } else if (slot.state === 'leased') {
+        this.#host.checkLease(slot, now)
+      }
+    }
+  }
+
+  #whyRetire(slot: Slot, now: number, staying: number): string | undefined {
+    if (slot.expiresAt <= now) return 'maximum lifetime reached'
+    if (staying > this.#config.max) return 'the pool has shrunk'
+    if (this.#idleUntil(slot, staying) <= now) return 'idle for too long'
+    return undefined
+  }
+}

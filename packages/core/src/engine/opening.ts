@@ -1,0 +1,194 @@
+import type { ConnectionListener, DriverConnection, Notice } from '../api/driver.js'
+import type { PoolerWatch } from '../identity/pooler-watch.js'
+import type { ServerSightings } from '../identity/server-sightings.js'
+import { tellsLocalCommit } from '../outcome/durability.js'
+import { ConnectError } from '../outcome/errors.js'
+import type { ConnectionSettings } from '../settings/connection-settings.js'
+import { formatEndpoint } from '../settings/endpoint.js'
+import type { Slot } from '../slot/slot.js'
+import type { Connector } from './connector.js'
+import { takeOnlySession } from './only-session.js'
+
+/** Who is told of what becomes of sessions. One for many of them: functions for each would weigh on those that are idle. */
+export interface SlotOwner {
+  /** The session ended after it was open. */
+  ended(slot: Slot, reason: unknown): void
+  /** The server committed without its synchronous standbys, and says so with this notice. */
+  committedLocally?(slot: Slot, notice: Notice): void
+}
+
+/** How one session is opened. */
+export interface OpeningOptions {
+  /** Longest time for all of it, in milliseconds. */
+  timeoutMs: number
+  /** As whom, where; default: the pool's settings. */
+  settings: ConnectionSettings
+  /** The caller's wish to give up. */
+  signal?: AbortSignal | undefined
+  /** Whose session it is. */
+  owner: SlotOwner
+  /** A channel that the session listens to was notified. */
+  notification?: ((channel: string, payload: string) => void) | undefined
+}
+
+const STRINGS = 'standard_conforming_strings'
+// Reported by the server about itself; no borrower can leave them behind.
+const SERVER_STATE: ReadonlySet<string> = new Set(['in_hot_standby', 'is_superuser'])
+
+// One for all pools, of which many may be idle.
+const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
+
+/** Fills slots with sessions, follows the parameters that the server reports, and can give up on everything under way. */
+export class Opening {
+  readonly #connector: Connector
+  readonly #poolers: PoolerWatch | undefined
+  readonly #servers: ServerSightings | undefined
+  // Made with the first connect: idle pools may be many.
+  #underWay: Map<Slot, AbortController> | undefined
+  // Nearly every session of a pool begins with the same server parameters, so they share one map: half a kilobyte for each.
+  #given = NO_PARAMETERS
+  #atBirth = NO_PARAMETERS
+
+  /** Opens through this connector. `poolers` knows what stands between the pool and its server, `servers` where its name leads. */
+  constructor(connector: Connector, poolers?: PoolerWatch, servers?: ServerSightings) {
+    this.#connector = connector
+    this.#poolers = poolers
+    this.#servers = servers
+  }
+
+  /** Opens the session of one slot. Rejects with a `ConnectError`; the slot is then `gone`. */
+  async open(slot: Slot, options: OpeningOptions): Promise<void> {
+    const abort = new AbortController()
+    this.#underWay ??= new Map()
+    this.#underWay.set(slot, abort)
+    const signal =
+      options.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, options.signal])
+    try {
+      const { connection, examined } = await this.#connector.connect(
+        new SlotListener(slot, options),
+        abort,
+        signal,
+        options.timeoutMs,
+        options.settings,
+      )
+      if (isGone(slot) || signal.aborted) {
+        // The server closed it, or we gave it up, between its last word and ours.
+        slot.lostReason ??= signal.reason
+        connection.destroy(slot.lostReason)
+        throw this.#closedAtOnce(slot, options.settings)
+      }
+      if (this.#poolers?.sighting?.oneSession) this.#takeOnlySession(slot, connection, options)
+      slot.atBirth = this.#shared(connection.info.parameters)
+      slot.escapes = slot.atBirth.get(STRINGS) === 'off'
+      // A pooler may have been noticed since it was asked.
+      const { server } = examined
+      if (server !== undefined && this.#poolers?.inEffect === undefined) {
+        slot.server = this.#servers === undefined ? server : this.#servers.add(server)
+        slot.hasOwnProcess = examined.hasOwnProcess
+      }
+      slot.connection = connection
+    } catch (error) {
+      slot.state = 'gone'
+      throw error
+    } finally {
+      this.#underWay.delete(slot)
+    }
+  }
+
+  /** Gives up on one connect, if it is under way. */
+  abort(slot: Slot, reason: unknown): void {
+    this.#underWay?.get(slot)?.abort(reason)
+  }
+
+  /** Gives up on every connect under way. */
+  abortAll(reason: unknown): void {
+    for (const abort of this.#underWay?.values() ?? []) abort.abort(reason)
+  }
+
+  #takeOnlySession(
+    slot: Slot,
+    connection: DriverConnection,
+    { settings: { endpoint } }: OpeningOptions,
+  ): void {
+    try {
+      takeOnlySession(slot, this, formatEndpoint(endpoint), connection.info)
+    } catch (error) {
+      connection.destroy(error)
+      throw error
+    }
+  }
+
+  #shared(parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    const last = this.#atBirth
+    // What two sessions have in common is written to by neither of them.
+    if (parameters === this.#given || sameEntries(last, parameters)) return last
+    this.#given = parameters
+    // The driver keeps its own current.
+    this.#atBirth = new Map(parameters)
+    return this.#atBirth
+  }
+
+  #closedAtOnce(slot: Slot, settings: ConnectionSettings): ConnectError {
+    const endpoint = formatEndpoint(settings.endpoint)
+    const cause = slot.lostReason
+    const why = cause instanceof Error ? cause.message : String(cause)
+    return new ConnectError(`${endpoint} closed the connection at once: ${why}`, {
+      endpoint,
+      cause,
+    })
+  }
+}
+
+function sameEntries(
+  one: ReadonlyMap<string, string>,
+  other: ReadonlyMap<string, string>,
+): boolean {
+  if (one.size !== other.size) return false
+  for (const [name, value] of one) if (other.get(name) !== value) return false
+  return true
+}
+
+// A function, because control flow analysis would take the state for unchanged across the await.
+function isGone(slot: Slot): boolean {
+  return slot.state === 'gone'
+}
+
+function ignore(): void {}
+
+/** A class, because its functions would be four more objects for each session. */
+class SlotListener implements ConnectionListener {
+  readonly notification: (channel: string, payload: string) => void
+  readonly #slot: Slot
+  readonly #owner: SlotOwner
+
+  constructor(slot: Slot, { owner, notification }: OpeningOptions) {
+    this.#slot = slot
+    this.#owner = owner
+    this.notification = notification ?? ignore
+  }
+
+  closed(reason: unknown): void {
+    const slot = this.#slot
+    if (slot.connection !== undefined) {
+      this.#owner.ended(slot, reason)
+      return
+    }
+    slot.state = 'gone'
+    slot.lostReason ??= reason
+  }
+
+  notice(notice: Notice): void {
+    if (!tellsLocalCommit(notice)) return
+    this.#slot.committedLocally = true
+    this.#owner.committedLocally?.(this.#slot, notice)
+  }
+
+  parameter(name: string, value: string): void {
+    const slot = this.#slot
+    if (name === STRINGS) slot.escapes = value === 'off'
+    // What changes before the session is ours is what it began with.
+    if (slot.connection === undefined || SERVER_STATE.has(name)) return
+    if (slot.atBirth?.get(name) === value) slot.drifted?.delete(name)
+    else slot.drifted = (slot.drifted ?? new Set()).add(name)
+  }
+}

@@ -1,0 +1,49 @@
+import { type PoolStats, percentilesOf } from '../api/stats.js'
+import { Histogram } from '../base/histogram.js'
+
+/** What a pool is made of at this moment. */
+export interface Gauges {
+  total: number
+  idle: number
+  connecting: number
+  pending: number
+  max: number
+}
+
+/** Counts what happens to one pool. Recording is a few additions; the snapshot is made on demand. */
+export class StatsRecorder {
+  acquired = 0
+  released = 0
+  created = 0
+  destroyed = 0
+  timeouts = 0
+  errors = 0
+  leaks = 0
+  readonly wait: Histogram = new Histogram()
+  readonly use: Histogram = new Histogram()
+  readonly create: Histogram = new Histogram()
+
+  /** An immutable picture. */
+  snapshot(gauges: Gauges): PoolStats {
+    return Object.freeze({
+      total: gauges.total,
+      idle: gauges.idle,
+      leased: gauges.total - gauges.idle - gauges.connecting,
+      connecting: gauges.connecting,
+      pending: gauges.pending,
+      max: gauges.max,
+      counters: Object.freeze({
+        acquired: this.acquired,
+        released: this.released,
+        created: this.created,
+        destroyed: this.destroyed,
+        timeouts: this.timeouts,
+        errors: this.errors,
+        leaks: this.leaks,
+      }),
+      waitMs: percentilesOf(this.wait),
+      useMs: percentilesOf(this.use),
+      createMs: percentilesOf(this.create),
+    })
+  }
+}

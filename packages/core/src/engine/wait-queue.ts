@@ -1,0 +1,164 @@
+import { Timed } from '../base/deadline-queue.js'
+import type { AcceptsServer } from '../identity/only-to.js'
+import type { Slot } from '../slot/slot.js'
+
+/** A caller that waits for a connection. It leaves the queue before either method is called, and exactly one is. */
+export abstract class Waiter extends Timed {
+  /** Higher is served first. */
+  declare readonly priority: number
+  /** Which servers will do; undefined for any. Set before it waits. */
+  declare accepts: AcceptsServer | undefined
+  /** When it began to wait. */
+  declare enqueuedAt: number
+  /** Owned by the queue. */
+  declare ahead: Waiter | undefined
+  /** Owned by the queue. */
+  declare behind: Waiter | undefined
+  /** Owned by the queue; undefined while it does not wait. */
+  declare lane: WaitLane | undefined
+
+  /** Makes a waiter of one priority. */
+  constructor(priority: number) {
+    super()
+    this.priority = priority
+    this.enqueuedAt = 0
+    this.accepts = undefined
+    this.ahead = undefined
+    this.behind = undefined
+    this.lane = undefined
+  }
+
+  /** Takes over a connection that is already marked as leased. */
+  abstract receive(slot: Slot, now: number): void
+  /** Gives up, with nothing sent. */
+  abstract refuse(error: Error): void
+}
+
+/** Waiters of one priority, in order of arrival. */
+interface WaitLane {
+  readonly priority: number
+  head: Waiter | undefined
+  tail: Waiter | undefined
+}
+
+/**
+ * Pending acquires: first come first served within a priority; insert, hand-off and cancel in O(1). Those that want a certain server are passed
+ * over by connections to others.
+ */
+export class WaitQueue {
+  // The lane of priority 0 is always there, because nearly everybody uses it.
+  readonly #normal: WaitLane = { priority: 0, head: undefined, tail: undefined }
+  // Sorted by priority, highest first.
+  readonly #lanes: WaitLane[] = [this.#normal]
+  #size = 0
+  // Those of them that want a certain server.
+  #choosy = 0
+
+  /** Number of waiters. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Number of waiters that want a certain server. */
+  get choosy(): number {
+    return this.#choosy
+  }
+
+  /** Puts a waiter behind those of its priority. */
+  push(waiter: Waiter): void {
+    const lane = this.#laneOf(waiter.priority)
+    waiter.lane = lane
+    waiter.ahead = lane.tail
+    waiter.behind = undefined
+    if (lane.tail === undefined) lane.head = waiter
+    else lane.tail.behind = waiter
+    lane.tail = waiter
+    this.#size++
+    if (waiter.accepts !== undefined) this.#choosy++
+  }
+
+  /** Takes out the waiter who is next, of those that take this connection. */
+  shift(slot?: Slot): Waiter | undefined {
+    if (this.#size === 0) return undefined
+    if (slot !== undefined && this.#choosy > 0) {
+      const found = this.#taker(slot)
+      if (found !== undefined) this.remove(found)
+      return found
+    }
+    for (const { head } of this.#lanes) {
+      if (head !== undefined) {
+        this.remove(head)
+        return head
+      }
+    }
+    return undefined
+  }
+
+  /** Whether one of them takes this connection. */
+  wants(slot: Slot): boolean {
+    return this.#size > this.#choosy || this.#taker(slot) !== undefined
+  }
+
+  /** Those that want a certain server, in order. */
+  choosyOnes(): readonly Waiter[] {
+    if (this.#choosy === 0) return []
+    return this.#lanes.flatMap((lane) => [...inOrder(lane)].filter(isChoosy))
+  }
+
+  #taker({ server }: Slot): Waiter | undefined {
+    for (const lane of this.#lanes) {
+      for (let waiter = lane.head; waiter !== undefined; waiter = waiter.behind) {
+        if (waiter.accepts === undefined || waiter.accepts(server)) return waiter
+      }
+    }
+    return undefined
+  }
+
+  /** The waiter who has waited longest, whatever its priority. */
+  oldest(): Waiter | undefined {
+    let oldest: Waiter | undefined
+    for (const { head } of this.#lanes) {
+      if (head !== undefined && (oldest === undefined || head.enqueuedAt < oldest.enqueuedAt)) {
+        oldest = head
+      }
+    }
+    return oldest
+  }
+
+  /** Takes a waiter out, wherever it stands; returns whether it was in. */
+  remove(waiter: Waiter): boolean {
+    const lane = waiter.lane
+    if (lane === undefined) return false
+    if (waiter.ahead === undefined) lane.head = waiter.behind
+    else waiter.ahead.behind = waiter.behind
+    if (waiter.behind === undefined) lane.tail = waiter.ahead
+    else waiter.behind.ahead = waiter.ahead
+    waiter.ahead = undefined
+    waiter.behind = undefined
+    waiter.lane = undefined
+    this.#size--
+    if (waiter.accepts !== undefined) this.#choosy--
+    // Priorities may be many, and none of them comes back for certain.
+    if (lane.head === undefined && lane !== this.#normal)
+      this.#lanes.splice(this.#lanes.indexOf(lane), 1)
+    return true
+  }
+
+  #laneOf(priority: number): WaitLane {
+    if (priority === 0) return this.#normal
+    const index = this.#lanes.findIndex((lane) => lane.priority <= priority)
+    const found = this.#lanes[index]
+    if (found?.priority === priority) return found
+    const lane: WaitLane = { priority, head: undefined, tail: undefined }
+    this.#lanes.splice(index === -1 ? this.#lanes.length : index, 0, lane)
+    return lane
+  }
+}
+
+function* inOrder({ head }: WaitLane): Generator<Waiter> {
+  for (let waiter = head; waiter !== undefined; waiter = waiter.behind) yield waiter
+}
+
+function isChoosy({ accepts }: Waiter): boolean {
+  return accepts !== undefined
+}

@@ -1,0 +1,16 @@
+import type { LeaseSnapshot } from '../api/stats.js'
+import type { Slot } from '../slot/slot.js'
+
+/** What a lease looks like from outside. */
+export function snapshotOf(slot: Slot, now: number): LeaseSnapshot {
+  const connection = slot.connection!
+  const status = connection.transactionStatus()
+  return Object.freeze({
+    connection: slot.id,
+    backendPid: connection.info.backendPid,
+    heldMs: now - slot.leasedAt,
+    state: connection.inFlight > 0 ? 'busy' : status === 'idle' ? 'idle' : 'idle in transaction',
+    statement: slot.lastStatement,
+    stack: slot.acquireStack?.stack,
+  })
+}

@@ -1,0 +1,242 @@
+import { checkQueryOptions } from '../api/call-options.js'
+import type { ConnectionInfo, CopyResult } from '../api/driver.js'
+import type { Lease } from '../api/lease.js'
+import { LeaseHolder } from '../api/raw-holder.js'
+import {
+  type QueryOptions,
+  type QueryResult,
+  readQueryArguments,
+  type Statement,
+} from '../api/statement.js'
+import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../api/streaming.js'
+import { traceQuery, traceWork, tracing } from '../api/tracing.js'
+import type { ServerIdentity } from '../identity/server-identity.js'
+import { AbortError, LeaseReleasedError } from '../outcome/errors.js'
+import { resetAhead } from '../slot/session-marks.js'
+import type { Slot } from '../slot/slot.js'
+import { lostBefore, StatementOrder } from '../statement/statement-order.js'
+import { type RunHost, StatementRun } from '../statement/statement-run.js'
+import {
+  checkCopyFromArguments,
+  checkCopyToArguments,
+  readStreamArguments,
+} from '../statement/stream-arguments.js'
+import { BatchIterator, type BatchWork } from '../stream/batch-iterator.js'
+import { CopyIn } from '../stream/copy-in.js'
+import { CopyOut } from '../stream/copy-out.js'
+import type { OpenWork } from '../stream/open-work.js'
+import { RowStream } from '../stream/row-stream.js'
+
+/** What a lease asks of its pool. */
+export interface LeaseHost extends RunHost {
+  /** Takes a connection back; the slot's generation moves on. */
+  giveBack(slot: Slot): void
+  /** Takes a connection back to be thrown away. */
+  discard(slot: Slot, reason: string): void
+  /** A lease was given back a second time. */
+  releasedAgain(slot: Slot): void
+}
+
+/** What a transaction has to say about a stream or a copy of its lease. */
+export interface WorkGuard {
+  /** Calls `start` when it may begin, with the milliseconds that it had to wait; rejects or throws if it must not. */
+  begin(start: (waitedMs: number) => Promise<void>): Promise<void>
+  /** What the caller is told of an error. */
+  failed(error: unknown): unknown
+}
+
+/** The handle a caller holds. It is valid while its generation is the slot's; afterwards it can do nothing to the connection. */
+export class PoolLease implements Lease {
+  readonly #host: LeaseHost
+  readonly #slot: Slot
+  readonly #generation: number
+  #order: StatementOrder | undefined
+  // Made when it is asked for; it refuses once the lease is over.
+  #raw: unknown
+
+  /** Made when the slot has just been marked as leased. */
+  constructor(host: LeaseHost, slot: Slot) {
+    this.#host = host
+    this.#slot = slot
+    this.#generation = slot.generation
+  }
+
+  get connection(): number {
+    return this.#slot.id
+  }
+
+  get node(): string {
+    return this.#host.name
+  }
+
+  get info(): ConnectionInfo {
+    return this.#slot.connection!.info
+  }
+
+  get server(): ServerIdentity | undefined {
+    return this.#slot.server
+  }
+
+  get raw(): unknown {
+    if (!this.valid) throw this.released()
+    // A function of the server may do what no text shows, and a listener what no statement does: the session counts as changed.
+    this.#slot.dirty = true
+    this.#slot.rawTaken = true
+    const connection = this.#slot.connection!
+    if (connection.lendRaw === undefined) return connection.raw
+    if (this.#raw === undefined) {
+      resetAhead(this.#slot)
+      this.#raw = connection.lendRaw(new LeaseHolder(this))
+    }
+    return this.#raw
+  }
+
+  get signal(): AbortSignal {
+    if (!this.valid) return AbortSignal.abort(new LeaseReleasedError(this.#host.name))
+    if (this.#slot.state === 'gone') return AbortSignal.abort(this.#slot.lostReason)
+    this.#slot.abort ??= new AbortController()
+    return this.#slot.abort.signal
+  }
+
+  /** Whether the connection is still this lease's. */
+  get valid(): boolean {
+    return this.#slot.generation === this.#generation
+  }
+
+  /** The error for what is asked of the lease after its end. */
+  released(): LeaseReleasedError {
+    return new LeaseReleasedError(this.#host.name)
+  }
+
+  /** The place the lease holds, for the parts of the engine that follow the session's status. */
+  get slot(): Slot {
+    return this.#slot
+  }
+
+  query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    if (!tracing.query.hasSubscribers) return this.#query(first, second, third)
+    return traceQuery(this.node, first, () => this.#query<Row>(first, second, third))
+  }
+
+  #query<Row>(
+    first: string | Statement,
+    second: readonly unknown[] | QueryOptions | undefined,
+    third: QueryOptions | undefined,
+  ): Promise<QueryResult<Row>> {
+    return new Promise((resolve, reject) => {
+      const { statement, options } = readQueryArguments(first, second, third)
+      if (options !== undefined) checkQueryOptions(options)
+      if (!this.valid) throw new LeaseReleasedError(this.#host.name)
+      if (this.#slot.over) throw lostBefore(this.#slot)
+      if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
+      this.#order ??= new StatementOrder(this.#host, this.#slot)
+      const now = this.#host.now()
+      this.#order.submit(
+        new StatementRun(this.#host, this.#order, statement, options, now, resolve, reject),
+        now,
+      )
+    })
+  }
+
+  stream<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(first, second, third)
+    return this.openRows(statement, options)
+  }
+
+  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+    checkCopyToArguments(sql, options)
+    return this.openCopyOut(sql, options)
+  }
+
+  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    checkCopyFromArguments(sql, source, options)
+    return await this.runCopyIn(sql, source, options)
+  }
+
+  /** `stream` with checked arguments. */
+  openRows<Row>(
+    statement: Statement,
+    options: StreamOptions = {},
+    guard?: WorkGuard,
+  ): BatchIterator<Row> {
+    return this.#iterate(new RowStream(this.#host, statement, options), guard)
+  }
+
+  /** `copyTo` with checked arguments. */
+  openCopyOut(
+    sql: string,
+    options: CopyOptions = {},
+    guard?: WorkGuard,
+  ): BatchIterator<Uint8Array> {
+    return this.#iterate(new CopyOut(this.#host, sql, options), guard)
+  }
+
+  /** `copyFrom` with checked arguments. */
+  async runCopyIn(sql: string, source: CopySource, options: CopyOptions = {}): Promise<CopyResult> {
+    const work = new CopyIn(this.#host, sql, source, options)
+    await this.#begin(work)
+    return await work.run()
+  }
+
+  /** Ends the stream or copy that is open, if one is; resolves when the server has answered all of it. */
+  async closeOpen(error: Error): Promise<void> {
+    this.#order?.close(error)
+    if (this.#slot.occupant !== undefined) await this.#slot.whenQuiet()
+  }
+
+  // The iterator holds the lease by this, and the lease must not be collected before it.
+  #iterate<T>(work: BatchWork, guard: WorkGuard | undefined): BatchIterator<T> {
+    return new BatchIterator<T>(work, {
+      begin: async () => {
+        if (guard === undefined) await this.#begin(work)
+        else await guard.begin((waitedMs) => this.#begin(work, waitedMs))
+      },
+      failed: (error) => (guard === undefined ? error : guard.failed(error)),
+    })
+  }
+
+  #begin(work: OpenWork, waitedMs = 0): Promise<void> {
+    if (tracing.query.hasSubscribers) traceWork(this.node, work)
+    this.#order ??= new StatementOrder(this.#host, this.#slot)
+    const order = this.#order
+    return work.begin(
+      order,
+      () => {
+        if (!this.valid) throw new LeaseReleasedError(this.#host.name)
+        if (this.#slot.over) throw lostBefore(this.#slot)
+        order.open(work)
+      },
+      waitedMs,
+    )
+  }
+
+  release(): void {
+    if (!this.valid) {
+      this.#host.releasedAgain(this.#slot)
+      return
+    }
+    this.#order?.drop((executed) => new LeaseReleasedError(this.#host.name, executed))
+    this.#host.giveBack(this.#slot)
+  }
+
+  destroy(reason = 'destroyed by its holder'): void {
+    if (!this.valid) {
+      this.#host.releasedAgain(this.#slot)
+      return
+    }
+    this.#order?.drop((executed) => new LeaseReleasedError(this.#host.name, executed))
+    this.#host.discard(this.#slot, reason)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.valid) this.release()
+  }
+}

@@ -1,0 +1,111 @@
+import { checkQueryOptions } from '../api/call-options.js'
+import type { ConnectionInfo, DriverConnection } from '../api/driver.js'
+import type { Session } from '../api/session.js'
+import {
+  type QueryOptions,
+  type QueryResult,
+  readQueryArguments,
+  type Statement,
+} from '../api/statement.js'
+import type { ServerIdentity } from '../identity/server-identity.js'
+import { AbortError } from '../outcome/errors.js'
+import type { Slot } from '../slot/slot.js'
+import { lostBefore, StatementOrder } from '../statement/statement-order.js'
+import { type RunHost, StatementRun } from '../statement/statement-run.js'
+import { refuseBehindPooler } from '../statement/through-pooler.js'
+import { SessionTask } from './session-task.js'
+
+const CLOSE_MS = 2_000
+
+/** A connection outside the pool's `max`, for monitors. */
+export class ServerSession implements Session {
+  readonly #host: RunHost
+  readonly #slot: Slot
+  readonly #order: StatementOrder
+
+  /** Takes a slot whose connection is open and which stands in no pool. */
+  constructor(host: RunHost, slot: Slot) {
+    this.#host = host
+    this.#slot = slot
+    this.#order = new StatementOrder(host, slot)
+    slot.connection!.unref()
+  }
+
+  get info(): ConnectionInfo {
+    return this.#slot.connection!.info
+  }
+
+  get server(): ServerIdentity | undefined {
+    return this.#slot.server
+  }
+
+  get signal(): AbortSignal {
+    if (this.closed) return AbortSignal.abort(this.#slot.lostReason)
+    this.#slot.abort ??= new AbortController()
+    return this.#slot.abort.signal
+  }
+
+  get closed(): boolean {
+    return this.#slot.state === 'gone'
+  }
+
+  keepAlive(on: boolean): void {
+    if (this.closed) return
+    if (on) this.#slot.connection!.ref()
+    else this.#slot.connection!.unref()
+  }
+
+  query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    return new Promise((resolve, reject) => {
+      const { statement, options } = readQueryArguments(first, second, third)
+      if (options !== undefined) checkQueryOptions(options)
+      if (this.closed) throw lostBefore(this.#slot)
+      if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
+      const now = this.#host.now()
+      this.#host.watchSilence(now)
+      this.#order.submit(
+        new StatementRun(this.#host, this.#order, statement, options, now, resolve, reject),
+        now,
+      )
+    })
+  }
+
+  listen(channel: string): Promise<void> {
+    return this.#perform((connection) => {
+      refuseBehindPooler(this.#host.name, this.#host.pooler, 'listen')
+      return connection.listen(channel)
+    })
+  }
+
+  ping(): Promise<void> {
+    return this.#perform((connection) => connection.ping())
+  }
+
+  #perform(call: (connection: DriverConnection) => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.closed) throw lostBefore(this.#slot)
+      // Its deadline is the caller's business, and so is its silence.
+      this.#order.submit(new SessionTask(this.#order, call, resolve, reject), this.#host.now())
+    })
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.#order.drop((executed) => lostBefore(this.#slot, executed))
+    const connection = this.#slot.connection!
+    await connection.close(CLOSE_MS).catch((error: unknown) => connection.destroy(error))
+  }
+
+  destroy(reason: string): void {
+    this.#order.drop((executed) => lostBefore(this.#slot, executed))
+    this.#slot.connection!.destroy(new Error(reason))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

@@ -1,0 +1,83 @@
+import type { CancelKey } from '../socket/cancel-request.js'
+
+/** A run-time parameter, as the server reports it. */
+export interface ReportedParameter {
+  /** Its name. */
+  readonly name: string
+  /** Its value from now on. */
+  readonly value: string
+}
+
+/** Reads the body of a ParameterStatus. */
+export function readParameter(body: Buffer): ReportedParameter {
+  const end = textEnd(body, 0)
+  return {
+    name: body.toString('utf8', 0, end),
+    value: body.toString('utf8', end + 1, textEnd(body, end + 1)),
+  }
+}
+
+/** Reads the body of a BackendKeyData; undefined if it is not of the form of protocol 3.0. */
+export function readCancelKey(body: Buffer): CancelKey | undefined {
+  if (body.length !== 8) return undefined
+  return { processID: body.readInt32BE(0), secretKey: body.readInt32BE(4) }
+}
+
+/** Reads the body of a NotificationResponse. */
+export function readNotification(body: Buffer): {
+  /** Name of the channel. */
+  readonly channel: string
+  /** What was said; may be empty. */
+  readonly payload: string
+} {
+  // Behind the process id of whoever notifies.
+  const end = textEnd(body, 4)
+  return {
+    channel: body.toString('utf8', 4, end),
+    payload: body.toString('utf8', end + 1, textEnd(body, end + 1)),
+  }
+}
+
+/** A column as the server describes it. */
+export interface ColumnDescription {
+  /** Name of the column. */
+  readonly name: string
+  /** Object id of its table, or 0. */
+  readonly tableID: number
+  /** Number of the column in its table, or 0. */
+  readonly columnID: number
+  /** Object id of its type. */
+  readonly dataTypeID: number
+  /** Length of the type in bytes; negative for types of variable length. */
+  readonly dataTypeSize: number
+  /** Type modifier, such as the length of a `varchar(n)`; −1 for none. */
+  readonly dataTypeModifier: number
+  /** 0 for text, 1 for binary. */
+  readonly format: number
+}
+
+/** Reads the body of a RowDescription. Throws `RangeError` when it is cut short. */
+export function readRowDescription(body: Buffer): ColumnDescription[] {
+  const count = body.readUInt16BE(0)
+  const columns: ColumnDescription[] = []
+  let at = 2
+  for (let index = 0; index < count; index++) {
+    const end = textEnd(body, at)
+    columns.push({
+      name: body.toString('utf8', at, end),
+      tableID: body.readUInt32BE(end + 1),
+      columnID: body.readInt16BE(end + 5),
+      dataTypeID: body.readUInt32BE(end + 7),
+      dataTypeSize: body.readInt16BE(end + 11),
+      dataTypeModifier: body.readInt32BE(end + 13),
+      format: body.readInt16BE(end + 17),
+    })
+    at = end + 19
+  }
+  return columns
+}
+
+function textEnd(body: Buffer, from: number): number {
+  const end = body.indexOf(0, from)
+  return end === -1 ? body.length : end
+}

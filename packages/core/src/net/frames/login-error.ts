@@ -1,0 +1,65 @@
+import type { AuthMethod } from '../../api/driver.js'
+
+/** The log-in ends because of how the server, or nobody, is to prove itself. The messages are for the end of a sentence. */
+export class AuthenticationFailure extends Error {}
+
+/** The server asks for a password and there is none. */
+export class PasswordMissingError extends AuthenticationFailure {
+  /** Needs nothing: the message says it. */
+  constructor() {
+    super('the server asks for a password and none is given; set connection.password')
+  }
+}
+
+/** The server let us in without proving that it knows the password. */
+export class NoServerProofError extends AuthenticationFailure {
+  /** Needs nothing: the message says it. */
+  constructor() {
+    super(
+      'the server skipped the proof that it knows the password; something may be impersonating it',
+    )
+  }
+}
+
+/** Channel binding is required and cannot be had. The password was not used. */
+export class BindingRequiredError extends AuthenticationFailure {
+  /** `reason` is a clause that says why it cannot be had. */
+  constructor(reason: string) {
+    super(
+      `${reason}, and connection.channelBinding is 'require'; if this is the right server, set it to 'prefer'`,
+    )
+  }
+}
+
+const ASKED: Readonly<Record<AuthMethod, string>> = {
+  none: 'the server lets anybody in without a proof (as trust and client certificates do)',
+  password: 'the server asks for the password in clear text',
+  md5: 'the server asks for an MD5 hash of the password',
+  'scram-sha-256': 'the server asks for SCRAM-SHA-256',
+}
+
+/** The server asks for something that `requireAuth` does not accept. Nothing was told to it. */
+export class AuthNotAcceptedError extends AuthenticationFailure {
+  /** Says what it asked for and how to accept it. */
+  constructor(asked: AuthMethod, accepted: readonly AuthMethod[]) {
+    const wider = [asked, ...accepted].map((method) => `'${method}'`).join(', ')
+    super(
+      `${ASKED[asked]}, and requireAuth accepts only ${accepted.join(', ') || 'nothing'}; ` +
+        `if this is the right server, set requireAuth: [${wider}], or have it verified by TLS ` +
+        '(connection.ssl with mode verify-full, or with a ca of your own)',
+    )
+  }
+}
+
+/** The server does not keep to the protocol: it is no PostgreSQL server, or something tampers with the connection. */
+export class ProtocolError extends Error {}
+
+/** The server closed the connection. */
+export class HungUpError extends Error {
+  /** Tells it apart from a reset, and both from silence. */
+  readonly code = 'POOLHOUSE_HUNG_UP'
+  /** Needs nothing: the message says it. */
+  constructor() {
+    super('the server closed the connection')
+  }
+}

@@ -1,0 +1,105 @@
+import { rethrowLater } from '../../base/rethrow-later.js'
+
+/** What one session does at a time: a statement, a cursor, a COPY. */
+export interface QueuedWork {
+  /** Whether it is to be sent anew instead of being settled. `idle` says that the session is in no transaction. */
+  wantsRepeat(idle: boolean): boolean
+  /** Settles the caller. Called at ReadyForQuery, once. */
+  settle(): void
+  /** Settles the caller when the session ended first. */
+  lose(reason: unknown): void
+}
+
+/** What sends work: the client of a driver, or what stands before it. */
+export interface WorkRunner<Work> {
+  /** Sends it, or sends it anew. */
+  query(work: Work): unknown
+}
+
+/** Gives a session one thing to do at a time and settles it at ReadyForQuery. The rest waits here, so that exactly one is ever in doubt. */
+export class WorkQueue<Work extends QueuedWork> {
+  readonly #runner: WorkRunner<Work>
+  #current: Work | undefined
+  // Made when needed: idle sessions may be many.
+  #waiting: Work[] | undefined
+  #stopped = false
+
+  /** Works for the life of a session. */
+  constructor(runner: WorkRunner<Work>) {
+    this.#runner = runner
+  }
+
+  /** How much has been given and not been settled. */
+  get length(): number {
+    return this.#current === undefined ? 0 : 1 + (this.#waiting?.length ?? 0)
+  }
+
+  /** The work that the runner has. */
+  get current(): Work | undefined {
+    return this.#current
+  }
+
+  /** Starts it, or has it wait for its turn. */
+  add(work: Work): void {
+    if (this.#current === undefined) {
+      this.#start(work)
+      return
+    }
+    this.#waiting ??= []
+    this.#waiting.push(work)
+  }
+
+  /** ReadyForQuery has come for the current work. `idle` says that the session is in no transaction. */
+  answered(idle: boolean): void {
+    const work = this.#current
+    if (work === undefined) return
+    if (!this.#stopped && work.wantsRepeat(idle)) {
+      this.#runner.query(work)
+      return
+    }
+    this.#advance()
+    try {
+      work.settle()
+    } catch (error) {
+      rethrowLater(error)
+    }
+  }
+
+  /** No ReadyForQuery will come for it: goes on with the next. False if it is not the current work; otherwise the caller settles it. */
+  skip(work: Work): boolean {
+    if (this.#current !== work) return false
+    this.#advance()
+    return true
+  }
+
+  /** Starts nothing from now on. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** The session is over: settles everything, in order. */
+  lose(reason: unknown): void {
+    const all = this.#waiting ?? []
+    this.#waiting = undefined
+    if (this.#current !== undefined) all.unshift(this.#current)
+    this.#current = undefined
+    for (const work of all) {
+      try {
+        work.lose(reason)
+      } catch (error) {
+        rethrowLater(error)
+      }
+    }
+  }
+
+  #start(work: Work): void {
+    this.#current = work
+    this.#runner.query(work)
+  }
+
+  #advance(): void {
+    this.#current = undefined
+    const next = this.#stopped ? undefined : this.#waiting?.shift()
+    if (next !== undefined) this.#start(next)
+  }
+}

@@ -1,0 +1,111 @@
+import {
+  ConnectionLostError,
+  DatabaseError,
+  type Executed,
+  LeaseBusyError,
+} from '../outcome/errors.js'
+import type { Slot } from '../slot/slot.js'
+import type { OpenWork, WorkOwner } from '../stream/open-work.js'
+import type { RunHost, RunOwner } from './statement-run.js'
+
+/** What takes its turn on a connection: a statement, or another call to the driver. */
+export interface OrderedWork {
+  /** Whether its caller has an answer already, so that it need not be begun. */
+  readonly settled: boolean
+  /** Something else is before it. */
+  queue(now: number): void
+  /** Its turn: begins, and says `finished` to the order once. */
+  receive(slot: Slot, now: number): void
+  /** Fails with nothing sent. */
+  drop(error: Error): void
+}
+
+/**
+ * The statements of one lease or session: one in flight, the rest in order of their calls. A statement behind one that was
+ * given up waits until the connection is quiet, so that the cancel request meant for the first cannot hit the second. Behind a stream
+ * or a copy nothing waits: whoever reads it would wait for himself.
+ */
+export class StatementOrder implements RunOwner, WorkOwner {
+  readonly #host: RunHost
+  readonly #slot: Slot
+  readonly #queue: OrderedWork[] = []
+  // Not over for its caller yet.
+  #open: OpenWork | undefined
+  #busy = false
+
+  /** Begins with nothing in flight. */
+  constructor(host: RunHost, slot: Slot) {
+    this.#host = host
+    this.#slot = slot
+  }
+
+  /** Begins the work now, or after what is before it. */
+  submit(work: OrderedWork, now: number): void {
+    if (this.#open !== undefined) {
+      work.drop(new LeaseBusyError(this.#host.name, this.#open.kind))
+      return
+    }
+    this.#submit(work, now)
+  }
+
+  /** Gives the session to a stream or a copy, now or after what is before it. Throws `LeaseBusyError` if another one is open. */
+  open(work: OpenWork): void {
+    if (this.#open !== undefined) throw new LeaseBusyError(this.#host.name, this.#open.kind)
+    this.#open = work
+    this.#submit(work, this.#host.now())
+  }
+
+  #submit(work: OrderedWork, now: number): void {
+    if (this.#busy) {
+      work.queue(now)
+      this.#queue.push(work)
+      return
+    }
+    this.#busy = true
+    work.receive(this.#slot, now)
+  }
+
+  finished(_work: OrderedWork, slot: Slot): void {
+    this.freed(slot)
+  }
+
+  over(work: OpenWork): void {
+    if (this.#open === work) this.#open = undefined
+  }
+
+  freed(slot: Slot): void {
+    if (slot.quiet) this.#next()
+    else void slot.whenQuiet().then(() => this.#next())
+  }
+
+  /** Ends the stream or copy that is open, if one is. What is submitted from now on waits for its end on the server. */
+  close(error: Error): void {
+    this.#open?.stop(error)
+  }
+
+  /** Fails everything that has not been sent, and ends what is open. Each is told by an error of its own what is known of it. */
+  drop(errorOf: (executed: Executed) => Error): void {
+    this.#open?.interrupt(errorOf)
+    for (const run of this.#queue.splice(0)) run.drop(errorOf('no'))
+  }
+
+  #next(): void {
+    // What has not been sent must not be, once the session is over.
+    if (this.#slot.over) this.drop((executed) => lostBefore(this.#slot, executed))
+    let run = this.#queue.shift()
+    while (run?.settled === true) run = this.#queue.shift()
+    if (run === undefined) this.#busy = false
+    else run.receive(this.#slot, this.#host.now())
+  }
+}
+
+/** The error for a statement that was not sent because its session is over, or for work that it ended. */
+export function lostBefore(slot: Slot, executed: Executed = 'no'): ConnectionLostError {
+  const reason = slot.lostReason
+  const what = reason instanceof Error ? reason.message : String(reason ?? 'closed')
+  return new ConnectionLostError(`the connection is gone: ${what}`, {
+    executed,
+    sqlState: reason instanceof DatabaseError ? reason.code : undefined,
+    cause: reason,
+  })
+}

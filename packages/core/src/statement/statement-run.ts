@@ -1,0 +1,353 @@
+import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
+import type { Clock } from '../base/clock.js'
+import type { DeadlineQueue } from '../base/deadline-queue.js'
+import { realTimers } from '../base/real-timers.js'
+import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
+import { Waiter } from '../engine/wait-queue.js'
+import { afterCancel, CONFIRM_MS } from '../outcome/cancelled-call.js'
+import type { Durability } from '../outcome/durability.js'
+import { endsSession, leavesCommitOpen } from '../outcome/error-meaning.js'
+import {
+  AbortError,
+  type AcquireTimeoutError,
+  DatabaseError,
+  type Executed,
+  LeaseReleasedError,
+  PoolClosedError,
+  PoolhouseError,
+  StatementTimeoutError,
+  setExecuted,
+} from '../outcome/errors.js'
+import { isResetFailure } from '../outcome/reset-failure.js'
+import { markSession, resetAhead } from '../slot/session-marks.js'
+import type { Slot } from '../slot/slot.js'
+import { commitsMidway } from '../sql/commits-midway.js'
+import { traitsOf } from '../sql/statement-traits.js'
+import { CONTROLS_TRANSACTION, COPIES, READ_IN_TWO_WAYS } from '../sql/trait-flags.js'
+import { copyMisfit } from './copy-text.js'
+import { refuseWhenSent } from './lone-statement.js'
+import { type PoolerInEffect, throughPooler } from './through-pooler.js'
+
+/** What a running statement needs from the pool it belongs to. */
+export interface RunHost {
+  /** Name for results and messages. */
+  readonly name: string
+  /** Time source. */
+  readonly clock: Clock
+  /** Deadlines of the pool. */
+  readonly deadlines: DeadlineQueue
+  /** What stands between the pool and its server. */
+  readonly pooler: PoolerInEffect | undefined
+  /** Longest time for one statement; 0 for none. */
+  statementTimeoutMs(): number
+  /** Time now. */
+  now(): number
+  /** Asks for the pool's timer. */
+  wakeAt(time: number): void
+  /** Something is sent beside the connections of the pool, by which its timer does not go: that silence is looked at in time. */
+  watchSilence(now: number): void
+  /** Asks the server to cancel what the connection runs, and keeps it out of service until that is settled. */
+  cancel(slot: Slot): void
+  /** The statement no longer waits for a connection. */
+  leaveQueue(run: StatementRun): void
+  /** The error for a wait that took too long. */
+  acquireTimeout(waitedMs: number): AcquireTimeoutError
+  /** A statement passed its deadline. */
+  countTimeout(): void
+}
+
+/** Whoever owns the connection while the statement runs: the pool itself, a lease or a session. */
+export interface RunOwner {
+  /** The statement is over for its caller: answered, failed or given up. The connection may still be busy if it was given up. */
+  finished(run: StatementRun, slot: Slot, error: Error | null): void
+  /**
+   * In the place of `finished`: the statement was not begun, because its session could not be reset, and waits for another one. An owner who has
+   * none leaves this out, and its caller gets the error.
+   */
+  again?(run: StatementRun, slot: Slot): void
+}
+
+/**
+ * One statement from the call to its answer. It is at once the waiter in the pool's queue, the entry among its deadlines and
+ * the receiver of the answer, so a call costs one object and one promise.
+ *
+ * `waiting` (in the pool's queue) or `queued` (behind another statement of its lease) → `running` →
+ * `cancelling` (past its deadline) or `aborting` (by its signal), with a cancel sent → `settled`.
+ */
+export class StatementRun extends Waiter {
+  /** What is run. */
+  readonly statement: Statement
+  readonly #host: RunHost
+  readonly #owner: RunOwner
+  readonly #resolve: (result: QueryResult<never>) => void
+  readonly #reject: (error: Error) => void
+  readonly #signal: AbortSignal | undefined
+  readonly #timeoutMs: number | undefined
+  readonly #startedAt: number
+  #state: 'waiting' | 'queued' | 'running' | 'cancelling' | 'aborting' | 'settled' = 'waiting'
+  #slot: Slot | undefined
+  #limitMs = 0
+  #onAbort: (() => void) | undefined
+
+  /** `resolve` and `reject` settle the caller's promise, each call exactly one of them once. */
+  constructor(
+    host: RunHost,
+    owner: RunOwner,
+    statement: Statement,
+    options: QueryOptions | undefined,
+    startedAt: number,
+    resolve: (result: QueryResult<never>) => void,
+    reject: (error: Error) => void,
+  ) {
+    super(0)
+    this.statement = statement
+    this.#host = host
+    this.#owner = owner
+    this.#startedAt = startedAt
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#timeoutMs = options?.timeoutMs
+    this.#signal = options?.signal
+    if (this.#signal !== undefined) this.#watch(this.#signal)
+  }
+
+  /** Whether the caller has its answer. */
+  get settled(): boolean {
+    return this.#state === 'settled'
+  }
+
+  /** What is left of the explicit limit of the call, in milliseconds; undefined if it has none. */
+  leftMs(now: number): number | undefined {
+    return this.#timeoutMs && Math.max(1, this.#startedAt + this.#timeoutMs - now)
+  }
+
+  /** The explicit limit of the call, if it has one. */
+  get timeoutMs(): number | undefined {
+    return this.#timeoutMs
+  }
+
+  /** Stands behind another statement of the same lease; only an explicit limit runs meanwhile. */
+  queue(now: number): void {
+    this.#state = 'queued'
+    if (this.#timeoutMs !== undefined) this.#limit(now, this.#timeoutMs)
+  }
+
+  /** Sends the statement. */
+  override receive(slot: Slot, now: number): void {
+    this.#host.deadlines.remove(this)
+    if (this.#timeoutMs !== undefined && now >= this.#startedAt + this.#timeoutMs) {
+      this.#missed(slot)
+      return
+    }
+    this.#state = 'running'
+    this.#slot = slot
+    const { statement } = this
+    slot.lastStatement = statement.text
+    slot.running = statement
+    slot.sentAt = now
+    slot.committedLocally = false
+    slot.cancelSent = false
+    const traits = traitsOf(statement.text, slot.escapes)
+    const { pooler } = this.#host
+    if (pooler === undefined) markSession(slot, traits)
+    if (this.#timeoutMs !== undefined) {
+      this.#limit(now, this.#startedAt + this.#timeoutMs - now)
+      this.#limitMs = this.#timeoutMs
+    } else {
+      const limit = this.#host.statementTimeoutMs()
+      if (limit > 0) this.#limit(now, limit)
+    }
+    try {
+      if ((traits & COPIES) !== 0) throw copyMisfit('query', statement.text)
+      // Which of the two its own session reads was not known when the call was made.
+      if ((traits & READ_IN_TWO_WAYS) !== 0 && (this.#owner as unknown) === this.#host) {
+        refuseWhenSent(traits)
+      }
+      const sent =
+        pooler === undefined
+          ? statement
+          : throughPooler(this.#host.name, pooler, statement, slot.escapes)
+      resetAhead(slot)
+      slot.connection!.run(sent, (error, result) => this.#answered(slot, error, result))
+    } catch (error) {
+      // What we or the driver refuse before anything is sent.
+      realTimers.queueMicrotask(() => this.#answered(slot, error as Error, undefined))
+    }
+  }
+
+  /** The connection came when the time was over: sending the statement only to cancel it would leave its outcome open. */
+  #missed(slot: Slot): void {
+    this.#limitMs = this.#timeoutMs!
+    this.#host.countTimeout()
+    this.refuse(this.#givenUp('no'))
+    // Not in this call: of thousands that missed theirs, each would hand the connection to the next one further down the stack.
+    realTimers.queueMicrotask(() => this.#owner.finished(this, slot, null))
+  }
+
+  override refuse(error: Error): void {
+    this.#settle()
+    this.#reject(error)
+  }
+
+  override expire(now: number): void {
+    const slot = this.#slot
+    switch (this.#state) {
+      case 'waiting':
+        this.#host.leaveQueue(this)
+        this.#host.countTimeout()
+        this.refuse(this.#host.acquireTimeout(now - this.#startedAt))
+        return
+      case 'queued':
+        this.#host.countTimeout()
+        this.refuse(this.#givenUp('no'))
+        return
+      case 'running':
+        this.#state = 'cancelling'
+        this.#host.countTimeout()
+        this.#cancel(slot!, now)
+        return
+      case 'cancelling':
+      case 'aborting':
+        this.#giveUp(this.#givenUp('unknown'))
+        return
+      case 'settled':
+        return
+    }
+  }
+
+  /** Fails with nothing sent, wherever it waits. */
+  drop(error: Error): void {
+    if (this.#state === 'waiting' || this.#state === 'queued') this.refuse(error)
+  }
+
+  #watch(signal: AbortSignal): void {
+    this.#onAbort = () => this.#aborted(signal)
+    watchSignal(signal, this.#onAbort)
+  }
+
+  #aborted(signal: AbortSignal): void {
+    switch (this.#state) {
+      case 'waiting':
+        this.#host.leaveQueue(this)
+        this.refuse(new AbortError(signal.reason, 'no'))
+        return
+      case 'queued':
+        this.refuse(new AbortError(signal.reason, 'no'))
+        return
+      case 'running':
+        this.#state = 'aborting'
+        this.#host.deadlines.remove(this)
+        this.#cancel(this.#slot!, this.#host.now())
+        return
+      case 'cancelling':
+      case 'aborting':
+      case 'settled':
+        return
+    }
+  }
+
+  /** Asks the server to end the statement, and keeps the caller a moment for its word. */
+  #cancel(slot: Slot, now: number): void {
+    this.#host.cancel(slot)
+    this.#host.deadlines.add(this, now, CONFIRM_MS)
+    this.#host.wakeAt(now + CONFIRM_MS)
+  }
+
+  #answered(slot: Slot, error: Error | null, result: QueryResult<unknown> | undefined): void {
+    slot.running = undefined
+    if (this.#state === 'settled') {
+      // Given up earlier; the pool may be waiting for this connection to fall quiet.
+      slot.recheckQuiet()
+      return
+    }
+    if (this.#state === 'running' && this.#owner.again !== undefined && isResetFailure(error)) {
+      this.#host.deadlines.remove(this)
+      this.#state = 'waiting'
+      slot.lostReason ??= error
+      this.#owner.again(this, slot)
+      return
+    }
+    const failure = this.#failureOf(slot, error, result)
+    if (failure === null) {
+      result!.node = this.#host.name
+      // Inside a transaction nothing is committed yet.
+      if (slot.committedLocally) result!.durability = 'local'
+      else if (slot.connection!.transactionStatus() === 'idle') result!.durability = 'configured'
+    }
+    // Before anybody can be handed the connection: the news that it is closed may come a moment later.
+    if (error !== null && endsSession(error)) slot.lostReason ??= error
+    this.#settle()
+    this.#owner.finished(this, slot, error)
+    slot.recheckQuiet()
+    if (failure === null) this.#resolve(result as QueryResult<never>)
+    else this.#reject(failure as Error)
+  }
+
+  /** What the caller is told, if it is not success. */
+  #failureOf(slot: Slot, error: Error | null, result: QueryResult<unknown> | undefined): unknown {
+    const { committedLocally } = slot
+    if (error instanceof PoolhouseError) {
+      const { text } = this.statement
+      const mayBeHalf = commitsMidway(text)
+      // A transaction around it, if there is one, knows better and says so at its end.
+      if (error instanceof DatabaseError && (mayBeHalf || leavesOpen(text, error))) {
+        setExecuted(error, 'unknown')
+      }
+      // The session was ended in its wait for the standbys, which comes after the commit.
+      if (committedLocally && !mayBeHalf && error.executed === 'unknown') {
+        setExecuted(error, 'yes', 'local')
+      }
+    }
+    if (this.#state === 'cancelling' || this.#state === 'aborting') {
+      const reason = this.#state === 'aborting' ? 'abort' : 'timeout'
+      return afterCancel(reason, error, result?.command, committedLocally, (...known) =>
+        this.#givenUp(...known),
+      )
+    }
+    return error === null && committedLocally && slot.cancelSent ? this.#cutShort(slot) : error
+  }
+
+  /** The pool itself has cancelled the wait for the standbys: it is closing, or the lease was given back too early. */
+  #cutShort(slot: Slot): Error {
+    const { name } = this.#host
+    return slot.state === 'leased'
+      ? new PoolClosedError(name, 'yes', 'local')
+      : new LeaseReleasedError(name, 'yes', 'local')
+  }
+
+  #giveUp(error: Error): void {
+    const slot = this.#slot!
+    this.#settle()
+    this.#owner.finished(this, slot, error)
+    this.#reject(error)
+  }
+
+  #settle(): void {
+    this.#state = 'settled'
+    this.#host.deadlines.remove(this)
+    if (this.#onAbort !== undefined) {
+      unwatchSignal(this.#signal, this.#onAbort)
+      this.#onAbort = undefined
+    }
+  }
+
+  #limit(now: number, ms: number): void {
+    this.#limitMs = ms
+    this.#host.deadlines.remove(this)
+    this.#host.deadlines.add(this, now, ms)
+    this.#host.wakeAt(now + ms)
+  }
+
+  #givenUp(executed: Executed, cause?: unknown, durability?: Durability): Error {
+    if (this.#state === 'aborting') {
+      return new AbortError(this.#signal!.reason, executed, durability)
+    }
+    const { name: pool } = this.#host
+    return new StatementTimeoutError(this.#limitMs, { executed, pool, cause, durability })
+  }
+}
+
+/** Whether a COMMIT was answered with an error that says that its outcome is not known. */
+function leavesOpen(text: string, error: DatabaseError): boolean {
+  return (traitsOf(text) & CONTROLS_TRANSACTION) !== 0 && leavesCommitOpen(error)
+}

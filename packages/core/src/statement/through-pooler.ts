@@ -1,0 +1,107 @@
+import { sentBehind } from '../api/sent-behind.js'
+import type { Statement } from '../api/statement.js'
+import type { PoolerSighting } from '../identity/pooler-watch.js'
+import { SessionStateError } from '../outcome/errors.js'
+import type { ConnectionSettings } from '../settings/connection-settings.js'
+import { findSessionChange } from '../sql/session-change.js'
+import { traitsOf } from '../sql/statement-traits.js'
+import { CHANGES_SESSION, LOCKS_SESSION } from '../sql/trait-flags.js'
+
+/**
+ * What stands between a pool and its server, as its option says. `pgbouncer` is PgBouncer in transaction mode: each transaction may run
+ * in another server session, so nothing that lives in a session can be relied on. `none`: each connection has a server session of
+ * its own.
+ */
+export type Pooler = 'pgbouncer' | 'none'
+
+/**
+ * The pooler that a pool respects: `pgbouncer` was declared; `noticed` was seen when a connection was opened, without a `pooler`
+ * option. Both are treated alike.
+ */
+export type PoolerInEffect = 'pgbouncer' | 'noticed'
+
+/**
+ * The statement as it may be sent through a pooler: without its name, because the session that knows the name may be another one
+ * by the next call. Throws `SessionStateError` for a statement whose effect would outlive its transaction. `escapes` tells that
+ * `standard_conforming_strings` is off.
+ */
+export function throughPooler(
+  pool: string,
+  pooler: PoolerInEffect,
+  statement: Statement,
+  escapes = false,
+): Statement {
+  const { text, values, name, rowMode } = statement
+  refuseSessionChange(pool, pooler, text, escapes)
+  // What is sent behind it could run in another session.
+  const alone = name === undefined && sentBehind(statement) === undefined
+  return alone ? statement : { text, values, rowMode }
+}
+
+/** Throws `SessionStateError` for a text whose effect would outlive its transaction. */
+function refuseSessionChange(
+  pool: string,
+  pooler: PoolerInEffect,
+  text: string,
+  escapes: boolean,
+): void {
+  if ((traitsOf(text, escapes) & (CHANGES_SESSION | LOCKS_SESSION)) === 0) return
+  const change = findSessionChange(text, escapes ? 'escape' : 'literal')
+  if (change === undefined) return
+  const instead = change.instead === undefined ? '' : `use ${change.instead} in a transaction, or `
+  throw new SessionStateError(
+    `pool "${pool}" cannot send ${change.what}: it changes a server session, and ${withPooler(pooler)} the next transaction may run in another one; ${instead}${otherwise(pooler)}`,
+  )
+}
+
+/** Throws `SessionStateError` for something that needs a session of its own, such as `listen`. `what` names the call. */
+export function refuseBehindPooler(
+  pool: string,
+  pooler: PoolerInEffect | undefined,
+  what: string,
+): void {
+  if (pooler === undefined) return
+  throw new SessionStateError(
+    `${what} needs a server session of its own, which pool "${pool}" does not have ${withPooler(pooler)}; ${otherwise(pooler)}`,
+  )
+}
+
+/** What was seen of a pooler that was not declared, and what follows, for humans. */
+export function treatedAsPooler(sighting: PoolerSighting): string {
+  const { announcedPid, answeringPid, oneSession } = sighting
+  const announced = announcedPid === 0 ? 'no server process' : `server process ${announcedPid}`
+  const seen = oneSession
+    ? 'the server has one session for all its connections, as PGlite does. From now on the pool uses one connection, and works'
+    : `a pooler stands between the pool and its server: ${announced} was announced at log-in, and ${answeringPid} answered. From now on the pool works`
+  const way = oneSession
+    ? "Set max: 1 and pooler: 'none' if this pool is the only client of the server"
+    : "Set pooler: 'pgbouncer' to say so from the start, or pooler: 'none' if each connection has a server session of its own"
+  return `${seen} as with a declared pooler: no statement is prepared, whatever prepare says, names of statements are ignored, and what needs a server session of its own is refused. ${way}`
+}
+
+function withPooler(pooler: PoolerInEffect): string {
+  return pooler === 'noticed'
+    ? "with a pooler in between, as noticed when connecting and without option pooler: 'none',"
+    : `with pooler '${pooler}'`
+}
+
+function otherwise(pooler: PoolerInEffect): string {
+  const direct = 'use a pool that goes straight to the server'
+  return pooler === 'noticed'
+    ? `${direct}, or pooler: 'none' if each connection has a server session of its own`
+    : direct
+}
+
+/** Throws `TypeError` for run-time parameters in the connection settings: PgBouncer refuses to log in with those it does not know. */
+export function checkPoolerSettings(
+  where: string,
+  pooler: Pooler,
+  settings: ConnectionSettings,
+  origin = '',
+): void {
+  const names = Object.keys(settings.parameters).filter((name) => name !== 'application_name')
+  if (names.length === 0) return
+  throw new TypeError(
+    `${where}: connection.parameters must not set ${names.join(', ')} with pooler '${pooler}'${origin}, which refuses unknown start-up parameters; use ALTER ROLE … SET on the server, or SET LOCAL in a transaction`,
+  )
+}

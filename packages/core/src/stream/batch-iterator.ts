@@ -1,0 +1,97 @@
+import type { CursorBatch } from '../api/driver.js'
+import { StreamEnds } from '../api/stream-ends.js'
+import { CLOSED_BY_READER, type OpenWork } from './open-work.js'
+
+/** Work that gives batches. */
+export type BatchWork = OpenWork & { read(): Promise<CursorBatch> }
+
+/** What an iterator asks of the lease or transaction it belongs to; it keeps that alive. */
+export interface BatchHost {
+  /** Hands the work to the session. Rejects if it is refused. */
+  begin(work: BatchWork): Promise<void>
+  /** What the reader is told of an error. */
+  failed?(error: unknown): unknown
+}
+
+const DONE: Promise<IteratorReturnResult<undefined>> = Promise.resolve({
+  done: true,
+  value: undefined,
+})
+
+function settled(): void {}
+
+/** Iterates over what comes in batches: one promise for each element, one question to the server for each batch. */
+export class BatchIterator<T> extends StreamEnds<T> {
+  readonly #work: BatchWork
+  readonly #host: BatchHost
+  #items: readonly T[] = []
+  #at = 0
+  #state: 'new' | 'open' | 'over' = 'new'
+  #fetching: Promise<void> | undefined
+
+  /** Sends nothing yet. */
+  constructor(work: BatchWork, host: BatchHost) {
+    super()
+    this.#work = work
+    this.#host = host
+  }
+
+  next(): Promise<IteratorResult<T, undefined>> {
+    // The work may have come to grief since its last batch, and what is left of that is then not given any more.
+    const failed = this.#state === 'open' && this.#work.failure !== undefined
+    if (this.#at < this.#items.length && !failed) {
+      return Promise.resolve({ done: false, value: this.#items[this.#at++]! })
+    }
+    if (this.#fetching !== undefined) {
+      const again = (): Promise<IteratorResult<T, undefined>> => this.next()
+      return this.#fetching.then(again, again)
+    }
+    if (this.#state === 'over') return DONE
+    const fetching = this.#fetch()
+    // Before those who come meanwhile: they are served in the order of their calls.
+    const first = fetching.then(
+      () => {
+        this.#fetching = undefined
+        return this.next()
+      },
+      (error: unknown) => {
+        this.#fetching = undefined
+        throw error
+      },
+    )
+    this.#fetching = fetching.then(settled, settled)
+    return first
+  }
+
+  async return(): Promise<IteratorResult<T, undefined>> {
+    this.#state = 'over'
+    this.#items = []
+    this.#work.stop(CLOSED_BY_READER)
+    await this.#work.whenFree()
+    return DONE
+  }
+
+  /** Calls `listener` in a microtask once the stream needs its lease no more, whatever is left to be read here. */
+  onOver(listener: () => void): void {
+    this.#work.onOver(listener)
+  }
+
+  async #fetch(): Promise<void> {
+    this.#items = []
+    this.#at = 0
+    try {
+      if (this.#state === 'new') {
+        this.#state = 'open'
+        await this.#host.begin(this.#work)
+      }
+      const { rows, end } = await this.#work.read()
+      if (end) this.#state = 'over'
+      this.#items = rows as T[]
+    } catch (error) {
+      this.#state = 'over'
+      // Whoever has closed the stream meanwhile does not want to hear of it.
+      if (error === CLOSED_BY_READER) return
+      throw this.#host.failed === undefined ? error : this.#host.failed(error)
+    }
+  }
+}

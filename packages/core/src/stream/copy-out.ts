@@ -1,0 +1,42 @@
+import type { CursorBatch, DriverCopyOut } from '../api/driver.js'
+import type { RunHost } from '../statement/statement-run.js'
+import { OpenWork, type WorkLimits } from './open-work.js'
+
+/** The data of one COPY … TO STDOUT, piece by piece. */
+export class CopyOut extends OpenWork {
+  // There once the server has begun to send.
+  #copy: DriverCopyOut | undefined
+
+  /** Takes a checked text and checked limits. */
+  constructor(host: RunHost, text: string, limits: WorkLimits) {
+    super(host, 'copyTo', text, limits)
+  }
+
+  /** Reads the next piece. */
+  async read(): Promise<CursorBatch> {
+    this.#copy ??= await this.step(
+      async (slot) => {
+        const copy = await slot.connection!.copyOut(this.text)
+        // Before anybody learns of it: the caller may have given up meanwhile, and there is data to drain.
+        this.#copy = copy
+        return copy
+      },
+      () => false,
+    )
+    const copy = this.#copy
+    const piece = await this.step(
+      () => copy.read(),
+      (data) => data === undefined,
+    )
+    return piece === undefined ? { rows: [], end: true } : { rows: [piece], end: false }
+  }
+
+  /** What the server would still send could be gigabytes. */
+  protected override get endsByCancel(): boolean {
+    return this.#copy !== undefined
+  }
+
+  protected override async unwind(): Promise<void> {
+    while ((await this.#copy?.read()) !== undefined);
+  }
+}

@@ -1,0 +1,480 @@
+import { Timed } from '../base/deadline-queue.js'
+import { realTimers } from '../base/real-timers.js'
+import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
+import { CLEANING_MS } from '../engine/cleaning.js'
+import { afterCancel, type CancelReason, CONFIRM_MS } from '../outcome/cancelled-call.js'
+import type { Durability } from '../outcome/durability.js'
+import { endsSession } from '../outcome/error-meaning.js'
+import {
+  AbortError,
+  ConnectionLostError,
+  DatabaseError,
+  type Executed,
+  StatementTimeoutError,
+} from '../outcome/errors.js'
+import { markSession, resetAhead } from '../slot/session-marks.js'
+import type { Slot } from '../slot/slot.js'
+import { traitsOf } from '../sql/statement-traits.js'
+import type { OrderedWork } from '../statement/statement-order.js'
+import type { RunHost } from '../statement/statement-run.js'
+
+/** What kind of work has a session to itself. */
+export type OpenWorkKind = 'stream' | 'copyFrom' | 'copyTo'
+
+/** Whoever decides which work has the session. */
+export interface WorkOwner {
+  /** The work is over for its caller. Its session may still be busy with it. */
+  over(work: OpenWork): void
+  /** The server has answered everything that the work has sent. */
+  freed(slot: Slot): void
+}
+
+/** The limits of one call. */
+export interface WorkLimits {
+  /** Longest time for all of it, in milliseconds. */
+  readonly timeoutMs?: number | undefined
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What a caller meets that asked for more while somebody else closed the stream. */
+export const CLOSED_BY_READER: unique symbol = Symbol('closed by its reader')
+
+/**
+ * A stream or a copy: work that has its session to itself and asks the server many times.
+ *
+ * `new` → `queued` (behind another statement of its lease) → `paused` ⇄ `asking` → `cancelling` (past
+ * its deadline) or `aborting` (by its signal), with a cancel sent → `over`.
+ * Over for its caller is not yet free for the session: until the server has answered everything the work is its slot's occupant, and
+ * unwinds in the background. It never holds its lease, so that a lease that was dropped can be found by the garbage collector.
+ */
+export abstract class OpenWork extends Timed implements OrderedWork {
+  /** What it is. */
+  readonly kind: OpenWorkKind
+  /** SQL text. */
+  readonly text: string
+  protected slot: Slot | undefined
+  protected readonly host: RunHost
+  readonly #limits: WorkLimits
+  #owner: WorkOwner | undefined
+  #state: 'new' | 'queued' | 'paused' | 'asking' | 'cancelling' | 'aborting' | 'over' = 'new'
+  #failure: unknown
+  #stopped = false
+  // Settles what the caller waits for: its turn, the server, or the source of its data.
+  #reject: ((error: unknown) => void) | undefined
+  #takeTurn: (() => void) | undefined
+  #onAbort: (() => void) | undefined
+  #wholeLimit: WholeLimit | undefined
+  #limitMs = 0
+  #whenOver: (() => void)[] | undefined
+  #whenFree: (() => void)[] | undefined
+
+  /** Does nothing before `begin`. */
+  constructor(host: RunHost, kind: OpenWorkKind, text: string, limits: WorkLimits) {
+    super()
+    this.host = host
+    this.kind = kind
+    this.text = text
+    const { signal, timeoutMs } = limits
+    this.#limits = { signal, timeoutMs }
+  }
+
+  /** Whether it is over for its caller. */
+  get settled(): boolean {
+    return this.#state === 'over'
+  }
+
+  /** Why it is over, if it did not come to its regular end. */
+  get failure(): unknown {
+    return this.#failure
+  }
+
+  /** Whether the server owes an answer. Between two fetches it does not, and its silence says nothing. */
+  get asking(): boolean {
+    return this.#state !== 'paused'
+  }
+
+  /** Ends what the server does for this work, from a moment at which nothing is being asked. Resolves at ReadyForQuery; never rejects. */
+  protected abstract unwind(): Promise<void>
+
+  /** Whether `unwind` takes a cancel request to come to an end soon. */
+  protected get endsByCancel(): boolean {
+    return false
+  }
+
+  /** How long it may take to come to its end by itself once it was given up, before it is cancelled, in milliseconds. */
+  protected get politeMs(): number {
+    return CLEANING_MS
+  }
+
+  /** What is known of the outcome when the work is given up now. */
+  protected get outcome(): Executed {
+    return 'unknown'
+  }
+
+  // ── its turn ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Hands the work to the owner of a session; resolves when it has the session. `enter` throws if the owner refuses
+   * it; `waitedMs` of its time have passed already.
+   */
+  begin(owner: WorkOwner, enter: () => void, waitedMs = 0): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#state === 'over') throw this.#failure
+      const { signal, timeoutMs } = this.#limits
+      this.#takeTurn = resolve
+      this.#reject = reject
+      try {
+        if (signal?.aborted) throw new AbortError(signal.reason, 'no')
+        enter()
+      } catch (error) {
+        this.#end(error, false)
+        return
+      }
+      this.#owner = owner
+      if (signal !== undefined) {
+        this.#onAbort = () => this.#aborted(signal)
+        watchSignal(signal, this.#onAbort)
+      }
+      if (timeoutMs !== undefined) {
+        this.#wholeLimit = new WholeLimit((now) => this.#outOfTime(now))
+        const now = this.host.now()
+        const leftMs = Math.max(1, timeoutMs - waitedMs)
+        this.host.deadlines.add(this.#wholeLimit, now, leftMs)
+        this.host.wakeAt(now + leftMs)
+      }
+    })
+  }
+
+  /** Stands behind a statement of the same lease. */
+  queue(): void {
+    this.#state = 'queued'
+  }
+
+  /** The session is this work's alone from now on. */
+  receive(slot: Slot, now: number): void {
+    this.slot = slot
+    slot.occupant = this
+    slot.lastStatement = this.text
+    slot.sentAt = now
+    slot.committedLocally = false
+    slot.cancelSent = false
+    const { pooler } = this.host
+    if (pooler === undefined) markSession(slot, traitsOf(this.text, slot.escapes))
+    resetAhead(slot)
+    this.#state = 'paused'
+    this.#reject = undefined
+    this.#takeTurn?.()
+  }
+
+  /** Fails with nothing sent, if it still waits for its turn. */
+  drop(error: Error): void {
+    if (this.#state === 'new' || this.#state === 'queued') this.stop(error)
+  }
+
+  // ── asking the server ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Asks the driver for one thing, within the pool's `statementTimeoutMs`. `ends` says whether the answer leaves the session free;
+   * an error does unless `endsOnError` is false.
+   */
+  protected step<T>(
+    ask: (slot: Slot) => Promise<T>,
+    ends: (value: T) => boolean,
+    endsOnError = true,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#state === 'over') throw this.#failure
+      const slot = this.slot!
+      const now = this.host.now()
+      this.#state = 'asking'
+      this.#reject = reject
+      slot.sentAt = now
+      this.#limitMs = this.host.statementTimeoutMs()
+      if (this.#limitMs > 0) this.#wake(now, this.#limitMs)
+      attempt(() => ask(slot)).then(
+        (value) => {
+          const free = ends(value)
+          if (this.#answered(free)) {
+            if (free) this.#end(undefined, true)
+            resolve(value)
+          } else {
+            // Only now can it be told from a fetch that was never asked for.
+            reject(this.#failure)
+          }
+        },
+        (error: unknown) => this.#refused(error, endsOnError),
+      )
+    })
+  }
+
+  /** Waits for something that is not the server's, and no longer than the work goes on. */
+  protected during<T>(other: PromiseLike<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#state === 'over') throw this.#failure
+      this.#reject = reject
+      other.then(resolve, reject)
+    })
+  }
+
+  /** An answer has come. Returns whether the caller is given it. */
+  #answered(free: boolean): boolean {
+    this.host.deadlines.remove(this)
+    if (this.#state === 'over') {
+      if (free) this.#free()
+      else this.#unwind()
+      return false
+    }
+    const reason = this.#cancelReason
+    // What is not over by its answer is given up with what is known.
+    const failure =
+      reason === undefined
+        ? null
+        : free
+          ? this.#afterCancel(reason, null)
+          : this.#givenUp(this.outcome)
+    this.#state = 'paused'
+    this.#reject = undefined
+    if (failure === null) return true
+    this.#end(failure, free)
+    return false
+  }
+
+  #refused(error: unknown, free: boolean): void {
+    const slot = this.slot!
+    // Before anybody can be handed the connection: the news that it is closed may come a moment later.
+    if (endsSession(error)) slot.lostReason ??= error
+    this.host.deadlines.remove(this)
+    if (this.#state === 'over') {
+      if (free) this.#free()
+      else this.#unwind()
+      return
+    }
+    const reason = this.#cancelReason
+    const told = this.failed(error)
+    this.#end(reason === undefined ? told : this.#afterCancel(reason, told), free)
+  }
+
+  get #cancelReason(): CancelReason | undefined {
+    if (this.#state === 'cancelling') return 'timeout'
+    return this.#state === 'aborting' ? 'abort' : undefined
+  }
+
+  #afterCancel(reason: CancelReason, error: unknown): unknown {
+    const local = this.slot!.committedLocally
+    return afterCancel(reason, error, undefined, local, (...known) => this.#givenUp(...known))
+  }
+
+  /** What the caller is told of an error of the driver. */
+  protected failed(error: unknown): unknown {
+    return error
+  }
+
+  // ── its end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Gives up with an error that says what is known of the work at this moment. */
+  interrupt(errorOf: (executed: Executed) => Error): void {
+    const sent = this.#state !== 'new' && this.#state !== 'queued'
+    this.stop(errorOf(sent ? this.outcome : 'no'))
+  }
+
+  /**
+   * Gives up: whoever waits is free at once with `error`, and the session is brought back in the background. A second call does
+   * nothing.
+   */
+  stop(error: unknown): void {
+    switch (this.#state) {
+      case 'over':
+        return
+      case 'new':
+        this.#state = 'over'
+        this.#failure = error
+        return
+      case 'asking':
+        this.host.cancel(this.slot!)
+        break
+      case 'queued':
+      case 'paused':
+      case 'cancelling':
+      case 'aborting':
+        break
+    }
+    this.#stopped = true
+    this.#end(error, false)
+  }
+
+  /** Whether it was given up rather than answered. */
+  get stopped(): boolean {
+    return this.#stopped
+  }
+
+  /** The session is gone. What the server was asked is answered by the driver; the rest is told here. */
+  lost(): void {
+    if (this.#state !== 'paused') return
+    const slot = this.slot!
+    const reason = slot.lostReason
+    const why = reason instanceof Error ? reason.message : String(reason)
+    // The statement has not come to its end, so the server cannot have committed it.
+    const error = new ConnectionLostError(`the connection is gone: ${why}`, {
+      executed: 'rolled-back',
+      sqlState: reason instanceof DatabaseError ? reason.code : undefined,
+      cause: reason,
+    })
+    this.#end(error, true)
+  }
+
+  /** Calls `listener` in a microtask once the work is over for its caller. */
+  onOver(listener: () => void): void {
+    if (this.#state === 'over') {
+      realTimers.queueMicrotask(listener)
+      return
+    }
+    this.#whenOver ??= []
+    this.#whenOver.push(listener)
+  }
+
+  /** Resolves when the server has answered everything, or the session is gone. */
+  whenFree(): Promise<void> {
+    if (this.slot?.occupant !== this) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#whenFree ??= []
+      this.#whenFree.push(resolve)
+    })
+  }
+
+  override expire(now: number): void {
+    switch (this.#state) {
+      case 'asking':
+        this.#cancelLate(now)
+        return
+      case 'cancelling':
+      case 'aborting':
+        this.stop(this.#givenUp(this.outcome))
+        return
+      case 'over':
+        // The polite way has taken too long. From here on the quarantine sees to it, and breaks the session if it must.
+        this.host.cancel(this.slot!)
+        return
+      case 'new':
+      case 'queued':
+      case 'paused':
+        return
+    }
+  }
+
+  #outOfTime(now: number): void {
+    this.#limitMs = this.#limits.timeoutMs!
+    if (this.#state === 'asking') {
+      this.#cancelLate(now)
+    } else if (this.#state === 'queued' || this.#state === 'paused') {
+      this.host.countTimeout()
+      this.interrupt((executed) => this.#givenUp(executed))
+    }
+  }
+
+  #cancelLate(now: number): void {
+    this.#state = 'cancelling'
+    this.host.countTimeout()
+    this.host.cancel(this.slot!)
+    this.#wake(now, CONFIRM_MS)
+  }
+
+  /** Where the server's word can tell more than is known already, the caller is kept a moment for it. */
+  #aborted(signal: AbortSignal): void {
+    if (this.#cancelReason !== undefined) return
+    if (this.#state !== 'asking' || this.outcome !== 'unknown') {
+      this.interrupt((executed) => new AbortError(signal.reason, executed))
+      return
+    }
+    this.#state = 'aborting'
+    // What is asked of the session from now on waits behind it.
+    this.#owner!.over(this)
+    this.host.cancel(this.slot!)
+    this.#wake(this.host.now(), CONFIRM_MS)
+  }
+
+  #end(failure: unknown, free: boolean): void {
+    const wasAsking = this.#state === 'asking' || this.#cancelReason !== undefined
+    const { slot } = this
+    this.#state = 'over'
+    this.#failure = failure
+    this.host.deadlines.remove(this)
+    if (this.#wholeLimit !== undefined) this.host.deadlines.remove(this.#wholeLimit)
+    if (this.#onAbort !== undefined) {
+      unwatchSignal(this.#limits.signal, this.#onAbort)
+      this.#onAbort = undefined
+    }
+    this.#owner?.over(this)
+    if (slot !== undefined) {
+      if (free) this.#free()
+      // Otherwise the answer that is still to come decides how to go on.
+      else if (!wasAsking || !this.#stopped) this.#unwind()
+    }
+    if (failure !== undefined) this.#reject?.(failure)
+    this.#reject = undefined
+    for (const listener of this.#whenOver ?? []) realTimers.queueMicrotask(listener)
+    this.#whenOver = undefined
+  }
+
+  #unwind(): void {
+    const slot = this.slot!
+    const now = this.host.now()
+    slot.sentAt = now
+    if (this.endsByCancel) this.host.cancel(slot)
+    this.#wake(now, this.politeMs)
+    attempt(() => this.unwind()).then(
+      () => this.#free(),
+      () => this.#free(),
+    )
+  }
+
+  /** The session is no longer this work's. */
+  #free(): void {
+    const slot = this.slot!
+    if (slot.occupant !== this) return
+    slot.occupant = undefined
+    slot.running = undefined
+    this.host.deadlines.remove(this)
+    this.#owner!.freed(slot)
+    slot.recheckQuiet()
+    for (const resolve of this.#whenFree ?? []) resolve()
+    this.#whenFree = undefined
+  }
+
+  #givenUp(executed: Executed, cause?: unknown, durability?: Durability): Error {
+    if (this.#state === 'aborting') {
+      return new AbortError(this.#limits.signal!.reason, executed, durability)
+    }
+    const { name: pool } = this.host
+    return new StatementTimeoutError(this.#limitMs, { executed, pool, cause, durability })
+  }
+
+  #wake(now: number, ms: number): void {
+    this.host.deadlines.remove(this)
+    this.host.deadlines.add(this, now, ms)
+    this.host.wakeAt(now + ms)
+  }
+}
+
+/** The limit of the whole call, beside that of a single answer. */
+class WholeLimit extends Timed {
+  readonly #passed: (now: number) => void
+
+  constructor(passed: (now: number) => void) {
+    super()
+    this.#passed = passed
+  }
+
+  override expire(now: number): void {
+    this.#passed(now)
+  }
+}
+
+/** Calls what returns a promise, and makes a rejection of what it throws. */
+function attempt<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return call()
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}

@@ -1,0 +1,53 @@
+import type { CursorBatch, DriverCursor } from '../api/driver.js'
+import type { Statement } from '../api/statement.js'
+import type { StreamOptions } from '../api/streaming.js'
+import { traitsOf } from '../sql/statement-traits.js'
+import { COPIES } from '../sql/trait-flags.js'
+import { copyMisfit } from '../statement/copy-text.js'
+import type { RunHost } from '../statement/statement-run.js'
+import { throughPooler } from '../statement/through-pooler.js'
+import { OpenWork } from './open-work.js'
+
+const BATCH_SIZE = 100
+
+/** The rows of one statement, fetched in batches through the driver's cursor. */
+export class RowStream extends OpenWork {
+  readonly #statement: Statement
+  readonly #batchSize: number
+  // There once the statement is sent.
+  #cursor: DriverCursor | undefined
+
+  /** Takes checked options. */
+  constructor(host: RunHost, statement: Statement, options: StreamOptions) {
+    super(host, 'stream', statement.text, { signal: options.signal })
+    this.#statement = statement
+    this.#batchSize = options.batchSize ?? BATCH_SIZE
+  }
+
+  /** Fetches the next rows. */
+  read(): Promise<CursorBatch> {
+    return this.step(
+      (slot) => {
+        if (this.#cursor === undefined) {
+          if ((traitsOf(this.text, slot.escapes) & COPIES) !== 0)
+            throw copyMisfit('stream', this.text)
+          slot.running = this.#statement
+          this.#cursor = slot.connection!.openCursor(this.#sent(slot.escapes))
+        }
+        return this.#cursor.read(this.#batchSize)
+      },
+      ({ end }) => end,
+    )
+  }
+
+  #sent(escapes: boolean): Statement {
+    const { name, pooler } = this.host
+    return pooler === undefined
+      ? this.#statement
+      : throughPooler(name, pooler, this.#statement, escapes)
+  }
+
+  protected override async unwind(): Promise<void> {
+    await this.#cursor?.close()
+  }
+}

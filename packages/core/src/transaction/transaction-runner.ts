@@ -1,0 +1,156 @@
+import type { Lease } from '../api/lease.js'
+import type { AcquireOptions } from '../api/pool.js'
+import { RESET_AROUND, resetsAround } from '../api/reset-around.js'
+import {
+  checkTransactionOptions,
+  type Transaction,
+  type TransactionOptions,
+} from '../api/transaction.js'
+import { Backoff } from '../base/backoff.js'
+import { type Clock, sleep } from '../base/clock.js'
+import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
+import type { PoolLease } from '../lease/pool-lease.js'
+import { isRepeatable } from '../outcome/error-meaning.js'
+import { AbortError } from '../outcome/errors.js'
+import { isResetFailure } from '../outcome/reset-failure.js'
+import type { Slot } from '../slot/slot.js'
+import { KeyedWork } from './idempotency.js'
+import { OpenTransaction, stoppedByTimeout } from './open-transaction.js'
+
+/** What a transaction needs of its pool. */
+export interface TransactionHost {
+  /** Name for messages. */
+  readonly name: string
+  /** Lends a connection. */
+  acquire(options?: AcquireOptions): Promise<Lease>
+  /** Runs work that holds a lease, so that a deadlock can be told from a long wait. */
+  hold<R>(slot: Slot, work: () => R): R
+}
+
+// How long after its first failure a transaction with a key is tried again, if the caller set no limit.
+const KEYED_MS = 10_000
+
+/** Runs `work` in a transaction, again if the caller declared that and the last attempt is known not to have happened, or has a key. */
+export async function runTransaction<R>(
+  host: TransactionHost,
+  clock: Clock,
+  random: () => number,
+  work: (tx: Transaction) => Promise<R>,
+  given: TransactionOptions = {},
+): Promise<R> {
+  checkTransactionOptions(given)
+  // As they are now: an attempt may begin much later.
+  const options = { ...given }
+  if (typeof work !== 'function')
+    throw new TypeError(`transaction: work must be a function, got ${typeof work}`)
+  const { idempotencyKey, idempotencyScope, retry, signal, timeoutMs } = options
+  if (idempotencyKey !== undefined) {
+    const keyed = new KeyedWork(idempotencyKey, work, idempotencyScope)
+    return await runKeyed(host, clock, random, keyed, options)
+  }
+  const attempts = retry?.attempts ?? 1
+  const backoff = backoffOf(random)
+  const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : clock.now() + timeoutMs
+  let limited = options
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await attemptWhereClean(host, clock, work, limited)
+    } catch (error) {
+      const leftMs = deadline - clock.now()
+      const pauseMs = backoff.next()
+      const again = attempt < attempts && isRepeatable(error, options.readOnly) && leftMs > pauseMs
+      if (!again || signal?.aborted) throw error
+      await sleep(clock, pauseMs, signal)
+    }
+    if (timeoutMs !== undefined) {
+      limited = { ...options, timeoutMs: Math.max(1, deadline - clock.now()) }
+    }
+  }
+}
+
+async function runKeyed<R>(
+  host: TransactionHost,
+  clock: Clock,
+  random: () => number,
+  keyed: KeyedWork<R>,
+  options: TransactionOptions,
+): Promise<R> {
+  const { timeoutMs, signal } = options
+  const attempts = options.retry?.attempts ?? 1
+  const backoff = backoffOf(random)
+  let deadline = timeoutMs === undefined ? undefined : clock.now() + timeoutMs
+  for (let failures = 0; ; ) {
+    const leftMs = timeoutMs === undefined ? undefined : Math.max(1, deadline! - clock.now())
+    try {
+      return await attemptWhereClean(host, clock, (tx) => keyed.run(tx), {
+        ...options,
+        timeoutMs: leftMs,
+      })
+    } catch (error) {
+      const mayRepeat = keyed.repeats(error) || (++failures < attempts && isRepeatable(error))
+      deadline ??= clock.now() + KEYED_MS
+      if (!mayRepeat || clock.now() >= deadline || signal?.aborted) throw keyed.surfaced(error)
+    }
+    await sleep(clock, Math.max(1, Math.min(backoff.next(), deadline - clock.now())), signal)
+  }
+}
+
+function backoffOf(random: () => number): Backoff {
+  return new Backoff({ baseMs: 5, maxMs: 500, random })
+}
+
+/** One attempt, which goes to another connection as long as one cannot be reset before BEGIN. */
+async function attemptWhereClean<R>(
+  host: TransactionHost,
+  clock: Clock,
+  work: (tx: Transaction) => Promise<R>,
+  options: TransactionOptions,
+): Promise<R> {
+  const deadline = options.timeoutMs && clock.now() + options.timeoutMs
+  let left = options
+  for (;;) {
+    try {
+      return await attemptTransaction(host, clock, work, left)
+    } catch (error) {
+      if (!isResetFailure(error)) throw error
+    }
+    if (deadline) left = { ...options, timeoutMs: Math.max(1, deadline - clock.now()) }
+  }
+}
+
+async function attemptTransaction<R>(
+  host: TransactionHost,
+  clock: Clock,
+  work: (tx: Transaction) => Promise<R>,
+  options: TransactionOptions,
+): Promise<R> {
+  const { signal, timeoutMs } = options
+  const lease = (await host.acquire(acquireOptionsOf(options))) as PoolLease
+  const tx = new OpenTransaction(lease, host.name, clock, options)
+  const onAbort = (): void => tx.stop(new AbortError(signal!.reason, 'rolled-back'))
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : clock.setTimer(
+          () => clock.afterIo(() => tx.stop(stoppedByTimeout(timeoutMs, host.name))),
+          timeoutMs,
+          { keepAlive: true },
+        )
+  watchSignal(signal, onAbort)
+  try {
+    if (signal?.aborted) throw new AbortError(signal.reason, 'no')
+    await tx.begin()
+    return await host.hold(lease.slot, () => tx.complete(work))
+  } finally {
+    timer?.cancel()
+    unwatchSignal(signal, onAbort)
+    tx.end()
+    if (lease.valid) lease.release()
+  }
+}
+
+function acquireOptionsOf(options: TransactionOptions): AcquireOptions | undefined {
+  const { signal } = options
+  if (resetsAround(options)) return { signal, [RESET_AROUND]: true } as AcquireOptions
+  return signal && { signal }
+}

@@ -1,0 +1,122 @@
+import { describe, expect, it } from 'vitest'
+import { createPool, PoolDeadlockError } from '../../../src/index.js'
+import { fakeDriver, virtualClock } from '../../../src/testing/index.js'
+
+const setUp = (max: number) => {
+  const clock = virtualClock()
+  const driver = fakeDriver({ clock, statementMs: 1 })
+  const pool = createPool({ driver, connection: 'postgres://u@localhost/d', max, clock })
+  return { clock, pool }
+}
+
+describe('deadlock detection', () => {
+  it('refuses work that waits for the connection it holds itself, with both stacks', async () => {
+    const { clock, pool } = setUp(1)
+    const events: string[] = []
+    pool.on('deadlock', ({ pool: name }) => events.push(name))
+    const work = pool.use(async function holder() {
+      return await pool.query('select 1')
+    })
+    const outcome = expect(work).rejects.toBeInstanceOf(PoolDeadlockError)
+    const error = work.catch((caught: PoolDeadlockError) => caught)
+    await clock.advance(3_000)
+    await outcome
+    expect(await error).toMatchObject({ executed: 'no', code: 'POOLHOUSE_POOL_DEADLOCK' })
+    expect(((await error) as PoolDeadlockError).waitingAt).toContain('holder')
+    expect(((await error) as PoolDeadlockError).heldAt).toContain('.use')
+    expect(events).toHaveLength(1)
+    expect(pool.stats().leased).toBe(0)
+  })
+
+  it('refuses only the youngest of several transactions that wait for each other', async () => {
+    const { clock, pool } = setUp(2)
+    const nested = (text: string) =>
+      pool.transaction(async (tx) => {
+        await tx.query(`insert ${text}`)
+        return (await pool.query('select 2')).command
+      })
+    const both = Promise.allSettled([nested('a'), nested('b')])
+    await clock.advance(4_000)
+    const outcomes = (await both).map((end) =>
+      end.status === 'fulfilled' ? end.value : end.reason.name,
+    )
+    expect(outcomes).toEqual(['SELECT', 'PoolDeadlockError'])
+  })
+
+  it('leaves work alone that waits for a connection somebody else will give back', async () => {
+    const { clock, pool } = setUp(2)
+    const outsider = pool.acquire()
+    await clock.advance(10)
+    const nested = pool.use(() => pool.query('select 1'))
+    await clock.advance(5_000)
+    ;(await outsider).release()
+    await clock.advance(10)
+    expect((await nested).command).toBe('SELECT')
+  })
+
+  it('leaves work alone whose statement is still running', async () => {
+    const clock = virtualClock()
+    const driver = fakeDriver({ clock, statementMs: () => 4_000 })
+    const pool = createPool({ driver, connection: 'postgres://u@localhost/d', max: 1, clock })
+    const work = pool.use(async (lease) => {
+      const slow = lease.query('select slow')
+      const nested = pool.query('select 1')
+      await slow
+      lease.release()
+      return (await nested).command
+    })
+    await clock.advance(9_000)
+    expect(await work).toBe('SELECT')
+  })
+
+  it('does not take a lease for held that has been released', async () => {
+    const { clock, pool } = setUp(1)
+    const work = pool.use(async (lease) => {
+      lease.release()
+      return await pool.use(async (inner) => (await inner.query('select 1')).command)
+    })
+    await clock.advance(3_000)
+    expect(await work).toBe('SELECT')
+  })
+})
+
+describe('deadlock detection across pools', () => {
+  it('T20: finds two pools whose holders wait for each other, and three in a ring', async () => {
+    for (const count of [2, 3]) {
+      const clock = virtualClock()
+      const driver = fakeDriver({ clock, statementMs: 1 })
+      const connection = 'postgres://u@localhost/d'
+      const pools = Array.from({ length: count }, (_, n) =>
+        createPool({ driver, connection, max: 1, clock, name: `p${n}` }),
+      )
+      const work = pools.map((pool, n) =>
+        pool.use(async () => (await pools[(n + 1) % count]!.query('select 1')).command),
+      )
+      const ends = Promise.allSettled(work)
+      await clock.advance(1_000)
+      const outcomes = (await ends).map((end) =>
+        end.status === 'fulfilled' ? end.value : end.reason.name,
+      )
+      expect(outcomes.filter((outcome) => outcome === 'PoolDeadlockError')).toHaveLength(1)
+      expect(outcomes.filter((outcome) => outcome === 'SELECT')).toHaveLength(count - 1)
+    }
+  })
+
+  it('T20: leaves a ring alone that somebody outside of it can open', async () => {
+    const clock = virtualClock()
+    const driver = fakeDriver({ clock, statementMs: 1 })
+    const connection = 'postgres://u@localhost/d'
+    const one = createPool({ driver, connection, max: 1, clock, name: 'one' })
+    const two = createPool({ driver, connection, max: 2, clock, name: 'two' })
+    const outsider = two.acquire()
+    await clock.advance(10)
+    const ends = Promise.allSettled([
+      one.use(() => two.query('select 1')),
+      two.use(() => one.query('select 1')),
+    ])
+    await clock.advance(5_000)
+    ;(await outsider).release()
+    await clock.advance(10)
+    expect((await ends).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled'])
+  })
+})

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest'
+import { planTls, verifiesServer } from '../../../../src/net/socket/tls-plan.js'
+import { ConnectionSettings } from '../../../../src/settings/connection-settings.js'
+import type { SslSettings } from '../../../../src/settings/ssl-settings.js'
+
+const settings = (ssl: SslSettings, host = 'db.example.com'): ConnectionSettings =>
+  new ConnectionSettings({
+    endpoint: { host, port: 5432, database: 'app' },
+    user: 'app',
+    password: undefined,
+    applicationName: 'test',
+    ssl,
+    parameters: {},
+  })
+
+describe('planTls', () => {
+  it('is nothing for disable and for Unix sockets', () => {
+    expect(planTls(settings({ mode: 'disable' }))).toBeUndefined()
+    expect(planTls(settings({ mode: 'verify-full' }, '/run/pg'))).toBeUndefined()
+  })
+
+  it('goes on without TLS only for prefer', () => {
+    const optional = (mode: SslSettings['mode']) => planTls(settings({ mode }))?.optional
+    expect(optional('prefer')).toBe(true)
+    expect(optional('require')).toBe(false)
+    expect(optional('verify-ca')).toBe(false)
+    expect(optional('verify-full')).toBe(false)
+  })
+
+  it('sends SNI for names and never for addresses, which are still checked', () => {
+    expect(planTls(settings({ mode: 'verify-full' }))?.options).toMatchObject({
+      servername: 'db.example.com',
+      minVersion: 'TLSv1.2',
+      rejectUnauthorized: true,
+    })
+    for (const address of ['10.0.0.1', '::1']) {
+      const options = planTls(settings({ mode: 'verify-full' }, address))?.options
+      expect(options).not.toHaveProperty('servername')
+      expect(options).toMatchObject({ host: address })
+    }
+    const named = planTls(settings({ mode: 'verify-full', serverName: 'x.test' }, '10.0.0.1'))
+    expect(named?.options).toMatchObject({ servername: 'x.test' })
+  })
+
+  it('checks the name only for verify-full', () => {
+    const options = (ssl: SslSettings) => planTls(settings(ssl))?.options
+    expect(options({ mode: 'verify-full' })?.checkServerIdentity).toBeUndefined()
+    expect(options({ mode: 'verify-ca' })).toMatchObject({ rejectUnauthorized: true })
+    expect(options({ mode: 'verify-ca' })?.checkServerIdentity?.('x', {} as never)).toBeUndefined()
+    expect(options({ mode: 'require' })).toMatchObject({ rejectUnauthorized: false })
+    expect(options({ mode: 'require', ca: 'pem' })).toMatchObject({ rejectUnauthorized: true })
+  })
+  it('names its protocol only when TLS comes first, which no server before PostgreSQL 17 knows', () => {
+    const direct = planTls(settings({ mode: 'require', negotiation: 'direct' }))
+    expect(direct).toMatchObject({ direct: true, options: { ALPNProtocols: ['postgresql'] } })
+    const asked = planTls(settings({ mode: 'require', negotiation: 'postgres' }))
+    expect(asked?.direct).toBe(false)
+    expect(asked?.options).not.toHaveProperty('ALPNProtocols')
+  })
+
+  it('hands on the certificate of the client, its key and the passphrase of that', () => {
+    const ssl: SslSettings = { mode: 'require', cert: 'c', key: Buffer.from('k'), passphrase: 'p' }
+    expect(planTls(settings(ssl))?.options).toMatchObject({
+      cert: 'c',
+      key: Buffer.from('k'),
+      passphrase: 'p',
+    })
+  })
+})
+
+describe('verifiesServer', () => {
+  it('is true when the name is checked too, or the authority is our own', () => {
+    expect(verifiesServer(settings({ mode: 'verify-full' }))).toBe(true)
+    expect(verifiesServer(settings({ mode: 'verify-ca' }))).toBe(false)
+    expect(verifiesServer(settings({ mode: 'verify-ca', ca: 'pem' }))).toBe(true)
+    expect(verifiesServer(settings({ mode: 'require', ca: 'pem' }))).toBe(true)
+    expect(verifiesServer(settings({ mode: 'require' }))).toBe(false)
+    expect(verifiesServer(settings({ mode: 'prefer', ca: 'pem' }))).toBe(false)
+    expect(verifiesServer(settings({ mode: 'disable' }))).toBe(false)
+    expect(verifiesServer(settings({ mode: 'verify-full' }, '/run/pg'))).toBe(false)
+  })
+})
