@@ -1,16 +1,18 @@
 import {
-  type ConnectionInfo,
   ConnectionLostError,
   DatabaseError,
-  type DriverConnection,
-  type DriverCopyIn,
-  type DriverCopyOut,
-  type DriverCursor,
   type QueryResult,
-  type ResetLevel,
   type Statement,
-  type TransactionStatus,
 } from '@poolhouse/core'
+import type {
+  ConnectionInfo,
+  DriverConnection,
+  DriverCopyIn,
+  DriverCopyOut,
+  DriverCursor,
+  ResetLevel,
+  TransactionStatus,
+} from '@poolhouse/core/kit'
 import type { Fault } from './faulty-driver.js'
 
 /** What a faulty connection knows beside the good one. */

@@ -1,10 +1,5 @@
-import {
-  type AutoPrepare,
-  type ConnectContext,
-  ConnectError,
-  type Driver,
-  type DriverConnection,
-} from '@poolhouse/core'
+import { ConnectError, type Driver } from '@poolhouse/core'
+import type { AutoPrepare, ConnectContext, DriverConnection } from '@poolhouse/core/kit'
 import { StatementRules } from '@poolhouse/core/net'
 import { FaultyConnection } from './faulty-connection.js'
 

@@ -1,4 +1,5 @@
-import { type QueryResult, SENT_BEHIND, type Statement, type WithCompanion } from '@poolhouse/core'
+import type { QueryResult, Statement } from '@poolhouse/core'
+import { SENT_BEHIND, type WithCompanion } from '@poolhouse/core/kit'
 import { startFaultProxy } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { failureOf } from '../engine/support/failure-of.js'

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import {
   type ConnectError,
   type ConnectionPool,
-  ConnectionSettings,
   createPool,
   type PoolOptions,
 } from '@poolhouse/core'
+import { ConnectionSettings } from '@poolhouse/core/kit'
 import { nodePostgres } from '@poolhouse/node-postgres'
 import { postgresJs } from '@poolhouse/postgres-js'
 import { type Cluster, startCluster } from '@poolhouse/testkit'

@@ -1,4 +1,5 @@
-import { type Clock, type Gap, systemClock } from '@poolhouse/core'
+import type { Clock, Gap } from '@poolhouse/core'
+import { systemClock } from '@poolhouse/core/kit'
 import { startFaultProxy } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'

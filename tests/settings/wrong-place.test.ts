@@ -1,11 +1,6 @@
 import { inspect } from 'node:util'
-import {
-  type ConnectionPool,
-  checkNumber,
-  createPool,
-  type Pool,
-  parseConnectionUrl,
-} from '@poolhouse/core'
+import { type ConnectionPool, createPool, type Pool } from '@poolhouse/core'
+import { checkNumber, parseConnectionUrl } from '@poolhouse/core/kit'
 import { fakeDriver, virtualClock } from '@poolhouse/core/testing'
 import { typeParsers } from '@poolhouse/core/types'
 import { dns, hosts, patroni, withFailover } from '@poolhouse/failover'

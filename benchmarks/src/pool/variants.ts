@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
-import { createPool, type DriverConnection, type Lease } from '@poolhouse/core'
+import { createPool, type Lease } from '@poolhouse/core'
+import type { DriverConnection } from '@poolhouse/core/kit'
 
 /** A pool of ten instant fake resources, brought to one shape so that all pools run the same loop. */
 export interface PoolVariant {

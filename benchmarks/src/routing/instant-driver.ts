@@ -1,4 +1,5 @@
-import type { Driver, DriverConnection, QueryResult } from '@poolhouse/core'
+import type { Driver, QueryResult } from '@poolhouse/core'
+import type { DriverConnection } from '@poolhouse/core/kit'
 
 const unused = (): never => {
   throw new Error('not measured')

@@ -1,8 +1,52 @@
-// For those who build pools, not for those who use them.
+// For those who build pools, drivers and decorators. Applications import the package itself.
 
 export { checkQueryOptions, checkReadyOptions } from './api/call-options.js'
+export type { BudgetedPool, BudgetSeat } from './api/connection-budget.js'
+export type {
+  AutoPrepare,
+  ConnectContext,
+  ConnectionInfo,
+  ConnectionListener,
+  CursorBatch,
+  DriverCapabilities,
+  DriverConnection,
+  DriverCopyIn,
+  DriverCopyOut,
+  DriverCursor,
+  Notice,
+  ResetLevel,
+  TransactionStatus,
+} from './api/driver.js'
+export { EventHub } from './api/events.js'
+export type { RawHolder } from './api/raw-holder.js'
+export { RESET_AROUND, type WithResetAround } from './api/reset-around.js'
+export { SENT_BEHIND, type SentBehind, sentBehind, type WithCompanion } from './api/sent-behind.js'
+export { type QueryArguments, readQueryArguments } from './api/statement.js'
+export { sumStats } from './api/stats.js'
+export { StreamEnds } from './api/stream-ends.js'
+export { checkListenArguments } from './api/subscription.js'
+export { checkTransactionOptions } from './api/transaction.js'
+export type { OutcomeResolver, ResolveOptions } from './api/transaction-identity.js'
 export { awaitIdle } from './base/await-idle.js'
+export { sleep, systemClock } from './base/clock.js'
+export { LagRing } from './base/lag-ring.js'
+export {
+  checkBoolean,
+  checkNumber,
+  checkShownText,
+  checkWord,
+  describeName,
+  describeValue,
+  type NumberRule,
+  nearestName,
+  refuseUnknownOptions,
+} from './base/option-check.js'
+export { ownError } from './base/own-error.js'
+export { describeText, looksSecret } from './base/printable.js'
 export { type EndTurn, Turns, type TurnTaker } from './base/turns.js'
+export { unwatchSignal, watchSignal } from './base/watch-signal.js'
+export { EventRelay } from './decorate/event-relay.js'
+export { leasedCopyFrom, leasedCopyTo, leasedRows } from './decorate/leased-stream.js'
 export type {
   CallChanges,
   CallOf,
@@ -28,11 +72,7 @@ export {
   type Standing,
   standingOf,
 } from './identity/follower.js'
-export {
-  type AcceptsServer,
-  leadsElsewhere,
-  onlyTo,
-} from './identity/only-to.js'
+export { type AcceptsServer, leadsElsewhere, onlyTo } from './identity/only-to.js'
 export { OwnQuestion } from './identity/own-settings.js'
 export {
   describeServer,
@@ -57,10 +97,40 @@ export {
   TIMELINE_BEGIN,
   TimelinePast,
 } from './identity/timeline-past.js'
+export { ChannelListener } from './listen/channel-listener.js'
+export type { ChannelSource } from './listen/channel-source.js'
+export { type Condition, hasCondition, isCondition } from './outcome/conditions.js'
 export {
+  endsSession,
   isAnswer,
+  isConflict,
   isRaisedByFunction,
+  isRepeatable,
+  isUndone,
   lacksRelationFile,
+  newsOf,
   refusesAsStandby,
   refusesSerializable,
+  refusesWrites,
 } from './outcome/error-meaning.js'
+export type { NodeNews } from './outcome/sqlstate.js'
+export {
+  ConnectionSettings,
+  connectionsOf,
+  FROM_URL,
+  type UrlConnection,
+} from './settings/connection-settings.js'
+export { connectionUrl, isConnectionText, parseConnectionUrl } from './settings/connection-url.js'
+export { formatEndpoint, isLocal } from './settings/endpoint.js'
+export { parseLibpqEnvironment } from './settings/libpq-environment.js'
+export type { UrlHost } from './settings/read-hosts.js'
+export type { ParsedConnectionUrl } from './settings/read-parameters.js'
+export type { UrlPoolSettings } from './settings/read-pool-options.js'
+export type { UrlSsl } from './settings/read-ssl.js'
+export { refuseLoneStatement } from './statement/lone-statement.js'
+export {
+  checkCopyFromArguments,
+  checkCopyToArguments,
+  readStreamArguments,
+} from './statement/stream-arguments.js'
+export { KeyedWork } from './transaction/idempotency.js'

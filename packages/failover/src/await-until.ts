@@ -1,5 +1,5 @@
 import type { Clock } from '@poolhouse/core'
-import { unwatchSignal, watchSignal } from '@poolhouse/core'
+import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 
 /**
  * Resolves when `work` has settled, when `deadline` (client time) has passed or when the signal has fired, whichever is first;

@@ -1,4 +1,5 @@
-import { formatEndpoint, type TopologyNode, type TopologySnapshot } from '@poolhouse/core'
+import type { TopologyNode, TopologySnapshot } from '@poolhouse/core'
+import { formatEndpoint } from '@poolhouse/core/kit'
 
 /** The calls that wait for a primary. */
 export interface HeldCalls {

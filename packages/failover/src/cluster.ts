@@ -1,15 +1,11 @@
 import {
   type CloseOptions,
   type ConnectionPool,
-  describeName,
-  type EventHub,
-  EventRelay,
   type PoolEventName,
   PoolhouseError,
   type PoolStats,
-  sumStats,
 } from '@poolhouse/core'
-import { awaitIdle } from '@poolhouse/core/kit'
+import { awaitIdle, describeName, type EventHub, EventRelay, sumStats } from '@poolhouse/core/kit'
 import type { HeldCalls } from './change-reason.js'
 import type { DiscoveredNode, DiscoveredNodes } from './discovery.js'
 import { DiscoveryLoop } from './discovery-loop.js'

@@ -1,12 +1,5 @@
-import {
-  AbortError,
-  type ConnectionPool,
-  type EventHub,
-  InDoubtError,
-  ownError,
-  PoolClosedError,
-  refusesWrites,
-} from '@poolhouse/core'
+import { AbortError, type ConnectionPool, InDoubtError, PoolClosedError } from '@poolhouse/core'
+import { type EventHub, ownError, refusesWrites } from '@poolhouse/core/kit'
 import { awaitUntil } from './await-until.js'
 import type { Decision, Errand } from './errand.js'
 import type { FailoverConfig } from './failover-options.js'

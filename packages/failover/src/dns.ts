@@ -5,7 +5,7 @@ import {
   checkWord,
   describeValue,
   refuseUnknownOptions,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 import { addressOf, type DiscoveredNode, type Discovery } from './discovery.js'
 
 /** What `dns` asks of a resolver; `Resolver` of `node:dns/promises` does it. */

@@ -1,26 +1,28 @@
 import {
   type AcquireOptions,
-  type ChannelListener,
   type ConnectionPool,
   DatabaseError,
-  formatEndpoint,
-  hasCondition,
   InDoubtError,
-  isConflict,
-  isRepeatable,
-  KeyedWork,
   type Lease,
-  leasedCopyFrom,
-  leasedCopyTo,
-  leasedRows,
   type QueryOptions,
   type QueryResult,
-  refusesWrites,
   type Statement,
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
 import type { PoolCall } from '@poolhouse/core/kit'
+import {
+  type ChannelListener,
+  formatEndpoint,
+  hasCondition,
+  isConflict,
+  isRepeatable,
+  KeyedWork,
+  leasedCopyFrom,
+  leasedCopyTo,
+  leasedRows,
+  refusesWrites,
+} from '@poolhouse/core/kit'
 import { fateOf } from './outcome.js'
 
 type AcquireCall<R> = Extract<PoolCall<R>, { kind: 'acquire' }>

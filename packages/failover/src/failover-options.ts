@@ -1,12 +1,12 @@
+import type { Clock } from '@poolhouse/core'
 import {
-  type Clock,
   checkNumber,
   checkShownText,
   checkWord,
   describeValue,
   refuseUnknownOptions,
   systemClock,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 import { checkSource, describeSource, type NodeSource } from './node-source.js'
 
 /** How the nodes are observed. */

@@ -1,18 +1,13 @@
 import {
   type CloseOptions,
   type ConnectionPool,
-  checkNumber,
-  describeValue,
-  EventHub,
   type Pool,
   PoolClosedError,
   type PoolEventName,
   type PoolListener,
   type PoolStats,
-  type QueryArguments,
   type QueryOptions,
   type QueryResult,
-  readQueryArguments,
   type Statement,
   type Topology,
   type TransactionOptions,
@@ -20,9 +15,14 @@ import {
 import {
   awaitIdle,
   type CheckedCloseOptions,
+  checkNumber,
+  describeValue,
+  EventHub,
   type PoolCall,
   PoolDecorator,
+  type QueryArguments,
   readCloseOptions,
+  readQueryArguments,
 } from '@poolhouse/core/kit'
 import type { HeldCalls } from './change-reason.js'
 import { Cluster, type DrainOptions } from './cluster.js'

@@ -3,11 +3,9 @@ import {
   type Clock,
   type ClockTimer,
   type ConnectionPool,
-  type EventHub,
   NoPrimaryError,
-  unwatchSignal,
-  watchSignal,
 } from '@poolhouse/core'
+import { type EventHub, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 
 /** What the queue needs of its pool. */
 export interface HoldQueueOptions {

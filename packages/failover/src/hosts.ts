@@ -1,4 +1,4 @@
-import { connectionUrl, describeValue, parseConnectionUrl } from '@poolhouse/core'
+import { connectionUrl, describeValue, parseConnectionUrl } from '@poolhouse/core/kit'
 import type { DiscoveredNode, Discovery } from './discovery.js'
 
 /** A host of a connection URL. */

@@ -2,13 +2,13 @@ import {
   type Clock,
   type ConnectionPool,
   DatabaseError,
-  endsSession,
-  hasCondition,
-  type OutcomeResolver,
   type TransactionIdentity,
   type TransactionOutcome,
 } from '@poolhouse/core'
 import {
+  endsSession,
+  hasCondition,
+  type OutcomeResolver,
   type PresentHistory,
   pastStatement,
   readLsn,

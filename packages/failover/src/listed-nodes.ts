@@ -1,10 +1,5 @@
-import {
-  type Clock,
-  type ClockTimer,
-  type ConnectionPool,
-  formatEndpoint,
-  PoolhouseError,
-} from '@poolhouse/core'
+import { type Clock, type ClockTimer, type ConnectionPool, PoolhouseError } from '@poolhouse/core'
+import { formatEndpoint } from '@poolhouse/core/kit'
 import { addressOf, type DiscoveredNode } from './discovery.js'
 import type { NodeSet } from './node-set.js'
 import { isNode } from './node-source.js'

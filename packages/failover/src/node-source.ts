@@ -1,10 +1,10 @@
+import type { ConnectionPool } from '@poolhouse/core'
 import {
-  type ConnectionPool,
   checkNumber,
   describeValue,
   formatEndpoint,
   refuseUnknownOptions,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 import type { DiscoveredNodes } from './discovery.js'
 
 /** The nodes of a cluster: pools that are listed once and for all, or a discovery and what makes a pool of what it finds. */

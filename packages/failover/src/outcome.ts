@@ -1,12 +1,5 @@
-import {
-  ConnectError,
-  ConnectionLostError,
-  DatabaseError,
-  endsSession,
-  newsOf,
-  refusesWrites,
-} from '@poolhouse/core'
-import { refusesAsStandby } from '@poolhouse/core/kit'
+import { ConnectError, ConnectionLostError, DatabaseError } from '@poolhouse/core'
+import { endsSession, newsOf, refusesAsStandby, refusesWrites } from '@poolhouse/core/kit'
 
 /**
  * What becomes of work that failed on a node:

@@ -1,4 +1,5 @@
-import { checkNumber, describeValue, PoolhouseError, refuseUnknownOptions } from '@poolhouse/core'
+import { PoolhouseError } from '@poolhouse/core'
+import { checkNumber, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
 import type { DiscoveredNode, Discovery, DiscoveryContext } from './discovery.js'
 import { getJson, type HttpTls } from './http-get.js'
 

@@ -1,15 +1,17 @@
 import {
   AbortError,
-  ChannelListener,
   ConnectionLostError,
   type ConnectionPool,
-  type EventHub,
-  formatEndpoint,
   type Session,
   type SessionOptions,
+} from '@poolhouse/core'
+import {
+  ChannelListener,
+  type EventHub,
+  formatEndpoint,
   unwatchSignal,
   watchSignal,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 import type { FailoverConfig } from './failover-options.js'
 import { isSign } from './outcome.js'
 

@@ -1,14 +1,5 @@
-import {
-  ConnectError,
-  DatabaseError,
-  endsSession,
-  hasCondition,
-  isCondition,
-  type NodeNews,
-  newsOf,
-  PoolClosedError,
-  PoolhouseError,
-} from '@poolhouse/core'
+import { ConnectError, DatabaseError, PoolClosedError, PoolhouseError } from '@poolhouse/core'
+import { endsSession, hasCondition, isCondition, type NodeNews, newsOf } from '@poolhouse/core/kit'
 import type { Finding } from './observation.js'
 
 // Nobody listens on the port, or the file of the Unix socket is not there.

@@ -2,11 +2,10 @@ import {
   AbortError,
   type ConnectionPool,
   NoPrimaryError,
-  ownError,
   PoolClosedError,
   type ReadyOptions,
 } from '@poolhouse/core'
-import { checkReadyOptions } from '@poolhouse/core/kit'
+import { checkReadyOptions, ownError } from '@poolhouse/core/kit'
 import { awaitUntil } from './await-until.js'
 import type { FailoverConfig } from './failover-options.js'
 import type { TopologyWatch } from './topology-watch.js'

@@ -2,13 +2,10 @@ import {
   AbortError,
   type Clock,
   type ConnectionPool,
-  checkNumber,
-  describeValue,
   PoolClosedError,
   PoolhouseError,
-  refuseUnknownOptions,
 } from '@poolhouse/core'
-import { awaitIdle } from '@poolhouse/core/kit'
+import { awaitIdle, checkNumber, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
 import { awaitUntil } from './await-until.js'
 import type { Courier } from './courier.js'
 import type { TopologyWatch } from './topology-watch.js'

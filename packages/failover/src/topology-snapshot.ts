@@ -1,5 +1,5 @@
-import type { LagRing, NodeLag, TopologyNode, TopologySnapshot } from '@poolhouse/core'
-import type { ServerLife } from '@poolhouse/core/kit'
+import type { NodeLag, TopologyNode, TopologySnapshot } from '@poolhouse/core'
+import type { LagRing, ServerLife } from '@poolhouse/core/kit'
 import { type ClusterView, highestTimeline, type NodeRecord } from './cluster-view.js'
 import { followingOf, type Judgement } from './judgement.js'
 import type { Member } from './node-set.js'

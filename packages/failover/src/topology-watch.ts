@@ -1,14 +1,13 @@
 import { isIP } from 'node:net'
-import {
-  type ClockTimer,
-  type ConnectionPool,
-  type EventHub,
-  LagRing,
-  type NodeState,
-  type Topology,
-  type TopologySnapshot,
+import type {
+  ClockTimer,
+  ConnectionPool,
+  NodeState,
+  Topology,
+  TopologySnapshot,
 } from '@poolhouse/core'
 import type { PresentHistory } from '@poolhouse/core/kit'
+import { type EventHub, LagRing } from '@poolhouse/core/kit'
 import { probeDelay } from './cadence.js'
 import { describeChange, type HeldCalls } from './change-reason.js'
 import { type ClusterView, factsOf } from './cluster-view.js'

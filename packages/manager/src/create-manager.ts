@@ -1,11 +1,10 @@
+import { ConfigError, type Driver } from '@poolhouse/core'
 import {
-  ConfigError,
   checkShownText,
-  type Driver,
   describeValue,
   refuseUnknownOptions,
   systemClock,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 import { BUDGET, check, TENANTS } from './config/schema.js'
 import type { Databases, Manager, ManagerOptions } from './manager.js'
 import { PoolManager } from './pool-manager.js'

@@ -5,11 +5,10 @@ import {
   type ConnectionOptions,
   type ConnectionPool,
   type Driver,
-  describeName,
-  nearestName,
   type Pool,
 } from '@poolhouse/core'
 import type { CheckedCloseOptions } from '@poolhouse/core/kit'
+import { describeName, nearestName } from '@poolhouse/core/kit'
 import type { Budgets } from './budget/budgets.js'
 import { Cluster } from './cluster/cluster.js'
 import { DatabaseView } from './cluster/database-view.js'

@@ -5,16 +5,20 @@ import {
   ConnectError,
   type ConnectionOptions,
   type ConnectionPool,
-  checkNumber,
   type Driver,
+  type Pool,
+  type PoolStats,
+} from '@poolhouse/core'
+import {
+  awaitIdle,
+  type CheckedCloseOptions,
+  checkNumber,
   describeName,
   describeText,
   looksSecret,
-  type Pool,
-  type PoolStats,
+  readCloseOptions,
   refuseUnknownOptions,
-} from '@poolhouse/core'
-import { awaitIdle, type CheckedCloseOptions, readCloseOptions } from '@poolhouse/core/kit'
+} from '@poolhouse/core/kit'
 import type { BudgetOptions } from './budget/budget-options.js'
 import { Budgets } from './budget/budgets.js'
 import { DatabaseView } from './cluster/database-view.js'

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
-import type { ConnectContext, ConnectionSettings } from '@poolhouse/core'
+import type { ConnectContext, ConnectionSettings } from '@poolhouse/core/kit'
 import {
   guardLogin,
   type LoginGuard,

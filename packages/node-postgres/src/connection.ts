@@ -1,16 +1,14 @@
+import { type ErrorDetail, PoolhouseError, type Statement } from '@poolhouse/core'
 import {
   type ConnectionListener,
   type DriverCopyIn,
   type DriverCopyOut,
   type DriverCursor,
-  type ErrorDetail,
-  PoolhouseError,
   type RawHolder,
   type ResetLevel,
-  type Statement,
   sentBehind,
   type TransactionStatus,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 import {
   type Done,
   isServerError,

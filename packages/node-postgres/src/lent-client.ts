@@ -1,4 +1,4 @@
-import type { RawHolder } from '@poolhouse/core'
+import type { RawHolder } from '@poolhouse/core/kit'
 import { realTimers, tellTexts } from '@poolhouse/core/net'
 import { OwnListeners } from './own-listeners.js'
 import type { PgClient, PgSubmittable } from './pg-module.js'

@@ -1,4 +1,4 @@
-import type { DriverCopyIn } from '@poolhouse/core'
+import type { DriverCopyIn } from '@poolhouse/core/kit'
 import { CopyAnswer, type CopyInLine, type CopyOpening, SendingCopy } from '@poolhouse/core/net'
 import { PgCopy } from './pg-copy.js'
 import type { PgWire } from './pg-module.js'

@@ -1,4 +1,4 @@
-import type { DriverCopyOut } from '@poolhouse/core'
+import type { DriverCopyOut } from '@poolhouse/core/kit'
 import { CopyAnswer, type CopyOpening, ReceivingCopy } from '@poolhouse/core/net'
 import { PgCopy } from './pg-copy.js'
 import type { WorkHost } from './session-work.js'

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
-import type { ErrorDetail, Notice } from '@poolhouse/core'
+import type { ErrorDetail } from '@poolhouse/core'
+import type { Notice } from '@poolhouse/core/kit'
 import { dropDetail, ProtocolError, type ServerError, toDatabaseError } from '@poolhouse/core/net'
 import type { PgWire } from './pg-module.js'
 

@@ -1,4 +1,4 @@
-import type { ConnectContext } from '@poolhouse/core'
+import type { ConnectContext } from '@poolhouse/core/kit'
 import { guardLogin, overServerSocket, type ServerSocket } from '@poolhouse/core/net'
 import { PostgresConnection } from './connection.js'
 import type { MakeInstance } from './instance.js'

@@ -1,3 +1,4 @@
+import type { Statement } from '@poolhouse/core'
 import {
   type ConnectContext,
   type DriverCopyIn,
@@ -5,10 +6,9 @@ import {
   type DriverCursor,
   type RawHolder,
   type ResetLevel,
-  type Statement,
   sentBehind,
   type TransactionStatus,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 import {
   type Done,
   type LoginGuard,

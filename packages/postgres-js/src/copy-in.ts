@@ -1,4 +1,4 @@
-import type { DriverCopyIn } from '@poolhouse/core'
+import type { DriverCopyIn } from '@poolhouse/core/kit'
 import { CopyAnswer, type CopyInLine, type CopyOpening, SendingCopy } from '@poolhouse/core/net'
 import { CopyWork } from './copy-work.js'
 import { COPY_DONE, copyData, copyFail, FROM_SERVER } from './messages.js'

@@ -1,4 +1,4 @@
-import type { DriverCopyOut } from '@poolhouse/core'
+import type { DriverCopyOut } from '@poolhouse/core/kit'
 import { CopyAnswer, type CopyOpening, ReceivingCopy } from '@poolhouse/core/net'
 import { CopyWork } from './copy-work.js'
 import { FROM_SERVER } from './messages.js'

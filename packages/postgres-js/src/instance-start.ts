@@ -1,4 +1,4 @@
-import type { ConnectContext } from '@poolhouse/core'
+import type { ConnectContext } from '@poolhouse/core/kit'
 import { type TypeParsers, typeParsers } from '@poolhouse/core/types'
 import type { Instance, MakeInstance } from './instance.js'
 import { StandInSocket } from './stand-in-socket.js'

@@ -1,4 +1,4 @@
-import type { ConnectionSettings } from '@poolhouse/core'
+import type { ConnectionSettings } from '@poolhouse/core/kit'
 import { startupOptions, timersAreReal, withRealTimers } from '@poolhouse/core/net'
 import type { TypeParsers } from '@poolhouse/core/types'
 import type { Handler, InstanceOptions, PostgresModule, PostgresSql } from './postgres-module.js'

@@ -1,4 +1,4 @@
-import type { RawHolder } from '@poolhouse/core'
+import type { RawHolder } from '@poolhouse/core/kit'
 import type { Handler, PostgresSql } from './postgres-module.js'
 
 /** A query of postgres.js, which is sent when somebody awaits it: that may be after the lease. */

@@ -1,4 +1,4 @@
-import type { Notice, TransactionStatus } from '@poolhouse/core'
+import type { Notice, TransactionStatus } from '@poolhouse/core/kit'
 
 /** What a line reports to its connection. */
 export interface LineEvents {

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
-import { type Driver, refuseUnknownOptions } from '@poolhouse/core'
+import type { Driver } from '@poolhouse/core'
+import { refuseUnknownOptions } from '@poolhouse/core/kit'
 import { isOlder, versionBeside, versionOfModule } from '@poolhouse/core/net'
 import bundledPostgres from 'postgres'
 import { connect } from './connect.js'

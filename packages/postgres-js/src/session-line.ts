@@ -1,10 +1,6 @@
 import { performance } from 'node:perf_hooks'
-import {
-  type ConnectContext,
-  type ErrorDetail,
-  PoolhouseError,
-  type RawHolder,
-} from '@poolhouse/core'
+import { type ErrorDetail, PoolhouseError } from '@poolhouse/core'
+import type { ConnectContext, RawHolder } from '@poolhouse/core/kit'
 import {
   FrameWalker,
   frameWithoutDetail,

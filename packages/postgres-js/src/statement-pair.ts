@@ -1,4 +1,5 @@
-import type { SentBehind, Statement } from '@poolhouse/core'
+import type { Statement } from '@poolhouse/core'
+import type { SentBehind } from '@poolhouse/core/kit'
 import { type Done, PairOutcome } from '@poolhouse/core/net'
 import type { WorkHost } from './session-work.js'
 import { StatementWork } from './statement-work.js'

@@ -1,11 +1,6 @@
-import type {
-  AutoPrepare,
-  ConnectContext,
-  DriverConnection,
-  Notice,
-  Statement,
-} from '@poolhouse/core'
-import { ConnectionSettings, type QueryResult, type SslSettings } from '@poolhouse/core'
+import type { QueryResult, SslSettings, Statement } from '@poolhouse/core'
+import type { AutoPrepare, ConnectContext, DriverConnection, Notice } from '@poolhouse/core/kit'
+import { ConnectionSettings } from '@poolhouse/core/kit'
 import { StatementRules } from '@poolhouse/core/net'
 import type { TypeParsers } from '@poolhouse/core/types'
 import type { Cluster, ClusterNode } from '@poolhouse/testkit'

@@ -1,11 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import {
-  checkNumber,
-  checkWord,
-  describeValue,
-  type Intent,
-  refuseUnknownOptions,
-} from '@poolhouse/core'
+import type { Intent } from '@poolhouse/core'
+import { checkNumber, checkWord, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
 import type { ReplicaSession } from './replica-pool.js'
 
 /** What `runWith` says about all calls inside it. A call, a reader or a session that says otherwise wins. */

@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
-import { type Clock, type ClockTimer, EventHub, unwatchSignal, watchSignal } from '@poolhouse/core'
+import type { Clock, ClockTimer } from '@poolhouse/core'
+import { EventHub, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 
 /**
  * Everything a routing pool does while nobody waits for it: timers and tasks run in the pool's own async context and never

@@ -1,4 +1,4 @@
-import { describeValue } from '@poolhouse/core'
+import { describeValue } from '@poolhouse/core/kit'
 import type { ReplicaNode } from './replica-node.js'
 import type { StrategyName } from './replicas-options.js'
 

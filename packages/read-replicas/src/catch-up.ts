@@ -1,5 +1,5 @@
 import type { ClockTimer } from '@poolhouse/core'
-import { unwatchSignal, watchSignal } from '@poolhouse/core'
+import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 import type { LsnWait } from './lsn-wait.js'
 import type { ReplicaNode } from './replica-node.js'

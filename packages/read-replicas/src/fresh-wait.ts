@@ -1,4 +1,5 @@
-import { AbortError, unwatchSignal, watchSignal } from '@poolhouse/core'
+import { AbortError } from '@poolhouse/core'
+import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 
 interface Waiter {

@@ -1,5 +1,5 @@
-import { hasCondition, LagRing, type Pool } from '@poolhouse/core'
-import { isAnswer, leadsElsewhere, type Standing } from '@poolhouse/core/kit'
+import type { Pool } from '@poolhouse/core'
+import { hasCondition, isAnswer, LagRing, leadsElsewhere, type Standing } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 import type { History } from './history.js'
 import { NodeSampler } from './node-sampler.js'

@@ -1,5 +1,5 @@
-import { type Condition, type ConnectionPool, hasCondition, type Session } from '@poolhouse/core'
-import { lsnText } from '@poolhouse/core/kit'
+import type { ConnectionPool, Session } from '@poolhouse/core'
+import { type Condition, hasCondition, lsnText } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 
 /**

@@ -2,14 +2,13 @@ import {
   type ClockTimer,
   type ConnectionPool,
   DatabaseError,
-  hasCondition,
   type Pool,
   PoolClosedError,
   type QueryResult,
   type Session,
   type Statement,
 } from '@poolhouse/core'
-import { OwnQuestion, pastStatement, TimelinePast } from '@poolhouse/core/kit'
+import { hasCondition, OwnQuestion, pastStatement, TimelinePast } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 import { type Position, positionOf } from './position.js'
 import {

@@ -1,10 +1,5 @@
-import {
-  AbortError,
-  type ClockTimer,
-  NoSuitableNodeError,
-  unwatchSignal,
-  watchSignal,
-} from '@poolhouse/core'
+import { AbortError, type ClockTimer, NoSuitableNodeError } from '@poolhouse/core'
+import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 
 /** Where a read may go now: onto the primary, or to a replica after all. */

@@ -8,8 +8,8 @@ import type {
   Transaction,
   TransactionOptions,
 } from '@poolhouse/core'
-import { InDoubtError, isRepeatable, watchSignal } from '@poolhouse/core'
-import { checkQueryOptions } from '@poolhouse/core/kit'
+import { InDoubtError } from '@poolhouse/core'
+import { checkQueryOptions, isRepeatable, watchSignal } from '@poolhouse/core/kit'
 import { type AfterFailure, afterFailure, isStandbyRefusal } from './read-failure.js'
 import {
   acquireReadOnly,

@@ -3,15 +3,20 @@ import {
   AuthenticationError,
   ConnectError,
   DatabaseError,
-  endsSession,
-  hasCondition,
-  newsOf,
   PoolClosedError,
   type PoolhouseError,
   ReadIntentError,
-  refusesWrites,
 } from '@poolhouse/core'
-import { isAnswer, lacksRelationFile, leadsElsewhere, refusesAsStandby } from '@poolhouse/core/kit'
+import {
+  endsSession,
+  hasCondition,
+  isAnswer,
+  lacksRelationFile,
+  leadsElsewhere,
+  newsOf,
+  refusesAsStandby,
+  refusesWrites,
+} from '@poolhouse/core/kit'
 
 // crash_shutdown: the server has ended all its sessions.
 const CRASH = '57P02'

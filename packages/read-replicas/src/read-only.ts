@@ -1,12 +1,12 @@
-import {
-  type AcquireOptions,
-  type Lease,
-  type Pool,
-  type QueryOptions,
-  type QueryResult,
-  refuseLoneStatement,
-  type Statement,
+import type {
+  AcquireOptions,
+  Lease,
+  Pool,
+  QueryOptions,
+  QueryResult,
+  Statement,
 } from '@poolhouse/core'
+import { refuseLoneStatement } from '@poolhouse/core/kit'
 
 // A replica refuses writes by itself. These are for reads that land on a server that would carry them out: a write behind
 // reader() must not work on the day the replicas are gone and fail on all others.

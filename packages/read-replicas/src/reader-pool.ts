@@ -3,10 +3,10 @@ import {
   type QueryOptions,
   type QueryResult,
   ReadIntentError,
-  readQueryArguments,
   type Statement,
 } from '@poolhouse/core'
 import type { PoolCall } from '@poolhouse/core/kit'
+import { readQueryArguments } from '@poolhouse/core/kit'
 import { PoolView } from './pool-view.js'
 import type { ReadLane } from './read-lane.js'
 import type { Reads } from './reads.js'

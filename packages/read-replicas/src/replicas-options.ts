@@ -1,5 +1,5 @@
+import type { Clock } from '@poolhouse/core'
 import {
-  type Clock,
   checkNumber,
   checkShownText,
   checkWord,
@@ -8,7 +8,7 @@ import {
   nearestName,
   refuseUnknownOptions,
   systemClock,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 import type { BalanceFunction } from './balancer.js'
 import type { ClassifyMode, StatementClassifier } from './classify/classification.js'
 import { readClassify } from './classify/classify-option.js'

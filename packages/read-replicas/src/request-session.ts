@@ -1,10 +1,5 @@
-import {
-  checkBoolean,
-  checkNumber,
-  describeValue,
-  type Intent,
-  refuseUnknownOptions,
-} from '@poolhouse/core'
+import type { Intent } from '@poolhouse/core'
+import { checkBoolean, checkNumber, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
 import { type RunWithOptions, runWith } from './ambient.js'
 import { HandedTokens, SHARED } from './handed-tokens.js'
 import type { ReplicaPool, ReplicaSession } from './replica-pool.js'

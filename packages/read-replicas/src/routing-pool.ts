@@ -1,6 +1,5 @@
 import {
   type CloseOptions,
-  EventRelay,
   type Pool,
   PoolClosedError,
   type PoolEventName,
@@ -8,17 +7,18 @@ import {
   type PoolStats,
   type QueryOptions,
   type QueryResult,
-  readQueryArguments,
   type Statement,
-  sumStats,
 } from '@poolhouse/core'
 import {
   awaitIdle,
   type CallChanges,
   type CheckedCloseOptions,
+  EventRelay,
   type PoolCall,
   PoolDecorator,
   readCloseOptions,
+  readQueryArguments,
+  sumStats,
 } from '@poolhouse/core/kit'
 import { ambient } from './ambient.js'
 import { Background } from './background.js'

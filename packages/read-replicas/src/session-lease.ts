@@ -1,17 +1,15 @@
-import {
-  type ConnectionInfo,
-  type CopyOptions,
-  type CopyResult,
-  type CopySource,
-  type Lease,
-  type QueryOptions,
-  type QueryResult,
-  readQueryArguments,
-  type Statement,
-  type StreamIterator,
-  type StreamOptions,
-  watchSignal,
+import type {
+  CopyOptions,
+  CopyResult,
+  CopySource,
+  Lease,
+  QueryOptions,
+  QueryResult,
+  Statement,
+  StreamIterator,
+  StreamOptions,
 } from '@poolhouse/core'
+import { type ConnectionInfo, readQueryArguments, watchSignal } from '@poolhouse/core/kit'
 import type { SessionReads } from './session-reads.js'
 
 /** A connection to the primary on which a session writes: a statement settles when the position of what it committed is known. */

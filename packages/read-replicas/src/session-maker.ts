@@ -1,4 +1,5 @@
-import { describeValue, TokenBeyondHistoryError } from '@poolhouse/core'
+import { TokenBeyondHistoryError } from '@poolhouse/core'
+import { describeValue } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 import type { Positions } from './positions.js'
 import type { ReadTerms } from './read-route.js'

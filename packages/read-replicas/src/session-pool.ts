@@ -1,18 +1,15 @@
-import {
-  type AcquireOptions,
-  type Lease,
-  leasedCopyFrom,
-  leasedCopyTo,
-  leasedRows,
-  type Pool,
-  type QueryOptions,
-  type QueryResult,
-  readQueryArguments,
-  type Statement,
-  type Transaction,
-  type TransactionOptions,
+import type {
+  AcquireOptions,
+  Lease,
+  Pool,
+  QueryOptions,
+  QueryResult,
+  Statement,
+  Transaction,
+  TransactionOptions,
 } from '@poolhouse/core'
 import type { CallChanges, PoolCall } from '@poolhouse/core/kit'
+import { leasedCopyFrom, leasedCopyTo, leasedRows, readQueryArguments } from '@poolhouse/core/kit'
 import type { OnPrimary } from './classify/classified-call.js'
 import type { UnannotatedWork } from './classify/unannotated-work.js'
 import { PoolView } from './pool-view.js'

@@ -1,11 +1,6 @@
-import {
-  type AcquireOptions,
-  type Lease,
-  leasedCopyTo,
-  leasedRows,
-  watchSignal,
-} from '@poolhouse/core'
+import type { AcquireOptions, Lease } from '@poolhouse/core'
 import type { PoolCall } from '@poolhouse/core/kit'
+import { leasedCopyTo, leasedRows, watchSignal } from '@poolhouse/core/kit'
 import type { ReadCall, ReadTarget } from './read-call.js'
 import { type AfterFailure, afterFailure } from './read-failure.js'
 import { acquireReadOnly } from './read-only.js'

@@ -1,4 +1,5 @@
-import { type ConnectionPool, describeValue, type Pool, type Topology } from '@poolhouse/core'
+import type { ConnectionPool, Pool, Topology } from '@poolhouse/core'
+import { describeValue } from '@poolhouse/core/kit'
 import { isTopology, topologyOf } from './membership.js'
 import type { ReplicaPool } from './replica-pool.js'
 import { type ReplicasOptions, readReplicasOptions } from './replicas-options.js'

@@ -1,10 +1,5 @@
-import {
-  type QueryResult,
-  SENT_BEHIND,
-  type SentBehind,
-  type Statement,
-  type WithCompanion,
-} from '@poolhouse/core'
+import type { QueryResult, Statement } from '@poolhouse/core'
+import { SENT_BEHIND, type SentBehind, type WithCompanion } from '@poolhouse/core/kit'
 import { type Position, positionOf } from './position.js'
 import { readSample, type SampleRow, WRITE_POSITION_STATEMENT } from './sample-statement.js'
 

@@ -1,4 +1,5 @@
-import type { ConnectContext, Driver } from '@poolhouse/core'
+import type { Driver } from '@poolhouse/core'
+import type { ConnectContext } from '@poolhouse/core/kit'
 import { type FakeConnection, fakeDriver, type VirtualClock } from '@poolhouse/core/testing'
 import type { FleetServer } from './fleet-server.js'
 

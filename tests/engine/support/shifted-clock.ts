@@ -1,5 +1,5 @@
 import type { Clock } from '@poolhouse/core'
-import { systemClock } from '@poolhouse/core'
+import { systemClock } from '@poolhouse/core/kit'
 
 /** The system's clock with hands that a test can turn. Timers stay real. */
 export interface ShiftedClock extends Clock {

@@ -2,9 +2,9 @@ import {
   ConnectionLostError,
   isPoolhouseError,
   type QueryOptions,
-  sleep,
   type Transaction,
 } from '../../src/index.js'
+import { sleep } from '../../src/kit.js'
 import {
   CONFIRM_MS,
   GENEROUS_MS,

@@ -1,4 +1,5 @@
-import { type Lease, PoolDeadlockError, sleep } from '../../src/index.js'
+import { type Lease, PoolDeadlockError } from '../../src/index.js'
+import { sleep } from '../../src/kit.js'
 import { GENEROUS_MS } from './call-parts.js'
 import { marked } from './fake-server.js'
 import type { World } from './world.js'

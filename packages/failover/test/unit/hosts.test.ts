@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { parseConnectionUrl } from '@poolhouse/core'
+import { parseConnectionUrl } from '@poolhouse/core/kit'
 import { virtualClock } from '@poolhouse/core/testing'
 import { expect, it } from 'vitest'
 import { hosts } from '../../src/index.js'

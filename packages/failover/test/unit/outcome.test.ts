@@ -5,9 +5,9 @@ import {
   ConnectionLostError,
   DatabaseError,
   InDoubtError,
-  isRepeatable,
   PoolClosedError,
 } from '@poolhouse/core'
+import { isRepeatable } from '@poolhouse/core/kit'
 import { describe, expect, it } from 'vitest'
 import { fateOf, isSign } from '../../src/outcome.js'
 

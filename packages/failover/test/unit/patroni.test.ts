@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { systemClock } from '@poolhouse/core'
+import { systemClock } from '@poolhouse/core/kit'
 import { afterEach, describe, expect, it } from 'vitest'
 import { patroni } from '../../src/index.js'
 import { membersOf } from '../../src/patroni.js'

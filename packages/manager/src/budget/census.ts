@@ -3,12 +3,11 @@ import {
   type Clock,
   type ClockTimer,
   type ConnectionPool,
-  newsOf,
   PoolClosedError,
   type Queryable,
   type Session,
 } from '@poolhouse/core'
-import { OwnQuestion } from '@poolhouse/core/kit'
+import { newsOf, OwnQuestion } from '@poolhouse/core/kit'
 
 /** What a server tells of its connections. */
 export interface CensusAnswer {

@@ -1,4 +1,5 @@
-import type { BudgetedPool, ServerIdentity } from '@poolhouse/core'
+import type { ServerIdentity } from '@poolhouse/core'
+import type { BudgetedPool } from '@poolhouse/core/kit'
 import { isRestarted, isSameServer } from '@poolhouse/core/kit'
 import type { ServerBudget } from './server-budget.js'
 

@@ -1,5 +1,5 @@
-import type { BudgetedPool, BudgetSeat, ServerIdentity } from '@poolhouse/core'
-import type { Turns } from '@poolhouse/core/kit'
+import type { ServerIdentity } from '@poolhouse/core'
+import type { BudgetedPool, BudgetSeat, Turns } from '@poolhouse/core/kit'
 import type { Place } from './place.js'
 import type { ServerBudget } from './server-budget.js'
 

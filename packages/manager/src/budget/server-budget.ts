@@ -1,4 +1,5 @@
-import type { BudgetedPool, Clock, ClockTimer } from '@poolhouse/core'
+import type { Clock, ClockTimer } from '@poolhouse/core'
+import type { BudgetedPool } from '@poolhouse/core/kit'
 import { Turns } from '@poolhouse/core/kit'
 import type { Place } from './place.js'
 import type { Seat } from './seat.js'

@@ -2,8 +2,6 @@ import {
   type AcquireOptions,
   type CloseOptions,
   ConfigError,
-  checkListenArguments,
-  EventRelay,
   InDoubtError,
   type Lease,
   type ListenOptions,
@@ -19,7 +17,13 @@ import {
   type Subscription,
   type Topology,
 } from '@poolhouse/core'
-import { type PoolCall, PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
+import {
+  checkListenArguments,
+  EventRelay,
+  type PoolCall,
+  PoolDecorator,
+  readCloseOptions,
+} from '@poolhouse/core/kit'
 import type { FailoverPool } from '@poolhouse/failover'
 import {
   annotationOf,

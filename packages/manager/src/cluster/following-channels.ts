@@ -1,14 +1,11 @@
 import {
   AbortError,
-  ChannelListener,
   ConnectionLostError,
-  formatEndpoint,
   type Session,
   type SessionOptions,
   type Topology,
-  unwatchSignal,
-  watchSignal,
 } from '@poolhouse/core'
+import { ChannelListener, formatEndpoint, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import { Cluster } from './cluster.js'
 import type { Member } from './member.js'
 import type { ServerNode } from './server-node.js'

@@ -6,13 +6,11 @@ import {
   type ConnectionPool,
   createPool,
   type Driver,
-  EventHub,
-  EventRelay,
   PoolClosedError,
   type PoolEventName,
   type PoolStats,
-  sumStats,
 } from '@poolhouse/core'
+import { EventHub, EventRelay, sumStats } from '@poolhouse/core/kit'
 import type { DatabasePoolSettings } from '../database-options.js'
 import { currentMember } from './current-member.js'
 import type { ServerNode } from './server-node.js'

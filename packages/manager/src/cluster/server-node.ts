@@ -3,10 +3,7 @@ import {
   ConnectError,
   type ConnectionPool,
   type Endpoint,
-  EventHub,
-  EventRelay,
   type Lease,
-  newsOf,
   type PoolEventName,
   type Pooler,
   type PoolerInEffect,
@@ -22,9 +19,16 @@ import {
   type Session,
   type SessionOptions,
   type Statement,
-  sumStats,
 } from '@poolhouse/core'
-import { type AcceptsServer, type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
+import {
+  type AcceptsServer,
+  EventHub,
+  EventRelay,
+  newsOf,
+  type PoolCall,
+  PoolDecorator,
+  sumStats,
+} from '@poolhouse/core/kit'
 import { currentMember } from './current-member.js'
 import type { Member } from './member.js'
 import type { ServerSpec } from './server-spec.js'

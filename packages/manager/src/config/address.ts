@@ -1,11 +1,10 @@
+import { ConfigError, type TargetSessionAttrs } from '@poolhouse/core'
 import {
-  ConfigError,
   connectionsOf,
   type ParsedConnectionUrl,
   parseConnectionUrl,
-  type TargetSessionAttrs,
   type UrlConnection,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 
 // What a cluster's URL may ask for: a primary is what its nodes are followed for.
 const FOLLOWED: ReadonlySet<TargetSessionAttrs> = new Set(['any', 'read-write', 'primary'])

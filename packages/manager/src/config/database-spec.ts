@@ -1,13 +1,5 @@
-import {
-  ConfigError,
-  type ConnectionOptions,
-  type Driver,
-  describeName,
-  describeText,
-  looksSecret,
-  nearestName,
-  type Pool,
-} from '@poolhouse/core'
+import { ConfigError, type ConnectionOptions, type Driver, type Pool } from '@poolhouse/core'
+import { describeName, describeText, looksSecret, nearestName } from '@poolhouse/core/kit'
 import type { DiscoveredNode, Discovery } from '@poolhouse/failover'
 import type { ServerSpec } from '../cluster/server-spec.js'
 import type { DatabaseConfig, DatabaseOptions } from '../database-options.js'

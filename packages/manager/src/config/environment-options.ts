@@ -1,4 +1,5 @@
-import { ConfigError, describeName, describeValue, refuseUnknownOptions } from '@poolhouse/core'
+import { ConfigError } from '@poolhouse/core'
+import { describeName, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
 
 /** Variables of the environment. */
 export type Environment = Readonly<Record<string, string | undefined>>

@@ -1,11 +1,11 @@
+import { ConfigError } from '@poolhouse/core'
 import {
-  ConfigError,
   connectionsOf,
   connectionUrl,
   isConnectionText,
   parseLibpqEnvironment,
   type UrlConnection,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 import type { DatabaseOptions } from '../database-options.js'
 import { inConfig, isCluster, meansCluster, nodesOf } from './address.js'
 import type { Environment, EnvironmentSource } from './environment-options.js'

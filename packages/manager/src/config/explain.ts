@@ -1,4 +1,4 @@
-import { connectionUrl, describeValue } from '@poolhouse/core'
+import { connectionUrl, describeValue } from '@poolhouse/core/kit'
 
 /** One value of the configuration. */
 export interface ConfigEntry {

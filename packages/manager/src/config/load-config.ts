@@ -1,12 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import {
-  ConfigError,
-  describeText,
-  describeValue,
-  looksSecret,
-  refuseUnknownOptions,
-} from '@poolhouse/core'
+import { ConfigError } from '@poolhouse/core'
+import { describeText, describeValue, looksSecret, refuseUnknownOptions } from '@poolhouse/core/kit'
 import type { BudgetOptions } from '../budget/budget-options.js'
 import type { DatabaseConfig, DatabaseOptions } from '../database-options.js'
 import { meansCluster } from './address.js'

@@ -1,4 +1,5 @@
-import { ConfigError, describeName, describeText, looksSecret, nearestName } from '@poolhouse/core'
+import { ConfigError } from '@poolhouse/core'
+import { describeName, describeText, looksSecret, nearestName } from '@poolhouse/core/kit'
 import { z } from 'zod'
 
 const LONGEST = 0x7fffffff

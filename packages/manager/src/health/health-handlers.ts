@@ -1,4 +1,4 @@
-import { checkBoolean, refuseUnknownOptions } from '@poolhouse/core'
+import { checkBoolean, refuseUnknownOptions } from '@poolhouse/core/kit'
 import type { ManagerHealth } from './health.js'
 
 /** What the handlers ask. */

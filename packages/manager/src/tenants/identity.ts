@@ -1,4 +1,5 @@
-import { ConfigError, describeName } from '@poolhouse/core'
+import { ConfigError } from '@poolhouse/core'
+import { describeName } from '@poolhouse/core/kit'
 import type { TenantSchema } from './tenant-options.js'
 
 // NAMEDATALEN - 1: PostgreSQL cuts off what is longer without an error, so that two tenants would become one.

@@ -1,21 +1,25 @@
 import {
   type CloseOptions,
-  EventHub,
   InDoubtError,
   type Pool,
   type PoolEventName,
   type PoolListener,
   type PoolStats,
   type QueryResult,
-  RESET_AROUND,
-  refuseLoneStatement,
   SessionStateError,
   type Statement,
   type Transaction,
   type TransactionOptions,
-  type WithResetAround,
 } from '@poolhouse/core'
-import { type PoolCall, PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
+import {
+  EventHub,
+  type PoolCall,
+  PoolDecorator,
+  RESET_AROUND,
+  readCloseOptions,
+  refuseLoneStatement,
+  type WithResetAround,
+} from '@poolhouse/core/kit'
 import { annotationOf, type ReaderOptions } from '@poolhouse/read-replicas'
 import { OF_THE_CLUSTER } from '../cluster/database-view.js'
 import type { DatabasePool } from '../database-pool.js'

@@ -3,10 +3,10 @@ import {
   type Clock,
   type ClockTimer,
   type CloseOptions,
-  describeName,
   PoolClosedError,
   UnknownTenantError,
 } from '@poolhouse/core'
+import { describeName } from '@poolhouse/core/kit'
 import type { Member } from '../cluster/member.js'
 import { check, TARGET } from '../config/schema.js'
 import { isBusy, type Tenant } from './tenant.js'

@@ -5,9 +5,8 @@ import {
   type ClockTimer,
   type PoolGauges,
   PoolOverloadedError,
-  unwatchSignal,
-  watchSignal,
 } from '@poolhouse/core'
+import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 
 /** How many calls of one tenant may be under way and wait. */
 export interface GateLimits {

@@ -2,19 +2,23 @@ import {
   type AcquireOptions,
   type Clock,
   type CloseOptions,
-  EventHub,
-  EventRelay,
   type Lease,
   type Pool,
   PoolClosedError,
   type PoolEventName,
   type PoolListener,
   type PoolStats,
-  sumStats,
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
-import { type PoolCall, PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
+import {
+  EventHub,
+  EventRelay,
+  type PoolCall,
+  PoolDecorator,
+  readCloseOptions,
+  sumStats,
+} from '@poolhouse/core/kit'
 import type { ReaderOptions } from '@poolhouse/read-replicas'
 import type { DatabasePool } from '../database-pool.js'
 import type { Tenant } from './tenant.js'

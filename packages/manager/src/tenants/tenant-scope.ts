@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { describeName, WrongTenantError } from '@poolhouse/core'
+import { WrongTenantError } from '@poolhouse/core'
+import { describeName } from '@poolhouse/core/kit'
 
 /** In whose name the code runs that is running now. Once in the scope of a tenant, calls for another one are refused. */
 export class TenantScope {

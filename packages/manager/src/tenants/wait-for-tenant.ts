@@ -1,12 +1,6 @@
-import {
-  AbortError,
-  AcquireTimeoutError,
-  type Clock,
-  type ClockTimer,
-  unwatchSignal,
-  watchSignal,
-} from '@poolhouse/core'
+import { AbortError, AcquireTimeoutError, type Clock, type ClockTimer } from '@poolhouse/core'
 import type { PoolCall } from '@poolhouse/core/kit'
+import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import type { Tenant } from './tenant.js'
 
 /**

@@ -1,5 +1,6 @@
 import { createServer, connect as openTcp, type Socket } from 'node:net'
-import type { ConnectionLostError, DriverCopyOut } from '@poolhouse/core'
+import type { ConnectionLostError } from '@poolhouse/core'
+import type { DriverCopyOut } from '@poolhouse/core/kit'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { failure, openSession, terminate, untilRunning } from '../open-session.js'

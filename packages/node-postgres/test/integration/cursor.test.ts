@@ -1,4 +1,5 @@
-import type { ConnectionLostError, CursorBatch, DriverCursor } from '@poolhouse/core'
+import type { ConnectionLostError } from '@poolhouse/core'
+import type { CursorBatch, DriverCursor } from '@poolhouse/core/kit'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { failure, openSession, terminate, untilRunning } from '../open-session.js'

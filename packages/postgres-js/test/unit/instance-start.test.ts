@@ -1,4 +1,4 @@
-import { type ConnectContext, ConnectionSettings } from '@poolhouse/core'
+import { type ConnectContext, ConnectionSettings } from '@poolhouse/core/kit'
 import postgres from 'postgres'
 import { describe, expect, it } from 'vitest'
 import { instanceMaker, makeTemplate } from '../../src/instance.js'

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { ConnectionSettings } from '@poolhouse/core'
+import { ConnectionSettings } from '@poolhouse/core/kit'
 import { typeParsers } from '@poolhouse/core/types'
 import postgres from 'postgres'
 import { afterEach, describe, expect, it, vi } from 'vitest'

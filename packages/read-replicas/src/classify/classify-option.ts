@@ -1,4 +1,4 @@
-import { describeValue } from '@poolhouse/core'
+import { describeValue } from '@poolhouse/core/kit'
 import type { ClassifyMode, StatementClassifier } from './classification.js'
 import { lexerClassifier } from './lexer-classifier.js'
 

@@ -1,4 +1,4 @@
-import { describeName, describeValue, refuseUnknownOptions } from '@poolhouse/core'
+import { describeName, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
 import type { ClassifierOptions, ClassifyMode } from './classification.js'
 import { hazardOfAttribute, hazardOfFunction } from './hazards.js'
 import { NO_NAMES, type OwnNames } from './own-names.js'

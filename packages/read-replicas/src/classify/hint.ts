@@ -1,4 +1,5 @@
-import { type Intent, nearestName } from '@poolhouse/core'
+import type { Intent } from '@poolhouse/core'
+import { nearestName } from '@poolhouse/core/kit'
 import { endOfComment, endOfLine } from '@poolhouse/core/sql'
 
 const PREFIX = 'poolhouse:'

@@ -1,5 +1,10 @@
-import { type Condition, hasCondition, ReadIntentError, refusesWrites } from '@poolhouse/core'
-import { isRaisedByFunction } from '@poolhouse/core/kit'
+import { ReadIntentError } from '@poolhouse/core'
+import {
+  type Condition,
+  hasCondition,
+  isRaisedByFunction,
+  refusesWrites,
+} from '@poolhouse/core/kit'
 import { isStandbyRefusal } from '../read-failure.js'
 
 /** What a replica did not do. Nothing of the statement has been executed. */

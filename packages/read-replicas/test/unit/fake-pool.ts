@@ -3,7 +3,6 @@ import {
   type ConnectionPool,
   type CopyResult,
   type Endpoint,
-  EventHub,
   type Lease,
   LeaseReleasedError,
   type PoolEventName,
@@ -11,7 +10,6 @@ import {
   type PoolStats,
   type QueryOptions,
   type QueryResult,
-  readQueryArguments,
   type ServerIdentity,
   type Session,
   type SessionOptions,
@@ -19,11 +17,10 @@ import {
   type StreamIterator,
   type StreamOptions,
   type Subscription,
-  sentBehind,
-  sumStats,
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
+import { EventHub, readQueryArguments, sentBehind, sumStats } from '@poolhouse/core/kit'
 
 /** What a fake server is asked. */
 export interface Asked {

@@ -5,7 +5,7 @@ import {
   checkWord,
   describeValue,
   refuseUnknownOptions,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 
 /** How TCP clients prove who they are: the method in `pg_hba.conf`. */
 export type ClusterAuth = 'trust' | 'scram-sha-256' | 'md5' | 'password'

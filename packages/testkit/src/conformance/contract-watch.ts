@@ -1,9 +1,5 @@
-import {
-  type ConnectContext,
-  type ConnectionListener,
-  type Driver,
-  isPoolhouseError,
-} from '@poolhouse/core'
+import { type Driver, isPoolhouseError } from '@poolhouse/core'
+import type { ConnectContext, ConnectionListener } from '@poolhouse/core/kit'
 import { until } from './waiting.js'
 import { WatchedConnection } from './watched-connection.js'
 

@@ -1,15 +1,13 @@
+import type { AuthMethod, QueryResult, Statement } from '@poolhouse/core'
 import type {
-  AuthMethod,
   AutoPrepare,
   ConnectContext,
   ConnectionListener,
   DriverConnection,
   Notice,
-  QueryResult,
-  Statement,
   TransactionStatus,
-} from '@poolhouse/core'
-import { ConnectionSettings } from '@poolhouse/core'
+} from '@poolhouse/core/kit'
+import { ConnectionSettings } from '@poolhouse/core/kit'
 import { StatementRules } from '@poolhouse/core/net'
 
 /** How to log in; what is left out is as for every session of a case. */

@@ -1,15 +1,14 @@
+import type { QueryResult, Statement } from '@poolhouse/core'
 import type {
   ConnectionInfo,
   DriverConnection,
   DriverCopyIn,
   DriverCopyOut,
   DriverCursor,
-  QueryResult,
   RawHolder,
   ResetLevel,
-  Statement,
   TransactionStatus,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 import type { ContractWatch } from './contract-watch.js'
 
 type Done = (error: Error | null, result?: QueryResult<unknown>) => void

@@ -1,4 +1,4 @@
-import { describeValue, parseConnectionUrl, refuseUnknownOptions } from '@poolhouse/core'
+import { describeValue, parseConnectionUrl, refuseUnknownOptions } from '@poolhouse/core/kit'
 
 /** What kind of HAProxy to start. Only `targets` must be given. */
 export interface HaproxyOptions {

@@ -3,10 +3,10 @@ import {
   type Pool,
   type QueryOptions,
   type QueryResult,
-  readQueryArguments,
   type Statement,
   type Transaction,
 } from '@poolhouse/core'
+import { readQueryArguments } from '@poolhouse/core/kit'
 import type { ViolationKind } from './verify-history.js'
 import type { HistoryClient, WorkloadOptions } from './workload.js'
 

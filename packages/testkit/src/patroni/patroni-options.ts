@@ -1,4 +1,4 @@
-import { checkBoolean, checkNumber, checkWord, refuseUnknownOptions } from '@poolhouse/core'
+import { checkBoolean, checkNumber, checkWord, refuseUnknownOptions } from '@poolhouse/core/kit'
 
 /** Options of `startPatroni`. */
 export interface PatroniOptions {

@@ -5,7 +5,7 @@ import {
   describeValue,
   parseConnectionUrl,
   refuseUnknownOptions,
-} from '@poolhouse/core'
+} from '@poolhouse/core/kit'
 import type { ClusterAuth } from '../cluster/cluster-options.js'
 
 /** When PgBouncer takes a server connection away from its client. */

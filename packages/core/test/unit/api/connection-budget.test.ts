@@ -1,12 +1,11 @@
 import { beforeEach, expect, test } from 'vitest'
 import {
-  type BudgetedPool,
-  type BudgetSeat,
   type ConnectionBudget,
   type ConnectionPool,
   createPool,
   type PoolOptions,
 } from '../../../src/index.js'
+import type { BudgetedPool, BudgetSeat } from '../../../src/kit.js'
 import {
   type FakeDriver,
   fakeDriver,

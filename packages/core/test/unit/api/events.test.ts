@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { EventHub } from '../../../src/index.js'
+import { EventHub } from '../../../src/kit.js'
 import { harness, watch } from '../../harness.js'
 
 const connected = { pool: 'p', connection: 1, createMs: 0 }

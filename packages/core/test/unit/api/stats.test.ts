@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { StatsRecorder } from '../../../src/engine/stats-recorder.js'
-import { type PoolStats, sumStats } from '../../../src/index.js'
+import type { PoolStats } from '../../../src/index.js'
+import { sumStats } from '../../../src/kit.js'
 
 function statsOf(factor: number): PoolStats {
   const recorder = new StatsRecorder()

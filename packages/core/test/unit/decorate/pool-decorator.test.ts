@@ -8,12 +8,10 @@ import {
   type PoolEventName,
   type PoolListener,
   type PoolStats,
-  RESET_AROUND,
-  SENT_BEHIND,
   type Statement,
   type StreamIterator,
 } from '../../../src/index.js'
-import { type PoolCall, PoolDecorator } from '../../../src/kit.js'
+import { type PoolCall, PoolDecorator, RESET_AROUND, SENT_BEHIND } from '../../../src/kit.js'
 import { type Harness, harness, sqlError, watch } from '../../harness.js'
 
 /** A decorator over one pool, whose `send` is what a test needs. */

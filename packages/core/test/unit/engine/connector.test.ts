@@ -3,11 +3,10 @@ import { expect, test } from 'vitest'
 import {
   AuthenticationError,
   type AuthMethod,
-  type ConnectContext,
   createPool,
-  type DriverConnection,
   type PoolOptions,
 } from '../../../src/index.js'
+import type { ConnectContext, DriverConnection } from '../../../src/kit.js'
 import { FakeConnection, fakeDriver, virtualClock } from '../../../src/testing/index.js'
 import { harness, watch } from '../../harness.js'
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { RESET_AROUND, type TransactionOptions } from '../../../src/index.js'
+import type { TransactionOptions } from '../../../src/index.js'
+import { RESET_AROUND } from '../../../src/kit.js'
 import { DatabaseError } from '../../../src/outcome/errors.js'
 import { isResetFailure } from '../../../src/outcome/reset-failure.js'
 import { harness, watch } from '../../harness.js'

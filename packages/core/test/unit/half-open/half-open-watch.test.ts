@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type BudgetedPool, ConnectError, type ConnectionBudget } from '../../../src/index.js'
-import { Turns } from '../../../src/kit.js'
+import { ConnectError, type ConnectionBudget } from '../../../src/index.js'
+import { type BudgetedPool, Turns } from '../../../src/kit.js'
 import type { FakeConnection, FakeDriverOptions, FakeReply } from '../../../src/testing/index.js'
 import { type Harness, harness, sqlError, watch } from '../../harness.js'
 

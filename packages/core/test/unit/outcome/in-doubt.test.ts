@@ -2,10 +2,10 @@ import { expect, test } from 'vitest'
 import { IDENTITY_QUERY } from '../../../src/api/transaction-identity.js'
 import {
   InDoubtError,
-  type ResolveOptions,
   type TransactionIdentity,
   type TransactionOutcome,
 } from '../../../src/index.js'
+import type { ResolveOptions } from '../../../src/kit.js'
 import type { FakeReply } from '../../../src/testing/index.js'
 import { type Harness, harness, sqlError, watch } from '../../harness.js'
 

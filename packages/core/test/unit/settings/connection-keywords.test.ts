@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { connectionUrl, parseConnectionUrl, readConnectionUrl } from '../../../src/index.js'
+import { readConnectionUrl } from '../../../src/index.js'
+import { connectionUrl, parseConnectionUrl } from '../../../src/kit.js'
 
 test.each([
   ['host=db port=6432 dbname=app user=me', 'postgres://me@db:6432/app'],

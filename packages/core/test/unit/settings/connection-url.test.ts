@@ -1,7 +1,8 @@
 import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createPool, type ParsedConnectionUrl, parseConnectionUrl } from '../../../src/index.js'
+import { createPool } from '../../../src/index.js'
+import { type ParsedConnectionUrl, parseConnectionUrl } from '../../../src/kit.js'
 import { fakeDriver, virtualClock } from '../../../src/testing/index.js'
 
 const parse = (text: string): ParsedConnectionUrl => parseConnectionUrl('test', text)

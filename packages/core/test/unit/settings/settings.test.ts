@@ -3,12 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readPoolOptions } from '../../../src/api/pool-options.js'
-import {
-  createPool,
-  formatEndpoint,
-  parseConnectionUrl,
-  parseLibpqEnvironment,
-} from '../../../src/index.js'
+import { createPool } from '../../../src/index.js'
+import { formatEndpoint, parseConnectionUrl, parseLibpqEnvironment } from '../../../src/kit.js'
 import { readConnectionSettings } from '../../../src/settings/connection-settings.js'
 import type { Setting } from '../../../src/settings/setting.js'
 import { SETTING_GROUPS } from '../../../src/settings/settings-table.js'

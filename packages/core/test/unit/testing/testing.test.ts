@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { sleep } from '../../../src/index.js'
+import { sleep } from '../../../src/kit.js'
 import { fakeDriver, virtualClock } from '../../../src/testing/index.js'
 import { harness, sqlError, watch } from '../../harness.js'
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { type ConnectContext, createPool, type Driver } from '../../../src/index.js'
+import { createPool, type Driver } from '../../../src/index.js'
+import type { ConnectContext } from '../../../src/kit.js'
 import { fakeDriver, virtualClock } from '../../../src/testing/index.js'
 import * as types from '../../../src/types/index.js'
 

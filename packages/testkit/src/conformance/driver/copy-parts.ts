@@ -1,4 +1,4 @@
-import type { DriverCopyIn, DriverCopyOut } from '@poolhouse/core'
+import type { DriverCopyIn, DriverCopyOut } from '@poolhouse/core/kit'
 import type { DriverContext } from '../driver-context.js'
 import type { Properties } from '../expectations.js'
 import type { TestSession } from '../test-session.js'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { DriverCursor } from '@poolhouse/core'
+import type { DriverCursor } from '@poolhouse/core/kit'
 import type { DriverArea } from '../driver-context.js'
 import { failureOf } from '../expectations.js'
 import { startCuttingRelay } from '../raw-server.js'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { TransactionStatus } from '@poolhouse/core'
+import type { TransactionStatus } from '@poolhouse/core/kit'
 import type { DriverArea } from '../driver-context.js'
 import { failureOf } from '../expectations.js'
 import { turns, until } from '../waiting.js'
