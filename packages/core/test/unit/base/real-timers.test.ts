@@ -19,7 +19,7 @@ test('T16: finds the real timers when fakes were installed before it was loaded'
     ],
   })
   vi.setSystemTime(0)
-  const fresh = '../../src/base/real-timers.js?loaded-under-fakes'
+  const fresh = '../../../src/base/real-timers.js?loaded-under-fakes'
   const { realTimers, timersAreReal, withRealTimers } = (await import(fresh)) as Module
   expect(realTimers).toMatchObject({
     setImmediate,
