@@ -6,7 +6,8 @@ export default defineConfig({
   target: 'node20',
   platform: 'node',
   sourcemap: true,
-  // Entry points of one package share their code, so that an application that loads two has each class once.
+  // Entry points of one package share their code, so that an application that loads two has each
+  // class once.
   splitting: true,
   clean: true,
   // `import.meta.url` must also work in the CommonJS build.

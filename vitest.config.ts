@@ -1,7 +1,10 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** Files that take longest, longest first. One of them begun last would run while the other core has nothing to do. */
+/**
+ * Files that take longest, longest first. One of them begun last would run while the other core has
+ * nothing to do.
+ */
 const LONG = [
   'tests/drivers/conformance-',
   'tests/drivers/',
@@ -40,7 +43,8 @@ export default defineConfig({
           ],
           // For those that compute: a busy machine may take ten times as long.
           testTimeout: 60_000,
-          // They share nothing but modules: loading these anew for each file takes three times as long as the tests.
+          // They share nothing but modules: loading these anew for each file takes three times as
+          // long as the tests.
           isolate: false,
           sequence: { groupOrder: 0 },
         },
@@ -59,7 +63,8 @@ export default defineConfig({
           ],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          // As many as cores: some assert what a server that gets no processor cannot do in time. What they share is modules alone.
+          // As many as cores: some assert what a server that gets no processor cannot do in time.
+          // What they share is modules alone.
           maxWorkers: 2,
           isolate: false,
           sequence: { groupOrder: 1 },
@@ -68,7 +73,8 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          // Servers that are killed, frozen and promoted, and the oldest version: `pnpm test:faults`, not `pnpm test`.
+          // Servers that are killed, frozen and promoted, and the oldest version:
+          // `pnpm test:faults`, not `pnpm test`.
           name: 'faults',
           globalSetup: 'tests/support/shared-server-files.ts',
           include: ['tests/**/*.faults.test.ts'],

@@ -1,5 +1,5 @@
-// Runs every example as a reader would and compares its last line with the one its README shows. `pnpm examples [name…]`; the failover
-// drill has a command of its own, `pnpm demo`.
+// Runs every example as a reader would and compares its last line with the one its README shows.
+// `pnpm examples [name…]`; the failover drill has a command of its own, `pnpm demo`.
 import { spawn } from 'node:child_process'
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -45,7 +45,8 @@ process.exitCode = failures.length === 0 ? 0 : 1
 async function check(name: string): Promise<string[]> {
   const directory = join(EXAMPLES, name)
   const expected = lastLineOf(await readFile(join(directory, 'README.md'), 'utf8'))
-  // A place of its own for the data of its servers: what is left there has not been cleaned up. Open to the servers' user.
+  // A place of its own for the data of its servers: what is left there has not been cleaned up.
+  // Open to the servers' user.
   const place = await mkdtemp(join(tmpdir(), 'ex-'))
   await chmod(place, 0o755)
   try {

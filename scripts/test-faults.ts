@@ -1,12 +1,14 @@
 /**
- * Runs the scenarios in which servers are killed, frozen, cut off and promoted: every one, or a share of their files that a seed draws.
+ * Runs the scenarios in which servers are killed, frozen, cut off and promoted: every one, or a
+ * share of their files that a seed draws.
  *
  *     pnpm test:faults                                    every file, each scenario over one driver
  *     POOLHOUSE_FAULTS_SHARE=1/4 pnpm test:faults         a quarter of the files
  *     POOLHOUSE_FAULTS_DRIVERS=both pnpm test:faults      each scenario over each driver
  *
- * POOLHOUSE_FAULTS_SEED chooses the files and which scenario runs over which driver. It is printed; the same seed runs the same. Default: the hash
- * of the commit, so that each commit draws anew and a run of it can be repeated. Further arguments go to vitest.
+ * POOLHOUSE_FAULTS_SEED chooses the files and which scenario runs over which driver. It is printed;
+ * the same seed runs the same. Default: the hash of the commit, so that each commit draws anew and
+ * a run of it can be repeated. Further arguments go to vitest.
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'

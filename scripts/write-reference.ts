@@ -1,5 +1,6 @@
-// Writes docs/reference.md out of the doc comments of everything that the packages export, and the table of outcomes in docs/errors.md out
-// of core. With `--check` it writes nothing and fails if a page is not what it would write.
+// Writes docs/reference.md out of the doc comments of everything that the packages export, and the
+// table of outcomes in docs/errors.md out of core. With `--check` it writes nothing and fails if a
+// page is not what it would write.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -1,5 +1,6 @@
-// Writes packages/core/src/net/login/saslprep-tables.ts out of the tables of RFC 3454 ("stringprep"), which are frozen: it has to be run again
-// only when the form of that file changes. The text of the RFC is the argument: https://www.rfc-editor.org/rfc/rfc3454.txt.
+// Writes packages/core/src/net/login/saslprep-tables.ts out of the tables of RFC 3454
+// ("stringprep"), which are frozen: it has to be run again only when the form of that file changes.
+// The text of the RFC is the argument: https://www.rfc-editor.org/rfc/rfc3454.txt.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 

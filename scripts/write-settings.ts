@@ -1,4 +1,5 @@
-// Writes docs/settings.md out of the table of settings. With `--check` it writes nothing and fails if the page is not what it would write.
+// Writes docs/settings.md out of the table of settings. With `--check` it writes nothing and fails
+// if the page is not what it would write.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Setting } from '../packages/core/src/settings/setting.js'

@@ -24,7 +24,10 @@ export interface Measurement {
 /** Medians of one task: variant → metric → value. */
 export type Medians = Map<string, Map<string, number>>
 
-/** Runs one measurement in a process of its own, so that none inherits another's heap or compiled code. */
+/**
+ * Runs one measurement in a process of its own, so that none inherits another's heap or compiled
+ * code.
+ */
 async function sample(measurement: Measurement): Promise<Sample> {
   const { script, task, variant, env } = measurement
   const { stdout } = await run(process.execPath, ['--expose-gc', script, task, variant], {
@@ -37,8 +40,8 @@ async function sample(measurement: Measurement): Promise<Sample> {
 }
 
 /**
- * Measures all variants of a task round by round, in alternating order, so that other load on the machine meets all of them alike,
- * and takes the median of each number.
+ * Measures all variants of a task round by round, in alternating order, so that other load on the
+ * machine meets all of them alike, and takes the median of each number.
  */
 export async function interleave(
   measurements: readonly Measurement[],

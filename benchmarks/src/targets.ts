@@ -10,7 +10,9 @@ interface Target {
   readonly metric: string
   /** Which of ours; default `poolhouse`. */
   readonly ours?: string
-  /** Compared with whom, as a ratio; undefined for a number of its own; `minus` for a difference. */
+  /**
+   * Compared with whom, as a ratio; undefined for a number of its own; `minus` for a difference.
+   */
   readonly peer?: string
   /** Ours minus the peer's instead of ours divided by it. */
   readonly difference?: boolean
@@ -30,7 +32,10 @@ export interface Verdict extends Target {
 
 const DOWN = ['refuses', 'accepts and closes'].map((how) => `database down (${how}), 500 callers`)
 
-/** What is promised of `pg` under a pool of ours, one connection per caller at a time, against its own pool. */
+/**
+ * What is promised of `pg` under a pool of ours, one connection per caller at a time, against its
+ * own pool.
+ */
 function pgTargets(task: string, callers: number): Target[] {
   const peer = 'pg.Pool, named'
   return [

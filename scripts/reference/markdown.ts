@@ -29,7 +29,10 @@ export function prose(doc: string): string {
 /** The examples of a doc comment, as they are. */
 export const examples = (doc: string): string[] => doc.match(/```[\s\S]*?```/g) ?? []
 
-/** An option: name, type, default, meaning. The default is taken out of the doc comment, in the words that it is told by there. */
+/**
+ * An option: name, type, default, meaning. The default is taken out of the doc comment, in the
+ * words that it is told by there.
+ */
 export function optionRow(member: Member): string[] {
   const { fallback, meaning } = splitDefault(prose(member.doc))
   const shown = fallback === '' && !member.optional ? '**required**' : fallback

@@ -33,7 +33,9 @@ export interface Chapter {
   readonly words?: readonly string[]
 }
 
-/** What comes in which order. Whatever is exported and not named here is listed by name at the end. */
+/**
+ * What comes in which order. Whatever is exported and not named here is listed by name at the end.
+ */
 export const POOLS: readonly Chapter[] = [
   {
     title: 'Making a pool',

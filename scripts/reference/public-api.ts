@@ -26,7 +26,10 @@ export class PublicApi {
   readonly #checker: ts.TypeChecker
   readonly #program: ts.Program
 
-  /** `files` are the sources of the entry points by name, seen from `root`. Throws an `Error` if one of them is not there. */
+  /**
+   * `files` are the sources of the entry points by name, seen from `root`. Throws an `Error` if one
+   * of them is not there.
+   */
   constructor(root: string, files: Readonly<Record<string, string>>) {
     const { config } = ts.readConfigFile(join(root, 'tsconfig.base.json'), ts.sys.readFile)
     const { options } = ts.parseJsonConfigFileContent({ ...config, files: [] }, ts.sys, root)
@@ -52,7 +55,10 @@ export class PublicApi {
     return file
   }
 
-  /** An export by name, of the first entry point that has it unless `from` names one. Throws an `Error` if there is none. */
+  /**
+   * An export by name, of the first entry point that has it unless `from` names one. Throws an
+   * `Error` if there is none.
+   */
   find(name: string, from?: string): ts.Symbol {
     for (const entry of this.entryPoints) {
       const symbol = entry.exports.get(name)
@@ -79,7 +85,10 @@ export class PublicApi {
     return ts.displayPartsToString(parts).replace(/\{@link (\w+)\}/g, '`$1`')
   }
 
-  /** The members that belong to the public: neither private nor `@internal`, and none whose name is a symbol. */
+  /**
+   * The members that belong to the public: neither private nor `@internal`, and none whose name is
+   * a symbol.
+   */
   membersOf(symbol: ts.Symbol, inherited: boolean): Member[] {
     const type = this.#checker.getDeclaredTypeOfSymbol(symbol)
     const own = new Set<ts.Node>(symbol.declarations)
@@ -134,7 +143,10 @@ export class PublicApi {
     return `${generics.length > 0 ? `<${generics.join(', ')}>` : ''}(${parameters.join(', ')}): ${result}`
   }
 
-  /** A type as it was written, on one line, with the words of a union of words in the place of its name. */
+  /**
+   * A type as it was written, on one line, with the words of a union of words in the place of its
+   * name.
+   */
   #textOf(node: ts.TypeNode): string {
     const text = node
       .getText()

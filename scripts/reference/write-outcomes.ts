@@ -7,7 +7,10 @@ const PLAIN =
   '<!-- biome-ignore format: a table as wide as its longest cell cannot be read in a diff -->'
 const END = '<!-- /outcomes -->'
 
-/** The page with the table of what an answer of the server means put between its two marks. Throws if they are not there. */
+/**
+ * The page with the table of what an answer of the server means put between its two marks. Throws
+ * if they are not there.
+ */
 export function withOutcomes(page: string): string {
   const from = page.indexOf(BEGIN)
   const to = page.indexOf(END)

@@ -16,7 +16,10 @@ export function writeEvents(api: PublicApi): string {
   ].join('\n\n')
 }
 
-/** The classes of errors, and what `executed` means. `knownErrors` is the page that says what to do about each. */
+/**
+ * The classes of errors, and what `executed` means. `knownErrors` is the page that says what to do
+ * about each.
+ */
 export function writeErrors(api: PublicApi, knownErrors: string): string {
   const classes = api.entryPoints
     .flatMap(({ exports }) => [...exports.values()])

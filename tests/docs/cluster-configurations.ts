@@ -1,4 +1,5 @@
-// The snippets of the guides to the kinds of clusters, as they stand there: cluster-guides.test.ts compares them, and the type checker reads them here.
+// The snippets of the guides to the kinds of clusters, as they stand there: cluster-guides.test.ts
+// compares them, and the type checker reads them here.
 import { createPool } from '@poolhouse/core'
 import { dns, patroni, withFailover } from '@poolhouse/failover'
 import { createManager } from '@poolhouse/manager'

@@ -1,4 +1,7 @@
-/** A built-in type, the text of one of its values as the server writes it, and what that is in JavaScript. */
+/**
+ * A built-in type, the text of one of its values as the server writes it, and what that is in
+ * JavaScript.
+ */
 export interface TypeCase {
   /** The type's name in SQL. */
   readonly type: string

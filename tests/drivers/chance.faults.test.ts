@@ -4,7 +4,8 @@ import { sharedCluster } from '../support/shared-cluster.js'
 
 const cluster = sharedCluster({ replicas: 0, auth: 'scram-sha-256' })
 
-// Moments that nobody has chosen, a thousand of them and from several seeds: longer than the quick tier has time for.
+// Moments that nobody has chosen, a thousand of them and from several seeds: longer than the quick
+// tier has time for.
 for (const { driver, make } of driversFor('by chance')) {
   describeDriver(make(), {
     name: `${driver}, by chance`,

@@ -41,7 +41,10 @@ async function certify({ primary }: Cluster, certificate: SelfSigned): Promise<v
   await primary.sql('select pg_reload_conf()')
 }
 
-/** Waits until new sessions are shown this certificate: the server reads it some time after it was told to. */
+/**
+ * Waits until new sessions are shown this certificate: the server reads it some time after it was
+ * told to.
+ */
 async function shown({ primary }: Cluster, { cert }: SelfSigned): Promise<void> {
   await until(
     async () => (await certificateOf(primary.port)) === pemBody(cert),
@@ -67,7 +70,10 @@ function certificateOf(port: number): Promise<string> {
   })
 }
 
-/** Someone in the middle, with a certificate of their own on the one side and an honest client of the server on the other. */
+/**
+ * Someone in the middle, with a certificate of their own on the one side and an honest client of
+ * the server on the other.
+ */
 async function startMiddle(port: number, certificate: SelfSigned): Promise<number> {
   const sockets = new Set<Socket>()
   const keep = (socket: Socket): Socket => {

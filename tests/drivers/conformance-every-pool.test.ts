@@ -6,7 +6,8 @@ import { DRIVERS } from '../support/drivers.js'
 import { EVERY_POOL } from '../support/pool-kinds.js'
 import { sharedCluster } from '../support/shared-cluster.js'
 
-// Of each pool a part, which is another one with the next commit. All of it is in the files conformance-*.faults.test.ts.
+// Of each pool a part, which is another one with the next commit. All of it is in the files
+// conformance-*.faults.test.ts.
 const PART = 20
 
 const started = sharedCluster({ replicas: 1, auth: 'scram-sha-256' })

@@ -10,7 +10,8 @@ const [pg, js] = [nodePostgres(), postgresJs()]
 const cluster = sharedCluster({ replicas: 0, auth: 'scram-sha-256' })
 const options = { cluster, latencyMs: ADDED_LATENCY_MS }
 
-// Every case over one of the drivers, with the next commit over the other. Over both, and every other pool, are they in conformance-*.faults.test.ts.
+// Every case over one of the drivers, with the next commit over the other. Over both, and every
+// other pool, are they in conformance-*.faults.test.ts.
 describePool('of connections, over pg', (parts) => createPool({ driver: pg, ...parts }), {
   ...options,
   share: { of: 2, number: DRAW },

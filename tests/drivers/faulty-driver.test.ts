@@ -9,7 +9,9 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Fault, faultyDriver } from './faulty-driver.js'
 
-/** Each fault, the beginning of the title of the case that is there for it, and what that case says. */
+/**
+ * Each fault, the beginning of the title of the case that is there for it, and what that case says.
+ */
 const CAUGHT: readonly [fault: Exclude<Fault, 'nothing'>, title: string, says: RegExp][] = [
   [
     'settles twice',
@@ -116,7 +118,8 @@ afterAll(async () => {
 async function verdictOn(fault: Fault, test: DriverCase): Promise<Error | undefined> {
   const { driver, cleanUp } = faultyDriver(nodePostgres(), fault)
   try {
-    // Time is for what settles late; of what never does, a bad driver shows enough in a quarter of it.
+    // Time is for what settles late; of what never does, a bad driver shows enough in a quarter of
+    // it.
     const patience = fault === 'nothing' ? 1 : 0.25
     const impatient = { ...test, timeoutMs: 6_000 }
     await runDriverCase(impatient, { driver, server, seed: 1, latencyMs: 0, effort: 0.3, patience })

@@ -14,8 +14,8 @@ const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
 const HANDSHAKE = 22
 
 /**
- * Opens a port that leads to the one of a server on loopback. `instead` may take a connection over, beginning with its first bytes; it
- * returns whether it did.
+ * Opens a port that leads to the one of a server on loopback. `instead` may take a connection over,
+ * beginning with its first bytes; it returns whether it did.
  */
 export async function startTlsRelay(
   port: number,

@@ -183,7 +183,8 @@ describe.each(drivers)('TLS through %s', (_name, driver) => {
         ssl: { mode: 'require', negotiation },
         parameters: {},
       })
-      // The driver itself: a pool answers its caller after a while, whether or not a handshake on a busy machine is through.
+      // The driver itself: a pool answers its caller after a while, whether or not a handshake on a
+      // busy machine is through.
       const connection = await driver.connect({
         settings,
         password,

@@ -79,7 +79,8 @@ describe.skipIf(process.platform !== 'linux').each(newest(everyServer({ tls: tru
     const direct = VENDOR_URLS.filter(({ url }) => !isRouted(url) && !isSocket(url))
 
     it.each(direct)('T34: that of $vendor connects, pooled: $pooled', async ({ url, pooled }) => {
-      // Without a mode the vendor's own authority is needed; the local one is for the name of this machine.
+      // Without a mode the vendor's own authority is needed; the local one is for the name of this
+      // machine.
       const usable = url.includes('verify-full')
         ? url.replace('verify-full', 'verify-ca')
         : hasMode(url)

@@ -29,7 +29,8 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       abort.abort(reason)
       const abortedAt = performance.now()
       const error = await call
-      // The caller is kept for 200 ms until the server has confirmed it; on a busy machine that is not always enough.
+      // The caller is kept for 200 ms until the server has confirmed it; on a busy machine that is
+      // not always enough.
       const late = performance.now() - abortedAt > 195
       expect(error).toMatchObject({ name: 'AbortError', cause: reason })
       expect(late ? ['rolled-back', 'unknown'] : ['rolled-back']).toContain(error.executed)
@@ -145,7 +146,10 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
   describe('a storm of cancellations', () => {
     const ROUNDS = 100
 
-    /** Aborts a short statement at a moment that is near its end, and uses the connection again at once. */
+    /**
+     * Aborts a short statement at a moment that is near its end, and uses the connection again at
+     * once.
+     */
     async function storm(
       pool: ConnectionPool,
       seed: number,

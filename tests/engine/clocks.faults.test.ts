@@ -34,7 +34,8 @@ describe.each([PG])('over $driver', ({ driver, make }) => {
             .rows[0]!.pid
         })
         expect(await running).toBe(idle)
-        // Still the same idle connection, though the wall clock says that it has been idle for hours.
+        // Still the same idle connection, though the wall clock says that it has been idle for
+        // hours.
         expect((await pool.query<{ pid: number }>(PID)).rows[0]!.pid).toBe(idle)
         expect(pool.stats().counters).toMatchObject({
           created: 2,
@@ -69,7 +70,8 @@ describe.each([PG])('over $driver', ({ driver, make }) => {
       const child = startChild('frozen-child', [server.url, driver])
       await child.said('ready')
       child.process.kill('SIGSTOP')
-      // Longer than the two and a half seconds that count as a freeze, beyond the heartbeat of one second.
+      // Longer than the two and a half seconds that count as a freeze, beyond the heartbeat of one
+      // second.
       await new Promise((resolve) => setTimeout(resolve, 4_500))
       const ended = await server.sql<{ ended: boolean }>(
         `select pg_terminate_backend(pid, 5000) as ended from pg_stat_activity where application_name = 'frozen'`,
@@ -153,7 +155,8 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       expect(
         await tally(Array.from({ length: 3 }, () => pool.query('select pg_sleep(0.1)'))),
       ).toEqual({ ok: 3 })
-      // A cancel request is a conversation of several steps: if its second passes, the connection goes, which costs nobody an answer.
+      // A cancel request is a conversation of several steps: if its second passes, the connection
+      // goes, which costs nobody an answer.
       for (const reason of destroyed) expect(reason).toMatch(/cancel/)
     })
 

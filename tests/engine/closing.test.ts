@@ -134,7 +134,8 @@ describe.each(DRIVERS)('over $driver', ({ driver, make }) => {
           pending: number
         }
         expect(report).toMatchObject({ settled: 104, total: 0, pending: 0 })
-        // A cancel request may outlast its pool for the rest of its second: what it is about may still run on the server.
+        // A cancel request may outlast its pool for the rest of its second: what it is about may
+        // still run on the server.
         if (fault !== 'blackHole') expect(report.resources).toEqual([])
         // Its deadline was 300 ms.
         expect(report.closeMs).toBeLessThan(2_300)

@@ -59,7 +59,8 @@ describe.each([PG])('over $driver', ({ make }) => {
       const calls = Array.from({ length: CALLERS }, () => pool.query('select 1'))
       expect(await tally(calls)).toEqual({ AcquireTimeoutError: CALLERS })
       expect(performance.now() - since - LIMIT_MS - lag.worstMs).toBeLessThan(250)
-      // Four connects are under way before the first refusal can be known; from then on the server counts as failing.
+      // Four connects are under way before the first refusal can be known; from then on the server
+      // counts as failing.
       const later = times.slice(4)
       expect(later.length).toBeGreaterThanOrEqual(2)
       expect(mostWithin(100, later)).toBeLessThanOrEqual(2)

@@ -14,7 +14,9 @@ const server = testServer()
 const GRACE_MS = 250
 const CLOSE_GRACE_MS = 2_000
 
-/** How long each call took beyond its limit at the worst, less what this process itself was late. */
+/**
+ * How long each call took beyond its limit at the worst, less what this process itself was late.
+ */
 async function worstOvertime(limitMs: number, calls: (() => Promise<unknown>)[]): Promise<number> {
   using lag = new LoopLag()
   const times = await Promise.all(

@@ -9,7 +9,10 @@ import { failureOf } from './support/failure-of.js'
 const SECRET = 'secret 4711'
 const EVENTS: readonly PoolEventName[] = ['connect', 'acquire', 'release', 'destroy', 'error']
 
-/** All that a logger, a console or a debugger without a heap dump makes of an error and of its causes. */
+/**
+ * All that a logger, a console or a debugger without a heap dump makes of an error and of its
+ * causes.
+ */
 function shown(value: unknown): string {
   const texts = [inspect(value, { depth: 12, showHidden: true }), String(value)]
   for (let error = value; error instanceof Error; error = error.cause) {

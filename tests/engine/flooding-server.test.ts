@@ -19,7 +19,10 @@ function message(kind: string, ...texts: readonly string[]): Buffer {
   return Buffer.concat([head, body])
 }
 
-/** A line to a wire server over which a test can have the server say anything, once the session is idle. */
+/**
+ * A line to a wire server over which a test can have the server say anything, once the session is
+ * idle.
+ */
 async function startLine(wire: WireServer) {
   const clients: Socket[] = []
   const line = createServer((client) => {
@@ -56,7 +59,10 @@ function roomOrEnd(client: Socket): Promise<void> {
   })
 }
 
-/** Sends `parts` until the client hangs up or they are at their end. Resolves with the bytes that were sent. */
+/**
+ * Sends `parts` until the client hangs up or they are at their end. Resolves with the bytes that
+ * were sent.
+ */
 async function flood(client: Socket, parts: Iterable<Buffer>): Promise<number> {
   let sent = 0
   for (const part of parts) {

@@ -16,8 +16,9 @@ const server = testServer({
 })
 
 /**
- * Another application takes all places and gives back all but some. Each place given back is free when its client sees the socket close:
- * the server's process is gone by then. A place that a session of an earlier test still holds is waited for.
+ * Another application takes all places and gives back all but some. Each place given back is free
+ * when its client sees the socket close: the server's process is gone by then. A place that a
+ * session of an earlier test still holds is waited for.
  */
 async function occupy(places: number): Promise<() => Promise<void>> {
   const clients: Client[] = []
@@ -53,10 +54,12 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
         tally(Array.from({ length: 40 }, () => pool.query('select pg_sleep(0.02)')))
 
       expect(await burst()).toEqual({ ok: 40 })
-      // A connect that will be refused holds a place while the server looks, so that two at a time may keep each other out.
+      // A connect that will be refused holds a place while the server looks, so that two at a time
+      // may keep each other out.
       const { total } = pool.stats()
       expect([1, 2]).toContain(total)
-      // The server was asked a few times, not once per caller, and the refusals were that of a full server.
+      // The server was asked a few times, not once per caller, and the refusals were that of a full
+      // server.
       expect(refusals.length).toBeGreaterThan(0)
       // Four come together; if they kept all of each other out, one more has come after them.
       expect(refusals.length).toBeLessThanOrEqual(5)
@@ -70,7 +73,8 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       expect(refusals.length).toBe(asked)
 
       await leave()
-      // It grows when somebody wants it to; and those who come together for the last place may keep each other out until the next time.
+      // It grows when somebody wants it to; and those who come together for the last place may keep
+      // each other out until the next time.
       await until(async () => {
         clock.skip(11_000)
         expect(await burst()).toEqual({ ok: 40 })

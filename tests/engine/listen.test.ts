@@ -118,7 +118,8 @@ describe.each(DRIVERS)('listen over $driver', ({ driver, make }) => {
 
   it('hears every notification once and in order, or has it in a gap, whatever becomes of the line', async () => {
     await using proxy = await startFaultProxy(server.url)
-    // Ten times as fast, so that a check comes each second and a silent line is given up half a second later.
+    // Ten times as fast, so that a check comes each second and a silent line is given up half a
+    // second later.
     const pool = makePool({ connection: proxy.url(), clock: fastClock(10), random: () => 0.5 })
     const heard: number[] = []
     const gaps: { from: number; to: number }[] = []
@@ -155,7 +156,8 @@ describe.each(DRIVERS)('listen over $driver', ({ driver, make }) => {
       fault()
       if (index >= 2) {
         await until(() => !subscription.listening, 'the loss to be noticed')
-        // A second to the next check and half of one for its answer, and as much again for a busy machine.
+        // A second to the next check and half of one for its answer, and as much again for a busy
+        // machine.
         expect(performance.now() - begunAt).toBeLessThan(3_000)
         await proxy.heal()
       }

@@ -24,7 +24,8 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
         const lease = await pool.acquire()
         const inTransaction = await pool.acquire()
         await inTransaction.query('begin')
-        // Nobody awaits these until later; a rejection of theirs that the pool made on its own would have no handler.
+        // Nobody awaits these until later; a rejection of theirs that the pool made on its own
+        // would have no handler.
         const calls = tally([
           pool.query('select pg_sleep(30)'),
           lease.query('select pg_sleep(30)'),

@@ -26,7 +26,8 @@ describe.each(DRIVERS)('a process with a heap of 96 MB over $driver', ({ driver 
       bytesOut: 320_000 * 1_024,
       created: 1,
     })
-    // What is under way, and not what there is; most of it is what the collector has not looked at yet.
+    // What is under way, and not what there is; most of it is what the collector has not looked at
+    // yet.
     expect(report.buffersMb).toBeLessThan(150)
     expect(report.served.failed).toBe(0)
     expect(report.served.count).toBeGreaterThan(100)

@@ -35,7 +35,8 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       const startedAt = performance.now()
       const late = await failureOf(pool.query('select pg_sleep(30)', [], { timeoutMs: 200 }))
       expect(late.name).toBe('StatementTimeoutError')
-      // Far away, or on a busy machine, a handshake for the cancel request takes longer than the 200 ms that the caller is kept for it.
+      // Far away, or on a busy machine, a handshake for the cancel request takes longer than the
+      // 200 ms that the caller is kept for it.
       const keptMs = performance.now() - startedAt - 200
       const possible = keptMs < 195 ? ['rolled-back'] : ['rolled-back', 'unknown']
       expect(possible).toContain(late.executed)
@@ -133,7 +134,8 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
         expect(performance.now() - since).toBeLessThan(3_000)
         await new Promise((resolve) => setTimeout(resolve, 10))
       }
-      // Four at first, then one at a time with growing pauses; each of them twice, since the function is asked once again.
+      // Four at first, then one at a time with growing pauses; each of them twice, since the
+      // function is asked once again.
       expect(proxy.accepted).toBeLessThanOrEqual(20)
       expect(asked).toBeLessThanOrEqual(proxy.accepted + 4)
 

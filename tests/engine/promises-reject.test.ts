@@ -35,7 +35,10 @@ const WRONG: readonly unknown[] = [
   Object.defineProperty({}, 'text', { get: thrower, enumerable: true }),
 ]
 
-/** What the pools are asked of `describePool`'s suite, in the area "promises". Here is everything else that returns a promise. */
+/**
+ * What the pools are asked of `describePool`'s suite, in the area "promises". Here is everything
+ * else that returns a promise.
+ */
 interface Parts {
   readonly pool: ConnectionPool
   readonly followed: FailoverPool
@@ -109,7 +112,8 @@ async function expectRejections<On>(on: On, [what, call]: Call<On>): Promise<voi
       () => 'resolved',
       (error: unknown) => (error instanceof Error ? 'rejected' : inspect(error)),
     )
-    // A frozen object of options that it does not know by that name, or a text where a text belongs.
+    // A frozen object of options that it does not know by that name, or a text where a text
+    // belongs.
     expect([where, outcome]).toEqual([where, expect.stringMatching(/^(rejected|resolved)$/)])
   }
 }

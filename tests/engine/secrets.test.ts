@@ -13,7 +13,10 @@ import { until } from './support/until.js'
 guardProcess()
 const server = testServer({ auth: 'scram-sha-256' })
 
-/** Everything that a console, a logger, a serialiser or a debugger without a heap dump makes of a value. */
+/**
+ * Everything that a console, a logger, a serialiser or a debugger without a heap dump makes of a
+ * value.
+ */
 function shown(value: unknown): string {
   const texts = [inspect(value, { depth: 12, showHidden: true }), inspect(value), String(value)]
   try {

@@ -12,8 +12,9 @@ guardProcess()
 const server = testServer()
 
 /**
- * Everything that a session can carry to its next borrower, as one row that is the same for every fresh session. Its own text must
- * not hold a word that makes the pool reset the session: it is run before the connection is given back.
+ * Everything that a session can carry to its next borrower, as one row that is the same for every
+ * fresh session. Its own text must not hold a word that makes the pool reset the session: it is run
+ * before the connection is given back.
  */
 const STATE = `
   select current_setting('work_mem') as work_mem,

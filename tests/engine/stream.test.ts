@@ -90,7 +90,8 @@ describe.each(DRIVERS)('a stream over $driver', ({ driver, make }) => {
     abort.abort(reason)
     const abortedAt = performance.now()
     const error = await next
-    // The caller is kept for 200 ms until the server has confirmed it; on a busy machine that is not always enough.
+    // The caller is kept for 200 ms until the server has confirmed it; on a busy machine that is
+    // not always enough.
     const late = performance.now() - abortedAt > 195
     expect(error).toMatchObject({ name: 'AbortError', cause: reason })
     expect(late ? ['rolled-back', 'unknown'] : ['rolled-back']).toContain(error.executed)

@@ -10,7 +10,10 @@ import { PID, testServer } from './support/test-server.js'
 guardProcess()
 const server = testServer({}, 0)
 
-/** Starts `count` transactions of the given length; `served` fills with their numbers in the order in which they got a connection. */
+/**
+ * Starts `count` transactions of the given length; `served` fills with their numbers in the order
+ * in which they got a connection.
+ */
 function transactions(
   pool: ConnectionPool,
   count: number,
@@ -38,7 +41,8 @@ describe.each([PG])('over $driver', ({ make }) => {
       await pool.warm(5)
       const { served, calls } = transactions(pool, 200, 0.01)
       expect(await tally(calls)).toEqual({ ok: 200 })
-      // BEGIN is one round trip, so those who were lent connections together may begin their work in another order than they came.
+      // BEGIN is one round trip, so those who were lent connections together may begin their work
+      // in another order than they came.
       for (const [place, number] of served.entries()) {
         expect(Math.abs(number - place)).toBeLessThan(5)
       }
@@ -118,7 +122,8 @@ describe.each([PG])('over $driver', ({ make }) => {
       await new Promise((resolve) => setImmediate(resolve))
       using lag = new LoopLag()
       expect(new Set(await Promise.all(calls))).toEqual(new Set(['AcquireTimeoutError']))
-      // The benchmark has the exact figure; a queue searched from its start for each of them would take seconds.
+      // The benchmark has the exact figure; a queue searched from its start for each of them would
+      // take seconds.
       expect(lag.worstOwnMs).toBeLessThan(500)
       expect(pool.stats()).toMatchObject({ pending: 0, counters: { timeouts: 20_000 } })
       lease.release()

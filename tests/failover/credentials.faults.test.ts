@@ -68,7 +68,8 @@ scenario(
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
     expect(calls).toBeGreaterThan(20)
-    // Two for each connect that is refused: those of the pool's breaker and of the probes, both with a pause that doubles.
+    // Two for each connect that is refused: those of the pool's breaker and of the probes, both
+    // with a pause that doubles.
     expect(asked).toBeLessThan(30)
 
     current = 'third'

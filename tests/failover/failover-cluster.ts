@@ -13,13 +13,18 @@ export interface FailoverCluster extends AsyncDisposable {
   readonly pool: FailoverPool
   /** The node of this name. */
   node(name: string): ClusterNode
-  /** Resolves when the pool's topology satisfies the condition; rejects after 15 s with what it shows. */
+  /**
+   * Resolves when the pool's topology satisfies the condition; rejects after 15 s with what it
+   * shows.
+   */
   until(condition: (pool: FailoverPool) => boolean): Promise<void>
   /** The ids in the table of the writers, on one node. */
   stored(node: ClusterNode): Promise<number[]>
 }
 
-/** Starts the cluster with the table of the writers in it, and a pool per node named like the node. */
+/**
+ * Starts the cluster with the table of the writers in it, and a pool per node named like the node.
+ */
 export async function startFailoverCluster(
   driver: Driver,
   clusterOptions: ClusterOptions,

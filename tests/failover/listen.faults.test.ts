@@ -113,7 +113,8 @@ describe('listen through a failover', () => {
       const { a, pool, subscription, diary } = setup
       await a.restart()
       await until(() => diary.includes('gap'), 'the gap')
-      // The news of the restart may come when it is listened to again already, and cost it another session.
+      // The news of the restart may come when it is listened to again already, and cost it another
+      // session.
       await until(async () => {
         await send(pool, 'after')
         return diary.at(-1) === 'after'

@@ -8,7 +8,10 @@ export interface MovingName extends AsyncDisposable {
   readonly host: string
   /** The same at every address. */
   readonly port: number
-  /** The addresses that a look-up of the name finds from now on, in order: those of these numbers, counted from 0. Beyond the targets nobody listens. */
+  /**
+   * The addresses that a look-up of the name finds from now on, in order: those of these numbers,
+   * counted from 0. Beyond the targets nobody listens.
+   */
   leadTo(...addresses: number[]): void
 }
 
@@ -16,7 +19,10 @@ type LookUpDone = (error: Error | null, addresses: string | dns.LookupAddress[])
 
 const HOST = 'db.poolhouse.test'
 
-/** Gives each of these ports an address of its own, 127.0.0.2 and up, all at one port, and a name that leads to the first of them. */
+/**
+ * Gives each of these ports an address of its own, 127.0.0.2 and up, all at one port, and a name
+ * that leads to the first of them.
+ */
 export async function startMovingName(targets: readonly number[]): Promise<MovingName> {
   const sockets = new Set<Socket>()
   const servers: Server[] = []

@@ -20,7 +20,10 @@ import { describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
 import { failoverOver, inserts, promote, startServers, until } from './wire-servers.js'
 
-/** Where the work wants to go in the words of libpq and Npgsql, the roles of the nodes, and which of them serves; undefined: none does. */
+/**
+ * Where the work wants to go in the words of libpq and Npgsql, the roles of the nodes, and which of
+ * them serves; undefined: none does.
+ */
 const MATRIX: readonly (readonly [
   intent: 'primary' | 'prefer-standby' | 'standby',
   roles: readonly WireRole[],

@@ -27,19 +27,31 @@ export interface OutageOptions {
   readonly synchronous?: boolean
   /** Whether every server is reached through a fault proxy. Default false. */
   readonly proxied?: boolean
-  /** The deadline of every call and statement, in milliseconds. Default 5 000. No call may outlive it by more than 250 ms: the checker calls that `late`. */
+  /**
+   * The deadline of every call and statement, in milliseconds. Default 5 000. No call may outlive
+   * it by more than 250 ms: the checker calls that `late`.
+   */
   readonly deadlineMs?: number
-  /** Options of the failover pool that differ from those that section D of the scenarios measures with. */
+  /**
+   * Options of the failover pool that differ from those that section D of the scenarios measures
+   * with.
+   */
   readonly failover?: FailoverOptions
 }
 
 /** What was measured of an outage. Times are in milliseconds. */
 export interface OutageFigures extends Omit<HistoryReport, 'violations'> {
-  /** The longest time from when the promoted server took commits until a writer had its next answer; undefined without an outage. */
+  /**
+   * The longest time from when the promoted server took commits until a writer had its next answer;
+   * undefined without an outage.
+   */
   readonly servedMs: number | undefined
 }
 
-/** A primary with two replicas, 6 writers and 6 readers at work on it, and what becomes of their calls. */
+/**
+ * A primary with two replicas, 6 writers and 6 readers at work on it, and what becomes of their
+ * calls.
+ */
 export class OutageSetup implements AsyncDisposable {
   readonly cluster: Cluster
   readonly primary: FailoverPool
@@ -62,7 +74,8 @@ export class OutageSetup implements AsyncDisposable {
     this.primary = primary
     this.db = db
     primary.on('topology', ({ reason }) => this.#told.push({ at: performance.now(), reason }))
-    // Each worker is a user: what it reads must have everything it has written, and never less than it saw before.
+    // Each worker is a user: what it reads must have everything it has written, and never less than
+    // it saw before.
     const sessions = Array.from({ length: WRITERS + READERS }, () => db.session())
     this.#workload = startWorkload({
       writes: (worker) => sessions[worker]!,
@@ -105,7 +118,10 @@ export class OutageSetup implements AsyncDisposable {
     return setup
   }
 
-  /** How long a connect, a commit and a disconnect took at the end of the outage without any pool: what the machine itself needed. */
+  /**
+   * How long a connect, a commit and a disconnect took at the end of the outage without any pool:
+   * what the machine itself needed.
+   */
   get bareMs(): number {
     return this.#bareMs
   }
@@ -120,8 +136,8 @@ export class OutageSetup implements AsyncDisposable {
     this.cluster.nodes.find((node) => node.name === name)!
 
   /**
-   * When this node first took a commit, as a reading of `performance.now()`: a promoted server takes writes a while before a synchronous
-   * standby has found it.
+   * When this node first took a commit, as a reading of `performance.now()`: a promoted server
+   * takes writes a while before a synchronous standby has found it.
    */
   readonly firstCommitOn = async (name: string): Promise<number> => {
     for (;;) {
@@ -147,7 +163,10 @@ export class OutageSetup implements AsyncDisposable {
     return lines.join('\n')
   }
 
-  /** What the pool has told of its view, and the calls that took longest, with times counted from this one. */
+  /**
+   * What the pool has told of its view, and the calls that took longest, with times counted from
+   * this one.
+   */
   diary(time: number): string {
     const told = this.#told.map(({ at, reason }) => `${Math.round(at - time)} ms: ${reason}`)
     const took = ({ invokedAt, settledAt = performance.now() }: Operation): number =>
@@ -197,8 +216,8 @@ export class OutageSetup implements AsyncDisposable {
   }
 
   /**
-   * Ends the work and judges it by what the primary holds. `takesCommitsAt` is when the cluster took commits again, as a reading of
-   * `performance.now()`.
+   * Ends the work and judges it by what the primary holds. `takesCommitsAt` is when the cluster
+   * took commits again, as a reading of `performance.now()`.
    */
   async verify(
     takesCommitsAt?: number,

@@ -10,11 +10,20 @@ export interface Outage {
   readonly name: string
   /** What it strikes. */
   readonly options?: OutageOptions
-  /** Longest time until every writer has been served, from when the promoted server took commits, in milliseconds. */
+  /**
+   * Longest time until every writer has been served, from when the promoted server took commits, in
+   * milliseconds.
+   */
   readonly servedWithinMs: number
-  /** How many writes may fail, in doubt or rolled back with their transaction: those that were in flight on connections that are lost. */
+  /**
+   * How many writes may fail, in doubt or rolled back with their transaction: those that were in
+   * flight on connections that are lost.
+   */
   readonly mostFailed: number
-  /** Makes it happen; resolves with when the cluster took commits again, as a reading of `performance.now()`. */
+  /**
+   * Makes it happen; resolves with when the cluster took commits again, as a reading of
+   * `performance.now()`.
+   */
   strike(setup: OutageSetup): Promise<number>
 }
 
@@ -103,7 +112,8 @@ export const OUTAGES: readonly Outage[] = [
   {
     title: 'F04, S60, S65, D5: split brain: a frozen primary wakes up writable after a promotion',
     name: 'split brain',
-    // With asynchronous replication the old primary goes on acknowledging: whoever asks it loses what it says.
+    // With asynchronous replication the old primary goes on acknowledging: whoever asks it loses
+    // what it says.
     options: { synchronous: false },
     servedWithinMs: AFTER_SILENCE_MS,
     mostFailed: IN_FLIGHT,
@@ -149,7 +159,10 @@ export const OUTAGES: readonly Outage[] = [
   },
 ]
 
-/** Runs the outage under 6 writers and 6 readers, holds the history against section D, and returns what was measured. */
+/**
+ * Runs the outage under 6 writers and 6 readers, holds the history against section D, and returns
+ * what was measured.
+ */
 export async function judgeOutage(outage: Outage, { make }: NamedDriver): Promise<OutageFigures> {
   await using setup = await OutageSetup.start(make(), outage.options)
   const takesCommitsAt = await outage.strike(setup)

@@ -48,7 +48,8 @@ scenario(
       pools: [pool],
     })
     expect(violations).toEqual([])
-    // Only what PgBouncer had passed on when the server went; what it found no server for was sent again.
+    // Only what PgBouncer had passed on when the server went; what it found no server for was sent
+    // again.
     expect(counts.unknown).toBeLessThanOrEqual(4)
     expect(counts.unsettled).toBe(0)
   },

@@ -32,7 +32,10 @@ const STARTED_MS = 30_000
 /** After its last call nothing is left to wait for. */
 const ENDED_MS = 5_000
 
-/** Runs the script; `code` is null if it had to be killed because it did not end after its last call. */
+/**
+ * Runs the script; `code` is null if it had to be killed because it did not end after its last
+ * call.
+ */
 function run(
   driver: string,
   urls: readonly string[],

@@ -22,7 +22,10 @@ export interface ProxiedCluster extends AsyncDisposable {
   pool(driver: Driver, options?: FailoverOptions): FailoverPool
 }
 
-/** Starts the cluster with a table `rows(id int)` without a key in it, so that a row written twice would show. */
+/**
+ * Starts the cluster with a table `rows(id int)` without a key in it, so that a row written twice
+ * would show.
+ */
 export async function startProxiedCluster(options: ClusterOptions): Promise<ProxiedCluster> {
   const cluster = await startCluster(options)
   const proxies = await Promise.all(cluster.nodes.map(({ url }) => startFaultProxy(url)))

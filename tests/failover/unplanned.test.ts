@@ -2,7 +2,8 @@ import { describe, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
 import { judgeOutage, OUTAGES } from './outages.js'
 
-// The two that matter most, over each driver at every push; all of them are in outages-of-servers, outages-of-lines and in the soak.
+// The two that matter most, over each driver at every push; all of them are in outages-of-servers,
+// outages-of-lines and in the soak.
 const [KILL, FREEZE] = OUTAGES
 
 describe.each(DRIVERS)('6 writers and 6 readers through an outage over $driver', (driver) => {

@@ -64,7 +64,10 @@ describe.each(everyServer({ replicas: 1, synchronous: false }))(
       await cluster.primary.sql(`grant all on notes to ${cluster.user}`)
     }, 60_000)
 
-    /** A manager whose reads accept any age unless they say otherwise, once it knows how far the replica is behind. */
+    /**
+     * A manager whose reads accept any age unless they say otherwise, once it knows how far the
+     * replica is behind.
+     */
     async function manage(reads: object = {}): Promise<{ manager: Manager; app: NamedDatabase }> {
       const [primary, replica] = cluster.nodes.map(({ url }) => url)
       const manager = createManager({

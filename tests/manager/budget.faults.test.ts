@@ -52,7 +52,8 @@ describe.each(DRIVERS)('the budget of a server over $driver', ({ make }) => {
     expect(most).toBeLessThanOrEqual(50)
     const [server] = Object.values(manager.stats().servers)
     expect(server).toMatchObject({ limit: 50, waiting: 0 })
-    // Whoever asks again at once keeps its connection: one connect for each tenant, not one for each request.
+    // Whoever asks again at once keeps its connection: one connect for each tenant, not one for
+    // each request.
     let created = 0
     for (let first = 0; first < 500; first += 100) {
       const ids = Array.from({ length: 100 }, (_, index) => `tenant ${first + index}`)
@@ -92,7 +93,8 @@ describe.each(DRIVERS)('the budget of a server over $driver', ({ make }) => {
       overtaken.push(answered - before)
       await sleep(4)
     }
-    // The noise went on all the time, on the three other connections. In one pool a call would have waited for all of it.
+    // The noise went on all the time, on the three other connections. In one pool a call would have
+    // waited for all of it.
     expect(answered).toBeGreaterThan(0)
     expect(answered).toBeLessThan(4_000)
     expect(noisy.stats().total).toBe(3)

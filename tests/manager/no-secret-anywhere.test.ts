@@ -49,7 +49,10 @@ function shown(value: unknown): string {
   return texts.join('\n')
 }
 
-/** Notes what a pool and the tracing channels tell until the test is over; results are the caller's own and are left out. */
+/**
+ * Notes what a pool and the tracing channels tell until the test is over; results are the caller's
+ * own and are left out.
+ */
 function listen(pools: readonly Pool[], told: unknown[]): void {
   for (const pool of pools) for (const name of EVENTS) pool.on(name, (event) => told.push(event))
   const note = (message: object): void => {

@@ -44,7 +44,8 @@ describe.each(DRIVERS)('a reload over $driver', ({ make }) => {
     })
     manager.reload(listed(primary, second!))
     await expect.poll(() => states()[id(second!)], { timeout: 10_000 }).toBe('replica')
-    // The one that is not listed any more gets no reads, and stays until nothing is under way on it.
+    // The one that is not listed any more gets no reads, and stays until nothing is under way on
+    // it.
     await expect.poll(() => ['replica', 'primary'].includes(states()[id(first!)] ?? '')).toBe(false)
     const { node } = await app.reader({ maxStalenessMs: 60_000 }).query('select 1')
     expect(node).not.toBe(id(first!))

@@ -12,8 +12,8 @@ const READERS = {
 } as const
 
 /**
- * T80: every kind of configuration file is read from an ES module and from CommonJS, in a package of either type. Returns how many ways were tried;
- * throws at the first that fails.
+ * T80: every kind of configuration file is read from an ES module and from CommonJS, in a package
+ * of either type. Returns how many ways were tried; throws at the first that fails.
  */
 export async function tryConfigFiles(project: string): Promise<number> {
   let tried = 0

@@ -1,6 +1,6 @@
 /**
- * What a stranger writes next, in plain JavaScript: a manager on a cluster, a tenant, a primary that is killed under their calls. Prints one line,
- * and ends by itself.
+ * What a stranger writes next, in plain JavaScript: a manager on a cluster, a tenant, a primary
+ * that is killed under their calls. Prints one line, and ends by itself.
  */
 export const FAILOVER_PROGRAM: string = `
 import { createManager, loadConfig } from '@poolhouse/manager'

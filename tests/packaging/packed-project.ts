@@ -30,8 +30,8 @@ export async function exec(command: string, args: readonly string[], cwd: string
 }
 
 /**
- * Packs every published package and installs the tarballs, together with these packages of others. The folder goes when the project is
- * disposed of.
+ * Packs every published package and installs the tarballs, together with these packages of others.
+ * The folder goes when the project is disposed of.
  */
 export async function packedProject(
   others: Readonly<Record<string, string>>,

@@ -1,7 +1,8 @@
 /**
- * Proves that a stranger can use the packages: packs them as npm would get them, installs the tarballs into a fresh project
- * outside the workspace, looks for known weaknesses in what came along, type-checks the README's example there, and runs it from ESM and from
- * CommonJS on a real cluster. Then a program with a manager goes through a failover.
+ * Proves that a stranger can use the packages: packs them as npm would get them, installs the
+ * tarballs into a fresh project outside the workspace, looks for known weaknesses in what came
+ * along, type-checks the README's example there, and runs it from ESM and from CommonJS on a real
+ * cluster. Then a program with a manager goes through a failover.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,7 +15,10 @@ import { ALL_CORNERS, CI_CORNERS, checkTypes, TYPE_PACKAGES } from './type-corne
 
 const PLACEHOLDERS = ['postgres://app@a/app', 'postgres://app@b/app', 'postgres://app@c/app']
 
-/** What npm knows of weaknesses; throws if there are any. Mirrors of the registry often cannot be asked. */
+/**
+ * What npm knows of weaknesses; throws if there are any. Mirrors of the registry often cannot be
+ * asked.
+ */
 async function audit(project: string): Promise<string> {
   try {
     return (await exec('npm', ['audit', '--omit=dev'], project)).trim()

@@ -39,8 +39,8 @@ export const TYPE_PACKAGES: Readonly<Record<string, string>> = {
 }
 
 /**
- * T81: type-checks an application of these sources in one corner, declarations of the packages included (`skipLibCheck: false`). Throws with what the
- * compiler says.
+ * T81: type-checks an application of these sources in one corner, declarations of the packages
+ * included (`skipLibCheck: false`). Throws with what the compiler says.
  */
 export async function checkTypes(
   project: string,
@@ -88,7 +88,8 @@ function intoFunction(source: string): string {
   return `${imports.join('\n')}\nasync function main(): Promise<void> {\n${body}\n}\nvoid main()`
 }
 
-// The message of a channel must have its type: with `skipLibCheck` a wrong order of type parameters compiles, and makes it a string.
+// The message of a channel must have its type: with `skipLibCheck` a wrong order of type parameters
+// compiles, and makes it a string.
 const TRACES = `
 import { tracing } from '@poolhouse/core'
 import { createManager } from '@poolhouse/manager'

@@ -40,7 +40,8 @@ describe.each(DRIVERS)(
       await sleep(1_500)
       const { counts, violations } = await setup.verify(workload)
       expect(violations).toEqual([])
-      // A transaction that loses its connection in the middle is rolled back, and not begun again unless its caller has declared that.
+      // A transaction that loses its connection in the middle is rolled back, and not begun again
+      // unless its caller has declared that.
       const failed = workload.history.operations
         .map(({ outcome }) => outcome)
         .filter((outcome) => outcome?.kind === 'failed')

@@ -1,5 +1,6 @@
-// Run as a process of its own, in network and mount namespaces of its own: cuts the leader of a real Patroni cluster off from everybody, and says
-// as JSON what became of the work. With `frozen` the leader is frozen instead, for machines that give nobody a network namespace.
+// Run as a process of its own, in network and mount namespaces of its own: cuts the leader of a
+// real Patroni cluster off from everybody, and says as JSON what became of the work. With `frozen`
+// the leader is frozen instead, for machines that give nobody a network namespace.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { driverNamed } from '../support/drivers.js'
 import { PatroniSetup, promotionOf } from './patroni-setup.js'

@@ -7,7 +7,10 @@ import type { PartitionFigures } from './partition-script.js'
 
 const SCRIPT = fileURLToPath(new URL('partition-script.ts', import.meta.url))
 const OWN_NETWORK = ['unshare', '--net', '--mount']
-/** Whether this machine gives us a network of our own, as root has it on Linux. If not, the leader is frozen instead: as silent, but it cannot notice. */
+/**
+ * Whether this machine gives us a network of our own, as root has it on Linux. If not, the leader
+ * is frozen instead: as silent, but it cannot notice.
+ */
 const [unshare, ...flags] = OWN_NETWORK as [string, ...string[]]
 const canCut =
   spawnSync(unshare, [...flags, 'ip', 'link', 'add', 'probe', 'type', 'bridge']).status === 0
@@ -24,7 +27,8 @@ describe.each(DRIVERS)('a leader that is cut off from everybody, over $driver', 
   it('F16, S60: is given up by silence alone, and its late return reaches no call', async () => {
     const figures = await run(driver)
     expect(figures.violations).toEqual([])
-    // Eight writers were at work; a call that met the silence once goes to another server the next time.
+    // Eight writers were at work; a call that met the silence once goes to another server the next
+    // time.
     expect(figures.counts.unknown + figures.counts.notExecuted).toBeLessThanOrEqual(8)
     expect(figures.counts.unsettled).toBe(0)
     expect(figures.noticedMs).toBeLessThan(3_500)

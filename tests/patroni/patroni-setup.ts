@@ -52,7 +52,10 @@ export class PatroniSetup implements AsyncDisposable {
     return startWorkload({ writes, writers: WRITERS, pauseMs: PAUSE_MS, deadlineMs })
   }
 
-  /** Compares what the workers were told with what the primary holds, once every node has healed; ends the pool. */
+  /**
+   * Compares what the workers were told with what the primary holds, once every node has healed;
+   * ends the pool.
+   */
   async verify(workload: Workload): Promise<HistoryReport> {
     const history = await workload.stop()
     await this.patroni.healthy()
@@ -84,7 +87,10 @@ export class PatroniSetup implements AsyncDisposable {
   }
 }
 
-/** Resolves with the node that is primary instead of `old`, by the word of PostgreSQL; `old` is not asked, it may be frozen. */
+/**
+ * Resolves with the node that is primary instead of `old`, by the word of PostgreSQL; `old` is not
+ * asked, it may be frozen.
+ */
 export async function promotionOf(patroni: PatroniCluster, old: PatroniNode): Promise<PatroniNode> {
   for (;;) {
     for (const node of patroni.nodes) if (node !== old && (await node.isPrimary())) return node

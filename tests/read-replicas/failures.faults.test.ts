@@ -17,7 +17,8 @@ import {
   untilFitting,
 } from './replica-cluster.js'
 
-// Far above what freeing a caller takes on a busy machine, and far below the 10 s and 20 s after which its deadlines would have done it.
+// Far above what freeing a caller takes on a busy machine, and far below the 10 s and 20 s after
+// which its deadlines would have done it.
 const FREED_MS = 8_000
 
 let setting: ReplicaCluster

@@ -23,8 +23,9 @@ const PAUSE_MS = 15
 const DEADLINE_MS = 6_000
 
 /**
- * A primary with two replicas, one of them known by a name that can be moved, a reader endpoint in front of both, and three kinds of readers at work: sessions
- * over the topology, sessions over the reader endpoint, and users with cookies who make requests side by side.
+ * A primary with two replicas, one of them known by a name that can be moved, a reader endpoint in
+ * front of both, and three kinds of readers at work: sessions over the topology, sessions over the
+ * reader endpoint, and users with cookies who make requests side by side.
  */
 export class ReadSetup implements AsyncDisposable {
   readonly cluster: Cluster
@@ -134,7 +135,10 @@ export class ReadSetup implements AsyncDisposable {
   }
 }
 
-/** Requests as the middleware serves them: the cookie comes with the request and goes back with the response. */
+/**
+ * Requests as the middleware serves them: the cookie comes with the request and goes back with the
+ * response.
+ */
 function requestsOf(db: ReplicaPool): (cookie: string, method: 'GET' | 'POST') => HistoryRequest {
   const middleware = expressReplicas(db, { monotonicReads: true })
   return (cookie, method) => {

@@ -1,6 +1,9 @@
 import type { ReplicaPool } from '@poolhouse/read-replicas'
 
-/** Callers that read one after the other without a pause until they are stopped, and what became of their reads. */
+/**
+ * Callers that read one after the other without a pause until they are stopped, and what became of
+ * their reads.
+ */
 export class Readers implements AsyncDisposable {
   /** Names of the nodes that served, in order. */
   readonly nodes: string[] = []

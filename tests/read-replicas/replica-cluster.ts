@@ -59,7 +59,10 @@ export function fitting(db: ReplicaPool): string[] {
     .map(({ node }) => node)
 }
 
-/** Resolves with the milliseconds until the condition holds; rejects after the limit with what was seen last. */
+/**
+ * Resolves with the milliseconds until the condition holds; rejects after the limit with what was
+ * seen last.
+ */
 export async function until<T>(
   look: () => T | Promise<T>,
   holds: (seen: T) => boolean,

@@ -15,7 +15,8 @@ beforeAll(async () => {
 afterAll(() => setting?.[Symbol.asyncDispose]())
 
 const NODES = ['b', 'c', 'd']
-// No id is used twice: what a paused replica has not forgotten yet must not be taken for something new.
+// No id is used twice: what a paused replica has not forgotten yet must not be taken for something
+// new.
 let lastId = 0
 
 /** Runs `step` so often, in so many chains at once. */

@@ -302,7 +302,8 @@ describe('the functions of a real server', () => {
     const tried = rows.filter(
       ({ proname }) => classifier.classify(`select ${proname}()`).verdict === 'unknown',
     )
-    // Nothing is known of these; only the handlers of languages could do any harm, and they cannot be called.
+    // Nothing is known of these; only the handlers of languages could do any harm, and they cannot
+    // be called.
     expect(tried.map(({ proname }) => proname)).toEqual([
       'amvalidate',
       'current_query',

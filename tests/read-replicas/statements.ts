@@ -22,7 +22,9 @@ export interface StatementCase {
   readonly after?: readonly string[]
   /** What runs behind it in the same session, and is what the standby refuses. */
   readonly then?: string
-  /** How it is run where not by `query`. `session`: only there, because a pool has no place for it. */
+  /**
+   * How it is run where not by `query`. `session`: only there, because a pool has no place for it.
+   */
   readonly by?: 'copyTo' | 'copyFrom' | 'session'
   /** Whether it adds a row to `log`. */
   readonly logs?: true

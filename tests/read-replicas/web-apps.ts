@@ -28,7 +28,10 @@ interface WebApp extends AsyncDisposable {
   readonly url: string
 }
 
-/** A framework and how an app is made with it: `POST /notes`, `GET /notes/:id`, and `POST /search`, which only reads. */
+/**
+ * A framework and how an app is made with it: `POST /notes`, `GET /notes/:id`, and `POST /search`,
+ * which only reads.
+ */
 export interface Framework {
   readonly framework: string
   start(db: ReplicaPool, api: NotesApi, options?: WebOptions): Promise<WebApp>

@@ -53,7 +53,10 @@ class Writer {
     await this.#done
   }
 
-  /** How old an answer was that showed this number as the newest, to a question that was sent at this time: at least so much. */
+  /**
+   * How old an answer was that showed this number as the newest, to a question that was sent at
+   * this time: at least so much.
+   */
   ageOf(seen: number, askedAt: number): number {
     const missed = this.#sentAt[seen + 1]
     return missed === undefined ? 0 : Math.max(0, askedAt - missed)

@@ -4,7 +4,10 @@ import type { Cluster } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { everyServer } from '../support/every-server.js'
 
-/** What SASLprep maps, normalizes, refuses or does not know, and what is one of those only in company. */
+/**
+ * What SASLprep maps, normalizes, refuses or does not know, and what is one of those only in
+ * company.
+ */
 const PIECES = [
   'a',
   'Z',
@@ -90,7 +93,10 @@ function randomPassword(): string {
   return Array.from({ length }, () => PIECES[randomInt(PIECES.length)]).join('')
 }
 
-/** What `\password` of psql sends: the server never sees the password, and `prepared` is what counts. */
+/**
+ * What `\password` of psql sends: the server never sees the password, and `prepared` is what
+ * counts.
+ */
 function verifierOf(prepared: string): string {
   const salt = Buffer.from('0123456789abcdef')
   const salted = pbkdf2Sync(prepared, salt, 4_096, 32, 'sha256')
@@ -170,7 +176,10 @@ describe.each(everyServer())('over $driver on PostgreSQL $version', ({ make, clu
 
 type Login = (user: string, password: PasswordSource) => Promise<string>
 
-/** Logs in once, over a new pool. Resolves with `in`, the SQLSTATE of the refusal, or the message of another error. */
+/**
+ * Logs in once, over a new pool. Resolves with `in`, the SQLSTATE of the refusal, or the message of
+ * another error.
+ */
 function loginTo(driver: Driver, port: Cluster['primary']['port'], database: string): Login {
   return async (user, password) => {
     await using pool = createPool({

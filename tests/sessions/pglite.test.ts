@@ -125,7 +125,8 @@ describe.each(DRIVERS)("PGlite's socket server, over $driver", ({ driver, make }
     for (let n = 0; n < 5; n++) {
       expect((await next.query('select $1::int * 2 as n', [n])).rows).toEqual([{ n: n * 2 }])
     }
-    // The session outlives the connection and knows the name. It is never run as the text it stands for.
+    // The session outlives the connection and knows the name. It is never run as the text it stands
+    // for.
     const named = { name: driver, text: 'select $1::int + 5 as n', values: [1] }
     const outcome = await next.query(named).then(
       ({ rows }) => rows,

@@ -44,7 +44,10 @@ const STATE = `
     (select count(*)::int from pg_listening_channels()) as channels,
     (select count(*)::int from pg_cursors where is_holdable) as cursors`
 
-/** Two schemas of which each has a table of one name, with a column of another type, and a value that tells the types apart. */
+/**
+ * Two schemas of which each has a table of one name, with a column of another type, and a value
+ * that tells the types apart.
+ */
 const TYPES = [
   ['of_days', 'date', '2026-01-01'],
   ['of_moments', 'timestamptz', '2026-01-01 12:34:56+00'],

@@ -33,7 +33,10 @@ const connection = { host: 'db.example', user: 'app', ssl: false } as const
 const pool = (name = 'a', more: object = {}): ConnectionPool =>
   createPool({ driver, clock, name, connection: { ...connection, host: name }, ...more })
 
-/** One call for each option, with the text as its value, and one with the text as the name of an option. */
+/**
+ * One call for each option, with the text as its value, and one with the text as the name of an
+ * option.
+ */
 function eachOption(
   where: string,
   names: readonly string[],
@@ -318,7 +321,10 @@ const ofTestkit: Place[] = [
   ['startPgBouncer', (text) => startPgBouncer({ target: `${text}&nonsense=1` } as never)],
 ]
 
-/** Everything that can be printed of a value: its message, causes, stack, JSON, what inspect shows, its name and statistics. */
+/**
+ * Everything that can be printed of a value: its message, causes, stack, JSON, what inspect shows,
+ * its name and statistics.
+ */
 function printed(value: unknown): string {
   const parts: string[] = []
   const seen = new Set<unknown>()
@@ -342,7 +348,10 @@ function causeOf(value: unknown): unknown {
   return (value as { cause?: unknown } | null | undefined)?.cause
 }
 
-/** What a call comes to: what it returns or throws, at once or later. Undefined if it waits for a server. */
+/**
+ * What a call comes to: what it returns or throws, at once or later. Undefined if it waits for a
+ * server.
+ */
 async function outcome(call: () => unknown): Promise<unknown> {
   try {
     const value = call()

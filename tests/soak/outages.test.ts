@@ -19,7 +19,9 @@ describe.each(ROUNDS_AND_DRIVERS)(
   },
 )
 
-/** The figures for `packages/failover/README.md`: of each outage and driver the worst of all rounds. */
+/**
+ * The figures for `packages/failover/README.md`: of each outage and driver the worst of all rounds.
+ */
 function table(): string {
   const lines = [
     '| outage | driver | runs | writes | in doubt | failed, not done | served after promotion | longest gap of writes | of reads |',

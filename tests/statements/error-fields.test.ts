@@ -28,8 +28,9 @@ const EMPTY = Buffer.concat([message('I', Buffer.alloc(0)), READY])
 
 describe.each(DRIVERS)('an ErrorResponse over $driver', ({ make }) => {
   /**
-   * A pool over a server that accepts every log-in with `greeting` and answers the first statement with `answer`, and is then silent or, with
-   * `ends`, gone. Later statements on the same connection are answered as empty ones, and so is the question of the pool who it is.
+   * A pool over a server that accepts every log-in with `greeting` and answers the first statement
+   * with `answer`, and is then silent or, with `ends`, gone. Later statements on the same
+   * connection are answered as empty ones, and so is the question of the pool who it is.
    */
   async function poolOver(
     answer: Buffer,

@@ -171,7 +171,8 @@ const CHANGES: readonly Change[] = [
   },
 ]
 
-// Each way in which the pool itself may change definitions; every one ends with the change committed.
+// Each way in which the pool itself may change definitions; every one ends with the change
+// committed.
 const WAYS: readonly {
   what: string
   run(pool: ConnectionPool, ddl: readonly string[]): Promise<unknown>
@@ -276,7 +277,8 @@ describe.each(everyServer())('over $driver on PostgreSQL $version', ({ make, clu
       await open(before, 1_000)
       await warm(read, first)
       await others.query(ddl.join('; '))
-      // What the old types do not take is parsed anew; what they take may be compared in the old way.
+      // What the old types do not take is parsed anew; what they take may be compared in the old
+      // way.
       await onEach((lease) => lease.query(read, [value]))
       clock.advance(1_000)
       const seen = await onEach(async (lease) => (await lease.query(read, [value])).rows)

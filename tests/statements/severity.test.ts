@@ -12,7 +12,10 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { failureOf } from '../engine/support/failure-of.js'
 import { everyServer } from '../support/every-server.js'
 
-/** Codes of lost connections, of shutdowns, of refused log-ins and of the server itself, which a function raises as an ERROR. */
+/**
+ * Codes of lost connections, of shutdowns, of refused log-ins and of the server itself, which a
+ * function raises as an ERROR.
+ */
 const RAISED = [
   ...['08000', '08001', '08003', '08006', '08007', '08P01', '25006', '25P03', '25P04', '28000'],
   ...['28P01', '3D000', '40003', '53200', '53300', '53400', '57000', '57P01', '57P02', '57P03'],

@@ -4,7 +4,10 @@ import { afterAll, beforeAll } from 'vitest'
 import type { PoolKind } from './pool-kinds.js'
 import { driversFor } from './scenario.js'
 
-/** The whole suite of pools over each of these, on one cluster for the file: over one driver each, or both, as scenarios are. */
+/**
+ * The whole suite of pools over each of these, on one cluster for the file: over one driver each,
+ * or both, as scenarios are.
+ */
 export function describePools(kinds: readonly PoolKind[]): void {
   let cluster: Cluster
   beforeAll(async () => {

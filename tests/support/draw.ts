@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 
 /**
- * A number that differs from commit to commit, for what runs a part of the whole each time: the environment variable POOLHOUSE_TEST_DRAW, by default
- * the number of the commit.
+ * A number that differs from commit to commit, for what runs a part of the whole each time: the
+ * environment variable POOLHOUSE_TEST_DRAW, by default the number of the commit.
  */
 export const DRAW: number = Number(process.env['POOLHOUSE_TEST_DRAW'] ?? commitNumber())
 

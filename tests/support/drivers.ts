@@ -14,10 +14,16 @@ export interface NamedDriver {
 export const PG: NamedDriver = { driver: 'nodePostgres', make: () => nodePostgres() }
 /** postgres.js, for scenarios that are too slow to run over each. */
 export const POSTGRES_JS: NamedDriver = { driver: 'postgresJs', make: () => postgresJs() }
-/** Every driver there is: what is promised holds over each. For `describe.each(DRIVERS)('… over $driver', …)`. */
+/**
+ * Every driver there is: what is promised holds over each. For
+ * `describe.each(DRIVERS)('… over $driver', …)`.
+ */
 export const DRIVERS: readonly NamedDriver[] = [PG, POSTGRES_JS]
 
-/** The driver of this name, as a script gets it on its command line. Throws `TypeError` when there is none. */
+/**
+ * The driver of this name, as a script gets it on its command line. Throws `TypeError` when there
+ * is none.
+ */
 export function driverNamed(name: string | undefined): Driver {
   const found = DRIVERS.find(({ driver }) => driver === name)
   if (found === undefined) throw new TypeError(`there is no driver ${name}`)

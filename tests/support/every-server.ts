@@ -12,8 +12,10 @@ export interface DriverAndServer extends NamedDriver {
 }
 
 /**
- * Every driver with the oldest and the newest server, for `describe.each(everyServer())('… over $driver on PostgreSQL $version', …)`.
- * The file has one server of each version. `options` are those of the clusters; default: a primary alone, with SCRAM.
+ * Every driver with the oldest and the newest server, for
+ * `describe.each(everyServer())('… over $driver on PostgreSQL $version', …)`. The file has one
+ * server of each version. `options` are those of the clusters; default: a primary alone, with
+ * SCRAM.
  */
 export function everyServer(options: ClusterOptions = {}): readonly DriverAndServer[] {
   const asked: ClusterOptions = { replicas: 0, auth: 'scram-sha-256', ...options }

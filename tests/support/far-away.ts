@@ -9,7 +9,10 @@ export interface Far extends AsyncDisposable {
   readonly port: number
 }
 
-/** The way to the server of a URL: the URL itself, or a line on which every byte spends `ADDED_LATENCY_MS` each way. */
+/**
+ * The way to the server of a URL: the URL itself, or a line on which every byte spends
+ * `ADDED_LATENCY_MS` each way.
+ */
 export async function farAway(url: string): Promise<Far> {
   let line: FaultProxy | undefined
   if (ADDED_LATENCY_MS > 0) {

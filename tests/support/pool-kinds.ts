@@ -24,12 +24,14 @@ export interface PoolKind {
 
 // A view is closed without what it is a view of.
 const VIEW: readonly PoolFeature[] = ['close']
-// Everything is a read and goes to the replica at the end of the line; its primary is reached beside it.
+// Everything is a read and goes to the replica at the end of the line; its primary is reached
+// beside it.
 const READER: readonly PoolFeature[] = ['close', 'write', 'primary', 'classify']
 // Each call is a transaction of its own on connections that all tenants share.
 const ROWS: readonly PoolFeature[] = ['close', 'lease', 'stream', 'listen', 'lone', 'classify']
 
-// A declared `retry` is cut short by the retry budget, which so few calls as a case makes would use up.
+// A declared `retry` is cut short by the retry budget, which so few calls as a case makes would use
+// up.
 const FAILOVER = { retryBudget: Number.POSITIVE_INFINITY }
 const ANY_AGE = { maxStalenessMs: Number.POSITIVE_INFINITY }
 
@@ -125,8 +127,8 @@ function kind(
   }
 }
 
-// A session shows its user what it has seen, so that it must not have seen anything before its case: something else at the end of the line is
-// called until that serves.
+// A session shows its user what it has seen, so that it must not have seen anything before its
+// case: something else at the end of the line is called until that serves.
 function isReader(without: readonly PoolFeature[]): boolean {
   return without.includes('primary')
 }

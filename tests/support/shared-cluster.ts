@@ -2,8 +2,8 @@ import { type Cluster, type ClusterOptions, startCluster } from '@poolhouse/test
 import { afterAll } from 'vitest'
 
 /**
- * One cluster for all suites of a file: started when the first asks for it, stopped after the last test of the file. Options that take time to
- * find come from a function.
+ * One cluster for all suites of a file: started when the first asks for it, stopped after the last
+ * test of the file. Options that take time to find come from a function.
  */
 export function sharedCluster(
   options: ClusterOptions | (() => Promise<ClusterOptions>),

@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 /**
- * Once for all test files: their clusters begin as copies of one data directory. In a process of its own, because what vitest runs here
- * sees the packages as built and not as sources. It ends with its input, however this process ends.
+ * Once for all test files: their clusters begin as copies of one data directory. In a process of
+ * its own, because what vitest runs here sees the packages as built and not as sources. It ends
+ * with its input, however this process ends.
  */
 export default async function setup(): Promise<() => Promise<void>> {
   const script = fileURLToPath(new URL('share-server-files.ts', import.meta.url))

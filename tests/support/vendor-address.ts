@@ -12,7 +12,10 @@ export interface VendorAddress extends AsyncDisposable {
   listenAtSocket(folder: string): Promise<void>
 }
 
-/** Makes an address at which the server of a port of 127.0.0.1 answers. For Linux, where all of 127.0.0.0/8 is loopback. */
+/**
+ * Makes an address at which the server of a port of 127.0.0.1 answers. For Linux, where all of
+ * 127.0.0.0/8 is loopback.
+ */
 export function vendorAddress(server: number, number: number): VendorAddress {
   const host = `127.${64 + number}.${(process.pid >> 8) & 255}.${process.pid & 255 || 1}`
   const sockets = new Set<Socket>()

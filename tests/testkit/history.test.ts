@@ -65,7 +65,10 @@ async function judge(
   })
 }
 
-/** An application whose reads come from a replica that has no more than the cookie asks for: the number of a write. */
+/**
+ * An application whose reads come from a replica that has no more than the cookie asks for: the
+ * number of a write.
+ */
 function requestOn(db: ConnectionPool): NonNullable<WorkloadOptions['request']> {
   // What the process knows of each user; here a user is known by what the statements say.
   const known = new Map<unknown, number>()

@@ -11,7 +11,10 @@ import { everyServer } from '../support/every-server.js'
 const ROUNDS = 30
 const KINDS = ['insert', 'insert', 'copy', 'stream', 'refused', 'twice'] as const
 
-/** One step of a random work: a statement that leaves the row `n`, one that fails, or a savepoint with steps of its own. */
+/**
+ * One step of a random work: a statement that leaves the row `n`, one that fails, or a savepoint
+ * with steps of its own.
+ */
 interface Step {
   readonly n: number
   readonly kind: (typeof KINDS)[number] | 'savepoint'
@@ -45,7 +48,10 @@ function randomStep(random: () => number, next: () => number, depth: number): St
   }
 }
 
-/** Runs steps side by side; `done` is told which were acknowledged, `strayed` which ran in another one's async context. */
+/**
+ * Runs steps side by side; `done` is told which were acknowledged, `strayed` which ran in another
+ * one's async context.
+ */
 class Runner {
   readonly done = new Set<number>()
   readonly strayed: number[] = []

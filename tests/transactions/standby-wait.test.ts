@@ -26,7 +26,8 @@ describe.each(everyServer())(
     let servers: Cluster
     beforeAll(async () => {
       servers = await cluster()
-      // The sessions that look on do not wait themselves, and no standby of this name will ever come.
+      // The sessions that look on do not wait themselves, and no standby of this name will ever
+      // come.
       for (const text of [
         `set synchronous_commit = local; drop table if exists t21;
         create table t21 (id int); grant all on t21 to public`,

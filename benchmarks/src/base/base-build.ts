@@ -8,11 +8,17 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** Poolhouse as of another commit, built in a folder of its own. Removed when it is disposed of, and when the process is told to end. */
+/**
+ * Poolhouse as of another commit, built in a folder of its own. Removed when it is disposed of, and
+ * when the process is told to end.
+ */
 export interface BaseBuild extends Disposable {
   /** The commit, abbreviated. */
   readonly commit: string
-  /** The counterpart of one of this build's scripts: the same measuring code, over the packages of that commit. */
+  /**
+   * The counterpart of one of this build's scripts: the same measuring code, over the packages of
+   * that commit.
+   */
   counterpart(script: string): string
 }
 
@@ -22,8 +28,9 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const LIMIT_MS = 600_000
 
 /**
- * Checks a commit of this repository out into a temporary folder, installs and builds its packages there, and puts this build's measuring code
- * on top of them. Throws an `Error` in words for humans if there is no such commit or it cannot be built.
+ * Checks a commit of this repository out into a temporary folder, installs and builds its packages
+ * there, and puts this build's measuring code on top of them. Throws an `Error` in words for humans
+ * if there is no such commit or it cannot be built.
  */
 export async function buildBase(commit: string): Promise<BaseBuild> {
   const root = await repository()

@@ -15,16 +15,23 @@ interface Opened {
   close(): Promise<void>
 }
 
-/** Opens a connection and runs the point query. What can be made once for many connections is made here, once. */
+/**
+ * Opens a connection and runs the point query. What can be made once for many connections is made
+ * here, once.
+ */
 export type MakeOpener = (place: Place) => Promise<() => Promise<Opened>>
 
 const TEXT = 'select balance from accounts where id = $1'
 const VALUES = [7]
-// Some hundred openings, so that most of what is measured is compiled: a server gives away some fifty connections a second.
+// Some hundred openings, so that most of what is measured is compiled: a server gives away some
+// fifty connections a second.
 const WARM_UP_MS = 6_000
 const MEASURE_MS = 4_000
 
-/** One connection after another: how long until the first answer, and the CPU time of all of it, closing included. */
+/**
+ * One connection after another: how long until the first answer, and the CPU time of all of it,
+ * closing included.
+ */
 export async function opening(make: MakeOpener, place: Place): Promise<Sample> {
   const open = await make(place)
   const times: number[] = []

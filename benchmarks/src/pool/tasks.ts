@@ -50,7 +50,9 @@ async function cycle(name: string, workers: number): Promise<Sample> {
   return { 'CPU ns': median(costs) }
 }
 
-/** Queues waiters behind busy resources, weighs them, and hands one resource through all of them. */
+/**
+ * Queues waiters behind busy resources, weighs them, and hands one resource through all of them.
+ */
 async function waiters(name: string, count: number): Promise<Sample> {
   const pool = await make(name, { max: 1 })
   const warm = await pool.acquire()

@@ -2,7 +2,9 @@ import { EventEmitter } from 'node:events'
 import { createPool, type Lease } from '@poolhouse/core'
 import type { DriverConnection } from '@poolhouse/core/kit'
 
-/** A pool of ten instant fake resources, brought to one shape so that all pools run the same loop. */
+/**
+ * A pool of ten instant fake resources, brought to one shape so that all pools run the same loop.
+ */
 export interface PoolVariant {
   /** Takes a resource. */
   acquire(): Promise<unknown>
@@ -70,7 +72,10 @@ const fakeConnection = (): DriverConnection => ({
   unref: () => {},
 })
 
-/** How to make each pool. Every import happens inside, so that a process loads only what it measures. */
+/**
+ * How to make each pool. Every import happens inside, so that a process loads only what it
+ * measures.
+ */
 export const poolVariants: Readonly<
   Record<string, (options: VariantOptions) => Promise<PoolVariant>>
 > = {

@@ -21,8 +21,9 @@ async function deadEnd(how: 'refuses' | 'accepts and closes'): Promise<number> {
 }
 
 /**
- * 500 callers, each with a deadline of one second for every call, for five seconds against a database that is down; a caller
- * whose call failed pauses for 100 ms. Counts connects where they begin, and how late the latest caller was settled.
+ * 500 callers, each with a deadline of one second for every call, for five seconds against a
+ * database that is down; a caller whose call failed pauses for 100 ms. Counts connects where they
+ * begin, and how late the latest caller was settled.
  */
 export async function databaseDown(
   variantName: string,

@@ -6,7 +6,10 @@ const CONNECTIONS = 10
 const WARM_UP_MS = 700
 const MEASURE_MS = 2_000
 
-/** Callers that each run the point query one time after another, in a closed loop on ten connections. */
+/**
+ * Callers that each run the point query one time after another, in a closed loop on ten
+ * connections.
+ */
 export function load(make: MakeVariant, url: string, count: number): Promise<Sample> {
   let key = 0
   return measure(make, url, count, (variant) => {
@@ -15,7 +18,9 @@ export function load(make: MakeVariant, url: string, count: number): Promise<Sam
   })
 }
 
-/** The same with an insert that violates a unique constraint; counts the connections that it took. */
+/**
+ * The same with an insert that violates a unique constraint; counts the connections that it took.
+ */
 export async function violations(make: MakeVariant, url: string, count: number): Promise<Sample> {
   let opened = 0
   const counted: MakeVariant = (options) => make({ ...options, onConnect: () => opened++ })

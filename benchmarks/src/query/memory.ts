@@ -17,7 +17,10 @@ async function heap(): Promise<number> {
   return process.memoryUsage().heapUsed
 }
 
-/** Makes what holds the connections, which is not weighed; what it returns opens `count` of them that have run a statement and are idle. */
+/**
+ * Makes what holds the connections, which is not weighed; what it returns opens `count` of them
+ * that have run a statement and are idle.
+ */
 const holders: Readonly<Record<string, (url: string, count: number) => () => Promise<unknown>>> = {
   poolhouse: (connection, max) => {
     const pool = createPool({ driver: nodePostgres(), connection, max })

@@ -1,7 +1,8 @@
 import { connect, createServer, type Socket } from 'node:net'
 
-// A process of its own, because measuring blocks the one that waits: node … relay.js <url> <ms> opens a port that leads to the server of the URL, prints
-// the URL of that port, and passes on what comes that many milliseconds later, in both directions.
+// A process of its own, because measuring blocks the one that waits: node … relay.js <url> <ms>
+// opens a port that leads to the server of the URL, prints the URL of that port, and passes on what
+// comes that many milliseconds later, in both directions.
 const [url, ms] = process.argv.slice(2)
 const target = new URL(url!)
 const delayMs = Number(ms)

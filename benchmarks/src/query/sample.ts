@@ -1,6 +1,7 @@
 import { queryTasks } from './tasks.js'
 
-// One measurement in a process of its own: node … sample.js <task> <variant>, the server in BENCH_URL.
+// One measurement in a process of its own: node … sample.js <task> <variant>, the server in
+// BENCH_URL.
 const [task, variant] = process.argv.slice(2)
 const sample = await queryTasks[task!]!.measure(variant!, process.env['BENCH_URL']!)
 process.stdout.write(JSON.stringify(sample))

@@ -30,7 +30,10 @@ export type MakeVariant = (options: VariantOptions) => QueryVariant | Promise<Qu
 const TEXT = 'select balance from accounts where id = $1'
 const VIOLATION = 'insert into accounts (id, balance) values (1, 1)'
 
-/** A pool of ours over a driver; with a name given to the statement, or as `query(text, values)`. `own` are further options of the pool. */
+/**
+ * A pool of ours over a driver; with a name given to the statement, or as `query(text, values)`.
+ * `own` are further options of the pool.
+ */
 export function poolhouse(
   driver: Driver,
   options: VariantOptions,
@@ -97,7 +100,9 @@ export async function postgresJsItself(
   }
 }
 
-/** Who is compared. Imports of peers happen inside, so that a process loads only what it measures. */
+/**
+ * Who is compared. Imports of peers happen inside, so that a process loads only what it measures.
+ */
 export const queryVariants: Readonly<Record<string, MakeVariant>> = {
   poolhouse: (options) => poolhouse(nodePostgres(), options, true),
   'pg.Pool, named': (options) => pgPool(options, true),
@@ -106,7 +111,10 @@ export const queryVariants: Readonly<Record<string, MakeVariant>> = {
   'postgres.js': (options) => postgresJsItself(options),
 }
 
-/** Pools whose sessions are reset where a text shows that they were changed, and in front of every borrower. */
+/**
+ * Pools whose sessions are reset where a text shows that they were changed, and in front of every
+ * borrower.
+ */
 export const resetVariants: Readonly<Record<string, MakeVariant>> = {
   'auto over pg': (options) => poolhouse(nodePostgres(), options, false),
   'always over pg': (options) => poolhouse(nodePostgres(), options, false, { reset: 'always' }),

@@ -1,7 +1,8 @@
 import { connect, createServer, type Socket } from 'node:net'
 
-// A process of its own, as a proxy is: node … balancing-relay.js <url> <url> opens a port for each server and one that leads each new connection to the
-// next of them, and prints the URLs of all three, the last one being that of the endpoint. So the bytes of all variants pass one relay.
+// A process of its own, as a proxy is: node … balancing-relay.js <url> <url> opens a port for each
+// server and one that leads each new connection to the next of them, and prints the URLs of all
+// three, the last one being that of the endpoint. So the bytes of all variants pass one relay.
 const urls = process.argv.slice(2).map((url) => new URL(url))
 let next = 0
 

@@ -5,7 +5,10 @@ const unused = (): never => {
   throw new Error('not measured')
 }
 
-/** A driver whose servers answer in a microtask: what is left to measure is ours. `inRecovery` makes them replicas that have everything. */
+/**
+ * A driver whose servers answer in a microtask: what is left to measure is ours. `inRecovery` makes
+ * them replicas that have everything.
+ */
 export function instantDriver(inRecovery: boolean): Driver {
   const sample = {
     in_recovery: inRecovery,

@@ -1,6 +1,7 @@
 import { routingTasks } from './tasks.js'
 
-// One measurement in a process of its own: node … sample.js <task> <variant>, the servers in BENCH_URLS, the primary first.
+// One measurement in a process of its own: node … sample.js <task> <variant>, the servers in
+// BENCH_URLS, the primary first.
 const [task, variant] = process.argv.slice(2)
 const urls = process.env['BENCH_URLS']!.split(' ')
 const sample = await routingTasks[task!]!.measure(variant!, urls)

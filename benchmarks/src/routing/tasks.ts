@@ -7,16 +7,21 @@ import {
   sessionVariants,
 } from './variants.js'
 
-/** One task: who takes part, and how one of them is measured. `urls` are the primary and its replicas. */
+/**
+ * One task: who takes part, and how one of them is measured. `urls` are the primary and its
+ * replicas.
+ */
 export interface RoutingTask {
   readonly variants: readonly string[]
-  /** Whether the replicas are reached through a relay, whose endpoint follows them among the URLs. */
+  /**
+   * Whether the replicas are reached through a relay, whose endpoint follows them among the URLs.
+   */
   readonly relayed?: true
   measure(variant: string, urls: readonly string[]): Promise<Sample>
 }
 
-// Some thousand calls of each kind, so that what is measured is compiled: of twenty calls one writes, and one waits for that. With 4 s a tenth of
-// what was measured was the compiler.
+// Some thousand calls of each kind, so that what is measured is compiled: of twenty calls one
+// writes, and one waits for that. With 4 s a tenth of what was measured was the compiler.
 const WARM_UP_MS = 12_000
 const MEASURE_MS = 4_000
 
@@ -26,8 +31,9 @@ export const routingTasks: Readonly<Record<string, RoutingTask>> = {
     variants: Object.keys(routerVariants),
     measure: async (variant) => measure(await routerVariants[variant]!(), 10),
   },
-  // Each caller is a session that calls without a pause, so every write is followed by a read at once, on cores that replay shares with
-  // everybody: users who think between their calls find their writes replayed, and cost less than this.
+  // Each caller is a session that calls without a pause, so every write is followed by a read at
+  // once, on cores that replay shares with everybody: users who think between their calls find
+  // their writes replayed, and cost less than this.
   'read-mostly, 100 callers': {
     variants: Object.keys(sessionVariants),
     measure: async (variant, urls) => measure(await sessionVariants[variant]!(urls), 100),

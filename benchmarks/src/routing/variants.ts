@@ -86,7 +86,10 @@ const realRouter = (urls: readonly string[]): Promise<ReplicaPool> => {
   return ready(withReplicas(primary, replicas))
 }
 
-/** Reads with a write now and then, of callers that never look at a token and of callers that each have a session. */
+/**
+ * Reads with a write now and then, of callers that never look at a token and of callers that each
+ * have a session.
+ */
 export const sessionVariants: Readonly<
   Record<string, (urls: readonly string[]) => Promise<RoutingVariant>>
 > = {

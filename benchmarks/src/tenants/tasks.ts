@@ -16,7 +16,8 @@ const PAUSE_MS = 4
 const POINT = 'select balance from accounts where id = $1'
 
 const noises: Readonly<Record<string, readonly [text: string, values: readonly unknown[]]>> = {
-  // Each holds its connection for 10 ms, as a call to a server elsewhere that does some work: what is scarce is connections.
+  // Each holds its connection for 10 ms, as a call to a server elsewhere that does some work: what
+  // is scarce is connections.
   'a noisy neighbour, calls of 10 ms': ['select pg_sleep(0.01)', []],
   // As many as the machine can take: server, client and the two tenants share its cores.
   'a noisy neighbour, all the machine can do': [POINT, [1]],
@@ -33,7 +34,10 @@ export const tenantTasks: Readonly<Record<string, TenantTask>> = Object.fromEntr
   ]),
 )
 
-/** Calls of the quiet tenant, one after another with pauses, beside ten thousand queued calls of the noisy one. */
+/**
+ * Calls of the quiet tenant, one after another with pauses, beside ten thousand queued calls of the
+ * noisy one.
+ */
 async function beside(
   variant: string,
   url: string,

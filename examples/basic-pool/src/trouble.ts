@@ -37,7 +37,10 @@ export async function showFullPool(driver: Driver, { url }: ClusterNode): Promis
   await pool.close()
 }
 
-/** The server dies under a statement, is away for a while, and comes back; the pool needs nobody's help. */
+/**
+ * The server dies under a statement, is away for a while, and comes back; the pool needs nobody's
+ * help.
+ */
 export async function showLostServer(driver: Driver, server: ClusterNode): Promise<void> {
   const pool = createPool({ driver, connection: server.url, name: 'lost' })
   await pool.query('select 1')

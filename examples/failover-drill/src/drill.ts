@@ -19,7 +19,10 @@ const REJOINED_READ_TIMEOUT_MS = 6_000
 const AFTER_REJOIN_MS = 2_000
 const MAX_CONNECTIONS = 10
 
-/** A drill on a fresh cluster: calm, SIGKILL of the primary, promotion, return of the old primary; then the books are checked. */
+/**
+ * A drill on a fresh cluster: calm, SIGKILL of the primary, promotion, return of the old primary;
+ * then the books are checked.
+ */
 export class Drill {
   readonly #board: Scoreboard
   readonly #signal: AbortSignal
@@ -31,12 +34,16 @@ export class Drill {
     this.#signal = signal
   }
 
-  /** Runs the drill once. Rejects when the cluster does not do what it should, or with the reason of the signal. */
+  /**
+   * Runs the drill once. Rejects when the cluster does not do what it should, or with the reason of
+   * the signal.
+   */
   async run(): Promise<RoundReport> {
     this.#signal.throwIfAborted()
     this.#board.phase = 'starting three PostgreSQL servers'
     const began = performance.now()
-    // Synchronous: a commit is acknowledged when one replica has it too. Without that no pool could promise anything.
+    // Synchronous: a commit is acknowledged when one replica has it too. Without that no pool could
+    // promise anything.
     await using cluster = await startCluster({ replicas: 2, synchronous: true })
     this.#signal.throwIfAborted()
     const took = ((performance.now() - began) / 1000).toFixed(1)

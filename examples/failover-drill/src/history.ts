@@ -45,7 +45,9 @@ export interface Verification {
   readonly duplicated: readonly string[]
   /** In the table, and no call had that id. */
   readonly phantom: readonly string[]
-  /** The error said `no` or `rolled-back` and the row is there, or it said `yes` and the row is not. */
+  /**
+   * The error said `no` or `rolled-back` and the row is there, or it said `yes` and the row is not.
+   */
   readonly wrongClaims: readonly string[]
   /** Calls without a known outcome, and what the table says of them. */
   readonly inDoubt: { readonly happened: number; readonly notHappened: number }
@@ -73,7 +75,10 @@ export class History {
   }
 }
 
-/** What an error tells about the work of its call. Whatever is not Poolhouse's own tells nothing: in doubt. */
+/**
+ * What an error tells about the work of its call. Whatever is not Poolhouse's own tells nothing: in
+ * doubt.
+ */
 export function outcomeOf(error: unknown): Outcome {
   if (!(error instanceof PoolhouseError)) {
     return { kind: 'in-doubt', error: error instanceof Error ? error.name : typeof error }
@@ -143,8 +148,8 @@ function isAcknowledged(call: Call): call is AcknowledgedCall {
 }
 
 /**
- * The longest time between two neighbours of `times` (ascending). The beginning and the end of the load count as neighbours
- * too: answers that never came back are a gap and not the absence of one.
+ * The longest time between two neighbours of `times` (ascending). The beginning and the end of the
+ * load count as neighbours too: answers that never came back are a gap and not the absence of one.
  */
 export function longestGap(times: readonly number[], from: number, to: number): Gap {
   let longest: Gap = { from, to: from, ms: 0 }

@@ -53,7 +53,10 @@ function chooseView({ json, plain }: DrillOptions): View {
   return plain || !stdout.isTTY || TERM === 'dumb' ? new PlainView(stdout) : new LiveView(stdout)
 }
 
-/** The message of an error and of what caused it; where in the code it happened helps nobody who runs a demo. */
+/**
+ * The message of an error and of what caused it; where in the code it happened helps nobody who
+ * runs a demo.
+ */
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause === undefined

@@ -15,7 +15,10 @@ export class Meter {
     return this.#sum(now - 1000, now)
   }
 
-  /** The last `count` spans of `spanMs` before `now`, oldest first, as rates per second. A span that has not begun is left out. */
+  /**
+   * The last `count` spans of `spanMs` before `now`, oldest first, as rates per second. A span that
+   * has not begun is left out.
+   */
   series(now: number, count: number, spanMs: number): number[] {
     const last = Math.floor(now / spanMs)
     const spans = Array.from(

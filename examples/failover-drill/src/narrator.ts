@@ -119,7 +119,10 @@ export class Narrator {
   }
 }
 
-/** What differs between two views of the nodes, as sentences; how far the replicas are behind does not count. */
+/**
+ * What differs between two views of the nodes, as sentences; how far the replicas are behind does
+ * not count.
+ */
 export function changes(before: TopologySnapshot, after: TopologySnapshot): string[] {
   const states = new Map(before.nodes.map((node) => [node.id, node.state]))
   return after.nodes

@@ -13,9 +13,13 @@ export interface DrillOptions {
 const MOST_ROUNDS = 100
 const USAGE_ERROR = 2
 
-/** Reads the command line. Ends the process after `--help` (0) and after an error (2), which commander has explained by then. */
+/**
+ * Reads the command line. Ends the process after `--help` (0) and after an error (2), which
+ * commander has explained by then.
+ */
 export function readOptions(args: readonly string[]): DrillOptions {
-  // `pnpm demo -- --json` hands the dashes on, and commander would take all that follows for file names.
+  // `pnpm demo -- --json` hands the dashes on, and commander would take all that follows for file
+  // names.
   const [first, ...others] = args
   const own = first === '--' ? others : args
   const command = new Command('failover-drill')

@@ -1,6 +1,9 @@
 import type { RoundReport } from './report.js'
 
-/** A promise, and whether it was kept. `missed` is a target that was not reached, short of a broken promise. */
+/**
+ * A promise, and whether it was kept. `missed` is a target that was not reached, short of a broken
+ * promise.
+ */
 export interface Promised {
   readonly name: string
   /** For humans. */

@@ -39,11 +39,16 @@ export interface RoundReport {
   readonly oldPrimary: string
   readonly newPrimary: string
   readonly writes: Verification
-  /** From the promotion to the first write that the new primary acknowledged; undefined if there was none. */
+  /**
+   * From the promotion to the first write that the new primary acknowledged; undefined if there was
+   * none.
+   */
   readonly promotionToFirstWriteMs: number | undefined
   /** The longest time without an acknowledged write. */
   readonly writeGapMs: number
-  /** From the SIGKILL to the order to promote: the stand-in for the decision of a cluster manager. */
+  /**
+   * From the SIGKILL to the order to promote: the stand-in for the decision of a cluster manager.
+   */
   readonly decisionMs: number
   /** From the order to promote to the end of recovery: PostgreSQL's part. */
   readonly promotionMs: number

@@ -2,7 +2,9 @@ import type { NodeState, Topology } from '@poolhouse/core'
 import type { Call, History } from './history.js'
 import { Meter } from './meter.js'
 
-/** Who tells: the drill what it does, the pools what they see, or either that something is wrong. */
+/**
+ * Who tells: the drill what it does, the pools what they see, or either that something is wrong.
+ */
 export type Voice = 'drill' | 'pool' | 'alarm'
 
 /** One sentence of the time line. */
@@ -18,7 +20,9 @@ export interface NodeStatus {
   /** Name and port, for example `b:5433`. */
   readonly label: string
   readonly state: NodeState
-  /** How far it is behind, in milliseconds; undefined when it is no replica or that is not known. */
+  /**
+   * How far it is behind, in milliseconds; undefined when it is no replica or that is not known.
+   */
   readonly lagMs: number | undefined
   readonly writesPerSecond: number
   readonly readsPerSecond: number

@@ -4,16 +4,22 @@ import { constants } from 'node:os'
 export interface Stop {
   /** Fires at the first wish. */
   readonly signal: AbortSignal
-  /** What the shell expects after the signal: 130 after Ctrl-C. Undefined while nobody wants to stop. */
+  /**
+   * What the shell expects after the signal: 130 after Ctrl-C. Undefined while nobody wants to
+   * stop.
+   */
   readonly exitCode: number | undefined
 }
 
-/** Package managers and loaders pass a Ctrl-C on that has reached us already; only a later one is a second one. */
+/**
+ * Package managers and loaders pass a Ctrl-C on that has reached us already; only a later one is a
+ * second one.
+ */
 const ECHO_MS = 1_000
 
 /**
- * Makes Ctrl-C and its relatives a request to clean up. The second one ends the process at once; the servers and their data
- * are then removed by the testkit's own watcher.
+ * Makes Ctrl-C and its relatives a request to clean up. The second one ends the process at once;
+ * the servers and their data are then removed by the testkit's own watcher.
  */
 export function catchSignals(notice: (text: string) => void): Stop {
   const controller = new AbortController()

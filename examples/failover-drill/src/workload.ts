@@ -20,14 +20,18 @@ const READERS = 6
 /** Calls per second and worker: 150 writes and 240 reads a second in all. */
 const WRITES_PER_SECOND = 25
 const READS_PER_SECOND = 40
-/** A worker that has this many calls without an answer waits: a safety net that a held call never reaches. */
+/**
+ * A worker that has this many calls without an answer waits: a safety net that a held call never
+ * reaches.
+ */
 const MOST_IN_FLIGHT = 300
 /** Longer than a call may be held (10 s), so that what is left has really been forgotten. */
 const SETTLE_TIMEOUT_MS = 12_000
 
 /**
- * The table of the drill. `id` has no unique constraint on purpose: the workers never use an id twice, so a second row with
- * one would prove that somebody sent a statement twice, and no constraint may hide that.
+ * The table of the drill. `id` has no unique constraint on purpose: the workers never use an id
+ * twice, so a second row with one would prove that somebody sent a statement twice, and no
+ * constraint may hide that.
  */
 export const ORDERS_TABLE: readonly string[] = [
   `create table orders (
@@ -39,14 +43,18 @@ export const ORDERS_TABLE: readonly string[] = [
   'create index on orders (worker, seq)',
 ]
 
-/** Takes 15 ms, as a small piece of business would: so a few writes are always under way, also when the primary is killed. */
+/**
+ * Takes 15 ms, as a small piece of business would: so a few writes are always under way, also when
+ * the primary is killed.
+ */
 const INSERT =
   'insert into orders (id, worker, seq) select $1::text, $2::int, $3::int from pg_sleep(0.015)'
 const SELECT = 'select id, seq from orders where worker = $1 order by seq desc limit 3'
 
 /**
- * Writers and readers with a steady pace: like the users of a service they do not slow down because the answers do. No worker
- * sends anything twice; a write in doubt is written down as such, and the next one gets a new id.
+ * Writers and readers with a steady pace: like the users of a service they do not slow down because
+ * the answers do. No worker sends anything twice; a write in doubt is written down as such, and the
+ * next one gets a new id.
  */
 export class Workload {
   readonly #options: WorkloadOptions
@@ -68,7 +76,9 @@ export class Workload {
     ]
   }
 
-  /** Makes no new calls. Resolves when every call has settled, or when the time for that is over. */
+  /**
+   * Makes no new calls. Resolves when every call has settled, or when the time for that is over.
+   */
   async stop(timeoutMs: number = SETTLE_TIMEOUT_MS): Promise<void> {
     this.#stop.abort()
     await Promise.all(this.#workers)
@@ -80,7 +90,10 @@ export class Workload {
     patience.abort()
   }
 
-  /** Makes one call after the other at fixed times; `phase` from 0 to 1 spreads the workers over the period. */
+  /**
+   * Makes one call after the other at fixed times; `phase` from 0 to 1 spreads the workers over the
+   * period.
+   */
   async #work(
     phase: number,
     perSecond: number,

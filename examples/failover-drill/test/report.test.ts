@@ -20,7 +20,10 @@ function served(id: string, node: string, endedAt: number): Call {
   return { id, startedAt: endedAt - 1, endedAt, outcome: { kind: 'acknowledged', node } }
 }
 
-/** A round in which each side answers every 100 ms, and no write is served from 1 000 to `firstWriteAt`. */
+/**
+ * A round in which each side answers every 100 ms, and no write is served from 1 000 to
+ * `firstWriteAt`.
+ */
 function roundWith(firstWriteAt: number, readsStopAt = 5_000): RoundReport {
   const history = new History()
   for (let at = 100; at < 5_000; at += 100) {

@@ -11,14 +11,16 @@ async function main(): Promise<void> {
   await using manager = createManager({
     drivers: { pg: nodePostgres(), js: postgresJs() },
     databases: {
-      shop: { driver: 'pg', nodes: servers.shop }, // the primary is found and followed, the other serves reads
+      // The primary is found and followed; the other server serves reads.
+      shop: { driver: 'pg', nodes: servers.shop },
       analytics: { driver: 'js', primary: servers.analytics, pool: { max: 4 } },
     },
     budget: { perServer: 10 },
   })
   await manager.ready()
 
-  // Names are checked by the compiler: `manager.database('shopp')` is an error there, and a RangeError in JavaScript.
+  // Names are checked by the compiler: `manager.database('shopp')` is an error there, and a
+  // RangeError in JavaScript.
   const shop = manager.database('shop')
   const analytics = manager.database('analytics')
 
@@ -35,7 +37,8 @@ async function main(): Promise<void> {
   const total = await shop.reader().query('select count(*)::int as orders from orders')
   console.log(`shop: ${total.rows[0]?.['orders']} orders, counted on ${total.node}`)
 
-  // From one database to the other, through two drivers, and never more than a few kilobytes in between.
+  // From one database to the other, through two drivers, and never more than a few kilobytes in
+  // between.
   const copied = await analytics.copyFrom(
     'copy orders from stdin',
     shop.copyTo('copy orders to stdout'),

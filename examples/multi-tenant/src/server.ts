@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ClusterNode, startCluster } from '@poolhouse/testkit'
 
-/** A server on which the tenants `tenant_1` to `tenant_<count>` have a schema each, with a table of invoices. */
+/**
+ * A server on which the tenants `tenant_1` to `tenant_<count>` have a schema each, with a table of
+ * invoices.
+ */
 export async function startServer(
   count: number,
 ): Promise<AsyncDisposable & { readonly server: ClusterNode }> {

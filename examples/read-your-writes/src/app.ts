@@ -1,4 +1,5 @@
-// One process of the application. It is asked over IPC, as a web server is asked over HTTP, and knows nothing of the other process.
+// One process of the application. It is asked over IPC, as a web server is asked over HTTP, and
+// knows nothing of the other process.
 import { createPool } from '@poolhouse/core'
 import { nodePostgres } from '@poolhouse/node-postgres'
 import { withReplicas } from '@poolhouse/read-replicas'

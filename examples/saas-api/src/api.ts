@@ -9,8 +9,9 @@ interface Order {
 }
 
 /**
- * The routes. A request says by its method what it is: GET reads, from a replica; everything else writes. What a customer has seen travels in
- * a cookie, so that its reads see what it has written, whichever replica and whichever process serves them.
+ * The routes. A request says by its method what it is: GET reads, from a replica; everything else
+ * writes. What a customer has seen travels in a cookie, so that its reads see what it has written,
+ * whichever replica and whichever process serves them.
  */
 export function createApi(database: ReplicaPool): Hono {
   const api = new Hono()
@@ -36,7 +37,8 @@ export function createApi(database: ReplicaPool): Hono {
     return c.json(rows[0] ?? null, rows.length === 0 ? 404 : 200, { 'x-served-by': node ?? '' })
   })
 
-  // The id comes from the client, so the same order sent twice is one order, whatever happened to the answer of the first.
+  // The id comes from the client, so the same order sent twice is one order, whatever happened to
+  // the answer of the first.
   api.post('/orders', async (c) => {
     const { id, item } = await c.req.json<Order>()
     const node = await database.transaction(

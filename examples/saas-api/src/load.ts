@@ -48,7 +48,10 @@ export class LoadReport {
   }
 }
 
-/** Customers who place an order now and then, look at it at once, and at others in between. Bounded in count; loopback only. */
+/**
+ * Customers who place an order now and then, look at it at once, and at others in between. Bounded
+ * in count; loopback only.
+ */
 export async function runLoad({ url, requests, customers }: LoadOptions): Promise<LoadReport> {
   const report = new LoadReport()
   const began = performance.now()

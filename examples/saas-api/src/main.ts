@@ -24,7 +24,10 @@ async function main(): Promise<void> {
   }
 }
 
-/** The API is a process of its own, as in production: the servers in the environment, SIGTERM in the end. */
+/**
+ * The API is a process of its own, as in production: the servers in the environment, SIGTERM in the
+ * end.
+ */
 async function startApi(cluster: Cluster): Promise<{ api: ChildProcess; url: string }> {
   const urls = cluster.nodes.map((node) => node.url).join(' ')
   const api = spawn(process.execPath, [...process.execArgv, 'src/server.ts'], {
@@ -50,7 +53,10 @@ async function failOver(url: string, cluster: Cluster): Promise<void> {
   console.log(`health    ${await readiness(url)}`)
 }
 
-/** SIGTERM under load, as from Kubernetes. Whoever is served gets an answer; then nobody is served any more. */
+/**
+ * SIGTERM under load, as from Kubernetes. Whoever is served gets an answer; then nobody is served
+ * any more.
+ */
 async function drain(api: ChildProcess, url: string): Promise<void> {
   const exited = once(api, 'exit')
   const running = runLoad({ url, requests: 10 * REQUESTS, customers: CUSTOMERS })

@@ -18,7 +18,8 @@ let leaving = false
 const app = new Hono()
 app.use(async (c, next) => {
   await next()
-  if (leaving) c.header('connection', 'close') // or clients would go on over the connections they have
+  // Without it, clients would keep using the connections that they have.
+  if (leaving) c.header('connection', 'close')
 })
 const { livez, readyz } = createHealthHandlers(manager)
 app.get('/livez', livez.hono)
@@ -29,7 +30,8 @@ const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, ({ po
   process.send?.({ port })
 })
 
-// Readiness fails at once; then what is under way is answered, then the pools are closed. Nothing is left, so the process ends by itself.
+// Readiness fails at once; then what is under way is answered, then the pools are closed. Nothing
+// is left, so the process ends by itself.
 shutdownOnSignals(manager, {
   graceMs: 20_000,
   exit: false,

@@ -5,7 +5,10 @@ const ROWS_IN_A_PIECE = 2_000
 /** Far more than the pieces under way, far less than a million rows. */
 const MOST_HEAP_MB = 100
 
-/** COPY in, a cursor over all of it, COPY out: a million rows each time, and never more than a few of them in memory. */
+/**
+ * COPY in, a cursor over all of it, COPY out: a million rows each time, and never more than a few
+ * of them in memory.
+ */
 export async function showBulk(db: Pool): Promise<void> {
   await db.query('create table readings (id int, sensor int, value float8)')
 
@@ -31,7 +34,10 @@ export async function showBulk(db: Pool): Promise<void> {
   copyOut.tell(`${(bytes / 1e6).toFixed(1)} MB in ${copyOut.steps} pieces`)
 }
 
-/** What a file or an HTTP request would deliver: text, a piece at a time, made only when the server takes it. */
+/**
+ * What a file or an HTTP request would deliver: text, a piece at a time, made only when the server
+ * takes it.
+ */
 function* readings(measured: Measured): Generator<string> {
   for (let id = 1; id <= ROWS; id += ROWS_IN_A_PIECE) {
     let piece = ''

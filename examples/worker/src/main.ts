@@ -53,7 +53,8 @@ async function showQueue(db: Pool, cluster: Cluster): Promise<void> {
     bell.ring()
   }
 
-  // PostgreSQL keeps no notification for those who were away: the workers must look for themselves once.
+  // PostgreSQL keeps no notification for those who were away: the workers must look for themselves
+  // once.
   function missed({ forMs, reason }: Gap): void {
     console.log(`listen    a gap of at most ${Math.round(forMs)} ms: ${reason.message}`)
     bell.ring()

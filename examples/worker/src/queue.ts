@@ -1,13 +1,18 @@
 import { InDoubtError, type Pool } from '@poolhouse/core'
 import type { Bell } from './bell.js'
 
-/** What a job is, and who has done it. Nothing but the queue itself keeps a job from being done twice. */
+/**
+ * What a job is, and who has done it. Nothing but the queue itself keeps a job from being done
+ * twice.
+ */
 export const tables: readonly string[] = [
   'create table jobs (id int primary key, done_at timestamptz)',
   'create table receipts (job int, worker text)',
 ]
 
-/** Puts a job into the queue, once: a COMMIT without an answer is settled by the key, not by hope. */
+/**
+ * Puts a job into the queue, once: a COMMIT without an answer is settled by the key, not by hope.
+ */
 export async function enqueue(db: Pool, id: number): Promise<void> {
   await db.transaction(
     async (tx) => {
@@ -18,7 +23,10 @@ export async function enqueue(db: Pool, id: number): Promise<void> {
   )
 }
 
-/** Does jobs until `signal`, and sleeps when there are none. Nothing is polled: the bell says when to look. */
+/**
+ * Does jobs until `signal`, and sleeps when there are none. Nothing is polled: the bell says when
+ * to look.
+ */
 export async function work(db: Pool, name: string, bell: Bell, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const rings = bell.next() // asked for before the look, so that no ring is missed
@@ -26,7 +34,10 @@ export async function work(db: Pool, name: string, bell: Bell, signal: AbortSign
   }
 }
 
-/** Takes the oldest job that nobody else holds, and does it in the transaction that takes it out. False if there is none. */
+/**
+ * Takes the oldest job that nobody else holds, and does it in the transaction that takes it out.
+ * False if there is none.
+ */
 async function doOne(db: Pool, worker: string): Promise<boolean> {
   try {
     return await db.transaction(
@@ -40,10 +51,12 @@ async function doOne(db: Pool, worker: string): Promise<boolean> {
         await tx.query('update jobs set done_at = now() where id = $1', [job.id])
         return true
       },
-      { retry: { attempts: 5 } }, // for what was lost before its COMMIT: that is rolled back, and the job is free again
+      // A connection lost before COMMIT rolls the work back, and the job is free again.
+      { retry: { attempts: 5 } },
     )
   } catch (error) {
-    // COMMIT was sent and not answered. If it happened the job is done, and if not it is still in the queue: look again.
+    // COMMIT was sent and not answered. If it happened the job is done, and if not it is still in
+    // the queue: look again.
     if (error instanceof InDoubtError) return true
     throw error
   }

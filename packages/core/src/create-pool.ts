@@ -3,10 +3,11 @@ import { type PoolOptions, readPoolOptions } from './api/pool-options.js'
 import { ServerPool } from './server-pool.js'
 
 /**
- * Makes a pool of connections to one server. Opens nothing until it is used, unless `min` asks for it.
+ * Makes a pool of connections to one server. Opens nothing until it is used, unless `min` asks for
+ * it.
  *
- * Throws `TypeError` or `RangeError`, naming the option and the value, for options that are unknown, of the wrong type or out
- * of range.
+ * Throws `TypeError` or `RangeError`, naming the option and the value, for options that are
+ * unknown, of the wrong type or out of range.
  */
 export function createPool(options: PoolOptions): ConnectionPool {
   return new ServerPool(readPoolOptions(options))

@@ -46,11 +46,15 @@ import {
 import { type PoolerInEffect, refuseBehindPooler } from './statement/through-pooler.js'
 import { runTransaction, type TransactionHost } from './transaction/transaction-runner.js'
 
-// Above every caller's own, so that a pool whose first connections are kept is known to be ready all the same.
+// Above every caller's own, so that a pool whose first connections are kept is known to be ready
+// all the same.
 const READY_PRIORITY = 1_000
 const SIZE_OPTIONS: ReadonlySet<string> = new Set(['max', 'min'])
 
-/** A pool of connections to one server: checks what callers say and turns it into work for the engine. */
+/**
+ * A pool of connections to one server: checks what callers say and turns it into work for the
+ * engine.
+ */
 export class ServerPool implements ConnectionPool {
   readonly #engine: PoolEngine
   // Which servers will do; undefined for any.
@@ -58,7 +62,10 @@ export class ServerPool implements ConnectionPool {
   // Made with the first subscription: most pools have none.
   #channels: ChannelListener | undefined
 
-  /** Takes checked options; `createPool` is the public way. A view of another pool takes that one's engine. */
+  /**
+   * Takes checked options; `createPool` is the public way. A view of another pool takes that one's
+   * engine.
+   */
   constructor(config: PoolConfig | PoolEngine, accepts?: AcceptsServer) {
     this.#engine = config instanceof PoolEngine ? config : new PoolEngine(config)
     this.#accepts = accepts
@@ -357,8 +364,9 @@ export class ServerPool implements ConnectionPool {
   }
 }
 
-// What a promise's executor got, for the line after it: an executor that closes over its call would cost each acquire a closure
-// and a context. Executors run synchronously, so nobody comes in between.
+// What a promise's executor got, for the line after it: an executor that closes over its call would
+// cost each acquire a closure and a context. Executors run synchronously, so nobody comes in
+// between.
 let resolveLast: (lease: Lease) => void = nobody
 let rejectLast: (error: Error) => void = nobody
 
@@ -369,7 +377,8 @@ function keepSettlers(resolve: (lease: Lease) => void, reject: (error: Error) =>
   rejectLast = reject
 }
 
-// Through its settlers a promise stays alive, and with it the lease it was fulfilled with: such a lease would never be found leaked.
+// Through its settlers a promise stays alive, and with it the lease it was fulfilled with: such a
+// lease would never be found leaked.
 function forgetSettlers(): void {
   resolveLast = nobody
   rejectLast = nobody

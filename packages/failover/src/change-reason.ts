@@ -8,7 +8,10 @@ export interface HeldCalls {
   readonly heldMs: number
 }
 
-/** What is new in the second view, in one line for humans: who leads now and since when calls waited for it, then the others. */
+/**
+ * What is new in the second view, in one line for humans: who leads now and since when calls waited
+ * for it, then the others.
+ */
 export function describeChange(
   previous: TopologySnapshot,
   next: TopologySnapshot,

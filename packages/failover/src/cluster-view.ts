@@ -19,25 +19,38 @@ export type Standing =
 
 /** What is known of one node. */
 export interface NodeRecord {
-  /** When the newest probe that was believed was sent, in client time; an older one is never believed again. */
+  /**
+   * When the newest probe that was believed was sent, in client time; an older one is never
+   * believed again.
+   */
   readonly sentAt: number
   /** What its conclusive probes say. */
   readonly standing: Standing
   /** Failed probes in a row; once they are enough the standing is `down`. */
   readonly failures: number
-  /** What stands between us and the server, once it is known that something does; then two connections may end at two servers. */
+  /**
+   * What stands between us and the server, once it is known that something does; then two
+   * connections may end at two servers.
+   */
   readonly behind: string | undefined
   /** What is known of it as a follower of the primary; undefined before it has answered. */
   readonly follower: Follower | undefined
-  /** What it said when it claimed to be primary last; undefined once it is known to have given that up. */
+  /**
+   * What it said when it claimed to be primary last; undefined once it is known to have given that
+   * up.
+   */
   readonly claim: ProbeFacts | undefined
-  /** The servers that answered here one after the other, the newest last; a restarted one counts as another. */
+  /**
+   * The servers that answered here one after the other, the newest last; a restarted one counts as
+   * another.
+   */
   readonly servers: readonly string[]
 }
 
 /**
- * Two servers have claimed to be primary on one timeline, at once or one after the other. It lasts until all but one of them are known to
- * have given up: they answer as something else, nobody listens there any more, or an operator or a discovery has taken them out.
+ * Two servers have claimed to be primary on one timeline, at once or one after the other. It lasts
+ * until all but one of them are known to have given up: they answer as something else, nobody
+ * listens there any more, or an operator or a discovery has taken them out.
  */
 export interface Contest {
   readonly timeline: number | undefined
@@ -51,7 +64,10 @@ export interface ClusterView {
   readonly deadAfter: number
   /** Lowest timeline to believe, as configured. */
   readonly minimumTimeline: number | undefined
-  /** Nobody is elected before the first round of probes is over, so that the fastest answer is not taken for the best. */
+  /**
+   * Nobody is elected before the first round of probes is over, so that the fastest answer is not
+   * taken for the best.
+   */
   readonly settled: boolean
   /** The cluster we belong to; never changes once it is known. */
   readonly systemId: string | undefined
@@ -73,7 +89,10 @@ export interface ClusterView {
   readonly nodes: ReadonlyMap<string, NodeRecord>
 }
 
-/** The highest timeline on which a server of our system claimed to be primary, or the configured minimum. */
+/**
+ * The highest timeline on which a server of our system claimed to be primary, or the configured
+ * minimum.
+ */
 export function highestTimeline(
   view: Pick<ClusterView, 'highest' | 'systemId' | 'minimumTimeline'>,
 ): number | undefined {
@@ -93,7 +112,10 @@ export function isClaim(
   return facts.systemId === view.systemId && facts.timeline === timeline && timeline !== undefined
 }
 
-/** Whether another server, under a name that is still listed, claims to be primary on the highest timeline. */
+/**
+ * Whether another server, under a name that is still listed, claims to be primary on the highest
+ * timeline.
+ */
 export function hasListedRival(view: ClusterView, id: string): boolean {
   const timeline = view.fence === 'off' ? undefined : highestTimeline(view)
   const own = view.nodes.get(id)

@@ -177,7 +177,8 @@ export class Cluster {
     for (const pool of pools) {
       this.#relay.add(pool)
       this.#signs.add(pool)
-      // One rule for the node and for its connections. A pool that was made elsewhere may have none.
+      // One rule for the node and for its connections. A pool that was made elsewhere may have
+      // none.
       pool.reconfigure?.({
         watchdog: watchdog ? { silenceMs: watchdog.silenceMs, timeoutMs } : false,
       })
@@ -232,7 +233,10 @@ export class Cluster {
     this.#loop.start()
   }
 
-  /** Where the list contradicts what the servers say, they are asked again at once. They have the last word. */
+  /**
+   * Where the list contradicts what the servers say, they are asked again at once. They have the
+   * last word.
+   */
   #compare(id: string | undefined, { role }: DiscoveredNode): void {
     if (id === undefined || role === undefined) return
     const isPrimary = this.watch.primary?.name === id

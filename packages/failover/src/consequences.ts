@@ -9,7 +9,10 @@ export type Consequence =
   | { readonly kind: 'destroy'; readonly node: string; readonly reason: string }
   /** Its idle connections may be dead. */
   | { readonly kind: 'suspect'; readonly node: string; readonly reason: string }
-  /** Its connections lead to the server that was there before: each is replaced, none while it is in use. */
+  /**
+   * Its connections lead to the server that was there before: each is replaced, none while it is in
+   * use.
+   */
   | { readonly kind: 'replace'; readonly node: string }
   | {
       readonly kind: 'fenced'
@@ -63,7 +66,8 @@ export function consequences(before: Judged, after: Judged): Consequence[] {
     if (LOST.has(verdict.state) && (isDirect || isGone(after.view, node))) {
       found.push({ kind: 'destroy', node, reason: `${verdict.state}: ${verdict.reason}` })
     } else if (was === 'primary' || LOST.has(verdict.state)) {
-      // Behind a pooler one probe speaks for one server, and the other connections may be to others.
+      // Behind a pooler one probe speaks for one server, and the other connections may be to
+      // others.
       const news = was === 'primary' ? 'no longer primary' : verdict.state
       found.push({ kind: 'suspect', node, reason: `${news}: ${verdict.reason}` })
     }

@@ -24,14 +24,18 @@ const PAUSE_BASE_MS = 5
 // Short enough that a call which is aborted or closed meanwhile is not late.
 const PAUSE_MOST_MS = 100
 
-/** Carries errands to whoever is primary: holds them while nobody is, and sends them again where that is safe. */
+/**
+ * Carries errands to whoever is primary: holds them while nobody is, and sends them again where
+ * that is safe.
+ */
 export class Courier {
   readonly #config: FailoverConfig
   readonly #watch: TopologyWatch
   readonly #hub: EventHub
   readonly #queue: HoldQueue
   readonly #budget: RetryBudget
-  // Grows whenever another server is primary, or none; what is sent again after that comes out of no budget.
+  // Grows whenever another server is primary, or none; what is sent again after that comes out of
+  // no budget.
   #reign = 0
   #lastPrimary: ConnectionPool | undefined
   readonly #slowStart: SlowStart
@@ -41,7 +45,10 @@ export class Courier {
   #carrying = 0
   #closed = false
 
-  /** Shares the watch and the hub of the pool. `opened` is called when calls that were queued behind others need not be any more. */
+  /**
+   * Shares the watch and the hub of the pool. `opened` is called when calls that were queued behind
+   * others need not be any more.
+   */
   constructor(config: FailoverConfig, watch: TopologyWatch, hub: EventHub, opened: () => void) {
     this.#config = config
     this.#watch = watch
@@ -66,7 +73,10 @@ export class Courier {
     return this.#queue.size
   }
 
-  /** Calls that wait, pause, or have been sent after that. What went straight to a primary is not among them. */
+  /**
+   * Calls that wait, pause, or have been sent after that. What went straight to a primary is not
+   * among them.
+   */
   get carrying(): number {
     return this.#carrying
   }
@@ -76,7 +86,10 @@ export class Courier {
     return this.#queue.heldMs
   }
 
-  /** Where calls may go without asking: undefined while they have to wait or to queue behind others that did. */
+  /**
+   * Where calls may go without asking: undefined while they have to wait or to queue behind others
+   * that did.
+   */
   get target(): ConnectionPool | undefined {
     return this.#closed || this.#slowStart.pool !== undefined ? undefined : this.#open
   }
@@ -102,7 +115,10 @@ export class Courier {
     this.#budget.count(now)
   }
 
-  /** The primary, now or when there is one. Rejects as a call does that may not wait, or has waited until `deadline`. */
+  /**
+   * The primary, now or when there is one. Rejects as a call does that may not wait, or has waited
+   * until `deadline`.
+   */
   async primary(deadline: number, signal: AbortSignal | undefined): Promise<ConnectionPool> {
     return await this.#primaryFor(signal, deadline, undefined)
   }
@@ -147,8 +163,8 @@ export class Courier {
   }
 
   /**
-   * Sends the errand to the primary, now or when there is one, and again as long as that is safe and its time has not run
-   * out. `failure` is what a first attempt has met already.
+   * Sends the errand to the primary, now or when there is one, and again as long as that is safe
+   * and its time has not run out. `failure` is what a first attempt has met already.
    */
   async carry<R>(errand: Errand<R>, failure?: Failure): Promise<R> {
     let failed = failure
@@ -200,7 +216,10 @@ export class Courier {
     return decision
   }
 
-  /** A node that failed is looked at before it gets the work again; and it does not get it again and again without a pause. */
+  /**
+   * A node that failed is looked at before it gets the work again; and it does not get it again and
+   * again without a pause.
+   */
   async #beforeNext(
     errand: Errand<unknown>,
     { pool, error }: Failure,

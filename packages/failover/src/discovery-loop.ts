@@ -18,7 +18,10 @@ export interface DiscoveryLoopOptions {
 
 const URGENT_MS = 1_000
 
-/** Asks a discovery for the nodes, over and over, one question at a time. Never keeps the process alive. */
+/**
+ * Asks a discovery for the nodes, over and over, one question at a time. Never keeps the process
+ * alive.
+ */
 export class DiscoveryLoop {
   // Its timers and sockets belong to nobody's request.
   readonly #context = new AsyncResource('PoolhouseDiscovery', { requireManualDestroy: true })
@@ -101,7 +104,10 @@ export class DiscoveryLoop {
   }
 }
 
-/** A list that somebody's own discovery has made. Throws `TypeError` that says what is wrong with it. */
+/**
+ * A list that somebody's own discovery has made. Throws `TypeError` that says what is wrong with
+ * it.
+ */
 function checkAnswer(nodes: unknown): void {
   if (!Array.isArray(nodes)) throw new TypeError('its answer has no list of nodes')
   for (const [index, node] of (nodes as readonly Partial<DiscoveredNode>[]).entries()) {

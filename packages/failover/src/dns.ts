@@ -51,24 +51,34 @@ export interface DnsResolver {
 export interface DnsOptions {
   /** A name whose addresses are the nodes, such as that of a headless service. */
   name?: string | undefined
-  /** A name whose service records are the nodes, `_postgresql._tcp.db.example`. Their names are resolved anew at each connect. */
+  /**
+   * A name whose service records are the nodes, `_postgresql._tcp.db.example`. Their names are
+   * resolved anew at each connect.
+   */
   srv?: string | undefined
   /** Port of the nodes of `name`. Default 5432. Service records say it themselves. */
   port?: number | undefined
   /**
-   * Which addresses of `name` are nodes: 4 or 6. Default: the IPv4 addresses, or those of IPv6 if there are none. Never both, because
-   * a server with one of each would be two nodes that claim to be primary.
+   * Which addresses of `name` are nodes: 4 or 6. Default: the IPv4 addresses, or those of IPv6 if
+   * there are none. Never both, because a server with one of each would be two nodes that claim to
+   * be primary.
    */
   family?: 4 | 6 | undefined
   /** Longest time for one question to a name server, in milliseconds. Default 2 000. */
   timeoutMs?: number | undefined
-  /** Who resolves. Default: a `Resolver` with the name servers of the system; `/etc/hosts` is not read. */
+  /**
+   * Who resolves. Default: a `Resolver` with the name servers of the system; `/etc/hosts` is not
+   * read.
+   */
   resolver?: DnsResolver | undefined
 }
 
 /** An address or a target of a service record. */
 export interface DnsNode extends DiscoveredNode {
-  /** The name that certificates are made for: that of the service record, or the name whose address this is. */
+  /**
+   * The name that certificates are made for: that of the service record, or the name whose address
+   * this is.
+   */
   readonly serverName: string
 }
 
@@ -87,8 +97,9 @@ const LEAST_VALID_MS = 1_000
 const MOST_VALID_MS = 60_000
 
 /**
- * Finds the nodes of a cluster by DNS: the addresses of a name, for as long as they are valid (at least 1 s, at most 60 s), or its service
- * records. With TLS give `serverName` of the node to its pool, because its `host` may be an address.
+ * Finds the nodes of a cluster by DNS: the addresses of a name, for as long as they are valid (at
+ * least 1 s, at most 60 s), or its service records. With TLS give `serverName` of the node to its
+ * pool, because its `host` may be an address.
  *
  * Throws `TypeError` or `RangeError` for wrong options.
  */

@@ -32,8 +32,9 @@ type StreamingCall<R> = Extract<PoolCall<R>, { kind: 'stream' | 'copyTo' | 'copy
 /** What is to be done after a failure: send the work again, or tell the caller. */
 export type Decision =
   /**
-   * `rerun`: it had been begun, so the time it took was work, and its time to wait starts anew. `costs`: it comes out of the retry budget, unless
-   * the primary has changed; `error` is for the caller if the budget is spent.
+   * `rerun`: it had been begun, so the time it took was work, and its time to wait starts anew.
+   * `costs`: it comes out of the retry budget, unless the primary has changed; `error` is for the
+   * caller if the budget is spent.
    */
   | {
       readonly kind: 'again'
@@ -43,18 +44,27 @@ export type Decision =
     }
   | { readonly kind: 'surface'; readonly error: unknown }
 
-/** Work of one call, on its way to a primary. It knows whether it may be sent again; when and where is not its business. */
+/**
+ * Work of one call, on its way to a primary. It knows whether it may be sent again; when and where
+ * is not its business.
+ */
 export interface Errand<R> {
   /** When the caller called. */
   readonly startedAt: number
   /** The caller's limit for the whole call, in milliseconds. */
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
-  /** Whether the caller itself asked for read-only work: a refused write then says nothing about the node. */
+  /**
+   * Whether the caller itself asked for read-only work: a refused write then says nothing about the
+   * node.
+   */
   readonly isReadOnly: boolean
   /** Whether it asks for a subscription, which ends with the pool. */
   readonly isListening: boolean
-  /** Hands the work to a node. `waitMs` is what is left of the time to wait, once the work has waited. */
+  /**
+   * Hands the work to a node. `waitMs` is what is left of the time to wait, once the work has
+   * waited.
+   */
   send(pool: ConnectionPool, timeoutMs: number | undefined, waitMs?: number): Promise<R>
   /** What is to be done after it failed there. */
   decide(error: unknown, pool: ConnectionPool): Decision
@@ -108,7 +118,8 @@ abstract class BasicErrand<
           ? { kind: 'again', rerun: false, costs: true, error }
           : FREE
       case 'misrouted':
-        // Refused twice by a server that has been verified in between: the session is read-only, not the server.
+        // Refused twice by a server that has been verified in between: the session is read-only,
+        // not the server.
         if (this.#refusedBy === pool) return { kind: 'surface', error }
         this.#refusedBy = pool
         return { kind: 'again', rerun: false, costs: true, error }
@@ -198,8 +209,9 @@ export class AcquireErrand<R> extends BasicErrand<Limits> implements Errand<R> {
 }
 
 /**
- * A stream up to its first element, or a copy. Nothing has been handed out before that, so what was not sent, or was refused, may be sent again; but
- * not a copy in that may have read from its source.
+ * A stream up to its first element, or a copy. Nothing has been handed out before that, so what was
+ * not sent, or was refused, may be sent again; but not a copy in that may have read from its
+ * source.
  */
 export class StreamErrand<R> extends BasicErrand<Limits> implements Errand<R> {
   readonly #call: StreamingCall<R>
@@ -252,7 +264,9 @@ export class StreamErrand<R> extends BasicErrand<Limits> implements Errand<R> {
   }
 }
 
-/** A subscription. Its session follows the primary by itself; only the first LISTEN is an errand. */
+/**
+ * A subscription. Its session follows the primary by itself; only the first LISTEN is an errand.
+ */
 export class ListenErrand<R> extends BasicErrand<Limits> implements Errand<R> {
   readonly #channels: ChannelListener
   readonly #call: ListenCall<R>
@@ -308,8 +322,8 @@ export class UseErrand<R> extends BasicErrand<AcquireOptions> implements Errand<
 }
 
 /**
- * A transaction. The node is never told to retry: it would do so on itself, while the next attempt belongs to whoever is
- * primary by then.
+ * A transaction. The node is never told to retry: it would do so on itself, while the next attempt
+ * belongs to whoever is primary by then.
  */
 export class TransactionErrand<R> extends BasicErrand<TransactionOptions> implements Errand<R> {
   readonly #work: (tx: Transaction) => Promise<R>
@@ -320,7 +334,9 @@ export class TransactionErrand<R> extends BasicErrand<TransactionOptions> implem
   #begun = false
   #interrupted = false
 
-  /** Takes checked arguments; `resolver` finds out what became of it, if its COMMIT gets no answer. */
+  /**
+   * Takes checked arguments; `resolver` finds out what became of it, if its COMMIT gets no answer.
+   */
   constructor(
     work: (tx: Transaction) => Promise<R>,
     options: TransactionOptions | undefined,
@@ -367,7 +383,8 @@ export class TransactionErrand<R> extends BasicErrand<TransactionOptions> implem
     if (this.#attempts >= this.#declared || !isRepeatable(error, this.isReadOnly)) {
       return { kind: 'surface', error }
     }
-    // A conflict is how a healthy server works under load, and the caller has said how often it may be met.
+    // A conflict is how a healthy server works under load, and the caller has said how often it may
+    // be met.
     return isConflict(error) ? FREE_RERUN : { kind: 'again', rerun: true, costs: true, error }
   }
 
@@ -375,7 +392,10 @@ export class TransactionErrand<R> extends BasicErrand<TransactionOptions> implem
     return this.#keyed === undefined ? error : this.#keyed.surfaced(error)
   }
 
-  /** With a key it is tried until the outcome is known; its time to wait runs on from the first interruption. */
+  /**
+   * With a key it is tried until the outcome is known; its time to wait runs on from the first
+   * interruption.
+   */
   #afterInterruption(): Decision {
     this.#attempts--
     if (this.#interrupted) return FREE

@@ -12,22 +12,32 @@ import { checkSource, describeSource, type NodeSource } from './node-source.js'
 /** How the nodes are observed. */
 export interface ProbeOptions {
   /**
-   * Time between two probes of a node while there is a primary, in milliseconds, ± 20 %. Default 1 000. While there is none
-   * every node is probed each 100 to 250 ms, or as often as this says if that is more often.
+   * Time between two probes of a node while there is a primary, in milliseconds, ± 20 %. Default 1
+   * 000. While there is none every node is probed each 100 to 250 ms, or as often as this says if
+   * that is more often.
    */
   intervalMs?: number | undefined
-  /** Longest time for one probe, in milliseconds. Default 400. A node is down after two such probes in a row. */
+  /**
+   * Longest time for one probe, in milliseconds. Default 400. A node is down after two such probes
+   * in a row.
+   */
   timeoutMs?: number | undefined
 }
 
-/** When a connection that hears nothing makes its node, and itself, suspect. Goes before the `watchdog` option of the nodes' own pools. */
+/**
+ * When a connection that hears nothing makes its node, and itself, suspect. Goes before the
+ * `watchdog` option of the nodes' own pools.
+ */
 export interface WatchdogOptions {
   /**
-   * Longest silence of a busy connection before its node is probed, and before the node is asked whether it still has that session, in milliseconds.
-   * Default 2 000.
+   * Longest silence of a busy connection before its node is probed, and before the node is asked
+   * whether it still has that session, in milliseconds. Default 2 000.
    */
   silenceMs?: number | undefined
-  /** Failed probes in a row that make a node dead. Default 2. Counts for every probe, whatever prompted it. */
+  /**
+   * Failed probes in a row that make a node dead. Default 2. Counts for every probe, whatever
+   * prompted it.
+   */
   probes?: number | undefined
   /** How often the silence is looked at, in milliseconds. Default: a quarter of `silenceMs`. */
   everyMs?: number | undefined
@@ -35,9 +45,15 @@ export interface WatchdogOptions {
 
 /** How long and how many calls wait while there is no primary. */
 export interface HoldOptions {
-  /** Longest time a call waits, in milliseconds from the call; a shorter `timeoutMs` of the call wins. Default 10 000. */
+  /**
+   * Longest time a call waits, in milliseconds from the call; a shorter `timeoutMs` of the call
+   * wins. Default 10 000.
+   */
   timeoutMs?: number | undefined
-  /** Most calls that wait; the next one rejects with `NoPrimaryError` at once. Default 1 000. `Infinity` for no limit. */
+  /**
+   * Most calls that wait; the next one rejects with `NoPrimaryError` at once. Default 1 000.
+   * `Infinity` for no limit.
+   */
   maxCalls?: number | undefined
 }
 
@@ -47,26 +63,36 @@ export interface FailoverOptions {
   name?: string | undefined
   /** How the nodes are observed. */
   probe?: ProbeOptions | undefined
-  /** When silence makes a node or a connection suspect; `false` turns the watchdog off, also that of the nodes' own pools. */
+  /**
+   * When silence makes a node or a connection suspect; `false` turns the watchdog off, also that of
+   * the nodes' own pools.
+   */
   watchdog?: WatchdogOptions | false | undefined
-  /** How calls wait while there is no primary; with `false` they reject with `NoPrimaryError` at once. */
+  /**
+   * How calls wait while there is no primary; with `false` they reject with `NoPrimaryError` at
+   * once.
+   */
   hold?: HoldOptions | false | undefined
   /**
-   * `timeline` (default): a server that claims to be primary on a lower timeline than one already seen gets no work.
-   * `off`: timelines and system identifiers are not read, for services that fence by themselves and hide the functions;
-   * two servers that claim to be primary then always mean that there is none.
+   * `timeline` (default): a server that claims to be primary on a lower timeline than one already
+   * seen gets no work. `off`: timelines and system identifiers are not read, for services that
+   * fence by themselves and hide the functions; two servers that claim to be primary then always
+   * mean that there is none.
    */
   fence?: 'timeline' | 'off' | undefined
   /**
-   * Lowest timeline to believe, for example the one that an earlier process saw: a stale primary is then fenced even if it
-   * is the only server in sight. A whole number from 1. Default: none. Not with `fence: 'off'`.
+   * Lowest timeline to believe, for example the one that an earlier process saw: a stale primary is
+   * then fenced even if it is the only server in sight. A whole number from 1. Default: none. Not
+   * with `fence: 'off'`.
    */
   minimumTimeline?: number | undefined
   /**
-   * How many calls may be sent again while the primary stays the same, as a share of the calls of the last ten seconds; one in any case. Default
-   * 0.1. It is spent by what a server refused (57P03, 25006), by `retry` after a lost connection and by declared reads; when it is spent, the error of
-   * the last attempt is the caller's. Free is what never reached a server, what follows a change of the primary, `retry` after a serialization failure or
-   * a deadlock, and what has an `idempotencyKey`. 0: never; `Infinity`: no limit.
+   * How many calls may be sent again while the primary stays the same, as a share of the calls of
+   * the last ten seconds; one in any case. Default 0.1. It is spent by what a server refused
+   * (57P03, 25006), by `retry` after a lost connection and by declared reads; when it is spent, the
+   * error of the last attempt is the caller's. Free is what never reached a server, what follows a
+   * change of the primary, `retry` after a serialization failure or a deadlock, and what has an
+   * `idempotencyKey`. 0: never; `Infinity`: no limit.
    */
   retryBudget?: number | undefined
   /** Source of time. Default: the system's monotonic clock. */
@@ -104,7 +130,9 @@ const KNOWN: ReadonlySet<string> = new Set([
   'random',
 ])
 
-/** Checks the options of `withFailover`. Throws `TypeError` or `RangeError` naming option and value. */
+/**
+ * Checks the options of `withFailover`. Throws `TypeError` or `RangeError` naming option and value.
+ */
 export function readFailoverOptions(source: NodeSource, options: FailoverOptions): FailoverConfig {
   checkSource(source)
   if (options === null || typeof options !== 'object') {

@@ -68,35 +68,44 @@ export interface FailoverPool extends Pool {
   /** Who is primary and who is replica, for `withReplicas`, dashboards and health checks. */
   readonly topology: Topology
   /**
-   * Moves the primary without a failed call: holds new work, waits until nothing is under way on the primary (open transactions and
-   * leases finish), runs `fn`, which promotes another node by whatever means the cluster has, finds the new primary and lets the
-   * held work go there. A restart of the primary in place is a move too. Resolves with what `fn` resolves with.
+   * Moves the primary without a failed call: holds new work, waits until nothing is under way on
+   * the primary (open transactions and leases finish), runs `fn`, which promotes another node by
+   * whatever means the cluster has, finds the new primary and lets the held work go there. A
+   * restart of the primary in place is a move too. Resolves with what `fn` resolves with.
    *
-   * Work is held only for `timeoutMs`: what is not over by then goes on without it. Rejects with what `fn` rejects with, and with
-   * `PoolhouseError` (code `POOLHOUSE_SWITCHOVER`) if another switchover is under way, if there is no primary, if the work did not end in time (`fn`
-   * was not called then) or if `fn` has changed nothing; the work then goes on where the primary is. `fn` must not use this pool: its
-   * calls would be held too.
+   * Work is held only for `timeoutMs`: what is not over by then goes on without it. Rejects with
+   * what `fn` rejects with, and with `PoolhouseError` (code `POOLHOUSE_SWITCHOVER`) if another
+   * switchover is under way, if there is no primary, if the work did not end in time (`fn` was not
+   * called then) or if `fn` has changed nothing; the work then goes on where the primary is. `fn`
+   * must not use this pool: its calls would be held too.
    */
   switchover<R>(fn: (signal: AbortSignal) => Promise<R>, options?: SwitchoverOptions): Promise<R>
   /**
-   * Gives the replica of this name no new work, until `undrain`; what is under way there may finish. Its state is `draining` whenever it is
-   * well. Resolves when nothing is under way on it any more. If a drained node is promoted it gets the writes all the same.
-   * Of two nodes that claim one timeline (split brain) a drained one is not believed, so that the other gets the work.
+   * Gives the replica of this name no new work, until `undrain`; what is under way there may
+   * finish. Its state is `draining` whenever it is well. Resolves when nothing is under way on it
+   * any more. If a drained node is promoted it gets the writes all the same. Of two nodes that
+   * claim one timeline (split brain) a drained one is not believed, so that the other gets the
+   * work.
    *
-   * Rejects with `RangeError` for an unknown node, and with `PoolhouseError` (code `POOLHOUSE_DRAIN`) for the primary, which `switchover` moves, and
-   * if something is still under way after `timeoutMs`.
+   * Rejects with `RangeError` for an unknown node, and with `PoolhouseError` (code
+   * `POOLHOUSE_DRAIN`) for the primary, which `switchover` moves, and if something is still under
+   * way after `timeoutMs`.
    */
   drain(id: string, options?: DrainOptions): Promise<void>
   /** Ends `drain`. Throws `RangeError` for an unknown node. */
   undrain(id: string): void
   /**
-   * Takes another system for our cluster, after pg_upgrade or a restore: its nodes are `foreign` until then, and those of the former
-   * system afterwards. Throws `RangeError` if no node has told this system identifier.
+   * Takes another system for our cluster, after pg_upgrade or a restore: its nodes are `foreign`
+   * until then, and those of the former system afterwards. Throws `RangeError` if no node has told
+   * this system identifier.
    */
   acceptSystem(systemId: string): void
 }
 
-/** Sends each call to the current primary. `TopologyWatch` decides which node that is; `Courier` holds calls and sends them again. */
+/**
+ * Sends each call to the current primary. `TopologyWatch` decides which node that is; `Courier`
+ * holds calls and sends them again.
+ */
 export class PrimaryPool extends PoolDecorator implements FailoverPool {
   readonly #config: FailoverConfig
   readonly #cluster: Cluster
@@ -108,7 +117,8 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
   readonly #switchover: Switchover
   readonly #readiness: Readiness
   readonly #closed = new AbortController()
-  // The pool of the primary while there is one and this pool is open: with it a call costs nothing extra.
+  // The pool of the primary while there is one and this pool is open: with it a call costs nothing
+  // extra.
   #target: ConnectionPool | undefined
   #closing: Promise<void> | undefined
   // Whether the last call was served, or refused.
@@ -343,7 +353,10 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
   }
 }
 
-/** What a call that waits would otherwise learn only at the end of its wait. The rest is checked by the node's pool. */
+/**
+ * What a call that waits would otherwise learn only at the end of its wait. The rest is checked by
+ * the node's pool.
+ */
 function checkLimits(
   where: string,
   options: { timeoutMs?: unknown; signal?: unknown } | undefined,

@@ -26,7 +26,9 @@ interface Held {
   refuse(error: Error): void
 }
 
-/** Calls that wait for a primary, in order of arrival. A call that waits keeps the process alive. */
+/**
+ * Calls that wait for a primary, in order of arrival. A call that waits keeps the process alive.
+ */
 export class HoldQueue {
   readonly #options: HoldQueueOptions
   // A Set keeps the order and lets a call leave from anywhere in O(1).
@@ -51,8 +53,9 @@ export class HoldQueue {
   }
 
   /**
-   * Waits for a primary until `deadline` (client time). Rejects with `NoPrimaryError` when it passes or when too many wait
-   * already, and with `AbortError` when the signal fires. `isListening` says that the call wants to listen.
+   * Waits for a primary until `deadline` (client time). Rejects with `NoPrimaryError` when it
+   * passes or when too many wait already, and with `AbortError` when the signal fires.
+   * `isListening` says that the call wants to listen.
    */
   wait(
     deadline: number,

@@ -3,7 +3,9 @@ import type { DiscoveredNode, Discovery } from './discovery.js'
 
 /** A host of a connection URL. */
 export interface HostNode extends DiscoveredNode {
-  /** The URL with this host alone, for `createPool`. Not enumerable, since it may hold a password. */
+  /**
+   * The URL with this host alone, for `createPool`. Not enumerable, since it may hold a password.
+   */
   readonly connection: string
 }
 
@@ -19,9 +21,11 @@ const OF_THE_LIST: ReadonlySet<string> = new Set([
 ])
 
 /**
- * The hosts of one connection URL in the form of libpq, `postgres://app@a:5432,b:5433/app?target_session_attrs=primary`, or of its list of
- * keywords, `host=a,b dbname=app`, as nodes that never change. `target_session_attrs` may be `any`, `read-write` or `primary`, which all mean the primary here. Each node has
- * the URL of its host as `connection`.
+ * The hosts of one connection URL in the form of libpq,
+ * `postgres://app@a:5432,b:5433/app?target_session_attrs=primary`, or of its list of keywords,
+ * `host=a,b dbname=app`, as nodes that never change. `target_session_attrs` may be `any`,
+ * `read-write` or `primary`, which all mean the primary here. Each node has the URL of its host as
+ * `connection`.
  *
  * Throws `TypeError` for a malformed URL, one without hosts, or one that asks for standbys.
  */
@@ -59,7 +63,10 @@ function hostNode(one: OneHost, url: string): HostNode {
   return Object.freeze(node)
 }
 
-/** The URL with one host in the place of all. It has been parsed, so its parts are where they belong. */
+/**
+ * The URL with one host in the place of all. It has been parsed, so its parts are where they
+ * belong.
+ */
 function urlOf(url: string, { host, port, hostaddr }: OneHost): string {
   const [, scheme, beforeQuery, query] = /^(\w+:\/\/)([^?]*)\??(.*)$/s.exec(url)!
   const slash = beforeQuery!.indexOf('/')

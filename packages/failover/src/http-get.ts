@@ -16,8 +16,9 @@ export interface HttpTls {
 const MOST_BYTES = 1_048_576
 
 /**
- * Gets a small JSON document. Rejects if the answer is not status 200, not JSON, or longer than 1 MiB, and when the signal fires. The
- * built-in `fetch` cannot be told whom to trust, so this is not it.
+ * Gets a small JSON document. Rejects if the answer is not status 200, not JSON, or longer than 1
+ * MiB, and when the signal fires. The built-in `fetch` cannot be told whom to trust, so this is not
+ * it.
  */
 export function getJson(url: URL, tls: HttpTls | undefined, signal: AbortSignal): Promise<unknown> {
   return new Promise((resolve, reject) => {
@@ -43,7 +44,8 @@ export function getJson(url: URL, tls: HttpTls | undefined, signal: AbortSignal)
         }
       })
     }
-    // No agent: a connection that is kept would keep the process alive or be stale at the next question.
+    // No agent: a connection that is kept would keep the process alive or be stale at the next
+    // question.
     const common = { agent: false, signal } as const
     const request =
       url.protocol === 'https:'

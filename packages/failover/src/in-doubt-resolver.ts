@@ -26,7 +26,10 @@ export interface InDoubtHost {
   readonly systemId: string | undefined
   /** The history that the primary writes, as it said last. */
   readonly present: PresentHistory | undefined
-  /** The primary, now or when there is one; rejects when `deadline` has passed or when work may not wait for it. */
+  /**
+   * The primary, now or when there is one; rejects when `deadline` has passed or when work may not
+   * wait for it.
+   */
   primary(deadline: number, signal: AbortSignal | undefined): Promise<ConnectionPool>
   /** A node could not be reached. */
   hint(node: string): void
@@ -46,12 +49,16 @@ export interface OutcomeFacts {
   readonly begin?: bigint | undefined
   /** Whether the server has recovered from a crash since the transaction began. */
   readonly crashed: boolean
-  /** What `pg_xact_status` says; `future` if the server has not come to that xid, undefined if it is too old to be known. */
+  /**
+   * What `pg_xact_status` says; `future` if the server has not come to that xid, undefined if it is
+   * too old to be known.
+   */
   readonly status: 'committed' | 'aborted' | 'in progress' | 'future' | undefined
 }
 
-// Recovery from a crash empties the statistics, also when only the server's processes were restarted and
-// pg_postmaster_start_time() stays; a clean restart keeps them. A reset by hand looks like a crash and costs no more than an answer.
+// Recovery from a crash empties the statistics, also when only the server's processes were
+// restarted and pg_postmaster_start_time() stays; a clean restart keeps them. A reset by hand looks
+// like a crash and costs no more than an answer.
 const FACTS = `\
 select (select system_identifier::pg_catalog.text from pg_catalog.pg_control_system()) as system_id,
   pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) as wal_file,
@@ -60,8 +67,9 @@ select (select system_identifier::pg_catalog.text from pg_catalog.pg_control_sys
   (pg_catalog.pg_postmaster_start_time() OPERATOR(pg_catalog.>) $1::pg_catalog.timestamptz)::pg_catalog.text as is_younger,
   ${TIMELINE_BEGIN} as begin`
 const STATUS = 'select pg_catalog.pg_xact_status($1::pg_catalog.xid8) as status'
-// Its client has gone, so nobody but us waits for it. No other session can have this process id and this xid. One that waits for its
-// synchronous standbys ($4 = false) gets some time first, because ended it would have committed on the primary alone.
+// Its client has gone, so nobody but us waits for it. No other session can have this process id and
+// this xid. One that waits for its synchronous standbys ($4 = false) gets some time first, because
+// ended it would have committed on the primary alone.
 const END = `\
 select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
 where a.pid OPERATOR(pg_catalog.=) $1::int and a.backend_xid OPERATOR(pg_catalog.=) $2::pg_catalog.xid8::pg_catalog.xid
@@ -73,7 +81,10 @@ const PAUSE_BASE_MS = 20
 const PAUSE_MOST_MS = 250
 const SYNC_GRACE_MS = 3_000
 
-/** The transaction, and where the timeline that it began on had begun, as far as that was known then. */
+/**
+ * The transaction, and where the timeline that it began on had begun, as far as that was known
+ * then.
+ */
 interface Doubt {
   readonly transaction: TransactionIdentity
   readonly systemId: string | undefined
@@ -81,8 +92,9 @@ interface Doubt {
 }
 
 /**
- * Finds out what became of transactions whose COMMIT got no answer. It asks the present primary, and believes "committed" only where the
- * xid cannot have been given to another transaction since: of the server that ran it, on the same timeline, without a crash in between.
+ * Finds out what became of transactions whose COMMIT got no answer. It asks the present primary,
+ * and believes "committed" only where the xid cannot have been given to another transaction since:
+ * of the server that ran it, on the same timeline, without a crash in between.
  */
 export class InDoubtResolver {
   readonly #host: InDoubtHost
@@ -148,12 +160,15 @@ export class InDoubtResolver {
 }
 
 /**
- * What the facts prove; `history` if the primary's timeline history may prove more, undefined if time may tell more.
+ * What the facts prove; `history` if the primary's timeline history may prove more, undefined if
+ * time may tell more.
  *
- * An xid names one transaction only as long as the server remembers having given it out. A standby that is promoted, and a server that
- * recovers from a crash, have forgotten those that never came to their log, and give them out again, so there "committed" may be another's. Every other
- * answer proves that ours is not committed there. The number of a timeline does not tell whose it is: two standbys may have been promoted to the same
- * one, or a standby started as a primary without a promotion. So what another server says on it counts as little as after a promotion.
+ * An xid names one transaction only as long as the server remembers having given it out. A standby
+ * that is promoted, and a server that recovers from a crash, have forgotten those that never came
+ * to their log, and give them out again, so there "committed" may be another's. Every other answer
+ * proves that ours is not committed there. The number of a timeline does not tell whose it is: two
+ * standbys may have been promoted to the same one, or a standby started as a primary without a
+ * promotion. So what another server says on it counts as little as after a promotion.
  */
 export function outcomeOf(
   facts: OutcomeFacts,
@@ -194,11 +209,15 @@ type RanOn = Pick<TransactionIdentity, 'timeline' | 'startedAt' | 'place'> & {
   readonly begin?: bigint | undefined
 }
 
-/** Whether the server is the one that ran the transaction: in the same life, or restarted at the same place since. */
+/**
+ * Whether the server is the one that ran the transaction: in the same life, or restarted at the
+ * same place since.
+ */
 function ranHere(facts: OutcomeFacts, ran: RanOn): boolean {
   if (ran.startedAt === undefined || facts.startedAt === undefined) return true
   if (ran.startedAt === facts.startedAt) return true
-  // One address may lead to one server after the other. A server that was up when the transaction began is no restart of the one that ran it.
+  // One address may lead to one server after the other. A server that was up when the transaction
+  // began is no restart of the one that ran it.
   return ran.place === facts.place && facts.isYounger !== false
 }
 
@@ -244,7 +263,10 @@ async function readFacts(
   )
 }
 
-/** Reads where the timeline of the transaction was left. Takes a role that may read the server's files. */
+/**
+ * Reads where the timeline of the transaction was left. Takes a role that may read the server's
+ * files.
+ */
 async function readHistory(
   pool: ConnectionPool,
   current: number,

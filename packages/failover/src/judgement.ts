@@ -178,8 +178,9 @@ function elected(view: ClusterView, id: string, facts: ProbeFacts, reason: strin
 }
 
 /**
- * A server that refuses our password or our database may be the primary, and no waiting changes its mind. It is taken for
- * the primary if it was that last, or if none was ever seen and no other node may still turn out to be one.
+ * A server that refuses our password or our database may be the primary, and no waiting changes its
+ * mind. It is taken for the primary if it was that last, or if none was ever seen and no other node
+ * may still turn out to be one.
  */
 function whyBlocked(
   view: ClusterView,

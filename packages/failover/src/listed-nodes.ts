@@ -26,8 +26,8 @@ const LEAST_STAY_MS = 5_000
 const SWEEP_MS = 1_000
 
 /**
- * Makes the set of nodes follow a list: pools are made for new nodes, and closed for those that have not been listed for a while and
- * have nothing under way.
+ * Makes the set of nodes follow a list: pools are made for new nodes, and closed for those that
+ * have not been listed for a while and have nothing under way.
  */
 export class ListedNodes {
   readonly #options: ListedNodesOptions

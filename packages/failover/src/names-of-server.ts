@@ -1,12 +1,14 @@
 import { areNamesOfOne, type ClusterView } from './cluster-view.js'
 
 /**
- * Which name stands for its server, for each name whose server has another one. Several names of one server are one node: two names in
- * DNS, `localhost` and its address, a reader endpoint that leads to the writer because there is no replica left, an old name and a new one
- * while a discovery moves a node. One of them gets the work, and the others are no rivals of it.
+ * Which name stands for its server, for each name whose server has another one. Several names of
+ * one server are one node: two names in DNS, `localhost` and its address, a reader endpoint that
+ * leads to the writer because there is no replica left, an old name and a new one while a discovery
+ * moves a node. One of them gets the work, and the others are no rivals of it.
  *
- * A name that is listed goes before one that is not any more, then the name of the primary before the others, then the one that was
- * configured first. Names that have not answered are names of no server in particular.
+ * A name that is listed goes before one that is not any more, then the name of the primary before
+ * the others, then the one that was configured first. Names that have not answered are names of no
+ * server in particular.
  */
 export function leadingNames(view: ClusterView): ReadonlyMap<string, string> {
   const leading = new Map<string, string>()

@@ -22,7 +22,10 @@ export interface MonitorOptions {
 // Signs come in bursts (fifty connections die at once); one probe answers them all.
 const LEAST_BETWEEN_SIGNS_MS = 20
 
-/** Probes one server at intervals and on request, one probe at a time. Never keeps the process alive. */
+/**
+ * Probes one server at intervals and on request, one probe at a time. Never keeps the process
+ * alive.
+ */
 export class NodeMonitor {
   // Whoever prompts a probe must not lend its timers and sockets a request's async context.
   readonly #context = new AsyncResource('PoolhouseMonitor', { requireManualDestroy: true })

@@ -13,9 +13,15 @@ export interface ProberOptions {
   readonly timeoutMs: number
   /** The statement of a probe, and what to ask instead where the server does not support it. */
   readonly statements: readonly string[]
-  /** Age from which a session is replaced by one to wherever the node's name leads by then, in milliseconds; `Infinity` for never. */
+  /**
+   * Age from which a session is replaced by one to wherever the node's name leads by then, in
+   * milliseconds; `Infinity` for never.
+   */
   readonly renewAfterMs: () => number
-  /** Something happened outside a probe that calls for another: the session was lost, or a late answer came. */
+  /**
+   * Something happened outside a probe that calls for another: the session was lost, or a late
+   * answer came.
+   */
   readonly onSign: (reason: string) => void
 }
 
@@ -33,14 +39,16 @@ interface Line {
   pastOf: number | undefined
 }
 
-// A distant server gets its round trips on top of the deadline, or a little noise on a slow line would look like a death. Bounded, so
-// that a frozen server is noticed within three seconds whatever it did before.
+// A distant server gets its round trips on top of the deadline, or a little noise on a slow line
+// would look like a death. Bounded, so that a frozen server is noticed within three seconds
+// whatever it did before.
 const EXTRA_ROUND_TRIPS = 2
 const MOST_EXTRA_DEADLINES = 2
 const APPLICATION_NAME = 'poolhouse-monitor'
 const MOST_ATTEMPTS = 3
-// Opening a session takes several round trips, so on a slow network it outlasts a probe. It goes on in the background: each
-// probe that waits in vain counts, but the next one finds it further along instead of starting over.
+// Opening a session takes several round trips, so on a slow network it outlasts a probe. It goes on
+// in the background: each probe that waits in vain counts, but the next one finds it further along
+// instead of starting over.
 const OPENING_PROBES = 5
 const OPENING_LEAST_MS = 2_000
 
@@ -62,8 +70,8 @@ export class NodeProber {
   }
 
   /**
-   * One probe: what was found within the deadline, or undefined if the event loop was stalled for more than half of it and
-   * silence proves nothing.
+   * One probe: what was found within the deadline, or undefined if the event loop was stalled for
+   * more than half of it and silence proves nothing.
    */
   observe(): Promise<Observation | undefined> {
     const { clock, timeoutMs } = this.#options
@@ -118,7 +126,10 @@ export class NodeProber {
     }
   }
 
-  /** With the whole past of the server's timeline, where the role may read it. It is asked once, and no answer of a probe waits for it. */
+  /**
+   * With the whole past of the server's timeline, where the role may read it. It is asked once, and
+   * no answer of a probe waits for it.
+   */
   #withPast(line: Line, facts: ProbeFacts): ProbeFacts {
     const { timeline, timelineExact, tellsPast } = facts
     if (!tellsPast || !timelineExact || timeline === undefined || timeline === 1) return facts
@@ -166,7 +177,10 @@ export class NodeProber {
     return await answer
   }
 
-  /** A session without an unanswered question: the one we have, or whichever of it and a new one is first. */
+  /**
+   * A session without an unanswered question: the one we have, or whichever of it and a new one is
+   * first.
+   */
   #freeLine(): Promise<Line> {
     const line = this.#line
     if (line === undefined || line.session.closed) return this.#open()
@@ -177,7 +191,10 @@ export class NodeProber {
     return Promise.race([line.asking.then(() => line), this.#open()])
   }
 
-  /** The name may lead to another server by now, and this one would answer for ever. It does until the new session is open. */
+  /**
+   * The name may lead to another server by now, and this one would answer for ever. It does until
+   * the new session is open.
+   */
   #renew(line: Line): void {
     const now = this.#options.clock.now()
     if (now - line.renewedAt < this.#options.renewAfterMs()) return

@@ -17,7 +17,10 @@ export interface Member {
   readonly leaving: string | undefined
 }
 
-/** The nodes there are, in order of appearance, and which of them are to get no new work. Knows nothing of roles. */
+/**
+ * The nodes there are, in order of appearance, and which of them are to get no new work. Knows
+ * nothing of roles.
+ */
 export class NodeSet {
   readonly #members = new Map<string, Member>()
   // By name and not by member, so that a node which goes and comes back is still drained.

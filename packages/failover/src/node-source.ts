@@ -7,7 +7,10 @@ import {
 } from '@poolhouse/core/kit'
 import type { DiscoveredNodes } from './discovery.js'
 
-/** The nodes of a cluster: pools that are listed once and for all, or a discovery and what makes a pool of what it finds. */
+/**
+ * The nodes of a cluster: pools that are listed once and for all, or a discovery and what makes a
+ * pool of what it finds.
+ */
 export type NodeSource = readonly ConnectionPool[] | DiscoveredNodes
 
 const WHERE = 'withFailover'

@@ -8,9 +8,15 @@ export interface ProbeFacts {
   readonly readOnly: boolean
   /** System identifier of its cluster; undefined if it was not read. */
   readonly systemId: string | undefined
-  /** Timeline: exact on a primary, a lower bound on a standby unless `timelineExact`; undefined if it was not read. */
+  /**
+   * Timeline: exact on a primary, a lower bound on a standby unless `timelineExact`; undefined if
+   * it was not read.
+   */
   readonly timeline: number | undefined
-  /** Whether the timeline is certain: on a primary, and on a standby that receives, for a role that may read all statistics. */
+  /**
+   * Whether the timeline is certain: on a primary, and on a standby that receives, for a role that
+   * may read all statistics.
+   */
   readonly timelineExact: boolean
   /** The past of its timeline, or where that began; undefined where neither is told. */
   readonly past: TimelinePast | undefined
@@ -20,7 +26,10 @@ export interface ProbeFacts {
   readonly receiver: number | null | undefined
   /** When its postmaster started, as `ServerIdentity` has it. Only ever compared for equality. */
   readonly startedAt: string | undefined
-  /** Address and port at which the server was reached, as it sees them; undefined over a Unix socket. */
+  /**
+   * Address and port at which the server was reached, as it sees them; undefined over a Unix
+   * socket.
+   */
   readonly address: string | undefined
   /** The port at which it listens; undefined over a Unix socket. */
   readonly port: number | undefined
@@ -40,12 +49,15 @@ export interface ProbeFacts {
  * What one probe found:
  *
  * - `answer`: the server told its facts
- * - `busy`: it is not to blame and tells no facts (too many connections, role just changing, our own descriptors used up)
+ * - `busy`: it is not to blame and tells no facts (too many connections, role just changing, our
+ *   own descriptors used up)
  * - `starting`: it is starting up or shutting down (57P03)
- * - `denied`: it refuses the user, the password or the database; that is about the client, not about the server's health
+ * - `denied`: it refuses the user, the password or the database; that is about the client, not
+ *   about the server's health
  * - `refused`: nobody listens there; one such probe is proof
- * - `failed`: no answer in time, or the connection broke; two in a row are proof. `isClosed` if a new connection was closed before its log-in
- *   was over, which a server that is only silent does not do
+ * - `failed`: no answer in time, or the connection broke; two in a row are proof. `isClosed` if a
+ *   new connection was closed before its log-in was over, which a server that is only silent does
+ *   not do
  */
 export type Finding =
   | { readonly kind: 'answer'; readonly facts: ProbeFacts }
@@ -53,7 +65,10 @@ export type Finding =
   | { readonly kind: 'failed'; readonly detail: string; readonly isClosed?: boolean | undefined }
   | { readonly kind: 'denied'; readonly error: Error }
 
-/** A finding, and the client's time at which the probe was sent and was over; without the latter it took no time. */
+/**
+ * A finding, and the client's time at which the probe was sent and was over; without the latter it
+ * took no time.
+ */
 export type Observation = Finding & {
   readonly sentAt: number
   readonly answeredAt?: number | undefined

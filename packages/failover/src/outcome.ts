@@ -4,8 +4,10 @@ import { endsSession, newsOf, refusesAsStandby, refusesWrites } from '@poolhouse
 /**
  * What becomes of work that failed on a node:
  *
- * - `resend`: it was not sent, or was refused before any effect, because of the node: it may be sent again
- * - `misrouted`: the server itself refused it as a write, or as what no standby does; sent again once it is known who is primary
+ * - `resend`: it was not sent, or was refused before any effect, because of the node: it may be
+ *   sent again
+ * - `misrouted`: the server itself refused it as a write, or as what no standby does; sent again
+ *   once it is known who is primary
  * - `in-doubt`: it was sent and no answer came; it may have been done
  * - `surface`: the caller's to deal with
  */

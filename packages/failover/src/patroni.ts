@@ -5,7 +5,10 @@ import { getJson, type HttpTls } from './http-get.js'
 
 /** Options of `patroni`. */
 export interface PatroniOptions {
-  /** Base URLs of the REST interfaces, `http://a:8008`. One that answers is enough; the others are tried when it does not. */
+  /**
+   * Base URLs of the REST interfaces, `http://a:8008`. One that answers is enough; the others are
+   * tried when it does not.
+   */
   urls: readonly (string | URL)[]
   /** Longest time for one request, in milliseconds. Default 2 000. */
   timeoutMs?: number | undefined
@@ -17,7 +20,8 @@ export interface PatroniOptions {
 
 const WHERE = 'patroni'
 const KNOWN: ReadonlySet<string> = new Set(['urls', 'timeoutMs', 'tls', 'zoneTag'])
-// What versions since 1.0 call the one that takes writes. The leader of a standby cluster takes none.
+// What versions since 1.0 call the one that takes writes. The leader of a standby cluster takes
+// none.
 const PRIMARY: ReadonlySet<unknown> = new Set(['leader', 'master', 'primary'])
 const REPLICA: ReadonlySet<unknown> = new Set([
   'replica',
@@ -27,8 +31,9 @@ const REPLICA: ReadonlySet<unknown> = new Set([
 ])
 
 /**
- * Finds the nodes of a Patroni cluster by the `/cluster` of its REST interface. Roles are hints, since SQL decides. The tag
- * `noloadbalance` keeps reads away from a replica; `nofailover` changes nothing here, because such a member is never promoted.
+ * Finds the nodes of a Patroni cluster by the `/cluster` of its REST interface. Roles are hints,
+ * since SQL decides. The tag `noloadbalance` keeps reads away from a replica; `nofailover` changes
+ * nothing here, because such a member is never promoted.
  *
  * Throws `TypeError` or `RangeError` for wrong options.
  */
@@ -89,7 +94,10 @@ interface RestMember {
   readonly tags?: Readonly<Record<string, unknown>> | null
 }
 
-/** The members of an answer. One that cannot be used, such as one without an address, is left out. Throws if there is no list. */
+/**
+ * The members of an answer. One that cannot be used, such as one without an address, is left out.
+ * Throws if there is no list.
+ */
 export function membersOf(answer: unknown, zoneTag = 'zone'): DiscoveredNode[] {
   const members = (answer as { members?: unknown } | null)?.members
   if (!Array.isArray(members)) throw new TypeError('the answer has no list of members')

@@ -1,12 +1,13 @@
 import type { Clock, ConnectionPool, PoolListener } from '@poolhouse/core'
 import { isSign } from './outcome.js'
 
-// A pool that opens a connection for each statement destroys one for each: four looks a second are enough.
+// A pool that opens a connection for each statement destroys one for each: four looks a second are
+// enough.
 const LEAST_BETWEEN_MS = 250
 
 /**
- * Listens to the pools of the nodes for connections that vanish or cannot be opened. Such an event is a hint, not a proof. What a server
- * refuses to one role, database or tenant is no hint.
+ * Listens to the pools of the nodes for connections that vanish or cannot be opened. Such an event
+ * is a hint, not a proof. What a server refuses to one role, database or tenant is no hint.
  */
 export class PoolSigns {
   readonly #heard = new Map<ConnectionPool, PoolListener<'destroy'> & PoolListener<'error'>>()
@@ -19,7 +20,10 @@ export class PoolSigns {
     this.#onSign = onSign
   }
 
-  /** Listens to a pool. Its name is the node's, whatever the pools call themselves that it is made of. */
+  /**
+   * Listens to a pool. Its name is the node's, whatever the pools call themselves that it is made
+   * of.
+   */
   add(pool: ConnectionPool): void {
     this.remove(pool)
     let lastAt = Number.NEGATIVE_INFINITY

@@ -26,8 +26,8 @@ export interface PrimarySessionOptions {
 }
 
 /**
- * Keeps the session of the subscriptions on the primary. Owns which node it is on: a session on any other node than the present
- * primary is broken and not believed.
+ * Keeps the session of the subscriptions on the primary. Owns which node it is on: a session on any
+ * other node than the present primary is broken and not believed.
  */
 export class PrimarySession {
   readonly channels: ChannelListener

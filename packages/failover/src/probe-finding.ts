@@ -35,8 +35,8 @@ export function findingOf(error: unknown): Finding {
   if (error instanceof PoolClosedError) return { kind: 'refused', detail: 'its pool is closed' }
   if (isCaused(error, NOBODY_LISTENS)) return { kind: 'refused', detail: messageOf(error) }
   if (isCaused(error, OUR_TROUBLE)) return { kind: 'busy', detail: messageOf(error) }
-  // A server that answers a statement is alive, and so is one that has too little of something: connections, memory. Not so one that
-  // has said its last words.
+  // A server that answers a statement is alive, and so is one that has too little of something:
+  // connections, memory. Not so one that has said its last words.
   const isAlive = error instanceof DatabaseError && !endsSession(error)
   const kind = isAlive || ALIVE.has(news) ? 'busy' : 'failed'
   if (kind === 'busy') return { kind, detail: messageOf(error) }
@@ -44,7 +44,9 @@ export function findingOf(error: unknown): Finding {
   return { kind, detail: messageOf(error), isClosed }
 }
 
-/** Whether the role changed between two functions of the same probe, so that asking again will do. */
+/**
+ * Whether the role changed between two functions of the same probe, so that asking again will do.
+ */
 export function isRoleChanging(error: unknown): boolean {
   return hasCondition(error, 'object_not_in_prerequisite_state')
 }
@@ -54,7 +56,10 @@ export function isUnsupported(error: unknown): boolean {
   return hasCondition(error, 'feature_not_supported')
 }
 
-/** Looks down the causes. A name with several addresses gives an `AggregateError`: then all of them must agree. */
+/**
+ * Looks down the causes. A name with several addresses gives an `AggregateError`: then all of them
+ * must agree.
+ */
 function isCaused(error: unknown, codes: ReadonlySet<string>): boolean {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
     if (at instanceof AggregateError && at.errors.length > 0) {

@@ -22,12 +22,14 @@ const NO_POSITIONS =
 
 // What a server says about itself is asked in core's words. `boolean` is a word of the grammar.
 //
-// The branches are guarded by CASE because the functions of the other role raise 55000, and the role is asked once, in a
-// sub-select that `offset 0` keeps from being asked again for each use.
+// The branches are guarded by CASE because the functions of the other role raise 55000, and the
+// role is asked once, in a sub-select that `offset 0` keeps from being asked again for each use.
 //
-// `read_only` is the default of new transactions and not `transaction_read_only`, which is always on during recovery.
+// `read_only` is the default of new transactions and not `transaction_read_only`, which is always
+// on during recovery.
 //
-// The timeline of a standby is a lower bound unless its receiver is shown, and makes nobody primary.
+// The timeline of a standby is a lower bound unless its receiver is shown, and makes nobody
+// primary.
 const PROBE = (
   identity: string,
   timeline: string,
@@ -81,16 +83,17 @@ type ProbeRow = Partial<
 >
 
 /**
- * The one statement of a probe, and what to ask instead where the service does not support it (0A000). With fencing off it leaves out the
- * functions that hosted services hide; Aurora refuses those of the WAL's positions too, as its documentation says.
+ * The one statement of a probe, and what to ask instead where the service does not support it
+ * (0A000). With fencing off it leaves out the functions that hosted services hide; Aurora refuses
+ * those of the WAL's positions too, as its documentation says.
  */
 export function probeStatements(fence: 'timeline' | 'off'): readonly string[] {
   return fence === 'timeline' ? [FENCED_PROBE] : [UNFENCED_PROBE, BARE_PROBE]
 }
 
 /**
- * Reads the row of a probe, whatever the driver made of its types. `sessionPid` is the process id that the session was given when
- * it began. Throws `TypeError` if the row does not tell the role.
+ * Reads the row of a probe, whatever the driver made of its types. `sessionPid` is the process id
+ * that the session was given when it began. Throws `TypeError` if the row does not tell the role.
  */
 export function readProbe(result: Pick<QueryResult, 'rows'>, sessionPid?: number): ProbeFacts {
   const row: ProbeRow = result.rows[0] ?? {}
@@ -128,7 +131,8 @@ function pastOf(timeline: number, begin: bigint | undefined): TimelinePast | und
 }
 
 function readPid(value: unknown): number | undefined {
-  // PgBouncer makes its own up, which are often negative; 0 is what a driver says that was not told.
+  // PgBouncer makes its own up, which are often negative; 0 is what a driver says that was not
+  // told.
   const pid = Number(readText(value) ?? 0)
   return Number.isInteger(pid) && pid !== 0 ? pid : undefined
 }

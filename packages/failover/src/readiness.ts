@@ -13,7 +13,10 @@ import type { TopologyWatch } from './topology-watch.js'
 // Where calls are not held, `ready()` waits all the same: waiting is what it is for.
 const READY_MS = 10_000
 
-/** Waits, for callers of `ready()`, until there is a primary that can be connected to. They are no calls: nothing of `hold` applies. */
+/**
+ * Waits, for callers of `ready()`, until there is a primary that can be connected to. They are no
+ * calls: nothing of `hold` applies.
+ */
 export class Readiness {
   readonly #config: FailoverConfig
   readonly #watch: TopologyWatch
@@ -67,7 +70,10 @@ export class Readiness {
     return primary
   }
 
-  /** Whether the primary has a connection; false if it is not the primary any more. Rejects with why it has none. */
+  /**
+   * Whether the primary has a connection; false if it is not the primary any more. Rejects with why
+   * it has none.
+   */
   async #connects(
     primary: ConnectionPool,
     timeoutMs: number,

@@ -1,8 +1,9 @@
 const SECONDS = 10
 
 /**
- * Keeps those who send work again from drowning a server that fails anyway: of the calls of the last ten seconds at most this share is
- * sent again, and one in any case. Counts by the second, so that a call costs an addition.
+ * Keeps those who send work again from drowning a server that fails anyway: of the calls of the
+ * last ten seconds at most this share is sent again, and one in any case. Counts by the second, so
+ * that a call costs an addition.
  */
 export class RetryBudget {
   readonly #share: number

@@ -2,8 +2,9 @@ import type { Clock, ClockTimer } from '@poolhouse/core'
 import type { NodeSet } from './node-set.js'
 
 /**
- * The watchdog: looks for connections that wait for an answer and hear nothing. Silence alone proves nothing, a slow query is
- * silent too; it only prompts a probe. Never keeps the process alive.
+ * The watchdog: looks for connections that wait for an answer and hear nothing. Silence alone
+ * proves nothing, a slow query is silent too; it only prompts a probe. Never keeps the process
+ * alive.
  */
 export class SilenceWatch {
   readonly #nodes: NodeSet
@@ -34,7 +35,8 @@ export class SilenceWatch {
   #arm(): void {
     this.#timer = this.#clock.setTimer(() => {
       this.#arm()
-      // After a stall of our own event loop the sockets must be read before anybody is called silent.
+      // After a stall of our own event loop the sockets must be read before anybody is called
+      // silent.
       this.#clock.afterIo(() => this.#look())
     }, this.#limits.everyMs)
   }

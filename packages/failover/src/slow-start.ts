@@ -1,8 +1,9 @@
 import type { Clock, ClockTimer, ConnectionPool } from '@poolhouse/core'
 import type { HoldQueue } from './hold-queue.js'
 
-// Twenty processes that wait for one server must not all fall upon it with all they have in one instant. Doubling every 50 ms the queue
-// of a pool with ten warm connections is through in half a second at most, and a cold pool opens its first ten in 0.2 s.
+// Twenty processes that wait for one server must not all fall upon it with all they have in one
+// instant. Doubling every 50 ms the queue of a pool with ten warm connections is through in half a
+// second at most, and a cold pool opens its first ten in 0.2 s.
 const STEP_MS = 50
 
 /** What a slow start needs. */
@@ -15,8 +16,9 @@ export interface SlowStartOptions {
 }
 
 /**
- * Lets held calls go to a server that has just come (back): at first as many as it has warm connections, one if it has none, then
- * twice as many at each step. Calls that come meanwhile queue behind them.
+ * Lets held calls go to a server that has just come (back): at first as many as it has warm
+ * connections, one if it has none, then twice as many at each step. Calls that come meanwhile queue
+ * behind them.
  */
 export class SlowStart {
   readonly #options: SlowStartOptions

@@ -3,8 +3,9 @@ import type { Clock, ClockTimer } from '@poolhouse/core'
 const SLICES = 4
 
 /**
- * A deadline that knows how late the event loop was while it ran. What did not arrive while nobody was reading is no
- * evidence against the sender. It runs in slices, because a stall in the middle would not make one long timer late.
+ * A deadline that knows how late the event loop was while it ran. What did not arrive while nobody
+ * was reading is no evidence against the sender. It runs in slices, because a stall in the middle
+ * would not make one long timer late.
  */
 export class StallAwareDeadline {
   readonly #clock: Clock

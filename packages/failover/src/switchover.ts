@@ -14,8 +14,9 @@ import { underWay } from './under-way.js'
 /** Limits of `switchover`. */
 export interface SwitchoverOptions {
   /**
-   * Longest time in milliseconds that work is held: while what is under way finishes, while `fn` runs and until the new primary has been found.
-   * Default: `hold.timeoutMs`, 10 000 with `hold: false`. Calls that are held longer than `hold.timeoutMs` fail as ever.
+   * Longest time in milliseconds that work is held: while what is under way finishes, while `fn`
+   * runs and until the new primary has been found. Default: `hold.timeoutMs`, 10 000 with
+   * `hold: false`. Calls that are held longer than `hold.timeoutMs` fail as ever.
    */
   timeoutMs?: number | undefined
   /** Gives up: the work goes on wherever the primary is. */
@@ -55,7 +56,10 @@ export class Switchover {
     this.#host = host
   }
 
-  /** Holds new work, waits until none is under way, runs `fn`, finds the new primary and lets the work go there. */
+  /**
+   * Holds new work, waits until none is under way, runs `fn`, finds the new primary and lets the
+   * work go there.
+   */
   async run<R>(
     fn: (signal: AbortSignal) => Promise<R>,
     options: SwitchoverOptions = {},

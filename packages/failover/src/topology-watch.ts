@@ -37,7 +37,8 @@ const FIRST_ROUND_MS = 250
 const LONGEST = 0x7fffffff
 // Names move with their time to live, which is seconds.
 const RENEW_MS = 1_000
-// A further name of a server may come to lead to another one, as a reader endpoint does when a replica is back.
+// A further name of a server may come to lead to another one, as a reader endpoint does when a
+// replica is back.
 const RENEW_FURTHER_MS = 2_000
 
 /** What the watch needs of its pool. */
@@ -137,7 +138,10 @@ export class TopologyWatch implements Topology {
     return found
   }
 
-  /** Tells two lives of a node apart: it changes when the server is promoted or restarted, or is another one. */
+  /**
+   * Tells two lives of a node apart: it changes when the server is promoted or restarted, or is
+   * another one.
+   */
   lifeOf(id: string): string | undefined {
     const standing = this.#view.nodes.get(id)?.standing
     if (standing?.kind !== 'answer') return undefined
@@ -233,7 +237,10 @@ export class TopologyWatch implements Topology {
     })
   }
 
-  /** While there is no primary a name may come to lead to one; the server it led to before goes on answering. */
+  /**
+   * While there is no primary a name may come to lead to one; the server it led to before goes on
+   * answering.
+   */
   #renewAfterMs({ name, endpoint: { host } }: ConnectionPool): number {
     if (this.#judgement.furtherNames.has(name)) return RENEW_FURTHER_MS
     const isName = isIP(host) === 0 && !host.startsWith('/')
@@ -269,7 +276,10 @@ export class TopologyWatch implements Topology {
     this.#enforce(view, wasUrgent, id)
   }
 
-  /** Whether the node has said where it is, and that cannot be compared with anything that the primary has said. */
+  /**
+   * Whether the node has said where it is, and that cannot be compared with anything that the
+   * primary has said.
+   */
   #isUnknown(id: string): boolean {
     if (this.#source === undefined) return false
     const node = this.#current.replicas.find((replica) => replica.id === id)
@@ -284,7 +294,10 @@ export class TopologyWatch implements Topology {
     this.#enforce(isOver ? endFirstRound(view) : view, wasUrgent)
   }
 
-  /** Puts a view in force, and does and tells everything that follows. `id` is the node that has just been probed. */
+  /**
+   * Puts a view in force, and does and tells everything that follows. `id` is the node that has
+   * just been probed.
+   */
   #enforce(view: ClusterView, wasUrgent: boolean, id?: string): void {
     this.#conclude(view)
     const isFirst = this.#sample()
@@ -306,7 +319,10 @@ export class TopologyWatch implements Topology {
     }
   }
 
-  /** Everybody has been heard; or the time is up and there is a primary, so that nobody waits for a node that is dead. */
+  /**
+   * Everybody has been heard; or the time is up and there is a primary, so that nobody waits for a
+   * node that is dead.
+   */
   #isFirstRoundOver(view: ClusterView): boolean {
     if (view.nodes.size === 0) return false
     if ([...view.nodes.values()].every(({ sentAt }) => sentAt > Number.NEGATIVE_INFINITY))
@@ -320,7 +336,10 @@ export class TopologyWatch implements Topology {
     this.#enforce(endFirstRound(this.#view), this.#urgent)
   }
 
-  /** Puts the view in force, and then does what follows from it: callers that fail because of it must find it in force. */
+  /**
+   * Puts the view in force, and then does what follows from it: callers that fail because of it
+   * must find it in force.
+   */
   #conclude(view: ClusterView): void {
     const before = { view: this.#view, judgement: this.#judgement }
     const after = { view, judgement: judge(view) }
@@ -331,7 +350,9 @@ export class TopologyWatch implements Topology {
     for (const [id] of view.nodes) this.#fenceSessions(id, factsOf(before.view, id))
   }
 
-  /** Breaks the node's connections to fenced servers that its name leads or led to, and no others. */
+  /**
+   * Breaks the node's connections to fenced servers that its name leads or led to, and no others.
+   */
   #fenceSessions(id: string, former?: ProbeFacts): void {
     const pool = this.#nodes.get(id)?.pool
     const isFenced = pool && fencedServers(this.#view, id, former)
@@ -375,7 +396,10 @@ export class TopologyWatch implements Topology {
     }
   }
 
-  /** Takes what the primary said last, which may have been before it was known to be the primary. Whether it is the first word of this one. */
+  /**
+   * Takes what the primary said last, which may have been before it was known to be the primary.
+   * Whether it is the first word of this one.
+   */
   #sample(): boolean {
     const id = this.#judgement.primary
     const record = id === undefined ? undefined : this.#view.nodes.get(id)
@@ -427,7 +451,8 @@ export class TopologyWatch implements Topology {
     const now = this.#config.clock.now()
     if (this.#judgement.primary !== undefined) this.#end = undefined
     if (mayCommit(this.#view, this.#judgement)) return { at: now, still: false }
-    // A server that was not heard for a while, and is the same as before, was not promoted meanwhile.
+    // A server that was not heard for a while, and is the same as before, was not promoted
+    // meanwhile.
     const lives = [...this.#view.nodes.keys()].map((id) => this.lifeOf(id))
     const known = this.#end?.lives
     if (known === undefined || !lives.every((life) => life === undefined || known.has(life))) {
@@ -439,9 +464,10 @@ export class TopologyWatch implements Topology {
 }
 
 /**
- * Whether any server may be taking writes of our cluster. Only one that refuses connections is gone; one that is silent may serve others, and one
- * that nothing is known of may have been promoted. Where nothing can be committed, nothing grows older: what was fresh when the primary was lost goes on
- * serving reads.
+ * Whether any server may be taking writes of our cluster. Only one that refuses connections is
+ * gone; one that is silent may serve others, and one that nothing is known of may have been
+ * promoted. Where nothing can be committed, nothing grows older: what was fresh when the primary
+ * was lost goes on serving reads.
  */
 function mayCommit(view: ClusterView, { primary, verdicts }: Judgement): boolean {
   if (primary !== undefined || view.contest !== undefined) return true

@@ -57,7 +57,10 @@ export function emptyView(ids: readonly string[], options: ClusterViewOptions): 
   }
 }
 
-/** Takes one observation in. An observation that was sent before the one already believed changes nothing. */
+/**
+ * Takes one observation in. An observation that was sent before the one already believed changes
+ * nothing.
+ */
 export function observe(view: ClusterView, id: string, observation: Observation): ClusterView {
   const before = view.nodes.get(id)
   if (before === undefined || observation.sentAt < before.sentAt) return view
@@ -80,7 +83,10 @@ export function removeNode(view: ClusterView, id: string): ClusterView {
   return conclude({ ...view, nodes, lastPrimary })
 }
 
-/** Says which nodes get no new work and why, which of them are not listed any more, and which an operator has drained. */
+/**
+ * Says which nodes get no new work and why, which of them are not listed any more, and which an
+ * operator has drained.
+ */
 export function withhold(
   view: ClusterView,
   withheld: ReadonlyMap<string, string>,
@@ -90,7 +96,10 @@ export function withhold(
   return conclude({ ...view, withheld, leaving, drained })
 }
 
-/** Makes another system ours. Timelines begin anew with it, so the configured minimum, which was about the former one, is void. */
+/**
+ * Makes another system ours. Timelines begin anew with it, so the configured minimum, which was
+ * about the former one, is void.
+ */
 export function acceptSystem(view: ClusterView, systemId: string): ClusterView {
   if (view.systemId === systemId) return view
   return conclude({ ...view, systemId, minimumTimeline: undefined, contest: undefined })
@@ -176,7 +185,9 @@ function conclude(view: ClusterView): ClusterView {
   return { ...next, lastPrimary: judge(next).primary ?? view.lastPrimary }
 }
 
-/** Takes what the primary said last for the present history, and compares everything else with it. */
+/**
+ * Takes what the primary said last for the present history, and compares everything else with it.
+ */
 function withPresent(view: ClusterView): ClusterView {
   const { primary } = judge(view)
   const record = primary === undefined ? undefined : view.nodes.get(primary)
@@ -198,7 +209,9 @@ function compared({ nodes }: ClusterView, present: PresentHistory): ClusterView[
   return found
 }
 
-/** The system to which most nodes belong; of equals the one that is named first in configured order. */
+/**
+ * The system to which most nodes belong; of equals the one that is named first in configured order.
+ */
 function ownSystem(nodes: ReadonlyMap<string, NodeRecord>): string | undefined {
   const votes = new Map<string, number>()
   for (const { standing } of nodes.values()) {
@@ -218,7 +231,8 @@ function nextContest(view: ClusterView): Contest | undefined {
   const claims = new Map<string, ProbeFacts>()
   for (const [id, { standing, claim }] of view.nodes) {
     if (claim === undefined || !isClaim(claim, view, timeline)) continue
-    // One that only fell silent may still be taking writes from others. Without timelines that is how a failover looks.
+    // One that only fell silent may still be taking writes from others. Without timelines that is
+    // how a failover looks.
     const isSilent = standing.kind === 'down' && !standing.gone
     const counts =
       standing.kind === 'answer' ||

@@ -23,8 +23,8 @@ const KNOWN: ReadonlySet<string> = new Set([
 /**
  * Makes a manager of many databases and tenants. Opens nothing before something is used.
  *
- * Throws `ConfigError`, or `TypeError` for an option that does not exist, naming the option and the nearest known name; never shows a value that
- * may be a secret.
+ * Throws `ConfigError`, or `TypeError` for an option that does not exist, naming the option and the
+ * nearest known name; never shows a value that may be a secret.
  *
  * ```ts
  * const manager = createManager({

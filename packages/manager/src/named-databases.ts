@@ -50,7 +50,9 @@ export interface DatabasesHost {
   gone(pool: ConnectionPool): void
 }
 
-/** What differs between the pools of a tenant and those of the named database whose servers it uses. */
+/**
+ * What differs between the pools of a tenant and those of the named database whose servers it uses.
+ */
 export interface MemberChanges {
   readonly name: string
   /** Made of how the named database connects. */
@@ -59,7 +61,10 @@ export interface MemberChanges {
   readonly weight: number
 }
 
-/** The named databases: each with its place in a cluster, which databases on the same servers share. Owns clusters and ready pools. */
+/**
+ * The named databases: each with its place in a cluster, which databases on the same servers share.
+ * Owns clusters and ready pools.
+ */
 export class NamedDatabases {
   readonly #host: DatabasesHost
   // Whoever calls first must not lend pools and watches a request's async context.
@@ -107,7 +112,9 @@ export class NamedDatabases {
     return entry.view
   }
 
-  /** The named database that a tenant lives on; without a name the only one. Throws `ConfigError`. */
+  /**
+   * The named database that a tenant lives on; without a name the only one. Throws `ConfigError`.
+   */
   entry(where: string, name: string | undefined): NamedEntry {
     if (name === undefined) {
       const [only, ...others] = this.#entries.values()
@@ -168,7 +175,10 @@ export class NamedDatabases {
     this.#views = Promise.allSettled([...this.#entries.values()].map(({ view }) => view.close()))
   }
 
-  /** Closes every cluster and every ready pool. Rejects with the first failure, after all have been tried. */
+  /**
+   * Closes every cluster and every ready pool. Rejects with the first failure, after all have been
+   * tried.
+   */
   close(options: CheckedCloseOptions): Promise<void> {
     this.#closing ??= this.#close(options)
     return this.#closing
@@ -249,7 +259,8 @@ export class NamedDatabases {
     return {
       name: changes?.name ?? spec.name,
       driver: spec.driver,
-      // A server that was made for another database of the cluster is reached with this one's own user and password.
+      // A server that was made for another database of the cluster is reached with this one's own
+      // user and password.
       connection: ({ host, port }: ServerSpec) => ({
         applicationName: spec.name,
         // The only server may have got another address since its pools were made.
@@ -280,7 +291,10 @@ export class NamedDatabases {
   }
 }
 
-/** Clusters that can be told apart by nothing are one: each server is then watched once, however many databases it has. */
+/**
+ * Clusters that can be told apart by nothing are one: each server is then watched once, however
+ * many databases it has.
+ */
 function clusterKey({ name, kind, servers, discover, failover, reads }: DatabaseSpec): string {
   const shareable =
     kind !== 'single' &&

@@ -342,7 +342,10 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     }
   }
 
-  /** A pool was made: what its server allows is asked with its first connection, and what fails is remembered. */
+  /**
+   * A pool was made: what its server allows is asked with its first connection, and what fails is
+   * remembered.
+   */
   #made(pool: ConnectionPool, name: string | undefined): void {
     this.#budgets.watch(pool)
     if (name === undefined) return

@@ -4,9 +4,15 @@ import type { ShutdownOptions } from './manager.js'
 export interface SignalOptions extends ShutdownOptions {
   /** Which signals. Default SIGTERM. */
   signals?: readonly NodeJS.Signals[] | undefined
-  /** Called before the databases are shut down, with readiness failing already: stop the HTTP server here. */
+  /**
+   * Called before the databases are shut down, with readiness failing already: stop the HTTP server
+   * here.
+   */
   before?: (() => unknown) | undefined
-  /** Whether the process exits when all is closed, with code 0, or 1 if something failed. Default true. */
+  /**
+   * Whether the process exits when all is closed, with code 0, or 1 if something failed. Default
+   * true.
+   */
   exit?: boolean | undefined
 }
 
@@ -19,8 +25,9 @@ export interface Shuttable {
 }
 
 /**
- * Shuts down in order when the process is told to end: readiness fails, `before` stops what brings new work, work under way ends within `graceMs`.
- * Choose `delayMs` and `graceMs` to fit the 30 s of Kubernetes together. Returns the function that takes it back.
+ * Shuts down in order when the process is told to end: readiness fails, `before` stops what brings
+ * new work, work under way ends within `graceMs`. Choose `delayMs` and `graceMs` to fit the 30 s of
+ * Kubernetes together. Returns the function that takes it back.
  */
 export function shutdownOnSignals(manager: Shuttable, options: SignalOptions = {}): () => void {
   const { signals = ['SIGTERM'], before, exit = true, ...shutdown } = options

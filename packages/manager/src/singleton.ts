@@ -7,14 +7,18 @@ interface Kept {
 
 /** Options of `singleton`. */
 export interface SingletonOptions {
-  /** What the value was made of, such as its configuration as text: with another one it is made anew, and the former is closed. Default: never anew. */
+  /**
+   * What the value was made of, such as its configuration as text: with another one it is made
+   * anew, and the former is closed. Default: never anew.
+   */
   key?: string | undefined
 }
 
 /**
- * Makes something once for each name in the process, also where modules are evaluated again and again (hot reload) or twice (duplicate
- * installations): `singleton('db', () => createManager(…))`. With another `key` than before it is made anew and the former one is closed in the
- * background. What `factory` throws is thrown, and nothing is kept.
+ * Makes something once for each name in the process, also where modules are evaluated again and
+ * again (hot reload) or twice (duplicate installations): `singleton('db', () => createManager(…))`.
+ * With another `key` than before it is made anew and the former one is closed in the background.
+ * What `factory` throws is thrown, and nothing is kept.
  */
 export function singleton<T extends object>(
   name: string,

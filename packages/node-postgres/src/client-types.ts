@@ -4,8 +4,8 @@ import type { PgModule } from './pg-module.js'
 const asText = (value: string): string => value
 
 /**
- * What `pg.Client` takes as its `types`: has statements that run on the client itself read by the same parsers as ours. Binary values, for
- * which one must ask, are left to `pg`.
+ * What `pg.Client` takes as its `types`: has statements that run on the client itself read by the
+ * same parsers as ours. Binary values, for which one must ask, are left to `pg`.
  */
 export class ClientTypes {
   readonly #pg: Pick<PgModule, 'types'>

@@ -17,8 +17,8 @@ import type { PgClient, PgModule } from './pg-module.js'
 import { UnreadAnswer } from './unread-answer.js'
 
 /**
- * Opens one session: look-up, TCP, TLS and log-in under one deadline. Rejects with `ConnectError` or `AuthenticationError`;
- * then nothing is left open.
+ * Opens one session: look-up, TCP, TLS and log-in under one deadline. Rejects with `ConnectError`
+ * or `AuthenticationError`; then nothing is left open.
  */
 export async function connect(pg: PgModule, context: ConnectContext): Promise<PgConnection> {
   return await overServerSocket(context, async (socket) => {
@@ -65,7 +65,10 @@ async function logIn(
   return connection
 }
 
-/** Never called, because the guard of the log-in answers. Without it `pg` would keep the password of the environment. */
+/**
+ * Never called, because the guard of the log-in answers. Without it `pg` would keep the password of
+ * the environment.
+ */
 const noPassword = (): string => ''
 
 function clientConfig(
@@ -90,7 +93,10 @@ function clientConfig(
   }
 }
 
-/** `pg` fills gaps from PGOPTIONS, PGREPLICATION and its global defaults; a pool's settings are what was written down for it. */
+/**
+ * `pg` fills gaps from PGOPTIONS, PGREPLICATION and its global defaults; a pool's settings are what
+ * was written down for it.
+ */
 function ignoreEnvironment(client: PgClient, settings: ConnectionSettings): void {
   const parameters = client.connectionParameters
   parameters.options = startupOptions(settings)
@@ -103,9 +109,10 @@ type DataListener = (chunk: Buffer) => void
 type ConnectCallback = (error: Error | null) => void
 
 /**
- * Has `pg` log in over a socket that is already connected. `pg` wants to connect it and to read it by itself: `connect` only
- * says that it is done, and the reader is put into one listener of ours, which notes the time, gives the guard what comes during the
- * log-in, and turns what the parser throws on malformed messages, in `pg` an uncaught exception, into the end of this one session.
+ * Has `pg` log in over a socket that is already connected. `pg` wants to connect it and to read it
+ * by itself: `connect` only says that it is done, and the reader is put into one listener of ours,
+ * which notes the time, gives the guard what comes during the log-in, and turns what the parser
+ * throws on malformed messages, in `pg` an uncaught exception, into the end of this one session.
  * Returns the reader.
  */
 function lendTo(
@@ -134,7 +141,8 @@ function lendTo(
   return parser
 }
 
-// Functions of their own, because they live as long as the client and with them all that is around them.
+// Functions of their own, because they live as long as the client and with them all that is around
+// them.
 
 function reader(
   connection: PgConnection,

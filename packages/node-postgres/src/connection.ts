@@ -56,8 +56,8 @@ export interface ConnectionParts {
 }
 
 /**
- * One session over one `pg.Client`. Gives `pg` one statement at a time and settles it at ReadyForQuery, where the
- * transaction status is known.
+ * One session over one `pg.Client`. Gives `pg` one statement at a time and settles it at
+ * ReadyForQuery, where the transaction status is known.
  */
 export class PgConnection
   extends SocketConnection<RowShape>
@@ -72,7 +72,10 @@ export class PgConnection
   // Whether columns were described for the command that is under way.
   #described = false
 
-  /** Attaches every listener this connection will ever have. To be called before the client connects. */
+  /**
+   * Attaches every listener this connection will ever have. To be called before the client
+   * connects.
+   */
   constructor({ client, socket, types, statements, listener, errorDetail }: ConnectionParts) {
     super(socket, listener, new SessionStatements(statements, clientNames(client.connection)))
     this.types = types
@@ -80,7 +83,8 @@ export class PgConnection
     this.#client = client
     this.#queue = new WorkQueue<SessionWork>(this)
     client.on('error', (error: unknown) => {
-      // `pg` takes every end but its own for unexpected; and an error is too dear for nobody to read it.
+      // `pg` takes every end but its own for unexpected; and an error is too dear for nobody to
+      // read it.
       if (this.state === 'over') return
       this.failed(isServerError(error) ? toDatabaseError(error, false) : toClosedError(error))
     })
@@ -145,8 +149,9 @@ export class PgConnection
     let companion: PgStatement | undefined
     try {
       const values = valuesOf(statement)
-      // A text in the simple protocol may be several statements, or begin a COPY, which would swallow what comes behind it.
-      // And `pg` would take the answer for that of a query which the owner of `raw` runs meanwhile.
+      // A text in the simple protocol may be several statements, or begin a COPY, which would
+      // swallow what comes behind it. And `pg` would take the answer for that of a query which the
+      // owner of `raw` runs meanwhile.
       const extended = statement.name !== undefined || values !== undefined
       const single = extended && this.#lent === undefined
       if (behind !== undefined && single) {
@@ -225,8 +230,9 @@ export class PgConnection
   }
 
   /**
-   * The parser of `pg` could not make a string of what has come. The rest of the answer is to be passed over then, and the parser made anew.
-   * False if the session cannot go on: there is no statement, or another answer follows behind.
+   * The parser of `pg` could not make a string of what has come. The rest of the answer is to be
+   * passed over then, and the parser made anew. False if the session cannot go on: there is no
+   * statement, or another answer follows behind.
    */
   unreadable(cause: Error): boolean {
     const work = this.#running
@@ -236,7 +242,10 @@ export class PgConnection
     return true
   }
 
-  /** The answer that could not be read is over. `refused` says that the server refused the statement in it. */
+  /**
+   * The answer that could not be read is over. `refused` says that the server refused the statement
+   * in it.
+   */
   passedOver(cause: Error, refused: boolean): void {
     if (refused) this.#running?.handleUnreadable?.(cause, 'unknown')
   }
@@ -263,7 +272,8 @@ export class PgConnection
   }
 
   protected override sayGoodbye(): void {
-    // Not `client.end()`: that breaks the socket under a running statement. The server reads Terminate after its answer.
+    // Not `client.end()`: that breaks the socket under a running statement. The server reads
+    // Terminate after its answer.
     this.#client.connection.end()
   }
 
@@ -271,7 +281,10 @@ export class PgConnection
     this.#queue.lose(reason)
   }
 
-  /** The work that the server is busy with; not what still waits in `pg`, behind a statement that somebody runs on the client itself. */
+  /**
+   * The work that the server is busy with; not what still waits in `pg`, behind a statement that
+   * somebody runs on the client itself.
+   */
   get #running(): SessionWork | undefined {
     const work = this.#queue.current
     return work?.sent ? work : undefined

@@ -9,9 +9,10 @@ import { PgStatement } from './pg-statement.js'
 import type { WorkHost } from './session-work.js'
 
 /**
- * A statement that is executed some rows at a time. What is sent ends with Flush, so that the server suspends the portal and keeps
- * the transaction around it open; the one Sync, to which ReadyForQuery is the answer, is sent when the rows are at their end, when
- * the server has refused the statement, or when nobody wants the rest.
+ * A statement that is executed some rows at a time. What is sent ends with Flush, so that the
+ * server suspends the portal and keeps the transaction around it open; the one Sync, to which
+ * ReadyForQuery is the answer, is sent when the rows are at their end, when the server has refused
+ * the statement, or when nobody wants the rest.
  *
  * It takes the place of `pg-cursor`, which settles at ErrorResponse.
  */
@@ -43,7 +44,8 @@ export class CursorStatement extends PgStatement implements FetchedStatement {
   /** Gives up the rows that are left. To be called while it is suspended. */
   finish(): void {
     if (this.#wire === undefined) return
-    // Outside a transaction Sync does the same; inside one the portal would keep its snapshot and its locks.
+    // Outside a transaction Sync does the same; inside one the portal would keep its snapshot and
+    // its locks.
     this.#wire.close({ type: 'P', name: '' })
     this.#sync(this.#wire)
   }
@@ -84,7 +86,8 @@ export class CursorStatement extends PgStatement implements FetchedStatement {
   }
 
   #sync(wire: PgWire): void {
-    // An error that comes after it, from a deferred constraint, is followed by ReadyForQuery by itself.
+    // An error that comes after it, from a deferred constraint, is followed by ReadyForQuery by
+    // itself.
     if (this.#synced) return
     this.#synced = true
     wire.sync()

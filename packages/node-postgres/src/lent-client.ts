@@ -10,7 +10,8 @@ type Query = (...args: unknown[]) => unknown
 type Write = (...args: [Uint8Array, ...unknown[]]) => boolean
 
 const TERMINATE = 0x58
-// What may still be asked of a client that has been given back: to end listening, and what the language itself looks at.
+// What may still be asked of a client that has been given back: to end listening, and what the
+// language itself looks at.
 const ENDS_LISTENING: ReadonlySet<PropertyKey> = new Set(['off', 'removeListener'])
 const OF_THE_LANGUAGE: ReadonlySet<PropertyKey> = new Set([
   'then',
@@ -20,9 +21,10 @@ const OF_THE_LANGUAGE: ReadonlySet<PropertyKey> = new Set([
 ])
 
 /**
- * The client of one session in the hands of its borrowers. Each gets a client of his own that is the real one while his lease is out and refuses
- * as `pg` would afterwards. What is done past that, on the real client or on the connection under it, is told to its holder, or breaks the session
- * if it has none.
+ * The client of one session in the hands of its borrowers. Each gets a client of his own that is
+ * the real one while his lease is out and refuses as `pg` would afterwards. What is done past that,
+ * on the real client or on the connection under it, is told to its holder, or breaks the session if
+ * it has none.
  */
 export class LentClient {
   readonly #client: PgClient
@@ -34,8 +36,8 @@ export class LentClient {
   #holder: RawHolder | undefined
 
   /**
-   * Takes the client over before it is handed out for the first time. `sends` hears of every text that goes out during a lease, `broken` ends the
-   * session.
+   * Takes the client over before it is handed out for the first time. `sends` hears of every text
+   * that goes out during a lease, `broken` ends the session.
    */
   constructor(client: PgClient, sends: (text: string) => void, broken: (what: string) => void) {
     this.#client = client
@@ -117,7 +119,10 @@ export class LentClient {
     return refuse(this.#client, args, refusal)
   }
 
-  /** Whether bytes may go out: those of a holder, whose texts are read, and those of a query that `pg` was given in time. */
+  /**
+   * Whether bytes may go out: those of a holder, whose texts are read, and those of a query that
+   * `pg` was given in time.
+   */
   #admits(bytes: Uint8Array): boolean {
     const holder = this.#holder
     if (holder !== undefined && holder.refusal() === undefined) {

@@ -15,9 +15,10 @@ export interface PgLike {
 /** Options of `nodePostgres`. */
 export interface NodePostgresOptions {
   /**
-   * The copy of `pg` to use: the default export or the whole namespace. Default: the copy this package finds. Give the
-   * application's own if there may be several and it compares classes (`lease.raw instanceof pg.Client`). Its type parsers are not
-   * used: values are read as the pool's `types` option says.
+   * The copy of `pg` to use: the default export or the whole namespace. Default: the copy this
+   * package finds. Give the application's own if there may be several and it compares classes
+   * (`lease.raw instanceof pg.Client`). Its type parsers are not used: values are read as the
+   * pool's `types` option says.
    */
   pg?: PgLike | undefined
 }
@@ -26,8 +27,9 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['pg'])
 const NEEDED = [8, 23, 1] as const
 
 /**
- * The driver over `pg` (node-postgres), 8.23.1 or newer: one `pg.Client` per connection, never its pool. Throws `TypeError`
- * for unknown options, for something that is not `pg`, and for a `pg` that is too old.
+ * The driver over `pg` (node-postgres), 8.23.1 or newer: one `pg.Client` per connection, never its
+ * pool. Throws `TypeError` for unknown options, for something that is not `pg`, and for a `pg` that
+ * is too old.
  *
  * ```ts
  * const pool = createPool({ driver: nodePostgres(), connection: 'postgres://localhost/app' })

@@ -24,7 +24,8 @@ export abstract class PgCopy<Copy extends RunningCopy> implements SessionWork {
   }
 
   submit(wire: PgWire): Error | null {
-    // The peer is gone and the end of the session is on its way; `pg` would drop the message in silence.
+    // The peer is gone and the end of the session is on its way; `pg` would drop the message in
+    // silence.
     if (!wire.stream.writable) return null
     this.sent = true
     this.wire = wire

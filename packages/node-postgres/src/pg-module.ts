@@ -2,8 +2,8 @@ import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 
 /**
- * What we use of `pg`'s `Connection`. Its declared types leave the connection out, although `pg-cursor` and
- * `pg-query-stream` are written against exactly this.
+ * What we use of `pg`'s `Connection`. Its declared types leave the connection out, although
+ * `pg-cursor` and `pg-query-stream` are written against exactly this.
  */
 export interface PgWire extends EventEmitter {
   /** The socket or TLS stream that it reads and writes. */

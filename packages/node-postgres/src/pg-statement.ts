@@ -14,15 +14,19 @@ import { RowShape } from './row-shape.js'
 import { errorOfAnswer, errorOfLoss, type SessionWork, type WorkHost } from './session-work.js'
 
 /**
- * One statement on its way through a `pg.Client`. It replaces `pg`'s own `Query`, which copies its configuration, is an event
- * emitter and reports a failure at ErrorResponse. This one only collects; its connection settles it at ReadyForQuery.
+ * One statement on its way through a `pg.Client`. It replaces `pg`'s own `Query`, which copies its
+ * configuration, is an event emitter and reports a failure at ErrorResponse. This one only
+ * collects; its connection settles it at ReadyForQuery.
  *
  * Of a text with several statements it keeps the result of the last, as psql does.
  */
 export class PgStatement implements SessionWork {
   /** SQL; `pg` notes it as the text of `name` when the server has parsed it. */
   readonly text: string
-  /** Name that the caller gave, if it runs as a prepared statement; otherwise empty. `pg` need not know of the names that we give. */
+  /**
+   * Name that the caller gave, if it runs as a prepared statement; otherwise empty. `pg` need not
+   * know of the names that we give.
+   */
   name = ''
   sent = false
   answered = false
@@ -65,9 +69,13 @@ export class PgStatement implements SessionWork {
     return this.#known && this.#shape !== RowShape.none
   }
 
-  /** Called by `pg` when it is this statement's turn. An error that is returned comes back through `handleError`. */
+  /**
+   * Called by `pg` when it is this statement's turn. An error that is returned comes back through
+   * `handleError`.
+   */
   submit(wire: PgWire): Error | null {
-    // The peer is gone and the end of the session is on its way; `pg` would drop the message in silence.
+    // The peer is gone and the end of the session is on its way; `pg` would drop the message in
+    // silence.
     if (!wire.stream.writable) return null
     try {
       this.#prepared = this.#host.prepared.choose(this.#statement, this.#values)
@@ -80,7 +88,8 @@ export class PgStatement implements SessionWork {
     try {
       this.start(wire)
     } catch (error) {
-      // A message that does not fit into memory: part of it may be out, so that the session cannot go on.
+      // A message that does not fit into memory: part of it may be out, so that the session cannot
+      // go on.
       wire.stream.destroy(error as Error)
     }
     wire.stream.uncork()
@@ -137,7 +146,8 @@ export class PgStatement implements SessionWork {
 
   handleCopyInResponse(wire: PgWire): void {
     wire.sendCopyFail('COPY FROM STDIN needs a source; use copyFrom')
-    // In the extended protocol the server took the Sync that followed as part of the COPY, and ignored it.
+    // In the extended protocol the server took the Sync that followed as part of the COPY, and
+    // ignored it.
     if (this.#extended) wire.sync()
   }
 
@@ -154,7 +164,8 @@ export class PgStatement implements SessionWork {
   handleCopyOutResponse(): void {}
   handlePortalSuspended(_wire: PgWire): void {}
 
-  // Yes, once, if it may have failed only because its prepared form was lost or out of date. In a transaction, that ended it.
+  // Yes, once, if it may have failed only because its prepared form was lost or out of date. In a
+  // transaction, that ended it.
   wantsRepeat(idle: boolean): boolean {
     const { error } = this
     const statement = this.#prepared

@@ -17,8 +17,9 @@ interface PairParts {
 }
 
 /**
- * A statement and its companion, sent in one piece: two series of messages, each with a Sync of its own. `again` runs the statement alone if it
- * has to be prepared anew, which must wait for the second answer.
+ * A statement and its companion, sent in one piece: two series of messages, each with a Sync of its
+ * own. `again` runs the statement alone if it has to be prepared anew, which must wait for the
+ * second answer.
  */
 export class StatementPair {
   /** Goes first. */

@@ -12,10 +12,11 @@ export interface UnreadEnd {
 }
 
 /**
- * The rest of an answer whose messages cannot be told apart any more, because the parser of `pg` has thrown in the middle of one and says not
- * where. Finds its end: ReadyForQuery as the last bytes that have come, behind the zero byte that ends CommandComplete and ErrorResponse, or behind
- * the length of PortalSuspended. Nothing inside a row in text format looks like that: no text has a zero byte, so that the `Z` would be a text
- * of its own, and before that is its length, 1.
+ * The rest of an answer whose messages cannot be told apart any more, because the parser of `pg`
+ * has thrown in the middle of one and says not where. Finds its end: ReadyForQuery as the last
+ * bytes that have come, behind the zero byte that ends CommandComplete and ErrorResponse, or behind
+ * the length of PortalSuspended. Nothing inside a row in text format looks like that: no text has a
+ * zero byte, so that the `Z` would be a text of its own, and before that is its length, 1.
  */
 export class UnreadAnswer {
   #tail = NONE

@@ -45,19 +45,26 @@ interface HeardWire extends PgWire {
 }
 
 /**
- * Tells `events` of all messages but ReadyForQuery, before `pg` hears of them. In the place of listeners, of which each session would keep
- * a list for each message: half a kilobyte, and a copy of the list for every row.
+ * Tells `events` of all messages but ReadyForQuery, before `pg` hears of them. In the place of
+ * listeners, of which each session would keep a list for each message: half a kilobyte, and a copy
+ * of the list for every row.
  */
 export function hear(wire: PgWire, events: WireEvents): void {
   Object.assign(wire, { [EVENTS]: events, [HEARS_READY]: false, emit: emitHeard })
 }
 
-/** Tells of ReadyForQuery too, from the next one on, and after `pg` has heard of it and is ready for the next statement. */
+/**
+ * Tells of ReadyForQuery too, from the next one on, and after `pg` has heard of it and is ready for
+ * the next statement.
+ */
 export function hearReady(wire: PgWire): void {
   ;(wire as HeardWire)[HEARS_READY] = true
 }
 
-/** What is emitted has at most two arguments: a message of the server or an error, or an event's name and its new listener. */
+/**
+ * What is emitted has at most two arguments: a message of the server or an error, or an event's
+ * name and its new listener.
+ */
 function emitHeard(this: HeardWire, event: string | symbol, first?: unknown, second?: unknown) {
   if (event === 'errorMessage' && this[EVENTS].errorDetail === 'drop')
     dropDetail(first as ServerError)
@@ -72,7 +79,10 @@ function emitHeard(this: HeardWire, event: string | symbol, first?: unknown, sec
   return emit.call(this, event, first, second)
 }
 
-/** Takes what answers a reset, which are the messages that `pg` would take for those of its own query. */
+/**
+ * Takes what answers a reset, which are the messages that `pg` would take for those of its own
+ * query.
+ */
 function answersReset(events: WireEvents, event: string | symbol, message: unknown): boolean {
   switch (event) {
     case 'commandComplete':

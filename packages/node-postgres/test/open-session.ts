@@ -149,9 +149,13 @@ export async function failure<E extends Error>(promise: Promise<unknown>): Promi
   throw new Error('it was expected to fail')
 }
 
-/** Resolves when this process has `count` sockets open to a port; a test that waits for ever has found a leak. */
+/**
+ * Resolves when this process has `count` sockets open to a port; a test that waits for ever has
+ * found a leak.
+ */
 export async function untilSocketsTo(port: number, count: number): Promise<void> {
-  // Undocumented, but the only list of handles there is. A socket that was destroyed leaves it a little later.
+  // Undocumented, but the only list of handles there is. A socket that was destroyed leaves it a
+  // little later.
   const { _getActiveHandles } = process as unknown as {
     _getActiveHandles(): { remotePort?: number; remoteAddress?: string }[]
   }

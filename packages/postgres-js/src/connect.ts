@@ -5,8 +5,8 @@ import type { MakeInstance } from './instance.js'
 import { InstanceStart } from './instance-start.js'
 
 /**
- * Opens one session: look-up, TCP, TLS and log-in under one deadline. Rejects with `ConnectError` or `AuthenticationError`;
- * then nothing is left open.
+ * Opens one session: look-up, TCP, TLS and log-in under one deadline. Rejects with `ConnectError`
+ * or `AuthenticationError`; then nothing is left open.
  */
 export async function connect(
   makeInstance: MakeInstance,

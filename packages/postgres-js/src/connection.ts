@@ -36,7 +36,10 @@ import { StatementWork } from './statement-work.js'
 
 const SMALL = 65_536
 
-/** One session over a one-connection instance of postgres.js. What runs in it is in the hands of its line. */
+/**
+ * One session over a one-connection instance of postgres.js. What runs in it is in the hands of its
+ * line.
+ */
 export class PostgresConnection
   extends SocketConnection<RowShape>
   implements LineEvents, LoginView
@@ -97,7 +100,8 @@ export class PostgresConnection
     try {
       const values = valuesOf(statement)
       const alone = (): StatementWork => new StatementWork(this.#line, statement, values, done)
-      // A text in the simple protocol may be several statements, or begin a COPY, which would swallow what comes behind it.
+      // A text in the simple protocol may be several statements, or begin a COPY, which would
+      // swallow what comes behind it.
       const single = statement.name !== undefined || values !== undefined
       const behindValues = behind && valuesOf(behind.statement)
       if (behind !== undefined && single && isSmall(behindValues)) {
@@ -137,7 +141,8 @@ export class PostgresConnection
   }
 
   override async reset(level: ResetLevel): Promise<void> {
-    // Who had `raw` may have cancelled a query of his own, and the request must not meet the next borrower's.
+    // Who had `raw` may have cancelled a query of his own, and the request must not meet the next
+    // borrower's.
     await this.#line.uncancelled()
     await super.reset(level)
   }
@@ -161,7 +166,10 @@ export class PostgresConnection
   }
 }
 
-/** Whether postgres.js can certainly write a companion down: if it fails at that, it rejects what it has written before. */
+/**
+ * Whether postgres.js can certainly write a companion down: if it fails at that, it rejects what it
+ * has written before.
+ */
 function isSmall(values: readonly (string | null)[] | undefined): boolean {
   let length = 0
   for (const value of values ?? []) length += 4 + (value?.length ?? 0)

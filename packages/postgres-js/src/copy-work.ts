@@ -6,7 +6,8 @@ import { Submission } from './submission.js'
 /**
  * What both directions of COPY have in common: the way of its text through postgres.js.
  *
- * It takes the place of the streams of postgres.js, which say that all was well before the server has, or never say what was wrong.
+ * It takes the place of the streams of postgres.js, which say that all was well before the server
+ * has, or never say what was wrong.
  */
 export abstract class CopyWork<Copy extends RunningCopy> extends SessionWork {
   /** What becomes of the text. */

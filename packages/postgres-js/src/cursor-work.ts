@@ -5,12 +5,13 @@ import type { WorkHost } from './session-work.js'
 import { StatementWork } from './statement-work.js'
 
 /**
- * A statement that is executed some rows at a time. What is sent ends with Flush, so that the server suspends the portal and keeps
- * the transaction around it open; the one Sync, to which ReadyForQuery is the answer, is sent when the rows are at their end, when
- * the server has refused the statement, or when nobody wants the rest.
+ * A statement that is executed some rows at a time. What is sent ends with Flush, so that the
+ * server suspends the portal and keeps the transaction around it open; the one Sync, to which
+ * ReadyForQuery is the answer, is sent when the rows are at their end, when the server has refused
+ * the statement, or when nobody wants the rest.
  *
- * It takes the place of postgres.js's own cursors, which keep the rest of the rows of a loop that was left, and lose what their
- * parsers throw.
+ * It takes the place of postgres.js's own cursors, which keep the rest of the rows of a loop that
+ * was left, and lose what their parsers throw.
  */
 export class CursorWork extends StatementWork implements CursorStatement {
   readonly #suspended: CursorEnds['suspended']
@@ -46,7 +47,8 @@ export class CursorWork extends StatementWork implements CursorStatement {
 
   /** Gives up the rows that are left. To be called while it is suspended. */
   finish(): void {
-    // Outside a transaction Sync does the same; inside one the portal would keep its snapshot and its locks.
+    // Outside a transaction Sync does the same; inside one the portal would keep its snapshot and
+    // its locks.
     this.#sync(CLOSE_PORTAL)
   }
 
@@ -60,7 +62,8 @@ export class CursorWork extends StatementWork implements CursorStatement {
 
   override takeError(buffer: Buffer, from: number, to: number): ServerError {
     const refusal = super.takeError(buffer, from, to)
-    // The word may be missing, or one of another language: only those that end the session are certain to be no ERROR.
+    // The word may be missing, or one of another language: only those that end the session are
+    // certain to be no ERROR.
     if (refusal.severity !== 'FATAL' && refusal.severity !== 'PANIC') this.#sync()
     return refusal
   }
@@ -75,7 +78,8 @@ export class CursorWork extends StatementWork implements CursorStatement {
   }
 
   #sync(...before: readonly Buffer[]): void {
-    // An error that comes after it, from a deferred constraint, is followed by ReadyForQuery by itself.
+    // An error that comes after it, from a deferred constraint, is followed by ReadyForQuery by
+    // itself.
     if (this.#synced) return
     this.#synced = true
     this.host.send(...before, SYNC)

@@ -14,8 +14,8 @@ export interface OpenedLine {
 }
 
 /**
- * The instance of a session whose socket is still being opened. postgres.js waits for a timer before it asks for a socket, which
- * is over by the time that there is one.
+ * The instance of a session whose socket is still being opened. postgres.js waits for a timer
+ * before it asks for a socket, which is over by the time that there is one.
  */
 export class InstanceStart {
   readonly instance: Instance
@@ -65,7 +65,8 @@ export class InstanceStart {
   }
 
   #forCancel(): StandInSocket {
-    // At once, and not when postgres.js writes, some turns later: until then nobody would know that a request is on its way.
+    // At once, and not when postgres.js writes, some turns later: until then nobody would know that
+    // a request is on its way.
     const request = this.#line?.cancel() ?? Promise.resolve()
     return StandInSocket.forCancel(request, this.#host, this.#port)
   }

@@ -24,7 +24,10 @@ interface InstanceParts {
   readonly settings: ConnectionSettings
   /** Makes values of the texts that the server sends. */
   readonly types: TypeParsers
-  /** Called for each socket that it wants; the first is that of the session, the others are to send cancel requests. */
+  /**
+   * Called for each socket that it wants; the first is that of the session, the others are to send
+   * cancel requests.
+   */
   readonly socket: () => StandInSocket | Promise<StandInSocket>
 }
 
@@ -41,8 +44,8 @@ const REFUSED: Readonly<Record<string, string>> = {
 }
 
 /**
- * Reads the options that all instances share, once, because postgres.js takes longer for that than for the rest. No option is left
- * out: for one that is, it would look into the environment.
+ * Reads the options that all instances share, once, because postgres.js takes longer for that than
+ * for the rest. No option is left out: for one that is, it would look into the environment.
  */
 export function makeTemplate(postgres: PostgresModule): InstanceOptions {
   const { options } = postgres({

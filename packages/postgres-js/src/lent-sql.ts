@@ -10,8 +10,8 @@ interface LazyQuery {
 type Make = (...args: unknown[]) => unknown
 
 /**
- * The function `sql` for one borrower: the real one while his lease is out; afterwards its queries reject, also those made before. None is sent before
- * the session is known to be `clean`.
+ * The function `sql` for one borrower: the real one while his lease is out; afterwards its queries
+ * reject, also those made before. None is sent before the session is known to be `clean`.
  */
 export function lentSql(sql: PostgresSql, holder: RawHolder, clean?: Promise<void>): PostgresSql {
   const { unsafe, file, notify } = sql as unknown as Record<string, Make>

@@ -36,7 +36,9 @@ export function closeStatement(name: string): Buffer {
   return message(0x43, Buffer.from(`S${name}\0`))
 }
 
-/** Execute of the unnamed portal for so many rows, and Flush, so that the server answers at once. */
+/**
+ * Execute of the unnamed portal for so many rows, and Flush, so that the server answers at once.
+ */
 export function executeAndFlush(rows: number): Buffer {
   const bytes = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0x48, 0, 0, 0, 4])
   bytes.writeUInt32BE(rows, 6)

@@ -15,7 +15,9 @@ export interface PostgresLike {
   readonly PostgresError: unknown
 }
 
-/** The namespace of `postgres`, as `import * as postgres` and `await import('postgres')` give it. */
+/**
+ * The namespace of `postgres`, as `import * as postgres` and `await import('postgres')` give it.
+ */
 export interface PostgresNamespace {
   /** The module itself. */
   readonly default: PostgresLike
@@ -24,8 +26,8 @@ export interface PostgresNamespace {
 /** Options of `postgresJs`. */
 export interface PostgresJsOptions {
   /**
-   * The copy of `postgres` to use: the default export or the whole namespace. Default: the copy this package finds. Give the
-   * application's own if there may be several.
+   * The copy of `postgres` to use: the default export or the whole namespace. Default: the copy
+   * this package finds. Give the application's own if there may be several.
    */
   postgres?: PostgresLike | PostgresNamespace | undefined
 }
@@ -34,8 +36,9 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['postgres'])
 const NEEDED = [3, 4, 9] as const
 
 /**
- * The driver over `postgres` (postgres.js), 3.4.9 or newer below 4: one instance with one connection for each connection of the pool, never its
- * own pool. Throws `TypeError` for unknown options, for something that is not `postgres`, and for a `postgres` that is too old.
+ * The driver over `postgres` (postgres.js), 3.4.9 or newer below 4: one instance with one
+ * connection for each connection of the pool, never its own pool. Throws `TypeError` for unknown
+ * options, for something that is not `postgres`, and for a `postgres` that is too old.
  *
  * ```ts
  * const pool = createPool({ driver: postgresJs(), connection: 'postgres://localhost/app' })

@@ -3,8 +3,8 @@ import { encodeValues, type TypeParsers } from '@poolhouse/core/types'
 type ByOid = Record<string | number, unknown>
 
 /**
- * The parsers of an instance, looked up by OID: those of the pool, so that rows are the same whichever way they come, unless
- * somebody has put one of their own into `sql.options.parsers`.
+ * The parsers of an instance, looked up by OID: those of the pool, so that rows are the same
+ * whichever way they come, unless somebody has put one of their own into `sql.options.parsers`.
  */
 export function rawParsers(types: TypeParsers): ByOid {
   return new Proxy({} as ByOid, {
@@ -14,8 +14,9 @@ export function rawParsers(types: TypeParsers): ByOid {
 }
 
 /**
- * The serialisers of an instance by OID: its own, and for every other type one that writes arrays as arrays of PostgreSQL.
- * postgres.js asks the server for the array types when it connects, which would cost a round trip for each connection.
+ * The serialisers of an instance by OID: its own, and for every other type one that writes arrays
+ * as arrays of PostgreSQL. postgres.js asks the server for the array types when it connects, which
+ * would cost a round trip for each connection.
  */
 export function rawSerializers(own: ByOid): ByOid {
   return new Proxy({} as ByOid, {
@@ -30,7 +31,10 @@ function toText(value: unknown): unknown {
   return encodeValues([value])?.[0] ?? null
 }
 
-/** The array types of the types that `sql.array` may be used with, by OID; postgres.js would ask the server for them, too. */
+/**
+ * The array types of the types that `sql.array` may be used with, by OID; postgres.js would ask the
+ * server for them, too.
+ */
 export const ARRAY_TYPES: Readonly<Record<number, number>> = {
   16: 1000, // bool
   17: 1001, // bytea

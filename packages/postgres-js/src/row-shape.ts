@@ -5,7 +5,10 @@ export class RowShape extends ResultShape {
   /** A result without columns. */
   static readonly none: RowShape = new RowShape([], noParsers)
 
-  /** Makes a row of the DataRow at an offset: an object by column name, of whose equal names the last wins, or an array. Throws what a parser throws. */
+  /**
+   * Makes a row of the DataRow at an offset: an object by column name, of whose equal names the
+   * last wins, or an array. Throws what a parser throws.
+   */
   read(buffer: Buffer, from: number, asArray: boolean): unknown {
     const { fields, parsers } = this
     const count = fields.length

@@ -2,7 +2,10 @@ const QUERY = 0x51
 const SYNC = 0x53
 const COPY = new Set([0x64, 0x63, 0x66])
 
-/** Counts what a client sends and what is still to be answered, whoever sends it: its own, or what runs on the instance directly. */
+/**
+ * Counts what a client sends and what is still to be answered, whoever sends it: its own, or what
+ * runs on the instance directly.
+ */
 export class SeriesCount {
   /** ReadyForQuery messages that are to come. */
   #owed = 0

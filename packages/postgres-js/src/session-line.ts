@@ -36,9 +36,10 @@ import type { Submission } from './submission.js'
 const CANCEL_TIMEOUT_MS = 10_000
 
 /**
- * What lies between the socket of a session and its instance of postgres.js. Both directions are read message by message: so it is known
- * what was sent, what was answered and in which state the session is, and postgres.js sees of an answer only what it has to.
- * Work is given to postgres.js one at a time.
+ * What lies between the socket of a session and its instance of postgres.js. Both directions are
+ * read message by message: so it is known what was sent, what was answered and in which state the
+ * session is, and postgres.js sees of an answer only what it has to. Work is given to postgres.js
+ * one at a time.
  */
 export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   readonly prepared: SessionStatements<RowShape>
@@ -113,7 +114,10 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     return this.#state !== 'over' && this.#socket.stream.writable
   }
 
-  /** Has postgres.js send its start-up message. What comes is the guard's until the log-in is over, and it hears if postgres.js gives up. */
+  /**
+   * Has postgres.js send its start-up message. What comes is the guard's until the log-in is over,
+   * and it hears if postgres.js gives up.
+   */
   start(guard: LoginGuard): void {
     this.#guard = guard
     const fail = (error: unknown): void => guard.fail(error)
@@ -211,7 +215,10 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     return room
   }
 
-  /** Whether bytes may go out: those of a holder, whose texts are read, and what belongs to something that is under way. */
+  /**
+   * Whether bytes may go out: those of a holder, whose texts are read, and what belongs to
+   * something that is under way.
+   */
   #admits(bytes: Buffer): boolean {
     const { holder } = this
     if (holder === undefined) return true
@@ -259,7 +266,10 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     }
   }
 
-  /** Gives postgres.js what is next as well, so that both leave in one piece. What cannot be given now is given when it is its turn. */
+  /**
+   * Gives postgres.js what is next as well, so that both leave in one piece. What cannot be given
+   * now is given when it is its turn.
+   */
   #sendAhead(companion: SessionWork | undefined): void {
     if (companion === undefined) return
     let submission: Submission
@@ -278,7 +288,8 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   }
 
   async #cancel(): Promise<void> {
-    // Whoever asks has given the session back, and the request would meet the statement of somebody else.
+    // Whoever asks has given the session back, and the request would meet the statement of somebody
+    // else.
     if (this.holder?.refusal() !== undefined) return
     const request = this.#events.cancel(CANCEL_TIMEOUT_MS)
     this.#cancels.add(request)
@@ -366,7 +377,8 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
         if (refusal?.severity !== 'ERROR') {
           const error = readError(this.PostgresError, buffer.subarray(from + 5, to))
           this.#events.refused(error)
-          // Its last words. The socket may stay open for a while, in which nobody is to get the session.
+          // Its last words. The socket may stay open for a while, in which nobody is to get the
+          // session.
           if (this.#state === 'open' && !this.busy) this.#events.failed(error)
         }
         break
@@ -429,14 +441,18 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     const status = statusOf(byte)
     if (this.#state === 'starting') {
       this.#state = 'open'
-      // After a reservation postgres.js waits for somebody to release it. At this event it looks for work by itself.
+      // After a reservation postgres.js waits for somebody to release it. At this event it looks
+      // for work by itself.
       this.#standIn.emit('drain')
     } else this.#series.answered()
     this.#events.ready(status)
     if (ours) this.#queue.answered(this.prepared.mayRepeat)
   }
 
-  /** Rejects what somebody runs on the instance. An error of its own, because postgres.js writes into it. */
+  /**
+   * Rejects what somebody runs on the instance. An error of its own, because postgres.js writes
+   * into it.
+   */
   #failInside(reason: unknown): void {
     if (this.#standIn.listenerCount('error') > 0) this.#standIn.emit('error', over(reason))
   }

@@ -15,13 +15,19 @@ import type { Submission, SubmissionOwner } from './submission.js'
 
 /** What work needs of its connection. */
 export interface WorkHost {
-  /** The prepared statements of the session. postgres.js keeps a list of its own, without end, which ours never enter. */
+  /**
+   * The prepared statements of the session. postgres.js keeps a list of its own, without end, which
+   * ours never enter.
+   */
   readonly prepared: SessionStatements<RowShape>
   /** Makes values of the texts that the server sends. */
   readonly types: TypeParsers
   /** The class that postgres.js makes of the server's errors. */
   readonly PostgresError: PostgresErrorClass
-  /** Sends messages that postgres.js does not know of, behind those it has sent. False when the socket wants a pause. */
+  /**
+   * Sends messages that postgres.js does not know of, behind those it has sent. False when the
+   * socket wants a pause.
+   */
   send(...messages: readonly Buffer[]): boolean
   /** Stops reading the socket, or goes on. */
   pause(paused: boolean): void
@@ -32,14 +38,18 @@ export interface WorkHost {
 const NONE: Buffer = Buffer.alloc(0)
 
 /**
- * What one session does at a time: a statement, a cursor, a COPY. It is sent through postgres.js, as a query of its one-connection
- * instance; the answer is read here, and postgres.js gets to see only how it ends. It is settled by its connection, at
- * ReadyForQuery or when the session ends first.
+ * What one session does at a time: a statement, a cursor, a COPY. It is sent through postgres.js,
+ * as a query of its one-connection instance; the answer is read here, and postgres.js gets to see
+ * only how it ends. It is settled by its connection, at ReadyForQuery or when the session ends
+ * first.
  */
 export abstract class SessionWork implements SubmissionOwner, QueuedWork {
   /** Whether the server may have received it. */
   sent = false
-  /** Whether the server has bound it: from here on it may have executed a part of it, whatever it says later. */
+  /**
+   * Whether the server has bound it: from here on it may have executed a part of it, whatever it
+   * says later.
+   */
   bound = false
   /** What postgres.js has. */
   submission: Submission | undefined
@@ -61,7 +71,10 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
     this.host = host
   }
 
-  /** Makes what is given to postgres.js. `canClose` says that prepared statements can be closed just before. Throws what the caller did wrong. */
+  /**
+   * Makes what is given to postgres.js. `canClose` says that prepared statements can be closed just
+   * before. Throws what the caller did wrong.
+   */
   protected abstract prepare(canClose: boolean): Submission
   /** A message of the answer that is neither ErrorResponse nor ReadyForQuery. */
   abstract take(kind: number, buffer: Buffer, from: number, to: number): void
@@ -112,7 +125,9 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
     else this.refuse(this.#untaken)
   }
 
-  /** Bytes go to the socket; if postgres.js has written the messages before, theirs are among them. */
+  /**
+   * Bytes go to the socket; if postgres.js has written the messages before, theirs are among them.
+   */
   wrote(): void {
     if (!this.#built || this.sent) return
     this.sent = true

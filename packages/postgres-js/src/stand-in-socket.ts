@@ -14,9 +14,9 @@ export interface StandInOwner {
 }
 
 /**
- * What postgres.js takes for its socket. It never hears of a `close`: at that event it would drop its reference, on which later
- * writes of its own timers throw where nobody can catch it, and connect again. It is given messages to read as `data` events, and
- * an `error` when it is all over.
+ * What postgres.js takes for its socket. It never hears of a `close`: at that event it would drop
+ * its reference, on which later writes of its own timers throw where nobody can catch it, and
+ * connect again. It is given messages to read as `data` events, and an `error` when it is all over.
  */
 export class StandInSocket extends EventEmitter {
   /** For the messages of postgres.js. */
@@ -34,15 +34,16 @@ export class StandInSocket extends EventEmitter {
   }
 
   /**
-   * A socket for what postgres.js does to cancel a query: it writes the request and waits for the `close`, which is that of the request that
-   * is under way to the very server of the session.
+   * A socket for what postgres.js does to cancel a query: it writes the request and waits for the
+   * `close`, which is that of the request that is under way to the very server of the session.
    */
   static forCancel(request: Promise<void>, host: string, port: number): StandInSocket {
     const owner: StandInOwner = {
       writable: true,
       write: () => {
         const close = (): boolean => socket.emit('close')
-        // A request that did not get through has no effect, which is all that whoever cancels can rely on anyway.
+        // A request that did not get through has no effect, which is all that whoever cancels can
+        // rely on anyway.
         request.then(close, close)
         return true
       },
@@ -59,7 +60,10 @@ export class StandInSocket extends EventEmitter {
     return this.#owner.writable ? 'open' : 'closed'
   }
 
-  /** At `data`, the last that postgres.js listens to, it begins to log in, in a microtask of its own; the write is put off with `setImmediate`. */
+  /**
+   * At `data`, the last that postgres.js listens to, it begins to log in, in a microtask of its
+   * own; the write is put off with `setImmediate`.
+   */
   override on(event: string, listener: (...args: never[]) => void): this {
     if (event === 'data' && !timersAreReal()) realTimers.queueMicrotask(useRealTimers())
     return super.on(event, listener as () => void)

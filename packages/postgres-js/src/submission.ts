@@ -16,7 +16,10 @@ export interface StatementToSend {
 export interface SubmissionOwner {
   /** postgres.js has written the messages into its buffer. */
   built(): void
-  /** ReadyForQuery has come, or the instance gave up; the error is the one postgres.js made of what the server said. */
+  /**
+   * ReadyForQuery has come, or the instance gave up; the error is the one postgres.js made of what
+   * the server said.
+   */
   answered(error: unknown): void
 }
 
@@ -24,16 +27,19 @@ const NO_TYPES: readonly number[] = []
 const NO_VALUES: (string | null)[] = []
 
 /**
- * What a one-connection instance of postgres.js is given to run: an object of the shape of its `Query`, which is what its handler
- * takes. Its own class is a promise that starts a tick later, asks the server for the parameter types before it sends the
- * values (a second round trip), remembers every text for ever, and is sent again behind our back when the server has lost it
- * (`retryRoutines`), also when it had executed in part. Here the properties it decides this by are ours.
+ * What a one-connection instance of postgres.js is given to run: an object of the shape of its
+ * `Query`, which is what its handler takes. Its own class is a promise that starts a tick later,
+ * asks the server for the parameter types before it sends the values (a second round trip),
+ * remembers every text for ever, and is sent again behind our back when the server has lost it
+ * (`retryRoutines`), also when it had executed in part. Here the properties it decides this by are
+ * ours.
  */
 export class Submission {
   // The properties that postgres.js sets are declared for a stable hidden class.
   readonly tagged: boolean = false
   readonly strings: readonly string[]
-  // No arguments but ready-made parameters: postgres.js then neither infers types nor describes first.
+  // No arguments but ready-made parameters: postgres.js then neither infers types nor describes
+  // first.
   readonly args: readonly unknown[] = []
   readonly options: { readonly simple: boolean; readonly prepare: boolean }
   readonly origin: string = ''
@@ -74,7 +80,9 @@ export class Submission {
     }
   }
 
-  /** What postgres.js found in its list of statements does not count; the list of the session does. */
+  /**
+   * What postgres.js found in its list of statements does not count; the list of the session does.
+   */
   get prepared(): boolean {
     return this.#known
   }
@@ -97,8 +105,9 @@ export class Submission {
   }
 
   /**
-   * The messages are on their way to the server: from here on postgres.js must neither repeat the statement nor end the series
-   * of messages of a cursor by itself, and its errors must not show the values.
+   * The messages are on their way to the server: from here on postgres.js must neither repeat the
+   * statement nor end the series of messages of a cursor by itself, and its errors must not show
+   * the values.
    */
   written(): void {
     this.#known = false

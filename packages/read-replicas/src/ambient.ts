@@ -3,7 +3,10 @@ import type { Intent } from '@poolhouse/core'
 import { checkNumber, checkWord, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
 import type { ReplicaSession } from './replica-pool.js'
 
-/** What `runWith` says about all calls inside it. A call, a reader or a session that says otherwise wins. */
+/**
+ * What `runWith` says about all calls inside it. A call, a reader or a session that says otherwise
+ * wins.
+ */
 export interface RunWithOptions {
   /** What calls are for that do not say so themselves. */
   intent?: Intent | undefined
@@ -23,13 +26,15 @@ const KNOWN: ReadonlySet<string> = new Set([
 ])
 const INTENTS = ['read', 'write'] as const
 
-// The ESM and the CommonJS copy of this package may meet in one process, and then both must see what either was told.
+// The ESM and the CommonJS copy of this package may meet in one process, and then both must see
+// what either was told.
 const KEY = Symbol.for('poolhouse.ambient')
 const shared = globalThis as { [KEY]?: AsyncLocalStorage<RunWithOptions> }
 
 /**
- * Runs `fn` with defaults for all calls on replica pools inside it, whatever lies between: for a request, a job, a test. Calls
- * nest; what the inner one leaves out is as outside. Returns what `fn` returns. Throws `TypeError` or `RangeError` for wrong options.
+ * Runs `fn` with defaults for all calls on replica pools inside it, whatever lies between: for a
+ * request, a job, a test. Calls nest; what the inner one leaves out is as outside. Returns what
+ * `fn` returns. Throws `TypeError` or `RangeError` for wrong options.
  *
  * ```ts
  * await runWith({ intent: 'read', session: db.session(token) }, () => handle(request))

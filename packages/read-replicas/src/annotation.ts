@@ -2,8 +2,9 @@ import { ambient, type RunWithOptions } from './ambient.js'
 import { hintOf, mayHint } from './classify/hint.js'
 
 /**
- * What is said of a call beside its own options: by `runWith` around it, or else by a hint at the beginning of its text. Undefined for
- * nothing. For pools over replica pools, which could otherwise pass these by. Throws `TypeError` for a hint that says nothing.
+ * What is said of a call beside its own options: by `runWith` around it, or else by a hint at the
+ * beginning of its text. Undefined for nothing. For pools over replica pools, which could otherwise
+ * pass these by. Throws `TypeError` for a hint that says nothing.
  */
 export function annotationOf(text: string | undefined): RunWithOptions | undefined {
   const around = ambient()

@@ -3,8 +3,9 @@ import type { Clock, ClockTimer } from '@poolhouse/core'
 import { EventHub, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 
 /**
- * Everything a routing pool does while nobody waits for it: timers and tasks run in the pool's own async context and never
- * keep the process alive, and what fails in them is told as an `error` event.
+ * Everything a routing pool does while nobody waits for it: timers and tasks run in the pool's own
+ * async context and never keep the process alive, and what fails in them is told as an `error`
+ * event.
  */
 export class Background {
   /** Events of the pool. */
@@ -45,7 +46,10 @@ export class Background {
     )
   }
 
-  /** Whether the work settles before the deadline and before the signal fires. Passes on its rejection if it does. */
+  /**
+   * Whether the work settles before the deadline and before the signal fires. Passes on its
+   * rejection if it does.
+   */
   inTime(
     work: Promise<unknown>,
     deadline: number,

@@ -10,13 +10,17 @@ export interface ReplicaCandidate {
   readonly zone: string | undefined
   /** Reads this router has under way on it, waiting or running. */
   readonly inFlight: number
-  /** How long its answers take, averaged with a half-life of ten seconds, in milliseconds; undefined while unknown. */
+  /**
+   * How long its answers take, averaged with a half-life of ten seconds, in milliseconds; undefined
+   * while unknown.
+   */
   readonly latencyMs: number | undefined
 }
 
 /**
- * A strategy of your own: gets the replicas that fit the read, at least one, and returns one of them. What it throws, and a
- * `TypeError` for anything that is not among the candidates, rejects the read. It runs for every read: keep it cheap.
+ * A strategy of your own: gets the replicas that fit the read, at least one, and returns one of
+ * them. What it throws, and a `TypeError` for anything that is not among the candidates, rejects
+ * the read. It runs for every read: keep it cheap.
  */
 export type BalanceFunction = (candidates: readonly ReplicaCandidate[]) => ReplicaCandidate
 
@@ -47,8 +51,8 @@ export function createBalancer(
   }
 }
 
-// Answers within a factor of two are equally fast: without that, whoever answers a bit quicker would take every read of a
-// caller that reads one after the other.
+// Answers within a factor of two are equally fast: without that, whoever answers a bit quicker
+// would take every read of a caller that reads one after the other.
 const SAME_SPEED = 2
 
 class LeastBusyBalancer implements Balancer {
@@ -61,7 +65,8 @@ class LeastBusyBalancer implements Balancer {
   pick(nodes: readonly ReplicaNode[], now: number): ReplicaNode {
     const count = nodes.length
     if (count === 1) return nodes[0]!
-    // Two different ones in random order: one draw for the first, one for its distance to the second.
+    // Two different ones in random order: one draw for the first, one for its distance to the
+    // second.
     const first = Math.floor(this.#random() * count)
     const second = (first + 1 + Math.floor(this.#random() * (count - 1))) % count
     return lessBusy(nodes[first]!, nodes[second]!, now)
@@ -83,7 +88,8 @@ function lessBusy(a: ReplicaNode, b: ReplicaNode, now: number): ReplicaNode {
 class RoundRobinBalancer implements Balancer {
   #choices = 0
 
-  // The longest unchosen of those that fit, not the next of all: the neighbour of a dead node must not get its share too.
+  // The longest unchosen of those that fit, not the next of all: the neighbour of a dead node must
+  // not get its share too.
   pick(nodes: readonly ReplicaNode[]): ReplicaNode {
     let best = nodes[0]!
     for (const node of nodes) if (node.lastChosen < best.lastChosen) best = node
@@ -110,8 +116,8 @@ class RandomBalancer implements Balancer {
 }
 
 /**
- * Smooth weighted round robin: with each choice everybody earns their weight and the chosen one pays what all have earned. The shares
- * are exact and nobody gets a burst of reads.
+ * Smooth weighted round robin: with each choice everybody earns their weight and the chosen one
+ * pays what all have earned. The shares are exact and nobody gets a burst of reads.
  */
 class WeightedBalancer implements Balancer {
   readonly #weights: ReadonlyMap<string, number>

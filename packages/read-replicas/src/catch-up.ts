@@ -24,19 +24,22 @@ interface Waiter {
   end(node: ReplicaNode | undefined): void
 }
 
-// Between two looks at a replica that somebody waits for. A commit is replayed within a millisecond or two on a replica that is well; one
-// that does not move is asked less and less.
+// Between two looks at a replica that somebody waits for. A commit is replayed within a millisecond
+// or two on a replica that is well; one that does not move is asked less and less.
 const LEAST_PAUSE_MS = 2
 const STILL_PAUSE_MS = 10
-// Where an answer takes long because everybody is busy, looking is part of the load: it takes at most a seventh of the time.
+// Where an answer takes long because everybody is busy, looking is part of the load: it takes at
+// most a seventh of the time.
 const PAUSE_PER_LOOK = 6
 const MOST_PAUSE_MS = 25
-// How long a server is left to tell by itself. Whoever waits may have given up by then, and the replica may be another server.
+// How long a server is left to tell by itself. Whoever waits may have given up by then, and the
+// replica may be another server.
 const SERVER_WAIT_MS = 100
 
 /**
- * Reads that wait until a replica has caught up with what they must see: one question at a time for each replica, for all who wait for it.
- * Servers from version 19 on tell by themselves; the others are looked at again and again.
+ * Reads that wait until a replica has caught up with what they must see: one question at a time for
+ * each replica, for all who wait for it. Servers from version 19 on tell by themselves; the others
+ * are looked at again and again.
  */
 export class CatchUp {
   readonly #host: CatchUpHost
@@ -53,7 +56,10 @@ export class CatchUp {
     this.#background = background
   }
 
-  /** Resolves with the first of the nodes that has everything before the token, or with undefined at the deadline. Never rejects. */
+  /**
+   * Resolves with the first of the nodes that has everything before the token, or with undefined at
+   * the deadline. Never rejects.
+   */
   wait(
     nodes: readonly ReplicaNode[],
     token: Token,
@@ -88,7 +94,10 @@ export class CatchUp {
     this.#timer?.cancel()
   }
 
-  /** One timer for all, made anew only for an earlier deadline. It keeps the process alive while somebody waits. */
+  /**
+   * One timer for all, made anew only for an earlier deadline. It keeps the process alive while
+   * somebody waits.
+   */
   #wakeAt(time: number): void {
     if (this.#timer !== undefined) {
       this.#timer.keepAlive(true)
@@ -171,7 +180,10 @@ class NodeWatch {
     })
   }
 
-  /** Asks the replica where it is and lets those go who have waited for that. Resolves with how long it took to answer. */
+  /**
+   * Asks the replica where it is and lets those go who have waited for that. Resolves with how long
+   * it took to answer.
+   */
   async #look(): Promise<number> {
     const before = this.#host.lsnOf(this.#node)
     const startedAt = this.#background.now()
@@ -187,7 +199,10 @@ class NodeWatch {
     return this.#background.now() - startedAt
   }
 
-  /** Has the server tell, where it can, when it has got to the first position that somebody waits for. Whether there is something to see. */
+  /**
+   * Has the server tell, where it can, when it has got to the first position that somebody waits
+   * for. Whether there is something to see.
+   */
   async #wasTold(): Promise<boolean> {
     const wait = this.waiters.size === 0 ? undefined : this.#host.lsnWaitOf(this.#node)
     if (wait === undefined) return false
@@ -196,7 +211,8 @@ class NodeWatch {
     this.#serverTells = true
     const result = await wait.until(lsn!, SERVER_WAIT_MS)
     this.#serverTells = false
-    // Reached: its timeline is still to be looked at. Promoted: it is another server now. Timeout: nothing new, others may be sooner.
+    // Reached: its timeline is still to be looked at. Promoted: it is another server now. Timeout:
+    // nothing new, others may be sooner.
     return result === 'reached' || result === 'promoted'
   }
 }

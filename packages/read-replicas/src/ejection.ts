@@ -29,12 +29,14 @@ const MOST_MS = 30_000
 const PROBE_TIMEOUT_MS = 1_000
 // A node that has held for as long as the longest sentence begins anew.
 const FORGIVEN_AFTER_MS = MOST_MS
-// A node that has just answered is not asked again on the word of a role or a database that it refuses.
+// A node that has just answered is not asked again on the word of a role or a database that it
+// refuses.
 const CONTENT_MS = 5_000
 
 /**
- * Shuts out replicas whose connections fail, one second and then twice as long each time, and lets them in again when a probe
- * gets an answer. The last node that fits is not shut out on the word of a read: a probe decides.
+ * Shuts out replicas whose connections fail, one second and then twice as long each time, and lets
+ * them in again when a probe gets an answer. The last node that fits is not shut out on the word of
+ * a read: a probe decides.
  */
 export class Ejection {
   readonly #host: EjectionHost
@@ -50,8 +52,9 @@ export class Ejection {
   }
 
   /**
-   * Something failed on the node; `proven` if it is certain that others would fail too. Returns whether that is held against it. What
-   * the node did to one role, one database or one session shuts nobody else out of it: a probe by the node's own pool decides.
+   * Something failed on the node; `proven` if it is certain that others would fail too. Returns
+   * whether that is held against it. What the node did to one role, one database or one session
+   * shuts nobody else out of it: a probe by the node's own pool decides.
    */
   failed(node: ReplicaNode, error: unknown, proven = false): boolean {
     const blame = proven ? 'node' : blameOf(error)
@@ -77,7 +80,10 @@ export class Ejection {
     if (node.ejected === undefined) this.#probe(node)
   }
 
-  /** As `question`, but not again and again: hundreds of tenants may be refused by a node that is well. */
+  /**
+   * As `question`, but not again and again: hundreds of tenants may be refused by a node that is
+   * well.
+   */
   #wonder(node: ReplicaNode): void {
     const { answeredAt } = this.#sentenceOf(node)
     if (this.#background.now() - answeredAt >= CONTENT_MS) this.question(node)
@@ -114,7 +120,8 @@ export class Ejection {
     const { hub, name } = this.#background
     hub.emit('ejected', { pool: name, node: node.node, reason, forMs })
     this.#host.set.touch()
-    // With nobody left, waiting out the sentences would leave all reads to the primary: see at once who is back.
+    // With nobody left, waiting out the sentences would leave all reads to the primary: see at once
+    // who is back.
     if (this.#host.anotherFits(node)) return
     for (const other of this.#host.set.nodes) {
       if (other.ejected !== undefined && !(proven && other === node)) this.#probe(other)

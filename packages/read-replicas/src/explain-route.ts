@@ -22,8 +22,9 @@ export interface RouteExplanation {
   /** Why it goes there, as a sentence for humans. */
   readonly reason: string
   /**
-   * What said whether it is a read: the `call` or its view, `runWith`, the `hint` in a comment before the statement, its `text`,
-   * `experience` with a replica that has refused such a statement, or `nothing`.
+   * What said whether it is a read: the `call` or its view, `runWith`, the `hint` in a comment
+   * before the statement, its `text`, `experience` with a replica that has refused such a
+   * statement, or `nothing`.
    */
   readonly decidedBy: RouteCause['by']
   /** The part of the text that decided, if one did. */

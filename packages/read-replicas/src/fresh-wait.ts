@@ -17,7 +17,10 @@ export class FreshWait {
     this.#background = background
   }
 
-  /** Resolves with true as soon as a replica fits, with false at the deadline. Rejects with `AbortError` when the signal fires. */
+  /**
+   * Resolves with true as soon as a replica fits, with false at the deadline. Rejects with
+   * `AbortError` when the signal fires.
+   */
   wait(fits: () => boolean, deadline: number, signal: AbortSignal | undefined): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const end = (): void => {

@@ -1,14 +1,19 @@
-// More requests than this are not under way at once; beyond it the tokens that were asked for least recently are forgotten first.
+// More requests than this are not under way at once; beyond it the tokens that were asked for least
+// recently are forgotten first.
 const MOST_KEPT = 10_000
 const LONGEST_CHAIN = 1_000
-/** The token of a session that has seen what no position is known for. Handed out to many clients, so that it leads on from nobody. */
+/**
+ * The token of a session that has seen what no position is known for. Handed out to many clients,
+ * so that it leads on from nobody.
+ */
 export const SHARED = 'v1.strong'
 // Those who come for the first time have no token, and share this one.
 const NO_TOKEN = ''
 
 /**
- * Which token this process has handed out last to the client that came with another one. Of two requests that a client makes side by side, with the same
- * token, the one that answers last may have the older position, and a cookie holds what came last.
+ * Which token this process has handed out last to the client that came with another one. Of two
+ * requests that a client makes side by side, with the same token, the one that answers last may
+ * have the older position, and a cookie holds what came last.
  */
 export class HandedTokens {
   // By the token that the client came with: what it was given for it.
@@ -16,7 +21,8 @@ export class HandedTokens {
   #handedOut = 0
   // The number of the answer by which a new client got the strong token last.
   #strongAt = 0
-  // The number of the answer with which a client that came with the strong token has kept it, and has written.
+  // The number of the answer with which a client that came with the strong token has kept it, and
+  // has written.
   #keptAt = 0
 
   /** How many tokens were handed out so far: a request keeps what it was when it began. */
@@ -25,8 +31,9 @@ export class HandedTokens {
   }
 
   /**
-   * The last token that was handed out to who came with this one; undefined if none was, or that is forgotten. New clients are not told apart,
-   * so the strong token counts only for those of their requests that began before it was handed out, which `count` was then.
+   * The last token that was handed out to who came with this one; undefined if none was, or that is
+   * forgotten. New clients are not told apart, so the strong token counts only for those of their
+   * requests that began before it was handed out, which `count` was then.
    */
   after(given: string, count = 0): string | undefined {
     if (given === SHARED && this.#keptAt > count) return SHARED
@@ -41,14 +48,17 @@ export class HandedTokens {
   }
 
   /**
-   * A client that came with the strong token keeps it, and has written. A request beside that one, which began before, must not give it
-   * the position that it has found for itself instead.
+   * A client that came with the strong token keeps it, and has written. A request beside that one,
+   * which began before, must not give it the position that it has found for itself instead.
    */
   keepStrong(): void {
     this.#keptAt = ++this.#handedOut
   }
 
-  /** Who came with `given` gets `token`, which is `inherited` if the request has it from the one beside it. */
+  /**
+   * Who came with `given` gets `token`, which is `inherited` if the request has it from the one
+   * beside it.
+   */
   handOut(given: string, token: string, inherited = false): void {
     if (given === token) return
     this.#handedOut++

@@ -2,7 +2,10 @@
 const SHARE = 0.1
 const MOST = 10
 
-/** Bounds how many reads are sent twice: when everything is slow, sending everything twice makes it slower. */
+/**
+ * Bounds how many reads are sent twice: when everything is slow, sending everything twice makes it
+ * slower.
+ */
 export class HedgeBudget {
   #tokens = MOST
 

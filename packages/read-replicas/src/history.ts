@@ -17,10 +17,16 @@ import { followerSampleOf, type Position } from './position.js'
 import type { SampleFacts } from './sample-statement.js'
 import { markedHistory, type Token, tokenAt } from './session-token.js'
 
-/** What the present primary knows of a token: `lost` if it has never had it, `open` if only the past of its timeline could tell. */
+/**
+ * What the present primary knows of a token: `lost` if it has never had it, `open` if only the past
+ * of its timeline could tell.
+ */
 export type Verdict = 'kept' | 'lost' | 'foreign' | 'open'
 
-/** Where a follower stood when the primary last vouched for it, and which life of its server that was. */
+/**
+ * Where a follower stood when the primary last vouched for it, and which life of its server that
+ * was.
+ */
 interface Vouched {
   readonly lsn: bigint
   /** Of the present history. */
@@ -32,13 +38,15 @@ interface Vouched {
 
 const NAMELESS = { begin: undefined, startedAt: undefined, place: undefined }
 
-// How long the word of the primary, that its timeline is the newest, counts for standbys that do not tell theirs. A standby is promoted
-// without the primary's consent only after that has been silent for longer.
+// How long the word of the primary, that its timeline is the newest, counts for standbys that do
+// not tell theirs. A standby is promoted without the primary's consent only after that has been
+// silent for longer.
 const CONFIRMED_MS = 2_000
 
 /**
- * What has been seen of the cluster's history: which one the primary writes, and which servers follow it. It decides whether a server has
- * what a token names, because positions compare only within one history: the new one soon passes what was lost.
+ * What has been seen of the cluster's history: which one the primary writes, and which servers
+ * follow it. It decides whether a server has what a token names, because positions compare only
+ * within one history: the new one soon passes what was lost.
  */
 export class History {
   readonly #topology: () => Topology | undefined
@@ -113,13 +121,18 @@ export class History {
     this.#vouched.delete(sampler)
   }
 
-  /** How the position of the server compares with the primary's; undefined before it has answered. */
+  /**
+   * How the position of the server compares with the primary's; undefined before it has answered.
+   */
   standingOf(sampler: NodeSampler): Standing | undefined {
     const follower = this.#followers.get(sampler)
     return follower && standingOf(follower, this.#present)
   }
 
-  /** Whether it is known at present that no newer history has begun; otherwise the primary must be asked. */
+  /**
+   * Whether it is known at present that no newer history has begun; otherwise the primary must be
+   * asked.
+   */
   confirmed(now: number): boolean {
     if (!this.#isTold()) return false
     const current = this.#topology()?.current
@@ -134,7 +147,8 @@ export class History {
     if (position.systemId !== token.systemId || position.lsn < token.lsn) return false
     const present = this.#present
     if (present === undefined && this.#topology()?.current.primary === undefined) {
-      // No primary can be asked: what the timeline is called is all there is, and where it began, if both tell.
+      // No primary can be asked: what the timeline is called is all there is, and where it began,
+      // if both tell.
       const { begin = token.begin } = position
       const hasRival = token.begin !== undefined && begin !== token.begin
       return position.exact && position.timeline === token.timeline && !hasRival
@@ -148,8 +162,9 @@ export class History {
   }
 
   /**
-   * Whether the server had the token when the primary still vouched for it. It has it for as long as it lives: a standby follows no timeline
-   * that left its own before the position that it has replayed to. Restarted, it may have been rewound.
+   * Whether the server had the token when the primary still vouched for it. It has it for as long
+   * as it lives: a standby follows no timeline that left its own before the position that it has
+   * replayed to. Restarted, it may have been rewound.
    */
   #isVouched(sampler: NodeSampler, position: Position, token: Token): boolean {
     const vouched = this.#vouched.get(sampler)
@@ -196,7 +211,9 @@ export class History {
       : tokenAt({ ...bare, timeline: its }, lsn)
   }
 
-  /** Whether what the server has shown is of the history in which a primary stood at this position. */
+  /**
+   * Whether what the server has shown is of the history in which a primary stood at this position.
+   */
   isOfOneHistory(sampler: NodeSampler, position: Position): boolean {
     const shown = sampler.position
     if (shown === undefined) return false
@@ -209,7 +226,10 @@ export class History {
     return this.#marked === undefined ? 'unknown' : sameHistory(token, this.#marked)
   }
 
-  /** Whether the token of an older timeline lies before the point at which that was left; undefined if the past is not known. */
+  /**
+   * Whether the token of an older timeline lies before the point at which that was left; undefined
+   * if the past is not known.
+   */
   #keptIn(history: PrimarySample | undefined, token: Token): boolean | undefined {
     const past = history?.past
     if (past === undefined || (history?.timeline ?? 0) < this.#newestKnown()) return undefined

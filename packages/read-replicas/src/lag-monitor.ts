@@ -17,7 +17,10 @@ export interface LagListener {
   changed(): void
   /** A replica answered. */
   answered(node: ReplicaNode): void
-  /** A replica turned out to be no follower of the primary: it has another history, or belongs to another cluster. */
+  /**
+   * A replica turned out to be no follower of the primary: it has another history, or belongs to
+   * another cluster.
+   */
   strayed(node: ReplicaNode, standing: StrayStanding, facts: SampleFacts): void
   /** How far a replica is behind cannot be told. */
   unidentified(node: ReplicaNode, reason: string): void
@@ -27,22 +30,26 @@ export interface LagListener {
 
 const SLOWEST_MS = 1_000
 const FASTEST_MS = 50
-// Five samples within the bound: one may be lost and its successor late without a fresh replica looking stale.
+// Five samples within the bound: one may be lost and its successor late without a fresh replica
+// looking stale.
 const SAMPLES_PER_BOUND = 5
-// A replica that is a little behind what the primary said first is asked again when half as long as it has been unknown is over: what it lacks
-// is there after a round trip, or the more rarely asked for the longer it takes.
+// A replica that is a little behind what the primary said first is asked again when half as long as
+// it has been unknown is over: what it lacks is there after a round trip, or the more rarely asked
+// for the longer it takes.
 const UNKNOWN_LEAST_MS = 10
 const UNKNOWN_SHARE = 0.5
 const JITTER = 0.2
-// A server that refuses connections is down. One that says nothing may only be slow, unless it says nothing three times.
+// A server that refuses connections is down. One that says nothing may only be slow, unless it says
+// nothing three times.
 const SILENT_SAMPLES = 3
 const DOUBT_INTERVAL_MS = 250
 const BEHIND_POOLER =
   'a pooler stands in front of it, so that the server which answers a read may be another one than that which was asked where it stands'
 
 /**
- * Knows how fresh plain replica pools are: samples the primary and each replica in the background and compares positions in
- * client time. Nothing is known, and nobody is fresh, before the first samples.
+ * Knows how fresh plain replica pools are: samples the primary and each replica in the background
+ * and compares positions in client time. Nothing is known, and nobody is fresh, before the first
+ * samples.
  */
 export class LagMonitor {
   readonly #background: Background
@@ -51,7 +58,8 @@ export class LagMonitor {
   readonly #nodes = new Set<ReplicaNode>()
   readonly #random: () => number
   readonly #intervalMs: number
-  // Since when positions of the primary in force now can be compared; before the first, since the start.
+  // Since when positions of the primary in force now can be compared; before the first, since the
+  // start.
   #since: number
   #source: string | undefined
   // Whether the primary has said nothing for so long that it may have written anything.
@@ -81,7 +89,8 @@ export class LagMonitor {
     this.primary = new NodeSampler(primary, background, {
       nextDelayMs: (failures) => this.#nextDelayMs(failures),
       sampled: (facts, sentAt) => this.#primarySampled(facts, sentAt),
-      // Callers of the primary get its errors themselves; here the replicas just grow older, and nobody can say any more how much they lack.
+      // Callers of the primary get its errors themselves; here the replicas just grow older, and
+      // nobody can say any more how much they lack.
       failed: (error, failures) => {
         if (isRefusal(error) || failures < SILENT_SAMPLES || this.#isSilent) return
         this.#isSilent = true
@@ -110,7 +119,10 @@ export class LagMonitor {
     node.sampler?.stop()
   }
 
-  /** The replica is in another life, and may stand before what it had replayed. It is asked at once, over a session of that life. */
+  /**
+   * The replica is in another life, and may stand before what it had replayed. It is asked at once,
+   * over a session of that life.
+   */
   restarted(node: ReplicaNode): void {
     this.#said.delete(node)
     node.freshAt = undefined
@@ -145,7 +157,8 @@ export class LagMonitor {
       const why = error instanceof Error ? error.message : String(error)
       this.#cannotTell(node, `it does not tell where its log is: ${why}`)
     }
-    // One that answers is there, even if what it answers is no; and so is one that new connections do not lead to any more.
+    // One that answers is there, even if what it answers is no; and so is one that new connections
+    // do not lead to any more.
     const isSilent = failures >= SILENT_SAMPLES && !isAnswer(error) && !leadsElsewhere(error)
     this.#listener.failed(node, error, isRefusal(error) || isSilent)
     this.#listener.changed()
@@ -171,7 +184,8 @@ export class LagMonitor {
     if (source === this.#source) return
     this.#source = source
     this.#since = this.#background.now()
-    // What was asked beside the first question to the primary is as a rule a little older than its answer.
+    // What was asked beside the first question to the primary is as a rule a little older than its
+    // answer.
     for (const node of this.#said.keys()) if (node.freshAt === undefined) node.sampler?.start()
   }
 

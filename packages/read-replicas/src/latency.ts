@@ -3,9 +3,11 @@ const HALF_LIFE_MS = 10_000
 const FADE_HALF_LIFE_MS = 2_000
 // The first reads of a node pay for its connections and say nothing about its speed.
 const IGNORED_SAMPLES = 1
-// A node is asked this often before it is judged: one slow answer among the first must not shut it out.
+// A node is asked this often before it is judged: one slow answer among the first must not shut it
+// out.
 const LEARNING_SAMPLES = 5
-// Each sample counts at least this much, so that a busy node's past is forgotten within some dozens of reads.
+// Each sample counts at least this much, so that a busy node's past is forgotten within some dozens
+// of reads.
 const LEAST_WEIGHT = 1 / 16
 // A node that is slow is slow every time; a single answer of a second is a pause of the machine.
 const MOST_JUMP = 4
@@ -13,8 +15,9 @@ const MOST_JUMP = 4
 const FLOOR_MS = 1
 
 /**
- * How long a node takes to answer: an average that forgets, by time and by the number of samples, and that single slow answers move
- * little. A node that is not asked fades back to the floor, so that one bad moment does not shut it out for ever.
+ * How long a node takes to answer: an average that forgets, by time and by the number of samples,
+ * and that single slow answers move little. A node that is not asked fades back to the floor, so
+ * that one bad moment does not shut it out for ever.
  */
 export class Latency {
   #averageMs = 0

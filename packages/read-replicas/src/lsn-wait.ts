@@ -3,8 +3,8 @@ import { type Condition, hasCondition, lsnText } from '@poolhouse/core/kit'
 import type { Background } from './background.js'
 
 /**
- * What a server made of `WAIT FOR LSN`: it has replayed to there, it has not in the time given, it replays nothing because it was promoted, or
- * it does not know the statement, or gave no answer.
+ * What a server made of `WAIT FOR LSN`: it has replayed to there, it has not in the time given, it
+ * replays nothing because it was promoted, or it does not know the statement, or gave no answer.
  */
 export type LsnWaitResult = 'reached' | 'timeout' | 'promoted' | 'impossible'
 
@@ -13,7 +13,8 @@ const FIRST_VERSION = 19
 const CONNECT_MS = 1_000
 // Beyond the time that the server waits.
 const ANSWER_MS = 500
-// Not known, not supported, not allowed, an option it does not know. Anything else says nothing about the next time.
+// Not known, not supported, not allowed, an option it does not know. Anything else says nothing
+// about the next time.
 const REFUSALS: readonly Condition[] = [
   'syntax_error',
   'feature_not_supported',
@@ -31,7 +32,10 @@ export function knowsLsnWait(serverVersion: string | undefined): boolean {
   return Number.parseInt(serverVersion ?? '', 10) >= FIRST_VERSION
 }
 
-/** Has one standby tell when it has replayed to a position, over a session of its own: nothing else can be asked on it meanwhile. */
+/**
+ * Has one standby tell when it has replayed to a position, over a session of its own: nothing else
+ * can be asked on it meanwhile.
+ */
 export class LsnWait {
   readonly #pool: ConnectionPool
   readonly #background: Background
@@ -50,7 +54,10 @@ export class LsnWait {
     return this.#refused
   }
 
-  /** Waits so long at most. It says nothing about the timeline: a server on another one may reach the position too. Never rejects. */
+  /**
+   * Waits so long at most. It says nothing about the timeline: a server on another one may reach
+   * the position too. Never rejects.
+   */
   async until(lsn: bigint, waitMs: number): Promise<LsnWaitResult> {
     try {
       const session = await this.#open()

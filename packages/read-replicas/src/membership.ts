@@ -2,13 +2,19 @@ import type { ConnectionPool, Pool, Topology, TopologyNode } from '@poolhouse/co
 import type { NodeSampler } from './node-sampler.js'
 import type { ReplicaNode } from './replica-node.js'
 
-/** Where the nodes come from: plain pools that are watched here, or a topology that is watched elsewhere. */
+/**
+ * Where the nodes come from: plain pools that are watched here, or a topology that is watched
+ * elsewhere.
+ */
 export interface Membership {
   /** Pools that only this knows of and that close with the router. */
   readonly owned: readonly ConnectionPool[]
   /** The topology that watches them; undefined where they are watched here. */
   readonly topology: Topology | undefined
-  /** A server that serves reads when neither a replica nor the primary can; undefined if there is none. */
+  /**
+   * A server that serves reads when neither a replica nor the primary can; undefined if there is
+   * none.
+   */
   readonly standIn: TopologyNode | undefined
   /** Whether it is still to be found out how far the node is behind, or that this cannot be. */
   undecided(node: ReplicaNode): boolean
@@ -39,8 +45,8 @@ export interface CalledDatabase {
 }
 
 /**
- * The database that the call under way is for: `alone`, or of a pool that several share the one that its `databaseOfCall` names. Undefined if the
- * call does not say.
+ * The database that the call under way is for: `alone`, or of a pool that several share the one
+ * that its `databaseOfCall` names. Undefined if the call does not say.
  */
 export function databaseOf(pool: Pool, alone: CalledDatabase): CalledDatabase | undefined {
   const { current } = topologyOf(pool) ?? {}

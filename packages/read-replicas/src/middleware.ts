@@ -33,9 +33,10 @@ export type ExpressMiddleware<Request extends ExpressRequest = ExpressRequest> =
 ) => void
 
 /**
- * Middleware for Express (4 and 5) and whatever else has its shape: every request runs in a session of the pool, that the request's token
- * continues and the response's token hands on. Calls on the pool that do not declare themselves follow the method of the request. Put it
- * before the routes. Throws `TypeError` or `RangeError` for wrong options.
+ * Middleware for Express (4 and 5) and whatever else has its shape: every request runs in a session
+ * of the pool, that the request's token continues and the response's token hands on. Calls on the
+ * pool that do not declare themselves follow the method of the request. Put it before the routes.
+ * Throws `TypeError` or `RangeError` for wrong options.
  *
  * ```ts
  * app.use(expressReplicas(db, { intent: (req) => (req.path === '/search' ? 'read' : undefined) }))
@@ -125,7 +126,10 @@ export type FastifyPlugin = (
   done: () => void,
 ) => void
 
-/** The same as a plugin for Fastify (4 and 5): `app.register(fastifyReplicas(db))`, before the routes. See `expressReplicas`. */
+/**
+ * The same as a plugin for Fastify (4 and 5): `app.register(fastifyReplicas(db))`, before the
+ * routes. See `expressReplicas`.
+ */
 export function fastifyReplicas<Request extends FastifyRequest = FastifyRequest>(
   db: ReplicaPool,
   options?: RequestOptions<Request>,
@@ -141,7 +145,8 @@ export function fastifyReplicas<Request extends FastifyRequest = FastifyRequest>
       begun.set(request, session)
       session.run(goOn)
     })
-    // The body has been read since, and what follows runs in the context of the socket that told so.
+    // The body has been read since, and what follows runs in the context of the socket that told
+    // so.
     fastify.addHook('preValidation', (request, _reply, goOn) => {
       const session = begun.get(request)
       if (session === undefined) goOn()
@@ -158,7 +163,8 @@ export function fastifyReplicas<Request extends FastifyRequest = FastifyRequest>
     })
     done()
   }
-  // Its hooks are for the routes of whoever registers it and not for the plugin's own, of which there are none.
+  // Its hooks are for the routes of whoever registers it and not for the plugin's own, of which
+  // there are none.
   return Object.assign(plugin, { [Symbol.for('skip-override')]: true })
 }
 

@@ -28,7 +28,10 @@ export interface SampleListener {
   sampled(facts: SampleFacts, sentAt: number, sampler: NodeSampler): void
   /** The server did not answer, for the `failures`th time in a row. */
   failed(error: unknown, failures: number): void
-  /** How long to wait for the next sample after so many failures in a row, in milliseconds; `Infinity` until somebody asks. */
+  /**
+   * How long to wait for the next sample after so many failures in a row, in milliseconds;
+   * `Infinity` until somebody asks.
+   */
   nextDelayMs(failures: number): number
 }
 
@@ -50,7 +53,10 @@ const HOLD_MS = 60_000
 const WHOLE_FOR_MS = 1_000
 // No right to call the function of the control file, or no such function.
 
-/** Asks one server again and again where its log is, over a session of its own where the pool can open one. */
+/**
+ * Asks one server again and again where its log is, over a session of its own where the pool can
+ * open one.
+ */
 export class NodeSampler {
   readonly #pool: Pool | ConnectionPool
   readonly #background: Background
@@ -88,12 +94,18 @@ export class NodeSampler {
     this.#listener = listener
   }
 
-  /** What it said last; undefined before, and after its session was lost: it may have been restarted since. */
+  /**
+   * What it said last; undefined before, and after its session was lost: it may have been restarted
+   * since.
+   */
   get position(): Position | undefined {
     return this.#position
   }
 
-  /** Whether the standby refused its questions until they said another isolation level than the role's or the database's. */
+  /**
+   * Whether the standby refused its questions until they said another isolation level than the
+   * role's or the database's.
+   */
   get isSetToSerializable(): boolean {
     return this.#own.serializable
   }
@@ -103,12 +115,18 @@ export class NodeSampler {
     return this.#session !== undefined
   }
 
-  /** What the server of its session calls itself, as it said when that was opened; undefined without a session. */
+  /**
+   * What the server of its session calls itself, as it said when that was opened; undefined without
+   * a session.
+   */
   get serverVersion(): string | undefined {
     return this.#session?.info.parameters.get('server_version')
   }
 
-  /** Changes whenever the server may have been restarted: a standby may then stand before what it had replayed. */
+  /**
+   * Changes whenever the server may have been restarted: a standby may then stand before what it
+   * had replayed.
+   */
   get incarnation(): number {
     return this.#incarnation
   }
@@ -121,8 +139,9 @@ export class NodeSampler {
   }
 
   /**
-   * The answer to a question that is sent from now on; everybody who asks meanwhile shares it. `whole` asks for the timeline too, which
-   * otherwise, of a standby, may be as of a second ago. Rejects if the server does not answer, or does not tell its place in history.
+   * The answer to a question that is sent from now on; everybody who asks meanwhile shares it.
+   * `whole` asks for the timeline too, which otherwise, of a standby, may be as of a second ago.
+   * Rejects if the server does not answer, or does not tell its place in history.
    */
   poll(whole = false): Promise<Position> {
     if (this.#stopped) return Promise.reject(new PoolClosedError(this.#background.name))
@@ -133,7 +152,10 @@ export class NodeSampler {
     })
   }
 
-  /** The server will not answer, or must not be believed: nobody waits for it any longer. Whoever asks later asks anew. */
+  /**
+   * The server will not answer, or must not be believed: nobody waits for it any longer. Whoever
+   * asks later asks anew.
+   */
   giveUp(reason: string): void {
     const askers = [...this.#asked, ...this.#takeAskers()]
     this.#asked = []
@@ -190,7 +212,8 @@ export class NodeSampler {
         const facts = readPosition(await ask(statement), known)
         if (facts !== undefined) return facts
       } catch (error) {
-        // Another server answers behind a proxy: in the other role, or one that this session has prepared nothing on.
+        // Another server answers behind a proxy: in the other role, or one that this session has
+        // prepared nothing on.
         if (!(error instanceof DatabaseError)) throw error
       }
     }
@@ -203,7 +226,10 @@ export class NodeSampler {
     return facts
   }
 
-  /** Reads the past of the server's timeline, where the role may: once for each timeline of a session. */
+  /**
+   * Reads the past of the server's timeline, where the role may: once for each timeline of a
+   * session.
+   */
   async #withPast(ask: Ask, facts: SampleFacts): Promise<SampleFacts> {
     const { timeline, timelineExact, tellsPast } = facts
     if (!tellsPast || !timelineExact || timeline === undefined || timeline === 1) return facts
@@ -232,7 +258,10 @@ export class NodeSampler {
     if (delayMs < Number.POSITIVE_INFINITY) this.#wakeAt(this.#background.now() + delayMs)
   }
 
-  /** A timer that is too early is left alone: under load there is a question every few milliseconds, and none of them makes a timer. */
+  /**
+   * A timer that is too early is left alone: under load there is a question every few milliseconds,
+   * and none of them makes a timer.
+   */
   #wakeAt(time: number): void {
     this.#dueAt = time
     if (this.#timer !== undefined) {
@@ -302,7 +331,9 @@ export class NodeSampler {
     return (statement) => this.#inOwnSettings(statement, (own) => session.query(own, limits))
   }
 
-  /** Asks whatever the role is set to. With settings of its own a question cannot be a prepared one. */
+  /**
+   * Asks whatever the role is set to. With settings of its own a question cannot be a prepared one.
+   */
   #inOwnSettings<R>(statement: Statement, run: (statement: Statement) => Promise<R>): Promise<R> {
     const { text, values } = statement
     if (values !== undefined) return run(statement)
@@ -318,7 +349,8 @@ export class NodeSampler {
     }
     session.signal.addEventListener('abort', () => {
       if (this.#session !== session) return
-      // Lost without our doing, and long before the next sample is due: see at once what has become of the server.
+      // Lost without our doing, and long before the next sample is due: see at once what has become
+      // of the server.
       this.#session = undefined
       this.#forget()
       this.start()
@@ -333,7 +365,10 @@ export class NodeSampler {
     session?.destroy(reason)
   }
 
-  /** Monitors do not keep the process alive, but somebody who waits does. A timer is made anew once a minute, and not for each question. */
+  /**
+   * Monitors do not keep the process alive, but somebody who waits does. A timer is made anew once
+   * a minute, and not for each question.
+   */
   #holdOn(): void {
     this.#hold ??= this.#background.after(HOLD_MS, () => this.#holdAgain(), { keepAlive: true })
     if (this.#holding) return

@@ -8,7 +8,9 @@ import {
 } from '@poolhouse/core'
 import { PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
 
-/** A view on a pool, with the statistics and events of the whole. Closing it closes nothing else. */
+/**
+ * A view on a pool, with the statistics and events of the whole. Closing it closes nothing else.
+ */
 export abstract class PoolView extends PoolDecorator {
   readonly name: string
   /** The pool that it is a view of. */

@@ -29,14 +29,19 @@ const LOST: ReadonlySet<NodeState> = new Set([
   'diverged',
 ])
 
-// A server that does not answer a question sent with a write is asked by itself for so long: it may lack a right, and be given it.
+// A server that does not answer a question sent with a write is asked by itself for so long: it may
+// lack a right, and be given it.
 const REFUSED_MS = 10_000
 
-// Writes of sessions under way from which on the next ones share a question: a second answer for each of a hundred writers took three in a
-// hundred of a busy machine's calls, measured against the round trip that it saves.
+// Writes of sessions under way from which on the next ones share a question: a second answer for
+// each of a hundred writers took three in a hundred of a busy machine's calls, measured against the
+// round trip that it saves.
 const MOST_ALONE = 2
 
-/** Where each server's log ends, asked when somebody wants to know: one question at a time for each server, whoever waits. */
+/**
+ * Where each server's log ends, asked when somebody wants to know: one question at a time for each
+ * server, whoever waits.
+ */
 export class Positions implements CatchUpHost {
   readonly #host: PositionsHost
   readonly #background: Background
@@ -71,7 +76,10 @@ export class Positions implements CatchUpHost {
     return this.#samplerOf(named ?? primaryPoolOf(primary))
   }
 
-  /** Where the log of the node that takes writes ends, asked from now on. Rejects if that cannot be told. */
+  /**
+   * Where the log of the node that takes writes ends, asked from now on. Rejects if that cannot be
+   * told.
+   */
   async askPrimary(name?: string): Promise<Position> {
     const position = await this.primarySampler(name).poll()
     this.primarySaid(position)
@@ -79,8 +87,8 @@ export class Positions implements CatchUpHost {
   }
 
   /**
-   * What asks for the position of a write in one piece with it; undefined where the server has just refused to say, or where so many write at once
-   * that one question for all of them is less work.
+   * What asks for the position of a write in one piece with it; undefined where the server has just
+   * refused to say, or where so many write at once that one question for all of them is less work.
    */
   askBehind(): WritePosition | undefined {
     const now = this.#background.now()
@@ -113,14 +121,19 @@ export class Positions implements CatchUpHost {
     return this.history.tokenOf(position)
   }
 
-  /** The token for where a server stood when it was asked; undefined if it is not known whose history that was. */
+  /**
+   * The token for where a server stood when it was asked; undefined if it is not known whose
+   * history that was.
+   */
   tokenAt(sampler: NodeSampler, position: Position): Token | undefined {
     return position.inRecovery
       ? this.history.tokenOfFollower(sampler, position)
       : this.history.tokenOf(position)
   }
 
-  /** Whether what the server has shown is of the history in which a primary stood at this position. */
+  /**
+   * Whether what the server has shown is of the history in which a primary stood at this position.
+   */
   isOfOneHistory(sampler: NodeSampler, position: Position): boolean {
     return this.history.isOfOneHistory(sampler, position)
   }
@@ -134,12 +147,16 @@ export class Positions implements CatchUpHost {
   /** What the primary at this position knows of the token. */
   async judge(position: Position, token: Token): Promise<Verdict> {
     const verdict = this.history.judge(position, token)
-    // What is asked with a write does not tell the past; the monitor of the primary does, where the role may read it.
+    // What is asked with a write does not tell the past; the monitor of the primary does, where the
+    // role may read it.
     if (verdict !== 'open' || position.past !== undefined) return verdict
     return this.history.judge(await this.askPrimary(), token)
   }
 
-  /** Resolves with the first of the nodes that has everything before the token, or with undefined at the deadline. Never rejects. */
+  /**
+   * Resolves with the first of the nodes that has everything before the token, or with undefined at
+   * the deadline. Never rejects.
+   */
   catchUp(
     nodes: readonly ReplicaNode[],
     token: Token,
@@ -152,7 +169,8 @@ export class Positions implements CatchUpHost {
   /** Asks the replica where it is, for all who wait for these tokens. Never rejects. */
   async look(node: ReplicaNode, tokens: readonly Token[]): Promise<void> {
     const sampler = this.samplerOf(node)
-    // A standby that does not tell its timeline is believed only while the primary vouches for it, and once it is known whom it follows.
+    // A standby that does not tell its timeline is believed only while the primary vouches for it,
+    // and once it is known whom it follows.
     const vouched =
       this.history.confirmed(this.#background.now()) &&
       this.history.standingOf(sampler)?.kind !== 'unknown'
@@ -161,7 +179,10 @@ export class Positions implements CatchUpHost {
     await Promise.allSettled([sampler.poll(whole), ...(vouched ? [] : [this.askPrimary()])])
   }
 
-  /** Asks all of them where they are; resolves when they have answered, or when the time is over. Never rejects. */
+  /**
+   * Asks all of them where they are; resolves when they have answered, or when the time is over.
+   * Never rejects.
+   */
   lookAt(nodes: readonly ReplicaNode[], token: Token, limitMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.#background.after(limitMs, resolve, { keepAlive: true })

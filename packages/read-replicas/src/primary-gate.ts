@@ -24,8 +24,8 @@ interface Waiter extends GateWait {
 const MOST_WAITING = 1_000
 
 /**
- * Lets no more than a fixed number of reads onto the primary at once, first come first served: when the replicas are gone,
- * writes must still find a connection.
+ * Lets no more than a fixed number of reads onto the primary at once, first come first served: when
+ * the replicas are gone, writes must still find a connection.
  */
 export class PrimaryGate {
   readonly #background: Background
@@ -48,9 +48,9 @@ export class PrimaryGate {
   }
 
   /**
-   * Resolves with `primary` when the read may go there, and must then be followed by `leave()`, or with `replica` as soon as a
-   * replica fits. Rejects with `NoSuitableNodeError` at the deadline, or at once if too many wait or none may enter; with
-   * `AbortError` when the signal fires.
+   * Resolves with `primary` when the read may go there, and must then be followed by `leave()`, or
+   * with `replica` as soon as a replica fits. Rejects with `NoSuitableNodeError` at the deadline,
+   * or at once if too many wait or none may enter; with `AbortError` when the signal fires.
    */
   enter(wait: GateWait): Promise<Turn> {
     const limit = this.#limit()

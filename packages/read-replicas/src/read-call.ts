@@ -25,19 +25,25 @@ export interface ReadTarget {
   readonly pool: Pool
   /** Whether it would carry out writes if it were not told to refuse them. */
   readonly writable: boolean
-  /** Whether reads must be told to be REPEATABLE READ: it is a standby, and what reads there is set to SERIALIZABLE. Default false. */
+  /**
+   * Whether reads must be told to be REPEATABLE READ: it is a standby, and what reads there is set
+   * to SERIALIZABLE. Default false.
+   */
   readonly repeatableRead?: boolean
 }
 
-/** One read, which can be carried out on any node and, until it has begun to act on the caller's side, on another. */
+/**
+ * One read, which can be carried out on any node and, until it has begun to act on the caller's
+ * side, on another.
+ */
 export interface ReadCall<R> {
   /** The caller's limit for all of it, in milliseconds. */
   readonly timeoutMs: number | undefined
   /** The caller's signal. */
   readonly signal: AbortSignal | undefined
   /**
-   * Carries it out. `remainingMs` is what is left of the limit; `ended` is called when the node has nothing more to do for it; `stop`
-   * ends it when another node has answered, if it is repeatable.
+   * Carries it out. `remainingMs` is what is left of the limit; `ended` is called when the node has
+   * nothing more to do for it; `stop` ends it when another node has answered, if it is repeatable.
    */
   run(
     target: ReadTarget,
@@ -45,7 +51,10 @@ export interface ReadCall<R> {
     ended: () => void,
     stop?: AbortSignal,
   ): Promise<R>
-  /** Whether it may run on two nodes at once: one statement, which shows what it shows with its `QueryResult`. */
+  /**
+   * Whether it may run on two nodes at once: one statement, which shows what it shows with its
+   * `QueryResult`.
+   */
   readonly repeatable: boolean
   /** It was answered with data that was at most so old when it was sent. */
   answered?(value: R, stalenessMs: number): void
@@ -53,7 +62,9 @@ export interface ReadCall<R> {
   after(error: unknown): AfterFailure
   /** Whether code of the caller has run, so that an error may have come from anywhere. */
   readonly started: boolean
-  /** The text of its statement, if it is a single one: what a standby refuses is remembered by it. */
+  /**
+   * The text of its statement, if it is a single one: what a standby refuses is remembered by it.
+   */
   readonly text?: string
   /** How often it may be sent again, if not as often as the pool's options say. */
   readonly resends?: number
@@ -77,7 +88,10 @@ export class QueryCall<Row> implements ReadCall<QueryResult<Row>> {
   readonly #statement: Statement
   readonly #options: QueryOptions
 
-  /** Takes what was given to `query`. Throws for wrong options: on the primary not all of them reach the pool. */
+  /**
+   * Takes what was given to `query`. Throws for wrong options: on the primary not all of them reach
+   * the pool.
+   */
   constructor(statement: Statement, options: QueryOptions = {}) {
     checkQueryOptions(options)
     this.#statement = statement
@@ -112,7 +126,10 @@ export class QueryCall<Row> implements ReadCall<QueryResult<Row>> {
   }
 }
 
-/** A connection for the caller, who may do with it what cannot be repeated: only the wait for it moves on. */
+/**
+ * A connection for the caller, who may do with it what cannot be repeated: only the wait for it
+ * moves on.
+ */
 export class AcquireCall implements ReadCall<Lease> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
@@ -192,7 +209,10 @@ export class UseCall<R> implements ReadCall<R> {
   }
 }
 
-/** A read-only transaction. It stays on its node; as a whole it moves on before `work` was called, or if `retry` allows it. */
+/**
+ * A read-only transaction. It stays on its node; as a whole it moves on before `work` was called,
+ * or if `retry` allows it.
+ */
 export class TransactionCall<R> implements ReadCall<R> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined

@@ -28,8 +28,8 @@ const REFUSALS: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOENT'])
  *
  * - `node`: it does not let sessions in, or has lost them; it is shut out
  * - `ask`: it answered, but ended this session or refused to open one: a probe decides
- * - `own`: it refused this role, this database or these settings, which may be those of one tenant among many: a probe, now and then,
- *   decides whether that holds for all of them
+ * - `own`: it refused this role, this database or these settings, which may be those of one tenant
+ *   among many: a probe, now and then, decides whether that holds for all of them
  * - `none`: nothing. Full queues, a full server, SQL errors and conflicts are not its fault
  */
 export type Blame = 'node' | 'ask' | 'own' | 'none'
@@ -75,20 +75,24 @@ export function isRefusal(error: unknown): boolean {
   return false
 }
 
-/** Whether a replica cancelled the read because replay or another session was in its way: normal, not a fault. */
+/**
+ * Whether a replica cancelled the read because replay or another session was in its way: normal,
+ * not a fault.
+ */
 function isConflict(error: unknown): boolean {
   return hasCondition(error, 'serialization_failure', 'deadlock_detected')
 }
 
 /**
- * How a failed read may go on: `unsent` moves to another node, `sent` would be sent again, `primary` ran nothing and can be answered by the
- * primary alone, `final` is the caller's answer.
+ * How a failed read may go on: `unsent` moves to another node, `sent` would be sent again,
+ * `primary` ran nothing and can be answered by the primary alone, `final` is the caller's answer.
  */
 export type AfterFailure = 'unsent' | 'sent' | 'primary' | 'final'
 
 /**
- * Whether a replica refused the read only because it is a standby, and ran nothing of it: unlogged tables, SERIALIZABLE, "recovery is in
- * progress". Only the server's own word counts. What it refused as a write is none of these: a read must not write anywhere.
+ * Whether a replica refused the read only because it is a standby, and ran nothing of it: unlogged
+ * tables, SERIALIZABLE, "recovery is in progress". Only the server's own word counts. What it
+ * refused as a write is none of these: a read must not write anywhere.
  */
 export function isStandbyRefusal(error: unknown): boolean {
   return refusesAsStandby(error) || lacksRelationFile(error)
@@ -109,7 +113,9 @@ function couldNotConnect(error: unknown): boolean {
   return error instanceof AcquireTimeoutError && error.cause instanceof ConnectError
 }
 
-/** The error for the caller of a read: a write that the server refused becomes a `ReadIntentError`. */
+/**
+ * The error for the caller of a read: a write that the server refused becomes a `ReadIntentError`.
+ */
 export function readErrorOf(error: unknown): unknown {
   if (!(error instanceof DatabaseError && refusesWrites(error))) return error
   return new ReadIntentError(

@@ -8,22 +8,29 @@ import type {
 } from '@poolhouse/core'
 import { refuseLoneStatement } from '@poolhouse/core/kit'
 
-// A replica refuses writes by itself. These are for reads that land on a server that would carry them out: a write behind
-// reader() must not work on the day the replicas are gone and fail on all others.
+// A replica refuses writes by itself. These are for reads that land on a server that would carry
+// them out: a write behind reader() must not work on the day the replicas are gone and fail on all
+// others.
 
 const ROLLBACK_MS = 2_000
 
-/** Begins a read on a standby whose role or database is set to SERIALIZABLE, which no standby does. */
+/**
+ * Begins a read on a standby whose role or database is set to SERIALIZABLE, which no standby does.
+ */
 export const BEGIN_REPEATABLE_READ: string = 'begin isolation level repeatable read read only'
 
-/** Makes the transactions of a lease read-only until it is given back: the pool undoes that like any other SET. */
+/**
+ * Makes the transactions of a lease read-only until it is given back: the pool undoes that like any
+ * other SET.
+ */
 const SET_READ_ONLY = 'set default_transaction_read_only to on'
 /** The same for what is set to SERIALIZABLE, on a standby. */
 export const SET_REPEATABLE_READ: string = "set default_transaction_isolation to 'repeatable read'"
 
 /**
- * Runs one statement in a read-only transaction. The caller gets the answer before the transaction is ended, and pays one
- * more round trip and not two; `ended` is called when the connection is free again.
+ * Runs one statement in a read-only transaction. The caller gets the answer before the transaction
+ * is ended, and pays one more round trip and not two; `ended` is called when the connection is free
+ * again.
  */
 export function queryReadOnly<Row>(
   pool: Pool,
@@ -33,7 +40,8 @@ export function queryReadOnly<Row>(
   begin: string = 'begin read only',
 ): Promise<QueryResult<Row>> {
   try {
-    // On a replica the pool refuses it; here it would end the very transaction that keeps the statement from writing.
+    // On a replica the pool refuses it; here it would end the very transaction that keeps the
+    // statement from writing.
     refuseLoneStatement(statement)
   } catch (error) {
     ended()
@@ -49,13 +57,17 @@ export function queryReadOnly<Row>(
         },
         { ...limits(), intent: 'read' },
       )
-      // Without effect if it is only the rollback that failed: the pool then throws the connection away, and nobody needs it.
+      // Without effect if it is only the rollback that failed: the pool then throws the connection
+      // away, and nobody needs it.
       .catch(reject)
       .finally(ended)
   })
 }
 
-/** Lends a connection whose transactions are read-only until it is given back: the pool undoes that like any other SET. */
+/**
+ * Lends a connection whose transactions are read-only until it is given back: the pool undoes that
+ * like any other SET.
+ */
 export async function acquireReadOnly(
   pool: Pool,
   options: AcquireOptions,

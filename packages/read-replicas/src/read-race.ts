@@ -10,8 +10,9 @@ export interface RaceResult<R> {
 }
 
 /**
- * Runs a read, and the same read elsewhere as soon as `second` says where, if there is no answer by then. The first answer counts and
- * the other read is cancelled. A read that fails waits for the other one if that has been begun; if both fail, the first error counts.
+ * Runs a read, and the same read elsewhere as soon as `second` says where, if there is no answer by
+ * then. The first answer counts and the other read is cancelled. A read that fails waits for the
+ * other one if that has been begun; if both fail, the first error counts.
  */
 export function raceReads<R>(
   first: StartRead<R>,

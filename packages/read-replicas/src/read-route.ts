@@ -2,7 +2,10 @@ import type { Balancer } from './balancer.js'
 import type { ReplicaNode } from './replica-node.js'
 import type { ReplicaSet } from './replica-set.js'
 
-/** What to do with a read for which no replica is fresh enough: at once, or after waiting so long for one. */
+/**
+ * What to do with a read for which no replica is fresh enough: at once, or after waiting so long
+ * for one.
+ */
 export interface WhenStale {
   /** Longest wait for a replica, in milliseconds. */
   readonly waitMs: number
@@ -34,8 +37,8 @@ export interface RouteSetting {
 const SPILL_LOAD = 0.8
 
 /**
- * Chooses a replica for reads that accept the same. What follows from the nodes is kept until one of them changes or
- * grows too old, so that a choice costs two comparisons and the strategy.
+ * Chooses a replica for reads that accept the same. What follows from the nodes is kept until one
+ * of them changes or grows too old, so that a choice costs two comparisons and the strategy.
  */
 export class ReadRoute {
   /** What reads on this route accept. */
@@ -43,7 +46,8 @@ export class ReadRoute {
   readonly #setting: RouteSetting
   #version = -1
   #validUntil = Number.NEGATIVE_INFINITY
-  // Nodes of the own zone, or all that fit if there is none; the others wait for their turn in #spill.
+  // Nodes of the own zone, or all that fit if there is none; the others wait for their turn in
+  // #spill.
   #fit: readonly ReplicaNode[] = []
   #spill: readonly ReplicaNode[] = []
   // Whether all of #fit may be chosen whatever they are doing: then there is nothing to look at.
@@ -55,7 +59,10 @@ export class ReadRoute {
     this.terms = terms
   }
 
-  /** The replica for the next read, apart from those already tried and those not admitted; undefined if none fits. */
+  /**
+   * The replica for the next read, apart from those already tried and those not admitted; undefined
+   * if none fits.
+   */
   choose(
     now: number,
     tried?: ReadonlySet<ReplicaNode>,

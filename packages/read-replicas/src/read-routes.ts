@@ -1,6 +1,7 @@
 import { ReadRoute, type ReadTerms, type RouteSetting } from './read-route.js'
 
-// Calls with terms of their own get a route each; beyond this many different ones they are made anew.
+// Calls with terms of their own get a route each; beyond this many different ones they are made
+// anew.
 const MOST_ROUTES = 32
 
 /** The routes of a pool, one for each kind of terms that reads come with. */

@@ -24,17 +24,25 @@ import type { StandbyRefusals } from './standby-refusals.js'
 export interface ReadHost {
   /** Name for errors. */
   readonly name: string
-  /** Whether calls are not carried any further: the pool is closed, or closes without serving them. */
+  /**
+   * Whether calls are not carried any further: the pool is closed, or closes without serving them.
+   */
   readonly closed: boolean
   /** How often a read may be sent again. */
   readonly readRetries: number
-  /** After how long without an answer a statement is sent to a second replica too; undefined for never. */
+  /**
+   * After how long without an answer a statement is sent to a second replica too; undefined for
+   * never.
+   */
   readonly hedgeAfterMs: number | undefined
   /** Whether there is a limit to the reads on one replica. */
   readonly limitsNodes: boolean
   /** Where reads go when no replica fits. */
   lastResort(): ReadTarget
-  /** Whether reads on the primary are counted and limited: not where there are no replicas to come back. */
+  /**
+   * Whether reads on the primary are counted and limited: not where there are no replicas to come
+   * back.
+   */
   limitsPrimary(): boolean
   /** Why no replica fits, node by node. */
   describe(route: ReadRoute): string
@@ -79,17 +87,20 @@ interface Journey<R> {
   remainingMs(): number | undefined
 }
 
-// How long a call without a limit of its own waits for its turn on the primary: as long as for a connection.
+// How long a call without a limit of its own waits for its turn on the primary: as long as for a
+// connection.
 const GATE_MS = 10_000
 // The primary gets this long to answer before anybody looks for a replica again.
 const RACE_AFTER_MS = 25
-// How long a call without a limit of its own goes on looking for a replica while the primary does not answer.
+// How long a call without a limit of its own goes on looking for a replica while the primary does
+// not answer.
 const RACE_MS = 10_000
 
 /**
- * Carries out reads: on a replica, after a failure on another one, at last on the primary. A read that was sent and lost is
- * sent again as often as the options say; one that was never sent visits each node once; one that a replica refused for being a standby goes
- * to the primary. All of it shares one deadline.
+ * Carries out reads: on a replica, after a failure on another one, at last on the primary. A read
+ * that was sent and lost is sent again as often as the options say; one that was never sent visits
+ * each node once; one that a replica refused for being a standby goes to the primary. All of it
+ * shares one deadline.
  */
 export class ReadRunner {
   readonly #host: ReadHost
@@ -110,8 +121,8 @@ export class ReadRunner {
   }
 
   /**
-   * Runs one statement. The usual case, a replica that answers, costs one promise beside the node's own; in all others `makeCall` says
-   * what is to be done.
+   * Runs one statement. The usual case, a replica that answers, costs one promise beside the node's
+   * own; in all others `makeCall` says what is to be done.
    */
   query<Row>(
     route: ReadRoute,
@@ -212,7 +223,8 @@ export class ReadRunner {
           try {
             return await this.#onPrimary(journey, turn)
           } catch (error) {
-            // Lost with the primary: a replica may have caught up, or another node be the primary by now. Once, because both may be gone.
+            // Lost with the primary: a replica may have caught up, or another node be the primary
+            // by now. Once, because both may be gone.
             const mayGoOn = !primaryFailed && this.#mayResend(call, error, resends)
             if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(error)
             this.#parts.counters.count('retried')
@@ -258,7 +270,10 @@ export class ReadRunner {
     return found
   }
 
-  /** Whether a read that failed on the primary may be sent again. What runs the caller's code has its own attempts there. */
+  /**
+   * Whether a read that failed on the primary may be sent again. What runs the caller's code has
+   * its own attempts there.
+   */
   #mayResend(call: ReadCall<unknown>, error: unknown, resends: number): boolean {
     return call.repeatable && call.after(error) === 'sent' && resends < this.#resendsOf(call)
   }
@@ -269,7 +284,10 @@ export class ReadRunner {
     return resends === 0 && this.#host.readRetries === 0 ? -1 : resends
   }
 
-  /** Whether no replica fits, and the pool's user wants something else done about that than to ask the primary. */
+  /**
+   * Whether no replica fits, and the pool's user wants something else done about that than to ask
+   * the primary.
+   */
   #isStale<R>({ route, tried }: Journey<R>): boolean {
     const { waitMs, otherwise } = route.terms.whenStale
     if (waitMs === 0 && otherwise === 'primary') return false
@@ -362,7 +380,8 @@ export class ReadRunner {
     if (session === undefined || !call.repeatable || journey.primaryOnly) {
       return await onPrimary(none)
     }
-    // The primary may be slow, or not be there at all for a while; a replica that catches up meanwhile is as good.
+    // The primary may be slow, or not be there at all for a while; a replica that catches up
+    // meanwhile is as good.
     return await this.#raced(
       onPrimary,
       async (over) => {

@@ -43,7 +43,8 @@ export class ReaderPool extends PoolView {
     this.checkOpen()
     if (call.kind === 'copyFrom' || call.intent === 'write') throw writeRefusal(call.kind)
     if (call.kind === 'ready') return await call.run(this.whole)
-    // A standby refuses LISTEN and gets no notifications, and listening writes nothing: it belongs on the primary.
+    // A standby refuses LISTEN and gets no notifications, and listening writes nothing: it belongs
+    // on the primary.
     if (call.kind === 'listen') return await call.run(this.whole)
     return await this.#reads.run(this.#lane, call)
   }

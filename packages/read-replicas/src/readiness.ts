@@ -7,7 +7,8 @@ import type { Membership } from './membership.js'
 import type { ReplicaNode } from './replica-node.js'
 import type { ReplicaSet } from './replica-set.js'
 
-// A replica that says nothing is found out by then, and one that is behind must not keep a service from starting.
+// A replica that says nothing is found out by then, and one that is behind must not keep a service
+// from starting.
 const REPLICAS_MS = 2_000
 
 /** What it takes to know whether a pool with replicas is ready. */
@@ -21,7 +22,9 @@ export interface ReadinessHost {
   readonly names: NameCatalog | undefined
 }
 
-/** Waits, for callers of `ready()`, for the primary and then for what can be known of the replicas. */
+/**
+ * Waits, for callers of `ready()`, for the primary and then for what can be known of the replicas.
+ */
 export class Readiness {
   readonly #host: ReadinessHost
 

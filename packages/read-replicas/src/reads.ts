@@ -36,7 +36,10 @@ export interface ReadsParts {
 /** Bounds of a read. */
 type Bounds = Pick<ReaderOptions, 'maxStalenessMs' | 'maxStalenessBytes'>
 
-/** Makes calls as reads: finds out what they accept and what they must see, and gives them to the runner. */
+/**
+ * Makes calls as reads: finds out what they accept and what they must see, and gives them to the
+ * runner.
+ */
 export class Reads {
   readonly #parts: ReadsParts
 
@@ -57,8 +60,8 @@ export class Reads {
   }
 
   /**
-   * Makes any call that can be a read; of a stream, all up to its first element. `failed` makes the error that its reader gets for a later
-   * element.
+   * Makes any call that can be a read; of a stream, all up to its first element. `failed` makes the
+   * error that its reader gets for a later element.
    */
   async run<R>(
     lane: ReadLane,
@@ -91,7 +94,10 @@ export class Reads {
     }
   }
 
-  /** The lane of a view that its user has given options. Throws `TypeError` or `RangeError` for wrong ones. */
+  /**
+   * The lane of a view that its user has given options. Throws `TypeError` or `RangeError` for
+   * wrong ones.
+   */
   narrowed(lane: ReadLane, options: ReaderOptions): ReadLane {
     const terms = readReaderOptions(options, lane.route.terms)
     const own = lane.own || Object.values(options).some((option) => option !== undefined)
@@ -99,7 +105,10 @@ export class Reads {
     return { route, session: lane.session, own }
   }
 
-  /** What a read accepts and must see: as its call says, then its view, and otherwise as `runWith` says. */
+  /**
+   * What a read accepts and must see: as its call says, then its view, and otherwise as `runWith`
+   * says.
+   */
   laneOf(lane: ReadLane, call: Bounds | undefined, where: string): ReadLane {
     const { routes, ambientSession } = this.#parts
     const around = ambient()
@@ -125,7 +134,8 @@ export class Reads {
     if (options.isolation !== 'serializable') {
       return await this.#parts.runner.run(route, new TransactionCall(work, options), session)
     }
-    // A standby refuses serializable transactions (0A000), so this is no last resort but where they belong.
+    // A standby refuses serializable transactions (0A000), so this is no last resort but where they
+    // belong.
     const primary = this.#parts.primary()
     this.#parts.counters.count('primarySerializable')
     const over = session?.begin(undefined)

@@ -1,8 +1,8 @@
 import type { ReplicaNode } from './replica-node.js'
 
 /**
- * The servers that may serve reads. It knows who they are and when anything about them changed; what is known of each one
- * stands on the node.
+ * The servers that may serve reads. It knows who they are and when anything about them changed;
+ * what is known of each one stands on the node.
  */
 export class ReplicaSet {
   readonly #listeners: (() => void)[] = []

@@ -33,92 +33,112 @@ export interface ReplicasOptions {
   /** Name for messages and events. Default: the primary's name followed by `/replicas`. */
   name?: string | undefined
   /**
-   * How to choose among the replicas that fit a read. `leastBusy` (default): two random ones, the one with less work and
-   * shorter answers. `roundRobin`: whoever waited longest. `random`. `weighted`: in proportion to `weights`, smoothly. Or your own
-   * function.
+   * How to choose among the replicas that fit a read. `leastBusy` (default): two random ones, the
+   * one with less work and shorter answers. `roundRobin`: whoever waited longest. `random`.
+   * `weighted`: in proportion to `weights`, smoothly. Or your own function.
    */
   strategy?: StrategyName | BalanceFunction | undefined
   /**
-   * Shares of the strategy `weighted`, by name of the replica's pool; 1 for those that are not named. 0 keeps reads away while
-   * another replica fits.
+   * Shares of the strategy `weighted`, by name of the replica's pool; 1 for those that are not
+   * named. 0 keeps reads away while another replica fits.
    */
   weights?: Readonly<Record<string, number>> | undefined
   /**
-   * Oldest data a read accepts, in milliseconds. Default 5 000. 0 sends every read to the primary; `Infinity` accepts any
-   * age, also an unknown one. Measured once a second, more often for less than 5 000; values below 300 mostly mean the
-   * primary. A reader or a single call can set its own.
+   * Oldest data a read accepts, in milliseconds. Default 5 000. 0 sends every read to the primary;
+   * `Infinity` accepts any age, also an unknown one. Measured once a second, more often for less
+   * than 5 000; values below 300 mostly mean the primary. A reader or a single call can set its
+   * own.
    */
   maxStalenessMs?: number | undefined
   /**
-   * Most write-ahead log that a replica may have left to replay, in bytes. Default `Infinity`. Counted between two samples; a reader or
-   * a single call can set its own.
+   * Most write-ahead log that a replica may have left to replay, in bytes. Default `Infinity`.
+   * Counted between two samples; a reader or a single call can set its own.
    */
   maxStalenessBytes?: number | undefined
   /**
-   * What to do when no replica is fresh enough: `primary` (default), within `primaryShare`; `error`, which rejects with
-   * `NoSuitableNodeError`; or `{ waitMs, otherwise }`, which waits for a replica first. A reader or a session can set its own.
+   * What to do when no replica is fresh enough: `primary` (default), within `primaryShare`;
+   * `error`, which rejects with `NoSuitableNodeError`; or `{ waitMs, otherwise }`, which waits for
+   * a replica first. A reader or a session can set its own.
    */
   whenStale?: WhenStaleOption | undefined
   /**
-   * Zone this process runs in. Replicas of the same zone are used while one of them fits and has connections to spare (80 % of its
-   * pool's `max` are in use by reads of ours at most), then the others too. Needs a topology, because only its nodes have zones.
+   * Zone this process runs in. Replicas of the same zone are used while one of them fits and has
+   * connections to spare (80 % of its pool's `max` are in use by reads of ours at most), then the
+   * others too. Needs a topology, because only its nodes have zones.
    */
   zone?: string | undefined
-  /** Most reads that this pool has under way on one replica, waiting or running. Default `Infinity`. */
+  /**
+   * Most reads that this pool has under way on one replica, waiting or running. Default `Infinity`.
+   */
   maxReadsPerNode?: number | undefined
   /**
-   * How long a replica that comes back gets less than its share of the reads, from a tenth up to all of it, in milliseconds. Default
-   * 10 000; 0 for its full share at once.
+   * How long a replica that comes back gets less than its share of the reads, from a tenth up to
+   * all of it, in milliseconds. Default 10 000; 0 for its full share at once.
    */
   slowStartMs?: number | undefined
   /**
-   * Share of the primary's connections, 0 to 1, that reads may hold at once when no replica fits. Default 0.3, rounded down,
-   * at least one connection; 0 keeps such reads off the primary: they reject with `NoSuitableNodeError`.
+   * Share of the primary's connections, 0 to 1, that reads may hold at once when no replica fits.
+   * Default 0.3, rounded down, at least one connection; 0 keeps such reads off the primary: they
+   * reject with `NoSuitableNodeError`.
    */
   primaryShare?: number | undefined
   /**
-   * How often a read is sent again after its connection was lost or the replica cancelled it in favour of replay. Default 1.
-   * Reads that were never sent move on to the next node without counting; with 0 even those reject at once.
+   * How often a read is sent again after its connection was lost or the replica cancelled it in
+   * favour of replay. Default 1. Reads that were never sent move on to the next node without
+   * counting; with 0 even those reject at once.
    */
   readRetries?: number | undefined
   /**
-   * After how many milliseconds without an answer a single statement is sent to a second replica too; the first answer counts and the
-   * other one is cancelled. Default: never. At most one read in ten is sent twice.
+   * After how many milliseconds without an answer a single statement is sent to a second replica
+   * too; the first answer counts and the other one is cancelled. Default: never. At most one read
+   * in ten is sent twice.
    */
   hedgeAfterMs?: number | undefined
   /**
-   * How long a read of a session waits for a replica to catch up with what the session has seen, in milliseconds. Default 50; then it
-   * goes to the primary.
+   * How long a read of a session waits for a replica to catch up with what the session has seen, in
+   * milliseconds. Default 50; then it goes to the primary.
    */
   waitForTokenMs?: number | undefined
   /**
-   * Secrets that sign session tokens: one, or several of which the first signs and all are accepted. At least 16 characters each.
-   * Default: tokens are not signed. Without one a visitor who makes up a token can slow down only his own reads.
+   * Secrets that sign session tokens: one, or several of which the first signs and all are
+   * accepted. At least 16 characters each. Default: tokens are not signed. Without one a visitor
+   * who makes up a token can slow down only his own reads.
    */
   tokenSecret?: string | readonly string[] | undefined
   /**
-   * What to do with the reads of a session that has seen what a failover has lost: `primary` (default) answers from what there is and
-   * tells by the event `token`; `error` rejects them with `TokenBeyondHistoryError`.
+   * What to do with the reads of a session that has seen what a failover has lost: `primary`
+   * (default) answers from what there is and tells by the event `token`; `error` rejects them with
+   * `TokenBeyondHistoryError`.
    */
   onLostToken?: 'primary' | 'error' | undefined
   /**
-   * Whether statements that nobody has declared a read or a write are told apart by their text. Default: no, they go to the primary.
-   * `conservative` sends to replicas what is known to be a read; `optimistic` also what calls functions that nobody knows, and runs it
-   * again on the primary if the replica refuses. Or a classifier, such as `lexerClassifier()` makes for functions of your own. These ask the
-   * primary for the names of the database's own functions and sequences, at most every 30 s; without them all of it goes to the primary.
+   * Whether statements that nobody has declared a read or a write are told apart by their text.
+   * Default: no, they go to the primary. `conservative` sends to replicas what is known to be a
+   * read; `optimistic` also what calls functions that nobody knows, and runs it again on the
+   * primary if the replica refuses. Or a classifier, such as `lexerClassifier()` makes for
+   * functions of your own. These ask the primary for the names of the database's own functions and
+   * sequences, at most every 30 s; without them all of it goes to the primary.
    */
   classify?: ClassifyMode | StatementClassifier | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
   clock?: Clock | undefined
-  /** Random source from 0 (included) to 1 (excluded), for choices and jitter. Default `Math.random`. */
+  /**
+   * Random source from 0 (included) to 1 (excluded), for choices and jitter. Default `Math.random`.
+   */
   random?: (() => number) | undefined
 }
 
 /** Options of `reader`. */
 export interface ReaderOptions {
-  /** Oldest data that reads of this view accept, in milliseconds. Default: the pool's `maxStalenessMs`. */
+  /**
+   * Oldest data that reads of this view accept, in milliseconds. Default: the pool's
+   * `maxStalenessMs`.
+   */
   maxStalenessMs?: number | undefined
-  /** Most write-ahead log that a replica may have left to replay, in bytes. Default: the pool's `maxStalenessBytes`. */
+  /**
+   * Most write-ahead log that a replica may have left to replay, in bytes. Default: the pool's
+   * `maxStalenessBytes`.
+   */
   maxStalenessBytes?: number | undefined
   /** What to do when no replica is fresh enough. Default: the pool's `whenStale`. */
   whenStale?: WhenStaleOption | undefined
@@ -126,9 +146,15 @@ export interface ReaderOptions {
 
 /** Options of `session`. */
 export interface ReplicaSessionOptions extends ReaderOptions {
-  /** How long a read waits for a replica to catch up, in milliseconds. Default: the pool's `waitForTokenMs`. */
+  /**
+   * How long a read waits for a replica to catch up, in milliseconds. Default: the pool's
+   * `waitForTokenMs`.
+   */
   waitForTokenMs?: number | undefined
-  /** How long the first read that finds no replica caught up waits for one, where that is longer: for jobs that are in no hurry. Default 0. */
+  /**
+   * How long the first read that finds no replica caught up waits for one, where that is longer:
+   * for jobs that are in no hurry. Default 0.
+   */
   deferMs?: number | undefined
 }
 
@@ -189,7 +215,10 @@ const SESSION_OPTIONS: ReadonlySet<string> = new Set([
 const WAIT_OPTIONS: ReadonlySet<string> = new Set(['waitMs', 'otherwise'])
 const TO_PRIMARY: WhenStale = { waitMs: 0, otherwise: 'primary' }
 
-/** Checks the options of `withReplicas` and fills in the defaults. Throws `TypeError` or `RangeError` naming option and value. */
+/**
+ * Checks the options of `withReplicas` and fills in the defaults. Throws `TypeError` or
+ * `RangeError` naming option and value.
+ */
 export function readReplicasOptions(
   options: ReplicasOptions,
   primaryName: string,
@@ -242,7 +271,10 @@ export function readReplicasOptions(
   })
 }
 
-/** Checks the options of `reader` and returns what its reads accept. Throws `TypeError` or `RangeError`. */
+/**
+ * Checks the options of `reader` and returns what its reads accept. Throws `TypeError` or
+ * `RangeError`.
+ */
 export function readReaderOptions(options: ReaderOptions, terms: ReadTerms): ReadTerms {
   requireObject('reader', options)
   refuseUnknownOptions('reader', options, READER_OPTIONS)
@@ -264,7 +296,10 @@ export function readSessionOptions(
   }
 }
 
-/** What reads accept that say so themselves; what they leave out is as in `terms`. Throws `TypeError` or `RangeError`. */
+/**
+ * What reads accept that say so themselves; what they leave out is as in `terms`. Throws
+ * `TypeError` or `RangeError`.
+ */
 export function readTerms(where: string, options: ReaderOptions, terms: ReadTerms): ReadTerms {
   const { maxStalenessMs, maxStalenessBytes, whenStale } = options
   const bound = { min: 0, max: Number.POSITIVE_INFINITY }

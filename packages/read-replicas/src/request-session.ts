@@ -7,24 +7,38 @@ import type { ReplicaPool, ReplicaSession } from './replica-pool.js'
 /** Options of the middleware for all frameworks. */
 export interface RequestOptions<Request> {
   /**
-   * What a request is for, and with it every call on the pool that does not say so itself. Default: `read` for GET, HEAD and OPTIONS, and
-   * `write` for all other methods. Undefined from the function means the default, so that it need name the exceptions only.
+   * What a request is for, and with it every call on the pool that does not say so itself. Default:
+   * `read` for GET, HEAD and OPTIONS, and `write` for all other methods. Undefined from the
+   * function means the default, so that it need name the exceptions only.
    */
   intent?: ((request: Request) => Intent | undefined) | undefined
-  /** Name of the cookie that carries the token, or `false` for none. Default `db_token`. Sent HttpOnly, SameSite=Lax, Path=/. */
+  /**
+   * Name of the cookie that carries the token, or `false` for none. Default `db_token`. Sent
+   * HttpOnly, SameSite=Lax, Path=/.
+   */
   cookie?: string | false | undefined
   /** Adds Secure to the cookie. Default false. */
   secure?: boolean | undefined
-  /** How long the browser keeps the token, in seconds. Default 600: longer than any replica may be behind. */
+  /**
+   * How long the browser keeps the token, in seconds. Default 600: longer than any replica may be
+   * behind.
+   */
   maxAgeSeconds?: number | undefined
-  /** Name of the header that carries the token, in requests and responses, or `false` for none. Default `x-db-token`. A request may have both: what either names is shown. */
+  /**
+   * Name of the header that carries the token, in requests and responses, or `false` for none.
+   * Default `x-db-token`. A request may have both: what either names is shown.
+   */
   header?: string | false | undefined
   /**
-   * Whether a response carries a token also after reads, so that no later request sees older data than an earlier one did. Default
-   * false: only after work that was no read. It costs a question to a replica at the end of each request, and every response sets a cookie.
+   * Whether a response carries a token also after reads, so that no later request sees older data
+   * than an earlier one did. Default false: only after work that was no read. It costs a question
+   * to a replica at the end of each request, and every response sets a cookie.
    */
   monotonicReads?: boolean | undefined
-  /** Oldest data that reads of requests accept, in milliseconds. Default: the pool's `maxStalenessMs`. */
+  /**
+   * Oldest data that reads of requests accept, in milliseconds. Default: the pool's
+   * `maxStalenessMs`.
+   */
   maxStalenessMs?: number | undefined
 }
 
@@ -52,7 +66,10 @@ const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 const NAME = /^[\w!#$%&'*+.^`|~-]+$/
 const NOTHING: TokenHeaders = []
 
-/** What the middleware of one framework is made from: checks its options once and begins a session for each request. */
+/**
+ * What the middleware of one framework is made from: checks its options once and begins a session
+ * for each request.
+ */
 export class RequestSessions<Request> {
   readonly #db: ReplicaPool
   readonly #intent: ((request: Request) => Intent | undefined) | undefined
@@ -103,7 +120,10 @@ export class RequestSessions<Request> {
     })
   }
 
-  /** The tokens of the header and of the cookie. Either may be the older one: clients keep them apart. */
+  /**
+   * The tokens of the header and of the cookie. Either may be the older one: clients keep them
+   * apart.
+   */
   #tokensOf(incoming: Incoming): readonly string[] {
     const header = this.#header === undefined ? undefined : incoming.header(this.#header)
     const cookie =
@@ -170,7 +190,8 @@ export class RequestSession {
     const { handed, headersFor } = this.#parts
     // Who comes for the first time has none.
     const given = this.#given.length === 0 ? [''] : this.#given
-    // The response of a request beside this one may have come first, with a later position than ours.
+    // The response of a request beside this one may have come first, with a later position than
+    // ours.
     const own = session.token
     for (const token of given) session.see(handed.after(token, this.#begunAt) ?? '')
     const { token } = session

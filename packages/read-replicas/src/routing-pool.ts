@@ -67,7 +67,10 @@ export type MembershipMaker = (parts: {
   history: History
 }) => Membership
 
-/** Decides for each call between primary and replica. What is known of the nodes, who is shut out and who waits is owned by its parts. */
+/**
+ * Decides for each call between primary and replica. What is known of the nodes, who is shut out
+ * and who waits is owned by its parts.
+ */
 export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost {
   readonly name: string
   readonly readRetries: number
@@ -193,7 +196,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     if (this.#closing !== undefined) throw new PoolClosedError(this.name)
   }
 
-  // ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── calls ──
 
   /** Measured: without an object for the call. */
   override query<Row = Record<string, unknown>>(
@@ -326,7 +329,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     return found
   }
 
-  // ── what the runner asks ─────────────────────────────────────────────────────────────────────────────────────────
+  // ── what the runner asks ──
 
   lastResort(): ReadTarget {
     const { standIn } = this.#membership
@@ -349,14 +352,15 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
       if (this.#ejection.failed(node, error)) this.#membership.suspect(node)
       return
     }
-    // Once code of the caller has run, the error may be about another server altogether: a probe decides.
+    // Once code of the caller has run, the error may be about another server altogether: a probe
+    // decides.
     const blame = blameOf(error)
     if (blame === 'none' || blame === 'own') return
     this.#ejection.question(node)
     this.#membership.suspect(node)
   }
 
-  // ── the rest of a pool ───────────────────────────────────────────────────────────────────────────────────────────
+  // ── the rest of a pool ──
 
   stats(): PoolStats {
     const nodes: Record<string, PoolStats> = {}

@@ -19,21 +19,35 @@ export interface SampleFacts {
   readonly lsn: bigint | undefined
   /** Whether replay was paused by hand. */
   readonly replayPaused: boolean
-  /** Whether it receives from another server now; undefined on a primary and where it was not asked. */
+  /**
+   * Whether it receives from another server now; undefined on a primary and where it was not asked.
+   */
   readonly receiving: boolean | undefined
-  /** Process id of its WAL receiver, which any role is shown; null while none runs, undefined where it was not asked. */
+  /**
+   * Process id of its WAL receiver, which any role is shown; null while none runs, undefined where
+   * it was not asked.
+   */
   readonly receiver: number | null | undefined
   /** System identifier of its cluster; undefined where it was not asked. */
   readonly systemId: string | undefined
   /** Its timeline; a lower bound unless `timelineExact`. Undefined where it was not asked. */
   readonly timeline: number | undefined
-  /** Whether the timeline is certain: on a primary, and on a replica for a role that may read all statistics. */
+  /**
+   * Whether the timeline is certain: on a primary, and on a replica for a role that may read all
+   * statistics.
+   */
   readonly timelineExact: boolean
   /** Process of the server that answered; undefined where it was not asked. */
   readonly backendPid: number | undefined
-  /** When its postmaster started, in seconds since 1970, as text that is exact to the microsecond: it names one life of the server. */
+  /**
+   * When its postmaster started, in seconds since 1970, as text that is exact to the microsecond:
+   * it names one life of the server.
+   */
   readonly startedAt: string | undefined
-  /** Address and port, as the server sees them, or `unix:` and its port; undefined where it was not asked. */
+  /**
+   * Address and port, as the server sees them, or `unix:` and its port; undefined where it was not
+   * asked.
+   */
   readonly place: string | undefined
   /** Whether the role may read the past of the server's timeline. */
   readonly tellsPast: boolean
@@ -51,13 +65,15 @@ select r.in_recovery as in_recovery,
 from (select pg_catalog.pg_is_in_recovery() as in_recovery offset 0) r`
 
 /**
- * The one statement of a sample; any role may run it. Functions, operators and types are named with their schema, because a `search_path` may
- * have others of their names in front; `int`, `bit` and `boolean` are words of the grammar. CASE guards the functions that raise 55000 in the other role, and the
- * role is asked once, in a sub-select that `offset 0` keeps whole.
+ * The one statement of a sample; any role may run it. Functions, operators and types are named with
+ * their schema, because a `search_path` may have others of their names in front; `int`, `bit` and
+ * `boolean` are words of the grammar. CASE guards the functions that raise 55000 in the other role,
+ * and the role is asked once, in a sub-select that `offset 0` keeps whole.
  *
- * Timeline of a primary: the WAL file name of the current position, because the control file shows the old timeline until the first
- * checkpoint after a promotion. Of a standby: what its receiver says, which only roles with pg_read_all_stats are shown, and the control
- * file, which follows late and is a lower bound.
+ * Timeline of a primary: the WAL file name of the current position, because the control file shows
+ * the old timeline until the first checkpoint after a promotion. Of a standby: what its receiver
+ * says, which only roles with pg_read_all_stats are shown, and the control file, which follows late
+ * and is a lower bound.
  */
 export const SAMPLE_STATEMENT: string = STATEMENT(`,
   ${SERVER_COLUMNS.systemId} as system_id,
@@ -69,18 +85,23 @@ export const SAMPLE_STATEMENT: string = STATEMENT(`,
   case when not r.in_recovery then ${TIMELINE_BEGIN} end as begin,
   pg_catalog.pg_backend_pid() as pid`)
 
-/** The sample for services that hide the functions of the control file: it cannot tell one cluster from another. */
+/**
+ * The sample for services that hide the functions of the control file: it cannot tell one cluster
+ * from another.
+ */
 export const PLAIN_SAMPLE_STATEMENT: string = STATEMENT('')
 
-// Named, so that it is planned once for a session: under load it is asked some hundred times a second.
+// Named, so that it is planned once for a session: under load it is asked some hundred times a
+// second.
 const POSITION = (name: string, lsn: string): Statement => ({
   name,
   text: `select pg_catalog.pg_is_in_recovery() as in_recovery, ${lsn}::pg_catalog.text as lsn, pg_catalog.pg_backend_pid() as pid`,
 })
 
 /**
- * The sample for a session whose server has answered a whole one: what cannot have changed since is not asked again, and the control
- * file and the receiver are most of the work of a sample. It raises 55000 on a standby.
+ * The sample for a session whose server has answered a whole one: what cannot have changed since is
+ * not asked again, and the control file and the receiver are most of the work of a sample. It
+ * raises 55000 on a standby.
  */
 export const PRIMARY_POSITION_STATEMENT: Statement = POSITION(
   'poolhouse_primary_position',
@@ -94,8 +115,9 @@ export const STANDBY_POSITION_STATEMENT: Statement = POSITION(
 )
 
 /**
- * The position of a primary for any of its sessions, of which nobody knows whether it is with the server that was sampled: a whole sample but for
- * what concerns standbys alone. It raises 55000 on a standby.
+ * The position of a primary for any of its sessions, of which nobody knows whether it is with the
+ * server that was sampled: a whole sample but for what concerns standbys alone. It raises 55000 on
+ * a standby.
  */
 export const WRITE_POSITION_STATEMENT: Statement = {
   name: 'poolhouse_write_position',
@@ -135,7 +157,10 @@ export interface SampleRow {
   readonly begin?: unknown
 }
 
-/** Reads the row of a sample, whatever the driver made of its types. Throws `TypeError` if it does not tell the role. */
+/**
+ * Reads the row of a sample, whatever the driver made of its types. Throws `TypeError` if it does
+ * not tell the role.
+ */
 export function readSample(result: Pick<QueryResult<SampleRow>, 'rows'>): SampleFacts {
   const row: SampleRow = result.rows[0] ?? {}
   const inRecovery = readBoolean(row.in_recovery)
@@ -166,9 +191,10 @@ export function readSample(result: Pick<QueryResult<SampleRow>, 'rows'>): Sample
 }
 
 /**
- * Reads the row of a position, with everything else as `facts` have it. A primary keeps its timeline until it is restarted; a standby may
- * have followed another one meanwhile, so its timeline becomes a lower bound. Undefined if the role has changed, or the server behind a
- * proxy may have.
+ * Reads the row of a position, with everything else as `facts` have it. A primary keeps its
+ * timeline until it is restarted; a standby may have followed another one meanwhile, so its
+ * timeline becomes a lower bound. Undefined if the role has changed, or the server behind a proxy
+ * may have.
  */
 export function readPosition(
   result: Pick<QueryResult<SampleRow>, 'rows'>,

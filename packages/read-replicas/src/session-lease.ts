@@ -12,7 +12,10 @@ import type {
 import { type ConnectionInfo, readQueryArguments, watchSignal } from '@poolhouse/core/kit'
 import type { SessionReads } from './session-reads.js'
 
-/** A connection to the primary on which a session writes: a statement settles when the position of what it committed is known. */
+/**
+ * A connection to the primary on which a session writes: a statement settles when the position of
+ * what it committed is known.
+ */
 export class SessionLease implements Lease {
   readonly #lease: Lease
   readonly #reads: SessionReads

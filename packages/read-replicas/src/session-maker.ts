@@ -35,7 +35,10 @@ export class SessionMaker implements SessionHost {
     this.#counters = counters
   }
 
-  /** What a session begins with. Throws `TypeError` or `RangeError` for wrong arguments; a bad token is no error. */
+  /**
+   * What a session begins with. Throws `TypeError` or `RangeError` for wrong arguments; a bad token
+   * is no error.
+   */
   begin(
     text: string | undefined,
     options: ReplicaSessionOptions,
@@ -46,7 +49,10 @@ export class SessionMaker implements SessionHost {
     return { reads, terms }
   }
 
-  /** The session must see what this token names. Throws `TypeError` for what is no string; a bad token is no error. */
+  /**
+   * The session must see what this token names. Throws `TypeError` for what is no string; a bad
+   * token is no error.
+   */
   see(reads: SessionReads, text: string): void {
     if (typeof text !== 'string') {
       throw new TypeError(

@@ -2,8 +2,9 @@ import type { Positions } from './positions.js'
 import type { ReplicaNode } from './replica-node.js'
 import type { Token } from './session-token.js'
 
-// Reads of a session stay on one replica, which never goes backwards, so that they cost no questions. After this long the session
-// asks for its position once and is free to choose again: a session for a whole process must not keep one replica busy alone.
+// Reads of a session stay on one replica, which never goes backwards, so that they cost no
+// questions. After this long the session asks for its position once and is free to choose again: a
+// session for a whole process must not keep one replica busy alone.
 const PIN_MS = 1_000
 
 /** The replica that a session stays on. */
@@ -11,7 +12,8 @@ export class SessionPin {
   readonly #positions: Positions
   #node: ReplicaNode | undefined
   #since = 0
-  // The life of its server, and the position it had in that life: a standby that has been somewhere never goes back before it is restarted.
+  // The life of its server, and the position it had in that life: a standby that has been somewhere
+  // never goes back before it is restarted.
   #incarnation = 0
   #floor: Token | undefined
 
@@ -42,7 +44,10 @@ export class SessionPin {
     return sampler.watching && sampler.incarnation === this.#incarnation ? node : undefined
   }
 
-  /** Whether it has everything before `floor`, which may have been raised since. To be asked of what `at` has given. */
+  /**
+   * Whether it has everything before `floor`, which may have been raised since. To be asked of what
+   * `at` has given.
+   */
   shows(floor: Token | undefined): boolean {
     if (this.#floor === floor) return true
     if (floor !== undefined && !this.#positions.covers(this.#node!, floor)) return false

@@ -17,9 +17,14 @@ export interface SessionHost {
   now(): number
   /** A token was not as good as it should be. */
   tokenRefused(reason: 'foreign' | 'beyond-history', message: string): void
-  /** What to do about a token that names what a failover has lost; throws if reads must not go on. */
+  /**
+   * What to do about a token that names what a failover has lost; throws if reads must not go on.
+   */
   lost(message: string): void
-  /** Whether the work settles before the deadline and the signal, if there is one. Passes on its rejection. */
+  /**
+   * Whether the work settles before the deadline and the signal, if there is one. Passes on its
+   * rejection.
+   */
   inTime(
     work: Promise<unknown>,
     deadline: number,
@@ -45,24 +50,28 @@ interface Seen {
   open: number
 }
 
-// How long a read waits for a server to say where it stands. One that does not answer by then may be gone, and it takes a second and a half to
-// be certain; the present primary shows everything anyway.
+// How long a read waits for a server to say where it stands. One that does not answer by then may
+// be gone, and it takes a second and a half to be certain; the present primary shows everything
+// anyway.
 const ASK_MS = 100
-// How long a write that has been acknowledged waits for its position: a distant server may take as long for one question.
+// How long a write that has been acknowledged waits for its position: a distant server may take as
+// long for one question.
 const PLACE_MS = 500
 // For a replica to say where it is. One that takes longer has not caught up.
 const ONE_ANSWER_MS = 100
 
 /**
- * What one session has seen, and therefore must see again: the position of its last write exactly, and of its reads as far as they
- * are known. Where a position is not known yet, the session either stays on the server that showed it, or asks.
+ * What one session has seen, and therefore must see again: the position of its last write exactly,
+ * and of its reads as far as they are known. Where a position is not known yet, the session either
+ * stays on the server that showed it, or asks.
  */
 export class SessionReads {
   readonly #host: SessionHost
   readonly #waitMs: number
   #firstWaitMs: number
   #floor: Token | undefined
-  // The floor came from outside, or is of a history that the cluster may have left, and was not compared with the primary's yet.
+  // The floor came from outside, or is of a history that the cluster may have left, and was not
+  // compared with the primary's yet.
   #unproven = false
   // When the floor was found: what a server was asked before says nothing about it.
   #floorAt = Number.NEGATIVE_INFINITY
@@ -74,7 +83,8 @@ export class SessionReads {
   #marks = 0
   readonly #seen = new Map<NodeSampler, Seen>()
   readonly #pin: SessionPin
-  // The questions of the last read that had to ask. What a read that is sent meanwhile shows is no part of it.
+  // The questions of the last read that had to ask. What a read that is sent meanwhile shows is no
+  // part of it.
   #settling: Promise<void> | undefined
 
   /** Has seen nothing yet. */
@@ -86,7 +96,9 @@ export class SessionReads {
     this.#epoch = host.positions.epoch
   }
 
-  /** A token from outside names what must be seen too; `strong` names what no position is known for. */
+  /**
+   * A token from outside names what must be seen too; `strong` names what no position is known for.
+   */
   see(token: Token | 'strong'): void {
     if (token === 'strong') {
       this.#becomeStrong()
@@ -101,7 +113,10 @@ export class SessionReads {
     this.#unproven = true
   }
 
-  /** What is known of what the session has seen; `strong` if something was seen that has no position. */
+  /**
+   * What is known of what the session has seen; `strong` if something was seen that has no
+   * position.
+   */
   get token(): Token | 'strong' | undefined {
     return this.#strong ? 'strong' : this.#floor
   }
@@ -111,7 +126,10 @@ export class SessionReads {
     return this.#strong
   }
 
-  /** A replica that fits the read and certainly shows all that the session has seen, if one is known now. Asks nobody. */
+  /**
+   * A replica that fits the read and certainly shows all that the session has seen, if one is known
+   * now. Asks nobody.
+   */
   choose(route: ReadRoute, now: number, tried?: ReadonlySet<ReplicaNode>): ReplicaNode | undefined {
     this.#heed()
     if (this.#strong) return undefined
@@ -143,7 +161,10 @@ export class SessionReads {
     return route.fitting(now, tried).some((node) => this.#admits(node))
   }
 
-  /** Like `choose`, after asking whom it takes, and waiting for a replica to catch up. Undefined leaves the primary. */
+  /**
+   * Like `choose`, after asking whom it takes, and waiting for a replica to catch up. Undefined
+   * leaves the primary.
+   */
   async find(
     route: ReadRoute,
     tried: ReadonlySet<ReplicaNode>,
@@ -167,7 +188,10 @@ export class SessionReads {
     return await this.later(route, tried, Math.min(deadline, this.#host.now() + waitMs), signal)
   }
 
-  /** The first replica that fits the read otherwise and has caught up by the deadline with all that had been seen when the read was begun. */
+  /**
+   * The first replica that fits the read otherwise and has caught up by the deadline with all that
+   * had been seen when the read was begun.
+   */
   async later(
     route: ReadRoute,
     tried: ReadonlySet<ReplicaNode>,
@@ -208,7 +232,10 @@ export class SessionReads {
     this.#note(this.#host.positions.samplerOf(node)).at = at
   }
 
-  /** Something is under way on the replica, or on the primary; the function returned must be called when it is over. */
+  /**
+   * Something is under way on the replica, or on the primary; the function returned must be called
+   * when it is over.
+   */
   begin(node: ReplicaNode | undefined): () => void {
     const { positions } = this.#host
     const seen = this.#note(
@@ -233,8 +260,9 @@ export class SessionReads {
   }
 
   /**
-   * Something was committed on the node of this name: resolves when its position is known, or known to be unknowable, or when the caller must have
-   * its answer. `position` is what the server has said by itself.
+   * Something was committed on the node of this name: resolves when its position is known, or known
+   * to be unknowable, or when the caller must have its answer. `position` is what the server has
+   * said by itself.
    */
   async wrote(
     node: string | undefined,
@@ -259,7 +287,9 @@ export class SessionReads {
     if (!isKnown) this.#becomeStrong()
   }
 
-  /** What asks for the position of a write in one piece with it; undefined where that is of no use. */
+  /**
+   * What asks for the position of a write in one piece with it; undefined where that is of no use.
+   */
   askBehind(): WritePosition | undefined {
     return this.#host.positions.askBehind()
   }
@@ -277,7 +307,10 @@ export class SessionReads {
     this.#forgetBefore(position)
   }
 
-  /** Passes on what work on the primary gave. If nobody knows whether it has committed, only the primary shows for certain. */
+  /**
+   * Passes on what work on the primary gave. If nobody knows whether it has committed, only the
+   * primary shows for certain.
+   */
   async written<R>(work: Promise<R>): Promise<R> {
     const over = this.#host.positions.writes()
     try {
@@ -291,15 +324,19 @@ export class SessionReads {
     }
   }
 
-  /** A read of one statement was answered by the node of this name, where reads go when no replica fits. */
+  /**
+   * A read of one statement was answered by the node of this name, where reads go when no replica
+   * fits.
+   */
   sawOn(node: string | undefined, at: number): void {
-    // Not whoever was primary when the read was begun: it may have been held until there was another.
+    // Not whoever was primary when the read was begun: it may have been held until there was
+    // another.
     this.#note(this.#host.positions.primarySampler(node)).at = at
   }
 
   /**
-   * A read was answered by the primary. Where the session stands on a token that nobody has proven, or on nothing, this finds its place:
-   * throws what is to be done about a token that is lost.
+   * A read was answered by the primary. Where the session stands on a token that nobody has proven,
+   * or on nothing, this finds its place: throws what is to be done about a token that is lost.
    */
   async sawPrimary(limits: AskLimits): Promise<void> {
     this.#heed()
@@ -378,8 +415,9 @@ export class SessionReads {
   }
 
   /**
-   * Whatever a server on the primary's timeline had shown before the primary was asked came from it, so its position covers that too and nobody
-   * else need be asked. What one on a former timeline has shown may be what a failover has lost.
+   * Whatever a server on the primary's timeline had shown before the primary was asked came from
+   * it, so its position covers that too and nobody else need be asked. What one on a former
+   * timeline has shown may be what a failover has lost.
    */
   #forgetBefore(position: Position): void {
     const { positions } = this.#host
@@ -436,7 +474,10 @@ export class SessionReads {
     return seen
   }
 
-  /** Whether the cluster may have gone on without what the session has seen: then that is to be compared before it is believed. */
+  /**
+   * Whether the cluster may have gone on without what the session has seen: then that is to be
+   * compared before it is believed.
+   */
   #heed(): void {
     const { epoch } = this.#host.positions
     if (epoch === this.#epoch) return
@@ -467,8 +508,9 @@ export class SessionReads {
   }
 
   /**
-   * Compares the floor with history, by the answer of a primary. One that was asked before the floor was found may not have come so far yet, so it is
-   * asked again before the floor is called lost. Leaves the floor unproven if there is no answer to that.
+   * Compares the floor with history, by the answer of a primary. One that was asked before the
+   * floor was found may not have come so far yet, so it is asked again before the floor is called
+   * lost. Leaves the floor unproven if there is no answer to that.
    */
   async #prove(asked: Position): Promise<void> {
     const { positions } = this.#host
@@ -500,7 +542,8 @@ export class SessionReads {
       const message = `it stands at ${placeOf(floor)}, which is no part of the history of the primary at ${placeOf(position)}`
       this.#host.tokenRefused('beyond-history', message)
       this.#host.lost(message)
-      // What is lost will never be caught up with. A primary on an older timeline was itself left behind.
+      // What is lost will never be caught up with. A primary on an older timeline was itself left
+      // behind.
       if (position.timeline >= floor.timeline) this.#floor = undefined
     }
     this.#unproven = false

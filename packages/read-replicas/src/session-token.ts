@@ -1,7 +1,10 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { type ClusterHistory, sameHistory } from '@poolhouse/core/kit'
 
-/** A place in one history of a cluster. A server that has replayed to it shows everything that was committed before. */
+/**
+ * A place in one history of a cluster. A server that has replayed to it shows everything that was
+ * committed before.
+ */
 export interface Token extends ClusterHistory {
   /** System identifier of the cluster. */
   readonly systemId: string
@@ -9,7 +12,9 @@ export interface Token extends ClusterHistory {
   readonly timeline: number
   /** Position in the write-ahead log. */
   readonly lsn: bigint
-  /** A short mark of when the postmaster of the primary started; undefined where that is not known. */
+  /**
+   * A short mark of when the postmaster of the primary started; undefined where that is not known.
+   */
   readonly startedAt: string | undefined
   /** A short mark of the place of the primary; undefined where that is not known. */
   readonly place: string | undefined
@@ -28,7 +33,10 @@ export function tokenAt(
   return { systemId, timeline, lsn, begin, startedAt: markOf(startedAt), place: markOf(place) }
 }
 
-/** The history as tokens name it: with marks in place of what would be too long, or too telling, for a cookie. */
+/**
+ * The history as tokens name it: with marks in place of what would be too long, or too telling, for
+ * a cookie.
+ */
 export function markedHistory(history: ClusterHistory): ClusterHistory {
   const { systemId, timeline, begin, startedAt, place } = history
   return { systemId, timeline, begin, startedAt: markOf(startedAt), place: markOf(place) }
@@ -45,7 +53,9 @@ function markOf(text: string | undefined): string | undefined {
   return mark
 }
 
-/** What a text turned out to be: a token, the word for "read from the primary", or neither and why. */
+/**
+ * What a text turned out to be: a token, the word for "read from the primary", or neither and why.
+ */
 export type DecodedToken =
   | { readonly kind: 'token'; readonly token: Token }
   | { readonly kind: 'strong' }
@@ -57,18 +67,25 @@ const STRONG = 'v1.strong'
 // Half of SHA-256, which RFC 2104 still recommends: a token travels with every request.
 const SIGNATURE_BYTES = 16
 
-/** Writes tokens as texts for cookies, headers and jobs, and reads them back. With secrets it signs them and believes only its own. */
+/**
+ * Writes tokens as texts for cookies, headers and jobs, and reads them back. With secrets it signs
+ * them and believes only its own.
+ */
 export class TokenCodec {
   readonly #secrets: readonly string[]
 
-  /** The first secret signs; all of them are accepted, so that a secret can be replaced without a stale read. */
+  /**
+   * The first secret signs; all of them are accepted, so that a secret can be replaced without a
+   * stale read.
+   */
   constructor(secrets: readonly string[]) {
     this.#secrets = secrets
   }
 
   /**
-   * The text of a token, `v1.<system>.<timeline>.<position>`; behind it what tells its history from others with the same numbers, as far
-   * as that is known (`~<begin of the timeline>~<mark of the primary's place>~<mark of its life>`), and a signature where there is a secret.
+   * The text of a token, `v1.<system>.<timeline>.<position>`; behind it what tells its history from
+   * others with the same numbers, as far as that is known (`~<begin of the timeline>~<mark of the
+   * primary's place>~<mark of its life>`), and a signature where there is a secret.
    */
   encode(token: Token): string {
     const { systemId, timeline, lsn } = token
@@ -132,8 +149,9 @@ export class TokenCodec {
 }
 
 /**
- * The later of two places in one cluster: a higher timeline comes after everything on a lower one that is still history. Undefined if they
- * are of two histories with one number, which have no order.
+ * The later of two places in one cluster: a higher timeline comes after everything on a lower one
+ * that is still history. Undefined if they are of two histories with one number, which have no
+ * order.
  */
 export function laterToken(one: Token, other: Token): Token | undefined {
   if (one.timeline !== other.timeline) return one.timeline > other.timeline ? one : other

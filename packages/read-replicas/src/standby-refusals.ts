@@ -1,15 +1,17 @@
 import { fingerprintOf } from './classify/fingerprint.js'
 import { LearnedStatements } from './classify/learned-statements.js'
 
-// A table may become a logged one, and a role's settings may change: after at most so long a replica is asked again.
+// A table may become a logged one, and a role's settings may change: after at most so long a
+// replica is asked again.
 const KEPT_MS = 60_000
 const MOST_FINGERPRINTS = 1_000
 // Longer texts are mostly made up for one call.
 const LONGEST_KEPT = 8_192
 
 /**
- * Declared reads that replicas have refused because they are standbys. Their like, which differ only in constants, go to the primary straight
- * away, for half a minute at least and a minute at most. Free while there are none.
+ * Declared reads that replicas have refused because they are standbys. Their like, which differ
+ * only in constants, go to the primary straight away, for half a minute at least and a minute at
+ * most. Free while there are none.
  */
 export class StandbyRefusals {
   #recent = new LearnedStatements()

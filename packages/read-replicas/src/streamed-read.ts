@@ -9,8 +9,9 @@ import { acquireReadOnly } from './read-only.js'
 export type StreamingCall<R> = Extract<PoolCall<R>, { kind: 'stream' | 'copyTo' }>
 
 /**
- * A stream or a copy, up to its first element. Until that has come nothing has been handed out, and the whole may be done on another node; after
- * that its reader has it from the node that was chosen.
+ * A stream or a copy, up to its first element. Until that has come nothing has been handed out, and
+ * the whole may be done on another node; after that its reader has it from the node that was
+ * chosen.
  */
 export class StreamedRead<R> implements ReadCall<R> {
   readonly timeoutMs: number | undefined
@@ -64,11 +65,14 @@ export class StreamedRead<R> implements ReadCall<R> {
   }
 }
 
-/** Lends connections to one stream, and tells once when the server has nothing more to do for it. */
+/**
+ * Lends connections to one stream, and tells once when the server has nothing more to do for it.
+ */
 class Lender {
   readonly #target: ReadTarget
   readonly #ended: () => void
-  // Leases that are out or waited for. More than one only in turn: a session that could not be reset is replaced.
+  // Leases that are out or waited for. More than one only in turn: a session that could not be
+  // reset is replaced.
   #open = 0
   #over = false
 

@@ -20,8 +20,9 @@ interface Member {
 }
 
 /**
- * The server that the topology speaks of when it speaks of a node. The node's name may lead to another one by now, of which nothing is known, so
- * only connections to the one that was asked serve reads.
+ * The server that the topology speaks of when it speaks of a node. The node's name may lead to
+ * another one by now, of which nothing is known, so only connections to the one that was asked
+ * serve reads.
  */
 class OneServer {
   #server: ServerLife | undefined
@@ -38,7 +39,9 @@ class OneServer {
     return isNews
   }
 
-  /** Whether a connection leads there; a server that does not say who it is cannot be told apart. */
+  /**
+   * Whether a connection leads there; a server that does not say who it is cannot be told apart.
+   */
   accepts(candidate: ServerIdentity | undefined): boolean {
     if (candidate === this.#accepted && candidate !== undefined) return true
     const server = this.#server
@@ -49,7 +52,10 @@ class OneServer {
   }
 }
 
-/** The nodes as a topology sees them: any of them may become a replica, so each is a member, fit or not. */
+/**
+ * The nodes as a topology sees them: any of them may become a replica, so each is a member, fit or
+ * not.
+ */
 export class TopologyMembers implements Membership {
   readonly owned: readonly ConnectionPool[] = []
   readonly topology: Topology

@@ -142,7 +142,8 @@ export class WatchedPools implements Membership, EndpointListener {
     this.#ejection.failed(node, error, dead)
     if (!dead || this.#dead.has(node)) return
     this.#dead.add(node)
-    // Callers that wait for a connection to it would wait out their deadline; now they move on to another node.
+    // Callers that wait for a connection to it would wait out their deadline; now they move on to
+    // another node.
     node.pool.destroyAll(`the replica is down: ${error instanceof Error ? error.message : error}`)
   }
 }

@@ -10,14 +10,16 @@ import { type ReplicaName, WatchedPools } from './watched-pools.js'
 const WHERE = 'withReplicas'
 
 /**
- * Makes a pool that sends declared reads to replicas that are fresh enough, and all other work to the primary.
+ * Makes a pool that sends declared reads to replicas that are fresh enough, and all other work to
+ * the primary.
  *
- * `primary` is a `ConnectionPool` or a pool that follows the primary. `replicas` are pools, whose lag and health are then
- * watched over one session each, or a topology that knows both, such as that of a failover pool. A topology that was only
- * configured, such as `staticTopology()`, counts as the pools of its replicas.
+ * `primary` is a `ConnectionPool` or a pool that follows the primary. `replicas` are pools, whose
+ * lag and health are then watched over one session each, or a topology that knows both, such as
+ * that of a failover pool. A topology that was only configured, such as `staticTopology()`, counts
+ * as the pools of its replicas.
  *
- * Throws `TypeError` or `RangeError`, naming the argument and the value, for what is neither, for a pool that stands on both
- * sides or twice, and for options that are unknown or wrong.
+ * Throws `TypeError` or `RangeError`, naming the argument and the value, for what is neither, for a
+ * pool that stands on both sides or twice, and for options that are unknown or wrong.
  *
  * ```ts
  * const db = withReplicas(primary, [replicaB, replicaC], { maxStalenessMs: 2_000 })
@@ -59,7 +61,10 @@ export function withReplicas(
   return new RoutingPool(primary, config, watch)
 }
 
-/** Whether the topology only repeats what it was told: it names replicas and has never looked at one. */
+/**
+ * Whether the topology only repeats what it was told: it names replicas and has never looked at
+ * one.
+ */
 function isConfigured({ current }: Topology): boolean {
   return (
     current.systemId === undefined &&

@@ -11,7 +11,10 @@ export class WritePosition implements SentBehind {
   readonly #sentAt: number
   readonly #refused: () => void
 
-  /** `sentAt` is a time before the write is sent. `refused` is called when the server does not answer the question. */
+  /**
+   * `sentAt` is a time before the write is sent. `refused` is called when the server does not
+   * answer the question.
+   */
   constructor(sentAt: number, refused: () => void) {
     this.#sentAt = sentAt
     this.#refused = refused

@@ -1,4 +1,7 @@
-/** What is simulated: the servers, the processes, and when what happens. Times are milliseconds of virtual time. */
+/**
+ * What is simulated: the servers, the processes, and when what happens. Times are milliseconds of
+ * virtual time.
+ */
 export interface FleetModel {
   /** Everything random is drawn from this number, so that a run can be repeated. */
   readonly seed: number
@@ -6,7 +9,10 @@ export interface FleetModel {
   readonly processes: number
   /** Databases of each process, all on the one cluster. */
   readonly databases: number
-  /** Share of the processes whose second busy connection reads on the standbys; that of the others writes, in another database. */
+  /**
+   * Share of the processes whose second busy connection reads on the standbys; that of the others
+   * writes, in another database.
+   */
   readonly readingShare: number
   /** Log-ins that a server carries out in a second; those that come meanwhile wait in line. */
   readonly logInsPerSecond: number

@@ -9,9 +9,10 @@ const PAUSE_MS = 20
 const ANY_AGE = { maxStalenessMs: Number.POSITIVE_INFINITY }
 
 /**
- * One process: a manager with all its databases on the one cluster. Two of its connections are busy all the time. In a process that reads, both
- * are in one database: one writes on the primary, the other reads on the standbys, so that the one that is promoted finds it warm. In any other
- * process both write, in two databases, and no standby knows them.
+ * One process: a manager with all its databases on the one cluster. Two of its connections are busy
+ * all the time. In a process that reads, both are in one database: one writes on the primary, the
+ * other reads on the standbys, so that the one that is promoted finds it warm. In any other process
+ * both write, in two databases, and no standby knows them.
  */
 export class FleetProcess {
   /** When it was first told that a write had succeeded since it was asked to look. */

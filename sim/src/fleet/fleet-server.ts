@@ -15,7 +15,10 @@ const PROBE_MS = 1
 const CENSUS_MS = 2
 const INSTANCE = 'poolhouse-instance '
 
-/** One server of the cluster: it carries out log-ins one after the other, counts its sessions, and knows its role. */
+/**
+ * One server of the cluster: it carries out log-ins one after the other, counts its sessions, and
+ * knows its role.
+ */
 export class FleetServer {
   readonly host: string
   /** Log-ins that came, whatever became of them. */
@@ -28,7 +31,10 @@ export class FleetServer {
   peak = 0
   inRecovery: boolean
   timeline = 1
-  /** Whether log-ins take their time. Not while the fleet is started: it stands for one that has been running for long. */
+  /**
+   * Whether log-ins take their time. Not while the fleet is started: it stands for one that has
+   * been running for long.
+   */
   takesTime = false
   // Of its own: what was started in the same microsecond is taken for one server.
   readonly #startedAt: string
@@ -56,7 +62,10 @@ export class FleetServer {
     return this.#sessions.size
   }
 
-  /** Resolves when a log-in is through. Rejects with what the server says, or when nobody listens; or with the reason of the signal. */
+  /**
+   * Resolves when a log-in is through. Rejects with what the server says, or when nobody listens;
+   * or with the reason of the signal.
+   */
   logIn(signal: AbortSignal): Promise<void> {
     const now = this.#clock.now()
     return new Promise((resolve, reject) => {

@@ -6,7 +6,10 @@ import { FleetServer } from './fleet-server.js'
 /** What was seen of one run. */
 export interface FleetReport {
   readonly model: FleetModel
-  /** Processes that had all the connections to the new primary that they write on when it was promoted. */
+  /**
+   * Processes that had all the connections to the new primary that they write on when it was
+   * promoted.
+   */
   readonly warm: number
   /** Connections to the new primary that the others needed. */
   readonly coldConnections: number
@@ -14,7 +17,9 @@ export interface FleetReport {
   readonly logInsAtNewPrimary: number
   /** The same at the other standby. */
   readonly logInsAtStandby: number
-  /** From the promotion until 99 % of the warm processes had written; `Infinity` if they have not. */
+  /**
+   * From the promotion until 99 % of the warm processes had written; `Infinity` if they have not.
+   */
   readonly warmWroteMs: number
   /** From the promotion until 99 % of all had written. */
   readonly allWroteMs: number
@@ -36,7 +41,10 @@ export interface FleetReport {
 
 const HOSTS = ['10.0.0.1', '10.0.0.2', '10.0.0.3'] as const
 
-/** Runs a fleet: starts it, lets it be, kills the primary, promotes a standby and looks on. `tell` hears how far it is. */
+/**
+ * Runs a fleet: starts it, lets it be, kills the primary, promotes a standby and looks on. `tell`
+ * hears how far it is.
+ */
 export async function runFleet(
   model: FleetModel,
   tell: (what: string) => void = () => {},

@@ -1,4 +1,5 @@
-// Run as a process of its own with a small heap: results far larger than its memory go through one pool while another serves on.
+// Run as a process of its own with a small heap: results far larger than its memory go through one
+// pool while another serves on.
 import { createPool } from '@poolhouse/core'
 import { driverNamed } from '../../support/drivers.js'
 import { say } from './say.js'

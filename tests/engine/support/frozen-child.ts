@@ -1,5 +1,6 @@
-// Run as a process of its own, to be frozen: one call is in flight, three connections are idle. The timer fires first after the thaw,
-// before the event loop has read what happened to the sockets, and asks for all connections at once.
+// Run as a process of its own, to be frozen: one call is in flight, three connections are idle. The
+// timer fires first after the thaw, before the event loop has read what happened to the sockets,
+// and asks for all connections at once.
 import { createPool } from '@poolhouse/core'
 import { driverNamed } from '../../support/drivers.js'
 import { outcomeOf } from './outcome-of.js'

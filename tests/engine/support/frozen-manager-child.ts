@@ -1,5 +1,6 @@
-// Run as a process of its own, to be frozen while the primary of its cluster moves and every session of its own is ended. The timer fires first
-// after the thaw, before the event loop has read what happened to the sockets, and asks for everything at once.
+// Run as a process of its own, to be frozen while the primary of its cluster moves and every
+// session of its own is ended. The timer fires first after the thaw, before the event loop has read
+// what happened to the sockets, and asks for everything at once.
 import { createManager } from '@poolhouse/manager'
 import { driverNamed } from '../../support/drivers.js'
 import { outcomeOf } from './outcome-of.js'

@@ -1,4 +1,5 @@
-// Run as a process of its own, with --expose-gc: a lease is dropped inside an open transaction, and nobody can give it back.
+// Run as a process of its own, with --expose-gc: a lease is dropped inside an open transaction, and
+// nobody can give it back.
 import { createPool, type LeakEvent, type Lease } from '@poolhouse/core'
 import { driverNamed } from '../../support/drivers.js'
 import { say } from './say.js'
@@ -16,7 +17,10 @@ const leaked = new Promise<void>((resolve) => {
   })
 })
 
-/** Keeps its lease in a field: a stack that was captured in its method must not keep it alive in turn. */
+/**
+ * Keeps its lease in a field: a stack that was captured in its method must not keep it alive in
+ * turn.
+ */
 class Borrower {
   lease: Lease | undefined
 

@@ -1,4 +1,5 @@
-// Run as a process of its own: has nothing to do but wait for a notification, and forgets its pool after it.
+// Run as a process of its own: has nothing to do but wait for a notification, and forgets its pool
+// after it.
 import { createPool } from '@poolhouse/core'
 import { driverNamed } from '../../support/drivers.js'
 import { say } from './say.js'

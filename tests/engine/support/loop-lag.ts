@@ -1,8 +1,8 @@
 const EVERY_MS = 5
 
 /**
- * How late this process itself was. A limit on real time is only as good as the event loop that measures it, so tests allow what the
- * loop was late in their course, and nothing else.
+ * How late this process itself was. A limit on real time is only as good as the event loop that
+ * measures it, so tests allow what the loop was late in their course, and nothing else.
  */
 export class LoopLag implements Disposable {
   readonly #timer: NodeJS.Timeout
@@ -23,8 +23,8 @@ export class LoopLag implements Disposable {
   }
 
   /**
-   * As `worstMs`, of which only what this process spent on a processor itself counts: other programs of
-   * a busy machine do not stall its event loop.
+   * As `worstMs`, of which only what this process spent on a processor itself counts: other
+   * programs of a busy machine do not stall its event loop.
    */
   get worstOwnMs(): number {
     this.#look()

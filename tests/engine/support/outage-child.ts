@@ -1,4 +1,5 @@
-// Run as a process of its own, to close its pool during an outage: connections are leased, busy and being waited for.
+// Run as a process of its own, to close its pool during an outage: connections are leased, busy and
+// being waited for.
 import { createPool } from '@poolhouse/core'
 import { driverNamed } from '../../support/drivers.js'
 import { outcomeOf } from './outcome-of.js'

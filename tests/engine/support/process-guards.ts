@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect } from 'vitest'
 
-// What a missing `error` listener, a forgotten promise or a heap of listeners look like from outside (F56).
+// What a missing `error` listener, a forgotten promise or a heap of listeners look like from
+// outside (F56).
 const SUSPICIOUS: ReadonlySet<string> = new Set([
   'Warning',
   'MaxListenersExceededWarning',
@@ -9,8 +10,8 @@ const SUSPICIOUS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Fails every test of the file during which the process saw an uncaught exception, an unhandled rejection or a warning that
- * stands for one. To be called once, at the top of each file.
+ * Fails every test of the file during which the process saw an uncaught exception, an unhandled
+ * rejection or a warning that stands for one. To be called once, at the top of each file.
  */
 export function guardProcess(): void {
   const seen: unknown[] = []

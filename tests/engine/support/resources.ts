@@ -1,10 +1,14 @@
 // What the loader of this script keeps open is there before any pool.
 const baseline = process.getActiveResourcesInfo()
 
-// postgres.js takes a timer of 0 ms to reject what is queued in an instance that is over: on a busy machine it fires after some turns.
+// postgres.js takes a timer of 0 ms to reject what is queued in an instance that is over: on a busy
+// machine it fires after some turns.
 const PATIENCE_MS = 50
 
-/** What keeps this process alive beyond what did so at its start, once the sockets that are being closed are gone. */
+/**
+ * What keeps this process alive beyond what did so at its start, once the sockets that are being
+ * closed are gone.
+ */
 export async function resources(): Promise<string[]> {
   const since = performance.now()
   // Handles leave the list in the phase after the check phase, so two turns of the loop it is.

@@ -9,7 +9,10 @@ import {
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { ADDED_LATENCY_MS } from '../../support/added-latency.js'
 
-/** Options of a pool whose driver is given, and whose connection leads to the server of the file unless a test says otherwise. */
+/**
+ * Options of a pool whose driver is given, and whose connection leads to the server of the file
+ * unless a test says otherwise.
+ */
 type TestPoolOptions = Omit<PoolOptions, 'driver' | 'connection'> &
   Partial<Pick<PoolOptions, 'connection'>>
 
@@ -21,7 +24,10 @@ export interface TestServer {
   readonly url: string
   /** TCP port of that URL. */
   readonly port: number
-  /** What makes pools over a driver, on this server unless `connection` says otherwise; each is closed when its test is over. */
+  /**
+   * What makes pools over a driver, on this server unless `connection` says otherwise; each is
+   * closed when its test is over.
+   */
   poolsOver(driver: Driver): (options?: TestPoolOptions) => ConnectionPool
   /** Runs a statement as superuser, on a connection of its own. */
   sql<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>
@@ -30,8 +36,9 @@ export interface TestServer {
 }
 
 /**
- * Starts a server before the first test of the file and stops it after the last. `latencyMs` is what the line to it takes longer, each
- * way; a file whose tests are about very many short calls says 0.
+ * Starts a server before the first test of the file and stops it after the last. `latencyMs` is
+ * what the line to it takes longer, each way; a file whose tests are about very many short calls
+ * says 0.
  */
 export function testServer(
   options: ClusterOptions = {},
@@ -74,7 +81,9 @@ export function testServer(
   return server
 }
 
-/** What makes pools over a driver. Each is closed when its test is over, whatever it still holds. */
+/**
+ * What makes pools over a driver. Each is closed when its test is over, whatever it still holds.
+ */
 export function poolsOver(
   driver: Driver,
 ): (options: TestPoolOptions & Pick<PoolOptions, 'connection'>) => ConnectionPool {

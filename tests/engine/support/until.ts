@@ -1,7 +1,10 @@
 const POLL_MS = 5
 const LIMIT_MS = 20_000
 
-/** Resolves when the condition holds. Asks every 5 ms; rejects after 20 s, naming what was waited for. */
+/**
+ * Resolves when the condition holds. Asks every 5 ms; rejects after 20 s, naming what was waited
+ * for.
+ */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,

@@ -10,7 +10,10 @@ export interface FrameSize {
   readonly rows: number
 }
 
-/** Calls a second at which a bar is full: the pace of the workload, a little more for the burst after a hold. */
+/**
+ * Calls a second at which a bar is full: the pace of the workload, a little more for the burst
+ * after a hold.
+ */
 const FULL_WRITES = 160
 const FULL_READS = 260
 const BARS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const

@@ -6,7 +6,10 @@ import { type Spread, statisticsOf } from '../statistics.js'
 import { PlainView } from './plain.js'
 import type { View } from './view.js'
 
-/** Writes one JSON document at the end; what happens meanwhile goes to another stream, as plain lines. */
+/**
+ * Writes one JSON document at the end; what happens meanwhile goes to another stream, as plain
+ * lines.
+ */
 export class JsonView implements View {
   readonly #output: Writable
   readonly #progress: PlainView
@@ -38,7 +41,10 @@ export class JsonView implements View {
   }
 }
 
-/** The document: `ok`, then median and worst of all rounds, then every round. Durations are milliseconds. */
+/**
+ * The document: `ok`, then median and worst of all rounds, then every round. Durations are
+ * milliseconds.
+ */
 export function documentOf(reports: readonly RoundReport[]) {
   const statistics = Object.entries(statisticsOf(reports)) as [string, Spread | undefined][]
   const pick = (of: keyof Spread) =>

@@ -77,7 +77,8 @@ export class LiveView implements View {
   #draw(): void {
     if (this.#board === undefined) return
     const { columns = 80, rows = 24 } = this.#terminal
-    // The last row stays free: a line break there would scroll the picture away from where it is redrawn.
+    // The last row stays free: a line break there would scroll the picture away from where it is
+    // redrawn.
     const frame = renderFrame(this.#board, { columns, rows: rows - 1 - this.#notices.length })
     const lines = [...frame, ...this.#notices]
     const up = this.#height === 0 ? '' : `\x1b[${this.#height}A`

@@ -84,7 +84,10 @@ export function checkStaleness(
   }
 }
 
-/** Checks the options of `acquire` and `use`. Throws `TypeError` or `RangeError` naming option and value. */
+/**
+ * Checks the options of `acquire` and `use`. Throws `TypeError` or `RangeError` naming option and
+ * value.
+ */
 export function checkAcquireOptions(options: object): void {
   refuseUnknownOptions('acquire', options, ACQUIRE_OPTIONS)
   checkCommon('acquire', options)

@@ -6,16 +6,23 @@ import type { Endpoint } from '../settings/endpoint.js'
 import type { PoolerInEffect } from '../statement/through-pooler.js'
 
 /**
- * A bounded number of connections that several pools share, as `createManager` makes one for each server: the `budget` option of
- * `createPool`. A pool asks it for a permit before each connect, tells it when the connection is gone, and gives up connections that
- * others are owed. What is fair is the budget's business.
+ * A bounded number of connections that several pools share, as `createManager` makes one for each
+ * server: the `budget` option of `createPool`. A pool asks it for a permit before each connect,
+ * tells it when the connection is gone, and gives up connections that others are owed. What is fair
+ * is the budget's business.
  */
 export interface ConnectionBudget {
-  /** A pool begins to use connections of its server. Called when the pool is made, and when `reconfigure` moves it to another server. */
+  /**
+   * A pool begins to use connections of its server. Called when the pool is made, and when
+   * `reconfigure` moves it to another server.
+   */
   join(pool: BudgetedPool): BudgetSeat
 }
 
-/** What a budget may ask of a pool; never from within a call of the pool's own, but in a microtask or later. */
+/**
+ * What a budget may ask of a pool; never from within a call of the pool's own, but in a microtask
+ * or later.
+ */
 export interface BudgetedPool {
   /** Name of the pool. */
   readonly name: string
@@ -27,9 +34,15 @@ export interface BudgetedPool {
   servers?(): readonly ServerInUse[]
   /** Connections that it would open now, if it had the permits. */
   wanted(): number
-  /** When its longest idle connection became so, in time of its clock; undefined if it has none to give up (`min` stays). */
+  /**
+   * When its longest idle connection became so, in time of its clock; undefined if it has none to
+   * give up (`min` stays).
+   */
   idleSince(): number | undefined
-  /** Ends its longest idle connection politely; false if it has none to give up. The permit comes back when the server has closed it. */
+  /**
+   * Ends its longest idle connection politely; false if it has none to give up. The permit comes
+   * back when the server has closed it.
+   */
   giveUpIdle(reason: string): boolean
   /** Permits are to be had: the pool takes those it has use for. */
   grow(): void
@@ -40,30 +53,39 @@ export interface BudgetSeat {
   /** A permit for one connect. With false the pool waits until `grow()` is called. */
   take(): boolean
   /**
-   * A connection was opened, with a permit or beside those, and leads to this server; undefined behind a pooler, and where the server does not
-   * say who it is. Several names may prove to be one server.
+   * A connection was opened, with a permit or beside those, and leads to this server; undefined
+   * behind a pooler, and where the server does not say who it is. Several names may prove to be one
+   * server.
    */
   leadsTo?(server: ServerIdentity | undefined): void
   /** The connection of a permit is gone, or was never opened. */
   giveBack(): void
-  /** Whether a connection that has just come back must be closed, because another pool is owed it. Asked between two borrowers, never of `min`. */
+  /**
+   * Whether a connection that has just come back must be closed, because another pool is owed it.
+   * Asked between two borrowers, never of `min`.
+   */
   owes(): boolean
-  /** How many connections it has beside those with permits: monitors, LISTEN. They are counted and never refused. */
+  /**
+   * How many connections it has beside those with permits: monitors, LISTEN. They are counted and
+   * never refused.
+   */
   outside(count: number): void
   /**
-   * Why the pool gets no permit, for the error of a caller who has waited in vain: how many there are and who has them; undefined if it could
-   * have one. Names only those that every caller of the pool may know about.
+   * Why the pool gets no permit, for the error of a caller who has waited in vain: how many there
+   * are and who has them; undefined if it could have one. Names only those that every caller of the
+   * pool may know about.
    */
   shortage?(): string | undefined
   /**
-   * The pools whose connections are all that the pool can wait for, while no permit is free or on its way; undefined
-   * if it could have one, or does not wait. Lets a deadlock across pools be told from a long wait; without it only
-   * those within one pool are.
+   * The pools whose connections are all that the pool can wait for, while no permit is free or on
+   * its way; undefined if it could have one, or does not wait. Lets a deadlock across pools be told
+   * from a long wait; without it only those within one pool are.
    */
   holders?(): readonly BudgetedPool[] | undefined
   /**
-   * The line in which the pools of the server stand that want a connection beside those with permits, to ask the server about
-   * one that is silent. Without it each of them may have one at the same time.
+   * The line in which the pools of the server stand that want a connection beside those with
+   * permits, to ask the server about one that is silent. Without it each of them may have one at
+   * the same time.
    */
   readonly turns?: Turns | undefined
   /** The pool needs nothing any more. Permits that are still out come back later. */

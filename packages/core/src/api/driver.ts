@@ -13,17 +13,26 @@ export interface DriverCapabilities {
 }
 
 /**
- * The transaction status of a session as the server reported it last. `unknown` while a statement is in flight:
- * an ErrorResponse says nothing about it, only ReadyForQuery does.
+ * The transaction status of a session as the server reported it last. `unknown` while a statement
+ * is in flight: an ErrorResponse says nothing about it, only ReadyForQuery does.
  */
 export type TransactionStatus = 'idle' | 'active' | 'failed' | 'unknown'
 
-/** How thoroughly `reset` cleans a session. `rollback` ends an open transaction; `session` also undoes what was set. */
+/**
+ * How thoroughly `reset` cleans a session. `rollback` ends an open transaction; `session` also
+ * undoes what was set.
+ */
 export type ResetLevel = 'rollback' | 'session'
 
-/** What the driver knows about a connection it opened, at one moment. Frozen, and its map cannot be written to. */
+/**
+ * What the driver knows about a connection it opened, at one moment. Frozen, and its map cannot be
+ * written to.
+ */
 export interface ConnectionInfo {
-  /** Address of the socket's other end; cancel requests go to this very server. Undefined for Unix sockets. */
+  /**
+   * Address of the socket's other end; cancel requests go to this very server. Undefined for Unix
+   * sockets.
+   */
   readonly address: string | undefined
   /** Port of the socket's other end. */
   readonly port: number | undefined
@@ -41,13 +50,19 @@ export interface Notice {
   readonly code: string
   /** Text of the message, in the server's language. */
   readonly message: string
-  /** The server's function that sent it, the same in every language; undefined if the server or the driver does not say. */
+  /**
+   * The server's function that sent it, the same in every language; undefined if the server or the
+   * driver does not say.
+   */
   readonly routine?: string | undefined
 }
 
 /** The one permanent listener of a connection, attached at birth and never changed. */
 export interface ConnectionListener {
-  /** The session is over, for whatever reason. Called exactly once, also after `destroy`; then nothing else is called. */
+  /**
+   * The session is over, for whatever reason. Called exactly once, also after `destroy`; then
+   * nothing else is called.
+   */
   closed(reason: unknown): void
   /** The server sent a notice. */
   notice(notice: Notice): void
@@ -57,20 +72,32 @@ export interface ConnectionListener {
   parameter(name: string, value: string): void
 }
 
-/** When a driver names statements by itself, so that the server does not parse and plan them for each call. */
+/**
+ * When a driver names statements by itself, so that the server does not parse and plan them for
+ * each call.
+ */
 export interface AutoPrepare {
   /** From which use of the same text on. */
   readonly after: number
   /** Most such statements for each connection; the least recently used is dropped. */
   readonly max: number
-  /** Longest time since its Parse that a statement is used under such a name, in milliseconds. Default 1 000; 0 for no names at all. */
+  /**
+   * Longest time since its Parse that a statement is used under such a name, in milliseconds.
+   * Default 1 000; 0 for no names at all.
+   */
   readonly maxAgeMs?: number | undefined
 }
 
-/** How a server may ask a client to prove who it is; libpq's `require_auth` words, as far as drivers speak them. */
+/**
+ * How a server may ask a client to prove who it is; libpq's `require_auth` words, as far as drivers
+ * speak them.
+ */
 export type AuthMethod = 'none' | 'password' | 'md5' | 'scram-sha-256'
 
-/** Whether errors of the server carry what may repeat values of rows: its detail, its hint and its context. */
+/**
+ * Whether errors of the server carry what may repeat values of rows: its detail, its hint and its
+ * context.
+ */
 export type ErrorDetail = 'keep' | 'drop'
 
 /** What a driver needs to open one connection. */
@@ -84,17 +111,24 @@ export interface ConnectContext {
   /** Aborted when the pool no longer wants the connection; the driver then destroys what it has. */
   readonly signal: AbortSignal
   /**
-   * What the sessions of the pool have in common about prepared statements. Undefined in contexts made by hand: nothing is prepared by itself,
-   * and a change of definitions is known in the session that made it.
+   * What the sessions of the pool have in common about prepared statements. Undefined in contexts
+   * made by hand: nothing is prepared by itself, and a change of definitions is known in the
+   * session that made it.
    */
   readonly statements?: StatementRules | undefined
-  /** Makes JavaScript values of the server's texts. Undefined in contexts made by hand: the canonical parsers, `typeParsers()`. */
+  /**
+   * Makes JavaScript values of the server's texts. Undefined in contexts made by hand: the
+   * canonical parsers, `typeParsers()`.
+   */
   readonly types?: TypeParsers | undefined
-  /** The ways to log in that are accepted; any other is refused with an `AuthenticationError`. Undefined accepts all. */
+  /**
+   * The ways to log in that are accepted; any other is refused with an `AuthenticationError`.
+   * Undefined accepts all.
+   */
   readonly requireAuth?: readonly AuthMethod[] | undefined
   /**
-   * `drop` keeps detail, hint and context of the server's errors out of every error, also out of the driver's own that is the `cause`. Undefined in contexts
-   * made by hand: `keep`.
+   * `drop` keeps detail, hint and context of the server's errors out of every error, also out of
+   * the driver's own that is the `cause`. Undefined in contexts made by hand: `keep`.
    */
   readonly errorDetail?: ErrorDetail | undefined
   /** Gets everything that happens outside statements. */
@@ -110,16 +144,20 @@ export interface CursorBatch {
 }
 
 /**
- * The rows of one statement, fetched when asked for. From its first `read` until it ended, failed or was closed the session is
- * its own: `transactionStatus()` is `unknown` and no other statement may be run.
+ * The rows of one statement, fetched when asked for. From its first `read` until it ended, failed
+ * or was closed the session is its own: `transactionStatus()` is `unknown` and no other statement
+ * may be run.
  */
 export interface DriverCursor {
   /**
-   * Fetches up to `count` more rows; the first call sends the statement. Only one call at a time. Rejects like `run` does, and not before
-   * ReadyForQuery or the end of the session.
+   * Fetches up to `count` more rows; the first call sends the statement. Only one call at a time.
+   * Rejects like `run` does, and not before ReadyForQuery or the end of the session.
    */
   read(count: number): Promise<CursorBatch>
-  /** Gives up the rows that are left. Resolves at ReadyForQuery, also if the session was lost; idempotent; never while a `read` is under way. */
+  /**
+   * Gives up the rows that are left. Resolves at ReadyForQuery, also if the session was lost;
+   * idempotent; never while a `read` is under way.
+   */
   close(): Promise<void>
 }
 
@@ -133,83 +171,126 @@ export interface CopyResult {
 
 /** A running COPY … FROM STDIN. The session is its own until `finish` or `fail` has settled. */
 export interface DriverCopyIn {
-  /** Sends data. Resolves when more may be sent (back-pressure), rejects as soon as the server has refused the COPY or the session is lost. */
+  /**
+   * Sends data. Resolves when more may be sent (back-pressure), rejects as soon as the server has
+   * refused the COPY or the session is lost.
+   */
   write(chunk: Uint8Array): Promise<void>
-  /** Says that this was all. Resolves at ReadyForQuery; rejects with what the server says against it, as `run` does. */
+  /**
+   * Says that this was all. Resolves at ReadyForQuery; rejects with what the server says against
+   * it, as `run` does.
+   */
   finish(): Promise<CopyResult>
-  /** Makes the server undo the COPY (CopyFail). Resolves at ReadyForQuery, also if the session was lost; never rejects. */
+  /**
+   * Makes the server undo the COPY (CopyFail). Resolves at ReadyForQuery, also if the session was
+   * lost; never rejects.
+   */
   fail(message: string): Promise<void>
 }
 
-/** A running COPY … TO STDOUT. The session is its own until `read` has given `undefined` or rejected. */
+/**
+ * A running COPY … TO STDOUT. The session is its own until `read` has given `undefined` or
+ * rejected.
+ */
 export interface DriverCopyOut {
-  /** The next piece of data, as the server sent it; undefined when it was all and ReadyForQuery has come. One call at a time. Rejects as `run` does. */
+  /**
+   * The next piece of data, as the server sent it; undefined when it was all and ReadyForQuery has
+   * come. One call at a time. Rejects as `run` does.
+   */
   read(): Promise<Uint8Array | undefined>
 }
 
 /**
- * One physical session, never shared, never re-connected: when its socket closes it is dead for ever.
+ * One physical session, never shared, never re-connected: when its socket closes it is dead for
+ * ever.
  *
- * Every error handed to `done` or thrown is a `PoolhouseError`: `DatabaseError` for what the server said,
- * `ConnectionLostError` for a lost session with `executed: 'no'` when the statement was not written to the socket.
+ * Every error handed to `done` or thrown is a `PoolhouseError`: `DatabaseError` for what the server
+ * said, `ConnectionLostError` for a lost session with `executed: 'no'` when the statement was not
+ * written to the socket.
  */
 export interface DriverConnection {
   /** The driver's own object (`pg.Client`, postgres.js `Sql`). */
   readonly raw: unknown
   /**
-   * Hands `raw` to one borrower, in a form that refuses in the driver's own way once `holder.refusal()` says so, and that tells the holder the
-   * texts it sends. What is done past it while no holder has it breaks the session. A driver that leaves this out hands out `raw` itself, and
-   * what is done with that after a lease reaches later borrowers.
+   * Hands `raw` to one borrower, in a form that refuses in the driver's own way once
+   * `holder.refusal()` says so, and that tells the holder the texts it sends. What is done past it
+   * while no holder has it breaks the session. A driver that leaves this out hands out `raw`
+   * itself, and what is done with that after a lease reaches later borrowers.
    */
   lendRaw?(holder: RawHolder): unknown
   /** Address, process id and parameters. */
   readonly info: ConnectionInfo
   /** Statements sent and not yet answered by ReadyForQuery. */
   readonly inFlight: number
-  /** Monotonic time in milliseconds (`performance.now()`) when the last byte came from the server. */
+  /**
+   * Monotonic time in milliseconds (`performance.now()`) when the last byte came from the server.
+   */
   readonly lastByteAt: number
   /** The status of the last ReadyForQuery; `unknown` while a statement is in flight. */
   transactionStatus(): TransactionStatus
   /**
-   * Runs one statement. `done` is called exactly once, at ReadyForQuery or when the session is lost, never before
-   * `run` has returned.
-   * A companion of the statement (see `SentBehind`) is sent in one piece with it, and `done` is called when both are over; a driver that does
-   * not know of companions, or cannot tell the two answers apart, leaves it out.
-   * The values are in their wire form already, texts and nulls, if the statement comes from a pool; `valuesOf` gives them in any case.
+   * Runs one statement. `done` is called exactly once, at ReadyForQuery or when the session is
+   * lost, never before `run` has returned. A companion of the statement (see `SentBehind`) is sent
+   * in one piece with it, and `done` is called when both are over; a driver that does not know of
+   * companions, or cannot tell the two answers apart, leaves it out. The values are in their wire
+   * form already, texts and nulls, if the statement comes from a pool; `valuesOf` gives them in any
+   * case.
    */
   run(
     statement: Statement,
     done: (error: Error | null, result?: QueryResult<unknown>) => void,
   ): void
-  /** Prepares to fetch the rows of a statement in batches. Nothing is sent before the first `read`. */
+  /**
+   * Prepares to fetch the rows of a statement in batches. Nothing is sent before the first `read`.
+   */
   openCursor(statement: Statement): DriverCursor
-  /** Runs COPY … FROM STDIN. Resolves when the server is ready for data; rejects as `run` does, with a `DatabaseError` if it is not. */
+  /**
+   * Runs COPY … FROM STDIN. Resolves when the server is ready for data; rejects as `run` does, with
+   * a `DatabaseError` if it is not.
+   */
   copyIn(text: string): Promise<DriverCopyIn>
-  /** Runs COPY … TO STDOUT. Resolves when the server begins to send; rejects as `run` does. Data is read from the socket only as fast as it is asked for. */
+  /**
+   * Runs COPY … TO STDOUT. Resolves when the server begins to send; rejects as `run` does. Data is
+   * read from the socket only as fast as it is asked for.
+   */
   copyOut(text: string): Promise<DriverCopyOut>
-  /** Subscribes this session to a channel, whose name may hold any characters; notifications come through the listener. */
+  /**
+   * Subscribes this session to a channel, whose name may hold any characters; notifications come
+   * through the listener.
+   */
   listen(channel: string): Promise<void>
-  /** One round trip that proves the session alive. Rejects if it is not; the caller sets the deadline. */
+  /**
+   * One round trip that proves the session alive. Rejects if it is not; the caller sets the
+   * deadline.
+   */
   ping(): Promise<void>
   /**
-   * From now on the session runs no statement under a name, whatever `ConnectContext.statements` says. Called for a session behind a
-   * pooler. A driver that gives no names leaves it out.
+   * From now on the session runs no statement under a name, whatever `ConnectContext.statements`
+   * says. Called for a session behind a pooler. A driver that gives no names leaves it out.
    */
   stopNaming?(): void
   /**
-   * Has a reset travel in front of the next statement, cursor or COPY, in one piece with it: it undoes all that `reset('session')` undoes but a changed
-   * `session_authorization`, which the server reports. If any part of it fails, what was to follow is not begun and fails with `resetFailure()`, and the
-   * session is over; an error of what follows does not undo it. A driver that leaves this out has its sessions reset when they are given back.
+   * Has a reset travel in front of the next statement, cursor or COPY, in one piece with it: it
+   * undoes all that `reset('session')` undoes but a changed `session_authorization`, which the
+   * server reports. If any part of it fails, what was to follow is not begun and fails with
+   * `resetFailure()`, and the session is over; an error of what follows does not undo it. A driver
+   * that leaves this out has its sessions reset when they are given back.
    */
   resetFirst?(): void
-  /** Brings the session back to a known state, keeping prepared statements. Rejects if that failed. */
+  /**
+   * Brings the session back to a known state, keeping prepared statements. Rejects if that failed.
+   */
   reset(level: ResetLevel): Promise<void>
   /**
-   * Asks the server to cancel what this session runs, over a connection of its own to the very address of this one's
-   * socket. Settles when the server has closed that connection: only then can the request hit nobody else.
+   * Asks the server to cancel what this session runs, over a connection of its own to the very
+   * address of this one's socket. Settles when the server has closed that connection: only then can
+   * the request hit nobody else.
    */
   cancel(timeoutMs: number): Promise<void>
-  /** Ends the session politely; resolves when the socket is closed, at the latest after `timeoutMs` by force. */
+  /**
+   * Ends the session politely; resolves when the socket is closed, at the latest after `timeoutMs`
+   * by force.
+   */
   close(timeoutMs: number): Promise<void>
   /** Breaks the socket now. Synchronous; never throws; statements in flight fail. */
   destroy(reason: unknown): void
@@ -226,8 +307,9 @@ export interface Driver {
   /** What it can do. */
   readonly capabilities: DriverCapabilities
   /**
-   * Opens one session. Rejects with a `ConnectError` or an `AuthenticationError`, whose cause is the driver's error.
-   * After `context.signal` fires it must reject soon and leave no socket behind.
+   * Opens one session. Rejects with a `ConnectError` or an `AuthenticationError`, whose cause is
+   * the driver's error. After `context.signal` fires it must reject soon and leave no socket
+   * behind.
    */
   connect(context: ConnectContext): Promise<DriverConnection>
 }

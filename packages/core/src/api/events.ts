@@ -57,9 +57,15 @@ export interface LeakEvent extends ConnectionEvent {
   readonly heldMs: number
   /** Text of its last statement, without values. */
   readonly statement: string | undefined
-  /** Where it was acquired, if this acquire was sampled: one in 128 but at most a hundred a second, and every one after a leak was seen. */
+  /**
+   * Where it was acquired, if this acquire was sampled: one in 128 but at most a hundred a second,
+   * and every one after a leak was seen.
+   */
   readonly stack: string | undefined
-  /** True if the lease object was collected by the garbage collector: the connection was rolled back and taken back. */
+  /**
+   * True if the lease object was collected by the garbage collector: the connection was rolled back
+   * and taken back.
+   */
   readonly collected: boolean
 }
 
@@ -107,13 +113,19 @@ export interface ForeignEvent extends NodeEvent {
   readonly expected: string
 }
 
-/** A server that should follow the primary has what the primary's history does not have. It serves no reads. */
+/**
+ * A server that should follow the primary has what the primary's history does not have. It serves
+ * no reads.
+ */
 export interface DivergedEvent extends NodeEvent {
   /** What proves it, for humans. */
   readonly reason: string
   /** The system identifier that it tells, if it does. */
   readonly systemId: string | undefined
-  /** The timeline that it tells, if it does; a lower bound of a standby whose role lacks `pg_monitor`. */
+  /**
+   * The timeline that it tells, if it does; a lower bound of a standby whose role lacks
+   * `pg_monitor`.
+   */
   readonly timeline: number | undefined
 }
 
@@ -139,21 +151,27 @@ export interface InDoubtEvent extends NodeEvent {
   readonly error: PoolhouseError
 }
 
-/** A pooler was noticed between a pool and its server. The pool works as with a declared `pooler` from then on. Told once. */
+/**
+ * A pooler was noticed between a pool and its server. The pool works as with a declared `pooler`
+ * from then on. Told once.
+ */
 export interface PoolerEvent extends PoolEvent {
   /** Process id that was announced when a session began; 0 if none was. */
   readonly announcedPid: number
   /** Process id of the server process that answered on that session. */
   readonly answeringPid: number
-  /** Whether there is one session for all connections, as with PGlite. The pool then uses one connection. */
+  /**
+   * Whether there is one session for all connections, as with PGlite. The pool then uses one
+   * connection.
+   */
   readonly oneSession: boolean
   /** What was seen and what changes, for humans. */
   readonly message: string
 }
 
 /**
- * A pool's name leads to one more server than was known: a reader endpoint, a proxy that balances, a name that was moved. A server that
- * was restarted is not another one.
+ * A pool's name leads to one more server than was known: a reader endpoint, a proxy that balances,
+ * a name that was moved. A server that was restarted is not another one.
  */
 export interface ServersEvent extends PoolEvent {
   /** The servers that its name has led to, the newest last. */
@@ -163,15 +181,19 @@ export interface ServersEvent extends PoolEvent {
 }
 
 /**
- * How far a replica is behind cannot be told: a pooler stands in front of its servers, or they do not tell where their log is. Reads with a bound
- * and reads of sessions do not go there. Told once, and again when it was possible in between.
+ * How far a replica is behind cannot be told: a pooler stands in front of its servers, or they do
+ * not tell where their log is. Reads with a bound and reads of sessions do not go there. Told once,
+ * and again when it was possible in between.
  */
 export interface UnidentifiedEvent extends NodeEvent {
   /** Why it cannot be told, for humans. */
   readonly reason: string
 }
 
-/** A commit succeeded on the primary alone: the server stopped waiting for its synchronous standbys. A failover may lose it. */
+/**
+ * A commit succeeded on the primary alone: the server stopped waiting for its synchronous standbys.
+ * A failover may lose it.
+ */
 export interface DurabilityEvent extends ConnectionEvent {
   /** Where the commit is known to be. */
   readonly durability: 'local'
@@ -193,11 +215,15 @@ export interface AdmittedEvent extends NodeEvent {
   readonly reason: string
 }
 
-/** A session token could not be honoured as it is. The reads of its session go to the primary until they have a new one. */
+/**
+ * A session token could not be honoured as it is. The reads of its session go to the primary until
+ * they have a new one.
+ */
 export interface TokenEvent extends PoolEvent {
   /**
-   * What is wrong with it: `malformed` is no token, `forged` has no valid signature, `foreign` comes from another cluster,
-   * `beyond-history` names what the present primary has never had: a failover has lost it.
+   * What is wrong with it: `malformed` is no token, `forged` has no valid signature, `foreign`
+   * comes from another cluster, `beyond-history` names what the present primary has never had: a
+   * failover has lost it.
    */
   readonly reason: 'malformed' | 'forged' | 'foreign' | 'beyond-history'
   /** What is known about it, for humans; never the token itself. */
@@ -210,7 +236,10 @@ export interface ErrorEvent extends PoolEvent {
   readonly error: unknown
 }
 
-/** Every event by name and what its listeners get. Payloads never carry values, passwords or statement parameters. */
+/**
+ * Every event by name and what its listeners get. Payloads never carry values, passwords or
+ * statement parameters.
+ */
 export interface PoolEvents {
   /** A connection was opened. */
   connect: ConnectEvent
@@ -266,9 +295,14 @@ export type PoolEventName = keyof PoolEvents
 /** A function that gets the events of one name. */
 export type PoolListener<Name extends PoolEventName> = (event: PoolEvents[Name]) => void
 
-/** The part of a pool that tells about events. A missing `error` listener never crashes the process. */
+/**
+ * The part of a pool that tells about events. A missing `error` listener never crashes the process.
+ */
 export interface PoolEventEmitter {
-  /** Adds a listener; the same function is added once. It is called after the state change, in the pool's own async context. */
+  /**
+   * Adds a listener; the same function is added once. It is called after the state change, in the
+   * pool's own async context.
+   */
   on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this
   /** Removes a listener. */
   off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this
@@ -303,8 +337,9 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
 ])
 
 /**
- * Owns the listeners of one pool. Events are delivered in a microtask of the emitter's own async context, so that no
- * listener runs inside a state change and none sees a stranger's AsyncLocalStorage.
+ * Owns the listeners of one pool. Events are delivered in a microtask of the emitter's own async
+ * context, so that no listener runs inside a state change and none sees a stranger's
+ * AsyncLocalStorage.
  */
 export class EventHub {
   // Made with the first listener: most pools never have one, and idle pools may be many.
@@ -367,7 +402,8 @@ export class EventHub {
         try {
           ;(listener as (event: unknown) => void)(event)
         } catch (error) {
-          // A listener's fault must not break the pool or its neighbours, and must not vanish either.
+          // A listener's fault must not break the pool or its neighbours, and must not vanish
+          // either.
           if (name !== 'error' && this.has('error'))
             this.emit('error', { pool: (event as { pool: string }).pool, error })
           else process.emitWarning(error instanceof Error ? error : String(error))

@@ -3,7 +3,10 @@ import type { ConnectionInfo } from './driver.js'
 import type { Queryable } from './statement.js'
 import type { Streamable } from './streaming.js'
 
-/** A connection held by one caller. After `release()` or `destroy()` every call rejects with `LeaseReleasedError`. */
+/**
+ * A connection held by one caller. After `release()` or `destroy()` every call rejects with
+ * `LeaseReleasedError`.
+ */
 export interface Lease extends Queryable, Streamable, AsyncDisposable {
   /** Number of the connection within its pool, for logs. */
   readonly connection: number
@@ -11,13 +14,17 @@ export interface Lease extends Queryable, Streamable, AsyncDisposable {
   readonly node: string
   /** Address, process id and parameters of the session. */
   readonly info: ConnectionInfo
-  /** The server that it leads to, as that said when the connection was opened; undefined if it did not, and behind a pooler. */
+  /**
+   * The server that it leads to, as that said when the connection was opened; undefined if it did
+   * not, and behind a pooler.
+   */
   readonly server?: ServerIdentity | undefined
   /** Aborted when the session dies or the lease ends; `signal.reason` says why. */
   readonly signal: AbortSignal
   /**
-   * The driver's own object (`pg.Client`, `Sql` of postgres.js), for this lease: when the lease is over it refuses with `LeaseReleasedError`, as
-   * the driver itself would. The session is reset afterwards, or ended where a reset cannot undo what was sent.
+   * The driver's own object (`pg.Client`, `Sql` of postgres.js), for this lease: when the lease is
+   * over it refuses with `LeaseReleasedError`, as the driver itself would. The session is reset
+   * afterwards, or ended where a reset cannot undo what was sent.
    */
   readonly raw: unknown
   /** Gives the connection back. The second call does nothing but an event. */

@@ -25,7 +25,10 @@ import { type PoolWatchdogOptions, readWatchdog, type WatchdogLimits } from './w
 /** When a session is reset between two borrowers. */
 type ResetMode = 'auto' | 'always'
 
-/** Options of `createPool`. Durations are milliseconds; sizes count connections unless they say otherwise. */
+/**
+ * Options of `createPool`. Durations are milliseconds; sizes count connections unless they say
+ * otherwise.
+ */
 export interface PoolOptions {
   /** The adapter: `nodePostgres()` or another implementation of `Driver`. */
   driver: Driver
@@ -37,15 +40,24 @@ export interface PoolOptions {
   max?: number | undefined
   /** Connections that are opened at once and kept. Default 0. */
   min?: number | undefined
-  /** Longest wait for a connection. Default 10 000. When it passes, `acquire()` rejects with `AcquireTimeoutError`; a connection already being opened is kept for the next caller. */
+  /**
+   * Longest wait for a connection. Default 10 000. When it passes, `acquire()` rejects with
+   * `AcquireTimeoutError`; a connection already being opened is kept for the next caller.
+   */
   acquireTimeoutMs?: number | undefined
   /** Longest time to open one connection, look-up to authentication. Default 5 000. */
   connectTimeoutMs?: number | undefined
-  /** Longest time for one statement; 0 for none. Default 60 000. Passing it cancels the statement on the server. */
+  /**
+   * Longest time for one statement; 0 for none. Default 60 000. Passing it cancels the statement on
+   * the server.
+   */
   statementTimeoutMs?: number | undefined
   /** How long a connection above `min` may be idle. Default 60 000; 0 for ever. */
   idleTimeoutMs?: number | undefined
-  /** How long a connection may live, less up to 10 % drawn at its birth. Default 30 minutes; 0 for ever. */
+  /**
+   * How long a connection may live, less up to 10 % drawn at its birth. Default 30 minutes; 0 for
+   * ever.
+   */
   maxLifetimeMs?: number | undefined
   /** How many times a connection may be lent. Default `Infinity`. */
   maxUses?: number | undefined
@@ -56,71 +68,91 @@ export interface PoolOptions {
   /** Idle time after which a connection must prove itself before its next use. Default 10 000. */
   validateAfterIdleMs?: number | undefined
   /**
-   * `auto` (default, the same as `{ maxAgeMs: 1000 }`): a statement with values and without a name is prepared on each connection from its
-   * third use on, at most 100 for each, and parsed anew at the latest `maxAgeMs` after it was parsed. Definitions that this pool changes count at
-   * once; of those that others change, a statement may use the old parameter types for that long, and a write may store by them. `{ maxAgeMs: 0 }` and `off`: only named statements
-   * are prepared. Behind a pooler, declared or noticed, it is `off`, and names are ignored too.
+   * `auto` (default, the same as `{ maxAgeMs: 1000 }`): a statement with values and without a name
+   * is prepared on each connection from its third use on, at most 100 for each, and parsed anew at
+   * the latest `maxAgeMs` after it was parsed. Definitions that this pool changes count at once; of
+   * those that others change, a statement may use the old parameter types for that long, and a
+   * write may store by them. `{ maxAgeMs: 0 }` and `off`: only named statements are prepared.
+   * Behind a pooler, declared or noticed, it is `off`, and names are ignored too.
    */
   prepare?: 'auto' | 'off' | PrepareOptions | undefined
   /**
-   * `pgbouncer`: between the pool and the server stands PgBouncer in transaction mode, where each transaction may run in another
-   * server session. Nothing is prepared and names of statements are ignored; statements that change a session beyond their
-   * transaction (SET without LOCAL, LISTEN, PREPARE, session advisory locks, temporary tables, …) are refused with
-   * `SessionStateError`; a session whose `raw` was taken is closed instead of reset; `connection.parameters` are refused.
-   * Left out (the default), it is `pgbouncer` if the connection looks like a pooler: a host name whose first part ends in `-pooler`, the port of
-   * a vendor's pooler, `pgbouncer=true`. Else each new connection is asked which server process answers, which costs one round trip. If it is another one than
-   * was announced at log-in, a pooler stands in between: a `pooler` event tells, and the pool works as with `pgbouncer` from then on.
-   * `none`: each connection has a server session of its own (no pooler, or one in session mode); nothing is refused. Each
-   * new connection is asked which server it leads to.
+   * `pgbouncer`: between the pool and the server stands PgBouncer in transaction mode, where each
+   * transaction may run in another server session. Nothing is prepared and names of statements are
+   * ignored; statements that change a session beyond their transaction (SET without LOCAL, LISTEN,
+   * PREPARE, session advisory locks, temporary tables, …) are refused with `SessionStateError`; a
+   * session whose `raw` was taken is closed instead of reset; `connection.parameters` are refused.
+   * Left out (the default), it is `pgbouncer` if the connection looks like a pooler: a host name
+   * whose first part ends in `-pooler`, the port of a vendor's pooler, `pgbouncer=true`. Else each
+   * new connection is asked which server process answers, which costs one round trip. If it is
+   * another one than was announced at log-in, a pooler stands in between: a `pooler` event tells,
+   * and the pool works as with `pgbouncer` from then on. `none`: each connection has a server
+   * session of its own (no pooler, or one in session mode); nothing is refused. Each new connection
+   * is asked which server it leads to.
    */
   pooler?: Pooler | undefined
   /**
-   * Parsers in place of the canonical ones, by OID or by name of a built-in type: `{ int8: BigInt, numeric: Number }`. The parser of an
-   * element's type is used in its arrays as well. Default: none, so that values come as `docs/types.md` says.
+   * Parsers in place of the canonical ones, by OID or by name of a built-in type:
+   * `{ int8: BigInt, numeric: Number }`. The parser of an element's type is used in its arrays as
+   * well. Default: none, so that values come as `docs/types.md` says.
    */
   types?: TypesOption | undefined
   /**
-   * How a server may ask us to log in: `none` (it lets us in without a question, as `trust` and client certificates do), `password` (in clear text), `md5`,
-   * `scram-sha-256`. Default: `require_auth` of the URL; else `['scram-sha-256']` when there is a password and TLS does not verify the
-   * server, so that whoever sits at the server's address can neither get the password nor pass for the server; else all. A server
-   * that asks for anything else is refused with `AuthenticationError`.
+   * How a server may ask us to log in: `none` (it lets us in without a question, as `trust` and
+   * client certificates do), `password` (in clear text), `md5`, `scram-sha-256`. Default:
+   * `require_auth` of the URL; else `['scram-sha-256']` when there is a password and TLS does not
+   * verify the server, so that whoever sits at the server's address can neither get the password
+   * nor pass for the server; else all. A server that asks for anything else is refused with
+   * `AuthenticationError`.
    */
   requireAuth?: readonly AuthMethod[] | undefined
   /**
-   * Sheds load when the queue does not drain: if even the shortest wait of `intervalMs` was above `targetMs`, callers who have waited
-   * longer than twice the target get `PoolOverloadedError` until a wait falls below it, and so do, at once, callers whose time is shorter
-   * than what the last one had to wait. Default: off.
+   * Sheds load when the queue does not drain: if even the shortest wait of `intervalMs` was above
+   * `targetMs`, callers who have waited longer than twice the target get `PoolOverloadedError`
+   * until a wait falls below it, and so do, at once, callers whose time is shorter than what the
+   * last one had to wait. Default: off.
    */
   overload?: OverloadOptions | false | undefined
   /**
-   * A bounded number of connections that this pool shares with others of its server; a manager has one for each server. A caller then
-   * also waits, within its deadline, while the permits are out. Default: none, so that `max` alone bounds the pool.
+   * A bounded number of connections that this pool shares with others of its server; a manager has
+   * one for each server. A caller then also waits, within its deadline, while the permits are out.
+   * Default: none, so that `max` alone bounds the pool.
    */
   budget?: ConnectionBudget | undefined
   /**
-   * When a session is reset between two borrowers. `auto` (default): when something shows that it was changed, which is the text of a statement, the
-   * server's transaction status, a parameter that the server reports, or that `raw` was taken. What a function changed without any of these is not seen.
-   * `always`: also in front of each borrower's first statement, in one piece with it and without a round trip; a session that cannot be reset is
-   * destroyed, and the statement runs on another one; only whoever holds a lease is told, by an error with `executed: 'no'`. Refused together with
-   * `pooler: 'pgbouncer'`; where a pooler is noticed no connection is opened.
+   * When a session is reset between two borrowers. `auto` (default): when something shows that it
+   * was changed, which is the text of a statement, the server's transaction status, a parameter
+   * that the server reports, or that `raw` was taken. What a function changed without any of these
+   * is not seen. `always`: also in front of each borrower's first statement, in one piece with it
+   * and without a round trip; a session that cannot be reset is destroyed, and the statement runs
+   * on another one; only whoever holds a lease is told, by an error with `executed: 'no'`. Refused
+   * together with `pooler: 'pgbouncer'`; where a pooler is noticed no connection is opened.
    */
   reset?: ResetMode | undefined
   /**
-   * Whether errors of the server carry its `detail`, `hint` and `where`, which may repeat values of rows and statements. `drop` keeps them out of
-   * every error, cause and event, over every driver; SQLSTATE, message, position and names of tables, columns, types and constraints stay.
-   * The message itself may hold a value too, as in `invalid input syntax for type integer: "x"`. Default `keep`.
+   * Whether errors of the server carry its `detail`, `hint` and `where`, which may repeat values of
+   * rows and statements. `drop` keeps them out of every error, cause and event, over every driver;
+   * SQLSTATE, message, position and names of tables, columns, types and constraints stay. The
+   * message itself may hold a value too, as in `invalid input syntax for type integer: "x"`.
+   * Default `keep`.
    */
   errorDetail?: ErrorDetail | undefined
   /**
-   * Finds connections that are half open: their server's side has vanished and new ones work, as after a NAT time-out. When a busy connection has
-   * heard nothing for `silenceMs` (default 2 000), the server is asked about its session, over a connection of its own outside `max`, and is given
-   * `timeoutMs` (default 400) and the time of a connect for each answer. If the session is gone there, or waits for us in two answers, the connection is
-   * destroyed: its call rejects with `ConnectionLostError` (`executed: 'unknown'`), and callers who wait get new connections. A statement
-   * at work is left alone, however slow. Nothing is asked behind a pooler, or where the server does not say who it is. `false`: never, so that such a call
-   * ends at its own deadline. In a pool that is given to `withFailover`, the `watchdog` option of that one rules.
+   * Finds connections that are half open: their server's side has vanished and new ones work, as
+   * after a NAT time-out. When a busy connection has heard nothing for `silenceMs` (default 2 000),
+   * the server is asked about its session, over a connection of its own outside `max`, and is given
+   * `timeoutMs` (default 400) and the time of a connect for each answer. If the session is gone
+   * there, or waits for us in two answers, the connection is destroyed: its call rejects with
+   * `ConnectionLostError` (`executed: 'unknown'`), and callers who wait get new connections. A
+   * statement at work is left alone, however slow. Nothing is asked behind a pooler, or where the
+   * server does not say who it is. `false`: never, so that such a call ends at its own deadline. In
+   * a pool that is given to `withFailover`, the `watchdog` option of that one rules.
    */
   watchdog?: PoolWatchdogOptions | false | undefined
-  /** Whether `query()` may share connections with other callers. There is no such lane yet, so that each statement has one to itself. Default false. */
+  /**
+   * Whether `query()` may share connections with other callers. There is no such lane yet, so that
+   * each statement has one to itself. Default false.
+   */
   multiplex?: false | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
   clock?: Clock | undefined
@@ -131,8 +163,9 @@ export interface PoolOptions {
 /** How statements without a name are prepared. */
 export interface PrepareOptions {
   /**
-   * Longest time that a prepared statement is used after it was parsed, however often it is used, in milliseconds. Default 1 000; 0 prepares none. It
-   * bounds how long changes of types, tables and functions that are not made through the pool can go unseen.
+   * Longest time that a prepared statement is used after it was parsed, however often it is used,
+   * in milliseconds. Default 1 000; 0 prepares none. It bounds how long changes of types, tables
+   * and functions that are not made through the pool can go unseen.
    */
   maxAgeMs: number
 }
@@ -255,7 +288,10 @@ const KNOWN: ReadonlySet<string> = new Set([
 ])
 const RECONFIGURABLE: ReadonlySet<string> = new Set(['connection', 'watchdog', ...NUMERIC_NAMES])
 
-/** Checks the options of `createPool` and fills in the defaults. Throws `TypeError` or `RangeError` naming option and value. */
+/**
+ * Checks the options of `createPool` and fills in the defaults. Throws `TypeError` or `RangeError`
+ * naming option and value.
+ */
 export function readPoolOptions(options: PoolOptions): PoolConfig {
   if (typeof options === 'string') {
     throw new TypeError(
@@ -297,7 +333,10 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
   return Object.freeze(config)
 }
 
-/** Applies `reconfigure` or `resize` to a configuration. Throws like `readPoolOptions` and then changes nothing. */
+/**
+ * Applies `reconfigure` or `resize` to a configuration. Throws like `readPoolOptions` and then
+ * changes nothing.
+ */
 export function changePoolConfig(
   where: string,
   config: PoolConfig,

@@ -24,15 +24,19 @@ export interface AcquireOptions {
   intent?: Intent | undefined
   /** Oldest data that a read accepts, in milliseconds. Only routing pools look at it. */
   maxStalenessMs?: number | undefined
-  /** Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look at it. */
+  /**
+   * Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look
+   * at it.
+   */
   maxStalenessBytes?: number | undefined
 }
 
 /** How long to wait for a pool to be ready. */
 export interface ReadyOptions {
   /**
-   * Longest wait in milliseconds, for everything together. Default: as long as a call of the pool waits, which is `acquireTimeoutMs`
-   * of a connection pool and `hold.timeoutMs` of one that follows a primary (10 000 where calls are not held).
+   * Longest wait in milliseconds, for everything together. Default: as long as a call of the pool
+   * waits, which is `acquireTimeoutMs` of a connection pool and `hold.timeoutMs` of one that
+   * follows a primary (10 000 where calls are not held).
    */
   timeoutMs?: number | undefined
   /** Aborts the wait. Rejects with `AbortError`. */
@@ -41,58 +45,75 @@ export interface ReadyOptions {
 
 /** How to end a pool. */
 export interface CloseOptions {
-  /** How long to wait for leases to come back before their work is cancelled and destroyed. Milliseconds, default 10 000. */
+  /**
+   * How long to wait for leases to come back before their work is cancelled and destroyed.
+   * Milliseconds, default 10 000.
+   */
   timeoutMs?: number | undefined
   /**
-   * What happens to callers that wait: `reject` (default) with `PoolClosedError`, or `serve` them within the deadline. So it is wherever they
-   * wait: for a connection, for a primary, for a replica that catches up, at a tenant's limits. Those who wait to listen are rejected.
+   * What happens to callers that wait: `reject` (default) with `PoolClosedError`, or `serve` them
+   * within the deadline. So it is wherever they wait: for a connection, for a primary, for a
+   * replica that catches up, at a tenant's limits. Those who wait to listen are rejected.
    */
   waiters?: 'reject' | 'serve' | undefined
 }
 
-/** The one idea: whatever runs statements and lends connections, to one server or to many, is a `Pool`. */
+/**
+ * The one idea: whatever runs statements and lends connections, to one server or to many, is a
+ * `Pool`.
+ */
 export interface Pool extends Queryable, Streamable, PoolEventEmitter, AsyncDisposable {
   /** Name for messages, events and statistics. */
   readonly name: string
   /**
-   * Lends a connection until `release()`. Rejects with `AcquireTimeoutError`, `PoolOverloadedError`, `PoolClosedError`,
-   * `AuthenticationError` or `AbortError`; nothing was sent in any of these cases.
+   * Lends a connection until `release()`. Rejects with `AcquireTimeoutError`,
+   * `PoolOverloadedError`, `PoolClosedError`, `AuthenticationError` or `AbortError`; nothing was
+   * sent in any of these cases.
    */
   acquire(options?: AcquireOptions): Promise<Lease>
   /** Lends a connection to `work` and takes it back when `work` settles. */
   use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R>
   /**
-   * Runs `work` between BEGIN and COMMIT on one connection; rolls back when `work` rejects. Rejects with what `work`
-   * threw, with `TransactionError` if COMMIT answered ROLLBACK, or with `InDoubtError` if COMMIT got no answer.
+   * Runs `work` between BEGIN and COMMIT on one connection; rolls back when `work` rejects. Rejects
+   * with what `work` threw, with `TransactionError` if COMMIT answered ROLLBACK, or with
+   * `InDoubtError` if COMMIT got no answer.
    */
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R>
   /**
-   * Calls `onNotify` with the payload of every NOTIFY on a channel. Resolves when the server has acknowledged LISTEN: no notification sent
-   * after that is missed without `onGap` being called. All channels share one connection outside `max`, which is replaced when it is
-   * lost. `onNotify` and `onGap` run in the caller's async context; what they throw becomes an `error` event.
+   * Calls `onNotify` with the payload of every NOTIFY on a channel. Resolves when the server has
+   * acknowledged LISTEN: no notification sent after that is missed without `onGap` being called.
+   * All channels share one connection outside `max`, which is replaced when it is lost. `onNotify`
+   * and `onGap` run in the caller's async context; what they throw becomes an `error` event.
    *
-   * Channel names are case-sensitive and may hold any characters but NUL. Rejects with `TypeError` or `RangeError` for wrong arguments
-   * (a name above 63 bytes, which the server would cut off), with `ConnectError` if LISTEN was not acknowledged in time, and with
-   * `DatabaseError`, `AbortError`, `PoolClosedError` or, behind a pooler, `SessionStateError`.
+   * Channel names are case-sensitive and may hold any characters but NUL. Rejects with `TypeError`
+   * or `RangeError` for wrong arguments (a name above 63 bytes, which the server would cut off),
+   * with `ConnectError` if LISTEN was not acknowledged in time, and with `DatabaseError`,
+   * `AbortError`, `PoolClosedError` or, behind a pooler, `SessionStateError`.
    */
   listen(channel: string, onNotify: NotifyListener, options?: ListenOptions): Promise<Subscription>
   /**
-   * Resolves when the pool can do what it is for, so that the first call finds it so: for the start of a service, and its readiness
-   * probe. Which is: a connection pool has one connection that is open and has proved itself, or is in use (`warm` opens more); a pool
-   * that follows the primary knows it, and is ready there; a pool with replicas has a ready primary, and of each replica that answers it
-   * knows how far that is behind and has a connection to it. A view is ready when the pool below is. A replica that does not answer, or
-   * is still behind what the primary had written when it was first asked, delays this by 2 s at most and makes it fail never: such
-   * reads go to the primary.
+   * Resolves when the pool can do what it is for, so that the first call finds it so: for the start
+   * of a service, and its readiness probe. Which is: a connection pool has one connection that is
+   * open and has proved itself, or is in use (`warm` opens more); a pool that follows the primary
+   * knows it, and is ready there; a pool with replicas has a ready primary, and of each replica
+   * that answers it knows how far that is behind and has a connection to it. A view is ready when
+   * the pool below is. A replica that does not answer, or is still behind what the primary had
+   * written when it was first asked, delays this by 2 s at most and makes it fail never: such reads
+   * go to the primary.
    *
-   * Nothing is sent but what opens and proves connections. Rejects with `AcquireTimeoutError` when no connection could be opened in
-   * time (`cause` says why), with `AuthenticationError` or `PoolOverloadedError` at once, with `NoPrimaryError` when no primary was
-   * found in time, with `PoolClosedError`, `AbortError`, and with `TypeError` or `RangeError` for wrong
-   * options. Keeps the process alive while it waits, and leaves nothing behind.
+   * Nothing is sent but what opens and proves connections. Rejects with `AcquireTimeoutError` when
+   * no connection could be opened in time (`cause` says why), with `AuthenticationError` or
+   * `PoolOverloadedError` at once, with `NoPrimaryError` when no primary was found in time, with
+   * `PoolClosedError`, `AbortError`, and with `TypeError` or `RangeError` for wrong options. Keeps
+   * the process alive while it waits, and leaves nothing behind.
    */
   ready(options?: ReadyOptions): Promise<void>
   /** An immutable picture of counters, gauges and times. */
   stats(): PoolStats
-  /** Stops admitting, waits for leases to the deadline, then cancels and destroys. Resolves when sockets are closed; idempotent. */
+  /**
+   * Stops admitting, waits for leases to the deadline, then cancels and destroys. Resolves when
+   * sockets are closed; idempotent.
+   */
   close(options?: CloseOptions): Promise<void>
 }
 
@@ -101,49 +122,65 @@ export interface ConnectionPool extends Pool {
   /** The server. */
   readonly endpoint: Endpoint
   /**
-   * What stands between the pool and its server, as declared (`pgbouncer`) or as seen when a connection was opened (`noticed`): two of
-   * its connections may then end at different servers.
+   * What stands between the pool and its server, as declared (`pgbouncer`) or as seen when a
+   * connection was opened (`noticed`): two of its connections may then end at different servers.
    */
   readonly pooler?: PoolerInEffect | undefined
   /**
-   * The servers that its connections lead to now, as each said when the connection was opened: one, unless the name stands for several, as
-   * that of a reader endpoint does. Empty before the first connection, behind a pooler, and where the server does not say which it is.
+   * The servers that its connections lead to now, as each said when the connection was opened: one,
+   * unless the name stands for several, as that of a reader endpoint does. Empty before the first
+   * connection, behind a pooler, and where the server does not say which it is.
    */
   servers?(): readonly ServerInUse[]
   /**
-   * For those who build pools: a view of this one that uses its connections to accepted servers alone, where the name leads to several. A call
-   * that waits while none of them leads there, and new ones lead elsewhere, rejects with a `ConnectError`, and nothing was sent. `destroyAll` of
+   * For those who build pools: a view of this one that uses its connections to accepted servers
+   * alone, where the name leads to several. A call that waits while none of them leads there, and
+   * new ones lead elsewhere, rejects with a `ConnectError`, and nothing was sent. `destroyAll` of
    * the view destroys these connections, `close` closes nothing.
    */
   onlyTo?(accepts: AcceptsServer): ConnectionPool
   /** A lease if a healthy connection is idle and nobody waits; otherwise undefined. Synchronous. */
   tryAcquire(): Lease | undefined
   /**
-   * Opens connections until `count` (default `min`, at least 1) exist. Rejects with the first connect error: use it to fail
-   * fast at start.
+   * Opens connections until `count` (default `min`, at least 1) exist. Rejects with the first
+   * connect error: use it to fail fast at start.
    */
   warm(count?: number): Promise<void>
-  /** Changes the sizes; surplus connections leave when they are next idle. Throws `RangeError` for impossible sizes. */
+  /**
+   * Changes the sizes; surplus connections leave when they are next idle. Throws `RangeError` for
+   * impossible sizes.
+   */
   resize(sizes: ResizeOptions): void
   /**
-   * New credentials, address or times. A new `connection` replaces the existing ones: what is idle at once, what is in use when it comes
-   * back; callers meanwhile wait and are not refused.
+   * New credentials, address or times. A new `connection` replaces the existing ones: what is idle
+   * at once, what is in use when it comes back; callers meanwhile wait and are not refused.
    */
   reconfigure(options: ReconfigureOptions): void
   /** Holds new acquires in the queue; their deadlines keep running, leases are untouched. */
   suspend(): void
   /** Ends `suspend`. */
   resume(): void
-  /** Replaces every connection that exists now: what is idle at once, what is in use when it comes back. Resolves when the last old one is gone. */
+  /**
+   * Replaces every connection that exists now: what is idle at once, what is in use when it comes
+   * back. Resolves when the last old one is gone.
+   */
   recycle(): Promise<void>
   /** Makes every connection that is idle now prove itself before its next use. */
   suspect(reason: string): void
-  /** Destroys idle, connecting and leased connections now; callers settle with the true `executed`. */
+  /**
+   * Destroys idle, connecting and leased connections now; callers settle with the true `executed`.
+   */
   destroyAll(reason: string): void
-  /** Longest time in milliseconds that a connection with a statement in flight has heard nothing; 0 if none is waiting. */
+  /**
+   * Longest time in milliseconds that a connection with a statement in flight has heard nothing; 0
+   * if none is waiting.
+   */
   silentForMs(): number
   /** One connection outside `max`, for monitors. The caller closes it. */
   openSession(options?: SessionOptions): Promise<Session>
-  /** Every lease with its age, state, last statement text (never values) and, if sampled, where it was acquired. */
+  /**
+   * Every lease with its age, state, last statement text (never values) and, if sampled, where it
+   * was acquired.
+   */
   inspect(): PoolSnapshot
 }

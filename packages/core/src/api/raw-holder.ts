@@ -2,17 +2,29 @@ import type { PoolLease } from '../lease/pool-lease.js'
 import { markSession } from '../slot/session-marks.js'
 import { traitsOf } from '../sql/statement-traits.js'
 
-/** Who has the driver's own object of a session, for the time of one lease. A driver asks it before the object does anything. */
+/**
+ * Who has the driver's own object of a session, for the time of one lease. A driver asks it before
+ * the object does anything.
+ */
 export interface RawHolder {
-  /** The error for a use of the object after its lease was given back; undefined while the lease is out. */
+  /**
+   * The error for a use of the object after its lease was given back; undefined while the lease is
+   * out.
+   */
   refusal(): Error | undefined
   /** Statements with this text are about to be sent through the object. */
   sends(text: string): void
-  /** Something was handed out that reaches the server past the object, such as the protocol under it. `what` names it for the pool's events. */
+  /**
+   * Something was handed out that reaches the server past the object, such as the protocol under
+   * it. `what` names it for the pool's events.
+   */
   exposed(what: string): void
 }
 
-/** The holder that a lease is. What is sent through its raw object is judged by its text, as what is sent through the lease. */
+/**
+ * The holder that a lease is. What is sent through its raw object is judged by its text, as what is
+ * sent through the lease.
+ */
 export class LeaseHolder implements RawHolder {
   readonly #lease: PoolLease
 

@@ -10,15 +10,24 @@ export interface SessionOptions {
   signal?: AbortSignal | undefined
   /** Value of `application_name`, to tell monitors apart on the server. Default: the pool's. */
   applicationName?: string | undefined
-  /** Called with channel and payload of every notification that the session gets; its order relative to `listen` is that of the server. */
+  /**
+   * Called with channel and payload of every notification that the session gets; its order relative
+   * to `listen` is that of the server.
+   */
   onNotification?: ((channel: string, payload: string) => void) | undefined
 }
 
-/** One connection outside the pool's `max`. It is dead once its socket closes and is never re-opened. */
+/**
+ * One connection outside the pool's `max`. It is dead once its socket closes and is never
+ * re-opened.
+ */
 export interface Session extends Queryable, AsyncDisposable {
   /** Address, process id and parameters. */
   readonly info: ConnectionInfo
-  /** The server that it leads to, as that said when the session was opened; undefined if it did not, and behind a pooler. */
+  /**
+   * The server that it leads to, as that said when the session was opened; undefined if it did not,
+   * and behind a pooler.
+   */
   readonly server?: ServerIdentity | undefined
   /** Aborted when the session is over; `signal.reason` says why. */
   readonly signal: AbortSignal
@@ -26,7 +35,10 @@ export interface Session extends Queryable, AsyncDisposable {
   readonly closed: boolean
   /** Lets the session's socket keep the process alive (`true`) or not (`false`, the default). */
   keepAlive(on: boolean): void
-  /** Subscribes it to a channel, whose name may hold any characters. Resolves when the server has acknowledged LISTEN. The caller sets the deadline. */
+  /**
+   * Subscribes it to a channel, whose name may hold any characters. Resolves when the server has
+   * acknowledged LISTEN. The caller sets the deadline.
+   */
   listen(channel: string): Promise<void>
   /** One round trip that proves it alive. The caller sets the deadline. */
   ping(): Promise<void>

@@ -5,19 +5,25 @@ import type { AutoPrepare } from './driver.js'
 const MAX_AGE_MS = 1_000
 
 /**
- * What all sessions of one pool have in common about prepared statements. The pool makes it and gives it to each connect; sessions ask it
- * again for each statement.
+ * What all sessions of one pool have in common about prepared statements. The pool makes it and
+ * gives it to each connect; sessions ask it again for each statement.
  */
 export class StatementRules {
   /** When to name statements that come without a name; undefined for never. */
   readonly automatic: AutoPrepare | undefined
   /** Longest life of such a name since its Parse, in milliseconds. */
   readonly maxAgeMs: number
-  /** Grows with each change of definitions that a session of the pool has seen. What was parsed under a lower number is parsed anew. */
+  /**
+   * Grows with each change of definitions that a session of the pool has seen. What was parsed
+   * under a lower number is parsed anew.
+   */
   epoch = 0
   readonly #clock: Clock
 
-  /** Takes the rules of automatic preparation, undefined for none, and the clock that measures the age of names. */
+  /**
+   * Takes the rules of automatic preparation, undefined for none, and the clock that measures the
+   * age of names.
+   */
   constructor(automatic?: AutoPrepare | undefined, clock: Clock = systemClock) {
     this.maxAgeMs = automatic?.maxAgeMs ?? MAX_AGE_MS
     this.automatic = this.maxAgeMs > 0 ? automatic : undefined

@@ -3,7 +3,8 @@ import type { Durability } from '../outcome/durability.js'
 import { encodeValues } from '../types/encode-values.js'
 
 /**
- * One SQL statement with its bound values. What `sql-template-tag` and `pg` produce fits: `text` uses `$1`, `$2`, …
+ * One SQL statement with its bound values. What `sql-template-tag` and `pg` produce fits: `text`
+ * uses `$1`, `$2`, …
  */
 export interface Statement {
   /** SQL text with `$n` placeholders. */
@@ -16,7 +17,9 @@ export interface Statement {
   readonly rowMode?: 'object' | 'array' | undefined
 }
 
-/** What a statement is for. `read` may be served by a replica; unannotated work counts as `write`. */
+/**
+ * What a statement is for. `read` may be served by a replica; unannotated work counts as `write`.
+ */
 export type Intent = 'read' | 'write'
 
 /** Options of one call. */
@@ -24,15 +27,19 @@ export interface QueryOptions {
   /** Aborts the call: a running statement is cancelled on the server. Rejects with `AbortError`. */
   signal?: AbortSignal | undefined
   /**
-   * Longest time for the whole call in milliseconds: hold, queue, connect, execution and retry share this one absolute
-   * deadline. Default: the pool's `acquireTimeoutMs` for the wait and `statementTimeoutMs` for the execution.
+   * Longest time for the whole call in milliseconds: hold, queue, connect, execution and retry
+   * share this one absolute deadline. Default: the pool's `acquireTimeoutMs` for the wait and
+   * `statementTimeoutMs` for the execution.
    */
   timeoutMs?: number | undefined
   /** `read` lets a routing pool use a replica. Default `write`. */
   intent?: Intent | undefined
   /** Oldest data this read accepts, in milliseconds. Only routing pools look at it. */
   maxStalenessMs?: number | undefined
-  /** Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look at it. */
+  /**
+   * Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look
+   * at it.
+   */
   maxStalenessBytes?: number | undefined
 }
 
@@ -63,21 +70,24 @@ export interface QueryResult<Row = Record<string, unknown>> {
   /** Name of the pool of the node that served the call. */
   node?: string
   /**
-   * How safe what the statement did is, once it is over for good: `configured` as the server's settings
-   * ask for, `local` on the primary alone, because the server gave up its wait for the synchronous
-   * standbys. Absent inside a transaction, whose COMMIT decides.
+   * How safe what the statement did is, once it is over for good: `configured` as the server's
+   * settings ask for, `local` on the primary alone, because the server gave up its wait for the
+   * synchronous standbys. Absent inside a transaction, whose COMMIT decides.
    */
   durability?: Durability
   /**
-   * How old the data may have been when the call was sent, in milliseconds: an upper bound, 0 on the primary. Told by routing pools for
-   * reads, where it is known.
+   * How old the data may have been when the call was sent, in milliseconds: an upper bound, 0 on
+   * the primary. Told by routing pools for reads, where it is known.
    */
   stalenessMs?: number
 }
 
 /** Something that runs single statements. */
 export interface Queryable {
-  /** Runs one statement. Rejects with a `DatabaseError` if the server refuses it, and otherwise with the error that says why it did not finish. */
+  /**
+   * Runs one statement. Rejects with a `DatabaseError` if the server refuses it, and otherwise with
+   * the error that says why it did not finish.
+   */
   query<Row = Record<string, unknown>>(
     text: string,
     values?: readonly unknown[],
@@ -104,7 +114,8 @@ class TakenStatement implements Statement {
   readonly values: readonly (string | null)[] | undefined
   readonly name: string | undefined
   readonly rowMode: 'object' | 'array' | undefined
-  // A brand that no copy has: it may have got other values, and to encode encoded ones changes nothing.
+  // A brand that no copy has: it may have got other values, and to encode encoded ones changes
+  // nothing.
   readonly #taken = true
 
   constructor(
@@ -125,17 +136,18 @@ class TakenStatement implements Statement {
 }
 
 /**
- * The values of a statement as they go over the wire, for drivers; undefined for none. Those of a statement that came through
- * `readQueryArguments` were encoded there. Throws as `encodeValues`.
+ * The values of a statement as they go over the wire, for drivers; undefined for none. Those of a
+ * statement that came through `readQueryArguments` were encoded there. Throws as `encodeValues`.
  */
 export function valuesOf(statement: Statement): readonly (string | null)[] | undefined {
   return TakenStatement.is(statement) ? statement.values : encodeValues(statement.values)
 }
 
 /**
- * Brings both call forms of `query` into one shape, and takes what was given as it is now: the statement is a copy with encoded values, and
- * the options are a copy. Whatever the call then waits for, and however often it is sent, it is this that is sent, and code of the values
- * (`toPostgres`, `toJSON`) runs once. A statement that was taken before comes back as it is.
+ * Brings both call forms of `query` into one shape, and takes what was given as it is now: the
+ * statement is a copy with encoded values, and the options are a copy. Whatever the call then waits
+ * for, and however often it is sent, it is this that is sent, and code of the values (`toPostgres`,
+ * `toJSON`) runs once. A statement that was taken before comes back as it is.
  *
  * Throws `TypeError` for anything else, and as `encodeValues`; `call` is the name in its message.
  */

@@ -2,7 +2,9 @@ import type { Histogram } from '../base/histogram.js'
 import type { ServerInUse } from '../identity/server-sightings.js'
 import type { PoolerInEffect } from '../statement/through-pooler.js'
 
-/** Median, 99th percentile and maximum of a time, in milliseconds. All 0 before the first sample. */
+/**
+ * Median, 99th percentile and maximum of a time, in milliseconds. All 0 before the first sample.
+ */
 export interface Percentiles {
   /** Median. */
   readonly p50: number
@@ -30,7 +32,10 @@ export interface PoolCounters {
   readonly leaks: number
 }
 
-/** An immutable picture of a pool. A decorator reports the sums of its nodes and each of them under `nodes`. */
+/**
+ * An immutable picture of a pool. A decorator reports the sums of its nodes and each of them under
+ * `nodes`.
+ */
 export interface PoolStats {
   /** Connections open or being opened. */
   readonly total: number
@@ -80,9 +85,15 @@ export interface PoolSnapshot {
   readonly name: string
   /** `host:port/database`. */
   readonly endpoint: string
-  /** The pooler that the pool respects: declared, or noticed when a connection was opened; undefined for none. */
+  /**
+   * The pooler that the pool respects: declared, or noticed when a connection was opened; undefined
+   * for none.
+   */
   readonly pooler: PoolerInEffect | undefined
-  /** The servers that its connections lead to: one, unless its name stands for several. Empty where none of them said which it is. */
+  /**
+   * The servers that its connections lead to: one, unless its name stands for several. Empty where
+   * none of them said which it is.
+   */
   readonly servers?: readonly ServerInUse[] | undefined
   /** Every connection that is out. */
   readonly leases: readonly LeaseSnapshot[]
@@ -99,7 +110,10 @@ export function percentilesOf(histogram: Histogram): Percentiles {
   })
 }
 
-/** Adds up the statistics of several pools; percentiles are the worst of the parts, since exact ones cannot be merged. */
+/**
+ * Adds up the statistics of several pools; percentiles are the worst of the parts, since exact ones
+ * cannot be merged.
+ */
 export function sumStats(nodes: Readonly<Record<string, PoolStats>>): PoolStats {
   const all = Object.values(nodes)
   const sum = (pick: (stats: PoolStats) => number): number =>

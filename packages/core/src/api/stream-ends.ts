@@ -1,6 +1,9 @@
 import type { StreamIterator } from './streaming.js'
 
-/** What every stream does alike once it knows how to give its next element and how to give up what is left; for streams of other packages to extend. */
+/**
+ * What every stream does alike once it knows how to give its next element and how to give up what
+ * is left; for streams of other packages to extend.
+ */
 export abstract class StreamEnds<T> implements StreamIterator<T> {
   /** See `StreamIterator`. */
   abstract next(): Promise<IteratorResult<T, undefined>>

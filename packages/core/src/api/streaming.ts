@@ -3,7 +3,10 @@ import type { Intent, Statement } from './statement.js'
 
 /** Options of one `stream`. */
 export interface StreamOptions {
-  /** Rows that are fetched at a time, and held in memory at most. A whole number of at least 1, default 100. */
+  /**
+   * Rows that are fetched at a time, and held in memory at most. A whole number of at least 1,
+   * default 100.
+   */
   batchSize?: number | undefined
   /** Ends the stream with `AbortError`: a fetch that is under way is cancelled on the server. */
   signal?: AbortSignal | undefined
@@ -11,7 +14,10 @@ export interface StreamOptions {
   intent?: Intent | undefined
   /** Oldest data this stream accepts, in milliseconds. Only routing pools look at it. */
   maxStalenessMs?: number | undefined
-  /** Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look at it. */
+  /**
+   * Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look
+   * at it.
+   */
   maxStalenessBytes?: number | undefined
 }
 
@@ -19,7 +25,10 @@ export interface StreamOptions {
 export interface CopyOptions {
   /** Ends the copy with `AbortError`: it is undone, or cancelled, on the server. */
   signal?: AbortSignal | undefined
-  /** Longest time for the whole copy in milliseconds, the wait for a connection included. Default: none beyond the pool's own limits. */
+  /**
+   * Longest time for the whole copy in milliseconds, the wait for a connection included. Default:
+   * none beyond the pool's own limits.
+   */
   timeoutMs?: number | undefined
 }
 
@@ -29,7 +38,10 @@ export interface CopyToOptions extends CopyOptions {
   intent?: Intent | undefined
   /** Oldest data this copy accepts, in milliseconds. Only routing pools look at it. */
   maxStalenessMs?: number | undefined
-  /** Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look at it. */
+  /**
+   * Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look
+   * at it.
+   */
   maxStalenessBytes?: number | undefined
 }
 
@@ -37,8 +49,9 @@ export interface CopyToOptions extends CopyOptions {
 export type CopySource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
 
 /**
- * What comes out of `stream` and `copyTo`. Nothing is acquired or sent before the first `next()`. Leaving a `for await` loop, `return()`
- * and disposal give up what is left, and resolve when the connection is free again. A call of `next()` that meets another one waits for it.
+ * What comes out of `stream` and `copyTo`. Nothing is acquired or sent before the first `next()`.
+ * Leaving a `for await` loop, `return()` and disposal give up what is left, and resolve when the
+ * connection is free again. A call of `next()` that meets another one waits for it.
  */
 export interface StreamIterator<T> extends AsyncIterableIterator<T, undefined>, AsyncDisposable {
   /** The next element. Rejects once with the error that ended the stream; after that it is done. */
@@ -52,14 +65,15 @@ export interface StreamIterator<T> extends AsyncIterableIterator<T, undefined>, 
 }
 
 /**
- * Something that streams rows and copies data. While one of these is open on a lease or in a transaction, everything else on it is
- * refused with `LeaseBusyError`.
+ * Something that streams rows and copies data. While one of these is open on a lease or in a
+ * transaction, everything else on it is refused with `LeaseBusyError`.
  */
 export interface Streamable {
   /**
-   * The rows of one statement, fetched in batches through a cursor of the server, so that a result of any size needs little memory. Each
-   * fetch may take the pool's `statementTimeoutMs`; what the reader does in between is not counted. Throws `TypeError` or `RangeError` for
-   * wrong arguments; `next()` rejects as `query` does.
+   * The rows of one statement, fetched in batches through a cursor of the server, so that a result
+   * of any size needs little memory. Each fetch may take the pool's `statementTimeoutMs`; what the
+   * reader does in between is not counted. Throws `TypeError` or `RangeError` for wrong arguments;
+   * `next()` rejects as `query` does.
    */
   stream<Row = Record<string, unknown>>(
     text: string,
@@ -72,14 +86,18 @@ export interface Streamable {
     options?: StreamOptions,
   ): StreamIterator<Row>
   /**
-   * Runs `COPY … FROM STDIN` with the data of `source`, which is read only as fast as the server takes it and not before it is ready.
-   * All or nothing: rejects with the source's own error if it fails, with a `DatabaseError` if the server refuses the data, and with
-   * `executed: 'unknown'` only if the answer to the very end of the data is missing. A source that has not failed itself is ended by `return()`.
+   * Runs `COPY … FROM STDIN` with the data of `source`, which is read only as fast as the server
+   * takes it and not before it is ready. All or nothing: rejects with the source's own error if it
+   * fails, with a `DatabaseError` if the server refuses the data, and with `executed: 'unknown'`
+   * only if the answer to the very end of the data is missing. A source that has not failed itself
+   * is ended by `return()`.
    */
   copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult>
   /**
-   * Runs `COPY … TO STDOUT`: its data as the server sent it, in pieces of any size, read from the socket only as fast as it is asked for.
-   * Leaving early cancels the rest on the server, which fails the transaction around it. Throws `TypeError` or `RangeError` for wrong arguments; `next()` rejects as `query` does.
+   * Runs `COPY … TO STDOUT`: its data as the server sent it, in pieces of any size, read from the
+   * socket only as fast as it is asked for. Leaving early cancels the rest on the server, which
+   * fails the transaction around it. Throws `TypeError` or `RangeError` for wrong arguments;
+   * `next()` rejects as `query` does.
    */
   copyTo(sql: string, options?: CopyToOptions): StreamIterator<Uint8Array>
 }

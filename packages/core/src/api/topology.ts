@@ -17,13 +17,21 @@ export type NodeState =
 
 /** How far a replica is behind; `undefined` parts are not known. */
 export interface NodeLag {
-  /** Upper bound of its staleness in milliseconds of client time, when the snapshot was made. It grows with the clock from then on, unless `still`. */
+  /**
+   * Upper bound of its staleness in milliseconds of client time, when the snapshot was made. It
+   * grows with the clock from then on, unless `still`.
+   */
   readonly ms: number | undefined
   /** Write-ahead log it has not replayed, in bytes, by what the primary has said last. */
   readonly bytes: number | undefined
-  /** Client time of the snapshot, as `performance.now()`. Left out: when the snapshot is first seen. */
+  /**
+   * Client time of the snapshot, as `performance.now()`. Left out: when the snapshot is first seen.
+   */
   readonly at?: number | undefined
-  /** Whether nothing can be committed meanwhile: the primary is gone, and no other server may be one. `ms` then stays as it is. */
+  /**
+   * Whether nothing can be committed meanwhile: the primary is gone, and no other server may be
+   * one. `ms` then stays as it is.
+   */
   readonly still?: boolean | undefined
 }
 
@@ -42,8 +50,8 @@ export interface TopologyNode {
   /** Zone it lives in, as configured. */
   readonly zone: string | undefined
   /**
-   * The server that answered under the node's name when it was observed: what is told of the node is about that one, also where the name leads to
-   * several. Undefined where that is not known.
+   * The server that answered under the node's name when it was observed: what is told of the node
+   * is about that one, also where the name leads to several. Undefined where that is not known.
    */
   readonly server?: ServerLife | undefined
   /** Why it is in this state, for humans. */
@@ -84,7 +92,10 @@ export interface StaticTopologyOptions {
   replicas?: readonly ConnectionPool[]
 }
 
-/** A topology as configured, for setups where somebody else moves the roles. Its snapshot never changes. */
+/**
+ * A topology as configured, for setups where somebody else moves the roles. Its snapshot never
+ * changes.
+ */
 export function staticTopology(options: StaticTopologyOptions): Topology {
   const nodeOf = (pool: ConnectionPool, state: NodeState): TopologyNode =>
     Object.freeze({

@@ -38,21 +38,28 @@ export interface TraceSubscribers<Trace extends object> {
   error?(trace: Trace & TraceOutcome): void
 }
 
-/** One of the five channels of a trace: the part of `diagnostics_channel.Channel` that is the same in all versions. */
+/**
+ * One of the five channels of a trace: the part of `diagnostics_channel.Channel` that is the same
+ * in all versions.
+ */
 export interface TracePoint<Trace extends object> {
   /** Its name, such as `tracing:poolhouse:query:start`. */
   readonly name: string | symbol
   /** Whether anyone listens. */
   readonly hasSubscribers: boolean
-  /** Runs the work with `transform(trace)` as the value of the store; without `transform`, with the trace itself. */
+  /**
+   * Runs the work with `transform(trace)` as the value of the store; without `transform`, with the
+   * trace itself.
+   */
   bindStore<Store>(store: AsyncLocalStorage<Store>, transform?: (trace: Trace) => Store): void
   /** Undoes `bindStore`. Returns whether the store was bound. */
   unbindStore<Store>(store: AsyncLocalStorage<Store>): boolean
 }
 
 /**
- * A tracing channel. The object is that of `diagnostics_channel.tracingChannel()`. The type is our own, because the type parameters of
- * `TracingChannel` have another order in `@types/node` 26 than before.
+ * A tracing channel. The object is that of `diagnostics_channel.tracingChannel()`. The type is our
+ * own, because the type parameters of `TracingChannel` have another order in `@types/node` 26 than
+ * before.
  */
 export interface TraceChannel<Trace extends object> {
   /** Whether anyone listens to any of its events. */
@@ -76,13 +83,13 @@ export interface TraceChannel<Trace extends object> {
 }
 
 /**
- * The `node:diagnostics_channel` tracing channels `poolhouse:query`, `poolhouse:acquire` and `poolhouse:connect`. They cost a
- * property read while nobody has subscribed.
+ * The `node:diagnostics_channel` tracing channels `poolhouse:query`, `poolhouse:acquire` and
+ * `poolhouse:connect`. They cost a property read while nobody has subscribed.
  */
 export const tracing: {
   /**
-   * Each statement, from the call to its answer, the wait for a connection included. A stream or a copy counts on its connection, from
-   * its first word to the server to its end.
+   * Each statement, from the call to its answer, the wait for a connection included. A stream or a
+   * copy counts on its connection, from its first word to the server to its end.
    */
   readonly query: TraceChannel<QueryTrace>
   /** Each `acquire`, also those of `use` and `transaction`. */
@@ -99,7 +106,10 @@ function traceChannel<Trace extends object>(name: string): TraceChannel<Trace> {
   return tracingChannel(name) as unknown as TraceChannel<Trace>
 }
 
-/** Runs a query under the tracing channel. Only called while somebody has subscribed. Never throws: what it is given may be anything. */
+/**
+ * Runs a query under the tracing channel. Only called while somebody has subscribed. Never throws:
+ * what it is given may be anything.
+ */
 export function traceQuery<T>(
   pool: string,
   statement: string | { readonly text?: unknown },
@@ -113,7 +123,9 @@ export function traceQuery<T>(
   }
 }
 
-/** Tells of a stream or a copy under the tracing channel. Only called while somebody has subscribed. */
+/**
+ * Tells of a stream or a copy under the tracing channel. Only called while somebody has subscribed.
+ */
 export function traceWork(pool: string, work: OpenWork): void {
   const ended = (): Promise<void> =>
     new Promise((resolve, reject) => {

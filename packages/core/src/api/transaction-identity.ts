@@ -2,11 +2,20 @@ import { describeValue, refuseUnknownOptions } from '../base/option-check.js'
 import { SERVER_COLUMNS } from '../identity/server-words.js'
 import { checkSignal, checkTimeout } from './call-options.js'
 
-/** What tells a transaction from every other one, and where in the history of its cluster it was begun. */
+/**
+ * What tells a transaction from every other one, and where in the history of its cluster it was
+ * begun.
+ */
 export interface TransactionIdentity {
-  /** Its `xid8`, in decimal. Unique on one timeline of one cluster, and there only until a crash of the server. */
+  /**
+   * Its `xid8`, in decimal. Unique on one timeline of one cluster, and there only until a crash of
+   * the server.
+   */
   readonly xid: string
-  /** When the postmaster of the server started, as `ServerIdentity` has it; undefined if it was not told. */
+  /**
+   * When the postmaster of the server started, as `ServerIdentity` has it; undefined if it was not
+   * told.
+   */
   readonly startedAt?: string | undefined
   /** Address and port of the server, as it sees them; undefined if it was not told. */
   readonly place?: string | undefined
@@ -25,7 +34,8 @@ export interface TransactionIdentity {
  *
  * - `committed`: it was done
  * - `aborted`: it was not done and never will be
- * - `lost`: it is not in the history of the present primary; a former primary that was left behind may have committed it
+ * - `lost`: it is not in the history of the present primary; a former primary that was left behind
+ *   may have committed it
  * - `unknown`: nothing proves either
  *
  * After `aborted` and `lost` the work can be done again.
@@ -40,7 +50,10 @@ export interface ResolveOptions {
   signal?: AbortSignal | undefined
 }
 
-/** Finds out what became of one transaction, in the time that it is given. A failure of its own counts as `unknown`. */
+/**
+ * Finds out what became of one transaction, in the time that it is given. A failure of its own
+ * counts as `unknown`.
+ */
 export type OutcomeResolver = (limits: {
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
@@ -49,7 +62,10 @@ export type OutcomeResolver = (limits: {
 const RESOLVE_MS = 15_000
 const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'signal'])
 
-/** Checks the options of `resolve` and fills in the default. Throws `TypeError` or `RangeError` naming option and value. */
+/**
+ * Checks the options of `resolve` and fills in the default. Throws `TypeError` or `RangeError`
+ * naming option and value.
+ */
 export function readResolveOptions(options: ResolveOptions): {
   timeoutMs: number
   signal: AbortSignal | undefined
@@ -66,8 +82,9 @@ export function readResolveOptions(options: ResolveOptions): {
 }
 
 /**
- * Asks a transaction for its identity; sent in one message with BEGIN. Assigns the `xid8`, and fails with 25006 on a standby. The timeline
- * comes from the name of the WAL file, because the control file shows a new one only after the next checkpoint.
+ * Asks a transaction for its identity; sent in one message with BEGIN. Assigns the `xid8`, and
+ * fails with 25006 on a standby. The timeline comes from the name of the WAL file, because the
+ * control file shows a new one only after the next checkpoint.
  */
 export const IDENTITY_QUERY: string =
   'SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS xid, pg_catalog.pg_backend_pid() AS pid, ' +
@@ -75,7 +92,10 @@ export const IDENTITY_QUERY: string =
   'pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) AS wal_file, ' +
   `${SERVER_COLUMNS.startedAt} AS started_at, ${SERVER_COLUMNS.place} AS place`
 
-/** Reads the answer to `IDENTITY_QUERY`, whatever the driver made of its types; undefined if it does not tell. */
+/**
+ * Reads the answer to `IDENTITY_QUERY`, whatever the driver made of its types; undefined if it does
+ * not tell.
+ */
 export function readIdentity({
   rows,
 }: {

@@ -31,74 +31,102 @@ export interface TransactionOptions {
   isolation?: IsolationLevel | undefined
   /** READ ONLY; lets a routing pool use a replica. Default false. */
   readOnly?: boolean | undefined
-  /** Oldest data that a `readOnly` transaction accepts, in milliseconds. Only routing pools look at it. */
+  /**
+   * Oldest data that a `readOnly` transaction accepts, in milliseconds. Only routing pools look at
+   * it.
+   */
   maxStalenessMs?: number | undefined
-  /** Most write-ahead log that the node of a `readOnly` transaction may have left to replay, in bytes. Only routing pools look at it. */
+  /**
+   * Most write-ahead log that the node of a `readOnly` transaction may have left to replay, in
+   * bytes. Only routing pools look at it.
+   */
   maxStalenessBytes?: number | undefined
   /** DEFERRABLE; useful only with `serializable` and `readOnly`. Default false. */
   deferrable?: boolean | undefined
   /**
-   * Runs `work` again, up to `attempts` times in all, when the transaction is known not to have happened and may succeed: serialization
-   * failure, deadlock, lock not available, connection lost before COMMIT was sent, a write that the server itself refused (not with
-   * `readOnly`). An error that `work` brought from another pool counts if it is one of these and says that nothing of it was left
-   * behind: this transaction was rolled back. No connection in time, of this pool or of another, is not repeated. The same for every
-   * kind of pool. `work` must have no effect outside the transaction.
+   * Runs `work` again, up to `attempts` times in all, when the transaction is known not to have
+   * happened and may succeed: serialization failure, deadlock, lock not available, connection lost
+   * before COMMIT was sent, a write that the server itself refused (not with `readOnly`). An error
+   * that `work` brought from another pool counts if it is one of these and says that nothing of it
+   * was left behind: this transaction was rolled back. No connection in time, of this pool or of
+   * another, is not repeated. The same for every kind of pool. `work` must have no effect outside
+   * the transaction.
    */
   retry?: TransactionRetry | undefined
   /**
-   * Makes the transaction happen exactly once, however often it is called with this key: 1 to 512 characters, by any process on any server of the
-   * cluster. A row with the key is written in the same transaction, into the table `poolhouse_marker` (`createMarkerTable`). If the key is there
-   * already, `work` is not run and what it returned then is returned, as JSON brought it back; a result that came from this very call is returned as it
-   * was. A lost connection, a failover and a COMMIT without an answer are then followed by another attempt, until the outcome is known or
-   * `timeoutMs` has passed; without `timeoutMs`, 10 seconds after the first failure (`hold.timeoutMs` of a failover pool). `work` may be
-   * run several times for that, of which one is committed: it must have no effect outside the transaction. Not with `readOnly`. Keys are never
-   * logged. Throws `TypeError` for a key that is no well-formed Unicode.
+   * Makes the transaction happen exactly once, however often it is called with this key: 1 to 512
+   * characters, by any process on any server of the cluster. A row with the key is written in the
+   * same transaction, into the table `poolhouse_marker` (`createMarkerTable`). If the key is there
+   * already, `work` is not run and what it returned then is returned, as JSON brought it back; a
+   * result that came from this very call is returned as it was. A lost connection, a failover and a
+   * COMMIT without an answer are then followed by another attempt, until the outcome is known or
+   * `timeoutMs` has passed; without `timeoutMs`, 10 seconds after the first failure
+   * (`hold.timeoutMs` of a failover pool). `work` may be run several times for that, of which one
+   * is committed: it must have no effect outside the transaction. Not with `readOnly`. Keys are
+   * never logged. Throws `TypeError` for a key that is no well-formed Unicode.
    */
   idempotencyKey?: string | undefined
   /**
-   * For pools over pools: whose key `idempotencyKey` is. The same key in two scopes is two keys, and neither is
-   * the key without a scope. The scope and the key are stored as one hash. Default: none.
+   * For pools over pools: whose key `idempotencyKey` is. The same key in two scopes is two keys,
+   * and neither is the key without a scope. The scope and the key are stored as one hash. Default:
+   * none.
    */
   idempotencyScope?: string | undefined
   /**
-   * For pools over pools: a statement that every attempt sends right after BEGIN, before the row of the
-   * idempotency key and before `work`, such as the settings that row-level security reads. Default: none.
+   * For pools over pools: a statement that every attempt sends right after BEGIN, before the row of
+   * the idempotency key and before `work`, such as the settings that row-level security reads.
+   * Default: none.
    */
   openWith?: Statement | undefined
-  /** Longest time from BEGIN to COMMIT in milliseconds; with `retry` or `idempotencyKey`, for all attempts together. Default: none beyond each statement's own. */
+  /**
+   * Longest time from BEGIN to COMMIT in milliseconds; with `retry` or `idempotencyKey`, for all
+   * attempts together. Default: none beyond each statement's own.
+   */
   timeoutMs?: number | undefined
   /** Aborts the transaction: it is rolled back and rejects with `AbortError`. */
   signal?: AbortSignal | undefined
   /**
-   * For pools over pools: makes what `InDoubtError.resolve()` asks, if COMMIT gets no answer. The transaction's identity is then taken together with
-   * BEGIN, in one message: that assigns its xid, fails with 25006 on a standby, and takes the snapshot of `repeatable read` and `serializable` at
-   * BEGIN instead of at the first statement. A `SET TRANSACTION` as first statement still works, at the price of one round trip before COMMIT.
-   * Not used with `readOnly`. Default: none.
+   * For pools over pools: makes what `InDoubtError.resolve()` asks, if COMMIT gets no answer. The
+   * transaction's identity is then taken together with BEGIN, in one message: that assigns its xid,
+   * fails with 25006 on a standby, and takes the snapshot of `repeatable read` and `serializable`
+   * at BEGIN instead of at the first statement. A `SET TRANSACTION` as first statement still works,
+   * at the price of one round trip before COMMIT. Not used with `readOnly`. Default: none.
    */
   resolver?: ((transaction: TransactionIdentity) => OutcomeResolver) | undefined
 }
 
-/** An open transaction. After `work` has settled every call rejects with `TransactionError`; a stream that is still open is closed. */
+/**
+ * An open transaction. After `work` has settled every call rejects with `TransactionError`; a
+ * stream that is still open is closed.
+ */
 export interface Transaction extends Queryable, Streamable {
   /** Whether statements can be sent: false once it was committed, rolled back or stopped. */
   readonly open: boolean
   /** Name of the pool of the node it runs on. */
   readonly node: string
-  /** How safe the commit is, once it has succeeded; undefined before. With `local` the pool also tells its `durability` event. */
+  /**
+   * How safe the commit is, once it has succeeded; undefined before. With `local` the pool also
+   * tells its `durability` event.
+   */
   readonly durability: Durability | undefined
   /**
-   * Runs `work` inside a savepoint, with a scope of its own: use the argument of `work` in it, also to nest. Rolled back
-   * alone if `work` rejects, and if `work` returns although a statement of it has failed (`TransactionError`).
+   * Runs `work` inside a savepoint, with a scope of its own: use the argument of `work` in it, also
+   * to nest. Rolled back alone if `work` rejects, and if `work` returns although a statement of it
+   * has failed (`TransactionError`).
    *
-   * Scopes take turns. What is begun beside an open savepoint waits for it, in the order of the calls, within its own
-   * limits and those of the transaction. What `work` itself begins on an outer scope is refused at once with
-   * `TransactionError`, because it would wait for itself, and so is what would wait for a savepoint of another
-   * transaction that waits for this one; `work` is known by its async context, so code that leaves that
-   * (a queue of its own making) and then waits for the outer scope is ended by `timeoutMs` alone. A work that returns
-   * while a savepoint it has begun is still open is rolled back with `TransactionError`.
+   * Scopes take turns. What is begun beside an open savepoint waits for it, in the order of the
+   * calls, within its own limits and those of the transaction. What `work` itself begins on an
+   * outer scope is refused at once with `TransactionError`, because it would wait for itself, and
+   * so is what would wait for a savepoint of another transaction that waits for this one; `work` is
+   * known by its async context, so code that leaves that (a queue of its own making) and then waits
+   * for the outer scope is ended by `timeoutMs` alone. A work that returns while a savepoint it has
+   * begun is still open is rolled back with `TransactionError`.
    */
   savepoint<R>(work: (tx: Transaction) => Promise<R>): Promise<R>
-  /** Rolls the whole transaction back now, also from within a savepoint; `transaction()` then resolves with what `work` returns. */
+  /**
+   * Rolls the whole transaction back now, also from within a savepoint; `transaction()` then
+   * resolves with what `work` returns.
+   */
   rollback(): Promise<void>
 }
 
@@ -118,7 +146,9 @@ const KNOWN: ReadonlySet<string> = new Set([
 ])
 const LEVELS: readonly IsolationLevel[] = ['read committed', 'repeatable read', 'serializable']
 
-/** Checks the options of `transaction`. Throws `TypeError` or `RangeError` naming option and value. */
+/**
+ * Checks the options of `transaction`. Throws `TypeError` or `RangeError` naming option and value.
+ */
 export function checkTransactionOptions(options: TransactionOptions): void {
   const where = 'transaction'
   refuseUnknownOptions(where, options, KNOWN)
@@ -164,7 +194,10 @@ export function checkTransactionOptions(options: TransactionOptions): void {
   }
 }
 
-/** The text that begins a transaction with these options, and asks for its identity if somebody wants it. */
+/**
+ * The text that begins a transaction with these options, and asks for its identity if somebody
+ * wants it.
+ */
 export function beginStatement(options: TransactionOptions): string {
   let text = 'BEGIN'
   if (options.isolation !== undefined) text += ` ISOLATION LEVEL ${options.isolation.toUpperCase()}`

@@ -2,9 +2,15 @@ import { checkNumber, describeValue, refuseUnknownOptions } from '../base/option
 
 /** When the server is asked about a connection that waits for an answer and hears nothing. */
 export interface PoolWatchdogOptions {
-  /** Longest silence of a busy connection before the server is asked about its session, in milliseconds. Default 2 000. */
+  /**
+   * Longest silence of a busy connection before the server is asked about its session, in
+   * milliseconds. Default 2 000.
+   */
   silenceMs?: number | undefined
-  /** Longest wait for an answer to that question, in milliseconds; the time that it took to connect comes on top. Default 400. */
+  /**
+   * Longest wait for an answer to that question, in milliseconds; the time that it took to connect
+   * comes on top. Default 400.
+   */
   timeoutMs?: number | undefined
 }
 

@@ -4,8 +4,9 @@ import { type Clock, sleep } from './clock.js'
 const LOOK_MS = 5
 
 /**
- * Resolves when nothing is under way any more, as `underWay` counts it: `idle`, or before that when `deadline` (client time) has passed, the
- * signal has fired or `goOn` says no. Never rejects. Keeps the process alive, because a caller waits.
+ * Resolves when nothing is under way any more, as `underWay` counts it: `idle`, or before that when
+ * `deadline` (client time) has passed, the signal has fired or `goOn` says no. Never rejects. Keeps
+ * the process alive, because a caller waits.
  */
 export async function awaitIdle(
   clock: Clock,

@@ -8,7 +8,10 @@ export interface BackoffOptions {
   readonly random: () => number
 }
 
-/** Exponential delays with jitter: each is drawn between half of its nominal length and the whole of it. */
+/**
+ * Exponential delays with jitter: each is drawn between half of its nominal length and the whole of
+ * it.
+ */
 export class Backoff {
   readonly #options: BackoffOptions
   #failures = 0

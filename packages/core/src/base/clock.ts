@@ -11,25 +11,36 @@ export interface ClockTimer {
 }
 
 /**
- * The only source of time in Poolhouse. Monotonic, in milliseconds with fractions: a jump of the wall clock
- * moves nothing. `wallNow` exists for one purpose, to notice that the process was frozen.
+ * The only source of time in Poolhouse. Monotonic, in milliseconds with fractions: a jump of the
+ * wall clock moves nothing. `wallNow` exists for one purpose, to notice that the process was
+ * frozen.
  */
 export interface Clock {
   /** Monotonic milliseconds since an arbitrary origin. */
   now(): number
   /** Wall-clock milliseconds since the epoch; never used for deadlines. */
   wallNow(): number
-  /** Calls `fire` once after `delayMs`; with `keepAlive: false` (default) the timer never keeps the process alive. */
+  /**
+   * Calls `fire` once after `delayMs`; with `keepAlive: false` (default) the timer never keeps the
+   * process alive.
+   */
   setTimer(fire: () => void, delayMs: number, options?: { keepAlive?: boolean }): ClockTimer
-  /** Calls `fire` after the event loop has read its sockets once, so that late timers do not beat answers that have arrived. */
+  /**
+   * Calls `fire` after the event loop has read its sockets once, so that late timers do not beat
+   * answers that have arrived.
+   */
   afterIo(fire: () => void): void
 }
 
 const MAX_TIMER_MS = 0x7fffffff
-// Bound once: reading the global `performance`, an accessor, costs a quarter of every look at the clock.
+// Bound once: reading the global `performance`, an accessor, costs a quarter of every look at the
+// clock.
 const monotonicNow = performance.now.bind(performance)
 
-/** The real clock: `performance.now()` and unref'd Node.js timers. This is the only file that touches timers; they are real whatever a test runner fakes. */
+/**
+ * The real clock: `performance.now()` and unref'd Node.js timers. This is the only file that
+ * touches timers; they are real whatever a test runner fakes.
+ */
 export const systemClock: Clock = {
   now: monotonicNow,
   wallNow: realTimers.wallNow,
@@ -49,7 +60,10 @@ export const systemClock: Clock = {
   },
 }
 
-/** Resolves after `delayMs` on the given clock, or when the signal fires. The timer keeps the process alive, because somebody awaits it. */
+/**
+ * Resolves after `delayMs` on the given clock, or when the signal fires. The timer keeps the
+ * process alive, because somebody awaits it.
+ */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {

@@ -1,6 +1,10 @@
-/** Something that must not last beyond a moment. The links belong to the `DeadlineQueue` it stands in. */
+/**
+ * Something that must not last beyond a moment. The links belong to the `DeadlineQueue` it stands
+ * in.
+ */
 export abstract class Timed {
-  // Fields are declared and assigned in the constructors: field initializers of three levels of classes cost a tenth of an acquire.
+  // Fields are declared and assigned in the constructors: field initializers of three levels of
+  // classes cost a tenth of an acquire.
   /** When it expires, on the pool's clock. Meaningful while it stands in a queue. */
   declare deadlineAt: number
   /** Owned by the queue. */
@@ -22,15 +26,18 @@ export abstract class Timed {
   abstract expire(now: number): void
 }
 
-/** Entries of one duration, first to expire first. Since they share the duration, a new one nearly always goes last. */
+/**
+ * Entries of one duration, first to expire first. Since they share the duration, a new one nearly
+ * always goes last.
+ */
 interface DeadlineLane {
   head: Timed | undefined
   tail: Timed | undefined
 }
 
 /**
- * Every deadline of one pool. Adding, removing and finding the next one cost O(1) because entries are kept in one list per
- * duration, and a pool knows few durations; no timer is made per call.
+ * Every deadline of one pool. Adding, removing and finding the next one cost O(1) because entries
+ * are kept in one list per duration, and a pool knows few durations; no timer is made per call.
  */
 export class DeadlineQueue {
   // Made with the first deadline: idle pools may be many.
@@ -67,7 +74,10 @@ export class DeadlineQueue {
     entry.deadlineLane = undefined
   }
 
-  /** When the next entry expires; `Infinity` if there is none. Forgets the lists of durations that are no longer used. */
+  /**
+   * When the next entry expires; `Infinity` if there is none. Forgets the lists of durations that
+   * are no longer used.
+   */
   nextAt(): number {
     let next = Number.POSITIVE_INFINITY
     if (this.#lanes === undefined) return next
@@ -81,7 +91,10 @@ export class DeadlineQueue {
     return next
   }
 
-  /** Expires what is due, at most `limit` entries, so that thousands of them do not stall the event loop at once. Returns whether more is due. */
+  /**
+   * Expires what is due, at most `limit` entries, so that thousands of them do not stall the event
+   * loop at once. Returns whether more is due.
+   */
   expire(now: number, limit: number): boolean {
     if (this.#lanes === undefined) return false
     let left = limit

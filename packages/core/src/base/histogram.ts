@@ -3,8 +3,8 @@ const SUB = 1 << SUB_BITS
 const OCTAVES = 32
 
 /**
- * A log-linear histogram of milliseconds, kept in microseconds: 16 steps per power of two, so a percentile is at most
- * 6 % off. Recording costs about 1 ns and allocates nothing.
+ * A log-linear histogram of milliseconds, kept in microseconds: 16 steps per power of two, so a
+ * percentile is at most 6 % off. Recording costs about 1 ns and allocates nothing.
  */
 export class Histogram {
   // Made at the first sample: an idle pool must cost next to nothing.
@@ -31,7 +31,10 @@ export class Histogram {
     this.#buckets[bucketOf(us)]!++
   }
 
-  /** The value in milliseconds that `share` (0 to 1) of all samples do not exceed; 0 without samples. */
+  /**
+   * The value in milliseconds that `share` (0 to 1) of all samples do not exceed; 0 without
+   * samples.
+   */
   percentile(share: number): number {
     if (this.#buckets === undefined || this.#count === 0) return 0
     let left = Math.ceil(share * this.#count)

@@ -1,25 +1,31 @@
 interface Sample {
-  /** When the question was sent, in client time: at this moment the primary had not gone beyond `lsn`. */
+  /**
+   * When the question was sent, in client time: at this moment the primary had not gone beyond
+   * `lsn`.
+   */
   readonly at: number
   readonly lsn: bigint
 }
 
-// When it is full every second one of the older half goes: the memory is bounded and the reach into the past is not.
+// When it is full every second one of the older half goes: the memory is bounded and the reach into
+// the past is not.
 const MOST_SAMPLES = 256
 const PAGE_BYTES = 8_192n
 const LONGEST_PAGE_HEADER = 40n
 
 /**
- * Where the primary's log ended and when we asked: what it takes to say how old a replica's data is with the client's clock alone.
- * No server clock takes part, and a primary that writes nothing makes nobody late.
+ * Where the primary's log ended and when we asked: what it takes to say how old a replica's data is
+ * with the client's clock alone. No server clock takes part, and a primary that writes nothing
+ * makes nobody late.
  */
 export class LagRing {
   #samples: Sample[] = []
   #source: string | undefined
 
   /**
-   * Notes where the primary's log ended. `source` names node and timeline, as far as they are known: positions of another source
-   * mean nothing here. A sample older than the newest is ignored; a position before the last one is another primary's.
+   * Notes where the primary's log ended. `source` names node and timeline, as far as they are
+   * known: positions of another source mean nothing here. A sample older than the newest is
+   * ignored; a position before the last one is another primary's.
    */
   add(source: string, sentAt: number, position: bigint): void {
     const lsn = endOfLastRecord(position)
@@ -37,7 +43,10 @@ export class LagRing {
     if (this.#samples.length > MOST_SAMPLES) this.#thinOut()
   }
 
-  /** Everything committed before this time is visible to a server that has replayed to `lsn`; undefined if that cannot be told. */
+  /**
+   * Everything committed before this time is visible to a server that has replayed to `lsn`;
+   * undefined if that cannot be told.
+   */
   reachedAt(lsn: bigint): number | undefined {
     let low = 0
     let high = this.#samples.length
@@ -49,13 +58,19 @@ export class LagRing {
     return this.#samples[low - 1]?.at
   }
 
-  /** Upper bound of the staleness of a server that has replayed to `lsn`, in milliseconds; undefined if it cannot be told. */
+  /**
+   * Upper bound of the staleness of a server that has replayed to `lsn`, in milliseconds; undefined
+   * if it cannot be told.
+   */
   staleness(lsn: bigint, now: number): number | undefined {
     const at = this.reachedAt(lsn)
     return at === undefined ? undefined : Math.max(0, now - at)
   }
 
-  /** Write-ahead log between `lsn` and the newest sample, in bytes; 0 if the server is ahead of it, undefined without samples. */
+  /**
+   * Write-ahead log between `lsn` and the newest sample, in bytes; 0 if the server is ahead of it,
+   * undefined without samples.
+   */
   bytesBehind(lsn: bigint): number | undefined {
     const last = this.#samples.at(-1)
     if (last === undefined) return undefined
@@ -69,8 +84,9 @@ export class LagRing {
 }
 
 /**
- * The insert position stands behind the header of a new page as soon as the last record fills the page before it, while a replica
- * that has replayed that record stands at the end of the page. An idle primary may stay there for hours.
+ * The insert position stands behind the header of a new page as soon as the last record fills the
+ * page before it, while a replica that has replayed that record stands at the end of the page. An
+ * idle primary may stay there for hours.
  */
 function endOfLastRecord(position: bigint): bigint {
   const offset = position % PAGE_BYTES

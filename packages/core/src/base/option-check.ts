@@ -31,7 +31,10 @@ function editDistance(a: string, b: string, limit: number): number {
   return previous[b.length]!
 }
 
-/** Refuses what is no object, and option names that do not exist. Throws `TypeError` that names the function, the option and the nearest known name. */
+/**
+ * Refuses what is no object, and option names that do not exist. Throws `TypeError` that names the
+ * function, the option and the nearest known name.
+ */
 export function refuseUnknownOptions(
   where: string,
   options: object,
@@ -50,8 +53,8 @@ export function refuseUnknownOptions(
 }
 
 /**
- * Shows a wrong value in a message: numbers and short words as they are, everything else by its kind. What could be a URL, a password or
- * a key is never repeated.
+ * Shows a wrong value in a message: numbers and short words as they are, everything else by its
+ * kind. What could be a URL, a password or a key is never repeated.
  */
 export function describeValue(value: unknown): string {
   switch (typeof value) {
@@ -71,14 +74,18 @@ export function describeValue(value: unknown): string {
   }
 }
 
-/** Shows a name that a caller has given, such as the id of a tenant or of a node; anything but a string by its kind. */
+/**
+ * Shows a name that a caller has given, such as the id of a tenant or of a node; anything but a
+ * string by its kind.
+ */
 export function describeName(name: unknown): string {
   return typeof name === 'string' ? showName(name) : describeValue(name)
 }
 
 /**
- * Checks a text that shows in messages, events and statistics: a non-empty string without NUL that does not look like a URL with a
- * password, a list of keywords or a key. Throws `TypeError` that does not repeat it.
+ * Checks a text that shows in messages, events and statistics: a non-empty string without NUL that
+ * does not look like a URL with a password, a list of keywords or a key. Throws `TypeError` that
+ * does not repeat it.
  */
 export function checkShownText(where: string, name: string, value: unknown): string {
   if (typeof value !== 'string' || value === '') {
@@ -104,7 +111,10 @@ export interface NumberRule {
   integer?: boolean
 }
 
-/** Checks a numeric option. Throws `TypeError` for a wrong type and `RangeError` for a wrong value, both naming option and value. */
+/**
+ * Checks a numeric option. Throws `TypeError` for a wrong type and `RangeError` for a wrong value,
+ * both naming option and value.
+ */
 export function checkNumber(where: string, name: string, value: unknown, rule: NumberRule): number {
   if (typeof value !== 'number') {
     throw new TypeError(`${where}: ${name} must be a number, got ${describeValue(value)}`)

@@ -1,6 +1,7 @@
 /**
- * The same error as an object of its own, for one of several callers that fail for one reason: what a caller writes into its error (a request
- * id, a status) must not show up in the error of another. Class, stack and cause are those of `error`.
+ * The same error as an object of its own, for one of several callers that fail for one reason: what
+ * a caller writes into its error (a request id, a status) must not show up in the error of another.
+ * Class, stack and cause are those of `error`.
  */
 export function ownError<E extends Error>(error: E): E {
   const { stackTraceLimit } = Error

@@ -8,7 +8,10 @@ export class PoolTimer {
   #armedFor = Number.POSITIVE_INFINITY
   #keepAlive = false
 
-  /** `fire` is called in the event loop's check phase, after the sockets have been read: a late timer must not beat an answer that is already there. */
+  /**
+   * `fire` is called in the event loop's check phase, after the sockets have been read: a late
+   * timer must not beat an answer that is already there.
+   */
   constructor(clock: Clock, fire: () => void) {
     this.#clock = clock
     this.#fire = fire
@@ -19,7 +22,8 @@ export class PoolTimer {
     if (at >= this.#armedFor) return
     this.#timer?.cancel()
     this.#armedFor = at
-    // A timer may fire up to 1 ms early by the monotonic clock; the extra millisecond saves a second round.
+    // A timer may fire up to 1 ms early by the monotonic clock; the extra millisecond saves a
+    // second round.
     const delay = Math.ceil(at - this.#clock.now())
     this.#timer = this.#clock.setTimer(
       () => {

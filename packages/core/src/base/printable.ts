@@ -2,8 +2,9 @@
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu
 
 /**
- * A text that may hold the words of a stranger, such as a server that has not proved itself yet, with every control character
- * escaped as in JSON. Otherwise they could forge a line of a log or drive the terminal on which it is read.
+ * A text that may hold the words of a stranger, such as a server that has not proved itself yet,
+ * with every control character escaped as in JSON. Otherwise they could forge a line of a log or
+ * drive the terminal on which it is read.
  */
 export function printable(text: string): string {
   return text.replace(
@@ -21,8 +22,8 @@ const LONGEST_WORDS = 24
 const LONGEST_NAME = 40
 
 /**
- * Whether a text looks like something that holds a secret: a URL, the keywords of a connection with a password, or a key. Such a
- * text is never repeated, and is no name for anything.
+ * Whether a text looks like something that holds a secret: a URL, the keywords of a connection with
+ * a password, or a key. Such a text is never repeated, and is no name for anything.
  */
 export function looksSecret(text: string): boolean {
   return SECRET.test(text)
@@ -37,8 +38,9 @@ export function describeText(text: string): string {
 }
 
 /**
- * Shows a wrong text in a message if nothing in it can be a secret: a number, or a few short words. A password is often given in the
- * place of something else, and looks like any other text, so that the rest is only described.
+ * Shows a wrong text in a message if nothing in it can be a secret: a number, or a few short words.
+ * A password is often given in the place of something else, and looks like any other text, so that
+ * the rest is only described.
  */
 export function showText(text: string): string {
   const isPlain =
@@ -48,7 +50,10 @@ export function showText(text: string): string {
   return isPlain || text === '' ? JSON.stringify(text) : describeText(text)
 }
 
-/** Shows a name that a caller has given to something, such as a tenant's id: whole if it is short, and never if it looks like a secret. */
+/**
+ * Shows a name that a caller has given to something, such as a tenant's id: whole if it is short,
+ * and never if it looks like a secret.
+ */
 export function showName(name: string): string {
   return name.length > LONGEST_NAME || looksSecret(name) ? describeText(name) : JSON.stringify(name)
 }

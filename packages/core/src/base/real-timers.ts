@@ -1,11 +1,14 @@
-/** What fake timers hang on the functions they put in the place of the real ones (`@sinonjs/fake-timers`, which Jest and Vitest use too). */
+/**
+ * What fake timers hang on the functions they put in the place of the real ones
+ * (`@sinonjs/fake-timers`, which Jest and Vitest use too).
+ */
 interface Faked {
   readonly clock?: Readonly<Record<string, unknown>>
 }
 
 /**
- * A global function as Node.js made it, even if a test runner has put a fake in its place before this was loaded: connections are real, and
- * would hang for ever if time stood still under them.
+ * A global function as Node.js made it, even if a test runner has put a fake in its place before
+ * this was loaded: connections are real, and would hang for ever if time stood still under them.
  */
 function real<
   Name extends
@@ -51,7 +54,10 @@ export const realTimers: {
   wallNow: () => now(),
 }
 
-/** Whether foreign code that calls `setImmediate` and `setTimeout` by their global names gets the real ones. */
+/**
+ * Whether foreign code that calls `setImmediate` and `setTimeout` by their global names gets the
+ * real ones.
+ */
 export function timersAreReal(): boolean {
   return (
     globalThis.setImmediate === realTimers.setImmediate &&
@@ -59,7 +65,10 @@ export function timersAreReal(): boolean {
   )
 }
 
-/** Runs foreign code that calls `setImmediate` and `setTimeout` by their global names, with the real ones in their place. */
+/**
+ * Runs foreign code that calls `setImmediate` and `setTimeout` by their global names, with the real
+ * ones in their place.
+ */
 export function withRealTimers<R>(run: () => R): R {
   if (timersAreReal()) return run()
   const restore = useRealTimers()

@@ -9,7 +9,10 @@ export interface TurnTaker {
   wanted(): void
 }
 
-/** One at a time, in order of arrival: who may open a connection beside the permits of a shared budget to ask the server something. */
+/**
+ * One at a time, in order of arrival: who may open a connection beside the permits of a shared
+ * budget to ask the server something.
+ */
 export class Turns {
   #holder: TurnTaker | undefined
   readonly #waiting: TurnTaker[] = []
@@ -19,7 +22,10 @@ export class Turns {
     return this.#waiting.length > 0
   }
 
-  /** Stands in line; its turn may begin within this call, or within the end of another one's. Returns what ends it. */
+  /**
+   * Stands in line; its turn may begin within this call, or within the end of another one's.
+   * Returns what ends it.
+   */
   take(taker: TurnTaker): EndTurn {
     if (this.#holder === undefined) {
       this.#holder = taker

@@ -5,10 +5,14 @@ interface Watch {
   readonly fire: () => void
 }
 
-// One listener for each signal, whoever waits: Node.js warns of a leak from the eleventh on, and many calls may share a signal.
+// One listener for each signal, whoever waits: Node.js warns of a leak from the eleventh on, and
+// many calls may share a signal.
 const watches = new WeakMap<AbortSignal, Watch>()
 
-/** Calls `listener` once when the signal fires, unless `unwatchSignal` was called before. Nothing for a signal that has fired, or for none. */
+/**
+ * Calls `listener` once when the signal fires, unless `unwatchSignal` was called before. Nothing
+ * for a signal that has fired, or for none.
+ */
 export function watchSignal(signal: AbortSignal | undefined, listener: () => void): void {
   if (signal === undefined || signal.aborted) return
   let watch = watches.get(signal)

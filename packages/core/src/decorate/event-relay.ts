@@ -1,8 +1,9 @@
 import type { EventHub, PoolEventEmitter, PoolEventName, PoolListener } from '../api/events.js'
 
 /**
- * The listeners of a pool that is made of other pools: its own events come from its hub, theirs are passed on. The other pools are
- * listened to only while somebody wants their events, because events nobody hears are free.
+ * The listeners of a pool that is made of other pools: its own events come from its hub, theirs are
+ * passed on. The other pools are listened to only while somebody wants their events, because events
+ * nobody hears are free.
  */
 export class EventRelay {
   readonly #hub: EventHub

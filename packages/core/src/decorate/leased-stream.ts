@@ -25,15 +25,19 @@ export type TranslateError = (error: unknown) => unknown
 interface StreamSource<T> {
   /** The caller's wish to give up. */
   readonly signal: AbortSignal | undefined
-  /** Waits for a lease until `signal`, which is the caller's and the reader's in one, says that nobody wants it any more. */
+  /**
+   * Waits for a lease until `signal`, which is the caller's and the reader's in one, says that
+   * nobody wants it any more.
+   */
   acquire(signal: AbortSignal): Promise<Lease>
   open(lease: Lease): StreamIterator<T>
   readonly failed: TranslateError | undefined
 }
 
 /**
- * The rows of a statement on a lease of its own, acquired at the first `next()` and given back as soon as the server has nothing more to
- * do for it. Takes checked arguments. What is no work for a lease that ends with it, as `refuseLoneStatement` says, is refused at the first `next()`.
+ * The rows of a statement on a lease of its own, acquired at the first `next()` and given back as
+ * soon as the server has nothing more to do for it. Takes checked arguments. What is no work for a
+ * lease that ends with it, as `refuseLoneStatement` says, is refused at the first `next()`.
  */
 export function leasedRows<Row>(
   acquire: AcquireLease,
@@ -52,7 +56,10 @@ export function leasedRows<Row>(
   })
 }
 
-/** A copy out of a pool on a lease of its own, as `leasedRows`. The limit of the call is that of wait and copy together. Takes checked arguments. */
+/**
+ * A copy out of a pool on a lease of its own, as `leasedRows`. The limit of the call is that of
+ * wait and copy together. Takes checked arguments.
+ */
 export function leasedCopyTo(
   now: () => number,
   acquire: AcquireLease,
@@ -75,7 +82,10 @@ export function leasedCopyTo(
   })
 }
 
-/** A copy into a pool on a lease of its own. The limit of the call is that of wait and copy together. Takes checked arguments. */
+/**
+ * A copy into a pool on a lease of its own. The limit of the call is that of wait and copy
+ * together. Takes checked arguments.
+ */
 export async function leasedCopyFrom(
   now: () => number,
   acquire: AcquireLease,
@@ -112,7 +122,8 @@ class LeasedStream<T> extends StreamEnds<T> {
   #inner: StreamIterator<T> | undefined
   #opening: Promise<void> | undefined
   #over = false
-  // Whether the lease's stream says by itself when it is over; that of somebody else's lease does not.
+  // Whether the lease's stream says by itself when it is over; that of somebody else's lease does
+  // not.
   #tellsEnd = false
 
   // While it waits for its lease.
@@ -229,8 +240,8 @@ class LeasedStream<T> extends StreamEnds<T> {
 }
 
 /**
- * By way of a weak reference: the server's side of a stream must not keep the reader's side alive, or the lease of a stream that nobody
- * reads any more would never be found leaked.
+ * By way of a weak reference: the server's side of a stream must not keep the reader's side alive,
+ * or the lease of a stream that nobody reads any more would never be found leaked.
  */
 function giveBackWhenOver<T>(inner: BatchIterator<T>, stream: LeasedStream<T>): void {
   const reader = new WeakRef(stream)

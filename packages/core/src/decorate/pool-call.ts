@@ -12,13 +12,19 @@ import type {
 import type { ListenOptions, NotifyListener, Subscription } from '../api/subscription.js'
 import type { Transaction, TransactionOptions } from '../api/transaction.js'
 
-/** What a call may be run with in place of what its caller said. What is undefined stays as the caller said it. */
+/**
+ * What a call may be run with in place of what its caller said. What is undefined stays as the
+ * caller said it.
+ */
 export interface CallChanges {
   /** What is left of the call's limit, in milliseconds. A stream has none and ignores it. */
   readonly timeoutMs?: number | undefined
   /** Ends the call. It must fire when the signal of the call does. */
   readonly signal?: AbortSignal | undefined
-  /** What the call was found to be. A transaction is made read-only, or not; `copyFrom` and `listen` ignore it. */
+  /**
+   * What the call was found to be. A transaction is made read-only, or not; `copyFrom` and `listen`
+   * ignore it.
+   */
   readonly intent?: Intent | undefined
 }
 
@@ -34,38 +40,58 @@ export interface StreamTarget {
   stream<Row>(statement: Statement, options?: StreamOptions): StreamIterator<Row>
 }
 
-/** One call of one kind, as its caller made it: with checked arguments, and with values and options as they were at the call. */
+/**
+ * One call of one kind, as its caller made it: with checked arguments, and with values and options
+ * as they were at the call.
+ */
 export interface CallOf<Kind extends string, Options, R, Target = Pool> {
   /** The method that was called. */
   readonly kind: Kind
-  /** What to run; of a copy the text alone. Undefined for work on a connection, and for `listen`. */
+  /**
+   * What to run; of a copy the text alone. Undefined for work on a connection, and for `listen`.
+   */
   readonly statement: Statement | undefined
   /** A copy of what the caller gave, with the symbols that pools over pools attach. */
   readonly options: Readonly<Options> | undefined
-  /** What the call was said to be; that of a transaction is its `readOnly`. Undefined where the caller said nothing. */
+  /**
+   * What the call was said to be; that of a transaction is its `readOnly`. Undefined where the
+   * caller said nothing.
+   */
   readonly intent: Intent | undefined
   /** Whether the caller said that it only reads. */
   readonly isRead: boolean
-  /** Oldest data that the call accepts, in milliseconds. Undefined where the caller said nothing. */
+  /**
+   * Oldest data that the call accepts, in milliseconds. Undefined where the caller said nothing.
+   */
   readonly maxStalenessMs: number | undefined
-  /** Most write-ahead log that the node may have left to replay, in bytes. Undefined where the caller said nothing. */
+  /**
+   * Most write-ahead log that the node may have left to replay, in bytes. Undefined where the
+   * caller said nothing.
+   */
   readonly maxStalenessBytes: number | undefined
-  /** Longest time for the call in milliseconds. Undefined where the caller said nothing, and for a stream. */
+  /**
+   * Longest time for the call in milliseconds. Undefined where the caller said nothing, and for a
+   * stream.
+   */
   readonly timeoutMs: number | undefined
-  /** Fires when the call is no longer wanted: by the caller's signal and, of a stream, also by its `return()`. A `send` that waits must watch it. */
+  /**
+   * Fires when the call is no longer wanted: by the caller's signal and, of a stream, also by its
+   * `return()`. A `send` that waits must watch it.
+   */
   readonly signal: AbortSignal | undefined
   /**
-   * Makes the whole call on `pool`, or on anything that has the one method that was called: a builder who does more than to choose a pool
-   * gives an object with that method. Of a stream it opens one there and asks for its first element; later elements come straight from that
-   * stream. It may be called again when the first time has failed: whether that is safe says the error's `executed`, and the data of
-   * a `copyFrom` can be read once only.
+   * Makes the whole call on `pool`, or on anything that has the one method that was called: a
+   * builder who does more than to choose a pool gives an object with that method. Of a stream it
+   * opens one there and asks for its first element; later elements come straight from that stream.
+   * It may be called again when the first time has failed: whether that is safe says the error's
+   * `executed`, and the data of a `copyFrom` can be read once only.
    */
   run(pool: Target, changes?: CallChanges): Promise<R>
 }
 
 /**
- * A call on its way through a pool over pools. `kind` tells what it is, and with it the type of its `options`; what it resolves with is its
- * caller's business.
+ * A call on its way through a pool over pools. `kind` tells what it is, and with it the type of its
+ * `options`; what it resolves with is its caller's business.
  */
 export type PoolCall<R> =
   | CallOf<'query', QueryOptions, R, QueryTarget>

@@ -47,9 +47,10 @@ import {
 import { CopyToCall, SentStream, StreamCall } from './sent-stream.js'
 
 /**
- * A pool over other pools: `send` says where a call goes, and the call goes there whole. So nothing that its caller said can be lost on the
- * way, whatever options calls will have. Arguments are checked and taken at the call: `stream` and `copyTo` throw `TypeError` or
- * `RangeError` at once, the others reject. `stream` and `copyTo` are sent at their first `next()`.
+ * A pool over other pools: `send` says where a call goes, and the call goes there whole. So nothing
+ * that its caller said can be lost on the way, whatever options calls will have. Arguments are
+ * checked and taken at the call: `stream` and `copyTo` throw `TypeError` or `RangeError` at once,
+ * the others reject. `stream` and `copyTo` are sent at their first `next()`.
  *
  * Any method may be overridden where a call must be faster, refused, or another one.
  */
@@ -58,8 +59,9 @@ export abstract class PoolDecorator implements Pool {
   abstract readonly name: string
 
   /**
-   * Makes a call where it belongs: `call.run(pool)`. What it throws is a rejection of the call. It may wait first, and then watches
-   * `call.signal` and counts its wait against `call.timeoutMs` (`call.run(pool, { timeoutMs })` hands on what is left).
+   * Makes a call where it belongs: `call.run(pool)`. What it throws is a rejection of the call. It
+   * may wait first, and then watches `call.signal` and counts its wait against `call.timeoutMs`
+   * (`call.run(pool, { timeoutMs })` hands on what is left).
    */
   protected abstract send<R>(call: PoolCall<R>): Promise<R>
 
@@ -69,7 +71,9 @@ export abstract class PoolDecorator implements Pool {
   abstract on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this
   /** See `PoolEventEmitter`. */
   abstract off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this
-  /** See `Pool`. A decorator closes what it was given; a view of another pool closes itself only. */
+  /**
+   * See `Pool`. A decorator closes what it was given; a view of another pool closes itself only.
+   */
   abstract close(options?: CloseOptions): Promise<void>
 
   /** See `Queryable`. */

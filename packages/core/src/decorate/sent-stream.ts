@@ -19,7 +19,10 @@ export interface OpenedStream<T> {
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 
-/** What `stream` and `copyTo` have in common: they may be opened on several pools, and one of these streams is kept. */
+/**
+ * What `stream` and `copyTo` have in common: they may be opened on several pools, and one of these
+ * streams is kept.
+ */
 abstract class StreamingCall<
   T,
   Kind extends 'stream' | 'copyTo',
@@ -57,7 +60,9 @@ abstract class StreamingCall<
   /** Opens a stream on the pool that was chosen. */
   protected abstract open(pool: Target, changes: CallChanges | undefined): StreamIterator<T>
 
-  /** The streams that were opened beside the one that is read are given up, and no more are opened. */
+  /**
+   * The streams that were opened beside the one that is read are given up, and no more are opened.
+   */
   keep(stream: StreamIterator<T>): void {
     this.#isSent = true
     this.#opened.delete(stream)
@@ -125,8 +130,9 @@ type Sent<T> = Pick<
 >
 
 /**
- * What a decorator gives its caller for a stream: `send` is asked at the first `next()`, in the async context in which the stream was asked for. From then
- * on it is the stream of the pool that was chosen.
+ * What a decorator gives its caller for a stream: `send` is asked at the first `next()`, in the
+ * async context in which the stream was asked for. From then on it is the stream of the pool that
+ * was chosen.
  */
 export class SentStream<T> extends StreamEnds<T> {
   readonly #call: Sent<T>

@@ -15,7 +15,8 @@ export interface CleaningHost {
 
 /** Longest time to bring a session back to a known state. */
 export const CLEANING_MS = 2_000
-// What a step gets that begins late because this process stood still; more than two round trips to a distant server.
+// What a step gets that begins late because this process stood still; more than two round trips to
+// a distant server.
 const LATE_STEP_MS = 500
 // Beyond what a busy event loop makes of a timer.
 const LATE_TIMER_MS = 50
@@ -32,13 +33,14 @@ export function isClean(slot: Slot): boolean {
 }
 
 /**
- * Brings a session back to a known state: a running statement is cancelled and awaited, an open transaction rolled back,
- * changed session state reset. Rejects, within two and a half seconds, when that cannot be proved; the session must then be destroyed.
+ * Brings a session back to a known state: a running statement is cancelled and awaited, an open
+ * transaction rolled back, changed session state reset. Rejects, within two and a half seconds,
+ * when that cannot be proved; the session must then be destroyed.
  */
 export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
   if (host.pooler !== undefined && slot.dirty) {
-    // By `raw`, or before the pooler was noticed. A reset would reach some server session or other, and never what the driver's
-    // object keeps.
+    // By `raw`, or before the pooler was noticed. A reset would reach some server session or other,
+    // and never what the driver's object keeps.
     throw new Error(
       'its raw client was taken or its session changed, which no reset undoes behind a pooler',
     )
@@ -69,8 +71,9 @@ function levelFor(host: CleaningHost, slot: Slot): ResetLevel | undefined {
 }
 
 /**
- * Settles with `step`, or rejects after `ms`. A timer that is late itself proves nothing, since this process stood still: the step,
- * whose request may not even have left, then has half a second more.
+ * Settles with `step`, or rejects after `ms`. A timer that is late itself proves nothing, since
+ * this process stood still: the step, whose request may not even have left, then has half a second
+ * more.
  */
 export function withDeadline<T>(
   clock: Clock,

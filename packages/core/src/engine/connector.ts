@@ -35,9 +35,10 @@ interface Attempt {
 }
 
 /**
- * Opens sessions with a driver and trusts it with nothing: whether it throws, hangs, answers late or rejects with something
- * odd, the caller gets a session or a `ConnectError`, in time, and no session is left behind. Owns the password: a provider
- * is asked once at a time, and once again if the server refuses what it said.
+ * Opens sessions with a driver and trusts it with nothing: whether it throws, hangs, answers late
+ * or rejects with something odd, the caller gets a session or a `ConnectError`, in time, and no
+ * session is left behind. Owns the password: a provider is asked once at a time, and once again if
+ * the server refuses what it said.
  */
 export class Connector {
   /** What all its sessions have in common about prepared statements. */
@@ -47,7 +48,10 @@ export class Connector {
   #config: PoolConfig
   #passwordUnderWay: { promise: Promise<string>; since: number } | undefined
 
-  /** `context` is the pool's own async context, in which sessions live; `poolers` looks at each session before it is handed on. */
+  /**
+   * `context` is the pool's own async context, in which sessions live; `poolers` looks at each
+   * session before it is handed on.
+   */
   constructor(config: PoolConfig, context: AsyncResource, poolers: PoolerWatch) {
     this.#config = config
     this.#context = context
@@ -63,9 +67,10 @@ export class Connector {
   }
 
   /**
-   * Opens a session. Rejects with `ConnectError` or `AuthenticationError`, at the latest `timeoutMs` plus a quarter of a second from now.
-   * `abort` is the controller of this one attempt, whose signal alone, or with that of whoever asked for it, is `signal`: a driver that
-   * hangs is told by it that nobody waits any more.
+   * Opens a session. Rejects with `ConnectError` or `AuthenticationError`, at the latest
+   * `timeoutMs` plus a quarter of a second from now. `abort` is the controller of this one attempt,
+   * whose signal alone, or with that of whoever asked for it, is `signal`: a driver that hangs is
+   * told by it that nobody waits any more.
    */
   async connect(
     listener: ConnectionListener,
@@ -97,7 +102,8 @@ export class Connector {
     timeoutMs: number,
   ): Promise<OpenedSession> {
     const { settings, listener, abort, signal } = attempt
-    // A signal that has fired fires no more; the driver must not be asked, since nobody would look after its answer.
+    // A signal that has fired fires no more; the driver must not be asked, since nobody would look
+    // after its answer.
     if (signal.aborted) throw this.#notWanted(attempt)
     let answered = false
     const opening = this.#context.runInAsyncScope(async () => {
@@ -163,7 +169,10 @@ export class Connector {
     )
   }
 
-  /** Settles with `work`, or rejects at the deadline or when the signal fires; what comes later is ignored. */
+  /**
+   * Settles with `work`, or rejects at the deadline or when the signal fires; what comes later is
+   * ignored.
+   */
   #withDeadline<T>(work: () => Promise<T>, timeoutMs: number, attempt: Attempt): Promise<T> {
     const { settings, signal } = attempt
     return new Promise<T>((resolve, reject) => {

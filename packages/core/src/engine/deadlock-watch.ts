@@ -4,7 +4,10 @@ import { PoolDeadlockError } from '../outcome/errors.js'
 import type { Slot } from '../slot/slot.js'
 import type { Waiter } from './wait-queue.js'
 
-/** A lease and the work that holds it; `parent` is the lease that this work was itself begun under, of any pool. */
+/**
+ * A lease and the work that holds it; `parent` is the lease that this work was itself begun under,
+ * of any pool.
+ */
 interface LeaseScope {
   readonly slot: Slot
   readonly generation: number
@@ -39,24 +42,28 @@ export interface DeadlockHost {
   refuse(waiter: Waiter, error: PoolDeadlockError): void
 }
 
-// A release in the meantime would have handed a connection to somebody; half a second without one is no coincidence.
+// A release in the meantime would have handed a connection to somebody; half a second without one
+// is no coincidence.
 const STILL_MS = 500
 // How soon it is looked again while holders wait.
 const AGAIN_MS = 200
 
-// One store for all pools, made when the first lease is held over user code: on Node.js 20 every `await` costs more from then on.
+// One store for all pools, made when the first lease is held over user code: on Node.js 20 every
+// `await` costs more from then on.
 let storage: AsyncLocalStorage<LeaseScope> | undefined
-// Holders that wait for another connection, of all pools, in the order in which they began to: those who wait for each other may do so
-// at different pools.
+// Holders that wait for another connection, of all pools, in the order in which they began to:
+// those who wait for each other may do so at different pools.
 const nested = new Map<Waiter, NestedWait>()
 // By what a pool is at its budget.
 const watches = new WeakMap<BudgetedPool, DeadlockWatch>()
 
 /**
- * Finds deadlocks that pools themselves cause: every connection that could serve those who wait is held by work that waits for another one, so
- * nobody will ever give one back. With a budget that is not only a connection of the same pool, but one of any pool whose permit it could get.
- * Follows the leases of `use()` and `transaction()` through AsyncLocalStorage; a lease from bare `acquire()` belongs to no piece of work that
- * could be told apart. Costs nothing but a field until a holder waits.
+ * Finds deadlocks that pools themselves cause: every connection that could serve those who wait is
+ * held by work that waits for another one, so nobody will ever give one back. With a budget that is
+ * not only a connection of the same pool, but one of any pool whose permit it could get. Follows
+ * the leases of `use()` and `transaction()` through AsyncLocalStorage; a lease from bare
+ * `acquire()` belongs to no piece of work that could be told apart. Costs nothing but a field until
+ * a holder waits.
  */
 export class DeadlockWatch {
   readonly #host: DeadlockHost
@@ -126,7 +133,10 @@ export class DeadlockWatch {
     return this.#host.now() - waiter.enqueuedAt >= STILL_MS
   }
 
-  /** Whether nothing can serve those who wait for this pool but connections that the blocked ones hold. */
+  /**
+   * Whether nothing can serve those who wait for this pool but connections that the blocked ones
+   * hold.
+   */
   isStuck(held: ReadonlySet<Slot>): boolean {
     if (!this.#holdsAll(held)) return false
     if (this.#isFull()) return true
@@ -153,7 +163,10 @@ export class DeadlockWatch {
     )
   }
 
-  /** Whether the pool could pass a connection on to others: an idle one, or one that its holder gives back. */
+  /**
+   * Whether the pool could pass a connection on to others: an idle one, or one that its holder
+   * gives back.
+   */
   #gives(pool: BudgetedPool, held: ReadonlySet<Slot>): boolean {
     if (pool.idleSince() !== undefined) return true
     const { slots } = this.#host
@@ -180,8 +193,8 @@ export class DeadlockWatch {
 }
 
 /**
- * Those who wait for each other: begins with every holder that waits, and takes out whoever can be served by anybody beside them, until
- * nobody can.
+ * Those who wait for each other: begins with every holder that waits, and takes out whoever can be
+ * served by anybody beside them, until nobody can.
  */
 function stuckWaits(): Map<Waiter, NestedWait> {
   const stuck = new Map<Waiter, NestedWait>()

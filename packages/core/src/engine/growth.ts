@@ -10,9 +10,15 @@ export interface GrowthHost {
   wanted(): number
   /** Connections that exist or are under way. */
   total(): number
-  /** Whether one more may be opened now: with a budget, whether there was a permit, which is then taken. */
+  /**
+   * Whether one more may be opened now: with a budget, whether there was a permit, which is then
+   * taken.
+   */
   permitted(): boolean
-  /** Opens one and puts it into service. Rejects with the connect error; resolves with false if it was no longer wanted. */
+  /**
+   * Opens one and puts it into service. Rejects with the connect error; resolves with false if it
+   * was no longer wanted.
+   */
   open(): Promise<boolean>
   /** Tells every waiter that waiting is pointless. */
   refuseWaiters(error: ConnectError): void
@@ -22,15 +28,17 @@ export interface GrowthHost {
   wakeAt(time: number): void
 }
 
-// Four at a time is the measured optimum: the first connection is ready after 17 ms instead of 208, the hundredth 1.4 × later.
+// Four at a time is the measured optimum: the first connection is ready after 17 ms instead of 208,
+// the hundredth 1.4 × later.
 const MOST_AT_ONCE = 4
 const BACKOFF_BASE_MS = 50
 const BACKOFF_MAX_MS = 5_000
 const CAP_MS = 10_000
 
 /**
- * Opens connections, apart from those who wait for them: a waiter waits on the pool and takes whatever comes first. At most
- * four connects run at a time, one while the server fails; connects nobody needs any more are not begun.
+ * Opens connections, apart from those who wait for them: a waiter waits on the pool and takes
+ * whatever comes first. At most four connects run at a time, one while the server fails; connects
+ * nobody needs any more are not begun.
  */
 export class Growth {
   readonly #host: GrowthHost
@@ -69,7 +77,9 @@ export class Growth {
     return this.#lastError
   }
 
-  /** An error for one caller, if waiting is pointless right now (wrong password, no such database). */
+  /**
+   * An error for one caller, if waiting is pointless right now (wrong password, no such database).
+   */
   refusal(now: number): ConnectError | undefined {
     return now < this.#retryAt && this.#fatal !== undefined ? ownError(this.#fatal) : undefined
   }
@@ -82,7 +92,9 @@ export class Growth {
     this.#forget()
   }
 
-  /** The server has been reached by other means: the next connect need not wait for the back-off. */
+  /**
+   * The server has been reached by other means: the next connect need not wait for the back-off.
+   */
   reachable(now: number): void {
     if (!this.#failing || this.#fatal !== undefined) return
     this.#forget()
@@ -153,10 +165,12 @@ export class Growth {
     const others = this.#host.total()
     const news = newsOf(error)
     if ((news === 'full' || news === 'limited') && others > 0) {
-      // The server is fine and full, or has no more for us: live with what we have for a while instead of failing.
+      // The server is fine and full, or has no more for us: live with what we have for a while
+      // instead of failing.
       this.#cap = others
       this.#capUntil = now + CAP_MS
-      // While the server looks, even a connect that it will refuse holds a place: several at once would keep each other out of the last one.
+      // While the server looks, even a connect that it will refuse holds a place: several at once
+      // would keep each other out of the last one.
       this.#allowed = 1
       return
     }

@@ -40,16 +40,17 @@ const VALIDATE_MS = 1_000
 const HEARTBEAT_MS = 1_000
 
 /**
- * Brings connections and callers together. Owns who waits and what is idle: a free connection goes to the next waiter in the
- * same tick or becomes idle; a caller takes the hottest idle connection or waits. While somebody waits nothing is idle that
- * could be lent at once.
+ * Brings connections and callers together. Owns who waits and what is idle: a free connection goes
+ * to the next waiter in the same tick or becomes idle; a caller takes the hottest idle connection
+ * or waits. While somebody waits nothing is idle that could be lent at once.
  */
 export class HandOver {
   readonly #host: HandOverHost
   readonly #waiters = new WaitQueue()
   readonly #idle = new IdleStack()
   #validating = 0
-  // Raised by every reason to doubt idle connections; one that proved itself under a lower number must do so again.
+  // Raised by every reason to doubt idle connections; one that proved itself under a lower number
+  // must do so again.
   #suspicion = 0
   #suspended = false
   #overloadOptions: OverloadOptions | undefined
@@ -92,8 +93,8 @@ export class HandOver {
   }
 
   /**
-   * The hottest idle connection, if it needs no proof and nobody waits who would take it. The caller lends it at once. With `accepts` it is one to an
-   * accepted server.
+   * The hottest idle connection, if it needs no proof and nobody waits who would take it. The
+   * caller lends it at once. With `accepts` it is one to an accepted server.
    */
   take(now: number, accepts?: AcceptsServer): Slot | undefined {
     if (this.#suspended || this.#waiters.size > this.#waiters.choosy) return undefined
@@ -142,7 +143,10 @@ export class HandOver {
     }
   }
 
-  /** Why a caller who comes now should not wait, because load is shed and others wait longer than it can. */
+  /**
+   * Why a caller who comes now should not wait, because load is shed and others wait longer than it
+   * can.
+   */
   tooLongFor(limitMs: number, priority: number): string | undefined {
     // A higher priority overtakes those by whom the wait was measured.
     if (this.#waiters.size === 0 || priority > 0) return undefined
@@ -195,7 +199,10 @@ export class HandOver {
     this.#host.timer.ensure(now + soon)
   }
 
-  /** The waiter to serve: the one who is next, unless load is shed and it has waited too long to be served well. */
+  /**
+   * The waiter to serve: the one who is next, unless load is shed and it has waited too long to be
+   * served well.
+   */
   #next(now: number, slot: Slot): Waiter | undefined {
     const overload = this.#overload()
     let waiter = this.#waiters.shift(slot)
@@ -226,7 +233,10 @@ export class HandOver {
     this.#idle.remove(slot)
   }
 
-  /** Starts what will serve the waiters: idle connections that must prove themselves first, new ones after that. */
+  /**
+   * Starts what will serve the waiters: idle connections that must prove themselves first, new ones
+   * after that.
+   */
   supply(now: number): void {
     // Connects under way do not count here: whatever is idle is there sooner.
     while (!this.#suspended && this.#waiters.size > this.#validating) {
@@ -248,7 +258,10 @@ export class HandOver {
     return slot
   }
 
-  /** As `supply`, for one who wants a certain server: what is idle is of no use to those who wait already. */
+  /**
+   * As `supply`, for one who wants a certain server: what is idle is of no use to those who wait
+   * already.
+   */
   #supplyOne(waiter: Waiter, accepts: AcceptsServer, now: number): void {
     let slot = this.#suspended ? undefined : this.#idle.top
     while (slot !== undefined && !accepts(slot.server)) slot = slot.below
@@ -311,8 +324,8 @@ export class HandOver {
       },
       (error: unknown) => {
         this.#validating--
-        // One dead connection casts doubt on all others that are idle. They prove themselves together: one after the other
-        // would cost the waiter a second for each.
+        // One dead connection casts doubt on all others that are idle. They prove themselves
+        // together: one after the other would cost the waiter a second for each.
         this.suspect()
         this.#host.destroy(slot, `failed its check: ${(error as Error).message}`)
         if (this.#waiters.size > 0) this.#validateAll()

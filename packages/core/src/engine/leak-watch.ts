@@ -8,19 +8,23 @@ export interface Leak {
   readonly slot: Slot
   /** How long it has been out, in milliseconds. */
   readonly heldMs: number
-  /** True if the lease object was collected by the garbage collector: nobody can give it back any more. */
+  /**
+   * True if the lease object was collected by the garbage collector: nobody can give it back any
+   * more.
+   */
   readonly collected: boolean
 }
 
-// A stack costs 7 µs. One in 128 acquires, and at most one in 10 ms, keeps that below 0.1 % of a core; once a leak was seen, the
-// culprit is worth finding.
+// A stack costs 7 µs. One in 128 acquires, and at most one in 10 ms, keeps that below 0.1 % of a
+// core; once a leak was seen, the culprit is worth finding.
 const SAMPLE_EVERY = 128
 const SAMPLE_PAUSE_MS = 10
 const SAMPLES_AFTER_LEAK = 10_000
 
 /**
- * Finds forgotten leases: those that are out for too long, and those whose object the garbage collector has taken. A lease is only
- * put under the collector's watch when it has survived a round of maintenance, so short ones cost nothing.
+ * Finds forgotten leases: those that are out for too long, and those whose object the garbage
+ * collector has taken. A lease is only put under the collector's watch when it has survived a round
+ * of maintenance, so short ones cost nothing.
  */
 export class LeakWatch {
   readonly #onLeak: (leak: Leak) => void
@@ -86,7 +90,8 @@ export class LeakWatch {
     if (lease !== undefined && !slot.rawTaken) {
       slot.lease = undefined
       slot.watched = true
-      // Until its text is made, a stack holds every `this` on it, and one of these may hold the lease.
+      // Until its text is made, a stack holds every `this` on it, and one of these may hold the
+      // lease.
       if (slot.acquireStack !== undefined) slot.acquireStack = { stack: slot.acquireStack.stack! }
       this.#registry ??= this.#makeRegistry()
       this.#registry.register(lease, { slot, generation: slot.generation }, slot)

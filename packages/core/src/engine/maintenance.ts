@@ -13,12 +13,16 @@ export interface MaintenanceHost {
   checkLease(slot: Slot, now: number): void
 }
 
-// While connections are idle somebody must notice that the process was frozen (a suspended container, SIGSTOP): the tick
-// comes late then. A blocked event loop of this length counts as well, since sessions may have died meanwhile.
+// While connections are idle somebody must notice that the process was frozen (a suspended
+// container, SIGSTOP): the tick comes late then. A blocked event loop of this length counts as
+// well, since sessions may have died meanwhile.
 const HEARTBEAT_MS = 1_000
 const FROZEN_MS = 2_500
 
-/** Looks after connections in the background: idle time, lifetime, surplus, forgotten leases, frozen processes. */
+/**
+ * Looks after connections in the background: idle time, lifetime, surplus, forgotten leases, frozen
+ * processes.
+ */
 export class Maintenance {
   readonly #host: MaintenanceHost
   #config: PoolConfig
@@ -38,7 +42,10 @@ export class Maintenance {
     this.#config = config
   }
 
-  /** When maintenance wants to run next, given that something changed at `now`; `Infinity` for an empty pool. */
+  /**
+   * When maintenance wants to run next, given that something changed at `now`; `Infinity` for an
+   * empty pool.
+   */
   nextAt(now: number): number {
     if (this.#host.slots.size === 0) return Number.POSITIVE_INFINITY
     let next = now + HEARTBEAT_MS
@@ -65,7 +72,10 @@ export class Maintenance {
     return slot.idleSince + idleTimeoutMs
   }
 
-  /** Called before a connection is lent after a pause: notices a freeze even if no timer has fired yet. */
+  /**
+   * Called before a connection is lent after a pause: notices a freeze even if no timer has fired
+   * yet.
+   */
   checkFreeze(now: number): void {
     if (this.#host.slots.size === 0) {
       this.#beat(now)

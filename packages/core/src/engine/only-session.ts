@@ -14,9 +14,11 @@ const KEY = Symbol.for('poolhouse.only-sessions')
 const shared = globalThis as { [KEY]?: Map<string, Claim> }
 
 /**
- * Takes the only session of a server for one connection. Throws a `ConnectError` while another connection of this process has it: PGlite mixes
- * the messages of its connections, so that one could be answered with the rows of another. It is fatal unless that connection
- * belongs to the same pool, which opens another one only while the former ends. A connection that is gone has given the session back.
+ * Takes the only session of a server for one connection. Throws a `ConnectError` while another
+ * connection of this process has it: PGlite mixes the messages of its connections, so that one
+ * could be answered with the rows of another. It is fatal unless that connection belongs to the
+ * same pool, which opens another one only while the former ends. A connection that is gone has
+ * given the session back.
  */
 export function takeOnlySession(
   slot: Slot,

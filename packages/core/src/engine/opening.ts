@@ -9,7 +9,10 @@ import type { Slot } from '../slot/slot.js'
 import type { Connector } from './connector.js'
 import { takeOnlySession } from './only-session.js'
 
-/** Who is told of what becomes of sessions. One for many of them: functions for each would weigh on those that are idle. */
+/**
+ * Who is told of what becomes of sessions. One for many of them: functions for each would weigh on
+ * those that are idle.
+ */
 export interface SlotOwner {
   /** The session ended after it was open. */
   ended(slot: Slot, reason: unknown): void
@@ -38,18 +41,25 @@ const SERVER_STATE: ReadonlySet<string> = new Set(['in_hot_standby', 'is_superus
 // One for all pools, of which many may be idle.
 const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
 
-/** Fills slots with sessions, follows the parameters that the server reports, and can give up on everything under way. */
+/**
+ * Fills slots with sessions, follows the parameters that the server reports, and can give up on
+ * everything under way.
+ */
 export class Opening {
   readonly #connector: Connector
   readonly #poolers: PoolerWatch | undefined
   readonly #servers: ServerSightings | undefined
   // Made with the first connect: idle pools may be many.
   #underWay: Map<Slot, AbortController> | undefined
-  // Nearly every session of a pool begins with the same server parameters, so they share one map: half a kilobyte for each.
+  // Nearly every session of a pool begins with the same server parameters, so they share one map:
+  // half a kilobyte for each.
   #given = NO_PARAMETERS
   #atBirth = NO_PARAMETERS
 
-  /** Opens through this connector. `poolers` knows what stands between the pool and its server, `servers` where its name leads. */
+  /**
+   * Opens through this connector. `poolers` knows what stands between the pool and its server,
+   * `servers` where its name leads.
+   */
   constructor(connector: Connector, poolers?: PoolerWatch, servers?: ServerSightings) {
     this.#connector = connector
     this.#poolers = poolers

@@ -7,9 +7,11 @@ export interface OverloadOptions {
 }
 
 /**
- * Tells a burst from a standing queue, after CoDel (Nichols and Jacobson 2012) as Elixir's DBConnection applies it to pools: if even the
- * shortest wait of an interval was above the target, the queue does not drain, and whoever has waited longer than twice the target is
- * refused until a wait falls below it again. Meanwhile a newcomer is refused at once when it has less time than the last one had to wait.
+ * Tells a burst from a standing queue, after CoDel (Nichols and Jacobson 2012) as Elixir's
+ * DBConnection applies it to pools: if even the shortest wait of an interval was above the target,
+ * the queue does not drain, and whoever has waited longer than twice the target is refused until a
+ * wait falls below it again. Meanwhile a newcomer is refused at once when it has less time than the
+ * last one had to wait.
  */
 export class Overload {
   readonly #options: OverloadOptions
@@ -43,7 +45,10 @@ export class Overload {
     return served
   }
 
-  /** What whoever was served last had to wait, in milliseconds, if a caller who comes now and has `limitMs` cannot be expected to last that long. */
+  /**
+   * What whoever was served last had to wait, in milliseconds, if a caller who comes now and has
+   * `limitMs` cannot be expected to last that long.
+   */
   tooLongFor(limitMs: number): number | undefined {
     return this.#shedding && limitMs <= this.#lastWait ? this.#lastWait : undefined
   }

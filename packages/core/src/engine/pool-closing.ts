@@ -15,7 +15,10 @@ export interface ClosingHost {
   cancels(): number
   /** Callers that are still to be served. */
   pending(): number
-  /** Refuses waiters and gives up on connects; called at once, or at the deadline with `waiters: 'serve'`. */
+  /**
+   * Refuses waiters and gives up on connects; called at once, or at the deadline with
+   * `waiters: 'serve'`.
+   */
   turnAway(): void
   /** Ends politely whatever nobody needs any more. */
   retireUnneeded(): void
@@ -53,9 +56,10 @@ export function readCloseOptions(options: CloseOptions): CheckedCloseOptions {
 }
 
 /**
- * The end of a pool: what is idle is closed, leases are waited for; at the deadline what still runs is cancelled, and half a
- * second later everything is destroyed. `done` resolves when the last socket is closed, those of cancel requests too: a second and a half
- * after the deadline at the latest.
+ * The end of a pool: what is idle is closed, leases are waited for; at the deadline what still runs
+ * is cancelled, and half a second later everything is destroyed. `done` resolves when the last
+ * socket is closed, those of cancel requests too: a second and a half after the deadline at the
+ * latest.
  */
 export class PoolClosing {
   readonly #host: ClosingHost

@@ -64,8 +64,9 @@ const CONNECTING: ReadonlySet<SlotState> = new Set(['connecting'])
 const CLOSING: ReadonlySet<SlotState> = new Set(['closing'])
 
 /**
- * The life of the connections of one pool: opened by growth, lent by the hand-over, cleaned on their way back, retired or lost.
- * It only orchestrates; each of these owns its own state. Every state change is synchronous and runs no user code.
+ * The life of the connections of one pool: opened by growth, lent by the hand-over, cleaned on
+ * their way back, retired or lost. It only orchestrates; each of these owns its own state. Every
+ * state change is synchronous and runs no user code.
  */
 export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   readonly slots: Set<Slot> = new Set()
@@ -94,11 +95,14 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   #seat: BudgetSeat | undefined
   #closing: PoolClosing | undefined
   #state: 'open' | 'serving' | 'closing' | 'closed' = 'open'
-  // Grows when connections are to be replaced; those of a lower era are retired when they are next free.
+  // Grows when connections are to be replaced; those of a lower era are retired when they are next
+  // free.
   #era = 0
   #lastId = 0
 
-  /** Told when a connection was found half open: others that nothing was heard from may be so too. */
+  /**
+   * Told when a connection was found half open: others that nothing was heard from may be so too.
+   */
   lineBroke: (() => void) | undefined = undefined
 
   /** Takes checked options. */
@@ -153,7 +157,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     return this.#growth.lastError
   }
 
-  // ── lending ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── lending ──
 
   /** The hottest idle connection, if it can be lent at once; the caller must lend it. */
   take(now: number, accepts?: AcceptsServer): Slot | undefined {
@@ -219,7 +223,9 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     }
   }
 
-  /** Makes the lease of a connection that has been lent, to a caller who had to wait for it or not. */
+  /**
+   * Makes the lease of a connection that has been lent, to a caller who had to wait for it or not.
+   */
   lease(
     slot: Slot,
     call?: AcquireCall,
@@ -252,7 +258,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     this.#closing?.check()
   }
 
-  // ── the way back ─────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── the way back ──
 
   /** A statement run by `query()` itself is over: its connection comes back. */
   finished(_run: StatementRun, slot: Slot): void {
@@ -278,7 +284,9 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     else this.#clean(slot)
   }
 
-  /** The statement was not begun on this connection, which is over; it takes or waits for another. */
+  /**
+   * The statement was not begun on this connection, which is over; it takes or waits for another.
+   */
   again(run: StatementRun, slot: Slot): void {
     this.giveBack(slot)
     const now = this.now()
@@ -291,7 +299,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     }
   }
 
-  /** Whether the session is reset after this borrower, whatever his texts show. Behind a pooler a reset would reach any session or other. */
+  /**
+   * Whether the session is reset after this borrower, whatever his texts show. Behind a pooler a
+   * reset would reach any session or other.
+   */
   #resets(slot: Slot): boolean {
     return (slot.resetAfter || this.#config.reset === 'always') && this.pooler === undefined
   }
@@ -323,7 +334,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     }
   }
 
-  /** What cannot be undone ends with the session: with a good-bye if nothing is under way, so that its locks are gone before the next one. */
+  /**
+   * What cannot be undone ends with the session: with a good-bye if nothing is under way, so that
+   * its locks are gone before the next one.
+   */
   #endSpoiled(slot: Slot, reason: string): void {
     if (slot.quiet && slot.connection!.transactionStatus() !== 'unknown') this.#retire(slot, reason)
     else this.#destroy(slot, reason)
@@ -365,7 +379,8 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   }
 
   #whyGiveUp({ uses }: Slot): string | undefined {
-    // What was opened for somebody serves at least one, or two pools could pass a permit to and fro and serve nobody.
+    // What was opened for somebody serves at least one, or two pools could pass a permit to and fro
+    // and serve nobody.
     if (this.#seat === undefined || uses === 0 || this.slots.size <= this.#config.min)
       return undefined
     return this.#seat.owes() ? 'another pool is owed a connection' : undefined
@@ -453,12 +468,13 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       return
     }
     this.recorder.errors++
-    // The others may have died with it and not know yet. That it could not be reset says nothing about them.
+    // The others may have died with it and not know yet. That it could not be reset says nothing
+    // about them.
     if (!isResetFailure(slot.lostReason)) this.handOver.suspect()
     this.handOver.supply(this.now())
   }
 
-  // ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── opening ──
 
   async #open(): Promise<boolean> {
     const slot = new Slot(++this.#lastId, this.#era)
@@ -496,7 +512,8 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       slot.server = undefined
     }
     this.#sessions.poolerNoticed()
-    // Of the connections that exist, all but one leave when they are next idle; those under way find the session taken.
+    // Of the connections that exist, all but one leave when they are next idle; those under way
+    // find the session taken.
     if (sighting.oneSession) this.apply(this.#config, false)
     const { name: pool } = this
     this.hub.emit('pooler', { pool, ...sighting, message: treatedAsPooler(sighting) })
@@ -544,7 +561,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     return count
   }
 
-  /** Opens a session to an accepted server. Where the name leads to another one, an idle connection is taken out of the pool for it. */
+  /**
+   * Opens a session to an accepted server. Where the name leads to another one, an idle connection
+   * is taken out of the pool for it.
+   */
   async openSessionTo(accepts: AcceptsServer, options: SessionOptions): Promise<Session> {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const session = await this.openSession(options)
@@ -596,9 +616,11 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     await warmed
   }
 
-  // ── control ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── control ──
 
-  /** Puts a new configuration into force; `replace` retires the connections made under the old one. */
+  /**
+   * Puts a new configuration into force; `replace` retires the connections made under the old one.
+   */
   apply(config: PoolConfig, replace: boolean): void {
     if (replace) this.#moveSeat(config)
     this.#config = this.#poolers.sighting?.oneSession
@@ -617,7 +639,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     this.wakeAt(Math.min(this.#maintenance.nextAt(this.now()), this.#halfOpen.nextAt(this.now())))
   }
 
-  /** Connections to another server count there; those to the former one count where they are until they are gone. */
+  /**
+   * Connections to another server count there; those to the former one count where they are until
+   * they are gone.
+   */
   #moveSeat(config: PoolConfig): void {
     const { host, port } = this.#config.settings.endpoint
     const to = config.settings.endpoint
@@ -635,7 +660,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     return done
   }
 
-  /** Destroys the connections to accepted servers, which are down; those who wait for one of them learn of it. */
+  /**
+   * Destroys the connections to accepted servers, which are down; those who wait for one of them
+   * learn of it.
+   */
   destroyOnly(accepts: AcceptsServer, reason: string): void {
     for (const slot of [...this.slots]) {
       if (slot.connection !== undefined && accepts(slot.server)) this.#destroy(slot, reason)
@@ -690,7 +718,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     this.#closing?.check()
   }
 
-  // ── background ───────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── background ──
 
   #tick(): void {
     const now = this.now()
@@ -700,8 +728,8 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     const more = this.deadlines.expire(now, EXPIRE_AT_ONCE)
     Error.stackTraceLimit = stackTraceLimit
     if (more) {
-      // The rest comes after another look at the sockets. Not by the timer as well: each round would begin two, and all of them
-      // together would stall the loop.
+      // The rest comes after another look at the sockets. Not by the timer as well: each round
+      // would begin two, and all of them together would stall the loop.
       this.clock.afterIo(() => this.#tick())
       return
     }
@@ -759,7 +787,10 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     }
   }
 
-  /** A connection outside `max`, to the very peer of another one: a name may lead to several servers. */
+  /**
+   * A connection outside `max`, to the very peer of another one: a name may lead to several
+   * servers.
+   */
   async #openBeside({ connection }: Slot, signal: AbortSignal): Promise<Slot> {
     const { settings, connectTimeoutMs, watchdog } = this.#config
     const address = connection?.info.address
@@ -897,7 +928,8 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       collected,
     })
     if (!collected) return
-    // Nobody can give it back any more; what it still runs may be awaited by somebody, so that comes to its end first.
+    // Nobody can give it back any more; what it still runs may be awaited by somebody, so that
+    // comes to its end first.
     const { generation } = slot
     // A stream or copy holds its lease while somebody reads or feeds it.
     slot.occupant?.interrupt((executed) => new LeaseReleasedError(this.name, executed))
@@ -912,7 +944,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     this.hub.emit('error', { pool: this.name, error })
   }
 
-  // ── what calls and reports ask ───────────────────────────────────────────────────────────────────────────────────
+  // ── what calls and reports ask ──
 
   now(): number {
     return this.clock.now()
@@ -949,7 +981,8 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
 
   gauges(): PoolGauges {
     const total = this.slots.size
-    // Not growth's count of connects under way: that one falls a moment after a connection is lent or given up.
+    // Not growth's count of connects under way: that one falls a moment after a connection is lent
+    // or given up.
     const connecting = this.#count(CONNECTING)
     const { idle, pending } = this.handOver
     return {

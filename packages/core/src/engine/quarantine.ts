@@ -5,9 +5,10 @@ import { CLEANING_MS, withDeadline } from './cleaning.js'
 const CANCEL_MS = 1_000
 
 /**
- * Cancels what a connection runs, and keeps the connection from its next use meanwhile. PostgreSQL cancels whatever the session
- * runs when the request arrives, so until the server has closed the cancel connection the next statement could be its victim
- * (71 to 80 % of trials when measured; none with the wait).
+ * Cancels what a connection runs, and keeps the connection from its next use meanwhile. PostgreSQL
+ * cancels whatever the session runs when the request arrives, so until the server has closed the
+ * cancel connection the next statement could be its victim (71 to 80 % of trials when measured;
+ * none with the wait).
  */
 export class Quarantine {
   readonly #clock: Clock
@@ -15,7 +16,10 @@ export class Quarantine {
   readonly #settled: () => void
   #requests = 0
 
-  /** `destroy` breaks a connection that cannot be brought back; `settled` is called when a cancel connection is closed. */
+  /**
+   * `destroy` breaks a connection that cannot be brought back; `settled` is called when a cancel
+   * connection is closed.
+   */
   constructor(
     clock: Clock,
     destroy: (slot: Slot, reason: string) => void,
@@ -31,12 +35,15 @@ export class Quarantine {
     return this.#requests
   }
 
-  /** Sends a cancel request, unless one is under way. `slot.cancelling` is set until it is settled. */
+  /**
+   * Sends a cancel request, unless one is under way. `slot.cancelling` is set until it is settled.
+   */
   cancel(slot: Slot): void {
     if (slot.cancelling !== undefined || slot.state === 'gone') return
     slot.cancelSent = true
     const request = slot.connection!.cancel(CANCEL_MS)
-    // Set before anybody can wait for quiet: a slot with a request under way is quiet only once it is gone.
+    // Set before anybody can wait for quiet: a slot with a request under way is quiet only once it
+    // is gone.
     slot.cancelling = request
     this.#count(request)
     slot.cancelling = withDeadline(
@@ -48,7 +55,8 @@ export class Quarantine {
       () => this.#arrived(slot),
       (error: unknown) => {
         slot.cancelling = undefined
-        // Whether it will still arrive is unknown, so the session cannot be trusted with another statement.
+        // Whether it will still arrive is unknown, so the session cannot be trusted with another
+        // statement.
         this.#destroy(slot, `its cancel request failed: ${(error as Error).message}`)
       },
     )

@@ -43,7 +43,9 @@ export class SessionSet implements SlotOwner {
     return this.#slots?.size ?? 0
   }
 
-  /** Opens one. Rejects with `ConnectError` or `AbortError`; throws `TypeError` for wrong options. */
+  /**
+   * Opens one. Rejects with `ConnectError` or `AbortError`; throws `TypeError` for wrong options.
+   */
   async open(config: PoolConfig, options: SessionOptions): Promise<Session> {
     refuseUnknownOptions('openSession', options, KNOWN)
     if (options.timeoutMs !== undefined) checkTimeout('openSession', options.timeoutMs)

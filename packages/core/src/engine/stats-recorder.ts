@@ -10,7 +10,9 @@ export interface Gauges {
   max: number
 }
 
-/** Counts what happens to one pool. Recording is a few additions; the snapshot is made on demand. */
+/**
+ * Counts what happens to one pool. Recording is a few additions; the snapshot is made on demand.
+ */
 export class StatsRecorder {
   acquired = 0
   released = 0

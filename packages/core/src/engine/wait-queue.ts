@@ -2,7 +2,10 @@ import { Timed } from '../base/deadline-queue.js'
 import type { AcceptsServer } from '../identity/only-to.js'
 import type { Slot } from '../slot/slot.js'
 
-/** A caller that waits for a connection. It leaves the queue before either method is called, and exactly one is. */
+/**
+ * A caller that waits for a connection. It leaves the queue before either method is called, and
+ * exactly one is.
+ */
 export abstract class Waiter extends Timed {
   /** Higher is served first. */
   declare readonly priority: number
@@ -42,8 +45,8 @@ interface WaitLane {
 }
 
 /**
- * Pending acquires: first come first served within a priority; insert, hand-off and cancel in O(1). Those that want a certain server are passed
- * over by connections to others.
+ * Pending acquires: first come first served within a priority; insert, hand-off and cancel in O(1).
+ * Those that want a certain server are passed over by connections to others.
  */
 export class WaitQueue {
   // The lane of priority 0 is always there, because nearly everybody uses it.

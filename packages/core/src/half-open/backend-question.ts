@@ -2,8 +2,9 @@ import type { Statement } from '../api/statement.js'
 import type { OpenWorkKind } from '../stream/open-work.js'
 
 /**
- * What a server says of one of its processes: that there is none of that number, that it waits for its client and since when it has been in that
- * state, or neither: it is at work, or the role may not see what it does.
+ * What a server says of one of its processes: that there is none of that number, that it waits for
+ * its client and since when it has been in that state, or neither: it is at work, or the role may
+ * not see what it does.
  */
 export type BackendSighting =
   | { readonly is: 'gone' }
@@ -14,8 +15,9 @@ const UNCLEAR: BackendSighting = Object.freeze({ is: 'unclear' })
 const GONE: BackendSighting = Object.freeze({ is: 'gone' })
 
 /**
- * Asks for some processes by number, one row for each. In the simple protocol and outside a transaction, so that each question is answered
- * anew. By schema, because a `search_path` of the role may name other tables and operators first.
+ * Asks for some processes by number, one row for each. In the simple protocol and outside a
+ * transaction, so that each question is answered anew. By schema, because a `search_path` of the
+ * role may name other tables and operators first.
  */
 export function backendQuestion(pids: readonly number[]): Statement {
   return {
@@ -42,16 +44,17 @@ function sightingOf(words: readonly unknown[]): BackendSighting {
   if (!since) return UNCLEAR
   // "idle", "idle in transaction", "idle in transaction (aborted)".
   if (state!.startsWith('idle')) return { is: 'waiting', as: state!, since }
-  // Between two fetches a portal is open and the process counts as active; so it does while its rows do not get through.
+  // Between two fetches a portal is open and the process counts as active; so it does while its
+  // rows do not get through.
   const waits = state === 'active' && waitType === 'Client'
   if (!waits || (waitEvent !== 'ClientRead' && waitEvent !== 'ClientWrite')) return UNCLEAR
   return { is: 'waiting', as: waitEvent, since }
 }
 
 /**
- * Whether two answers, some time apart, prove that a process does nothing for the client that waits for it. Returns how, for the
- * middle of a sentence, or undefined. A process that waits for data is at work for `copyFrom`: what is to come may be on its way over a slow
- * line.
+ * Whether two answers, some time apart, prove that a process does nothing for the client that waits
+ * for it. Returns how, for the middle of a sentence, or undefined. A process that waits for data is
+ * at work for `copyFrom`: what is to come may be on its way over a slow line.
  */
 export function whyLost(
   first: BackendSighting | undefined,

@@ -18,11 +18,17 @@ import {
 /** What the watch asks of its pool. */
 export interface HalfOpenHost {
   readonly clock: Clock
-  /** The limits in force; undefined while nobody is asked: it is switched off, a pooler stands in between, or the pool closes. */
+  /**
+   * The limits in force; undefined while nobody is asked: it is switched off, a pooler stands in
+   * between, or the pool closes.
+   */
   limits(): WatchdogLimits | undefined
   /** Every connection that may have a statement in flight. */
   watched(): Iterable<Slot>
-  /** Opens a connection outside `max` to the peer of another one. Rejects with a `ConnectError`. `signal` gives it up. */
+  /**
+   * Opens a connection outside `max` to the peer of another one. Rejects with a `ConnectError`.
+   * `signal` gives it up.
+   */
   open(beside: Slot, signal: AbortSignal): Promise<Slot>
   /** Whose turn it is among the pools that share a budget. */
   turns(): Turns | undefined
@@ -40,7 +46,8 @@ interface Suspect {
   first: BackendSighting | undefined
 }
 
-// Between the two answers; a round trip if that is longer. What the first one did not see, because it was on its way, the second one does.
+// Between the two answers; a round trip if that is longer. What the first one did not see, because
+// it was on its way, the second one does.
 const APART_MS = 100
 // A name that leads to several servers may lead to the right one at the next try.
 const MOST_ATTEMPTS = 3
@@ -49,14 +56,17 @@ const HEARTBEAT_MS = 1_000
 const LEAST_CADENCE_MS = 10
 
 /**
- * Finds connections of which the server's side is gone while ours waits: a NAT box forgot them, a cable was pulled. No end of the stream will ever
- * come. Silence alone proves nothing, a slow statement is silent too; so when a busy connection has been silent for `silenceMs`, the server is
- * asked about the process of that session, over a fresh connection to the same life of the same server. The connection counts as lost when two
- * answers say that the process is gone, or that it waits for its client in an unchanged state, and nothing has come from it meanwhile. Everything else,
- * a process at work or one that the role may not see, is left to the deadline of the statement.
+ * Finds connections of which the server's side is gone while ours waits: a NAT box forgot them, a
+ * cable was pulled. No end of the stream will ever come. Silence alone proves nothing, a slow
+ * statement is silent too; so when a busy connection has been silent for `silenceMs`, the server is
+ * asked about the process of that session, over a fresh connection to the same life of the same
+ * server. The connection counts as lost when two answers say that the process is gone, or that it
+ * waits for its client in an unchanged state, and nothing has come from it meanwhile. Everything
+ * else, a process at work or one that the role may not see, is left to the deadline of the
+ * statement.
  *
- * Owns the connection that asks: one at most, kept while something stays silent, because whoever is at work now may be through later. It has no timer
- * of its own and never keeps the process alive.
+ * Owns the connection that asks: one at most, kept while something stays silent, because whoever is
+ * at work now may be through later. It has no timer of its own and never keeps the process alive.
  */
 export class HalfOpenWatch {
   readonly #host: HalfOpenHost
@@ -68,7 +78,10 @@ export class HalfOpenWatch {
   #endTurn: EndTurn | undefined
   #failures = 0
   #retryAt = 0
-  /** How long the last connect took, some round trips: a distant server gets that on top of the deadline of its answer. */
+  /**
+   * How long the last connect took, some round trips: a distant server gets that on top of the
+   * deadline of its answer.
+   */
   #connectMs = 0
 
   /** Asks nobody yet. */
@@ -86,7 +99,10 @@ export class HalfOpenWatch {
     }
   }
 
-  /** When it wants to be checked next; `Infinity` if nothing could become silent for too long before something else wakes the pool. */
+  /**
+   * When it wants to be checked next; `Infinity` if nothing could become silent for too long before
+   * something else wakes the pool.
+   */
   nextAt(now: number): number {
     const limits = this.#host.limits()
     if (limits === undefined) return Number.POSITIVE_INFINITY
@@ -99,7 +115,8 @@ export class HalfOpenWatch {
       if (due > now) next = Math.min(next, due)
       else if (!this.#busy) next = Math.min(next, Math.max(this.#retryAt, now + 1))
     }
-    // Nothing tells of a statement that is sent after this look. The pool's own heartbeat comes soon enough for a long silence.
+    // Nothing tells of a statement that is sent after this look. The pool's own heartbeat comes
+    // soon enough for a long silence.
     if (silenceMs >= HEARTBEAT_MS) return next
     return Math.min(next, now + Math.max(LEAST_CADENCE_MS, silenceMs / 4))
   }
@@ -110,7 +127,7 @@ export class HalfOpenWatch {
     this.#hangUp()
   }
 
-  // ── what is silent ───────────────────────────────────────────────────────────────────────────────────────────────
+  // ── what is silent ──
 
   #silentSince(slot: Slot): number | undefined {
     // What is being cleaned, checked or closed has deadlines of its own.
@@ -142,7 +159,7 @@ export class HalfOpenWatch {
     return suspects
   }
 
-  // ── one round of questions ───────────────────────────────────────────────────────────────────────────────────────
+  // ── one round of questions ──
 
   /** Never rejects. */
   async #round(limits: WatchdogLimits): Promise<void> {
@@ -197,7 +214,7 @@ export class HalfOpenWatch {
     return !slot.over && this.#silentSince(slot) === since
   }
 
-  // ── the connection that asks ─────────────────────────────────────────────────────────────────────────────────────
+  // ── the connection that asks ──
 
   get #turns(): Turns {
     return this.#host.turns() ?? this.#ownTurns
@@ -304,7 +321,10 @@ export class HalfOpenWatch {
 
 const CLOSE_MS = 2_000
 
-/** Whether the server can be asked: it said who it is, and that the process it announced is the session's own. What is done by `raw` is not ours to judge. */
+/**
+ * Whether the server can be asked: it said who it is, and that the process it announced is the
+ * session's own. What is done by `raw` is not ours to judge.
+ */
 function mayBeAskedAbout(slot: Slot): boolean {
   return slot.server?.startedAt !== undefined && slot.hasOwnProcess && !slot.rawTaken
 }

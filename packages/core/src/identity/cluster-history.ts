@@ -1,9 +1,10 @@
 import type { TimelinePast } from './timeline-past.js'
 
 /**
- * What names one history of a cluster. The number of a timeline alone does not: two standbys that are promoted without knowing of each
- * other get the same number. The place where the timeline began tells them apart, unless both were promoted at one place or it
- * may not be read; then the server that writes it stands for the history.
+ * What names one history of a cluster. The number of a timeline alone does not: two standbys that
+ * are promoted without knowing of each other get the same number. The place where the timeline
+ * began tells them apart, unless both were promoted at one place or it may not be read; then the
+ * server that writes it stands for the history.
  */
 export interface ClusterHistory {
   /** System identifier; undefined where the server does not say. */
@@ -12,9 +13,15 @@ export interface ClusterHistory {
   readonly timeline: number | undefined
   /** Position at which the timeline began; undefined where that was not read. */
   readonly begin: bigint | undefined
-  /** When the postmaster of its primary started, in seconds since 1970, exact to the microsecond; it names one life of the server. */
+  /**
+   * When the postmaster of its primary started, in seconds since 1970, exact to the microsecond; it
+   * names one life of the server.
+   */
   readonly startedAt: string | undefined
-  /** Address and port of its primary, as that server sees them, or `unix:` and the port; undefined where it was not asked. */
+  /**
+   * Address and port of its primary, as that server sees them, or `unix:` and the port; undefined
+   * where it was not asked.
+   */
   readonly place: string | undefined
 }
 
@@ -22,8 +29,9 @@ export interface ClusterHistory {
 export type SameHistory = 'same' | 'other' | 'unknown'
 
 /**
- * Whether two names name one history. A server that was restarted in place goes on with its history; another server that claims the same
- * timeline has one of its own, whatever its number says.
+ * Whether two names name one history. A server that was restarted in place goes on with its
+ * history; another server that claims the same timeline has one of its own, whatever its number
+ * says.
  */
 export function sameHistory(one: ClusterHistory, other: ClusterHistory): SameHistory {
   if (differ(one.systemId, other.systemId) || differ(one.timeline, other.timeline)) return 'other'
@@ -31,7 +39,10 @@ export function sameHistory(one: ClusterHistory, other: ClusterHistory): SameHis
   return sameServer(one, other)
 }
 
-/** Whether two servers that write one timeline are one server: the same life of it, or the same place after a restart. */
+/**
+ * Whether two servers that write one timeline are one server: the same life of it, or the same
+ * place after a restart.
+ */
 function sameServer(one: ClusterHistory, other: ClusterHistory): SameHistory {
   const life = compare(one.startedAt, other.startedAt)
   if (life === 'same' && compare(portOf(one), portOf(other)) !== 'other') return 'same'
@@ -39,7 +50,9 @@ function sameServer(one: ClusterHistory, other: ClusterHistory): SameHistory {
   return place === 'unknown' && life === 'other' ? 'unknown' : place
 }
 
-/** The port alone: a server has accepted each session at one of its addresses. Undefined of a mark. */
+/**
+ * The port alone: a server has accepted each session at one of its addresses. Undefined of a mark.
+ */
 function portOf({ place }: ClusterHistory): string | undefined {
   const colon = place?.lastIndexOf(':') ?? -1
   return colon < 0 ? undefined : place?.slice(colon)
@@ -68,15 +81,22 @@ export interface PrimarySample extends ClusterHistory {
 export interface PresentHistory extends PrimarySample {
   /** Grows by one whenever the primary goes on with another history than before. */
   readonly epoch: number
-  /** When the primary of the history before this one was asked last, in client time; `-Infinity` if none was known. */
+  /**
+   * When the primary of the history before this one was asked last, in client time; `-Infinity` if
+   * none was known.
+   */
   readonly formerAt: number
-  /** Whether the history before this one had the same timeline: then that number says nothing about whose it is. */
+  /**
+   * Whether the history before this one had the same timeline: then that number says nothing about
+   * whose it is.
+   */
   readonly hasRival: boolean
 }
 
 /**
- * The present history after a primary has said something. An answer to an older question than the newest one counts only if it shows a later
- * timeline or another system: a write may have waited long for its connection.
+ * The present history after a primary has said something. An answer to an older question than the
+ * newest one counts only if it shows a later timeline or another system: a write may have waited
+ * long for its connection.
  */
 export function presentAfter(
   before: PresentHistory | undefined,

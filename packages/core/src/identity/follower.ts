@@ -13,19 +13,27 @@ export interface FollowerSample {
   readonly begin: bigint | undefined
   /** Whether it replays the log of another server. */
   readonly inRecovery: boolean
-  /** Position up to which it has replayed; of a server that is not in recovery, where its log ends. */
+  /**
+   * Position up to which it has replayed; of a server that is not in recovery, where its log ends.
+   */
   readonly lsn: bigint | undefined
   /** When its postmaster started; names one life of it. */
   readonly startedAt: string | undefined
   /** Address and port, as it sees them. */
   readonly place: string | undefined
-  /** Process id of its WAL receiver, which any role is shown; null while none runs, undefined if it was not asked. */
+  /**
+   * Process id of its WAL receiver, which any role is shown; null while none runs, undefined if it
+   * was not asked.
+   */
   readonly receiver: number | null | undefined
   /** Client time at which it had answered. */
   readonly answeredAt: number
 }
 
-/** What is known of a server that should follow the primary. Immutable; made by `followerAfter` and `followerBeside`. */
+/**
+ * What is known of a server that should follow the primary. Immutable; made by `followerAfter` and
+ * `followerBeside`.
+ */
 export interface Follower {
   /** What it said last. */
   readonly sample: FollowerSample
@@ -37,7 +45,10 @@ export interface Follower {
   readonly receiver: Receiver | undefined
   /** Whether its receiver has proven that it follows the present history. */
   readonly isVouched: boolean
-  /** Where it was found ahead of the primary, which is proof of another history; undefined if it was not. */
+  /**
+   * Where it was found ahead of the primary, which is proof of another history; undefined if it was
+   * not.
+   */
   readonly ahead: bigint | undefined
   /** Whether it took writes of its own, and the primary, asked later, was still another server. */
   readonly isApart: boolean
@@ -50,7 +61,10 @@ interface Receiver {
   readonly seenAt: number
   /** Where the standby stood then. */
   readonly lsn: bigint
-  /** When the primary of the present history was asked first after that and had come at least as far as the standby; undefined before. */
+  /**
+   * When the primary of the present history was asked first after that and had come at least as far
+   * as the standby; undefined before.
+   */
   readonly matchedAt: number | undefined
 }
 
@@ -59,7 +73,8 @@ interface Receiver {
  *
  * - `comparable`: it is in the primary's history, so the positions say how far it is behind
  * - `itself`: it is the primary, under another name
- * - `unknown`: nothing proves that it is in the primary's history; it is not known how far it is behind
+ * - `unknown`: nothing proves that it is in the primary's history; it is not known how far it is
+ *   behind
  * - `diverged`: it has what the primary's history does not have
  * - `foreign`: it belongs to another cluster
  */
@@ -93,9 +108,11 @@ const ITSELF: Standing = { kind: 'itself' }
 /**
  * What is known of a server after it has answered.
  *
- * A role without `pg_monitor` is not told the timeline of a standby, and the control file shows a new one only at the next restart point. What
- * any role sees is the process id of its WAL receiver. A receiver that was started after the primary's history began, and that is still
- * there at the next answer, has been given this history by the primary: a server that has diverged is refused and its receiver ends at once.
+ * A role without `pg_monitor` is not told the timeline of a standby, and the control file shows a
+ * new one only at the next restart point. What any role sees is the process id of its WAL receiver.
+ * A receiver that was started after the primary's history began, and that is still there at the
+ * next answer, has been given this history by the primary: a server that has diverged is refused
+ * and its receiver ends at once.
  */
 export function followerAfter(
   before: Follower | undefined,
@@ -122,7 +139,10 @@ export function followerAfter(
   }
 }
 
-/** What is known of a server after its primary has answered. A standby that stood further before the primary was asked has diverged. */
+/**
+ * What is known of a server after its primary has answered. A standby that stood further before the
+ * primary was asked has diverged.
+ */
 export function followerBeside(before: Follower, present: PresentHistory): Follower {
   const follower = inEpoch(before, present)
   const { sample, receiver } = follower
@@ -144,7 +164,9 @@ export function followerBeside(before: Follower, present: PresentHistory): Follo
   return isMatched ? { ...follower, receiver: { ...receiver, matchedAt: sentAt } } : follower
 }
 
-/** How the position of a server compares with the primary's, by everything that is known of both. */
+/**
+ * How the position of a server compares with the primary's, by everything that is known of both.
+ */
 export function standingOf(follower: Follower, present: PresentHistory | undefined): Standing {
   if (present === undefined) return unknown('the primary has not said where its log ends')
   const { sample } = follower
@@ -233,7 +255,10 @@ function receiverAfter(
     : { pid: receiver, seenAt: answeredAt, lsn, matchedAt: undefined }
 }
 
-/** Whether the receiver was begun in the present history, and has lasted since the primary was found to be level or ahead. */
+/**
+ * Whether the receiver was begun in the present history, and has lasted since the primary was found
+ * to be level or ahead.
+ */
 function vouches(
   receiver: Receiver | undefined,
   { answeredAt, receiver: seen }: FollowerSample,
@@ -266,7 +291,10 @@ function isVouchedIn({ epoch, isVouched }: Follower, present: PresentHistory): b
   return isVouched && epoch === present.epoch
 }
 
-/** Whether it is on a later timeline than the primary: then the primary is the one that was left behind. */
+/**
+ * Whether it is on a later timeline than the primary: then the primary is the one that was left
+ * behind.
+ */
 function isBeyond({ timeline }: Follower, present: PresentHistory): boolean {
   return timeline !== undefined && present.timeline !== undefined && timeline > present.timeline
 }

@@ -1,8 +1,8 @@
 import type { Statement } from '../api/statement.js'
 
 /**
- * Key that marks a statement of ours whose text looks as if it changed the session, and which leaves nothing behind. A registered symbol,
- * because drivers may have another copy of this file.
+ * Key that marks a statement of ours whose text looks as if it changed the session, and which
+ * leaves nothing behind. A registered symbol, because drivers may have another copy of this file.
  */
 export const LEAVES_NOTHING: unique symbol = Symbol.for('poolhouse.leavesNothing') as never
 

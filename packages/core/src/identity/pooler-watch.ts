@@ -26,11 +26,14 @@ export interface PoolerSighting {
 /** What was found out about a session when it was opened. */
 export interface ExaminedSession {
   /**
-   * The server that it leads to, for as long as it lives; undefined behind a pooler, where each transaction may lead to another one, and where the server
-   * does not tell.
+   * The server that it leads to, for as long as it lives; undefined behind a pooler, where each
+   * transaction may lead to another one, and where the server does not tell.
    */
   readonly server: ServerIdentity | undefined
-  /** Whether the process that was announced at the log-in is the one that answers. Behind a pooler it is not, whatever its mode. */
+  /**
+   * Whether the process that was announced at the log-in is the one that answers. Behind a pooler
+   * it is not, whatever its mode.
+   */
   readonly hasOwnProcess: boolean
 }
 
@@ -41,10 +44,12 @@ export const NOT_EXAMINED: ExaminedSession = Object.freeze({
 })
 
 /**
- * Owns what is known about poolers between one pool and its server. Without the `pooler` option each new session is asked which
- * server process answers. Another one than was announced at log-in belongs to a pooler: PostgreSQL announces the process that
- * serves the session until its end. A server that has one session for all its connections is in the same case: what one connection leaves
- * behind, another one meets. One sighting counts for the whole pool and for as long as it lives.
+ * Owns what is known about poolers between one pool and its server. Without the `pooler` option
+ * each new session is asked which server process answers. Another one than was announced at log-in
+ * belongs to a pooler: PostgreSQL announces the process that serves the session until its end. A
+ * server that has one session for all its connections is in the same case: what one connection
+ * leaves behind, another one meets. One sighting counts for the whole pool and for as long as it
+ * lives.
  */
 export class PoolerWatch {
   readonly #declared: Pooler | undefined
@@ -75,9 +80,11 @@ export class PoolerWatch {
   }
 
   /**
-   * Looks at a session that has just been opened, before its first use: who answers, and whether the session has the run-time parameters
-   * of `settings`, which a pooler may drop. Costs one round trip, unless a pooler is known and there are no parameters that the
-   * server has not reported. Rejects if the session ends, and with a fatal `ConnectError` if it lacks a parameter. `signal` destroys it.
+   * Looks at a session that has just been opened, before its first use: who answers, and whether
+   * the session has the run-time parameters of `settings`, which a pooler may drop. Costs one round
+   * trip, unless a pooler is known and there are no parameters that the server has not reported.
+   * Rejects if the session ends, and with a fatal `ConnectError` if it lacks a parameter. `signal`
+   * destroys it.
    */
   async examine(
     connection: DriverConnection,
@@ -104,7 +111,8 @@ export class PoolerWatch {
   }
 
   #identified(connection: DriverConnection, { backendPid, oneSession }: SessionIdentity): void {
-    // No answer proves neither a pooler nor its absence, so that only what is safe either way is done.
+    // No answer proves neither a pooler nor its absence, so that only what is safe either way is
+    // done.
     if (backendPid === undefined) connection.stopNaming?.()
     else this.#compare(connection.info.backendPid, backendPid, oneSession)
   }

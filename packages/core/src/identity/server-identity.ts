@@ -1,25 +1,33 @@
 /**
- * Which server a session leads to, as that server said when the session was opened. What it did not say is undefined: a service may hide
- * a function. Frozen; the sessions of a pool share one object for one answer.
+ * Which server a session leads to, as that server said when the session was opened. What it did not
+ * say is undefined: a service may hide a function. Frozen; the sessions of a pool share one object
+ * for one answer.
  */
 export interface ServerIdentity {
   /** Identifier of the cluster that it belongs to: a primary and its standbys have the same. */
   readonly systemId: string | undefined
   /**
-   * Its timeline. Exact if it was a primary. Of a standby it is a lower bound: the control file follows a promotion late, and what the
-   * receiver says is shown only to roles with pg_read_all_stats.
+   * Its timeline. Exact if it was a primary. Of a standby it is a lower bound: the control file
+   * follows a promotion late, and what the receiver says is shown only to roles with
+   * pg_read_all_stats.
    */
   readonly timeline: number | undefined
   /**
-   * When it was started, in seconds since 1970 as text, exact to the microsecond: `1764455784.123456`. A restart gives another one; a
-   * promotion does not, and neither does the recovery after one of its processes has crashed.
+   * When it was started, in seconds since 1970 as text, exact to the microsecond:
+   * `1764455784.123456`. A restart gives another one; a promotion does not, and neither does the
+   * recovery after one of its processes has crashed.
    */
   readonly startedAt: string | undefined
-  /** The address at which it accepted this session. A server may have several, and behind a proxy it is not the one that was dialled. */
+  /**
+   * The address at which it accepted this session. A server may have several, and behind a proxy it
+   * is not the one that was dialled.
+   */
   readonly address: string | undefined
   /** The port at which it listens. Undefined for a Unix socket. */
   readonly port: number | undefined
-  /** Whether it was a standby then. A promotion that the session lives through does not change this. */
+  /**
+   * Whether it was a standby then. A promotion that the session lives through does not change this.
+   */
   readonly inRecovery: boolean
 }
 
@@ -27,9 +35,10 @@ export interface ServerIdentity {
 export type ServerLife = Pick<ServerIdentity, 'systemId' | 'startedAt' | 'port'>
 
 /**
- * Whether both are the same life of the same server: one cluster, started in the same microsecond, on the same port. The address is not
- * compared, because a server that listens on several has accepted each session at one of them. False where either does not tell when it
- * was started; what only one of them tells besides is not compared.
+ * Whether both are the same life of the same server: one cluster, started in the same microsecond,
+ * on the same port. The address is not compared, because a server that listens on several has
+ * accepted each session at one of them. False where either does not tell when it was started; what
+ * only one of them tells besides is not compared.
  */
 export function isSameServer(one: ServerLife | undefined, other: ServerLife | undefined): boolean {
   if (one === undefined || other === undefined) return false
@@ -43,8 +52,9 @@ export function isSameServer(one: ServerLife | undefined, other: ServerLife | un
 }
 
 /**
- * Whether the second is the first one, started anew at the same place: to be asked of two servers that one name has led to. Over a Unix
- * socket a server tells no place, and none but the one of that socket answers there.
+ * Whether the second is the first one, started anew at the same place: to be asked of two servers
+ * that one name has led to. Over a Unix socket a server tells no place, and none but the one of
+ * that socket answers there.
  */
 export function isRestarted(former: ServerIdentity, later: ServerIdentity): boolean {
   return (

@@ -17,8 +17,8 @@ export interface ServerInUse {
 }
 
 /**
- * Owns which servers the name of one pool has led to. Sessions that were told the same share one object for it. A restarted server
- * takes the place of its former life.
+ * Owns which servers the name of one pool has led to. Sessions that were told the same share one
+ * object for it. A restarted server takes the place of its former life.
  */
 export class ServerSightings {
   readonly #noticed: (servers: readonly ServerIdentity[], message: string) => void

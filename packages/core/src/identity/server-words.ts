@@ -1,33 +1,43 @@
 /**
- * SQL and readers for what a server says about itself, in one place for everything that asks it: the question to each new session, the
- * probes of failover, the samples of read replicas. Functions, operators and types are named with their schema, because a `search_path` may
- * have others of their names in front; `int`, `bit`, `extract` and `greatest` are words of the grammar. Any role may call these functions
- * unless the right was taken away.
+ * SQL and readers for what a server says about itself, in one place for everything that asks it:
+ * the question to each new session, the probes of failover, the samples of read replicas.
+ * Functions, operators and types are named with their schema, because a `search_path` may have
+ * others of their names in front; `int`, `bit`, `extract` and `greatest` are words of the grammar.
+ * Any role may call these functions unless the right was taken away.
  */
 export interface ServerColumns {
-  /** Identifier of the cluster that the server belongs to, the same on a primary and its standbys. */
+  /**
+   * Identifier of the cluster that the server belongs to, the same on a primary and its standbys.
+   */
   readonly systemId: string
   /**
-   * Timeline of a primary: from the WAL file name of the current position, because the control file shows the old timeline until the first
-   * checkpoint after a promotion. Raises 55000 on a standby.
+   * Timeline of a primary: from the WAL file name of the current position, because the control file
+   * shows the old timeline until the first checkpoint after a promotion. Raises 55000 on a standby.
    */
   readonly primaryTimeline: string
   /**
-   * Timeline of a standby: from the control file, which follows a change of timeline late (measured on 15.18: not before the next restart
-   * point). So it is a lower bound.
+   * Timeline of a standby: from the control file, which follows a change of timeline late (measured
+   * on 15.18: not before the next restart point). So it is a lower bound.
    */
   readonly standbyTimeline: string
   /**
-   * Timeline that a standby receives; null for a role without pg_read_all_stats, and while it receives nothing.
+   * Timeline that a standby receives; null for a role without pg_read_all_stats, and while it
+   * receives nothing.
    */
   readonly receivedTimeline: string
-  /** When the server was started, in seconds since 1970 with six decimals. Not a timestamp's text, which depends on the session's settings. */
+  /**
+   * When the server was started, in seconds since 1970 with six decimals. Not a timestamp's text,
+   * which depends on the session's settings.
+   */
   readonly startedAt: string
   /** The address at which it accepted the session; null for a Unix socket. */
   readonly address: string
   /** The port at which it accepted the session; null for a Unix socket. */
   readonly port: string
-  /** Address and port in one text, `10.0.0.1:5432`; over a Unix socket `unix:` and the port at which the server listens. */
+  /**
+   * Address and port in one text, `10.0.0.1:5432`; over a Unix socket `unix:` and the port at which
+   * the server listens.
+   */
   readonly place: string
 }
 
@@ -65,7 +75,10 @@ export function readBoolean(value: unknown): boolean | undefined {
   }
 }
 
-/** Reads a text, whatever the driver made of it. Undefined for null, for an empty one, and for anything else. */
+/**
+ * Reads a text, whatever the driver made of it. Undefined for null, for an empty one, and for
+ * anything else.
+ */
 export function readText(value: unknown): string | undefined {
   if (typeof value === 'string') return value === '' ? undefined : value
   if (typeof value === 'number' || typeof value === 'bigint') return String(value)
@@ -78,7 +91,10 @@ export function readInteger(value: unknown): number | undefined {
   return text === undefined || !/^-?\d+$/.test(text) ? undefined : Number(text)
 }
 
-/** Reads a timeline. It is unsigned; `bit(32)::int` shows the upper half as negative numbers. Undefined for 0 and for anything else. */
+/**
+ * Reads a timeline. It is unsigned; `bit(32)::int` shows the upper half as negative numbers.
+ * Undefined for 0 and for anything else.
+ */
 export function readTimeline(value: unknown): number | undefined {
   const timeline = (readInteger(value) ?? 0) >>> 0
   return timeline === 0 ? undefined : timeline

@@ -8,7 +8,10 @@ import { mindsSettings, withOwnSettings } from './own-settings.js'
 import type { ServerIdentity } from './server-identity.js'
 import { readBoolean, readInteger, readText, readTimeline, SERVER_COLUMNS } from './server-words.js'
 
-/** What the server process behind a session says about itself. A part that the server does not tell is undefined. */
+/**
+ * What the server process behind a session says about itself. A part that the server does not tell
+ * is undefined.
+ */
 export interface SessionIdentity {
   /** Its process id, as `pg_backend_pid()` says. */
   readonly backendPid: number | undefined
@@ -22,16 +25,18 @@ export interface SessionIdentity {
   readonly refusal: Error | undefined
 }
 
-// PGlite is PostgreSQL compiled to WebAssembly, in single-user mode. It announces process 42 to each connection.
+// PGlite is PostgreSQL compiled to WebAssembly, in single-user mode. It announces process 42 to
+// each connection.
 const PGLITE = /\bPGlite\b|\bwasm(?:32)?\b|\bemscripten\b/i
 
 /**
- * The beginning of each form of the question. By schema, because a `search_path` of the role may name another function first. In the simple
- * protocol: one round trip, and nothing is prepared.
+ * The beginning of each form of the question. By schema, because a `search_path` of the role may
+ * name another function first. In the simple protocol: one round trip, and nothing is prepared.
  */
 export const IDENTITY_QUESTION = 'select pg_catalog.pg_backend_pid(), pg_catalog.version()'
 
-// The server's own word, and not `pg_is_in_recovery()`: the same, and no tool that counts probes takes this for one.
+// The server's own word, and not `pg_is_in_recovery()`: the same, and no tool that counts probes
+// takes this for one.
 const IN_RECOVERY = "pg_catalog.current_setting('in_hot_standby', true)"
 const { systemId, primaryTimeline, standbyTimeline, receivedTimeline, startedAt, address, port } =
   SERVER_COLUMNS
@@ -44,9 +49,9 @@ interface Form {
 }
 
 /**
- * The forms, the first of which says everything. Each later one leaves out what services hide: first the functions of the control file and
- * of the log, then all that concerns the server. A function that may not be called fails a statement even in a branch that is
- * not taken.
+ * The forms, the first of which says everything. Each later one leaves out what services hide:
+ * first the functions of the control file and of the log, then all that concerns the server. A
+ * function that may not be called fails a statement even in a branch that is not taken.
  */
 const FORMS: readonly Form[] = [
   {
@@ -59,7 +64,10 @@ const FORMS: readonly Form[] = [
 /** Process and version. */
 const OWN = 2
 
-/** Asks fresh sessions who they are. Remembers which form of the question is understood: one pool has one kind of server. */
+/**
+ * Asks fresh sessions who they are. Remembers which form of the question is understood: one pool
+ * has one kind of server.
+ */
 export class IdentityQuestion {
   #form = 0
   #ownSettings = false
@@ -86,10 +94,12 @@ export class IdentityQuestion {
   }
 
   /**
-   * Asks the server process behind a fresh session who it is, and in the same round trip whatever further columns say, which begin with a
-   * comma and change nothing. They are given in one or two `wordings`; the second one is tried where the first is refused. A form
-   * of the question that is refused for good costs a round trip of one session, and no later one. Resolves with nothing told if all of them are refused and
-   * the session lives on. Rejects if the session ends. `signal` destroys the session.
+   * Asks the server process behind a fresh session who it is, and in the same round trip whatever
+   * further columns say, which begin with a comma and change nothing. They are given in one or two
+   * `wordings`; the second one is tried where the first is refused. A form of the question that is
+   * refused for good costs a round trip of one session, and no later one. Resolves with nothing
+   * told if all of them are refused and the session lives on. Rejects if the session ends. `signal`
+   * destroys the session.
    */
   async ask(
     connection: DriverConnection,

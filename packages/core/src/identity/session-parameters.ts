@@ -6,11 +6,17 @@ interface Difference {
   readonly asked: string
   /** What the session has; undefined if its server knows no such parameter. */
   readonly found: string | undefined
-  /** The value is right, and was set after the start-up, so that a reset of the session would take it away. */
+  /**
+   * The value is right, and was set after the start-up, so that a reset of the session would take
+   * it away.
+   */
   readonly lostByReset: boolean
 }
 
-/** Columns of the answer for each parameter: what there is, whether it was set later, whether it is what was asked for. */
+/**
+ * Columns of the answer for each parameter: what there is, whether it was set later, whether it is
+ * what was asked for.
+ */
 const COLUMNS = 3
 const LONGEST_SHOWN = 80
 // PostgreSQL takes any unambiguous beginning, and shows these two.
@@ -18,8 +24,8 @@ const ON = /^(?:on|1|t|tr|tru|true|y|ye|yes)$/i
 const OFF = /^(?:of|off|0|f|fa|fal|fals|false|n|no)$/i
 
 /**
- * The parameters that have to be checked, as pairs of name and value. `application_name` is none of them: it decides nothing, and
- * poolers add to it.
+ * The parameters that have to be checked, as pairs of name and value. `application_name` is none of
+ * them: it decides nothing, and poolers add to it.
  */
 export function askedParameters(
   parameters: Readonly<Record<string, string>>,
@@ -36,12 +42,14 @@ export function areReported(
 }
 
 /**
- * Columns of a question that tell of each parameter what the session has, and whether that is what was asked for. The server
- * compares: it shows values in a form of its own (`1min` for 60000), and `set_config` answers in that form. Its third argument
- * makes the setting local to the transaction, here the statement itself, so that nothing is left of it.
+ * Columns of a question that tell of each parameter what the session has, and whether that is what
+ * was asked for. The server compares: it shows values in a form of its own (`1min` for 60000), and
+ * `set_config` answers in that form. Its third argument makes the setting local to the transaction,
+ * here the statement itself, so that nothing is left of it.
  *
- * `plain` leaves `set_config` out, for parameters that it refuses: those that are fixed after the start-up, and those that the
- * session lacks. Everything is qualified, because `search_path` may be one of the parameters.
+ * `plain` leaves `set_config` out, for parameters that it refuses: those that are fixed after the
+ * start-up, and those that the session lacks. Everything is qualified, because `search_path` may be
+ * one of the parameters.
  */
 export function parameterColumns(
   asked: readonly (readonly [name: string, value: string])[],
@@ -53,8 +61,8 @@ export function parameterColumns(
       const shown = ON.test(value) ? 'on' : OFF.test(value) ? 'off' : value
       const texts = shown === value ? [literal(value)] : [literal(value), literal(shown)]
       if (!plain) texts.push(`pg_catalog.set_config(${literal(name)}, ${literal(value)}, true)`)
-      // WHEN after WHEN: the server must not come to set_config where the texts are the same. And last of all, because it changes
-      // what the other columns tell.
+      // WHEN after WHEN: the server must not come to set_config where the texts are the same. And
+      // last of all, because it changes what the other columns tell.
       const branches = texts.map((text) => `when ${found} OPERATOR(pg_catalog.=) ${text} then 1`)
       return `, ${found}, ${wasSetLater(name)}, case ${branches.join(' ')} else 0 end`
     })
@@ -76,8 +84,8 @@ function literal(text: string): string {
 }
 
 /**
- * The parameters of which the session has another value, from the columns of `parameterColumns` on. `resets` is whether the pool may
- * reset the session.
+ * The parameters of which the session has another value, from the columns of `parameterColumns` on.
+ * `resets` is whether the pool may reset the session.
  */
 export function differences(
   asked: readonly (readonly [name: string, value: string])[],
@@ -105,7 +113,10 @@ function isOne(value: unknown): boolean {
   return String(value) === '1'
 }
 
-/** What is wrong, and what to do about it. Values of parameters that the server does not know are not shown: they are the application's own. */
+/**
+ * What is wrong, and what to do about it. Values of parameters that the server does not know are
+ * not shown: they are the application's own.
+ */
 export function describeDifferences(endpoint: string, all: readonly Difference[]): string {
   const parts = all.map(({ name, asked, found, lostByReset }) => {
     const what = `connection.parameters.${printable(name)}`

@@ -4,9 +4,10 @@ import { readLsn } from './server-words.js'
 /**
  * Where one timeline began, and where the older ones of its past were left.
  *
- * The whole of it stands in the `.history` file of the timeline. Reading that takes EXECUTE on `pg_read_file(text)`; membership in
- * `pg_read_server_files` does not include it (tried on 14 and 18). Without that right a primary that was promoted in its present life still
- * tells where its own timeline began: `pg_last_wal_replay_lsn()` stays at the end of its recovery.
+ * The whole of it stands in the `.history` file of the timeline. Reading that takes EXECUTE on
+ * `pg_read_file(text)`; membership in `pg_read_server_files` does not include it (tried on 14 and
+ * 18). Without that right a primary that was promoted in its present life still tells where its own
+ * timeline began: `pg_last_wal_replay_lsn()` stays at the end of its recovery.
  */
 export class TimelinePast {
   /** The timeline whose past this is. */
@@ -44,8 +45,9 @@ export class TimelinePast {
   }
 
   /**
-   * Whether what stood at this position of an older timeline is a part of this one's past; undefined if that is not known. Where only the begin is
-   * known, the timeline with the number before is taken for the one that it began on.
+   * Whether what stood at this position of an older timeline is a part of this one's past;
+   * undefined if that is not known. Where only the begin is known, the timeline with the number
+   * before is taken for the one that it began on.
    */
   keeps(older: number, lsn: bigint): boolean | undefined {
     if (this.#left === undefined) {
@@ -71,7 +73,10 @@ export class TimelinePast {
 /** The past of the first timeline: it has none. */
 export const FIRST_TIMELINE: TimelinePast = TimelinePast.begunAt(1, 0n)
 
-/** What is asked for the past of a timeline above 1: one row with `history`. Fails with 42501 without the right, and with 58P01 without the file. */
+/**
+ * What is asked for the past of a timeline above 1: one row with `history`. Fails with 42501
+ * without the right, and with 58P01 without the file.
+ */
 export function pastStatement(timeline: number): Statement {
   const file = `pg_wal/${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`
   return { text: 'select pg_catalog.pg_read_file($1) as history', values: [file] }
@@ -82,8 +87,9 @@ export const MAY_READ_PAST =
   "pg_catalog.has_function_privilege('pg_catalog.pg_read_file(pg_catalog.text)', 'execute')"
 
 /**
- * Where the timeline of a primary began, as an expression of SQL that any role may use; null unless the primary was promoted in its present
- * life, which having received a log shows. After a crash the same function tells the end of the crash's recovery. Not to be asked of a standby.
+ * Where the timeline of a primary began, as an expression of SQL that any role may use; null unless
+ * the primary was promoted in its present life, which having received a log shows. After a crash
+ * the same function tells the end of the crash's recovery. Not to be asked of a standby.
  */
 export const TIMELINE_BEGIN = `\
 case when pg_catalog.pg_last_wal_receive_lsn() is not null then pg_catalog.pg_last_wal_replay_lsn() end::pg_catalog.text`

@@ -21,12 +21,16 @@ export interface AcquireHost {
 
 /** One `acquire()` that has to wait. */
 export class AcquireCall extends Waiter {
-  // Few fields and no private method, which would be one field more: thousands of these may wait at once.
+  // Few fields and no private method, which would be one field more: thousands of these may wait at
+  // once.
   readonly #host: AcquireHost
   readonly #resolve: (lease: Lease) => void
   readonly #reject: (error: Error) => void
   #unwatch: (() => void) | undefined
-  /** Where the caller stood, if that was sampled: by the time it is served, the stack is that of whoever served it. */
+  /**
+   * Where the caller stood, if that was sampled: by the time it is served, the stack is that of
+   * whoever served it.
+   */
   declare calledFrom: { readonly stack?: string } | undefined
   /** Whether the caller wants the session reset around his lease. */
   declare resetAround: boolean

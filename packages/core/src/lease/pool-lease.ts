@@ -39,13 +39,19 @@ export interface LeaseHost extends RunHost {
 
 /** What a transaction has to say about a stream or a copy of its lease. */
 export interface WorkGuard {
-  /** Calls `start` when it may begin, with the milliseconds that it had to wait; rejects or throws if it must not. */
+  /**
+   * Calls `start` when it may begin, with the milliseconds that it had to wait; rejects or throws
+   * if it must not.
+   */
   begin(start: (waitedMs: number) => Promise<void>): Promise<void>
   /** What the caller is told of an error. */
   failed(error: unknown): unknown
 }
 
-/** The handle a caller holds. It is valid while its generation is the slot's; afterwards it can do nothing to the connection. */
+/**
+ * The handle a caller holds. It is valid while its generation is the slot's; afterwards it can do
+ * nothing to the connection.
+ */
 export class PoolLease implements Lease {
   readonly #host: LeaseHost
   readonly #slot: Slot
@@ -79,7 +85,8 @@ export class PoolLease implements Lease {
 
   get raw(): unknown {
     if (!this.valid) throw this.released()
-    // A function of the server may do what no text shows, and a listener what no statement does: the session counts as changed.
+    // A function of the server may do what no text shows, and a listener what no statement does:
+    // the session counts as changed.
     this.#slot.dirty = true
     this.#slot.rawTaken = true
     const connection = this.#slot.connection!
@@ -186,7 +193,10 @@ export class PoolLease implements Lease {
     return await work.run()
   }
 
-  /** Ends the stream or copy that is open, if one is; resolves when the server has answered all of it. */
+  /**
+   * Ends the stream or copy that is open, if one is; resolves when the server has answered all of
+   * it.
+   */
   async closeOpen(error: Error): Promise<void> {
     this.#order?.close(error)
     if (this.#slot.occupant !== undefined) await this.#slot.whenQuiet()

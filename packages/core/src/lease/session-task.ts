@@ -2,7 +2,10 @@ import type { DriverConnection } from '../api/driver.js'
 import type { Slot } from '../slot/slot.js'
 import type { OrderedWork, StatementOrder } from '../statement/statement-order.js'
 
-/** A call to the driver that is no statement but needs the session for itself, such as LISTEN. Its deadline is its caller's business. */
+/**
+ * A call to the driver that is no statement but needs the session for itself, such as LISTEN. Its
+ * deadline is its caller's business.
+ */
 export class SessionTask implements OrderedWork {
   readonly settled = false
   readonly #order: StatementOrder

@@ -5,7 +5,10 @@ import { withDeadline } from '../engine/cleaning.js'
 // Longest time for one LISTEN, UNLISTEN or ping.
 const ANSWER_MS = 5_000
 
-/** One session and the channels for which LISTEN is in effect on it. Asks one question at a time; one that fails or is late rejects. */
+/**
+ * One session and the channels for which LISTEN is in effect on it. Asks one question at a time;
+ * one that fails or is late rejects.
+ */
 export class ChannelLine {
   readonly session: Session
   readonly #clock: Clock
@@ -20,7 +23,9 @@ export class ChannelLine {
     this.#provedAt = clock.now()
   }
 
-  /** When the last question was asked that was answered: every notification sent before has come. */
+  /**
+   * When the last question was asked that was answered: every notification sent before has come.
+   */
   get provedAt(): number {
     return this.#provedAt
   }
@@ -30,7 +35,10 @@ export class ChannelLine {
     return this.#channels
   }
 
-  /** A notification came. Returns whether LISTEN is in effect; the answer to it may lie unread behind the notification. */
+  /**
+   * A notification came. Returns whether LISTEN is in effect; the answer to it may lie unread
+   * behind the notification.
+   */
   hears(channel: string): boolean {
     if (channel === this.#asking) this.#channels.add(channel)
     return this.#channels.has(channel)

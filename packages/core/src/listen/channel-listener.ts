@@ -29,11 +29,13 @@ const BACKOFF_MAX_MS = 5_000
 const LONGEST = 0x7fffffff
 
 /**
- * A building block for pools: keeps one session that listens to every channel somebody has subscribed to, and replaces it when it is
- * lost. It opens the session with the first subscription and closes it after the last. Owns the session and the list of channels.
+ * A building block for pools: keeps one session that listens to every channel somebody has
+ * subscribed to, and replaces it when it is lost. It opens the session with the first subscription
+ * and closes it after the last. Owns the session and the list of channels.
  *
- * One worker compares what is in effect with what is wanted and does the next thing that brings them together, so that neither two
- * sessions nor two questions are ever under way. News only change what is wanted, and wake it.
+ * One worker compares what is in effect with what is wanted and does the next thing that brings
+ * them together, so that neither two sessions nor two questions are ever under way. News only
+ * change what is wanted, and wake it.
  */
 export class ChannelListener implements SubscriberHost {
   readonly clock: Clock
@@ -87,7 +89,10 @@ export class ChannelListener implements SubscriberHost {
     })
   }
 
-  /** Leaves the session politely for a new one. Every subscriber is told this reason of its gap, also if the gap has begun before. */
+  /**
+   * Leaves the session politely for a new one. Every subscriber is told this reason of its gap,
+   * also if the gap has begun before.
+   */
   move(reason: Error): void {
     const line = this.#leave(reason)
     if (line !== undefined) void this.#hangUp(line)
@@ -98,7 +103,9 @@ export class ChannelListener implements SubscriberHost {
     this.#leave(reason)?.session.destroy(reason.message)
   }
 
-  /** The session must prove itself now: there is reason to doubt connections that have been idle. */
+  /**
+   * The session must prove itself now: there is reason to doubt connections that have been idle.
+   */
   suspect(): void {
     if (this.#line === undefined) return
     this.#dueAt = 0
@@ -113,7 +120,7 @@ export class ChannelListener implements SubscriberHost {
     await this.#working
   }
 
-  // ── what subscribers ask ─────────────────────────────────────────────────────────────────────────────────────────
+  // ── what subscribers ask ──
 
   tooLate({ channel }: ChannelSubscriber, waitedMs: number): Error {
     const cause = this.#lastError
@@ -148,7 +155,7 @@ export class ChannelListener implements SubscriberHost {
     else process.emitWarning(error instanceof Error ? error : String(error))
   }
 
-  // ── news ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── news ──
 
   #notified(line: ChannelLine | undefined, channel: string, payload: string): void {
     if (line === undefined || line !== this.#line || !line.hears(channel)) return
@@ -203,7 +210,7 @@ export class ChannelListener implements SubscriberHost {
     return [...this.#channels.values()].flatMap((subscribers) => [...subscribers])
   }
 
-  // ── the worker ───────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── the worker ──
 
   #nudge(): void {
     if (this.#working === undefined) {
@@ -282,7 +289,10 @@ export class ChannelListener implements SubscriberHost {
     }
   }
 
-  /** Brings the session to where it is wanted; if it is there already, waits for news and makes it prove itself now and then. */
+  /**
+   * Brings the session to where it is wanted; if it is there already, waits for news and makes it
+   * prove itself now and then.
+   */
   async #tend(line: ChannelLine): Promise<void> {
     try {
       const missing = [...this.#channels.keys()].filter((channel) => !line.channels.has(channel))

@@ -10,11 +10,14 @@ export interface ChannelSource {
   readonly clock: Clock
   /** Random source from 0 (included) to 1 (excluded), for jitter. */
   readonly random: () => number
-  /** Gets `error` events: the loss of the session, each failure to replace it, and what the caller's functions throw. */
+  /**
+   * Gets `error` events: the loss of the session, each failure to replace it, and what the caller's
+   * functions throw.
+   */
   readonly hub: EventHub
   /**
-   * Opens a session to listen on, with these options; may wait for a server to open it on as long as it likes. Rejects soon after the
-   * signal has fired.
+   * Opens a session to listen on, with these options; may wait for a server to open it on as long
+   * as it likes. Rejects soon after the signal has fired.
    */
   openSession(options: SessionOptions): Promise<Session>
   /** The server, or what stands for it while there is none, for messages. */

@@ -47,7 +47,10 @@ type State =
   | { readonly kind: 'lost'; readonly since: number; readonly reason: Error }
   | { readonly kind: 'closed' }
 
-/** One call of `listen`. Owns what is still to be told to the caller's functions, which run in order, in the caller's own async context. */
+/**
+ * One call of `listen`. Owns what is still to be told to the caller's functions, which run in
+ * order, in the caller's own async context.
+ */
 export class ChannelSubscriber implements Subscription {
   readonly channel: string
   readonly #host: SubscriberHost
@@ -169,7 +172,8 @@ export class ChannelSubscriber implements Subscription {
       if (this.closed) return
       try {
         const outcome = tell()
-        // An async function is taken for one that returns nothing; what it rejects with must not vanish either.
+        // An async function is taken for one that returns nothing; what it rejects with must not
+        // vanish either.
         if (outcome instanceof Promise) outcome.catch((error: unknown) => this.#host.faulty(error))
       } catch (error) {
         this.#host.faulty(error)

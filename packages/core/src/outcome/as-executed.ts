@@ -1,6 +1,9 @@
 import { ConnectionLostError, type Executed } from './errors.js'
 
-/** Says what is known of the outcome where a lost session has undone everything. Other errors than the loss come back as they are. */
+/**
+ * Says what is known of the outcome where a lost session has undone everything. Other errors than
+ * the loss come back as they are.
+ */
 export function asExecuted(error: unknown, executed: Executed): unknown {
   if (error instanceof ConnectionLostError && error.executed !== executed) {
     return new ConnectionLostError(error.message, {

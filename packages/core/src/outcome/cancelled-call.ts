@@ -3,9 +3,9 @@ import type { Durability } from './durability.js'
 import { ConnectionLostError, type Executed, PoolhouseError } from './errors.js'
 
 /**
- * How long a caller whose running call was cancelled, by its time-out or its signal, is kept for the
- * server's word on what became of it, in milliseconds. Part of the promise that no call outlives its
- * deadline by more than 250 ms.
+ * How long a caller whose running call was cancelled, by its time-out or its signal, is kept for
+ * the server's word on what became of it, in milliseconds. Part of the promise that no call
+ * outlives its deadline by more than 250 ms.
  */
 export const CONFIRM_MS = 200
 
@@ -16,16 +16,17 @@ export type CancelReason = 'timeout' | 'abort'
 export type GiveUp = (executed: Executed, cause?: unknown, durability?: Durability) => Error
 
 /**
- * What the caller of a cancelled call is told, once the server has answered; null if the answer counts
- * as success. Both reasons tell the same truth: a statement that the cancel ended is `rolled-back`, one
- * that was faster is `yes`. These rules decide what it is told as.
+ * What the caller of a cancelled call is told, once the server has answered; null if the answer
+ * counts as success. Both reasons tell the same truth: a statement that the cancel ended is
+ * `rolled-back`, one that was faster is `yes`. These rules decide what it is told as.
  *
- * - A commit that was waiting for its synchronous standbys answers a cancel with success and a warning.
- *   That cancel was ours, so it is an error with `durability: 'local'`, never a success.
- * - An answer that comes after a time-out and within the moment is as good as one in time, also if it
- *   is an error of the statement itself.
- * - After an abort the caller gets an `AbortError`, whatever the answer is. Only the answer to a COMMIT is
- *   a success all the same: what became of the transaction is in its command tag, `command`.
+ * - A commit that was waiting for its synchronous standbys answers a cancel with success and a
+ *   warning. That cancel was ours, so it is an error with `durability: 'local'`, never a success.
+ * - An answer that comes after a time-out and within the moment is as good as one in time, also if
+ *   it is an error of the statement itself.
+ * - After an abort the caller gets an `AbortError`, whatever the answer is. Only the answer to a
+ *   COMMIT is a success all the same: what became of the transaction is in its command tag,
+ *   `command`.
  */
 export function afterCancel(
   reason: CancelReason,

@@ -1,7 +1,7 @@
 import { DatabaseError } from './errors.js'
 
-// The names are those of PostgreSQL's appendix "Error Codes". Only what a package asks for by itself is here; what a code means for
-// sessions, outcomes and nodes is in sqlstate.ts.
+// The names are those of PostgreSQL's appendix "Error Codes". Only what a package asks for by
+// itself is here; what a code means for sessions, outcomes and nodes is in sqlstate.ts.
 const CODES = {
   warning: '01000',
   feature_not_supported: '0A000',
@@ -42,8 +42,8 @@ export function isCondition(code: string | undefined, ...names: readonly Conditi
 }
 
 /**
- * Whether the server refused the statement with one of these conditions. For statements of our own, whose reasons to fail are known: any
- * function of the user's can raise any of them.
+ * Whether the server refused the statement with one of these conditions. For statements of our own,
+ * whose reasons to fail are known: any function of the user's can raise any of them.
  */
 export function hasCondition(error: unknown, ...names: readonly Condition[]): boolean {
   return (
@@ -53,11 +53,14 @@ export function hasCondition(error: unknown, ...names: readonly Condition[]): bo
   )
 }
 
-// Classes 08, 53, 57 and 58 are about the connection, resources, an operator and the machine; the others say that the transaction has
-// failed or met another one.
+// Classes 08, 53, 57 and 58 are about the connection, resources, an operator and the machine; the
+// others say that the transaction has failed or met another one.
 const BESIDE = /^(?:08|53|57|58|40)...$|^(?:25P02|55P03)$/
 
-/** Whether the code has nothing to do with how a statement was parsed, so that to parse it anew is of no use. */
+/**
+ * Whether the code has nothing to do with how a statement was parsed, so that to parse it anew is
+ * of no use.
+ */
 export function isBesideTheStatement(code: string): boolean {
   return BESIDE.test(code)
 }

@@ -9,13 +9,18 @@ import {
 } from './errors.js'
 import { isRaised, type Meaning, meaningOf, type NodeNews, type ServerWords } from './sqlstate.js'
 
-/** Whether a session that answered with this error is over. An ERROR leaves it as good as before, whatever its code. */
+/**
+ * Whether a session that answered with this error is over. An ERROR leaves it as good as before,
+ * whatever its code.
+ */
 export function endsSession(error: unknown): boolean {
   if (error instanceof ConnectionLostError) return true
   return error instanceof DatabaseError && error.severity !== 'ERROR'
 }
 
-/** What the error says about the server as a whole. Errors that are not the server's say nothing. */
+/**
+ * What the error says about the server as a whole. Errors that are not the server's say nothing.
+ */
 export function newsOf(error: unknown): NodeNews {
   if (error instanceof DatabaseError) return meaningOf(wordsOf(error)).node
   if (error instanceof ConnectionLostError) {
@@ -26,7 +31,10 @@ export function newsOf(error: unknown): NodeNews {
   return error.sqlState === undefined ? 'suspect' : logInNews(error, error.sqlState)
 }
 
-/** Whether the server, or a pooler in front of it, answered with an error of its own: then it is there, whatever it refused. */
+/**
+ * Whether the server, or a pooler in front of it, answered with an error of its own: then it is
+ * there, whatever it refused.
+ */
 export function isAnswer(error: unknown): boolean {
   if (error instanceof ConnectError || error instanceof ConnectionLostError) {
     return error.sqlState !== undefined
@@ -34,20 +42,27 @@ export function isAnswer(error: unknown): boolean {
   return error instanceof DatabaseError
 }
 
-/** Whether the server itself refused the work as a write, before any effect. False when a function raised the code. */
+/**
+ * Whether the server itself refused the work as a write, before any effect. False when a function
+ * raised the code.
+ */
 export function refusesWrites(error: unknown): boolean {
   return newsOf(error) === 'read-only'
 }
 
 /**
- * Whether the server refused the work only because it is a standby, before any effect, so that a primary can do it even in a read-only
- * transaction: unlogged tables, SERIALIZABLE, "recovery is in progress". False for writes (`refusesWrites`), and when a function raised the code.
+ * Whether the server refused the work only because it is a standby, before any effect, so that a
+ * primary can do it even in a read-only transaction: unlogged tables, SERIALIZABLE, "recovery is in
+ * progress". False for writes (`refusesWrites`), and when a function raised the code.
  */
 export function refusesAsStandby(error: unknown): boolean {
   return newsOf(error) === 'in-recovery'
 }
 
-/** Whether a standby refused the work only because it was to be SERIALIZABLE; as REPEATABLE READ it may be done there. */
+/**
+ * Whether a standby refused the work only because it was to be SERIALIZABLE; as REPEATABLE READ it
+ * may be done there.
+ */
 export function refusesSerializable(error: unknown): boolean {
   return (
     refusesAsStandby(error) &&
@@ -56,8 +71,8 @@ export function refusesSerializable(error: unknown): boolean {
 }
 
 /**
- * Whether the server has no file for a relation (`mdopenfork`): on a standby that is what COPY of an unlogged table meets, which asks no
- * planner; on a primary it is damage. For reads on standbys.
+ * Whether the server has no file for a relation (`mdopenfork`): on a standby that is what COPY of
+ * an unlogged table meets, which asks no planner; on a primary it is damage. For reads on standbys.
  */
 export function lacksRelationFile(error: unknown): boolean {
   return (
@@ -66,12 +81,18 @@ export function lacksRelationFile(error: unknown): boolean {
   )
 }
 
-/** Whether a function raised the error, or passed it on from a foreign server: its code then says nothing about this server. */
+/**
+ * Whether a function raised the error, or passed it on from a foreign server: its code then says
+ * nothing about this server.
+ */
 export function isRaisedByFunction(error: unknown): boolean {
   return error instanceof DatabaseError && isRaised(wordsOf(error))
 }
 
-/** Whether the server undid the work because other work was at the same data: serialization failure, deadlock, lock not available. */
+/**
+ * Whether the server undid the work because other work was at the same data: serialization failure,
+ * deadlock, lock not available.
+ */
 export function isConflict(error: unknown): boolean {
   return error instanceof DatabaseError && meaningOf(wordsOf(error)).repeat === 'conflict'
 }
@@ -82,11 +103,13 @@ export function isUndone(error: PoolhouseError): boolean {
 }
 
 /**
- * Whether a transaction that ended with this error may be run again, if its caller has declared that (`retry`): it, and what it reports on, is
- * known not to have happened, and the reason is other work at the same data, a lost connection, or a server that takes no writes. An error
- * of another pool counts as well: this transaction was rolled back, and so was what failed there. Not repeated is what failed for want of
- * a connection, of this pool or another: waiting again would only make the shortage longer. `readOnly` says that the transaction itself
- * was begun as READ ONLY: a write is then refused wherever it runs.
+ * Whether a transaction that ended with this error may be run again, if its caller has declared
+ * that (`retry`): it, and what it reports on, is known not to have happened, and the reason is
+ * other work at the same data, a lost connection, or a server that takes no writes. An error of
+ * another pool counts as well: this transaction was rolled back, and so was what failed there. Not
+ * repeated is what failed for want of a connection, of this pool or another: waiting again would
+ * only make the shortage longer. `readOnly` says that the transaction itself was begun as READ
+ * ONLY: a write is then refused wherever it runs.
  */
 export function isRepeatable(error: unknown, readOnly = false): boolean {
   if (!(error instanceof PoolhouseError) || !isUndone(error)) return false

@@ -33,8 +33,8 @@ export interface PoolhouseErrorOptions {
   cause?: unknown
 }
 
-// Two copies of this package in one process must recognise each other's errors, so classes are told apart by a list of
-// names under a registered symbol and not by prototype identity.
+// Two copies of this package in one process must recognise each other's errors, so classes are told
+// apart by a list of names under a registered symbol and not by prototype identity.
 const BRAND = Symbol.for('poolhouse.error')
 const ROUTINE = Symbol.for('poolhouse.routine')
 
@@ -45,7 +45,9 @@ function brand(type: { prototype: object }, name: string, code: string): void {
   Object.defineProperty(type.prototype, 'code', { value: code, configurable: true, writable: true })
 }
 
-/** The base of every error that Poolhouse makes. `instanceof` works across duplicate installations. */
+/**
+ * The base of every error that Poolhouse makes. `instanceof` works across duplicate installations.
+ */
 export class PoolhouseError extends Error {
   static {
     brand(this, 'PoolhouseError', 'POOLHOUSE_ERROR')
@@ -58,8 +60,8 @@ export class PoolhouseError extends Error {
   /** Whether the same call may succeed later without a change to it. */
   readonly retryable: boolean
   /**
-   * With `executed: 'yes'` and `local`: the work is committed on the primary alone, because its wait for
-   * the synchronous standbys was cancelled, and a failover may lose it. Absent otherwise.
+   * With `executed: 'yes'` and `local`: the work is committed on the primary alone, because its
+   * wait for the synchronous standbys was cancelled, and a failover may lose it. Absent otherwise.
    */
   declare readonly durability?: Durability
 
@@ -78,7 +80,8 @@ export class PoolhouseError extends Error {
 
   /** True for an instance of this class or of a subclass, made by any copy of the package. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    // A class that somebody derived outside has no brand of its own: plain prototype identity is right for it.
+    // A class that somebody derived outside has no brand of its own: plain prototype identity is
+    // right for it.
     if (!Object.hasOwn(this.prototype, BRAND))
       return Function.prototype[Symbol.hasInstance].call(this, value)
     const names = (value as Record<symbol, unknown> | null | undefined)?.[BRAND]
@@ -119,8 +122,8 @@ function describeGauges(gauges: PoolGauges): string {
 }
 
 /**
- * No connection became free before the deadline. `executed` is `no`. The last connect error, if any, is the `cause`; `shortage` is set where a budget
- * that several pools share had none left.
+ * No connection became free before the deadline. `executed` is `no`. The last connect error, if
+ * any, is the `cause`; `shortage` is set where a budget that several pools share had none left.
  */
 export class AcquireTimeoutError extends PoolhouseError {
   static {
@@ -133,7 +136,10 @@ export class AcquireTimeoutError extends PoolhouseError {
   readonly gauges: PoolGauges
   /** How long the longest-held lease had been out, in milliseconds; undefined if none was. */
   readonly longestHeldMs: number | undefined
-  /** Who has the connections of the shared budget that the pool waited for; undefined if it was not the budget. */
+  /**
+   * Who has the connections of the shared budget that the pool waited for; undefined if it was not
+   * the budget.
+   */
   readonly shortage: string | undefined
 
   /** Describes the wait, the pool, the last connect error and what was short. */
@@ -187,7 +193,10 @@ export class PoolClosedError extends PoolhouseError {
   }
 }
 
-/** A lease was used after `release()` or `destroy()`, or released under an open stream or copy. Otherwise nothing was sent. */
+/**
+ * A lease was used after `release()` or `destroy()`, or released under an open stream or copy.
+ * Otherwise nothing was sent.
+ */
 export class LeaseReleasedError extends PoolhouseError {
   static {
     brand(this, 'LeaseReleasedError', 'POOLHOUSE_LEASE_RELEASED')
@@ -202,7 +211,9 @@ export class LeaseReleasedError extends PoolhouseError {
   }
 }
 
-/** A stream or a copy has the lease to itself, and something else was asked of it. Nothing was sent. */
+/**
+ * A stream or a copy has the lease to itself, and something else was asked of it. Nothing was sent.
+ */
 export class LeaseBusyError extends PoolhouseError {
   static {
     brand(this, 'LeaseBusyError', 'POOLHOUSE_LEASE_BUSY')
@@ -218,7 +229,10 @@ export class LeaseBusyError extends PoolhouseError {
   }
 }
 
-/** Work that holds leases waits for more of them and nobody else can give one back. Carries both stacks. */
+/**
+ * Work that holds leases waits for more of them and nobody else can give one back. Carries both
+ * stacks.
+ */
 export class PoolDeadlockError extends PoolhouseError {
   static {
     brand(this, 'PoolDeadlockError', 'POOLHOUSE_POOL_DEADLOCK')
@@ -230,8 +244,8 @@ export class PoolDeadlockError extends PoolhouseError {
   readonly waitingAt: string
 
   /**
-   * Describes the cycle with the stack of the holder and of the waiter. `within` says whose connections are short:
-   * the pool's own, or those of a budget that it shares with others.
+   * Describes the cycle with the stack of the holder and of the waiter. `within` says whose
+   * connections are short: the pool's own, or those of a budget that it shares with others.
    */
   constructor(pool: string, heldAt: string, waitingAt: string, within: 'pool' | 'budget' = 'pool') {
     super(
@@ -245,7 +259,10 @@ export class PoolDeadlockError extends PoolhouseError {
   }
 }
 
-/** A connection could not be opened. Nothing was sent. `cause` is the error of the socket or the server. */
+/**
+ * A connection could not be opened. Nothing was sent. `cause` is the error of the socket or the
+ * server.
+ */
 export class ConnectError extends PoolhouseError {
   static {
     brand(this, 'ConnectError', 'POOLHOUSE_CONNECT')
@@ -255,10 +272,15 @@ export class ConnectError extends PoolhouseError {
   readonly endpoint: string
   /** SQLSTATE, if the server answered with one. */
   readonly sqlState: string | undefined
-  /** Whether trying again is pointless until the configuration or the server changes (28xxx, 3D000). */
+  /**
+   * Whether trying again is pointless until the configuration or the server changes (28xxx, 3D000).
+   */
   readonly fatal: boolean
 
-  /** Names the endpoint; `sqlState` as sent by the server, if it sent one. Control characters in the message are escaped. */
+  /**
+   * Names the endpoint; `sqlState` as sent by the server, if it sent one. Control characters in the
+   * message are escaped.
+   */
   constructor(
     message: string,
     details: { endpoint: string; sqlState?: string | undefined; fatal?: boolean; cause?: unknown },
@@ -270,14 +292,20 @@ export class ConnectError extends PoolhouseError {
   }
 }
 
-/** The server refused the user or the password (SQLSTATE class 28), or did not prove itself. Nothing was sent. */
+/**
+ * The server refused the user or the password (SQLSTATE class 28), or did not prove itself. Nothing
+ * was sent.
+ */
 export class AuthenticationError extends ConnectError {
   static {
     brand(this, 'AuthenticationError', 'POOLHOUSE_AUTHENTICATION')
   }
 }
 
-/** The connection went away. `executed` is `unknown` when a statement was on its way, `no` when it was not sent. */
+/**
+ * The connection went away. `executed` is `unknown` when a statement was on its way, `no` when it
+ * was not sent.
+ */
 export class ConnectionLostError extends PoolhouseError {
   static {
     brand(this, 'ConnectionLostError', 'POOLHOUSE_CONNECTION_LOST')
@@ -300,7 +328,10 @@ export class ConnectionLostError extends PoolhouseError {
   }
 }
 
-/** A statement ran past its deadline. `rolled-back` if the server confirmed the cancellation, else `unknown`. */
+/**
+ * A statement ran past its deadline. `rolled-back` if the server confirmed the cancellation, else
+ * `unknown`.
+ */
 export class StatementTimeoutError extends PoolhouseError {
   static {
     brand(this, 'StatementTimeoutError', 'POOLHOUSE_STATEMENT_TIMEOUT')
@@ -340,7 +371,10 @@ function outcomeOf(executed: Executed): string {
   }
 }
 
-/** The caller's `AbortSignal` fired. `cause` is `signal.reason`; `executed` says how far the work had come. */
+/**
+ * The caller's `AbortSignal` fired. `cause` is `signal.reason`; `executed` says how far the work
+ * had come.
+ */
 export class AbortError extends PoolhouseError {
   static {
     brand(this, 'AbortError', 'POOLHOUSE_ABORT')
@@ -376,7 +410,9 @@ export interface DatabaseErrorFields {
   dataType?: string | undefined
   /** Constraint that was violated. */
   constraint?: string | undefined
-  /** Function of the server that reported it, which tells its own words from what a function raised. */
+  /**
+   * Function of the server that reported it, which tells its own words from what a function raised.
+   */
   routine?: string | undefined
 }
 
@@ -407,7 +443,10 @@ export class DatabaseError extends PoolhouseError {
   /** Constraint that was violated. */
   readonly constraint: string | undefined
 
-  /** `executed` and `retryable` follow from severity, SQLSTATE and `routine`, by the table in `docs/errors.md`. */
+  /**
+   * `executed` and `retryable` follow from severity, SQLSTATE and `routine`, by the table in
+   * `docs/errors.md`.
+   */
   constructor(message: string, fields: DatabaseErrorFields, cause?: unknown) {
     const { executed, repeat } = meaningOf({ ...fields, message })
     super(message, { code: fields.code, executed, retryable: repeat !== 'never', cause })
@@ -432,8 +471,8 @@ export function wordsOf(error: DatabaseError): ServerWords {
 }
 
 /**
- * Settles what an error could not know by itself, and with it whether the call is `retryable`: what may have been done
- * is not. The same object, because the caller may hold it already.
+ * Settles what an error could not know by itself, and with it whether the call is `retryable`: what
+ * may have been done is not. The same object, because the caller may hold it already.
  */
 export function setExecuted(
   error: PoolhouseError,
@@ -454,12 +493,18 @@ function isOpen(executed: Executed): boolean {
   return executed === 'unknown' || executed === 'yes'
 }
 
-/** Says that another attempt may succeed, where an error could not know that by itself. The same object, because the caller may hold it already. */
+/**
+ * Says that another attempt may succeed, where an error could not know that by itself. The same
+ * object, because the caller may hold it already.
+ */
 export function setRetryable(error: PoolhouseError): void {
   Object.defineProperty(error, 'retryable', { value: true, enumerable: true })
 }
 
-/** A transaction could not be carried out as written: COMMIT answered ROLLBACK, or it was used after its end. */
+/**
+ * A transaction could not be carried out as written: COMMIT answered ROLLBACK, or it was used after
+ * its end.
+ */
 export class TransactionError extends PoolhouseError {
   static {
     brand(this, 'TransactionError', 'POOLHOUSE_TRANSACTION')
@@ -490,7 +535,9 @@ export class NoSuitableNodeError extends PoolhouseError {
   }
 }
 
-/** The node claims to be primary on an older timeline than one already seen. Nothing is sent to it. */
+/**
+ * The node claims to be primary on an older timeline than one already seen. Nothing is sent to it.
+ */
 export class FencedError extends PoolhouseError {
   static {
     brand(this, 'FencedError', 'POOLHOUSE_FENCED')
@@ -498,8 +545,8 @@ export class FencedError extends PoolhouseError {
 }
 
 /**
- * The work was sent, no answer came, and it may have been done. Never repeat it without a key or a check: `resolve()` looks for the
- * outcome of a transaction.
+ * The work was sent, no answer came, and it may have been done. Never repeat it without a key or a
+ * check: `resolve()` looks for the outcome of a transaction.
  */
 export class InDoubtError extends PoolhouseError {
   static {
@@ -510,19 +557,22 @@ export class InDoubtError extends PoolhouseError {
   #outcome: TransactionOutcome = 'unknown'
 
   /**
-   * `cause` is the loss of the connection or the timeout that left the outcome open; `resolver` finds the outcome, where somebody can.
+   * `cause` is the loss of the connection or the timeout that left the outcome open; `resolver`
+   * finds the outcome, where somebody can.
    */
   constructor(message: string, cause?: unknown, resolver?: OutcomeResolver) {
     super(message, { executed: 'unknown', cause })
-    // Asked from anywhere, at any time: pools above tell by the async context of the call which database it was for.
+    // Asked from anywhere, at any time: pools above tell by the async context of the call which
+    // database it was for.
     this.#resolver = resolver && AsyncResource.bind(resolver)
   }
 
   /**
-   * Finds out what became of the transaction; may take as long as the server needs to end it, and `timeoutMs` (default 15 000) at most.
-   * Resolves with `unknown` when that cannot be known: for a lone statement, and on a pool of one server, nobody kept what it takes. An
-   * outcome once known is remembered. Throws `TypeError` or `RangeError` for wrong options and `AbortError` when the signal fires, else
-   * never.
+   * Finds out what became of the transaction; may take as long as the server needs to end it, and
+   * `timeoutMs` (default 15 000) at most. Resolves with `unknown` when that cannot be known: for a
+   * lone statement, and on a pool of one server, nobody kept what it takes. An outcome once known
+   * is remembered. Throws `TypeError` or `RangeError` for wrong options and `AbortError` when the
+   * signal fires, else never.
    */
   async resolve(options: ResolveOptions = {}): Promise<TransactionOutcome> {
     const limits = readResolveOptions(options)
@@ -542,8 +592,9 @@ export class InDoubtError extends PoolhouseError {
 }
 
 /**
- * The call would change or need a server session that it does not have: the pool's `pooler` keeps none between transactions, or the statement
- * is a call of its own and takes a lock that ends with its session. Nothing was sent.
+ * The call would change or need a server session that it does not have: the pool's `pooler` keeps
+ * none between transactions, or the statement is a call of its own and takes a lock that ends with
+ * its session. Nothing was sent.
  */
 export class SessionStateError extends PoolhouseError {
   static {
@@ -552,8 +603,8 @@ export class SessionStateError extends PoolhouseError {
 }
 
 /**
- * A session has seen what the present primary has never had: a failover has lost it. Only where `onLostToken` is `error`; otherwise
- * such a session reads from the primary and an event tells.
+ * A session has seen what the present primary has never had: a failover has lost it. Only where
+ * `onLostToken` is `error`; otherwise such a session reads from the primary and an event tells.
  */
 export class TokenBeyondHistoryError extends PoolhouseError {
   static {
@@ -582,7 +633,10 @@ export class WrongTenantError extends PoolhouseError {
   }
 }
 
-/** A configuration that cannot be what was meant: an unknown key, a wrong value, a file that cannot be read. Holds no secrets. */
+/**
+ * A configuration that cannot be what was meant: an unknown key, a wrong value, a file that cannot
+ * be read. Holds no secrets.
+ */
 export class ConfigError extends PoolhouseError {
   static {
     brand(this, 'ConfigError', 'POOLHOUSE_CONFIG')

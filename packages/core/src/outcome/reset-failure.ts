@@ -4,8 +4,9 @@ import { ConnectionLostError } from './errors.js'
 const RESET_FAILURE: unique symbol = Symbol.for('poolhouse.resetFailure') as never
 
 /**
- * The error of work that was not begun, because the reset that travelled in front of it failed with `cause`. Its session is over. `executed` is
- * `no`, so that the work can be done on another connection.
+ * The error of work that was not begun, because the reset that travelled in front of it failed with
+ * `cause`. Its session is over. `executed` is `no`, so that the work can be done on another
+ * connection.
  */
 export function resetFailure(cause: Error): ConnectionLostError {
   const error = new ConnectionLostError(

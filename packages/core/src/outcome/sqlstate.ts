@@ -10,7 +10,10 @@ export interface ServerWords {
   readonly message: string
   /** Call stack inside the server, if it told one. */
   readonly where?: string | undefined
-  /** Function of the server that reported it. PostgreSQL names one for every error; a pooler does not. */
+  /**
+   * Function of the server that reported it. PostgreSQL names one for every error; a pooler does
+   * not.
+   */
   readonly routine?: string | undefined
 }
 
@@ -56,7 +59,10 @@ export interface Meaning {
   readonly executed: Executed
   /** What it says about the server. */
   readonly node: NodeNews
-  /** Whether the same work may succeed when it is done again; `retryable` is true for all but `never`. */
+  /**
+   * Whether the same work may succeed when it is done again; `retryable` is true for all but
+   * `never`.
+   */
   readonly repeat: Repetition
 }
 
@@ -77,25 +83,28 @@ export interface OutcomeRule extends Meaning {
   readonly source: string
 }
 
-// `PreventCommandIfReadOnly` and `PreventCommandDuringRecovery` (tcop/utility.c) and `replorigin_check_prerequisites` (origin.c)
-// are all that report 25006 in PostgreSQL 14 to 18. A RAISE reports from `exec_stmt_raise`, and postgres_fdw and dblink, which pass
-// on what another server said, from functions of theirs.
+// `PreventCommandIfReadOnly` and `PreventCommandDuringRecovery` (tcop/utility.c) and
+// `replorigin_check_prerequisites` (origin.c) are all that report 25006 in PostgreSQL 14 to 18. A
+// RAISE reports from `exec_stmt_raise`, and postgres_fdw and dblink, which pass on what another
+// server said, from functions of theirs.
 const REFUSES_WRITES: ReadonlySet<string> = new Set([
   'PreventCommandIfReadOnly',
   'PreventCommandDuringRecovery',
   'replorigin_check_prerequisites',
 ])
 
-// What PostgreSQL 14 to 18 says only while `RecoveryInProgress()`, by the function that reports it; the same code reported by any other
-// function may have another reason. Not by the message, which may be translated (`lc_messages`).
+// What PostgreSQL 14 to 18 says only while `RecoveryInProgress()`, by the function that reports it;
+// the same code reported by any other function may have another reason. Not by the message, which
+// may be translated (`lc_messages`).
 const STANDBY_REFUSALS: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   [
     '0A000',
     new Set([
       // Unlogged and temporary relations, which no log fills (plancat.c).
       'get_relation_info',
-      // SERIALIZABLE as the session's default (predicate.c), as an option of BEGIN or SET (the only enum whose check reports this code),
-      // and READ WRITE (likewise the only boolean since OIDs are gone).
+      // SERIALIZABLE as the session's default (predicate.c), as an option of BEGIN or SET (the only
+      // enum whose check reports this code), and READ WRITE (likewise the only boolean since OIDs
+      // are gone).
       'GetSerializableTransactionSnapshot',
       'call_enum_check_hook',
       'call_bool_check_hook',
@@ -120,7 +129,8 @@ const STANDBY_REFUSALS: ReadonlyMap<string, ReadonlySet<string>> = new Map([
 ])
 const STANDBY_WORDS = /recovery is in progress|during recovery|hot standby/
 
-// Where a write runs against the wall that it met no earlier check for: there is no id, and no log, to be had on a standby.
+// Where a write runs against the wall that it met no earlier check for: there is no id, and no log,
+// to be had on a standby.
 const NO_WRITE_POSSIBLE: ReadonlySet<string> = new Set([
   'GetNewObjectId',
   'GetNewTransactionId',
@@ -128,7 +138,8 @@ const NO_WRITE_POSSIBLE: ReadonlySet<string> = new Set([
   'XLogBeginInsert',
 ])
 
-// Functions by which a procedural language, or a foreign server behind one, reports an error in its own name.
+// Functions by which a procedural language, or a foreign server behind one, reports an error in its
+// own name.
 const REPORTS_FOR_OTHERS: ReadonlySet<string> = new Set([
   'exec_stmt_raise',
   'pgfdw_report_error',
@@ -138,32 +149,39 @@ const REPORTS_FOR_OTHERS: ReadonlySet<string> = new Set([
   'PLy_output',
 ])
 
-// The last words of PgBouncer to a client that waits for a server connection and was given none: nothing of its statement has been
-// passed on (`check_fast_fail` in objects.c and the waiting clients in janitor.c, 1.18 to 1.24). Whatever else it says may come from
-// a server that was at work.
+// The last words of PgBouncer to a client that waits for a server connection and was given none:
+// nothing of its statement has been passed on (`check_fast_fail` in objects.c and the waiting
+// clients in janitor.c, 1.18 to 1.24). Whatever else it says may come from a server that was at
+// work.
 const POOLER_REFUSED =
   /^(?:server login has been failing, .*\(server_login_retry\)|query_wait_timeout)$/s
 
-// Where PostgreSQL looks at who logs in and to which database (miscinit.c, postinit.c). What these report is about the two of them,
-// whatever its code; their 53300 is the limit of the role or the database, and not that of the server.
+// Where PostgreSQL looks at who logs in and to which database (miscinit.c, postinit.c). What these
+// report is about the two of them, whatever its code; their 53300 is the limit of the role or the
+// database, and not that of the server.
 const LOOKS_AT_ROLE_AND_DATABASE: ReadonlySet<string> = new Set([
   'CheckMyDatabase',
   'InitializeSessionUserId',
 ])
 
-// What poolers say of one database or one user. PgBouncer has 08P01 for nearly everything, Supavisor XX000.
+// What poolers say of one database or one user. PgBouncer has 08P01 for nearly everything,
+// Supavisor XX000.
 const POOLER_KNOWS_NOT =
   /^(?:no such (?:database|user)|database "?.*"? (?:is disabled|does not exist)|unsupported startup parameter|bouncer config error|Tenant or user not found|no more connections allowed \(max_(?:db|user)_client_connections\))/
 
 /** A refusal that is about the role, the database or the settings of this log-in. */
 const isAboutTheLogIn = ({ message, routine, where }: ServerWords): boolean => {
-  // A call stack at the log-in is that of an event trigger ON login, which belongs to one database (PostgreSQL 17 and later).
+  // A call stack at the log-in is that of an event trigger ON login, which belongs to one database
+  // (PostgreSQL 17 and later).
   if (where) return true
   if (routine === undefined) return POOLER_KNOWS_NOT.test(message)
   return LOOKS_AT_ROLE_AND_DATABASE.has(routine)
 }
 
-/** The server's own word, and not one that a function raised: PostgreSQL tells of every error which of its functions reported it. */
+/**
+ * The server's own word, and not one that a function raised: PostgreSQL tells of every error which
+ * of its functions reported it.
+ */
 const isOwnRefusal = ({ routine }: ServerWords): boolean =>
   routine === undefined || REFUSES_WRITES.has(routine)
 
@@ -171,7 +189,8 @@ const isOwnRefusal = ({ routine }: ServerWords): boolean =>
 const isStandbyRefusal = ({ code, routine = '', message, where }: ServerWords): boolean =>
   STANDBY_REFUSALS.get(code)?.has(routine) === true || (!where && STANDBY_WORDS.test(message))
 
-// An idle session has no call stack. PL/Python's `plpy.fatal` can raise a FATAL with any code, and always has one.
+// An idle session has no call stack. PL/Python's `plpy.fatal` can raise a FATAL with any code, and
+// always has one.
 const hasNoContext = ({ where }: ServerWords): boolean => !where
 
 const ERROR = { said: 'ERROR', session: 'goes-on' } as const
@@ -179,7 +198,10 @@ const AT_COMMIT = { said: 'ERROR at COMMIT', session: 'goes-on' } as const
 const FATAL = { said: 'FATAL, PANIC', session: 'over' } as const
 const LOG_IN = { said: 'refused log-in', session: 'over', executed: 'no' } as const
 
-/** The table; of each kind the first line that fits holds, and each kind ends with a line for every other code. */
+/**
+ * The table; of each kind the first line that fits holds, and each kind ends with a line for every
+ * other code.
+ */
 export const OUTCOME_RULES: readonly OutcomeRule[] = [
   {
     ...AT_COMMIT,
@@ -400,8 +422,8 @@ export const OUTCOME_RULES: readonly OutcomeRule[] = [
 ]
 
 /**
- * What an answer means: severity first, then the code. An ERROR is one that ReadyForQuery follows; every other severity ends the
- * session.
+ * What an answer means: severity first, then the code. An ERROR is one that ReadyForQuery follows;
+ * every other severity ends the session.
  */
 export function meaningOf(said: ServerWords, occasion: Occasion = 'statement'): Meaning {
   for (const rule of OUTCOME_RULES) {
@@ -423,9 +445,10 @@ function isFor({ said }: OutcomeRule, severity: string, occasion: Occasion): boo
 }
 
 /**
- * What is proven by the last words of a session about work that got no other answer: `rolled-back` by an ERROR that PostgreSQL itself
- * reported, since it undoes the statement whatever becomes of the session; `no` by words that say that nothing was read; else undefined.
- * An ERROR without a routine comes from a pooler, which knows nothing of a server that was at work.
+ * What is proven by the last words of a session about work that got no other answer: `rolled-back`
+ * by an ERROR that PostgreSQL itself reported, since it undoes the statement whatever becomes of
+ * the session; `no` by words that say that nothing was read; else undefined. An ERROR without a
+ * routine comes from a pooler, which knows nothing of a server that was at work.
  */
 export function provenByLastWords(said: ServerWords): 'no' | 'rolled-back' | undefined {
   const { code, message, routine, severity } = said
@@ -435,7 +458,10 @@ export function provenByLastWords(said: ServerWords): 'no' | 'rolled-back' | und
   return isIdle && hasNoContext(said) ? 'no' : undefined
 }
 
-/** Whether the error was raised by a function, or passed on from a foreign server, so that the code is theirs and not PostgreSQL's own. */
+/**
+ * Whether the error was raised by a function, or passed on from a foreign server, so that the code
+ * is theirs and not PostgreSQL's own.
+ */
 export function isRaised({ routine }: ServerWords): boolean {
   return routine !== undefined && REPORTS_FOR_OTHERS.has(routine)
 }

@@ -1,11 +1,15 @@
-/** Whether the text has the other form that libpq takes, keywords with their values: `host=a dbname=app`. */
+/**
+ * Whether the text has the other form that libpq takes, keywords with their values:
+ * `host=a dbname=app`.
+ */
 export function isKeywordText(text: string): boolean {
   return /^\s*[a-z_]+\s*=/.test(text)
 }
 
 /**
- * Takes keywords and values apart: names, values with `\\` before what would end them, or values in quotes; empty ones are left out. Calls
- * `fail` with what is wrong, which never holds a part of the text, because it may be a secret.
+ * Takes keywords and values apart: names, values with `\\` before what would end them, or values in
+ * quotes; empty ones are left out. Calls `fail` with what is wrong, which never holds a part of the
+ * text, because it may be a secret.
  */
 export function keywordsOf(
   text: string,

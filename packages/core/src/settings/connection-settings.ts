@@ -27,7 +27,10 @@ import type { UrlPoolSettings } from './read-pool-options.js'
 import { isRouting } from './split-options.js'
 import { readSsl, type SslOptions, type SslSettings } from './ssl-settings.js'
 
-/** A password, or a function that fetches one: called for each new connection, at most once at a time. */
+/**
+ * A password, or a function that fetches one: called for each new connection, at most once at a
+ * time.
+ */
 export type PasswordSource = string | (() => string | Promise<string>)
 
 /** One server, one database and one user, given as an object. */
@@ -35,8 +38,8 @@ export interface ConnectionOptions {
   /** Host name, address, or directory of a Unix socket. Default `localhost`. */
   host?: string | undefined
   /**
-   * IP address to connect to in place of looking `host` up. TLS verifies `host`, and messages name it, all the same. Default: every address
-   * of `host`, asked for anew with each connection.
+   * IP address to connect to in place of looking `host` up. TLS verifies `host`, and messages name
+   * it, all the same. Default: every address of `host`, asked for anew with each connection.
    */
   hostaddr?: string | undefined
   /** TCP port. Default 5432. */
@@ -52,18 +55,21 @@ export interface ConnectionOptions {
   /** `false` for no TLS. Default: `verify-full` beyond loopback and Unix sockets, none on them. */
   ssl?: false | SslOptions | undefined
   /**
-   * Whether a log-in by SCRAM is bound to the TLS session, so that nothing in between can pass it on. `prefer`: where the server offers it;
-   * `require`: else the server is refused. Default `prefer`.
+   * Whether a log-in by SCRAM is bound to the TLS session, so that nothing in between can pass it
+   * on. `prefer`: where the server offers it; `require`: else the server is refused. Default
+   * `prefer`.
    */
   channelBinding?: ChannelBinding | undefined
   /**
-   * Run-time parameters for each session, such as `search_path` or `statement_timeout`. Each connection is asked once whether it has them, because
-   * a pooler may drop them: a difference is a `ConnectError` that names it. Default: none.
+   * Run-time parameters for each session, such as `search_path` or `statement_timeout`. Each
+   * connection is asked once whether it has them, because a pooler may drop them: a difference is a
+   * `ConnectError` that names it. Default: none.
    */
   parameters?: Readonly<Record<string, string | number | boolean>> | undefined
   /**
-   * Words at the beginning of the start-up `options` that a vendor's proxy takes out, to know which server is meant: `endpoint=…` and `project=…`
-   * at Neon, `reference=…` at Supabase. Default: none, because these proxies go by the name of the host.
+   * Words at the beginning of the start-up `options` that a vendor's proxy takes out, to know which
+   * server is meant: `endpoint=…` and `project=…` at Neon, `reference=…` at Supabase. Default:
+   * none, because these proxies go by the name of the host.
    */
   routing?: string | undefined
 }
@@ -94,11 +100,17 @@ export class ConnectionSettings {
   readonly parameters: Readonly<Record<string, string>>
   /** Words of the start-up `options` that are for a vendor's proxy. */
   readonly routing: string | undefined
-  /** `require_auth` of the URL: how a server may ask us to log in. The pool's `requireAuth` comes before it. */
+  /**
+   * `require_auth` of the URL: how a server may ask us to log in. The pool's `requireAuth` comes
+   * before it.
+   */
   readonly requireAuth: readonly AuthMethod[] | undefined
   /** What the URL says about the pool, whose own options go before it. */
   readonly pool: UrlPoolSettings
-  /** Why the server looks like a pooler in transaction mode, for the middle of a sentence; undefined if it does not. */
+  /**
+   * Why the server looks like a pooler in transaction mode, for the middle of a sentence; undefined
+   * if it does not.
+   */
   readonly pooledBy: string | undefined
   readonly #password: PasswordSource | undefined
 
@@ -178,14 +190,15 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Where the options of a pool that a URL gives stand in the object that `readConnectionUrl` makes of it. A symbol, so that they go along when
- * the object is spread and are no options of a connection.
+ * Where the options of a pool that a URL gives stand in the object that `readConnectionUrl` makes
+ * of it. A symbol, so that they go along when the object is spread and are no options of a
+ * connection.
  */
 export const FROM_URL: unique symbol = Symbol.for('poolhouse.fromUrl')
 
 /**
- * Reads the `connection` option: a URL in libpq form, or an object. Throws `TypeError` or `RangeError` that names what is
- * wrong and never shows a password.
+ * Reads the `connection` option: a URL in libpq form, or an object. Throws `TypeError` or
+ * `RangeError` that names what is wrong and never shows a password.
  */
 export function readConnectionSettings(
   where: string,
@@ -269,7 +282,9 @@ function readOptions(where: string, connection: unknown): UrlConnection {
   return connectionsOf(where, url)[0]!
 }
 
-/** One server has the role that it has, so that asking for another would have to fail or be ignored. */
+/**
+ * One server has the role that it has, so that asking for another would have to fail or be ignored.
+ */
 function refuseTarget(where: string, { targetSessionAttrs }: ParsedConnectionUrl): void {
   if (targetSessionAttrs === undefined || ANY_ROLE.has(targetSessionAttrs)) return
   const instead =
@@ -284,14 +299,17 @@ function refuseTarget(where: string, { targetSessionAttrs }: ParsedConnectionUrl
 const ANY_ROLE: ReadonlySet<string> = new Set(['any', 'prefer-standby'])
 
 /**
- * Takes a URL in libpq form apart into the connection options of each of its hosts, at least one; the files that it names are read. Throws
- * `TypeError` that never shows a password.
+ * Takes a URL in libpq form apart into the connection options of each of its hosts, at least one;
+ * the files that it names are read. Throws `TypeError` that never shows a password.
  */
 export function readConnectionUrl(where: string, text: string): readonly UrlConnection[] {
   return connectionsOf(where, parseConnectionUrl(where, text))
 }
 
-/** The connection options of each host of a URL that was taken apart; the files that it names are read. */
+/**
+ * The connection options of each host of a URL that was taken apart; the files that it names are
+ * read.
+ */
 export function connectionsOf(where: string, url: ParsedConnectionUrl): readonly UrlConnection[] {
   const { ssl, user, password, database, applicationName, channelBinding, parameters } = url
   const common = {
@@ -341,7 +359,8 @@ function readPasswordFile(
   )
 }
 
-// What a certificate or a key is usually called. Anything else may be the secret itself, given by mistake.
+// What a certificate or a key is usually called. Anything else may be the secret itself, given by
+// mistake.
 const FILE_NAME = /^[\w./~-]*\w\.(?:pem|crt|cer|cert|key|crl)$/i
 
 function readPem(where: string, name: string, file: string | undefined): string | undefined {

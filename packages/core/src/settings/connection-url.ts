@@ -19,8 +19,9 @@ export function isConnectionText(text: string): boolean {
 }
 
 /**
- * Gives the URL that says the same as `text`: `host=a dbname=app`, the other form that libpq takes, becomes `postgres://?host=a&dbname=app`, and
- * everything else is given back as it is. Throws `TypeError` for keywords that cannot be read, and never repeats a part of them.
+ * Gives the URL that says the same as `text`: `host=a dbname=app`, the other form that libpq takes,
+ * becomes `postgres://?host=a&dbname=app`, and everything else is given back as it is. Throws
+ * `TypeError` for keywords that cannot be read, and never repeats a part of them.
  */
 export function connectionUrl(where: string, text: string): string {
   if (!isKeywordText(text)) return text
@@ -28,10 +29,11 @@ export function connectionUrl(where: string, text: string): string {
 }
 
 /**
- * Takes a connection URL apart, in the form of libpq (`postgresql://user:password@host:port,host:port/database?sslmode=…`), or its list of
- * keywords and values (`host=a port=5432 dbname=app`). What its parameters mean, `docs/settings.md` tells. Reads the service file, if a
- * `service` is named. Linear in the length of the text. Throws `TypeError`; messages never repeat a part of the text that may hold a
- * secret.
+ * Takes a connection URL apart, in the form of libpq
+ * (`postgresql://user:password@host:port,host:port/database?sslmode=…`), or its list of keywords
+ * and values (`host=a port=5432 dbname=app`). What its parameters mean, `docs/settings.md` tells.
+ * Reads the service file, if a `service` is named. Linear in the length of the text. Throws
+ * `TypeError`; messages never repeat a part of the text that may hold a secret.
  */
 export function parseConnectionUrl(where: string, text: string): ParsedConnectionUrl {
   const isKeywords = isKeywordText(text)
@@ -46,8 +48,9 @@ export function parseConnectionUrl(where: string, text: string): ParsedConnectio
 }
 
 /**
- * Gives meaning to parameters by name, of whatever source they are: refuses unknown ones, and fills gaps from the service that they name.
- * With `isGuarded`, a name may be a part of a secret and is not repeated.
+ * Gives meaning to parameters by name, of whatever source they are: refuses unknown ones, and fills
+ * gaps from the service that they name. With `isGuarded`, a name may be a part of a secret and is
+ * not repeated.
  */
 export function readNamed(
   parts: readonly (readonly [name: string, value: string])[],
@@ -96,7 +99,10 @@ function unknown(name: string, isGuarded: boolean, fail: Fail): never {
   )
 }
 
-/** The parts of a URL by the name of the parameter that says the same; what stands in its query goes before the rest. */
+/**
+ * The parts of a URL by the name of the parameter that says the same; what stands in its query goes
+ * before the rest.
+ */
 function partsOf(text: string, fail: Fail): { parts: Parts; isGuarded: boolean } {
   const scheme = SCHEMES.find((candidate) => text.startsWith(candidate))
   if (scheme === undefined) return fail(wrongScheme(text))

@@ -8,7 +8,10 @@ export interface Endpoint {
   readonly database: string
 }
 
-/** `host:port/database`, with brackets around IPv6 addresses; the folder of a socket stands as it is. */
+/**
+ * `host:port/database`, with brackets around IPv6 addresses; the folder of a socket stands as it
+ * is.
+ */
 export function formatEndpoint(endpoint: Endpoint): string {
   const isSocket = endpoint.host.startsWith('/')
   const host = endpoint.host.includes(':') && !isSocket ? `[${endpoint.host}]` : endpoint.host

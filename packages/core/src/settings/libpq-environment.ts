@@ -12,9 +12,10 @@ const RUN_TIME: Readonly<Record<string, string>> = {
 const PLACES: readonly string[] = ['PGHOST', 'PGHOSTADDR', 'PGPORT', 'PGDATABASE', 'PGSERVICE']
 
 /**
- * Reads libpq's `PG*` variables as libpq does: each is honoured, ignored because that is harmless, or refused by its name, as the table of
- * settings says. Values are taken as they are, blanks and all; empty ones say nothing. Undefined if none of `PGHOST`, `PGHOSTADDR`, `PGPORT`,
- * `PGDATABASE` and `PGSERVICE` is set. Throws `TypeError` that names the variable and never shows its value.
+ * Reads libpq's `PG*` variables as libpq does: each is honoured, ignored because that is harmless,
+ * or refused by its name, as the table of settings says. Values are taken as they are, blanks and
+ * all; empty ones say nothing. Undefined if none of `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGDATABASE`
+ * and `PGSERVICE` is set. Throws `TypeError` that names the variable and never shows its value.
  */
 export function parseLibpqEnvironment(
   where: string,

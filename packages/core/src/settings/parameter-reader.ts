@@ -9,7 +9,10 @@ export interface ParameterSource {
   fail(what: string): never
 }
 
-/** Parameters by name, each as the table of settings has it: those that are refused are an error, those that are ignored are not there. */
+/**
+ * Parameters by name, each as the table of settings has it: those that are refused are an error,
+ * those that are ignored are not there.
+ */
 export class ParameterReader {
   readonly #values = new Map<string, string>()
   readonly #source: ParameterSource
@@ -19,7 +22,8 @@ export class ParameterReader {
     this.#source = source
     for (const [name, value] of given) {
       const said = source.said(name)
-      // What followed a NUL would be read as another field of the start-up message, such as the user.
+      // What followed a NUL would be read as another field of the start-up message, such as the
+      // user.
       const why = whyNotEncodable(value)
       if (why !== undefined) source.fail(`${said} ${why}`)
       const setting = settingNamed(name)!
@@ -34,7 +38,10 @@ export class ParameterReader {
     return this.#values.get(name)
   }
 
-  /** The one of several parameters that say the same which is given, with its name. Fails for two of them. */
+  /**
+   * The one of several parameters that say the same which is given, with its name. Fails for two of
+   * them.
+   */
   oneOf(...names: readonly string[]): readonly [name: string, value: string] | undefined {
     const given = names.filter((name) => this.#values.has(name))
     const [first, second] = given

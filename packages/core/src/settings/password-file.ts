@@ -13,9 +13,10 @@ const SOCKET_FOLDERS: ReadonlySet<string> = new Set(['/tmp', '/var/run/postgresq
 const FOR_OTHERS = 0o077
 
 /**
- * The password that a file in the form of `.pgpass` has for a connection (`passwordFromFile` of fe-connect.c): the first line
- * `host:port:database:user:password` that fits, where `*` fits everything and a backslash comes before a ":" or a backslash; undefined
- * if none fits. Calls `fail` if the file is not there, is no file, or may be read by its group or others, which libpq
+ * The password that a file in the form of `.pgpass` has for a connection (`passwordFromFile` of
+ * fe-connect.c): the first line `host:port:database:user:password` that fits, where `*` fits
+ * everything and a backslash comes before a ":" or a backslash; undefined if none fits. Calls
+ * `fail` if the file is not there, is no file, or may be read by its group or others, which libpq
  * only warns about before it goes on without a password.
  */
 export function passwordFromFile(

@@ -9,8 +9,9 @@ const PORTS: readonly (readonly [domain: string, port: number, vendor: string])[
 const PRISMA = 'pooled.db.prisma.io'
 
 /**
- * Why a host looks like a pooler in transaction mode, for the middle of a sentence; undefined if it does not. A name whose first part ends
- * in `-pooler` is one, as at Neon and as the operators of Zalando name theirs; else a vendor's domain with the port of its pooler.
+ * Why a host looks like a pooler in transaction mode, for the middle of a sentence; undefined if it
+ * does not. A name whose first part ends in `-pooler` is one, as at Neon and as the operators of
+ * Zalando name theirs; else a vendor's domain with the port of its pooler.
  */
 export function pooledHost(host: string, port: number): string | undefined {
   const name = host.toLowerCase()

@@ -11,7 +11,10 @@ export interface UrlHost {
   readonly hostaddr?: string | undefined
 }
 
-/** The hosts that the lists of `host`, `hostaddr` and `port` name, as libpq pairs them. Empty if all are missing. */
+/**
+ * The hosts that the lists of `host`, `hostaddr` and `port` name, as libpq pairs them. Empty if all
+ * are missing.
+ */
 export function readHosts(parameters: ParameterReader): UrlHost[] {
   const hosts = parameters.get('host')?.split(',')
   const addresses = parameters.get('hostaddr')?.split(',')
@@ -43,7 +46,8 @@ function readPort(text: string | undefined, parameters: ParameterReader): number
   if (text === undefined || text.trim() === '') return undefined
   const port = /^\s*\d{1,5}\s*$/.test(text) ? Number(text) : Number.NaN
   if (port >= 1 && port <= 65535) return port
-  // The text is not repeated: with an unescaped "/" or ":" in the password, this may be a part of it.
+  // The text is not repeated: with an unescaped "/" or ":" in the password, this may be a part of
+  // it.
   const said = parameters.said('port')
   return parameters.fail(
     said === 'port'

@@ -48,7 +48,10 @@ export interface ParsedConnectionUrl {
   readonly channelBinding?: ChannelBinding | undefined
   /** `sslmode` and the files beside it, if `sslmode` or any of them is given. */
   readonly ssl: UrlSsl | undefined
-  /** Run-time parameters: `options=-c name=value`, and those that have a parameter of their own, such as `schema`. */
+  /**
+   * Run-time parameters: `options=-c name=value`, and those that have a parameter of their own,
+   * such as `schema`.
+   */
   readonly parameters: Readonly<Record<string, string>>
   /** Words of `options` for a vendor's proxy. */
   readonly routing?: string | undefined

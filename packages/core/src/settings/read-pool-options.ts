@@ -58,7 +58,10 @@ function readStatementTimeout(parameters: ParameterReader): number | undefined {
   return parameters.integer(...given, 0, LONGEST)
 }
 
-/** Seconds as milliseconds. `none` stands for 0 and less, which all of these programs take for no limit. */
+/**
+ * Seconds as milliseconds. `none` stands for 0 and less, which all of these programs take for no
+ * limit.
+ */
 function seconds(
   parameters: ParameterReader,
   none: number,

@@ -2,7 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-/** Where a service file is, if none is named: that of the user, then that of the system, if its folder is known. */
+/**
+ * Where a service file is, if none is named: that of the user, then that of the system, if its
+ * folder is known.
+ */
 export function defaultServiceFile(systemFolder: string | undefined): string {
   const own = join(homedir(), '.pg_service.conf')
   if (systemFolder === undefined || existsSync(own)) return own
@@ -10,8 +13,9 @@ export function defaultServiceFile(systemFolder: string | undefined): string {
 }
 
 /**
- * Reads one section of a service file in the form of libpq (`parseServiceFile` of fe-connect.c): `[name]`, then `keyword=value` lines without
- * blanks around the "=". The first of two equal keywords counts. Calls `fail` with what is wrong; never repeats a line.
+ * Reads one section of a service file in the form of libpq (`parseServiceFile` of fe-connect.c):
+ * `[name]`, then `keyword=value` lines without blanks around the "=". The first of two equal
+ * keywords counts. Calls `fail` with what is wrong; never repeats a line.
  */
 export function readService(
   file: string,

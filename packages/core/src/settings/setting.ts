@@ -1,15 +1,27 @@
 /** What is done with a setting that libpq, a vendor or another driver knows. */
 type Treatment = 'honoured' | 'ignored' | 'refused'
 
-/** One row of the table of settings: what is done with a parameter of a URL and the variable of the environment that says the same. */
+/**
+ * One row of the table of settings: what is done with a parameter of a URL and the variable of the
+ * environment that says the same.
+ */
 export interface Setting {
-  /** The parameter of a URL and the keyword of a connection string; undefined for what only the environment can say. */
+  /**
+   * The parameter of a URL and the keyword of a connection string; undefined for what only the
+   * environment can say.
+   */
   readonly name?: string
   /** The `PG*` variable of libpq, if there is one. */
   readonly variable?: string
-  /** What is done with it. Nothing is dropped in silence: `ignored` means that leaving it out does no harm. */
+  /**
+   * What is done with it. Nothing is dropped in silence: `ignored` means that leaving it out does
+   * no harm.
+   */
   readonly treatment: Treatment
-  /** The option that it sets (`honoured`), why leaving it out is harmless (`ignored`), or what to use (`refused`). */
+  /**
+   * The option that it sets (`honoured`), why leaving it out is harmless (`ignored`), or what to
+   * use (`refused`).
+   */
   readonly how: string
   /** The only values that are treated so. Any other is refused. Undefined if every value is. */
   readonly values?: readonly string[]

@@ -3,8 +3,9 @@ import type { Setting, SettingGroup } from './setting.js'
 import { BEYOND_LIBPQ } from './vendor-settings.js'
 
 /**
- * The table of settings: every parameter of a URL, keyword of a connection string and `PG*` variable that is known, with what is done
- * with it. What is not in it is refused, too. `docs/settings.md` is made from it.
+ * The table of settings: every parameter of a URL, keyword of a connection string and `PG*`
+ * variable that is known, with what is done with it. What is not in it is refused, too.
+ * `docs/settings.md` is made from it.
  */
 export const SETTING_GROUPS: readonly SettingGroup[] = [LIBPQ, LIBPQ_ENVIRONMENT, ...BEYOND_LIBPQ]
 
@@ -32,7 +33,10 @@ export function settingNamed(name: string): Setting | undefined {
   return BY_NAME.get(name)
 }
 
-/** Why the setting cannot have this value, told as `said`; undefined if it can. Never repeats the value, which may be a part of a secret. */
+/**
+ * Why the setting cannot have this value, told as `said`; undefined if it can. Never repeats the
+ * value, which may be a part of a secret.
+ */
 export function refusalOf(setting: Setting, said: string, value: string): string | undefined {
   const { treatment, how, values, otherwise } = setting
   if (treatment === 'refused') return `${said} is not supported: ${how}`

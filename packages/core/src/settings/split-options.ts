@@ -15,8 +15,9 @@ export function isRouting(word: string): boolean {
 }
 
 /**
- * Takes `options` apart as the server does (`pg_split_opts` of postinit.c): words between white space, where a backslash makes the
- * character after it an ordinary one. Calls `fail` for anything but run-time parameters and words for a proxy.
+ * Takes `options` apart as the server does (`pg_split_opts` of postinit.c): words between white
+ * space, where a backslash makes the character after it an ordinary one. Calls `fail` for anything
+ * but run-time parameters and words for a proxy.
  */
 export function splitOptions(text: string, fail: () => never): SplitOptions {
   const parameters: Record<string, string> = Object.create(null) as Record<string, string>

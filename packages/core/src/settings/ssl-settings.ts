@@ -10,7 +10,10 @@ import { isLocal } from './endpoint.js'
 /** How a session is encrypted and verified; the words mean what they mean to libpq. */
 export type SslMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
 
-/** How TLS begins: the client asks for it in PostgreSQL's protocol, or the handshake is the first thing sent. */
+/**
+ * How TLS begins: the client asks for it in PostgreSQL's protocol, or the handshake is the first
+ * thing sent.
+ */
 export type SslNegotiation = 'postgres' | 'direct'
 
 /** A version of TLS that is spoken. */
@@ -19,8 +22,9 @@ export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 /** TLS options as the user gives them. */
 export interface SslOptions {
   /**
-   * Default `verify-full` beyond loopback and Unix sockets, `prefer` never: unverified TLS must be asked for. `prefer` goes on in plain text when the
-   * server has no TLS, when the handshake fails, and when the server lets nobody in over TLS (28000), the latter two on a new connection.
+   * Default `verify-full` beyond loopback and Unix sockets, `prefer` never: unverified TLS must be
+   * asked for. `prefer` goes on in plain text when the server has no TLS, when the handshake fails,
+   * and when the server lets nobody in over TLS (28000), the latter two on a new connection.
    */
   mode?: SslMode | undefined
   /** Certificate authority in PEM form. Default: the authorities Node.js trusts. */
@@ -32,15 +36,21 @@ export interface SslOptions {
   /** Passphrase of `key`, if it is encrypted. */
   passphrase?: string | undefined
   /**
-   * Default `postgres`. `direct` saves a round trip and passes proxies that route by SNI; it needs PostgreSQL 17 or newer, and a mode of `require`
-   * or stronger.
+   * Default `postgres`. `direct` saves a round trip and passes proxies that route by SNI; it needs
+   * PostgreSQL 17 or newer, and a mode of `require` or stronger.
    */
   negotiation?: SslNegotiation | undefined
   /** Name the server's certificate must carry, and the SNI. Default: the host. */
   serverName?: string | undefined
-  /** Certificate revocation list in PEM form: a server whose certificate is in it is refused. Needs a mode that verifies. Default: none. */
+  /**
+   * Certificate revocation list in PEM form: a server whose certificate is in it is refused. Needs
+   * a mode that verifies. Default: none.
+   */
   crl?: string | Uint8Array | undefined
-  /** Whether the name of the server is sent in the clear at the beginning (SNI), by which proxies find it. Default true. */
+  /**
+   * Whether the name of the server is sent in the clear at the beginning (SNI), by which proxies
+   * find it. Default true.
+   */
   sni?: boolean | undefined
   /** Oldest version of TLS. Default `TLSv1.2`. */
   minVersion?: TlsVersion | undefined
@@ -71,7 +81,10 @@ const TLS_VERSIONS: readonly TlsVersion[] = ['TLSv1.2', 'TLSv1.3']
 const SSL_MODES: readonly SslMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
 const SSL_NEGOTIATIONS: readonly SslNegotiation[] = ['postgres', 'direct']
 
-/** Reads the `ssl` option of a connection to `host`. Throws `TypeError` that names what is wrong and never shows a secret. */
+/**
+ * Reads the `ssl` option of a connection to `host`. Throws `TypeError` that names what is wrong and
+ * never shows a secret.
+ */
 export function readSsl(where: string, ssl: unknown, host: string): SslSettings {
   if (ssl === false) return { mode: 'disable' }
   if (ssl === undefined) return { mode: isLocal(host) ? 'disable' : 'verify-full' }

@@ -1,8 +1,8 @@
 import type { Slot } from './slot.js'
 
 /**
- * Connections that nobody holds, most recently used on top: the hottest one is lent next, and the surplus grows old at the
- * bottom. Every operation is O(1).
+ * Connections that nobody holds, most recently used on top: the hottest one is lent next, and the
+ * surplus grows old at the bottom. Every operation is O(1).
  */
 export class IdleStack {
   #top: Slot | undefined

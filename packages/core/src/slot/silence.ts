@@ -2,11 +2,13 @@ import type { Statement } from '../api/statement.js'
 import type { Slot } from './slot.js'
 
 /**
- * Since when a connection has waited for the server and heard nothing, on the monotonic clock; undefined if the server owes it no answer. The one
- * rule of what silence is: `silentForMs()`, by which failover looks at nodes, and the watchdog of a pool go by it.
+ * Since when a connection has waited for the server and heard nothing, on the monotonic clock;
+ * undefined if the server owes it no answer. The one rule of what silence is: `silentForMs()`, by
+ * which failover looks at nodes, and the watchdog of a pool go by it.
  *
- * Between two fetches of a stream or a copy it is the reader who is silent, and while `copyFrom` waits for its source it is the source. A lease
- * with no statement in flight waits for nothing, in a transaction or not.
+ * Between two fetches of a stream or a copy it is the reader who is silent, and while `copyFrom`
+ * waits for its source it is the source. A lease with no statement in flight waits for nothing, in
+ * a transaction or not.
  */
 export function silentSince({ connection, occupant, sentAt }: Slot): number | undefined {
   if (connection === undefined || connection.inFlight === 0) return undefined
@@ -16,7 +18,10 @@ export function silentSince({ connection, occupant, sentAt }: Slot): number | un
 // 256 kbit/s. A server that has half of a statement is as idle as one that has none of it.
 const SLOWEST_UPLOAD_BYTES_PER_MS = 32
 
-/** How long the statement in flight may take to reach a server over a slow line, in milliseconds. Lengths of texts stand for their bytes. */
+/**
+ * How long the statement in flight may take to reach a server over a slow line, in milliseconds.
+ * Lengths of texts stand for their bytes.
+ */
 export function uploadMs({ running }: Slot): number {
   return running === undefined ? 0 : sizeOf(running) / SLOWEST_UPLOAD_BYTES_PER_MS
 }

@@ -18,7 +18,8 @@ import type { OpenWork } from '../stream/open-work.js'
  * - `idle`: in the idle stack, nobody holds it
  * - `validating`: proving itself alive before its next use
  * - `leased`: exactly one owner
- * - `cleaning`: given back; a running statement is being cancelled, a transaction rolled back or the session reset
+ * - `cleaning`: given back; a running statement is being cancelled, a transaction rolled back or
+ *   the session reset
  * - `closing`: being ended politely; still counts against `max`, because the server still holds it
  * - `gone`: no longer counted
  */
@@ -31,7 +32,10 @@ export type SlotState =
   | 'closing'
   | 'gone'
 
-/** One place of the pool for one physical connection. Its state is changed only by `ServerPool` and its parts. */
+/**
+ * One place of the pool for one physical connection. Its state is changed only by `ServerPool` and
+ * its parts.
+ */
 export class Slot {
   /** Counts up within the pool; names the connection in events. */
   readonly id: number
@@ -55,13 +59,19 @@ export class Slot {
   uses = 0
   /** Grows with every end of a lease; a lease is valid while its number agrees. */
   generation = 0
-  /** Suspicion under which it last proved itself; a lower number than the pool's means it must prove itself again. */
+  /**
+   * Suspicion under which it last proved itself; a lower number than the pool's means it must prove
+   * itself again.
+   */
   trusted = 0
   /** Whether the session's state may differ from a fresh one. */
   dirty = false
   /** Why the session must end with its lease: something was done to it that no reset undoes. */
   spoiled: string | undefined = undefined
-  /** Whether a backslash escapes in its plain strings: it has said that `standard_conforming_strings` is off. */
+  /**
+   * Whether a backslash escapes in its plain strings: it has said that
+   * `standard_conforming_strings` is off.
+   */
   escapes = false
   /** Whether the session is to be reset in front of what it does next. */
   resetDue = false
@@ -79,7 +89,10 @@ export class Slot {
   rawTaken = false
   /** Whether the current lease has been reported as a leak. */
   leakReported = false
-  /** Settles when the server has closed the cancel connection; until then the session must not be lent. */
+  /**
+   * Settles when the server has closed the cancel connection; until then the session must not be
+   * lent.
+   */
   cancelling: Promise<void> | undefined = undefined
   /** The stream or copy that has the session to itself, until the server has answered all of it. */
   occupant: OpenWork | undefined = undefined
@@ -89,9 +102,15 @@ export class Slot {
   running: Statement | undefined = undefined
   /** When the server was last asked whether it still has this session. */
   askedAt = 0
-  /** Whether the process that was announced at log-in is the session's own, and not that of a pooler. */
+  /**
+   * Whether the process that was announced at log-in is the session's own, and not that of a
+   * pooler.
+   */
   hasOwnProcess = false
-  /** The server said that the commit under way is on its own disk and that it gave up waiting for its synchronous standbys. */
+  /**
+   * The server said that the commit under way is on its own disk and that it gave up waiting for
+   * its synchronous standbys.
+   */
   committedLocally = false
   /** Whether a cancel request of ours was sent since the work under way began. */
   cancelSent = false
@@ -101,9 +120,15 @@ export class Slot {
   drifted: Set<string> | undefined = undefined
   /** Behind `lease.signal`; made only if somebody asks for the signal. */
   abort: AbortController | undefined = undefined
-  /** Why the session ended, once it has; set on a lent connection as soon as it cannot be trusted with another statement. */
+  /**
+   * Why the session ended, once it has; set on a lent connection as soon as it cannot be trusted
+   * with another statement.
+   */
   lostReason: unknown = undefined
-  /** Those who wait for the connection to fall quiet; each returns whether it has seen what it waited for. */
+  /**
+   * Those who wait for the connection to fall quiet; each returns whether it has seen what it
+   * waited for.
+   */
   #quietChecks: (() => boolean)[] | undefined
   /** Where its permit came from, and goes back to. */
   seat: BudgetSeat | undefined = undefined
@@ -123,7 +148,10 @@ export class Slot {
     return this.state === 'gone' || this.lostReason !== undefined
   }
 
-  /** Whether nothing is in flight or open and no cancel request is under way, or the session is over. */
+  /**
+   * Whether nothing is in flight or open and no cancel request is under way, or the session is
+   * over.
+   */
   get quiet(): boolean {
     return (
       this.state === 'gone' ||

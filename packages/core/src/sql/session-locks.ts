@@ -31,7 +31,8 @@ type Before = 'value' | 'name' | 'quoted' | 'comma' | 'cast' | 'other' | 'start'
 /**
  * Whether the text calls a function that takes or gives back an advisory lock of the session: by
  * any spelling of its name, with its schema, and as an attribute (`(7::bigint).pg_advisory_lock`,
- * and `x.pg_advisory_lock` of a function `x` in FROM). Tables, columns and aliases of these names are no calls.
+ * and `x.pg_advisory_lock` of a function `x` in FROM). Tables, columns and aliases of these names
+ * are no calls.
  */
 export function takesSessionLock(text: string, backslashes: Backslashes): boolean {
   const statements = new SqlStatements(text, backslashes)
@@ -188,7 +189,9 @@ class CallFinder {
   }
 }
 
-/** Names behind which a parenthesis opens, or that stand behind a closed one: `f(…)`, `… ) AS f`. */
+/**
+ * Names behind which a parenthesis opens, or that stand behind a closed one: `f(…)`, `… ) AS f`.
+ */
 function functionNames(text: string, backslashes: Backslashes): ReadonlySet<string> {
   const names = new Set<string>()
   const lexer = new SqlLexer(text, backslashes)

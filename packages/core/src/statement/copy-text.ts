@@ -9,13 +9,19 @@ const STDIN = guardWord('stdin')
 const STDOUT = guardWord('stdout')
 const TO = guardWord('to')
 
-/** The error for a COPY whose data goes through the connection, given to `call`, which has no place for the data. */
+/**
+ * The error for a COPY whose data goes through the connection, given to `call`, which has no place
+ * for the data.
+ */
 export function copyMisfit(call: string, text: string): TypeError {
   const fit = copyDirectionOf(text) === 'from' ? 'copyFrom(sql, source)' : 'copyTo(sql)'
   return new TypeError(`${call} cannot carry the data of a COPY; use ${fit}`)
 }
 
-/** Throws `TypeError` unless the text is one COPY whose data goes through the connection in this direction. */
+/**
+ * Throws `TypeError` unless the text is one COPY whose data goes through the connection in this
+ * direction.
+ */
 export function refuseUnlessCopy(text: unknown, direction: 'from' | 'to'): asserts text is string {
   const call = direction === 'from' ? 'copyFrom' : 'copyTo'
   if (typeof text !== 'string') {
@@ -29,7 +35,10 @@ export function refuseUnlessCopy(text: unknown, direction: 'from' | 'to'): asser
   throw new TypeError(`${call}: expected one statement ${expected}; ${wayOut}`)
 }
 
-/** Which way the data of a COPY goes through the connection; undefined if the text is anything else, or more than that. */
+/**
+ * Which way the data of a COPY goes through the connection; undefined if the text is anything else,
+ * or more than that.
+ */
 function copyDirectionOf(text: string): 'from' | 'to' | undefined {
   const statements = new SqlStatements(text)
   let direction: 'from' | 'to' | undefined

@@ -21,9 +21,10 @@ export interface OrderedWork {
 }
 
 /**
- * The statements of one lease or session: one in flight, the rest in order of their calls. A statement behind one that was
- * given up waits until the connection is quiet, so that the cancel request meant for the first cannot hit the second. Behind a stream
- * or a copy nothing waits: whoever reads it would wait for himself.
+ * The statements of one lease or session: one in flight, the rest in order of their calls. A
+ * statement behind one that was given up waits until the connection is quiet, so that the cancel
+ * request meant for the first cannot hit the second. Behind a stream or a copy nothing waits:
+ * whoever reads it would wait for himself.
  */
 export class StatementOrder implements RunOwner, WorkOwner {
   readonly #host: RunHost
@@ -48,7 +49,10 @@ export class StatementOrder implements RunOwner, WorkOwner {
     this.#submit(work, now)
   }
 
-  /** Gives the session to a stream or a copy, now or after what is before it. Throws `LeaseBusyError` if another one is open. */
+  /**
+   * Gives the session to a stream or a copy, now or after what is before it. Throws
+   * `LeaseBusyError` if another one is open.
+   */
   open(work: OpenWork): void {
     if (this.#open !== undefined) throw new LeaseBusyError(this.#host.name, this.#open.kind)
     this.#open = work
@@ -78,12 +82,18 @@ export class StatementOrder implements RunOwner, WorkOwner {
     else void slot.whenQuiet().then(() => this.#next())
   }
 
-  /** Ends the stream or copy that is open, if one is. What is submitted from now on waits for its end on the server. */
+  /**
+   * Ends the stream or copy that is open, if one is. What is submitted from now on waits for its
+   * end on the server.
+   */
   close(error: Error): void {
     this.#open?.stop(error)
   }
 
-  /** Fails everything that has not been sent, and ends what is open. Each is told by an error of its own what is known of it. */
+  /**
+   * Fails everything that has not been sent, and ends what is open. Each is told by an error of its
+   * own what is known of it.
+   */
   drop(errorOf: (executed: Executed) => Error): void {
     this.#open?.interrupt(errorOf)
     for (const run of this.#queue.splice(0)) run.drop(errorOf('no'))
@@ -99,7 +109,10 @@ export class StatementOrder implements RunOwner, WorkOwner {
   }
 }
 
-/** The error for a statement that was not sent because its session is over, or for work that it ended. */
+/**
+ * The error for a statement that was not sent because its session is over, or for work that it
+ * ended.
+ */
 export function lostBefore(slot: Slot, executed: Executed = 'no'): ConnectionLostError {
   const reason = slot.lostReason
   const what = reason instanceof Error ? reason.message : String(reason ?? 'closed')

@@ -44,9 +44,15 @@ export interface RunHost {
   now(): number
   /** Asks for the pool's timer. */
   wakeAt(time: number): void
-  /** Something is sent beside the connections of the pool, by which its timer does not go: that silence is looked at in time. */
+  /**
+   * Something is sent beside the connections of the pool, by which its timer does not go: that
+   * silence is looked at in time.
+   */
   watchSilence(now: number): void
-  /** Asks the server to cancel what the connection runs, and keeps it out of service until that is settled. */
+  /**
+   * Asks the server to cancel what the connection runs, and keeps it out of service until that is
+   * settled.
+   */
   cancel(slot: Slot): void
   /** The statement no longer waits for a connection. */
   leaveQueue(run: StatementRun): void
@@ -58,18 +64,23 @@ export interface RunHost {
 
 /** Whoever owns the connection while the statement runs: the pool itself, a lease or a session. */
 export interface RunOwner {
-  /** The statement is over for its caller: answered, failed or given up. The connection may still be busy if it was given up. */
+  /**
+   * The statement is over for its caller: answered, failed or given up. The connection may still be
+   * busy if it was given up.
+   */
   finished(run: StatementRun, slot: Slot, error: Error | null): void
   /**
-   * In the place of `finished`: the statement was not begun, because its session could not be reset, and waits for another one. An owner who has
-   * none leaves this out, and its caller gets the error.
+   * In the place of `finished`: the statement was not begun, because its session could not be
+   * reset, and waits for another one. An owner who has none leaves this out, and its caller gets
+   * the error.
    */
   again?(run: StatementRun, slot: Slot): void
 }
 
 /**
- * One statement from the call to its answer. It is at once the waiter in the pool's queue, the entry among its deadlines and
- * the receiver of the answer, so a call costs one object and one promise.
+ * One statement from the call to its answer. It is at once the waiter in the pool's queue, the
+ * entry among its deadlines and the receiver of the answer, so a call costs one object and one
+ * promise.
  *
  * `waiting` (in the pool's queue) or `queued` (behind another statement of its lease) → `running` →
  * `cancelling` (past its deadline) or `aborting` (by its signal), with a cancel sent → `settled`.
@@ -175,12 +186,16 @@ export class StatementRun extends Waiter {
     }
   }
 
-  /** The connection came when the time was over: sending the statement only to cancel it would leave its outcome open. */
+  /**
+   * The connection came when the time was over: sending the statement only to cancel it would leave
+   * its outcome open.
+   */
   #missed(slot: Slot): void {
     this.#limitMs = this.#timeoutMs!
     this.#host.countTimeout()
     this.refuse(this.#givenUp('no'))
-    // Not in this call: of thousands that missed theirs, each would hand the connection to the next one further down the stack.
+    // Not in this call: of thousands that missed theirs, each would hand the connection to the next
+    // one further down the stack.
     realTimers.queueMicrotask(() => this.#owner.finished(this, slot, null))
   }
 
@@ -274,7 +289,8 @@ export class StatementRun extends Waiter {
       if (slot.committedLocally) result!.durability = 'local'
       else if (slot.connection!.transactionStatus() === 'idle') result!.durability = 'configured'
     }
-    // Before anybody can be handed the connection: the news that it is closed may come a moment later.
+    // Before anybody can be handed the connection: the news that it is closed may come a moment
+    // later.
     if (error !== null && endsSession(error)) slot.lostReason ??= error
     this.#settle()
     this.#owner.finished(this, slot, error)
@@ -307,7 +323,10 @@ export class StatementRun extends Waiter {
     return error === null && committedLocally && slot.cancelSent ? this.#cutShort(slot) : error
   }
 
-  /** The pool itself has cancelled the wait for the standbys: it is closing, or the lease was given back too early. */
+  /**
+   * The pool itself has cancelled the wait for the standbys: it is closing, or the lease was given
+   * back too early.
+   */
   #cutShort(slot: Slot): Error {
     const { name } = this.#host
     return slot.state === 'leased'

@@ -8,7 +8,10 @@ import type { CopyOptions, CopySource, CopyToOptions, StreamOptions } from '../a
 import { checkCopySource } from '../stream/copy-in.js'
 import { refuseUnlessCopy } from './copy-text.js'
 
-/** Brings both call forms of `stream` into one shape. Throws `TypeError` or `RangeError` for wrong arguments. */
+/**
+ * Brings both call forms of `stream` into one shape. Throws `TypeError` or `RangeError` for wrong
+ * arguments.
+ */
 export function readStreamArguments(
   first: string | Statement,
   second?: readonly unknown[] | StreamOptions,

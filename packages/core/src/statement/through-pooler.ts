@@ -8,22 +8,23 @@ import { traitsOf } from '../sql/statement-traits.js'
 import { CHANGES_SESSION, LOCKS_SESSION } from '../sql/trait-flags.js'
 
 /**
- * What stands between a pool and its server, as its option says. `pgbouncer` is PgBouncer in transaction mode: each transaction may run
- * in another server session, so nothing that lives in a session can be relied on. `none`: each connection has a server session of
- * its own.
+ * What stands between a pool and its server, as its option says. `pgbouncer` is PgBouncer in
+ * transaction mode: each transaction may run in another server session, so nothing that lives in a
+ * session can be relied on. `none`: each connection has a server session of its own.
  */
 export type Pooler = 'pgbouncer' | 'none'
 
 /**
- * The pooler that a pool respects: `pgbouncer` was declared; `noticed` was seen when a connection was opened, without a `pooler`
- * option. Both are treated alike.
+ * The pooler that a pool respects: `pgbouncer` was declared; `noticed` was seen when a connection
+ * was opened, without a `pooler` option. Both are treated alike.
  */
 export type PoolerInEffect = 'pgbouncer' | 'noticed'
 
 /**
- * The statement as it may be sent through a pooler: without its name, because the session that knows the name may be another one
- * by the next call. Throws `SessionStateError` for a statement whose effect would outlive its transaction. `escapes` tells that
- * `standard_conforming_strings` is off.
+ * The statement as it may be sent through a pooler: without its name, because the session that
+ * knows the name may be another one by the next call. Throws `SessionStateError` for a statement
+ * whose effect would outlive its transaction. `escapes` tells that `standard_conforming_strings` is
+ * off.
  */
 export function throughPooler(
   pool: string,
@@ -54,7 +55,10 @@ function refuseSessionChange(
   )
 }
 
-/** Throws `SessionStateError` for something that needs a session of its own, such as `listen`. `what` names the call. */
+/**
+ * Throws `SessionStateError` for something that needs a session of its own, such as `listen`.
+ * `what` names the call.
+ */
 export function refuseBehindPooler(
   pool: string,
   pooler: PoolerInEffect | undefined,
@@ -92,7 +96,10 @@ function otherwise(pooler: PoolerInEffect): string {
     : direct
 }
 
-/** Throws `TypeError` for run-time parameters in the connection settings: PgBouncer refuses to log in with those it does not know. */
+/**
+ * Throws `TypeError` for run-time parameters in the connection settings: PgBouncer refuses to log
+ * in with those it does not know.
+ */
 export function checkPoolerSettings(
   where: string,
   pooler: Pooler,

@@ -20,7 +20,10 @@ const DONE: Promise<IteratorReturnResult<undefined>> = Promise.resolve({
 
 function settled(): void {}
 
-/** Iterates over what comes in batches: one promise for each element, one question to the server for each batch. */
+/**
+ * Iterates over what comes in batches: one promise for each element, one question to the server for
+ * each batch.
+ */
 export class BatchIterator<T> extends StreamEnds<T> {
   readonly #work: BatchWork
   readonly #host: BatchHost
@@ -37,7 +40,8 @@ export class BatchIterator<T> extends StreamEnds<T> {
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
-    // The work may have come to grief since its last batch, and what is left of that is then not given any more.
+    // The work may have come to grief since its last batch, and what is left of that is then not
+    // given any more.
     const failed = this.#state === 'open' && this.#work.failure !== undefined
     if (this.#at < this.#items.length && !failed) {
       return Promise.resolve({ done: false, value: this.#items[this.#at++]! })
@@ -71,7 +75,10 @@ export class BatchIterator<T> extends StreamEnds<T> {
     return DONE
   }
 
-  /** Calls `listener` in a microtask once the stream needs its lease no more, whatever is left to be read here. */
+  /**
+   * Calls `listener` in a microtask once the stream needs its lease no more, whatever is left to be
+   * read here.
+   */
   onOver(listener: () => void): void {
     this.#work.onOver(listener)
   }

@@ -7,13 +7,15 @@ import type { RunHost } from '../statement/statement-run.js'
 import { CopyPieces } from './copy-pieces.js'
 import { OpenWork, type WorkLimits } from './open-work.js'
 
-// As long as the socket takes everything at once, all that runs are promise reactions: neither a refusal of the server nor anybody else's
-// work would be seen before the source is through.
+// As long as the socket takes everything at once, all that runs are promise reactions: neither a
+// refusal of the server nor anybody else's work would be seen before the source is through.
 const BYTES_PER_TURN = 1_048_576
-// How long the caller waits for a source to end that is told so; it may take for ever, and deadlines allow a quarter of a second.
+// How long the caller waits for a source to end that is told so; it may take for ever, and
+// deadlines allow a quarter of a second.
 const SOURCE_END_MS = 200
-// More than two round trips to a distant server. Whoever cleans the session waits four times as long, so that a cancel at this point saves
-// it; and a COPY that was told to fail has nothing to lose by one.
+// More than two round trips to a distant server. Whoever cleans the session waits four times as
+// long, so that a cancel at this point saves it; and a COPY that was told to fail has nothing to
+// lose by one.
 const POLITE_MS = 500
 
 type SourceIterator = AsyncIterator<Uint8Array | string> | Iterator<Uint8Array | string>
@@ -94,7 +96,8 @@ export class CopyIn extends OpenWork {
         // Of one that is in the middle of something the end may never come.
         if (!asked && !givenUp) await this.#atMost(SOURCE_END_MS, ended)
       }
-      // Whoever has given up is free at once; anybody else learns of the failure when it is all over.
+      // Whoever has given up is free at once; anybody else learns of the failure when it is all
+      // over.
       if (!givenUp) await this.whenFree()
       throw error
     }

@@ -17,7 +17,8 @@ export class CopyOut extends OpenWork {
     this.#copy ??= await this.step(
       async (slot) => {
         const copy = await slot.connection!.copyOut(this.text)
-        // Before anybody learns of it: the caller may have given up meanwhile, and there is data to drain.
+        // Before anybody learns of it: the caller may have given up meanwhile, and there is data to
+        // drain.
         this.#copy = copy
         return copy
       },

@@ -6,8 +6,9 @@ const PIECE_BYTES = 65_536
 const MOST_BYTES = 1_048_576
 
 /**
- * Gathers the chunks of a source, of any size, into pieces of a size that is good to send. Strings become UTF-8; a surrogate pair may be
- * split between two of them. Nothing of a small chunk is kept, so a source may use its buffer again.
+ * Gathers the chunks of a source, of any size, into pieces of a size that is good to send. Strings
+ * become UTF-8; a surrogate pair may be split between two of them. Nothing of a small chunk is
+ * kept, so a source may use its buffer again.
  */
 export class CopyPieces {
   // At most one of them has anything in it.
@@ -15,7 +16,10 @@ export class CopyPieces {
   #bytes: Buffer | undefined
   #used = 0;
 
-  /** Takes one chunk; yields the pieces that are full. Throws `TypeError` for anything but a string or bytes. */
+  /**
+   * Takes one chunk; yields the pieces that are full. Throws `TypeError` for anything but a string
+   * or bytes.
+   */
   *add(chunk: unknown): Generator<Uint8Array> {
     if (typeof chunk === 'string') {
       if (this.#used > 0) yield this.#takeBytes()

@@ -43,10 +43,11 @@ export const CLOSED_BY_READER: unique symbol = Symbol('closed by its reader')
 /**
  * A stream or a copy: work that has its session to itself and asks the server many times.
  *
- * `new` → `queued` (behind another statement of its lease) → `paused` ⇄ `asking` → `cancelling` (past
- * its deadline) or `aborting` (by its signal), with a cancel sent → `over`.
- * Over for its caller is not yet free for the session: until the server has answered everything the work is its slot's occupant, and
- * unwinds in the background. It never holds its lease, so that a lease that was dropped can be found by the garbage collector.
+ * `new` → `queued` (behind another statement of its lease) → `paused` ⇄ `asking` → `cancelling`
+ * (past its deadline) or `aborting` (by its signal), with a cancel sent → `over`. Over for its
+ * caller is not yet free for the session: until the server has answered everything the work is its
+ * slot's occupant, and unwinds in the background. It never holds its lease, so that a lease that
+ * was dropped can be found by the garbage collector.
  */
 export abstract class OpenWork extends Timed implements OrderedWork {
   /** What it is. */
@@ -89,12 +90,18 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     return this.#failure
   }
 
-  /** Whether the server owes an answer. Between two fetches it does not, and its silence says nothing. */
+  /**
+   * Whether the server owes an answer. Between two fetches it does not, and its silence says
+   * nothing.
+   */
   get asking(): boolean {
     return this.#state !== 'paused'
   }
 
-  /** Ends what the server does for this work, from a moment at which nothing is being asked. Resolves at ReadyForQuery; never rejects. */
+  /**
+   * Ends what the server does for this work, from a moment at which nothing is being asked.
+   * Resolves at ReadyForQuery; never rejects.
+   */
   protected abstract unwind(): Promise<void>
 
   /** Whether `unwind` takes a cancel request to come to an end soon. */
@@ -102,7 +109,10 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     return false
   }
 
-  /** How long it may take to come to its end by itself once it was given up, before it is cancelled, in milliseconds. */
+  /**
+   * How long it may take to come to its end by itself once it was given up, before it is cancelled,
+   * in milliseconds.
+   */
   protected get politeMs(): number {
     return CLEANING_MS
   }
@@ -112,11 +122,11 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     return 'unknown'
   }
 
-  // ── its turn ─────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── its turn ──
 
   /**
-   * Hands the work to the owner of a session; resolves when it has the session. `enter` throws if the owner refuses
-   * it; `waitedMs` of its time have passed already.
+   * Hands the work to the owner of a session; resolves when it has the session. `enter` throws if
+   * the owner refuses it; `waitedMs` of its time have passed already.
    */
   begin(owner: WorkOwner, enter: () => void, waitedMs = 0): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -172,11 +182,11 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     if (this.#state === 'new' || this.#state === 'queued') this.stop(error)
   }
 
-  // ── asking the server ────────────────────────────────────────────────────────────────────────────────────────────
+  // ── asking the server ──
 
   /**
-   * Asks the driver for one thing, within the pool's `statementTimeoutMs`. `ends` says whether the answer leaves the session free;
-   * an error does unless `endsOnError` is false.
+   * Asks the driver for one thing, within the pool's `statementTimeoutMs`. `ends` says whether the
+   * answer leaves the session free; an error does unless `endsOnError` is false.
    */
   protected step<T>(
     ask: (slot: Slot) => Promise<T>,
@@ -242,7 +252,8 @@ export abstract class OpenWork extends Timed implements OrderedWork {
 
   #refused(error: unknown, free: boolean): void {
     const slot = this.slot!
-    // Before anybody can be handed the connection: the news that it is closed may come a moment later.
+    // Before anybody can be handed the connection: the news that it is closed may come a moment
+    // later.
     if (endsSession(error)) slot.lostReason ??= error
     this.host.deadlines.remove(this)
     if (this.#state === 'over') {
@@ -270,7 +281,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     return error
   }
 
-  // ── its end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── its end ──
 
   /** Gives up with an error that says what is known of the work at this moment. */
   interrupt(errorOf: (executed: Executed) => Error): void {
@@ -279,8 +290,8 @@ export abstract class OpenWork extends Timed implements OrderedWork {
   }
 
   /**
-   * Gives up: whoever waits is free at once with `error`, and the session is brought back in the background. A second call does
-   * nothing.
+   * Gives up: whoever waits is free at once with `error`, and the session is brought back in the
+   * background. A second call does nothing.
    */
   stop(error: unknown): void {
     switch (this.#state) {
@@ -308,7 +319,10 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     return this.#stopped
   }
 
-  /** The session is gone. What the server was asked is answered by the driver; the rest is told here. */
+  /**
+   * The session is gone. What the server was asked is answered by the driver; the rest is told
+   * here.
+   */
   lost(): void {
     if (this.#state !== 'paused') return
     const slot = this.slot!
@@ -352,7 +366,8 @@ export abstract class OpenWork extends Timed implements OrderedWork {
         this.stop(this.#givenUp(this.outcome))
         return
       case 'over':
-        // The polite way has taken too long. From here on the quarantine sees to it, and breaks the session if it must.
+        // The polite way has taken too long. From here on the quarantine sees to it, and breaks the
+        // session if it must.
         this.host.cancel(this.slot!)
         return
       case 'new':
@@ -379,7 +394,10 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     this.#wake(now, CONFIRM_MS)
   }
 
-  /** Where the server's word can tell more than is known already, the caller is kept a moment for it. */
+  /**
+   * Where the server's word can tell more than is known already, the caller is kept a moment for
+   * it.
+   */
   #aborted(signal: AbortSignal): void {
     if (this.#cancelReason !== undefined) return
     if (this.#state !== 'asking' || this.outcome !== 'unknown') {

@@ -37,7 +37,10 @@ export interface FakePieces {
   then?: FakeFailure | FakeHang | FakeLoss
 }
 
-/** A COPY … FROM STDIN that does not come to a good end. Without a reply it takes whatever it is given. */
+/**
+ * A COPY … FROM STDIN that does not come to a good end. Without a reply it takes whatever it is
+ * given.
+ */
 export interface FakeTaking {
   /** Pieces that are taken before. Default: all of them, and it happens at the end. */
   takes?: number
@@ -58,8 +61,8 @@ export interface FakeHang {
 }
 
 /**
- * A commit that waits for a synchronous standby: never answered, but a cancel request is answered with
- * success and the warning that tells of it.
+ * A commit that waits for a synchronous standby: never answered, but a cancel request is answered
+ * with success and the warning that tells of it.
  */
 interface FakeStandbyWait {
   /** Always true. */
@@ -91,7 +94,10 @@ const LOCAL_COMMIT: Notice = {
 
 type Done = (error: Error | null, result?: QueryResult<unknown>) => void
 
-/** One fake session. It keeps the books of a real one: transaction status, session settings, one statement at a time. */
+/**
+ * One fake session. It keeps the books of a real one: transaction status, session settings, one
+ * statement at a time.
+ */
 export class FakeConnection implements DriverConnection {
   readonly raw: unknown = this
   readonly info: ConnectionInfo
@@ -144,7 +150,9 @@ export class FakeConnection implements DriverConnection {
     return this.#done === undefined ? 0 : 1
   }
 
-  /** What the server knows of the transaction, even while a statement runs and the driver does not. */
+  /**
+   * What the server knows of the transaction, even while a statement runs and the driver does not.
+   */
   get sessionStatus(): 'idle' | 'active' | 'failed' {
     return this.#status
   }
@@ -354,7 +362,10 @@ export class FakeConnection implements DriverConnection {
     }
   }
 
-  /** Which process it is belongs to the log-in: it is neither among the statements nor left to the script of a test. */
+  /**
+   * Which process it is belongs to the log-in: it is neither among the statements nor left to the
+   * script of a test.
+   */
   #identify(text: string, done: Done): void {
     const { answeringPid, version, startUp, server } = this.#options
     const asked = askedParameters(this.#context.settings.parameters)
@@ -382,7 +393,10 @@ export class FakeConnection implements DriverConnection {
     })
   }
 
-  /** The reset that travels in front, if one is due: a statement of its own in the books, `reset ahead`. Returns why it failed, if it did. */
+  /**
+   * The reset that travels in front, if one is due: a statement of its own in the books,
+   * `reset ahead`. Returns why it failed, if it did.
+   */
   #resetAhead(): Error | undefined {
     if (!this.#resetWanted || !this.alive) return undefined
     this.#resetWanted = false

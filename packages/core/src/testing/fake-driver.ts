@@ -16,25 +16,33 @@ export interface FakeParameter {
   same?: 0 | 1
 }
 
-/** How a fake server behaves. Every function is asked anew each time, so a test can change its mind. */
+/**
+ * How a fake server behaves. Every function is asked anew each time, so a test can change its mind.
+ */
 export interface FakeDriverOptions {
   /** Time source; the same as the pool's. */
   clock: Clock
   /** How long a connect takes, in milliseconds. Default 0: it settles in a promise reaction. */
   connectMs?: number | (() => number)
-  /** Fails a connect: return the error, or `hang` to never settle, or undefined to let it succeed. */
+  /**
+   * Fails a connect: return the error, or `hang` to never settle, or undefined to let it succeed.
+   */
   onConnect?: (attempt: number, context: ConnectContext) => Error | 'hang' | undefined
-  /** The process id that answers when the pool asks after the log-in, or how the question fails. Default: the announced one, as without a pooler. */
+  /**
+   * The process id that answers when the pool asks after the log-in, or how the question fails.
+   * Default: the announced one, as without a pooler.
+   */
   answeringPid?: (connection: FakeConnection) => number | null | Error
   /**
-   * The server that a session leads to, as it says when the pool asks with this text after the log-in, or how the question fails. Default:
-   * the server does not say.
+   * The server that a session leads to, as it says when the pool asks with this text after the
+   * log-in, or how the question fails. Default: the server does not say.
    */
   server?: (connection: FakeConnection, text: string) => Partial<ServerIdentity> | Error
   /** Address of the sockets' other end; null for a Unix socket. Default 127.0.0.1. */
   address?: null
   /**
-   * What a session has of a start-up parameter when the pool asks with this text after the log-in. Default: what was asked for.
+   * What a session has of a start-up parameter when the pool asks with this text after the log-in.
+   * Default: what was asked for.
    */
   startUp?: (name: string, text: string) => FakeParameter | undefined
   /** What `version()` says when the pool asks after the log-in. Default: nothing. */
@@ -52,13 +60,22 @@ export interface FakeDriverOptions {
   ) => void
   /** How long a cancel request takes, in milliseconds, or an error. Default 0. */
   onCancel?: (connection: FakeConnection) => number | Error
-  /** Whether a session that is destroyed says so before `destroy` returns, as some drivers do, or a moment later. Default later. */
+  /**
+   * Whether a session that is destroyed says so before `destroy` returns, as some drivers do, or a
+   * moment later. Default later.
+   */
   destroysAtOnce?: boolean
-  /** How long a polite close takes, in milliseconds; `hang` for as long as it may; an error to fail with. Default 0. */
+  /**
+   * How long a polite close takes, in milliseconds; `hang` for as long as it may; an error to fail
+   * with. Default 0.
+   */
   closeMs?: number | 'hang' | Error
 }
 
-/** A driver without a server: scripted, on the test's clock, and watching that the pool keeps the contract. */
+/**
+ * A driver without a server: scripted, on the test's clock, and watching that the pool keeps the
+ * contract.
+ */
 export interface FakeDriver extends Driver {
   /** Behaviour; may be changed at any time. */
   readonly options: FakeDriverOptions

@@ -33,10 +33,14 @@ interface Value {
 
 type Answer = Value | FakeFailure | FakeHang | FakeLoss
 
-/** A statement whose answer, or whose data, comes in pieces: what a cursor and both directions of COPY have in common. */
+/**
+ * A statement whose answer, or whose data, comes in pieces: what a cursor and both directions of
+ * COPY have in common.
+ */
 export class FakeExchange {
   readonly #host: ExchangeHost
-  // Whether a cancel request that comes between two calls is remembered. A session that waits for its client ignores it.
+  // Whether a cancel request that comes between two calls is remembered. A session that waits for
+  // its client ignores it.
   readonly #remembers: boolean
   #call: Call | undefined
   #cancelled: Error | undefined

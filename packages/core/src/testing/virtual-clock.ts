@@ -57,15 +57,24 @@ function isBefore(one: Event, other: Event): boolean {
   return one.at === other.at ? one.order < other.order : one.at < other.at
 }
 
-/** Time that stands still until a test moves it. Between two timers every promise reaction runs to its end. */
+/**
+ * Time that stands still until a test moves it. Between two timers every promise reaction runs to
+ * its end.
+ */
 export interface VirtualClock extends Clock {
-  /** Moves time on by `ms`, firing what falls due, in order. Resolves when all of it and its promise reactions have run. */
+  /**
+   * Moves time on by `ms`, firing what falls due, in order. Resolves when all of it and its promise
+   * reactions have run.
+   */
   advance(ms: number): Promise<void>
   /** Lets promise reactions run without moving time. */
   settle(): Promise<void>
   /** Moves the wall clock alone, as an administrator or a suspended machine would. */
   shiftWall(ms: number): void
-  /** Blocks the event loop for `ms`: time passes and timers fall due, but nothing runs until the next `advance` or `settle`. */
+  /**
+   * Blocks the event loop for `ms`: time passes and timers fall due, but nothing runs until the
+   * next `advance` or `settle`.
+   */
   stall(ms: number): void
   /** Timers that are armed. */
   readonly pendingTimers: number
@@ -86,8 +95,8 @@ export function virtualClock(): VirtualClock {
     return event
   }
   const drain = (): Promise<void> =>
-    // A tick queued from a promise reaction runs when every reaction has run, however long their chain, and costs no
-    // turn of the event loop.
+    // A tick queued from a promise reaction runs when every reaction has run, however long their
+    // chain, and costs no turn of the event loop.
     new Promise((resolve) => process.nextTick(resolve))
   const settle = (): Promise<void> =>
     // A whole turn, so that unhandled rejections are noticed where they happen.

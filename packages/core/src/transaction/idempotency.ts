@@ -16,8 +16,9 @@ import {
 } from '../outcome/errors.js'
 
 /**
- * The statement that makes the table of idempotency keys, for a migration; `createMarkerTable` runs it. Every transaction with an
- * `idempotencyKey` leaves one row in it. The role needs SELECT, INSERT, UPDATE on it, and DELETE for `cleanMarkers`.
+ * The statement that makes the table of idempotency keys, for a migration; `createMarkerTable` runs
+ * it. Every transaction with an `idempotencyKey` leaves one row in it. The role needs SELECT,
+ * INSERT, UPDATE on it, and DELETE for `cleanMarkers`.
  */
 export const markerTable: string = `create table if not exists poolhouse_marker (
   key pg_catalog.text primary key,
@@ -26,12 +27,16 @@ export const markerTable: string = `create table if not exists poolhouse_marker 
   created_at pg_catalog.timestamptz not null default pg_catalog.now()
 )`
 
-/** Makes the table of idempotency keys, unless it is there, in the first schema of the role's `search_path`. Throws what the server says. */
+/**
+ * Makes the table of idempotency keys, unless it is there, in the first schema of the role's
+ * `search_path`. Throws what the server says.
+ */
 export async function createMarkerTable(pool: Queryable): Promise<void> {
   try {
     await pool.query(markerTable)
   } catch (error) {
-    // IF NOT EXISTS does not see a table that another session is making: one of the two fails on the catalogue's unique index.
+    // IF NOT EXISTS does not see a table that another session is making: one of the two fails on
+    // the catalogue's unique index.
     if (!hasCondition(error, 'unique_violation', 'duplicate_table', 'duplicate_object')) throw error
     await pool.query(markerTable)
   }
@@ -39,13 +44,17 @@ export async function createMarkerTable(pool: Queryable): Promise<void> {
 
 /** Options of `cleanMarkers`. */
 export interface CleanMarkersOptions {
-  /** Keys older than this are forgotten, in milliseconds. Choose more than any caller goes on repeating one key. */
+  /**
+   * Keys older than this are forgotten, in milliseconds. Choose more than any caller goes on
+   * repeating one key.
+   */
   olderThanMs: number
 }
 
 /**
- * Forgets old idempotency keys; resolves with how many. A call that comes with a forgotten key does its work again. Reads the whole table.
- * Throws `TypeError` or `RangeError` for wrong options, and what the server says.
+ * Forgets old idempotency keys; resolves with how many. A call that comes with a forgotten key does
+ * its work again. Reads the whole table. Throws `TypeError` or `RangeError` for wrong options, and
+ * what the server says.
  */
 export async function cleanMarkers(pool: Queryable, options: CleanMarkersOptions): Promise<number> {
   const where = 'cleanMarkers'
@@ -67,7 +76,8 @@ export async function cleanMarkers(pool: Queryable, options: CleanMarkersOptions
 
 // A key of the index may have 2,704 bytes, and a character up to four.
 const LONGEST_KEY = 512
-// A lone surrogate has no bytes of its own in UTF-8: all of them arrive as U+FFFD, and two keys would be one.
+// A lone surrogate has no bytes of its own in UTF-8: all of them arrive as U+FFFD, and two keys
+// would be one.
 const LONE_SURROGATE = /\p{Surrogate}/u
 const HASHED = 'poolhouse-sha256:'
 
@@ -94,8 +104,9 @@ export function checkIdempotencyKey(where: string, key: unknown): void {
 }
 
 /**
- * What stands in the table for a key of this scope. A key without a scope stands for itself, unless it looks like
- * one that is stored as a hash, so that nobody can choose a key that is another scope's.
+ * What stands in the table for a key of this scope. A key without a scope stands for itself, unless
+ * it looks like one that is stored as a hash, so that nobody can choose a key that is another
+ * scope's.
  */
 function storedKey(key: string, scope: string | undefined): string {
   if (scope === undefined && !key.startsWith(HASHED)) return key
@@ -111,7 +122,8 @@ interface Attempt {
   readonly startedAt: string
 }
 
-// The table is found by the search_path, and all else by its schema: others of these names may stand in front in the path.
+// The table is found by the search_path, and all else by its schema: others of these names may
+// stand in front in the path.
 const INSERT =
   'insert into poolhouse_marker(key, attempt) values ($1, $2) on conflict (key) do nothing returning ' +
   'pg_catalog.pg_current_xact_id()::pg_catalog.text as xid, pg_catalog.pg_backend_pid()::pg_catalog.text as pid, ' +
@@ -120,8 +132,9 @@ const SELECT =
   'select attempt, result::pg_catalog.text as result from poolhouse_marker where key OPERATOR(pg_catalog.=) $1'
 const STORE =
   'update poolhouse_marker set result = $2::pg_catalog.json where key OPERATOR(pg_catalog.=) $1'
-// Only the very transaction of an earlier attempt of ours, whose line is dead while its server process does not know yet and holds the
-// key. One that waits for its synchronous standbys is let be: ending it would make its commit a local one.
+// Only the very transaction of an earlier attempt of ours, whose line is dead while its server
+// process does not know yet and holds the key. One that waits for its synchronous standbys is let
+// be: ending it would make its commit a local one.
 const END_FORMER =
   'select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a where a.pid OPERATOR(pg_catalog.=) $1::int ' +
   'and a.backend_xid OPERATOR(pg_catalog.=) $2::pg_catalog.xid8::pg_catalog.xid ' +
@@ -129,23 +142,27 @@ const END_FORMER =
   "and coalesce(a.wait_event, '') OPERATOR(pg_catalog.<>) 'SyncRep'"
 
 /**
- * The work of a transaction with an idempotency key, over all attempts of one call. Each attempt first puts a row with the key, which waits
- * for whoever else is doing that; if the key is there already, the work is done, and its result is read. So however often an attempt is made, and on whatever
- * server of the cluster, the work is committed once.
+ * The work of a transaction with an idempotency key, over all attempts of one call. Each attempt
+ * first puts a row with the key, which waits for whoever else is doing that; if the key is there
+ * already, the work is done, and its result is read. So however often an attempt is made, and on
+ * whatever server of the cluster, the work is committed once.
  */
 export class KeyedWork<R> {
   readonly #key: string
   readonly #work: (tx: Transaction) => Promise<R>
   readonly #former: Attempt[] = []
-  // What the work returned, by attempt: if that attempt turns out to have been committed, no round trip through JSON is needed.
+  // What the work returned, by attempt: if that attempt turns out to have been committed, no round
+  // trip through JSON is needed.
   readonly #results = new Map<string, R>()
-  // An attempt was made whose COMMIT got no answer, and no later one has shown yet what became of it.
+  // An attempt was made whose COMMIT got no answer, and no later one has shown yet what became of
+  // it.
   #doubt: InDoubtError | undefined
   #stage: 'marking' | 'working' | 'done' = 'marking'
   // Whether the work failed on a session that was lost under it.
   #interrupted = false
-  // The last COMMIT was answered with an ERROR that leaves its outcome open. The next attempt sees whether the key
-  // is there; a COMMIT that answers the same again would do so for ever, such as one whose trigger raises it.
+  // The last COMMIT was answered with an ERROR that leaves its outcome open. The next attempt sees
+  // whether the key is there; a COMMIT that answers the same again would do so for ever, such as
+  // one whose trigger raises it.
   #answered = false
 
   /** Takes a checked key, and the `idempotencyScope` of the call. */
@@ -178,9 +195,13 @@ export class KeyedWork<R> {
     return result
   }
 
-  /** Whether an attempt that failed like this may be followed by another, because the failure is not the work's. */
+  /**
+   * Whether an attempt that failed like this may be followed by another, because the failure is not
+   * the work's.
+   */
   repeats(error: unknown): boolean {
-    // What the work threw while its session was well is about something else, which must not be done twice.
+    // What the work threw while its session was well is about something else, which must not be
+    // done twice.
     if (this.#stage === 'working' && !this.#interrupted) return false
     if (error instanceof InDoubtError) {
       this.#doubt = error
@@ -193,11 +214,15 @@ export class KeyedWork<R> {
     if (error instanceof ConnectError) return !(error.fatal || error instanceof AuthenticationError)
     if (error instanceof ConnectionLostError) return isUndone(error)
     if (!(error instanceof DatabaseError && isUndone(error))) return false
-    // Another call with the key was faster, and the snapshot of this transaction is older than its row.
+    // Another call with the key was faster, and the snapshot of this transaction is older than its
+    // row.
     return endsSession(error) || (this.marking && isConflict(error))
   }
 
-  /** What the caller is told when no other attempt is made: while an earlier one is in doubt, that is what matters. */
+  /**
+   * What the caller is told when no other attempt is made: while an earlier one is in doubt, that
+   * is what matters.
+   */
   surfaced(error: unknown): unknown {
     if (this.#doubt === undefined) return error
     return error instanceof AbortError ? new AbortError(error.cause, 'unknown') : this.#doubt
@@ -225,7 +250,8 @@ export class KeyedWork<R> {
       pid: String(row.pid),
       startedAt: String(row.started_at),
     })
-    // The key was free, so no earlier attempt was committed, nor can be: it would have held the key.
+    // The key was free, so no earlier attempt was committed, nor can be: it would have held the
+    // key.
     this.#doubt = undefined
     return true
   }
@@ -251,7 +277,10 @@ class MarkerGoneError extends TransactionError {
   }
 }
 
-/** Whether the session of the transaction is gone. Of a transaction that cannot tell, what failed may have been that. */
+/**
+ * Whether the session of the transaction is gone. Of a transaction that cannot tell, what failed
+ * may have been that.
+ */
 function wasLost({ lost }: Transaction & { readonly lost?: boolean }): boolean {
   return lost !== false
 }

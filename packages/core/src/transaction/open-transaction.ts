@@ -49,8 +49,8 @@ import { TransactionScope, type TurnLimits } from './transaction-scope.js'
 const ROLLBACK_MS = 2_000
 const SET = guardWord('set')
 const TRANSACTION = guardWord('transaction')
-// A COMMIT that is cancelled is rarely undone, and one that waits for its standbys becomes a local one: its own
-// answer is worth a moment.
+// A COMMIT that is cancelled is rarely undone, and one that waits for its standbys becomes a local
+// one: its own answer is worth a moment.
 const COMMIT_PATIENCE_MS = 100
 
 function refuseControl(call: string, { text }: Statement, escapes: boolean): void {
@@ -76,7 +76,10 @@ function scopeOverError(executed: Executed = 'no'): TransactionError {
 
 function ignore(): void {}
 
-/** Whether the text is a `SET TRANSACTION …`, most of which PostgreSQL takes only before the first query of a transaction. */
+/**
+ * Whether the text is a `SET TRANSACTION …`, most of which PostgreSQL takes only before the first
+ * query of a transaction.
+ */
 function setsTransaction(text: string): boolean {
   const statements = new SqlStatements(text)
   statements.next()
@@ -91,15 +94,16 @@ export function stoppedByTimeout(timeoutMs: number, pool: string): StatementTime
 }
 
 /**
- * One transaction on one lease: `open` → `ended` by COMMIT or ROLLBACK, or `stopped` from outside by a deadline or a signal
- * and then rolled back.
+ * One transaction on one lease: `open` → `ended` by COMMIT or ROLLBACK, or `stopped` from outside
+ * by a deadline or a signal and then rolled back.
  */
 export class OpenTransaction implements Transaction {
   readonly #lease: PoolLease
   readonly #pool: string
   readonly #clock: Clock
   readonly #deadline: number
-  // Aborts every statement in flight or queued when the transaction is stopped; there only if it can be.
+  // Aborts every statement in flight or queued when the transaction is stopped; there only if it
+  // can be.
   readonly #abort: AbortController | undefined
   readonly #options: TransactionOptions
   #state: 'open' | 'stopped' | 'committing' | 'ended' = 'open'
@@ -116,10 +120,11 @@ export class OpenTransaction implements Transaction {
   #statements = 0
   #durability: Durability | undefined
   #patience: ClockTimer | undefined
-  // Statements of ours that may have been done when their calls failed: it is known that they were undone
-  // once the transaction has ended without COMMIT.
+  // Statements of ours that may have been done when their calls failed: it is known that they were
+  // undone once the transaction has ended without COMMIT.
   readonly #unknown = new Set<unknown>()
-  // A statement ended the transaction unseen; whatever the work does with that error, there is no success to report.
+  // A statement ended the transaction unseen; whatever the work does with that error, there is no
+  // success to report.
   #endedUnseen: Error | undefined
 
   /** Takes a lease that nobody else uses and checked options. */
@@ -161,7 +166,8 @@ export class OpenTransaction implements Transaction {
       const result = await (this.#abort === undefined ? begun : this.#untilStopped(() => begun))
       if (wantsIdentity(this.#options)) this.#identity = readIdentity(result)
       const { openWith } = this.#options
-      // It is the first statement, so that a SET TRANSACTION of the work begins no new transaction without it.
+      // It is the first statement, so that a SET TRANSACTION of the work begins no new transaction
+      // without it.
       if (openWith !== undefined) {
         this.#statements++
         await this.#run(openWith, undefined, undefined, 'no')
@@ -199,8 +205,9 @@ export class OpenTransaction implements Transaction {
   }
 
   /**
-   * Ends the transaction from outside. While COMMIT is under way its own answer decides; after an abort it is
-   * waited for a moment before it is cancelled, and after a time-out, which is COMMIT's own, not at all.
+   * Ends the transaction from outside. While COMMIT is under way its own answer decides; after an
+   * abort it is waited for a moment before it is cancelled, and after a time-out, which is COMMIT's
+   * own, not at all.
    */
   stop(error: Error): void {
     if (this.#state === 'committing' && error instanceof AbortError) this.#hurry(error)
@@ -255,7 +262,7 @@ export class OpenTransaction implements Transaction {
     return this.rollbackFrom(undefined)
   }
 
-  // ── the same in one scope; undefined is the outermost ────────────────────────────────────────────────────────────
+  // ── the same in one scope; undefined is the outermost ──
 
   /** `query` in this scope. */
   queryIn<Row = Record<string, unknown>>(
@@ -357,8 +364,9 @@ export class OpenTransaction implements Transaction {
   }
 
   /**
-   * PostgreSQL takes most of SET TRANSACTION only before the first query, and ours for the identity was one. As nothing else has been done yet,
-   * a new transaction is begun for it in the same message; its identity is taken before COMMIT.
+   * PostgreSQL takes most of SET TRANSACTION only before the first query, and ours for the identity
+   * was one. As nothing else has been done yet, a new transaction is begun for it in the same
+   * message; its identity is taken before COMMIT.
    */
   #asFirst(statement: Statement): Statement {
     const isFirst = this.#statements++ === 0 && this.#savepoints === 0
@@ -575,7 +583,10 @@ export class OpenTransaction implements Transaction {
     this.#durability = slot.committedLocally ? 'local' : 'configured'
   }
 
-  /** Whether COMMIT has succeeded although its call failed. Throws what the caller is told if it has not. */
+  /**
+   * Whether COMMIT has succeeded although its call failed. Throws what the caller is told if it has
+   * not.
+   */
   #isCommittedAfter(error: unknown, slot: Slot): boolean {
     if (!(error instanceof PoolhouseError)) throw error
     switch (error.executed) {
@@ -583,7 +594,8 @@ export class OpenTransaction implements Transaction {
         throw this.#inDoubt(error)
       case 'yes':
         if (error.durability !== undefined) this.#durability = error.durability
-        // Its session was terminated in its wait for the standbys, by others, so there is no other answer.
+        // Its session was terminated in its wait for the standbys, by others, so there is no other
+        // answer.
         if (slot.cancelSent || !(error instanceof ConnectionLostError)) throw error
         return true
       case 'no':
@@ -626,7 +638,8 @@ export class OpenTransaction implements Transaction {
     const { slot } = this.#lease
     if (wasOver || slot.state === 'gone') return
     await this.#closeOpen()
-    // Releasing rolls back as well; doing it here lets the caller see its end before the promise settles.
+    // Releasing rolls back as well; doing it here lets the caller see its end before the promise
+    // settles.
     if (!slot.quiet) return
     try {
       await this.#lease.query({ text: 'ROLLBACK' }, this.#limits({ timeoutMs: ROLLBACK_MS }))

@@ -6,7 +6,10 @@ import type { Durability } from '../outcome/durability.js'
 import type { OpenTransaction } from './open-transaction.js'
 import type { TransactionScope } from './transaction-scope.js'
 
-/** What the work of a savepoint gets: the transaction as seen from that scope. Over when the work has settled. */
+/**
+ * What the work of a savepoint gets: the transaction as seen from that scope. Over when the work
+ * has settled.
+ */
 export class Savepoint implements Transaction {
   readonly #transaction: OpenTransaction
   readonly #scope: TransactionScope

@@ -27,10 +27,14 @@ export interface TransactionHost {
   hold<R>(slot: Slot, work: () => R): R
 }
 
-// How long after its first failure a transaction with a key is tried again, if the caller set no limit.
+// How long after its first failure a transaction with a key is tried again, if the caller set no
+// limit.
 const KEYED_MS = 10_000
 
-/** Runs `work` in a transaction, again if the caller declared that and the last attempt is known not to have happened, or has a key. */
+/**
+ * Runs `work` in a transaction, again if the caller declared that and the last attempt is known not
+ * to have happened, or has a key.
+ */
 export async function runTransaction<R>(
   host: TransactionHost,
   clock: Clock,

@@ -25,20 +25,24 @@ interface Turn {
   refuse(error: Error): void
 }
 
-/** Whose work the running code belongs to: a scope, and what that scope's savepoint was itself begun in. */
+/**
+ * Whose work the running code belongs to: a scope, and what that scope's savepoint was itself begun
+ * in.
+ */
 interface Inside {
   readonly scope: TransactionScope
   readonly outer: Inside | undefined
 }
 
-// One store for all transactions, made when the first savepoint is used: on Node.js 20 every `await` costs more
-// from then on.
+// One store for all transactions, made when the first savepoint is used: on Node.js 20 every
+// `await` costs more from then on.
 let storage: AsyncLocalStorage<Inside> | undefined
 
 /**
- * Whose turn it is among the calls of one scope of a transaction: the transaction itself, or a savepoint. While a
- * savepoint is open in it, what is begun beside that savepoint waits, first come first served. What is begun by the
- * savepoint's own work is refused at once, because its wait would be for itself.
+ * Whose turn it is among the calls of one scope of a transaction: the transaction itself, or a
+ * savepoint. While a savepoint is open in it, what is begun beside that savepoint waits, first come
+ * first served. What is begun by the savepoint's own work is refused at once, because its wait
+ * would be for itself.
  *
  * A scope is made with the first savepoint of its transaction, and holds nothing of the connection.
  */
@@ -47,7 +51,10 @@ export class TransactionScope {
   firstError: unknown
   /** Whether its work has rolled the whole transaction back. */
   rolledBack = false
-  /** Called when its promise may have been forgotten by the caller, who learns of the failure elsewhere. */
+  /**
+   * Called when its promise may have been forgotten by the caller, who learns of the failure
+   * elsewhere.
+   */
   forgotten: (() => void) | undefined
   readonly #clock: Clock
   readonly #pool: string
@@ -77,9 +84,9 @@ export class TransactionScope {
   }
 
   /**
-   * Calls `start` now or when the savepoint that is open is over, with the milliseconds that it has waited. Rejects
-   * with `TransactionError` if the work of that savepoint itself calls, or waits for the one who calls, and with what
-   * ends the wait.
+   * Calls `start` now or when the savepoint that is open is over, with the milliseconds that it has
+   * waited. Rejects with `TransactionError` if the work of that savepoint itself calls, or waits
+   * for the one who calls, and with what ends the wait.
    */
   inTurn<T>(limits: TurnLimits | undefined, start: (waitedMs: number) => Promise<T>): Promise<T> {
     const open = this.#child
@@ -108,8 +115,8 @@ export class TransactionScope {
       }
       const turn: Turn = {
         at: this,
-        // What it begins is the caller's own work, or reads his data: it belongs to his async context, and not to that
-        // of the savepoint whose end it waited for.
+        // What it begins is the caller's own work, or reads his data: it belongs to his async
+        // context, and not to that of the savepoint whose end it waited for.
         begin: AsyncResource.bind(() => {
           leave()
           start(this.#clock.now() - since).then(resolve, reject)
@@ -134,7 +141,10 @@ export class TransactionScope {
     })
   }
 
-  /** Whether its work waits for something that the running code belongs to, by itself or through others. */
+  /**
+   * Whether its work waits for something that the running code belongs to, by itself or through
+   * others.
+   */
   #waitsForCaller(seen: Set<TransactionScope>): boolean {
     if (isInside(this)) return true
     if (this.#waits === undefined || seen.has(this)) return false
@@ -173,7 +183,10 @@ export class TransactionScope {
     })
   }
 
-  /** Throws if the work has returned while a savepoint is open in it: committing half of that would be a lie. */
+  /**
+   * Throws if the work has returned while a savepoint is open in it: committing half of that would
+   * be a lie.
+   */
   refuseOpenSavepoint(): void {
     if (this.#child === undefined) return
     this.#child.forgotten?.()
@@ -190,8 +203,8 @@ export class TransactionScope {
   }
 
   /**
-   * The transaction is over: what waits is refused, and the work of every savepoint that is open need not be waited
-   * for, except where the caller itself belongs to it or is `by`.
+   * The transaction is over: what waits is refused, and the work of every savepoint that is open
+   * need not be waited for, except where the caller itself belongs to it or is `by`.
    */
   abandon(errorOf: (executed: Executed) => Error, by?: TransactionScope): void {
     for (const turn of [...this.#turns]) turn.refuse(errorOf('no'))

@@ -10,8 +10,9 @@ export interface BuiltinType {
   readonly delimiter: string
 }
 
-// src/include/catalog/pg_type.dat of PostgreSQL 18; OIDs are never re-used. Each is "name OID array-OID". Pseudo-types and the
-// types of catalogue rows are left out: no column of a result has a value of theirs, or their values stay text.
+// src/include/catalog/pg_type.dat of PostgreSQL 18; OIDs are never re-used. Each is "name OID
+// array-OID". Pseudo-types and the types of catalogue rows are left out: no column of a result has
+// a value of theirs, or their values stay text.
 const CATALOGUE: readonly string[] = [
   ...['bool 16 1000', 'bytea 17 1001', '"char" 18 1002', 'name 19 1003', 'text 25 1009'],
   ...['bpchar 1042 1014', 'varchar 1043 1015', 'cstring 2275 1263', 'refcursor 1790 2201'],
@@ -36,7 +37,8 @@ const CATALOGUE: readonly string[] = [
   ...['regrole 4096 4097', 'regtype 2206 2211'],
 ]
 
-// The names that SQL has for them, as `format_type` and `\d` write them, and what the grammar takes as well.
+// The names that SQL has for them, as `format_type` and `\d` write them, and what the grammar takes
+// as well.
 const ALIASES: readonly (readonly [alias: string, name: string])[] = [
   ['boolean', 'bool'],
   ['smallint', 'int2'],
@@ -64,9 +66,10 @@ export const builtinTypes: readonly BuiltinType[] = CATALOGUE.map((line) => {
 })
 
 /**
- * The OID of every name a built-in type can be called by: the catalogue's (`int8`), SQL's (`bigint`), and for arrays either
- * of them with `[]` behind (`bigint[]`) or the catalogue's with `_` before (`_int8`). `char` is SQL's `character`; the
- * catalogue's own is `"char"`, with its quotes.
+ * The OID of every name a built-in type can be called by: the catalogue's (`int8`), SQL's
+ * (`bigint`), and for arrays either of them with `[]` behind (`bigint[]`) or the catalogue's with
+ * `_` before (`_int8`). `char` is SQL's `character`; the catalogue's own is `"char"`, with its
+ * quotes.
  */
 export const builtinOids: ReadonlyMap<string, number> = readNames()
 

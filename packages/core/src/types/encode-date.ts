@@ -1,6 +1,7 @@
 /**
- * Writes an instant as local time with its distance from UTC, `2026-01-31T23:59:59.999+01:00`, as `pg` does: a `timestamptz`
- * takes the instant from it, a `timestamp` the local time and a `date` the local day. Years before 1 have ` BC` behind.
+ * Writes an instant as local time with its distance from UTC, `2026-01-31T23:59:59.999+01:00`, as
+ * `pg` does: a `timestamptz` takes the instant from it, a `timestamp` the local time and a `date`
+ * the local day. Years before 1 have ` BC` behind.
  */
 export function encodeDate(date: Date): string {
   const year = date.getFullYear()
@@ -12,7 +13,8 @@ export function encodeDate(date: Date): string {
 }
 
 function offsetOf(date: Date, year: number): string {
-  // Clocks once ran by the sun: getTimezoneOffset() leaves out the seconds of their distance, and the instant would be wrong by them.
+  // Clocks once ran by the sun: getTimezoneOffset() leaves out the seconds of their distance, and
+  // the instant would be wrong by them.
   const seconds = year > 1972 ? date.getTimezoneOffset() * -60 : exactOffset(date)
   const distance = Math.abs(seconds)
   const hours = Math.floor(distance / 3_600)

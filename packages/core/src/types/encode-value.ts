@@ -6,7 +6,10 @@ const MOST_DIMENSIONS = 6
 // A toPostgres() may return an object that has one too; nobody needs this many in a row.
 const MOST_STEPS = 100
 
-/** Says why a value cannot be sent, and where in the values it is: the way through the arrays around it, outermost first. */
+/**
+ * Says why a value cannot be sent, and where in the values it is: the way through the arrays around
+ * it, outermost first.
+ */
 export class Refusal extends TypeError {
   /** Indexes of the arrays that hold the value. */
   readonly path: number[] = []
@@ -26,7 +29,9 @@ export function toRefusal(error: unknown): Refusal {
   return new Refusal(`cannot be sent to PostgreSQL: ${why}`, { cause: error })
 }
 
-/** The text of one value; null for NULL. Throws a `Refusal`, or what the value's own methods throw. */
+/**
+ * The text of one value; null for NULL. Throws a `Refusal`, or what the value's own methods throw.
+ */
 export function encodeValue(value: unknown): string | null {
   return encode(value, [])
 }

@@ -1,22 +1,28 @@
 import { encodeValue, toRefusal } from './encode-value.js'
 
-// The protocol counts values in 16 bits, 65 535; postgres.js refuses 65 534 and more, and both drivers must take the same.
+// The protocol counts values in 16 bits, 65 535; postgres.js refuses 65 534 and more, and both
+// drivers must take the same.
 const MOST_VALUES = 65_533
-// The server takes no message of a gigabyte or more, and would end the session (PQ_LARGE_MESSAGE_LIMIT of libpq.h).
+// The server takes no message of a gigabyte or more, and would end the session
+// (PQ_LARGE_MESSAGE_LIMIT of libpq.h).
 const MOST_BYTES = 0x3fff_0000
 
 /**
- * Brings bound values into the text that goes over the wire; `null` is NULL. Undefined if there are none.
+ * Brings bound values into the text that goes over the wire; `null` is NULL. Undefined if there are
+ * none.
  *
- * - strings as they are; numbers, bigints, booleans and their wrapper objects as `String` writes them;
+ * - strings as they are; numbers, bigints, booleans and their wrapper objects as `String` writes
+ *   them;
  * - a `Date` as local time with its distance from UTC;
  * - bytes (`Buffer`, typed arrays, `DataView`, `ArrayBuffer`) as `\x` and hexadecimal digits;
  * - an array as an array of PostgreSQL, of at most six dimensions;
- * - an object with a `toPostgres(prepareValue)` method as what that returns; any other object as JSON.
+ * - an object with a `toPostgres(prepareValue)` method as what that returns; any other object as
+ *   JSON.
  *
- * Throws `TypeError` that names the value's place, `values[2][0]`, for `undefined`, functions, symbols, invalid dates, promises,
- * `Map`s and `Set`s, for text with a NUL character, which PostgreSQL cannot store, and for what cannot be written as JSON;
- * `RangeError` for more than 65 533 values and for arrays of more dimensions than PostgreSQL has.
+ * Throws `TypeError` that names the value's place, `values[2][0]`, for `undefined`, functions,
+ * symbols, invalid dates, promises, `Map`s and `Set`s, for text with a NUL character, which
+ * PostgreSQL cannot store, and for what cannot be written as JSON; `RangeError` for more than 65
+ * 533 values and for arrays of more dimensions than PostgreSQL has.
  */
 export function encodeValues(
   values: readonly unknown[] | undefined,

@@ -7,9 +7,10 @@ const OPEN = 123
 const CLOSE = 125
 
 /**
- * Makes a parser for the text of an array, `{1,NULL,"a \"b\""}`, with any number of dimensions and with or without bounds before
- * it, `[0:2]={…}`, which an array of JavaScript has no place for. `parse` gets the text of each element that is not NULL;
- * without it the texts are the elements. A text that is no array stays text.
+ * Makes a parser for the text of an array, `{1,NULL,"a \"b\""}`, with any number of dimensions and
+ * with or without bounds before it, `[0:2]={…}`, which an array of JavaScript has no place for.
+ * `parse` gets the text of each element that is not NULL; without it the texts are the elements. A
+ * text that is no array stays text.
  */
 export function arrayParser(parse: TypeParser | undefined, delimiter: string): TypeParser {
   const comma = delimiter.charCodeAt(0)
@@ -20,7 +21,10 @@ export function arrayParser(parse: TypeParser | undefined, delimiter: string): T
   }
 }
 
-/** One pass over the text, with the open arrays on a stack of its own; undefined for what is no array. */
+/**
+ * One pass over the text, with the open arrays on a stack of its own; undefined for what is no
+ * array.
+ */
 function scan(
   text: string,
   start: number,

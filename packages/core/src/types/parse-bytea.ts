@@ -3,8 +3,8 @@ const LETTER_X = 120
 const ZERO = 48
 
 /**
- * Makes bytes of a `bytea` in either form the server writes, `\xDEADBEEF` and, with `bytea_output = escape`, `\336\255\276\357`.
- * What is neither stays the text.
+ * Makes bytes of a `bytea` in either form the server writes, `\xDEADBEEF` and, with
+ * `bytea_output = escape`, `\336\255\276\357`. What is neither stays the text.
  */
 export function parseBytea(text: string): Buffer | string {
   // The escape form never begins so: it writes a backslash as two.

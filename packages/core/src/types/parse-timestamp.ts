@@ -8,8 +8,8 @@ const DOT = 46
 const COLON = 58
 const SPACE = 32
 
-// What was read last. Parsers run to their end one after the other, and a row may have many timestamps: an object for each
-// reading would be most of its cost.
+// What was read last. Parsers run to their end one after the other, and a row may have many
+// timestamps: an object for each reading would be most of its cost.
 let year = 0
 let month = 0
 let day = 0
@@ -21,8 +21,9 @@ let millisecond = 0
 let at = 0
 
 /**
- * Makes a `Date` of a `timestamptz` in ISO form, and the numbers ±Infinity of `infinity` and `-infinity`. Digits below the
- * millisecond are dropped. What no `Date` can hold, and what another DateStyle wrote, stays text.
+ * Makes a `Date` of a `timestamptz` in ISO form, and the numbers ±Infinity of `infinity` and
+ * `-infinity`. Digits below the millisecond are dropped. What no `Date` can hold, and what another
+ * DateStyle wrote, stays text.
  */
 export function parseTimestamptz(text: string): Date | number | string {
   if (!readDateAndTime(text)) return infinityOr(text)
@@ -34,8 +35,9 @@ export function parseTimestamptz(text: string): Date | number | string {
 }
 
 /**
- * Makes a `Date` of a `timestamp` in ISO form, taken for local time as `pg` and postgres.js take it; otherwise like
- * `parseTimestamptz`. A time that the local clock skipped is moved on by as much as was skipped, as `new Date` does.
+ * Makes a `Date` of a `timestamp` in ISO form, taken for local time as `pg` and postgres.js take
+ * it; otherwise like `parseTimestamptz`. A time that the local clock skipped is moved on by as much
+ * as was skipped, as `new Date` does.
  */
 export function parseTimestamp(text: string): Date | number | string {
   if (!readDateAndTime(text)) return infinityOr(text)
@@ -55,7 +57,10 @@ function infinityOr(text: string): number | string {
   return text
 }
 
-/** Reads `2026-01-31 23:59:59.999999`, whose year has four digits or more. Says whether that was what it found. */
+/**
+ * Reads `2026-01-31 23:59:59.999999`, whose year has four digits or more. Says whether that was
+ * what it found.
+ */
 function readDateAndTime(text: string): boolean {
   let dash = 4
   if (text.charCodeAt(4) !== MINUS) {
@@ -131,7 +136,10 @@ function readEra(text: string): boolean {
   return true
 }
 
-/** The day's number in the Gregorian calendar, which PostgreSQL and JavaScript both stretch back for ever. */
+/**
+ * The day's number in the Gregorian calendar, which PostgreSQL and JavaScript both stretch back for
+ * ever.
+ */
 function daysSince1970(): number {
   // Years that begin in March have their leap day at the end; eras of 400 of them are all alike.
   const shifted = month > 2 ? year : year - 1

@@ -15,9 +15,10 @@ export interface TypeParsers {
 }
 
 /**
- * Parsers in place of the canonical ones, by the OID of a type or, for built-in types, by name: the catalogue's (`int8`) or SQL's
- * (`bigint`), with `[]` behind for arrays. The parser of an element's type is used in its arrays as well, unless the array
- * type has a parser of its own, which then gets the whole array's text. NULL never reaches a parser.
+ * Parsers in place of the canonical ones, by the OID of a type or, for built-in types, by name: the
+ * catalogue's (`int8`) or SQL's (`bigint`), with `[]` behind for arrays. The parser of an element's
+ * type is used in its arrays as well, unless the array type has a parser of its own, which then
+ * gets the whole array's text. NULL never reaches a parser.
  */
 export type TypesOption = Readonly<Record<string | number, TypeParser>>
 
@@ -25,8 +26,8 @@ const toFloat: TypeParser = Number.parseFloat
 const toBoolean: TypeParser = (text) => text === 't'
 const toJson: TypeParser = (text) => JSON.parse(text)
 
-// Where `pg` and postgres.js make the same value of a type, so do we; otherwise the server's own text is the value, which
-// loses nothing. Types that are not here stay text.
+// Where `pg` and postgres.js make the same value of a type, so do we; otherwise the server's own
+// text is the value, which loses nothing. Types that are not here stay text.
 const CANONICAL: ReadonlyMap<string, TypeParser> = new Map([
   ['bool', toBoolean],
   ['int2', parseInteger],
@@ -46,11 +47,11 @@ const LARGEST_OID = 0xffff_ffff
 const canonical: TypeParsers = build(new Map())
 
 /**
- * The parsers of all types: the canonical ones, with `overrides` in place of some. Without overrides it is always the same
- * object. `where` begins the messages; default `typeParsers`.
+ * The parsers of all types: the canonical ones, with `overrides` in place of some. Without
+ * overrides it is always the same object. `where` begins the messages; default `typeParsers`.
  *
- * Throws `TypeError` for overrides that are no object, for a name that no built-in type has (naming the nearest), for a type
- * that is named twice and for a parser that is no function.
+ * Throws `TypeError` for overrides that are no object, for a name that no built-in type has (naming
+ * the nearest), for a type that is named twice and for a parser that is no function.
  *
  * ```ts
  * typeParsers({ int8: BigInt, numeric: Number, 16_390: parseMyComposite })

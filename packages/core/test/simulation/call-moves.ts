@@ -42,7 +42,8 @@ export function poolQuery(world: World): void {
     failed: (error) => {
       const executed = isPoolhouseError(error) ? error.executed : 'yes'
       world.verdicts.push({ who: `query ${id}`, executed, fate })
-      // A call that has not been sent waits for another connection, unless all of them were destroyed on purpose.
+      // A call that has not been sent waits for another connection, unless all of them were
+      // destroyed on purpose.
       const lost = error instanceof ConnectionLostError && !error.message.includes('were destroyed')
       if (lost && fate() === 'never sent') {
         world.complain(`query ${id} was given a dead connection`)

@@ -34,8 +34,9 @@ export function marked(text: string, who: string, id: number, treatment: string)
 }
 
 /**
- * The server of one schedule: moody, and keeping books. It knows who holds which session, so it sees at once when a statement
- * arrives on a session that belongs to somebody else or that was not cleaned.
+ * The server of one schedule: moody, and keeping books. It knows who holds which session, so it
+ * sees at once when a statement arrives on a session that belongs to somebody else or that was not
+ * cleaned.
  */
 export class FakeServer {
   readonly driver: FakeDriver
@@ -45,7 +46,10 @@ export class FakeServer {
   cancelFails = false
   /** Session (by process id) to the lease that holds it. */
   readonly heldBy: Map<number, number> = new Map()
-  /** Leases whose holder did not await a query, which may therefore be sent until the pool has the lease back. */
+  /**
+   * Leases whose holder did not await a query, which may therefore be sent until the pool has the
+   * lease back.
+   */
   readonly careless: Set<number> = new Set()
   /** Marked statements by `who id`. */
   readonly fates: Map<string, Fate> = new Map()

@@ -4,10 +4,16 @@ import { GENEROUS_MS } from './call-parts.js'
 import { marked } from './fake-server.js'
 import type { World } from './world.js'
 
-/** Longest time a deadlock may last: half a second without a release, and the pool looks once a second. */
+/**
+ * Longest time a deadlock may last: half a second without a release, and the pool looks once a
+ * second.
+ */
 const DEADLOCK_MS = 2_000
 
-/** Holds a connection while it waits for another one, which is how a pool is brought to a standstill. */
+/**
+ * Holds a connection while it waits for another one, which is how a pool is brought to a
+ * standstill.
+ */
 export function nest(world: World): void {
   const { random, pool } = world
   const id = ++world.lastId
@@ -60,7 +66,8 @@ export function checkDeadlock(world: World): void {
   if (world.suspended || world.closing || total < world.max || leased < total) return
   const now = world.clock.now()
   const waits = [...world.nestedWaits].filter(({ since }) => now - since > DEADLOCK_MS)
-  // A connection that is held otherwise, or by work whose statement still runs, may come back by itself.
+  // A connection that is held otherwise, or by work whose statement still runs, may come back by
+  // itself.
   if (world.leases.length > 0 || waits.length < total || world.nestedWaits.size > waits.length)
     return
   if (world.calls.size === waits.length && [...world.calls].every(({ kind }) => kind === 'nest')) {

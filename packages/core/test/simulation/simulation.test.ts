@@ -3,11 +3,12 @@ import { expect, test } from 'vitest'
 import { verdict } from './schedule.js'
 
 /*
- * Random schedules against one pool on virtual time, with a server that refuses, hangs, lies in wait and hangs up. After each
- * step the pool's books must add up and nobody may be forgotten; at the end the pool is closed in the middle of everything and
- * nothing may be left.
+ * Random schedules against one pool on virtual time, with a server that refuses, hangs, lies in
+ * wait and hangs up. After each step the pool's books must add up and nobody may be forgotten; at
+ * the end the pool is closed in the middle of everything and nothing may be left.
  *
- * A schedule that fails is shortened as far as it still fails, and prints its seed and its story. Environment variables:
+ * A schedule that fails is shortened as far as it still fails, and prints its seed and its story.
+ * Environment variables:
  *
  *   POOLHOUSE_SIM_SEED=1234     runs this schedule alone; 1234:17 its first 17 steps
  *   POOLHOUSE_SIM_RUNS=100000   runs so many schedules instead of 2 000

@@ -14,7 +14,9 @@ import { checkDeadlock } from './nested-moves.js'
 export interface Call {
   readonly id: number
   readonly kind: string
-  /** Priority of a call that stands in the queue and whose turn can be seen; undefined for others. */
+  /**
+   * Priority of a call that stands in the queue and whose turn can be seen; undefined for others.
+   */
   readonly priority: number | undefined
   readonly abort: AbortController | undefined
   dueAt: number
@@ -30,7 +32,10 @@ export interface HeldLease {
   readonly pid: number
 }
 
-/** Timers may fire up to a millisecond late by rounding; everything else is slack nobody should need. */
+/**
+ * Timers may fire up to a millisecond late by rounding; everything else is slack nobody should
+ * need.
+ */
 const SLACK_MS = 3
 
 /** One pool, its server, and everything that has been asked of it. */
@@ -49,7 +54,9 @@ export class World {
   readonly sessions: Session[] = []
   readonly busySessions: Set<Session> = new Set()
   readonly aborts: AbortController[] = []
-  /** What failed calls said about the outcome, to be compared with the server's books at the end. */
+  /**
+   * What failed calls said about the outcome, to be compared with the server's books at the end.
+   */
   readonly verdicts: { who: string; executed: string; fate: () => string }[] = []
   readonly log: string[] = []
   max: number
@@ -231,7 +238,8 @@ export class World {
         this.complain(`${call.kind} ${call.id} ignores its signal`)
     }
     if (pending > 0 && !this.suspended && !this.closing) {
-      // After a refusal the pool waits up to five seconds; after 53300 it makes do with less for ten.
+      // After a refusal the pool waits up to five seconds; after 53300 it makes do with less for
+      // ten.
       const retryScheduled =
         now - this.server.lastRefusalAt <= 5_500 + SLACK_MS ||
         now - this.server.lastFullAt <= 10_500 + SLACK_MS

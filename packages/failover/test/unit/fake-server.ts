@@ -19,7 +19,10 @@ const SYSTEM = '7000000000000000001'
 /** How a fake server treats those who talk to it. */
 export type Mood = 'up' | 'refusing' | 'frozen' | 'starting' | 'denying'
 
-/** A server that exists only in the test's virtual time: it knows its role, answers probes and remembers what was written. */
+/**
+ * A server that exists only in the test's virtual time: it knows its role, answers probes and
+ * remembers what was written.
+ */
 export class FakeServer {
   readonly name: string
   readonly driver: FakeDriver
@@ -84,7 +87,10 @@ export class FakeServer {
     this.timeline = timeline
   }
 
-  /** Every session ends, so does what waits for an answer to its connect, and nobody listens any more. */
+  /**
+   * Every session ends, so does what waits for an answer to its connect, and nobody listens any
+   * more.
+   */
   kill(): void {
     this.mood = 'refusing'
     for (const reset of this.#resets.splice(0)) reset(this.#greet() as Error)

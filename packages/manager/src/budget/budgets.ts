@@ -16,15 +16,17 @@ import { type BudgetStats, ServerBudget } from './server-budget.js'
 // Enough to ask the server how many there may be, and to begin to work.
 const UNTIL_KNOWN = 10
 const SHARE = 0.9
-// How long names that led to one server share a budget after one of them was moved, at most; connections to the former server last no longer as a rule.
+// How long names that led to one server share a budget after one of them was moved, at most;
+// connections to the former server last no longer as a rule.
 const FORGET_MS = 30_000
 const LOG_INS_PER_SECOND = 200
-// A server that is asked for a little more than it carries out is never idle; what is drawn close together waits for a moment.
+// A server that is asked for a little more than it carries out is never idle; what is drawn close
+// together waits for a moment.
 const EAGERNESS = 1.25
 
 /**
- * The budgets of all servers. A server is what its connections say it is: names that lead to one server share its budget, each as soon as its
- * first connection has told.
+ * The budgets of all servers. A server is what its connections say it is: names that lead to one
+ * server share its budget, each as soon as its first connection has told.
  */
 export class Budgets implements SeatHost {
   readonly #clock: Clock
@@ -33,7 +35,8 @@ export class Budgets implements SeatHost {
   readonly #places = new Map<string, Place>()
   #forgetting: ClockTimer | undefined
   readonly #censuses = new Map<string, Census>()
-  // Processes that were counted last, wherever there were most: not all of them have connections to every server.
+  // Processes that were counted last, wherever there were most: not all of them have connections to
+  // every server.
   #counted = 1
   readonly #countedAt = new Map<string, number>()
 
@@ -44,7 +47,10 @@ export class Budgets implements SeatHost {
     this.#random = random
   }
 
-  /** The budget for pools of this weight, of the named database `label` or, without one, of a tenant. */
+  /**
+   * The budget for pools of this weight, of the named database `label` or, without one, of a
+   * tenant.
+   */
   weighing(weight: number, label?: string): ConnectionBudget {
     return {
       join: (pool) => {
@@ -55,7 +61,10 @@ export class Budgets implements SeatHost {
     }
   }
 
-  /** A pool was made: with its first connection its server is asked how many it allows, where that matters. */
+  /**
+   * A pool was made: with its first connection its server is asked how many it allows, where that
+   * matters.
+   */
   watch(pool: ConnectionPool): void {
     const server = serverOf(pool.endpoint)
     // A pooler between us and the server has limits of its own.
@@ -98,8 +107,9 @@ export class Budgets implements SeatHost {
   }
 
   /**
-   * The primary has moved, or a server has come back: every process that knows the cluster now wants connections that it did not have. Each opens
-   * those that it needs in its turn, so that a server gets no more log-ins than it can carry out, however many processes there are.
+   * The primary has moved, or a server has come back: every process that knows the cluster now
+   * wants connections that it did not have. Each opens those that it needs in its turn, so that a
+   * server gets no more log-ins than it can carry out, however many processes there are.
    */
   spread(endpoint: Endpoint): void {
     const { logInsPerSecond = LOG_INS_PER_SECOND } = this.#options
@@ -135,7 +145,8 @@ export class Budgets implements SeatHost {
     let place = this.#places.get(name)
     if (place === undefined) {
       place = new Place(name, this.#budgetOf(name))
-      // The only name has no twin. When it gets company it is held to one connection too, until it is known.
+      // The only name has no twin. When it gets company it is held to one connection too, until it
+      // is known.
       place.budget.settled = this.#places.size === 0
       for (const { known, budget } of this.#places.values()) if (!known) budget.settled = false
       this.#places.set(name, place)
@@ -176,7 +187,10 @@ export class Budgets implements SeatHost {
     this.#forgetLater()
   }
 
-  /** The lowest of the limits that are given for its names; else the lowest that the server has told. */
+  /**
+   * The lowest of the limits that are given for its names; else the lowest that the server has
+   * told.
+   */
   #limitOf(group: readonly Place[]): number {
     const fixed = group.map(({ name }) => this.#fixed(name)).filter((limit) => limit !== undefined)
     if (fixed.length > 0) return Math.min(...fixed)
@@ -184,7 +198,10 @@ export class Budgets implements SeatHost {
     return learned.length > 0 ? Math.min(...learned) : UNTIL_KNOWN
   }
 
-  /** A name that was moved leads to one server again when its connections to the former one are gone. */
+  /**
+   * A name that was moved leads to one server again when its connections to the former one are
+   * gone.
+   */
   #forgetLater(): void {
     if (this.#forgetting !== undefined) return
     if (![...this.#places.values()].some(({ leadsToSeveral }) => leadsToSeveral)) return

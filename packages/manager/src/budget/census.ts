@@ -25,16 +25,23 @@ export interface CensusOptions {
   readonly random: () => number
   /** Whether the processes on this server count each other. */
   readonly discover: boolean
-  /** How far apart connects to the server are begun now, in milliseconds: its own can wait longer than those that calls wait for. Default 0. */
+  /**
+   * How far apart connects to the server are begun now, in milliseconds: its own can wait longer
+   * than those that calls wait for. Default 0.
+   */
   readonly patienceMs?: () => number
-  /** Takes an answer; `wasFull` if a connect was refused because there were too many. Returns whether others leave us less than our share. */
+  /**
+   * Takes an answer; `wasFull` if a connect was refused because there were too many. Returns
+   * whether others leave us less than our share.
+   */
   readonly learn: (answer: CensusAnswer, wasFull: boolean) => boolean
 }
 
 const TAG = 'poolhouse-instance '
-// What ordinary roles may have: the rest is kept for superusers and, since PostgreSQL 16, for pg_use_reserved_connections. Of the sessions of
-// other roles one sees the database, the user and `application_name`, and little else.
-// All by schema, because a `search_path` may have others of these names in front.
+// What ordinary roles may have: the rest is kept for superusers and, since PostgreSQL 16, for
+// pg_use_reserved_connections. Of the sessions of other roles one sees the database, the user and
+// `application_name`, and little else. All by schema, because a `search_path` may have others of
+// these names in front.
 const MINUS = 'OPERATOR(pg_catalog.-)'
 const QUESTION = `select pg_catalog.current_setting('max_connections')::int
   ${MINUS} pg_catalog.current_setting('superuser_reserved_connections')::int
@@ -53,8 +60,9 @@ const PATIENCE = 3
 const OLD_MS = 300_000
 
 /**
- * Asks one server how many connections it allows, when it becomes known, when it has refused one, and when the answer has grown old. Processes that
- * discover each other each keep a session there, whose `application_name` is their own, and count such names every ten seconds.
+ * Asks one server how many connections it allows, when it becomes known, when it has refused one,
+ * and when the answer has grown old. Processes that discover each other each keep a session there,
+ * whose `application_name` is their own, and count such names every ten seconds.
  */
 export class Census {
   readonly #options: CensusOptions

@@ -1,6 +1,9 @@
 import type { Place } from './place.js'
 
-/** The names that share a budget: those that lead to one server, and those that share one with any of these. In the order of the places. */
+/**
+ * The names that share a budget: those that lead to one server, and those that share one with any
+ * of these. In the order of the places.
+ */
 export function groupsOf(places: Iterable<Place>): readonly (readonly Place[])[] {
   const groups: Place[][] = []
   for (const place of places) {

@@ -4,10 +4,12 @@ import { isRestarted, isSameServer } from '@poolhouse/core/kit'
 import type { ServerBudget } from './server-budget.js'
 
 /**
- * One host and port as configured, and the servers that it leads to. Until the first connection there has said which server it is, the name
- * has a budget of its own and may open one connection: it may be another name of a server whose budget is used up. Names that
- * lead to one server share one budget from then on. A name that leads to several servers shares that of each of them, so that none of
- * them has more than its limit. Behind a pooler, and where the server does not say who it is, the name stands for the server.
+ * One host and port as configured, and the servers that it leads to. Until the first connection
+ * there has said which server it is, the name has a budget of its own and may open one connection:
+ * it may be another name of a server whose budget is used up. Names that lead to one server share
+ * one budget from then on. A name that leads to several servers shares that of each of them, so
+ * that none of them has more than its limit. Behind a pooler, and where the server does not say who
+ * it is, the name stands for the server.
  */
 export class Place {
   /** `host:port`. */
@@ -27,7 +29,10 @@ export class Place {
     this.budget = budget
   }
 
-  /** A pool begins to use it. Returns whether nothing more can be learnt of it: the pool goes through a pooler. */
+  /**
+   * A pool begins to use it. Returns whether nothing more can be learnt of it: the pool goes
+   * through a pooler.
+   */
   join(pool: BudgetedPool): boolean {
     this.#pools.add(pool)
     if (this.known || pool.pooler === undefined) return false
@@ -56,7 +61,10 @@ export class Place {
     return true
   }
 
-  /** Forgets the servers that none of its connections leads to any more, but for the last one. Returns whether there were any. */
+  /**
+   * Forgets the servers that none of its connections leads to any more, but for the last one.
+   * Returns whether there were any.
+   */
   forget(): boolean {
     if (!this.leadsToSeveral) return false
     const inUse = [...this.#pools].flatMap((pool) => pool.servers?.() ?? [])

@@ -11,7 +11,10 @@ export interface SeatHost {
   unknown(): void
 }
 
-/** One pool's place at the budget of its server. What it holds and since when; what follows from that is the budget's business. */
+/**
+ * One pool's place at the budget of its server. What it holds and since when; what follows from
+ * that is the budget's business.
+ */
 export class Seat implements BudgetSeat {
   readonly pool: BudgetedPool
   readonly weight: number
@@ -21,7 +24,10 @@ export class Seat implements BudgetSeat {
   held = 0
   /** Those of them whose connection is being given up. At most `held`. */
   leaving = 0
-  /** When a connection of its first came back after its last permit: that is when its turn begins, whatever the connect took. */
+  /**
+   * When a connection of its first came back after its last permit: that is when its turn begins,
+   * whatever the connect took.
+   */
   servingSince: number | undefined = undefined
   /** How often a connection of its came back since. */
   served = 0

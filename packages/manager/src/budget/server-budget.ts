@@ -11,29 +11,39 @@ export interface BudgetStats {
   readonly limit: number
   /** Connections of pools, open or being opened or closed. */
   readonly used: number
-  /** Connections beside the pools: monitors and LISTEN. They count against the limit and are never refused. */
+  /**
+   * Connections beside the pools: monitors and LISTEN. They count against the limit and are never
+   * refused.
+   */
   readonly beside: number
   /** Pools that wait for a connection to be free. */
   readonly waiting: number
-  /** Idle connections, and connections between two borrowers, that were closed because another pool was owed them. */
+  /**
+   * Idle connections, and connections between two borrowers, that were closed because another pool
+   * was owed them.
+   */
   readonly reclaimed: number
 }
 
-// As long as nobody has more than one connection, those that have one pass it on after this time; opening one takes some 5 ms of it.
+// As long as nobody has more than one connection, those that have one pass it on after this time;
+// opening one takes some 5 ms of it.
 const SLICE_MS = 100
-// A connect costs several round trips, so it has to serve more than one call also where calls are slow.
+// A connect costs several round trips, so it has to serve more than one call also where calls are
+// slow.
 const SLICE_CALLS = 4
 // Below that, a process has the log-ins of a server nearly to itself.
 const LEAST_PACE_MS = 10
-// How long a connection that nobody uses is kept from those who have more already. Without it a tenant that asks now and then opened a
-// connection for each of its calls, beside one that could use all there are.
+// How long a connection that nobody uses is kept from those who have more already. Without it a
+// tenant that asks now and then opened a connection for each of its calls, beside one that could
+// use all there are.
 const KEPT_MS = 5_000
 
 /**
- * Shares the connections to one server among the pools of all databases and tenants on it. Never more than the limit are out. A free
- * permit goes to whoever has the least for its weight. When none is free, the longest idle connection is closed, at once for those who
- * have less than its pool, after a while for others; when none is idle, a pool with more than its share passes on a connection that
- * comes back, before it is lent again. A busy one is never taken.
+ * Shares the connections to one server among the pools of all databases and tenants on it. Never
+ * more than the limit are out. A free permit goes to whoever has the least for its weight. When
+ * none is free, the longest idle connection is closed, at once for those who have less than its
+ * pool, after a while for others; when none is idle, a pool with more than its share passes on a
+ * connection that comes back, before it is lent again. A busy one is never taken.
  */
 export class ServerBudget {
   /** Which of its pools may open one connection more, to ask the server about a silent one. */
@@ -102,7 +112,10 @@ export class ServerBudget {
     return this.#used
   }
 
-  /** Whether it is known whose budget this is, so that there may be as many connections as the limit allows. */
+  /**
+   * Whether it is known whose budget this is, so that there may be as many connections as the limit
+   * allows.
+   */
   set settled(settled: boolean) {
     if (this.#isProvisional !== settled) return
     this.#isProvisional = !settled
@@ -142,9 +155,10 @@ export class ServerBudget {
   }
 
   /**
-   * Spreads connects from now on: the first begins at a moment drawn from the next `stepMs`, and each other one `stepMs` after the one before,
-   * until a turn comes that no pool has use for. For when all processes at once want connections that they did not have: each
-   * takes as many of the server's log-ins as it is due. A step of a few milliseconds spreads nothing.
+   * Spreads connects from now on: the first begins at a moment drawn from the next `stepMs`, and
+   * each other one `stepMs` after the one before, until a turn comes that no pool has use for. For
+   * when all processes at once want connections that they did not have: each takes as many of the
+   * server's log-ins as it is due. A step of a few milliseconds spreads nothing.
    */
   spread(stepMs: number, random: () => number): void {
     if (stepMs < LEAST_PACE_MS || this.#paceMs > 0) return
@@ -197,8 +211,8 @@ export class ServerBudget {
     const hasHadItsSlice = seat.served >= SLICE_CALLS && now - seat.servingSince >= SLICE_MS
     if (seat.pool.wanted() === 0) {
       if (hasHadItsSlice && hasLess(next, seat)) return this.#letGo(seat)
-      // Whoever got an answer often asks again at once, and a new connection would cost more than the moment: it goes when it is idle
-      // a turn of the event loop from now.
+      // Whoever got an answer often asks again at once, and a new connection would cost more than
+      // the moment: it goes when it is idle a turn of the event loop from now.
       this.#lookAgain()
       return false
     }
@@ -216,7 +230,10 @@ export class ServerBudget {
     this.#settleSoon()
   }
 
-  /** Who has the connections that a waiting seat does not get, in words; undefined if it does not wait for one. Names no tenant. */
+  /**
+   * Who has the connections that a waiting seat does not get, in words; undefined if it does not
+   * wait for one. Names no tenant.
+   */
   shortage(seat: Seat): string | undefined {
     if (!this.#waiting.has(seat)) return undefined
     if (this.#free > 0) {
@@ -242,7 +259,10 @@ export class ServerBudget {
     return `the budget of ${this.#server} is used up: ${this.#used + this.#beside} of ${this.#limit} connections are out, ${holders.join(', ')}; ${counted(this.#waiting.size, 'pool')} waiting`
   }
 
-  /** Who has all the permits that a waiting seat could get; undefined if it does not wait, or one is free or on its way. */
+  /**
+   * Who has all the permits that a waiting seat could get; undefined if it does not wait, or one is
+   * free or on its way.
+   */
   holders(seat: Seat): readonly BudgetedPool[] | undefined {
     if (!this.#waiting.has(seat) || this.#unused > 0 || this.#leaving > 0) return undefined
     return [...this.#seats].filter(({ held }) => held > 0).map(({ pool }) => pool)
@@ -282,7 +302,8 @@ export class ServerBudget {
   #turnCame(): void {
     this.#grant()
     if (this.#isTurn) {
-      // A turn that no pool has use for: what is wanted from now on is not wanted by all processes at once.
+      // A turn that no pool has use for: what is wanted from now on is not wanted by all processes
+      // at once.
       if (this.#free > 0) {
         this.#paceMs = 0
         return
@@ -335,7 +356,8 @@ export class ServerBudget {
       if (seat === undefined) return
       this.#waiting.delete(seat)
       this.#granted = seat
-      // It takes one; for a second one it waits again. One that cannot connect now takes none and comes back by itself.
+      // It takes one; for a second one it waits again. One that cannot connect now takes none and
+      // comes back by itself.
       seat.pool.grow()
       this.#granted = undefined
     }
@@ -358,7 +380,9 @@ export class ServerBudget {
     }
   }
 
-  /** Who has the connection that has been idle longest, of those that may be taken for this seat. */
+  /**
+   * Who has the connection that has been idle longest, of those that may be taken for this seat.
+   */
   #longestIdle(taker: Seat | undefined): Seat | undefined {
     const keptSince = this.#clock.now() - KEPT_MS
     let oldest: Seat | undefined

@@ -1,7 +1,10 @@
 import type { Place } from './place.js'
 import type { Seat } from './seat.js'
 
-/** The pools that wait for a permit: first those that have none, in order of arrival, then those with the least for their weight. */
+/**
+ * The pools that wait for a permit: first those that have none, in order of arrival, then those
+ * with the least for their weight.
+ */
 export class WaitingSeats {
   // A Set keeps the order and lets a seat leave from anywhere in O(1). A seat is in one of them.
   readonly #empty = new Set<Seat>()
@@ -38,8 +41,8 @@ export class WaitingSeats {
   }
 
   /**
-   * Who comes next when the first `served` are on their way to being served, not counting `except`. Those who want nothing any more are
-   * forgotten on the way.
+   * Who comes next when the first `served` are on their way to being served, not counting `except`.
+   * Those who want nothing any more are forgotten on the way.
    */
   next(served = 0, except?: Seat): Seat | undefined {
     let before = served

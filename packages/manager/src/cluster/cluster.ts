@@ -18,7 +18,10 @@ import type { ServerSpec } from './server-spec.js'
 export interface ClusterSpec {
   /** Name for messages and events. */
   readonly name: string
-  /** One server, a primary and its replicas (the first is the primary), or the nodes of a cluster whose primary is followed. */
+  /**
+   * One server, a primary and its replicas (the first is the primary), or the nodes of a cluster
+   * whose primary is followed.
+   */
   readonly kind: 'single' | 'replicated' | 'followed'
   readonly servers: readonly ServerSpec[]
   /** Lists the servers of a followed cluster in their place. */
@@ -41,9 +44,14 @@ export interface ClusterBudget {
   spread(endpoint: Endpoint): void
 }
 
-/** The servers of one cluster and the pools that route over them, shared by every database and tenant on it. */
+/**
+ * The servers of one cluster and the pools that route over them, shared by every database and
+ * tenant on it.
+ */
 export class Cluster {
-  /** Routes reads, and all other work to the primary. Calls must be made in the context of a member. */
+  /**
+   * Routes reads, and all other work to the primary. Calls must be made in the context of a member.
+   */
   readonly routed: ReplicaPool
   /** Who is primary; undefined for a single server. */
   readonly topology: Topology | undefined
@@ -95,7 +103,10 @@ export class Cluster {
     this.routed = withReplicas(primary!, members, reads)
   }
 
-  /** Whenever there is a primary again, all processes that know the cluster want to connect at once. The first one of all is no such moment. */
+  /**
+   * Whenever there is a primary again, all processes that know the cluster want to connect at once.
+   * The first one of all is no such moment.
+   */
   #spreadAfterFailover(topology: Topology): void {
     let former: unknown
     topology.subscribe(({ primary, nodes }, previous) => {
@@ -125,7 +136,9 @@ export class Cluster {
     return this.#doubts.get(error) ?? this.direct?.name ?? this.routed.name
   }
 
-  /** One of its databases lists its servers anew: what is not listed any more finishes what it does. */
+  /**
+   * One of its databases lists its servers anew: what is not listed any more finishes what it does.
+   */
   list(database: string, servers: readonly ServerSpec[]): void {
     this.#listed?.list(database, servers)
   }
@@ -135,7 +148,10 @@ export class Cluster {
     this.#members.add(member)
   }
 
-  /** A tenant is gone. Resolves when its pools are closed; by default whoever waits there is served first. */
+  /**
+   * A tenant is gone. Resolves when its pools are closed; by default whoever waits there is served
+   * first.
+   */
   async exit(member: Member, options: CloseOptions = { waiters: 'serve' }): Promise<void> {
     this.#members.delete(member)
     await member.close(options)

@@ -54,7 +54,10 @@ export const OF_THE_CLUSTER: ReadonlySet<PoolEventName> = new Set<PoolEventName>
   'admitted',
 ])
 
-/** A cluster as one of its databases sees it: its calls go where the cluster routes them, to the pools of this database there. */
+/**
+ * A cluster as one of its databases sees it: its calls go where the cluster routes them, to the
+ * pools of this database there.
+ */
 export class DatabaseView extends PoolDecorator implements NamedDatabase {
   readonly #member: Member
   readonly #clusterOf: () => Cluster
@@ -80,7 +83,10 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
     return this.#cluster.topology
   }
 
-  /** Servers that are listed as replicas and have another history than the primary, and why that is known. */
+  /**
+   * Servers that are listed as replicas and have another history than the primary, and why that is
+   * known.
+   */
   get strays(): ReadonlyMap<string, string> {
     return this.#cluster.routed.strays
   }
@@ -95,7 +101,10 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
     return this.#closed
   }
 
-  /** Straight to the pool that it belongs on, which takes the arguments itself: nothing is made on the way. */
+  /**
+   * Straight to the pool that it belongs on, which takes the arguments itself: nothing is made on
+   * the way.
+   */
   override query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,

@@ -12,7 +12,10 @@ import type { ServerNode } from './server-node.js'
 
 const LISTEN_MS = 10_000
 
-/** The subscriptions of one database on a cluster whose primary moves: their session is in that database, on whoever is primary. */
+/**
+ * The subscriptions of one database on a cluster whose primary moves: their session is in that
+ * database, on whoever is primary.
+ */
 export class FollowingChannels {
   readonly channels: ChannelListener
   readonly #member: Member

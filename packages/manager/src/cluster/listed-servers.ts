@@ -6,10 +6,13 @@ import type {
 } from '@poolhouse/failover'
 import type { ServerSpec } from './server-spec.js'
 
-/** The servers of a cluster as the configuration lists them, and as a reload of it lists them anew. */
+/**
+ * The servers of a cluster as the configuration lists them, and as a reload of it lists them anew.
+ */
 export class ListedServers implements Discovery<DiscoveredNode> {
   readonly name = 'the configuration'
-  // By database: those on the same servers share the cluster, and may be reloaded one after the other.
+  // By database: those on the same servers share the cluster, and may be reloaded one after the
+  // other.
   readonly #lists = new Map<string, readonly ServerSpec[]>()
   #isTold = false
   #tell: (() => void) | undefined

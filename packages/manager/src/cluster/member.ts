@@ -52,7 +52,10 @@ const TOLD: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
   'error',
 ])
 
-/** One database on the servers of a cluster, as one user: makes its pool on a server when that is first needed. Owns these pools. */
+/**
+ * One database on the servers of a cluster, as one user: makes its pool on a server when that is
+ * first needed. Owns these pools.
+ */
 export class Member {
   readonly hub: EventHub
   readonly events: EventRelay
@@ -153,7 +156,10 @@ export class Member {
     return false
   }
 
-  /** Closes its pools unless something is under way; the next call makes new ones. Returns whether it did. */
+  /**
+   * Closes its pools unless something is under way; the next call makes new ones. Returns whether
+   * it did.
+   */
   evict(): boolean {
     if (this.busy) return false
     for (const [node, pool] of this.#pools) {
@@ -185,7 +191,10 @@ export class Member {
     )
   }
 
-  /** Closes its pools; later calls are refused. Rejects with the first failure, after all have been tried. */
+  /**
+   * Closes its pools; later calls are refused. Rejects with the first failure, after all have been
+   * tried.
+   */
   close(options?: CloseOptions): Promise<void> {
     this.#closing ??= this.#close(options)
     return this.#closing

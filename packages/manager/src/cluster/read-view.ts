@@ -11,7 +11,9 @@ import { currentMember } from './current-member.js'
 import type { DatabaseView } from './database-view.js'
 import type { Member } from './member.js'
 
-/** A view of one database: a view of the cluster, such as a reader, in the context of that database. */
+/**
+ * A view of one database: a view of the cluster, such as a reader, in the context of that database.
+ */
 export class ReadView extends PoolDecorator {
   readonly name: string
   readonly #view: DatabaseView

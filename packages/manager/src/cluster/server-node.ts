@@ -52,9 +52,10 @@ export interface NodeHost {
 }
 
 /**
- * One server with the pools of every database and tenant on it, as one `ConnectionPool`: what failover and read routing take for the
- * pool of a node. A call goes to the pool of the database that it is for; what concerns the server concerns all of them. So each server
- * is watched once, however many databases it has.
+ * One server with the pools of every database and tenant on it, as one `ConnectionPool`: what
+ * failover and read routing take for the pool of a node. A call goes to the pool of the database
+ * that it is for; what concerns the server concerns all of them. So each server is watched once,
+ * however many databases it has.
  */
 export class ServerNode extends PoolDecorator implements ConnectionPool {
   readonly name: string
@@ -103,7 +104,7 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
     this.#events.remove(pool)
   }
 
-  // ── of one database ──────────────────────────────────────────────────────────────────────────────────────────────
+  // ── of one database ──
 
   /** The pool of the database that the call is for. Throws if the call does not say. */
   get poolOfCall(): ConnectionPool {
@@ -143,12 +144,13 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
     return this.poolOfCall.tryAcquire()
   }
 
-  // ── of the server ────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── of the server ──
 
   /**
-   * A session to ask the server about itself: that of the database that the cluster was made for. Should the server refuse that one its
-   * role, its database or its settings, which says nothing about the server, others ask for it. `viewOf` gives of a pool what leads to one of
-   * several servers.
+   * A session to ask the server about itself: that of the database that the cluster was made for.
+   * Should the server refuse that one its role, its database or its settings, which says nothing
+   * about the server, others ask for it. `viewOf` gives of a pool what leads to one of several
+   * servers.
    */
   async openSession(
     options?: SessionOptions,
@@ -204,7 +206,10 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
     for (const pool of this.#pools.keys()) pool.resize(sizes)
   }
 
-  /** What failover made of the `watchdog` option, which goes before that of each pool; undefined if the primary is not followed. */
+  /**
+   * What failover made of the `watchdog` option, which goes before that of each pool; undefined if
+   * the primary is not followed.
+   */
   get watchdog(): ReconfigureOptions['watchdog'] {
     return this.#watchdog
   }

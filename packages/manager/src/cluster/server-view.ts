@@ -20,8 +20,9 @@ import { type AcceptsServer, onlyTo, type PoolCall, PoolDecorator } from '@poolh
 import type { ServerNode } from './server-node.js'
 
 /**
- * Of the pools of a node whose name leads to several servers, the connections to some of these alone: what `onlyTo` of a pool is, for the pools of
- * every database and tenant there. Closing it closes nothing.
+ * Of the pools of a node whose name leads to several servers, the connections to some of these
+ * alone: what `onlyTo` of a pool is, for the pools of every database and tenant there. Closing it
+ * closes nothing.
  */
 export class ServerView extends PoolDecorator implements ConnectionPool {
   readonly name: string

@@ -4,7 +4,10 @@ import type { DatabaseView } from './database-view.js'
 import type { Member } from './member.js'
 import { ReadView } from './read-view.js'
 
-/** A session of one database: one of the cluster, in the context of that database. What it has seen is a place in the log of all of them. */
+/**
+ * A session of one database: one of the cluster, in the context of that database. What it has seen
+ * is a place in the log of all of them.
+ */
 export class SessionView extends ReadView implements ReplicaSession {
   readonly of: ReplicaSession
   readonly #view: DatabaseView

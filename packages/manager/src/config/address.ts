@@ -9,14 +9,17 @@ import {
 // What a cluster's URL may ask for: a primary is what its nodes are followed for.
 const FOLLOWED: ReadonlySet<TargetSessionAttrs> = new Set(['any', 'read-write', 'primary'])
 
-/** Takes a URL or keywords apart. Throws `ConfigError` that never shows a part that may hold a secret. */
+/**
+ * Takes a URL or keywords apart. Throws `ConfigError` that never shows a part that may hold a
+ * secret.
+ */
 export function parseAddress(where: string, text: string): ParsedConnectionUrl {
   return inConfig(where, () => parseConnectionUrl(where, text))
 }
 
 /**
- * Whether a URL means a cluster whose primary is followed: it lists several hosts, or asks for the primary by `target_session_attrs`. One that
- * cannot be read does not; it is refused later.
+ * Whether a URL means a cluster whose primary is followed: it lists several hosts, or asks for the
+ * primary by `target_session_attrs`. One that cannot be read does not; it is refused later.
  */
 export function meansCluster(text: string): boolean {
   try {
@@ -32,8 +35,8 @@ export function isCluster({ hosts, targetSessionAttrs }: ParsedConnectionUrl): b
 }
 
 /**
- * The connections of the nodes of a cluster. Throws `ConfigError` for a URL that asks for standbys: the primary is followed, and reads go to
- * replicas by `reader()` and intents.
+ * The connections of the nodes of a cluster. Throws `ConfigError` for a URL that asks for standbys:
+ * the primary is followed, and reads go to replicas by `reader()` and intents.
  */
 export function nodesOf(where: string, url: ParsedConnectionUrl): readonly UrlConnection[] {
   const { targetSessionAttrs = 'any' } = url
@@ -45,7 +48,10 @@ export function nodesOf(where: string, url: ParsedConnectionUrl): readonly UrlCo
   return inConfig(where, () => connectionsOf(where, url))
 }
 
-/** The connection of the one server that a URL must name. Throws `ConfigError` for several, and for a role. */
+/**
+ * The connection of the one server that a URL must name. Throws `ConfigError` for several, and for
+ * a role.
+ */
 export function serverOf(where: string, url: ParsedConnectionUrl): UrlConnection {
   const { hosts, targetSessionAttrs = 'any' } = url
   if (hosts.length > 1) {
@@ -61,7 +67,9 @@ export function serverOf(where: string, url: ParsedConnectionUrl): UrlConnection
   return inConfig(where, () => connectionsOf(where, url))[0]!
 }
 
-/** What core says about a wrong URL, as the error of a configuration. Its messages hold no secrets. */
+/**
+ * What core says about a wrong URL, as the error of a configuration. Its messages hold no secrets.
+ */
 export function inConfig<R>(where: string, read: () => R): R {
   try {
     return read()

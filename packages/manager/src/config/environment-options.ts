@@ -6,12 +6,16 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Which variables of the environment are databases. */
 export interface EnvironmentOptions {
-  /** How the variables begin, in capitals: with `SHOP` they are `SHOP_URL`, `SHOP_<NAME>_URL`, `SHOP_REPLICA_URLS`. Default `DATABASE`. */
+  /**
+   * How the variables begin, in capitals: with `SHOP` they are `SHOP_URL`, `SHOP_<NAME>_URL`,
+   * `SHOP_REPLICA_URLS`. Default `DATABASE`.
+   */
   prefix?: string | undefined
   /**
-   * The databases to take, in small letters: `app` is that of `DATABASE_URL` or `PG*`, `analytics` that of `DATABASE_ANALYTICS_URL`. Default: every
-   * one whose variable holds a PostgreSQL URL, but not other ways to the database of `DATABASE_URL` (`public`, `private`, `connection_pool`, `direct`,
-   * `unpooled`, …), which have to be named.
+   * The databases to take, in small letters: `app` is that of `DATABASE_URL` or `PG*`, `analytics`
+   * that of `DATABASE_ANALYTICS_URL`. Default: every one whose variable holds a PostgreSQL URL, but
+   * not other ways to the database of `DATABASE_URL` (`public`, `private`, `connection_pool`,
+   * `direct`, `unpooled`, …), which have to be named.
    */
   names?: readonly string[] | undefined
   /** The variables. Default: those of the process. */
@@ -27,7 +31,10 @@ export interface EnvironmentSource {
 
 const KNOWN: ReadonlySet<string> = new Set(['prefix', 'names', 'variables'])
 
-/** Reads the option `env`: variables, or options about them. Throws `TypeError` or `ConfigError` for what is neither. */
+/**
+ * Reads the option `env`: variables, or options about them. Throws `TypeError` or `ConfigError` for
+ * what is neither.
+ */
 export function readEnvironmentOptions(
   where: string,
   env: Environment | EnvironmentOptions | undefined,

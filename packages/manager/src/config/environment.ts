@@ -15,13 +15,17 @@ export interface EnvironmentConfig {
   readonly databases: ReadonlyMap<string, DatabaseOptions>
   /** Variables by path. */
   readonly origins: ReadonlyMap<string, string>
-  /** Variables that look like those of a database and were not taken, with the reason; never their values. */
+  /**
+   * Variables that look like those of a database and were not taken, with the reason; never their
+   * values.
+   */
   readonly skipped: ReadonlyMap<string, string>
 }
 
 // Where DATABASE_URL and PG* lead.
 const MAIN = 'app'
-// Names under which vendors put other ways to the database of DATABASE_URL: Railway, Heroku, Neon, Render, Prisma. Databases only if `names` says so.
+// Names under which vendors put other ways to the database of DATABASE_URL: Railway, Heroku, Neon,
+// Render, Prisma. Databases only if `names` says so.
 const OTHER_WAYS: ReadonlySet<string> = new Set([
   'public',
   'private',
@@ -45,9 +49,11 @@ const OTHER_WAYS: ReadonlySet<string> = new Set([
 const PLACES_OF_LIBPQ: readonly string[] = ['PGHOST', 'PGHOSTADDR', 'PGSERVICE', 'PGDATABASE']
 
 /**
- * Reads `DATABASE_URL`, `DATABASE_REPLICA_URLS`, `DATABASE_<NAME>_URL`, `DATABASE_<NAME>_REPLICA_URLS` and, where there is no `DATABASE_URL`,
- * libpq's `PG*`. Of the named ones only those count that hold a PostgreSQL URL, or the keywords of one, and whose name is not that of another
- * way to the same database. Throws `ConfigError` naming the variable, never its value.
+ * Reads `DATABASE_URL`, `DATABASE_REPLICA_URLS`, `DATABASE_<NAME>_URL`,
+ * `DATABASE_<NAME>_REPLICA_URLS` and, where there is no `DATABASE_URL`, libpq's `PG*`. Of the named
+ * ones only those count that hold a PostgreSQL URL, or the keywords of one, and whose name is not
+ * that of another way to the same database. Throws `ConfigError` naming the variable, never its
+ * value.
  */
 export function readEnvironment({
   variables,
@@ -166,8 +172,8 @@ function asUrl<Value extends string | undefined>(variable: string, value: Value)
 }
 
 /**
- * Addresses, one on a line or separated by commas. A comma is a separator only before the beginning of another URL, because passwords
- * and lists of hosts have commas, too; keywords need lines.
+ * Addresses, one on a line or separated by commas. A comma is a separator only before the beginning
+ * of another URL, because passwords and lists of hosts have commas, too; keywords need lines.
  */
 function listOf(variable: string, text: string): string[] {
   const list = text.split(/\n|,(?=\s*[a-z+]+:\/\/)/).map((each) => each.trim().replace(/,$/, ''))

@@ -59,7 +59,8 @@ function explainText(text: string): string {
     const url = connectionUrl('', text)
     return URL_TEXT.test(url) ? redactUrl(url) : text
   } catch {
-    // It looks like a list of keywords and cannot be read, so that nobody knows where the password is.
+    // It looks like a list of keywords and cannot be read, so that nobody knows where the password
+    // is.
     return '[unreadable]'
   }
 }

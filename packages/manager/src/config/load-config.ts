@@ -27,13 +27,16 @@ export interface FileConfig {
 /** Options of `loadConfig`. */
 export interface LoadConfigOptions {
   /**
-   * The file; `false` for none. Default: `poolhouse.config` with the ending `.ts`, `.mts`, `.cts`, `.js`, `.mjs`, `.cjs` or `.json` in `directory`,
-   * if there is one.
+   * The file; `false` for none. Default: `poolhouse.config` with the ending `.ts`, `.mts`, `.cts`,
+   * `.js`, `.mjs`, `.cjs` or `.json` in `directory`, if there is one.
    */
   file?: string | false | undefined
   /** Where the file is. Default: the working directory. */
   directory?: string | undefined
-  /** Variables of the environment, or which of them are databases; `false` for none. Default: those of the process. */
+  /**
+   * Variables of the environment, or which of them are databases; `false` for none. Default: those
+   * of the process.
+   */
   env?: Environment | EnvironmentOptions | false | undefined
   /** What the code says, which comes before everything else. */
   code?: FileConfig | undefined
@@ -48,8 +51,9 @@ export interface LoadedConfig {
   /** Where values came from, by path. */
   readonly origins: Readonly<Record<string, string>>
   /**
-   * Variables of the environment that look like those of a database and were not taken, each with the reason and never with its value:
-   * `DATABASE_PUBLIC_URL`, `DATABASE_API_URL=https://…`. `manager.explainConfig()` lists them too.
+   * Variables of the environment that look like those of a database and were not taken, each with
+   * the reason and never with its value: `DATABASE_PUBLIC_URL`, `DATABASE_API_URL=https://…`.
+   * `manager.explainConfig()` lists them too.
    */
   readonly skipped: Readonly<Record<string, string>>
 }
@@ -68,11 +72,13 @@ const PLACE: readonly (keyof DatabaseOptions)[] = [
 ]
 
 /**
- * Reads the configuration: first what the code says, then the file, then the environment. Of one database each key comes from the first that has it;
- * where it is (`primary`, `replicas`, `nodes`, …) comes from one of them as a whole. Databases that only the environment knows are added.
+ * Reads the configuration: first what the code says, then the file, then the environment. Of one
+ * database each key comes from the first that has it; where it is (`primary`, `replicas`, `nodes`,
+ * …) comes from one of them as a whole. Databases that only the environment knows are added.
  *
- * Rejects with `ConfigError` that names file, key or variable, and never shows a value. A `.ts`, `.mts` or `.cts` file needs a runtime that reads TypeScript: Node.js
- * 22.18 or newer, or 20 with `--import tsx`.
+ * Rejects with `ConfigError` that names file, key or variable, and never shows a value. A `.ts`,
+ * `.mts` or `.cts` file needs a runtime that reads TypeScript: Node.js 22.18 or newer, or 20 with
+ * `--import tsx`.
  */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
   refuseUnknownOptions('loadConfig', options, KNOWN)
@@ -186,7 +192,10 @@ function whyNotLoaded(error: unknown): string {
   return 'this Node.js does not read TypeScript; start it with --import tsx, use Node.js 22.18 or newer, or write the file as poolhouse.config.mjs'
 }
 
-/** A file cannot mean these keys anywhere but as the name of a database, and must not get near a prototype. */
+/**
+ * A file cannot mean these keys anywhere but as the name of a database, and must not get near a
+ * prototype.
+ */
 function refuseHostileKeys(path: string, config: object): void {
   for (const [key, value] of Object.entries(config)) {
     if (key === '__proto__') throw new ConfigError(`${path}: unknown key "__proto__"`)

@@ -210,7 +210,10 @@ export const FILE: z.ZodType = strict({
   budget: BUDGET.optional(),
 })
 
-/** Checks a value, which stands at `path`. Throws `ConfigError` that names each wrong key and never shows a value, which may be a secret. */
+/**
+ * Checks a value, which stands at `path`. Throws `ConfigError` that names each wrong key and never
+ * shows a value, which may be a secret.
+ */
 export function check(
   where: string,
   schema: z.ZodType,

@@ -11,9 +11,15 @@ export interface HealthSource {
 
 /** Options of `createHealthHandlers`. */
 export interface HealthHandlerOptions {
-  /** Longest time that a request for readiness waits for databases which are not known to be ready, in milliseconds. Default 1 000. */
+  /**
+   * Longest time that a request for readiness waits for databases which are not known to be ready,
+   * in milliseconds. Default 1 000.
+   */
   timeoutMs?: number | undefined
-  /** Whether answers say why. The reasons name servers, databases and users: only where nobody else can ask. Default false. */
+  /**
+   * Whether answers say why. The reasons name servers, databases and users: only where nobody else
+   * can ask. Default false.
+   */
   details?: boolean | undefined
 }
 
@@ -23,7 +29,10 @@ export interface HealthAnswer {
   readonly status: 200 | 503
   /** For `JSON.stringify`. */
   readonly body: {
-    /** `ok`; `degraded` while something is wrong that requests need not notice; `unavailable` with 503. */
+    /**
+     * `ok`; `degraded` while something is wrong that requests need not notice; `unavailable` with
+     * 503.
+     */
     readonly status: 'ok' | 'degraded' | 'unavailable'
     /** What is wrong, if anything is and details are wanted. */
     readonly reasons?: readonly string[]
@@ -70,7 +79,10 @@ export interface HealthHandler {
 export interface HealthHandlers {
   /** Whether the process works; asks no database, so that an outage of one restarts nobody. */
   readonly livez: HealthHandler
-  /** Whether requests should come: 200 also while degraded, 503 while a database serves nothing and from the begin of a shutdown. */
+  /**
+   * Whether requests should come: 200 also while degraded, 503 while a database serves nothing and
+   * from the begin of a shutdown.
+   */
   readonly readyz: HealthHandler
 }
 
@@ -78,8 +90,9 @@ const WHERE = 'createHealthHandlers'
 const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'details'])
 
 /**
- * Makes the handlers of `/livez` and `/readyz`. What a database does becomes an answer, which tells nothing but the status unless `details` are
- * asked for. Throws `TypeError` for options that are none.
+ * Makes the handlers of `/livez` and `/readyz`. What a database does becomes an answer, which tells
+ * nothing but the status unless `details` are asked for. Throws `TypeError` for options that are
+ * none.
  */
 export function createHealthHandlers(
   manager: HealthSource,

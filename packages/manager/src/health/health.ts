@@ -24,7 +24,10 @@ export interface ManagerHealth {
   readonly databases: Readonly<Record<string, DatabaseHealth>>
 }
 
-/** What is known of one database without asking it. `lastFailure` is what its last failed connect or check said, if none has succeeded since. */
+/**
+ * What is known of one database without asking it. `lastFailure` is what its last failed connect or
+ * check said, if none has succeeded since.
+ */
 export function databaseHealth(
   pool: Pick<Pool, 'stats'> & {
     readonly topology?: Topology | undefined

@@ -2,9 +2,11 @@ import { ConfigError } from '@poolhouse/core'
 import { describeName } from '@poolhouse/core/kit'
 import type { TenantSchema } from './tenant-options.js'
 
-// NAMEDATALEN - 1: PostgreSQL cuts off what is longer without an error, so that two tenants would become one.
+// NAMEDATALEN - 1: PostgreSQL cuts off what is longer without an error, so that two tenants would
+// become one.
 const LONGEST_NAME = 63
-// It has no bytes of its own in UTF-8: all of them arrive as U+FFFD, so that two tenants would become one.
+// It has no bytes of its own in UTF-8: all of them arrive as U+FFFD, so that two tenants would
+// become one.
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 /** Checks what is given as the id of a tenant. Throws `TypeError`. */
@@ -34,11 +36,15 @@ export function checkName(where: string, name: string): string {
   return name
 }
 
-// PostgreSQL replaces `$user` by the name of the log-in user, inside quotes too, and `pg_temp` by a schema of the session. It keeps `pg_`
-// for itself. In any letter case, because nobody is to tell a tenant from the catalogue by that.
+// PostgreSQL replaces `$user` by the name of the log-in user, inside quotes too, and `pg_temp` by a
+// schema of the session. It keeps `pg_` for itself. In any letter case, because nobody is to tell a
+// tenant from the catalogue by that.
 const RESERVED = /^(?:\$user$|pg_|information_schema$)/i
 
-/** Checks the name of a schema that tenants use. Throws `ConfigError`, also for those that PostgreSQL keeps for itself. */
+/**
+ * Checks the name of a schema that tenants use. Throws `ConfigError`, also for those that
+ * PostgreSQL keeps for itself.
+ */
 function checkSchema(where: string, name: string): string {
   checkName(where, name)
   if (!RESERVED.test(name)) return name
@@ -50,7 +56,10 @@ function checkSchema(where: string, name: string): string {
   )
 }
 
-/** The `search_path` of a tenant in a schema. Throws `ConfigError` for a name that cannot be, or must not be, a schema of tenants. */
+/**
+ * The `search_path` of a tenant in a schema. Throws `ConfigError` for a name that cannot be, or
+ * must not be, a schema of tenants.
+ */
 export function searchPath(where: string, schema: string | TenantSchema): string {
   const { name, also = [] } = typeof schema === 'string' ? { name: schema } : schema
   const at = typeof schema === 'string' ? where : `${where}.name`

@@ -25,13 +25,15 @@ import { OF_THE_CLUSTER } from '../cluster/database-view.js'
 import type { DatabasePool } from '../database-pool.js'
 import type { TenantGate } from './tenant-gate.js'
 
-// What a function of one tenant left in a shared session must be there for no other, nor for those who borrow it beside the tenants.
+// What a function of one tenant left in a shared session must be there for no other, nor for those
+// who borrow it beside the tenants.
 const AROUND: WithResetAround = { [RESET_AROUND]: true }
 
 /**
- * One tenant behind row-level security, on connections that all tenants share. Every call is a transaction that begins with the settings
- * the policies read; they end with it, whatever its end, so that the next borrower finds none. What would outlive a transaction is refused, and
- * what a function leaves all the same is reset in front of the next borrower (not behind a pooler).
+ * One tenant behind row-level security, on connections that all tenants share. Every call is a
+ * transaction that begins with the settings the policies read; they end with it, whatever its end,
+ * so that the next borrower finds none. What would outlive a transaction is refused, and what a
+ * function leaves all the same is reset in front of the next borrower (not behind a pooler).
  */
 export class ScopedDatabase extends PoolDecorator implements DatabasePool {
   readonly name: string
@@ -104,7 +106,10 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
     })
   }
 
-  /** For what has no form behind row-level security: it rejects, and so does the first `next()` of a stream. */
+  /**
+   * For what has no form behind row-level security: it rejects, and so does the first `next()` of a
+   * stream.
+   */
   #refuse(call: string): Promise<never> {
     const why =
       call === 'listen'
@@ -146,7 +151,10 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
   }
 }
 
-/** The statement that sets what the policies read, until the transaction ends. Names and values are bound, never part of the text. */
+/**
+ * The statement that sets what the policies read, until the transaction ends. Names and values are
+ * bound, never part of the text.
+ */
 export function settingsStatement(settings: Readonly<Record<string, string>>): Statement {
   const pairs = Object.entries(settings)
   const calls = pairs.map(

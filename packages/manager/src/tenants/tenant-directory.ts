@@ -17,7 +17,10 @@ import { UnknownTenants } from './unknown-tenants.js'
 /** What the directory needs of its manager. */
 export interface DirectoryHost {
   readonly clock: Clock
-  /** Makes the pools of a tenant, which open nothing. Throws `ConfigError` for a target that is none. */
+  /**
+   * Makes the pools of a tenant, which open nothing. Throws `ConfigError` for a target that is
+   * none.
+   */
   make(id: string, target: TenantTarget): Pick<Tenant, 'pool' | 'own' | 'gate'>
   /** A tenant with pools of its own is not kept any more. */
   gone(member: Member): void
@@ -28,8 +31,9 @@ export interface DirectoryHost {
 const SWEEP_MS = 10_000
 
 /**
- * Who is where. Each tenant is resolved once at a time and remembered for a while, strangers as well. Owns the tenants that are known:
- * their pools are closed when they have not been used for a while or when there are too many, and never while something is under way.
+ * Who is where. Each tenant is resolved once at a time and remembered for a while, strangers as
+ * well. Owns the tenants that are known: their pools are closed when they have not been used for a
+ * while or when there are too many, and never while something is under way.
  */
 export class TenantDirectory {
   readonly #host: DirectoryHost
@@ -78,7 +82,10 @@ export class TenantDirectory {
     return this.#known.get(id)
   }
 
-  /** The tenant. Rejects with `UnknownTenantError` if nobody knows it, and with what `resolve` rejects with. */
+  /**
+   * The tenant. Rejects with `UnknownTenantError` if nobody knows it, and with what `resolve`
+   * rejects with.
+   */
   find(id: string): Promise<Tenant> {
     if (this.#isRefusing) return Promise.reject(new PoolClosedError(`tenant ${describeName(id)}`))
     if (this.#unknown.has(id)) return Promise.reject(unknownTenant(id))
@@ -124,12 +131,18 @@ export class TenantDirectory {
     return tenant
   }
 
-  /** Lets no more calls in. Those that were let in may still look for their tenant, or wait at its gate. */
+  /**
+   * Lets no more calls in. Those that were let in may still look for their tenant, or wait at its
+   * gate.
+   */
   refuse(): void {
     this.#isRefusing = true
   }
 
-  /** Tenants that are being looked up, and calls at the gates of those who have no pools of their own. */
+  /**
+   * Tenants that are being looked up, and calls at the gates of those who have no pools of their
+   * own.
+   */
   get underWay(): number {
     let underWay = this.#underWay.size
     for (const { gate } of this.#known.values()) underWay += gate?.size ?? 0

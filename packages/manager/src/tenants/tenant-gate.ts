@@ -20,7 +20,10 @@ interface Waiter {
   enter(): void
 }
 
-/** Keeps one tenant of a shared pool within its limits: so many calls at a time, so many that wait, first come first served. */
+/**
+ * Keeps one tenant of a shared pool within its limits: so many calls at a time, so many that wait,
+ * first come first served.
+ */
 export class TenantGate {
   readonly #name: string
   readonly #clock: Clock
@@ -42,8 +45,9 @@ export class TenantGate {
   }
 
   /**
-   * Runs `work` when it is its turn, with what is left of `timeoutMs`. Rejects with `PoolOverloadedError` if too many wait, `AcquireTimeoutError`
-   * after the wait and `AbortError` when the signal fires; `work` was not called then.
+   * Runs `work` when it is its turn, with what is left of `timeoutMs`. Rejects with
+   * `PoolOverloadedError` if too many wait, `AcquireTimeoutError` after the wait and `AbortError`
+   * when the signal fires; `work` was not called then.
    */
   async run<R>(
     call: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined },

@@ -2,7 +2,10 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { WrongTenantError } from '@poolhouse/core'
 import { describeName } from '@poolhouse/core/kit'
 
-/** In whose name the code runs that is running now. Once in the scope of a tenant, calls for another one are refused. */
+/**
+ * In whose name the code runs that is running now. Once in the scope of a tenant, calls for another
+ * one are refused.
+ */
 export class TenantScope {
   readonly #current = new AsyncLocalStorage<string | undefined>()
 

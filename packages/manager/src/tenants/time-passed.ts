@@ -4,8 +4,9 @@ import type { Clock } from '@poolhouse/core'
 const FROZEN_MS = 2_500
 
 /**
- * Time for what must not be believed for too long, in milliseconds since an arbitrary origin: the clock's, and what it has missed while the
- * machine was suspended, as between two calls of a serverless function. A wall clock that is put forward looks the same: what was known is then
+ * Time for what must not be believed for too long, in milliseconds since an arbitrary origin: the
+ * clock's, and what it has missed while the machine was suspended, as between two calls of a
+ * serverless function. A wall clock that is put forward looks the same: what was known is then
  * asked for once more.
  */
 export function timePassed(clock: Pick<Clock, 'now' | 'wallNow'>): () => number {

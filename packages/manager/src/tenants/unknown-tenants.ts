@@ -2,7 +2,10 @@
 const MOST = 10_000
 const LONGEST_ID = 256
 
-/** Remembers for a while whom nobody knows, so that asking for strangers again and again costs nothing. Bounded. */
+/**
+ * Remembers for a while whom nobody knows, so that asking for strangers again and again costs
+ * nothing. Bounded.
+ */
 export class UnknownTenants {
   readonly #now: () => number
   readonly #ttlMs: number

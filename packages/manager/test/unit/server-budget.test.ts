@@ -299,7 +299,8 @@ test('spreads connects after a failover by the number of processes, until a turn
   await clock.advance(7)
   await first
   expect(connected).toEqual([5])
-  // One process of five hundred, on a server that is asked for 250 log-ins a second: a turn each two seconds.
+  // One process of five hundred, on a server that is asked for 250 log-ins a second: a turn each
+  // two seconds.
   budgets.spread(one.endpoint)
   const leases = Promise.all(Array.from({ length: 4 }, () => one.acquire()))
   await clock.advance(9_000)

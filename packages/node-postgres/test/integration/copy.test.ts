@@ -360,7 +360,8 @@ describe('copyOut', () => {
       })(),
     )
     await terminate(cluster, session)
-    // The last words do not fit into a full socket; what ended the session is then all there is to say.
+    // The last words do not fit into a full socket; what ended the session is then all there is to
+    // say.
     expect(await reading).toMatchObject({ name: 'ConnectionLostError', executed: 'unknown' })
     expect(session.heard.closed).toHaveLength(1)
 

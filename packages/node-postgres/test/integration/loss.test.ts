@@ -101,7 +101,8 @@ describe('close', () => {
     expect(session.heard.closed).toEqual(['it was closed'])
     await untilSocketsTo(cluster.primary.port, 0)
     await session.connection.close(5_000)
-    // A good-bye leaves no word in the log, a lost client does; the process is what can be seen from here.
+    // A good-bye leaves no word in the log, a lost client does; the process is what can be seen
+    // from here.
     const rows = await cluster.primary.sql('select 1 from pg_stat_activity where pid = $1', [
       backendPid,
     ])

@@ -121,7 +121,8 @@ describe('raw', () => {
     const sql = rawOf(session)
     const sleep = 'select pg_sleep(60)'
     const running = failure(sql.unsafe(sleep))
-    // The first use of a statement with values is described first; what comes behind it waits in a queue of postgres.js.
+    // The first use of a statement with values is described first; what comes behind it waits in a
+    // queue of postgres.js.
     const described = failure(sql`select ${1}::int`)
     const queued = failure(sql`select ${2}::int`)
     await untilRunning(cluster, session, sleep)

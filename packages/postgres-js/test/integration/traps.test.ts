@@ -38,7 +38,8 @@ describe('the socket that postgres.js forgets (#1066, #1154, #1208)', () => {
       await using session = await openSession(cluster, cluster.primary)
       const sql = session.connection.raw as Sql
       if (end === 'terminated') {
-        // The words of the server are in the socket's buffer when the statement is given to postgres.js.
+        // The words of the server are in the socket's buffer when the statement is given to
+        // postgres.js.
         await terminate(cluster, session)
       }
       const work = [session.query('select 1'), sql`select 2`, sql`select ${3}::int`]
@@ -199,7 +200,8 @@ describe('the cancel of postgres.js', () => {
     await using session = await openSession(cluster, cluster.primary)
     const { connection } = session
     for (let round = 0; round < 40; round++) {
-      // Around the time that the statement takes, so that it is over in some of the rounds when the request arrives.
+      // Around the time that the statement takes, so that it is over in some of the rounds when the
+      // request arrives.
       const target = session.query(`select pg_sleep(${(round % 8) / 1_000})`).catch(() => undefined)
       await turn()
       await connection.cancel(10_000)
@@ -269,7 +271,10 @@ describe('many sessions', () => {
   })
 })
 
-/** A way to a server on which the client's chunks are counted, and into which bytes can be put that the server never sent. */
+/**
+ * A way to a server on which the client's chunks are counted, and into which bytes can be put that
+ * the server never sent.
+ */
 interface Line extends AsyncDisposable {
   readonly host: '127.0.0.1'
   readonly port: number

@@ -11,7 +11,9 @@ const WORDS = new WordTable([
 // Almost every text is told by this alone.
 const MAY = /\b(?:create|alter)\b/i
 
-/** Whether the statement may give a function or a sequence a name. What it calls may do so unseen. */
+/**
+ * Whether the statement may give a function or a sequence a name. What it calls may do so unseen.
+ */
 export function changesNames(text: string): boolean {
   if (!MAY.test(text)) return false
   const lexer = new SqlLexer(text, 'either')

@@ -26,7 +26,10 @@ export interface ClassifiedSetting<Row> {
   readonly asRead: boolean
 }
 
-/** A statement that was taken for a read. On the primary it runs like any other, because it has declared nothing. */
+/**
+ * A statement that was taken for a read. On the primary it runs like any other, because it has
+ * declared nothing.
+ */
 export class ClassifiedCall<Row> implements ReadCall<QueryResult<Row>> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
@@ -75,10 +78,12 @@ export class ClassifiedCall<Row> implements ReadCall<QueryResult<Row>> {
 
   after(error: unknown): AfterFailure {
     const way = this.#read.after(error)
-    // It has declared nothing, so it runs on the primary as what it is: whoever has sent it sees to that.
+    // It has declared nothing, so it runs on the primary as what it is: whoever has sent it sees to
+    // that.
     if (way === 'primary') return 'final'
     if (way !== 'sent' || this.#setting.certain) return way
-    // What may write is never sent twice: the replica may have become a primary just then. A cancelled one has done nothing.
+    // What may write is never sent twice: the replica may have become a primary just then. A
+    // cancelled one has done nothing.
     return error instanceof DatabaseError && error.executed !== 'unknown' ? way : 'final'
   }
 }

@@ -2,7 +2,10 @@ import { describeValue } from '@poolhouse/core/kit'
 import type { ClassifyMode, StatementClassifier } from './classification.js'
 import { lexerClassifier } from './lexer-classifier.js'
 
-/** Checks the option `classify` and makes the classifier that it stands for. Throws `TypeError` naming the value. */
+/**
+ * Checks the option `classify` and makes the classifier that it stands for. Throws `TypeError`
+ * naming the value.
+ */
 export function readClassify(
   where: string,
   option: ClassifyMode | StatementClassifier | undefined,

@@ -1,8 +1,9 @@
 import { SqlLexer, TOKEN } from '@poolhouse/core/sql'
 
 /**
- * A number for all statements that differ only in their constants, their letter case, their spaces and their comments. Two others may share
- * one by accident (1 of 2⁵³), so nothing may depend on it but where a read is tried first.
+ * A number for all statements that differ only in their constants, their letter case, their spaces
+ * and their comments. Two others may share one by accident (1 of 2⁵³), so nothing may depend on it
+ * but where a read is tried first.
  */
 export function fingerprintOf(text: string): number {
   const lexer = new SqlLexer(text, 'either')

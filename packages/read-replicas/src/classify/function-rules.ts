@@ -50,7 +50,10 @@ const MOST_KEPT = 1_000
 const KNOWN: ReadonlySet<string> = new Set(['mode', 'reads', 'writes'])
 const MODES: readonly ClassifyMode[] = ['conservative', 'optimistic']
 
-/** Judges functions by their names: those of the server by what they do, the caller's own by what the caller says. */
+/**
+ * Judges functions by their names: those of the server by what they do, the caller's own by what
+ * the caller says.
+ */
 export class FunctionRules {
   readonly #reads: ReadonlySet<string>
   readonly #writes: ReadonlySet<string>
@@ -69,8 +72,8 @@ export class FunctionRules {
   }
 
   /**
-   * What is known of the function. Names as the server compares them; `schema` undefined if the call names none. `own` are the names that the
-   * database has of its own.
+   * What is known of the function. Names as the server compares them; `schema` undefined if the
+   * call names none. `own` are the names that the database has of its own.
    */
   judge(schema: string | undefined, name: string, own: OwnNames = NO_NAMES): FunctionJudgement {
     if (schema !== undefined) return this.#find(schema, name)
@@ -87,8 +90,9 @@ export class FunctionRules {
   }
 
   /**
-   * What is known of a name behind a dot, which is a column or else a function of one argument. `schema` is the name before the dot; undefined if
-   * that is a value, whose type need not have columns.
+   * What is known of a name behind a dot, which is a column or else a function of one argument.
+   * `schema` is the name before the dot; undefined if that is a value, whose type need not have
+   * columns.
    */
   judgeAttribute(
     schema: string | undefined,
@@ -117,7 +121,9 @@ export class FunctionRules {
   }
 }
 
-/** Checks the options of a classifier. Throws `TypeError` or `RangeError` naming option and value. */
+/**
+ * Checks the options of a classifier. Throws `TypeError` or `RangeError` naming option and value.
+ */
 export function readClassifierOptions(
   where: string,
   options: ClassifierOptions,

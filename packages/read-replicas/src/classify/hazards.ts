@@ -78,7 +78,8 @@ for (const entry of PREFIXES) {
   else others.push(entry)
 }
 
-// Extensions that act outside the database, and oracle's packages as orafce has them, which keep state in the session.
+// Extensions that act outside the database, and oracle's packages as orafce has them, which keep
+// state in the session.
 const SCHEMAS: ReadonlySet<string> = new Set([
   'aws_lambda',
   'aws_s3',
@@ -90,7 +91,8 @@ const SCHEMAS: ReadonlySet<string> = new Set([
   'utl_file',
 ])
 
-// Functions of one argument, as which attributes call them, where the beginning of a name alone would forbid many a column.
+// Functions of one argument, as which attributes call them, where the beginning of a name alone
+// would forbid many a column.
 const ATTRIBUTES: ReadonlySet<string> = new Set(
   'lo_close lo_creat lo_create lo_get lo_import lo_open lo_tell lo_tell64 lo_unlink http_delete http_get http_head txid_status'.split(
     ' ',
@@ -129,13 +131,16 @@ export function hazardOfFunction(schema: string | undefined, name: string): Haza
   for (const [prefix, hazard] of PREFIXES_BY_LETTER.get(name.charCodeAt(0)) ?? []) {
     if (name.startsWith(prefix)) return hazard
   }
-  // Most functions with this prefix are about the server itself, and each version brings more of them.
+  // Most functions with this prefix are about the server itself, and each version brings more of
+  // them.
   return name.startsWith('pg_') && !SAFE_FUNCTIONS.has(name) ? THIS_SERVER : undefined
 }
 
 /**
- * Why this name behind a dot is not for replicas, if it is no column there: `(7::bigint).pg_advisory_lock` calls that function, and so does
- * `x.pg_advisory_lock` where x is what a function in FROM returns. `schema` is the name before the dot, undefined if that is a value.
+ * Why this name behind a dot is not for replicas, if it is no column there:
+ * `(7::bigint).pg_advisory_lock` calls that function, and so does `x.pg_advisory_lock` where x is
+ * what a function in FROM returns. `schema` is the name before the dot, undefined if that is a
+ * value.
  */
 export function hazardOfAttribute(schema: string | undefined, name: string): Hazard | undefined {
   const isForbidden =
@@ -147,25 +152,32 @@ export function hazardOfAttribute(schema: string | undefined, name: string): Haz
   return isForbidden ? hazardOfFunction(undefined, name) : undefined
 }
 
-/** Why this name, as that of a column, is not for replicas: sequences have it, and few tables. Undefined for all others. */
+/**
+ * Why this name, as that of a column, is not for replicas: sequences have it, and few tables.
+ * Undefined for all others.
+ */
 export function hazardOfColumn(name: string): Hazard | undefined {
   return SEQUENCE_COLUMNS.has(name) ? OF_SEQUENCE : undefined
 }
 
 /**
- * Why this name, as that of a relation that is read, is not for replicas: a sequence of the database has it, or sequences are named so by
- * default.
+ * Why this name, as that of a relation that is read, is not for replicas: a sequence of the
+ * database has it, or sequences are named so by default.
  */
 export function hazardOfSource(name: string, sequences: ReadonlySet<string>): Hazard | undefined {
   return name.endsWith('_seq') || sequences.has(name) ? OF_SEQUENCE : undefined
 }
 
-/** Why this name, as that of a relation or of a schema, is not for replicas; undefined if nothing is known against it. */
+/**
+ * Why this name, as that of a relation or of a schema, is not for replicas; undefined if nothing is
+ * known against it.
+ */
 export function hazardOfRelation(name: string): Hazard | undefined {
   if (!name.startsWith('pg_')) return undefined
   if (name.startsWith('pg_temp')) return TEMPORARY
   if (name.startsWith('pg_toast_temp')) return TEMPORARY
-  // pg_stats and pg_statistic are replicated; pg_stat_… and pg_statio_… are what one server has counted.
+  // pg_stats and pg_statistic are replicated; pg_stat_… and pg_statio_… are what one server has
+  // counted.
   const counts = name.startsWith('pg_stat_') || name.startsWith('pg_statio_')
   return counts || LOCAL_VIEWS.has(name) ? LOCAL_VIEW : undefined
 }

@@ -7,8 +7,8 @@ const INTENTS: readonly Intent[] = ['read', 'write']
 
 /**
  * The intent that a comment before the first word of a statement declares: a block comment
- * `poolhouse: read`, or `-- poolhouse: write` on a line of its
- * own. Other comments may stand before it. Undefined if there is none; what follows the first word is never looked at.
+ * `poolhouse: read`, or `-- poolhouse: write` on a line of its own. Other comments may stand before
+ * it. Undefined if there is none; what follows the first word is never looked at.
  *
  * Throws `TypeError` for a hint that says anything else.
  */

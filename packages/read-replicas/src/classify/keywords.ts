@@ -10,12 +10,16 @@ export const IS = {
   queryVerb: 4,
   /** Behind FOR it locks rows. */
   lockStrength: 8,
-  /** It begins a command whose effect belongs to its session, and that a replica carries out without an error. */
+  /**
+   * It begins a command whose effect belongs to its session, and that a replica carries out without
+   * an error.
+   */
   sessionCommand: 16,
 } as const
 
-// Keywords that cannot be functions: RESERVED_KEYWORD and COL_NAME_KEYWORD of src/include/parser/kwlist.h, and those of
-// TYPE_FUNC_NAME_KEYWORD that stand before a parenthesis in a query.
+// Keywords that cannot be functions: RESERVED_KEYWORD and COL_NAME_KEYWORD of
+// src/include/parser/kwlist.h, and those of TYPE_FUNC_NAME_KEYWORD that stand before a parenthesis
+// in a query.
 const NOT_CALLED =
   'all and any array as asc asymmetric both case cast check collate column constraint create default deferrable desc distinct do ' +
   'else end except false fetch for foreign from grant group having in initially intersect into lateral leading limit not null ' +

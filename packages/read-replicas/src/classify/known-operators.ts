@@ -8,7 +8,10 @@ const EXTENSIONS =
 
 const KNOWN: ReadonlySet<string> = new Set(`${SERVER} ${EXTENSIONS}`.split(' '))
 
-/** Whether the operator is one that does no harm, as far as its name says. Others call a function of the user. */
+/**
+ * Whether the operator is one that does no harm, as far as its name says. Others call a function of
+ * the user.
+ */
 export function isKnownOperator(operator: string): boolean {
   return operator.length === 1 ? operator !== '`' : KNOWN.has(operator)
 }

@@ -1,6 +1,9 @@
 const MOST = 10_000
 
-/** Fingerprints of statements that replicas have refused, the least recently met of which are forgotten first. */
+/**
+ * Fingerprints of statements that replicas have refused, the least recently met of which are
+ * forgotten first.
+ */
 export class LearnedStatements {
   readonly #fingerprints = new Set<number>()
   readonly #most: number

@@ -10,7 +10,8 @@ const BELIEVED_MS = 60_000
 const REFRESH_MS = 30_000
 const RETRY_MS = 1_000
 const ANSWER_MS = 5_000
-// Databases of one kind, such as those of tenants, have the same names, and then share what is made of them.
+// Databases of one kind, such as those of tenants, have the same names, and then share what is made
+// of them.
 const MOST_SHARED = 16
 
 interface State {
@@ -27,8 +28,9 @@ interface State {
 }
 
 /**
- * The names that each database has of its own, as its primary told them. The first call has them asked for, if the pool has not done so when it was
- * made: until the answer is there they are not known. A database that does not answer keeps what is known of it.
+ * The names that each database has of its own, as its primary told them. The first call has them
+ * asked for, if the pool has not done so when it was made: until the answer is there they are not
+ * known. A database that does not answer keeps what is known of it.
  */
 export class NameCatalog {
   readonly #primary: Pool
@@ -51,7 +53,10 @@ export class NameCatalog {
     if (topologyOf(this.#primary) === undefined) this.current()
   }
 
-  /** Those of the database that the call is for; undefined while they are not known. Has them asked for when it is time. */
+  /**
+   * Those of the database that the call is for; undefined while they are not known. Has them asked
+   * for when it is time.
+   */
   current(): OwnNames | undefined {
     const database = databaseOf(this.#primary, this.#alone)
     if (database === undefined) return undefined
@@ -71,7 +76,10 @@ export class NameCatalog {
     return asking !== undefined && isFirst && !failed
   }
 
-  /** Resolves when they are known, when the question for them has ended otherwise, or by the deadline. */
+  /**
+   * Resolves when they are known, when the question for them has ended otherwise, or by the
+   * deadline.
+   */
   async learn(deadline: number, signal: AbortSignal | undefined): Promise<void> {
     const database = databaseOf(this.#primary, this.#alone)
     if (database === undefined || this.current() !== undefined) return
@@ -80,7 +88,10 @@ export class NameCatalog {
     await this.#background.inTime(asking, deadline, signal)
   }
 
-  /** Runs what may change the names: none are known until it is over and they have been asked for anew. */
+  /**
+   * Runs what may change the names: none are known until it is over and they have been asked for
+   * anew.
+   */
   async during<R>(work: () => Promise<R>): Promise<R> {
     const database = databaseOf(this.#primary, this.#alone)
     if (database === undefined) return await work()
@@ -160,7 +171,8 @@ export class NameCatalog {
       state.failed = false
     } catch (error) {
       state.askAt = background.now() + RETRY_MS
-      // Without the names nothing goes to a replica by its text. A server that cannot be reached is told of elsewhere.
+      // Without the names nothing goes to a replica by its text. A server that cannot be reached is
+      // told of elsewhere.
       const isNews = !state.failed && error instanceof DatabaseError
       state.failed = true
       if (isNews) background.hub.emit('error', { pool: background.name, error })

@@ -3,7 +3,8 @@ import { readBoolean, readText } from '@poolhouse/core/kit'
 import { SAFE_FUNCTIONS } from './safe-functions.js'
 
 /**
- * Names in a database that do not come with the server, spelled as the catalog has them. A text alone cannot show what they stand for.
+ * Names in a database that do not come with the server, spelled as the catalog has them. A text
+ * alone cannot show what they stand for.
  */
 export interface OwnNames {
   /** Functions that have the name of a harmless one, and that a call without a schema may mean. */
@@ -22,8 +23,9 @@ export const NO_NAMES: OwnNames = Object.freeze({
 })
 
 /**
- * Asks a database for its names; any role may run it, and no `search_path` changes what it means. Functions of extensions are not counted as ones
- * that hide a harmless one: the list of those has them on purpose. As attributes only their volatile ones count, because PostGIS alone has some
+ * Asks a database for its names; any role may run it, and no `search_path` changes what it means.
+ * Functions of extensions are not counted as ones that hide a harmless one: the list of those has
+ * them on purpose. As attributes only their volatile ones count, because PostGIS alone has some
  * hundred others. Procedures cannot be called in a query.
  */
 export const OWN_NAMES_STATEMENT = `\

@@ -16,13 +16,14 @@ const LONGEST_PARSED = 8_192
 const KEPT = 1_000
 
 /**
- * Makes a classifier that parses with PostgreSQL's own grammar, by way of the package `libpg-query` (16 or later), which must be
- * installed. It decides by the same rules as `lexerClassifier`, but sees what tokens cannot show: columns that are named like
- * commands, aliases that look like calls, names in Unicode escapes. It takes about 50 µs for a text that is met for the first time. Texts of
- * more than 8 192 characters are judged by their tokens.
+ * Makes a classifier that parses with PostgreSQL's own grammar, by way of the package `libpg-query`
+ * (16 or later), which must be installed. It decides by the same rules as `lexerClassifier`, but
+ * sees what tokens cannot show: columns that are named like commands, aliases that look like calls,
+ * names in Unicode escapes. It takes about 50 µs for a text that is met for the first time. Texts
+ * of more than 8 192 characters are judged by their tokens.
  *
- * Resolves when the module is loaded. Rejects with `TypeError` or `RangeError` for unknown or wrong options, and with `Error` if
- * `libpg-query` cannot be loaded.
+ * Resolves when the module is loaded. Rejects with `TypeError` or `RangeError` for unknown or wrong
+ * options, and with `Error` if `libpg-query` cannot be loaded.
  *
  * ```ts
  * const db = withReplicas(primary, replicas, { classify: await parserClassifier({ mode: 'optimistic' }) })

@@ -10,7 +10,8 @@ import { isStandbyRefusal } from '../read-failure.js'
 /** What a replica did not do. Nothing of the statement has been executed. */
 export type Refusal = 'write' | 'standby' | 'behind'
 
-// A table, column, function, type or schema that is not there yet: the replica may not have replayed its creation.
+// A table, column, function, type or schema that is not there yet: the replica may not have
+// replayed its creation.
 const BEHIND: readonly Condition[] = [
   'undefined_table',
   'undefined_column',
@@ -19,12 +20,16 @@ const BEHIND: readonly Condition[] = [
   'invalid_schema_name',
 ]
 
-/** Whether the error says that another server may do better: the primary. Undefined if it is simply the answer. */
+/**
+ * Whether the error says that another server may do better: the primary. Undefined if it is simply
+ * the answer.
+ */
 export function refusalOf(error: unknown): Refusal | undefined {
   const cause = causeOf(error)
   if (refusesWrites(cause)) return 'write'
   if (isStandbyRefusal(cause)) return 'standby'
-  // What a function raises says nothing about what the replica has, and something may have run before it.
+  // What a function raises says nothing about what the replica has, and something may have run
+  // before it.
   return hasCondition(cause, ...BEHIND) && !isRaisedByFunction(cause) ? 'behind' : undefined
 }
 

@@ -1,5 +1,6 @@
-// Functions of PostgreSQL 14 to 18 that are immutable or stable in pg_proc, and the harmless ones of the volatile: no write, no
-// lock, no state of a session, no string that is run as SQL, nothing that depends on which server answers.
+// Functions of PostgreSQL 14 to 18 that are immutable or stable in pg_proc, and the harmless ones
+// of the volatile: no write, no lock, no state of a session, no string that is run as SQL, nothing
+// that depends on which server answers.
 const AGGREGATES =
   'any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp cume_dist dense_rank every ' +
   'first_value json_agg json_agg_strict json_object_agg json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict ' +

@@ -67,8 +67,8 @@ const BY_FOLLOWS: ReadonlySet<number> = new Set(['group', 'order', 'partition'].
 const READ: Classification = Object.freeze({ verdict: 'read', reason: 'it only reads' })
 
 /**
- * Reads one statement token by token and decides what it is. Everything it is not sure of is a write, except for functions it does
- * not know, which are "unknown".
+ * Reads one statement token by token and decides what it is. Everything it is not sure of is a
+ * write, except for functions it does not know, which are "unknown".
  */
 export class StatementReader {
   readonly #text: string
@@ -79,8 +79,8 @@ export class StatementReader {
   // Of a word its number as a keyword, or 0.
   #code = 0
   #before = START
-  // The name that ends with the token before the current one, if one does: where it stands, the part before its last dot, and what stood
-  // before all of it. Most names are never made strings.
+  // The name that ends with the token before the current one, if one does: where it stands, the
+  // part before its last dot, and what stood before all of it. Most names are never made strings.
   #named = false
   #nameStart = 0
   #nameEnd = 0
@@ -89,7 +89,8 @@ export class StatementReader {
   #schemaEnd = 0
   #beforeName = START
   #depth = 0
-  // Whether a comma or a parenthesis may be followed by a relation: behind FROM, and for each open parenthesis what it was before that.
+  // Whether a comma or a parenthesis may be followed by a relation: behind FROM, and for each open
+  // parenthesis what it was before that.
   #inSources = false
   readonly #outerSources: boolean[] = []
   #beforeNameInSources = false
@@ -179,7 +180,10 @@ export class StatementReader {
     return this.#skipParenthesis()
   }
 
-  /** A query, to the end of the statement or of the parenthesis at the depth `outer` that it stands in. */
+  /**
+   * A query, to the end of the statement or of the parenthesis at the depth `outer` that it stands
+   * in.
+   */
   #query(outer: 0 | 1): Classification | undefined {
     while (this.#isSign(OPEN)) {
       this.#depth++
@@ -245,7 +249,9 @@ export class StatementReader {
     return undefined
   }
 
-  /** Looks at the name before the current token, if it ends there and calls nothing by parentheses. */
+  /**
+   * Looks at the name before the current token, if it ends there and calls nothing by parentheses.
+   */
   #nameEnds(): Classification | undefined {
     if (!this.#named || this.#before === DOT || this.#isSign(OPEN) || this.#isSign(DOT)) {
       return undefined
@@ -255,7 +261,8 @@ export class StatementReader {
     const before = this.#beforeName
     if (before === SIGN.cast) return undefined
     const length = this.#nameEnd - this.#nameStart
-    // The names that may belong to sequences are short, or end in a way that is told without making them strings.
+    // The names that may belong to sequences are short, or end in a way that is told without making
+    // them strings.
     const isSource =
       BEFORE_SOURCE.has(before) ||
       (this.#beforeNameInSources && (before === COMMA || before === OPEN))
@@ -290,7 +297,10 @@ export class StatementReader {
     })
   }
 
-  /** A name, maybe the next part of one. An unreserved keyword may still say what the word behind it is. */
+  /**
+   * A name, maybe the next part of one. An unreserved keyword may still say what the word behind it
+   * is.
+   */
   #nameOf(word: number): Classification | undefined {
     if (this.#isPart()) {
       this.#schemaStart = this.#nameStart
@@ -365,7 +375,9 @@ export class StatementReader {
     return this.#unknown(reason, token)
   }
 
-  /** Two keywords call what is found by their name, if they are not followed by words of their own. */
+  /**
+   * Two keywords call what is found by their name, if they are not followed by words of their own.
+   */
   #keywordCall(): undefined {
     const before = this.#before
     if (before !== SUBSTRING && before !== OVERLAY) return
@@ -427,7 +439,10 @@ export class StatementReader {
     }
   }
 
-  /** A parenthesis at the depth of a WITH list belongs to it only behind a name of it, or behind AS [NOT] MATERIALIZED. */
+  /**
+   * A parenthesis at the depth of a WITH list belongs to it only behind a name of it, or behind AS
+   * [NOT] MATERIALIZED.
+   */
   #keepWithList(): void {
     if (!this.#isInWithList()) return
     const isColumns = this.#named && isBeforeWithName(this.#beforeName)
@@ -515,7 +530,10 @@ function isBeforeWithName(before: number): boolean {
   return before === WITH || before === RECURSIVE || before === COMMA
 }
 
-/** Why the text cannot be read with certainty; undefined if it can. The server reads no further than to a zero byte, wherever it stands. */
+/**
+ * Why the text cannot be read with certainty; undefined if it can. The server reads no further than
+ * to a zero byte, wherever it stands.
+ */
 export function troubleOf(text: string, { trouble }: SqlLexer): string | undefined {
   return text.includes('\0') ? 'a zero byte, where the server stops reading' : trouble
 }

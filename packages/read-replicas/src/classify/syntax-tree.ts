@@ -4,7 +4,10 @@ import { hazardOfColumn, hazardOfRelation, hazardOfSource } from './hazards.js'
 import { isKnownOperator } from './known-operators.js'
 import { NO_NAMES, type OwnNames } from './own-names.js'
 
-/** A node of the tree that `libpg-query` makes: an object with its fields, or with one field that names the kind of the node in it. */
+/**
+ * A node of the tree that `libpg-query` makes: an object with its fields, or with one field that
+ * names the kind of the node in it.
+ */
 type SyntaxNode = { readonly [field: string]: unknown }
 
 /** What `libpg-query` makes of a text. */
@@ -29,7 +32,10 @@ const SESSION_STATEMENTS: ReadonlySet<string> = new Set([
   'CheckPointStmt',
 ])
 
-/** Classifies a parsed text by the same rules as tokens, but by what they are and not by where they stand. */
+/**
+ * Classifies a parsed text by the same rules as tokens, but by what they are and not by where they
+ * stand.
+ */
 export function classifyTree(
   { stmts = [] }: SyntaxTree,
   text: string,
@@ -91,7 +97,10 @@ class TreeWalk {
     return this.#verdict
   }
 
-  /** Looks at the fields of a node. A field with a capital letter names the kind of the node that it holds. */
+  /**
+   * Looks at the fields of a node. A field with a capital letter names the kind of the node that it
+   * holds.
+   */
   #enter(node: SyntaxNode): Classification | undefined {
     if (node['intoClause'] !== undefined) return write('it makes a table')
     if (node['lockingClause'] !== undefined) return write('it locks rows')

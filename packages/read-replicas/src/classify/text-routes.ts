@@ -10,7 +10,10 @@ import { NO_NAMES, type OwnNames } from './own-names.js'
 
 /** Where a statement goes that nobody has said anything about but its own text. */
 export interface TextRoute {
-  /** `reader`: it declares itself a read. `replica`: it is taken for one, and may turn out to be none. */
+  /**
+   * `reader`: it declares itself a read. `replica`: it is taken for one, and may turn out to be
+   * none.
+   */
   readonly to: 'primary' | 'reader' | 'replica'
   /** What said so. */
   readonly by: 'nothing' | 'hint' | 'text' | 'experience'
@@ -39,20 +42,25 @@ export const NAMES_UNKNOWN: TextRoute = Object.freeze({
 })
 const SERVER_RULES = new FunctionRules([], [])
 
-// Longer texts are mostly made up for one call, and would fill the memory with what is never met again.
+// Longer texts are mostly made up for one call, and would fill the memory with what is never met
+// again.
 const LONGEST_KEPT = 8_192
 const GENERATION_SIZE = 1_000
 // Databases that share a pool may have different names.
 const MOST_CACHES = 8
 
-// Two generations instead of a list in order of use: a hit is one look-up, and the older half goes when the newer is full.
+// Two generations instead of a list in order of use: a hit is one look-up, and the older half goes
+// when the newer is full.
 interface Cache {
   readonly names: OwnNames
   young: Map<string, Entry>
   old: Map<string, Entry>
 }
 
-/** Decides by text: hints always, classification if there is a classifier. Remembers its decisions, and what replicas have refused. */
+/**
+ * Decides by text: hints always, classification if there is a classifier. Remembers its decisions,
+ * and what replicas have refused.
+ */
 export class TextRoutes {
   readonly #classifier: StatementClassifier | undefined
   readonly #learned = new LearnedStatements()
@@ -61,13 +69,20 @@ export class TextRoutes {
   readonly #caches = new Map<OwnNames, Cache>()
   #cache = this.#cacheFor(NO_NAMES)
 
-  /** Without a classifier only hints count. `namesNow` tells the names of the database that a call is for, undefined while they are not known. */
+  /**
+   * Without a classifier only hints count. `namesNow` tells the names of the database that a call
+   * is for, undefined while they are not known.
+   */
   constructor(classifier: StatementClassifier | undefined, namesNow?: () => OwnNames | undefined) {
     this.#classifier = classifier
     this.#namesNow = namesNow
   }
 
-  /** Where the statement goes; `byTextAlone` as if the database had no names that are not known yet. Throws `TypeError` for a hint that says nothing, and `ReadIntentError` for one that must be wrong. */
+  /**
+   * Where the statement goes; `byTextAlone` as if the database had no names that are not known yet.
+   * Throws `TypeError` for a hint that says nothing, and `ReadIntentError` for one that must be
+   * wrong.
+   */
   routeOf(text: string, byTextAlone = false): TextRoute {
     if (this.#classifier === undefined) return mayHint(text) ? this.#hinted(text) : UNSAID
     const known = this.#namesNow === undefined ? NO_NAMES : this.#namesNow()

@@ -3,8 +3,8 @@ import type { Classification } from './classification.js'
 import { troubleOf } from './statement-reader.js'
 
 /**
- * The text without the spaces and comments before its first token and behind its last one; or, if servers may read it in two ways, that it
- * counts as a write.
+ * The text without the spaces and comments before its first token and behind its last one; or, if
+ * servers may read it in two ways, that it counts as a write.
  */
 export function trimComments(text: string): string | Classification {
   const lexer = new SqlLexer(text, 'either')

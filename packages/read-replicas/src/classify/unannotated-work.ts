@@ -37,8 +37,8 @@ export interface UnannotatedParts {
 }
 
 /**
- * Runs single statements that nobody has called a read or a write. Their text decides: what it takes for a read goes to a replica, and if
- * that refuses, once to the primary.
+ * Runs single statements that nobody has called a read or a write. Their text decides: what it
+ * takes for a read goes to a replica, and if that refuses, once to the primary.
  */
 export class UnannotatedWork {
   readonly #parts: UnannotatedParts
@@ -94,8 +94,9 @@ export class UnannotatedWork {
   }
 
   /**
-   * Streams or copies out, up to the first element; `onPrimary` is how that is done if it is no read. Only what certainly reads comes from a
-   * replica: once rows are handed out nothing can be run again.
+   * Streams or copies out, up to the first element; `onPrimary` is how that is done if it is no
+   * read. Only what certainly reads comes from a replica: once rows are handed out nothing can be
+   * run again.
    */
   async stream<R>(
     lane: ReadLane,
@@ -130,7 +131,10 @@ export class UnannotatedWork {
     }
   }
 
-  /** Waits a while for the names of the database, which are known from then on: where the statement goes then, and within what is left. */
+  /**
+   * Waits a while for the names of the database, which are known from then on: where the statement
+   * goes then, and within what is left.
+   */
   async #onceNamed<R>(
     { text }: Statement,
     options: QueryOptions | undefined,

@@ -17,9 +17,11 @@ export interface EndpointListener {
 }
 
 /**
- * One name under which replicas answer: that of one server, or a reader endpoint (of a cloud service, HAProxy, a Kubernetes Service) that leads each new
- * connection to one of several. Every connection says which server it leads to when it is opened, so each server is a node of its own, which
- * uses the connections to that server alone and is asked where it stands over one of them. What one server says counts for no other.
+ * One name under which replicas answer: that of one server, or a reader endpoint (of a cloud
+ * service, HAProxy, a Kubernetes Service) that leads each new connection to one of several. Every
+ * connection says which server it leads to when it is opened, so each server is a node of its own,
+ * which uses the connections to that server alone and is asked where it stands over one of them.
+ * What one server says counts for no other.
  */
 export class ReaderEndpoint {
   /** Connections to all that the name leads to. */
@@ -100,7 +102,10 @@ export class ReaderEndpoint {
     return true
   }
 
-  /** Connections to the former life may not know yet that it is over, and would take the room of others. Not from within a call of the pool. */
+  /**
+   * Connections to the former life may not know yet that it is over, and would take the room of
+   * others. Not from within a call of the pool.
+   */
   #endFormerLife(former: ServerIdentity): void {
     queueMicrotask(() => {
       const view = this.pool.onlyTo?.((server) => isSameServer(server, former))
@@ -132,7 +137,10 @@ export class ReaderEndpoint {
     })
   }
 
-  /** Nodes without connections serve no reads while others have some: a new connection might lead anywhere. */
+  /**
+   * Nodes without connections serve no reads while others have some: a new connection might lead
+   * anywhere.
+   */
   #review(): void {
     if (!this.leadsToSeveral) return
     const used = new Set(this.#nodes.filter((node) => this.#isInUse(node)))
@@ -153,7 +161,10 @@ export class ReaderEndpoint {
   }
 }
 
-/** Whether the second is the first one before it was restarted: a connection to it does not know yet that it is over. */
+/**
+ * Whether the second is the first one before it was restarted: a connection to it does not know yet
+ * that it is over.
+ */
 function isFormerLife(
   own: ServerIdentity | undefined,
   server: ServerIdentity | undefined,

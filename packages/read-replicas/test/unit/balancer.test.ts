@@ -28,7 +28,9 @@ function choices(
   })
 }
 
-/** Shares when so many reads are always under way and each node takes its time for each of its own. */
+/**
+ * Shares when so many reads are always under way and each node takes its time for each of its own.
+ */
 function shares(
   among: readonly ReplicaNode[],
   answerMs: (node: ReplicaNode) => number,

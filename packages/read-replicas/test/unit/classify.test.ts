@@ -361,7 +361,7 @@ describe('the parser', () => {
   })
 })
 
-// ── random statements ────────────────────────────────────────────────────────────────────────────────────────────────
+// ── random statements ──
 
 const { query } = fc.letrec<{ query: string; expression: string; source: string; name: string }>(
   (tie) => ({
@@ -533,7 +533,8 @@ describe('a long text', () => {
       for (const start of ['', 'select ', 'with ', 'explain (', 'copy t (']) {
         const text = new CountedText(`${start}${filled(unit, length)}`)
         classifyByTokens(text as unknown as string, rules)
-        // Every character is looked at a few times, and no part of the text is copied for each of its characters.
+        // Every character is looked at a few times, and no part of the text is copied for each of
+        // its characters.
         expect(text.steps).toBeLessThan(16 * length)
       }
       const text = new CountedText(`select ${filled(unit, length)}`)

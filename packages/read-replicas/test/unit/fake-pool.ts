@@ -30,7 +30,10 @@ export interface Asked {
 
 type Answer = (asked: Asked) => unknown
 
-/** A pool whose server is a function. Statements of sessions (monitors, probes) are answered by its role and position. */
+/**
+ * A pool whose server is a function. Statements of sessions (monitors, probes) are answered by its
+ * role and position.
+ */
 export class FakePool implements ConnectionPool {
   readonly name: string
   readonly endpoint: Endpoint
@@ -87,7 +90,10 @@ export class FakePool implements ConnectionPool {
   down: Error | undefined
   /** Whether monitors get no answer at all. */
   hangs = false
-  /** Whether it answers what is sent behind a statement, and with what; undefined sends statements alone. */
+  /**
+   * Whether it answers what is sent behind a statement, and with what; undefined sends statements
+   * alone.
+   */
   answersBehind: (() => QueryResult<unknown> | undefined) | undefined
   /** Whether leases are over as soon as they are made. */
   loseLeases = false

@@ -4,7 +4,10 @@ import { knowsLsnWait } from '../../src/lsn-wait.js'
 import { settle } from './manual-clock.js'
 import { type Setting, startSetting } from './setting.js'
 
-/** A setting whose replicas are of this version, and whose primary has committed something that none of them has replayed. */
+/**
+ * A setting whose replicas are of this version, and whose primary has committed something that none
+ * of them has replayed.
+ */
 async function start(serverVersion = '19.1'): Promise<Setting & { token: string }> {
   const setting = await startSetting({ waitForTokenMs: 400 })
   const { primary, b, c, clock } = setting

@@ -5,7 +5,10 @@ import { FakePool } from './fake-pool.js'
 import { ManualClock, settle } from './manual-clock.js'
 import { type Setting, served, startSetting, tally } from './setting.js'
 
-/** A setting in which no replica is fresh enough: their replay stands still while the primary goes on. */
+/**
+ * A setting in which no replica is fresh enough: their replay stands still while the primary goes
+ * on.
+ */
 async function stale(options: Parameters<typeof startSetting>[0] = {}): Promise<Setting> {
   const setting = await startSetting({ maxStalenessMs: 1_000, ...options })
   setting.primary.position += 100

@@ -6,7 +6,9 @@ import { type Setting, startSetting } from './setting.js'
 
 const READ = 'select balance from accounts'
 
-/** A session whose write no replica has, and a primary that answers its reads when it is told to. */
+/**
+ * A session whose write no replica has, and a primary that answers its reads when it is told to.
+ */
 async function start(options: Parameters<typeof startSetting>[0] = {}) {
   const setting = await startSetting({ waitForTokenMs: 50, ...options })
   const { db, primary } = setting

@@ -8,7 +8,10 @@ export interface ClusterNode {
   readonly host: '127.0.0.1'
   /** TCP port; stays the same when the node is started again. */
   readonly port: number
-  /** Connection URL of the application's role, percent-encoded, without parameters; with the password unless the cluster trusts everybody. */
+  /**
+   * Connection URL of the application's role, percent-encoded, without parameters; with the
+   * password unless the cluster trusts everybody.
+   */
   readonly url: string
   /** Whether the server's main process is alive, frozen or not. */
   readonly running: boolean

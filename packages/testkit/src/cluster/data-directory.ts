@@ -55,7 +55,10 @@ export async function initialiseDataDirectory(
   })
 }
 
-/** How the application's password is stored: a role for md5 authentication needs an md5 password, and 14+ would store SCRAM. */
+/**
+ * How the application's password is stored: a role for md5 authentication needs an md5 password,
+ * and 14+ would store SCRAM.
+ */
 export function passwordEncryption({ auth }: Pick<ResolvedClusterOptions, 'auth'>): string {
   return auth === 'md5' ? 'md5' : 'scram-sha-256'
 }

@@ -58,7 +58,8 @@ export class ServerNode implements ClusterNode {
 
   get url(): string {
     const { database, auth } = this.#surroundings.options
-    // A server that asks for no password is given none: Poolhouse refuses one that could ask for a password and does not.
+    // A server that asks for no password is given none: Poolhouse refuses one that could ask for a
+    // password and does not.
     const password = auth === 'trust' ? '' : `:${encodeURIComponent(APPLICATION_PASSWORD)}`
     return `postgres://${APPLICATION_USER}${password}@${this.host}:${this.port}/${encodeURIComponent(database)}`
   }

@@ -13,10 +13,11 @@ const FOLDER = 'POOLHOUSE_TEST_SHARED'
 const PROGRAMS = 'POOLHOUSE_TEST_PG_BIN'
 
 /**
- * Makes once what every cluster needs: a copy of PostgreSQL that the server's user can run, where one is needed, and a data directory
- * fresh from initdb. Processes that are started afterwards copy that instead of making their own, which takes a third of the time; this
- * one does so too. For the global set-up of a test runner. All of it goes when the result is disposed of, and in any case when this
- * process ends. Throws as `startCluster` does.
+ * Makes once what every cluster needs: a copy of PostgreSQL that the server's user can run, where
+ * one is needed, and a data directory fresh from initdb. Processes that are started afterwards copy
+ * that instead of making their own, which takes a third of the time; this one does so too. For the
+ * global set-up of a test runner. All of it goes when the result is disposed of, and in any case
+ * when this process ends. Throws as `startCluster` does.
  *
  * ```ts
  * // vitest: test.globalSetup
@@ -49,7 +50,10 @@ export async function shareServerFiles(): Promise<AsyncDisposable> {
   }
 }
 
-/** Makes a data directory from the shared one, with a system identifier of its own. Returns whether there was one for these options. */
+/**
+ * Makes a data directory from the shared one, with a system identifier of its own. Returns whether
+ * there was one for these options.
+ */
 export async function copySharedDataDirectory(
   { binaries, home, user }: ServerPlace,
   options: ResolvedClusterOptions,

@@ -3,15 +3,17 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
-// The first field of `ControlFileData`; in `XLogLongPageHeaderData` it follows the header that every page has.
+// The first field of `ControlFileData`; in `XLogLongPageHeaderData` it follows the header that
+// every page has.
 const IN_CONTROL_FILE = 0
 const IN_LOG = process.arch === 'ia32' ? 20 : 24
 // The structure is kept below a sector, so that it is written whole.
 const LARGEST_CONTROL_DATA = 512
 
 /**
- * Gives the copy of a cleanly stopped server's data directory an identifier of its own, as initdb would have: servers with the same one
- * take each other for copies. It stands in the control file, under a checksum, and at the head of each segment of the log.
+ * Gives the copy of a cleanly stopped server's data directory an identifier of its own, as initdb
+ * would have: servers with the same one take each other for copies. It stands in the control file,
+ * under a checksum, and at the head of each segment of the log.
  */
 export async function renewSystemIdentifier(dataDirectory: string): Promise<void> {
   const identifier = randomBytes(8).readBigUInt64LE() >> 1n
@@ -34,7 +36,10 @@ export async function renewSystemIdentifier(dataDirectory: string): Promise<void
   await writeFile(path, control)
 }
 
-/** Where the checksum of the control file stands: behind everything that it covers, which differs between versions. */
+/**
+ * Where the checksum of the control file stands: behind everything that it covers, which differs
+ * between versions.
+ */
 function findChecksum(control: Buffer): number {
   const view = viewOf(control)
   for (let at = 8; at < LARGEST_CONTROL_DATA; at += 4) {

@@ -5,7 +5,9 @@ import { dirname, join } from 'node:path'
 import { unwatchDirectory, watchDirectory } from './reaper.js'
 import type { ServerUser } from './server-user.js'
 
-/** Room left for `/a/.s.PGSQL.65535` below the directory: a socket path ends at 104 bytes (macOS). */
+/**
+ * Room left for `/a/.s.PGSQL.65535` below the directory: a socket path ends at 104 bytes (macOS).
+ */
 const LONGEST_PATH_BYTES = 80
 /** So many that no two processes ever choose the same name. */
 const NAME_BYTES = 8

@@ -40,9 +40,15 @@ export interface ScheduledCase<Context> {
 export interface Selection {
   /** Areas to run. Default: all. */
   readonly areas?: readonly string[] | undefined
-  /** What the subject does not offer. Cases that need it are left out, and those that check its refusal are run. Default: it offers everything. */
+  /**
+   * What the subject does not offer. Cases that need it are left out, and those that check its
+   * refusal are run. Default: it offers everything.
+   */
   readonly without?: readonly string[] | undefined
-  /** Runs one case in so many, beginning with the one of this number, for a suite that runs over many subjects. Default: all. */
+  /**
+   * Runs one case in so many, beginning with the one of this number, for a suite that runs over
+   * many subjects. Default: all.
+   */
   readonly share?:
     | {
         /** One case in so many. A whole number of at least 1. */
@@ -53,13 +59,19 @@ export interface Selection {
     | undefined
   /** Seeds of the cases that use one. Default `[1]`. */
   readonly seeds?: readonly number[] | undefined
-  /** Titles of cases that the subject is documented to fail, each with the reason. That they do fail is checked. */
+  /**
+   * Titles of cases that the subject is documented to fail, each with the reason. That they do fail
+   * is checked.
+   */
   readonly skip?: Readonly<Record<string, string>> | undefined
 }
 
 const WHOLE = { of: 1, number: 0 }
 
-/** Plans a run. Throws `TypeError` for an area or a title that does not exist: it would hide that nothing is checked. */
+/**
+ * Plans a run. Throws `TypeError` for an area or a title that does not exist: it would hide that
+ * nothing is checked.
+ */
 export function schedule<Context>(
   all: readonly ConformanceArea<Context>[],
   { areas, without = [], share = WHOLE, seeds = [1], skip = {} }: Selection,

@@ -11,8 +11,9 @@ interface Life {
 }
 
 /**
- * Stands between a driver and whoever uses it and checks on every call what the contract says of all of them: each statement and
- * each promise settles once, never too early; the end of a session is told once and is the last that is told; errors are ours.
+ * Stands between a driver and whoever uses it and checks on every call what the contract says of
+ * all of them: each statement and each promise settles once, never too early; the end of a session
+ * is told once and is the last that is told; errors are ours.
  */
 export class ContractWatch {
   /** The driver, watched. */
@@ -35,7 +36,10 @@ export class ContractWatch {
     for (const { connection } of this.#lives) connection?.destroy('the case is over')
   }
 
-  /** What was found to be against the contract. Waits until everything has settled and says what has not. */
+  /**
+   * What was found to be against the contract. Waits until everything has settled and says what has
+   * not.
+   */
   async verdict(): Promise<string[]> {
     const over = (): boolean =>
       this.#open.size === 0 && this.#lives.every(({ closed }) => closed > 0)

@@ -13,8 +13,9 @@ export interface DescribeDriverOptions extends SuiteOptions {
 }
 
 /**
- * Registers the suite that every driver must pass, as vitest tests: `describeDriver(myDriver())`. Throws `TypeError` for an area or a
- * title in `skip` that does not exist, and `RangeError` for an `effort` out of bounds.
+ * Registers the suite that every driver must pass, as vitest tests: `describeDriver(myDriver())`.
+ * Throws `TypeError` for an area or a title in `skip` that does not exist, and `RangeError` for an
+ * `effort` out of bounds.
  */
 export function describeDriver(driver: Driver, options: DescribeDriverOptions = {}): void {
   register(
@@ -25,7 +26,10 @@ export function describeDriver(driver: Driver, options: DescribeDriverOptions = 
   )
 }
 
-/** Runs one case of `driverCases()` without vitest. Rejects with what is wrong; an `AggregateError` if that is several things. */
+/**
+ * Runs one case of `driverCases()` without vitest. Rejects with what is wrong; an `AggregateError`
+ * if that is several things.
+ */
 export async function runDriverCase(test: DriverCase, parts: DriverContextParts): Promise<void> {
   const limitMs = limitOf(test, parts.latencyMs)
   await runCase(test, () => DriverContext.start(parts), limitMs, patienceOf(parts))

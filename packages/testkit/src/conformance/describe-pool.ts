@@ -9,8 +9,9 @@ import { patienceOf } from './server-context.js'
 /** How to run the suite of pools. */
 export interface PoolSuiteOptions extends SuiteOptions {
   /**
-   * What the pool does not offer: cases that need it are left out, and others check that it is refused clearly. Default `['replica', 'classify']`: a
-   * pool without replicas. For one with replicas pass `cluster`, whose first replica it must read from.
+   * What the pool does not offer: cases that need it are left out, and others check that it is
+   * refused clearly. Default `['replica', 'classify']`: a pool without replicas. For one with
+   * replicas pass `cluster`, whose first replica it must read from.
    */
   readonly without?: readonly PoolFeature[] | undefined
 }
@@ -18,10 +19,11 @@ export interface PoolSuiteOptions extends SuiteOptions {
 const WITHOUT: readonly PoolFeature[] = ['replica', 'classify']
 
 /**
- * Registers the suite that every `Pool` must pass, as vitest tests. `makePool` gets the options of a connection pool to the server and
- * makes of them whatever pool is to be tested:
- * `describePool('failover', (parts) => withFailover([createPool({ driver, ...parts })]))`. Throws `TypeError` for an area or a title in
- * `skip` that does not exist, and `RangeError` for an `effort` out of bounds.
+ * Registers the suite that every `Pool` must pass, as vitest tests. `makePool` gets the options of
+ * a connection pool to the server and makes of them whatever pool is to be tested:
+ * `describePool('failover', (parts) => withFailover([createPool({ driver, ...parts })]))`. Throws
+ * `TypeError` for an area or a title in `skip` that does not exist, and `RangeError` for an
+ * `effort` out of bounds.
  */
 export function describePool(
   name: string,
@@ -35,7 +37,10 @@ export function describePool(
   )
 }
 
-/** Runs one case of `poolCases()` without vitest. Rejects with what is wrong; an `AggregateError` if that is several things. */
+/**
+ * Runs one case of `poolCases()` without vitest. Rejects with what is wrong; an `AggregateError` if
+ * that is several things.
+ */
 export async function runPoolCase(
   test: ConformanceCase<PoolContext>,
   parts: PoolContextParts,

@@ -25,7 +25,10 @@ export interface DriverContextParts extends ServerContextParts {
   readonly driver: Driver
 }
 
-/** What a case for drivers works with: sessions and pools on a real server, over a line that can be broken. */
+/**
+ * What a case for drivers works with: sessions and pools on a real server, over a line that can be
+ * broken.
+ */
 export class DriverContext extends ServerContext {
   readonly #watch: ContractWatch
 

@@ -38,7 +38,10 @@ function isPlain(value: unknown): value is Properties {
   )
 }
 
-/** The error a promise rejects with, which must have these properties. Rejects if the promise resolves. */
+/**
+ * The error a promise rejects with, which must have these properties. Rejects if the promise
+ * resolves.
+ */
 export async function failureOf<E extends Error = Error>(
   promise: Promise<unknown>,
   expected: Properties = {},

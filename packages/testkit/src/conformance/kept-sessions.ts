@@ -5,8 +5,9 @@ import {
 } from '../cluster/admin-session.js'
 
 /**
- * Sessions of the superuser that are kept for the next statement: a suite asks the server some thousand things, and to open a session
- * takes longer than most of them. Each statement has a session for itself while it runs.
+ * Sessions of the superuser that are kept for the next statement: a suite asks the server some
+ * thousand things, and to open a session takes longer than most of them. Each statement has a
+ * session for itself while it runs.
  */
 export class KeptSessions {
   readonly #target: AdminTarget

@@ -103,8 +103,8 @@ export class PoolContext extends ServerContext {
   #pausesReplay = false
 
   /**
-   * A table of one column `n`, with 1 in it on every server and 2 as well on the primary: the replica replays nothing more until the case is
-   * over.
+   * A table of one column `n`, with 1 in it on every server and 2 as well on the primary: the
+   * replica replays nothing more until the case is over.
    */
   async staleTable(): Promise<string> {
     const { server } = this
@@ -127,7 +127,10 @@ export class PoolContext extends ServerContext {
     await replica.pauseReplay()
   }
 
-  /** The process of the server behind a lease, or behind a single call of a pool with one connection. */
+  /**
+   * The process of the server behind a lease, or behind a single call of a pool with one
+   * connection.
+   */
   async pidOf(pool: Pick<Pool | Lease, 'query'>): Promise<number> {
     const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid')
     return rows[0]!.pid
@@ -180,7 +183,10 @@ function serverBehind({
   return server.replica
 }
 
-/** Whether a pool has served a call; not before its first connection is there, however short its deadlines are. */
+/**
+ * Whether a pool has served a call; not before its first connection is there, however short its
+ * deadlines are.
+ */
 async function serves(pool: Pool): Promise<boolean> {
   try {
     await pool.query('select 1')

@@ -4,15 +4,18 @@ type Handler = (...args: unknown[]) => void
 
 /** Notes what nobody caught. */
 export interface ProcessWatch {
-  /** Puts the former listeners back and gives what was seen: uncaught exceptions, unhandled rejections, heaps of listeners. */
+  /**
+   * Puts the former listeners back and gives what was seen: uncaught exceptions, unhandled
+   * rejections, heaps of listeners.
+   */
   stop(): Promise<string[]>
 }
 
 const EVENTS = ['uncaughtException', 'unhandledRejection'] as const
 
 /**
- * Takes the process's listeners for what nobody caught away until `stop`: the case that caused it is to fail, and not the whole run or
- * the process.
+ * Takes the process's listeners for what nobody caught away until `stop`: the case that caused it
+ * is to fail, and not the whole run or the process.
  */
 export function watchProcess(): ProcessWatch {
   const seen: string[] = []

@@ -42,7 +42,10 @@ export async function startRawServer(onSocket: (socket: Socket) => void): Promis
 export interface CuttingRelay extends RawServer {
   /** Bytes that have come from the server, on all connections. */
   readonly received: number
-  /** Lets this many more bytes from the server through and then ends the connection of each client, by a FIN or an RST. */
+  /**
+   * Lets this many more bytes from the server through and then ends the connection of each client,
+   * by a FIN or an RST.
+   */
   cutAfter(bytes: number, how?: 'fin' | 'rst'): void
   /** Sends bytes to every client as if they came from the server. */
   inject(bytes: Buffer): void

@@ -8,15 +8,17 @@ import { type ServerUnderTest, startServerUnderTest } from './server-under-test.
 /** How to run a suite. */
 export interface SuiteOptions extends Selection {
   /**
-   * The cluster to run on, which must have been started with `auth: 'scram-sha-256'` and is left running. Called before the first case.
-   * Default: one of its own, without replicas.
+   * The cluster to run on, which must have been started with `auth: 'scram-sha-256'` and is left
+   * running. Called before the first case. Default: one of its own, without replicas.
    */
   readonly cluster?: (() => Cluster | Promise<Cluster>) | undefined
-  /** Time that every byte spends on the line to the server, each way, in milliseconds. Default 0. */
+  /**
+   * Time that every byte spends on the line to the server, each way, in milliseconds. Default 0.
+   */
   readonly latencyMs?: number | undefined
   /**
-   * How much is done of what cases do again and again, because chance decides what it meets: more than 0, and 1 for all of it. Default 1. For a
-   * second run of the same driver.
+   * How much is done of what cases do again and again, because chance decides what it meets: more
+   * than 0, and 1 for all of it. Default 1. For a second run of the same driver.
    */
   readonly effort?: number | undefined
 }

@@ -4,7 +4,10 @@ import { within, withPatience } from './waiting.js'
 
 /** What a case works with, and what is checked after every case. */
 export interface CaseContext {
-  /** Ends everything the case began. Rejects if something did not settle, settled twice or was left open. */
+  /**
+   * Ends everything the case began. Rejects if something did not settle, settled twice or was left
+   * open.
+   */
   end(): Promise<void>
 }
 
@@ -17,8 +20,9 @@ export function limitOf(test: ConformanceCase<never>, latencyMs: number): number
 }
 
 /**
- * Runs one case in a context of its own. Rejects with what is wrong; with an `AggregateError` if that is several things: the case
- * itself, what it left behind, what nobody caught. `patience` stretches what the case waits for, but not `limitMs`.
+ * Runs one case in a context of its own. Rejects with what is wrong; with an `AggregateError` if
+ * that is several things: the case itself, what it left behind, what nobody caught. `patience`
+ * stretches what the case waits for, but not `limitMs`.
  */
 export async function runCase<Context extends CaseContext>(
   test: ConformanceCase<Context>,

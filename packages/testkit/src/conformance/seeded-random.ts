@@ -1,4 +1,7 @@
-/** Random numbers from 0 (included) to 1 (excluded) that are the same for the same seed (mulberry32). */
+/**
+ * Random numbers from 0 (included) to 1 (excluded) that are the same for the same seed
+ * (mulberry32).
+ */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0
   return () => {

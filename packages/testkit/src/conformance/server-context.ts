@@ -21,11 +21,15 @@ export interface ServerContextParts {
   /** Time that every byte spends on the line, each way, in milliseconds. */
   readonly latencyMs: number
   /**
-   * By how much longer than usual the cases wait for what has to come, 1 being usual. Default 1, and more on a line with delay. Less
-   * finds sooner what never comes, and may miss what comes late.
+   * By how much longer than usual the cases wait for what has to come, 1 being usual. Default 1,
+   * and more on a line with delay. Less finds sooner what never comes, and may miss what comes
+   * late.
    */
   readonly patience?: number | undefined
-  /** How much is done of what cases do again and again, because chance decides what it meets. Default 1: all of it. */
+  /**
+   * How much is done of what cases do again and again, because chance decides what it meets.
+   * Default 1: all of it.
+   */
   readonly effort?: number | undefined
 }
 
@@ -39,7 +43,9 @@ export function patienceOf({ patience, latencyMs }: ServerContextParts): number 
 
 let contexts = 0
 
-/** A real server behind a line that can be broken, and what is to be undone when the case is over. */
+/**
+ * A real server behind a line that can be broken, and what is to be undone when the case is over.
+ */
 export abstract class ServerContext implements CaseContext {
   /** The server itself, behind the line. */
   readonly server: ServerUnderTest
@@ -76,7 +82,10 @@ export abstract class ServerContext implements CaseContext {
     return this.server
   }
 
-  /** The way to the server for what needs none of the line's faults: the server itself, unless the line is to be slow. */
+  /**
+   * The way to the server for what needs none of the line's faults: the server itself, unless the
+   * line is to be slow.
+   */
   get nearest(): Address {
     return this.latencyMs > 0 ? this.line : this.server
   }
@@ -86,7 +95,9 @@ export abstract class ServerContext implements CaseContext {
     return Math.max(1, Math.ceil(count * this.#effort))
   }
 
-  /** A table that every role may use, dropped when the case is over; `columns` as in CREATE TABLE. */
+  /**
+   * A table that every role may use, dropped when the case is over; `columns` as in CREATE TABLE.
+   */
   async table(columns: string): Promise<string> {
     const name = `${this.applicationName.replaceAll('-', '_')}_${this.#cleanups.length}`
     await this.server.sql(`create table ${name} (${columns})`)
@@ -100,7 +111,10 @@ export abstract class ServerContext implements CaseContext {
     await this.behind.sql('select pg_terminate_backend($1)', [pid])
   }
 
-  /** Resolves with the process id of the session of this case that runs this statement, as soon as there is one. */
+  /**
+   * Resolves with the process id of the session of this case that runs this statement, as soon as
+   * there is one.
+   */
   async pidRunning(text: string): Promise<number> {
     let pid = 0
     await until(async () => {

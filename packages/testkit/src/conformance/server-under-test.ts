@@ -8,7 +8,10 @@ export interface ReplicaUnderTest {
   readonly host: string
   /** Its TCP port. */
   readonly port: number
-  /** Runs a statement as superuser. Its session is kept for others: what it sets must be local to the statement. */
+  /**
+   * Runs a statement as superuser. Its session is kept for others: what it sets must be local to
+   * the statement.
+   */
   sql<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>
   /** Stops the replay of what it receives; resolves when nothing is replayed any more. */
   pauseReplay(): Promise<void>
@@ -32,13 +35,16 @@ export interface ServerUnderTest extends AsyncDisposable {
   readonly socketDirectory: string
   /** The first replica of its cluster; undefined where there is none. */
   readonly replica: ReplicaUnderTest | undefined
-  /** Runs a statement as superuser. Its session is kept for others: what it sets must be local to the statement. */
+  /**
+   * Runs a statement as superuser. Its session is kept for others: what it sets must be local to
+   * the statement.
+   */
   sql<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>
 }
 
 /**
- * The primary of `cluster`, which must ask for passwords (`auth: 'scram-sha-256'`) and is left running; without one, a server of its
- * own that ends with `[Symbol.asyncDispose]`.
+ * The primary of `cluster`, which must ask for passwords (`auth: 'scram-sha-256'`) and is left
+ * running; without one, a server of its own that ends with `[Symbol.asyncDispose]`.
  */
 export async function startServerUnderTest(
   cluster?: () => Cluster | Promise<Cluster>,

@@ -9,7 +9,10 @@ const TICK_MS = 5
 /** By how much the limits of everything that is waited for are stretched; of each case its own. */
 const patience = new AsyncLocalStorage<number>()
 
-/** Runs `work` with limits that are so many times as long. Nothing passes because of them; what never comes is known later. */
+/**
+ * Runs `work` with limits that are so many times as long. Nothing passes because of them; what
+ * never comes is known later.
+ */
 export function withPatience<R>(factor: number, work: () => R): R {
   return patience.run(factor, work)
 }
@@ -18,7 +21,10 @@ function stretched(limitMs: number): number {
   return limitMs * (patience.getStore() ?? 1)
 }
 
-/** Resolves when the condition holds. Rejects at the limit (default 4 s), naming what was waited for. */
+/**
+ * Resolves when the condition holds. Rejects at the limit (default 4 s), naming what was waited
+ * for.
+ */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
@@ -32,7 +38,10 @@ export async function until(
   }
 }
 
-/** Settles as `promise` does. Rejects after `limitMs`, naming what was waited for; the promise is then left to itself. */
+/**
+ * Settles as `promise` does. Rejects after `limitMs`, naming what was waited for; the promise is
+ * then left to itself.
+ */
 export async function within<T>(promise: Promise<T>, limitMs: number, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const limit = stretched(limitMs)
@@ -47,8 +56,9 @@ export async function within<T>(promise: Promise<T>, limitMs: number, what: stri
 }
 
 /**
- * What was begun at `startedAt` must have taken at least `leastMs`, less a tick of the timers, and at most `mostMs`. The upper limit only tells a
- * deadline that was kept from one that was not, so it is generous: a busy machine takes its time.
+ * What was begun at `startedAt` must have taken at least `leastMs`, less a tick of the timers, and
+ * at most `mostMs`. The upper limit only tells a deadline that was kept from one that was not, so
+ * it is generous: a busy machine takes its time.
  */
 export function assertTook(startedAt: number, leastMs: number, mostMs: number = LIMIT_MS): void {
   const took = performance.now() - startedAt

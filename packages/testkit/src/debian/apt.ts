@@ -16,7 +16,10 @@ const RELATIONS_LEFT_OUT = [
 /** Options that make apt work on package lists of our own; fetched at most once by a process. */
 let ownLists: Promise<string[]> | undefined
 
-/** Downloads the archive of one package into a folder; rejects with what apt-get said. Needs no privileges. */
+/**
+ * Downloads the archive of one package into a folder; rejects with what apt-get said. Needs no
+ * privileges.
+ */
 export async function downloadArchive(name: string, folder: string): Promise<void> {
   await onAnyLists((lists) =>
     runCommand('apt-get', [...PATIENCE, ...sandbox(), ...lists, 'download', name], {
@@ -26,7 +29,9 @@ export async function downloadArchive(name: string, folder: string): Promise<voi
   )
 }
 
-/** The packages that a package needs, without theirs and without alternatives that are only virtual. */
+/**
+ * The packages that a package needs, without theirs and without alternatives that are only virtual.
+ */
 export async function dependenciesOf(name: string): Promise<string[]> {
   const output = await onAnyLists((lists) =>
     runCommand('apt-cache', [...lists, 'depends', ...RELATIONS_LEFT_OUT, name], {
@@ -51,7 +56,10 @@ async function onAnyLists<R>(work: (options: readonly string[]) => Promise<R>): 
   return await work(await ownLists)
 }
 
-/** `apt-get update` into a temporary directory: an ordinary user may do that, and the system's lists stay as they are. */
+/**
+ * `apt-get update` into a temporary directory: an ordinary user may do that, and the system's lists
+ * stay as they are.
+ */
 async function fetchLists(): Promise<string[]> {
   const folder = await createTemporaryDirectory(undefined)
   await runCommand('mkdir', ['-p', 'lists/partial', 'cache/archives/partial'], {

@@ -7,8 +7,9 @@ import {
 import { downloadArchive } from './apt.js'
 
 /**
- * Path of the archive (`.deb`) of a package: downloaded once, then kept in `node_modules/.cache/poolhouse-testkit` of the project
- * that runs, in a folder for this release of the system. Where no `node_modules` can be written to, it goes with this process.
+ * Path of the archive (`.deb`) of a package: downloaded once, then kept in
+ * `node_modules/.cache/poolhouse-testkit` of the project that runs, in a folder for this release of
+ * the system. Where no `node_modules` can be written to, it goes with this process.
  */
 export async function cachedArchive(name: string, from: string = process.cwd()): Promise<string> {
   const folder = await cacheFolder(from)

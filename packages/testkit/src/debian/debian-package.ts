@@ -25,9 +25,10 @@ export interface DebianProgram {
 const programs = new Map<string, Promise<DebianProgram>>()
 
 /**
- * A program of a Debian package, without installing it: taken from the system if it is there, else downloaded with
- * `apt-get download` (as any user; once, see `cachedArchive`), unpacked into a temporary directory that goes with this process,
- * and joined by those libraries of its dependencies that the system lacks. Root's programs can be run by `nobody`.
+ * A program of a Debian package, without installing it: taken from the system if it is there, else
+ * downloaded with `apt-get download` (as any user; once, see `cachedArchive`), unpacked into a
+ * temporary directory that goes with this process, and joined by those libraries of its
+ * dependencies that the system lacks. Root's programs can be run by `nobody`.
  *
  * Throws, with what failed as `cause` and with the way out, when the package cannot be had.
  */

@@ -7,8 +7,9 @@ import { cachedArchive } from './archive-cache.js'
 const trees = new Map<string, Promise<string>>()
 
 /**
- * A directory with the files of several Debian packages, as they would lie below `/`, without installing them. For programs that are
- * more than one binary: scripts with their modules, servers with their share. The directory goes with this process.
+ * A directory with the files of several Debian packages, as they would lie below `/`, without
+ * installing them. For programs that are more than one binary: scripts with their modules, servers
+ * with their share. The directory goes with this process.
  *
  * Throws, with what failed as `cause` and with the way out, when a package cannot be had.
  */

@@ -2,15 +2,19 @@
 export interface AnswerListener {
   /** A message of this type begins; `false` swallows all of it. */
   onStart(type: string): boolean
-  /** The message that began last is complete. Call `flush` before anything that must come after it on the line. */
+  /**
+   * The message that began last is complete. Call `flush` before anything that must come after it
+   * on the line.
+   */
   onEnd(type: string, flush: () => void): void
   /** Bytes to hand on, in order. */
   deliver(bytes: Buffer): void
 }
 
 /**
- * Finds the messages in a stream from the server without holding them back: only the five bytes of a header that a
- * chunk cuts in two are kept until the rest arrives, so a row of any size passes as it comes.
+ * Finds the messages in a stream from the server without holding them back: only the five bytes of
+ * a header that a chunk cuts in two are kept until the rest arrives, so a row of any size passes as
+ * it comes.
  */
 export class AnswerScanner {
   readonly #listener: AnswerListener

@@ -214,7 +214,10 @@ export class Dialogue {
   }
 }
 
-/** The reset that a pool sends in front of a statement is a transaction of its own, and none that a test means. */
+/**
+ * The reset that a pool sends in front of a statement is a transaction of its own, and none that a
+ * test means.
+ */
 function textUnlessReset(
   statement: { readonly name: string; readonly text: string } | undefined,
 ): string | undefined {

@@ -4,15 +4,21 @@ export type DropEnding = 'reset' | 'hang' | 'cut'
 /** How a lost COMMIT, or the lost answer to a statement, ends. */
 export interface DropOptions {
   /**
-   * `reset`: the client gets a TCP reset. `cut`: it gets the end of the stream. `hang`: it hears nothing more and its
-   * connection stays open. Default `reset`.
+   * `reset`: the client gets a TCP reset. `cut`: it gets the end of the stream. `hang`: it hears
+   * nothing more and its connection stays open. Default `reset`.
    */
   readonly then?: DropEnding
-  /** How many statements are hit before the proxy lets them through again. Default 1; `Infinity` hits them until `heal()`. */
+  /**
+   * How many statements are hit before the proxy lets them through again. Default 1; `Infinity`
+   * hits them until `heal()`.
+   */
   readonly count?: number
 }
 
-/** A standing order to lose a message. Its owner is the proxy; every connection counts `remaining` down. */
+/**
+ * A standing order to lose a message. Its owner is the proxy; every connection counts `remaining`
+ * down.
+ */
 export interface DropRule {
   readonly loses: 'answer' | 'request'
   readonly matches: (statement: string) => boolean
@@ -20,7 +26,10 @@ export interface DropRule {
   remaining: number
 }
 
-/** Makes a rule. Throws `RangeError` for a `count` that is not a positive whole number or `Infinity`. */
+/**
+ * Makes a rule. Throws `RangeError` for a `count` that is not a positive whole number or
+ * `Infinity`.
+ */
 export function dropRule(
   loses: 'answer' | 'request',
   matches: (statement: string) => boolean,

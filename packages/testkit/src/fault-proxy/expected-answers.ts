@@ -2,7 +2,10 @@ import type { DropRule } from './drop-rule.js'
 
 /** One thing the client asked for, in the order in which the server will answer. */
 interface Expected {
-  /** The type of the request's message, `startup`, or `lost` for a request that never reached the server. */
+  /**
+   * The type of the request's message, `startup`, or `lost` for a request that never reached the
+   * server.
+   */
   readonly kind: 'startup' | 'lost' | 'Q' | 'F' | 'P' | 'B' | 'D' | 'C' | 'E' | 'S'
   /** The rule that takes the answer, and which statement of a simple query it means. */
   rule?: DropRule
@@ -12,9 +15,9 @@ interface Expected {
 }
 
 /**
- * Which request the server is answering. It follows both protocols, pipelining included: an error skips what follows up
- * to the next Sync, ReadyForQuery ends a simple query or a Sync. ReadyForQuery also repairs the count should the two
- * sides ever disagree.
+ * Which request the server is answering. It follows both protocols, pipelining included: an error
+ * skips what follows up to the next Sync, ReadyForQuery ends a simple query or a Sync.
+ * ReadyForQuery also repairs the count should the two sides ever disagree.
  */
 export class ExpectedAnswers {
   #queue: Expected[] = []
@@ -34,8 +37,8 @@ export class ExpectedAnswers {
   }
 
   /**
-   * A request is lost on its way. What was sent after the last Sync cannot be answered any more either, because the
-   * server answers at the Sync.
+   * A request is lost on its way. What was sent after the last Sync cannot be answered any more
+   * either, because the server answers at the Sync.
    */
   addLost(rule: DropRule): void {
     const last = this.#queue.findLastIndex(({ kind }) => endsWithReady(kind))
@@ -81,7 +84,8 @@ export class ExpectedAnswers {
         this.#answer('E')
         break
       case 'G':
-        // The server ignores the Sync that came with the Execute of a COPY; the client sends another.
+        // The server ignores the Sync that came with the Execute of a COPY; the client sends
+        // another.
         if (head?.kind === 'E' && this.#queue[1]?.kind === 'S') this.#queue.splice(1, 1)
         break
       case 'E':

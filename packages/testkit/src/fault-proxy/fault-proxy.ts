@@ -21,19 +21,26 @@ export interface DelayOptions {
   readonly direction?: Direction
   /** Up to this many milliseconds are added to each piece, evenly spread. Default 0. */
   readonly jitterMs?: number
-  /** Numbers in [0, 1) for the jitter. Default `Math.random`; pass a seeded one for runs that can be repeated. */
+  /**
+   * Numbers in [0, 1) for the jitter. Default `Math.random`; pass a seeded one for runs that can be
+   * repeated.
+   */
   readonly random?: () => number
 }
 
 /** How `dropAnswers` chooses and ends. */
 export interface DropAnswersOptions extends DropOptions {
-  /** Loses the answers to statements this returns true for. Default: all bytes from the server, `then` and `count` unused. */
+  /**
+   * Loses the answers to statements this returns true for. Default: all bytes from the server,
+   * `then` and `count` unused.
+   */
   readonly to?: (statement: string) => boolean
 }
 
 /**
- * A TCP proxy on 127.0.0.1 that breaks the line to a PostgreSQL server on command. Faults add up until `heal()`. The
- * order of bytes is always kept and back-pressure is passed on. Made by {@link startFaultProxy}.
+ * A TCP proxy on 127.0.0.1 that breaks the line to a PostgreSQL server on command. Faults add up
+ * until `heal()`. The order of bytes is always kept and back-pressure is passed on. Made by
+ * {@link startFaultProxy}.
  */
 export class FaultProxy implements AsyncDisposable {
   /** Where the proxy listens; always `127.0.0.1`. */
@@ -104,8 +111,8 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   /**
-   * A URL that leads through the proxy: `base`, or else the target's URL, with host and port replaced. Throws
-   * `TypeError` when `base` is not a `postgres://` URL.
+   * A URL that leads through the proxy: `base`, or else the target's URL, with host and port
+   * replaced. Throws `TypeError` when `base` is not a `postgres://` URL.
    */
   url(base?: string): string {
     const original =
@@ -123,15 +130,17 @@ export class FaultProxy implements AsyncDisposable {
     for (const connection of [...this.#connections]) connection.reset()
   }
 
-  /** Stops listening: clients get ECONNREFUSED. Open connections stay unless `existing` is `reset`. */
+  /**
+   * Stops listening: clients get ECONNREFUSED. Open connections stay unless `existing` is `reset`.
+   */
   refuse(options: { existing?: 'keep' | 'reset' } = {}): void {
     this.#listener.stop()
     if (options.existing === 'reset') this.reset()
   }
 
   /**
-   * TCP accepts and nothing passes, on open connections too; not even their end is told to the other side. With
-   * `to-server` or `to-client` only that direction is lost. Default `both`.
+   * TCP accepts and nothing passes, on open connections too; not even their end is told to the
+   * other side. With `to-server` or `to-client` only that direction is lost. Default `both`.
    */
   blackHole(direction: Direction = 'both'): void {
     this.#on(direction, (line, side) => {
@@ -141,9 +150,9 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   /**
-   * The connections that are open carry nothing any more, and neither side is told, not even of the other's end; new ones work.
-   * So does a NAT box treat connections that it has forgotten. With `to-server` or `to-client` only that direction is lost. Default
-   * `both`.
+   * The connections that are open carry nothing any more, and neither side is told, not even of the
+   * other's end; new ones work. So does a NAT box treat connections that it has forgotten. With
+   * `to-server` or `to-client` only that direction is lost. Default `both`.
    */
   forget(direction: Direction = 'both'): void {
     for (const connection of this.#connections) {
@@ -152,7 +161,10 @@ export class FaultProxy implements AsyncDisposable {
     }
   }
 
-  /** Holds every byte back for `delayMs` milliseconds; 0 ends it for new bytes. Throws `RangeError` for a negative time. */
+  /**
+   * Holds every byte back for `delayMs` milliseconds; 0 ends it for new bytes. Throws `RangeError`
+   * for a negative time.
+   */
   delay(delayMs: number, options: DelayOptions = {}): void {
     const { direction = 'both', jitterMs = 0, random = Math.random } = options
     if (!(delayMs >= 0)) throw new RangeError(`delay must be 0 ms or more, not ${delayMs}`)
@@ -161,8 +173,8 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   /**
-   * Lets at most this many bytes per second through, for each connection. `Infinity` ends it. Throws `RangeError` for
-   * zero or less; use `blackHole()` for a line that carries nothing.
+   * Lets at most this many bytes per second through, for each connection. `Infinity` ends it.
+   * Throws `RangeError` for zero or less; use `blackHole()` for a line that carries nothing.
    */
   bandwidth(bytesPerSecond: number, direction: Direction = 'both'): void {
     if (!(bytesPerSecond > 0)) {
@@ -176,27 +188,28 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   /**
-   * Lets the next COMMIT through to the server, waits until the server has answered, swallows exactly that answer and
-   * ends the client's connection. Answers to what was sent before the COMMIT still arrive. Both protocols, pipelined
-   * or not, also a COMMIT within a text of several statements; not the COMMIT of a reset that a pool sends in front of
-   * a statement. Throws `Error` when clients encrypt.
+   * Lets the next COMMIT through to the server, waits until the server has answered, swallows
+   * exactly that answer and ends the client's connection. Answers to what was sent before the
+   * COMMIT still arrive. Both protocols, pipelined or not, also a COMMIT within a text of several
+   * statements; not the COMMIT of a reset that a pool sends in front of a statement. Throws `Error`
+   * when clients encrypt.
    */
   dropCommitAnswer(options: DropOptions = {}): void {
     this.#addRule(dropRule('answer', isCommit, options))
   }
 
   /**
-   * Loses the next COMMIT before it reaches the server, and what the client sends after it. Answers to what was sent
-   * before still arrive. Throws `Error` when clients encrypt.
+   * Loses the next COMMIT before it reaches the server, and what the client sends after it. Answers
+   * to what was sent before still arrive. Throws `Error` when clients encrypt.
    */
   dropCommitRequest(options: DropOptions = {}): void {
     this.#addRule(dropRule('request', isCommit, options))
   }
 
   /**
-   * Loses answers while requests get through. Without `to` it swallows all bytes from the server, on open connections
-   * too, though their end is still passed on; with `to` it treats the answers to chosen statements as
-   * `dropCommitAnswer` does. Throws `Error` for `to` when clients encrypt.
+   * Loses answers while requests get through. Without `to` it swallows all bytes from the server,
+   * on open connections too, though their end is still passed on; with `to` it treats the answers
+   * to chosen statements as `dropCommitAnswer` does. Throws `Error` for `to` when clients encrypt.
    */
   dropAnswers(options: DropAnswersOptions = {}): void {
     if (options.to) this.#addRule(dropRule('answer', options.to, options))
@@ -207,8 +220,8 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   /**
-   * Calls `listener` for every statement that clients send in plain text, when it reaches the proxy and before any
-   * fault applies to it. Returns what stops it.
+   * Calls `listener` for every statement that clients send in plain text, when it reaches the proxy
+   * and before any fault applies to it. Returns what stops it.
    */
   onStatement(listener: StatementListener): () => void {
     this.#statementListeners.add(listener)
@@ -216,8 +229,9 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   /**
-   * Ends every fault and listens again; resolves when it does. Delayed bytes are released at once. What was lost stays
-   * lost: connections on which anything was lost are reset. Rejects when the port is taken by somebody else.
+   * Ends every fault and listens again; resolves when it does. Delayed bytes are released at once.
+   * What was lost stays lost: connections on which anything was lost are reset. Rejects when the
+   * port is taken by somebody else.
    */
   async heal(): Promise<void> {
     if (this.#closed) throw new Error(`the fault proxy on port ${this.port} is closed`)
@@ -231,7 +245,10 @@ export class FaultProxy implements AsyncDisposable {
     await this.#listener.open()
   }
 
-  /** Stops listening and closes every connection. Resolves when all sockets are closed; nothing is left running. */
+  /**
+   * Stops listening and closes every connection. Resolves when all sockets are closed; nothing is
+   * left running.
+   */
   async close(): Promise<void> {
     this.#closed = true
     this.#listener.stop()
@@ -277,8 +294,9 @@ const ENCRYPTED =
   'the fault proxy cannot find statements in an encrypted connection: connect with ssl disabled to drop a COMMIT'
 
 /**
- * Starts a fault proxy in front of `target`. `port` is the port to listen on; default 0, a free one. Rejects when the
- * port is taken; throws `TypeError` for a target that is neither an address nor a `postgres://` URL.
+ * Starts a fault proxy in front of `target`. `port` is the port to listen on; default 0, a free
+ * one. Rejects when the port is taken; throws `TypeError` for a target that is neither an address
+ * nor a `postgres://` URL.
  *
  * ```ts
  * await using proxy = await startFaultProxy('postgres://app@127.0.0.1:5432/app')

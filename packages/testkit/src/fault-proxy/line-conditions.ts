@@ -2,7 +2,10 @@
 export interface LineConditions {
   /** Time that each byte spends on the line, in milliseconds. */
   delayMs: number
-  /** Up to this much is added to the delay of each piece, in milliseconds. The order of bytes is kept all the same. */
+  /**
+   * Up to this much is added to the delay of each piece, in milliseconds. The order of bytes is
+   * kept all the same.
+   */
   jitterMs: number
   /** Numbers in [0, 1) for the jitter. */
   random: () => number

@@ -12,8 +12,9 @@ type Item = { dueAt: number } & (
 )
 
 /**
- * One direction of one connection: a queue between two sockets that releases each piece when it is due. Everything
- * goes through the one queue, the end of the stream too, so nothing can overtake anything.
+ * One direction of one connection: a queue between two sockets that releases each piece when it is
+ * due. Everything goes through the one queue, the end of the stream too, so nothing can overtake
+ * anything.
  */
 export class Pipe {
   readonly #source: Socket
@@ -28,7 +29,10 @@ export class Pipe {
   #timer: NodeJS.Timeout | undefined
   #immediate: NodeJS.Immediate | undefined
   #blocked = false
-  /** Writes that the socket has not handed to the kernel. An act waits for them: a reset would throw them away. */
+  /**
+   * Writes that the socket has not handed to the kernel. An act waits for them: a reset would throw
+   * them away.
+   */
   #unwritten = 0
   #closed = false
   /** Whether anything that was pushed never came out. */
@@ -62,8 +66,8 @@ export class Pipe {
   }
 
   /**
-   * Runs `act` once everything pushed before has been written and the line has then been quiet for `quietMs`
-   * milliseconds. It is lost in a black hole, as a FIN would be.
+   * Runs `act` once everything pushed before has been written and the line has then been quiet for
+   * `quietMs` milliseconds. It is lost in a black hole, as a FIN would be.
    */
   after(act: () => void, quietMs = 0): void {
     if (this.#closed) return
@@ -128,7 +132,8 @@ export class Pipe {
 
   #pumpIn(waitMs: number): void {
     this.#timer = setTimeout(() => {
-      // A late timer must not beat what the other end has yet to read when both share this event loop.
+      // A late timer must not beat what the other end has yet to read when both share this event
+      // loop.
       this.#immediate = setImmediate(() => this.#pump())
     }, waitMs)
   }

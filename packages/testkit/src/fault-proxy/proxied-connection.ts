@@ -7,8 +7,9 @@ import type { LineConditions } from './line-conditions.js'
 import { Pipe } from './pipe.js'
 
 /**
- * A reset right behind bytes makes the receiver lose them, or take the reset for the end of the stream (libuv). So that
- * the answers before a lost one are heard, the reset keeps this distance, in milliseconds.
+ * A reset right behind bytes makes the receiver lose them, or take the reset for the end of the
+ * stream (libuv). So that the answers before a lost one are heard, the reset keeps this distance,
+ * in milliseconds.
  */
 const QUIET_BEFORE_RESET_MS = 10
 
@@ -97,7 +98,10 @@ export class ProxiedConnection {
     else this.#toClient.lose()
   }
 
-  /** Nothing passes any more in one direction, for as long as the connection lives. What was under way is lost. */
+  /**
+   * Nothing passes any more in one direction, for as long as the connection lives. What was under
+   * way is lost.
+   */
   forget(direction: 'to-server' | 'to-client'): void {
     const pipe = direction === 'to-server' ? this.#toServer : this.#toClient
     pipe.forgotten = true

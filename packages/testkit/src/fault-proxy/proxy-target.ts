@@ -8,7 +8,10 @@ export type ProxyTarget =
     }
   | string
 
-/** The address in a target. Throws `TypeError` for a URL that is not `postgres://` or that names more than one host. */
+/**
+ * The address in a target. Throws `TypeError` for a URL that is not `postgres://` or that names
+ * more than one host.
+ */
 export function targetAddress(target: ProxyTarget): { host: string; port: number } {
   if (typeof target !== 'string') return { host: target.host, port: target.port }
   const url = parse(target)
@@ -22,7 +25,8 @@ export function repointed(url: string, host: string, port: number): string {
   const result = parse(url)
   // libpq lets these override the address of the URL.
   for (const name of ['host', 'port', 'hostaddr']) result.searchParams.delete(name)
-  // The host of an URL without one (`postgres:///app`) cannot be set, so the authority is written anew.
+  // The host of an URL without one (`postgres:///app`) cannot be set, so the authority is written
+  // anew.
   const password = result.password === '' ? '' : `:${result.password}`
   const login = result.username === '' ? '' : `${result.username}${password}@`
   return `${result.protocol}//${login}${host}:${port}${result.pathname}${result.search}`

@@ -2,7 +2,10 @@ import { describeValue, parseConnectionUrl, refuseUnknownOptions } from '@poolho
 
 /** What kind of HAProxy to start. Only `targets` must be given. */
 export interface HaproxyOptions {
-  /** Connection URLs of the servers behind it, each with user and database: `cluster.nodes.map(({ url }) => url)`. */
+  /**
+   * Connection URLs of the servers behind it, each with user and database:
+   * `cluster.nodes.map(({ url }) => url)`.
+   */
   targets: readonly string[]
   /** Further lines of its `listen` section, such as `option tcp-check`. */
   lines?: readonly string[]
@@ -29,7 +32,10 @@ export interface ResolvedHaproxyOptions {
 const WHERE = 'startHaproxy'
 const KNOWN: ReadonlySet<string> = new Set(['targets', 'lines'])
 
-/** Checks the options and fills in the defaults. Throws `TypeError` naming the option, never a password. */
+/**
+ * Checks the options and fills in the defaults. Throws `TypeError` naming the option, never a
+ * password.
+ */
 export function resolveHaproxyOptions(options: HaproxyOptions): ResolvedHaproxyOptions {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)

@@ -26,8 +26,9 @@ export interface Haproxy extends AsyncDisposable {
   /** Connection URL through it; user, password and database are those of the first target. */
   readonly url: string
   /**
-   * Passes connections on to this target from now on, counted from 0, and breaks those to the others, as HAProxy does when a health check
-   * finds another primary. The first is 0; `undefined` for none: whoever connects is refused.
+   * Passes connections on to this target from now on, counted from 0, and breaks those to the
+   * others, as HAProxy does when a health check finds another primary. The first is 0; `undefined`
+   * for none: whoever connects is refused.
    */
   pointTo(target: number | undefined): Promise<void>
   /** Runs commands of its admin socket, such as `show servers state`, and returns what it says. */
@@ -42,12 +43,13 @@ export interface Haproxy extends AsyncDisposable {
 const PORT_ATTEMPTS = 5
 
 /**
- * Starts a real HAProxy on a free port of 127.0.0.1, in TCP mode; resolves when it takes clients. The program is the system's, or comes from
- * Debian's package without being installed. Configuration and log lie in a temporary directory; the process and the directory go
- * with `stop`, at the end of an `await using` block, and in any case when this process ends.
+ * Starts a real HAProxy on a free port of 127.0.0.1, in TCP mode; resolves when it takes clients.
+ * The program is the system's, or comes from Debian's package without being installed.
+ * Configuration and log lie in a temporary directory; the process and the directory go with `stop`,
+ * at the end of an `await using` block, and in any case when this process ends.
  *
- * Throws `TypeError` for bad options, an error with the way out when there is no HAProxy to be had, and one with the end of its log when it
- * does not start.
+ * Throws `TypeError` for bad options, an error with the way out when there is no HAProxy to be had,
+ * and one with the end of its log when it does not start.
  *
  * ```ts
  * await using cluster = await startCluster({ replicas: 1 })

@@ -26,7 +26,10 @@ type Fault = (send: Send, statement: Statement, pool: Pool) => Promise<QueryResu
 // Every fault strikes now and then: a fault that strikes always is found by anybody.
 const EVERY = 7
 
-/** Deliberately broken clients, one for each kind of violation. `verifyHistory` must catch each of them, and none of a client that is whole. */
+/**
+ * Deliberately broken clients, one for each kind of violation. `verifyHistory` must catch each of
+ * them, and none of a client that is whole.
+ */
 export const brokenClients: readonly BrokenClient[] = [
   onInsert('acknowledges what it never sends', 'lost', async () => ({
     rows: [],
@@ -85,7 +88,10 @@ export const brokenClients: readonly BrokenClient[] = [
   },
 ]
 
-/** Clients whose reads are wrong in ways that only a closer look at them shows; caught where `no-lost-reads` is promised too. */
+/**
+ * Clients whose reads are wrong in ways that only a closer look at them shows; caught where
+ * `no-lost-reads` is promised too.
+ */
 export const brokenReaders: readonly BrokenClient[] = [
   onRead('reads what a failover has lost', 'lost-read', async () => seen(1_000_000)),
   onRead('leaves out a write that others after it have followed', 'stale-read', async (send) => {

@@ -22,14 +22,16 @@ export interface UserSettings {
 
 // Requests at a time, as a page makes them.
 const PARALLEL = 3
-// After its work a request goes on for up to so long, so that one that began earlier may answer later, with an older place in mind. Responses that
-// overtake each other on their way are left out: no server can do anything about the cookies of those.
+// After its work a request goes on for up to so long, so that one that began earlier may answer
+// later, with an older place in mind. Responses that overtake each other on their way are left out:
+// no server can do anything about the cookies of those.
 const MOST_REST_MS = 15
 
 /**
- * A user with a cookie jar, who makes requests side by side. The jar holds what the last response to arrive has set, as a browser's does. A request
- * that begins after the response to a write has arrived must see that write, and no request sees less than one whose response had arrived
- * before it began.
+ * A user with a cookie jar, who makes requests side by side. The jar holds what the last response
+ * to arrive has set, as a browser's does. A request that begins after the response to a write has
+ * arrived must see that write, and no request sees less than one whose response had arrived before
+ * it began.
  */
 export class User {
   readonly #settings: UserSettings

@@ -2,7 +2,10 @@ import { isPoolhouseError } from '@poolhouse/core'
 import type { Operation, OperationKind, OperationOutcome } from './operation.js'
 import type { Stall } from './stall-watch.js'
 
-/** Everything a set of workers asked of a system, and what it told them. Written while faults happen, judged after they have healed. */
+/**
+ * Everything a set of workers asked of a system, and what it told them. Written while faults
+ * happen, judged after they have healed.
+ */
 export class History {
   /** Every call, in the order of invocation. */
   readonly operations: Operation[] = []

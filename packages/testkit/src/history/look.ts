@@ -1,7 +1,8 @@
 import type { Queryable, QueryResult } from '@poolhouse/core'
 import type { Operation } from './operation.js'
 
-// How many of the newest writes a read looks at: more than a user has under way, and little enough to be read at every turn.
+// How many of the newest writes a read looks at: more than a user has under way, and little enough
+// to be read at every turn.
 const WINDOW = 32
 
 interface Seen {
@@ -35,8 +36,8 @@ export class Acknowledged {
 }
 
 /**
- * Reads the newest writes of a worker and writes down what was seen: the highest, and which of those that must be there were not. `must` is
- * what had been acknowledged when the read was begun.
+ * Reads the newest writes of a worker and writes down what was seen: the highest, and which of
+ * those that must be there were not. `must` is what had been acknowledged when the read was begun.
  */
 export async function lookAt(
   from: Queryable,

@@ -1,9 +1,15 @@
 import type { Executed } from '@poolhouse/core'
 
-/** What a worker did: one row in a statement of its own, two rows in one transaction, or a look at its own rows. */
+/**
+ * What a worker did: one row in a statement of its own, two rows in one transaction, or a look at
+ * its own rows.
+ */
 export type OperationKind = 'insert' | 'pair' | 'read'
 
-/** What a call told its caller. `unstated` means that it failed without saying whether the work was done. */
+/**
+ * What a call told its caller. `unstated` means that it failed without saying whether the work was
+ * done.
+ */
 export type OperationOutcome =
   | {
       /** It resolved. */
@@ -38,12 +44,21 @@ export interface Operation {
   settledAt?: number
   /** What it told; undefined while it is under way. */
   outcome?: OperationOutcome
-  /** Of a read: the highest number that it saw of the writes of its worker, or of the writer it watches; 0 for none. */
+  /**
+   * Of a read: the highest number that it saw of the writes of its worker, or of the writer it
+   * watches; 0 for none.
+   */
   saw?: number
-  /** Of a read: the highest number of its worker's writes that had been acknowledged before it was invoked. */
+  /**
+   * Of a read: the highest number of its worker's writes that had been acknowledged before it was
+   * invoked.
+   */
   mustSee?: number
   /** Of a read: whose writes it looked at; a worker. */
   looksAt?: number
-  /** Of a read: numbers of writes that had been acknowledged before it was invoked, that it should have shown beside the highest, and did not. */
+  /**
+   * Of a read: numbers of writes that had been acknowledged before it was invoked, that it should
+   * have shown beside the highest, and did not.
+   */
   missed?: readonly number[]
 }

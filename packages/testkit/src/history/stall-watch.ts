@@ -9,8 +9,8 @@ export interface Stall {
 const TICK_MS = 25
 
 /**
- * Notes how late the timers of this process are, until it is stopped: on a machine that is busy with something else nothing settles in time, and
- * that says nothing about who was asked.
+ * Notes how late the timers of this process are, until it is stopped: on a machine that is busy
+ * with something else nothing settles in time, and that says nothing about who was asked.
  */
 export function watchStalls(into: Stall[]): () => void {
   let dueAt = performance.now() + TICK_MS

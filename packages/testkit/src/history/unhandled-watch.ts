@@ -1,4 +1,7 @@
-/** Collects what nobody handles in this process, until it is stopped. Test runners do the same, and fail; here it becomes a part of the verdict. */
+/**
+ * Collects what nobody handles in this process, until it is stopped. Test runners do the same, and
+ * fail; here it becomes a part of the verdict.
+ */
 export function watchUnhandled(into: unknown[]): () => void {
   const note = (reason: unknown): void => {
     into.push(reason)

@@ -11,14 +11,17 @@ import type { Stall } from './stall-watch.js'
  * - `duplicated`: in the database more than once
  * - `phantom`: in the database, and never written by anybody
  * - `torn`: one half of a transaction without the other
- * - `wrong-executed`: the error said `no` or `rolled-back` and the rows are there, or `yes` and they are not
+ * - `wrong-executed`: the error said `no` or `rolled-back` and the rows are there, or `yes` and
+ *   they are not
  * - `unstated`: failed without saying whether the work was done
  * - `late`: settled later than its deadline allows, and not because this process was stalled
  * - `unsettled`: never settled
  * - `stale-read`: a read did not see a write of its own worker that had been acknowledged before
  * - `backwards-read`: a read saw less than one of the same worker that was over before it began
- * - `lost-read`: a read showed a write that is not in the database: it came from a server with another history
- * - `leaked`: connections lent, or callers waiting, although nobody has worked for longer than a connection takes to be cleaned
+ * - `lost-read`: a read showed a write that is not in the database: it came from a server with
+ *   another history
+ * - `leaked`: connections lent, or callers waiting, although nobody has worked for longer than a
+ *   connection takes to be cleaned
  * - `unhandled`: a rejection or an exception that nobody handled
  */
 export type ViolationKind =
@@ -57,11 +60,15 @@ export interface VerifyOptions {
   pools?: readonly Pool[] | undefined
   /** Name of the table. Default `poolhouse_history`. */
   table?: string | undefined
-  /** How much later than its deadline a call may settle, in milliseconds, the stalls of this process aside. Default 250. */
+  /**
+   * How much later than its deadline a call may settle, in milliseconds, the stalls of this process
+   * aside. Default 250.
+   */
   graceMs?: number | undefined
   /**
-   * What the reads promise their worker. Default: nothing. `no-lost-reads` needs a cluster that loses nothing which it has shown: commits wait for
-   * a replica, and the one that has most is promoted.
+   * What the reads promise their worker. Default: nothing. `no-lost-reads` needs a cluster that
+   * loses nothing which it has shown: commits wait for a replica, and the one that has most is
+   * promoted.
    */
   reads?: readonly ReadPromise[] | undefined
 }
@@ -80,12 +87,16 @@ export interface HistoryReport {
   readonly violations: readonly Violation[]
 }
 
-// A read that another node has answered is cancelled, and its connection counts as lent until the server has confirmed that: two and a half
-// seconds at most, by the rules of the pool. What is lent after that is lent for ever.
+// A read that another node has answered is cancelled, and its connection counts as lent until the
+// server has confirmed that: two and a half seconds at most, by the rules of the pool. What is lent
+// after that is lent for ever.
 const CLEANED_MS = 3_000
 const LOOK_AGAIN_MS = 5
 
-/** Compares what the workers were told with what the database holds. Rejects if the table cannot be read. */
+/**
+ * Compares what the workers were told with what the database holds. Rejects if the table cannot be
+ * read.
+ */
 export async function verifyHistory(
   history: History,
   options: VerifyOptions,
@@ -226,7 +237,10 @@ function judgeReads(
   if (promises.includes('monotonic-reads')) judgeOrder(reads, add)
 }
 
-/** Each read is compared with those of the same worker that were over before it began: some workers have several under way. */
+/**
+ * Each read is compared with those of the same worker that were over before it began: some workers
+ * have several under way.
+ */
 function judgeOrder(reads: readonly Operation[], add: Add): void {
   const over = [...reads].sort((one, other) => (one.settledAt ?? 0) - (other.settledAt ?? 0))
   const highest = new Map<number, number>()

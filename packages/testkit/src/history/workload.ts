@@ -18,18 +18,28 @@ export interface HistoryClient extends Queryable {
 export interface WorkloadOptions {
   /** Where the writes go; a function gives each worker its own, such as a session. */
   writes: HistoryClient | ((worker: number) => HistoryClient)
-  /** Where a worker's reads go; a function gives each worker its own, such as a session. Default: no reads. */
+  /**
+   * Where a worker's reads go; a function gives each worker its own, such as a session. Default: no
+   * reads.
+   */
   reads?: Queryable | ((worker: number) => Queryable) | undefined
   /** Workers that write, and read what they wrote if there are `reads`. Default 6. */
   writers?: number | undefined
-  /** Workers that only read, each what one of the writers has written; no outage of the writes holds them up. Default 0. */
+  /**
+   * Workers that only read, each what one of the writers has written; no outage of the writes holds
+   * them up. Default 0.
+   */
   readers?: number | undefined
   /**
-   * Users that keep a cookie and make several requests at a time, each of which writes or reads what the same user has written. A browser keeps
-   * what the last response to arrive has set. Default 0.
+   * Users that keep a cookie and make several requests at a time, each of which writes or reads
+   * what the same user has written. A browser keeps what the last response to arrive has set.
+   * Default 0.
    */
   users?: number | undefined
-  /** Begins the request of a user whose cookie this is; empty at first. Needed where there are `users`. */
+  /**
+   * Begins the request of a user whose cookie this is; empty at first. Needed where there are
+   * `users`.
+   */
   request?: ((cookie: string, method: 'GET' | 'POST') => HistoryRequest) | undefined
   /** Pause between two calls of a worker, in milliseconds. Default 20. */
   pauseMs?: number | undefined
@@ -45,13 +55,19 @@ export interface WorkloadOptions {
 export interface Workload {
   /** What they did so far; it grows. */
   readonly history: History
-  /** Makes no new calls; resolves when every call has settled or has outlived its deadline by `patienceMs` (default 2 000). */
+  /**
+   * Makes no new calls; resolves when every call has settled or has outlived its deadline by
+   * `patienceMs` (default 2 000).
+   */
   stop(patienceMs?: number): Promise<History>
 }
 
 const TABLE = 'poolhouse_history'
 
-/** The statements that make the table of a workload. It has no unique constraint: a row that was written twice must show. */
+/**
+ * The statements that make the table of a workload. It has no unique constraint: a row that was
+ * written twice must show.
+ */
 export function historyTable(table: string = TABLE): readonly string[] {
   return [
     `create table ${table} (id text not null, part int not null, worker int not null, seq int not null)`,
@@ -60,8 +76,8 @@ export function historyTable(table: string = TABLE): readonly string[] {
 }
 
 /**
- * Lets workers write rows with unique ids, each after the other, and read their own writes back, while the caller breaks things.
- * No worker repeats a call; whatever it was told is written down.
+ * Lets workers write rows with unique ids, each after the other, and read their own writes back,
+ * while the caller breaks things. No worker repeats a call; whatever it was told is written down.
  *
  * ```ts
  * const workload = startWorkload({ writes: db, reads: db.reader() })

@@ -29,7 +29,10 @@ export interface PatroniCluster extends AsyncDisposable {
   readonly restUrls: readonly string[]
   /** The node of that name. Throws `RangeError` if there is none. */
   node(name: string): PatroniNode
-  /** The node whose PostgreSQL says that it is the primary (SQL, not REST); waits for one, at most `timeoutMs` (60 000). Of several, that of the highest timeline. */
+  /**
+   * The node whose PostgreSQL says that it is the primary (SQL, not REST); waits for one, at most
+   * `timeoutMs` (60 000). Of several, that of the highest timeline.
+   */
   leader(timeoutMs?: number): Promise<PatroniNode>
   /** Has Patroni move the primary to another node, by default any. Resolves when it is one. */
   switchover(to?: string): Promise<PatroniNode>
@@ -37,17 +40,22 @@ export interface PatroniCluster extends AsyncDisposable {
   freezeDcs(): void
   /** Ends `freezeDcs`. */
   thawDcs(): void
-  /** Resolves when there is a primary and every other node streams from it. Throws with the ends of the logs when that takes too long. */
+  /**
+   * Resolves when there is a primary and every other node streams from it. Throws with the ends of
+   * the logs when that takes too long.
+   */
   healthy(timeoutMs?: number): Promise<void>
   /** Ends everything and removes its files. May be called more than once. */
   stop(): Promise<void>
 }
 
 /**
- * Starts a real Patroni cluster, on loopback unless `network` says otherwise, from Debian packages that are unpacked and not installed; resolves when it has a primary
- * and all its replicas stream, after some 15 s. Root's servers run as `nobody`.
+ * Starts a real Patroni cluster, on loopback unless `network` says otherwise, from Debian packages
+ * that are unpacked and not installed; resolves when it has a primary and all its replicas stream,
+ * after some 15 s. Root's servers run as `nobody`.
  *
- * Throws when a package cannot be had, and with the ends of the logs when the cluster does not come up.
+ * Throws when a package cannot be had, and with the ends of the logs when the cluster does not come
+ * up.
  *
  * ```ts
  * await using patroni = await startPatroni()
@@ -100,7 +108,8 @@ export async function startPatroni(options: PatroniOptions = {}): Promise<Patron
   }
   const cluster = new RunningPatroni(home, etcd, nodes, synchronous)
   try {
-    // The first one writes the settings of the cluster; started with it, the others would go by Patroni's slower ones.
+    // The first one writes the settings of the cluster; started with it, the others would go by
+    // Patroni's slower ones.
     const [first, ...others] = nodes
     await first!.start()
     await cluster.leader(START_TIMEOUT_MS)
@@ -215,7 +224,10 @@ class RunningPatroni implements PatroniCluster {
     await removeTemporaryDirectory(this.#home)
   }
 
-  /** Whether Patroni knows of a standby to which it may switch over; PostgreSQL waits for it a little earlier. */
+  /**
+   * Whether Patroni knows of a standby to which it may switch over; PostgreSQL waits for it a
+   * little earlier.
+   */
   async #hasSynchronousStandby({ restUrl }: PatroniNode): Promise<boolean> {
     const response = await fetch(`${restUrl}/cluster`).catch(() => undefined)
     const { members = [] } = ((await response?.json()) ?? {}) as { members?: { role: string }[] }

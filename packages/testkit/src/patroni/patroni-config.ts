@@ -23,8 +23,9 @@ export interface PatroniNodeConfig {
 }
 
 /**
- * The configuration of one node, in JSON, which is YAML as well. As quick as Patroni allows: it refuses a `ttl` below 20 s, so a node
- * that vanishes is noticed after that, and a postmaster that crashes at once.
+ * The configuration of one node, in JSON, which is YAML as well. As quick as Patroni allows: it
+ * refuses a `ttl` below 20 s, so a node that vanishes is noticed after that, and a postmaster that
+ * crashes at once.
  */
 export function patroniConfig(node: PatroniNodeConfig): string {
   const { scope, name, home, host, subnet, port, restPort, etcd, postgresBin, synchronous } = node

@@ -15,8 +15,9 @@ export interface Place {
 }
 
 /**
- * A network of its own for each node, joined by a bridge, so that one of them can be cut off from all others and from this process: what is
- * sent then vanishes, as if somebody had pulled the cable. It lives in the network namespace of this process, and goes with it.
+ * A network of its own for each node, joined by a bridge, so that one of them can be cut off from
+ * all others and from this process: what is sent then vanishes, as if somebody had pulled the
+ * cable. It lives in the network namespace of this process, and goes with it.
  */
 export class PatroniNetwork {
   /** Where etcd listens: beside this process. */
@@ -26,7 +27,10 @@ export class PatroniNetwork {
 
   private constructor() {}
 
-  /** Lays it. Rejects in the network of the machine itself, where it would be in everybody's way, and without the rights. */
+  /**
+   * Lays it. Rejects in the network of the machine itself, where it would be in everybody's way,
+   * and without the rights.
+   */
   static async lay(): Promise<PatroniNetwork> {
     if (Object.keys(networkInterfaces()).some((name) => name !== 'lo')) {
       throw new Error(

@@ -76,7 +76,10 @@ export class PatroniNode {
     })
   }
 
-  /** Kills the postmaster alone; Patroni notices and lets another node take over, or starts it again. */
+  /**
+   * Kills the postmaster alone; Patroni notices and lets another node take over, or starts it
+   * again.
+   */
   async killPostmaster(): Promise<void> {
     const text = await readFile(join(this.#config.home, 'data/postmaster.pid'), 'utf8')
     signalProcess(Number(text.split('\n', 1)[0]), 'SIGKILL')
@@ -90,15 +93,19 @@ export class PatroniNode {
     for (const pid of this.#postgres()) signalProcess(pid, 'SIGKILL')
   }
 
-  /** Stops every process of the node in mid-air (SIGSTOP); its sockets stay open and nothing answers. */
+  /**
+   * Stops every process of the node in mid-air (SIGSTOP); its sockets stay open and nothing
+   * answers.
+   */
   freeze(): void {
     this.#patroni?.signal('SIGSTOP')
     for (const pid of this.#postgres()) signalProcess(pid, 'SIGSTOP')
   }
 
   /**
-   * Ends `freeze`: PostgreSQL goes on as the primary it was, and Patroni is started anew. One that only went on could take the leadership back:
-   * Patroni 3.0.2 over etcd 3 writes the leader's key by what it knew before it was frozen, whoever is leader by now.
+   * Ends `freeze`: PostgreSQL goes on as the primary it was, and Patroni is started anew. One that
+   * only went on could take the leadership back: Patroni 3.0.2 over etcd 3 writes the leader's key
+   * by what it knew before it was frozen, whoever is leader by now.
    */
   async thaw(): Promise<void> {
     for (const pid of this.#postgres()) signalProcess(pid, 'SIGCONT')
@@ -106,7 +113,10 @@ export class PatroniNode {
     await this.start()
   }
 
-  /** Cuts the node off from the other nodes, from etcd and from this process: what is sent vanishes. Rejects unless it has a network of its own. */
+  /**
+   * Cuts the node off from the other nodes, from etcd and from this process: what is sent vanishes.
+   * Rejects unless it has a network of its own.
+   */
   async isolate(): Promise<void> {
     await this.#ownCable().cut()
   }

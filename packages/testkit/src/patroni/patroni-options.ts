@@ -4,16 +4,23 @@ import { checkBoolean, checkNumber, checkWord, refuseUnknownOptions } from '@poo
 export interface PatroniOptions {
   /** Nodes, named `a`, `b`, `c`, …. From 1 to 5; default 3. */
   readonly nodes?: number | undefined
-  /** Whether a commit waits for a standby (`synchronous_mode`), so that no failover loses one. Default true. */
+  /**
+   * Whether a commit waits for a standby (`synchronous_mode`), so that no failover loses one.
+   * Default true.
+   */
   readonly synchronous?: boolean | undefined
   /**
-   * Where the nodes listen: all on `loopback` (default), or each in a network `namespaces` of its own, so that it can be cut off with
-   * `isolate`. That takes root, the programs `ip` and `nsenter`, and a process that was run by `unshare --net --mount`.
+   * Where the nodes listen: all on `loopback` (default), or each in a network `namespaces` of its
+   * own, so that it can be cut off with `isolate`. That takes root, the programs `ip` and
+   * `nsenter`, and a process that was run by `unshare --net --mount`.
    */
   readonly network?: 'loopback' | 'namespaces' | undefined
 }
 
-/** Checks the options and fills in the defaults. Throws `TypeError` or `RangeError` naming option and value. */
+/**
+ * Checks the options and fills in the defaults. Throws `TypeError` or `RangeError` naming option
+ * and value.
+ */
 export function readPatroniOptions(options: PatroniOptions): {
   nodes: number
   synchronous: boolean

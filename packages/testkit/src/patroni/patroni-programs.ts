@@ -52,7 +52,10 @@ const POSTGRES = [
   'libzstd1',
 ]
 
-/** Finds or fetches Patroni, etcd and PostgreSQL 15 of Debian 12. Throws when a package cannot be had. */
+/**
+ * Finds or fetches Patroni, etcd and PostgreSQL 15 of Debian 12. Throws when a package cannot be
+ * had.
+ */
 export async function patroniPrograms(): Promise<PatroniPrograms> {
   const systemPython = await isThere('/usr/bin/python3')
   const systemBin = `/usr/lib/postgresql/${POSTGRES_MAJOR}/bin`

@@ -14,7 +14,10 @@ export interface ProcessOptions {
   readonly file: string
   /** Its arguments. */
   readonly args: readonly string[]
-  /** Its home and working directory: that is how the reaper finds it. The log `<name>.log` goes there. */
+  /**
+   * Its home and working directory: that is how the reaper finds it. The log `<name>.log` goes
+   * there.
+   */
   readonly home: string
   /** Name of its log. */
   readonly name: string

@@ -63,7 +63,10 @@ export function configurationText(
   ].join('\n')
 }
 
-/** The text of `users.txt`: passwords in plain text serve every method, and the log-in to the server. */
+/**
+ * The text of `users.txt`: passwords in plain text serve every method, and the log-in to the
+ * server.
+ */
 export function usersText(options: ResolvedPgBouncerOptions, admin: AdminLogin): string {
   const quote = (text: string): string => `"${text.replaceAll('"', '""')}"`
   const lines = [options.target, admin].map(

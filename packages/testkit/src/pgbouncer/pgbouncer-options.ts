@@ -13,7 +13,10 @@ export type PgBouncerPoolMode = 'session' | 'transaction' | 'statement'
 
 /** What kind of PgBouncer to start. Only `target` must be given. */
 export interface PgBouncerOptions {
-  /** Connection URL of the server behind it, with user, password and database: `cluster.primary.url`. */
+  /**
+   * Connection URL of the server behind it, with user, password and database:
+   * `cluster.primary.url`.
+   */
   target: string
   /** Default `'transaction'`. */
   poolMode?: PgBouncerPoolMode
@@ -59,7 +62,10 @@ const KNOWN: ReadonlySet<string> = new Set([
 const MODES: readonly PgBouncerPoolMode[] = ['session', 'transaction', 'statement']
 const METHODS: readonly ClusterAuth[] = ['trust', 'scram-sha-256', 'md5', 'password']
 
-/** Checks the options and fills in the defaults. Throws `TypeError` or `RangeError` naming the option, never a password. */
+/**
+ * Checks the options and fills in the defaults. Throws `TypeError` or `RangeError` naming the
+ * option, never a password.
+ */
 export function resolvePgBouncerOptions(options: PgBouncerOptions): ResolvedPgBouncerOptions {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)

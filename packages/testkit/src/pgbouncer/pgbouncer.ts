@@ -24,11 +24,17 @@ export interface PgBouncer extends AsyncDisposable {
   readonly host: '127.0.0.1'
   /** TCP port. */
   readonly port: number
-  /** Connection URL through it, percent-encoded, without parameters: user, password (unless it trusts everybody) and database are the target's. */
+  /**
+   * Connection URL through it, percent-encoded, without parameters: user, password (unless it
+   * trusts everybody) and database are the target's.
+   */
   readonly url: string
   /** PEM certificate of the authority to trust, when clients speak TLS. */
   readonly ca?: string
-  /** Runs a command of its console, such as `SHOW POOLS`, `PAUSE` or `KILL app`, and returns the rows. */
+  /**
+   * Runs a command of its console, such as `SHOW POOLS`, `PAUSE` or `KILL app`, and returns the
+   * rows.
+   */
   admin<Row = Record<string, unknown>>(command: string): Promise<Row[]>
   /** The last lines it logged. */
   logTail(): Promise<string>
@@ -41,12 +47,13 @@ const PORT_ATTEMPTS = 5
 const CONSOLE_TIMEOUT_MS = 10_000
 
 /**
- * Starts a real PgBouncer on a free port of 127.0.0.1, in front of one server; resolves when it takes clients. The program is
- * the system's, or comes from Debian's package without being installed. Configuration and log lie in a temporary directory; the
- * process and the directory go with `stop`, at the end of an `await using` block, and in any case when this process ends.
+ * Starts a real PgBouncer on a free port of 127.0.0.1, in front of one server; resolves when it
+ * takes clients. The program is the system's, or comes from Debian's package without being
+ * installed. Configuration and log lie in a temporary directory; the process and the directory go
+ * with `stop`, at the end of an `await using` block, and in any case when this process ends.
  *
- * Throws `TypeError` or `RangeError` for bad options, an error with the way out when there is no PgBouncer to be had, and one with
- * the end of its log when it does not start.
+ * Throws `TypeError` or `RangeError` for bad options, an error with the way out when there is no
+ * PgBouncer to be had, and one with the end of its log when it does not start.
  *
  * ```ts
  * await using cluster = await startCluster({ replicas: 0 })

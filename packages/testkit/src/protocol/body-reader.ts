@@ -1,4 +1,7 @@
-/** Reads the fields of one message body from front to back. Throws `RangeError` where the body is too short. */
+/**
+ * Reads the fields of one message body from front to back. Throws `RangeError` where the body is
+ * too short.
+ */
 export class BodyReader {
   readonly #body: Buffer
   #at = 0

@@ -17,15 +17,19 @@ export class NotAFrameError extends Error {
 }
 
 /**
- * Cuts a stream of bytes into protocol messages. It starts with the untyped messages that a client opens a connection
- * with; `typed()` switches to the messages with a type byte. `push` throws {@link NotAFrameError} for a length no
- * server would accept; `rest()` then still has every byte that belongs to no frame.
+ * Cuts a stream of bytes into protocol messages. It starts with the untyped messages that a client
+ * opens a connection with; `typed()` switches to the messages with a type byte. `push` throws
+ * {@link NotAFrameError} for a length no server would accept; `rest()` then still has every byte
+ * that belongs to no frame.
  */
 export class FrameReader {
   #typed: boolean
   #chunks: Buffer[] = []
   #size = 0
-  /** Bytes that must be there before it is worth looking again; keeps a large message from being joined at each chunk. */
+  /**
+   * Bytes that must be there before it is worth looking again; keeps a large message from being
+   * joined at each chunk.
+   */
   #wanted = 0
 
   constructor(options: { typed?: boolean } = {}) {

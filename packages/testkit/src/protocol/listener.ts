@@ -1,13 +1,17 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
-/** How long a port that somebody else took meanwhile is asked for again, and how often, in milliseconds. */
+/**
+ * How long a port that somebody else took meanwhile is asked for again, and how often, in
+ * milliseconds.
+ */
 const REOPEN_PATIENCE_MS = 2_000
 const REOPEN_PAUSE_MS = 20
 
 /**
- * Listens on one port of 127.0.0.1 and can stop and start again on the same port. While it is stopped the kernel answers
- * ECONNREFUSED. Sockets that were accepted stay open: they belong to whoever took them.
+ * Listens on one port of 127.0.0.1 and can stop and start again on the same port. While it is
+ * stopped the kernel answers ECONNREFUSED. Sockets that were accepted stay open: they belong to
+ * whoever took them.
  */
 export class Listener {
   readonly #onSocket: (socket: Socket) => void
@@ -25,7 +29,10 @@ export class Listener {
     return this.#port
   }
 
-  /** Resolves when connections are accepted. Rejects with the error of `listen` when the port stays taken. */
+  /**
+   * Resolves when connections are accepted. Rejects with the error of `listen` when the port stays
+   * taken.
+   */
   open(): Promise<void> {
     if (this.#server) return this.#opening ?? Promise.resolve()
     const server = createServer({ allowHalfOpen: true, noDelay: true }, this.#onSocket)
@@ -45,7 +52,8 @@ export class Listener {
   /** Resolves when what was stopped is closed, which takes the end of every socket it accepted. */
   async closed(): Promise<void> {
     await Promise.all(this.#closing)
-    // `close` is told before the event loop has let go of the handle, which it does at the end of a turn.
+    // `close` is told before the event loop has let go of the handle, which it does at the end of a
+    // turn.
     for (let turn = 0; turn < 2; turn += 1) await nextTurn()
   }
 

@@ -1,4 +1,6 @@
-/** Builds the messages of one burst to a client; `take()` gives them as one buffer. Texts are UTF-8. */
+/**
+ * Builds the messages of one burst to a client; `take()` gives them as one buffer. Texts are UTF-8.
+ */
 export class MessageWriter {
   #messages: Buffer[] = []
 

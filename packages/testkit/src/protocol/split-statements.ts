@@ -1,20 +1,25 @@
 import { SqlStatements, TOKEN } from '@poolhouse/core/sql'
 
-/** A statement of a text that may hold several, and the same with everything that is not code blanked out. */
+/**
+ * A statement of a text that may hold several, and the same with everything that is not code
+ * blanked out.
+ */
 export interface StatementPart {
   /** The statement without the semicolon and without white space around it. */
   readonly text: string
   /**
-   * The statement, same length, with comments, string literals and quoted identifiers replaced by spaces: what is left
-   * is keywords, plain names, numbers and punctuation, so that a word found here is not part of data.
+   * The statement, same length, with comments, string literals and quoted identifiers replaced by
+   * spaces: what is left is keywords, plain names, numbers and punctuation, so that a word found
+   * here is not part of data.
    */
   readonly code: string
 }
 
 /**
- * Splits SQL text at its semicolons as the server does: those in strings, dollar quotes, quoted identifiers, nested
- * comments and bodies of routines do not count. Empty statements are left out. What a server would refuse, such as a
- * string without an end, belongs to the last statement and is no code.
+ * Splits SQL text at its semicolons as the server does: those in strings, dollar quotes, quoted
+ * identifiers, nested comments and bodies of routines do not count. Empty statements are left out.
+ * What a server would refuse, such as a string without an end, belongs to the last statement and is
+ * no code.
  */
 export function splitStatements(sql: string): StatementPart[] {
   const parts: StatementPart[] = []

@@ -2,8 +2,9 @@ import { BodyReader } from './body-reader.js'
 import type { Frame } from './frame-reader.js'
 
 /**
- * A statement seen on its way to the server. `query` and `parse` carry the text themselves; `execute` is a further run
- * of a statement that was parsed earlier, so that every run is told once whichever way the client sends it.
+ * A statement seen on its way to the server. `query` and `parse` carry the text themselves;
+ * `execute` is a further run of a statement that was parsed earlier, so that every run is told once
+ * whichever way the client sends it.
  */
 export interface SeenStatement {
   /** SQL text. */
@@ -30,7 +31,10 @@ export class StatementWatcher {
   readonly #statements = new Map<string, Parsed>()
   readonly #portals = new Map<string, Bound>()
 
-  /** The statement that this message shows, if it shows one. Call it once for every message from the client. */
+  /**
+   * The statement that this message shows, if it shows one. Call it once for every message from the
+   * client.
+   */
   observe(frame: Frame): SeenStatement | undefined {
     const fields = new BodyReader(frame.body)
     switch (frame.type) {

@@ -15,7 +15,10 @@ const SASL = 10
 const SASL_CONTINUE = 11
 const SASL_FINAL = 12
 
-/** Asks the client to prove itself. Gives the error that refuses it, or `undefined`; AuthenticationOk is the caller's. */
+/**
+ * Asks the client to prove itself. Gives the error that refuses it, or `undefined`;
+ * AuthenticationOk is the caller's.
+ */
 export async function authenticate(
   link: WireLink,
   user: string,

@@ -38,7 +38,10 @@ const FIXED: Readonly<Record<string, string>> = {
   load: 'LOAD',
 }
 
-/** The tag with which PostgreSQL reports the statement as done, one row for DML; `''` for a command that is not known. */
+/**
+ * The tag with which PostgreSQL reports the statement as done, one row for DML; `''` for a command
+ * that is not known.
+ */
 export function commandTag({ code }: StatementPart): string {
   const words = code
     .trim()

@@ -9,8 +9,8 @@ export interface PreparedStatement {
   readonly part: StatementPart | undefined
   readonly parameterOids: readonly number[]
   /**
-   * What the script said when the client asked for the columns before it bound parameters. The next run uses it, so
-   * that a script is asked once for each run.
+   * What the script said when the client asked for the columns before it bound parameters. The next
+   * run uses it, so that a script is asked once for each run.
    */
   asked: { readonly reaction: Reaction | undefined } | undefined
 }
@@ -64,7 +64,9 @@ export function readBind(body: Buffer): {
   return { portal, statement, parameters }
 }
 
-/** The types of `$1`, `$2`, … : as the client gave them, else by the cast behind them, else text. */
+/**
+ * The types of `$1`, `$2`, … : as the client gave them, else by the cast behind them, else text.
+ */
 function parameterOids(part: StatementPart | undefined, given: readonly number[]): number[] {
   const oids: number[] = [...given]
   for (const [, number, type] of part?.code.matchAll(/\$(\d+)(?:::(\w+))?/g) ?? []) {

@@ -19,7 +19,9 @@ export class ScramServer {
     this.#options = options
   }
 
-  /** Takes the client's first message, gives the server's; `undefined` when it cannot be understood. */
+  /**
+   * Takes the client's first message, gives the server's; `undefined` when it cannot be understood.
+   */
   begin(message: string): string | undefined {
     // A `y` says: the client could bind the channel but the server did not offer it. True here.
     const header = /^[ny],[^,]*,/.exec(message)?.[0]
@@ -33,7 +35,10 @@ export class ScramServer {
     return this.#serverFirst
   }
 
-  /** Takes the client's proof, gives the server's signature; `undefined` when the client does not know the password. */
+  /**
+   * Takes the client's proof, gives the server's signature; `undefined` when the client does not
+   * know the password.
+   */
   finish(message: string): string | undefined {
     const proof = Buffer.from(attribute(message, 'p') ?? '', 'base64')
     const binding = Buffer.from(this.#gs2Header).toString('base64')

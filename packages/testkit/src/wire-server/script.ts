@@ -4,7 +4,10 @@ export interface WireError {
   readonly code: string
   /** Text of the error. */
   readonly message: string
-  /** Default `ERROR`; during start-up `FATAL`. After `FATAL` and `PANIC` the server closes the connection. */
+  /**
+   * Default `ERROR`; during start-up `FATAL`. After `FATAL` and `PANIC` the server closes the
+   * connection.
+   */
   readonly severity?: 'ERROR' | 'FATAL' | 'PANIC'
   /** More about it. */
   readonly detail?: string
@@ -57,7 +60,10 @@ export type WireValue =
 /** A row by column name, or in the order of the columns. */
 export type WireRow = { readonly [column: string]: WireValue } | readonly WireValue[]
 
-/** A column by name, with a type such as `int4` or its OID. Without a type it follows from the first value. */
+/**
+ * A column by name, with a type such as `int4` or its OID. Without a type it follows from the first
+ * value.
+ */
 export type WireColumn =
   | string
   | {
@@ -74,13 +80,17 @@ export type WireParameter = string | Buffer | null
 export type Reaction =
   | {
       /**
-       * The rows, or how they follow from the parameters. A function is the way to answer postgres.js by parameter: it
-       * asks for the columns before it sends parameters, so `onStatement` is called without them.
+       * The rows, or how they follow from the parameters. A function is the way to answer
+       * postgres.js by parameter: it asks for the columns before it sends parameters, so
+       * `onStatement` is called without them.
        */
       readonly rows:
         | readonly WireRow[]
         | ((parameters: readonly WireParameter[]) => readonly WireRow[])
-      /** Default: the keys of the first row. Needed when there may be no row, or rows are arrays or a function. */
+      /**
+       * Default: the keys of the first row. Needed when there may be no row, or rows are arrays or
+       * a function.
+       */
       readonly columns?: readonly WireColumn[]
       /** Default `SELECT n`. */
       readonly tag?: string
@@ -154,7 +164,10 @@ export type OnStatement = (
   parameters: readonly WireParameter[],
 ) => Reaction | undefined
 
-/** Called when a client has sent its start-up message; `rows` and `tag` mean the same as `undefined`: go on. */
+/**
+ * Called when a client has sent its start-up message; `rows` and `tag` mean the same as
+ * `undefined`: go on.
+ */
 export type OnConnect = (session: WireSession) => Reaction | undefined
 
 /** A cancel request as it arrived. */
@@ -165,7 +178,10 @@ export interface WireCancel {
   readonly secret: number
 }
 
-/** Called for each cancel request; only `hang`, `close`, `reset` and `delayMs` have a meaning. `undefined` cancels. */
+/**
+ * Called for each cancel request; only `hang`, `close`, `reset` and `delayMs` have a meaning.
+ * `undefined` cancels.
+ */
 export type OnCancel = (cancel: WireCancel) => Reaction | undefined
 
 /** How a wire server plays its part. */
@@ -178,10 +194,15 @@ export interface WireScript {
   readonly scram?: {
     /** Default 4096, as PostgreSQL. */
     readonly iterations?: number
-    /** Whether the server proves that it knows the password: `send` (default), `skip` or `wrong`. */
+    /**
+     * Whether the server proves that it knows the password: `send` (default), `skip` or `wrong`.
+     */
     readonly proof?: 'send' | 'skip' | 'wrong'
   }
-  /** A certificate and key in PEM: the server then agrees to encrypt. Default: it answers `N` to SSLRequest. */
+  /**
+   * A certificate and key in PEM: the server then agrees to encrypt. Default: it answers `N` to
+   * SSLRequest.
+   */
   readonly tls?: {
     /** Certificate. */
     readonly cert: string

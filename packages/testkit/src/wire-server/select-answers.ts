@@ -10,7 +10,10 @@ interface Item {
   readonly value: (parameters: readonly WireParameter[]) => WireValue
 }
 
-/** Answers a SELECT: a role probe from the state, a trivial list by its own text, anything else with no rows. */
+/**
+ * Answers a SELECT: a role probe from the state, a trivial list by its own text, anything else with
+ * no rows.
+ */
 export function selectAnswer(
   part: StatementPart,
   context: AnswerContext,
@@ -42,11 +45,15 @@ export function selectAnswer(
   }
 }
 
-// What the pool asks a fresh session: who it is, which server it leads to, and about the parameters of its start-up message.
+// What the pool asks a fresh session: who it is, which server it leads to, and about the parameters
+// of its start-up message.
 const STARTUP_QUESTION = /^\s*select pg_catalog\.pg_backend_pid\(\), pg_catalog\.version\(\)/
 const ASKED = /, pg_catalog\.current_setting\(E'([^']*)', true\), case/g
 
-/** Who it is, which server, and of each parameter its value, that it was not set later, and whether the session has it. */
+/**
+ * Who it is, which server, and of each parameter its value, that it was not set later, and whether
+ * the session has it.
+ */
 function startUpAnswer(
   { text }: StatementPart,
   context: AnswerContext,
@@ -106,7 +113,10 @@ function probe({ text, code }: StatementPart, state: WireState): Reaction {
   return { columns, rows: [names.map((name) => values[name]?.[1] ?? null)] }
 }
 
-/** The aliases of the select list; those inside parentheses (`cast(x as text)`) only when there are no others. */
+/**
+ * The aliases of the select list; those inside parentheses (`cast(x as text)`) only when there are
+ * no others.
+ */
 function aliases(text: string, code: string): string[] {
   const outer: string[] = []
   const all: string[] = []
@@ -127,7 +137,10 @@ function aliases(text: string, code: string): string[] {
   return outer.length > 0 ? outer : all
 }
 
-/** The items between SELECT and the end, cut at the commas outside parentheses; none when there is more than a list. */
+/**
+ * The items between SELECT and the end, cut at the commas outside parentheses; none when there is
+ * more than a list.
+ */
 function selectList({ text, code }: StatementPart): string[] {
   const head = /^\s*select\b/i.exec(code)?.[0]
   if (head === undefined || /\b(from|where|union|order|limit|group|having)\b/i.test(code)) return []

@@ -16,7 +16,10 @@ export interface WireState {
   replayPaused?: boolean
   /** `pg_postmaster_start_time()` as text. */
   startedAt: string
-  /** `inet_server_addr()`. Absent: NULL, as for a Unix socket. A wire server begins with the address where it listens. */
+  /**
+   * `inet_server_addr()`. Absent: NULL, as for a Unix socket. A wire server begins with the address
+   * where it listens.
+   */
   address?: string
   /** `inet_server_port()`. Absent: NULL. A wire server begins with the port where it listens. */
   port?: number

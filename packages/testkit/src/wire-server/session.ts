@@ -239,7 +239,10 @@ export class Session implements WireSession {
     await this.#flush()
   }
 
-  /** PostgreSQL tells of changed settings right before it is ready again, so a promotion is heard with the next answer. */
+  /**
+   * PostgreSQL tells of changed settings right before it is ready again, so a promotion is heard
+   * with the next answer.
+   */
   #reportChanges(): void {
     for (const [name, value] of reportedSettings(this.#host.state)) {
       const own = this.#settings.get(name.toLowerCase()) ?? value

@@ -46,8 +46,9 @@ export class StatementPlayer {
   }
 
   /**
-   * The columns that a statement will produce; `undefined` for none. Nothing is sent and no time passes. Rows that
-   * follow from parameters need their columns spelled out where the parameters are not known yet.
+   * The columns that a statement will produce; `undefined` for none. Nothing is sent and no time
+   * passes. Rows that follow from parameters need their columns spelled out where the parameters
+   * are not known yet.
    */
   columnsOf(
     reaction: Reaction | undefined,
@@ -112,7 +113,8 @@ export class StatementPlayer {
   }
 
   async #wait(delayMs: number): Promise<WireError | undefined> {
-    // What was answered before must not wait as well: a notice, the statements ahead in the same text.
+    // What was answered before must not wait as well: a notice, the statements ahead in the same
+    // text.
     if (!this.#out.empty) await this.#link.send(this.#out.take())
     const cancel = new AbortController()
     this.#cancel = cancel

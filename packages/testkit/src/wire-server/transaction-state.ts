@@ -14,7 +14,10 @@ export class TransactionState {
     return this.#readOnly
   }
 
-  /** Whether the statement is refused with 25P02. Only the end of the transaction, or of a savepoint, gets out of it. */
+  /**
+   * Whether the statement is refused with 25P02. Only the end of the transaction, or of a
+   * savepoint, gets out of it.
+   */
   refuses({ code }: StatementPart): boolean {
     return this.#status === 'E' && !/^\s*(commit|end|rollback|abort)\b/i.test(code)
   }

@@ -41,7 +41,10 @@ export function typeOid(name: string | number): number {
   return typeof name === 'number' ? name : (OIDS[name.toLowerCase()] ?? TEXT_OID)
 }
 
-/** The columns of a result: as given, else named after the keys of the first row, typed after the first value that is not null. */
+/**
+ * The columns of a result: as given, else named after the keys of the first row, typed after the
+ * first value that is not null.
+ */
 export function resultColumns(
   rows: readonly WireRow[],
   columns: readonly WireColumn[] | undefined,

@@ -11,7 +11,10 @@ export class LinkClosedError extends Error {
   override name = 'LinkClosedError'
 }
 
-/** The connection under a session: frames in, bytes out, both held back by the gate; waits end when it closes. */
+/**
+ * The connection under a session: frames in, bytes out, both held back by the gate; waits end when
+ * it closes.
+ */
 export class WireLink {
   /** What is read and written: the plain socket, or the encrypted one over it. */
   #socket: Socket
@@ -21,7 +24,10 @@ export class WireLink {
   readonly #reader = new FrameReader()
   readonly #frames: Frame[] = []
   readonly #closing = new AbortController()
-  /** Aborted when nobody waits for an answer any more: what was received is still served, waits are not. */
+  /**
+   * Aborted when nobody waits for an answer any more: what was received is still served, waits are
+   * not.
+   */
   readonly #abandoned = new AbortController()
   readonly #closed: Promise<void>
   #wake: (() => void) | undefined

@@ -25,8 +25,9 @@ export interface WireStatement {
 }
 
 /**
- * A server on 127.0.0.1 that speaks the PostgreSQL protocol and plays whatever part a test gives it: roles, errors and
- * timing, without a database. It starts as a primary. Made by {@link startWireServer}.
+ * A server on 127.0.0.1 that speaks the PostgreSQL protocol and plays whatever part a test gives
+ * it: roles, errors and timing, without a database. It starts as a primary. Made by
+ * {@link startWireServer}.
  */
 export class WireServer implements AsyncDisposable, SessionHost {
   /** Where the server listens; always `127.0.0.1`. */
@@ -71,7 +72,10 @@ export class WireServer implements AsyncDisposable, SessionHost {
     return `postgres://${login}@${this.host}:${this.port}/wire`
   }
 
-  /** Every statement received, in order: the text of each Query and Parse message, and of each further run of a prepared one. */
+  /**
+   * Every statement received, in order: the text of each Query and Parse message, and of each
+   * further run of a prepared one.
+   */
   get statements(): readonly WireStatement[] {
     return this.#statements
   }
@@ -105,23 +109,34 @@ export class WireServer implements AsyncDisposable, SessionHost {
     this.state.port ??= this.port
   }
 
-  /** Changes the role. Open sessions stay and are told with the next answer, as after a promotion. */
+  /**
+   * Changes the role. Open sessions stay and are told with the next answer, as after a promotion.
+   */
   setRole(role: WireRole): void {
     this.state.inRecovery = role === 'replica'
     this.state.readOnly = role === 'primary-read-only'
   }
 
-  /** Refuses new sessions with this error (FATAL) after their start-up message; `undefined` lets them in again. */
+  /**
+   * Refuses new sessions with this error (FATAL) after their start-up message; `undefined` lets
+   * them in again.
+   */
   failConnections(error: WireError | undefined): void {
     this.#connectionError = error
   }
 
-  /** Freezes the server: it accepts connections and never answers, on open sessions too. What arrives is kept and logged. */
+  /**
+   * Freezes the server: it accepts connections and never answers, on open sessions too. What
+   * arrives is kept and logged.
+   */
   hang(): void {
     this.#gate.close()
   }
 
-  /** Ends `hang()`: the server goes on with what has arrived meanwhile, as a process does after SIGCONT. */
+  /**
+   * Ends `hang()`: the server goes on with what has arrived meanwhile, as a process does after
+   * SIGCONT.
+   */
   resume(): void {
     this.#gate.open()
   }
@@ -136,7 +151,10 @@ export class WireServer implements AsyncDisposable, SessionHost {
     await this.#listener.open()
   }
 
-  /** Ends all sessions with a FATAL error. Default code `57P01`, as a shutdown. New ones are still accepted. */
+  /**
+   * Ends all sessions with a FATAL error. Default code `57P01`, as a shutdown. New ones are still
+   * accepted.
+   */
   kick(code = '57P01'): void {
     for (const session of [...this.#sessions]) session.kick(code)
   }
@@ -158,7 +176,10 @@ export class WireServer implements AsyncDisposable, SessionHost {
     }
   }
 
-  /** Stops listening and closes all connections. Resolves when every socket is closed; nothing is left running. */
+  /**
+   * Stops listening and closes all connections. Resolves when every socket is closed; nothing is
+   * left running.
+   */
   async close(): Promise<void> {
     this.#listener.stop()
     await Promise.all([...this.#sessions].map((session) => session.destroy()))
@@ -190,7 +211,8 @@ export class WireServer implements AsyncDisposable, SessionHost {
 }
 
 /**
- * Starts a wire server on a free port. Throws `TypeError` when the script asks for a password without giving one.
+ * Starts a wire server on a free port. Throws `TypeError` when the script asks for a password
+ * without giving one.
  *
  * ```ts
  * await using server = await startWireServer({ onStatement: (text) => text === 'slow' ? { delayMs: 500 } : undefined })

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, expect, it, vi } from 'vitest'
 
-// Other files of this process have loaded the modules without a spy, and those that come later want them so.
+// Other files of this process have loaded the modules without a spy, and those that come later want
+// them so.
 vi.resetModules()
 vi.doMock('../../src/cluster/free-port.js', { spy: true })
 const { findFreePorts } = await import('../../src/cluster/free-port.js')

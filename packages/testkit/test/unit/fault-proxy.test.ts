@@ -52,7 +52,8 @@ describe('an end and a reset in one moment', () => {
   const sockets = (): number =>
     process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
 
-  // What a busy machine makes of a server that ends its session and then answers what is still sent to it with a reset.
+  // What a busy machine makes of a server that ends its session and then answers what is still sent
+  // to it with a reset.
   it.each<[string, (line: FaultProxy) => void]>([
     ['a cut and a reset', (line) => [line.cut(), line.reset()]],
     [
@@ -588,7 +589,10 @@ function extended(text: string, parameter?: string): Buffer {
   ])
 }
 
-/** Sends bytes on a bare session and gives what it hears before the end: types, with the tag or the status. */
+/**
+ * Sends bytes on a bare session and gives what it hears before the end: types, with the tag or the
+ * status.
+ */
 async function talk(bytes: Buffer, beforehand: () => void): Promise<string[]> {
   const socket = connectSocket(proxy.port, proxy.host)
   const body = Buffer.concat([Buffer.from([0, 3, 0, 0]), Buffer.from('user\0wire\0\0')])

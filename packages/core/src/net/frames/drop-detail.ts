@@ -1,7 +1,7 @@
 import type { ServerError } from './server-error.js'
 
-// The fields of an ErrorResponse that may repeat values of rows and statements, and that no code decides by: detail, hint, the context, and
-// the text of a statement inside a function.
+// The fields of an ErrorResponse that may repeat values of rows and statements, and that no code
+// decides by: detail, hint, the context, and the text of a statement inside a function.
 const LETTERS: ReadonlySet<number> = new Set(Buffer.from('DHWq'))
 const FIELDS = ['detail', 'hint', 'where', 'internalQuery', 'internal_query'] as const
 const HEADER = 5

@@ -31,7 +31,10 @@ export function readFields(body: Buffer): Record<string, string> {
   return fields
 }
 
-/** Reads the body of an ErrorResponse. What is missing in it is undefined, and a message that is missing is empty. */
+/**
+ * Reads the body of an ErrorResponse. What is missing in it is undefined, and a message that is
+ * missing is empty.
+ */
 export function readErrorResponse(body: Buffer): ServerError {
   const texts = readFields(body)
   const { M = '', S, V = S } = texts

@@ -7,7 +7,8 @@ const LONGEST = 0x3fff_ffff
 const NONE: Buffer = Buffer.alloc(0)
 
 /**
- * Walks the frames of a server's messages over the borders of chunks. Only frames that lie across chunks are copied.
+ * Walks the frames of a server's messages over the borders of chunks. Only frames that lie across
+ * chunks are copied.
  *
  * ```ts
  * walker.push(chunk)
@@ -24,11 +25,17 @@ export class FrameWalker {
   /** What came behind the buffer, to be joined with it once that is enough to go on. */
   #parts: Buffer[] | undefined
   #partBytes = 0
-  /** How many bytes there have to be. It is that of the header unless `next` has seen the length of the frame to come. */
+  /**
+   * How many bytes there have to be. It is that of the header unless `next` has seen the length of
+   * the frame to come.
+   */
   #needed: number = HEADER
   #stopped = false
 
-  /** Takes a chunk as it came. To be called when `next` has said that there is nothing left, or before it was asked. */
+  /**
+   * Takes a chunk as it came. To be called when `next` has said that there is nothing left, or
+   * before it was asked.
+   */
   push(chunk: Buffer): void {
     if (this.#stopped) return
     const left = this.buffer.length - this.to
@@ -44,7 +51,10 @@ export class FrameWalker {
     this.#go(Buffer.concat([this.buffer.subarray(this.to), ...this.#parts]))
   }
 
-  /** Goes on to the next frame; false if it is not whole yet. Throws `ProtocolError` when no message has that length. */
+  /**
+   * Goes on to the next frame; false if it is not whole yet. Throws `ProtocolError` when no message
+   * has that length.
+   */
   next(): boolean {
     const { buffer, to: at } = this
     const left = buffer.length - at
@@ -74,7 +84,10 @@ export class FrameWalker {
     return this.buffer[this.to]
   }
 
-  /** The length that the frame to come says of itself, which leaves out its kind; undefined if that is not there yet. */
+  /**
+   * The length that the frame to come says of itself, which leaves out its kind; undefined if that
+   * is not there yet.
+   */
   get nextLength(): number | undefined {
     const { buffer, to } = this
     return buffer.length - to < HEADER ? undefined : buffer.readUInt32BE(to + 1)

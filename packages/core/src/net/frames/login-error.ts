@@ -1,6 +1,9 @@
 import type { AuthMethod } from '../../api/driver.js'
 
-/** The log-in ends because of how the server, or nobody, is to prove itself. The messages are for the end of a sentence. */
+/**
+ * The log-in ends because of how the server, or nobody, is to prove itself. The messages are for
+ * the end of a sentence.
+ */
 export class AuthenticationFailure extends Error {}
 
 /** The server asks for a password and there is none. */
@@ -51,7 +54,10 @@ export class AuthNotAcceptedError extends AuthenticationFailure {
   }
 }
 
-/** The server does not keep to the protocol: it is no PostgreSQL server, or something tampers with the connection. */
+/**
+ * The server does not keep to the protocol: it is no PostgreSQL server, or something tampers with
+ * the connection.
+ */
 export class ProtocolError extends Error {}
 
 /** The server closed the connection. */

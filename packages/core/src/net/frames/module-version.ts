@@ -5,7 +5,9 @@ import { dirname, join } from 'node:path'
 /** A version in three numbers. */
 export type VersionNumbers = readonly [number, number, number]
 
-/** Whether a version such as `8.16.3` is below the one needed. Pre-releases count as their release. */
+/**
+ * Whether a version such as `8.16.3` is below the one needed. Pre-releases count as their release.
+ */
 export function isOlder(version: string, needed: VersionNumbers): boolean {
   const parts = version.split(/[.+-]/, 3).map(Number)
   for (const [index, number] of needed.entries()) {
@@ -18,8 +20,8 @@ export function isOlder(version: string, needed: VersionNumbers): boolean {
 }
 
 /**
- * The version of exactly this copy of a module, if it was required: only of those the module cache knows the file. `name` is the name
- * of its package.
+ * The version of exactly this copy of a module, if it was required: only of those the module cache
+ * knows the file. `name` is the name of its package.
  */
 export function versionOfModule(exported: unknown, name: string): string | undefined {
   try {
@@ -30,7 +32,8 @@ export function versionOfModule(exported: unknown, name: string): string | undef
       }
     }
   } catch {
-    // Bundled, or the files are not where they were: there is no version to read, and that is no reason to fail.
+    // Bundled, or the files are not where they were: there is no version to read, and that is no
+    // reason to fail.
   }
   return undefined
 }

@@ -8,7 +8,10 @@ const REFUSING: PropertyDescriptorMap = {
   clear: { value: refuse },
 }
 
-/** Makes a map one that can only be read, also by who takes it for a `Map`: its methods that change it throw `TypeError`. Returns it. */
+/**
+ * Makes a map one that can only be read, also by who takes it for a `Map`: its methods that change
+ * it throw `TypeError`. Returns it.
+ */
 export function readOnlyMap<K, V>(map: Map<K, V>): ReadonlyMap<K, V> {
   return Object.freeze(Object.defineProperties(map, REFUSING)) as ReadonlyMap<K, V>
 }

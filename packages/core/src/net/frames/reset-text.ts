@@ -1,7 +1,7 @@
 import type { ResetLevel, TransactionStatus } from '../../api/driver.js'
 
-// What SQL's PREPARE has left, and not what the driver prepared: DISCARD ALL would drop that behind its back. Where a database has no
-// plpgsql the reset fails, and the session is destroyed.
+// What SQL's PREPARE has left, and not what the driver prepared: DISCARD ALL would drop that behind
+// its back. Where a database has no plpgsql the reset fails, and the session is destroyed.
 const DEALLOCATE =
   'DO $$DECLARE n pg_catalog.text; BEGIN FOR n IN SELECT p.name FROM pg_catalog.pg_prepared_statements p WHERE p.from_sql LOOP ' +
   "EXECUTE pg_catalog.format('DEALLOCATE %I', n); END LOOP; END$$"
@@ -11,7 +11,10 @@ const RESET_SESSION =
   'SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; ' +
   DEALLOCATE
 
-/** The SQL that brings a session of this status back to a known state; undefined if it is there already. */
+/**
+ * The SQL that brings a session of this status back to a known state; undefined if it is there
+ * already.
+ */
 export function resetText(level: ResetLevel, status: TransactionStatus): string | undefined {
   const open = status !== 'idle'
   if (level === 'session') return open ? `ROLLBACK; ${RESET_SESSION}` : RESET_SESSION

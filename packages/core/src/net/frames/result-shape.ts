@@ -4,16 +4,28 @@ import type { TypeParser, TypeParsers } from '../../types/type-parsers.js'
 /** What makes no values: every text is its own value. */
 export const noParsers: TypeParsers = { parserOf: () => undefined }
 
-/** The columns of a result, and what it takes to make rows of them. Each driver adds how, from what its rows come in. */
+/**
+ * The columns of a result, and what it takes to make rows of them. Each driver adds how, from what
+ * its rows come in.
+ */
 export abstract class ResultShape {
-  /** The columns in core's words. Frozen, each of them too: results of one prepared statement share it. */
+  /**
+   * The columns in core's words. Frozen, each of them too: results of one prepared statement share
+   * it.
+   */
   readonly fields: FieldInfo[]
-  /** To be cloned for each row, so that all rows have one hidden class; made without a prototype, so that a column called `__proto__` is a column. */
+  /**
+   * To be cloned for each row, so that all rows have one hidden class; made without a prototype, so
+   * that a column called `__proto__` is a column.
+   */
   protected readonly template: Record<string, unknown>
   /** One for each column; undefined where the text is the value. */
   protected readonly parsers: readonly (TypeParser | undefined)[]
 
-  /** Takes the columns as they were described, which may say more than is kept, and what makes values of their texts. */
+  /**
+   * Takes the columns as they were described, which may say more than is kept, and what makes
+   * values of their texts.
+   */
   constructor(columns: readonly FieldInfo[], types: TypeParsers) {
     this.parsers = columns.map((column) => types.parserOf(column.dataTypeID))
     this.fields = Object.freeze(columns.map(toFieldInfo)) as FieldInfo[]

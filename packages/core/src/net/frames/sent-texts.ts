@@ -3,7 +3,10 @@ const PARSE = 0x50
 // Kind and length.
 const HEADER = 5
 
-/** Tells the SQL texts in whole messages of a client: those of Query and of Parse. Anything that is no whole message ends the look. */
+/**
+ * Tells the SQL texts in whole messages of a client: those of Query and of Parse. Anything that is
+ * no whole message ends the look.
+ */
 export function tellTexts(messages: Uint8Array, tell: (text: string) => void): void {
   const bytes = Buffer.from(messages.buffer, messages.byteOffset, messages.byteLength)
   for (let at = 0; at + HEADER <= bytes.length; at += 1 + bytes.readUInt32BE(at + 1)) {

@@ -4,7 +4,9 @@ import { provenByLastWords } from '../../outcome/sqlstate.js'
 
 /** What the server said in an ErrorResponse, as the error class of a driver carries it. */
 export interface ServerError extends Error {
-  /** `ERROR`, `FATAL` or `PANIC`; in the server's language if the driver reads the localised field. */
+  /**
+   * `ERROR`, `FATAL` or `PANIC`; in the server's language if the driver reads the localised field.
+   */
   readonly severity?: string
   /** SQLSTATE; undefined if the server sent none. */
   readonly code?: string
@@ -30,14 +32,19 @@ export interface ServerError extends Error {
   readonly routine?: string
 }
 
-// What an ErrorResponse without a SQLSTATE is taken for: `internal_error`, which means nothing in particular.
+// What an ErrorResponse without a SQLSTATE is taken for: `internal_error`, which means nothing in
+// particular.
 const NO_CODE = 'XX000'
 const SEVERITIES: ReadonlySet<string | undefined> = new Set(['ERROR', 'FATAL', 'PANIC'])
 
-/** True for what the server said, whatever it left out; false for what a driver or the socket made up. */
+/**
+ * True for what the server said, whatever it left out; false for what a driver or the socket made
+ * up.
+ */
 export function isServerError(error: unknown): error is ServerError {
-  // Errors of Node have a code, never a severity. `pg` sets all fields of an ErrorResponse, those that did not come to undefined, and none of
-  // what it says against messages that it does not know.
+  // Errors of Node have a code, never a severity. `pg` sets all fields of an ErrorResponse, those
+  // that did not come to undefined, and none of what it says against messages that it does not
+  // know.
   return error instanceof Error && 'severity' in error && 'code' in error
 }
 
@@ -47,9 +54,10 @@ export function sqlStateOf({ code }: ServerError): string {
 }
 
 /**
- * Brings an error of the server into core's shape. The severity may come in the server's language, because `pg` reads that field only and
- * servers before 9.6 and poolers send only that, or not at all. What follows in the protocol tells the same: after an ERROR comes
- * ReadyForQuery, after a FATAL the end. `cause` is the driver's own error, if it is another object.
+ * Brings an error of the server into core's shape. The severity may come in the server's language,
+ * because `pg` reads that field only and servers before 9.6 and poolers send only that, or not at
+ * all. What follows in the protocol tells the same: after an ERROR comes ReadyForQuery, after a
+ * FATAL the end. `cause` is the driver's own error, if it is another object.
  */
 export function toDatabaseError(
   error: ServerError,
@@ -99,8 +107,8 @@ export function toLostError(reason: unknown, executed: Executed): ConnectionLost
 }
 
 /**
- * The error of work whose session ended first. `said` is what the server had said against it by then; `reason` is what ended the
- * session.
+ * The error of work whose session ended first. `said` is what the server had said against it by
+ * then; `reason` is what ended the session.
  */
 export function toUnansweredError(
   said: DatabaseError | undefined,

@@ -4,8 +4,9 @@ import { readOnlyMap } from './read-only-map.js'
 const NO_PARAMETERS: ReadonlyMap<string, string> = readOnlyMap(new Map())
 
 /**
- * What is known of one session. Callers may keep it: it always tells what holds now, and they cannot change it. The map of the parameters is one that
- * many sessions share, until the server reports a parameter to this session alone.
+ * What is known of one session. Callers may keep it: it always tells what holds now, and they
+ * cannot change it. The map of the parameters is one that many sessions share, until the server
+ * reports a parameter to this session alone.
  */
 export class SessionInfo implements ConnectionInfo {
   readonly address: string | undefined
@@ -29,7 +30,10 @@ export class SessionInfo implements ConnectionInfo {
     return this.#parameters
   }
 
-  /** The log-in is through. What the server has reported to this session before that goes before what the log-in brought. */
+  /**
+   * The log-in is through. What the server has reported to this session before that goes before
+   * what the log-in brought.
+   */
   loggedIn(backendPid: number, parameters: ReadonlyMap<string, string>): void {
     this.#backendPid = backendPid
     this.#parameters = this.#isShared

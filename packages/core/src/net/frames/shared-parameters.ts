@@ -14,8 +14,9 @@ const KEPT = 16
 const recent: Known[] = []
 
 /**
- * The parameters that the ParameterStatus frames of a log-in tell. Nearly every session begins alike: they are read once, and all get one
- * map, which takes more than a kilobyte. It cannot be written to.
+ * The parameters that the ParameterStatus frames of a log-in tell. Nearly every session begins
+ * alike: they are read once, and all get one map, which takes more than a kilobyte. It cannot be
+ * written to.
  */
 export function sharedParameters(frames: Buffer): ReadonlyMap<string, string> {
   for (const known of recent) if (known.frames.equals(frames)) return known.parameters

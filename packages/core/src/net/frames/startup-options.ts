@@ -1,9 +1,10 @@
 import type { ConnectionSettings } from '../../settings/connection-settings.js'
 
 /**
- * Writes the `options` field of the start-up message: the words for a vendor's proxy as they stand, then the run-time parameters as the
- * server's command line takes them, with a backslash before white space and backslashes. Leaves out `application_name`, which has
- * a field of its own. Undefined when nothing is left.
+ * Writes the `options` field of the start-up message: the words for a vendor's proxy as they stand,
+ * then the run-time parameters as the server's command line takes them, with a backslash before
+ * white space and backslashes. Leaves out `application_name`, which has a field of its own.
+ * Undefined when nothing is left.
  */
 export function startupOptions({
   parameters,

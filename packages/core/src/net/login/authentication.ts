@@ -13,7 +13,10 @@ import {
 } from '../frames/login-error.js'
 import { type ScramBinding, ScramExchange } from './scram.js'
 
-/** The message to send, undefined when there is nothing to say, or `true` when the server lets us in and may. */
+/**
+ * The message to send, undefined when there is nothing to say, or `true` when the server lets us in
+ * and may.
+ */
 export type Answer = Buffer | true | undefined
 
 /** The TLS session below a log-in, and what it is to be used for. */
@@ -22,7 +25,10 @@ export interface LoginChannel {
   readonly mode: ChannelBinding
   /** Whether the session is encrypted. */
   readonly encrypted: boolean
-  /** What ties the log-in to it; undefined if the server's certificate has no hash for that. Called at most once. */
+  /**
+   * What ties the log-in to it; undefined if the server's certificate has no hash for that. Called
+   * at most once.
+   */
   endPoint(): Buffer | undefined
 }
 
@@ -32,7 +38,8 @@ type Step =
   | { readonly at: 'answered' }
   | { readonly at: 'scram'; readonly exchange: ScramExchange; readonly next: 11 | 12 }
 
-// The codes of the AuthenticationXXX messages; those of Kerberos, GSSAPI and SSPI are not spoken here.
+// The codes of the AuthenticationXXX messages; those of Kerberos, GSSAPI and SSPI are not spoken
+// here.
 const OK = 0
 const CLEAR_TEXT = 3
 const MD5 = 5
@@ -44,8 +51,9 @@ const PLAIN = 'SCRAM-SHA-256'
 const PLUS = 'SCRAM-SHA-256-PLUS'
 
 /**
- * Answers the authentication requests of a server, in place of the driver: so both drivers accept the same, neither of them is ever shown the
- * password, and neither does the work of SCRAM on the main thread.
+ * Answers the authentication requests of a server, in place of the driver: so both drivers accept
+ * the same, neither of them is ever shown the password, and neither does the work of SCRAM on the
+ * main thread.
  */
 export class Authentication {
   readonly #user: string
@@ -67,7 +75,10 @@ export class Authentication {
     this.#channel = channel
   }
 
-  /** Takes the body of one request. Throws or rejects with `AuthenticationFailure` or `ProtocolError`. */
+  /**
+   * Takes the body of one request. Throws or rejects with `AuthenticationFailure` or
+   * `ProtocolError`.
+   */
   handle(body: Buffer): Answer | Promise<Answer> {
     const code = body.length < 4 ? -1 : body.readInt32BE(0)
     const step = this.#step
@@ -182,7 +193,8 @@ export class Authentication {
   #secret(): string {
     // An empty one is none: the server would refuse it, and libpq does not even ask.
     if (this.#password === undefined || this.#password === '') throw new PasswordMissingError()
-    // What a function said; a password that was given outright was looked at with the other options.
+    // What a function said; a password that was given outright was looked at with the other
+    // options.
     const why = whyNotEncodable(this.#password)
     if (why !== undefined) throw new AuthenticationFailure(`the password ${why}`)
     return this.#password

@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { type DerElement, elementAt } from './der.js'
 
-// Object identifiers in dotted form, as the certificate's DER holds them. Signatures over MD5 and SHA-1 bind with SHA-256 (RFC 5929, section 4.1).
+// Object identifiers in dotted form, as the certificate's DER holds them. Signatures over MD5 and
+// SHA-1 bind with SHA-256 (RFC 5929, section 4.1).
 const HASH_OF_SIGNATURE: ReadonlyMap<string, string> = new Map([
   ['1.2.840.113549.1.1.4', 'sha256'], // md5WithRSAEncryption
   ['1.2.840.113549.1.1.5', 'sha256'], // sha1WithRSAEncryption
@@ -36,8 +37,9 @@ const HASH_OF_DIGEST: ReadonlyMap<string, string> = new Map([
 const CONTEXT_0 = 0xa0
 
 /**
- * What ties a log-in to the TLS session that a stream carries (`tls-server-end-point`, RFC 5929): a hash of the server's certificate. Undefined without TLS, and
- * for a certificate whose signature algorithm has no hash of its own, such as Ed25519.
+ * What ties a log-in to the TLS session that a stream carries (`tls-server-end-point`, RFC 5929): a
+ * hash of the server's certificate. Undefined without TLS, and for a certificate whose signature
+ * algorithm has no hash of its own, such as Ed25519.
  */
 export function endPointBinding(stream: Duplex): Buffer | undefined {
   if (!(stream instanceof TLSSocket)) return undefined
@@ -46,10 +48,14 @@ export function endPointBinding(stream: Duplex): Buffer | undefined {
   return hash === undefined ? undefined : createHash(hash).update(certificate!).digest()
 }
 
-/** The hash that `tls-server-end-point` uses for a certificate in DER, by its Node.js name; undefined if its signature algorithm has none. */
+/**
+ * The hash that `tls-server-end-point` uses for a certificate in DER, by its Node.js name;
+ * undefined if its signature algorithm has none.
+ */
 export function hashOfCertificate(certificate: Buffer): string | undefined {
   try {
-    // Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue } (RFC 5280, section 4.1)
+    // Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue } (RFC 5280,
+    // section 4.1)
     const whole = elementAt(certificate, 0)
     const toBeSigned = elementAt(certificate, whole.from)
     const algorithm = elementAt(certificate, toBeSigned.to)

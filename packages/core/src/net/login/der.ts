@@ -8,7 +8,10 @@ export interface DerElement {
   readonly to: number
 }
 
-/** Reads the head of the element at `at` (X.690, section 8.1). Throws `RangeError` where there is none or where it is cut off. */
+/**
+ * Reads the head of the element at `at` (X.690, section 8.1). Throws `RangeError` where there is
+ * none or where it is cut off.
+ */
 export function elementAt(bytes: Buffer, at: number): DerElement {
   const tag = bytes.readUInt8(at)
   const short = bytes.readUInt8(at + 1)

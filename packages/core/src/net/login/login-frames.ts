@@ -1,7 +1,8 @@
 import { FrameWalker } from '../frames/frame-walker.js'
 import { ProtocolError } from '../frames/login-error.js'
 
-// As libpq: what a server may say before it has let us in, and how long it may be (PQconnectPoll, MAX_ERRLEN).
+// As libpq: what a server may say before it has let us in, and how long it may be (PQconnectPoll,
+// MAX_ERRLEN).
 const LONGEST_REQUEST = 2_000
 const LONGEST = 30_000
 // All that is kept while an answer to the server is being computed.
@@ -12,7 +13,10 @@ const BEFORE = new Set(Buffer.from('RE'))
 const AFTER = new Set(Buffer.from('RESKNAZ'))
 const NONE: Buffer = Buffer.alloc(0)
 
-/** Walks the frames of a server's messages during a log-in. Refuses early what does not belong there or is too long, so that nothing large is ever kept. */
+/**
+ * Walks the frames of a server's messages during a log-in. Refuses early what does not belong there
+ * or is too long, so that nothing large is ever kept.
+ */
 export class LoginFrames {
   readonly #walker = new FrameWalker()
 
@@ -26,8 +30,8 @@ export class LoginFrames {
   }
 
   /**
-   * The kind of the next frame, as its byte, or undefined if it is not whole yet. `admitted` is whether the server has let us in. Throws
-   * `ProtocolError`.
+   * The kind of the next frame, as its byte, or undefined if it is not whole yet. `admitted` is
+   * whether the server has let us in. Throws `ProtocolError`.
    */
   next(admitted: boolean): number | undefined {
     const walker = this.#walker

@@ -38,10 +38,11 @@ export interface LoginView {
 }
 
 /**
- * Guards the log-in on a socket; to be called before the driver writes its start-up message. Until the first ReadyForQuery all that comes is given
- * to it, by `take`, in the driver's place: it answers the authentication itself, under the rules of `context.requireAuth`, and shows the
- * driver only AuthenticationOk and what follows it, without ParameterStatus if `view` says so. Errors, and whatever does not belong into
- * a log-in, the driver never sees.
+ * Guards the log-in on a socket; to be called before the driver writes its start-up message. Until
+ * the first ReadyForQuery all that comes is given to it, by `take`, in the driver's place: it
+ * answers the authentication itself, under the rules of `context.requireAuth`, and shows the driver
+ * only AuthenticationOk and what follows it, without ParameterStatus if `view` says so. Errors, and
+ * whatever does not belong into a log-in, the driver never sees.
  */
 export function guardLogin(
   socket: ServerSocket,
@@ -54,8 +55,10 @@ export function guardLogin(
 /** One guarded log-in; see `guardLogin`. */
 export class LoginGuard {
   /**
-   * Resolves at the first ReadyForQuery, after the driver has handled it. Rejects with `ConnectError` or `AuthenticationError` when the
-   * server refuses or breaks the rules, at the deadline of the connect, or when the signal fires; then the socket is broken. Need not be waited for.
+   * Resolves at the first ReadyForQuery, after the driver has handled it. Rejects with
+   * `ConnectError` or `AuthenticationError` when the server refuses or breaks the rules, at the
+   * deadline of the connect, or when the signal fires; then the socket is broken. Need not be
+   * waited for.
    */
   readonly ready: Promise<LoggedIn>
   readonly #socket: ServerSocket
@@ -67,7 +70,10 @@ export class LoginGuard {
   readonly #parameters = new FrameList()
   readonly #view: LoginView
   #key: CancelKey | undefined
-  /** The server is to speak; we compute an answer; it has let us in; ReadyForQuery has come; resolved or rejected. */
+  /**
+   * The server is to speak; we compute an answer; it has let us in; ReadyForQuery has come;
+   * resolved or rejected.
+   */
   #state: 'asking' | 'answering' | 'admitted' | 'ready' | 'over' = 'asking'
   #resolve!: (result: LoggedIn) => void
   #reject!: (error: ConnectError) => void
@@ -105,7 +111,10 @@ export class LoginGuard {
     return this.#state === 'over'
   }
 
-  /** Reads what has come. False once the log-in is over: it is the driver's then, and so is all that follows. */
+  /**
+   * Reads what has come. False once the log-in is over: it is the driver's then, and so is all that
+   * follows.
+   */
   take(chunk: Buffer): boolean {
     if (this.#state === 'over') return false
     try {
@@ -117,7 +126,10 @@ export class LoginGuard {
     return true
   }
 
-  /** Ends the log-in because of an error of the driver, and breaks the socket. `ready` rejects, with this reason unless there was one before. */
+  /**
+   * Ends the log-in because of an error of the driver, and breaks the socket. `ready` rejects, with
+   * this reason unless there was one before.
+   */
   fail(error: unknown): void {
     this.#fail(error)
   }
@@ -175,7 +187,10 @@ export class LoginGuard {
     return this.#context.errorDetail === 'drop' ? dropDetail(error) : error
   }
 
-  /** Answers the request found last; what computes the answer takes place outside this thread, and nothing is read meanwhile. */
+  /**
+   * Answers the request found last; what computes the answer takes place outside this thread, and
+   * nothing is read meanwhile.
+   */
   #answer(answer: Answer | Promise<Answer>): void {
     if (answer instanceof Promise) {
       this.#state = 'answering'

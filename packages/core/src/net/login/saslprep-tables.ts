@@ -1,4 +1,5 @@
-// Made by scripts/write-saslprep-tables.ts out of RFC 3454. Code points in hexadecimal: single ones, and ranges with both their ends.
+// Made by scripts/write-saslprep-tables.ts out of RFC 3454. Code points in hexadecimal: single
+// ones, and ranges with both their ends.
 
 /** Table C.1.2: spaces beyond ASCII. */
 export const SPACES: string = `

@@ -13,11 +13,12 @@ interface Patterns {
 let made: Patterns | undefined
 
 /**
- * Prepares a password for SCRAM as PostgreSQL does (`pg_saslprep` of src/common/saslprep.c, RFC 4013): a password that cannot be prepared
- * counts as it is, whatever could have been mapped in it.
+ * Prepares a password for SCRAM as PostgreSQL does (`pg_saslprep` of src/common/saslprep.c, RFC
+ * 4013): a password that cannot be prepared counts as it is, whatever could have been mapped in it.
  *
- * PostgreSQL looks for what it must refuse before it normalizes, not after as RFC 3454 says. The server derives the verifier by its own
- * order, so that order is kept here: a character that is refused only once it has been normalized is no reason.
+ * PostgreSQL looks for what it must refuse before it normalizes, not after as RFC 3454 says. The
+ * server derives the verifier by its own order, so that order is kept here: a character that is
+ * refused only once it has been normalized is no reason.
  */
 export function saslprep(password: string): string {
   // ASCII is never changed, control characters included.
@@ -25,7 +26,8 @@ export function saslprep(password: string): string {
   made ??= makePatterns()
   const mapped = password.replace(made.space, ' ').replace(made.nothing, '')
   if (mapped === '' || made.refused.test(mapped)) return password
-  // RFC 3454, section 6: with a character from right to left there may be none from left to right, and both ends must be such.
+  // RFC 3454, section 6: with a character from right to left there may be none from left to right,
+  // and both ends must be such.
   if (made.rightToLeft.test(mapped)) {
     if (made.leftToRight.test(mapped) || !made.rightToLeftAtBothEnds.test(mapped)) return password
   }

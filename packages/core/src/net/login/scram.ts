@@ -3,21 +3,25 @@ import { promisify } from 'node:util'
 import { AuthenticationFailure, NoServerProofError } from '../frames/login-error.js'
 import { saslprep } from './saslprep.js'
 
-// PostgreSQL's default is 4 096 (scram_iterations). What OWASP recommends for PBKDF2-HMAC-SHA256 is 600 000, some tenths of a
-// second of one core; a server that asks for more is after the core.
+// PostgreSQL's default is 4 096 (scram_iterations). What OWASP recommends for PBKDF2-HMAC-SHA256 is
+// 600 000, some tenths of a second of one core; a server that asks for more is after the core.
 const MOST_ITERATIONS = 600_000
 
 const derive = promisify(pbkdf2)
 
 /**
- * How an exchange is tied to the TLS session below it (RFC 5802, section 6): `none`, because we do not want or cannot; `not-offered`, which
- * tells a server that did offer it that somebody has taken the offer out on the way; or the `tls-server-end-point` of RFC 5929.
+ * How an exchange is tied to the TLS session below it (RFC 5802, section 6): `none`, because we do
+ * not want or cannot; `not-offered`, which tells a server that did offer it that somebody has taken
+ * the offer out on the way; or the `tls-server-end-point` of RFC 5929.
  */
 export type ScramBinding = 'none' | 'not-offered' | { readonly endPoint: Buffer }
 
 const GS2_HEADER = { none: 'n,,', 'not-offered': 'y,,', bound: 'p=tls-server-end-point,,' } as const
 
-/** The client's side of one SCRAM-SHA-256 exchange (RFC 5802, RFC 7677), with channel binding SCRAM-SHA-256-PLUS. */
+/**
+ * The client's side of one SCRAM-SHA-256 exchange (RFC 5802, RFC 7677), with channel binding
+ * SCRAM-SHA-256-PLUS.
+ */
 export class ScramExchange {
   readonly #nonce: string
   readonly #header: string
@@ -36,14 +40,18 @@ export class ScramExchange {
     )
   }
 
-  /** The client-first-message. The user is that of the start-up message, and PostgreSQL ignores the one in here. */
+  /**
+   * The client-first-message. The user is that of the start-up message, and PostgreSQL ignores the
+   * one in here.
+   */
   first(): string {
     return `${this.#header}${this.#bareFirst()}`
   }
 
   /**
-   * The client-final-message, which proves that we know the password. The work is done off the main thread. Rejects with an
-   * `AuthenticationFailure` when the server's message is malformed or asks for too much work.
+   * The client-final-message, which proves that we know the password. The work is done off the main
+   * thread. Rejects with an `AuthenticationFailure` when the server's message is malformed or asks
+   * for too much work.
    */
   async final(serverFirst: string, password: string): Promise<string> {
     const { nonce, salt, iterations } = this.#readFirst(serverFirst)
@@ -57,7 +65,10 @@ export class ScramExchange {
     return `${withoutProof},p=${Buffer.from(proof).toString('base64')}`
   }
 
-  /** Checks the server-final-message. Throws `NoServerProofError` unless the server has shown that it knows the password as well. */
+  /**
+   * Checks the server-final-message. Throws `NoServerProofError` unless the server has shown that
+   * it knows the password as well.
+   */
   verify(serverFinal: string): void {
     const text = /^v=([A-Za-z0-9+/]{43}=)(?:,|$)/.exec(serverFinal)?.[1]
     const given = text === undefined ? undefined : Buffer.from(text, 'base64')

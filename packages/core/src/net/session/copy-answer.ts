@@ -19,8 +19,8 @@ export interface RunningCopy {
 }
 
 /**
- * What the server answers to the text of a COPY in the simple protocol, in the middle of which it says that it takes or gives data
- * now. Rows of other commands in the text are passed over.
+ * What the server answers to the text of a COPY in the simple protocol, in the middle of which it
+ * says that it takes or gives data now. Rows of other commands in the text are passed over.
  */
 export class CopyAnswer<Copy extends RunningCopy> {
   readonly #expected: string
@@ -30,7 +30,10 @@ export class CopyAnswer<Copy extends RunningCopy> {
   #result: CopyResult = { rowCount: null, command: 'COPY' }
   #otherWay = false
 
-  /** `expected` is the command this is for, `COPY … FROM STDIN`; `opening` is told once whether it has begun. */
+  /**
+   * `expected` is the command this is for, `COPY … FROM STDIN`; `opening` is told once whether it
+   * has begun.
+   */
   constructor(expected: string, copy: Copy, opening: CopyOpening<Copy>) {
     this.#expected = expected
     this.#copy = copy
@@ -45,7 +48,10 @@ export class CopyAnswer<Copy extends RunningCopy> {
     return opening !== undefined
   }
 
-  /** The server asks for data that nobody has, for another COPY than the one that the caller can feed. Gives the reason for CopyFail. */
+  /**
+   * The server asks for data that nobody has, for another COPY than the one that the caller can
+   * feed. Gives the reason for CopyFail.
+   */
   refuseData(): string {
     this.#otherWay = this.#opening !== undefined
     return `only one command in the text may be a COPY, and it must be ${this.#expected}`

@@ -16,8 +16,9 @@ export interface PairCaller {
 }
 
 /**
- * What a statement and its companion, sent in one piece, came to. The server owes two answers, and the caller of the first gets his when both
- * have come, because the session is busy until then. A driver gives `first` and `second` to the two in the place of a `done`.
+ * What a statement and its companion, sent in one piece, came to. The server owes two answers, and
+ * the caller of the first gets his when both have come, because the session is busy until then. A
+ * driver gives `first` and `second` to the two in the place of a `done`.
  */
 export class PairOutcome {
   readonly #caller: PairCaller

@@ -10,8 +10,8 @@ interface Reader {
 const MOST_AHEAD = 65_536
 
 /**
- * A running COPY … TO STDOUT. What comes before it is asked for is kept up to a limit, past which the socket is paused; what has come
- * is given as one piece.
+ * A running COPY … TO STDOUT. What comes before it is asked for is kept up to a limit, past which
+ * the socket is paused; what has come is given as one piece.
  */
 export class ReceivingCopy implements DriverCopyOut, RunningCopy {
   readonly #pause: (paused: boolean) => void

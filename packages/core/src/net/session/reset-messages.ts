@@ -2,15 +2,19 @@ import { isCondition } from '../../outcome/conditions.js'
 import type { DatabaseError } from '../../outcome/errors.js'
 
 /**
- * What resets a session in front of its next statement. All of it goes out in one piece with that statement, in the extended protocol and without a
- * Sync of its own: after an error the server passes over whatever comes before the next Sync, or, if none comes, for ever, so that the statement
- * does not run; and because of COMMIT an error of the statement undoes nothing. Parse and Describe apart, that is no round trip.
+ * What resets a session in front of its next statement. All of it goes out in one piece with that
+ * statement, in the extended protocol and without a Sync of its own: after an error the server
+ * passes over whatever comes before the next Sync, or, if none comes, for ever, so that the
+ * statement does not run; and because of COMMIT an error of the statement undoes nothing. Parse and
+ * Describe apart, that is no round trip.
  *
- * `session_authorization` is missing because the server reports it: a session where it has changed is reset when it is given back. Anything that the
- * statement in the middle finds and that cannot be undone behind the driver's back makes it fail, and the session is destroyed.
+ * `session_authorization` is missing because the server reports it: a session where it has changed
+ * is reset when it is given back. Anything that the statement in the middle finds and that cannot
+ * be undone behind the driver's back makes it fail, and the session is destroyed.
  */
 const PARTS: readonly string[] = [
-  // The level of the session may be `serializable`, which no standby allows, or wait for a safe snapshot.
+  // The level of the session may be `serializable`, which no standby allows, or wait for a safe
+  // snapshot.
   'BEGIN ISOLATION LEVEL READ COMMITTED, NOT DEFERRABLE',
   // To the values of the start-up message. Early, because of a `statement_timeout`.
   'RESET ALL',

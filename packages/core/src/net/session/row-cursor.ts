@@ -30,7 +30,10 @@ type State =
     }
   | { readonly at: 'suspended' }
   | { readonly at: 'closing'; readonly resolve: () => void }
-  /** `error` is what every further `read` rejects with; undefined after the last row and after `close`. */
+  /**
+   * `error` is what every further `read` rejects with; undefined after the last row and after
+   * `close`.
+   */
   | { readonly at: 'end'; readonly error: Error | undefined }
 
 // The protocol counts rows in 32 bits with a sign, and zero means all of them.

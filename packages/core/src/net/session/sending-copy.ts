@@ -5,7 +5,10 @@ import type { RunningCopy } from './copy-answer.js'
 
 /** How the messages of a COPY … FROM STDIN are sent. */
 export interface CopyInLine {
-  /** Sends CopyData with a copy of the bytes, because the caller may put something else there. False when the socket is full, or closing. */
+  /**
+   * Sends CopyData with a copy of the bytes, because the caller may put something else there. False
+   * when the socket is full, or closing.
+   */
   sendData(bytes: Buffer): boolean
   /** Sends CopyDone. */
   sendDone(): void
@@ -18,15 +21,17 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-// What is given at once is sent in pieces of this size: each is copied, and the server takes none above a gigabyte.
+// What is given at once is sent in pieces of this size: each is copied, and the server takes none
+// above a gigabyte.
 const PIECE = 1 << 20
-// After as many bytes the event loop has its turn: a kernel that takes everything at once never makes a writer wait, who would then
-// not hear of a refusal, nor let anybody else work.
+// After as many bytes the event loop has its turn: a kernel that takes everything at once never
+// makes a writer wait, who would then not hear of a refusal, nor let anybody else work.
 const TURN = 1 << 18
 
 /**
- * A running COPY … FROM STDIN. When the server refuses it in the middle, ReadyForQuery follows by itself, because the text went by
- * the simple protocol; data that is still on its way then is dropped by the server, wherever it meets it.
+ * A running COPY … FROM STDIN. When the server refuses it in the middle, ReadyForQuery follows by
+ * itself, because the text went by the simple protocol; data that is still on its way then is
+ * dropped by the server, wherever it meets it.
  */
 export class SendingCopy implements DriverCopyIn, RunningCopy {
   readonly #line: CopyInLine

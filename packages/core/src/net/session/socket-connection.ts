@@ -25,19 +25,23 @@ import type { ServerSocket } from '../socket/server-socket.js'
 import type { SessionStatements } from '../statements/session-statements.js'
 import { RESET_AGAIN, RESET_AT_FIRST, RESET_PARTS, whyRefused } from './reset-messages.js'
 
-// PostgreSQL reports some twenty parameters of a few characters, and extensions may add theirs. Each session keeps what it was told.
+// PostgreSQL reports some twenty parameters of a few characters, and extensions may add theirs.
+// Each session keeps what it was told.
 const MOST_REPORTED = 262_144
 
 /** How a statement's caller learns of its end. */
 export type Done = (error: Error | null, result?: QueryResult<unknown>) => void
 
-/** `starting` until the log-in is through; `ending` when nothing more is started; `over` is for ever. */
+/**
+ * `starting` until the log-in is through; `ending` when nothing more is started; `over` is for
+ * ever.
+ */
 export type ConnectionState = 'starting' | 'open' | 'ending' | 'over'
 
 /**
- * What every connection over a `ServerSocket` does, whichever library speaks over it: its life, its listener, and what it does by running
- * statements. Whatever ends the session passes through one place, once. A driver adds how statements are run, and reports
- * what it hears from the server.
+ * What every connection over a `ServerSocket` does, whichever library speaks over it: its life, its
+ * listener, and what it does by running statements. Whatever ends the session passes through one
+ * place, once. A driver adds how statements are run, and reports what it hears from the server.
  */
 export abstract class SocketConnection<Shape = unknown> implements DriverConnection {
   abstract readonly raw: unknown
@@ -97,7 +101,8 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   }
 
   async ping(): Promise<void> {
-    // The empty query: the server neither parses nor takes a snapshot, and it is allowed in a failed transaction.
+    // The empty query: the server neither parses nor takes a snapshot, and it is allowed in a
+    // failed transaction.
     await this.#query('')
   }
 
@@ -121,7 +126,10 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
     return this.#resetLeft > 0
   }
 
-  /** The messages that are to go out in front of work that is begun now; undefined if no reset is due. */
+  /**
+   * The messages that are to go out in front of work that is begun now; undefined if no reset is
+   * due.
+   */
   takeReset(): Buffer | undefined {
     if (!this.#resetWanted) return undefined
     this.#resetWanted = false
@@ -205,7 +213,10 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
     this.socket.unref()
   }
 
-  /** The log-in is through: this is what the guard of the log-in heard. To be called when the first ReadyForQuery was handled. */
+  /**
+   * The log-in is through: this is what the guard of the log-in heard. To be called when the first
+   * ReadyForQuery was handled.
+   */
   identified({ key, parameters }: LoggedIn): void {
     this.#key = key
     this.prepared.born(parameters)
@@ -218,7 +229,10 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
     this.socket.break()
   }
 
-  /** ReadyForQuery. The first one opens the session. To be called before the work that it ends is settled. */
+  /**
+   * ReadyForQuery. The first one opens the session. To be called before the work that it ends is
+   * settled.
+   */
   ready(status: TransactionStatus): void {
     if (this.state === 'over') return
     if (this.state === 'starting') this.state = 'open'
@@ -234,7 +248,10 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
     this.#reason ??= reason
   }
 
-  /** The session is of no use any more, for this reason if there was none before. Of a log-in, its guard hears that the socket is broken. */
+  /**
+   * The session is of no use any more, for this reason if there was none before. Of a log-in, its
+   * guard hears that the socket is broken.
+   */
   failed(reason: Error): void {
     if (this.state === 'over') return
     if (this.state === 'starting') {

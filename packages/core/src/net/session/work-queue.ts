@@ -2,7 +2,10 @@ import { rethrowLater } from '../../base/rethrow-later.js'
 
 /** What one session does at a time: a statement, a cursor, a COPY. */
 export interface QueuedWork {
-  /** Whether it is to be sent anew instead of being settled. `idle` says that the session is in no transaction. */
+  /**
+   * Whether it is to be sent anew instead of being settled. `idle` says that the session is in no
+   * transaction.
+   */
   wantsRepeat(idle: boolean): boolean
   /** Settles the caller. Called at ReadyForQuery, once. */
   settle(): void
@@ -16,7 +19,10 @@ export interface WorkRunner<Work> {
   query(work: Work): unknown
 }
 
-/** Gives a session one thing to do at a time and settles it at ReadyForQuery. The rest waits here, so that exactly one is ever in doubt. */
+/**
+ * Gives a session one thing to do at a time and settles it at ReadyForQuery. The rest waits here,
+ * so that exactly one is ever in doubt.
+ */
 export class WorkQueue<Work extends QueuedWork> {
   readonly #runner: WorkRunner<Work>
   #current: Work | undefined
@@ -49,7 +55,9 @@ export class WorkQueue<Work extends QueuedWork> {
     this.#waiting.push(work)
   }
 
-  /** ReadyForQuery has come for the current work. `idle` says that the session is in no transaction. */
+  /**
+   * ReadyForQuery has come for the current work. `idle` says that the session is in no transaction.
+   */
   answered(idle: boolean): void {
     const work = this.#current
     if (work === undefined) return
@@ -65,7 +73,10 @@ export class WorkQueue<Work extends QueuedWork> {
     }
   }
 
-  /** No ReadyForQuery will come for it: goes on with the next. False if it is not the current work; otherwise the caller settles it. */
+  /**
+   * No ReadyForQuery will come for it: goes on with the next. False if it is not the current work;
+   * otherwise the caller settles it.
+   */
   skip(work: Work): boolean {
     if (this.#current !== work) return false
     this.#advance()

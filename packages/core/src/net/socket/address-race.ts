@@ -6,9 +6,10 @@ import type { ConnectDeadline } from './connect-deadline.js'
 const STAGGER_MS = 250
 
 /**
- * Connects to the first of several addresses that answers. One attempt is begun after the other, a quarter of a second apart or at once
- * when one fails; none is given up before another has won, because a distant server may need longer than that. Rejects
- * when all have failed, with an `AggregateError` if there were several, or with `deadline.reason`. The losers are destroyed.
+ * Connects to the first of several addresses that answers. One attempt is begun after the other, a
+ * quarter of a second apart or at once when one fails; none is given up before another has won,
+ * because a distant server may need longer than that. Rejects when all have failed, with an
+ * `AggregateError` if there were several, or with `deadline.reason`. The losers are destroyed.
  *
  * @param dial Makes a socket that begins to connect to one address.
  */

@@ -13,8 +13,8 @@ export interface CancelKey {
 const CANCEL_CODE = 80877102
 
 /**
- * Sends a CancelRequest over a connection opened for it. Resolves when the server has closed the connection, rejects with `deadline.reason` when
- * that comes before.
+ * Sends a CancelRequest over a connection opened for it. Resolves when the server has closed the
+ * connection, rejects with `deadline.reason` when that comes before.
  */
 export function requestCancel(
   transport: Transport,
@@ -27,7 +27,8 @@ export function requestCancel(
       breakTransport(transport)
       reject(deadline.reason as Error)
     }
-    // However it closes, it is closed: a reset in place of a FIN makes no difference to what the server has done.
+    // However it closes, it is closed: a reset in place of a FIN makes no difference to what the
+    // server has done.
     raw.once('close', () => {
       deadline.unwatch()
       resolve()

@@ -15,9 +15,10 @@ class ConnectDeadlineError extends Error {
 }
 
 /**
- * One deadline and the caller's signal for a connect, which takes one step after the other. When the time has passed the event loop first reads
- * its sockets once: after a stall of this process an answer that came in time is believed, and not the clock. Not an `AbortSignal`, of
- * which each listener costs more than a step.
+ * One deadline and the caller's signal for a connect, which takes one step after the other. When
+ * the time has passed the event loop first reads its sockets once: after a stall of this process an
+ * answer that came in time is believed, and not the clock. Not an `AbortSignal`, of which each
+ * listener costs more than a step.
  */
 export class ConnectDeadline implements Disposable {
   /** Whether the server was reached, for the message. */
@@ -30,7 +31,8 @@ export class ConnectDeadline implements Disposable {
   #reason: unknown
 
   /**
-   * `timeoutMs` is counted from `startedAt`, a value of `performance.now()`. It keeps the process alive until it has passed or was disposed of.
+   * `timeoutMs` is counted from `startedAt`, a value of `performance.now()`. It keeps the process
+   * alive until it has passed or was disposed of.
    */
   constructor(
     timeoutMs: number,
@@ -57,7 +59,10 @@ export class ConnectDeadline implements Disposable {
     return this.#reason
   }
 
-  /** Calls `listener` when the connect must end. It takes the place of the step before, which is over. */
+  /**
+   * Calls `listener` when the connect must end. It takes the place of the step before, which is
+   * over.
+   */
   watch(listener: () => void): void {
     this.#onEnd = listener
   }

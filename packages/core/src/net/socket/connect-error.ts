@@ -42,7 +42,10 @@ const CERTIFICATE_CODES: ReadonlySet<string> = new Set([
   'ERR_TLS_CERT_ALTNAME_INVALID',
 ])
 
-/** Brings whatever ended a connect into a message that names the server and the way out. The password is in none of it. */
+/**
+ * Brings whatever ended a connect into a message that names the server and the way out. The
+ * password is in none of it.
+ */
 export function toConnectError(error: unknown, settings: ConnectionSettings): ConnectError {
   const endpoint = formatEndpoint(settings.endpoint)
   const where = `cannot connect to ${endpoint}`

@@ -6,7 +6,10 @@ import type { TlsPlan } from './tls-plan.js'
 
 /** The server does not do TLS as it was asked for. The message is for the middle of a sentence. */
 export class TlsRefusedError extends Error {
-  /** Whether it will not do so the next time either. What looks like a refusal may be a server that is going down. */
+  /**
+   * Whether it will not do so the next time either. What looks like a refusal may be a server that
+   * is going down.
+   */
   readonly certain: boolean
 
   /** `certain` is whether the server has said so itself. */
@@ -35,9 +38,10 @@ const NO_DIRECT_TLS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Encrypts a connected socket: asks first, or begins at once for a direct plan. Resolves with the TLS stream, or with undefined when the
- * server has no TLS and the plan can do without. Rejects with a `TlsRefusedError` when the server has no TLS, with the error of
- * the socket or of TLS, or with `deadline.reason`; then the socket is destroyed.
+ * Encrypts a connected socket: asks first, or begins at once for a direct plan. Resolves with the
+ * TLS stream, or with undefined when the server has no TLS and the plan can do without. Rejects
+ * with a `TlsRefusedError` when the server has no TLS, with the error of the socket or of TLS, or
+ * with `deadline.reason`; then the socket is destroyed.
  */
 export async function encrypt(
   raw: Socket,
@@ -63,8 +67,8 @@ function ask(raw: Socket, deadline: ConnectDeadline): Promise<Buffer> {
 
 /** Whether the server wants TLS as well; throws when it does not and has to. */
 function agrees(answer: Buffer, plan: TlsPlan): boolean {
-  // Exactly one byte: whatever follows it was injected before the handshake, and must not be read as if it had come
-  // through it (CVE-2021-23222).
+  // Exactly one byte: whatever follows it was injected before the handshake, and must not be read
+  // as if it had come through it (CVE-2021-23222).
   if (answer.length === 1 && answer[0] === YES) return true
   if (answer.length === 1 && answer[0] === NO) {
     if (plan.optional) return false
@@ -99,7 +103,8 @@ async function shakeHands(
         tls.removeListener('secureConnect', onSecure)
       }
     })
-    // Without it, a server of another protocol on a shared port could be talked to (ALPACA); libpq refuses it too.
+    // Without it, a server of another protocol on a shared port could be talked to (ALPACA); libpq
+    // refuses it too.
     if (plan.direct && stream.alpnProtocol !== 'postgresql') {
       stream.destroy()
       throw new TlsRefusedError(
@@ -110,7 +115,8 @@ async function shakeHands(
     return stream
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? ''
-    // A server that does not know direct TLS takes its first message for nonsense: it hangs up, or says so in plain text.
+    // A server that does not know direct TLS takes its first message for nonsense: it hangs up, or
+    // says so in plain text.
     if (plan.direct && (error instanceof HungUpError || NO_DIRECT_TLS.has(code))) {
       throw new TlsRefusedError(
         'the server does not answer direct TLS',
@@ -134,7 +140,10 @@ function begin(raw: Socket, plan: TlsPlan): TLSSocket {
   }
 }
 
-/** One step on a socket: settled by `work`, by the end of the socket or by the deadline. Leaves no listener; destroys the socket when it fails. */
+/**
+ * One step on a socket: settled by `work`, by the end of the socket or by the deadline. Leaves no
+ * listener; destroys the socket when it fails.
+ */
 function during<T>(
   raw: Socket,
   deadline: ConnectDeadline,

@@ -10,10 +10,11 @@ export type LookUp = (
 ) => void
 
 /**
- * Every address of a host, in the order to try them: that of the system (RFC 6724), with the two families taking turns so that a broken one costs
- * one attempt and not all (RFC 8305, section 4). An address is its own answer. Asked anew for each connect, because a
- * failover may be a change in DNS. Rejects with the look-up's error or `deadline.reason`; a look-up itself cannot be stopped, its late
- * answer is ignored.
+ * Every address of a host, in the order to try them: that of the system (RFC 6724), with the two
+ * families taking turns so that a broken one costs one attempt and not all (RFC 8305, section 4).
+ * An address is its own answer. Asked anew for each connect, because a failover may be a change in
+ * DNS. Rejects with the look-up's error or `deadline.reason`; a look-up itself cannot be stopped,
+ * its late answer is ignored.
  */
 export function findAddresses(
   host: string,

@@ -14,12 +14,13 @@ import {
 } from './transport.js'
 
 /**
- * Opens the connection that a driver is to log in over: look-up of every address, the race between them, TCP or Unix socket, TLS. It ends
- * at `context.timeoutMs` or when `context.signal` fires. Rejects with `ConnectError`; then nothing is left open. The deadline runs on for the
- * log-in: `guardLogin` takes it.
+ * Opens the connection that a driver is to log in over: look-up of every address, the race between
+ * them, TCP or Unix socket, TLS. It ends at `context.timeoutMs` or when `context.signal` fires.
+ * Rejects with `ConnectError`; then nothing is left open. The deadline runs on for the log-in:
+ * `guardLogin` takes it.
  *
- * @param refused A connection over which the server let nobody in: the new one goes to the same peer, in plain text, in what is left of
- *   the time.
+ * @param refused A connection over which the server let nobody in: the new one goes to the same
+ * peer, in plain text, in what is left of the time.
  */
 export async function openServerSocket(
   context: ConnectContext,
@@ -42,13 +43,19 @@ export async function openServerSocket(
 /** A connection to one server, encrypted if the settings ask for it, for a driver to speak over. */
 export class ServerSocket implements Transport {
   readonly raw: Socket
-  /** What the driver reads and writes. Errors on it before or after the driver's listeners are ignored here; `close` follows each. */
+  /**
+   * What the driver reads and writes. Errors on it before or after the driver's listeners are
+   * ignored here; `close` follows each.
+   */
   readonly stream: Socket
   readonly peer: SocketTarget
   readonly encrypted: boolean
   /** When the connect began, as `performance.now()`. */
   readonly startedAt: number
-  /** When the last byte came from the server, as `performance.now()`. Kept by the guard of the log-in, and from then on by the driver. */
+  /**
+   * When the last byte came from the server, as `performance.now()`. Kept by the guard of the
+   * log-in, and from then on by the driver.
+   */
   lastByteAt: number = performance.now()
   readonly #tls: TlsPlan | undefined
   #deadline: ConnectDeadline | undefined
@@ -77,9 +84,10 @@ export class ServerSocket implements Transport {
   }
 
   /**
-   * Asks the server to cancel what the session of `key` runs, over a connection of its own to the very peer of this one, encrypted if this
-   * one is. Resolves when the server has closed that connection, which it does once it has passed the request on: only
-   * then can the request hit nothing that comes later. Rejects when the server cannot be reached or `timeoutMs` have passed.
+   * Asks the server to cancel what the session of `key` runs, over a connection of its own to the
+   * very peer of this one, encrypted if this one is. Resolves when the server has closed that
+   * connection, which it does once it has passed the request on: only then can the request hit
+   * nothing that comes later. Rejects when the server cannot be reached or `timeoutMs` have passed.
    */
   async sendCancel(key: CancelKey, timeoutMs: number): Promise<void> {
     // What `prefer` found out once is not negotiable for the request that follows.
@@ -89,7 +97,10 @@ export class ServerSocket implements Transport {
     await requestCancel(transport, key, deadline)
   }
 
-  /** Breaks the connection now, with a reset where the transport has one, so that the server notices at once. Never throws. */
+  /**
+   * Breaks the connection now, with a reset where the transport has one, so that the server notices
+   * at once. Never throws.
+   */
   break(): void {
     this.takeDeadline()?.[Symbol.dispose]()
     breakTransport(this)

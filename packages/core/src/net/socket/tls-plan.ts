@@ -12,12 +12,14 @@ export interface TlsPlan {
   readonly options: NodeTlsOptions
 }
 
-// The name that PostgreSQL 17 and newer answer to (registered with IANA). Direct TLS is refused without it.
+// The name that PostgreSQL 17 and newer answer to (registered with IANA). Direct TLS is refused
+// without it.
 const PROTOCOL = 'postgresql'
 
 /**
- * Decides how to encrypt, with the meaning of libpq's `sslmode`; undefined for plain text. Unix sockets are never encrypted.
- * As for libpq, `require` with a `ca` verifies the chain: who names an authority wants it used.
+ * Decides how to encrypt, with the meaning of libpq's `sslmode`; undefined for plain text. Unix
+ * sockets are never encrypted. As for libpq, `require` with a `ca` verifies the chain: who names an
+ * authority wants it used.
  */
 export function planTls(settings: ConnectionSettings): TlsPlan | undefined {
   const { ssl, endpoint } = settings
@@ -32,8 +34,8 @@ export function planTls(settings: ConnectionSettings): TlsPlan | undefined {
     optional: ssl.mode === 'prefer',
     direct,
     options: {
-      // The certificate is checked against `servername`, else against `host`. An address must not be sent as SNI
-      // (RFC 6066, section 3), but it must still be checked.
+      // The certificate is checked against `servername`, else against `host`. An address must not
+      // be sent as SNI (RFC 6066, section 3), but it must still be checked.
       host: name,
       ...(isIP(name) === 0 && ssl.sni !== false && { servername: name }),
       minVersion: ssl.minVersion ?? 'TLSv1.2',
@@ -51,8 +53,9 @@ export function planTls(settings: ConnectionSettings): TlsPlan | undefined {
 }
 
 /**
- * Whether TLS alone proves that the server is the right one: `verify-full`, or a certificate that an authority of the user's own has signed. With
- * `verify-ca` and the public authorities anybody who owns a certificate for any name passes; libpq refuses that combination too.
+ * Whether TLS alone proves that the server is the right one: `verify-full`, or a certificate that
+ * an authority of the user's own has signed. With `verify-ca` and the public authorities anybody
+ * who owns a certificate for any name passes; libpq refuses that combination too.
  */
 export function verifiesServer(settings: ConnectionSettings): boolean {
   if (planTls(settings)?.options.rejectUnauthorized !== true) return false

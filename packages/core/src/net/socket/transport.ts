@@ -48,8 +48,9 @@ export function targetOf({
 }
 
 /**
- * Connects, trying every address of the host, and encrypts if there is a plan for it. Rejects with the error of the look-up, the
- * sockets or TLS, or with `deadline.reason`; then nothing is left open.
+ * Connects, trying every address of the host, and encrypts if there is a plan for it. Rejects with
+ * the error of the look-up, the sockets or TLS, or with `deadline.reason`; then nothing is left
+ * open.
  */
 export async function openTransport(
   target: SocketTarget,
@@ -93,7 +94,10 @@ async function openSocket(
   return { raw, peer: { host: dialled.get(raw)!, port } }
 }
 
-/** Breaks a connection now, with a reset where it has one, so that the server notices at once. Never throws. */
+/**
+ * Breaks a connection now, with a reset where it has one, so that the server notices at once. Never
+ * throws.
+ */
 export function breakTransport({ raw, stream }: Pick<Transport, 'raw' | 'stream'>): void {
   // A Unix socket has no reset; asking for one makes an error of it.
   if (raw.remoteAddress === undefined || raw.destroyed || isShutting(raw) || isShutting(stream)) {
@@ -103,8 +107,9 @@ export function breakTransport({ raw, stream }: Pick<Transport, 'raw' | 'stream'
 }
 
 /**
- * Whether the socket is in the middle of its FIN. libuv then refuses a reset (EINVAL of `uv_tcp_close_reset`), and Node.js has let go of the
- * handle by then: a socket that nobody can close, that keeps the process alive, and that spins once the peer has hung up.
+ * Whether the socket is in the middle of its FIN. libuv then refuses a reset (EINVAL of
+ * `uv_tcp_close_reset`), and Node.js has let go of the handle by then: a socket that nobody can
+ * close, that keeps the process alive, and that spins once the peer has hung up.
  */
 function isShutting({ writableEnded, writableFinished, writableLength }: Socket): boolean {
   return writableEnded && !writableFinished && writableLength === 0

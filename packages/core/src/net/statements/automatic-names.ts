@@ -9,8 +9,9 @@ interface Candidate<Shape> {
 }
 
 /**
- * Gives names to statements that one session runs again and again. Texts stand in two generations: when the younger is full the older is dropped,
- * and what was used meanwhile has moved to the younger. So a hit is one look-up, and what is dropped is what has not been used for longest.
+ * Gives names to statements that one session runs again and again. Texts stand in two generations:
+ * when the younger is full the older is dropped, and what was used meanwhile has moved to the
+ * younger. So a hit is one look-up, and what is dropped is what has not been used for longest.
  */
 export class AutomaticNames<Shape> {
   readonly #rules: AutoPrepare
@@ -26,7 +27,10 @@ export class AutomaticNames<Shape> {
     this.#generation = Math.max(1, Math.floor(rules.max / 2))
   }
 
-  /** The statement to run a text as, or undefined if it cannot have a name or has not been used often enough. */
+  /**
+   * The statement to run a text as, or undefined if it cannot have a name or has not been used
+   * often enough.
+   */
   use(text: string): NamedStatement<Shape> | undefined {
     const candidate = this.#young.get(text)
     if (candidate === undefined) return this.#admit(text)

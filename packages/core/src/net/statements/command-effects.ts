@@ -12,8 +12,9 @@ export const SETS = 8
 export const PUBLISHES = 16
 
 /**
- * What a command did to prepared statements, by its tag. `returnsRows` says whether the server has described columns: a `SELECT`
- * without any is CREATE TABLE AS or SELECT INTO. DO and CALL may do anything.
+ * What a command did to prepared statements, by its tag. `returnsRows` says whether the server has
+ * described columns: a `SELECT` without any is CREATE TABLE AS or SELECT INTO. DO and CALL may do
+ * anything.
  */
 export function effectOf(tag: string, returnsRows: boolean): number {
   switch (tag.charCodeAt(0)) {

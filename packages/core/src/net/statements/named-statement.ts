@@ -12,7 +12,10 @@
  */
 export type NamedStatementState = 'absent' | 'parsing' | 'known' | 'old'
 
-/** Stands for every borrower: the statement was parsed when nothing had run in the session since its last reset. */
+/**
+ * Stands for every borrower: the statement was parsed when nothing had run in the session since its
+ * last reset.
+ */
 export const ANY_BORROWER = -1
 
 /** One prepared statement of one session. Changed only by `SessionStatements`. */
@@ -31,7 +34,9 @@ export class NamedStatement<Shape> {
   parsedAt = 0
   /** What the session's statements were counted under when Parse was sent. */
   generation = 0
-  /** For which borrower of the session it was parsed, where the session is reset in front of each. */
+  /**
+   * For which borrower of the session it was parsed, where the session is reset in front of each.
+   */
   borrower: number = ANY_BORROWER
 
   /** Begins absent. */

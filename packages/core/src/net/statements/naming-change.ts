@@ -7,7 +7,10 @@ import { CHANGES_NAMING, CHANGES_SESSION } from '../../sql/trait-flags.js'
 export interface NamingChange {
   /** Until when: the end of the transaction, or a reset of the session. */
   readonly until: 'transaction' | 'reset'
-  /** Which of its values name the settings, counted from 0; undefined if the change does not depend on its values. */
+  /**
+   * Which of its values name the settings, counted from 0; undefined if the change does not depend
+   * on its values.
+   */
   readonly settingsIn?: readonly number[] | undefined
   /** Whether it runs code that may COMMIT, and may fail after that. */
   readonly runsCode?: boolean | undefined
@@ -22,7 +25,10 @@ const ONLY_CALLS = new RegExp(
 // They return to what held when the session was born.
 const ONLY_RESETS = /^\s*(?:discard\s+\w+|reset\s+(?:\w+|session\s+authorization))\s*;?\s*$/i
 
-/** What a text may do to the meaning of later ones, undefined if nothing: another search path, role or way to read constants. */
+/**
+ * What a text may do to the meaning of later ones, undefined if nothing: another search path, role
+ * or way to read constants.
+ */
 export function namingChangeOf(text: string): NamingChange | undefined {
   const traits = traitsOf(text)
   if ((traits & CHANGES_NAMING) === 0 || ONLY_RESETS.test(text)) return undefined
@@ -33,7 +39,10 @@ export function namingChangeOf(text: string): NamingChange | undefined {
 
 const ONLY_BEGINS = /^\s*(?:begin|start\s+transaction)(?:\s+[\w\s,]*)?;?\s*$/i
 
-/** Whether a text certainly leaves the meaning of later ones alone, because it calls no function but `set_config`: BEGIN, and settings. */
+/**
+ * Whether a text certainly leaves the meaning of later ones alone, because it calls no function but
+ * `set_config`: BEGIN, and settings.
+ */
 export function leavesMeaning(text: string): boolean {
   return ONLY_BEGINS.test(text) || ONLY_CALLS.test(text)
 }

@@ -27,14 +27,16 @@ export interface ClientNames {
   forget(name?: string): void
 }
 
-// Why no names are used. The first ends with the transaction, the next three with a reset of the session, the last never.
+// Why no names are used. The first ends with the transaction, the next three with a reset of the
+// session, the last never.
 const IN_TRANSACTION = 1
 const IN_SESSION = 2
 const DRIFTED = 4
 const RAW_TAKEN = 8
 const NEVER = 16
 
-// Parameters that the server reports and that decide over the meaning of a text when it is parsed. PostgreSQL 18 reports the search path.
+// Parameters that the server reports and that decide over the meaning of a text when it is parsed.
+// PostgreSQL 18 reports the search path.
 const MEANING: ReadonlySet<string> = new Set([
   'search_path',
   'session_authorization',
@@ -47,9 +49,9 @@ const MEANING: ReadonlySet<string> = new Set([
 const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
 
 /**
- * The prepared statements of one session, and the one place that decides whether a statement runs under a name. A statement belongs to the
- * definitions, the search path and the role under which it was parsed; whenever one of these may have changed, it is parsed anew or runs
- * without a name.
+ * The prepared statements of one session, and the one place that decides whether a statement runs
+ * under a name. A statement belongs to the definitions, the search path and the role under which it
+ * was parsed; whenever one of these may have changed, it is parsed anew or runs without a name.
  */
 export class SessionStatements<Shape> {
   readonly #rules: StatementRules
@@ -63,7 +65,8 @@ export class SessionStatements<Shape> {
   #generation = 0
   // Counts the resets that travelled in front of a borrower's first statement.
   #borrower = 0
-  // Whether nothing has run since then that could have changed the meaning of texts unseen, and whether that was so before the last choice.
+  // Whether nothing has run since then that could have changed the meaning of texts unseen, and
+  // whether that was so before the last choice.
   #isFresh = true
   #choseFresh = true
   #epoch: number
@@ -71,9 +74,11 @@ export class SessionStatements<Shape> {
   #drifted: Set<string> | undefined
   // Definitions were changed here and the transaction is not over.
   #changing = false
-  // Definitions were changed here since the session was born or reset: some may be those of temporary tables.
+  // Definitions were changed here since the session was born or reset: some may be those of
+  // temporary tables.
   #touched = false
-  // The owner of the client has sent a text that may change the meaning of others. The client may have prepared it, and run it again unheard.
+  // The owner of the client has sent a text that may change the meaning of others. The client may
+  // have prepared it, and run it again unheard.
   #rawChangesMeaning = false
   #ignoring = false
   #cancelAsked = false
@@ -89,8 +94,9 @@ export class SessionStatements<Shape> {
   }
 
   /**
-   * The prepared statement to run this as, undefined for none; if it is not `known`, `parse` goes first. Asked each time a statement is about to
-   * be sent, with its values as they are sent. Throws `TypeError` for a name that stands for another text or that PostgreSQL would cut off.
+   * The prepared statement to run this as, undefined for none; if it is not `known`, `parse` goes
+   * first. Asked each time a statement is about to be sent, with its values as they are sent.
+   * Throws `TypeError` for a name that stands for another text or that PostgreSQL would cut off.
    */
   choose(
     statement: Statement,
@@ -121,7 +127,10 @@ export class SessionStatements<Shape> {
     return found
   }
 
-  /** Parse is about to be sent for a statement that is not known; the names of `takeClosing` must be closed before it. */
+  /**
+   * Parse is about to be sent for a statement that is not known; the names of `takeClosing` must be
+   * closed before it.
+   */
   parse(statement: NamedStatement<Shape>): void {
     if (statement.state === 'old') this.#closing.push(statement.name)
     statement.state = 'parsing'
@@ -152,26 +161,32 @@ export class SessionStatements<Shape> {
   }
 
   /**
-   * An error came for a statement that ran under a name, and no BindComplete before it: nothing of it was executed. `known` says that it was
-   * sent without Parse. Returns whether a new Parse may succeed. To be called at ReadyForQuery.
+   * An error came for a statement that ran under a name, and no BindComplete before it: nothing of
+   * it was executed. `known` says that it was sent without Parse. Returns whether a new Parse may
+   * succeed. To be called at ReadyForQuery.
    */
   refused(statement: NamedStatement<Shape>, known: boolean, error: ServerError): boolean {
     if (!known) {
       if (statement.state === 'parsing') statement.state = 'absent'
       if (!isForeign(error)) return false
-      // Only another client of the same server session can have prepared a text under the name that says it.
+      // Only another client of the same server session can have prepared a text under the name that
+      // says it.
       if (statement.automatic) this.#obstacles |= NEVER
       return statement.automatic
     }
     if (!mayBeStale(error)) return false
     statement.state = 'old'
     this.#client?.forget(statement.name)
-    // Whatever drops statements is known by its tag. One that is gone all the same may be on another server session.
+    // Whatever drops statements is known by its tag. One that is gone all the same may be on
+    // another server session.
     if (isCondition(error.code, 'invalid_sql_statement_name')) this.#obstacles |= NEVER
     return true
   }
 
-  /** Whether the statement that ended with the last ReadyForQuery may be sent anew: outside a transaction, and not if its cancellation was asked for. */
+  /**
+   * Whether the statement that ended with the last ReadyForQuery may be sent anew: outside a
+   * transaction, and not if its cancellation was asked for.
+   */
   get mayRepeat(): boolean {
     return this.#mayRepeat
   }
@@ -186,7 +201,10 @@ export class SessionStatements<Shape> {
     this.#cancelAsked = true
   }
 
-  /** A command is through. `returnsRows` says whether columns are known for it; `ours` is false for what the owner of the client runs. */
+  /**
+   * A command is through. `returnsRows` says whether columns are known for it; `ours` is false for
+   * what the owner of the client runs.
+   */
   completed(tag: string, returnsRows: boolean, ours: boolean): void {
     const effect = effectOf(tag, returnsRows)
     if (effect === NO_EFFECT || this.#ignoring) return
@@ -238,7 +256,10 @@ export class SessionStatements<Shape> {
     this.#obstacles |= this.#rawChangesMeaning ? RAW_TAKEN | IN_SESSION : RAW_TAKEN
   }
 
-  /** The owner of the client sends this text, with values that are not known here. Of what we send through a lent client it may be told as well. */
+  /**
+   * The owner of the client sends this text, with values that are not known here. Of what we send
+   * through a lent client it may be told as well.
+   */
   rawSends(text: string): void {
     if (factsOf(text).naming === undefined) return
     this.#rawChangesMeaning = true
@@ -250,7 +271,10 @@ export class SessionStatements<Shape> {
     this.#changing = true
   }
 
-  /** No statement of this session runs under a name any more: its server session may be another one by the next call. */
+  /**
+   * No statement of this session runs under a name any more: its server session may be another one
+   * by the next call.
+   */
   stopNaming(): void {
     this.#obstacles |= NEVER
   }
@@ -261,8 +285,9 @@ export class SessionStatements<Shape> {
   }
 
   /**
-   * A reset goes out in front of the next statement, which does not run if that fails. What it changes of the parameters is reported later.
-   * A function that the last borrower called may have changed unseen what his texts meant, so that what was parsed for him serves him alone.
+   * A reset goes out in front of the next statement, which does not run if that fails. What it
+   * changes of the parameters is reported later. A function that the last borrower called may have
+   * changed unseen what his texts meant, so that what was parsed for him serves him alone.
    */
   resetAhead(): void {
     this.#borrower++

@@ -31,7 +31,10 @@ export class StatementFacts {
   }
 }
 
-/** The name under which a driver prepares a text: 128 bits of its SHA-256, so that no two texts share one. */
+/**
+ * The name under which a driver prepares a text: 128 bits of its SHA-256, so that no two texts
+ * share one.
+ */
 export function automaticName(text: string): string {
   return `poolhouse_${createHash('sha256').update(text).digest('base64url').slice(0, 22)}`
 }

@@ -7,8 +7,9 @@ import type { ServerError } from '../frames/server-error.js'
 
 const OPEN = 0x28
 
-// The server keeps the columns of these for the life of a prepared statement and refuses to run it (0A000) when they would
-// change. Of utility statements it does not: FETCH and EXECUTE return whatever lies behind the name at that moment.
+// The server keeps the columns of these for the life of a prepared statement and refuses to run it
+// (0A000) when they would change. Of utility statements it does not: FETCH and EXECUTE return
+// whatever lies behind the name at that moment.
 const FIXED_SHAPE: ReadonlySet<string> = new Set(
   'select insert update delete merge with values table'.split(' '),
 )
@@ -24,8 +25,8 @@ export function hasFixedShape(text: string): boolean {
 }
 
 /**
- * What speaks against running a text under a name, undefined if nothing does: the name stands for another text, `known`, or
- * PostgreSQL would cut it off.
+ * What speaks against running a text under a name, undefined if nothing does: the name stands for
+ * another text, `known`, or PostgreSQL would cut it off.
  */
 export function refusalOfName(
   name: string,
@@ -45,7 +46,8 @@ export function refusalOfName(
   return undefined
 }
 
-// What only a statement that was parsed earlier can say: its result would change, it is gone, or something it refers to is gone.
+// What only a statement that was parsed earlier can say: its result would change, it is gone, or
+// something it refers to is gone.
 const CERTAINLY_STALE: readonly Condition[] = [
   'feature_not_supported',
   'invalid_sql_statement_name',
@@ -53,8 +55,9 @@ const CERTAINLY_STALE: readonly Condition[] = [
 ]
 
 /**
- * Whether an error of a statement that was parsed earlier may come from that. Asked about errors before BindComplete, when nothing was
- * executed: parameter types are settled at Parse, so a value that no longer fits them is refused with codes of every kind.
+ * Whether an error of a statement that was parsed earlier may come from that. Asked about errors
+ * before BindComplete, when nothing was executed: parameter types are settled at Parse, so a value
+ * that no longer fits them is refused with codes of every kind.
  */
 export function mayBeStale({ code = '' }: ServerError): boolean {
   return !isBesideTheStatement(code)
@@ -65,14 +68,20 @@ export function isForeign({ code }: ServerError): boolean {
   return isCondition(code, 'duplicate_prepared_statement')
 }
 
-/** Says on an error of a statement that was parsed earlier, before its BindComplete, whether the whole transaction is worth another attempt. */
+/**
+ * Says on an error of a statement that was parsed earlier, before its BindComplete, whether the
+ * whole transaction is worth another attempt.
+ */
 export function markIfStale(error: Error): void {
   if (error instanceof DatabaseError && isCondition(error.code, ...CERTAINLY_STALE)) {
     setRetryable(error)
   }
 }
 
-/** The error of a name that the caller gave, and under which the server session holds a statement that this session has not prepared. */
+/**
+ * The error of a name that the caller gave, and under which the server session holds a statement
+ * that this session has not prepared.
+ */
 export function foreignNameError(name: string, error: DatabaseError): DatabaseError {
   return new DatabaseError(
     `statement name "${name}" stands for a statement that this connection has not prepared (${error.message}): if a pooler gives the server session to several clients, set the pooler option of the pool; otherwise use another name`,

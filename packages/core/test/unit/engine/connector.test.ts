@@ -137,7 +137,8 @@ test('tries again when the server hangs up in the moment the connection opens, w
     if (!wasLent) {
       const query = watch(lease.value!.query('select 1'))
       await clock.settle()
-      // The connection may have been lent and then lost; then the lease says so, and nothing was sent.
+      // The connection may have been lent and then lost; then the lease says so, and nothing was
+      // sent.
       expect([undefined, 'no']).toContain(query.error?.executed)
     }
     expect(driver.violations).toEqual([])

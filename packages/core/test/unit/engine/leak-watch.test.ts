@@ -5,7 +5,10 @@ import { Slot } from '../../../src/slot/slot.js'
 
 const lease = {} as Lease
 
-/** Lends one place again and again within one moment; returns how many acquires remembered where they came from. */
+/**
+ * Lends one place again and again within one moment; returns how many acquires remembered where
+ * they came from.
+ */
 function lend(watch: LeakWatch, slot: Slot, at: number, times: number): number {
   let sampled = 0
   for (let i = 0; i < times; i++) {

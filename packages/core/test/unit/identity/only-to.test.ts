@@ -8,7 +8,10 @@ type Named = Pick<ServerIdentity, 'startedAt'>
 const A = { startedAt: '1', inRecovery: true }
 const B = { startedAt: '2', inRecovery: true }
 
-/** A pool whose name leads to these servers, one connection after the other, the last one for all that follow. */
+/**
+ * A pool whose name leads to these servers, one connection after the other, the last one for all
+ * that follow.
+ */
 function endpoint(
   servers: readonly Named[],
   max = 4,

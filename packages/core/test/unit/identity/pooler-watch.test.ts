@@ -160,7 +160,10 @@ test("T01: with pooler 'none' everything is as without a pooler", async () => {
 
 const PGLITE = 'PostgreSQL 18.6 (PGlite 0.5.14) on wasm32-unknown-emscripten, 32-bit'
 
-/** A server with one session, at an address of its own: what this process knows of such servers outlives a test. */
+/**
+ * A server with one session, at an address of its own: what this process knows of such servers
+ * outlives a test.
+ */
 function pglite(options: Partial<PoolOptions> = {}, host = `pglite-${++hosts}`): Harness {
   return harness(
     { connection: `postgres://me@${host}/app?sslmode=disable`, max: 4, ...options },

@@ -401,7 +401,8 @@ describe('a connection that is lost', () => {
     await it.clock.advance(500)
     it.session().lose('crash')
     await it.clock.advance(100)
-    // The check was asked at 10 000 and answered at 10 030; the new LISTEN is in effect 67.5 ms after the loss at 11 000.
+    // The check was asked at 10 000 and answered at 10 030; the new LISTEN is in effect 67.5 ms
+    // after the loss at 11 000.
     expect(it.gaps.map(({ forMs }) => forMs)).toEqual([1_000 + 67.5, 500 + 67.5])
   })
 
@@ -705,7 +706,8 @@ describe('whatever happens', () => {
         } else if (dice < 0.75) for (const session of it.driver.open) session.lose('crash')
         else if (dice < 0.77) refusing = !refusing
         else if (dice < 0.79) {
-          // A thaw that nobody has noticed would hand out what was frozen; here the line is dead for good.
+          // A thaw that nobody has noticed would hand out what was frozen; here the line is dead
+          // for good.
           if (frozen) for (const session of it.driver.open) session.lose('dead')
           frozen = !frozen
         } else if (dice < 0.8) it.pool.destroyAll('chaos')

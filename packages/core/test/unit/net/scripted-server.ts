@@ -149,7 +149,10 @@ export const refusal = (code: string, message: string): Buffer =>
 
 const hmac = (key: Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest()
 
-/** The server's side of SCRAM, up to and without AuthenticationOk. Resolves with whether the client knew the password. */
+/**
+ * The server's side of SCRAM, up to and without AuthenticationOk. Resolves with whether the client
+ * knew the password.
+ */
 export async function scram(
   peer: Peer,
   password: string,

@@ -178,7 +178,8 @@ test('X06: whatever the password, and however it breaks the URL, no error and no
     (secret: string) => `postgres://db/app?password=${encodeURIComponent(secret)}`,
     (secret: string) => `postgres://me:${encodeURIComponent(secret)}@db/app`,
   )
-  // Words that occur nowhere else, at both ends and in the middle: none may appear in anything that is printed.
+  // Words that occur nowhere else, at both ends and in the middle: none may appear in anything that
+  // is printed.
   const words = ['hunterone', 'huntertwo', 'hunterthree']
   fc.assert(
     fc.property(password, password, template, (left, right, write) => {

@@ -14,12 +14,18 @@ interface Marker {
   result: string | null
 }
 
-/** A server that keeps markers as PostgreSQL would: what a transaction puts becomes visible with its COMMIT. */
+/**
+ * A server that keeps markers as PostgreSQL would: what a transaction puts becomes visible with its
+ * COMMIT.
+ */
 class MarkerServer {
   readonly markers = new Map<string, Marker>()
   readonly texts: string[] = []
   readonly ended: unknown[][] = []
-  /** Decides before anything else; returns a reply, or `lose after` to carry COMMIT out and lose its answer. */
+  /**
+   * Decides before anything else; returns a reply, or `lose after` to carry COMMIT out and lose its
+   * answer.
+   */
   fault: (text: string) => FakeReply | 'commit and lose' | undefined = () => undefined
   readonly it: Harness
   #open: { key: string; marker: Marker } | undefined

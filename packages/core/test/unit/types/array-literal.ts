@@ -1,6 +1,7 @@
 /**
- * Reads an array as `array_in` of the server does, by recursive descent: elements are their texts, NULL is null. Throws for what the
- * server would refuse. Written apart from the parser of the package, to judge what the package writes.
+ * Reads an array as `array_in` of the server does, by recursive descent: elements are their texts,
+ * NULL is null. Throws for what the server would refuse. Written apart from the parser of the
+ * package, to judge what the package writes.
  */
 export function readArrayLiteral(literal: string): unknown[] {
   const chars = [...literal]

@@ -9,7 +9,10 @@ afterEach(() => {
 
 const MINUTE = 60_000
 
-/** How the server writes an instant in a zone that is `offset` seconds ahead of UTC, with three more digits of a second. */
+/**
+ * How the server writes an instant in a zone that is `offset` seconds ahead of UTC, with three more
+ * digits of a second.
+ */
 function serverText(instant: number, offset: number | undefined, micros: string): string {
   const local = new Date(instant + (offset ?? 0) * 1_000)
   const year = local.getUTCFullYear()

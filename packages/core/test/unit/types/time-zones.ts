@@ -1,6 +1,9 @@
 import { vi } from 'vitest'
 
-/** Zones with summer time, with half hours, with a skipped day, with midnight skipped, and far from UTC. */
+/**
+ * Zones with summer time, with half hours, with a skipped day, with midnight skipped, and far from
+ * UTC.
+ */
 export const timeZones: readonly string[] = [
   'UTC',
   'America/New_York',
@@ -10,7 +13,10 @@ export const timeZones: readonly string[] = [
   'Africa/Monrovia',
 ]
 
-/** Lets the clock of this process show the time of a zone until `vi.unstubAllEnvs()`. Throws where the process cannot change its zone. */
+/**
+ * Lets the clock of this process show the time of a zone until `vi.unstubAllEnvs()`. Throws where
+ * the process cannot change its zone.
+ */
 export function useTimeZone(zone: string): void {
   vi.stubEnv('TZ', zone)
   const { timeZone: used } = new Intl.DateTimeFormat().resolvedOptions()

@@ -6,7 +6,10 @@ import { assertTook, turns, until, within } from '../waiting.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
-/** Destroys a session in the tick of a statement, or a turn later, and compares what it was told with what was done. */
+/**
+ * Destroys a session in the tick of a statement, or a turn later, and compares what it was told
+ * with what was done.
+ */
 async function destroyAtOnce(test: DriverContext, table: string, n: number): Promise<void> {
   const session = await test.connect()
   const values = n % 2 === 0 ? undefined : [n]

@@ -3,7 +3,9 @@ import { DatabaseError } from '@poolhouse/core'
 import type { DriverArea } from '../driver-context.js'
 import { assertHas, failureOf, type Properties } from '../expectations.js'
 
-/** Statements that fail, and what the error says beside `DatabaseError`, `ERROR` and `rolled-back`. */
+/**
+ * Statements that fail, and what the error says beside `DatabaseError`, `ERROR` and `rolled-back`.
+ */
 const FAILURES: readonly [what: string, text: string, expected: Properties][] = [
   ['division by zero', 'select 1/0', { code: '22012', message: 'division by zero' }],
   ['a syntax error with its place', 'select 1 frm t', { code: '42601', position: 14 }],

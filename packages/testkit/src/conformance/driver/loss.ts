@@ -262,7 +262,8 @@ export const loss: DriverArea = {
           await test.untilRunning(session, SLEEP)
           relay.inject(garbage)
           const error = await within(call, 100, 'the statement').catch(() => undefined)
-          // A length of a billion bytes looks like the start of a long message: that is for deadlines to end.
+          // A length of a billion bytes looks like the start of a long message: that is for
+          // deadlines to end.
           if (error === undefined) session.connection.destroy('silent for too long')
           else assertHas(error, { ...lost, executed: 'unknown' })
           await session.heard.over

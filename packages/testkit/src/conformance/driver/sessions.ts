@@ -61,7 +61,8 @@ export const sessions: DriverArea = {
         await session.query('create temp table t (n int unique deferrable initially deferred)')
         await session.query('begin')
         await session.query('insert into t values (1), (1)')
-        // The constraint is checked by COMMIT itself: the error comes first, the idle status behind it.
+        // The constraint is checked by COMMIT itself: the error comes first, the idle status behind
+        // it.
         assert.equal(await session.statusAfter('commit'), 'idle')
         await session.query('begin')
         // Bytes after an ErrorResponse arrive in another packet.

@@ -268,7 +268,8 @@ export const statements: DriverArea = {
         await session.query('create temp table t (n int)')
         await failureOf(session.query('copy t from stdin'))
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
-        // Its rows belong to copyOut; whether the statement itself is an error is the driver's to say.
+        // Its rows belong to copyOut; whether the statement itself is an error is the driver's to
+        // say.
         await session.query('copy (select 1) to stdout').catch(() => {})
         assert.deepEqual((await session.query('select 2 as n')).rows, [{ n: 2 }])
         assert.equal(session.connection.transactionStatus(), 'idle')

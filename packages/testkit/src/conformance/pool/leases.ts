@@ -6,7 +6,10 @@ import { assertTook, until, within } from '../waiting.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
-/** Everything that a session can carry to its next borrower; none of its words makes a pool reset the session. */
+/**
+ * Everything that a session can carry to its next borrower; none of its words makes a pool reset
+ * the session.
+ */
 const STATE = `
   select current_setting('work_mem') as work_mem,
     current_setting('search_path') as search_path,

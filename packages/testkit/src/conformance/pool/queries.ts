@@ -111,7 +111,8 @@ export const queries: PoolArea = {
         const abortedAt = performance.now()
         abort.abort(reason)
         const error = await call
-        // The caller is kept for 200 ms until the server has confirmed it; on a busy machine that is not always enough.
+        // The caller is kept for 200 ms until the server has confirmed it; on a busy machine that
+        // is not always enough.
         const keptMs = performance.now() - abortedAt
         if (keptMs < 195 || error.executed !== 'unknown')
           assert.equal(error.executed, 'rolled-back')
@@ -135,7 +136,8 @@ export const queries: PoolArea = {
         )
         // A pool over pools says what it had left of it.
         assert.ok(error.timeoutMs > 40 && error.timeoutMs <= 80, `timeoutMs is ${error.timeoutMs}`)
-        // The caller is kept for 200 ms until the server has confirmed it; on a busy machine that is not always enough.
+        // The caller is kept for 200 ms until the server has confirmed it; on a busy machine that
+        // is not always enough.
         const keptMs = performance.now() - startedAt - 80
         if (keptMs < 195 || error.executed !== 'unknown')
           assert.equal(error.executed, 'rolled-back')

@@ -121,7 +121,10 @@ const UNBOUNDED: Bounds = { maxStalenessMs: Number.POSITIVE_INFINITY }
 const OLD = [1]
 const NEW = [1, 2]
 
-/** A pool that has a replica on which time stands still, and a statement that shows which server ran it. */
+/**
+ * A pool that has a replica on which time stands still, and a statement that shows which server ran
+ * it.
+ */
 async function beside(
   test: PoolContext,
   reads?: PoolReads,
@@ -129,7 +132,8 @@ async function beside(
   const table = await test.staleTable()
   const pool = await test.pool({}, reads)
   const text = `select n from ${table} order by n`
-  // Without this nothing would be proved: as long as nothing is known of the replica, every read goes to the primary.
+  // Without this nothing would be proved: as long as nothing is known of the replica, every read
+  // goes to the primary.
   const route = async (): Promise<boolean> =>
     (await DECLARED[0]!.numbers(pool, text, UNBOUNDED)).length === OLD.length
   await until(route, 'an unbounded read to go to the replica')

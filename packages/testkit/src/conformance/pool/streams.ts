@@ -91,7 +91,8 @@ export const streams: PoolArea = {
         const text =
           'select n, pg_sleep(case when n > 10 then 20 else 0 end) from generate_series(1, 99) as n'
         const rows = pool.stream(text, [], { batchSize: 5 })
-        // From its first row on it is the stream of this server: until then a read may go on elsewhere.
+        // From its first row on it is the stream of this server: until then a read may go on
+        // elsewhere.
         await rows.next()
         const reading = failureOf(collect(rows), { name: 'ConnectionLostError' })
         await test.terminatePid(await test.pidRunning(text))

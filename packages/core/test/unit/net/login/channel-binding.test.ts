@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { hashOfCertificate } from '../../../../src/net/login/channel-binding.js'
 
-/** A certificate that holds nothing but the identifier of its signature algorithm, with these parameters. */
+/**
+ * A certificate that holds nothing but the identifier of its signature algorithm, with these
+ * parameters.
+ */
 function certificate(identifier: string, parameters = ''): Buffer {
   const algorithm = der(
     0x30,

@@ -29,7 +29,9 @@ interface Outcome {
 
 const STARTUP = Buffer.from([0, 0, 0, 8, 0, 3, 0, 0])
 
-/** Logs in as a driver does, to a server that reads the start-up message and then follows a script. */
+/**
+ * Logs in as a driver does, to a server that reads the start-up message and then follows a script.
+ */
 async function logIn(
   script: (peer: Peer) => unknown,
   login: Login = {},

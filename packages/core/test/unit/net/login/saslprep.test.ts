@@ -41,7 +41,8 @@ describe('saslprep', () => {
   })
 
   it('T15: looks for what it refuses before it normalizes, as PostgreSQL does', () => {
-    // U+FE75 is not assigned; U+FE76 becomes a space and a mark, neither of which is from right to left.
+    // U+FE75 is not assigned; U+FE76 becomes a space and a mark, neither of which is from right to
+    // left.
     expect(saslprep('\uFE76')).toBe(' \u064E')
   })
 })

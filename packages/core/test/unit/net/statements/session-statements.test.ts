@@ -17,7 +17,10 @@ function harness(rules?: StatementRules, client?: ClientNames) {
   const clock = { ...systemClock, now: () => time }
   const shared = rules ?? new StatementRules({ after: 1, max: 10, maxAgeMs: 1_000 }, clock)
   const session = new SessionStatements<string>(shared, client)
-  /** What would be sent for a statement: its name, with `+` if it is parsed, and the names closed before. */
+  /**
+   * What would be sent for a statement: its name, with `+` if it is parsed, and the names closed
+   * before.
+   */
   const send = (text = READ, name?: string, values: string[] | undefined = ['1']): string[] => {
     const statement = session.choose({ text, name }, values)
     if (statement === undefined) return ['unnamed']
