@@ -1,4 +1,3 @@
-export type { BudgetOptions } from './budget/budget-options.js'
 export type { BudgetStats } from './budget/server-budget.js'
 export type { Environment, EnvironmentOptions } from './config/environment-options.js'
 export type { ConfigEntry } from './config/explain.js'
@@ -10,8 +9,6 @@ export {
   loadConfig,
 } from './config/load-config.js'
 export { createManager } from './create-manager.js'
-export type { DatabaseConfig, DatabaseOptions, DatabasePoolSettings } from './database-options.js'
-export type { DatabasePool, FollowedDatabase, NamedDatabase } from './database-pool.js'
 export type { DatabaseHealth, ManagerHealth } from './health/health.js'
 export {
   createHealthHandlers,
@@ -34,11 +31,18 @@ export type {
   ShutdownOptions,
   StatsOptions,
 } from './manager.js'
-export { type Shuttable, type SignalOptions, shutdownOnSignals } from './shutdown-on-signals.js'
-export { type SingletonOptions, singleton } from './singleton.js'
+export type { BudgetOptions } from './options/budget-options.js'
+export type {
+  DatabaseConfig,
+  DatabaseOptions,
+  DatabasePoolSettings,
+} from './options/database-options.js'
+export type { DatabasePool, FollowedDatabase, NamedDatabase } from './options/database-pool.js'
 export type {
   TenantLimits,
   TenantOptions,
   TenantSchema,
   TenantTarget,
-} from './tenants/tenant-options.js'
+} from './options/tenant-options.js'
+export { type Shuttable, type SignalOptions, shutdownOnSignals } from './shutdown-on-signals.js'
+export { type SingletonOptions, singleton } from './singleton.js'

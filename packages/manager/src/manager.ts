@@ -1,11 +1,11 @@
 import type { Clock, CloseOptions, Driver, Pool, PoolStats } from '@poolhouse/core'
-import type { BudgetOptions } from './budget/budget-options.js'
 import type { BudgetStats } from './budget/server-budget.js'
 import type { ConfigEntry } from './config/explain.js'
-import type { DatabaseConfig } from './database-options.js'
-import type { DatabasePool, FollowedDatabase, NamedDatabase } from './database-pool.js'
 import type { ManagerHealth } from './health/health.js'
-import type { TenantOptions } from './tenants/tenant-options.js'
+import type { BudgetOptions } from './options/budget-options.js'
+import type { DatabaseConfig } from './options/database-options.js'
+import type { DatabasePool, FollowedDatabase, NamedDatabase } from './options/database-pool.js'
+import type { TenantOptions } from './options/tenant-options.js'
 
 /** The databases of a manager, by name. */
 export type Databases = Readonly<Record<string, DatabaseConfig>>

@@ -10,18 +10,18 @@ import {
 import type { CheckedCloseOptions } from '@poolhouse/core/kit'
 import { describeName, nearestName } from '@poolhouse/core/kit'
 import type { Budgets } from './budget/budgets.js'
-import { Cluster } from './cluster/cluster.js'
+import { Member, type MemberOptions } from './cluster/database-member.js'
 import { DatabaseView } from './cluster/database-view.js'
-import { Member, type MemberOptions } from './cluster/member.js'
-import type { ServerSpec } from './cluster/server-spec.js'
+import { Cluster } from './cluster/server-group.js'
 import {
   type DatabaseSpec,
   discoveredServer,
   isReadyPool,
   readDatabase,
 } from './config/database-spec.js'
-import type { DatabasePoolSettings } from './database-options.js'
 import type { Databases } from './manager.js'
+import type { DatabasePoolSettings } from './options/database-options.js'
+import type { ServerSpec } from './options/server-spec.js'
 
 /** What a named database and the tenants on it share. */
 export interface NamedEntry {

@@ -19,11 +19,9 @@ import {
   readCloseOptions,
   refuseUnknownOptions,
 } from '@poolhouse/core/kit'
-import type { BudgetOptions } from './budget/budget-options.js'
 import { Budgets } from './budget/budgets.js'
 import { DatabaseView } from './cluster/database-view.js'
 import { type ConfigEntry, explain } from './config/explain.js'
-import type { DatabasePool } from './database-pool.js'
 import { type DatabaseHealth, databaseHealth, type ManagerHealth } from './health/health.js'
 import type {
   DatabaseOf,
@@ -35,12 +33,14 @@ import type {
   StatsOptions,
 } from './manager.js'
 import { NamedDatabases } from './named-databases.js'
+import type { BudgetOptions } from './options/budget-options.js'
+import type { DatabasePool } from './options/database-pool.js'
+import type { TenantLimits, TenantOptions, TenantTarget } from './options/tenant-options.js'
 import { checkName, checkTenantId, searchPath } from './tenants/identity.js'
 import { ScopedDatabase, settingsStatement } from './tenants/scoped-database.js'
 import type { Tenant } from './tenants/tenant.js'
 import { TenantDirectory } from './tenants/tenant-directory.js'
 import { TenantGate } from './tenants/tenant-gate.js'
-import type { TenantLimits, TenantOptions, TenantTarget } from './tenants/tenant-options.js'
 import { TenantPool } from './tenants/tenant-pool.js'
 import { TenantScope } from './tenants/tenant-scope.js'
 

@@ -6,7 +6,7 @@ import type {
   Endpoint,
   ServerIdentity,
 } from '@poolhouse/core'
-import type { BudgetOptions } from './budget-options.js'
+import type { BudgetOptions } from '../options/budget-options.js'
 import { Census, type CensusAnswer } from './census.js'
 import { Place } from './place.js'
 import { groupsOf } from './place-groups.js'

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Member } from './member.js'
+import type { Member } from './database-member.js'
 
 /**
  * Whose call is under way. The pools that route stand above the databases of a cluster and are

@@ -32,12 +32,12 @@ import {
   type ReplicaSessionOptions,
   type RouteExplanation,
 } from '@poolhouse/read-replicas'
-import type { NamedDatabase } from '../database-pool.js'
-import type { Cluster } from './cluster.js'
+import type { NamedDatabase } from '../options/database-pool.js'
 import { currentMember } from './current-member.js'
+import type { Member } from './database-member.js'
 import { FollowingChannels } from './following-channels.js'
-import type { Member } from './member.js'
 import { ReadView } from './read-view.js'
+import type { Cluster } from './server-group.js'
 import { SessionView } from './session-view.js'
 
 /** Events that concern the cluster, and tell nothing of the calls of one database to another. */

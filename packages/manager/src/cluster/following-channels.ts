@@ -6,8 +6,8 @@ import {
   type Topology,
 } from '@poolhouse/core'
 import { ChannelListener, formatEndpoint, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
-import { Cluster } from './cluster.js'
-import type { Member } from './member.js'
+import type { Member } from './database-member.js'
+import { Cluster } from './server-group.js'
 import type { ServerNode } from './server-node.js'
 
 const LISTEN_MS = 10_000

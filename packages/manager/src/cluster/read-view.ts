@@ -8,8 +8,8 @@ import {
 } from '@poolhouse/core'
 import { type PoolCall, PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
 import { currentMember } from './current-member.js'
+import type { Member } from './database-member.js'
 import type { DatabaseView } from './database-view.js'
-import type { Member } from './member.js'
 
 /**
  * A view of one database: a view of the cluster, such as a reader, in the context of that database.

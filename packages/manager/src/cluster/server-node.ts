@@ -29,9 +29,9 @@ import {
   PoolDecorator,
   sumStats,
 } from '@poolhouse/core/kit'
+import type { ServerSpec } from '../options/server-spec.js'
 import { currentMember } from './current-member.js'
-import type { Member } from './member.js'
-import type { ServerSpec } from './server-spec.js'
+import type { Member } from './database-member.js'
 import { ServerView } from './server-view.js'
 
 // A server that refuses so many logs nobody in.

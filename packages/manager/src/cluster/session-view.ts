@@ -1,7 +1,7 @@
 import type { Pool } from '@poolhouse/core'
 import type { ReaderOptions, ReplicaSession } from '@poolhouse/read-replicas'
+import type { Member } from './database-member.js'
 import type { DatabaseView } from './database-view.js'
-import type { Member } from './member.js'
 import { ReadView } from './read-view.js'
 
 /**

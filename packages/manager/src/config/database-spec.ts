@@ -1,8 +1,8 @@
 import { ConfigError, type ConnectionOptions, type Driver, type Pool } from '@poolhouse/core'
 import { describeName, describeText, looksSecret, nearestName } from '@poolhouse/core/kit'
 import type { DiscoveredNode, Discovery } from '@poolhouse/failover'
-import type { ServerSpec } from '../cluster/server-spec.js'
-import type { DatabaseConfig, DatabaseOptions } from '../database-options.js'
+import type { DatabaseConfig, DatabaseOptions } from '../options/database-options.js'
+import type { ServerSpec } from '../options/server-spec.js'
 import { isCluster, nodesOf, parseAddress, serverOf } from './address.js'
 import { check, DATABASE } from './schema.js'
 

@@ -6,7 +6,7 @@ import {
   parseLibpqEnvironment,
   type UrlConnection,
 } from '@poolhouse/core/kit'
-import type { DatabaseOptions } from '../database-options.js'
+import type { DatabaseOptions } from '../options/database-options.js'
 import { inConfig, isCluster, meansCluster, nodesOf } from './address.js'
 import type { Environment, EnvironmentSource } from './environment-options.js'
 

@@ -1,6 +1,6 @@
 import { ConfigError } from '@poolhouse/core'
 import { describeName } from '@poolhouse/core/kit'
-import type { TenantSchema } from './tenant-options.js'
+import type { TenantSchema } from '../options/tenant-options.js'
 
 // NAMEDATALEN - 1: PostgreSQL cuts off what is longer without an error, so that two tenants would
 // become one.

@@ -22,7 +22,7 @@ import {
 } from '@poolhouse/core/kit'
 import { annotationOf, type ReaderOptions } from '@poolhouse/read-replicas'
 import { OF_THE_CLUSTER } from '../cluster/database-view.js'
-import type { DatabasePool } from '../database-pool.js'
+import type { DatabasePool } from '../options/database-pool.js'
 import type { TenantGate } from './tenant-gate.js'
 
 // What a function of one tenant left in a shared session must be there for no other, nor for those

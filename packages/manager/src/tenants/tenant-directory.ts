@@ -7,10 +7,10 @@ import {
   UnknownTenantError,
 } from '@poolhouse/core'
 import { describeName } from '@poolhouse/core/kit'
-import type { Member } from '../cluster/member.js'
+import type { Member } from '../cluster/database-member.js'
 import { check, TARGET } from '../config/schema.js'
+import type { TenantOptions, TenantTarget } from '../options/tenant-options.js'
 import { isBusy, type Tenant } from './tenant.js'
-import type { TenantOptions, TenantTarget } from './tenant-options.js'
 import { timePassed } from './time-passed.js'
 import { UnknownTenants } from './unknown-tenants.js'
 

@@ -20,7 +20,7 @@ import {
   sumStats,
 } from '@poolhouse/core/kit'
 import type { ReaderOptions } from '@poolhouse/read-replicas'
-import type { DatabasePool } from '../database-pool.js'
+import type { DatabasePool } from '../options/database-pool.js'
 import type { Tenant } from './tenant.js'
 import type { TenantDirectory } from './tenant-directory.js'
 import type { TenantScope } from './tenant-scope.js'

@@ -1,6 +1,6 @@
-import type { Cluster } from '../cluster/cluster.js'
-import type { Member } from '../cluster/member.js'
-import type { DatabasePool } from '../database-pool.js'
+import type { Member } from '../cluster/database-member.js'
+import type { Cluster } from '../cluster/server-group.js'
+import type { DatabasePool } from '../options/database-pool.js'
 import type { TenantGate } from './tenant-gate.js'
 
 /** A tenant that is known: where its data is, and the pool that leads there. */

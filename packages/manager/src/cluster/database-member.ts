@@ -11,10 +11,10 @@ import {
   type PoolStats,
 } from '@poolhouse/core'
 import { EventHub, EventRelay, sumStats } from '@poolhouse/core/kit'
-import type { DatabasePoolSettings } from '../database-options.js'
+import type { DatabasePoolSettings } from '../options/database-options.js'
+import type { ServerSpec } from '../options/server-spec.js'
 import { currentMember } from './current-member.js'
 import type { ServerNode } from './server-node.js'
-import type { ServerSpec } from './server-spec.js'
 
 /** What makes the pools of one database. */
 export interface MemberOptions {

@@ -6,7 +6,7 @@ import {
   virtualClock,
 } from '@poolhouse/core/testing'
 import { beforeEach, expect, test } from 'vitest'
-import { createManager, type Manager, type TenantTarget } from '../../src/index.js'
+import { createManager, type Manager, type TenantTarget } from '../../../src/index.js'
 
 let clock: VirtualClock
 let driver: FakeDriver

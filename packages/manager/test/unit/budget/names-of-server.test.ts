@@ -6,8 +6,8 @@ import {
   virtualClock,
 } from '@poolhouse/core/testing'
 import { beforeEach, expect, test } from 'vitest'
-import { Budgets } from '../../src/budget/budgets.js'
-import { Place } from '../../src/budget/place.js'
+import { Budgets } from '../../../src/budget/budgets.js'
+import { Place } from '../../../src/budget/place.js'
 
 /** The server that each host leads to, by when it was started; undefined does not say. */
 let leadsTo: Record<string, string | undefined>

@@ -6,7 +6,7 @@ import {
   virtualClock,
 } from '@poolhouse/core/testing'
 import { beforeEach, expect, test } from 'vitest'
-import { Budgets } from '../../src/budget/budgets.js'
+import { Budgets } from '../../../src/budget/budgets.js'
 
 let clock: VirtualClock
 let driver: FakeDriver

@@ -1,7 +1,7 @@
 import { type ConnectionPool, createPool, PoolDeadlockError } from '@poolhouse/core'
 import { fakeDriver, type VirtualClock, virtualClock } from '@poolhouse/core/testing'
 import { beforeEach, expect, test } from 'vitest'
-import { Budgets } from '../../src/budget/budgets.js'
+import { Budgets } from '../../../src/budget/budgets.js'
 
 let clock: VirtualClock
 let make: (name: string, more?: { min?: number; max?: number }) => ConnectionPool

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ConfigError } from '@poolhouse/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { configJsonSchema, loadConfig } from '../../src/index.js'
+import { configJsonSchema, loadConfig } from '../../../src/index.js'
 
 let directory: string
 

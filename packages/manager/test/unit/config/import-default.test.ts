@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { importDefault } from '../../src/config/import-default.js'
+import { importDefault } from '../../../src/config/import-default.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'poolhouse-import-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

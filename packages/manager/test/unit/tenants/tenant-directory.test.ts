@@ -14,10 +14,10 @@ import {
   type Manager,
   type TenantOptions,
   type TenantTarget,
-} from '../../src/index.js'
-import { quoteName } from '../../src/tenants/identity.js'
-import { settingsStatement } from '../../src/tenants/scoped-database.js'
-import { UnknownTenants } from '../../src/tenants/unknown-tenants.js'
+} from '../../../src/index.js'
+import { quoteName } from '../../../src/tenants/identity.js'
+import { settingsStatement } from '../../../src/tenants/scoped-database.js'
+import { UnknownTenants } from '../../../src/tenants/unknown-tenants.js'
 
 let clock: VirtualClock
 let driver: FakeDriver

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { timePassed } from '../../src/tenants/time-passed.js'
+import { timePassed } from '../../../src/tenants/time-passed.js'
 
 test('F45: counts what the clock has missed while the machine was suspended, and no correction of the wall clock', () => {
   let [now, wall] = [100, 50_000]

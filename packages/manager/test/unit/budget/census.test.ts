@@ -6,8 +6,8 @@ import {
   virtualClock,
 } from '@poolhouse/core/testing'
 import { beforeEach, expect, test, vi } from 'vitest'
-import { Census } from '../../src/budget/census.js'
-import { type BudgetOptions, createManager, type Manager } from '../../src/index.js'
+import { Census } from '../../../src/budget/census.js'
+import { type BudgetOptions, createManager, type Manager } from '../../../src/index.js'
 
 let clock: VirtualClock
 let driver: FakeDriver

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { ConfigError } from '@poolhouse/core'
 import { fakeDriver, virtualClock } from '@poolhouse/core/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createManager, loadConfig } from '../../src/index.js'
+import { createManager, loadConfig } from '../../../src/index.js'
 
 let directory: string
 beforeAll(() => {

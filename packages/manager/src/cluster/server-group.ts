@@ -9,10 +9,10 @@ import {
   withFailover,
 } from '@poolhouse/failover'
 import { type ReplicaPool, type ReplicasOptions, withReplicas } from '@poolhouse/read-replicas'
+import type { ServerSpec } from '../options/server-spec.js'
+import type { Member } from './database-member.js'
 import { ListedServers } from './listed-servers.js'
-import type { Member } from './member.js'
 import { type NodeHost, ServerNode } from './server-node.js'
-import type { ServerSpec } from './server-spec.js'
 
 /** What a cluster is made of. */
 export interface ClusterSpec {
