@@ -1,6 +1,6 @@
 import { createManager } from '@poolhouse/manager'
 import { describe, expect, it } from 'vitest'
-import { until } from '../failover/proxied-cluster.js'
+import { until } from '../failover/support/proxied-cluster.js'
 import { startBalancingRelay } from '../support/balancing-relay.js'
 import { everyServer } from '../support/every-server.js'
 

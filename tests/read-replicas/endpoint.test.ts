@@ -2,7 +2,7 @@ import { createPool, type UnidentifiedEvent } from '@poolhouse/core'
 import { type ReplicaPool, type ReplicasOptions, withReplicas } from '@poolhouse/read-replicas'
 import { startPgBouncer } from '@poolhouse/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { until } from '../failover/proxied-cluster.js'
+import { until } from '../failover/support/proxied-cluster.js'
 import { startBalancingRelay } from '../support/balancing-relay.js'
 import { everyServer } from '../support/every-server.js'
 

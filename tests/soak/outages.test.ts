@@ -1,6 +1,6 @@
 import { afterAll, describe, it } from 'vitest'
-import type { OutageFigures } from '../failover/outage-setup.js'
-import { judgeOutage, OUTAGES } from '../failover/outages.js'
+import type { OutageFigures } from '../failover/support/outage-setup.js'
+import { judgeOutage, OUTAGES } from '../failover/support/outages.js'
 import { ROUNDS_AND_DRIVERS } from '../support/rounds.js'
 
 const measured: (OutageFigures & { readonly outage: string; readonly driver: string })[] = []

@@ -1,6 +1,6 @@
 import { type ConnectionPool, createPool, type Transaction } from '@poolhouse/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { rejection } from '../failover/proxied-cluster.js'
+import { rejection } from '../failover/support/proxied-cluster.js'
 import { everyServer } from '../support/every-server.js'
 
 describe.each(everyServer())(

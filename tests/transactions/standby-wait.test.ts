@@ -7,7 +7,7 @@ import {
 import type { Cluster } from '@poolhouse/testkit'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../engine/support/until.js'
-import { rejection } from '../failover/proxied-cluster.js'
+import { rejection } from '../failover/support/proxied-cluster.js'
 import { everyServer } from '../support/every-server.js'
 
 const LOCAL = { executed: 'yes', durability: 'local' }

@@ -24,9 +24,7 @@ import {
   readCloseOptions,
   readQueryArguments,
 } from '@poolhouse/core/kit'
-import type { HeldCalls } from './change-reason.js'
-import { Cluster, type DrainOptions } from './cluster.js'
-import { Courier } from './courier.js'
+import { Courier } from './calls/courier.js'
 import {
   AcquireErrand,
   type Errand,
@@ -35,14 +33,16 @@ import {
   StreamErrand,
   TransactionErrand,
   UseErrand,
-} from './errand.js'
-import type { FailoverConfig } from './failover-options.js'
+} from './calls/errand.js'
 import { InDoubtResolver } from './in-doubt-resolver.js'
-import type { NodeSource } from './node-source.js'
+import type { HeldCalls } from './judge/change-reason.js'
+import type { FailoverConfig } from './options/failover-options.js'
+import type { NodeSource } from './options/node-source.js'
 import { PrimarySession } from './primary-session.js'
 import { Readiness } from './readiness.js'
 import { Switchover, type SwitchoverOptions } from './switchover.js'
-import type { TopologyWatch } from './topology-watch.js'
+import { Cluster, type DrainOptions } from './watch/cluster.js'
+import type { TopologyWatch } from './watch/topology-watch.js'
 
 const LONGEST = 0x7fffffff
 // How long a switchover may take by default where calls are not held.

@@ -16,8 +16,8 @@ import {
   TIMELINE_BEGIN,
   TimelinePast,
 } from '@poolhouse/core/kit'
-import { awaitUntil } from './await-until.js'
-import { isSign } from './outcome.js'
+import { awaitUntil } from './base/await-until.js'
+import { isSign } from './base/outcome.js'
 
 /** What the resolver needs of the pool. */
 export interface InDoubtHost {

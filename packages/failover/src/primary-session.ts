@@ -12,8 +12,8 @@ import {
   unwatchSignal,
   watchSignal,
 } from '@poolhouse/core/kit'
-import type { FailoverConfig } from './failover-options.js'
-import { isSign } from './outcome.js'
+import { isSign } from './base/outcome.js'
+import type { FailoverConfig } from './options/failover-options.js'
 
 const DEFAULT_MS = 10_000
 

@@ -6,9 +6,9 @@ import {
   type ReadyOptions,
 } from '@poolhouse/core'
 import { checkReadyOptions, ownError } from '@poolhouse/core/kit'
-import { awaitUntil } from './await-until.js'
-import type { FailoverConfig } from './failover-options.js'
-import type { TopologyWatch } from './topology-watch.js'
+import { awaitUntil } from './base/await-until.js'
+import type { FailoverConfig } from './options/failover-options.js'
+import type { TopologyWatch } from './watch/topology-watch.js'
 
 // Where calls are not held, `ready()` waits all the same: waiting is what it is for.
 const READY_MS = 10_000

@@ -6,10 +6,10 @@ import {
   PoolhouseError,
 } from '@poolhouse/core'
 import { awaitIdle, checkNumber, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
-import { awaitUntil } from './await-until.js'
-import type { Courier } from './courier.js'
-import type { TopologyWatch } from './topology-watch.js'
-import { underWay } from './under-way.js'
+import { awaitUntil } from './base/await-until.js'
+import { underWay } from './base/under-way.js'
+import type { Courier } from './calls/courier.js'
+import type { TopologyWatch } from './watch/topology-watch.js'
 
 /** Limits of `switchover`. */
 export interface SwitchoverOptions {

@@ -1,8 +1,8 @@
 import type { ConnectionPool } from '@poolhouse/core'
-import type { DiscoveredNode, DiscoveredNodes } from './discovery.js'
-import { type FailoverOptions, readFailoverOptions } from './failover-options.js'
+import type { DiscoveredNode, DiscoveredNodes } from './discover/discovery.js'
 import { type FailoverPool, PrimaryPool } from './failover-pool.js'
-import type { NodeSource } from './node-source.js'
+import { type FailoverOptions, readFailoverOptions } from './options/failover-options.js'
+import type { NodeSource } from './options/node-source.js'
 
 /**
  * Makes one pool out of the servers of one PostgreSQL cluster: it finds the primary, follows it

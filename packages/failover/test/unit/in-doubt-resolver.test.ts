@@ -3,7 +3,17 @@ import type { FakeReply } from '@poolhouse/core/testing'
 import { beforeEach, describe, expect, it, test } from 'vitest'
 import { outcomeOf } from '../../src/in-doubt-resolver.js'
 import type { FailoverPool } from '../../src/index.js'
-import { a, b, clock, failover, listen, makeCluster, race, ready, watch } from './fake-cluster.js'
+import {
+  a,
+  b,
+  clock,
+  failover,
+  listen,
+  makeCluster,
+  race,
+  ready,
+  watch,
+} from './support/fake-cluster.js'
 
 describe('what the primary says proves', () => {
   const facts = { systemId: 's', timeline: 2, crashed: false, status: 'committed' } as const

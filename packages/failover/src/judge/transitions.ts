@@ -1,0 +1,253 @@
+import {
+  followerAfter,
+  followerBeside,
+  isSameServer,
+  type PresentHistory,
+  presentAfter,
+} from '@poolhouse/core/kit'
+import type { Observation, ProbeFacts } from '../base/observation.js'
+import {
+  type ClusterView,
+  type Contest,
+  hasListedRival,
+  highestTimeline,
+  isClaim,
+  type NodeRecord,
+  type Standing,
+} from './cluster-view.js'
+import { followerSampleOf, primarySampleOf } from './history-samples.js'
+import { judge } from './judgement.js'
+import { seenBehind, serverOf } from './pooler-detection.js'
+
+/** What a view starts from. */
+export interface ClusterViewOptions {
+  readonly fence: 'timeline' | 'off'
+  readonly deadAfter: number
+  readonly minimumTimeline?: number | undefined
+}
+
+const NEVER: NodeRecord = {
+  sentAt: Number.NEGATIVE_INFINITY,
+  standing: { kind: 'none', detail: 'not probed yet' },
+  failures: 0,
+  behind: undefined,
+  follower: undefined,
+  claim: undefined,
+  servers: [],
+}
+// Enough to see a server come back behind one address, however many take turns.
+const MOST_SERVERS = 8
+
+/** The view before any probe. */
+export function emptyView(ids: readonly string[], options: ClusterViewOptions): ClusterView {
+  return {
+    fence: options.fence,
+    deadAfter: options.deadAfter,
+    minimumTimeline: options.minimumTimeline,
+    settled: false,
+    systemId: undefined,
+    highest: new Map<string, number>(),
+    contest: undefined,
+    withheld: new Map<string, string>(),
+    leaving: new Set<string>(),
+    drained: new Set<string>(),
+    present: undefined,
+    lastPrimary: undefined,
+    nodes: new Map(ids.map((id) => [id, NEVER])),
+  }
+}
+
+/**
+ * Takes one observation in. An observation that was sent before the one already believed changes
+ * nothing.
+ */
+export function observe(view: ClusterView, id: string, observation: Observation): ClusterView {
+  const before = view.nodes.get(id)
+  if (before === undefined || observation.sentAt < before.sentAt) return view
+  const record = nextRecord(before, observation, view)
+  const nodes = new Map(view.nodes).set(id, record)
+  return conclude({ ...view, nodes, highest: raised(view.highest, record.standing) })
+}
+
+/** Takes a node in, about which nothing is known but, perhaps, what stands in front of it. */
+export function addNode(view: ClusterView, id: string, behind?: string): ClusterView {
+  if (view.nodes.has(id)) return view
+  return conclude({ ...view, nodes: new Map(view.nodes).set(id, { ...NEVER, behind }) })
+}
+
+/** Forgets a node. What it has proven about timelines stays. */
+export function removeNode(view: ClusterView, id: string): ClusterView {
+  const nodes = new Map(view.nodes)
+  if (!nodes.delete(id)) return view
+  const lastPrimary = view.lastPrimary === id ? undefined : view.lastPrimary
+  return conclude({ ...view, nodes, lastPrimary })
+}
+
+/**
+ * Says which nodes get no new work and why, which of them are not listed any more, and which an
+ * operator has drained.
+ */
+export function withhold(
+  view: ClusterView,
+  withheld: ReadonlyMap<string, string>,
+  leaving: ReadonlySet<string>,
+  drained: ReadonlySet<string> = new Set(),
+): ClusterView {
+  return conclude({ ...view, withheld, leaving, drained })
+}
+
+/**
+ * Makes another system ours. Timelines begin anew with it, so the configured minimum, which was
+ * about the former one, is void.
+ */
+export function acceptSystem(view: ClusterView, systemId: string): ClusterView {
+  if (view.systemId === systemId) return view
+  return conclude({ ...view, systemId, minimumTimeline: undefined, contest: undefined })
+}
+
+/** Allows an election: every node has been probed, or has had its time. */
+export function endFirstRound(view: ClusterView): ClusterView {
+  return view.settled ? view : conclude({ ...view, settled: true })
+}
+
+function nextRecord(
+  former: NodeRecord,
+  observation: Observation,
+  { deadAfter, present }: ClusterView,
+): NodeRecord {
+  const { sentAt, answeredAt = sentAt } = observation
+  const before = { ...former, sentAt }
+  switch (observation.kind) {
+    case 'answer': {
+      const { facts } = observation
+      return {
+        sentAt,
+        failures: 0,
+        standing: { kind: 'answer', facts },
+        behind: former.behind ?? seenBehind(former.servers, facts),
+        follower: followerAfter(former.follower, followerSampleOf(facts, answeredAt), present),
+        claim: facts.inRecovery || facts.readOnly ? undefined : facts,
+        servers: nextServers(former.servers, serverOf(facts)),
+      }
+    }
+    case 'starting':
+      return { ...before, failures: 0, standing: { kind: 'starting', detail: observation.detail } }
+    case 'denied':
+      return { ...before, failures: 0, standing: { kind: 'denied', error: observation.error } }
+    case 'refused':
+      return {
+        ...before,
+        failures: deadAfter,
+        claim: undefined,
+        standing: { kind: 'down', detail: observation.detail, gone: true },
+      }
+    case 'busy': {
+      // Alive, so what it said last may still stand; unless it was taken for dead.
+      const lost = before.standing.kind === 'down' || before.standing.kind === 'none'
+      const standing: Standing = lost
+        ? { kind: 'none', detail: observation.detail }
+        : before.standing
+      return { ...before, failures: 0, standing }
+    }
+    case 'failed': {
+      const failures = before.failures + 1
+      if (failures < deadAfter) return { ...before, failures }
+      // Silence after a proof of absence proves no more than before, and takes nothing away.
+      const gone = before.standing.kind === 'down' && before.standing.gone
+      const detail = `${observation.detail}, ${failures} failed probes in a row`
+      // What closes each new connection takes no writes from others.
+      const claim = observation.isClosed === true ? undefined : before.claim
+      return { ...before, failures, claim, standing: { kind: 'down', detail, gone } }
+    }
+  }
+}
+
+function nextServers(before: readonly string[], server: string | undefined): readonly string[] {
+  if (server === undefined || before.at(-1) === server) return before
+  return [...before.filter((other) => other !== server), server].slice(-MOST_SERVERS)
+}
+
+function raised(
+  highest: ReadonlyMap<string, number>,
+  standing: Standing,
+): ReadonlyMap<string, number> {
+  if (standing.kind !== 'answer' || standing.facts.inRecovery) return highest
+  const { systemId, timeline } = standing.facts
+  if (systemId === undefined || timeline === undefined) return highest
+  if (timeline <= (highest.get(systemId) ?? 0)) return highest
+  return new Map(highest).set(systemId, timeline)
+}
+
+function conclude(view: ClusterView): ClusterView {
+  const systemId = view.systemId ?? (view.settled ? ownSystem(view.nodes) : undefined)
+  const known = { ...view, systemId }
+  const next = withPresent({ ...known, contest: nextContest(known) })
+  return { ...next, lastPrimary: judge(next).primary ?? view.lastPrimary }
+}
+
+/**
+ * Takes what the primary said last for the present history, and compares everything else with it.
+ */
+function withPresent(view: ClusterView): ClusterView {
+  const { primary } = judge(view)
+  const record = primary === undefined ? undefined : view.nodes.get(primary)
+  // After a failed probe `sentAt` is that of the failure.
+  if (record?.standing.kind !== 'answer' || record.failures > 0) return view
+  const present = presentAfter(view.present, primarySampleOf(record.standing.facts, record.sentAt))
+  return present === view.present ? view : { ...view, present, nodes: compared(view, present) }
+}
+
+function compared({ nodes }: ClusterView, present: PresentHistory): ClusterView['nodes'] {
+  const found = new Map<string, NodeRecord>()
+  for (const [id, record] of nodes) {
+    const { follower } = record
+    found.set(
+      id,
+      follower === undefined ? record : { ...record, follower: followerBeside(follower, present) },
+    )
+  }
+  return found
+}
+
+/**
+ * The system to which most nodes belong; of equals the one that is named first in configured order.
+ */
+function ownSystem(nodes: ReadonlyMap<string, NodeRecord>): string | undefined {
+  const votes = new Map<string, number>()
+  for (const { standing } of nodes.values()) {
+    const id = standing.kind === 'answer' ? standing.facts.systemId : undefined
+    if (id !== undefined) votes.set(id, (votes.get(id) ?? 0) + 1)
+  }
+  let best: string | undefined
+  for (const [id, count] of votes) {
+    if (best === undefined || count > votes.get(best)!) best = id
+  }
+  return best
+}
+
+function nextContest(view: ClusterView): Contest | undefined {
+  const timeline = view.fence === 'off' ? undefined : highestTimeline(view)
+  const before = view.contest?.timeline === timeline ? view.contest?.nodes : undefined
+  const claims = new Map<string, ProbeFacts>()
+  for (const [id, { standing, claim }] of view.nodes) {
+    if (claim === undefined || !isClaim(claim, view, timeline)) continue
+    // One that only fell silent may still be taking writes from others. Without timelines that is
+    // how a failover looks.
+    const isSilent = standing.kind === 'down' && !standing.gone
+    const counts =
+      standing.kind === 'answer' ||
+      (isSilent && (view.fence === 'timeline' || before?.includes(id) === true))
+    if (counts) claims.set(id, claim)
+  }
+  const isOut = (id: string): boolean => view.drained.has(id) || view.leaving.has(id)
+  const hasRival = (id: string): boolean =>
+    view.drained.has(id)
+      ? [...claims.keys()].some((other) => other !== id && !isOut(other))
+      : hasListedRival(view, id)
+  const nodes = [...claims.keys()].filter((id) => !isOut(id) || !hasRival(id))
+  // Several names of one server are one claimant.
+  const first = claims.get(nodes[0] ?? '')
+  if (nodes.slice(1).every((id) => isSameServer(first, claims.get(id)))) return undefined
+  const same = before?.length === nodes.length && nodes.every((id) => before.includes(id))
+  return same ? view.contest : { timeline, nodes }
+}

@@ -1,0 +1,59 @@
+import type { ConnectionPool, NodeState, TopologySnapshot } from '@poolhouse/core'
+import { describe, expect, it } from 'vitest'
+import { describeChange } from '../../../src/judge/change-reason.js'
+
+const pools = new Map<string, ConnectionPool>()
+
+/** A view of nodes, each as `[state, reason]`, on this timeline. */
+function view(
+  timeline: number | undefined,
+  given: Record<string, readonly [NodeState, string?]>,
+): TopologySnapshot {
+  const nodes = Object.entries(given).map(([id, [state, reason = state]]) => {
+    const pool = pools.get(id) ?? ({} as ConnectionPool)
+    pools.set(id, pool)
+    const endpoint = { host: id, port: 5432, database: 'app' }
+    return { id: `${id}:5432/app`, endpoint, pool, state, lag: undefined, zone: undefined, reason }
+  })
+  return {
+    epoch: 1,
+    systemId: '7',
+    timeline,
+    primary: nodes.find(({ state }) => state === 'primary'),
+    replicas: nodes.filter(({ state }) => state === 'replica'),
+    nodes,
+  }
+}
+
+describe('the reason of a change', () => {
+  it('says who was promoted, on which timeline, and how long calls waited for it', () => {
+    const before = view(2, { a: ['unreachable'], b: ['replica'] })
+    const after = view(3, { a: ['unreachable'], b: ['primary', 'primary on timeline 3'] })
+    expect(describeChange(before, after, { calls: 14, heldMs: 211.6 })).toBe(
+      'b:5432 promoted: timeline 2 → 3; 14 calls held 212 ms',
+    )
+    expect(describeChange(before, after, { calls: 1, heldMs: 5 })).toMatch(/; 1 call held 5 ms$/)
+    expect(describeChange(before, after, undefined)).toBe('b:5432 promoted: timeline 2 → 3')
+  })
+
+  it('does not call a primary promoted that was found or has come back', () => {
+    const after = view(2, { a: ['primary', 'primary on timeline 2'] })
+    const primary = 'a:5432 primary on timeline 2'
+    expect(describeChange(view(undefined, { a: ['unknown'] }), after, undefined)).toBe(primary)
+    expect(describeChange(view(2, { a: ['starting'] }), after, undefined)).toBe(primary)
+  })
+
+  it('says what became of the others', () => {
+    const before = view(2, { a: ['primary', 'primary on timeline 2'], b: ['replica'] })
+    const after = view(2, { a: ['unreachable', 'refused'], c: ['unknown', 'not probed yet'] })
+    expect(describeChange(before, after, undefined)).toBe(
+      'a:5432 unreachable (refused); c:5432 joined as unknown (not probed yet); b:5432 left',
+    )
+  })
+
+  it('says that the primary went to another timeline', () => {
+    const before = view(2, { a: ['primary', 'primary'] })
+    const after = view(3, { a: ['primary', 'primary'] })
+    expect(describeChange(before, after, undefined)).toBe('a:5432 stays primary: timeline 2 → 3')
+  })
+})

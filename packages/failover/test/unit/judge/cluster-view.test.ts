@@ -1,0 +1,599 @@
+import { describe, expect, it } from 'vitest'
+import type { Finding, ProbeFacts } from '../../../src/base/observation.js'
+import type { ClusterView } from '../../../src/judge/cluster-view.js'
+import { highestTimeline } from '../../../src/judge/cluster-view.js'
+import { type Consequence, consequences } from '../../../src/judge/consequences.js'
+import { judge } from '../../../src/judge/judgement.js'
+import {
+  type ClusterViewOptions,
+  emptyView,
+  endFirstRound,
+  observe,
+  withhold,
+} from '../../../src/judge/transitions.js'
+
+const OURS = 'ours'
+
+function facts(changes: Partial<ProbeFacts> = {}): ProbeFacts {
+  return {
+    inRecovery: false,
+    readOnly: false,
+    systemId: OURS,
+    timeline: 1,
+    timelineExact: true,
+    past: undefined,
+    tellsPast: false,
+    receiver: undefined,
+    startedAt: 'then',
+    address: undefined,
+    port: undefined,
+    backendPid: undefined,
+    sessionPid: undefined,
+    lsn: 0n,
+    receiveLsn: undefined,
+    replayPaused: false,
+    ...changes,
+  }
+}
+
+const primary = (timeline = 1, changes: Partial<ProbeFacts> = {}): Finding => ({
+  kind: 'answer',
+  facts: facts({ timeline, ...changes }),
+})
+const replica = (changes: Partial<ProbeFacts> = {}): Finding => ({
+  kind: 'answer',
+  facts: facts({ inRecovery: true, ...changes }),
+})
+const failed: Finding = { kind: 'failed', detail: 'silence' }
+const refused: Finding = { kind: 'refused', detail: 'nobody listens' }
+const starting: Finding = { kind: 'starting', detail: 'starting up' }
+const busy: Finding = { kind: 'busy', detail: 'too many connections' }
+const denied: Finding = { kind: 'denied', error: new Error('wrong password') }
+
+let clock = 0
+
+/** A settled view of nodes a, b and c after these findings, each sent later than the one before. */
+function viewOf(
+  findings: readonly (readonly [string, Finding])[],
+  options: Partial<ClusterViewOptions> = {},
+): ClusterView {
+  const start = emptyView(['a', 'b', 'c'], { fence: 'timeline', deadAfter: 2, ...options })
+  return endFirstRound(see(start, findings))
+}
+
+function see(view: ClusterView, findings: readonly (readonly [string, Finding])[]): ClusterView {
+  return findings.reduce(
+    (seen, [id, finding]) => observe(seen, id, { ...of(id, finding), sentAt: ++clock }),
+    view,
+  )
+}
+
+/** Each node is a server of its own, unless the finding says on which port it listens. */
+function of(id: string, finding: Finding): Finding {
+  if (finding.kind !== 'answer' || finding.facts.port !== undefined) return finding
+  return { kind: 'answer', facts: { ...finding.facts, port: 5432 + id.charCodeAt(0) } }
+}
+
+function states(view: ClusterView): Record<string, string> {
+  return Object.fromEntries([...judge(view).verdicts].map(([id, { state }]) => [id, state]))
+}
+
+function stateOf(view: ClusterView, id: string): string | undefined {
+  return judge(view).verdicts.get(id)?.state
+}
+
+function permutations<T>(items: readonly T[]): T[][] {
+  if (items.length < 2) return [[...items]]
+  return items.flatMap((item, index) =>
+    permutations(items.toSpliced(index, 1)).map((rest) => [item, ...rest]),
+  )
+}
+
+describe('election', () => {
+  it('elects nobody before the first round is over', () => {
+    const view = observe(emptyView(['a'], { fence: 'timeline', deadAfter: 2 }), 'a', {
+      ...primary(),
+      sentAt: 1,
+    })
+    expect(judge(view).primary).toBeUndefined()
+    expect(judge(endFirstRound(view)).primary).toBe('a')
+  })
+
+  it.each<[string, Finding, Finding, Finding, string | undefined]>([
+    ['the only primary', replica(), primary(), replica(), 'b'],
+    ['nobody among replicas', replica(), replica(), replica(), undefined],
+    ['the higher timeline', primary(1), primary(2), replica(), 'b'],
+    ['the highest of three', primary(3), primary(2), primary(1), 'a'],
+    ['nobody of two on the highest timeline', primary(2), primary(2), primary(1), undefined],
+    ['the writable one on one timeline', primary(1, { readOnly: true }), primary(), replica(), 'b'],
+    [
+      'nobody if the highest timeline is read-only',
+      primary(2, { readOnly: true }),
+      primary(1),
+      replica(),
+      undefined,
+    ],
+    ['nobody that does not tell its timeline', primary(0), replica(), replica(), 'a'],
+    ['the answering one', failed, primary(), refused, 'b'],
+    ['nobody that is starting', starting, replica(), replica(), undefined],
+    [
+      'our system against a higher foreign timeline',
+      primary(1),
+      replica(),
+      primary(9, { systemId: 'other' }),
+      'a',
+    ],
+  ])('elects %s, whatever the order of the observations', (_title, a, b, c, expected) => {
+    const findings = [
+      ['a', a],
+      ['b', b],
+      ['c', c],
+    ] as const
+    const judgements = permutations(findings).map((order) => judge(viewOf(order)))
+    for (const judgement of judgements) {
+      expect(judgement.primary).toBe(expected)
+      expect(judgement.verdicts).toEqual(judgements[0]!.verdicts)
+    }
+  })
+
+  it('takes the system of the majority for ours, and of equals the first in configured order', () => {
+    const other = { systemId: 'other' }
+    const majority = viewOf([
+      ['a', primary(1, other)],
+      ['b', primary(1)],
+      ['c', replica()],
+    ])
+    expect(majority.systemId).toBe(OURS)
+    expect(judge(majority).primary).toBe('b')
+    const tie = viewOf([
+      ['c', replica()],
+      ['a', primary(1, other)],
+    ])
+    expect(tie.systemId).toBe('other')
+  })
+
+  it('keeps our system once it is known, whoever is left', () => {
+    const view = see(viewOf([['a', primary()]]), [
+      ['a', refused],
+      ['b', primary(5, { systemId: 'other' })],
+      ['c', replica({ systemId: 'other' })],
+    ])
+    expect(states(view)).toEqual({ a: 'unreachable', b: 'foreign', c: 'foreign' })
+    expect(judge(view).primary).toBeUndefined()
+  })
+})
+
+describe('fencing', () => {
+  it('S65: fences a lower timeline for ever, also after the higher one is gone', () => {
+    const view = see(
+      viewOf([
+        ['a', primary(1)],
+        ['b', primary(2)],
+      ]),
+      [
+        ['b', refused],
+        ['a', primary(1)],
+      ],
+    )
+    expect(states(view)).toMatchObject({ a: 'fenced', b: 'unreachable' })
+    expect(judge(view).primary).toBeUndefined()
+    expect(highestTimeline(view)).toBe(2)
+  })
+
+  it('lets a fenced node back as a replica, and as a primary of a higher timeline', () => {
+    let view = viewOf([
+      ['a', primary(1)],
+      ['b', primary(2)],
+    ])
+    view = see(view, [['a', replica()]])
+    expect(stateOf(view, 'a')).toBe('replica')
+    view = see(view, [
+      ['b', refused],
+      ['a', primary(3)],
+    ])
+    expect(judge(view).primary).toBe('a')
+  })
+
+  it('is not fooled by the timeline of a standby', () => {
+    const view = viewOf([
+      ['a', primary(1)],
+      ['b', replica({ timeline: 7 })],
+    ])
+    expect(judge(view).primary).toBe('a')
+    expect(highestTimeline(view)).toBe(1)
+  })
+
+  it('fences by what a frozen node said last, before anything proves it dead', () => {
+    const view = see(viewOf([['a', primary(1)]]), [['b', primary(2)]])
+    expect(stateOf(view, 'a')).toBe('fenced')
+  })
+
+  it('believes nothing below the configured minimum', () => {
+    const view = viewOf([['a', primary(3)]], { minimumTimeline: 4 })
+    expect(stateOf(view, 'a')).toBe('fenced')
+    expect(highestTimeline(view)).toBe(4)
+    expect(judge(see(view, [['a', primary(4)]])).primary).toBe('a')
+  })
+
+  it('reads no timelines with fence: off, and refuses two primaries all the same', () => {
+    const unread = { systemId: undefined, timeline: undefined }
+    const one = viewOf([['a', primary(1, unread)]], { fence: 'off' })
+    expect(judge(one).primary).toBe('a')
+    const two = see(one, [['b', primary(1, unread)]])
+    expect(judge(two).primary).toBeUndefined()
+    expect(judge(see(two, [['a', replica(unread)]])).primary).toBe('b')
+  })
+})
+
+describe('time', () => {
+  it('never lets an older observation overwrite a newer one', () => {
+    const start = viewOf([])
+    const newer = observe(start, 'a', { ...replica(), sentAt: 1_000 })
+    const late = observe(newer, 'a', { ...primary(), sentAt: 999 })
+    expect(late).toBe(newer)
+  })
+
+  it('ends with the same view whatever the order in which answers arrive', () => {
+    const observations = [
+      ['a', { ...primary(1), sentAt: 2_001 }],
+      ['a', { ...replica(), sentAt: 2_003 }],
+      ['b', { ...replica(), sentAt: 2_002 }],
+      ['b', { ...primary(2), sentAt: 2_004 }],
+      ['c', { ...replica(), sentAt: 2_005 }],
+    ] as const
+    const ends = permutations(observations).map((order) =>
+      judge(
+        order.reduce(
+          (view, [id, seen]) => observe(view, id, { ...of(id, seen), sentAt: seen.sentAt }),
+          viewOf([]),
+        ),
+      ),
+    )
+    for (const end of ends) {
+      expect(end.primary).toBe('b')
+      expect(end.verdicts).toEqual(ends[0]!.verdicts)
+    }
+  })
+})
+
+describe('death', () => {
+  it('takes two failed probes in a row, or one refused', () => {
+    const alive = viewOf([['a', primary()]])
+    const once = see(alive, [['a', failed]])
+    expect(judge(once).primary).toBe('a')
+    expect(stateOf(see(once, [['a', failed]]), 'a')).toBe('unreachable')
+    expect(stateOf(see(alive, [['a', refused]]), 'a')).toBe('unreachable')
+  })
+
+  it.each([
+    ['an answer', primary()],
+    ['a server without a free connection', busy],
+  ])('starts counting anew after %s', (_title, sign) => {
+    const view = see(viewOf([['a', primary()]]), [
+      ['a', failed],
+      ['a', sign],
+      ['a', failed],
+    ])
+    expect(judge(view).primary).toBe('a')
+  })
+
+  it('keeps a dead node dead until it shows a sign of life', () => {
+    const view = see(viewOf([['a', primary()]]), [
+      ['a', refused],
+      ['a', failed],
+    ])
+    expect(stateOf(view, 'a')).toBe('unreachable')
+    expect(stateOf(see(view, [['a', busy]]), 'a')).toBe('unknown')
+  })
+
+  it('does not bring the former role back when a node starts up and then falls silent', () => {
+    const view = see(viewOf([['a', primary()]]), [
+      ['a', starting],
+      ['a', failed],
+    ])
+    expect(stateOf(view, 'a')).toBe('starting')
+    expect(judge(view).primary).toBeUndefined()
+  })
+
+  it('F24: keeps the role of a server that only has no connection free', () => {
+    expect(judge(see(viewOf([['a', primary()]]), [['a', busy]])).primary).toBe('a')
+  })
+})
+
+describe('a standby with another history', () => {
+  const behind = { lsn: 5_000n, timelineExact: false }
+
+  it('T50: is diverged once the primary, asked later, has not come as far as it', () => {
+    const view = viewOf([
+      ['c', replica(behind)],
+      ['a', primary(2, { lsn: 2_000n })],
+    ])
+    expect(states(view)).toMatchObject({ a: 'primary', c: 'diverged' })
+    const passed = see(view, [
+      ['a', primary(2, { lsn: 9_000n })],
+      ['c', replica(behind)],
+    ])
+    expect(stateOf(passed, 'c')).toBe('diverged')
+    const rewound = see(passed, [['c', replica({ ...behind, timeline: 2, startedAt: 'later' })]])
+    expect(stateOf(rewound, 'c')).toBe('replica')
+  })
+
+  it('T50: is told and loses its connections', () => {
+    const before = viewOf([
+      ['a', primary(2, { lsn: 2_000n })],
+      ['c', replica({ ...behind, timeline: 2 })],
+    ])
+    const after = see(before, [['a', primary(2, { lsn: 2_000n })]])
+    const found = consequences(
+      { view: before, judgement: judge(before) },
+      { view: after, judgement: judge(after) },
+    )
+    expect(found.map(({ kind }) => kind)).toEqual(['destroy', 'diverged'])
+    expect(found[1]).toMatchObject({ node: 'c', systemId: OURS, timeline: 2 })
+  })
+})
+
+describe('split brain', () => {
+  const both = [
+    ['a', primary(2)],
+    ['b', primary(2)],
+  ] as const
+
+  it('is not decided by one of the two falling silent', () => {
+    const view = see(viewOf(both), [
+      ['a', failed],
+      ['a', failed],
+    ])
+    expect(states(view)).toMatchObject({ a: 'unreachable', b: 'fenced' })
+    expect(judge(view).primary).toBeUndefined()
+  })
+
+  it.each([
+    ['stops', refused],
+    ['starts up', starting],
+    ['becomes a replica', replica()],
+  ])('is over when one of the two %s', (_title, finding) => {
+    expect(judge(see(viewOf(both), [['a', finding]])).primary).toBe('b')
+  })
+
+  it('T69: is the same whether the second claimed before or after the first fell silent', () => {
+    const silence = [
+      ['a', failed],
+      ['a', failed],
+    ] as const
+    const later = see(viewOf([['a', primary(2)]]), [...silence, ['b', primary(2)]])
+    expect(states(later)).toMatchObject({ a: 'unreachable', b: 'fenced' })
+    expect(later.contest?.nodes).toEqual(['a', 'b'])
+    expect(states(see(viewOf(both), silence))).toEqual(states(later))
+    for (const finding of [refused, replica()]) {
+      expect(judge(see(later, [['a', finding]])).primary).toBe('b')
+    }
+    // Nobody has ever heard the first claim: there is nothing to decide.
+    expect(judge(see(viewOf([['a', replica()]]), [...silence, ['b', primary(2)]])).primary).toBe(
+      'b',
+    )
+  })
+
+  it('T69: is decided by an operator who drains the one that is not to be believed', () => {
+    const silent = see(viewOf(both), [
+      ['a', failed],
+      ['a', failed],
+    ])
+    const decided = withhold(silent, new Map(), new Set(), new Set(['a']))
+    expect(judge(decided).primary).toBe('b')
+    const undone = withhold(decided, new Map(), new Set())
+    expect(judge(undone).primary).toBeUndefined()
+    expect(
+      judge(withhold(silent, new Map(), new Set(), new Set(['a', 'b']))).primary,
+    ).toBeUndefined()
+  })
+
+  it('is over when a third claims a higher timeline', () => {
+    const view = see(viewOf(both), [['c', primary(3)]])
+    expect(judge(view).primary).toBe('c')
+    expect(states(view)).toEqual({ a: 'fenced', b: 'fenced', c: 'primary' })
+  })
+})
+
+describe('refused credentials', () => {
+  it('S10: leave the state unknown and are told to callers', () => {
+    const view = viewOf([['a', denied]])
+    expect(stateOf(view, 'a')).toBe('unknown')
+    expect(judge(view)).toMatchObject({ blocked: { message: 'wrong password' } })
+  })
+
+  it.each<[string, readonly (readonly [string, Finding])[], boolean]>([
+    [
+      'the last primary',
+      [
+        ['a', primary()],
+        ['a', denied],
+        ['b', replica()],
+      ],
+      true,
+    ],
+    [
+      'a node while the last primary is gone',
+      [
+        ['a', primary()],
+        ['a', refused],
+        ['b', denied],
+      ],
+      false,
+    ],
+    [
+      'every node',
+      [
+        ['a', primary()],
+        ['a', denied],
+        ['b', denied],
+        ['c', denied],
+      ],
+      true,
+    ],
+    [
+      'a node while another may start up as primary',
+      [
+        ['a', denied],
+        ['b', starting],
+      ],
+      false,
+    ],
+    [
+      'a node while there is a primary',
+      [
+        ['a', denied],
+        ['b', primary()],
+      ],
+      false,
+    ],
+  ])('by %s', (_title, findings, expected) => {
+    const [first, ...rest] = findings
+    const view = see(viewOf([first!]), rest)
+    expect(judge(view).blocked !== undefined).toBe(expected)
+  })
+})
+
+const between = (before: ClusterView, next: ClusterView): Consequence[] =>
+  consequences({ view: before, judgement: judge(before) }, { view: next, judgement: judge(next) })
+
+describe('consequences', () => {
+  it('break the connections to a node that dies or is fenced, once', () => {
+    const alive = viewOf([
+      ['a', primary(1)],
+      ['b', replica()],
+    ])
+    const promoted = see(alive, [['b', primary(2)]])
+    expect(between(alive, promoted)).toMatchObject([
+      { kind: 'destroy', node: 'a' },
+      { kind: 'fenced', node: 'a', timeline: 1, highest: 2 },
+    ])
+    expect(between(promoted, see(promoted, [['a', primary(1)]]))).toEqual([])
+    const dead = see(alive, [['b', refused]])
+    expect(between(alive, dead)).toMatchObject([{ kind: 'destroy', node: 'b' }])
+    expect(between(dead, see(dead, [['b', refused]]))).toEqual([])
+  })
+
+  it('leave the connections of a promoted node alone', () => {
+    const before = viewOf([
+      ['a', refused],
+      ['b', replica()],
+    ])
+    expect(between(before, see(before, [['b', primary(2)]]))).toEqual([])
+  })
+
+  it('make idle connections prove themselves after a demotion or a restart', () => {
+    const before = viewOf([['a', primary()]])
+    expect(between(before, see(before, [['a', replica()]]))).toMatchObject([
+      { kind: 'suspect', node: 'a' },
+    ])
+    expect(between(before, see(before, [['a', primary(1, { startedAt: 'now' })]]))).toMatchObject([
+      { kind: 'suspect', node: 'a', reason: 'the server was restarted' },
+    ])
+  })
+
+  it('F22: replace the connections of a node whose name leads to another server by now', () => {
+    const before = viewOf([['a', replica({ address: '10.0.0.1:5432' })]])
+    const moved = primary(1, { address: '10.0.0.2:5432', startedAt: 'another' })
+    expect(between(before, see(before, [['a', moved]]))).toContainEqual({
+      kind: 'replace',
+      node: 'a',
+    })
+    // The same server, by another of its addresses; or promoted where it is.
+    for (const changes of [{ address: '10.0.0.2:5432' }, { address: '10.0.0.1:5432' }]) {
+      expect(between(before, see(before, [['a', primary(2, changes)]]))).toEqual([])
+    }
+  })
+
+  it('leave a node that refuses a password alone', () => {
+    const before = viewOf([['a', primary()]])
+    expect(between(before, see(before, [['a', denied]])).map(({ kind }) => kind)).not.toContain(
+      'destroy',
+    )
+  })
+})
+
+describe('several names of one server', () => {
+  const here = (finding: Finding): Finding =>
+    finding.kind === 'answer'
+      ? { kind: 'answer', facts: { ...finding.facts, port: 5432 } }
+      : finding
+
+  it('T53: elect the one that was configured first, and are no rivals', () => {
+    const view = viewOf([
+      ['b', here(primary(2))],
+      ['a', here(primary(2))],
+    ])
+    expect(judge(view).primary).toBe('a')
+    expect(states(view)).toMatchObject({ a: 'primary', b: 'draining' })
+    expect(view.contest).toBeUndefined()
+  })
+
+  it('T53: go on under the name of the primary, also when one that was configured before it answers', () => {
+    const view = see(viewOf([['b', here(primary())]]), [['a', here(primary())]])
+    expect(judge(view).primary).toBe('b')
+    expect(states(view)).toMatchObject({ a: 'draining', b: 'primary' })
+  })
+
+  it('T53: go on under another one when one falls silent', () => {
+    const view = see(
+      viewOf([
+        ['a', here(primary())],
+        ['b', here(primary())],
+      ]),
+      [
+        ['a', failed],
+        ['a', failed],
+      ],
+    )
+    expect(judge(view).primary).toBe('b')
+  })
+
+  it('T53: serve reads under one of them', () => {
+    const view = viewOf([
+      ['a', primary()],
+      ['b', here(replica())],
+      ['c', here(replica())],
+    ])
+    expect(states(view)).toEqual({ a: 'primary', b: 'replica', c: 'draining' })
+  })
+
+  it('T53: go on under the one that is listed, and nothing under the other one is destroyed', () => {
+    const before = viewOf([
+      ['a', here(primary())],
+      ['b', here(primary())],
+    ])
+    const after = withhold(before, new Map([['a', 'not listed']]), new Set(['a']))
+    expect(states(after)).toMatchObject({ a: 'draining', b: 'primary' })
+    expect(between(before, after).map(({ kind }) => kind)).not.toContain('destroy')
+  })
+
+  it('T53: are one claimant against another server, and are told as such', () => {
+    const view = viewOf([
+      ['a', here(primary())],
+      ['b', here(primary())],
+      ['c', primary()],
+    ])
+    expect(states(view)).toEqual({ a: 'fenced', b: 'fenced', c: 'fenced' })
+    expect(judge(view).verdicts.get('a')!.reason).toBe(
+      'split brain: "c" claims to be primary on timeline 1 too',
+    )
+  })
+
+  it('T53: are shut out together when another server is on a higher timeline', () => {
+    const view = viewOf([
+      ['a', here(primary(1))],
+      ['b', here(primary(1))],
+      ['c', primary(2)],
+    ])
+    expect(states(view)).toEqual({ a: 'fenced', b: 'fenced', c: 'primary' })
+  })
+
+  it('T53: are two servers where one was started anew since the other was asked', () => {
+    const view = viewOf([
+      ['a', here(replica())],
+      ['b', here(replica({ startedAt: 'later' }))],
+    ])
+    expect(states(view)).toMatchObject({ a: 'replica', b: 'replica' })
+  })
+})

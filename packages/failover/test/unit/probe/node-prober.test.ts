@@ -1,0 +1,206 @@
+import { type VirtualClock, virtualClock } from '@poolhouse/core/testing'
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Observation } from '../../../src/base/observation.js'
+import { NodeProber } from '../../../src/probe/node-prober.js'
+import { probeStatements } from '../../../src/probe/probe-statement.js'
+import { FakeServer } from '../support/fake-server.js'
+
+let clock: VirtualClock
+let server: FakeServer
+let signs: string[]
+
+beforeEach(() => {
+  clock = virtualClock()
+  server = new FakeServer('a', clock)
+  signs = []
+})
+
+function prober(
+  fence: 'timeline' | 'off' = 'timeline',
+  renewAfterMs = Number.POSITIVE_INFINITY,
+): NodeProber {
+  return new NodeProber({
+    pool: server.pool,
+    clock,
+    timeoutMs: 400,
+    statements: probeStatements(fence),
+    renewAfterMs: () => renewAfterMs,
+    onSign: (reason) => signs.push(reason),
+  })
+}
+
+/** Observes while time moves on by `ms`; undefined while the probe is still under way. */
+async function observe(
+  probing: NodeProber,
+  ms: number,
+): Promise<{ observation: Observation | undefined } | undefined> {
+  let seen: { observation: Observation | undefined } | undefined
+  void probing.observe().then((observation) => {
+    seen = { observation }
+  })
+  await clock.advance(ms)
+  return seen
+}
+
+describe('NodeProber', () => {
+  it('asks over one session again and again, and tells when it asked', async () => {
+    const probing = prober()
+    await clock.advance(7)
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer', sentAt: 7 } })
+    await observe(probing, 0)
+    await observe(probing, 0)
+    expect(server.driver.attempts).toBe(1)
+    probing.stop()
+    await clock.settle()
+    expect(server.driver.open.size).toBe(0)
+  })
+
+  it('opens another session in the same probe if the old one was lost', async () => {
+    const probing = prober()
+    await observe(probing, 0)
+    for (const session of server.driver.open) session.lose('terminated by an administrator')
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    expect(signs).toEqual(['the session of the monitor was lost'])
+    probing.stop()
+  })
+
+  it('F22: opens a session anew when the name may have moved, and asks the former one until it is there', async () => {
+    const probing = prober('timeline', 1_000)
+    await observe(probing, 0)
+    await clock.advance(999)
+    await observe(probing, 0)
+    expect(server.driver.attempts).toBe(1)
+    await clock.advance(1)
+    server.driver.options.connectMs = 300
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    expect([server.driver.attempts, server.driver.open.size]).toEqual([2, 1])
+    await clock.advance(300)
+    expect(server.driver.open.size).toBe(1)
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    expect(signs).toEqual([])
+    probing.stop()
+  })
+
+  it('F22: hears the answer of the session it has before another takes its place', async () => {
+    const probing = prober('timeline', 1_000)
+    await observe(probing, 0)
+    await clock.advance(1_000)
+    server.driver.options.statementMs = 300
+    server.driver.options.connectMs = 50
+    let seen: Observation | undefined
+    void probing.observe().then((observation) => {
+      seen = observation
+    })
+    // The new session is open, and the question to the old one is under way.
+    await clock.advance(100)
+    expect([server.driver.open.size, seen]).toEqual([2, undefined])
+    await clock.advance(200)
+    expect(seen).toMatchObject({ kind: 'answer' })
+    expect([server.driver.open.size, signs]).toEqual([1, []])
+    probing.stop()
+  })
+
+  it('F22: keeps the session it has when no other can be opened', async () => {
+    const probing = prober('timeline', 1_000)
+    await observe(probing, 0)
+    await clock.advance(1_000)
+    const { open } = server.driver
+    const former = [...open]
+    server.mood = 'denying'
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    await clock.advance(500)
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    expect([...open]).toEqual(former)
+    expect(server.driver.attempts).toBe(2)
+    probing.stop()
+  })
+
+  it('asks no more for positions where the service does not support them and is trusted to fence', async () => {
+    server.hidesPositions = true
+    const fenced = prober()
+    expect(await observe(fenced, 0)).toMatchObject({ observation: { kind: 'busy' } })
+    fenced.stop()
+    const probing = prober('off')
+    const before = server.probedAt.length
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    await observe(probing, 0)
+    expect(server.probedAt.length - before).toBe(3)
+    probing.stop()
+  })
+
+  it('gives a silent server the time of one probe, and needs no session for the next', async () => {
+    const probing = prober()
+    await observe(probing, 0)
+    server.freeze()
+    expect(await observe(probing, 399)).toBeUndefined()
+    await clock.advance(100)
+    expect(await observe(probing, 401)).toMatchObject({ observation: { kind: 'failed' } })
+    probing.stop()
+  })
+
+  it('F44: holds its own stall against nobody', async () => {
+    const probing = prober()
+    await observe(probing, 0)
+    server.freeze()
+    let seen: { observation: Observation | undefined } | undefined
+    void probing.observe().then((observation) => {
+      seen = { observation }
+    })
+    await clock.advance(50)
+    clock.stall(300)
+    await clock.advance(1_000)
+    expect(seen).toEqual({ observation: undefined })
+    probing.stop()
+  })
+
+  it('believes a refusal although the event loop was stalled', async () => {
+    const probing = prober()
+    server.kill()
+    server.driver.options.connectMs = 300
+    let seen: Observation | undefined
+    void probing.observe().then((observation) => {
+      seen = observation
+    })
+    await clock.advance(1)
+    clock.stall(5_000)
+    await clock.advance(10)
+    expect(seen).toMatchObject({ kind: 'refused' })
+    probing.stop()
+  })
+
+  it('F19: lets a session that takes longer than a probe be opened, and uses it', async () => {
+    const probing = prober()
+    server.driver.options.connectMs = 900
+    expect(await observe(probing, 401)).toMatchObject({ observation: { kind: 'failed' } })
+    expect(await observe(probing, 401)).toMatchObject({ observation: { kind: 'failed' } })
+    expect(await observe(probing, 401)).toMatchObject({ observation: { kind: 'answer' } })
+    expect(server.driver.attempts).toBe(1)
+    probing.stop()
+  })
+
+  it('does not take a late answer for news, but asks again over the session that gave it', async () => {
+    const probing = prober()
+    await observe(probing, 0)
+    server.driver.options.statementMs = 600
+    expect(await observe(probing, 450)).toMatchObject({ observation: { kind: 'failed' } })
+    server.driver.options.statementMs = 0
+    server.driver.options.connectMs = 5_000
+    await clock.advance(200)
+    expect(signs).toEqual(['a late answer came'])
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    expect(server.driver.attempts).toBe(1)
+    probing.stop()
+  })
+
+  it('leaves nothing behind when it is stopped in the middle', async () => {
+    const probing = prober()
+    server.freeze()
+    const seen = probing.observe()
+    await clock.advance(10)
+    probing.stop()
+    await clock.advance(3_000)
+    expect(await seen).toMatchObject({ kind: 'failed' })
+    expect(server.driver.open.size + server.driver.connecting).toBe(0)
+    expect(clock.pendingTimers).toBe(0)
+  })
+})

@@ -1,0 +1,72 @@
+import { createMarkerTable, createPool, type Transaction } from '@poolhouse/core'
+import { type ClusterNode, startFaultProxy, startPgBouncer } from '@poolhouse/testkit'
+import { describe, expect } from 'vitest'
+import { scenario } from '../../support/scenario.js'
+import { startProxiedCluster } from '../support/proxied-cluster.js'
+
+async function rows(node: ClusterNode): Promise<number[]> {
+  const found = await node.sql<{ id: number }>('select id from rows order by id')
+  return found.map(({ id }) => id)
+}
+
+const insert = (id: number) => (tx: Transaction) => tx.query('insert into rows values ($1)', [id])
+
+describe('a transaction with a key', () => {
+  scenario(
+    'is done exactly once through a failover that nobody planned, and no call is in doubt',
+    async ({ make }) => {
+      await using setup = await startProxiedCluster({ replicas: 2, synchronous: true })
+      const pool = setup.pool(make())
+      await createMarkerTable(pool)
+      let stopped = false
+      let calls = 0
+      const failures: unknown[] = []
+      const write = async (): Promise<void> => {
+        while (!stopped) {
+          const id = ++calls
+          await pool
+            .transaction(insert(id), { idempotencyKey: `write ${id}` })
+            .catch((error: unknown) => failures.push(error))
+        }
+      }
+      const writers = Array.from({ length: 6 }, write)
+      await pause(500)
+      await setup.node('a').kill()
+      await setup.node('b').promote()
+      await pause(1_000)
+      stopped = true
+      await Promise.all(writers)
+      expect(failures).toEqual([])
+      const stored = await rows(setup.node('b'))
+      expect(stored).toEqual(Array.from({ length: calls }, (_, index) => index + 1))
+    },
+  )
+
+  scenario(
+    'is done once through PgBouncer too, also after the answer to its COMMIT was lost',
+    async ({ make }) => {
+      await using setup = await startProxiedCluster({ replicas: 0 })
+      await using bouncer = await startPgBouncer({ target: setup.node('a').url, auth: 'trust' })
+      await using proxy = await startFaultProxy(bouncer.url)
+      const pool = createPool({
+        driver: make(),
+        connection: proxy.url(),
+        pooler: 'pgbouncer',
+      })
+      try {
+        await createMarkerTable(pool)
+        proxy.dropCommitAnswer()
+        expect(await pool.transaction(insert(1), { idempotencyKey: 'k' })).toBeDefined()
+        await pool.transaction(insert(2), { idempotencyKey: 'k' })
+        expect(await rows(setup.node('a'))).toEqual([1])
+      } finally {
+        await pool.close()
+      }
+    },
+    180_000,
+  )
+})
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -1,0 +1,115 @@
+import { type ConnectionPool, createPool, type Driver } from '@poolhouse/core'
+import { type FailoverPool, withFailover } from '@poolhouse/failover'
+import {
+  historyTable,
+  startCluster,
+  startHaproxy,
+  startPgBouncer,
+  startWorkload,
+  verifyHistory,
+} from '@poolhouse/testkit'
+import { expect } from 'vitest'
+import { scenario } from '../../support/scenario.js'
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Resolves when the view of the first node says so. */
+async function until(pool: FailoverPool, reason: RegExp): Promise<void> {
+  const shown = (): string => {
+    const [node] = pool.topology.current.nodes
+    return `${node!.state}: ${node!.reason}`
+  }
+  for (let tries = 0; tries < 1_500; tries++) {
+    if (reason.test(shown())) return
+    await pause(10)
+  }
+  throw new Error(`not within 15 s: ${reason}; ${shown()}`)
+}
+
+function nodeAt(driver: Driver, connection: string): ConnectionPool {
+  return createPool({ driver, connection, name: 'p', prepare: 'off', max: 10 })
+}
+
+scenario(
+  'sees a PgBouncer that it was not told of, and writes on through a restart behind it',
+  async ({ make }) => {
+    await using cluster = await startCluster({ replicas: 0 })
+    await using bouncer = await startPgBouncer({ target: cluster.primary.url, poolSize: 10 })
+    await using pool = withFailover([nodeAt(make(), bouncer.url)], { probe: { intervalMs: 100 } })
+    for (const text of historyTable()) await pool.query(text)
+    await until(pool, /behind a pooler/)
+    const workload = startWorkload({ writes: pool, writers: 4, deadlineMs: 15_000 })
+    await pause(300)
+    await cluster.primary.restart()
+    await until(pool, /^primary:/)
+    await pause(500)
+    const { counts, violations } = await verifyHistory(await workload.stop(), {
+      db: pool,
+      pools: [pool],
+    })
+    expect(violations).toEqual([])
+    // Only what PgBouncer had passed on when the server went; what it found no server for was sent
+    // again.
+    expect(counts.unknown).toBeLessThanOrEqual(4)
+    expect(counts.unsettled).toBe(0)
+  },
+)
+
+scenario(
+  'behind a HAProxy that is pointed to the promoted server, writes wait and nothing is lost or done twice',
+  async ({ make }) => {
+    await using cluster = await startCluster({ replicas: 1, synchronous: true })
+    await using haproxy = await startHaproxy({ targets: cluster.nodes.map(({ url }) => url) })
+    await using pool = withFailover([nodeAt(make(), haproxy.url)], { probe: { intervalMs: 100 } })
+    for (const text of historyTable()) await pool.query(text)
+    const told: string[] = []
+    pool.on('topology', ({ reason }) => told.push(reason))
+    const workload = startWorkload({ writes: pool, writers: 4, deadlineMs: 15_000 })
+    await pause(300)
+    const [a, b] = cluster.nodes
+    await a!.kill()
+    await haproxy.pointTo(undefined)
+    await b!.promote()
+    await b!.sql("alter system set synchronous_standby_names = ''")
+    await b!.sql('select pg_reload_conf()')
+    await haproxy.pointTo(1)
+    await until(pool, /^primary: primary on timeline 2/)
+    await pause(500)
+    const { counts, violations } = await verifyHistory(await workload.stop(), {
+      db: pool,
+      pools: [pool],
+    })
+    expect(violations).toEqual([])
+    expect(counts.unknown).toBeLessThanOrEqual(4)
+    expect(counts).toMatchObject({ notExecuted: 0, unsettled: 0 })
+    expect(told.join('\n')).toMatch(/timeline 1 → 2/)
+  },
+)
+
+scenario(
+  'a HAProxy that points back to a stale primary is fenced: nothing is sent there',
+  async ({ make }) => {
+    await using cluster = await startCluster({ replicas: 1 })
+    await using haproxy = await startHaproxy({ targets: cluster.nodes.map(({ url }) => url) })
+    await using pool = withFailover([nodeAt(make(), haproxy.url)], {
+      probe: { intervalMs: 100 },
+      hold: { timeoutMs: 300 },
+    })
+    await pool.query('create table t(id int)')
+    const [a, b] = cluster.nodes
+    await b!.promote()
+    await haproxy.pointTo(1)
+    await until(pool, /^primary: primary on timeline 2/)
+    await pool.query('insert into t values (1)')
+    await haproxy.pointTo(0)
+    await until(pool, /^fenced: claims to be primary on timeline 1, but timeline 2 has been seen/)
+    await expect(pool.query('insert into t values (2)')).rejects.toMatchObject({
+      name: 'NoPrimaryError',
+      executed: 'no',
+    })
+    expect(await a!.sql('select id from t')).toEqual([])
+    await haproxy.pointTo(1)
+    await until(pool, /^primary:/)
+    expect(await pool.query('insert into t values (3)')).toMatchObject({ rowCount: 1 })
+  },
+)

@@ -1,0 +1,56 @@
+import { NoPrimaryError } from '@poolhouse/core'
+import { describe, expect } from 'vitest'
+import { scenario } from '../../support/scenario.js'
+import { startFailoverCluster } from '../support/failover-cluster.js'
+import { OutageSetup, pause } from '../support/outage-setup.js'
+
+describe('a cluster without a primary', () => {
+  scenario(
+    'F11: work waits to its deadline, a call too many is refused at once, and the replicas are still told',
+    async ({ make }) => {
+      await using setup = await startFailoverCluster(
+        make(),
+        { replicas: 1 },
+        { hold: { timeoutMs: 1_000, maxCalls: 2 } },
+      )
+      const { pool } = setup
+      await setup.node('a').kill()
+      await setup.until(({ topology }) => topology.current.primary === undefined)
+      const begunAt = performance.now()
+      const held = [
+        pool.query('insert into writes values (1)'),
+        pool.transaction((tx) => tx.query('insert into writes values (2)')),
+      ]
+      await expect(pool.query('insert into writes values (3)')).rejects.toBeInstanceOf(
+        NoPrimaryError,
+      )
+      expect(performance.now() - begunAt).toBeLessThan(250)
+      for (const end of await Promise.allSettled(held)) {
+        expect(end).toMatchObject({
+          status: 'rejected',
+          reason: { name: 'NoPrimaryError', executed: 'no' },
+        })
+      }
+      expect(performance.now() - begunAt).toBeGreaterThan(990)
+      expect(performance.now() - begunAt).toBeLessThan(1_250)
+      expect(pool.topology.current.replicas.map(({ id }) => id)).toEqual(['b'])
+    },
+  )
+
+  scenario(
+    'D6: a pool that is closed while its primary hangs ends within 2 s of its deadline, and every call settles',
+    async ({ make }) => {
+      await using setup = await OutageSetup.start(make())
+      await setup.node('a').freeze()
+      await pause(300)
+      const begunAt = performance.now()
+      await setup.db.close({ timeoutMs: 1_000 })
+      expect(performance.now() - begunAt).toBeLessThan(3_000)
+      await setup.until(
+        () => setup.operations.every(({ outcome }) => outcome !== undefined),
+        'every call',
+      )
+      await setup.node('a').thaw()
+    },
+  )
+})
