@@ -4,7 +4,7 @@ import { startWireServer } from '@poolhouse/testkit'
 import { describe, expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
 
-const SCRIPT = fileURLToPath(new URL('lone-call.ts', import.meta.url))
+const SCRIPT = fileURLToPath(new URL('../support/lone-call.ts', import.meta.url))
 const NOBODY = 'postgres://wire@127.0.0.1:1/wire'
 
 describe('a process with a failover pool that nobody closes', () => {
