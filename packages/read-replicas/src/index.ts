@@ -1,6 +1,6 @@
-export { type RunWithOptions, runWith } from './ambient.js'
-export { annotationOf } from './annotation.js'
-export type { BalanceFunction, ReplicaCandidate } from './balancer.js'
+export { type RunWithOptions, runWith } from './api/ambient.js'
+export { annotationOf } from './api/annotation.js'
+export type { ReplicaPool, ReplicaSession } from './api/replica-pool.js'
 export type {
   Classification,
   ClassifierOptions,
@@ -10,7 +10,6 @@ export type {
 } from './classify/classification.js'
 export { lexerClassifier } from './classify/lexer-classifier.js'
 export type { OwnNames } from './classify/own-names.js'
-export type { RouteCandidate, RouteCause, RouteExplanation } from './explain-route.js'
 export {
   type ExpressMiddleware,
   type ExpressRequest,
@@ -24,14 +23,15 @@ export {
   type HonoContext,
   type HonoMiddleware,
   honoReplicas,
-} from './middleware.js'
-export type { ReplicaPool, ReplicaSession } from './replica-pool.js'
+} from './http/middleware.js'
+export type { RequestOptions } from './http/request-session.js'
 export type {
   ReaderOptions,
   ReplicaSessionOptions,
   ReplicasOptions,
   StrategyName,
   WhenStaleOption,
-} from './replicas-options.js'
-export type { RequestOptions } from './request-session.js'
+} from './options/replicas-options.js'
+export type { BalanceFunction, ReplicaCandidate } from './route/balancer.js'
+export type { RouteCandidate, RouteCause, RouteExplanation } from './route/explain-route.js'
 export { withReplicas } from './with-replicas.js'

@@ -1,11 +1,11 @@
 import { AbortError, type Pool, PoolClosedError, type ReadyOptions } from '@poolhouse/core'
 import { checkReadyOptions } from '@poolhouse/core/kit'
-import type { Background } from './background.js'
-import type { NameCatalog } from './classify/name-catalog.js'
-import type { FreshWait } from './fresh-wait.js'
-import type { Membership } from './membership.js'
-import type { ReplicaNode } from './replica-node.js'
-import type { ReplicaSet } from './replica-set.js'
+import type { Background } from './base/background.js'
+import type { Membership } from './nodes/membership.js'
+import type { ReplicaNode } from './nodes/replica-node.js'
+import type { ReplicaSet } from './nodes/replica-set.js'
+import type { NameCatalog } from './read/name-catalog.js'
+import type { FreshWait } from './route/fresh-wait.js'
 
 // A replica that says nothing is found out by then, and one that is behind must not keep a service
 // from starting.

@@ -1,11 +1,11 @@
 import type { ConnectionPool, Pool, Topology } from '@poolhouse/core'
 import { describeValue } from '@poolhouse/core/kit'
-import { isTopology, topologyOf } from './membership.js'
-import type { ReplicaPool } from './replica-pool.js'
-import { type ReplicasOptions, readReplicasOptions } from './replicas-options.js'
+import type { ReplicaPool } from './api/replica-pool.js'
+import { isTopology, topologyOf } from './nodes/membership.js'
+import { TopologyMembers } from './nodes/topology-members.js'
+import { type ReplicaName, WatchedPools } from './nodes/watched-pools.js'
+import { type ReplicasOptions, readReplicasOptions } from './options/replicas-options.js'
 import { type MembershipMaker, RoutingPool } from './routing-pool.js'
-import { TopologyMembers } from './topology-members.js'
-import { type ReplicaName, WatchedPools } from './watched-pools.js'
 
 const WHERE = 'withReplicas'
 

@@ -1,0 +1,406 @@
+import type { Clock } from '@poolhouse/core'
+import {
+  checkNumber,
+  checkShownText,
+  checkWord,
+  describeName,
+  describeValue,
+  nearestName,
+  refuseUnknownOptions,
+  systemClock,
+} from '@poolhouse/core/kit'
+import type { ClassifyMode, StatementClassifier } from '../classify/classification.js'
+import { readClassify } from '../classify/classify-option.js'
+import type { BalanceFunction } from '../route/balancer.js'
+import type { ReadTerms, WhenStale } from '../route/read-route.js'
+
+/** The names of the strategies that come with the package. */
+export type StrategyName = 'leastBusy' | 'roundRobin' | 'random' | 'weighted'
+
+/** What to do with a read when no replica is fresh enough: see `ReplicasOptions.whenStale`. */
+export type WhenStaleOption =
+  | 'primary'
+  | 'error'
+  | {
+      /** Longest wait for a replica that is fresh enough, in milliseconds. */
+      readonly waitMs: number
+      /** Where the read goes then. Default `primary`. */
+      readonly otherwise?: 'primary' | 'error' | undefined
+    }
+
+/** Options of `withReplicas`. */
+export interface ReplicasOptions {
+  /** Name for messages and events. Default: the primary's name followed by `/replicas`. */
+  name?: string | undefined
+  /**
+   * How to choose among the replicas that fit a read. `leastBusy` (default): two random ones, the
+   * one with less work and shorter answers. `roundRobin`: whoever waited longest. `random`.
+   * `weighted`: in proportion to `weights`, smoothly. Or your own function.
+   */
+  strategy?: StrategyName | BalanceFunction | undefined
+  /**
+   * Shares of the strategy `weighted`, by name of the replica's pool; 1 for those that are not
+   * named. 0 keeps reads away while another replica fits.
+   */
+  weights?: Readonly<Record<string, number>> | undefined
+  /**
+   * Oldest data a read accepts, in milliseconds. Default 5 000. 0 sends every read to the primary;
+   * `Infinity` accepts any age, also an unknown one. Measured once a second, more often for less
+   * than 5 000; values below 300 mostly mean the primary. A reader or a single call can set its
+   * own.
+   */
+  maxStalenessMs?: number | undefined
+  /**
+   * Most write-ahead log that a replica may have left to replay, in bytes. Default `Infinity`.
+   * Counted between two samples; a reader or a single call can set its own.
+   */
+  maxStalenessBytes?: number | undefined
+  /**
+   * What to do when no replica is fresh enough: `primary` (default), within `primaryShare`;
+   * `error`, which rejects with `NoSuitableNodeError`; or `{ waitMs, otherwise }`, which waits for
+   * a replica first. A reader or a session can set its own.
+   */
+  whenStale?: WhenStaleOption | undefined
+  /**
+   * Zone this process runs in. Replicas of the same zone are used while one of them fits and has
+   * connections to spare (80 % of its pool's `max` are in use by reads of ours at most), then the
+   * others too. Needs a topology, because only its nodes have zones.
+   */
+  zone?: string | undefined
+  /**
+   * Most reads that this pool has under way on one replica, waiting or running. Default `Infinity`.
+   */
+  maxReadsPerNode?: number | undefined
+  /**
+   * How long a replica that comes back gets less than its share of the reads, from a tenth up to
+   * all of it, in milliseconds. Default 10 000; 0 for its full share at once.
+   */
+  slowStartMs?: number | undefined
+  /**
+   * Share of the primary's connections, 0 to 1, that reads may hold at once when no replica fits.
+   * Default 0.3, rounded down, at least one connection; 0 keeps such reads off the primary: they
+   * reject with `NoSuitableNodeError`.
+   */
+  primaryShare?: number | undefined
+  /**
+   * How often a read is sent again after its connection was lost or the replica cancelled it in
+   * favour of replay. Default 1. Reads that were never sent move on to the next node without
+   * counting; with 0 even those reject at once.
+   */
+  readRetries?: number | undefined
+  /**
+   * After how many milliseconds without an answer a single statement is sent to a second replica
+   * too; the first answer counts and the other one is cancelled. Default: never. At most one read
+   * in ten is sent twice.
+   */
+  hedgeAfterMs?: number | undefined
+  /**
+   * How long a read of a session waits for a replica to catch up with what the session has seen, in
+   * milliseconds. Default 50; then it goes to the primary.
+   */
+  waitForTokenMs?: number | undefined
+  /**
+   * Secrets that sign session tokens: one, or several of which the first signs and all are
+   * accepted. At least 16 characters each. Default: tokens are not signed. Without one a visitor
+   * who makes up a token can slow down only his own reads.
+   */
+  tokenSecret?: string | readonly string[] | undefined
+  /**
+   * What to do with the reads of a session that has seen what a failover has lost: `primary`
+   * (default) answers from what there is and tells by the event `token`; `error` rejects them with
+   * `TokenBeyondHistoryError`.
+   */
+  onLostToken?: 'primary' | 'error' | undefined
+  /**
+   * Whether statements that nobody has declared a read or a write are told apart by their text.
+   * Default: no, they go to the primary. `conservative` sends to replicas what is known to be a
+   * read; `optimistic` also what calls functions that nobody knows, and runs it again on the
+   * primary if the replica refuses. Or a classifier, such as `lexerClassifier()` makes for
+   * functions of your own. These ask the primary for the names of the database's own functions and
+   * sequences, at most every 30 s; without them all of it goes to the primary.
+   */
+  classify?: ClassifyMode | StatementClassifier | undefined
+  /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
+  clock?: Clock | undefined
+  /**
+   * Random source from 0 (included) to 1 (excluded), for choices and jitter. Default `Math.random`.
+   */
+  random?: (() => number) | undefined
+}
+
+/** Options of `reader`. */
+export interface ReaderOptions {
+  /**
+   * Oldest data that reads of this view accept, in milliseconds. Default: the pool's
+   * `maxStalenessMs`.
+   */
+  maxStalenessMs?: number | undefined
+  /**
+   * Most write-ahead log that a replica may have left to replay, in bytes. Default: the pool's
+   * `maxStalenessBytes`.
+   */
+  maxStalenessBytes?: number | undefined
+  /** What to do when no replica is fresh enough. Default: the pool's `whenStale`. */
+  whenStale?: WhenStaleOption | undefined
+}
+
+/** Options of `session`. */
+export interface ReplicaSessionOptions extends ReaderOptions {
+  /**
+   * How long a read waits for a replica to catch up, in milliseconds. Default: the pool's
+   * `waitForTokenMs`.
+   */
+  waitForTokenMs?: number | undefined
+  /**
+   * How long the first read that finds no replica caught up waits for one, where that is longer:
+   * for jobs that are in no hurry. Default 0.
+   */
+  deferMs?: number | undefined
+}
+
+/** Options of `withReplicas` with every default filled in and everything checked. */
+export interface ReplicasConfig {
+  readonly name: string
+  readonly strategy: StrategyName | BalanceFunction
+  readonly weights: ReadonlyMap<string, number>
+  readonly terms: ReadTerms
+  readonly maxReadsPerNode: number
+  readonly slowStartMs: number
+  readonly hedgeAfterMs: number | undefined
+  readonly waitForTokenMs: number
+  readonly tokenSecrets: readonly string[]
+  readonly onLostToken: 'primary' | 'error'
+  readonly zone: string | undefined
+  readonly primaryShare: number
+  readonly readRetries: number
+  readonly classifier: StatementClassifier | undefined
+  readonly clock: Clock
+  readonly random: () => number
+}
+
+const WHERE = 'withReplicas'
+const STRATEGIES: readonly StrategyName[] = ['leastBusy', 'roundRobin', 'random', 'weighted']
+const LONGEST = 0x7fffffff
+const SHORTEST_SECRET = 16
+const KNOWN: ReadonlySet<string> = new Set([
+  'name',
+  'strategy',
+  'weights',
+  'maxStalenessMs',
+  'maxStalenessBytes',
+  'whenStale',
+  'maxReadsPerNode',
+  'slowStartMs',
+  'hedgeAfterMs',
+  'waitForTokenMs',
+  'tokenSecret',
+  'onLostToken',
+  'zone',
+  'primaryShare',
+  'readRetries',
+  'classify',
+  'clock',
+  'random',
+])
+const READER_OPTIONS: ReadonlySet<string> = new Set([
+  'maxStalenessMs',
+  'maxStalenessBytes',
+  'whenStale',
+])
+const SESSION_OPTIONS: ReadonlySet<string> = new Set([
+  ...READER_OPTIONS,
+  'waitForTokenMs',
+  'deferMs',
+])
+const WAIT_OPTIONS: ReadonlySet<string> = new Set(['waitMs', 'otherwise'])
+const TO_PRIMARY: WhenStale = { waitMs: 0, otherwise: 'primary' }
+
+/**
+ * Checks the options of `withReplicas` and fills in the defaults. Throws `TypeError` or
+ * `RangeError` naming option and value.
+ */
+export function readReplicasOptions(
+  options: ReplicasOptions,
+  primaryName: string,
+  hasTopology: boolean,
+): ReplicasConfig {
+  requireObject(WHERE, options)
+  refuseUnknownOptions(WHERE, options, KNOWN)
+  if (options.weights !== undefined && options.strategy !== 'weighted') {
+    throw new TypeError(`${WHERE}: weights need strategy: "weighted"`)
+  }
+  return Object.freeze({
+    name: readText('name', options.name) ?? `${primaryName}/replicas`,
+    strategy: readStrategy(options.strategy ?? 'leastBusy'),
+    weights: readWeights(options.weights ?? {}),
+    terms: readTerms(WHERE, options, {
+      maxStalenessMs: 5_000,
+      maxStalenessBytes: Number.POSITIVE_INFINITY,
+      whenStale: TO_PRIMARY,
+    }),
+    maxReadsPerNode: checkNumber(
+      WHERE,
+      'maxReadsPerNode',
+      options.maxReadsPerNode ?? Number.POSITIVE_INFINITY,
+      { min: 1, max: Number.POSITIVE_INFINITY, integer: true },
+    ),
+    slowStartMs: checkMs('slowStartMs', options.slowStartMs ?? 10_000),
+    hedgeAfterMs:
+      options.hedgeAfterMs === undefined
+        ? undefined
+        : checkMs('hedgeAfterMs', options.hedgeAfterMs),
+    waitForTokenMs: checkMs('waitForTokenMs', options.waitForTokenMs ?? 50),
+    tokenSecrets: readSecrets(options.tokenSecret),
+    onLostToken: checkWord(WHERE, 'onLostToken', options.onLostToken ?? 'primary', [
+      'primary',
+      'error',
+    ] as const),
+    zone: readZone(options.zone, hasTopology),
+    primaryShare: checkNumber(WHERE, 'primaryShare', options.primaryShare ?? 0.3, {
+      min: 0,
+      max: 1,
+    }),
+    readRetries: checkNumber(WHERE, 'readRetries', options.readRetries ?? 1, {
+      min: 0,
+      max: 100,
+      integer: true,
+    }),
+    classifier: readClassify(WHERE, options.classify),
+    clock: readClock(options.clock),
+    random: readFunction('random', options.random) ?? Math.random,
+  })
+}
+
+/**
+ * Checks the options of `reader` and returns what its reads accept. Throws `TypeError` or
+ * `RangeError`.
+ */
+export function readReaderOptions(options: ReaderOptions, terms: ReadTerms): ReadTerms {
+  requireObject('reader', options)
+  refuseUnknownOptions('reader', options, READER_OPTIONS)
+  return readTerms('reader', options, terms)
+}
+
+/** Checks the options of `session` and fills in the pool's. Throws `TypeError` or `RangeError`. */
+export function readSessionOptions(
+  options: ReplicaSessionOptions,
+  config: Pick<ReplicasConfig, 'terms' | 'waitForTokenMs'>,
+): { terms: ReadTerms; waitMs: number; firstWaitMs: number } {
+  const where = 'session'
+  requireObject(where, options)
+  refuseUnknownOptions(where, options, SESSION_OPTIONS)
+  return {
+    terms: readTerms(where, options, config.terms),
+    waitMs: checkMs('waitForTokenMs', options.waitForTokenMs ?? config.waitForTokenMs, where),
+    firstWaitMs: checkMs('deferMs', options.deferMs ?? 0, where),
+  }
+}
+
+/**
+ * What reads accept that say so themselves; what they leave out is as in `terms`. Throws
+ * `TypeError` or `RangeError`.
+ */
+export function readTerms(where: string, options: ReaderOptions, terms: ReadTerms): ReadTerms {
+  const { maxStalenessMs, maxStalenessBytes, whenStale } = options
+  const bound = { min: 0, max: Number.POSITIVE_INFINITY }
+  return {
+    maxStalenessMs:
+      maxStalenessMs === undefined
+        ? terms.maxStalenessMs
+        : checkNumber(where, 'maxStalenessMs', maxStalenessMs, bound),
+    maxStalenessBytes:
+      maxStalenessBytes === undefined
+        ? terms.maxStalenessBytes
+        : checkNumber(where, 'maxStalenessBytes', maxStalenessBytes, bound),
+    whenStale: whenStale === undefined ? terms.whenStale : readWhenStale(where, whenStale),
+  }
+}
+
+function readWhenStale(where: string, option: WhenStaleOption): WhenStale {
+  if (option === 'primary') return TO_PRIMARY
+  if (option === 'error') return { waitMs: 0, otherwise: 'error' }
+  if (option === null || typeof option !== 'object') {
+    throw new TypeError(
+      `${where}: whenStale must be "primary", "error" or { waitMs, otherwise }, got ${describeValue(option)}`,
+    )
+  }
+  refuseUnknownOptions(`${where}: whenStale`, option, WAIT_OPTIONS)
+  return {
+    waitMs: checkMs('whenStale.waitMs', option.waitMs, where),
+    otherwise: checkWord(where, 'whenStale.otherwise', option.otherwise ?? 'primary', [
+      'primary',
+      'error',
+    ] as const),
+  }
+}
+
+function checkMs(name: string, value: unknown, where = WHERE): number {
+  return checkNumber(where, name, value, { min: 0, max: LONGEST })
+}
+
+function readWeights(weights: Readonly<Record<string, number>>): ReadonlyMap<string, number> {
+  requireObject(`${WHERE}: weights`, weights)
+  const most = Number.MAX_SAFE_INTEGER
+  return new Map(
+    Object.entries(weights).map(([node, weight]) => [
+      node,
+      checkNumber(WHERE, `weights[${describeName(node)}]`, weight, { min: 0, max: most }),
+    ]),
+  )
+}
+
+function readSecrets(secret: unknown): readonly string[] {
+  if (secret === undefined) return []
+  const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret]
+  for (const one of secrets) {
+    // The value is never shown.
+    if (typeof one !== 'string' || one.length < SHORTEST_SECRET) {
+      throw new TypeError(
+        `${WHERE}: tokenSecret must be a string of at least ${SHORTEST_SECRET} characters, or an array of such`,
+      )
+    }
+  }
+  return secrets as readonly string[]
+}
+
+function requireObject(where: string, options: unknown): void {
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    throw new TypeError(`${where}: options must be an object, got ${describeValue(options)}`)
+  }
+}
+
+function readStrategy(strategy: unknown): StrategyName | BalanceFunction {
+  if (typeof strategy === 'function') return strategy as BalanceFunction
+  if (STRATEGIES.includes(strategy as StrategyName)) return strategy as StrategyName
+  const near = typeof strategy === 'string' ? nearestName(strategy, STRATEGIES) : undefined
+  const known = STRATEGIES.map((name) => `"${name}"`).join(', ')
+  throw new TypeError(
+    `${WHERE}: strategy must be ${known} or a function, got ${describeValue(strategy)}` +
+      (near === undefined ? '' : `; did you mean "${near}"?`),
+  )
+}
+
+function readText(option: string, value: unknown): string | undefined {
+  return value === undefined ? undefined : checkShownText(WHERE, option, value)
+}
+
+function readZone(value: unknown, hasTopology: boolean): string | undefined {
+  const zone = readText('zone', value)
+  if (zone !== undefined && !hasTopology) {
+    throw new TypeError(
+      `${WHERE}: zone is "${zone}", but plain pools have no zones; give a topology whose nodes have them`,
+    )
+  }
+  return zone
+}
+
+function readFunction<F>(option: string, value: F | undefined): F | undefined {
+  if (value === undefined || typeof value === 'function') return value
+  throw new TypeError(`${WHERE}: ${option} must be a function, got ${describeValue(value)}`)
+}
+
+function readClock(clock: Clock | undefined): Clock {
+  if (clock === undefined) return systemClock
+  if (typeof clock?.now === 'function' && typeof clock.setTimer === 'function') return clock
+  throw new TypeError(`${WHERE}: clock must be a clock, got ${describeValue(clock)}`)
+}

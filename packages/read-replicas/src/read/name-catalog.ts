@@ -1,0 +1,189 @@
+import { DatabaseError, type Pool } from '@poolhouse/core'
+import { OwnQuestion } from '@poolhouse/core/kit'
+import type { Background } from '../base/background.js'
+import { OWN_NAMES_STATEMENT, type OwnNames, readOwnNames } from '../classify/own-names.js'
+import { type CalledDatabase, databaseOf, topologyOf } from '../nodes/membership.js'
+
+// A name that another program has made counts at most so long later.
+const BELIEVED_MS = 60_000
+// Asked again before that, so that a busy pool always knows.
+const REFRESH_MS = 30_000
+const RETRY_MS = 1_000
+const ANSWER_MS = 5_000
+// Databases of one kind, such as those of tenants, have the same names, and then share what is made
+// of them.
+const MOST_SHARED = 16
+
+interface State {
+  names: OwnNames | undefined
+  sentAt: number
+  askAt: number
+  /** Whether the last question was not answered. */
+  failed: boolean
+  /** Statements under way that may change the names. */
+  changing: number
+  /** Counts these statements, at their beginning and at their end. */
+  generation: number
+  asking: Promise<void> | undefined
+}
+
+/**
+ * The names that each database has of its own, as its primary told them. The first call has them
+ * asked for, if the pool has not done so when it was made: until the answer is there they are not
+ * known. A database that does not answer keeps what is known of it.
+ */
+export class NameCatalog {
+  readonly #primary: Pool
+  readonly #background: Background
+  readonly #states = new WeakMap<CalledDatabase, State>()
+  readonly #shared = new Map<string, OwnNames>()
+  readonly #own = new OwnQuestion()
+  // Stands for the database of a pool that has one only.
+  readonly #alone: CalledDatabase = { within: (work) => work() }
+
+  /** Asks nothing by itself. */
+  constructor(primary: Pool, background: Background) {
+    this.#primary = primary
+    this.#background = background
+  }
+
+  /** Asks before the first call, where it is known which database that will be for. */
+  begin(): void {
+    // A call for a primary that is still looked for would be held, and tell of it.
+    if (topologyOf(this.#primary) === undefined) this.current()
+  }
+
+  /**
+   * Those of the database that the call is for; undefined while they are not known. Has them asked
+   * for when it is time.
+   */
+  current(): OwnNames | undefined {
+    const database = databaseOf(this.#primary, this.#alone)
+    if (database === undefined) return undefined
+    const state = this.#stateOf(database)
+    const now = this.#background.now()
+    if (now >= state.askAt) void this.#ask(database, state)
+    if (!state.failed && now - state.sentAt >= BELIEVED_MS) return undefined
+    return state.names
+  }
+
+  /** Whether they are asked for the first time, and are going to be known soon. */
+  get isBeginning(): boolean {
+    const database = databaseOf(this.#primary, this.#alone)
+    if (database === undefined || this.current() !== undefined) return false
+    const { asking, failed, generation, sentAt } = this.#stateOf(database)
+    const isFirst = generation === 0 && sentAt === Number.NEGATIVE_INFINITY
+    return asking !== undefined && isFirst && !failed
+  }
+
+  /**
+   * Resolves when they are known, when the question for them has ended otherwise, or by the
+   * deadline.
+   */
+  async learn(deadline: number, signal: AbortSignal | undefined): Promise<void> {
+    const database = databaseOf(this.#primary, this.#alone)
+    if (database === undefined || this.current() !== undefined) return
+    const { asking, changing } = this.#stateOf(database)
+    if (asking === undefined || changing > 0) return
+    await this.#background.inTime(asking, deadline, signal)
+  }
+
+  /**
+   * Runs what may change the names: none are known until it is over and they have been asked for
+   * anew.
+   */
+  async during<R>(work: () => Promise<R>): Promise<R> {
+    const database = databaseOf(this.#primary, this.#alone)
+    if (database === undefined) return await work()
+    const state = this.#stateOf(database)
+    this.#forget(state)
+    state.changing++
+    try {
+      return await work()
+    } finally {
+      state.changing--
+      this.#forget(state)
+      void this.#ask(database, state)
+    }
+  }
+
+  #forget(state: State): void {
+    state.generation++
+    state.names = undefined
+    state.askAt = Number.NEGATIVE_INFINITY
+  }
+
+  #stateOf(database: CalledDatabase): State {
+    let state = this.#states.get(database)
+    if (state === undefined) {
+      const never = Number.NEGATIVE_INFINITY
+      state = {
+        names: undefined,
+        sentAt: never,
+        askAt: never,
+        failed: false,
+        changing: 0,
+        generation: 0,
+        asking: undefined,
+      }
+      this.#states.set(database, state)
+    }
+    return state
+  }
+
+  #ask(database: CalledDatabase, state: State): Promise<void> {
+    const background = this.#background
+    if (background.stopped.aborted || state.changing > 0) return Promise.resolve()
+    state.asking ??= new Promise((resolve) => {
+      background.run(async () => {
+        let { generation } = state
+        for (;;) {
+          await database.within(() => this.#question(state))
+          if (generation === state.generation || state.changing > 0) break
+          // Asked while the names changed: those who wait want to know what they are now.
+          generation = state.generation
+        }
+        state.asking = undefined
+        resolve()
+      })
+    })
+    return state.asking
+  }
+
+  async #question(state: State): Promise<void> {
+    const { generation } = state
+    const background = this.#background
+    const sentAt = background.now()
+    state.askAt = Number.POSITIVE_INFINITY
+    const limits = { timeoutMs: ANSWER_MS, intent: 'write', signal: background.stopped } as const
+    try {
+      const result = await this.#own.ask(OWN_NAMES_STATEMENT, (text) =>
+        this.#primary.query({ text }, limits),
+      )
+      const told = readOwnNames(result)
+      if (state.generation !== generation) {
+        state.askAt = Number.NEGATIVE_INFINITY
+        return
+      }
+      state.names = this.#share(told.signature, told.names)
+      state.sentAt = sentAt
+      state.askAt = sentAt + REFRESH_MS
+      state.failed = false
+    } catch (error) {
+      state.askAt = background.now() + RETRY_MS
+      // Without the names nothing goes to a replica by its text. A server that cannot be reached is
+      // told of elsewhere.
+      const isNews = !state.failed && error instanceof DatabaseError
+      state.failed = true
+      if (isNews) background.hub.emit('error', { pool: background.name, error })
+    }
+  }
+
+  #share(signature: string, names: OwnNames): OwnNames {
+    const known = this.#shared.get(signature)
+    if (known !== undefined) return known
+    if (this.#shared.size >= MOST_SHARED) this.#shared.clear()
+    this.#shared.set(signature, names)
+    return names
+  }
+}

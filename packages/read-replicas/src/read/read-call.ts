@@ -1,0 +1,279 @@
+import type {
+  AcquireOptions,
+  Lease,
+  Pool,
+  QueryOptions,
+  QueryResult,
+  Statement,
+  Transaction,
+  TransactionOptions,
+} from '@poolhouse/core'
+import { InDoubtError } from '@poolhouse/core'
+import { checkQueryOptions, isRepeatable, watchSignal } from '@poolhouse/core/kit'
+import { type AfterFailure, afterFailure, isStandbyRefusal } from '../base/read-failure.js'
+import {
+  acquireReadOnly,
+  BEGIN_REPEATABLE_READ,
+  queryReadOnly,
+  SET_REPEATABLE_READ,
+  useReadOnly,
+} from './read-only.js'
+
+/** A server to run a read on. */
+export interface ReadTarget {
+  /** Connections to it. */
+  readonly pool: Pool
+  /** Whether it would carry out writes if it were not told to refuse them. */
+  readonly writable: boolean
+  /**
+   * Whether reads must be told to be REPEATABLE READ: it is a standby, and what reads there is set
+   * to SERIALIZABLE. Default false.
+   */
+  readonly repeatableRead?: boolean
+}
+
+/**
+ * One read, which can be carried out on any node and, until it has begun to act on the caller's
+ * side, on another.
+ */
+export interface ReadCall<R> {
+  /** The caller's limit for all of it, in milliseconds. */
+  readonly timeoutMs: number | undefined
+  /** The caller's signal. */
+  readonly signal: AbortSignal | undefined
+  /**
+   * Carries it out. `remainingMs` is what is left of the limit; `ended` is called when the node has
+   * nothing more to do for it; `stop` ends it when another node has answered, if it is repeatable.
+   */
+  run(
+    target: ReadTarget,
+    remainingMs: () => number | undefined,
+    ended: () => void,
+    stop?: AbortSignal,
+  ): Promise<R>
+  /**
+   * Whether it may run on two nodes at once: one statement, which shows what it shows with its
+   * `QueryResult`.
+   */
+  readonly repeatable: boolean
+  /** It was answered with data that was at most so old when it was sent. */
+  answered?(value: R, stalenessMs: number): void
+  /** How it may go on after this error: see `afterFailure`. */
+  after(error: unknown): AfterFailure
+  /** Whether code of the caller has run, so that an error may have come from anywhere. */
+  readonly started: boolean
+  /**
+   * The text of its statement, if it is a single one: what a standby refuses is remembered by it.
+   */
+  readonly text?: string
+  /** How often it may be sent again, if not as often as the pool's options say. */
+  readonly resends?: number
+}
+
+/** A signal that fires with either. */
+export function eitherSignal(
+  one: AbortSignal | undefined,
+  other: AbortSignal | undefined,
+): AbortSignal | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : AbortSignal.any([one, other])
+}
+
+/** A single statement. */
+export class QueryCall<Row> implements ReadCall<QueryResult<Row>> {
+  readonly timeoutMs: number | undefined
+  readonly signal: AbortSignal | undefined
+  readonly started: boolean = false
+  readonly repeatable: boolean = true
+  readonly text: string
+  readonly #statement: Statement
+  readonly #options: QueryOptions
+
+  /**
+   * Takes what was given to `query`. Throws for wrong options: on the primary not all of them reach
+   * the pool.
+   */
+  constructor(statement: Statement, options: QueryOptions = {}) {
+    checkQueryOptions(options)
+    this.#statement = statement
+    this.text = statement.text
+    this.#options = options
+    this.timeoutMs = options.timeoutMs
+    this.signal = options.signal
+  }
+
+  run(
+    { pool, writable, repeatableRead = false }: ReadTarget,
+    remainingMs: () => number | undefined,
+    ended: () => void,
+    stop?: AbortSignal,
+  ): Promise<QueryResult<Row>> {
+    const signal = eitherSignal(this.signal, stop)
+    if (!writable && !repeatableRead) {
+      const options = { ...this.#options, signal, timeoutMs: remainingMs() }
+      return pool.query<Row>(this.#statement, options).finally(ended)
+    }
+    const limits = (): QueryOptions => ({ signal, timeoutMs: remainingMs() })
+    const begin = repeatableRead ? BEGIN_REPEATABLE_READ : undefined
+    return queryReadOnly<Row>(pool, this.#statement, limits, ended, begin)
+  }
+
+  answered(result: QueryResult<Row>, stalenessMs: number): void {
+    result.stalenessMs = stalenessMs
+  }
+
+  after(error: unknown): AfterFailure {
+    return afterFailure(error)
+  }
+}
+
+/**
+ * A connection for the caller, who may do with it what cannot be repeated: only the wait for it
+ * moves on.
+ */
+export class AcquireCall implements ReadCall<Lease> {
+  readonly timeoutMs: number | undefined
+  readonly signal: AbortSignal | undefined
+  readonly started: boolean = false
+  readonly repeatable: boolean = false
+  readonly #options: AcquireOptions
+
+  /** Takes what was given to `acquire`. */
+  constructor(options: AcquireOptions = {}) {
+    this.#options = { ...options }
+    this.timeoutMs = options.timeoutMs
+    this.signal = options.signal
+  }
+
+  async run(
+    { pool, writable, repeatableRead = false }: ReadTarget,
+    remainingMs: () => number | undefined,
+    ended: () => void,
+  ): Promise<Lease> {
+    const options = { ...this.#options, timeoutMs: remainingMs() }
+    try {
+      const set = repeatableRead ? SET_REPEATABLE_READ : undefined
+      const lease = await (writable || repeatableRead
+        ? acquireReadOnly(pool, options, set)
+        : pool.acquire(options))
+      // The only word that a lease is over, however it ended.
+      const { signal } = lease
+      if (signal.aborted) ended()
+      else watchSignal(signal, ended)
+      return lease
+    } catch (error) {
+      ended()
+      throw error
+    }
+  }
+
+  after(error: unknown): AfterFailure {
+    return afterFailure(error)
+  }
+}
+
+/** Work on a connection. Once `work` has been called it is never called again. */
+export class UseCall<R> implements ReadCall<R> {
+  readonly timeoutMs: number | undefined
+  readonly signal: AbortSignal | undefined
+  readonly repeatable: boolean = false
+  started = false
+  readonly #options: AcquireOptions
+  readonly #work: (lease: Lease) => Promise<R>
+
+  /** Takes what was given to `use`. */
+  constructor(work: (lease: Lease) => Promise<R>, options: AcquireOptions = {}) {
+    this.#work = work
+    this.#options = { ...options }
+    this.timeoutMs = options.timeoutMs
+    this.signal = options.signal
+  }
+
+  run(
+    { pool, writable, repeatableRead = false }: ReadTarget,
+    remainingMs: () => number | undefined,
+    ended: () => void,
+  ): Promise<R> {
+    const begin = (lease: Lease): Promise<R> => {
+      this.started = true
+      return this.#work(lease)
+    }
+    const options = { ...this.#options, timeoutMs: remainingMs() }
+    const set = repeatableRead ? SET_REPEATABLE_READ : undefined
+    const result =
+      writable || repeatableRead ? useReadOnly(pool, begin, options, set) : pool.use(begin, options)
+    return result.finally(ended)
+  }
+
+  after(error: unknown): AfterFailure {
+    return this.started ? 'final' : afterFailure(error)
+  }
+}
+
+/**
+ * A read-only transaction. It stays on its node; as a whole it moves on before `work` was called,
+ * or if `retry` allows it.
+ */
+export class TransactionCall<R> implements ReadCall<R> {
+  readonly timeoutMs: number | undefined
+  readonly signal: AbortSignal | undefined
+  readonly resends: number
+  readonly repeatable: boolean = false
+  started = false
+  readonly #options: TransactionOptions
+  readonly #work: (tx: Transaction) => Promise<R>
+  #attemptsLeft: number
+
+  /** Takes what was given to `transaction`. */
+  constructor(work: (tx: Transaction) => Promise<R>, options: TransactionOptions) {
+    this.#work = work
+    this.#options = { ...options }
+    this.timeoutMs = options.timeoutMs
+    this.signal = options.signal
+    this.#attemptsLeft = options.retry?.attempts ?? 1
+    this.resends = this.#attemptsLeft - 1
+  }
+
+  async run(
+    { pool, writable, repeatableRead = false }: ReadTarget,
+    remainingMs: () => number | undefined,
+    ended: () => void,
+  ): Promise<R> {
+    this.started = false
+    let value: { readonly is: R } | undefined
+    const begin = async (tx: Transaction): Promise<R> => {
+      this.started = true
+      value = undefined
+      const is = await this.#work(tx)
+      value = { is }
+      return is
+    }
+    try {
+      return await pool.transaction(begin, {
+        ...this.#options,
+        readOnly: true,
+        ...(repeatableRead && this.#options.isolation === undefined
+          ? { isolation: 'repeatable read' as const }
+          : {}),
+        timeoutMs: remainingMs(),
+        // Another attempt belongs on another node, except where there is no other.
+        retry: writable ? { attempts: Math.max(1, this.#attemptsLeft) } : undefined,
+      })
+    } catch (error) {
+      // A COMMIT that got no answer leaves nothing in doubt where nothing was written.
+      if (value !== undefined && error instanceof InDoubtError) return value.is
+      throw error
+    } finally {
+      if (this.started) this.#attemptsLeft--
+      ended()
+    }
+  }
+
+  after(error: unknown): AfterFailure {
+    if (this.started) {
+      if (isStandbyRefusal(error)) return this.#attemptsLeft > 0 ? 'primary' : 'final'
+      return isRepeatable(error, true) && this.#attemptsLeft > 0 ? 'sent' : 'final'
+    }
+    const way = afterFailure(error)
+    return way === 'sent' ? 'unsent' : way
+  }
+}

@@ -1,0 +1,180 @@
+import { describeValue } from '@poolhouse/core/kit'
+import type { ReplicaNode } from '../nodes/replica-node.js'
+import type { StrategyName } from '../options/replicas-options.js'
+
+/** What a strategy may know about a replica. */
+export interface ReplicaCandidate {
+  /** Name of its pool. */
+  readonly node: string
+  /** Zone it lives in, if the topology says so. */
+  readonly zone: string | undefined
+  /** Reads this router has under way on it, waiting or running. */
+  readonly inFlight: number
+  /**
+   * How long its answers take, averaged with a half-life of ten seconds, in milliseconds; undefined
+   * while unknown.
+   */
+  readonly latencyMs: number | undefined
+}
+
+/**
+ * A strategy of your own: gets the replicas that fit the read, at least one, and returns one of
+ * them. What it throws, and a `TypeError` for anything that is not among the candidates, rejects
+ * the read. It runs for every read: keep it cheap.
+ */
+export type BalanceFunction = (candidates: readonly ReplicaCandidate[]) => ReplicaCandidate
+
+/** Chooses one of the nodes that fit, of which there is at least one. */
+export interface Balancer {
+  /** The choice for now. Changes nothing, so that a route can also be explained. */
+  pick(nodes: readonly ReplicaNode[], now: number): ReplicaNode
+  /** The choice among these is carried out. */
+  chosen(node: ReplicaNode, among: readonly ReplicaNode[]): void
+}
+
+/** Makes the balancer of a strategy. */
+export function createBalancer(
+  strategy: StrategyName | BalanceFunction,
+  random: () => number,
+  weights: ReadonlyMap<string, number> = new Map(),
+): Balancer {
+  if (typeof strategy === 'function') return new OwnBalancer(strategy)
+  switch (strategy) {
+    case 'leastBusy':
+      return new LeastBusyBalancer(random)
+    case 'roundRobin':
+      return new RoundRobinBalancer()
+    case 'random':
+      return new RandomBalancer(random)
+    case 'weighted':
+      return new WeightedBalancer(weights)
+  }
+}
+
+// Answers within a factor of two are equally fast: without that, whoever answers a bit quicker
+// would take every read of a caller that reads one after the other.
+const SAME_SPEED = 2
+
+class LeastBusyBalancer implements Balancer {
+  readonly #random: () => number
+
+  constructor(random: () => number) {
+    this.#random = random
+  }
+
+  pick(nodes: readonly ReplicaNode[], now: number): ReplicaNode {
+    const count = nodes.length
+    if (count === 1) return nodes[0]!
+    // Two different ones in random order: one draw for the first, one for its distance to the
+    // second.
+    const first = Math.floor(this.#random() * count)
+    const second = (first + 1 + Math.floor(this.#random() * (count - 1))) % count
+    return lessBusy(nodes[first]!, nodes[second]!, now)
+  }
+
+  chosen(): void {}
+}
+
+/** The one that will answer sooner; the first if they are equal. */
+function lessBusy(a: ReplicaNode, b: ReplicaNode, now: number): ReplicaNode {
+  const msA = a.latency.expectedMs(now)
+  const msB = b.latency.expectedMs(now)
+  const sameSpeed = msA < msB * SAME_SPEED && msB < msA * SAME_SPEED
+  const scoreA = (a.inFlight + 1) * (sameSpeed ? 1 : msA)
+  const scoreB = (b.inFlight + 1) * (sameSpeed ? 1 : msB)
+  return scoreB < scoreA ? b : a
+}
+
+class RoundRobinBalancer implements Balancer {
+  #choices = 0
+
+  // The longest unchosen of those that fit, not the next of all: the neighbour of a dead node must
+  // not get its share too.
+  pick(nodes: readonly ReplicaNode[]): ReplicaNode {
+    let best = nodes[0]!
+    for (const node of nodes) if (node.lastChosen < best.lastChosen) best = node
+    return best
+  }
+
+  chosen(node: ReplicaNode): void {
+    node.lastChosen = ++this.#choices
+  }
+}
+
+class RandomBalancer implements Balancer {
+  readonly #random: () => number
+
+  constructor(random: () => number) {
+    this.#random = random
+  }
+
+  pick(nodes: readonly ReplicaNode[]): ReplicaNode {
+    return nodes[Math.floor(this.#random() * nodes.length)]!
+  }
+
+  chosen(): void {}
+}
+
+/**
+ * Smooth weighted round robin: with each choice everybody earns their weight and the chosen one
+ * pays what all have earned. The shares are exact and nobody gets a burst of reads.
+ */
+class WeightedBalancer implements Balancer {
+  readonly #weights: ReadonlyMap<string, number>
+  readonly #earned = new WeakMap<ReplicaNode, number>()
+
+  constructor(weights: ReadonlyMap<string, number>) {
+    this.#weights = weights
+  }
+
+  pick(nodes: readonly ReplicaNode[]): ReplicaNode {
+    let best = nodes[0]!
+    let most = Number.NEGATIVE_INFINITY
+    for (const node of nodes) {
+      const weight = this.#weightOf(node)
+      const worth = weight === 0 ? Number.NEGATIVE_INFINITY : this.#earnedBy(node) + weight
+      if (worth > most) {
+        best = node
+        most = worth
+      }
+    }
+    return best
+  }
+
+  chosen(chosen: ReplicaNode, among: readonly ReplicaNode[]): void {
+    let total = 0
+    for (const node of among) {
+      const weight = this.#weightOf(node)
+      total += weight
+      this.#earned.set(node, this.#earnedBy(node) + weight)
+    }
+    this.#earned.set(chosen, this.#earnedBy(chosen) - total)
+  }
+
+  #weightOf(node: ReplicaNode): number {
+    return this.#weights.get(node.node) ?? 1
+  }
+
+  #earnedBy(node: ReplicaNode): number {
+    return this.#earned.get(node) ?? 0
+  }
+}
+
+class OwnBalancer implements Balancer {
+  readonly #choose: BalanceFunction
+
+  constructor(choose: BalanceFunction) {
+    this.#choose = choose
+  }
+
+  pick(nodes: readonly ReplicaNode[]): ReplicaNode {
+    const choice: unknown = this.#choose(nodes)
+    const node = nodes.find((candidate) => candidate === choice)
+    if (node !== undefined) return node
+    throw new TypeError(
+      `withReplicas: the strategy function must return one of the candidates it was given, got ${describeValue(choice)}`,
+    )
+  }
+
+  chosen(): void {}
+}

@@ -1,0 +1,58 @@
+import { AbortError } from '@poolhouse/core'
+import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
+import type { Background } from '../base/background.js'
+
+interface Waiter {
+  readonly fits: () => boolean
+  settle(came: boolean): void
+}
+
+/** Reads that wait for a replica to become fresh enough. */
+export class FreshWait {
+  readonly #background: Background
+  readonly #waiters = new Set<Waiter>()
+
+  /** Nobody waits at first. */
+  constructor(background: Background) {
+    this.#background = background
+  }
+
+  /**
+   * Resolves with true as soon as a replica fits, with false at the deadline. Rejects with
+   * `AbortError` when the signal fires.
+   */
+  wait(fits: () => boolean, deadline: number, signal: AbortSignal | undefined): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        timer.cancel()
+        this.#waiters.delete(waiter)
+        unwatchSignal(signal, onAbort)
+      }
+      const onAbort = (): void => {
+        end()
+        reject(new AbortError(signal!.reason, 'no'))
+      }
+      const waiter: Waiter = {
+        fits,
+        settle: (came) => {
+          end()
+          resolve(came)
+        },
+      }
+      const delayMs = Math.max(0, deadline - this.#background.now())
+      const timer = this.#background.after(delayMs, () => waiter.settle(false), { keepAlive: true })
+      watchSignal(signal, onAbort)
+      this.#waiters.add(waiter)
+    })
+  }
+
+  /** Something has changed about the replicas. */
+  reconsider(): void {
+    for (const waiter of this.#waiters) if (waiter.fits()) waiter.settle(true)
+  }
+
+  /** Nobody need wait any longer. */
+  close(): void {
+    for (const waiter of this.#waiters) waiter.settle(false)
+  }
+}

@@ -1,0 +1,199 @@
+import type { ReplicaNode } from '../nodes/replica-node.js'
+import type { ReplicaSet } from '../nodes/replica-set.js'
+import type { Balancer } from './balancer.js'
+
+/**
+ * What to do with a read for which no replica is fresh enough: at once, or after waiting so long
+ * for one.
+ */
+export interface WhenStale {
+  /** Longest wait for a replica, in milliseconds. */
+  readonly waitMs: number
+  /** Where the read goes then; `error` rejects it. */
+  readonly otherwise: 'primary' | 'error'
+}
+
+/** What reads on a route accept. */
+export interface ReadTerms {
+  /** Oldest data, in milliseconds. */
+  readonly maxStalenessMs: number
+  /** Most write-ahead log left to replay, in bytes. */
+  readonly maxStalenessBytes: number
+  /** What to do when no replica is fresh enough. */
+  readonly whenStale: WhenStale
+}
+
+/** What all routes of a pool have in common. */
+export interface RouteSetting {
+  readonly set: ReplicaSet
+  readonly balancer: Balancer
+  readonly zone: string | undefined
+  readonly slowStartMs: number
+  readonly maxReadsPerNode: number
+  readonly random: () => number
+}
+
+// A zone's replica with more of its connections in use, by us, than this gives the others a chance.
+const SPILL_LOAD = 0.8
+
+/**
+ * Chooses a replica for reads that accept the same. What follows from the nodes is kept until one
+ * of them changes or grows too old, so that a choice costs two comparisons and the strategy.
+ */
+export class ReadRoute {
+  /** What reads on this route accept. */
+  readonly terms: ReadTerms
+  readonly #setting: RouteSetting
+  #version = -1
+  #validUntil = Number.NEGATIVE_INFINITY
+  // Nodes of the own zone, or all that fit if there is none; the others wait for their turn in
+  // #spill.
+  #fit: readonly ReplicaNode[] = []
+  #spill: readonly ReplicaNode[] = []
+  // Whether all of #fit may be chosen whatever they are doing: then there is nothing to look at.
+  #plain = true
+
+  /** Looks at nothing before the first choice. */
+  constructor(setting: RouteSetting, terms: ReadTerms) {
+    this.#setting = setting
+    this.terms = terms
+  }
+
+  /**
+   * The replica for the next read, apart from those already tried and those not admitted; undefined
+   * if none fits.
+   */
+  choose(
+    now: number,
+    tried?: ReadonlySet<ReplicaNode>,
+    admits?: (node: ReplicaNode) => boolean,
+  ): ReplicaNode | undefined {
+    const nodes = this.#candidates(now, tried, admits)
+    if (nodes.length === 0) return undefined
+    const node = this.#setting.balancer.pick(nodes, now)
+    this.#setting.balancer.chosen(node, nodes)
+    return node
+  }
+
+  /** What `choose` would return, without choosing. */
+  peek(now: number): ReplicaNode | undefined {
+    const nodes = this.#candidates(now, undefined, undefined)
+    return nodes.length === 0 ? undefined : this.#setting.balancer.pick(nodes, now)
+  }
+
+  /** Whether a replica that was not tried fits now. */
+  fits(now: number, tried?: ReadonlySet<ReplicaNode>): boolean {
+    return this.fitting(now, tried).length > 0
+  }
+
+  /** The replicas that were not tried and fit now. */
+  fitting(now: number, tried?: ReadonlySet<ReplicaNode>): readonly ReplicaNode[] {
+    this.#look(now)
+    const usable = (node: ReplicaNode): boolean => tried?.has(node) !== true && !this.isFull(node)
+    return [...this.#fit, ...this.#spill].filter(usable)
+  }
+
+  /** Whether this replica fits now. */
+  admits(node: ReplicaNode, now: number): boolean {
+    this.#look(now)
+    return (this.#fit.includes(node) || this.#spill.includes(node)) && !this.isFull(node)
+  }
+
+  /** Whether a replica other than this one fits now. */
+  fitsBeside(node: ReplicaNode, now: number): boolean {
+    return this.#setting.set.nodes.some(
+      (other) => other !== node && whyUnfit(other, this.terms, now) === undefined,
+    )
+  }
+
+  /** Whether the node is passed over for one of the own zone. */
+  isSpill(node: ReplicaNode): boolean {
+    return this.#spill.includes(node)
+  }
+
+  /** Whether the node has as many of our reads as it may have. */
+  isFull(node: ReplicaNode): boolean {
+    return node.inFlight >= this.#setting.maxReadsPerNode
+  }
+
+  #candidates(
+    now: number,
+    tried: ReadonlySet<ReplicaNode> | undefined,
+    admits: ((node: ReplicaNode) => boolean) | undefined,
+  ): readonly ReplicaNode[] {
+    this.#look(now)
+    const untried = tried === undefined || tried.size === 0
+    if (this.#plain && untried && admits === undefined) return this.#fit
+    const usable = (node: ReplicaNode): boolean =>
+      tried?.has(node) !== true && !this.isFull(node) && (admits === undefined || admits(node))
+    let nodes = this.#fit.filter(usable)
+    if (this.#spill.length > 0 && nodes.every(isLoaded)) {
+      nodes = [...nodes, ...this.#spill.filter(usable)]
+    }
+    return this.#warm(nodes, now)
+  }
+
+  /** Leaves out those that warm up and have had their share. */
+  #warm(nodes: ReplicaNode[], now: number): readonly ReplicaNode[] {
+    const { slowStartMs, random } = this.#setting
+    if (nodes.every((node) => node.shareAt(now, slowStartMs) === 1)) return nodes
+    const warm = nodes.filter((node) => {
+      const share = node.shareAt(now, slowStartMs)
+      return share === 1 || random() < share
+    })
+    return warm.length > 0 ? warm : nodes
+  }
+
+  #look(now: number): void {
+    if (this.#version !== this.#setting.set.version || now >= this.#validUntil) this.#refresh(now)
+  }
+
+  #refresh(now: number): void {
+    const { set, zone, slowStartMs, maxReadsPerNode } = this.#setting
+    const fit: ReplicaNode[] = []
+    let validUntil = Number.POSITIVE_INFINITY
+    let warming = false
+    for (const node of set.nodes) {
+      if (whyUnfit(node, this.terms, now) !== undefined) continue
+      fit.push(node)
+      validUntil = Math.min(validUntil, node.freshUntil(this.terms.maxStalenessMs))
+      if (node.shareAt(now, slowStartMs) < 1) {
+        warming = true
+        validUntil = Math.min(validUntil, node.returnedAt + slowStartMs)
+      }
+      if (zone !== undefined) node.capacity = node.pool.stats().max
+    }
+    const local = zone === undefined ? [] : fit.filter((node) => node.zone === zone)
+    this.#fit = local.length > 0 ? local : fit
+    this.#spill = local.length > 0 ? fit.filter((node) => !local.includes(node)) : []
+    this.#plain =
+      !warming && this.#spill.length === 0 && maxReadsPerNode === Number.POSITIVE_INFINITY
+    this.#validUntil = validUntil
+    this.#version = set.version
+  }
+}
+
+function isLoaded(node: ReplicaNode): boolean {
+  return (node.inFlight + 1) / node.capacity > SPILL_LOAD
+}
+
+/** Why the node does not fit a read on these terms; undefined if it fits. */
+export function whyUnfit(node: ReplicaNode, terms: ReadTerms, now: number): string | undefined {
+  if (node.unfit !== undefined) return node.unfit
+  if (node.stray !== undefined) return node.stray
+  if (node.ejected !== undefined) return `it is ejected: ${node.ejected}`
+  const { maxStalenessMs, maxStalenessBytes } = terms
+  const more = node.freshness === undefined ? '' : `; ${node.freshness}`
+  if (node.freshUntil(maxStalenessMs) <= now) {
+    const staleness = node.stalenessAt(now)
+    return staleness === undefined
+      ? `how far it is behind is not known${more}`
+      : `it may be ${Math.round(staleness)} ms behind, and the read accepts ${maxStalenessMs} ms${more}`
+  }
+  if (maxStalenessBytes === Number.POSITIVE_INFINITY) return undefined
+  const { bytesBehind } = node
+  if (bytesBehind === undefined) return `how many bytes it is behind is not known${more}`
+  return bytesBehind <= maxStalenessBytes
+    ? undefined
+    : `it is ${bytesBehind} bytes behind, and the read accepts ${maxStalenessBytes}${more}`
+}

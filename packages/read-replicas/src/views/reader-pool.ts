@@ -1,0 +1,57 @@
+import {
+  type Pool,
+  type QueryOptions,
+  type QueryResult,
+  ReadIntentError,
+  type Statement,
+} from '@poolhouse/core'
+import type { PoolCall } from '@poolhouse/core/kit'
+import { readQueryArguments } from '@poolhouse/core/kit'
+import type { ReadLane } from '../read/read-lane.js'
+import type { Reads } from '../read/reads.js'
+import { PoolView } from './pool-view.js'
+
+/** A view on which everything is a read. */
+export class ReaderPool extends PoolView {
+  readonly #reads: Reads
+  readonly #lane: ReadLane
+
+  /** Makes the view for reads of one kind. */
+  constructor(name: string, whole: Pool, reads: Reads, lane: ReadLane) {
+    super(name, whole)
+    this.#reads = reads
+    this.#lane = lane
+  }
+
+  /** Measured: without an object for the call. */
+  override query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    try {
+      const { statement, options } = readQueryArguments(first, second, third)
+      this.checkOpen()
+      if (options?.intent === 'write') throw writeRefusal('query')
+      return this.#reads.query<Row>(this.#lane, statement, options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  protected async send<R>(call: PoolCall<R>): Promise<R> {
+    this.checkOpen()
+    if (call.kind === 'copyFrom' || call.intent === 'write') throw writeRefusal(call.kind)
+    if (call.kind === 'ready') return await call.run(this.whole)
+    // A standby refuses LISTEN and gets no notifications, and listening writes nothing: it belongs
+    // on the primary.
+    if (call.kind === 'listen') return await call.run(this.whole)
+    return await this.#reads.run(this.#lane, call)
+  }
+}
+
+function writeRefusal(call: string): ReadIntentError {
+  return new ReadIntentError(
+    `reader.${call} was asked to write, but everything on a reader is a read; call it on the pool itself`,
+  )
+}

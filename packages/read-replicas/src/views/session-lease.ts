@@ -1,0 +1,106 @@
+import type {
+  CopyOptions,
+  CopyResult,
+  CopySource,
+  Lease,
+  QueryOptions,
+  QueryResult,
+  Statement,
+  StreamIterator,
+  StreamOptions,
+} from '@poolhouse/core'
+import { type ConnectionInfo, readQueryArguments, watchSignal } from '@poolhouse/core/kit'
+import type { SessionReads } from '../session/session-reads.js'
+
+/**
+ * A connection to the primary on which a session writes: a statement settles when the position of
+ * what it committed is known.
+ */
+export class SessionLease implements Lease {
+  readonly #lease: Lease
+  readonly #reads: SessionReads
+  readonly #over: () => void
+  // Between BEGIN and COMMIT nothing is committed, so there is no position to ask for.
+  #inTransaction = false
+
+  /** Takes a lease that nobody else uses. Until it ends the session may see more at any time. */
+  constructor(lease: Lease, reads: SessionReads) {
+    this.#lease = lease
+    this.#reads = reads
+    this.#over = reads.begin(undefined)
+    const { signal } = lease
+    if (signal.aborted) this.#over()
+    else watchSignal(signal, this.#over)
+  }
+
+  get connection(): number {
+    return this.#lease.connection
+  }
+
+  get node(): string {
+    return this.#lease.node
+  }
+
+  get info(): ConnectionInfo {
+    return this.#lease.info
+  }
+
+  get signal(): AbortSignal {
+    return this.#lease.signal
+  }
+
+  get raw(): unknown {
+    return this.#lease.raw
+  }
+
+  async query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    const { statement, options } = readQueryArguments(first, second, third)
+    const limits = this.#reads.limitsOf(options)
+    const result = await this.#reads.written(this.#lease.query<Row>(statement, options))
+    if (result.command === 'BEGIN' || result.command === 'START TRANSACTION') {
+      this.#inTransaction = true
+    } else if (result.command === 'COMMIT' || result.command === 'ROLLBACK') {
+      this.#inTransaction = false
+    }
+    if (!this.#inTransaction) await this.#reads.wrote(this.node, limits)
+    return result
+  }
+
+  stream<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row> {
+    return this.#lease.stream<Row>(first as string, second as readonly unknown[], third)
+  }
+
+  copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
+    return this.#lease.copyTo(sql, options)
+  }
+
+  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    const limits = this.#reads.limitsOf(options)
+    const result = await this.#reads.written(this.#lease.copyFrom(sql, source, options))
+    if (!this.#inTransaction) await this.#reads.wrote(this.node, limits)
+    return result
+  }
+
+  release(): void {
+    this.#over()
+    this.#lease.release()
+  }
+
+  destroy(reason?: string): void {
+    this.#over()
+    this.#lease.destroy(reason)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#over()
+    await this.#lease[Symbol.asyncDispose]()
+  }
+}

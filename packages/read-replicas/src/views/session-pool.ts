@@ -1,0 +1,228 @@
+import type {
+  AcquireOptions,
+  Lease,
+  Pool,
+  QueryOptions,
+  QueryResult,
+  Statement,
+  Transaction,
+  TransactionOptions,
+} from '@poolhouse/core'
+import type { CallChanges, PoolCall } from '@poolhouse/core/kit'
+import { leasedCopyFrom, leasedCopyTo, leasedRows, readQueryArguments } from '@poolhouse/core/kit'
+import type { ReplicaSession } from '../api/replica-pool.js'
+import type { ReaderOptions } from '../options/replicas-options.js'
+import type { OnPrimary } from '../read/classified-call.js'
+import type { ReadLane } from '../read/read-lane.js'
+import type { Reads } from '../read/reads.js'
+import type { UnannotatedWork } from '../read/unannotated-work.js'
+import type { SessionMaker } from '../session/session-maker.js'
+import type { SessionReads } from '../session/session-reads.js'
+import { PoolView } from './pool-view.js'
+import { ReaderPool } from './reader-pool.js'
+import { SessionLease } from './session-lease.js'
+
+/** What a session needs of the pool it is a view of. */
+export interface SessionParts {
+  /** Makes its declared reads. */
+  readonly reads: Reads
+  /** Runs what is neither called a read nor a write. */
+  readonly unannotated: UnannotatedWork
+  /** Reads and writes tokens. */
+  readonly maker: SessionMaker
+  /** Throws once the whole takes no more calls. */
+  checkOpen(): void
+  /** Where its writes go; throws once nothing is carried any further. */
+  writable(): Pool
+  /** Work goes there. */
+  countWrite(): void
+  /** Time now. */
+  now(): number
+}
+
+/** A read-your-writes view: its reads see its own writes, and never go back in time. */
+export class SessionPool extends PoolView implements ReplicaSession {
+  /** What its reads accept, and what they must see. */
+  readonly lane: ReadLane
+  readonly #parts: SessionParts
+  readonly #seen: SessionReads
+  #hasWritten = false
+
+  /** Makes the view. */
+  constructor(
+    name: string,
+    whole: Pool,
+    lane: ReadLane & { readonly session: SessionReads },
+    parts: SessionParts,
+  ) {
+    super(name, whole)
+    this.lane = lane
+    this.#parts = parts
+    this.#seen = lane.session
+  }
+
+  get token(): string {
+    const { token } = this.#seen
+    if (token === undefined) return ''
+    const { codec } = this.#parts.maker
+    return token === 'strong' ? codec.encodeStrong() : codec.encode(token)
+  }
+
+  get hasWritten(): boolean {
+    return this.#hasWritten
+  }
+
+  async freshToken(): Promise<string> {
+    await this.#seen.settle()
+    return this.token
+  }
+
+  see(token: string): void {
+    this.#parts.maker.see(this.#seen, token)
+  }
+
+  async caughtUp(options: { waitMs?: number | undefined } = {}): Promise<boolean> {
+    return await this.#seen.isCaughtUp(this.lane.route, options.waitMs ?? 0)
+  }
+
+  /** Whether it is a view of this pool. */
+  belongsTo(whole: Pool): boolean {
+    return this.whole === whole
+  }
+
+  reader(options: ReaderOptions = {}): Pool {
+    const { reads } = this.#parts
+    return new ReaderPool(
+      `${this.whole.name}/reader`,
+      this.whole,
+      reads,
+      reads.narrowed(this.lane, options),
+    )
+  }
+
+  /** A write brings its position along, and its statement is another one then. */
+  override async query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    const { statement, options } = readQueryArguments(first, second, third)
+    this.#parts.checkOpen()
+    this.#open()
+    const { reads, unannotated } = this.#parts
+    if (options?.intent === 'read') return await reads.query<Row>(this.lane, statement, options)
+    const onPrimary: OnPrimary<Row> = (own, limits) => this.#write<Row>(own, limits)
+    if (options?.intent === 'write') return await unannotated.write(statement, options, onPrimary)
+    return await unannotated.query<Row>(this.lane, statement, options, onPrimary)
+  }
+
+  protected async send<R>(call: PoolCall<R>): Promise<R> {
+    this.#parts.checkOpen()
+    const primary = this.#open()
+    const { reads, unannotated } = this.#parts
+    if (call.kind === 'ready') return await call.run(this.whole)
+    if (call.kind === 'listen') return await call.run(primary)
+    if (call.kind === 'copyFrom') return await this.#onPrimary(call)
+    if (call.isRead) return await reads.run(this.lane, call)
+    const isStream = call.kind === 'stream' || call.kind === 'copyTo'
+    if (!isStream || call.intent === 'write') return await this.#onPrimary(call)
+    return await unannotated.stream(this.lane, call, (left) => this.#onPrimary(call, left))
+  }
+
+  async #onPrimary<R>(
+    call: Exclude<PoolCall<R>, { kind: 'listen' | 'ready' }>,
+    left?: CallChanges,
+  ): Promise<R> {
+    const lend = (options: AcquireOptions | undefined): Promise<Lease> => this.#lend(options)
+    const { now } = this.#parts
+    switch (call.kind) {
+      case 'query':
+        return await call.run({ query: (statement, options) => this.#write(statement, options) })
+      case 'acquire':
+        return await call.run({ acquire: lend })
+      case 'use':
+        return await call.run({ use: (work, options) => this.#use(work, options) })
+      case 'transaction':
+        return await call.run({
+          transaction: (work, options) => this.#transaction(work, options),
+        })
+      case 'stream':
+        return await call.run({
+          stream: (statement, options) => leasedRows(lend, statement, options),
+        })
+      case 'copyTo':
+        return await call.run(
+          { copyTo: (sql, options) => leasedCopyTo(now, lend, sql, options) },
+          left,
+        )
+      case 'copyFrom':
+        return await call.run({
+          copyFrom: (sql, source, options) => leasedCopyFrom(now, lend, sql, source, options),
+        })
+    }
+  }
+
+  async #write<Row>(
+    statement: Statement,
+    options: QueryOptions | undefined,
+  ): Promise<QueryResult<Row>> {
+    const primary = this.#open()
+    this.#writes()
+    const limits = this.#seen.limitsOf(options)
+    const asked = this.#seen.askBehind()
+    const sent = asked?.behind(statement) ?? statement
+    const result = await this.#seen.written(primary.query<Row>(sent, options))
+    await this.#seen.wrote(result.node, limits, asked?.position)
+    return result
+  }
+
+  async #lend(options: AcquireOptions | undefined): Promise<Lease> {
+    const primary = this.#open()
+    this.#writes()
+    return new SessionLease(await primary.acquire(options), this.#seen)
+  }
+
+  async #use<R>(
+    work: (lease: Lease) => Promise<R>,
+    options: AcquireOptions | undefined,
+  ): Promise<R> {
+    const primary = this.#open()
+    this.#writes()
+    return await this.#seen.written(
+      primary.use((lease) => work(new SessionLease(lease, this.#seen)), options),
+    )
+  }
+
+  async #transaction<R>(
+    work: (tx: Transaction) => Promise<R>,
+    options: TransactionOptions | undefined,
+  ): Promise<R> {
+    const primary = this.#open()
+    this.#writes()
+    let node: string | undefined
+    const limits = this.#seen.limitsOf(options)
+    const over = this.#seen.begin(undefined)
+    try {
+      const value = await this.#seen.written(
+        primary.transaction(async (tx) => {
+          node = tx.node
+          return await work(tx)
+        }, options),
+      )
+      await this.#seen.wrote(node, limits)
+      return value
+    } finally {
+      over()
+    }
+  }
+
+  #writes(): void {
+    this.#hasWritten = true
+    this.#parts.countWrite()
+  }
+
+  #open(): Pool {
+    this.checkOpen()
+    return this.#parts.writable()
+  }
+}
