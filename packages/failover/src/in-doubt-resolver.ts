@@ -17,7 +17,7 @@ import {
   TimelinePast,
 } from '@poolhouse/core/kit'
 import { awaitUntil } from './base/await-until.js'
-import { isSign } from './base/outcome.js'
+import { isSign } from './base/fate.js'
 
 /** What the resolver needs of the pool. */
 export interface InDoubtHost {

@@ -12,7 +12,7 @@ import {
   unwatchSignal,
   watchSignal,
 } from '@poolhouse/core/kit'
-import { isSign } from './base/outcome.js'
+import { isSign } from './base/fate.js'
 import type { FailoverConfig } from './options/failover-options.js'
 
 const DEFAULT_MS = 10_000

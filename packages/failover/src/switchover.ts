@@ -8,7 +8,7 @@ import {
 import { awaitIdle, checkNumber, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
 import { awaitUntil } from './base/await-until.js'
 import { underWay } from './base/under-way.js'
-import type { Courier } from './calls/courier.js'
+import type { Courier } from './calls/call-dispatcher.js'
 import type { TopologyWatch } from './watch/topology-watch.js'
 
 /** Limits of `switchover`. */

@@ -1,8 +1,8 @@
 import type { ConnectionPool } from '@poolhouse/core'
 import type { DiscoveredNode, DiscoveredNodes } from './discover/discovery.js'
-import { type FailoverPool, PrimaryPool } from './failover-pool.js'
 import { type FailoverOptions, readFailoverOptions } from './options/failover-options.js'
 import type { NodeSource } from './options/node-source.js'
+import { type FailoverPool, PrimaryPool } from './primary-pool.js'
 
 /**
  * Makes one pool out of the servers of one PostgreSQL cluster: it finds the primary, follows it

@@ -1,7 +1,7 @@
 import { PoolhouseError } from '@poolhouse/core'
 import { checkNumber, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
 import type { DiscoveredNode, Discovery, DiscoveryContext } from './discovery.js'
-import { getJson, type HttpTls } from './http-get.js'
+import { getJson, type HttpTls } from './get-json.js'
 
 /** Options of `patroni`. */
 export interface PatroniOptions {

@@ -8,7 +8,7 @@ import {
   highestTimeline,
   type NodeRecord,
 } from './cluster-view.js'
-import { leadingNames } from './names-of-server.js'
+import { leadingNames } from './leading-names.js'
 
 /** What a node is taken for. */
 interface NodeVerdict {

@@ -9,10 +9,10 @@ import type {
 import type { PresentHistory } from '@poolhouse/core/kit'
 import { type EventHub, LagRing } from '@poolhouse/core/kit'
 import type { Observation, ProbeFacts } from '../base/observation.js'
-import { describeChange, type HeldCalls } from '../judge/change-reason.js'
 import { type ClusterView, factsOf } from '../judge/cluster-view.js'
 import { type Consequence, consequences } from '../judge/consequences.js'
-import { fencedServers } from '../judge/fenced-sessions.js'
+import { describeChange, type HeldCalls } from '../judge/describe-change.js'
+import { fencedServers } from '../judge/fenced-servers.js'
 import { type Judgement, judge } from '../judge/judgement.js'
 import { type Age, describeNodes, sameRoles, snapshotOf } from '../judge/topology-snapshot.js'
 import {
@@ -26,8 +26,8 @@ import {
 } from '../judge/transitions.js'
 import type { NodeSet } from '../nodes/node-set.js'
 import type { FailoverConfig } from '../options/failover-options.js'
-import { probeDelay } from '../probe/cadence.js'
 import { NodeMonitor } from '../probe/node-monitor.js'
+import { probeDelay } from '../probe/probe-delay.js'
 import { probeStatements } from '../probe/probe-statement.js'
 
 type Listener = (snapshot: TopologySnapshot, previous: TopologySnapshot) => void

@@ -24,7 +24,6 @@ import {
   readCloseOptions,
   readQueryArguments,
 } from '@poolhouse/core/kit'
-import { Courier } from './calls/courier.js'
 import {
   AcquireErrand,
   type Errand,
@@ -33,15 +32,16 @@ import {
   StreamErrand,
   TransactionErrand,
   UseErrand,
-} from './calls/errand.js'
+} from './calls/call.js'
+import { Courier } from './calls/call-dispatcher.js'
 import { InDoubtResolver } from './in-doubt-resolver.js'
-import type { HeldCalls } from './judge/change-reason.js'
+import type { HeldCalls } from './judge/describe-change.js'
 import type { FailoverConfig } from './options/failover-options.js'
 import type { NodeSource } from './options/node-source.js'
 import { PrimarySession } from './primary-session.js'
 import { Readiness } from './readiness.js'
 import { Switchover, type SwitchoverOptions } from './switchover.js'
-import { Cluster, type DrainOptions } from './watch/cluster.js'
+import { Cluster, type DrainOptions } from './watch/node-registry.js'
 import type { TopologyWatch } from './watch/topology-watch.js'
 
 const LONGEST = 0x7fffffff

@@ -1,6 +1,6 @@
 import type { ConnectionPool, NodeState, TopologySnapshot } from '@poolhouse/core'
 import { describe, expect, it } from 'vitest'
-import { describeChange } from '../../../src/judge/change-reason.js'
+import { describeChange } from '../../../src/judge/describe-change.js'
 
 const pools = new Map<string, ConnectionPool>()
 

@@ -2,7 +2,7 @@ import type { ServerIdentity } from '@poolhouse/core'
 import { describe, expect, it } from 'vitest'
 import type { ProbeFacts } from '../../../src/base/observation.js'
 import type { ClusterView } from '../../../src/judge/cluster-view.js'
-import { fencedServers } from '../../../src/judge/fenced-sessions.js'
+import { fencedServers } from '../../../src/judge/fenced-servers.js'
 
 const SYSTEM = '7000000000000000001'
 

@@ -9,7 +9,7 @@ import {
 } from '@poolhouse/core'
 import { isRepeatable } from '@poolhouse/core/kit'
 import { describe, expect, it } from 'vitest'
-import { fateOf, isSign } from '../../../src/base/outcome.js'
+import { fateOf, isSign } from '../../../src/base/fate.js'
 
 const endpoint = 'db:5432/app'
 const lost = (executed: 'no' | 'unknown' | 'rolled-back'): Error =>

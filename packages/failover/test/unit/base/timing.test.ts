@@ -1,8 +1,8 @@
 import { virtualClock } from '@poolhouse/core/testing'
 import { describe, expect, it } from 'vitest'
-import { awaitUntil } from '../../src/base/await-until.js'
-import { StallAwareDeadline } from '../../src/base/stall-aware-deadline.js'
-import { probeDelay } from '../../src/probe/cadence.js'
+import { awaitUntil } from '../../../src/base/await-until.js'
+import { StallAwareDeadline } from '../../../src/base/stall-aware-deadline.js'
+import { probeDelay } from '../../../src/probe/probe-delay.js'
 
 describe('the time between probes', () => {
   const calm = {

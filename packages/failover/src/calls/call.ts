@@ -23,7 +23,7 @@ import {
   leasedRows,
   refusesWrites,
 } from '@poolhouse/core/kit'
-import { fateOf } from '../base/outcome.js'
+import { fateOf } from '../base/fate.js'
 
 type AcquireCall<R> = Extract<PoolCall<R>, { kind: 'acquire' }>
 type ListenCall<R> = Extract<PoolCall<R>, { kind: 'listen' }>

@@ -1,5 +1,5 @@
 import type { Clock, ConnectionPool, PoolListener } from '@poolhouse/core'
-import { isSign } from '../base/outcome.js'
+import { isSign } from '../base/fate.js'
 
 // A pool that opens a connection for each statement destroys one for each: four looks a second are
 // enough.
