@@ -6,8 +6,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * nothing to do.
  */
 const LONG = [
-  'tests/drivers/conformance-',
-  'tests/drivers/',
+  'tests/conformance/conformance-',
+  'tests/conformance/',
+  'tests/login/',
+  'tests/values/',
   'packages/testkit/test/integration/',
   'tests/failover/',
 ]
@@ -53,7 +55,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'integration',
-          globalSetup: 'tests/support/shared-server-files.ts',
+          globalSetup: 'tests/support/servers/shared-server-files.ts',
           include: ['packages/*/test/integration/**/*.test.ts', 'tests/**/*.test.ts'],
           exclude: [
             '**/node_modules/**',
@@ -76,7 +78,7 @@ export default defineConfig({
           // Servers that are killed, frozen and promoted, and the oldest version:
           // `pnpm test:faults`, not `pnpm test`.
           name: 'faults',
-          globalSetup: 'tests/support/shared-server-files.ts',
+          globalSetup: 'tests/support/servers/shared-server-files.ts',
           include: ['tests/**/*.faults.test.ts'],
           exclude: ['**/node_modules/**'],
           testTimeout: 60_000,
@@ -90,7 +92,7 @@ export default defineConfig({
         test: {
           // Minutes of real outages: `pnpm test:patroni` and `pnpm test:soak`, not `pnpm test`.
           name: 'soak',
-          globalSetup: 'tests/support/shared-server-files.ts',
+          globalSetup: 'tests/support/servers/shared-server-files.ts',
           include: ['tests/patroni/**/*.test.ts', 'tests/soak/**/*.test.ts'],
           testTimeout: 120_000,
           maxWorkers: 1,

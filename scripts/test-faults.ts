@@ -47,9 +47,11 @@ function readShare(text: string): Share {
 
 function faultFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules')
-    .flatMap(({ name }) => readdirSync(join(folder, name)).map((file) => join(folder, name, file)))
-    .filter((path) => path.endsWith(ENDING))
+    .filter(({ name }) => name !== 'node_modules')
+    .flatMap((entry) => {
+      const path = join(folder, entry.name)
+      return entry.isDirectory() ? faultFiles(path) : path.endsWith(ENDING) ? [path] : []
+    })
     .sort()
 }
 

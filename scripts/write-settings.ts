@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Setting } from '../packages/core/src/settings/setting.js'
 import { SETTING_GROUPS } from '../packages/core/src/settings/settings-table.js'
 import { OTHER_SCHEMES } from '../packages/core/src/settings/url-schemes.js'
-import { VENDOR_URLS } from '../tests/support/vendor-urls.js'
+import { VENDOR_URLS } from '../tests/support/vendors/vendor-urls.js'
 import { code, table } from './reference/markdown.js'
 
 const page = fileURLToPath(new URL('../docs/settings.md', import.meta.url))
@@ -14,7 +14,7 @@ const COMMAND = 'npx -y pnpm@12 docs:settings'
 function writeSettings(): string {
   return `${[
     '<!-- biome-ignore-all format: a table as wide as its longest cell cannot be read in a diff -->',
-    `<!-- Made by \`${COMMAND}\` out of packages/core/src/settings and tests/support/vendor-urls.ts. Change those. -->`,
+    `<!-- Made by \`${COMMAND}\` out of packages/core/src/settings and tests/support/vendors/vendor-urls.ts. Change those. -->`,
     '# Settings',
     'How a connection is described: by a URL, by the keywords of libpq (`host=db dbname=app`), by an object, and in the manager by variables of the environment. ' +
       'Each parameter of a URL, each keyword and each `PG*` variable is **honoured**, **ignored** because leaving it out does no harm, or **refused** with what to use in its place. ' +
@@ -34,7 +34,7 @@ function writeSettings(): string {
       "the port of a vendor's pooler at that vendor's domain (below), `pooled.db.prisma.io`, and `pgbouncer=true`. Nothing is prepared then, and `connection.parameters` are refused; " +
       'an error about it says where the pooler came from. See [PgBouncer](guides/pgbouncer.md).',
     '## URLs of vendors',
-    "Each is accepted as it is, and connects to a server that behaves like the vendor's (`tests/drivers/vendor-urls.test.ts`).",
+    "Each is accepted as it is, and connects to a server that behaves like the vendor's (`tests/login/vendor-urls.test.ts`).",
     table(
       ['vendor', 'URL', 'pooler', 'what to know'],
       VENDOR_URLS.map(({ vendor, url, pooled, note }) => [

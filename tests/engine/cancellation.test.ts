@@ -2,10 +2,10 @@ import { type ConnectionPool, PoolhouseError } from '@poolhouse/core'
 import { startWireServer } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
-import { failureOf } from './support/failure-of.js'
-import { guardProcess } from './support/process-guards.js'
-import { PID, testServer } from './support/test-server.js'
-import { until } from './support/until.js'
+import { failureOf } from '../support/failure-of.js'
+import { guardProcess } from '../support/process-guards.js'
+import { PID, testServer } from '../support/servers/test-server.js'
+import { until } from '../support/until.js'
 
 guardProcess()
 const server = testServer()

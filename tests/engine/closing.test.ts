@@ -1,11 +1,11 @@
 import { startFaultProxy, startWireServer } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
+import { startChild } from '../children/child-script.js'
 import { DRIVERS } from '../support/drivers.js'
-import { startChild } from './support/child-script.js'
-import { failureOf, tally } from './support/failure-of.js'
-import { guardProcess } from './support/process-guards.js'
-import { testServer } from './support/test-server.js'
-import { until } from './support/until.js'
+import { failureOf, tally } from '../support/failure-of.js'
+import { guardProcess } from '../support/process-guards.js'
+import { testServer } from '../support/servers/test-server.js'
+import { until } from '../support/until.js'
 
 guardProcess()
 const server = testServer()

@@ -1,11 +1,11 @@
 import { startWireServer, type WireError } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { PG } from '../support/drivers.js'
-import { tally } from './support/failure-of.js'
-import { LoopLag } from './support/loop-lag.js'
-import { guardProcess } from './support/process-guards.js'
-import { poolsOver } from './support/test-server.js'
-import { until } from './support/until.js'
+import { tally } from '../support/failure-of.js'
+import { LoopLag } from '../support/loop-lag.js'
+import { guardProcess } from '../support/process-guards.js'
+import { poolsOver } from '../support/servers/test-server.js'
+import { until } from '../support/until.js'
 
 guardProcess()
 const CALLERS = 1_000

@@ -2,10 +2,10 @@ import type { ConnectionPool } from '@poolhouse/core'
 import { type FaultProxy, startFaultProxy } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { DRIVERS, PG } from '../support/drivers.js'
-import { failureOf, tally } from './support/failure-of.js'
-import { LoopLag } from './support/loop-lag.js'
-import { guardProcess } from './support/process-guards.js'
-import { testServer } from './support/test-server.js'
+import { failureOf, tally } from '../support/failure-of.js'
+import { LoopLag } from '../support/loop-lag.js'
+import { guardProcess } from '../support/process-guards.js'
+import { testServer } from '../support/servers/test-server.js'
 
 guardProcess()
 const server = testServer()

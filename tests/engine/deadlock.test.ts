@@ -1,8 +1,8 @@
 import { PoolDeadlockError } from '@poolhouse/core'
 import { describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
-import { guardProcess } from './support/process-guards.js'
-import { testServer } from './support/test-server.js'
+import { guardProcess } from '../support/process-guards.js'
+import { testServer } from '../support/servers/test-server.js'
 
 guardProcess()
 const server = testServer()

@@ -2,11 +2,11 @@ import { ConnectError } from '@poolhouse/core'
 import { Client } from 'pg'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
-import { tally } from './support/failure-of.js'
-import { guardProcess } from './support/process-guards.js'
-import { shiftedClock } from './support/shifted-clock.js'
-import { testServer } from './support/test-server.js'
-import { until } from './support/until.js'
+import { tally } from '../support/failure-of.js'
+import { guardProcess } from '../support/process-guards.js'
+import { testServer } from '../support/servers/test-server.js'
+import { shiftedClock } from '../support/shifted-clock.js'
+import { until } from '../support/until.js'
 
 guardProcess()
 // Seven places for ordinary roles; three are kept for superusers.

@@ -1,11 +1,11 @@
 import type { LeakEvent, ReleaseEvent, Transaction } from '@poolhouse/core'
 import { describe, expect, it } from 'vitest'
+import { startChild } from '../children/child-script.js'
 import { DRIVERS } from '../support/drivers.js'
-import { startChild } from './support/child-script.js'
-import { failureOf } from './support/failure-of.js'
-import { guardProcess } from './support/process-guards.js'
-import { PID, testServer } from './support/test-server.js'
-import { until } from './support/until.js'
+import { failureOf } from '../support/failure-of.js'
+import { guardProcess } from '../support/process-guards.js'
+import { PID, testServer } from '../support/servers/test-server.js'
+import { until } from '../support/until.js'
 
 guardProcess()
 const server = testServer()

@@ -2,10 +2,10 @@ import { connect, createServer, type Socket } from 'node:net'
 import { startWireServer } from '@poolhouse/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
-import { failureOf, tally } from './support/failure-of.js'
-import { guardProcess } from './support/process-guards.js'
-import { testServer } from './support/test-server.js'
-import { until } from './support/until.js'
+import { failureOf, tally } from '../support/failure-of.js'
+import { guardProcess } from '../support/process-guards.js'
+import { testServer } from '../support/servers/test-server.js'
+import { until } from '../support/until.js'
 
 guardProcess()
 const server = testServer()

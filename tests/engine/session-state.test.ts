@@ -4,9 +4,9 @@ import type { Client } from 'pg'
 import type { Sql } from 'postgres'
 import { describe, expect, it } from 'vitest'
 import { DRIVERS, PG } from '../support/drivers.js'
-import { failureOf } from './support/failure-of.js'
-import { guardProcess } from './support/process-guards.js'
-import { PID, testServer } from './support/test-server.js'
+import { failureOf } from '../support/failure-of.js'
+import { guardProcess } from '../support/process-guards.js'
+import { PID, testServer } from '../support/servers/test-server.js'
 
 guardProcess()
 const server = testServer()

@@ -1,9 +1,9 @@
 import { tracingChannel } from 'node:diagnostics_channel'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
-import { failureOf } from './support/failure-of.js'
-import { guardProcess } from './support/process-guards.js'
-import { testServer } from './support/test-server.js'
+import { failureOf } from '../support/failure-of.js'
+import { guardProcess } from '../support/process-guards.js'
+import { testServer } from '../support/servers/test-server.js'
 
 guardProcess()
 const server = testServer()

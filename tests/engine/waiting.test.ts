@@ -2,10 +2,10 @@ import { type ConnectionPool, PoolOverloadedError } from '@poolhouse/core'
 import { startFaultProxy } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { PG } from '../support/drivers.js'
-import { failureOf, tally } from './support/failure-of.js'
-import { LoopLag } from './support/loop-lag.js'
-import { guardProcess } from './support/process-guards.js'
-import { PID, testServer } from './support/test-server.js'
+import { failureOf, tally } from '../support/failure-of.js'
+import { LoopLag } from '../support/loop-lag.js'
+import { guardProcess } from '../support/process-guards.js'
+import { PID, testServer } from '../support/servers/test-server.js'
 
 guardProcess()
 const server = testServer({}, 0)

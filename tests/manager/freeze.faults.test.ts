@@ -1,6 +1,6 @@
 import { startCluster } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
-import { startChild } from '../engine/support/child-script.js'
+import { startChild } from '../children/child-script.js'
 import { DRIVERS } from '../support/drivers.js'
 
 describe.each(DRIVERS)('a frozen process with a manager over $driver', ({ driver }) => {

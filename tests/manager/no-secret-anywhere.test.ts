@@ -3,8 +3,8 @@ import { inspect } from 'node:util'
 import { createMarkerTable, type Lease, type Pool, type PoolEventName } from '@poolhouse/core'
 import { createHealthHandlers, createManager } from '@poolhouse/manager'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
 
 const EVENTS: readonly PoolEventName[] = [
   'connect',

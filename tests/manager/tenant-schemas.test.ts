@@ -1,7 +1,7 @@
 import { createManager, type Manager, type TenantTarget } from '@poolhouse/manager'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
 
 const HOSTILE = 'x", "victim'
 

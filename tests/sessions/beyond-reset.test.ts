@@ -2,9 +2,9 @@ import { type ConnectionPool, createPool, type Lease, type PoolOptions } from '@
 import type { Client } from 'pg'
 import type { Sql } from 'postgres'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
-import { PID } from '../engine/support/test-server.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
+import { PID } from '../support/servers/test-server.js'
 
 const SEED = 'select setseed(0.5)'
 // What random() draws first after that, to the digits that a double has.

@@ -8,9 +8,9 @@ import {
 import { withFailover } from '@poolhouse/failover'
 import { type PgBouncer, type PgBouncerOptions, startPgBouncer } from '@poolhouse/testkit'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
 import { startBalancingRelay } from '../support/balancing-relay.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
 
 const DIRECT_ONLY = [
   'set statement_timeout = 1',

@@ -8,8 +8,8 @@ import {
   SessionStateError,
 } from '@poolhouse/core'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
 import { DRIVERS } from '../support/drivers.js'
+import { failureOf } from '../support/failure-of.js'
 
 let db: PGlite
 let server: PGLiteSocketServer

@@ -2,9 +2,9 @@ import { type ConnectionPool, createPool, type Lease, type PoolOptions } from '@
 import pg, { type Client } from 'pg'
 import type { Sql } from 'postgres'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
-import { PID } from '../engine/support/test-server.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
+import { PID } from '../support/servers/test-server.js'
 
 const NOTE = `select set_config('app.note', 'late', false)`
 const READ = `select coalesce(current_setting('app.note', true), '') as note`

@@ -5,9 +5,9 @@ import type { ClusterNode } from '@poolhouse/testkit'
 import type { Client } from 'pg'
 import type { Sql } from 'postgres'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
-import { PID } from '../engine/support/test-server.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
+import { PID } from '../support/servers/test-server.js'
 
 /** What a function leaves in the session, without a word of it in the text that calls it. */
 const KINDS: Readonly<Record<string, string>> = {

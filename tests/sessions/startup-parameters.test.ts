@@ -2,8 +2,8 @@ import { type ConnectionPool, createPool, type PoolOptions } from '@poolhouse/co
 import { createManager, type Manager } from '@poolhouse/manager'
 import { type PgBouncer, type PgBouncerOptions, startPgBouncer } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
 
 const MODES = ['session', 'transaction'] as const
 type Mode = (typeof MODES)[number]

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { type ConnectionPool, createPool } from '@poolhouse/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
 import { DRIVERS } from '../support/drivers.js'
+import { failureOf } from '../support/failure-of.js'
 
 type Fields = Readonly<Record<string, string>>
 

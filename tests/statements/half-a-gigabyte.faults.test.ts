@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
-import { PID, testServer } from '../engine/support/test-server.js'
 import { DRIVERS } from '../support/drivers.js'
+import { failureOf } from '../support/failure-of.js'
+import { PID, testServer } from '../support/servers/test-server.js'
 
 const server = testServer()
 // What V8 takes, and one more.

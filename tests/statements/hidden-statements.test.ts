@@ -7,8 +7,8 @@ import {
 } from '@poolhouse/core'
 import { withFailover } from '@poolhouse/failover'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
 
 type Hide = (statement: string) => string
 

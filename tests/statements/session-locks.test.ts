@@ -1,7 +1,7 @@
 import { type ConnectionPool, createPool, SessionStateError } from '@poolhouse/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
 
 const REFUSED: readonly string[] = [
   'select pg_advisory_lock(7)',

@@ -9,8 +9,8 @@ import { withFailover } from '@poolhouse/failover'
 import { createManager } from '@poolhouse/manager'
 import { withReplicas } from '@poolhouse/read-replicas'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
 
 /**
  * Codes of lost connections, of shutdowns, of refused log-ins and of the server itself, which a

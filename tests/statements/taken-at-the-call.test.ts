@@ -1,8 +1,8 @@
 import type { ConnectionPool, QueryOptions } from '@poolhouse/core'
 import { describe, expect, it } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
-import { poolsOver } from '../engine/support/test-server.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
+import { poolsOver } from '../support/servers/test-server.js'
 
 const TEXT =
   'select $1::int[] as list, $2::timestamptz as at, $3::bytea as bytes, $4::jsonb as json'

@@ -1,8 +1,8 @@
 import type { ConnectionPool, PoolhouseError } from '@poolhouse/core'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { failureOf } from '../engine/support/failure-of.js'
-import { PID, poolsOver } from '../engine/support/test-server.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
+import { PID, poolsOver } from '../support/servers/test-server.js'
 
 const LIMIT = 1_000_000
 

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import type { Cluster, ClusterOptions } from '@poolhouse/testkit'
 import { DRIVERS, type NamedDriver } from './drivers.js'
-import { sharedCluster } from './shared-cluster.js'
+import { sharedCluster } from './servers/shared-cluster.js'
 
 /** A driver together with a real server of one major version. */
 export interface DriverAndServer extends NamedDriver {

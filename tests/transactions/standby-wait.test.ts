@@ -6,9 +6,9 @@ import {
 } from '@poolhouse/core'
 import type { Cluster } from '@poolhouse/testkit'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { until } from '../engine/support/until.js'
 import { rejection } from '../failover/support/proxied-cluster.js'
 import { everyServer } from '../support/every-server.js'
+import { until } from '../support/until.js'
 
 const LOCAL = { executed: 'yes', durability: 'local' }
 

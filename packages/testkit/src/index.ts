@@ -3,11 +3,6 @@ export type { ClusterNode, PromoteOptions } from './cluster/cluster-node.js'
 export type { ClusterAuth, ClusterOptions } from './cluster/cluster-options.js'
 export type { StopMode } from './cluster/server-process.js'
 export { shareServerFiles } from './cluster/shared-files.js'
-export {
-  type DebianPackageOptions,
-  type DebianProgram,
-  debianPackage,
-} from './debian/debian-package.js'
 export type { DropEnding, DropOptions } from './fault-proxy/drop-rule.js'
 export {
   type DelayOptions,
@@ -19,8 +14,6 @@ export {
 } from './fault-proxy/fault-proxy.js'
 export type { Direction } from './fault-proxy/line-conditions.js'
 export type { ProxyTarget } from './fault-proxy/proxy-target.js'
-export { type Haproxy, startHaproxy } from './haproxy/haproxy.js'
-export type { HaproxyOptions } from './haproxy/haproxy-options.js'
 export {
   type BrokenClient,
   type BrokenCookies,
@@ -46,11 +39,18 @@ export {
   type Workload,
   type WorkloadOptions,
 } from './history/workload.js'
-export { type PatroniCluster, startPatroni } from './patroni/patroni-cluster.js'
-export type { PatroniNode } from './patroni/patroni-node.js'
-export type { PatroniOptions } from './patroni/patroni-options.js'
-export { type PgBouncer, startPgBouncer } from './pgbouncer/pgbouncer.js'
-export type { PgBouncerOptions, PgBouncerPoolMode } from './pgbouncer/pgbouncer-options.js'
+export {
+  type DebianPackageOptions,
+  type DebianProgram,
+  debianPackage,
+} from './programs/debian/debian-package.js'
+export { type Haproxy, startHaproxy } from './programs/haproxy/haproxy.js'
+export type { HaproxyOptions } from './programs/haproxy/haproxy-options.js'
+export { type PatroniCluster, startPatroni } from './programs/patroni/patroni-cluster.js'
+export type { PatroniNode } from './programs/patroni/patroni-node.js'
+export type { PatroniOptions } from './programs/patroni/patroni-options.js'
+export { type PgBouncer, startPgBouncer } from './programs/pgbouncer/pgbouncer.js'
+export type { PgBouncerOptions, PgBouncerPoolMode } from './programs/pgbouncer/pgbouncer-options.js'
 export type {
   OnCancel,
   OnConnect,

@@ -2,9 +2,9 @@ import { createPool } from '@poolhouse/core'
 import { withFailover } from '@poolhouse/failover'
 import { startCluster } from '@poolhouse/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { failureOf } from '../../engine/support/failure-of.js'
 import { startBalancingRelay } from '../../support/balancing-relay.js'
 import { DRIVERS } from '../../support/drivers.js'
+import { failureOf } from '../../support/failure-of.js'
 import { until } from '../support/proxied-cluster.js'
 
 describe.each(DRIVERS)('a name that has moved to a promoted server, over $driver', ({ make }) => {

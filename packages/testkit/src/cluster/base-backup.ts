@@ -1,10 +1,10 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { tryCommand } from '../machine/run-command.js'
+import { giveTo } from '../machine/temporary-directory.js'
 import { type AdminTarget, withAdminSession } from './admin-session.js'
 import { wipeDataDirectory } from './data-directory.js'
-import { tryCommand } from './run-command.js'
 import type { ServerPlace } from './server-process.js'
-import { giveTo } from './temporary-directory.js'
 
 /** A running server to copy. */
 export type BackupSource = AdminTarget & ServerPlace

@@ -1,8 +1,8 @@
 import { access, mkdir, readFile, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { runCommand } from './run-command.js'
-import type { ServerUser } from './server-user.js'
-import { createTemporaryDirectory } from './temporary-directory.js'
+import { runCommand } from '../machine/run-command.js'
+import type { ServerUser } from '../machine/server-user.js'
+import { createTemporaryDirectory } from '../machine/temporary-directory.js'
 
 /** A PostgreSQL installation that is known to run on this machine as the server's user. */
 export interface Binaries {

@@ -1,4 +1,10 @@
 import { join } from 'node:path'
+import { findFreePorts } from '../machine/free-port.js'
+import { findServerUser } from '../machine/server-user.js'
+import {
+  createTemporaryDirectory,
+  removeTemporaryDirectory,
+} from '../machine/temporary-directory.js'
 import { findBinaries } from './binaries.js'
 import { createCertificates } from './certificates.js'
 import type { ClusterNode } from './cluster-node.js'
@@ -13,13 +19,10 @@ import {
   initialiseDataDirectory,
   writeCertificates,
 } from './data-directory.js'
-import { findFreePorts } from './free-port.js'
 import { ServerCluster } from './server-cluster.js'
 import { ServerNode } from './server-node.js'
 import type { ServerPlace } from './server-process.js'
-import { findServerUser } from './server-user.js'
 import { copySharedDataDirectory } from './shared-files.js'
-import { createTemporaryDirectory, removeTemporaryDirectory } from './temporary-directory.js'
 
 /** A throw-away PostgreSQL cluster: one primary and its streaming replicas. */
 export interface Cluster extends AsyncDisposable {

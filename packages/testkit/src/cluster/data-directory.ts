@@ -1,12 +1,12 @@
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { runCommand } from '../machine/run-command.js'
+import type { ServerUser } from '../machine/server-user.js'
+import { giveTo } from '../machine/temporary-directory.js'
 import { quoteLiteral, quoteName } from './admin-session.js'
 import type { Certificates } from './certificates.js'
 import type { ResolvedClusterOptions } from './cluster-options.js'
-import { runCommand } from './run-command.js'
 import type { ServerPlace } from './server-process.js'
-import type { ServerUser } from './server-user.js'
-import { giveTo } from './temporary-directory.js'
 
 /** Login name of the application's role. */
 export const APPLICATION_USER = 'app'

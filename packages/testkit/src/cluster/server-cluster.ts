@@ -1,11 +1,11 @@
+import { poll } from '../machine/poll.js'
+import { removeTemporaryDirectory } from '../machine/temporary-directory.js'
 import type { Cluster } from './cluster.js'
 import type { ClusterNode } from './cluster-node.js'
 import type { ResolvedClusterOptions } from './cluster-options.js'
 import { readCheckpointPosition } from './control-file.js'
 import { APPLICATION_PASSWORD, APPLICATION_USER } from './data-directory.js'
-import { poll } from './poll.js'
 import type { ServerNode } from './server-node.js'
-import { removeTemporaryDirectory } from './temporary-directory.js'
 
 const CAUGHT_UP_TIMEOUT_MS = 10_000
 

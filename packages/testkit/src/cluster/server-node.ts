@@ -1,3 +1,4 @@
+import { poll } from '../machine/poll.js'
 import {
   type AdminSession,
   type AdminTarget,
@@ -15,7 +16,6 @@ import {
   writeFollows,
 } from './data-directory.js'
 import { parseLogPosition } from './log-position.js'
-import { poll } from './poll.js'
 import { type ServerPlace, ServerProcess, type StopMode } from './server-process.js'
 
 /** What a node has to be told about the cluster it is in. */

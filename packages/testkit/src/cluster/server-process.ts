@@ -3,10 +3,10 @@ import { closeSync, openSync } from 'node:fs'
 import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { listServerProcesses, signalProcess } from '../machine/process-table.js'
+import { serverEnvironment, tryCommand } from '../machine/run-command.js'
+import type { ServerUser } from '../machine/server-user.js'
 import type { Binaries } from './binaries.js'
-import { listServerProcesses, signalProcess } from './process-table.js'
-import { serverEnvironment, tryCommand } from './run-command.js'
-import type { ServerUser } from './server-user.js'
 
 /** How a server is asked to stop: what `pg_ctl stop -m` calls the mode. */
 export type StopMode = 'smart' | 'fast' | 'immediate'

@@ -1,13 +1,16 @@
 import { access } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { runCommand } from '../machine/run-command.js'
+import { findServerUser } from '../machine/server-user.js'
+import {
+  createTemporaryDirectory,
+  removeTemporaryDirectory,
+} from '../machine/temporary-directory.js'
 import { findBinaries } from './binaries.js'
 import { type ResolvedClusterOptions, resolveClusterOptions } from './cluster-options.js'
 import { createHome, initialiseDataDirectory, passwordEncryption } from './data-directory.js'
-import { runCommand } from './run-command.js'
 import type { ServerPlace } from './server-process.js'
-import { findServerUser } from './server-user.js'
 import { renewSystemIdentifier } from './system-identifier.js'
-import { createTemporaryDirectory, removeTemporaryDirectory } from './temporary-directory.js'
 
 const FOLDER = 'POOLHOUSE_TEST_SHARED'
 const PROGRAMS = 'POOLHOUSE_TEST_PG_BIN'

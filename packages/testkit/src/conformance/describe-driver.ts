@@ -1,10 +1,10 @@
 import type { Driver } from '@poolhouse/core'
-import { schedule } from './conformance-case.js'
-import { driverCases } from './driver-cases.js'
-import { type DriverCase, DriverContext, type DriverContextParts } from './driver-context.js'
+import { driverCases } from './driver/driver-cases.js'
+import { type DriverCase, DriverContext, type DriverContextParts } from './driver/driver-context.js'
 import { register, type SuiteOptions } from './register.js'
-import { limitOf, runCase } from './run-case.js'
-import { patienceOf } from './server-context.js'
+import { schedule } from './run/conformance-case.js'
+import { limitOf, runCase } from './run/run-case.js'
+import { patienceOf } from './server/server-context.js'
 
 /** How to run the suite for drivers. */
 export interface DescribeDriverOptions extends SuiteOptions {

@@ -1,10 +1,10 @@
-import { type ConformanceCase, schedule } from './conformance-case.js'
-import { poolCases } from './pool-cases.js'
-import { PoolContext, type PoolContextParts } from './pool-context.js'
-import type { MakePool, PoolFeature } from './pool-traits.js'
+import { poolCases } from './pool/pool-cases.js'
+import { PoolContext, type PoolContextParts } from './pool/pool-context.js'
+import type { MakePool, PoolFeature } from './pool/pool-traits.js'
 import { register, type SuiteOptions } from './register.js'
-import { limitOf, runCase } from './run-case.js'
-import { patienceOf } from './server-context.js'
+import { type ConformanceCase, schedule } from './run/conformance-case.js'
+import { limitOf, runCase } from './run/run-case.js'
+import { patienceOf } from './server/server-context.js'
 
 /** How to run the suite of pools. */
 export interface PoolSuiteOptions extends SuiteOptions {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import type { Cluster } from '../cluster/cluster.js'
-import type { ScheduledCase, Selection } from './conformance-case.js'
-import { limitOf, runScheduled } from './run-case.js'
-import type { ServerContextParts } from './server-context.js'
-import { type ServerUnderTest, startServerUnderTest } from './server-under-test.js'
+import type { ScheduledCase, Selection } from './run/conformance-case.js'
+import { limitOf, runScheduled } from './run/run-case.js'
+import type { ServerContextParts } from './server/server-context.js'
+import { type ServerUnderTest, startServerUnderTest } from './server/server-under-test.js'
 
 /** How to run a suite. */
 export interface SuiteOptions extends Selection {

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { listServerProcesses } from '../../src/cluster/process-table.js'
+import { listServerProcesses } from '../../src/machine/process-table.js'
 
 const clusterModule = new URL('../../src/cluster/cluster.ts', import.meta.url).href
 

@@ -5,11 +5,11 @@ import { afterAll, expect, it, vi } from 'vitest'
 // Other files of this process have loaded the modules without a spy, and those that come later want
 // them so.
 vi.resetModules()
-vi.doMock('../../src/cluster/free-port.js', { spy: true })
-const { findFreePorts } = await import('../../src/cluster/free-port.js')
+vi.doMock('../../src/machine/free-port.js', { spy: true })
+const { findFreePorts } = await import('../../src/machine/free-port.js')
 const { startCluster } = await import('../../src/cluster/cluster.js')
 afterAll(() => {
-  vi.doUnmock('../../src/cluster/free-port.js')
+  vi.doUnmock('../../src/machine/free-port.js')
   vi.resetModules()
 })
 

@@ -4,10 +4,10 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { runCommand } from '../../src/cluster/run-command.js'
-import { findServerUser } from '../../src/cluster/server-user.js'
-import { cachedArchive } from '../../src/debian/archive-cache.js'
-import { debianPackage } from '../../src/debian/debian-package.js'
+import { runCommand } from '../../src/machine/run-command.js'
+import { findServerUser } from '../../src/machine/server-user.js'
+import { cachedArchive } from '../../src/programs/debian/archive-cache.js'
+import { debianPackage } from '../../src/programs/debian/debian-package.js'
 
 const ARCHIVE = 'poolhouse-sample.deb'
 

@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Client, type ClientConfig } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { listServerProcesses } from '../../src/cluster/process-table.js'
 import { type Cluster, type ClusterAuth, startCluster, startPgBouncer } from '../../src/index.js'
+import { listServerProcesses } from '../../src/machine/process-table.js'
 
 let cluster: Cluster
 beforeAll(async () => {
@@ -119,7 +119,7 @@ function directories(temporary: string): string[] {
 
 /** A process with a PgBouncer, and with a temporary directory of its own. */
 function run(temporary: string): ChildProcess {
-  const module = new URL('../../src/pgbouncer/pgbouncer.ts', import.meta.url).href
+  const module = new URL('../../src/programs/pgbouncer/pgbouncer.ts', import.meta.url).href
   const program = `
     import { startPgBouncer } from ${JSON.stringify(module)}
     await startPgBouncer({ target: ${JSON.stringify(cluster.primary.url)} })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { findBinaries, findPackagedFolder, parseVersion } from '../../src/cluster/binaries.js'
 import { parseLogPosition } from '../../src/cluster/log-position.js'
-import { findServerUser } from '../../src/cluster/server-user.js'
+import { findServerUser } from '../../src/machine/server-user.js'
 
 describe('the PostgreSQL installation', () => {
   it('is asked for its major version, in the words of every packager', () => {

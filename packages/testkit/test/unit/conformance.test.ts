@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
+import { describePool } from '../../src/conformance/describe-pool.js'
+import { driverCases } from '../../src/conformance/driver/driver-cases.js'
+import { poolCases } from '../../src/conformance/pool/pool-cases.js'
 import {
   type ConformanceArea,
   type ConformanceCase,
   schedule,
-} from '../../src/conformance/conformance-case.js'
-import { describePool } from '../../src/conformance/describe-pool.js'
-import { driverCases } from '../../src/conformance/driver-cases.js'
-import { assertHas, failureOf } from '../../src/conformance/expectations.js'
-import { poolCases } from '../../src/conformance/pool-cases.js'
-import { type CaseContext, runCase, runScheduled } from '../../src/conformance/run-case.js'
-import { until, within } from '../../src/conformance/waiting.js'
+} from '../../src/conformance/run/conformance-case.js'
+import { assertHas, failureOf } from '../../src/conformance/run/expectations.js'
+import { type CaseContext, runCase, runScheduled } from '../../src/conformance/run/run-case.js'
+import { until, within } from '../../src/conformance/run/waiting.js'
 
 const passing: ConformanceCase<unknown> = { title: 'passes', run: async () => {} }
 const seeded: ConformanceCase<unknown> = { title: 'draws', seeded: true, run: async () => {} }

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { configurationText } from '../../src/haproxy/configuration.js'
-import { type HaproxyOptions, resolveHaproxyOptions } from '../../src/haproxy/haproxy-options.js'
+import { configurationText } from '../../src/programs/haproxy/configuration.js'
+import {
+  type HaproxyOptions,
+  resolveHaproxyOptions,
+} from '../../src/programs/haproxy/haproxy-options.js'
 
 const targets = ['postgres://app:hidden@127.0.0.1:5001/app', 'postgres://app@[::1]:5002/app']
 const resolve = (options: object) =>

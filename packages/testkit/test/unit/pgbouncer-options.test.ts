@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { configurationText, usersText } from '../../src/pgbouncer/configuration.js'
+import { configurationText, usersText } from '../../src/programs/pgbouncer/configuration.js'
 import {
   type PgBouncerOptions,
   resolvePgBouncerOptions,
-} from '../../src/pgbouncer/pgbouncer-options.js'
+} from '../../src/programs/pgbouncer/pgbouncer-options.js'
 
 const target = 'postgres://app:p%40ss%20%22w0rd%22@127.0.0.1:5432/app'
 const admin = { user: 'admin', password: 'secret' }

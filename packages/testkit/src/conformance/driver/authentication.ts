@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import type { AuthMethod } from '@poolhouse/core'
 import type { WireAuthentication, WireScript } from '../../wire-server/script.js'
-import type { DriverArea } from '../driver-context.js'
-import { failureOf } from '../expectations.js'
-import { startRawServer } from '../raw-server.js'
-import { assertTook, until } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { assertTook, until } from '../run/waiting.js'
+import { startRawServer } from '../server/raw-server.js'
+import type { DriverArea } from './driver-context.js'
 
 const password = 'open-$esame'
 

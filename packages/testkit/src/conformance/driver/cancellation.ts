@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PoolhouseError } from '@poolhouse/core'
-import type { DriverArea } from '../driver-context.js'
-import { assertHas, failureOf } from '../expectations.js'
-import { assertTook, within } from '../waiting.js'
+import { assertHas, failureOf } from '../run/expectations.js'
+import { assertTook, within } from '../run/waiting.js'
+import type { DriverArea } from './driver-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 

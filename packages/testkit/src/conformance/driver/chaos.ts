@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Executed } from '@poolhouse/core'
 import { isPoolhouseError } from '@poolhouse/core'
-import type { DriverArea, DriverContext } from '../driver-context.js'
-import type { TestSession } from '../test-session.js'
-import { within } from '../waiting.js'
+import { within } from '../run/waiting.js'
+import type { TestSession } from '../session/test-session.js'
+import type { DriverArea, DriverContext } from './driver-context.js'
 
 /** A piece of work that leaves a row with this number when it succeeds. */
 type Work = (session: TestSession, table: string, id: number) => Promise<unknown>

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import type { ConnectionLostError } from '@poolhouse/core'
-import type { DriverArea, DriverContext } from '../driver-context.js'
-import { failureOf } from '../expectations.js'
-import { assertTook, turns, until, within } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { assertTook, turns, until, within } from '../run/waiting.js'
+import type { DriverArea, DriverContext } from './driver-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import type { DriverArea } from '../driver-context.js'
-import { failureOf } from '../expectations.js'
-import { startCuttingRelay } from '../raw-server.js'
-import { within } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { within } from '../run/waiting.js'
+import { startCuttingRelay } from '../server/raw-server.js'
 import { allOf, countOf, lost, SLOW, withTable, writeUntilRefused } from './copy-parts.js'
+import type { DriverArea } from './driver-context.js'
 
 /** COPY whose other side is slow, cancelled or lost. */
 export const copyEndings: DriverArea = {

@@ -1,7 +1,7 @@
 import type { DriverCopyIn, DriverCopyOut } from '@poolhouse/core/kit'
-import type { DriverContext } from '../driver-context.js'
-import type { Properties } from '../expectations.js'
-import type { TestSession } from '../test-session.js'
+import type { Properties } from '../run/expectations.js'
+import type { TestSession } from '../session/test-session.js'
+import type { DriverContext } from './driver-context.js'
 
 /** A COPY that comes to a halt. It sends nothing before 8 kB are full, so it stops behind them. */
 export const SLOW: string =

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { PoolhouseError } from '@poolhouse/core'
-import type { DriverArea } from '../driver-context.js'
-import { failureOf } from '../expectations.js'
-import { within } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { within } from '../run/waiting.js'
 import { allOf, countOf, withTable, writeUntilRefused } from './copy-parts.js'
+import type { DriverArea } from './driver-context.js'
 
 /** Data of COPY, both ways. */
 export const copying: DriverArea = {

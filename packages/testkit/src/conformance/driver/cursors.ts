@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import type { DriverCursor } from '@poolhouse/core/kit'
-import type { DriverArea } from '../driver-context.js'
-import { failureOf } from '../expectations.js'
-import { startCuttingRelay } from '../raw-server.js'
-import { within } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { within } from '../run/waiting.js'
+import { startCuttingRelay } from '../server/raw-server.js'
+import type { DriverArea } from './driver-context.js'
 
 /** Reads a cursor to its end and gives the rows, batch by batch. */
 async function batchesOf(cursor: DriverCursor, count: number): Promise<unknown[][]> {

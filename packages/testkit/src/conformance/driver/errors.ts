@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { DatabaseError } from '@poolhouse/core'
-import type { DriverArea } from '../driver-context.js'
-import { assertHas, failureOf, type Properties } from '../expectations.js'
+import { assertHas, failureOf, type Properties } from '../run/expectations.js'
+import type { DriverArea } from './driver-context.js'
 
 /**
  * Statements that fail, and what the error says beside `DatabaseError`, `ERROR` and `rolled-back`.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import type { DriverArea } from '../driver-context.js'
-import { failureOf } from '../expectations.js'
-import { until } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { until } from '../run/waiting.js'
+import type { DriverArea } from './driver-context.js'
 
 /** Names that have to be quoted, and quoted right. */
 const CHANNELS = [

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
 import { AuthenticationError, ConnectError } from '@poolhouse/core'
-import type { DriverArea, DriverContext } from '../driver-context.js'
-import { assertHas, failureOf } from '../expectations.js'
-import { startCuttingRelay, startRawServer } from '../raw-server.js'
-import { assertTook, turns, until } from '../waiting.js'
+import { assertHas, failureOf } from '../run/expectations.js'
+import { assertTook, turns, until } from '../run/waiting.js'
+import { startCuttingRelay, startRawServer } from '../server/raw-server.js'
+import type { DriverArea, DriverContext } from './driver-context.js'
 
 /** Logs in to a server that is lost after so many bytes. */
 async function loseLogIn(test: DriverContext, bytes: number): Promise<void> {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { ConnectionLostError, DatabaseError, type Statement } from '@poolhouse/core'
-import type { DriverArea, DriverContext } from '../driver-context.js'
-import { assertHas, failureOf } from '../expectations.js'
-import { type CuttingRelay, startCuttingRelay } from '../raw-server.js'
-import type { TestSession } from '../test-session.js'
-import { turns, until, within } from '../waiting.js'
+import { assertHas, failureOf } from '../run/expectations.js'
+import { turns, until, within } from '../run/waiting.js'
+import { type CuttingRelay, startCuttingRelay } from '../server/raw-server.js'
+import type { TestSession } from '../session/test-session.js'
+import type { DriverArea, DriverContext } from './driver-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import type { DriverArea, DriverContext } from '../driver-context.js'
-import { failureOf } from '../expectations.js'
-import type { TestSession } from '../test-session.js'
+import { failureOf } from '../run/expectations.js'
+import type { TestSession } from '../session/test-session.js'
+import type { DriverArea, DriverContext } from './driver-context.js'
 
 /** Texts of the prepared statements of a session, as the server knows them. */
 async function preparedOf({ query }: TestSession): Promise<string[]> {

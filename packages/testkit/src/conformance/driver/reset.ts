@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import type { DriverArea } from '../driver-context.js'
-import { failureOf } from '../expectations.js'
-import type { TestSession } from '../test-session.js'
+import { failureOf } from '../run/expectations.js'
+import type { TestSession } from '../session/test-session.js'
+import type { DriverArea } from './driver-context.js'
 
 /** Everything that a session can carry to its next borrower, as one row. */
 const STATE = `

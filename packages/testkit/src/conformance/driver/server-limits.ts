@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import type { DriverArea } from '../driver-context.js'
-import { assertHas, failureOf } from '../expectations.js'
-import { within } from '../waiting.js'
+import { assertHas, failureOf } from '../run/expectations.js'
+import { within } from '../run/waiting.js'
+import type { DriverArea } from './driver-context.js'
 
 /** Statements and sessions that the server ends. */
 export const serverLimits: DriverArea = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import type { TransactionStatus } from '@poolhouse/core/kit'
-import type { DriverArea } from '../driver-context.js'
-import { failureOf } from '../expectations.js'
-import { turns, until } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { turns, until } from '../run/waiting.js'
+import type { DriverArea } from './driver-context.js'
 
 /** When statements settle, and what a session tells beside their results. */
 export const sessions: DriverArea = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import type { DriverArea } from '../driver-context.js'
-import { assertHas, failureOf } from '../expectations.js'
+import { assertHas, failureOf } from '../run/expectations.js'
+import type { DriverArea } from './driver-context.js'
 
 /** What comes back from a statement. */
 export const statements: DriverArea = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import type { DriverArea } from '../driver-context.js'
-import { failureOf } from '../expectations.js'
+import { failureOf } from '../run/expectations.js'
+import type { DriverArea } from './driver-context.js'
 
 /** An expression of SQL and what it is in JavaScript. */
 const VALUES: readonly [sql: string, expected: unknown][] = [

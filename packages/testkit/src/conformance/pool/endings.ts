@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { isPoolhouseError } from '@poolhouse/core'
-import { failureOf } from '../expectations.js'
-import type { PoolArea } from '../pool-context.js'
-import { assertTook, until, within } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { assertTook, until, within } from '../run/waiting.js'
+import type { PoolArea } from './pool-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 

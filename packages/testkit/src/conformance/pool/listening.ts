@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import type { Gap } from '@poolhouse/core'
-import { failureOf } from '../expectations.js'
-import type { PoolArea } from '../pool-context.js'
-import { turns, until } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { turns, until } from '../run/waiting.js'
+import type { PoolArea } from './pool-context.js'
 
 /** Subscriptions to channels. */
 export const subscriptions: PoolArea = {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
 import type { Pool } from '@poolhouse/core'
-import type { PoolArea, PoolCase, PoolContext } from '../pool-context.js'
-import type { PoolFeature } from '../pool-traits.js'
-import { within } from '../waiting.js'
+import { within } from '../run/waiting.js'
+import type { PoolArea, PoolCase, PoolContext } from './pool-context.js'
+import type { PoolFeature } from './pool-traits.js'
 
 /** A call that returns a promise, with one argument that is wrong, or odd. */
 type Call = (pool: Pool, value: never) => Promise<unknown>

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type AbortError, DatabaseError, type StatementTimeoutError } from '@poolhouse/core'
-import { failureOf } from '../expectations.js'
-import type { PoolArea } from '../pool-context.js'
-import { assertTook } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { assertTook } from '../run/waiting.js'
+import type { PoolArea } from './pool-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { failureOf } from '../expectations.js'
-import type { PoolArea } from '../pool-context.js'
-import { assertTook, within } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { assertTook, within } from '../run/waiting.js'
+import type { PoolArea } from './pool-context.js'
 
 /** Waiting until a pool can do what it is for. */
 export const readiness: PoolArea = {

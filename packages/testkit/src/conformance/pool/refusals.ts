@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { isPoolhouseError, type Pool } from '@poolhouse/core'
-import { failureOf } from '../expectations.js'
-import type { PoolArea, PoolCase } from '../pool-context.js'
-import { within } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { within } from '../run/waiting.js'
+import type { PoolArea, PoolCase } from './pool-context.js'
 
 /** What a pool that offers less says to a call that it does not offer. */
 async function assertRefuses(

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import type { Pool, Transaction } from '@poolhouse/core'
-import { failureOf, type Properties } from '../expectations.js'
-import type { PoolArea, PoolCase, PoolContext } from '../pool-context.js'
-import type { PoolFeature } from '../pool-traits.js'
-import { assertTook } from '../waiting.js'
+import { failureOf, type Properties } from '../run/expectations.js'
+import { assertTook } from '../run/waiting.js'
 import { holdAll } from './hold-all.js'
+import type { PoolArea, PoolCase, PoolContext } from './pool-context.js'
+import type { PoolFeature } from './pool-traits.js'
 
 /** How an attempt of a transaction may end, and whether that is a reason to run its work again. */
 interface Ending {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from '@poolhouse/core'
-import { failureOf } from '../expectations.js'
-import type { PoolArea, PoolCase, PoolContext } from '../pool-context.js'
-import type { PoolFeature, PoolReads } from '../pool-traits.js'
-import { until } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { until } from '../run/waiting.js'
+import type { PoolArea, PoolCase, PoolContext } from './pool-context.js'
+import type { PoolFeature, PoolReads } from './pool-traits.js'
 
 /** What a read says it accepts. */
 interface Bounds {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { failureOf } from '../expectations.js'
-import type { PoolArea } from '../pool-context.js'
+import { failureOf } from '../run/expectations.js'
+import type { PoolArea } from './pool-context.js'
 
 async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Transaction } from '@poolhouse/core'
-import { failureOf } from '../expectations.js'
-import type { PoolArea } from '../pool-context.js'
+import { failureOf } from '../run/expectations.js'
+import type { PoolArea } from './pool-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import type { Pool, StreamIterator } from '@poolhouse/core'
-import { failureOf } from '../expectations.js'
-import type { PoolArea, PoolCase, PoolContext } from '../pool-context.js'
-import type { PoolFeature } from '../pool-traits.js'
-import { turns, within } from '../waiting.js'
+import { failureOf } from '../run/expectations.js'
+import { turns, within } from '../run/waiting.js'
 import { holdAll } from './hold-all.js'
+import type { PoolArea, PoolCase, PoolContext } from './pool-context.js'
+import type { PoolFeature } from './pool-traits.js'
 
 /** A call that needs a connection, and undoes nothing if it is never made. */
 interface Waiting {

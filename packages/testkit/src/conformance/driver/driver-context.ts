@@ -1,0 +1,131 @@
+import { type ConnectionPool, createPool, type Driver, type PoolOptions } from '@poolhouse/core'
+import type { FaultProxy } from '../../fault-proxy/fault-proxy.js'
+import type { WireScript } from '../../wire-server/script.js'
+import { startWireServer, type WireServer } from '../../wire-server/wire-server.js'
+import type { ConformanceArea, ConformanceCase } from '../run/conformance-case.js'
+import { until } from '../run/waiting.js'
+import { ServerContext, type ServerContextParts } from '../server/server-context.js'
+import { ContractWatch } from '../session/contract-watch.js'
+import {
+  connectContext,
+  type Login,
+  type RecordedContext,
+  type TestSession,
+  testSession,
+} from '../session/test-session.js'
+
+/** A case for drivers. */
+export type DriverCase = ConformanceCase<DriverContext>
+/** Cases for drivers that belong together. */
+export type DriverArea = ConformanceArea<DriverContext>
+
+/** What a context for a driver is made of. */
+export interface DriverContextParts extends ServerContextParts {
+  /** The driver under test. */
+  readonly driver: Driver
+}
+
+/**
+ * What a case for drivers works with: sessions and pools on a real server, over a line that can be
+ * broken.
+ */
+export class DriverContext extends ServerContext {
+  readonly #watch: ContractWatch
+
+  /** Makes a context with a line of its own. */
+  static async start(parts: DriverContextParts): Promise<DriverContext> {
+    return new DriverContext(parts, await ServerContext.openLine(parts))
+  }
+
+  private constructor(parts: DriverContextParts, line: FaultProxy) {
+    super(parts, line)
+    this.#watch = new ContractWatch(parts.driver)
+  }
+
+  /** The driver under test; what is done with it is watched. */
+  get driver(): Driver {
+    return this.#watch.driver
+  }
+
+  /** Everything `connect` needs, and a record of what it reports. */
+  contextFor(login: Login = {}): RecordedContext {
+    const { server, line, applicationName } = this
+    return connectContext({
+      host: line.host,
+      port: line.port,
+      user: server.user,
+      password: server.password,
+      database: server.database,
+      applicationName,
+      ...login,
+    })
+  }
+
+  /** Opens a session. */
+  async connect(login: Login = {}): Promise<TestSession> {
+    const { context, heard } = this.contextFor(login)
+    return testSession(await this.driver.connect(context), heard)
+  }
+
+  /** A pool over the line, or another way to the server, closed when the case is over. */
+  pool(
+    options: Omit<Partial<PoolOptions>, 'driver' | 'connection'> = {},
+    way: { readonly host: string; readonly port: number } = this.line,
+  ): ConnectionPool {
+    const { server } = this
+    const pool = createPool({
+      name: 'conformance',
+      ...options,
+      driver: this.driver,
+      connection: {
+        host: way.host,
+        port: way.port,
+        user: server.user,
+        password: server.password,
+        database: server.database,
+        applicationName: this.applicationName,
+        ssl: false,
+      },
+    })
+    this.defer(() => pool.close({ timeoutMs: 0 }))
+    return pool
+  }
+
+  /** A server that plays a script. */
+  async wire(script?: WireScript): Promise<WireServer> {
+    const server = await startWireServer(script)
+    this.defer(() => server.close())
+    return server
+  }
+
+  /** How to log in to a scripted server. */
+  wireLogin({ host, port, script }: WireServer): Login {
+    return { host, port, user: 'wire', database: 'wire', password: script.password }
+  }
+
+  /** Ends a session as an administrator does. */
+  async terminate({ connection }: TestSession): Promise<void> {
+    await this.terminatePid(connection.info.backendPid)
+  }
+
+  /** Resolves when the server runs this statement for the session. */
+  async untilRunning({ connection }: TestSession, text: string): Promise<void> {
+    await until(async () => {
+      const rows = await this.server.sql(
+        `select from pg_stat_activity where pid = $1 and state = 'active' and query = $2`,
+        [connection.info.backendPid, text],
+      )
+      return rows.length > 0
+    }, `"${text}" to run`)
+  }
+
+  protected override async settle(): Promise<string[]> {
+    this.#watch.destroyAll()
+    return []
+  }
+
+  protected override verdict(): Promise<string[]> {
+    this.#watch.destroyAll()
+    return this.#watch.verdict()
+  }
+}

@@ -1,0 +1,45 @@
+import { createPool } from '@poolhouse/core'
+import { withReplicas } from '@poolhouse/read-replicas'
+import { startFaultProxy } from '@poolhouse/testkit'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { DRIVERS } from '../../support/drivers.js'
+import { type ReplicaCluster, startReplicaCluster, untilFitting } from '../replica-cluster.js'
+
+let setting: ReplicaCluster
+let lastId = 0
+
+beforeAll(async () => {
+  setting = await startReplicaCluster()
+})
+afterAll(() => setting?.[Symbol.asyncDispose]())
+
+describe.each(DRIVERS)('the position of a write over $driver', ({ make }) => {
+  it('S47: comes with its answer: nothing is asked between a write and the next, and each is seen', async () => {
+    await using proxy = await startFaultProxy(setting.primary.url)
+    const [a, b, c] = [proxy.url(), setting.b.url, setting.c.url].map((connection, index) =>
+      createPool({ driver: make(), connection, name: 'abc'[index]!, max: 4 }),
+    )
+    await using db = withReplicas(a!, [b!, c!], { whenStale: { waitMs: 0 } })
+    await untilFitting(db, ['b', 'c'])
+    const session = db.session()
+    const positions: bigint[] = []
+    const texts: string[] = []
+    const write = async (): Promise<void> => {
+      const id = ++lastId
+      await session.query('insert into notes values ($1)', [id])
+      positions.push(BigInt(`0x${session.token.split('.')[3]}`))
+      const seen = await session.reader().query('select 1 from notes where id = $1', [id])
+      expect(seen.rows).toHaveLength(1)
+    }
+    await write()
+    proxy.onStatement((text) => texts.push(text))
+    for (let turn = 1; turn < 20; turn++) await write()
+    for (const [index, position] of positions.entries()) {
+      if (index > 0) expect(position).toBeGreaterThan(positions[index - 1]!)
+    }
+    // The monitor goes on at its own pace.
+    const asked = texts.filter((text) => text.includes('pg_is_in_recovery'))
+    expect(asked.length).toBeLessThan(10)
+    expect(db.stats().routing).toMatchObject({ write: 20 })
+  })
+})
