@@ -75,6 +75,14 @@ export {
 export { type AcceptsServer, leadsElsewhere, onlyTo } from './identity/only-to.js'
 export { OwnQuestion } from './identity/own-settings.js'
 export {
+  type FactsRow,
+  factsStatement,
+  followerSampleOf,
+  primarySampleOf,
+  readFacts,
+  type ServerFacts,
+} from './identity/server-facts.js'
+export {
   describeServer,
   isRestarted,
   isSameServer,
@@ -86,13 +94,10 @@ export {
   readInteger,
   readLsn,
   readText,
-  readTimeline,
   SERVER_COLUMNS,
   type ServerColumns,
 } from './identity/server-words.js'
 export {
-  FIRST_TIMELINE,
-  MAY_READ_PAST,
   pastStatement,
   TIMELINE_BEGIN,
   TimelinePast,

@@ -1,31 +1,9 @@
-import type { TimelinePast } from '@poolhouse/core/kit'
+import type { ServerFacts } from '@poolhouse/core/kit'
 
 /** What a server says about itself in one probe. */
-export interface ProbeFacts {
-  /** Whether it replays somebody else's write-ahead log. */
-  readonly inRecovery: boolean
+export interface ProbeFacts extends ServerFacts {
   /** Whether transactions are read-only unless they say otherwise. */
   readonly readOnly: boolean
-  /** System identifier of its cluster; undefined if it was not read. */
-  readonly systemId: string | undefined
-  /**
-   * Timeline: exact on a primary, a lower bound on a standby unless `timelineExact`; undefined if
-   * it was not read.
-   */
-  readonly timeline: number | undefined
-  /**
-   * Whether the timeline is certain: on a primary, and on a standby that receives, for a role that
-   * may read all statistics.
-   */
-  readonly timelineExact: boolean
-  /** The past of its timeline, or where that began; undefined where neither is told. */
-  readonly past: TimelinePast | undefined
-  /** Whether the role may read all of that past. */
-  readonly tellsPast: boolean
-  /** Process id of its WAL receiver; null while none runs, undefined if it was not asked. */
-  readonly receiver: number | null | undefined
-  /** When its postmaster started, as `ServerIdentity` has it. Only ever compared for equality. */
-  readonly startedAt: string | undefined
   /**
    * Address and port at which the server was reached, as it sees them; undefined over a Unix
    * socket.
@@ -37,12 +15,8 @@ export interface ProbeFacts {
   readonly backendPid: number | undefined
   /** Process id that the session was given at its start; undefined if it was not told. */
   readonly sessionPid: number | undefined
-  /** Insert position of a primary, replay position of a standby. */
-  readonly lsn: bigint | undefined
   /** Position up to which a standby has received. */
   readonly receiveLsn: bigint | undefined
-  /** Whether replay is paused on a standby. */
-  readonly replayPaused: boolean
 }
 
 /**

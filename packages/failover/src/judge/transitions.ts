@@ -1,9 +1,11 @@
 import {
   followerAfter,
   followerBeside,
+  followerSampleOf,
   isSameServer,
   type PresentHistory,
   presentAfter,
+  primarySampleOf,
 } from '@poolhouse/core/kit'
 import type { Observation, ProbeFacts } from '../base/observation.js'
 import {
@@ -15,7 +17,6 @@ import {
   type NodeRecord,
   type Standing,
 } from './cluster-view.js'
-import { followerSampleOf, primarySampleOf } from './history-samples.js'
 import { judge } from './judgement.js'
 import { seenBehind, serverOf } from './pooler-detection.js'
 
@@ -125,7 +126,11 @@ function nextRecord(
         failures: 0,
         standing: { kind: 'answer', facts },
         behind: former.behind ?? seenBehind(former.servers, facts),
-        follower: followerAfter(former.follower, followerSampleOf(facts, answeredAt), present),
+        follower: followerAfter(
+          former.follower,
+          followerSampleOf(facts, facts.address, answeredAt),
+          present,
+        ),
         claim: facts.inRecovery || facts.readOnly ? undefined : facts,
         servers: nextServers(former.servers, serverOf(facts)),
       }
@@ -193,7 +198,9 @@ function withPresent(view: ClusterView): ClusterView {
   const record = primary === undefined ? undefined : view.nodes.get(primary)
   // After a failed probe `sentAt` is that of the failure.
   if (record?.standing.kind !== 'answer' || record.failures > 0) return view
-  const present = presentAfter(view.present, primarySampleOf(record.standing.facts, record.sentAt))
+  const { facts } = record.standing
+  const sample = primarySampleOf(facts, facts.address, record.sentAt)
+  const present = presentAfter(view.present, sample)
   return present === view.present ? view : { ...view, present, nodes: compared(view, present) }
 }
 

@@ -1,10 +1,16 @@
 import type { Pool } from '@poolhouse/core'
-import { hasCondition, isAnswer, LagRing, leadsElsewhere, type Standing } from '@poolhouse/core/kit'
+import {
+  hasCondition,
+  isAnswer,
+  LagRing,
+  leadsElsewhere,
+  primarySampleOf,
+  type Standing,
+} from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import { isRefusal } from '../base/read-failure.js'
 import type { History } from '../position/history.js'
 import { NodeSampler } from '../position/node-sampler.js'
-import { primarySampleOf } from '../position/position.js'
 import type { SampleFacts } from '../position/sample-statement.js'
 import type { ReplicaNode } from './replica-node.js'
 
@@ -176,7 +182,7 @@ export class LagMonitor {
     // What a server in recovery has replayed is not where the primary's log ends.
     if (facts.inRecovery || facts.lsn === undefined) return
     this.#isSilent = false
-    this.#history.primarySaid(primarySampleOf(facts, sentAt))
+    this.#history.primarySaid(primarySampleOf(facts, facts.place, sentAt))
     const source = String(this.#history.present?.epoch)
     this.#ring.add(source, sentAt, facts.lsn)
     for (const node of this.#nodes) this.#compare(node)

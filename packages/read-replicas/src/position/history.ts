@@ -4,6 +4,7 @@ import {
   type Follower,
   followerAfter,
   followerBeside,
+  followerSampleOf,
   type PresentHistory,
   type PrimarySample,
   presentAfter,
@@ -13,7 +14,7 @@ import {
   standingOf,
 } from '@poolhouse/core/kit'
 import type { NodeSampler } from './node-sampler.js'
-import { followerSampleOf, type Position } from './position.js'
+import type { Position } from './position.js'
 import type { SampleFacts } from './sample-statement.js'
 import { markedHistory, type Token, tokenAt } from './session-token.js'
 
@@ -104,7 +105,7 @@ export class History {
 
   /** A server that may follow the primary has answered. */
   followerSaid(sampler: NodeSampler, facts: SampleFacts, answeredAt: number): void {
-    const sample = followerSampleOf(facts, answeredAt)
+    const sample = followerSampleOf(facts, facts.place, answeredAt)
     const before = this.#followers.get(sampler)
     this.#followers.set(sampler, followerAfter(before, sample, this.#present))
     const { lsn, startedAt, place } = sample
