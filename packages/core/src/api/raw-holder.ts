@@ -1,5 +1,4 @@
 import type { PoolLease } from '../lease/pool-lease.js'
-import { markSession } from '../slot/session-marks.js'
 import { traitsOf } from '../sql/statement-traits.js'
 
 /**
@@ -39,10 +38,10 @@ export class LeaseHolder implements RawHolder {
 
   sends(text: string): void {
     const { slot } = this.#lease
-    markSession(slot, traitsOf(text, slot.escapes))
+    slot.marks.note(traitsOf(text, slot.escapes))
   }
 
   exposed(what: string): void {
-    this.#lease.slot.spoiled ??= `${what} was handed out, which no reset takes back`
+    this.#lease.slot.marks.spoil(`${what} was handed out, which no reset takes back`)
   }
 }

@@ -26,9 +26,9 @@ export function isClean(slot: Slot): boolean {
   const connection = slot.connection!
   return (
     slot.quiet &&
-    !slot.dirty &&
+    !slot.marks.dirty &&
     connection.transactionStatus() === 'idle' &&
-    (slot.drifted === undefined || slot.drifted.size === 0)
+    !slot.marks.drifted
   )
 }
 
@@ -38,7 +38,7 @@ export function isClean(slot: Slot): boolean {
  * when that cannot be proved; the session must then be destroyed.
  */
 export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
-  if (host.pooler !== undefined && slot.dirty) {
+  if (host.pooler !== undefined && slot.marks.dirty) {
     // By `raw`, or before the pooler was noticed. A reset would reach some server session or other,
     // and never what the driver's object keeps.
     throw new Error(
@@ -51,22 +51,20 @@ export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
   const connection = slot.connection!
   // A stream or a copy that was given up comes to its end by itself.
   const runs = connection.inFlight > 0 && slot.occupant === undefined
-  if (runs && slot.cancelling === undefined) host.cancel(slot)
+  if (runs && !slot.cancelling) host.cancel(slot)
   if (!slot.quiet) await within(slot.whenQuiet(), 'the statement it ran could not be cancelled')
   const level = levelFor(host, slot)
   if (level !== undefined) await within(connection.reset(level), 'its session could not be reset')
-  if (level === 'session') slot.resetDue = false
   if (connection.transactionStatus() !== 'idle') {
     throw new Error(`its transaction status is "${connection.transactionStatus()}" after a reset`)
   }
-  slot.dirty = false
-  slot.drifted?.clear()
+  slot.marks.cleaned(level === 'session')
 }
 
 function levelFor(host: CleaningHost, slot: Slot): ResetLevel | undefined {
-  const drifted = (slot.drifted?.size ?? 0) > 0
+  const { dirty, drifted } = slot.marks
   // Behind a pooler parameters drift by themselves: they are those of the session that served last.
-  if (host.pooler === undefined && (slot.dirty || drifted)) return 'session'
+  if (host.pooler === undefined && (dirty || drifted)) return 'session'
   return slot.connection!.transactionStatus() === 'idle' ? undefined : 'rollback'
 }
 

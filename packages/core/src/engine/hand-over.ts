@@ -190,8 +190,7 @@ export class HandOver {
       waiter.receive(slot, now)
       return
     }
-    slot.state = 'idle'
-    slot.idleSince = now
+    slot.rest(now)
     slot.connection!.unref()
     this.#idle.push(slot)
     const { idleTimeoutMs } = this.#host.config()
@@ -307,7 +306,7 @@ export class HandOver {
   }
 
   #validate(slot: Slot): void {
-    slot.state = 'validating'
+    slot.validate()
     this.#validating++
     const suspicion = this.#suspicion
     const ping = slot.connection!.ping()

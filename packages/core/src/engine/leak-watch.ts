@@ -73,7 +73,6 @@ export class LeakWatch {
     slot.lease = undefined
     slot.acquireStack = undefined
     slot.leakReported = false
-    slot.rawTaken = false
   }
 
   #makeRegistry(): FinalizationRegistry<{ slot: Slot; generation: number }> {

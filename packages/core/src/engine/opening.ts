@@ -34,10 +34,6 @@ export interface OpeningOptions {
   notification?: ((channel: string, payload: string) => void) | undefined
 }
 
-const STRINGS = 'standard_conforming_strings'
-// Reported by the server about itself; no borrower can leave them behind.
-const SERVER_STATE: ReadonlySet<string> = new Set(['in_hot_standby', 'is_superuser'])
-
 // One for all pools, of which many may be idle.
 const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
 
@@ -83,22 +79,18 @@ export class Opening {
       )
       if (isGone(slot) || signal.aborted) {
         // The server closed it, or we gave it up, between its last word and ours.
-        slot.lostReason ??= signal.reason
+        slot.markLost(signal.reason)
         connection.destroy(slot.lostReason)
         throw this.#closedAtOnce(slot, options.settings)
       }
       if (this.#poolers?.sighting?.oneSession) this.#takeOnlySession(slot, connection, options)
-      slot.atBirth = this.#shared(connection.info.parameters)
-      slot.escapes = slot.atBirth.get(STRINGS) === 'off'
+      const parameters = this.#shared(connection.info.parameters)
       // A pooler may have been noticed since it was asked.
-      const { server } = examined
-      if (server !== undefined && this.#poolers?.inEffect === undefined) {
-        slot.server = this.#servers === undefined ? server : this.#servers.add(server)
-        slot.hasOwnProcess = examined.hasOwnProcess
-      }
-      slot.connection = connection
+      const server = this.#poolers?.inEffect === undefined ? examined.server : undefined
+      const known = server && (this.#servers?.add(server) ?? server)
+      slot.opened(connection, parameters, known, server !== undefined && examined.hasOwnProcess)
     } catch (error) {
-      slot.state = 'gone'
+      slot.lose(error)
       throw error
     } finally {
       this.#underWay.delete(slot)
@@ -183,22 +175,16 @@ class SlotListener implements ConnectionListener {
       this.#owner.ended(slot, reason)
       return
     }
-    slot.state = 'gone'
-    slot.lostReason ??= reason
+    slot.lose(reason)
   }
 
   notice(notice: Notice): void {
     if (!tellsLocalCommit(notice)) return
-    this.#slot.committedLocally = true
+    this.#slot.markCommittedLocally()
     this.#owner.committedLocally?.(this.#slot, notice)
   }
 
   parameter(name: string, value: string): void {
-    const slot = this.#slot
-    if (name === STRINGS) slot.escapes = value === 'off'
-    // What changes before the session is ours is what it began with.
-    if (slot.connection === undefined || SERVER_STATE.has(name)) return
-    if (slot.atBirth?.get(name) === value) slot.drifted?.delete(name)
-    else slot.drifted = (slot.drifted ?? new Set()).add(name)
+    this.#slot.marks.reported(name, value)
   }
 }

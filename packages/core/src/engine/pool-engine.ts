@@ -12,7 +12,6 @@ import { ContextClock } from '../base/context-clock.js'
 import { DeadlineQueue } from '../base/deadline-queue.js'
 import { checkNumber } from '../base/option-check.js'
 import { PoolTimer } from '../base/pool-timer.js'
-import { realTimers } from '../base/real-timers.js'
 import { HalfOpenWatch } from '../half-open/half-open-watch.js'
 import { type AcceptsServer, elsewhereError, ServerWishes } from '../identity/only-to.js'
 import { type PoolerSighting, PoolerWatch } from '../identity/pooler-watch.js'
@@ -212,9 +211,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
 
   /** Marks a connection as lent. */
   lent(slot: Slot, now: number, waitMs: number): void {
-    slot.state = 'leased'
-    slot.leasedAt = now
-    slot.uses++
+    slot.lend(now)
     this.recorder.acquired++
     this.recorder.wait.record(waitMs)
     if (this.#state === 'serving') this.#served()
@@ -231,11 +228,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     call?: AcquireCall,
     resetAround: boolean | undefined = call?.resetAround,
   ): Lease {
-    if (resetAround && this.pooler === undefined) {
-      slot.resetAfter = true
-      // A session that has served nobody is as fresh as a reset one.
-      slot.resetDue = slot.uses > 1 && slot.connection!.resetFirst !== undefined
-    }
+    if (resetAround && this.pooler === undefined) slot.resetAround()
     const lease = new PoolLease(this, slot)
     this.#leaks.made(slot, lease, call)
     return lease
@@ -274,12 +267,9 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
       slot.connection!.destroy(slot.lostReason)
       return
     }
-    if (this.#resets(slot)) {
-      if (slot.connection!.resetFirst === undefined) slot.dirty = true
-      else slot.resetDue = true
-    }
-    slot.resetAfter = false
-    if (slot.spoiled !== undefined) this.#endSpoiled(slot, slot.spoiled)
+    slot.returned(this.#resets(slot))
+    const { spoiled } = slot.marks
+    if (spoiled !== undefined) this.#endSpoiled(slot, spoiled)
     else if (isClean(slot)) this.#reuse(slot, now)
     else this.#clean(slot)
   }
@@ -304,7 +294,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
    * reset would reach any session or other.
    */
   #resets(slot: Slot): boolean {
-    return (slot.resetAfter || this.#config.reset === 'always') && this.pooler === undefined
+    return (slot.marks.resetAfter || this.#config.reset === 'always') && this.pooler === undefined
   }
 
   discard(slot: Slot, reason: string): void {
@@ -318,17 +308,11 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   }
 
   #endLease(slot: Slot, now: number): void {
-    slot.generation++
+    slot.endLease(this.name)
     const useMs = now - slot.leasedAt
     this.recorder.released++
     this.recorder.use.record(useMs)
     this.#leaks.ended(slot)
-    if (slot.abort !== undefined && slot.state !== 'gone') {
-      const { abort } = slot
-      slot.abort = undefined
-      // Listeners of a lease's signal are user code: never inside a state change.
-      realTimers.queueMicrotask(() => abort.abort(new LeaseReleasedError(this.name)))
-    }
     if (this.hub.has('release')) {
       this.hub.emit('release', { pool: this.name, connection: slot.id, useMs })
     }
@@ -345,7 +329,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   }
 
   #clean(slot: Slot): void {
-    slot.state = 'cleaning'
+    slot.clean()
     clean(this, slot).then(
       () => {
         if (slot.state === 'cleaning') this.#reuse(slot, this.now())
@@ -396,8 +380,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
 
   #retire(slot: Slot, reason: string): void {
     if (slot.state === 'idle') this.handOver.removeIdle(slot)
-    slot.state = 'closing'
-    slot.lostReason = reason
+    slot.close(reason)
     const closing = slot.connection!.close(RETIRE_MS)
     withDeadline(this.clock, closing, RETIRE_MS + RETIRE_GRACE_MS, 'it did not close').then(
       () => {
@@ -431,16 +414,9 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     if (slot.state === 'idle') this.handOver.removeIdle(slot)
     // A connect that was given up has never been a connection to anybody outside.
     const wasOpen = slot.state !== 'connecting'
-    slot.state = 'gone'
-    slot.lostReason ??= reason
     this.slots.delete(slot)
-    slot.seat?.giveBack()
-    if (slot.abort !== undefined) {
-      const { abort } = slot
-      realTimers.queueMicrotask(() => abort.abort(reason))
-    }
-    slot.occupant?.lost()
-    slot.recheckQuiet()
+    slot.returnPermit()
+    slot.lose(reason)
     if (wasOpen) {
       this.recorder.destroyed++
       this.hub.emit('destroy', {
@@ -477,8 +453,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   // ── opening ──
 
   async #open(): Promise<boolean> {
-    const slot = new Slot(++this.#lastId, this.#era)
-    slot.seat = this.#seat
+    const slot = new Slot(++this.#lastId, this.#era, this.#seat)
     this.slots.add(slot)
     const startedAt = this.now()
     const open = (): Promise<void> =>
@@ -494,7 +469,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
     } catch (error) {
       // No longer in the set: it was given up from our side, and nobody need know.
       if (!this.slots.delete(slot)) return false
-      slot.seat?.giveBack()
+      slot.returnPermit()
       this.#recycling.check(this.slots)
       this.#closing?.check()
       throw error
@@ -506,11 +481,7 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   }
 
   #poolerNoticed(sighting: PoolerSighting): void {
-    for (const slot of this.slots) {
-      slot.connection?.stopNaming?.()
-      slot.resetDue = false
-      slot.server = undefined
-    }
+    for (const slot of this.slots) slot.poolerNoticed()
     this.#sessions.poolerNoticed()
     // Of the connections that exist, all but one leave when they are next idle; those under way
     // find the session taken.
@@ -528,10 +499,12 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   #opened(slot: Slot, startedAt: number): void {
     const now = this.now()
     const { maxLifetimeMs, random } = this.#config
-    slot.bornAt = now
-    if (maxLifetimeMs > 0) slot.expiresAt = now + maxLifetimeMs * (1 - LIFETIME_JITTER * random())
+    const lifetimeMs =
+      maxLifetimeMs > 0
+        ? maxLifetimeMs * (1 - LIFETIME_JITTER * random())
+        : Number.POSITIVE_INFINITY
+    slot.serve(now + lifetimeMs)
     slot.trusted = this.handOver.suspicion
-    slot.seat?.leadsTo?.(slot.server)
     this.recorder.created++
     this.recorder.create.record(now - startedAt)
     if (this.hub.has('connect')) {
@@ -579,8 +552,6 @@ export class PoolEngine implements LeaseHost, AcquireHost, RunOwner, SlotOwner {
   /** An idle connection becomes a session beside the pool. */
   #adopt(slot: Slot): Session {
     this.slots.delete(slot)
-    slot.seat?.giveBack()
-    slot.seat = undefined
     const session = this.#sessions.adopt(slot)
     this.#seat?.outside(this.#sessions.size)
     this.recorder.destroyed++

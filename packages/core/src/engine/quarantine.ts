@@ -36,17 +36,15 @@ export class Quarantine {
   }
 
   /**
-   * Sends a cancel request, unless one is under way. `slot.cancelling` is set until it is settled.
+   * Sends a cancel request, unless one is under way. `slot.cancelling` holds until it is settled.
    */
   cancel(slot: Slot): void {
-    if (slot.cancelling !== undefined || slot.state === 'gone') return
-    slot.cancelSent = true
+    if (slot.cancelling || slot.state === 'gone') return
     const request = slot.connection!.cancel(CANCEL_MS)
-    // Set before anybody can wait for quiet: a slot with a request under way is quiet only once it
-    // is gone.
-    slot.cancelling = request
+    // Before quiet is waited for: a slot with a request under way is quiet only once it is gone.
+    slot.beginCancel()
     this.#count(request)
-    slot.cancelling = withDeadline(
+    withDeadline(
       this.#clock,
       Promise.race([request, slot.whenQuiet()]),
       CANCEL_MS * 1.5,
@@ -54,7 +52,7 @@ export class Quarantine {
     ).then(
       () => this.#arrived(slot),
       (error: unknown) => {
-        slot.cancelling = undefined
+        slot.endCancel()
         // Whether it will still arrive is unknown, so the session cannot be trusted with another
         // statement.
         this.#destroy(slot, `its cancel request failed: ${(error as Error).message}`)
@@ -72,7 +70,7 @@ export class Quarantine {
   }
 
   #arrived(slot: Slot): void {
-    slot.cancelling = undefined
+    slot.endCancel()
     slot.recheckQuiet()
     if (slot.quiet) return
     // The server has the request; a statement that does not end now is beyond it.

@@ -6,7 +6,6 @@ import { realTimers } from '../base/real-timers.js'
 import { ServerSession } from '../lease/server-session.js'
 import { AbortError } from '../outcome/errors.js'
 import { Slot } from '../slot/slot.js'
-import { lostBefore } from '../statement/statement-order.js'
 import type { RunHost } from '../statement/statement-run.js'
 import type { Opening, OpeningOptions, SlotOwner } from './opening.js'
 
@@ -93,8 +92,8 @@ export class SessionSet implements SlotOwner {
       throw error
     }
     // Over between its last word and this line.
-    if (!this.#slots.has(slot)) throw lostBefore(slot)
-    slot.state = 'leased'
+    if (!this.#slots.has(slot)) throw slot.lostError()
+    slot.standApart()
     return slot
   }
 
@@ -107,7 +106,7 @@ export class SessionSet implements SlotOwner {
   adopt(slot: Slot): Session {
     this.#slots ??= new Set()
     this.#slots.add(slot)
-    slot.state = 'leased'
+    slot.standApart()
     return new ServerSession(this.#host, slot)
   }
 
@@ -121,10 +120,7 @@ export class SessionSet implements SlotOwner {
 
   /** None of them gives names to statements by itself any more, or leads to a server of its own. */
   poolerNoticed(): void {
-    for (const slot of this.#slots ?? []) {
-      slot.connection?.stopNaming?.()
-      slot.server = undefined
-    }
+    for (const slot of this.#slots ?? []) slot.poolerNoticed()
   }
 
   /** Breaks all of them. */
@@ -133,12 +129,8 @@ export class SessionSet implements SlotOwner {
   }
 
   ended(slot: Slot, reason: unknown): void {
-    slot.state = 'gone'
-    slot.lostReason ??= reason
     this.#slots?.delete(slot)
-    const { abort } = slot
-    if (abort !== undefined) realTimers.queueMicrotask(() => abort.abort(reason))
-    slot.recheckQuiet()
+    slot.lose(reason)
     this.#changed()
   }
 }

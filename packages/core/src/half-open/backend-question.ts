@@ -1,5 +1,5 @@
 import type { Statement } from '../api/statement.js'
-import type { OpenWorkKind } from '../stream/open-work.js'
+import type { OccupantKind } from '../slot/occupant.js'
 
 /**
  * What a server says of one of its processes: that there is none of that number, that it waits for
@@ -59,7 +59,7 @@ function sightingOf(words: readonly unknown[]): BackendSighting {
 export function whyLost(
   first: BackendSighting | undefined,
   second: BackendSighting | undefined,
-  work: OpenWorkKind | undefined,
+  work: OccupantKind | undefined,
 ): string | undefined {
   if (!mayBeLost(first, work) || !mayBeLost(second, work)) return undefined
   if (second!.is === 'gone') return 'is gone'
@@ -71,7 +71,7 @@ export function whyLost(
 /** Whether one answer is reason to ask for another one. */
 export function mayBeLost(
   sighting: BackendSighting | undefined,
-  work: OpenWorkKind | undefined,
+  work: OccupantKind | undefined,
 ): boolean {
   if (sighting === undefined || sighting.is === 'unclear') return false
   return !(sighting.is === 'waiting' && sighting.as === 'ClientRead' && work === 'copyFrom')

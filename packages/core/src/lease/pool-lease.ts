@@ -12,9 +12,8 @@ import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../
 import { traceQuery, traceWork, tracing } from '../api/tracing.js'
 import type { ServerIdentity } from '../identity/server-identity.js'
 import { AbortError, LeaseReleasedError } from '../outcome/errors.js'
-import { resetAhead } from '../slot/session-marks.js'
 import type { Slot } from '../slot/slot.js'
-import { lostBefore, StatementOrder } from '../statement/statement-order.js'
+import { StatementOrder } from '../statement/statement-order.js'
 import { type RunHost, StatementRun } from '../statement/statement-run.js'
 import {
   checkCopyFromArguments,
@@ -87,12 +86,11 @@ export class PoolLease implements Lease {
     if (!this.valid) throw this.released()
     // A function of the server may do what no text shows, and a listener what no statement does:
     // the session counts as changed.
-    this.#slot.dirty = true
-    this.#slot.rawTaken = true
+    this.#slot.takeRaw()
     const connection = this.#slot.connection!
     if (connection.lendRaw === undefined) return connection.raw
     if (this.#raw === undefined) {
-      resetAhead(this.#slot)
+      this.#slot.resetAhead()
       this.#raw = connection.lendRaw(new LeaseHolder(this))
     }
     return this.#raw
@@ -100,9 +98,7 @@ export class PoolLease implements Lease {
 
   get signal(): AbortSignal {
     if (!this.valid) return AbortSignal.abort(new LeaseReleasedError(this.#host.name))
-    if (this.#slot.state === 'gone') return AbortSignal.abort(this.#slot.lostReason)
-    this.#slot.abort ??= new AbortController()
-    return this.#slot.abort.signal
+    return this.#slot.signal
   }
 
   /** Whether the connection is still this lease's. */
@@ -138,7 +134,7 @@ export class PoolLease implements Lease {
       const { statement, options } = readQueryArguments(first, second, third)
       if (options !== undefined) checkQueryOptions(options)
       if (!this.valid) throw new LeaseReleasedError(this.#host.name)
-      if (this.#slot.over) throw lostBefore(this.#slot)
+      if (this.#slot.over) throw this.#slot.lostError()
       if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
       this.#order ??= new StatementOrder(this.#host, this.#slot)
       const now = this.#host.now()
@@ -221,7 +217,7 @@ export class PoolLease implements Lease {
       order,
       () => {
         if (!this.valid) throw new LeaseReleasedError(this.#host.name)
-        if (this.#slot.over) throw lostBefore(this.#slot)
+        if (this.#slot.over) throw this.#slot.lostError()
         order.open(work)
       },
       waitedMs,

@@ -10,7 +10,7 @@ import {
 import type { ServerIdentity } from '../identity/server-identity.js'
 import { AbortError } from '../outcome/errors.js'
 import type { Slot } from '../slot/slot.js'
-import { lostBefore, StatementOrder } from '../statement/statement-order.js'
+import { StatementOrder } from '../statement/statement-order.js'
 import { type RunHost, StatementRun } from '../statement/statement-run.js'
 import { refuseBehindPooler } from '../statement/through-pooler.js'
 import { SessionTask } from './session-task.js'
@@ -40,9 +40,7 @@ export class ServerSession implements Session {
   }
 
   get signal(): AbortSignal {
-    if (this.closed) return AbortSignal.abort(this.#slot.lostReason)
-    this.#slot.abort ??= new AbortController()
-    return this.#slot.abort.signal
+    return this.#slot.signal
   }
 
   get closed(): boolean {
@@ -63,7 +61,7 @@ export class ServerSession implements Session {
     return new Promise((resolve, reject) => {
       const { statement, options } = readQueryArguments(first, second, third)
       if (options !== undefined) checkQueryOptions(options)
-      if (this.closed) throw lostBefore(this.#slot)
+      if (this.closed) throw this.#slot.lostError()
       if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
       const now = this.#host.now()
       this.#host.watchSilence(now)
@@ -87,7 +85,7 @@ export class ServerSession implements Session {
 
   #perform(call: (connection: DriverConnection) => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.closed) throw lostBefore(this.#slot)
+      if (this.closed) throw this.#slot.lostError()
       // Its deadline is the caller's business, and so is its silence.
       this.#order.submit(new SessionTask(this.#order, call, resolve, reject), this.#host.now())
     })
@@ -95,13 +93,13 @@ export class ServerSession implements Session {
 
   async close(): Promise<void> {
     if (this.closed) return
-    this.#order.drop((executed) => lostBefore(this.#slot, executed))
+    this.#order.drop((executed) => this.#slot.lostError(executed))
     const connection = this.#slot.connection!
     await connection.close(CLOSE_MS).catch((error: unknown) => connection.destroy(error))
   }
 
   destroy(reason: string): void {
-    this.#order.drop((executed) => lostBefore(this.#slot, executed))
+    this.#order.drop((executed) => this.#slot.lostError(executed))
     this.#slot.connection!.destroy(new Error(reason))
   }
 

@@ -29,7 +29,7 @@ export class SessionTask implements OrderedWork {
   queue(): void {}
 
   receive(slot: Slot, now: number): void {
-    slot.sentAt = now
+    slot.ask(now)
     void this.#run(slot)
   }
 

@@ -1,23 +1,118 @@
 import { CHANGES_SESSION, SPOILS_SESSION } from '../sql/trait-flags.js'
-import type { Slot } from './slot.js'
+
+const STRINGS = 'standard_conforming_strings'
+// Reported by the server about itself; no borrower can leave them behind.
+const SERVER_STATE: ReadonlySet<string> = new Set(['in_hot_standby', 'is_superuser'])
 
 /**
- * Has the reset that is due travel in front of what the session does next. To be called just before
- * that.
+ * Owns how one session may differ from a fresh one, and what must be done about it before the next
+ * borrower has it.
  */
-export function resetAhead(slot: Slot): void {
-  if (!slot.resetDue) return
-  slot.resetDue = false
-  slot.connection!.resetFirst!()
-}
+export class SessionMarks {
+  #dirty = false
+  #spoiled: string | undefined = undefined
+  #escapes = false
+  #resetDue = false
+  #resetAfter = false
+  // Server parameters when the session was ready; undefined before that.
+  #atBirth: ReadonlyMap<string, string> | undefined = undefined
+  #drifted: Set<string> | undefined = undefined
 
-/**
- * Notes what a statement may do to its session, before it is sent: whether it fails, is cancelled
- * or is rolled back says nothing about what it did. `traits` are those of its text.
- */
-export function markSession(slot: Slot, traits: number): void {
-  if ((traits & CHANGES_SESSION) !== 0) slot.dirty = true
-  if ((traits & SPOILS_SESSION) !== 0) {
-    slot.spoiled ??= 'a statement did to its session what no reset undoes'
+  /** Whether the session may have changed in a way that only a reset undoes. */
+  get dirty(): boolean {
+    return this.#dirty
+  }
+
+  /** Why the session must end with its lease: no reset undoes what was done to it. */
+  get spoiled(): string | undefined {
+    return this.#spoiled
+  }
+
+  /** Whether a server parameter has another value than when the session was ready. */
+  get drifted(): boolean {
+    return this.#drifted !== undefined && this.#drifted.size > 0
+  }
+
+  /**
+   * Whether a backslash escapes in plain strings of this session: the server reported that
+   * `standard_conforming_strings` is off.
+   */
+  get escapes(): boolean {
+    return this.#escapes
+  }
+
+  /** Whether the current borrower asked for a reset after its use. */
+  get resetAfter(): boolean {
+    return this.#resetAfter
+  }
+
+  /** The session is ready, with these server parameters. */
+  begin(parameters: ReadonlyMap<string, string>): void {
+    this.#atBirth = parameters
+    this.#escapes = parameters.get(STRINGS) === 'off'
+  }
+
+  /** The server reported the value of a parameter. */
+  reported(name: string, value: string): void {
+    if (name === STRINGS) this.#escapes = value === 'off'
+    // What changes before the session is ready is what it began with.
+    if (this.#atBirth === undefined || SERVER_STATE.has(name)) return
+    if (this.#atBirth.get(name) === value) this.#drifted?.delete(name)
+    else this.#drifted = (this.#drifted ?? new Set()).add(name)
+  }
+
+  /**
+   * Notes what a statement may do to the session, before it is sent: whether it fails, is cancelled
+   * or is rolled back says nothing about what it did. `traits` are those of its text.
+   */
+  note(traits: number): void {
+    if ((traits & CHANGES_SESSION) !== 0) this.#dirty = true
+    if ((traits & SPOILS_SESSION) !== 0) {
+      this.spoil('a statement did to its session what no reset undoes')
+    }
+  }
+
+  /** Something that no text shows may have changed the session. */
+  markDirty(): void {
+    this.#dirty = true
+  }
+
+  /** No reset makes the session fresh again. The first reason is kept. */
+  spoil(reason: string): void {
+    this.#spoiled ??= reason
+  }
+
+  /**
+   * The borrower wants the session reset before and after its use, whatever its texts show.
+   * `before` is false for a session that is fresh, or that cannot be reset in front of a statement.
+   */
+  resetAround(before: boolean): void {
+    this.#resetAfter = true
+    this.#resetDue = before
+  }
+
+  /**
+   * The borrower has returned the session. `resets` asks for a reset before the next use, which
+   * travels in front of a statement if the driver can do that (`ahead`).
+   */
+  returned(resets: boolean, ahead: boolean): void {
+    this.#resetAfter = false
+    if (!resets) return
+    if (ahead) this.#resetDue = true
+    else this.#dirty = true
+  }
+
+  /** Takes the reset that is due: returns whether it must be sent now. */
+  takeReset(): boolean {
+    if (!this.#resetDue) return false
+    this.#resetDue = false
+    return true
+  }
+
+  /** The session was brought back to a known state; `reset` says whether by a whole reset. */
+  cleaned(reset: boolean): void {
+    if (reset) this.#resetDue = false
+    this.#dirty = false
+    this.#drifted?.clear()
   }
 }

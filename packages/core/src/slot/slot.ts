@@ -2,20 +2,22 @@ import type { BudgetSeat } from '../api/connection-budget.js'
 import type { DriverConnection } from '../api/driver.js'
 import type { Lease } from '../api/lease.js'
 import type { Statement } from '../api/statement.js'
+import { realTimers } from '../base/real-timers.js'
 import type { ServerIdentity } from '../identity/server-identity.js'
-import type { OpenWork } from '../stream/open-work.js'
+import {
+  ConnectionLostError,
+  DatabaseError,
+  type Executed,
+  LeaseReleasedError,
+} from '../outcome/errors.js'
+import type { Occupant } from './occupant.js'
+import { SessionMarks } from './session-marks.js'
 
 /**
- * The life of one physical connection:
- *
- *     connecting ──► leased ◄──► idle ──► validating ──► leased | idle
- *                      │           │
- *                      ├──► cleaning ──► leased | idle
- *                      ▼           ▼
- *                    closing ──► gone        (gone can follow every state)
+ * What a slot does:
  *
  * - `connecting`: being opened; `connection` is not there yet
- * - `idle`: in the idle stack, nobody holds it
+ * - `idle`: on the idle stack, lent to no caller
  * - `validating`: proving itself alive before its next use
  * - `leased`: exactly one owner
  * - `cleaning`: given back; a running statement is being cancelled, a transaction rolled back or
@@ -33,119 +35,420 @@ export type SlotState =
   | 'gone'
 
 /**
- * One place of the pool for one physical connection. Its state is changed only by `ServerPool` and
- * its parts.
+ * The life of one physical connection. Any other step throws.
+ *
+ *     connecting ──► leased ◄──► idle ──► validating ──► leased | idle
+ *                      │           │
+ *                      ├──► cleaning ──► leased | idle
+ *                      ▼           ▼
+ *                    closing ──► gone        (gone can follow every state)
+ *
+ * A connection that comes back goes straight to the next caller, and one that was offered to a
+ * caller who is refused stays idle. A connection whose time has come closes instead of being lent.
+ */
+const STEPS: Readonly<Record<SlotState, readonly SlotState[]>> = {
+  connecting: ['leased', 'idle', 'closing', 'gone'],
+  idle: ['leased', 'idle', 'validating', 'closing', 'gone'],
+  validating: ['leased', 'idle', 'closing', 'gone'],
+  leased: ['leased', 'idle', 'cleaning', 'closing', 'gone'],
+  cleaning: ['leased', 'idle', 'closing', 'gone'],
+  closing: ['gone'],
+  gone: [],
+}
+
+// By number, so that a step costs one look-up: 3 ns, on the path of every query.
+const STATES = Object.keys(STEPS) as readonly SlotState[]
+const NEXT = STATES.map((state) => STEPS[state].reduce((bits, next) => bits | bitOf(next), 0))
+// In the order of `STEPS`.
+const [CONNECTING, IDLE, VALIDATING, LEASED, CLEANING, CLOSING, GONE] = [0, 1, 2, 3, 4, 5, 6]
+
+function bitOf(state: SlotState): number {
+  return 1 << STATES.indexOf(state)
+}
+
+/**
+ * One place of a pool for one physical connection, and the only owner of its state. Fields that say
+ * "owned by" belong to that part of the engine alone.
  */
 export class Slot {
   /** Counts up within the pool; names the connection in events. */
   readonly id: number
-  /** What it is doing. */
-  state: SlotState = 'connecting'
-  /** The session; undefined while connecting. */
-  connection: DriverConnection | undefined = undefined
-  /** The server that the session leads to, if it said so when it was opened. */
-  server: ServerIdentity | undefined = undefined
   /** Which configuration it was opened under; older ones are replaced. */
   readonly era: number
-  /** When the session was ready. */
-  bornAt = 0
-  /** When it must be retired, jitter included; `Infinity` for never. Drawn once, at birth. */
-  expiresAt: number = Number.POSITIVE_INFINITY
-  /** When it became idle. */
-  idleSince = 0
-  /** When it was lent. */
-  leasedAt = 0
-  /** How often it was lent. */
-  uses = 0
-  /** Grows with every end of a lease; a lease is valid while its number agrees. */
-  generation = 0
+  /** How its session may differ from a fresh one. */
+  readonly marks: SessionMarks = new SessionMarks()
+  #state: number = CONNECTING
+  #connection: DriverConnection | undefined = undefined
+  #server: ServerIdentity | undefined = undefined
+  #hasOwnProcess = false
+  #lostReason: unknown = undefined
+  #seat: BudgetSeat | undefined
+  #expiresAt: number = Number.POSITIVE_INFINITY
+  #idleSince = 0
+  #leasedAt = 0
+  #uses = 0
+  #generation = 0
+  #rawTaken = false
+  #occupant: Occupant | undefined = undefined
+  #running: Statement | undefined = undefined
+  #lastStatement: string | undefined = undefined
+  #sentAt = 0
+  #committedLocally = false
+  #cancelSent = false
+  #cancelling = false
+  // Made only if a caller asks for the signal of its lease.
+  #abort: AbortController | undefined = undefined
+  // Each returns whether its caller has seen the connection quiet.
+  #quietChecks: (() => boolean)[] | undefined = undefined
   /**
    * Suspicion under which it last proved itself; a lower number than the pool's means it must prove
-   * itself again.
+   * itself again. Owned by the handoff.
    */
   trusted = 0
-  /** Whether the session's state may differ from a fresh one. */
-  dirty = false
-  /** Why the session must end with its lease: something was done to it that no reset undoes. */
-  spoiled: string | undefined = undefined
-  /**
-   * Whether a backslash escapes in its plain strings: it has said that
-   * `standard_conforming_strings` is off.
-   */
-  escapes = false
-  /** Whether the session is to be reset in front of what it does next. */
-  resetDue = false
-  /** Whether the current borrower wants it reset after him, whatever his texts show. */
-  resetAfter = false
-  /** Text of the last statement, for `inspect()`; never its values. */
-  lastStatement: string | undefined = undefined
-  /** Where the current lease was acquired, if sampled; the text is made when it is read. */
-  acquireStack: { readonly stack?: string } | undefined = undefined
-  /** The lease object, until maintenance has put it under the garbage collector's watch. */
-  lease: Lease | undefined = undefined
-  /** Whether the garbage collector watches the lease object. */
-  watched = false
-  /** Whether the driver's own object was handed out. */
-  rawTaken = false
-  /** Whether the current lease has been reported as a leak. */
-  leakReported = false
-  /**
-   * Settles when the server has closed the cancel connection; until then the session must not be
-   * lent.
-   */
-  cancelling: Promise<void> | undefined = undefined
-  /** The stream or copy that has the session to itself, until the server has answered all of it. */
-  occupant: OpenWork | undefined = undefined
-  /** When the statement in flight was sent. */
-  sentAt = 0
-  /** The statement in flight, for the time that it may take to reach the server. */
-  running: Statement | undefined = undefined
-  /** When the server was last asked whether it still has this session. */
+  /** When its server was last asked whether it still has this session. Owned by the half-open watch. */
   askedAt = 0
+  /** The lease object, until the garbage collector watches it. Owned by the leak watch. */
+  lease: Lease | undefined = undefined
+  /** Whether the garbage collector watches the lease object. Owned by the leak watch. */
+  watched = false
   /**
-   * Whether the process that was announced at log-in is the session's own, and not that of a
-   * pooler.
+   * Where the current lease was acquired, if that was sampled; the text is made when it is read.
+   * Owned by the leak watch.
    */
-  hasOwnProcess = false
-  /**
-   * The server said that the commit under way is on its own disk and that it gave up waiting for
-   * its synchronous standbys.
-   */
-  committedLocally = false
-  /** Whether a cancel request of ours was sent since the work under way began. */
-  cancelSent = false
-  /** Server parameters as they were when the session was ready. */
-  atBirth: ReadonlyMap<string, string> | undefined = undefined
-  /** Names of server parameters whose value differs from the one at birth. */
-  drifted: Set<string> | undefined = undefined
-  /** Behind `lease.signal`; made only if somebody asks for the signal. */
-  abort: AbortController | undefined = undefined
-  /**
-   * Why the session ended, once it has; set on a lent connection as soon as it cannot be trusted
-   * with another statement.
-   */
-  lostReason: unknown = undefined
-  /**
-   * Those who wait for the connection to fall quiet; each returns whether it has seen what it
-   * waited for.
-   */
-  #quietChecks: (() => boolean)[] | undefined
-  /** Where its permit came from, and goes back to. */
-  seat: BudgetSeat | undefined = undefined
+  acquireStack: { readonly stack?: string } | undefined = undefined
+  /** Whether the current lease has been reported as a leak. Owned by the leak watch. */
+  leakReported = false
   /** Owned by the idle stack. */
   above: Slot | undefined = undefined
   /** Owned by the idle stack. */
   below: Slot | undefined = undefined
 
-  /** Makes the place of a connection that is about to be opened. */
-  constructor(id: number, era: number) {
+  /**
+   * Makes the place of a connection that is about to be opened. `seat` is where its permit came
+   * from, and goes back to.
+   */
+  constructor(id: number, era: number, seat?: BudgetSeat) {
     this.id = id
     this.era = era
+    this.#seat = seat
+  }
+
+  // ── its life ──
+
+  /** What it is doing. */
+  get state(): SlotState {
+    return STATES[this.#state]!
+  }
+
+  /** The session; undefined while connecting. */
+  get connection(): DriverConnection | undefined {
+    return this.#connection
+  }
+
+  /** The server that the session leads to, if the server said so when it was opened. */
+  get server(): ServerIdentity | undefined {
+    return this.#server
+  }
+
+  /**
+   * Whether the process that was announced at log-in is the session's own, and not that of a
+   * pooler.
+   */
+  get hasOwnProcess(): boolean {
+    return this.#hasOwnProcess
+  }
+
+  /**
+   * Why the session ended, once it has; known on a lent connection as soon as it cannot be trusted
+   * with another statement.
+   */
+  get lostReason(): unknown {
+    return this.#lostReason
   }
 
   /** Whether the session is over, or beyond trust. */
   get over(): boolean {
-    return this.state === 'gone' || this.lostReason !== undefined
+    return this.#state === GONE || this.#lostReason !== undefined
+  }
+
+  /** When it must be retired, jitter included; `Infinity` for never. Drawn once, at birth. */
+  get expiresAt(): number {
+    return this.#expiresAt
+  }
+
+  /** When it became idle. */
+  get idleSince(): number {
+    return this.#idleSince
+  }
+
+  /** When it was lent. */
+  get leasedAt(): number {
+    return this.#leasedAt
+  }
+
+  /** How often it was lent. */
+  get uses(): number {
+    return this.#uses
+  }
+
+  /** The session is open. `server` is undefined where it is not known. */
+  opened(
+    connection: DriverConnection,
+    parameters: ReadonlyMap<string, string>,
+    server: ServerIdentity | undefined,
+    hasOwnProcess: boolean,
+  ): void {
+    this.marks.begin(parameters)
+    this.#connection = connection
+    this.#server = server
+    this.#hasOwnProcess = hasOwnProcess
+  }
+
+  /** Enters the service of its pool, until `expiresAt`. */
+  serve(expiresAt: number): void {
+    this.#expiresAt = expiresAt
+    this.#seat?.leadsTo?.(this.#server)
+  }
+
+  /** Goes to a caller. */
+  lend(now: number): void {
+    this.#become(LEASED)
+    this.#leasedAt = now
+    this.#uses++
+  }
+
+  /** Serves as a session outside the pool, which is never given back. */
+  standApart(): void {
+    this.#become(LEASED)
+    this.returnPermit()
+  }
+
+  /** Becomes idle. */
+  rest(now: number): void {
+    this.#become(IDLE)
+    this.#idleSince = now
+  }
+
+  /** Is about to be pinged. */
+  validate(): void {
+    this.#become(VALIDATING)
+  }
+
+  /** Is about to be brought back to a known state. */
+  clean(): void {
+    this.#become(CLEANING)
+  }
+
+  /** Is about to be ended politely. */
+  close(reason: unknown): void {
+    this.#become(CLOSING)
+    this.markLost(reason)
+  }
+
+  /** The session cannot be trusted with another statement. The first reason is kept. */
+  markLost(reason: unknown): void {
+    this.#lostReason ??= reason
+  }
+
+  /** The session is over: its occupant, its signal and those who wait for quiet are told. */
+  lose(reason: unknown): void {
+    if (this.#state === GONE) return
+    this.#become(GONE)
+    this.markLost(reason)
+    this.#fire(reason)
+    this.#occupant?.lost()
+    this.recheckQuiet()
+  }
+
+  /** Gives its permit back, if it has one. */
+  returnPermit(): void {
+    this.#seat?.giveBack()
+    this.#seat = undefined
+  }
+
+  /** A pooler stands in between: nothing is known any more of the server process behind it. */
+  poolerNoticed(): void {
+    this.#connection?.stopNaming?.()
+    this.marks.takeReset()
+    this.#server = undefined
+  }
+
+  /**
+   * The error for a statement that was not sent because the session is over, or for work that it
+   * ended.
+   */
+  lostError(executed: Executed = 'no'): ConnectionLostError {
+    const reason = this.#lostReason
+    const what = reason instanceof Error ? reason.message : String(reason ?? 'closed')
+    return new ConnectionLostError(`the connection is gone: ${what}`, {
+      executed,
+      sqlState: reason instanceof DatabaseError ? reason.code : undefined,
+      cause: reason,
+    })
+  }
+
+  #become(next: number): void {
+    if ((NEXT[this.#state]! & (1 << next)) === 0) {
+      throw new Error(`connection ${this.id} is ${this.state} and cannot become ${STATES[next]}`)
+    }
+    this.#state = next
+  }
+
+  // ── its lease ──
+
+  /** Grows with every end of a lease; a lease is valid while its number agrees. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Whether the driver's own object was handed out under the current lease. */
+  get rawTaken(): boolean {
+    return this.#rawTaken
+  }
+
+  /** Aborted when the lease or the session ends; `signal.reason` says why. */
+  get signal(): AbortSignal {
+    if (this.#state === GONE) return AbortSignal.abort(this.#lostReason)
+    this.#abort ??= new AbortController()
+    return this.#abort.signal
+  }
+
+  /** The driver's own object is handed out, which may change the session in any way. */
+  takeRaw(): void {
+    this.marks.markDirty()
+    this.#rawTaken = true
+  }
+
+  /** The lease is over: its holder can do nothing to the connection any more. */
+  endLease(pool: string): void {
+    this.#generation++
+    this.#rawTaken = false
+    if (this.#abort !== undefined && this.#state !== GONE) this.#fire(new LeaseReleasedError(pool))
+  }
+
+  #fire(reason: unknown): void {
+    const abort = this.#abort
+    if (abort === undefined) return
+    this.#abort = undefined
+    // Listeners of a lease's signal are user code: never inside a state change.
+    realTimers.queueMicrotask(() => abort.abort(reason))
+  }
+
+  /** The current borrower wants the session reset before and after its use. */
+  resetAround(): void {
+    // A session that has served no caller before is as fresh as a reset one.
+    this.marks.resetAround(this.#uses > 1 && this.#connection!.resetFirst !== undefined)
+  }
+
+  /** The borrower has returned it. `resets` is whether it must be reset for the next one. */
+  returned(resets: boolean): void {
+    this.marks.returned(resets, this.#connection!.resetFirst !== undefined)
+  }
+
+  // ── what it runs ──
+
+  /** The stream or copy that has the session to itself, until the server has answered all of it. */
+  get occupant(): Occupant | undefined {
+    return this.#occupant
+  }
+
+  /** The statement in flight, for the time that it may take to reach the server. */
+  get running(): Statement | undefined {
+    return this.#running
+  }
+
+  /** Text of the last statement, for `inspect()`; never its values. */
+  get lastStatement(): string | undefined {
+    return this.#lastStatement
+  }
+
+  /** When the statement in flight was sent. */
+  get sentAt(): number {
+    return this.#sentAt
+  }
+
+  /**
+   * Whether the server said that the commit under way is on its own disk and that it gave up
+   * waiting for its synchronous standbys.
+   */
+  get committedLocally(): boolean {
+    return this.#committedLocally
+  }
+
+  /** Whether a cancel request of ours was sent since the work under way began. */
+  get cancelSent(): boolean {
+    return this.#cancelSent
+  }
+
+  /** Whether a backslash escapes in plain strings of the session. */
+  get escapes(): boolean {
+    return this.marks.escapes
+  }
+
+  /** Work with this text begins; `statement` is what is sent for it now. */
+  begin(text: string, now: number, statement?: Statement): void {
+    this.#lastStatement = text
+    this.#running = statement
+    this.#sentAt = now
+    this.#committedLocally = false
+    this.#cancelSent = false
+  }
+
+  /** A statement of the work under way is about to be sent. */
+  send(statement: Statement): void {
+    this.#running = statement
+  }
+
+  /** The server is asked for something from now on. */
+  ask(now: number): void {
+    this.#sentAt = now
+  }
+
+  /** The server has answered the statement. */
+  answered(): void {
+    this.#running = undefined
+  }
+
+  /** A stream or a copy gets the session to itself. */
+  occupy(occupant: Occupant): void {
+    this.#occupant = occupant
+  }
+
+  /** The session is free again. */
+  vacate(): void {
+    this.#occupant = undefined
+    this.#running = undefined
+  }
+
+  /** The server committed without its synchronous standbys. */
+  markCommittedLocally(): void {
+    this.#committedLocally = true
+  }
+
+  /** Sends the reset that is due, in front of what the session does next. */
+  resetAhead(): void {
+    if (this.marks.takeReset()) this.#connection!.resetFirst!()
+  }
+
+  // ── quiet ──
+
+  /**
+   * Whether a cancel request is under way: the session must not be lent before the server has
+   * closed the cancel connection.
+   */
+  get cancelling(): boolean {
+    return this.#cancelling
+  }
+
+  /** A cancel request was sent. */
+  beginCancel(): void {
+    this.#cancelSent = true
+    this.#cancelling = true
+  }
+
+  /** The cancel request is settled. */
+  endCancel(): void {
+    this.#cancelling = false
   }
 
   /**
@@ -153,12 +456,9 @@ export class Slot {
    * over.
    */
   get quiet(): boolean {
-    return (
-      this.state === 'gone' ||
-      (this.cancelling === undefined &&
-        this.occupant === undefined &&
-        (this.connection?.inFlight ?? 0) === 0)
-    )
+    if (this.#state === GONE) return true
+    const free = !this.#cancelling && this.#occupant === undefined
+    return free && (this.#connection?.inFlight ?? 0) === 0
   }
 
   /** Resolves when the connection is quiet. */
@@ -174,7 +474,7 @@ export class Slot {
     })
   }
 
-  /** Something was answered, cancelled or lost: those who wait look again. */
+  /** Something was answered, cancelled or lost: those who wait for quiet look again. */
   recheckQuiet(): void {
     if (this.#quietChecks === undefined) return
     const left = this.#quietChecks.filter((check) => !check())

@@ -1,9 +1,4 @@
-import {
-  ConnectionLostError,
-  DatabaseError,
-  type Executed,
-  LeaseBusyError,
-} from '../outcome/errors.js'
+import { type Executed, LeaseBusyError } from '../outcome/errors.js'
 import type { Slot } from '../slot/slot.js'
 import type { OpenWork, WorkOwner } from '../stream/open-work.js'
 import type { RunHost, RunOwner } from './statement-run.js'
@@ -101,24 +96,10 @@ export class StatementOrder implements RunOwner, WorkOwner {
 
   #next(): void {
     // What has not been sent must not be, once the session is over.
-    if (this.#slot.over) this.drop((executed) => lostBefore(this.#slot, executed))
+    if (this.#slot.over) this.drop((executed) => this.#slot.lostError(executed))
     let run = this.#queue.shift()
     while (run?.settled === true) run = this.#queue.shift()
     if (run === undefined) this.#busy = false
     else run.receive(this.#slot, this.#host.now())
   }
-}
-
-/**
- * The error for a statement that was not sent because its session is over, or for work that it
- * ended.
- */
-export function lostBefore(slot: Slot, executed: Executed = 'no'): ConnectionLostError {
-  const reason = slot.lostReason
-  const what = reason instanceof Error ? reason.message : String(reason ?? 'closed')
-  return new ConnectionLostError(`the connection is gone: ${what}`, {
-    executed,
-    sqlState: reason instanceof DatabaseError ? reason.code : undefined,
-    cause: reason,
-  })
 }

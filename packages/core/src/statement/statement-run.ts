@@ -19,7 +19,6 @@ import {
   setExecuted,
 } from '../outcome/errors.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
-import { markSession, resetAhead } from '../slot/session-marks.js'
 import type { Slot } from '../slot/slot.js'
 import { commitsMidway } from '../sql/commits-midway.js'
 import { traitsOf } from '../sql/statement-traits.js'
@@ -153,14 +152,10 @@ export class StatementRun extends Waiter {
     this.#state = 'running'
     this.#slot = slot
     const { statement } = this
-    slot.lastStatement = statement.text
-    slot.running = statement
-    slot.sentAt = now
-    slot.committedLocally = false
-    slot.cancelSent = false
+    slot.begin(statement.text, now, statement)
     const traits = traitsOf(statement.text, slot.escapes)
     const { pooler } = this.#host
-    if (pooler === undefined) markSession(slot, traits)
+    if (pooler === undefined) slot.marks.note(traits)
     if (this.#timeoutMs !== undefined) {
       this.#limit(now, this.#startedAt + this.#timeoutMs - now)
       this.#limitMs = this.#timeoutMs
@@ -178,7 +173,7 @@ export class StatementRun extends Waiter {
         pooler === undefined
           ? statement
           : throughPooler(this.#host.name, pooler, statement, slot.escapes)
-      resetAhead(slot)
+      slot.resetAhead()
       slot.connection!.run(sent, (error, result) => this.#answered(slot, error, result))
     } catch (error) {
       // What we or the driver refuse before anything is sent.
@@ -269,7 +264,7 @@ export class StatementRun extends Waiter {
   }
 
   #answered(slot: Slot, error: Error | null, result: QueryResult<unknown> | undefined): void {
-    slot.running = undefined
+    slot.answered()
     if (this.#state === 'settled') {
       // Given up earlier; the pool may be waiting for this connection to fall quiet.
       slot.recheckQuiet()
@@ -278,7 +273,7 @@ export class StatementRun extends Waiter {
     if (this.#state === 'running' && this.#owner.again !== undefined && isResetFailure(error)) {
       this.#host.deadlines.remove(this)
       this.#state = 'waiting'
-      slot.lostReason ??= error
+      slot.markLost(error)
       this.#owner.again(this, slot)
       return
     }
@@ -291,7 +286,7 @@ export class StatementRun extends Waiter {
     }
     // Before anybody can be handed the connection: the news that it is closed may come a moment
     // later.
-    if (error !== null && endsSession(error)) slot.lostReason ??= error
+    if (error !== null && endsSession(error)) slot.markLost(error)
     this.#settle()
     this.#owner.finished(this, slot, error)
     slot.recheckQuiet()

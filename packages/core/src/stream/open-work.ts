@@ -12,14 +12,11 @@ import {
   type Executed,
   StatementTimeoutError,
 } from '../outcome/errors.js'
-import { markSession, resetAhead } from '../slot/session-marks.js'
+import type { Occupant, OccupantKind } from '../slot/occupant.js'
 import type { Slot } from '../slot/slot.js'
 import { traitsOf } from '../sql/statement-traits.js'
 import type { OrderedWork } from '../statement/statement-order.js'
 import type { RunHost } from '../statement/statement-run.js'
-
-/** What kind of work has a session to itself. */
-export type OpenWorkKind = 'stream' | 'copyFrom' | 'copyTo'
 
 /** Whoever decides which work has the session. */
 export interface WorkOwner {
@@ -49,9 +46,9 @@ export const CLOSED_BY_READER: unique symbol = Symbol('closed by its reader')
  * slot's occupant, and unwinds in the background. It never holds its lease, so that a lease that
  * was dropped can be found by the garbage collector.
  */
-export abstract class OpenWork extends Timed implements OrderedWork {
+export abstract class OpenWork extends Timed implements OrderedWork, Occupant {
   /** What it is. */
-  readonly kind: OpenWorkKind
+  readonly kind: OccupantKind
   /** SQL text. */
   readonly text: string
   protected slot: Slot | undefined
@@ -71,7 +68,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
   #whenFree: (() => void)[] | undefined
 
   /** Does nothing before `begin`. */
-  constructor(host: RunHost, kind: OpenWorkKind, text: string, limits: WorkLimits) {
+  constructor(host: RunHost, kind: OccupantKind, text: string, limits: WorkLimits) {
     super()
     this.host = host
     this.kind = kind
@@ -164,14 +161,11 @@ export abstract class OpenWork extends Timed implements OrderedWork {
   /** The session is this work's alone from now on. */
   receive(slot: Slot, now: number): void {
     this.slot = slot
-    slot.occupant = this
-    slot.lastStatement = this.text
-    slot.sentAt = now
-    slot.committedLocally = false
-    slot.cancelSent = false
+    slot.occupy(this)
+    slot.begin(this.text, now)
     const { pooler } = this.host
-    if (pooler === undefined) markSession(slot, traitsOf(this.text, slot.escapes))
-    resetAhead(slot)
+    if (pooler === undefined) slot.marks.note(traitsOf(this.text, slot.escapes))
+    slot.resetAhead()
     this.#state = 'paused'
     this.#reject = undefined
     this.#takeTurn?.()
@@ -199,7 +193,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
       const now = this.host.now()
       this.#state = 'asking'
       this.#reject = reject
-      slot.sentAt = now
+      slot.ask(now)
       this.#limitMs = this.host.statementTimeoutMs()
       if (this.#limitMs > 0) this.#wake(now, this.#limitMs)
       attempt(() => ask(slot)).then(
@@ -254,7 +248,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
     const slot = this.slot!
     // Before anybody can be handed the connection: the news that it is closed may come a moment
     // later.
-    if (endsSession(error)) slot.lostReason ??= error
+    if (endsSession(error)) slot.markLost(error)
     this.host.deadlines.remove(this)
     if (this.#state === 'over') {
       if (free) this.#free()
@@ -437,7 +431,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
   #unwind(): void {
     const slot = this.slot!
     const now = this.host.now()
-    slot.sentAt = now
+    slot.ask(now)
     if (this.endsByCancel) this.host.cancel(slot)
     this.#wake(now, this.politeMs)
     attempt(() => this.unwind()).then(
@@ -450,8 +444,7 @@ export abstract class OpenWork extends Timed implements OrderedWork {
   #free(): void {
     const slot = this.slot!
     if (slot.occupant !== this) return
-    slot.occupant = undefined
-    slot.running = undefined
+    slot.vacate()
     this.host.deadlines.remove(this)
     this.#owner!.freed(slot)
     slot.recheckQuiet()

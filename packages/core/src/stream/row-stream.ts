@@ -31,7 +31,7 @@ export class RowStream extends OpenWork {
         if (this.#cursor === undefined) {
           if ((traitsOf(this.text, slot.escapes) & COPIES) !== 0)
             throw copyMisfit('stream', this.text)
-          slot.running = this.#statement
+          slot.send(this.#statement)
           this.#cursor = slot.connection!.openCursor(this.#sent(slot.escapes))
         }
         return this.#cursor.read(this.#batchSize)

@@ -562,7 +562,6 @@ export class OpenTransaction implements Transaction {
     try {
       await this.#closeOpen()
       await this.#identifyLate()
-      slot.committedLocally = false
       result = await this.#lease.query(
         { text: 'COMMIT' },
         { ...this.#limits(), signal: this.#abort?.signal },

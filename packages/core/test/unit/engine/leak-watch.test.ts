@@ -12,7 +12,7 @@ const lease = {} as Lease
 function lend(watch: LeakWatch, slot: Slot, at: number, times: number): number {
   let sampled = 0
   for (let i = 0; i < times; i++) {
-    slot.leasedAt = at
+    slot.lend(at)
     watch.made(slot, lease, undefined)
     if (slot.acquireStack !== undefined) sampled++
     watch.ended(slot)

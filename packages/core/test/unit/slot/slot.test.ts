@@ -1,0 +1,107 @@
+import { describe, expect, it, test } from 'vitest'
+import type { DriverConnection } from '../../../src/api/driver.js'
+import { Slot, type SlotState } from '../../../src/slot/slot.js'
+
+const steps: Record<Exclude<SlotState, 'connecting'>, (slot: Slot) => void> = {
+  leased: (slot) => slot.lend(1),
+  idle: (slot) => slot.rest(1),
+  validating: (slot) => slot.validate(),
+  cleaning: (slot) => slot.clean(),
+  closing: (slot) => slot.close('a reason'),
+  gone: (slot) => slot.lose('a reason'),
+}
+type Step = keyof typeof steps
+
+/** How each state is reached from `connecting`, and what may follow it. */
+const life: Record<SlotState, { by: readonly Step[]; next: readonly Step[] }> = {
+  connecting: { by: [], next: ['leased', 'idle', 'closing', 'gone'] },
+  leased: { by: ['leased'], next: ['leased', 'idle', 'cleaning', 'closing', 'gone'] },
+  idle: { by: ['idle'], next: ['leased', 'idle', 'validating', 'closing', 'gone'] },
+  validating: { by: ['idle', 'validating'], next: ['leased', 'idle', 'closing', 'gone'] },
+  cleaning: { by: ['leased', 'cleaning'], next: ['leased', 'idle', 'closing', 'gone'] },
+  closing: { by: ['idle', 'closing'], next: ['gone'] },
+  gone: { by: ['gone'], next: ['gone'] },
+}
+
+function slotIn(state: SlotState): Slot {
+  const slot = new Slot(1, 0)
+  for (const step of life[state].by) steps[step](slot)
+  return slot
+}
+
+describe.each(Object.keys(life) as SlotState[])('a connection that is %s', (state) => {
+  it.each(Object.keys(steps) as Step[])(
+    'becomes %s only where the diagram has an arrow',
+    (step) => {
+      const slot = slotIn(state)
+      expect(slot.state).toBe(state)
+      if (life[state].next.includes(step)) {
+        steps[step](slot)
+        expect(slot.state).toBe(step)
+      } else {
+        expect(() => steps[step](slot)).toThrow(
+          `connection 1 is ${state} and cannot become ${step}`,
+        )
+        expect(slot.state).toBe(state)
+      }
+    },
+  )
+})
+
+test('keeps the first reason for its end', () => {
+  const slot = slotIn('leased')
+  slot.markLost('first')
+  expect(slot.over).toBe(true)
+  slot.lose('second')
+  expect(slot.lostReason).toBe('first')
+  expect(slot.lostError().message).toBe('the connection is gone: first')
+})
+
+test('gives its permit back once', () => {
+  let given = 0
+  const seat = { giveBack: () => given++ } as never
+  const slot = new Slot(1, 0, seat)
+  slot.returnPermit()
+  slot.returnPermit()
+  expect(given).toBe(1)
+})
+
+test('is quiet once nothing is in flight, no work occupies it and no cancel request is under way', async () => {
+  const slot = slotIn('leased')
+  const connection = { inFlight: 1 }
+  slot.opened(connection as unknown as DriverConnection, new Map(), undefined, false)
+  slot.beginCancel()
+  slot.occupy({ kind: 'stream', asking: false, lost() {}, interrupt() {} })
+  let quiet = false
+  const waiting = slot.whenQuiet().then(() => {
+    quiet = true
+  })
+  for (const step of [
+    () => {
+      connection.inFlight = 0
+    },
+    () => slot.vacate(),
+  ]) {
+    step()
+    slot.recheckQuiet()
+    await Promise.resolve()
+    expect(quiet).toBe(false)
+  }
+  slot.endCancel()
+  slot.recheckQuiet()
+  await waiting
+})
+
+test('tells its occupant and its signal that it is gone', async () => {
+  const slot = slotIn('leased')
+  let told = 0
+  slot.occupy({ kind: 'copyTo', asking: true, lost: () => told++, interrupt() {} })
+  const { signal } = slot
+  slot.lose('cut')
+  expect(told).toBe(1)
+  // A listener of the signal is user code, which must not run within a state change.
+  expect(signal.aborted).toBe(false)
+  await Promise.resolve()
+  expect(signal.reason).toBe('cut')
+  expect(slot.signal.aborted).toBe(true)
+})
