@@ -1,6 +1,5 @@
-export { type RunWithOptions, runWith } from './api/ambient.js'
-export { annotationOf } from './api/annotation.js'
 export type { ReplicaPool, ReplicaSession } from './api/replica-pool.js'
+export { annotationOf, type RunWithOptions, runWith } from './api/run-with.js'
 export type {
   Classification,
   ClassifierOptions,
@@ -26,12 +25,13 @@ export {
 } from './http/middleware.js'
 export type { RequestOptions } from './http/request-session.js'
 export type {
+  BalanceFunction,
   ReaderOptions,
+  ReplicaCandidate,
   ReplicaSessionOptions,
   ReplicasOptions,
   StrategyName,
   WhenStaleOption,
 } from './options/replicas-options.js'
-export type { BalanceFunction, ReplicaCandidate } from './route/balancer.js'
 export type { RouteCandidate, RouteCause, RouteExplanation } from './route/explain-route.js'
 export { withReplicas } from './with-replicas.js'

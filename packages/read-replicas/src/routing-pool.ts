@@ -20,8 +20,8 @@ import {
   readQueryArguments,
   sumStats,
 } from '@poolhouse/core/kit'
-import { ambient } from './api/ambient.js'
 import type { ReplicaPool, ReplicaSession } from './api/replica-pool.js'
+import { ambient } from './api/run-with.js'
 import { Background } from './base/background.js'
 import { blameOf } from './base/read-failure.js'
 import { RoutingCounters } from './base/routing-counters.js'
@@ -36,15 +36,15 @@ import type {
   ReplicasConfig,
 } from './options/replicas-options.js'
 import type { History } from './position/history.js'
-import type { OnPrimary } from './read/classified-call.js'
-import { HedgeBudget } from './read/hedge-budget.js'
+import type { OnPrimary } from './read/classified-read.js'
+import { ClassifiedReads } from './read/classified-reads.js'
+import type { ReadScope } from './read/declared-reads.js'
+import { DeclaredReads } from './read/declared-reads.js'
 import { NameCatalog } from './read/name-catalog.js'
 import type { ReadCall, ReadTarget } from './read/read-call.js'
-import type { ReadLane } from './read/read-lane.js'
+import { HedgeBudget } from './read/read-race.js'
 import { type ReadHost, ReadRunner } from './read/read-runner.js'
-import { Reads } from './read/reads.js'
 import { StandbyRefusals } from './read/standby-refusals.js'
-import { UnannotatedWork } from './read/unannotated-work.js'
 import { Readiness } from './readiness.js'
 import { createBalancer } from './route/balancer.js'
 import {
@@ -57,7 +57,7 @@ import { FreshWait } from './route/fresh-wait.js'
 import { PrimaryGate } from './route/primary-gate.js'
 import { PrimaryLimit } from './route/primary-limit.js'
 import type { ReadRoute } from './route/read-route.js'
-import { ReadRoutes } from './route/read-routes.js'
+import { ReadRoutes } from './route/read-route.js'
 import { Positions } from './session/positions.js'
 import { SessionMaker } from './session/session-maker.js'
 import { ReaderPool } from './views/reader-pool.js'
@@ -84,13 +84,13 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   readonly #background: Background
   readonly #set = new ReplicaSet()
   readonly #routes: ReadRoutes
-  readonly #lane: ReadLane
+  readonly #scope: ReadScope
   readonly #runner: ReadRunner
-  readonly #reads: Reads
+  readonly #reads: DeclaredReads
   readonly #texts: TextRoutes
   // Undefined unless texts are told apart by names of the database.
   readonly #names: NameCatalog | undefined
-  readonly #unannotated: UnannotatedWork
+  readonly #classified: ClassifiedReads
   readonly #counters = new RoutingCounters()
   readonly #positions: Positions
   readonly #sessions: SessionMaker
@@ -116,7 +116,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     this.#background = new Background(config.name, config.clock)
     const balancer = createBalancer(config.strategy, config.random, config.weights)
     this.#routes = new ReadRoutes({ ...config, set: this.#set, balancer }, config.terms)
-    this.#lane = { route: this.#routes.standard, session: undefined, own: false }
+    this.#scope = { route: this.#routes.standard, session: undefined, own: false }
     const limit = new PrimaryLimit(primary, config.primaryShare, config.clock)
     this.#gate = new PrimaryGate(this.#background, () => limit.current())
     this.#freshWait = new FreshWait(this.#background)
@@ -130,20 +130,20 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     })
     const runner = this.#runner
     const now = (): number => this.#background.now()
-    this.#reads = new Reads({
+    this.#reads = new DeclaredReads({
       routes: this.#routes,
       runner,
       counters: this.#counters,
       checkOpen: () => this.#checkOpen(),
       primary: () => this.#writable(),
-      ambientSession: () => this.#ambientSession()?.lane.session,
+      ambientSession: () => this.#ambientSession()?.scope.session,
       now,
     })
     const names =
       config.classifier?.usesNames === true ? new NameCatalog(primary, this.#background) : undefined
     this.#names = names
     this.#texts = new TextRoutes(config.classifier, names && (() => names.current()))
-    this.#unannotated = new UnannotatedWork({
+    this.#classified = new ClassifiedReads({
       texts: this.#texts,
       names,
       runner,
@@ -214,11 +214,11 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
       const intent = options?.intent ?? ambient()?.intent
       if (intent === 'read') {
         this.#names?.current()
-        return this.#reads.query<Row>(this.#lane, statement, options)
+        return this.#reads.query<Row>(this.#scope, statement, options)
       }
       const onPrimary: OnPrimary<Row> = (own, limits) => this.#queryWrite<Row>(own, limits)
-      if (intent === 'write') return this.#unannotated.write<Row>(statement, options, onPrimary)
-      return this.#unannotated.query<Row>(this.#lane, statement, options, onPrimary)
+      if (intent === 'write') return this.#classified.write<Row>(statement, options, onPrimary)
+      return this.#classified.query<Row>(this.#scope, statement, options, onPrimary)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -234,7 +234,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     const intent = call.intent ?? ambient()?.intent
     if (intent === 'read') {
       this.#names?.current()
-      return await this.#reads.run(this.#lane, call)
+      return await this.#reads.run(this.#scope, call)
     }
     const isStream = call.kind === 'stream' || call.kind === 'copyTo'
     if (!isStream) return await this.#write(call)
@@ -242,20 +242,20 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     const onPrimary = (left?: CallChanges): Promise<R> =>
       this.#write(call, { ...left, intent: 'write' })
     if (intent === 'write') return await onPrimary()
-    return await this.#unannotated.stream(this.#lane, call, onPrimary)
+    return await this.#classified.stream(this.#scope, call, onPrimary)
   }
 
   reader(options: ReaderOptions = {}): Pool {
-    const lane = this.#reads.narrowed(this.#lane, options)
-    return new ReaderPool(`${this.name}/reader`, this, this.#reads, lane)
+    const scope = this.#reads.narrowed(this.#scope, options)
+    return new ReaderPool(`${this.name}/reader`, this, this.#reads, scope)
   }
 
   session(token?: string, options: ReplicaSessionOptions = {}): ReplicaSession {
     const { reads: session, terms } = this.#sessions.begin(token, options)
-    const lane = { route: this.#routes.of(terms), session, own: true }
-    return new SessionPool(`${this.name}/session`, this, lane, {
+    const scope = { route: this.#routes.of(terms), session, own: true }
+    return new SessionPool(`${this.name}/session`, this, scope, {
       reads: this.#reads,
-      unannotated: this.#unannotated,
+      classified: this.#classified,
       maker: this.#sessions,
       checkOpen: () => this.#checkOpen(),
       writable: () => this.#writable(),
@@ -302,7 +302,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
       typeof statement === 'string'
         ? readQueryArguments(statement, undefined, options)
         : readQueryArguments(statement, options)
-    const { route } = this.#reads.laneOf(this.#lane, checked, 'explainRoute')
+    const { route } = this.#reads.scopeOf(this.#scope, checked, 'explainRoute')
     return explainRoute(
       this.#causeOf(checkedStatement.text, checked),
       route,

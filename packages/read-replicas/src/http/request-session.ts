@@ -1,7 +1,7 @@
 import type { Intent } from '@poolhouse/core'
 import { checkBoolean, checkNumber, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
-import { type RunWithOptions, runWith } from '../api/ambient.js'
 import type { ReplicaPool, ReplicaSession } from '../api/replica-pool.js'
+import { type RunWithOptions, runWith } from '../api/run-with.js'
 import { HandedTokens, SHARED } from './handed-tokens.js'
 
 /** Options of the middleware for all frameworks. */

@@ -38,23 +38,6 @@ export function isTopology(value: unknown): value is Topology {
   return typeof topology?.subscribe === 'function' && typeof topology.current === 'object'
 }
 
-/** A database among several that share the pools of their servers. */
-export interface CalledDatabase {
-  /** Runs `work` as a call for this database. */
-  within<R>(work: () => R): R
-}
-
-/**
- * The database that the call under way is for: `alone`, or of a pool that several share the one
- * that its `databaseOfCall` names. Undefined if the call does not say.
- */
-export function databaseOf(pool: Pool, alone: CalledDatabase): CalledDatabase | undefined {
-  const { current } = topologyOf(pool) ?? {}
-  const node = (current?.primary ?? current?.nodes[0])?.pool ?? pool
-  if (!('databaseOfCall' in node)) return alone
-  return node.databaseOfCall as CalledDatabase | undefined
-}
-
 /** The node that takes the pool's writes now: the pool itself, or the primary of its topology. */
 export function primaryPoolOf(pool: Pool): Pool {
   return topologyOf(pool)?.current.primary?.pool ?? pool

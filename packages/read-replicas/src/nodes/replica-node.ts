@@ -1,6 +1,6 @@
 import type { ConnectionPool, ServerIdentity } from '@poolhouse/core'
+import type { ReplicaCandidate } from '../options/replicas-options.js'
 import type { NodeSampler } from '../position/node-sampler.js'
-import type { ReplicaCandidate } from '../route/balancer.js'
 import { Latency } from './latency.js'
 
 // Of a node that has just come back: its caches are empty, and everybody has noticed it at the same

@@ -11,11 +11,31 @@ import {
 } from '@poolhouse/core/kit'
 import type { ClassifyMode, StatementClassifier } from '../classify/classification.js'
 import { readClassify } from '../classify/classify-option.js'
-import type { BalanceFunction } from '../route/balancer.js'
-import type { ReadTerms, WhenStale } from '../route/read-route.js'
 
 /** The names of the strategies that come with the package. */
 export type StrategyName = 'leastBusy' | 'roundRobin' | 'random' | 'weighted'
+
+/** What a strategy may know about a replica. */
+export interface ReplicaCandidate {
+  /** Name of its pool. */
+  readonly node: string
+  /** Zone it lives in, if the topology says so. */
+  readonly zone: string | undefined
+  /** Reads this router has under way on it, waiting or running. */
+  readonly inFlight: number
+  /**
+   * How long its answers take, averaged with a half-life of ten seconds, in milliseconds; undefined
+   * while unknown.
+   */
+  readonly latencyMs: number | undefined
+}
+
+/**
+ * A strategy of your own: gets the replicas that fit the read, at least one, and returns one of
+ * them. What it throws, and a `TypeError` for anything that is not among the candidates, rejects
+ * the read. It runs for every read: keep it cheap.
+ */
+export type BalanceFunction = (candidates: readonly ReplicaCandidate[]) => ReplicaCandidate
 
 /** What to do with a read when no replica is fresh enough: see `ReplicasOptions.whenStale`. */
 export type WhenStaleOption =
@@ -156,6 +176,27 @@ export interface ReplicaSessionOptions extends ReaderOptions {
    * for jobs that are in no hurry. Default 0.
    */
   deferMs?: number | undefined
+}
+
+/**
+ * What to do with a read for which no replica is fresh enough: at once, or after waiting so long
+ * for one.
+ */
+export interface WhenStale {
+  /** Longest wait for a replica, in milliseconds. */
+  readonly waitMs: number
+  /** Where the read goes then; `error` rejects it. */
+  readonly otherwise: 'primary' | 'error'
+}
+
+/** What reads on a route accept. */
+export interface ReadTerms {
+  /** Oldest data, in milliseconds. */
+  readonly maxStalenessMs: number
+  /** Most write-ahead log left to replay, in bytes. */
+  readonly maxStalenessBytes: number
+  /** What to do when no replica is fresh enough. */
+  readonly whenStale: WhenStale
 }
 
 /** Options of `withReplicas` with every default filled in and everything checked. */

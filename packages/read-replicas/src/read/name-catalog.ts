@@ -2,7 +2,7 @@ import { DatabaseError, type Pool } from '@poolhouse/core'
 import { OwnQuestion } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import { OWN_NAMES_STATEMENT, type OwnNames, readOwnNames } from '../classify/own-names.js'
-import { type CalledDatabase, databaseOf, topologyOf } from '../nodes/membership.js'
+import { topologyOf } from '../nodes/membership.js'
 
 // A name that another program has made counts at most so long later.
 const BELIEVED_MS = 60_000
@@ -13,6 +13,12 @@ const ANSWER_MS = 5_000
 // Databases of one kind, such as those of tenants, have the same names, and then share what is made
 // of them.
 const MOST_SHARED = 16
+
+/** A database among several that share the pools of their servers. */
+interface CalledDatabase {
+  /** Runs `work` as a call for this database. */
+  within<R>(work: () => R): R
+}
 
 interface State {
   names: OwnNames | undefined
@@ -186,4 +192,15 @@ export class NameCatalog {
     this.#shared.set(signature, names)
     return names
   }
+}
+
+/**
+ * The database that the call under way is for: `alone`, or of a pool that several share the one
+ * that its `databaseOfCall` names. Undefined if the call does not say.
+ */
+function databaseOf(pool: Pool, alone: CalledDatabase): CalledDatabase | undefined {
+  const { current } = topologyOf(pool) ?? {}
+  const node = (current?.primary ?? current?.nodes[0])?.pool ?? pool
+  if (!('databaseOfCall' in node)) return alone
+  return node.databaseOfCall as CalledDatabase | undefined
 }

@@ -79,7 +79,7 @@ export function eitherSignal(
 }
 
 /** A single statement. */
-export class QueryCall<Row> implements ReadCall<QueryResult<Row>> {
+export class QueryRead<Row> implements ReadCall<QueryResult<Row>> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly started: boolean = false
@@ -130,7 +130,7 @@ export class QueryCall<Row> implements ReadCall<QueryResult<Row>> {
  * A connection for the caller, who may do with it what cannot be repeated: only the wait for it
  * moves on.
  */
-export class AcquireCall implements ReadCall<Lease> {
+export class AcquireRead implements ReadCall<Lease> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly started: boolean = false
@@ -172,7 +172,7 @@ export class AcquireCall implements ReadCall<Lease> {
 }
 
 /** Work on a connection. Once `work` has been called it is never called again. */
-export class UseCall<R> implements ReadCall<R> {
+export class UseRead<R> implements ReadCall<R> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly repeatable: boolean = false
@@ -213,7 +213,7 @@ export class UseCall<R> implements ReadCall<R> {
  * A read-only transaction. It stays on its node; as a whole it moves on before `work` was called,
  * or if `retry` allows it.
  */
-export class TransactionCall<R> implements ReadCall<R> {
+export class TransactionRead<R> implements ReadCall<R> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly resends: number

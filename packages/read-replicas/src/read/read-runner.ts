@@ -14,9 +14,9 @@ import type { ReplicaNode } from '../nodes/replica-node.js'
 import type { FreshWait } from '../route/fresh-wait.js'
 import type { PrimaryGate, Turn } from '../route/primary-gate.js'
 import type { ReadRoute } from '../route/read-route.js'
-import type { SessionReads } from '../session/session-reads.js'
-import type { HedgeBudget } from './hedge-budget.js'
-import { QueryCall, type ReadCall, type ReadTarget } from './read-call.js'
+import type { SessionMemory } from '../session/session-memory.js'
+import { QueryRead, type ReadCall, type ReadTarget } from './read-call.js'
+import type { HedgeBudget } from './read-race.js'
 import { raceReads, type StartRead } from './read-race.js'
 import type { StandbyRefusals } from './standby-refusals.js'
 
@@ -79,7 +79,7 @@ interface Failure {
 interface Journey<R> {
   readonly route: ReadRoute
   readonly call: ReadCall<R>
-  readonly session: SessionReads | undefined
+  readonly session: SessionMemory | undefined
   readonly deadline: number
   readonly tried: Set<ReplicaNode>
   /** Whether a replica has refused it because it is a standby. */
@@ -128,8 +128,8 @@ export class ReadRunner {
     route: ReadRoute,
     statement: Statement,
     options: QueryOptions | undefined,
-    session: SessionReads | undefined,
-    makeCall: () => ReadCall<QueryResult<Row>> = () => new QueryCall<Row>(statement, options),
+    session: SessionMemory | undefined,
+    makeCall: () => ReadCall<QueryResult<Row>> = () => new QueryRead<Row>(statement, options),
   ): Promise<QueryResult<Row>> {
     const startedAt = this.#background.now()
     if (this.#parts.refusals.has(statement.text, startedAt)) {
@@ -160,7 +160,7 @@ export class ReadRunner {
   }
 
   /** Runs any read. */
-  run<R>(route: ReadRoute, call: ReadCall<R>, session: SessionReads | undefined): Promise<R> {
+  run<R>(route: ReadRoute, call: ReadCall<R>, session: SessionMemory | undefined): Promise<R> {
     const startedAt = this.#background.now()
     const primaryOnly = call.text !== undefined && this.#parts.refusals.has(call.text, startedAt)
     return this.#go(route, call, session, { startedAt, primaryOnly })
@@ -169,7 +169,7 @@ export class ReadRunner {
   async #go<R>(
     route: ReadRoute,
     call: ReadCall<R>,
-    session: SessionReads | undefined,
+    session: SessionMemory | undefined,
     attempt: Attempt,
   ): Promise<R> {
     const { timeoutMs, signal } = call

@@ -1,28 +1,6 @@
 import { describeValue } from '@poolhouse/core/kit'
 import type { ReplicaNode } from '../nodes/replica-node.js'
-import type { StrategyName } from '../options/replicas-options.js'
-
-/** What a strategy may know about a replica. */
-export interface ReplicaCandidate {
-  /** Name of its pool. */
-  readonly node: string
-  /** Zone it lives in, if the topology says so. */
-  readonly zone: string | undefined
-  /** Reads this router has under way on it, waiting or running. */
-  readonly inFlight: number
-  /**
-   * How long its answers take, averaged with a half-life of ten seconds, in milliseconds; undefined
-   * while unknown.
-   */
-  readonly latencyMs: number | undefined
-}
-
-/**
- * A strategy of your own: gets the replicas that fit the read, at least one, and returns one of
- * them. What it throws, and a `TypeError` for anything that is not among the candidates, rejects
- * the read. It runs for every read: keep it cheap.
- */
-export type BalanceFunction = (candidates: readonly ReplicaCandidate[]) => ReplicaCandidate
+import type { BalanceFunction, StrategyName } from '../options/replicas-options.js'
 
 /** Chooses one of the nodes that fit, of which there is at least one. */
 export interface Balancer {

@@ -1,27 +1,7 @@
 import type { ReplicaNode } from '../nodes/replica-node.js'
 import type { ReplicaSet } from '../nodes/replica-set.js'
+import type { ReadTerms } from '../options/replicas-options.js'
 import type { Balancer } from './balancer.js'
-
-/**
- * What to do with a read for which no replica is fresh enough: at once, or after waiting so long
- * for one.
- */
-export interface WhenStale {
-  /** Longest wait for a replica, in milliseconds. */
-  readonly waitMs: number
-  /** Where the read goes then; `error` rejects it. */
-  readonly otherwise: 'primary' | 'error'
-}
-
-/** What reads on a route accept. */
-export interface ReadTerms {
-  /** Oldest data, in milliseconds. */
-  readonly maxStalenessMs: number
-  /** Most write-ahead log left to replay, in bytes. */
-  readonly maxStalenessBytes: number
-  /** What to do when no replica is fresh enough. */
-  readonly whenStale: WhenStale
-}
 
 /** What all routes of a pool have in common. */
 export interface RouteSetting {
@@ -170,6 +150,37 @@ export class ReadRoute {
       !warming && this.#spill.length === 0 && maxReadsPerNode === Number.POSITIVE_INFINITY
     this.#validUntil = validUntil
     this.#version = set.version
+  }
+}
+
+// Calls with terms of their own get a route each; beyond this many different ones they are made
+// anew.
+const MOST_ROUTES = 32
+
+/** The routes of a pool, one for each kind of terms that reads come with. */
+export class ReadRoutes {
+  /** The route of reads that say nothing about it. */
+  readonly standard: ReadRoute
+  readonly #setting: RouteSetting
+  readonly #routes = new Map<string, ReadRoute>()
+
+  /** Makes the standard route. */
+  constructor(setting: RouteSetting, terms: ReadTerms) {
+    this.#setting = setting
+    this.standard = new ReadRoute(setting, terms)
+  }
+
+  /** The route of reads on these terms. */
+  of(terms: ReadTerms): ReadRoute {
+    const { maxStalenessMs, maxStalenessBytes, whenStale } = terms
+    const key = [maxStalenessMs, maxStalenessBytes, whenStale.waitMs, whenStale.otherwise].join()
+    let route = this.#routes.get(key)
+    if (route === undefined) {
+      if (this.#routes.size >= MOST_ROUTES) this.#routes.clear()
+      route = new ReadRoute(this.#setting, terms)
+      this.#routes.set(key, route)
+    }
+    return route
   }
 }
 

@@ -2,15 +2,15 @@ import { TokenBeyondHistoryError } from '@poolhouse/core'
 import { describeValue } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import type { RoutingCounters } from '../base/routing-counters.js'
+import type { ReadTerms } from '../options/replicas-options.js'
 import {
   type ReplicaSessionOptions,
   type ReplicasConfig,
   readSessionOptions,
 } from '../options/replicas-options.js'
 import { TokenCodec } from '../position/session-token.js'
-import type { ReadTerms } from '../route/read-route.js'
 import type { Positions } from './positions.js'
-import { type SessionHost, SessionReads } from './session-reads.js'
+import { type SessionHost, SessionMemory } from './session-memory.js'
 
 /** Begins sessions, and tells what is wrong with the tokens they are begun with. */
 export class SessionMaker implements SessionHost {
@@ -42,9 +42,9 @@ export class SessionMaker implements SessionHost {
   begin(
     text: string | undefined,
     options: ReplicaSessionOptions,
-  ): { reads: SessionReads; terms: ReadTerms } {
+  ): { reads: SessionMemory; terms: ReadTerms } {
     const { terms, waitMs, firstWaitMs } = readSessionOptions(options, this.#config)
-    const reads = new SessionReads(this, { waitMs, firstWaitMs })
+    const reads = new SessionMemory(this, { waitMs, firstWaitMs })
     if (text !== undefined) this.see(reads, text)
     return { reads, terms }
   }
@@ -53,7 +53,7 @@ export class SessionMaker implements SessionHost {
    * The session must see what this token names. Throws `TypeError` for what is no string; a bad
    * token is no error.
    */
-  see(reads: SessionReads, text: string): void {
+  see(reads: SessionMemory, text: string): void {
     if (typeof text !== 'string') {
       throw new TypeError(
         `session: token must be a string or undefined, got ${describeValue(text)}`,

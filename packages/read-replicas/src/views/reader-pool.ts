@@ -7,20 +7,19 @@ import {
 } from '@poolhouse/core'
 import type { PoolCall } from '@poolhouse/core/kit'
 import { readQueryArguments } from '@poolhouse/core/kit'
-import type { ReadLane } from '../read/read-lane.js'
-import type { Reads } from '../read/reads.js'
+import type { DeclaredReads, ReadScope } from '../read/declared-reads.js'
 import { PoolView } from './pool-view.js'
 
 /** A view on which everything is a read. */
 export class ReaderPool extends PoolView {
-  readonly #reads: Reads
-  readonly #lane: ReadLane
+  readonly #reads: DeclaredReads
+  readonly #scope: ReadScope
 
   /** Makes the view for reads of one kind. */
-  constructor(name: string, whole: Pool, reads: Reads, lane: ReadLane) {
+  constructor(name: string, whole: Pool, reads: DeclaredReads, scope: ReadScope) {
     super(name, whole)
     this.#reads = reads
-    this.#lane = lane
+    this.#scope = scope
   }
 
   /** Measured: without an object for the call. */
@@ -33,7 +32,7 @@ export class ReaderPool extends PoolView {
       const { statement, options } = readQueryArguments(first, second, third)
       this.checkOpen()
       if (options?.intent === 'write') throw writeRefusal('query')
-      return this.#reads.query<Row>(this.#lane, statement, options)
+      return this.#reads.query<Row>(this.#scope, statement, options)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -46,7 +45,7 @@ export class ReaderPool extends PoolView {
     // A standby refuses LISTEN and gets no notifications, and listening writes nothing: it belongs
     // on the primary.
     if (call.kind === 'listen') return await call.run(this.whole)
-    return await this.#reads.run(this.#lane, call)
+    return await this.#reads.run(this.#scope, call)
   }
 }
 

@@ -10,7 +10,7 @@ import type {
   StreamOptions,
 } from '@poolhouse/core'
 import { type ConnectionInfo, readQueryArguments, watchSignal } from '@poolhouse/core/kit'
-import type { SessionReads } from '../session/session-reads.js'
+import type { SessionMemory } from '../session/session-memory.js'
 
 /**
  * A connection to the primary on which a session writes: a statement settles when the position of
@@ -18,13 +18,13 @@ import type { SessionReads } from '../session/session-reads.js'
  */
 export class SessionLease implements Lease {
   readonly #lease: Lease
-  readonly #reads: SessionReads
+  readonly #reads: SessionMemory
   readonly #over: () => void
   // Between BEGIN and COMMIT nothing is committed, so there is no position to ask for.
   #inTransaction = false
 
   /** Takes a lease that nobody else uses. Until it ends the session may see more at any time. */
-  constructor(lease: Lease, reads: SessionReads) {
+  constructor(lease: Lease, reads: SessionMemory) {
     this.#lease = lease
     this.#reads = reads
     this.#over = reads.begin(undefined)

@@ -12,12 +12,11 @@ import type { CallChanges, PoolCall } from '@poolhouse/core/kit'
 import { leasedCopyFrom, leasedCopyTo, leasedRows, readQueryArguments } from '@poolhouse/core/kit'
 import type { ReplicaSession } from '../api/replica-pool.js'
 import type { ReaderOptions } from '../options/replicas-options.js'
-import type { OnPrimary } from '../read/classified-call.js'
-import type { ReadLane } from '../read/read-lane.js'
-import type { Reads } from '../read/reads.js'
-import type { UnannotatedWork } from '../read/unannotated-work.js'
+import type { OnPrimary } from '../read/classified-read.js'
+import type { ClassifiedReads } from '../read/classified-reads.js'
+import type { DeclaredReads, ReadScope } from '../read/declared-reads.js'
 import type { SessionMaker } from '../session/session-maker.js'
-import type { SessionReads } from '../session/session-reads.js'
+import type { SessionMemory } from '../session/session-memory.js'
 import { PoolView } from './pool-view.js'
 import { ReaderPool } from './reader-pool.js'
 import { SessionLease } from './session-lease.js'
@@ -25,9 +24,9 @@ import { SessionLease } from './session-lease.js'
 /** What a session needs of the pool it is a view of. */
 export interface SessionParts {
   /** Makes its declared reads. */
-  readonly reads: Reads
+  readonly reads: DeclaredReads
   /** Runs what is neither called a read nor a write. */
-  readonly unannotated: UnannotatedWork
+  readonly classified: ClassifiedReads
   /** Reads and writes tokens. */
   readonly maker: SessionMaker
   /** Throws once the whole takes no more calls. */
@@ -43,22 +42,22 @@ export interface SessionParts {
 /** A read-your-writes view: its reads see its own writes, and never go back in time. */
 export class SessionPool extends PoolView implements ReplicaSession {
   /** What its reads accept, and what they must see. */
-  readonly lane: ReadLane
+  readonly scope: ReadScope
   readonly #parts: SessionParts
-  readonly #seen: SessionReads
+  readonly #seen: SessionMemory
   #hasWritten = false
 
   /** Makes the view. */
   constructor(
     name: string,
     whole: Pool,
-    lane: ReadLane & { readonly session: SessionReads },
+    scope: ReadScope & { readonly session: SessionMemory },
     parts: SessionParts,
   ) {
     super(name, whole)
-    this.lane = lane
+    this.scope = scope
     this.#parts = parts
-    this.#seen = lane.session
+    this.#seen = scope.session
   }
 
   get token(): string {
@@ -82,7 +81,7 @@ export class SessionPool extends PoolView implements ReplicaSession {
   }
 
   async caughtUp(options: { waitMs?: number | undefined } = {}): Promise<boolean> {
-    return await this.#seen.isCaughtUp(this.lane.route, options.waitMs ?? 0)
+    return await this.#seen.isCaughtUp(this.scope.route, options.waitMs ?? 0)
   }
 
   /** Whether it is a view of this pool. */
@@ -96,7 +95,7 @@ export class SessionPool extends PoolView implements ReplicaSession {
       `${this.whole.name}/reader`,
       this.whole,
       reads,
-      reads.narrowed(this.lane, options),
+      reads.narrowed(this.scope, options),
     )
   }
 
@@ -109,24 +108,24 @@ export class SessionPool extends PoolView implements ReplicaSession {
     const { statement, options } = readQueryArguments(first, second, third)
     this.#parts.checkOpen()
     this.#open()
-    const { reads, unannotated } = this.#parts
-    if (options?.intent === 'read') return await reads.query<Row>(this.lane, statement, options)
+    const { reads, classified } = this.#parts
+    if (options?.intent === 'read') return await reads.query<Row>(this.scope, statement, options)
     const onPrimary: OnPrimary<Row> = (own, limits) => this.#write<Row>(own, limits)
-    if (options?.intent === 'write') return await unannotated.write(statement, options, onPrimary)
-    return await unannotated.query<Row>(this.lane, statement, options, onPrimary)
+    if (options?.intent === 'write') return await classified.write(statement, options, onPrimary)
+    return await classified.query<Row>(this.scope, statement, options, onPrimary)
   }
 
   protected async send<R>(call: PoolCall<R>): Promise<R> {
     this.#parts.checkOpen()
     const primary = this.#open()
-    const { reads, unannotated } = this.#parts
+    const { reads, classified } = this.#parts
     if (call.kind === 'ready') return await call.run(this.whole)
     if (call.kind === 'listen') return await call.run(primary)
     if (call.kind === 'copyFrom') return await this.#onPrimary(call)
-    if (call.isRead) return await reads.run(this.lane, call)
+    if (call.isRead) return await reads.run(this.scope, call)
     const isStream = call.kind === 'stream' || call.kind === 'copyTo'
     if (!isStream || call.intent === 'write') return await this.#onPrimary(call)
-    return await unannotated.stream(this.lane, call, (left) => this.#onPrimary(call, left))
+    return await classified.stream(this.scope, call, (left) => this.#onPrimary(call, left))
   }
 
   async #onPrimary<R>(

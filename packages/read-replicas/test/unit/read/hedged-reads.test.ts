@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { HedgeBudget } from '../../../src/read/hedge-budget.js'
-import { raceReads, type StartRead } from '../../../src/read/read-race.js'
+import { HedgeBudget, raceReads, type StartRead } from '../../../src/read/read-race.js'
 import { lost, sqlError } from '../failures.js'
 import type { Asked, FakePool } from '../fake-pool.js'
 import { settle } from '../manual-clock.js'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ReplicaNode } from '../../../src/nodes/replica-node.js'
-import type { StrategyName } from '../../../src/options/replicas-options.js'
-import { type BalanceFunction, createBalancer } from '../../../src/route/balancer.js'
+import type { BalanceFunction, StrategyName } from '../../../src/options/replicas-options.js'
+import { createBalancer } from '../../../src/route/balancer.js'
 import { FakePool } from '../fake-pool.js'
 import { sequence, tally } from '../setting.js'
 

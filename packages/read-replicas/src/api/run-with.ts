@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Intent } from '@poolhouse/core'
 import { checkNumber, checkWord, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
+import { hintOf, mayHint } from '../classify/hint.js'
 import type { ReplicaSession } from './replica-pool.js'
 
 /**
@@ -68,4 +69,16 @@ export function runWith<R>(options: RunWithOptions, fn: () => R): R {
 /** What `runWith` says here; undefined outside. Free until it has been used. */
 export function ambient(): RunWithOptions | undefined {
   return shared[KEY]?.getStore()
+}
+
+/**
+ * What is said of a call beside its own options: by `runWith` around it, or else by a hint at the
+ * beginning of its text. Undefined for nothing. For pools over replica pools, which could otherwise
+ * pass these by. Throws `TypeError` for a hint that says nothing.
+ */
+export function annotationOf(text: string | undefined): RunWithOptions | undefined {
+  const around = ambient()
+  if (around?.intent !== undefined || text === undefined || !mayHint(text)) return around
+  const intent = hintOf(text)
+  return intent === undefined ? around : { ...around, intent }
 }

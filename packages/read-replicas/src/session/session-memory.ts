@@ -65,7 +65,7 @@ const ONE_ANSWER_MS = 100
  * and of its reads as far as they are known. Where a position is not known yet, the session either
  * stays on the server that showed it, or asks.
  */
-export class SessionReads {
+export class SessionMemory {
   readonly #host: SessionHost
   readonly #waitMs: number
   #firstWaitMs: number

@@ -6,7 +6,7 @@ import {
   type Statement,
 } from '@poolhouse/core'
 import type { AfterFailure } from '../base/read-failure.js'
-import { eitherSignal, QueryCall, type ReadCall, type ReadTarget } from './read-call.js'
+import { eitherSignal, QueryRead, type ReadCall, type ReadTarget } from './read-call.js'
 
 /** Runs a statement on the primary as what it is: nothing that has declared itself a read. */
 export type OnPrimary<Row> = (
@@ -30,7 +30,7 @@ export interface ClassifiedSetting<Row> {
  * A statement that was taken for a read. On the primary it runs like any other, because it has
  * declared nothing.
  */
-export class ClassifiedCall<Row> implements ReadCall<QueryResult<Row>> {
+export class ClassifiedRead<Row> implements ReadCall<QueryResult<Row>> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly started: boolean = false
@@ -40,7 +40,7 @@ export class ClassifiedCall<Row> implements ReadCall<QueryResult<Row>> {
   readonly #statement: Statement
   readonly #options: QueryOptions
   readonly #setting: ClassifiedSetting<Row>
-  readonly #read: QueryCall<Row>
+  readonly #read: QueryRead<Row>
 
   /** Takes what was given to `query`. */
   constructor(
@@ -51,7 +51,7 @@ export class ClassifiedCall<Row> implements ReadCall<QueryResult<Row>> {
     this.#statement = statement
     this.#options = options ?? {}
     this.#setting = setting
-    this.#read = new QueryCall<Row>(statement, options)
+    this.#read = new QueryRead<Row>(statement, options)
     this.timeoutMs = options?.timeoutMs
     this.signal = options?.signal
     this.repeatable = setting.certain

@@ -13,7 +13,7 @@ export type StreamingCall<R> = Extract<PoolCall<R>, { kind: 'stream' | 'copyTo' 
  * the whole may be done on another node; after that its reader has it from the node that was
  * chosen.
  */
-export class StreamedRead<R> implements ReadCall<R> {
+export class StreamRead<R> implements ReadCall<R> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly started: boolean = false

@@ -9,19 +9,18 @@ import type { CallChanges } from '@poolhouse/core/kit'
 import type { RoutingCounters } from '../base/routing-counters.js'
 import { changesNames } from '../classify/changes-names.js'
 import { NAMES_UNKNOWN, type TextRoute, type TextRoutes } from '../classify/text-routes.js'
-import { ClassifiedCall, type OnPrimary } from './classified-call.js'
+import { ClassifiedRead, type OnPrimary } from './classified-read.js'
+import type { DeclaredReads, ReadScope } from './declared-reads.js'
 import type { NameCatalog } from './name-catalog.js'
-import type { ReadLane } from './read-lane.js'
 import type { ReadRunner } from './read-runner.js'
-import type { Reads } from './reads.js'
 import { causeOf, type Refusal, refusalOf } from './refusal.js'
-import type { StreamingCall } from './streamed-read.js'
+import type { StreamingCall } from './stream-read.js'
 
 // An answer takes a round trip, and what may be a read may well run on the primary.
 const WAIT_FOR_NAMES_MS = 500
 
-/** The parts of the pool that unannotated work needs. */
-export interface UnannotatedParts {
+/** The parts of the pool that classified work needs. */
+export interface ClassifiedParts {
   readonly texts: TextRoutes
   /** Names of the databases; undefined if the classifier does not use them. */
   readonly names: NameCatalog | undefined
@@ -29,7 +28,7 @@ export interface UnannotatedParts {
   readonly primary: Pool
   readonly counters: RoutingCounters
   /** Makes declared reads. */
-  readonly reads: Reads
+  readonly reads: DeclaredReads
   /** Throws once the pool is closed. */
   checkOpen(): void
   /** Time now. */
@@ -40,17 +39,17 @@ export interface UnannotatedParts {
  * Runs single statements that nobody has called a read or a write. Their text decides: what it
  * takes for a read goes to a replica, and if that refuses, once to the primary.
  */
-export class UnannotatedWork {
-  readonly #parts: UnannotatedParts
+export class ClassifiedReads {
+  readonly #parts: ClassifiedParts
 
   /** Runs them for one pool. */
-  constructor(parts: UnannotatedParts) {
+  constructor(parts: ClassifiedParts) {
     this.#parts = parts
   }
 
   /** Runs one statement; `onPrimary` is how it runs if it is no read. */
   query<Row>(
-    lane: ReadLane,
+    scope: ReadScope,
     statement: Statement,
     options: QueryOptions | undefined,
     onPrimary: OnPrimary<Row>,
@@ -59,15 +58,15 @@ export class UnannotatedWork {
     const found = texts.routeOf(statement.text)
     if (found === NAMES_UNKNOWN) {
       return this.#onceNamed(statement, options, (next, limits) =>
-        this.#routed(lane, next, statement, limits, onPrimary),
+        this.#routed(scope, next, statement, limits, onPrimary),
       )
     }
-    if (found.to === 'reader') return reads.query<Row>(lane, statement, options)
-    return this.#routed(lane, found, statement, options, onPrimary)
+    if (found.to === 'reader') return reads.query<Row>(scope, statement, options)
+    return this.#routed(scope, found, statement, options, onPrimary)
   }
 
   #routed<Row>(
-    lane: ReadLane,
+    scope: ReadScope,
     found: TextRoute,
     statement: Statement,
     options: QueryOptions | undefined,
@@ -78,7 +77,7 @@ export class UnannotatedWork {
         ? this.#parts.names!.during(() => onPrimary(statement, options))
         : onPrimary(statement, options)
     }
-    return this.#classified(lane, found, statement, options, onPrimary)
+    return this.#classified(scope, found, statement, options, onPrimary)
   }
 
   /** Runs one statement that was declared a write. */
@@ -99,7 +98,7 @@ export class UnannotatedWork {
    * run again.
    */
   async stream<R>(
-    lane: ReadLane,
+    scope: ReadScope,
     call: StreamingCall<R>,
     onPrimary: (left?: CallChanges) => Promise<R>,
   ): Promise<R> {
@@ -114,7 +113,7 @@ export class UnannotatedWork {
       await names?.learn(until, call.signal)
       found = texts.routeOf(text)
     }
-    if (found.to === 'reader') return await reads.run(lane, call)
+    if (found.to === 'reader') return await reads.run(scope, call)
     if (found.to === 'primary' || !isCertain(found))
       return await onPrimary(isNew ? left() : undefined)
     counters.count('classified')
@@ -123,7 +122,7 @@ export class UnannotatedWork {
       return causeOf(error)
     }
     try {
-      return await reads.run(lane, call, failed)
+      return await reads.run(scope, call, failed)
     } catch (error) {
       if (refusalOf(error) === undefined) throw error
       counters.count('reruns')
@@ -152,7 +151,7 @@ export class UnannotatedWork {
   }
 
   #classified<Row>(
-    lane: ReadLane,
+    scope: ReadScope,
     found: TextRoute,
     statement: Statement,
     options: QueryOptions | undefined,
@@ -160,15 +159,15 @@ export class UnannotatedWork {
   ): Promise<QueryResult<Row>> {
     const { runner, reads, primary, counters, checkOpen, now } = this.#parts
     checkOpen()
-    const { route, session } = reads.laneOf(lane, options, 'query')
+    const { route, session } = reads.scopeOf(scope, options, 'query')
     const startedAt = now()
     const certain = isCertain(found)
     // What may write has a right to the primary, whatever keeps reads off it.
     if (!certain && !route.fits(startedAt)) return onPrimary(statement, options)
-    let call: ClassifiedCall<Row> | undefined
-    const makeCall = (): ClassifiedCall<Row> => {
+    let call: ClassifiedRead<Row> | undefined
+    const makeCall = (): ClassifiedRead<Row> => {
       const asRead = certain && session !== undefined
-      call = new ClassifiedCall<Row>(statement, options, { primary, onPrimary, certain, asRead })
+      call = new ClassifiedRead<Row>(statement, options, { primary, onPrimary, certain, asRead })
       return call
     }
     counters.count('classified')
