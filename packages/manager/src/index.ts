@@ -1,13 +1,13 @@
 export type { BudgetStats } from './budget/server-budget.js'
 export type { Environment, EnvironmentOptions } from './config/environment-options.js'
 export type { ConfigEntry } from './config/explain.js'
-export { configJsonSchema } from './config/json-schema.js'
 export {
   type FileConfig,
   type LoadConfigOptions,
   type LoadedConfig,
   loadConfig,
 } from './config/load-config.js'
+export { configJsonSchema } from './config/schema.js'
 export { createManager } from './create-manager.js'
 export type { DatabaseHealth, ManagerHealth } from './health/health.js'
 export {

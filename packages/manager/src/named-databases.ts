@@ -1,58 +1,45 @@
 import { AsyncResource } from 'node:async_hooks'
 import {
-  type Clock,
+  type CloseOptions,
   ConfigError,
+  ConnectError,
   type ConnectionOptions,
-  type ConnectionPool,
   type Driver,
   type Pool,
+  type PoolStats,
 } from '@poolhouse/core'
 import type { CheckedCloseOptions } from '@poolhouse/core/kit'
 import { describeName, nearestName } from '@poolhouse/core/kit'
-import type { Budgets } from './budget/budgets.js'
-import { Member, type MemberOptions } from './cluster/database-member.js'
+import { DatabaseMember, type MemberOptions } from './cluster/database-member.js'
 import { DatabaseView } from './cluster/database-view.js'
-import { Cluster } from './cluster/server-group.js'
-import {
-  type DatabaseSpec,
-  discoveredServer,
-  isReadyPool,
-  readDatabase,
-} from './config/database-spec.js'
+import { type GroupParts, ServerGroup } from './cluster/server-group.js'
+import { isReadyPool, readDatabase } from './config/read-database.js'
+import { type DatabaseHealth, databaseHealth } from './health/health.js'
 import type { Databases } from './manager.js'
 import type { DatabasePoolSettings } from './options/database-options.js'
-import type { ServerSpec } from './options/server-spec.js'
+import type { DatabaseSpec, ServerSpec } from './options/database-spec.js'
+import type { OwnPools } from './tenants/tenant.js'
 
-/** What a named database and the tenants on it share. */
+/** One named database with the tenants on it. */
 export interface NamedEntry {
-  readonly spec: DatabaseSpec
-  readonly member: Member
-  /** Those of tenants on it, which follow when it is reloaded. */
-  readonly tenants: Map<Member, MemberChanges>
+  /** Replaced by `reload`. */
+  spec: DatabaseSpec
+  readonly member: DatabaseMember
+  /** The tenants on its servers, which follow when it is reloaded. */
+  readonly tenants: Map<DatabaseMember, MemberChanges>
   /** Made with the first call. */
-  cluster(): Cluster
-  /** The cluster, if it has been used. */
-  used(): Cluster | undefined
+  group: ServerGroup | undefined
+  /** What `manager.database(name)` returns; replaced after it was closed. */
   view: DatabaseView
 }
 
 /** What all databases of a manager share. */
-export interface DatabasesHost {
+export interface DatabasesParts extends GroupParts {
+  /** The drivers by key. */
   readonly drivers: ReadonlyMap<string, Driver>
-  readonly budgets: Budgets
-  readonly clock: Clock
-  readonly random: () => number
-  /** A pool was made, of a tenant or of the database of this name. */
-  made(pool: ConnectionPool, name: string | undefined): void
-  /** A pool has moved to another server. */
-  moved(pool: ConnectionPool): void
-  /** A pool is closed or about to be. */
-  gone(pool: ConnectionPool): void
 }
 
-/**
- * What differs between the pools of a tenant and those of the named database whose servers it uses.
- */
+/** How the pools of a tenant differ from those of the named database whose servers it uses. */
 export interface MemberChanges {
   readonly name: string
   /** Made of how the named database connects. */
@@ -62,29 +49,31 @@ export interface MemberChanges {
 }
 
 /**
- * The named databases: each with its place in a cluster, which databases on the same servers share.
- * Owns clusters and ready pools.
+ * The named databases. Databases on the same servers share a server group. Owns the groups and the
+ * pools that were made elsewhere, and knows which database failed to connect.
  */
 export class NamedDatabases {
-  readonly #host: DatabasesHost
-  // Whoever calls first must not lend pools and watches a request's async context.
+  readonly #parts: DatabasesParts
+  // Pools and monitors must not keep the async context of the request that comes first.
   readonly #context = new AsyncResource('PoolhouseManager', { requireManualDestroy: true })
   // Maps, so that every name is legal.
   readonly #entries = new Map<string, NamedEntry>()
   readonly #ready = new Map<string, Pool>()
-  readonly #clusters = new Map<string, Cluster>()
+  readonly #groups = new Map<string, ServerGroup>()
+  // By database: the message of the last failed connect, until one succeeds.
+  readonly #failures = new Map<string, string>()
   #isRefusing = false
-  // Begun to close before anything waits for their end.
+  // The views, closed first so that nothing new enters while the groups are closed.
   #views: Promise<PromiseSettledResult<void>[]> | undefined
   #closing: Promise<void> | undefined
 
   /** Opens nothing. Throws `ConfigError`. */
-  constructor(databases: Databases, host: DatabasesHost) {
-    this.#host = host
+  constructor(databases: Databases, parts: DatabasesParts) {
+    this.#parts = parts
     for (const [name, config] of Object.entries(databases)) {
       if (name === '') throw new ConfigError('databases: a name must not be empty')
       if (isReadyPool(config)) this.#ready.set(name, config)
-      else this.#entries.set(name, this.#entry(readDatabase(name, config, host.drivers)))
+      else this.#entries.set(name, this.#entry(readDatabase(name, config, parts.drivers)))
     }
     if (this.#entries.size + this.#ready.size === 0)
       throw new ConfigError('databases: none is given')
@@ -95,7 +84,7 @@ export class NamedDatabases {
     return [...this.#entries.keys(), ...this.#ready.keys()]
   }
 
-  /** Every database that is in use or was made elsewhere. */
+  /** The pool of every database, by name. */
   get pools(): readonly (readonly [string, Pool])[] {
     const named = [...this.#entries].map(([name, { view }]) => [name, view as Pool] as const)
     return [...named, ...this.#ready]
@@ -107,14 +96,11 @@ export class NamedDatabases {
     if (ready !== undefined) return ready
     const entry = this.#entries.get(name)
     if (entry === undefined) throw this.#unknown('database', name)
-    if (entry.view.closed && !this.#isRefusing)
-      entry.view = new DatabaseView(entry.member, () => entry.cluster())
+    if (entry.view.closed && !this.#isRefusing) entry.view = this.viewOf(entry)
     return entry.view
   }
 
-  /**
-   * The named database that a tenant lives on; without a name the only one. Throws `ConfigError`.
-   */
+  /** The named database that a tenant is on; without a name the only one. Throws `ConfigError`. */
   entry(where: string, name: string | undefined): NamedEntry {
     if (name === undefined) {
       const [only, ...others] = this.#entries.values()
@@ -131,19 +117,54 @@ export class NamedDatabases {
     throw new ConfigError(`${where}: ${why}`)
   }
 
-  /** A member of the same cluster that connects differently. */
-  member(entry: NamedEntry, changes: MemberChanges): Member {
-    const member = new Member(this.#memberOptions(entry.spec, changes))
+  /** A view of a named database. */
+  viewOf(entry: NamedEntry): DatabaseView {
+    return new DatabaseView(entry.member, () => this.#groupOf(entry))
+  }
+
+  /** Makes the pools of a tenant on the servers of a named database. */
+  addTenant(entry: NamedEntry, changes: MemberChanges): { pool: DatabaseView; own: OwnPools } {
+    const group = this.#groupOf(entry)
+    const member = new DatabaseMember(this.#memberOptions(entry.spec, changes))
     entry.tenants.set(member, changes)
-    return member
+    group.enter(member)
+    const leave = (options: CloseOptions | undefined): Promise<void> => {
+      entry.tenants.delete(member)
+      return group.exit(member, options)
+    }
+    return { pool: new DatabaseView(member, () => group), own: { member, leave } }
   }
 
-  /** A tenant is gone. */
-  forget(member: Member): void {
-    for (const { tenants } of this.#entries.values()) tenants.delete(member)
+  /**
+   * Resolves when every database answers and its pool is ready. Rejects with the first
+   * `ConnectError`, after all were asked. `timeoutMs` is checked.
+   */
+  async ready(timeoutMs: number): Promise<void> {
+    const { clock } = this.#parts
+    const deadline = clock.now() + timeoutMs
+    const checks = this.pools.map(async ([name, pool]) => {
+      try {
+        await pool.query('select 1', [], { timeoutMs })
+        await pool.ready({ timeoutMs: Math.max(1, deadline - clock.now()) })
+        this.#failures.delete(name)
+      } catch (error) {
+        const message = `database "${name}" does not answer: ${(error as Error).message}`
+        this.#failures.set(name, message)
+        throw new ConnectError(message, { endpoint: name, cause: error })
+      }
+    })
+    rejectFirst(await Promise.allSettled(checks))
   }
 
-  /** New sizes, hosts and credentials. Throws `ConfigError`, and then changes nothing. */
+  /** The health of each database as known now; asks no server. */
+  health(): readonly (readonly [string, DatabaseHealth])[] {
+    return this.pools.map(([name, pool]) => [
+      name,
+      databaseHealth(observed(pool), this.#failures.get(name)),
+    ])
+  }
+
+  /** Takes new sizes, hosts and credentials. Throws `ConfigError`, and then changes nothing. */
   reload(databases: Databases): void {
     const next = new Map<NamedEntry, DatabaseSpec>()
     for (const [name, config] of Object.entries(databases)) {
@@ -153,7 +174,7 @@ export class NamedDatabases {
         throw new ConfigError(
           `reload: ${this.#unknown('database', name).message}; new databases need a new manager`,
         )
-      const spec = readDatabase(name, config, this.#host.drivers)
+      const spec = readDatabase(name, config, this.#parts.drivers)
       refuseOtherShape(entry.spec, spec)
       next.set(entry, spec)
     }
@@ -161,109 +182,83 @@ export class NamedDatabases {
       entry.member.reconfigure(this.#memberOptions(spec, undefined))
       for (const [member, changes] of entry.tenants)
         member.reconfigure(this.#memberOptions(spec, changes))
-      ;(entry as { spec: DatabaseSpec }).spec = spec
-      const cluster = entry.used()
-      if (cluster === undefined || spec.kind !== 'followed') continue
-      cluster.list(spec.name, spec.servers)
-      this.#clusters.set(clusterKey(spec), cluster)
+      entry.spec = spec
+      if (entry.group === undefined || spec.kind !== 'followed') continue
+      entry.group.list(spec.name, spec.servers)
+      this.#groups.set(groupKey(spec), entry.group)
     }
   }
 
-  /** Lets no more calls in. */
+  /** Refuses new calls. */
   refuse(): void {
     this.#isRefusing = true
     this.#views = Promise.allSettled([...this.#entries.values()].map(({ view }) => view.close()))
   }
 
-  /**
-   * Closes every cluster and every ready pool. Rejects with the first failure, after all have been
-   * tried.
-   */
+  /** Closes every group and every ready pool. Rejects with the first failure, after all were tried. */
   close(options: CheckedCloseOptions): Promise<void> {
     this.#closing ??= this.#close(options)
     return this.#closing
   }
 
   async #close(options: CheckedCloseOptions): Promise<void> {
-    const { clock } = this.#host
+    const { clock } = this.#parts
     const deadline = clock.now() + options.timeoutMs
     if (!this.#isRefusing) this.refuse()
     const ends = await Promise.allSettled([
-      ...[...this.#clusters.values()].map((cluster) => cluster.close(options)),
+      ...[...this.#groups.values()].map((group) => group.close(options)),
       ...[...this.#ready.values()].map((pool) => pool.close(options)),
     ])
-    // What waits in a cluster needs the pools of its member.
+    // Members last: calls that wait in a group need the pools of their member.
     const left = { ...options, timeoutMs: Math.max(0, deadline - clock.now()) }
     const members = [...this.#entries.values()].map(({ member }) => member.close(left))
-    ends.push(...(await this.#views!), ...(await Promise.allSettled(members)))
-    for (const end of ends) if (end.status === 'rejected') throw end.reason
+    rejectFirst([...ends, ...(await this.#views!), ...(await Promise.allSettled(members))])
   }
 
   #entry(spec: DatabaseSpec): NamedEntry {
-    const member = new Member(this.#memberOptions(spec, undefined))
-    let cluster: Cluster | undefined
-    const entry: NamedEntry = {
-      spec,
-      member,
-      cluster: () => {
-        cluster ??= this.#cluster(entry)
-        return cluster
-      },
-      used: () => cluster,
-      tenants: new Map(),
-      view: new DatabaseView(member, () => entry.cluster()),
-    }
+    const { name } = spec
+    const member = new DatabaseMember(this.#memberOptions(spec, undefined))
+    member.events.on('connect', () => this.#failures.delete(name))
+    member.events.on('error', ({ error }) => {
+      if (error instanceof ConnectError) this.#failures.set(name, error.message)
+    })
+    const view = new DatabaseView(member, () => this.#groupOf(entry))
+    const entry: NamedEntry = { spec, member, tenants: new Map(), group: undefined, view }
     return entry
   }
 
-  /** The cluster of the same servers, followed and read in the same way, or a new one. */
-  #cluster({ spec, member }: NamedEntry): Cluster {
-    const key = clusterKey(spec)
-    const shared = this.#clusters.get(key)
+  #groupOf(entry: NamedEntry): ServerGroup {
+    entry.group ??= this.#findGroup(entry)
+    return entry.group
+  }
+
+  /** The group of the same servers, followed and read in the same way, or a new one. */
+  #findGroup({ spec, member }: NamedEntry): ServerGroup {
+    const key = groupKey(spec)
+    const shared = this.#groups.get(key)
     if (shared !== undefined) {
       shared.enter(member)
       shared.list(spec.name, spec.servers)
       return shared
     }
-    const { budgets, clock, random } = this.#host
-    const { name, kind, servers, discover, template, pool, failover, reads } = spec
-    const cluster = this.#context.runInAsyncScope(
-      () =>
-        new Cluster(
-          {
-            name,
-            kind,
-            servers,
-            discover,
-            discovered: (node) => discoveredServer(template, node),
-            database: template.database ?? name,
-            pooler: pool.pooler,
-            failover,
-            reads,
-            clock,
-            random,
-          },
-          member,
-          budgets,
-        ),
-    )
-    this.#clusters.set(key, cluster)
-    return cluster
+    const group = this.#context.runInAsyncScope(() => new ServerGroup(spec, member, this.#parts))
+    this.#groups.set(key, group)
+    return group
   }
 
   #memberOptions(spec: DatabaseSpec, changes: MemberChanges | undefined): MemberOptions {
-    const { budgets, clock, random } = this.#host
+    const { budgets, clock, random } = this.#parts
     const own = new Map(
       spec.servers.map((server) => [`${server.host}:${server.port}`, server.connection]),
     )
     return {
       name: changes?.name ?? spec.name,
       driver: spec.driver,
-      // A server that was made for another database of the cluster is reached with this one's own
-      // user and password.
+      // Always with the user and password of this database, also on a server that another database
+      // of the group has listed.
       connection: ({ host, port }: ServerSpec) => ({
         applicationName: spec.name,
-        // The only server may have got another address since its pools were made.
+        // The address of a single server may have changed since its pools were made.
         ...(spec.kind === 'single'
           ? spec.template
           : (own.get(`${host}:${port}`) ?? { ...spec.template, host, port })),
@@ -274,12 +269,10 @@ export class NamedDatabases {
         changes === undefined
           ? budgets.weighing(spec.weight, spec.name)
           : budgets.weighing(changes.weight),
+      budgets,
       clock,
       random,
       apart: (make) => this.#context.runInAsyncScope(make),
-      made: (pool) => this.#host.made(pool, changes === undefined ? spec.name : undefined),
-      moved: (pool) => this.#host.moved(pool),
-      gone: (pool) => this.#host.gone(pool),
     }
   }
 
@@ -291,11 +284,24 @@ export class NamedDatabases {
   }
 }
 
+function rejectFirst(ends: readonly PromiseSettledResult<unknown>[]): void {
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
+}
+
+/** What health reads of a pool. Its topology only after its first call: looking starts no watch. */
+function observed(pool: Pool): Parameters<typeof databaseHealth>[0] {
+  const stats = (): PoolStats => pool.stats()
+  if (!(pool instanceof DatabaseView)) return pool
+  if (!pool.used) return { stats }
+  const { topology, strays } = pool
+  return { stats, topology, strays }
+}
+
 /**
- * Clusters that can be told apart by nothing are one: each server is then watched once, however
- * many databases it has.
+ * Equal for databases that share a server group: same servers, followed and read in the same way.
+ * Each server is then watched once, however many databases it has.
  */
-function clusterKey({ name, kind, servers, discover, failover, reads }: DatabaseSpec): string {
+function groupKey({ name, kind, servers, discover, failover, reads }: DatabaseSpec): string {
   const shareable =
     kind !== 'single' &&
     discover === undefined &&
@@ -303,13 +309,13 @@ function clusterKey({ name, kind, servers, discover, failover, reads }: Database
     typeof reads.classify !== 'object'
   if (!shareable) return JSON.stringify([name])
   const addresses = servers.map(({ host, port }) => [host, port])
-  // Nodes are a set; of a primary and its replicas the first is the primary.
+  // The order of nodes means nothing; a fixed primary is always the first.
   if (kind === 'followed')
     addresses.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
   return JSON.stringify([kind, addresses, failover, reads])
 }
 
-/** What cannot be changed while calls are under way. */
+/** Throws `ConfigError` for changes that need a new manager. */
 function refuseOtherShape(former: DatabaseSpec, next: DatabaseSpec): void {
   const shape = ({ kind, servers, failover, reads }: DatabaseSpec): string =>
     JSON.stringify([

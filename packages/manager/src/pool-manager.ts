@@ -2,27 +2,20 @@ import {
   type Clock,
   type CloseOptions,
   ConfigError,
-  ConnectError,
-  type ConnectionOptions,
-  type ConnectionPool,
   type Driver,
-  type Pool,
   type PoolStats,
 } from '@poolhouse/core'
 import {
   awaitIdle,
   type CheckedCloseOptions,
   checkNumber,
-  describeName,
-  describeText,
-  looksSecret,
   readCloseOptions,
   refuseUnknownOptions,
 } from '@poolhouse/core/kit'
 import { Budgets } from './budget/budgets.js'
-import { DatabaseView } from './cluster/database-view.js'
 import { type ConfigEntry, explain } from './config/explain.js'
-import { type DatabaseHealth, databaseHealth, type ManagerHealth } from './health/health.js'
+import type { ManagerHealth } from './health/health.js'
+import { makeTenant } from './make-tenant.js'
 import type {
   DatabaseOf,
   Databases,
@@ -35,12 +28,9 @@ import type {
 import { NamedDatabases } from './named-databases.js'
 import type { BudgetOptions } from './options/budget-options.js'
 import type { DatabasePool } from './options/database-pool.js'
-import type { TenantLimits, TenantOptions, TenantTarget } from './options/tenant-options.js'
-import { checkName, checkTenantId, searchPath } from './tenants/identity.js'
-import { ScopedDatabase, settingsStatement } from './tenants/scoped-database.js'
-import type { Tenant } from './tenants/tenant.js'
+import type { TenantOptions } from './options/tenant-options.js'
+import { checkTenantId } from './tenants/identity.js'
 import { TenantDirectory } from './tenants/tenant-directory.js'
-import { TenantGate } from './tenants/tenant-gate.js'
 import { TenantPool } from './tenants/tenant-pool.js'
 import { TenantScope } from './tenants/tenant-scope.js'
 
@@ -56,8 +46,6 @@ export interface ManagerParts {
   readonly random: () => number
 }
 
-const TENANT_MAX = 6
-const TENANT_PENDING = 1_000
 const MOST_TOLD = 100
 const READY_MS = 10_000
 const GRACE_MS = 20_000
@@ -70,8 +58,6 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
   readonly #databases: NamedDatabases
   readonly #directory: TenantDirectory | undefined
   readonly #scope = new TenantScope()
-  // What the last failed connect to a database said, until one succeeds.
-  readonly #failures = new Map<string, string>()
   #config: Databases
   #isLeaving = false
   #closing: Promise<void> | undefined
@@ -87,19 +73,12 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
       budgets: this.#budgets,
       clock,
       random,
-      made: (pool, name) => this.#made(pool, name),
-      moved: (pool) => {
-        this.#budgets.unwatch(pool)
-        this.#budgets.watch(pool)
-      },
-      gone: (pool) => this.#budgets.unwatch(pool),
     })
     this.#directory =
       tenants &&
       new TenantDirectory(tenants, {
         clock,
-        make: (id, target) => this.#makeTenant(id, target),
-        gone: (member) => this.#databases.forget(member),
+        make: (id, target) => makeTenant(id, target, this.#databases, tenants.limits, clock),
         report: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
       })
   }
@@ -132,28 +111,11 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     refuseUnknownOptions('ready', options, new Set(['timeoutMs']))
     const { timeoutMs = READY_MS } = options
     checkNumber('ready', 'timeoutMs', timeoutMs, { min: 1, max: LONGEST })
-    const { clock } = this.#parts
-    const deadline = clock.now() + timeoutMs
-    const checks = this.#databases.pools.map(async ([name, pool]) => {
-      try {
-        await pool.query('select 1', [], { timeoutMs })
-        await pool.ready({ timeoutMs: Math.max(1, deadline - clock.now()) })
-        this.#failures.delete(name)
-      } catch (error) {
-        const message = `database "${name}" does not answer: ${(error as Error).message}`
-        this.#failures.set(name, message)
-        throw new ConnectError(message, { endpoint: name, cause: error })
-      }
-    })
-    const ends = await Promise.allSettled(checks)
-    for (const end of ends) if (end.status === 'rejected') throw end.reason
+    await this.#databases.ready(timeoutMs)
   }
 
   health(): ManagerHealth {
-    const entries = this.#databases.pools.map(([name, pool]): [string, DatabaseHealth] => [
-      name,
-      databaseHealth(this.#looked(pool), this.#failures.get(name)),
-    ])
+    const entries = this.#databases.health()
     const reasons = entries.flatMap(([name, each]) =>
       each.reasons.map((reason) => `${name}: ${reason}`),
     )
@@ -280,88 +242,6 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     throw new ConfigError(
       `${where}: this manager has no tenants; give tenants: { resolve } to createManager`,
     )
-  }
-
-  #makeTenant(id: string, target: TenantTarget): Pick<Tenant, 'pool' | 'own' | 'gate'> {
-    const where = `tenants.resolve(${describeName(id)})`
-    const { database, schema, settings, user, password } = target
-    const given = [database, schema, settings].filter((each) => each !== undefined).length
-    if (given !== 1) {
-      throw new ConfigError(
-        `${where}: give exactly one of database, schema and settings, got ${given}`,
-      )
-    }
-    const entry = this.#databases.entry(where, target.on)
-    const limits: TenantLimits = { ...this.#parts.tenants?.limits, ...target.limits }
-    const { max = TENANT_MAX, maxPending = TENANT_PENDING, weight = 1 } = limits
-    if (settings !== undefined) {
-      if (user !== undefined || password !== undefined) {
-        throw new ConfigError(
-          `${where}: settings and user exclude each other, because the connections are those of all tenants`,
-        )
-      }
-      if (Object.keys(settings).length === 0)
-        throw new ConfigError(`${where}: settings must not be empty`)
-      const timeoutMs = entry.spec.pool.acquireTimeoutMs ?? 10_000
-      const gate = new TenantGate(id, this.#parts.clock, { max, maxPending, timeoutMs })
-      const base = new DatabaseView(entry.member, () => entry.cluster())
-      return {
-        pool: new ScopedDatabase(id, base, base, settingsStatement(settings), gate),
-        own: undefined,
-        gate,
-      }
-    }
-    const connection = (template: ConnectionOptions): Partial<ConnectionOptions> => ({
-      ...(user === undefined ? {} : { user, password: undefined }),
-      ...(password === undefined ? {} : { password }),
-      ...(database === undefined ? {} : { database: checkName(`${where}: database`, database) }),
-      ...(schema === undefined
-        ? {}
-        : {
-            parameters: {
-              ...template.parameters,
-              search_path: searchPath(`${where}: schema`, schema),
-            },
-          }),
-    })
-    // A name that cannot be is refused now, not with the first connection.
-    connection(entry.spec.template)
-    const cluster = entry.cluster()
-    const member = this.#databases.member(entry, {
-      // The name shows in messages, and an id may be anything.
-      name: looksSecret(id) ? describeText(id) : id,
-      connection,
-      pool: { max, maxPending, min: 0 },
-      weight,
-    })
-    cluster.enter(member)
-    return {
-      pool: new DatabaseView(member, () => cluster),
-      own: { member, cluster },
-      gate: undefined,
-    }
-  }
-
-  /**
-   * A pool was made: what its server allows is asked with its first connection, and what fails is
-   * remembered.
-   */
-  #made(pool: ConnectionPool, name: string | undefined): void {
-    this.#budgets.watch(pool)
-    if (name === undefined) return
-    pool.on('error', ({ error }) => {
-      if (error instanceof ConnectError) this.#failures.set(name, error.message)
-    })
-    pool.on('connect', () => this.#failures.delete(name))
-  }
-
-  /** Its topology only if somebody has used it: looking must not begin to watch. */
-  #looked(pool: Pool): Parameters<typeof databaseHealth>[0] {
-    const stats = (): PoolStats => pool.stats()
-    if (!(pool instanceof DatabaseView)) return pool
-    if (!pool.used) return { stats }
-    const { topology, strays } = pool
-    return { stats, topology, strays }
   }
 }
 

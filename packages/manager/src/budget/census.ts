@@ -9,39 +9,39 @@ import {
 } from '@poolhouse/core'
 import { newsOf, OwnQuestion } from '@poolhouse/core/kit'
 
-/** What a server tells of its connections. */
+/** What a server says about its connections. */
 export interface CensusAnswer {
-  /** How many it allows to ordinary roles, all processes together. */
+  /** How many it allows to ordinary roles, for all processes together. */
   readonly allowed: number
-  /** How many there are, whoever has them. */
+  /** How many there are, of all clients. */
   readonly sessions: number
-  /** How many processes discover each other there, this one included; 0 if this one does not. */
+  /** How many processes discover each other there, including this one; 0 if this one does not. */
   readonly instances: number
 }
 
-/** What a census needs. */
+/** Options of a census. */
 export interface CensusOptions {
   readonly clock: Clock
   readonly random: () => number
   /** Whether the processes on this server count each other. */
   readonly discover: boolean
   /**
-   * How far apart connects to the server are begun now, in milliseconds: its own can wait longer
-   * than those that calls wait for. Default 0.
+   * Time between two connects to the server while they are spread, in milliseconds. The census then
+   * waits a few turns, so that calls connect first. Default 0.
    */
   readonly patienceMs?: () => number
   /**
-   * Takes an answer; `wasFull` if a connect was refused because there were too many. Returns
-   * whether others leave us less than our share.
+   * Takes an answer. `wasFull` says that the server has refused a connect with too many connections
+   * (53300). Returns whether other processes leave this one less than its share.
    */
   readonly learn: (answer: CensusAnswer, wasFull: boolean) => boolean
 }
 
 const TAG = 'poolhouse-instance '
-// What ordinary roles may have: the rest is kept for superusers and, since PostgreSQL 16, for
-// pg_use_reserved_connections. Of the sessions of other roles one sees the database, the user and
-// `application_name`, and little else. All by schema, because a `search_path` may have others of
-// these names in front.
+// Ordinary roles get what is not reserved for superusers and, since PostgreSQL 16, for
+// pg_use_reserved_connections. Sessions of other roles show their database, user and
+// `application_name`, and little else. Every name has its schema, because the `search_path` may put
+// other objects of the same name in front.
 const MINUS = 'OPERATOR(pg_catalog.-)'
 const QUESTION = `select pg_catalog.current_setting('max_connections')::int
   ${MINUS} pg_catalog.current_setting('superuser_reserved_connections')::int
@@ -54,20 +54,20 @@ const LONGEST_MS = 5_000
 const DISCOVER_MS = 10_000
 const SQUEEZED_MS = 60_000
 const SOON_MS = 1_000
-// Turns of connects that it lets others have first.
+// Turns of connects that the census leaves to calls.
 const PATIENCE = 3
-// A server may have come back with other settings, or the process from a freeze.
+// The server may have restarted with other settings, or the process was suspended.
 const OLD_MS = 300_000
 
 /**
- * Asks one server how many connections it allows, when it becomes known, when it has refused one,
- * and when the answer has grown old. Processes that discover each other each keep a session there,
- * whose `application_name` is their own, and count such names every ten seconds.
+ * Asks one server how many connections it allows: with the first connection, after a refusal, and
+ * when the answer is old. Each process that takes part in the discovery keeps a session there with
+ * an `application_name` of its own, and counts such names every ten seconds.
  */
 export class Census {
   readonly #options: CensusOptions
   readonly #name = TAG + randomBytes(8).toString('hex')
-  // Each with what ends listening to it: a pool that moves between servers is here again and again.
+  // By pool: what removes its listeners. A pool that moves between servers comes and goes.
   readonly #pools = new Map<ConnectionPool, () => void>()
   #session: Session | undefined
   #timer: ClockTimer | undefined
@@ -77,12 +77,12 @@ export class Census {
   #askedAt = Number.NEGATIVE_INFINITY
   #stopped = false
 
-  /** Waits for the first connection of a pool. */
+  /** Asks nothing before a pool has its first connection. */
   constructor(options: CensusOptions) {
     this.#options = options
   }
 
-  /** One more pool of this server. */
+  /** Adds a pool of this server. */
   add(pool: ConnectionPool): void {
     if (this.#pools.has(pool)) return
     const onConnect = (): void => {
@@ -101,13 +101,13 @@ export class Census {
     this.#pools.set(pool, () => pool.off('connect', onConnect).off('error', onError))
   }
 
-  /** A pool is closed or about to be, or has moved to another server. */
+  /** Removes a pool that is closed or has moved to another server. */
   remove(pool: ConnectionPool): void {
     this.#pools.get(pool)?.()
     this.#pools.delete(pool)
   }
 
-  /** Asks no more. Its session ends with the pool that has opened it. */
+  /** Stops. Its session is closed with the pool that has opened it. */
   stop(): void {
     this.#stopped = true
     this.#timer?.cancel()
@@ -119,7 +119,7 @@ export class Census {
     this.#isAsking = true
     const wasFull = this.#wasFull || this.#isSqueezed
     const before = this.#askedAt
-    // Time of the wall, which a process that was suspended does not miss.
+    // Wall-clock time, which also counts while the process is suspended.
     this.#askedAt = this.#wallNow()
     let nextMs = this.#options.discover ? DISCOVER_MS : Number.POSITIVE_INFINITY
     try {
@@ -130,7 +130,7 @@ export class Census {
         this.#isSqueezed = this.#options.learn({ allowed, sessions, instances }, wasFull)
       }
     } catch {
-      // Nobody waits for it. What was known holds until there is an answer.
+      // No caller waits for this. The last answer stays in effect.
       this.#askedAt = before
       if (this.#wasFull) nextMs = Math.min(nextMs, SOON_MS * 10)
     } finally {
@@ -155,11 +155,11 @@ export class Census {
       return total > connecting
     })
     if (pool === undefined) throw new Error('no pool has a connection')
-    // Before those who wait: what it says may let all of them go on.
+    // Ahead of waiting calls: the answer may raise the limit for all of them.
     return await pool.use(asked, { priority: URGENT, timeoutMs: LONGEST_MS })
   }
 
-  /** The session that others count, opened by whichever pool still can. */
+  /** The session that other processes count, opened by the first pool that can. */
   async #openSession(): Promise<Session> {
     if (this.#session?.closed === false) return this.#session
     for (const pool of [...this.#pools.keys()]) {

@@ -1,8 +1,8 @@
 import type { Place } from './place.js'
 
 /**
- * The names that share a budget: those that lead to one server, and those that share one with any
- * of these. In the order of the places.
+ * Groups the names that share a budget: names that lead to one server, and names that share a
+ * server with any of these. In the order of the places.
  */
 export function groupsOf(places: Iterable<Place>): readonly (readonly Place[])[] {
   const groups: Place[][] = []

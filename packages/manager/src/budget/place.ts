@@ -1,69 +1,73 @@
 import type { ServerIdentity } from '@poolhouse/core'
 import type { BudgetedPool } from '@poolhouse/core/kit'
 import { isRestarted, isSameServer } from '@poolhouse/core/kit'
+import type { SeatPlace } from './seat.js'
 import type { ServerBudget } from './server-budget.js'
 
 /**
- * One host and port as configured, and the servers that it leads to. Until the first connection
- * there has said which server it is, the name has a budget of its own and may open one connection:
- * it may be another name of a server whose budget is used up. Names that lead to one server share
- * one budget from then on. A name that leads to several servers shares that of each of them, so
- * that none of them has more than its limit. Behind a pooler, and where the server does not say who
- * it is, the name stands for the server.
+ * One configured host and port, and the servers that it leads to. Until its first connection has
+ * identified the server, the name has a budget of its own and may open one connection: it may be
+ * another name of a server whose budget is used up. From then on the names of one server share one
+ * budget. A name that leads to several servers shares the budget of each, so that none of them gets
+ * more than its limit. Behind a pooler, and where the server does not identify itself, the name
+ * stands for the server.
  */
-export class Place {
+export class Place implements SeatPlace {
   /** `host:port`. */
   readonly name: string
-  /** The budget that its pools share, with those of the server's other names. */
+  /** The budget that its pools share with the server's other names. */
   budget: ServerBudget
   /** Most connections as the server said, where it was asked. */
   learned: number | undefined
-  /** Whether a connection has said where the name leads, or that it does not know. */
+  /** Whether its first connection is through, even if that did not identify the server. */
   known = false
+  readonly #changed: () => void
   readonly #pools = new Set<BudgetedPool>()
   #servers: readonly ServerIdentity[] = []
 
-  /** Knows no server yet. */
-  constructor(name: string, budget: ServerBudget) {
+  /** `changed` is called when the name may have to share another budget. */
+  constructor(name: string, budget: ServerBudget, changed: () => void) {
     this.name = name
     this.budget = budget
+    this.#changed = changed
   }
 
-  /**
-   * A pool begins to use it. Returns whether nothing more can be learnt of it: the pool goes
-   * through a pooler.
-   */
-  join(pool: BudgetedPool): boolean {
+  /** A pool starts to use it. */
+  join(pool: BudgetedPool): void {
     this.#pools.add(pool)
-    if (this.known || pool.pooler === undefined) return false
+    if (this.known || pool.pooler === undefined) return
+    // A pooler never identifies the server behind it.
     this.known = true
-    return true
+    this.#changed()
   }
 
-  /** A pool uses it no longer. */
   leave(pool: BudgetedPool): void {
     this.#pools.delete(pool)
   }
 
-  /** Whether it leads to several servers, or did. */
+  /** Whether it leads to several servers, or did until lately. */
   get leadsToSeveral(): boolean {
     return this.#servers.length > 1
   }
 
-  /** A connection leads to this server. Returns whether that is news. */
-  leadsTo(server: ServerIdentity | undefined): boolean {
+  leadsTo(server: ServerIdentity | undefined): void {
     const wasKnown = this.known
     this.known = true
-    // One that does not say when it was started is told from no other.
-    if (server?.startedAt === undefined) return !wasKnown
-    if (this.#servers.some((one) => isSameServer(one, server))) return !wasKnown
-    this.#servers = [...this.#servers.filter((one) => !isRestarted(one, server)), server]
-    return true
+    // Without its start time a server cannot be told from others.
+    const isNew =
+      server?.startedAt !== undefined && !this.#servers.some((one) => isSameServer(one, server))
+    if (isNew) this.#servers = [...this.#servers.filter((one) => !isRestarted(one, server)), server]
+    if (isNew || !wasKnown) this.#changed()
+  }
+
+  gaveBack(): void {
+    // The connect failed before anything was known: other names need not wait for this one.
+    if (!this.known) this.#changed()
   }
 
   /**
-   * Forgets the servers that none of its connections leads to any more, but for the last one.
-   * Returns whether there were any.
+   * Forgets the servers, but for the last one, that none of its connections leads to any more.
+   * Returns whether it has forgotten any.
    */
   forget(): boolean {
     if (!this.leadsToSeveral) return false

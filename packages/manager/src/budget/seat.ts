@@ -1,114 +1,121 @@
 import type { ServerIdentity } from '@poolhouse/core'
 import type { BudgetedPool, BudgetSeat, Turns } from '@poolhouse/core/kit'
-import type { Place } from './place.js'
-import type { ServerBudget } from './server-budget.js'
 
-/** Who decides which names share a budget. */
-export interface SeatHost {
-  /** A connection to this place leads to this server; undefined if nobody can tell. */
-  leadsTo(place: Place, server: ServerIdentity | undefined): void
-  /** A connect to a place of which nothing is known has failed. */
-  unknown(): void
+/** The budget that a seat is at. What a seat may have is decided there. */
+export interface SeatOwner {
+  readonly turns: Turns
+  /** See `BudgetSeat`, for this seat. */
+  take(seat: Seat): boolean
+  /** See `BudgetSeat`, for this seat. */
+  giveBack(seat: Seat): void
+  /** See `BudgetSeat`, for this seat. */
+  owes(seat: Seat): boolean
+  /** See `BudgetSeat`, for this seat. */
+  outside(seat: Seat, count: number): void
+  /** See `BudgetSeat`, for this seat. */
+  shortage(seat: Seat): string | undefined
+  /** See `BudgetSeat`, for this seat. */
+  holders(seat: Seat): readonly BudgetedPool[] | undefined
+  /** See `BudgetSeat`, for this seat. */
+  leave(seat: Seat): void
+}
+
+/** The host and port that the pool of a seat connects to. */
+export interface SeatPlace {
+  /** The budget of the server there, as far as that is known; another one when it is known better. */
+  readonly budget: SeatOwner
+  /** A connection there leads to this server; undefined if that cannot be told. */
+  leadsTo(server: ServerIdentity | undefined): void
+  /** A connection there is closed, or a connect has failed. */
+  gaveBack(): void
+  /** The pool uses the place no longer. */
+  leave(pool: BudgetedPool): void
 }
 
 /**
- * One pool's place at the budget of its server. What it holds and since when; what follows from
- * that is the budget's business.
+ * One pool's seat at the budget of its server: how many connections the pool holds, and since when.
  */
 export class Seat implements BudgetSeat {
+  /** Where its pool connects to. */
+  readonly place: SeatPlace
   readonly pool: BudgetedPool
   readonly weight: number
-  /** The named database it is of; undefined for a tenant, whom nobody else must hear of. */
+  /** The named database that it is of; undefined for a tenant, which messages must not name. */
   readonly label: string | undefined
-  /** Permits that are out. */
+  /** Permits that are out: each is a connection that is open, being opened or being closed. */
   held = 0
   /** Those of them whose connection is being given up. At most `held`. */
   leaving = 0
   /**
-   * When a connection of its first came back after its last permit: that is when its turn begins,
-   * whatever the connect took.
+   * When its turn began: when a connection first came back after the last permit, so that the
+   * connect itself does not count. Undefined before that.
    */
   servingSince: number | undefined = undefined
-  /** How often a connection of its came back since. */
+  /** How often a connection has come back since the last permit. */
   served = 0
-  /** Since when it has waited for a permit, while it does. */
+  /** While it waits for a permit: since when. */
   waitingSince = 0
-  /** Connections it has beside those with permits. */
+  /** Connections that need no permit: monitors and LISTEN. */
   beside = 0
-  /** Where its pool connects to. */
-  readonly place: Place
-  readonly #host: SeatHost
 
-  /** Sits down with nothing. */
-  constructor(
-    place: Place,
-    pool: BudgetedPool,
-    weight: number,
-    label: string | undefined,
-    host: SeatHost,
-  ) {
+  /** Holds nothing yet. */
+  constructor(place: SeatPlace, pool: BudgetedPool, weight: number, label: string | undefined) {
     this.place = place
-    this.#host = host
     this.pool = pool
     this.weight = weight
     this.label = label
   }
 
-  get #budget(): ServerBudget {
-    return this.place.budget
-  }
-
-  /** How much it has of what it is due: those with the least come first. */
+  /** Its connections relative to its weight. The lowest share is served first. */
   get share(): number {
     return this.held / this.weight
   }
 
-  /** The same when it has one more. */
+  /** Its share with one connection more. */
   get shareWithOneMore(): number {
     return (this.held + 1) / this.weight
   }
 
-  /** How much it has of what it is due without the connections that are leaving. */
+  /** Its share without the connections that are leaving. */
   get staying(): number {
     return (this.held - this.leaving) / this.weight
   }
 
   get turns(): Turns {
-    return this.#budget.turns
+    return this.place.budget.turns
   }
 
   take(): boolean {
-    return this.#budget.take(this)
+    return this.place.budget.take(this)
   }
 
   leadsTo(server: ServerIdentity | undefined): void {
-    this.#host.leadsTo(this.place, server)
+    this.place.leadsTo(server)
   }
 
   giveBack(): void {
-    this.#budget.giveBack(this)
-    // A connect failed before anything was known of its server.
-    if (!this.place.known) this.#host.unknown()
+    this.place.budget.giveBack(this)
+    this.place.gaveBack()
   }
 
   owes(): boolean {
-    return this.#budget.owes(this)
+    return this.place.budget.owes(this)
   }
 
   outside(count: number): void {
-    this.#budget.outside(this, count)
+    this.place.budget.outside(this, count)
   }
 
   shortage(): string | undefined {
-    return this.#budget.shortage(this)
+    return this.place.budget.shortage(this)
   }
 
   holders(): readonly BudgetedPool[] | undefined {
-    return this.#budget.holders(this)
+    return this.place.budget.holders(this)
   }
 
   leave(): void {
     this.place.leave(this.pool)
-    this.#budget.leave(this)
+    this.place.budget.leave(this)
   }
 }

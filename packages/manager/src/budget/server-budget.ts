@@ -1,8 +1,7 @@
 import type { Clock, ClockTimer } from '@poolhouse/core'
 import type { BudgetedPool } from '@poolhouse/core/kit'
 import { Turns } from '@poolhouse/core/kit'
-import type { Place } from './place.js'
-import type { Seat } from './seat.js'
+import type { Seat, SeatOwner, SeatPlace } from './seat.js'
 import { WaitingSeats } from './waiting-seats.js'
 
 /** The budget of one server. */
@@ -11,86 +10,77 @@ export interface BudgetStats {
   readonly limit: number
   /** Connections of pools, open or being opened or closed. */
   readonly used: number
-  /**
-   * Connections beside the pools: monitors and LISTEN. They count against the limit and are never
-   * refused.
-   */
+  /** Monitors and LISTEN. They count against the limit and are never refused. */
   readonly beside: number
-  /** Pools that wait for a connection to be free. */
+  /** Pools that wait for a permit to connect. */
   readonly waiting: number
-  /**
-   * Idle connections, and connections between two borrowers, that were closed because another pool
-   * was owed them.
-   */
+  /** Connections that were closed, idle or between two borrowers, to make room for another pool. */
   readonly reclaimed: number
 }
 
-// As long as nobody has more than one connection, those that have one pass it on after this time;
-// opening one takes some 5 ms of it.
+// While no pool has more than one connection, a pool passes its own on after this time. Opening one
+// takes some 5 ms of it.
 const SLICE_MS = 100
-// A connect costs several round trips, so it has to serve more than one call also where calls are
-// slow.
+// A connect costs several round trips, so a connection serves at least this many calls, however
+// slow they are.
 const SLICE_CALLS = 4
-// Below that, a process has the log-ins of a server nearly to itself.
+// Below this pace a process has the log-ins of a server nearly to itself, and spreads nothing.
 const LEAST_PACE_MS = 10
-// How long a connection that nobody uses is kept from those who have more already. Without it a
-// tenant that asks now and then opened a connection for each of its calls, beside one that could
-// use all there are.
+// An idle connection is not taken for a pool that has more than its owner before this time has
+// passed. Otherwise a tenant with a call now and then would open a connection for each call, beside
+// a tenant that can use every connection there is.
 const KEPT_MS = 5_000
 
 /**
  * Shares the connections to one server among the pools of all databases and tenants on it. Never
- * more than the limit are out. A free permit goes to whoever has the least for its weight. When
- * none is free, the longest idle connection is closed, at once for those who have less than its
- * pool, after a while for others; when none is idle, a pool with more than its share passes on a
- * connection that comes back, before it is lent again. A busy one is never taken.
+ * more permits than the limit are out.
+ *
+ * - A free permit goes to the pool with the fewest connections relative to its weight.
+ * - If none is free, the connection that has been idle longest is closed: at once for a pool that
+ *   has less than its owner, after `KEPT_MS` for others.
+ * - If none is idle, a pool with more than its share gives up a connection when it is released.
+ *
+ * A connection in use is never taken.
  */
-export class ServerBudget {
-  /** Which of its pools may open one connection more, to ask the server about a silent one. */
+export class ServerBudget implements SeatOwner {
+  /** Which pool may open one connection more, to ask the server about a silent connection. */
   readonly turns: Turns = new Turns()
   readonly #server: string
   readonly #clock: Clock
-  // Holders: seats with permits or sessions.
+  // The seats with permits or with connections beside them.
   readonly #seats = new Set<Seat>()
   readonly #waiting = new WaitingSeats()
   #limit: number
-  // Whether there may be one connection only, because it is not known yet whose budget this is.
+  // Whether only one connection is allowed, because the server is not identified yet.
   #isProvisional = true
   #used = 0
   #beside = 0
-  // Permits on their way back for those who wait.
+  // Permits whose connection is being given up for a waiting pool.
   #leaving = 0
   #reclaimed = 0
-  // Who may take the next permit, while it is asked whether it wants it.
+  // The seat that is offered a free permit right now.
   #granted: Seat | undefined
   #isSettling = false
   #isLookingAgain = false
-  // Until the next idle connection may be taken for whoever waits.
+  // Fires when the next idle connection may be taken for a waiting pool.
   #timer: ClockTimer | undefined
-  // Between two connects while openings are spread; 0 if they are not.
+  // Time between two connects while they are spread; 0 while they are not.
   #paceMs = 0
-  // While openings are spread: when the next one may begin.
+  // While connects are spread: when the next one may start.
   #nextAt = 0
   #turn: ClockTimer | undefined
 
-  /** Begins with everything free, and allows one connection until it is `settled`. */
+  /** Allows one connection until it is `settled`, then as many as `limit`. */
   constructor(server: string, clock: Clock, limit: number) {
     this.#server = server
     this.#clock = clock
     this.#limit = limit
   }
 
-  /** Most connections. */
   get limit(): number {
     return this.#limit
   }
 
-  /** Whether nobody has or wants anything. */
-  get idle(): boolean {
-    return this.#seats.size === 0 && this.#waiting.size === 0
-  }
-
-  /** What is in use. */
   get stats(): BudgetStats {
     return Object.freeze({
       limit: this.#limit,
@@ -101,21 +91,17 @@ export class ServerBudget {
     })
   }
 
-  /** Changes the limit. What is beyond a smaller one leaves when it is idle or comes back. */
+  /** Changes the limit. Connections beyond it are closed when they are idle or released. */
   resize(limit: number): void {
     this.#limit = limit
     this.#settleSoon()
   }
 
-  /** Connections of pools, open or being opened or closed. */
   get used(): number {
     return this.#used
   }
 
-  /**
-   * Whether it is known whose budget this is, so that there may be as many connections as the limit
-   * allows.
-   */
+  /** Whether the server is identified, so that as many connections as the limit are allowed. */
   set settled(settled: boolean) {
     if (this.#isProvisional !== settled) return
     this.#isProvisional = !settled
@@ -123,9 +109,7 @@ export class ServerBudget {
   }
 
   /** Takes over from another budget what the pools of a name have there and wait for. */
-  takeOver(place: Place, from: ServerBudget): void {
-    place.budget = this
-    if (from === this) return
+  takeOver(place: SeatPlace, from: ServerBudget): void {
     const now = this.#clock.now()
     for (const seat of [...from.#seats].filter((each) => each.place === place)) {
       from.#seats.delete(seat)
@@ -149,16 +133,16 @@ export class ServerBudget {
     this.#settleSoon()
   }
 
-  /** How far apart connects are begun now, in milliseconds; 0 if as fast as they are wanted. */
+  /** Time between two connects while they are spread, in milliseconds; else 0. */
   get paceMs(): number {
     return this.#paceMs
   }
 
   /**
-   * Spreads connects from now on: the first begins at a moment drawn from the next `stepMs`, and
-   * each other one `stepMs` after the one before, until a turn comes that no pool has use for. For
-   * when all processes at once want connections that they did not have: each takes as many of the
-   * server's log-ins as it is due. A step of a few milliseconds spreads nothing.
+   * Spreads connects from now on: the first one starts at a random moment within `stepMs`, each
+   * other one `stepMs` after the one before, until no pool wants the next turn. Used when all
+   * processes want new connections at once, so that each takes its share of the server's log-ins.
+   * Does nothing for a step of a few milliseconds.
    */
   spread(stepMs: number, random: () => number): void {
     if (stepMs < LEAST_PACE_MS || this.#paceMs > 0) return
@@ -167,7 +151,7 @@ export class ServerBudget {
     this.#awaitTurn()
   }
 
-  /** A permit for one connect of this seat, if there is one and nobody comes first. */
+  /** Gives a permit for one connect, if one is free and no other seat is first; else it waits. */
   take(seat: Seat): boolean {
     const isNext =
       this.#granted === seat || (this.#granted === undefined && this.#waiting.size === 0)
@@ -187,7 +171,7 @@ export class ServerBudget {
     return false
   }
 
-  /** A permit of this seat is free again. */
+  /** Takes back a permit. */
   giveBack(seat: Seat): void {
     this.#used--
     seat.held--
@@ -199,7 +183,7 @@ export class ServerBudget {
     this.#settleSoon()
   }
 
-  /** Whether the seat must pass on a connection that has just come back. */
+  /** Whether the seat must give up the connection that was just released. */
   owes(seat: Seat): boolean {
     if (this.#over > 0) return this.#letGo(seat)
     if (this.#waiting.size <= this.#leaving || this.#free > 0) return false
@@ -211,8 +195,8 @@ export class ServerBudget {
     const hasHadItsSlice = seat.served >= SLICE_CALLS && now - seat.servingSince >= SLICE_MS
     if (seat.pool.wanted() === 0) {
       if (hasHadItsSlice && hasLess(next, seat)) return this.#letGo(seat)
-      // Whoever got an answer often asks again at once, and a new connection would cost more than
-      // the moment: it goes when it is idle a turn of the event loop from now.
+      // A caller that got its answer often asks again at once. The connection is given up only if it
+      // is still idle a turn of the event loop from now.
       this.#lookAgain()
       return false
     }
@@ -221,7 +205,7 @@ export class ServerBudget {
     return isItsTurn && hasHadItsSlice && this.#letGo(seat)
   }
 
-  /** The seat has this many connections beside its permits. */
+  /** Sets how many connections the seat has beside its permits. */
   outside(seat: Seat, count: number): void {
     this.#beside += count - seat.beside
     seat.beside = count
@@ -231,8 +215,8 @@ export class ServerBudget {
   }
 
   /**
-   * Who has the connections that a waiting seat does not get, in words; undefined if it does not
-   * wait for one. Names no tenant.
+   * Says which pools have the connections that a waiting seat does not get; undefined if it waits
+   * for none. Names no tenant.
    */
   shortage(seat: Seat): string | undefined {
     if (!this.#waiting.has(seat)) return undefined
@@ -281,16 +265,16 @@ export class ServerBudget {
 
   get #free(): number {
     const free = this.#unused
-    // Monitors and LISTEN are beside that one connection: they may be what says who the server is.
+    // One besides monitors and LISTEN, whose connections may be what identifies the server.
     return this.#isProvisional ? Math.min(free, 1 - this.#used) : free
   }
 
-  /** How many connections there are too many, those that are leaving not counted. */
+  /** Connections above the limit, without those that are leaving. */
   get #over(): number {
     return this.#used + this.#beside - this.#limit - this.#leaving
   }
 
-  /** Whether a connect may begin now, as far as their pace goes. */
+  /** Whether the pace allows a connect now. */
   get #isTurn(): boolean {
     return this.#paceMs === 0 || this.#clock.now() >= this.#nextAt
   }
@@ -302,8 +286,7 @@ export class ServerBudget {
   #turnCame(): void {
     this.#grant()
     if (this.#isTurn) {
-      // A turn that no pool has use for: what is wanted from now on is not wanted by all processes
-      // at once.
+      // No pool wants this turn: the rush is over.
       if (this.#free > 0) {
         this.#paceMs = 0
         return
@@ -313,7 +296,7 @@ export class ServerBudget {
     this.#awaitTurn()
   }
 
-  /** Spreads nothing any more. */
+  /** Cancels its timers. */
   stop(): void {
     this.#turn?.cancel()
     this.#timer?.cancel()
@@ -330,7 +313,7 @@ export class ServerBudget {
     return true
   }
 
-  /** Pools are never called from within their own calls: they may be in the middle of something. */
+  /** Later, because a pool must not be called back from within its own call. */
   #settleSoon(): void {
     if (this.#isSettling || (this.#waiting.size === 0 && this.#over <= 0)) return
     this.#isSettling = true
@@ -356,8 +339,8 @@ export class ServerBudget {
       if (seat === undefined) return
       this.#waiting.delete(seat)
       this.#granted = seat
-      // It takes one; for a second one it waits again. One that cannot connect now takes none and
-      // comes back by itself.
+      // The pool takes one permit and waits again for a second one. A pool that cannot connect now
+      // takes none, and asks again later.
       seat.pool.grow()
       this.#granted = undefined
     }
@@ -367,7 +350,7 @@ export class ServerBudget {
     for (;;) {
       const isOver = this.#over > 0
       const next = this.#waiting.next(this.#leaving)
-      // Those who wait for their turn alone are owed no connection of others.
+      // A pool that only waits for its turn has no claim on the connections of others.
       if (!isOver && (next === undefined || this.#free > 0)) return
       const seat = this.#longestIdle(isOver ? undefined : next)
       if (seat === undefined) return
@@ -380,9 +363,7 @@ export class ServerBudget {
     }
   }
 
-  /**
-   * Who has the connection that has been idle longest, of those that may be taken for this seat.
-   */
+  /** The seat with the connection that has been idle longest, of those that `taker` may have. */
   #longestIdle(taker: Seat | undefined): Seat | undefined {
     const keptSince = this.#clock.now() - KEPT_MS
     let oldest: Seat | undefined
@@ -419,7 +400,7 @@ function heldBy(seats: readonly Seat[]): number {
   return seats.reduce((sum, { held }) => sum + held, 0)
 }
 
-/** Whether the one would, with one connection more, have no more than the other has now. */
+/** Whether `one` would, with one connection more, have no larger share than `other` has now. */
 function hasLess(one: Seat, other: Seat): boolean {
   return one.shareWithOneMore <= other.staying
 }

@@ -1,22 +1,20 @@
-import type { Place } from './place.js'
-import type { Seat } from './seat.js'
+import type { Seat, SeatPlace } from './seat.js'
 
 /**
- * The pools that wait for a permit: first those that have none, in order of arrival, then those
- * with the least for their weight.
+ * The pools that wait for a permit. Pools without one are served first, in order of arrival, then
+ * the others, the lowest share first.
  */
 export class WaitingSeats {
-  // A Set keeps the order and lets a seat leave from anywhere in O(1). A seat is in one of them.
+  // Each seat is in one of the two. A Set keeps the order, and a seat leaves from anywhere in O(1).
   readonly #empty = new Set<Seat>()
-  // At most as many as there are permits.
+  // At most as many seats as there are permits.
   readonly #others = new Set<Seat>()
 
-  /** How many wait. */
   get size(): number {
     return this.#empty.size + this.#others.size
   }
 
-  /** Lets a seat wait; one that waits already keeps its place. */
+  /** Adds a seat at the end; one that waits already keeps its position. */
   add(seat: Seat, now: number): void {
     if (this.has(seat)) return
     seat.waitingSince = now
@@ -24,25 +22,23 @@ export class WaitingSeats {
     else this.#others.add(seat)
   }
 
-  /** Whether the seat waits. */
   has(seat: Seat): boolean {
     return this.#empty.has(seat) || this.#others.has(seat)
   }
 
-  /** Those that wait for a connection to this place, in order. */
-  of(place: Place): readonly Seat[] {
+  /** The seats that wait for a connection to this place, in order. */
+  of(place: SeatPlace): readonly Seat[] {
     return [...this.#empty, ...this.#others].filter((seat) => seat.place === place)
   }
 
-  /** The seat waits no longer. */
   delete(seat: Seat): void {
     this.#empty.delete(seat)
     this.#others.delete(seat)
   }
 
   /**
-   * Who comes next when the first `served` are on their way to being served, not counting `except`.
-   * Those who want nothing any more are forgotten on the way.
+   * The next seat when the first `served` are about to be served, not counting `except`. Drops the
+   * seats whose pools want nothing any more.
    */
   next(served = 0, except?: Seat): Seat | undefined {
     let before = served

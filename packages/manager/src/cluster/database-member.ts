@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import {
   type Clock,
   type CloseOptions,
@@ -9,36 +10,48 @@ import {
   PoolClosedError,
   type PoolEventName,
   type PoolStats,
+  type ReconfigureOptions,
 } from '@poolhouse/core'
 import { EventHub, EventRelay, sumStats } from '@poolhouse/core/kit'
+import type { Budgets } from '../budget/budgets.js'
 import type { DatabasePoolSettings } from '../options/database-options.js'
-import type { ServerSpec } from '../options/server-spec.js'
-import { currentMember } from './current-member.js'
-import type { ServerNode } from './server-node.js'
+import type { ServerSpec } from '../options/database-spec.js'
 
-/** What makes the pools of one database. */
+/** A server of the group, as a member uses it. */
+export interface MemberServer {
+  /** `host:port`. */
+  readonly name: string
+  /** The server as it was listed. */
+  readonly spec: ServerSpec
+  /** The `watchdog` that failover sets for every pool there; undefined if it sets none. */
+  readonly watchdog: ReconfigureOptions['watchdog']
+  /** A member has made a pool there. */
+  add(pool: ConnectionPool, member: DatabaseMember): void
+  /** A pool there is closed. */
+  remove(pool: ConnectionPool): void
+}
+
+/** What the pools of one member are made of. */
 export interface MemberOptions {
   /** Name for messages and events. */
   readonly name: string
   readonly driver: Driver
-  /** How it connects to a server. */
+  /** Says how it connects to a server. */
   readonly connection: (server: ServerSpec) => ConnectionOptions
   readonly pool: DatabasePoolSettings
+  /** Its share of the budgets of its servers. */
   readonly budget: ConnectionBudget
+  /** Where its pools are watched to learn what their servers allow. */
+  readonly budgets: Pick<Budgets, 'watch' | 'unwatch'>
   readonly clock: Clock
+  /** Source of randomness from 0 (included) to 1 (excluded). */
   readonly random: () => number
-  /** Makes things outside the async context of whoever happens to call first. */
+  /** Runs `make` outside the async context of the caller that happens to be first. */
   readonly apart: <R>(make: () => R) => R
-  /** A pool was made. */
-  readonly made?: ((pool: ConnectionPool) => void) | undefined
-  /** A pool has moved to another server. */
-  readonly moved?: ((pool: ConnectionPool) => void) | undefined
-  /** A pool is closed or about to be. */
-  readonly gone?: ((pool: ConnectionPool) => void) | undefined
 }
 
-// What pools tell of their connections; the rest is told by the cluster.
-const TOLD: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
+// The events of the pools of one member. The rest are events of the server group.
+const OF_CONNECTIONS: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
   'connect',
   'acquire',
   'release',
@@ -53,27 +66,31 @@ const TOLD: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
 ])
 
 /**
- * One database on the servers of a cluster, as one user: makes its pool on a server when that is
- * first needed. Owns these pools.
+ * The member that the running call is for. The pools that route are shared by all members of a
+ * server group; the server at the end of the route (`ServerNode`) looks the member up here. The
+ * routing pools run everything of a call in its own async context, also after a wait.
  */
-export class Member {
+export const currentMember: AsyncLocalStorage<DatabaseMember> = new AsyncLocalStorage()
+
+/**
+ * One database or tenant on the servers of a group, as one user. Owns its pools, one for each
+ * server, made at the first call there.
+ */
+export class DatabaseMember {
   readonly hub: EventHub
+  /** The events of its pools. */
   readonly events: EventRelay
-  /** When a call last came for it. */
-  usedAt: number
-  /** Whether it must not be evicted, because somebody listens. */
+  /** Whether it counts as busy without a call under way: it has subscriptions. */
   isPinned = false
   #options: MemberOptions
-  readonly #pools = new Map<ServerNode, ConnectionPool>()
-  readonly #leaving = new Set<Promise<void>>()
+  readonly #pools = new Map<MemberServer, ConnectionPool>()
   #closing: Promise<void> | undefined
 
-  /** Begins without a pool. */
+  /** Takes checked options. Opens nothing. */
   constructor(options: MemberOptions) {
     this.#options = options
-    this.usedAt = options.clock.now()
     this.hub = options.apart(() => new EventHub())
-    this.events = new EventRelay(this.hub, [], TOLD)
+    this.events = new EventRelay(this.hub, [], OF_CONNECTIONS)
   }
 
   get name(): string {
@@ -93,60 +110,64 @@ export class Member {
     return this.#pools.size > 0
   }
 
-  /** Its pool on a server. Throws `PoolClosedError` once it is closed. */
-  poolAt(node: ServerNode): ConnectionPool {
-    this.usedAt = this.#options.clock.now()
-    return this.#pools.get(node) ?? this.#make(node)
+  /** Its pool on a server. Throws `PoolClosedError` once the member is closed. */
+  poolAt(server: MemberServer): ConnectionPool {
+    return this.#pools.get(server) ?? this.#make(server)
   }
 
-  #make(node: ServerNode): ConnectionPool {
-    const { name, apart, driver, connection, budget, clock, random, made } = this.#options
+  #make(server: MemberServer): ConnectionPool {
+    const { name, apart, driver, connection, pool, budget, budgets, clock, random } = this.#options
     if (this.#closing !== undefined) throw new PoolClosedError(name)
-    const pool = apart(() =>
+    const made = apart(() =>
       createPool({
-        ...this.#options.pool,
+        ...pool,
         driver,
-        connection: connection(node.spec),
-        name: `${name}@${node.name}`,
+        connection: connection(server.spec),
+        name: `${name}@${server.name}`,
         budget,
         clock,
         random,
       }),
     )
-    this.#pools.set(node, pool)
-    this.events.add(pool)
-    node.add(pool, this)
-    made?.(pool)
-    return pool
+    this.#pools.set(server, made)
+    this.events.add(made)
+    server.add(made, this)
+    budgets.watch(made)
+    return made
   }
 
-  /** New sizes, times and credentials; what is in use keeps what it has until it comes back. */
+  /**
+   * Takes new sizes, times and credentials. A connection in use keeps its settings until it is
+   * released.
+   */
   reconfigure(options: MemberOptions): void {
     this.#options = options
-    for (const [node, pool] of this.#pools) {
-      // What only a new pool can take.
+    for (const [server, pool] of this.#pools) {
+      // These options take a new pool.
       const { prepare, pooler, types, requireAuth, overload, errorDetail, reset, ...changeable } =
         options.pool
       const { host, port } = pool.endpoint
       pool.reconfigure({
         ...changeable,
-        watchdog: node.watchdog ?? changeable.watchdog,
-        connection: options.connection(node.spec),
+        watchdog: server.watchdog ?? changeable.watchdog,
+        connection: options.connection(server.spec),
       })
-      if (host !== pool.endpoint.host || port !== pool.endpoint.port) options.moved?.(pool)
+      if (host === pool.endpoint.host && port === pool.endpoint.port) continue
+      options.budgets.unwatch(pool)
+      options.budgets.watch(pool)
     }
   }
 
-  /** The server is not part of the cluster any more. */
-  part(node: ServerNode): void {
-    const pool = this.#pools.get(node)
-    this.#pools.delete(node)
+  /** Forgets its pool on a server that has left the group. */
+  part(server: MemberServer): void {
+    const pool = this.#pools.get(server)
+    this.#pools.delete(server)
     if (pool === undefined) return
     this.events.remove(pool)
-    this.#options.gone?.(pool)
+    this.#options.budgets.unwatch(pool)
   }
 
-  /** Whether something is under way or waits. */
+  /** Whether calls are under way or waiting, or there are subscriptions. */
   get busy(): boolean {
     if (this.isPinned) return true
     for (const pool of this.#pools.values()) {
@@ -156,30 +177,7 @@ export class Member {
     return false
   }
 
-  /**
-   * Closes its pools unless something is under way; the next call makes new ones. Returns whether
-   * it did.
-   */
-  evict(): boolean {
-    if (this.busy) return false
-    for (const [node, pool] of this.#pools) {
-      node.remove(pool)
-      this.#options.gone?.(pool)
-      // Nobody has or waits for anything in it, so it only says good-bye to its idle connections.
-      const left: Promise<void> = pool
-        .close()
-        .catch((error: unknown) => this.hub.emit('error', { pool: pool.name, error }))
-        .finally(() => {
-          this.#leaving.delete(left)
-          this.events.remove(pool)
-        })
-      this.#leaving.add(left)
-    }
-    this.#pools.clear()
-    return true
-  }
-
-  /** Runs `work` as a call for this database. */
+  /** Runs `work` as a call for this member. */
   within<R>(work: () => R): R {
     return currentMember.run(this, work)
   }
@@ -192,8 +190,7 @@ export class Member {
   }
 
   /**
-   * Closes its pools; later calls are refused. Rejects with the first failure, after all have been
-   * tried.
+   * Closes its pools and refuses later calls. Rejects with the first failure, after all were tried.
    */
   close(options?: CloseOptions): Promise<void> {
     this.#closing ??= this.#close(options)
@@ -202,13 +199,10 @@ export class Member {
 
   async #close(options: CloseOptions | undefined): Promise<void> {
     const pools = [...this.#pools]
-    const ends = await Promise.allSettled([
-      ...pools.map(([, pool]) => pool.close(options)),
-      ...this.#leaving,
-    ])
-    for (const [node, pool] of pools) {
-      node.remove(pool)
-      this.#options.gone?.(pool)
+    const ends = await Promise.allSettled(pools.map(([, pool]) => pool.close(options)))
+    for (const [server, pool] of pools) {
+      server.remove(pool)
+      this.#options.budgets.unwatch(pool)
     }
     this.#pools.clear()
     this.events.stop()

@@ -33,15 +33,13 @@ import {
   type RouteExplanation,
 } from '@poolhouse/read-replicas'
 import type { NamedDatabase } from '../options/database-pool.js'
-import { currentMember } from './current-member.js'
-import type { Member } from './database-member.js'
+import { currentMember, type DatabaseMember } from './database-member.js'
 import { FollowingChannels } from './following-channels.js'
-import { ReadView } from './read-view.js'
-import type { Cluster } from './server-group.js'
-import { SessionView } from './session-view.js'
+import type { ServerGroup } from './server-group.js'
+import { ReadView, SessionView, type ViewedDatabase } from './views.js'
 
-/** Events that concern the cluster, and tell nothing of the calls of one database to another. */
-export const OF_THE_CLUSTER: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
+/** Events about the servers, which tell no database about the calls of another. */
+export const OF_THE_SERVERS: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
   'topology',
   'fenced',
   'split-brain',
@@ -55,24 +53,24 @@ export const OF_THE_CLUSTER: ReadonlySet<PoolEventName> = new Set<PoolEventName>
 ])
 
 /**
- * A cluster as one of its databases sees it: its calls go where the cluster routes them, to the
- * pools of this database there.
+ * A server group as one of its databases uses it: the group routes each call, and the call runs on
+ * the pool of this database at the chosen server.
  */
-export class DatabaseView extends PoolDecorator implements NamedDatabase {
-  readonly #member: Member
-  readonly #clusterOf: () => Cluster
+export class DatabaseView extends PoolDecorator implements NamedDatabase, ViewedDatabase {
+  readonly #member: DatabaseMember
+  readonly #groupOf: () => ServerGroup
   readonly #events: EventRelay
   #following: FollowingChannels | undefined
-  #isTold = false
+  #hearsServers = false
   #used = false
   #closed = false
 
-  /** The cluster is made with the first call. */
-  constructor(member: Member, clusterOf: () => Cluster) {
+  /** `groupOf` makes the server group at the first call. */
+  constructor(member: DatabaseMember, groupOf: () => ServerGroup) {
     super()
     this.#member = member
-    this.#clusterOf = clusterOf
-    this.#events = new EventRelay(member.hub, [], OF_THE_CLUSTER)
+    this.#groupOf = groupOf
+    this.#events = new EventRelay(member.hub, [], OF_THE_SERVERS)
   }
 
   get name(): string {
@@ -80,18 +78,14 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
   }
 
   get topology(): Topology | undefined {
-    return this.#cluster.topology
+    return this.#group.topology
   }
 
-  /**
-   * Servers that are listed as replicas and have another history than the primary, and why that is
-   * known.
-   */
   get strays(): ReadonlyMap<string, string> {
-    return this.#cluster.routed.strays
+    return this.#group.routed.strays
   }
 
-  /** Whether anything has been asked of it that needs the cluster. */
+  /** Whether a call has needed the server group. */
   get used(): boolean {
     return this.#used
   }
@@ -101,10 +95,7 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
     return this.#closed
   }
 
-  /**
-   * Straight to the pool that it belongs on, which takes the arguments itself: nothing is made on
-   * the way.
-   */
+  /** Hands the arguments to the chosen pool as they are, without a call object. */
   override query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,
@@ -122,7 +113,7 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
     }
   }
 
-  /** As `query`. */
+  /** Hands the options to the chosen pool as they are, without a call object. */
   override acquire(options?: AcquireOptions): Promise<Lease> {
     try {
       return this.#call(options?.intent === 'read', undefined, (pool) => pool.acquire(options))
@@ -142,8 +133,8 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
   ): Promise<Subscription> {
     checkListenArguments(channel, onNotify, options)
     if (this.#closed) throw new PoolClosedError(this.name)
-    const { direct, topology } = this.#cluster
-    // From now on its pools stay: a subscription is not seen in their statistics.
+    const { direct, topology } = this.#group
+    // A subscription does not show in the statistics of its pools, so it keeps them open.
     this.#member.isPinned = true
     if (direct !== undefined)
       return await this.#member.poolAt(direct).listen(channel, onNotify, options)
@@ -152,12 +143,12 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
   }
 
   reader(options?: ReaderOptions): Pool {
-    const { routed } = this.#cluster
+    const { routed } = this.#group
     return new ReadView(this, this.#member, routed.reader(options), 'reader')
   }
 
   session(token?: string, options?: ReplicaSessionOptions): ReplicaSession {
-    const { routed } = this.#cluster
+    const { routed } = this.#group
     return new SessionView(this, this.#member, routed.session(token, options))
   }
 
@@ -178,7 +169,7 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
   }
 
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation {
-    return this.#member.within(() => this.#cluster.routed.explainRoute(statement, options))
+    return this.#member.within(() => this.#group.routed.explainRoute(statement, options))
   }
 
   stats(): PoolStats {
@@ -201,21 +192,19 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
     await this.#following?.close()
   }
 
-  get #cluster(): Cluster {
+  get #group(): ServerGroup {
     this.#used = true
-    return this.#clusterOf()
+    return this.#groupOf()
   }
 
-  /** Tells those who listen to the database if the outcome of the call is left open. */
-  telling<R>(call: Promise<R>): Promise<R> {
+  reportDoubt<R>(call: Promise<R>): Promise<R> {
     const { hub, clock } = this.#member
-    // Nobody listens: the call costs nothing more.
     if (!hub.has('in-doubt')) return call
     return call.catch((error: unknown) => {
       if (error instanceof InDoubtError) {
-        // The pool below tells at which node it was, and does so in a microtask of its own.
+        // The pool below reports the node, in a microtask of its own.
         clock.afterIo(() =>
-          hub.emit('in-doubt', { pool: this.name, node: this.#cluster.doubtedAt(error), error }),
+          hub.emit('in-doubt', { pool: this.name, node: this.#group.doubtedAt(error), error }),
         )
       }
       throw error
@@ -224,14 +213,14 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
 
   #followed(call: string): FailoverPool {
     if (this.#closed) throw new PoolClosedError(this.name)
-    const { followed } = this.#cluster
+    const { followed } = this.#group
     if (followed !== undefined) return followed
     throw new ConfigError(
       `${call}: the primary of database "${this.name}" is fixed; give its servers as nodes`,
     )
   }
 
-  /** Calls the pool that the work belongs on, for this database. */
+  /** Calls the pool that the work belongs on, as a call for this database. */
   #call<R>(
     isRead: boolean,
     text: string | undefined,
@@ -239,22 +228,21 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase {
   ): Promise<R> {
     try {
       if (this.#closed) throw new PoolClosedError(this.name)
-      const { only, routed } = this.#cluster
-      // To the server straight away: there is nothing to decide.
+      const { only, routed } = this.#group
+      // One server and no read: there is nothing to route.
       if (only !== undefined && !isRead && annotationOf(text) === undefined) {
-        return this.telling(work(this.#member.poolAt(only)))
+        return this.reportDoubt(work(this.#member.poolAt(only)))
       }
-      this.#member.usedAt = this.#member.clock.now()
-      return this.telling(currentMember.run(this.#member, work, routed))
+      return this.reportDoubt(currentMember.run(this.#member, work, routed))
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
   #relay(event: PoolEventName): EventRelay {
-    if (!OF_THE_CLUSTER.has(event)) return this.#member.events
-    if (!this.#isTold) this.#events.add(this.#cluster.routed)
-    this.#isTold = true
+    if (!OF_THE_SERVERS.has(event)) return this.#member.events
+    if (!this.#hearsServers) this.#events.add(this.#group.routed)
+    this.#hearsServers = true
     return this.#events
   }
 }

@@ -6,8 +6,8 @@ import {
   type Topology,
 } from '@poolhouse/core'
 import { ChannelListener, formatEndpoint, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
-import type { Member } from './database-member.js'
-import { Cluster } from './server-group.js'
+import type { DatabaseMember } from './database-member.js'
+import { ServerGroup } from './server-group.js'
 import type { ServerNode } from './server-node.js'
 
 const LISTEN_MS = 10_000
@@ -18,13 +18,13 @@ const LISTEN_MS = 10_000
  */
 export class FollowingChannels {
   readonly channels: ChannelListener
-  readonly #member: Member
+  readonly #member: DatabaseMember
   readonly #topology: Topology
   readonly #unsubscribe: () => void
   #primary: ServerNode | undefined
 
   /** Follows the topology from now on. */
-  constructor(member: Member, topology: Topology) {
+  constructor(member: DatabaseMember, topology: Topology) {
     this.#member = member
     this.#topology = topology
     this.#primary = primaryOf(topology)
@@ -89,5 +89,5 @@ export class FollowingChannels {
 }
 
 function primaryOf(topology: Topology): ServerNode | undefined {
-  return Cluster.nodeOf(topology.current.primary?.pool)
+  return ServerGroup.nodeOf(topology.current.primary?.pool)
 }

@@ -4,7 +4,7 @@ import type {
   DiscoveryAnswer,
   DiscoveryContext,
 } from '@poolhouse/failover'
-import type { ServerSpec } from '../options/server-spec.js'
+import type { ServerSpec } from '../options/database-spec.js'
 
 /**
  * The servers of a cluster as the configuration lists them, and as a reload of it lists them anew.

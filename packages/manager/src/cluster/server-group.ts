@@ -1,89 +1,65 @@
-import type { Clock, CloseOptions, Endpoint, Pool, Pooler, Topology } from '@poolhouse/core'
+import type { Clock, CloseOptions, Pool, Topology } from '@poolhouse/core'
 import { staticTopology } from '@poolhouse/core'
 import type { CheckedCloseOptions } from '@poolhouse/core/kit'
-import {
-  type DiscoveredNode,
-  type Discovery,
-  type FailoverOptions,
-  type FailoverPool,
-  withFailover,
-} from '@poolhouse/failover'
-import { type ReplicaPool, type ReplicasOptions, withReplicas } from '@poolhouse/read-replicas'
-import type { ServerSpec } from '../options/server-spec.js'
-import type { Member } from './database-member.js'
+import { type DiscoveredNode, type FailoverPool, withFailover } from '@poolhouse/failover'
+import { type ReplicaPool, withReplicas } from '@poolhouse/read-replicas'
+import type { Budgets } from '../budget/budgets.js'
+import type { DatabaseSpec, ServerSpec } from '../options/database-spec.js'
+import type { DatabaseMember } from './database-member.js'
 import { ListedServers } from './listed-servers.js'
-import { type NodeHost, ServerNode } from './server-node.js'
+import { ServerNode } from './server-node.js'
 
-/** What a cluster is made of. */
-export interface ClusterSpec {
-  /** Name for messages and events. */
-  readonly name: string
-  /**
-   * One server, a primary and its replicas (the first is the primary), or the nodes of a cluster
-   * whose primary is followed.
-   */
-  readonly kind: 'single' | 'replicated' | 'followed'
-  readonly servers: readonly ServerSpec[]
-  /** Lists the servers of a followed cluster in their place. */
-  readonly discover: Discovery<DiscoveredNode> | undefined
-  /** Makes a server of what was discovered. */
-  readonly discovered: (node: DiscoveredNode) => ServerSpec
-  readonly database: string
-  readonly pooler: Pooler | undefined
-  readonly failover: Omit<FailoverOptions, 'name' | 'clock' | 'random'>
-  readonly reads: Omit<ReplicasOptions, 'name' | 'clock' | 'random'>
+/** What every server group of a manager uses. */
+export interface GroupParts {
+  readonly budgets: Budgets
   readonly clock: Clock
+  /** Source of randomness from 0 (included) to 1 (excluded). */
   readonly random: () => number
-}
-
-/** What a cluster needs of the budgets of its servers. */
-export interface ClusterBudget {
-  /** Most connections that this process may have at a server. */
-  limitOf(endpoint: Endpoint): number
-  /** Every process may want connections to the server now. */
-  spread(endpoint: Endpoint): void
 }
 
 /**
  * The servers of one cluster and the pools that route over them, shared by every database and
  * tenant on it.
  */
-export class Cluster {
+export class ServerGroup {
   /**
-   * Routes reads, and all other work to the primary. Calls must be made in the context of a member.
+   * Routes reads, and sends all other work to the primary. Must be called in the async context of
+   * a member (see `currentMember`).
    */
   readonly routed: ReplicaPool
-  /** Who is primary; undefined for a single server. */
+  /** Which server is the primary; undefined for a single server. */
   readonly topology: Topology | undefined
-  /** The primary, if it will never be another one. */
+  /** The primary, where it is fixed. */
   readonly direct: ServerNode | undefined
-  /** The only server, where there is one: whatever is no read goes there straight away. */
+  /** The only server, where there is one: everything but reads goes there without routing. */
   readonly only: ServerNode | undefined
   /** The pool that follows the primary, where it is followed. */
   readonly followed: FailoverPool | undefined
-  // At which node the outcome of a call was left open.
+  // By error: the node whose answer is missing.
   readonly #doubts = new WeakMap<object, string>()
-  // The list of servers, where it is not discovered.
+  // Undefined where the servers are discovered or fixed.
   readonly #listed: ListedServers | undefined
-  readonly #members = new Set<Member>()
-  readonly #clock: Clock
-  readonly #budget: ClusterBudget
+  readonly #members = new Set<DatabaseMember>()
+  readonly #parts: GroupParts
   #closing: Promise<void> | undefined
 
-  /** Begins to watch the servers, if there is something to watch. */
-  constructor(spec: ClusterSpec, base: Member, budget: ClusterBudget) {
-    const { name, clock, random } = spec
-    this.#clock = clock
-    this.#budget = budget
+  /**
+   * Starts to watch the servers, where there is more than one. `base` is the database that it was
+   * made for: its sessions are those of the monitors.
+   */
+  constructor(spec: DatabaseSpec, base: DatabaseMember, parts: GroupParts) {
+    const { budgets, clock, random } = parts
+    const { name, kind, servers } = spec
+    this.#parts = parts
     this.#members.add(base)
-    const host: NodeHost = { base, limitOf: (endpoint) => this.#budget.limitOf(endpoint) }
+    const database = spec.template.database ?? name
     const nodeOf = (server: ServerSpec): ServerNode =>
-      new ServerNode(server, spec.database, spec.pooler, host)
+      new ServerNode(server, { database, pooler: spec.pool.pooler, base, budgets })
     const reads = { ...spec.reads, name, clock, random }
-    if (spec.kind === 'followed') {
+    if (kind === 'followed') {
       if (spec.discover === undefined) {
         this.#listed = new ListedServers()
-        this.#listed.list(name, spec.servers)
+        this.#listed.list(name, servers)
       }
       const primary = this.#follow(spec, nodeOf)
       this.followed = primary
@@ -93,19 +69,18 @@ export class Cluster {
       this.routed = withReplicas(primary, primary.topology, reads)
       return
     }
-    const [primary, ...replicas] = spec.servers.map(nodeOf)
+    const [primary, ...replicas] = servers.map(nodeOf)
     this.direct = primary!
     if (replicas.length === 0) this.only = primary!
-    this.topology =
-      spec.kind === 'single' ? undefined : staticTopology({ primary: primary!, replicas })
-    // With a topology of the primary alone nothing is watched: there is nobody to compare it with.
+    this.topology = kind === 'single' ? undefined : staticTopology({ primary: primary!, replicas })
+    // A topology of the primary alone: without a server to compare it with, nothing is watched.
     const members = replicas.length === 0 ? staticTopology({ primary: primary! }) : replicas
     this.routed = withReplicas(primary!, members, reads)
   }
 
   /**
-   * Whenever there is a primary again, all processes that know the cluster want to connect at once.
-   * The first one of all is no such moment.
+   * After each failover all processes that know the cluster want to connect at once, so their
+   * connects are spread. The first primary is no failover.
    */
   #spreadAfterFailover(topology: Topology): void {
     let former: unknown
@@ -113,17 +88,21 @@ export class Cluster {
       if (primary === undefined) return
       const isNew = former !== undefined && previous.primary?.pool !== primary.pool
       former = primary.pool
-      if (isNew) for (const { endpoint } of nodes) this.#budget.spread(endpoint)
+      if (isNew) for (const { endpoint } of nodes) this.#parts.budgets.spread(endpoint)
     })
   }
 
-  #follow(spec: ClusterSpec, nodeOf: (server: ServerSpec) => ServerNode): FailoverPool {
-    const { name, clock, random, discovered } = spec
-    const options = { ...spec.failover, name, clock, random }
+  #follow(spec: DatabaseSpec, nodeOf: (server: ServerSpec) => ServerNode): FailoverPool {
+    const { name, template, failover } = spec
+    const { clock, random } = this.#parts
     const discover = spec.discover ?? this.#listed!
-    const pool = (node: DiscoveredNode): ServerNode =>
-      nodeOf(this.#listed?.at(node) ?? discovered(node))
-    return withFailover({ discover, pool }, options)
+    const pool = (node: DiscoveredNode): ServerNode => {
+      const { host, port } = node
+      return nodeOf(
+        this.#listed?.at(node) ?? { host, port, connection: { ...template, host, port } },
+      )
+    }
+    return withFailover({ discover, pool }, { ...failover, name, clock, random })
   }
 
   /** The node behind a pool of the topology. */
@@ -131,28 +110,29 @@ export class Cluster {
     return pool instanceof ServerNode ? pool : undefined
   }
 
-  /** The node that left the outcome of a call open. */
+  /** The node whose answer to the call with this error is missing. */
   doubtedAt(error: object): string {
     return this.#doubts.get(error) ?? this.direct?.name ?? this.routed.name
   }
 
   /**
-   * One of its databases lists its servers anew: what is not listed any more finishes what it does.
+   * Replaces the servers that one of its databases lists. A server that no database lists any more
+   * finishes the calls it has.
    */
   list(database: string, servers: readonly ServerSpec[]): void {
     this.#listed?.list(database, servers)
   }
 
-  /** One more database or tenant. */
-  enter(member: Member): void {
+  /** Adds a database or tenant. */
+  enter(member: DatabaseMember): void {
     this.#members.add(member)
   }
 
   /**
-   * A tenant is gone. Resolves when its pools are closed; by default whoever waits there is served
+   * Removes a tenant. Resolves when its pools are closed; by default its waiting calls are served
    * first.
    */
-  async exit(member: Member, options: CloseOptions = { waiters: 'serve' }): Promise<void> {
+  async exit(member: DatabaseMember, options: CloseOptions = { waiters: 'serve' }): Promise<void> {
     this.#members.delete(member)
     await member.close(options)
   }
@@ -164,10 +144,10 @@ export class Cluster {
   }
 
   async #close(options: CheckedCloseOptions): Promise<void> {
-    const clock = this.#clock
+    const { clock } = this.#parts
     const deadline = clock.now() + options.timeoutMs
     const routed = await Promise.allSettled([this.routed.close(options)])
-    // Calls that were held there have been served by the pools of the members.
+    // Only now: calls that were held there were served by the pools of the members.
     const left = { ...options, timeoutMs: Math.max(0, deadline - clock.now()) }
     const members = [...this.#members].map((member) => member.close(left))
     for (const end of [...routed, ...(await Promise.allSettled(members))])

@@ -29,54 +29,57 @@ import {
   PoolDecorator,
   sumStats,
 } from '@poolhouse/core/kit'
-import type { ServerSpec } from '../options/server-spec.js'
-import { currentMember } from './current-member.js'
-import type { Member } from './database-member.js'
-import { ServerView } from './server-view.js'
+import type { Budgets } from '../budget/budgets.js'
+import type { ServerSpec } from '../options/database-spec.js'
+import { currentMember, type DatabaseMember, type MemberServer } from './database-member.js'
+import { ServerView, type ViewedNode } from './server-view.js'
 
-// A server that refuses so many logs nobody in.
+// After so many refused pools the server is taken to refuse every pool.
 const MOST_OTHERS = 3
 
-/** Whether the server refused this role, this database or these settings, and may let others in. */
+/** Whether the server refused this role, database or settings, and may accept those of others. */
 function refusesThisLogIn(error: unknown): boolean {
   const news = newsOf(error)
   return error instanceof ConnectError && (news === 'none' || news === 'limited')
 }
 
-/** What a node needs of its cluster. */
-export interface NodeHost {
-  /** The database that the cluster was made for; its sessions are those of the monitors. */
-  readonly base: Member
-  /** Most connections that this process may have at a server. */
-  limitOf(endpoint: Endpoint): number
+/** What a node is made for. */
+export interface NodeParts {
+  /** Name of the database in its endpoint. */
+  readonly database: string
+  readonly pooler: Pooler | undefined
+  /** The member that the server group was made for: its sessions are those of the monitors. */
+  readonly base: DatabaseMember
+  readonly budgets: Pick<Budgets, 'limitOf'>
 }
 
 /**
  * One server with the pools of every database and tenant on it, as one `ConnectionPool`: what
- * failover and read routing take for the pool of a node. A call goes to the pool of the database
- * that it is for; what concerns the server concerns all of them. So each server is watched once,
+ * failover and read routing use as the pool of a node. A call goes to the pool of the member that
+ * it is for; `suspect`, `destroyAll` and the like reach all pools. So each server is watched once,
  * however many databases it has.
  */
-export class ServerNode extends PoolDecorator implements ConnectionPool {
+export class ServerNode extends PoolDecorator implements ConnectionPool, MemberServer, ViewedNode {
   readonly name: string
   readonly endpoint: Endpoint
-  // Private: whoever prints a topology prints its pools, and here is a password.
+  // Private, so that a printed topology, which holds its pools, shows no password.
   readonly #spec: ServerSpec
   readonly #declared: PoolerInEffect | undefined
-  readonly #host: NodeHost
-  readonly #pools = new Map<ConnectionPool, Member>()
+  readonly #parts: NodeParts
+  readonly #pools = new Map<ConnectionPool, DatabaseMember>()
   readonly #events: EventRelay
   #watchdog: ReconfigureOptions['watchdog']
 
-  /** Begins without pools. */
-  constructor(spec: ServerSpec, database: string, pooler: Pooler | undefined, host: NodeHost) {
+  /** Opens nothing. */
+  constructor(spec: ServerSpec, parts: NodeParts) {
     super()
-    const { host: server, port } = spec
+    const { host, port } = spec
+    const { database, pooler } = parts
     this.#spec = spec
-    this.name = `${server.includes(':') ? `[${server}]` : server}:${port}`
-    this.endpoint = Object.freeze({ host: server, port, database })
+    this.#parts = parts
+    this.name = `${host.includes(':') ? `[${host}]` : host}:${port}`
+    this.endpoint = Object.freeze({ host, port, database })
     this.#declared = pooler === 'none' ? undefined : pooler
-    this.#host = host
     this.#events = new EventRelay(new EventHub(), [])
   }
 
@@ -91,35 +94,33 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
     return this.#spec
   }
 
-  /** A database has a pool here. */
-  add(pool: ConnectionPool, member: Member): void {
+  add(pool: ConnectionPool, member: DatabaseMember): void {
     if (this.#watchdog !== undefined) pool.reconfigure({ watchdog: this.#watchdog })
     this.#pools.set(pool, member)
     this.#events.add(pool)
   }
 
-  /** A pool is not used any more. */
   remove(pool: ConnectionPool): void {
     this.#pools.delete(pool)
     this.#events.remove(pool)
   }
 
-  // ── of one database ──
+  // ── of one member ──
 
-  /** The pool of the database that the call is for. Throws if the call does not say. */
+  /** The pool of the member that the call is for. Throws `PoolhouseError` if there is none. */
   get poolOfCall(): ConnectionPool {
     const member = currentMember.getStore()
-    // Better an error than the database of somebody else.
+    // Never guess: it might be the database of another tenant.
     if (member === undefined) {
       throw new PoolhouseError(
-        `a call reached server ${this.name} without saying for which database it is`,
+        `a call reached server ${this.name} without saying which database it is for`,
       )
     }
     return member.poolAt(this)
   }
 
-  /** The database that the call is for; undefined if the call does not say. */
-  get databaseOfCall(): Member | undefined {
+  /** The member that the call is for; undefined outside such a call. */
+  get databaseOfCall(): DatabaseMember | undefined {
     return currentMember.getStore()
   }
 
@@ -127,7 +128,7 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
     return call.run(this.poolOfCall)
   }
 
-  /** Straight to the pool of the database, which takes the arguments itself. */
+  /** Hands the arguments to the pool of the member as they are, without a call object. */
   override query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,
@@ -147,16 +148,15 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
   // ── of the server ──
 
   /**
-   * A session to ask the server about itself: that of the database that the cluster was made for.
-   * Should the server refuse that one its role, its database or its settings, which says nothing
-   * about the server, others ask for it. `viewOf` gives of a pool what leads to one of several
-   * servers.
+   * Opens a session to ask the server about itself, with the log-in of the member that the group
+   * was made for. If the server refuses that role, database or settings, the log-ins of other
+   * members are tried. `viewOf` turns a pool into its view of one of several servers.
    */
   async openSession(
     options?: SessionOptions,
     viewOf: (pool: ConnectionPool) => ConnectionPool = (pool) => pool,
   ): Promise<Session> {
-    const base = this.#host.base.poolAt(this)
+    const base = this.#parts.base.poolAt(this)
     try {
       return await viewOf(base).openSession(options)
     } catch (error) {
@@ -172,24 +172,23 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
     }
   }
 
-  /** Pools of other databases and tenants, those first that have got in. */
+  /** Pools of other members; those with an open connection first. */
   #othersThan(base: ConnectionPool): readonly ConnectionPool[] {
     const others = [...this.#pools.keys()].filter((pool) => pool !== base)
-    const isIn = (pool: ConnectionPool): boolean => {
+    const isOpen = (pool: ConnectionPool): boolean => {
       const { total, connecting } = pool.stats()
       return total > connecting
     }
     return others
-      .sort((one, other) => Number(isIn(other)) - Number(isIn(one)))
+      .sort((one, other) => Number(isOpen(other)) - Number(isOpen(one)))
       .slice(0, MOST_OTHERS)
   }
 
-  /** The pools of all databases and tenants here. */
   get pools(): readonly ConnectionPool[] {
     return [...this.#pools.keys()]
   }
 
-  /** The servers that their connections lead to; one may be listed for several of them. */
+  /** The servers that its connections lead to; several pools may list the same one. */
   servers(): readonly ServerInUse[] {
     return this.pools.flatMap((pool) => pool.servers?.() ?? [])
   }
@@ -199,17 +198,13 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
   }
 
   async warm(count?: number): Promise<void> {
-    await this.#host.base.poolAt(this).warm(count)
+    await this.#parts.base.poolAt(this).warm(count)
   }
 
   resize(sizes: ResizeOptions): void {
     for (const pool of this.#pools.keys()) pool.resize(sizes)
   }
 
-  /**
-   * What failover made of the `watchdog` option, which goes before that of each pool; undefined if
-   * the primary is not followed.
-   */
   get watchdog(): ReconfigureOptions['watchdog'] {
     return this.#watchdog
   }
@@ -248,7 +243,10 @@ export class ServerNode extends PoolDecorator implements ConnectionPool {
   stats(): PoolStats {
     const named = [...this.#pools.keys()].map((pool) => [pool.name, pool.stats()] as const)
     const { nodes, ...sum } = sumStats(Object.fromEntries(named))
-    return Object.freeze({ ...sum, max: Math.min(sum.max, this.#host.limitOf(this.endpoint)) })
+    return Object.freeze({
+      ...sum,
+      max: Math.min(sum.max, this.#parts.budgets.limitOf(this.endpoint)),
+    })
   }
 
   inspect(): PoolSnapshot {

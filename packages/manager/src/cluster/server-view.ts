@@ -17,23 +17,35 @@ import type {
   Statement,
 } from '@poolhouse/core'
 import { type AcceptsServer, onlyTo, type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
-import type { ServerNode } from './server-node.js'
+
+/** The node under a view. */
+export interface ViewedNode extends ConnectionPool {
+  /** The pool of the member that the call is for. Throws `PoolhouseError` if there is none. */
+  readonly poolOfCall: ConnectionPool
+  /** The pools of all members. */
+  readonly pools: readonly ConnectionPool[]
+  servers(): readonly ServerInUse[]
+  /** See `ConnectionPool`. `viewOf` is applied to the pool that opens the session. */
+  openSession(
+    options?: SessionOptions,
+    viewOf?: (pool: ConnectionPool) => ConnectionPool,
+  ): Promise<Session>
+}
 
 /**
- * Of the pools of a node whose name leads to several servers, the connections to some of these
- * alone: what `onlyTo` of a pool is, for the pools of every database and tenant there. Closing it
- * closes nothing.
+ * A view of a node whose name leads to several servers: it uses only connections to the accepted
+ * ones (`onlyTo`), in the pools of every member. Closing it closes nothing.
  */
 export class ServerView extends PoolDecorator implements ConnectionPool {
   readonly name: string
   readonly endpoint: Endpoint
-  readonly #node: ServerNode
+  readonly #node: ViewedNode
   readonly #accepts: AcceptsServer
-  // Pools of tenants come and go.
+  // Weak, because the pools of tenants come and go.
   readonly #views = new WeakMap<ConnectionPool, ConnectionPool>()
 
-  /** A view of the node. */
-  constructor(node: ServerNode, accepts: AcceptsServer) {
+  /** Opens nothing. */
+  constructor(node: ViewedNode, accepts: AcceptsServer) {
     super()
     this.name = node.name
     this.endpoint = node.endpoint
@@ -62,7 +74,7 @@ export class ServerView extends PoolDecorator implements ConnectionPool {
     return call.run(this.#view)
   }
 
-  /** Straight to the pool of the database, which takes the arguments itself. */
+  /** Hands the arguments to the pool of the member as they are, without a call object. */
   override query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,

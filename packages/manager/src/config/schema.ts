@@ -248,3 +248,15 @@ function shown(key: PropertyKey): string {
 function isOtherKind({ code }: z.core.$ZodIssue): boolean {
   return code === 'invalid_type' || code === 'invalid_value' || code === 'custom'
 }
+
+/**
+ * Returns the JSON Schema of a configuration file, for editors: write it beside the file and name
+ * it there as `$schema`.
+ */
+export function configJsonSchema(): Record<string, unknown> {
+  // What only code can hold (functions, drivers) is left open.
+  return {
+    title: 'poolhouse.config',
+    ...z.toJSONSchema(FILE, { unrepresentable: 'any', io: 'input' }),
+  }
+}

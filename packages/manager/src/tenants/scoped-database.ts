@@ -21,7 +21,7 @@ import {
   type WithResetAround,
 } from '@poolhouse/core/kit'
 import { annotationOf, type ReaderOptions } from '@poolhouse/read-replicas'
-import { OF_THE_CLUSTER } from '../cluster/database-view.js'
+import { OF_THE_SERVERS } from '../cluster/database-view.js'
 import type { DatabasePool } from '../options/database-pool.js'
 import type { TenantGate } from './tenant-gate.js'
 
@@ -136,13 +136,13 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
   on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
     if (event === 'in-doubt') this.#hub.on(event, listener)
     // Those of the shared connections may be about anybody.
-    else if (OF_THE_CLUSTER.has(event)) this.#base.on(event, listener)
+    else if (OF_THE_SERVERS.has(event)) this.#base.on(event, listener)
     return this
   }
 
   off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
     if (event === 'in-doubt') this.#hub.off(event, listener)
-    else if (OF_THE_CLUSTER.has(event)) this.#base.off(event, listener)
+    else if (OF_THE_SERVERS.has(event)) this.#base.off(event, listener)
     return this
   }
 

@@ -7,24 +7,18 @@ import {
   UnknownTenantError,
 } from '@poolhouse/core'
 import { describeName } from '@poolhouse/core/kit'
-import type { Member } from '../cluster/database-member.js'
 import { check, TARGET } from '../config/schema.js'
 import type { TenantOptions, TenantTarget } from '../options/tenant-options.js'
-import { isBusy, type Tenant } from './tenant.js'
+import { isBusy, type Tenant, type TenantPools } from './tenant.js'
 import { timePassed } from './time-passed.js'
 import { UnknownTenants } from './unknown-tenants.js'
 
 /** What the directory needs of its manager. */
 export interface DirectoryHost {
   readonly clock: Clock
-  /**
-   * Makes the pools of a tenant, which open nothing. Throws `ConfigError` for a target that is
-   * none.
-   */
-  make(id: string, target: TenantTarget): Pick<Tenant, 'pool' | 'own' | 'gate'>
-  /** A tenant with pools of its own is not kept any more. */
-  gone(member: Member): void
-  /** Something failed that nobody waits for. */
+  /** Makes the pools of a tenant; opens nothing. Throws `ConfigError` for a wrong target. */
+  make(id: string, target: TenantTarget): TenantPools
+  /** Takes an error that no caller waits for. */
   report(error: unknown): void
 }
 
@@ -170,10 +164,8 @@ export class TenantDirectory {
     tenant.gone = true
     this.#known.delete(tenant.id)
     if (tenant.own === undefined) return
-    const { cluster, member } = tenant.own
-    this.#host.gone(member)
-    const left: Promise<void> = cluster
-      .exit(member, options)
+    const left: Promise<void> = tenant.own
+      .leave(options)
       .catch((error: unknown) => this.#host.report(error))
       .finally(() => this.#leaving.delete(left))
     this.#leaving.add(left)

@@ -1,26 +1,9 @@
 import { ConfigError, type ConnectionOptions, type Driver, type Pool } from '@poolhouse/core'
 import { describeName, describeText, looksSecret, nearestName } from '@poolhouse/core/kit'
-import type { DiscoveredNode, Discovery } from '@poolhouse/failover'
 import type { DatabaseConfig, DatabaseOptions } from '../options/database-options.js'
-import type { ServerSpec } from '../options/server-spec.js'
+import type { DatabaseSpec, ServerSpec } from '../options/database-spec.js'
 import { isCluster, nodesOf, parseAddress, serverOf } from './address.js'
 import { check, DATABASE } from './schema.js'
-
-/** One database, checked and in its one shape. */
-export interface DatabaseSpec {
-  readonly name: string
-  readonly driver: Driver
-  readonly kind: 'single' | 'replicated' | 'followed'
-  /** The primary first, where it is fixed. */
-  readonly servers: readonly ServerSpec[]
-  readonly discover: Discovery<DiscoveredNode> | undefined
-  /** How to connect to what is discovered. */
-  readonly template: ConnectionOptions
-  readonly pool: NonNullable<DatabaseOptions['pool']>
-  readonly failover: NonNullable<DatabaseOptions['failover']>
-  readonly reads: NonNullable<DatabaseOptions['reads']>
-  readonly weight: number
-}
 
 const DEFAULT_PORT = 5432
 
@@ -108,14 +91,6 @@ function serversOf(
 function serverSpec(connection: ConnectionOptions): ServerSpec {
   const { host = connection.hostaddr ?? 'localhost', port = DEFAULT_PORT } = connection
   return { host, port, connection: { ...connection, host, port } }
-}
-
-/** The server of a discovered node. */
-export function discoveredServer(
-  template: ConnectionOptions,
-  { host, port }: DiscoveredNode,
-): ServerSpec {
-  return { host, port, connection: { ...template, host, port } }
 }
 
 function refuseTwins(where: string, servers: readonly ServerSpec[]): void {
