@@ -1,11 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import { createPool } from '@poolhouse/core'
 import { fakeDriver, virtualClock } from '@poolhouse/core/testing'
 import { expect, test } from 'vitest'
+import { expectGuideToShow } from './guide.js'
 import { PausablePool } from './pausable-pool.js'
-
-const GUIDE = new URL('../../docs/guides/write-a-decorator.md', import.meta.url)
-const EXAMPLE = new URL('./pausable-pool.ts', import.meta.url)
 
 function pausable(): PausablePool {
   const clock = virtualClock()
@@ -14,8 +11,7 @@ function pausable(): PausablePool {
 }
 
 test('the guide shows the example as it is compiled and tested here', async () => {
-  const [guide, example] = await Promise.all([readFile(GUIDE, 'utf8'), readFile(EXAMPLE, 'utf8')])
-  expect(guide).toContain(`\`\`\`ts\n${example}\`\`\``)
+  await expectGuideToShow('write-a-decorator', './pausable-pool.ts')
 })
 
 test('the example of the guide keeps every kind of call back until it goes on', async () => {
