@@ -100,8 +100,6 @@ export type { PoolWatchdogOptions } from './api/watchdog-options.js'
 export type { Clock, ClockTimer } from './base/clock.js'
 export { createPool } from './create-pool.js'
 export type { OverloadOptions } from './engine/overload.js'
-export type { ServerIdentity } from './identity/server-identity.js'
-export type { ServerInUse } from './identity/server-sightings.js'
 export type { Durability } from './outcome/durability.js'
 export {
   AbortError,
@@ -134,6 +132,8 @@ export {
   UnknownTenantError,
   WrongTenantError,
 } from './outcome/errors.js'
+export type { ServerIdentity } from './server/server-identity.js'
+export type { ServerInUse } from './server/server-sightings.js'
 export {
   type ConnectionOptions,
   type PasswordSource,

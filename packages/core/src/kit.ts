@@ -83,21 +83,6 @@ export {
   type ServerFacts,
 } from './identity/server-facts.js'
 export {
-  describeServer,
-  isRestarted,
-  isSameServer,
-  type ServerLife,
-} from './identity/server-identity.js'
-export {
-  lsnText,
-  readBoolean,
-  readInteger,
-  readLsn,
-  readText,
-  SERVER_COLUMNS,
-  type ServerColumns,
-} from './identity/server-words.js'
-export {
   pastStatement,
   TIMELINE_BEGIN,
   TimelinePast,
@@ -119,6 +104,21 @@ export {
   refusesWrites,
 } from './outcome/error-meaning.js'
 export type { NodeNews } from './outcome/sqlstate.js'
+export {
+  describeServer,
+  isRestarted,
+  isSameServer,
+  type ServerLife,
+} from './server/server-identity.js'
+export {
+  lsnText,
+  readBoolean,
+  readInteger,
+  readLsn,
+  readText,
+  SERVER_COLUMNS,
+  type ServerColumns,
+} from './server/server-words.js'
 export {
   ConnectionSettings,
   connectionsOf,

@@ -1,7 +1,7 @@
 import { describeValue } from '../base/option-check.js'
 import type { Turns } from '../base/turns.js'
-import type { ServerIdentity } from '../identity/server-identity.js'
-import type { ServerInUse } from '../identity/server-sightings.js'
+import type { ServerIdentity } from '../server/server-identity.js'
+import type { ServerInUse } from '../server/server-sightings.js'
 import type { Endpoint } from '../settings/endpoint.js'
 import type { PoolerInEffect } from '../statement/through-pooler.js'
 

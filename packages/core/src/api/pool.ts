@@ -1,5 +1,5 @@
 import type { AcceptsServer } from '../identity/only-to.js'
-import type { ServerInUse } from '../identity/server-sightings.js'
+import type { ServerInUse } from '../server/server-sightings.js'
 import type { Endpoint } from '../settings/endpoint.js'
 import type { PoolerInEffect } from '../statement/through-pooler.js'
 import type { PoolEventEmitter } from './events.js'

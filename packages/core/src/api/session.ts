@@ -1,4 +1,4 @@
-import type { ServerIdentity } from '../identity/server-identity.js'
+import type { ServerIdentity } from '../server/server-identity.js'
 import type { ConnectionInfo } from './driver.js'
 import type { Queryable } from './statement.js'
 

@@ -1,5 +1,5 @@
 import type { Histogram } from '../base/histogram.js'
-import type { ServerInUse } from '../identity/server-sightings.js'
+import type { ServerInUse } from '../server/server-sightings.js'
 import type { PoolerInEffect } from '../statement/through-pooler.js'
 
 /**

@@ -1,4 +1,4 @@
-import type { ServerLife } from '../identity/server-identity.js'
+import type { ServerLife } from '../server/server-identity.js'
 import type { Endpoint } from '../settings/endpoint.js'
 import type { ConnectionPool } from './pool.js'
 

@@ -1,5 +1,5 @@
 import { describeValue, refuseUnknownOptions } from '../base/option-check.js'
-import { SERVER_COLUMNS } from '../identity/server-words.js'
+import { SERVER_COLUMNS } from '../server/server-words.js'
 import { checkSignal, checkTimeout } from './call-options.js'
 
 /**

@@ -15,7 +15,6 @@ import { PoolTimer } from '../base/pool-timer.js'
 import { HalfOpenWatch } from '../half-open/half-open-watch.js'
 import { type AcceptsServer, elsewhereError, ServerWishes } from '../identity/only-to.js'
 import { type PoolerSighting, PoolerWatch } from '../identity/pooler-watch.js'
-import { ServerSightings, serversInUse } from '../identity/server-sightings.js'
 import type { AcquireCall, AcquireHost } from '../lease/acquire-call.js'
 import { type LeaseHost, PoolLease } from '../lease/pool-lease.js'
 import {
@@ -27,6 +26,7 @@ import {
   PoolOverloadedError,
 } from '../outcome/errors.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
+import { ServerSightings, serversInUse } from '../server/server-sightings.js'
 import { type Endpoint, formatEndpoint } from '../settings/endpoint.js'
 import { Slot, type SlotState } from '../slot/slot.js'
 import type { RunOwner, StatementRun } from '../statement/statement-run.js'

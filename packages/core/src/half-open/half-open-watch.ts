@@ -4,7 +4,7 @@ import type { WatchdogLimits } from '../api/watchdog-options.js'
 import type { Clock } from '../base/clock.js'
 import { type EndTurn, Turns } from '../base/turns.js'
 import { OwnQuestion } from '../identity/own-settings.js'
-import { isSameServer } from '../identity/server-identity.js'
+import { isSameServer } from '../server/server-identity.js'
 import { silentSince, uploadMs } from '../slot/silence.js'
 import type { Slot } from '../slot/slot.js'
 import {

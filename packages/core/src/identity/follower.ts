@@ -1,5 +1,5 @@
+import { lsnText } from '../server/server-words.js'
 import { type PresentHistory, sameHistory } from './cluster-history.js'
-import { lsnText } from './server-words.js'
 
 /** What a server that should follow the primary says about itself and its log. */
 export interface FollowerSample {

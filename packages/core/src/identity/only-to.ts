@@ -1,6 +1,6 @@
 import { ConnectError } from '../outcome/errors.js'
+import type { ServerIdentity } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
-import type { ServerIdentity } from './server-identity.js'
 
 /**
  * Whether a connection to this server will do; undefined is a connection of which that is not

@@ -1,9 +1,9 @@
 import type { DriverConnection } from '../api/driver.js'
 import { ConnectError } from '../outcome/errors.js'
+import type { ServerIdentity } from '../server/server-identity.js'
 import type { ConnectionSettings } from '../settings/connection-settings.js'
 import { formatEndpoint } from '../settings/endpoint.js'
 import type { Pooler, PoolerInEffect } from '../statement/through-pooler.js'
-import type { ServerIdentity } from './server-identity.js'
 import { IdentityQuestion, type SessionIdentity } from './session-identity.js'
 import {
   areReported,

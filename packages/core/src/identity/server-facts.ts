@@ -1,5 +1,3 @@
-import type { PrimarySample } from './cluster-history.js'
-import type { FollowerSample } from './follower.js'
 import {
   readBoolean,
   readInteger,
@@ -7,7 +5,9 @@ import {
   readText,
   readTimeline,
   SERVER_COLUMNS,
-} from './server-words.js'
+} from '../server/server-words.js'
+import type { PrimarySample } from './cluster-history.js'
+import type { FollowerSample } from './follower.js'
 import { FIRST_TIMELINE, MAY_READ_PAST, TIMELINE_BEGIN, TimelinePast } from './timeline-past.js'
 
 /** What a server says about itself, its log and the history of that. */

@@ -3,10 +3,16 @@ import type { Statement } from '../api/statement.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { type Condition, hasCondition } from '../outcome/conditions.js'
 import { endsSession } from '../outcome/error-meaning.js'
+import type { ServerIdentity } from '../server/server-identity.js'
+import {
+  readBoolean,
+  readInteger,
+  readText,
+  readTimeline,
+  SERVER_COLUMNS,
+} from '../server/server-words.js'
 import { LEAVES_NOTHING } from './leaves-nothing.js'
 import { mindsSettings, withOwnSettings } from './own-settings.js'
-import type { ServerIdentity } from './server-identity.js'
-import { readBoolean, readInteger, readText, readTimeline, SERVER_COLUMNS } from './server-words.js'
 
 /**
  * What the server process behind a session says about itself. A part that the server does not tell

@@ -1,5 +1,5 @@
 import type { Statement } from '../api/statement.js'
-import { readLsn } from './server-words.js'
+import { readLsn } from '../server/server-words.js'
 
 /**
  * Where one timeline began, and where the older ones of its past were left.

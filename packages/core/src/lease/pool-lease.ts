@@ -10,7 +10,6 @@ import {
 } from '../api/statement.js'
 import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../api/streaming.js'
 import { traceQuery, traceWork, tracing } from '../api/tracing.js'
-import type { ServerIdentity } from '../identity/server-identity.js'
 import { AbortError, LeaseReleasedError } from '../outcome/errors.js'
 import type { Slot } from '../slot/slot.js'
 import { StatementOrder } from '../statement/statement-order.js'

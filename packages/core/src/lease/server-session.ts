@@ -7,8 +7,8 @@ import {
   readQueryArguments,
   type Statement,
 } from '../api/statement.js'
-import type { ServerIdentity } from '../identity/server-identity.js'
 import { AbortError } from '../outcome/errors.js'
+import type { ServerIdentity } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
 import { StatementOrder } from '../statement/statement-order.js'
 import { type RunHost, StatementRun } from '../statement/statement-run.js'

@@ -3,7 +3,7 @@ import type { DriverConnection } from '../api/driver.js'
 import type { Lease } from '../api/lease.js'
 import type { Statement } from '../api/statement.js'
 import { realTimers } from '../base/real-timers.js'
-import type { ServerIdentity } from '../identity/server-identity.js'
+import type { ServerIdentity } from '../server/server-identity.js'
 import {
   ConnectionLostError,
   DatabaseError,

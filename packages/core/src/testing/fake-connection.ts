@@ -11,11 +11,11 @@ import type {
 } from '../api/driver.js'
 import type { QueryResult, Statement } from '../api/statement.js'
 import type { ClockTimer } from '../base/clock.js'
-import type { ServerIdentity } from '../identity/server-identity.js'
 import { IDENTITY_QUESTION } from '../identity/session-identity.js'
 import { askedParameters } from '../identity/session-parameters.js'
 import { DatabaseError } from '../outcome/errors.js'
 import { resetFailure } from '../outcome/reset-failure.js'
+import type { ServerIdentity } from '../server/server-identity.js'
 import type { FakeDriverOptions } from './fake-driver.js'
 import { FakeExchange, fakeCopyIn, fakeCopyOut, fakeCursor, lost } from './fake-exchange.js'
 

@@ -1,8 +1,8 @@
 import type { ConnectContext, Driver } from '../api/driver.js'
 import type { Statement } from '../api/statement.js'
 import type { Clock, ClockTimer } from '../base/clock.js'
-import type { ServerIdentity } from '../identity/server-identity.js'
 import { ConnectError } from '../outcome/errors.js'
+import type { ServerIdentity } from '../server/server-identity.js'
 import { formatEndpoint } from '../settings/endpoint.js'
 import { FakeConnection, type FakeReply } from './fake-connection.js'
 
