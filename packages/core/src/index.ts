@@ -1,5 +1,5 @@
 export type { ConnectionBudget } from './api/connection-budget.js'
-export type { AuthMethod, CopyResult, Driver, ErrorDetail } from './api/driver.js'
+export type { CopyResult, Driver, ErrorDetail } from './api/driver.js'
 export type {
   AcquireEvent,
   AdmittedEvent,
@@ -41,11 +41,13 @@ export type {
   ReadyOptions,
 } from './api/pool.js'
 export type {
+  OverloadOptions,
   PoolOptions,
   PrepareOptions,
   ReconfigureOptions,
   ResizeOptions,
 } from './api/pool-options.js'
+export type { Pooler, PoolerInEffect } from './api/pooler.js'
 export type { Session, SessionOptions } from './api/session.js'
 export type {
   FieldInfo,
@@ -95,12 +97,9 @@ export type {
   TransactionOptions,
   TransactionRetry,
 } from './api/transaction.js'
-export type { TransactionIdentity, TransactionOutcome } from './api/transaction-identity.js'
 export type { PoolWatchdogOptions } from './api/watchdog-options.js'
 export type { Clock, ClockTimer } from './base/clock.js'
 export { createPool } from './create-pool.js'
-export type { OverloadOptions } from './engine/overload.js'
-export type { Durability } from './outcome/durability.js'
 export {
   AbortError,
   AcquireTimeoutError,
@@ -110,7 +109,6 @@ export {
   ConnectionLostError,
   DatabaseError,
   type DatabaseErrorFields,
-  type Executed,
   FencedError,
   InDoubtError,
   isPoolhouseError,
@@ -132,8 +130,11 @@ export {
   UnknownTenantError,
   WrongTenantError,
 } from './outcome/errors.js'
+export type { Durability, Executed } from './outcome/executed.js'
+export type { TransactionIdentity, TransactionOutcome } from './outcome/transaction-outcome.js'
 export type { ServerIdentity } from './server/server-identity.js'
 export type { ServerInUse } from './server/server-sightings.js'
+export type { AuthMethod } from './settings/auth-method.js'
 export {
   type ConnectionOptions,
   type PasswordSource,
@@ -148,11 +149,11 @@ export type {
   SslSettings,
   TlsVersion,
 } from './settings/ssl-settings.js'
-export type { Pooler, PoolerInEffect } from './statement/through-pooler.js'
 export {
   type CleanMarkersOptions,
   cleanMarkers,
   createMarkerTable,
   markerTable,
 } from './transaction/idempotency.js'
-export type { TypeParser, TypeParsers, TypesOption } from './types/type-parsers.js'
+export type { TypeParser } from './types/type-parser.js'
+export type { TypeParsers, TypesOption } from './types/type-parsers.js'

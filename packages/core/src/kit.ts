@@ -1,9 +1,13 @@
 // For those who build pools, drivers and decorators. Applications import the package itself.
 
-export { checkQueryOptions, checkReadyOptions } from './api/call-options.js'
+export {
+  checkQueryOptions,
+  checkReadyOptions,
+  RESET_AROUND,
+  type WithResetAround,
+} from './api/call-options.js'
 export type { BudgetedPool, BudgetSeat } from './api/connection-budget.js'
 export type {
-  AutoPrepare,
   ConnectContext,
   ConnectionInfo,
   ConnectionListener,
@@ -14,19 +18,24 @@ export type {
   DriverCopyOut,
   DriverCursor,
   Notice,
+  RawHolder,
   ResetLevel,
   TransactionStatus,
 } from './api/driver.js'
 export { EventHub } from './api/events.js'
-export type { RawHolder } from './api/raw-holder.js'
-export { RESET_AROUND, type WithResetAround } from './api/reset-around.js'
-export { SENT_BEHIND, type SentBehind, sentBehind, type WithCompanion } from './api/sent-behind.js'
-export { type QueryArguments, readQueryArguments } from './api/statement.js'
+export {
+  type QueryArguments,
+  readQueryArguments,
+  SENT_BEHIND,
+  type SentBehind,
+  sentBehind,
+  type WithCompanion,
+} from './api/statement.js'
+export type { AutoPrepare } from './api/statement-rules.js'
 export { sumStats } from './api/stats.js'
-export { StreamEnds } from './api/stream-ends.js'
+export { StreamEnds } from './api/streaming.js'
 export { checkListenArguments } from './api/subscription.js'
 export { checkTransactionOptions } from './api/transaction.js'
-export type { OutcomeResolver, ResolveOptions } from './api/transaction-identity.js'
 export { awaitIdle } from './base/await-idle.js'
 export { sleep, systemClock } from './base/clock.js'
 export { LagRing } from './base/lag-ring.js'
@@ -72,7 +81,7 @@ export {
   type Standing,
   standingOf,
 } from './identity/follower.js'
-export { type AcceptsServer, leadsElsewhere, onlyTo } from './identity/only-to.js'
+export { leadsElsewhere, onlyTo } from './identity/only-to.js'
 export { OwnQuestion } from './identity/own-settings.js'
 export {
   type FactsRow,
@@ -104,7 +113,9 @@ export {
   refusesWrites,
 } from './outcome/error-meaning.js'
 export type { NodeNews } from './outcome/sqlstate.js'
+export type { OutcomeResolver, ResolveOptions } from './outcome/transaction-outcome.js'
 export {
+  type AcceptsServer,
   describeServer,
   isRestarted,
   isSameServer,

@@ -1,4 +1,9 @@
-import { checkAcquireOptions, checkQueryOptions, checkReadyOptions } from './api/call-options.js'
+import {
+  checkAcquireOptions,
+  checkQueryOptions,
+  checkReadyOptions,
+  resetsAround,
+} from './api/call-options.js'
 import type { CopyResult } from './api/driver.js'
 import type { PoolEventName, PoolListener } from './api/events.js'
 import type { Lease } from './api/lease.js'
@@ -9,7 +14,7 @@ import {
   type ReconfigureOptions,
   type ResizeOptions,
 } from './api/pool-options.js'
-import { resetsAround } from './api/reset-around.js'
+import type { PoolerInEffect } from './api/pooler.js'
 import type { Session, SessionOptions } from './api/session.js'
 import {
   type QueryOptions,
@@ -26,12 +31,12 @@ import { refuseUnknownOptions } from './base/option-check.js'
 import { leasedCopyFrom, leasedCopyTo, leasedRows } from './decorate/leased-stream.js'
 import { readCloseOptions } from './engine/pool-closing.js'
 import { PoolEngine } from './engine/pool-engine.js'
-import type { AcceptsServer } from './identity/only-to.js'
 import { AcquireCall } from './lease/acquire-call.js'
 import { snapshotOf } from './lease/lease-snapshot.js'
 import type { PoolLease } from './lease/pool-lease.js'
 import { ChannelListener } from './listen/channel-listener.js'
 import { AbortError, ConnectionLostError, PoolhouseError } from './outcome/errors.js'
+import type { AcceptsServer } from './server/server-identity.js'
 import { type ServerInUse, serversInUse } from './server/server-sightings.js'
 import { type Endpoint, formatEndpoint } from './settings/endpoint.js'
 import { silentSince } from './slot/silence.js'
@@ -43,7 +48,7 @@ import {
   checkCopyToArguments,
   readStreamArguments,
 } from './statement/stream-arguments.js'
-import { type PoolerInEffect, refuseBehindPooler } from './statement/through-pooler.js'
+import { refuseBehindPooler } from './statement/through-pooler.js'
 import { runTransaction, type TransactionHost } from './transaction/transaction-runner.js'
 
 // Above every caller's own, so that a pool whose first connections are kept is known to be ready

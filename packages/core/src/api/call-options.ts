@@ -1,4 +1,10 @@
-import { checkNumber, describeValue, refuseUnknownOptions } from '../base/option-check.js'
+import {
+  checkNumber,
+  checkSignal,
+  checkTimeout,
+  describeValue,
+  refuseUnknownOptions,
+} from '../base/option-check.js'
 
 const QUERY_OPTIONS: ReadonlySet<string> = new Set([
   'signal',
@@ -113,19 +119,21 @@ function checkCommon(where: string, options: CallOptions): void {
   }
 }
 
-/** Checks a `signal`. */
-export function checkSignal(where: string, signal: unknown): void {
-  if (signal === undefined || signal instanceof AbortSignal) return
-  throw new TypeError(`${where}: signal must be an AbortSignal, got ${describeValue(signal)}`)
+/**
+ * Key of an option of `transaction` and `acquire`: true has the session reset in front of the
+ * borrower's first statement and once more after him, whatever the pool's `reset` says. A symbol,
+ * because it is for pools that are built on pools: a manager's tenants that share connections.
+ * Behind a pooler it does nothing.
+ */
+export const RESET_AROUND: unique symbol = Symbol('poolhouse.resetAround')
+
+/** Options that may ask for it. */
+export interface WithResetAround {
+  /** Whether the session is reset in front and behind. */
+  readonly [RESET_AROUND]?: boolean | undefined
 }
 
-/** Checks a `timeoutMs`. 0 is refused: a call that may take no time cannot succeed. */
-export function checkTimeout(where: string, timeoutMs: unknown): void {
-  if (typeof timeoutMs === 'number' && timeoutMs > 0 && timeoutMs <= LONGEST) return
-  if (typeof timeoutMs !== 'number') {
-    throw new TypeError(`${where}: timeoutMs must be a number, got ${describeValue(timeoutMs)}`)
-  }
-  throw new RangeError(
-    `${where}: timeoutMs must be above 0 and at most ${LONGEST}, got ${timeoutMs}`,
-  )
+/** Whether options ask for it. */
+export function resetsAround(options: object | undefined): boolean {
+  return options !== undefined && (options as WithResetAround)[RESET_AROUND] === true
 }

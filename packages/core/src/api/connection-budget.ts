@@ -3,7 +3,7 @@ import type { Turns } from '../base/turns.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { ServerInUse } from '../server/server-sightings.js'
 import type { Endpoint } from '../settings/endpoint.js'
-import type { PoolerInEffect } from '../statement/through-pooler.js'
+import type { PoolerInEffect } from './pooler.js'
 
 /**
  * A bounded number of connections that several pools share, as `createManager` makes one for each

@@ -1,6 +1,7 @@
+import type { AuthMethod } from '../settings/auth-method.js'
 import type { ConnectionSettings } from '../settings/connection-settings.js'
 import type { TypeParsers } from '../types/type-parsers.js'
-import type { RawHolder } from './raw-holder.js'
+
 import type { QueryResult, Statement } from './statement.js'
 import type { StatementRules } from './statement-rules.js'
 
@@ -71,28 +72,6 @@ export interface ConnectionListener {
   /** The server reported the new value of a parameter. */
   parameter(name: string, value: string): void
 }
-
-/**
- * When a driver names statements by itself, so that the server does not parse and plan them for
- * each call.
- */
-export interface AutoPrepare {
-  /** From which use of the same text on. */
-  readonly after: number
-  /** Most such statements for each connection; the least recently used is dropped. */
-  readonly max: number
-  /**
-   * Longest time since its Parse that a statement is used under such a name, in milliseconds.
-   * Default 1 000; 0 for no names at all.
-   */
-  readonly maxAgeMs?: number | undefined
-}
-
-/**
- * How a server may ask a client to prove who it is; libpq's `require_auth` words, as far as drivers
- * speak them.
- */
-export type AuthMethod = 'none' | 'password' | 'md5' | 'scram-sha-256'
 
 /**
  * Whether errors of the server carry what may repeat values of rows: its detail, its hint and its
@@ -312,4 +291,23 @@ export interface Driver {
    * behind.
    */
   connect(context: ConnectContext): Promise<DriverConnection>
+}
+
+/**
+ * Who has the driver's own object of a session, for the time of one lease. A driver asks it before
+ * the object does anything.
+ */
+export interface RawHolder {
+  /**
+   * The error for a use of the object after its lease was given back; undefined while the lease is
+   * out.
+   */
+  refusal(): Error | undefined
+  /** Statements with this text are about to be sent through the object. */
+  sends(text: string): void
+  /**
+   * Something was handed out that reaches the server past the object, such as the protocol under
+   * it. `what` names it for the pool's events.
+   */
+  exposed(what: string): void
 }

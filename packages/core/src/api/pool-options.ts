@@ -8,7 +8,7 @@ import {
   type NumberRule,
   refuseUnknownOptions,
 } from '../base/option-check.js'
-import type { OverloadOptions } from '../engine/overload.js'
+import type { AuthMethod } from '../settings/auth-method.js'
 import { AUTH_METHODS } from '../settings/auth-method.js'
 import {
   type ConnectionOptions,
@@ -16,10 +16,12 @@ import {
   readConnectionSettings,
 } from '../settings/connection-settings.js'
 import { formatEndpoint } from '../settings/endpoint.js'
-import { checkPoolerSettings, type Pooler } from '../statement/through-pooler.js'
 import { type TypeParsers, type TypesOption, typeParsers } from '../types/type-parsers.js'
 import { type ConnectionBudget, readBudget } from './connection-budget.js'
-import type { AuthMethod, AutoPrepare, Driver, ErrorDetail } from './driver.js'
+import type { Driver, ErrorDetail } from './driver.js'
+import type { Pooler } from './pooler.js'
+import { checkPoolerSettings } from './pooler.js'
+import type { AutoPrepare } from './statement-rules.js'
 import { type PoolWatchdogOptions, readWatchdog, type WatchdogLimits } from './watchdog-options.js'
 
 /** When a session is reset between two borrowers. */
@@ -485,4 +487,12 @@ function checkDriver(driver: unknown): void {
       `${WHERE}: driver must be a driver such as nodePostgres(), got ${typeof driver === 'function' ? 'a function; did you forget to call it?' : describeValue(driver)}`,
     )
   }
+}
+
+/** When a pool sheds load: waits above `targetMs` for a whole `intervalMs`. */
+export interface OverloadOptions {
+  /** Wait that is acceptable, in milliseconds. */
+  readonly targetMs: number
+  /** How long every wait must have been above the target before load is shed, in milliseconds. */
+  readonly intervalMs: number
 }

@@ -1,5 +1,4 @@
 import { type Clock, systemClock } from '../base/clock.js'
-import type { AutoPrepare } from './driver.js'
 
 // How long a name that a driver gave lives when its rules do not say.
 const MAX_AGE_MS = 1_000
@@ -39,4 +38,20 @@ export class StatementRules {
   definitionsChanged(): void {
     this.epoch++
   }
+}
+
+/**
+ * When a driver names statements by itself, so that the server does not parse and plan them for
+ * each call.
+ */
+export interface AutoPrepare {
+  /** From which use of the same text on. */
+  readonly after: number
+  /** Most such statements for each connection; the least recently used is dropped. */
+  readonly max: number
+  /**
+   * Longest time since its Parse that a statement is used under such a name, in milliseconds.
+   * Default 1 000; 0 for no names at all.
+   */
+  readonly maxAgeMs?: number | undefined
 }

@@ -1,6 +1,6 @@
 import type { Histogram } from '../base/histogram.js'
 import type { ServerInUse } from '../server/server-sightings.js'
-import type { PoolerInEffect } from '../statement/through-pooler.js'
+import type { PoolerInEffect } from './pooler.js'
 
 /**
  * Median, 99th percentile and maximum of a time, in milliseconds. All 0 before the first sample.

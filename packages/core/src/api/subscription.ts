@@ -1,5 +1,10 @@
-import { describeName, describeValue, refuseUnknownOptions } from '../base/option-check.js'
-import { checkSignal, checkTimeout } from './call-options.js'
+import {
+  checkSignal,
+  checkTimeout,
+  describeName,
+  describeValue,
+  refuseUnknownOptions,
+} from '../base/option-check.js'
 
 /**
  * Called with what was sent by NOTIFY: the payload, an empty string if there was none, and the

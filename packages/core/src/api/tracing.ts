@@ -1,6 +1,5 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import { tracingChannel } from 'node:diagnostics_channel'
-import { CLOSED_BY_READER, type OpenWork } from '../stream/open-work.js'
 
 /** What subscribers of `poolhouse:query` get. Never carries values. */
 export interface QueryTrace {
@@ -121,20 +120,4 @@ export function traceQuery<T>(
   } catch (error) {
     return Promise.reject(error)
   }
-}
-
-/**
- * Tells of a stream or a copy under the tracing channel. Only called while somebody has subscribed.
- */
-export function traceWork(pool: string, work: OpenWork): void {
-  const ended = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      work.onOver(() => {
-        const { failure } = work
-        if (failure === undefined || failure === CLOSED_BY_READER) resolve()
-        else reject(failure)
-      })
-    })
-  // The reader is told of a failure by the stream itself.
-  tracing.query.tracePromise(ended, { pool, statement: work.text }).catch(() => {})
 }

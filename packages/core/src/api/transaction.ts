@@ -1,20 +1,16 @@
 import {
   checkBoolean,
   checkNumber,
+  checkTimeout,
   checkWord,
   describeValue,
   refuseUnknownOptions,
 } from '../base/option-check.js'
-import type { Durability } from '../outcome/durability.js'
-import { checkIdempotencyKey } from '../transaction/idempotency.js'
-import { checkStaleness, checkTimeout } from './call-options.js'
+import type { Durability } from '../outcome/executed.js'
+import type { OutcomeResolver, TransactionIdentity } from '../outcome/transaction-outcome.js'
+import { checkStaleness } from './call-options.js'
 import type { Queryable, Statement } from './statement.js'
 import type { Streamable } from './streaming.js'
-import {
-  IDENTITY_QUERY,
-  type OutcomeResolver,
-  type TransactionIdentity,
-} from './transaction-identity.js'
 
 /** Isolation levels of PostgreSQL. */
 export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializable'
@@ -194,20 +190,40 @@ export function checkTransactionOptions(options: TransactionOptions): void {
   }
 }
 
-/**
- * The text that begins a transaction with these options, and asks for its identity if somebody
- * wants it.
- */
-export function beginStatement(options: TransactionOptions): string {
-  let text = 'BEGIN'
-  if (options.isolation !== undefined) text += ` ISOLATION LEVEL ${options.isolation.toUpperCase()}`
-  if (options.readOnly !== undefined) text += options.readOnly ? ' READ ONLY' : ' READ WRITE'
-  if (options.deferrable === true) text += ' DEFERRABLE'
-  if (wantsIdentity(options)) text += `; ${IDENTITY_QUERY}`
-  return text
+// A key of the index may have 2,704 bytes, and a character up to four.
+const LONGEST_KEY = 512
+
+// A lone surrogate has no bytes of its own in UTF-8: all of them arrive as U+FFFD, and two keys
+// would be one.
+const LONE_SURROGATE = /\p{Surrogate}/u
+
+/** Checks an `idempotencyKey`. Throws `TypeError` or `RangeError`, which never show the key. */
+export function checkIdempotencyKey(where: string, key: unknown): void {
+  if (typeof key !== 'string') {
+    throw new TypeError(
+      `${where}: idempotencyKey must be a string, got a value of type ${typeof key}`,
+    )
+  }
+  if (key.length === 0 || key.length > LONGEST_KEY) {
+    throw new RangeError(
+      `${where}: idempotencyKey must have 1 to ${LONGEST_KEY} characters, got ${key.length}`,
+    )
+  }
+  if (LONE_SURROGATE.test(key)) {
+    throw new TypeError(`${where}: idempotencyKey must be well-formed Unicode`)
+  }
+  if (key.includes('\0')) {
+    throw new RangeError(
+      `${where}: idempotencyKey must not contain the character U+0000, which PostgreSQL cannot store`,
+    )
+  }
 }
 
-/** Whether the identity of the transaction is to be taken. */
-export function wantsIdentity({ resolver, readOnly }: TransactionOptions): boolean {
-  return resolver !== undefined && readOnly !== true
+/**
+ * Says to a transaction of ours that the caller's work has returned, where something is sent after
+ * it. Throws `TransactionError` if a savepoint that the work had begun is still open: a statement
+ * would wait for it, and perhaps for ever.
+ */
+export function workReturned(tx: Transaction): void {
+  ;(tx as { workReturned?: () => void }).workReturned?.()
 }

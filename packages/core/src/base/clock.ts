@@ -2,6 +2,9 @@ import { performance } from 'node:perf_hooks'
 import { realTimers } from './real-timers.js'
 import { unwatchSignal, watchSignal } from './watch-signal.js'
 
+/** Longest delay that a timer of Node.js takes, in milliseconds: almost 25 days. */
+export const MAX_MS = 0x7fffffff
+
 /** A timer that can be stopped and that can be told whether it keeps the process alive. */
 export interface ClockTimer {
   /** Stops the timer; stopping twice does nothing. */

@@ -1,3 +1,4 @@
+import { MAX_MS } from './clock.js'
 import { whyNotEncodable } from './encodable.js'
 import { describeText, looksSecret, showName, showText } from './printable.js'
 
@@ -152,4 +153,21 @@ export function checkBoolean(where: string, name: string, value: unknown): boole
     throw new TypeError(`${where}: ${name} must be true or false, got ${describeValue(value)}`)
   }
   return value
+}
+
+/** Checks a `signal`. */
+export function checkSignal(where: string, signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return
+  throw new TypeError(`${where}: signal must be an AbortSignal, got ${describeValue(signal)}`)
+}
+
+/** Checks a `timeoutMs`. 0 is refused: a call that may take no time cannot succeed. */
+export function checkTimeout(where: string, timeoutMs: unknown): void {
+  if (typeof timeoutMs === 'number' && timeoutMs > 0 && timeoutMs <= MAX_MS) return
+  if (typeof timeoutMs !== 'number') {
+    throw new TypeError(`${where}: timeoutMs must be a number, got ${describeValue(timeoutMs)}`)
+  }
+  throw new RangeError(
+    `${where}: timeoutMs must be above 0 and at most ${MAX_MS}, got ${timeoutMs}`,
+  )
 }

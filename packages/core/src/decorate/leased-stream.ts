@@ -2,7 +2,6 @@ import type { CopyResult } from '../api/driver.js'
 import type { Lease } from '../api/lease.js'
 import type { AcquireOptions } from '../api/pool.js'
 import type { Statement } from '../api/statement.js'
-import { StreamEnds } from '../api/stream-ends.js'
 import type {
   CopyOptions,
   CopySource,
@@ -10,6 +9,7 @@ import type {
   StreamIterator,
   StreamOptions,
 } from '../api/streaming.js'
+import { StreamEnds } from '../api/streaming.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
 import { refuseLoneStatement } from '../statement/lone-statement.js'

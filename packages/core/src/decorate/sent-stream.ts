@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Pool } from '../api/pool.js'
-import { StreamEnds } from '../api/stream-ends.js'
 import type { CopyToOptions, StreamIterator, StreamOptions } from '../api/streaming.js'
+import { StreamEnds } from '../api/streaming.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { AbortError } from '../outcome/errors.js'
 import { CLOSED_BY_READER } from '../stream/open-work.js'

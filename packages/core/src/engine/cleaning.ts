@@ -1,7 +1,7 @@
 import type { ResetLevel } from '../api/driver.js'
+import type { PoolerInEffect } from '../api/pooler.js'
 import type { Clock } from '../base/clock.js'
 import type { Slot } from '../slot/slot.js'
-import type { PoolerInEffect } from '../statement/through-pooler.js'
 
 /** What cleaning needs of the pool. */
 export interface CleaningHost {

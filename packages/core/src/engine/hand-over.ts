@@ -1,13 +1,13 @@
-import type { PoolConfig } from '../api/pool-options.js'
+import type { OverloadOptions, PoolConfig } from '../api/pool-options.js'
 import type { Clock } from '../base/clock.js'
 import type { DeadlineQueue } from '../base/deadline-queue.js'
 import { ownError } from '../base/own-error.js'
 import type { PoolTimer } from '../base/pool-timer.js'
-import type { AcceptsServer } from '../identity/only-to.js'
+import type { AcceptsServer } from '../server/server-identity.js'
 import { IdleStack } from '../slot/idle-stack.js'
 import type { Slot } from '../slot/slot.js'
 import { withDeadline } from './cleaning.js'
-import { Overload, type OverloadOptions } from './overload.js'
+import { Overload } from './overload.js'
 import { type Waiter, WaitQueue } from './wait-queue.js'
 
 /** What the hand-over asks of the engine. */

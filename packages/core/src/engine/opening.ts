@@ -1,7 +1,7 @@
 import type { ConnectionListener, DriverConnection, Notice } from '../api/driver.js'
 import type { PoolerWatch } from '../identity/pooler-watch.js'
-import { tellsLocalCommit } from '../outcome/durability.js'
 import { ConnectError } from '../outcome/errors.js'
+import { tellsLocalCommit } from '../outcome/local-commit.js'
 import type { ServerSightings } from '../server/server-sightings.js'
 import type { ConnectionSettings } from '../settings/connection-settings.js'
 import { formatEndpoint } from '../settings/endpoint.js'

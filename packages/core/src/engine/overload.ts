@@ -1,10 +1,4 @@
-/** When a pool sheds load: waits above `targetMs` for a whole `intervalMs`. */
-export interface OverloadOptions {
-  /** Wait that is acceptable, in milliseconds. */
-  readonly targetMs: number
-  /** How long every wait must have been above the target before load is shed, in milliseconds. */
-  readonly intervalMs: number
-}
+import type { OverloadOptions } from '../api/pool-options.js'
 
 /**
  * Tells a burst from a standing queue, after CoDel (Nichols and Jacobson 2012) as Elixir's

@@ -1,7 +1,11 @@
-import { checkSignal, checkTimeout } from '../api/call-options.js'
 import type { PoolConfig } from '../api/pool-options.js'
 import type { Session, SessionOptions } from '../api/session.js'
-import { describeValue, refuseUnknownOptions } from '../base/option-check.js'
+import {
+  checkSignal,
+  checkTimeout,
+  describeValue,
+  refuseUnknownOptions,
+} from '../base/option-check.js'
 import { realTimers } from '../base/real-timers.js'
 import { ServerSession } from '../lease/server-session.js'
 import { AbortError } from '../outcome/errors.js'

@@ -1,5 +1,5 @@
 import { Timed } from '../base/deadline-queue.js'
-import type { AcceptsServer } from '../identity/only-to.js'
+import type { AcceptsServer } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
 
 /**

@@ -1,12 +1,6 @@
 import { ConnectError } from '../outcome/errors.js'
-import type { ServerIdentity } from '../server/server-identity.js'
+import type { AcceptsServer } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
-
-/**
- * Whether a connection to this server will do; undefined is a connection of which that is not
- * known.
- */
-export type AcceptsServer = (server: ServerIdentity | undefined) => boolean
 
 /** A pool of which there may be views that use its connections to some servers alone. */
 interface WithServerViews<P> {

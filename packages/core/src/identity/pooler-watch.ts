@@ -1,9 +1,9 @@
 import type { DriverConnection } from '../api/driver.js'
+import type { Pooler, PoolerInEffect, PoolerSighting } from '../api/pooler.js'
 import { ConnectError } from '../outcome/errors.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { ConnectionSettings } from '../settings/connection-settings.js'
 import { formatEndpoint } from '../settings/endpoint.js'
-import type { Pooler, PoolerInEffect } from '../statement/through-pooler.js'
 import { IdentityQuestion, type SessionIdentity } from './session-identity.js'
 import {
   areReported,
@@ -12,16 +12,6 @@ import {
   differences,
   parameterColumns,
 } from './session-parameters.js'
-
-/** What showed that a pooler stands between a pool and its server. */
-export interface PoolerSighting {
-  /** Process id that was announced when the session began; 0 if none was. */
-  readonly announcedPid: number
-  /** Process id of the server process that answered on that session. */
-  readonly answeringPid: number
-  /** Whether the server has one session for all its connections. */
-  readonly oneSession: boolean
-}
 
 /** What was found out about a session when it was opened. */
 export interface ExaminedSession {

@@ -1,7 +1,6 @@
 import { checkQueryOptions } from '../api/call-options.js'
-import type { ConnectionInfo, CopyResult } from '../api/driver.js'
+import type { ConnectionInfo, CopyResult, RawHolder } from '../api/driver.js'
 import type { Lease } from '../api/lease.js'
-import { LeaseHolder } from '../api/raw-holder.js'
 import {
   type QueryOptions,
   type QueryResult,
@@ -9,9 +8,11 @@ import {
   type Statement,
 } from '../api/statement.js'
 import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../api/streaming.js'
-import { traceQuery, traceWork, tracing } from '../api/tracing.js'
+import { traceQuery, tracing } from '../api/tracing.js'
 import { AbortError, LeaseReleasedError } from '../outcome/errors.js'
+import type { ServerIdentity } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
+import { traitsOf } from '../sql/statement-traits.js'
 import { StatementOrder } from '../statement/statement-order.js'
 import { type RunHost, StatementRun } from '../statement/statement-run.js'
 import {
@@ -24,6 +25,7 @@ import { CopyIn } from '../stream/copy-in.js'
 import { CopyOut } from '../stream/copy-out.js'
 import type { OpenWork } from '../stream/open-work.js'
 import { RowStream } from '../stream/row-stream.js'
+import { traceWork } from '../stream/trace-work.js'
 
 /** What a lease asks of its pool. */
 export interface LeaseHost extends RunHost {
@@ -243,5 +245,31 @@ export class PoolLease implements Lease {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.valid) this.release()
+  }
+}
+
+/**
+ * The holder that a lease is. What is sent through its raw object is judged by its text, as what is
+ * sent through the lease.
+ */
+class LeaseHolder implements RawHolder {
+  readonly #lease: PoolLease
+
+  /** Holds for as long as the lease is valid. */
+  constructor(lease: PoolLease) {
+    this.#lease = lease
+  }
+
+  refusal(): Error | undefined {
+    return this.#lease.valid ? undefined : this.#lease.released()
+  }
+
+  sends(text: string): void {
+    const { slot } = this.#lease
+    slot.marks.note(traitsOf(text, slot.escapes))
+  }
+
+  exposed(what: string): void {
+    this.#lease.slot.marks.spoil(`${what} was handed out, which no reset takes back`)
   }
 }

@@ -1,6 +1,7 @@
 import type { DriverConnection } from '../api/driver.js'
 import type { Slot } from '../slot/slot.js'
-import type { OrderedWork, StatementOrder } from '../statement/statement-order.js'
+import type { OrderedWork } from '../statement/session-work.js'
+import type { StatementOrder } from '../statement/statement-order.js'
 
 /**
  * A call to the driver that is no statement but needs the session for itself, such as LISTEN. Its

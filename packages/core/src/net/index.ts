@@ -7,6 +7,7 @@ export { acceptedAuth } from '../settings/auth-method.js'
 export { commandOf, countOf } from './frames/command-tag.js'
 export { dropDetail, frameWithoutDetail } from './frames/drop-detail.js'
 export { readErrorResponse, readFields, readNotice } from './frames/error-response.js'
+export type { CancelKey } from './frames/frame-bodies.js'
 export {
   type ColumnDescription,
   type ReportedParameter,
@@ -47,7 +48,6 @@ export {
 export { type CopyInLine, SendingCopy } from './session/sending-copy.js'
 export { type ConnectionState, type Done, SocketConnection } from './session/socket-connection.js'
 export { type QueuedWork, WorkQueue, type WorkRunner } from './session/work-queue.js'
-export type { CancelKey } from './socket/cancel-request.js'
 export { toConnectError } from './socket/connect-error.js'
 export { overServerSocket } from './socket/over-server-socket.js'
 export { ServerSocket } from './socket/server-socket.js'

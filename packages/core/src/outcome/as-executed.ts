@@ -1,4 +1,5 @@
-import { ConnectionLostError, type Executed } from './errors.js'
+import { ConnectionLostError } from './errors.js'
+import type { Executed } from './executed.js'
 
 /**
  * Says what is known of the outcome where a lost session has undone everything. Other errors than

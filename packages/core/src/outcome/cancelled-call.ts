@@ -1,6 +1,6 @@
 import { hasCondition } from './conditions.js'
-import type { Durability } from './durability.js'
-import { ConnectionLostError, type Executed, PoolhouseError } from './errors.js'
+import { ConnectionLostError, PoolhouseError } from './errors.js'
+import type { Durability, Executed } from './executed.js'
 
 /**
  * How long a caller whose running call was cancelled, by its time-out or its signal, is kept for

@@ -1,23 +1,13 @@
 import { AsyncResource } from 'node:async_hooks'
+import { printable } from '../base/printable.js'
+import type { Durability, Executed } from './executed.js'
+import { meaningOf, type ServerWords } from './sqlstate.js'
 import {
   type OutcomeResolver,
   type ResolveOptions,
   readResolveOptions,
   type TransactionOutcome,
-} from '../api/transaction-identity.js'
-import { printable } from '../base/printable.js'
-import type { Durability } from './durability.js'
-import { meaningOf, type ServerWords } from './sqlstate.js'
-
-/**
- * Whether the server may have done the work of a failed call.
- *
- * - `no`: provably not; the call can be repeated
- * - `rolled-back`: it was begun and provably undone; the call can be repeated
- * - `unknown`: it was sent and no answer came; repeating it may do the work twice
- * - `yes`: it was done; only what came after failed
- */
-export type Executed = 'no' | 'rolled-back' | 'unknown' | 'yes'
+} from './transaction-outcome.js'
 
 /** What every Poolhouse error carries beside its message. */
 export interface PoolhouseErrorOptions {

@@ -78,3 +78,9 @@ export function describeServer(server: ServerIdentity): string {
 function agree(one: unknown, other: unknown): boolean {
   return one === other || one === undefined || other === undefined
 }
+
+/**
+ * Whether a connection to this server will do; undefined is a connection of which that is not
+ * known.
+ */
+export type AcceptsServer = (server: ServerIdentity | undefined) => boolean

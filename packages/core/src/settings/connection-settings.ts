@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { userInfo } from 'node:os'
 import { inspect } from 'node:util'
-import type { AuthMethod } from '../api/driver.js'
 import { whyNotEncodable } from '../base/encodable.js'
 import {
   checkNumber,
@@ -13,6 +12,7 @@ import {
   refuseUnknownOptions,
 } from '../base/option-check.js'
 import { describeText, printable } from '../base/printable.js'
+import type { AuthMethod } from './auth-method.js'
 import { parseConnectionUrl } from './connection-url.js'
 import { type Endpoint, formatEndpoint, isLocal } from './endpoint.js'
 import { passwordFromFile } from './password-file.js'

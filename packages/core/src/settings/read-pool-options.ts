@@ -1,4 +1,4 @@
-import type { AuthMethod } from '../api/driver.js'
+import type { AuthMethod } from './auth-method.js'
 import { AUTH_METHODS } from './auth-method.js'
 import type { ParameterReader } from './parameter-reader.js'
 

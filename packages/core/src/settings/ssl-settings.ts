@@ -64,6 +64,27 @@ export interface SslSettings extends SslOptions {
   readonly mode: SslMode
 }
 
+/**
+ * Whether TLS checks who signed the server's certificate. As for libpq, `require` with a `ca`
+ * does: a certificate authority that was named is meant to be used.
+ */
+export function verifiesChain({ mode, ca }: SslSettings): boolean {
+  return mode === 'verify-full' || mode === 'verify-ca' || (mode === 'require' && hasOwnCa(ca))
+}
+
+/**
+ * Whether TLS alone proves that the server is the right one: `verify-full`, or a certificate signed
+ * by the certificate authority that the user named. With `verify-ca` and the public authorities,
+ * the owner of a certificate for any name passes; libpq refuses that combination too.
+ */
+export function verifiesServer(ssl: SslSettings): boolean {
+  return verifiesChain(ssl) && (ssl.mode === 'verify-full' || hasOwnCa(ssl.ca))
+}
+
+function hasOwnCa(ca: SslOptions['ca']): boolean {
+  return ca !== undefined && ca.length > 0
+}
+
 const KNOWN_SSL_OPTIONS: ReadonlySet<string> = new Set([
   'mode',
   'ca',

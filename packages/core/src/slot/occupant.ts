@@ -1,4 +1,4 @@
-import type { Executed } from '../outcome/errors.js'
+import type { Executed } from '../outcome/executed.js'
 
 /** What may have a session to itself for more than one answer. */
 export type OccupantKind = 'stream' | 'copyFrom' | 'copyTo'

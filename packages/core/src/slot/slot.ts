@@ -3,13 +3,9 @@ import type { DriverConnection } from '../api/driver.js'
 import type { Lease } from '../api/lease.js'
 import type { Statement } from '../api/statement.js'
 import { realTimers } from '../base/real-timers.js'
+import { ConnectionLostError, DatabaseError, LeaseReleasedError } from '../outcome/errors.js'
+import type { Executed } from '../outcome/executed.js'
 import type { ServerIdentity } from '../server/server-identity.js'
-import {
-  ConnectionLostError,
-  DatabaseError,
-  type Executed,
-  LeaseReleasedError,
-} from '../outcome/errors.js'
 import type { Occupant } from './occupant.js'
 import { SessionMarks } from './session-marks.js'
 

@@ -1,19 +1,8 @@
-import { type Executed, LeaseBusyError } from '../outcome/errors.js'
+import { LeaseBusyError } from '../outcome/errors.js'
+import type { Executed } from '../outcome/executed.js'
 import type { Slot } from '../slot/slot.js'
-import type { OpenWork, WorkOwner } from '../stream/open-work.js'
+import type { ExclusiveWork, OrderedWork, WorkOwner } from './session-work.js'
 import type { RunHost, RunOwner } from './statement-run.js'
-
-/** What takes its turn on a connection: a statement, or another call to the driver. */
-export interface OrderedWork {
-  /** Whether its caller has an answer already, so that it need not be begun. */
-  readonly settled: boolean
-  /** Something else is before it. */
-  queue(now: number): void
-  /** Its turn: begins, and says `finished` to the order once. */
-  receive(slot: Slot, now: number): void
-  /** Fails with nothing sent. */
-  drop(error: Error): void
-}
 
 /**
  * The statements of one lease or session: one in flight, the rest in order of their calls. A
@@ -26,7 +15,7 @@ export class StatementOrder implements RunOwner, WorkOwner {
   readonly #slot: Slot
   readonly #queue: OrderedWork[] = []
   // Not over for its caller yet.
-  #open: OpenWork | undefined
+  #open: ExclusiveWork | undefined
   #busy = false
 
   /** Begins with nothing in flight. */
@@ -48,7 +37,7 @@ export class StatementOrder implements RunOwner, WorkOwner {
    * Gives the session to a stream or a copy, now or after what is before it. Throws
    * `LeaseBusyError` if another one is open.
    */
-  open(work: OpenWork): void {
+  open(work: ExclusiveWork): void {
     if (this.#open !== undefined) throw new LeaseBusyError(this.#host.name, this.#open.kind)
     this.#open = work
     this.#submit(work, this.#host.now())
@@ -68,7 +57,7 @@ export class StatementOrder implements RunOwner, WorkOwner {
     this.freed(slot)
   }
 
-  over(work: OpenWork): void {
+  over(work: ExclusiveWork): void {
     if (this.#open === work) this.#open = undefined
   }
 

@@ -1,3 +1,4 @@
+import type { PoolerInEffect } from '../api/pooler.js'
 import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import type { Clock } from '../base/clock.js'
 import type { DeadlineQueue } from '../base/deadline-queue.js'
@@ -5,19 +6,18 @@ import { realTimers } from '../base/real-timers.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { Waiter } from '../engine/wait-queue.js'
 import { afterCancel, CONFIRM_MS } from '../outcome/cancelled-call.js'
-import type { Durability } from '../outcome/durability.js'
 import { endsSession, leavesCommitOpen } from '../outcome/error-meaning.js'
 import {
   AbortError,
   type AcquireTimeoutError,
   DatabaseError,
-  type Executed,
   LeaseReleasedError,
   PoolClosedError,
   PoolhouseError,
   StatementTimeoutError,
   setExecuted,
 } from '../outcome/errors.js'
+import type { Durability, Executed } from '../outcome/executed.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
 import type { Slot } from '../slot/slot.js'
 import { commitsMidway } from '../sql/commits-midway.js'
@@ -25,7 +25,7 @@ import { traitsOf } from '../sql/statement-traits.js'
 import { CONTROLS_TRANSACTION, COPIES, READ_IN_TWO_WAYS } from '../sql/trait-flags.js'
 import { copyMisfit } from './copy-text.js'
 import { refuseWhenSent } from './lone-statement.js'
-import { type PoolerInEffect, throughPooler } from './through-pooler.js'
+import { throughPooler } from './through-pooler.js'
 
 /** What a running statement needs from the pool it belongs to. */
 export interface RunHost {

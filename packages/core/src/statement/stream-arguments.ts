@@ -5,7 +5,8 @@ import {
 } from '../api/call-options.js'
 import { type QueryArguments, readQueryArguments, type Statement } from '../api/statement.js'
 import type { CopyOptions, CopySource, CopyToOptions, StreamOptions } from '../api/streaming.js'
-import { checkCopySource } from '../stream/copy-in.js'
+import { describeValue } from '../base/option-check.js'
+
 import { refuseUnlessCopy } from './copy-text.js'
 
 /**
@@ -37,4 +38,21 @@ export function checkCopyFromArguments(
   refuseUnlessCopy(sql, 'from')
   checkCopySource(source)
   if (options !== undefined) checkCopyFromOptions(options)
+}
+
+/** Checks that something is a source. Throws `TypeError`. */
+export function checkCopySource(source: unknown): void {
+  const given = source as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined
+  const fits =
+    typeof source === 'string' ||
+    (typeof source === 'object' &&
+      !(source instanceof Uint8Array) &&
+      (typeof given?.[Symbol.asyncIterator] === 'function' ||
+        typeof given?.[Symbol.iterator] === 'function'))
+  if (fits) return
+  throw new TypeError(
+    `copyFrom: source must be an iterable or async iterable of strings or Uint8Arrays, such as a Readable or an array, got ${
+      source instanceof Uint8Array ? 'a Uint8Array; wrap it in an array' : describeValue(source)
+    }`,
+  )
 }

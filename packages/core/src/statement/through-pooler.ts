@@ -1,24 +1,10 @@
-import { sentBehind } from '../api/sent-behind.js'
+import type { PoolerInEffect, PoolerSighting } from '../api/pooler.js'
 import type { Statement } from '../api/statement.js'
-import type { PoolerSighting } from '../identity/pooler-watch.js'
+import { sentBehind } from '../api/statement.js'
 import { SessionStateError } from '../outcome/errors.js'
-import type { ConnectionSettings } from '../settings/connection-settings.js'
 import { findSessionChange } from '../sql/session-change.js'
 import { traitsOf } from '../sql/statement-traits.js'
 import { CHANGES_SESSION, LOCKS_SESSION } from '../sql/trait-flags.js'
-
-/**
- * What stands between a pool and its server, as its option says. `pgbouncer` is PgBouncer in
- * transaction mode: each transaction may run in another server session, so nothing that lives in a
- * session can be relied on. `none`: each connection has a server session of its own.
- */
-export type Pooler = 'pgbouncer' | 'none'
-
-/**
- * The pooler that a pool respects: `pgbouncer` was declared; `noticed` was seen when a connection
- * was opened, without a `pooler` option. Both are treated alike.
- */
-export type PoolerInEffect = 'pgbouncer' | 'noticed'
 
 /**
  * The statement as it may be sent through a pooler: without its name, because the session that
@@ -94,21 +80,4 @@ function otherwise(pooler: PoolerInEffect): string {
   return pooler === 'noticed'
     ? `${direct}, or pooler: 'none' if each connection has a server session of its own`
     : direct
-}
-
-/**
- * Throws `TypeError` for run-time parameters in the connection settings: PgBouncer refuses to log
- * in with those it does not know.
- */
-export function checkPoolerSettings(
-  where: string,
-  pooler: Pooler,
-  settings: ConnectionSettings,
-  origin = '',
-): void {
-  const names = Object.keys(settings.parameters).filter((name) => name !== 'application_name')
-  if (names.length === 0) return
-  throw new TypeError(
-    `${where}: connection.parameters must not set ${names.join(', ')} with pooler '${pooler}'${origin}, which refuses unknown start-up parameters; use ALTER ROLE … SET on the server, or SET LOCAL in a transaction`,
-  )
 }

@@ -1,5 +1,5 @@
 import type { CursorBatch } from '../api/driver.js'
-import { StreamEnds } from '../api/stream-ends.js'
+import { StreamEnds } from '../api/streaming.js'
 import { CLOSED_BY_READER, type OpenWork } from './open-work.js'
 
 /** Work that gives batches. */

@@ -1,8 +1,7 @@
 import type { CopyResult, DriverCopyIn } from '../api/driver.js'
 import type { CopySource } from '../api/streaming.js'
-import { describeValue } from '../base/option-check.js'
 import { asExecuted } from '../outcome/as-executed.js'
-import type { Executed } from '../outcome/errors.js'
+import type { Executed } from '../outcome/executed.js'
 import type { RunHost } from '../statement/statement-run.js'
 import { CopyPieces } from './copy-pieces.js'
 import { OpenWork, type WorkLimits } from './open-work.js'
@@ -124,23 +123,6 @@ export class CopyIn extends OpenWork {
     this.#unseenBytes = 0
     await this.during(new Promise<void>((resolve) => this.host.clock.afterIo(resolve)))
   }
-}
-
-/** Checks that something is a source. Throws `TypeError`. */
-export function checkCopySource(source: unknown): void {
-  const given = source as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined
-  const fits =
-    typeof source === 'string' ||
-    (typeof source === 'object' &&
-      !(source instanceof Uint8Array) &&
-      (typeof given?.[Symbol.asyncIterator] === 'function' ||
-        typeof given?.[Symbol.iterator] === 'function'))
-  if (fits) return
-  throw new TypeError(
-    `copyFrom: source must be an iterable or async iterable of strings or Uint8Arrays, such as a Readable or an array, got ${
-      source instanceof Uint8Array ? 'a Uint8Array; wrap it in an array' : describeValue(source)
-    }`,
-  )
 }
 
 function iteratorOf(source: CopySource): SourceIterator {

@@ -3,28 +3,19 @@ import { realTimers } from '../base/real-timers.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { CLEANING_MS } from '../engine/cleaning.js'
 import { afterCancel, type CancelReason, CONFIRM_MS } from '../outcome/cancelled-call.js'
-import type { Durability } from '../outcome/durability.js'
 import { endsSession } from '../outcome/error-meaning.js'
 import {
   AbortError,
   ConnectionLostError,
   DatabaseError,
-  type Executed,
   StatementTimeoutError,
 } from '../outcome/errors.js'
-import type { Occupant, OccupantKind } from '../slot/occupant.js'
+import type { Durability, Executed } from '../outcome/executed.js'
+import type { OccupantKind } from '../slot/occupant.js'
 import type { Slot } from '../slot/slot.js'
 import { traitsOf } from '../sql/statement-traits.js'
-import type { OrderedWork } from '../statement/statement-order.js'
+import type { ExclusiveWork, WorkOwner } from '../statement/session-work.js'
 import type { RunHost } from '../statement/statement-run.js'
-
-/** Whoever decides which work has the session. */
-export interface WorkOwner {
-  /** The work is over for its caller. Its session may still be busy with it. */
-  over(work: OpenWork): void
-  /** The server has answered everything that the work has sent. */
-  freed(slot: Slot): void
-}
 
 /** The limits of one call. */
 export interface WorkLimits {
@@ -46,7 +37,7 @@ export const CLOSED_BY_READER: unique symbol = Symbol('closed by its reader')
  * slot's occupant, and unwinds in the background. It never holds its lease, so that a lease that
  * was dropped can be found by the garbage collector.
  */
-export abstract class OpenWork extends Timed implements OrderedWork, Occupant {
+export abstract class OpenWork extends Timed implements ExclusiveWork {
   /** What it is. */
   readonly kind: OccupantKind
   /** SQL text. */

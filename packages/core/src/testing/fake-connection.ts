@@ -10,80 +10,14 @@ import type {
   TransactionStatus,
 } from '../api/driver.js'
 import type { QueryResult, Statement } from '../api/statement.js'
-import type { ClockTimer } from '../base/clock.js'
+import type { Clock, ClockTimer } from '../base/clock.js'
 import { IDENTITY_QUESTION } from '../identity/session-identity.js'
 import { askedParameters } from '../identity/session-parameters.js'
 import { DatabaseError } from '../outcome/errors.js'
 import { resetFailure } from '../outcome/reset-failure.js'
 import type { ServerIdentity } from '../server/server-identity.js'
-import type { FakeDriverOptions } from './fake-driver.js'
 import { FakeExchange, fakeCopyIn, fakeCopyOut, fakeCursor, lost } from './fake-exchange.js'
-
-/** A statement that returns rows. */
-export interface FakeRows {
-  /** The rows. */
-  rows: unknown[]
-  /** The command tag; default: the first word of the text. */
-  command?: string
-  /** What happens after the last row, if they are fetched through a cursor. */
-  then?: FakeFailure | FakeHang | FakeLoss
-}
-
-/** A COPY … TO STDOUT that gives data. */
-export interface FakePieces {
-  /** The data, piece by piece. */
-  pieces: (string | Uint8Array)[]
-  /** What happens after the last piece. */
-  then?: FakeFailure | FakeHang | FakeLoss
-}
-
-/**
- * A COPY … FROM STDIN that does not come to a good end. Without a reply it takes whatever it is
- * given.
- */
-export interface FakeTaking {
-  /** Pieces that are taken before. Default: all of them, and it happens at the end. */
-  takes?: number
-  /** What happens then. */
-  then: FakeFailure | FakeHang | FakeLoss
-}
-
-/** A statement that the server refuses. */
-export interface FakeFailure {
-  /** What the caller gets. */
-  error: Error
-}
-
-/** A statement that is never answered. */
-export interface FakeHang {
-  /** Always true. */
-  hang: true
-}
-
-/**
- * A commit that waits for a synchronous standby: never answered, but a cancel request is answered
- * with success and the warning that tells of it.
- */
-interface FakeStandbyWait {
-  /** Always true. */
-  waitsForStandby: true
-}
-
-/** A statement during which the session dies. */
-export interface FakeLoss {
-  /** Why. */
-  lose: string
-}
-
-/** What a scripted statement does. */
-export type FakeReply =
-  | FakeRows
-  | FakePieces
-  | FakeTaking
-  | FakeFailure
-  | FakeHang
-  | FakeStandbyWait
-  | FakeLoss
+import type { FakeFailure, FakeReply } from './replies.js'
 
 const LOCAL_COMMIT: Notice = {
   severity: 'WARNING',
@@ -532,4 +466,70 @@ function serverColumns(text: string, told: Partial<ServerIdentity> | Error = {})
   const { startedAt, address, port, inRecovery, systemId, timeline } = told
   const where = [startedAt, address, port, inRecovery]
   return text.includes('pg_control_system') ? [...where, systemId, timeline] : where
+}
+
+/** A start-up parameter as a session has it. */
+export interface FakeParameter {
+  /** Its value; `null` for none. Default: the text that was asked for. */
+  found?: string | null
+  /** 1 if it was set later than at the log-in. Default 0. */
+  setLater?: 0 | 1
+  /** 1 if the value means the same as the text. Default 1. */
+  same?: 0 | 1
+}
+
+/**
+ * How a fake server behaves. Every function is asked anew each time, so a test can change its mind.
+ */
+export interface FakeDriverOptions {
+  /** Time source; the same as the pool's. */
+  clock: Clock
+  /** How long a connect takes, in milliseconds. Default 0: it settles in a promise reaction. */
+  connectMs?: number | (() => number)
+  /**
+   * Fails a connect: return the error, or `hang` to never settle, or undefined to let it succeed.
+   */
+  onConnect?: (attempt: number, context: ConnectContext) => Error | 'hang' | undefined
+  /**
+   * The process id that answers when the pool asks after the log-in, or how the question fails.
+   * Default: the announced one, as without a pooler.
+   */
+  answeringPid?: (connection: FakeConnection) => number | null | Error
+  /**
+   * The server that a session leads to, as it says when the pool asks with this text after the
+   * log-in, or how the question fails. Default: the server does not say.
+   */
+  server?: (connection: FakeConnection, text: string) => Partial<ServerIdentity> | Error
+  /** Address of the sockets' other end; null for a Unix socket. Default 127.0.0.1. */
+  address?: null
+  /**
+   * What a session has of a start-up parameter when the pool asks with this text after the log-in.
+   * Default: what was asked for.
+   */
+  startUp?: (name: string, text: string) => FakeParameter | undefined
+  /** What `version()` says when the pool asks after the log-in. Default: nothing. */
+  version?: string
+  /** How long a statement takes, in milliseconds. Default 0. */
+  statementMs?: number | (() => number)
+  /** Answers a statement; undefined leaves it to the fake, which knows transactions and `set`. */
+  onStatement?: (statement: Statement, connection: FakeConnection) => FakeReply | undefined
+  /** Told what the server answered to each statement, just before the pool is. */
+  onAnswer?: (
+    statement: Statement,
+    connection: FakeConnection,
+    error: Error | null,
+    command: string,
+  ) => void
+  /** How long a cancel request takes, in milliseconds, or an error. Default 0. */
+  onCancel?: (connection: FakeConnection) => number | Error
+  /**
+   * Whether a session that is destroyed says so before `destroy` returns, as some drivers do, or a
+   * moment later. Default later.
+   */
+  destroysAtOnce?: boolean
+  /**
+   * How long a polite close takes, in milliseconds; `hang` for as long as it may; an error to fail
+   * with. Default 0.
+   */
+  closeMs?: number | 'hang' | Error
 }

@@ -6,7 +6,7 @@ import type {
   DriverCursor,
 } from '../api/driver.js'
 import { ConnectionLostError, DatabaseError } from '../outcome/errors.js'
-import type { FakeFailure, FakeHang, FakeLoss, FakeReply } from './fake-connection.js'
+import type { FakeFailure, FakeHang, FakeLoss, FakeReply } from './replies.js'
 
 /** What an exchange needs of its session. */
 export interface ExchangeHost {

@@ -1,18 +1,13 @@
-export {
-  FakeConnection,
-  type FakeFailure,
-  type FakeHang,
-  type FakeLoss,
-  type FakePieces,
-  type FakeReply,
-  type FakeRows,
-  type FakeTaking,
-} from './fake-connection.js'
-export {
-  type FakeDriver,
-  type FakeDriverOptions,
-  type FakeParameter,
-  fakeDriver,
-} from './fake-driver.js'
+export { FakeConnection, type FakeDriverOptions, type FakeParameter } from './fake-connection.js'
+export { type FakeDriver, fakeDriver } from './fake-driver.js'
+export type {
+  FakeFailure,
+  FakeHang,
+  FakeLoss,
+  FakePieces,
+  FakeReply,
+  FakeRows,
+  FakeTaking,
+} from './replies.js'
 export { SeededRandom } from './seeded-random.js'
 export { type VirtualClock, virtualClock } from './virtual-clock.js'

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { Queryable } from '../api/statement.js'
 import type { Transaction } from '../api/transaction.js'
-import { workReturned } from '../api/work-returned.js'
+import { workReturned } from '../api/transaction.js'
 import { checkNumber, describeValue, refuseUnknownOptions } from '../base/option-check.js'
 import { hasCondition } from '../outcome/conditions.js'
 import { endsSession, isConflict, isUndone } from '../outcome/error-meaning.js'
@@ -73,35 +73,7 @@ export async function cleanMarkers(pool: Queryable, options: CleanMarkersOptions
   )
   return rowCount ?? 0
 }
-
-// A key of the index may have 2,704 bytes, and a character up to four.
-const LONGEST_KEY = 512
-// A lone surrogate has no bytes of its own in UTF-8: all of them arrive as U+FFFD, and two keys
-// would be one.
-const LONE_SURROGATE = /\p{Surrogate}/u
 const HASHED = 'poolhouse-sha256:'
-
-/** Checks an `idempotencyKey`. Throws `TypeError` or `RangeError`, which never show the key. */
-export function checkIdempotencyKey(where: string, key: unknown): void {
-  if (typeof key !== 'string') {
-    throw new TypeError(
-      `${where}: idempotencyKey must be a string, got a value of type ${typeof key}`,
-    )
-  }
-  if (key.length === 0 || key.length > LONGEST_KEY) {
-    throw new RangeError(
-      `${where}: idempotencyKey must have 1 to ${LONGEST_KEY} characters, got ${key.length}`,
-    )
-  }
-  if (LONE_SURROGATE.test(key)) {
-    throw new TypeError(`${where}: idempotencyKey must be well-formed Unicode`)
-  }
-  if (key.includes('\0')) {
-    throw new RangeError(
-      `${where}: idempotencyKey must not contain the character U+0000, which PostgreSQL cannot store`,
-    )
-  }
-}
 
 /**
  * What stands in the table for a key of this scope. A key without a scope stands for itself, unless

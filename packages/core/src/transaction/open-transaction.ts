@@ -7,32 +7,22 @@ import {
   type Statement,
 } from '../api/statement.js'
 import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../api/streaming.js'
-import {
-  beginStatement,
-  type Transaction,
-  type TransactionOptions,
-  wantsIdentity,
-} from '../api/transaction.js'
-import {
-  IDENTITY_QUERY,
-  readIdentity,
-  type TransactionIdentity,
-} from '../api/transaction-identity.js'
+import type { Transaction, TransactionOptions } from '../api/transaction.js'
 import type { Clock, ClockTimer } from '../base/clock.js'
 import type { PoolLease, WorkGuard } from '../lease/pool-lease.js'
 import { asExecuted } from '../outcome/as-executed.js'
 import { hasCondition } from '../outcome/conditions.js'
-import type { Durability } from '../outcome/durability.js'
 import {
   AbortError,
   ConnectionLostError,
-  type Executed,
   InDoubtError,
   PoolhouseError,
   StatementTimeoutError,
   setExecuted,
   TransactionError,
 } from '../outcome/errors.js'
+import type { Durability, Executed } from '../outcome/executed.js'
+import type { TransactionIdentity } from '../outcome/transaction-outcome.js'
 import type { Slot } from '../slot/slot.js'
 import { guardWord } from '../sql/guard-words.js'
 import { SqlStatements } from '../sql/sql-statements.js'
@@ -44,6 +34,12 @@ import {
   readStreamArguments,
 } from '../statement/stream-arguments.js'
 import { Savepoint } from './savepoint.js'
+import {
+  beginStatement,
+  IDENTITY_QUERY,
+  readIdentity,
+  wantsIdentity,
+} from './transaction-identity.js'
 import { TransactionScope, type TurnLimits } from './transaction-scope.js'
 
 const ROLLBACK_MS = 2_000

@@ -2,20 +2,50 @@ import type { CopyResult } from '../api/driver.js'
 import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../api/streaming.js'
 import type { Transaction } from '../api/transaction.js'
-import type { Durability } from '../outcome/durability.js'
-import type { OpenTransaction } from './open-transaction.js'
+import type { Durability } from '../outcome/executed.js'
 import type { TransactionScope } from './transaction-scope.js'
+
+/** A transaction whose calls can be made in the scope of a savepoint. */
+export interface ScopedTransaction extends Pick<Transaction, 'open' | 'node' | 'durability'> {
+  /** `query` in this scope. */
+  queryIn<Row = Record<string, unknown>>(
+    scope: TransactionScope,
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>>
+  /** `stream` in this scope. */
+  streamIn<Row = Record<string, unknown>>(
+    scope: TransactionScope,
+    first: string | Statement,
+    second?: readonly unknown[] | StreamOptions,
+    third?: StreamOptions,
+  ): StreamIterator<Row>
+  /** `copyTo` in this scope. */
+  copyToIn(scope: TransactionScope, sql: string, options?: CopyOptions): StreamIterator<Uint8Array>
+  /** `copyFrom` in this scope. */
+  copyFromIn(
+    scope: TransactionScope,
+    sql: string,
+    source: CopySource,
+    options?: CopyOptions,
+  ): Promise<CopyResult>
+  /** `savepoint` in this scope. */
+  savepointIn<R>(scope: TransactionScope, work: (tx: Transaction) => Promise<R>): Promise<R>
+  /** `rollback` called on this scope: always of the whole transaction. */
+  rollbackFrom(scope: TransactionScope): Promise<void>
+}
 
 /**
  * What the work of a savepoint gets: the transaction as seen from that scope. Over when the work
  * has settled.
  */
 export class Savepoint implements Transaction {
-  readonly #transaction: OpenTransaction
+  readonly #transaction: ScopedTransaction
   readonly #scope: TransactionScope
 
   /** Takes the scope that the savepoint has opened. */
-  constructor(transaction: OpenTransaction, scope: TransactionScope) {
+  constructor(transaction: ScopedTransaction, scope: TransactionScope) {
     this.#transaction = transaction
     this.#scope = scope
   }

@@ -1,6 +1,6 @@
+import { RESET_AROUND, resetsAround } from '../api/call-options.js'
 import type { Lease } from '../api/lease.js'
 import type { AcquireOptions } from '../api/pool.js'
-import { RESET_AROUND, resetsAround } from '../api/reset-around.js'
 import {
   checkTransactionOptions,
   type Transaction,

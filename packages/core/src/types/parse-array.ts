@@ -1,4 +1,4 @@
-import type { TypeParser } from './type-parsers.js'
+import type { TypeParser } from './type-parser.js'
 
 const BACKSLASH = 92
 const QUOTE = 34

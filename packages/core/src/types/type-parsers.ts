@@ -4,9 +4,7 @@ import { arrayParser } from './parse-array.js'
 import { parseBytea } from './parse-bytea.js'
 import { parseInteger } from './parse-integer.js'
 import { parseTimestamp, parseTimestamptz } from './parse-timestamp.js'
-
-/** Makes a JavaScript value of the text the server sends for a value that is not NULL. */
-export type TypeParser = (text: string) => unknown
+import type { TypeParser } from './type-parser.js'
 
 /** Finds the parser of a type. */
 export interface TypeParsers {

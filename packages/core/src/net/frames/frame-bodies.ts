@@ -1,5 +1,3 @@
-import type { CancelKey } from '../socket/cancel-request.js'
-
 /** A run-time parameter, as the server reports it. */
 export interface ReportedParameter {
   /** Its name. */
@@ -80,4 +78,12 @@ export function readRowDescription(body: Buffer): ColumnDescription[] {
 function textEnd(body: Buffer, from: number): number {
   const end = body.indexOf(0, from)
   return end === -1 ? body.length : end
+}
+
+/** Whom to cancel: the server process and the secret it handed out at start-up. */
+export interface CancelKey {
+  /** Process id of the server process. */
+  readonly processID: number
+  /** The secret. */
+  readonly secretKey: number
 }

@@ -1,4 +1,4 @@
-import type { AuthMethod } from '../../api/driver.js'
+import type { AuthMethod } from '../../settings/auth-method.js'
 
 /**
  * The log-in ends because of how the server, or nobody, is to prove itself. The messages are for

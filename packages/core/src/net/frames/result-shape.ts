@@ -1,5 +1,6 @@
 import type { FieldInfo } from '../../api/statement.js'
-import type { TypeParser, TypeParsers } from '../../types/type-parsers.js'
+import type { TypeParser } from '../../types/type-parser.js'
+import type { TypeParsers } from '../../types/type-parsers.js'
 
 /** What makes no values: every text is its own value. */
 export const noParsers: TypeParsers = { parserOf: () => undefined }

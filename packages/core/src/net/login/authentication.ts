@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
-
-import type { AuthMethod } from '../../api/driver.js'
 import { whyNotEncodable } from '../../base/encodable.js'
+import type { AuthMethod } from '../../settings/auth-method.js'
 import type { ChannelBinding } from '../../settings/read-parameters.js'
 import {
   AuthenticationFailure,

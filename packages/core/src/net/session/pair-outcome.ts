@@ -1,5 +1,4 @@
-import type { SentBehind } from '../../api/sent-behind.js'
-import type { QueryResult } from '../../api/statement.js'
+import type { QueryResult, SentBehind } from '../../api/statement.js'
 import { rethrowLater } from '../../base/rethrow-later.js'
 import type { Done } from './socket-connection.js'
 

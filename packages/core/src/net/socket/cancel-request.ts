@@ -1,13 +1,6 @@
+import type { CancelKey } from '../frames/frame-bodies.js'
 import type { ConnectDeadline } from './connect-deadline.js'
 import { breakTransport, type Transport } from './transport.js'
-
-/** Whom to cancel: the server process and the secret it handed out at start-up. */
-export interface CancelKey {
-  /** Process id of the server process. */
-  readonly processID: number
-  /** The secret. */
-  readonly secretKey: number
-}
 
 // The code of a CancelRequest, 1234.5678.
 const CANCEL_CODE = 80877102

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls'
 import type { ConnectionSettings } from '../../settings/connection-settings.js'
+import { verifiesChain } from '../../settings/ssl-settings.js'
 
 /** How to encrypt a session. */
 export interface TlsPlan {
@@ -18,17 +19,13 @@ const PROTOCOL = 'postgresql'
 
 /**
  * Decides how to encrypt, with the meaning of libpq's `sslmode`; undefined for plain text. Unix
- * sockets are never encrypted. As for libpq, `require` with a `ca` verifies the chain: who names an
- * authority wants it used.
+ * sockets are never encrypted.
  */
 export function planTls(settings: ConnectionSettings): TlsPlan | undefined {
   const { ssl, endpoint } = settings
   if (ssl.mode === 'disable' || endpoint.host.startsWith('/')) return undefined
   const name = ssl.serverName ?? endpoint.host
-  const verifyChain =
-    ssl.mode === 'verify-full' ||
-    ssl.mode === 'verify-ca' ||
-    (ssl.mode === 'require' && ssl.ca !== undefined && ssl.ca.length > 0)
+  const verifyChain = verifiesChain(ssl)
   const direct = ssl.negotiation === 'direct'
   return {
     optional: ssl.mode === 'prefer',
@@ -50,17 +47,6 @@ export function planTls(settings: ConnectionSettings): TlsPlan | undefined {
       ...(ssl.passphrase !== undefined && { passphrase: ssl.passphrase }),
     },
   }
-}
-
-/**
- * Whether TLS alone proves that the server is the right one: `verify-full`, or a certificate that
- * an authority of the user's own has signed. With `verify-ca` and the public authorities anybody
- * who owns a certificate for any name passes; libpq refuses that combination too.
- */
-export function verifiesServer(settings: ConnectionSettings): boolean {
-  if (planTls(settings)?.options.rejectUnauthorized !== true) return false
-  const { mode, ca } = settings.ssl
-  return mode === 'verify-full' || (ca !== undefined && ca.length > 0)
 }
 
 function pem(

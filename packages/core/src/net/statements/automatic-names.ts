@@ -1,4 +1,4 @@
-import type { AutoPrepare } from '../../api/driver.js'
+import type { AutoPrepare } from '../../api/statement-rules.js'
 import { NamedStatement } from './named-statement.js'
 import { factsOf, LONGEST_TEXT } from './statement-facts.js'
 

@@ -1,6 +1,7 @@
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import { createServer, type Socket } from 'node:net'
-import type { AuthMethod, ConnectContext } from '../../../src/api/driver.js'
+import type { ConnectContext } from '../../../src/api/driver.js'
+import type { AuthMethod } from '../../../src/settings/auth-method.js'
 import { ConnectionSettings } from '../../../src/settings/connection-settings.js'
 import type { SslSettings } from '../../../src/settings/ssl-settings.js'
 

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { IDENTITY_QUERY } from '../../../src/api/transaction-identity.js'
 import {
   InDoubtError,
   type TransactionIdentity,
@@ -7,6 +6,7 @@ import {
 } from '../../../src/index.js'
 import type { ResolveOptions } from '../../../src/kit.js'
 import type { FakeReply } from '../../../src/testing/index.js'
+import { IDENTITY_QUERY } from '../../../src/transaction/transaction-identity.js'
 import { type Harness, harness, sqlError, watch } from '../../harness.js'
 
 const ROW = {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { AuthMethod } from '../../../src/api/driver.js'
+import type { AuthMethod } from '../../../src/settings/auth-method.js'
 import { acceptedAuth } from '../../../src/settings/auth-method.js'
 import { ConnectionSettings } from '../../../src/settings/connection-settings.js'
 import type { SslSettings } from '../../../src/settings/ssl-settings.js'
@@ -21,7 +21,12 @@ const settings = (
 
 describe('acceptedAuth', () => {
   it('is SCRAM alone when a password would go to a server that nothing verifies', () => {
-    const unverified: SslSettings[] = [{ mode: 'disable' }, { mode: 'prefer' }, { mode: 'require' }]
+    const unverified: SslSettings[] = [
+      { mode: 'disable' },
+      { mode: 'prefer' },
+      { mode: 'prefer', ca: 'pem' },
+      { mode: 'require' },
+    ]
     for (const ssl of unverified) {
       expect(acceptedAuth(settings(ssl), 'secret', undefined)).toEqual(['scram-sha-256'])
     }

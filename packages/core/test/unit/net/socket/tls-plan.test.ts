@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { planTls, verifiesServer } from '../../../../src/net/socket/tls-plan.js'
+import { planTls } from '../../../../src/net/socket/tls-plan.js'
 import { ConnectionSettings } from '../../../../src/settings/connection-settings.js'
 import type { SslSettings } from '../../../../src/settings/ssl-settings.js'
 
@@ -65,18 +65,5 @@ describe('planTls', () => {
       key: Buffer.from('k'),
       passphrase: 'p',
     })
-  })
-})
-
-describe('verifiesServer', () => {
-  it('is true when the name is checked too, or the authority is our own', () => {
-    expect(verifiesServer(settings({ mode: 'verify-full' }))).toBe(true)
-    expect(verifiesServer(settings({ mode: 'verify-ca' }))).toBe(false)
-    expect(verifiesServer(settings({ mode: 'verify-ca', ca: 'pem' }))).toBe(true)
-    expect(verifiesServer(settings({ mode: 'require', ca: 'pem' }))).toBe(true)
-    expect(verifiesServer(settings({ mode: 'require' }))).toBe(false)
-    expect(verifiesServer(settings({ mode: 'prefer', ca: 'pem' }))).toBe(false)
-    expect(verifiesServer(settings({ mode: 'disable' }))).toBe(false)
-    expect(verifiesServer(settings({ mode: 'verify-full' }, '/run/pg'))).toBe(false)
   })
 })

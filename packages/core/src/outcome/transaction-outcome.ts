@@ -1,6 +1,9 @@
-import { describeValue, refuseUnknownOptions } from '../base/option-check.js'
-import { SERVER_COLUMNS } from '../server/server-words.js'
-import { checkSignal, checkTimeout } from './call-options.js'
+import {
+  checkSignal,
+  checkTimeout,
+  describeValue,
+  refuseUnknownOptions,
+} from '../base/option-check.js'
 
 /**
  * What tells a transaction from every other one, and where in the history of its cluster it was
@@ -60,6 +63,7 @@ export type OutcomeResolver = (limits: {
 }) => Promise<TransactionOutcome>
 
 const RESOLVE_MS = 15_000
+
 const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'signal'])
 
 /**
@@ -79,40 +83,4 @@ export function readResolveOptions(options: ResolveOptions): {
   checkTimeout(where, timeoutMs)
   checkSignal(where, signal)
   return { timeoutMs, signal }
-}
-
-/**
- * Asks a transaction for its identity; sent in one message with BEGIN. Assigns the `xid8`, and
- * fails with 25006 on a standby. The timeline comes from the name of the WAL file, because the
- * control file shows a new one only after the next checkpoint.
- */
-export const IDENTITY_QUERY: string =
-  'SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS xid, pg_catalog.pg_backend_pid() AS pid, ' +
-  'pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text AS lsn, pg_catalog.now()::pg_catalog.text AS begun_at, ' +
-  'pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) AS wal_file, ' +
-  `${SERVER_COLUMNS.startedAt} AS started_at, ${SERVER_COLUMNS.place} AS place`
-
-/**
- * Reads the answer to `IDENTITY_QUERY`, whatever the driver made of its types; undefined if it does
- * not tell.
- */
-export function readIdentity({
-  rows,
-}: {
-  readonly rows: readonly unknown[]
-}): TransactionIdentity | undefined {
-  const row = rows[0] as Partial<Record<string, unknown>> | undefined
-  const { xid, pid, lsn, begun_at: begunAt, wal_file: walFile } = row ?? {}
-  const { started_at: startedAt, place } = row ?? {}
-  const timeline = typeof walFile === 'string' ? Number.parseInt(walFile.slice(0, 8), 16) : 0
-  if (!(xid && pid && lsn && begunAt && timeline > 0)) return undefined
-  return Object.freeze({
-    xid: String(xid),
-    backendPid: Number(pid),
-    startLsn: String(lsn),
-    timeline,
-    begunAt: String(begunAt),
-    startedAt: startedAt ? String(startedAt) : undefined,
-    place: place ? String(place) : undefined,
-  })
 }

@@ -1,0 +1,18 @@
+import { tracing } from '../api/tracing.js'
+import { CLOSED_BY_READER, type OpenWork } from './open-work.js'
+
+/**
+ * Tells of a stream or a copy under the tracing channel. Only called while somebody has subscribed.
+ */
+export function traceWork(pool: string, work: OpenWork): void {
+  const ended = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      work.onOver(() => {
+        const { failure } = work
+        if (failure === undefined || failure === CLOSED_BY_READER) resolve()
+        else reject(failure)
+      })
+    })
+  // The reader is told of a failure by the stream itself.
+  tracing.query.tracePromise(ended, { pool, statement: work.text }).catch(() => {})
+}
