@@ -7,11 +7,11 @@ import {
   refuseUnknownOptions,
 } from '../base/option-check.js'
 import { realTimers } from '../base/real-timers.js'
+import type { Opening, OpeningOptions, SlotOwner } from '../connect/opening.js'
 import { ServerSession } from '../lease/server-session.js'
 import { AbortError } from '../outcome/errors.js'
 import { Slot } from '../slot/slot.js'
 import type { RunHost } from '../statement/statement-run.js'
-import type { Opening, OpeningOptions, SlotOwner } from './opening.js'
 
 const KNOWN: ReadonlySet<string> = new Set([
   'timeoutMs',
