@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { readDurations } from './tests/faults/fault-files.js'
 
 /**
  * Files that take longest, longest first. One of them begun last would run while the other core has
@@ -14,9 +15,16 @@ const LONG = [
   'tests/failover/',
 ]
 
+/** Seconds of the slow tier's files, over the slower driver. */
+const SECONDS = Object.entries(readDurations()).map(
+  ([file, seconds]) => [file, Math.max(...Object.values(seconds))] as const,
+)
+
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification): number => {
+      const [, seconds] = SECONDS.find(([file]) => moduleId.endsWith(file)) ?? []
+      if (seconds !== undefined) return -seconds
       const found = LONG.findIndex((part) => moduleId.includes(part))
       return found === -1 ? LONG.length : found
     }

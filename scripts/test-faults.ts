@@ -1,71 +1,75 @@
 /**
- * Runs the scenarios in which servers are killed, frozen, cut off and promoted: every one, or a
- * share of their files that a seed draws.
+ * Runs the slow tier of tests, in which servers are killed, frozen, cut off and promoted.
  *
- *     pnpm test:faults                                    every file, each scenario over one driver
- *     POOLHOUSE_FAULTS_SHARE=1/4 pnpm test:faults         a quarter of the files
- *     POOLHOUSE_FAULTS_DRIVERS=both pnpm test:faults      each scenario over each driver
+ *     pnpm test:faults                      every file, over both drivers
+ *     pnpm test:faults --part               the part whose turn it is at this commit, as CI does
+ *     pnpm test:faults --part=3             the part with this number
+ *     pnpm test:faults --parts              lists the parts
+ *     pnpm test:faults --measure [file…]    runs all files, or these, and records how long each took
  *
- * POOLHOUSE_FAULTS_SEED chooses the files and which scenario runs over which driver. It is printed;
- * the same seed runs the same. Default: the hash of the commit, so that each commit draws anew and
- * a run of it can be repeated. Further arguments go to vitest.
+ * A round runs every file over every driver once. It is divided into parts of at most four minutes
+ * on two cores, balanced by the seconds in tests/faults/durations.json. The number of the commit
+ * chooses the part, so as many commits in a row as there are parts make a round. Other arguments go
+ * to vitest.
  */
 import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { faultRuns } from '../tests/faults/fault-files.js'
+import { type Part, partOf, rotation } from '../tests/faults/rotation.js'
+import { commitNumber } from '../tests/support/commit-number.js'
 
-const ENDING = '.faults.test.ts'
+/** Four minutes, less what vitest and the first server need to start. */
+const LIMIT_SECONDS = 225
+/** `maxWorkers` of the project `faults` in vitest.config.ts. */
+const WORKERS = 2
 
-const seed = process.env['POOLHOUSE_FAULTS_SEED'] ?? commitHash()
-const share = readShare(process.env['POOLHOUSE_FAULTS_SHARE'] ?? '1/1')
-const files = draw(faultFiles('tests'), share, seed)
-console.log(`faults: ${files.length} files, share ${share.text}, POOLHOUSE_FAULTS_SEED=${seed}`)
-for (const file of files) console.log(`  ${file}`)
+const given = process.argv.slice(2)
+const command = given.find((arg) => /^--(parts|part(=\d+)?|measure)$/.test(arg))
+const others = given.filter((arg) => arg !== command)
+const runs = faultRuns()
+const parts = rotation(runs, { limitSeconds: LIMIT_SECONDS, workers: WORKERS })
 
-const { status } = spawnSync(
-  'npx',
-  ['vitest', 'run', '--project', 'faults', ...files, ...process.argv.slice(2)],
-  { stdio: 'inherit', env: { ...process.env, POOLHOUSE_FAULTS_SEED: seed } },
-)
-process.exitCode = status ?? 1
+if (command === undefined) vitest(undefined, others)
+else if (command === '--parts') parts.forEach(print)
+else if (command === '--measure') measure(others)
+else runPart(command === '--part' ? numberOfThisCommit() : Number(command.split('=')[1]))
 
-/** Part of a whole, such as 1/4. */
-interface Share {
-  readonly text: string
-  readonly part: number
+function runPart(number: number): void {
+  const part = parts[number]
+  if (part === undefined) throw new RangeError(`there is no part ${number} of ${parts.length}`)
+  print(part, number)
+  vitest(part.driver, [...part.files, ...others])
 }
 
-function readShare(text: string): Share {
-  const [, count, whole] = /^(\d+)\/(\d+)$/.exec(text) ?? []
-  const part = Number(count) / Number(whole)
-  if (!(part > 0 && part <= 1)) {
-    throw new RangeError(`POOLHOUSE_FAULTS_SHARE must be a fraction such as 1/4, got "${text}"`)
+function numberOfThisCommit(): number {
+  const { number, unknown } = commitNumber()
+  if (unknown === undefined)
+    console.log(`faults: commit ${number}, a round is ${parts.length} commits`)
+  else console.log(`faults: ${unknown}, so its commit has no number: part 0 runs`)
+  return partOf(number, parts.length)
+}
+
+function measure(wanted: readonly string[]): void {
+  for (const driver of new Set(runs.map((run) => run.driver))) {
+    const files = runs.filter((run) => run.driver === driver).map(({ file }) => file)
+    const chosen = wanted.length > 0 ? files.filter((file) => wanted.includes(file)) : files
+    if (chosen.length === 0) continue
+    const reporters = ['--reporter=default', '--reporter=./tests/faults/duration-reporter.ts']
+    vitest(driver, [...chosen, ...reporters])
   }
-  return { text, part }
 }
 
-function faultFiles(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true })
-    .filter(({ name }) => name !== 'node_modules')
-    .flatMap((entry) => {
-      const path = join(folder, entry.name)
-      return entry.isDirectory() ? faultFiles(path) : path.endsWith(ENDING) ? [path] : []
-    })
-    .sort()
+function print({ driver, files, seconds }: Part, number: number): void {
+  const over = driver === undefined ? '' : ` over ${driver}`
+  const names = files.map((file) => `\n  ${file}`).join('')
+  console.log(
+    `faults: part ${number} of 0 to ${parts.length - 1}, about ${Math.round(seconds)} s${over}${names}`,
+  )
 }
 
-/** The files that come first when each gets a number from the seed. */
-function draw(all: readonly string[], { part }: Share, from: string): string[] {
-  const number = (file: string): string =>
-    createHash('sha256').update(`${from}\n${file}`).digest('hex')
-  return [...all]
-    .sort((a, b) => (number(a) < number(b) ? -1 : 1))
-    .slice(0, Math.ceil(all.length * part))
-    .sort()
-}
-
-function commitHash(): string {
-  const { stdout } = spawnSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' })
-  return process.env['GITHUB_SHA'] ?? (stdout?.trim() || 'no commit')
+function vitest(driver: string | undefined, args: readonly string[]): void {
+  const { status } = spawnSync('npx', ['vitest', 'run', '--project', 'faults', ...args], {
+    stdio: 'inherit',
+    env: driver === undefined ? process.env : { ...process.env, POOLHOUSE_TEST_DRIVER: driver },
+  })
+  if (status !== 0) process.exitCode = status ?? 1
 }

@@ -2,8 +2,8 @@ import { type ConnectionPool, createPool } from '@poolhouse/core'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { describeDriver } from '@poolhouse/testkit/conformance'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { DRIVERS } from '../support/drivers.js'
 import { oldestBinaries } from '../support/every-server.js'
-import { driversFor } from '../support/scenario.js'
 
 // The oldest major version that Poolhouse supports.
 const OLDEST = 14
@@ -27,9 +27,7 @@ afterAll(async () => {
 }, 60_000)
 
 // The whole suite once more, so not in the quick tier.
-const drivers = driversFor(`PostgreSQL ${OLDEST}`)
-
-describe.each(drivers)('PostgreSQL 14 over $driver', ({ make }) => {
+describe.each(DRIVERS)('PostgreSQL 14 over $driver', ({ make }) => {
   const driver = make()
 
   async function pool(): Promise<ConnectionPool> {
@@ -95,7 +93,7 @@ describe.each(drivers)('PostgreSQL 14 over $driver', ({ make }) => {
 })
 
 // What chance decides, it decides on the newest version.
-for (const { driver, make } of drivers) {
+for (const { driver, make } of DRIVERS) {
   describeDriver(make(), {
     name: `${driver} on PostgreSQL ${OLDEST}`,
     cluster: oldest,

@@ -1,6 +1,6 @@
 import { startWireServer, type WireError } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
-import { PG } from '../support/drivers.js'
+import { DRIVERS } from '../support/drivers.js'
 import { tally } from '../support/failure-of.js'
 import { LoopLag } from '../support/loop-lag.js'
 import { guardProcess } from '../support/process-guards.js'
@@ -20,8 +20,7 @@ function mostWithin(windowMs: number, times: readonly number[]): number {
 
 const STARTING: WireError = { code: '57P03', message: 'the database system is starting up' }
 
-// When to connect is the business of the engine alone.
-describe.each([PG])('over $driver', ({ make }) => {
+describe.each(DRIVERS)('over $driver', ({ make }) => {
   const openPool = poolsOver(make())
 
   describe('a thousand callers at start', () => {

@@ -2,7 +2,7 @@ import { AcquireTimeoutError } from '@poolhouse/core'
 import { startWireServer } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { startChild } from '../children/child-script.js'
-import { DRIVERS, PG } from '../support/drivers.js'
+import { DRIVERS } from '../support/drivers.js'
 import { failureOf, tally } from '../support/failure-of.js'
 import { guardProcess } from '../support/process-guards.js'
 import { PID, testServer } from '../support/servers/test-server.js'
@@ -13,8 +13,7 @@ guardProcess()
 const server = testServer()
 const HOUR = 3_600_000
 
-// What the clock of the pool is asked, which no driver knows of.
-describe.each([PG])('over $driver', ({ driver, make }) => {
+describe.each(DRIVERS)('over $driver', ({ driver, make }) => {
   const openPool = server.poolsOver(make())
 
   describe('a jump of the wall clock', () => {

@@ -1,13 +1,10 @@
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { describePool } from '@poolhouse/testkit/conformance'
 import { afterAll, beforeAll } from 'vitest'
+import { DRIVERS } from './drivers.js'
 import type { PoolKind } from './pool-kinds.js'
-import { driversFor } from './scenario.js'
 
-/**
- * The whole suite of pools over each of these, on one cluster for the file: over one driver each,
- * or both, as scenarios are.
- */
+/** The whole suite of pools over each of these kinds and each driver, on one cluster for the file. */
 export function describePools(kinds: readonly PoolKind[]): void {
   let cluster: Cluster
   beforeAll(async () => {
@@ -17,7 +14,7 @@ export function describePools(kinds: readonly PoolKind[]): void {
     await cluster?.stop()
   })
   for (const { kind, without, make } of kinds) {
-    for (const { driver, make: makeDriver } of driversFor(kind)) {
+    for (const { driver, make: makeDriver } of DRIVERS) {
       const pool = make(makeDriver(), () => cluster)
       describePool(`${kind}, over ${driver}`, pool, { cluster: () => cluster, without })
     }

@@ -200,7 +200,7 @@ export const VIEWS: readonly PoolKind[] = [
   viewKind('reader of a session', READER, before, (whole) => whole.session().reader()),
 ]
 
-/** Databases of a manager and their views. */
+/** Databases of a manager. */
 export const MANAGED_POOLS: readonly PoolKind[] = [
   managedKind('database on one server', [...VIEW, 'replica', 'classify'], 'single', (manager) =>
     manager.database('app'),
@@ -209,6 +209,10 @@ export const MANAGED_POOLS: readonly PoolKind[] = [
   managedKind('database whose primary is followed', VIEW, 'followed', (manager) =>
     manager.database('app'),
   ),
+]
+
+/** Views of a manager's databases. */
+export const MANAGED_VIEWS: readonly PoolKind[] = [
   managedKind('reader of a database', READER, 'before', (manager) =>
     manager.database('app').reader(),
   ),
@@ -220,11 +224,9 @@ export const MANAGED_POOLS: readonly PoolKind[] = [
   ),
 ]
 
-/** Tenants of each kind and their readers. */
-export const TENANT_POOLS: readonly PoolKind[] = [
+/** Tenants with a database of their own, and their readers. */
+export const TENANT_DATABASES: readonly PoolKind[] = [
   managedKind('tenant with a database of its own', VIEW, 'replicated', tenant, database),
-  managedKind('tenant with a schema of its own', VIEW, 'replicated', tenant, schema),
-  managedKind('tenant by rows', ROWS, 'replicated', tenant, rows),
   managedKind(
     'reader of a tenant with a database of its own',
     READER,
@@ -232,6 +234,11 @@ export const TENANT_POOLS: readonly PoolKind[] = [
     (manager) => tenant(manager).reader(),
     database,
   ),
+]
+
+/** Tenants with a schema of their own, and their readers. */
+export const TENANT_SCHEMAS: readonly PoolKind[] = [
+  managedKind('tenant with a schema of its own', VIEW, 'replicated', tenant, schema),
   managedKind(
     'reader of a tenant with a schema of its own',
     READER,
@@ -239,6 +246,11 @@ export const TENANT_POOLS: readonly PoolKind[] = [
     (manager) => tenant(manager).reader(),
     schema,
   ),
+]
+
+/** Tenants who share tables, and their readers. */
+export const TENANT_ROWS: readonly PoolKind[] = [
+  managedKind('tenant by rows', ROWS, 'replicated', tenant, rows),
   managedKind(
     'reader of a tenant by rows',
     [...READER, ...ROWS],
@@ -253,5 +265,8 @@ export const EVERY_POOL: readonly PoolKind[] = [
   ...COMPOSED_POOLS,
   ...VIEWS,
   ...MANAGED_POOLS,
-  ...TENANT_POOLS,
+  ...MANAGED_VIEWS,
+  ...TENANT_DATABASES,
+  ...TENANT_SCHEMAS,
+  ...TENANT_ROWS,
 ]
