@@ -1,6 +1,6 @@
 import type { DriverCopyIn } from '@poolhouse/core/kit'
 import { CopyAnswer, type CopyInLine, type CopyOpening, SendingCopy } from '@poolhouse/core/net'
-import { PgCopy } from './pg-copy.js'
+import { PgCopy } from './copy.js'
 import type { PgWire } from './pg-module.js'
 import type { WorkHost } from './session-work.js'
 

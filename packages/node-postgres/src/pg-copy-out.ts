@@ -1,6 +1,6 @@
 import type { DriverCopyOut } from '@poolhouse/core/kit'
 import { CopyAnswer, type CopyOpening, ReceivingCopy } from '@poolhouse/core/net'
-import { PgCopy } from './pg-copy.js'
+import { PgCopy } from './copy.js'
 import type { WorkHost } from './session-work.js'
 
 /** A COPY … TO STDOUT on its way through a `pg.Client`. */

@@ -1,6 +1,6 @@
 import type { DriverCopyIn } from '@poolhouse/core/kit'
 import { CopyAnswer, type CopyInLine, type CopyOpening, SendingCopy } from '@poolhouse/core/net'
-import { CopyWork } from './copy-work.js'
+import { CopyWork } from './copy.js'
 import { COPY_DONE, copyData, copyFail, FROM_SERVER } from './messages.js'
 import type { WorkHost } from './session-work.js'
 

@@ -1,6 +1,6 @@
 import type { DriverCopyOut } from '@poolhouse/core/kit'
 import { CopyAnswer, type CopyOpening, ReceivingCopy } from '@poolhouse/core/net'
-import { CopyWork } from './copy-work.js'
+import { CopyWork } from './copy.js'
 import { FROM_SERVER } from './messages.js'
 import type { WorkHost } from './session-work.js'
 
