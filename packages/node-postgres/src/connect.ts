@@ -35,17 +35,10 @@ async function logIn(
   context: ConnectContext,
   socket: ServerSocket,
 ): Promise<PgConnection> {
-  const { settings, statements, listener, errorDetail, types = typeParsers() } = context
+  const { settings, types = typeParsers() } = context
   const client = new pg.Client(clientConfig(settings, socket, new ClientTypes(pg, types)))
   ignoreEnvironment(client, settings)
-  const connection = new PgConnection({
-    client,
-    socket,
-    types,
-    statements,
-    listener,
-    errorDetail,
-  })
+  const connection = new PgConnection(client, socket, types, context)
   let parser: DataListener | undefined
   const guard = guardLogin(socket, context, {
     show: (bytes) => parser?.(bytes),

@@ -1,6 +1,6 @@
 import { type ErrorDetail, PoolhouseError, type Statement } from '@poolhouse/core'
 import {
-  type ConnectionListener,
+  type ConnectContext,
   type DriverCopyIn,
   type DriverCopyOut,
   type DriverCursor,
@@ -14,11 +14,9 @@ import {
   isServerError,
   RowCursor,
   realTimers,
-  rethrowLater,
   type ServerSocket,
   SessionStatements,
   SocketConnection,
-  type StatementRules,
   statusOf,
   toClosedError,
   toDatabaseError,
@@ -28,32 +26,15 @@ import {
 } from '@poolhouse/core/net'
 import type { TypeParsers } from '@poolhouse/core/types'
 import { clientNames } from './client-names.js'
+import { PgCopyIn, PgCopyOut } from './copy.js'
 import { CursorStatement } from './cursor-statement.js'
 import { LentClient } from './lent-client.js'
-import { PgCopyIn } from './pg-copy-in.js'
-import { PgCopyOut } from './pg-copy-out.js'
 import type { PgClient } from './pg-module.js'
 import { PgStatement } from './pg-statement.js'
 import type { RowShape } from './row-shape.js'
 import type { SessionWork, WorkHost } from './session-work.js'
-import { StatementPair } from './statement-pair.js'
+import { statementPair } from './statement-pair.js'
 import { hear, hearReady, type WireEvents } from './wire-events.js'
-
-/** What a connection is made of. */
-export interface ConnectionParts {
-  /** A client that has not been connected yet. */
-  readonly client: PgClient
-  /** The socket under it. */
-  readonly socket: ServerSocket
-  /** What makes values of the texts that the server sends. */
-  readonly types: TypeParsers
-  /** What the sessions of the pool have in common about prepared statements. */
-  readonly statements: StatementRules | undefined
-  /** Whether errors keep their detail, hint and context. Default `keep`. */
-  readonly errorDetail?: ErrorDetail | undefined
-  /** Who hears of what happens outside statements. */
-  readonly listener: ConnectionListener
-}
 
 /**
  * One session over one `pg.Client`. Gives `pg` one statement at a time and settles it at
@@ -73,10 +54,11 @@ export class PgConnection
   #described = false
 
   /**
-   * Attaches every listener this connection will ever have. To be called before the client
-   * connects.
+   * Attaches every listener that this connection will ever have. `client` must not have been
+   * connected yet; `types` turns the texts of the server into values.
    */
-  constructor({ client, socket, types, statements, listener, errorDetail }: ConnectionParts) {
+  constructor(client: PgClient, socket: ServerSocket, types: TypeParsers, context: ConnectContext) {
+    const { statements, listener, errorDetail } = context
     super(socket, listener, new SessionStatements(statements, clientNames(client.connection)))
     this.types = types
     this.errorDetail = errorDetail
@@ -158,7 +140,7 @@ export class PgConnection
         const behindValues = valuesOf(behind.statement)
         const parts = { statement, values, behind, behindValues }
         const alone = (): void => this.#submit(new PgStatement(this, statement, values, done))
-        ;({ first: work, second: companion } = new StatementPair(this, parts, alone, done))
+        ;({ first: work, second: companion } = statementPair(this, parts, alone, done))
       } else work = new PgStatement(this, statement, values, done)
     } catch (error) {
       realTimers.nextTick(done, error as Error)
@@ -252,13 +234,10 @@ export class PgConnection
 
   /** Called by the work, in a tick of its own. */
   unsent(work: SessionWork, error: Error): void {
-    if (!this.#queue.skip(work)) return
-    try {
+    this.#queue.skip(work, () => {
       if (error instanceof TypeError) work.refuse(error)
       else work.lose(error)
-    } catch (thrown) {
-      rethrowLater(thrown)
-    }
+    })
   }
 
   override async reset(level: ResetLevel): Promise<void> {

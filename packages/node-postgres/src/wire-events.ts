@@ -1,39 +1,33 @@
 import { EventEmitter } from 'node:events'
 import type { ErrorDetail } from '@poolhouse/core'
 import type { Notice } from '@poolhouse/core/kit'
-import { dropDetail, ProtocolError, type ServerError, toDatabaseError } from '@poolhouse/core/net'
+import {
+  dropDetail,
+  ProtocolError,
+  type ServerError,
+  type SocketConnection,
+  toDatabaseError,
+} from '@poolhouse/core/net'
 import type { PgWire } from './pg-module.js'
 
-/** Who hears of the messages of the server, beside `pg`. */
-export interface WireEvents {
-  /** Whether what comes next answers a reset that `pg` knows nothing of. */
-  readonly resetting: boolean
+/** Hears the messages of the server, beside `pg`. */
+export interface WireEvents
+  extends Pick<
+    SocketConnection,
+    'resetting' | 'resetAnswered' | 'resetRefused' | 'parameter' | 'notice' | 'notification'
+  > {
   /** Whether errors keep their detail, hint and context. */
   readonly errorDetail: ErrorDetail | undefined
-  /** A part of the reset is through. */
-  resetAnswered(): void
-  /** The server refuses a part of the reset. */
-  resetRefused(error: Error): void
-  /** ParseComplete. */
   parseComplete(): void
-  /** RowDescription. */
   rowDescription(): void
-  /** CommandComplete, with its tag. */
   commandComplete(tag: string): void
-  /** BindComplete. */
   bindComplete(): void
   /** CopyOutResponse, the one answer to a statement that `pg` does not hand on. */
   copyOutResponse(): void
   /** ErrorResponse, before `pg` handles it. */
   errorResponse(error: Error): void
-  /** ReadyForQuery, with its status byte as text. */
+  /** ReadyForQuery; `status` is its status byte as text. */
   readyForQuery(status: string): void
-  /** ParameterStatus. */
-  parameter(name: string, value: string): void
-  /** NoticeResponse. */
-  notice(notice: Notice): void
-  /** NotificationResponse. */
-  notification(channel: string, payload: string): void
 }
 
 const EVENTS: unique symbol = Symbol('poolhouse.events')

@@ -21,17 +21,15 @@ import {
   toClosedError,
   valuesOf,
 } from '@poolhouse/core/net'
-import { CopyIn } from './copy-in.js'
-import { CopyOut } from './copy-out.js'
+import { CopyIn, CopyOut } from './copy.js'
 import { CursorWork } from './cursor-work.js'
 import type { InstanceStart } from './instance-start.js'
 import { lentSql } from './lent-sql.js'
-import type { LineEvents } from './line-events.js'
 import type { PostgresSql } from './postgres-module.js'
 import type { RowShape } from './row-shape.js'
 import { SessionLine } from './session-line.js'
 import type { SessionWork } from './session-work.js'
-import { StatementPair } from './statement-pair.js'
+import { statementPair } from './statement-pair.js'
 import { StatementWork } from './statement-work.js'
 
 const SMALL = 65_536
@@ -40,10 +38,7 @@ const SMALL = 65_536
  * One session over a one-connection instance of postgres.js. What runs in it is in the hands of its
  * line.
  */
-export class PostgresConnection
-  extends SocketConnection<RowShape>
-  implements LineEvents, LoginView
-{
+export class PostgresConnection extends SocketConnection<RowShape> implements LoginView {
   readonly #line: SessionLine
 
   /** Attaches every listener this session will ever have. */
@@ -107,7 +102,7 @@ export class PostgresConnection
       if (behind !== undefined && single && isSmall(behindValues)) {
         const parts = { statement, values, behind, behindValues }
         const again = (): void => this.#submit(alone())
-        const pair = new StatementPair(this.#line, parts, again, done)
+        const pair = statementPair(this.#line, parts, again, done)
         work = pair.first
         companion = pair.second
       } else work = alone()

@@ -1,27 +1,34 @@
-import type { CopyAnswer, RunningCopy } from '@poolhouse/core/net'
-import { copyFail, FROM_SERVER } from './messages.js'
+import type { DriverCopyIn, DriverCopyOut } from '@poolhouse/core/kit'
+import {
+  CopyAnswer,
+  type CopyInLine,
+  type CopyOpening,
+  ReceivingCopy,
+  type RunningCopy,
+  SendingCopy,
+} from '@poolhouse/core/net'
+import { COPY_DONE, copyData, copyFail, FROM_SERVER } from './messages.js'
 import { SessionWork, tagOf, type WorkHost } from './session-work.js'
 import { Submission } from './submission.js'
 
 /**
- * What both directions of COPY have in common: the way of its text through postgres.js.
+ * The text of a COPY on its way through postgres.js.
  *
- * It takes the place of the streams of postgres.js, which say that all was well before the server
- * has, or never say what was wrong.
+ * It takes the place of the streams of postgres.js, which report success before the server has, and
+ * may never report an error.
  */
-export abstract class CopyWork<Copy extends RunningCopy> extends SessionWork {
-  /** What becomes of the text. */
+abstract class CopyWork<Copy extends RunningCopy> extends SessionWork {
+  /** The state of the COPY. */
   protected abstract readonly answer: CopyAnswer<Copy>
   readonly #text: string
 
-  /** Sends nothing yet. */
   constructor(host: WorkHost, text: string) {
     super(host)
     this.#text = text
   }
 
   protected override prepare(): Submission {
-    // What is copied out may be a query that changes the session.
+    // COPY (query) TO may run a query that changes the session.
     this.host.prepared.choose({ text: this.#text }, undefined)
     return new Submission(this, { text: this.#text, values: undefined, name: '', known: false })
   }
@@ -41,5 +48,63 @@ export abstract class CopyWork<Copy extends RunningCopy> extends SessionWork {
 
   override refuse(error: Error): void {
     this.answer.lose(error)
+  }
+}
+
+/** A COPY … FROM STDIN, whose data does not pass through postgres.js. */
+export class CopyIn extends CopyWork<SendingCopy> implements CopyInLine {
+  protected override readonly answer: CopyAnswer<SendingCopy>
+  readonly #copy = new SendingCopy(this)
+
+  /** `opening` is rejected if the text is no COPY … FROM STDIN. */
+  constructor(host: WorkHost, text: string, opening: CopyOpening<DriverCopyIn>) {
+    super(host, text)
+    this.answer = new CopyAnswer('COPY … FROM STDIN', this.#copy, opening)
+  }
+
+  override take(kind: number, buffer: Buffer, from: number, to: number): void {
+    if (kind !== FROM_SERVER.copyInResponse || !this.answer.begin()) {
+      super.take(kind, buffer, from, to)
+    }
+  }
+
+  override drained(): void {
+    this.#copy.drained()
+  }
+
+  sendData(bytes: Buffer): boolean {
+    return this.host.send(copyData(bytes))
+  }
+
+  sendDone(): void {
+    this.#last(COPY_DONE)
+  }
+
+  sendFail(reason: string): void {
+    this.#last(copyFail(reason))
+  }
+
+  #last(message: Buffer): void {
+    // After an ErrorResponse the COPY is over, and ReadyForQuery follows by itself.
+    if (this.refusal === undefined) this.host.send(message)
+  }
+}
+
+/** A COPY … TO STDOUT, whose data postgres.js never sees. */
+export class CopyOut extends CopyWork<ReceivingCopy> {
+  protected override readonly answer: CopyAnswer<ReceivingCopy>
+  readonly #copy: ReceivingCopy
+
+  /** `opening` is rejected if the text is no COPY … TO STDOUT. */
+  constructor(host: WorkHost, text: string, opening: CopyOpening<DriverCopyOut>) {
+    super(host, text)
+    this.#copy = new ReceivingCopy((paused) => host.pause(paused))
+    this.answer = new CopyAnswer('COPY … TO STDOUT', this.#copy, opening)
+  }
+
+  override take(kind: number, buffer: Buffer, from: number, to: number): void {
+    if (kind === FROM_SERVER.copyOutResponse) this.answer.begin()
+    else if (kind === FROM_SERVER.copyData) this.#copy.data(buffer.subarray(from + 5, to))
+    else super.take(kind, buffer, from, to)
   }
 }

@@ -10,9 +10,9 @@ import {
   readNotification,
   readParameter,
   realTimers,
-  rethrowLater,
   type ServerSocket,
   type SessionStatements,
+  type SocketConnection,
   statusOf,
   tellTexts,
   toClosedError,
@@ -22,18 +22,32 @@ import {
 import type { TypeParsers } from '@poolhouse/core/types'
 import type { Instance } from './instance.js'
 import type { InstanceStart } from './instance-start.js'
-import type { LineEvents } from './line-events.js'
-import { MessageRelay } from './relay.js'
 import { closeStatement, FROM_SERVER, isKnownMessage, TERMINATE } from './messages.js'
 import type { PostgresErrorClass } from './postgres-module.js'
+import { MessageRelay, SeriesCount } from './relay.js'
 import type { RowShape } from './row-shape.js'
-import { SeriesCount } from './series-count.js'
 import { readError, type SessionWork, tagOf, type WorkHost } from './session-work.js'
 import { StandInSocket } from './stand-in-socket.js'
 import type { Submission } from './submission.js'
 
 // How long a cancel that somebody asks for on a query of his own may take.
 const CANCEL_TIMEOUT_MS = 10_000
+
+/** The connection, as its line reports to it. */
+export type LineOwner = Pick<
+  SocketConnection<RowShape>,
+  | 'takeReset'
+  | 'resetting'
+  | 'resetAnswered'
+  | 'resetRefused'
+  | 'ready'
+  | 'refused'
+  | 'failed'
+  | 'cancel'
+  | 'parameter'
+  | 'notice'
+  | 'notification'
+>
 
 /**
  * What lies between the socket of a session and its instance of postgres.js. Both directions are
@@ -50,7 +64,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   /** Who has, or had, the instance; undefined if it was never handed out. */
   holder: RawHolder | undefined = undefined
   readonly #socket: ServerSocket
-  readonly #events: LineEvents
+  readonly #owner: LineOwner
   readonly #start: InstanceStart
   readonly #standIn: StandInSocket
   readonly #walker = new FrameWalker()
@@ -77,12 +91,12 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     start: InstanceStart,
     context: ConnectContext,
     socket: ServerSocket,
-    events: LineEvents,
+    owner: LineOwner,
     prepared: SessionStatements<RowShape>,
   ) {
     this.prepared = prepared
     this.#socket = socket
-    this.#events = events
+    this.#owner = owner
     const { host, port } = context.settings.endpoint
     this.#standIn = new StandInSocket(this, host, port)
     this.#start = start
@@ -178,12 +192,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
 
   untaken(work: SessionWork, error: Error): void {
     realTimers.nextTick(() => {
-      if (!this.#queue.skip(work)) return
-      try {
-        work.refuse(error)
-      } catch (thrown) {
-        rethrowLater(thrown)
-      }
+      this.#queue.skip(work, () => work.refuse(error))
     })
   }
 
@@ -230,7 +239,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       return true
     }
     if (this.busy) return true
-    this.#events.failed(
+    this.#owner.failed(
       new PoolhouseError('its instance of postgres.js was used after its lease was over'),
     )
     return false
@@ -238,7 +247,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
 
   /** For the stand-in: postgres.js gives up. */
   end(reason: string): void {
-    if (this.#state !== 'over') this.#events.failed(toClosedError(new Error(reason)))
+    if (this.#state !== 'over') this.#owner.failed(toClosedError(new Error(reason)))
   }
 
   pause(paused: boolean): void {
@@ -257,7 +266,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     try {
       const { quiet } = this.#series
       const submission = work.submit(quiet)
-      this.#reset ??= this.#events.takeReset()
+      this.#reset ??= this.#owner.takeReset()
       if (quiet && this.prepared.hasClosing) this.#closeStatements()
       this.instance.handler(submission)
       if (quiet && work.isBuilt) this.#sendAhead(work.companion)
@@ -291,7 +300,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     // Whoever asks has given the session back, and the request would meet the statement of somebody
     // else.
     if (this.holder?.refusal() !== undefined) return
-    const request = this.#events.cancel(CANCEL_TIMEOUT_MS)
+    const request = this.#owner.cancel(CANCEL_TIMEOUT_MS)
     this.#cancels.add(request)
     try {
       await request
@@ -337,7 +346,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       walker.stop()
       // During the log-in it is the business of its guard.
       if (this.#state === 'starting') throw error
-      this.#events.failed(toClosedError(error))
+      this.#owner.failed(toClosedError(error))
     }
   }
 
@@ -350,7 +359,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   }
 
   #takeFrame(kind: number, buffer: Buffer, from: number, to: number): void {
-    if (this.#events.resetting && this.#answersReset(kind, buffer, from, to)) return
+    if (this.#owner.resetting && this.#answersReset(kind, buffer, from, to)) return
     const work = this.#queue.current
     const ours = work?.submission?.active === true
     switch (kind) {
@@ -358,17 +367,17 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
         // Those of the log-in its guard has read.
         if (this.#state !== 'starting') {
           const { name, value } = readParameter(buffer.subarray(from + 5, to))
-          this.#events.parameter(name, value)
+          this.#owner.parameter(name, value)
         }
         this.#relay.pass(buffer, from, to)
         break
       }
       case FROM_SERVER.notice:
-        this.#events.notice(readNotice(buffer.subarray(from + 5, to)))
+        this.#owner.notice(readNotice(buffer.subarray(from + 5, to)))
         break
       case FROM_SERVER.notification: {
         const { channel, payload } = readNotification(buffer.subarray(from + 5, to))
-        this.#events.notification(channel, payload)
+        this.#owner.notification(channel, payload)
         break
       }
       case FROM_SERVER.errorResponse: {
@@ -376,10 +385,10 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
         this.#relay.pass(buffer, from, to)
         if (refusal?.severity !== 'ERROR') {
           const error = readError(this.PostgresError, buffer.subarray(from + 5, to))
-          this.#events.refused(error)
+          this.#owner.refused(error)
           // Its last words. The socket may stay open for a while, in which nobody is to get the
           // session.
-          if (this.#state === 'open' && !this.busy) this.#events.failed(error)
+          if (this.#state === 'open' && !this.busy) this.#owner.failed(error)
         }
         break
       }
@@ -417,10 +426,10 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   #answersReset(kind: number, buffer: Buffer, from: number, to: number): boolean {
     switch (kind) {
       case FROM_SERVER.commandComplete:
-        this.#events.resetAnswered()
+        this.#owner.resetAnswered()
         return true
       case FROM_SERVER.errorResponse:
-        this.#events.resetRefused(readError(this.PostgresError, buffer.subarray(from + 5, to)))
+        this.#owner.resetRefused(readError(this.PostgresError, buffer.subarray(from + 5, to)))
         return true
       case FROM_SERVER.closeComplete:
         if (this.#closing > 0) this.#closing--
@@ -445,7 +454,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       // for work by itself.
       this.#standIn.emit('drain')
     } else this.#series.answered()
-    this.#events.ready(status)
+    this.#owner.ready(status)
     if (ours) this.#queue.answered(this.prepared.mayRepeat)
   }
 

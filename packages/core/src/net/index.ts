@@ -37,7 +37,7 @@ export { startupOptions } from './frames/startup-options.js'
 export { statusOf } from './frames/status-of.js'
 export { guardLogin, type LoggedIn, type LoginGuard, type LoginView } from './login/login-guard.js'
 export { CopyAnswer, type CopyOpening, type RunningCopy } from './session/copy-answer.js'
-export { type PairCaller, PairOutcome } from './session/pair-outcome.js'
+export { type PairCaller, PairOutcome, type PairParts } from './session/pair-outcome.js'
 export { ReceivingCopy } from './session/receiving-copy.js'
 export {
   type CursorEnds,

@@ -74,13 +74,17 @@ export class WorkQueue<Work extends QueuedWork> {
   }
 
   /**
-   * No ReadyForQuery will come for it: goes on with the next. False if it is not the current work;
-   * otherwise the caller settles it.
+   * Starts the next work and settles this one with `settle`, because no ReadyForQuery will come for
+   * it. Does nothing if it is not the current work.
    */
-  skip(work: Work): boolean {
-    if (this.#current !== work) return false
+  skip(work: Work, settle: () => void): void {
+    if (this.#current !== work) return
     this.#advance()
-    return true
+    try {
+      settle()
+    } catch (error) {
+      rethrowLater(error)
+    }
   }
 
   /** Starts nothing from now on. */

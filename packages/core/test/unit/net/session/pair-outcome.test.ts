@@ -7,7 +7,7 @@ const RESULT: QueryResult<unknown> = { rows: [1], rowCount: 1, command: 'INSERT'
 const POSITION: QueryResult<unknown> = { rows: [2], rowCount: 1, command: 'SELECT', fields: [] }
 
 /** An outcome, and what its caller and its companion have heard. */
-function outcomeOf({ wantsMore = false, answered = (_: unknown): void => {} } = {}) {
+function outcomeOf({ mayRepeat = true, answered = (_: unknown): void => {} } = {}) {
   const told: unknown[] = []
   const ends: [Error | null, unknown][] = []
   let repeats = 0
@@ -19,7 +19,7 @@ function outcomeOf({ wantsMore = false, answered = (_: unknown): void => {} } = 
         answered(result)
       },
     },
-    wantsMore: () => wantsMore,
+    prepared: { mayRepeat },
     again: () => repeats++,
     done: (error, result) => ends.push([error, result]),
   })
@@ -53,9 +53,19 @@ test('tells nobody of the companion of a statement that failed', () => {
 })
 
 test('leaves the caller to the repetition', () => {
-  const { outcome, told, ends, repeats } = outcomeOf({ wantsMore: true })
+  const { outcome, told, ends, repeats } = outcomeOf()
+  outcome.wantsRepeat = true
   outcome.second(null, POSITION)
   expect([told, ends, repeats()]).toEqual([[], [], 1])
+})
+
+test('does not repeat a statement whose cancellation was asked for', () => {
+  const { outcome, ends, repeats } = outcomeOf({ mayRepeat: false })
+  const error = new Error('stale')
+  outcome.wantsRepeat = true
+  outcome.first(error)
+  outcome.second(null, POSITION)
+  expect([ends, repeats()]).toEqual([[[error, undefined]], 0])
 })
 
 test('settles the caller whatever is thrown where the companion is told', () => {

@@ -56,10 +56,11 @@ describe('the work of a session', () => {
 
   it('gives way when it will not be answered, if it is its turn', () => {
     const { queue, log, a, b } = setUp()
-    expect(queue.skip(b)).toBe(false)
-    expect(queue.skip(a)).toBe(true)
-    expect(queue.skip(a)).toBe(false)
-    expect(log).toEqual(['a sent', 'b sent'])
+    const skip = (work: NotedWork): void => queue.skip(work, () => log.push(`${work} refused`))
+    skip(b)
+    skip(a)
+    skip(a)
+    expect(log).toEqual(['a sent', 'b sent', 'a refused'])
   })
 
   it('is lost in order when the session is over', () => {
