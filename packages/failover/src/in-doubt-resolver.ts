@@ -9,7 +9,6 @@ import {
   endsSession,
   hasCondition,
   type OutcomeResolver,
-  type PresentHistory,
   pastStatement,
   readLsn,
   SERVER_COLUMNS,
@@ -17,23 +16,9 @@ import {
   TimelinePast,
 } from '@poolhouse/core/kit'
 import { awaitUntil } from './base/await-until.js'
-import { isSign } from './base/fate.js'
-
-/** What the resolver needs of the pool. */
-export interface InDoubtHost {
-  readonly clock: Clock
-  /** System identifier of the cluster, once seen. */
-  readonly systemId: string | undefined
-  /** The history that the primary writes, as it said last. */
-  readonly present: PresentHistory | undefined
-  /**
-   * The primary, now or when there is one; rejects when `deadline` has passed or when work may not
-   * wait for it.
-   */
-  primary(deadline: number, signal: AbortSignal | undefined): Promise<ConnectionPool>
-  /** A node could not be reached. */
-  hint(node: string): void
-}
+import { isHint } from './base/fate.js'
+import type { CallDispatcher } from './calls/call-dispatcher.js'
+import type { TopologyWatch } from './watch/topology-watch.js'
 
 /** What the present primary says about a transaction. */
 export interface OutcomeFacts {
@@ -41,24 +26,24 @@ export interface OutcomeFacts {
   readonly timeline: number
   /** When its postmaster started. */
   readonly startedAt?: string | undefined
-  /** Its address and port, as it sees them. */
+  /** Its address and port, as it sees them itself. */
   readonly place?: string | undefined
   /** Whether its postmaster started after the transaction began, by its clock. */
   readonly isYounger?: boolean | undefined
-  /** Where its timeline began; undefined if it does not tell. */
+  /** Where its timeline began; undefined if that is unknown. */
   readonly begin?: bigint | undefined
   /** Whether the server has recovered from a crash since the transaction began. */
   readonly crashed: boolean
   /**
-   * What `pg_xact_status` says; `future` if the server has not come to that xid, undefined if it is
-   * too old to be known.
+   * What `pg_xact_status` returns. `future` if the server has not assigned that xid yet; undefined if
+   * the xid is too old.
    */
   readonly status: 'committed' | 'aborted' | 'in progress' | 'future' | undefined
 }
 
-// Recovery from a crash empties the statistics, also when only the server's processes were
-// restarted and pg_postmaster_start_time() stays; a clean restart keeps them. A reset by hand looks
-// like a crash and costs no more than an answer.
+// Crash recovery resets the statistics, even if only the backends were restarted and
+// pg_postmaster_start_time() stays; a clean restart keeps them. A manual reset looks like a crash,
+// which only makes the outcome `unknown`.
 const FACTS = `\
 select (select system_identifier::pg_catalog.text from pg_catalog.pg_control_system()) as system_id,
   pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) as wal_file,
@@ -67,9 +52,9 @@ select (select system_identifier::pg_catalog.text from pg_catalog.pg_control_sys
   (pg_catalog.pg_postmaster_start_time() OPERATOR(pg_catalog.>) $1::pg_catalog.timestamptz)::pg_catalog.text as is_younger,
   ${TIMELINE_BEGIN} as begin`
 const STATUS = 'select pg_catalog.pg_xact_status($1::pg_catalog.xid8) as status'
-// Its client has gone, so nobody but us waits for it. No other session can have this process id and
-// this xid. One that waits for its synchronous standbys ($4 = false) gets some time first, because
-// ended it would have committed on the primary alone.
+// Ends the backend of the transaction: its client is gone. No other session has this process id and
+// this xid. A backend that waits for synchronous standbys is spared at first ($4 = false), because
+// ending it would commit on the primary alone.
 const END = `\
 select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
 where a.pid OPERATOR(pg_catalog.=) $1::int and a.backend_xid OPERATOR(pg_catalog.=) $2::pg_catalog.xid8::pg_catalog.xid
@@ -81,32 +66,39 @@ const PAUSE_BASE_MS = 20
 const PAUSE_MOST_MS = 250
 const SYNC_GRACE_MS = 3_000
 
-/**
- * The transaction, and where the timeline that it began on had begun, as far as that was known
- * then.
- */
+/** A transaction, with what was known about its server when it began. */
 interface Doubt {
   readonly transaction: TransactionIdentity
   readonly systemId: string | undefined
+  /** Where its timeline had begun; undefined if that was unknown. */
   readonly begin: bigint | undefined
 }
 
 /**
- * Finds out what became of transactions whose COMMIT got no answer. It asks the present primary,
- * and believes "committed" only where the xid cannot have been given to another transaction since:
- * of the server that ran it, on the same timeline, without a crash in between.
+ * Finds out what became of transactions whose COMMIT got no answer. It asks the present primary, and
+ * accepts "committed" only if the xid cannot have been given to another transaction since: from the
+ * server that ran the transaction, on the same timeline, without a crash in between.
  */
 export class InDoubtResolver {
-  readonly #host: InDoubtHost
+  readonly #clock: Clock
+  readonly #watch: Pick<TopologyWatch, 'current' | 'present' | 'hint'>
+  readonly #dispatcher: Pick<CallDispatcher, 'primary'>
 
-  /** Asks nothing before somebody wants to know. */
-  constructor(host: InDoubtHost) {
-    this.#host = host
+  /** Sends nothing before an outcome is asked for. */
+  constructor(
+    clock: Clock,
+    watch: Pick<TopologyWatch, 'current' | 'present' | 'hint'>,
+    dispatcher: Pick<CallDispatcher, 'primary'>,
+  ) {
+    this.#clock = clock
+    this.#watch = watch
+    this.#dispatcher = dispatcher
   }
 
-  /** What will resolve a transaction that begins now, should its COMMIT get no answer. */
+  /** What resolves a transaction that begins now, in case its COMMIT gets no answer. */
   resolverOf(transaction: TransactionIdentity): OutcomeResolver {
-    const { systemId, present } = this.#host
+    const { current, present } = this.#watch
+    const { systemId } = current
     const { startedAt, timeline } = transaction
     const isOfPresent =
       startedAt !== undefined && startedAt === present?.startedAt && timeline === present.timeline
@@ -119,7 +111,7 @@ export class InDoubtResolver {
     timeoutMs: number,
     signal: AbortSignal | undefined,
   ): Promise<TransactionOutcome> {
-    const { clock } = this.#host
+    const clock = this.#clock
     const startedAt = clock.now()
     const deadline = startedAt + timeoutMs
     const patientUntil = startedAt + Math.min(SYNC_GRACE_MS, timeoutMs / 3)
@@ -136,39 +128,40 @@ export class InDoubtResolver {
     }
   }
 
-  /** Asks once; undefined if asking again may tell more. */
+  /** Asks once. Returns undefined if asking again later may tell more. */
   async #look(
     doubt: Doubt,
     limits: { deadline: number; signal: AbortSignal | undefined; impatient: boolean },
   ): Promise<TransactionOutcome | undefined> {
-    const { clock } = this.#host
     const { deadline, signal } = limits
     let pool: ConnectionPool | undefined
     try {
-      pool = await this.#host.primary(deadline, signal)
-      const timeoutMs = Math.max(1, Math.min(LOOK_MS, deadline - clock.now()))
+      pool = await this.#dispatcher.primary(deadline, signal)
+      const timeoutMs = Math.max(1, Math.min(LOOK_MS, deadline - this.#clock.now()))
       const facts = await readFacts(pool, doubt.transaction, limits.impatient, timeoutMs, signal)
       const ran = { ...doubt.transaction, begin: doubt.begin }
       const outcome = outcomeOf(facts, ran, doubt.systemId)
       if (outcome !== 'history') return outcome
       return await readHistory(pool, facts.timeline, ran, timeoutMs, signal)
     } catch (error) {
-      if (pool !== undefined && isSign(error)) this.#host.hint(pool.name)
+      if (pool !== undefined && isHint(error)) this.#watch.hint(pool.name)
       return undefined
     }
   }
 }
 
 /**
- * What the facts prove; `history` if the primary's timeline history may prove more, undefined if
- * time may tell more.
+ * What the facts prove: an outcome, `history` if the history of the primary's timeline may prove
+ * more, or undefined if asking again later may prove more.
  *
- * An xid names one transaction only as long as the server remembers having given it out. A standby
- * that is promoted, and a server that recovers from a crash, have forgotten those that never came
- * to their log, and give them out again, so there "committed" may be another's. Every other answer
- * proves that ours is not committed there. The number of a timeline does not tell whose it is: two
- * standbys may have been promoted to the same one, or a standby started as a primary without a
- * promotion. So what another server says on it counts as little as after a promotion.
+ * An xid identifies one transaction only as long as the server remembers having assigned it. A
+ * standby that is promoted, and a server that recovers from a crash, do not know the xids that never
+ * reached their log and assign them again; "committed" may then be said of another transaction.
+ * Every other answer proves that ours is not committed there.
+ *
+ * The number of a timeline does not identify it: two standbys may have been promoted to the same
+ * number, or a standby may have been started as a primary without a promotion. So on the same
+ * timeline, the answer of another server counts as little as after a promotion.
  */
 export function outcomeOf(
   facts: OutcomeFacts,
@@ -178,7 +171,7 @@ export function outcomeOf(
   const { status } = facts
   const { timeline } = ran
   if (systemId === undefined || facts.systemId !== systemId) return 'unknown'
-  // A primary that was left behind: another one will be found.
+  // A stale primary: the present one will be found.
   if (facts.timeline < timeline) return undefined
   if (facts.timeline > timeline) {
     return status === undefined || status === 'committed' ? 'history' : 'lost'
@@ -195,7 +188,7 @@ export function outcomeOf(
     case 'aborted':
       return 'aborted'
     case 'in progress':
-      // After a crash it is another transaction's: the processes of before are gone.
+      // After a crash the status is another transaction's: the former backends are gone.
       return facts.crashed ? 'aborted' : undefined
     case 'future':
       return facts.crashed ? 'aborted' : 'unknown'
@@ -204,20 +197,20 @@ export function outcomeOf(
   }
 }
 
-/** Where a transaction ran. */
+/** The server and timeline on which a transaction ran. */
 type RanOn = Pick<TransactionIdentity, 'timeline' | 'startedAt' | 'place'> & {
   readonly begin?: bigint | undefined
 }
 
 /**
- * Whether the server is the one that ran the transaction: in the same life, or restarted at the
- * same place since.
+ * Whether the server is the one that ran the transaction: still in the same life, or restarted at
+ * the same address since.
  */
 function ranHere(facts: OutcomeFacts, ran: RanOn): boolean {
   if (ran.startedAt === undefined || facts.startedAt === undefined) return true
   if (ran.startedAt === facts.startedAt) return true
-  // One address may lead to one server after the other. A server that was up when the transaction
-  // began is no restart of the one that ran it.
+  // An address may lead to several servers one after the other. A server that was already up when
+  // the transaction began is not a restart of the one that ran it.
   return ran.place === facts.place && facts.isYounger !== false
 }
 
@@ -229,7 +222,7 @@ async function readFacts(
   signal: AbortSignal | undefined,
 ): Promise<OutcomeFacts> {
   const { xid, backendPid, begunAt, timeline } = transaction
-  // In a transaction, because behind a pooler only that keeps the questions on one server.
+  // A transaction, because only that keeps the statements on one server behind a pooler.
   return await pool.transaction(
     async (tx) => {
       const [row] = (await tx.query<FactsRow>(FACTS, [begunAt])).rows
@@ -258,14 +251,14 @@ async function readFacts(
         return { ...facts, status: 'future' as const }
       }
     },
-    // Whatever the role is set to: SERIALIZABLE READ ONLY DEFERRABLE would wait for others.
+    // Overrides a default of the role: SERIALIZABLE READ ONLY DEFERRABLE would wait for others.
     { readOnly: true, isolation: 'read committed', timeoutMs, signal },
   )
 }
 
 /**
- * Reads where the timeline of the transaction was left. Takes a role that may read the server's
- * files.
+ * Reads where the cluster left the timeline of the transaction. Needs a role that may read files of
+ * the server; without that right the outcome is `unknown`.
  */
 async function readHistory(
   pool: ConnectionPool,
@@ -289,7 +282,7 @@ async function readHistory(
   if (past === undefined || begun === undefined) return 'unknown'
   const began = past.beganAt(timeline)
   if (begin !== undefined && began !== undefined && begin !== began) return 'lost'
-  // What it did stands behind the position at which it began.
+  // Everything that the transaction wrote is behind the position at which it began.
   return past.keeps(timeline, begun + 1n) === false ? 'lost' : 'unknown'
 }
 

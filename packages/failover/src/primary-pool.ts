@@ -15,8 +15,6 @@ import {
 import {
   awaitIdle,
   type CheckedCloseOptions,
-  checkNumber,
-  describeValue,
   EventHub,
   type PoolCall,
   PoolDecorator,
@@ -24,137 +22,109 @@ import {
   readCloseOptions,
   readQueryArguments,
 } from '@poolhouse/core/kit'
-import {
-  AcquireErrand,
-  type Errand,
-  ListenErrand,
-  QueryErrand,
-  StreamErrand,
-  TransactionErrand,
-  UseErrand,
-} from './calls/call.js'
-import { Courier } from './calls/call-dispatcher.js'
+import { AcquireCall } from './calls/acquire-call.js'
+import type { Call } from './calls/call.js'
+import { CallDispatcher } from './calls/call-dispatcher.js'
+import { ListenCall } from './calls/listen-call.js'
+import { QueryCall } from './calls/query-call.js'
+import { StreamCall } from './calls/stream-call.js'
+import { TransactionCall } from './calls/transaction-call.js'
+import { UseCall } from './calls/use-call.js'
 import { InDoubtResolver } from './in-doubt-resolver.js'
-import type { HeldCalls } from './judge/describe-change.js'
+import { checkLimits } from './options/check-limits.js'
 import type { FailoverConfig } from './options/failover-options.js'
 import type { NodeSource } from './options/node-source.js'
 import { PrimarySession } from './primary-session.js'
 import { Readiness } from './readiness.js'
 import { Switchover, type SwitchoverOptions } from './switchover.js'
-import { Cluster, type DrainOptions } from './watch/node-registry.js'
+import { type DrainOptions, NodeRegistry } from './watch/node-registry.js'
 import type { TopologyWatch } from './watch/topology-watch.js'
-
-const LONGEST = 0x7fffffff
-// How long a switchover may take by default where calls are not held.
-const SWITCHOVER_MS = 10_000
-
-// Everything else is told by the failover pool itself.
-const RELAYED: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
-  'connect',
-  'acquire',
-  'release',
-  'destroy',
-  'leak',
-  'deadlock',
-  'overload',
-  'pooler',
-  'servers',
-  'durability',
-  'error',
-])
 
 /** A `Pool` that is always the current primary. */
 export interface FailoverPool extends Pool {
   /** Who is primary and who is replica, for `withReplicas`, dashboards and health checks. */
   readonly topology: Topology
   /**
-   * Moves the primary without a failed call: holds new work, waits until nothing is under way on
-   * the primary (open transactions and leases finish), runs `fn`, which promotes another node by
-   * whatever means the cluster has, finds the new primary and lets the held work go there. A
-   * restart of the primary in place is a move too. Resolves with what `fn` resolves with.
+   * Moves the primary without a failed call: holds new calls, waits until nothing is under way on
+   * the primary (open transactions and leases finish), runs `fn`, finds the new primary and sends
+   * the held calls there. `fn` promotes another node, by whatever means the cluster offers; it may
+   * also restart the primary in place. Resolves with what `fn` resolves with. `fn` must not use this
+   * pool, because its calls would be held too.
    *
-   * Work is held only for `timeoutMs`: what is not over by then goes on without it. Rejects with
-   * what `fn` rejects with, and with `PoolhouseError` (code `POOLHOUSE_SWITCHOVER`) if another
-   * switchover is under way, if there is no primary, if the work did not end in time (`fn` was not
-   * called then) or if `fn` has changed nothing; the work then goes on where the primary is. `fn`
-   * must not use this pool: its calls would be held too.
+   * Calls are held for `timeoutMs` at most. Rejects with what `fn` rejects with, and with
+   * `PoolhouseError` (code `POOLHOUSE_SWITCHOVER`) if another switchover is under way, if there is
+   * no primary, if the work under way did not end in time (`fn` was not called then), or if `fn`
+   * changed nothing. Calls then go on wherever the primary is.
    */
   switchover<R>(fn: (signal: AbortSignal) => Promise<R>, options?: SwitchoverOptions): Promise<R>
   /**
-   * Gives the replica of this name no new work, until `undrain`; what is under way there may
-   * finish. Its state is `draining` whenever it is well. Resolves when nothing is under way on it
-   * any more. If a drained node is promoted it gets the writes all the same. Of two nodes that
-   * claim one timeline (split brain) a drained one is not believed, so that the other gets the
-   * work.
+   * Gives the replica of this name no new work until `undrain`. Work under way there may finish; the
+   * promise resolves when it has. As long as the replica is healthy its state is `draining`. A
+   * drained node that is promoted gets the writes all the same. In a split brain, a drained node
+   * loses against the other one.
    *
-   * Rejects with `RangeError` for an unknown node, and with `PoolhouseError` (code
-   * `POOLHOUSE_DRAIN`) for the primary, which `switchover` moves, and if something is still under
+   * Rejects with `RangeError` for an unknown node. Rejects with `PoolhouseError` (code
+   * `POOLHOUSE_DRAIN`) for the primary, which only `switchover` can move, and if work is still under
    * way after `timeoutMs`.
    */
   drain(id: string, options?: DrainOptions): Promise<void>
   /** Ends `drain`. Throws `RangeError` for an unknown node. */
   undrain(id: string): void
   /**
-   * Takes another system for our cluster, after pg_upgrade or a restore: its nodes are `foreign`
-   * until then, and those of the former system afterwards. Throws `RangeError` if no node has told
-   * this system identifier.
+   * Makes this system our cluster, after pg_upgrade or a restore. Its nodes are `foreign` before that,
+   * and those of the former system afterwards. Throws `RangeError` if no node has this system
+   * identifier.
    */
   acceptSystem(systemId: string): void
 }
 
 /**
- * Sends each call to the current primary. `TopologyWatch` decides which node that is; `Courier`
- * holds calls and sends them again.
+ * Sends each call to the current primary. `TopologyWatch` decides which node that is;
+ * `CallDispatcher` holds calls and sends them again.
  */
 export class PrimaryPool extends PoolDecorator implements FailoverPool {
   readonly #config: FailoverConfig
-  readonly #cluster: Cluster
+  readonly #registry: NodeRegistry
   readonly #hub = new EventHub()
   readonly #watch: TopologyWatch
-  readonly #courier: Courier
+  readonly #dispatcher: CallDispatcher
   readonly #session: PrimarySession
   readonly #resolver: TransactionOptions['resolver']
   readonly #switchover: Switchover
   readonly #readiness: Readiness
   readonly #closed = new AbortController()
-  // The pool of the primary while there is one and this pool is open: with it a call costs nothing
-  // extra.
+  // The primary's pool if calls may go straight to it; else undefined. A call that finds it costs
+  // nothing extra.
   #target: ConnectionPool | undefined
   #closing: Promise<void> | undefined
-  // Whether the last call was served, or refused.
+  // Whether every call has been answered and watching has ended.
   #stopped = false
 
-  /** Takes checked options and begins to watch; `withFailover` is the public way. */
+  /** Begins to watch the nodes. `withFailover` checks the arguments. */
   constructor(source: NodeSource, config: FailoverConfig) {
     super()
     this.#config = config
-    this.#cluster = new Cluster({
+    this.#registry = new NodeRegistry(
       config,
-      hub: this.#hub,
-      relayed: RELAYED,
-      held: () => this.#heldCalls(),
-      changed: () => this.#topologyChanged(),
-    })
-    this.#watch = this.#cluster.watch
-    this.#courier = new Courier(config, this.#watch, this.#hub, () => this.#turn())
-    this.#resolver = this.#makeResolver()
-    this.#session = new PrimarySession({
-      config,
-      hub: this.#hub,
-      hint: (node) => this.#watch.hint(node),
-    })
-    this.#switchover = new Switchover({
-      name: config.name,
-      clock: config.clock,
-      watch: this.#watch,
-      courier: this.#courier,
-      timeoutMs: config.hold?.timeoutMs ?? SWITCHOVER_MS,
-      closed: this.#closed.signal,
-      turned: () => this.#turn(),
-      failed: (error) => this.#hub.emit('error', { pool: config.name, error }),
-    })
-    this.#readiness = new Readiness(config, this.#watch, this.#closed.signal)
-    this.#cluster.start(source)
+      this.#hub,
+      () => this.#dispatcher.held,
+      () => this.#topologyChanged(),
+    )
+    const hub = this.#hub
+    const { watch } = this.#registry
+    const closed = this.#closed.signal
+    const dispatcher = new CallDispatcher(config, watch, hub, () => this.#updateTarget())
+    this.#watch = watch
+    this.#dispatcher = dispatcher
+    this.#session = new PrimarySession(config, hub, watch)
+    this.#readiness = new Readiness(config, watch, closed)
+    this.#switchover = new Switchover({ config, hub, watch, dispatcher, closed })
+    // Without timelines nothing can be proved about a lost COMMIT, so there is no resolver.
+    if (config.fence === 'timeline') {
+      const resolver = new InDoubtResolver(config.clock, watch, dispatcher)
+      this.#resolver = (transaction) => resolver.resolverOf(transaction)
+    }
+    this.#registry.start(source)
   }
 
   get name(): string {
@@ -165,7 +135,7 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
     return this.#watch
   }
 
-  /** Measured: while there is a primary, without an object for the call. */
+  /** Hot path, measured: while there is a primary, no object is made for the call. */
   override query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,
@@ -173,7 +143,7 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
   ): Promise<QueryResult<Row>> {
     const target = this.#target
     const startedAt = this.#config.clock.now()
-    this.#courier.count(startedAt)
+    this.#dispatcher.count(startedAt)
     let call: QueryArguments
     try {
       call = readQueryArguments(first, second, third)
@@ -183,8 +153,8 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
     const { statement, options } = call
     if (target === undefined) return this.#queryLater<Row>(startedAt, statement, options)
     return target.query<Row>(statement, options).then(undefined, (error: unknown) => {
-      const errand = new QueryErrand<Row>(statement, options, startedAt)
-      return this.#courier.carry(errand, { pool: target, error })
+      const failed = new QueryCall<Row>(statement, options, startedAt)
+      return this.#dispatcher.dispatch(failed, { pool: target, error })
     })
   }
 
@@ -198,22 +168,22 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
         return await call.run({ ready: (options) => this.#readiness.wait(options) })
       case 'use':
         return await call.run({
-          use: (work, options) => this.#carry(new UseErrand(work, options, startedAt)),
+          use: (work, options) => this.#dispatch(new UseCall(work, options, startedAt)),
         })
       case 'transaction':
         return await call.run({
           transaction: (work, options) =>
-            this.#carry(new TransactionErrand(work, options, startedAt, this.#resolver)),
+            this.#dispatch(new TransactionCall(work, options, startedAt, this.#resolver)),
         })
       case 'acquire':
-        return await this.#carry(new AcquireErrand(call, startedAt))
+        return await this.#dispatch(new AcquireCall(call, startedAt))
       case 'listen':
-        return await this.#carry(new ListenErrand(call, this.#session.channels, startedAt))
+        return await this.#dispatch(new ListenCall(call, this.#session.channels, startedAt))
       case 'stream':
       case 'copyTo':
       case 'copyFrom': {
         const now = (): number => this.#config.clock.now()
-        return await this.#carry(new StreamErrand(call, now, startedAt))
+        return await this.#dispatch(new StreamCall(call, now, startedAt))
       }
     }
   }
@@ -228,29 +198,29 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
 
   async drain(id: string, options: DrainOptions = {}): Promise<void> {
     checkLimits('drain', options)
-    await this.#cluster.drain(id, options)
+    await this.#registry.drain(id, options)
   }
 
   undrain(id: string): void {
-    this.#cluster.undrain(id)
+    this.#registry.undrain(id)
   }
 
   acceptSystem(systemId: string): void {
-    this.#cluster.acceptSystem(systemId)
+    this.#registry.acceptSystem(systemId)
   }
 
   stats(): PoolStats {
-    const sum = this.#cluster.stats()
-    return Object.freeze({ ...sum, pending: sum.pending + this.#courier.held })
+    const sum = this.#registry.stats()
+    return Object.freeze({ ...sum, pending: sum.pending + (this.#dispatcher.held?.calls ?? 0) })
   }
 
   on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#cluster.events.on(event, listener)
+    this.#registry.events.on(event, listener)
     return this
   }
 
   off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#cluster.events.off(event, listener)
+    this.#registry.events.off(event, listener)
     return this
   }
 
@@ -258,7 +228,7 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
     if (this.#closing === undefined) {
       let checked: CheckedCloseOptions
       try {
-        // Before anything is stopped.
+        // Check before anything is stopped.
         checked = readCloseOptions(options)
       } catch (error) {
         return Promise.reject(error as Error)
@@ -272,63 +242,38 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
     const { clock } = this.#config
     const deadline = clock.now() + timeoutMs
     this.#target = undefined
-    this.#courier.refuseListening()
+    this.#dispatcher.refuseListening()
     const channels = this.#session.channels.close()
-    // Calls that were let in are served: the nodes are still watched, and a primary may appear.
+    // Serve the calls that were accepted: the nodes are still watched, and a primary may appear.
     if (waiters === 'serve') await awaitIdle(clock, () => this.#underWay, deadline)
     this.#stopped = true
-    this.#courier.close()
+    this.#dispatcher.close()
     this.#closed.abort()
     this.#readiness.topologyChanged()
-    this.#cluster.stop()
+    this.#registry.stop()
     const left = { timeoutMs: Math.max(0, deadline - clock.now()), waiters }
-    await Promise.all([channels, this.#cluster.close(left)])
+    await Promise.all([channels, this.#registry.close(left)])
   }
 
-  /** Calls that have not been answered. */
+  /** How many calls have not been answered. */
   get #underWay(): number {
-    return this.#courier.carrying + this.#cluster.underWay
+    return this.#dispatcher.dispatching + this.#registry.underWay
   }
 
-  /** Calls that were let in before may still be held. */
+  /** Refuses new calls once the pool closes. Calls that were accepted before may still be held. */
   #refuseWhenClosing(): void {
     if (this.#closing !== undefined) throw new PoolClosedError(this.name)
-  }
-
-  /** Without timelines nothing can be proved, so nobody pays for the question. */
-  #makeResolver(): TransactionOptions['resolver'] {
-    if (this.#config.fence === 'off') return undefined
-    const watch = this.#watch
-    const resolver = new InDoubtResolver({
-      clock: this.#config.clock,
-      get present() {
-        return watch.present
-      },
-      get systemId() {
-        return watch.current.systemId
-      },
-      primary: (deadline, signal) => this.#courier.primary(deadline, signal),
-      hint: (node) => watch.hint(node),
-    })
-    return (transaction) => resolver.resolverOf(transaction)
   }
 
   #topologyChanged(): void {
     if (this.#stopped) return
     this.#session.follow(this.#watch.primary)
-    this.#courier.topologyChanged()
+    this.#dispatcher.topologyChanged()
     this.#readiness.topologyChanged()
-    this.#turn()
   }
 
-  /** Calls may go straight to the primary, or may not any more. */
-  #turn(): void {
-    this.#target = this.#closing === undefined ? this.#courier.target : undefined
-  }
-
-  #heldCalls(): HeldCalls | undefined {
-    const { held: calls, heldMs } = this.#courier
-    return heldMs === undefined ? undefined : { calls, heldMs }
+  #updateTarget(): void {
+    this.#target = this.#closing === undefined ? this.#dispatcher.target : undefined
   }
 
   async #queryLater<Row>(
@@ -336,37 +281,20 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
     statement: Statement,
     options: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
+    // Before it waits. The node's pool checks the rest when the call is sent.
     checkLimits('query', options)
     this.#refuseWhenClosing()
-    return await this.#courier.carry(new QueryErrand<Row>(statement, options, startedAt))
+    return await this.#dispatcher.dispatch(new QueryCall<Row>(statement, options, startedAt))
   }
 
-  async #carry<R>(errand: Errand<R>): Promise<R> {
-    this.#courier.count(errand.startedAt)
+  async #dispatch<R>(call: Call<R>): Promise<R> {
+    this.#dispatcher.count(call.startedAt)
     const target = this.#target
-    if (target === undefined) return await this.#courier.carry(errand)
+    if (target === undefined) return await this.#dispatcher.dispatch(call)
     try {
-      return await errand.send(target, errand.timeoutMs)
+      return await call.send(target, call.timeoutMs)
     } catch (error) {
-      return await this.#courier.carry(errand, { pool: target, error })
+      return await this.#dispatcher.dispatch(call, { pool: target, error })
     }
-  }
-}
-
-/**
- * What a call that waits would otherwise learn only at the end of its wait. The rest is checked by
- * the node's pool.
- */
-function checkLimits(
-  where: string,
-  options: { timeoutMs?: unknown; signal?: unknown } | undefined,
-): void {
-  if (options === undefined) return
-  const { timeoutMs, signal } = options
-  if (timeoutMs !== undefined) {
-    checkNumber(where, 'timeoutMs', timeoutMs, { min: Number.MIN_VALUE, max: LONGEST })
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(`${where}: signal must be an AbortSignal, got ${describeValue(signal)}`)
   }
 }

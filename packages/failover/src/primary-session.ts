@@ -12,35 +12,29 @@ import {
   unwatchSignal,
   watchSignal,
 } from '@poolhouse/core/kit'
-import { isSign } from './base/fate.js'
+import { isHint } from './base/fate.js'
 import type { FailoverConfig } from './options/failover-options.js'
+import type { TopologyWatch } from './watch/topology-watch.js'
 
 const DEFAULT_MS = 10_000
 
-/** What the session of the subscriptions needs of its pool. */
-export interface PrimarySessionOptions {
-  readonly config: FailoverConfig
-  readonly hub: EventHub
-  /** A node could not be reached. */
-  readonly hint: (node: string) => void
-}
-
 /**
- * Keeps the session of the subscriptions on the primary. Owns which node it is on: a session on any
- * other node than the present primary is broken and not believed.
+ * Keeps the session of the subscriptions on the primary. Owns which node the session is on. A
+ * session on any other node than the present primary is destroyed.
  */
 export class PrimarySession {
+  /** The subscriptions. */
   readonly channels: ChannelListener
-  readonly #hint: (node: string) => void
+  readonly #watch: Pick<TopologyWatch, 'hint'>
   #primary: ConnectionPool | undefined
-  // Where the session is, or was last.
+  // The node that the session is on, or was on last.
   #home: ConnectionPool | undefined
-  #appeared: (() => void)[] = []
+  #waiting: (() => void)[] = []
 
-  /** Begins without a primary. */
-  constructor({ config, hub, hint }: PrimarySessionOptions) {
+  /** Has no primary before `follow`. */
+  constructor(config: FailoverConfig, hub: EventHub, watch: Pick<TopologyWatch, 'hint'>) {
     const { name, clock, random, hold } = config
-    this.#hint = hint
+    this.#watch = watch
     this.channels = new ChannelListener({
       name,
       clock,
@@ -52,7 +46,7 @@ export class PrimarySession {
     })
   }
 
-  /** The primary is another one, or there is none. */
+  /** Takes over the present primary, or that there is none. */
   follow(primary: ConnectionPool | undefined): void {
     const former = this.#primary ?? this.#home
     if (primary === this.#primary) return
@@ -65,16 +59,16 @@ export class PrimarySession {
           : `primary moved ${from} → ${formatEndpoint(primary.endpoint)}`
       this.channels.drop(new ConnectionLostError(news, { executed: 'no' }))
     }
-    if (primary !== undefined) for (const appeared of this.#appeared.splice(0)) appeared()
+    if (primary !== undefined) for (const goOn of this.#waiting.splice(0)) goOn()
   }
 
   async #open(options: SessionOptions): Promise<Session> {
-    const primary = this.#primary ?? (await this.#someone(options.signal))
+    const primary = this.#primary ?? (await this.#nextPrimary(options.signal))
     let session: Session
     try {
       session = await primary.openSession(options)
     } catch (error) {
-      if (isSign(error)) this.#hint(primary.name)
+      if (isHint(error)) this.#watch.hint(primary.name)
       throw error
     }
     if (primary === this.#primary) {
@@ -86,18 +80,18 @@ export class PrimarySession {
     throw new ConnectionLostError(news, { executed: 'no' })
   }
 
-  #someone(signal: AbortSignal | undefined): Promise<ConnectionPool> {
+  #nextPrimary(signal: AbortSignal | undefined): Promise<ConnectionPool> {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
-        this.#appeared = this.#appeared.filter((other) => other !== appeared)
+        this.#waiting = this.#waiting.filter((other) => other !== goOn)
         reject(new AbortError(signal!.reason, 'no'))
       }
-      const appeared = (): void => {
+      const goOn = (): void => {
         unwatchSignal(signal, onAbort)
         resolve(this.#primary!)
       }
       watchSignal(signal, onAbort)
-      this.#appeared.push(appeared)
+      this.#waiting.push(goOn)
     })
   }
 }

@@ -10,12 +10,12 @@ import { awaitUntil } from './base/await-until.js'
 import type { FailoverConfig } from './options/failover-options.js'
 import type { TopologyWatch } from './watch/topology-watch.js'
 
-// Where calls are not held, `ready()` waits all the same: waiting is what it is for.
+// `ready()` waits even with `hold: false`: waiting is its purpose.
 const READY_MS = 10_000
 
 /**
- * Waits, for callers of `ready()`, until there is a primary that can be connected to. They are no
- * calls: nothing of `hold` applies.
+ * Carries out `ready()`: waits until there is a primary that can be connected to. The limits of
+ * `hold` do not apply to it.
  */
 export class Readiness {
   readonly #config: FailoverConfig
@@ -24,14 +24,14 @@ export class Readiness {
   #next: Promise<void> | undefined
   #wake: (() => void) | undefined
 
-  /** `closed` fires when the pool closes; `topologyChanged` must be called then too. */
+  /** `closed` fires when the pool closes. The owner must then call `topologyChanged` too. */
   constructor(config: FailoverConfig, watch: TopologyWatch, closed: AbortSignal) {
     this.#config = config
     this.#watch = watch
     this.#closed = closed
   }
 
-  /** The view has changed, or the pool closes. */
+  /** Wakes the waiting callers after a change of the topology, or because the pool closes. */
   topologyChanged(): void {
     this.#wake?.()
     this.#wake = undefined
@@ -56,12 +56,13 @@ export class Readiness {
         const { name } = this.#config
         throw new NoPrimaryError(
           `"${name}" has no primary, waited for ${Math.round(clock.now() - startedAt)} ms; nodes: ${this.#watch.describe()}`,
+          this.#watch.noPrimaryCause(),
         )
       }
     }
   }
 
-  /** The primary, if there is one. Throws if waiting for one is pointless. */
+  /** The primary; undefined if there is none. Throws if waiting for one is pointless. */
   #primary(signal: AbortSignal | undefined): ConnectionPool | undefined {
     if (this.#closed.aborted) throw new PoolClosedError(this.#config.name)
     if (signal?.aborted) throw new AbortError(signal.reason, 'no')
@@ -71,8 +72,8 @@ export class Readiness {
   }
 
   /**
-   * Whether the primary has a connection; false if it is not the primary any more. Rejects with why
-   * it has none.
+   * Whether the primary has a connection; false if it is not the primary any more. Rejects with the
+   * reason why it has none.
    */
   async #connects(
     primary: ConnectionPool,
@@ -83,7 +84,7 @@ export class Readiness {
       await primary.ready({ timeoutMs, signal })
       return this.#watch.primary === primary
     } catch (error) {
-      // What its connections suffered because it was lost says nothing about the next one.
+      // A failure of a lost primary says nothing about the next one.
       if (this.#primary(signal) === primary) throw error
       return false
     }

@@ -1,70 +1,59 @@
-import {
-  AbortError,
-  type Clock,
-  type ConnectionPool,
-  PoolClosedError,
-  PoolhouseError,
-} from '@poolhouse/core'
-import { awaitIdle, checkNumber, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
+import { AbortError, type ConnectionPool, PoolClosedError, PoolhouseError } from '@poolhouse/core'
+import { awaitIdle, describeValue, type EventHub, refuseUnknownOptions } from '@poolhouse/core/kit'
 import { awaitUntil } from './base/await-until.js'
 import { underWay } from './base/under-way.js'
-import type { Courier } from './calls/call-dispatcher.js'
+import type { CallDispatcher } from './calls/call-dispatcher.js'
+import { checkLimits } from './options/check-limits.js'
+import type { FailoverConfig } from './options/failover-options.js'
 import type { TopologyWatch } from './watch/topology-watch.js'
 
-/** Limits of `switchover`. */
+/** Options of `switchover`. */
 export interface SwitchoverOptions {
   /**
-   * Longest time in milliseconds that work is held: while what is under way finishes, while `fn`
-   * runs and until the new primary has been found. Default: `hold.timeoutMs`, 10 000 with
-   * `hold: false`. Calls that are held longer than `hold.timeoutMs` fail as ever.
+   * Longest time for which calls are held, in milliseconds: while the work under way finishes, while
+   * `fn` runs, and until the new primary has been found. Default: `hold.timeoutMs`, or 10 000 with
+   * `hold: false`. A call still fails when it has been held for longer than `hold.timeoutMs`.
    */
   timeoutMs?: number | undefined
-  /** Gives up: the work goes on wherever the primary is. */
+  /** Gives up: held calls go on wherever the primary is. */
   signal?: AbortSignal | undefined
 }
 
-/** What a switchover needs of its pool. */
-export interface SwitchoverHost {
-  readonly name: string
-  readonly clock: Clock
+/** The parts of the failover pool that a switchover works with. */
+export interface SwitchoverParts {
+  readonly config: FailoverConfig
+  readonly hub: EventHub
   readonly watch: TopologyWatch
-  readonly courier: Courier
-  /** Default of `timeoutMs`. */
-  readonly timeoutMs: number
-  /** Aborted when the pool is closed. */
+  readonly dispatcher: CallDispatcher
+  /** Fires when the pool closes. */
   readonly closed: AbortSignal
-  /** Calls may go to the primary again, or may not any more. */
-  readonly turned: () => void
-  /** Something failed that nobody waits for any more. */
-  readonly failed: (error: unknown) => void
 }
 
 const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'signal'])
-const LONGEST = 0x7fffffff
-// How often every node is asked who leads while work is held.
+// Default of `timeoutMs` with `hold: false`.
+const DEFAULT_MS = 10_000
+// How often every node is probed while calls are held.
 const LOOK_MS = 50
-// A promotion that is only asked for takes a moment to begin.
+// A promotion that `fn` only requested takes a moment to begin.
 const UNCHANGED_MS = 1_000
 
-/** Moves the primary without a failed call, one move at a time. Owns whether one is under way. */
+/** Moves the primary without a failed call. Owns whether a move is under way: one at a time. */
 export class Switchover {
-  readonly #host: SwitchoverHost
+  readonly #parts: SwitchoverParts
   #begunAt: number | undefined
 
-  /** Waits for `run`. */
-  constructor(host: SwitchoverHost) {
-    this.#host = host
+  /** Does nothing before `run`. */
+  constructor(parts: SwitchoverParts) {
+    this.#parts = parts
   }
 
-  /**
-   * Holds new work, waits until none is under way, runs `fn`, finds the new primary and lets the
-   * work go there.
-   */
+  /** See `FailoverPool.switchover`. */
   async run<R>(
     fn: (signal: AbortSignal) => Promise<R>,
     options: SwitchoverOptions = {},
   ): Promise<R> {
-    const { name, clock, watch, closed } = this.#host
+    const { config, watch, closed } = this.#parts
+    const { name, clock } = config
     checkArguments(fn, options)
     if (closed.aborted) throw new PoolClosedError(name)
     if (this.#begunAt !== undefined) {
@@ -77,7 +66,7 @@ export class Switchover {
     }
     const begunAt = clock.now()
     this.#begunAt = begunAt
-    const move = new Move(this.#host, primary, options, begunAt)
+    const move = new Move(this.#parts, primary, options, begunAt)
     try {
       return await move.run(fn)
     } finally {
@@ -87,9 +76,9 @@ export class Switchover {
   }
 }
 
-/** One switchover. Work is held from its making until it has moved or has ended. */
+/** One switchover. Holds all calls from its construction until the primary has moved or it ends. */
 class Move {
-  readonly #host: SwitchoverHost
+  readonly #parts: SwitchoverParts
   readonly #former: ConnectionPool
   readonly #formerLife: string | undefined
   readonly #signal: AbortSignal
@@ -102,61 +91,58 @@ class Move {
   #isBegun = false
 
   constructor(
-    host: SwitchoverHost,
+    parts: SwitchoverParts,
     former: ConnectionPool,
-    { timeoutMs = host.timeoutMs, signal }: SwitchoverOptions,
+    { timeoutMs, signal }: SwitchoverOptions,
     begunAt: number,
   ) {
-    const { watch, courier, closed, turned } = host
-    this.#host = host
+    const { config, watch, dispatcher, closed } = parts
+    this.#parts = parts
     this.#former = former
     this.#formerLife = watch.lifeOf(former.name)
     this.#caller = signal
-    this.#timeoutMs = timeoutMs
-    this.#deadline = begunAt + timeoutMs
+    this.#timeoutMs = timeoutMs ?? config.hold?.timeoutMs ?? DEFAULT_MS
+    this.#deadline = begunAt + this.#timeoutMs
     this.#signal = AbortSignal.any([closed, this.#late.signal, ...(signal ? [signal] : [])])
-    courier.pause('a switchover is under way')
-    turned()
-    // A new primary gets the work at once, even if `fn` has more to do.
+    dispatcher.pause('a switchover is under way')
+    // A new primary gets the held calls at once, even if `fn` has more to do.
     this.#unsubscribe = watch.subscribe(() => {
-      if (this.#hasMoved && watch.primary !== former) this.release()
+      if (this.#hasMoved && watch.primary !== former) this.#release()
     })
   }
 
-  /** Whether there is a primary, and it is another one or has begun another life. */
+  /** Whether there is a primary, and it is another server or has begun another life. */
   get #hasMoved(): boolean {
-    const { watch } = this.#host
+    const { watch } = this.#parts
     const { primary } = watch
     if (primary === undefined) return false
     return primary !== this.#former || watch.lifeOf(primary.name) !== this.#formerLife
   }
 
   async run<R>(fn: (signal: AbortSignal) => Promise<R>): Promise<R> {
-    await this.#drained()
-    const result = await this.#finished(fn)
-    await this.#followed()
+    await this.#awaitIdlePrimary()
+    const result = await this.#runFn(fn)
+    await this.#awaitNewPrimary()
     return result
   }
 
-  /** Lets the work go on. */
-  release(): void {
-    if (!this.#isHolding) return
-    this.#isHolding = false
-    this.#host.courier.unpause()
-    this.#host.turned()
-  }
-
-  /** Ends it, however it went. */
+  /** Ends the move, however it went. */
   end(): void {
     this.#unsubscribe()
-    this.release()
+    this.#release()
   }
 
-  async #drained(): Promise<void> {
-    const { clock, watch } = this.#host
+  #release(): void {
+    if (!this.#isHolding) return
+    this.#isHolding = false
+    this.#parts.dispatcher.unpause()
+  }
+
+  async #awaitIdlePrimary(): Promise<void> {
+    const { config, watch } = this.#parts
     const goOn = (): boolean => watch.primary === this.#former
     const left = (): number => underWay(this.#former)
-    const end = await awaitIdle(clock, left, this.#deadline, this.#signal, goOn)
+    const end = await awaitIdle(config.clock, left, this.#deadline, this.#signal, goOn)
     if (end === 'idle') return
     this.#throwIfEnded()
     const former = `"${this.#former.name}"`
@@ -167,8 +153,9 @@ class Move {
     )
   }
 
-  async #finished<R>(fn: (signal: AbortSignal) => Promise<R>): Promise<R> {
-    const { clock, watch, failed } = this.#host
+  async #runFn<R>(fn: (signal: AbortSignal) => Promise<R>): Promise<R> {
+    const { config, hub, watch } = this.#parts
+    const { clock, name } = config
     const state: { isSettled: boolean } = { isSettled: false }
     const settled = (): void => {
       state.isSettled = true
@@ -177,14 +164,14 @@ class Move {
     const work = (async () => await fn(this.#signal))()
     work.then(settled, settled)
     while (!state.isSettled && !this.#signal.aborted) {
-      // Once the work goes on nobody is in a hurry.
+      // Once the calls go on, `fn` may take its time.
       const isLate = this.#isHolding && clock.now() >= this.#deadline
       if (isLate) break
       watch.hurry()
       await awaitUntil(clock, clock.now() + LOOK_MS, this.#signal, work)
     }
     if (state.isSettled) return await work
-    work.catch(failed)
+    work.catch((error: unknown) => hub.emit('error', { pool: name, error }))
     this.#throwIfEnded()
     const late = refusal(
       `fn of the switchover did not end within ${this.#timeoutMs} ms; the work goes on, and fn goes on too`,
@@ -193,8 +180,9 @@ class Move {
     throw late
   }
 
-  async #followed(): Promise<void> {
-    const { clock, watch, name } = this.#host
+  async #awaitNewPrimary(): Promise<void> {
+    const { config, watch } = this.#parts
+    const { clock, name } = config
     const endedAt = clock.now()
     await awaitUntil(clock, this.#deadline, this.#signal, watch.refresh('switchover'))
     while (!this.#hasMoved) {
@@ -203,7 +191,7 @@ class Move {
       const isUnchanged = watch.primary === this.#former
       if (isUnchanged && now - endedAt >= UNCHANGED_MS) {
         throw refusal(
-          `"${this.#former.name}" is still the primary of "${name}" ${UNCHANGED_MS} ms after fn ended; fn promoted nobody, and the work goes on there`,
+          `"${this.#former.name}" is still the primary of "${name}" ${UNCHANGED_MS} ms after fn ended; fn promoted no other node, and the work goes on there`,
         )
       }
       if (now >= this.#deadline) {
@@ -217,9 +205,11 @@ class Move {
   }
 
   #throwIfEnded(): void {
-    if (this.#host.closed.aborted) throw new PoolClosedError(this.#host.name)
-    if (this.#caller?.aborted)
+    const { config, closed } = this.#parts
+    if (closed.aborted) throw new PoolClosedError(config.name)
+    if (this.#caller?.aborted) {
       throw new AbortError(this.#caller.reason, this.#isBegun ? 'unknown' : 'no')
+    }
   }
 }
 
@@ -235,11 +225,5 @@ function checkArguments(fn: unknown, options: SwitchoverOptions): void {
     throw new TypeError(`switchover: options must be an object, got ${describeValue(options)}`)
   }
   refuseUnknownOptions('switchover', options, KNOWN)
-  const { timeoutMs, signal } = options
-  if (timeoutMs !== undefined) {
-    checkNumber('switchover', 'timeoutMs', timeoutMs, { min: 1, max: LONGEST })
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(`switchover: signal must be an AbortSignal, got ${describeValue(signal)}`)
-  }
+  checkLimits('switchover', options, 1)
 }

@@ -2,8 +2,8 @@ import type { Clock } from '@poolhouse/core'
 import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 
 /**
- * Resolves when `work` has settled, when `deadline` (client time) has passed or when the signal has
- * fired, whichever is first; never rejects. Keeps the process alive, because a caller waits.
+ * Resolves as soon as `work` settles, `deadline` (client time) passes or the signal fires; never
+ * rejects. Keeps the process alive, because a caller waits.
  */
 export function awaitUntil(
   clock: Clock,

@@ -4,12 +4,12 @@ import { endsSession, newsOf, refusesAsStandby, refusesWrites } from '@poolhouse
 /**
  * What becomes of work that failed on a node:
  *
- * - `resend`: it was not sent, or was refused before any effect, because of the node: it may be
+ * - `resend`: the work was not sent, or the node refused it before it had any effect: it may be
  *   sent again
- * - `misrouted`: the server itself refused it as a write, or as what no standby does; sent again
- *   once it is known who is primary
- * - `in-doubt`: it was sent and no answer came; it may have been done
- * - `surface`: the caller's to deal with
+ * - `misrouted`: the server refused it as a write, or as something that no standby does; it may be
+ *   sent again once it is known who is primary
+ * - `in-doubt`: it was sent and no answer came, so it may have been done
+ * - `surface`: the caller gets the error
  */
 export type Fate = 'resend' | 'misrouted' | 'in-doubt' | 'surface'
 
@@ -22,19 +22,19 @@ export function fateOf(error: unknown): Fate {
   if (error instanceof ConnectError) return error.fatal ? 'surface' : 'resend'
   if (error instanceof DatabaseError) {
     if (endsSession(error)) {
-      // The last words of a session.
+      // FATAL or PANIC: the session is over.
       if (error.executed === 'unknown') return 'in-doubt'
       return error.retryable ? 'resend' : 'surface'
     }
-    // A procedure may have committed a part of its work before it was refused.
+    // A procedure may have committed part of its work before it was refused.
     const isRefused = refusesWrites(error) || refusesAsStandby(error)
     if (isRefused && error.executed === 'no') return 'misrouted'
   }
   return 'surface'
 }
 
-/** Whether the error hints that the node is not, or no longer, what it was taken for. */
-export function isSign(error: unknown): boolean {
+/** Whether the error hints that the node's state or role has changed, so that a probe is due. */
+export function isHint(error: unknown): boolean {
   const news = newsOf(error)
   return news !== 'none' && news !== 'limited'
 }

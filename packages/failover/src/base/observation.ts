@@ -2,7 +2,7 @@ import type { ServerFacts } from '@poolhouse/core/kit'
 
 /** What a server says about itself in one probe. */
 export interface ProbeFacts extends ServerFacts {
-  /** Whether transactions are read-only unless they say otherwise. */
+  /** Value of `default_transaction_read_only`. */
   readonly readOnly: boolean
   /**
    * Address and port at which the server was reached, as it sees them; undefined over a Unix
@@ -11,27 +11,27 @@ export interface ProbeFacts extends ServerFacts {
   readonly address: string | undefined
   /** The port at which it listens; undefined over a Unix socket. */
   readonly port: number | undefined
-  /** Process id of the server process that answered; undefined if it was not told. */
+  /** Process id of the backend that answered; undefined if unknown. */
   readonly backendPid: number | undefined
-  /** Process id that the session was given at its start; undefined if it was not told. */
+  /** Backend process id announced when the session started; undefined if unknown. */
   readonly sessionPid: number | undefined
-  /** Position up to which a standby has received. */
+  /** Position up to which a standby has received WAL. */
   readonly receiveLsn: bigint | undefined
 }
 
 /**
- * What one probe found:
+ * Result of one probe:
  *
- * - `answer`: the server told its facts
- * - `busy`: it is not to blame and tells no facts (too many connections, role just changing, our
- *   own descriptors used up)
- * - `starting`: it is starting up or shutting down (57P03)
- * - `denied`: it refuses the user, the password or the database; that is about the client, not
- *   about the server's health
- * - `refused`: nobody listens there; one such probe is proof
- * - `failed`: no answer in time, or the connection broke; two in a row are proof. `isClosed` if a
- *   new connection was closed before its log-in was over, which a server that is only silent does
- *   not do
+ * - `answer`: the server answered with its facts
+ * - `busy`: no facts, but no sign of death either (too many connections, the role is just changing,
+ *   our own process has no file descriptors left)
+ * - `starting`: the server is starting up or shutting down (57P03)
+ * - `denied`: the server refuses the user, the password or the database, which says nothing about
+ *   its health
+ * - `refused`: nothing listens at the address; one such probe proves that the server is gone
+ * - `failed`: no answer in time, or the connection broke; two in a row prove that the server is
+ *   dead. `isClosed` if a new connection was closed before the log-in was over: a server that is
+ *   merely silent does not do that
  */
 export type Finding =
   | { readonly kind: 'answer'; readonly facts: ProbeFacts }
@@ -40,8 +40,8 @@ export type Finding =
   | { readonly kind: 'denied'; readonly error: Error }
 
 /**
- * A finding, and the client's time at which the probe was sent and was over; without the latter it
- * took no time.
+ * A finding with the client times at which the probe was sent and answered. `answeredAt` defaults
+ * to `sentAt`.
  */
 export type Observation = Finding & {
   readonly sentAt: number

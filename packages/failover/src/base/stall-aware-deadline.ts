@@ -3,9 +3,9 @@ import type { Clock, ClockTimer } from '@poolhouse/core'
 const SLICES = 4
 
 /**
- * A deadline that knows how late the event loop was while it ran. What did not arrive while nobody
- * was reading is no evidence against the sender. It runs in slices, because a stall in the middle
- * would not make one long timer late.
+ * A deadline that measures how late the event loop ran meanwhile. An answer that is missing because
+ * our own process did not read is no evidence against the server. The deadline runs in slices:
+ * a stall in the middle would not make a single long timer late.
  */
 export class StallAwareDeadline {
   readonly #clock: Clock
@@ -17,7 +17,7 @@ export class StallAwareDeadline {
   #timer: ClockTimer | undefined
   #stopped = false
 
-  /** `expire` is called once, after answers that have already arrived were read. */
+  /** Calls `expire` once, after any answer that has already arrived was read. */
   constructor(clock: Clock, timeoutMs: number, expire: () => void) {
     this.#clock = clock
     this.#sliceMs = timeoutMs / SLICES
@@ -25,12 +25,12 @@ export class StallAwareDeadline {
     this.#arm()
   }
 
-  /** By how much its timers were late so far, in milliseconds, the one that is due now included. */
+  /** How late its timers fired in total, in milliseconds, including one that is overdue now. */
   get lateMs(): number {
     return this.#late + (this.#stopped ? 0 : Math.max(0, this.#clock.now() - this.#due))
   }
 
-  /** Ends it. */
+  /** Cancels the deadline: `expire` is not called any more. */
   stop(): void {
     if (this.#stopped) return
     this.#late = this.lateMs

@@ -1,6 +1,6 @@
 import type { ConnectionPool } from '@poolhouse/core'
 
-/** Connections that are lent, and callers that wait for one. */
+/** How many connections of the pool are leased, plus how many callers wait for one. */
 export function underWay(pool: ConnectionPool): number {
   const { leased, pending } = pool.stats()
   return leased + pending

@@ -1,134 +1,135 @@
 import { AbortError, type ConnectionPool, InDoubtError, PoolClosedError } from '@poolhouse/core'
 import { type EventHub, ownError, refusesWrites } from '@poolhouse/core/kit'
 import { awaitUntil } from '../base/await-until.js'
-import { isSign } from '../base/fate.js'
+import { isHint } from '../base/fate.js'
+import type { HeldCalls } from '../judge/describe-change.js'
 import type { FailoverConfig } from '../options/failover-options.js'
 import type { TopologyWatch } from '../watch/topology-watch.js'
-import type { Decision, Errand } from './call.js'
+import type { Call, Decision } from './call.js'
 import { HoldQueue } from './hold-queue.js'
 import { RetryBudget } from './retry-budget.js'
 import { SlowStart } from './slow-start.js'
 
-/** A failure on a node. */
+/** A failure of a call on a node. */
 export interface Failure {
   readonly pool: ConnectionPool
   readonly error: unknown
 }
 
-type Again = Extract<Decision, { kind: 'again' }>
+type Retry = Extract<Decision, { kind: 'retry' }>
 
-// While the first round of probes is under way even calls that must not be held wait for its end.
-const FINDING_MS = 10_000
-const FINDING_CALLS = 1_000
+// With `hold: false`, calls wait for the end of the first round of probes, at most this long.
+const FIRST_ROUND_MS = 10_000
 const PAUSE_BASE_MS = 5
-// Short enough that a call which is aborted or closed meanwhile is not late.
+// Short, so that a call that is aborted during the pause is not late.
 const PAUSE_MOST_MS = 100
+const NOT_HELD = 'and calls are not held (hold: false)'
 
-/**
- * Carries errands to whoever is primary: holds them while nobody is, and sends them again where
- * that is safe.
- */
-export class Courier {
+/** Sends calls to the primary, holds them while there is none, and sends them again where safe. */
+export class CallDispatcher {
   readonly #config: FailoverConfig
   readonly #watch: TopologyWatch
   readonly #hub: EventHub
+  readonly #targetChanged: () => void
   readonly #queue: HoldQueue
   readonly #budget: RetryBudget
-  // Grows whenever another server is primary, or none; what is sent again after that comes out of
-  // no budget.
-  #reign = 0
-  #lastPrimary: ConnectionPool | undefined
   readonly #slowStart: SlowStart
-  // Why everything is held although there may be a primary.
-  #pause: string | undefined
+  // Grows with each change of the primary. A repetition after a change is free of charge.
+  #primaryEpoch = 0
+  #lastPrimary: ConnectionPool | undefined
   #hadPrimary = false
-  #carrying = 0
+  #dispatching = 0
   #closed = false
 
-  /**
-   * Shares the watch and the hub of the pool. `opened` is called when calls that were queued behind
-   * others need not be any more.
-   */
-  constructor(config: FailoverConfig, watch: TopologyWatch, hub: EventHub, opened: () => void) {
+  /** `targetChanged` is called whenever `target` may have changed. */
+  constructor(
+    config: FailoverConfig,
+    watch: TopologyWatch,
+    hub: EventHub,
+    targetChanged: () => void,
+  ) {
     this.#config = config
     this.#watch = watch
     this.#hub = hub
+    this.#targetChanged = targetChanged
     this.#budget = new RetryBudget(config.retryBudget)
-    this.#queue = new HoldQueue({
-      name: config.name,
-      clock: config.clock,
-      hub,
-      maxCalls: config.hold?.maxCalls ?? FINDING_CALLS,
-      describe: () => {
-        const nodes = watch.describe()
-        return this.#pause === undefined ? nodes : `${this.#pause}; ${nodes}`
-      },
-    })
-    const { clock, random } = config
-    this.#slowStart = new SlowStart({ clock, random, queue: this.#queue, finished: opened })
+    this.#queue = new HoldQueue(config, hub, watch)
+    this.#slowStart = new SlowStart(config, this.#queue, targetChanged)
   }
 
-  /** Calls that wait for a primary. */
-  get held(): number {
-    return this.#queue.size
+  /** The calls that wait for a primary; undefined if there are none. */
+  get held(): HeldCalls | undefined {
+    return this.#queue.held
   }
 
   /**
-   * Calls that wait, pause, or have been sent after that. What went straight to a primary is not
-   * among them.
+   * How many calls are held, pause before a retry, or were sent after either. Calls that went
+   * straight to a primary are not counted.
    */
-  get carrying(): number {
-    return this.#carrying
-  }
-
-  /** How long the first of them has waited, in milliseconds. */
-  get heldMs(): number | undefined {
-    return this.#queue.heldMs
+  get dispatching(): number {
+    return this.#dispatching
   }
 
   /**
-   * Where calls may go without asking: undefined while they have to wait or to queue behind others
-   * that did.
+   * The primary, if calls may go straight to it. Undefined while they have to wait for a primary or
+   * to queue behind calls that have waited.
    */
   get target(): ConnectionPool | undefined {
-    return this.#closed || this.#slowStart.pool !== undefined ? undefined : this.#open
+    return this.#closed || this.#slowStart.pool !== undefined ? undefined : this.#openPrimary
   }
 
-  /** Holds everything from now on, even while there is a primary. */
+  /** Holds every call from now on, even while there is a primary. */
   pause(reason: string): void {
-    this.#pause = reason
+    this.#queue.setPause(reason)
     this.#slowStart.stop()
+    this.#targetChanged()
   }
 
-  /** Ends `pause`: what is held goes to whoever is primary, now or later. */
+  /** Ends `pause`: held calls go to the primary, now or as soon as there is one. */
   unpause(): void {
-    this.#pause = undefined
+    this.#queue.setPause(undefined)
     this.topologyChanged()
   }
 
-  get #open(): ConnectionPool | undefined {
-    return this.#pause === undefined ? this.#watch.primary : undefined
+  get #openPrimary(): ConnectionPool | undefined {
+    return this.#queue.isPaused ? undefined : this.#watch.primary
   }
 
-  /** A caller made a call, which adds to the retry budget. */
+  /** Counts a call that a caller made at this client time, for the retry budget. */
   count(now: number): void {
     this.#budget.count(now)
   }
 
   /**
-   * The primary, now or when there is one. Rejects as a call does that may not wait, or has waited
-   * until `deadline`.
+   * The primary, now or as soon as there is one. Rejects as a call does: when `deadline` has passed,
+   * or at once where calls are not held.
    */
   async primary(deadline: number, signal: AbortSignal | undefined): Promise<ConnectionPool> {
     return await this.#primaryFor(signal, deadline, undefined)
   }
 
-  /** The view has changed: whoever waits goes on, or learns that waiting is pointless. */
+  /** Releases or rejects held calls after a change of the topology. */
   topologyChanged(): void {
-    if (this.#watch.primary !== this.#lastPrimary) this.#reign++
+    if (this.#watch.primary !== this.#lastPrimary) this.#primaryEpoch++
     this.#lastPrimary = this.#watch.primary
-    if (this.#pause !== undefined || this.#closed) return
-    const { primary, blocked, finding } = this.#watch
+    if (!this.#queue.isPaused && !this.#closed) this.#releaseOrRefuse()
+    this.#targetChanged()
+  }
+
+  /** Rejects the `listen` calls that are held: the pool closes, which would end a subscription. */
+  refuseListening(): void {
+    this.#queue.refuseListening(() => new PoolClosedError(this.#config.name))
+  }
+
+  /** Rejects the calls that are held, and every later one. */
+  close(): void {
+    this.#closed = true
+    this.#slowStart.stop()
+    this.#queue.refuse(() => new PoolClosedError(this.#config.name))
+  }
+
+  #releaseOrRefuse(): void {
+    const { primary, blocked, isFirstRound } = this.#watch
     if (primary !== undefined) {
       this.#release(primary)
       return
@@ -137,100 +138,88 @@ export class Courier {
     this.#queue.stay()
     if (blocked !== undefined) {
       this.#queue.refuse(() => ownError(blocked))
-    } else if (this.#config.hold === undefined && !finding) {
-      this.#queue.refuse(() => this.#queue.noPrimary('and calls are not held (hold: false)'))
+    } else if (this.#config.hold === undefined && !isFirstRound) {
+      this.#queue.refuse(() => this.#queue.noPrimary(NOT_HELD))
     }
-  }
-
-  /** Refuses the calls that wait to listen: what they would get is about to end. */
-  refuseListening(): void {
-    this.#queue.refuseListening(() => new PoolClosedError(this.#config.name))
-  }
-
-  /** Refuses the calls that wait and every later one. */
-  close(): void {
-    this.#closed = true
-    this.#slowStart.stop()
-    this.#queue.refuse(() => new PoolClosedError(this.#config.name))
   }
 
   #release(primary: ConnectionPool): void {
     const reason = `"${primary.name}" is primary`
-    // Who starts has not been away: there is nothing to be gentle to.
+    // When this process has just started, the primary was not away and needs no slow start.
     if (!this.#hadPrimary) this.#queue.release(primary, reason)
     else if (this.#queue.size > 0) this.#slowStart.begin(primary, reason)
     this.#hadPrimary = true
   }
 
   /**
-   * Sends the errand to the primary, now or when there is one, and again as long as that is safe
-   * and its time has not run out. `failure` is what a first attempt has met already.
+   * Sends the call to the primary, now or as soon as there is one, and again as long as that is safe
+   * and its time is not over. `failure` is what a first attempt has met already.
    */
-  async carry<R>(errand: Errand<R>, failure?: Failure): Promise<R> {
+  async dispatch<R>(call: Call<R>, failure?: Failure): Promise<R> {
     let failed = failure
-    let waitFrom = errand.startedAt
-    this.#carrying++
+    let waitFrom = call.startedAt
+    this.#dispatching++
     try {
       for (let sent = failure === undefined ? 0 : 1; ; sent++) {
-        let decision: Again | undefined
-        const reign = this.#reign
+        let decision: Retry | undefined
+        const epoch = this.#primaryEpoch
         if (failed !== undefined) {
-          decision = this.#mayGoAgain(errand, failed)
-          if (decision.rerun) waitFrom = this.#config.clock.now()
-          await this.#beforeNext(errand, failed, sent, this.#deadline(errand, waitFrom))
+          decision = this.#retryOrThrow(call, failed)
+          if (decision.isRerun) waitFrom = this.#config.clock.now()
+          await this.#pauseBeforeRetry(call, failed, sent, this.#deadline(call, waitFrom))
         }
-        const { signal, isListening } = errand
+        const { signal, isListening } = call
         const next = (): ConnectionPool | Promise<ConnectionPool> =>
-          this.#primaryFor(signal, this.#deadline(errand, waitFrom), failed, isListening)
+          this.#primaryFor(signal, this.#deadline(call, waitFrom), failed, isListening)
         let pool = await next()
-        // Between the release of a held call and this line the next news may have come.
-        while (pool !== this.#open) pool = await next()
-        if (decision?.costs === true && reign === this.#reign && pool === failed?.pool) {
+        // The primary may have changed again since the held call was released.
+        while (pool !== this.#openPrimary) pool = await next()
+        if (decision?.costs === true && epoch === this.#primaryEpoch && pool === failed?.pool) {
           if (!this.#budget.spend(this.#config.clock.now())) throw decision.error
         }
-        const left = this.#left(errand, waitFrom)
+        const left = this.#left(call, waitFrom)
         try {
-          return await errand.send(pool, left.timeoutMs, left.waitMs)
+          return await call.send(pool, left.timeoutMs, left.waitMs)
         } catch (error) {
           failed = { pool, error }
         }
       }
     } catch (caught) {
-      const error = errand.surfaced(caught)
+      const error = call.finalError(caught)
       if (error instanceof InDoubtError && failed !== undefined && this.#hub.has('in-doubt')) {
         this.#hub.emit('in-doubt', { pool: this.#config.name, node: failed.pool.name, error })
       }
       throw error
     } finally {
-      this.#carrying--
+      this.#dispatching--
     }
   }
 
-  /** Throws what the caller must learn. */
-  #mayGoAgain(errand: Errand<unknown>, { pool, error }: Failure): Again {
-    if (isSign(error) && !(errand.isReadOnly && refusesWrites(error))) {
+  /** How to send the call again. Throws the error for the caller if that is not safe. */
+  #retryOrThrow(call: Call<unknown>, { pool, error }: Failure): Retry {
+    if (isHint(error) && !(call.isReadOnly && refusesWrites(error))) {
       this.#watch.hint(pool.name)
     }
-    const decision = errand.decide(error, pool)
+    const decision = call.decide(error, pool)
     if (decision.kind === 'surface') throw decision.error
     return decision
   }
 
   /**
-   * A node that failed is looked at before it gets the work again; and it does not get it again and
-   * again without a pause.
+   * Probes a node that failed before it may get the call again, and pauses if it gets the call more
+   * often than that.
    */
-  async #beforeNext(
-    errand: Errand<unknown>,
+  async #pauseBeforeRetry(
+    call: Call<unknown>,
     { pool, error }: Failure,
     sent: number,
     deadline: number,
   ): Promise<void> {
     const { clock, random } = this.#config
-    const { signal } = errand
+    const { signal } = call
     if (this.#watch.primary !== pool) return
-    if (isSign(error)) await awaitUntil(clock, deadline, signal, this.#watch.check(pool.name))
-    if (this.#watch.primary !== pool || (sent < 2 && isSign(error))) return
+    if (isHint(error)) await awaitUntil(clock, deadline, signal, this.#watch.probe(pool.name))
+    if (this.#watch.primary !== pool || (sent < 2 && isHint(error))) return
     const pause = Math.min(PAUSE_MOST_MS, PAUSE_BASE_MS * 2 ** sent) * (0.5 + random() / 2)
     await awaitUntil(clock, Math.min(deadline, clock.now() + pause), signal, undefined)
   }
@@ -243,37 +232,33 @@ export class Courier {
   ): ConnectionPool | Promise<ConnectionPool> {
     if (this.#closed) throw new PoolClosedError(this.#config.name)
     if (signal?.aborted) throw new AbortError(signal.reason, 'no')
-    const open = this.#open
-    if (open !== undefined) {
-      // The time is up, and the reason is better known than "no time".
+    if (this.#openPrimary !== undefined) {
+      // The time is over, and the error of the last attempt says more than "no time is left".
       if (failed !== undefined && this.#config.clock.now() >= deadline) throw failed.error
       return this.target ?? this.#queue.wait(deadline, signal, isListening)
     }
-    if (this.#pause !== undefined) return this.#queue.wait(deadline, signal, isListening)
-    const { blocked, finding } = this.#watch
+    if (this.#queue.isPaused) return this.#queue.wait(deadline, signal, isListening)
+    const { blocked, isFirstRound } = this.#watch
     if (blocked !== undefined) throw ownError(blocked)
-    if (this.#config.hold === undefined && !finding) {
-      throw this.#queue.noPrimary('and calls are not held (hold: false)', failed?.error)
+    if (this.#config.hold === undefined && !isFirstRound) {
+      throw this.#queue.noPrimary(NOT_HELD, failed?.error)
     }
     if (this.#queue.size === 0) this.#watch.hurry()
     return this.#queue.wait(deadline, signal, isListening)
   }
 
-  #deadline(errand: Errand<unknown>, waitFrom: number): number {
-    const holdMs = this.#config.hold?.timeoutMs ?? FINDING_MS
-    const callMs = errand.timeoutMs ?? Number.POSITIVE_INFINITY
-    return Math.min(waitFrom + holdMs, errand.startedAt + callMs)
+  #deadline(call: Call<unknown>, waitFrom: number): number {
+    const holdMs = this.#config.hold?.timeoutMs ?? FIRST_ROUND_MS
+    const callMs = call.timeoutMs ?? Number.POSITIVE_INFINITY
+    return Math.min(waitFrom + holdMs, call.startedAt + callMs)
   }
 
-  #left(
-    errand: Errand<unknown>,
-    waitFrom: number,
-  ): { timeoutMs: number | undefined; waitMs: number } {
+  #left(call: Call<unknown>, waitFrom: number): { timeoutMs: number | undefined; waitMs: number } {
     const now = this.#config.clock.now()
-    const { timeoutMs, startedAt } = errand
+    const { timeoutMs, startedAt } = call
     return {
       timeoutMs: timeoutMs === undefined ? undefined : Math.max(1, startedAt + timeoutMs - now),
-      waitMs: Math.max(1, this.#deadline(errand, waitFrom) - now),
+      waitMs: Math.max(1, this.#deadline(call, waitFrom) - now),
     }
   }
 }

@@ -1,25 +1,13 @@
-import {
-  AbortError,
-  type Clock,
-  type ClockTimer,
-  type ConnectionPool,
-  NoPrimaryError,
-} from '@poolhouse/core'
+import { AbortError, type ClockTimer, type ConnectionPool, NoPrimaryError } from '@poolhouse/core'
 import { type EventHub, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
+import type { HeldCalls } from '../judge/describe-change.js'
+import type { FailoverConfig } from '../options/failover-options.js'
+import type { TopologyWatch } from '../watch/topology-watch.js'
 
-/** What the queue needs of its pool. */
-export interface HoldQueueOptions {
-  /** Name for events. */
-  readonly name: string
-  readonly clock: Clock
-  readonly hub: EventHub
-  /** Most calls that wait at a time. */
-  readonly maxCalls: number
-  /** What is known of the nodes, for messages. */
-  readonly describe: () => string
-}
+// With `hold: false`, calls wait for the end of the first round of probes.
+const FIRST_ROUND_CALLS = 1_000
 
-interface Held {
+interface HeldCall {
   readonly since: number
   readonly isListening: boolean
   release(pool: ConnectionPool): void
@@ -27,42 +15,65 @@ interface Held {
 }
 
 /**
- * Calls that wait for a primary, in order of arrival. A call that waits keeps the process alive.
+ * Owns the calls that wait for a primary, in order of arrival. A call that waits keeps the process
+ * alive.
  */
 export class HoldQueue {
-  readonly #options: HoldQueueOptions
+  readonly #config: Pick<FailoverConfig, 'name' | 'clock' | 'hold'>
+  readonly #hub: EventHub
+  readonly #watch: Pick<TopologyWatch, 'describe' | 'noPrimaryCause'>
   // A Set keeps the order and lets a call leave from anywhere in O(1).
-  readonly #held = new Set<Held>()
+  readonly #held = new Set<HeldCall>()
   #heldSince = 0
-  // Whether listeners believe that calls are held: `hold` and `resume` take turns.
-  #isTold = false
+  // Whether the last event was `hold`: `hold` and `resume` alternate.
+  #isAnnounced = false
+  #pauseReason: string | undefined
 
-  /** Begins empty. */
-  constructor(options: HoldQueueOptions) {
-    this.#options = options
+  /** Emits `hold` and `resume` on the hub. The watch is only asked for messages. */
+  constructor(
+    config: Pick<FailoverConfig, 'name' | 'clock' | 'hold'>,
+    hub: EventHub,
+    watch: Pick<TopologyWatch, 'describe' | 'noPrimaryCause'>,
+  ) {
+    this.#config = config
+    this.#hub = hub
+    this.#watch = watch
   }
 
-  /** How long the first of the calls has waited, in milliseconds; undefined if none waits. */
-  get heldMs(): number | undefined {
-    return this.#held.size === 0 ? undefined : this.#options.clock.now() - this.#heldSince
+  /** Whether calls are held although there may be a primary. */
+  get isPaused(): boolean {
+    return this.#pauseReason !== undefined
   }
 
-  /** Calls that wait. */
+  /** Holds calls for this reason although there may be a primary; undefined ends that. */
+  setPause(reason: string | undefined): void {
+    this.#pauseReason = reason
+  }
+
+  /** The calls that wait; undefined if there are none. */
+  get held(): HeldCalls | undefined {
+    const { size: calls } = this.#held
+    if (calls === 0) return undefined
+    return { calls, heldMs: this.#config.clock.now() - this.#heldSince }
+  }
+
+  /** How many calls wait. */
   get size(): number {
     return this.#held.size
   }
 
   /**
-   * Waits for a primary until `deadline` (client time). Rejects with `NoPrimaryError` when it
-   * passes or when too many wait already, and with `AbortError` when the signal fires.
-   * `isListening` says that the call wants to listen.
+   * Waits for a primary until `deadline` (client time). Rejects with `NoPrimaryError` when that
+   * passes or when too many calls wait already, and with `AbortError` when the signal fires.
+   * `isListening` says that the call is `listen`.
    */
   wait(
     deadline: number,
     signal: AbortSignal | undefined,
     isListening = false,
   ): Promise<ConnectionPool> {
-    const { clock, hub, name, maxCalls, describe } = this.#options
+    const { clock, hold } = this.#config
+    const maxCalls = hold?.maxCalls ?? FIRST_ROUND_CALLS
     if (signal?.aborted) return Promise.reject(new AbortError(signal.reason, 'no'))
     const since = clock.now()
     if (this.#held.size >= maxCalls) {
@@ -71,8 +82,7 @@ export class HoldQueue {
     if (deadline <= since) return Promise.reject(this.noPrimary('no time is left to wait'))
     if (this.#held.size === 0) {
       this.#heldSince = since
-      this.#isTold = true
-      if (hub.has('hold')) hub.emit('hold', { pool: name, reason: describe() })
+      this.#announce()
     }
     return new Promise((resolve, reject) => {
       const end = (settle: () => void): void => {
@@ -81,7 +91,7 @@ export class HoldQueue {
         unwatchSignal(signal, onAbort)
         settle()
       }
-      const held: Held = {
+      const held: HeldCall = {
         since,
         isListening,
         release: (pool) => end(() => resolve(pool)),
@@ -90,7 +100,7 @@ export class HoldQueue {
       const onAbort = (): void => held.refuse(new AbortError(signal!.reason, 'no'))
       const timer: ClockTimer = clock.setTimer(
         () => {
-          // The news of a new primary may have arrived while the event loop was busy.
+          // The answer of a new primary may have arrived while the event loop was busy.
           clock.afterIo(() => {
             if (!this.#held.has(held)) return
             const waited = Math.round(clock.now() - since)
@@ -105,16 +115,16 @@ export class HoldQueue {
     })
   }
 
-  /** Lets this many calls go on, first come first served. */
+  /** Sends the first `count` calls to this pool, in order of arrival. */
   release(pool: ConnectionPool, reason: string, count: number = Number.POSITIVE_INFINITY): void {
     const { size } = this.#held
     if (size === 0) return
-    const { clock, hub, name } = this.#options
-    if (this.#isTold && hub.has('resume')) {
+    if (this.#isAnnounced && this.#hub.has('resume')) {
+      const { name, clock } = this.#config
       const heldMs = clock.now() - this.#heldSince
-      hub.emit('resume', { pool: name, held: size, heldMs, reason })
+      this.#hub.emit('resume', { pool: name, held: size, heldMs, reason })
     }
-    this.#isTold = false
+    this.#isAnnounced = false
     let left = count
     for (const held of this.#held) {
       if (left-- <= 0) return
@@ -122,27 +132,37 @@ export class HoldQueue {
     }
   }
 
-  /** The primary is lost while calls still wait. */
+  /** Notes that the primary was lost while calls still wait. */
   stay(): void {
-    const { hub, name, describe } = this.#options
-    if (this.#held.size === 0 || this.#isTold) return
-    this.#isTold = true
-    if (hub.has('hold')) hub.emit('hold', { pool: name, reason: describe() })
+    if (this.#held.size > 0 && !this.#isAnnounced) this.#announce()
   }
 
-  /** Refuses every call. */
+  /** Rejects every call that waits. */
   refuse(error: () => Error): void {
     for (const held of [...this.#held]) held.refuse(error())
   }
 
-  /** Refuses the calls that want to listen. */
+  /** Rejects every `listen` that waits. */
   refuseListening(error: () => Error): void {
     for (const held of [...this.#held]) if (held.isListening) held.refuse(error())
   }
 
-  /** The error for a call that finds no primary. */
+  /** The error for a call that finds no primary. `why` continues the sentence "has no primary, ". */
   noPrimary(why: string, cause?: unknown): NoPrimaryError {
-    const { name, describe } = this.#options
-    return new NoPrimaryError(`"${name}" has no primary, ${why}; nodes: ${describe()}`, cause)
+    return new NoPrimaryError(
+      `"${this.#config.name}" has no primary, ${why}; nodes: ${this.#describe()}`,
+      this.#watch.noPrimaryCause(cause),
+    )
+  }
+
+  #announce(): void {
+    this.#isAnnounced = true
+    if (!this.#hub.has('hold')) return
+    this.#hub.emit('hold', { pool: this.#config.name, reason: this.#describe() })
+  }
+
+  #describe(): string {
+    const nodes = this.#watch.describe()
+    return this.#pauseReason === undefined ? nodes : `${this.#pauseReason}; ${nodes}`
   }
 }

@@ -1,9 +1,9 @@
 const SECONDS = 10
 
 /**
- * Keeps those who send work again from drowning a server that fails anyway: of the calls of the
- * last ten seconds at most this share is sent again, and one in any case. Counts by the second, so
- * that a call costs an addition.
+ * Limits how much work is sent again, so that retries do not overload a server that is failing: at
+ * most a share of the calls of the last ten seconds, and at least one. Counts by the second, so that
+ * a call costs one addition.
  */
 export class RetryBudget {
   readonly #share: number
@@ -11,17 +11,17 @@ export class RetryBudget {
   readonly #spent: number[] = new Array<number>(SECONDS).fill(0)
   #second = Number.NEGATIVE_INFINITY
 
-  /** `share` is a part of the calls, such as 0.1; 0 for nothing at all. */
+  /** `share` is a fraction of the calls, such as 0.1; 0 allows nothing. */
   constructor(share: number) {
     this.#share = share
   }
 
-  /** A caller made a call, at this time of the client in milliseconds. */
+  /** Counts a call that a caller made at this client time. */
   count(now: number): void {
     this.#calls[this.#place(now)]! += 1
   }
 
-  /** Takes one repetition out of the budget; returns whether there was one. */
+  /** Takes one repetition out of the budget. Returns false if the budget is used up. */
   spend(now: number): boolean {
     const place = this.#place(now)
     if (this.#share === 0) return false
@@ -35,7 +35,7 @@ export class RetryBudget {
   #place(now: number): number {
     const second = Math.floor(now / 1_000)
     if (second > this.#second) {
-      // A clock that has not moved for long has nothing left to forget.
+      // After a long pause every count is reset once, and not once for each second.
       const first = Math.max(this.#second + 1, second - SECONDS + 1)
       for (let passed = first; passed <= second; passed++) {
         this.#calls[placeOf(passed)] = 0

@@ -1,42 +1,41 @@
-import type { Clock, ClockTimer, ConnectionPool } from '@poolhouse/core'
+import type { ClockTimer, ConnectionPool } from '@poolhouse/core'
+import type { FailoverConfig } from '../options/failover-options.js'
 import type { HoldQueue } from './hold-queue.js'
 
-// Twenty processes that wait for one server must not all fall upon it with all they have in one
-// instant. Doubling every 50 ms the queue of a pool with ten warm connections is through in half a
-// second at most, and a cold pool opens its first ten in 0.2 s.
+// Many processes may wait for one server and must not all send everything they hold at once. With
+// doubling every 50 ms, the queue of a pool with ten warm connections is empty after half a second
+// at most, and a cold pool opens its first ten connections in 0.2 s.
 const STEP_MS = 50
 
-/** What a slow start needs. */
-export interface SlowStartOptions {
-  readonly clock: Clock
-  readonly random: () => number
-  readonly queue: HoldQueue
-  /** The queue is empty: calls need not queue any more. */
-  readonly finished: () => void
-}
-
 /**
- * Lets held calls go to a server that has just come (back): at first as many as it has warm
- * connections, one if it has none, then twice as many at each step. Calls that come meanwhile queue
- * behind them.
+ * Releases held calls gradually to a server that has just become primary: first as many as it has
+ * warm connections, at least one, then twice as many at each step. New calls queue behind them.
  */
 export class SlowStart {
-  readonly #options: SlowStartOptions
+  readonly #config: Pick<FailoverConfig, 'clock' | 'random'>
+  readonly #queue: HoldQueue
+  readonly #finished: () => void
   #pool: ConnectionPool | undefined
   #timer: ClockTimer | undefined
   #batch = 0
 
-  /** Waits for `begin`. */
-  constructor(options: SlowStartOptions) {
-    this.#options = options
+  /** Does nothing before `begin`. `finished` is called when the queue is empty. */
+  constructor(
+    config: Pick<FailoverConfig, 'clock' | 'random'>,
+    queue: HoldQueue,
+    finished: () => void,
+  ) {
+    this.#config = config
+    this.#queue = queue
+    this.#finished = finished
   }
 
-  /** Where the calls are let go to; undefined if none are. */
+  /** The pool to which calls are being released; undefined if none are. */
   get pool(): ConnectionPool | undefined {
     return this.#pool
   }
 
-  /** Begins, unless it has begun for this pool already. */
+  /** Begins to release calls to this pool, unless that is under way already. */
   begin(pool: ConnectionPool, reason: string): void {
     if (this.#pool === pool) return
     this.stop()
@@ -45,21 +44,21 @@ export class SlowStart {
     this.#step(reason)
   }
 
-  /** Ends it; what is held stays held. */
+  /** Stops releasing calls. Those that are held stay held. */
   stop(): void {
     this.#timer?.cancel()
     this.#pool = undefined
   }
 
   #step(reason: string): void {
-    const { clock, random, queue, finished } = this.#options
-    queue.release(this.#pool!, reason, this.#batch)
-    if (queue.size === 0) {
+    this.#queue.release(this.#pool!, reason, this.#batch)
+    if (this.#queue.size === 0) {
       this.#pool = undefined
-      finished()
+      this.#finished()
       return
     }
     this.#batch *= 2
+    const { clock, random } = this.#config
     this.#timer = clock.setTimer(() => this.#step(reason), STEP_MS * (0.5 + random()))
   }
 }

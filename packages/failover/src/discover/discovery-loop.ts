@@ -1,29 +1,30 @@
 import { AsyncResource } from 'node:async_hooks'
 import { type Clock, type ClockTimer, PoolhouseError } from '@poolhouse/core'
+import { messageOf } from '../base/message-of.js'
 import type { DiscoveredNode, Discovery } from './discovery.js'
 
-/** What the loop needs. */
+/** Options of `DiscoveryLoop`. */
 export interface DiscoveryLoopOptions {
   readonly discover: Discovery
+  /** Time between two calls of `discover.next`, in milliseconds, unless the answer says. */
   readonly intervalMs: number
   readonly clock: Clock
   readonly random: () => number
-  /** Whether somebody has to be found: there is no primary. */
+  /** Whether there is no primary, so that the nodes are needed soon. */
   readonly urgent: () => boolean
-  /** Gets each list that is not empty. */
+  /** Called with each list that is not empty. */
   readonly found: (nodes: readonly DiscoveredNode[]) => void
-  /** Gets the first of several failures in a row, and undefined when it works again. */
+  /** Called with the first of several failures in a row, and with undefined once it works again. */
   readonly failed: (error: Error | undefined) => void
 }
 
 const URGENT_MS = 1_000
 
 /**
- * Asks a discovery for the nodes, over and over, one question at a time. Never keeps the process
- * alive.
+ * Calls a discovery at intervals, never twice at the same time. Never keeps the process alive.
  */
 export class DiscoveryLoop {
-  // Its timers and sockets belong to nobody's request.
+  // Its timers and sockets must not inherit the async context of the request that caused them.
   readonly #context = new AsyncResource('PoolhouseDiscovery', { requireManualDestroy: true })
   readonly #options: DiscoveryLoopOptions
   readonly #stop = new AbortController()
@@ -32,24 +33,24 @@ export class DiscoveryLoop {
   #isAsking = false
   #isFailing = false
 
-  /** Waits for `start`. */
+  /** Does nothing before `start`. */
   constructor(options: DiscoveryLoopOptions) {
     this.#options = options
   }
 
-  /** Begins to ask. */
+  /** Starts the loop. */
   start(): void {
     void this.#context.runInAsyncScope(() => this.#ask())
   }
 
-  /** Somebody has to be found: asks within a second. */
+  /** Makes the next call begin within a second. */
   hasten(): void {
     const { clock } = this.#options
     if (this.#isAsking || clock.now() + URGENT_MS >= this.#dueAt) return
     this.#arm(URGENT_MS)
   }
 
-  /** Ends it; an answer that comes later is not used. */
+  /** Stops the loop. An answer that arrives later is ignored. */
   stop(): void {
     this.#timer?.cancel()
     this.#stop.abort(new Error('the failover pool was closed'))
@@ -70,7 +71,7 @@ export class DiscoveryLoop {
       found(answer.nodes)
     } catch (cause) {
       trouble = new PoolhouseError(
-        `${discover.name} failed, and the nodes stay as they are: ${cause instanceof Error ? cause.message : String(cause)}`,
+        `${discover.name} failed, and the nodes stay as they are: ${messageOf(cause)}`,
         { retryable: true, cause },
       )
     }
@@ -85,7 +86,7 @@ export class DiscoveryLoop {
   #delayMs(validMs: number | undefined): number {
     const { intervalMs, random, urgent } = this.#options
     const regular = (validMs ?? intervalMs) * (0.8 + 0.4 * random())
-    // What never changes need not be asked for again.
+    // A list that never changes is not asked for again.
     if (validMs === Number.POSITIVE_INFINITY) return validMs
     return urgent() || this.#isFailing ? Math.min(regular, URGENT_MS) : regular
   }
@@ -104,10 +105,7 @@ export class DiscoveryLoop {
   }
 }
 
-/**
- * A list that somebody's own discovery has made. Throws `TypeError` that says what is wrong with
- * it.
- */
+/** Checks the list of an application's own discovery. Throws `TypeError` that says what is wrong. */
 function checkAnswer(nodes: unknown): void {
   if (!Array.isArray(nodes)) throw new TypeError('its answer has no list of nodes')
   for (const [index, node] of (nodes as readonly Partial<DiscoveredNode>[]).entries()) {

@@ -6,78 +6,79 @@ export interface DiscoveredNode {
   readonly host: string
   /** Port of PostgreSQL. */
   readonly port: number
-  /** What its own cluster calls it, if that is known. */
+  /** Its name within the cluster, if known. */
   readonly name?: string | undefined
   /** Zone it lives in, for `withReplicas`. */
   readonly zone?: string | undefined
   /**
-   * Its role as it is said to be. A hint: where it contradicts what the server says, the server is
-   * probed at once and believed.
+   * Its role according to the discovery. Only a hint: where it contradicts the server, the server
+   * is probed at once, and the server's answer counts.
    */
   readonly role?: 'primary' | 'replica' | undefined
-  /** Why it gets no reads as a replica, such as a tag of its operators. */
+  /** Why it gets no reads as a replica, for example a tag that the operators set. */
   readonly noReads?: string | undefined
 }
 
-/** What a discovery has found. */
+/** Answer of a discovery. */
 export interface DiscoveryAnswer<Node extends DiscoveredNode = DiscoveredNode> {
   /**
-   * Every node of the cluster, whatever its state. An empty list is taken for a mistake and changes
+   * Every node of the cluster, whatever its state. An empty list counts as a failure and changes
    * nothing.
    */
   readonly nodes: readonly Node[]
   /**
-   * How long the answer may be used, in milliseconds, such as the time to live of a DNS record;
-   * `Infinity` if it never changes. Default: the `intervalMs` of the source. Without a primary it
-   * is asked for again after a second all the same.
+   * How long the answer is valid, in milliseconds, for example the time to live of a DNS record;
+   * `Infinity` if it never changes. Default: the `intervalMs` of the source. While there is no
+   * primary, discovery is asked again after a second at most.
    */
   readonly validMs?: number | undefined
 }
 
-/** What a discovery is given with each question. */
+/** What `Discovery.next` gets with each call. */
 export interface DiscoveryContext {
-  /** Aborted when the answer is not wanted any more. */
+  /** Fires when the answer is not needed any more. */
   readonly signal: AbortSignal
   /** Source of time. */
   readonly clock: Clock
 }
 
 /**
- * Lists the nodes of a cluster. `patroni`, `dns` and `hosts` are discoveries; so is any object of
- * this shape, for etcd, Consul or a cloud's interface.
+ * Lists the nodes of a cluster. `patroni`, `dns` and `hosts` make discoveries. Any object of this
+ * shape is one too, for example for etcd, Consul or the API of a cloud.
  */
 export interface Discovery<Node extends DiscoveredNode = DiscoveredNode> {
-  /** What it is, for messages: `patroni(http://a:8008)`. Holds no secrets. */
+  /** Name in messages, such as `patroni(http://a:8008)`. Must not contain secrets. */
   readonly name: string
   /**
-   * Asks for the nodes. One question at a time; a source that can wait for news may take its time
-   * with the second and later answers. A rejection is reported by an `error` event and changes
-   * nothing.
+   * Lists the nodes. Only one call is under way at a time; a source that can wait for changes may
+   * delay its second and later answers. A rejection is reported by an `error` event and leaves the
+   * nodes as they are.
    */
   next(context: DiscoveryContext): Promise<DiscoveryAnswer<Node>>
 }
 
-/** Where `withFailover` gets its nodes from when they are not listed once and for all. */
+/** Nodes that `withFailover` discovers, as opposed to a fixed list. */
 export interface DiscoveredNodes<Node extends DiscoveredNode = DiscoveredNode> {
   /** Lists the nodes. */
   readonly discover: Discovery<Node>
   /**
-   * Makes the pool of a node. Called once for each node that appears; the failover pool closes it.
+   * Makes the pool of a node. Called once for each node that appears. The failover pool closes the
+   * pool.
    */
   pool(node: Node): ConnectionPool
   /**
-   * Time between two questions, in milliseconds, ± 20 %, where the answer does not say. Default 5
-   * 000; 1 000 at most without a primary.
+   * Time between two calls of `discover.next`, in milliseconds, ± 20 %, unless the answer says how
+   * long it is valid. Default 5 000; at most 1 000 while there is no primary.
    */
   readonly intervalMs?: number | undefined
   /**
-   * How long a node that is not listed any more may finish what it does before its pool is closed,
-   * in milliseconds. Default 60 000. A node that is still the primary stays.
+   * How long the pool of a node that is not listed any more stays open for the work under way on
+   * it, in milliseconds. Default 60 000. The primary always stays.
    */
   readonly removeAfterMs?: number | undefined
 }
 
-/** `host:port`, the identity of a discovered node. */
+/** `host:port`, which identifies a discovered node. */
 export function addressOf({ host, port }: DiscoveredNode): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -8,7 +8,7 @@ import {
 } from '@poolhouse/core/kit'
 import { addressOf, type DiscoveredNode, type Discovery } from './discovery.js'
 
-/** What `dns` asks of a resolver; `Resolver` of `node:dns/promises` does it. */
+/** What `dns` needs of a resolver. `Resolver` of `node:dns/promises` has it. */
 export interface DnsResolver {
   /** IPv4 addresses of a name. */
   resolve4(
@@ -18,7 +18,7 @@ export interface DnsResolver {
     {
       /** The address. */
       address: string
-      /** How long it may be used, in seconds. */
+      /** Time to live, in seconds. */
       ttl: number
     }[]
   >
@@ -30,7 +30,7 @@ export interface DnsResolver {
     {
       /** The address. */
       address: string
-      /** How long it may be used, in seconds. */
+      /** Time to live, in seconds. */
       ttl: number
     }[]
   >
@@ -41,43 +41,43 @@ export interface DnsResolver {
       name: string
       /** Its port. */
       port: number
-      /** Lower ones come first. */
+      /** Records with a lower number come first. */
       priority: number
     }[]
   >
 }
 
-/** Options of `dns`: either `name` or `srv`. */
+/** Options of `dns`. Exactly one of `name` and `srv` must be given. */
 export interface DnsOptions {
-  /** A name whose addresses are the nodes, such as that of a headless service. */
+  /** A name whose addresses are the nodes, such as that of a headless Kubernetes service. */
   name?: string | undefined
   /**
-   * A name whose service records are the nodes, `_postgresql._tcp.db.example`. Their names are
-   * resolved anew at each connect.
+   * A name whose service records are the nodes, such as `_postgresql._tcp.db.example`. The names in
+   * the records are resolved anew at each connect.
    */
   srv?: string | undefined
-  /** Port of the nodes of `name`. Default 5432. Service records say it themselves. */
+  /** Port of the nodes of `name`. Default 5432. Service records contain the port. */
   port?: number | undefined
   /**
-   * Which addresses of `name` are nodes: 4 or 6. Default: the IPv4 addresses, or those of IPv6 if
-   * there are none. Never both, because a server with one of each would be two nodes that claim to
-   * be primary.
+   * Which addresses of `name` are nodes: IPv4 (4) or IPv6 (6). Default: the IPv4 addresses, or the
+   * IPv6 ones if there are none. Never both, because a server with one of each would look like two
+   * nodes.
    */
   family?: 4 | 6 | undefined
-  /** Longest time for one question to a name server, in milliseconds. Default 2 000. */
+  /** Longest time for one query to a name server, in milliseconds. Default 2 000. */
   timeoutMs?: number | undefined
   /**
-   * Who resolves. Default: a `Resolver` with the name servers of the system; `/etc/hosts` is not
-   * read.
+   * Resolves the names. Default: a `Resolver` with the name servers of the system, which does not
+   * read `/etc/hosts`.
    */
   resolver?: DnsResolver | undefined
 }
 
-/** An address or a target of a service record. */
+/** A node found by DNS: an address, or the target of a service record. */
 export interface DnsNode extends DiscoveredNode {
   /**
-   * The name that certificates are made for: that of the service record, or the name whose address
-   * this is.
+   * The name to check the server's certificate against: the target of the service record, or the
+   * name that was resolved to this address.
    */
   readonly serverName: string
 }
@@ -91,15 +91,15 @@ const KNOWN: ReadonlySet<string> = new Set([
   'timeoutMs',
   'resolver',
 ])
-// There is no such record, as opposed to: nobody could say.
+// The name server says that there is no such record; other codes mean that it could not say.
 const NO_RECORD: ReadonlySet<string> = new Set(['ENODATA', 'ENOTFOUND'])
 const LEAST_VALID_MS = 1_000
 const MOST_VALID_MS = 60_000
 
 /**
- * Finds the nodes of a cluster by DNS: the addresses of a name, for as long as they are valid (at
- * least 1 s, at most 60 s), or its service records. With TLS give `serverName` of the node to its
- * pool, because its `host` may be an address.
+ * Finds the nodes of a cluster by DNS: the addresses of a name, asked for again when their time to
+ * live is over (at least 1 s, at most 60 s), or the service records of a name. With TLS, pass the
+ * node's `serverName` to its pool, because its `host` may be an address.
  *
  * Throws `TypeError` or `RangeError` for wrong options.
  */
@@ -135,7 +135,7 @@ export function dns(options: DnsOptions): Discovery<DnsNode> {
   }
 }
 
-/** Name servers rotate their answers; nodes shall keep their places. */
+/** Sorts the nodes, because name servers rotate their answers. */
 function byAddress(one: DiscoveredNode, other: DiscoveredNode): number {
   return addressOf(one) < addressOf(other) ? -1 : 1
 }

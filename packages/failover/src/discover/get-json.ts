@@ -1,24 +1,24 @@
 import { get as getPlain, type IncomingMessage } from 'node:http'
 import { get as getSecure } from 'node:https'
 
-/** How an HTTPS server proves itself, and how we do. As for `tls.connect`. */
+/** TLS settings for requests over HTTPS. They mean what they mean to `tls.connect`. */
 export interface HttpTls {
-  /** Authorities to trust, PEM. Default: those of Node.js. */
+  /** Certificate authorities to trust, PEM. Default: those that Node.js trusts. */
   readonly ca?: string | Buffer | readonly (string | Buffer)[] | undefined
-  /** Our certificate, PEM, for a server that asks for one. */
+  /** Client certificate, PEM, for a server that asks for one. */
   readonly cert?: string | Buffer | undefined
-  /** Its key, PEM. */
+  /** Private key of the client certificate, PEM. */
   readonly key?: string | Buffer | undefined
-  /** Name that the certificate of the server must bear. Default: the host of the URL. */
+  /** Name that the server's certificate must be valid for. Default: the host of the URL. */
   readonly serverName?: string | undefined
 }
 
 const MOST_BYTES = 1_048_576
 
 /**
- * Gets a small JSON document. Rejects if the answer is not status 200, not JSON, or longer than 1
- * MiB, and when the signal fires. The built-in `fetch` cannot be told whom to trust, so this is not
- * it.
+ * Gets a small JSON document over HTTP. Rejects if the status is not 200, if the body is not JSON
+ * or longer than 1 MiB, and when the signal fires. Not `fetch`, because the built-in one takes no
+ * certificate authorities.
  */
 export function getJson(url: URL, tls: HttpTls | undefined, signal: AbortSignal): Promise<unknown> {
   return new Promise((resolve, reject) => {
@@ -44,14 +44,13 @@ export function getJson(url: URL, tls: HttpTls | undefined, signal: AbortSignal)
         }
       })
     }
-    // No agent: a connection that is kept would keep the process alive or be stale at the next
-    // question.
+    // No agent: a kept connection would keep the process alive, or be stale at the next request.
     const common = { agent: false, signal } as const
     const request =
       url.protocol === 'https:'
         ? getSecure(url, { ...common, ...secureOptions(tls) }, receive)
         : getPlain(url, common, receive)
-    // A question that nobody may need the answer of must not keep the process alive.
+    // A background request must not keep the process alive.
     request.on('socket', (socket) => socket.unref())
     request.on('error', reject)
   })

@@ -4,14 +4,15 @@ import type { DiscoveredNode, Discovery } from './discovery.js'
 /** A host of a connection URL. */
 export interface HostNode extends DiscoveredNode {
   /**
-   * The URL with this host alone, for `createPool`. Not enumerable, since it may hold a password.
+   * The URL with only this host, for `createPool`. Not enumerable, because it may contain a
+   * password.
    */
   readonly connection: string
 }
 
 const DEFAULT_PORT = 5432
 const FOR_WRITES: ReadonlySet<string> = new Set(['any', 'read-write', 'primary'])
-// They are about the list of hosts, and each node is one host.
+// Parameters about the list of hosts, which the URL of a single host must not have.
 const OF_THE_LIST: ReadonlySet<string> = new Set([
   'host',
   'hostaddr',
@@ -21,13 +22,12 @@ const OF_THE_LIST: ReadonlySet<string> = new Set([
 ])
 
 /**
- * The hosts of one connection URL in the form of libpq,
- * `postgres://app@a:5432,b:5433/app?target_session_attrs=primary`, or of its list of keywords,
- * `host=a,b dbname=app`, as nodes that never change. `target_session_attrs` may be `any`,
- * `read-write` or `primary`, which all mean the primary here. Each node has the URL of its host as
- * `connection`.
+ * A fixed list of nodes: the hosts of one connection URL in the form of libpq,
+ * `postgres://app@a:5432,b:5433/app?target_session_attrs=primary`, or of a list of keywords,
+ * `host=a,b dbname=app`. `target_session_attrs` may be `any`, `read-write` or `primary`, which all
+ * mean the primary here. Each node has the URL of its own host as `connection`.
  *
- * Throws `TypeError` for a malformed URL, one without hosts, or one that asks for standbys.
+ * Throws `TypeError` for a malformed URL, a URL without hosts, or one that asks for standbys.
  */
 export function hosts(url: string): Discovery<HostNode> {
   if (typeof url !== 'string') {
@@ -38,7 +38,7 @@ export function hosts(url: string): Discovery<HostNode> {
   const wanted = parsed.targetSessionAttrs ?? 'any'
   if (!FOR_WRITES.has(wanted)) {
     throw new TypeError(
-      `hosts: target_session_attrs must be any, read-write or primary, because a failover pool is the primary; for reads on replicas give its topology to withReplicas`,
+      `hosts: target_session_attrs must be any, read-write or primary, because a failover pool follows the primary; to read from replicas, pass its topology to withReplicas`,
     )
   }
   const nodes = parsed.hosts.map(({ host = 'localhost', port = DEFAULT_PORT, hostaddr }) =>
@@ -50,7 +50,7 @@ export function hosts(url: string): Discovery<HostNode> {
   }
 }
 
-/** A host with its port. */
+/** One host of the URL. */
 interface OneHost {
   readonly host: string
   readonly port: number
@@ -63,10 +63,7 @@ function hostNode(one: OneHost, url: string): HostNode {
   return Object.freeze(node)
 }
 
-/**
- * The URL with one host in the place of all. It has been parsed, so its parts are where they
- * belong.
- */
+/** The URL with only this host. It has been parsed before, so it is known to be well formed. */
 function urlOf(url: string, { host, port, hostaddr }: OneHost): string {
   const [, scheme, beforeQuery, query] = /^(\w+:\/\/)([^?]*)\??(.*)$/s.exec(url)!
   const slash = beforeQuery!.indexOf('/')

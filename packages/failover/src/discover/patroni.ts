@@ -1,27 +1,28 @@
 import { PoolhouseError } from '@poolhouse/core'
 import { checkNumber, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
+import { messageOf } from '../base/message-of.js'
 import type { DiscoveredNode, Discovery, DiscoveryContext } from './discovery.js'
 import { getJson, type HttpTls } from './get-json.js'
 
 /** Options of `patroni`. */
 export interface PatroniOptions {
   /**
-   * Base URLs of the REST interfaces, `http://a:8008`. One that answers is enough; the others are
+   * Base URLs of the REST APIs, such as `http://a:8008`. One that answers is enough; the others are
    * tried when it does not.
    */
   urls: readonly (string | URL)[]
   /** Longest time for one request, in milliseconds. Default 2 000. */
   timeoutMs?: number | undefined
-  /** How HTTPS servers prove themselves, and how we do. */
+  /** TLS settings for `https:` URLs. */
   tls?: HttpTls | undefined
-  /** Name of the tag that holds the zone of a member. Default `zone`. */
+  /** Name of the tag that contains the zone of a member. Default `zone`. */
   zoneTag?: string | undefined
 }
 
 const WHERE = 'patroni'
 const KNOWN: ReadonlySet<string> = new Set(['urls', 'timeoutMs', 'tls', 'zoneTag'])
-// What versions since 1.0 call the one that takes writes. The leader of a standby cluster takes
-// none.
+// Names of the role that takes writes, in all versions since 1.0. The leader of a standby cluster
+// takes none.
 const PRIMARY: ReadonlySet<unknown> = new Set(['leader', 'master', 'primary'])
 const REPLICA: ReadonlySet<unknown> = new Set([
   'replica',
@@ -31,15 +32,15 @@ const REPLICA: ReadonlySet<unknown> = new Set([
 ])
 
 /**
- * Finds the nodes of a Patroni cluster by the `/cluster` of its REST interface. Roles are hints,
- * since SQL decides. The tag `noloadbalance` keeps reads away from a replica; `nofailover` changes
- * nothing here, because such a member is never promoted.
+ * Finds the nodes of a Patroni cluster through `/cluster` of its REST API. Roles are only hints;
+ * probes over SQL decide. The tag `noloadbalance` keeps reads away from a replica. The tag
+ * `nofailover` is ignored, because Patroni never promotes such a member.
  *
  * Throws `TypeError` or `RangeError` for wrong options.
  */
 export function patroni(options: PatroniOptions): Discovery {
   const { urls, timeoutMs, tls, zoneTag } = readOptions(options)
-  // The one that answered last comes first.
+  // The URL that answered last is tried first.
   let order = urls
   return {
     name: `${WHERE}(${urls.map(({ host }) => host).join(', ')})`,
@@ -53,8 +54,7 @@ export function patroni(options: PatroniOptions): Discovery {
           return { nodes }
         } catch (cause) {
           if (signal.aborted) throw cause
-          const why = cause instanceof Error ? cause.message : String(cause)
-          failures.push(new Error(`${url.host}: ${why || 'no answer'}`, { cause }))
+          failures.push(new Error(`${url.host}: ${messageOf(cause) || 'no answer'}`, { cause }))
         }
       }
       throw new PoolhouseError(
@@ -85,7 +85,7 @@ async function ask(
   }
 }
 
-/** A member as `/cluster` tells it; each part is checked. */
+/** A member in the answer of `/cluster`, before its fields are checked. */
 interface RestMember {
   readonly name?: unknown
   readonly host?: unknown
@@ -95,8 +95,8 @@ interface RestMember {
 }
 
 /**
- * The members of an answer. One that cannot be used, such as one without an address, is left out.
- * Throws if there is no list.
+ * Reads the members of an answer. Skips a member without a usable address. Throws `TypeError` if
+ * the answer has no list.
  */
 export function membersOf(answer: unknown, zoneTag = 'zone'): DiscoveredNode[] {
   const members = (answer as { members?: unknown } | null)?.members
@@ -125,7 +125,7 @@ function roleOf(role: unknown): DiscoveredNode['role'] {
   return REPLICA.has(role) ? 'replica' : undefined
 }
 
-/** Tags come as they were written into a file by hand. */
+/** Whether a tag is on. Tags are written by hand, in YAML of any spelling. */
 function isSet(tag: unknown): boolean {
   return tag === true || tag === 1 || (typeof tag === 'string' && /^(true|on|yes|1)$/i.test(tag))
 }

@@ -2,13 +2,13 @@ import { type Follower, isSameServer, type PresentHistory } from '@poolhouse/cor
 import type { ProbeFacts } from '../base/observation.js'
 
 /**
- * What the conclusive probes of a node say:
+ * What the conclusive probes of a node have shown:
  *
  * - `none`: nothing yet
- * - `answer`: it told its facts
- * - `starting`: it starts up or shuts down
- * - `denied`: it refuses us, which says nothing about its role
- * - `down`: it is not there; `gone` if that is proven (refused) and not inferred from silence
+ * - `answer`: the server answered with its facts
+ * - `starting`: it is starting up or shutting down
+ * - `denied`: it refuses our credentials or database, which says nothing about its role
+ * - `down`: it is dead; `gone` if that is proven (connection refused) and not inferred from silence
  */
 export type Standing =
   | { readonly kind: 'none'; readonly detail: string }
@@ -20,70 +20,71 @@ export type Standing =
 /** What is known of one node. */
 export interface NodeRecord {
   /**
-   * When the newest probe that was believed was sent, in client time; an older one is never
-   * believed again.
+   * When the newest probe that was taken into account was sent, in client time. Older probes are
+   * ignored from then on.
    */
   readonly sentAt: number
-  /** What its conclusive probes say. */
+  /** What its conclusive probes have shown. */
   readonly standing: Standing
-  /** Failed probes in a row; once they are enough the standing is `down`. */
+  /** Failed probes in a row. From `deadAfter` on the standing is `down`. */
   readonly failures: number
   /**
-   * What stands between us and the server, once it is known that something does; then two
-   * connections may end at two servers.
+   * The pooler or proxy in front of the server, once one has been noticed. Two connections may then
+   * lead to two servers.
    */
   readonly behind: string | undefined
-  /** What is known of it as a follower of the primary; undefined before it has answered. */
+  /** What is known about it as a follower of the primary; undefined before its first answer. */
   readonly follower: Follower | undefined
   /**
-   * What it said when it claimed to be primary last; undefined once it is known to have given that
-   * up.
+   * Its facts when it last claimed to be primary; undefined once it is known to have given up that
+   * claim.
    */
   readonly claim: ProbeFacts | undefined
   /**
-   * The servers that answered here one after the other, the newest last; a restarted one counts as
-   * another.
+   * The servers that have answered at this address, the newest last. A restarted server counts as
+   * another one.
    */
   readonly servers: readonly string[]
 }
 
 /**
- * Two servers have claimed to be primary on one timeline, at once or one after the other. It lasts
- * until all but one of them are known to have given up: they answer as something else, nobody
- * listens there any more, or an operator or a discovery has taken them out.
+ * A split brain: two servers have claimed to be primary on one timeline, at the same time or one
+ * after the other. It lasts until all but one of them are known to have given up: they answer with
+ * another role, nothing listens at their address any more, or an operator or a discovery has taken
+ * them out.
  */
 export interface Contest {
   readonly timeline: number | undefined
   readonly nodes: readonly string[]
 }
 
-/** Everything that is known of a cluster; what follows from it says `judge`. Immutable. */
+/** Everything that is known about a cluster. Immutable. `judge` says what follows from it. */
 export interface ClusterView {
   readonly fence: 'timeline' | 'off'
   /** Failed probes in a row that prove a node dead. */
   readonly deadAfter: number
-  /** Lowest timeline to believe, as configured. */
+  /** The configured `minimumTimeline`. */
   readonly minimumTimeline: number | undefined
   /**
-   * Nobody is elected before the first round of probes is over, so that the fastest answer is not
-   * taken for the best.
+   * Whether the first round of probes is over. No primary is elected before that; else the fastest
+   * answer would win over the best one.
    */
   readonly settled: boolean
-  /** The cluster we belong to; never changes once it is known. */
+  /** System identifier of our cluster. Once known, only `acceptSystem` changes it. */
   readonly systemId: string | undefined
-  /** Highest timeline on which any server of a system claimed to be primary; never falls. */
+  /** By system, the highest timeline on which any server claimed to be primary. Never falls. */
   readonly highest: ReadonlyMap<string, number>
-  /** An undecided split brain. */
+  /** The split brain, if there is one. */
   readonly contest: Contest | undefined
-  /** Nodes that get no new work unless they are the primary, and why. */
+  /** Nodes that get no new work unless they are the primary, each with the reason. */
   readonly withheld: ReadonlyMap<string, string>
-  /** Nodes that are not listed any more; against another claimant they lose. */
+  /** Nodes that are not listed any more. They lose against another server that claims to be primary. */
   readonly leaving: ReadonlySet<string>
-  /** Nodes that an operator has drained; against another claimant they lose too. */
+  /** Nodes that an operator has drained. They lose against another such server too. */
   readonly drained: ReadonlySet<string>
-  /** The history that the primary writes, as it said last. */
+  /** The history that the primary writes, according to its last probe. */
   readonly present: PresentHistory | undefined
-  /** The node elected last. */
+  /** The node that was primary last. */
   readonly lastPrimary: string | undefined
   /** Every node, in configured order. */
   readonly nodes: ReadonlyMap<string, NodeRecord>
@@ -91,7 +92,7 @@ export interface ClusterView {
 
 /**
  * The highest timeline on which a server of our system claimed to be primary, or the configured
- * minimum.
+ * minimum if that is higher. Undefined if neither is known.
  */
 export function highestTimeline(
   view: Pick<ClusterView, 'highest' | 'systemId' | 'minimumTimeline'>,
@@ -101,7 +102,7 @@ export function highestTimeline(
   return Math.max(seen, view.minimumTimeline ?? 0)
 }
 
-/** Whether a server that says this claims to be the primary of our cluster on this timeline. */
+/** Whether a server with these facts claims to be the primary of our cluster on this timeline. */
 export function isClaim(
   facts: ProbeFacts,
   view: Pick<ClusterView, 'fence' | 'systemId'>,
@@ -113,8 +114,8 @@ export function isClaim(
 }
 
 /**
- * Whether another server, under a name that is still listed, claims to be primary on the highest
- * timeline.
+ * Whether another server claims to be primary on the highest timeline, under a name that is still
+ * listed.
  */
 export function hasListedRival(view: ClusterView, id: string): boolean {
   const timeline = view.fence === 'off' ? undefined : highestTimeline(view)
@@ -129,7 +130,7 @@ export function hasListedRival(view: ClusterView, id: string): boolean {
   )
 }
 
-/** Whether both names lead to one server, as it said when it was last asked under each of them. */
+/** Whether both names lead to one server, according to the last probe of each. */
 export function areNamesOfOne(
   one: Pick<NodeRecord, 'standing'> | undefined,
   other: Pick<NodeRecord, 'standing'> | undefined,
@@ -141,8 +142,17 @@ export function areNamesOfOne(
   )
 }
 
-/** What the node's server said in its last probe; undefined if that got no answer. */
+/** The facts of the node's last probe; undefined unless it was answered. */
 export function factsOf(view: ClusterView, id: string): ProbeFacts | undefined {
   const standing = view.nodes.get(id)?.standing
   return standing?.kind === 'answer' ? standing.facts : undefined
+}
+
+/**
+ * Identifies the life of the node's server: it changes when the server is promoted or restarted, or
+ * when another server answers. Undefined unless the last probe was answered.
+ */
+export function lifeOf(view: ClusterView, id: string): string | undefined {
+  const facts = factsOf(view, id)
+  return facts && `${facts.systemId} ${facts.timeline} ${facts.startedAt}`
 }

@@ -1,19 +1,19 @@
 import type { NodeState } from '@poolhouse/core'
-import type { ClusterView } from './cluster-view.js'
-import { factsOf, highestTimeline } from './cluster-view.js'
+import { type ClusterView, factsOf, highestTimeline } from './cluster-view.js'
 import type { Judgement } from './judgement.js'
 
-/** What has to be done because the view changed. */
+/** One thing to do because the view has changed. */
 export type Consequence =
-  /** Break every connection to the node: it is dead, or it must not be believed. */
+  /** Destroy every connection to the node: it is dead, or must not be used. */
   | { readonly kind: 'destroy'; readonly node: string; readonly reason: string }
-  /** Its idle connections may be dead. */
+  /** Its idle connections may be dead: prove each before its next use. */
   | { readonly kind: 'suspect'; readonly node: string; readonly reason: string }
   /**
-   * Its connections lead to the server that was there before: each is replaced, none while it is in
-   * use.
+   * The node's name leads to another server now: replace each connection to the former one as soon
+   * as it is not in use.
    */
   | { readonly kind: 'replace'; readonly node: string }
+  /** Emit the event of this name; so for the rest. */
   | {
       readonly kind: 'fenced'
       readonly node: string
@@ -41,7 +41,7 @@ export interface Judged {
   readonly judgement: Judgement
 }
 
-// Sessions of a node that starts up died with its former postmaster.
+// The sessions of a node that is starting up died with its former postmaster.
 const LOST: ReadonlySet<NodeState> = new Set([
   'unreachable',
   'starting',
@@ -50,7 +50,7 @@ const LOST: ReadonlySet<NodeState> = new Set([
   'diverged',
 ])
 
-/** What has to be done because the second view took the place of the first. */
+/** What to do when the second view replaces the first. */
 export function consequences(before: Judged, after: Judged): Consequence[] {
   const found: Consequence[] = []
   for (const [node, verdict] of after.judgement.verdicts) {
@@ -66,8 +66,7 @@ export function consequences(before: Judged, after: Judged): Consequence[] {
     if (LOST.has(verdict.state) && (isDirect || isGone(after.view, node))) {
       found.push({ kind: 'destroy', node, reason: `${verdict.state}: ${verdict.reason}` })
     } else if (was === 'primary' || LOST.has(verdict.state)) {
-      // Behind a pooler one probe speaks for one server, and the other connections may be to
-      // others.
+      // Behind a pooler a probe speaks for one server, and the connections may lead to others.
       const news = was === 'primary' ? 'no longer primary' : verdict.state
       found.push({ kind: 'suspect', node, reason: `${news}: ${verdict.reason}` })
     }
@@ -98,18 +97,18 @@ function announcements(
   return state === 'diverged' ? [{ kind: 'diverged', node, reason, systemId, timeline }] : []
 }
 
-/** Whether it is proven that nobody listens, so that no connection can be alive. */
+/** Whether it is proven that nothing listens, so that no connection can be alive. */
 function isGone(view: ClusterView, node: string): boolean {
   const standing = view.nodes.get(node)?.standing
   return standing?.kind === 'down' && standing.gone
 }
 
-/** Whether another server answers for the node, at another address: its name has moved. */
+/** Whether the node's name leads to another server, at another address, than before. */
 function hasMoved(before: ClusterView, after: ClusterView, node: string): boolean {
   const old = factsOf(before, node)?.address
   const now = factsOf(after, node)?.address
   const moved = old !== undefined && now !== undefined && old !== now
-  // A server has several addresses where its name has.
+  // One server may answer at several addresses, so the address alone proves nothing.
   return moved && hasRestarted(before, after, node)
 }
 

@@ -4,13 +4,13 @@ import { formatEndpoint } from '@poolhouse/core/kit'
 /** The calls that wait for a primary. */
 export interface HeldCalls {
   readonly calls: number
-  /** How long the first of them has waited, in milliseconds. */
+  /** For how long calls have been held, in milliseconds. */
   readonly heldMs: number
 }
 
 /**
- * What is new in the second view, in one line for humans: who leads now and since when calls waited
- * for it, then the others.
+ * What has changed between two snapshots, in one line for humans: first the new primary and how
+ * long calls were held for it, then the other nodes.
  */
 export function describeChange(
   previous: TopologySnapshot,
@@ -61,7 +61,7 @@ function steps(previous: TopologySnapshot, next: TopologySnapshot): string {
     : `timeline ${previous.timeline} → ${now}`
 }
 
-/** `host:port`, with the name in front of it where that says something else. */
+/** `host:port`, after the node's name if that is something else. */
 function label({ id, endpoint }: TopologyNode): string {
   const full = formatEndpoint(endpoint)
   const address = full.slice(0, full.length - endpoint.database.length - 1)

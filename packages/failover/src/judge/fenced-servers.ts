@@ -4,12 +4,14 @@ import type { ProbeFacts } from '../base/observation.js'
 import { type ClusterView, factsOf, highestTimeline } from './cluster-view.js'
 
 /**
- * The servers besides the one that answers for a node whose connections must not be believed. A
- * name may have led to another server before, or lead to several, and its connections stay where
- * they are: each is judged by its own server. That server is fenced if it was a primary on a
- * timeline below the highest that has been seen. `former` is what was answered for the node before.
- * Undefined where nothing can be told: the timeline is no fence, a pooler stands in between, or
- * the node does not answer.
+ * Finds connections of a node to a fenced server other than the one that answers for the node now.
+ * The node's name may have led to another server before, or may lead to several, and open
+ * connections stay where they are. So each connection is judged by its own server, which is fenced
+ * if it was a primary on a timeline below the highest one seen. `former` are the facts of the
+ * node's probe before this one.
+ *
+ * Returns undefined if nothing can be said: fencing is off, a pooler stands in front of the server,
+ * or the node does not answer.
  */
 export function fencedServers(
   view: ClusterView,

@@ -10,25 +10,26 @@ import {
 } from './cluster-view.js'
 import { leadingNames } from './leading-names.js'
 
-/** What a node is taken for. */
+/** State of a node, as in the topology. */
 interface NodeVerdict {
   readonly state: NodeState
-  /** Why, for humans. Carries no number that changes with every probe. */
+  /** Why, for humans. Contains no number that changes with every probe. */
   readonly reason: string
 }
 
-/** What follows from a view. */
+/** What follows from a view of the cluster. */
 export interface Judgement {
-  /** The node that gets the work, if there is exactly one. */
+  /** The node that gets the work; undefined if there is none. */
   readonly primary: string | undefined
-  /** The error that callers get instead of waiting, where waiting is pointless. */
+  /** The error for callers if waiting for a primary is pointless. */
   readonly blocked: Error | undefined
+  /** State of each node, by name. */
   readonly verdicts: ReadonlyMap<string, NodeVerdict>
-  /** Further names of a server, and the one that stands for it. */
+  /** Each further name of a server, with the name that stands for that server. */
   readonly furtherNames: ReadonlyMap<string, string>
 }
 
-/** Says what each node is and which of them is the primary. Depends on the view alone. */
+/** Decides what each node is and which of them is the primary. Depends on the view alone. */
 export function judge(view: ClusterView): Judgement {
   const verdicts = new Map<string, NodeVerdict>()
   const furtherNames = leadingNames(view)
@@ -41,18 +42,18 @@ export function judge(view: ClusterView): Judgement {
   }
   return {
     primary,
-    blocked: primary === undefined ? whyBlocked(view, verdicts) : undefined,
+    blocked: primary === undefined ? reasonToBlock(view, verdicts) : undefined,
     verdicts,
     furtherNames,
   }
 }
 
-// What a name is by itself only until it proves to be a further name of another node.
-const FITTING: ReadonlySet<NodeState> = new Set(['primary', 'primary-read-only', 'replica'])
+// States that a further name of a server gives up in favour of the leading name.
+const IN_SERVICE: ReadonlySet<NodeState> = new Set(['primary', 'primary-read-only', 'replica'])
 
-/** A further name of a server gets no new work, and keeps what it has. */
+/** A further name of a server gets no new work; what is under way there goes on. */
 function asFurtherName(verdict: NodeVerdict, leader: string | undefined): NodeVerdict {
-  if (leader === undefined || !FITTING.has(verdict.state)) return verdict
+  if (leader === undefined || !IN_SERVICE.has(verdict.state)) return verdict
   return {
     state: 'draining',
     reason: `${verdict.reason}; another name of the server of "${leader}"`,
@@ -105,7 +106,7 @@ function roleOf(view: ClusterView, id: string, facts: ProbeFacts): NodeVerdict {
   return view.fence === 'off' ? unfenced(view, id, facts) : claimOf(view, id, facts, timeline)
 }
 
-/** How the node's position compares with the primary's; undefined before that has told its own. */
+/** How the node's position compares with the primary's; undefined until both are known. */
 export function followingOf(view: ClusterView, id: string): FollowerStanding | undefined {
   const follower = view.nodes.get(id)?.follower
   if (follower === undefined || view.present === undefined) return undefined
@@ -178,11 +179,11 @@ function elected(view: ClusterView, id: string, facts: ProbeFacts, reason: strin
 }
 
 /**
- * A server that refuses our password or our database may be the primary, and no waiting changes its
- * mind. It is taken for the primary if it was that last, or if none was ever seen and no other node
- * may still turn out to be one.
+ * The error of a server that refuses our password or our database and is probably the primary:
+ * waiting would not help. It counts as the primary if it was that last, or if no primary was ever
+ * seen and no other node may still turn out to be one.
  */
-function whyBlocked(
+function reasonToBlock(
   view: ClusterView,
   verdicts: ReadonlyMap<string, NodeVerdict>,
 ): Error | undefined {

@@ -1,14 +1,13 @@
 import { areNamesOfOne, type ClusterView } from './cluster-view.js'
 
 /**
- * Which name stands for its server, for each name whose server has another one. Several names of
- * one server are one node: two names in DNS, `localhost` and its address, a reader endpoint that
- * leads to the writer because there is no replica left, an old name and a new one while a discovery
- * moves a node. One of them gets the work, and the others are no rivals of it.
+ * Maps each further name of a server to the leading one. Several names of one server are one node:
+ * two names in DNS, `localhost` and its address, a reader endpoint that leads to the writer because
+ * there is no replica left, an old and a new name while a discovery moves a node. The leading name
+ * gets the work, and the others do not count as a second primary.
  *
- * A name that is listed goes before one that is not any more, then the name of the primary before
- * the others, then the one that was configured first. Names that have not answered are names of no
- * server in particular.
+ * A name that is listed leads before one that is not any more, then the name of the primary before
+ * the others, then the name that was configured first. Names that have not answered are left out.
  */
 export function leadingNames(view: ClusterView): ReadonlyMap<string, string> {
   const leading = new Map<string, string>()

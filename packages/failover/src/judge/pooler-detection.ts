@@ -1,21 +1,19 @@
 import type { ProbeFacts } from '../base/observation.js'
 
-/**
- * Which server answered, as far as it can be told apart; undefined if it tells nothing about
- * itself.
- */
+/** Identifies the server that answered; undefined if it says nothing about itself. */
 export function serverOf({ startedAt, address }: ProbeFacts): string | undefined {
   return startedAt === undefined ? undefined : `${address ?? 'socket'}, started ${startedAt}`
 }
 
 /**
- * What shows that these facts came through a pooler or a proxy, in words for humans; undefined if
+ * What shows that a probe went through a pooler or a proxy, in words for humans; undefined if
  * nothing does.
  *
- * A server process keeps its id for as long as its session lasts, and announces it when the session
- * begins: another one means that somebody in between deals the sessions out. A server that answers
- * again after another one did at the same place has not been replaced: somebody chooses between the
- * two. A single change of server proves nothing, since servers are restarted and names move.
+ * A backend keeps its process id for as long as its session lasts, and announces it when the session
+ * starts. If another backend answers, a pooler assigns the sessions. If a server answers again after
+ * another one answered at the same address, it was not replaced in between: a proxy chooses between
+ * the two. A single change of the server proves nothing, because servers are restarted and names
+ * move.
  */
 export function seenBehind(servers: readonly string[], facts: ProbeFacts): string | undefined {
   const { backendPid, sessionPid } = facts

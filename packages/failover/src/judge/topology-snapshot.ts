@@ -1,27 +1,26 @@
-import type { NodeLag, TopologyNode, TopologySnapshot } from '@poolhouse/core'
+import type { ConnectionPool, NodeLag, TopologyNode, TopologySnapshot } from '@poolhouse/core'
 import type { LagRing, ServerLife } from '@poolhouse/core/kit'
-import type { Member } from '../nodes/node-set.js'
 import { type ClusterView, highestTimeline, type NodeRecord } from './cluster-view.js'
 import { followingOf, type Judgement } from './judgement.js'
 
-/** The time up to which a server may have committed something. */
+/** The time up to which the lag of the replicas counts. */
 export interface Age {
-  /** Client time now; or, where nothing can be committed any more, when that became known. */
+  /** Client time now; or, once no server can commit any more, the time when that became known. */
   readonly at: number
-  /** Whether nothing can be committed any more. */
+  /** Whether no server can commit any more, so that replicas do not grow older. */
   readonly still: boolean
 }
 
-/** Makes the immutable snapshot that the world sees. */
+/** Makes the snapshot that `Topology.current` returns. Immutable. */
 export function snapshotOf(
   epoch: number,
-  members: Iterable<Member>,
+  entries: Iterable<{ readonly pool: ConnectionPool; readonly zone: string | undefined }>,
   view: ClusterView,
   judgement: Judgement,
   ring: LagRing,
   age: Age,
 ): TopologySnapshot {
-  const nodes = Array.from(members, ({ pool, zone }): TopologyNode => {
+  const nodes = Array.from(entries, ({ pool, zone }): TopologyNode => {
     const verdict = judgement.verdicts.get(pool.name)!
     return Object.freeze({
       id: pool.name,
@@ -44,7 +43,7 @@ export function snapshotOf(
   })
 }
 
-/** The server that answered last; undefined where two connections may end at two servers. */
+/** The server that answered last; undefined behind a pooler, where connections may lead to others. */
 function serverOf(record: NodeRecord | undefined): ServerLife | undefined {
   if (record?.standing.kind !== 'answer' || record.behind !== undefined) return undefined
   const { systemId, startedAt, port } = record.standing.facts
@@ -59,10 +58,10 @@ function lagOf(
   { at, still }: Age,
 ): NodeLag {
   const standing = view.nodes.get(id)?.standing
-  // A position in another history than the primary's says nothing.
+  // A position in another history than the primary's cannot be compared.
   const isComparable = followingOf(view, id)?.kind === 'comparable'
   const lsn = isComparable && standing?.kind === 'answer' ? standing.facts.lsn : undefined
-  // A primary that is out of sight may have written anything since.
+  // A primary that does not answer may have written anything since.
   const isKnown = lsn !== undefined && (still || primary !== undefined)
   return Object.freeze({
     ms: lsn === undefined ? undefined : ring.staleness(lsn, at),
@@ -72,7 +71,7 @@ function lagOf(
   })
 }
 
-/** Whether the two tell the same story, leaving out the lag, which moves with every probe. */
+/** Whether two snapshots are equal apart from the lag, which changes with every probe. */
 export function sameRoles(one: TopologySnapshot, other: TopologySnapshot): boolean {
   return (
     one.systemId === other.systemId &&
@@ -83,7 +82,7 @@ export function sameRoles(one: TopologySnapshot, other: TopologySnapshot): boole
       return (
         node.pool === twin?.pool &&
         node.state === twin.state &&
-        // What a dead node fails with next, and how often it has, is no news.
+        // A dead node may fail with another reason at each probe, which is no change.
         (node.reason === twin.reason || node.state === 'unreachable') &&
         node.zone === twin.zone
       )
@@ -91,8 +90,21 @@ export function sameRoles(one: TopologySnapshot, other: TopologySnapshot): boole
   )
 }
 
-/** What is known of each node, in one line for humans. */
+/** State and reason of each node, in one line for humans. */
 export function describeNodes({ nodes }: TopologySnapshot): string {
   if (nodes.length === 0) return 'none has been discovered yet'
   return nodes.map(({ id, state, reason }) => `"${id}" ${state} (${reason})`).join(', ')
+}
+
+/**
+ * Names the fenced servers, in one line for humans, if no server claims to be primary without being
+ * fenced. Undefined otherwise, and if there is no fenced server.
+ */
+export function describeFencedClaims({ nodes }: TopologySnapshot): string | undefined {
+  if (nodes.some(({ state }) => state === 'primary' || state === 'primary-read-only')) {
+    return undefined
+  }
+  const claims = nodes.filter(({ state }) => state === 'fenced')
+  if (claims.length === 0) return undefined
+  return claims.map(({ id, reason }) => `"${id}" is fenced (${reason})`).join('; ')
 }

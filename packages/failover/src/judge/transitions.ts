@@ -20,7 +20,7 @@ import {
 import { judge } from './judgement.js'
 import { seenBehind, serverOf } from './pooler-detection.js'
 
-/** What a view starts from. */
+/** Settings of a view. They mean what they mean in `FailoverConfig`. */
 export interface ClusterViewOptions {
   readonly fence: 'timeline' | 'off'
   readonly deadAfter: number
@@ -36,7 +36,7 @@ const NEVER: NodeRecord = {
   claim: undefined,
   servers: [],
 }
-// Enough to see a server come back behind one address, however many take turns.
+// Enough to notice that a server comes back behind one address, even if many take turns there.
 const MOST_SERVERS = 8
 
 /** The view before any probe. */
@@ -58,10 +58,7 @@ export function emptyView(ids: readonly string[], options: ClusterViewOptions): 
   }
 }
 
-/**
- * Takes one observation in. An observation that was sent before the one already believed changes
- * nothing.
- */
+/** Adds one observation. Ignores it if its probe was sent before that of the newest one. */
 export function observe(view: ClusterView, id: string, observation: Observation): ClusterView {
   const before = view.nodes.get(id)
   if (before === undefined || observation.sentAt < before.sentAt) return view
@@ -70,13 +67,13 @@ export function observe(view: ClusterView, id: string, observation: Observation)
   return conclude({ ...view, nodes, highest: raised(view.highest, record.standing) })
 }
 
-/** Takes a node in, about which nothing is known but, perhaps, what stands in front of it. */
+/** Adds a node. `behind` is the pooler or proxy in front of it, if one is known. */
 export function addNode(view: ClusterView, id: string, behind?: string): ClusterView {
   if (view.nodes.has(id)) return view
   return conclude({ ...view, nodes: new Map(view.nodes).set(id, { ...NEVER, behind }) })
 }
 
-/** Forgets a node. What it has proven about timelines stays. */
+/** Removes a node. What it has proven about timelines stays. */
 export function removeNode(view: ClusterView, id: string): ClusterView {
   const nodes = new Map(view.nodes)
   if (!nodes.delete(id)) return view
@@ -85,8 +82,8 @@ export function removeNode(view: ClusterView, id: string): ClusterView {
 }
 
 /**
- * Says which nodes get no new work and why, which of them are not listed any more, and which an
- * operator has drained.
+ * Sets which nodes get no new work, each with the reason, which of them are not listed any more, and
+ * which an operator has drained.
  */
 export function withhold(
   view: ClusterView,
@@ -98,15 +95,15 @@ export function withhold(
 }
 
 /**
- * Makes another system ours. Timelines begin anew with it, so the configured minimum, which was
- * about the former one, is void.
+ * Makes this system ours. Its timelines are other ones, so the configured minimum does not apply any
+ * more.
  */
 export function acceptSystem(view: ClusterView, systemId: string): ClusterView {
   if (view.systemId === systemId) return view
   return conclude({ ...view, systemId, minimumTimeline: undefined, contest: undefined })
 }
 
-/** Allows an election: every node has been probed, or has had its time. */
+/** Ends the first round of probes, so that a primary may be elected. */
 export function endFirstRound(view: ClusterView): ClusterView {
   return view.settled ? view : conclude({ ...view, settled: true })
 }
@@ -147,7 +144,7 @@ function nextRecord(
         standing: { kind: 'down', detail: observation.detail, gone: true },
       }
     case 'busy': {
-      // Alive, so what it said last may still stand; unless it was taken for dead.
+      // The server is alive, so its last answer may still hold, unless it was dead meanwhile.
       const lost = before.standing.kind === 'down' || before.standing.kind === 'none'
       const standing: Standing = lost
         ? { kind: 'none', detail: observation.detail }
@@ -157,10 +154,10 @@ function nextRecord(
     case 'failed': {
       const failures = before.failures + 1
       if (failures < deadAfter) return { ...before, failures }
-      // Silence after a proof of absence proves no more than before, and takes nothing away.
+      // Silence does not undo an earlier proof that the server is gone.
       const gone = before.standing.kind === 'down' && before.standing.gone
       const detail = `${observation.detail}, ${failures} failed probes in a row`
-      // What closes each new connection takes no writes from others.
+      // A server that closes each new connection takes no writes from other clients either.
       const claim = observation.isClosed === true ? undefined : before.claim
       return { ...before, failures, claim, standing: { kind: 'down', detail, gone } }
     }
@@ -191,12 +188,12 @@ function conclude(view: ClusterView): ClusterView {
 }
 
 /**
- * Takes what the primary said last for the present history, and compares everything else with it.
+ * Takes the history of the primary's last probe as the present one, and compares all nodes with it.
  */
 function withPresent(view: ClusterView): ClusterView {
   const { primary } = judge(view)
   const record = primary === undefined ? undefined : view.nodes.get(primary)
-  // After a failed probe `sentAt` is that of the failure.
+  // After a failed probe `sentAt` belongs to that probe, not to the last answer.
   if (record?.standing.kind !== 'answer' || record.failures > 0) return view
   const { facts } = record.standing
   const sample = primarySampleOf(facts, facts.address, record.sentAt)
@@ -216,9 +213,7 @@ function compared({ nodes }: ClusterView, present: PresentHistory): ClusterView[
   return found
 }
 
-/**
- * The system to which most nodes belong; of equals the one that is named first in configured order.
- */
+/** The system to which most nodes belong; with equal numbers, the one of the first node. */
 function ownSystem(nodes: ReadonlyMap<string, NodeRecord>): string | undefined {
   const votes = new Map<string, number>()
   for (const { standing } of nodes.values()) {
@@ -238,8 +233,8 @@ function nextContest(view: ClusterView): Contest | undefined {
   const claims = new Map<string, ProbeFacts>()
   for (const [id, { standing, claim }] of view.nodes) {
     if (claim === undefined || !isClaim(claim, view, timeline)) continue
-    // One that only fell silent may still be taking writes from others. Without timelines that is
-    // how a failover looks.
+    // A server that only fell silent may still take writes from other clients, so its claim counts.
+    // Without timelines a normal failover looks the same, so there only a known contest goes on.
     const isSilent = standing.kind === 'down' && !standing.gone
     const counts =
       standing.kind === 'answer' ||
@@ -252,7 +247,7 @@ function nextContest(view: ClusterView): Contest | undefined {
       ? [...claims.keys()].some((other) => other !== id && !isOut(other))
       : hasListedRival(view, id)
   const nodes = [...claims.keys()].filter((id) => !isOut(id) || !hasRival(id))
-  // Several names of one server are one claimant.
+  // Several names of one server are not rivals.
   const first = claims.get(nodes[0] ?? '')
   if (nodes.slice(1).every((id) => isSameServer(first, claims.get(id)))) return undefined
   const same = before?.length === nodes.length && nodes.every((id) => before.includes(id))

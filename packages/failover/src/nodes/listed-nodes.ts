@@ -1,58 +1,66 @@
 import { type Clock, type ClockTimer, type ConnectionPool, PoolhouseError } from '@poolhouse/core'
 import { formatEndpoint } from '@poolhouse/core/kit'
+import { messageOf } from '../base/message-of.js'
 import { underWay } from '../base/under-way.js'
 import { addressOf, type DiscoveredNode } from '../discover/discovery.js'
 import { isNode } from '../options/node-source.js'
 import type { NodeSet } from './node-set.js'
 
-/** What the list needs of its pool. */
+/** Options of `ListedNodes`. */
 export interface ListedNodesOptions {
-  /** Name of the discovery, for reasons. */
+  /** Name of the discovery, for messages. */
   readonly source: string
+  /** The set that follows the list. */
   readonly nodes: NodeSet
   readonly clock: Clock
+  /** See `DiscoveredNodes.removeAfterMs`. */
   readonly removeAfterMs: number
+  /** Makes the pool of a node. */
   readonly makePool: (node: DiscoveredNode) => ConnectionPool
-  /** Whether the node is the primary, which stays, whatever the list says. */
+  /** Whether the node is the primary, which stays whatever the list says. */
   readonly isPrimary: (id: string) => boolean
-  readonly joined: (pools: readonly ConnectionPool[]) => void
-  readonly parted: (pool: ConnectionPool) => void
+  /** Called with the pools of nodes that were added to the set. */
+  readonly added: (pools: readonly ConnectionPool[]) => void
+  /** Called with the pool of a node that was removed from the set, to close it. */
+  readonly removed: (pool: ConnectionPool) => void
+  /** Called after a list that added no node. */
   readonly traitsChanged: () => void
+  /** Called with an error that concerns no call. */
   readonly failed: (error: unknown) => void
 }
 
-// Whoever flaps is back before that, and finds its warm connections.
+// A node that only flaps is listed again before that, and keeps its warm connections.
 const LEAST_STAY_MS = 5_000
 const SWEEP_MS = 1_000
 
 /**
- * Makes the set of nodes follow a list: pools are made for new nodes, and closed for those that
- * have not been listed for a while and have nothing under way.
+ * Makes the set of nodes follow the lists of a discovery. New nodes get a pool. A node that has not
+ * been listed for a while and has nothing under way is removed.
  */
 export class ListedNodes {
   readonly #options: ListedNodesOptions
-  // Ids by address: the name of a pool is its maker's choice.
+  // Ids by address, because the application chooses the names of the pools.
   readonly #ids = new Map<string, string>()
   readonly #leftAt = new Map<string, number>()
-  // Addresses whose pool could not be made: told once.
+  // Addresses whose pool could not be made. Each is reported once.
   readonly #broken = new Set<string>()
   #sweep: ClockTimer | undefined
 
-  /** Begins with nothing. */
+  /** Has no nodes before `follow`. */
   constructor(options: ListedNodesOptions) {
     this.#options = options
   }
 
-  /** The name of the node at the address of this one. */
+  /** The id of the node at this address. */
   idOf(node: DiscoveredNode): string | undefined {
     return this.#ids.get(addressOf(node))
   }
 
-  /** Takes over a list. */
+  /** Adds, updates and removes nodes according to a list. */
   follow(list: readonly DiscoveredNode[]): void {
-    const { nodes, joined, traitsChanged, source } = this.#options
+    const { nodes, added, traitsChanged, source } = this.#options
     const listed = new Set<string>()
-    const added: ConnectionPool[] = []
+    const newPools: ConnectionPool[] = []
     for (const node of list) {
       const address = addressOf(node)
       if (listed.has(address)) continue
@@ -60,7 +68,7 @@ export class ListedNodes {
       const known = nodes.get(this.#ids.get(address) ?? '')
       const pool = known?.pool ?? this.#poolFor(node, address)
       if (pool === undefined) continue
-      if (known === undefined) added.push(pool)
+      if (known === undefined) newPools.push(pool)
       this.#ids.set(address, pool.name)
       this.#leftAt.delete(pool.name)
       nodes.put(pool, node)
@@ -71,12 +79,12 @@ export class ListedNodes {
       nodes.leave(id, `not listed by ${source} any more`)
     }
     for (const address of this.#broken) if (!listed.has(address)) this.#broken.delete(address)
-    if (added.length > 0) joined(added)
+    if (newPools.length > 0) added(newPools)
     else traitsChanged()
     this.#arm()
   }
 
-  /** Ends it. The nodes stay. */
+  /** Stops removing nodes. */
   stop(): void {
     this.#sweep?.cancel()
   }
@@ -98,8 +106,7 @@ export class ListedNodes {
     } catch (cause) {
       if (this.#broken.has(address)) return undefined
       this.#broken.add(address)
-      const why = cause instanceof Error ? cause.message : String(cause)
-      failed(new PoolhouseError(`node ${address} cannot be used: ${why}`, { cause }))
+      failed(new PoolhouseError(`node ${address} cannot be used: ${messageOf(cause)}`, { cause }))
       return undefined
     }
   }
@@ -108,13 +115,13 @@ export class ListedNodes {
     if (this.#leftAt.size === 0 || this.#sweep !== undefined) return
     this.#sweep = this.#options.clock.setTimer(() => {
       this.#sweep = undefined
-      this.#removeWhoHasLeft()
+      this.#removeUnlisted()
       this.#arm()
     }, SWEEP_MS)
   }
 
-  #removeWhoHasLeft(): void {
-    const { nodes, clock, removeAfterMs, isPrimary, parted } = this.#options
+  #removeUnlisted(): void {
+    const { nodes, clock, removeAfterMs, isPrimary, removed } = this.#options
     for (const [id, leftAt] of this.#leftAt) {
       const { pool } = nodes.get(id)!
       const goneMs = clock.now() - leftAt
@@ -123,7 +130,7 @@ export class ListedNodes {
       this.#leftAt.delete(id)
       for (const [address, other] of this.#ids) if (other === id) this.#ids.delete(address)
       nodes.delete(id)
-      parted(pool)
+      removed(pool)
     }
   }
 }

@@ -1,75 +1,76 @@
 import type { ConnectionPool } from '@poolhouse/core'
 
-/** What is known of a node beside what its server says. */
+/** What a discovery says about a node, as opposed to what its server says. */
 export interface NodeTraits {
   /** Zone it lives in. */
   readonly zone?: string | undefined
-  /** Why it gets no reads as a replica, where whoever lists it says so. */
+  /** Why it gets no reads as a replica, if the discovery says so. */
   readonly noReads?: string | undefined
 }
 
-/** A node as it is listed. */
-export interface Member {
+/** A node of the set. */
+export interface NodeEntry {
   readonly pool: ConnectionPool
   readonly zone: string | undefined
   readonly noReads: string | undefined
-  /** Why it is about to be forgotten; undefined while it is listed. */
+  /** Why it is about to be removed; undefined while it is listed. */
   readonly leaving: string | undefined
 }
 
 /**
- * The nodes there are, in order of appearance, and which of them are to get no new work. Knows
+ * Owns which nodes there are, in order of appearance, and which of them get no new work. Knows
  * nothing of roles.
  */
 export class NodeSet {
-  readonly #members = new Map<string, Member>()
-  // By name and not by member, so that a node which goes and comes back is still drained.
+  readonly #entries = new Map<string, NodeEntry>()
+  // By name, so that a node that leaves and comes back is still drained.
   readonly #drained = new Set<string>()
 
-  /** Their pools. */
+  /** The pools of the nodes. */
   get pools(): ConnectionPool[] {
     return Array.from(this, ({ pool }) => pool)
   }
 
-  [Symbol.iterator](): MapIterator<Member> {
-    return this.#members.values()
+  [Symbol.iterator](): MapIterator<NodeEntry> {
+    return this.#entries.values()
   }
 
-  get(id: string): Member | undefined {
-    return this.#members.get(id)
+  /** The node of this name. */
+  get(id: string): NodeEntry | undefined {
+    return this.#entries.get(id)
   }
 
-  /** Takes a node in, or takes note of its traits, which ends that it is leaving. */
+  /** Adds a node, or updates its traits. A node that was leaving stays. */
   put(pool: ConnectionPool, { zone, noReads }: NodeTraits = {}): void {
-    this.#members.set(pool.name, { pool, zone, noReads, leaving: undefined })
+    this.#entries.set(pool.name, { pool, zone, noReads, leaving: undefined })
   }
 
-  /** Notes that a node is about to be forgotten. */
+  /** Notes that a node is about to be removed, and why. */
   leave(id: string, reason: string): void {
-    const member = this.#members.get(id)
-    if (member !== undefined) this.#members.set(id, { ...member, leaving: reason })
+    const entry = this.#entries.get(id)
+    if (entry !== undefined) this.#entries.set(id, { ...entry, leaving: reason })
   }
 
-  /** Forgets a node. */
+  /** Removes a node. */
   delete(id: string): void {
-    this.#members.delete(id)
+    this.#entries.delete(id)
   }
 
-  /** Whether an operator has drained it. */
+  /** Whether an operator has drained the node. */
   isDrained(id: string): boolean {
     return this.#drained.has(id)
   }
 
-  /** Notes that an operator drains it, or does not any more. */
+  /** Notes that an operator drains the node, or does not any more. */
   setDrained(id: string, drained: boolean): void {
     if (drained) this.#drained.add(id)
     else this.#drained.delete(id)
   }
 
-  /** The nodes that are to get no new work as replicas, and why. */
+  /** The nodes that get no new work as replicas, each with the reason. */
   withheld(): Map<string, string> {
     const found = new Map<string, string>()
-    for (const [id, { leaving, noReads }] of this.#members) {
+    for (const [id, { leaving, noReads }] of this.#entries) {
       const why = this.#drained.has(id) ? 'drained by an operator' : (leaving ?? noReads)
       if (why !== undefined) found.set(id, why)
     }
@@ -81,10 +82,10 @@ export class NodeSet {
     return new Set(this.#drained)
   }
 
-  /** The nodes that are about to be forgotten. */
+  /** The nodes that are about to be removed. */
   leaving(): Set<string> {
     const ids = new Set<string>()
-    for (const [id, { leaving }] of this.#members) if (leaving !== undefined) ids.add(id)
+    for (const [id, { leaving }] of this.#entries) if (leaving !== undefined) ids.add(id)
     return ids
   }
 }

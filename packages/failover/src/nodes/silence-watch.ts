@@ -2,9 +2,8 @@ import type { Clock, ClockTimer } from '@poolhouse/core'
 import type { NodeSet } from './node-set.js'
 
 /**
- * The watchdog: looks for connections that wait for an answer and hear nothing. Silence alone
- * proves nothing, a slow query is silent too; it only prompts a probe. Never keeps the process
- * alive.
+ * The watchdog: looks for connections that wait for an answer and hear nothing. Silence only prompts
+ * a probe; it proves nothing, because a slow query is silent too. Never keeps the process alive.
  */
 export class SilenceWatch {
   readonly #nodes: NodeSet
@@ -13,7 +12,7 @@ export class SilenceWatch {
   readonly #onSilence: (node: string) => void
   #timer: ClockTimer | undefined
 
-  /** Looks every `everyMs` and reports nodes that have been silent for longer than `silenceMs`. */
+  /** Looks every `everyMs` and reports each node that was silent for longer than `silenceMs`. */
   constructor(
     nodes: NodeSet,
     clock: Clock,
@@ -27,7 +26,7 @@ export class SilenceWatch {
     this.#arm()
   }
 
-  /** Ends it. */
+  /** Stops the watchdog. */
   stop(): void {
     this.#timer?.cancel()
   }
@@ -35,8 +34,7 @@ export class SilenceWatch {
   #arm(): void {
     this.#timer = this.#clock.setTimer(() => {
       this.#arm()
-      // After a stall of our own event loop the sockets must be read before anybody is called
-      // silent.
+      // After a stall of our own event loop, first read what has arrived on the sockets.
       this.#clock.afterIo(() => this.#look())
     }, this.#limits.everyMs)
   }

@@ -9,90 +9,92 @@ import {
 } from '@poolhouse/core/kit'
 import { checkSource, describeSource, type NodeSource } from './node-source.js'
 
-/** How the nodes are observed. */
+/** How often and how patiently nodes are probed. */
 export interface ProbeOptions {
   /**
-   * Time between two probes of a node while there is a primary, in milliseconds, ± 20 %. Default 1
-   * 000. While there is none every node is probed each 100 to 250 ms, or as often as this says if
-   * that is more often.
+   * Time between two probes of a node while there is a primary, in milliseconds, ± 20 %. Default
+   * 1 000. Without a primary every node is probed each 100 to 250 ms, or at this interval if that
+   * is shorter.
    */
   intervalMs?: number | undefined
   /**
-   * Longest time for one probe, in milliseconds. Default 400. A node is down after two such probes
-   * in a row.
+   * Longest time for one probe, in milliseconds. Default 400. Two probes in a row without an answer
+   * make a node unreachable (see `watchdog.probes`).
    */
   timeoutMs?: number | undefined
 }
 
 /**
- * When a connection that hears nothing makes its node, and itself, suspect. Goes before the
+ * When silence on a busy connection makes the connection and its node suspect. Overrides the
  * `watchdog` option of the nodes' own pools.
  */
 export interface WatchdogOptions {
   /**
-   * Longest silence of a busy connection before its node is probed, and before the node is asked
-   * whether it still has that session, in milliseconds. Default 2 000.
+   * How long a busy connection may be silent, in milliseconds. After that its node is probed, and
+   * is asked whether the session still exists. Default 2 000.
    */
   silenceMs?: number | undefined
   /**
-   * Failed probes in a row that make a node dead. Default 2. Counts for every probe, whatever
-   * prompted it.
+   * Number of failed probes in a row after which a node counts as dead. Default 2. Every probe
+   * counts, whatever prompted it.
    */
   probes?: number | undefined
-  /** How often the silence is looked at, in milliseconds. Default: a quarter of `silenceMs`. */
+  /** How often connections are checked for silence, in ms. Default: a quarter of `silenceMs`. */
   everyMs?: number | undefined
 }
 
-/** How long and how many calls wait while there is no primary. */
+/** How many calls wait for a primary, and how long. */
 export interface HoldOptions {
   /**
-   * Longest time a call waits, in milliseconds from the call; a shorter `timeoutMs` of the call
-   * wins. Default 10 000.
+   * Longest time that a call waits for a primary, in milliseconds from the call. A shorter
+   * `timeoutMs` of the call wins. Default 10 000.
    */
   timeoutMs?: number | undefined
   /**
-   * Most calls that wait; the next one rejects with `NoPrimaryError` at once. Default 1 000.
-   * `Infinity` for no limit.
+   * Most calls that may wait at a time; one more rejects with `NoPrimaryError` at once. Default
+   * 1 000. `Infinity` for no limit.
    */
   maxCalls?: number | undefined
 }
 
 /** Options of `withFailover`. */
 export interface FailoverOptions {
-  /** Name for messages, events and statistics. Default: made of the names of the nodes. */
+  /** Name in messages, events and statistics. Default: made from the names of the nodes. */
   name?: string | undefined
-  /** How the nodes are observed. */
+  /** How often and how patiently nodes are probed. */
   probe?: ProbeOptions | undefined
   /**
-   * When silence makes a node or a connection suspect; `false` turns the watchdog off, also that of
-   * the nodes' own pools.
+   * When silence makes a node or a connection suspect. `false` turns the watchdog off, including
+   * that of the nodes' own pools.
    */
   watchdog?: WatchdogOptions | false | undefined
   /**
-   * How calls wait while there is no primary; with `false` they reject with `NoPrimaryError` at
-   * once.
+   * How calls wait while there is no primary. With `false` they reject with `NoPrimaryError` at
+   * once, except during the first round of probes.
    */
   hold?: HoldOptions | false | undefined
   /**
    * `timeline` (default): a server that claims to be primary on a lower timeline than one already
    * seen gets no work. `off`: timelines and system identifiers are not read, for services that
-   * fence by themselves and hide the functions; two servers that claim to be primary then always
-   * mean that there is none.
+   * fence by themselves and hide these functions; as long as two servers claim to be primary there
+   * is then no primary.
    */
   fence?: 'timeline' | 'off' | undefined
   /**
-   * Lowest timeline to believe, for example the one that an earlier process saw: a stale primary is
-   * then fenced even if it is the only server in sight. A whole number from 1. Default: none. Not
-   * with `fence: 'off'`.
+   * Lowest timeline on which a primary is accepted, for example the one that an earlier process
+   * saw. A stale primary is then fenced even if it is the only server that answers. A whole number
+   * from 1. Default: none. Not allowed with `fence: 'off'`.
    */
   minimumTimeline?: number | undefined
   /**
    * How many calls may be sent again while the primary stays the same, as a share of the calls of
-   * the last ten seconds; one in any case. Default 0.1. It is spent by what a server refused
-   * (57P03, 25006), by `retry` after a lost connection and by declared reads; when it is spent, the
-   * error of the last attempt is the caller's. Free is what never reached a server, what follows a
-   * change of the primary, `retry` after a serialization failure or a deadlock, and what has an
-   * `idempotencyKey`. 0: never; `Infinity`: no limit.
+   * the last ten seconds; at least one. Default 0.1; 0: none; `Infinity`: no limit.
+   *
+   * These repetitions use the budget up: work that a server refused (57P03, 25006), `retry` after a
+   * lost connection, and declared reads. When the budget is used up the caller gets the error of
+   * the last attempt. These are free: work that never reached a server, anything after a change of
+   * the primary, `retry` after a serialization failure or a deadlock, and transactions with an
+   * `idempotencyKey`.
    */
   retryBudget?: number | undefined
   /** Source of time. Default: the system's monotonic clock. */
@@ -101,7 +103,7 @@ export interface FailoverOptions {
   random?: (() => number) | undefined
 }
 
-/** Checked options with their defaults. */
+/** Checked options, with defaults filled in. */
 export interface FailoverConfig {
   readonly name: string
   readonly intervalMs: number
@@ -131,7 +133,8 @@ const KNOWN: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Checks the options of `withFailover`. Throws `TypeError` or `RangeError` naming option and value.
+ * Checks the arguments of `withFailover`. Throws `TypeError` or `RangeError` that names the option
+ * and the value.
  */
 export function readFailoverOptions(source: NodeSource, options: FailoverOptions): FailoverConfig {
   checkSource(source)

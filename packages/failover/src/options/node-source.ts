@@ -8,8 +8,8 @@ import {
 import type { DiscoveredNodes } from '../discover/discovery.js'
 
 /**
- * The nodes of a cluster: pools that are listed once and for all, or a discovery and what makes a
- * pool of what it finds.
+ * Where the nodes of a cluster come from: a fixed list of pools, or a discovery together with a
+ * function that makes the pool of each node found.
  */
 export type NodeSource = readonly ConnectionPool[] | DiscoveredNodes
 
@@ -17,13 +17,13 @@ const WHERE = 'withFailover'
 const NODE_METHODS = ['query', 'acquire', 'openSession', 'destroyAll', 'silentForMs'] as const
 const KNOWN: ReadonlySet<string> = new Set(['discover', 'pool', 'intervalMs', 'removeAfterMs'])
 
-/** Whether the value is a pool of connections to one server. */
+/** Whether the value is a pool of connections to one server, as `createPool` makes it. */
 export function isNode(value: unknown): value is ConnectionPool {
   const node = value as Partial<ConnectionPool> | null | undefined
   return NODE_METHODS.every((method) => typeof node?.[method] === 'function')
 }
 
-/** The source in a few words, for the name of the pool. */
+/** The source in a few words, for the default name of the failover pool. */
 export function describeSource(source: NodeSource): string {
   return 'discover' in source ? source.discover.name : source.map((node) => node.name).join(', ')
 }
@@ -51,8 +51,8 @@ export function checkSource(source: NodeSource): void {
   if (removeAfterMs !== undefined) checkNumber(WHERE, 'removeAfterMs', removeAfterMs, rule)
 }
 
-/** What was meant by the address of a server where a pool belongs. */
-function insteadOf(value: unknown): string {
+/** Advice for the common mistake of passing a connection URL where a pool belongs. */
+function adviceFor(value: unknown): string {
   if (typeof value !== 'string') return ''
   return '; make a pool of each server, createPool({ driver, connection: url }), or of a URL that lists them: { discover: hosts(url), pool: ({ connection }) => createPool({ driver, connection }) }'
 }
@@ -60,7 +60,7 @@ function insteadOf(value: unknown): string {
 function checkNodes(nodes: readonly ConnectionPool[]): void {
   if (!Array.isArray(nodes)) {
     throw new TypeError(
-      `${WHERE}: nodes must be an array of pools, or an object with discover and pool, got ${describeValue(nodes)}${insteadOf(nodes)}`,
+      `${WHERE}: nodes must be an array of pools, or an object with discover and pool, got ${describeValue(nodes)}${adviceFor(nodes)}`,
     )
   }
   if (nodes.length === 0) throw new RangeError(`${WHERE}: nodes must not be empty`)
@@ -69,7 +69,7 @@ function checkNodes(nodes: readonly ConnectionPool[]): void {
   for (const [index, node] of (nodes as readonly ConnectionPool[]).entries()) {
     if (!isNode(node)) {
       throw new TypeError(
-        `${WHERE}: nodes[${index}] must be a pool made by createPool, got ${describeValue(node)}${insteadOf(node)}`,
+        `${WHERE}: nodes[${index}] must be a pool made by createPool, got ${describeValue(node)}${adviceFor(node)}`,
       )
     }
     if (names.has(node.name)) {

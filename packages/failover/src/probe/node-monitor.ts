@@ -1,33 +1,25 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { Clock, ClockTimer, ConnectionPool } from '@poolhouse/core'
+import type { ClockTimer } from '@poolhouse/core'
 import type { Observation } from '../base/observation.js'
-import { NodeProber } from './node-prober.js'
+import { NodeProber, type ProberOptions } from './node-prober.js'
 
-/** What a monitor needs. */
-export interface MonitorOptions {
-  readonly pool: ConnectionPool
-  readonly clock: Clock
-  /** Longest time for one probe, in milliseconds. */
-  readonly timeoutMs: number
-  /** The statement of a probe, and what to ask instead where the server does not support it. */
-  readonly statements: readonly string[]
-  /** Gets what each probe found. */
+/** Options of `NodeMonitor`: those of its prober, and when and for whom to probe. */
+export interface MonitorOptions extends Omit<ProberOptions, 'onHint'> {
+  /** Called with what each probe found. */
   readonly observed: (observation: Observation) => void
   /** How long to wait before the next regular probe, in milliseconds. */
   readonly nextDelayMs: () => number
-  /** Age from which its session is replaced, in milliseconds; `Infinity` for never. */
-  readonly renewAfterMs: () => number
 }
 
-// Signs come in bursts (fifty connections die at once); one probe answers them all.
-const LEAST_BETWEEN_SIGNS_MS = 20
+// Hints come in bursts, as when fifty connections die at once. One probe answers them all.
+const LEAST_BETWEEN_HINTS_MS = 20
 
 /**
  * Probes one server at intervals and on request, one probe at a time. Never keeps the process
  * alive.
  */
 export class NodeMonitor {
-  // Whoever prompts a probe must not lend its timers and sockets a request's async context.
+  // Its timers and sockets must not inherit the async context of the request that prompts a probe.
   readonly #context = new AsyncResource('PoolhouseMonitor', { requireManualDestroy: true })
   readonly #options: MonitorOptions
   readonly #prober: NodeProber
@@ -38,25 +30,17 @@ export class NodeMonitor {
   #begunAt = Number.NEGATIVE_INFINITY
   #stopped = false
 
-  /** Waits for `probe`. */
+  /** Does nothing before the first `probe`. */
   constructor(options: MonitorOptions) {
     this.#options = options
-    const { pool, clock, timeoutMs, statements, renewAfterMs } = options
-    this.#prober = new NodeProber({
-      pool,
-      clock,
-      timeoutMs,
-      statements,
-      renewAfterMs,
-      onSign: () => this.sign(),
-    })
+    this.#prober = new NodeProber({ ...options, onHint: () => this.hint() })
   }
 
   /** Probes now. Resolves when a probe that was sent after this call has been observed. */
   probe(): Promise<void> {
     if (this.#stopped) return Promise.resolve()
     if (this.#running === undefined) return this.#begin()
-    // The one under way may have been answered before whatever prompted this call.
+    // The probe under way may have been answered before the event that prompted this call.
     this.#again ??= this.#running.then(() => {
       this.#again = undefined
       return this.probe()
@@ -64,9 +48,9 @@ export class NodeMonitor {
     return this.#again
   }
 
-  /** Something hints at a change: probes soon, once for a burst of signs. */
-  sign(): void {
-    const wait = this.#begunAt + LEAST_BETWEEN_SIGNS_MS - this.#options.clock.now()
+  /** Probes soon, because something hints at a change. A burst of hints makes one probe. */
+  hint(): void {
+    const wait = this.#begunAt + LEAST_BETWEEN_HINTS_MS - this.#options.clock.now()
     if (wait > 0) this.hasten(wait)
     else void this.probe()
   }
@@ -78,7 +62,7 @@ export class NodeMonitor {
     this.#arm(delayMs)
   }
 
-  /** Ends it: no more probes, no session, no timer. */
+  /** Stops probing, destroys the session and cancels the timer. */
   stop(): void {
     this.#stopped = true
     this.#timer?.cancel()
@@ -114,7 +98,7 @@ export class NodeMonitor {
     this.#running = undefined
     if (observation === undefined || this.#stopped) return
     this.#options.observed(observation)
-    // What was observed may have prompted another probe already.
+    // The observation may have prompted another probe already.
     if (this.#running === undefined && !this.#stopped) this.hasten(this.#options.nextDelayMs())
   }
 }

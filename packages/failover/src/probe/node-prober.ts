@@ -5,63 +5,63 @@ import { StallAwareDeadline } from '../base/stall-aware-deadline.js'
 import { findingOf, isRoleChanging, isUnsupported } from './probe-finding.js'
 import { readProbe } from './probe-statement.js'
 
-/** What a prober needs. */
+/** Options of `NodeProber`. */
 export interface ProberOptions {
   readonly pool: Pick<ConnectionPool, 'openSession'>
   readonly clock: Clock
   /** Longest time for one probe, in milliseconds. */
   readonly timeoutMs: number
-  /** The statement of a probe, and what to ask instead where the server does not support it. */
+  /** The statement of a probe, then what replaces it where the server does not support it. */
   readonly statements: readonly string[]
   /**
-   * Age from which a session is replaced by one to wherever the node's name leads by then, in
-   * milliseconds; `Infinity` for never.
+   * Age at which a session is replaced, in milliseconds; `Infinity` for never. The node's name may
+   * lead to another server by then, and only a new session finds that out.
    */
   readonly renewAfterMs: () => number
   /**
-   * Something happened outside a probe that calls for another: the session was lost, or a late
-   * answer came.
+   * Called when something outside a probe makes another probe worthwhile: the session was lost, or
+   * a late answer arrived.
    */
-  readonly onSign: (reason: string) => void
+  readonly onHint: (reason: string) => void
 }
 
-/** A session and the question on it that has not been answered yet. */
-interface Line {
+/** A session with its unanswered query, if there is one. */
+interface ProbeLine {
   readonly session: Session
   asking: Promise<void> | undefined
-  /** When it was opened, or last tried to be replaced. */
+  /** When it was opened, or when the last attempt to replace it began. */
   renewedAt: number
-  /** Whether another one is to take its place although it answers. */
+  /** Whether it is to be replaced although it still answers. */
   isOld: boolean
-  /** The past of the server's timeline, once it was read. */
+  /** The history of the server's timeline, once it was read. */
   past: TimelinePast | undefined
-  /** The timeline whose past was asked for. */
+  /** The timeline whose history was asked for. */
   pastOf: number | undefined
 }
 
-// A distant server gets its round trips on top of the deadline, or a little noise on a slow line
-// would look like a death. Bounded, so that a frozen server is noticed within three seconds
-// whatever it did before.
+// A distant server gets its round trips on top of the deadline; else a little jitter on a slow line
+// would look like a dead server. Bounded, so that a frozen server is noticed within three seconds
+// however slow it was before.
 const EXTRA_ROUND_TRIPS = 2
 const MOST_EXTRA_DEADLINES = 2
 const APPLICATION_NAME = 'poolhouse-monitor'
 const MOST_ATTEMPTS = 3
-// Opening a session takes several round trips, so on a slow network it outlasts a probe. It goes on
-// in the background: each probe that waits in vain counts, but the next one finds it further along
-// instead of starting over.
+// Opening a session takes several round trips, so on a slow network it takes longer than a probe
+// may. It goes on in the background: a probe that waits for it in vain counts as failed, but the
+// next one does not start over.
 const OPENING_PROBES = 5
 const OPENING_LEAST_MS = 2_000
 
-/** Asks one server what it is, over a session of its own. Owns that session. */
+/** Probes one server over a session of its own. Owns that session. */
 export class NodeProber {
   readonly #options: ProberOptions
   readonly #stop = new AbortController()
-  #line: Line | undefined
-  #opening: Promise<Line> | undefined
-  // Follows a slower line at once and a faster one slowly.
+  #line: ProbeLine | undefined
+  #opening: Promise<ProbeLine> | undefined
+  // Rises at once when the line gets slower, and falls slowly when it gets faster.
   #roundTripMs = 0
   readonly #own = new OwnQuestion()
-  // The first of the statements that the server has not called unsupported.
+  // Index of the first statement that the server has not refused as unsupported.
   #statement = 0
 
   /** Opens nothing before the first probe. */
@@ -70,8 +70,9 @@ export class NodeProber {
   }
 
   /**
-   * One probe: what was found within the deadline, or undefined if the event loop was stalled for
-   * more than half of it and silence proves nothing.
+   * Probes once. Resolves with what was found within the deadline, or with undefined if there was no
+   * answer and the event loop was stalled for more than half of the time, so that silence proves
+   * nothing.
    */
   observe(): Promise<Observation | undefined> {
     const { clock, timeoutMs } = this.#options
@@ -86,7 +87,7 @@ export class NodeProber {
         resolve(isVoid ? undefined : { ...finding, sentAt, answeredAt: clock.now() })
       }
       const expired = (): void => {
-        // A late answer may have shown meanwhile how long the line is.
+        // A late answer may have shown meanwhile how long a round trip takes.
         const more = sentAt + this.#allowedMs() - clock.now()
         if (more >= 1) deadline = new StallAwareDeadline(clock, more, expired)
         else end({ kind: 'failed', detail: `no answer to a probe within ${timeoutMs} ms` })
@@ -97,7 +98,7 @@ export class NodeProber {
     })
   }
 
-  /** Breaks the session. Probes that are under way still settle. */
+  /** Destroys the session. Probes under way still settle. */
   stop(): void {
     this.#stop.abort(new Error('the monitor was stopped'))
     this.#line?.session.destroy('the monitor was stopped')
@@ -106,7 +107,7 @@ export class NodeProber {
 
   async #ask(isOver: () => boolean): Promise<Finding> {
     for (let attempt = 1; ; attempt++) {
-      let line: Line | undefined
+      let line: ProbeLine | undefined
       try {
         line = await this.#freeLine()
         if (isOver() || this.#stop.signal.aborted)
@@ -119,7 +120,7 @@ export class NodeProber {
           this.#statement++
           continue
         }
-        // The old session being dead says nothing about the server; a new one will tell.
+        // A dead old session says nothing about the server; try a new one.
         const again = line !== undefined && (line.session.closed || isRoleChanging(error))
         if (!again || attempt >= MOST_ATTEMPTS || isOver()) return findingOf(error)
       }
@@ -127,10 +128,10 @@ export class NodeProber {
   }
 
   /**
-   * With the whole past of the server's timeline, where the role may read it. It is asked once, and
-   * no answer of a probe waits for it.
+   * Adds the whole history of the server's timeline, if our role may read it. The history is read
+   * once per session and timeline, after the probe has been answered, so the next probe has it.
    */
-  #withPast(line: Line, facts: ProbeFacts): ProbeFacts {
+  #withPast(line: ProbeLine, facts: ProbeFacts): ProbeFacts {
     const { timeline, timelineExact, tellsPast } = facts
     if (!tellsPast || !timelineExact || timeline === undefined || timeline === 1) return facts
     if (line.pastOf === timeline) {
@@ -143,7 +144,7 @@ export class NodeProber {
         line.asking = undefined
         line.past = TimelinePast.read(timeline, rows[0]?.history)
       },
-      // A standby that was cloned later may lack the file.
+      // A standby that was cloned after the promotion may lack the history file.
       () => {
         line.asking = undefined
       },
@@ -158,7 +159,7 @@ export class NodeProber {
     )
   }
 
-  async #question(line: Line, isOver: () => boolean): Promise<QueryResult> {
+  async #question(line: ProbeLine, isOver: () => boolean): Promise<QueryResult> {
     const { clock, statements } = this.#options
     const askedAt = clock.now()
     const answer = this.#own.ask(statements[this.#statement]!, (text) => line.session.query(text))
@@ -168,9 +169,9 @@ export class NodeProber {
         const took = clock.now() - askedAt
         this.#roundTripMs = Math.max(took, this.#roundTripMs + (took - this.#roundTripMs) / 8)
       }
-      // What it says is as old as its question; that it comes at all is reason to ask again.
+      // A late answer is as old as its question, so it is not used. But the server is alive.
       if (isOver() && line === this.#line && !line.session.closed) {
-        this.#options.onSign('a late answer came')
+        this.#options.onHint('a late answer came')
       }
     }
     line.asking = answer.then(settled, settled)
@@ -178,10 +179,10 @@ export class NodeProber {
   }
 
   /**
-   * A session without an unanswered question: the one we have, or whichever of it and a new one is
-   * first.
+   * A session without an unanswered query: the present one if it has none, else whichever is first,
+   * its answer or a new session.
    */
-  #freeLine(): Promise<Line> {
+  #freeLine(): Promise<ProbeLine> {
     const line = this.#line
     if (line === undefined || line.session.closed) return this.#open()
     if (line.asking === undefined) {
@@ -192,10 +193,10 @@ export class NodeProber {
   }
 
   /**
-   * The name may lead to another server by now, and this one would answer for ever. It does until
-   * the new session is open.
+   * Opens a new session if this one is old: the node's name may lead to another server by now. The
+   * old session serves until the new one is open.
    */
-  #renew(line: Line): void {
+  #renew(line: ProbeLine): void {
     const now = this.#options.clock.now()
     if (now - line.renewedAt < this.#options.renewAfterMs()) return
     line.renewedAt = now
@@ -203,7 +204,7 @@ export class NodeProber {
     void this.#open()
   }
 
-  #open(): Promise<Line> {
+  #open(): Promise<ProbeLine> {
     if (this.#opening !== undefined) return this.#opening
     const { pool, timeoutMs } = this.#options
     const opening = pool
@@ -216,16 +217,16 @@ export class NodeProber {
       .finally(() => {
         this.#opening = undefined
       })
-    // A probe that waits for it handles the failure; if none does any more, nobody needs to know.
+    // A probe that waits for the session handles the failure. Without one it need not be reported.
     opening.catch(() => {})
     this.#opening = opening
     return opening
   }
 
-  #opened(session: Session): Line {
+  #opened(session: Session): ProbeLine {
     const old = this.#line
     const renewedAt = this.#options.clock.now()
-    const line: Line = {
+    const line: ProbeLine = {
       session,
       asking: undefined,
       renewedAt,
@@ -243,14 +244,14 @@ export class NodeProber {
     }
     this.#line = line
     const leave = (): void => old?.session.destroy('a new session took its place')
-    // One that is only old may be answering: its loss would look like one of the server.
+    // The old session may still owe an answer: breaking it now would look like a failure of the server.
     if (old?.isOld === true && old.asking !== undefined) void old.asking.then(leave)
     else leave()
     const { signal } = session
     const lost = (): void => {
       if (this.#line !== line) return
       this.#line = undefined
-      this.#options.onSign('the session of the monitor was lost')
+      this.#options.onHint('the session of the monitor was lost')
     }
     if (signal.aborted) lost()
     else signal.addEventListener('abort', lost, { once: true })

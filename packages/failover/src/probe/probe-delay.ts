@@ -1,8 +1,8 @@
 /** What decides when a node is probed next. */
-export interface CadenceInput {
-  /** The configured interval. */
+export interface ProbeDelayInput {
+  /** The configured interval, in milliseconds. */
   readonly intervalMs: number
-  /** Whether somebody has to be found: there is no primary, or it has just failed a probe. */
+  /** Whether a primary has to be found: there is none, or it has just failed a probe. */
   readonly urgent: boolean
   /** Failed probes of this node in a row. */
   readonly failures: number
@@ -10,37 +10,37 @@ export interface CadenceInput {
   readonly sinceSentMs: number
   /** Failed probes in a row that prove a node dead. */
   readonly deadAfter: number
-  /** How often in a row the node has refused our credentials or database. */
+  /** How many times in a row the node has refused our credentials or our database. */
   readonly denials: number
   /**
-   * How long it has been impossible to say how far a replica is behind although it answers, in
-   * milliseconds; undefined if that can be said.
+   * For how long the lag of this replica has been unknown although it answers, in milliseconds;
+   * undefined if it is known.
    */
   readonly unknownForMs: number | undefined
-  /** From 0 to 1. */
+  /** A random number from 0 (included) to 1 (excluded). */
   readonly random: number
 }
 
 const URGENT_LEAST_MS = 100
 const URGENT_SPREAD_MS = 150
 const DENIED_MOST_MS = 10_000
-// A burst of resets is over within a few milliseconds and must not count as two failures.
+// A burst of connection resets lasts a few milliseconds and must not count as two failures.
 const CONFIRM_MS = 100
-// A replica that is a little behind what the primary said first is asked again when half as long as
-// it has been unknown is over: what it lacks is there after a round trip, or the more rarely asked
-// for the longer it takes.
+// The lag of a replica is unknown until it has replayed what the primary said first. As a rule that
+// takes a round trip, so the replica is asked again soon, and less and less often the longer it
+// takes: after half the time for which the lag has been unknown.
 const UNKNOWN_LEAST_MS = 10
 const UNKNOWN_SHARE = 0.5
 
 /** How long to wait before the next probe of a node, in milliseconds. */
-export function probeDelay(input: CadenceInput): number {
+export function probeDelay(input: ProbeDelayInput): number {
   const { intervalMs, urgent, failures, sinceSentMs, deadAfter, denials, unknownForMs, random } =
     input
   const regular = intervalMs * (0.8 + 0.4 * random)
-  // A wrong password tried ten times a second locks the account.
+  // Trying a wrong password ten times a second may lock the account.
   if (denials > 0) return Math.max(regular, Math.min(DENIED_MOST_MS, regular * 2 ** (denials - 1)))
-  // The first failure is settled by a second one, at once: until then callers hang on a node that
-  // may be dead.
+  // After a first failure the second probe follows at once: until it has decided, callers wait for a
+  // node that may be dead.
   if (failures > 0 && failures < deadAfter) return Math.max(0, CONFIRM_MS - sinceSentMs)
   if (unknownForMs !== undefined) {
     return Math.min(regular, Math.max(UNKNOWN_LEAST_MS, unknownForMs * UNKNOWN_SHARE))

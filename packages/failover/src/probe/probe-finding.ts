@@ -1,18 +1,19 @@
 import { ConnectError, DatabaseError, PoolClosedError, PoolhouseError } from '@poolhouse/core'
 import { endsSession, hasCondition, isCondition, type NodeNews, newsOf } from '@poolhouse/core/kit'
+import { messageOf } from '../base/message-of.js'
 import type { Finding } from '../base/observation.js'
 
-// Nobody listens on the port, or the file of the Unix socket is not there.
-const NOBODY_LISTENS: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT'])
-// Our own process or machine has run out of something; that says nothing about the server.
-const OUR_TROUBLE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EADDRNOTAVAIL'])
+// Nothing listens on the port, or the file of the Unix socket does not exist.
+const NOTHING_LISTENS: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT'])
+// Our own process or machine has run out of a resource, which says nothing about the server.
+const OUR_SHORTAGE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EADDRNOTAVAIL'])
 
-// Whoever listens there closes each new connection at once: a proxy whose server is gone does.
+// The listener closes each new connection at once, as a proxy does whose server is gone.
 const CLOSED: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'POOLHOUSE_HUNG_UP'])
 
 const ALIVE: ReadonlySet<NodeNews> = new Set(['full', 'limited', 'short'])
 
-/** What a failed probe says about the server. */
+/** What the error of a probe says about the server. */
 export function findingOf(error: unknown): Finding {
   const news = newsOf(error)
   if (news === 'starting') return { kind: 'starting', detail: messageOf(error) }
@@ -22,7 +23,7 @@ export function findingOf(error: unknown): Finding {
   ) {
     return { kind: 'denied', error }
   }
-  // The probe cannot work, and waiting will not help.
+  // Our role may not run the probe, or the server lacks a function. Waiting will not help.
   if (hasCondition(error, 'undefined_function', 'insufficient_privilege')) {
     return {
       kind: 'denied',
@@ -33,10 +34,10 @@ export function findingOf(error: unknown): Finding {
     }
   }
   if (error instanceof PoolClosedError) return { kind: 'refused', detail: 'its pool is closed' }
-  if (isCaused(error, NOBODY_LISTENS)) return { kind: 'refused', detail: messageOf(error) }
-  if (isCaused(error, OUR_TROUBLE)) return { kind: 'busy', detail: messageOf(error) }
-  // A server that answers a statement is alive, and so is one that has too little of something:
-  // connections, memory. Not so one that has said its last words.
+  if (isCaused(error, NOTHING_LISTENS)) return { kind: 'refused', detail: messageOf(error) }
+  if (isCaused(error, OUR_SHORTAGE)) return { kind: 'busy', detail: messageOf(error) }
+  // A server that answers a statement is alive, and so is one that is short of connections or
+  // memory; not one that ended the session.
   const isAlive = error instanceof DatabaseError && !endsSession(error)
   const kind = isAlive || ALIVE.has(news) ? 'busy' : 'failed'
   if (kind === 'busy') return { kind, detail: messageOf(error) }
@@ -45,20 +46,20 @@ export function findingOf(error: unknown): Finding {
 }
 
 /**
- * Whether the role changed between two functions of the same probe, so that asking again will do.
+ * Whether the server changed its role in the middle of the probe, so that the probe can be repeated.
  */
 export function isRoleChanging(error: unknown): boolean {
   return hasCondition(error, 'object_not_in_prerequisite_state')
 }
 
-/** Whether the service does without what the probe asks for, for good. */
+/** Whether the service does not support a function of the probe at all. */
 export function isUnsupported(error: unknown): boolean {
   return hasCondition(error, 'feature_not_supported')
 }
 
 /**
- * Looks down the causes. A name with several addresses gives an `AggregateError`: then all of them
- * must agree.
+ * Whether the error or one of its causes has one of these codes. A host name with several addresses
+ * fails with an `AggregateError`: then every address must have failed with one.
  */
 function isCaused(error: unknown, codes: ReadonlySet<string>): boolean {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
@@ -69,8 +70,4 @@ function isCaused(error: unknown, codes: ReadonlySet<string>): boolean {
     if (typeof code === 'string' && codes.has(code)) return true
   }
   return false
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -11,8 +11,8 @@ import {
 } from '@poolhouse/core/kit'
 import type { ProbeFacts } from '../base/observation.js'
 
-// `boolean` is a word of the grammar. `read_only` is the default of new transactions and not
-// `transaction_read_only`, which is always on during recovery.
+// `boolean` needs no schema: it is a keyword of the grammar. `read_only` is the default of new
+// transactions, not `transaction_read_only`, which is always on during recovery.
 const COLUMNS = [
   "pg_catalog.current_setting('default_transaction_read_only')::boolean as read_only",
   `${SERVER_COLUMNS.address} OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) ${SERVER_COLUMNS.port} as address`,
@@ -37,17 +37,19 @@ interface ProbeRow extends FactsRow {
 }
 
 /**
- * The one statement of a probe, and what to ask instead where the service does not support it
- * (0A000). With fencing off it leaves out the functions that hosted services hide; Aurora refuses
- * those of the WAL's positions too, as its documentation says.
+ * The statements of a probe: the first is sent, and each further one replaces the one before where
+ * the service does not support that (0A000). With fencing off they leave out the functions that
+ * hosted services hide. Aurora refuses the functions of WAL positions too, as its documentation
+ * says.
  */
 export function probeStatements(fence: 'timeline' | 'off'): readonly string[] {
   return fence === 'timeline' ? [FENCED_PROBE] : [UNFENCED_PROBE, BARE_PROBE]
 }
 
 /**
- * Reads the row of a probe, whatever the driver made of its types. `sessionPid` is the process id
- * that the session was given when it began. Throws `TypeError` if the row does not tell the role.
+ * Reads the row of a probe, whatever types the driver gave its columns. `sessionPid` is the backend
+ * process id that was announced when the session started. Throws `TypeError` if the row does not say
+ * whether the server is in recovery.
  */
 export function readProbe({ rows }: Pick<QueryResult, 'rows'>, sessionPid?: number): ProbeFacts {
   const row: ProbeRow = rows[0] ?? {}
@@ -63,8 +65,8 @@ export function readProbe({ rows }: Pick<QueryResult, 'rows'>, sessionPid?: numb
 }
 
 function readPid(value: unknown): number | undefined {
-  // PgBouncer makes its own up, which are often negative; 0 is what a driver says that was not
-  // told.
+  // PgBouncer invents its own process ids, which are often negative. A driver that knows none says
+  // 0.
   const pid = Number(readText(value) ?? 0)
   return Number.isInteger(pid) && pid !== 0 ? pid : undefined
 }

@@ -12,46 +12,59 @@ import { DiscoveryLoop } from '../discover/discovery-loop.js'
 import type { HeldCalls } from '../judge/describe-change.js'
 import { ListedNodes } from '../nodes/listed-nodes.js'
 import { NodeSet } from '../nodes/node-set.js'
-import { PoolSigns } from '../nodes/pool-hints.js'
+import { PoolHints } from '../nodes/pool-hints.js'
 import { SilenceWatch } from '../nodes/silence-watch.js'
 import type { FailoverConfig } from '../options/failover-options.js'
 import type { NodeSource } from '../options/node-source.js'
 import { TopologyWatch } from './topology-watch.js'
 
-/** Limits of `drain`. */
+/** Options of `drain`. */
 export interface DrainOptions {
-  /** Longest time to wait for what is under way on the node, in milliseconds. Default: no limit. */
+  /** Longest time to wait for the work under way on the node, in ms. Default: no limit. */
   timeoutMs?: number | undefined
-  /** Ends the wait. The node stays drained. */
+  /** Ends the wait; the node stays drained. */
   signal?: AbortSignal | undefined
 }
 
-/** What a cluster needs of its pool. */
-export interface ClusterOptions {
-  readonly config: FailoverConfig
-  readonly hub: EventHub
-  /** Events of the nodes that are told on. */
-  readonly relayed: ReadonlySet<PoolEventName>
-  readonly held: () => HeldCalls | undefined
-  /** Called after every change of the topology. */
-  readonly changed: () => void
-}
+// Events of the nodes' pools that the failover pool emits too. It emits all others by itself.
+const RELAYED: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
+  'connect',
+  'acquire',
+  'release',
+  'destroy',
+  'leak',
+  'deadlock',
+  'overload',
+  'pooler',
+  'servers',
+  'durability',
+  'error',
+])
 
-/** The nodes that come and go, and everything that listens to one of them. */
-export class Cluster {
+/** Owns the nodes that come and go, and everything that watches or listens to one of them. */
+export class NodeRegistry {
+  /** Watches the nodes; the topology of the pool. */
   readonly watch: TopologyWatch
   readonly #config: FailoverConfig
   readonly #hub: EventHub
   readonly #nodes = new NodeSet()
   readonly #relay: EventRelay
-  readonly #signs: PoolSigns
+  readonly #hints: PoolHints
   readonly #silence: SilenceWatch | undefined
   readonly #closing = new Set<Promise<void>>()
   #loop: DiscoveryLoop | undefined
   #listed: ListedNodes | undefined
 
-  /** Knows no node before `start`. */
-  constructor({ config, hub, relayed, held, changed }: ClusterOptions) {
+  /**
+   * Has no nodes before `start`. `held` returns the calls that wait for a primary, and `changed` is
+   * called after every change of the topology.
+   */
+  constructor(
+    config: FailoverConfig,
+    hub: EventHub,
+    held: () => HeldCalls | undefined,
+    changed: () => void,
+  ) {
     this.#config = config
     this.#hub = hub
     const { clock, watchdog } = config
@@ -66,41 +79,41 @@ export class Cluster {
       },
     })
     const hint = (node: string): void => this.watch.hint(node)
-    this.#relay = new EventRelay(hub, [], relayed)
-    this.#signs = new PoolSigns(clock, hint)
+    this.#relay = new EventRelay(hub, [], RELAYED)
+    this.#hints = new PoolHints(clock, hint)
     this.#silence = watchdog && new SilenceWatch(this.#nodes, clock, watchdog, hint)
   }
 
-  /** Begins to watch the nodes that are given, or to discover them. */
+  /** Begins to watch the given nodes, or to discover them. */
   start(source: NodeSource): void {
     if ('discover' in source) {
       this.#discover(source)
       return
     }
     for (const pool of source) this.#nodes.put(pool)
-    this.#join(source)
+    this.#add(source)
   }
 
-  /** The events of the nodes and of the pool itself. */
+  /** Listens to the events of the nodes and of the failover pool. */
   get events(): Pick<EventRelay, 'on' | 'off'> {
     return this.#relay
   }
 
-  /** Connections that are lent and callers that wait for one, on all nodes. */
+  /** How many connections are leased plus how many callers wait for one, on all nodes. */
   get underWay(): number {
     let sum = 0
     for (const pool of this.#nodes.pools) sum += underWay(pool)
     return sum
   }
 
-  /** The sums of the statistics of the nodes, and each of them. */
+  /** The statistics of the nodes: their sums, and those of each. */
   stats(): PoolStats {
     return sumStats(
       Object.fromEntries(this.#nodes.pools.map((pool) => [pool.name, pool.stats()] as const)),
     )
   }
 
-  /** Gives a replica no new work and waits until it has none. */
+  /** See `FailoverPool.drain`. */
   async drain(id: string, options: DrainOptions): Promise<void> {
     const { clock, name } = this.#config
     const pool = this.#poolOf('drain', id)
@@ -123,14 +136,14 @@ export class Cluster {
     )
   }
 
-  /** Ends a drain. */
+  /** See `FailoverPool.undrain`. */
   undrain(id: string): void {
     if (!this.#nodes.isDrained(id)) this.#poolOf('undrain', id)
     this.#nodes.setDrained(id, false)
     this.watch.traitsChanged()
   }
 
-  /** Takes another system for ours. */
+  /** See `FailoverPool.acceptSystem`. */
   acceptSystem(systemId: string): void {
     const { systems } = this.watch
     if (!systems.has(systemId)) {
@@ -141,16 +154,16 @@ export class Cluster {
     this.watch.acceptSystem(systemId)
   }
 
-  /** Stops watching and discovering. */
+  /** Stops discovery and all watching. The pools stay open. */
   stop(): void {
     this.#loop?.stop()
     this.#listed?.stop()
     this.#silence?.stop()
-    this.#signs.stop()
+    this.#hints.stop()
     this.watch.stop()
   }
 
-  /** Closes the pools. Rejects with the first failure, after all have been tried. */
+  /** Closes all pools. Rejects with the first failure, after every pool has been closed. */
   async close(options: CloseOptions | undefined): Promise<void> {
     try {
       const ends = await Promise.allSettled([
@@ -172,26 +185,25 @@ export class Cluster {
     )
   }
 
-  #join(pools: readonly ConnectionPool[]): void {
+  #add(pools: readonly ConnectionPool[]): void {
     const { watchdog, probeTimeoutMs: timeoutMs } = this.#config
     for (const pool of pools) {
       this.#relay.add(pool)
-      this.#signs.add(pool)
-      // One rule for the node and for its connections. A pool that was made elsewhere may have
-      // none.
+      this.#hints.add(pool)
+      // The same rule for the node and for its connections. Not every kind of pool has this method.
       pool.reconfigure?.({
         watchdog: watchdog ? { silenceMs: watchdog.silenceMs, timeoutMs } : false,
       })
     }
-    this.watch.join(pools)
+    this.watch.add(pools)
   }
 
-  #part(pool: ConnectionPool): void {
-    this.watch.part(pool.name)
-    this.#signs.remove(pool)
+  #remove(pool: ConnectionPool): void {
+    this.watch.remove(pool.name)
+    this.#hints.remove(pool)
     const closing = pool
       .close({ timeoutMs: 0 })
-      .catch((error: unknown) => this.#tell(error))
+      .catch((error: unknown) => this.#report(error))
       .finally(() => {
         this.#relay.remove(pool)
         this.#closing.delete(closing)
@@ -209,10 +221,10 @@ export class Cluster {
       removeAfterMs,
       makePool: pool,
       isPrimary: (id) => watch.primary?.name === id,
-      joined: (pools) => this.#join(pools),
-      parted: (parted) => this.#part(parted),
+      added: (pools) => this.#add(pools),
+      removed: (former) => this.#remove(former),
       traitsChanged: () => watch.traitsChanged(),
-      failed: (error) => this.#tell(error),
+      failed: (error) => this.#report(error),
     })
     this.#listed = listed
     this.#loop = new DiscoveryLoop({
@@ -226,24 +238,21 @@ export class Cluster {
         for (const node of nodes) this.#compare(listed.idOf(node), node)
       },
       failed: (error) => {
-        watch.trouble = error?.message
-        if (error !== undefined) this.#tell(error)
+        watch.discoveryFailure = error?.message
+        if (error !== undefined) this.#report(error)
       },
     })
     this.#loop.start()
   }
 
-  /**
-   * Where the list contradicts what the servers say, they are asked again at once. They have the
-   * last word.
-   */
+  /** Probes a node at once if the list contradicts its role. The server's answer counts. */
   #compare(id: string | undefined, { role }: DiscoveredNode): void {
     if (id === undefined || role === undefined) return
     const isPrimary = this.watch.primary?.name === id
     if (isPrimary !== (role === 'primary')) this.watch.hint(id)
   }
 
-  #tell(error: unknown): void {
+  #report(error: unknown): void {
     this.#hub.emit('error', { pool: this.#config.name, error })
   }
 }

@@ -1,20 +1,24 @@
 import { isIP } from 'node:net'
-import type {
-  ClockTimer,
-  ConnectionPool,
-  NodeState,
-  Topology,
-  TopologySnapshot,
+import {
+  type ClockTimer,
+  type ConnectionPool,
+  FencedError,
+  type Topology,
+  type TopologySnapshot,
 } from '@poolhouse/core'
-import type { PresentHistory } from '@poolhouse/core/kit'
-import { type EventHub, LagRing } from '@poolhouse/core/kit'
+import type { EventHub, PresentHistory } from '@poolhouse/core/kit'
 import type { Observation, ProbeFacts } from '../base/observation.js'
-import { type ClusterView, factsOf } from '../judge/cluster-view.js'
+import { type ClusterView, factsOf, lifeOf } from '../judge/cluster-view.js'
 import { type Consequence, consequences } from '../judge/consequences.js'
 import { describeChange, type HeldCalls } from '../judge/describe-change.js'
 import { fencedServers } from '../judge/fenced-servers.js'
 import { type Judgement, judge } from '../judge/judgement.js'
-import { type Age, describeNodes, sameRoles, snapshotOf } from '../judge/topology-snapshot.js'
+import {
+  describeFencedClaims,
+  describeNodes,
+  sameRoles,
+  snapshotOf,
+} from '../judge/topology-snapshot.js'
 import {
   acceptSystem,
   addNode,
@@ -29,48 +33,44 @@ import type { FailoverConfig } from '../options/failover-options.js'
 import { NodeMonitor } from '../probe/node-monitor.js'
 import { probeDelay } from '../probe/probe-delay.js'
 import { probeStatements } from '../probe/probe-statement.js'
+import { LagReference } from './lag-reference.js'
 
 type Listener = (snapshot: TopologySnapshot, previous: TopologySnapshot) => void
 
-// How long a primary that has answered waits for the other nodes to be heard before it is believed.
+// How long the election of a first primary waits for nodes that have not answered.
 const FIRST_ROUND_MS = 250
 const LONGEST = 0x7fffffff
-// Names move with their time to live, which is seconds.
+// Host names lead elsewhere after their time to live, which is seconds.
 const RENEW_MS = 1_000
-// A further name of a server may come to lead to another one, as a reader endpoint does when a
-// replica is back.
+// A further name of a server may lead to another one later, as a reader endpoint does once a replica
+// is back.
 const RENEW_FURTHER_MS = 2_000
 
-/** What the watch needs of its pool. */
+/** Options of `TopologyWatch`. */
 export interface WatchOptions {
   readonly config: FailoverConfig
   readonly hub: EventHub
-  /** The nodes as they are listed. Whoever changes the set tells the watch. */
+  /** The nodes. The owner of the set calls `add`, `remove` or `traitsChanged` after a change. */
   readonly nodes: NodeSet
-  /** The calls that wait for a primary, if any do. */
+  /** The calls that wait for a primary; undefined if there are none. */
   readonly held: () => HeldCalls | undefined
-  /** Called after every change, when everything that follows from it has been done. */
+  /** Called after every change, once everything that follows from it has been done. */
   readonly changed: () => void
 }
 
-/** Watches the nodes, holds the newest view of them and does what follows from a change. */
+/** Watches the nodes, owns the newest view of them, and does what follows from a change. */
 export class TopologyWatch implements Topology {
   readonly #config: FailoverConfig
   readonly #nodes: NodeSet
   readonly #hub: EventHub
   readonly #held: () => HeldCalls | undefined
   readonly #changed: () => void
-  /** Why the nodes may be out of date, for messages. */
-  trouble: string | undefined
+  /** Why discovery fails, so that the list of nodes may be out of date. For messages. */
+  discoveryFailure: string | undefined
   readonly #monitors = new Map<string, NodeMonitor>()
   readonly #denials = new Map<string, number>()
   readonly #listeners = new Set<Listener>()
-  readonly #ring = new LagRing()
-  // Whose positions the ring holds, and since when.
-  #source: string | undefined
-  #since = 0
-  // When the last primary was found to be gone, and the servers that were there then.
-  #end: { readonly at: number; readonly lives: ReadonlySet<string | undefined> } | undefined
+  readonly #lagReference: LagReference
   #view: ClusterView
   #judgement: Judgement
   #current: TopologySnapshot
@@ -79,20 +79,21 @@ export class TopologyWatch implements Topology {
   #primary: ConnectionPool | undefined
   #stopped = false
 
-  /** Watches nothing before `join`. */
+  /** Watches nothing before `add`. */
   constructor({ config, hub, nodes, held, changed }: WatchOptions) {
     this.#nodes = nodes
     this.#config = config
     this.#hub = hub
     this.#held = held
     this.#changed = changed
+    this.#lagReference = new LagReference(config.clock)
     this.#view = emptyView([], config)
     this.#judgement = judge(this.#view)
     this.#current = this.#snapshot(1)
   }
 
-  /** Begins to probe these nodes, which are in the set. The first of all begin the first round. */
-  join(pools: readonly ConnectionPool[]): void {
+  /** Begins to probe these nodes of the set. The first call begins the first round of probes. */
+  add(pools: readonly ConnectionPool[]): void {
     const { clock } = this.#config
     let view = this.#view
     for (const { name, pooler } of pools) view = addNode(view, name, pooler)
@@ -100,34 +101,30 @@ export class TopologyWatch implements Topology {
     this.#firstRound ??= clock.setTimer(() => {
       clock.afterIo(() => this.#firstRoundIsLate())
     }, FIRST_ROUND_MS)
-    this.#replace(
-      withhold(view, this.#nodes.withheld(), this.#nodes.leaving(), this.#nodes.drained()),
-    )
+    this.#replace(this.#withTraits(view))
     for (const { name } of pools) void this.#monitors.get(name)?.probe()
   }
 
-  /** Forgets a node, which is not in the set any more: no more probes of it. */
-  part(id: string): void {
+  /** Stops probing a node that is not in the set any more. */
+  remove(id: string): void {
     this.#monitors.get(id)?.stop()
     this.#monitors.delete(id)
     this.#denials.delete(id)
     this.#replace(removeNode(this.#view, id))
   }
 
-  /** The set says something else about its nodes: their traits, or who gets no work. */
+  /** Takes over what the set says about its nodes, such as which of them get no new work. */
   traitsChanged(): void {
-    this.#replace(
-      withhold(this.#view, this.#nodes.withheld(), this.#nodes.leaving(), this.#nodes.drained()),
-    )
+    this.#replace(this.#withTraits(this.#view))
   }
 
-  /** Makes another system ours, whose nodes were foreign until now. */
+  /** Makes another system ours. Its nodes were foreign until now. */
   acceptSystem(systemId: string): void {
     this.#replace(acceptSystem(this.#view, systemId))
     this.hurry()
   }
 
-  /** The system identifiers that the nodes tell. */
+  /** The system identifiers of all nodes that answer. */
   get systems(): ReadonlySet<string> {
     const found = new Set<string>()
     for (const { standing } of this.#view.nodes.values()) {
@@ -138,18 +135,12 @@ export class TopologyWatch implements Topology {
     return found
   }
 
-  /**
-   * Tells two lives of a node apart: it changes when the server is promoted or restarted, or is
-   * another one.
-   */
+  /** Identifies the life of the node's server, which a promotion or a restart ends. */
   lifeOf(id: string): string | undefined {
-    const standing = this.#view.nodes.get(id)?.standing
-    if (standing?.kind !== 'answer') return undefined
-    const { systemId, timeline, startedAt } = standing.facts
-    return `${systemId} ${timeline} ${startedAt}`
+    return lifeOf(this.#view, id)
   }
 
-  /** The history that the primary writes, as it said last; undefined before it has. */
+  /** The history that the primary writes, according to its last probe; undefined before that. */
   get present(): PresentHistory | undefined {
     return this.#view.present
   }
@@ -158,32 +149,41 @@ export class TopologyWatch implements Topology {
     return this.#current
   }
 
-  /** The pool of the primary, if there is one. */
+  /** The pool of the primary; undefined if there is none. */
   get primary(): ConnectionPool | undefined {
     return this.#primary
   }
 
-  /** The error that callers get instead of waiting, where waiting is pointless. */
+  /** The error for callers if waiting for a primary is pointless. */
   get blocked(): Error | undefined {
     return this.#judgement.blocked
   }
 
   /** Whether the first round of probes is still under way. */
-  get finding(): boolean {
+  get isFirstRound(): boolean {
     return !this.#view.settled
   }
 
-  /** What is known of each node, in one line for humans. */
+  /** State and reason of each node, in one line for humans. */
   describe(): string {
     const nodes = describeNodes(this.#current)
-    return this.trouble === undefined ? nodes : `${nodes}; ${this.trouble}`
+    return this.discoveryFailure === undefined ? nodes : `${nodes}; ${this.discoveryFailure}`
+  }
+
+  /**
+   * The cause of a `NoPrimaryError`: a `FencedError` if every server that claims to be primary is
+   * fenced, with `cause` as its own cause; else `cause`.
+   */
+  noPrimaryCause(cause?: unknown): unknown {
+    const claims = describeFencedClaims(this.#current)
+    return claims === undefined ? cause : new FencedError(claims, { retryable: true, cause })
   }
 
   subscribe(listener: Listener): () => void {
     if (typeof listener !== 'function') {
       throw new TypeError(`subscribe: listener must be a function, got ${typeof listener}`)
     }
-    // A function of its own for each subscription, so that ending one leaves its twin alone.
+    // Wrapped, so that a listener that subscribes twice has two subscriptions.
     const own: Listener = (snapshot, previous) => listener(snapshot, previous)
     this.#listeners.add(own)
     return () => {
@@ -192,31 +192,31 @@ export class TopologyWatch implements Topology {
   }
 
   async refresh(_reason: string): Promise<void> {
-    // Somebody awaits it, and the sessions of the probes keep no process alive.
-    const vigil = this.#config.clock.setTimer(() => {}, LONGEST, { keepAlive: true })
+    // The caller waits, but the sessions of the probes do not keep the process alive.
+    const keepAliveTimer = this.#config.clock.setTimer(() => {}, LONGEST, { keepAlive: true })
     try {
       await Promise.all([...this.#monitors.values()].map((monitor) => monitor.probe()))
     } finally {
-      vigil.cancel()
+      keepAliveTimer.cancel()
     }
   }
 
   /** Probes one node. Resolves when a probe that was sent after this call has been observed. */
-  check(id: string): Promise<void> {
+  probe(id: string): Promise<void> {
     return this.#monitors.get(id)?.probe() ?? Promise.resolve()
   }
 
-  /** Something hints at a change of this node: it is probed soon, once for a burst of hints. */
+  /** Probes a node soon, because something hints at a change. A burst of hints makes one probe. */
   hint(id: string): void {
-    this.#monitors.get(id)?.sign()
+    this.#monitors.get(id)?.hint()
   }
 
-  /** Somebody waits for a primary: every node is probed soon. */
+  /** Probes every node soon, because a call waits for a primary. */
   hurry(): void {
-    for (const monitor of this.#monitors.values()) monitor.sign()
+    for (const monitor of this.#monitors.values()) monitor.hint()
   }
 
-  /** Ends it: no more probes, sessions or timers. */
+  /** Stops all probes, sessions and timers. */
   stop(): void {
     this.#stopped = true
     this.#firstRound?.cancel()
@@ -238,8 +238,8 @@ export class TopologyWatch implements Topology {
   }
 
   /**
-   * While there is no primary a name may come to lead to one; the server it led to before goes on
-   * answering.
+   * Age at which the node's session is replaced. Without a primary, a host name may begin to lead to
+   * one while the server it led to before still answers on the old session.
    */
   #renewAfterMs({ name, endpoint: { host } }: ConnectionPool): number {
     if (this.#judgement.furtherNames.has(name)) return RENEW_FURTHER_MS
@@ -257,7 +257,7 @@ export class TopologyWatch implements Topology {
       failures,
       sinceSentMs: clock.now() - sentAt,
       denials: this.#denials.get(id) ?? 0,
-      unknownForMs: this.#isUnknown(id) ? clock.now() - this.#since : undefined,
+      unknownForMs: this.#isLagUnknown(id) ? this.#lagReference.knownForMs : undefined,
       random: random(),
     })
   }
@@ -277,16 +277,15 @@ export class TopologyWatch implements Topology {
   }
 
   /**
-   * Whether the node has said where it is, and that cannot be compared with anything that the
-   * primary has said.
+   * Whether a replica has reported a position that is older than every position of the primary, so
+   * that its lag cannot be told in milliseconds.
    */
-  #isUnknown(id: string): boolean {
-    if (this.#source === undefined) return false
+  #isLagUnknown(id: string): boolean {
     const node = this.#current.replicas.find((replica) => replica.id === id)
     return node?.lag !== undefined && node.lag.ms === undefined && node.lag.bytes !== undefined
   }
 
-  /** Puts a view in force that no observation has led to. */
+  /** Puts a view in force that did not come from a probe. */
   #replace(view: ClusterView): void {
     if (this.#stopped) return
     const wasUrgent = this.#urgent
@@ -295,33 +294,31 @@ export class TopologyWatch implements Topology {
   }
 
   /**
-   * Puts a view in force, and does and tells everything that follows. `id` is the node that has
-   * just been probed.
+   * Puts a view in force, does what follows from it and publishes it. `id` is the node whose probe
+   * led to it.
    */
   #enforce(view: ClusterView, wasUrgent: boolean, id?: string): void {
     this.#conclude(view)
-    const isFirst = this.#sample()
+    const isFirstPosition = this.#lagReference.sample(view, this.#judgement)
     this.#hastenOthers(wasUrgent, id)
     this.#publish()
-    if (!isFirst) return
-    // What a replica said before the primary's first word is as a rule a little older than that.
+    if (!isFirstPosition) return
+    // What a replica reported before the primary's first position is as a rule a little older.
     for (const replica of this.#current.replicas) {
-      if (this.#isUnknown(replica.id)) this.#monitors.get(replica.id)?.hasten(0)
+      if (this.#isLagUnknown(replica.id)) this.#monitors.get(replica.id)?.hasten(0)
     }
   }
 
   #hastenOthers(wasUrgent: boolean, id?: string): void {
-    // Whoever is probed at leisure is needed now.
-    if (this.#urgent && !wasUrgent) {
-      for (const [other, monitor] of this.#monitors) {
-        if (other !== id) monitor.hasten(this.#delayOf(other))
-      }
+    if (wasUrgent || !this.#urgent) return
+    for (const [other, monitor] of this.#monitors) {
+      if (other !== id) monitor.hasten(this.#delayOf(other))
     }
   }
 
   /**
-   * Everybody has been heard; or the time is up and there is a primary, so that nobody waits for a
-   * node that is dead.
+   * Whether every node has been probed; or the time is up and there is a primary, so that calls do
+   * not wait for a dead node.
    */
   #isFirstRoundOver(view: ClusterView): boolean {
     if (view.nodes.size === 0) return false
@@ -337,8 +334,8 @@ export class TopologyWatch implements Topology {
   }
 
   /**
-   * Puts the view in force, and then does what follows from it: callers that fail because of it
-   * must find it in force.
+   * Puts the view in force, then carries out its consequences, in this order: a caller that fails
+   * because of them must find the new view.
    */
   #conclude(view: ClusterView): void {
     const before = { view: this.#view, judgement: this.#judgement }
@@ -350,9 +347,7 @@ export class TopologyWatch implements Topology {
     for (const [id] of view.nodes) this.#fenceSessions(id, factsOf(before.view, id))
   }
 
-  /**
-   * Breaks the node's connections to fenced servers that its name leads or led to, and no others.
-   */
+  /** Destroys the node's connections to fenced servers that its name leads or led to, no others. */
   #fenceSessions(id: string, former?: ProbeFacts): void {
     const pool = this.#nodes.get(id)?.pool
     const isFenced = pool && fencedServers(this.#view, id, former)
@@ -370,7 +365,7 @@ export class TopologyWatch implements Topology {
         this.#nodes.get(consequence.node)?.pool.suspect(consequence.reason)
         return
       case 'replace':
-        // How it goes is told by the events of the pool.
+        // The pool's own events report the outcome.
         void this.#nodes.get(consequence.node)?.pool.recycle()
         return
       case 'fenced': {
@@ -396,31 +391,12 @@ export class TopologyWatch implements Topology {
     }
   }
 
-  /**
-   * Takes what the primary said last, which may have been before it was known to be the primary.
-   * Whether it is the first word of this one.
-   */
-  #sample(): boolean {
-    const id = this.#judgement.primary
-    const record = id === undefined ? undefined : this.#view.nodes.get(id)
-    // After a failed probe `sentAt` is that of the failure.
-    if (record?.standing.kind !== 'answer' || record.failures > 0) return false
-    const { lsn, timeline, systemId } = record.standing.facts
-    if (lsn === undefined) return false
-    const source = `${systemId} ${timeline} ${id}`
-    this.#ring.add(source, record.sentAt, lsn)
-    if (source === this.#source) return false
-    this.#source = source
-    this.#since = this.#config.clock.now()
-    return true
-  }
-
   #publish(): void {
     const previous = this.#current
     const next = this.#snapshot(previous.epoch + 1)
     const same = sameRoles(previous, next)
     if (same && next.replicas.length === 0) {
-      // The end of the first round may be all that happened.
+      // Perhaps the first round of probes has just ended.
       this.#changed()
       return
     }
@@ -443,55 +419,12 @@ export class TopologyWatch implements Topology {
   }
 
   #snapshot(epoch: number): TopologySnapshot {
-    const age = this.#age()
-    return snapshotOf(epoch, this.#nodes, this.#view, this.#judgement, this.#ring, age)
+    const age = this.#lagReference.age(this.#view, this.#judgement)
+    const { ring } = this.#lagReference
+    return snapshotOf(epoch, this.#nodes, this.#view, this.#judgement, ring, age)
   }
 
-  #age(): Age {
-    const now = this.#config.clock.now()
-    if (this.#judgement.primary !== undefined) this.#end = undefined
-    if (mayCommit(this.#view, this.#judgement)) return { at: now, still: false }
-    // A server that was not heard for a while, and is the same as before, was not promoted
-    // meanwhile.
-    const lives = [...this.#view.nodes.keys()].map((id) => this.lifeOf(id))
-    const known = this.#end?.lives
-    if (known === undefined || !lives.every((life) => life === undefined || known.has(life))) {
-      // It may have committed until it was found to be gone.
-      this.#end = { at: now, lives: new Set(lives) }
-    }
-    return { at: this.#end!.at, still: true }
+  #withTraits(view: ClusterView): ClusterView {
+    return withhold(view, this.#nodes.withheld(), this.#nodes.leaving(), this.#nodes.drained())
   }
-}
-
-/**
- * Whether any server may be taking writes of our cluster. Only one that refuses connections is
- * gone; one that is silent may serve others, and one that nothing is known of may have been
- * promoted. Where nothing can be committed, nothing grows older: what was fresh when the primary
- * was lost goes on serving reads.
- */
-function mayCommit(view: ClusterView, { primary, verdicts }: Judgement): boolean {
-  if (primary !== undefined || view.contest !== undefined) return true
-  for (const [id, { standing, failures }] of view.nodes) {
-    switch (standing.kind) {
-      case 'down':
-        if (!standing.gone) return true
-        break
-      case 'answer':
-        // Since it was last heard it may have been promoted.
-        if (failures > 0 || !isHarmless(verdicts.get(id)?.state, standing.facts)) return true
-        break
-      case 'none':
-      case 'denied':
-      case 'starting':
-        return true
-    }
-  }
-  return false
-}
-
-// Of another cluster, or of a history that ours has left behind.
-const APART: ReadonlySet<NodeState | undefined> = new Set(['fenced', 'foreign', 'diverged'])
-
-function isHarmless(state: NodeState | undefined, { inRecovery }: ProbeFacts): boolean {
-  return inRecovery || APART.has(state)
 }

@@ -9,7 +9,7 @@ import {
 } from '@poolhouse/core'
 import { isRepeatable } from '@poolhouse/core/kit'
 import { describe, expect, it } from 'vitest'
-import { fateOf, isSign } from '../../../src/base/fate.js'
+import { fateOf, isHint } from '../../../src/base/fate.js'
 
 const endpoint = 'db:5432/app'
 const lost = (executed: 'no' | 'unknown' | 'rolled-back'): Error =>
@@ -66,7 +66,7 @@ describe('what becomes of failed work', () => {
     ['what a callback threw', 'text', 'surface', false, false],
   ])('%s', (_title, error, fate, sign, repeatable) => {
     expect(fateOf(error)).toBe(fate)
-    expect(isSign(error)).toBe(sign)
+    expect(isHint(error)).toBe(sign)
     expect(isRepeatable(error)).toBe(repeatable)
   })
 })

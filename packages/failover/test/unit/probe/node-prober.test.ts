@@ -25,7 +25,7 @@ function prober(
     timeoutMs: 400,
     statements: probeStatements(fence),
     renewAfterMs: () => renewAfterMs,
-    onSign: (reason) => signs.push(reason),
+    onHint: (reason) => signs.push(reason),
   })
 }
 
