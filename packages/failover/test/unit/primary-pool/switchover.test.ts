@@ -123,7 +123,9 @@ describe('switchover', () => {
     const held = watch(pool.query('insert 1'))
     await clock.advance(1_200)
     expect(done.error).toMatchObject({ code: 'POOLHOUSE_SWITCHOVER' })
-    expect((done.error as Error).message).toMatch(/"a" is still the primary.*fn promoted no other node/)
+    expect((done.error as Error).message).toMatch(
+      /"a" is still the primary.*fn promoted no other node/,
+    )
     expect(held).toMatchObject({ value: { node: 'a' } })
     await pool.close()
   })
