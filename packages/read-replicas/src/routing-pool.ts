@@ -23,47 +23,38 @@ import {
 import type { ReplicaPool, ReplicaSession } from './api/replica-pool.js'
 import { ambient } from './api/run-with.js'
 import { Background } from './base/background.js'
-import { blameOf } from './base/read-failure.js'
 import { RoutingCounters } from './base/routing-counters.js'
 import { TextRoutes } from './classify/text-routes.js'
 import { Ejection } from './nodes/ejection.js'
-import { type Membership, primaryPoolOf } from './nodes/membership.js'
-import type { ReplicaNode } from './nodes/replica-node.js'
+import { type Membership, primaryPoolOf, topologyOf } from './nodes/membership.js'
 import { ReplicaSet } from './nodes/replica-set.js'
 import type {
   ReaderOptions,
   ReplicaSessionOptions,
   ReplicasConfig,
 } from './options/replicas-options.js'
-import type { History } from './position/history.js'
+import { History } from './position/history.js'
 import type { OnPrimary } from './read/classified-read.js'
 import { ClassifiedReads } from './read/classified-reads.js'
 import type { ReadScope } from './read/declared-reads.js'
 import { DeclaredReads } from './read/declared-reads.js'
 import { NameCatalog } from './read/name-catalog.js'
-import type { ReadCall, ReadTarget } from './read/read-call.js'
-import { HedgeBudget } from './read/read-race.js'
-import { type ReadHost, ReadRunner } from './read/read-runner.js'
+import { ReadRunner } from './read/read-runner.js'
+import { ReadServers } from './read/read-servers.js'
 import { StandbyRefusals } from './read/standby-refusals.js'
 import { Readiness } from './readiness.js'
 import { createBalancer } from './route/balancer.js'
-import {
-  describeCandidates,
-  explainRoute,
-  type RouteCause,
-  type RouteExplanation,
-} from './route/explain-route.js'
+import { explainRoute, type RouteCause, type RouteExplanation } from './route/explain-route.js'
 import { FreshWait } from './route/fresh-wait.js'
 import { PrimaryGate } from './route/primary-gate.js'
 import { PrimaryLimit } from './route/primary-limit.js'
-import type { ReadRoute } from './route/read-route.js'
 import { ReadRoutes } from './route/read-route.js'
 import { Positions } from './session/positions.js'
 import { SessionMaker } from './session/session-maker.js'
 import { ReaderPool } from './views/reader-pool.js'
 import { SessionPool } from './views/session-pool.js'
 
-/** Makes the membership of a pool, when the parts that it feeds exist. */
+/** Makes the membership of a pool from the parts that it feeds. */
 export type MembershipMaker = (parts: {
   background: Background
   set: ReplicaSet
@@ -72,137 +63,105 @@ export type MembershipMaker = (parts: {
 }) => Membership
 
 /**
- * Decides for each call between primary and replica. What is known of the nodes, who is shut out
- * and who waits is owned by its parts.
+ * Sends each call to the primary or to a replica. Which nodes there are, which of them are ejected
+ * and which calls wait is owned by its parts.
  */
-export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost {
+export class RoutingPool extends PoolDecorator implements ReplicaPool {
   readonly name: string
-  readonly readRetries: number
-  readonly hedgeAfterMs: number | undefined
-  readonly limitsNodes: boolean
   readonly #primary: Pool
   readonly #background: Background
-  readonly #set = new ReplicaSet()
   readonly #routes: ReadRoutes
   readonly #scope: ReadScope
+  readonly #servers: ReadServers
   readonly #runner: ReadRunner
   readonly #reads: DeclaredReads
-  readonly #texts: TextRoutes
-  // Undefined unless texts are told apart by names of the database.
-  readonly #names: NameCatalog | undefined
   readonly #classified: ClassifiedReads
+  readonly #texts: TextRoutes
+  // Undefined unless the classifier needs the names of the database.
+  readonly #names: NameCatalog | undefined
   readonly #counters = new RoutingCounters()
+  readonly #set = new ReplicaSet()
+  readonly #membership: Membership
+  readonly #ejection: Ejection
   readonly #positions: Positions
   readonly #sessions: SessionMaker
-  readonly #freshWait: FreshWait
-  readonly #ejection: Ejection
-  readonly #membership: Membership
   readonly #gate: PrimaryGate
+  readonly #freshWait: FreshWait
   readonly #refusals = new StandbyRefusals()
   readonly #readiness: Readiness
   readonly #relay: EventRelay
   #closing: Promise<void> | undefined
-  // Whether the last call was served, or refused.
-  #stopped = false
 
   /** Takes checked options; `withReplicas` is the public way. */
   constructor(primary: Pool, config: ReplicasConfig, makeMembership: MembershipMaker) {
     super()
     this.name = config.name
-    this.readRetries = config.readRetries
     this.#primary = primary
-    this.hedgeAfterMs = config.hedgeAfterMs
-    this.limitsNodes = config.maxReadsPerNode < Number.POSITIVE_INFINITY
-    this.#background = new Background(config.name, config.clock)
+    const background = new Background(config.name, config.clock)
+    this.#background = background
+    const set = this.#set
+    const counters = this.#counters
     const balancer = createBalancer(config.strategy, config.random, config.weights)
-    this.#routes = new ReadRoutes({ ...config, set: this.#set, balancer }, config.terms)
+    this.#routes = new ReadRoutes({ ...config, set, balancer }, config.terms)
     this.#scope = { route: this.#routes.standard, session: undefined, own: false }
-    const limit = new PrimaryLimit(primary, config.primaryShare, config.clock)
-    this.#gate = new PrimaryGate(this.#background, () => limit.current())
-    this.#freshWait = new FreshWait(this.#background)
-    this.#runner = new ReadRunner(this, {
-      background: this.#background,
-      gate: this.#gate,
-      freshWait: this.#freshWait,
-      counters: this.#counters,
-      hedges: new HedgeBudget(),
-      refusals: this.#refusals,
-    })
-    const runner = this.#runner
-    const now = (): number => this.#background.now()
-    this.#reads = new DeclaredReads({
-      routes: this.#routes,
-      runner,
-      counters: this.#counters,
-      checkOpen: () => this.#checkOpen(),
-      primary: () => this.#writable(),
-      ambientSession: () => this.#ambientSession()?.scope.session,
-      now,
-    })
-    const names =
-      config.classifier?.usesNames === true ? new NameCatalog(primary, this.#background) : undefined
-    this.#names = names
-    this.#texts = new TextRoutes(config.classifier, names && (() => names.current()))
-    this.#classified = new ClassifiedReads({
-      texts: this.#texts,
-      names,
-      runner,
-      primary,
-      counters: this.#counters,
-      reads: this.#reads,
-      checkOpen: () => this.#checkOpen(),
-      now,
-    })
     this.#ejection = new Ejection(
-      {
-        set: this.#set,
-        anotherFits: (node) => this.#routes.standard.fitsBeside(node, this.#background.now()),
-      },
-      this.#background,
+      set,
+      (node) => this.#routes.standard.fitsBeside(node, background.now()),
+      background,
       config.random,
     )
-    this.#positions = new Positions(
-      {
-        primary,
-        topology: () => this.#membership.topology,
-        samplerOf: (pool) => this.#membership.samplerOf(pool),
-      },
-      this.#background,
-    )
-    this.#membership = makeMembership({
-      background: this.#background,
-      set: this.#set,
-      ejection: this.#ejection,
-      history: this.#positions.history,
+    const history = new History(() => this.#membership.topology ?? topologyOf(primary))
+    this.#membership = makeMembership({ background, set, ejection: this.#ejection, history })
+    this.#positions = new Positions(primary, this.#membership, history, background)
+    const limit = new PrimaryLimit(primary, config.primaryShare, config.clock)
+    this.#gate = new PrimaryGate(background, () => limit.current())
+    this.#freshWait = new FreshWait(background)
+    this.#servers = new ReadServers(primary, set, this.#membership, this.#ejection, background)
+    const runner = new ReadRunner(config, {
+      background,
+      servers: this.#servers,
+      gate: this.#gate,
+      freshWait: this.#freshWait,
+      counters,
+      refusals: this.#refusals,
     })
+    this.#runner = runner
+    const reads = new DeclaredReads({
+      routes: this.#routes,
+      runner,
+      counters,
+      primary,
+      background,
+      ambientSession: () => this.#ambientSession()?.scope.session,
+    })
+    this.#reads = reads
+    const names =
+      config.classifier?.usesNames === true ? new NameCatalog(primary, background) : undefined
+    this.#names = names
+    const texts = new TextRoutes(config.classifier, names && (() => names.current()))
+    this.#texts = texts
+    const parts = { texts, names, runner, primary, counters, reads, background }
+    this.#classified = new ClassifiedReads(parts)
     this.#readiness = new Readiness({
       primary,
-      set: this.#set,
+      set,
       membership: this.#membership,
       freshWait: this.#freshWait,
-      background: this.#background,
+      background,
       names,
     })
-    this.#sessions = new SessionMaker(config, this.#background, this.#positions, this.#counters)
-    this.#set.onChange(() => {
+    this.#sessions = new SessionMaker(config, background, this.#positions, counters)
+    set.onChange(() => {
       this.#gate.reconsider()
       this.#freshWait.reconsider()
     })
-    this.#relay = new EventRelay(this.#background.hub, [primary, ...this.#membership.owned])
+    this.#relay = new EventRelay(background.hub, [primary, ...this.#membership.owned])
     names?.begin()
-  }
-
-  get closed(): boolean {
-    return this.#stopped
-  }
-
-  #checkOpen(): void {
-    if (this.#closing !== undefined) throw new PoolClosedError(this.name)
   }
 
   // ── calls ──
 
-  /** Measured: without an object for the call. */
+  /** Not through `send`, which makes an object for each call: measured. */
   override query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,
@@ -210,7 +169,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   ): Promise<QueryResult<Row>> {
     try {
       const { statement, options } = readQueryArguments(first, second, third)
-      this.#checkOpen()
+      this.#background.checkOpen()
       const intent = options?.intent ?? ambient()?.intent
       if (intent === 'read') {
         this.#names?.current()
@@ -225,7 +184,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   }
 
   protected async send<R>(call: PoolCall<R>): Promise<R> {
-    this.#checkOpen()
+    this.#background.checkOpen()
     if (call.kind === 'ready') {
       return await call.run({ ready: (options) => this.#readiness.wait(options) })
     }
@@ -238,7 +197,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     }
     const isStream = call.kind === 'stream' || call.kind === 'copyTo'
     if (!isStream) return await this.#write(call)
-    // Its text has been looked at by then.
+    // `write`, so that a session below does not classify the text again.
     const onPrimary = (left?: CallChanges): Promise<R> =>
       this.#write(call, { ...left, intent: 'write' })
     if (intent === 'write') return await onPrimary()
@@ -251,16 +210,15 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   }
 
   session(token?: string, options: ReplicaSessionOptions = {}): ReplicaSession {
-    const { reads: session, terms } = this.#sessions.begin(token, options)
+    const { memory: session, terms } = this.#sessions.begin(token, options)
     const scope = { route: this.#routes.of(terms), session, own: true }
     return new SessionPool(`${this.name}/session`, this, scope, {
+      primary: this.#primary,
+      background: this.#background,
+      counters: this.#counters,
       reads: this.#reads,
       classified: this.#classified,
       maker: this.#sessions,
-      checkOpen: () => this.#checkOpen(),
-      writable: () => this.#writable(),
-      countWrite: () => this.#counters.count('write'),
-      now: () => this.#background.now(),
     })
   }
 
@@ -270,7 +228,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   ): Promise<QueryResult<Row>> {
     const session = this.#ambientSession()
     if (session === undefined) return this.#writer().query<Row>(statement, options)
-    // Its text has been looked at already.
+    // `write`, so that the session does not classify the text again.
     return session.query<Row>(statement, { ...options, intent: 'write' })
   }
 
@@ -278,7 +236,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     return call.run(this.#writer(), changes)
   }
 
-  /** Where work goes that is no read: to the primary, through the session it belongs to. */
+  /** Where work goes that is no read: to the session of `runWith`, else to the primary. */
   #writer(): Pool {
     const session = this.#ambientSession()
     if (session !== undefined) return session
@@ -287,7 +245,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
   }
 
   #writable(): Pool {
-    if (this.#stopped) throw new PoolClosedError(this.name)
+    this.#background.checkRunning()
     return this.#primary
   }
 
@@ -306,13 +264,13 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     return explainRoute(
       this.#causeOf(checkedStatement.text, checked),
       route,
-      this.#replicas(),
+      this.#servers.replicas,
       primaryPoolOf(this.#primary).name,
       this.#background.now(),
     )
   }
 
-  /** What says whether the statement is a read, and one that replicas can do. */
+  /** What says whether the statement is a read, and one that a replica can run. */
   #causeOf(text: string, options: QueryOptions): RouteCause {
     const cause = this.#intentOf(text, options)
     if (cause.intent === 'write' || !this.#refusals.has(text, this.#background.now())) return cause
@@ -331,37 +289,6 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     const found = new Map<string, string>()
     for (const { node, stray } of this.#set.nodes) if (stray !== undefined) found.set(node, stray)
     return found
-  }
-
-  // ── what the runner asks ──
-
-  lastResort(): ReadTarget {
-    const { standIn } = this.#membership
-    // It refuses writes by itself, that is why it only stands in.
-    if (standIn !== undefined) return { pool: standIn.pool, writable: false }
-    return { pool: this.#primary, writable: true }
-  }
-
-  limitsPrimary(): boolean {
-    return this.#replicas().length > 0
-  }
-
-  describe(route: ReadRoute): string {
-    return describeCandidates(route, this.#replicas(), this.#background.now())
-  }
-
-  failed(node: ReplicaNode, error: unknown, call: ReadCall<unknown>): void {
-    if (this.closed) return
-    if (!call.started) {
-      if (this.#ejection.failed(node, error)) this.#membership.suspect(node)
-      return
-    }
-    // Once code of the caller has run, the error may be about another server altogether: a probe
-    // decides.
-    const blame = blameOf(error)
-    if (blame === 'none' || blame === 'own') return
-    this.#ejection.question(node)
-    this.#membership.suspect(node)
   }
 
   // ── the rest of a pool ──
@@ -406,10 +333,10 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
 
   async #close({ timeoutMs, waiters }: CheckedCloseOptions): Promise<void> {
     const { clock } = this.#background
+    this.#background.refuseCalls()
     const deadline = clock.now() + timeoutMs
-    // Reads that were let in may still wait for a replica, or for their turn on the primary.
+    // Reads may still wait for a replica, or for their turn on the primary.
     if (waiters === 'serve') await awaitIdle(clock, () => this.#underWay, deadline)
-    this.#stopped = true
     this.#background.stop()
     this.#membership.stop()
     this.#ejection.stop()
@@ -422,14 +349,9 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, ReadHost 
     for (const end of ends) if (end.status === 'rejected') throw end.reason
   }
 
-  /** Calls that have not been answered. */
+  /** How many calls have not been answered yet. */
   get #underWay(): number {
     const { leased, pending } = this.stats()
     return this.#runner.underWay + leased + pending
-  }
-
-  #replicas(): readonly ReplicaNode[] {
-    const primary = primaryPoolOf(this.#primary)
-    return this.#set.nodes.filter(({ origin }) => origin !== primary)
   }
 }

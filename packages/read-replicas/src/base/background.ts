@@ -1,39 +1,64 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { Clock, ClockTimer } from '@poolhouse/core'
+import { type Clock, type ClockTimer, PoolClosedError } from '@poolhouse/core'
 import { EventHub, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 
 /**
- * Everything a routing pool does while nobody waits for it: timers and tasks run in the pool's own
- * async context and never keep the process alive, and what fails in them is told as an `error`
- * event.
+ * What the parts of a routing pool share: its name, events, clock and whether it is closing.
+ *
+ * Timers and background tasks run in the pool's own async context, so that they do not keep that of
+ * a caller. By default they do not keep the process alive. What fails in a task is reported as an
+ * `error` event.
  */
 export class Background {
   /** Events of the pool. */
   readonly hub: EventHub = new EventHub()
-  /** Name of the pool, for events. */
+  /** Name of the pool, for events and errors. */
   readonly name: string
   readonly #context = new AsyncResource('PoolhouseReplicas', { requireManualDestroy: true })
   /** Source of time, also after the pool has closed. */
   readonly clock: Clock
   readonly #stop = new AbortController()
+  // `closing` refuses new calls and still serves the others.
+  #state: 'open' | 'closing' | 'stopped' = 'open'
 
-  /** Makes the background of the pool of that name. */
+  /** Takes the name and the clock of the pool. */
   constructor(name: string, clock: Clock) {
     this.name = name
     this.clock = clock
   }
 
-  /** Fires when the pool closes. */
+  /** Fires when the pool stops. */
   get stopped(): AbortSignal {
     return this.#stop.signal
   }
 
-  /** Time now. */
+  /** Throws `PoolClosedError` once the pool refuses new calls. */
+  checkOpen(): void {
+    if (this.#state !== 'open') throw new PoolClosedError(this.name)
+  }
+
+  /** Throws `PoolClosedError` once the pool has stopped, so that calls under way end too. */
+  checkRunning(): void {
+    if (this.#state === 'stopped') throw new PoolClosedError(this.name)
+  }
+
+  /** The pool refuses new calls from now on. */
+  refuseCalls(): void {
+    if (this.#state === 'open') this.#state = 'closing'
+  }
+
+  /** Stops the pool: `stopped` fires, and timers and tasks do nothing any more. */
+  stop(): void {
+    this.#state = 'stopped'
+    this.#stop.abort()
+  }
+
+  /** Time now, in milliseconds of the pool's clock. */
   now(): number {
     return this.clock.now()
   }
 
-  /** Calls `fire` later, unless the pool has closed by then. */
+  /** Calls `fire` after `delayMs`, unless the pool has stopped by then. */
   after(delayMs: number, fire: () => void, options?: { keepAlive?: boolean }): ClockTimer {
     return this.#context.runInAsyncScope(() =>
       this.clock.setTimer(
@@ -47,8 +72,8 @@ export class Background {
   }
 
   /**
-   * Whether the work settles before the deadline and before the signal fires. Passes on its
-   * rejection if it does.
+   * Resolves with whether the work settles before the deadline and before the signal fires. Rejects
+   * with the error of the work if it fails in time.
    */
   inTime(
     work: Promise<unknown>,
@@ -83,16 +108,11 @@ export class Background {
     })
   }
 
-  /** Runs a task that nobody awaits. Does nothing after the pool has closed. */
+  /** Runs a task in the background. Does nothing after the pool has stopped. */
   run(task: () => Promise<void>): void {
     if (this.stopped.aborted) return
     this.#context.runInAsyncScope(task).catch((error: unknown) => {
       if (!this.stopped.aborted) this.hub.emit('error', { pool: this.name, error })
     })
-  }
-
-  /** Ends it: tasks see `stopped`, timers do nothing. */
-  stop(): void {
-    this.#stop.abort()
   }
 }

@@ -16,7 +16,7 @@ import {
 import type { NodeSampler } from './node-sampler.js'
 import type { Position } from './position.js'
 import type { SampleFacts } from './sample-statement.js'
-import { markedHistory, type Token, tokenAt } from './session-token.js'
+import { markedHistory, type SessionToken, tokenAt } from './session-token.js'
 
 /**
  * What the present primary knows of a token: `lost` if it has never had it, `open` if only the past
@@ -142,7 +142,7 @@ export class History {
   }
 
   /** Whether a server certainly has everything before the token. */
-  covers(sampler: NodeSampler | undefined, token: Token, now: number): boolean {
+  covers(sampler: NodeSampler | undefined, token: SessionToken, now: number): boolean {
     const position = sampler?.position
     if (sampler === undefined || position === undefined) return false
     if (position.systemId !== token.systemId || position.lsn < token.lsn) return false
@@ -167,7 +167,7 @@ export class History {
    * as it lives: a standby follows no timeline that left its own before the position that it has
    * replayed to. Restarted, it may have been rewound.
    */
-  #isVouched(sampler: NodeSampler, position: Position, token: Token): boolean {
+  #isVouched(sampler: NodeSampler, position: Position, token: SessionToken): boolean {
     const vouched = this.#vouched.get(sampler)
     if (vouched === undefined || vouched.epoch !== this.#present?.epoch) return false
     if (token.lsn > vouched.lsn) return false
@@ -178,7 +178,7 @@ export class History {
   }
 
   /** What the primary at this position knows of the token. */
-  judge(position: Position, token: Token): Verdict {
+  judge(position: Position, token: SessionToken): Verdict {
     if (position.systemId !== token.systemId) return 'foreign'
     if (position.timeline < token.timeline) return 'lost'
     if (position.timeline === token.timeline) {
@@ -191,7 +191,7 @@ export class History {
   }
 
   /** The token for where the log of a primary ended. */
-  tokenOf(position: Position): Token {
+  tokenOf(position: Position): SessionToken {
     const present = this.#present
     // The present history may be known better than one answer tells.
     const isPresent = present !== undefined && sameHistory(present, position) !== 'other'
@@ -200,7 +200,10 @@ export class History {
   }
 
   /** The token for where a standby stood; undefined if it is not known whose history that was. */
-  tokenOfFollower(sampler: NodeSampler, { systemId, timeline, lsn }: Position): Token | undefined {
+  tokenOfFollower(
+    sampler: NodeSampler,
+    { systemId, timeline, lsn }: Position,
+  ): SessionToken | undefined {
     const present = this.#present
     const follower = this.#followers.get(sampler)
     const bare = { ...NAMELESS, systemId, timeline }
@@ -223,7 +226,7 @@ export class History {
     return sameHistory(token, markedHistory(position)) !== 'other'
   }
 
-  #compare(token: Token): SameHistory {
+  #compare(token: SessionToken): SameHistory {
     return this.#marked === undefined ? 'unknown' : sameHistory(token, this.#marked)
   }
 
@@ -231,7 +234,7 @@ export class History {
    * Whether the token of an older timeline lies before the point at which that was left; undefined
    * if the past is not known.
    */
-  #keptIn(history: PrimarySample | undefined, token: Token): boolean | undefined {
+  #keptIn(history: PrimarySample | undefined, token: SessionToken): boolean | undefined {
     const past = history?.past
     if (past === undefined || (history?.timeline ?? 0) < this.#newestKnown()) return undefined
     const began = past.beganAt(token.timeline)

@@ -5,7 +5,7 @@ import { type ClusterHistory, sameHistory } from '@poolhouse/core/kit'
  * A place in one history of a cluster. A server that has replayed to it shows everything that was
  * committed before.
  */
-export interface Token extends ClusterHistory {
+export interface SessionToken extends ClusterHistory {
   /** System identifier of the cluster. */
   readonly systemId: string
   /** Timeline of the server that told the position. */
@@ -28,7 +28,7 @@ const marks = new Map<string, string>()
 export function tokenAt(
   history: ClusterHistory & { systemId: string; timeline: number },
   lsn: bigint,
-): Token {
+): SessionToken {
   const { systemId, timeline, begin, startedAt, place } = history
   return { systemId, timeline, lsn, begin, startedAt: markOf(startedAt), place: markOf(place) }
 }
@@ -57,7 +57,7 @@ function markOf(text: string | undefined): string | undefined {
  * What a text turned out to be: a token, the word for "read from the primary", or neither and why.
  */
 export type DecodedToken =
-  | { readonly kind: 'token'; readonly token: Token }
+  | { readonly kind: 'token'; readonly token: SessionToken }
   | { readonly kind: 'strong' }
   | { readonly kind: 'malformed' | 'forged'; readonly message: string }
 
@@ -87,7 +87,7 @@ export class TokenCodec {
    * others with the same numbers, as far as that is known (`~<begin of the timeline>~<mark of the
    * primary's place>~<mark of its life>`), and a signature where there is a secret.
    */
-  encode(token: Token): string {
+  encode(token: SessionToken): string {
     const { systemId, timeline, lsn } = token
     const text = `v1.${systemId}.${timeline}.${hex(lsn)}${historyPart(token)}`
     const [secret] = this.#secrets
@@ -126,7 +126,7 @@ export class TokenCodec {
       const why = signature === undefined ? 'it has no signature' : 'its signature is not ours'
       return { kind: 'forged', message: why }
     }
-    const token: Token = {
+    const token: SessionToken = {
       systemId,
       timeline: Number(timeline),
       lsn: BigInt(`0x${position}`),
@@ -153,13 +153,13 @@ export class TokenCodec {
  * that is still history. Undefined if they are of two histories with one number, which have no
  * order.
  */
-export function laterToken(one: Token, other: Token): Token | undefined {
+export function laterToken(one: SessionToken, other: SessionToken): SessionToken | undefined {
   if (one.timeline !== other.timeline) return one.timeline > other.timeline ? one : other
   if (sameHistory(one, other) === 'other') return undefined
   return one.lsn >= other.lsn ? one : other
 }
 
-function historyPart({ timeline, begin, place, startedAt }: Token): string {
+function historyPart({ timeline, begin, place, startedAt }: SessionToken): string {
   // The first timeline began nowhere else.
   const told = timeline === 1 || begin === undefined ? '' : hex(begin)
   if (told === '' && place === undefined && startedAt === undefined) return ''

@@ -6,6 +6,7 @@ import {
   type Statement,
 } from '@poolhouse/core'
 import type { CallChanges } from '@poolhouse/core/kit'
+import type { Background } from '../base/background.js'
 import type { RoutingCounters } from '../base/routing-counters.js'
 import { changesNames } from '../classify/changes-names.js'
 import { NAMES_UNKNOWN, type TextRoute, type TextRoutes } from '../classify/text-routes.js'
@@ -16,38 +17,35 @@ import type { ReadRunner } from './read-runner.js'
 import { causeOf, type Refusal, refusalOf } from './refusal.js'
 import type { StreamingCall } from './stream-read.js'
 
-// An answer takes a round trip, and what may be a read may well run on the primary.
+// The answer takes a round trip, and the statement may just as well run on the primary.
 const WAIT_FOR_NAMES_MS = 500
 
-/** The parts of the pool that classified work needs. */
+/** What classified reads need of the pool that they belong to. */
 export interface ClassifiedParts {
   readonly texts: TextRoutes
-  /** Names of the databases; undefined if the classifier does not use them. */
+  /** Names of the databases; undefined if the classifier does not need them. */
   readonly names: NameCatalog | undefined
   readonly runner: ReadRunner
   readonly primary: Pool
   readonly counters: RoutingCounters
-  /** Makes declared reads. */
   readonly reads: DeclaredReads
-  /** Throws once the pool is closed. */
-  checkOpen(): void
-  /** Time now. */
-  now(): number
+  readonly background: Background
 }
 
 /**
- * Runs single statements that nobody has called a read or a write. Their text decides: what it
- * takes for a read goes to a replica, and if that refuses, once to the primary.
+ * Runs single statements that are declared neither a read nor a write. Their text decides: what it
+ * shows to be a read goes to a replica. If the replica refuses, the statement goes to the primary,
+ * once.
  */
 export class ClassifiedReads {
   readonly #parts: ClassifiedParts
 
-  /** Runs them for one pool. */
+  /** Runs the statements of one pool. */
   constructor(parts: ClassifiedParts) {
     this.#parts = parts
   }
 
-  /** Runs one statement; `onPrimary` is how it runs if it is no read. */
+  /** Runs one statement. `onPrimary` runs it if it is no read. */
   query<Row>(
     scope: ReadScope,
     statement: Statement,
@@ -80,7 +78,7 @@ export class ClassifiedReads {
     return this.#classified(scope, found, statement, options, onPrimary)
   }
 
-  /** Runs one statement that was declared a write. */
+  /** Runs one statement that is declared a write. */
   write<Row>(
     statement: Statement,
     options: QueryOptions | undefined,
@@ -93,8 +91,8 @@ export class ClassifiedReads {
   }
 
   /**
-   * Streams or copies out, up to the first element; `onPrimary` is how that is done if it is no
-   * read. Only what certainly reads comes from a replica: once rows are handed out nothing can be
+   * Streams or copies out, up to the first element. `onPrimary` does so if it is no read. Only a
+   * statement that certainly reads is sent to a replica: once rows are handed out, nothing can be
    * run again.
    */
   async stream<R>(
@@ -102,10 +100,10 @@ export class ClassifiedReads {
     call: StreamingCall<R>,
     onPrimary: (left?: CallChanges) => Promise<R>,
   ): Promise<R> {
-    const { texts, names, reads, counters, now } = this.#parts
+    const { texts, names, reads, counters } = this.#parts
     const { text } = call.statement!
-    const startedAt = now()
-    const left = (): CallChanges => ({ timeoutMs: leftOf(call.timeoutMs, now() - startedAt) })
+    const startedAt = this.#now()
+    const left = (): CallChanges => ({ timeoutMs: this.#leftOf(call.timeoutMs, startedAt) })
     let found = texts.routeOf(text)
     const isNew = found === NAMES_UNKNOWN
     if (isNew) {
@@ -131,21 +129,21 @@ export class ClassifiedReads {
   }
 
   /**
-   * Waits a while for the names of the database, which are known from then on: where the statement
-   * goes then, and within what is left.
+   * Waits a while for the names of the database, and then calls `go` with the route that they give
+   * and with options for the time that is left.
    */
   async #onceNamed<R>(
     { text }: Statement,
     options: QueryOptions | undefined,
     go: (found: TextRoute, left: QueryOptions | undefined) => Promise<R>,
   ): Promise<R> {
-    const { texts, names, now } = this.#parts
-    const startedAt = now()
+    const { texts, names } = this.#parts
+    const startedAt = this.#now()
     const timeoutMs = options?.timeoutMs ?? Number.POSITIVE_INFINITY
     await names?.learn(startedAt + Math.min(WAIT_FOR_NAMES_MS, timeoutMs), options?.signal)
     const left = options && {
       ...options,
-      timeoutMs: leftOf(options.timeoutMs, now() - startedAt),
+      timeoutMs: this.#leftOf(options.timeoutMs, startedAt),
     }
     return await go(texts.routeOf(text), left)
   }
@@ -157,12 +155,12 @@ export class ClassifiedReads {
     options: QueryOptions | undefined,
     onPrimary: OnPrimary<Row>,
   ): Promise<QueryResult<Row>> {
-    const { runner, reads, primary, counters, checkOpen, now } = this.#parts
-    checkOpen()
+    const { runner, reads, primary, counters, background } = this.#parts
+    background.checkOpen()
     const { route, session } = reads.scopeOf(scope, options, 'query')
-    const startedAt = now()
+    const startedAt = this.#now()
     const certain = isCertain(found)
-    // What may write has a right to the primary, whatever keeps reads off it.
+    // A statement that may write is always allowed on the primary, even when reads are not.
     if (!certain && !route.fits(startedAt)) return onPrimary(statement, options)
     let call: ClassifiedRead<Row> | undefined
     const makeCall = (): ClassifiedRead<Row> => {
@@ -189,20 +187,26 @@ export class ClassifiedReads {
     startedAt: number,
     onPrimary: OnPrimary<Row>,
   ): Promise<QueryResult<Row>> {
-    const { texts, counters, now } = this.#parts
+    const { texts, counters } = this.#parts
     if (refusal === 'write') texts.learn(statement.text)
     counters.count('reruns')
-    const timeoutMs = leftOf(options?.timeoutMs, now() - startedAt)
+    const timeoutMs = this.#leftOf(options?.timeoutMs, startedAt)
     const result = await onPrimary(statement, { ...options, timeoutMs })
     if (refusal === 'standby') texts.learn(statement.text)
     return result
+  }
+
+  #now(): number {
+    return this.#parts.background.now()
+  }
+
+  /** What is left of a limit that began at `startedAt`, in milliseconds, at least 1. */
+  #leftOf(limitMs: number | undefined, startedAt: number): number | undefined {
+    if (limitMs === undefined) return undefined
+    return Math.max(1, limitMs - Math.ceil(this.#now() - startedAt))
   }
 }
 
 function isCertain(found: TextRoute): boolean {
   return found.classification?.verdict === 'read'
-}
-
-function leftOf(limitMs: number | undefined, spentMs: number): number | undefined {
-  return limitMs === undefined ? undefined : Math.max(1, limitMs - Math.ceil(spentMs))
 }

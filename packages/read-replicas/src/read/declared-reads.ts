@@ -8,6 +8,7 @@ import type {
 } from '@poolhouse/core'
 import type { PoolCall } from '@poolhouse/core/kit'
 import { ambient } from '../api/run-with.js'
+import type { Background } from '../base/background.js'
 import { readErrorOf } from '../base/read-failure.js'
 import type { RoutingCounters } from '../base/routing-counters.js'
 import { type ReaderOptions, readReaderOptions, readTerms } from '../options/replicas-options.js'
@@ -17,68 +18,61 @@ import { AcquireRead, TransactionRead, UseRead } from './read-call.js'
 import type { ReadRunner } from './read-runner.js'
 import { StreamRead } from './stream-read.js'
 
-/** What reads need of the pool they belong to. */
+/** What declared reads need of the pool that they belong to. */
 export interface DeclaredParts {
   readonly routes: ReadRoutes
   readonly runner: ReadRunner
   readonly counters: RoutingCounters
-  /** Throws once the pool takes no more calls. */
-  checkOpen(): void
-  /** The pool of the primary; throws once nothing is carried any further. */
-  primary(): Pool
-  /** What the session of `runWith` must see, if it is one of this pool. */
+  readonly primary: Pool
+  readonly background: Background
+  /** The session that `runWith` has set, if it is one of this pool. */
   ambientSession(): SessionMemory | undefined
-  /** Time now. */
-  now(): number
 }
 
 /** What the reads of a view accept, and what they must see. */
 export interface ReadScope {
-  /** What they accept. */
+  /** Chooses among the replicas that they accept. */
   readonly route: ReadRoute
-  /** What they must see; undefined for nothing in particular. */
+  /** The session whose writes and reads they must see; undefined for none. */
   readonly session: SessionMemory | undefined
-  /** Whether their user said what they accept, so that `runWith` has no say. */
+  /** Whether the view has bounds of its own, so that those of `runWith` do not count. */
   readonly own: boolean
 }
 
 /** Bounds of a read. */
 type Bounds = Pick<ReaderOptions, 'maxStalenessMs' | 'maxStalenessBytes'>
 
-/**
- * Makes calls as reads: finds out what they accept and what they must see, and gives them to the
- * runner.
- */
+/** Turns calls into reads: finds what they accept and must see, and gives them to the runner. */
 export class DeclaredReads {
   readonly #parts: DeclaredParts
 
-  /** Makes reads of one pool. */
+  /** Makes the reads of one pool. */
   constructor(parts: DeclaredParts) {
     this.#parts = parts
   }
 
-  /** Runs one statement. Throws what is wrong with its bounds. */
+  /** Runs one statement. Throws `TypeError` or `RangeError` for wrong bounds. */
   query<Row>(
     scope: ReadScope,
     statement: Statement,
     options: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
-    this.#parts.checkOpen()
+    this.#parts.background.checkOpen()
     const { route, session } = this.scopeOf(scope, options, 'query')
     return this.#parts.runner.query<Row>(route, statement, options, session)
   }
 
   /**
-   * Makes any call that can be a read; of a stream, all up to its first element. `failed` makes the
-   * error that its reader gets for a later element.
+   * Runs any call that can be a read; a stream up to its first element. `failed` makes the error
+   * that the reader of a stream gets for a later element.
    */
   async run<R>(
     scope: ReadScope,
     call: Exclude<PoolCall<R>, { kind: 'copyFrom' | 'listen' | 'ready' }>,
     failed: (error: unknown) => unknown = readErrorOf,
   ): Promise<R> {
-    const { runner, now } = this.#parts
-    this.#parts.checkOpen()
+    const { runner, background } = this.#parts
+    background.checkOpen()
     const { route, session } = this.scopeOf(scope, call, call.kind)
     switch (call.kind) {
       case 'query':
@@ -99,13 +93,17 @@ export class DeclaredReads {
         })
       case 'stream':
       case 'copyTo':
-        return await runner.run(route, new StreamRead(call, now, failed), session)
+        return await runner.run(
+          route,
+          new StreamRead(call, () => background.now(), failed),
+          session,
+        )
     }
   }
 
   /**
-   * The scope of a view that its user has given options. Throws `TypeError` or `RangeError` for
-   * wrong ones.
+   * The scope of a view that is made with options, within the scope of the view that makes it.
+   * Throws `TypeError` or `RangeError` for wrong options.
    */
   narrowed(scope: ReadScope, options: ReaderOptions): ReadScope {
     const terms = readReaderOptions(options, scope.route.terms)
@@ -115,8 +113,8 @@ export class DeclaredReads {
   }
 
   /**
-   * What a read accepts and must see: as its call says, then its view, and otherwise as `runWith`
-   * says.
+   * The scope of one read. Its own options come first, then those of its view, then those of
+   * `runWith`.
    */
   scopeOf(scope: ReadScope, call: Bounds | undefined, where: string): ReadScope {
     const { routes, ambientSession } = this.#parts
@@ -143,9 +141,9 @@ export class DeclaredReads {
     if (options.isolation !== 'serializable') {
       return await this.#parts.runner.run(route, new TransactionRead(work, options), session)
     }
-    // A standby refuses serializable transactions (0A000), so this is no last resort but where they
-    // belong.
-    const primary = this.#parts.primary()
+    // A standby refuses serializable transactions (0A000), so they belong on the primary.
+    const { primary, background } = this.#parts
+    background.checkRunning()
     this.#parts.counters.count('primarySerializable')
     const over = session?.begin(undefined)
     try {

@@ -1,7 +1,6 @@
 import {
   AbortError,
   NoSuitableNodeError,
-  PoolClosedError,
   type QueryOptions,
   type QueryResult,
   type Statement,
@@ -16,57 +15,42 @@ import type { PrimaryGate, Turn } from '../route/primary-gate.js'
 import type { ReadRoute } from '../route/read-route.js'
 import type { SessionMemory } from '../session/session-memory.js'
 import { QueryRead, type ReadCall, type ReadTarget } from './read-call.js'
-import type { HedgeBudget } from './read-race.js'
-import { raceReads, type StartRead } from './read-race.js'
+import { HedgeBudget, raceReads, type StartRead } from './read-race.js'
+import type { ReadServers } from './read-servers.js'
 import type { StandbyRefusals } from './standby-refusals.js'
 
-/** What the runner needs of the pool it belongs to. */
-export interface ReadHost {
-  /** Name for errors. */
-  readonly name: string
-  /**
-   * Whether calls are not carried any further: the pool is closed, or closes without serving them.
-   */
-  readonly closed: boolean
+/** The options of the pool that bear on how its reads are carried out. */
+export interface ReadOptions {
   /** How often a read may be sent again. */
   readonly readRetries: number
   /**
-   * After how long without an answer a statement is sent to a second replica too; undefined for
-   * never.
+   * After how many milliseconds without an answer a statement is also sent to a second replica;
+   * undefined for never.
    */
   readonly hedgeAfterMs: number | undefined
-  /** Whether there is a limit to the reads on one replica. */
-  readonly limitsNodes: boolean
-  /** Where reads go when no replica fits. */
-  lastResort(): ReadTarget
-  /**
-   * Whether reads on the primary are counted and limited: not where there are no replicas to come
-   * back.
-   */
-  limitsPrimary(): boolean
-  /** Why no replica fits, node by node. */
-  describe(route: ReadRoute): string
-  /** A read failed on a node. */
-  failed(node: ReplicaNode, error: unknown, call: ReadCall<unknown>): void
+  /** Most reads under way on one replica; `Infinity` for no limit. */
+  readonly maxReadsPerNode: number
 }
 
 /** The parts of the pool that the runner works with. */
 export interface RunnerParts {
   readonly background: Background
+  readonly servers: ReadServers
   readonly gate: PrimaryGate
   readonly freshWait: FreshWait
   readonly counters: RoutingCounters
-  readonly hedges: HedgeBudget
   readonly refusals: StandbyRefusals
 }
 
-interface Attempt {
+/** What is known of a call when it leaves the usual way. */
+interface Start {
+  /** When the caller made the call. */
   readonly startedAt: number
-  /** The node that has been chosen already. */
+  /** The replica that has been chosen already. */
   readonly first?: ReplicaNode | undefined
-  /** The node that has failed already. */
+  /** The replica that has failed already. */
   readonly failed?: Failure
-  /** Whether no standby can do it. */
+  /** Whether no standby can run it. */
   readonly primaryOnly?: boolean
 }
 
@@ -75,12 +59,13 @@ interface Failure {
   readonly error: unknown
 }
 
-/** One call on its way. */
-interface Journey<R> {
+/** How far a call has come. */
+interface ReadAttempt<R> {
   readonly route: ReadRoute
   readonly call: ReadCall<R>
   readonly session: SessionMemory | undefined
   readonly deadline: number
+  /** The replicas that have failed. */
   readonly tried: Set<ReplicaNode>
   /** Whether a replica has refused it because it is a standby. */
   primaryOnly: boolean
@@ -90,39 +75,49 @@ interface Journey<R> {
 // How long a call without a limit of its own waits for its turn on the primary: as long as for a
 // connection.
 const GATE_MS = 10_000
-// The primary gets this long to answer before anybody looks for a replica again.
+// How long the primary gets to answer before a replica is looked for again.
 const RACE_AFTER_MS = 25
-// How long a call without a limit of its own goes on looking for a replica while the primary does
-// not answer.
+// How long a call without a limit of its own keeps looking for a replica while the primary does not
+// answer.
 const RACE_MS = 10_000
 
 /**
- * Carries out reads: on a replica, after a failure on another one, at last on the primary. A read
- * that was sent and lost is sent again as often as the options say; one that was never sent visits
- * each node once; one that a replica refused for being a standby goes to the primary. All of it
- * shares one deadline.
+ * Carries out reads: on a replica, on another one after a failure, and on the primary if no replica
+ * is left.
+ *
+ * - A read that was sent and lost is sent again as often as the options say.
+ * - A read that was not sent tries each node once.
+ * - A read that a replica refused because it is a standby goes to the primary.
+ *
+ * All attempts share the deadline of the call.
  */
 export class ReadRunner {
-  readonly #host: ReadHost
+  readonly #options: ReadOptions
+  readonly #limitsNodes: boolean
   readonly #parts: RunnerParts
   readonly #background: Background
+  readonly #hedges = new HedgeBudget()
   #underWay = 0
 
-  /** Runs reads of the host's pool. */
-  constructor(host: ReadHost, parts: RunnerParts) {
-    this.#host = host
+  /** Runs the reads of one pool. */
+  constructor(options: ReadOptions, parts: RunnerParts) {
+    this.#options = options
+    this.#limitsNodes = options.maxReadsPerNode < Number.POSITIVE_INFINITY
     this.#parts = parts
     this.#background = parts.background
   }
 
-  /** Reads that wait, or have been sent in any but the usual way. */
+  /**
+   * Calls that wait or run, without those that their first replica is about to answer: these count
+   * as leases of its pool.
+   */
   get underWay(): number {
     return this.#underWay
   }
 
   /**
-   * Runs one statement. The usual case, a replica that answers, costs one promise beside the node's
-   * own; in all others `makeCall` says what is to be done.
+   * Runs one statement. In the usual case a replica answers, at the cost of one promise besides the
+   * node's own. In all other cases `makeCall` makes the call that is carried out.
    */
   query<Row>(
     route: ReadRoute,
@@ -137,7 +132,7 @@ export class ReadRunner {
     }
     const node = session === undefined ? route.choose(startedAt) : session.choose(route, startedAt)
     const isPlain = node !== undefined && !node.writable && !node.repeatableRead
-    if (!isPlain || this.#host.hedgeAfterMs !== undefined) {
+    if (!isPlain || this.#options.hedgeAfterMs !== undefined) {
       return this.#go(route, makeCall(), session, { startedAt, first: node })
     }
     node.begin()
@@ -147,7 +142,7 @@ export class ReadRunner {
         const now = this.#background.now()
         node.served(now, startedAt)
         session?.saw(node, now)
-        if (this.#host.limitsNodes) this.#parts.gate.reconsider()
+        if (this.#limitsNodes) this.#parts.gate.reconsider()
         this.#parts.counters.count('replica')
         if (stalenessMs !== undefined) result.stalenessMs = stalenessMs
         return result
@@ -170,61 +165,69 @@ export class ReadRunner {
     route: ReadRoute,
     call: ReadCall<R>,
     session: SessionMemory | undefined,
-    attempt: Attempt,
+    start: Start,
   ): Promise<R> {
     const { timeoutMs, signal } = call
-    const deadline = attempt.startedAt + (timeoutMs ?? Number.POSITIVE_INFINITY)
+    const deadline = start.startedAt + (timeoutMs ?? Number.POSITIVE_INFINITY)
     const remainingMs = (): number | undefined =>
       timeoutMs === undefined ? undefined : Math.max(1, deadline - this.#background.now())
     const tried = new Set<ReplicaNode>()
-    const { primaryOnly = false } = attempt
-    const journey: Journey<R> = { route, call, session, deadline, tried, primaryOnly, remainingMs }
-    let { first: node, failed } = attempt
+    const { primaryOnly = false } = start
+    const attempt: ReadAttempt<R> = {
+      route,
+      call,
+      session,
+      deadline,
+      tried,
+      primaryOnly,
+      remainingMs,
+    }
+    let { first: node, failed } = start
     let resends = 0
     let waited = false
     let primaryFailed = false
     this.#underWay++
     try {
       for (;;) {
-        if (failed !== undefined && this.#mayBeRepeatable(failed, call)) {
-          // Nothing of it was run: at once, on the same node, and so from now on.
+        if (failed !== undefined && this.#needsRepeatableRead(failed, call)) {
+          // Nothing was run: repeat it at once on this node, and read that way there from now on.
           failed.node.refusedSerializable = true
           node = failed.node
           failed = undefined
         }
         if (failed !== undefined) {
-          this.#host.failed(failed.node, failed.error, call)
+          this.#parts.servers.failed(failed.node, failed.error, call.started)
           const way = call.after(failed.error)
           if (way === 'sent') resends++
           const mayGoOn = way === 'primary' || (way !== 'final' && resends <= this.#resendsOf(call))
           if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(failed.error)
-          if (way === 'primary') this.#refused(journey)
+          if (way === 'primary') this.#onlyOnPrimary(attempt)
           else this.#parts.counters.count(way === 'sent' ? 'retried' : 'moved')
           tried.add(failed.node)
           failed = undefined
         }
         if (signal?.aborted) throw new AbortError(signal.reason, resends > 0 ? 'unknown' : 'no')
-        if (this.#host.closed) throw new PoolClosedError(this.#host.name)
-        // Whoever chooses next must see this choice, so nothing is awaited that need not be.
-        if (!journey.primaryOnly) {
+        this.#background.checkRunning()
+        // The next call must see this choice, so nothing is awaited before it without need.
+        if (!attempt.primaryOnly) {
           const now = this.#background.now()
           node ??=
             session === undefined ? route.choose(now, tried) : session.choose(route, now, tried)
-          if (node === undefined && session !== undefined) node = await this.#find(journey)
+          if (node === undefined && session !== undefined) node = await this.#find(attempt)
         }
         if (node === undefined) {
-          if (!waited && !journey.primaryOnly && this.#isStale(journey)) {
+          if (!waited && !attempt.primaryOnly && this.#isStale(attempt)) {
             waited = true
-            await this.#waitForFresh(journey)
+            await this.#waitForFresh(attempt)
             continue
           }
-          const turn = await this.#turn(journey)
+          const turn = await this.#turn(attempt)
           if (turn === 'replica') continue
           try {
-            return await this.#onPrimary(journey, turn)
+            return await this.#onPrimary(attempt, turn)
           } catch (error) {
-            // Lost with the primary: a replica may have caught up, or another node be the primary
-            // by now. Once, because both may be gone.
+            // The primary was lost: a replica may have caught up by now, or another node may be the
+            // primary. This is tried once, because both may be gone.
             const mayGoOn = !primaryFailed && this.#mayResend(call, error, resends)
             if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(error)
             this.#parts.counters.count('retried')
@@ -236,7 +239,7 @@ export class ReadRunner {
         const at: ReplicaNode = node
         node = undefined
         try {
-          return await this.#onReplica(journey, at)
+          return await this.#onReplica(attempt, at)
         } catch (error) {
           failed = { node: at, error }
         }
@@ -246,33 +249,36 @@ export class ReadRunner {
     }
   }
 
-  /** A standby cannot do it: neither can the others. Nothing of it was run. */
-  #refused<R>(journey: Journey<R>): void {
-    const { text } = journey.call
-    journey.primaryOnly = true
+  /** A standby refused the call without running any of it, and so would the other standbys. */
+  #onlyOnPrimary<R>(attempt: ReadAttempt<R>): void {
+    const { text } = attempt.call
+    attempt.primaryOnly = true
     this.#parts.counters.count('reruns')
     if (text !== undefined) this.#parts.refusals.learn(text, this.#background.now())
   }
 
-  #mayBeRepeatable({ node, error }: Failure, call: ReadCall<unknown>): boolean {
+  #needsRepeatableRead({ node, error }: Failure, call: ReadCall<unknown>): boolean {
     return !call.started && !node.repeatableRead && refusesSerializable(error)
   }
 
-  /** A replica for a session that must ask or wait for one; undefined leaves the primary. */
-  async #find<R>(journey: Journey<R>): Promise<ReplicaNode | undefined> {
-    const { route, tried, deadline, call } = journey
-    const session = journey.session!
+  /**
+   * Finds a replica for a session that must ask or wait for one. Undefined if only the primary will
+   * do.
+   */
+  async #find<R>(attempt: ReadAttempt<R>): Promise<ReplicaNode | undefined> {
+    const { route, tried, deadline, call } = attempt
+    const session = attempt.session!
     if (session.strong) return undefined
     this.#parts.counters.count('tokenWaits')
     const found = await session.find(route, tried, deadline, call.signal)
     if (call.signal?.aborted) throw new AbortError(call.signal.reason, 'no')
-    if (this.#host.closed) throw new PoolClosedError(this.#host.name)
+    this.#background.checkRunning()
     return found
   }
 
   /**
-   * Whether a read that failed on the primary may be sent again. What runs the caller's code has
-   * its own attempts there.
+   * Whether a read that failed on the primary may be sent again. A call that runs the caller's code
+   * is repeated there by the primary's own pool.
    */
   #mayResend(call: ReadCall<unknown>, error: unknown, resends: number): boolean {
     return call.repeatable && call.after(error) === 'sent' && resends < this.#resendsOf(call)
@@ -280,59 +286,58 @@ export class ReadRunner {
 
   /** How often the call may be sent again; -1 if it may not even move on unsent. */
   #resendsOf(call: ReadCall<unknown>): number {
-    const resends = call.resends ?? this.#host.readRetries
-    return resends === 0 && this.#host.readRetries === 0 ? -1 : resends
+    const resends = call.resends ?? this.#options.readRetries
+    return resends === 0 && this.#options.readRetries === 0 ? -1 : resends
   }
 
   /**
-   * Whether no replica fits, and the pool's user wants something else done about that than to ask
-   * the primary.
+   * Whether no replica fits and `whenStale` says to do something else than ask the primary.
    */
-  #isStale<R>({ route, tried }: Journey<R>): boolean {
+  #isStale<R>({ route, tried }: ReadAttempt<R>): boolean {
     const { waitMs, otherwise } = route.terms.whenStale
     if (waitMs === 0 && otherwise === 'primary') return false
-    return this.#host.limitsPrimary() && !route.fits(this.#background.now(), tried)
+    return this.#parts.servers.limitsPrimary && !route.fits(this.#background.now(), tried)
   }
 
-  /** Waits for a replica that fits; rejects where the primary is no way out. */
-  async #waitForFresh<R>({ route, call, tried, deadline }: Journey<R>): Promise<void> {
+  /** Waits for a replica that fits. Rejects if none comes and `whenStale` forbids the primary. */
+  async #waitForFresh<R>({ route, call, tried, deadline }: ReadAttempt<R>): Promise<void> {
     const { waitMs, otherwise } = route.terms.whenStale
     if (waitMs > 0) {
       this.#parts.counters.count('staleWaits')
       const until = Math.min(deadline, this.#background.now() + waitMs)
       const fits = (): boolean => route.fits(this.#background.now(), tried)
       if (await this.#parts.freshWait.wait(fits, until, call.signal)) return
-      if (this.#host.closed) throw new PoolClosedError(this.#host.name)
+      this.#background.checkRunning()
     }
     if (otherwise === 'primary') return
     this.#parts.counters.count('refusedStale')
     throw new NoSuitableNodeError(
-      `no replica fits the read (${this.#host.describe(route)}) and whenStale keeps it off the primary`,
+      `no replica fits the read (${this.#parts.servers.describe(route)}) and whenStale keeps it off the primary`,
     )
   }
 
-  #turn<R>(journey: Journey<R>): Promise<Turn> | 'free' {
-    if (!this.#host.limitsPrimary()) return 'free'
-    const { route, call, session, tried, deadline } = journey
+  #turn<R>(attempt: ReadAttempt<R>): Promise<Turn> | 'free' {
+    if (!this.#parts.servers.limitsPrimary) return 'free'
+    const { route, call, session, tried, deadline } = attempt
     return this.#parts.gate.enter({
       deadline: Math.min(deadline, this.#background.now() + GATE_MS),
       signal: call.signal,
       fits: () => {
-        if (journey.primaryOnly) return false
+        if (attempt.primaryOnly) return false
         const now = this.#background.now()
         return session === undefined ? route.fits(now, tried) : session.fits(route, now, tried)
       },
-      why: () => this.#host.describe(route),
+      why: () => this.#parts.servers.describe(route),
     })
   }
 
-  #onReplica<R>(journey: Journey<R>, node: ReplicaNode): Promise<R> {
-    const { call, route, session, tried } = journey
-    const { hedgeAfterMs } = this.#host
+  #onReplica<R>(attempt: ReadAttempt<R>, node: ReplicaNode): Promise<R> {
+    const { call, route, session, tried } = attempt
+    const { hedgeAfterMs } = this.#options
     const start = (at: ReplicaNode, signal?: AbortSignal): Promise<R> =>
-      this.#start(journey, at, signal)
+      this.#start(attempt, at, signal)
     if (hedgeAfterMs === undefined || !call.repeatable) return start(node)
-    this.#parts.hedges.earn()
+    this.#hedges.earn()
     return this.#raced(
       (signal) => start(node, signal),
       async (over) => {
@@ -343,7 +348,7 @@ export class ReadRunner {
           session === undefined
             ? route.choose(now, others)
             : session.chooseBeside(route, now, others)
-        if (other === undefined || !this.#parts.hedges.spend()) return undefined
+        if (other === undefined || !this.#hedges.spend()) return undefined
         this.#parts.counters.count('hedged')
         return (signal) => start(other, signal)
       },
@@ -351,8 +356,8 @@ export class ReadRunner {
     )
   }
 
-  async #start<R>(journey: Journey<R>, node: ReplicaNode, signal?: AbortSignal): Promise<R> {
-    const { call, session, remainingMs } = journey
+  async #start<R>(attempt: ReadAttempt<R>, node: ReplicaNode, signal?: AbortSignal): Promise<R> {
+    const { call, session, remainingMs } = attempt
     const startedAt = this.#background.now()
     const stalenessMs = node.stalenessAt(startedAt)
     const over = call.repeatable ? undefined : session?.begin(node)
@@ -363,7 +368,7 @@ export class ReadRunner {
       () => {
         node.end()
         over?.()
-        if (this.#host.limitsNodes) this.#parts.gate.reconsider()
+        if (this.#limitsNodes) this.#parts.gate.reconsider()
       },
       signal,
     )
@@ -373,35 +378,34 @@ export class ReadRunner {
     return value
   }
 
-  async #onPrimary<R>(journey: Journey<R>, turn: 'primary' | 'free'): Promise<R> {
-    const { call, session } = journey
-    const onPrimary: StartRead<R> = (signal) => this.#startOnPrimary(journey, turn, signal)
+  async #onPrimary<R>(attempt: ReadAttempt<R>, turn: 'primary' | 'free'): Promise<R> {
+    const { call, session } = attempt
+    const onPrimary: StartRead<R> = (signal) => this.#startOnPrimary(attempt, turn, signal)
     const none = new AbortController().signal
-    if (session === undefined || !call.repeatable || journey.primaryOnly) {
+    if (session === undefined || !call.repeatable || attempt.primaryOnly) {
       return await onPrimary(none)
     }
-    // The primary may be slow, or not be there at all for a while; a replica that catches up
-    // meanwhile is as good.
+    // The primary may be slow, or gone for a while. A replica that catches up meanwhile will do.
     return await this.#raced(
       onPrimary,
       async (over) => {
         if (!(await this.#pause(RACE_AFTER_MS, over))) return undefined
-        const until = Math.min(journey.deadline, this.#background.now() + RACE_MS)
-        const node = await session.later(journey.route, journey.tried, until, over)
-        return node && ((signal) => this.#start(journey, node, signal))
+        const until = Math.min(attempt.deadline, this.#background.now() + RACE_MS)
+        const node = await session.later(attempt.route, attempt.tried, until, over)
+        return node && ((signal) => this.#start(attempt, node, signal))
       },
       'racesWon',
     )
   }
 
   async #startOnPrimary<R>(
-    journey: Journey<R>,
+    attempt: ReadAttempt<R>,
     turn: 'primary' | 'free',
     signal: AbortSignal,
   ): Promise<R> {
-    const { call, session, deadline, remainingMs } = journey
-    const target = this.#host.lastResort()
-    this.#parts.counters.count(this.#reasonFor(journey, target, turn))
+    const { call, session, deadline, remainingMs } = attempt
+    const target = this.#parts.servers.lastResort()
+    this.#parts.counters.count(this.#reasonFor(attempt, target, turn))
     const over = call.repeatable ? undefined : session?.begin(undefined)
     const value = await call.run(
       target,
@@ -424,7 +428,7 @@ export class ReadRunner {
   }
 
   #reasonFor<R>(
-    { route, session, tried, primaryOnly }: Journey<R>,
+    { route, session, tried, primaryOnly }: ReadAttempt<R>,
     target: ReadTarget,
     turn: 'primary' | 'free',
   ): RoutingReason {
@@ -445,7 +449,7 @@ export class ReadRunner {
     return result.value
   }
 
-  /** Resolves with true after so long, with false as soon as the signal fires. */
+  /** Resolves with true after `ms`, or with false as soon as the signal fires. */
   #pause(ms: number, over: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = this.#background.after(ms, () => resolve(true), { keepAlive: true })

@@ -3,22 +3,22 @@ import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import type { ReplicaNode } from '../nodes/replica-node.js'
 import type { LsnWait } from '../position/lsn-wait.js'
-import type { Token } from '../position/session-token.js'
+import type { SessionToken } from '../position/session-token.js'
 
 /** What the waits need of the positions. */
 export interface CatchUpHost {
   /** Asks the replica where it is, on behalf of these tokens. Never rejects. */
-  look(node: ReplicaNode, tokens: readonly Token[]): Promise<void>
+  look(node: ReplicaNode, tokens: readonly SessionToken[]): Promise<void>
   /** Where it was, by what is known. */
   lsnOf(node: ReplicaNode): bigint | undefined
   /** How to have the replica's server tell when it is somewhere; undefined if it cannot. */
   lsnWaitOf(node: ReplicaNode): LsnWait | undefined
   /** Whether the replica certainly has everything before the token. */
-  covers(node: ReplicaNode, token: Token): boolean
+  covers(node: ReplicaNode, token: SessionToken): boolean
 }
 
 interface Waiter {
-  readonly token: Token
+  readonly token: SessionToken
   readonly deadline: number
   /** Ends the wait, with the replica that has caught up if there is one. */
   end(node: ReplicaNode | undefined): void
@@ -62,7 +62,7 @@ export class CatchUp {
    */
   wait(
     nodes: readonly ReplicaNode[],
-    token: Token,
+    token: SessionToken,
     deadline: number,
     signal?: AbortSignal,
   ): Promise<ReplicaNode | undefined> {

@@ -1,5 +1,5 @@
 import type { ReplicaNode } from '../nodes/replica-node.js'
-import type { Token } from '../position/session-token.js'
+import type { SessionToken } from '../position/session-token.js'
 import type { Positions } from './positions.js'
 
 // Reads of a session stay on one replica, which never goes backwards, so that they cost no
@@ -15,7 +15,7 @@ export class SessionPin {
   // The life of its server, and the position it had in that life: a standby that has been somewhere
   // never goes back before it is restarted.
   #incarnation = 0
-  #floor: Token | undefined
+  #floor: SessionToken | undefined
 
   /** Stays nowhere at first. */
   constructor(positions: Positions) {
@@ -23,7 +23,7 @@ export class SessionPin {
   }
 
   /** Stays from now on where everything before `floor` is. */
-  set(node: ReplicaNode, now: number, floor: Token | undefined): void {
+  set(node: ReplicaNode, now: number, floor: SessionToken | undefined): void {
     this.#incarnation = this.#positions.samplerOf(node).incarnation
     this.#floor = floor
     this.#node = node
@@ -48,7 +48,7 @@ export class SessionPin {
    * Whether it has everything before `floor`, which may have been raised since. To be asked of what
    * `at` has given.
    */
-  shows(floor: Token | undefined): boolean {
+  shows(floor: SessionToken | undefined): boolean {
     if (this.#floor === floor) return true
     if (floor !== undefined && !this.#positions.covers(this.#node!, floor)) return false
     this.#floor = floor

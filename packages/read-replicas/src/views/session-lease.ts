@@ -13,21 +13,21 @@ import { type ConnectionInfo, readQueryArguments, watchSignal } from '@poolhouse
 import type { SessionMemory } from '../session/session-memory.js'
 
 /**
- * A connection to the primary on which a session writes: a statement settles when the position of
+ * A connection to the primary on which a session writes. A statement settles when the position of
  * what it committed is known.
  */
 export class SessionLease implements Lease {
   readonly #lease: Lease
-  readonly #reads: SessionMemory
+  readonly #memory: SessionMemory
   readonly #over: () => void
-  // Between BEGIN and COMMIT nothing is committed, so there is no position to ask for.
+  // Inside a transaction nothing is committed yet, so there is no position to ask for.
   #inTransaction = false
 
-  /** Takes a lease that nobody else uses. Until it ends the session may see more at any time. */
-  constructor(lease: Lease, reads: SessionMemory) {
+  /** Takes over the lease. Until the lease ends, the session may see more at any time. */
+  constructor(lease: Lease, memory: SessionMemory) {
     this.#lease = lease
-    this.#reads = reads
-    this.#over = reads.begin(undefined)
+    this.#memory = memory
+    this.#over = memory.begin(undefined)
     const { signal } = lease
     if (signal.aborted) this.#over()
     else watchSignal(signal, this.#over)
@@ -59,14 +59,14 @@ export class SessionLease implements Lease {
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
     const { statement, options } = readQueryArguments(first, second, third)
-    const limits = this.#reads.limitsOf(options)
-    const result = await this.#reads.written(this.#lease.query<Row>(statement, options))
+    const limits = this.#memory.limitsOf(options)
+    const result = await this.#memory.written(this.#lease.query<Row>(statement, options))
     if (result.command === 'BEGIN' || result.command === 'START TRANSACTION') {
       this.#inTransaction = true
     } else if (result.command === 'COMMIT' || result.command === 'ROLLBACK') {
       this.#inTransaction = false
     }
-    if (!this.#inTransaction) await this.#reads.wrote(this.node, limits)
+    if (!this.#inTransaction) await this.#memory.wrote(this.node, limits)
     return result
   }
 
@@ -83,9 +83,9 @@ export class SessionLease implements Lease {
   }
 
   async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
-    const limits = this.#reads.limitsOf(options)
-    const result = await this.#reads.written(this.#lease.copyFrom(sql, source, options))
-    if (!this.#inTransaction) await this.#reads.wrote(this.node, limits)
+    const limits = this.#memory.limitsOf(options)
+    const result = await this.#memory.written(this.#lease.copyFrom(sql, source, options))
+    if (!this.#inTransaction) await this.#memory.wrote(this.node, limits)
     return result
   }
 

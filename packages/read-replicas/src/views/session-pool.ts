@@ -11,6 +11,8 @@ import type {
 import type { CallChanges, PoolCall } from '@poolhouse/core/kit'
 import { leasedCopyFrom, leasedCopyTo, leasedRows, readQueryArguments } from '@poolhouse/core/kit'
 import type { ReplicaSession } from '../api/replica-pool.js'
+import type { Background } from '../base/background.js'
+import type { RoutingCounters } from '../base/routing-counters.js'
 import type { ReaderOptions } from '../options/replicas-options.js'
 import type { OnPrimary } from '../read/classified-read.js'
 import type { ClassifiedReads } from '../read/classified-reads.js'
@@ -21,30 +23,26 @@ import { PoolView } from './pool-view.js'
 import { ReaderPool } from './reader-pool.js'
 import { SessionLease } from './session-lease.js'
 
-/** What a session needs of the pool it is a view of. */
+/** What a session needs of the pool that it is a view of. */
 export interface SessionParts {
-  /** Makes its declared reads. */
+  /** The pool that takes its writes. */
+  readonly primary: Pool
+  readonly background: Background
+  readonly counters: RoutingCounters
+  /** Runs its declared reads. */
   readonly reads: DeclaredReads
-  /** Runs what is neither called a read nor a write. */
+  /** Runs statements that are declared neither a read nor a write. */
   readonly classified: ClassifiedReads
   /** Reads and writes tokens. */
   readonly maker: SessionMaker
-  /** Throws once the whole takes no more calls. */
-  checkOpen(): void
-  /** Where its writes go; throws once nothing is carried any further. */
-  writable(): Pool
-  /** Work goes there. */
-  countWrite(): void
-  /** Time now. */
-  now(): number
 }
 
-/** A read-your-writes view: its reads see its own writes, and never go back in time. */
+/** A read-your-writes view: reads see the session's own writes and never go back in time. */
 export class SessionPool extends PoolView implements ReplicaSession {
   /** What its reads accept, and what they must see. */
   readonly scope: ReadScope
   readonly #parts: SessionParts
-  readonly #seen: SessionMemory
+  readonly #memory: SessionMemory
   #hasWritten = false
 
   /** Makes the view. */
@@ -57,11 +55,11 @@ export class SessionPool extends PoolView implements ReplicaSession {
     super(name, whole)
     this.scope = scope
     this.#parts = parts
-    this.#seen = scope.session
+    this.#memory = scope.session
   }
 
   get token(): string {
-    const { token } = this.#seen
+    const { token } = this.#memory
     if (token === undefined) return ''
     const { codec } = this.#parts.maker
     return token === 'strong' ? codec.encodeStrong() : codec.encode(token)
@@ -72,19 +70,19 @@ export class SessionPool extends PoolView implements ReplicaSession {
   }
 
   async freshToken(): Promise<string> {
-    await this.#seen.settle()
+    await this.#memory.settle()
     return this.token
   }
 
   see(token: string): void {
-    this.#parts.maker.see(this.#seen, token)
+    this.#parts.maker.see(this.#memory, token)
   }
 
   async caughtUp(options: { waitMs?: number | undefined } = {}): Promise<boolean> {
-    return await this.#seen.isCaughtUp(this.scope.route, options.waitMs ?? 0)
+    return await this.#memory.isCaughtUp(this.scope.route, options.waitMs ?? 0)
   }
 
-  /** Whether it is a view of this pool. */
+  /** Whether the session is a view of this pool. */
   belongsTo(whole: Pool): boolean {
     return this.whole === whole
   }
@@ -99,14 +97,14 @@ export class SessionPool extends PoolView implements ReplicaSession {
     )
   }
 
-  /** A write brings its position along, and its statement is another one then. */
+  /** Not through `send`: the statement of a write is replaced by one that also asks for its position. */
   override async query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
     const { statement, options } = readQueryArguments(first, second, third)
-    this.#parts.checkOpen()
+    this.#parts.background.checkOpen()
     this.#open()
     const { reads, classified } = this.#parts
     if (options?.intent === 'read') return await reads.query<Row>(this.scope, statement, options)
@@ -116,7 +114,7 @@ export class SessionPool extends PoolView implements ReplicaSession {
   }
 
   protected async send<R>(call: PoolCall<R>): Promise<R> {
-    this.#parts.checkOpen()
+    this.#parts.background.checkOpen()
     const primary = this.#open()
     const { reads, classified } = this.#parts
     if (call.kind === 'ready') return await call.run(this.whole)
@@ -133,7 +131,7 @@ export class SessionPool extends PoolView implements ReplicaSession {
     left?: CallChanges,
   ): Promise<R> {
     const lend = (options: AcquireOptions | undefined): Promise<Lease> => this.#lend(options)
-    const { now } = this.#parts
+    const now = (): number => this.#parts.background.now()
     switch (call.kind) {
       case 'query':
         return await call.run({ query: (statement, options) => this.#write(statement, options) })
@@ -167,18 +165,18 @@ export class SessionPool extends PoolView implements ReplicaSession {
   ): Promise<QueryResult<Row>> {
     const primary = this.#open()
     this.#writes()
-    const limits = this.#seen.limitsOf(options)
-    const asked = this.#seen.askBehind()
+    const limits = this.#memory.limitsOf(options)
+    const asked = this.#memory.askBehind()
     const sent = asked?.behind(statement) ?? statement
-    const result = await this.#seen.written(primary.query<Row>(sent, options))
-    await this.#seen.wrote(result.node, limits, asked?.position)
+    const result = await this.#memory.written(primary.query<Row>(sent, options))
+    await this.#memory.wrote(result.node, limits, asked?.position)
     return result
   }
 
   async #lend(options: AcquireOptions | undefined): Promise<Lease> {
     const primary = this.#open()
     this.#writes()
-    return new SessionLease(await primary.acquire(options), this.#seen)
+    return new SessionLease(await primary.acquire(options), this.#memory)
   }
 
   async #use<R>(
@@ -187,8 +185,8 @@ export class SessionPool extends PoolView implements ReplicaSession {
   ): Promise<R> {
     const primary = this.#open()
     this.#writes()
-    return await this.#seen.written(
-      primary.use((lease) => work(new SessionLease(lease, this.#seen)), options),
+    return await this.#memory.written(
+      primary.use((lease) => work(new SessionLease(lease, this.#memory)), options),
     )
   }
 
@@ -199,16 +197,16 @@ export class SessionPool extends PoolView implements ReplicaSession {
     const primary = this.#open()
     this.#writes()
     let node: string | undefined
-    const limits = this.#seen.limitsOf(options)
-    const over = this.#seen.begin(undefined)
+    const limits = this.#memory.limitsOf(options)
+    const over = this.#memory.begin(undefined)
     try {
-      const value = await this.#seen.written(
+      const value = await this.#memory.written(
         primary.transaction(async (tx) => {
           node = tx.node
           return await work(tx)
         }, options),
       )
-      await this.#seen.wrote(node, limits)
+      await this.#memory.wrote(node, limits)
       return value
     } finally {
       over()
@@ -217,11 +215,12 @@ export class SessionPool extends PoolView implements ReplicaSession {
 
   #writes(): void {
     this.#hasWritten = true
-    this.#parts.countWrite()
+    this.#parts.counters.count('write')
   }
 
   #open(): Pool {
     this.checkOpen()
-    return this.#parts.writable()
+    this.#parts.background.checkRunning()
+    return this.#parts.primary
   }
 }
