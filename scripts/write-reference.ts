@@ -62,7 +62,7 @@ function writeReference(): string {
     '# Testkit',
     ...TESTKIT.map(write),
     '# Everything else',
-    'Types that the above is made of, and building blocks for whoever writes a pool or a driver.',
+    'Types that the above is made of, and building blocks for your own pools and drivers.',
     ...rest(api, told),
   ].join('\n\n')}\n`
 }

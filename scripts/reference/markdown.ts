@@ -21,7 +21,7 @@ export function prose(doc: string): string {
     .replace(/```[\s\S]*?```/g, '')
     .trim()
     .split(/\n{2,}/)
-    .map((paragraph) => paragraph.replace(/\n(?!- )/g, ' ').trim())
+    .map((paragraph) => paragraph.replace(/\s*\n(?!- )\s*/g, ' ').trim())
     .filter((paragraph) => paragraph !== '')
     .join('\n\n')
 }

@@ -3,8 +3,8 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createPool, type PoolEvents } from '@poolhouse/core'
 import { withFailover } from '@poolhouse/failover'
-import { nodePostgres } from '@poolhouse/node-postgres'
 import { expect, test } from 'vitest'
+import { DRIVERS } from '../support/drivers.js'
 import { sharedCluster } from '../support/servers/shared-cluster.js'
 import { consul } from './consul.js'
 import { expectGuideToShow } from './guide.js'
@@ -72,34 +72,39 @@ test('the guide shows the discovery as it is compiled and tested here', async ()
   await expectGuideToShow('add-a-discovery-source', './consul.ts')
 })
 
-test('the discovery of the guide brings nodes, their zones and changes, and keeps them when it fails', async () => {
-  const { primary, replicas, user, database } = await cluster()
-  const registry = await startConsul()
-  registry.list([entry(primary.port, 'a')])
-  const followed = withFailover({
-    discover: consul({ url: registry.url, service: 'shop db' }),
-    pool: ({ host, port, name = host }) =>
-      createPool({ driver: nodePostgres(), connection: { host, port, user, database }, name }),
-  })
-  const errors: PoolEvents['error'][] = []
-  followed.on('error', (event) => errors.push(event))
-  await followed.ready()
-  expect((await followed.query('select 1')).node).toBe('a')
-  await expect.poll(() => registry.questions.at(-1)).toBe('/v1/health/service/shop%20db?wait')
+test.each(DRIVERS)(
+  'the discovery of the guide finds nodes and zones over $driver, and keeps them when it fails',
+  async ({ make }) => {
+    const { primary, replicas, user, database } = await cluster()
+    const registry = await startConsul()
+    registry.list([entry(primary.port, 'a')])
+    const followed = withFailover({
+      discover: consul({ url: registry.url, service: 'shop db' }),
+      pool: ({ host, port, name = host }) =>
+        createPool({ driver: make(), connection: { host, port, user, database }, name }),
+    })
+    const errors: PoolEvents['error'][] = []
+    followed.on('error', (event) => errors.push(event))
+    await followed.ready()
+    expect((await followed.query('select 1')).node).toBe('a')
+    await expect.poll(() => registry.questions.at(-1)).toBe('/v1/health/service/shop%20db?wait')
 
-  registry.list([entry(primary.port, 'a'), entry(replicas[0]!.port, 'b')])
-  const zones = () =>
-    followed.topology.current.nodes.map(({ id, state, zone }) => `${id} ${state} ${zone}`).sort()
-  await expect.poll(zones, { timeout: 5_000 }).toEqual(['a primary a', 'b replica b'])
+    registry.list([entry(primary.port, 'a'), entry(replicas[0]!.port, 'b')])
+    const zones = () =>
+      followed.topology.current.nodes.map(({ id, state, zone }) => `${id} ${state} ${zone}`).sort()
+    await expect.poll(zones, { timeout: 5_000 }).toEqual(['a primary a', 'b replica b'])
 
-  registry.list('failure')
-  await expect.poll(() => errors.length).toBe(1)
-  expect((errors[0]!.error as Error).message).toMatch(/^consul\(127\.0\.0\.1:\d+, shop db\) failed/)
-  registry.list([])
-  const asked = registry.questions.length
-  await expect.poll(() => registry.questions.length, { timeout: 5_000 }).toBeGreaterThan(asked)
-  expect(zones()).toEqual(['a primary a', 'b replica b'])
-  expect((await followed.query('select 1')).node).toBe('a')
-  await followed.close()
-  await registry.stop()
-})
+    registry.list('failure')
+    await expect.poll(() => errors.length).toBe(1)
+    expect((errors[0]!.error as Error).message).toMatch(
+      /^consul\(127\.0\.0\.1:\d+, shop db\) failed/,
+    )
+    registry.list([])
+    const asked = registry.questions.length
+    await expect.poll(() => registry.questions.length, { timeout: 5_000 }).toBeGreaterThan(asked)
+    expect(zones()).toEqual(['a primary a', 'b replica b'])
+    expect((await followed.query('select 1')).node).toBe('a')
+    await followed.close()
+    await registry.stop()
+  },
+)
