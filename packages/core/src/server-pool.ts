@@ -33,7 +33,9 @@ import { readCloseOptions } from './engine/pool-closing.js'
 import { PoolEngine } from './engine/pool-engine.js'
 import { AcquireCall } from './lease/acquire-call.js'
 import { snapshotOf } from './lease/lease-snapshot.js'
+import { makeLease } from './lease/make-lease.js'
 import type { PoolLease } from './lease/pool-lease.js'
+import { ServerSession } from './lease/server-session.js'
 import { ChannelListener } from './listen/channel-listener.js'
 import { AbortError, ConnectionLostError, PoolhouseError } from './outcome/errors.js'
 import type { AcceptsServer } from './server/server-identity.js'
@@ -113,14 +115,14 @@ export class ServerPool implements ConnectionPool {
       refuseWhenCalled(statement)
       const engine = this.#engine
       const now = engine.now()
-      const run = new StatementRun(engine, engine, statement, options, now, resolve, reject)
+      const run = new StatementRun(engine, engine.returns, statement, options, now, resolve, reject)
       const accepts = this.#accepts
       const slot = engine.take(now, accepts)
       if (slot === undefined) {
         run.accepts = accepts
         engine.wait(run, now, options?.timeoutMs)
       } else {
-        engine.lent(slot, now, 0)
+        engine.handoff.lend(slot, now, 0)
         run.receive(slot, now)
       }
     })
@@ -140,8 +142,7 @@ export class ServerPool implements ConnectionPool {
       const promise = new Promise<Lease>(keepSettlers)
       const call = new AcquireCall(engine, 0, undefined, resolveLast, rejectLast)
       forgetSettlers()
-      call.accepts = this.#accepts
-      engine.waitForLease(call, now, undefined)
+      this.#wait(call, now, undefined)
       return promise
     }
     return this.#acquireWith(options, now)
@@ -159,8 +160,7 @@ export class ServerPool implements ConnectionPool {
       else {
         const call = new AcquireCall(engine, priority, signal, resolve, reject)
         if (around) call.resetAround = true
-        call.accepts = this.#accepts
-        engine.waitForLease(call, now, timeoutMs)
+        this.#wait(call, now, timeoutMs)
       }
     })
   }
@@ -172,8 +172,14 @@ export class ServerPool implements ConnectionPool {
   }
 
   #lend(slot: Slot, now: number, resetAround = false): Lease {
-    this.#engine.lent(slot, now, 0)
-    return this.#engine.lease(slot, undefined, resetAround)
+    this.#engine.handoff.lend(slot, now, 0)
+    return makeLease(this.#engine, slot, resetAround)
+  }
+
+  #wait(call: AcquireCall, now: number, timeoutMs: number | undefined): void {
+    call.accepts = this.#accepts
+    this.#engine.leaks.waits(call, now)
+    this.#engine.wait(call, now, timeoutMs)
   }
 
   stream<Row = Record<string, unknown>>(
@@ -245,7 +251,7 @@ export class ServerPool implements ConnectionPool {
       clock: engine.clock,
       random: engine.config.random,
       hub: engine.hub,
-      openSession: (sessionOptions) => engine.openSession(sessionOptions),
+      openSession: (sessionOptions) => this.#openSession(sessionOptions),
       endpoint: () => formatEndpoint(this.endpoint),
       timeoutMs: () => engine.config.connectTimeoutMs,
     })
@@ -254,14 +260,15 @@ export class ServerPool implements ConnectionPool {
   }
 
   openSession(options: SessionOptions = {}): Promise<Session> {
-    const accepts = this.#accepts
-    return accepts === undefined
-      ? this.#engine.openSession(options)
-      : this.#engine.openSessionTo(accepts, options)
+    return this.#openSession(options, this.#accepts)
+  }
+
+  async #openSession(options: SessionOptions, accepts?: AcceptsServer): Promise<Session> {
+    return new ServerSession(this.#engine, await this.#engine.sessions.open(options, accepts))
   }
 
   warm(count?: number): Promise<void> {
-    return this.#engine.warm(count)
+    return this.#engine.arrivals.warm(count)
   }
 
   resize(sizes: ResizeOptions): void {
@@ -278,11 +285,11 @@ export class ServerPool implements ConnectionPool {
   }
 
   suspend(): void {
-    this.#engine.handOver.suspend()
+    this.#engine.handoff.suspend()
   }
 
   resume(): void {
-    this.#engine.handOver.resume()
+    this.#engine.handoff.resume()
   }
 
   recycle(): Promise<void> {
@@ -291,7 +298,7 @@ export class ServerPool implements ConnectionPool {
   }
 
   suspect(_reason: string): void {
-    this.#engine.handOver.suspect()
+    this.#engine.handoff.suspect()
     this.#channels?.suspect()
   }
 
@@ -330,7 +337,7 @@ export class ServerPool implements ConnectionPool {
     if (signal?.aborted) throw new AbortError(signal.reason, 'no')
     const engine = this.#engine
     // Whoever has a connection may keep it for as long as they like.
-    if (engine.isOpen && engine.gauges().leased > 0) return
+    if (engine.phase === 'open' && engine.gauges().leased > 0) return
     const lease = await this.acquire({ timeoutMs, signal, priority: READY_PRIORITY })
     lease.release()
   }
@@ -347,14 +354,14 @@ export class ServerPool implements ConnectionPool {
     const engine = this.#engine
     const now = engine.now()
     const leased = [...engine.slots].filter((slot) => slot.state === 'leased')
-    const { lastConnectError } = engine
+    const { lastError } = engine.growth
     return Object.freeze({
       name: this.name,
       endpoint: formatEndpoint(this.endpoint),
       pooler: engine.pooler,
       servers: this.servers(),
       leases: Object.freeze(leased.map((slot) => snapshotOf(slot, now))),
-      lastConnectError: lastConnectError instanceof Error ? lastConnectError.message : undefined,
+      lastConnectError: lastError instanceof Error ? lastError.message : undefined,
     })
   }
 

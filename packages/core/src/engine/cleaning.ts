@@ -1,17 +1,9 @@
 import type { ResetLevel } from '../api/driver.js'
-import type { PoolerInEffect } from '../api/pooler.js'
 import type { Clock } from '../base/clock.js'
 import type { Slot } from '../slot/slot.js'
+import type { EngineView } from './engine-view.js'
 
-/** What cleaning needs of the pool. */
-export interface CleaningHost {
-  /** Time source. */
-  readonly clock: Clock
-  /** What stands between the pool and its server. */
-  readonly pooler: PoolerInEffect | undefined
-  /** Asks the server to cancel what the connection runs. */
-  cancel(slot: Slot): void
-}
+type CleaningHost = Pick<EngineView, 'clock' | 'pooler' | 'cancel'>
 
 /** Longest time to bring a session back to a known state. */
 export const CLEANING_MS = 2_000

@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { BudgetedPool, BudgetSeat } from '../api/connection-budget.js'
+import type { BudgetedPool } from '../api/connection-budget.js'
 import { PoolDeadlockError } from '../outcome/errors.js'
 import type { Slot } from '../slot/slot.js'
+import type { EngineView } from './engine-view.js'
 import type { Waiter } from './wait-queue.js'
 
 /**
@@ -20,26 +21,6 @@ interface NestedWait {
   readonly watch: DeadlockWatch
   readonly scope: LeaseScope
   readonly waitingAt: { readonly stack?: string }
-}
-
-/** What the watch needs to know of its pool. */
-export interface DeadlockHost {
-  /** Name for messages. */
-  readonly name: string
-  /** Every connection there is. */
-  readonly slots: ReadonlySet<Slot>
-  /** Most connections. */
-  max(): number
-  /** Connections that are kept for this pool whatever others are owed. */
-  min(): number
-  /** Where its permits come from, if others take theirs from the same. */
-  seat(): BudgetSeat | undefined
-  /** Time now. */
-  now(): number
-  /** Asks for the pool's timer. */
-  wakeAt(time: number): void
-  /** Refuses the one who waits, to end the deadlock. */
-  refuse(waiter: Waiter, error: PoolDeadlockError): void
 }
 
 // A release in the meantime would have handed a connection to somebody; half a second without one
@@ -66,13 +47,13 @@ const watches = new WeakMap<BudgetedPool, DeadlockWatch>()
  * a holder waits.
  */
 export class DeadlockWatch {
-  readonly #host: DeadlockHost
+  readonly #engine: EngineView
   // How many of those who wait do so for this pool.
   #waiting = 0
 
   /** Begins with nobody waiting. */
-  constructor(host: DeadlockHost) {
-    this.#host = host
+  constructor(engine: EngineView) {
+    this.#engine = engine
   }
 
   /** The pool is known at its budget by this. */
@@ -101,7 +82,7 @@ export class DeadlockWatch {
     if (scope === undefined || !isHeld(scope)) return
     nested.set(waiter, { watch: this, scope, waitingAt: stackOf(this.waits) })
     this.#waiting++
-    this.#host.wakeAt(this.#host.now() + STILL_MS)
+    this.#engine.wakeAt(this.#engine.now() + STILL_MS)
   }
 
   /** When to look again; `Infinity` while no holder waits for this pool. */
@@ -130,7 +111,7 @@ export class DeadlockWatch {
 
   /** Whether the one has waited long enough that a release would have come. */
   waitsLong(waiter: Waiter): boolean {
-    return this.#host.now() - waiter.enqueuedAt >= STILL_MS
+    return this.#engine.now() - waiter.enqueuedAt >= STILL_MS
   }
 
   /**
@@ -141,7 +122,7 @@ export class DeadlockWatch {
     if (!this.#holdsAll(held)) return false
     if (this.#isFull()) return true
     // It may grow, as soon as there is a permit.
-    const holders = this.#host.seat()?.holders?.()
+    const holders = this.#engine.seat?.holders?.()
     if (holders === undefined) return false
     for (const pool of holders) {
       const watch = watches.get(pool)
@@ -157,10 +138,11 @@ export class DeadlockWatch {
       scope.heldAt?.stack ??
       `lease of connection ${scope.slot.id}, last statement: ${scope.slot.lastStatement ?? 'none'}`
     const beyond = this.#isFull() ? 'pool' : 'budget'
-    this.#host.refuse(
-      waiter,
-      new PoolDeadlockError(this.#host.name, heldAt, waitingAt.stack ?? 'unknown', beyond),
-    )
+    const { name: pool, handoff, hub } = this.#engine
+    const error = new PoolDeadlockError(pool, heldAt, waitingAt.stack ?? 'unknown', beyond)
+    handoff.leave(waiter)
+    waiter.refuse(error)
+    hub.emit('deadlock', { pool, error })
   }
 
   /**
@@ -169,26 +151,26 @@ export class DeadlockWatch {
    */
   #gives(pool: BudgetedPool, held: ReadonlySet<Slot>): boolean {
     if (pool.idleSince() !== undefined) return true
-    const { slots } = this.#host
-    if (slots.size <= this.#host.min()) return false
+    const { slots } = this.#engine
+    if (slots.size <= this.#engine.config.min) return false
     for (const slot of slots) if (slot.state !== 'idle' && !this.#isBlocked(slot, held)) return true
     return false
   }
 
   #holdsAll(held: ReadonlySet<Slot>): boolean {
-    for (const slot of this.#host.slots) if (!this.#isBlocked(slot, held)) return false
+    for (const slot of this.#engine.slots) if (!this.#isBlocked(slot, held)) return false
     return true
   }
 
   #isBlocked(slot: Slot, held: ReadonlySet<Slot>): boolean {
     // A stream between two fetches waits for its reader as well.
     const waits = slot.quiet || slot.occupant?.asking === false
-    const still = slot.state === 'leased' && waits && this.#host.now() - slot.leasedAt >= STILL_MS
+    const still = slot.state === 'leased' && waits && this.#engine.now() - slot.leasedAt >= STILL_MS
     return still && held.has(slot)
   }
 
   #isFull(): boolean {
-    return this.#host.slots.size >= this.#host.max()
+    return this.#engine.slots.size >= this.#engine.config.max
   }
 }
 

@@ -1,32 +1,8 @@
-import type { PoolConfig } from '../api/pool-options.js'
 import { Backoff } from '../base/backoff.js'
 import { ownError } from '../base/own-error.js'
 import { newsOf } from '../outcome/error-meaning.js'
 import { ConnectError } from '../outcome/errors.js'
-
-/** What growth needs to know of its pool, and asks of it. */
-export interface GrowthHost {
-  /** Connections that callers or `min` want, beyond those that exist or are under way. */
-  wanted(): number
-  /** Connections that exist or are under way. */
-  total(): number
-  /**
-   * Whether one more may be opened now: with a budget, whether there was a permit, which is then
-   * taken.
-   */
-  permitted(): boolean
-  /**
-   * Opens one and puts it into service. Rejects with the connect error; resolves with false if it
-   * was no longer wanted.
-   */
-  open(): Promise<boolean>
-  /** Tells every waiter that waiting is pointless. */
-  refuseWaiters(error: ConnectError): void
-  /** A connect failed; somebody may want to know. */
-  report(error: unknown): void
-  /** Asks to be stepped again at this time. */
-  wakeAt(time: number): void
-}
+import type { EngineView } from './engine-view.js'
 
 // Four at a time is the measured optimum: the first connection is ready after 17 ms instead of 208,
 // the hundredth 1.4 × later.
@@ -36,14 +12,13 @@ const BACKOFF_MAX_MS = 5_000
 const CAP_MS = 10_000
 
 /**
- * Opens connections, apart from those who wait for them: a waiter waits on the pool and takes
- * whatever comes first. At most four connects run at a time, one while the server fails; connects
- * nobody needs any more are not begun.
+ * Decides when connections are opened, apart from the callers that wait for one: a caller waits on
+ * the pool and takes whatever comes first. At most four connects run at a time, one while the
+ * server fails; a connect is skipped once no caller needs it.
  */
 export class Growth {
-  readonly #host: GrowthHost
+  readonly #engine: EngineView
   readonly #backoff: Backoff
-  #config: PoolConfig
   #connecting = 0
   #allowed = MOST_AT_ONCE
   #failing = false
@@ -56,14 +31,13 @@ export class Growth {
   // Grows with every configuration.
   #era = 0
 
-  /** Begins with nothing under way. */
-  constructor(host: GrowthHost, config: PoolConfig) {
-    this.#host = host
-    this.#config = config
+  /** Opens connections for this engine. */
+  constructor(engine: EngineView) {
+    this.#engine = engine
     this.#backoff = new Backoff({
       baseMs: BACKOFF_BASE_MS,
       maxMs: BACKOFF_MAX_MS,
-      random: config.random,
+      random: engine.config.random,
     })
   }
 
@@ -84,9 +58,8 @@ export class Growth {
     return now < this.#retryAt && this.#fatal !== undefined ? ownError(this.#fatal) : undefined
   }
 
-  /** Takes a new configuration and forgets what failed under the old one. */
-  reconfigure(config: PoolConfig): void {
-    this.#config = config
+  /** There is a new configuration: forgets what failed under the old one. */
+  reconfigured(): void {
     this.#era++
     this.#cap = Number.POSITIVE_INFINITY
     this.#forget()
@@ -108,19 +81,21 @@ export class Growth {
 
   /** Begins as many connects as are wanted and allowed now. */
   step(now: number): void {
-    if (this.#stopped || this.#host.total() >= this.#config.max) return
+    const { arrivals, config, seat, slots } = this.#engine
+    if (this.#stopped || slots.size >= config.max) return
     if (now >= this.#capUntil) this.#cap = Number.POSITIVE_INFINITY
     if (this.#failing && now < this.#retryAt) {
-      if (this.#host.wanted() > 0) this.#host.wakeAt(this.#retryAt)
+      if (arrivals.wanted() > 0) this.#engine.wakeAt(this.#retryAt)
       return
     }
     const limit = this.#failing ? 1 : this.#allowed
-    while (this.#connecting < limit && this.#host.wanted() > 0) {
-      if (this.#host.total() >= Math.min(this.#config.max, this.#cap)) {
-        if (this.#cap < this.#config.max) this.#host.wakeAt(this.#capUntil)
+    while (this.#connecting < limit && arrivals.wanted() > 0) {
+      if (slots.size >= Math.min(config.max, this.#cap)) {
+        if (this.#cap < config.max) this.#engine.wakeAt(this.#capUntil)
         return
       }
-      if (!this.#host.permitted()) return
+      // With a budget, a permit is taken with this.
+      if (seat !== undefined && !seat.take()) return
       this.#launch()
     }
   }
@@ -128,17 +103,17 @@ export class Growth {
   #launch(): void {
     this.#connecting++
     const era = this.#era
-    this.#host.open().then(
+    this.#engine.arrivals.open().then(
       (used) => {
         this.#connecting--
         if (used) this.#succeeded()
-        this.step(this.#config.clock.now())
+        this.step(this.#engine.now())
       },
       (error: unknown) => {
         this.#connecting--
         // What failed under another configuration says nothing about this one.
         if (era === this.#era) this.#failed(error)
-        this.step(this.#config.clock.now())
+        this.step(this.#engine.now())
       },
     )
   }
@@ -159,10 +134,11 @@ export class Growth {
 
   #failed(error: unknown): void {
     if (this.#stopped) return
-    const now = this.#config.clock.now()
+    const { arrivals, slots } = this.#engine
+    const now = this.#engine.now()
     this.#lastError = error
-    this.#host.report(error)
-    const others = this.#host.total()
+    arrivals.failed(error)
+    const others = slots.size
     const news = newsOf(error)
     if ((news === 'full' || news === 'limited') && others > 0) {
       // The server is fine and full, or has no more for us: live with what we have for a while
@@ -179,7 +155,8 @@ export class Growth {
     this.#retryAt = now + this.#backoff.next()
     if (error instanceof ConnectError && error.fatal) {
       this.#fatal = error
-      this.#host.refuseWaiters(error)
+      // While connections work, waiting for one of them is not pointless.
+      if (arrivals.usable() === 0) this.#engine.refuseWaiters(error)
     }
   }
 }

@@ -1,40 +1,13 @@
-import type { OverloadOptions, PoolConfig } from '../api/pool-options.js'
-import type { Clock } from '../base/clock.js'
-import type { DeadlineQueue } from '../base/deadline-queue.js'
+import type { OverloadOptions } from '../api/pool-options.js'
 import { ownError } from '../base/own-error.js'
-import type { PoolTimer } from '../base/pool-timer.js'
+import { PoolOverloadedError } from '../outcome/errors.js'
 import type { AcceptsServer } from '../server/server-identity.js'
 import { IdleStack } from '../slot/idle-stack.js'
 import type { Slot } from '../slot/slot.js'
 import { withDeadline } from './cleaning.js'
+import type { EngineView } from './engine-view.js'
 import { Overload } from './overload.js'
 import { type Waiter, WaitQueue } from './wait-queue.js'
-
-/** What the hand-over asks of the engine. */
-export interface HandOverHost {
-  /** Time source. */
-  readonly clock: Clock
-  /** Deadlines of the pool. */
-  readonly deadlines: DeadlineQueue
-  /** The pool's timer. */
-  readonly timer: PoolTimer
-  /** The configuration in force. */
-  config(): PoolConfig
-  /** The error for a caller who is refused because load is shed. */
-  overloaded(reason: string): Error
-  /** A connection was lent. */
-  lent(slot: Slot, now: number, waitMs: number): void
-  /** Ends an idle connection politely. */
-  retire(slot: Slot, reason: string): void
-  /** Breaks a connection. */
-  destroy(slot: Slot, reason: string): void
-  /** A connection has proved itself alive. */
-  proved(slot: Slot): void
-  /** Connects under way. */
-  connecting(): number
-  /** Opens connections as far as they are wanted. */
-  grow(now: number): void
-}
 
 const VALIDATE_MS = 1_000
 const HEARTBEAT_MS = 1_000
@@ -44,8 +17,8 @@ const HEARTBEAT_MS = 1_000
  * to the next waiter in the same tick or becomes idle; a caller takes the hottest idle connection
  * or waits. While somebody waits nothing is idle that could be lent at once.
  */
-export class HandOver {
-  readonly #host: HandOverHost
+export class Handoff {
+  readonly #engine: EngineView
   readonly #waiters = new WaitQueue()
   readonly #idle = new IdleStack()
   #validating = 0
@@ -56,9 +29,9 @@ export class HandOver {
   #overloadOptions: OverloadOptions | undefined
   #shedding: Overload | undefined
 
-  /** Begins with nobody and nothing. */
-  constructor(host: HandOverHost) {
-    this.#host = host
+  /** Lends the connections of this engine. */
+  constructor(engine: EngineView) {
+    this.#engine = engine
   }
 
   /** Callers that wait. */
@@ -84,7 +57,7 @@ export class HandOver {
   /** Connections that waiters want beyond those under way. */
   wanted(): number {
     if (this.#suspended) return 0
-    return this.#waiters.size - this.#validating - this.#host.connecting()
+    return this.#waiters.size - this.#validating - this.#engine.growth.connecting
   }
 
   /** Callers that wait for a certain server. */
@@ -101,7 +74,7 @@ export class HandOver {
     if (accepts !== undefined) return this.#takeOnly(now, accepts)
     let slot = this.#idle.top
     while (slot !== undefined && slot.expiresAt <= now) {
-      this.#host.retire(slot, 'maximum lifetime reached')
+      this.#engine.departures.retire(slot, 'maximum lifetime reached')
       slot = this.#idle.top
     }
     if (slot === undefined || this.#mustProve(slot, now)) return undefined
@@ -159,9 +132,9 @@ export class HandOver {
   wait(waiter: Waiter, now: number, limitMs: number): void {
     waiter.enqueuedAt = now
     this.#waiters.push(waiter)
-    this.#host.deadlines.add(waiter, now, limitMs)
-    if (this.#waiters.size === 1) this.#host.timer.keepAlive(true)
-    this.#host.timer.ensure(now + limitMs)
+    this.#engine.deadlines.add(waiter, now, limitMs)
+    if (this.#waiters.size === 1) this.#engine.timer.keepAlive(true)
+    this.#engine.timer.ensure(now + limitMs)
     if (waiter.accepts === undefined) this.supply(now)
     else this.#supplyOne(waiter, waiter.accepts, now)
   }
@@ -169,33 +142,51 @@ export class HandOver {
   /** The caller no longer waits. */
   leave(waiter: Waiter): void {
     this.#waiters.remove(waiter)
-    if (this.#waiters.size === 0) this.#host.timer.keepAlive(false)
+    if (this.#waiters.size === 0) this.#engine.timer.keepAlive(false)
   }
 
   /** Refuses everybody who waits. */
   refuseAll(error: Error): void {
-    this.#host.timer.keepAlive(false)
+    this.#engine.timer.keepAlive(false)
     for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
       waiter.refuse(ownError(error))
     }
+  }
+
+  /** Gives a connection to a caller that has waited for `waitMs`; the caller receives it next. */
+  lend(slot: Slot, now: number, waitMs: number): void {
+    const { recorder, hub, closing } = this.#engine
+    slot.lend(now)
+    recorder.acquired++
+    recorder.wait.record(waitMs)
+    if (closing !== undefined) closing.served()
+    if (hub.has('acquire')) {
+      hub.emit('acquire', { pool: this.#engine.name, connection: slot.id, waitMs })
+    }
+  }
+
+  /** Makes the error for a caller that is refused because there are too many, and reports it. */
+  overloaded(reason: string): PoolOverloadedError {
+    this.#engine.hub.emit('overload', { pool: this.#engine.name, pending: this.pending })
+    return new PoolOverloadedError(reason, this.#engine.gauges())
   }
 
   /** A clean connection is free: the next waiter gets it in the same tick, or it becomes idle. */
   offer(slot: Slot, now: number): void {
     const waiter = this.#suspended ? undefined : this.#next(now, slot)
     // Those who are turned away leave as well.
-    if (this.#waiters.size === 0) this.#host.timer.keepAlive(false)
+    if (this.#waiters.size === 0) this.#engine.timer.keepAlive(false)
     if (waiter !== undefined) {
-      this.#host.lent(slot, now, now - waiter.enqueuedAt)
+      this.lend(slot, now, now - waiter.enqueuedAt)
       waiter.receive(slot, now)
       return
     }
     slot.rest(now)
     slot.connection!.unref()
     this.#idle.push(slot)
-    const { idleTimeoutMs } = this.#host.config()
+    const { idleTimeoutMs } = this.#engine.config
     const soon = idleTimeoutMs > 0 && idleTimeoutMs < HEARTBEAT_MS ? idleTimeoutMs : HEARTBEAT_MS
-    this.#host.timer.ensure(now + soon)
+    this.#engine.timer.ensure(now + soon)
   }
 
   /**
@@ -209,7 +200,7 @@ export class HandOver {
       const waitMs = now - waiter.enqueuedAt
       if (overload.admit(waitMs, now)) break
       waiter.refuse(
-        this.#host.overloaded(
+        this.overloaded(
           `waits have stayed above ${overload.targetMs} ms, and this call had waited ${Math.round(waitMs)} ms`,
         ),
       )
@@ -219,7 +210,7 @@ export class HandOver {
   }
 
   #overload(): Overload | undefined {
-    const { overload } = this.#host.config()
+    const { overload } = this.#engine.config
     if (overload !== this.#overloadOptions) {
       this.#overloadOptions = overload
       this.#shedding = overload && new Overload(overload)
@@ -246,7 +237,7 @@ export class HandOver {
       if (this.#mustProve(slot, now)) this.#validate(slot)
       else this.offer(slot, now)
     }
-    this.#host.grow(now)
+    this.#engine.growth.step(now)
   }
 
   /** The hottest idle connection that a waiter takes. */
@@ -270,7 +261,7 @@ export class HandOver {
       if (this.#mustProve(slot, now)) this.#validate(slot)
       else this.offer(slot, now)
     }
-    this.#host.grow(now)
+    this.#engine.growth.step(now)
   }
 
   /** What is idle now must prove itself before its next use. */
@@ -287,13 +278,13 @@ export class HandOver {
   resume(): void {
     if (!this.#suspended) return
     this.#suspended = false
-    this.supply(this.#host.clock.now())
+    this.supply(this.#engine.now())
   }
 
   #mustProve(slot: Slot, now: number): boolean {
     return (
       slot.trusted < this.#suspicion ||
-      now - slot.idleSince > this.#host.config().validateAfterIdleMs
+      now - slot.idleSince > this.#engine.config.validateAfterIdleMs
     )
   }
 
@@ -310,15 +301,15 @@ export class HandOver {
     this.#validating++
     const suspicion = this.#suspicion
     const ping = slot.connection!.ping()
-    withDeadline(this.#host.clock, ping, VALIDATE_MS, 'it did not answer').then(
+    withDeadline(this.#engine.clock, ping, VALIDATE_MS, 'it did not answer').then(
       () => {
         this.#validating--
         if (slot.state === 'validating') {
           slot.trusted = suspicion
-          this.#host.proved(slot)
+          this.#engine.returns.reuse(slot, this.#engine.now())
         } else {
           // Destroyed meanwhile; whoever counted on it needs another.
-          this.supply(this.#host.clock.now())
+          this.supply(this.#engine.now())
         }
       },
       (error: unknown) => {
@@ -326,9 +317,9 @@ export class HandOver {
         // One dead connection casts doubt on all others that are idle. They prove themselves
         // together: one after the other would cost the waiter a second for each.
         this.suspect()
-        this.#host.destroy(slot, `failed its check: ${(error as Error).message}`)
+        this.#engine.departures.destroy(slot, `failed its check: ${(error as Error).message}`)
         if (this.#waiters.size > 0) this.#validateAll()
-        this.supply(this.#host.clock.now())
+        this.supply(this.#engine.now())
       },
     )
   }

@@ -1,18 +1,16 @@
 import type { Lease } from '../api/lease.js'
-import type { AcquireCall } from '../lease/acquire-call.js'
+import { LeaseReleasedError } from '../outcome/errors.js'
 import type { Slot } from '../slot/slot.js'
+import type { EngineView } from './engine-view.js'
+import type { Waiter } from './wait-queue.js'
 
-/** A lease that nobody gave back. */
-export interface Leak {
-  /** Its connection. */
-  readonly slot: Slot
-  /** How long it has been out, in milliseconds. */
-  readonly heldMs: number
+/** A caller that waits for a lease. */
+export type LeaseWaiter = Waiter & {
   /**
-   * True if the lease object was collected by the garbage collector: nobody can give it back any
-   * more.
+   * Where the caller stood, if that was sampled: by the time it is served, the stack is that of
+   * whatever serves it.
    */
-  readonly collected: boolean
+  calledFrom: { readonly stack?: string } | undefined
 }
 
 // A stack costs 7 µs. One in 128 acquires, and at most one in 10 ms, keeps that below 0.1 % of a
@@ -21,33 +19,33 @@ const SAMPLE_EVERY = 128
 const SAMPLE_PAUSE_MS = 10
 const SAMPLES_AFTER_LEAK = 10_000
 
+type LeakHost = Pick<EngineView, 'name' | 'config' | 'clock' | 'recorder' | 'hub' | 'returns'>
+
 /**
  * Finds forgotten leases: those that are out for too long, and those whose object the garbage
  * collector has taken. A lease is only put under the collector's watch when it has survived a round
  * of maintenance, so short ones cost nothing.
  */
 export class LeakWatch {
-  readonly #onLeak: (leak: Leak) => void
-  readonly #now: () => number
+  readonly #engine: LeakHost
   // Made with the first lease that is out for long.
   #registry: FinalizationRegistry<{ slot: Slot; generation: number }> | undefined
   #untilSample = 1
   #nextSampleAt = Number.NEGATIVE_INFINITY
   #sampleAll = 0
 
-  /** `onLeak` is called at most once for each lease and kind of leak. */
-  constructor(now: () => number, onLeak: (leak: Leak) => void) {
-    this.#now = now
-    this.#onLeak = onLeak
+  /** Reports each lease of this engine at most once for each kind of leak. */
+  constructor(engine: LeakHost) {
+    this.#engine = engine
   }
 
   /** A caller begins to wait for a lease: remembers, now and then, where. */
-  waits(call: AcquireCall, now: number): void {
+  waits(call: LeaseWaiter, now: number): void {
     call.calledFrom = this.#sample(this.waits, now)
   }
 
   /** A lease was made: remembers it, and now and then where. */
-  made(slot: Slot, lease: Lease, call: AcquireCall | undefined): void {
+  made(slot: Slot, lease: Lease, call: LeaseWaiter | undefined): void {
     slot.lease = lease
     slot.acquireStack =
       call === undefined ? this.#sample(this.made, slot.leasedAt) : call.calledFrom
@@ -78,12 +76,13 @@ export class LeakWatch {
   #makeRegistry(): FinalizationRegistry<{ slot: Slot; generation: number }> {
     return new FinalizationRegistry(({ slot, generation }) => {
       if (slot.generation !== generation || slot.state !== 'leased') return
-      this.#onLeak({ slot, heldMs: this.#now() - slot.leasedAt, collected: true })
+      this.#collected(slot)
     })
   }
 
   /** Looks at a lease that is out, once a round. */
-  check(slot: Slot, now: number, warningMs: number): void {
+  check(slot: Slot, now: number): void {
+    const { leakWarningMs } = this.#engine.config
     const { lease } = slot
     // Whoever took the driver's own object may use it without keeping the lease.
     if (lease !== undefined && !slot.rawTaken) {
@@ -95,9 +94,35 @@ export class LeakWatch {
       this.#registry ??= this.#makeRegistry()
       this.#registry.register(lease, { slot, generation: slot.generation }, slot)
     }
-    if (warningMs === 0 || slot.leakReported || now - slot.leasedAt < warningMs) return
+    if (leakWarningMs === 0 || slot.leakReported || now - slot.leasedAt < leakWarningMs) return
     slot.leakReported = true
     this.#sampleAll = SAMPLES_AFTER_LEAK
-    this.#onLeak({ slot, heldMs: now - slot.leasedAt, collected: false })
+    this.#report(slot, now - slot.leasedAt, false)
+  }
+
+  /** No caller can give the lease back any more: the pool takes it back itself. */
+  #collected(slot: Slot): void {
+    const { clock, name, returns } = this.#engine
+    this.#report(slot, clock.now() - slot.leasedAt, true)
+    const { generation } = slot
+    // A stream or copy holds its lease while it is read or fed.
+    slot.occupant?.interrupt((executed) => new LeaseReleasedError(name, executed))
+    // A statement may still run whose answer is awaited, so that comes to its end first.
+    void slot.whenQuiet().then(() => {
+      if (slot.generation === generation) returns.giveBack(slot)
+    })
+  }
+
+  #report(slot: Slot, heldMs: number, collected: boolean): void {
+    const { name, recorder, hub } = this.#engine
+    recorder.leaks++
+    hub.emit('leak', {
+      pool: name,
+      connection: slot.id,
+      heldMs,
+      statement: slot.lastStatement,
+      stack: slot.acquireStack?.stack,
+      collected,
+    })
   }
 }

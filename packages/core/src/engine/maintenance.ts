@@ -1,17 +1,6 @@
-import type { PoolConfig } from '../api/pool-options.js'
+import { countSlots } from '../slot/count-slots.js'
 import type { Slot } from '../slot/slot.js'
-
-/** What maintenance asks of the pool. */
-export interface MaintenanceHost {
-  /** Every connection there is. */
-  readonly slots: ReadonlySet<Slot>
-  /** Ends an idle connection politely. */
-  retire(slot: Slot, reason: string): void
-  /** The process was frozen: what is idle must prove itself. */
-  frozen(forMs: number): void
-  /** A lease is out: is it forgotten? */
-  checkLease(slot: Slot, now: number): void
-}
+import type { EngineView } from './engine-view.js'
 
 // While connections are idle somebody must notice that the process was frozen (a suspended
 // container, SIGSTOP): the tick comes late then. A blocked event loop of this length counts as
@@ -24,22 +13,15 @@ const FROZEN_MS = 2_500
  * processes.
  */
 export class Maintenance {
-  readonly #host: MaintenanceHost
-  #config: PoolConfig
+  readonly #engine: EngineView
   #lastBeat: number
   #lastWall: number
 
   /** Begins counting now. */
-  constructor(host: MaintenanceHost, config: PoolConfig) {
-    this.#host = host
-    this.#config = config
-    this.#lastBeat = config.clock.now()
-    this.#lastWall = config.clock.wallNow()
-  }
-
-  /** Takes a new configuration. */
-  reconfigure(config: PoolConfig): void {
-    this.#config = config
+  constructor(engine: EngineView) {
+    this.#engine = engine
+    this.#lastBeat = engine.clock.now()
+    this.#lastWall = engine.clock.wallNow()
   }
 
   /**
@@ -47,10 +29,10 @@ export class Maintenance {
    * empty pool.
    */
   nextAt(now: number): number {
-    if (this.#host.slots.size === 0) return Number.POSITIVE_INFINITY
+    if (this.#engine.slots.size === 0) return Number.POSITIVE_INFINITY
     let next = now + HEARTBEAT_MS
     const staying = this.#staying()
-    for (const slot of this.#host.slots) {
+    for (const slot of this.#engine.slots) {
       if (slot.state === 'idle') {
         next = Math.min(next, slot.expiresAt, this.#idleUntil(slot, staying))
       }
@@ -60,14 +42,13 @@ export class Maintenance {
 
   /** Connections that are not on their way out. */
   #staying(): number {
-    let staying = 0
-    for (const { state } of this.#host.slots) if (state !== 'closing') staying++
-    return staying
+    const { slots } = this.#engine
+    return slots.size - countSlots(slots, 'closing')
   }
 
   /** When an idle connection has been idle for too long, given how many there would be with it. */
   #idleUntil(slot: Slot, staying: number): number {
-    const { idleTimeoutMs, min } = this.#config
+    const { idleTimeoutMs, min } = this.#engine.config
     if (idleTimeoutMs === 0 || staying <= min) return Number.POSITIVE_INFINITY
     return slot.idleSince + idleTimeoutMs
   }
@@ -77,21 +58,23 @@ export class Maintenance {
    * yet.
    */
   checkFreeze(now: number): void {
-    if (this.#host.slots.size === 0) {
+    if (this.#engine.slots.size === 0) {
       this.#beat(now)
       return
     }
     const late = now - this.#lastBeat - HEARTBEAT_MS
     // CLOCK_MONOTONIC stands still while a machine is suspended, the wall clock does not.
-    const wallGap = this.#config.clock.wallNow() - this.#lastWall - (now - this.#lastBeat)
+    const wallGap = this.#engine.clock.wallNow() - this.#lastWall - (now - this.#lastBeat)
     this.#beat(now)
-    if (late > FROZEN_MS || Math.abs(wallGap) > FROZEN_MS)
-      this.#host.frozen(Math.max(late, Math.abs(wallGap)))
+    if (late <= FROZEN_MS && Math.abs(wallGap) <= FROZEN_MS) return
+    this.#engine.handoff.suspect()
+    // Names of statements have aged meanwhile, and the clock may have stood still.
+    this.#engine.connector.statements.definitionsChanged()
   }
 
   #beat(now: number): void {
     this.#lastBeat = now
-    this.#lastWall = this.#config.clock.wallNow()
+    this.#lastWall = this.#engine.clock.wallNow()
   }
 
   /** Whether the last tick is old enough to look at the clocks again. */
@@ -103,21 +86,21 @@ export class Maintenance {
   sweep(now: number): void {
     this.checkFreeze(now)
     let staying = this.#staying()
-    for (const slot of this.#host.slots) {
+    for (const slot of this.#engine.slots) {
       if (slot.state === 'idle') {
-        const reason = this.#whyRetire(slot, now, staying)
+        const reason = this.#reasonToRetire(slot, now, staying)
         if (reason === undefined) continue
         staying--
-        this.#host.retire(slot, reason)
+        this.#engine.departures.retire(slot, reason)
       } else if (slot.state === 'leased') {
-        this.#host.checkLease(slot, now)
+        this.#engine.leaks.check(slot, now)
       }
     }
   }
 
-  #whyRetire(slot: Slot, now: number, staying: number): string | undefined {
+  #reasonToRetire(slot: Slot, now: number, staying: number): string | undefined {
     if (slot.expiresAt <= now) return 'maximum lifetime reached'
-    if (staying > this.#config.max) return 'the pool has shrunk'
+    if (staying > this.#engine.config.max) return 'the pool has shrunk'
     if (this.#idleUntil(slot, staying) <= now) return 'idle for too long'
     return undefined
   }

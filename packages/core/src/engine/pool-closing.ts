@@ -1,34 +1,9 @@
 import type { CloseOptions } from '../api/pool.js'
-import type { Clock, ClockTimer } from '../base/clock.js'
+import type { ClockTimer } from '../base/clock.js'
 import { checkNumber, checkWord, refuseUnknownOptions } from '../base/option-check.js'
+import { PoolClosedError } from '../outcome/errors.js'
 import type { Slot } from '../slot/slot.js'
-
-/** What closing asks of the pool. */
-export interface ClosingHost {
-  /** Time source. */
-  readonly clock: Clock
-  /** Every connection there is. */
-  readonly slots: ReadonlySet<Slot>
-  /** Number of sessions outside `max`. */
-  sessions(): number
-  /** Cancel connections that are open. */
-  cancels(): number
-  /** Callers that are still to be served. */
-  pending(): number
-  /**
-   * Refuses waiters and gives up on connects; called at once, or at the deadline with
-   * `waiters: 'serve'`.
-   */
-  turnAway(): void
-  /** Ends politely whatever nobody needs any more. */
-  retireUnneeded(): void
-  /** Cancels what a connection runs. */
-  cancel(slot: Slot): void
-  /** Breaks a connection. */
-  destroy(slot: Slot, reason: string): void
-  /** Breaks all sessions outside `max`. */
-  destroySessions(reason: string): void
-}
+import type { EngineView } from './engine-view.js'
 
 const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'waiters'])
 const CLOSE_MS = 10_000
@@ -62,21 +37,22 @@ export function readCloseOptions(options: CloseOptions): CheckedCloseOptions {
  * latest.
  */
 export class PoolClosing {
-  readonly #host: ClosingHost
+  readonly #engine: EngineView
   readonly #done: Promise<void>
   #resolve: () => void = () => {}
   #lastResort: ClockTimer | undefined
 
   /** Begins at once. */
-  constructor(host: ClosingHost, options: CheckedCloseOptions) {
-    this.#host = host
+  constructor(engine: EngineView, options: CheckedCloseOptions) {
+    this.#engine = engine
     const done = new Promise<void>((resolve) => {
       this.#resolve = resolve
     })
-    if (options.waiters === 'reject') host.turnAway()
-    host.retireUnneeded()
-    const force = host.clock.setTimer(
-      () => host.clock.afterIo(() => this.#force()),
+    if (options.waiters === 'reject') engine.refuseNew()
+    engine.departures.retireUnneeded()
+    engine.sessions.closeAll(new PoolClosedError(engine.name))
+    const force = engine.clock.setTimer(
+      () => engine.clock.afterIo(() => this.#force()),
       options.timeoutMs,
       { keepAlive: true },
     )
@@ -94,20 +70,28 @@ export class PoolClosing {
 
   /** A connection, a session, a waiter or a cancel request is gone: is it the last one? */
   check(): void {
-    const host = this.#host
-    if (host.slots.size + host.sessions() + host.pending() + host.cancels() === 0) this.#resolve()
+    const { slots, sessions, handoff, quarantine } = this.#engine
+    const left = slots.size + sessions.size + handoff.pending + quarantine.requests
+    if (left === 0) this.#resolve()
+  }
+
+  /** A waiter was served or has left: while the last ones are served, the rest may go. */
+  served(): void {
+    if (this.#engine.phase !== 'serving') return
+    if (this.#engine.handoff.pending === 0) this.#engine.departures.retireUnneeded()
+    this.check()
   }
 
   #force(): void {
-    const { clock, slots } = this.#host
-    this.#host.turnAway()
+    const { clock, slots, departures } = this.#engine
+    this.#engine.refuseNew()
     let busy = false
     for (const slot of [...slots]) {
       if (slot.state === 'leased' && !slot.quiet) {
         busy = true
-        this.#host.cancel(slot)
+        this.#cancel(slot)
       } else {
-        this.#host.destroy(slot, REASON)
+        departures.destroy(slot, REASON)
       }
     }
     if (!busy) {
@@ -120,8 +104,14 @@ export class PoolClosing {
   }
 
   #destroyRest(): void {
-    for (const slot of [...this.#host.slots]) this.#host.destroy(slot, REASON)
-    this.#host.destroySessions(REASON)
+    const { slots, departures, sessions } = this.#engine
+    for (const slot of [...slots]) departures.destroy(slot, REASON)
+    sessions.destroyAll(REASON)
     this.check()
+  }
+
+  #cancel(slot: Slot): void {
+    if (slot.occupant === undefined) this.#engine.cancel(slot)
+    else slot.occupant.interrupt((executed) => new PoolClosedError(this.#engine.name, executed))
   }
 }

@@ -1,6 +1,6 @@
-import type { Clock } from '../base/clock.js'
 import type { Slot } from '../slot/slot.js'
 import { CLEANING_MS, withDeadline } from './cleaning.js'
+import type { EngineView } from './engine-view.js'
 
 const CANCEL_MS = 1_000
 
@@ -11,23 +11,12 @@ const CANCEL_MS = 1_000
  * none with the wait).
  */
 export class Quarantine {
-  readonly #clock: Clock
-  readonly #destroy: (slot: Slot, reason: string) => void
-  readonly #settled: () => void
+  readonly #engine: EngineView
   #requests = 0
 
-  /**
-   * `destroy` breaks a connection that cannot be brought back; `settled` is called when a cancel
-   * connection is closed.
-   */
-  constructor(
-    clock: Clock,
-    destroy: (slot: Slot, reason: string) => void,
-    settled: () => void = () => {},
-  ) {
-    this.#clock = clock
-    this.#destroy = destroy
-    this.#settled = settled
+  /** Cancels for this engine; a connection that cannot be brought back is broken. */
+  constructor(engine: EngineView) {
+    this.#engine = engine
   }
 
   /** Cancel connections that are open, also those whose session is gone already. */
@@ -45,7 +34,7 @@ export class Quarantine {
     slot.beginCancel()
     this.#count(request)
     withDeadline(
-      this.#clock,
+      this.#engine.clock,
       Promise.race([request, slot.whenQuiet()]),
       CANCEL_MS * 1.5,
       'it was not confirmed',
@@ -55,7 +44,10 @@ export class Quarantine {
         slot.endCancel()
         // Whether it will still arrive is unknown, so the session cannot be trusted with another
         // statement.
-        this.#destroy(slot, `its cancel request failed: ${(error as Error).message}`)
+        this.#engine.departures.break(
+          slot,
+          `its cancel request failed: ${(error as Error).message}`,
+        )
       },
     )
   }
@@ -64,9 +56,12 @@ export class Quarantine {
     this.#requests++
     const end = (): void => {
       this.#requests--
-      this.#settled()
+      this.#engine.closing?.check()
     }
-    withDeadline(this.#clock, request, CANCEL_MS * 1.5, 'it was not confirmed').then(end, end)
+    withDeadline(this.#engine.clock, request, CANCEL_MS * 1.5, 'it was not confirmed').then(
+      end,
+      end,
+    )
   }
 
   #arrived(slot: Slot): void {
@@ -74,8 +69,8 @@ export class Quarantine {
     slot.recheckQuiet()
     if (slot.quiet) return
     // The server has the request; a statement that does not end now is beyond it.
-    const timer = this.#clock.setTimer(() => {
-      this.#destroy(slot, 'its statement did not end after a cancel request')
+    const timer = this.#engine.clock.setTimer(() => {
+      this.#engine.departures.break(slot, 'its statement did not end after a cancel request')
     }, CLEANING_MS)
     void slot.whenQuiet().then(() => timer.cancel())
   }

@@ -15,25 +15,22 @@ import {
   whyLost,
 } from './backend-question.js'
 
-/** What the watch asks of its pool. */
-export interface HalfOpenHost {
+/** What the watch sees of the pool's engine. */
+interface HalfOpenHost {
   readonly clock: Clock
   /**
-   * The limits in force; undefined while nobody is asked: it is switched off, a pooler stands in
-   * between, or the pool closes.
+   * The limits in force; undefined while no server is asked: the watch is switched off, a pooler
+   * stands in between, or the pool closes.
    */
-  limits(): WatchdogLimits | undefined
+  readonly watchdog: WatchdogLimits | undefined
   /** Every connection that may have a statement in flight. */
   watched(): Iterable<Slot>
-  /**
-   * Opens a connection outside `max` to the peer of another one. Rejects with a `ConnectError`.
-   * `signal` gives it up.
-   */
-  open(beside: Slot, signal: AbortSignal): Promise<Slot>
-  /** Whose turn it is among the pools that share a budget. */
-  turns(): Turns | undefined
-  /** The connection is half open, says this reason: to be destroyed. */
-  lost(slot: Slot, reason: string): void
+  /** Opens a connection outside `max` to the peer of another one. */
+  readonly sessions: { openBeside(slot: Slot, signal: AbortSignal): Promise<Slot> }
+  /** Where pools that share a budget take turns. */
+  readonly seat: { readonly turns?: Turns | undefined } | undefined
+  /** Destroys a connection that is half open. */
+  readonly departures: { foundHalfOpen(slot: Slot, reason: string): void }
   /** Asks to be checked again at this time. */
   wakeAt(time: number): void
 }
@@ -91,7 +88,7 @@ export class HalfOpenWatch {
 
   /** Begins to ask about what has been silent for too long; ends what is no longer needed. */
   check(now: number): void {
-    const limits = this.#host.limits()
+    const limits = this.#host.watchdog
     if (limits === undefined || !this.#isAnySilent(limits, now)) this.#rest()
     else if (!this.#busy && now >= this.#retryAt && this.#isAnyDue(limits, now)) {
       this.#busy = true
@@ -104,7 +101,7 @@ export class HalfOpenWatch {
    * something else wakes the pool.
    */
   nextAt(now: number): number {
-    const limits = this.#host.limits()
+    const limits = this.#host.watchdog
     if (limits === undefined) return Number.POSITIVE_INFINITY
     const { silenceMs } = limits
     let next = Number.POSITIVE_INFINITY
@@ -203,7 +200,7 @@ export class HalfOpenWatch {
       const why = whyLost(suspect.first, second.get(pid), slot.occupant?.kind)
       if (why === undefined || !this.#isStillSilent(suspect)) continue
       const silentMs = Math.round(clock.now() - since)
-      this.#host.lost(
+      this.#host.departures.foundHalfOpen(
         slot,
         `the connection is half open: nothing has come from the server for ${silentMs} ms, which says that its process ${pid} ${why}`,
       )
@@ -217,7 +214,7 @@ export class HalfOpenWatch {
   // ── the connection that asks ──
 
   get #turns(): Turns {
-    return this.#host.turns() ?? this.#ownTurns
+    return this.#host.seat?.turns ?? this.#ownTurns
   }
 
   #turn(): Promise<void> {
@@ -249,7 +246,7 @@ export class HalfOpenWatch {
       const opening = new AbortController()
       this.#opening = opening
       try {
-        this.#asker = await this.#host.open(suspect.slot, opening.signal)
+        this.#asker = await this.#host.sessions.openBeside(suspect.slot, opening.signal)
         this.#connectMs = clock.now() - now
       } finally {
         this.#opening = undefined

@@ -133,3 +133,16 @@ export class PoolerWatch {
     this.#noticed(this.#sighting)
   }
 }
+
+/** What was seen of a pooler that was not declared, and what follows, for humans. */
+export function treatedAsPooler(sighting: PoolerSighting): string {
+  const { announcedPid, answeringPid, oneSession } = sighting
+  const announced = announcedPid === 0 ? 'no server process' : `server process ${announcedPid}`
+  const seen = oneSession
+    ? 'the server has one session for all its connections, as PGlite does. From now on the pool uses one connection, and works'
+    : `a pooler stands between the pool and its server: ${announced} was announced at log-in, and ${answeringPid} answered. From now on the pool works`
+  const way = oneSession
+    ? "Set max: 1 and pooler: 'none' if this pool is the only client of the server"
+    : "Set pooler: 'pgbouncer' to say so from the start, or pooler: 'none' if each connection has a server session of its own"
+  return `${seen} as with a declared pooler: no statement is prepared, whatever prepare says, names of statements are ignored, and what needs a server session of its own is refused. ${way}`
+}

@@ -9,12 +9,13 @@ import {
 } from '../api/statement.js'
 import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../api/streaming.js'
 import { traceQuery, tracing } from '../api/tracing.js'
+import type { PoolEngine } from '../engine/pool-engine.js'
 import { AbortError, LeaseReleasedError } from '../outcome/errors.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
 import { traitsOf } from '../sql/statement-traits.js'
 import { StatementOrder } from '../statement/statement-order.js'
-import { type RunHost, StatementRun } from '../statement/statement-run.js'
+import { StatementRun } from '../statement/statement-run.js'
 import {
   checkCopyFromArguments,
   checkCopyToArguments,
@@ -26,16 +27,6 @@ import { CopyOut } from '../stream/copy-out.js'
 import type { OpenWork } from '../stream/open-work.js'
 import { RowStream } from '../stream/row-stream.js'
 import { traceWork } from '../stream/trace-work.js'
-
-/** What a lease asks of its pool. */
-export interface LeaseHost extends RunHost {
-  /** Takes a connection back; the slot's generation moves on. */
-  giveBack(slot: Slot): void
-  /** Takes a connection back to be thrown away. */
-  discard(slot: Slot, reason: string): void
-  /** A lease was given back a second time. */
-  releasedAgain(slot: Slot): void
-}
 
 /** What a transaction has to say about a stream or a copy of its lease. */
 export interface WorkGuard {
@@ -53,7 +44,7 @@ export interface WorkGuard {
  * nothing to the connection.
  */
 export class PoolLease implements Lease {
-  readonly #host: LeaseHost
+  readonly #engine: PoolEngine
   readonly #slot: Slot
   readonly #generation: number
   #order: StatementOrder | undefined
@@ -61,8 +52,8 @@ export class PoolLease implements Lease {
   #raw: unknown
 
   /** Made when the slot has just been marked as leased. */
-  constructor(host: LeaseHost, slot: Slot) {
-    this.#host = host
+  constructor(engine: PoolEngine, slot: Slot) {
+    this.#engine = engine
     this.#slot = slot
     this.#generation = slot.generation
   }
@@ -72,7 +63,7 @@ export class PoolLease implements Lease {
   }
 
   get node(): string {
-    return this.#host.name
+    return this.#engine.name
   }
 
   get info(): ConnectionInfo {
@@ -98,7 +89,7 @@ export class PoolLease implements Lease {
   }
 
   get signal(): AbortSignal {
-    if (!this.valid) return AbortSignal.abort(new LeaseReleasedError(this.#host.name))
+    if (!this.valid) return AbortSignal.abort(new LeaseReleasedError(this.#engine.name))
     return this.#slot.signal
   }
 
@@ -109,7 +100,7 @@ export class PoolLease implements Lease {
 
   /** The error for what is asked of the lease after its end. */
   released(): LeaseReleasedError {
-    return new LeaseReleasedError(this.#host.name)
+    return new LeaseReleasedError(this.#engine.name)
   }
 
   /** The place the lease holds, for the parts of the engine that follow the session's status. */
@@ -134,13 +125,13 @@ export class PoolLease implements Lease {
     return new Promise((resolve, reject) => {
       const { statement, options } = readQueryArguments(first, second, third)
       if (options !== undefined) checkQueryOptions(options)
-      if (!this.valid) throw new LeaseReleasedError(this.#host.name)
+      if (!this.valid) throw new LeaseReleasedError(this.#engine.name)
       if (this.#slot.over) throw this.#slot.lostError()
       if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
-      this.#order ??= new StatementOrder(this.#host, this.#slot)
-      const now = this.#host.now()
+      this.#order ??= new StatementOrder(this.#engine, this.#slot)
+      const now = this.#engine.now()
       this.#order.submit(
-        new StatementRun(this.#host, this.#order, statement, options, now, resolve, reject),
+        new StatementRun(this.#engine, this.#order, statement, options, now, resolve, reject),
         now,
       )
     })
@@ -171,7 +162,7 @@ export class PoolLease implements Lease {
     options: StreamOptions = {},
     guard?: WorkGuard,
   ): BatchIterator<Row> {
-    return this.#iterate(new RowStream(this.#host, statement, options), guard)
+    return this.#iterate(new RowStream(this.#engine, statement, options), guard)
   }
 
   /** `copyTo` with checked arguments. */
@@ -180,12 +171,12 @@ export class PoolLease implements Lease {
     options: CopyOptions = {},
     guard?: WorkGuard,
   ): BatchIterator<Uint8Array> {
-    return this.#iterate(new CopyOut(this.#host, sql, options), guard)
+    return this.#iterate(new CopyOut(this.#engine, sql, options), guard)
   }
 
   /** `copyFrom` with checked arguments. */
   async runCopyIn(sql: string, source: CopySource, options: CopyOptions = {}): Promise<CopyResult> {
-    const work = new CopyIn(this.#host, sql, source, options)
+    const work = new CopyIn(this.#engine, sql, source, options)
     await this.#begin(work)
     return await work.run()
   }
@@ -212,12 +203,12 @@ export class PoolLease implements Lease {
 
   #begin(work: OpenWork, waitedMs = 0): Promise<void> {
     if (tracing.query.hasSubscribers) traceWork(this.node, work)
-    this.#order ??= new StatementOrder(this.#host, this.#slot)
+    this.#order ??= new StatementOrder(this.#engine, this.#slot)
     const order = this.#order
     return work.begin(
       order,
       () => {
-        if (!this.valid) throw new LeaseReleasedError(this.#host.name)
+        if (!this.valid) throw new LeaseReleasedError(this.#engine.name)
         if (this.#slot.over) throw this.#slot.lostError()
         order.open(work)
       },
@@ -227,20 +218,20 @@ export class PoolLease implements Lease {
 
   release(): void {
     if (!this.valid) {
-      this.#host.releasedAgain(this.#slot)
+      this.#engine.returns.releasedAgain(this.#slot)
       return
     }
-    this.#order?.drop((executed) => new LeaseReleasedError(this.#host.name, executed))
-    this.#host.giveBack(this.#slot)
+    this.#order?.drop((executed) => new LeaseReleasedError(this.#engine.name, executed))
+    this.#engine.returns.giveBack(this.#slot)
   }
 
   destroy(reason = 'destroyed by its holder'): void {
     if (!this.valid) {
-      this.#host.releasedAgain(this.#slot)
+      this.#engine.returns.releasedAgain(this.#slot)
       return
     }
-    this.#order?.drop((executed) => new LeaseReleasedError(this.#host.name, executed))
-    this.#host.discard(this.#slot, reason)
+    this.#order?.drop((executed) => new LeaseReleasedError(this.#engine.name, executed))
+    this.#engine.returns.discard(this.#slot, reason)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

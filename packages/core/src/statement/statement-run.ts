@@ -166,7 +166,7 @@ export class StatementRun extends Waiter {
     try {
       if ((traits & COPIES) !== 0) throw copyMisfit('query', statement.text)
       // Which of the two its own session reads was not known when the call was made.
-      if ((traits & READ_IN_TWO_WAYS) !== 0 && (this.#owner as unknown) === this.#host) {
+      if ((traits & READ_IN_TWO_WAYS) !== 0 && this.#owner.again !== undefined) {
         refuseWhenSent(traits)
       }
       const sent =

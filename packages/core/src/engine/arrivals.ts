@@ -1,0 +1,141 @@
+import { tracing } from '../api/tracing.js'
+import { checkNumber } from '../base/option-check.js'
+import { ownError } from '../base/own-error.js'
+import { PoolClosedError } from '../outcome/errors.js'
+import { countSlots } from '../slot/count-slots.js'
+import { Slot } from '../slot/slot.js'
+import type { EngineView } from './engine-view.js'
+
+const LIFETIME_JITTER = 0.1
+
+/** A caller of `warm()`. */
+interface Warming {
+  readonly target: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+/**
+ * The way into the pool: opens connections, one at a time when `Growth` says so, and puts them into
+ * service. Owns the callers of `warm()`.
+ */
+export class Arrivals {
+  readonly #engine: EngineView
+  #lastId = 0
+  #warming: Warming[] = []
+
+  /** Opens connections for this engine. */
+  constructor(engine: EngineView) {
+    this.#engine = engine
+  }
+
+  /** Connections that callers, `min` or `warm()` want, beyond those that exist or are under way. */
+  wanted(): number {
+    const { phase, config, slots, handoff } = this.#engine
+    const target = this.#warming.reduce((most, one) => Math.max(most, one.target), config.min)
+    const missing = phase === 'open' ? target - slots.size : 0
+    return Math.max(missing, handoff.wanted())
+  }
+
+  /** Connections that can serve a caller now or soon. */
+  usable(): number {
+    return countSlots(this.#engine.slots, 'idle', 'validating', 'leased', 'cleaning')
+  }
+
+  /**
+   * Opens a connection and puts it into service. Rejects with the connect error; resolves with
+   * false if it was no longer wanted.
+   */
+  async open(): Promise<boolean> {
+    const engine = this.#engine
+    const { slots, config } = engine
+    const slot = new Slot(++this.#lastId, engine.era, engine.seat)
+    slots.add(slot)
+    const startedAt = engine.now()
+    const open = (): Promise<void> =>
+      engine.opening.open(slot, {
+        timeoutMs: config.connectTimeoutMs,
+        settings: config.settings,
+        owner: engine,
+      })
+    try {
+      if (tracing.connect.hasSubscribers) {
+        await tracing.connect.tracePromise(open, { pool: engine.name })
+      } else await open()
+    } catch (error) {
+      // We abandoned this connect ourselves, so its failure is not reported.
+      if (!slots.delete(slot)) return false
+      slot.returnPermit()
+      engine.departures.left()
+      throw error
+    }
+    // Lost or destroyed between its last word and this line.
+    if (!slots.has(slot)) return false
+    this.#opened(slot, startedAt)
+    return true
+  }
+
+  #opened(slot: Slot, startedAt: number): void {
+    const { config, handoff, hub, name, recorder, returns, wishes } = this.#engine
+    const now = this.#engine.now()
+    const { maxLifetimeMs, random } = config
+    slot.serve(
+      maxLifetimeMs > 0
+        ? now + maxLifetimeMs * (1 - LIFETIME_JITTER * random())
+        : Number.POSITIVE_INFINITY,
+    )
+    slot.trusted = handoff.suspicion
+    const createMs = now - startedAt
+    recorder.created++
+    recorder.create.record(createMs)
+    if (hub.has('connect')) {
+      hub.emit('connect', { pool: name, connection: slot.id, createMs, server: slot.server })
+    }
+    wishes.opened(slot)
+    returns.reuse(slot, now)
+    wishes.dismissVain()
+    this.checkWarm()
+    this.#engine.wakeForUpkeep(now)
+  }
+
+  /** A connect failed: counts and reports it. */
+  failed(error: unknown): void {
+    const { recorder, hub, name } = this.#engine
+    recorder.errors++
+    this.failWarm(error as Error)
+    hub.emit('error', { pool: name, error })
+  }
+
+  /** Resolves when `count` connections are open; default: `min`, and at least one. */
+  async warm(count: number | undefined): Promise<void> {
+    const { config, growth, phase, name } = this.#engine
+    const { max, min } = config
+    const target = count ?? Math.max(1, min)
+    checkNumber('warm', 'count', target, { min: 1, max, integer: true })
+    if (phase !== 'open') throw new PoolClosedError(name)
+    if (this.usable() >= target) return
+    const refusal = growth.refusal(this.#engine.now())
+    if (refusal !== undefined) throw refusal
+    const warmed = new Promise<void>((resolve, reject) => {
+      this.#warming.push({ target, resolve, reject })
+    })
+    growth.step(this.#engine.now())
+    await warmed
+  }
+
+  /** Tells the callers of `warm()` whose connections are open. */
+  checkWarm(): void {
+    if (this.#warming.length === 0) return
+    const usable = this.usable()
+    // More than `max` will never come, whatever it was when `warm` was called.
+    const most = usable >= this.#engine.config.max ? Number.POSITIVE_INFINITY : usable
+    const done = this.#warming.filter(({ target }) => target <= most)
+    this.#warming = this.#warming.filter(({ target }) => target > most)
+    for (const { resolve } of done) resolve()
+  }
+
+  /** Fails the callers of `warm()`. */
+  failWarm(error: Error): void {
+    for (const { reject } of this.#warming.splice(0)) reject(ownError(error))
+  }
+}

@@ -1,0 +1,127 @@
+import type { Slot } from '../slot/slot.js'
+import { clean, isClean } from './cleaning.js'
+import type { EngineView } from './engine-view.js'
+import type { Waiter } from './wait-queue.js'
+
+/** A call that can wait for a second connection, within what is left of its limit. */
+type RepeatedCall = Waiter & { leftMs(now: number): number | undefined }
+
+/**
+ * What becomes of a connection that comes back: it is reused as it is, cleaned first, or leaves the
+ * pool.
+ */
+export class Returns {
+  readonly #engine: EngineView
+
+  /** Takes connections of this engine back. */
+  constructor(engine: EngineView) {
+    this.#engine = engine
+  }
+
+  /** Takes a connection back; its lease is over. */
+  giveBack(slot: Slot): void {
+    const engine = this.#engine
+    const now = engine.now()
+    this.#endLease(slot, now)
+    if (slot.state !== 'leased') return
+    if (slot.over) {
+      engine.departures.ended(slot, slot.lostReason)
+      slot.connection!.destroy(slot.lostReason)
+      return
+    }
+    const { marks } = slot
+    // Behind a pooler a reset would reach any server session.
+    const resets = (marks.resetAfter || engine.config.reset === 'always') && !engine.pooler
+    slot.returned(resets)
+    if (marks.spoiled !== undefined) this.#endSpoiled(slot, marks.spoiled)
+    else if (isClean(slot)) this.reuse(slot, now)
+    else this.#clean(slot)
+  }
+
+  /** A statement run by `query()` itself is over: its connection comes back. */
+  finished(_call: Waiter, slot: Slot): void {
+    this.giveBack(slot)
+  }
+
+  /** The call was not begun on this connection, which is over: it takes or waits for another. */
+  again(call: RepeatedCall, slot: Slot): void {
+    this.giveBack(slot)
+    const engine = this.#engine
+    const now = engine.now()
+    const next = engine.take(now, call.accepts)
+    if (next === undefined) {
+      engine.wait(call, now, call.leftMs(now))
+    } else {
+      engine.handoff.lend(next, now, 0)
+      call.receive(next, now)
+    }
+  }
+
+  /** Takes a connection back to be destroyed. */
+  discard(slot: Slot, reason: string): void {
+    this.#endLease(slot, this.#engine.now())
+    this.#engine.departures.destroy(slot, reason)
+    this.#engine.handoff.supply(this.#engine.now())
+  }
+
+  /** A lease was given back a second time. */
+  releasedAgain(slot: Slot): void {
+    const { hub, name } = this.#engine
+    hub.emit('release', { pool: name, connection: slot.id, useMs: 0, again: true })
+  }
+
+  #endLease(slot: Slot, now: number): void {
+    const { recorder, leaks, hub, name } = this.#engine
+    slot.endLease(name)
+    const useMs = now - slot.leasedAt
+    recorder.released++
+    recorder.use.record(useMs)
+    leaks.ended(slot)
+    if (hub.has('release')) hub.emit('release', { pool: name, connection: slot.id, useMs })
+  }
+
+  /**
+   * What cannot be undone ends with the session: with a good-bye if nothing is under way, so that
+   * its locks are gone before the next one.
+   */
+  #endSpoiled(slot: Slot, reason: string): void {
+    const { departures, handoff } = this.#engine
+    const polite = slot.quiet && slot.connection!.transactionStatus() !== 'unknown'
+    if (polite) departures.retire(slot, reason)
+    else departures.destroy(slot, reason)
+    handoff.supply(this.#engine.now())
+  }
+
+  #clean(slot: Slot): void {
+    slot.clean()
+    clean(this.#engine, slot).then(
+      () => {
+        if (slot.state === 'cleaning') this.reuse(slot, this.#engine.now())
+      },
+      (error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error)
+        this.#engine.departures.break(slot, `could not be cleaned: ${why}`)
+      },
+    )
+  }
+
+  /** Hands a clean connection to the next caller, or retires it if its time has come. */
+  reuse(slot: Slot, now: number): void {
+    const { departures, handoff } = this.#engine
+    const reason = departures.reasonToRetire(slot, now) ?? this.#reasonToGiveUp(slot)
+    if (reason === undefined) {
+      handoff.offer(slot, now)
+    } else {
+      departures.retire(slot, reason)
+      handoff.supply(now)
+    }
+  }
+
+  #reasonToGiveUp({ uses }: Slot): string | undefined {
+    const { seat, slots, config } = this.#engine
+    // A connection serves at least one caller, or two pools could pass a permit to and fro and
+    // serve none.
+    if (seat === undefined || uses === 0 || slots.size <= config.min) return undefined
+    return seat.owes() ? 'another pool is owed a connection' : undefined
+  }
+}

@@ -1,0 +1,8 @@
+import type { Slot, SlotState } from './slot.js'
+
+/** How many of these connections are in one of these states. */
+export function countSlots(slots: Iterable<Slot>, ...states: readonly SlotState[]): number {
+  let count = 0
+  for (const { state } of slots) if (states.includes(state)) count++
+  return count
+}
