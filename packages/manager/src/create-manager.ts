@@ -21,10 +21,10 @@ const KNOWN: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Makes a manager of many databases and tenants. Opens nothing before something is used.
+ * Makes a manager of many databases and tenants. Opens no connection before the first call.
  *
- * Throws `ConfigError`, or `TypeError` for an option that does not exist, naming the option and the
- * nearest known name; never shows a value that may be a secret.
+ * Throws `ConfigError` for wrong values, and `TypeError` for an unknown option, with the nearest
+ * known name. Messages never show a value that may be a secret.
  *
  * ```ts
  * const manager = createManager({

@@ -10,21 +10,21 @@ import type { TenantOptions } from './options/tenant-options.js'
 /** The databases of a manager, by name. */
 export type Databases = Readonly<Record<string, DatabaseConfig>>
 
-/** What makes a database one whose primary is followed. */
+/** The options that make a database one whose primary is followed. */
 type Followed =
   | {
-      /** A list of nodes. */
+      /** The nodes, as a list or URL. */
       readonly nodes: unknown
     }
   | {
-      /** What finds the nodes. */
+      /** Finds the nodes. */
       readonly discover: unknown
     }
 
 /**
- * What stands under a name: a ready pool as it was given, a database whose primary is followed for
- * `nodes` and `discover`, else a named database. A URL is a text to the compiler, however many
- * hosts it lists: give it as `{ nodes: '…' }`.
+ * What `manager.database(name)` returns for a configuration: the pool itself if it was made
+ * elsewhere, `FollowedDatabase` for `nodes` and `discover`, else `NamedDatabase`. The compiler does
+ * not see how many hosts a URL lists: write such a URL as `{ nodes: '…' }`.
  */
 export type DatabaseOf<Config> = Config extends Pool
   ? Config
@@ -35,20 +35,20 @@ export type DatabaseOf<Config> = Config extends Pool
 /** Options of `createManager`. */
 export interface ManagerOptions<Named extends Databases> {
   /**
-   * Drivers by key: `{ pg: nodePostgres(), js: postgresJs() }`. The first is that of every database
-   * that names none.
+   * Drivers by key: `{ pg: nodePostgres(), js: postgresJs() }`. A database that names none uses the
+   * first.
    */
   drivers?: Readonly<Record<string, Driver>> | undefined
   /** The databases, by name. */
   databases: Named
-  /** Tenants, if there are any. */
+  /** How tenants are found. Default: no tenants. */
   tenants?: TenantOptions | undefined
-  /** How many connections this process may have at each server. */
+  /** How many connections this process may have to each server. */
   budget?: BudgetOptions | undefined
-  /** Where values came from, by path, as `loadConfig` tells. Default: everything is `code`. */
+  /** Where each value came from, by path, as `loadConfig` returns it. Default: `code` for all. */
   origins?: Readonly<Record<string, string>> | undefined
   /**
-   * Variables of the environment that were not taken, and why, as `loadConfig` tells;
+   * Variables of the environment that were ignored, with the reason, as `loadConfig` returns them.
    * `explainConfig()` lists them. Default: none.
    */
   skipped?: Readonly<Record<string, string>> | undefined
@@ -61,13 +61,13 @@ export interface ManagerOptions<Named extends Databases> {
 /** How to shut down. */
 export interface ShutdownOptions {
   /**
-   * Longest time for work under way to finish, in milliseconds, before it is cancelled. Default 20
-   * 000: within the 30 s of Kubernetes.
+   * Longest time for work under way to finish before it is cancelled, in milliseconds. Default
+   * 20 000: within the 30 s that Kubernetes allows.
    */
   graceMs?: number | undefined
   /**
-   * How long readiness fails before new work is refused, so that load balancers notice, in
-   * milliseconds. Default 0.
+   * How long readiness fails before new work is refused, in milliseconds, so that load balancers
+   * can react. Default 0.
    */
   delayMs?: number | undefined
 }
@@ -78,9 +78,9 @@ export interface ReadyOptions {
   timeoutMs?: number | undefined
 }
 
-/** What `stats` tells beside the named databases. */
+/** What `stats` returns in addition to the named databases. */
 export interface StatsOptions {
-  /** Tenants to tell about; no others are named. At most 100. Default: none. */
+  /** The tenants to include, at most 100. Default: none. */
   tenants?: readonly string[] | undefined
 }
 
@@ -90,59 +90,59 @@ export interface ManagerStats {
   readonly databases: Readonly<Record<string, PoolStats>>
   /** The budget of each server, by `host:port`. */
   readonly servers: Readonly<Record<string, BudgetStats>>
-  /** The tenants that were asked for, by id; those without pools are left out. */
+  /** The tenants that were asked for and have pools, by id. */
   readonly tenants: Readonly<Record<string, PoolStats>>
   /** How many tenants have pools. */
   readonly tenantPools: number
 }
 
 /**
- * Many databases and tenants, one bounded number of connections to each server, an orderly start
- * and stop.
+ * Many databases and tenants with one limit of connections to each server, health checks and an
+ * orderly shutdown.
  */
 export interface Manager<Named extends Databases = Databases> extends AsyncDisposable {
   /**
-   * The database of this name. Nothing is opened before its first use. Throws `RangeError` for an
-   * unknown name.
+   * Returns the database of this name. Nothing is opened before its first call. Throws `RangeError`
+   * for an unknown name.
    */
   database<Name extends keyof Named & string>(name: Name): DatabaseOf<Named[Name]>
   /**
-   * The pool of a tenant; without an id, that of the tenant in whose scope the caller is. Nothing
-   * is resolved before its first call: for an unknown tenant that call rejects with
-   * `UnknownTenantError`, without a connection, and in the scope of another tenant with
-   * `WrongTenantError`. Throws `TypeError` for what cannot be an id.
+   * Returns the pool of a tenant; without an id, of the tenant whose scope the caller is in. The
+   * tenant is resolved at its first call. That call rejects with `UnknownTenantError` for an
+   * unknown tenant, without a connection, and with `WrongTenantError` in the scope of another
+   * tenant. Throws `TypeError` for a value that cannot be an id.
    */
   tenant(id?: string): DatabasePool
   /**
-   * Runs `work` in the scope of a tenant: until it settles, calls for any other tenant are refused
-   * with `WrongTenantError`. Scopes of one tenant nest.
+   * Runs `work` in the scope of a tenant: until it settles, its calls for any other tenant reject
+   * with `WrongTenantError`. Scopes of the same tenant may be nested.
    */
   runAs<R>(id: string, work: () => R): R
-  /** Runs `work` outside the scope of any tenant, for what is meant to cross them. */
+  /** Runs `work` outside of any tenant's scope, for work on purpose across tenants. */
   unscoped<R>(work: () => R): R
   /**
-   * Resolves when every database answers and its pool is ready (`Pool.ready`); rejects with what
-   * failed.
+   * Resolves when every database answers and its pool is ready (`Pool.ready`). Rejects with the
+   * first `ConnectError`, after all were asked.
    */
   ready(options?: ReadyOptions): Promise<void>
-  /** What works and what does not, as known now; asks no server. */
+  /** Returns the health of all databases as known now; asks no server. */
   health(): ManagerHealth
-  /** An immutable picture of pools and budgets. Tenants are named only if asked for. */
+  /** Returns an immutable snapshot of pools and budgets. Tenants appear only if asked for. */
   stats(options?: StatsOptions): ManagerStats
   /**
-   * Takes new sizes, hosts and credentials of the databases. What runs finishes where it began.
-   * Throws `ConfigError`, and then changes nothing.
+   * Takes new sizes, hosts and credentials of the databases. Calls under way finish on the
+   * connections they have. Throws `ConfigError`, and then changes nothing.
    */
   reload(databases: Named): void
-  /** The values in effect with their origin, secrets left out. */
+  /** Returns the values in effect with their origin, secrets redacted. */
   explainConfig(): readonly ConfigEntry[]
-  /** Readiness fails from now on; work is still taken. `shutdown` begins with it. */
+  /** Makes readiness fail from now on; calls are still accepted. First step of `shutdown`. */
   leaving(): void
   /**
-   * Fails readiness, refuses new work, lets work under way finish within its grace, then cancels
-   * it, and closes everything.
+   * Makes readiness fail, refuses new work, lets work under way finish within `graceMs`, cancels
+   * the rest, and closes everything.
    */
   shutdown(options?: ShutdownOptions): Promise<void>
-  /** Closes every pool, also those that were made elsewhere. Idempotent. */
+  /** Closes every pool, including pools that were made elsewhere. Idempotent. */
   close(options?: CloseOptions): Promise<void>
 }

@@ -51,7 +51,7 @@ const READY_MS = 10_000
 const GRACE_MS = 20_000
 const LONGEST = 0x7fffffff
 
-/** Hands out databases and tenants, and ends them. What they are made of is owned by its parts. */
+/** The manager: hands out databases and tenants, and shuts them down. Its parts own the state. */
 export class PoolManager<Named extends Databases> implements Manager<Named> {
   readonly #parts: ManagerParts
   readonly #budgets: Budgets
@@ -89,9 +89,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
 
   tenant(id: string | undefined = this.#scope.id): DatabasePool {
     if (id === undefined) {
-      throw new TypeError(
-        'tenant: without an id it must be called in the scope of a tenant, which runAs(id, work) opens',
-      )
+      throw new TypeError('tenant: give an id, or call it within runAs(id, work)')
     }
     checkTenantId('tenant', id)
     return new TenantPool(id, this.#tenants('tenant'), this.#scope, this.#parts.clock)
@@ -134,7 +132,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     const asked = options.tenants ?? []
     if (asked.length > MOST_TOLD) {
       throw new RangeError(
-        `stats: tenants must name at most ${MOST_TOLD}, got ${asked.length}: each is a label of its own in your metrics`,
+        `stats: tenants must name at most ${MOST_TOLD}, got ${asked.length}: each one adds a label to your metrics`,
       )
     }
     const tenants = asked.flatMap((id): [string, PoolStats][] => {
@@ -157,7 +155,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
   explainConfig(): readonly ConfigEntry[] {
     const { origins, skipped, budget, tenants } = this.#parts
     const originOf = (path: string): string => {
-      // What stands nearest above it says where it came from.
+      // The nearest path above it that has an origin.
       for (let end = path.length; end > 0; end = path.lastIndexOf('.', end - 1)) {
         const origin = Object.hasOwn(origins, path.slice(0, end))
           ? origins[path.slice(0, end)]
@@ -202,7 +200,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     if (this.#closing === undefined) {
       let checked: CheckedCloseOptions
       try {
-        // Before anything is stopped.
+        // Wrong options stop nothing.
         checked = readCloseOptions(options)
       } catch (error) {
         return Promise.reject(error as Error)
@@ -220,7 +218,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     this.#budgets.stop()
     directory?.refuse()
     this.#databases.refuse()
-    // From the outside in: calls that were let in still need what is below.
+    // From the outside in: calls that were accepted still need the pools below.
     if (waiters === 'serve') await awaitIdle(clock, () => directory?.underWay ?? 0, deadline)
     const left = (): CheckedCloseOptions => ({
       timeoutMs: Math.max(0, deadline - clock.now()),

@@ -2,32 +2,27 @@ import type { ShutdownOptions } from './manager.js'
 
 /** Options of `shutdownOnSignals`. */
 export interface SignalOptions extends ShutdownOptions {
-  /** Which signals. Default SIGTERM. */
+  /** The signals to listen for. Default: SIGTERM. */
   signals?: readonly NodeJS.Signals[] | undefined
-  /**
-   * Called before the databases are shut down, with readiness failing already: stop the HTTP server
-   * here.
-   */
+  /** Called after readiness has started to fail and before the databases are shut down. */
   before?: (() => unknown) | undefined
-  /**
-   * Whether the process exits when all is closed, with code 0, or 1 if something failed. Default
-   * true.
-   */
+  /** Whether the process exits at the end: with code 0, or 1 if something failed. Default true. */
   exit?: boolean | undefined
 }
 
-/** What can be shut down. */
+/** What `shutdownOnSignals` shuts down: a manager. */
 export interface Shuttable {
   /** As `manager.shutdown()`. */
   shutdown(options?: ShutdownOptions): Promise<void>
-  /** As `manager.leaving()`: readiness fails from now on. */
+  /** As `manager.leaving()`. */
   leaving(): void
 }
 
 /**
- * Shuts down in order when the process is told to end: readiness fails, `before` stops what brings
- * new work, work under way ends within `graceMs`. Choose `delayMs` and `graceMs` to fit the 30 s of
- * Kubernetes together. Returns the function that takes it back.
+ * Shuts down when the process gets a signal: readiness fails, then `before` stops the sources of
+ * new work (such as the HTTP server), then work under way finishes within `graceMs`. `delayMs` and
+ * `graceMs` together must fit into the 30 s that Kubernetes allows. Returns a function that removes
+ * the listeners.
  */
 export function shutdownOnSignals(manager: Shuttable, options: SignalOptions = {}): () => void {
   const { signals = ['SIGTERM'], before, exit = true, ...shutdown } = options

@@ -8,17 +8,17 @@ interface Kept {
 /** Options of `singleton`. */
 export interface SingletonOptions {
   /**
-   * What the value was made of, such as its configuration as text: with another one it is made
-   * anew, and the former is closed. Default: never anew.
+   * Identifies what the value is made of, such as its configuration as text. When it changes, a new
+   * value is made and the former one is closed. Default: one value for ever.
    */
   key?: string | undefined
 }
 
 /**
- * Makes something once for each name in the process, also where modules are evaluated again and
- * again (hot reload) or twice (duplicate installations): `singleton('db', () => createManager(…))`.
- * With another `key` than before it is made anew and the former one is closed in the background.
- * What `factory` throws is thrown, and nothing is kept.
+ * Makes a value once for each name in the process, also if modules are evaluated again (hot reload)
+ * or installed twice: `singleton('db', () => createManager(…))`. With another `key` than before, it
+ * makes a new value and closes the former one in the background. Throws what `factory` throws, and
+ * keeps nothing then.
  */
 export function singleton<T extends object>(
   name: string,

@@ -12,10 +12,7 @@ import type { ServerNode } from './server-node.js'
 
 const LISTEN_MS = 10_000
 
-/**
- * The subscriptions of one database on a cluster whose primary moves: their session is in that
- * database, on whoever is primary.
- */
+/** The subscriptions of one member where the primary is followed: their session moves with it. */
 export class FollowingChannels {
   readonly channels: ChannelListener
   readonly #member: DatabaseMember
@@ -23,7 +20,7 @@ export class FollowingChannels {
   readonly #unsubscribe: () => void
   #primary: ServerNode | undefined
 
-  /** Follows the topology from now on. */
+  /** Starts to follow the topology. */
   constructor(member: DatabaseMember, topology: Topology) {
     this.#member = member
     this.#topology = topology
@@ -59,7 +56,7 @@ export class FollowingChannels {
   }
 
   async #open(options: SessionOptions): Promise<Session> {
-    const node = primaryOf(this.#topology) ?? (await this.#someone(options.signal))
+    const node = primaryOf(this.#topology) ?? (await this.#nextPrimary(options.signal))
     const session = await this.#member.poolAt(node).openSession(options)
     if (node === primaryOf(this.#topology)) return session
     const news = `${node.name} is no longer primary`
@@ -67,7 +64,7 @@ export class FollowingChannels {
     throw new ConnectionLostError(news, { executed: 'no' })
   }
 
-  #someone(signal: AbortSignal | undefined): Promise<ServerNode> {
+  #nextPrimary(signal: AbortSignal | undefined): Promise<ServerNode> {
     return new Promise((resolve, reject) => {
       const end = (): void => {
         unsubscribe()

@@ -6,30 +6,27 @@ import type {
 } from '@poolhouse/failover'
 import type { ServerSpec } from '../options/database-spec.js'
 
-/**
- * The servers of a cluster as the configuration lists them, and as a reload of it lists them anew.
- */
+/** A discovery that finds the servers which the configuration lists, also after a reload. */
 export class ListedServers implements Discovery<DiscoveredNode> {
   readonly name = 'the configuration'
-  // By database: those on the same servers share the cluster, and may be reloaded one after the
-  // other.
+  // By database: the databases of a group may be reloaded one after the other.
   readonly #lists = new Map<string, readonly ServerSpec[]>()
   #isTold = false
   #tell: (() => void) | undefined
 
-  /** The servers that this database lists from now on. */
+  /** Replaces the servers that this database lists. */
   list(database: string, servers: readonly ServerSpec[]): void {
     this.#lists.set(database, servers)
     this.#isTold = false
     this.#tell?.()
   }
 
-  /** The server at this address. */
+  /** The listed server at this address. */
   at({ host, port }: DiscoveredNode): ServerSpec | undefined {
     return this.#all.find((server) => server.host === host && server.port === port)
   }
 
-  /** The list, and then, with every further question, the next one. */
+  /** Returns the list; from the second time on, once it has changed. */
   async next({ signal }: DiscoveryContext): Promise<DiscoveryAnswer> {
     if (this.#isTold) await this.#change(signal)
     this.#isTold = true

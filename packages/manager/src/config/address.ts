@@ -6,20 +6,17 @@ import {
   type UrlConnection,
 } from '@poolhouse/core/kit'
 
-// What a cluster's URL may ask for: a primary is what its nodes are followed for.
+// What the URL of a cluster may ask for. All of them mean that the primary is followed.
 const FOLLOWED: ReadonlySet<TargetSessionAttrs> = new Set(['any', 'read-write', 'primary'])
 
-/**
- * Takes a URL or keywords apart. Throws `ConfigError` that never shows a part that may hold a
- * secret.
- */
+/** Parses a URL or keywords. Throws `ConfigError`, which shows nothing that may be a secret. */
 export function parseAddress(where: string, text: string): ParsedConnectionUrl {
   return inConfig(where, () => parseConnectionUrl(where, text))
 }
 
 /**
  * Whether a URL means a cluster whose primary is followed: it lists several hosts, or asks for the
- * primary by `target_session_attrs`. One that cannot be read does not; it is refused later.
+ * primary by `target_session_attrs`. False for an unreadable URL, which is refused later.
  */
 export function meansCluster(text: string): boolean {
   try {
@@ -29,46 +26,46 @@ export function meansCluster(text: string): boolean {
   }
 }
 
-/** As `meansCluster`, of a URL that was taken apart. */
+/** As `meansCluster`, for a parsed URL. */
 export function isCluster({ hosts, targetSessionAttrs }: ParsedConnectionUrl): boolean {
   return hosts.length > 1 || targetSessionAttrs === 'primary' || targetSessionAttrs === 'read-write'
 }
 
 /**
- * The connections of the nodes of a cluster. Throws `ConfigError` for a URL that asks for standbys:
- * the primary is followed, and reads go to replicas by `reader()` and intents.
+ * Returns the connections to the nodes of a cluster. Throws `ConfigError` for a URL that asks for
+ * standbys: reads go to replicas by `reader()` and by intent.
  */
 export function nodesOf(where: string, url: ParsedConnectionUrl): readonly UrlConnection[] {
   const { targetSessionAttrs = 'any' } = url
   if (!FOLLOWED.has(targetSessionAttrs)) {
     throw new ConfigError(
-      `${where}: target_session_attrs must be any, read-write or primary, which all mean that the primary is followed; reads on standbys are those of reader() and of intent: 'read'`,
+      `${where}: target_session_attrs must be any, read-write or primary, and the primary is followed; to read from standbys use reader() or intent: 'read'`,
     )
   }
   return inConfig(where, () => connectionsOf(where, url))
 }
 
 /**
- * The connection of the one server that a URL must name. Throws `ConfigError` for several, and for
- * a role.
+ * Returns the connection to the one server that a URL names. Throws `ConfigError` if it lists
+ * several, or asks for a role.
  */
 export function serverOf(where: string, url: ParsedConnectionUrl): UrlConnection {
   const { hosts, targetSessionAttrs = 'any' } = url
   if (hosts.length > 1) {
     throw new ConfigError(
-      `${where}: a primary or replica is one server, the URL lists ${hosts.length}; give the list as nodes`,
+      `${where}: a primary or replica is one server, and the URL lists ${hosts.length}; give the list as nodes`,
     )
   }
   if (targetSessionAttrs !== 'any' && targetSessionAttrs !== 'prefer-standby') {
     throw new ConfigError(
-      `${where}: target_session_attrs asks for a server by its role, and a primary or replica is one server, whatever its role; leave it out, or give the servers as nodes, whose primary is found and followed`,
+      `${where}: target_session_attrs asks for a server by its role, but a primary or replica is one fixed server; leave it out, or give the servers as nodes, whose primary is followed`,
     )
   }
   return inConfig(where, () => connectionsOf(where, url))[0]!
 }
 
 /**
- * What core says about a wrong URL, as the error of a configuration. Its messages hold no secrets.
+ * Runs `read` and turns core's error about a wrong URL, which holds no secret, into `ConfigError`.
  */
 export function inConfig<R>(where: string, read: () => R): R {
   try {

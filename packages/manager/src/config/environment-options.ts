@@ -4,25 +4,25 @@ import { describeName, describeValue, refuseUnknownOptions } from '@poolhouse/co
 /** Variables of the environment. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Which variables of the environment are databases. */
+/** Which variables of the environment are read as databases. */
 export interface EnvironmentOptions {
   /**
-   * How the variables begin, in capitals: with `SHOP` they are `SHOP_URL`, `SHOP_<NAME>_URL`,
-   * `SHOP_REPLICA_URLS`. Default `DATABASE`.
+   * The beginning of the variables, in capitals: with `SHOP` they are `SHOP_URL`,
+   * `SHOP_<NAME>_URL` and `SHOP_REPLICA_URLS`. Default `DATABASE`.
    */
   prefix?: string | undefined
   /**
-   * The databases to take, in small letters: `app` is that of `DATABASE_URL` or `PG*`, `analytics`
-   * that of `DATABASE_ANALYTICS_URL`. Default: every one whose variable holds a PostgreSQL URL, but
-   * not other ways to the database of `DATABASE_URL` (`public`, `private`, `connection_pool`,
-   * `direct`, `unpooled`, …), which have to be named.
+   * The databases to read, in lower case: `app` is `DATABASE_URL` or `PG*`, `analytics` is
+   * `DATABASE_ANALYTICS_URL`. Default: every variable that holds a PostgreSQL URL, except other
+   * addresses of the database in `DATABASE_URL` (`public`, `private`, `connection_pool`, `direct`,
+   * `unpooled`, …). Those are read only if they are listed here.
    */
   names?: readonly string[] | undefined
   /** The variables. Default: those of the process. */
   variables?: Environment | undefined
 }
 
-/** The options with their defaults. */
+/** `EnvironmentOptions` with their defaults. */
 export interface EnvironmentSource {
   readonly variables: Environment
   readonly prefix: string
@@ -32,8 +32,7 @@ export interface EnvironmentSource {
 const KNOWN: ReadonlySet<string> = new Set(['prefix', 'names', 'variables'])
 
 /**
- * Reads the option `env`: variables, or options about them. Throws `TypeError` or `ConfigError` for
- * what is neither.
+ * Reads the option `env`: variables, or `EnvironmentOptions`. Throws `TypeError` or `ConfigError`.
  */
 export function readEnvironmentOptions(
   where: string,
@@ -45,7 +44,7 @@ export function readEnvironmentOptions(
     )
   }
   const keys = Object.keys(env ?? {})
-  // Variables are in capitals; nobody has one that is called like an option.
+  // Variables are in capitals, so none has the name of an option.
   if (!keys.some((key) => KNOWN.has(key))) {
     return {
       variables: (env as Environment | undefined) ?? process.env,
@@ -57,12 +56,12 @@ export function readEnvironmentOptions(
   const { prefix = 'DATABASE', names, variables = process.env } = env as EnvironmentOptions
   if (typeof prefix !== 'string' || !/^[A-Z][A-Z0-9_]*$/.test(prefix)) {
     throw new ConfigError(
-      `${where}: env.prefix must be the beginning of variables, in capitals, such as DATABASE, got ${describeName(prefix)}`,
+      `${where}: env.prefix must be in capitals, such as DATABASE, got ${describeName(prefix)}`,
     )
   }
   if (names !== undefined && !(Array.isArray(names) && names.every(isName))) {
     throw new ConfigError(
-      `${where}: env.names must be a list of databases in small letters, such as ['app', 'analytics'], got ${Array.isArray(names) ? 'a list with something else in it' : describeValue(names)}`,
+      `${where}: env.names must be a list of databases in lower case, such as ['app', 'analytics'], got ${Array.isArray(names) ? 'a list with other values' : describeValue(names)}`,
     )
   }
   return { variables, prefix: prefix.replace(/_$/, ''), names: names && new Set(names) }

@@ -10,23 +10,20 @@ import type { DatabaseOptions } from '../options/database-options.js'
 import { inConfig, isCluster, meansCluster, nodesOf } from './address.js'
 import type { Environment, EnvironmentSource } from './environment-options.js'
 
-/** What the environment says: databases by name, and where each of their values came from. */
+/** The databases of the environment, and where each value came from. */
 export interface EnvironmentConfig {
   readonly databases: ReadonlyMap<string, DatabaseOptions>
-  /** Variables by path. */
+  /** The variable of each value, by path. */
   readonly origins: ReadonlyMap<string, string>
-  /**
-   * Variables that look like those of a database and were not taken, with the reason; never their
-   * values.
-   */
+  /** Ignored variables that look like a database, with the reason; never their values. */
   readonly skipped: ReadonlyMap<string, string>
 }
 
-// Where DATABASE_URL and PG* lead.
+// The database of DATABASE_URL and PG*.
 const MAIN = 'app'
-// Names under which vendors put other ways to the database of DATABASE_URL: Railway, Heroku, Neon,
-// Render, Prisma. Databases only if `names` says so.
-const OTHER_WAYS: ReadonlySet<string> = new Set([
+// Names of other addresses of the database in DATABASE_URL, as Railway, Heroku, Neon, Render and
+// Prisma set them. Read only if `names` lists them.
+const OTHER_ADDRESSES: ReadonlySet<string> = new Set([
   'public',
   'private',
   'internal',
@@ -45,15 +42,14 @@ const OTHER_WAYS: ReadonlySet<string> = new Set([
   'shadow',
 ])
 
-// What says to libpq where the server is.
-const PLACES_OF_LIBPQ: readonly string[] = ['PGHOST', 'PGHOSTADDR', 'PGSERVICE', 'PGDATABASE']
+// The variables by which libpq finds a server.
+const LIBPQ_ADDRESS: readonly string[] = ['PGHOST', 'PGHOSTADDR', 'PGSERVICE', 'PGDATABASE']
 
 /**
  * Reads `DATABASE_URL`, `DATABASE_REPLICA_URLS`, `DATABASE_<NAME>_URL`,
- * `DATABASE_<NAME>_REPLICA_URLS` and, where there is no `DATABASE_URL`, libpq's `PG*`. Of the named
- * ones only those count that hold a PostgreSQL URL, or the keywords of one, and whose name is not
- * that of another way to the same database. Throws `ConfigError` naming the variable, never its
- * value.
+ * `DATABASE_<NAME>_REPLICA_URLS` and, without a `DATABASE_URL`, libpq's `PG*`. Of those with a name
+ * it takes the ones that hold a PostgreSQL URL or keywords and are no other address of the main
+ * database. Throws `ConfigError` with the name of the variable, never its value.
  */
 export function readEnvironment({
   variables,
@@ -68,22 +64,22 @@ export function readEnvironment({
     return value === '' ? undefined : value
   }
   const isWanted = (name: string): boolean =>
-    names === undefined ? !OTHER_WAYS.has(name) : names.has(name)
+    names === undefined ? !OTHER_ADDRESSES.has(name) : names.has(name)
   const skip = (variable: string, reason: string): void => {
     if (read(variable) !== undefined) skipped.set(variable, reason)
   }
-  const whyNot = (name: string, variable: string): string => {
-    if (!isAddress(read(variable))) return 'it holds no URL of PostgreSQL'
+  const reasonToSkip = (name: string, variable: string): string => {
+    if (!isAddress(read(variable))) return 'it holds no PostgreSQL URL'
     return names === undefined
-      ? `its name is that of another way to the database of ${prefix}_URL; list "${name}" in env.names to take it`
+      ? `its name means another address of the database in ${prefix}_URL; list "${name}" in env.names to take it`
       : `env.names does not list "${name}"`
   }
   const add = (name: string, url: string, replicaNames: readonly string[]): void => {
     const given = replicaNames.filter((each) => read(each) !== undefined)
     const text = read(url)
-    // What is no address of PostgreSQL is not meant, where it is not the main one.
+    // Only the main variable must hold an address; others may belong to other software.
     if (url !== `${prefix}_URL` && ![url, ...given].some((each) => isAddress(read(each)))) {
-      for (const each of [url, ...given]) skip(each, 'it holds no URL of PostgreSQL')
+      for (const each of [url, ...given]) skip(each, 'it holds no PostgreSQL URL')
       return
     }
     const value = url === `${prefix}_URL` || isAddress(text) ? asUrl(url, text) : undefined
@@ -93,7 +89,7 @@ export function readEnvironment({
     if (value === undefined) {
       if (replicas === undefined) return
       throw new ConfigError(
-        `environment: ${replicas} is set, and ${url} is not, or is no URL of PostgreSQL: replicas of which primary?`,
+        `environment: ${replicas} is set, but ${url} is not a PostgreSQL URL; set the primary there`,
       )
     }
     if (replicas === undefined) {
@@ -103,7 +99,7 @@ export function readEnvironment({
     }
     if (meansCluster(value)) {
       throw new ConfigError(
-        `environment: ${url} is that of a cluster, whose nodes find out by themselves who is a replica; leave ${replicas} out`,
+        `environment: ${url} is a cluster, whose replicas are found out; leave ${replicas} out`,
       )
     }
     const list = listOf(replicas, read(replicas)!)
@@ -112,20 +108,20 @@ export function readEnvironment({
   }
   const main = [`${prefix}_URL`, `${prefix}_REPLICA_URLS`, `${prefix}_REPLICA_URL`] as const
   if (isWanted(MAIN)) add(MAIN, main[0], main.slice(1))
-  else for (const variable of main) skip(variable, whyNot(MAIN, variable))
+  else for (const variable of main) skip(variable, reasonToSkip(MAIN, variable))
   for (const name of namesIn(variables, prefix)) {
     const key = name.toLowerCase()
     const url = `${prefix}_${name}_URL`
     const replicas = [`${prefix}_${name}_REPLICA_URLS`, `${prefix}_${name}_REPLICA_URL`]
     if (!isWanted(key)) {
-      for (const variable of [url, ...replicas]) skip(variable, whyNot(key, variable))
+      for (const variable of [url, ...replicas]) skip(variable, reasonToSkip(key, variable))
       continue
     }
     if (databases.has(key) && isAddress(read(url))) {
       throw new ConfigError(`environment: ${url} and ${prefix}_URL are both database "${key}"`)
     }
     if (databases.has(key)) {
-      skip(url, 'it holds no URL of PostgreSQL')
+      skip(url, 'it holds no PostgreSQL URL')
       continue
     }
     add(key, url, replicas)
@@ -138,12 +134,12 @@ export function readEnvironment({
     }
   } else {
     const reason = isWanted(MAIN) ? `${main[0]} is set` : `env.names does not list "${MAIN}"`
-    for (const variable of PLACES_OF_LIBPQ) skip(variable, reason)
+    for (const variable of LIBPQ_ADDRESS) skip(variable, reason)
   }
   return { databases, origins, skipped }
 }
 
-/** The names of databases in the names of variables, in their order. */
+/** Returns the database names that occur in the names of variables, in order. */
 function namesIn(variables: Environment, prefix: string): ReadonlySet<string> {
   const names = new Set<string>()
   for (const variable of Object.keys(variables)) {
@@ -151,7 +147,7 @@ function namesIn(variables: Environment, prefix: string): ReadonlySet<string> {
     const name = /^([A-Z0-9_]+?)(?:_REPLICA_URLS?|_URL)$/.exec(
       variable.slice(prefix.length + 1),
     )?.[1]
-    // The replicas of the main one.
+    // Not the replicas of the main database.
     if (name !== undefined && !(name === 'REPLICA' && variable === `${prefix}_REPLICA_URL`)) {
       names.add(name)
     }
@@ -163,7 +159,7 @@ function isAddress(value: string | undefined): boolean {
   return value !== undefined && isConnectionText(value)
 }
 
-/** Keywords as the URL that says the same. */
+/** Converts keywords into the equal URL. */
 function asUrl<Value extends string | undefined>(variable: string, value: Value): Value | string {
   if (value === undefined) return value
   return inConfig(`environment: ${variable}`, () =>
@@ -172,8 +168,8 @@ function asUrl<Value extends string | undefined>(variable: string, value: Value)
 }
 
 /**
- * Addresses, one on a line or separated by commas. A comma is a separator only before the beginning
- * of another URL, because passwords and lists of hosts have commas, too; keywords need lines.
+ * Splits addresses on separate lines or separated by commas. A comma separates only if another URL
+ * follows, because passwords and host lists may hold commas too. Keywords need separate lines.
  */
 function listOf(variable: string, text: string): string[] {
   const list = text.split(/\n|,(?=\s*[a-z+]+:\/\/)/).map((each) => each.trim().replace(/,$/, ''))
@@ -190,7 +186,7 @@ function readLibpq(variables: Environment): DatabaseOptions | undefined {
   return { nodes: nodesOf(`${where}: PGTARGETSESSIONATTRS`, parsed).map(tidy) }
 }
 
-/** Without what says nothing, for those who print it. */
+/** Drops undefined and empty properties, so that a printed configuration is short. */
 function tidy({ parameters, ...connection }: UrlConnection): UrlConnection {
   const named = Reflect.ownKeys(connection).filter(
     (key) => connection[key as keyof typeof connection] !== undefined,

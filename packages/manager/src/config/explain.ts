@@ -2,19 +2,19 @@ import { connectionUrl, describeValue } from '@poolhouse/core/kit'
 
 /** One value of the configuration. */
 export interface ConfigEntry {
-  /** Where it stands: `databases.app.pool.max`. */
+  /** Its path, such as `databases.app.pool.max`. */
   readonly path: string
-  /** The value as text; secrets are `[redacted]`. */
+  /** The value as text, with secrets as `[redacted]`. */
   readonly value: string
   /** Where it came from: `code`, a file, or a variable of the environment. */
   readonly origin: string
 }
 
-// What may hold a secret whole or in part.
+// The keys whose values may be or contain a secret.
 const SECRET: ReadonlySet<string> = new Set(['password', 'passphrase', 'key', 'tokenSecret'])
 const URL_TEXT = /^postgres(?:ql)?:\/\//
 
-/** Lists every value with its path. Functions and objects with methods are named, not read. */
+/** Lists every value with its path. Functions and class instances are named, not listed. */
 export function explain(
   value: unknown,
   path: string,
@@ -42,7 +42,7 @@ export function explain(
   )
 }
 
-/** Drivers and discoveries: what is in them is theirs. */
+/** Whether the value is a driver or a discovery, whose properties are no configuration. */
 function isInstance(value: object): boolean {
   return ['connect', 'next', 'query'].some(
     (method) => typeof (value as Record<string, unknown>)[method] === 'function',
@@ -59,13 +59,12 @@ function explainText(text: string): string {
     const url = connectionUrl('', text)
     return URL_TEXT.test(url) ? redactUrl(url) : text
   } catch {
-    // It looks like a list of keywords and cannot be read, so that nobody knows where the password
-    // is.
+    // Unreadable keywords: it is unknown which part is the password.
     return '[unreadable]'
   }
 }
 
-/** A connection URL without what may be secret: the password, wherever it stands. */
+/** Redacts the password of a connection URL, in the authority and in the query. */
 function redactUrl(url: string): string {
   const [beforeQuery = '', query] = split(url, '?')
   const slash = beforeQuery.indexOf('//') + 2
@@ -92,7 +91,7 @@ function safeDecode(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    // What cannot be read cannot be shown to be harmless.
+    // An unreadable key might be a password.
     return 'password'
   }
 }

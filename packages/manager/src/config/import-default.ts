@@ -1,8 +1,7 @@
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 
-// A host that compiles modules for `require` only, such as Jest or ts-node, cannot import what it
-// could require.
+// The errors of a host that compiles modules for `require` only, such as Jest or ts-node.
 const ONLY_BY_REQUIRE: ReadonlySet<unknown> = new Set([
   'ERR_UNKNOWN_FILE_EXTENSION',
   'ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING',
@@ -10,10 +9,9 @@ const ONLY_BY_REQUIRE: ReadonlySet<unknown> = new Set([
 ])
 
 /**
- * The default export of a module, whichever kind of module the file and its reader are. An ES
- * module that was compiled to CommonJS has it under `default` of `module.exports`; of any other
- * CommonJS module it is `module.exports` itself. Rejects with what the runtime or the module
- * throws.
+ * Returns the default export of a module, of any module kind. For an ES module that was compiled to
+ * CommonJS that is `module.exports.default`; for any other CommonJS module it is `module.exports`.
+ * Rejects with what the runtime or the module throws.
  */
 export async function importDefault(path: string): Promise<unknown> {
   const module = (await load(path)) as { default?: unknown }
@@ -35,8 +33,8 @@ function required(path: string, importError: unknown): unknown {
     const module: unknown = createRequire(path)(path)
     return isModule(module) ? (module as { default?: unknown }).default : module
   } catch (error) {
-    // Without a hook for its ending a file is read as JavaScript, and fails at the first type: the
-    // first error says why.
+    // Without a hook for TypeScript, `require` reads the file as JavaScript and fails at the first
+    // type. The error of the import says more.
     throw error instanceof SyntaxError ? importError : error
   }
 }

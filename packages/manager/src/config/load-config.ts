@@ -14,46 +14,46 @@ import {
 import { importDefault } from './import-default.js'
 import { check, FILE } from './schema.js'
 
-/** What a configuration file holds. */
+/** The contents of a configuration file. */
 export interface FileConfig {
-  /** Address of the JSON Schema, for editors. */
+  /** Path or URL of the JSON Schema, for editors. */
   $schema?: string | undefined
-  /** The databases, by name; drivers by their key. */
+  /** The databases, by name. Drivers are named by their key. */
   databases?: Readonly<Record<string, string | DatabaseOptions>> | undefined
-  /** As `createManager`. */
+  /** See `createManager`. */
   budget?: BudgetOptions | undefined
 }
 
 /** Options of `loadConfig`. */
 export interface LoadConfigOptions {
   /**
-   * The file; `false` for none. Default: `poolhouse.config` with the ending `.ts`, `.mts`, `.cts`,
-   * `.js`, `.mjs`, `.cjs` or `.json` in `directory`, if there is one.
+   * The file; `false` reads none. Default: `poolhouse.config` with the ending `.ts`, `.mts`,
+   * `.cts`, `.js`, `.mjs`, `.cjs` or `.json` in `directory`, if there is one.
    */
   file?: string | false | undefined
-  /** Where the file is. Default: the working directory. */
+  /** The folder of the file. Default: the working directory. */
   directory?: string | undefined
   /**
-   * Variables of the environment, or which of them are databases; `false` for none. Default: those
-   * of the process.
+   * Variables of the environment, or which of them to read; `false` reads none. Default: the
+   * variables of the process.
    */
   env?: Environment | EnvironmentOptions | false | undefined
-  /** What the code says, which comes before everything else. */
+  /** Values from the code, which take precedence over the file and the environment. */
   code?: FileConfig | undefined
 }
 
-/** What `createManager` takes, and where each value came from. */
+/** Options for `createManager`, and where each value came from. */
 export interface LoadedConfig {
   /** The databases, by name. */
   readonly databases: Readonly<Record<string, DatabaseConfig>>
-  /** The budget. */
+  /** The option `budget`. */
   readonly budget: BudgetOptions
-  /** Where values came from, by path. */
+  /** Where each value came from, by path. */
   readonly origins: Readonly<Record<string, string>>
   /**
-   * Variables of the environment that look like those of a database and were not taken, each with
-   * the reason and never with its value: `DATABASE_PUBLIC_URL`, `DATABASE_API_URL=https://…`.
-   * `manager.explainConfig()` lists them too.
+   * Ignored variables that look like a database (`DATABASE_PUBLIC_URL`,
+   * `DATABASE_API_URL=https://…`), with the reason, never with the value. `manager.explainConfig()`
+   * lists them too.
    */
   readonly skipped: Readonly<Record<string, string>>
 }
@@ -62,8 +62,8 @@ const FILES: readonly string[] = ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs', 'json'
   (ending) => `poolhouse.config.${ending}`,
 )
 const KNOWN: ReadonlySet<string> = new Set(['file', 'directory', 'env', 'code'])
-// Where a database is: whoever says any of it says all of it.
-const PLACE: readonly (keyof DatabaseOptions)[] = [
+// The server addresses of a database: all of them come from the first source that has any.
+const ADDRESS: readonly (keyof DatabaseOptions)[] = [
   'primary',
   'replicas',
   'nodes',
@@ -72,13 +72,12 @@ const PLACE: readonly (keyof DatabaseOptions)[] = [
 ]
 
 /**
- * Reads the configuration: first what the code says, then the file, then the environment. Of one
- * database each key comes from the first that has it; where it is (`primary`, `replicas`, `nodes`,
- * …) comes from one of them as a whole. Databases that only the environment knows are added.
+ * Reads the configuration from the code, a file and the environment. They are merged key by key,
+ * in that order of precedence. The server addresses of a database (`primary`, `replicas`, `nodes`,
+ * …) always come from a single source.
  *
- * Rejects with `ConfigError` that names file, key or variable, and never shows a value. A `.ts`,
- * `.mts` or `.cts` file needs a runtime that reads TypeScript: Node.js 22.18 or newer, or 20 with
- * `--import tsx`.
+ * Rejects with `ConfigError`, which names the file, key or variable and never shows a value. A
+ * `.ts`, `.mts` or `.cts` file needs Node.js 22.18 or newer, or `--import tsx`.
  */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
   refuseUnknownOptions('loadConfig', options, KNOWN)
@@ -123,12 +122,12 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   })
 }
 
-/** A single address: of one server, or of a cluster whose primary is followed. */
+/** Reads a URL as a single server, or as a cluster whose primary is followed. */
 function placeOf(address: string): DatabaseOptions {
   return meansCluster(address) ? { nodes: address } : { primary: address }
 }
 
-/** What stands already, and what the next layer adds to it. */
+/** Adds the keys of the next source that are not set yet. */
 function layered(
   former: DatabaseOptions | undefined,
   next: DatabaseOptions,
@@ -137,11 +136,11 @@ function layered(
   origins: Map<string, string>,
 ): DatabaseOptions {
   const result: Record<string, unknown> = { ...former }
-  const isPlaced = PLACE.some((key) => result[key] !== undefined)
+  const hasAddress = ADDRESS.some((key) => result[key] !== undefined)
   for (const [key, value] of Object.entries(next)) {
     if (value === undefined) continue
-    const place = PLACE.includes(key as keyof DatabaseOptions)
-    if (place ? isPlaced : result[key] !== undefined) continue
+    const isAddress = ADDRESS.includes(key as keyof DatabaseOptions)
+    if (isAddress ? hasAddress : result[key] !== undefined) continue
     result[key] = value
     origins.set(`${path}.${key}`, origin)
   }
@@ -169,8 +168,8 @@ async function readFile(path: string): Promise<FileConfig> {
     if (path.endsWith('.json')) config = JSON.parse(readFileSync(path, 'utf8'))
     else config = await importDefault(path)
   } catch (error) {
-    // What JSON.parse says quotes the file, which may hold a password.
-    const why = path.endsWith('.json') ? 'it is not JSON' : whyNotLoaded(error)
+    // The message of JSON.parse quotes the file, which may hold a password.
+    const why = path.endsWith('.json') ? 'it is not JSON' : reasonOf(error)
     throw new ConfigError(
       `loadConfig: cannot read ${path}: ${why}`,
       path.endsWith('.json') ? {} : { cause: error },
@@ -186,16 +185,13 @@ async function readFile(path: string): Promise<FileConfig> {
   return config as FileConfig
 }
 
-function whyNotLoaded(error: unknown): string {
+function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
   if (code !== 'ERR_UNKNOWN_FILE_EXTENSION') return message
   return 'this Node.js does not read TypeScript; start it with --import tsx, use Node.js 22.18 or newer, or write the file as poolhouse.config.mjs'
 }
 
-/**
- * A file cannot mean these keys anywhere but as the name of a database, and must not get near a
- * prototype.
- */
+/** Throws `ConfigError` for the key `__proto__`, except as the name of a database. */
 function refuseHostileKeys(path: string, config: object): void {
   for (const [key, value] of Object.entries(config)) {
     if (key === '__proto__') throw new ConfigError(`${path}: unknown key "__proto__"`)

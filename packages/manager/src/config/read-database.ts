@@ -13,7 +13,7 @@ export function isReadyPool(config: unknown): config is Pool {
   return typeof query === 'function' && typeof acquire === 'function'
 }
 
-/** Reads what stands under a name, unless it is a ready pool. Throws `ConfigError`. */
+/** Checks the configuration of one database and brings it into one shape. Throws `ConfigError`. */
 export function readDatabase(
   name: string,
   config: Exclude<DatabaseConfig, Pool>,
@@ -21,7 +21,7 @@ export function readDatabase(
 ): DatabaseSpec {
   if (looksSecret(name)) {
     throw new ConfigError(
-      `createManager: the name of a database shows in messages and must not hold a secret, got ${describeText(name)}`,
+      `createManager: the name of a database appears in messages, so it must not hold a secret, got ${describeText(name)}`,
     )
   }
   const where = `databases.${name}`
@@ -35,14 +35,10 @@ export function readDatabase(
   const { primary, replicas, nodes, discover, connection } = options
   const given = [primary, nodes, discover].filter((each) => each !== undefined).length
   if (given !== 1) {
-    throw new ConfigError(
-      `${where}: give exactly one of primary, nodes and discover, ${given === 0 ? 'none is there' : `${given} are there`}`,
-    )
+    throw new ConfigError(`${where}: give exactly one of primary, nodes and discover, got ${given}`)
   }
   if (replicas !== undefined && primary === undefined) {
-    throw new ConfigError(
-      `${where}: replicas need primary; nodes find out by themselves who is a replica`,
-    )
+    throw new ConfigError(`${where}: replicas need primary; with nodes the roles are found out`)
   }
   if ((discover === undefined) !== (connection === undefined)) {
     throw new ConfigError(
@@ -97,8 +93,7 @@ function refuseTwins(where: string, servers: readonly ServerSpec[]): void {
   const seen = new Set<string>()
   for (const { host, port } of servers) {
     const key = `${host}:${port}`
-    if (seen.has(key))
-      throw new ConfigError(`${where}: server ${key} is there twice; list each once`)
+    if (seen.has(key)) throw new ConfigError(`${where}: server ${key} is listed twice`)
     seen.add(key)
   }
 }

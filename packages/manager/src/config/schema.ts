@@ -4,7 +4,7 @@ import { z } from 'zod'
 
 const LONGEST = 0x7fffffff
 
-/** An object that refuses unknown keys and names the nearest known one. */
+/** An object that refuses unknown keys, with the nearest known one in the message. */
 function strict<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> {
   return z.strictObject(shape, {
     error: (issue) => (issue.code === 'unrecognized_keys' ? unknownKeys(issue, shape) : undefined),
@@ -25,7 +25,7 @@ const text = z.string().min(1)
 const ms = z.number().min(1).max(LONGEST)
 const msOrNever = z.number().min(0).max(LONGEST)
 const count = z.number().int().min(1)
-/** A number that may be `Infinity`, which code can say and JSON cannot. */
+/** A number that may be `Infinity`, which only code can write, not JSON. */
 const amount = (minimum: number): z.ZodType<number> =>
   z
     .custom<number>(
@@ -169,7 +169,7 @@ const limits = strict({
   weight: z.number().positive().max(1_000_000).optional(),
 })
 
-/** One named database, unless it is a URL or a ready pool. */
+/** The configuration of one database: a URL or options. */
 export const DATABASE: z.ZodType = z.union([text, database])
 
 /** `budget`. */
@@ -190,7 +190,7 @@ export const TENANTS: z.ZodType = strict({
   maxPools: count.optional(),
 })
 
-/** What `tenants.resolve` answers. */
+/** The answer of `tenants.resolve`. */
 export const TARGET: z.ZodType = strict({
   on: text.optional(),
   database: z.string().optional(),
@@ -203,7 +203,7 @@ export const TARGET: z.ZodType = strict({
   limits: limits.optional(),
 })
 
-/** A configuration file: everything that can be written as data. */
+/** A configuration file. */
 export const FILE: z.ZodType = strict({
   $schema: z.string().optional(),
   databases: z.record(z.string(), DATABASE).optional(),
@@ -211,8 +211,8 @@ export const FILE: z.ZodType = strict({
 })
 
 /**
- * Checks a value, which stands at `path`. Throws `ConfigError` that names each wrong key and never
- * shows a value, which may be a secret.
+ * Checks a value at a path. Throws `ConfigError`, which names each wrong key and never shows a
+ * value, because that may be a secret.
  */
 export function check(
   where: string,
@@ -229,13 +229,13 @@ export function check(
 function tell(issue: z.core.$ZodIssue, path: readonly PropertyKey[]): string[] {
   const full = [...path, ...issue.path]
   if (issue.code === 'invalid_union') {
-    // The branch of the value's own kind says more than all of them together.
+    // The branch of the value's own type explains the error best.
     const branches = issue.errors.filter(
       (each) => !each.some((one) => one.path.length === 0 && isOtherKind(one)),
     )
     if (branches.length > 0) return branches[0]!.flatMap((each) => tell(each, full))
   }
-  // A key may be a text in the wrong place.
+  // A key may be a misplaced value.
   const at = full.map(shown).join('.')
   return [at === '' ? issue.message : `${at}: ${issue.message}`]
 }

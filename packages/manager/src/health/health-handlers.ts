@@ -1,7 +1,7 @@
 import { checkBoolean, refuseUnknownOptions } from '@poolhouse/core/kit'
 import type { ManagerHealth } from './health.js'
 
-/** What the handlers ask. */
+/** What the handlers ask: a manager. */
 export interface HealthSource {
   /** As `manager.health()`. */
   health(): ManagerHealth
@@ -12,13 +12,13 @@ export interface HealthSource {
 /** Options of `createHealthHandlers`. */
 export interface HealthHandlerOptions {
   /**
-   * Longest time that a request for readiness waits for databases which are not known to be ready,
-   * in milliseconds. Default 1 000.
+   * Longest wait of a readiness request for databases that are not known to be ready, in
+   * milliseconds. Default 1 000.
    */
   timeoutMs?: number | undefined
   /**
-   * Whether answers say why. The reasons name servers, databases and users: only where nobody else
-   * can ask. Default false.
+   * Whether answers contain the reasons. They name servers, databases and users: do not publish
+   * them. Default false.
    */
   details?: boolean | undefined
 }
@@ -27,19 +27,16 @@ export interface HealthHandlerOptions {
 export interface HealthAnswer {
   /** 200 or 503. */
   readonly status: 200 | 503
-  /** For `JSON.stringify`. */
+  /** The body, as an object. */
   readonly body: {
-    /**
-     * `ok`; `degraded` while something is wrong that requests need not notice; `unavailable` with
-     * 503.
-     */
+    /** `degraded` while requests work although something is wrong; `unavailable` with 503. */
     readonly status: 'ok' | 'degraded' | 'unavailable'
-    /** What is wrong, if anything is and details are wanted. */
+    /** What is wrong. Only with `details`. */
     readonly reasons?: readonly string[]
   }
 }
 
-/** A response of `node:http`, which Express' is as well. */
+/** The part of a `node:http` or Express response that is used. */
 export interface NodeResponse {
   /** Status of the answer. */
   statusCode: number
@@ -49,7 +46,7 @@ export interface NodeResponse {
   end(body: string): unknown
 }
 
-/** A reply of Fastify. */
+/** The part of a Fastify reply that is used. */
 export interface FastifyLikeReply {
   /** Sets the status of the answer. */
   code(status: number): unknown
@@ -57,15 +54,15 @@ export interface FastifyLikeReply {
   send(body: unknown): unknown
 }
 
-/** A context of Hono. */
+/** The part of a Hono context that is used. */
 export interface HonoLikeContext<Response> {
   /** Makes the answer. */
   json(body: HealthAnswer['body'], status: 200 | 503): Response
 }
 
-/** One check in the forms that servers take. */
+/** One check, as a handler for several frameworks. */
 export interface HealthHandler {
-  /** The answer itself, for everything else. */
+  /** Returns the answer itself, for other frameworks. */
   answer(): Promise<HealthAnswer>
   /** For `node:http` and Express: `app.get('/readyz', readyz.node)`. */
   node(request: unknown, response: NodeResponse): Promise<void>
@@ -75,13 +72,13 @@ export interface HealthHandler {
   hono<Response>(context: HonoLikeContext<Response>): Promise<Response>
 }
 
-/** What `createHealthHandlers` gives. */
+/** What `createHealthHandlers` returns. */
 export interface HealthHandlers {
-  /** Whether the process works; asks no database, so that an outage of one restarts nobody. */
+  /** 200 while the process runs. Asks no database, so that an outage restarts no process. */
   readonly livez: HealthHandler
   /**
-   * Whether requests should come: 200 also while degraded, 503 while a database serves nothing and
-   * from the begin of a shutdown.
+   * Whether the process should get requests: 200, also while degraded; 503 while a database serves
+   * nothing and once a shutdown has started.
    */
   readonly readyz: HealthHandler
 }
@@ -90,9 +87,9 @@ const WHERE = 'createHealthHandlers'
 const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'details'])
 
 /**
- * Makes the handlers of `/livez` and `/readyz`. What a database does becomes an answer, which tells
- * nothing but the status unless `details` are asked for. Throws `TypeError` for options that are
- * none.
+ * Makes the handlers of `/livez` and `/readyz`. Failures of databases become answers and are never
+ * thrown. The answers hold only the status unless `details` is set. Throws `TypeError` for unknown
+ * options.
  */
 export function createHealthHandlers(
   manager: HealthSource,
@@ -100,11 +97,11 @@ export function createHealthHandlers(
 ): HealthHandlers {
   refuseUnknownOptions(WHERE, options, KNOWN)
   const { timeoutMs = 1_000, details = false } = options
-  // The text of a variable would be true, whatever it says.
+  // A text, such as an environment variable, would count as true.
   checkBoolean(WHERE, 'details', details)
   let asking: Promise<void> | undefined
   const asked = (): Promise<void> => {
-    // However many probes come at once, the databases are asked once.
+    // Concurrent probes share one question.
     asking ??= manager
       .ready({ timeoutMs })
       .catch(() => {})
@@ -116,7 +113,7 @@ export function createHealthHandlers(
   const livez = async (): Promise<HealthAnswer> =>
     answerOf(manager.health().live, false, [], details)
   const readyz = async (): Promise<HealthAnswer> => {
-    // Nobody may have tried since it failed, because we said so.
+    // Ask: while this answers 503, no request tries whether the database is back.
     if (!manager.health().ready) await asked()
     const { ready, degraded, reasons } = manager.health()
     return answerOf(ready, degraded, reasons, details)

@@ -1,22 +1,22 @@
 import type { Pool, PoolStats, Topology } from '@poolhouse/core'
 
-/** How one database is, as known now. */
+/** The health of one database, as known now. */
 export interface DatabaseHealth {
-  /** Whether it serves anything: reads at least. */
+  /** Whether it serves calls, at least reads. */
   readonly ready: boolean
   /** Whether it serves less than it should. */
   readonly degraded: boolean
-  /** Why, for humans; holds no secrets. */
+  /** Why it is not ready or degraded, for humans. Holds no secrets. */
   readonly reasons: readonly string[]
 }
 
-/** How a manager is, as known now. */
+/** The health of a manager, as known now. */
 export interface ManagerHealth {
-  /** Whether the process works; never depends on a database. */
+  /** Always true while the process runs; never depends on a database. */
   readonly live: boolean
-  /** Whether it should get requests: every database is ready, and it is not shutting down. */
+  /** Whether it should get requests: every database is ready and no shutdown has started. */
   readonly ready: boolean
-  /** Whether some database serves less than it should. */
+  /** Whether any database serves less than it should. */
   readonly degraded: boolean
   /** Why it is not ready or degraded, for humans. */
   readonly reasons: readonly string[]
@@ -25,8 +25,8 @@ export interface ManagerHealth {
 }
 
 /**
- * What is known of one database without asking it. `lastFailure` is what its last failed connect or
- * check said, if none has succeeded since.
+ * Judges one database by what is known, without asking it. `lastFailure` is the message of its last
+ * failed connect or check, if none has succeeded since.
  */
 export function databaseHealth(
   pool: Pick<Pool, 'stats'> & {

@@ -8,47 +8,44 @@ import type {
 } from '@poolhouse/read-replicas'
 
 /**
- * What `manager.database(name)` and `manager.tenant(id)` give: a pool that routes. Closing it
- * closes its own pools alone.
+ * What `manager.database(name)` and `manager.tenant(id)` return: a pool that routes. Closing it
+ * closes only this view; the manager closes the connections.
  */
 export interface DatabasePool extends Pool {
   /**
-   * A view on which everything is a read, on a replica that is fresh enough; where there is none,
-   * on the primary.
+   * Returns a view whose calls are all reads: on a replica that is fresh enough, or, if there is
+   * none, on the primary.
    */
   reader(options?: ReaderOptions): Pool
 }
 
 /** A named database. */
 export interface NamedDatabase extends DatabasePool {
-  /**
-   * Who is primary and who is replica; undefined for a single server and for a pool that was made
-   * elsewhere.
-   */
+  /** Which server is the primary and which are replicas; undefined for a single server. */
   readonly topology: Topology | undefined
-  /** Where a statement would go now, and why; does not send it. */
+  /** Says where a statement would go now, and why. Sends nothing. */
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation
   /**
-   * A view for one user, request or job, whose reads see what it has written and never anything
-   * older than they have seen. `token` is that of a former session. As `session` of `withReplicas`,
-   * for `runWith` and the middleware too.
+   * Returns a read-your-writes view for one user, request or job: its reads see its own writes and
+   * never go back in time. `token` continues a former session. Works like `session` of
+   * `withReplicas`, also with `runWith` and the middleware.
    */
   session(token?: string, options?: ReplicaSessionOptions): ReplicaSession
   /**
-   * Replicas that serve no reads because their data are no part of the primary's history, by name
-   * and with the reason. Empty where the servers are followed: their states tell it there.
+   * Replicas that serve no reads because their data is not part of the primary's history, by name,
+   * with the reason. Empty where the primary is followed: there the topology shows it.
    */
   readonly strays: ReadonlyMap<string, string>
 }
 
 /**
- * A named database whose primary is followed, given by `nodes` or `discover`. What concerns the
- * cluster concerns every database and tenant on the same servers: a switchover holds the work of
- * all of them.
+ * A named database whose primary is followed, configured by `nodes` or `discover`. Its methods
+ * affect every database and tenant on the same servers: a switchover holds the calls of all of
+ * them.
  */
 export interface FollowedDatabase
   extends NamedDatabase,
     Pick<FailoverPool, 'switchover' | 'drain' | 'undrain' | 'acceptSystem'> {
-  /** Who is primary and who is replica. */
+  /** Which server is the primary and which are replicas. */
   readonly topology: Topology
 }

@@ -2,49 +2,49 @@ import type { ConnectionOptions } from '@poolhouse/core'
 
 /** What one tenant may use. */
 export interface TenantLimits {
-  /** Most connections at a time, per server. Default 6. */
+  /** Most connections at a time to one server. Default 6. */
   max?: number | undefined
-  /** Most calls that wait; the next one is refused with `PoolOverloadedError`. Default 1 000. */
+  /** Most waiting calls; the next one rejects with `PoolOverloadedError`. Default 1 000. */
   maxPending?: number | undefined
-  /** Its share when the budget of a server is short, against 1 of every other. Default 1. */
+  /** Its share of a short budget, relative to the weights of the others. Default 1. */
   weight?: number | undefined
 }
 
-/** The schema of a tenant, and what is searched behind it. */
+/** The schema of a tenant, and the schemas that are searched after it. */
 export interface TenantSchema {
   /**
-   * The schema of its own. At most 63 bytes; not `$user`, `information_schema` or one that begins
-   * with `pg_`.
+   * Its own schema. At most 63 bytes; not `$user`, `information_schema` or a name that starts with
+   * `pg_`.
    */
   name: string
   /**
-   * Schemas that are searched behind it, such as `['public']` where extensions are installed: all
-   * tenants may read and call what is there. The same rules hold for their names. Default: none.
+   * Schemas that are searched after it, such as `['public']` with the extensions. Every tenant can
+   * use what is in them. The rules for names are the same. Default: none.
    */
   also?: readonly string[] | undefined
 }
 
-/** Where the data of a tenant is: in exactly one of `database`, `schema`, `settings`. */
+/** Where the data of a tenant is. Takes exactly one of `database`, `schema` and `settings`. */
 export interface TenantTarget {
   /**
-   * The named database whose servers, user and driver it uses. May be left out when there is only
+   * The named database whose servers, user and driver it uses. May be left out if there is only
    * one.
    */
   on?: string | undefined
-  /** A database of its own on those servers. At most 63 bytes. */
+  /** Its own database on those servers. At most 63 bytes. */
   database?: string | undefined
   /**
-   * A schema of its own in the named database: `search_path` of its sessions, which it shares with
-   * nobody. A name alone is all that is searched beside `pg_catalog`; see `TenantSchema`.
+   * Its own schema in the named database. Its sessions are its own, with that `search_path`. With a
+   * name alone, only that schema and `pg_catalog` are searched; see `TenantSchema`.
    */
   schema?: string | TenantSchema | undefined
   /**
-   * Row-level security: settings such as `{ 'app.tenant': id }`, which policies read. Connections
-   * are those of the named database; each call runs in a transaction that begins with
-   * `set_config(name, value, true)`, so that nothing is left for the next borrower.
+   * Row-level security: settings such as `{ 'app.tenant': id }` that the policies read. The
+   * connections are those of the named database. Each call runs in a transaction that starts with
+   * `set_config(name, value, true)`, so that the next borrower finds no trace of it.
    */
   settings?: Readonly<Record<string, string>> | undefined
-  /** User to log in as. Default: that of the named database. Not with `settings`. */
+  /** User to log in as. Default: the user of the named database. Not with `settings`. */
   user?: string | undefined
   /** Password of `user`, or a function that fetches it. */
   password?: ConnectionOptions['password']
@@ -52,28 +52,27 @@ export interface TenantTarget {
   limits?: TenantLimits | undefined
 }
 
-/** Options of tenants. */
+/** How tenants are found, and how long their pools are kept. */
 export interface TenantOptions {
   /**
-   * Says where the data of a tenant is; undefined or null for a tenant that nobody knows. Called
-   * once at a time for each id. The id comes from outside: look it up, and never make a name of it
-   * that you have not looked up.
+   * Says where the data of a tenant is; undefined or null for an unknown tenant. At most one call
+   * per id is under way. The id comes from outside: look it up, and never build a database or
+   * schema name from it.
    */
   resolve(id: string): TenantTarget | null | undefined | Promise<TenantTarget | null | undefined>
   /** How long an answer is used, in milliseconds. Default 60 000. */
   ttlMs?: number | undefined
-  /** How long it is remembered that a tenant is unknown, in milliseconds. Default 5 000. */
+  /** How long an unknown tenant is remembered as such, in milliseconds. Default 5 000. */
   negativeTtlMs?: number | undefined
-  /** Limits of a tenant whose target has none of its own. */
+  /** Limits of tenants whose target sets none. */
   limits?: TenantLimits | undefined
   /**
-   * How long the pools of a tenant may be unused before they are closed, in milliseconds. Default
-   * 60 000.
+   * Pools of a tenant that were unused for this long are closed, in milliseconds. Default 60 000.
    */
   idleMs?: number | undefined
   /**
-   * Most tenants that have pools; beyond it those longest unused are closed, never one in use.
-   * Default 500.
+   * Most tenants with pools. Beyond that the pools that were unused the longest are closed, and
+   * never pools in use. Default 500.
    */
   maxPools?: number | undefined
 }

@@ -5,11 +5,11 @@ import type { TenantSchema } from '../options/tenant-options.js'
 // NAMEDATALEN - 1: PostgreSQL cuts off what is longer without an error, so that two tenants would
 // become one.
 const LONGEST_NAME = 63
-// It has no bytes of its own in UTF-8: all of them arrive as U+FFFD, so that two tenants would
-// become one.
+// Lone surrogates have no bytes in UTF-8: each arrives as U+FFFD, so that two tenants would become
+// one.
 const LONE_SURROGATE = /\p{Surrogate}/u
 
-/** Checks what is given as the id of a tenant. Throws `TypeError`. */
+/** Checks the id of a tenant. Throws `TypeError`. */
 export function checkTenantId(where: string, id: unknown): asserts id is string {
   const wrong =
     typeof id !== 'string' || id === ''
@@ -30,36 +30,30 @@ export function checkName(where: string, name: string): string {
   const bytes = Buffer.byteLength(name)
   if (bytes > LONGEST_NAME) {
     throw new ConfigError(
-      `${where} has ${bytes} bytes, and PostgreSQL cuts names off after ${LONGEST_NAME}: another tenant may have the same beginning`,
+      `${where} has ${bytes} bytes, and PostgreSQL truncates names to ${LONGEST_NAME}: two tenants could get the same name`,
     )
   }
   return name
 }
 
-// PostgreSQL replaces `$user` by the name of the log-in user, inside quotes too, and `pg_temp` by a
-// schema of the session. It keeps `pg_` for itself. In any letter case, because nobody is to tell a
-// tenant from the catalogue by that.
+// PostgreSQL replaces `$user` by the log-in user, also inside quotes, and `pg_temp` by a schema of
+// the session. It reserves `pg_` for itself. Refused in any letter case, so that no tenant has a
+// name that looks like the catalog's.
 const RESERVED = /^(?:\$user$|pg_|information_schema$)/i
 
-/**
- * Checks the name of a schema that tenants use. Throws `ConfigError`, also for those that
- * PostgreSQL keeps for itself.
- */
+/** Checks the name of a tenant's schema. Throws `ConfigError`, also for names that are reserved. */
 function checkSchema(where: string, name: string): string {
   checkName(where, name)
   if (!RESERVED.test(name)) return name
   const what = name.startsWith('$')
-    ? 'which stands for the schema of the log-in user, whoever the tenant is'
-    : 'which is one of PostgreSQL itself'
+    ? 'which stands for the schema of the log-in user'
+    : 'which PostgreSQL reserves'
   throw new ConfigError(
     `${where} must not be ${describeName(name)}, ${what}; pg_catalog is always searched`,
   )
 }
 
-/**
- * The `search_path` of a tenant in a schema. Throws `ConfigError` for a name that cannot be, or
- * must not be, a schema of tenants.
- */
+/** Returns the `search_path` of a tenant. Throws `ConfigError` for a wrong or reserved name. */
 export function searchPath(where: string, schema: string | TenantSchema): string {
   const { name, also = [] } = typeof schema === 'string' ? { name: schema } : schema
   const at = typeof schema === 'string' ? where : `${where}.name`
@@ -70,7 +64,7 @@ export function searchPath(where: string, schema: string | TenantSchema): string
   return names.map(quoteName).join(', ')
 }
 
-/** A name as SQL takes it for one identifier, whatever it contains. Takes a checked name. */
+/** Quotes a checked name as one SQL identifier. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }

@@ -25,15 +25,15 @@ import { OF_THE_SERVERS } from '../cluster/database-view.js'
 import type { DatabasePool } from '../options/database-pool.js'
 import type { TenantGate } from './tenant-gate.js'
 
-// What a function of one tenant left in a shared session must be there for no other, nor for those
-// who borrow it beside the tenants.
+// A function called by one tenant may change the session. The reset hides that from every other
+// borrower.
 const AROUND: WithResetAround = { [RESET_AROUND]: true }
 
 /**
  * One tenant behind row-level security, on connections that all tenants share. Every call is a
- * transaction that begins with the settings the policies read; they end with it, whatever its end,
- * so that the next borrower finds none. What would outlive a transaction is refused, and what a
- * function leaves all the same is reset in front of the next borrower (not behind a pooler).
+ * transaction that starts with the settings that the policies read; they end with the transaction.
+ * Calls that would outlive a transaction are refused. What a function leaves in the session anyway
+ * is reset before the next borrower's first statement (not behind a pooler).
  */
 export class ScopedDatabase extends PoolDecorator implements DatabasePool {
   readonly name: string
@@ -41,10 +41,10 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
   readonly #base: DatabasePool
   readonly #settings: Statement
   readonly #gate: TenantGate
-  // What its own calls have to tell. Those of the connections are about anybody.
+  // Events of its own calls. Events of the shared connections may be about other tenants.
   readonly #hub: EventHub
 
-  /** `pool` is the base, or a reader of it. */
+  /** `pool` is `base` or a reader of it; `settings` starts each transaction. */
   constructor(
     name: string,
     base: DatabasePool,
@@ -82,11 +82,11 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
     return super.transaction(work, { ...options, ...AROUND, openWith: this.#settings })
   }
 
-  /** A statement in a transaction of its own. What was said of the one is said of the other. */
+  /** Runs a statement in its own transaction, with the options of the statement. */
   async #alone(statement: Statement, call: PoolCall<unknown>): Promise<QueryResult> {
     refuseLoneStatement(statement)
     const { maxStalenessMs, maxStalenessBytes, timeoutMs, signal } = call
-    // Its text is that of a transaction from here on, in which nobody looks for a hint.
+    // Read the hint comment now: inside a transaction it is not looked for.
     const intent = call.intent ?? annotationOf(statement.text)?.intent
     return await this.transaction((tx) => tx.query(statement), {
       readOnly: intent === undefined ? undefined : intent === 'read',
@@ -107,13 +107,12 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
   }
 
   /**
-   * For what has no form behind row-level security: it rejects, and so does the first `next()` of a
-   * stream.
+   * Rejects a call that is not possible behind row-level security; a stream at its first `next()`.
    */
   #refuse(call: string): Promise<never> {
     const why =
       call === 'listen'
-        ? 'cannot listen: channels are those of all tenants of the database; listen on the named database'
+        ? 'cannot listen: all tenants of the database share its channels; listen on the named database'
         : `has no ${call}(): row-level security is set for one transaction at a time; use transaction((tx) => …), which also streams and copies`
     return Promise.reject(new SessionStateError(`tenant pool "${this.name}" ${why}`))
   }
@@ -135,7 +134,7 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
 
   on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
     if (event === 'in-doubt') this.#hub.on(event, listener)
-    // Those of the shared connections may be about anybody.
+    // Events of the shared connections may be about other tenants.
     else if (OF_THE_SERVERS.has(event)) this.#base.on(event, listener)
     return this
   }
@@ -152,8 +151,8 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
 }
 
 /**
- * The statement that sets what the policies read, until the transaction ends. Names and values are
- * bound, never part of the text.
+ * Returns the statement that sets what the policies read, until the transaction ends. Names and
+ * values are bound parameters, never part of the text.
  */
 export function settingsStatement(settings: Readonly<Record<string, string>>): Statement {
   const pairs = Object.entries(settings)

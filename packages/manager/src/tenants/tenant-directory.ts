@@ -13,7 +13,7 @@ import { isBusy, type Tenant, type TenantPools } from './tenant.js'
 import { timePassed } from './time-passed.js'
 import { UnknownTenants } from './unknown-tenants.js'
 
-/** What the directory needs of its manager. */
+/** What the directory uses of its manager. */
 export interface DirectoryHost {
   readonly clock: Clock
   /** Makes the pools of a tenant; opens nothing. Throws `ConfigError` for a wrong target. */
@@ -25,9 +25,9 @@ export interface DirectoryHost {
 const SWEEP_MS = 10_000
 
 /**
- * Who is where. Each tenant is resolved once at a time and remembered for a while, strangers as
- * well. Owns the tenants that are known: their pools are closed when they have not been used for a
- * while or when there are too many, and never while something is under way.
+ * The resolved tenants. Resolves each tenant with one call at a time and caches the answer, also
+ * for unknown tenants. Closes the pools of tenants that were unused for `idleMs`, or when there are
+ * too many, and never while a call is under way.
  */
 export class TenantDirectory {
   readonly #host: DirectoryHost
@@ -36,7 +36,7 @@ export class TenantDirectory {
   readonly #idleMs: number
   readonly #maxPools: number
   readonly #passed: () => number
-  // Those longest unused first. A Map, so that every name is legal, `__proto__` as well.
+  // Least recently used first. A Map, so that every name is legal, including `__proto__`.
   readonly #known = new Map<string, Tenant>()
   readonly #unknown: UnknownTenants
   readonly #underWay = new Map<string, Promise<Tenant>>()
@@ -45,7 +45,7 @@ export class TenantDirectory {
   #isRefusing = false
   #closed = false
 
-  /** Takes checked options. */
+  /** Takes checked options. Resolves nothing yet. */
   constructor(options: TenantOptions, host: DirectoryHost) {
     this.#host = host
     this.#resolve = options.resolve
@@ -63,7 +63,7 @@ export class TenantDirectory {
     return open
   }
 
-  /** The tenant, if it is known and need not be resolved again; asking is using. */
+  /** Returns the tenant, if its answer is still valid, and counts that as a use. */
   peek(id: string): Tenant | undefined {
     const tenant = this.#isRefusing ? undefined : this.#known.get(id)
     if (tenant === undefined || tenant.expiresAt <= this.#passed()) return undefined
@@ -71,14 +71,14 @@ export class TenantDirectory {
     return tenant
   }
 
-  /** The tenant, if it is known, without using it. */
+  /** Returns the tenant, if it is known, without counting that as a use. */
   look(id: string): Tenant | undefined {
     return this.#known.get(id)
   }
 
   /**
-   * The tenant. Rejects with `UnknownTenantError` if nobody knows it, and with what `resolve`
-   * rejects with.
+   * Resolves the tenant. Rejects with `UnknownTenantError` for an unknown one, with
+   * `PoolClosedError` after `refuse`, and with what `resolve` rejects with.
    */
   find(id: string): Promise<Tenant> {
     if (this.#isRefusing) return Promise.reject(new PoolClosedError(`tenant ${describeName(id)}`))
@@ -113,7 +113,7 @@ export class TenantDirectory {
     const made = this.#host.make(id, target)
     const tenant: Tenant = {
       id,
-      target: structuredCloneOf(target),
+      target: copyOf(target),
       ...made,
       expiresAt: this.#passed() + this.#ttlMs,
       usedAt: now,
@@ -125,25 +125,19 @@ export class TenantDirectory {
     return tenant
   }
 
-  /**
-   * Lets no more calls in. Those that were let in may still look for their tenant, or wait at its
-   * gate.
-   */
+  /** Refuses new calls. Calls that are being resolved or wait at a gate go on. */
   refuse(): void {
     this.#isRefusing = true
   }
 
-  /**
-   * Tenants that are being looked up, and calls at the gates of those who have no pools of their
-   * own.
-   */
+  /** Tenants that are being resolved, plus calls at or behind the gates of tenants. */
   get underWay(): number {
     let underWay = this.#underWay.size
     for (const { gate } of this.#known.values()) underWay += gate?.size ?? 0
     return underWay
   }
 
-  /** Forgets all tenants and closes their pools. */
+  /** Drops all tenants and closes their pools. */
   async close(options?: CloseOptions): Promise<void> {
     this.#isRefusing = true
     this.#closed = true
@@ -154,12 +148,12 @@ export class TenantDirectory {
 
   #touch(tenant: Tenant, now: number): void {
     tenant.usedAt = now
-    // To the end: the most recently used.
+    // Moves it to the end: most recently used.
     this.#known.delete(tenant.id)
     this.#known.set(tenant.id, tenant)
   }
 
-  /** Its pools are closed when what is under way there is over; the next call asks anew. */
+  /** Forgets a tenant and closes its pools after their calls; its next call is resolved again. */
   #drop(tenant: Tenant, options?: CloseOptions): void {
     tenant.gone = true
     this.#known.delete(tenant.id)
@@ -175,7 +169,7 @@ export class TenantDirectory {
     if (this.#known.size <= this.#maxPools) return
     for (const tenant of this.#known.values()) {
       if (this.#known.size <= this.#maxPools) return
-      // The newest has not been called yet: its caller is on the way.
+      // A tenant made in this tick looks unused, but its caller is about to use it.
       if (!isBusy(tenant) && tenant.usedAt < this.#host.clock.now()) this.#drop(tenant)
     }
   }
@@ -206,8 +200,8 @@ function unknownTenant(id: string): UnknownTenantError {
   )
 }
 
-/** As it is now, whatever its maker does with the object later. */
-function structuredCloneOf(target: TenantTarget): TenantTarget {
+/** Copies the target, because `resolve` may change its object later. */
+function copyOf(target: TenantTarget): TenantTarget {
   const { schema, settings, limits } = target
   return {
     ...target,

@@ -8,11 +8,13 @@ import {
 } from '@poolhouse/core'
 import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 
-/** How many calls of one tenant may be under way and wait. */
+/** The limits of one tenant. */
 export interface GateLimits {
+  /** Most calls under way. */
   readonly max: number
+  /** Most waiting calls. */
   readonly maxPending: number
-  /** Longest wait of a call without a limit of its own. */
+  /** Longest wait of a call without its own limit, in milliseconds. */
   readonly timeoutMs: number
 }
 
@@ -20,34 +22,31 @@ interface Waiter {
   enter(): void
 }
 
-/**
- * Keeps one tenant of a shared pool within its limits: so many calls at a time, so many that wait,
- * first come first served.
- */
+/** Limits the calls of one tenant on a shared pool. Waiting calls are served in order. */
 export class TenantGate {
   readonly #name: string
   readonly #clock: Clock
   readonly #limits: GateLimits
-  // In order of arrival; none of them could enter when it came.
+  // In order of arrival.
   readonly #waiters = new Set<Waiter>()
   #inside = 0
 
-  /** Begins empty. */
+  /** `name` is the tenant, for messages. */
   constructor(name: string, clock: Clock, limits: GateLimits) {
     this.#name = name
     this.#clock = clock
     this.#limits = limits
   }
 
-  /** Calls under way and calls that wait. */
+  /** Calls under way plus waiting calls. */
   get size(): number {
     return this.#inside + this.#waiters.size
   }
 
   /**
-   * Runs `work` when it is its turn, with what is left of `timeoutMs`. Rejects with
-   * `PoolOverloadedError` if too many wait, `AcquireTimeoutError` after the wait and `AbortError`
-   * when the signal fires; `work` was not called then.
+   * Runs `work` when it is its turn, with what is left of `timeoutMs`. Without having called
+   * `work`, rejects with `PoolOverloadedError` if too many calls wait, with `AcquireTimeoutError`
+   * after `timeoutMs`, and with `AbortError` when the signal fires.
    */
   async run<R>(
     call: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined },
@@ -67,7 +66,7 @@ export class TenantGate {
 
   #leave(): void {
     for (const waiter of this.#waiters) {
-      // The place of the one who leaves.
+      // Hands its place to the next call.
       waiter.enter()
       return
     }

@@ -26,7 +26,9 @@ import type { TenantDirectory } from './tenant-directory.js'
 import type { TenantScope } from './tenant-scope.js'
 import { waitForTenant } from './wait-for-tenant.js'
 
-/** One tenant, resolved with its first call and again when the answer has grown old. */
+/**
+ * The pool of one tenant, which is resolved at its first call and again when the answer expires.
+ */
 export class TenantPool extends PoolDecorator implements DatabasePool {
   readonly name: string
   readonly #id: string
@@ -34,11 +36,11 @@ export class TenantPool extends PoolDecorator implements DatabasePool {
   readonly #scope: TenantScope
   readonly #clock: Clock
   readonly #pick: (tenant: Tenant) => Pool
-  // Made with the first listener.
+  // Undefined before the first listener.
   #events: { readonly relay: EventRelay; source: Pool | undefined } | undefined
   #closed = false
 
-  /** Takes a checked id. `pick` chooses the pool of the tenant: all of it, or a reader. */
+  /** Takes a checked id. `pick` chooses the pool of the tenant itself, or a reader of it. */
   constructor(
     id: string,
     directory: TenantDirectory,
@@ -106,7 +108,7 @@ export class TenantPool extends PoolDecorator implements DatabasePool {
     const { timeoutMs } = call
     const startedAt = this.#clock.now()
     let tenant = await this.#found(call)
-    // Between the answer and this line there may have been no room for it.
+    // It may have been dropped for lack of room since it was found.
     while (tenant.gone) tenant = await this.#found(call)
     if (this.#closed) throw new PoolClosedError(this.name)
     if (timeoutMs === undefined) return await call.run(this.#poolOf(tenant))
@@ -123,16 +125,18 @@ export class TenantPool extends PoolDecorator implements DatabasePool {
     return this.#pick(tenant)
   }
 
-  /** Whatever tenants share, a schema or a database, a key of one is none of another. */
+  /** Scopes idempotency keys by tenant, also where tenants share a schema or database. */
   #ownKey(options: TransactionOptions | undefined): TransactionOptions | undefined {
     if (options?.idempotencyKey === undefined) return options
     if (options.idempotencyScope !== undefined) {
-      throw new TypeError('transaction: idempotencyScope is the tenant, and cannot be given')
+      throw new TypeError(
+        'transaction: idempotencyScope is set by the tenant pool and cannot be given',
+      )
     }
     return { ...options, idempotencyScope: this.#id }
   }
 
-  /** What is no function is refused by the call. */
+  /** Runs `work` in the scope of the tenant. The call itself refuses what is no function. */
   #scoped<Given, R>(work: (given: Given) => Promise<R>): (given: Given) => Promise<R> {
     if (typeof work !== 'function') return work
     return (given) => this.#scope.run(this.#id, () => work(given))

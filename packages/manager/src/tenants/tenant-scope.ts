@@ -3,13 +3,12 @@ import { WrongTenantError } from '@poolhouse/core'
 import { describeName } from '@poolhouse/core/kit'
 
 /**
- * In whose name the code runs that is running now. Once in the scope of a tenant, calls for another
- * one are refused.
+ * The tenant that the running code works for. In its scope, calls for other tenants are refused.
  */
 export class TenantScope {
   readonly #current = new AsyncLocalStorage<string | undefined>()
 
-  /** The tenant of the scope, if there is one. */
+  /** The tenant of the current scope; undefined outside of one. */
   get id(): string | undefined {
     return this.#current.getStore()
   }
@@ -30,7 +29,7 @@ export class TenantScope {
     const scope = this.#current.getStore()
     if (scope === undefined || scope === id) return
     throw new WrongTenantError(
-      `tenant ${describeName(id)} was asked for in the scope of tenant ${describeName(scope)}; leave it with manager.unscoped() if that is meant`,
+      `tenant ${describeName(id)} was used in the scope of tenant ${describeName(scope)}; if that is intended, use manager.unscoped()`,
     )
   }
 }

@@ -1,13 +1,12 @@
 import type { Clock } from '@poolhouse/core'
 
-// As pools count it: less may be a correction of the clock.
+// As in pools; a smaller gap may be a correction of the clock.
 const FROZEN_MS = 2_500
 
 /**
- * Time for what must not be believed for too long, in milliseconds since an arbitrary origin: the
- * clock's, and what it has missed while the machine was suspended, as between two calls of a
- * serverless function. A wall clock that is put forward looks the same: what was known is then
- * asked for once more.
+ * Returns a clock for cached answers, in milliseconds since an arbitrary origin. It also counts the
+ * time during which the machine was suspended, as between two calls of a serverless function. A
+ * wall clock that is set forward looks the same; the answers then only expire early.
  */
 export function timePassed(clock: Pick<Clock, 'now' | 'wallNow'>): () => number {
   let missed = 0

@@ -1,29 +1,25 @@
-// Together a few megabytes at most, whoever asks for what.
+// Together a few megabytes at most.
 const MOST = 10_000
 const LONGEST_ID = 256
 
-/**
- * Remembers for a while whom nobody knows, so that asking for strangers again and again costs
- * nothing. Bounded.
- */
+/** Caches ids of unknown tenants, so that repeated calls for them cost nothing. Bounded. */
 export class UnknownTenants {
   readonly #now: () => number
   readonly #ttlMs: number
-  // Oldest first, since all are kept equally long.
+  // Oldest first, because all are kept equally long.
   readonly #until = new Map<string, number>()
 
-  /** Begins with nobody. */
+  /** Each id is kept for `ttlMs`; `now` is the time. */
   constructor(now: () => number, ttlMs: number) {
     this.#now = now
     this.#ttlMs = ttlMs
   }
 
-  /** How many are remembered. */
   get size(): number {
     return this.#until.size
   }
 
-  /** Nobody knows this one. */
+  /** Remembers an unknown id, unless it is very long. */
   add(id: string): void {
     if (this.#ttlMs === 0 || id.length > LONGEST_ID) return
     const now = this.#now()
@@ -35,7 +31,7 @@ export class UnknownTenants {
     this.#until.set(id, now + this.#ttlMs)
   }
 
-  /** Whether it is known that nobody knows this one. */
+  /** Whether the id was unknown within the last `ttlMs`. */
   has(id: string): boolean {
     const until = this.#until.get(id)
     if (until === undefined) return false

@@ -4,8 +4,8 @@ import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import type { Tenant } from './tenant.js'
 
 /**
- * Waits until it is known where a tenant is, no longer than the call may wait: its limit counts
- * this wait too. The look-up itself goes on for the calls after it.
+ * Waits until a tenant is resolved, within the `timeoutMs` and `signal` of the call. The look-up
+ * itself goes on for later calls.
  */
 export function waitForTenant(
   found: Promise<Tenant>,

@@ -34,7 +34,7 @@ function manage<Named extends Record<string, DatabaseConfig>>(databases: Named):
   return createManager({ drivers: { fake: driver }, databases, clock, random: () => 0.5 })
 }
 
-test('opens nothing before something is used', async () => {
+test('opens nothing before the first call', async () => {
   const manager = manage({
     app: { primary: LOCAL },
     dw: { nodes: [LOCAL, { ...LOCAL, port: 6000 }] },
@@ -49,7 +49,7 @@ test('opens nothing before something is used', async () => {
   await manager.close()
 })
 
-test('names a database that does not exist and the one that was meant', async () => {
+test('refuses an unknown database and suggests the nearest name', async () => {
   const manager = manage({ app: { primary: LOCAL } })
   expect(() => manager.database('ap' as never)).toThrow(
     /there is no database "ap"; did you mean "app"\?/,
@@ -59,7 +59,7 @@ test('names a database that does not exist and the one that was meant', async ()
   await manager.close()
 })
 
-test('hands out a pool that was made elsewhere as it is, and closes it in the end', async () => {
+test('returns a pool that was made elsewhere as it is, and closes it at the end', async () => {
   const ready = createPool({ driver, connection: LOCAL, clock })
   const manager = manage({ ready })
   expect(manager.database('ready')).toBe(ready)
@@ -67,7 +67,7 @@ test('hands out a pool that was made elsewhere as it is, and closes it in the en
   await expect(ready.query('select 1')).rejects.toMatchObject({ code: 'POOLHOUSE_POOL_CLOSED' })
 })
 
-test('each database has its driver: by key, given, or the first', async () => {
+test('each database has its own driver: by key, as an object, or the first one', async () => {
   const other = fakeDriver({ clock })
   const third = fakeDriver({ clock })
   const manager = createManager({
@@ -84,16 +84,16 @@ test('each database has its driver: by key, given, or the first', async () => {
       db.query('select 1'),
     ),
   )
-  // The first also asked what its server allows.
+  // The first database has also asked its server for the limit.
   expect([driver, other, third].map(({ open }) => open.size)).toEqual([1, 1, 1])
   await manager.close()
 })
 
-test('X16: refuses configurations that cannot be meant, and shows no secret', () => {
+test('X16: refuses contradictory configurations, and shows no secret', () => {
   const cases: [unknown, RegExp][] = [
-    [{}, /databases\.app: give exactly one of primary, nodes and discover, none is there/],
-    [{ primary: LOCAL, nodes: [LOCAL] }, /2 are there/],
-    [{ nodes: [LOCAL, LOCAL] }, /localhost:5432 is there twice/],
+    [{}, /databases\.app: give exactly one of primary, nodes and discover, got 0/],
+    [{ primary: LOCAL, nodes: [LOCAL] }, /exactly one of primary, nodes and discover, got 2/],
+    [{ nodes: [LOCAL, LOCAL] }, /localhost:5432 is listed twice/],
     [{ nodes: [LOCAL], replicas: [LOCAL] }, /replicas need primary/],
     [{ primary: LOCAL, failover: {} }, /failover needs nodes/],
     [{ primary: LOCAL, driver: 'fke' }, /driver "fke".*did you mean "fake"/],
@@ -158,7 +158,7 @@ test('X06: explains every value with its origin and shows no secret', async () =
   await manager.close()
 })
 
-test('X10: asks for a password once for connects at the same time, and once more when it was refused', async () => {
+test('X10: asks for a password once for concurrent connects, and once more after it was refused', async () => {
   let valid = 'old'
   let asked = 0
   const rotating = fakeDriver({
@@ -175,7 +175,7 @@ test('X10: asks for a password once for connects at the same time, and once more
   })
   const password = async (): Promise<string> => {
     asked++
-    // The second time it still says what it has in its cache.
+    // The second answer still comes from its cache.
     return asked <= 2 ? 'old' : valid
   }
   const manager = createManager({
@@ -196,7 +196,7 @@ test('X10: asks for a password once for connects at the same time, and once more
   await manager.close()
 })
 
-test('reloads sizes and credentials without dropping what runs, or changes nothing', async () => {
+test('reloads sizes and credentials without dropping calls under way, or changes nothing', async () => {
   const users: string[] = []
   const seeing = fakeDriver({
     clock,
@@ -230,7 +230,7 @@ test('reloads sizes and credentials without dropping what runs, or changes nothi
   await manager.close()
 })
 
-test('a reload takes the address of a single server, and the pools of tenants along', async () => {
+test('a reload changes the address of a single server, also for the pools of tenants', async () => {
   const seen: string[] = []
   const seeing = fakeDriver({
     clock,
@@ -263,7 +263,7 @@ test('a reload takes the address of a single server, and the pools of tenants al
   await manager.close()
 })
 
-test('is ready when every database answers, and not while one is away', async () => {
+test('is ready when every database answers, and not while one is down', async () => {
   const manager = manage({ app: { primary: LOCAL } })
   const { livez, readyz } = createHealthHandlers(manager, { timeoutMs: 200, details: true })
   isAway = true
@@ -285,7 +285,7 @@ test('is ready when every database answers, and not while one is away', async ()
   await manager.close()
 })
 
-test('answers every kind of server', async () => {
+test('answers node:http, Fastify and Hono', async () => {
   const source = {
     health: () => ({
       live: true,
@@ -309,7 +309,7 @@ test('answers every kind of server', async () => {
   })
 })
 
-test('T36: tells nobody host, port, database, user or reason unless details are asked for', async () => {
+test('T36: answers hold no host, port, database, user or reason without details', async () => {
   const manager = manage({ app: { primary: LOCAL } })
   isAway = true
   for (const options of [undefined, {}, { details: false }, { details: undefined }]) {
@@ -345,7 +345,7 @@ test.each([
   expect(() => createHealthHandlers(manager, options as never)).toThrow(message)
 })
 
-test('S91: shuts down in order: not ready, no new work, what runs and waits is served within its grace', async () => {
+test('S91: shuts down in order: fails readiness, refuses new work, serves running and waiting calls within graceMs', async () => {
   const manager = manage({ app: { primary: LOCAL, pool: { max: 1 } } })
   const db = manager.database('app')
   const lease = await db.acquire()
@@ -363,7 +363,7 @@ test('S91: shuts down in order: not ready, no new work, what runs and waits is s
   expect(clock.pendingTimers).toBe(0)
 })
 
-test('ends at the end of the grace, whatever still runs', async () => {
+test('closes at the end of graceMs even if calls still run', async () => {
   const manager = manage({ app: { primary: LOCAL } })
   const lease = await manager.database('app').acquire()
   const down = manager.shutdown({ graceMs: 1_000, delayMs: 500 })
@@ -375,7 +375,7 @@ test('ends at the end of the grace, whatever still runs', async () => {
   lease.release()
 })
 
-test('begins its shutdown with the first signal, once, and takes it back', async () => {
+test('starts one shutdown at the first signal, and stops listening on request', async () => {
   const calls: string[] = []
   const manager = {
     leaving: () => void calls.push('leaving'),
@@ -396,7 +396,7 @@ test('begins its shutdown with the first signal, once, and takes it back', async
   expect(process.listenerCount('SIGUSR2')).toBe(0)
 })
 
-test('keeps one value for a name, and closes the former when it is made of something else', async () => {
+test('keeps one value for each name, and closes the former one when the key changes', async () => {
   const made: string[] = []
   const closed: string[] = []
   const make = (key: string) => (): { close(): void } => {
@@ -410,7 +410,7 @@ test('keeps one value for a name, and closes the former when it is made of somet
   expect({ made, closed }).toEqual({ made: ['a', 'b'], closed: ['a'] })
 })
 
-test('takes the options that only a new pool can have, at the start and at a reload', async () => {
+test('accepts the options that only a new pool can take, at the start and at a reload', async () => {
   const pool = { prepare: 'off', reset: 'always', errorDetail: 'drop' } as const
   const manager = createManager({
     drivers: { fake: fakeDriver({ clock }) },

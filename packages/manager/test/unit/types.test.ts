@@ -12,7 +12,7 @@ const made = {
   extra: number
 }
 
-test('the compiler knows the names, and what stands under them', async () => {
+test('the compiler knows the names of databases and their types', async () => {
   const clock = virtualClock()
   const manager = createManager({
     drivers: { fake: fakeDriver({ clock }) },
@@ -26,7 +26,7 @@ test('the compiler knows the names, and what stands under them', async () => {
   })
   expectTypeOf(manager.database('followed')).toEqualTypeOf<FollowedDatabase>()
   expectTypeOf(manager.database('dw').session().token).toEqualTypeOf<string>()
-  // @ts-expect-error The primary of this one is fixed.
+  // @ts-expect-error The primary of this database is fixed.
   await expect(manager.database('dw').switchover(async () => 1)).rejects.toThrow(
     /the primary of database "dw" is fixed/,
   )

@@ -23,7 +23,7 @@ beforeEach(() => {
     })
 })
 
-/** Holds a connection of one pool for a while, and then wants one of another. */
+/** Holds a connection of one pool for a while, and then acquires one of another. */
 function holding(one: ConnectionPool, other: ConnectionPool): Promise<string> {
   return one.use(async (lease) => {
     await lease.query('select 1')
@@ -48,7 +48,7 @@ async function outcomesWithin(ms: number, work: Promise<string>[]): Promise<stri
   return outcomes
 }
 
-test('T20: two works that each hold one connection of a budget of two and want one of the other pool are told within a second', async () => {
+test('T20: with a budget of two, two callbacks that hold a connection each and wait for the other pool get a deadlock error within a second', async () => {
   const [one, two] = [make('one'), make('two')]
   const events: string[] = []
   for (const pool of [one, two]) pool.on('deadlock', ({ pool: name }) => events.push(name))
@@ -62,7 +62,7 @@ test('T20: two works that each hold one connection of a budget of two and want o
   expect((error as PoolDeadlockError).waitingAt).toContain('budget-deadlock.test')
 })
 
-test('T20: so are works of one pool that want one of a pool that has none, and of a pool that is full by itself', async () => {
+test('T20: so do callbacks of one pool that wait for a pool without a connection, or for a pool at its own max', async () => {
   const [one, none, full] = [make('one'), make('none'), make('full', { max: 1 })]
   expect(await outcomesWithin(1_000, [holding(one, none), holding(one, none)])).toEqual([
     'SELECT',
@@ -73,7 +73,7 @@ test('T20: so are works of one pool that want one of a pool that has none, and o
   expect(outcomes.sort()).toEqual(['PoolDeadlockError', 'SELECT'])
 })
 
-test('T20: no deadlock is a wait for a holder that is still at work, or that holds by acquire()', async () => {
+test('T20: waiting for a holder that still works, or that holds by acquire(), is no deadlock', async () => {
   const [one, two] = [make('one'), make('two')]
   const busy = two.use(async (lease) => {
     await lease.query('select 1')
@@ -90,14 +90,14 @@ test('T20: no deadlock is a wait for a holder that is still at work, or that hol
   expect(await outcomesWithin(100, [waits])).toEqual(['SELECT'])
 })
 
-test('T20: no deadlock is a wait for an idle connection of another pool, which is reclaimed', async () => {
+test('T20: waiting for an idle connection of another pool, which is reclaimed, is no deadlock', async () => {
   const [one, two, three] = [make('one'), make('two'), make('three')]
   await outcomesWithin(50, [three.query('select 1').then(({ command }) => command)])
   expect(three.stats().idle).toBe(1)
   expect(await outcomesWithin(8_000, [holding(one, two)])).toEqual(['SELECT'])
 })
 
-test('T20: an idle connection that its pool keeps for itself serves nobody else', async () => {
+test('T20: an idle connection that counts towards min serves no other pool', async () => {
   const [one, two] = [make('one'), make('two')]
   make('kept', { min: 1 })
   await clock.advance(20)

@@ -53,22 +53,22 @@ test('takes 90 % of what the server allows, asked with the first connection', as
   await manager.close()
 })
 
-test('F24: a server that is full is asked again, and what others have is theirs until they give it back', async () => {
+test('F24: a full server is asked again, and the budget leaves other clients what they have', async () => {
   const manager = manage()
   const db = manager.database('app')
   const lease = await db.acquire()
-  // The question has opened a second one.
+  // The question has opened a second connection.
   await clock.settle()
   const other = await db.acquire()
   isFull = true
   answer = { allowed: 100, sessions: 98, instances: 1 }
   const waiting = db.acquire()
   await clock.advance(2_000)
-  // The question comes before the one who waits.
+  // The question is served before the waiting call.
   lease.release()
   ;(await waiting).release()
   await clock.settle()
-  // 96 are somebody else's.
+  // Other clients have 96.
   expect(limitOf(manager)).toBe(4)
   other.release()
   isFull = false
@@ -78,7 +78,7 @@ test('F24: a server that is full is asked again, and what others have is theirs 
   await manager.close()
 })
 
-test('asks again with a connection that comes when the answer has grown old', async () => {
+test('asks again with the first new connection once the answer is old', async () => {
   const manager = manage()
   const db = manager.database('app')
   await db.query('select 1')
@@ -91,7 +91,7 @@ test('asks again with a connection that comes when the answer has grown old', as
   await manager.close()
 })
 
-test('processes that discover each other share what the server allows, and follow when one comes or goes', async () => {
+test('processes that discover each other share the connections of a server, and adjust when one comes or goes', async () => {
   const manager = manage({ instances: 'discover' })
   const db = manager.database('app')
   answer = { allowed: 100, sessions: 5, instances: 3 }
@@ -108,7 +108,7 @@ test('processes that discover each other share what the server allows, and follo
   expect(clock.pendingTimers).toBe(0)
 })
 
-test('a session by which others count this process is opened again when it is lost', async () => {
+test('the session by which other processes count this one is opened again after a loss', async () => {
   const manager = manage({ instances: 'discover' })
   await manager.database('app').query('select 1')
   await clock.settle()
@@ -119,7 +119,7 @@ test('a session by which others count this process is opened again when it is lo
   await manager.close()
 })
 
-test('hears nothing of a pool that has moved away, and each thing once of one that is back', async () => {
+test('hears no events of a pool that has moved away, and each event once after it has returned', async () => {
   const census = new Census({ clock, random: () => 0.5, discover: false, learn: () => false })
   const pool = createPool({ driver, connection: 'postgres://u@localhost/d', clock })
   const began = vi.spyOn(pool, 'on')
@@ -129,7 +129,7 @@ test('hears nothing of a pool that has moved away, and each thing once of one th
     census.add(pool)
     census.remove(pool)
   }
-  // Two events in each round, and what was begun was ended.
+  // Two listeners in each round, both removed again.
   expect(began).toHaveBeenCalledTimes(6)
   expect(ended.mock.calls).toEqual(began.mock.calls)
   census.stop()

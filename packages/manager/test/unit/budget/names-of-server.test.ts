@@ -9,7 +9,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { Budgets } from '../../../src/budget/budgets.js'
 import { Place } from '../../../src/budget/place.js'
 
-/** The server that each host leads to, by when it was started; undefined does not say. */
+/** The start time of the server that each host leads to; undefined for one that does not say. */
 let leadsTo: Record<string, string | undefined>
 let down: Set<string>
 let clock: VirtualClock
@@ -56,7 +56,7 @@ function pool(host: string, pooler?: 'pgbouncer'): ConnectionPool {
   })
 }
 
-/** Callers that ask again and again. */
+/** Starts callers that query again and again. */
 function busy(pool: ConnectionPool, callers = 10): void {
   for (let caller = 0; caller < callers; caller++) {
     void (async () => {
@@ -69,7 +69,7 @@ function total(...pools: ConnectionPool[]): number {
   return pools.reduce((sum, each) => sum + each.stats().total, 0)
 }
 
-test('T74: names that lead to one server share its budget, and each opens one connection until that is known', async () => {
+test('T74: names of one server share its budget, and each opens one connection until that is known', async () => {
   const [one, two] = [pool('one'), pool('two')]
   busy(two)
   busy(one)
@@ -82,14 +82,13 @@ test('T74: names that lead to one server share its budget, and each opens one co
   }
   expect(most).toBeLessThanOrEqual(5)
   expect(total(one, two)).toBe(4)
-  // Each has its share.
   expect([one, two].map((each) => each.stats().total)).toEqual([2, 2])
   const { 'one:5432': first, 'two:5432': second } = budgets.stats()
   expect(first).toEqual(second)
   expect(first).toMatchObject({ limit: 4, used: 4 })
 })
 
-test('T74: names that lead to different servers have a budget each', async () => {
+test('T74: names of different servers have separate budgets', async () => {
   const [one, other] = [pool('one'), pool('other')]
   busy(one)
   busy(other)
@@ -97,7 +96,7 @@ test('T74: names that lead to different servers have a budget each', async () =>
   expect([one, other].map((each) => each.stats().total)).toEqual([4, 4])
 })
 
-test('T74: a server that does not say when it was started is one server however often it is connected to', () => {
+test('T74: connections to a server that does not report its start time do not count as several servers', () => {
   let changes = 0
   const place = new Place('one:5432', undefined as never, () => changes++)
   const server = { inRecovery: false, port: 5432, address: '10.0.0.1' } as ServerIdentity
@@ -107,7 +106,7 @@ test('T74: a server that does not say when it was started is one server however 
   expect(place.leadsToSeveral).toBe(false)
 })
 
-test('T74: a server that does not say who it is has the budget of its name', async () => {
+test('T74: a name whose server does not identify itself has a budget of its own', async () => {
   leadsTo = {}
   const [one, two] = [pool('one'), pool('two')]
   busy(one)
@@ -116,7 +115,7 @@ test('T74: a server that does not say who it is has the budget of its name', asy
   expect([one, two].map((each) => each.stats().total)).toEqual([4, 4])
 })
 
-test('T74: behind a declared pooler the budget is that of its address, from the first connection on', async () => {
+test('T74: behind a declared pooler the address has a budget of its own from the first connection on', async () => {
   const direct = pool('one')
   const pooled = pool('two', 'pgbouncer')
   busy(pooled)
@@ -127,17 +126,17 @@ test('T74: behind a declared pooler the budget is that of its address, from the 
   expect([direct, pooled].map((each) => each.stats().total)).toEqual([4, 4])
 })
 
-test('T74: a name whose server is down keeps no other name from its budget', async () => {
+test('T74: a name whose server is down does not hold back other names', async () => {
   down.add('one')
   const [one, other] = [pool('one'), pool('other')]
-  // The first name of all has no twin yet, and begins with several connects.
+  // The very first name cannot be an alias yet, so it starts several connects.
   busy(one)
   busy(other)
   await clock.advance(200)
   expect(total(other)).toBe(4)
 })
 
-test('T74: while it is not known whose budget it is, nobody who waits is in a deadlock', async () => {
+test('T74: waiting until a server is identified is no deadlock', async () => {
   const one = pool('one')
   driverOf('one').options.connectMs = 5_000
   busy(one)
@@ -156,7 +155,7 @@ test('T74: while it is not known whose budget it is, nobody who waits is in a de
   await expect(nested).resolves.toBeDefined()
 })
 
-test('T74: a session beside the pool is enough to say which server it is', async () => {
+test('T74: a session beside the pool is enough to identify the server', async () => {
   const one = pool('one')
   busy(one)
   await clock.advance(100)
@@ -168,7 +167,7 @@ test('T74: a session beside the pool is enough to say which server it is', async
   await (await session).close()
 })
 
-test('T74: a name that was moved shares the budget of its new server, and leaves the other one when its connections there are gone', async () => {
+test('T74: a name that was moved shares the budget of its new server, and leaves the former one when its connections there are closed', async () => {
   const [one, two, other] = [pool('one'), pool('two'), pool('other')]
   for (const each of [one, two, other]) busy(each, 2)
   await clock.advance(20)
@@ -183,7 +182,7 @@ test('T74: a name that was moved shares the budget of its new server, and leaves
   expect(stats()['other:5432']).toMatchObject({ used: total(two, other) })
 })
 
-test('T74: the lowest limit that is given for one of its names holds for the server', async () => {
+test('T74: the lowest limit configured for any of its names applies to the server', async () => {
   budgets = new Budgets(clock, { perServer: 4, servers: { 'two:5432': 3 } })
   const [one, two] = [pool('one'), pool('two')]
   busy(one)

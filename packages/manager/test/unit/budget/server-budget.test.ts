@@ -48,7 +48,7 @@ function labelled(name: string): ConnectionPool {
   })
 }
 
-/** Calls that come as fast as they are answered, until it is told to stop; counts the answers. */
+/** Queries again after each answer until it is stopped; counts the answers. */
 function flood(pool: ConnectionPool, callers: number): { answers: number; stop(): void } {
   const state = { answers: 0, running: true, stop: () => {} }
   state.stop = () => {
@@ -65,7 +65,7 @@ function flood(pool: ConnectionPool, callers: number): { answers: number; stop()
   return state
 }
 
-/** Lets time go on until the call has its answer. */
+/** Advances the clock until the call is settled. */
 async function answered<R>(call: Promise<R>): Promise<R> {
   let done = false
   void call.finally(() => {
@@ -81,7 +81,7 @@ async function lease(pool: ConnectionPool): Promise<Lease> {
   return await promise
 }
 
-test('S84: never has more connections than the limit, whoever asks', async () => {
+test('S84: never has more connections than the limit, over all pools', async () => {
   const pools = Array.from({ length: 20 }, (_, index) => pool(`t${index}`))
   const answers = pools.flatMap((each) => [each.query('select 1'), each.query('select 2')])
   await clock.advance(1_000)
@@ -89,7 +89,7 @@ test('S84: never has more connections than the limit, whoever asks', async () =>
   expect(driver.mostOpen).toBeLessThanOrEqual(4)
 })
 
-test('counts each server by itself', async () => {
+test('counts each server separately', async () => {
   const here = Array.from({ length: 4 }, () => lease(pool('a')))
   const there = Array.from({ length: 4 }, () => lease(pool('a', 1, { port: 6000 })))
   await Promise.all([...here, ...there])
@@ -97,7 +97,7 @@ test('counts each server by itself', async () => {
   expect(Object.keys(budgets.stats())).toEqual(['localhost:5432', 'localhost:6000'])
 })
 
-test('reclaims the connection of another pool that has been idle longest, and none that is in use', async () => {
+test('reclaims the connection of another pool that has been idle longest, and never one in use', async () => {
   const [a, b, c] = [pool('a'), pool('b'), pool('c')]
   const busy = await lease(a)
   const first = await lease(b)
@@ -114,7 +114,7 @@ test('reclaims the connection of another pool that has been idle longest, and no
   third.release()
 })
 
-test('F62, S86: a tenant with ten thousand queued calls leaves another its half', async () => {
+test('F62, S86: a tenant with ten thousand queued calls leaves another tenant half of the budget', async () => {
   const noisy = pool('noisy')
   const quiet = pool('quiet')
   const noise = flood(noisy, 100)
@@ -134,7 +134,7 @@ test('F62, S86: a tenant with ten thousand queued calls leaves another its half'
   await clock.advance(100)
 })
 
-test('S86, F62: a tenant that asks now and then keeps its connection beside one with ten thousand queued calls', async () => {
+test('S86, F62: a tenant with a call now and then keeps its connection beside a tenant with ten thousand queued calls', async () => {
   const noisy = pool('noisy', 1, { maxPending: 20_000 })
   const quiet = pool('quiet')
   await answered(quiet.query('select 1'))
@@ -153,27 +153,27 @@ test('S86, F62: a tenant that asks now and then keeps its connection beside one 
   await clock.advance(20_000)
 })
 
-test('S86, F62: a tenant that comes to a full server gets the first connection that comes back', async () => {
+test('S86, F62: a new tenant at a full server gets the first connection that is released', async () => {
   const noisy = pool('noisy', 1, { maxPending: 20_000 })
   const noise = flood(noisy, 10_000)
   await clock.advance(200)
   const quiet = pool('quiet')
   const { destroyed } = noisy.stats().counters
   await answered(quiet.query('select 1'))
-  // One statement of 2 ms that was under way, a connect of 5 ms.
+  // The statement under way takes 2 ms, the connect 5 ms.
   expect(quiet.stats().waitMs.max).toBeLessThanOrEqual(8)
   expect(noisy.stats().counters.destroyed - destroyed).toBe(1)
   noise.stop()
   await clock.advance(20_000)
 })
 
-test('an idle connection goes to whoever has less at once, and to whoever has more when it has been idle for long', async () => {
+test('an idle connection is taken at once for a pool with a smaller share, and after a while for one with a larger share', async () => {
   const [a, b] = [pool('a'), pool('b')]
   const leases = [await lease(a), await lease(b), await lease(b), await lease(b)]
   for (const each of leases) each.release()
   const noise = flood(a, 50)
   await clock.advance(100)
-  // As many as the other one.
+  // Both have the same number now.
   expect([a, b].map((each) => each.stats().total)).toEqual([2, 2])
   await clock.advance(5_000)
   expect([a, b].map((each) => each.stats().total)).toEqual([4, 0])
@@ -208,7 +208,7 @@ test('X21: an error of the budget says which database has how many, and names no
   for (const each of held) each.release()
 })
 
-test('F62: with more busy tenants than connections each has its turn', async () => {
+test('F62: with more busy tenants than connections, each tenant gets its turn', async () => {
   const pools = Array.from({ length: 12 }, (_, index) => pool(`t${index}`))
   const floods = pools.map((each) => flood(each, 5))
   await clock.advance(5_000)
@@ -219,7 +219,7 @@ test('F62: with more busy tenants than connections each has its turn', async () 
   await clock.advance(1_000)
 })
 
-test('lets a caller that asks again at once keep its connection', async () => {
+test('lets a caller that queries again at once keep its connection', async () => {
   const [a, ...others] = Array.from({ length: 5 }, (_, index) => pool(`t${index}`))
   const leases = others.slice(0, 3).map((each) => lease(each))
   await Promise.all(leases)
@@ -234,7 +234,7 @@ test('lets a caller that asks again at once keep its connection', async () => {
   for (const each of await Promise.all(leases)) each.release()
 })
 
-test('keeps what a pool has as its min', async () => {
+test('does not reclaim the min connections of a pool', async () => {
   const kept = pool('kept', 1, { min: 4 })
   await clock.advance(50)
   const waiting = pool('waiting').query('select 1', [], { timeoutMs: 200 })
@@ -244,7 +244,7 @@ test('keeps what a pool has as its min', async () => {
   expect(kept.stats().idle).toBe(4)
 })
 
-test('closes what is too many after the limit has fallen, idle ones at once', async () => {
+test('closes connections above a lowered limit, idle ones at once', async () => {
   budgets = new Budgets(clock, { perServer: 'auto', instances: 2 })
   const a = pool('a')
   const leases = [await lease(a), await lease(a), await lease(a), await lease(a)]
@@ -257,7 +257,7 @@ test('closes what is too many after the limit has fallen, idle ones at once', as
   expect(a.stats().total).toBe(2)
 })
 
-test('a session beside the pools takes a place of them', async () => {
+test('a session beside the pools counts against the limit', async () => {
   const a = pool('a')
   const opening = a.openSession()
   await clock.advance(10)
@@ -273,7 +273,7 @@ test('a session beside the pools takes a place of them', async () => {
   for (const each of leases) each.release()
 })
 
-test('X12: whoever waits for a permit in vain is told in time, and the next one is served', async () => {
+test('X12: a pool that waits in vain for a permit gets its error in time, and the next one is served', async () => {
   const [a, b] = [pool('a'), pool('b')]
   const held = [await lease(a), await lease(a), await lease(a), await lease(a)]
   const late = expect(b.query('select 1', [], { timeoutMs: 100 })).rejects.toMatchObject({
@@ -290,7 +290,7 @@ test('X12: whoever waits for a permit in vain is told in time, and the next one 
   for (const each of held.slice(1)) each.release()
 })
 
-test('spreads connects after a failover by the number of processes, until a turn is not needed', async () => {
+test('spreads connects after a failover by the number of processes, until a turn goes unused', async () => {
   budgets = new Budgets(clock, { perServer: 100, instances: 500 }, () => 0.5)
   const one = pool('one')
   const connected: number[] = []
@@ -299,21 +299,21 @@ test('spreads connects after a failover by the number of processes, until a turn
   await clock.advance(7)
   await first
   expect(connected).toEqual([5])
-  // One process of five hundred, on a server that is asked for 250 log-ins a second: a turn each
-  // two seconds.
+  // One of five hundred processes, which together ask for 250 log-ins per second: a turn every two
+  // seconds.
   budgets.spread(one.endpoint)
   const leases = Promise.all(Array.from({ length: 4 }, () => one.acquire()))
   await clock.advance(9_000)
   expect(connected.slice(1).map((at) => Math.round(at - 7))).toEqual([1_005, 3_005, 5_005])
   for (const lease of await leases) lease.release()
-  // A turn that was not needed: the next ones open as fast as ever.
+  // After an unused turn, connects are not spread any more.
   const more = Promise.all(Array.from({ length: 8 }, () => one.acquire()))
   await clock.advance(100)
   expect(connected).toHaveLength(8)
   for (const lease of await more) lease.release()
 })
 
-test('takes no idle connection from a pool for one that only waits for its turn', async () => {
+test('takes no idle connection from a pool for a pool that only waits for its turn', async () => {
   budgets = new Budgets(clock, { perServer: 100, instances: 1_000 }, () => 0.5)
   const [one, two] = [pool('one'), pool('two')]
   const first = one.query('select 1')
@@ -328,7 +328,7 @@ test('takes no idle connection from a pool for one that only waits for its turn'
   expect(one.stats().counters.destroyed).toBe(0)
 })
 
-test('spreads nothing among a handful of processes', async () => {
+test('does not spread the connects of a handful of processes', async () => {
   budgets = new Budgets(clock, { perServer: 100, instances: 2 }, () => 0.5)
   const one = pool('one')
   budgets.spread(one.endpoint)

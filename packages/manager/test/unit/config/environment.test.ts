@@ -24,7 +24,7 @@ const databases = async (env: object) => (await load(env)).databases
 const main = async (env: object): Promise<Record<string, unknown>> =>
   (await databases(env))['app'] as never
 
-/** What the pool of the main database would connect with. */
+/** The connection of the main database. */
 async function connected(env: object): Promise<Record<string, unknown>> {
   const clock = virtualClock()
   const driver = fakeDriver({ clock })
@@ -44,7 +44,7 @@ async function connected(env: object): Promise<Record<string, unknown>> {
 }
 
 describe('T32: variables of libpq', () => {
-  test('are honoured as the parameters of a URL are', async () => {
+  test('have the effect of the same parameters in a URL', async () => {
     const ca = file('ca.crt', 'CA')
     const context = await connected({
       PGHOST: 'db.example',
@@ -98,13 +98,13 @@ describe('T32: variables of libpq', () => {
     if (variable !== 'PGSSLROOTCERT') expect((error as Error).message).toContain(variable)
   })
 
-  test('a password keeps its blanks, and an empty variable says nothing', async () => {
+  test('a password keeps its spaces, and an empty variable is ignored', async () => {
     expect(await main({ PGHOST: 'db', PGPASSWORD: '  ', PGUSER: '' })).toEqual({
       primary: { host: 'db', password: '  ' },
     })
   })
 
-  test('nothing is read while DATABASE_URL says where the database is', async () => {
+  test('none is read while DATABASE_URL is set', async () => {
     const env = { DATABASE_URL: 'postgres://u@a/app', PGHOST: 'b', PGSSLCRLDIR: '/crl' }
     expect(await main(env)).toEqual({ primary: 'postgres://u@a/app' })
   })
@@ -130,13 +130,13 @@ describe('T32: PGPASSFILE and PGSERVICE', () => {
     expect(await main({ ...env, PGPASSFILE })).toMatchObject({ primary: { password } })
   })
 
-  test('each host of a cluster has its own line', async () => {
+  test('the password of each host of a cluster comes from its own line', async () => {
     const PGPASSFILE = file('pgpass', 'a:*:*:*:one\nb:*:*:*:two\n')
     const env = { PGHOST: 'a,b', PGUSER: 'u', PGPASSFILE }
     expect(await main(env)).toMatchObject({ nodes: [{ password: 'one' }, { password: 'two' }] })
   })
 
-  test('a file that others may read is refused, and so is one that is not there', async () => {
+  test('a file that others may read, or that is missing, is refused', async () => {
     const open = { PGHOST: 'db', PGUSER: 'u', PGPASSFILE: file('open', lines, 0o640) }
     await expect(load(open)).rejects.toThrow(/password file.*chmod 0600/)
     const missing = { PGHOST: 'db', PGUSER: 'u', PGPASSFILE: join(directory, 'none') }
@@ -158,7 +158,7 @@ describe('T32: PGPASSFILE and PGSERVICE', () => {
     'host=second',
   ].join('\n')
 
-  test('a service fills what the variables leave out', async () => {
+  test('a service supplies what the variables leave out', async () => {
     const PGSERVICEFILE = file('service.conf', services)
     expect(await main({ PGSERVICE: 'shop', PGSERVICEFILE, PGUSER: 'u' })).toEqual({
       primary: {
@@ -183,10 +183,10 @@ describe('T32: PGPASSFILE and PGSERVICE', () => {
     await expect(load({ PGSERVICE: 'shop', PGSERVICEFILE })).rejects.toThrow(message)
   })
 
-  test('PGSYSCONFDIR is where a service file of the system is', async () => {
+  test('PGSYSCONFDIR is the folder of the system-wide service file', async () => {
     file('pg_service.conf', '[shop]\nhost=of-the-system\n')
     const env = { PGSERVICE: 'shop', PGSYSCONFDIR: directory }
-    // The user who runs this may have a file of their own, which goes before it.
+    // The home folder may hold a service file, which would take precedence.
     const found = await main(env).catch((error: Error) => error.message)
     expect(JSON.stringify(found)).toMatch(/of-the-system|no section of that name/)
   })
@@ -199,17 +199,22 @@ describe('T33: target_session_attrs in the manager', () => {
       databases: { app } as never,
     })
 
-  test.each(['primary', 'read-write'])('%s follows the primary, of one host too', async (word) => {
-    const url = `postgres://u@a/app?target_session_attrs=${word}`
-    expect(make(url).database('app' as never)).toHaveProperty('switchover')
-    expect(await main({ DATABASE_URL: url })).toEqual({ nodes: url })
-    expect(await main({ PGHOST: 'a', PGTARGETSESSIONATTRS: word })).toEqual({
-      nodes: [{ host: 'a' }],
-    })
-    expect(() => make({ nodes: `postgres://u@a,b/app?target_session_attrs=${word}` })).not.toThrow()
-  })
+  test.each(['primary', 'read-write'])(
+    '%s follows the primary, also with a single host',
+    async (word) => {
+      const url = `postgres://u@a/app?target_session_attrs=${word}`
+      expect(make(url).database('app' as never)).toHaveProperty('switchover')
+      expect(await main({ DATABASE_URL: url })).toEqual({ nodes: url })
+      expect(await main({ PGHOST: 'a', PGTARGETSESSIONATTRS: word })).toEqual({
+        nodes: [{ host: 'a' }],
+      })
+      expect(() =>
+        make({ nodes: `postgres://u@a,b/app?target_session_attrs=${word}` }),
+      ).not.toThrow()
+    },
+  )
 
-  test('a role is refused for a server that has the role that it has', () => {
+  test('a role is refused for a fixed server', () => {
     for (const word of ['primary', 'standby', 'read-only']) {
       const url = `postgres://u@a/app?target_session_attrs=${word}`
       const message = /asks for a server by its role.*give the servers as nodes/
@@ -218,7 +223,7 @@ describe('T33: target_session_attrs in the manager', () => {
     }
   })
 
-  test('standbys are refused where the primary is followed, and nonsense everywhere', () => {
+  test('standbys are refused where the primary is followed, and unknown words everywhere', () => {
     const url = 'postgres://u@a,b/app?target_session_attrs='
     expect(() => make(`${url}standby`)).toThrow(/any, read-write or primary.*reader\(\)/)
     expect(() => make({ nodes: `${url}prefer-standby` })).toThrow(/any, read-write or primary/)
@@ -231,8 +236,8 @@ describe('T33: target_session_attrs in the manager', () => {
   })
 })
 
-describe('T75: which variables are databases', () => {
-  test('those that hold a PostgreSQL URL, and no other way to the same database', async () => {
+describe('T75: the variables that are read as databases', () => {
+  test('hold a PostgreSQL URL and are no other address of the main database', async () => {
     const found = await databases({
       DATABASE_URL: 'postgres://u@a/app',
       DATABASE_PUBLIC_URL: 'postgres://u@proxy.rlwy.net:12345/app',
@@ -255,7 +260,7 @@ describe('T75: which variables are databases', () => {
     expect(Object.keys(found).sort()).toEqual(['analytics', 'app', 'audit'])
   })
 
-  test('what is not taken is listed with the reason, and never with its value', async () => {
+  test('are listed with the reason, never with the value, if they are ignored', async () => {
     const variables = {
       DATABASE_URL: 'postgres://u:secret@a/app',
       DATABASE_PUBLIC_URL: 'postgres://u:secret@proxy.rlwy.net:12345/app',
@@ -270,11 +275,11 @@ describe('T75: which variables are databases', () => {
     const { databases: taken, origins, skipped } = await loadConfig({ file: false, env: variables })
     expect(Object.keys(taken)).toEqual(['app'])
     expect(skipped).toEqual({
-      DATABASE_PUBLIC_URL: expect.stringMatching(/another way .* list "public" in env\.names/),
+      DATABASE_PUBLIC_URL: expect.stringMatching(/another address .* list "public" in env\.names/),
       DATABASE_CONNECTION_POOL_URL: expect.stringMatching(/list "connection_pool" in env\.names/),
-      DATABASE_API_URL: 'it holds no URL of PostgreSQL',
-      DATABASE_API_REPLICA_URL: 'it holds no URL of PostgreSQL',
-      DATABASE_APP_URL: 'it holds no URL of PostgreSQL',
+      DATABASE_API_URL: 'it holds no PostgreSQL URL',
+      DATABASE_API_REPLICA_URL: 'it holds no PostgreSQL URL',
+      DATABASE_APP_URL: 'it holds no PostgreSQL URL',
       PGHOST: 'DATABASE_URL is set',
     })
     const driver = fakeDriver({ clock: virtualClock() })
@@ -287,7 +292,7 @@ describe('T75: which variables are databases', () => {
     expect(explained.map(({ origin }) => origin)).toEqual(Object.keys(skipped))
     expect(explained[2]).toEqual({
       path: 'environment.DATABASE_API_URL',
-      value: 'not taken: it holds no URL of PostgreSQL',
+      value: 'not taken: it holds no PostgreSQL URL',
       origin: 'DATABASE_API_URL',
     })
     expect(JSON.stringify([explained, skipped])).not.toContain('secret')
@@ -303,16 +308,16 @@ describe('T75: which variables are databases', () => {
     expect(named).not.toHaveProperty('DATABASE_PUBLIC_URL')
   })
 
-  test('one that is meant and broken still stops the start', async () => {
+  test('with a broken address fail the start', async () => {
     await expect(load({ DATABASE_AUDIT_URL: "host=a password='x" })).rejects.toThrow(
       /DATABASE_AUDIT_URL/,
     )
     await expect(
       load({ DATABASE_API_URL: 'https://a', DATABASE_API_REPLICA_URL: 'postgres://u@b/x' }),
-    ).rejects.toThrow(/DATABASE_API_URL is not, or is no URL of PostgreSQL/)
+    ).rejects.toThrow(/DATABASE_API_URL is not a PostgreSQL URL/)
   })
 
-  test('names takes those that are listed and no others', async () => {
+  test('are only those listed in names', async () => {
     const variables = {
       DATABASE_URL: 'postgres://u@a/app',
       DATABASE_PUBLIC_URL: 'postgres://u@b/app',
@@ -327,7 +332,7 @@ describe('T75: which variables are databases', () => {
     expect(await names()).toEqual([])
   })
 
-  test('prefix is how they begin', async () => {
+  test('start with prefix', async () => {
     const variables = {
       DATABASE_URL: 'postgres://u@a/app',
       SHOP_URL: 'postgres://u@b/app',
@@ -354,7 +359,7 @@ describe('T75: which variables are databases', () => {
 })
 
 describe('T105: commas', () => {
-  test('in a password make no second host and no second replica', async () => {
+  test('in a password separate neither hosts nor replicas', async () => {
     const url = 'postgres://u:a,b@host/app'
     const query = 'postgres://host/app?user=u&password=a,b'
     const replicas = 'postgres://u:c,d@r1/app,postgres://u:e,@r2/app\npostgres://u:f@r3/app'

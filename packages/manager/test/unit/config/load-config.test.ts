@@ -19,7 +19,7 @@ function write(name: string, text: string): void {
   writeFileSync(join(directory, name), text)
 }
 
-test('a single address in a file may be that of a cluster', async () => {
+test('a single URL in a file may name a cluster', async () => {
   write(
     'poolhouse.config.json',
     JSON.stringify({
@@ -37,7 +37,7 @@ test('a single address in a file may be that of a cluster', async () => {
 describe('the environment', () => {
   const read = (env: Record<string, string>) => loadConfig({ directory, env })
 
-  test('gives databases by name, with replicas', async () => {
+  test('defines databases by name, with replicas', async () => {
     const { databases, origins } = await read({
       DATABASE_URL: 'postgres://u:s3cret@a/app',
       DATABASE_REPLICA_URLS: 'postgres://u@b/app, postgres://u@c/app\n',
@@ -58,7 +58,7 @@ describe('the environment', () => {
     })
   })
 
-  test('X06: takes lists of keywords wherever a URL is taken, and shows nothing of one that it cannot read', async () => {
+  test('X06: takes keywords wherever a URL is taken, and never shows unreadable ones', async () => {
     const { databases } = await read({
       DATABASE_URL: "host=a dbname=app user=u password='a, b'",
       DATABASE_REPLICA_URLS: 'host=b dbname=app\nhost=c dbname=app',
@@ -76,7 +76,7 @@ describe('the environment', () => {
     await expect(broken).rejects.not.toThrow(/s3cret/)
   })
 
-  test('gives what libpq would read, a host for each of its lists', async () => {
+  test('reads the variables of libpq, with one host for each entry of their lists', async () => {
     const { databases } = await read({
       PGHOST: 'a,b',
       PGPORT: '6000,6001',
@@ -104,7 +104,7 @@ describe('the environment', () => {
     })
   })
 
-  test('is refused where it contradicts itself, without a value in the message', async () => {
+  test('is refused if it contradicts itself, without a value in the message', async () => {
     const cases: [Record<string, string>, RegExp][] = [
       [{ DATABASE_REPLICA_URLS: 'postgres://u:s3cret@b/app' }, /DATABASE_URL is not/],
       [
@@ -128,7 +128,7 @@ describe('the environment', () => {
   })
 })
 
-test('code comes before the file, the file before the environment, and each value knows where it came from', async () => {
+test('code takes precedence over the file and the file over the environment, and each value has its origin', async () => {
   write(
     'poolhouse.config.json',
     JSON.stringify({
@@ -164,7 +164,7 @@ test('reads the default export of a .js file', async () => {
   expect(databases).toEqual({ app: { primary: 'postgres://a/app' } })
 })
 
-test('refuses a file that is missing, double, no JSON or no object, and never quotes it', async () => {
+test('refuses a file that is missing, ambiguous, no JSON or no object, and never quotes it', async () => {
   const load = () => loadConfig({ directory, env: false })
   await expect(loadConfig({ directory, file: 'no.json', env: false })).rejects.toThrow(
     /there is no file/,
@@ -205,14 +205,14 @@ test('X16: refuses unknown keys with the nearest name, and hostile ones', async 
       '{ "databases": { "app": { "primary": "postgres://a", "pool": { "max": "s3cret" } } } }',
     ),
   ).toMatch(/databases\.app\.pool\.max: .*number/)
-  // As a name it is one like any other.
+  // It is legal as the name of a database.
   write('poolhouse.config.json', '{ "databases": { "__proto__": "postgres://a" } }')
   const { databases } = await loadConfig({ directory, env: false })
   expect(Object.keys(databases)).toEqual(['__proto__'])
   expect(Object.getPrototypeOf(databases)).toBe(Object.prototype)
 })
 
-test('tells editors what a file may hold', () => {
+test('exports the JSON Schema of a file for editors', () => {
   const schema = configJsonSchema() as {
     additionalProperties: unknown
     properties: Record<string, object>

@@ -51,7 +51,7 @@ function manage(resolve: TenantOptions['resolve'], options: Partial<TenantOption
   }) as Manager
 }
 
-test('S87: remembers for a while that a tenant is unknown, and for a longer while where one is', async () => {
+test('S87: caches unknown tenants for negativeTtlMs and known ones for ttlMs', async () => {
   const asked: string[] = []
   const manager = manage((id) => {
     asked.push(id)
@@ -59,20 +59,20 @@ test('S87: remembers for a while that a tenant is unknown, and for a longer whil
   })
   const call = (id: string): Promise<unknown> => manager.tenant(id).query('select 1')
   await call('acme')
-  await expect(call('nobody')).rejects.toBeInstanceOf(UnknownTenantError)
+  await expect(call('missing')).rejects.toBeInstanceOf(UnknownTenantError)
   await clock.advance(4_000)
-  await expect(call('nobody')).rejects.toBeInstanceOf(UnknownTenantError)
+  await expect(call('missing')).rejects.toBeInstanceOf(UnknownTenantError)
   await call('acme')
-  expect(asked).toEqual(['acme', 'nobody'])
+  expect(asked).toEqual(['acme', 'missing'])
   await clock.advance(2_000)
-  await expect(call('nobody')).rejects.toBeInstanceOf(UnknownTenantError)
+  await expect(call('missing')).rejects.toBeInstanceOf(UnknownTenantError)
   await clock.advance(60_000)
   await call('acme')
-  expect(asked).toEqual(['acme', 'nobody', 'nobody', 'acme'])
+  expect(asked).toEqual(['acme', 'missing', 'missing', 'acme'])
   await manager.close()
 })
 
-test('what resolve rejects with is the error of the call, and nobody is remembered for it', async () => {
+test('a call rejects with the error of resolve, which is not cached', async () => {
   let works = false
   const manager = manage(() => {
     if (works) return { database: 'd' }
@@ -84,7 +84,7 @@ test('what resolve rejects with is the error of the call, and nobody is remember
   await manager.close()
 })
 
-test('a tenant that has moved is found where it is now, and what runs ends where it began', async () => {
+test('a tenant that has moved is found at its new place, and running calls end at the former one', async () => {
   let database = 'old'
   const manager = manage(() => ({ database }), { ttlMs: 1_000 })
   const lease = await manager.tenant('a').acquire()
@@ -99,7 +99,7 @@ test('a tenant that has moved is found where it is now, and what runs ends where
   await manager.close()
 })
 
-test('S85: closes the pools of tenants that are not used, and of none that is in use or waits', async () => {
+test('S85: closes the pools of unused tenants, and none with running or waiting calls', async () => {
   const manager = manage((id) => ({ database: id }), { idleMs: 5_000 })
   await manager.tenant('idle').query('select 1')
   const lease = await manager.tenant('busy').acquire()
@@ -108,13 +108,13 @@ test('S85: closes the pools of tenants that are not used, and of none that is in
   expect(manager.stats().tenantPools).toBe(1)
   await lease.query('select 1')
   lease.release()
-  // The next call makes a new one.
+  // The next call makes a new pool.
   await manager.tenant('idle').query('select 1')
   await manager.close()
   expect(driver.open.size).toBe(0)
 })
 
-test('X13: beyond maxPools those longest unused are closed', async () => {
+test('X13: beyond maxPools the least recently used pools are closed', async () => {
   const manager = manage((id) => ({ database: id }), { maxPools: 3 })
   for (const id of ['a', 'b', 'c', 'd', 'e']) {
     await manager.tenant(id).query('select 1')
@@ -126,20 +126,20 @@ test('X13: beyond maxPools those longest unused are closed', async () => {
   await manager.close()
 })
 
-test('X21: statistics name no tenant that was not asked for, and no more than a hundred', async () => {
+test('X21: statistics name only tenants that were asked for, at most a hundred', async () => {
   const manager = manage((id) => ({ database: id }))
   await manager.tenant('acme').query('select 1')
   await manager.tenant('other').query('select 1')
   expect(JSON.stringify(manager.stats())).not.toMatch(/acme|other/)
   expect(JSON.stringify(manager.stats({ tenants: ['acme'] }))).not.toMatch(/other/)
-  // What every role of the server can read says nothing of tenants either.
+  // Neither does the application_name, which every role can read.
   expect(connected.map(({ applicationName }) => applicationName)).toEqual(['app', 'app'])
   const many = Array.from({ length: 101 }, (_, index) => `t${index}`)
   expect(() => manager.stats({ tenants: many })).toThrow(/at most 100/)
   await manager.close()
 })
 
-test('X12: a tenant has limits of its own, also on connections that all share', async () => {
+test('X12: a tenant has its own limits, also on shared connections', async () => {
   const targets: Record<string, TenantTarget> = {
     own: { database: 'd', limits: { max: 1, maxPending: 2 } },
     shared: { settings: { 'app.tenant': 'x' }, limits: { max: 1, maxPending: 2 } },
@@ -164,7 +164,7 @@ test('X12: a tenant has limits of its own, also on connections that all share', 
   await manager.close()
 })
 
-test('X03: a call behind row-level security is a transaction that begins with its settings, bound', async () => {
+test('X03: a call behind row-level security is a transaction that starts with its settings as bound parameters', async () => {
   const manager = manage((id) => ({ settings: { 'app.tenant': id } }))
   await manager.tenant(`a'; drop table x; --`).query('select secret from notes')
   const [connection] = driver.open
@@ -173,7 +173,7 @@ test('X03: a call behind row-level security is a transaction that begins with it
     'select pg_catalog.set_config($1, $2, true)',
     'select secret from notes',
     'COMMIT',
-    // The pool sees a set_config and does not rely on its third argument.
+    // The pool has seen a set_config, and does not rely on its third argument.
     'reset session',
   ])
   const tenant = manager.tenant('a')
@@ -192,7 +192,7 @@ test('X03: a call behind row-level security is a transaction that begins with it
   await manager.close()
 })
 
-test('refuses targets that say nothing or too much', async () => {
+test('refuses targets that name no place, or several', async () => {
   const wrong: [TenantTarget, RegExp][] = [
     [{}, /exactly one of database, schema and settings/],
     [{ database: 'a', schema: 'b' }, /exactly one/],
@@ -212,7 +212,7 @@ test('refuses targets that say nothing or too much', async () => {
   }
 })
 
-test('T72: refuses the schemas that PostgreSQL keeps for itself, in front and behind, before a connection', async () => {
+test('T72: refuses reserved schemas as schema and in also, before it connects', async () => {
   const reserved = [
     '$user',
     '$USER',
@@ -239,7 +239,7 @@ test('T72: refuses the schemas that PostgreSQL keeps for itself, in front and be
       await manager.close()
     }
   }
-  // Names that only look like them.
+  // Names that only look reserved.
   for (const name of ['user', 'pgtemp', 'my_pg_temp', '$users', 'public', ' $user']) {
     const manager = manage(() => ({ schema: name }))
     await manager.tenant('t').query('select 1')
@@ -250,7 +250,7 @@ test('T72: refuses the schemas that PostgreSQL keeps for itself, in front and be
   )
 })
 
-test('T73: other schemas are searched behind that of the tenant, each name quoted as a whole', async () => {
+test('T73: the schemas in also are searched after that of the tenant, each name quoted as a whole', async () => {
   const schema = { name: 'a", public, "b', also: ['public', 'x.y'] }
   const manager = manage(() => ({ schema }))
   await manager.tenant('t').query('select 1')
@@ -268,7 +268,7 @@ test('T73: other schemas are searched behind that of the tenant, each name quote
   }
 })
 
-test('T73: a tenant whose list of schemas is changed in place is told from what it was', async () => {
+test('T73: a list of schemas that resolve changes in place counts as a new target', async () => {
   const schema = { name: 'mine', also: ['public'] }
   const manager = manage(() => ({ schema }), { ttlMs: 10 })
   await manager.tenant('t').query('select 1')
@@ -282,7 +282,7 @@ test('T73: a tenant whose list of schemas is changed in place is told from what 
   await manager.close()
 })
 
-test('X04, X05, S89: ten thousand hostile names each lead to a place of their own, or are refused before a connection', async () => {
+test('X04, X05, S89: ten thousand hostile names each lead to a separate place, or are refused before a connection', async () => {
   const piece = fc.oneof(
     fc.constantFrom(
       '"',
@@ -333,7 +333,7 @@ test('X04, X05, S89: ten thousand hostile names each lead to a place of their ow
       expect(await ends).toEqual(hundred.map((name) => (isLegal(name) ? 'served' : 'refused')))
       const reached = connected.map(({ searchPath, database, applicationName }) => {
         expect({ database, applicationName }).toEqual({ database: 'app', applicationName: 'app' })
-        // One quoted identifier from end to end, whose content is the name.
+        // A single quoted identifier whose content is the name.
         expect(searchPath).toMatch(/^"(?:[^"]|"")+"$/)
         return searchPath!.slice(1, -1).replaceAll('""', '"')
       })
@@ -346,7 +346,7 @@ test('X04, X05, S89: ten thousand hostile names each lead to a place of their ow
   await manager.close()
 }, 60_000)
 
-test('names are quoted, and settings are bound whatever they are', () => {
+test('names are quoted, and settings are bound, with any content', () => {
   expect(quoteName('a"b')).toBe('"a""b"')
   expect(settingsStatement({ 'app.a': `'); drop`, 'app.b': '$3' })).toEqual({
     text: 'select pg_catalog.set_config($1, $2, true), pg_catalog.set_config($3, $4, true)',
@@ -376,7 +376,7 @@ test('S87, X13: a hundred thousand unknown names cost less than 20 MB and no con
   await manager.close()
 }, 60_000)
 
-test('X13: remembers at most ten thousand strangers, and none with an endless name', () => {
+test('X13: caches at most ten thousand unknown tenants, and none with a very long name', () => {
   const unknown = new UnknownTenants(() => clock.now(), 5_000)
   for (let name = 0; name < 100_000; name++) unknown.add(`n${name}`)
   unknown.add('x'.repeat(100_000))

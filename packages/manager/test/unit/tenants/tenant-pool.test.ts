@@ -45,7 +45,7 @@ const CALLS: [string, (pool: Pool, limits: Limits) => Promise<unknown>][] = [
   ['listen', (pool, limits) => pool.listen('news', () => undefined, limits)],
 ]
 
-/** Whether the call has settled, and with what. */
+/** Notes how the call settles. */
 function ended(call: Promise<unknown>): { error?: Error & { executed?: string } } {
   const end: { error?: Error } = {}
   call.catch((error: Error) => {
@@ -83,7 +83,7 @@ test.each([
   expect(clock.pendingTimers).toBe(0)
 })
 
-test('a stream that is left while the tenant is looked for is over at once, and opens nothing later', async () => {
+test('a stream that is abandoned while the tenant is resolved ends at once, and opens nothing later', async () => {
   for (const stream of [
     manager.tenant('acme').stream('select 1'),
     manager.tenant('acme').copyTo(COPY),
@@ -98,7 +98,7 @@ test('a stream that is left while the tenant is looked for is over at once, and 
   expect(driver.attempts).toBe(0)
 })
 
-test('what is left of the limit goes to the pool of the tenant', async () => {
+test('the pool of the tenant gets what is left of timeoutMs', async () => {
   const call = manager.tenant('acme').query('select 1', [], { timeoutMs: 500 })
   const end = ended(call)
   await clock.advance(400)
@@ -110,7 +110,7 @@ test('what is left of the limit goes to the pool of the tenant', async () => {
   expect(end.error).toMatchObject({ name: 'AcquireTimeoutError', executed: 'no' })
 })
 
-test('T91: a tenant refuses wrong arguments by a rejection, whatever was wrong', async () => {
+test('T91: every call of a tenant rejects wrong arguments, and none throws', async () => {
   const tenant = manager.tenant('acme')
   const wrong = 5 as never
   const scope = { idempotencyKey: 'k', idempotencyScope: 'other' }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { timePassed } from '../../../src/tenants/time-passed.js'
 
-test('F45: counts what the clock has missed while the machine was suspended, and no correction of the wall clock', () => {
+test('F45: counts the time while the machine was suspended, and no correction of the wall clock', () => {
   let [now, wall] = [100, 50_000]
   const passed = timePassed({ now: () => now, wallNow: () => wall })
   now += 10
