@@ -1,5 +1,7 @@
 import {
+  FencedError,
   InDoubtError,
+  NoPrimaryError,
   TokenBeyondHistoryError,
   type TokenEvent,
   type Transaction,
@@ -277,7 +279,11 @@ describe('a topology', () => {
       await until(async () => pool.topology.current.primary === undefined)
       await c.promote({ refollow: false })
       await until(async () => pool.topology.current.nodes.some(({ state }) => state === 'fenced'))
-      await expect(pool.query('insert into rows values (1)')).rejects.toThrow(/split brain/)
+      const refused = await pool.query('insert into rows values (1)').catch((error) => error)
+      expect(refused).toBeInstanceOf(NoPrimaryError)
+      expect(refused.message).toMatch(/split brain/)
+      expect(refused.cause).toBeInstanceOf(FencedError)
+      expect(refused.cause.message).toMatch(/"c" is fenced \(split brain: "b" claims to be primary/)
       await pool.drain('b')
       await leads(pool, 'c')
       await pool.query('insert into rows values (2)')

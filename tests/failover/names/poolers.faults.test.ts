@@ -106,6 +106,7 @@ scenario(
     await expect(pool.query('insert into t values (2)')).rejects.toMatchObject({
       name: 'NoPrimaryError',
       executed: 'no',
+      cause: { name: 'FencedError', code: 'POOLHOUSE_FENCED', executed: 'no' },
     })
     expect(await a!.sql('select id from t')).toEqual([])
     await haproxy.pointTo(1)

@@ -1,4 +1,4 @@
-import { NoPrimaryError } from '@poolhouse/core'
+import { FencedError, NoPrimaryError } from '@poolhouse/core'
 import { describe, expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
 import { startFailoverCluster } from '../support/failover-cluster.js'
@@ -34,6 +34,39 @@ describe('a cluster without a primary', () => {
       expect(performance.now() - begunAt).toBeGreaterThan(990)
       expect(performance.now() - begunAt).toBeLessThan(1_250)
       expect(pool.topology.current.replicas.map(({ id }) => id)).toEqual(['b'])
+    },
+  )
+
+  scenario(
+    'is told with a FencedError when an old primary on an older timeline is the only one that answers as primary',
+    async ({ make }) => {
+      await using setup = await startFailoverCluster(
+        make(),
+        { replicas: 1 },
+        { hold: { timeoutMs: 300 } },
+      )
+      const { pool } = setup
+      const [a, b] = [setup.node('a'), setup.node('b')]
+      await a.freeze()
+      await b.promote()
+      await setup.until(({ topology }) => topology.current.primary?.id === 'b')
+      await pool.query('insert into writes values (1)')
+      await b.kill()
+      await a.thaw()
+      await setup.until(({ topology }) => topology.current.nodes[0]?.state === 'fenced')
+      const error = await pool.query('insert into writes values (2)').catch((caught) => caught)
+      expect(error).toBeInstanceOf(NoPrimaryError)
+      expect(error.executed).toBe('no')
+      expect(error.cause).toBeInstanceOf(FencedError)
+      expect(error.cause).toMatchObject({ code: 'POOLHOUSE_FENCED', executed: 'no' })
+      expect(error.cause.message).toBe(
+        '"a" is fenced (claims to be primary on timeline 1, but timeline 2 has been seen)',
+      )
+      await expect(pool.ready({ timeoutMs: 100 })).rejects.toMatchObject({
+        name: 'NoPrimaryError',
+        cause: { name: 'FencedError' },
+      })
+      expect(await setup.stored(a)).toEqual([])
     },
   )
 

@@ -39,7 +39,10 @@ export interface WatchdogOptions {
    * counts, whatever prompted it.
    */
   probes?: number | undefined
-  /** How often connections are checked for silence, in ms. Default: a quarter of `silenceMs`. */
+  /**
+   * How often connections are checked for silence, in milliseconds. Default: a quarter of
+   * `silenceMs`.
+   */
   everyMs?: number | undefined
 }
 
@@ -88,7 +91,7 @@ export interface FailoverOptions {
   minimumTimeline?: number | undefined
   /**
    * How many calls may be sent again while the primary stays the same, as a share of the calls of
-   * the last ten seconds; at least one. Default 0.1; 0: none; `Infinity`: no limit.
+   * the last ten seconds; at least one. Default 0.1. With 0 none may, with `Infinity` all.
    *
    * These repetitions use the budget up: work that a server refused (57P03, 25006), `retry` after a
    * lost connection, and declared reads. When the budget is used up the caller gets the error of

@@ -20,7 +20,9 @@ import { TopologyWatch } from './topology-watch.js'
 
 /** Options of `drain`. */
 export interface DrainOptions {
-  /** Longest time to wait for the work under way on the node, in ms. Default: no limit. */
+  /**
+   * Longest time to wait for the work under way on the node, in milliseconds. Default: no limit.
+   */
   timeoutMs?: number | undefined
   /** Ends the wait; the node stays drained. */
   signal?: AbortSignal | undefined

@@ -1,4 +1,4 @@
-import { NoPrimaryError } from '@poolhouse/core'
+import { FencedError, NoPrimaryError } from '@poolhouse/core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { a, b, c, clock, failover, listen, makeCluster, watch } from '../support/fake-cluster.js'
 
@@ -23,7 +23,7 @@ describe('finding the primary', () => {
     await pool.close()
   })
 
-  it('tells which node served a call', async () => {
+  it('says which node served a call', async () => {
     const pool = failover()
     expect((await pool.query('select 1')).node).toBe('a')
     await pool.close()
@@ -35,7 +35,7 @@ describe('finding the primary', () => {
     await pool.close()
   })
 
-  it('S05: believes a primary after 250 ms although another node does not answer', async () => {
+  it('S05: accepts a primary after 250 ms although another node does not answer', async () => {
     b.freeze()
     const pool = failover()
     const call = watch(pool.query('insert 1'))
@@ -46,7 +46,7 @@ describe('finding the primary', () => {
     await pool.close()
   })
 
-  it('S04: does not wait for a node that refuses', async () => {
+  it('S04: does not wait for a node that refuses connections', async () => {
     b.kill()
     c.kill()
     const pool = failover()
@@ -78,6 +78,79 @@ describe('finding the primary', () => {
     await pool.close()
   })
 
+  it('says by a FencedError that the only server that claims to be primary is fenced', async () => {
+    b.kill()
+    const pool = failover({ minimumTimeline: 5, hold: { timeoutMs: 100 } })
+    const held = watch(pool.query('insert 1'))
+    const readiness = watch(pool.ready({ timeoutMs: 100 }))
+    await clock.advance(300)
+    for (const { error } of [held, readiness] as { error?: Error }[]) {
+      expect(error).toBeInstanceOf(NoPrimaryError)
+      expect(error?.cause).toBeInstanceOf(FencedError)
+      expect(error?.cause).toMatchObject({
+        code: 'POOLHOUSE_FENCED',
+        executed: 'no',
+        retryable: true,
+        message:
+          '"a" is fenced (claims to be primary on timeline 1, but timeline 5 has been required)',
+      })
+    }
+    await pool.close()
+  })
+
+  it('names both servers of a split brain in the FencedError', async () => {
+    b.promote(1)
+    const pool = failover({ hold: false })
+    await clock.advance(300)
+    await expect(pool.query('insert 1')).rejects.toMatchObject({
+      name: 'NoPrimaryError',
+      cause: {
+        name: 'FencedError',
+        message: expect.stringMatching(/^"a" is fenced \(split brain: .*; "b" is fenced \(split/),
+      },
+    })
+    await pool.close()
+  })
+
+  it('keeps the failure of the first attempt as the cause of the FencedError', async () => {
+    const pool = failover({ hold: false })
+    await clock.advance(300)
+    a.driver.options.connectMs = 1_000
+    const waiting = watch(pool.query('insert 1'))
+    b.promote()
+    await pool.topology.refresh('b was promoted')
+    b.kill()
+    await clock.advance(1_500)
+    expect(waiting.error).toMatchObject({
+      name: 'NoPrimaryError',
+      cause: { name: 'FencedError', cause: { executed: 'no' } },
+    })
+    await pool.close()
+  })
+
+  it('names no FencedError while the primary is read-only, or no server claims to be primary', async () => {
+    b.promote()
+    b.readOnly = true
+    const pool = failover({ hold: false })
+    await clock.advance(300)
+    expect(pool.topology.current.nodes.map(({ state }) => state)).toEqual([
+      'fenced',
+      'primary-read-only',
+      'replica',
+    ])
+    const whileReadOnly = watch(pool.query('insert 1'))
+    a.asReplica()
+    b.kill()
+    await clock.advance(3_000)
+    const withoutClaim = watch(pool.query('insert 2'))
+    await clock.settle()
+    for (const { error } of [whileReadOnly, withoutClaim]) {
+      expect(error).toBeInstanceOf(NoPrimaryError)
+      expect((error as Error).cause).toBeUndefined()
+    }
+    await pool.close()
+  })
+
   it('S07: gives no work to a primary whose transactions are read-only by default', async () => {
     a.readOnly = true
     const pool = failover({ hold: false })
@@ -87,7 +160,7 @@ describe('finding the primary', () => {
     await pool.close()
   })
 
-  it('S66: refuses a server of another system and says so once', async () => {
+  it('S66: refuses a server of another system, with one event', async () => {
     c.systemId = '42'
     c.promote(9)
     const pool = failover()
