@@ -27,12 +27,12 @@ describe('what the primary says proves', () => {
     ],
     ['on a later timeline', { timeline: 3 }, ['history', 'lost', 'lost', 'lost', 'history']],
     [
-      'on an earlier timeline nothing',
+      'on an earlier timeline',
       { timeline: 1 },
       [undefined, undefined, undefined, undefined, undefined],
     ],
     [
-      'of another system nothing',
+      'of another system',
       { systemId: 'other' },
       ['unknown', 'unknown', 'unknown', 'unknown', 'unknown'],
     ],
@@ -49,35 +49,35 @@ describe('what the primary says proves', () => {
   const here = { ...facts, ...ran }
 
   test.each([
-    ['of the life that ran it', {}, 'committed'],
-    ['of a restart at the same place', { startedAt: '20.5', isYounger: true }, 'committed'],
+    ['by the server in the same life', {}, 'committed'],
+    ['after a restart at the same address', { startedAt: '20.5', isYounger: true }, 'committed'],
     [
-      'of a server at that place that was up already',
+      'by a server at that address that was up already',
       { startedAt: '9.5', isYounger: false },
       'unknown',
     ],
     [
-      'of another server',
+      'by another server',
       { startedAt: '20.5', isYounger: true, place: '10.0.0.2:5432' },
       'unknown',
     ],
-  ] as const)('T61, T64: committed is believed or not %s', (_title, change, outcome) => {
+  ] as const)('T61, T64: what committed means, said %s', (_title, change, outcome) => {
     expect(outcomeOf({ ...here, ...change }, ran, 's')).toBe(outcome)
   })
 
-  test('T64: another server that does not know it as committed has lost it', () => {
+  test('T64: it is lost if another server does not say committed', () => {
     const other = { ...here, startedAt: '9.5', place: '10.0.0.2:5432' }
     for (const status of ['aborted', 'in progress', 'future'] as const) {
       expect(outcomeOf({ ...other, status }, ran, 's')).toBe('lost')
     }
   })
 
-  test('T64: a timeline of the same number that began elsewhere has lost it', () => {
+  test('T64: it is lost on a timeline of the same number that began elsewhere', () => {
     expect(outcomeOf({ ...here, begin: 5n }, { ...ran, begin: 4n }, 's')).toBe('lost')
     expect(outcomeOf({ ...here, begin: 5n }, { ...ran, begin: 5n }, 's')).toBe('committed')
   })
 
-  test('nothing when the system was not known', () => {
+  test('it is unknown if the system was not known', () => {
     expect(outcomeOf(facts, { timeline: 2 }, undefined)).toBe('unknown')
   })
 })
@@ -91,7 +91,7 @@ describe('resolve', () => {
     history?: string
   }
 
-  /** Makes the server answer what a resolver asks; what it was asked is in `asked`. */
+  /** Makes the server answer the statements of a resolver, and records them in `asked`. */
   function answering(server: typeof a, answers: Answers, asked: Statement[] = []): Statement[] {
     server.script = (statement): FakeReply | undefined => {
       const { text } = statement
@@ -125,7 +125,7 @@ describe('resolve', () => {
     return call.error as InDoubtError
   }
 
-  it('S75, S78: ends the process that holds the transaction, waits while it is in progress and tells its end', async () => {
+  it('S75, S78: terminates the backend of the transaction, waits while it is in progress, and returns its outcome', async () => {
     const pool = failover()
     await ready(pool)
     answering(a, {})
@@ -137,7 +137,7 @@ describe('resolve', () => {
     await clock.advance(4_000)
     expect(outcome).toEqual({})
     const ends = asked.filter(({ text }) => text.includes('pg_terminate'))
-    // A commit that waits for its standbys gets three seconds.
+    // A COMMIT that waits for synchronous standbys is spared for three seconds.
     expect(ends[0]?.values).toEqual(['4711', '701', '2026-01-02 00:00:00+00', 'false'])
     expect(ends.at(-1)?.values?.at(-1)).toBe('true')
     answers.status = 'committed'
@@ -146,7 +146,7 @@ describe('resolve', () => {
     await pool.close()
   })
 
-  it('waits for a primary, and believes no "committed" of a later timeline', async () => {
+  it('waits for a primary, and does not accept "committed" from a later timeline', async () => {
     const pool = failover()
     await ready(pool)
     answering(a, {})
@@ -170,7 +170,7 @@ describe('resolve', () => {
     await pool.close()
   })
 
-  it('takes an xid that the server has not come to for lost', async () => {
+  it('returns lost for an xid that the server has not assigned yet', async () => {
     const pool = failover()
     await ready(pool)
     answering(a, {})
@@ -182,7 +182,7 @@ describe('resolve', () => {
     await pool.close()
   })
 
-  it('goes on after errors, and tells unknown when its time is up', async () => {
+  it('goes on after errors, and returns unknown when its time is over', async () => {
     const pool = failover()
     await ready(pool)
     answering(a, {})
@@ -219,7 +219,7 @@ describe('resolve', () => {
     expect(left.value).toBe('unknown')
   })
 
-  it('is not possible with fence off, and then BEGIN asks for nothing', async () => {
+  it('is not possible with fence: off, and then BEGIN asks for no identity', async () => {
     const pool = failover({ fence: 'off' })
     await ready(pool)
     let begin = ''
@@ -242,7 +242,7 @@ describe('resolve', () => {
 describe('a transaction with a key', () => {
   beforeEach(makeCluster)
 
-  it('is tried on the new primary after a COMMIT without an answer, and tells of no doubt', async () => {
+  it('is tried on the new primary after a COMMIT without an answer, without an in-doubt event', async () => {
     const pool = failover()
     await ready(pool)
     const heard = listen(pool, 'in-doubt')
@@ -271,7 +271,7 @@ describe('a transaction with a key', () => {
     await pool.close()
   })
 
-  it('is in doubt, and says so once, if no primary is found in time', async () => {
+  it('is in doubt, with one event, if no primary is found in time', async () => {
     const pool = failover({ hold: { timeoutMs: 2_000 } })
     await ready(pool)
     const heard = listen(pool, 'in-doubt')

@@ -34,7 +34,13 @@ describe('what becomes of failed work', () => {
     ['lost before it was sent', lost('no'), 'resend', true, true],
     ['lost on the way', lost('unknown'), 'in-doubt', true, false],
     ['rolled back with its session', lost('rolled-back'), 'surface', true, true],
-    ['no connection', new ConnectError('x', { endpoint }), 'resend', true, false],
+    [
+      'a connection that could not be opened',
+      new ConnectError('x', { endpoint }),
+      'resend',
+      true,
+      false,
+    ],
     ['no such database', new ConnectError('x', { endpoint, fatal: true }), 'surface', false, false],
     [
       'wrong password',
@@ -44,8 +50,8 @@ describe('what becomes of failed work', () => {
       false,
     ],
     ['a write on a read-only server', database('25006'), 'misrouted', true, true],
-    ['a server that starts up', database('57P03', 'FATAL'), 'resend', true, true],
-    ['the last words of a session', database('57P01', 'FATAL'), 'in-doubt', true, false],
+    ['a server that is starting up', database('57P03', 'FATAL'), 'resend', true, true],
+    ['a session that the server ended', database('57P01', 'FATAL'), 'in-doubt', true, false],
     [
       'a session that was idle for too long',
       new ConnectionLostError('x', { executed: 'no', sqlState: '57P05' }),
@@ -63,10 +69,10 @@ describe('what becomes of failed work', () => {
     ['an exhausted pool', new AcquireTimeoutError(1, gauges), 'surface', false, false],
     ['a closed pool', new PoolClosedError('a'), 'surface', false, false],
     ['a wrong argument', new TypeError('x'), 'surface', false, false],
-    ['what a callback threw', 'text', 'surface', false, false],
-  ])('%s', (_title, error, fate, sign, repeatable) => {
+    ['a value that a callback threw', 'text', 'surface', false, false],
+  ])('%s', (_title, error, fate, hint, repeatable) => {
     expect(fateOf(error)).toBe(fate)
-    expect(isHint(error)).toBe(sign)
+    expect(isHint(error)).toBe(hint)
     expect(isRepeatable(error)).toBe(repeatable)
   })
 })

@@ -21,19 +21,19 @@ describe('the time between probes', () => {
     expect(probeDelay({ ...calm, random: 1 })).toBeCloseTo(1_200)
   })
 
-  it('is 100 to 250 ms while somebody has to be found, or less if configured', () => {
+  it('is 100 to 250 ms while there is no primary, or less if the interval is shorter', () => {
     expect(probeDelay({ ...calm, urgent: true, random: 0 })).toBe(100)
     expect(probeDelay({ ...calm, urgent: true, random: 1 })).toBe(250)
     expect(probeDelay({ ...calm, urgent: true, intervalMs: 50 })).toBe(50)
   })
 
-  it('is nothing after a first silence, 100 ms after a quick failure, and ordinary once the node is dead', () => {
+  it('is 0 after a first silence, 100 ms after a quick failure, and the interval once the node is dead', () => {
     expect(probeDelay({ ...calm, failures: 1, sinceSentMs: 400 })).toBe(0)
     expect(probeDelay({ ...calm, failures: 1, sinceSentMs: 1 })).toBe(99)
     expect(probeDelay({ ...calm, failures: 2 })).toBe(1_000)
   })
 
-  it('T93: is half as long as it has been unknown how far the replica is behind, from 10 ms to the interval', () => {
+  it('T93: is half the time for which the lag of the replica has been unknown, from 10 ms to the interval', () => {
     const delays = [0, 10, 100, 1_000, 5_000].map((unknownForMs) =>
       probeDelay({ ...calm, urgent: true, unknownForMs }),
     )
@@ -58,7 +58,7 @@ describe('StallAwareDeadline', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('knows of a stall in the middle, which makes no long timer late', async () => {
+  it('counts a stall in the middle, which would not make a single long timer late', async () => {
     const clock = virtualClock()
     let late = 0
     const deadline = new StallAwareDeadline(clock, 400, () => {

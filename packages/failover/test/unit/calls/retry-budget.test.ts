@@ -23,7 +23,7 @@ describe('the budget', () => {
     const budget = new RetryBudget(0.1)
     for (let call = 0; call < 100; call++) budget.count(1_000)
     expect([budget.spend(10_999), budget.spend(10_999)]).toEqual([true, true])
-    // The calls are forgotten at 11 s, what was spent for them at 20 s.
+    // The calls are forgotten at 11 s, the repetitions at 20 s.
     expect(budget.spend(11_000)).toBe(false)
     expect(budget.spend(19_999)).toBe(false)
     expect(budget.spend(20_000)).toBe(true)
@@ -80,13 +80,13 @@ describe('calls that are sent again', () => {
     expect(await attemptsOf(100)).toBe(110)
   })
 
-  it('are sent once more where there are few, never with 0', async () => {
+  it('are sent once more if there are few calls, and never with 0', async () => {
     expect(await attemptsOf(1)).toBe(2)
     makeCluster()
     expect(await attemptsOf(10, 0)).toBe(10)
   })
 
-  it('spend nothing when another server is primary by then', async () => {
+  it('cost nothing when another server has become primary', async () => {
     const pool = failover({ retryBudget: 0 })
     await ready(pool)
     a.script = ({ text }) => {
@@ -101,7 +101,7 @@ describe('calls that are sent again', () => {
     await pool.close()
   })
 
-  it('spend nothing when they were not sent', async () => {
+  it('cost nothing when they were not sent before', async () => {
     const pool = failover({ retryBudget: 0 })
     await clock.settle()
     a.mood = 'refusing'
@@ -116,7 +116,7 @@ describe('calls that are sent again', () => {
     await pool.close()
   })
 
-  it('a declared read that got no answer is in doubt when the budget is spent', async () => {
+  it('a declared read without an answer is in doubt when the budget is used up', async () => {
     const pool = failover({ retryBudget: 0 })
     await ready(pool)
     a.script = ({ text }) => (text === 'select 1' ? { lose: 'reset' } : undefined)
@@ -126,7 +126,7 @@ describe('calls that are sent again', () => {
     await pool.close()
   })
 
-  it('a transaction that was lost is not run again when the budget is spent, one that conflicts is', async () => {
+  it('when the budget is used up, a lost transaction is not run again, but one with a conflict is', async () => {
     const pool = failover({ retryBudget: 0 })
     await ready(pool)
     let left = 2

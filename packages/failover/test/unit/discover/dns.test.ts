@@ -25,7 +25,7 @@ function resolver(records: {
 const find = (options: DnsOptions) => dns(options).next(context)
 
 describe('dns', () => {
-  it('lists the addresses of a name in one order for the shortest of their times', async () => {
+  it('lists the addresses of a name in a stable order, valid for the shortest time to live', async () => {
     const v4 = [
       { address: '10.0.0.2', ttl: 30 },
       { address: '10.0.0.1', ttl: 5 },
@@ -42,12 +42,12 @@ describe('dns', () => {
   it.each([
     [0, 1_000],
     [86_400, 60_000],
-  ])('keeps an answer of %d s for %d ms', async (ttl, validMs) => {
+  ])('keeps an answer with a time to live of %d s for %d ms', async (ttl, validMs) => {
     const v4 = [{ address: '10.0.0.1', ttl }]
     expect(await find({ name: 'db', resolver: resolver({ v4 }) })).toMatchObject({ validMs })
   })
 
-  it('never lists a server by both of its addresses', async () => {
+  it('never lists both IPv4 and IPv6 addresses', async () => {
     const v4 = [{ address: '10.0.0.1', ttl: 5 }]
     const v6 = [{ address: 'fd00::1', ttl: 5 }]
     const hostsOf = async (options: DnsOptions) =>
@@ -60,7 +60,7 @@ describe('dns', () => {
     expect(await hostsOf({ name: 'db', family: 4, resolver: resolver({ v6 }) })).toEqual([])
   })
 
-  it('tells a name server that fails from a name without addresses', async () => {
+  it('distinguishes a failing name server from a name without addresses', async () => {
     const down = resolver({ v4: coded('ESERVFAIL') })
     await expect(find({ name: 'db', resolver: down })).rejects.toThrow('ESERVFAIL')
     expect(await find({ name: 'db', resolver: resolver({}) })).toEqual({ nodes: [] })

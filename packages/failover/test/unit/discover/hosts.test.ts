@@ -26,7 +26,7 @@ it('reads hosts and ports from parameters', async () => {
   expect(await connections(url)).toEqual(['postgresql://app@a:1/app', 'postgresql://app@b:2/app'])
 })
 
-it('T34: gives each host its own address, and leaves out what is about the list', async () => {
+it('T34: gives each host its own hostaddr, and drops the parameters about the list', async () => {
   const url =
     'postgres://app@a,b/app?hostaddr=10.0.0.1,10.0.0.2&load_balance_hosts=random&channel_binding=require'
   expect(await connections(url)).toEqual([
@@ -38,7 +38,7 @@ it('T34: gives each host its own address, and leaves out what is about the list'
   )
 })
 
-it('keeps everything else of the URL', async () => {
+it('keeps all other parts of the URL', async () => {
   const rest = 'u:p@%2Frun%2Fpg/db?application_name=x%20y&options=-c%20a%3Db'
   const [one] = await connections(`postgres://${rest}`)
   const { hosts: _was, ...before } = parseConnectionUrl('test', `postgres://${rest}`)

@@ -14,7 +14,7 @@ afterEach(async () => {
   }
 })
 
-/** A REST interface that answers with this; undefined is never answered. */
+/** A REST API that answers with this body; undefined: it never answers. */
 async function serve(
   status: number,
   body: string | undefined,
@@ -55,7 +55,7 @@ describe('the members of /cluster', () => {
     ])
   })
 
-  it('are listed whatever their state and lag, and without those that have no address', () => {
+  it('are listed whatever their state and lag, except those without an address', () => {
     const members = [
       member('a', 'leader', { lag: 0, timeline: 3 }),
       member('b', 'replica', { state: 'streaming', lag: 'unknown', port: '5433' }),
@@ -91,7 +91,7 @@ describe('the members of /cluster', () => {
 describe('patroni', () => {
   const body = JSON.stringify({ members: [member('a', 'leader')], scope: 'batman' })
 
-  it('asks the next interface when one does not answer, and then stays with the one that does', async () => {
+  it('asks the next URL when one does not answer, and then stays with the one that does', async () => {
     const asked: [string[], string[], string[]] = [[], [], []]
     const urls = [
       await serve(200, undefined, asked[0]),
@@ -105,7 +105,7 @@ describe('patroni', () => {
     expect(asked[2][0]).toBe('/cluster')
   })
 
-  it('tells what is wrong with each when none answers', async () => {
+  it('says what is wrong with each URL when none answers', async () => {
     const [hung, html] = [await serve(200, undefined), await serve(200, '<html>')]
     const source = patroni({ urls: [hung, html], timeoutMs: 100 })
     await expect(source.next(context())).rejects.toThrow(
@@ -113,12 +113,12 @@ describe('patroni', () => {
     )
   })
 
-  it('refuses an answer without end', async () => {
+  it('refuses an endless answer', async () => {
     const url = await serve(200, `"${'x'.repeat(2_000_000)}"`)
     await expect(patroni({ urls: [url] }).next(context())).rejects.toThrow(/above 1048576 bytes/)
   })
 
-  it('ends at once when it is not wanted any more', async () => {
+  it('rejects at once when its signal fires', async () => {
     const source = patroni({ urls: [await serve(200, undefined)], timeoutMs: 60_000 })
     const abort = new AbortController()
     const asking = source.next({ ...context(), signal: abort.signal })

@@ -45,7 +45,7 @@ const replica = (changes: Partial<ProbeFacts> = {}): Finding => ({
   facts: facts({ inRecovery: true, ...changes }),
 })
 const failed: Finding = { kind: 'failed', detail: 'silence' }
-const refused: Finding = { kind: 'refused', detail: 'nobody listens' }
+const refused: Finding = { kind: 'refused', detail: 'connection refused' }
 const starting: Finding = { kind: 'starting', detail: 'starting up' }
 const busy: Finding = { kind: 'busy', detail: 'too many connections' }
 const denied: Finding = { kind: 'denied', error: new Error('wrong password') }
@@ -90,7 +90,7 @@ function permutations<T>(items: readonly T[]): T[][] {
 }
 
 describe('election', () => {
-  it('elects nobody before the first round is over', () => {
+  it('elects no node before the first round is over', () => {
     const view = observe(emptyView(['a'], { fence: 'timeline', deadAfter: 2 }), 'a', {
       ...primary(),
       sentAt: 1,
@@ -101,21 +101,21 @@ describe('election', () => {
 
   it.each<[string, Finding, Finding, Finding, string | undefined]>([
     ['the only primary', replica(), primary(), replica(), 'b'],
-    ['nobody among replicas', replica(), replica(), replica(), undefined],
+    ['no node among replicas', replica(), replica(), replica(), undefined],
     ['the higher timeline', primary(1), primary(2), replica(), 'b'],
     ['the highest of three', primary(3), primary(2), primary(1), 'a'],
-    ['nobody of two on the highest timeline', primary(2), primary(2), primary(1), undefined],
+    ['neither of two on the highest timeline', primary(2), primary(2), primary(1), undefined],
     ['the writable one on one timeline', primary(1, { readOnly: true }), primary(), replica(), 'b'],
     [
-      'nobody if the highest timeline is read-only',
+      'no node if the one on the highest timeline is read-only',
       primary(2, { readOnly: true }),
       primary(1),
       replica(),
       undefined,
     ],
-    ['nobody that does not tell its timeline', primary(0), replica(), replica(), 'a'],
+    ['no node that does not report its timeline', primary(0), replica(), replica(), 'a'],
     ['the answering one', failed, primary(), refused, 'b'],
-    ['nobody that is starting', starting, replica(), replica(), undefined],
+    ['no node that is starting up', starting, replica(), replica(), undefined],
     [
       'our system against a higher foreign timeline',
       primary(1),
@@ -136,7 +136,7 @@ describe('election', () => {
     }
   })
 
-  it('takes the system of the majority for ours, and of equals the first in configured order', () => {
+  it('takes the system of most nodes as ours, and with equal numbers that of the first node', () => {
     const other = { systemId: 'other' }
     const majority = viewOf([
       ['a', primary(1, other)],
@@ -152,7 +152,7 @@ describe('election', () => {
     expect(tie.systemId).toBe('other')
   })
 
-  it('keeps our system once it is known, whoever is left', () => {
+  it('keeps our system once it is known, even if only nodes of another one are left', () => {
     const view = see(viewOf([['a', primary()]]), [
       ['a', refused],
       ['b', primary(5, { systemId: 'other' })],
@@ -180,7 +180,7 @@ describe('fencing', () => {
     expect(highestTimeline(view)).toBe(2)
   })
 
-  it('lets a fenced node back as a replica, and as a primary of a higher timeline', () => {
+  it('accepts a fenced node again as a replica, and as a primary on a higher timeline', () => {
     let view = viewOf([
       ['a', primary(1)],
       ['b', primary(2)],
@@ -194,7 +194,7 @@ describe('fencing', () => {
     expect(judge(view).primary).toBe('a')
   })
 
-  it('is not fooled by the timeline of a standby', () => {
+  it('ignores the timeline of a standby', () => {
     const view = viewOf([
       ['a', primary(1)],
       ['b', replica({ timeline: 7 })],
@@ -203,19 +203,19 @@ describe('fencing', () => {
     expect(highestTimeline(view)).toBe(1)
   })
 
-  it('fences by what a frozen node said last, before anything proves it dead', () => {
+  it('fences a frozen node by its last answer, before it is proven dead', () => {
     const view = see(viewOf([['a', primary(1)]]), [['b', primary(2)]])
     expect(stateOf(view, 'a')).toBe('fenced')
   })
 
-  it('believes nothing below the configured minimum', () => {
+  it('accepts no primary below the configured minimum', () => {
     const view = viewOf([['a', primary(3)]], { minimumTimeline: 4 })
     expect(stateOf(view, 'a')).toBe('fenced')
     expect(highestTimeline(view)).toBe(4)
     expect(judge(see(view, [['a', primary(4)]])).primary).toBe('a')
   })
 
-  it('reads no timelines with fence: off, and refuses two primaries all the same', () => {
+  it('ignores timelines with fence: off, but still refuses two primaries', () => {
     const unread = { systemId: undefined, timeline: undefined }
     const one = viewOf([['a', primary(1, unread)]], { fence: 'off' })
     expect(judge(one).primary).toBe('a')
@@ -268,7 +268,7 @@ describe('death', () => {
   it.each([
     ['an answer', primary()],
     ['a server without a free connection', busy],
-  ])('starts counting anew after %s', (_title, sign) => {
+  ])('counts failed probes from 0 again after %s', (_title, sign) => {
     const view = see(viewOf([['a', primary()]]), [
       ['a', failed],
       ['a', sign],
@@ -303,7 +303,7 @@ describe('death', () => {
 describe('a standby with another history', () => {
   const behind = { lsn: 5_000n, timelineExact: false }
 
-  it('T50: is diverged once the primary, asked later, has not come as far as it', () => {
+  it('T50: is diverged once the primary, probed later, reports a lower position', () => {
     const view = viewOf([
       ['c', replica(behind)],
       ['a', primary(2, { lsn: 2_000n })],
@@ -318,7 +318,7 @@ describe('a standby with another history', () => {
     expect(stateOf(rewound, 'c')).toBe('replica')
   })
 
-  it('T50: is told and loses its connections', () => {
+  it('T50: is reported, and its connections are destroyed', () => {
     const before = viewOf([
       ['a', primary(2, { lsn: 2_000n })],
       ['c', replica({ ...behind, timeline: 2 })],
@@ -356,7 +356,7 @@ describe('split brain', () => {
     expect(judge(see(viewOf(both), [['a', finding]])).primary).toBe('b')
   })
 
-  it('T69: is the same whether the second claimed before or after the first fell silent', () => {
+  it('T69: is the same whether the second server claims before or after the first falls silent', () => {
     const silence = [
       ['a', failed],
       ['a', failed],
@@ -368,13 +368,13 @@ describe('split brain', () => {
     for (const finding of [refused, replica()]) {
       expect(judge(see(later, [['a', finding]])).primary).toBe('b')
     }
-    // Nobody has ever heard the first claim: there is nothing to decide.
+    // The first claim was never heard, so there is no split brain.
     expect(judge(see(viewOf([['a', replica()]]), [...silence, ['b', primary(2)]])).primary).toBe(
       'b',
     )
   })
 
-  it('T69: is decided by an operator who drains the one that is not to be believed', () => {
+  it('T69: is decided by an operator who drains one of the two', () => {
     const silent = see(viewOf(both), [
       ['a', failed],
       ['a', failed],
@@ -388,7 +388,7 @@ describe('split brain', () => {
     ).toBeUndefined()
   })
 
-  it('is over when a third claims a higher timeline', () => {
+  it('is over when a third server claims a higher timeline', () => {
     const view = see(viewOf(both), [['c', primary(3)]])
     expect(judge(view).primary).toBe('c')
     expect(states(view)).toEqual({ a: 'fenced', b: 'fenced', c: 'primary' })
@@ -396,7 +396,7 @@ describe('split brain', () => {
 })
 
 describe('refused credentials', () => {
-  it('S10: leave the state unknown and are told to callers', () => {
+  it('S10: leave the state unknown and reach the callers', () => {
     const view = viewOf([['a', denied]])
     expect(stateOf(view, 'a')).toBe('unknown')
     expect(judge(view)).toMatchObject({ blocked: { message: 'wrong password' } })
@@ -492,14 +492,14 @@ describe('consequences', () => {
     ])
   })
 
-  it('F22: replace the connections of a node whose name leads to another server by now', () => {
+  it('F22: replace the connections of a node whose name leads to another server now', () => {
     const before = viewOf([['a', replica({ address: '10.0.0.1:5432' })]])
     const moved = primary(1, { address: '10.0.0.2:5432', startedAt: 'another' })
     expect(between(before, see(before, [['a', moved]]))).toContainEqual({
       kind: 'replace',
       node: 'a',
     })
-    // The same server, by another of its addresses; or promoted where it is.
+    // The same server at another of its addresses; or promoted in place.
     for (const changes of [{ address: '10.0.0.2:5432' }, { address: '10.0.0.1:5432' }]) {
       expect(between(before, see(before, [['a', primary(2, changes)]]))).toEqual([])
     }
@@ -519,7 +519,7 @@ describe('several names of one server', () => {
       ? { kind: 'answer', facts: { ...finding.facts, port: 5432 } }
       : finding
 
-  it('T53: elect the one that was configured first, and are no rivals', () => {
+  it('T53: elect the one that was configured first, without a split brain', () => {
     const view = viewOf([
       ['b', here(primary(2))],
       ['a', here(primary(2))],
@@ -529,13 +529,13 @@ describe('several names of one server', () => {
     expect(view.contest).toBeUndefined()
   })
 
-  it('T53: go on under the name of the primary, also when one that was configured before it answers', () => {
+  it("T53: go on under the primary's name, even when a name configured before it answers", () => {
     const view = see(viewOf([['b', here(primary())]]), [['a', here(primary())]])
     expect(judge(view).primary).toBe('b')
     expect(states(view)).toMatchObject({ a: 'draining', b: 'primary' })
   })
 
-  it('T53: go on under another one when one falls silent', () => {
+  it('T53: go on under another name when one falls silent', () => {
     const view = see(
       viewOf([
         ['a', here(primary())],
@@ -558,7 +558,7 @@ describe('several names of one server', () => {
     expect(states(view)).toEqual({ a: 'primary', b: 'replica', c: 'draining' })
   })
 
-  it('T53: go on under the one that is listed, and nothing under the other one is destroyed', () => {
+  it('T53: go on under the listed name, and no connection under the other name is destroyed', () => {
     const before = viewOf([
       ['a', here(primary())],
       ['b', here(primary())],
@@ -568,7 +568,7 @@ describe('several names of one server', () => {
     expect(between(before, after).map(({ kind }) => kind)).not.toContain('destroy')
   })
 
-  it('T53: are one claimant against another server, and are told as such', () => {
+  it('T53: count as one server in a split brain with another server', () => {
     const view = viewOf([
       ['a', here(primary())],
       ['b', here(primary())],
@@ -580,7 +580,7 @@ describe('several names of one server', () => {
     )
   })
 
-  it('T53: are shut out together when another server is on a higher timeline', () => {
+  it('T53: are fenced together when another server is on a higher timeline', () => {
     const view = viewOf([
       ['a', here(primary(1))],
       ['b', here(primary(1))],
@@ -589,7 +589,7 @@ describe('several names of one server', () => {
     expect(states(view)).toEqual({ a: 'fenced', b: 'fenced', c: 'primary' })
   })
 
-  it('T53: are two servers where one was started anew since the other was asked', () => {
+  it('T53: count as two servers if one was restarted after the other was probed', () => {
     const view = viewOf([
       ['a', here(replica())],
       ['b', here(replica({ startedAt: 'later' }))],

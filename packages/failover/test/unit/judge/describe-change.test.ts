@@ -26,7 +26,7 @@ function view(
 }
 
 describe('the reason of a change', () => {
-  it('says who was promoted, on which timeline, and how long calls waited for it', () => {
+  it('says which node was promoted, to which timeline, and how long calls were held', () => {
     const before = view(2, { a: ['unreachable'], b: ['replica'] })
     const after = view(3, { a: ['unreachable'], b: ['primary', 'primary on timeline 3'] })
     expect(describeChange(before, after, { calls: 14, heldMs: 211.6 })).toBe(
@@ -36,14 +36,14 @@ describe('the reason of a change', () => {
     expect(describeChange(before, after, undefined)).toBe('b:5432 promoted: timeline 2 → 3')
   })
 
-  it('does not call a primary promoted that was found or has come back', () => {
+  it('does not say promoted when a primary was found or has come back', () => {
     const after = view(2, { a: ['primary', 'primary on timeline 2'] })
     const primary = 'a:5432 primary on timeline 2'
     expect(describeChange(view(undefined, { a: ['unknown'] }), after, undefined)).toBe(primary)
     expect(describeChange(view(2, { a: ['starting'] }), after, undefined)).toBe(primary)
   })
 
-  it('says what became of the others', () => {
+  it('says what became of the other nodes', () => {
     const before = view(2, { a: ['primary', 'primary on timeline 2'], b: ['replica'] })
     const after = view(2, { a: ['unreachable', 'refused'], c: ['unknown', 'not probed yet'] })
     expect(describeChange(before, after, undefined)).toBe(

@@ -20,14 +20,14 @@ function viewOf(changes: Record<string, unknown> = {}, behind?: string): Cluster
 }
 
 describe('the connections of a node', () => {
-  it('T53: are not believed if they lead to another server that was a primary on a lower timeline', () => {
+  it('T53: are fenced if they lead to another server that was a primary on a lower timeline', () => {
     const isFenced = fencedServers(viewOf(), 'n')!
     expect(isFenced(server())).toBe(true)
     // The server that answers, whatever it was when the connection was opened.
     expect(isFenced(server({ startedAt: 'b' }))).toBe(false)
   })
 
-  it('T53: are left alone if nothing speaks against their server', () => {
+  it('T53: are left alone if their server is not known to be stale', () => {
     const isFenced = fencedServers(viewOf(), 'n')!
     expect(isFenced(undefined)).toBe(false)
     expect(isFenced(server({ timeline: 2 }))).toBe(false)
@@ -36,7 +36,7 @@ describe('the connections of a node', () => {
     expect(isFenced(server({ systemId: '7' }))).toBe(false)
   })
 
-  it('T53: are judged by what their server said last where it was the one that answered before', () => {
+  it("T53: are judged by their server's last answer if that server answered before", () => {
     // Opened on a standby, which was then promoted, and is no longer the newest primary.
     const former = server({ startedAt: 'c', timeline: 1 }) as unknown as ProbeFacts
     const isFenced = fencedServers(viewOf(), 'n', former)!
@@ -44,7 +44,7 @@ describe('the connections of a node', () => {
     expect(isFenced(server({ startedAt: 'd', inRecovery: true }))).toBe(false)
   })
 
-  it('T53: are not judged without a fence, behind a pooler, or while the node does not answer', () => {
+  it('T53: are not judged with fence: off, behind a pooler, or while the node does not answer', () => {
     expect(fencedServers(viewOf({ fence: 'off' }), 'n')).toBeUndefined()
     expect(fencedServers(viewOf({}, 'a pooler'), 'n')).toBeUndefined()
     expect(fencedServers(viewOf(), 'another')).toBeUndefined()

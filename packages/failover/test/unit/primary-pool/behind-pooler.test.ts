@@ -18,7 +18,7 @@ import { FakeServer } from '../support/fake-server.js'
 beforeEach(makeCluster)
 
 describe('behind a pooler or a proxy', () => {
-  it('a process that does not belong to the session gives a pooler away, which is told once', async () => {
+  it('a backend that does not belong to the session reveals a pooler, which is reported once', async () => {
     const pool = failover()
     await ready(pool)
     const heard = listen(pool, 'topology')
@@ -34,7 +34,7 @@ describe('behind a pooler or a proxy', () => {
     await pool.close()
   })
 
-  it('servers that take turns give a proxy away, while a restart and a move do not', async () => {
+  it('servers that take turns reveal a proxy, while a restart and a move do not', async () => {
     const pool = failover()
     await ready(pool)
     const reason = (): string => pool.topology.current.nodes[0]!.reason
@@ -49,7 +49,7 @@ describe('behind a pooler or a proxy', () => {
     await pool.close()
   })
 
-  it('is known from the start where the pool is configured so', async () => {
+  it('is known from the start if the pool is configured so', async () => {
     const behind = new FakeServer('p', clock, { pooler: 'pgbouncer' })
     const pool = withFailover([behind.pool], { clock, random: () => 0.5 })
     await race(pool.query('insert 1'))
@@ -57,7 +57,7 @@ describe('behind a pooler or a proxy', () => {
     await pool.close()
   })
 
-  it('silence breaks no connection, because one probe does not speak for all servers', async () => {
+  it('silence destroys no connection, because one probe does not speak for all servers', async () => {
     a.backendPid = 4_711_000
     const pool = failover()
     await ready(pool)
@@ -67,7 +67,7 @@ describe('behind a pooler or a proxy', () => {
     await clock.advance(5_000)
     expect(pool.topology.current.nodes[0]?.state).toBe('unreachable')
     expect(a.pool.stats().total).toBe(open)
-    // Work is held all the same.
+    // Calls are held nevertheless.
     const held = watch(pool.query('insert 1'))
     await clock.advance(100)
     expect(held).toEqual({})
@@ -76,7 +76,7 @@ describe('behind a pooler or a proxy', () => {
     await race(pool.close({ timeoutMs: 0 }))
   })
 
-  it('a lower timeline holds the work and breaks no connection', async () => {
+  it('a lower timeline holds calls and destroys no connection', async () => {
     a.backendPid = 4_711_000
     const pool = failover()
     a.timeline = 2
@@ -94,7 +94,7 @@ describe('behind a pooler or a proxy', () => {
     await pool.close()
   })
 
-  it('a pooler that is gone breaks its connections', async () => {
+  it('a pooler that is gone has its connections destroyed', async () => {
     a.backendPid = 4_711_000
     const pool = failover()
     await ready(pool)

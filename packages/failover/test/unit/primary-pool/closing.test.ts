@@ -5,7 +5,7 @@ import { a, b, c, clock, failover, makeCluster, ready, watch } from '../support/
 beforeEach(makeCluster)
 
 describe('closing with waiters: serve', () => {
-  it('T68: serves held calls by a primary that appears in time, and nobody who comes later', async () => {
+  it('T68: serves held calls on a primary that appears in time, and refuses later calls', async () => {
     a.kill()
     const pool = failover()
     const held = [
@@ -32,7 +32,7 @@ describe('closing with waiters: serve', () => {
     for (const { driver } of [a, b, c]) expect(driver.open.size + driver.connecting).toBe(0)
   })
 
-  it('T68: rejects what is still held at the deadline', async () => {
+  it('T68: rejects calls that are still held at the deadline', async () => {
     a.kill()
     const pool = failover()
     const held = watch(pool.query('insert 1'))
@@ -48,7 +48,7 @@ describe('closing with waiters: serve', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('T68: serves calls whose primary is lost only while it closes', async () => {
+  it('T68: serves calls whose primary is lost while the pool closes', async () => {
     const pool = failover()
     await ready(pool)
     a.script = () => ({ hang: true })
@@ -68,7 +68,7 @@ describe('closing with waiters: serve', () => {
     expect(closing.settledAt).toBeDefined()
   })
 
-  it('T68: rejects at once who waits to listen, as a plain pool does', async () => {
+  it('T68: rejects a held listen at once, as a plain pool does', async () => {
     a.kill()
     const pool = failover()
     const listening = watch(pool.listen('jobs', () => {}))
@@ -84,7 +84,7 @@ describe('closing with waiters: serve', () => {
     expect(closing.settledAt).toBeDefined()
   })
 
-  it('T68: lets a switchover come to its end, whose held calls are served', async () => {
+  it('T68: lets a switchover finish, and serves the calls that it held', async () => {
     const pool = failover()
     await ready(pool)
     const moved = watch(

@@ -15,7 +15,7 @@ import {
 beforeEach(makeCluster)
 
 describe('refused credentials', () => {
-  it('S10: surfaces a wrong password instead of holding, and takes nobody for dead', async () => {
+  it('S10: rejects with a wrong password instead of holding, and declares no node dead', async () => {
     for (const server of [a, b, c]) server.mood = 'denying'
     const pool = failover()
     await expect(race(pool.query('insert 1'))).rejects.toBeInstanceOf(AuthenticationError)
@@ -27,7 +27,7 @@ describe('refused credentials', () => {
     await pool.close()
   })
 
-  it('surfaces the refusal of the node that was primary last', async () => {
+  it('rejects with the refusal of the node that was primary last', async () => {
     const pool = failover()
     await ready(pool)
     a.kill()
@@ -36,7 +36,7 @@ describe('refused credentials', () => {
     await pool.close()
   })
 
-  it('holds although a node refuses, if another was primary last', async () => {
+  it('holds calls although a node refuses, if another node was primary last', async () => {
     c.mood = 'denying'
     const pool = failover()
     await ready(pool)

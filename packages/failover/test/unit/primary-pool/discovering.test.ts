@@ -53,7 +53,7 @@ describe('discovered nodes', () => {
     await pool.close()
   })
 
-  it('S46: get a pool within the interval after they are listed, and carry their zone', async () => {
+  it('S46: get a pool within the interval after they are listed, and have their zone', async () => {
     answer = () => lists('a', 'b')
     const pool = discovering()
     await race(pool.query('insert 1'))
@@ -85,7 +85,7 @@ describe('discovered nodes', () => {
     await pool.close()
   })
 
-  it('S46: lose what is still under way after a minute', async () => {
+  it('S46: are closed after a minute even if work is still under way', async () => {
     const pool = discovering()
     await race(pool.query('insert 1'))
     await c.pool.acquire()
@@ -98,7 +98,7 @@ describe('discovered nodes', () => {
     await pool.close()
   })
 
-  it('S46: stay when the list is empty or nobody answers, which is told once', async () => {
+  it('S46: stay when the list is empty or discovery fails, which is reported once', async () => {
     const pool = discovering()
     await race(pool.query('insert 1'))
     const errors = listen(pool, 'error')
@@ -113,7 +113,7 @@ describe('discovered nodes', () => {
     await pool.close()
   })
 
-  it('are named in the error of a call that finds none, with the trouble of the list', async () => {
+  it('are named, with the failure of discovery, in the error of a call that finds no primary', async () => {
     answer = () => Promise.reject(new Error('resolver down'))
     const pool = discovering({ hold: { timeoutMs: 500 } })
     const call = watch(pool.query('insert 1'))
@@ -125,7 +125,7 @@ describe('discovered nodes', () => {
     await pool.close()
   })
 
-  it('keep the primary even if it is not listed, until there is another one', async () => {
+  it('include a primary that is not listed, until there is another one', async () => {
     const pool = discovering()
     await race(pool.query('insert 1'))
     answer = () => lists('b', 'c')
@@ -139,7 +139,7 @@ describe('discovered nodes', () => {
     await pool.close()
   })
 
-  it('prefer the listed one of two that claim to be primary', async () => {
+  it('prefer the listed one if two claim to be primary', async () => {
     const pool = discovering()
     await race(pool.query('insert 1'))
     const heard = listen(pool, 'split-brain')
@@ -153,7 +153,7 @@ describe('discovered nodes', () => {
     await pool.close()
   })
 
-  it('S62: are probed at once where the list contradicts them, and believed', async () => {
+  it('S62: are probed at once if the list contradicts their role, and their answer counts', async () => {
     const pool = discovering({ probe: { intervalMs: 60_000 } })
     await race(pool.query('insert 1'))
     const before = b.probedAt.length
@@ -169,7 +169,7 @@ describe('discovered nodes', () => {
     await pool.close()
   })
 
-  it('get no reads where the list says so', async () => {
+  it('get no reads if the list says so', async () => {
     answer = () => ({
       nodes: [node('a'), node('b', { noReads: 'tagged noloadbalance' }), node('c')],
     })
@@ -180,7 +180,7 @@ describe('discovered nodes', () => {
     await pool.close()
   })
 
-  it('F21: that flap keep their pool, and leave no timer or session behind', async () => {
+  it('F21: keep their pool when they flap, without leaving a timer or session behind', async () => {
     const pool = discovering()
     await race(pool.query('insert 1'))
     let turn = 0
@@ -196,7 +196,7 @@ describe('discovered nodes', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('F21: that come and go for good leave nothing behind', async () => {
+  it('F21: leave nothing behind when they go for good', async () => {
     const pool = discovering()
     await race(pool.query('insert 1'))
     await clock.advance(10_000)
@@ -236,7 +236,7 @@ describe('discovered nodes', () => {
     await pool.close()
   })
 
-  it('are left out, and told once, if no pool can be made for them', async () => {
+  it('are left out, and reported once, if no pool can be made for them', async () => {
     const errors: unknown[] = []
     const pool = withFailover(
       {

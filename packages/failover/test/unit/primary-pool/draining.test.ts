@@ -35,7 +35,7 @@ describe('drain', () => {
     await pool.close()
   })
 
-  it('S39: outlives the death and the return of the node', async () => {
+  it('S39: lasts through the death and the return of the node', async () => {
     const pool = failover()
     await ready(pool)
     await pool.drain('b')
@@ -69,7 +69,7 @@ describe('drain', () => {
     await pool.close()
   })
 
-  it('tells what is still under way when its time is up, and stays', async () => {
+  it('says what is still under way when its time is over, and the node stays drained', async () => {
     const pool = failover()
     await ready(pool)
     const lease = await b.pool.acquire()
@@ -99,7 +99,7 @@ describe('acceptSystem', () => {
     const heard = listen(pool, 'foreign', 'topology')
     a.timeline = 7
     await clock.advance(2_000)
-    // After pg_upgrade: the same address, another system, and timelines that begin anew.
+    // After pg_upgrade: the same address, another system, and timelines from 1.
     a.systemId = OTHER
     a.timeline = 1
     await clock.advance(2_000)
@@ -119,7 +119,7 @@ describe('acceptSystem', () => {
     await pool.close()
   })
 
-  it('forgets the configured minimum, which was about the former system', async () => {
+  it('drops the configured minimum, which was about the former system', async () => {
     const pool = failover({ minimumTimeline: 5, hold: { timeoutMs: 60_000 } })
     for (const server of [a, b]) server.timeline = 5
     await clock.advance(100)
@@ -132,7 +132,7 @@ describe('acceptSystem', () => {
     await pool.close()
   })
 
-  it('refuses a system that nobody has told', async () => {
+  it('refuses a system that no node has reported', async () => {
     const pool = failover()
     await ready(pool)
     expect(() => pool.acceptSystem('1')).toThrow(/no node .* belongs to system "1"; seen: 70+1$/)

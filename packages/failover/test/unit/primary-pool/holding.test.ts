@@ -19,7 +19,7 @@ describe('holding', () => {
     a.kill()
   })
 
-  it('lets held calls go in order of arrival', async () => {
+  it('releases held calls in order of arrival', async () => {
     const pool = failover()
     const heard = listen(pool, 'hold', 'resume')
     const calls = Array.from({ length: 20 }, (_, i) => pool.query(`insert ${i}`))
@@ -33,7 +33,7 @@ describe('holding', () => {
     await pool.close()
   })
 
-  it('F11: rejects at the deadline with what is known of each node', async () => {
+  it('F11: rejects at the deadline with the state of each node', async () => {
     const pool = failover({ hold: { timeoutMs: 3_000 } })
     const call = watch(pool.query('insert 1'))
     await clock.advance(2_999)
@@ -47,7 +47,7 @@ describe('holding', () => {
     await pool.close()
   })
 
-  it('gives up at the deadline of the call if that is earlier', async () => {
+  it('rejects at the deadline of the call if that is earlier', async () => {
     const pool = failover()
     const call = watch(pool.query('insert 1', [], { timeoutMs: 500 }))
     await clock.advance(502)
@@ -56,7 +56,7 @@ describe('holding', () => {
     await pool.close()
   })
 
-  it('gives the node what is left of the time of the call', async () => {
+  it("gives the node what is left of the call's time", async () => {
     const pool = failover()
     const call = watch(pool.query('insert 1', [], { timeoutMs: 2_000 }))
     b.script = () => ({ hang: true })
@@ -138,7 +138,7 @@ describe('holding', () => {
     await pool.close()
   })
 
-  it('S08: asks every node at once when a call finds no primary', async () => {
+  it('S08: probes every node at once when a call finds no primary', async () => {
     const pool = failover({ probe: { intervalMs: 60_000 } })
     await clock.advance(1_000)
     b.promote()

@@ -49,7 +49,7 @@ function subscribe(
   return watch(pool.listen('jobs', (payload) => heard.push(payload), { onGap, ...options }))
 }
 
-/** Whoever listens there hears it, whether or not the server is the primary of anybody. */
+/** Notifies every session that listens on the server, whatever its role. */
 function notify(server: FakeServer, payload: string): void {
   for (const session of server.driver.open) session.notify('jobs', payload)
 }
@@ -59,7 +59,7 @@ function listeners(server: FakeServer): number {
 }
 
 describe('listening', () => {
-  it('is done on the primary alone, and ends with the pool', async () => {
+  it('happens only on the primary, and ends with the pool', async () => {
     const pool = failover()
     await ready(pool)
     const subscription = subscribe(pool)
@@ -74,7 +74,7 @@ describe('listening', () => {
     await expect(pool.listen('jobs', () => {})).rejects.toBeInstanceOf(PoolClosedError)
   })
 
-  it('moves with the primary, and the gap says from where to where', async () => {
+  it('moves with the primary, and the gap names both servers', async () => {
     const pool = failover()
     await ready(pool)
     const errors = listen(pool, 'error')
@@ -102,12 +102,12 @@ describe('listening', () => {
     await pool.close()
   })
 
-  it('does not believe a primary that is fenced, frozen or out of sight, however open its session is', async () => {
+  it('ignores a primary that is fenced, frozen or unreachable, even if its session is open', async () => {
     const pool = failover()
     await ready(pool)
     const subscription = subscribe(pool)
     await clock.advance(500)
-    // Nobody tells the old primary; its session stays open and goes on to tell news.
+    // The old primary does not know of it: its session stays open and still sends notifications.
     b.promote()
     await clock.advance(2_000)
     expect(pool.topology.current.nodes[0]?.state).toBe('fenced')
@@ -124,7 +124,7 @@ describe('listening', () => {
     await pool.close({ timeoutMs: 0 })
   })
 
-  it('comes back to a primary that was away, as soon as it is primary again', async () => {
+  it('returns to a primary that was away as soon as it is primary again', async () => {
     const pool = failover()
     await ready(pool)
     subscribe(pool)
@@ -138,7 +138,7 @@ describe('listening', () => {
     await pool.close()
   })
 
-  it('waits for a primary as long as calls are held, or as long as the call says', async () => {
+  it('waits for a primary as long as calls are held, or as long as its own limit', async () => {
     a.kill()
     const pool = failover({ hold: { timeoutMs: 3_000 } })
     const held = subscribe(pool)
@@ -172,7 +172,7 @@ describe('listening', () => {
     await pool.close()
   })
 
-  it('begins on the new primary if the old one is demoted under the first LISTEN', async () => {
+  it('begins on the new primary if the old one is demoted during the first LISTEN', async () => {
     const pool = failover()
     await ready(pool)
     a.inRecovery = true
@@ -199,7 +199,7 @@ describe('listening', () => {
     await pool.close({ timeoutMs: 0 })
   })
 
-  it('refuses wrong arguments before it waits for anything', async () => {
+  it('refuses wrong arguments before it waits', async () => {
     a.kill()
     const pool = failover()
     await expect(pool.listen('', () => {})).rejects.toBeInstanceOf(RangeError)

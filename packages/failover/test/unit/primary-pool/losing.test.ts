@@ -37,7 +37,7 @@ describe('losing the primary', () => {
     await pool.close()
   })
 
-  it('probes the other nodes at once when the primary dies, although nobody calls', async () => {
+  it('probes the other nodes at once when the primary dies, even without a call', async () => {
     const pool = failover({ probe: { intervalMs: 60_000 } })
     await ready(pool)
     await clock.advance(1_000)
@@ -48,7 +48,7 @@ describe('losing the primary', () => {
     await pool.close()
   })
 
-  it('F03: declares a frozen primary dead after two probes and settles its callers with the truth', async () => {
+  it('F03: declares a frozen primary dead after two probes, and settles each call with its true outcome', async () => {
     const pool = failover()
     await ready(pool)
     const heard = listen(pool, 'in-doubt')
@@ -61,7 +61,7 @@ describe('losing the primary', () => {
     expect(pool.topology.current.nodes[0]?.state).toBe('unreachable')
     expect(write.error).toBeInstanceOf(InDoubtError)
     expect(write.error).toMatchObject({ executed: 'unknown' })
-    // What provably did not happen waits for the next primary, and so does the read.
+    // Work that was provably not done waits for the next primary, and so does the read.
     expect([queued, open, read]).toEqual([{}, {}, {}])
     expect(heard).toMatchObject([{ name: 'in-doubt', node: 'a' }])
     b.promote()
@@ -72,7 +72,7 @@ describe('losing the primary', () => {
     await pool.close()
   })
 
-  it('reads again what was lost after more time than a call may wait', async () => {
+  it('sends a lost read again even if it took longer than a call may wait', async () => {
     const pool = failover({ hold: { timeoutMs: 1_000 } })
     await ready(pool)
     a.script = ({ text }) => (text === 'report' ? { hang: true } : undefined)
@@ -93,7 +93,7 @@ describe('losing the primary', () => {
     b.promote()
     const call = watch(pool.query('insert 1'))
     await clock.advance(1_300)
-    // One regular probe of b is enough; a is not waited for.
+    // One regular probe of b is enough; it does not wait for a.
     expect(pool.topology.current.primary?.id).toBe('b')
     expect(call.error).toBeInstanceOf(InDoubtError)
     a.mood = 'up'
@@ -104,7 +104,7 @@ describe('losing the primary', () => {
     expect(a.executed).toEqual([])
     expect(b.executed).toHaveLength(50)
     expect(pool.topology.current.nodes[0]?.state).toBe('fenced')
-    // Once when b was seen, for what a had said before; once more for what it says after waking up.
+    // Once when b was seen, because of a's former answer; once more for its answer after waking up.
     const event = { node: 'a', timeline: 1, highest: 2 }
     expect(heard).toMatchObject([event, event])
     await pool.close()
@@ -160,7 +160,7 @@ describe('losing the primary', () => {
     await pool.close()
   })
 
-  it('surfaces 25006 if the server is verified as the primary and refuses again', async () => {
+  it('rejects with 25006 if the server is verified as the primary and refuses again', async () => {
     const pool = failover()
     await ready(pool)
     let asked = 0
@@ -176,7 +176,7 @@ describe('losing the primary', () => {
     await pool.close()
   })
 
-  it('S71: takes 25006 in a READ ONLY transaction for what it is', async () => {
+  it('S71: rejects with 25006 of a READ ONLY transaction without a probe', async () => {
     const pool = failover()
     await ready(pool)
     a.script = ({ text }) =>
@@ -191,7 +191,7 @@ describe('losing the primary', () => {
     await pool.close()
   })
 
-  it('S12: leaves ordinary errors and their node alone', async () => {
+  it('S12: does not probe or hold because of ordinary errors', async () => {
     const pool = failover()
     await ready(pool)
     a.script = ({ text }) =>
@@ -252,7 +252,7 @@ describe('losing the primary', () => {
     await pool.close()
   })
 
-  it('S65: refuses writes while two servers claim one timeline, and goes on when one gives up', async () => {
+  it('S65: holds writes while two servers claim one timeline, until one gives up', async () => {
     const pool = failover({ hold: { timeoutMs: 60_000 } })
     await ready(pool)
     const heard = listen(pool, 'split-brain')
@@ -263,7 +263,7 @@ describe('losing the primary', () => {
     const call = watch(pool.query('insert 1'))
     await clock.advance(5_000)
     expect(call).toEqual({})
-    // Silence is not giving up.
+    // Silence does not count as giving up.
     b.freeze()
     await clock.advance(5_000)
     expect(call).toEqual({})
@@ -274,7 +274,7 @@ describe('losing the primary', () => {
     await pool.close()
   })
 
-  it('never sends a procedure again that was refused as a write: it may have committed a part before', async () => {
+  it('never sends a procedure again that was refused as a write, because it may have committed a part', async () => {
     const pool = failover()
     await ready(pool)
     let calls = 0
@@ -290,7 +290,7 @@ describe('losing the primary', () => {
     await pool.close()
   })
 
-  it('runs a lost read again only where it cannot write, and is in doubt if it would have', async () => {
+  it('runs a lost read again only in a read-only transaction, and is in doubt if it tries to write', async () => {
     const pool = failover()
     await ready(pool)
     a.script = ({ text }) => (text === 'select f()' ? { hang: true } : undefined)

@@ -29,7 +29,7 @@ describe('T93: ready', () => {
     await pool.close()
   })
 
-  it('goes on to the next primary when the one it waits for is lost', async () => {
+  it('goes on with the next primary when the one it waits for is lost', async () => {
     const pool = failover()
     await clock.settle()
     await a.pool.recycle()
@@ -46,7 +46,7 @@ describe('T93: ready', () => {
     await pool.close()
   })
 
-  it('rejects with NoPrimaryError at its time, which is that of hold by default', async () => {
+  it('rejects with NoPrimaryError after its time, by default that of hold', async () => {
     for (const server of [a, b, c]) server.kill()
     const pool = failover({ hold: { timeoutMs: 4_000 } })
     const startedAt = clock.now()
@@ -65,7 +65,7 @@ describe('T93: ready', () => {
     await pool.close()
   })
 
-  it('rejects at once where waiting is pointless, when its signal fires and when the pool closes', async () => {
+  it('rejects at once if waiting is pointless, when its signal fires and when the pool closes', async () => {
     for (const server of [a, b, c]) server.mood = 'denying'
     const refused = failover()
     const denied = watch(refused.ready())
@@ -92,7 +92,7 @@ describe('T93: ready', () => {
   })
 })
 
-describe('T93: how far a replica is behind', () => {
+describe('T93: the lag of a replica', () => {
   const lags = ({ replicas }: TopologySnapshot): Record<string, number | undefined> =>
     Object.fromEntries(replicas.map(({ id, lag }) => [id, lag?.ms]))
 
@@ -103,7 +103,7 @@ describe('T93: how far a replica is behind', () => {
     await pool.close()
   })
 
-  it('is asked again at once while a replica has not what the primary said first, and then ever more rarely', async () => {
+  it('is asked for again at once while it is unknown, and then less and less often', async () => {
     b.lsn = c.lsn = '0/2FFFFF0'
     const pool = failover()
     await clock.advance(4)

@@ -63,7 +63,7 @@ describe('slow start', () => {
     await race(pool.close({ timeoutMs: 0 }))
   })
 
-  it('lets nobody overtake those who wait', async () => {
+  it('lets no new call overtake a held one', async () => {
     const pool = failover()
     await ready(pool)
     await warm(b)
@@ -71,14 +71,14 @@ describe('slow start', () => {
     calls.push(watch(pool.query('insert 30')))
     await clock.advance(1_000)
     expect(b.executed).toEqual(Array.from({ length: 31 }, (_, i) => `insert ${i}`))
-    // Afterwards nobody waits any more.
+    // Afterwards no call waits any more.
     const now = watch(pool.query('insert 31'))
     await clock.settle()
     expect(now.value).toBeDefined()
     await pool.close()
   })
 
-  it('holds what is left when the new primary is lost meanwhile, and tells so', async () => {
+  it('holds the remaining calls when the new primary is lost meanwhile, with an event', async () => {
     const pool = failover()
     await ready(pool)
     const heard = listen(pool, 'hold', 'resume')
@@ -92,7 +92,7 @@ describe('slow start', () => {
     await pool.close()
   })
 
-  it('is not for the start of the process', async () => {
+  it('does not happen at the start of the process', async () => {
     const pool = failover()
     const calls = Array.from({ length: 50 }, (_, i) => watch(pool.query(`insert ${i}`)))
     await clock.settle()

@@ -42,7 +42,7 @@ describe('streams and copies', () => {
     await pool.close()
   })
 
-  it('S70: that a demoted primary refuses begin on the next one, if no source has been asked for data', async () => {
+  it('S70: begin on the next primary when a demoted one refuses them, unless a source was read', async () => {
     const pool = failover()
     await ready(pool)
     a.asReplica()
@@ -58,7 +58,7 @@ describe('streams and copies', () => {
     await pool.close()
   })
 
-  it('are held no longer than the limit of the call, with nothing read from the source', async () => {
+  it('are held no longer than the limit of the call, without reading from the source', async () => {
     a.kill()
     const pool = failover()
     let read = false
@@ -90,7 +90,7 @@ describe('streams and copies', () => {
     await pool.close()
   })
 
-  it('end with the node that they read from, also while their reader is busy', async () => {
+  it('end with the node that they read from, even while their reader is busy', async () => {
     const pool = failover()
     await ready(pool)
     a.script = ({ text }) => (text === 'rows' ? ROWS : undefined)

@@ -14,7 +14,7 @@ import {
 
 beforeEach(makeCluster)
 
-/** What a cluster does to move the primary from `a` to `b`. */
+/** Moves the primary from `a` to `b`, as a cluster does. */
 async function promoteB(): Promise<string> {
   a.kill()
   await new Promise<void>((resolve) => clock.setTimer(resolve, 300))
@@ -23,7 +23,7 @@ async function promoteB(): Promise<string> {
 }
 
 describe('switchover', () => {
-  it('S56: lets what is under way finish, holds what comes, and lets it go on the new primary', async () => {
+  it('S56: lets work under way finish, holds new calls, and sends them to the new primary', async () => {
     const pool = failover()
     await ready(pool)
     a.driver.options.statementMs = 400
@@ -41,7 +41,7 @@ describe('switchover', () => {
     )
     const held = Array.from({ length: 20 }, (_, i) => watch(pool.query(`insert ${i}`)))
     await clock.advance(500)
-    // An open lease still works, and is waited for.
+    // An open lease still works, and the switchover waits for it.
     await lease.query('insert on the lease')
     expect(promotedAt).toBe(0)
     lease.release()
@@ -53,7 +53,7 @@ describe('switchover', () => {
     await pool.close()
   })
 
-  it('lets the work go as soon as there is a new primary, even if fn has more to do', async () => {
+  it('releases held calls as soon as there is a new primary, even if fn has more to do', async () => {
     const pool = failover()
     await ready(pool)
     const done = watch(
@@ -71,7 +71,7 @@ describe('switchover', () => {
     await pool.close()
   })
 
-  it('says in one line who was promoted and how long calls waited', async () => {
+  it('says in one line which node was promoted and how long calls were held', async () => {
     const pool = failover()
     await ready(pool)
     const heard = listen(pool, 'topology', 'hold', 'resume')
@@ -88,7 +88,7 @@ describe('switchover', () => {
     await pool.close()
   })
 
-  it('takes a restart in place for a move', async () => {
+  it('counts a restart in place as a move', async () => {
     const pool = failover()
     await ready(pool)
     const done = pool.switchover(async () => {
@@ -104,7 +104,7 @@ describe('switchover', () => {
     await pool.close()
   })
 
-  it('rejects with what fn rejects with, and the work goes on where it was', async () => {
+  it('rejects with what fn rejects with, and calls go on where they were', async () => {
     const pool = failover()
     await ready(pool)
     const reason = new Error('the cluster said no')
@@ -116,7 +116,7 @@ describe('switchover', () => {
     await pool.close()
   })
 
-  it('says so when fn has changed nothing, and the work goes on where it was', async () => {
+  it('rejects when fn has changed nothing, and calls go on where they were', async () => {
     const pool = failover()
     await ready(pool)
     const done = watch(pool.switchover(() => Promise.resolve()))
@@ -130,7 +130,7 @@ describe('switchover', () => {
     await pool.close()
   })
 
-  it('does not call fn when the work does not end in time', async () => {
+  it('does not call fn when the work under way does not end in time', async () => {
     const pool = failover()
     await ready(pool)
     const lease = await pool.acquire()
@@ -154,7 +154,7 @@ describe('switchover', () => {
     await pool.close()
   })
 
-  it('waits for fn no longer than its time, tells it so, and reports how it ended', async () => {
+  it('waits for fn no longer than its time, aborts its signal, and reports its failure', async () => {
     const pool = failover()
     await ready(pool)
     const errors = listen(pool, 'error')
@@ -179,7 +179,7 @@ describe('switchover', () => {
     await pool.close()
   })
 
-  it('refuses a second one meanwhile, and allows one afterwards', async () => {
+  it('refuses a second one meanwhile, and allows another one afterwards', async () => {
     const pool = failover()
     await ready(pool)
     const first = pool.switchover(async () => {
@@ -202,7 +202,7 @@ describe('switchover', () => {
     await pool.close()
   })
 
-  it('can be given up', async () => {
+  it('can be aborted by its signal', async () => {
     const pool = failover()
     await ready(pool)
     const lease = await pool.acquire()

@@ -4,7 +4,7 @@ import { a, b, clock, failover, makeCluster, ready } from '../support/fake-clust
 
 beforeEach(makeCluster)
 
-/** What a server was given to run, probes aside. */
+/** Records what a server was given to run, apart from probes. */
 function recorded(seen: unknown[]): (statement: Statement) => undefined {
   return ({ text, values }) => {
     if (text.startsWith('insert')) seen.push([text, values])
@@ -13,7 +13,7 @@ function recorded(seen: unknown[]): (statement: Statement) => undefined {
 }
 
 describe('what is sent', () => {
-  it('T14: is what was given at the call, for a call that was held', async () => {
+  it('T14: are the values as they were at the call, for a call that was held', async () => {
     const seen: unknown[] = []
     b.script = recorded(seen)
     a.kill()
@@ -38,7 +38,7 @@ describe('what is sent', () => {
     await pool.close()
   })
 
-  it('T14: is what was given at the call, for a call that is sent again', async () => {
+  it('T14: are the values as they were at the call, for a call that is sent again', async () => {
     const seen: unknown[] = []
     const record = recorded(seen)
     a.script = (statement) => {

@@ -4,8 +4,8 @@ import { a, b, c, clock, failover, listen, makeCluster, ready } from '../support
 
 beforeEach(makeCluster)
 
-describe('what it tells', () => {
-  it('relays the events of the nodes only while somebody listens', async () => {
+describe('a failover pool', () => {
+  it('relays the events of the nodes only while there is a listener', async () => {
     const pool = failover()
     await ready(pool)
     const heard: string[] = []
@@ -32,7 +32,7 @@ describe('what it tells', () => {
     await pool.close()
   })
 
-  it('tells once that a node is dead, however often it fails after that', async () => {
+  it('reports once that a node is dead, however often it fails after that', async () => {
     const pool = failover()
     await ready(pool)
     const reasons: string[] = []
@@ -53,7 +53,7 @@ describe('what it tells', () => {
     await pool.close()
   })
 
-  it('S42: sees a replica fall behind', async () => {
+  it('S42: shows how a replica falls behind', async () => {
     const pool = failover()
     await clock.advance(3_000)
     a.lsn = '0/3000100'
@@ -66,7 +66,7 @@ describe('what it tells', () => {
     await pool.close()
   })
 
-  it('F11, S61: lets nobody grow older while there is no primary to commit anything', async () => {
+  it('F11, S61: lets no replica grow older while there is no primary to commit anything', async () => {
     const pool = failover()
     await clock.advance(3_000)
     a.lsn = '0/3000100'
@@ -82,7 +82,7 @@ describe('what it tells', () => {
     await pool.close()
   })
 
-  it('T67: lets replicas grow older while the primary is only silent, and says no more how many bytes they lack', async () => {
+  it('T67: lets replicas grow older while the primary is only silent, and their lag in bytes is unknown', async () => {
     const pool = failover()
     await clock.advance(3_000)
     a.freeze()
@@ -94,7 +94,7 @@ describe('what it tells', () => {
       expect(lag).toMatchObject({ still: false, bytes: undefined })
       expect(lag?.ms).toBeGreaterThan(8_500)
     }
-    // Refused at last: from then on nothing grows older.
+    // Refused at last: from then on replicas do not grow older.
     a.kill()
     await clock.advance(2_000)
     const at = pool.topology.current.replicas[0]?.lag?.ms
@@ -104,7 +104,7 @@ describe('what it tells', () => {
     await pool.close()
   })
 
-  it('T67: lets replicas grow older while another server may have been promoted out of our sight', async () => {
+  it('T67: lets replicas grow older while an unreachable server may have been promoted', async () => {
     const pool = failover()
     await clock.advance(3_000)
     a.kill()
@@ -116,7 +116,7 @@ describe('what it tells', () => {
     await pool.close()
   })
 
-  it('T67: goes on as before when a replica that was not heard for a moment is the same as before', async () => {
+  it('T67: changes nothing when a replica that was silent for a moment is in the same life as before', async () => {
     const pool = failover()
     await clock.advance(3_000)
     a.kill()
@@ -133,7 +133,7 @@ describe('what it tells', () => {
     await pool.close()
   })
 
-  it('T66: says of each lag when it was so', async () => {
+  it('T66: gives the time of each lag', async () => {
     const pool = failover({ probe: { intervalMs: 5_000 } })
     await clock.advance(12_000)
     const [lag] = pool.topology.current.replicas.map((replica) => replica.lag)
@@ -154,7 +154,7 @@ describe('what it tells', () => {
     await pool.close()
   })
 
-  it('tells subscribers the new and the former view, apart from each other', async () => {
+  it('gives subscribers the new and the former snapshot, each subscriber independently', async () => {
     const pool = failover()
     await ready(pool)
     const errors = listen(pool, 'error')
@@ -177,7 +177,7 @@ describe('what it tells', () => {
     await pool.close()
   })
 
-  it('answers a refresh with what was asked after it, not with a probe under way', async () => {
+  it('resolves a refresh with probes sent after it, not with one under way', async () => {
     const pool = failover({ probe: { intervalMs: 60_000 } })
     await ready(pool)
     await clock.advance(1_000)
@@ -195,7 +195,7 @@ describe('what it tells', () => {
     await pool.close()
   })
 
-  it('keeps the process alive for a refresh that somebody awaits, and not beyond', async () => {
+  it('keeps the process alive for as long as a refresh is under way', async () => {
     const keeping = new Set<object>()
     const watched: Clock = {
       ...clock,

@@ -29,7 +29,7 @@ function prober(
   })
 }
 
-/** Observes while time moves on by `ms`; undefined while the probe is still under way. */
+/** Probes while time moves on by `ms`; undefined if the probe is still under way. */
 async function observe(
   probing: NodeProber,
   ms: number,
@@ -43,7 +43,7 @@ async function observe(
 }
 
 describe('NodeProber', () => {
-  it('asks over one session again and again, and tells when it asked', async () => {
+  it('probes over one session again and again, and says when each probe was sent', async () => {
     const probing = prober()
     await clock.advance(7)
     expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer', sentAt: 7 } })
@@ -64,7 +64,7 @@ describe('NodeProber', () => {
     probing.stop()
   })
 
-  it('F22: opens a session anew when the name may have moved, and asks the former one until it is there', async () => {
+  it('F22: replaces its session when the name may have moved, and uses the old one until then', async () => {
     const probing = prober('timeline', 1_000)
     await observe(probing, 0)
     await clock.advance(999)
@@ -81,7 +81,7 @@ describe('NodeProber', () => {
     probing.stop()
   })
 
-  it('F22: hears the answer of the session it has before another takes its place', async () => {
+  it('F22: gets the answer over the old session before a new one replaces it', async () => {
     const probing = prober('timeline', 1_000)
     await observe(probing, 0)
     await clock.advance(1_000)
@@ -100,7 +100,7 @@ describe('NodeProber', () => {
     probing.stop()
   })
 
-  it('F22: keeps the session it has when no other can be opened', async () => {
+  it('F22: keeps its session when no other can be opened', async () => {
     const probing = prober('timeline', 1_000)
     await observe(probing, 0)
     await clock.advance(1_000)
@@ -115,7 +115,7 @@ describe('NodeProber', () => {
     probing.stop()
   })
 
-  it('asks no more for positions where the service does not support them and is trusted to fence', async () => {
+  it('stops asking for positions that the service does not support, with fence: off', async () => {
     server.hidesPositions = true
     const fenced = prober()
     expect(await observe(fenced, 0)).toMatchObject({ observation: { kind: 'busy' } })
@@ -128,7 +128,7 @@ describe('NodeProber', () => {
     probing.stop()
   })
 
-  it('gives a silent server the time of one probe, and needs no session for the next', async () => {
+  it('gives a silent server the time of one probe, and opens a session for the next', async () => {
     const probing = prober()
     await observe(probing, 0)
     server.freeze()
@@ -138,7 +138,7 @@ describe('NodeProber', () => {
     probing.stop()
   })
 
-  it('F44: holds its own stall against nobody', async () => {
+  it('F44: does not count its own stall against the server', async () => {
     const probing = prober()
     await observe(probing, 0)
     server.freeze()
@@ -153,7 +153,7 @@ describe('NodeProber', () => {
     probing.stop()
   })
 
-  it('believes a refusal although the event loop was stalled', async () => {
+  it('accepts a refusal although the event loop was stalled', async () => {
     const probing = prober()
     server.kill()
     server.driver.options.connectMs = 300
@@ -168,7 +168,7 @@ describe('NodeProber', () => {
     probing.stop()
   })
 
-  it('F19: lets a session that takes longer than a probe be opened, and uses it', async () => {
+  it('F19: goes on opening a session that takes longer than a probe, and uses it', async () => {
     const probing = prober()
     server.driver.options.connectMs = 900
     expect(await observe(probing, 401)).toMatchObject({ observation: { kind: 'failed' } })
@@ -178,7 +178,7 @@ describe('NodeProber', () => {
     probing.stop()
   })
 
-  it('does not take a late answer for news, but asks again over the session that gave it', async () => {
+  it('ignores the facts of a late answer, but probes again over the same session', async () => {
     const probing = prober()
     await observe(probing, 0)
     server.driver.options.statementMs = 600

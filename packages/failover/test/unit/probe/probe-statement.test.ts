@@ -105,8 +105,8 @@ describe('what a failed probe says', () => {
     ],
     ['a reset', connect(coded('ECONNRESET')), 'failed'],
     ['an unknown name', connect(coded('ENOTFOUND')), 'failed'],
-    ['descriptors of our own that ran out', connect(coded('EMFILE')), 'busy'],
-    ['a server that starts up', connect(undefined, '57P03'), 'starting'],
+    ['a lack of file descriptors in our own process', connect(coded('EMFILE')), 'busy'],
+    ['a server that is starting up', connect(undefined, '57P03'), 'starting'],
     ['too many connections', connect(undefined, '53300'), 'busy'],
     [
       'a session that was terminated',
@@ -135,7 +135,7 @@ describe('what a failed probe says', () => {
     expect(findingOf(error).kind).toBe(kind)
   })
 
-  it('tells the way out where functions are hidden', () => {
+  it('says what to do where functions are hidden', () => {
     const finding = findingOf(database('42501'))
     expect(finding).toMatchObject({ error: { message: /fence: "off"/ } })
   })

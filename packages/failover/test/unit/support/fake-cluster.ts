@@ -26,7 +26,7 @@ export function failover(options: FailoverOptions = {}): FailoverPool {
   return withFailover([a.pool, b.pool, c.pool], { clock, random: () => 0.5, ...options })
 }
 
-/** What becomes of a promise, without waiting for it. */
+/** Records how a promise settles, without waiting for it. */
 export function watch<T>(promise: Promise<T>): { value?: T; error?: unknown; settledAt?: number } {
   const seen: { value?: T; error?: unknown; settledAt?: number } = {}
   promise.then(
@@ -36,7 +36,7 @@ export function watch<T>(promise: Promise<T>): { value?: T; error?: unknown; set
   return seen
 }
 
-/** The events of these names, as they come. */
+/** Records the events of these names. */
 export function listen(pool: FailoverPool, ...names: PoolEventName[]): Record<string, unknown>[] {
   const heard: Record<string, unknown>[] = []
   for (const name of names) pool.on(name, (event) => heard.push({ name, ...event }))
@@ -56,7 +56,7 @@ export async function ready(pool: FailoverPool): Promise<void> {
   expect(pool.topology.current.primary?.id).toBe('a')
 }
 
-/** Moves time on until the promise has settled, a minute at most. */
+/** Moves time on until the promise has settled, by a minute at most. */
 export async function race<T>(promise: Promise<T>): Promise<T> {
   const seen = watch(promise)
   for (let ms = 0; ms < 60_000 && seen.settledAt === undefined; ms += 10) await clock.advance(10)

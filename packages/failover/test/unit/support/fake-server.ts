@@ -16,7 +16,7 @@ import {
 
 const SYSTEM = '7000000000000000001'
 
-/** How a fake server treats those who talk to it. */
+/** How a fake server treats its clients. */
 export type Mood = 'up' | 'refusing' | 'frozen' | 'starting' | 'denying'
 
 /**
@@ -35,19 +35,19 @@ export class FakeServer {
   timeline = 1
   lsn = '0/3000000'
   startedAt: string
-  /** Process id that answers probes; null is not told. */
+  /** Process id that answers probes; null for none. */
   backendPid: number | null = null
-  /** Whether it refuses to tell positions, as Aurora does. */
+  /** Whether it refuses the functions of positions, as Aurora does. */
   hidesPositions = false
-  /** The last transaction id it gave out. */
+  /** The last transaction id that it assigned. */
   xid = 700
-  /** Texts of the statements it carried out, probes aside. */
+  /** Texts of the statements that it executed, apart from probes. */
   readonly executed: string[] = []
-  /** When it was asked what it is. */
+  /** When it was probed. */
   readonly probedAt: number[] = []
   /** Answers statements; undefined leaves them to the server. */
   script: ((statement: Statement) => FakeReply | undefined) | undefined
-  // What fails the connects that it has not answered.
+  // Fail the connects that it has not answered.
   #resets: ((error: Error) => void)[] = []
 
   constructor(name: string, clock: VirtualClock, options: Partial<PoolOptions> = {}) {
@@ -87,10 +87,7 @@ export class FakeServer {
     this.timeline = timeline
   }
 
-  /**
-   * Every session ends, so does what waits for an answer to its connect, and nobody listens any
-   * more.
-   */
+  /** Ends every session, fails every connect under way, and refuses later ones. */
   kill(): void {
     this.mood = 'refusing'
     for (const reset of this.#resets.splice(0)) reset(this.#greet() as Error)
@@ -147,7 +144,7 @@ export class FakeServer {
         }),
       }
     }
-    // A transaction that is asked for its identity in the same message.
+    // A statement that also asks for the transaction's identity.
     this.executed.push(text.replace(/; SELECT pg_catalog\.pg_current_xact_id.*$/s, ''))
     return identified ? { rows: [this.identity()] } : undefined
   }
