@@ -2,9 +2,8 @@ import type { ClientNames } from '@poolhouse/core/net'
 import type { PgWire } from './pg-module.js'
 
 /**
- * Statement names and texts. Nothing is inherited, or `constructor` would be the name of a known
- * statement; made by a class, because what `Object.create(null)` makes is a hash table from the
- * start.
+ * Statement texts by name. Inherits nothing, so that `constructor` is no known name. A class,
+ * because V8 makes a slow hash table of an `Object.create(null)`.
  */
 class StatementList {
   [name: string]: string
@@ -13,8 +12,8 @@ Object.setPrototypeOf(StatementList.prototype, null)
 Reflect.deleteProperty(StatementList.prototype, 'constructor')
 
 /**
- * The lists that `pg` keeps of named statements. Those that the owner of a client prepares on it
- * are in them, and those that the driver prepares under the names of callers.
+ * Returns access to the lists of named statements that `pg` keeps. They hold statements that the
+ * owner of the client prepares, and statements of the driver with a name given by the caller.
  */
 export function clientNames(wire: PgWire): ClientNames {
   wire.parsedStatements = new StatementList()

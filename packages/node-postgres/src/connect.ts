@@ -18,7 +18,7 @@ import { UnreadAnswer } from './unread-answer.js'
 
 /**
  * Opens one session: look-up, TCP, TLS and log-in under one deadline. Rejects with `ConnectError`
- * or `AuthenticationError`; then nothing is left open.
+ * or `AuthenticationError`, and leaves nothing open then.
  */
 export async function connect(pg: PgModule, context: ConnectContext): Promise<PgConnection> {
   return await overServerSocket(context, async (socket) => {
@@ -45,7 +45,7 @@ async function logIn(
     parameters: false,
   })
   parser = lendTo(connection, client, socket, guard, (error) => {
-    // `pg` calls back in its handler of the first ReadyForQuery, whose status is always idle.
+    // `pg` calls back while it handles the first ReadyForQuery, whose status is always idle.
     if (error === null) connection.opened('idle')
     else guard.fail(error)
   })
@@ -59,8 +59,8 @@ async function logIn(
 }
 
 /**
- * Never called, because the guard of the log-in answers. Without it `pg` would keep the password of
- * the environment.
+ * Never called, because the log-in guard answers. Without it `pg` would keep the password of the
+ * environment.
  */
 const noPassword = (): string => ''
 
@@ -78,7 +78,7 @@ function clientConfig(
     user,
     password: noPassword,
     application_name,
-    // The socket is encrypted already.
+    // The socket is already encrypted.
     ssl: false,
     sslnegotiation: 'postgres',
     stream: () => socket.stream,
@@ -86,10 +86,7 @@ function clientConfig(
   }
 }
 
-/**
- * `pg` fills gaps from PGOPTIONS, PGREPLICATION and its global defaults; a pool's settings are what
- * was written down for it.
- */
+/** Removes what `pg` takes from PGOPTIONS, PGREPLICATION and its global defaults. */
 function ignoreEnvironment(client: PgClient, settings: ConnectionSettings): void {
   const parameters = client.connectionParameters
   parameters.options = startupOptions(settings)
@@ -102,11 +99,11 @@ type DataListener = (chunk: Buffer) => void
 type ConnectCallback = (error: Error | null) => void
 
 /**
- * Has `pg` log in over a socket that is already connected. `pg` wants to connect it and to read it
- * by itself: `connect` only says that it is done, and the reader is put into one listener of ours,
- * which notes the time, gives the guard what comes during the log-in, and turns what the parser
- * throws on malformed messages, in `pg` an uncaught exception, into the end of this one session.
- * Returns the reader.
+ * Has `pg` log in over a socket that is already connected, and returns the parser of `pg`. `pg`
+ * expects to connect and to read the socket itself: its `connect` is replaced by one that only
+ * reports success, and its `data` listener by one of ours. That one notes the time of each byte,
+ * gives the log-in guard what comes during the log-in, and ends this one session when the parser
+ * throws on a malformed message, which in `pg` is an uncaught exception.
  */
 function lendTo(
   connection: PgConnection,
@@ -128,14 +125,13 @@ function lendTo(
     return on(event, reader(connection, client, socket, guard, parser))
   }) as Socket['on']
   client.connect(onlyOnce(callback))
-  // Last added, first deleted: otherwise the socket becomes a slow and large dictionary.
+  // In reverse order: otherwise V8 turns the socket into a slow, large dictionary.
   Reflect.deleteProperty(stream, 'on')
   Reflect.deleteProperty(stream, 'connect')
   return parser
 }
 
-// Functions of their own, because they live as long as the client and with them all that is around
-// them.
+// Top-level functions, because closures keep everything around them alive as long as the client.
 
 function reader(
   connection: PgConnection,
@@ -146,7 +142,7 @@ function reader(
 ): DataListener {
   let parser = given
   let login: LoginGuard | undefined = guard
-  // While what comes is the rest of an answer that cannot be read.
+  // Set while the rest of an unreadable answer is skipped.
   let passOver: DataListener | undefined
   return (chunk) => {
     socket.lastByteAt = performance.now()
@@ -160,7 +156,7 @@ function reader(
         return
       }
       const taken = login.take(chunk)
-      // It knows the password, and may be all that comes for long.
+      // Drop the guard now: it holds the password, and the next bytes may come much later.
       if (login.over) login = undefined
       if (!taken) parser(chunk)
     } catch (error) {
@@ -183,7 +179,7 @@ function reader(
   }
 }
 
-/** Whether a text was longer than a string can be in V8. */
+/** Whether a text exceeds the longest string of V8. */
 function isTooLong(error: Error): boolean {
   return (error as NodeJS.ErrnoException).code === 'ERR_STRING_TOO_LONG'
 }
@@ -198,7 +194,7 @@ function newParser(client: PgClient): DataListener {
   return parser!
 }
 
-/** `pg` keeps the callback, which knows everything that its connect knew. */
+/** Lets go of the callback after its call, because `pg` keeps a reference for ever. */
 function onlyOnce(callback: ConnectCallback): ConnectCallback {
   let pending: ConnectCallback | undefined = callback
   return (error) => {

@@ -38,19 +38,19 @@ import { hear, hearReady, type WireEvents } from './wire-events.js'
 
 /**
  * One session over one `pg.Client`. Gives `pg` one statement at a time and settles it at
- * ReadyForQuery, where the transaction status is known.
+ * ReadyForQuery, when the transaction status is known.
  */
 export class PgConnection
   extends SocketConnection<RowShape>
   implements WorkHost, WireEvents, WorkRunner<SessionWork>
 {
   readonly #client: PgClient
-  // Since the client was first handed out.
+  // Undefined until the client is first handed out.
   #lent: LentClient | undefined
   readonly types: TypeParsers
   readonly errorDetail: ErrorDetail | undefined
   readonly #queue: WorkQueue<SessionWork>
-  // Whether columns were described for the command that is under way.
+  // Whether the running command has described columns.
   #described = false
 
   /**
@@ -65,8 +65,7 @@ export class PgConnection
     this.#client = client
     this.#queue = new WorkQueue<SessionWork>(this)
     client.on('error', (error: unknown) => {
-      // `pg` takes every end but its own for unexpected; and an error is too dear for nobody to
-      // read it.
+      // `pg` also reports the end of a session that we have ended ourselves.
       if (this.state === 'over') return
       this.failed(isServerError(error) ? toDatabaseError(error, false) : toClosedError(error))
     })
@@ -84,12 +83,12 @@ export class PgConnection
       (text) => this.prepared.rawSends(text),
       (what) => this.failed(new PoolhouseError(what)),
     )
-    // What is then run on the client waits in `pg` until this is answered.
+    // Queries on the client wait in `pg` until this is answered.
     if (this.resetIsDue) this.run({ text: '' }, () => undefined)
     return this.#lent.to(holder)
   }
 
-  /** For the queue. */
+  /** Called by the queue. */
   query(work: SessionWork): void {
     const reset = this.takeReset()
     if (reset === undefined) {
@@ -114,12 +113,12 @@ export class PgConnection
   }
 
   transactionStatus(): TransactionStatus {
-    // The owner of `raw` may run statements of his own there.
+    // The owner of `raw` may run statements there.
     if (this.#queue.length > 0 || this.#client.readyForQuery === false) return 'unknown'
     return this.status
   }
 
-  /** The log-in is through. Called in the very handler of the first ReadyForQuery. */
+  /** Ends the log-in. Must be called while the first ReadyForQuery is handled. */
   opened(status: TransactionStatus): void {
     this.ready(status)
     hearReady(this.#client.connection)
@@ -131,9 +130,9 @@ export class PgConnection
     let companion: PgStatement | undefined
     try {
       const values = valuesOf(statement)
-      // A text in the simple protocol may be several statements, or begin a COPY, which would
-      // swallow what comes behind it. And `pg` would take the answer for that of a query which the
-      // owner of `raw` runs meanwhile.
+      // Not in the simple protocol: the text may hold several statements, or start a COPY, which
+      // would swallow the companion. Not while `raw` is lent: `pg` would take the second answer for
+      // that of a query of its owner.
       const extended = statement.name !== undefined || values !== undefined
       const single = extended && this.#lent === undefined
       if (behind !== undefined && single) {
@@ -175,7 +174,7 @@ export class PgConnection
     if (this.state === 'over') return
     this.#described = false
     this.ready(statusOf(status.charCodeAt(0)))
-    // Without an answer, this is the one of a statement somebody ran on the client itself.
+    // Otherwise it ends a statement that was run on the client itself.
     if (this.#queue.current?.answered) this.#queue.answered(this.prepared.mayRepeat)
   }
 
@@ -204,7 +203,7 @@ export class PgConnection
   }
 
   errorResponse(error: Error): void {
-    // So `pg` reports a message of a kind that it does not know. What follows cannot be trusted.
+    // `pg` reports an unknown message this way. What follows it cannot be trusted.
     if (!isServerError(error)) this.failed(toClosedError(error))
     else if (this.#running === undefined || error.severity !== 'ERROR') {
       this.refused(toDatabaseError(error, false))
@@ -212,9 +211,9 @@ export class PgConnection
   }
 
   /**
-   * The parser of `pg` could not make a string of what has come. The rest of the answer is to be
-   * passed over then, and the parser made anew. False if the session cannot go on: there is no
-   * statement, or another answer follows behind.
+   * Fails the running statement because the parser of `pg` could not read its answer. Returns
+   * whether the session can go on, with the rest of the answer skipped and a new parser: not
+   * without a statement, and not if another answer follows.
    */
   unreadable(cause: Error): boolean {
     const work = this.#running
@@ -224,15 +223,11 @@ export class PgConnection
     return true
   }
 
-  /**
-   * The answer that could not be read is over. `refused` says that the server refused the statement
-   * in it.
-   */
+  /** The unreadable answer is skipped. `refused` says that it ended with an ErrorResponse. */
   passedOver(cause: Error, refused: boolean): void {
     if (refused) this.#running?.handleUnreadable?.(cause, 'unknown')
   }
 
-  /** Called by the work, in a tick of its own. */
   unsent(work: SessionWork, error: Error): void {
     this.#queue.skip(work, () => {
       if (error instanceof TypeError) work.refuse(error)
@@ -241,7 +236,7 @@ export class PgConnection
   }
 
   override async reset(level: ResetLevel): Promise<void> {
-    // A borrower's listeners would hear the notices of the next.
+    // Listeners of this borrower would hear the notices of the next one.
     this.#lent?.restore()
     await super.reset(level)
   }
@@ -251,8 +246,8 @@ export class PgConnection
   }
 
   protected override sayGoodbye(): void {
-    // Not `client.end()`: that breaks the socket under a running statement. The server reads
-    // Terminate after its answer.
+    // Not `client.end()`, which would cut off a running statement. The server reads Terminate after
+    // its answer.
     this.#client.connection.end()
   }
 
@@ -261,8 +256,7 @@ export class PgConnection
   }
 
   /**
-   * The work that the server is busy with; not what still waits in `pg`, behind a statement that
-   * somebody runs on the client itself.
+   * The work that was sent; undefined while it waits in `pg` behind a query on the client itself.
    */
   get #running(): SessionWork | undefined {
     const work = this.#queue.current

@@ -9,10 +9,9 @@ import { PgStatement } from './pg-statement.js'
 import type { WorkHost } from './session-work.js'
 
 /**
- * A statement that is executed some rows at a time. What is sent ends with Flush, so that the
- * server suspends the portal and keeps the transaction around it open; the one Sync, to which
- * ReadyForQuery is the answer, is sent when the rows are at their end, when the server has refused
- * the statement, or when nobody wants the rest.
+ * A statement that fetches some rows at a time. Its messages end with Flush, so that the server
+ * suspends the portal and keeps the transaction open. A single Sync, which ReadyForQuery answers,
+ * is sent after the last row, after an error, or when the reader wants no more rows.
  *
  * It takes the place of `pg-cursor`, which settles at ErrorResponse.
  */
@@ -22,7 +21,7 @@ export class CursorStatement extends PgStatement implements FetchedStatement {
   #wire: PgWire | undefined
   #synced = false
 
-  /** `count` is how many rows to fetch first; otherwise as a statement. */
+  /** `count` is the number of rows to fetch first. */
   constructor(
     host: WorkHost,
     statement: Statement,
@@ -35,17 +34,17 @@ export class CursorStatement extends PgStatement implements FetchedStatement {
     this.#count = count
   }
 
-  /** Fetches more rows. To be called while it is suspended. */
+  /** Fetches more rows. Call it only while the portal is suspended. */
   fetch(count: number): void {
     this.#wire?.execute({ portal: '', rows: count })
     this.#wire?.flush()
   }
 
-  /** Gives up the rows that are left. To be called while it is suspended. */
+  /** Closes the portal. Call it only while it is suspended. */
   finish(): void {
     if (this.#wire === undefined) return
-    // Outside a transaction Sync does the same; inside one the portal would keep its snapshot and
-    // its locks.
+    // Sync alone closes it only outside of a transaction; inside, the portal would keep its
+    // snapshot and its locks.
     this.#wire.close({ type: 'P', name: '' })
     this.#sync(this.#wire)
   }
@@ -86,8 +85,7 @@ export class CursorStatement extends PgStatement implements FetchedStatement {
   }
 
   #sync(wire: PgWire): void {
-    // An error that comes after it, from a deferred constraint, is followed by ReadyForQuery by
-    // itself.
+    // Only once: an error after it, such as that of a deferred constraint, needs no other Sync.
     if (this.#synced) return
     this.#synced = true
     wire.sync()

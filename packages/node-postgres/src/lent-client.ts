@@ -3,15 +3,14 @@ import { realTimers, tellTexts } from '@poolhouse/core/net'
 import { OwnListeners } from './own-listeners.js'
 import type { PgClient, PgSubmittable } from './pg-module.js'
 
-// What an EventEmitter writes into itself.
+// Properties that an EventEmitter changes on itself.
 const OF_EMITTERS: ReadonlySet<PropertyKey> = new Set(['_events', '_eventsCount', '_maxListeners'])
 
 type Query = (...args: unknown[]) => unknown
 type Write = (...args: [Uint8Array, ...unknown[]]) => boolean
 
 const TERMINATE = 0x58
-// What may still be asked of a client that has been given back: to end listening, and what the
-// language itself looks at.
+// Allowed after the release: removing listeners, and the properties that the language itself reads.
 const ENDS_LISTENING: ReadonlySet<PropertyKey> = new Set(['off', 'removeListener'])
 const OF_THE_LANGUAGE: ReadonlySet<PropertyKey> = new Set([
   'then',
@@ -21,10 +20,10 @@ const OF_THE_LANGUAGE: ReadonlySet<PropertyKey> = new Set([
 ])
 
 /**
- * The client of one session in the hands of its borrowers. Each gets a client of his own that is
- * the real one while his lease is out and refuses as `pg` would afterwards. What is done past that,
- * on the real client or on the connection under it, is told to its holder, or breaks the session if
- * it has none.
+ * Lends the client of one session to its borrowers. Each borrower gets a proxy that works like the
+ * client during the lease, and afterwards refuses calls like a closed `pg.Client`. What bypasses
+ * the proxy, on the real client or the connection under it, is reported to the current holder, or
+ * ends the session if there is none.
  */
 export class LentClient {
   readonly #client: PgClient
@@ -36,8 +35,8 @@ export class LentClient {
   #holder: RawHolder | undefined
 
   /**
-   * Takes the client over before it is handed out for the first time. `sends` hears of every text
-   * that goes out during a lease, `broken` ends the session.
+   * Wraps the client before it is handed out for the first time. `sends` gets every text that is
+   * sent during a lease; `broken` ends the session.
    */
   constructor(client: PgClient, sends: (text: string) => void, broken: (what: string) => void) {
     this.#client = client
@@ -52,7 +51,7 @@ export class LentClient {
       this.#admits(bytes) && this.#write(bytes, ...rest)) as typeof stream.write
   }
 
-  /** The client for one borrower, who is its holder from now on. */
+  /** Returns the proxy for a borrower, who is the holder from now on. */
   to(holder: RawHolder): PgClient {
     this.#holder = holder
     const query: Query = (...args) => {
@@ -69,7 +68,7 @@ export class LentClient {
     const changes = (name: PropertyKey): void => {
       const refusal = holder.refusal()
       if (refusal !== undefined) throw refusal
-      // Listeners are taken away again.
+      // Changes by adding listeners are fine: they are removed at the release.
       if (!OF_EMITTERS.has(name)) holder.exposed('a way to change its raw client')
     }
     return new Proxy(this.#client, {
@@ -96,22 +95,22 @@ export class LentClient {
     })
   }
 
-  /** Runs work of the session itself. */
+  /** Runs work of the pool. */
   run(work: PgSubmittable): void {
     this.#query(work)
   }
 
-  /** Sends messages of the session itself. */
+  /** Sends messages of the pool. */
   write(messages: Uint8Array): void {
     this.#write(messages)
   }
 
-  /** A borrower's listeners would hear the notices of the next. */
+  /** Removes the listeners that borrowers have added. */
   restore(): void {
     this.#own.restore()
   }
 
-  /** A listener finds the real client in `this`. */
+  /** Handles a query on the real client, which a listener finds in `this`. */
   #onRealClient(args: unknown[]): unknown {
     const refusal = this.#refusal()
     if (refusal === undefined) return this.#query(...args)
@@ -120,8 +119,8 @@ export class LentClient {
   }
 
   /**
-   * Whether bytes may go out: those of a holder, whose texts are read, and those of a query that
-   * `pg` was given in time.
+   * Whether bytes may be sent: during a lease, with the texts reported, or for a query that `pg`
+   * got during the lease.
    */
   #admits(bytes: Uint8Array): boolean {
     const holder = this.#holder
@@ -132,18 +131,18 @@ export class LentClient {
       })
       return true
     }
-    // Null between two queries; then only the good-bye of the session is its own.
+    // Null between two queries; then only Terminate may be sent.
     if (this.#client._activeQuery || bytes[0] === TERMINATE) return true
     this.#broken('the connection under its raw client was used after its lease was over')
     return false
   }
 
   #refusal(): Error | undefined {
-    return this.#holder === undefined ? new Error('nobody has it') : this.#holder.refusal()
+    return this.#holder === undefined ? new Error('the client is not lent') : this.#holder.refusal()
   }
 }
 
-/** What `pg` does when its client is at its end, with another error. */
+/** Refuses a query in the way of a closed `pg.Client`, with another error. */
 function refuse(client: PgClient, args: readonly unknown[], error: Error): unknown {
   const [config, second, third] = args as [Record<string, unknown> | string, unknown, unknown]
   const { submit, callback } = typeof config === 'string' ? {} : (config ?? {})

@@ -6,7 +6,7 @@ import bundledPg from 'pg'
 import { connect } from './connect.js'
 import type { PgModule } from './pg-module.js'
 
-/** The module `pg`, told by its shape so that these types need no `@types/pg` beside them. */
+/** The module `pg`, described by its shape, so that these types do not need `@types/pg`. */
 export interface PgLike {
   /** `pg.Client`, a class. */
   readonly Client: object
@@ -15,10 +15,10 @@ export interface PgLike {
 /** Options of `nodePostgres`. */
 export interface NodePostgresOptions {
   /**
-   * The copy of `pg` to use: the default export or the whole namespace. Default: the copy this
-   * package finds. Give the application's own if there may be several and it compares classes
-   * (`lease.raw instanceof pg.Client`). Its type parsers are not used: values are read as the
-   * pool's `types` option says.
+   * The copy of `pg` to use: the default export or the whole namespace. Default: the copy that this
+   * package finds. Pass the application's copy if there may be several and it compares classes
+   * (`lease.raw instanceof pg.Client`). Its type parsers are not used; the pool's `types` option
+   * sets how values are read.
    */
   pg?: PgLike | undefined
 }
@@ -27,9 +27,9 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['pg'])
 const NEEDED = [8, 23, 1] as const
 
 /**
- * The driver over `pg` (node-postgres), 8.23.1 or newer: one `pg.Client` per connection, never its
- * pool. Throws `TypeError` for unknown options, for something that is not `pg`, and for a `pg` that
- * is too old.
+ * Returns the driver over `pg` (node-postgres) 8.23.1 or newer. It uses one `pg.Client` for each
+ * connection, and never `pg.Pool`. Throws `TypeError` for unknown options, for a module that is not
+ * `pg`, and for a `pg` that is too old.
  *
  * ```ts
  * const pool = createPool({ driver: nodePostgres(), connection: 'postgres://localhost/app' })
@@ -47,13 +47,11 @@ export function nodePostgres(options: NodePostgresOptions = {}): Driver {
 }
 
 function readModule(given: unknown): PgModule {
-  // `import * as pg` and `await import('pg')` give a namespace that has less in it than the module.
+  // A namespace (`import * as pg`, `await import('pg')`) has less in it than the module itself.
   const inner = (given as { default?: Partial<PgModule> } | null)?.default
   const pg = (typeof inner?.Client === 'function' ? inner : given) as Partial<PgModule> | null
   if (typeof pg?.Client !== 'function') {
-    throw new TypeError(
-      'nodePostgres: pg must be the module of that name, as from import pg from "pg"',
-    )
+    throw new TypeError('nodePostgres: pg must be the module pg, as in import pg from "pg"')
   }
   if (!('getStartupConf' in pg.Client.prototype)) {
     throw new TypeError(
@@ -68,7 +66,7 @@ function requireVersion(pg: PgModule, own: boolean): void {
   const version =
     versionOfModule(pg, 'pg') ??
     (own ? versionBeside(createRequire(import.meta.url), 'pg') : undefined)
-  // A bundle carries no versions; what appeared last is then the best sign.
+  // A bundle has no version; then the newest method that is needed tells.
   const old =
     version === undefined
       ? !('getTransactionStatus' in pg.Client.prototype)

@@ -2,12 +2,12 @@ import type { EventEmitter } from 'node:events'
 
 type Listener = (...args: unknown[]) => void
 
-/** The listeners of an emitter at one moment, so that those who come later can be sent away. */
+/** Remembers the listeners of an emitter, so that later ones can be removed. */
 export class OwnListeners {
   readonly #emitter: EventEmitter
   readonly #own: ReadonlyMap<string | symbol, ReadonlySet<Listener>>
 
-  /** Remembers who listens now. */
+  /** Keeps the listeners that are there now. */
   constructor(emitter: EventEmitter) {
     this.#emitter = emitter
     this.#own = new Map(
@@ -15,7 +15,7 @@ export class OwnListeners {
     )
   }
 
-  /** Removes everybody else. */
+  /** Removes all other listeners. */
   restore(): void {
     for (const event of this.#emitter.eventNames()) {
       const own = this.#own.get(event)
@@ -26,7 +26,7 @@ export class OwnListeners {
   }
 }
 
-// Raw, so that those for one time are recognised again.
+// Raw, so that `once` listeners are recognised.
 function listenersOf(emitter: EventEmitter, event: string | symbol): Listener[] {
   return emitter.rawListeners(event) as Listener[]
 }

@@ -2,15 +2,15 @@ import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 
 /**
- * What we use of `pg`'s `Connection`. Its declared types leave the connection out, although
- * `pg-cursor` and `pg-query-stream` are written against exactly this.
+ * The part of `pg`'s `Connection` that is used. `@types/pg` leaves it out, although `pg-cursor` and
+ * `pg-query-stream` use the same methods.
  */
 export interface PgWire extends EventEmitter {
   /** The socket or TLS stream that it reads and writes. */
   readonly stream: Socket
-  /** Text of each named statement the server has parsed. */
+  /** Text of each named statement that the server has parsed. */
   parsedStatements: Record<string, string>
-  /** Text of each named statement sent and not yet answered. */
+  /** Text of each named statement that was sent and not yet answered. */
   submittedNamedStatements: Record<string, string>
   query(text: string): void
   parse(message: { name: string; text: string; types?: readonly number[] | undefined }): void
@@ -33,12 +33,12 @@ export interface PgWire extends EventEmitter {
   attachListeners(stream: { on(event: string, listener: (chunk: Buffer) => void): void }): void
 }
 
-/** What we use of `pg.Client`. */
+/** The part of `pg.Client` that is used. */
 export interface PgClient extends EventEmitter {
   readonly connection: PgWire
   readonly processID: number | null
   readonly secretKey: number | null
-  /** False while a statement is on its way, whoever sent it. */
+  /** False while any statement is under way. */
   readonly readyForQuery?: boolean
   readonly connectionParameters: {
     password: unknown
@@ -49,11 +49,11 @@ export interface PgClient extends EventEmitter {
   password: unknown
   connect(callback: (error: Error | null) => void): void
   query(submittable: PgSubmittable): unknown
-  /** What it has sent and what is not answered; undefined or null if nothing is. */
+  /** The query that was sent and not yet answered; undefined or null if there is none. */
   readonly _activeQuery?: unknown
 }
 
-/** The interface through which `pg` runs statements of other classes than its own. */
+/** The interface through which `pg` runs statements that are no `pg.Query`. */
 export interface PgSubmittable {
   submit(wire: PgWire): Error | null
   handleRowDescription(message: { fields: readonly PgField[] }): void
@@ -67,7 +67,7 @@ export interface PgSubmittable {
   handleCopyData(message: { chunk: Buffer }): void
 }
 
-/** A column as `pg` describes it: what we call `FieldInfo`, and more. */
+/** A column as `pg` describes it: a `FieldInfo`, and more. */
 export interface PgField {
   readonly name: string
   readonly tableID: number
@@ -76,7 +76,7 @@ export interface PgField {
   readonly dataTypeModifier: number
 }
 
-/** What we use of the module. */
+/** The part of the module that is used. */
 export interface PgModule {
   readonly Client: new (config: Record<string, unknown>) => PgClient
   readonly types: { getTypeParser(oid: number, format: 'binary'): (value: Buffer) => unknown }

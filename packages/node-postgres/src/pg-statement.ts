@@ -14,36 +14,33 @@ import { RowShape } from './row-shape.js'
 import { errorOfAnswer, errorOfLoss, type SessionWork, type WorkHost } from './session-work.js'
 
 /**
- * One statement on its way through a `pg.Client`. It replaces `pg`'s own `Query`, which copies its
- * configuration, is an event emitter and reports a failure at ErrorResponse. This one only
- * collects; its connection settles it at ReadyForQuery.
+ * One statement on its way through a `pg.Client`. It replaces `pg.Query`, which copies its
+ * configuration, is an event emitter and reports a failure at ErrorResponse. This class only
+ * collects the answer; the connection settles it at ReadyForQuery.
  *
- * Of a text with several statements it keeps the result of the last, as psql does.
+ * For a text with several statements it keeps the result of the last one, as psql does.
  */
 export class PgStatement implements SessionWork {
-  /** SQL; `pg` notes it as the text of `name` when the server has parsed it. */
+  /** SQL. `pg` stores it as the text of `name` once the server has parsed it. */
   readonly text: string
-  /**
-   * Name that the caller gave, if it runs as a prepared statement; otherwise empty. `pg` need not
-   * know of the names that we give.
-   */
+  /** The caller's name of the prepared statement; empty for automatic names, which `pg` ignores. */
   name = ''
   sent = false
   answered = false
   bound = false
-  /** What the server, or a type parser, said against it. */
+  /** The error of the server or of a type parser. */
   protected error: Error | undefined
   readonly #host: WorkHost
   readonly #statement: Statement
   readonly #values: readonly (string | null)[] | undefined
   readonly #done: Done
-  /** What it runs as, and whether the server held that when it was sent. */
+  /** The prepared statement that it uses, and whether the server had it when this was sent. */
   #prepared: NamedStatement<RowShape> | undefined
   #known = false
   #repeated = false
-  /** What the server said may come from a Parse of long ago. */
+  /** Whether the error may come from an outdated prepared statement. */
   #stale = false
-  /** Another client of the server session has prepared a statement under the caller's name. */
+  /** Whether another client of the server session has prepared a statement under this name. */
   #foreign = false
   #rows: unknown[] = []
   #rowCount: number | null = null
@@ -51,7 +48,7 @@ export class PgStatement implements SessionWork {
   #complete = false
   #shape: RowShape = RowShape.none
 
-  /** Takes values that are ready for the wire. */
+  /** Takes values in wire form. */
   constructor(
     host: WorkHost,
     statement: Statement,
@@ -70,12 +67,10 @@ export class PgStatement implements SessionWork {
   }
 
   /**
-   * Called by `pg` when it is this statement's turn. An error that is returned comes back through
-   * `handleError`.
+   * Called by `pg` when it is this statement's turn. `pg` passes a returned error to `handleError`.
    */
   submit(wire: PgWire): Error | null {
-    // The peer is gone and the end of the session is on its way; `pg` would drop the message in
-    // silence.
+    // The peer is gone, and the end of the session follows. `pg` would drop the message silently.
     if (!wire.stream.writable) return null
     try {
       this.#prepared = this.#host.prepared.choose(this.#statement, this.#values)
@@ -88,8 +83,8 @@ export class PgStatement implements SessionWork {
     try {
       this.start(wire)
     } catch (error) {
-      // A message that does not fit into memory: part of it may be out, so that the session cannot
-      // go on.
+      // The message did not fit into memory. Part of it may have been sent, so the session must
+      // end.
       wire.stream.destroy(error as Error)
     }
     wire.stream.uncork()
@@ -106,7 +101,7 @@ export class PgStatement implements SessionWork {
     if (this.error !== undefined) return
     const values = message.fields
     try {
-      // Better no row than one read with the columns of another.
+      // Never read a row with the columns of another result.
       if (values.length !== this.#shape.fields.length)
         throw new Error('its columns are not the ones described')
       const asArray = this.#statement.rowMode === 'array'
@@ -146,8 +141,7 @@ export class PgStatement implements SessionWork {
 
   handleCopyInResponse(wire: PgWire): void {
     wire.sendCopyFail('COPY FROM STDIN needs a source; use copyFrom')
-    // In the extended protocol the server took the Sync that followed as part of the COPY, and
-    // ignored it.
+    // In the extended protocol the server has ignored the Sync, which came during the COPY.
     if (this.#extended) wire.sync()
   }
 
@@ -164,12 +158,11 @@ export class PgStatement implements SessionWork {
   handleCopyOutResponse(): void {}
   handlePortalSuspended(_wire: PgWire): void {}
 
-  // Yes, once, if it may have failed only because its prepared form was lost or out of date. In a
-  // transaction, that ended it.
+  /** Once, if it may have failed only because its prepared statement was lost or outdated. */
   wantsRepeat(idle: boolean): boolean {
     const { error } = this
     const statement = this.#prepared
-    // After BindComplete the error comes from within, and a procedure may have committed before it.
+    // After BindComplete it may have been executed in part: a procedure may have committed.
     if (statement === undefined || this.bound || !isServerError(error)) return false
     this.#stale = this.#host.prepared.refused(statement, this.#known, error)
     this.#foreign = !this.#stale && !this.#known && isForeign(error)
@@ -202,7 +195,6 @@ export class PgStatement implements SessionWork {
     this.#done(error)
   }
 
-  /** Sends it. */
   protected start(wire: PgWire): void {
     if (!this.#extended) {
       wire.query(this.text)
@@ -213,7 +205,7 @@ export class PgStatement implements SessionWork {
     wire.sync()
   }
 
-  /** Sends what makes the unnamed portal, and asks for its columns if they are not known. */
+  /** Sends the messages that make the unnamed portal, with Describe if its columns are unknown. */
   protected bind(wire: PgWire): void {
     const statement = this.#prepared
     const name = statement?.name ?? ''
@@ -225,7 +217,7 @@ export class PgStatement implements SessionWork {
     else this.#shape = shape
   }
 
-  /** The rows that have come, which are forgotten here. */
+  /** Returns the rows received so far, and forgets them. */
   protected takeRows(): unknown[] {
     const rows = this.#rows
     this.#rows = []

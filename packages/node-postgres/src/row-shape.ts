@@ -1,11 +1,11 @@
 import { noParsers, ResultShape } from '@poolhouse/core/net'
 
-/** Makes rows of the texts that `pg` has cut a DataRow into. */
+/** Makes rows of the values that `pg` has read from a DataRow. */
 export class RowShape extends ResultShape {
   /** A result without columns. */
   static readonly none: RowShape = new RowShape([], noParsers)
 
-  /** A row as an object by column name; of columns with the same name the last wins. */
+  /** Returns a row as an object; if columns have the same name, the last one wins. */
   toObject(values: readonly (string | null)[]): Record<string, unknown> {
     const { fields, parsers } = this
     const row = { ...this.template }
@@ -17,7 +17,7 @@ export class RowShape extends ResultShape {
     return row
   }
 
-  /** A row as an array in column order. */
+  /** Returns a row as an array in column order. */
   toArray(values: readonly (string | null)[]): unknown[] {
     const { parsers } = this
     const row = new Array<unknown>(values.length)

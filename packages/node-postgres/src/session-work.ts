@@ -11,59 +11,46 @@ import type { PgSubmittable } from './pg-module.js'
 import type { RowShape } from './row-shape.js'
 
 /**
- * What one session does at a time: a statement, a cursor, a COPY. It goes through `pg.Client` like
- * a query and is settled by its connection, at ReadyForQuery or when the session ends first.
+ * What a session does, one at a time: a statement, a cursor, a COPY. It passes through `pg.Client`
+ * like a query. The connection settles it at ReadyForQuery, or when the session ends first.
  */
 export interface SessionWork extends PgSubmittable, QueuedWork {
   /** Whether the server may have received it. */
   readonly sent: boolean
-  /**
-   * Whether `pg` has handed over the answer; what is left to come is ReadyForQuery, or this is it.
-   */
+  /** Whether the whole answer is there, perhaps except for ReadyForQuery. */
   readonly answered: boolean
-  /**
-   * Whether the server has bound it: from here on it may have executed a part of it, whatever it
-   * says later.
-   */
+  /** Whether BindComplete has come: from then on the server may have executed part of it. */
   bound: boolean
-  /** Whether the columns of what it returns are known, without a description. */
+  /** Whether it is known to return rows without a RowDescription. */
   readonly returnsRows: boolean
-  /** The server has parsed it. */
   handleParseComplete(): void
-  /** The server is about to send the data of a COPY. */
   handleCopyOutResponse(): void
-  /**
-   * Something in the answer cannot be read: the work fails with this, when ReadyForQuery has come.
-   * Undefined for work that has no rows.
-   */
+  /** Fails the work at ReadyForQuery, because its answer cannot be read. Undefined without rows. */
   handleUnreadable?(cause: Error, executed: 'yes' | 'unknown'): void
-  /** Settles the caller of something that was refused before it was sent. */
+  /** Settles the caller of work that was refused before it was sent. */
   refuse(error: Error): void
 }
 
-/** What work needs of its connection. */
+/** The connection, as its work uses it. */
 export interface WorkHost {
   /** The prepared statements of the session. */
   readonly prepared: SessionStatements<RowShape>
-  /** What makes values of the texts that the server sends. */
+  /** Turns the texts of the server into values. */
   readonly types: TypeParsers
-  /** `pg` refused to send the work: no ReadyForQuery will come. */
+  /** Reports that `pg` refused to send the work, so that no ReadyForQuery will come. */
   unsent(work: SessionWork, error: Error): void
 }
 
 /**
- * The error of work whose session ended first. `said` is what the server, or `pg`, had said against
- * it by then.
+ * Returns the error of work whose session ended first. `said` is the error of the server or of `pg`
+ * that had come by then.
  */
 export function errorOfLoss(said: Error | undefined, reason: unknown, sent: boolean): Error {
   const refusal = isServerError(said) ? toDatabaseError(said, false) : undefined
   return toUnansweredError(refusal, reason, sent)
 }
 
-/**
- * The error of work that the server has answered, from what it, a type parser or `pg` said against
- * it.
- */
+/** Returns the error of answered work, made of an error of the server, a type parser or `pg`. */
 export function errorOfAnswer(said: Error): Error {
   if (said instanceof PoolhouseError) return said
   if (isServerError(said)) return toDatabaseError(said, true)

@@ -1,27 +1,27 @@
 const NONE: Buffer = Buffer.alloc(0)
-// The end of the message before it, and ReadyForQuery.
+// Two bytes of the message before ReadyForQuery, and ReadyForQuery itself.
 const LENGTH = 8
 const STATUS: ReadonlySet<number> = new Set(Buffer.from('ITE'))
 
-/** How an answer ended that could not be read. */
+/** The end of an unreadable answer. */
 export interface UnreadEnd {
-  /** The ReadyForQuery that was at its end. */
+  /** Its ReadyForQuery. */
   readonly ready: Buffer
-  /** Whether the server said an error before it. */
+  /** Whether an ErrorResponse came before it. */
   readonly refused: boolean
 }
 
 /**
- * The rest of an answer whose messages cannot be told apart any more, because the parser of `pg`
- * has thrown in the middle of one and says not where. Finds its end: ReadyForQuery as the last
- * bytes that have come, behind the zero byte that ends CommandComplete and ErrorResponse, or behind
- * the length of PortalSuspended. Nothing inside a row in text format looks like that: no text has a
- * zero byte, so that the `Z` would be a text of its own, and before that is its length, 1.
+ * Skips the rest of an answer after the parser of `pg` has thrown in the middle of a message, at an
+ * unknown offset. Finds the end: a ReadyForQuery as the last bytes received, after the zero byte
+ * that ends CommandComplete and ErrorResponse, or after the length of PortalSuspended. No row in
+ * text format can look like that: a text has no zero byte, so the `Z` would be a text itself, and
+ * its length, 1, would come before it.
  */
 export class UnreadAnswer {
   #tail = NONE
 
-  /** Takes bytes of the server. The end, once it is there. */
+  /** Takes bytes of the server. Returns the end once it has come. */
   take(chunk: Buffer): UnreadEnd | undefined {
     const tail = chunk.length >= LENGTH ? chunk : Buffer.concat([this.#tail, chunk])
     this.#tail = Buffer.from(tail.subarray(-LENGTH))

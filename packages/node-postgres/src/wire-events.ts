@@ -39,26 +39,20 @@ interface HeardWire extends PgWire {
 }
 
 /**
- * Tells `events` of all messages but ReadyForQuery, before `pg` hears of them. In the place of
- * listeners, of which each session would keep a list for each message: half a kilobyte, and a copy
- * of the list for every row.
+ * Reports all messages but ReadyForQuery to `events`, before `pg` handles them. Replaces `emit`
+ * instead of adding listeners, which would cost half a kilobyte per session, and a copy of the list
+ * for every row.
  */
 export function hear(wire: PgWire, events: WireEvents): void {
   Object.assign(wire, { [EVENTS]: events, [HEARS_READY]: false, emit: emitHeard })
 }
 
-/**
- * Tells of ReadyForQuery too, from the next one on, and after `pg` has heard of it and is ready for
- * the next statement.
- */
+/** Reports ReadyForQuery too, from the next one on, after `pg` has handled it. */
 export function hearReady(wire: PgWire): void {
   ;(wire as HeardWire)[HEARS_READY] = true
 }
 
-/**
- * What is emitted has at most two arguments: a message of the server or an error, or an event's
- * name and its new listener.
- */
+/** Takes two arguments, because no event of a connection has more. */
 function emitHeard(this: HeardWire, event: string | symbol, first?: unknown, second?: unknown) {
   if (event === 'errorMessage' && this[EVENTS].errorDetail === 'drop')
     dropDetail(first as ServerError)
@@ -74,8 +68,8 @@ function emitHeard(this: HeardWire, event: string | symbol, first?: unknown, sec
 }
 
 /**
- * Takes what answers a reset, which are the messages that `pg` would take for those of its own
- * query.
+ * Handles a message that answers a reset, and hides it from `pg`, which knows nothing of the reset.
+ * Returns false for other messages.
  */
 function answersReset(events: WireEvents, event: string | symbol, message: unknown): boolean {
   switch (event) {
@@ -89,7 +83,7 @@ function answersReset(events: WireEvents, event: string | symbol, message: unkno
     case 'bindComplete':
     case 'closeComplete':
     case 'dataRow':
-    // Only after a refusal: the Sync is that of the statement.
+    // Comes only after a refusal, for the Sync of the statement.
     case 'readyForQuery':
       return true
     default:
@@ -99,7 +93,7 @@ function answersReset(events: WireEvents, event: string | symbol, message: unkno
 
 const { emit } = EventEmitter.prototype
 
-/** Returns whether `pg` must not hear of it. */
+/** Reports a message. Returns whether it must be hidden from `pg`. */
 function tell(events: WireEvents, event: string, message: unknown): boolean {
   switch (event) {
     case 'bindComplete':
@@ -120,7 +114,7 @@ function tell(events: WireEvents, event: string, message: unknown): boolean {
     case 'errorMessage':
       events.errorResponse(message as Error)
       break
-    // Its guard has kept those of the log-in to itself, and `pg` would answer these.
+    // Not the log-in's, which its guard handles. `pg` would answer with a password.
     case 'authenticationCleartextPassword':
     case 'authenticationMD5Password':
     case 'authenticationSASL':

@@ -1,16 +1,16 @@
 import { createServer, type Server, Socket } from 'node:net'
 
-/** A way to a server through another port. */
+/** A relay to a server on another port. */
 export interface Bridge {
   readonly server: Server
   readonly host: '127.0.0.1'
   readonly port: number
-  /** Whether connections from now on are accepted and lead nowhere. */
+  /** Whether new connections are accepted and not relayed. */
   deaf: boolean
   close(): Promise<void>
 }
 
-/** Opens a port, or a Unix socket, that leads to a port of 127.0.0.1. */
+/** Opens a port, or a Unix socket, that is relayed to a port of 127.0.0.1. */
 export async function openBridge(to: number, path?: string): Promise<Bridge> {
   const sockets = new Set<Socket>()
   const server = createServer((client) => {

@@ -6,13 +6,13 @@ import { InstanceStart } from './instance-start.js'
 
 /**
  * Opens one session: look-up, TCP, TLS and log-in under one deadline. Rejects with `ConnectError`
- * or `AuthenticationError`; then nothing is left open.
+ * or `AuthenticationError`, and leaves nothing open then.
  */
 export async function connect(
   makeInstance: MakeInstance,
   context: ConnectContext,
 ): Promise<PostgresConnection> {
-  // Made while the socket is being opened, for the first log-in over it.
+  // For the first log-in, made while the socket is being opened.
   let early: InstanceStart | undefined = new InstanceStart(makeInstance, context)
   try {
     return await overServerSocket(context, (socket) => {

@@ -34,14 +34,11 @@ import { StatementWork } from './statement-work.js'
 
 const SMALL = 65_536
 
-/**
- * One session over a one-connection instance of postgres.js. What runs in it is in the hands of its
- * line.
- */
+/** One session over a one-connection instance of postgres.js. Its `SessionLine` runs the work. */
 export class PostgresConnection extends SocketConnection<RowShape> implements LoginView {
   readonly #line: SessionLine
 
-  /** Attaches every listener this session will ever have. */
+  /** Attaches every listener that this session will ever have. */
   constructor(start: InstanceStart, context: ConnectContext, socket: ServerSocket) {
     super(socket, context.listener, new SessionStatements(context.statements))
     this.#line = new SessionLine(start, context, socket, this, this.prepared)
@@ -56,7 +53,7 @@ export class PostgresConnection extends SocketConnection<RowShape> implements Lo
     this.#line.holder = holder
     this.prepared.rawTaken()
     if (!this.resetIsDue) return lentSql(this.raw, holder)
-    // postgres.js would send a query behind the reset without waiting for its answer.
+    // Queries on `raw` wait for the reset: postgres.js would send them without its answer.
     const clean = new Promise<void>((resolve, reject) => {
       this.run({ text: '' }, (error) => (error === null ? resolve() : reject(error)))
     })
@@ -69,16 +66,16 @@ export class PostgresConnection extends SocketConnection<RowShape> implements Lo
   }
 
   transactionStatus(): TransactionStatus {
-    // The owner of `raw` may run statements of his own there.
+    // The owner of `raw` may run statements there.
     return this.#line.busy ? 'unknown' : this.status
   }
 
-  /** For the guard of the log-in: what comes from the server and is to be read. */
+  /** Takes what the log-in guard leaves for postgres.js. */
   show(bytes: Buffer): void {
     this.#line.show(bytes)
   }
 
-  /** Begins the log-in. Its guard hears if postgres.js gives up. */
+  /** Starts the log-in. `guard` is told if postgres.js gives up. */
   start(guard: LoginGuard): void {
     this.#line.start(guard)
   }
@@ -95,8 +92,8 @@ export class PostgresConnection extends SocketConnection<RowShape> implements Lo
     try {
       const values = valuesOf(statement)
       const alone = (): StatementWork => new StatementWork(this.#line, statement, values, done)
-      // A text in the simple protocol may be several statements, or begin a COPY, which would
-      // swallow what comes behind it.
+      // Not in the simple protocol: the text may hold several statements, or start a COPY, which
+      // would swallow the companion.
       const single = statement.name !== undefined || values !== undefined
       const behindValues = behind && valuesOf(behind.statement)
       if (behind !== undefined && single && isSmall(behindValues)) {
@@ -136,8 +133,7 @@ export class PostgresConnection extends SocketConnection<RowShape> implements Lo
   }
 
   override async reset(level: ResetLevel): Promise<void> {
-    // Who had `raw` may have cancelled a query of his own, and the request must not meet the next
-    // borrower's.
+    // The owner of `raw` may have cancelled a query, and that must not hit the next borrower's.
     await this.#line.uncancelled()
     await super.reset(level)
   }
@@ -147,7 +143,7 @@ export class PostgresConnection extends SocketConnection<RowShape> implements Lo
   }
 
   protected override sayGoodbye(): void {
-    // Not `sql.end()`: that waits for its own queries for ever, and does not know of ours.
+    // Not `sql.end()`, which waits for its own queries for ever, and ignores those of the pool.
     this.#line.leave()
   }
 
@@ -162,8 +158,8 @@ export class PostgresConnection extends SocketConnection<RowShape> implements Lo
 }
 
 /**
- * Whether postgres.js can certainly write a companion down: if it fails at that, it rejects what it
- * has written before.
+ * Whether postgres.js can certainly serialise a companion. If it fails at that, it also rejects the
+ * statement before it.
  */
 function isSmall(values: readonly (string | null)[] | undefined): boolean {
   let length = 0

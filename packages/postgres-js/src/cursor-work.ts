@@ -5,20 +5,19 @@ import type { WorkHost } from './session-work.js'
 import { StatementWork } from './statement-work.js'
 
 /**
- * A statement that is executed some rows at a time. What is sent ends with Flush, so that the
- * server suspends the portal and keeps the transaction around it open; the one Sync, to which
- * ReadyForQuery is the answer, is sent when the rows are at their end, when the server has refused
- * the statement, or when nobody wants the rest.
+ * A statement that fetches some rows at a time. Its messages end with Flush, so that the server
+ * suspends the portal and keeps the transaction open. A single Sync, which ReadyForQuery answers,
+ * is sent after the last row, after an error, or when the reader wants no more rows.
  *
- * It takes the place of postgres.js's own cursors, which keep the rest of the rows of a loop that
- * was left, and lose what their parsers throw.
+ * It takes the place of postgres.js's cursors, which keep the remaining rows of an abandoned loop,
+ * and lose errors of their parsers.
  */
 export class CursorWork extends StatementWork implements CursorStatement {
   readonly #suspended: CursorEnds['suspended']
   readonly #count: number
   #synced = false
 
-  /** `count` is how many rows to fetch first; otherwise as a statement. */
+  /** `count` is the number of rows to fetch first. */
   constructor(
     host: WorkHost,
     statement: Statement,
@@ -40,15 +39,15 @@ export class CursorWork extends StatementWork implements CursorStatement {
     return super.submit(canClose)
   }
 
-  /** Fetches more rows. To be called while it is suspended. */
+  /** Fetches more rows. Call it only while the portal is suspended. */
   fetch(count: number): void {
     this.host.send(executeAndFlush(count))
   }
 
-  /** Gives up the rows that are left. To be called while it is suspended. */
+  /** Closes the portal. Call it only while it is suspended. */
   finish(): void {
-    // Outside a transaction Sync does the same; inside one the portal would keep its snapshot and
-    // its locks.
+    // Sync alone closes it only outside of a transaction; inside, the portal would keep its
+    // snapshot and its locks.
     this.#sync(CLOSE_PORTAL)
   }
 
@@ -62,8 +61,8 @@ export class CursorWork extends StatementWork implements CursorStatement {
 
   override takeError(buffer: Buffer, from: number, to: number): ServerError {
     const refusal = super.takeError(buffer, from, to)
-    // The word may be missing, or one of another language: only those that end the session are
-    // certain to be no ERROR.
+    // The severity may be missing or in another language; only these two are certain to be no
+    // ERROR.
     if (refusal.severity !== 'FATAL' && refusal.severity !== 'PANIC') this.#sync()
     return refusal
   }
@@ -78,8 +77,7 @@ export class CursorWork extends StatementWork implements CursorStatement {
   }
 
   #sync(...before: readonly Buffer[]): void {
-    // An error that comes after it, from a deferred constraint, is followed by ReadyForQuery by
-    // itself.
+    // Only once: an error after it, such as that of a deferred constraint, needs no other Sync.
     if (this.#synced) return
     this.#synced = true
     this.host.send(...before, SYNC)

@@ -3,23 +3,23 @@ import { type TypeParsers, typeParsers } from '@poolhouse/core/types'
 import type { Instance, MakeInstance } from './instance.js'
 import { StandInSocket } from './stand-in-socket.js'
 
-/** What an instance needs to go on once the socket of its session is open. */
+/** What an instance needs once the socket of its session is open. */
 export interface OpenedLine {
-  /** What it takes for its socket. */
+  /** Takes the place of its socket. */
   readonly standIn: StandInSocket
-  /** Sends a CancelRequest, which postgres.js wants. */
+  /** Sends a CancelRequest for postgres.js. */
   readonly cancel: () => Promise<void>
-  /** Hears if postgres.js gives up. */
+  /** Called if postgres.js gives up. */
   readonly fail: (error: unknown) => void
 }
 
 /**
  * The instance of a session whose socket is still being opened. postgres.js waits for a timer
- * before it asks for a socket, which is over by the time that there is one.
+ * before it asks for a socket; made early, the instance costs no time.
  */
 export class InstanceStart {
   readonly instance: Instance
-  /** Makes values of the texts that the server sends. */
+  /** Turns the texts of the server into values. */
   readonly types: TypeParsers
   readonly #host: string
   readonly #port: number
@@ -27,7 +27,7 @@ export class InstanceStart {
   #reject!: (error: unknown) => void
   #line: OpenedLine | undefined
 
-  /** Makes the instance and has it begin. */
+  /** Makes the instance and has it ask for a socket. */
   constructor(makeInstance: MakeInstance, { settings, types = typeParsers() }: ConnectContext) {
     this.types = types
     this.#host = settings.endpoint.host
@@ -36,7 +36,7 @@ export class InstanceStart {
       this.#resolve = resolve
       this.#reject = reject
     })
-    // Nobody may ask for it any more.
+    // Handled here, because postgres.js may have stopped to wait for it.
     standIn.catch(noop)
     let asked = false
     this.instance = makeInstance({
@@ -48,25 +48,24 @@ export class InstanceStart {
         return standIn
       },
     })
-    // A reservation, not a query, so that the log-in ends at the first ReadyForQuery.
+    // A reservation instead of a query, so that the log-in ends at the first ReadyForQuery.
     this.instance.handler({ reserve: noop, reject: (error: unknown) => this.#line?.fail(error) })
   }
 
-  /** The socket is open: postgres.js sends its start-up message. */
+  /** Has postgres.js send its start-up message over the open socket. */
   goOn(line: OpenedLine): void {
     this.#line = line
     this.#resolve(line.standIn)
   }
 
-  /** There will be no socket, for this reason. */
+  /** Disposes of the instance, because the socket could not be opened. */
   giveUp(error: unknown): void {
     this.#reject(error)
     this.instance.dispose()
   }
 
   #forCancel(): StandInSocket {
-    // At once, and not when postgres.js writes, some turns later: until then nobody would know that
-    // a request is on its way.
+    // Sent at once, not when postgres.js writes some turns later, so that a reset can wait for it.
     const request = this.#line?.cancel() ?? Promise.resolve()
     return StandInSocket.forCancel(request, this.#host, this.#port)
   }

@@ -5,33 +5,32 @@ import type { Handler, InstanceOptions, PostgresModule, PostgresSql } from './po
 import { ARRAY_TYPES, rawParsers, rawSerializers } from './raw-values.js'
 import type { StandInSocket } from './stand-in-socket.js'
 
-/** An instance of postgres.js that has one connection, which it makes once. */
+/** An instance of postgres.js with one connection, which never reconnects. */
 export interface Instance {
-  /** The function `sql`. What would connect again, queue or hang refuses. */
+  /** The function `sql`. Methods that would reconnect, queue or hang reject. */
   readonly sql: PostgresSql
-  /** Runs a query, or what has its shape. */
+  /** Runs a query, or an object of its shape. */
   readonly handler: Handler
-  /** Rejects what waits inside, for ever. */
+  /** Rejects everything that waits inside, now and later. */
   dispose(): void
 }
 
-/** Makes the instance of one session. It does not connect before it is given something to run. */
+/** Makes the instance of one session. It connects when it gets something to run. */
 export type MakeInstance = (parts: InstanceParts) => Instance
 
-/** What an instance is made for. */
+/** What an instance is made of. */
 interface InstanceParts {
-  /** Where to and as whom. */
   readonly settings: ConnectionSettings
-  /** Makes values of the texts that the server sends. */
+  /** Turns the texts of the server into values. */
   readonly types: TypeParsers
   /**
-   * Called for each socket that it wants; the first is that of the session, the others are to send
-   * cancel requests.
+   * Called for each socket that postgres.js opens: the first is for the session, the others are
+   * for cancel requests.
    */
   readonly socket: () => StandInSocket | Promise<StandInSocket>
 }
 
-// What a pool does better, or what cannot be done on one connection that somebody else owns.
+// Methods that the pool replaces, or that need more than one connection of a pool.
 const REFUSED: Readonly<Record<string, string>> = {
   begin: 'use pool.transaction, or run BEGIN on the lease',
   reserve: 'the lease is a reserved connection already',
@@ -44,8 +43,8 @@ const REFUSED: Readonly<Record<string, string>> = {
 }
 
 /**
- * Reads the options that all instances share, once, because postgres.js takes longer for that than
- * for the rest. No option is left out: for one that is, it would look into the environment.
+ * Has postgres.js parse the options that all instances share, once, because that is its slowest
+ * part. Sets every option, because for a missing one it would look into the environment.
  */
 export function makeTemplate(postgres: PostgresModule): InstanceOptions {
   const { options } = postgres({
@@ -53,10 +52,10 @@ export function makeTemplate(postgres: PostgresModule): InstanceOptions {
     port: 5432,
     user: 'poolhouse',
     database: 'poolhouse',
-    // The log-in is not done by postgres.js, which is never shown the password.
+    // postgres.js never sees the password, because it does not do the log-in.
     pass: () => '',
     max: 1,
-    // The socket is encrypted already.
+    // The socket is already encrypted.
     ssl: false,
     sslnegotiation: null,
     idle_timeout: null,
@@ -69,7 +68,7 @@ export function makeTemplate(postgres: PostgresModule): InstanceOptions {
     debug: false,
     fetch_types: false,
     publications: 'alltables',
-    // Any, so that it does not look for one; taken away below.
+    // Set, so that postgres.js does not read it from the environment; removed in `instanceMaker`.
     target_session_attrs: 'primary',
     connection: { application_name: 'poolhouse' },
     onnotice: noop,
@@ -77,13 +76,13 @@ export function makeTemplate(postgres: PostgresModule): InstanceOptions {
   return options
 }
 
-/** Makes instances whose options are those of the template. */
+/** Returns a function that makes instances with the options of the template. */
 export function instanceMaker(postgres: PostgresModule, template: InstanceOptions): MakeInstance {
   return ({ settings, types, socket }) => {
     const { host, port, database } = settings.endpoint
     const { application_name = settings.applicationName } = settings.parameters
     const sql = postgres({
-      // With `shared` among them, postgres.js takes options as read.
+      // With `shared` set, postgres.js does not parse the options again.
       ...template,
       host: [host],
       port: [port],
@@ -106,13 +105,13 @@ export function instanceMaker(postgres: PostgresModule, template: InstanceOption
     }
     return {
       sql,
-      // postgres.js puts off its writes with `setImmediate`, and would never send under a fake one.
+      // postgres.js writes in `setImmediate`, and with a faked one would never send anything.
       handler: (query) => {
         if (timersAreReal()) handler(query)
         else withRealTimers(() => handler(query))
       },
       dispose: () => {
-        // Only this rejects what is queued inside. It waits for nothing.
+        // The only way to reject what is queued inside. It does not wait.
         end({ timeout: 0 }).catch(noop)
       },
     }
@@ -122,9 +121,9 @@ export function instanceMaker(postgres: PostgresModule, template: InstanceOption
 function refuse(name: string, instead: string): () => Promise<never> {
   return () => {
     const refusal = Promise.reject<never>(
-      new TypeError(`sql.${name} is not for a connection of a pool: ${instead}`),
+      new TypeError(`sql.${name} does not work on a connection of a pool: ${instead}`),
     )
-    // Nobody may wait for it, and that must not end the process.
+    // Without a handler by the caller, the rejection must not end the process.
     refusal.catch(noop)
     return refusal
   }

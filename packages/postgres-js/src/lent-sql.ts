@@ -1,7 +1,7 @@
 import type { RawHolder } from '@poolhouse/core/kit'
 import type { Handler, PostgresSql } from './postgres-module.js'
 
-/** A query of postgres.js, which is sent when somebody awaits it: that may be after the lease. */
+/** A query of postgres.js. It is sent when it is awaited, which may be after the lease. */
 interface LazyQuery {
   handler: Handler & { debug?: unknown }
   reject(error: Error): void
@@ -10,8 +10,8 @@ interface LazyQuery {
 type Make = (...args: unknown[]) => unknown
 
 /**
- * The function `sql` for one borrower: the real one while his lease is out; afterwards its queries
- * reject, also those made before. None is sent before the session is known to be `clean`.
+ * Returns the function `sql` for one borrower. It works during the lease; afterwards its queries
+ * reject, also those made before. With `clean`, none is sent before that promise has resolved.
  */
 export function lentSql(sql: PostgresSql, holder: RawHolder, clean?: Promise<void>): PostgresSql {
   const { unsafe, file, notify } = sql as unknown as Record<string, Make>
@@ -39,7 +39,7 @@ export function lentSql(sql: PostgresSql, holder: RawHolder, clean?: Promise<voi
     apply: (_sql, _this, args: unknown[]) => made(sql(...args)),
     get: (_sql, name) => {
       if (Object.hasOwn(own, name)) return own[name as string]
-      // Object mappers set their parsers in there, for whoever uses the instance afterwards.
+      // Object mappers set parsers in it, which later users of the instance would get.
       if (name === 'options') changes()
       return Reflect.get(sql, name)
     },
@@ -60,7 +60,7 @@ export function lentSql(sql: PostgresSql, holder: RawHolder, clean?: Promise<voi
   })
 }
 
-/** Has the query ask the holder when it is its time to be sent. */
+/** Makes the query ask the holder when it is about to be sent. */
 function refuseLater(query: LazyQuery, holder: RawHolder, clean?: Promise<void>): void {
   const { handler } = query
   const send = (sent: object): void => {
@@ -76,12 +76,12 @@ function refuseLater(query: LazyQuery, holder: RawHolder, clean?: Promise<void>)
         (error: Error) => query.reject(error),
       )
   }
-  // postgres.js keeps a setting there.
+  // postgres.js reads this property.
   guarded.debug = handler.debug
   query.handler = guarded
 }
 
-/** What a tagged template and `unsafe` make, in contrast to what helps to write one. */
+/** Whether the value is a query, and not a helper for writing one. */
 function isQuery(made: unknown): made is LazyQuery {
   return made instanceof Promise && typeof (made as Partial<LazyQuery>).handler === 'function'
 }

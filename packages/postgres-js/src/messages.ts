@@ -1,6 +1,6 @@
 import { readFields } from '@poolhouse/core/net'
 
-/** Kinds of messages from the server that this driver looks at. */
+/** The kinds of server messages that this driver handles. */
 export const FROM_SERVER = {
   authentication: 0x52, // R
   bindComplete: 0x32, // 2
@@ -22,22 +22,22 @@ export const FROM_SERVER = {
   rowDescription: 0x54, // T
 } as const
 
-/** Sync: end of a series of messages, and of an implicit transaction; answered by ReadyForQuery. */
+/** Sync: ends a series of messages and an implicit transaction; answered by ReadyForQuery. */
 export const SYNC: Buffer = Buffer.from([0x53, 0, 0, 0, 4])
-/** Terminate: the client goes. */
+/** Terminate: the client ends the session. */
 export const TERMINATE: Buffer = Buffer.from([0x58, 0, 0, 0, 4])
-/** CopyDone: that was all. */
+/** CopyDone: the data is complete. */
 export const COPY_DONE: Buffer = Buffer.from([0x63, 0, 0, 0, 4])
 /** Close of the unnamed portal. */
 export const CLOSE_PORTAL: Buffer = Buffer.from([0x43, 0, 0, 0, 6, 0x50, 0])
 
-/** Close of a named statement; naming one that is not there is no error. */
+/** Close of a named statement. It is no error if there is none of that name. */
 export function closeStatement(name: string): Buffer {
   return message(0x43, Buffer.from(`S${name}\0`))
 }
 
 /**
- * Execute of the unnamed portal for so many rows, and Flush, so that the server answers at once.
+ * Execute of the unnamed portal for a number of rows, and Flush, so that the answer comes at once.
  */
 export function executeAndFlush(rows: number): Buffer {
   const bytes = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0x48, 0, 0, 0, 4])
@@ -45,12 +45,12 @@ export function executeAndFlush(rows: number): Buffer {
   return bytes
 }
 
-/** CopyFail: the data is not to be had. The reason holds no zero byte. */
+/** CopyFail. The reason must not hold a zero byte. */
 export function copyFail(reason: string): Buffer {
   return message(0x66, Buffer.from(`${reason}\0`))
 }
 
-/** CopyData: a copy of the bytes. */
+/** CopyData, with a copy of the bytes. */
 export function copyData(bytes: Uint8Array): Buffer {
   return message(0x64, bytes)
 }
@@ -63,15 +63,15 @@ function message(kind: number, body: Uint8Array): Buffer {
   return bytes
 }
 
-// What postgres.js knows; of other kinds it would write to the console.
+// The kinds that postgres.js knows; it would log others to the console.
 const KNOWN: ReadonlySet<number> = new Set(Buffer.from('DdASZC21tTRnKEs3GNHcIVvW'))
 
-/** Whether a kind of message is one of the protocol. */
+/** Whether the protocol has this kind of message. */
 export function isKnownMessage(kind: number): boolean {
   return KNOWN.has(kind)
 }
 
-/** What the server said in the body of an ErrorResponse, in the words of postgres.js. */
+/** Reads the fields of an ErrorResponse, under the names that postgres.js gives them. */
 export function readPostgresFields(body: Buffer): Record<string, string> {
   const remarks = readFields(body)
   const fields: Record<string, string> = {}

@@ -7,17 +7,15 @@ import { connect } from './connect.js'
 import { instanceMaker, makeTemplate } from './instance.js'
 import type { InstanceOptions, PostgresModule } from './postgres-module.js'
 
-/** The module `postgres`, told by its shape: a function that carries `PostgresError`. */
+/** The module `postgres`, described by its shape: a function with the property `PostgresError`. */
 export interface PostgresLike {
   /** Makes an instance. */
   (options?: never): unknown
-  /** Class of the errors of the server. */
+  /** Class of the server's errors. */
   readonly PostgresError: unknown
 }
 
-/**
- * The namespace of `postgres`, as `import * as postgres` and `await import('postgres')` give it.
- */
+/** The namespace of `postgres`: `import * as postgres` or `await import('postgres')`. */
 export interface PostgresNamespace {
   /** The module itself. */
   readonly default: PostgresLike
@@ -27,7 +25,7 @@ export interface PostgresNamespace {
 export interface PostgresJsOptions {
   /**
    * The copy of `postgres` to use: the default export or the whole namespace. Default: the copy
-   * this package finds. Give the application's own if there may be several.
+   * that this package finds. Pass the application's copy if there may be several.
    */
   postgres?: PostgresLike | PostgresNamespace | undefined
 }
@@ -36,9 +34,10 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['postgres'])
 const NEEDED = [3, 4, 9] as const
 
 /**
- * The driver over `postgres` (postgres.js), 3.4.9 or newer below 4: one instance with one
- * connection for each connection of the pool, never its own pool. Throws `TypeError` for unknown
- * options, for something that is not `postgres`, and for a `postgres` that is too old.
+ * Returns the driver over `postgres` (postgres.js) 3.4.9 or newer, below 4. It uses one instance
+ * with one connection for each connection of the pool, and never the pool of postgres.js. Throws
+ * `TypeError` for unknown options, for a module that is not `postgres`, and for a `postgres` that
+ * is too old.
  *
  * ```ts
  * const pool = createPool({ driver: postgresJs(), connection: 'postgres://localhost/app' })
@@ -61,7 +60,7 @@ function readModule(given: unknown): PostgresModule {
   const postgres = typeof inner === 'function' ? inner : given
   if (typeof postgres !== 'function' || !('PostgresError' in postgres) || 'unsafe' in postgres) {
     throw new TypeError(
-      'postgresJs: postgres must be the module of that name, as from import postgres from "postgres", not an instance made by it',
+      'postgresJs: postgres must be the module postgres, as in import postgres from "postgres", not an instance made by it',
     )
   }
   return postgres as unknown as PostgresModule
@@ -69,7 +68,7 @@ function readModule(given: unknown): PostgresModule {
 
 function readTemplate(postgres: PostgresModule): InstanceOptions {
   const template = makeTemplate(postgres)
-  // A bundle carries no versions; what appeared last is then the best sign.
+  // A bundle has no version; then the newest option that is needed tells.
   if (!('sslnegotiation' in template)) throw tooOld(undefined)
   return template
 }

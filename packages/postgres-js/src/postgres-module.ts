@@ -1,7 +1,7 @@
-/** The class of the errors that postgres.js makes of what the server said. */
+/** The class of postgres.js for errors of the server. */
 export type PostgresErrorClass = new (fields: Readonly<Record<string, string>>) => Error
 
-/** The parsed options of an instance, which it reads again and again while it lives. */
+/** The parsed options of an instance, which it reads at each use. */
 export interface InstanceOptions {
   [name: string]: unknown
   pass: unknown
@@ -9,15 +9,15 @@ export interface InstanceOptions {
   serializers: Record<string | number, unknown>
 }
 
-/** What an instance runs: its own queries, and what has their shape. */
+/** Runs a query of the instance, or an object of its shape. */
 export type Handler = (query: object) => void
 
-/** What we use of an instance, the function `sql`. */
+/** The part of an instance, the function `sql`, that is used. */
 export interface PostgresSql {
   (...parts: unknown[]): unknown
   readonly options: InstanceOptions
   readonly PostgresError: PostgresErrorClass
-  /** Makes a query that is not sent before somebody awaits it. */
+  /** Makes a query that is sent when it is awaited. */
   unsafe(text: string): { readonly handler: Handler }
   end(options: { timeout: number }): Promise<void>
 }

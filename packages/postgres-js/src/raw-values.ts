@@ -3,8 +3,8 @@ import { encodeValues, type TypeParsers } from '@poolhouse/core/types'
 type ByOid = Record<string | number, unknown>
 
 /**
- * The parsers of an instance, looked up by OID: those of the pool, so that rows are the same
- * whichever way they come, unless somebody has put one of their own into `sql.options.parsers`.
+ * Returns the parsers of an instance by OID: those of the pool, so that `raw` and the pool return
+ * equal values. A parser that was set in `sql.options.parsers` takes precedence.
  */
 export function rawParsers(types: TypeParsers): ByOid {
   return new Proxy({} as ByOid, {
@@ -14,9 +14,9 @@ export function rawParsers(types: TypeParsers): ByOid {
 }
 
 /**
- * The serialisers of an instance by OID: its own, and for every other type one that writes arrays
- * as arrays of PostgreSQL. postgres.js asks the server for the array types when it connects, which
- * would cost a round trip for each connection.
+ * Returns the serialisers of an instance by OID: its own, and for every other type one that writes
+ * arrays as PostgreSQL arrays. postgres.js would ask the server for the array types, with one round
+ * trip for each connection.
  */
 export function rawSerializers(own: ByOid): ByOid {
   return new Proxy({} as ByOid, {
@@ -32,8 +32,8 @@ function toText(value: unknown): unknown {
 }
 
 /**
- * The array types of the types that `sql.array` may be used with, by OID; postgres.js would ask the
- * server for them, too.
+ * The array type of each type that `sql.array` accepts, by OID. postgres.js would ask the server
+ * for these too.
  */
 export const ARRAY_TYPES: Readonly<Record<number, number>> = {
   16: 1000, // bool

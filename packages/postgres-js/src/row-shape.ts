@@ -1,18 +1,18 @@
 import { noParsers, ResultShape } from '@poolhouse/core/net'
 
-/** Makes rows of DataRow messages. */
+/** Reads rows from DataRow messages. */
 export class RowShape extends ResultShape {
   /** A result without columns. */
   static readonly none: RowShape = new RowShape([], noParsers)
 
   /**
-   * Makes a row of the DataRow at an offset: an object by column name, of whose equal names the
-   * last wins, or an array. Throws what a parser throws.
+   * Reads the row of the DataRow at an offset, as an array or an object; if columns have the same
+   * name, the last one wins. Throws what a parser throws.
    */
   read(buffer: Buffer, from: number, asArray: boolean): unknown {
     const { fields, parsers } = this
     const count = fields.length
-    // Better no row than one read with the columns of another.
+    // Never read a row with the columns of another result.
     if (buffer.readUInt16BE(from + 5) !== count) {
       throw new Error('its columns are not the ones described')
     }

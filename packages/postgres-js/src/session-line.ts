@@ -30,7 +30,7 @@ import { readError, type SessionWork, tagOf, type WorkHost } from './session-wor
 import { StandInSocket } from './stand-in-socket.js'
 import type { Submission } from './submission.js'
 
-// How long a cancel that somebody asks for on a query of his own may take.
+// Longest time for a cancel request of a query on `raw`.
 const CANCEL_TIMEOUT_MS = 10_000
 
 /** The connection, as its line reports to it. */
@@ -50,10 +50,10 @@ export type LineOwner = Pick<
 >
 
 /**
- * What lies between the socket of a session and its instance of postgres.js. Both directions are
- * read message by message: so it is known what was sent, what was answered and in which state the
- * session is, and postgres.js sees of an answer only what it has to. Work is given to postgres.js
- * one at a time.
+ * Stands between the socket of a session and its instance of postgres.js. It reads both directions
+ * message by message, so that it knows what was sent, what was answered and the state of the
+ * session. Of an answer to the pool's work, postgres.js sees only the end. Work is given to
+ * postgres.js one at a time.
  */
 export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   readonly prepared: SessionStatements<RowShape>
@@ -61,7 +61,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   readonly PostgresError: PostgresErrorClass
   /** The instance of postgres.js. */
   readonly instance: Instance
-  /** Who has, or had, the instance; undefined if it was never handed out. */
+  /** The last borrower of `raw`; undefined if it was never lent. */
   holder: RawHolder | undefined = undefined
   readonly #socket: ServerSocket
   readonly #owner: LineOwner
@@ -71,22 +71,22 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   #state: 'starting' | 'open' | 'leaving' | 'over' = 'starting'
   readonly #queue: WorkQueue<SessionWork> = new WorkQueue<SessionWork>(this)
   readonly #series = new SeriesCount()
-  /** Answers to come for prepared statements that were closed without postgres.js's knowledge. */
+  /** Outstanding CloseComplete messages, of which postgres.js knows nothing. */
   #closing = 0
-  /** Whether columns or rows have come for the command of `raw` that is under way. */
+  /** Whether the running command on `raw` has returned columns or rows. */
   #rawRows = false
-  /** Cancel requests under way that somebody made on a query of his own. */
+  /** Cancel requests under way for queries on `raw`. */
   readonly #cancels = new Set<Promise<void>>()
   readonly #relay: MessageRelay
   readonly #errorDetail: ErrorDetail | undefined
   #guard: LoginGuard | undefined
-  /** What postgres.js was given before it was its turn. */
+  /** The companion that postgres.js got before its turn. */
   #ahead: SessionWork | undefined
   #corked = false
-  /** What is to go out in front of the next bytes of postgres.js. */
+  /** The reset to send before the next bytes of postgres.js. */
   #reset: Buffer | undefined
 
-  /** Listens to the socket from now on. */
+  /** Starts to listen to the socket. */
   constructor(
     start: InstanceStart,
     context: ConnectContext,
@@ -113,24 +113,23 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     })
   }
 
-  /** Statements sent, or waiting, and not yet answered. */
+  /** Work that is sent or waiting, and not yet answered. */
   get inFlight(): number {
     return this.#queue.length
   }
 
-  /** Whether an answer is to come, be it to what somebody ran on the instance himself. */
+  /** Whether an answer is outstanding, including answers to queries on `raw`. */
   get busy(): boolean {
     return this.#queue.length > 0 || !this.#series.quiet
   }
 
-  /** For the stand-in. */
   get writable(): boolean {
     return this.#state !== 'over' && this.#socket.stream.writable
   }
 
   /**
-   * Has postgres.js send its start-up message. What comes is the guard's until the log-in is over,
-   * and it hears if postgres.js gives up.
+   * Has postgres.js send its start-up message. Until the log-in is over, `guard` takes what the
+   * server sends, and is told if postgres.js gives up.
    */
   start(guard: LoginGuard): void {
     this.#guard = guard
@@ -138,12 +137,12 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     this.#start.goOn({ standIn: this.#standIn, cancel: () => this.#cancel(), fail })
   }
 
-  /** Resolves when no cancel request is under way that could hit what is sent next. */
+  /** Resolves when no cancel request is under way that could hit the next statement. */
   async uncancelled(): Promise<void> {
     while (this.#cancels.size > 0) await Promise.allSettled(this.#cancels)
   }
 
-  /** Runs work when all that was given before is over. */
+  /** Runs work after all earlier work. */
   add(work: SessionWork): void {
     this.#queue.add(work)
   }
@@ -153,14 +152,14 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     this.#queue.stop()
   }
 
-  /** Says good-bye, behind what was sent or is about to be. */
+  /** Sends Terminate after the running work. */
   leave(): void {
     if (this.#state !== 'open') return
     this.#state = 'leaving'
     if (this.#queue.current?.sent !== false) this.#terminate()
   }
 
-  /** The session is over: whatever is left is lost. To be called once. */
+  /** Fails all remaining work, because the session is over. Call it once. */
   lose(reason: unknown): void {
     this.#state = 'over'
     this.#walker.stop()
@@ -169,12 +168,11 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     this.instance.dispose()
   }
 
-  /** Sends messages that postgres.js does not know of. False when there should be a pause. */
   send(...messages: readonly Buffer[]): boolean {
     if (!this.writable) return false
     const { stream } = this.#socket
     if (!this.#corked) {
-      // What is sent in one tick leaves as one.
+      // Messages of one tick are sent together.
       this.#corked = true
       stream.cork()
       realTimers.nextTick(() => {
@@ -196,13 +194,13 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     })
   }
 
-  /** For the stand-in: postgres.js writes. */
+  /** Called by the stand-in when postgres.js writes. */
   write(bytes: Buffer, written?: (error?: Error | null) => void): boolean {
     const { stream } = this.#socket
     if (!this.writable) {
       const error = over('it is over')
       if (written !== undefined) realTimers.nextTick(written, error)
-      // Whoever runs something on the instance now is to hear of it.
+      // Rejects queries that are started on `raw` now.
       realTimers.nextTick(() => this.#failInside(error))
       return false
     }
@@ -224,10 +222,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     return room
   }
 
-  /**
-   * Whether bytes may go out: those of a holder, whose texts are read, and what belongs to
-   * something that is under way.
-   */
+  /** Whether bytes may be sent: during a lease, with the texts reported, or for running work. */
   #admits(bytes: Buffer): boolean {
     const { holder } = this
     if (holder === undefined) return true
@@ -245,7 +240,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     return false
   }
 
-  /** For the stand-in: postgres.js gives up. */
+  /** Called by the stand-in when postgres.js gives up. */
   end(reason: string): void {
     if (this.#state !== 'over') this.#owner.failed(toClosedError(new Error(reason)))
   }
@@ -256,10 +251,10 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     else stream.resume()
   }
 
-  /** For the queue: gives postgres.js something to run. */
+  /** Called by the queue: gives work to postgres.js. */
   query(work: SessionWork): void {
     if (work === this.#ahead) {
-      // postgres.js has it already.
+      // postgres.js already has it.
       this.#ahead = undefined
       return
     }
@@ -276,8 +271,8 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   }
 
   /**
-   * Gives postgres.js what is next as well, so that both leave in one piece. What cannot be given
-   * now is given when it is its turn.
+   * Gives the companion to postgres.js too, so that both are sent in one piece. If that is not
+   * possible, the companion is given at its turn.
    */
   #sendAhead(companion: SessionWork | undefined): void {
     if (companion === undefined) return
@@ -291,14 +286,13 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     try {
       this.instance.handler(submission)
     } catch (error) {
-      // What postgres.js would do with either of them now is not known.
+      // The state of both statements inside postgres.js is unknown now.
       this.end(`postgres.js failed at a second statement: ${String(error)}`)
     }
   }
 
   async #cancel(): Promise<void> {
-    // Whoever asks has given the session back, and the request would meet the statement of somebody
-    // else.
+    // After the lease the request would hit the statement of another borrower.
     if (this.holder?.refusal() !== undefined) return
     const request = this.#owner.cancel(CANCEL_TIMEOUT_MS)
     this.#cancels.add(request)
@@ -332,19 +326,19 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     if (!taken) this.show(chunk)
   }
 
-  /** Takes messages of the server. */
+  /** Takes bytes of the server. */
   show(chunk: Buffer): void {
     const walker = this.#walker
     try {
       walker.push(chunk)
       while (walker.next()) this.#take(walker.buffer, walker.from, walker.to)
-      // Before it is here as a whole, which may be a gigabyte.
+      // Checked before the whole message has come, which might be a gigabyte.
       const { nextKind } = walker
       if (nextKind !== undefined && !isKnownMessage(nextKind)) throw unknownKind(nextKind)
       this.#relay.flush()
     } catch (error) {
       walker.stop()
-      // During the log-in it is the business of its guard.
+      // During the log-in the guard handles it.
       if (this.#state === 'starting') throw error
       this.#owner.failed(toClosedError(error))
     }
@@ -364,7 +358,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     const ours = work?.submission?.active === true
     switch (kind) {
       case FROM_SERVER.parameterStatus: {
-        // Those of the log-in its guard has read.
+        // The log-in guard has read those of the log-in.
         if (this.#state !== 'starting') {
           const { name, value } = readParameter(buffer.subarray(from + 5, to))
           this.#owner.parameter(name, value)
@@ -386,8 +380,8 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
         if (refusal?.severity !== 'ERROR') {
           const error = readError(this.PostgresError, buffer.subarray(from + 5, to))
           this.#owner.refused(error)
-          // Its last words. The socket may stay open for a while, in which nobody is to get the
-          // session.
+          // Without running work it announces the end of the session. The socket may stay open for
+          // a while, during which the session must not be lent.
           if (this.#state === 'open' && !this.busy) this.#owner.failed(error)
         }
         break
@@ -400,7 +394,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       default:
         if (kind === FROM_SERVER.closeComplete && this.#closing > 0) this.#closing--
         else if (kind === FROM_SERVER.authentication && this.#state !== 'starting') {
-          // The log-in is over, and postgres.js would answer.
+          // The log-in is over, and postgres.js would answer with a password.
           throw new ProtocolError('the server asks for another log-in')
         } else if (!isKnownMessage(kind)) {
           throw unknownKind(kind)
@@ -412,17 +406,17 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     }
   }
 
-  /** A message for what somebody runs on the instance. */
+  /** Watches the answer of a query on `raw`. */
   #watchRaw(kind: number, buffer: Buffer, from: number, to: number): void {
     if (kind === FROM_SERVER.rowDescription || kind === FROM_SERVER.dataRow) this.#rawRows = true
     if (kind !== FROM_SERVER.commandComplete) return
     const tag = tagOf(buffer, from, to)
-    // Of a statement that postgres.js has prepared before, an empty result is not described.
+    // postgres.js does not describe a known statement, so an empty result shows no columns.
     this.prepared.completed(tag, this.#rawRows || tag === 'SELECT 0', false)
     this.#rawRows = false
   }
 
-  /** Takes what answers a reset, of which postgres.js knows nothing. */
+  /** Handles a message that answers a reset, of which postgres.js knows nothing. */
   #answersReset(kind: number, buffer: Buffer, from: number, to: number): boolean {
     switch (kind) {
       case FROM_SERVER.commandComplete:
@@ -437,7 +431,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       case FROM_SERVER.parseComplete:
       case FROM_SERVER.bindComplete:
       case FROM_SERVER.dataRow:
-      // Only after a refusal: the Sync is that of the statement.
+      // Comes only after a refusal, for the Sync of the statement.
       case FROM_SERVER.readyForQuery:
         return true
       default:
@@ -450,18 +444,14 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
     const status = statusOf(byte)
     if (this.#state === 'starting') {
       this.#state = 'open'
-      // After a reservation postgres.js waits for somebody to release it. At this event it looks
-      // for work by itself.
+      // After a reservation postgres.js waits for its release; this event makes it look for work.
       this.#standIn.emit('drain')
     } else this.#series.answered()
     this.#owner.ready(status)
     if (ours) this.#queue.answered(this.prepared.mayRepeat)
   }
 
-  /**
-   * Rejects what somebody runs on the instance. An error of its own, because postgres.js writes
-   * into it.
-   */
+  /** Rejects the queries on `raw`, with a new error, because postgres.js changes it. */
   #failInside(reason: unknown): void {
     if (this.#standIn.listenerCount('error') > 0) this.#standIn.emit('error', over(reason))
   }

@@ -13,56 +13,52 @@ import type { PostgresErrorClass } from './postgres-module.js'
 import type { RowShape } from './row-shape.js'
 import type { Submission, SubmissionOwner } from './submission.js'
 
-/** What work needs of its connection. */
+/** The session line, as its work uses it. */
 export interface WorkHost {
   /**
-   * The prepared statements of the session. postgres.js keeps a list of its own, without end, which
-   * ours never enter.
+   * The prepared statements of the session. They never enter the list of postgres.js, which only
+   * grows.
    */
   readonly prepared: SessionStatements<RowShape>
-  /** Makes values of the texts that the server sends. */
+  /** Turns the texts of the server into values. */
   readonly types: TypeParsers
-  /** The class that postgres.js makes of the server's errors. */
+  /** The class of postgres.js for errors of the server. */
   readonly PostgresError: PostgresErrorClass
   /**
-   * Sends messages that postgres.js does not know of, behind those it has sent. False when the
-   * socket wants a pause.
+   * Sends messages without postgres.js, after those that it has sent. Returns false when the socket
+   * is full.
    */
   send(...messages: readonly Buffer[]): boolean
-  /** Stops reading the socket, or goes on. */
+  /** Pauses or resumes reading from the socket. */
   pause(paused: boolean): void
-  /** postgres.js has refused to take the work, and no ReadyForQuery will come. */
+  /** Reports that postgres.js refused the work, so that no ReadyForQuery will come. */
   untaken(work: SessionWork, error: Error): void
 }
 
 const NONE: Buffer = Buffer.alloc(0)
 
 /**
- * What one session does at a time: a statement, a cursor, a COPY. It is sent through postgres.js,
- * as a query of its one-connection instance; the answer is read here, and postgres.js gets to see
- * only how it ends. It is settled by its connection, at ReadyForQuery or when the session ends
- * first.
+ * What a session does, one at a time: a statement, a cursor, a COPY. It is sent through postgres.js
+ * as a query of its one-connection instance. The answer is read here; postgres.js sees only its
+ * end. The session line settles it at ReadyForQuery, or when the session ends first.
  */
 export abstract class SessionWork implements SubmissionOwner, QueuedWork {
   /** Whether the server may have received it. */
   sent = false
-  /**
-   * Whether the server has bound it: from here on it may have executed a part of it, whatever it
-   * says later.
-   */
+  /** Whether BindComplete has come: from then on the server may have executed part of it. */
   bound = false
-  /** What postgres.js has. */
+  /** The query that postgres.js has. */
   submission: Submission | undefined
-  /** What goes out with it, in one piece, and is queued right behind it. */
+  /** The statement that is sent with it in one piece, and queued right behind it. */
   companion: SessionWork | undefined
   protected readonly host: WorkHost
-  /** What the server said against it. */
+  /** The ErrorResponse of the server, if any. */
   protected refusal: ServerError | undefined
   #body: Buffer = NONE
   #built = false
-  /** Whether ReadyForQuery has followed. */
+  /** Whether ReadyForQuery has come. */
   #survived = false
-  /** The same in the words of postgres.js. */
+  /** The same error, as postgres.js has made it. */
   #error: unknown
   #untaken: PoolhouseError | undefined
 
@@ -72,22 +68,22 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
   }
 
   /**
-   * Makes what is given to postgres.js. `canClose` says that prepared statements can be closed just
-   * before. Throws what the caller did wrong.
+   * Makes the query for postgres.js. `canClose` says that outdated prepared statements can be
+   * closed before it. Throws errors of the caller.
    */
   protected abstract prepare(canClose: boolean): Submission
-  /** A message of the answer that is neither ErrorResponse nor ReadyForQuery. */
+  /** Takes a message of the answer that is neither ErrorResponse nor ReadyForQuery. */
   abstract take(kind: number, buffer: Buffer, from: number, to: number): void
   abstract wantsRepeat(idle: boolean): boolean
   /** Settles the caller with the answer. */
   protected abstract report(): void
-  /** Settles the caller with why nothing was sent, or why the session ended first. */
+  /** Settles the caller with the reason why nothing was sent, or why the session ended. */
   abstract refuse(error: Error): void
 
   /** The socket has room for more data. */
   drained(): void {}
 
-  /** Makes the submission, or the next one for a repetition. */
+  /** Makes the submission, anew for each repetition. */
   submit(canClose: boolean): Submission {
     this.sent = false
     this.bound = false
@@ -103,7 +99,7 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
     this.#built = true
   }
 
-  /** Whether postgres.js has written it into its buffer. */
+  /** Whether postgres.js has serialised the messages. */
   get isBuilt(): boolean {
     return this.#built
   }
@@ -115,7 +111,7 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
     this.#untaken = new PoolhouseError(`postgres.js did not send the statement: ${why}`, {
       cause: error,
     })
-    // When it has failed at writing the messages down, it sends a Sync in their place.
+    // If it failed to serialise the messages, it sends a Sync instead, and ReadyForQuery comes.
     if (!this.#built) this.host.untaken(this, this.#untaken)
   }
 
@@ -125,16 +121,14 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
     else this.refuse(this.#untaken)
   }
 
-  /**
-   * Bytes go to the socket; if postgres.js has written the messages before, theirs are among them.
-   */
+  /** Called when postgres.js writes to the socket: serialised messages are sent now. */
   wrote(): void {
     if (!this.#built || this.sent) return
     this.sent = true
     this.submission?.written()
   }
 
-  /** An ErrorResponse of the answer. */
+  /** Takes an ErrorResponse of the answer. */
   takeError(buffer: Buffer, from: number, to: number): ServerError {
     this.#body = buffer.subarray(from + 5, to)
     this.refusal = readErrorResponse(this.#body)
@@ -146,20 +140,20 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
     this.refuse(toUnansweredError(said, reason, this.sent))
   }
 
-  /** The error for the caller, whose cause is that of postgres.js. */
+  /** Returns the error for the caller; its cause is the error of postgres.js. */
   protected refusedWith(refusal: ServerError): DatabaseError {
     const made = this.#error ?? new this.host.PostgresError(readPostgresFields(this.#body))
     return toDatabaseError(refusal, this.#survived, made)
   }
 }
 
-/** Reads the body of an ErrorResponse that ends the session, or belongs to nobody here. */
+/** Reads the body of an ErrorResponse that belongs to no work. */
 export function readError(PostgresError: PostgresErrorClass, body: Buffer): Error {
   const cause = new PostgresError(readPostgresFields(body))
   return toDatabaseError(readErrorResponse(body), false, cause)
 }
 
-/** The tag of a CommandComplete. */
+/** Reads the tag of a CommandComplete. */
 export function tagOf(buffer: Buffer, from: number, to: number): string {
   return buffer.toString('latin1', from + 5, to - 1)
 }

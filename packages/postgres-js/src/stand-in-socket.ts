@@ -1,31 +1,31 @@
 import { EventEmitter } from 'node:events'
 import { realTimers, timersAreReal, useRealTimers, withRealTimers } from '@poolhouse/core/net'
 
-/** What is behind a stand-in. */
+/** What a stand-in passes its calls on to. */
 export interface StandInOwner {
-  /** Whether bytes can still go out. */
+  /** Whether bytes can still be sent. */
   readonly writable: boolean
-  /** postgres.js writes. Returns false when it should write no more for now. */
+  /** Takes bytes of postgres.js. Returns false when it should pause writing. */
   write(bytes: Buffer, written?: (error?: Error | null) => void): boolean
-  /** postgres.js wants the connection to be over. */
+  /** Called when postgres.js wants to end the connection. */
   end(reason: string): void
-  /** postgres.js wants no more data for now, or again. */
+  /** Called when postgres.js wants to pause or resume reading. */
   pause(paused: boolean): void
 }
 
 /**
- * What postgres.js takes for its socket. It never hears of a `close`: at that event it would drop
- * its reference, on which later writes of its own timers throw where nobody can catch it, and
- * connect again. It is given messages to read as `data` events, and an `error` when it is all over.
+ * Takes the place of the socket of postgres.js. It emits messages as `data`, and `error` at the end
+ * of the session. It never emits `close`, at which postgres.js would reconnect and drop its
+ * reference, so that later writes by its timers would throw uncaught errors.
  */
 export class StandInSocket extends EventEmitter {
-  /** For the messages of postgres.js. */
+  /** Appears in error messages of postgres.js. */
   readonly host: string
-  /** For the messages of postgres.js. */
+  /** Appears in error messages of postgres.js. */
   readonly port: number
   readonly #owner: StandInOwner
 
-  /** Passes on to `owner` what postgres.js does with it. */
+  /** Passes calls of postgres.js on to `owner`. */
   constructor(owner: StandInOwner, host: string, port: number) {
     super()
     this.#owner = owner
@@ -34,16 +34,15 @@ export class StandInSocket extends EventEmitter {
   }
 
   /**
-   * A socket for what postgres.js does to cancel a query: it writes the request and waits for the
-   * `close`, which is that of the request that is under way to the very server of the session.
+   * Returns the socket for a cancel request: postgres.js writes the request and waits for `close`,
+   * which is emitted when `request`, the real one to the server of the session, is through.
    */
   static forCancel(request: Promise<void>, host: string, port: number): StandInSocket {
     const owner: StandInOwner = {
       writable: true,
       write: () => {
         const close = (): boolean => socket.emit('close')
-        // A request that did not get through has no effect, which is all that whoever cancels can
-        // rely on anyway.
+        // Also after a failure: a cancel is never certain to have an effect.
         request.then(close, close)
         return true
       },
@@ -51,7 +50,7 @@ export class StandInSocket extends EventEmitter {
       pause: noop,
     }
     const socket = new StandInSocket(owner, host, port)
-    // It may never be written to.
+    // Handled here, because postgres.js may never write.
     request.catch(noop)
     return socket
   }
@@ -61,15 +60,15 @@ export class StandInSocket extends EventEmitter {
   }
 
   /**
-   * At `data`, the last that postgres.js listens to, it begins to log in, in a microtask of its
-   * own; the write is put off with `setImmediate`.
+   * `data` is the last event that postgres.js listens to before it logs in, in a microtask, with a
+   * write in `setImmediate`: for both, faked timers are replaced by real ones.
    */
   override on(event: string, listener: (...args: never[]) => void): this {
     if (event === 'data' && !timersAreReal()) realTimers.queueMicrotask(useRealTimers())
     return super.on(event, listener as () => void)
   }
 
-  /** What postgres.js is told may have it write. */
+  /** With real timers, because postgres.js may write when it gets an event. */
   override emit(event: string, ...args: unknown[]): boolean {
     if (timersAreReal()) return super.emit(event, ...args)
     return withRealTimers(() => super.emit(event, ...args))

@@ -14,21 +14,21 @@ import { RowShape } from './row-shape.js'
 import { SessionWork, tagOf, type WorkHost } from './session-work.js'
 import { Submission } from './submission.js'
 
-/** One statement. Of a text with several commands it keeps the result of the last, as psql does. */
+/** One statement. For a text with several, it keeps the result of the last one, as psql does. */
 export class StatementWork extends SessionWork {
-  /** What a row that cannot be read, by its parser's fault, makes of the statement. */
+  /** The error of an unreadable row, such as one whose parser has thrown. */
   protected failure: PoolhouseError | undefined
   readonly #statement: Statement
   readonly #values: readonly (string | null)[] | undefined
   readonly #done: Done
   readonly #asArray: boolean
-  /** What it runs as, and whether the server held that when it was sent. */
+  /** The prepared statement that it uses, and whether the server had it when this was sent. */
   #prepared: NamedStatement<RowShape> | undefined
   #known = false
   #repeated = false
-  /** What the server said may come from a Parse of long ago. */
+  /** Whether the error may come from an outdated prepared statement. */
   #stale = false
-  /** Another client of the server session has prepared a statement under the caller's name. */
+  /** Whether another client of the server session has prepared a statement under this name. */
   #foreign = false
   #rows: unknown[] = []
   #rowCount: number | null = null
@@ -36,7 +36,7 @@ export class StatementWork extends SessionWork {
   #complete = false
   #shape: RowShape = RowShape.none
 
-  /** Takes values that are ready for the wire, undefined for none. */
+  /** Takes values in wire form; undefined for none. */
   constructor(
     host: WorkHost,
     statement: Statement,
@@ -50,7 +50,7 @@ export class StatementWork extends SessionWork {
     this.#asArray = statement.rowMode === 'array'
   }
 
-  /** Rows to ask for first; undefined for all. */
+  /** Number of rows to fetch first; undefined for all. */
   protected get rowsAtFirst(): number | undefined {
     return undefined
   }
@@ -59,12 +59,12 @@ export class StatementWork extends SessionWork {
     const { prepared } = this.host
     let statement = prepared.choose(this.#statement, this.#values)
     this.#known = statement?.state === 'known'
-    // It would not be described again.
+    // A known statement is not described again, so without its columns it cannot be used.
     if (this.#known && statement!.shape === undefined) {
       this.#known = false
       statement = undefined
     }
-    // A name that the server is still to forget cannot be made anew while others use the session.
+    // A name that must be closed first cannot be prepared again while the session is busy.
     const mustClose = statement?.state === 'old' || prepared.hasClosing
     if (!this.#known && mustClose && !canClose) statement = undefined
     if (!this.#known && statement !== undefined) prepared.parse(statement)
@@ -112,7 +112,7 @@ export class StatementWork extends SessionWork {
   override wantsRepeat(idle: boolean): boolean {
     const { refusal } = this
     const statement = this.#prepared
-    // After BindComplete the error comes from within, and a procedure may have committed before it.
+    // After BindComplete it may have been executed in part: a procedure may have committed.
     if (statement === undefined || this.bound || refusal === undefined) return false
     this.#stale = this.host.prepared.refused(statement, this.#known, refusal)
     this.#foreign = !this.#stale && !this.#known && isForeign(refusal)
@@ -145,14 +145,14 @@ export class StatementWork extends SessionWork {
     this.#done(error)
   }
 
-  /** The rows that have come, which are then no longer kept here. */
+  /** Returns the rows received so far, and forgets them. */
   protected takeRows(): unknown[] {
     const rows = this.#rows
     this.#rows = []
     return rows
   }
 
-  /** A command is through. */
+  /** Takes the tag of a finished command. */
   protected completed(tag: string): void {
     if (this.#complete) {
       this.#rows = []
@@ -164,10 +164,10 @@ export class StatementWork extends SessionWork {
     this.host.prepared.completed(tag, this.#shape !== RowShape.none, true)
   }
 
-  /** The server wants the data of a COPY, and there is none. */
+  /** Answers the server's request for COPY data, of which there is none. */
   protected refuseCopy(): void {
     const fail = copyFail('COPY FROM STDIN needs a source; use copyFrom')
-    // The server passes over a Sync that comes while it waits for data.
+    // The server has ignored the Sync, which came during the COPY.
     if (!this.#extended) this.host.send(fail)
     else this.host.send(fail, SYNC)
   }

@@ -1,4 +1,4 @@
-/** What postgres.js reads of a statement when it writes it down. */
+/** The statement of a submission. */
 export interface StatementToSend {
   /** SQL. */
   readonly text: string
@@ -6,19 +6,19 @@ export interface StatementToSend {
   readonly values: readonly (string | null)[] | undefined
   /** Name of the prepared statement on the server, or empty. */
   readonly name: string
-  /** Whether the server has a statement of that name, so that it is bound and executed only. */
+  /** Whether the server has prepared it, so that only Bind and Execute are sent. */
   readonly known: boolean
-  /** Ends the message with Flush and asks for so many rows; undefined for all rows and Sync. */
+  /** Fetches so many rows and ends with Flush; undefined for all rows and Sync. */
   readonly rows?: number | undefined
 }
 
-/** Hears what becomes of a submission. */
+/** Receives the progress of a submission. */
 export interface SubmissionOwner {
-  /** postgres.js has written the messages into its buffer. */
+  /** postgres.js has serialised the messages into its buffer. */
   built(): void
   /**
-   * ReadyForQuery has come, or the instance gave up; the error is the one postgres.js made of what
-   * the server said.
+   * ReadyForQuery has come, or the instance gave up. `error` is the one that postgres.js has made;
+   * undefined without one.
    */
   answered(error: unknown): void
 }
@@ -27,19 +27,17 @@ const NO_TYPES: readonly number[] = []
 const NO_VALUES: (string | null)[] = []
 
 /**
- * What a one-connection instance of postgres.js is given to run: an object of the shape of its
- * `Query`, which is what its handler takes. Its own class is a promise that starts a tick later,
- * asks the server for the parameter types before it sends the values (a second round trip),
- * remembers every text for ever, and is sent again behind our back when the server has lost it
- * (`retryRoutines`), also when it had executed in part. Here the properties it decides this by are
- * ours.
+ * What a one-connection instance of postgres.js runs: an object of the shape of its `Query`. The
+ * class `Query` itself is a promise that starts a tick later, asks the server for the parameter
+ * types before it sends the values (a second round trip), keeps every text for ever, and is
+ * silently sent again when the server has lost the prepared statement (`retryRoutines`), even if it
+ * was executed in part. This class sets the properties that decide these things.
  */
 export class Submission {
-  // The properties that postgres.js sets are declared for a stable hidden class.
+  // Properties that postgres.js sets are declared, for a stable hidden class.
   readonly tagged: boolean = false
   readonly strings: readonly string[]
-  // No arguments but ready-made parameters: postgres.js then neither infers types nor describes
-  // first.
+  // Empty, with `parameters` ready: so postgres.js neither infers types nor describes first.
   readonly args: readonly unknown[] = []
   readonly options: { readonly simple: boolean; readonly prepare: boolean }
   readonly origin: string = ''
@@ -61,7 +59,7 @@ export class Submission {
   readonly #statement: { string: string; types: readonly number[]; name: string; columns: unknown }
   #known: boolean
 
-  /** Writes nothing yet; that is for the handler of the instance. */
+  /** Sends nothing: pass it to the handler of the instance. */
   constructor(owner: SubmissionOwner, { text, values, name, known, rows }: StatementToSend) {
     this.#owner = owner
     this.strings = [text]
@@ -74,22 +72,20 @@ export class Submission {
     this.#known = known
     this.resolve = () => owner.answered(undefined)
     this.reject = (error) => {
-      // The error has this very array, if nothing was sent.
+      // Emptied, because the error may hold this array, and must not show the values.
       this.parameters.length = 0
       owner.answered(error)
     }
   }
 
-  /**
-   * What postgres.js found in its list of statements does not count; the list of the session does.
-   */
+  /** Whether the session has prepared it. postgres.js sets what its own list says, in vain. */
   get prepared(): boolean {
     return this.#known
   }
 
   set prepared(_found: unknown) {}
 
-  /** What postgres.js keeps for its errors alone, which must not show the text. */
+  /** postgres.js stores the text here for its errors, which must not show it. */
   get string(): string {
     return ''
   }
@@ -105,9 +101,8 @@ export class Submission {
   }
 
   /**
-   * The messages are on their way to the server: from here on postgres.js must neither repeat the
-   * statement nor end the series of messages of a cursor by itself, and its errors must not show
-   * the values.
+   * Marks the messages as sent: from now on postgres.js must neither repeat the statement nor send
+   * Sync for a cursor, and its errors must not show the values.
    */
   written(): void {
     this.#known = false

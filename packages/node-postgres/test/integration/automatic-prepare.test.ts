@@ -20,7 +20,7 @@ const prepared = async (session: TestSession): Promise<string[]> => {
 }
 
 describe('automatic preparation', () => {
-  it('prepares a statement with values from the use that is asked for, and nothing else', async () => {
+  it('prepares only statements with values, from the configured use on', async () => {
     await using session = await openSession(cluster, cluster.primary, {
       prepare: { after: 2, max: 10 },
     })
@@ -58,13 +58,13 @@ describe('automatic preparation', () => {
     expect((await session.query(text, [1])).rows).toEqual([{ id: 1, name: 'fig' }])
   })
 
-  it('leaves statements alone when it is off', async () => {
+  it('prepares nothing when it is off', async () => {
     await using session = await openSession(cluster, cluster.primary)
     for (let use = 0; use < 5; use++) await session.query('select $1::int as n', [use])
     expect(await prepared(session)).toEqual([])
   })
 
-  it('never repeats a procedure whose inner statement was lost, since it may have committed before', async () => {
+  it('never repeats a procedure whose inner statement was lost, because it may have committed before', async () => {
     await using session = await openSession(cluster, cluster.primary, {
       prepare: { after: 1, max: 4 },
     })

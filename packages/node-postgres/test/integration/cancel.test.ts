@@ -14,7 +14,7 @@ afterAll(async () => {
 })
 
 describe('cancel', () => {
-  it('ends the running statement of this session and of no other, and the session goes on', async () => {
+  it('ends the running statement of this session only, and the session goes on', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await using bystander = await openSession(cluster, cluster.primary)
     const innocent = bystander.query('select pg_sleep(0.3), 1 as n')
@@ -32,7 +32,7 @@ describe('cancel', () => {
       const first = session.query('select 1').catch(() => {})
       await session.connection.cancel(5_000)
       await first
-      // The signal may have reached the server process when it was idle: it is ignored there.
+      // A signal that reaches an idle server process is ignored.
       expect((await session.query('select 2 as n')).rows).toEqual([{ n: 2 }])
     }
   })
@@ -50,7 +50,7 @@ describe('cancel', () => {
     }
   })
 
-  it('rejects when the peer of the session takes no connections', async () => {
+  it('rejects when the server accepts no more connections', async () => {
     const bridge = await openBridge(cluster.primary.port)
     try {
       await using session = await openSession(cluster, bridge)
@@ -63,7 +63,7 @@ describe('cancel', () => {
     }
   })
 
-  it('has nothing to do when the session is over', async () => {
+  it('does nothing when the session is over', async () => {
     await using session = await openSession(cluster, cluster.primary)
     session.connection.destroy('gone')
     await session.heard.over

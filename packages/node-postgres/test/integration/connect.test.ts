@@ -23,7 +23,7 @@ afterAll(async () => {
 const refusal = (login: Login, node: { host: '127.0.0.1'; port: number } = cluster.primary) =>
   failure<ConnectError>(openSession(cluster, node, login))
 
-/** A server that accepts connections and does what it is told with them. */
+/** A server that accepts connections and calls a handler for each. */
 async function listen(
   onSocket: (socket: Socket) => void,
 ): Promise<{ server: Server; node: { host: '127.0.0.1'; port: number }; close(): Promise<void> }> {
@@ -80,7 +80,7 @@ describe('connect', () => {
     )
   })
 
-  it('names the option when a password is needed and none is given, whatever the environment says', async () => {
+  it('names the option if a password is missing, also with one in the environment', async () => {
     vi.stubEnv('PGPASSWORD', cluster.password)
     const error = await refusal({ password: undefined })
     vi.unstubAllEnvs()
@@ -89,7 +89,7 @@ describe('connect', () => {
     expect(error.fatal).toBe(true)
   })
 
-  it('calls a missing database fatal and keeps the SQLSTATE', async () => {
+  it('reports a missing database as fatal, with its SQLSTATE', async () => {
     const error = await refusal({ database: 'nowhere' })
     expect(error).toMatchObject({
       name: 'ConnectError',
@@ -101,7 +101,7 @@ describe('connect', () => {
     expect(error.cause).toMatchObject({ code: '3D000' })
   })
 
-  it('names host, port and database when nobody listens', async () => {
+  it('names host, port and database when the port is closed', async () => {
     const { node, close } = await listen(() => {})
     await close()
     const error = await refusal({}, node)
@@ -119,14 +119,14 @@ describe('connect', () => {
     expect(everywhere.message).toContain('(ECONNREFUSED)')
   })
 
-  it('says that the name of a host is unknown', async () => {
+  it('says that a host name is unknown', async () => {
     const error = await refusal({ host: 'no-such-host.invalid' })
     expect(error.message).toMatch(
       /^cannot connect to no-such-host\.invalid:\d+\/app: (the host name is unknown|the look-up of the host name failed|.*it took longer than)/,
     )
   })
 
-  it('says which Unix socket is missing, and uses one that is there', async () => {
+  it('names a missing Unix socket, and uses an existing one', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'poolhouse-socket-'))
     const missing = await refusal({ host: directory, port: 5432 })
     expect(missing.message).toContain('there is no such Unix socket')
@@ -150,7 +150,7 @@ describe('connect', () => {
     }
   })
 
-  it('gives up on a server that accepts and never answers, at the deadline, and leaves no socket', async () => {
+  it('gives up at the deadline on a server that never answers, and leaves no socket', async () => {
     const { node, close } = await listen((socket) => socket.resume())
     try {
       for (const ssl of [{ mode: 'disable' }, { mode: 'require' }] as const) {
@@ -168,7 +168,7 @@ describe('connect', () => {
     }
   })
 
-  it('is given up when its signal fires, before and during, and leaves no socket', async () => {
+  it('is aborted by its signal, before and during the connect, and leaves no socket', async () => {
     const abort = new AbortController()
     const { node, close } = await listen((socket) => {
       socket.once('data', () => abort.abort(new Error('no longer wanted')))
@@ -184,14 +184,14 @@ describe('connect', () => {
     }
   })
 
-  it('tells its listener nothing of a session that was never born', async () => {
+  it('reports no failed log-in to the listener of the session', async () => {
     const { context, heard } = contextFor(cluster, cluster.primary, { password: 'wrong' })
     await failure(nodePostgres().connect(context))
     await new Promise((resolve) => setImmediate(resolve))
     expect(heard.closed).toEqual([])
   })
 
-  it('survives servers that hang up or talk nonsense', async () => {
+  it('survives servers that hang up or send nonsense', async () => {
     const answers: [string, string | Buffer, RegExp][] = [
       ['hangs up', '', /the server closed the connection during the log-in/],
       ['is no PostgreSQL', 'HTTP/1.1 400 Bad Request\r\n\r\n', /./],

@@ -31,7 +31,7 @@ const eventLoop = () => new Promise<void>((resolve) => setImmediate(resolve))
 const streamOf = (session: { connection: { raw: unknown } }): Socket =>
   (session.connection.raw as { connection: { stream: Socket } }).connection.stream
 
-/** A way to the cluster on which the server's side can be told to stop reading. */
+/** A relay to the cluster that can stop reading what the client sends. */
 const openValve = async () => {
   const sockets: Socket[] = []
   const server = createServer((client) => {
@@ -55,13 +55,13 @@ const openValve = async () => {
 }
 
 describe('copyIn', () => {
-  it('sends data and says how many rows it became, at ReadyForQuery', async () => {
+  it('sends data and returns the number of rows at ReadyForQuery', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const { connection } = session
     await session.query('create temp table t (n int, s text)')
     const copy = await connection.copyIn('copy t from stdin')
     expect([connection.inFlight, connection.transactionStatus()]).toEqual([1, 'unknown'])
-    // Rows need not end where the pieces do.
+    // Pieces need not end at the end of a row.
     for (const piece of ['1\tone\n2\tt', 'wo\n', '', '3\t\\N\n']) await copy.write(bytes(piece))
     expect(await copy.finish()).toEqual({ rowCount: 3, command: 'COPY' })
     expect([connection.inFlight, connection.transactionStatus()]).toEqual([0, 'idle'])
@@ -76,7 +76,7 @@ describe('copyIn', () => {
     expect((await session.query('select count(*)::int as n from t')).rows).toEqual([{ n: 3 }])
   })
 
-  it('is undone by fail, for the reason given', async () => {
+  it('is rolled back by fail, with the given reason', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table t (n int)')
     await session.query('begin')
@@ -109,7 +109,7 @@ describe('copyIn', () => {
     expect((await session.query('select count(*)::int as n from t')).rows).toEqual([{ n: 0 }])
   })
 
-  it('rejects finish with what the server finds at the end', async () => {
+  it('rejects finish with an error that the server finds at the end', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table t (n int unique deferrable initially deferred)')
     const copy = await session.connection.copyIn('copy t from stdin')
@@ -118,7 +118,7 @@ describe('copyIn', () => {
     expect((await session.query('select count(*)::int as n from t')).rows).toEqual([{ n: 0 }])
   })
 
-  it('holds the writer while the server does not read', async () => {
+  it('makes the writer wait while the server does not read', async () => {
     await using valve = await openValve()
     await using session = await openSession(cluster, cluster.primary, valve.login)
     await session.query('create temp table t (s text)')
@@ -130,7 +130,7 @@ describe('copyIn', () => {
       for (; written < 1000; written++) await copy.write(line)
     })()
     const { bytesWritten: atStart } = streamOf(session)
-    // What the two kernels and the two sockets between them take is some megabytes at most.
+    // Buffers of kernels and sockets take some megabytes at most.
     let last = -1
     while (written !== last) {
       last = written
@@ -144,7 +144,7 @@ describe('copyIn', () => {
     expect(await copy.finish()).toMatchObject({ rowCount: 1000 })
   })
 
-  it('lets the event loop have its turn while the server takes everything at once', async () => {
+  it('yields to the event loop while the server reads everything at once', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table t (s text)')
     const copy = await session.connection.copyIn('copy t from stdin')
@@ -160,7 +160,7 @@ describe('copyIn', () => {
     expect(await copy.finish()).toMatchObject({ rowCount: 1536 })
   })
 
-  it('takes a piece of any size', async () => {
+  it('accepts a piece of any size', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table t (s text)')
     const copy = await session.connection.copyIn('copy t from stdin')
@@ -171,7 +171,7 @@ describe('copyIn', () => {
     ])
   })
 
-  it('rejects before it begins what the server refuses, and what is something else', async () => {
+  it('rejects at the start what the server refuses, and what is another statement', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const { connection } = session
     await session.query('create temp table t (n int)')
@@ -192,7 +192,7 @@ describe('copyIn', () => {
     expect((await session.query('select count(*)::int as n from t')).rows).toEqual([{ n: 3 }])
   })
 
-  it('fails a text that holds another COPY FROM STDIN behind the first', async () => {
+  it('fails a text with a second COPY FROM STDIN', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table t (n int)')
     const copy = await session.connection.copyIn('copy t from stdin; copy t from stdin')
@@ -201,7 +201,7 @@ describe('copyIn', () => {
     expect((await session.query('select * from t')).rows).toEqual([])
   })
 
-  it('tells writer and finisher of the loss of the session, and fail resolves', async () => {
+  it('rejects write and finish when the session is lost, and resolves fail', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create table if not exists lost_copy (n int)')
     const text = 'copy lost_copy from stdin'
@@ -228,7 +228,7 @@ describe('copyIn', () => {
     expect(await cluster.primary.sql('select * from lost_copy')).toEqual([])
   })
 
-  it('rejects a writer that waits, and a beginning that waits, when the session is destroyed', async () => {
+  it('rejects a waiting writer and a waiting start when the session is destroyed', async () => {
     await using valve = await openValve()
     await using session = await openSession(cluster, cluster.primary, valve.login)
     await session.query('create temp table t (s text)')
@@ -255,7 +255,7 @@ describe('copyIn', () => {
 })
 
 describe('copyOut', () => {
-  it('gives the data as the server sent it, and undefined at ReadyForQuery', async () => {
+  it('returns the data as the server sent it, and undefined at ReadyForQuery', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const { connection } = session
     const copy = await connection.copyOut(
@@ -269,14 +269,14 @@ describe('copyOut', () => {
     )
   })
 
-  it('reads from the socket only as fast as it is asked, and no byte is lost or changed', async () => {
+  it('reads from the socket only as fast as the reader, and loses or changes no byte', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const rows = 200_000
     const copy = await session.connection.copyOut(
       `copy (select repeat(chr(97 + n % 26), 99) from generate_series(1, ${rows}) n) to stdout`,
     )
     const stream = streamOf(session)
-    // Nobody asks: the server has nowhere to write to, and it stays so.
+    // Without a reader the server cannot write, and that stays so.
     const stuck = () =>
       cluster.primary.sql(
         `select 1 from pg_stat_activity where pid = $1 and wait_event = 'ClientWrite'`,
@@ -288,7 +288,7 @@ describe('copyOut', () => {
     for (let look = 0; look < 20; look++) expect(await stuck()).toHaveLength(1)
     expect(stream.bytesRead).toBe(bytesRead)
     expect(session.connection.transactionStatus()).toBe('unknown')
-    // What it was given is the reader's for ever, whatever the parser does with its buffers.
+    // The chunks stay unchanged, although the parser reuses its buffers.
     const pieces: Uint8Array[] = []
     for (;;) {
       const piece = await copy.read()
@@ -305,14 +305,14 @@ describe('copyOut', () => {
     expect((await session.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })
 
-  it('lets the session go on when the end was read ahead and nobody asks for it', async () => {
+  it('frees the session when the end has come, even if it is never read', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const copy = await session.connection.copyOut(`copy (select repeat('x', 7000)) to stdout`)
     expect((await session.query('select 1 as n')).rows).toEqual([{ n: 1 }])
     expect(await readAll(copy)).toHaveLength(7001)
   })
 
-  it('rejects the read that comes after the data before an error', async () => {
+  it('rejects the read after the data that came before an error', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const copy = await session.connection.copyOut(
       'copy (select 10 / (3 - n) from generate_series(1, 5) n) to stdout',
@@ -329,7 +329,7 @@ describe('copyOut', () => {
     expect(await failure(copy.read())).toBe(error)
   })
 
-  it('rejects before it begins what the server refuses, and what is something else', async () => {
+  it('rejects at the start what the server refuses, and what is another statement', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const { connection } = session
     await session.query('create temp table t (n int)')
@@ -360,8 +360,7 @@ describe('copyOut', () => {
       })(),
     )
     await terminate(cluster, session)
-    // The last words do not fit into a full socket; what ended the session is then all there is to
-    // say.
+    // The last message of the server does not fit into a full socket, so it is not in the error.
     expect(await reading).toMatchObject({ name: 'ConnectionLostError', executed: 'unknown' })
     expect(session.heard.closed).toHaveLength(1)
 
@@ -378,7 +377,7 @@ describe('copyOut', () => {
 })
 
 describe('a COPY that is run as a statement', () => {
-  it('fails for want of a source in both protocols, and leaves the session in step', async () => {
+  it('fails without a source in both protocols, and leaves the session in sync', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table t (n int)')
     for (const name of [undefined, 'named']) {

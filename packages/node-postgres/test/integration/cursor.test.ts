@@ -26,7 +26,7 @@ const all = async (cursor: DriverCursor, count: number): Promise<CursorBatch[]> 
 }
 
 describe('a cursor', () => {
-  it('gives as many rows as are asked for, and the rest with the end', async () => {
+  it('returns as many rows as requested, and the rest with the end', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const cursor = session.connection.openCursor(NUMBERS)
     expect(await cursor.read(2)).toEqual({ rows: [{ n: 1 }, { n: 2 }], end: false })
@@ -36,7 +36,7 @@ describe('a cursor', () => {
     expect((await session.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })
 
-  it('has an empty last batch when the rows end where a batch does', async () => {
+  it('has an empty last batch when the rows end with a batch', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const batches = await all(session.connection.openCursor(NUMBERS), 5)
     expect(batches.map(({ rows, end }) => [rows.length, end])).toEqual([
@@ -45,7 +45,7 @@ describe('a cursor', () => {
     ])
   })
 
-  it('fetches no more rows than are asked for', async () => {
+  it('fetches no more rows than requested', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp sequence fetched')
     const cursor = session.connection.openCursor({
@@ -83,7 +83,7 @@ describe('a cursor', () => {
     expect(state()).toEqual([0, 'idle'])
   })
 
-  it('waits for the statement before it, and a statement waits for its end', async () => {
+  it('waits for the statement before it, and the next statement waits for its end', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const order: string[] = []
     const before = session.query('select pg_sleep(0.02)').then(() => order.push('before'))
@@ -96,7 +96,7 @@ describe('a cursor', () => {
     expect(order).toEqual(['before', 'first', 'second', 'closed', 'after'])
   })
 
-  it('in a transaction leaves it open, whether it is read to its end or closed early', async () => {
+  it('leaves a transaction open, both when it is read to its end and when it is closed early', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('begin')
     const cursor = session.connection.openCursor(NUMBERS)
@@ -109,7 +109,7 @@ describe('a cursor', () => {
     await session.query('commit')
   })
 
-  it('commits what its statement did when it is closed outside a transaction', async () => {
+  it('commits its statement when it is closed outside of a transaction', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table t (n int)')
     const cursor = session.connection.openCursor({
@@ -121,7 +121,7 @@ describe('a cursor', () => {
     expect((await session.query('select count(*)::int as n from t')).rows).toEqual([{ n: 9 }])
   })
 
-  it('takes values, arrays for rows, and a name that is parsed once', async () => {
+  it('accepts values, rows as arrays, and a name that is parsed once', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const statement = {
       text: 'select n, $1::text as t from generate_series(1, 3) n',
@@ -137,7 +137,7 @@ describe('a cursor', () => {
     expect(rows).toEqual([{ name: 'numbered' }])
   })
 
-  it('is prepared by itself after as many uses as the pool says', async () => {
+  it('is prepared automatically after the configured number of uses', async () => {
     await using session = await openSession(cluster, cluster.primary, {
       prepare: { after: 2, max: 10 },
     })
@@ -153,7 +153,7 @@ describe('a cursor', () => {
     ])
   })
 
-  it('makes its prepared statement anew when the server has lost it or its table has changed', async () => {
+  it('prepares its statement again when the server has lost it or its table has changed', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table t as select 1 as a')
     const read = async () =>
@@ -166,7 +166,7 @@ describe('a cursor', () => {
     expect(await read()).toEqual([{ a: 1, b: 2 }])
   })
 
-  it('over a statement that returns nothing is at its end at once', async () => {
+  it('ends at once for a statement without rows', async () => {
     await using session = await openSession(cluster, cluster.primary)
     for (const text of [
       '',
@@ -182,7 +182,7 @@ describe('a cursor', () => {
 })
 
 describe('a cursor that the server refuses', () => {
-  it('rejects at ReadyForQuery, at the first read and at a later one', async () => {
+  it('rejects at ReadyForQuery, at the first read and at later ones', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const { connection } = session
     await session.query('begin')
@@ -204,7 +204,7 @@ describe('a cursor that the server refuses', () => {
     expect((await session.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })
 
-  it('at the very end, for a deferred constraint, rejects the last read', async () => {
+  it('rejects the last read for a deferred constraint', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table t (n int unique deferrable initially deferred)')
     const cursor = session.connection.openCursor({
@@ -216,7 +216,7 @@ describe('a cursor that the server refuses', () => {
     expect((await session.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })
 
-  it('because it wants data rejects and leaves the session in step', async () => {
+  it('rejects a COPY FROM STDIN and leaves the session in sync', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table t (n int)')
     const cursor = session.connection.openCursor({ text: 'copy t from stdin' })
@@ -225,7 +225,7 @@ describe('a cursor that the server refuses', () => {
     expect((await session.query('select 2 as n')).rows).toEqual([{ n: 2 }])
   })
 
-  it('or that cannot be sent rejects its first read', async () => {
+  it('rejects the first read if it cannot be sent', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const values = session.connection.openCursor({ text: 'select $1', values: [undefined] })
     expect(await failure(values.read(1))).toBeInstanceOf(TypeError)
@@ -254,7 +254,7 @@ describe('a cursor that the server refuses', () => {
 })
 
 describe('a row that cannot be read', () => {
-  it('ends the cursor and not the session', async () => {
+  it('ends the cursor but not the session', async () => {
     let parsed = 0
     const types = {
       parserOf: () => (text: string) => {
@@ -290,7 +290,7 @@ describe('a session that is lost under a cursor', () => {
     await cursor.close()
   })
 
-  it('while nobody reads rejects the next read, and close resolves', async () => {
+  it('rejects the next read if none is under way, and resolves close', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const cursor = session.connection.openCursor(NUMBERS)
     await cursor.read(1)
@@ -306,7 +306,7 @@ describe('a session that is lost under a cursor', () => {
     expect(session.connection.inFlight).toBe(0)
   })
 
-  it('rejects the first read of one that was not sent as not executed', async () => {
+  it('rejects the first read of an unsent statement with executed "no"', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const { connection } = session
     const running = failure(session.query('select pg_sleep(60)'))

@@ -16,7 +16,7 @@ afterAll(async () => {
 const SLEEP = 'select pg_sleep(60)'
 
 describe('a session that the server terminates', () => {
-  it('while it is idle is over once, with the words of the server as the reason', async () => {
+  it('ends once while it is idle, with the error of the server as the reason', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await terminate(cluster, session)
     const reason = await session.heard.over
@@ -33,7 +33,7 @@ describe('a session that the server terminates', () => {
     expect(session.connection.transactionStatus()).toBe('unknown')
   })
 
-  it('in the middle of a statement leaves it unknown and those behind it not executed', async () => {
+  it('fails the running statement with executed "unknown" and waiting ones with "no"', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const settled: string[] = []
     const track = (name: string, promise: Promise<unknown>) =>
@@ -58,7 +58,7 @@ describe('a session that the server terminates', () => {
 })
 
 describe('destroy', () => {
-  it('breaks the session at once and settles in a later tick', async () => {
+  it('ends the session at once and settles in a later tick', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const { connection } = session
     const events: string[] = []
@@ -80,7 +80,7 @@ describe('destroy', () => {
     expect(await late).toMatchObject({ name: 'ConnectionLostError', executed: 'no' })
   })
 
-  it('from inside done ends a result that came with other messages in one packet', async () => {
+  it('called in done drops the messages that came in the same packet', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await new Promise<void>((resolve) => {
       session.connection.run({ text: 'select 1' }, () => {
@@ -94,22 +94,21 @@ describe('destroy', () => {
 })
 
 describe('close', () => {
-  it('says good-bye and resolves when the session is over', async () => {
+  it('sends Terminate and resolves when the session is over', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const { backendPid } = session.connection.info
     await Promise.all([session.connection.close(5_000), session.connection.close(5_000)])
     expect(session.heard.closed).toEqual(['it was closed'])
     await untilSocketsTo(cluster.primary.port, 0)
     await session.connection.close(5_000)
-    // A good-bye leaves no word in the log, a lost client does; the process is what can be seen
-    // from here.
+    // Only the end of the server process can be seen from here.
     const rows = await cluster.primary.sql('select 1 from pg_stat_activity where pid = $1', [
       backendPid,
     ])
     expect(rows).toEqual([])
   })
 
-  it('lets the running statement finish and does not start those behind it', async () => {
+  it('lets the running statement finish and does not start waiting ones', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const running = session.query('select 1 as n, pg_sleep(0.1)')
     const queued = failure(session.query('select 2'))
@@ -118,7 +117,7 @@ describe('close', () => {
     expect(await queued).toMatchObject({ name: 'ConnectionLostError', executed: 'no' })
   })
 
-  it('breaks the session at its deadline', async () => {
+  it('destroys the session at its deadline', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const running = failure(session.query(SLEEP))
     await untilRunning(cluster, session, SLEEP)
@@ -142,7 +141,7 @@ describe('ref and unref', () => {
 })
 
 describe('a server that stops', () => {
-  it('ends its sessions with its last words, and refuses the next', async () => {
+  it('ends its sessions with its last error, and refuses new ones', async () => {
     const other = await startCluster({ replicas: 0 })
     try {
       const node = other.primary
@@ -169,7 +168,7 @@ describe('a malformed message', () => {
     const running = failure(session.query(SLEEP))
     const { stream } = (session.connection.raw as { connection: { stream: NodeJS.EventEmitter } })
       .connection
-    // A RowDescription that promises a column and ends.
+    // A RowDescription that announces a column and ends.
     stream.emit('data', Buffer.from([0x54, 0, 0, 0, 6, 0x7f, 0xff]))
     expect(await running).toMatchObject({ name: 'ConnectionLostError', executed: 'unknown' })
     expect(await session.heard.over).toBeInstanceOf(ConnectionLostError)

@@ -15,7 +15,7 @@ afterAll(async () => {
 const standby = (): ClusterNode => cluster.replicas[0]!
 
 describe('reset', () => {
-  it('"rollback" ends an open or a failed transaction and touches nothing else', async () => {
+  it('"rollback" ends an open or failed transaction and changes nothing else', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query(`set application_name = 'kept'`)
     await session.query('begin')
@@ -32,7 +32,7 @@ describe('reset', () => {
     expect(session.heard.notices).toEqual([])
   })
 
-  it('"session" undoes everything a caller can leave behind and keeps prepared statements', async () => {
+  it('"session" undoes everything that a caller can leave behind, and keeps prepared statements', async () => {
     await using session = await openSession(cluster, cluster.primary, {
       parameters: { work_mem: '9MB' },
     })
@@ -72,7 +72,7 @@ describe('reset', () => {
     expect((await query({ text: 'select 1 as n', name: 'kept' })).rows).toEqual([{ n: 1 }])
   })
 
-  it('"session" ends a failed transaction and takes back a role', async () => {
+  it('"session" ends a failed transaction and resets the role', async () => {
     await cluster.primary.sql(`create role helper; grant helper to ${cluster.user}`)
     await using session = await openSession(cluster, cluster.primary)
     await session.query('set role helper')
@@ -105,7 +105,7 @@ describe('reset', () => {
 })
 
 describe('ping', () => {
-  it('proves the session alive, also in a failed transaction, and leaves its status as it was', async () => {
+  it('proves that the session is alive, also in a failed transaction, and does not change its status', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.connection.ping()
     await session.query('begin')

@@ -16,7 +16,7 @@ afterAll(async () => {
 })
 
 describe('a result', () => {
-  it('has rows, count, command and the columns as the server describes them', async () => {
+  it('has rows, count, command and the described columns', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table fruit (id int primary key, name varchar(7))')
     const inserted = await session.query('insert into fruit values (1, $1), (2, $2)', [
@@ -41,7 +41,7 @@ describe('a result', () => {
     })
   })
 
-  it('names the whole command and counts only what has a count', async () => {
+  it('has the whole command, and a count only where the server sends one', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const outcome = async (text: string) => {
       const { command, rowCount } = await session.query(text)
@@ -59,7 +59,7 @@ describe('a result', () => {
     expect(await outcome('commit')).toEqual(['ROLLBACK', null])
   })
 
-  it('has arrays for rows when the statement asks for them, with equally named columns kept apart', async () => {
+  it('has rows as arrays on request, with separate values for columns of the same name', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const { rows } = await session.query({
       text: 'select 1 as a, null as a, 3 as b',
@@ -74,7 +74,7 @@ describe('a result', () => {
     expect(Object.entries(rows[0]!)).toEqual([['__proto__', 1]])
   })
 
-  it('is that of the last command when the text holds several', async () => {
+  it('is that of the last command of a text with several', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const last = await session.query('select 1 as a; select 2 as b')
     expect(last.rows).toEqual([{ b: 2 }])
@@ -82,7 +82,7 @@ describe('a result', () => {
     expect(silent).toEqual({ rows: [], rowCount: null, command: 'SET', fields: [] })
   })
 
-  it('is read by the parsers of the context, as are statements that run on raw', async () => {
+  it('is read by the parsers of the context, also on raw', async () => {
     const types = typeParsers({ int4: (text) => `<${text}>` })
     await using session = await openSession(cluster, cluster.primary, { types })
     const text = 'select 7 as n, array[1, 2] as a, 3::bigint as b, null::int as z'
@@ -96,7 +96,7 @@ describe('a result', () => {
     expect((await raw.query(text)).rows).toEqual(rows)
   })
 
-  it('is read by the canonical parsers when the context has none, whatever those of pg are', async () => {
+  it('is read by the canonical parsers, not those of pg, when the context has none', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const raw = session.connection.raw as PgClient & {
       query(text: string): Promise<{ rows: unknown[] }>
@@ -112,7 +112,7 @@ describe('a result', () => {
     expect((await session.query(text)).rows).toEqual(rows)
   })
 
-  it('leaves values that are asked for in binary on raw to pg', async () => {
+  it('leaves binary values on raw to pg', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const raw = session.connection.raw as unknown as {
       query(statement: object): Promise<{ rows: unknown[] }>
@@ -121,7 +121,7 @@ describe('a result', () => {
     expect(rows).toEqual([{ n: 7 }])
   })
 
-  it('is refused with executed "yes" when a type parser throws, and the session goes on', async () => {
+  it('rejects with executed "yes" when a type parser throws, and the session goes on', async () => {
     const types = typeParsers({
       bool: () => {
         throw new Error('no booleans today')
@@ -179,7 +179,7 @@ describe('an error of the server', () => {
     expect(connection.transactionStatus()).toBe('idle')
   })
 
-  it('at the end of a transaction, from a deferred constraint, leaves the session idle', async () => {
+  it('of a deferred constraint at the end of a transaction leaves the session idle', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table t (n int unique deferrable initially deferred)')
     await session.query('insert into t values (1)')
@@ -190,7 +190,7 @@ describe('an error of the server', () => {
 })
 
 describe('run', () => {
-  it('takes several statements at once, runs them in order and counts them all as in flight', async () => {
+  it('accepts several statements at once, runs them in order and counts all as in flight', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const { connection } = session
     const order: number[] = []
@@ -204,7 +204,7 @@ describe('run', () => {
     expect(connection.inFlight).toBe(0)
   })
 
-  it('puts a statement that done starts behind those that wait already', async () => {
+  it('queues a statement that is started in done behind waiting ones', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const order: string[] = []
     await new Promise<void>((resolve) => {
@@ -233,7 +233,7 @@ describe('run', () => {
     expect(session.connection.transactionStatus()).toBe('idle')
   })
 
-  it('refuses undefined among the values and what cannot be written down, before anything is sent', async () => {
+  it('refuses undefined and unserialisable values before anything is sent', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const statement = { text: 'select $1::text, $2::text', name: 'two' }
     const missing = await failure(session.query({ ...statement, values: ['a', undefined] }))
@@ -248,20 +248,20 @@ describe('run', () => {
     expect(rows).toEqual([['a', null]])
   })
 
-  it('refuses more values than the protocol can count', async () => {
+  it('refuses more values than the protocol allows', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const values = Array.from({ length: 65_536 }, () => 1)
     expect(await failure(session.query('select 1', values))).toBeInstanceOf(RangeError)
     expect((await session.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })
 
-  it('takes a text with a NUL character to the server and goes on after its refusal', async () => {
+  it('goes on after the server has refused a text with a NUL character', async () => {
     await using session = await openSession(cluster, cluster.primary)
     expect(await failure(session.query('select 1 as n\0'))).toMatchObject({ code: '08P01' })
     expect((await session.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })
 
-  it('sends values by the rules of pg', async () => {
+  it('serialises values by the rules of pg', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const date = new Date('2024-02-29T12:34:56.789Z')
     const values = [
@@ -283,7 +283,7 @@ describe('run', () => {
 })
 
 describe('a named statement', () => {
-  it('is parsed once per session and survives errors', async () => {
+  it('is parsed once for each session and survives errors', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const statement = { text: 'select 10 / $1::int as n', name: 'divide' }
     expect((await session.query({ ...statement, values: [5] })).rows).toEqual([{ n: 2 }])
@@ -300,7 +300,7 @@ describe('a named statement', () => {
     expect(rows).toEqual([{ n: 1 }])
   })
 
-  it('whose text is wrong fails every time with the error of the server', async () => {
+  it('with a wrong text fails every time with the error of the server', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const statement = { text: 'selec 1', name: 'typo' }
     expect(await failure(session.query(statement))).toMatchObject({ code: '42601' })
@@ -317,7 +317,7 @@ describe('a named statement', () => {
     expect(session.connection.inFlight).toBe(0)
   })
 
-  it('is refused when PostgreSQL would cut its name off', async () => {
+  it('is refused when PostgreSQL would truncate its name', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const error = await failure(session.query({ text: 'select 1', name: 'n'.repeat(64) }))
     expect(error).toBeInstanceOf(TypeError)
@@ -325,7 +325,7 @@ describe('a named statement', () => {
     expect(rows).toEqual([{ n: 1 }])
   })
 
-  it('is made anew when the server has lost it', async () => {
+  it('is prepared again when the server has lost it', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const statement = { text: 'select $1::int as n', name: 'lost', values: [1] }
     await session.query(statement)
@@ -335,7 +335,7 @@ describe('a named statement', () => {
     expect((await session.query(statement)).rows).toEqual([{ n: 1 }])
   })
 
-  it('is made anew when its table has changed shape', async () => {
+  it('is prepared again when its table has changed', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create temp table t as select 1 as a')
     const statement = { text: 'select * from t', name: 'star' }
@@ -346,7 +346,7 @@ describe('a named statement', () => {
     expect(changed.fields.map((field) => field.name)).toEqual(['a', 'b'])
   })
 
-  it('that is out of date inside a transaction, unseen, fails there and is made anew after it', async () => {
+  it('that is outdated in a transaction fails there, and is prepared again afterwards', async () => {
     await using session = await openSession(cluster, cluster.primary)
     await session.query('create table wide as select 1 as a')
     await session.query(`create function widen() returns int language plpgsql as
@@ -364,7 +364,7 @@ describe('a named statement', () => {
     expect((await session.query(statement)).rows).toEqual([{ a: 1 }])
   })
 
-  it('that fetches from a cursor returns the columns of the cursor of the moment', async () => {
+  it('that fetches from a cursor returns the columns of the current cursor', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const fetch = { text: 'fetch 1 from c', name: 'fetch' }
     const rows: unknown[] = []
@@ -379,7 +379,7 @@ describe('a named statement', () => {
 })
 
 describe('the listener', () => {
-  it('hears notices, notifications and parameters while the session runs', async () => {
+  it('gets notices, notifications and parameters while the session is open', async () => {
     await using session = await openSession(cluster, cluster.primary)
     expect(session.connection.info.parameters.get('application_name')).toBe('poolhouse-test')
     expect(session.heard.parameters).toEqual([])
@@ -397,7 +397,7 @@ describe('the listener', () => {
 })
 
 describe('info', () => {
-  it('knows the address of the peer and the process of the server, and the time of its last byte', async () => {
+  it('has the address of the peer, the process ID of the server and the time of its last byte', async () => {
     await using session = await openSession(cluster, cluster.primary, { host: 'localhost' })
     const { info } = session.connection
     expect(info.address).toMatch(/^(127\.0\.0\.1|::1)$/)
@@ -413,7 +413,7 @@ describe('info', () => {
     expect(session.connection.lastByteAt).toBeLessThanOrEqual(performance.now())
   })
 
-  it('has a session with the parameters it was given', async () => {
+  it('shows the parameters of the session', async () => {
     await using session = await openSession(cluster, cluster.primary, {
       parameters: {
         search_path: '"a b", c',

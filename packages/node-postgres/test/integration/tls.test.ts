@@ -27,7 +27,7 @@ const encrypted = async (ssl: SslSettings, login: Login = {}): Promise<unknown> 
 }
 
 describe('a server with TLS', () => {
-  it('is used encrypted and unverified by prefer and require', async () => {
+  it('is used encrypted but unverified by prefer and require', async () => {
     expect(await encrypted({ mode: 'prefer' })).toBe(true)
     expect(await encrypted({ mode: 'require' })).toBe(true)
   })
@@ -41,7 +41,7 @@ describe('a server with TLS', () => {
     ).toBe(true)
   })
 
-  it('is refused with the option to set when its authority is not known', async () => {
+  it('is refused, with the option to set, when its authority is unknown', async () => {
     for (const mode of ['verify-ca', 'verify-full'] as const) {
       const error = await failure(encrypted({ mode }))
       expect(error.name).toBe('ConnectError')
@@ -50,7 +50,7 @@ describe('a server with TLS', () => {
     await untilSocketsTo(cluster.primary.port, 0)
   })
 
-  it('is refused by verify-full, and only by it, when its certificate is for another name', async () => {
+  it('is refused only by verify-full when its certificate is for another name', async () => {
     const ca = cluster.ca!
     const serverName = 'db.example.com'
     const error = await failure(encrypted({ mode: 'verify-full', ca, serverName }))
@@ -61,25 +61,25 @@ describe('a server with TLS', () => {
     expect(await encrypted({ mode: 'verify-full', ca, serverName: 'localhost' })).toBe(true)
   })
 
-  it('is verified by require as well when an authority is given, as by libpq', async () => {
+  it('is verified by require too when an authority is given, as in libpq', async () => {
     expect(await encrypted({ mode: 'require', ca: cluster.ca })).toBe(true)
     const ca = rootCertificates[0]!
     expect((await failure(encrypted({ mode: 'require', ca }))).message).toMatch(/ssl\.ca/)
   })
 
-  it('that insists on TLS gives a plain client a hint', async () => {
+  it('that requires TLS gets an error with a hint for a plain client', async () => {
     const error = await failure(encrypted({ mode: 'disable' }))
     expect(error.name).toBe('AuthenticationError')
     expect(error.message).toContain('set connection.ssl')
   })
 
-  it('is told about a bad client certificate in plain words', async () => {
+  it('explains a bad client certificate', async () => {
     const error = await failure(encrypted({ mode: 'require', cert: 'no PEM', key: 'no PEM' }))
     expect(error.name).toBe('ConnectError')
     await untilSocketsTo(cluster.primary.port, 0)
   })
 
-  it('has sessions that know their peer and their last byte, cancel encrypted and break at once', async () => {
+  it('has sessions that know their peer and last byte, cancel over TLS and can be destroyed at once', async () => {
     const login = { ssl: { mode: 'verify-full', ca: cluster.ca }, host: 'localhost' } as const
     await using session = await openSession(cluster, cluster.primary, login)
     const { connection } = session
@@ -99,7 +99,7 @@ describe('a server with TLS', () => {
     await untilSocketsTo(cluster.primary.port, 0)
   })
 
-  it('ends a terminated and a closed session as one without TLS', async () => {
+  it('ends terminated and closed sessions as without TLS', async () => {
     const login = { ssl: { mode: 'require' } } as const
     await using session = await openSession(cluster, cluster.primary, login)
     await cluster.primary.sql('select pg_terminate_backend($1)', [
@@ -121,7 +121,7 @@ describe('a server without TLS', () => {
     }
   })
 
-  it('is refused by the other modes with the way out', async () => {
+  it('is refused by the other modes, with the option to set', async () => {
     for (const mode of ['require', 'verify-ca', 'verify-full'] satisfies SslMode[]) {
       const error = await failure(openSession(plain, plain.primary, { ssl: { mode } }))
       expect(error).toMatchObject({ name: 'ConnectError', fatal: true })

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type NodePostgresOptions, nodePostgres } from '../../src/index.js'
 
 describe('nodePostgres', () => {
-  it('is a driver for the copy of pg it finds, or for the one it is given', () => {
+  it('is a driver over the copy of pg that it finds, or over a given one', () => {
     const shape = { name: 'pg', capabilities: { pipeline: false, namedStatements: true } }
     expect(nodePostgres()).toMatchObject(shape)
     expect(nodePostgres({ pg })).toMatchObject(shape)
@@ -11,7 +11,7 @@ describe('nodePostgres', () => {
     expect(nodePostgres({ pg: undefined })).toMatchObject(shape)
   })
 
-  it('refuses options it does not know and names the nearest', () => {
+  it('refuses unknown options with the nearest known name', () => {
     expect(() => nodePostgres({ gp: pg } as NodePostgresOptions)).toThrow(
       'nodePostgres: unknown option "gp"; did you mean "pg"?',
     )
@@ -23,12 +23,12 @@ describe('nodePostgres', () => {
     }
   })
 
-  it('refuses the client that is bound to libpq', () => {
+  it('refuses pg-native', () => {
     class Client {}
     expect(() => nodePostgres({ pg: { ...pg, Client } as never })).toThrow(/pg-native/)
   })
 
-  it('refuses a pg whose version cannot be read when it lacks what came last', () => {
+  it('refuses a pg without a readable version if it lacks the newest method', () => {
     class Client {
       getStartupConf(): void {}
     }
@@ -38,8 +38,8 @@ describe('nodePostgres', () => {
     )
   })
 
-  it('does not fail for want of a version, as in a bundle', () => {
-    // A copy of the module that the module cache does not know.
+  it('accepts a pg without a readable version, as in a bundle', () => {
+    // A copy of the module that is not in the module cache.
     expect(nodePostgres({ pg: { ...pg } as never }).name).toBe('pg')
   })
 })

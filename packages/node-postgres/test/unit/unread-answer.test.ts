@@ -9,7 +9,7 @@ const ENDS: readonly (readonly [string, boolean])[] = [
 ]
 
 test.each(ENDS)(
-  'T12: finds the end %j of an answer, in whatever pieces it comes',
+  'T12: finds the end %j of an answer that comes in pieces of any size',
   (end, refused) => {
     const bytes = Buffer.from(`long\0text${end}`, 'latin1')
     for (const size of [1, 2, 3, 5, 8, bytes.length]) {
@@ -23,7 +23,7 @@ test.each(ENDS)(
   },
 )
 
-test('T12: takes no text of a row for the end', () => {
+test('T12: does not take a text in a row for the end', () => {
   const unread = new UnreadAnswer()
   const row = 'D\0\0\0\u0014\0\u0002\0\0\0\u0001Z\0\0\0\u0005Ithem'
   expect(unread.take(Buffer.from(row.slice(0, -4), 'latin1'))).toBeUndefined()

@@ -21,7 +21,7 @@ const prepared = async (session: TestSession): Promise<string[]> => {
 }
 
 describe('automatic preparation', () => {
-  it('prepares a statement with values from the use that is asked for, and nothing else', async () => {
+  it('prepares only statements with values, from the configured use on', async () => {
     await using session = await openSession(cluster, cluster.primary, {
       prepare: { after: 2, max: 10 },
     })
@@ -34,7 +34,7 @@ describe('automatic preparation', () => {
     expect(await prepared(session)).toEqual([text])
   })
 
-  it('keeps no more statements on the server than allowed, which postgres.js keeps for ever', async () => {
+  it('keeps no more statements on the server than allowed, unlike postgres.js', async () => {
     await using session = await openSession(cluster, cluster.primary, {
       prepare: { after: 1, max: 4 },
     })
@@ -47,7 +47,7 @@ describe('automatic preparation', () => {
     expect((await prepared(session)).length).toBeLessThanOrEqual(4)
   })
 
-  it('forgets statements on the server in a failed transaction, too', async () => {
+  it('closes statements on the server in a failed transaction too', async () => {
     await using session = await openSession(cluster, cluster.primary, {
       prepare: { after: 1, max: 2 },
     })
@@ -83,7 +83,7 @@ describe('automatic preparation', () => {
 })
 
 describe('a statement that is prepared', () => {
-  it('carries the columns the server described once, modifiers included, with every result', async () => {
+  it('returns the columns that were described once, including modifiers, with every result', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const statement = {
       name: 'sized',
@@ -97,7 +97,7 @@ describe('a statement that is prepared', () => {
     expect(await session.query(statement)).toEqual(first)
   })
 
-  it('is one of its own for the driver and for raw, also with the same text', async () => {
+  it('is separate for the pool and for raw, also with the same text', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const sql = session.connection.raw as Sql
     const text = 'select $1::int as n'
@@ -108,7 +108,7 @@ describe('a statement that is prepared', () => {
     expect(await prepared(session)).toEqual([text, text])
   })
 
-  it('is closed without an answer that a statement on raw would take for its own', async () => {
+  it('is closed without disturbing a statement on raw', async () => {
     await using session = await openSession(cluster, cluster.primary, {
       prepare: { after: 1, max: 2 },
     })

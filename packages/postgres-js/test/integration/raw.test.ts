@@ -26,7 +26,7 @@ afterAll(async () => {
 const rawOf = (session: TestSession): Sql => session.connection.raw as Sql
 
 describe('raw', () => {
-  it('is the sql of postgres.js on the very session, in turns with the statements of the driver', async () => {
+  it('is the sql of postgres.js on the same session, and takes turns with statements of the pool', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const sql = rawOf(session)
     const [pid] = await sql`select pg_backend_pid() as pid`
@@ -42,7 +42,7 @@ describe('raw', () => {
     expect(session.connection.transactionStatus()).toBe('idle')
   })
 
-  it('shows in the transaction status what it does', async () => {
+  it('changes the transaction status of the connection', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const sql = rawOf(session)
     const running = sql.unsafe('begin; select pg_sleep(0.1)').execute()
@@ -56,7 +56,7 @@ describe('raw', () => {
     expect(session.connection.transactionStatus()).toBe('idle')
   })
 
-  it('has rows and values of the same types as the driver, and writes its own as postgres.js does', async () => {
+  it('returns the same types as the pool, and serialises values as postgres.js does', async () => {
     const types = typeParsers({ int8: BigInt })
     await using session = await openSession(cluster, cluster.primary, { types })
     const sql = rawOf(session)
@@ -76,7 +76,7 @@ describe('raw', () => {
     })
   })
 
-  it('streams, copies and counts between statements of the driver', async () => {
+  it('streams, copies and counts between statements of the pool', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const sql = rawOf(session)
     await session.query('create temp table t (n int)')
@@ -103,7 +103,7 @@ describe('raw', () => {
     await untilSocketsTo(cluster.primary.port, 1)
   })
 
-  it('refuses to wait behind its own COPY instead of hanging', async () => {
+  it('rejects a query behind its own COPY instead of hanging', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const sql = rawOf(session)
     await session.query('create temp table t (n int)')
@@ -116,13 +116,13 @@ describe('raw', () => {
     expect((await session.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })
 
-  it('rejects what runs and what waits inside when the session is lost, and whatever comes after', async () => {
+  it('rejects running, waiting and later queries when the session is lost', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const sql = rawOf(session)
     const sleep = 'select pg_sleep(60)'
     const running = failure(sql.unsafe(sleep))
-    // The first use of a statement with values is described first; what comes behind it waits in a
-    // queue of postgres.js.
+    // The first use of a statement with values is described first; later queries wait in a queue of
+    // postgres.js.
     const described = failure(sql`select ${1}::int`)
     const queued = failure(sql`select ${2}::int`)
     await untilRunning(cluster, session, sleep)
@@ -141,7 +141,7 @@ describe('raw', () => {
   })
 })
 
-it('X15: a cancel of its own query meets nothing that the next borrower runs', async () => {
+it('X15: a cancel of a query on raw never hits the next borrower', async () => {
   const pool = createPool({
     driver: postgresJs(),
     connection: cluster.primary.url,
@@ -156,7 +156,7 @@ it('X15: a cancel of its own query meets nothing that the next borrower runs', a
       query.cancel()
       await ended
       lease.release()
-      // Rejects if the request reaches the server only now.
+      // Rejects if the cancel request reaches the server only now.
       await pool.query('select pg_sleep(0.003)')
     }
     expect(pool.stats().counters).toMatchObject({ created: 1, destroyed: 0 })

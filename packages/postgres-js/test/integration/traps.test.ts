@@ -32,14 +32,13 @@ async function sessionsOfTests(): Promise<number> {
 }
 
 describe('the socket that postgres.js forgets (#1066, #1154, #1208)', () => {
-  it('is written to by nobody: a write that waits for its turn when the session ends does no harm', async () => {
+  it('is never written to: a deferred write after the end of the session does no harm', async () => {
     // An uncaught exception would fail this run.
     for (const end of ['destroyed', 'terminated', 'closed']) {
       await using session = await openSession(cluster, cluster.primary)
       const sql = session.connection.raw as Sql
       if (end === 'terminated') {
-        // The words of the server are in the socket's buffer when the statement is given to
-        // postgres.js.
+        // The error of the server is in the socket's buffer when postgres.js gets the statement.
         await terminate(cluster, session)
       }
       const work = [session.query('select 1'), sql`select 2`, sql`select ${3}::int`]
@@ -49,7 +48,7 @@ describe('the socket that postgres.js forgets (#1066, #1154, #1208)', () => {
       for (let turns = 0; turns < 5; turns++) await turn()
       await settled
       await session.heard.over
-      // And once more, on an instance that is over.
+      // Once more, on an instance that is over.
       await failure(sql`select 4`)
       await turn()
     }
@@ -57,7 +56,7 @@ describe('the socket that postgres.js forgets (#1066, #1154, #1208)', () => {
 })
 
 describe('the reconnect of postgres.js', () => {
-  it('does not happen: a session that is over stays over, idle or in the middle of a statement', async () => {
+  it('does not happen: a session stays over, both idle and in the middle of a statement', async () => {
     for (const busy of [false, true]) {
       await using session = await openSession(cluster, cluster.primary)
       const running = busy ? failure(session.query(SLEEP)) : undefined
@@ -72,7 +71,7 @@ describe('the reconnect of postgres.js', () => {
     }
   })
 
-  it('does not happen after a log-in that failed', async () => {
+  it('does not happen after a failed log-in', async () => {
     const wrong = failure(openSession(cluster, cluster.primary, { database: 'nowhere' }))
     expect(await wrong).toMatchObject({ name: 'ConnectError', sqlState: '3D000' })
     let accepted = 0
@@ -93,7 +92,7 @@ describe('the reconnect of postgres.js', () => {
 })
 
 describe('the silent repetition of postgres.js (retryRoutines)', () => {
-  it('never repeats a procedure whose inner statement was lost, since it may have committed before', async () => {
+  it('never repeats a procedure whose inner statement was lost, because it may have committed before', async () => {
     await using session = await openSession(cluster, cluster.primary, {
       prepare: { after: 1, max: 4 },
     })
@@ -119,7 +118,7 @@ describe('the silent repetition of postgres.js (retryRoutines)', () => {
     expect((await session.query('select count(*)::int as n from done')).rows).toEqual([{ n: 1 }])
   })
 
-  it('does not happen inside a transaction either, whose failure is the answer', async () => {
+  it('does not happen in a transaction either, which has failed', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const named = { name: 'one', text: 'select 1 as n' }
     await session.query(`create function lose() returns int language plpgsql as
@@ -135,7 +134,7 @@ describe('the silent repetition of postgres.js (retryRoutines)', () => {
 })
 
 describe('the results of postgres.js', () => {
-  it('of a text with several commands do not mix: what counts is the last', async () => {
+  it('of a text with several commands are not mixed: the last one counts', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const outcome = async (text: string) => {
       const { rows, rowCount, command } = await session.query(text)
@@ -151,7 +150,7 @@ describe('the results of postgres.js', () => {
     expect(await outcome('select 1; ')).toEqual([[{ '?column?': 1 }], 1, 'SELECT'])
   })
 
-  it('are not shifted by an error in the middle of the rows of the statement before (#1119)', async () => {
+  it('are not shifted by an error in the middle of the previous result (#1119)', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const text = 'select 10 / (3 - i) as n from generate_series(1, 5) i'
     expect(await failure(session.query(text))).toMatchObject({ code: '22012' })
@@ -159,7 +158,7 @@ describe('the results of postgres.js', () => {
     expect(rows).toEqual([{ n: 1 }, { n: 2 }])
   })
 
-  it('are read to their end when a parser throws, which postgres.js would answer with an early rejection', async () => {
+  it('are read to their end when a parser throws, where postgres.js would reject early', async () => {
     const types = { parserOf: (oid: number) => (oid === 16 ? refuseBooleans : undefined) }
     await using session = await openSession(cluster, cluster.primary, { types })
     const cursor = session.connection.openCursor({ text: 'select true from generate_series(1, 9)' })
@@ -179,7 +178,7 @@ function refuseBooleans(): never {
 }
 
 describe('the queries of postgres.js', () => {
-  it('need a second round trip to learn their types; ours do not, and values go as the texts they are', async () => {
+  it('need a second round trip for their types; those of the pool do not, and send values as text', async () => {
     await using line = await openLine(cluster.primary.port)
     await using session = await openSession(cluster, line)
     for (const name of [undefined, 'named']) {
@@ -196,12 +195,12 @@ describe('the queries of postgres.js', () => {
 })
 
 describe('the cancel of postgres.js', () => {
-  it('hits the next statement one time in four; ours hits the one it was meant for, or none', async () => {
+  it('hits the next statement in one of four cases; that of the pool hits its own statement, or none', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const { connection } = session
     for (let round = 0; round < 40; round++) {
-      // Around the time that the statement takes, so that it is over in some of the rounds when the
-      // request arrives.
+      // About as long as the statement takes, so that the request arrives after its end in some
+      // rounds.
       const target = session.query(`select pg_sleep(${(round % 8) / 1_000})`).catch(() => undefined)
       await turn()
       await connection.cancel(10_000)
@@ -212,7 +211,7 @@ describe('the cancel of postgres.js', () => {
 })
 
 describe('the end of postgres.js', () => {
-  it('waits for ever for what runs; close breaks the session at its deadline', async () => {
+  it('waits for ever for running queries; close destroys the session at its deadline', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const running = failure(session.query(SLEEP))
     const own = failure((session.connection.raw as Sql).unsafe(SLEEP))
@@ -224,7 +223,7 @@ describe('the end of postgres.js', () => {
     await untilSocketsTo(cluster.primary.port, 0)
   })
 
-  it('close says good-bye behind a statement that postgres.js has not written yet', async () => {
+  it('close sends Terminate after a statement that postgres.js has not written yet', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const last = session.query('select 1 as n')
     await session.connection.close(10_000)
@@ -233,7 +232,7 @@ describe('the end of postgres.js', () => {
   })
 })
 
-describe('a message that cannot be understood', () => {
+describe('an unreadable message', () => {
   it('ends the session instead of the process', async () => {
     const wrong = [
       Buffer.from('HTTP/1.1 400'),
@@ -271,10 +270,7 @@ describe('many sessions', () => {
   })
 })
 
-/**
- * A way to a server on which the client's chunks are counted, and into which bytes can be put that
- * the server never sent.
- */
+/** A relay to a server that counts the client's chunks, and can inject bytes to the client. */
 interface Line extends AsyncDisposable {
   readonly host: '127.0.0.1'
   readonly port: number

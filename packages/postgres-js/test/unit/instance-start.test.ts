@@ -30,7 +30,7 @@ const context: ConnectContext = {
 }
 
 describe('the start of an instance', () => {
-  it('needs no socket, and sends its first message as soon as there is one', async () => {
+  it('needs no socket, and sends its first message once there is one', async () => {
     let ask = (): void => undefined
     const asked = new Promise<void>((resolve) => {
       ask = resolve
@@ -56,13 +56,13 @@ describe('the start of an instance', () => {
       const standIn = new StandInSocket(owner, 'db.example', 6543)
       start.goOn({ standIn, cancel: async () => undefined, fail: () => undefined })
     })
-    // The start-up message of protocol 3.0.
+    // A start-up message of protocol 3.0.
     expect(sent.readUInt32BE(4)).toBe(196_608)
     expect(sent.toString('latin1')).toContain('application_name\0poolhouse-test\0')
     start.instance.dispose()
   })
 
-  it('is over when no socket can be opened: what runs on it is rejected', async () => {
+  it('rejects its queries when no socket can be opened', async () => {
     const start = new InstanceStart(makeInstance, context)
     start.giveUp(new Error('refused'))
     const query = start.instance.sql.unsafe('select 1') as unknown as Promise<unknown>

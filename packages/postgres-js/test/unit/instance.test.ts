@@ -34,7 +34,7 @@ afterEach(() => {
 })
 
 describe('an instance', () => {
-  it('has the settings of the pool and nothing of the environment', () => {
+  it('has the settings of the pool and none of the environment', () => {
     const leaks = {
       PGHOST: 'elsewhere',
       PGPORT: '1',
@@ -56,7 +56,7 @@ describe('an instance', () => {
       PGPREPARE: 'false',
       PGDEBUG: 'true',
       PGFETCH_TYPES: 'true',
-      // A word of libpq that postgres.js refuses.
+      // A value of libpq that postgres.js refuses.
       PGTARGETSESSIONATTRS: 'any',
     }
     for (const [name, value] of Object.entries(leaks)) vi.stubEnv(name, value)
@@ -82,7 +82,7 @@ describe('an instance', () => {
     })
   })
 
-  it('shares nothing that changes with another one', () => {
+  it('shares no mutable state with another one', () => {
     const [one, other] = [make().sql.options, make().sql.options]
     for (const name of ['parameters', 'shared', 'parsers', 'serializers', 'connection']) {
       expect(one[name]).not.toBe(other[name])
@@ -95,14 +95,14 @@ describe('an instance', () => {
     expect(JSON.stringify(sql.options)).not.toContain('opensesame')
   })
 
-  it('refuses what would queue, connect again or hang, and nobody has to wait for the refusal', async () => {
+  it('refuses methods that would queue, reconnect or hang, with a rejection that needs no handler', async () => {
     const { sql } = make()
     const refused = ['begin', 'reserve', 'end', 'close', 'listen', 'subscribe', 'largeObject']
     for (const name of refused) {
       const call = (sql as unknown as Record<string, () => Promise<never>>)[name]!
-      // The first is left alone: a rejection that nobody handles would fail this run.
+      // Without a handler: an unhandled rejection would fail this run.
       void call()
-      await expect(call()).rejects.toThrow(`sql.${name} is not for a connection of a pool`)
+      await expect(call()).rejects.toThrow(`sql.${name} does not work on a connection of a pool`)
     }
     await new Promise((resolve) => setImmediate(resolve))
   })

@@ -6,7 +6,7 @@ import { type PostgresJsOptions, postgresJs } from '../../src/index.js'
 const required = createRequire(import.meta.url)('postgres') as typeof postgres
 
 describe('postgresJs', () => {
-  it('is a driver for the copy of postgres it finds, or for the one it is given', () => {
+  it('is a driver over the copy of postgres that it finds, or over a given one', () => {
     const shape = { name: 'postgres.js', capabilities: { pipeline: false, namedStatements: true } }
     expect(postgresJs()).toMatchObject(shape)
     expect(postgresJs({ postgres })).toMatchObject(shape)
@@ -15,13 +15,13 @@ describe('postgresJs', () => {
     expect(postgresJs({ postgres: undefined })).toMatchObject(shape)
   })
 
-  it('refuses options it does not know and names the nearest', () => {
+  it('refuses unknown options with the nearest known name', () => {
     expect(() => postgresJs({ postgre: postgres } as PostgresJsOptions)).toThrow(
       'postgresJs: unknown option "postgre"; did you mean "postgres"?',
     )
   })
 
-  it('refuses what is not postgres, an instance of it among them', () => {
+  it('refuses what is not postgres, including an instance of it', () => {
     for (const wrong of [
       {},
       () => undefined,
@@ -32,7 +32,7 @@ describe('postgresJs', () => {
     }
   })
 
-  it('refuses a postgres whose version cannot be read when it lacks what came last', () => {
+  it('refuses a postgres without a readable version if it lacks the newest option', () => {
     const { PostgresError } = postgres
     const old = Object.assign(() => ({ options: {} }), { PostgresError })
     expect(() => postgresJs({ postgres: old })).toThrow(
@@ -40,9 +40,9 @@ describe('postgresJs', () => {
     )
   })
 
-  it('does not fail for want of a version, as in a bundle', () => {
+  it('accepts a postgres without a readable version, as in a bundle', () => {
     const { PostgresError } = postgres
-    // A copy of the module that the module cache does not know.
+    // A copy of the module that is not in the module cache.
     const bundled = Object.assign((options: object) => postgres(options), { PostgresError })
     expect(postgresJs({ postgres: bundled as never }).name).toBe('postgres.js')
   })

@@ -11,7 +11,7 @@ describe('the parsers of raw', () => {
     expect(parsers['length']).toBeUndefined()
   })
 
-  it('can be replaced by somebody else, as object mappers do, for one instance', () => {
+  it('can be replaced for one instance, as object mappers do', () => {
     const parsers = rawParsers(typeParsers())
     const mine = (text: string): string => text
     parsers[1184] = mine
@@ -23,7 +23,7 @@ describe('the parsers of raw', () => {
 describe('the serialisers of raw', () => {
   const own = { 16: (value: unknown) => (value === true ? 't' : 'f') }
 
-  it('are those of postgres.js, and write arrays of any other type as PostgreSQL reads them', () => {
+  it('are those of postgres.js, and write arrays of other types as PostgreSQL arrays', () => {
     const serializers = rawSerializers(own)
     const write = (oid: number, value: unknown) =>
       oid in serializers ? (serializers[oid] as (value: unknown) => unknown)(value) : undefined
@@ -33,7 +33,7 @@ describe('the serialisers of raw', () => {
     expect(write(99_999, 5)).toBe('5')
   })
 
-  it('can be replaced by somebody else, for one instance', () => {
+  it('can be replaced for one instance', () => {
     const serializers = rawSerializers(own)
     const mine = String
     serializers[16] = mine

@@ -16,7 +16,7 @@ function quietAfter(...steps: (string | 'Z')[]): boolean {
 }
 
 describe('SeriesCount', () => {
-  it('is quiet until something is sent, and when everything was answered', () => {
+  it('is quiet until messages are sent, and after all were answered', () => {
     expect(quietAfter()).toBe(true)
     expect(quietAfter('Q')).toBe(false)
     expect(quietAfter('Q', 'Z')).toBe(true)
@@ -31,13 +31,13 @@ describe('SeriesCount', () => {
     expect(quietAfter('PDH', 'BES', 'Z')).toBe(true)
   })
 
-  it('does not count the data of a COPY, which belongs to the query before', () => {
+  it('counts the data of a COPY as part of its query', () => {
     expect(quietAfter('Q', 'ddc', 'Z')).toBe(true)
     expect(quietAfter('Q', 'f', 'Z')).toBe(true)
     expect(quietAfter('Q', 'd')).toBe(false)
   })
 
-  it('stays quiet when a ReadyForQuery comes that nobody asked for', () => {
+  it('stays quiet after an unrequested ReadyForQuery', () => {
     expect(quietAfter('Z')).toBe(true)
     expect(quietAfter('Z', 'Q')).toBe(false)
   })
