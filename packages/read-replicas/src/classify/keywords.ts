@@ -60,3 +60,8 @@ export function keyword(word: string): number {
 export function keywordIs(number: number, property: number): boolean {
   return (KEYWORDS.flagsOf(number) & property) !== 0
 }
+
+/** The numbers of several keywords, by word. Throws `RangeError` for a word that is none. */
+export function keywords<Word extends string>(words: readonly Word[]): Record<Word, number> {
+  return Object.fromEntries(words.map((word) => [word, keyword(word)])) as Record<Word, number>
+}

@@ -2,13 +2,16 @@ import { nameAt, SIGN, SqlLexer, TOKEN, type TokenKind } from '@poolhouse/core/s
 import type { Classification, DecidingToken } from './classification.js'
 import type { FunctionRules } from './function-rules.js'
 import { hazardOfColumn, hazardOfRelation, hazardOfSource } from './hazards.js'
-import { IS, KEYWORDS, keyword, keywordIs } from './keywords.js'
+import { IS, KEYWORDS, keyword, keywordIs, keywords } from './keywords.js'
 import { isKnownOperator } from './known-operators.js'
 import type { OwnNames } from './own-names.js'
+import { troubleOf } from './trim-comments.js'
+import { WithLists } from './with-lists.js'
 
 const LONGEST_SHOWN = 40
 
-// What stood before, as one number: a sign by its character, a keyword by its number, and these.
+// The token before the current one, as a number: the character of a sign, the number of a keyword,
+// or one of these.
 const START = 0
 const NAME = 0x100
 const OTHER = 0x101
@@ -21,44 +24,24 @@ const SEMICOLON = 0x3b
 const QUOTE = 0x22
 const BACKTICK = 0x60
 
-const AS = keyword('as')
-const BERNOULLI = keyword('bernoulli')
-const BY = keyword('by')
-const COPY = keyword('copy')
-const CUBE = keyword('cube')
-const EXPLAIN = keyword('explain')
-const FILTER = keyword('filter')
-const FOR = keyword('for')
-const FROM = keyword('from')
-const GROUP = keyword('group')
-const GROUPING = keyword('grouping')
-const INTO = keyword('into')
-const JOIN = keyword('join')
-const MATERIALIZED = keyword('materialized')
-const NOT = keyword('not')
-const ONLY = keyword('only')
-const OPERATOR = keyword('operator')
-const ORDER = keyword('order')
-const OVER = keyword('over')
-const RECURSIVE = keyword('recursive')
-const OVERLAY = keyword('overlay')
-const ROLLUP = keyword('rollup')
-const SELECT = keyword('select')
-const SETS = keyword('sets')
-const STDOUT = keyword('stdout')
-const SUBSTRING = keyword('substring')
-const SYSTEM = keyword('system')
-const TABLE = keyword('table')
-const TABLESAMPLE = keyword('tablesample')
-const TO = keyword('to')
-const WHERE = keyword('where')
-const WITH = keyword('with')
+// biome-ignore format: a list of words.
+const WORD = keywords([
+  'as', 'bernoulli', 'by', 'copy', 'cube', 'explain', 'filter', 'for', 'from', 'group',
+  'grouping', 'into', 'join', 'materialized', 'not', 'only', 'operator', 'order', 'over',
+  'overlay', 'recursive', 'rollup', 'select', 'sets', 'stdout', 'substring', 'system', 'table',
+  'tablesample', 'to', 'where', 'with',
+])
 const EXPLAIN_WORDS: ReadonlySet<number> = new Set(['analyze', 'analyse', 'verbose'].map(keyword))
 // What ends a list of relations.
-const BEHIND_SOURCES: ReadonlySet<number> = new Set([SELECT, WHERE, GROUP, ORDER])
-const BEFORE_SOURCE: ReadonlySet<number> = new Set([FROM, JOIN, ONLY, TABLE])
-// What an alias follows, and never a column that is read: AS, or the end of an expression.
-const BEFORE_ALIAS: ReadonlySet<number> = new Set([AS, NAME, OTHER, CLOSE])
+const BEHIND_SOURCES: ReadonlySet<number> = new Set([
+  WORD.select,
+  WORD.where,
+  WORD.group,
+  WORD.order,
+])
+const BEFORE_SOURCE: ReadonlySet<number> = new Set([WORD.from, WORD.join, WORD.only, WORD.table])
+// What stands before an alias, and never before a column that is read.
+const BEFORE_ALIAS: ReadonlySet<number> = new Set([WORD.as, NAME, OTHER, CLOSE])
 const LONGEST_OPERATOR = 64
 const UNKNOWN_OPERATOR = 'is an operator that nothing is known of'
 const SERVER_OPERATOR = /\s*pg_catalog\s*\.\s*/iy
@@ -67,8 +50,8 @@ const BY_FOLLOWS: ReadonlySet<number> = new Set(['group', 'order', 'partition'].
 const READ: Classification = Object.freeze({ verdict: 'read', reason: 'it only reads' })
 
 /**
- * Reads one statement token by token and decides what it is. Everything it is not sure of is a
- * write, except for functions it does not know, which are "unknown".
+ * Reads one statement token by token and decides whether it reads or writes. In doubt it is a write;
+ * a call of an unknown function is "unknown".
  */
 export class StatementReader {
   readonly #text: string
@@ -76,11 +59,12 @@ export class StatementReader {
   readonly #rules: FunctionRules
   readonly #names: OwnNames
   #kind: TokenKind = TOKEN.end
-  // Of a word its number as a keyword, or 0.
+  // The number of the current keyword; 0 for any other token.
   #code = 0
   #before = START
-  // The name that ends with the token before the current one, if one does: where it stands, the
-  // part before its last dot, and what stood before all of it. Most names are never made strings.
+  // The name that ends with the token before the current one, if there is one: its offsets, those of
+  // the part before its last dot, and what stood before the whole name. Most names are never sliced
+  // into strings.
   #named = false
   #nameStart = 0
   #nameEnd = 0
@@ -89,19 +73,16 @@ export class StatementReader {
   #schemaEnd = 0
   #beforeName = START
   #depth = 0
-  // Whether a comma or a parenthesis may be followed by a relation: behind FROM, and for each open
-  // parenthesis what it was before that.
+  // Whether a relation may follow a comma or a parenthesis, as in a FROM list. The stack holds the
+  // value from before each open parenthesis.
   #inSources = false
   readonly #outerSources: boolean[] = []
   #beforeNameInSources = false
-  // Depths at which the names of a WITH list are being read.
-  readonly #withLists: number[] = []
-  // The last of them, -1 if there is none.
-  #withDepth = -1
+  readonly #withLists = new WithLists()
   #verdict: Classification = READ
   #trouble: string | undefined
 
-  /** Looks at nothing before `read`. */
+  /** Reads nothing before `read`. */
   constructor(text: string, rules: FunctionRules, names: OwnNames) {
     this.#text = text
     this.#lexer = new SqlLexer(text, 'either')
@@ -109,7 +90,7 @@ export class StatementReader {
     this.#names = names
   }
 
-  /** Reads the text to its end, or to what makes it a write. */
+  /** Reads the text to its end, or to the token that makes it a write. */
   read(): Classification {
     this.#next()
     const write = this.#statement() ?? this.#end()
@@ -121,18 +102,18 @@ export class StatementReader {
   }
 
   #statement(): Classification | undefined {
-    if (this.#isWord(EXPLAIN)) return this.#explain()
-    if (this.#isWord(COPY)) return this.#copy()
+    if (this.#isWord(WORD.explain)) return this.#explain()
+    if (this.#isWord(WORD.copy)) return this.#copy()
     return this.#query(0)
   }
 
-  /** EXPLAIN of a query runs nothing, or with ANALYZE the query. */
+  /** EXPLAIN of a query runs nothing, and with ANALYZE the query alone. */
   #explain(): Classification | undefined {
     this.#next()
     if (this.#isSign(OPEN)) {
       this.#next()
       if (this.#isSign(OPEN) || this.#isWordThat(IS.queryVerb)) {
-        // The parenthesis was the query's.
+        // The parenthesis belongs to the query.
         this.#depth = 1
         this.#before = OPEN
         return this.#query(0)
@@ -140,21 +121,21 @@ export class StatementReader {
       const open = this.#skipParenthesis()
       if (open !== undefined) return open
     } else {
-      while (EXPLAIN_WORDS.has(this.#keyword())) this.#next()
+      while (EXPLAIN_WORDS.has(this.#code)) this.#next()
     }
     return this.#query(0)
   }
 
-  /** COPY of a table or a query, and only to the client. */
+  /** COPY of a table or a query is a read only if it goes to the client. */
   #copy(): Classification | undefined {
     this.#next()
     const write = this.#isSign(OPEN) ? this.#copiedQuery() : this.#copiedTable()
     if (write !== undefined) return write
-    if (!this.#isWord(TO)) return this.#write('does not copy to the client')
+    if (!this.#isWord(WORD.to)) return this.#write('does not copy to the client')
     this.#next()
-    if (!this.#isWord(STDOUT)) return this.#write('is not where the client is')
+    if (!this.#isWord(WORD.stdout)) return this.#write('is not where the client is')
     this.#next()
-    // Options change nothing.
+    // The options of COPY do not matter.
     while (!this.#isEnd() && !this.#isSign(SEMICOLON)) this.#next()
     return undefined
   }
@@ -181,8 +162,7 @@ export class StatementReader {
   }
 
   /**
-   * A query, to the end of the statement or of the parenthesis at the depth `outer` that it stands
-   * in.
+   * Reads a query, to the end of the statement or of the parenthesis at depth `outer` around it.
    */
   #query(outer: 0 | 1): Classification | undefined {
     while (this.#isSign(OPEN)) {
@@ -205,7 +185,7 @@ export class StatementReader {
     return this.#depth === 0 ? undefined : this.#unreadable()
   }
 
-  /** Only semicolons may follow. */
+  /** Nothing but semicolons may follow the statement. */
   #end(): Classification | undefined {
     while (this.#isSign(SEMICOLON)) this.#next()
     return this.#isEnd() ? undefined : this.#write('begins a second statement')
@@ -230,18 +210,19 @@ export class StatementReader {
 
   #word(): Classification | undefined {
     const word = this.#code
-    // Behind a dot every word is a name.
+    // After a dot every word is a name.
     if (word === 0 || this.#isPart()) return this.#nameOf(0)
-    if (keywordIs(word, IS.lockStrength) && this.#before === FOR) return this.#write('locks rows')
-    if (keywordIs(word, IS.writeVerb) && this.#before !== AS) {
+    if (keywordIs(word, IS.lockStrength) && this.#before === WORD.for)
+      return this.#write('locks rows')
+    if (keywordIs(word, IS.writeVerb) && this.#before !== WORD.as) {
       return this.#write('is a write, or a name that looks like one')
     }
-    if (word === INTO) return this.#write('makes a table')
-    if (word === FROM) this.#inSources = true
+    if (word === WORD.into) return this.#write('makes a table')
+    if (word === WORD.from) this.#inSources = true
     else if (BEHIND_SOURCES.has(word)) this.#inSources = false
     if (keywordIs(word, IS.queryVerb)) {
-      if (word !== WITH) this.#leaveWithList()
-      else if (this.#before === START || this.#before === OPEN) this.#enterWithList()
+      if (word !== WORD.with) this.#withLists.leave(this.#depth)
+      else if (this.#before === START || this.#before === OPEN) this.#withLists.enter(this.#depth)
     }
     if (!keywordIs(word, IS.notCalled)) return this.#nameOf(word)
     this.#named = false
@@ -250,7 +231,7 @@ export class StatementReader {
   }
 
   /**
-   * Looks at the name before the current token, if it ends there and calls nothing by parentheses.
+   * Checks the name before the current token, if it ends there and no parenthesis makes it a call.
    */
   #nameEnds(): Classification | undefined {
     if (!this.#named || this.#before === DOT || this.#isSign(OPEN) || this.#isSign(DOT)) {
@@ -261,8 +242,7 @@ export class StatementReader {
     const before = this.#beforeName
     if (before === SIGN.cast) return undefined
     const length = this.#nameEnd - this.#nameStart
-    // The names that may belong to sequences are short, or end in a way that is told without making
-    // them strings.
+    // A name of a sequence's column is of this length. Longer and shorter names need no string.
     const isSource =
       BEFORE_SOURCE.has(before) ||
       (this.#beforeNameInSources && (before === COMMA || before === OPEN))
@@ -276,7 +256,7 @@ export class StatementReader {
     return isPart || isOfValue ? this.#attribute(name) : undefined
   }
 
-  /** A name behind a dot: a column, or a function of what stands before it. */
+  /** A name after a dot is a column, or a function of what stands before the dot. */
   #attribute(name: string): Classification | undefined {
     const isOfName = this.#hasSchema() && this.#beforeName !== DOT
     const schema = isOfName ? nameAt(this.#text, this.#schemaStart, this.#schemaEnd) : undefined
@@ -287,7 +267,7 @@ export class StatementReader {
     return this.#unknown(reason, token)
   }
 
-  /** The first of what is not known is told; the others may be half a million. */
+  /** Reports only the first unknown name: a text may have half a million of them. */
   #unknown(reason: string, token: DecidingToken): undefined {
     if (this.#verdict !== READ) return
     this.#verdict = Object.freeze({
@@ -298,8 +278,8 @@ export class StatementReader {
   }
 
   /**
-   * A name, maybe the next part of one. An unreserved keyword may still say what the word behind it
-   * is.
+   * Takes the current token as a name, or as the next part of one. `word` is the number of an
+   * unreserved keyword, which may still say what the next word is.
    */
   #nameOf(word: number): Classification | undefined {
     if (this.#isPart()) {
@@ -318,11 +298,11 @@ export class StatementReader {
     return this.#localRelation()
   }
 
-  /** Whether the current name is that of something that each server has for itself. */
+  /** Refuses names of relations that each server has for itself. */
   #localRelation(): Classification | undefined {
     const text = this.#text
     const at = this.#lexer.start + (this.#kind === TOKEN.quoted ? 1 : 0)
-    // All of them begin with `pg_`.
+    // All such names begin with `pg_`.
     if (text.charCodeAt(at + 2) !== 0x5f || (text.charCodeAt(at) | 0x20) !== 0x70) return undefined
     const local = hazardOfRelation(nameAt(text, this.#lexer.start, this.#lexer.end))
     return local === undefined ? undefined : this.#write(local.reason, local.silent)
@@ -342,7 +322,7 @@ export class StatementReader {
       this.#keepWithList()
       this.#depth++
     } else if (sign === CLOSE) {
-      this.#leaveWithList()
+      this.#withLists.leave(this.#depth)
       this.#inSources = this.#outerSources.pop() ?? true
       this.#depth--
       if (this.#depth < 0) return this.#unreadable()
@@ -359,16 +339,16 @@ export class StatementReader {
     return end - start >= LONGEST_OPERATOR || !isKnownOperator(this.#text.slice(start, end))
   }
 
-  /** A name before a parenthesis: a function, unless what stands before it says otherwise. */
+  /** A name before a parenthesis calls a function, unless the tokens before it say otherwise. */
   #call(): Classification | undefined {
-    if (this.#nameKeyword === OPERATOR && !this.#hasSchema()) return this.#operatorCall()
+    if (this.#nameKeyword === WORD.operator && !this.#hasSchema()) return this.#operatorCall()
     const schema = this.#hasSchema()
       ? nameAt(this.#text, this.#schemaStart, this.#schemaEnd)
       : undefined
     const name = nameAt(this.#text, this.#nameStart, this.#nameEnd)
     const { verdict, reason, silent } = this.#rules.judge(schema, name, this.#names)
     if (verdict === 'read' || (verdict === 'unknown' && this.#isNoCall())) return undefined
-    // The first of the unknown ones is told.
+    // Only the first unknown name is reported.
     if (verdict === 'unknown' && this.#verdict !== READ) return undefined
     const token = this.#tokenAt(this.#nameStart, this.#nameEnd)
     if (verdict === 'write') return this.#write(reason, silent, token)
@@ -376,14 +356,15 @@ export class StatementReader {
   }
 
   /**
-   * Two keywords call what is found by their name, if they are not followed by words of their own.
+   * SUBSTRING and OVERLAY call a function that is looked up by name, unless keywords of the grammar
+   * follow inside the parenthesis.
    */
   #keywordCall(): undefined {
     const before = this.#before
-    if (before !== SUBSTRING && before !== OVERLAY) return
+    if (before !== WORD.substring && before !== WORD.overlay) return
     const { verdict, reason } = this.#rules.judge(
       undefined,
-      before === SUBSTRING ? 'substring' : 'overlay',
+      before === WORD.substring ? 'substring' : 'overlay',
       this.#names,
     )
     if (verdict !== 'read') this.#unknown(reason, this.#tokenAt(this.#lexer.start, this.#lexer.end))
@@ -398,59 +379,43 @@ export class StatementReader {
 
   #isNoCall(): boolean {
     const before = this.#beforeName
-    // A type with a length, and an alias with names of columns.
-    if (before === SIGN.cast || before === AS) return true
+    // A type with a length, or an alias with column names.
+    if (before === SIGN.cast || before === WORD.as) return true
     if (this.#hasSchema()) return false
     switch (this.#nameKeyword) {
       case 0:
         break
-      case OVER:
-      case FILTER:
+      case WORD.over:
+      case WORD.filter:
         return before === CLOSE
-      case BY:
+      case WORD.by:
         return BY_FOLLOWS.has(before)
-      case SETS:
-        return before === GROUPING
-      case ROLLUP:
-      case CUBE:
-        return before === BY
-      case MATERIALIZED:
-        return before === NOT
-      case SYSTEM:
-      case BERNOULLI:
-        return before === TABLESAMPLE
+      case WORD.sets:
+        return before === WORD.grouping
+      case WORD.rollup:
+      case WORD.cube:
+        return before === WORD.by
+      case WORD.materialized:
+        return before === WORD.not
+      case WORD.system:
+      case WORD.bernoulli:
+        return before === WORD.tablesample
     }
-    return this.#isInWithList() && isBeforeWithName(before)
-  }
-
-  #isInWithList(): boolean {
-    return this.#withDepth === this.#depth
-  }
-
-  #enterWithList(): void {
-    this.#withLists.push(this.#depth)
-    this.#withDepth = this.#depth
-  }
-
-  #leaveWithList(): void {
-    while (this.#withDepth >= 0 && this.#withDepth >= this.#depth) {
-      this.#withLists.pop()
-      this.#withDepth = this.#withLists.at(-1) ?? -1
-    }
+    return this.#withLists.isAt(this.#depth) && isBeforeWithName(before)
   }
 
   /**
-   * A parenthesis at the depth of a WITH list belongs to it only behind a name of it, or behind AS
-   * [NOT] MATERIALIZED.
+   * Ends the WITH list at this depth, unless the parenthesis belongs to it: after one of its names, or
+   * after AS [NOT] MATERIALIZED.
    */
   #keepWithList(): void {
-    if (!this.#isInWithList()) return
+    if (!this.#withLists.isAt(this.#depth)) return
     const isColumns = this.#named && isBeforeWithName(this.#beforeName)
-    const isBody = this.#before === AS || this.#before === MATERIALIZED
-    if (!isColumns && !isBody) this.#leaveWithList()
+    const isBody = this.#before === WORD.as || this.#before === WORD.materialized
+    if (!isColumns && !isBody) this.#withLists.leave(this.#depth)
   }
 
-  /** To behind the closing parenthesis of one whose opening has been read. */
+  /** Skips to the token after the closing parenthesis. The opening one has been read. */
   #skipParenthesis(): Classification | undefined {
     for (let depth = 1; ; this.#next()) {
       if (this.#isEnd()) return this.#unreadable()
@@ -468,7 +433,7 @@ export class StatementReader {
     if (this.#kind === TOKEN.word) {
       this.#code = KEYWORDS.at(this.#text, lexer.start, lexer.end, lexer.hash)
     } else if (this.#kind === TOKEN.quoted && this.#text.charCodeAt(lexer.start) !== QUOTE) {
-      // What stands behind it may say how its escapes are to be read.
+      // A UESCAPE clause after the name may change the escape character.
       this.#trouble = 'a name in Unicode escapes'
       this.#kind = TOKEN.end
     }
@@ -476,10 +441,6 @@ export class StatementReader {
 
   #isEnd(): boolean {
     return this.#kind === TOKEN.end
-  }
-
-  #keyword(): number {
-    return this.#code
   }
 
   #isWord(number: number): boolean {
@@ -527,13 +488,5 @@ export class StatementReader {
 }
 
 function isBeforeWithName(before: number): boolean {
-  return before === WITH || before === RECURSIVE || before === COMMA
-}
-
-/**
- * Why the text cannot be read with certainty; undefined if it can. The server reads no further than
- * to a zero byte, wherever it stands.
- */
-export function troubleOf(text: string, { trouble }: SqlLexer): string | undefined {
-  return text.includes('\0') ? 'a zero byte, where the server stops reading' : trouble
+  return before === WORD.with || before === WORD.recursive || before === COMMA
 }

@@ -1,10 +1,9 @@
 import { SqlLexer, TOKEN } from '@poolhouse/core/sql'
 import type { Classification } from './classification.js'
-import { troubleOf } from './statement-reader.js'
 
 /**
- * The text without the spaces and comments before its first token and behind its last one; or, if
- * servers may read it in two ways, that it counts as a write.
+ * The text without the spaces and comments before its first token and after its last one. If servers
+ * may read the text in two ways, it returns a classification as a write instead.
  */
 export function trimComments(text: string): string | Classification {
   const lexer = new SqlLexer(text, 'either')
@@ -17,4 +16,12 @@ export function trimComments(text: string): string | Classification {
     return Object.freeze({ verdict: 'write', reason: `it has ${trouble}` })
   }
   return text.slice(start, end)
+}
+
+/**
+ * Why the text cannot be read with certainty; undefined if it can. `lexer` has read the text to its
+ * end. The server stops reading at a zero byte.
+ */
+export function troubleOf(text: string, lexer: SqlLexer): string | undefined {
+  return text.includes('\0') ? 'a zero byte, where the server stops reading' : lexer.trouble
 }
