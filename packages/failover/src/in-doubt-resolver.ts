@@ -35,8 +35,8 @@ export interface OutcomeFacts {
   /** Whether the server has recovered from a crash since the transaction began. */
   readonly crashed: boolean
   /**
-   * What `pg_xact_status` returns. `future` if the server has not assigned that xid yet; undefined if
-   * the xid is too old.
+   * What `pg_xact_status` returns. `future` if the server has not assigned that xid yet; undefined
+   * if the xid is too old.
    */
   readonly status: 'committed' | 'aborted' | 'in progress' | 'future' | undefined
 }
@@ -75,9 +75,9 @@ interface Doubt {
 }
 
 /**
- * Finds out what became of transactions whose COMMIT got no answer. It asks the present primary, and
- * accepts "committed" only if the xid cannot have been given to another transaction since: from the
- * server that ran the transaction, on the same timeline, without a crash in between.
+ * Finds out what became of transactions whose COMMIT got no answer. It asks the present primary,
+ * and accepts "committed" only if the xid cannot have been given to another transaction since: from
+ * the server that ran the transaction, on the same timeline, without a crash in between.
  */
 export class InDoubtResolver {
   readonly #clock: Clock
@@ -155,9 +155,9 @@ export class InDoubtResolver {
  * more, or undefined if asking again later may prove more.
  *
  * An xid identifies one transaction only as long as the server remembers having assigned it. A
- * standby that is promoted, and a server that recovers from a crash, do not know the xids that never
- * reached their log and assign them again; "committed" may then be said of another transaction.
- * Every other answer proves that ours is not committed there.
+ * standby that is promoted, and a server that recovers from a crash, do not know the xids that
+ * never reached their log and assign them again; "committed" may then be said of another
+ * transaction. Every other answer proves that ours is not committed there.
  *
  * The number of a timeline does not identify it: two standbys may have been promoted to the same
  * number, or a standby may have been started as a primary without a promotion. So on the same

@@ -48,8 +48,8 @@ export interface FailoverPool extends Pool {
    * Moves the primary without a failed call: holds new calls, waits until nothing is under way on
    * the primary (open transactions and leases finish), runs `fn`, finds the new primary and sends
    * the held calls there. `fn` promotes another node, by whatever means the cluster offers; it may
-   * also restart the primary in place. Resolves with what `fn` resolves with. `fn` must not use this
-   * pool, because its calls would be held too.
+   * also restart the primary in place. Resolves with what `fn` resolves with. `fn` must not use
+   * this pool, because its calls would be held too.
    *
    * Calls are held for `timeoutMs` at most. Rejects with what `fn` rejects with, and with
    * `PoolhouseError` (code `POOLHOUSE_SWITCHOVER`) if another switchover is under way, if there is
@@ -58,21 +58,21 @@ export interface FailoverPool extends Pool {
    */
   switchover<R>(fn: (signal: AbortSignal) => Promise<R>, options?: SwitchoverOptions): Promise<R>
   /**
-   * Gives the replica of this name no new work until `undrain`. Work under way there may finish; the
-   * promise resolves when it has. As long as the replica is healthy its state is `draining`. A
+   * Gives the replica of this name no new work until `undrain`. Work under way there may finish;
+   * the promise resolves when it has. As long as the replica is healthy its state is `draining`. A
    * drained node that is promoted gets the writes all the same. In a split brain, a drained node
    * loses against the other one.
    *
    * Rejects with `RangeError` for an unknown node. Rejects with `PoolhouseError` (code
-   * `POOLHOUSE_DRAIN`) for the primary, which only `switchover` can move, and if work is still under
-   * way after `timeoutMs`.
+   * `POOLHOUSE_DRAIN`) for the primary, which only `switchover` can move, and if work is still
+   * under way after `timeoutMs`.
    */
   drain(id: string, options?: DrainOptions): Promise<void>
   /** Ends `drain`. Throws `RangeError` for an unknown node. */
   undrain(id: string): void
   /**
-   * Makes this system our cluster, after pg_upgrade or a restore. Its nodes are `foreign` before that,
-   * and those of the former system afterwards. Throws `RangeError` if no node has this system
+   * Makes this system our cluster, after pg_upgrade or a restore. Its nodes are `foreign` before
+   * that, and those of the former system afterwards. Throws `RangeError` if no node has this system
    * identifier.
    */
   acceptSystem(systemId: string): void

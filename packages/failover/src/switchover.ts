@@ -10,9 +10,9 @@ import type { TopologyWatch } from './watch/topology-watch.js'
 /** Options of `switchover`. */
 export interface SwitchoverOptions {
   /**
-   * Longest time for which calls are held, in milliseconds: while the work under way finishes, while
-   * `fn` runs, and until the new primary has been found. Default: `hold.timeoutMs`, or 10 000 with
-   * `hold: false`. A call still fails when it has been held for longer than `hold.timeoutMs`.
+   * Longest time for which calls are held, in milliseconds: while the work under way finishes,
+   * while `fn` runs, and until the new primary has been found. Default: `hold.timeoutMs`, or 10 000
+   * with `hold: false`. A call still fails when it has been held for longer than `hold.timeoutMs`.
    */
   timeoutMs?: number | undefined
   /** Gives up: held calls go on wherever the primary is. */

@@ -5,14 +5,15 @@ import type { NodeSource } from './options/node-source.js'
 import { type FailoverPool, PrimaryPool } from './primary-pool.js'
 
 /**
- * Makes one pool out of the servers of one PostgreSQL cluster. The pool finds the primary, follows it
- * through a failover, keeps stale primaries out, and holds calls while there is no primary. Takes the
- * pools of the servers, or a discovery together with a function that makes the pool of each node
- * found. Probing begins at once, in the background. Closing the pool closes all pools of its nodes.
+ * Makes one pool out of the servers of one PostgreSQL cluster. The pool finds the primary, follows
+ * it through a failover, keeps stale primaries out, and holds calls while there is no primary.
+ * Takes the pools of the servers, or a discovery together with a function that makes the pool of
+ * each node found. Probing begins at once, in the background. Closing the pool closes all pools of
+ * its nodes.
  *
  * Throws `TypeError` or `RangeError` that names the option and the value: for an option that is
- * unknown, of the wrong type or out of range, for an empty list, and for two nodes with the same name
- * or the same endpoint.
+ * unknown, of the wrong type or out of range, for an empty list, and for two nodes with the same
+ * name or the same endpoint.
  */
 export function withFailover<Node extends DiscoveredNode = DiscoveredNode>(
   nodes: readonly ConnectionPool[] | DiscoveredNodes<Node>,

@@ -6,12 +6,12 @@ import { scenario } from '../../support/scenario.js'
 import { rejection, until } from '../support/proxied-cluster.js'
 
 scenario(
-  'F25, S10: a rotated password is asked for once more and costs no call that was not in flight; a wrong one is told at once, and the server is left in peace',
+  'F25, S10: a rotated password is asked for once more, and only calls in flight fail; a wrong one rejects calls at once and is tried rarely',
   async ({ make }) => {
     await using cluster = await startCluster({ replicas: 1, auth: 'scram-sha-256' })
     const { primary, user, database } = cluster
     let current = cluster.password
-    // What a cache says before it looks again.
+    // The answer of a cache before it looks again.
     let stale: string | undefined
     let asked = 0
     const password = (): string => {
@@ -54,7 +54,7 @@ scenario(
     await primary.sql(endSessions, [user])
     const refused = await rejection(pool.query('select 1', undefined, { timeoutMs: 15_000 }))
     expect(refused).toBeInstanceOf(AuthenticationError)
-    // Nobody is taken for dead, and the replica is not tried in its place.
+    // No node is declared dead, and the replica is not tried instead.
     await until(async () => {
       const [a, b] = pool.topology.current.nodes
       return a?.state === 'unknown' && b?.state === 'replica'

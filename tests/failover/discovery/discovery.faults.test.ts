@@ -19,7 +19,7 @@ import {
 import { expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
 
-/** A REST interface of Patroni that says what the test wants it to say. */
+/** A REST API of Patroni whose answers the test sets. */
 interface FakeRest extends AsyncDisposable {
   readonly url: string
   members: object[]
@@ -69,16 +69,16 @@ async function until(pool: FailoverPool, condition: () => boolean): Promise<void
   const shown = pool.topology.current.nodes.map(
     ({ id, state, reason }) => `${id} ${state} ${reason}`,
   )
-  throw new Error(`it did not come to what was expected within 10 s: ${shown.join('; ')}`)
+  throw new Error(`the expected state was not reached within 10 s: ${shown.join('; ')}`)
 }
 
 scenario(
-  'S62: follows the members of Patroni, and believes SQL where the two disagree',
+  'S62: follows the members of Patroni, and SQL where the two disagree',
   async ({ make }) => {
     await using cluster = await startCluster({ replicas: 2 })
     await using rest = await startRest()
     const [a, b, c] = cluster.nodes as [Cluster['primary'], Cluster['primary'], Cluster['primary']]
-    // The roles are lies.
+    // The roles are wrong.
     rest.members = [memberOf(a, 'replica'), memberOf(b, 'leader')]
     await using pool = withFailover(
       { discover: patroni({ urls: [rest.url] }), pool: poolsOf(cluster, make()), intervalMs: 200 },
@@ -90,12 +90,12 @@ scenario(
     rest.members.push({ ...memberOf(c, 'replica'), tags: { zone: 'z3' } })
     await until(pool, () => pool.topology.current.replicas.length === 2)
     expect(pool.topology.current.replicas[1]?.zone).toBe('z3')
-    // Nobody answers for a while, and the cluster moves meanwhile.
+    // The API does not answer for a while, and the primary moves meanwhile.
     rest.broken = true
     await pool.switchover(() => cluster.switchover(c))
     expect(pool.topology.current.primary?.id).toBe('c')
     rest.broken = false
-    // The list leaves the primary out: SQL knows better.
+    // The list lacks the primary, but SQL finds it.
     rest.members = [memberOf(b, 'leader')]
     await until(pool, () => pool.topology.current.nodes[0]?.state === 'draining')
     await until(pool, () => pool.topology.current.nodes.length === 2)
@@ -108,7 +108,7 @@ scenario(
 )
 
 scenario(
-  'S46: follows the service records of a name, and keeps the nodes when nobody answers',
+  'S46: follows the service records of a name, and keeps the nodes when the look-up fails',
   async ({ make }) => {
     await using cluster = await startCluster({ replicas: 1 })
     let records = cluster.nodes.map(({ port }) => ({ name: '127.0.0.1', port, priority: 1 }))

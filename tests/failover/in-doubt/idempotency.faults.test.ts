@@ -13,7 +13,7 @@ const insert = (id: number) => (tx: Transaction) => tx.query('insert into rows v
 
 describe('a transaction with a key', () => {
   scenario(
-    'is done exactly once through a failover that nobody planned, and no call is in doubt',
+    'is done exactly once through an unplanned failover, and no call is in doubt',
     async ({ make }) => {
       await using setup = await startProxiedCluster({ replicas: 2, synchronous: true })
       const pool = setup.pool(make())
@@ -43,7 +43,7 @@ describe('a transaction with a key', () => {
   )
 
   scenario(
-    'is done once through PgBouncer too, also after the answer to its COMMIT was lost',
+    'is done once through PgBouncer too, even after the answer to its COMMIT was lost',
     async ({ make }) => {
       await using setup = await startProxiedCluster({ replicas: 0 })
       await using bouncer = await startPgBouncer({ target: setup.node('a').url, auth: 'trust' })

@@ -53,7 +53,7 @@ describe.each(DRIVERS)('a transaction with a key, over $driver', ({ make }) => {
     expect(await rows(setup.node('a'))).toEqual([0, 1, 2])
   })
 
-  it('is done once when many call it at a time, and all get the same result', async () => {
+  it('is done once when many callers run it at a time, and all get the same result', async () => {
     const pool = setup.pool(make())
     await createMarkerTable(pool)
     const calls = Array.from({ length: 8 }, (_, id) =>
@@ -73,7 +73,7 @@ describe.each(DRIVERS)('a transaction with a key, over $driver', ({ make }) => {
 })
 
 describe('a transaction with a key', () => {
-  it('says how to make its table, and works on a pool of one server', async () => {
+  it('says how to create its table, and works on a pool of one server', async () => {
     const pool: Pool = createPool({ driver: PG.make(), connection: setup.proxy.url() })
     try {
       const call = (): Promise<unknown> =>
@@ -93,7 +93,7 @@ describe('a transaction with a key', () => {
     }
   })
 
-  it('is in doubt by its deadline when no server is left to tell', async () => {
+  it('is in doubt at its deadline when no server is left to ask', async () => {
     const pool = setup.pool(PG.make(), { hold: { timeoutMs: 500 } })
     await createMarkerTable(pool)
     setup.proxy.onStatement((text) => {

@@ -17,7 +17,7 @@ async function doubtOf(call: Promise<unknown>): Promise<InDoubtError> {
   return error as InDoubtError
 }
 
-/** What the server itself says of an xid. */
+/** The server's own answer about an xid. */
 async function statusOf(node: ClusterNode, xid: string): Promise<string> {
   try {
     const [row] = await node.sql<{ status: string }>(
@@ -29,7 +29,7 @@ async function statusOf(node: ClusterNode, xid: string): Promise<string> {
   }
 }
 
-/** Commits on the node until it has given out this xid. */
+/** Commits on the node until it has assigned this xid. */
 async function passXid(node: ClusterNode, xid: string): Promise<void> {
   await until(async () => {
     const [row] = await node.sql<{ xid: string }>('select pg_current_xact_id()::text as xid')
@@ -63,7 +63,7 @@ describe('a COMMIT in doubt', () => {
   )
 
   scenario(
-    'S78: that waits for its synchronous standby is ended and resolved as committed',
+    'S78: that waits for its synchronous standby is terminated and resolved as committed',
     async ({ make }) => {
       await using setup = await startProxiedCluster({ replicas: 1, synchronous: true })
       const pool = setup.pool(make())
@@ -80,7 +80,7 @@ describe('a COMMIT in doubt', () => {
   )
 
   scenario(
-    'S79: that is answered after its wait for the standby was cancelled succeeds and is known to be local',
+    'S79: whose wait for the standby was cancelled succeeds, with durability local',
     async ({ make }) => {
       await using setup = await startProxiedCluster({ replicas: 1, synchronous: true })
       const pool = setup.pool(make())
@@ -116,9 +116,9 @@ describe('a COMMIT in doubt', () => {
   )
 })
 
-describe('an outcome that the server itself gets wrong', () => {
+describe('an outcome about which the server itself is wrong', () => {
   scenario(
-    'a commit that an asynchronous failover lost is never called committed, although its xid is another transaction by then',
+    "a commit lost by an asynchronous failover is never called committed, although its xid is another transaction's by then",
     async ({ make }) => {
       await using setup = await startProxiedCluster({ replicas: 1 })
       const pool = setup.pool(make(), { hold: { timeoutMs: 5_000 } })
@@ -144,7 +144,7 @@ describe('an outcome that the server itself gets wrong', () => {
       expect(await rows(b)).toEqual([2])
 
       expect(await error.resolve()).toBe('unknown')
-      // Whoever may read the history of the timelines can prove it.
+      // A role that may read the history of the timelines can prove it.
       await b.sql(`grant pg_read_server_files to ${setup.cluster.user}`)
       await b.sql(`grant execute on function pg_read_file(text) to ${setup.cluster.user}`)
       expect(await error.resolve()).toBe('lost')
@@ -168,7 +168,7 @@ describe('an outcome that the server itself gets wrong', () => {
   })
 
   scenario(
-    'a transaction that a crash of the server forgot is never called committed, although its xid is another transaction by then',
+    "a transaction lost by a crash of the server is never called committed, although its xid is another transaction's by then",
     async ({ make }) => {
       await using setup = await startProxiedCluster({ replicas: 0 })
       const pool = setup.pool(make(), { hold: { timeoutMs: 5_000 } })
@@ -195,7 +195,7 @@ describe('an outcome that the server itself gets wrong', () => {
 
 describe('a transaction', () => {
   scenario(
-    'S83: that conflicts with another is run again on a fresh snapshot, as often as declared',
+    'S83: with a conflict is run again on a fresh snapshot, as often as declared',
     async ({ make }) => {
       await using setup = await startProxiedCluster({ replicas: 0 })
       const pool = setup.pool(make())

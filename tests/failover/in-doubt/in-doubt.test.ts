@@ -69,7 +69,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
     expect(await rows()).toEqual([1, 2])
   })
 
-  it('S81: an INSERT by itself whose answer is lost is done once, and nobody can tell', async () => {
+  it('S81: a lone INSERT whose answer is lost is done once, and its outcome stays unknown', async () => {
     const pool = await openPool()
     setup.proxy.dropAnswers({ to: (text) => text.includes('insert into rows') })
     const error = await doubtOf(pool.query('insert into rows values ($1)', [1]))
@@ -77,7 +77,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
     expect(await rows()).toEqual([1])
   })
 
-  it('a transaction may begin with SET TRANSACTION, and is resolved all the same', async () => {
+  it('a transaction may begin with SET TRANSACTION, and is still resolved', async () => {
     const pool = await openPool()
     setup.proxy.dropCommitAnswer()
     const error = await doubtOf(

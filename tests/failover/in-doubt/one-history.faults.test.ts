@@ -27,14 +27,14 @@ async function leads(pool: FailoverPool, name: string): Promise<void> {
 
 async function count(node: ClusterNode, id: number): Promise<number> {
   const rows = await node.sql(`select from rows where id = ${id}`).catch((error: unknown) => {
-    // A replica that has not heard of the table yet.
+    // The replica may not have the table yet.
     if ((error as { code?: string }).code === '42P01') return []
     throw error
   })
   return rows.length
 }
 
-/** Gives out transaction ids on the node until this one is another's. */
+/** Assigns transaction ids on the node until this one is another transaction's. */
 async function passXid(node: ClusterNode, xid: string): Promise<void> {
   await until(async () => {
     const [row] = await node.sql<{ xid: string }>('select pg_current_xact_id()::text as xid')
@@ -42,7 +42,7 @@ async function passXid(node: ClusterNode, xid: string): Promise<void> {
   })
 }
 
-/** `a` is gone and `b` was promoted to timeline 2, of which `c` has not heard. */
+/** Kills `a` and promotes `b` to timeline 2, without `c` noticing. */
 async function promoteUnheard(setup: ProxiedCluster, pool: FailoverPool): Promise<void> {
   const [a, b, c] = ['a', 'b', 'c'].map(setup.node) as [ClusterNode, ClusterNode, ClusterNode]
   await pool.query('insert into rows values (0)')
@@ -52,7 +52,7 @@ async function promoteUnheard(setup: ProxiedCluster, pool: FailoverPool): Promis
   await leads(pool, 'b')
 }
 
-/** `b` dies, and `c` is promoted to timeline 2 as well. */
+/** Kills `b` and promotes `c` to timeline 2 as well. */
 async function promoteRival(setup: ProxiedCluster): Promise<ClusterNode> {
   await setup.node('b').kill()
   const c = setup.node('c')
@@ -84,7 +84,7 @@ async function doubtsOn(setup: ProxiedCluster, node: string, pool: FailoverPool,
 
 describe('a transaction in doubt', () => {
   scenario(
-    'T64: whose history another one of the same timeline has replaced is never called committed, although its xid is given out again',
+    'T64: is never called committed after another history of the same timeline replaced its own, although its xid was assigned again',
     async ({ make }) => {
       await using setup = await startProxiedCluster({ replicas: 2 })
       const pool = setup.pool(make(), { hold: { timeoutMs: 5_000 } })
@@ -138,7 +138,7 @@ describe('a transaction in doubt', () => {
   )
 
   scenario(
-    'is still called committed by the server that ran it, after that was restarted in place',
+    'is still called committed after the server that ran it was restarted in place',
     async ({ make }) => {
       await using setup = await startProxiedCluster({ replicas: 0 })
       const pool = setup.pool(make(), { hold: { timeoutMs: 8_000 } })
@@ -181,7 +181,7 @@ describe('a session', () => {
         const { token } = session
         const c = await promoteRival(setup)
         await leads(pool, 'c')
-        // The new log passes the place that the token names, and its follower with it.
+        // The new log, and its follower, pass the position of the token.
         await c.sql('insert into rows select 9 from generate_series(1, 5000)')
         await setup.node('a').rejoinAs(c)
         await until(
@@ -208,7 +208,7 @@ describe('a session', () => {
 
   for (const next of ['read', 'write'] as const) {
     scenario(
-      `T69: that lives through the failover which lost its own write is told by its next call, a ${next}`,
+      `T69: whose own write a failover lost learns that from its next call, a ${next}`,
       async ({ make }) => {
         const { setup, pool, db, told } = await route(make, {})
         await using _ = setup
@@ -268,13 +268,13 @@ describe('a topology', () => {
   )
 
   scenario(
-    'T69: refuses two claimants of one timeline until one of them is gone, or is drained',
+    'T69: refuses two primaries on one timeline until one of them is gone or drained',
     async ({ make }) => {
       await using setup = await startProxiedCluster({ replicas: 2 })
       const pool = setup.pool(make(), { hold: { timeoutMs: 3_000 } })
       await promoteUnheard(setup, pool)
       const [b, c] = [setup.node('b'), setup.node('c')]
-      // It falls silent first; whether it takes writes from others cannot be known.
+      // It falls silent first, and may still take writes from other clients.
       await b.freeze()
       await until(async () => pool.topology.current.primary === undefined)
       await c.promote({ refollow: false })

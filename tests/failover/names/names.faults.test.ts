@@ -6,7 +6,7 @@ import { scenario } from '../../support/scenario.js'
 import { type MovingName, startMovingName } from '../support/moving-name.js'
 import { until } from '../support/proxied-cluster.js'
 
-/** One node with a name, as a hosted service gives it. */
+/** One node with a host name, as hosted services have it. */
 function follow(cluster: Cluster, name: MovingName, driver: Driver): FailoverPool {
   const connection = {
     host: name.host,
@@ -23,7 +23,7 @@ function follow(cluster: Cluster, name: MovingName, driver: Driver): FailoverPoo
 const PORT = 'select inet_server_port() as port, pg_is_in_recovery() as standby'
 
 scenario(
-  'F22: a name that moves after the loss of its server is followed, also when its first address is dead',
+  'F22: follows a name that moves after the loss of its server, even if its first address is dead',
   async ({ make }) => {
     await using cluster = await startCluster({ replicas: 1 })
     const [a, b] = cluster.nodes as [ClusterNode, ClusterNode]
@@ -33,7 +33,7 @@ scenario(
     await a.kill()
     const held = pool.query(PORT)
     await b.promote()
-    // Nobody listens at the first.
+    // Nothing listens at the first.
     name.leadTo(9, 1)
     expect((await held).rows).toEqual([{ port: b.port, standby: false }])
     expect(pool.topology.current.timeline).toBe(2)
@@ -41,7 +41,7 @@ scenario(
 )
 
 scenario(
-  'F22: a name that leads to a standby first is asked again, and nothing stays connected to that',
+  'F22: looks a name up again that leads to a standby first, and keeps no connection to the standby',
   async ({ make }) => {
     await using cluster = await startCluster({ replicas: 2 })
     const [a, b, c] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode]
@@ -50,11 +50,11 @@ scenario(
     await pool.query('select 1')
     await a.kill()
     await b.promote()
-    // As long as the news has not come to every name server.
+    // Not every name server has the new address yet.
     name.leadTo(2)
     await until(async () => pool.topology.current.nodes[0]?.state === 'replica')
     const [node] = pool.topology.current.nodes
-    // A connection that the pool of the node keeps to the standby.
+    // The pool of the node has a connection to the standby.
     expect((await node!.pool.query(PORT)).rows).toEqual([{ port: c.port, standby: true }])
     const held = pool.query(PORT)
     name.leadTo(1)

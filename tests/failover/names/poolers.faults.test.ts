@@ -13,7 +13,7 @@ import { scenario } from '../../support/scenario.js'
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Resolves when the view of the first node says so. */
+/** Resolves when state and reason of the first node match. */
 async function until(pool: FailoverPool, reason: RegExp): Promise<void> {
   const shown = (): string => {
     const [node] = pool.topology.current.nodes
@@ -31,7 +31,7 @@ function nodeAt(driver: Driver, connection: string): ConnectionPool {
 }
 
 scenario(
-  'sees a PgBouncer that it was not told of, and writes on through a restart behind it',
+  'notices an undeclared PgBouncer, and goes on writing through a restart of the server behind it',
   async ({ make }) => {
     await using cluster = await startCluster({ replicas: 0 })
     await using bouncer = await startPgBouncer({ target: cluster.primary.url, poolSize: 10 })
@@ -48,15 +48,15 @@ scenario(
       pools: [pool],
     })
     expect(violations).toEqual([])
-    // Only what PgBouncer had passed on when the server went; what it found no server for was sent
-    // again.
+    // Only statements that PgBouncer had passed on when the server went. Those for which it had no
+    // server were sent again.
     expect(counts.unknown).toBeLessThanOrEqual(4)
     expect(counts.unsettled).toBe(0)
   },
 )
 
 scenario(
-  'behind a HAProxy that is pointed to the promoted server, writes wait and nothing is lost or done twice',
+  'behind a HAProxy that is switched to the promoted server, writes wait and nothing is lost or done twice',
   async ({ make }) => {
     await using cluster = await startCluster({ replicas: 1, synchronous: true })
     await using haproxy = await startHaproxy({ targets: cluster.nodes.map(({ url }) => url) })
@@ -87,7 +87,7 @@ scenario(
 )
 
 scenario(
-  'a HAProxy that points back to a stale primary is fenced: nothing is sent there',
+  'behind a HAProxy that is switched back to a stale primary, calls fail with a FencedError and nothing is sent there',
   async ({ make }) => {
     await using cluster = await startCluster({ replicas: 1 })
     await using haproxy = await startHaproxy({ targets: cluster.nodes.map(({ url }) => url) })

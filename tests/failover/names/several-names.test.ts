@@ -50,7 +50,7 @@ describe.each(everyServer({ replicas: 1 }))(
       expect(splits).toEqual([])
     })
 
-    it('T53: among them a reader endpoint that leads to the writer while there is no replica, and back', async () => {
+    it('T53: may include a reader endpoint that leads to the writer while there is no replica, and back', async () => {
       const { nodes } = await cluster()
       const [primary, replica] = nodes
       await using endpoint = await startBalancingRelay(replica!.url)
@@ -76,7 +76,7 @@ describe.each(everyServer({ replicas: 1 }))(
       await until(async () => states(db)['reader'] === 'replica')
     }, 30_000)
 
-    it('T53: of which a discovery lists another one: the open transaction under the old one is not lost', async () => {
+    it('T53: keep the open transaction under the old name when a discovery lists another one', async () => {
       const { primary } = await cluster()
       const port = Number(new URL(primary.url).port)
       let listed: DiscoveredNode[] = [{ host: '127.0.0.1', port, name: 'old' }]

@@ -7,7 +7,7 @@ import { everyServer } from '../../support/every-server.js'
 import { rejection } from '../support/proxied-cluster.js'
 
 describe.each(everyServer())(
-  'a forgotten line to a node that lives, over $driver on PostgreSQL $version',
+  'a half-open connection to a live node, over $driver on PostgreSQL $version',
   ({ make, cluster }) => {
     async function follow(
       options: FailoverOptions,
@@ -32,7 +32,7 @@ describe.each(everyServer())(
       return { pool, line, changes }
     }
 
-    it('T58: is noticed within 3.5 s, as the watchdog of the failover pool says and not that of the node, which stays primary', async () => {
+    it('T58: is noticed within 3.5 s by the watchdog of the failover pool, not by that of the node, which stays primary', async () => {
       const { pool, line, changes } = await follow({})
       line.forget()
       const startedAt = performance.now()
@@ -43,7 +43,7 @@ describe.each(everyServer())(
       expect(changes).toEqual([])
     })
 
-    it('T58: sends a declared read again', async () => {
+    it('T58: costs a declared read nothing, because it is sent again', async () => {
       const { pool, line } = await follow({ watchdog: { silenceMs: 300 } })
       line.forget()
       const startedAt = performance.now()
@@ -70,7 +70,7 @@ describe.each(everyServer())(
           one: { primary: line.url(), pool: { max: 1, watchdog } },
           two: { nodes: [line.url()], pool: { max: 1, watchdog: false }, failover: { watchdog } },
         },
-        // One for each, and one for the monitor.
+        // One connection for each database, and one for the monitor.
         budget: { perServer: 3 },
       })
       onTestFinished(async () => {

@@ -10,7 +10,7 @@ const CALLERS = 10
 const AT_A_TIME = 4
 
 scenario(
-  'S74: twenty pools with ten callers each come back to a restarted primary without a herd, and no call fails',
+  'S74: twenty pools with ten callers each return to a restarted primary gradually, and no call fails',
   async ({ make }) => {
     await using cluster = await startCluster({
       replicas: 0,
@@ -45,7 +45,7 @@ scenario(
       await primary.start()
       expect((await ends).filter(({ status }) => status === 'rejected')).toEqual([])
       expect(mostConnecting).toBeLessThanOrEqual(POOLS * AT_A_TIME)
-      // One connection for each caller at most: none was opened in vain and thrown away.
+      // One connection for each caller at most: none was opened for nothing.
       expect(connected).toBeLessThanOrEqual(POOLS * CALLERS)
     } finally {
       clearInterval(watching)

@@ -5,7 +5,7 @@ import { OutageSetup, pause } from '../support/outage-setup.js'
 
 describe('what is no outage', () => {
   scenario(
-    'F19: 150 ms more each way are no outage: no call fails, nobody is dead, no connection is lost',
+    'F19: 150 ms more each way are no outage: no call fails, no node is dead, no connection is lost',
     async ({ make }) => {
       await using setup = await OutageSetup.start(make(), { proxied: true })
       const { pool } = setup.primary.topology.current.primary!
@@ -21,7 +21,7 @@ describe('what is no outage', () => {
   )
 
   scenario(
-    'F21: a line that flaps every 300 ms makes nobody else primary, and leaves nothing behind',
+    'F21: a line that flaps every 300 ms makes no other node primary, and leaves nothing behind',
     async ({ make }) => {
       await using setup = await OutageSetup.start(make(), { proxied: true })
       const primaries = new Set<string | undefined>()
@@ -47,7 +47,7 @@ describe('what is no outage', () => {
   )
 
   scenario(
-    'F44: an event loop that stalls for 5 s fails no call and gives up no node',
+    'F44: an event loop that stalls for 5 s fails no call and makes no node dead',
     async ({ make }) => {
       await using setup = await OutageSetup.start(make(), { deadlineMs: 15_000 })
       const states = new Set<string>()
@@ -66,7 +66,7 @@ describe('what is no outage', () => {
 })
 
 scenario(
-  'sends a block again neither when a part of it was refused as a write nor when it raised 57P03: another part was committed',
+  'never sends a block again of which a part was committed, whether it was refused as a write or raised 57P03',
   async ({ make }) => {
     await using setup = await startFailoverCluster(make(), { replicas: 0 })
     for (const [id, failure] of [

@@ -6,7 +6,7 @@ import { OutageSetup, pause } from '../support/outage-setup.js'
 
 describe('a cluster without a primary', () => {
   scenario(
-    'F11: work waits to its deadline, a call too many is refused at once, and the replicas are still told',
+    'F11: holds calls until their deadline, refuses a call too many at once, and still shows the replicas',
     async ({ make }) => {
       await using setup = await startFailoverCluster(
         make(),
@@ -38,7 +38,7 @@ describe('a cluster without a primary', () => {
   )
 
   scenario(
-    'is told with a FencedError when an old primary on an older timeline is the only one that answers as primary',
+    'rejects with a FencedError as the cause when only an old primary on an older timeline answers as primary',
     async ({ make }) => {
       await using setup = await startFailoverCluster(
         make(),
@@ -71,7 +71,7 @@ describe('a cluster without a primary', () => {
   )
 
   scenario(
-    'D6: a pool that is closed while its primary hangs ends within 2 s of its deadline, and every call settles',
+    'D6: closes within 2 s of the deadline while its primary hangs, and every call settles',
     async ({ make }) => {
       await using setup = await OutageSetup.start(make())
       await setup.node('a').freeze()

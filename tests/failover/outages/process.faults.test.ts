@@ -5,31 +5,31 @@ import { describe, expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
 
 const SCRIPT = fileURLToPath(new URL('../support/lone-call.ts', import.meta.url))
-const NOBODY = 'postgres://wire@127.0.0.1:1/wire'
+const UNREACHABLE = 'postgres://wire@127.0.0.1:1/wire'
 
-describe('a process with a failover pool that nobody closes', () => {
+describe('a process with a failover pool that is never closed', () => {
   for (const mood of ['up', 'refusing', 'frozen'] as const) {
     scenario(
-      `ends by itself after its last call, the other node being ${mood}`,
+      `ends by itself after its last call while the other node is ${mood}`,
       async ({ driver }) => {
         await using primary = await startWireServer()
         await using other = await startWireServer()
         other.setRole('replica')
         if (mood === 'frozen') other.hang()
-        const urls = [primary.url, mood === 'refusing' ? NOBODY : other.url]
+        const urls = [primary.url, mood === 'refusing' ? UNREACHABLE : other.url]
         expect(await run(driver, urls)).toEqual({ output: 'served by n0', code: 0 })
       },
     )
   }
 
-  scenario('lives while a call is held, and ends when that is over', async ({ driver }) => {
-    expect(await run(driver, [NOBODY])).toEqual({ output: 'NoPrimaryError', code: 0 })
+  scenario('lives while a call is held, and ends after that', async ({ driver }) => {
+    expect(await run(driver, [UNREACHABLE])).toEqual({ output: 'NoPrimaryError', code: 0 })
   })
 })
 
-/** To read its sources, on a busy machine. */
+/** Longest time to load the sources, on a busy machine. */
 const STARTED_MS = 30_000
-/** After its last call nothing is left to wait for. */
+/** Longest time to end after the last call. */
 const ENDED_MS = 5_000
 
 /**

@@ -8,8 +8,8 @@ scenario(
     await using setup = await startProxiedCluster({ replicas: 0 })
     const pool = setup.pool(make())
     const a = setup.node('a')
-    // What a sequence has given out is not rolled back, so it counts the attempts. The second time
-    // the server itself refuses.
+    // A sequence is not rolled back, so it counts the attempts. The second time the server itself
+    // refuses.
     await a.sql('create sequence attempts')
     await a.sql(`create function refuse() returns int language plpgsql security definer as $$
     begin

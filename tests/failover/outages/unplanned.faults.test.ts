@@ -5,7 +5,7 @@ import { OutageSetup, pause } from '../support/outage-setup.js'
 
 describe('servers that fail and come back', () => {
   scenario(
-    'F03, S60, S67: a primary that hangs is given up within 3 s, its callers learn that they are in doubt, and when it wakes up it goes on',
+    'F03, S60, S67: a primary that hangs is dead within 3 s, its calls are in doubt, and it is used again when it wakes up',
     async ({ make }) => {
       await using setup = await OutageSetup.start(make())
       const { primary } = setup
@@ -27,7 +27,7 @@ describe('servers that fail and come back', () => {
   )
 
   scenario(
-    'F02, F12: two failovers in a row, the first primary being back as a replica, which gets no write',
+    'F02, F12: two failovers in a row, after which the first primary is back as a replica and gets no write',
     async ({ make }) => {
       await using setup = await OutageSetup.start(make())
       const { primary } = setup
@@ -60,7 +60,7 @@ describe('servers that fail and come back', () => {
   )
 
   scenario(
-    'F07, S67: a primary that restarts in place is used again, and its callers wait instead of failing',
+    'F07, S67: a primary that restarts in place is used again, and calls wait instead of failing',
     async ({ make }) => {
       await using setup = await OutageSetup.start(make())
       await setup.node('a').stop('immediate')
@@ -74,7 +74,7 @@ describe('servers that fail and come back', () => {
   )
 
   scenario(
-    'F08: the crash of one server process takes all of its server down, and they come back without a herd',
+    'F08: the crash of one backend ends all backends of its server, and connections come back gradually',
     async ({ make }) => {
       await using setup = await OutageSetup.start(make())
       const [{ pid }] = (await setup
@@ -96,7 +96,7 @@ describe('servers that fail and come back', () => {
   )
 
   scenario(
-    'F09: sessions ended by an administrator (57P01) over and over: what may have been done is never sent again',
+    'F09: an administrator ends sessions (57P01) over and over, and work that may have been done is never sent again',
     async ({ make }) => {
       await using setup = await OutageSetup.start(make())
       const kills = 10

@@ -38,7 +38,7 @@ scenario(
   },
 )
 
-scenario('refuses to drain the primary, which goes on', async ({ make }) => {
+scenario('refuses to drain the primary, which goes on serving', async ({ make }) => {
   await using setup = await startFailoverCluster(make(), { replicas: 1 })
   await expect(setup.pool.drain('a')).rejects.toThrow(/switchover/)
   await setup.pool.query('insert into writes values (1)')

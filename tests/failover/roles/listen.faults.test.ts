@@ -13,13 +13,13 @@ interface Setup extends AsyncDisposable {
   readonly b: ClusterNode
   readonly pool: FailoverPool
   readonly subscription: Subscription
-  /** Payloads, and `gap`, as they came. */
+  /** Payloads and gaps in order of arrival. */
   readonly diary: string[]
   readonly gaps: Gap[]
 }
 
 async function subscribe(driver: Driver): Promise<Setup> {
-  // Passwords are asked for, so that the URL's is used whatever drivers accept by default.
+  // With password authentication, so that the URL's password is used with every driver.
   const cluster: Cluster = await startCluster({ replicas: 1, auth: 'scram-sha-256' })
   const pools = cluster.nodes.map(({ name, url }) => createPool({ driver, connection: url, name }))
   const pool = withFailover(pools, { probe: { intervalMs: 250 } })
@@ -52,7 +52,7 @@ const endpointOf = ({ host, port }: ClusterNode): string => `${host}:${port}/app
 async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadline = performance.now() + 15_000
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited 15 s in vain for ${what}`)
+    if (performance.now() > deadline) throw new Error(`${what}: not within 15 s`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
@@ -63,7 +63,7 @@ async function send(pool: FailoverPool, payload: string): Promise<void> {
 
 describe('listen through a failover', () => {
   scenario(
-    'F01: after the primary was killed it listens on the new one, and every notification is heard or lies in the gap',
+    'F01: listens on the new primary after the old one was killed; every notification arrives or lies in the gap',
     async ({ make }) => {
       await using setup = await subscribe(make())
       const { a, b, pool, subscription, diary, gaps } = setup
@@ -86,7 +86,7 @@ describe('listen through a failover', () => {
   )
 
   scenario(
-    'F03, F04: a primary that was frozen is not listened to any more, whatever it says after it wakes up',
+    'F03, F04: ignores a formerly frozen primary, whatever it sends after it wakes up',
     async ({ make }) => {
       await using setup = await subscribe(make())
       const { a, b, pool, subscription, diary, gaps } = setup
@@ -107,14 +107,13 @@ describe('listen through a failover', () => {
   )
 
   scenario(
-    'F07: a primary that restarts in place is listened to again, and closing the pool ends the session',
+    'F07: listens again on a primary that restarted in place, and closing the pool ends the session',
     async ({ make }) => {
       await using setup = await subscribe(make())
       const { a, pool, subscription, diary } = setup
       await a.restart()
       await until(() => diary.includes('gap'), 'the gap')
-      // The news of the restart may come when it is listened to again already, and cost it another
-      // session.
+      // The restart may be noticed when the new session listens already, and cost that session too.
       await until(async () => {
         await send(pool, 'after')
         return diary.at(-1) === 'after'

@@ -21,8 +21,8 @@ import { DRIVERS } from '../../support/drivers.js'
 import { failoverOver, inserts, promote, startServers, until } from '../support/wire-servers.js'
 
 /**
- * Where the work wants to go in the words of libpq and Npgsql, the roles of the nodes, and which of
- * them serves; undefined: none does.
+ * What a call asks for, in the words of libpq and Npgsql; the roles of the nodes; and which of them
+ * serves it, undefined for none.
  */
 const MATRIX: readonly (readonly [
   intent: 'primary' | 'prefer-standby' | 'standby',
@@ -69,7 +69,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
       primaryShare: intent === 'standby' ? 0 : 0.3,
     })
     try {
-      // The positions of servers that play a part say nothing about their lag.
+      // The positions of scripted servers say nothing about their lag.
       const pool =
         intent === 'primary' ? db : db.reader({ maxStalenessMs: Number.POSITIVE_INFINITY })
       if (intent !== 'primary')
@@ -82,7 +82,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
       if (served === undefined) {
         const error = await work.catch((caught: unknown) => caught)
         expect(error).toBeInstanceOf(NoPrimaryError)
-        // Every node, what it is, and why.
+        // Every node with its state and the reason.
         for (const [index, role] of roles.entries()) {
           expect((error as Error).message).toContain(`"n${index}" ${role}`)
         }
@@ -95,7 +95,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     }
   })
 
-  it('S02: a read that may go to replicas alone is refused within its deadline when there are only primaries', async () => {
+  it('S02: a read that only replicas may serve is refused within its deadline when there are only primaries', async () => {
     await using a = await startWireServer()
     const primary = withFailover(nodesOf({ a: a.url }), { probe: { intervalMs: 250 } })
     await using b = await startWireServer()
@@ -109,7 +109,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     expect(performance.now() - begunAt).toBeLessThan(750)
   })
 
-  it('S68: when the last replica dies its reads go to the primary, or are refused if they may not', async () => {
+  it('S68: when the last replica dies its reads go to the primary, or are refused if that is not allowed', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     const fresh = { maxStalenessMs: Number.POSITIVE_INFINITY }
@@ -134,7 +134,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     expect(await strict.query('select 1')).toMatchObject({ node: 'a' })
   })
 
-  it('S03: when every node refuses the connection, the call ends with what each of them said', async () => {
+  it('S03: when every node refuses the connection, the error says why for each of them', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     a.refuse()
@@ -147,7 +147,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     )
   })
 
-  it('S03: when every node refuses with the same SQLSTATE, the call ends with that error', async () => {
+  it('S03: when every node refuses with the same SQLSTATE, the call rejects with that error', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     const refusal = { code: '3D000', message: 'database "wire" does not exist' }
@@ -159,7 +159,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     expect(error).toMatchObject({ sqlState: '3D000', fatal: true, executed: 'no' })
   })
 
-  it('S04, S05: a first node that refuses or swallows everything costs the second one no time-out', async () => {
+  it('S04, S05: a first node that refuses connections or never answers does not delay the second one by a time-out', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     await using hole = await startFaultProxy(b.url)
@@ -174,7 +174,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     expect(performance.now() - begunAt).toBeLessThan(1_000)
   })
 
-  it('S08: a promotion that no probe has seen yet is found by the call that needs it', async () => {
+  it('S08: a promotion that no probe has seen yet is found by the next call', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     a.setRole('replica')
@@ -190,7 +190,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     expect(performance.now() - begunAt).toBeLessThan(1_000)
   })
 
-  it('S11, S69: 57P02 on a busy connection costs that node its connections, and no other node any', async () => {
+  it('S11, S69: 57P02 on a busy connection costs only that node its connections', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     await using pool = failoverOver(make(), { a: a.url, b: b.url })
@@ -242,7 +242,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     },
   )
 
-  it('S13: a statement past its deadline is cancelled and its connection kept; if the server is silent too, that is broken', async () => {
+  it('S13: a statement past its deadline is cancelled and its connection kept, or destroyed if the server is silent too', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     await using pool = failoverOver(make(), { a: a.url, b: b.url })
@@ -263,7 +263,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     expect(node.stats()).toMatchObject({ total: 0, leased: 0 })
   })
 
-  it('S16: while a node is dead no call waits for it; only the probes do', async () => {
+  it('S16: while a node is dead only probes wait for it, no call does', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     await using line = await startFaultProxy(b.url)
@@ -279,7 +279,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     }
   })
 
-  it('F24: a server that is full (53300) is not dead: callers wait for the connections there are', async () => {
+  it('F24: a server that is full (53300) is not dead: callers wait for the existing connections', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     await using pool = failoverOver(make(), { a: a.url, b: b.url })
@@ -293,7 +293,7 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     expect(told).toEqual([])
   })
 
-  it('S66: a server of another system behind a known address gets no work, and is told of', async () => {
+  it('S66: a server of another system behind a known address gets no work, and is reported', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     await using pool = failoverOver(make(), { a: a.url, b: b.url }, { hold: { timeoutMs: 1_000 } })

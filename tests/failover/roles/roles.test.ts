@@ -5,11 +5,11 @@ import { describe, expect, it } from 'vitest'
 import { DRIVERS } from '../../support/drivers.js'
 import { failoverOver, inserts, promote, startServers, until } from '../support/wire-servers.js'
 
-describe.each(DRIVERS)('roles told over the wire to $driver', ({ make }) => {
+describe.each(DRIVERS)('roles reported over the wire to $driver', ({ make }) => {
   const failover = (urls: Record<string, string>, options?: FailoverOptions): FailoverPool =>
     failoverOver(make(), urls, options)
 
-  it('S06, S63: a promoted replica gets the work on the sessions it already has', async () => {
+  it('S06, S63: a promoted replica gets the work on its existing connections', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     await using pool = failover({ a: a.url, b: b.url })
@@ -63,7 +63,7 @@ describe.each(DRIVERS)('roles told over the wire to $driver', ({ make }) => {
     expect(pool.topology.current.primary?.id).toBe('a')
   })
 
-  it('S10: a refused password reaches the caller at once', async () => {
+  it('S10: a wrong password rejects the call at once', async () => {
     const code = '28P01'
     await using a = await startWireServer({ auth: { reject: { code, message: 'wrong password' } } })
     await using pool = failover({ a: a.url })
@@ -113,7 +113,7 @@ describe.each(DRIVERS)('roles told over the wire to $driver', ({ make }) => {
     expect([...inserts(a), ...inserts(b)]).toEqual(['insert into t values (1)'])
   })
 
-  it('F19: a line with 150 ms each way makes nobody dead', async () => {
+  it('F19: a line with 150 ms each way makes no node dead', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     await using proxy = await startFaultProxy(a.url)
@@ -131,7 +131,7 @@ describe.each(DRIVERS)('roles told over the wire to $driver', ({ make }) => {
     expect(told.length).toBeLessThanOrEqual(2)
   })
 
-  it('F15: behind a black hole a primary is given up in time, and its successor takes over', async () => {
+  it('F15: a primary behind a black hole is declared dead in time, and its successor takes over', async () => {
     await using servers = await startServers()
     const { a, b } = servers
     await using proxy = await startFaultProxy(a.url)

@@ -11,10 +11,10 @@ import { type FailoverCluster, startFailoverCluster } from '../support/failover-
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Eight workers that write, each about thirty times a second. */
+/** Starts eight writers, each with about thirty writes a second. */
 async function startWriting({ pool }: FailoverCluster): Promise<Workload> {
   for (const statement of historyTable()) await pool.query(statement)
-  // As long as calls are held by default: on a busy machine the servers take their time.
+  // As long as calls are held by default, because servers are slow on a busy machine.
   return startWorkload({ writes: pool, writers: 8, pauseMs: 20, deadlineMs: 10_000 })
 }
 
@@ -68,14 +68,14 @@ describe('switchover', () => {
 })
 
 describe('a switchover that does not take place', () => {
-  scenario('lets the work go on where it was, without a failed call', async ({ make }) => {
+  scenario('lets calls go on where they were, without a failed one', async ({ make }) => {
     await using setup = await startFailoverCluster(make(), { replicas: 1 })
     const { pool } = setup
     const workload = await startWriting(setup)
     await pause(300)
     const refused = new Error('the cluster manager refused')
     await expect(pool.switchover(() => Promise.reject(refused))).rejects.toBe(refused)
-    await expect(pool.switchover(() => Promise.resolve())).rejects.toThrow(/promoted nobody/)
+    await expect(pool.switchover(() => Promise.resolve())).rejects.toThrow(/promoted no other node/)
     await pause(300)
     const { counts, violations } = await judge(setup, workload)
     expect(violations).toEqual([])
@@ -84,7 +84,7 @@ describe('a switchover that does not take place', () => {
   })
 
   scenario(
-    'S57: one that nobody announced costs at most one call per connection, each with its outcome',
+    'S57: an unannounced one costs at most one call per connection, each with its true outcome',
     async ({ make }) => {
       await using setup = await startFailoverCluster(make(), { replicas: 2 })
       const workload = await startWriting(setup)

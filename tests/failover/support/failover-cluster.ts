@@ -13,18 +13,13 @@ export interface FailoverCluster extends AsyncDisposable {
   readonly pool: FailoverPool
   /** The node of this name. */
   node(name: string): ClusterNode
-  /**
-   * Resolves when the pool's topology satisfies the condition; rejects after 15 s with what it
-   * shows.
-   */
+  /** Resolves when the pool satisfies the condition; rejects after 15 s with the topology. */
   until(condition: (pool: FailoverPool) => boolean): Promise<void>
-  /** The ids in the table of the writers, on one node. */
+  /** The ids in the table `writes` of one node. */
   stored(node: ClusterNode): Promise<number[]>
 }
 
-/**
- * Starts the cluster with the table of the writers in it, and a pool per node named like the node.
- */
+/** Starts a cluster with a table `writes`, and a failover pool over pools named like the nodes. */
 export async function startFailoverCluster(
   driver: Driver,
   clusterOptions: ClusterOptions,
@@ -67,7 +62,7 @@ async function until(
       const shown = pool.topology.current.nodes.map(
         ({ id, state, reason }) => `${id} ${state}: ${reason}`,
       )
-      reject(new Error(`the topology did not come to what was expected; ${shown.join('; ')}`))
+      reject(new Error(`the topology did not reach the expected state; ${shown.join('; ')}`))
     }, 15_000)
   })
 }

@@ -1,5 +1,5 @@
-// Run as a process of its own: one call through a failover pool that is never closed. It must end
-// by itself.
+// Run as a separate process: one call through a failover pool that is never closed. The process
+// must end by itself.
 import { createPool } from '@poolhouse/core'
 import { withFailover } from '@poolhouse/failover'
 import { driverNamed } from '../../support/drivers.js'

@@ -2,15 +2,16 @@ import dns from 'node:dns'
 import { syncBuiltinESMExports } from 'node:module'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
-/** A host name that only this process knows, and that leads wherever the test says. */
+/** A host name that only this process can resolve, to addresses that the test sets. */
 export interface MovingName extends AsyncDisposable {
   /** The name. */
   readonly host: string
-  /** The same at every address. */
+  /** The port, the same at every address. */
   readonly port: number
   /**
-   * The addresses that a look-up of the name finds from now on, in order: those of these numbers,
-   * counted from 0. Beyond the targets nobody listens.
+   * Sets the addresses that a look-up of the name finds from now on, in order, by their numbers
+   * from
+   * 0. Nothing listens at numbers beyond the targets.
    */
   leadTo(...addresses: number[]): void
 }
@@ -20,8 +21,8 @@ type LookUpDone = (error: Error | null, addresses: string | dns.LookupAddress[])
 const HOST = 'db.poolhouse.test'
 
 /**
- * Gives each of these ports an address of its own, 127.0.0.2 and up, all at one port, and a name
- * that leads to the first of them.
+ * Makes each of these ports reachable at an address of its own, 127.0.0.2 and up, all at one port,
+ * with a host name that leads to the first of them.
  */
 export async function startMovingName(targets: readonly number[]): Promise<MovingName> {
   const sockets = new Set<Socket>()
@@ -65,7 +66,7 @@ function addressOf(index: number): string {
   return `127.0.0.${index + 2}`
 }
 
-/** Passes bytes on to a port of 127.0.0.1, and every end of a connection. */
+/** Forwards bytes, and every end of a connection, to a port of 127.0.0.1. */
 function forwarder(target: number, sockets: Set<Socket>): Server {
   return createServer((client) => {
     const server = connect(target, '127.0.0.1')
@@ -84,7 +85,7 @@ function forwarder(target: number, sockets: Set<Socket>): Server {
   })
 }
 
-/** For everybody in this process, also those who have imported it by name. */
+/** Replaces the look-up for the whole process, including modules that imported it by name. */
 function replaceLookup(lookup: typeof dns.lookup): void {
   dns.lookup = lookup
   syncBuiltinESMExports()

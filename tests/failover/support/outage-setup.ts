@@ -16,30 +16,27 @@ import {
 
 type Operation = Workload['history']['operations'][number]
 
-/** How many write, and how many read beside them. */
+/** How many writers and how many readers there are. */
 const WRITERS = 6
 const READERS = 6
 const PAUSE_MS = 10
 
-/** What kind of cluster an outage strikes. */
+/** The kind of cluster that an outage strikes. */
 export interface OutageOptions {
-  /** Whether a commit waits for a replica. Default true: then nothing acknowledged may be lost. */
+  /** Whether a commit waits for a replica. Default true, so no acknowledged write may be lost. */
   readonly synchronous?: boolean
   /** Whether every server is reached through a fault proxy. Default false. */
   readonly proxied?: boolean
   /**
-   * The deadline of every call and statement, in milliseconds. Default 5 000. No call may outlive
-   * it by more than 250 ms: the checker calls that `late`.
+   * The deadline of every call and statement, in milliseconds. Default 5 000. The checker counts a
+   * call as `late` if it takes more than 250 ms longer.
    */
   readonly deadlineMs?: number
-  /**
-   * Options of the failover pool that differ from those that section D of the scenarios measures
-   * with.
-   */
+  /** Options of the failover pool that differ from those of section D of the scenarios. */
   readonly failover?: FailoverOptions
 }
 
-/** What was measured of an outage. Times are in milliseconds. */
+/** Measurements of an outage. Times are in milliseconds. */
 export interface OutageFigures extends Omit<HistoryReport, 'violations'> {
   /**
    * The longest time from when the promoted server took commits until a writer had its next answer;
@@ -49,14 +46,13 @@ export interface OutageFigures extends Omit<HistoryReport, 'violations'> {
 }
 
 /**
- * A primary with two replicas, 6 writers and 6 readers at work on it, and what becomes of their
- * calls.
+ * A primary with two replicas, 6 writers and 6 readers at work, and the outcomes of their calls.
  */
 export class OutageSetup implements AsyncDisposable {
   readonly cluster: Cluster
   readonly primary: FailoverPool
   readonly db: ReplicaPool
-  /** What the pool has told of its view, and when. */
+  /** The topology events of the pool, each with its time. */
   readonly #told: { readonly at: number; readonly reason: string }[] = []
   readonly #proxies: readonly FaultProxy[]
   readonly #workload: Workload
@@ -74,8 +70,8 @@ export class OutageSetup implements AsyncDisposable {
     this.primary = primary
     this.db = db
     primary.on('topology', ({ reason }) => this.#told.push({ at: performance.now(), reason }))
-    // Each worker is a user: what it reads must have everything it has written, and never less than
-    // it saw before.
+    // Each worker is one user: its reads must include all of its own writes, and never go back in
+    // time.
     const sessions = Array.from({ length: WRITERS + READERS }, () => db.session())
     this.#workload = startWorkload({
       writes: (worker) => sessions[worker]!,
@@ -87,7 +83,7 @@ export class OutageSetup implements AsyncDisposable {
     })
   }
 
-  /** Starts it all; resolves when everybody has been at work for a while. */
+  /** Starts everything; resolves when all workers have been at work for a while. */
   static async start(driver: Driver, options: OutageOptions = {}): Promise<OutageSetup> {
     const { synchronous = true, proxied = false, deadlineMs = 5_000 } = options
     const cluster = await startCluster({ replicas: 2, synchronous })
@@ -126,7 +122,7 @@ export class OutageSetup implements AsyncDisposable {
     return this.#bareMs
   }
 
-  /** What the workers did so far. */
+  /** The operations of the workers so far. */
   get operations(): Workload['history']['operations'] {
     return this.#workload.history.operations
   }
@@ -153,7 +149,7 @@ export class OutageSetup implements AsyncDisposable {
     }
   }
 
-  /** What failed calls were told. */
+  /** The errors of failed calls. */
   failures(): string {
     const lines: string[] = []
     for (const { id, outcome } of this.operations) {
@@ -163,10 +159,7 @@ export class OutageSetup implements AsyncDisposable {
     return lines.join('\n')
   }
 
-  /**
-   * What the pool has told of its view, and the calls that took longest, with times counted from
-   * this one.
-   */
+  /** The topology events of the pool and the slowest calls, with times counted from this one. */
   diary(time: number): string {
     const told = this.#told.map(({ at, reason }) => `${Math.round(at - time)} ms: ${reason}`)
     const took = ({ invokedAt, settledAt = performance.now() }: Operation): number =>
@@ -185,17 +178,17 @@ export class OutageSetup implements AsyncDisposable {
     return this.#proxies[this.cluster.nodes.findIndex((node) => node.name === name)]!
   }
 
-  /** State of a node in the view of the pool. */
+  /** State of a node in the topology of the pool. */
   state(name: string): string | undefined {
     return this.primary.topology.current.nodes.find(({ id }) => id === name)?.state
   }
 
-  /** Resolves when the pool takes this node for the primary. */
+  /** Resolves when this node is the primary in the topology of the pool. */
   async untilPrimary(name: string): Promise<void> {
     await this.until(() => this.primary.topology.current.primary?.id === name, `${name} as primary`)
   }
 
-  /** Resolves when the condition holds; rejects after 15 s with what the pool sees. */
+  /** Resolves when the condition holds; rejects after 15 s with the topology of the pool. */
   async until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
     const giveUpAt = performance.now() + 15_000
     while (!(await condition())) {
@@ -209,15 +202,15 @@ export class OutageSetup implements AsyncDisposable {
     }
   }
 
-  /** Ids of the writes of which this node holds a part. */
+  /** Ids of the writes of which this node has a part. */
   async idsOn(node: ClusterNode): Promise<Set<string>> {
     const rows = await node.sql<{ id: string }>('select distinct id from poolhouse_history')
     return new Set(rows.map(({ id }) => id))
   }
 
   /**
-   * Ends the work and judges it by what the primary holds. `takesCommitsAt` is when the cluster
-   * took commits again, as a reading of `performance.now()`.
+   * Ends the work and checks it against the rows of the primary. `takesCommitsAt` is when the
+   * cluster took commits again, as a reading of `performance.now()`.
    */
   async verify(
     takesCommitsAt?: number,
@@ -248,7 +241,7 @@ export class OutageSetup implements AsyncDisposable {
   }
 }
 
-/** Resolves after so many milliseconds. */
+/** Resolves after this many milliseconds. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -2,13 +2,13 @@ import { expect } from 'vitest'
 import type { NamedDriver } from '../../support/drivers.js'
 import { type OutageFigures, type OutageOptions, OutageSetup, pause } from './outage-setup.js'
 
-/** An outage, what must hold after it, and by when. */
+/** An outage, and the conditions and limits that must hold after it. */
 export interface Outage {
-  /** Numbers of the scenarios, and what must happen, as the title of a test. */
+  /** Title of the test: codes of the scenarios, and what must happen. */
   readonly title: string
-  /** What it is called in a table of figures. */
+  /** Name in a table of figures. */
   readonly name: string
-  /** What it strikes. */
+  /** The cluster that it strikes. */
   readonly options?: OutageOptions
   /**
    * Longest time until every writer has been served, from when the promoted server took commits, in
@@ -16,18 +16,18 @@ export interface Outage {
    */
   readonly servedWithinMs: number
   /**
-   * How many writes may fail, in doubt or rolled back with their transaction: those that were in
-   * flight on connections that are lost.
+   * How many writes may be in doubt or be rolled back with their transaction: those in flight on
+   * lost connections.
    */
   readonly mostFailed: number
   /**
-   * Makes it happen; resolves with when the cluster took commits again, as a reading of
+   * Causes the outage. Resolves with the time when the cluster took commits again, as a reading of
    * `performance.now()`.
    */
   strike(setup: OutageSetup): Promise<number>
 }
 
-/** Promotes `b` and waits until the pool knows; resolves with when `b` took commits. */
+/** Promotes `b`, waits until the pool knows, and returns when `b` took commits. */
 async function promote(setup: OutageSetup): Promise<number> {
   await setup.node('b').promote()
   const takesCommitsAt = setup.firstCommitOn('b')
@@ -35,7 +35,7 @@ async function promote(setup: OutageSetup): Promise<number> {
   return await takesCommitsAt
 }
 
-/** A switchover to `b`; resolves with when `b` took commits. */
+/** Switches over to `b`, and returns when `b` took commits. */
 async function switchOver({ cluster, node, firstCommitOn }: OutageSetup): Promise<number> {
   const moved = cluster.switchover(node('b'))
   const takesCommitsAt = firstCommitOn('b')
@@ -112,8 +112,7 @@ export const OUTAGES: readonly Outage[] = [
   {
     title: 'F04, S60, S65, D5: split brain: a frozen primary wakes up writable after a promotion',
     name: 'split brain',
-    // With asynchronous replication the old primary goes on acknowledging: whoever asks it loses
-    // what it says.
+    // With asynchronous replication the old primary goes on acknowledging writes, which are lost.
     options: { synchronous: false },
     servedWithinMs: AFTER_SILENCE_MS,
     mostFailed: IN_FLIGHT,
@@ -135,7 +134,7 @@ export const OUTAGES: readonly Outage[] = [
     },
   },
   {
-    title: 'F06, S56, D4: a switchover that the pool was told of costs no call',
+    title: 'F06, S56, D4: switchover() costs no call',
     name: 'switchover()',
     options: { failover: { hold: { timeoutMs: 10_000 } } },
     servedWithinMs: AFTER_KILL_MS,
@@ -147,7 +146,7 @@ export const OUTAGES: readonly Outage[] = [
     },
   },
   {
-    title: 'F06, S57, D4: a switchover that nobody announced costs at most the calls in flight',
+    title: 'F06, S57, D4: an unannounced switchover costs at most the calls in flight',
     name: 'switchover, unannounced',
     servedWithinMs: AFTER_KILL_MS,
     mostFailed: IN_FLIGHT,
@@ -160,8 +159,8 @@ export const OUTAGES: readonly Outage[] = [
 ]
 
 /**
- * Runs the outage under 6 writers and 6 readers, holds the history against section D, and returns
- * what was measured.
+ * Runs the outage under 6 writers and 6 readers, checks the history against section D, and returns
+ * the measurements.
  */
 export async function judgeOutage(outage: Outage, { make }: NamedDriver): Promise<OutageFigures> {
   await using setup = await OutageSetup.start(make(), outage.options)
@@ -174,7 +173,7 @@ export async function judgeOutage(outage: Outage, { make }: NamedDriver): Promis
   expect(counts.unknown + counts.notExecuted, setup.failures()).toBeLessThanOrEqual(
     outage.mostFailed,
   )
-  // A machine that is busy with something else is as slow to a client without a pool.
+  // A busy machine is as slow for a client without a pool.
   const withinMs = outage.servedWithinMs + setup.bareMs
   expect(servedMs, setup.diary(takesCommitsAt)).toBeLessThan(withinMs)
   expect(longestReadGapMs).toBeLessThan(LONGEST_READ_GAP_MS)

@@ -9,7 +9,7 @@ import {
   startFaultProxy,
 } from '@poolhouse/testkit'
 
-/** A real cluster whose nodes are reached through fault proxies, and failover pools over it. */
+/** A real cluster whose nodes are reached through fault proxies, with failover pools over it. */
 export interface ProxiedCluster extends AsyncDisposable {
   readonly cluster: Cluster
   /** The proxy in front of the first primary. */
@@ -18,13 +18,12 @@ export interface ProxiedCluster extends AsyncDisposable {
   proxyOf(name: string): FaultProxy
   /** The node of this name. */
   node(name: string): ClusterNode
-  /** A failover pool through the proxies, which the cluster closes with itself. */
+  /** Makes a failover pool through the proxies. It is closed together with the cluster. */
   pool(driver: Driver, options?: FailoverOptions): FailoverPool
 }
 
 /**
- * Starts the cluster with a table `rows(id int)` without a key in it, so that a row written twice
- * would show.
+ * Starts the cluster with a table `rows(id int)` without a key, so that a row can be written twice.
  */
 export async function startProxiedCluster(options: ClusterOptions): Promise<ProxiedCluster> {
   const cluster = await startCluster(options)

@@ -20,7 +20,7 @@ export async function startServers(): Promise<Servers> {
   }
 }
 
-/** A failover pool over these URLs, by the names of their nodes. */
+/** Makes a failover pool over these URLs, which are keyed by the names of the nodes. */
 export function failoverOver(
   driver: Driver,
   urls: Record<string, string>,
@@ -32,7 +32,7 @@ export function failoverOver(
   return withFailover(pools, { probe: { intervalMs: 250 }, ...options })
 }
 
-/** Promotes in the way of PostgreSQL: the next timeline. */
+/** Promotes the server to the next timeline, as PostgreSQL does. */
 export function promote(server: WireServer): void {
   server.setRole('primary')
   server.state.timeline = 2

@@ -526,9 +526,9 @@ export class NoSuitableNodeError extends PoolhouseError {
 }
 
 /**
- * The cause of a `NoPrimaryError` when every server that claims to be primary is fenced: it is on an
- * older timeline than one already seen, or two servers claim the same timeline (split brain). The
- * message names each and says why. Nothing is sent to a fenced server.
+ * The cause of a `NoPrimaryError` when every server that claims to be primary is fenced: it is on
+ * an older timeline than one already seen, or two servers claim the same timeline (split brain).
+ * The message names each and says why. Nothing is sent to a fenced server.
  */
 export class FencedError extends PoolhouseError {
   static {

@@ -101,8 +101,8 @@ export class CallDispatcher {
   }
 
   /**
-   * The primary, now or as soon as there is one. Rejects as a call does: when `deadline` has passed,
-   * or at once where calls are not held.
+   * The primary, now or as soon as there is one. Rejects as a call does: when `deadline` has
+   * passed, or at once where calls are not held.
    */
   async primary(deadline: number, signal: AbortSignal | undefined): Promise<ConnectionPool> {
     return await this.#primaryFor(signal, deadline, undefined)
@@ -152,8 +152,8 @@ export class CallDispatcher {
   }
 
   /**
-   * Sends the call to the primary, now or as soon as there is one, and again as long as that is safe
-   * and its time is not over. `failure` is what a first attempt has met already.
+   * Sends the call to the primary, now or as soon as there is one, and again as long as that is
+   * safe and its time is not over. `failure` is what a first attempt has met already.
    */
   async dispatch<R>(call: Call<R>, failure?: Failure): Promise<R> {
     let failed = failure

@@ -147,7 +147,9 @@ export class HoldQueue {
     for (const held of [...this.#held]) if (held.isListening) held.refuse(error())
   }
 
-  /** The error for a call that finds no primary. `why` continues the sentence "has no primary, ". */
+  /**
+   * The error for a call that finds no primary. `why` continues the sentence "has no primary, ".
+   */
   noPrimary(why: string, cause?: unknown): NoPrimaryError {
     return new NoPrimaryError(
       `"${this.#config.name}" has no primary, ${why}; nodes: ${this.#describe()}`,

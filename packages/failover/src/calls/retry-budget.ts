@@ -2,8 +2,8 @@ const SECONDS = 10
 
 /**
  * Limits how much work is sent again, so that retries do not overload a server that is failing: at
- * most a share of the calls of the last ten seconds, and at least one. Counts by the second, so that
- * a call costs one addition.
+ * most a share of the calls of the last ten seconds, and at least one. Counts by the second, so
+ * that a call costs one addition.
  */
 export class RetryBudget {
   readonly #share: number

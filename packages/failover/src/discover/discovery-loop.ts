@@ -105,7 +105,9 @@ export class DiscoveryLoop {
   }
 }
 
-/** Checks the list of an application's own discovery. Throws `TypeError` that says what is wrong. */
+/**
+ * Checks the list of an application's own discovery. Throws `TypeError` that says what is wrong.
+ */
 function checkAnswer(nodes: unknown): void {
   if (!Array.isArray(nodes)) throw new TypeError('its answer has no list of nodes')
   for (const [index, node] of (nodes as readonly Partial<DiscoveredNode>[]).entries()) {

@@ -78,7 +78,9 @@ export interface ClusterView {
   readonly contest: Contest | undefined
   /** Nodes that get no new work unless they are the primary, each with the reason. */
   readonly withheld: ReadonlyMap<string, string>
-  /** Nodes that are not listed any more. They lose against another server that claims to be primary. */
+  /**
+   * Nodes that are not listed any more. They lose against another server that claims to be primary.
+   */
   readonly leaving: ReadonlySet<string>
   /** Nodes that an operator has drained. They lose against another such server too. */
   readonly drained: ReadonlySet<string>

@@ -9,11 +9,11 @@ export function serverOf({ startedAt, address }: ProbeFacts): string | undefined
  * What shows that a probe went through a pooler or a proxy, in words for humans; undefined if
  * nothing does.
  *
- * A backend keeps its process id for as long as its session lasts, and announces it when the session
- * starts. If another backend answers, a pooler assigns the sessions. If a server answers again after
- * another one answered at the same address, it was not replaced in between: a proxy chooses between
- * the two. A single change of the server proves nothing, because servers are restarted and names
- * move.
+ * A backend keeps its process id for as long as its session lasts, and announces it when the
+ * session starts. If another backend answers, a pooler assigns the sessions. If a server answers
+ * again after another one answered at the same address, it was not replaced in between: a proxy
+ * chooses between the two. A single change of the server proves nothing, because servers are
+ * restarted and names move.
  */
 export function seenBehind(servers: readonly string[], facts: ProbeFacts): string | undefined {
   const { backendPid, sessionPid } = facts

@@ -43,7 +43,9 @@ export function snapshotOf(
   })
 }
 
-/** The server that answered last; undefined behind a pooler, where connections may lead to others. */
+/**
+ * The server that answered last; undefined behind a pooler, where connections may lead to others.
+ */
 function serverOf(record: NodeRecord | undefined): ServerLife | undefined {
   if (record?.standing.kind !== 'answer' || record.behind !== undefined) return undefined
   const { systemId, startedAt, port } = record.standing.facts

@@ -82,8 +82,8 @@ export function removeNode(view: ClusterView, id: string): ClusterView {
 }
 
 /**
- * Sets which nodes get no new work, each with the reason, which of them are not listed any more, and
- * which an operator has drained.
+ * Sets which nodes get no new work, each with the reason, which of them are not listed any more,
+ * and which an operator has drained.
  */
 export function withhold(
   view: ClusterView,
@@ -95,8 +95,8 @@ export function withhold(
 }
 
 /**
- * Makes this system ours. Its timelines are other ones, so the configured minimum does not apply any
- * more.
+ * Makes this system ours. Its timelines are other ones, so the configured minimum does not apply
+ * any more.
  */
 export function acceptSystem(view: ClusterView, systemId: string): ClusterView {
   if (view.systemId === systemId) return view

@@ -2,8 +2,9 @@ import type { Clock, ClockTimer } from '@poolhouse/core'
 import type { NodeSet } from './node-set.js'
 
 /**
- * The watchdog: looks for connections that wait for an answer and hear nothing. Silence only prompts
- * a probe; it proves nothing, because a slow query is silent too. Never keeps the process alive.
+ * The watchdog: looks for connections that wait for an answer and hear nothing. Silence only
+ * prompts a probe; it proves nothing, because a slow query is silent too. Never keeps the process
+ * alive.
  */
 export class SilenceWatch {
   readonly #nodes: NodeSet

@@ -70,8 +70,8 @@ export class NodeProber {
   }
 
   /**
-   * Probes once. Resolves with what was found within the deadline, or with undefined if there was no
-   * answer and the event loop was stalled for more than half of the time, so that silence proves
+   * Probes once. Resolves with what was found within the deadline, or with undefined if there was
+   * no answer and the event loop was stalled for more than half of the time, so that silence proves
    * nothing.
    */
   observe(): Promise<Observation | undefined> {
@@ -244,7 +244,8 @@ export class NodeProber {
     }
     this.#line = line
     const leave = (): void => old?.session.destroy('a new session took its place')
-    // The old session may still owe an answer: breaking it now would look like a failure of the server.
+    // The old session may still owe an answer: breaking it now would look like a failure of the
+    // server.
     if (old?.isOld === true && old.asking !== undefined) void old.asking.then(leave)
     else leave()
     const { signal } = session

@@ -39,8 +39,8 @@ export function probeDelay(input: ProbeDelayInput): number {
   const regular = intervalMs * (0.8 + 0.4 * random)
   // Trying a wrong password ten times a second may lock the account.
   if (denials > 0) return Math.max(regular, Math.min(DENIED_MOST_MS, regular * 2 ** (denials - 1)))
-  // After a first failure the second probe follows at once: until it has decided, callers wait for a
-  // node that may be dead.
+  // After a first failure the second probe follows at once: until it has decided, callers wait for
+  // a node that may be dead.
   if (failures > 0 && failures < deadAfter) return Math.max(0, CONFIRM_MS - sinceSentMs)
   if (unknownForMs !== undefined) {
     return Math.min(regular, Math.max(UNKNOWN_LEAST_MS, unknownForMs * UNKNOWN_SHARE))

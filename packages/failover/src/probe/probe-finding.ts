@@ -46,7 +46,8 @@ export function findingOf(error: unknown): Finding {
 }
 
 /**
- * Whether the server changed its role in the middle of the probe, so that the probe can be repeated.
+ * Whether the server changed its role in the middle of the probe, so that the probe can be
+ * repeated.
  */
 export function isRoleChanging(error: unknown): boolean {
   return hasCondition(error, 'object_not_in_prerequisite_state')

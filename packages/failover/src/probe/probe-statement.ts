@@ -48,8 +48,8 @@ export function probeStatements(fence: 'timeline' | 'off'): readonly string[] {
 
 /**
  * Reads the row of a probe, whatever types the driver gave its columns. `sessionPid` is the backend
- * process id that was announced when the session started. Throws `TypeError` if the row does not say
- * whether the server is in recovery.
+ * process id that was announced when the session started. Throws `TypeError` if the row does not
+ * say whether the server is in recovery.
  */
 export function readProbe({ rows }: Pick<QueryResult, 'rows'>, sessionPid?: number): ProbeFacts {
   const row: ProbeRow = rows[0] ?? {}

@@ -42,8 +42,8 @@ const FIRST_ROUND_MS = 250
 const LONGEST = 0x7fffffff
 // Host names lead elsewhere after their time to live, which is seconds.
 const RENEW_MS = 1_000
-// A further name of a server may lead to another one later, as a reader endpoint does once a replica
-// is back.
+// A further name of a server may lead to another one later, as a reader endpoint does once a
+// replica is back.
 const RENEW_FURTHER_MS = 2_000
 
 /** Options of `TopologyWatch`. */
@@ -238,8 +238,8 @@ export class TopologyWatch implements Topology {
   }
 
   /**
-   * Age at which the node's session is replaced. Without a primary, a host name may begin to lead to
-   * one while the server it led to before still answers on the old session.
+   * Age at which the node's session is replaced. Without a primary, a host name may begin to lead
+   * to one while the server it led to before still answers on the old session.
    */
   #renewAfterMs({ name, endpoint: { host } }: ConnectionPool): number {
     if (this.#judgement.furtherNames.has(name)) return RENEW_FURTHER_MS
