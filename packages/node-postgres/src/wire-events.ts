@@ -10,7 +10,7 @@ import {
 } from '@poolhouse/core/net'
 import type { PgWire } from './pg-module.js'
 
-/** Hears the messages of the server, beside `pg`. */
+/** Receives the messages of the server, in addition to `pg`. */
 export interface WireEvents
   extends Pick<
     SocketConnection,
