@@ -24,12 +24,12 @@ export type {
 } from './api/driver.js'
 export { EventHub } from './api/events.js'
 export {
+  PIGGYBACK,
+  type Piggyback,
+  piggybackOf,
   type QueryArguments,
   readQueryArguments,
-  SENT_BEHIND,
-  type SentBehind,
-  sentBehind,
-  type WithCompanion,
+  type WithPiggyback,
 } from './api/statement.js'
 export type { AutoPrepare } from './api/statement-rules.js'
 export { sumStats } from './api/stats.js'

@@ -4,9 +4,9 @@ import {
   type DriverCopyIn,
   type DriverCopyOut,
   type DriverCursor,
+  piggybackOf,
   type RawHolder,
   type ResetLevel,
-  sentBehind,
   type TransactionStatus,
 } from '@poolhouse/core/kit'
 import {
@@ -125,28 +125,28 @@ export class PgConnection
   }
 
   run(statement: Statement, done: Done): void {
-    const behind = sentBehind(statement)
+    const piggyback = piggybackOf(statement)
     let work: PgStatement
-    let companion: PgStatement | undefined
+    let piggybacked: PgStatement | undefined
     try {
       const values = valuesOf(statement)
       // Not in the simple protocol: the text may hold several statements, or start a COPY, which
-      // would swallow the companion. Not while `raw` is lent: `pg` would take the second answer for
-      // that of a query of its owner.
+      // would swallow the piggybacked statement. Not while `raw` is lent: `pg` would take the
+      // second answer for that of a query of its owner.
       const extended = statement.name !== undefined || values !== undefined
       const single = extended && this.#lent === undefined
-      if (behind !== undefined && single) {
-        const behindValues = valuesOf(behind.statement)
-        const parts = { statement, values, behind, behindValues }
+      if (piggyback !== undefined && single) {
+        const piggybackValues = valuesOf(piggyback.statement)
+        const parts = { statement, values, piggyback, piggybackValues }
         const alone = (): void => this.#submit(new PgStatement(this, statement, values, done))
-        ;({ first: work, second: companion } = statementPair(this, parts, alone, done))
+        ;({ first: work, second: piggybacked } = statementPair(this, parts, alone, done))
       } else work = new PgStatement(this, statement, values, done)
     } catch (error) {
       realTimers.nextTick(done, error as Error)
       return
     }
     this.#submit(work)
-    if (companion !== undefined) this.#submit(companion)
+    if (piggybacked !== undefined) this.#submit(piggybacked)
   }
 
   openCursor(statement: Statement): DriverCursor {

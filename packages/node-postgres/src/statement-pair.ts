@@ -5,9 +5,9 @@ import { PgStatement } from './pg-statement.js'
 import type { WorkHost } from './session-work.js'
 
 /**
- * Makes a statement and its companion, which leave in one piece: two series of messages, each with
- * its own Sync. The second one must be queued right behind the first. `again` sends the first
- * statement alone, if it has to be prepared anew.
+ * Makes a statement and its piggybacked one, which are sent in one piece: two series of messages,
+ * each with its own Sync. The second one must be queued right behind the first. `again` sends the
+ * first statement alone, if it has to be prepared anew.
  */
 export function statementPair(
   host: WorkHost,
@@ -15,30 +15,35 @@ export function statementPair(
   again: () => void,
   done: Done,
 ): { first: PgStatement; second: PgStatement } {
-  const { statement, values, behind, behindValues } = parts
-  const outcome = new PairOutcome({ behind, prepared: host.prepared, again, done })
-  const second = new Companion(host, behind.statement, behindValues, outcome.second)
+  const { statement, values, piggyback, piggybackValues } = parts
+  const outcome = new PairOutcome({ piggyback, prepared: host.prepared, again, done })
+  const second = new PiggybackedStatement(
+    host,
+    piggyback.statement,
+    piggybackValues,
+    outcome.second,
+  )
   return { first: new Leading(host, statement, values, second, outcome), second }
 }
 
-/** The first of a pair, which sends its companion along. */
+/** The first of a pair, which sends the second one along. */
 class Leading extends PgStatement {
-  readonly #companion: Companion
+  readonly #piggybacked: PiggybackedStatement
   readonly #outcome: PairOutcome
 
   constructor(
     host: WorkHost,
     statement: Statement,
     values: readonly (string | null)[] | undefined,
-    companion: Companion,
+    piggybacked: PiggybackedStatement,
     outcome: PairOutcome,
   ) {
     super(host, statement, values, outcome.first)
-    this.#companion = companion
+    this.#piggybacked = piggybacked
     this.#outcome = outcome
   }
 
-  /** Never at once: the answer of the companion comes first. */
+  /** Never settled right away: the piggybacked answer comes first. */
   override wantsRepeat(idle: boolean): boolean {
     this.#outcome.wantsRepeat = super.wantsRepeat(idle)
     return false
@@ -46,12 +51,12 @@ class Leading extends PgStatement {
 
   protected override start(wire: PgWire): void {
     super.start(wire)
-    this.#companion.sendAhead(wire)
+    this.#piggybacked.sendAhead(wire)
   }
 }
 
 /** The second of a pair: sent with the first one, or, where that fails, when it is its turn. */
-class Companion extends PgStatement {
+class PiggybackedStatement extends PgStatement {
   #isSentAhead = false
 
   /** Sends it right behind the first one. */

@@ -4,9 +4,9 @@ import {
   type DriverCopyIn,
   type DriverCopyOut,
   type DriverCursor,
+  piggybackOf,
   type RawHolder,
   type ResetLevel,
-  sentBehind,
   type TransactionStatus,
 } from '@poolhouse/core/kit'
 import {
@@ -86,29 +86,29 @@ export class PostgresConnection extends SocketConnection<RowShape> implements Lo
   }
 
   run(statement: Statement, done: Done): void {
-    const behind = sentBehind(statement)
+    const piggyback = piggybackOf(statement)
     let work: StatementWork
-    let companion: StatementWork | undefined
+    let piggybacked: StatementWork | undefined
     try {
       const values = valuesOf(statement)
       const alone = (): StatementWork => new StatementWork(this.#line, statement, values, done)
       // Not in the simple protocol: the text may hold several statements, or start a COPY, which
-      // would swallow the companion.
+      // would swallow the piggybacked statement.
       const single = statement.name !== undefined || values !== undefined
-      const behindValues = behind && valuesOf(behind.statement)
-      if (behind !== undefined && single && isSmall(behindValues)) {
-        const parts = { statement, values, behind, behindValues }
+      const piggybackValues = piggyback && valuesOf(piggyback.statement)
+      if (piggyback !== undefined && single && isSmall(piggybackValues)) {
+        const parts = { statement, values, piggyback, piggybackValues }
         const again = (): void => this.#submit(alone())
         const pair = statementPair(this.#line, parts, again, done)
         work = pair.first
-        companion = pair.second
+        piggybacked = pair.second
       } else work = alone()
     } catch (error) {
       realTimers.nextTick(done, error as Error)
       return
     }
     this.#submit(work)
-    if (companion !== undefined) this.#submit(companion)
+    if (piggybacked !== undefined) this.#submit(piggybacked)
   }
 
   openCursor(statement: Statement): DriverCursor {
@@ -158,8 +158,8 @@ export class PostgresConnection extends SocketConnection<RowShape> implements Lo
 }
 
 /**
- * Whether postgres.js can certainly serialise a companion. If it fails at that, it also rejects the
- * statement before it.
+ * Whether postgres.js can certainly serialise a piggybacked statement. If it fails at that, it also
+ * rejects the statement before it.
  */
 function isSmall(values: readonly (string | null)[] | undefined): boolean {
   let length = 0

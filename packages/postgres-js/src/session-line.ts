@@ -80,7 +80,7 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
   readonly #relay: MessageRelay
   readonly #errorDetail: ErrorDetail | undefined
   #guard: LoginGuard | undefined
-  /** The companion that postgres.js got before its turn. */
+  /** The piggybacked statement that postgres.js got before its turn. */
   #ahead: SessionWork | undefined
   #corked = false
   /** The reset to send before the next bytes of postgres.js. */
@@ -264,25 +264,25 @@ export class SessionLine implements WorkHost, WorkRunner<SessionWork> {
       this.#reset ??= this.#owner.takeReset()
       if (quiet && this.prepared.hasClosing) this.#closeStatements()
       this.instance.handler(submission)
-      if (quiet && work.isBuilt) this.#sendAhead(work.companion)
+      if (quiet && work.isBuilt) this.#sendAhead(work.piggybacked)
     } catch (error) {
       this.untaken(work, error as Error)
     }
   }
 
   /**
-   * Gives the companion to postgres.js too, so that both are sent in one piece. If that is not
-   * possible, the companion is given at its turn.
+   * Gives the piggybacked statement to postgres.js too, so that both are sent in one piece. If that
+   * is not possible, the piggybacked statement is given at its turn.
    */
-  #sendAhead(companion: SessionWork | undefined): void {
-    if (companion === undefined) return
+  #sendAhead(piggybacked: SessionWork | undefined): void {
+    if (piggybacked === undefined) return
     let submission: Submission
     try {
-      submission = companion.submit(false)
+      submission = piggybacked.submit(false)
     } catch {
       return
     }
-    this.#ahead = companion
+    this.#ahead = piggybacked
     try {
       this.instance.handler(submission)
     } catch (error) {

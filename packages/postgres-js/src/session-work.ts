@@ -50,7 +50,7 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
   /** The query that postgres.js has. */
   submission: Submission | undefined
   /** The statement that is sent with it in one piece, and queued right behind it. */
-  companion: SessionWork | undefined
+  piggybacked: SessionWork | undefined
   protected readonly host: WorkHost
   /** The ErrorResponse of the server, if any. */
   protected refusal: ServerError | undefined

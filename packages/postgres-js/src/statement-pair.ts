@@ -4,9 +4,9 @@ import type { WorkHost } from './session-work.js'
 import { StatementWork } from './statement-work.js'
 
 /**
- * Makes a statement and its companion, which leave in one piece: two series of messages, each with
- * its own Sync. The second one must be queued right behind the first. `again` sends the first
- * statement alone, if it has to be prepared anew.
+ * Makes a statement and its piggybacked one, which are sent in one piece: two series of messages,
+ * each with its own Sync. The second one must be queued right behind the first. `again` sends the
+ * first statement alone, if it has to be prepared anew.
  */
 export function statementPair(
   host: WorkHost,
@@ -14,11 +14,11 @@ export function statementPair(
   again: () => void,
   done: Done,
 ): { first: StatementWork; second: StatementWork } {
-  const { statement, values, behind, behindValues } = parts
-  const outcome = new PairOutcome({ behind, prepared: host.prepared, again, done })
+  const { statement, values, piggyback, piggybackValues } = parts
+  const outcome = new PairOutcome({ piggyback, prepared: host.prepared, again, done })
   const first = new Leading(host, statement, values, outcome)
-  const second = new StatementWork(host, behind.statement, behindValues, outcome.second)
-  first.companion = second
+  const second = new StatementWork(host, piggyback.statement, piggybackValues, outcome.second)
+  first.piggybacked = second
   return { first, second }
 }
 
@@ -36,7 +36,7 @@ class Leading extends StatementWork {
     this.#outcome = outcome
   }
 
-  /** Never at once: the answer of the companion comes first. */
+  /** Never settled right away: the piggybacked answer comes first. */
   override wantsRepeat(idle: boolean): boolean {
     this.#outcome.wantsRepeat = super.wantsRepeat(idle)
     return false

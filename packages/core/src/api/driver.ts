@@ -209,9 +209,9 @@ export interface DriverConnection {
   transactionStatus(): TransactionStatus
   /**
    * Runs one statement. `done` is called exactly once, at ReadyForQuery or when the session is
-   * lost, never before `run` has returned. A companion of the statement (see `SentBehind`) is sent
-   * in one piece with it, and `done` is called when both are over; a driver that does not know of
-   * companions, or cannot tell the two answers apart, leaves it out. The values are in their wire
+   * lost, never before `run` has returned. A statement piggybacked on it (see `Piggyback`) is sent
+   * in one piece with it, and `done` is called when both are over; a driver that does not support
+   * that, or cannot tell the two answers apart, leaves it out. The values are in their wire
    * form already, texts and nulls, if the statement comes from a pool; `valuesOf` gives them in any
    * case.
    */

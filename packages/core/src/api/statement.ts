@@ -211,35 +211,35 @@ function copied<Options extends object>(
 }
 
 /**
- * Key of a statement's companion: see `SentBehind`. A symbol, because statement objects come from
- * anywhere and none may have one by chance. For pools that are built on pools; a driver that does
- * not know it sends the statement alone.
+ * Key of the statement that is piggybacked on another one: see `Piggyback`. A symbol, so that no
+ * statement object has one by accident. For pools that are built on pools; a driver that does not
+ * support it sends the statement alone.
  */
-export const SENT_BEHIND: unique symbol = Symbol('poolhouse.sentBehind')
+export const PIGGYBACK: unique symbol = Symbol('poolhouse.piggyback')
 
 /**
- * A second statement that goes out with another one in one piece, so that its answer costs no round
- * trip. It runs in the same session once the other one is through, outside its transaction, and
- * whatever becomes of it changes nothing about the other one.
+ * A second statement that is sent in one piece with a first one, so that its answer costs no round
+ * trip. It runs in the same session after the first one, outside its transaction. Its failure
+ * changes nothing about the first one.
  */
-export interface SentBehind {
+export interface Piggyback {
   /** What to send. */
   readonly statement: Statement
   /**
-   * Called just before the caller of the other statement has its result, with what this one
-   * returned, or with undefined if it failed. Not called when the other one failed, nor by a driver
-   * that has sent that alone.
+   * Called just before the caller of the first statement gets its result: with the result of this
+   * one, or with undefined if it failed. Not called when the first one failed, nor by a driver that
+   * sent the first one alone.
    */
   answered(result: QueryResult<unknown> | undefined): void
 }
 
-/** A statement with a companion. */
-export interface WithCompanion {
-  /** What goes out behind it. */
-  readonly [SENT_BEHIND]?: SentBehind | undefined
+/** A statement that may carry a piggybacked one. */
+export interface WithPiggyback {
+  /** What is sent in one piece with it. */
+  readonly [PIGGYBACK]?: Piggyback | undefined
 }
 
-/** The companion of a statement, if it has one. */
-export function sentBehind(statement: Statement): SentBehind | undefined {
-  return (statement as WithCompanion)[SENT_BEHIND]
+/** The piggybacked statement of a statement, if it has one. */
+export function piggybackOf(statement: Statement): Piggyback | undefined {
+  return (statement as WithPiggyback)[PIGGYBACK]
 }

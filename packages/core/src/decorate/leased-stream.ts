@@ -14,7 +14,7 @@ import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
 import { refuseLoneStatement } from '../statement/lone-statement.js'
 import { BatchIterator } from '../stream/batch-iterator.js'
-import { CLOSED_BY_READER } from '../stream/open-work.js'
+import { CLOSED_BY_READER } from '../stream/streaming-work.js'
 
 /** Lends a connection for a stream or a copy. */
 export type AcquireLease = (options: AcquireOptions) => Promise<Lease>

@@ -4,7 +4,7 @@ import type { CopyToOptions, StreamIterator, StreamOptions } from '../api/stream
 import { StreamEnds } from '../api/streaming.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { AbortError } from '../outcome/errors.js'
-import { CLOSED_BY_READER } from '../stream/open-work.js'
+import { CLOSED_BY_READER } from '../stream/streaming-work.js'
 import { AnyCall, type CallChanges, changed, type StreamTarget } from './pool-call.js'
 
 type CopyToTarget = Pick<Pool, 'copyTo'>

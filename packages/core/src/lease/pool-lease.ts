@@ -24,8 +24,8 @@ import {
 import { BatchIterator, type BatchWork } from '../stream/batch-iterator.js'
 import { CopyIn } from '../stream/copy-in.js'
 import { CopyOut } from '../stream/copy-out.js'
-import type { OpenWork } from '../stream/open-work.js'
 import { RowStream } from '../stream/row-stream.js'
+import type { StreamingWork } from '../stream/streaming-work.js'
 import { traceWork } from '../stream/trace-work.js'
 
 /** What a transaction has to say about a stream or a copy of its lease. */
@@ -201,7 +201,7 @@ export class PoolLease implements Lease {
     })
   }
 
-  #begin(work: OpenWork, waitedMs = 0): Promise<void> {
+  #begin(work: StreamingWork, waitedMs = 0): Promise<void> {
     if (tracing.query.hasSubscribers) traceWork(this.node, work)
     this.#order ??= new StatementOrder(this.#engine, this.#slot)
     const order = this.#order

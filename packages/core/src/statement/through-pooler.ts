@@ -1,6 +1,6 @@
 import type { PoolerInEffect } from '../api/pooler.js'
 import type { Statement } from '../api/statement.js'
-import { sentBehind } from '../api/statement.js'
+import { piggybackOf } from '../api/statement.js'
 import { SessionStateError } from '../outcome/errors.js'
 import { findSessionChange } from '../sql/session-change.js'
 import { traitsOf } from '../sql/statement-traits.js'
@@ -20,8 +20,8 @@ export function throughPooler(
 ): Statement {
   const { text, values, name, rowMode } = statement
   refuseSessionChange(pool, pooler, text, escapes)
-  // What is sent behind it could run in another session.
-  const alone = name === undefined && sentBehind(statement) === undefined
+  // A piggybacked statement could run in another session.
+  const alone = name === undefined && piggybackOf(statement) === undefined
   return alone ? statement : { text, values, rowMode }
 }
 

@@ -1,9 +1,9 @@
 import type { CursorBatch } from '../api/driver.js'
 import { StreamEnds } from '../api/streaming.js'
-import { CLOSED_BY_READER, type OpenWork } from './open-work.js'
+import { CLOSED_BY_READER, type StreamingWork } from './streaming-work.js'
 
 /** Work that gives batches. */
-export type BatchWork = OpenWork & { read(): Promise<CursorBatch> }
+export type BatchWork = StreamingWork & { read(): Promise<CursorBatch> }
 
 /** What an iterator asks of the lease or transaction it belongs to; it keeps that alive. */
 export interface BatchHost {

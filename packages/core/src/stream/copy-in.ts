@@ -4,7 +4,7 @@ import { asExecuted } from '../outcome/as-executed.js'
 import type { Executed } from '../outcome/executed.js'
 import type { RunHost } from '../statement/statement-run.js'
 import { CopyPieces } from './copy-pieces.js'
-import { OpenWork, type WorkLimits } from './open-work.js'
+import { StreamingWork, type WorkLimits } from './streaming-work.js'
 
 // As long as the socket takes everything at once, all that runs are promise reactions: neither a
 // refusal of the server nor anybody else's work would be seen before the source is through.
@@ -20,7 +20,7 @@ const POLITE_MS = 500
 type SourceIterator = AsyncIterator<Uint8Array | string> | Iterator<Uint8Array | string>
 
 /** One COPY … FROM STDIN with the data of a source. */
-export class CopyIn extends OpenWork {
+export class CopyIn extends StreamingWork {
   readonly #source: CopySource
   // There once the server is ready for data.
   #copy: DriverCopyIn | undefined

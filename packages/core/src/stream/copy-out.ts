@@ -1,9 +1,9 @@
 import type { CursorBatch, DriverCopyOut } from '../api/driver.js'
 import type { RunHost } from '../statement/statement-run.js'
-import { OpenWork, type WorkLimits } from './open-work.js'
+import { StreamingWork, type WorkLimits } from './streaming-work.js'
 
 /** The data of one COPY … TO STDOUT, piece by piece. */
-export class CopyOut extends OpenWork {
+export class CopyOut extends StreamingWork {
   // There once the server has begun to send.
   #copy: DriverCopyOut | undefined
 

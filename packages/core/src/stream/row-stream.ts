@@ -6,12 +6,12 @@ import { COPIES } from '../sql/trait-flags.js'
 import { copyMisfit } from '../statement/copy-text.js'
 import type { RunHost } from '../statement/statement-run.js'
 import { throughPooler } from '../statement/through-pooler.js'
-import { OpenWork } from './open-work.js'
+import { StreamingWork } from './streaming-work.js'
 
 const BATCH_SIZE = 100
 
 /** The rows of one statement, fetched in batches through the driver's cursor. */
-export class RowStream extends OpenWork {
+export class RowStream extends StreamingWork {
   readonly #statement: Statement
   readonly #batchSize: number
   // There once the statement is sent.

@@ -1,10 +1,10 @@
 import { tracing } from '../api/tracing.js'
-import { CLOSED_BY_READER, type OpenWork } from './open-work.js'
+import { CLOSED_BY_READER, type StreamingWork } from './streaming-work.js'
 
 /**
  * Tells of a stream or a copy under the tracing channel. Only called while somebody has subscribed.
  */
-export function traceWork(pool: string, work: OpenWork): void {
+export function traceWork(pool: string, work: StreamingWork): void {
   const ended = (): Promise<void> =>
     new Promise((resolve, reject) => {
       work.onOver(() => {

@@ -1,10 +1,10 @@
 import type { QueryResult, Statement } from '@poolhouse/core'
-import { SENT_BEHIND, type SentBehind, type WithCompanion } from '@poolhouse/core/kit'
+import { PIGGYBACK, type Piggyback, type WithPiggyback } from '@poolhouse/core/kit'
 import { type Position, positionOf } from './position.js'
 import { readSample, type SampleRow, WRITE_POSITION_STATEMENT } from './sample-statement.js'
 
 /** The position behind one write, asked in one piece with it where the driver can. */
-export class WritePosition implements SentBehind {
+export class WritePosition implements Piggyback {
   readonly statement: Statement = WRITE_POSITION_STATEMENT
   /** What the server said; undefined if it was not asked, or did not say. */
   position: Position | undefined
@@ -21,8 +21,8 @@ export class WritePosition implements SentBehind {
   }
 
   /** The write with the question behind it. */
-  behind({ text, values, name, rowMode }: Statement): Statement & WithCompanion {
-    return { text, values, name, rowMode, [SENT_BEHIND]: this }
+  behind({ text, values, name, rowMode }: Statement): Statement & WithPiggyback {
+    return { text, values, name, rowMode, [PIGGYBACK]: this }
   }
 
   answered(result: QueryResult<SampleRow> | undefined): void {

@@ -20,7 +20,7 @@ import {
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
-import { EventHub, readQueryArguments, sentBehind, sumStats } from '@poolhouse/core/kit'
+import { EventHub, piggybackOf, readQueryArguments, sumStats } from '@poolhouse/core/kit'
 
 /** What a fake server is asked. */
 export interface Asked {
@@ -126,7 +126,7 @@ export class FakePool implements ConnectionPool {
     }
     this.asked.push(asked)
     const rows = await this.answer(asked)
-    if (this.answersBehind) sentBehind(statement)?.answered(this.answersBehind())
+    if (this.answersBehind) piggybackOf(statement)?.answered(this.answersBehind())
     return this.#result<Row>(Array.isArray(rows) ? rows : [])
   }
 

@@ -1,20 +1,20 @@
-import type { QueryResult, SentBehind, Statement } from '../../api/statement.js'
+import type { Piggyback, QueryResult, Statement } from '../../api/statement.js'
 import { rethrowLater } from '../../base/rethrow-later.js'
 import type { Done } from './socket-connection.js'
 
-/** A statement and its companion, with their values in wire form. */
+/** A statement and its piggybacked one, with their values in wire form. */
 export interface PairParts {
   readonly statement: Statement
   readonly values: readonly (string | null)[] | undefined
-  readonly behind: SentBehind
-  /** The values of the companion. */
-  readonly behindValues: readonly (string | null)[] | undefined
+  readonly piggyback: Piggyback
+  /** The values of the piggybacked statement. */
+  readonly piggybackValues: readonly (string | null)[] | undefined
 }
 
-/** How the caller of a statement with a companion is settled. */
+/** How the caller of a statement with a piggybacked one is settled. */
 export interface PairCaller {
-  /** Hears the answer of the companion. */
-  readonly behind: SentBehind
+  /** Is told the result of the piggybacked statement. */
+  readonly piggyback: Piggyback
   /** The prepared statements of the session, which say whether the first one may be sent again. */
   readonly prepared: { readonly mayRepeat: boolean }
   /** Sends the first one again, alone; that settles the caller. */
@@ -24,9 +24,9 @@ export interface PairCaller {
 }
 
 /**
- * Settles the caller of a statement that was sent in one piece with a companion. The server owes
- * two answers. The caller gets its result after both, because the session is busy until then. A
- * driver gives `first` and `second` to the two statements in the place of a `done`.
+ * Settles the caller of a statement that was sent in one piece with a piggybacked one. The server
+ * owes two answers. The caller gets its result after both, because the session is busy until then.
+ * A driver gives `first` and `second` to the two statements in the place of a `done`.
  */
 export class PairOutcome {
   /** Whether the first statement has to be prepared anew. Set before its answer is settled. */
@@ -46,15 +46,18 @@ export class PairOutcome {
     this.#result = result
   }
 
-  /** Takes the outcome of the companion, which always comes second, and settles the caller. */
+  /**
+   * Takes the outcome of the piggybacked statement, which always comes second, and settles the
+   * caller.
+   */
   readonly second: Done = (error, result) => {
-    const { behind, prepared, again, done } = this.#caller
-    // Not again if a cancel was asked for while the companion ran.
+    const { piggyback, prepared, again, done } = this.#caller
+    // Not again if a cancel was requested while the second statement ran.
     if (this.wantsRepeat && prepared.mayRepeat) again()
     else if (this.#error !== null) done(this.#error)
     else {
       try {
-        behind.answered(error === null ? result : undefined)
+        piggyback.answered(error === null ? result : undefined)
       } catch (thrown) {
         // A failing listener must not cost the caller its result.
         rethrowLater(thrown)

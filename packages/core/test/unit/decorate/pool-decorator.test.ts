@@ -11,7 +11,7 @@ import {
   type Statement,
   type StreamIterator,
 } from '../../../src/index.js'
-import { type PoolCall, PoolDecorator, RESET_AROUND, SENT_BEHIND } from '../../../src/kit.js'
+import { PIGGYBACK, type PoolCall, PoolDecorator, RESET_AROUND } from '../../../src/kit.js'
 import { type Harness, harness, sqlError, watch } from '../../harness.js'
 
 /** A decorator over one pool, whose `send` is what a test needs. */
@@ -110,8 +110,8 @@ test('every call arrives whole: statement, work, bounds, intent, limits and what
   const { pool, calls } = recorder()
   const decorated = new Decorated(new Decorated(pool))
   const { signal } = new AbortController()
-  const behind = { statement: { text: 'select 2' }, answered: () => undefined }
-  const statement = { text: 'select $1', values: ['1'], name: 'one', [SENT_BEHIND]: behind }
+  const piggyback = { statement: { text: 'select 2' }, answered: () => undefined }
+  const statement = { text: 'select $1', values: ['1'], name: 'one', [PIGGYBACK]: piggyback }
   const bounds = { intent: 'read', maxStalenessMs: 5, maxStalenessBytes: 6 } as const
   const read = { ...bounds, signal, timeoutMs: 7 }
   const lend = { intent: 'read', signal, timeoutMs: 7, priority: 3, [RESET_AROUND]: true } as const
@@ -158,7 +158,7 @@ test('every call arrives whole: statement, work, bounds, intent, limits and what
     ['listen', 'channel', onNotify, { signal, timeoutMs: 7, onGap }],
     ['ready', { signal, timeoutMs: 7 }],
   ])
-  expect((calls[0]![1] as typeof statement)[SENT_BEHIND]).toBe(behind)
+  expect((calls[0]![1] as typeof statement)[PIGGYBACK]).toBe(piggyback)
   expect((calls[2]![1] as typeof lend)[RESET_AROUND]).toBe(true)
 })
 

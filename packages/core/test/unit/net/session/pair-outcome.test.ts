@@ -6,13 +6,13 @@ import { PairOutcome } from '../../../../src/net/session/pair-outcome.js'
 const RESULT: QueryResult<unknown> = { rows: [1], rowCount: 1, command: 'INSERT', fields: [] }
 const POSITION: QueryResult<unknown> = { rows: [2], rowCount: 1, command: 'SELECT', fields: [] }
 
-/** An outcome, and what its caller and its companion have heard. */
+/** An outcome, and what its caller and its piggyback were told. */
 function outcomeOf({ mayRepeat = true, answered = (_: unknown): void => {} } = {}) {
   const told: unknown[] = []
   const ends: [Error | null, unknown][] = []
   let repeats = 0
   const outcome = new PairOutcome({
-    behind: {
+    piggyback: {
       statement: { text: 'second' },
       answered: (result) => {
         told.push(result)
@@ -35,7 +35,7 @@ test('settles the caller with the first answer, after the second one', () => {
   expect(ends).toEqual([[null, RESULT]])
 })
 
-test('says that the companion failed, and the first one has succeeded all the same', () => {
+test('reports that the piggybacked statement failed while the first one succeeded', () => {
   const { outcome, told, ends } = outcomeOf()
   outcome.first(null, RESULT)
   outcome.second(new Error('lost'))
@@ -43,7 +43,7 @@ test('says that the companion failed, and the first one has succeeded all the sa
   expect(ends).toEqual([[null, RESULT]])
 })
 
-test('tells nobody of the companion of a statement that failed', () => {
+test('does not report on the piggyback of a statement that failed', () => {
   const { outcome, told, ends } = outcomeOf()
   const error = new Error('no')
   outcome.first(error)
@@ -68,7 +68,7 @@ test('does not repeat a statement whose cancellation was asked for', () => {
   expect([ends, repeats()]).toEqual([[[error, undefined]], 0])
 })
 
-test('settles the caller whatever is thrown where the companion is told', () => {
+test('settles the caller whatever `answered` throws', () => {
   const thrown = new Error('thrown where it is told')
   const later: (() => void)[] = []
   const nextTick = vi.spyOn(realTimers, 'nextTick').mockImplementation((call) => {

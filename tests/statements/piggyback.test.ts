@@ -1,5 +1,5 @@
 import type { QueryResult, Statement } from '@poolhouse/core'
-import { SENT_BEHIND, type WithCompanion } from '@poolhouse/core/kit'
+import { PIGGYBACK, type WithPiggyback } from '@poolhouse/core/kit'
 import { startFaultProxy } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
@@ -11,16 +11,16 @@ import { until } from '../support/until.js'
 guardProcess()
 const server = testServer()
 
-/** What a companion was told, in order. */
+/** What the piggyback was told, in order. */
 type Told = (QueryResult<unknown> | undefined)[]
 
-const behind = (
+const carrying = (
   first: Statement,
   second: Statement,
   told: Told = [],
-): Statement & WithCompanion => ({
+): Statement & WithPiggyback => ({
   ...first,
-  [SENT_BEHIND]: { statement: second, answered: (result) => told.push(result) },
+  [PIGGYBACK]: { statement: second, answered: (result) => told.push(result) },
 })
 
 const INSERT = (id: number): Statement => ({
@@ -30,10 +30,10 @@ const INSERT = (id: number): Statement => ({
 })
 const COUNT: Statement = { name: 'count', text: 'select count(*)::int as n from behind' }
 
-describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ make }) => {
+describe.each(DRIVERS)('a statement piggybacked on another one over $driver', ({ make }) => {
   const openPool = server.poolsOver(make())
 
-  /** What the companion has been told. */
+  /** What the piggyback was told. */
   const expectTold = (told: Told, ...rows: (readonly unknown[] | undefined)[]): void => {
     expect(told.map((result) => result?.rows)).toEqual(rows)
   }
@@ -52,13 +52,13 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
     const { pool, kept } = await emptyPool()
     const told: Told = []
     for (const id of [1, 2, 3]) {
-      const result = await pool.query(behind(INSERT(id), COUNT, told))
+      const result = await pool.query(carrying(INSERT(id), COUNT, told))
       expect(result).toMatchObject({ rows: [], rowCount: 1, command: 'INSERT', node: 'test' })
     }
     expectTold(told, [{ n: 1 }], [{ n: 2 }], [{ n: 3 }])
     const returning = { text: 'insert into behind values ($1) returning id', values: [4] }
     const seven = { text: 'select $1::int as n', values: [7] }
-    expect((await pool.query(behind(returning, seven, told))).rows).toEqual([{ id: 4 }])
+    expect((await pool.query(carrying(returning, seven, told))).rows).toEqual([{ id: 4 }])
     expectTold(told.slice(3), [{ n: 7 }])
     await kept()
   })
@@ -66,14 +66,14 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
   it('goes out before the other one is answered', async () => {
     await using proxy = await startFaultProxy(server.url)
     const { pool } = await emptyPool({ connection: proxy.url() })
-    await pool.query(behind(INSERT(1), COUNT))
+    await pool.query(carrying(INSERT(1), COUNT))
     const seen: string[] = []
     proxy.onStatement((text) => seen.push(text))
     proxy.blackHole('to-client')
     const other = { text: 'insert into behind values ($1) on conflict do nothing', values: [1] }
-    const lost = failureOf(pool.query(behind(other, { ...COUNT, name: 'other' })))
+    const lost = failureOf(pool.query(carrying(other, { ...COUNT, name: 'other' })))
     await until(() => seen.includes(other.text), 'the statement')
-    await until(() => seen.length > 1, 'its companion')
+    await until(() => seen.length > 1, 'the piggybacked statement')
     expect(seen).toEqual([other.text, COUNT.text])
     proxy.reset()
     expect(await lost).toMatchObject({ name: 'ConnectionLostError', executed: 'unknown' })
@@ -83,10 +83,12 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
     const { pool, kept } = await emptyPool()
     const told: Told = []
     await pool.query(INSERT(1))
-    const failure = await failureOf(pool.query(behind(INSERT(1), COUNT, told)))
+    const failure = await failureOf(pool.query(carrying(INSERT(1), COUNT, told)))
     expect(failure).toMatchObject({ code: '23505', executed: 'rolled-back' })
     const wrong = { text: 'select $1::int from nowhere', values: [1] }
-    expect(await failureOf(pool.query(behind(wrong, COUNT, told)))).toMatchObject({ code: '42P01' })
+    expect(await failureOf(pool.query(carrying(wrong, COUNT, told)))).toMatchObject({
+      code: '42P01',
+    })
     expectTold(told)
     await kept()
   })
@@ -95,9 +97,9 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
     const { pool, kept } = await emptyPool()
     const told: Told = []
     const wrong = { text: 'select 1 / $1::int', values: [0] }
-    expect((await pool.query(behind(INSERT(1), wrong, told))).rowCount).toBe(1)
+    expect((await pool.query(carrying(INSERT(1), wrong, told))).rowCount).toBe(1)
     const clash: Statement = { ...COUNT, name: 'insert' }
-    expect((await pool.query(behind(INSERT(2), clash, told))).rowCount).toBe(1)
+    expect((await pool.query(carrying(INSERT(2), clash, told))).rowCount).toBe(1)
     expectTold(told, undefined, undefined)
     await kept()
   })
@@ -106,9 +108,9 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
     const { pool } = await emptyPool()
     const told: Told = []
     const end = { text: 'select pg_terminate_backend(pg_backend_pid()), $1::int', values: [1] }
-    expect((await pool.query(behind(INSERT(1), end, told))).rowCount).toBe(1)
+    expect((await pool.query(carrying(INSERT(1), end, told))).rowCount).toBe(1)
     expectTold(told, undefined)
-    expect(await failureOf(pool.query(behind(end, COUNT, told)))).toMatchObject({
+    expect(await failureOf(pool.query(carrying(end, COUNT, told)))).toMatchObject({
       name: 'ConnectionLostError',
     })
     expect((await pool.query(COUNT)).rows).toEqual([{ n: 1 }])
@@ -118,12 +120,12 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
     const { pool, kept } = await emptyPool()
     const told: Told = []
     const add: Statement = { name: 'add', text: `insert into behind select count(*) from behind` }
-    await pool.query(behind(add, COUNT, told))
+    await pool.query(carrying(add, COUNT, told))
     await using control = await pool.acquire()
     await control.query('deallocate all')
     control.release()
-    expect((await pool.query(behind(add, COUNT, told))).rowCount).toBe(1)
-    expect((await pool.query(behind(add, COUNT, told))).rowCount).toBe(1)
+    expect((await pool.query(carrying(add, COUNT, told))).rowCount).toBe(1)
+    expect((await pool.query(carrying(add, COUNT, told))).rowCount).toBe(1)
     expect((await pool.query(COUNT)).rows).toEqual([{ n: 3 }])
     await kept()
   })
@@ -132,8 +134,8 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
     const { pool, kept } = await emptyPool()
     const told: Told = []
     const slow = { text: 'select pg_sleep($1)', values: [20] }
-    expect((await pool.query(behind(INSERT(1), slow, told), { timeoutMs: 500 })).rowCount).toBe(1)
-    const late = failureOf(pool.query(behind(slow, COUNT, told), { timeoutMs: 500 }))
+    expect((await pool.query(carrying(INSERT(1), slow, told), { timeoutMs: 500 })).rowCount).toBe(1)
+    const late = failureOf(pool.query(carrying(slow, COUNT, told), { timeoutMs: 500 }))
     expect(await late).toMatchObject({ name: 'StatementTimeoutError', executed: 'rolled-back' })
     await kept()
     expectTold(told, undefined)
@@ -143,7 +145,7 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
     const { pool, kept } = await emptyPool()
     const told: Told = []
     const several = { text: 'insert into behind values (1); select 2 as n' }
-    expect((await pool.query(behind(several, COUNT, told))).rows).toEqual([{ n: 2 }])
+    expect((await pool.query(carrying(several, COUNT, told))).rows).toEqual([{ n: 2 }])
     expect(told).toEqual([])
     await kept()
   })
@@ -152,7 +154,7 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
     const { pool, kept } = await emptyPool()
     const told: Told = []
     const large = { text: 'select length($1) as n', values: ['x'.repeat(1_000_000)] }
-    expect((await pool.query(behind(INSERT(1), large, told))).rowCount).toBe(1)
+    expect((await pool.query(carrying(INSERT(1), large, told))).rowCount).toBe(1)
     expect((await pool.query(COUNT)).rows).toEqual([{ n: 1 }])
     await kept()
   })
@@ -168,7 +170,7 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
             .query(text)
             .then(({ rows }) => rows)
     const told: Told = []
-    const first = lease.query(behind(INSERT(1), COUNT, told))
+    const first = lease.query(carrying(INSERT(1), COUNT, told))
     const own = run('select 42 as n')
     expect((await first).rowCount).toBe(1)
     expect([...(await own)]).toMatchObject([{ n: 42 }])
@@ -179,8 +181,8 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
     const { pool } = await emptyPool({ pooler: 'pgbouncer' })
     const told: Told = []
     const insert = { text: 'insert into behind values ($1)', values: [1] }
-    expect((await pool.query(behind(insert, COUNT, told))).rowCount).toBe(1)
-    expect((await pool.query(behind(INSERT(2), COUNT, told))).rowCount).toBe(1)
+    expect((await pool.query(carrying(insert, COUNT, told))).rowCount).toBe(1)
+    expect((await pool.query(carrying(INSERT(2), COUNT, told))).rowCount).toBe(1)
     expect(told).toEqual([])
   })
 
@@ -191,7 +193,7 @@ describe.each(DRIVERS)('a statement sent behind another one over $driver', ({ ma
         const abort = new AbortController()
         setTimeout(() => abort.abort(), (id * 7) % 60)
         try {
-          await pool.query(behind(INSERT(id), COUNT), { signal: abort.signal })
+          await pool.query(carrying(INSERT(id), COUNT), { signal: abort.signal })
           return 'yes'
         } catch (error) {
           return (error as { executed?: string }).executed

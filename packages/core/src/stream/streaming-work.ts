@@ -37,7 +37,7 @@ export const CLOSED_BY_READER: unique symbol = Symbol('closed by its reader')
  * slot's occupant, and unwinds in the background. It never holds its lease, so that a lease that
  * was dropped can be found by the garbage collector.
  */
-export abstract class OpenWork extends Timed implements ExclusiveWork {
+export abstract class StreamingWork extends Timed implements ExclusiveWork {
   /** What it is. */
   readonly kind: OccupantKind
   /** SQL text. */
