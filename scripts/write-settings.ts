@@ -16,21 +16,21 @@ function writeSettings(): string {
     '<!-- biome-ignore-all format: a table as wide as its longest cell cannot be read in a diff -->',
     `<!-- Made by \`${COMMAND}\` out of packages/core/src/settings and tests/support/vendors/vendor-urls.ts. Change those. -->`,
     '# Settings',
-    'How a connection is described: by a URL, by the keywords of libpq (`host=db dbname=app`), by an object, and in the manager by variables of the environment. ' +
-      'Each parameter of a URL, each keyword and each `PG*` variable is **honoured**, **ignored** because leaving it out does no harm, or **refused** with what to use in its place. ' +
-      'None is dropped in silence: an unknown parameter is refused with the nearest known name, and so is a value that is not listed. ' +
-      'An empty value says nothing. ' +
-      'No message repeats a value, which may be a part of a password.',
-    '## What says what',
+    'A connection is described by a URL, by the keywords of libpq (`host=db dbname=app`), by an object, or, with the manager, by environment variables. ' +
+      'Each URL parameter, keyword and `PG*` variable is **honoured**, **ignored** because leaving it out does no harm, or **refused** with a hint what to use instead. ' +
+      'None is dropped silently: an unknown parameter is refused with the nearest known name, and a value that is not listed is refused too. ' +
+      'An empty value counts as not given. ' +
+      'No message repeats a value, because it may be part of a password.',
+    '## Where settings come from',
     [
-      '* `createPool` reads its options and the URL in `connection`, and no environment: no `PG*`, no `~/.pgpass`. An option goes before what the URL says: `connectTimeoutMs` before `connect_timeout`.',
+      '* `createPool` reads its options and the URL in `connection`, and no environment: no `PG*`, no `~/.pgpass`. An option overrides the URL: `connectTimeoutMs` overrides `connect_timeout`.',
       '* `createPool` makes connections to one server. For a URL with several hosts, or with `target_session_attrs=primary`, give `hosts(url)` to `withFailover`, or the URL to the manager; standbys are read through `withReplicas`.',
       '* `loadConfig` of the manager reads the environment: `DATABASE_URL`, `DATABASE_<NAME>_URL`, their `…_REPLICA_URLS`, and `PG*` where there is no `DATABASE_URL`. `createManager` alone reads none. See [the manager](../packages/manager/README.md#the-environment).',
-      '* TLS is verified beyond loopback and Unix sockets, if nothing else is said. `sslmode=require` alone encrypts without verification, `prefer` is never chosen for you, and `allow` is refused.',
-      '* `channel_binding` is `prefer` if nothing is said, as for libpq.',
+      '* By default TLS is verified beyond loopback and Unix sockets. `sslmode=require` alone encrypts without verification, `prefer` is never chosen for you, and `allow` is refused.',
+      '* `channel_binding` is `prefer` by default, as for libpq.',
     ].join('\n'),
     '## Poolers',
-    "What looks like a pooler in transaction mode is treated as `pooler: 'pgbouncer'` unless the option `pooler` says otherwise: a host name whose first part ends in `-pooler`, " +
+    "A connection that looks like a pooler in transaction mode is treated as `pooler: 'pgbouncer'` unless the option `pooler` says otherwise: a host name whose first part ends in `-pooler`, " +
       "the port of a vendor's pooler at that vendor's domain (below), `pooled.db.prisma.io`, and `pgbouncer=true`. Nothing is prepared then, and `connection.parameters` are refused; " +
       'an error about it says where the pooler came from. See [PgBouncer](guides/pgbouncer.md).',
     '## URLs of vendors',
@@ -44,10 +44,10 @@ function writeSettings(): string {
         note,
       ]),
     ),
-    '## Other beginnings',
-    'A URL begins with `postgres://` or `postgresql://`. What begins otherwise is refused:',
+    '## Other URL schemes',
+    'A URL begins with `postgres://` or `postgresql://`. Other schemes are refused:',
     table(
-      ['beginning', 'what is said'],
+      ['scheme', 'message'],
       OTHER_SCHEMES.map(([begins, instead]) => [code(begins), instead]),
     ),
     ...SETTING_GROUPS.flatMap(({ title, settings }) => [
