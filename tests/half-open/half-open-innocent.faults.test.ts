@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import type { CopySource, PoolOptions } from '@poolhouse/core'
+import { startFaultProxy } from '@poolhouse/testkit'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
 import { guardProcess } from '../support/process-guards.js'
 import { testServer } from '../support/servers/test-server.js'
@@ -48,5 +50,89 @@ describe.each(DRIVERS)(
       expect((long.rows[0]!['text'] as string).length).toBe(60_000_000)
       expect(pool.stats().counters).toMatchObject({ destroyed: 0, errors: 0 })
     })
+
+    describe('with an upload', () => {
+      const COPY = 'copy uploads from stdin'
+      const LINE = `${'x'.repeat(1_023)}\n`
+
+      beforeAll(async () => {
+        await server.sql('create table if not exists uploads(line text)')
+        await server.sql('grant all on uploads to public')
+      })
+
+      const isLeftAlone = async (
+        source: CopySource,
+        rowCount: number,
+        options: Partial<PoolOptions> = {},
+      ): Promise<void> => {
+        const pool = openPool({ max: 1, watchdog, ...options })
+        expect(await pool.copyFrom(COPY, source)).toMatchObject({ rowCount })
+        expect(pool.stats().counters).toMatchObject({ created: 1, destroyed: 0, errors: 0 })
+        await server.sql('truncate uploads')
+      }
+
+      it('T58: is left alone while the source owes the data', async () => {
+        async function* slow(): AsyncGenerator<string> {
+          for (const _ of [1, 2, 3]) {
+            yield LINE.repeat(20)
+            await new Promise((resolve) => setTimeout(resolve, 1_000))
+          }
+        }
+        await isLeftAlone(slow(), 60)
+      })
+
+      it('T58: is left alone over a slow line, on which the end of the data was sent long ago', async () => {
+        await using line = await startFaultProxy(server.url)
+        line.bandwidth(40_000, 'to-server')
+        await isLeftAlone([LINE.repeat(160)], 160, { connection: line.url() })
+      })
+
+      it('T58: is left alone over a slow line, on which it waits for room', async () => {
+        await using line = await startFaultProxy(server.url)
+        line.bandwidth(4_000_000, 'to-server')
+        const pieces = Array.from({ length: 320 }, () => LINE.repeat(64))
+        await isLeftAlone(pieces, 20_480, { connection: line.url() })
+      })
+
+      it('T58: is left alone while a trigger is at work', async () => {
+        await server.sql(
+          'create or replace function slowly() returns trigger language plpgsql as ' +
+            '$$begin perform pg_sleep(0.9); return new; end$$',
+        )
+        await server.sql(
+          'create or replace trigger slowly before insert on uploads for each row execute function slowly()',
+        )
+        await isLeftAlone([LINE, LINE, LINE], 3)
+        await server.sql('drop trigger slowly on uploads')
+      })
+
+      it('T58: is left alone while it waits for a lock', async () => {
+        const holder = openPool({ max: 1 })
+        const lease = await holder.acquire()
+        await lease.query('begin')
+        await lease.query('lock table uploads in access exclusive mode')
+        const upload = isLeftAlone([LINE], 1)
+        await new Promise((resolve) => setTimeout(resolve, 1_500))
+        await lease.query('commit')
+        await upload
+      })
+
+      it('T58: is left alone while the event loop is held up', async () => {
+        function* source(): Generator<string> {
+          for (let piece = 0; piece < 400; piece++) {
+            if (piece % 100 === 99) holdUp(700)
+            yield LINE.repeat(64)
+          }
+        }
+        const timer = setInterval(() => holdUp(300), 400)
+        await isLeftAlone(source(), 25_600)
+        clearInterval(timer)
+      })
+    })
   },
 )
+
+function holdUp(ms: number): void {
+  const until = performance.now() + ms
+  while (performance.now() < until);
+}

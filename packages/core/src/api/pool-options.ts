@@ -146,9 +146,11 @@ export interface PoolOptions {
    * `timeoutMs` (default 400) and the time of a connect for each answer. If the session is gone
    * there, or waits for us in two answers, the connection is destroyed: its call rejects with
    * `ConnectionLostError` (`executed: 'unknown'`), and callers who wait get new connections. A
-   * statement at work is left alone, however slow. Nothing is asked behind a pooler, or where the
-   * server does not say who it is. `false`: never, so that such a call ends at its own deadline. In
-   * a pool that is given to `withFailover`, the `watchdog` option of that one rules.
+   * statement at work is left alone, however slow, and so is a `copyFrom` of whose data anything
+   * arrives between two answers that are `silenceMs` and half a second apart. Nothing is asked
+   * behind a pooler, or where the server does not say who it is. `false`: never, so that such a
+   * call ends at its own deadline. In a pool that is given to `withFailover`, the `watchdog` option
+   * of that one rules.
    */
   watchdog?: PoolWatchdogOptions | false | undefined
   /**

@@ -4,10 +4,12 @@ import type { WatchdogLimits } from '../api/watchdog-options.js'
 import type { Clock } from '../base/clock.js'
 import { type EndTurn, Turns } from '../base/turns.js'
 import { OwnQuestion } from '../identity/own-settings.js'
+import { hasCondition } from '../outcome/conditions.js'
 import { isSameServer } from '../server/server-identity.js'
-import { silentSince, uploadMs } from '../slot/silence.js'
+import { COPY_PIECE_MS, silentSince, uploadMs } from '../slot/silence.js'
 import type { Slot } from '../slot/slot.js'
 import {
+  awaitsData,
   type BackendSighting,
   backendQuestion,
   mayBeLost,
@@ -62,6 +64,10 @@ const LEAST_CADENCE_MS = 10
  * else, a process at work or one that the role may not see, is left to the deadline of the
  * statement.
  *
+ * A process that waits for the data of a `copyFrom` may be waiting for a slow line. It counts as
+ * lost when the answers of two rounds show that not one message has arrived between them, while all
+ * that we wait for is the server: room in the socket, or the answer to the end of the data.
+ *
  * Owns the connection that asks: one at most, kept while something stays silent, because whoever is
  * at work now may be through later. It has no timer of its own and never keeps the process alive.
  */
@@ -73,6 +79,10 @@ export class HalfOpenWatch {
   #opening: AbortController | undefined
   #busy = false
   #endTurn: EndTurn | undefined
+  /** Uploads whose process waited for data in the round before. */
+  readonly #uploads = new WeakMap<Slot, Suspect>()
+  /** Whether the role may read the progress of a COPY at the server of `#asker`. */
+  #tellsProgress = true
   #failures = 0
   #retryAt = 0
   /**
@@ -108,7 +118,7 @@ export class HalfOpenWatch {
     for (const slot of this.#host.watched()) {
       const since = this.#silentSince(slot)
       if (since === undefined || !mayBeAskedAbout(slot)) continue
-      const due = Math.max(since, slot.askedAt) + silenceMs
+      const due = dueAt(slot, since, silenceMs)
       if (due > now) next = Math.min(next, due)
       else if (!this.#busy) next = Math.min(next, Math.max(this.#retryAt, now + 1))
     }
@@ -150,7 +160,7 @@ export class HalfOpenWatch {
     for (const slot of this.#host.watched()) {
       const since = this.#silentSince(slot)
       if (since === undefined || !mayBeAskedAbout(slot)) continue
-      if (now - Math.max(since, slot.askedAt) < silenceMs) continue
+      if (now < dueAt(slot, since, silenceMs)) continue
       suspects.push({ slot, since, pid: slot.connection!.info.backendPid, first: undefined })
     }
     return suspects
@@ -182,20 +192,41 @@ export class HalfOpenWatch {
     const askedAt = clock.now()
     const all = this.#suspects(limits.silenceMs, askedAt)
     const here = all.filter(({ slot }) => isSameServer(slot.server, asker.server))
-    for (const { slot } of here) slot.askedAt = askedAt
     const first = await this.#ask(asker, here, limits)
-    for (const suspect of here) suspect.first = first.get(suspect.pid)
-    const tripMs = clock.now() - askedAt
-    const suspects = here.filter(({ slot, first: sighting }) =>
-      mayBeLost(sighting, slot.occupant?.kind),
-    )
+    const answeredAt = clock.now()
+    const doubted: Suspect[] = []
+    const uploads: Suspect[] = []
+    for (const suspect of here) {
+      const { slot, since, pid } = suspect
+      const kind = slot.occupant?.kind
+      slot.askedAt = answeredAt
+      suspect.first = first.get(pid)
+      const earlier = this.#uploads.get(slot)
+      this.#uploads.delete(slot)
+      if (!mayBeLost(suspect.first, kind)) continue
+      if (!awaitsData(suspect.first, kind)) doubted.push(suspect)
+      else {
+        this.#uploads.set(slot, suspect)
+        if (earlier?.since === since) uploads.push(earlier)
+      }
+    }
+    await this.#judge(uploads, first)
+    if (doubted.length === 0) return
+    await this.#pause(Math.max(APART_MS, answeredAt - askedAt))
+    const left = doubted.filter((suspect) => this.#isStillSilent(suspect))
+    await this.#judge(left, await this.#ask(asker, left, limits))
+  }
+
+  /** Reports the connections that this second answer proves lost. */
+  async #judge(
+    suspects: readonly Suspect[],
+    second: ReadonlyMap<number, BackendSighting>,
+  ): Promise<void> {
     if (suspects.length === 0) return
-    await this.#pause(Math.max(APART_MS, tripMs))
-    const left = suspects.filter((suspect) => this.#isStillSilent(suspect))
-    const second = await this.#ask(asker, left, limits)
-    // What has come by now is read before anybody is called silent.
+    const { clock } = this.#host
+    // What has come by now is read before a connection is called silent.
     await new Promise<void>((resolve) => clock.afterIo(resolve))
-    for (const suspect of left) {
+    for (const suspect of suspects) {
       const { slot, since, pid } = suspect
       const why = whyLost(suspect.first, second.get(pid), slot.occupant?.kind)
       if (why === undefined || !this.#isStillSilent(suspect)) continue
@@ -247,6 +278,7 @@ export class HalfOpenWatch {
       this.#opening = opening
       try {
         this.#asker = await this.#host.sessions.openBeside(suspect.slot, opening.signal)
+        this.#tellsProgress = true
         this.#connectMs = clock.now() - now
       } finally {
         this.#opening = undefined
@@ -255,16 +287,28 @@ export class HalfOpenWatch {
   }
 
   /** One question, whatever the role is set to. Rejects if no answer comes in time. */
-  #ask(
+  async #ask(
     { connection }: Slot,
     suspects: readonly Suspect[],
     limits: WatchdogLimits,
   ): Promise<ReadonlyMap<number, BackendSighting>> {
-    if (suspects.length === 0) return Promise.resolve(new Map())
-    const question = backendQuestion(suspects.map(({ pid }) => pid))
-    return this.#question.ask(question.text, (text) =>
-      this.#answer(connection!, { ...question, text }, limits),
-    )
+    if (suspects.length === 0) return new Map()
+    const pids = suspects.map(({ pid }) => pid)
+    const put = (uploads: boolean): Promise<ReadonlyMap<number, BackendSighting>> => {
+      const question = backendQuestion(pids, uploads)
+      return this.#question.ask(question.text, (text) =>
+        this.#answer(connection!, { ...question, text }, limits),
+      )
+    }
+    const isUpload = suspects.some(({ slot }) => slot.occupant?.kind === 'copyFrom')
+    if (!isUpload || !this.#tellsProgress) return await put(false)
+    try {
+      return await put(true)
+    } catch (error) {
+      if (!hasCondition(error, 'insufficient_privilege', 'undefined_table')) throw error
+      this.#tellsProgress = false
+      return await put(false)
+    }
   }
 
   #answer(
@@ -317,6 +361,13 @@ export class HalfOpenWatch {
 }
 
 const CLOSE_MS = 2_000
+
+/** When the server is to be asked about a silent connection, once more or for the first time. */
+function dueAt({ askedAt, occupant }: Slot, since: number, silenceMs: number): number {
+  if (askedAt <= since) return since + silenceMs
+  // Between two questions a message of a COPY must have had the time to arrive.
+  return askedAt + silenceMs + (occupant?.kind === 'copyFrom' ? COPY_PIECE_MS : 0)
+}
 
 /**
  * Whether the server can be asked: it said who it is, and that the process it announced is the

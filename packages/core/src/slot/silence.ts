@@ -19,6 +19,14 @@ export function silentSince({ connection, occupant, sentAt }: Slot): number | un
 const SLOWEST_UPLOAD_BYTES_PER_MS = 32
 
 /**
+ * Most bytes that `copyFrom` sends in one message. A server counts the data of a COPY message by
+ * message, so small messages show soon that data arrives. Larger ones are no faster.
+ */
+export const COPY_PIECE_BYTES = 16_384
+/** How long one such message may take to reach a server over a slow line, in milliseconds. */
+export const COPY_PIECE_MS: number = COPY_PIECE_BYTES / SLOWEST_UPLOAD_BYTES_PER_MS
+
+/**
  * How long the statement in flight may take to reach a server over a slow line, in milliseconds.
  * Lengths of texts stand for their bytes.
  */

@@ -1,14 +1,10 @@
 import { describeValue } from '../base/option-check.js'
-
-// One message and one system call for each; small enough that what is under way stays small.
-const PIECE_BYTES = 65_536
-// Between two of them there is time to look at the socket.
-const MOST_BYTES = 1_048_576
+import { COPY_PIECE_BYTES } from '../slot/silence.js'
 
 /**
- * Gathers the chunks of a source, of any size, into pieces of a size that is good to send. Strings
- * become UTF-8; a surrogate pair may be split between two of them. Nothing of a small chunk is
- * kept, so a source may use its buffer again.
+ * Gathers the chunks of a source, of any size, into pieces of at most `COPY_PIECE_BYTES`, one
+ * message each. Strings become UTF-8; a surrogate pair may be split between two chunks. Nothing of
+ * a small chunk is kept, so a source may use its buffer again.
  */
 export class CopyPieces {
   // At most one of them has anything in it.
@@ -24,7 +20,7 @@ export class CopyPieces {
     if (typeof chunk === 'string') {
       if (this.#used > 0) yield this.#takeBytes()
       this.#text += chunk
-      if (this.#text.length >= PIECE_BYTES) yield* this.#takeText(false)
+      if (this.#text.length >= COPY_PIECE_BYTES) yield* this.#takeText(false)
     } else if (chunk instanceof Uint8Array) {
       if (this.#text !== '') yield* this.#takeText(true)
       yield* this.#addBytes(chunk)
@@ -44,25 +40,23 @@ export class CopyPieces {
   *#takeText(all: boolean): Generator<Uint8Array> {
     const text = this.#text
     let start = 0
-    while (text.length - start >= PIECE_BYTES || (all && start < text.length)) {
-      let end = Math.min(text.length, start + PIECE_BYTES)
+    while (text.length - start >= COPY_PIECE_BYTES || (all && start < text.length)) {
+      let end = Math.min(text.length, start + COPY_PIECE_BYTES)
       // Half of a pair would be sent as a replacement character.
       if (isHighSurrogate(text.charCodeAt(end - 1)) && (end < text.length || !all)) end--
-      yield Buffer.from(text.slice(start, end))
+      yield* piecesOf(Buffer.from(text.slice(start, end)))
       start = end
     }
     this.#text = text.slice(start)
   }
 
   *#addBytes(chunk: Uint8Array): Generator<Uint8Array> {
-    if (this.#used + chunk.length > PIECE_BYTES && this.#used > 0) yield this.#takeBytes()
-    if (chunk.length >= PIECE_BYTES) {
-      for (let start = 0; start < chunk.length; start += MOST_BYTES) {
-        yield chunk.subarray(start, start + MOST_BYTES)
-      }
+    if (this.#used + chunk.length > COPY_PIECE_BYTES && this.#used > 0) yield this.#takeBytes()
+    if (chunk.length >= COPY_PIECE_BYTES) {
+      yield* piecesOf(chunk)
       return
     }
-    this.#bytes ??= Buffer.allocUnsafeSlow(PIECE_BYTES)
+    this.#bytes ??= Buffer.allocUnsafeSlow(COPY_PIECE_BYTES)
     this.#bytes.set(chunk, this.#used)
     this.#used += chunk.length
   }
@@ -73,6 +67,12 @@ export class CopyPieces {
     this.#bytes = undefined
     this.#used = 0
     return bytes
+  }
+}
+
+function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let start = 0; start < bytes.length; start += COPY_PIECE_BYTES) {
+    yield bytes.subarray(start, start + COPY_PIECE_BYTES)
   }
 }
 

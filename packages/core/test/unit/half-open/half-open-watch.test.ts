@@ -4,12 +4,16 @@ import { type BudgetedPool, Turns } from '../../../src/kit.js'
 import type { FakeConnection, FakeDriverOptions, FakeReply } from '../../../src/testing/index.js'
 import { type Harness, harness, sqlError, watch } from '../../harness.js'
 
-/** What `pg_stat_activity` shows of a process: state, since when, what it waits for. */
+/**
+ * What `pg_stat_activity` shows of a process: state, since when, what it waits for; and the bytes
+ * that `pg_stat_progress_copy` shows.
+ */
 type Activity = readonly [
   state: string | null,
   since: string | null,
   waitType?: string,
   waitEvent?: string,
+  received?: string,
 ]
 
 const SERVER = {
@@ -265,6 +269,122 @@ describe('a busy connection that hears nothing', () => {
     expect(other.statements).toEqual([])
     await pool.query('select 1')
     expect(other.statements).toEqual(['', 'select 1'])
+  })
+})
+
+describe('an upload that hears nothing', () => {
+  const COPY = 'copy t from stdin'
+  const at = (received?: string): Activity =>
+    received === undefined
+      ? ['active', 'noon', 'Client', 'ClientRead']
+      : ['active', 'noon', 'Client', 'ClientRead', received]
+  const BUSY: Activity = ['active', 'noon', 'Lock', 'tuple', '70']
+
+  /** A pool whose server takes `takes` pieces of a COPY and then says nothing. */
+  function uploading(takes: number): Watched & { texts: string[] } {
+    const texts: string[] = []
+    const made = watched({ statementTimeoutMs: 20_000 })
+    const { onStatement } = made.driver.options
+    made.driver.options.onStatement = (statement, connection) => {
+      texts.push(statement.text)
+      if (statement.text === COPY) return { takes, then: { hang: true } }
+      return onStatement!(statement, connection)
+    }
+    return { ...made, texts }
+  }
+
+  it.each<[string, number, 'rolled-back' | 'unknown']>([
+    ['that no more of its data goes out', 1, 'rolled-back'],
+    ['for the answer to the end of its data', 9, 'unknown'],
+  ])(
+    'T58: is lost when it waits %s and two rounds show that none arrives',
+    async (_, takes, executed) => {
+      const { pool, clock, backends, asked } = uploading(takes)
+      backends.set(1, at('70'))
+      const call = watch(pool.copyFrom(COPY, [Buffer.alloc(40_000)]))
+      await clock.advance(4_450)
+      expect(call.state).toBe('pending')
+      expect(asked).toEqual([2])
+      await clock.advance(150)
+      expect(asked).toEqual([2, 2])
+      expect(call.error).toMatchObject({ name: 'ConnectionLostError', executed })
+      expect(call.error?.message).toContain(
+        'process 1 waits for its client (ClientRead), at byte 70',
+      )
+      expect(pool.stats().counters).toMatchObject({ errors: 1, destroyed: 1, timeouts: 0 })
+    },
+  )
+
+  it.each<[string, Activity, Activity]>([
+    ['receives data, a message at a time', at('70'), at('16454')],
+    ['is at work and then waits', BUSY, at('70')],
+    ['waits and is at work then', at('70'), BUSY],
+    ['is asked about by a role that may not see its progress', at(), at()],
+    ['waits anew', at('70'), ['active', 'a minute past noon', 'Client', 'ClientRead', '70']],
+  ])('T58: is left alone while its process %s', async (_, first, second) => {
+    const { pool, clock, backends, asked } = uploading(1)
+    const call = watch(pool.copyFrom(COPY, [Buffer.alloc(40_000)]))
+    for (let round = 0; round < 6; round++) {
+      const [state, since, ...rest] = round % 2 === 0 ? first : second
+      // Neither state lasts.
+      const moved = since === 'noon' || round < 2 ? since : `${since} ${round}`
+      backends.set(1, [state, moved, ...rest])
+      await clock.advance(round === 0 ? 2_100 : 2_550)
+      expect(asked).toHaveLength(round + 1)
+    }
+    expect(call.state).toBe('pending')
+    expect(pool.stats().counters).toMatchObject({ errors: 0, destroyed: 0 })
+  })
+
+  it('T58: is left alone while its source owes the data, and judged anew from what is sent next', async () => {
+    const { pool, clock, backends, asked } = uploading(9)
+    backends.set(1, at('70'))
+    let give: () => void = () => undefined
+    async function* source(): AsyncGenerator<Uint8Array> {
+      for (let piece = 0; piece < 3; piece++) {
+        yield Buffer.alloc(16_384)
+        await new Promise<void>((resolve) => {
+          give = resolve
+        })
+      }
+    }
+    const call = watch(pool.copyFrom(COPY, source()))
+    for (let piece = 0; piece < 3; piece++) {
+      await clock.advance(8_000)
+      expect(asked).toEqual([])
+      give()
+    }
+    await clock.advance(4_400)
+    expect(call.state).toBe('pending')
+    await clock.advance(200)
+    expect(call.error).toMatchObject({ name: 'ConnectionLostError', executed: 'unknown' })
+  })
+
+  it('T58: is left to its deadline, and statements beside it are not, where the role may not read the progress of a COPY', async () => {
+    const { pool, clock, backends, driver } = uploading(1)
+    const { onStatement } = driver.options
+    driver.options.onStatement = (statement, connection) =>
+      statement.text.includes('pg_stat_progress_copy')
+        ? { error: sqlError('42501') }
+        : onStatement!(statement, connection)
+    backends.set(1, at())
+    const upload = watch(pool.copyFrom(COPY, [Buffer.alloc(40_000)]))
+    await clock.advance(5_000)
+    backends.set(3, IDLE)
+    const beside = watch(pool.query('hang'))
+    await clock.advance(5_000)
+    expect(beside.error).toMatchObject({ name: 'ConnectionLostError' })
+    expect(upload.state).toBe('pending')
+    await clock.advance(15_000)
+    expect(upload.error).toMatchObject({ name: 'StatementTimeoutError' })
+  })
+
+  it('T58: is the only reason to ask for the progress of a COPY', async () => {
+    const { pool, clock, texts } = uploading(1)
+    watch(pool.query('hang'))
+    await clock.advance(3_000)
+    expect(texts.filter((text) => text.includes('pg_stat_activity'))).toHaveLength(1)
+    expect(texts.filter((text) => text.includes('pg_stat_progress_copy'))).toEqual([])
   })
 })
 
