@@ -13,7 +13,7 @@ export type Consequence =
    * as it is not in use.
    */
   | { readonly kind: 'replace'; readonly node: string }
-  /** Emit the event of this name; so for the rest. */
+  /** Emit the event of this name, as for each kind below. */
   | {
       readonly kind: 'fenced'
       readonly node: string
