@@ -37,12 +37,14 @@ export { StreamEnds } from './api/streaming.js'
 export { checkListenArguments } from './api/subscription.js'
 export { checkTransactionOptions } from './api/transaction.js'
 export { awaitIdle } from './base/await-idle.js'
-export { sleep, systemClock } from './base/clock.js'
+export { MAX_MS, sleep, systemClock } from './base/clock.js'
 export { LagRing } from './base/lag-ring.js'
 export {
   checkBoolean,
   checkNumber,
   checkShownText,
+  checkSignal,
+  checkTimeout,
   checkWord,
   describeName,
   describeValue,

@@ -15,6 +15,7 @@ import {
 import {
   awaitIdle,
   type CheckedCloseOptions,
+  checkQueryOptions,
   EventHub,
   type PoolCall,
   PoolDecorator,
@@ -31,7 +32,6 @@ import { StreamCall } from './calls/stream-call.js'
 import { TransactionCall } from './calls/transaction-call.js'
 import { UseCall } from './calls/use-call.js'
 import { InDoubtResolver } from './in-doubt-resolver.js'
-import { checkLimits } from './options/check-limits.js'
 import type { FailoverConfig } from './options/failover-options.js'
 import type { NodeSource } from './options/node-source.js'
 import { PrimarySession } from './primary-session.js'
@@ -197,7 +197,6 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
   }
 
   async drain(id: string, options: DrainOptions = {}): Promise<void> {
-    checkLimits('drain', options)
     await this.#registry.drain(id, options)
   }
 
@@ -281,8 +280,8 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
     statement: Statement,
     options: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
-    // Before it waits. The node's pool checks the rest when the call is sent.
-    checkLimits('query', options)
+    // Before it waits; the node's pool would do so when the call is sent.
+    if (options !== undefined) checkQueryOptions(options)
     this.#refuseWhenClosing()
     return await this.#dispatcher.dispatch(new QueryCall<Row>(statement, options, startedAt))
   }

@@ -1,9 +1,15 @@
 import { AbortError, type ConnectionPool, PoolClosedError, PoolhouseError } from '@poolhouse/core'
-import { awaitIdle, describeValue, type EventHub, refuseUnknownOptions } from '@poolhouse/core/kit'
+import {
+  awaitIdle,
+  checkSignal,
+  checkTimeout,
+  describeValue,
+  type EventHub,
+  refuseUnknownOptions,
+} from '@poolhouse/core/kit'
 import { awaitUntil } from './base/await-until.js'
 import { underWay } from './base/under-way.js'
 import type { CallDispatcher } from './calls/call-dispatcher.js'
-import { checkLimits } from './options/check-limits.js'
 import type { FailoverConfig } from './options/failover-options.js'
 import type { TopologyWatch } from './watch/topology-watch.js'
 
@@ -225,5 +231,6 @@ function checkArguments(fn: unknown, options: SwitchoverOptions): void {
     throw new TypeError(`switchover: options must be an object, got ${describeValue(options)}`)
   }
   refuseUnknownOptions('switchover', options, KNOWN)
-  checkLimits('switchover', options, 1)
+  if (options.timeoutMs !== undefined) checkTimeout('switchover', options.timeoutMs)
+  checkSignal('switchover', options.signal)
 }

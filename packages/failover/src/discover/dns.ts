@@ -4,6 +4,7 @@ import {
   checkShownText,
   checkWord,
   describeValue,
+  MAX_MS,
   refuseUnknownOptions,
 } from '@poolhouse/core/kit'
 import { addressOf, type DiscoveredNode, type Discovery } from './discovery.js'
@@ -164,7 +165,7 @@ function readOptions(options: DnsOptions): DnsOptions & { port: number; timeoutM
     throw new TypeError(`${WHERE}: port and family are for name; service records say them`)
   }
   checkNumber(WHERE, 'port', port, { min: 1, max: 65_535, integer: true })
-  checkNumber(WHERE, 'timeoutMs', timeoutMs, { min: 1, max: 0x7fffffff })
+  checkNumber(WHERE, 'timeoutMs', timeoutMs, { min: 1, max: MAX_MS })
   if (family !== undefined) checkWord(WHERE, 'family', String(family), ['4', '6'])
   if (resolver !== undefined && typeof resolver?.resolve4 !== 'function') {
     throw new TypeError(`${WHERE}: resolver must be a resolver, got ${describeValue(resolver)}`)

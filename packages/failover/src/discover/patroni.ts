@@ -1,5 +1,5 @@
 import { PoolhouseError } from '@poolhouse/core'
-import { checkNumber, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
+import { checkNumber, describeValue, MAX_MS, refuseUnknownOptions } from '@poolhouse/core/kit'
 import { messageOf } from '../base/message-of.js'
 import type { DiscoveredNode, Discovery, DiscoveryContext } from './discovery.js'
 import { getJson, type HttpTls } from './get-json.js'
@@ -144,7 +144,7 @@ function readOptions(options: PatroniOptions): {
   if (!Array.isArray(urls) || urls.length === 0) {
     throw new TypeError(`${WHERE}: urls must be a list of URLs, got ${describeValue(urls)}`)
   }
-  checkNumber(WHERE, 'timeoutMs', timeoutMs, { min: 1, max: 0x7fffffff })
+  checkNumber(WHERE, 'timeoutMs', timeoutMs, { min: 1, max: MAX_MS })
   if (typeof zoneTag !== 'string' || zoneTag === '') {
     throw new TypeError(`${WHERE}: zoneTag must be a non-empty string`)
   }

@@ -4,6 +4,7 @@ import {
   checkShownText,
   checkWord,
   describeValue,
+  MAX_MS,
   refuseUnknownOptions,
   systemClock,
 } from '@poolhouse/core/kit'
@@ -122,7 +123,6 @@ export interface FailoverConfig {
 }
 
 const WHERE = 'withFailover'
-const LONGEST = 0x7fffffff
 const KNOWN: ReadonlySet<string> = new Set([
   'name',
   'probe',
@@ -244,5 +244,5 @@ function number(
 }
 
 function duration(name: string, given: number | undefined, fallback: number): number {
-  return number(name, given, fallback, { min: 1, max: LONGEST })
+  return number(name, given, fallback, { min: 1, max: MAX_MS })
 }

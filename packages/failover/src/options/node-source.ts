@@ -3,6 +3,7 @@ import {
   checkNumber,
   describeValue,
   formatEndpoint,
+  MAX_MS,
   refuseUnknownOptions,
 } from '@poolhouse/core/kit'
 import type { DiscoveredNodes } from '../discover/discovery.js'
@@ -46,7 +47,7 @@ export function checkSource(source: NodeSource): void {
       `${WHERE}: pool must be a function that makes the pool of a node, got ${describeValue(pool)}`,
     )
   }
-  const rule = { min: 1, max: 0x7fffffff }
+  const rule = { min: 1, max: MAX_MS }
   if (intervalMs !== undefined) checkNumber(WHERE, 'intervalMs', intervalMs, rule)
   if (removeAfterMs !== undefined) checkNumber(WHERE, 'removeAfterMs', removeAfterMs, rule)
 }

@@ -5,7 +5,15 @@ import {
   PoolhouseError,
   type PoolStats,
 } from '@poolhouse/core'
-import { awaitIdle, describeName, type EventHub, EventRelay, sumStats } from '@poolhouse/core/kit'
+import {
+  awaitIdle,
+  checkSignal,
+  checkTimeout,
+  describeName,
+  type EventHub,
+  EventRelay,
+  sumStats,
+} from '@poolhouse/core/kit'
 import { underWay } from '../base/under-way.js'
 import type { DiscoveredNode, DiscoveredNodes } from '../discover/discovery.js'
 import { DiscoveryLoop } from '../discover/discovery-loop.js'
@@ -116,7 +124,9 @@ export class NodeRegistry {
   }
 
   /** See `FailoverPool.drain`. */
-  async drain(id: string, options: DrainOptions): Promise<void> {
+  async drain(id: string, { timeoutMs, signal }: DrainOptions): Promise<void> {
+    if (timeoutMs !== undefined) checkTimeout('drain', timeoutMs)
+    checkSignal('drain', signal)
     const { clock, name } = this.#config
     const pool = this.#poolOf('drain', id)
     if (this.watch.primary === pool) {
@@ -127,9 +137,9 @@ export class NodeRegistry {
     }
     this.#nodes.setDrained(id, true)
     this.watch.traitsChanged()
-    const { timeoutMs = Number.POSITIVE_INFINITY, signal } = options
+    const deadline = clock.now() + (timeoutMs ?? Number.POSITIVE_INFINITY)
     const goOn = (): boolean => this.#nodes.isDrained(id) && this.#nodes.get(id)?.pool === pool
-    const end = await awaitIdle(clock, () => underWay(pool), clock.now() + timeoutMs, signal, goOn)
+    const end = await awaitIdle(clock, () => underWay(pool), deadline, signal, goOn)
     if (end === 'idle' || (end === 'ended' && this.#nodes.get(id)?.pool !== pool)) return
     const why = end === 'late' ? `after ${timeoutMs} ms` : 'when the wait was ended'
     throw new PoolhouseError(

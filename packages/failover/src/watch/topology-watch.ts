@@ -6,7 +6,7 @@ import {
   type Topology,
   type TopologySnapshot,
 } from '@poolhouse/core'
-import type { EventHub, PresentHistory } from '@poolhouse/core/kit'
+import { type EventHub, MAX_MS, type PresentHistory } from '@poolhouse/core/kit'
 import type { Observation, ProbeFacts } from '../base/observation.js'
 import { type ClusterView, factsOf, lifeOf } from '../judge/cluster-view.js'
 import { type Consequence, consequences } from '../judge/consequences.js'
@@ -39,7 +39,6 @@ type Listener = (snapshot: TopologySnapshot, previous: TopologySnapshot) => void
 
 // How long the election of a first primary waits for nodes that have not answered.
 const FIRST_ROUND_MS = 250
-const LONGEST = 0x7fffffff
 // Host names lead elsewhere after their time to live, which is seconds.
 const RENEW_MS = 1_000
 // A further name of a server may lead to another one later, as a reader endpoint does once a
@@ -193,7 +192,7 @@ export class TopologyWatch implements Topology {
 
   async refresh(_reason: string): Promise<void> {
     // The caller waits, but the sessions of the probes do not keep the process alive.
-    const keepAliveTimer = this.#config.clock.setTimer(() => {}, LONGEST, { keepAlive: true })
+    const keepAliveTimer = this.#config.clock.setTimer(() => {}, MAX_MS, { keepAlive: true })
     try {
       await Promise.all([...this.#monitors.values()].map((monitor) => monitor.probe()))
     } finally {

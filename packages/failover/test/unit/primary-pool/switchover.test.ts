@@ -234,7 +234,7 @@ describe('switchover', () => {
   it.each<[string, unknown, unknown, RegExp]>([
     ['no function', 'now', {}, /fn must be a function, got "now"/],
     ['an unknown option', async () => {}, { timeout: 1 }, /unknown option "timeout"/],
-    ['an impossible time', async () => {}, { timeoutMs: 0 }, /timeoutMs must be a number from 1/],
+    ['an impossible time', async () => {}, { timeoutMs: 0 }, /timeoutMs must be above 0/],
     ['no signal', async () => {}, { signal: 1 }, /signal must be an AbortSignal/],
   ])('refuses %s', async (_title, fn, options, message) => {
     const pool = failover()
