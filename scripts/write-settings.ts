@@ -31,8 +31,8 @@ function writeSettings(): string {
     ].join('\n'),
     '## Poolers',
     "A connection that looks like a pooler in transaction mode is treated as `pooler: 'pgbouncer'` unless the option `pooler` says otherwise: a host name whose first part ends in `-pooler`, " +
-      "the port of a vendor's pooler at that vendor's domain (below), `pooled.db.prisma.io`, and `pgbouncer=true`. Nothing is prepared then, and `connection.parameters` are refused; " +
-      'an error about it says where the pooler came from. See [PgBouncer](guides/pgbouncer.md).',
+      "the port of a vendor's pooler at that vendor's domain (below), `pooled.db.prisma.io`, and `pgbouncer=true`. In that case nothing is prepared and `connection.parameters` are refused; " +
+      'the error says why a pooler was assumed. See [PgBouncer](guides/pgbouncer.md).',
     '## URLs of vendors',
     "Each is accepted as it is, and connects to a server that behaves like the vendor's (`tests/login/vendor-urls.test.ts`).",
     table(
