@@ -66,6 +66,7 @@ export type {
   StreamTarget,
 } from './decorate/pool-call.js'
 export { PoolDecorator } from './decorate/pool-decorator.js'
+export { PoolView } from './decorate/pool-view.js'
 export { type CheckedCloseOptions, readCloseOptions } from './engine/pool-closing.js'
 export {
   type ClusterHistory,

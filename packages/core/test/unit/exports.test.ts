@@ -83,6 +83,7 @@ test('its entry for those who build pools exports exactly these values', () => {
       "OwnQuestion",
       "PIGGYBACK",
       "PoolDecorator",
+      "PoolView",
       "RESET_AROUND",
       "SERVER_COLUMNS",
       "StreamEnds",

@@ -2,11 +2,8 @@ import type {
   ConnectionPool,
   Endpoint,
   Lease,
-  PoolEventName,
   PoolerInEffect,
-  PoolListener,
   PoolSnapshot,
-  PoolStats,
   QueryOptions,
   QueryResult,
   ReconfigureOptions,
@@ -16,7 +13,7 @@ import type {
   SessionOptions,
   Statement,
 } from '@poolhouse/core'
-import { type AcceptsServer, onlyTo, type PoolCall, PoolDecorator } from '@poolhouse/core/kit'
+import { type AcceptsServer, onlyTo, type PoolCall, PoolView } from '@poolhouse/core/kit'
 
 /** The node under a view. */
 export interface ViewedNode extends ConnectionPool {
@@ -36,29 +33,25 @@ export interface ViewedNode extends ConnectionPool {
  * A view of a node whose name leads to several servers: it uses only connections to the accepted
  * ones (`onlyTo`), in the pools of every member. Closing it closes nothing.
  */
-export class ServerView extends PoolDecorator implements ConnectionPool {
-  readonly name: string
+export class ServerView extends PoolView<ViewedNode> implements ConnectionPool {
   readonly endpoint: Endpoint
-  readonly #node: ViewedNode
   readonly #accepts: AcceptsServer
   // Weak, because the pools of tenants come and go.
   readonly #views = new WeakMap<ConnectionPool, ConnectionPool>()
 
   /** Opens nothing. */
   constructor(node: ViewedNode, accepts: AcceptsServer) {
-    super()
-    this.name = node.name
+    super(node.name, node)
     this.endpoint = node.endpoint
-    this.#node = node
     this.#accepts = accepts
   }
 
   get pooler(): PoolerInEffect | undefined {
-    return this.#node.pooler
+    return this.whole.pooler
   }
 
   get #view(): ConnectionPool {
-    return this.#viewOf(this.#node.poolOfCall)
+    return this.#viewOf(this.whole.poolOfCall)
   }
 
   #viewOf(pool: ConnectionPool): ConnectionPool {
@@ -92,70 +85,54 @@ export class ServerView extends PoolDecorator implements ConnectionPool {
   }
 
   openSession(options?: SessionOptions): Promise<Session> {
-    return this.#node.openSession(options, (pool) => this.#viewOf(pool))
+    return this.whole.openSession(options, (pool) => this.#viewOf(pool))
   }
 
   destroyAll(reason: string): void {
-    for (const pool of this.#node.pools) this.#viewOf(pool).destroyAll(reason)
+    for (const pool of this.whole.pools) this.#viewOf(pool).destroyAll(reason)
   }
 
   onlyTo(accepts: AcceptsServer): ConnectionPool {
-    return new ServerView(this.#node, (server) => this.#accepts(server) && accepts(server))
+    return new ServerView(this.whole, (server) => this.#accepts(server) && accepts(server))
   }
 
   servers(): readonly ServerInUse[] {
-    return this.#node.servers().filter(({ server }) => this.#accepts(server))
+    return this.whole.servers().filter(({ server }) => this.#accepts(server))
   }
 
   warm(count?: number): Promise<void> {
-    return this.#node.warm(count)
+    return this.whole.warm(count)
   }
 
   resize(sizes: ResizeOptions): void {
-    this.#node.resize(sizes)
+    this.whole.resize(sizes)
   }
 
   reconfigure(options: ReconfigureOptions): void {
-    this.#node.reconfigure(options)
+    this.whole.reconfigure(options)
   }
 
   suspend(): void {
-    this.#node.suspend()
+    this.whole.suspend()
   }
 
   resume(): void {
-    this.#node.resume()
+    this.whole.resume()
   }
 
   recycle(): Promise<void> {
-    return this.#node.recycle()
+    return this.whole.recycle()
   }
 
   suspect(reason: string): void {
-    this.#node.suspect(reason)
+    this.whole.suspect(reason)
   }
 
   silentForMs(): number {
-    return this.#node.silentForMs()
-  }
-
-  stats(): PoolStats {
-    return this.#node.stats()
+    return this.whole.silentForMs()
   }
 
   inspect(): PoolSnapshot {
-    return this.#node.inspect()
+    return this.whole.inspect()
   }
-
-  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#node.on(event, listener)
-    return this
-  }
-
-  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#node.off(event, listener)
-    return this
-  }
-
-  async close(): Promise<void> {}
 }

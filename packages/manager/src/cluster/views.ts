@@ -1,12 +1,5 @@
-import {
-  type CloseOptions,
-  type Pool,
-  PoolClosedError,
-  type PoolEventName,
-  type PoolListener,
-  type PoolStats,
-} from '@poolhouse/core'
-import { type PoolCall, PoolDecorator, readCloseOptions } from '@poolhouse/core/kit'
+import { type Pool, PoolClosedError } from '@poolhouse/core'
+import { type PoolCall, PoolView } from '@poolhouse/core/kit'
 import type { ReaderOptions, ReplicaSession } from '@poolhouse/read-replicas'
 import type { DatabaseMember } from './database-member.js'
 
@@ -21,51 +14,28 @@ export interface ViewedDatabase extends Pool {
  * A view of one database: a view of its server group, such as a reader, whose calls are made for
  * that database.
  */
-export class ReadView extends PoolDecorator {
-  readonly name: string
-  protected readonly database: ViewedDatabase
+export class ReadView extends PoolView<ViewedDatabase> {
   protected readonly member: DatabaseMember
   readonly #inner: Pool
-  #closed = false
 
   /** `inner` is the view of the server group; `what` is the part of the name after the slash. */
   constructor(database: ViewedDatabase, member: DatabaseMember, inner: Pool, what: string) {
-    super()
-    this.name = `${database.name}/${what}`
-    this.database = database
+    super(`${database.name}/${what}`, database)
     this.member = member
     this.#inner = inner
   }
 
   protected send<R>(call: PoolCall<R>): Promise<R> {
     // Subscriptions are on the primary of the database, whatever the view.
-    return this.call(() => call.run(call.kind === 'listen' ? this.database : this.#inner))
-  }
-
-  stats(): PoolStats {
-    return this.database.stats()
-  }
-
-  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.database.on(event, listener)
-    return this
-  }
-
-  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.database.off(event, listener)
-    return this
-  }
-
-  async close(options: CloseOptions = {}): Promise<void> {
-    readCloseOptions(options)
-    this.#closed = true
+    return this.call(() => call.run(call.kind === 'listen' ? this.whole : this.#inner))
   }
 
   /** Runs `work` as a call for the database. Rejects with `PoolClosedError` after `close`. */
   protected call<R>(work: () => Promise<R>): Promise<R> {
     try {
-      if (this.#closed || this.database.closed) throw new PoolClosedError(this.name)
-      return this.database.reportDoubt(this.member.within(work))
+      this.checkOpen()
+      if (this.whole.closed) throw new PoolClosedError(this.name)
+      return this.whole.reportDoubt(this.member.within(work))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -106,6 +76,6 @@ export class SessionView extends ReadView implements ReplicaSession {
   }
 
   reader(options?: ReaderOptions): Pool {
-    return new ReadView(this.database, this.member, this.of.reader(options), 'session/reader')
+    return new ReadView(this.whole, this.member, this.of.reader(options), 'session/reader')
   }
 }

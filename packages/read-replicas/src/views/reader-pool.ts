@@ -6,9 +6,8 @@ import {
   type Statement,
 } from '@poolhouse/core'
 import type { PoolCall } from '@poolhouse/core/kit'
-import { readQueryArguments } from '@poolhouse/core/kit'
+import { PoolView, readQueryArguments } from '@poolhouse/core/kit'
 import type { DeclaredReads, ReadScope } from '../read/declared-reads.js'
-import { PoolView } from './pool-view.js'
 
 /** A view on which everything is a read. */
 export class ReaderPool extends PoolView {

@@ -9,7 +9,13 @@ import type {
   TransactionOptions,
 } from '@poolhouse/core'
 import type { CallChanges, PoolCall } from '@poolhouse/core/kit'
-import { leasedCopyFrom, leasedCopyTo, leasedRows, readQueryArguments } from '@poolhouse/core/kit'
+import {
+  leasedCopyFrom,
+  leasedCopyTo,
+  leasedRows,
+  PoolView,
+  readQueryArguments,
+} from '@poolhouse/core/kit'
 import type { ReplicaSession } from '../api/replica-pool.js'
 import type { Background } from '../base/background.js'
 import type { RoutingCounters } from '../base/routing-counters.js'
@@ -19,7 +25,6 @@ import type { ClassifiedReads } from '../read/classified-reads.js'
 import type { DeclaredReads, ReadScope } from '../read/declared-reads.js'
 import type { SessionMaker } from '../session/session-maker.js'
 import type { SessionMemory } from '../session/session-memory.js'
-import { PoolView } from './pool-view.js'
 import { ReaderPool } from './reader-pool.js'
 import { SessionLease } from './session-lease.js'
 

@@ -1,0 +1,49 @@
+import type { PoolEventName, PoolListener } from '../api/events.js'
+import type { CloseOptions, Pool } from '../api/pool.js'
+import type { PoolStats } from '../api/stats.js'
+import { readCloseOptions } from '../engine/pool-closing.js'
+import { PoolClosedError } from '../outcome/errors.js'
+import { PoolDecorator } from './pool-decorator.js'
+
+/** A view of a pool, with the statistics and events of the whole. Closing it closes nothing else. */
+export abstract class PoolView<Whole extends Pool = Pool> extends PoolDecorator {
+  readonly name: string
+  /** The pool that it is a view of. */
+  protected readonly whole: Whole
+  #closed = false
+
+  /** `name` is for messages and events. */
+  constructor(name: string, whole: Whole) {
+    super()
+    this.name = name
+    this.whole = whole
+  }
+
+  /** See `Pool`: those of the whole. */
+  stats(): PoolStats {
+    return this.whole.stats()
+  }
+
+  /** See `PoolEventEmitter`: the events of the whole. */
+  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.whole.on(event, listener)
+    return this
+  }
+
+  /** See `PoolEventEmitter`. */
+  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.whole.off(event, listener)
+    return this
+  }
+
+  /** Closes the view; later calls are refused. */
+  async close(options: CloseOptions = {}): Promise<void> {
+    readCloseOptions(options)
+    this.#closed = true
+  }
+
+  /** Throws `PoolClosedError` once the view is closed. */
+  protected checkOpen(): void {
+    if (this.#closed) throw new PoolClosedError(this.name)
+  }
+}
