@@ -100,6 +100,7 @@ export type {
 export type { PoolWatchdogOptions } from './api/watchdog-options.js'
 export type { Clock, ClockTimer } from './base/clock.js'
 export { createPool } from './create-pool.js'
+export { DatabaseError, type DatabaseErrorFields } from './outcome/database-error.js'
 export {
   AbortError,
   AcquireTimeoutError,
@@ -107,11 +108,8 @@ export {
   ConfigError,
   ConnectError,
   ConnectionLostError,
-  DatabaseError,
-  type DatabaseErrorFields,
   FencedError,
   InDoubtError,
-  isPoolhouseError,
   LeaseBusyError,
   LeaseReleasedError,
   NoPrimaryError,
@@ -119,8 +117,6 @@ export {
   PoolClosedError,
   PoolDeadlockError,
   type PoolGauges,
-  PoolhouseError,
-  type PoolhouseErrorOptions,
   PoolOverloadedError,
   ReadIntentError,
   SessionStateError,
@@ -131,6 +127,11 @@ export {
   WrongTenantError,
 } from './outcome/errors.js'
 export type { Durability, Executed } from './outcome/executed.js'
+export {
+  isPoolhouseError,
+  PoolhouseError,
+  type PoolhouseErrorOptions,
+} from './outcome/poolhouse-error.js'
 export type { TransactionIdentity, TransactionOutcome } from './outcome/transaction-outcome.js'
 export type { ServerIdentity } from './server/server-identity.js'
 export type { ServerInUse } from './server/server-sightings.js'

@@ -39,6 +39,7 @@ export { checkTransactionOptions } from './api/transaction.js'
 export { awaitIdle } from './base/await-idle.js'
 export { MAX_MS, sleep, systemClock } from './base/clock.js'
 export { LagRing } from './base/lag-ring.js'
+export { messageOf } from './base/message-of.js'
 export {
   checkBoolean,
   checkNumber,

@@ -9,6 +9,7 @@ import {
   awaitIdle,
   type CheckedCloseOptions,
   checkNumber,
+  MAX_MS,
   readCloseOptions,
   refuseUnknownOptions,
 } from '@poolhouse/core/kit'
@@ -49,7 +50,6 @@ export interface ManagerParts {
 const MOST_TOLD = 100
 const READY_MS = 10_000
 const GRACE_MS = 20_000
-const LONGEST = 0x7fffffff
 
 /** The manager: hands out databases and tenants, and shuts them down. Its parts own the state. */
 export class PoolManager<Named extends Databases> implements Manager<Named> {
@@ -108,7 +108,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
   async ready(options: ReadyOptions = {}): Promise<void> {
     refuseUnknownOptions('ready', options, new Set(['timeoutMs']))
     const { timeoutMs = READY_MS } = options
-    checkNumber('ready', 'timeoutMs', timeoutMs, { min: 1, max: LONGEST })
+    checkNumber('ready', 'timeoutMs', timeoutMs, { min: 1, max: MAX_MS })
     await this.#databases.ready(timeoutMs)
   }
 
@@ -185,8 +185,8 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
     refuseUnknownOptions('shutdown', options, new Set(['graceMs', 'delayMs']))
     const { graceMs = GRACE_MS, delayMs = 0 } = options
-    checkNumber('shutdown', 'graceMs', graceMs, { min: 0, max: LONGEST })
-    checkNumber('shutdown', 'delayMs', delayMs, { min: 0, max: LONGEST })
+    checkNumber('shutdown', 'graceMs', graceMs, { min: 0, max: MAX_MS })
+    checkNumber('shutdown', 'delayMs', delayMs, { min: 0, max: MAX_MS })
     this.#isLeaving = true
     if (delayMs > 0 && this.#closing === undefined) {
       await new Promise<void>((resolve) => {

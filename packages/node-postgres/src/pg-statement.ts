@@ -1,4 +1,5 @@
 import { type DatabaseError, PoolhouseError, type Statement } from '@poolhouse/core'
+import { messageOf } from '@poolhouse/core/kit'
 import {
   commandOf,
   countOf,
@@ -107,7 +108,7 @@ export class PgStatement implements SessionWork {
       const asArray = this.#statement.rowMode === 'array'
       this.#rows.push(asArray ? this.#shape.toArray(values) : this.#shape.toObject(values))
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
+      const why = messageOf(cause)
       this.error = new PoolhouseError(`a row of the result cannot be read: ${why}`, {
         executed: 'yes',
         cause,

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { type ErrorDetail, PoolhouseError } from '@poolhouse/core'
 import type { ConnectContext, RawHolder } from '@poolhouse/core/kit'
+import { messageOf } from '@poolhouse/core/kit'
 import {
   FrameWalker,
   frameWithoutDetail,
@@ -462,6 +463,6 @@ function unknownKind(kind: number): ProtocolError {
 }
 
 function over(reason: unknown): Error {
-  const why = reason instanceof Error ? reason.message : String(reason)
+  const why = messageOf(reason)
   return Object.assign(new Error(`the session is over: ${why}`), { code: 'CONNECTION_CLOSED' })
 }

@@ -1,4 +1,5 @@
 import { type DatabaseError, PoolhouseError } from '@poolhouse/core'
+import { messageOf } from '@poolhouse/core/kit'
 import {
   type QueuedWork,
   readErrorResponse,
@@ -107,7 +108,7 @@ export abstract class SessionWork implements SubmissionOwner, QueuedWork {
   answered(error: unknown): void {
     this.#error = error
     if (this.sent || error === undefined) return
-    const why = error instanceof Error ? error.message : String(error)
+    const why = messageOf(error)
     this.#untaken = new PoolhouseError(`postgres.js did not send the statement: ${why}`, {
       cause: error,
     })

@@ -1,4 +1,5 @@
 import { PoolhouseError, type Statement } from '@poolhouse/core'
+import { messageOf } from '@poolhouse/core/kit'
 import {
   commandOf,
   countOf,
@@ -187,7 +188,7 @@ export class StatementWork extends SessionWork {
     try {
       this.#rows.push(this.#shape.read(buffer, from, this.#asArray))
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
+      const why = messageOf(cause)
       this.failure = new PoolhouseError(`a row of the result cannot be read: ${why}`, {
         executed: 'yes',
         cause,

@@ -1,3 +1,4 @@
+import { MAX_MS } from '../base/clock.js'
 import {
   checkNumber,
   checkSignal,
@@ -37,7 +38,6 @@ const COPY_TO_OPTIONS: ReadonlySet<string> = new Set([
   'maxStalenessBytes',
 ])
 const READY_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'signal'])
-const LONGEST = 0x7fffffff
 
 /** What all calls have in common. */
 interface CallOptions {
@@ -60,7 +60,7 @@ export function checkStreamOptions(options: object): void {
   checkStaleness('stream', options)
   const { batchSize } = options as { batchSize?: unknown }
   if (batchSize !== undefined) {
-    checkNumber('stream', 'batchSize', batchSize, { min: 1, max: LONGEST, integer: true })
+    checkNumber('stream', 'batchSize', batchSize, { min: 1, max: MAX_MS, integer: true })
   }
 }
 

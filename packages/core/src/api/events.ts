@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { describeName } from '../base/option-check.js'
 import { realTimers } from '../base/real-timers.js'
-import type { PoolhouseError } from '../outcome/errors.js'
+import type { PoolhouseError } from '../outcome/poolhouse-error.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { TopologySnapshot } from './topology.js'
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.js'
-import { systemClock } from '../base/clock.js'
+import { MAX_MS, systemClock } from '../base/clock.js'
 import {
   checkNumber,
   checkShownText,
@@ -232,8 +232,6 @@ export interface PoolConfig {
 }
 
 const WHERE = 'createPool'
-// Node.js timers hold 31 bits of milliseconds: about 24.8 days.
-const LONGEST = 0x7fffffff
 
 type NumericOption = Exclude<
   keyof PoolConfig,
@@ -256,11 +254,11 @@ type NumericOption = Exclude<
 const NUMERIC: Readonly<Record<NumericOption, NumberRule & { default: number }>> = {
   max: { default: 10, min: 1, max: 10_000, integer: true },
   min: { default: 0, min: 0, max: 10_000, integer: true },
-  acquireTimeoutMs: { default: 10_000, min: 1, max: LONGEST },
-  connectTimeoutMs: { default: 5_000, min: 1, max: LONGEST },
-  statementTimeoutMs: { default: 60_000, min: 0, max: LONGEST },
-  idleTimeoutMs: { default: 60_000, min: 0, max: LONGEST },
-  maxLifetimeMs: { default: 30 * 60_000, min: 0, max: LONGEST },
+  acquireTimeoutMs: { default: 10_000, min: 1, max: MAX_MS },
+  connectTimeoutMs: { default: 5_000, min: 1, max: MAX_MS },
+  statementTimeoutMs: { default: 60_000, min: 0, max: MAX_MS },
+  idleTimeoutMs: { default: 60_000, min: 0, max: MAX_MS },
+  maxLifetimeMs: { default: 30 * 60_000, min: 0, max: MAX_MS },
   maxUses: {
     default: Number.POSITIVE_INFINITY,
     min: 1,
@@ -268,8 +266,8 @@ const NUMERIC: Readonly<Record<NumericOption, NumberRule & { default: number }>>
     integer: true,
   },
   maxPending: { default: 1_000, min: 1, max: Number.POSITIVE_INFINITY, integer: true },
-  leakWarningMs: { default: 30_000, min: 0, max: LONGEST },
-  validateAfterIdleMs: { default: 10_000, min: 0, max: LONGEST },
+  leakWarningMs: { default: 30_000, min: 0, max: MAX_MS },
+  validateAfterIdleMs: { default: 10_000, min: 0, max: MAX_MS },
 }
 const NUMERIC_NAMES = Object.keys(NUMERIC) as NumericOption[]
 const KNOWN: ReadonlySet<string> = new Set([
@@ -415,7 +413,7 @@ function readPrepareRules(prepare: unknown): AutoPrepare | undefined {
   }
   refuseUnknownOptions(`${WHERE}: prepare`, prepare, new Set(['maxAgeMs']))
   const { maxAgeMs = AUTO_PREPARE.maxAgeMs } = prepare as { maxAgeMs?: unknown }
-  const age = checkNumber(WHERE, 'prepare.maxAgeMs', maxAgeMs, { min: 0, max: LONGEST })
+  const age = checkNumber(WHERE, 'prepare.maxAgeMs', maxAgeMs, { min: 0, max: MAX_MS })
   return age === 0 ? undefined : Object.freeze({ ...AUTO_PREPARE, maxAgeMs: age })
 }
 
@@ -469,7 +467,7 @@ function readOverload(overload: unknown): OverloadOptions | undefined {
   }
   refuseUnknownOptions(`${WHERE}: overload`, overload, new Set(['targetMs', 'intervalMs']))
   const { targetMs, intervalMs } = overload as Partial<Record<string, unknown>>
-  const rule: NumberRule = { min: 1, max: LONGEST }
+  const rule: NumberRule = { min: 1, max: MAX_MS }
   return Object.freeze({
     targetMs: checkNumber(WHERE, 'overload.targetMs', targetMs, rule),
     intervalMs: checkNumber(WHERE, 'overload.intervalMs', intervalMs, rule),

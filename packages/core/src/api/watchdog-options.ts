@@ -1,3 +1,4 @@
+import { MAX_MS } from '../base/clock.js'
 import { checkNumber, describeValue, refuseUnknownOptions } from '../base/option-check.js'
 
 /** When the server is asked about a connection that waits for an answer and hears nothing. */
@@ -21,7 +22,7 @@ export interface WatchdogLimits {
 }
 
 const DEFAULT: WatchdogLimits = Object.freeze({ silenceMs: 2_000, timeoutMs: 400 })
-const RULE = { min: 1, max: 0x7fffffff }
+const RULE = { min: 1, max: MAX_MS }
 const KNOWN: ReadonlySet<string> = new Set(['silenceMs', 'timeoutMs'])
 
 /** Checks the `watchdog` option; undefined for `false`. Throws `TypeError` or `RangeError`. */

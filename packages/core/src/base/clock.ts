@@ -35,7 +35,6 @@ export interface Clock {
   afterIo(fire: () => void): void
 }
 
-const MAX_TIMER_MS = 0x7fffffff
 // Bound once: reading the global `performance`, an accessor, costs a quarter of every look at the
 // clock.
 const monotonicNow = performance.now.bind(performance)
@@ -48,7 +47,7 @@ export const systemClock: Clock = {
   now: monotonicNow,
   wallNow: realTimers.wallNow,
   setTimer(fire, delayMs, options) {
-    const timer = realTimers.setTimeout(fire, Math.min(Math.max(delayMs, 0), MAX_TIMER_MS))
+    const timer = realTimers.setTimeout(fire, Math.min(Math.max(delayMs, 0), MAX_MS))
     if (options?.keepAlive !== true) timer.unref()
     return {
       cancel: () => realTimers.clearTimeout(timer),

@@ -2,15 +2,12 @@ import type { AsyncResource } from 'node:async_hooks'
 import type { ConnectionListener, DriverConnection } from '../api/driver.js'
 import type { PoolConfig } from '../api/pool-options.js'
 import { StatementRules } from '../api/statement-rules.js'
+import { messageOf } from '../base/message-of.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { type ExaminedSession, NOT_EXAMINED, type PoolerWatch } from '../identity/pooler-watch.js'
-import {
-  AuthenticationError,
-  ConnectError,
-  type ConnectionLostError,
-  DatabaseError,
-  PoolhouseError,
-} from '../outcome/errors.js'
+import { DatabaseError } from '../outcome/database-error.js'
+import { AuthenticationError, ConnectError, type ConnectionLostError } from '../outcome/errors.js'
+import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import { acceptedAuth } from '../settings/auth-method.js'
 import type { ConnectionSettings } from '../settings/connection-settings.js'
 import { formatEndpoint } from '../settings/endpoint.js'
@@ -217,7 +214,7 @@ export class Connector {
   #asConnectError(error: unknown, settings: ConnectionSettings): PoolhouseError {
     if (error instanceof PoolhouseError) return error
     const endpoint = formatEndpoint(settings.endpoint)
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     return new ConnectError(`cannot connect to ${endpoint}: ${message}`, { endpoint, cause: error })
   }
 

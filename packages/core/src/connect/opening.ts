@@ -1,4 +1,5 @@
 import type { ConnectionListener, DriverConnection, Notice } from '../api/driver.js'
+import { messageOf } from '../base/message-of.js'
 import type { PoolerWatch } from '../identity/pooler-watch.js'
 import { ConnectError } from '../outcome/errors.js'
 import { tellsLocalCommit } from '../outcome/local-commit.js'
@@ -133,7 +134,7 @@ export class Opening {
   #closedAtOnce(slot: Slot, settings: ConnectionSettings): ConnectError {
     const endpoint = formatEndpoint(settings.endpoint)
     const cause = slot.lostReason
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     return new ConnectError(`${endpoint} closed the connection at once: ${why}`, {
       endpoint,
       cause,

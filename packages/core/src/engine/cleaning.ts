@@ -1,5 +1,5 @@
 import type { ResetLevel } from '../api/driver.js'
-import type { Clock } from '../base/clock.js'
+import { LATE_STEP_MS, withDeadline } from '../base/with-deadline.js'
 import type { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
 
@@ -7,11 +7,6 @@ type CleaningHost = Pick<EngineView, 'clock' | 'pooler' | 'cancel'>
 
 /** Longest time to bring a session back to a known state. */
 export const CLEANING_MS = 2_000
-// What a step gets that begins late because this process stood still; more than two round trips to
-// a distant server.
-const LATE_STEP_MS = 500
-// Beyond what a busy event loop makes of a timer.
-const LATE_TIMER_MS = 50
 
 /** Whether a session that is given back can be lent again as it is. */
 export function isClean(slot: Slot): boolean {
@@ -58,41 +53,4 @@ function levelFor(host: CleaningHost, slot: Slot): ResetLevel | undefined {
   // Behind a pooler parameters drift by themselves: they are those of the session that served last.
   if (host.pooler === undefined && (dirty || drifted)) return 'session'
   return slot.connection!.transactionStatus() === 'idle' ? undefined : 'rollback'
-}
-
-/**
- * Settles with `step`, or rejects after `ms`. A timer that is late itself proves nothing, since
- * this process stood still: the step, whose request may not even have left, then has half a second
- * more.
- */
-export function withDeadline<T>(
-  clock: Clock,
-  step: Promise<T>,
-  ms: number,
-  what: string,
-): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const due = clock.now() + ms
-    const expire = (): void => {
-      clock.afterIo(() => reject(new Error(`${what} within ${Math.round(ms)} ms`)))
-    }
-    let timer = clock.setTimer(
-      () => {
-        if (clock.now() - due < LATE_TIMER_MS) expire()
-        else timer = clock.setTimer(expire, LATE_STEP_MS, { keepAlive: true })
-      },
-      ms,
-      { keepAlive: true },
-    )
-    step.then(
-      (value) => {
-        timer.cancel()
-        resolve(value)
-      },
-      (error: unknown) => {
-        timer.cancel()
-        reject(error as Error)
-      },
-    )
-  })
 }

@@ -1,7 +1,8 @@
+import { messageOf } from '../base/message-of.js'
+import { withDeadline } from '../base/with-deadline.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
 import { countSlots } from '../slot/count-slots.js'
 import type { Slot } from '../slot/slot.js'
-import { withDeadline } from './cleaning.js'
 import type { EngineView } from './engine-view.js'
 
 const RETIRE_MS = 2_000
@@ -115,7 +116,7 @@ export class Departures {
     slot.lose(reason)
     if (wasOpen) {
       const { lostReason } = slot
-      this.report(slot, lostReason instanceof Error ? lostReason.message : String(lostReason))
+      this.report(slot, messageOf(lostReason))
     }
     this.left()
     wishes.dismissVain()

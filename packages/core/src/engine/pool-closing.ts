@@ -1,5 +1,6 @@
 import type { CloseOptions } from '../api/pool.js'
 import type { ClockTimer } from '../base/clock.js'
+import { MAX_MS } from '../base/clock.js'
 import { checkNumber, checkWord, refuseUnknownOptions } from '../base/option-check.js'
 import { PoolClosedError } from '../outcome/errors.js'
 import type { Slot } from '../slot/slot.js'
@@ -24,7 +25,7 @@ export function readCloseOptions(options: CloseOptions): CheckedCloseOptions {
   return {
     timeoutMs: checkNumber('close', 'timeoutMs', options.timeoutMs ?? CLOSE_MS, {
       min: 0,
-      max: 0x7fffffff,
+      max: MAX_MS,
     }),
     waiters: checkWord('close', 'waiters', options.waiters ?? 'reject', ['reject', 'serve']),
   }

@@ -1,5 +1,6 @@
+import { withDeadline } from '../base/with-deadline.js'
 import type { Slot } from '../slot/slot.js'
-import { CLEANING_MS, withDeadline } from './cleaning.js'
+import { CLEANING_MS } from './cleaning.js'
 import type { EngineView } from './engine-view.js'
 
 const CANCEL_MS = 1_000

@@ -1,3 +1,4 @@
+import { messageOf } from '../base/message-of.js'
 import type { Slot } from '../slot/slot.js'
 import { clean, isClean } from './cleaning.js'
 import type { EngineView } from './engine-view.js'
@@ -99,7 +100,7 @@ export class Returns {
         if (slot.state === 'cleaning') this.reuse(slot, this.#engine.now())
       },
       (error: unknown) => {
-        const why = error instanceof Error ? error.message : String(error)
+        const why = messageOf(error)
         this.#engine.departures.break(slot, `could not be cleaned: ${why}`)
       },
     )

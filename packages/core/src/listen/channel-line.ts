@@ -1,6 +1,6 @@
 import type { Session } from '../api/session.js'
 import type { Clock } from '../base/clock.js'
-import { withDeadline } from '../engine/cleaning.js'
+import { withDeadline } from '../base/with-deadline.js'
 
 // Longest time for one LISTEN, UNLISTEN or ping.
 const ANSWER_MS = 5_000

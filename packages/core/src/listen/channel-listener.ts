@@ -7,6 +7,8 @@ import {
 } from '../api/subscription.js'
 import { Backoff } from '../base/backoff.js'
 import type { Clock, ClockTimer } from '../base/clock.js'
+import { MAX_MS } from '../base/clock.js'
+import { messageOf } from '../base/message-of.js'
 import { describeName } from '../base/option-check.js'
 import { endsSession } from '../outcome/error-meaning.js'
 import {
@@ -14,8 +16,8 @@ import {
   ConnectError,
   ConnectionLostError,
   PoolClosedError,
-  PoolhouseError,
 } from '../outcome/errors.js'
+import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import { ChannelLine } from './channel-line.js'
 import type { ChannelSource } from './channel-source.js'
 import { ChannelSubscriber, type SubscriberHost } from './channel-subscriber.js'
@@ -26,7 +28,6 @@ const CHECK_EVERY_MS = 10_000
 const CHECK_SPREAD = 0.2
 const BACKOFF_BASE_MS = 50
 const BACKOFF_MAX_MS = 5_000
-const LONGEST = 0x7fffffff
 
 /**
  * A building block for pools: keeps one session that listens to every channel somebody has
@@ -170,7 +171,7 @@ export class ChannelListener implements SubscriberHost {
     if (line !== this.#line) return
     const { name } = this.#source
     const error = new ConnectionLostError(
-      `the connection on which pool "${name}" listens is gone: ${reason instanceof Error ? reason.message : String(reason)}`,
+      `the connection on which pool "${name}" listens is gone: ${messageOf(reason)}`,
       { executed: 'no', cause: reason },
     )
     this.#line = undefined
@@ -243,7 +244,7 @@ export class ChannelListener implements SubscriberHost {
     const attempt = new AbortController()
     this.#attempt = attempt
     // The source may wait for a server with nothing that would keep the process running.
-    const vigil = this.clock.setTimer(() => {}, LONGEST, { keepAlive: true })
+    const vigil = this.clock.setTimer(() => {}, MAX_MS, { keepAlive: true })
     let line: ChannelLine | undefined
     try {
       const session = await this.#source.openSession({

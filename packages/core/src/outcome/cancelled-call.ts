@@ -1,6 +1,7 @@
 import { hasCondition } from './conditions.js'
-import { ConnectionLostError, PoolhouseError } from './errors.js'
+import { ConnectionLostError } from './errors.js'
 import type { Durability, Executed } from './executed.js'
+import { PoolhouseError } from './poolhouse-error.js'
 
 /**
  * How long a caller whose running call was cancelled, by its time-out or its signal, is kept for

@@ -1,4 +1,4 @@
-import { DatabaseError } from './errors.js'
+import { DatabaseError } from './database-error.js'
 
 // The names are those of PostgreSQL's appendix "Error Codes". Only what a package asks for by
 // itself is here; what a code means for sessions, outcomes and nodes is in sqlstate.ts.

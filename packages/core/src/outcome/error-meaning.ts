@@ -1,12 +1,7 @@
 import { hasCondition } from './conditions.js'
-import {
-  AuthenticationError,
-  ConnectError,
-  ConnectionLostError,
-  DatabaseError,
-  PoolhouseError,
-  wordsOf,
-} from './errors.js'
+import { DatabaseError, wordsOf } from './database-error.js'
+import { AuthenticationError, ConnectError, ConnectionLostError } from './errors.js'
+import { PoolhouseError } from './poolhouse-error.js'
 import { isRaised, type Meaning, meaningOf, type NodeNews, type ServerWords } from './sqlstate.js'
 
 /**

@@ -1,3 +1,4 @@
+import { MAX_MS } from '../base/clock.js'
 import type { AuthMethod } from './auth-method.js'
 import { AUTH_METHODS } from './auth-method.js'
 import type { ParameterReader } from './parameter-reader.js'
@@ -24,8 +25,6 @@ export interface UrlPoolSettings {
   readonly maxLifetimeMs?: number | undefined
 }
 
-// Node.js timers hold 31 bits of milliseconds: about 24.8 days.
-const LONGEST = 0x7fffffff
 const MOST = 10_000
 const INT = 0x7fffffff
 
@@ -38,8 +37,8 @@ export function readPoolParameters(parameters: ParameterReader): UrlPoolSettings
     pooler: parameters.flag('pgbouncer') === true ? 'pgbouncer' : undefined,
     prepare: isUnprepared ? 'off' : undefined,
     max: limit && parameters.integer(...limit, 1, MOST),
-    connectTimeoutMs: seconds(parameters, LONGEST, 'connect_timeout'),
-    acquireTimeoutMs: seconds(parameters, LONGEST, 'pool_timeout'),
+    connectTimeoutMs: seconds(parameters, MAX_MS, 'connect_timeout'),
+    acquireTimeoutMs: seconds(parameters, MAX_MS, 'pool_timeout'),
     statementTimeoutMs: readStatementTimeout(parameters),
     idleTimeoutMs: seconds(parameters, 0, 'idle_timeout', 'max_idle_connection_lifetime'),
     maxLifetimeMs: seconds(parameters, 0, 'max_lifetime', 'max_connection_lifetime'),
@@ -55,7 +54,7 @@ function hasNoCache(parameters: ParameterReader): boolean {
 function readStatementTimeout(parameters: ParameterReader): number | undefined {
   const given = parameters.oneOf('socket_timeout', 'query_timeout')
   if (given?.[0] !== 'query_timeout') return seconds(parameters, 0, 'socket_timeout')
-  return parameters.integer(...given, 0, LONGEST)
+  return parameters.integer(...given, 0, MAX_MS)
 }
 
 /**
@@ -70,7 +69,7 @@ function seconds(
   const given = parameters.oneOf(...names)
   if (given === undefined) return undefined
   const value = parameters.integer(...given, -INT, INT)
-  return value <= 0 ? none : Math.min(value * 1_000, LONGEST)
+  return value <= 0 ? none : Math.min(value * 1_000, MAX_MS)
 }
 
 /** libpq's list: methods that are accepted, or, each with a "!", methods that are not. */

@@ -2,8 +2,10 @@ import type { BudgetSeat } from '../api/connection-budget.js'
 import type { DriverConnection } from '../api/driver.js'
 import type { Lease } from '../api/lease.js'
 import type { Statement } from '../api/statement.js'
+import { messageOf } from '../base/message-of.js'
 import { realTimers } from '../base/real-timers.js'
-import { ConnectionLostError, DatabaseError, LeaseReleasedError } from '../outcome/errors.js'
+import { DatabaseError } from '../outcome/database-error.js'
+import { ConnectionLostError, LeaseReleasedError } from '../outcome/errors.js'
 import type { Executed } from '../outcome/executed.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { Occupant } from './occupant.js'
@@ -101,7 +103,9 @@ export class Slot {
    * itself again. Owned by the handoff.
    */
   trusted = 0
-  /** When its server was last asked whether it still has this session. Owned by the half-open watch. */
+  /**
+   * When its server was last asked whether it still has this session. Owned by the half-open watch.
+   */
   askedAt = 0
   /** The lease object, until the garbage collector watches it. Owned by the leak watch. */
   lease: Lease | undefined = undefined
@@ -275,7 +279,7 @@ export class Slot {
    */
   lostError(executed: Executed = 'no'): ConnectionLostError {
     const reason = this.#lostReason
-    const what = reason instanceof Error ? reason.message : String(reason ?? 'closed')
+    const what = messageOf(reason ?? 'closed')
     return new ConnectionLostError(`the connection is gone: ${what}`, {
       executed,
       sqlState: reason instanceof DatabaseError ? reason.code : undefined,

@@ -6,18 +6,17 @@ import { realTimers } from '../base/real-timers.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { Waiter } from '../engine/wait-queue.js'
 import { afterCancel, CONFIRM_MS } from '../outcome/cancelled-call.js'
+import { DatabaseError, setExecuted } from '../outcome/database-error.js'
 import { endsSession, leavesCommitOpen } from '../outcome/error-meaning.js'
 import {
   AbortError,
   type AcquireTimeoutError,
-  DatabaseError,
   LeaseReleasedError,
   PoolClosedError,
-  PoolhouseError,
   StatementTimeoutError,
-  setExecuted,
 } from '../outcome/errors.js'
 import type { Durability, Executed } from '../outcome/executed.js'
+import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
 import type { Slot } from '../slot/slot.js'
 import { commitsMidway } from '../sql/commits-midway.js'

@@ -1,5 +1,6 @@
 import type { CopyResult, DriverCopyIn } from '../api/driver.js'
 import type { CopySource } from '../api/streaming.js'
+import { messageOf } from '../base/message-of.js'
 import { asExecuted } from '../outcome/as-executed.js'
 import type { Executed } from '../outcome/executed.js'
 import type { RunHost } from '../statement/statement-run.js'
@@ -65,7 +66,7 @@ export class CopyIn extends StreamingWork {
 
   protected override async unwind(): Promise<void> {
     const { failure } = this
-    await this.#copy?.fail(failure instanceof Error ? failure.message : String(failure))
+    await this.#copy?.fail(messageOf(failure))
   }
 
   async #sendAll(): Promise<void> {

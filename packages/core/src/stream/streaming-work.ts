@@ -1,15 +1,12 @@
 import { Timed } from '../base/deadline-queue.js'
+import { messageOf } from '../base/message-of.js'
 import { realTimers } from '../base/real-timers.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { CLEANING_MS } from '../engine/cleaning.js'
 import { afterCancel, type CancelReason, CONFIRM_MS } from '../outcome/cancelled-call.js'
+import { DatabaseError } from '../outcome/database-error.js'
 import { endsSession } from '../outcome/error-meaning.js'
-import {
-  AbortError,
-  ConnectionLostError,
-  DatabaseError,
-  StatementTimeoutError,
-} from '../outcome/errors.js'
+import { AbortError, ConnectionLostError, StatementTimeoutError } from '../outcome/errors.js'
 import type { Durability, Executed } from '../outcome/executed.js'
 import type { OccupantKind } from '../slot/occupant.js'
 import type { Slot } from '../slot/slot.js'
@@ -312,7 +309,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
     if (this.#state !== 'paused') return
     const slot = this.slot!
     const reason = slot.lostReason
-    const why = reason instanceof Error ? reason.message : String(reason)
+    const why = messageOf(reason)
     // The statement has not come to its end, so the server cannot have committed it.
     const error = new ConnectionLostError(`the connection is gone: ${why}`, {
       executed: 'rolled-back',

@@ -11,9 +11,10 @@ import type {
 } from '../api/driver.js'
 import type { QueryResult, Statement } from '../api/statement.js'
 import type { Clock, ClockTimer } from '../base/clock.js'
+import { messageOf } from '../base/message-of.js'
 import { IDENTITY_QUESTION } from '../identity/session-identity.js'
 import { askedParameters } from '../identity/session-parameters.js'
-import { DatabaseError } from '../outcome/errors.js'
+import { DatabaseError } from '../outcome/database-error.js'
 import { resetFailure } from '../outcome/reset-failure.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import { FakeExchange, fakeCopyIn, fakeCopyOut, fakeCursor, lost } from './fake-exchange.js'
@@ -414,7 +415,7 @@ export class FakeConnection implements DriverConnection {
     const done = this.#done
     this.#done = undefined
     this.#answer = undefined
-    const message = reason instanceof Error ? reason.message : String(reason)
+    const message = messageOf(reason)
     done?.(lost(message, 'unknown'))
     this.#context.listener.closed(reason)
     for (const resolve of this.#closed) resolve()

@@ -5,7 +5,8 @@ import type {
   DriverCopyOut,
   DriverCursor,
 } from '../api/driver.js'
-import { ConnectionLostError, DatabaseError } from '../outcome/errors.js'
+import { DatabaseError } from '../outcome/database-error.js'
+import { ConnectionLostError } from '../outcome/errors.js'
 import type { FakeFailure, FakeHang, FakeLoss, FakeReply } from './replies.js'
 
 /** What an exchange needs of its session. */

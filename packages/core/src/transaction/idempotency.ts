@@ -4,13 +4,13 @@ import type { Transaction } from '../api/transaction.js'
 import { workReturned } from '../api/transaction.js'
 import { checkNumber, describeValue, refuseUnknownOptions } from '../base/option-check.js'
 import { hasCondition } from '../outcome/conditions.js'
+import { DatabaseError } from '../outcome/database-error.js'
 import { endsSession, isConflict, isUndone } from '../outcome/error-meaning.js'
 import {
   AbortError,
   AuthenticationError,
   ConnectError,
   ConnectionLostError,
-  DatabaseError,
   InDoubtError,
   TransactionError,
 } from '../outcome/errors.js'

@@ -12,16 +12,16 @@ import type { Clock, ClockTimer } from '../base/clock.js'
 import type { PoolLease, WorkGuard } from '../lease/pool-lease.js'
 import { asExecuted } from '../outcome/as-executed.js'
 import { hasCondition } from '../outcome/conditions.js'
+import { setExecuted } from '../outcome/database-error.js'
 import {
   AbortError,
   ConnectionLostError,
   InDoubtError,
-  PoolhouseError,
   StatementTimeoutError,
-  setExecuted,
   TransactionError,
 } from '../outcome/errors.js'
 import type { Durability, Executed } from '../outcome/executed.js'
+import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import type { TransactionIdentity } from '../outcome/transaction-outcome.js'
 import type { Slot } from '../slot/slot.js'
 import { guardWord } from '../sql/guard-words.js'

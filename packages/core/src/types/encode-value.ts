@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { messageOf } from '../base/message-of.js'
 import { encodeDate } from './encode-date.js'
 
 // MAXDIM of the server.
@@ -25,7 +26,7 @@ export class Refusal extends TypeError {
 /** Makes a refusal of whatever was thrown while a value was being encoded. */
 export function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error
-  const why = error instanceof Error ? error.message : String(error)
+  const why = messageOf(error)
   return new Refusal(`cannot be sent to PostgreSQL: ${why}`, { cause: error })
 }
 

@@ -133,6 +133,7 @@ test('its entry for those who build pools exports exactly these values', () => {
       "leasedRows",
       "looksSecret",
       "lsnText",
+      "messageOf",
       "nearestName",
       "newsOf",
       "onlyTo",

@@ -5,9 +5,8 @@ import {
   type QueryResult,
   type Statement,
 } from '@poolhouse/core'
-import { formatEndpoint, hasCondition, refusesWrites } from '@poolhouse/core/kit'
+import { formatEndpoint, hasCondition, messageOf, refusesWrites } from '@poolhouse/core/kit'
 import { fateOf } from '../base/fate.js'
-import { messageOf } from '../base/message-of.js'
 import { BasicCall, type Call, type Decision } from './call.js'
 
 /** One statement. It is sent again after a lost answer only if it is a declared read. */

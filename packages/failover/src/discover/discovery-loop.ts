@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import { type Clock, type ClockTimer, PoolhouseError } from '@poolhouse/core'
-import { messageOf } from '../base/message-of.js'
+import { messageOf } from '@poolhouse/core/kit'
 import type { DiscoveredNode, Discovery } from './discovery.js'
 
 /** Options of `DiscoveryLoop`. */

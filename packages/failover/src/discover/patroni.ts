@@ -1,6 +1,11 @@
 import { PoolhouseError } from '@poolhouse/core'
-import { checkNumber, describeValue, MAX_MS, refuseUnknownOptions } from '@poolhouse/core/kit'
-import { messageOf } from '../base/message-of.js'
+import {
+  checkNumber,
+  describeValue,
+  MAX_MS,
+  messageOf,
+  refuseUnknownOptions,
+} from '@poolhouse/core/kit'
 import type { DiscoveredNode, Discovery, DiscoveryContext } from './discovery.js'
 import { getJson, type HttpTls } from './get-json.js'
 

@@ -1,6 +1,5 @@
 import { type Clock, type ClockTimer, type ConnectionPool, PoolhouseError } from '@poolhouse/core'
-import { formatEndpoint } from '@poolhouse/core/kit'
-import { messageOf } from '../base/message-of.js'
+import { formatEndpoint, messageOf } from '@poolhouse/core/kit'
 import { underWay } from '../base/under-way.js'
 import { addressOf, type DiscoveredNode } from '../discover/discovery.js'
 import { isNode } from '../options/node-source.js'

@@ -1,6 +1,12 @@
 import { ConnectError, DatabaseError, PoolClosedError, PoolhouseError } from '@poolhouse/core'
-import { endsSession, hasCondition, isCondition, type NodeNews, newsOf } from '@poolhouse/core/kit'
-import { messageOf } from '../base/message-of.js'
+import {
+  endsSession,
+  hasCondition,
+  isCondition,
+  messageOf,
+  type NodeNews,
+  newsOf,
+} from '@poolhouse/core/kit'
 import type { Finding } from '../base/observation.js'
 
 // Nothing listens on the port, or the file of the Unix socket does not exist.

@@ -1,8 +1,6 @@
 import { ConfigError } from '@poolhouse/core'
-import { describeName, describeText, looksSecret, nearestName } from '@poolhouse/core/kit'
+import { describeName, describeText, looksSecret, MAX_MS, nearestName } from '@poolhouse/core/kit'
 import { z } from 'zod'
-
-const LONGEST = 0x7fffffff
 
 /** An object that refuses unknown keys, with the nearest known one in the message. */
 function strict<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> {
@@ -22,8 +20,8 @@ function unknownKeys(issue: { keys?: unknown }, shape: z.ZodRawShape): string {
 }
 
 const text = z.string().min(1)
-const ms = z.number().min(1).max(LONGEST)
-const msOrNever = z.number().min(0).max(LONGEST)
+const ms = z.number().min(1).max(MAX_MS)
+const msOrNever = z.number().min(0).max(MAX_MS)
 const count = z.number().int().min(1)
 /** A number that may be `Infinity`, which only code can write, not JSON. */
 const amount = (minimum: number): z.ZodType<number> =>

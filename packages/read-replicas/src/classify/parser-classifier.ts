@@ -1,3 +1,4 @@
+import { messageOf } from '@poolhouse/core/kit'
 import type { Classification, ClassifierOptions, StatementClassifier } from './classification.js'
 import { type FunctionRules, readClassifierOptions } from './function-rules.js'
 import { classifyByTokens } from './lexer-classifier.js'
@@ -79,7 +80,7 @@ function parseAndClassify(
   try {
     tree = pgQuery.parseSync(text)
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     return Object.freeze({ verdict: 'write', reason: `it does not parse: ${message}` })
   }
   return classifyTree(tree, text, rules, names)

@@ -1,5 +1,11 @@
 import type { Intent } from '@poolhouse/core'
-import { checkBoolean, checkNumber, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
+import {
+  checkBoolean,
+  checkNumber,
+  describeValue,
+  MAX_MS,
+  refuseUnknownOptions,
+} from '@poolhouse/core/kit'
 import type { ReplicaPool, ReplicaSession } from '../api/replica-pool.js'
 import { type RunWithOptions, runWith } from '../api/run-with.js'
 import { HandedTokens, SHARED } from './handed-tokens.js'
@@ -94,7 +100,7 @@ export class RequestSessions<Request> {
     }
     const age = checkNumber(WHERE, 'maxAgeSeconds', maxAgeSeconds, {
       min: 1,
-      max: 0x7fffffff,
+      max: MAX_MS,
       integer: true,
     })
     const end = `; Path=/; Max-Age=${age}; HttpOnly; SameSite=Lax`

@@ -1,4 +1,5 @@
 import type { ClockTimer } from '@poolhouse/core'
+import { messageOf } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import { blameOf } from '../base/read-failure.js'
 import type { ReplicaNode } from './replica-node.js'
@@ -51,9 +52,9 @@ export class Ejection {
   }
 
   /**
-   * Something failed on the node. `proven` says that other work is certain to fail there too. Returns
-   * whether the failure counts against the node. A failure that concerns one role, one database or
-   * one session does not eject it: a probe with the node's own pool decides.
+   * Something failed on the node. `proven` says that other work is certain to fail there too.
+   * Returns whether the failure counts against the node. A failure that concerns one role, one
+   * database or one session does not eject it: a probe with the node's own pool decides.
    */
   failed(node: ReplicaNode, error: unknown, proven = false): boolean {
     const blame = proven ? 'node' : blameOf(error)
@@ -181,8 +182,4 @@ export class Ejection {
     }
     return record
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -4,6 +4,7 @@ import {
   isAnswer,
   LagRing,
   leadsElsewhere,
+  messageOf,
   primarySampleOf,
   type Standing,
 } from '@poolhouse/core/kit'
@@ -160,7 +161,7 @@ export class LagMonitor {
   #failed(node: ReplicaNode, error: unknown, failures: number): void {
     node.failed = true
     if (isSecretive(error)) {
-      const why = error instanceof Error ? error.message : String(error)
+      const why = messageOf(error)
       this.#cannotTell(node, `it does not tell where its log is: ${why}`)
     }
     // One that answers is there, even if what it answers is no; and so is one that new connections

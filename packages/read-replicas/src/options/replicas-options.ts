@@ -5,6 +5,7 @@ import {
   checkWord,
   describeName,
   describeValue,
+  MAX_MS,
   nearestName,
   refuseUnknownOptions,
   systemClock,
@@ -221,7 +222,6 @@ export interface ReplicasConfig {
 
 const WHERE = 'withReplicas'
 const STRATEGIES: readonly StrategyName[] = ['leastBusy', 'roundRobin', 'random', 'weighted']
-const LONGEST = 0x7fffffff
 const SHORTEST_SECRET = 16
 const KNOWN: ReadonlySet<string> = new Set([
   'name',
@@ -376,7 +376,7 @@ function readWhenStale(where: string, option: WhenStaleOption): WhenStale {
 }
 
 function checkMs(name: string, value: unknown, where = WHERE): number {
-  return checkNumber(where, name, value, { min: 0, max: LONGEST })
+  return checkNumber(where, name, value, { min: 0, max: MAX_MS })
 }
 
 function readWeights(weights: Readonly<Record<string, number>>): ReadonlyMap<string, number> {

@@ -1,4 +1,5 @@
-import { ConnectionLostError, DatabaseError, wordsOf } from '../../outcome/errors.js'
+import { DatabaseError, wordsOf } from '../../outcome/database-error.js'
+import { ConnectionLostError } from '../../outcome/errors.js'
 import type { Executed } from '../../outcome/executed.js'
 import { isResetFailure } from '../../outcome/reset-failure.js'
 import { provenByLastWords } from '../../outcome/sqlstate.js'

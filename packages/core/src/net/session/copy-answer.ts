@@ -1,5 +1,5 @@
 import type { CopyResult } from '../../api/driver.js'
-import { PoolhouseError } from '../../outcome/errors.js'
+import { PoolhouseError } from '../../outcome/poolhouse-error.js'
 import { commandOf, countOf } from '../frames/command-tag.js'
 
 /** How the caller of `copyIn` or `copyOut` learns that the COPY has begun, or why it has not. */

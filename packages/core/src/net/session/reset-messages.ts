@@ -1,5 +1,5 @@
 import { isCondition } from '../../outcome/conditions.js'
-import type { DatabaseError } from '../../outcome/errors.js'
+import type { DatabaseError } from '../../outcome/database-error.js'
 
 /**
  * What resets a session in front of its next statement. All of it goes out in one piece with that

@@ -1,5 +1,5 @@
 import type { CursorBatch, DriverCursor } from '../../api/driver.js'
-import { PoolhouseError } from '../../outcome/errors.js'
+import { PoolhouseError } from '../../outcome/poolhouse-error.js'
 import type { Done } from './socket-connection.js'
 
 /** What the statement of a cursor tells of its rows and of its end. */

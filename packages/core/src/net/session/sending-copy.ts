@@ -1,6 +1,6 @@
 import type { CopyResult, DriverCopyIn } from '../../api/driver.js'
 import { systemClock } from '../../base/clock.js'
-import { PoolhouseError } from '../../outcome/errors.js'
+import { PoolhouseError } from '../../outcome/poolhouse-error.js'
 import type { RunningCopy } from './copy-answer.js'
 
 /** How the messages of a COPY … FROM STDIN are sent. */

@@ -11,9 +11,10 @@ import type {
 } from '../../api/driver.js'
 import type { QueryResult, Statement } from '../../api/statement.js'
 import { systemClock } from '../../base/clock.js'
+import { messageOf } from '../../base/message-of.js'
 import { realTimers } from '../../base/real-timers.js'
 import { rethrowLater } from '../../base/rethrow-later.js'
-import { PoolhouseError } from '../../outcome/errors.js'
+import { PoolhouseError } from '../../outcome/poolhouse-error.js'
 import { resetFailure } from '../../outcome/reset-failure.js'
 import type { CancelKey } from '../frames/frame-bodies.js'
 import { ProtocolError } from '../frames/login-error.js'
@@ -175,7 +176,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
     try {
       await this.socket.sendCancel(this.#key, timeoutMs)
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
+      const why = messageOf(cause)
       throw new PoolhouseError(`the cancel request failed: ${why}`, { cause })
     }
   }

@@ -1,3 +1,4 @@
+import { messageOf } from '../../base/message-of.js'
 import { isCondition } from '../../outcome/conditions.js'
 import { AuthenticationError, ConnectError } from '../../outcome/errors.js'
 import { meaningOf, refusesUser } from '../../outcome/sqlstate.js'
@@ -69,7 +70,7 @@ export function toConnectError(error: unknown, settings: ConnectionSettings): Co
       cause: error,
     })
   }
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   return new ConnectError(`${where}: ${explain(error, message, settings)}`, {
     endpoint,
     fatal: error instanceof TlsMaterialError || CERTIFICATE_CODES.has(codeOf(error) ?? ''),

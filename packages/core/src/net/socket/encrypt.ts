@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { messageOf } from '../../base/message-of.js'
 import { HungUpError } from '../frames/login-error.js'
 import type { ConnectDeadline } from './connect-deadline.js'
 import type { TlsPlan } from './tls-plan.js'
@@ -132,7 +133,7 @@ function begin(raw: Socket, plan: TlsPlan): TLSSocket {
   try {
     return connectTls({ ...plan.options, socket: raw })
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     throw new TlsMaterialError(
       `ssl.ca, ssl.cert or ssl.key cannot be read, or ssl.passphrase is not that of the key: ${why}`,
       { cause },

@@ -1,6 +1,6 @@
 import { showName } from '../../base/printable.js'
 import { type Condition, isBesideTheStatement, isCondition } from '../../outcome/conditions.js'
-import { DatabaseError, setRetryable } from '../../outcome/errors.js'
+import { DatabaseError, setRetryable } from '../../outcome/database-error.js'
 import { nameAt } from '../../sql/names.js'
 import { SqlLexer, TOKEN } from '../../sql/sql-lexer.js'
 import type { ServerError } from '../frames/server-error.js'

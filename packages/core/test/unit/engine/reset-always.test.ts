@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { TransactionOptions } from '../../../src/index.js'
 import { RESET_AROUND } from '../../../src/kit.js'
-import { DatabaseError } from '../../../src/outcome/errors.js'
+import { DatabaseError } from '../../../src/outcome/database-error.js'
 import { isResetFailure } from '../../../src/outcome/reset-failure.js'
 import { harness, watch } from '../../harness.js'
 

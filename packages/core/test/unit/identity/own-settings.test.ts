@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { OwnQuestion } from '../../../src/identity/own-settings.js'
-import { DatabaseError } from '../../../src/outcome/errors.js'
+import { DatabaseError } from '../../../src/outcome/database-error.js'
 
 const refusal = (code: string, routine?: string): DatabaseError =>
   new DatabaseError('cannot use serializable mode in a hot standby', {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { CopyAnswer } from '../../../src/net/session/copy-answer.js'
 import { ReceivingCopy } from '../../../src/net/session/receiving-copy.js'
 import { SendingCopy } from '../../../src/net/session/sending-copy.js'
-import { PoolhouseError } from '../../../src/outcome/errors.js'
+import { PoolhouseError } from '../../../src/outcome/poolhouse-error.js'
 
 const RESULT = { rowCount: 2, command: 'COPY' }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { toUnansweredError } from '../../../src/net/frames/server-error.js'
+import { DatabaseError } from '../../../src/outcome/database-error.js'
 import {
   endsSession,
   isConflict,
@@ -16,7 +17,6 @@ import {
   AuthenticationError,
   ConnectError,
   ConnectionLostError,
-  DatabaseError,
   PoolDeadlockError,
   PoolOverloadedError,
 } from '../../../src/outcome/errors.js'

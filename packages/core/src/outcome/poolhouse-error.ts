@@ -1,0 +1,75 @@
+import type { Durability, Executed } from './executed.js'
+
+/** What every Poolhouse error carries beside its message. */
+export interface PoolhouseErrorOptions {
+  /** Stable code: `POOLHOUSE_…`, or the SQLSTATE of a `DatabaseError`. */
+  code?: string
+  /** Whether the server may have done the work. */
+  executed?: Executed
+  /** How safe the work is, where it was done and that is known. */
+  durability?: Durability | undefined
+  /** Whether the same call may succeed later without a change to it. */
+  retryable?: boolean
+  /** The error underneath. */
+  cause?: unknown
+}
+
+// Two copies of this package in one process must recognise each other's errors, so classes are told
+// apart by a list of names under a registered symbol and not by prototype identity.
+const BRAND = Symbol.for('poolhouse.error')
+
+export function brand(type: { prototype: object }, name: string, code: string): void {
+  const parent = (type.prototype as Record<symbol, readonly string[] | undefined>)[BRAND] ?? []
+  Object.defineProperty(type.prototype, BRAND, { value: [...parent, name] })
+  Object.defineProperty(type.prototype, 'name', { value: name, configurable: true, writable: true })
+  Object.defineProperty(type.prototype, 'code', { value: code, configurable: true, writable: true })
+}
+
+/**
+ * The base of every error that Poolhouse makes. `instanceof` works across duplicate installations.
+ */
+export class PoolhouseError extends Error {
+  static {
+    brand(this, 'PoolhouseError', 'POOLHOUSE_ERROR')
+  }
+
+  /** Stable within a major version: `POOLHOUSE_…`, or the SQLSTATE of a `DatabaseError`. */
+  declare readonly code: string
+  /** Whether the server may have done the work. */
+  readonly executed: Executed
+  /** Whether the same call may succeed later without a change to it. */
+  readonly retryable: boolean
+  /**
+   * With `executed: 'yes'` and `local`: the work is committed on the primary alone, because its
+   * wait for the synchronous standbys was cancelled, and a failover may lose it. Absent otherwise.
+   */
+  declare readonly durability?: Durability
+
+  /** Makes an error; subclasses choose the defaults of `code`, `executed` and `retryable`. */
+  constructor(message: string, options: PoolhouseErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    if (options.code !== undefined) {
+      Object.defineProperty(this, 'code', { value: options.code, enumerable: true })
+    }
+    this.executed = options.executed ?? 'no'
+    this.retryable = options.retryable ?? false
+    if (options.durability !== undefined) {
+      Object.defineProperty(this, 'durability', { value: options.durability, enumerable: true })
+    }
+  }
+
+  /** True for an instance of this class or of a subclass, made by any copy of the package. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // A class that somebody derived outside has no brand of its own: plain prototype identity is
+    // right for it.
+    if (!Object.hasOwn(this.prototype, BRAND))
+      return Function.prototype[Symbol.hasInstance].call(this, value)
+    const names = (value as Record<symbol, unknown> | null | undefined)?.[BRAND]
+    return Array.isArray(names) && names.includes(this.prototype.name)
+  }
+}
+
+/** True for every error made by Poolhouse, whichever copy of it; with `code`, only for that one. */
+export function isPoolhouseError(error: unknown, code?: string): error is PoolhouseError {
+  return error instanceof PoolhouseError && (code === undefined || error.code === code)
+}
