@@ -1,86 +1,24 @@
 import { describe, expect, it } from 'vitest'
-import type { Finding, ProbeFacts } from '../../../src/base/observation.js'
-import type { ClusterView } from '../../../src/judge/cluster-view.js'
+import type { Finding } from '../../../src/base/observation.js'
 import { highestTimeline } from '../../../src/judge/cluster-view.js'
-import { type Consequence, consequences } from '../../../src/judge/consequences.js'
 import { judge } from '../../../src/judge/judgement.js'
+import { emptyView, endFirstRound, observe, withhold } from '../../../src/judge/transitions.js'
 import {
-  type ClusterViewOptions,
-  emptyView,
-  endFirstRound,
-  observe,
-  withhold,
-} from '../../../src/judge/transitions.js'
-
-const OURS = 'ours'
-
-function facts(changes: Partial<ProbeFacts> = {}): ProbeFacts {
-  return {
-    inRecovery: false,
-    readOnly: false,
-    systemId: OURS,
-    timeline: 1,
-    timelineExact: true,
-    past: undefined,
-    tellsPast: false,
-    receiver: undefined,
-    startedAt: 'then',
-    address: undefined,
-    port: undefined,
-    backendPid: undefined,
-    sessionPid: undefined,
-    lsn: 0n,
-    receiveLsn: undefined,
-    replayPaused: false,
-    ...changes,
-  }
-}
-
-const primary = (timeline = 1, changes: Partial<ProbeFacts> = {}): Finding => ({
-  kind: 'answer',
-  facts: facts({ timeline, ...changes }),
-})
-const replica = (changes: Partial<ProbeFacts> = {}): Finding => ({
-  kind: 'answer',
-  facts: facts({ inRecovery: true, ...changes }),
-})
-const failed: Finding = { kind: 'failed', detail: 'silence' }
-const refused: Finding = { kind: 'refused', detail: 'connection refused' }
-const starting: Finding = { kind: 'starting', detail: 'starting up' }
-const busy: Finding = { kind: 'busy', detail: 'too many connections' }
-const denied: Finding = { kind: 'denied', error: new Error('wrong password') }
-
-let clock = 0
-
-/** A settled view of nodes a, b and c after these findings, each sent later than the one before. */
-function viewOf(
-  findings: readonly (readonly [string, Finding])[],
-  options: Partial<ClusterViewOptions> = {},
-): ClusterView {
-  const start = emptyView(['a', 'b', 'c'], { fence: 'timeline', deadAfter: 2, ...options })
-  return endFirstRound(see(start, findings))
-}
-
-function see(view: ClusterView, findings: readonly (readonly [string, Finding])[]): ClusterView {
-  return findings.reduce(
-    (seen, [id, finding]) => observe(seen, id, { ...of(id, finding), sentAt: ++clock }),
-    view,
-  )
-}
-
-/** Each node is a server of its own, unless the finding says on which port it listens. */
-function of(id: string, finding: Finding): Finding {
-  if (finding.kind !== 'answer' || finding.facts.port !== undefined) return finding
-  return { kind: 'answer', facts: { ...finding.facts, port: 5432 + id.charCodeAt(0) } }
-}
-
-function states(view: ClusterView): Record<string, string> {
-  return Object.fromEntries([...judge(view).verdicts].map(([id, { state }]) => [id, state]))
-}
-
-function stateOf(view: ClusterView, id: string): string | undefined {
-  return judge(view).verdicts.get(id)?.state
-}
+  between,
+  busy,
+  denied,
+  failed,
+  OURS,
+  of,
+  primary,
+  refused,
+  replica,
+  see,
+  starting,
+  stateOf,
+  states,
+  viewOf,
+} from '../support/views.js'
 
 function permutations<T>(items: readonly T[]): T[][] {
   if (items.length < 2) return [[...items]]
@@ -324,10 +262,7 @@ describe('a standby with another history', () => {
       ['c', replica({ ...behind, timeline: 2 })],
     ])
     const after = see(before, [['a', primary(2, { lsn: 2_000n })]])
-    const found = consequences(
-      { view: before, judgement: judge(before) },
-      { view: after, judgement: judge(after) },
-    )
+    const found = between(before, after)
     expect(found.map(({ kind }) => kind)).toEqual(['destroy', 'diverged'])
     expect(found[1]).toMatchObject({ node: 'c', systemId: OURS, timeline: 2 })
   })
@@ -451,149 +386,5 @@ describe('refused credentials', () => {
     const [first, ...rest] = findings
     const view = see(viewOf([first!]), rest)
     expect(judge(view).blocked !== undefined).toBe(expected)
-  })
-})
-
-const between = (before: ClusterView, next: ClusterView): Consequence[] =>
-  consequences({ view: before, judgement: judge(before) }, { view: next, judgement: judge(next) })
-
-describe('consequences', () => {
-  it('break the connections to a node that dies or is fenced, once', () => {
-    const alive = viewOf([
-      ['a', primary(1)],
-      ['b', replica()],
-    ])
-    const promoted = see(alive, [['b', primary(2)]])
-    expect(between(alive, promoted)).toMatchObject([
-      { kind: 'destroy', node: 'a' },
-      { kind: 'fenced', node: 'a', timeline: 1, highest: 2 },
-    ])
-    expect(between(promoted, see(promoted, [['a', primary(1)]]))).toEqual([])
-    const dead = see(alive, [['b', refused]])
-    expect(between(alive, dead)).toMatchObject([{ kind: 'destroy', node: 'b' }])
-    expect(between(dead, see(dead, [['b', refused]]))).toEqual([])
-  })
-
-  it('leave the connections of a promoted node alone', () => {
-    const before = viewOf([
-      ['a', refused],
-      ['b', replica()],
-    ])
-    expect(between(before, see(before, [['b', primary(2)]]))).toEqual([])
-  })
-
-  it('make idle connections prove themselves after a demotion or a restart', () => {
-    const before = viewOf([['a', primary()]])
-    expect(between(before, see(before, [['a', replica()]]))).toMatchObject([
-      { kind: 'suspect', node: 'a' },
-    ])
-    expect(between(before, see(before, [['a', primary(1, { startedAt: 'now' })]]))).toMatchObject([
-      { kind: 'suspect', node: 'a', reason: 'the server was restarted' },
-    ])
-  })
-
-  it('F22: replace the connections of a node whose name leads to another server now', () => {
-    const before = viewOf([['a', replica({ address: '10.0.0.1:5432' })]])
-    const moved = primary(1, { address: '10.0.0.2:5432', startedAt: 'another' })
-    expect(between(before, see(before, [['a', moved]]))).toContainEqual({
-      kind: 'replace',
-      node: 'a',
-    })
-    // The same server at another of its addresses; or promoted in place.
-    for (const changes of [{ address: '10.0.0.2:5432' }, { address: '10.0.0.1:5432' }]) {
-      expect(between(before, see(before, [['a', primary(2, changes)]]))).toEqual([])
-    }
-  })
-
-  it('leave a node that refuses a password alone', () => {
-    const before = viewOf([['a', primary()]])
-    expect(between(before, see(before, [['a', denied]])).map(({ kind }) => kind)).not.toContain(
-      'destroy',
-    )
-  })
-})
-
-describe('several names of one server', () => {
-  const here = (finding: Finding): Finding =>
-    finding.kind === 'answer'
-      ? { kind: 'answer', facts: { ...finding.facts, port: 5432 } }
-      : finding
-
-  it('T53: elect the one that was configured first, without a split brain', () => {
-    const view = viewOf([
-      ['b', here(primary(2))],
-      ['a', here(primary(2))],
-    ])
-    expect(judge(view).primary).toBe('a')
-    expect(states(view)).toMatchObject({ a: 'primary', b: 'draining' })
-    expect(view.contest).toBeUndefined()
-  })
-
-  it("T53: go on under the primary's name, even when a name configured before it answers", () => {
-    const view = see(viewOf([['b', here(primary())]]), [['a', here(primary())]])
-    expect(judge(view).primary).toBe('b')
-    expect(states(view)).toMatchObject({ a: 'draining', b: 'primary' })
-  })
-
-  it('T53: go on under another name when one falls silent', () => {
-    const view = see(
-      viewOf([
-        ['a', here(primary())],
-        ['b', here(primary())],
-      ]),
-      [
-        ['a', failed],
-        ['a', failed],
-      ],
-    )
-    expect(judge(view).primary).toBe('b')
-  })
-
-  it('T53: serve reads under one of them', () => {
-    const view = viewOf([
-      ['a', primary()],
-      ['b', here(replica())],
-      ['c', here(replica())],
-    ])
-    expect(states(view)).toEqual({ a: 'primary', b: 'replica', c: 'draining' })
-  })
-
-  it('T53: go on under the listed name, and no connection under the other name is destroyed', () => {
-    const before = viewOf([
-      ['a', here(primary())],
-      ['b', here(primary())],
-    ])
-    const after = withhold(before, new Map([['a', 'not listed']]), new Set(['a']))
-    expect(states(after)).toMatchObject({ a: 'draining', b: 'primary' })
-    expect(between(before, after).map(({ kind }) => kind)).not.toContain('destroy')
-  })
-
-  it('T53: count as one server in a split brain with another server', () => {
-    const view = viewOf([
-      ['a', here(primary())],
-      ['b', here(primary())],
-      ['c', primary()],
-    ])
-    expect(states(view)).toEqual({ a: 'fenced', b: 'fenced', c: 'fenced' })
-    expect(judge(view).verdicts.get('a')!.reason).toBe(
-      'split brain: "c" claims to be primary on timeline 1 too',
-    )
-  })
-
-  it('T53: are fenced together when another server is on a higher timeline', () => {
-    const view = viewOf([
-      ['a', here(primary(1))],
-      ['b', here(primary(1))],
-      ['c', primary(2)],
-    ])
-    expect(states(view)).toEqual({ a: 'fenced', b: 'fenced', c: 'primary' })
-  })
-
-  it('T53: count as two servers if one was restarted after the other was probed', () => {
-    const view = viewOf([
-      ['a', here(replica())],
-      ['b', here(replica({ startedAt: 'later' }))],
-    ])
-    expect(states(view)).toMatchObject({ a: 'replica', b: 'replica' })
   })
 })
