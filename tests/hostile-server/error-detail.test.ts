@@ -101,6 +101,7 @@ describe.each(everyServer())(
         expect(error).toMatchObject({ detail: undefined, hint: undefined, where: undefined })
         expect(error.cause).toBeInstanceOf(Error)
         expect(shown(error)).not.toContain(SECRET)
+        expect(told).toContain(error)
         for (const each of told) expect(shown(each)).not.toContain(SECRET)
         // What code decides by stays.
         if (code === '23505') {

@@ -1,11 +1,10 @@
 // Run as a process of its own, in network and mount namespaces of its own: cuts the leader of a
-// real Patroni cluster off from everybody, and says as JSON what became of the work. With `frozen`
-// the leader is frozen instead, for machines that give nobody a network namespace.
+// real Patroni cluster off from all others, and prints as JSON what became of the work.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { driverNamed } from '../support/drivers.js'
 import { PatroniSetup, promotionOf } from './patroni-setup.js'
 
-/** What is told. Times are in milliseconds. */
+/** What the script prints. Times are in milliseconds. */
 export interface PartitionFigures {
   /** From the cut until the pool had no primary. */
   readonly noticedMs: number
@@ -19,11 +18,10 @@ export interface PartitionFigures {
   readonly violations: Awaited<ReturnType<PatroniSetup['verify']>>['violations']
 }
 
-const [, , driver, way] = process.argv
-const isFrozen = way === 'frozen'
+const [, , driver] = process.argv
 
 async function measure(): Promise<PartitionFigures> {
-  await using setup = await PatroniSetup.start({ network: isFrozen ? 'loopback' : 'namespaces' })
+  await using setup = await PatroniSetup.start({ network: 'namespaces' })
   const pool = await setup.connect(driverNamed(driver))
   const workload = setup.write()
   await sleep(1_000)
@@ -31,8 +29,7 @@ async function measure(): Promise<PartitionFigures> {
   await setup.until(({ topology }) => topology.current.primary?.id === old.name)
   const oldPool = pool.topology.current.nodes.find(({ id }) => id === old.name)!.pool
   const cutAt = performance.now()
-  if (isFrozen) old.freeze()
-  else await old.isolate()
+  await old.isolate()
   await setup.until(({ topology }) => topology.current.primary === undefined)
   const noticedMs = performance.now() - cutAt
   const promoted = await promotionOf(setup.patroni, old)
@@ -42,8 +39,7 @@ async function measure(): Promise<PartitionFigures> {
   await setup.until(({ topology }) => topology.current.primary?.id === promoted.name)
   const lent = oldPool.stats().counters.acquired
   await sleep(2_000)
-  if (isFrozen) await old.thaw()
-  else await old.reconnect()
+  await old.reconnect()
   await setup.until(
     ({ topology }) => topology.current.nodes.every(({ state }) => state !== 'unreachable'),
     90_000,

@@ -186,19 +186,22 @@ describe('staleness of real replicas', () => {
       try {
         await untilFitting(db, ['b', 'c'])
         const written = new Map<number, number>()
+        const nodes = new Set<string | undefined>()
         let id = 0
         const until = performance.now() + 3_000
         while (performance.now() < until) {
           await db.query('insert into notes values ($1)', [++id])
           written.set(id, performance.now())
           const askedAt = performance.now()
-          const { rows } = await db
+          const { rows, node } = await db
             .reader()
             .query<{ id: number }>('select max(id) as id from notes')
+          nodes.add(node)
           const firstUnseen = written.get((rows[0]?.id ?? 0) + 1)
           if (firstUnseen !== undefined) expect(askedAt - firstUnseen).toBeLessThan(1_000)
           await pause(5)
         }
+        expect(nodes).toContain('c')
       } finally {
         await setting.b.setApplyDelay(0)
         await db.query('delete from notes')

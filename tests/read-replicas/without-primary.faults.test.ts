@@ -105,7 +105,7 @@ function tellWorst(reads: readonly Read[], bound: number): { broken: Read[]; lie
 }
 
 describe.each(CASES)('reads over $driver on PostgreSQL $version', ({ make, version }) => {
-  it('T57: of sessions go on for as long as nobody is promoted, whoever holds their token', async () => {
+  it('T57: of sessions go on for as long as no server is promoted, with any holder of their token', async () => {
     await using setting = await start(version)
     const { cluster, primary } = setting
     const followed = withFailover(poolsOf(cluster, make()), { hold: { timeoutMs: 500 } })
@@ -127,7 +127,8 @@ describe.each(CASES)('reads over $driver on PostgreSQL $version', ({ make, versi
         nodes.add(node!)
       }
     }
-    expect([...nodes].every((node) => node === 'b' || node === 'c')).toBe(true)
+    expect(nodes.size).toBeGreaterThan(0)
+    expect(['b', 'c']).toEqual(expect.arrayContaining([...nodes]))
   })
 
   it.each([

@@ -205,6 +205,8 @@ describe.each(DRIVERS)('a statement piggybacked on another one over $driver', ({
     const done = new Set(
       (await server.sql<{ id: number }>('select id from behind')).map(({ id }) => id),
     )
+    expect(ends).toContain('yes')
+    expect(new Set(ends).size).toBeGreaterThan(1)
     for (const [id, end] of ends.entries()) {
       if (end === 'yes') expect(done).toContain(id)
       else if (end !== 'unknown') expect(done).not.toContain(id)

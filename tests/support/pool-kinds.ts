@@ -200,12 +200,16 @@ export const VIEWS: readonly PoolKind[] = [
   viewKind('reader of a session', READER, before, (whole) => whole.session().reader()),
 ]
 
-/** Databases of a manager. */
-export const MANAGED_POOLS: readonly PoolKind[] = [
+/** Databases of a manager whose servers have fixed roles. */
+export const MANAGED_DATABASES: readonly PoolKind[] = [
   managedKind('database on one server', [...VIEW, 'replica', 'classify'], 'single', (manager) =>
     manager.database('app'),
   ),
   managedKind('database with replicas', VIEW, 'replicated', (manager) => manager.database('app')),
+]
+
+/** Databases of a manager whose primary is followed. */
+export const MANAGED_FOLLOWERS: readonly PoolKind[] = [
   managedKind('database whose primary is followed', VIEW, 'followed', (manager) =>
     manager.database('app'),
   ),
@@ -264,7 +268,8 @@ export const TENANT_ROWS: readonly PoolKind[] = [
 export const EVERY_POOL: readonly PoolKind[] = [
   ...COMPOSED_POOLS,
   ...VIEWS,
-  ...MANAGED_POOLS,
+  ...MANAGED_DATABASES,
+  ...MANAGED_FOLLOWERS,
   ...MANAGED_VIEWS,
   ...TENANT_DATABASES,
   ...TENANT_SCHEMAS,

@@ -47,3 +47,8 @@ export const FLEET: FleetModel = {
   statementMs: 20,
   busyMs: 1_000,
 }
+
+/** What the processes of the fleet write; a server takes no other statement for a write. */
+export const WRITE = 'insert into notes values (1)'
+/** What the processes of the fleet read. */
+export const READ = 'select n from notes'

@@ -2,7 +2,7 @@ import type { Pool } from '@poolhouse/core'
 import { SeededRandom, type VirtualClock } from '@poolhouse/core/testing'
 import { createManager, type Manager } from '@poolhouse/manager'
 import { fleetDriver } from './fleet-driver.js'
-import type { FleetModel } from './fleet-model.js'
+import { type FleetModel, READ, WRITE } from './fleet-model.js'
 import type { FleetServer } from './fleet-server.js'
 
 const PAUSE_MS = 20
@@ -68,8 +68,8 @@ export class FleetProcess {
 
   /** Works until `stop`. */
   run(): void {
-    for (const pool of this.#writers) void this.#work(pool, 'insert into notes values (1)')
-    for (const pool of this.#readers) void this.#work(pool, 'select n from notes')
+    for (const pool of this.#writers) void this.#work(pool, WRITE)
+    for (const pool of this.#readers) void this.#work(pool, READ)
   }
 
   /** From now on the first write that is begun and succeeds is remembered. */
@@ -104,7 +104,7 @@ export class FleetProcess {
         await pool.use(async (lease) => {
           await lease.query(text)
           this.calls++
-          if (text.startsWith('insert')) this.#wrote()
+          if (text === WRITE) this.#wrote()
           await this.#pause(this.#busyMs)
         })
       } catch (error) {

@@ -1,6 +1,6 @@
 import { type Clock, ConnectError, DatabaseError, type Statement } from '@poolhouse/core'
 import type { FakeConnection, FakeReply } from '@poolhouse/core/testing'
-import type { FleetModel } from './fleet-model.js'
+import { type FleetModel, READ, WRITE } from './fleet-model.js'
 import { Rate } from './rate.js'
 
 /** One session and what it is for. */
@@ -116,13 +116,13 @@ export class FleetServer {
       this.probes.count(this.#clock.now())
       return { reply: { rows: [this.#census()] }, ms: CENSUS_MS }
     }
-    const isWrite = text.startsWith('insert')
+    const isWrite = text === WRITE
     if (isWrite && this.inRecovery) {
       const message = 'cannot execute INSERT in a read-only transaction'
       const error = new DatabaseError(message, { code: '25006', severity: 'ERROR' })
       return { reply: { error }, ms: ROUND_TRIP_MS }
     }
-    const isWork = isWrite || text.startsWith('select n')
+    const isWork = isWrite || text === READ
     return { reply: undefined, ms: isWork ? this.#model.statementMs : ROUND_TRIP_MS }
   }
 

@@ -113,8 +113,9 @@ describe.each(everyServer({ replicas: 1 }))(
             ).rows
             const isSerializable = value === 'serializable'
             expect(row).toEqual({ level: isSerializable ? 'repeatable read' : 'read committed' })
-            for await (const one of db.reader().stream('select 1 as n'))
-              expect(one).toEqual({ n: 1 })
+            const streamed: unknown[] = []
+            for await (const one of db.reader().stream('select 1 as n')) streamed.push(one)
+            expect(streamed).toEqual([{ n: 1 }])
             expect(
               await db.use(async (lease) => (await lease.query('select 1')).node, {
                 intent: 'read',

@@ -22,7 +22,7 @@ export function defaultReaction(part: StatementPart, context: AnswerContext): Re
     case 'table':
       return selectAnswer(part, context, (name) => setting(name, context))
     case 'show':
-      return show(part.text, context)
+      return show(fromFirstWord(part), context)
     case 'explain':
       return { rows: [{ 'QUERY PLAN': 'Result  (cost=0.00..0.01 rows=1 width=4)' }] }
     case 'begin':
@@ -35,11 +35,11 @@ export function defaultReaction(part: StatementPart, context: AnswerContext): Re
     case 'abort':
       return endTransaction(part, context)
     case 'set':
-      set(part.text, context)
+      set(fromFirstWord(part), context)
       return { tag: 'SET' }
     case 'reset':
     case 'discard':
-      reset(part.text, context)
+      reset(fromFirstWord(part), context)
       return { tag: commandTag(part) }
     case 'copy':
       return { error: { code: '0A000', message: 'the wire server does not play COPY' } }
@@ -123,6 +123,11 @@ function refusedWrite(code: string, context: AnswerContext): WireError | undefin
 function writeName(verb: string, code: string): string {
   if (/^(insert|update|delete|merge)$/i.test(verb)) return verb.toUpperCase()
   return commandTag({ text: code, code })
+}
+
+/** The statement without comments in front of it. */
+function fromFirstWord({ text, code }: StatementPart): string {
+  return text.slice(code.search(/\S/))
 }
 
 function show(text: string, context: AnswerContext): Reaction {

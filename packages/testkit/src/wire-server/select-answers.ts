@@ -55,11 +55,11 @@ const ASKED = /, pg_catalog\.current_setting\(E'([^']*)', true\), case/g
  * the session has it.
  */
 function startUpAnswer(
-  { text }: StatementPart,
+  { text, code }: StatementPart,
   context: AnswerContext,
   setting: (name: string) => string | undefined,
 ): Reaction | undefined {
-  if (!STARTUP_QUESTION.test(text)) return undefined
+  if (!STARTUP_QUESTION.test(code)) return undefined
   const [, version] = callResult('version', undefined, context, setting)!
   const values: WireValue[] = [context.pid, version]
   const columns: WireColumn[] = [

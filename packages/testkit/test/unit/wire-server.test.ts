@@ -265,6 +265,12 @@ describe('statements', () => {
     })
     await client.query('reset all')
     expect((await client.query('show application_name')).rows[0]).toEqual({ application_name: '' })
+    await client.query("/* a comment */ set application_name to 'other'")
+    expect((await client.query('-- one\nshow application_name')).rows[0]).toEqual({
+      application_name: 'other',
+    })
+    await client.query('/* a comment */ reset all')
+    expect((await client.query('show application_name')).rows[0]).toEqual({ application_name: '' })
     await expect(client.query('show no_such')).rejects.toMatchObject({ code: '42704' })
   })
 })
