@@ -13,13 +13,14 @@ const WHERE = 'withReplicas'
  * Makes a pool that sends declared reads to replicas that are fresh enough, and all other work to
  * the primary.
  *
- * `primary` is a `ConnectionPool` or a pool that follows the primary. `replicas` are pools, whose
- * lag and health are then watched over one session each, or a topology that knows both, such as
- * that of a failover pool. A topology that was only configured, such as `staticTopology()`, counts
- * as the pools of its replicas.
+ * `primary` is a `ConnectionPool` or a pool that follows the primary. `replicas` is an array of
+ * pools, whose lag and health this package watches over one session each; or a topology that knows
+ * both, such as that of a failover pool. A topology that is only configured, such as
+ * `staticTopology()`, counts as the array of its replicas' pools.
  *
- * Throws `TypeError` or `RangeError`, naming the argument and the value, for what is neither, for a
- * pool that stands on both sides or twice, and for options that are unknown or wrong.
+ * Throws `TypeError` or `RangeError`, naming the argument and the value, for arguments that are
+ * neither, for a pool that is given on both sides or twice, and for options that are unknown or
+ * wrong.
  *
  * ```ts
  * const db = withReplicas(primary, [replicaB, replicaC], { maxStalenessMs: 2_000 })
@@ -61,10 +62,7 @@ export function withReplicas(
   return new RoutingPool(primary, config, watch)
 }
 
-/**
- * Whether the topology only repeats what it was told: it names replicas and has never looked at
- * one.
- */
+/** Whether the topology was only configured: it names replicas and has never looked at one. */
 function isConfigured({ current }: Topology): boolean {
   return (
     current.systemId === undefined &&
@@ -81,7 +79,7 @@ function checkPool(argument: string, pool: unknown): void {
   )
 }
 
-/** What was meant by the address of a server where a pool belongs. */
+/** A suggestion for a caller who has given the address of a server instead of a pool. */
 function insteadOf(value: unknown): string {
   return typeof value === 'string'
     ? '; make a pool of each server, createPool({ driver, connection: url })'

@@ -5,17 +5,17 @@ import { hintOf, mayHint } from '../classify/hint.js'
 import type { ReplicaSession } from './replica-pool.js'
 
 /**
- * What `runWith` says about all calls inside it. A call, a reader or a session that says otherwise
- * wins.
+ * What `runWith` says about all calls inside it. Options of a call, a reader or a session come
+ * first.
  */
 export interface RunWithOptions {
-  /** What calls are for that do not say so themselves. */
+  /** The intent of calls that declare none themselves. */
   intent?: Intent | undefined
   /** Oldest data that reads accept, in milliseconds. */
   maxStalenessMs?: number | undefined
   /** Most write-ahead log that a replica may have left to replay, in bytes. */
   maxStalenessBytes?: number | undefined
-  /** The session that calls on its pool, and on readers of it, belong to. */
+  /** The session of all calls on its pool and on readers of that pool. */
   session?: ReplicaSession | undefined
 }
 
@@ -27,14 +27,14 @@ const KNOWN: ReadonlySet<string> = new Set([
 ])
 const INTENTS = ['read', 'write'] as const
 
-// The ESM and the CommonJS copy of this package may meet in one process, and then both must see
-// what either was told.
+// The ESM and the CommonJS copy of this package may run in one process. Both must see what either
+// of them was told.
 const KEY = Symbol.for('poolhouse.ambient')
 const shared = globalThis as { [KEY]?: AsyncLocalStorage<RunWithOptions> }
 
 /**
- * Runs `fn` with defaults for all calls on replica pools inside it, whatever lies between: for a
- * request, a job, a test. Calls nest; what the inner one leaves out is as outside. Returns what
+ * Runs `fn` with defaults for all calls on replica pools inside it, however deep: for a request, a
+ * job, a test. Calls nest: what the inner one leaves out is taken from the outer one. Returns what
  * `fn` returns. Throws `TypeError` or `RangeError` for wrong options.
  *
  * ```ts
@@ -66,15 +66,15 @@ export function runWith<R>(options: RunWithOptions, fn: () => R): R {
   return storage.run(Object.freeze({ ...storage.getStore(), ...Object.fromEntries(given) }), fn)
 }
 
-/** What `runWith` says here; undefined outside. Free until it has been used. */
+/** What `runWith` says here; undefined outside. Costs nothing before `runWith` is first used. */
 export function ambient(): RunWithOptions | undefined {
   return shared[KEY]?.getStore()
 }
 
 /**
- * What is said of a call beside its own options: by `runWith` around it, or else by a hint at the
- * beginning of its text. Undefined for nothing. For pools over replica pools, which could otherwise
- * pass these by. Throws `TypeError` for a hint that says nothing.
+ * What is said about a call apart from its own options: by `runWith` around it, or else by a hint
+ * at the beginning of its text. Undefined if nothing is said. For pools over replica pools, which
+ * could otherwise bypass both. Throws `TypeError` for a hint that is neither read nor write.
  */
 export function annotationOf(text: string | undefined): RunWithOptions | undefined {
   const around = ambient()

@@ -20,43 +20,45 @@ import {
 
 // crash_shutdown: the server has ended all its sessions.
 const CRASH = '57P02'
-// Nobody listens at that address. Everything else may be the network or a busy server.
+// No server listens at the address. Any other code may be due to the network or to a busy server.
 const REFUSALS: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOENT'])
 
 /**
  * What an error says against the node:
  *
- * - `node`: it does not let sessions in, or has lost them; it is shut out
+ * - `node`: it does not let sessions in, or has lost them; it is ejected
  * - `ask`: it answered, but ended this session or refused to open one: a probe decides
  * - `own`: it refused this role, this database or these settings, which may be those of one tenant
  *   among many: a probe, now and then, decides whether that holds for all of them
- * - `none`: nothing. Full queues, a full server, SQL errors and conflicts are not its fault
+ * - `none`: nothing. Full queues, a full server, SQL errors and conflicts are not the node's fault
  */
 export type Blame = 'node' | 'ask' | 'own' | 'none'
 
 /** What an error says against the node. */
 export function blameOf(error: unknown): Blame {
   if (error instanceof PoolClosedError) return 'node'
-  // Its name leads to others now.
+  // The name of the node leads to other servers now.
   if (leadsElsewhere(error)) return 'none'
   if (error instanceof AcquireTimeoutError) {
     return error.cause instanceof ConnectError ? leisurely(blameOf(error.cause)) : 'none'
   }
   const news = newsOf(error)
   if (error instanceof ConnectError) {
-    // A full server is not ill.
+    // A full server is not a broken one.
     if (news === 'full' || news === 'limited') return 'none'
     if (news === 'none') return 'own'
     return news === 'suspect' && isAnswer(error) ? 'ask' : 'node'
   }
   if (!endsSession(error) || news === 'none') return 'none'
-  // One session may have been ended by an operator, or by a function that raised FATAL.
+  // An operator may have ended that one session, or a function that raised FATAL.
   return isAnswer(error) && (news === 'suspect' || news === 'going-down') && !isCrash(error)
     ? 'ask'
     : 'node'
 }
 
-/** Whoever waited in vain waited on a pool, and the node may have answered others meanwhile. */
+/**
+ * A caller that waited in vain has waited for a pool: the node may have answered others meanwhile.
+ */
 function leisurely(blame: Blame): Blame {
   return blame === 'node' ? 'ask' : blame
 }
@@ -66,7 +68,7 @@ function isCrash(error: unknown): boolean {
   return code === CRASH || sqlState === CRASH
 }
 
-/** Whether the server cannot be there: its address refuses connections. */
+/** Whether the server is down for certain: its address refuses connections. */
 export function isRefusal(error: unknown): boolean {
   if (!(error instanceof ConnectError) || error instanceof AuthenticationError) return false
   for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
@@ -76,7 +78,7 @@ export function isRefusal(error: unknown): boolean {
 }
 
 /**
- * Whether a replica cancelled the read because replay or another session was in its way: normal,
+ * Whether a replica cancelled the read in favour of replay or of another session. That is normal,
  * not a fault.
  */
 function isConflict(error: unknown): boolean {
@@ -84,15 +86,15 @@ function isConflict(error: unknown): boolean {
 }
 
 /**
- * How a failed read may go on: `unsent` moves to another node, `sent` would be sent again,
- * `primary` ran nothing and can be answered by the primary alone, `final` is the caller's answer.
+ * How a failed read may go on: `unsent` moves to another node; `sent` would be sent a second time;
+ * `primary` ran nothing, and only the primary can answer it; `final` is the answer for the caller.
  */
 export type AfterFailure = 'unsent' | 'sent' | 'primary' | 'final'
 
 /**
  * Whether a replica refused the read only because it is a standby, and ran nothing of it: unlogged
- * tables, SERIALIZABLE, "recovery is in progress". Only the server's own word counts. What it
- * refused as a write is none of these: a read must not write anywhere.
+ * tables, SERIALIZABLE, "recovery is in progress". Only an error of the server counts. A refused
+ * write is none of these: a read must not write on any server.
  */
 export function isStandbyRefusal(error: unknown): boolean {
   return refusesAsStandby(error) || lacksRelationFile(error)
@@ -108,14 +110,12 @@ export function afterFailure(error: unknown): AfterFailure {
   return couldNotConnect(error) ? 'unsent' : 'final'
 }
 
-/** Whether no connection to the node could be had in time. */
+/** Whether no connection to the node could be opened in time. */
 function couldNotConnect(error: unknown): boolean {
   return error instanceof AcquireTimeoutError && error.cause instanceof ConnectError
 }
 
-/**
- * The error for the caller of a read: a write that the server refused becomes a `ReadIntentError`.
- */
+/** The error for the caller of a read: if the server refused it as a write, a `ReadIntentError`. */
 export function readErrorOf(error: unknown): unknown {
   if (!(error instanceof DatabaseError && refusesWrites(error))) return error
   return new ReadIntentError(

@@ -1,4 +1,4 @@
-/** Why a call went where it went, and what else happened to it. */
+/** Why a call went to its server, and what else happened to it. */
 export type RoutingReason =
   | 'write'
   | 'replica'
@@ -44,12 +44,12 @@ export class RoutingCounters {
     reruns: 0,
   }
 
-  /** Counts one. */
+  /** Adds one to the count of the reason. */
   count(reason: RoutingReason): void {
     this.#counts[reason]++
   }
 
-  /** The counts now. */
+  /** A copy of the counts. */
   snapshot(): Readonly<Record<RoutingReason, number>> {
     return Object.freeze({ ...this.#counts })
   }

@@ -8,11 +8,12 @@ const WORDS = new WordTable([
   ['function procedure routine aggregate sequence schema extension', OBJECT],
   ['do', BODY],
 ])
-// Almost every text is told by this alone.
+// Decides almost every text without the lexer.
 const MAY = /\b(?:create|alter)\b/i
 
 /**
- * Whether the statement may give a function or a sequence a name. What it calls may do so unseen.
+ * Whether the statement may name or rename a function or a sequence. Functions that it calls may do
+ * so unseen.
  */
 export function changesNames(text: string): boolean {
   if (!MAY.test(text)) return false
@@ -23,7 +24,7 @@ export function changesNames(text: string): boolean {
     if (kind === TOKEN.end) return false
     if (kind !== TOKEN.word) continue
     const flags = WORDS.flagsOf(WORDS.at(text, lexer.start, lexer.end, lexer.hash))
-    // What the body does stands in a string.
+    // The body of DO is a string, so it may do anything.
     if (flags === BODY && isFirst) return true
     seen |= flags
     if ((seen & VERB) !== 0 && (seen & OBJECT) !== 0) return true

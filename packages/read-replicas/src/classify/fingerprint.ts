@@ -1,9 +1,9 @@
 import { SqlLexer, TOKEN } from '@poolhouse/core/sql'
 
 /**
- * A number for all statements that differ only in their constants, their letter case, their spaces
- * and their comments. Two others may share one by accident (1 of 2⁵³), so nothing may depend on it
- * but where a read is tried first.
+ * The same number for all statements that differ only in constants, letter case, spaces and
+ * comments. Other statements may share it by accident (1 in 2⁵³), so it may decide only where a
+ * read is tried first.
  */
 export function fingerprintOf(text: string): number {
   const lexer = new SqlLexer(text, 'either')
@@ -12,7 +12,7 @@ export function fingerprintOf(text: string): number {
   for (;;) {
     const token = lexer.next()
     if (token === TOKEN.end) break
-    // A parameter may stand for any of them.
+    // A parameter may stand for any constant.
     const kind = token === TOKEN.string ? TOKEN.value : token
     low = Math.imul(low ^ kind, 0x01000193)
     high = Math.imul(high, 31) + kind

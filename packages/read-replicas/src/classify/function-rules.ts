@@ -44,23 +44,23 @@ const UNKNOWN_ATTRIBUTE: FunctionJudgement = {
   silent: false,
 }
 
-// Names come from texts, and texts from anywhere.
+// Texts, and with them the names, may come from anywhere.
 const MOST_KEPT = 1_000
 
 const KNOWN: ReadonlySet<string> = new Set(['mode', 'reads', 'writes'])
 const MODES: readonly ClassifyMode[] = ['conservative', 'optimistic']
 
 /**
- * Judges functions by their names: those of the server by what they do, the caller's own by what
- * the caller says.
+ * Judges functions by their names: the server's own by a list of what they do, others by the
+ * options of the classifier.
  */
 export class FunctionRules {
   readonly #reads: ReadonlySet<string>
   readonly #writes: ReadonlySet<string>
-  // An attribute is found by the search path, whatever schema it is in.
+  // The search path finds an attribute's function, whatever its schema.
   readonly #attributeReads: ReadonlySet<string>
   readonly #attributeWrites: ReadonlySet<string>
-  // Of names without a schema, which almost all are.
+  // The judgements of names without a schema, which are almost all.
   readonly #kept = new Map<string, FunctionJudgement>()
 
   /** Takes checked names. */
@@ -72,8 +72,8 @@ export class FunctionRules {
   }
 
   /**
-   * What is known of the function. Names as the server compares them; `schema` undefined if the
-   * call names none. `own` are the names that the database has of its own.
+   * What is known of the function. Names are folded as the server does; `schema` is undefined if
+   * the call names none. `own` are the names that the database has of its own.
    */
   judge(schema: string | undefined, name: string, own: OwnNames = NO_NAMES): FunctionJudgement {
     if (schema !== undefined) return this.#find(schema, name)
@@ -90,9 +90,8 @@ export class FunctionRules {
   }
 
   /**
-   * What is known of a name behind a dot, which is a column or else a function of one argument.
-   * `schema` is the name before the dot; undefined if that is a value, whose type need not have
-   * columns.
+   * What is known of a name after a dot, which is a column or a function of one argument. `schema`
+   * is the name before the dot; undefined if that is a value, whose type need not have columns.
    */
   judgeAttribute(
     schema: string | undefined,

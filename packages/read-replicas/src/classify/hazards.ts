@@ -4,7 +4,7 @@ import { SAFE_FUNCTIONS } from './safe-functions.js'
 export interface Hazard {
   /** As a clause that follows its name. */
   readonly reason: string
-  /** Whether a replica would do it without an error, and wrongly. */
+  /** Whether a replica would run it without an error, and wrongly. */
   readonly silent: boolean
 }
 
@@ -12,13 +12,13 @@ const loud = (reason: string): Hazard => ({ reason, silent: false })
 const silent = (reason: string): Hazard => ({ reason, silent: true })
 
 const SEQUENCE = loud('uses a sequence')
-// Not silent, because it is only likely: a hint is believed.
+// Not silent, because it is only likely: a hint takes precedence.
 const OF_SEQUENCE = loud('may belong to a sequence, which is ahead on a replica')
 const SEQUENCE_COLUMNS: ReadonlySet<string> = new Set(['last_value', 'log_cnt', 'is_called'])
 const SESSION_SEQUENCE = silent('asks for the last value of its session')
 const LOCK = silent('takes or gives back a lock that holds on one server only')
 const SETTING = silent('changes a setting of its session')
-const RUNS_SQL = silent('runs SQL that stands in a string')
+const RUNS_SQL = silent('runs SQL from a string')
 const OUTSIDE = silent('acts on another server or on files')
 const LARGE_OBJECT = silent('works on large objects')
 const TRANSACTION_ID = silent('asks for a transaction of the primary')
@@ -69,7 +69,7 @@ const PREFIXES: readonly (readonly [prefix: string, hazard: Hazard])[] = [
   ['binary_upgrade_', THIS_SERVER],
 ]
 
-// By the first letter, because almost every name of a function has none of them.
+// By the first letter, because almost no function name has one of these prefixes.
 const PREFIXES_BY_LETTER = new Map<number, (readonly [prefix: string, hazard: Hazard])[]>()
 for (const entry of PREFIXES) {
   const letter = entry[0].charCodeAt(0)
@@ -78,8 +78,8 @@ for (const entry of PREFIXES) {
   else others.push(entry)
 }
 
-// Extensions that act outside the database, and oracle's packages as orafce has them, which keep
-// state in the session.
+// Extensions that act outside the database, and Oracle's packages in orafce, which keep state in
+// the session.
 const SCHEMAS: ReadonlySet<string> = new Set([
   'aws_lambda',
   'aws_s3',
@@ -91,8 +91,8 @@ const SCHEMAS: ReadonlySet<string> = new Set([
   'utl_file',
 ])
 
-// Functions of one argument, as which attributes call them, where the beginning of a name alone
-// would forbid many a column.
+// Functions that attributes may call, because they take one argument. Their prefixes alone would
+// forbid the names of many columns.
 const ATTRIBUTES: ReadonlySet<string> = new Set(
   'lo_close lo_creat lo_create lo_get lo_import lo_open lo_tell lo_tell64 lo_unlink http_delete http_get http_head txid_status'.split(
     ' ',
@@ -115,7 +115,7 @@ const LOCAL_VIEWS: ReadonlySet<string> = new Set([
   'pg_prepared_xacts',
   'pg_replication_origin_status',
   'pg_replication_slots',
-  // A standby has the last values as they were logged, which is up to 32 numbers ahead.
+  // A standby shows the values as they were logged, up to 32 numbers ahead.
   'pg_sequences',
   'pg_settings',
   'pg_shmem_allocations',
@@ -131,16 +131,14 @@ export function hazardOfFunction(schema: string | undefined, name: string): Haza
   for (const [prefix, hazard] of PREFIXES_BY_LETTER.get(name.charCodeAt(0)) ?? []) {
     if (name.startsWith(prefix)) return hazard
   }
-  // Most functions with this prefix are about the server itself, and each version brings more of
-  // them.
+  // Most functions with this prefix are about the server itself, and each version adds more.
   return name.startsWith('pg_') && !SAFE_FUNCTIONS.has(name) ? THIS_SERVER : undefined
 }
 
 /**
- * Why this name behind a dot is not for replicas, if it is no column there:
- * `(7::bigint).pg_advisory_lock` calls that function, and so does `x.pg_advisory_lock` where x is
- * what a function in FROM returns. `schema` is the name before the dot, undefined if that is a
- * value.
+ * Why this name after a dot must not run on a replica, if it is no column:
+ * `(7::bigint).pg_advisory_lock` calls that function, and so does `x.pg_advisory_lock` if x is the
+ * result of a function in FROM. `schema` is the name before the dot; undefined if that is a value.
  */
 export function hazardOfAttribute(schema: string | undefined, name: string): Hazard | undefined {
   const isForbidden =
@@ -153,31 +151,31 @@ export function hazardOfAttribute(schema: string | undefined, name: string): Haz
 }
 
 /**
- * Why this name, as that of a column, is not for replicas: sequences have it, and few tables.
- * Undefined for all others.
+ * Why a column of this name must not be read on a replica: sequences have such columns, and few
+ * tables do. Undefined for all other names.
  */
 export function hazardOfColumn(name: string): Hazard | undefined {
   return SEQUENCE_COLUMNS.has(name) ? OF_SEQUENCE : undefined
 }
 
 /**
- * Why this name, as that of a relation that is read, is not for replicas: a sequence of the
- * database has it, or sequences are named so by default.
+ * Why a relation of this name must not be read on a replica: it is a sequence of the database, or
+ * has the default form of a sequence's name.
  */
 export function hazardOfSource(name: string, sequences: ReadonlySet<string>): Hazard | undefined {
   return name.endsWith('_seq') || sequences.has(name) ? OF_SEQUENCE : undefined
 }
 
 /**
- * Why this name, as that of a relation or of a schema, is not for replicas; undefined if nothing is
+ * Why a relation or schema of this name must not be read on a replica; undefined if nothing is
  * known against it.
  */
 export function hazardOfRelation(name: string): Hazard | undefined {
   if (!name.startsWith('pg_')) return undefined
   if (name.startsWith('pg_temp')) return TEMPORARY
   if (name.startsWith('pg_toast_temp')) return TEMPORARY
-  // pg_stats and pg_statistic are replicated; pg_stat_… and pg_statio_… are what one server has
-  // counted.
+  // pg_stats and pg_statistic are replicated; pg_stat_… and pg_statio_… are the counters of one
+  // server.
   const counts = name.startsWith('pg_stat_') || name.startsWith('pg_statio_')
   return counts || LOCAL_VIEWS.has(name) ? LOCAL_VIEW : undefined
 }

@@ -7,8 +7,8 @@ const INTENTS: readonly Intent[] = ['read', 'write']
 
 /**
  * The intent that a comment before the first word of a statement declares: a block comment
- * `poolhouse: read`, or `-- poolhouse: write` on a line of its own. Other comments may stand before
- * it. Undefined if there is none; what follows the first word is never looked at.
+ * `poolhouse: read`, or `-- poolhouse: write` on a line of its own. Other comments may precede it.
+ * Undefined if there is none. Comments after the first word are never looked at.
  *
  * Throws `TypeError` for a hint that says anything else.
  */
@@ -25,7 +25,7 @@ export function hintOf(text: string): Intent | undefined {
     const isBlock = code === 0x2f /* / */ && next === 0x2a /* * */
     if (!isLine && !isBlock) return undefined
     const end = isLine ? endOfLine(text, index + 2) : endOfComment(text, index)
-    // The server would not find the statement either.
+    // The comment does not end, so the server would not find a statement either.
     if (end === -1) return undefined
     const intent = intentOf(text.slice(index + 2, isLine ? end : end - 2))
     if (intent !== undefined) return intent
@@ -33,7 +33,7 @@ export function hintOf(text: string): Intent | undefined {
   }
 }
 
-/** Whether a text may begin with a hint, at the cost of a look at one character. */
+/** Whether a text may begin with a hint. Looks at one character only. */
 export function mayHint(text: string): boolean {
   const code = text.charCodeAt(0)
   return code === 0x2f || code === 0x2d || code <= 0x20

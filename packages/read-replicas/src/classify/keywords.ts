@@ -2,17 +2,16 @@ import { WordTable } from '@poolhouse/core/sql'
 
 /** Properties of a keyword, as bits. */
 export const IS = {
-  /** Before a parenthesis it calls nothing. */
+  /** Before a parenthesis it calls no function. */
   notCalled: 1,
-  /** It begins a statement that writes, also behind a parenthesis inside a query. */
+  /** It begins a statement that writes, also after a parenthesis inside a query. */
   writeVerb: 2,
   /** It begins a query. */
   queryVerb: 4,
-  /** Behind FOR it locks rows. */
+  /** After FOR it locks rows. */
   lockStrength: 8,
   /**
-   * It begins a command whose effect belongs to its session, and that a replica carries out without
-   * an error.
+   * It begins a command that affects only its session, and that a replica runs without an error.
    */
   sessionCommand: 16,
 } as const
@@ -36,7 +35,7 @@ const QUERY_VERBS = 'select values table with'
 const LOCK_STRENGTHS = 'update share no key'
 const SESSION_COMMANDS =
   'checkpoint close deallocate declare discard execute fetch load move prepare reset set'
-// Those that only the words around them give a meaning.
+// Keywords whose meaning depends on the words around them.
 const OTHERS =
   'analyse analyze bernoulli by copy cube explain filter materialized operator over partition recursive rollup sets stdout system ' +
   'tablesample verbose'

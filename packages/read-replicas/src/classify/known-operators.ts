@@ -9,7 +9,7 @@ const EXTENSIONS =
 const KNOWN: ReadonlySet<string> = new Set(`${SERVER} ${EXTENSIONS}`.split(' '))
 
 /**
- * Whether the operator is one that does no harm, as far as its name says. Others call a function of
+ * Whether the operator is known to be harmless by its name. Any other one may call a function of
  * the user.
  */
 export function isKnownOperator(operator: string): boolean {

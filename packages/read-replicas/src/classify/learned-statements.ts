@@ -1,19 +1,19 @@
 const MOST = 10_000
 
 /**
- * Fingerprints of statements that replicas have refused, the least recently met of which are
- * forgotten first.
+ * Fingerprints of statements that replicas have refused. The least recently used ones are forgotten
+ * first.
  */
 export class LearnedStatements {
   readonly #fingerprints = new Set<number>()
   readonly #most: number
 
-  /** Knows nothing at first, and never more than so many. */
+  /** Remembers `most` fingerprints at most. */
   constructor(most: number = MOST) {
     this.#most = most
   }
 
-  /** Whether anything is known. */
+  /** Whether no statement is known. */
   get empty(): boolean {
     return this.#fingerprints.size === 0
   }
@@ -25,7 +25,7 @@ export class LearnedStatements {
     return true
   }
 
-  /** Such a statement was refused. */
+  /** Remembers that such a statement was refused. */
   add(fingerprint: number): void {
     this.#fingerprints.delete(fingerprint)
     this.#fingerprints.add(fingerprint)

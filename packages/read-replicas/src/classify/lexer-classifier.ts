@@ -4,9 +4,9 @@ import { NO_NAMES, type OwnNames } from './own-names.js'
 import { StatementReader } from './statement-reader.js'
 
 /**
- * Makes a classifier that reads the text once, token by token, without parsing it: in linear time,
- * and with "write" or "unknown" wherever tokens alone cannot tell. It is what
- * `classify: 'conservative'` and `'optimistic'` use; call it to name functions of your own.
+ * Makes a classifier that reads the text once, token by token, in linear time and without parsing
+ * it. Where tokens alone cannot tell, it says "write" or "unknown". `classify: 'conservative'` and
+ * `'optimistic'` use it; call it to name functions of your own.
  *
  * Throws `TypeError` or `RangeError` for unknown or wrong options, and for `reads` that must never
  * run on a replica.

@@ -3,19 +3,19 @@ import { readBoolean, readText } from '@poolhouse/core/kit'
 import { SAFE_FUNCTIONS } from './safe-functions.js'
 
 /**
- * Names in a database that do not come with the server, spelled as the catalog has them. A text
- * alone cannot show what they stand for.
+ * Names in a database that do not come with the server, spelled as in the catalog. A text alone
+ * cannot show what they stand for.
  */
 export interface OwnNames {
-  /** Functions that have the name of a harmless one, and that a call without a schema may mean. */
+  /** Functions with the name of a harmless one, which a call without a schema may mean. */
   readonly functions: ReadonlySet<string>
-  /** Functions that can be called with one argument, and so like a column: `t.name`. */
+  /** Functions that can be called with one argument, and so in the form of a column: `t.name`. */
   readonly attributes: ReadonlySet<string>
   /** Sequences, in any schema. */
   readonly sequences: ReadonlySet<string>
 }
 
-/** What is known of a database that was not asked. */
+/** No names: what is known of a database that was not asked. */
 export const NO_NAMES: OwnNames = Object.freeze({
   functions: new Set<string>(),
   attributes: new Set<string>(),
@@ -23,10 +23,10 @@ export const NO_NAMES: OwnNames = Object.freeze({
 })
 
 /**
- * Asks a database for its names; any role may run it, and no `search_path` changes what it means.
- * Functions of extensions are not counted as ones that hide a harmless one: the list of those has
- * them on purpose. As attributes only their volatile ones count, because PostGIS alone has some
- * hundred others. Procedures cannot be called in a query.
+ * Asks a database for its names. Any role may run it, and no `search_path` changes its meaning.
+ * Functions of extensions do not count as hiding a harmless function: the list of harmless ones
+ * includes them on purpose. As attributes only their volatile functions count, because PostGIS
+ * alone has some hundred others. Procedures cannot be called in a query.
  */
 export const OWN_NAMES_STATEMENT = `\
 with own as materialized (
@@ -45,7 +45,7 @@ from own o group by o.called
 union all
 select c.relname::pg_catalog.text, false, false, true from pg_catalog.pg_class c where c.relkind operator(pg_catalog.=) 'S'`
 
-/** Reads the answer. Two answers have the same `signature` if they say the same. */
+/** Reads the answer. Two answers with the same names have the same `signature`. */
 export function readOwnNames({ rows }: QueryResult<Record<string, unknown>>): {
   readonly names: OwnNames
   readonly signature: string
@@ -59,7 +59,7 @@ export function readOwnNames({ rows }: QueryResult<Record<string, unknown>>): {
     const isSafe = SAFE_FUNCTIONS.has(name)
     const isCall = readBoolean(row['is_call']) === true
     if (isCall && isSafe) functions.push(name)
-    // What an extension brings under a name of the list is what the list means.
+    // A function of an extension with a name from the list is the one that the list means.
     if (readBoolean(row['is_attribute']) === true && (isCall || !isSafe)) attributes.push(name)
     if (readBoolean(row['is_sequence']) === true) sequences.push(name)
   }

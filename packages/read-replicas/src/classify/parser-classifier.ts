@@ -6,22 +6,22 @@ import { NO_NAMES, type OwnNames } from './own-names.js'
 import { classifyTree, type SyntaxTree } from './syntax-tree.js'
 import { trimComments } from './trim-comments.js'
 
-/** What is used of `libpg-query`. */
+/** The part of `libpg-query` that is used. */
 interface PgQuery {
   loadModule(): Promise<void>
   parseSync(text: string): SyntaxTree
 }
 
-// Parsing costs about 5 µs for each character in the worst case: beyond this the tokens decide.
+// Parsing costs about 5 µs per character in the worst case. The tokens decide about longer texts.
 const LONGEST_PARSED = 8_192
 const KEPT = 1_000
 
 /**
- * Makes a classifier that parses with PostgreSQL's own grammar, by way of the package `libpg-query`
+ * Makes a classifier that parses with PostgreSQL's own grammar, through the package `libpg-query`
  * (16 or later), which must be installed. It decides by the same rules as `lexerClassifier`, but
  * sees what tokens cannot show: columns that are named like commands, aliases that look like calls,
- * names in Unicode escapes. It takes about 50 µs for a text that is met for the first time. Texts
- * of more than 8 192 characters are judged by their tokens.
+ * names in Unicode escapes. A new text takes about 50 µs. Texts of more than 8 192 characters are
+ * judged by their tokens.
  *
  * Resolves when the module is loaded. Rejects with `TypeError` or `RangeError` for unknown or wrong
  * options, and with `Error` if `libpg-query` cannot be loaded.
@@ -38,7 +38,7 @@ export async function parserClassifier(
   const keptFor = new WeakMap<OwnNames, Map<string, Classification>>()
   const classify = (text: string, names: OwnNames = NO_NAMES): Classification => {
     if (text.length > LONGEST_PARSED) return classifyByTokens(text, rules, names)
-    // Tools put a trace id into a comment, so that no two texts are the same.
+    // Tools add a trace id as a comment, which makes every text unique.
     const bare = trimComments(text)
     if (typeof bare !== 'string') return bare
     let kept = keptFor.get(names)

@@ -1,6 +1,6 @@
-// Functions of PostgreSQL 14 to 18 that are immutable or stable in pg_proc, and the harmless ones
-// of the volatile: no write, no lock, no state of a session, no string that is run as SQL, nothing
-// that depends on which server answers.
+// Functions of PostgreSQL 14 to 18 that are immutable or stable in pg_proc, and those volatile ones
+// that are harmless: no write, no lock, no state of a session, no string that is run as SQL, and no
+// result that depends on which server answers.
 const AGGREGATES =
   'any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp cume_dist dense_rank every ' +
   'first_value json_agg json_agg_strict json_object_agg json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict ' +
@@ -55,7 +55,8 @@ const IDENTIFIERS =
 const TYPES =
   'bool bpchar bytea cidr date float4 float8 inet int2 int4 int8 macaddr macaddr8 money name numeric oid regclass text timestamptz ' +
   'timetz tsquery tsvector uuid varbit xid xml'
-// What tools ask to learn the shape of a database, which is the same on every server of it.
+// Functions with which tools read the structure of a database, which is the same on all its
+// servers.
 const CATALOG =
   'col_description current_database current_schema current_schemas getdatabaseencoding has_any_column_privilege ' +
   'has_column_privilege has_database_privilege has_foreign_data_wrapper_privilege has_function_privilege has_language_privilege ' +
@@ -76,7 +77,7 @@ const WITH_PREFIX =
   'pg_ts_config_is_visible pg_ts_dict_is_visible pg_ts_parser_is_visible pg_ts_template_is_visible pg_type_is_visible pg_typeof ' +
   'pg_wal_lsn_diff'
 
-// What special syntax is turned into before it is run.
+// Functions that special syntax of SQL is translated into.
 const SYNTAX = 'extract like_escape overlaps similar_to_escape xmlexists'
 
 const GROUPS = [
@@ -96,7 +97,7 @@ const GROUPS = [
   SYNTAX,
 ]
 
-/** Names of functions that are known to do no harm on a replica. */
+/** Names of functions that are known to be harmless on a replica. */
 export const SAFE_FUNCTIONS: ReadonlySet<string> = new Set(
   GROUPS.flatMap((names) => names.split(' ')),
 )

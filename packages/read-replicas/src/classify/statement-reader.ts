@@ -50,8 +50,8 @@ const BY_FOLLOWS: ReadonlySet<number> = new Set(['group', 'order', 'partition'].
 const READ: Classification = Object.freeze({ verdict: 'read', reason: 'it only reads' })
 
 /**
- * Reads one statement token by token and decides whether it reads or writes. In doubt it is a write;
- * a call of an unknown function is "unknown".
+ * Reads one statement token by token and decides whether it reads or writes. In doubt it is a
+ * write; a call of an unknown function is "unknown".
  */
 export class StatementReader {
   readonly #text: string
@@ -62,9 +62,9 @@ export class StatementReader {
   // The number of the current keyword; 0 for any other token.
   #code = 0
   #before = START
-  // The name that ends with the token before the current one, if there is one: its offsets, those of
-  // the part before its last dot, and what stood before the whole name. Most names are never sliced
-  // into strings.
+  // The name that ends with the token before the current one, if there is one: its offsets, those
+  // of the part before its last dot, and what stood before the whole name. Most names are never
+  // sliced into strings.
   #named = false
   #nameStart = 0
   #nameEnd = 0
@@ -133,7 +133,7 @@ export class StatementReader {
     if (write !== undefined) return write
     if (!this.#isWord(WORD.to)) return this.#write('does not copy to the client')
     this.#next()
-    if (!this.#isWord(WORD.stdout)) return this.#write('is not where the client is')
+    if (!this.#isWord(WORD.stdout)) return this.#write('is not the client')
     this.#next()
     // The options of COPY do not matter.
     while (!this.#isEnd() && !this.#isSign(SEMICOLON)) this.#next()
@@ -405,8 +405,8 @@ export class StatementReader {
   }
 
   /**
-   * Ends the WITH list at this depth, unless the parenthesis belongs to it: after one of its names, or
-   * after AS [NOT] MATERIALIZED.
+   * Ends the WITH list at this depth, unless the parenthesis belongs to it: after one of its names,
+   * or after AS [NOT] MATERIALIZED.
    */
   #keepWithList(): void {
     if (!this.#withLists.isAt(this.#depth)) return

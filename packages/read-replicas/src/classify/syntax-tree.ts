@@ -10,7 +10,7 @@ import { NO_NAMES, type OwnNames } from './own-names.js'
  */
 type SyntaxNode = { readonly [field: string]: unknown }
 
-/** What `libpg-query` makes of a text. */
+/** The result of `libpg-query` for a text. */
 export interface SyntaxTree {
   /** The statements. */
   readonly stmts?: readonly { readonly stmt?: SyntaxNode }[]
@@ -33,8 +33,8 @@ const SESSION_STATEMENTS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Classifies a parsed text by the same rules as tokens, but by what they are and not by where they
- * stand.
+ * Classifies a parsed text by the same rules as tokens, by the kind of each node instead of its
+ * place in the text.
  */
 export function classifyTree(
   { stmts = [] }: SyntaxTree,
@@ -48,7 +48,7 @@ export function classifyTree(
   return 'verdict' in query ? query : new TreeWalk(text, rules, names).walk(query.node)
 }
 
-/** The query that a statement consists of or runs; what it is if there is none. */
+/** The query that a statement is or runs, or its classification if there is none. */
 function queryOf(statement: SyntaxNode): { readonly node: unknown } | Classification {
   const [kind = '', body] = only(statement)
   const { query, relation, is_from: isFrom, is_program: isProgram, filename } = body
@@ -69,7 +69,7 @@ function queryOf(statement: SyntaxNode): { readonly node: unknown } | Classifica
   }
 }
 
-/** A walk over all of a tree, without recursion: trees are as deep as their texts are long. */
+/** Walks a whole tree without recursion, because a tree may be as deep as its text is long. */
 class TreeWalk {
   readonly #text: string
   readonly #rules: FunctionRules
@@ -98,8 +98,8 @@ class TreeWalk {
   }
 
   /**
-   * Looks at the fields of a node. A field with a capital letter names the kind of the node that it
-   * holds.
+   * Looks at the fields of a node. A field that begins with a capital letter names the kind of the
+   * node in it.
    */
   #enter(node: SyntaxNode): Classification | undefined {
     if (node['intoClause'] !== undefined) return write('it makes a table')
@@ -156,7 +156,7 @@ class TreeWalk {
   #column({ fields, location }: SyntaxNode): Classification | undefined {
     const names = stringsOf(fields)
     const name = names.at(-1)
-    // The last of `t.*` is no name.
+    // The star of `t.*` is no name.
     if (name === undefined || !Array.isArray(fields) || names.length < fields.length)
       return undefined
     const found = hazardOfColumn(name)
@@ -194,7 +194,7 @@ class TreeWalk {
     this.#unknown(name, 'is a function that nothing is known of', this.#tokenAt(location, name))
   }
 
-  /** An operator, with its schema if the text names one. BETWEEN and the like are none. */
+  /** An operator, with its schema if the text names one. BETWEEN and the like are no operators. */
   #operator(list: unknown, location: unknown): undefined {
     const names = stringsOf(list)
     const sign = names.at(-1)
@@ -217,9 +217,9 @@ class TreeWalk {
     return write(`"${String(relname)}" ${source.reason}`, source.silent, token)
   }
 
-  /** Locations are counted in bytes, which are characters only up to the first one beyond ASCII. */
+  /** Converts a location, which is counted in bytes, into an offset in characters. */
   #tokenAt(location: unknown, name: string): DecidingToken {
-    // A location of 0 is left out of the tree.
+    // The tree leaves out a location of 0.
     const bytes = typeof location === 'number' ? Math.max(0, location) : 0
     const position = Buffer.from(this.#text).subarray(0, bytes).toString().length
     const shown = name.length > LONGEST_SHOWN ? `${name.slice(0, LONGEST_SHOWN)}…` : name

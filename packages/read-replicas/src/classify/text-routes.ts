@@ -8,18 +8,18 @@ import { LearnedStatements } from './learned-statements.js'
 import { classifyByTokens } from './lexer-classifier.js'
 import { NO_NAMES, type OwnNames } from './own-names.js'
 
-/** Where a statement goes that nobody has said anything about but its own text. */
+/** Where an undeclared statement goes, by its text. */
 export interface TextRoute {
   /**
-   * `reader`: it declares itself a read. `replica`: it is taken for one, and may turn out to be
-   * none.
+   * `reader`: a hint declares it a read. `replica`: its text shows a read, which may turn out to be
+   * wrong.
    */
   readonly to: 'primary' | 'reader' | 'replica'
-  /** What said so. */
+  /** What decided. */
   readonly by: 'nothing' | 'hint' | 'text' | 'experience'
   /** What was found in the text, if it was looked at. */
   readonly classification?: Classification
-  /** Whether it may give a function or a sequence a name. */
+  /** Whether it may name or rename a function or a sequence. */
   readonly changesNames?: boolean
 }
 
@@ -31,7 +31,7 @@ const UNSAID: TextRoute = Object.freeze({ to: 'primary', by: 'nothing' })
 const HINTED_WRITE: TextRoute = Object.freeze({ to: 'primary', by: 'hint' })
 const HINTED_READ: TextRoute = Object.freeze({ to: 'reader', by: 'hint' })
 const LEARNED: TextRoute = Object.freeze({ to: 'primary', by: 'experience' })
-/** The route of what may be a read while the names in its database are not known. */
+/** The route of a possible read while the names in its database are not known. */
 export const NAMES_UNKNOWN: TextRoute = Object.freeze({
   to: 'primary',
   by: 'text',
@@ -42,15 +42,15 @@ export const NAMES_UNKNOWN: TextRoute = Object.freeze({
 })
 const SERVER_RULES = new FunctionRules([], [])
 
-// Longer texts are mostly made up for one call, and would fill the memory with what is never met
-// again.
+// Longer texts are mostly built for one call, and would fill the cache with entries that are never
+// used again.
 const LONGEST_KEPT = 8_192
 const GENERATION_SIZE = 1_000
 // Databases that share a pool may have different names.
 const MOST_CACHES = 8
 
-// Two generations instead of a list in order of use: a hit is one look-up, and the older half goes
-// when the newer is full.
+// Two generations instead of a list in order of use: a hit costs one look-up, and the old
+// generation is dropped when the young one is full.
 interface Cache {
   readonly names: OwnNames
   young: Map<string, Entry>
@@ -58,20 +58,20 @@ interface Cache {
 }
 
 /**
- * Decides by text: hints always, classification if there is a classifier. Remembers its decisions,
- * and what replicas have refused.
+ * Decides by text: by hints always, and by classification if there is a classifier. Remembers its
+ * decisions and what replicas have refused.
  */
 export class TextRoutes {
   readonly #classifier: StatementClassifier | undefined
   readonly #learned = new LearnedStatements()
   readonly #namesNow: (() => OwnNames | undefined) | undefined
-  // What was decided by names holds for these names only.
+  // A decision holds only for the names with which it was made.
   readonly #caches = new Map<OwnNames, Cache>()
   #cache = this.#cacheFor(NO_NAMES)
 
   /**
-   * Without a classifier only hints count. `namesNow` tells the names of the database that a call
-   * is for, undefined while they are not known.
+   * Without a classifier only hints count. `namesNow` returns the names of the database that the
+   * present call is for; undefined while they are not known.
    */
   constructor(classifier: StatementClassifier | undefined, namesNow?: () => OwnNames | undefined) {
     this.#classifier = classifier
@@ -79,9 +79,9 @@ export class TextRoutes {
   }
 
   /**
-   * Where the statement goes; `byTextAlone` as if the database had no names that are not known yet.
-   * Throws `TypeError` for a hint that says nothing, and `ReadIntentError` for one that must be
-   * wrong.
+   * Where the statement goes. `byTextAlone` decides without names if they are not known yet. Throws
+   * `TypeError` for a hint that is neither read nor write, and `ReadIntentError` for a `read` hint
+   * on a statement that a replica would run wrongly.
    */
   routeOf(text: string, byTextAlone = false): TextRoute {
     if (this.#classifier === undefined) return mayHint(text) ? this.#hinted(text) : UNSAID
@@ -96,7 +96,7 @@ export class TextRoutes {
     return this.#learned.has(entry.fingerprint) ? LEARNED : entry
   }
 
-  /** A replica has refused the statement, and the primary is where it belongs. */
+  /** Remembers that a replica has refused the statement, so that it goes to the primary. */
   learn(text: string): void {
     this.#learned.add(fingerprintOf(text))
   }

@@ -2,8 +2,8 @@ import { SqlLexer, TOKEN } from '@poolhouse/core/sql'
 import type { Classification } from './classification.js'
 
 /**
- * The text without the spaces and comments before its first token and after its last one. If servers
- * may read the text in two ways, it returns a classification as a write instead.
+ * The text without the spaces and comments before its first token and after its last one. If
+ * servers may read the text in two ways, it returns a classification as a write instead.
  */
 export function trimComments(text: string): string | Classification {
   const lexer = new SqlLexer(text, 'either')

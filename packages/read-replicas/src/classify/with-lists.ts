@@ -1,6 +1,6 @@
 /**
- * The WITH lists whose names are being read, by the depth of parentheses at which they stand. Inside
- * one, a name before a parenthesis may be a query's name with its columns, and not a call.
+ * The WITH lists whose names are being read, by the depth of parentheses at which they stand.
+ * Inside one, a name before a parenthesis may be a query's name with its columns, and not a call.
  */
 export class WithLists {
   readonly #depths: number[] = []

@@ -1,39 +1,39 @@
-// More requests than this are not under way at once; beyond it the tokens that were asked for least
-// recently are forgotten first.
+// Fewer requests than this are under way at once. Beyond it the oldest entries are forgotten first.
 const MOST_KEPT = 10_000
 const LONGEST_CHAIN = 1_000
 /**
- * The token of a session that has seen what no position is known for. Handed out to many clients,
- * so that it leads on from nobody.
+ * The token of a session that has seen something without a known position. Many clients hold it, so
+ * it says nothing about which client sent it.
  */
 export const SHARED = 'v1.strong'
-// Those who come for the first time have no token, and share this one.
+// Clients that come for the first time have no token; they share this one.
 const NO_TOKEN = ''
 
 /**
- * Which token this process has handed out last to the client that came with another one. Of two
- * requests that a client makes side by side, with the same token, the one that answers last may
- * have the older position, and a cookie holds what came last.
+ * Remembers which token this process last handed out to the client that sent another one. When a
+ * client makes two requests at once with the same token, the later response may carry the older
+ * position, and a cookie keeps what came last.
  */
 export class HandedTokens {
-  // By the token that the client came with: what it was given for it.
+  // By the token that the client sent: the token that it was given in return.
   readonly #next = new Map<string, string>()
   #handedOut = 0
-  // The number of the answer by which a new client got the strong token last.
+  // The number of the last response that gave a new client the strong token.
   #strongAt = 0
-  // The number of the answer with which a client that came with the strong token has kept it, and
-  // has written.
+  // The number of the last response that let a client keep the strong token after a write.
   #keptAt = 0
 
-  /** How many tokens were handed out so far: a request keeps what it was when it began. */
+  /**
+   * How many tokens have been handed out so far. A request remembers the count at its beginning.
+   */
   get count(): number {
     return this.#handedOut
   }
 
   /**
-   * The last token that was handed out to who came with this one; undefined if none was, or that is
-   * forgotten. New clients are not told apart, so the strong token counts only for those of their
-   * requests that began before it was handed out, which `count` was then.
+   * The last token that was handed out for this one; undefined if there was none, or if it has been
+   * forgotten. New clients cannot be told apart, so the strong token counts only for their requests
+   * that began before it was handed out; `count` is the count at the beginning of the request.
    */
   after(given: string, count = 0): string | undefined {
     if (given === SHARED && this.#keptAt > count) return SHARED
@@ -48,16 +48,16 @@ export class HandedTokens {
   }
 
   /**
-   * A client that came with the strong token keeps it, and has written. A request beside that one,
-   * which began before, must not give it the position that it has found for itself instead.
+   * A client that sent the strong token keeps it, and has written. A concurrent request of that
+   * client, which began before, must not replace it with the position that it has found for itself.
    */
   keepStrong(): void {
     this.#keptAt = ++this.#handedOut
   }
 
   /**
-   * Who came with `given` gets `token`, which is `inherited` if the request has it from the one
-   * beside it.
+   * The client that sent `given` gets `token`. `inherited` says that the request has it from a
+   * concurrent one.
    */
   handOut(given: string, token: string, inherited = false): void {
     if (given === token) return

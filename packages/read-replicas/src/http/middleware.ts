@@ -3,7 +3,7 @@ import { type RequestOptions, RequestSessions, type TokenHeaders } from './reque
 
 type HeaderValue = string | number | readonly string[] | undefined
 
-/** A request of Node.js, as Express hands it on. */
+/** A request of Node.js, as Express passes it on. */
 export interface ExpressRequest {
   /** HTTP method. */
   readonly method?: string | undefined
@@ -11,9 +11,9 @@ export interface ExpressRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
 }
 
-/** A response of Node.js, as Express hands it on. */
+/** A response of Node.js, as Express passes it on. */
 export interface ExpressResponse {
-  /** Whether it is too late for headers. */
+  /** Whether the headers have been sent, so that none can be added. */
   readonly headersSent: boolean
   /** Reads a header that was set. */
   getHeader(name: string): HeaderValue
@@ -33,9 +33,9 @@ export type ExpressMiddleware<Request extends ExpressRequest = ExpressRequest> =
 ) => void
 
 /**
- * Middleware for Express (4 and 5) and whatever else has its shape: every request runs in a session
- * of the pool, that the request's token continues and the response's token hands on. Calls on the
- * pool that do not declare themselves follow the method of the request. Put it before the routes.
+ * Middleware for Express (4 and 5) and frameworks of the same shape. Every request runs in a
+ * session of the pool: the request's token continues it, and the response's token passes it on. The
+ * method of the request is the intent of the calls that declare none. Put it before the routes.
  * Throws `TypeError` or `RangeError` for wrong options.
  *
  * ```ts
@@ -68,7 +68,8 @@ export function expressReplicas<Request extends ExpressRequest = ExpressRequest>
       return Reflect.apply(writeHead, response, args)
     }
     if (session.asks) {
-      // The end is put off, as for a session store, until it is known what the response has shown.
+      // Delays the end of the response, like a session store, until the position of what it shows
+      // is known.
       response.end = (...args) => {
         response.end = end
         session
@@ -98,7 +99,7 @@ export interface FastifyRequest {
 
 /** A reply of Fastify. */
 export interface FastifyReply {
-  /** Adds a header; Fastify keeps cookies apart. */
+  /** Adds a header. Fastify keeps several cookies apart. */
   header(name: string, value: string): unknown
 }
 
@@ -145,8 +146,8 @@ export function fastifyReplicas<Request extends FastifyRequest = FastifyRequest>
       begun.set(request, session)
       session.run(goOn)
     })
-    // The body has been read since, and what follows runs in the context of the socket that told
-    // so.
+    // Reading the body has switched to the async context of the socket, so the context is entered
+    // again.
     fastify.addHook('preValidation', (request, _reply, goOn) => {
       const session = begun.get(request)
       if (session === undefined) goOn()
@@ -163,8 +164,8 @@ export function fastifyReplicas<Request extends FastifyRequest = FastifyRequest>
     })
     done()
   }
-  // Its hooks are for the routes of whoever registers it and not for the plugin's own, of which
-  // there are none.
+  // The hooks are meant for the routes of the application that registers the plugin. The plugin
+  // itself has no routes.
   return Object.assign(plugin, { [Symbol.for('skip-override')]: true })
 }
 

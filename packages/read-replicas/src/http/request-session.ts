@@ -10,12 +10,12 @@ import type { ReplicaPool, ReplicaSession } from '../api/replica-pool.js'
 import { type RunWithOptions, runWith } from '../api/run-with.js'
 import { HandedTokens, SHARED } from './handed-tokens.js'
 
-/** Options of the middleware for all frameworks. */
+/** Options of the middleware, the same for all frameworks. */
 export interface RequestOptions<Request> {
   /**
-   * What a request is for, and with it every call on the pool that does not say so itself. Default:
-   * `read` for GET, HEAD and OPTIONS, and `write` for all other methods. Undefined from the
-   * function means the default, so that it need name the exceptions only.
+   * The intent of a request, and of every call on the pool that declares none. Default: `read` for
+   * GET, HEAD and OPTIONS, and `write` for all other methods. The function may return undefined for
+   * the default, so that it needs to name only the exceptions.
    */
   intent?: ((request: Request) => Intent | undefined) | undefined
   /**
@@ -26,19 +26,20 @@ export interface RequestOptions<Request> {
   /** Adds Secure to the cookie. Default false. */
   secure?: boolean | undefined
   /**
-   * How long the browser keeps the token, in seconds. Default 600: longer than any replica may be
-   * behind.
+   * How long the browser keeps the token, in seconds. Default 600, which is longer than any replica
+   * may be behind.
    */
   maxAgeSeconds?: number | undefined
   /**
    * Name of the header that carries the token, in requests and responses, or `false` for none.
-   * Default `x-db-token`. A request may have both: what either names is shown.
+   * Default `x-db-token`. If a request has both a cookie and the header, its reads see what either
+   * names.
    */
   header?: string | false | undefined
   /**
-   * Whether a response carries a token also after reads, so that no later request sees older data
-   * than an earlier one did. Default false: only after work that was no read. It costs a question
-   * to a replica at the end of each request, and every response sets a cookie.
+   * Whether a response carries a token after reads too, so that no later request sees older data
+   * than an earlier one did. Default false: only after work that was no read. With it, each request
+   * ends with a question to a replica, and every response sets a cookie.
    */
   monotonicReads?: boolean | undefined
   /**
@@ -48,7 +49,7 @@ export interface RequestOptions<Request> {
   maxStalenessMs?: number | undefined
 }
 
-/** One request, as every framework knows it. */
+/** What the middleware needs of a request, whatever the framework. */
 interface Incoming {
   readonly method: string | undefined
   header(name: string): string | undefined
@@ -68,14 +69,11 @@ const KNOWN: ReadonlySet<string> = new Set([
   'maxStalenessMs',
 ])
 const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
-// A token of RFC 9110, which is also what a cookie may be called.
+// A token of RFC 9110, which is also the form of a cookie's name.
 const NAME = /^[\w!#$%&'*+.^`|~-]+$/
 const NOTHING: TokenHeaders = []
 
-/**
- * What the middleware of one framework is made from: checks its options once and begins a session
- * for each request.
- */
+/** Begins a session for each request. The middleware of each framework is made of it. */
 export class RequestSessions<Request> {
   readonly #db: ReplicaPool
   readonly #intent: ((request: Request) => Intent | undefined) | undefined
@@ -127,8 +125,8 @@ export class RequestSessions<Request> {
   }
 
   /**
-   * The tokens of the header and of the cookie. Either may be the older one: clients keep them
-   * apart.
+   * The tokens of the header and of the cookie. Clients store them separately, so either may be
+   * older.
    */
   #tokensOf(incoming: Incoming): readonly string[] {
     const header = this.#header === undefined ? undefined : incoming.header(this.#header)
@@ -161,11 +159,11 @@ export class RequestSession {
   readonly #monotonicReads: boolean
   readonly #parts: RequestParts
   readonly #begunAt: number
-  // Whether it is strong for the sake of a request beside this one.
+  // Whether its token was taken over from a concurrent request.
   #inherits = false
   #hasKept = false
 
-  /** Made by `RequestSessions`, from the tokens that the request came with. */
+  /** Made by `RequestSessions`, from the tokens that the request carries. */
   constructor(
     scope: RunWithOptions & { readonly session: ReplicaSession },
     given: readonly string[],
@@ -179,25 +177,24 @@ export class RequestSession {
     this.#begunAt = parts.handed.count
   }
 
-  /** Runs what handles the request. */
+  /** Runs the handler of the request in the session. */
   run<R>(fn: () => R): R {
     return runWith(this.#scope, fn)
   }
 
-  /** Whether the token of the response has to be asked for. */
+  /** Whether a server must be asked for the token of the response. */
   get asks(): boolean {
     return this.#monotonicReads
   }
 
-  /** The headers that the response needs, as far as they are known now. */
+  /** The headers to add to the response, as far as they are known now. */
   headers(): TokenHeaders {
     const { session } = this.#scope
     if (!session.hasWritten && !this.#monotonicReads) return NOTHING
     const { handed, headersFor } = this.#parts
-    // Who comes for the first time has none.
+    // A new client sends no token.
     const given = this.#given.length === 0 ? [''] : this.#given
-    // The response of a request beside this one may have come first, with a later position than
-    // ours.
+    // A concurrent request may have been answered first, with a later position than ours.
     const own = session.token
     for (const token of given) session.see(handed.after(token, this.#begunAt) ?? '')
     const { token } = session
@@ -211,7 +208,7 @@ export class RequestSession {
     return headersFor(token)
   }
 
-  /** The headers that the response needs. Never rejects: a response is not lost for them. */
+  /** The headers to add to the response. Never rejects: no response fails because of them. */
   async freshHeaders(): Promise<TokenHeaders> {
     if (this.#monotonicReads) await this.#scope.session.freshToken().catch(() => '')
     return this.headers()
@@ -226,7 +223,7 @@ function readName(option: string, name: string | false): string | undefined {
   )
 }
 
-/** The value of a cookie, from a header that a stranger may have made up. */
+/** The value of a cookie. The header may hold anything, because any client can send it. */
 function cookieOf(header: string | undefined, name: string): string | undefined {
   for (const pair of header?.split(';') ?? []) {
     const at = pair.indexOf('=')

@@ -1,9 +1,9 @@
 import { ConnectError, type ConnectionPool, type PoolListener } from '@poolhouse/core'
 
 /**
- * Tells when a pool cannot connect. Reads that wait for a connection would learn of it only at
- * their deadline, because a waiter waits on the pool and not on one connect. Returns the function
- * that ends the watch.
+ * Calls `failed` when a pool cannot connect. Reads that wait for a connection would learn of it
+ * only at their deadline, because they wait for the pool and not for one connect. Returns the
+ * function that ends the watch.
  */
 export function watchConnects(
   pool: ConnectionPool,

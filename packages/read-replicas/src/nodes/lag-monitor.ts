@@ -15,65 +15,64 @@ import { NodeSampler } from '../position/node-sampler.js'
 import type { SampleFacts } from '../position/sample-statement.js'
 import type { ReplicaNode } from './replica-node.js'
 
-/** How a server stands that has another history than the primary. */
+/** The standing of a server that has another history than the primary. */
 type StrayStanding = Extract<Standing, { kind: 'diverged' | 'foreign' }>
 
-/** What the lag monitor tells the pool it belongs to. */
+/** What the lag monitor reports to the pool that it belongs to. */
 export interface LagListener {
-  /** Something is known that was not known before. */
+  /** What is known of a node has changed. */
   changed(): void
-  /** A replica answered. */
+  /** A replica has answered. */
   answered(node: ReplicaNode): void
   /**
-   * A replica turned out to be no follower of the primary: it has another history, or belongs to
-   * another cluster.
+   * A replica turned out not to follow the primary: it has another history, or belongs to another
+   * cluster.
    */
   strayed(node: ReplicaNode, standing: StrayStanding, facts: SampleFacts): void
-  /** How far a replica is behind cannot be told. */
+  /** It cannot be told how far a replica is behind. */
   unidentified(node: ReplicaNode, reason: string): void
-  /** A replica did not answer; `dead` if nobody else will get an answer either. */
+  /** A replica did not answer. `dead` says that no other question to it will be answered either. */
   failed(node: ReplicaNode, error: unknown, dead: boolean): void
 }
 
 const SLOWEST_MS = 1_000
 const FASTEST_MS = 50
-// Five samples within the bound: one may be lost and its successor late without a fresh replica
-// looking stale.
+// Five samples within the bound: one may be lost and the next one late, and a fresh replica still
+// does not look stale.
 const SAMPLES_PER_BOUND = 5
-// A replica that is a little behind what the primary said first is asked again when half as long as
-// it has been unknown is over: what it lacks is there after a round trip, or the more rarely asked
-// for the longer it takes.
+// A replica that lacks a little of what the primary said first is asked again after half the time
+// that it has been unknown. Most have caught up after a round trip; the longer one takes, the less
+// often it is asked.
 const UNKNOWN_LEAST_MS = 10
 const UNKNOWN_SHARE = 0.5
 const JITTER = 0.2
-// A server that refuses connections is down. One that says nothing may only be slow, unless it says
-// nothing three times.
+// A server that refuses connections is down. A silent one may only be slow, unless it misses this
+// many samples in a row.
 const SILENT_SAMPLES = 3
 const DOUBT_INTERVAL_MS = 250
 const BEHIND_POOLER =
-  'a pooler stands in front of it, so that the server which answers a read may be another one than that which was asked where it stands'
+  'a pooler stands in front of it, so the server that answers a read may not be the one that was asked for its position'
 
 /**
- * Knows how fresh plain replica pools are: samples the primary and each replica in the background
- * and compares positions in client time. Nothing is known, and nobody is fresh, before the first
- * samples.
+ * Knows how fresh plain replica pools are: samples the primary and each replica in the background,
+ * and compares their positions in client time. No replica counts as fresh before the first samples.
  */
 export class LagMonitor {
   readonly #background: Background
   readonly #listener: LagListener
-  // By the order in which they joined.
+  // In the order in which they joined.
   readonly #nodes = new Set<ReplicaNode>()
   readonly #random: () => number
   readonly #intervalMs: number
-  // Since when positions of the primary in force now can be compared; before the first, since the
+  // Since when positions of the present primary can be compared; before its first sample, the
   // start.
   #since: number
   #source: string | undefined
-  // Whether the primary has said nothing for so long that it may have written anything.
+  // Whether the primary has been silent for so long that it may have written anything.
   #isSilent = false
   readonly #ring = new LagRing()
   readonly #history: History
-  // What each replica said last.
+  // The last sample of each replica.
   readonly #said = new Map<ReplicaNode, { readonly facts: SampleFacts; readonly sentAt: number }>()
 
   /** The sampler of the primary. */
@@ -96,8 +95,8 @@ export class LagMonitor {
     this.primary = new NodeSampler(primary, background, {
       nextDelayMs: (failures) => this.#nextDelayMs(failures),
       sampled: (facts, sentAt) => this.#primarySampled(facts, sentAt),
-      // Callers of the primary get its errors themselves; here the replicas just grow older, and
-      // nobody can say any more how much they lack.
+      // Callers of the primary see its errors themselves. Here the replicas only grow older, and it
+      // is no longer known how many bytes they lack.
       failed: (error, failures) => {
         if (isRefusal(error) || failures < SILENT_SAMPLES || this.#isSilent) return
         this.#isSilent = true
@@ -127,8 +126,8 @@ export class LagMonitor {
   }
 
   /**
-   * The replica is in another life, and may stand before what it had replayed. It is asked at once,
-   * over a session of that life.
+   * The replica's server was restarted and may be behind what it had replayed. It is asked at once,
+   * over a new session.
    */
   restarted(node: ReplicaNode): void {
     this.#said.delete(node)
@@ -142,7 +141,7 @@ export class LagMonitor {
     sampler.start()
   }
 
-  /** What the replica has said is void: another server answers in its place. */
+  /** Forgets what the replica has said: another server answers in its place. */
   forget(node: ReplicaNode): void {
     this.#said.delete(node)
     if (node.sampler !== undefined) this.#history.forget(node.sampler)
@@ -152,7 +151,7 @@ export class LagMonitor {
     node.freshness = undefined
   }
 
-  /** Ends it and closes its sessions. */
+  /** Stops sampling and closes the sessions. */
   stop(): void {
     this.primary.stop()
     for (const { sampler } of this.#nodes) sampler?.stop()
@@ -164,8 +163,8 @@ export class LagMonitor {
       const why = messageOf(error)
       this.#cannotTell(node, `it does not tell where its log is: ${why}`)
     }
-    // One that answers is there, even if what it answers is no; and so is one that new connections
-    // do not lead to any more.
+    // A server that answers is alive, even if it refuses. So is one that new connections no longer
+    // reach.
     const isSilent = failures >= SILENT_SAMPLES && !isAnswer(error) && !leadsElsewhere(error)
     this.#listener.failed(node, error, isRefusal(error) || isSilent)
     this.#listener.changed()
@@ -180,7 +179,7 @@ export class LagMonitor {
   }
 
   #primarySampled(facts: SampleFacts, sentAt: number): void {
-    // What a server in recovery has replayed is not where the primary's log ends.
+    // A server in recovery says what it has replayed, which is not where the primary's log ends.
     if (facts.inRecovery || facts.lsn === undefined) return
     this.#isSilent = false
     this.#history.primarySaid(primarySampleOf(facts, facts.place, sentAt))
@@ -191,8 +190,8 @@ export class LagMonitor {
     if (source === this.#source) return
     this.#source = source
     this.#since = this.#background.now()
-    // What was asked beside the first question to the primary is as a rule a little older than its
-    // answer.
+    // Replicas that were asked at the same time as the primary are usually a little behind its
+    // first answer: ask them again at once.
     for (const node of this.#said.keys()) if (node.freshAt === undefined) node.sampler?.start()
   }
 
@@ -213,7 +212,9 @@ export class LagMonitor {
     this.#listener.changed()
   }
 
-  /** Positions say how far a replica is behind only where both are of one history. */
+  /**
+   * Compares the replica's last sample with the primary. Positions compare only within one history.
+   */
   #compare(node: ReplicaNode): void {
     const said = this.#said.get(node)
     const standing = this.#history.standingOf(node.sampler!)
@@ -285,7 +286,7 @@ function intervalFor(maxStalenessMs: number): number {
   return Math.min(SLOWEST_MS, Math.max(FASTEST_MS, maxStalenessMs / SAMPLES_PER_BOUND))
 }
 
-/** Whether the server will not tell, whenever it is asked. */
+/** Whether the server refuses to say where its log is, so that asking again is of no use. */
 function isSecretive(error: unknown): boolean {
   return hasCondition(
     error,

@@ -1,23 +1,22 @@
 const HALF_LIFE_MS = 10_000
-// Of what is expected of a node that nobody asks.
+// How fast the expectation of a node without reads fades.
 const FADE_HALF_LIFE_MS = 2_000
-// The first reads of a node pay for its connections and say nothing about its speed.
+// The first reads of a node include the opening of connections and say nothing about its speed.
 const IGNORED_SAMPLES = 1
-// A node is asked this often before it is judged: one slow answer among the first must not shut it
-// out.
+// A node gets this many reads before it is judged: one slow answer among the first must not keep
+// reads away from it.
 const LEARNING_SAMPLES = 5
-// Each sample counts at least this much, so that a busy node's past is forgotten within some dozens
-// of reads.
+// Each sample counts at least this much, so that a few dozen reads replace the past of a busy node.
 const LEAST_WEIGHT = 1 / 16
-// A node that is slow is slow every time; a single answer of a second is a pause of the machine.
+// A slow node is slow every time. A single answer that takes a second is a pause of the machine.
 const MOST_JUMP = 4
 // Differences below a millisecond are noise on any network.
 const FLOOR_MS = 1
 
 /**
- * How long a node takes to answer: an average that forgets, by time and by the number of samples,
- * and that single slow answers move little. A node that is not asked fades back to the floor, so
- * that one bad moment does not shut it out for ever.
+ * How long a node takes to answer: a moving average by time and by number of samples, which single
+ * slow answers change little. The expectation of a node without reads fades to the floor, so that
+ * one bad moment does not keep reads away for ever.
  */
 export class Latency {
   #averageMs = 0
@@ -49,7 +48,10 @@ export class Latency {
     this.#sampledAt = now
   }
 
-  /** What to expect at `now`, in milliseconds, at least 1; 1 while too little is known. */
+  /**
+   * The expected time of an answer at `now`, in milliseconds: at least 1, and 1 while too little is
+   * known.
+   */
   expectedMs(now: number): number {
     if (!this.#isKnown || this.#averageMs <= FLOOR_MS) return FLOOR_MS
     return Math.max(FLOOR_MS, this.#averageMs * 2 ** ((this.#sampledAt - now) / FADE_HALF_LIFE_MS))

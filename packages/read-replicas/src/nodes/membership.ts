@@ -3,42 +3,47 @@ import type { NodeSampler } from '../position/node-sampler.js'
 import type { ReplicaNode } from './replica-node.js'
 
 /**
- * Where the nodes come from: plain pools that are watched here, or a topology that is watched
- * elsewhere.
+ * The source of the nodes: plain pools that are watched here, or a topology that another package
+ * watches.
  */
 export interface Membership {
-  /** Pools that only this knows of and that close with the router. */
+  /** Pools that close with the routing pool, because no topology owns them. */
   readonly owned: readonly ConnectionPool[]
-  /** The topology that watches them; undefined where they are watched here. */
+  /** The topology that watches the nodes; undefined where they are watched here. */
   readonly topology: Topology | undefined
   /**
-   * A server that serves reads when neither a replica nor the primary can; undefined if there is
+   * A server that serves reads when neither a replica nor a primary can; undefined if there is
    * none.
    */
   readonly standIn: TopologyNode | undefined
-  /** Whether it is still to be found out how far the node is behind, or that this cannot be. */
+  /**
+   * Whether it is still open how far the node is behind. False once it is known, or known not to be
+   * available.
+   */
   undecided(node: ReplicaNode): boolean
-  /** A read failed on the node: see what has become of it, if nobody does so anyway. */
+  /** A read failed on the node: look at the node again, if no monitor does so anyway. */
   suspect(node: ReplicaNode): void
-  /** Who asks this pool's server where it is, if anybody does. */
+  /** The sampler of this pool's server, if the membership has one. */
   samplerOf(pool: Pool): NodeSampler | undefined
-  /** Ends the watch. */
+  /** Stops watching. */
   stop(): void
 }
 
-/** The topology of a pool that has one: a `FailoverPool` shows its own. */
+/** The topology of a pool that has one, such as a `FailoverPool`. */
 export function topologyOf(pool: Pool): Topology | undefined {
   const { topology } = pool as { topology?: Partial<Topology> }
   return isTopology(topology) ? topology : undefined
 }
 
-/** Whether the value can be asked like a topology. */
+/** Whether the value has the shape of a topology. */
 export function isTopology(value: unknown): value is Topology {
   const topology = value as Partial<Topology> | null | undefined
   return typeof topology?.subscribe === 'function' && typeof topology.current === 'object'
 }
 
-/** The node that takes the pool's writes now: the pool itself, or the primary of its topology. */
+/**
+ * The pool of the node that takes the writes now: the pool itself, or the primary of its topology.
+ */
 export function primaryPoolOf(pool: Pool): Pool {
   return topologyOf(pool)?.current.primary?.pool ?? pool
 }

@@ -2,15 +2,18 @@ import type { ConnectionPool, PoolListener, ServerIdentity } from '@poolhouse/co
 import { isRestarted, isSameServer, onlyTo } from '@poolhouse/core/kit'
 import { ReplicaNode } from './replica-node.js'
 
-/** Who is told what a name leads to. */
+/** Is told which servers a name leads to. */
 export interface EndpointListener {
   /** The name leads to one more server. */
   joined(node: ReplicaNode): void
-  /** No connection leads to the server any more, and its name leads to others. */
+  /** No connection leads to the server any more, and the name leads to others. */
   parted(node: ReplicaNode): void
-  /** The node stands for another server than before: what was known of the former one is void. */
+  /**
+   * The node stands for another server than before. What was known of the former one no longer
+   * counts.
+   */
   moved(node: ReplicaNode): void
-  /** The server of the node was restarted: it may stand before what it had replayed. */
+  /** The server of the node was restarted and may be behind what it had replayed. */
   restarted(node: ReplicaNode): void
   /** Whether one of its nodes can serve reads has changed. */
   changed(): void
@@ -18,13 +21,13 @@ export interface EndpointListener {
 
 /**
  * One name under which replicas answer: that of one server, or a reader endpoint (of a cloud
- * service, HAProxy, a Kubernetes Service) that leads each new connection to one of several. Every
- * connection says which server it leads to when it is opened, so each server is a node of its own,
- * which uses the connections to that server alone and is asked where it stands over one of them.
- * What one server says counts for no other.
+ * service, HAProxy, a Kubernetes Service) that leads each new connection to one of several servers.
+ * Every connection says at its opening which server it leads to. So each server is a node of its
+ * own: it uses only the connections to that server, and is sampled over one of them. What one
+ * server says counts for no other.
  */
 export class ReaderEndpoint {
-  /** Connections to all that the name leads to. */
+  /** Connections to all servers of the name. */
   readonly pool: ConnectionPool
   readonly #zone: string | undefined
   readonly #listener: EndpointListener
@@ -33,7 +36,7 @@ export class ReaderEndpoint {
   #nodes: ReplicaNode[]
   #isReviewing = false
 
-  /** Begins with one node, which stands for the server that is found first. */
+  /** Begins with one node, which stands for the first server that is found. */
   constructor(pool: ConnectionPool, zone: string | undefined, listener: EndpointListener) {
     this.pool = pool
     this.#zone = zone
@@ -45,12 +48,12 @@ export class ReaderEndpoint {
     pool.on('destroy', this.#gone)
   }
 
-  /** Takes in the servers of the connections that are open already. */
+  /** Takes in the servers of connections that are open already. */
   begin(): void {
     for (const { server } of this.pool.servers?.() ?? []) this.#leadsTo(server)
   }
 
-  /** One for each server, at least one. */
+  /** One node for each server, at least one. */
   get nodes(): readonly ReplicaNode[] {
     return this.#nodes
   }
@@ -60,7 +63,7 @@ export class ReaderEndpoint {
     return this.#nodes.length > 1
   }
 
-  /** Looks at no more connections. */
+  /** Stops looking at connections. */
   stop(): void {
     this.pool.off('connect', this.#connected)
     this.pool.off('destroy', this.#gone)
@@ -78,7 +81,8 @@ export class ReaderEndpoint {
   /** Whether a connection to this server is one of the node's. */
   #accepts(node: ReplicaNode, server: ServerIdentity | undefined): boolean {
     const own = node.server
-    // Behind a pooler, and where servers do not say who they are, they cannot be told apart.
+    // Servers behind a pooler cannot be told apart, nor can servers that do not identify
+    // themselves.
     if (server === undefined) return own === undefined || this.pool.pooler !== undefined
     if (own === server || isSameServer(own, server)) return true
     if (this.#nodes.some((other) => other !== node && isSameServer(other.server, server)))
@@ -94,7 +98,7 @@ export class ReaderEndpoint {
       this.#endFormerLife(own)
       return true
     }
-    // The only server of the name is gone, and another one answers there.
+    // The only server of the name is gone, and another one answers in its place.
     if (this.#nodes.length > 1 || node.sampler?.watching === true || this.#isInUse(node))
       return false
     node.server = server
@@ -103,8 +107,9 @@ export class ReaderEndpoint {
   }
 
   /**
-   * Connections to the former life may not know yet that it is over, and would take the room of
-   * others. Not from within a call of the pool.
+   * Destroys connections to the server before its restart. They may not have noticed it yet, and
+   * would take the room of new ones. In a microtask, because a pool must not be called from within
+   * its own calls.
    */
   #endFormerLife(former: ServerIdentity): void {
     queueMicrotask(() => {
@@ -127,7 +132,7 @@ export class ReaderEndpoint {
     this.#reviewSoon()
   }
 
-  /** Once for a burst of connections: a node may have thousands. */
+  /** Reviews once for a burst of connections: a node may have thousands. */
   #reviewSoon(): void {
     if (this.#isReviewing || !this.leadsToSeveral) return
     this.#isReviewing = true
@@ -138,8 +143,8 @@ export class ReaderEndpoint {
   }
 
   /**
-   * Nodes without connections serve no reads while others have some: a new connection might lead
-   * anywhere.
+   * While the name leads to several servers, nodes without connections serve no reads: a new
+   * connection might lead to any of them.
    */
   #review(): void {
     if (!this.leadsToSeveral) return
@@ -162,8 +167,8 @@ export class ReaderEndpoint {
 }
 
 /**
- * Whether the second is the first one before it was restarted: a connection to it does not know yet
- * that it is over.
+ * Whether `server` is the life of `own` before its restart. A connection to it has not noticed the
+ * restart yet.
  */
 function isFormerLife(
   own: ServerIdentity | undefined,

@@ -3,33 +3,32 @@ import type { ReplicaCandidate } from '../options/replicas-options.js'
 import type { NodeSampler } from '../position/node-sampler.js'
 import { Latency } from './latency.js'
 
-// Of a node that has just come back: its caches are empty, and everybody has noticed it at the same
-// moment.
+// The share of a node that has just come back. Its caches are empty, and all clients have noticed
+// it at the same moment.
 const LEAST_SHARE = 0.1
 
 /**
- * One server that may serve reads, and everything the router knows about it. What it is comes from
- * the replica set, how fresh it is from the topology or the lag monitor, whether it is shut out
- * from the ejection; each writes its own fields.
+ * One server that may serve reads, and everything that the pool knows about it. Each field has one
+ * writer: the membership, the lag monitor, the ejection, the routes or the runner.
  */
 export class ReplicaNode implements ReplicaCandidate {
   /** Name of its pool. */
   readonly node: string
   /** Connections to it. */
   readonly pool: ConnectionPool
-  /** The pool that has these connections; `pool` may be a view of those that lead to one server. */
+  /** The pool that owns the connections; `pool` may be a view of those that lead to one server. */
   readonly origin: ConnectionPool
   /** Zone it lives in. */
   readonly zone: string | undefined
   /** How long its answers take. */
   readonly latency: Latency = new Latency()
-  /** Reads that this router has under way on it, waiting or running. */
+  /** Reads of this pool that wait or run on it. */
   inFlight = 0
   /** Number of the last choice that fell on it, for round robin. */
   lastChosen = 0
 
   /**
-   * The server that it stands for, where that says who it is; several nodes may share a name.
+   * The server that it stands for, if that identifies itself; several nodes may share a name.
    * Written by its endpoint.
    */
   server: ServerIdentity | undefined
@@ -38,7 +37,7 @@ export class ReplicaNode implements ReplicaCandidate {
    * the lag monitor.
    */
   unidentified: string | undefined
-  /** Why it cannot serve reads, whoever asks; undefined if it can. Written by the replica set. */
+  /** Why it cannot serve any read; undefined if it can. Written by the membership. */
   unfit: string | undefined
   /**
    * Why its data are no part of the primary's history; undefined if they are, as far as is known.
@@ -46,20 +45,19 @@ export class ReplicaNode implements ReplicaCandidate {
    */
   stray: string | undefined
   /**
-   * Whether it can take writes, so that it must be told to refuse them. Written by the lag monitor.
+   * Whether it could carry out writes, so that its reads must run read-only. Written by the lag
+   * monitor.
    */
   writable = false
-  /** Whether it has refused a read for being set to SERIALIZABLE. Written by the runner. */
+  /** Whether it has refused a read because of the setting SERIALIZABLE. Written by the runner. */
   refusedSerializable = false
-  /** Why it is shut out after failures; undefined if it is not. Written by the ejection. */
+  /** Why it is ejected after failures; undefined if it is not. Written by the ejection. */
   ejected: string | undefined
-  /**
-   * Its staleness as the topology reported it last, in milliseconds. Written by the replica set.
-   */
+  /** Its staleness as the topology reported it last, in milliseconds. Written by the membership. */
   reportedLagMs: number | undefined
   /**
-   * When that was so: it grows with the clock from then on. Undefined while nothing can be
-   * committed, so that it stays. Written by the replica set.
+   * When that was reported; the staleness grows from then on. Undefined while nothing can be
+   * committed, so that it does not grow. Written by the membership.
    */
   reportedAt: number | undefined
   /**
@@ -68,23 +66,27 @@ export class ReplicaNode implements ReplicaCandidate {
    */
   freshAt: number | undefined
   /**
-   * Write-ahead log it has left to replay as far as is known, in bytes. Written with the staleness.
+   * Write-ahead log that it has left to replay, as far as is known, in bytes. Written with the
+   * staleness.
    */
   bytesBehind: number | undefined
-  /** What else is worth telling about its freshness. Written by the lag monitor. */
+  /** A remark on its freshness, for explanations. Written with the staleness. */
   freshness: string | undefined
-  /** Whether the last question where it is got no answer. Written by the lag monitor. */
+  /** Whether its last sample failed. Written by the lag monitor. */
   failed = false
-  /** Who asks it where it is, if anybody does. Written by the lag monitor and by the positions. */
+  /**
+   * The sampler that asks for its position, if there is one. Written by the lag monitor and by
+   * `Positions`.
+   */
   sampler: NodeSampler | undefined
   /**
-   * When it came back after it was shut out or away, for the slow start. Written by the ejection.
+   * When it came back after an ejection or an absence, for the slow start. Written by the ejection.
    */
   returnedAt: number = Number.NEGATIVE_INFINITY
-  /** Most connections of its pool, as last read. Written by the routes that spill. */
+  /** The `max` of its pool, as last read. Written by routes with a zone. */
   capacity: number = Number.POSITIVE_INFINITY
 
-  /** Begins unknown: fit, and neither fresh nor stale. */
+  /** Begins as fit, with unknown freshness. */
   constructor(pool: ConnectionPool, zone: string | undefined, origin: ConnectionPool = pool) {
     this.node = pool.name
     this.pool = pool
@@ -93,8 +95,8 @@ export class ReplicaNode implements ReplicaCandidate {
   }
 
   /**
-   * Whether reads must be told to be REPEATABLE READ there, because their role or database is set
-   * to SERIALIZABLE, which no standby does.
+   * Whether its reads must run as REPEATABLE READ, because the role or the database is set to
+   * SERIALIZABLE, which standbys refuse.
    */
   get repeatableRead(): boolean {
     return this.refusedSerializable || this.sampler?.isSetToSerializable === true
@@ -111,7 +113,7 @@ export class ReplicaNode implements ReplicaCandidate {
     return lag === undefined || reportedAt === undefined ? lag : lag + Math.max(0, now - reportedAt)
   }
 
-  /** Share of its reads that it gets while it warms up, 0 to 1. */
+  /** Share of its reads that it gets at `now`, from 0 to 1; below 1 while it warms up. */
   shareAt(now: number, slowStartMs: number): number {
     const elapsed = now - this.returnedAt
     if (elapsed >= slowStartMs) return 1
@@ -119,7 +121,8 @@ export class ReplicaNode implements ReplicaCandidate {
   }
 
   /**
-   * The time until which it satisfies the bound if nothing new is heard; -Infinity if it does not.
+   * The time until which it satisfies the bound without new samples; `-Infinity` if it does not
+   * satisfy it.
    */
   freshUntil(maxStalenessMs: number): number {
     if (maxStalenessMs === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
@@ -129,17 +132,17 @@ export class ReplicaNode implements ReplicaCandidate {
     return reportedAt === undefined ? Number.POSITIVE_INFINITY : reportedAt + maxStalenessMs - lag
   }
 
-  /** A read is handed to it. */
+  /** A read begins on it. */
   begin(): void {
     this.inFlight++
   }
 
-  /** A read on it is over without saying anything about its speed. */
+  /** A read on it has ended in a way that says nothing about its speed. */
   end(): void {
     this.inFlight--
   }
 
-  /** A single statement was answered. */
+  /** It has answered a single statement that was sent at `startedAt`. */
   served(now: number, startedAt: number): void {
     this.inFlight--
     this.latency.record(now - startedAt, now)

@@ -1,8 +1,8 @@
 import type { ReplicaNode } from './replica-node.js'
 
 /**
- * The servers that may serve reads. It knows who they are and when anything about them changed;
- * what is known of each one stands on the node.
+ * The servers that may serve reads. It knows the nodes and when anything about them has changed;
+ * what is known of each one is on the node.
  */
 export class ReplicaSet {
   readonly #listeners: (() => void)[] = []
@@ -14,12 +14,12 @@ export class ReplicaSet {
     return this.#nodes
   }
 
-  /** Grows with every change: whoever keeps something that follows from the nodes compares it. */
+  /** Grows with every change, so that a route knows when its choice of nodes is outdated. */
   get version(): number {
     return this.#version
   }
 
-  /** Other nodes from now on. */
+  /** Replaces the nodes. */
   replace(nodes: readonly ReplicaNode[]): void {
     this.#nodes = nodes
     this.touch()

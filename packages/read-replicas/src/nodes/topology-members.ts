@@ -20,16 +20,15 @@ interface Member {
 }
 
 /**
- * The server that the topology speaks of when it speaks of a node. The node's name may lead to
- * another one by now, of which nothing is known, so only connections to the one that was asked
- * serve reads.
+ * The server that the topology has probed for a node. The node's name may lead to another server by
+ * now, of which nothing is known. So only connections to the probed server may serve reads.
  */
 class OneServer {
   #server: ServerLife | undefined
-  // Connections to one server share one object that names it.
+  // The last identity that was accepted. Connections to one server share one such object.
   #accepted: ServerIdentity | undefined
 
-  /** Another one from now on; undefined where it is not known. Whether that is news. */
+  /** Sets the server; undefined where it is not known. Returns whether it replaces another one. */
   set(server: ServerLife | undefined): boolean {
     const isSame = server === undefined || isSameServer(this.#server, server)
     if (isSame) return false
@@ -40,7 +39,7 @@ class OneServer {
   }
 
   /**
-   * Whether a connection leads there; a server that does not say who it is cannot be told apart.
+   * Whether a connection leads to the server. A server that does not identify itself is accepted.
    */
   accepts(candidate: ServerIdentity | undefined): boolean {
     if (candidate === this.#accepted && candidate !== undefined) return true
@@ -52,10 +51,7 @@ class OneServer {
   }
 }
 
-/**
- * The nodes as a topology sees them: any of them may become a replica, so each is a member, fit or
- * not.
- */
+/** The nodes of a topology. Any of them may become a replica, so each is a member, fit or not. */
 export class TopologyMembers implements Membership {
   readonly owned: readonly ConnectionPool[] = []
   readonly topology: Topology
@@ -66,7 +62,7 @@ export class TopologyMembers implements Membership {
   #members = new Map<string, Member>()
   #refreshing = false
 
-  /** Takes over the newest snapshot and follows the later ones. */
+  /** Takes over the present snapshot and follows the later ones. */
   constructor(topology: Topology, background: Background, set: ReplicaSet, ejection: Ejection) {
     this.topology = topology
     this.#background = background
@@ -123,7 +119,7 @@ export class TopologyMembers implements Membership {
   }
 
   #update({ node, isOf }: Member, seen: TopologyNode): void {
-    // What the former server said of itself says nothing about this one.
+    // What the former server said of itself does not hold for this one.
     if (isOf.set(seen.server)) node.sampler?.giveUp(`another server answers for "${node.node}"`)
     const wasUnfit = node.unfit !== undefined
     const why = seen.reason === '' ? seen.state : `${seen.state} (${seen.reason})`

@@ -13,13 +13,16 @@ import type { ReplicaSet } from './replica-set.js'
 
 /** A name under which replicas answer. */
 export interface ReplicaName {
-  /** Connections to whatever it leads to. */
+  /** Connections to the servers that it leads to. */
   readonly pool: ConnectionPool
   /** Zone of its servers. */
   readonly zone: string | undefined
 }
 
-/** Plain replica pools, with nobody but us to say how fresh they are and whether they live. */
+/**
+ * Plain replica pools. No topology watches them, so this package finds out how fresh they are and
+ * whether they are alive.
+ */
 export class WatchedPools implements Membership, EndpointListener {
   readonly owned: readonly ConnectionPool[]
   readonly standIn: undefined
@@ -33,7 +36,7 @@ export class WatchedPools implements Membership, EndpointListener {
   // Nodes whose connections have been destroyed and that have not answered since.
   readonly #dead = new Set<ReplicaNode>()
 
-  /** Begins to watch. */
+  /** Begins to watch at once. */
   constructor(
     primary: Pool,
     names: readonly ReplicaName[],
@@ -69,7 +72,7 @@ export class WatchedPools implements Membership, EndpointListener {
           const expected = history.present!.systemId!
           hub.emit('foreign', { pool, node: node.node, systemId, expected })
         }
-        // What it is about to answer would be an answer from another history.
+        // Reads under way on it would be answered from another history.
         node.pool.destroyAll(node.stray!)
       },
       failed: (node, error, dead) => this.#failed(node, error, dead),
@@ -102,7 +105,7 @@ export class WatchedPools implements Membership, EndpointListener {
 
   restarted(node: ReplicaNode): void {
     this.#monitor.restarted(node)
-    // Told from within a call of the pool, which may be in the middle of something.
+    // In a microtask, because this is called from within a call of the pool.
     queueMicrotask(() => this.#set.touch())
   }
 
@@ -110,7 +113,7 @@ export class WatchedPools implements Membership, EndpointListener {
     this.#set.touch()
   }
 
-  // The monitor loses its own session with the others and looks by itself.
+  // The monitor's own session breaks with the others, and then it samples at once.
   suspect(): void {}
 
   undecided(node: ReplicaNode): boolean {
@@ -130,7 +133,7 @@ export class WatchedPools implements Membership, EndpointListener {
     for (const unwatch of this.#unwatch) unwatch()
   }
 
-  /** A connection that could not be opened might have led to any of the servers of the name. */
+  /** A connection that could not be opened might have led to any server of the name. */
   #couldNotConnect({ nodes, leadsToSeveral }: ReaderEndpoint, error: unknown): void {
     for (const node of nodes) {
       if (leadsToSeveral && !isRefusal(error)) this.#ejection.question(node)
@@ -142,7 +145,7 @@ export class WatchedPools implements Membership, EndpointListener {
     this.#ejection.failed(node, error, dead)
     if (!dead || this.#dead.has(node)) return
     this.#dead.add(node)
-    // Callers that wait for a connection to it would wait out their deadline; now they move on to
+    // Callers that wait for a connection to it would wait until their deadline; now they move on to
     // another node.
     node.pool.destroyAll(`the replica is down: ${error instanceof Error ? error.message : error}`)
   }

@@ -20,9 +20,9 @@ export type StrategyName = 'leastBusy' | 'roundRobin' | 'random' | 'weighted'
 export interface ReplicaCandidate {
   /** Name of its pool. */
   readonly node: string
-  /** Zone it lives in, if the topology says so. */
+  /** Its zone, if the topology knows that. */
   readonly zone: string | undefined
-  /** Reads this router has under way on it, waiting or running. */
+  /** Reads of this pool that wait or run on it. */
   readonly inFlight: number
   /**
    * How long its answers take, averaged with a half-life of ten seconds, in milliseconds; undefined
@@ -33,8 +33,8 @@ export interface ReplicaCandidate {
 
 /**
  * A strategy of your own: gets the replicas that fit the read, at least one, and returns one of
- * them. What it throws, and a `TypeError` for anything that is not among the candidates, rejects
- * the read. It runs for every read: keep it cheap.
+ * them. If it throws, the read rejects with that error; if it returns anything else, with
+ * `TypeError`. It runs for every read, so keep it cheap.
  */
 export type BalanceFunction = (candidates: readonly ReplicaCandidate[]) => ReplicaCandidate
 
@@ -54,9 +54,10 @@ export interface ReplicasOptions {
   /** Name for messages and events. Default: the primary's name followed by `/replicas`. */
   name?: string | undefined
   /**
-   * How to choose among the replicas that fit a read. `leastBusy` (default): two random ones, the
-   * one with less work and shorter answers. `roundRobin`: whoever waited longest. `random`.
-   * `weighted`: in proportion to `weights`, smoothly. Or your own function.
+   * How to choose among the replicas that fit a read. `leastBusy` (default): of two random ones,
+   * the one with less work and shorter answers. `roundRobin`: the one that was chosen least
+   * recently. `random`. `weighted`: in proportion to `weights`, evenly spread. Or your own
+   * function.
    */
   strategy?: StrategyName | BalanceFunction | undefined
   /**
@@ -65,15 +66,15 @@ export interface ReplicasOptions {
    */
   weights?: Readonly<Record<string, number>> | undefined
   /**
-   * Oldest data a read accepts, in milliseconds. Default 5 000. 0 sends every read to the primary;
-   * `Infinity` accepts any age, also an unknown one. Measured once a second, more often for less
-   * than 5 000; values below 300 mostly mean the primary. A reader or a single call can set its
-   * own.
+   * Oldest data that a read accepts, in milliseconds. Default 5 000. 0 sends every read to the
+   * primary; `Infinity` accepts any age, even an unknown one. Measured once a second, and more
+   * often for less than 5 000; values below 300 send most reads to the primary. A reader or a
+   * single call can set its own.
    */
   maxStalenessMs?: number | undefined
   /**
    * Most write-ahead log that a replica may have left to replay, in bytes. Default `Infinity`.
-   * Counted between two samples; a reader or a single call can set its own.
+   * Computed from two samples. A reader or a single call can set its own.
    */
   maxStalenessBytes?: number | undefined
   /**
@@ -83,62 +84,61 @@ export interface ReplicasOptions {
    */
   whenStale?: WhenStaleOption | undefined
   /**
-   * Zone this process runs in. Replicas of the same zone are used while one of them fits and has
-   * connections to spare (80 % of its pool's `max` are in use by reads of ours at most), then the
-   * others too. Needs a topology, because only its nodes have zones.
+   * Zone of this process. Only replicas of the same zone are used while one of them fits and has
+   * connections to spare (reads of this pool use at most 80 % of its pool's `max`), then the others
+   * too. Needs a topology, because only the nodes of a topology have zones.
    */
   zone?: string | undefined
-  /**
-   * Most reads that this pool has under way on one replica, waiting or running. Default `Infinity`.
-   */
+  /** Most reads of this pool that may wait or run on one replica. Default `Infinity`. */
   maxReadsPerNode?: number | undefined
   /**
-   * How long a replica that comes back gets less than its share of the reads, from a tenth up to
-   * all of it, in milliseconds. Default 10 000; 0 for its full share at once.
+   * For how long a replica that comes back gets less than its share of the reads, growing from a
+   * tenth to all of it, in milliseconds. Default 10 000; 0 for its full share at once.
    */
   slowStartMs?: number | undefined
   /**
-   * Share of the primary's connections, 0 to 1, that reads may hold at once when no replica fits.
-   * Default 0.3, rounded down, at least one connection; 0 keeps such reads off the primary: they
-   * reject with `NoSuitableNodeError`.
+   * Share of the primary's connections, from 0 to 1, that reads may hold at once when no replica
+   * fits. Default 0.3, rounded down, but at least one connection. 0 keeps such reads off the
+   * primary: they reject with `NoSuitableNodeError`.
    */
   primaryShare?: number | undefined
   /**
-   * How often a read is sent again after its connection was lost or the replica cancelled it in
-   * favour of replay. Default 1. Reads that were never sent move on to the next node without
-   * counting; with 0 even those reject at once.
+   * How often a read is sent again after its connection was lost, or after the replica cancelled it
+   * in favour of replay. Default 1. A read that was not sent moves on to the next node without
+   * counting; with 0 it rejects too.
    */
   readRetries?: number | undefined
   /**
-   * After how many milliseconds without an answer a single statement is sent to a second replica
-   * too; the first answer counts and the other one is cancelled. Default: never. At most one read
-   * in ten is sent twice.
+   * After how many milliseconds without an answer a single statement is also sent to a second
+   * replica. The first answer counts, and the other read is cancelled. Default: never. At most one
+   * read in ten is sent twice.
    */
   hedgeAfterMs?: number | undefined
   /**
    * How long a read of a session waits for a replica to catch up with what the session has seen, in
-   * milliseconds. Default 50; then it goes to the primary.
+   * milliseconds. Default 50. Then the read goes to the primary.
    */
   waitForTokenMs?: number | undefined
   /**
    * Secrets that sign session tokens: one, or several of which the first signs and all are
-   * accepted. At least 16 characters each. Default: tokens are not signed. Without one a visitor
-   * who makes up a token can slow down only his own reads.
+   * accepted. At least 16 characters each. Default: tokens are not signed. Without a secret,
+   * visitors who make up a token can slow down only their own reads.
    */
   tokenSecret?: string | readonly string[] | undefined
   /**
    * What to do with the reads of a session that has seen what a failover has lost: `primary`
-   * (default) answers from what there is and tells by the event `token`; `error` rejects them with
+   * (default) answers with the present data and emits a `token` event; `error` rejects them with
    * `TokenBeyondHistoryError`.
    */
   onLostToken?: 'primary' | 'error' | undefined
   /**
-   * Whether statements that nobody has declared a read or a write are told apart by their text.
-   * Default: no, they go to the primary. `conservative` sends to replicas what is known to be a
-   * read; `optimistic` also what calls functions that nobody knows, and runs it again on the
-   * primary if the replica refuses. Or a classifier, such as `lexerClassifier()` makes for
-   * functions of your own. These ask the primary for the names of the database's own functions and
-   * sequences, at most every 30 s; without them all of it goes to the primary.
+   * Whether the text decides about statements that are declared neither a read nor a write.
+   * Default: no, they go to the primary. `conservative` sends statements that are known to only
+   * read to replicas; `optimistic` also those that call unknown functions, and runs them again on
+   * the primary if the replica refuses. Or a classifier, such as `lexerClassifier()` makes for
+   * functions of your own. All of these ask the primary for the names of the database's own
+   * functions and sequences, at most every 30 s; until these are known, such statements go to the
+   * primary.
    */
   classify?: ClassifyMode | StatementClassifier | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
@@ -173,20 +173,17 @@ export interface ReplicaSessionOptions extends ReaderOptions {
    */
   waitForTokenMs?: number | undefined
   /**
-   * How long the first read that finds no replica caught up waits for one, where that is longer:
-   * for jobs that are in no hurry. Default 0.
+   * How long the first read that finds no replica caught up waits for one, if that is longer, in
+   * milliseconds: for jobs that are in no hurry. Default 0.
    */
   deferMs?: number | undefined
 }
 
-/**
- * What to do with a read for which no replica is fresh enough: at once, or after waiting so long
- * for one.
- */
+/** What to do with a read for which no replica is fresh enough, after waiting for one. */
 export interface WhenStale {
   /** Longest wait for a replica, in milliseconds. */
   readonly waitMs: number
-  /** Where the read goes then; `error` rejects it. */
+  /** Where the read goes after the wait; `error` rejects it. */
   readonly otherwise: 'primary' | 'error'
 }
 
@@ -200,7 +197,7 @@ export interface ReadTerms {
   readonly whenStale: WhenStale
 }
 
-/** Options of `withReplicas` with every default filled in and everything checked. */
+/** The checked options of `withReplicas`, with every default filled in. */
 export interface ReplicasConfig {
   readonly name: string
   readonly strategy: StrategyName | BalanceFunction
@@ -338,7 +335,7 @@ export function readSessionOptions(
 }
 
 /**
- * What reads accept that say so themselves; what they leave out is as in `terms`. Throws
+ * The terms of reads with these options. What the options leave out is taken from `terms`. Throws
  * `TypeError` or `RangeError`.
  */
 export function readTerms(where: string, options: ReaderOptions, terms: ReadTerms): ReadTerms {
@@ -394,10 +391,10 @@ function readSecrets(secret: unknown): readonly string[] {
   if (secret === undefined) return []
   const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret]
   for (const one of secrets) {
-    // The value is never shown.
+    // The message must not show the secret.
     if (typeof one !== 'string' || one.length < SHORTEST_SECRET) {
       throw new TypeError(
-        `${WHERE}: tokenSecret must be a string of at least ${SHORTEST_SECRET} characters, or an array of such`,
+        `${WHERE}: tokenSecret must be a string of at least ${SHORTEST_SECRET} characters, or an array of such strings`,
       )
     }
   }

@@ -19,14 +19,13 @@ import type { SampleFacts } from './sample-statement.js'
 import { markedHistory, type SessionToken, tokenAt } from './session-token.js'
 
 /**
- * What the present primary knows of a token: `lost` if it has never had it, `open` if only the past
- * of its timeline could tell.
+ * What the present primary says about a token: `lost` if it never had that position, `open` if only
+ * the past of its timeline could tell.
  */
 export type Verdict = 'kept' | 'lost' | 'foreign' | 'open'
 
 /**
- * Where a follower stood when the primary last vouched for it, and which life of its server that
- * was.
+ * The position of a follower when the primary last vouched for it, and the life of its server then.
  */
 interface Vouched {
   readonly lsn: bigint
@@ -39,38 +38,38 @@ interface Vouched {
 
 const NAMELESS = { begin: undefined, startedAt: undefined, place: undefined }
 
-// How long the word of the primary, that its timeline is the newest, counts for standbys that do
-// not tell theirs. A standby is promoted without the primary's consent only after that has been
+// For how long an answer of the primary proves that its timeline is the newest, for standbys that
+// do not tell theirs. A standby is promoted without the primary only after the primary has been
 // silent for longer.
 const CONFIRMED_MS = 2_000
 
 /**
  * What has been seen of the cluster's history: which one the primary writes, and which servers
- * follow it. It decides whether a server has what a token names, because positions compare only
- * within one history: the new one soon passes what was lost.
+ * follow it. It decides whether a server has what a token names. Positions compare only within one
+ * history: after a failover the new history soon reaches positions that were lost.
  */
 export class History {
   readonly #topology: () => Topology | undefined
   readonly #followers = new Map<NodeSampler, Follower>()
   readonly #vouched = new Map<NodeSampler, Vouched>()
   #present: PresentHistory | undefined
-  // The same as tokens name it.
+  // The same, as tokens name it.
   #marked: ClusterHistory | undefined
   #newest = 0
   #confirmedAt = Number.NEGATIVE_INFINITY
-  // The node that the topology showed as primary last, and its timeline.
+  // The last primary that the topology showed: its system, timeline and node.
   #leader: string | undefined
   #seen: TopologySnapshot | undefined
   #turns = 0
-  // The turn in which the present history was told.
+  // The value of `#turns` when the present history was told.
   #toldIn = 0
 
-  /** A topology, where there is one, watches over the primary and its timeline too. */
+  /** `topology` returns the topology that watches the primary too, if there is one. */
   constructor(topology: () => Topology | undefined) {
     this.#topology = topology
   }
 
-  /** The history that the primary writes, as it said last; undefined before it has. */
+  /** The history that the primary writes, as it said last; undefined before its first sample. */
   get present(): PresentHistory | undefined {
     return this.#present
   }
@@ -81,13 +80,13 @@ export class History {
     return this.#turns + (this.#present?.epoch ?? 0)
   }
 
-  /** A primary has answered. */
+  /** Takes a sample of a primary. */
   primarySaid(sample: PrimarySample): void {
     const before = this.#present
     const present = presentAfter(before, sample)
     if (present === before) return
     this.#follow()
-    // A late answer of a primary that was left behind is no word of the present one.
+    // A late answer of a former primary does not count as one of the present primary.
     const isOfPresent = (sample.timeline ?? 0) >= (this.#topology()?.current.timeline ?? 0)
     if (isOfPresent) this.#toldIn = this.#turns
     this.#present = present
@@ -103,7 +102,7 @@ export class History {
     }
   }
 
-  /** A server that may follow the primary has answered. */
+  /** Takes a sample of a server that may follow the primary. */
   followerSaid(sampler: NodeSampler, facts: SampleFacts, answeredAt: number): void {
     const sample = followerSampleOf(facts, facts.place, answeredAt)
     const before = this.#followers.get(sampler)
@@ -116,24 +115,19 @@ export class History {
     this.#vouched.set(sampler, { lsn, epoch, startedAt, place, incarnation })
   }
 
-  /** The server is watched no more. */
+  /** Forgets a server that is no longer sampled. */
   forget(sampler: NodeSampler): void {
     this.#followers.delete(sampler)
     this.#vouched.delete(sampler)
   }
 
-  /**
-   * How the position of the server compares with the primary's; undefined before it has answered.
-   */
+  /** How the server stands to the primary; undefined before its first sample. */
   standingOf(sampler: NodeSampler): Standing | undefined {
     const follower = this.#followers.get(sampler)
     return follower && standingOf(follower, this.#present)
   }
 
-  /**
-   * Whether it is known at present that no newer history has begun; otherwise the primary must be
-   * asked.
-   */
+  /** Whether it is known now that no newer history has begun. If not, the primary must be asked. */
   confirmed(now: number): boolean {
     if (!this.#isTold()) return false
     const current = this.#topology()?.current
@@ -141,15 +135,15 @@ export class History {
     return now - this.#confirmedAt <= CONFIRMED_MS
   }
 
-  /** Whether a server certainly has everything before the token. */
+  /** Whether a server is certain to have replayed up to the token. */
   covers(sampler: NodeSampler | undefined, token: SessionToken, now: number): boolean {
     const position = sampler?.position
     if (sampler === undefined || position === undefined) return false
     if (position.systemId !== token.systemId || position.lsn < token.lsn) return false
     const present = this.#present
     if (present === undefined && this.#topology()?.current.primary === undefined) {
-      // No primary can be asked: what the timeline is called is all there is, and where it began,
-      // if both tell.
+      // No primary can be asked. All that is left to compare is the number of the timeline, and
+      // where it began if both tell.
       const { begin = token.begin } = position
       const hasRival = token.begin !== undefined && begin !== token.begin
       return position.exact && position.timeline === token.timeline && !hasRival
@@ -163,9 +157,9 @@ export class History {
   }
 
   /**
-   * Whether the server had the token when the primary still vouched for it. It has it for as long
-   * as it lives: a standby follows no timeline that left its own before the position that it has
-   * replayed to. Restarted, it may have been rewound.
+   * Whether the server had the token when the primary vouched for it. It keeps it until it is
+   * restarted: a standby never follows a timeline that branched off before the position that it has
+   * replayed. After a restart it may have been rewound.
    */
   #isVouched(sampler: NodeSampler, position: Position, token: SessionToken): boolean {
     const vouched = this.#vouched.get(sampler)
@@ -177,7 +171,7 @@ export class History {
       : startedAt === position.startedAt && place === position.place
   }
 
-  /** What the primary at this position knows of the token. */
+  /** What a primary at this position says about the token. */
   judge(position: Position, token: SessionToken): Verdict {
     if (position.systemId !== token.systemId) return 'foreign'
     if (position.timeline < token.timeline) return 'lost'
@@ -190,16 +184,16 @@ export class History {
     return isKept ? 'kept' : 'lost'
   }
 
-  /** The token for where the log of a primary ended. */
+  /** The token for the position of a primary. */
   tokenOf(position: Position): SessionToken {
     const present = this.#present
-    // The present history may be known better than one answer tells.
+    // More may be known of the present history than one answer tells.
     const isPresent = present !== undefined && sameHistory(present, position) !== 'other'
     const { begin = isPresent ? present.begin : undefined } = position
     return tokenAt({ ...position, begin }, position.lsn)
   }
 
-  /** The token for where a standby stood; undefined if it is not known whose history that was. */
+  /** The token for the position of a standby; undefined if its history is not known. */
   tokenOfFollower(
     sampler: NodeSampler,
     { systemId, timeline, lsn }: Position,
@@ -215,9 +209,7 @@ export class History {
       : tokenAt({ ...bare, timeline: its }, lsn)
   }
 
-  /**
-   * Whether what the server has shown is of the history in which a primary stood at this position.
-   */
+  /** Whether the server's last position is of the same history as this position of a primary. */
   isOfOneHistory(sampler: NodeSampler, position: Position): boolean {
     const shown = sampler.position
     if (shown === undefined) return false
@@ -231,8 +223,8 @@ export class History {
   }
 
   /**
-   * Whether the token of an older timeline lies before the point at which that was left; undefined
-   * if the past is not known.
+   * Whether the token of an older timeline is before the point where the history left that
+   * timeline; undefined if the past is not known.
    */
   #keptIn(history: PrimarySample | undefined, token: SessionToken): boolean | undefined {
     const past = history?.past
@@ -242,13 +234,13 @@ export class History {
     return past.keeps(token.timeline, token.lsn)
   }
 
-  /** Whether the present primary has said which history it writes. */
+  /** Whether the present primary has told its history. */
   #isTold(): boolean {
     this.#follow()
     return this.#present !== undefined && this.#toldIn === this.#turns
   }
 
-  /** Takes notice of a primary that the topology has found. */
+  /** Notices a new primary of the topology. */
   #follow(): void {
     const current = this.#topology()?.current
     if (current?.primary === undefined || current === this.#seen) return

@@ -22,15 +22,15 @@ import {
   STANDBY_POSITION_STATEMENT,
 } from './sample-statement.js'
 
-/** Who wants to know what the sampler finds out. */
+/** Is told what the sampler finds out. */
 export interface SampleListener {
   /** The server answered a question that was sent at `sentAt`. */
   sampled(facts: SampleFacts, sentAt: number, sampler: NodeSampler): void
   /** The server did not answer, for the `failures`th time in a row. */
   failed(error: unknown, failures: number): void
   /**
-   * How long to wait for the next sample after so many failures in a row, in milliseconds;
-   * `Infinity` until somebody asks.
+   * How long to wait before the next sample after so many failures in a row, in milliseconds;
+   * `Infinity` to sample only on request.
    */
   nextDelayMs(failures: number): number
 }
@@ -45,17 +45,17 @@ interface Asker {
 
 const CONNECT_MS = 1_000
 const ANSWER_MS = 500
-// What takes longer than its two deadlines was held up on our side: no evidence.
+// A sample that takes longer than its two deadlines was held up in this process, and says nothing
+// about the server.
 const STALLED_MS = CONNECT_MS + ANSWER_MS + 500
-// For as long as somebody waits. Only how often its timer is made anew.
+// The timer that keeps the process alive while a caller waits is renewed this often.
 const HOLD_MS = 60_000
-// A session may be asked for its position alone this long after a whole sample.
+// For this long after a whole sample, a session may be asked for the position alone.
 const WHOLE_FOR_MS = 1_000
-// No right to call the function of the control file, or no such function.
 
 /**
- * Asks one server again and again where its log is, over a session of its own where the pool can
- * open one.
+ * Samples the log position of one server repeatedly, over a session of its own if the pool can open
+ * one.
  */
 export class NodeSampler {
   readonly #pool: Pool | ConnectionPool
@@ -63,7 +63,7 @@ export class NodeSampler {
   readonly #listener: SampleListener
   #session: Session | undefined
   #timer: ClockTimer | undefined
-  // When the timer fires, and when the next sample is due, which may be later.
+  // When the timer fires, and when the next sample is due. The latter may be later.
   #wakesAt = 0
   #dueAt = 0
   #sampling = false
@@ -75,19 +75,19 @@ export class NodeSampler {
   #facts: SampleFacts | undefined
   #wholeAt = Number.NEGATIVE_INFINITY
   #past: TimelinePast | undefined
-  // The timeline whose past that is, or that has none to read.
+  // The timeline whose past was asked for, whether or not there was one.
   #pastOf: number | undefined
   #incarnation = 0
-  // Those who want an answer to a question that is yet to be sent.
+  // Callers that wait for the answer to a question that has not been sent yet.
   #askers: Asker[] = []
-  // Those whose question is under way.
+  // Callers whose question is under way.
   #asked: readonly Asker[] = []
   #again = false
   #hold: ClockTimer | undefined
   #holding = false
   #ended = false
 
-  /** Begins with `start`, or when somebody asks. */
+  /** Begins to sample with `start` or with the first `poll`. */
   constructor(pool: Pool | ConnectionPool, background: Background, listener: SampleListener) {
     this.#pool = pool
     this.#background = background
@@ -95,43 +95,40 @@ export class NodeSampler {
   }
 
   /**
-   * What it said last; undefined before, and after its session was lost: it may have been restarted
-   * since.
+   * The last position that the server told. Undefined before the first one, and after the session
+   * was lost, because the server may have been restarted.
    */
   get position(): Position | undefined {
     return this.#position
   }
 
   /**
-   * Whether the standby refused its questions until they said another isolation level than the
-   * role's or the database's.
+   * Whether the standby refuses questions that run at the isolation level that is set for the role
+   * or the database.
    */
   get isSetToSerializable(): boolean {
     return this.#own.serializable
   }
 
-  /** Whether a restart of the server would be noticed. */
+  /** Whether a restart of the server would be noticed: there is an open session. */
   get watching(): boolean {
     return this.#session !== undefined
   }
 
-  /**
-   * What the server of its session calls itself, as it said when that was opened; undefined without
-   * a session.
-   */
+  /** The version that the server told when the session was opened; undefined without a session. */
   get serverVersion(): string | undefined {
     return this.#session?.info.parameters.get('server_version')
   }
 
   /**
-   * Changes whenever the server may have been restarted: a standby may then stand before what it
-   * had replayed.
+   * Changes whenever the server may have been restarted. A standby may then be behind what it had
+   * replayed.
    */
   get incarnation(): number {
     return this.#incarnation
   }
 
-  /** Takes a sample now, if none is under way, and then one after each delay. */
+  /** Takes a sample now, unless one is under way, and then one after each delay. */
   start(): void {
     if (this.#sampling || this.#ended) return
     this.#sampling = true
@@ -139,9 +136,9 @@ export class NodeSampler {
   }
 
   /**
-   * The answer to a question that is sent from now on; everybody who asks meanwhile shares it.
-   * `whole` asks for the timeline too, which otherwise, of a standby, may be as of a second ago.
-   * Rejects if the server does not answer, or does not tell its place in history.
+   * Resolves with the answer to a question that has not been sent yet; concurrent callers share it.
+   * `whole` asks for the timeline too; otherwise that of a standby may be a second old. Rejects if
+   * the server does not answer, or does not tell its system identifier and timeline.
    */
   poll(whole = false): Promise<Position> {
     if (this.#stopped) return Promise.reject(new PoolClosedError(this.#background.name))
@@ -153,8 +150,8 @@ export class NodeSampler {
   }
 
   /**
-   * The server will not answer, or must not be believed: nobody waits for it any longer. Whoever
-   * asks later asks anew.
+   * Ends all waits, because the server will not answer or must not be believed. A later caller
+   * makes it ask again.
    */
   giveUp(reason: string): void {
     const askers = [...this.#asked, ...this.#takeAskers()]
@@ -163,7 +160,7 @@ export class NodeSampler {
     this.#refuse(askers, new Error(reason))
   }
 
-  /** Ends it and closes its session. */
+  /** Stops sampling and closes the session. */
   stop(): void {
     this.#ended = true
     this.#timer?.cancel()
@@ -197,7 +194,7 @@ export class NodeSampler {
     }
   }
 
-  /** Asks for the position alone where the rest is known and nobody wants to hear it again. */
+  /** Asks for the position alone if the rest is known and no caller wants a whole sample. */
   async #factsFrom(ask: Ask, askers: readonly Asker[], sentAt: number): Promise<SampleFacts> {
     const known = this.#facts
     const brief =
@@ -212,13 +209,13 @@ export class NodeSampler {
         const facts = readPosition(await ask(statement), known)
         if (facts !== undefined) return facts
       } catch (error) {
-        // Another server answers behind a proxy: in the other role, or one that this session has
-        // prepared nothing on.
+        // Another server answers behind a proxy: one in the other role, or one without this
+        // session's prepared statements.
         if (!(error instanceof DatabaseError)) throw error
       }
     }
     const facts = await this.#withPast(ask, readSample(await ask({ text: this.#statement })))
-    // Without a session of its own the next question may reach another server.
+    // Without a session of its own, the next question may reach another server.
     if (this.#session !== undefined) {
       this.#facts = facts
       this.#wholeAt = sentAt
@@ -227,7 +224,7 @@ export class NodeSampler {
   }
 
   /**
-   * Reads the past of the server's timeline, where the role may: once for each timeline of a
+   * Adds the past of the server's timeline if the role may read it: once for each timeline of a
    * session.
    */
   async #withPast(ask: Ask, facts: SampleFacts): Promise<SampleFacts> {
@@ -259,8 +256,8 @@ export class NodeSampler {
   }
 
   /**
-   * A timer that is too early is left alone: under load there is a question every few milliseconds,
-   * and none of them makes a timer.
+   * An earlier timer is left alone. Under load there is a question every few milliseconds, and none
+   * of them must make a timer.
    */
   #wakeAt(time: number): void {
     this.#dueAt = time
@@ -291,7 +288,8 @@ export class NodeSampler {
   }
 
   #failed(error: unknown, startedAt: number, askers: readonly Asker[]): void {
-    // A server that refused one function has answered: next time without it.
+    // The server has answered, but refused a function: ask at once without the functions of the
+    // control file.
     const hidden = hasCondition(error, 'insufficient_privilege', 'undefined_function')
     if (hidden && this.#statement === SAMPLE_STATEMENT) {
       this.#statement = PLAIN_SAMPLE_STATEMENT
@@ -332,7 +330,8 @@ export class NodeSampler {
   }
 
   /**
-   * Asks whatever the role is set to. With settings of its own a question cannot be a prepared one.
+   * Asks in a way that settings of the role cannot break. A question that brings its own settings
+   * cannot be a prepared statement.
    */
   #inOwnSettings<R>(statement: Statement, run: (statement: Statement) => Promise<R>): Promise<R> {
     const { text, values } = statement
@@ -349,8 +348,7 @@ export class NodeSampler {
     }
     session.signal.addEventListener('abort', () => {
       if (this.#session !== session) return
-      // Lost without our doing, and long before the next sample is due: see at once what has become
-      // of the server.
+      // The session was lost, maybe long before the next sample is due: look at the server at once.
       this.#session = undefined
       this.#forget()
       this.start()
@@ -366,8 +364,8 @@ export class NodeSampler {
   }
 
   /**
-   * Monitors do not keep the process alive, but somebody who waits does. A timer is made anew once
-   * a minute, and not for each question.
+   * Keeps the process alive while a caller waits; samples alone do not. The timer is renewed once a
+   * minute and not for each question.
    */
   #holdOn(): void {
     this.#hold ??= this.#background.after(HOLD_MS, () => this.#holdAgain(), { keepAlive: true })

@@ -1,7 +1,7 @@
 import { type PrimarySample, primarySampleOf } from '@poolhouse/core/kit'
 import type { SampleFacts } from './sample-statement.js'
 
-/** Where the log of a server ended when it was asked, and whose log that is. */
+/** Where the log of a server ended when it was asked, and of which history that log is. */
 export interface Position extends PrimarySample {
   /** System identifier of its cluster. */
   readonly systemId: string
@@ -13,11 +13,14 @@ export interface Position extends PrimarySample {
   readonly lsn: bigint
   /** Whether it is a standby. */
   readonly inRecovery: boolean
-  /** Client time at which it was asked. What a read had shown by then lies before the position. */
+  /** Client time at which it was asked. What reads had shown by then is before the position. */
   readonly sentAt: number
 }
 
-/** The position that a sample tells; undefined if it tells none, or not whose. */
+/**
+ * The position that a sample tells; undefined if it lacks the position, the system identifier or
+ * the timeline.
+ */
 export function positionOf(facts: SampleFacts, sentAt: number): Position | undefined {
   const { systemId, timeline, timelineExact: exact, lsn, inRecovery } = facts
   if (systemId === undefined || timeline === undefined || lsn === undefined) return undefined

@@ -36,24 +36,23 @@ export const SAMPLE_STATEMENT: string = factsStatement({ history: true, position
 ])
 
 /**
- * The sample for services that hide the functions of the control file: it cannot tell one cluster
+ * The sample for services that hide the functions of the control file. It cannot tell one cluster
  * from another.
  */
 export const PLAIN_SAMPLE_STATEMENT: string = factsStatement({ history: false, positions: true }, [
   PLACE,
 ])
 
-// Named, so that it is planned once for a session: under load it is asked some hundred times a
-// second.
+// Named, so that a session plans it once: under load it is asked some hundred times a second.
 const POSITION = (name: string, lsn: string): Statement => ({
   name,
   text: `select pg_catalog.pg_is_in_recovery() as in_recovery, ${lsn}::pg_catalog.text as lsn, pg_catalog.pg_backend_pid() as pid`,
 })
 
 /**
- * The sample for a session whose server has answered a whole one: what cannot have changed since is
- * not asked again, and the control file and the receiver are most of the work of a sample. It
- * raises 55000 on a standby.
+ * The sample for a session that has answered a whole one. It leaves out what cannot have changed
+ * since: reading the control file and the receiver is most of the work of a sample. It raises 55000
+ * on a standby.
  */
 export const PRIMARY_POSITION_STATEMENT: Statement = POSITION(
   'poolhouse_primary_position',
@@ -67,9 +66,8 @@ export const STANDBY_POSITION_STATEMENT: Statement = POSITION(
 )
 
 /**
- * The position of a primary for any of its sessions, of which nobody knows whether it is with the
- * server that was sampled: a whole sample but for what concerns standbys alone. It raises 55000 on
- * a standby.
+ * The position of a primary, for a session that may belong to another server than the one that was
+ * sampled: a whole sample without what concerns only standbys. It raises 55000 on a standby.
  */
 export const WRITE_POSITION_STATEMENT: Statement = {
   name: 'poolhouse_write_position',
@@ -101,10 +99,10 @@ export function readSample({ rows }: Pick<QueryResult<SampleRow>, 'rows'>): Samp
 }
 
 /**
- * Reads the row of a position, with everything else as `facts` have it. A primary keeps its
- * timeline until it is restarted; a standby may have followed another one meanwhile, so its
- * timeline becomes a lower bound. Undefined if the role has changed, or the server behind a proxy
- * may have.
+ * Reads the row of a position, and takes everything else from `facts`. A primary keeps its timeline
+ * until it is restarted. A standby may have followed another timeline since, so its timeline
+ * becomes a lower bound. Undefined if the role has changed, or if another server may have answered
+ * behind a proxy.
  */
 export function readPosition(
   result: Pick<QueryResult<SampleRow>, 'rows'>,

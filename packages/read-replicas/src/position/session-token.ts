@@ -2,8 +2,8 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { type ClusterHistory, sameHistory } from '@poolhouse/core/kit'
 
 /**
- * A place in one history of a cluster. A server that has replayed to it shows everything that was
- * committed before.
+ * A position in one history of a cluster. A server that has replayed to it shows everything that
+ * was committed before.
  */
 export interface SessionToken extends ClusterHistory {
   /** System identifier of the cluster. */
@@ -13,10 +13,11 @@ export interface SessionToken extends ClusterHistory {
   /** Position in the write-ahead log. */
   readonly lsn: bigint
   /**
-   * A short mark of when the postmaster of the primary started; undefined where that is not known.
+   * A short hash of the time at which the postmaster of the primary started; undefined if that is
+   * not known.
    */
   readonly startedAt: string | undefined
-  /** A short mark of the place of the primary; undefined where that is not known. */
+  /** A short hash of the address and port of the primary; undefined if these are not known. */
   readonly place: string | undefined
 }
 
@@ -34,8 +35,8 @@ export function tokenAt(
 }
 
 /**
- * The history as tokens name it: with marks in place of what would be too long, or too telling, for
- * a cookie.
+ * The history as tokens name it, with short hashes in place of values that are too long or too
+ * revealing for a cookie.
  */
 export function markedHistory(history: ClusterHistory): ClusterHistory {
   const { systemId, timeline, begin, startedAt, place } = history
@@ -53,39 +54,37 @@ function markOf(text: string | undefined): string | undefined {
   return mark
 }
 
-/**
- * What a text turned out to be: a token, the word for "read from the primary", or neither and why.
- */
+/** The meaning of a text: a token, `strong` for "read from the primary", or why it is neither. */
 export type DecodedToken =
   | { readonly kind: 'token'; readonly token: SessionToken }
   | { readonly kind: 'strong' }
   | { readonly kind: 'malformed' | 'forged'; readonly message: string }
 
-// Longer than any token: nobody reads megabytes because a cookie holds them.
+// Longer than any token, so that a huge cookie costs nothing.
 const MOST_CHARACTERS = 200
 const STRONG = 'v1.strong'
-// Half of SHA-256, which RFC 2104 still recommends: a token travels with every request.
+// Half of SHA-256, the least that RFC 2104 recommends: a token travels with every request.
 const SIGNATURE_BYTES = 16
 
 /**
  * Writes tokens as texts for cookies, headers and jobs, and reads them back. With secrets it signs
- * them and believes only its own.
+ * them, and accepts only tokens that are signed.
  */
 export class TokenCodec {
   readonly #secrets: readonly string[]
 
   /**
-   * The first secret signs; all of them are accepted, so that a secret can be replaced without a
-   * stale read.
+   * The first secret signs, and all of them are accepted, so that a secret can be replaced without
+   * a stale read.
    */
   constructor(secrets: readonly string[]) {
     this.#secrets = secrets
   }
 
   /**
-   * The text of a token, `v1.<system>.<timeline>.<position>`; behind it what tells its history from
-   * others with the same numbers, as far as that is known (`~<begin of the timeline>~<mark of the
-   * primary's place>~<mark of its life>`), and a signature where there is a secret.
+   * The text of a token, `v1.<system>.<timeline>.<position>`. What distinguishes its history from
+   * others with the same numbers follows, as far as it is known (`~<begin of the timeline>~<hash of
+   * the primary's address>~<hash of its start>`), and then a signature if there is a secret.
    */
   encode(token: SessionToken): string {
     const { systemId, timeline, lsn } = token
@@ -94,12 +93,12 @@ export class TokenCodec {
     return secret === undefined ? text : `${text}.${sign(text, secret)}`
   }
 
-  /** The text of a session that has seen what nobody could put a position to. */
+  /** The text of a session that has seen something without a known position. */
   encodeStrong(): string {
     return STRONG
   }
 
-  /** Reads a text. Never throws: it comes from outside. */
+  /** Reads a text. Never throws, because texts come from outside. */
   decode(text: string): DecodedToken {
     if (text === STRONG) return { kind: 'strong' }
     const parts = text.length > MOST_CHARACTERS ? [] : text.split('.')
@@ -139,7 +138,7 @@ export class TokenCodec {
 
   #isSigned(text: string, signature: string | undefined): boolean {
     if (signature === undefined) return false
-    // The texts are compared: several texts may decode to the same bytes.
+    // Compares the texts and not the bytes: several texts may decode to the same bytes.
     const given = Buffer.from(signature)
     return this.#secrets.some((secret) => {
       const right = Buffer.from(sign(text, secret))
@@ -149,9 +148,9 @@ export class TokenCodec {
 }
 
 /**
- * The later of two places in one cluster: a higher timeline comes after everything on a lower one
- * that is still history. Undefined if they are of two histories with one number, which have no
- * order.
+ * The later of two positions in one cluster. A higher timeline comes after everything on a lower
+ * one that is still part of its history. Undefined if both are of different histories with one
+ * timeline number, which have no order.
  */
 export function laterToken(one: SessionToken, other: SessionToken): SessionToken | undefined {
   if (one.timeline !== other.timeline) return one.timeline > other.timeline ? one : other
@@ -160,7 +159,7 @@ export function laterToken(one: SessionToken, other: SessionToken): SessionToken
 }
 
 function historyPart({ timeline, begin, place, startedAt }: SessionToken): string {
-  // The first timeline began nowhere else.
+  // The first timeline branched off no other one.
   const told = timeline === 1 || begin === undefined ? '' : hex(begin)
   if (told === '' && place === undefined && startedAt === undefined) return ''
   return `.~${told}~${place ?? ''}~${startedAt ?? ''}`

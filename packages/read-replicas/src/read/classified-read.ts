@@ -8,27 +8,29 @@ import {
 import type { AfterFailure } from '../base/read-failure.js'
 import { eitherSignal, QueryRead, type ReadCall, type ReadTarget } from './read-call.js'
 
-/** Runs a statement on the primary as what it is: nothing that has declared itself a read. */
+/** Runs a statement on the primary as an undeclared one, which may write. */
 export type OnPrimary<Row> = (
   statement: Statement,
   options: QueryOptions | undefined,
 ) => Promise<QueryResult<Row>>
 
-/** What a classified statement must know beside itself. */
+/** How a classified statement is to run. */
 export interface ClassifiedSetting<Row> {
   /** The pool of the primary. */
   readonly primary: Pool
-  /** Runs it there. */
+  /** Runs the statement there. */
   readonly onPrimary: OnPrimary<Row>
-  /** Whether it certainly only reads. */
+  /** Whether it is certain to only read. */
   readonly certain: boolean
-  /** Whether it runs as a read on the primary too: a session must not take it for a write. */
+  /**
+   * Whether it runs as a read on the primary too, so that a session does not take it for a write.
+   */
   readonly asRead: boolean
 }
 
 /**
- * A statement that was taken for a read. On the primary it runs like any other, because it has
- * declared nothing.
+ * A statement that its text shows to be a read. On the primary it runs like any undeclared
+ * statement.
  */
 export class ClassifiedRead<Row> implements ReadCall<QueryResult<Row>> {
   readonly timeoutMs: number | undefined
@@ -42,7 +44,7 @@ export class ClassifiedRead<Row> implements ReadCall<QueryResult<Row>> {
   readonly #setting: ClassifiedSetting<Row>
   readonly #read: QueryRead<Row>
 
-  /** Takes what was given to `query`. */
+  /** Takes the arguments of `query`. */
   constructor(
     statement: Statement,
     options: QueryOptions | undefined,
@@ -64,7 +66,7 @@ export class ClassifiedRead<Row> implements ReadCall<QueryResult<Row>> {
     stop?: AbortSignal,
   ): Promise<QueryResult<Row>> {
     const { primary, onPrimary, asRead } = this.#setting
-    // Another server that would carry out writes is none that this statement may write to.
+    // Only the pool's own primary may carry out a write of this statement.
     if (asRead || target.pool !== primary) return this.#read.run(target, remainingMs, ended, stop)
     this.wentToPrimary = true
     const signal = eitherSignal(this.signal, stop)
@@ -78,11 +80,11 @@ export class ClassifiedRead<Row> implements ReadCall<QueryResult<Row>> {
 
   after(error: unknown): AfterFailure {
     const way = this.#read.after(error)
-    // It has declared nothing, so it runs on the primary as what it is: whoever has sent it sees to
-    // that.
+    // It is not declared a read, so `ClassifiedReads` runs it on the primary as an undeclared
+    // statement.
     if (way === 'primary') return 'final'
     if (way !== 'sent' || this.#setting.certain) return way
-    // What may write is never sent twice: the replica may have become a primary just then. A
+    // A statement that may write is never sent twice: the replica may just have become a primary. A
     // cancelled one has done nothing.
     return error instanceof DatabaseError && error.executed !== 'unknown' ? way : 'final'
   }

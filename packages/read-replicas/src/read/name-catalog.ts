@@ -4,14 +4,13 @@ import type { Background } from '../base/background.js'
 import { OWN_NAMES_STATEMENT, type OwnNames, readOwnNames } from '../classify/own-names.js'
 import { topologyOf } from '../nodes/membership.js'
 
-// A name that another program has made counts at most so long later.
+// A name that another program creates is known after this long at most.
 const BELIEVED_MS = 60_000
-// Asked again before that, so that a busy pool always knows.
+// The names are asked again earlier, so that a busy pool always knows them.
 const REFRESH_MS = 30_000
 const RETRY_MS = 1_000
 const ANSWER_MS = 5_000
-// Databases of one kind, such as those of tenants, have the same names, and then share what is made
-// of them.
+// Databases of one kind, such as those of tenants, have the same names and share one object.
 const MOST_SHARED = 16
 
 /** A database among several that share the pools of their servers. */
@@ -34,9 +33,9 @@ interface State {
 }
 
 /**
- * The names that each database has of its own, as its primary told them. The first call has them
- * asked for, if the pool has not done so when it was made: until the answer is there they are not
- * known. A database that does not answer keeps what is known of it.
+ * The names that each database has of its own, as told by its primary. They are asked for when the
+ * pool is made, or else with the first call, and are not known before the answer. If a database
+ * does not answer, its last known names stay valid.
  */
 export class NameCatalog {
   readonly #primary: Pool
@@ -44,7 +43,7 @@ export class NameCatalog {
   readonly #states = new WeakMap<CalledDatabase, State>()
   readonly #shared = new Map<string, OwnNames>()
   readonly #own = new OwnQuestion()
-  // Stands for the database of a pool that has one only.
+  // Stands for the database of a pool that has only one.
   readonly #alone: CalledDatabase = { within: (work) => work() }
 
   /** Asks nothing by itself. */
@@ -53,15 +52,16 @@ export class NameCatalog {
     this.#background = background
   }
 
-  /** Asks before the first call, where it is known which database that will be for. */
+  /** Asks before the first call, if it is known which database that will be for. */
   begin(): void {
-    // A call for a primary that is still looked for would be held, and tell of it.
+    // While a topology still looks for its primary, the question would be held, and reported as a
+    // held call.
     if (topologyOf(this.#primary) === undefined) this.current()
   }
 
   /**
-   * Those of the database that the call is for; undefined while they are not known. Has them asked
-   * for when it is time.
+   * The names of the database that the present call is for; undefined while they are not known.
+   * Asks for them when it is time.
    */
   current(): OwnNames | undefined {
     const database = databaseOf(this.#primary, this.#alone)
@@ -73,7 +73,7 @@ export class NameCatalog {
     return state.names
   }
 
-  /** Whether they are asked for the first time, and are going to be known soon. */
+  /** Whether the first question for the names is under way. */
   get isBeginning(): boolean {
     const database = databaseOf(this.#primary, this.#alone)
     if (database === undefined || this.current() !== undefined) return false
@@ -83,8 +83,7 @@ export class NameCatalog {
   }
 
   /**
-   * Resolves when they are known, when the question for them has ended otherwise, or by the
-   * deadline.
+   * Resolves when the names are known, when the question for them has failed, or at the deadline.
    */
   async learn(deadline: number, signal: AbortSignal | undefined): Promise<void> {
     const database = databaseOf(this.#primary, this.#alone)
@@ -95,8 +94,8 @@ export class NameCatalog {
   }
 
   /**
-   * Runs what may change the names: none are known until it is over and they have been asked for
-   * anew.
+   * Runs work that may change the names. They are unknown until it is over and they have been asked
+   * for again.
    */
   async during<R>(work: () => Promise<R>): Promise<R> {
     const database = databaseOf(this.#primary, this.#alone)
@@ -146,7 +145,7 @@ export class NameCatalog {
         for (;;) {
           await database.within(() => this.#question(state))
           if (generation === state.generation || state.changing > 0) break
-          // Asked while the names changed: those who wait want to know what they are now.
+          // The names changed while they were asked for: ask again before the waiting calls go on.
           generation = state.generation
         }
         state.asking = undefined
@@ -177,8 +176,8 @@ export class NameCatalog {
       state.failed = false
     } catch (error) {
       state.askAt = background.now() + RETRY_MS
-      // Without the names nothing goes to a replica by its text. A server that cannot be reached is
-      // told of elsewhere.
+      // Without the names no text sends a statement to a replica, so the error is reported. That a
+      // server cannot be reached is reported elsewhere.
       const isNews = !state.failed && error instanceof DatabaseError
       state.failed = true
       if (isNews) background.hub.emit('error', { pool: background.name, error })
@@ -195,8 +194,8 @@ export class NameCatalog {
 }
 
 /**
- * The database that the call under way is for: `alone`, or of a pool that several share the one
- * that its `databaseOfCall` names. Undefined if the call does not say.
+ * The database that the present call is for: `alone`, or the one that `databaseOfCall` names for a
+ * pool that several databases share. Undefined if the call names none.
  */
 function databaseOf(pool: Pool, alone: CalledDatabase): CalledDatabase | undefined {
   const { current } = topologyOf(pool) ?? {}

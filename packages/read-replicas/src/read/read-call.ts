@@ -23,27 +23,28 @@ import {
 export interface ReadTarget {
   /** Connections to it. */
   readonly pool: Pool
-  /** Whether it would carry out writes if it were not told to refuse them. */
+  /** Whether it would carry out writes, so that reads must run read-only. */
   readonly writable: boolean
   /**
-   * Whether reads must be told to be REPEATABLE READ: it is a standby, and what reads there is set
-   * to SERIALIZABLE. Default false.
+   * Whether reads must run as REPEATABLE READ: it is a standby, and its role or database is set to
+   * SERIALIZABLE. Default false.
    */
   readonly repeatableRead?: boolean
 }
 
 /**
- * One read, which can be carried out on any node and, until it has begun to act on the caller's
- * side, on another.
+ * One read of a caller. It can run on any node, and again on another one until it has had an effect
+ * on the caller's side.
  */
 export interface ReadCall<R> {
-  /** The caller's limit for all of it, in milliseconds. */
+  /** The caller's limit for the whole call, in milliseconds. */
   readonly timeoutMs: number | undefined
   /** The caller's signal. */
   readonly signal: AbortSignal | undefined
   /**
-   * Carries it out. `remainingMs` is what is left of the limit; `ended` is called when the node has
-   * nothing more to do for it; `stop` ends it when another node has answered, if it is repeatable.
+   * Runs it on the server. `remainingMs` returns what is left of the limit. `ended` is called when
+   * the server has nothing more to do for the call. `stop` ends a repeatable call when another node
+   * has answered.
    */
   run(
     target: ReadTarget,
@@ -52,25 +53,27 @@ export interface ReadCall<R> {
     stop?: AbortSignal,
   ): Promise<R>
   /**
-   * Whether it may run on two nodes at once: one statement, which shows what it shows with its
+   * Whether it may run on two nodes at once: a single statement, which shows nothing before its
    * `QueryResult`.
    */
   readonly repeatable: boolean
-  /** It was answered with data that was at most so old when it was sent. */
+  /**
+   * The call was answered with data that were at most this old when it was sent, in milliseconds.
+   */
   answered?(value: R, stalenessMs: number): void
   /** How it may go on after this error: see `afterFailure`. */
   after(error: unknown): AfterFailure
-  /** Whether code of the caller has run, so that an error may have come from anywhere. */
+  /** Whether code of the caller has run, so that an error may have any origin. */
   readonly started: boolean
   /**
-   * The text of its statement, if it is a single one: what a standby refuses is remembered by it.
+   * The text of its statement, if it is a single one. Refusals by standbys are remembered by it.
    */
   readonly text?: string
-  /** How often it may be sent again, if not as often as the pool's options say. */
+  /** How often it may be sent again; default: as often as the pool's options say. */
   readonly resends?: number
 }
 
-/** A signal that fires with either. */
+/** A signal that fires when one of the two does. */
 export function eitherSignal(
   one: AbortSignal | undefined,
   other: AbortSignal | undefined,
@@ -89,8 +92,8 @@ export class QueryRead<Row> implements ReadCall<QueryResult<Row>> {
   readonly #options: QueryOptions
 
   /**
-   * Takes what was given to `query`. Throws for wrong options: on the primary not all of them reach
-   * the pool.
+   * Takes the arguments of `query`. Throws for wrong options, because on the primary not all of
+   * them reach the pool.
    */
   constructor(statement: Statement, options: QueryOptions = {}) {
     checkQueryOptions(options)
@@ -127,8 +130,8 @@ export class QueryRead<Row> implements ReadCall<QueryResult<Row>> {
 }
 
 /**
- * A connection for the caller, who may do with it what cannot be repeated: only the wait for it
- * moves on.
+ * A connection for the caller, who may do anything with it. So only the wait for it can move to
+ * another node.
  */
 export class AcquireRead implements ReadCall<Lease> {
   readonly timeoutMs: number | undefined
@@ -137,7 +140,7 @@ export class AcquireRead implements ReadCall<Lease> {
   readonly repeatable: boolean = false
   readonly #options: AcquireOptions
 
-  /** Takes what was given to `acquire`. */
+  /** Takes the arguments of `acquire`. */
   constructor(options: AcquireOptions = {}) {
     this.#options = { ...options }
     this.timeoutMs = options.timeoutMs
@@ -155,7 +158,7 @@ export class AcquireRead implements ReadCall<Lease> {
       const lease = await (writable || repeatableRead
         ? acquireReadOnly(pool, options, set)
         : pool.acquire(options))
-      // The only word that a lease is over, however it ended.
+      // The signal fires however the lease ends.
       const { signal } = lease
       if (signal.aborted) ended()
       else watchSignal(signal, ended)
@@ -171,7 +174,7 @@ export class AcquireRead implements ReadCall<Lease> {
   }
 }
 
-/** Work on a connection. Once `work` has been called it is never called again. */
+/** Work on a connection. `work` is called at most once. */
 export class UseRead<R> implements ReadCall<R> {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
@@ -180,7 +183,7 @@ export class UseRead<R> implements ReadCall<R> {
   readonly #options: AcquireOptions
   readonly #work: (lease: Lease) => Promise<R>
 
-  /** Takes what was given to `use`. */
+  /** Takes the arguments of `use`. */
   constructor(work: (lease: Lease) => Promise<R>, options: AcquireOptions = {}) {
     this.#work = work
     this.#options = { ...options }
@@ -210,8 +213,8 @@ export class UseRead<R> implements ReadCall<R> {
 }
 
 /**
- * A read-only transaction. It stays on its node; as a whole it moves on before `work` was called,
- * or if `retry` allows it.
+ * A read-only transaction. It runs on one node. It moves to another node as a whole, before `work`
+ * is called or if `retry` allows it.
  */
 export class TransactionRead<R> implements ReadCall<R> {
   readonly timeoutMs: number | undefined
@@ -223,7 +226,7 @@ export class TransactionRead<R> implements ReadCall<R> {
   readonly #work: (tx: Transaction) => Promise<R>
   #attemptsLeft: number
 
-  /** Takes what was given to `transaction`. */
+  /** Takes the arguments of `transaction`. */
   constructor(work: (tx: Transaction) => Promise<R>, options: TransactionOptions) {
     this.#work = work
     this.#options = { ...options }
@@ -255,11 +258,11 @@ export class TransactionRead<R> implements ReadCall<R> {
           ? { isolation: 'repeatable read' as const }
           : {}),
         timeoutMs: remainingMs(),
-        // Another attempt belongs on another node, except where there is no other.
+        // Another attempt goes to another node, except on the primary.
         retry: writable ? { attempts: Math.max(1, this.#attemptsLeft) } : undefined,
       })
     } catch (error) {
-      // A COMMIT that got no answer leaves nothing in doubt where nothing was written.
+      // A COMMIT without an answer leaves nothing in doubt, because nothing was written.
       if (value !== undefined && error instanceof InDoubtError) return value.is
       throw error
     } finally {

@@ -8,29 +8,28 @@ import type {
 } from '@poolhouse/core'
 import { refuseLoneStatement } from '@poolhouse/core/kit'
 
-// A replica refuses writes by itself. These are for reads that land on a server that would carry
-// them out: a write behind reader() must not work on the day the replicas are gone and fail on all
-// others.
+// A replica refuses writes by itself. These functions are for reads on a server that would carry
+// writes out: a write on reader() must not succeed on the one day when the replicas are gone.
 
 const ROLLBACK_MS = 2_000
 
 /**
- * Begins a read on a standby whose role or database is set to SERIALIZABLE, which no standby does.
+ * Begins a read on a standby whose role or database is set to SERIALIZABLE, which standbys refuse.
  */
 export const BEGIN_REPEATABLE_READ: string = 'begin isolation level repeatable read read only'
 
 /**
- * Makes the transactions of a lease read-only until it is given back: the pool undoes that like any
+ * Makes the transactions of a lease read-only until it is given back. The pool undoes it like any
  * other SET.
  */
 const SET_READ_ONLY = 'set default_transaction_read_only to on'
-/** The same for what is set to SERIALIZABLE, on a standby. */
+/** Makes the transactions of a lease REPEATABLE READ, for a standby that is set to SERIALIZABLE. */
 export const SET_REPEATABLE_READ: string = "set default_transaction_isolation to 'repeatable read'"
 
 /**
  * Runs one statement in a read-only transaction. The caller gets the answer before the transaction
- * is ended, and pays one more round trip and not two; `ended` is called when the connection is free
- * again.
+ * ends, at the cost of one more round trip instead of two. `ended` is called when the connection is
+ * free again.
  */
 export function queryReadOnly<Row>(
   pool: Pool,
@@ -40,8 +39,8 @@ export function queryReadOnly<Row>(
   begin: string = 'begin read only',
 ): Promise<QueryResult<Row>> {
   try {
-    // On a replica the pool refuses it; here it would end the very transaction that keeps the
-    // statement from writing.
+    // On a replica the pool refuses such a statement. Here it could end the transaction that keeps
+    // it from writing.
     refuseLoneStatement(statement)
   } catch (error) {
     ended()
@@ -57,15 +56,15 @@ export function queryReadOnly<Row>(
         },
         { ...limits(), intent: 'read' },
       )
-      // Without effect if it is only the rollback that failed: the pool then throws the connection
-      // away, and nobody needs it.
+      // Has no effect if only the rollback failed: the caller has the answer, and the pool destroys
+      // the connection.
       .catch(reject)
       .finally(ended)
   })
 }
 
 /**
- * Lends a connection whose transactions are read-only until it is given back: the pool undoes that
+ * Acquires a connection whose transactions are read-only until it is given back. The pool undoes it
  * like any other SET.
  */
 export async function acquireReadOnly(
@@ -83,7 +82,7 @@ export async function acquireReadOnly(
   }
 }
 
-/** Like `use` on such a connection. */
+/** Runs `use` on such a connection. */
 export function useReadOnly<R>(
   pool: Pool,
   work: (lease: Lease) => Promise<R>,

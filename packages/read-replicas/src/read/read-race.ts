@@ -1,18 +1,18 @@
 /** Begins a read that ends early when the signal fires. */
 export type StartRead<R> = (signal: AbortSignal) => Promise<R>
 
-/** What came of a race. */
+/** The result of a race. */
 export interface RaceResult<R> {
   /** The first answer. */
   readonly value: R
-  /** Whether the read that was begun later gave it. */
+  /** Whether the second read gave it. */
   readonly second: boolean
 }
 
 /**
- * Runs a read, and the same read elsewhere as soon as `second` says where, if there is no answer by
- * then. The first answer counts and the other read is cancelled. A read that fails waits for the
- * other one if that has been begun; if both fail, the first error counts.
+ * Runs `first`, and the read that `second` resolves with if there is no answer by then. The first
+ * answer counts, and the other read is cancelled. If one read fails, the other one decides if it
+ * has begun. If both fail, the error of `first` counts.
  */
 export function raceReads<R>(
   first: StartRead<R>,
@@ -56,13 +56,13 @@ export function raceReads<R>(
   })
 }
 
-// Share of reads that may be sent twice, and how many may be saved up for a bad moment.
+// Share of reads that may be sent twice, and how many of them may be saved up for a bad moment.
 const SHARE = 0.1
 const MOST = 10
 
 /**
- * Bounds how many reads are sent twice: when everything is slow, sending everything twice makes it
- * slower.
+ * Limits how many reads are sent twice: when all servers are slow, sending all reads twice makes
+ * them slower.
  */
 export class HedgeBudget {
   #tokens = MOST
@@ -72,7 +72,7 @@ export class HedgeBudget {
     this.#tokens = Math.min(MOST, this.#tokens + SHARE)
   }
 
-  /** Whether one more may be sent twice; if so it is charged. */
+  /** Whether one more read may be sent twice. If so, the budget is charged. */
   spend(): boolean {
     if (this.#tokens < 1) return false
     this.#tokens--

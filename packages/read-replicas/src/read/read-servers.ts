@@ -60,8 +60,8 @@ export class ReadServers {
   }
 
   /**
-   * A read failed on the node. `hasStarted` says that code of the caller has run: then the error may
-   * come from any other server, and only a probe of the node decides.
+   * A read failed on the node. `hasStarted` says that code of the caller has run: then the error
+   * may come from any other server, and only a probe of the node decides.
    */
   failed(node: ReplicaNode, error: unknown, hasStarted: boolean): void {
     if (this.#background.stopped.aborted) return

@@ -7,11 +7,11 @@ import {
 } from '@poolhouse/core/kit'
 import { isStandbyRefusal } from '../base/read-failure.js'
 
-/** What a replica did not do. Nothing of the statement has been executed. */
+/** Why a replica refused a statement, of which it has executed nothing. */
 export type Refusal = 'write' | 'standby' | 'behind'
 
-// A table, column, function, type or schema that is not there yet: the replica may not have
-// replayed its creation.
+// A table, column, function, type or schema is missing: the replica may not have replayed its
+// creation yet.
 const BEHIND: readonly Condition[] = [
   'undefined_table',
   'undefined_column',
@@ -21,19 +21,22 @@ const BEHIND: readonly Condition[] = [
 ]
 
 /**
- * Whether the error says that another server may do better: the primary. Undefined if it is simply
- * the answer.
+ * Why the primary may succeed where the replica failed. Undefined if the error is the answer to the
+ * statement.
  */
 export function refusalOf(error: unknown): Refusal | undefined {
   const cause = causeOf(error)
   if (refusesWrites(cause)) return 'write'
   if (isStandbyRefusal(cause)) return 'standby'
-  // What a function raises says nothing about what the replica has, and something may have run
-  // before it.
+  // An error that a function raises says nothing about what the replica lacks, and part of the
+  // statement may have run.
   return hasCondition(cause, ...BEHIND) && !isRaisedByFunction(cause) ? 'behind' : undefined
 }
 
-/** The error of the server, where it was changed into one about declared reads. */
+/**
+ * The server's error inside a `ReadIntentError`, which is only for declared reads; else the error
+ * itself.
+ */
 export function causeOf(error: unknown): unknown {
   return error instanceof ReadIntentError && error.cause !== undefined ? error.cause : error
 }

@@ -1,26 +1,26 @@
 import { fingerprintOf } from '../classify/fingerprint.js'
 import { LearnedStatements } from '../classify/learned-statements.js'
 
-// A table may become a logged one, and a role's settings may change: after at most so long a
-// replica is asked again.
+// An unlogged table may become a logged one, and a role's settings may change: after at most this
+// long a replica is tried again.
 const KEPT_MS = 60_000
 const MOST_FINGERPRINTS = 1_000
-// Longer texts are mostly made up for one call.
+// Longer texts are mostly built for one call.
 const LONGEST_KEPT = 8_192
 
 /**
- * Declared reads that replicas have refused because they are standbys. Their like, which differ
- * only in constants, go to the primary straight away, for half a minute at least and a minute at
- * most. Free while there are none.
+ * Declared reads that replicas have refused because they are standbys. The same statements, with
+ * any constants, go straight to the primary, for between half a minute and a minute. Costs nothing
+ * while there are none.
  */
 export class StandbyRefusals {
   #recent = new LearnedStatements()
   #former = new LearnedStatements()
   #since = Number.NEGATIVE_INFINITY
-  // Of texts that were asked for: the lexer reads each of them once.
+  // The fingerprints of texts, so that the lexer reads each text once.
   readonly #fingerprints = new Map<string, number>()
 
-  /** Whether such a read was refused not long ago. */
+  /** Whether such a read was refused recently. */
   has(text: string, now: number): boolean {
     if (this.#recent.empty && this.#former.empty) return false
     this.#turn(now)
@@ -28,13 +28,13 @@ export class StandbyRefusals {
     return this.#recent.has(fingerprint) || this.#former.has(fingerprint)
   }
 
-  /** A replica has refused it. */
+  /** Remembers that a replica has refused the read. */
   learn(text: string, now: number): void {
     this.#turn(now)
     this.#recent.add(this.#fingerprintOf(text))
   }
 
-  /** Two halves of the time each: what is older than both is forgotten. */
+  /** Moves on to a new half of the time. What is older than both halves is forgotten. */
   #turn(now: number): void {
     const age = now - this.#since
     if (age < KEPT_MS / 2) return

@@ -9,9 +9,8 @@ import { acquireReadOnly } from './read-only.js'
 export type StreamingCall<R> = Extract<PoolCall<R>, { kind: 'stream' | 'copyTo' }>
 
 /**
- * A stream or a copy, up to its first element. Until that has come nothing has been handed out, and
- * the whole may be done on another node; after that its reader has it from the node that was
- * chosen.
+ * A stream or a copy, up to its first element. Before that nothing has been handed out, so it may
+ * begin again on another node. After that the reader stays with the chosen node.
  */
 export class StreamRead<R> implements ReadCall<R> {
   readonly timeoutMs: number | undefined
@@ -66,13 +65,14 @@ export class StreamRead<R> implements ReadCall<R> {
 }
 
 /**
- * Lends connections to one stream, and tells once when the server has nothing more to do for it.
+ * Lends connections to one stream, and calls `ended` once when the server has nothing more to do
+ * for it.
  */
 class Lender {
   readonly #target: ReadTarget
   readonly #ended: () => void
-  // Leases that are out or waited for. More than one only in turn: a session that could not be
-  // reset is replaced.
+  // Leases that are held or waited for. A stream has several only one after the other, when a
+  // session that could not be reset is replaced.
   #open = 0
   #over = false
 
@@ -86,7 +86,7 @@ class Lender {
     this.#open++
     try {
       const lease = await (writable ? acquireReadOnly(pool, options) : pool.acquire(options))
-      // The only word that a lease is over, however it ended.
+      // The signal fires however the lease ends.
       const { signal } = lease
       if (signal.aborted) this.#given()
       else watchSignal(signal, () => this.#given())
@@ -97,7 +97,7 @@ class Lender {
     }
   }
 
-  /** Nothing more is asked for. */
+  /** The stream needs no more connections. */
   end(): void {
     if (this.#over) return
     this.#over = true
@@ -106,7 +106,7 @@ class Lender {
 
   #given(): void {
     this.#open--
-    // A session that is replaced is given back just before the next one is asked for.
+    // A replaced session is given back just before the next one is acquired.
     queueMicrotask(() => {
       if (this.#open === 0) this.end()
     })

@@ -4,9 +4,9 @@ import type { BalanceFunction, StrategyName } from '../options/replicas-options.
 
 /** Chooses one of the nodes that fit, of which there is at least one. */
 export interface Balancer {
-  /** The choice for now. Changes nothing, so that a route can also be explained. */
+  /** The choice at this moment. Changes nothing, so that `explainRoute` can use it too. */
   pick(nodes: readonly ReplicaNode[], now: number): ReplicaNode
-  /** The choice among these is carried out. */
+  /** A read is sent to the node, which was chosen among these. */
   chosen(node: ReplicaNode, among: readonly ReplicaNode[]): void
 }
 
@@ -29,8 +29,8 @@ export function createBalancer(
   }
 }
 
-// Answers within a factor of two are equally fast: without that, whoever answers a bit quicker
-// would take every read of a caller that reads one after the other.
+// Answer times within a factor of two count as equal. Otherwise the node that answers a little
+// faster would get every read of a caller that sends one read after the other.
 const SAME_SPEED = 2
 
 class LeastBusyBalancer implements Balancer {
@@ -43,8 +43,7 @@ class LeastBusyBalancer implements Balancer {
   pick(nodes: readonly ReplicaNode[], now: number): ReplicaNode {
     const count = nodes.length
     if (count === 1) return nodes[0]!
-    // Two different ones in random order: one draw for the first, one for its distance to the
-    // second.
+    // Draws two different nodes in random order: the first, and its distance to the second.
     const first = Math.floor(this.#random() * count)
     const second = (first + 1 + Math.floor(this.#random() * (count - 1))) % count
     return lessBusy(nodes[first]!, nodes[second]!, now)
@@ -66,8 +65,8 @@ function lessBusy(a: ReplicaNode, b: ReplicaNode, now: number): ReplicaNode {
 class RoundRobinBalancer implements Balancer {
   #choices = 0
 
-  // The longest unchosen of those that fit, not the next of all: the neighbour of a dead node must
-  // not get its share too.
+  // Picks the node that was chosen least recently among those that fit, and not the next in order:
+  // the neighbour of a dead node must not get that node's share too.
   pick(nodes: readonly ReplicaNode[]): ReplicaNode {
     let best = nodes[0]!
     for (const node of nodes) if (node.lastChosen < best.lastChosen) best = node
@@ -94,8 +93,8 @@ class RandomBalancer implements Balancer {
 }
 
 /**
- * Smooth weighted round robin: with each choice everybody earns their weight and the chosen one
- * pays what all have earned. The shares are exact and nobody gets a burst of reads.
+ * Smooth weighted round robin: with each choice every node earns its weight, and the chosen one
+ * pays what all of them have earned. The shares are exact, and no node gets a burst of reads.
  */
 class WeightedBalancer implements Balancer {
   readonly #weights: ReadonlyMap<string, number>

@@ -3,7 +3,7 @@ import type { Classification, DecidingToken } from '../classify/classification.j
 import type { ReplicaNode } from '../nodes/replica-node.js'
 import { type ReadRoute, whyUnfit } from './read-route.js'
 
-/** What is to be said about one server that might serve a read. */
+/** Says whether one server may serve a read, and why. */
 export interface RouteCandidate {
   /** Name of its pool. */
   readonly node: string
@@ -15,35 +15,35 @@ export interface RouteCandidate {
 
 /** Where a statement would go now, and why. */
 export interface RouteExplanation {
-  /** What kind of server. */
+  /** The kind of server. */
   readonly target: 'primary' | 'replica'
-  /** Name of the pool of the server. With a random strategy the next read may draw another. */
+  /** Name of the server's pool. With a random strategy the next read may draw another one. */
   readonly node: string
   /** Why it goes there, as a sentence for humans. */
   readonly reason: string
   /**
-   * What said whether it is a read: the `call` or its view, `runWith`, the `hint` in a comment
+   * What decided whether it is a read: the `call` or its view, `runWith`, the `hint` in a comment
    * before the statement, its `text`, `experience` with a replica that has refused such a
    * statement, or `nothing`.
    */
   readonly decidedBy: RouteCause['by']
-  /** The part of the text that decided, if one did. */
+  /** The part of the text that decided, if there is one. */
   readonly token?: DecidingToken
   /** Every server that might serve reads, with the reason for or against it. */
   readonly candidates: readonly RouteCandidate[]
 }
 
-/** What said whether a statement is a read. */
+/** What decided whether a statement is a read. */
 export interface RouteCause {
-  /** Who said it. */
+  /** The source of the decision. */
   readonly by: 'call' | 'runWith' | 'hint' | 'text' | 'experience' | 'nothing'
-  /** What. */
+  /** The decision. */
   readonly intent: Intent
-  /** What was found in the text. */
+  /** What was found in the text, if it was looked at. */
   readonly classification?: Classification | undefined
 }
 
-/** Explains where such work goes on this route. Chooses nothing and does not send it. */
+/** Explains where such a statement goes on this route. Chooses no node and sends nothing. */
 export function explainRoute(
   cause: RouteCause,
   route: ReadRoute,

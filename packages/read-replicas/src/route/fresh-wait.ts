@@ -12,7 +12,7 @@ export class FreshWait {
   readonly #background: Background
   readonly #waiters = new Set<Waiter>()
 
-  /** Nobody waits at first. */
+  /** Takes the timers of the pool. */
   constructor(background: Background) {
     this.#background = background
   }
@@ -46,12 +46,15 @@ export class FreshWait {
     })
   }
 
-  /** Something has changed about the replicas. */
+  /**
+   * Ends the waits for which a replica fits now. To be called when something about the replicas has
+   * changed.
+   */
   reconsider(): void {
     for (const waiter of this.#waiters) if (waiter.fits()) waiter.settle(true)
   }
 
-  /** Nobody need wait any longer. */
+  /** Ends all waits with false. */
   close(): void {
     for (const waiter of this.#waiters) waiter.settle(false)
   }

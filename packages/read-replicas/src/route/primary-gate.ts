@@ -2,7 +2,7 @@ import { AbortError, type ClockTimer, NoSuitableNodeError } from '@poolhouse/cor
 import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 
-/** Where a read may go now: onto the primary, or to a replica after all. */
+/** Where a read may go now: to the primary, or to a replica after all. */
 export type Turn = 'primary' | 'replica'
 
 /** What bounds the wait of a read. */
@@ -11,7 +11,7 @@ export interface GateWait {
   readonly deadline: number
   /** Aborts the wait. */
   readonly signal: AbortSignal | undefined
-  /** Whether a replica fits the read by now: then it need not wait for the primary. */
+  /** Whether a replica fits the read by now, so that it need not wait for the primary. */
   readonly fits: () => boolean
   /** Why no replica fits, for the error. */
   readonly why: () => string
@@ -24,19 +24,19 @@ interface Waiter extends GateWait {
 const MOST_WAITING = 1_000
 
 /**
- * Lets no more than a fixed number of reads onto the primary at once, first come first served: when
- * the replicas are gone, writes must still find a connection.
+ * Limits how many reads run on the primary at once, in order of arrival: when the replicas are
+ * gone, writes must still find a connection.
  */
 export class PrimaryGate {
   readonly #background: Background
   readonly #limit: () => number
-  // In order of arrival. None of them could enter when it came.
+  // In order of arrival. None of them could enter when it arrived.
   readonly #waiters = new Set<Waiter>()
   #inside = 0
   #timer: ClockTimer | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
-  /** `limit` is asked each time, because pools can be resized and primaries change. */
+  /** `limit` is called each time, because pools can be resized and primaries change. */
   constructor(background: Background, limit: () => number) {
     this.#background = background
     this.#limit = limit
@@ -63,7 +63,7 @@ export class PrimaryGate {
       return Promise.reject(refusal(`${MOST_WAITING} reads already wait for it`, wait))
     }
     const turn = this.#queue(wait)
-    // The limit may have grown since the last one left.
+    // The limit may have grown since the last read left.
     this.#admit(limit)
     return turn
   }
@@ -74,12 +74,15 @@ export class PrimaryGate {
     this.#admit(this.#limit())
   }
 
-  /** Something has changed about the replicas: whoever fits one by now goes there. */
+  /**
+   * Sends the waiting reads for which a replica fits by now to replicas. To be called when
+   * something about the replicas has changed.
+   */
   reconsider(): void {
     for (const waiter of this.#waiters) if (waiter.fits()) waiter.settle('replica')
   }
 
-  /** Rejects everybody who waits. */
+  /** Rejects all waits with the error. */
   close(error: Error): void {
     for (const waiter of this.#waiters) waiter.settle(error)
   }
@@ -124,7 +127,7 @@ export class PrimaryGate {
     this.#wakeAt(next)
   }
 
-  /** One timer for all, which keeps the process alive: somebody waits. */
+  /** One timer for all waits. It keeps the process alive while a read waits. */
   #wakeAt(time: number): void {
     this.#timer?.cancel()
     this.#timerAt = time

@@ -1,13 +1,10 @@
 import type { Clock, Pool } from '@poolhouse/core'
 import { primaryPoolOf } from '../nodes/membership.js'
 
-// Pools are resized and primaries change, but neither is worth a look at the statistics for each
-// read.
+// Pools are resized and primaries change, but too rarely to read the statistics for each read.
 const KEPT_MS = 1_000
 
-/**
- * How many connections of the primary reads may hold at once: a share of what its pool may open.
- */
+/** How many connections of the primary reads may hold at once: a share of its pool's `max`. */
 export class PrimaryLimit {
   readonly #primary: Pool
   readonly #share: number

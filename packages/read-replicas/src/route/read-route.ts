@@ -13,12 +13,13 @@ export interface RouteSetting {
   readonly random: () => number
 }
 
-// A zone's replica with more of its connections in use, by us, than this gives the others a chance.
+// Replicas of other zones are used too once our reads use more of each local replica's connections
+// than this.
 const SPILL_LOAD = 0.8
 
 /**
- * Chooses a replica for reads that accept the same. What follows from the nodes is kept until one
- * of them changes or grows too old, so that a choice costs two comparisons and the strategy.
+ * Chooses a replica for reads with the same terms. The list of nodes that fit is kept until a node
+ * changes or grows too old, so that a choice costs two comparisons and the strategy.
  */
 export class ReadRoute {
   /** What reads on this route accept. */
@@ -26,22 +27,22 @@ export class ReadRoute {
   readonly #setting: RouteSetting
   #version = -1
   #validUntil = Number.NEGATIVE_INFINITY
-  // Nodes of the own zone, or all that fit if there is none; the others wait for their turn in
-  // #spill.
+  // The nodes that fit: those of the own zone if there are any, with the others in #spill; else
+  // all.
   #fit: readonly ReplicaNode[] = []
   #spill: readonly ReplicaNode[] = []
-  // Whether all of #fit may be chosen whatever they are doing: then there is nothing to look at.
+  // Whether all of #fit may be chosen without a look at each node.
   #plain = true
 
-  /** Looks at nothing before the first choice. */
+  /** Looks at no node before the first choice. */
   constructor(setting: RouteSetting, terms: ReadTerms) {
     this.#setting = setting
     this.terms = terms
   }
 
   /**
-   * The replica for the next read, apart from those already tried and those not admitted; undefined
-   * if none fits.
+   * Chooses the replica for the next read, leaving out those that were tried or are not admitted.
+   * Undefined if none fits.
    */
   choose(
     now: number,
@@ -86,12 +87,12 @@ export class ReadRoute {
     )
   }
 
-  /** Whether the node is passed over for one of the own zone. */
+  /** Whether the node is passed over in favour of those in the own zone. */
   isSpill(node: ReplicaNode): boolean {
     return this.#spill.includes(node)
   }
 
-  /** Whether the node has as many of our reads as it may have. */
+  /** Whether the node has `maxReadsPerNode` reads already. */
   isFull(node: ReplicaNode): boolean {
     return node.inFlight >= this.#setting.maxReadsPerNode
   }
@@ -113,7 +114,7 @@ export class ReadRoute {
     return this.#warm(nodes, now)
   }
 
-  /** Leaves out those that warm up and have had their share. */
+  /** Leaves out nodes that warm up, at random in proportion to the share that they lack. */
   #warm(nodes: ReplicaNode[], now: number): readonly ReplicaNode[] {
     const { slowStartMs, random } = this.#setting
     if (nodes.every((node) => node.shareAt(now, slowStartMs) === 1)) return nodes
@@ -153,13 +154,12 @@ export class ReadRoute {
   }
 }
 
-// Calls with terms of their own get a route each; beyond this many different ones they are made
-// anew.
+// Calls with terms of their own get a route each. Beyond this many, all of these are dropped.
 const MOST_ROUTES = 32
 
-/** The routes of a pool, one for each kind of terms that reads come with. */
+/** The routes of a pool: one for each set of terms. */
 export class ReadRoutes {
-  /** The route of reads that say nothing about it. */
+  /** The route of reads without terms of their own. */
   readonly standard: ReadRoute
   readonly #setting: RouteSetting
   readonly #routes = new Map<string, ReadRoute>()

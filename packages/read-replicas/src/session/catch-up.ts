@@ -5,15 +5,15 @@ import type { ReplicaNode } from '../nodes/replica-node.js'
 import type { LsnWait } from '../position/lsn-wait.js'
 import type { SessionToken } from '../position/session-token.js'
 
-/** What the waits need of the positions. */
+/** What the waits need of `Positions`. */
 export interface CatchUpHost {
-  /** Asks the replica where it is, on behalf of these tokens. Never rejects. */
+  /** Asks the replica where it is, for calls that wait for these tokens. Never rejects. */
   look(node: ReplicaNode, tokens: readonly SessionToken[]): Promise<void>
-  /** Where it was, by what is known. */
+  /** Where it was when it was last asked. */
   lsnOf(node: ReplicaNode): bigint | undefined
-  /** How to have the replica's server tell when it is somewhere; undefined if it cannot. */
+  /** Lets the replica's server report that it has reached a position; undefined if it cannot. */
   lsnWaitOf(node: ReplicaNode): LsnWait | undefined
-  /** Whether the replica certainly has everything before the token. */
+  /** Whether the replica is certain to have replayed up to the token. */
   covers(node: ReplicaNode, token: SessionToken): boolean
 }
 
@@ -24,22 +24,22 @@ interface Waiter {
   end(node: ReplicaNode | undefined): void
 }
 
-// Between two looks at a replica that somebody waits for. A commit is replayed within a millisecond
-// or two on a replica that is well; one that does not move is asked less and less.
+// The pause between two questions to a replica. A healthy replica replays a commit within a
+// millisecond or two; one that does not move is asked less and less often.
 const LEAST_PAUSE_MS = 2
 const STILL_PAUSE_MS = 10
-// Where an answer takes long because everybody is busy, looking is part of the load: it takes at
-// most a seventh of the time.
+// On busy machines answers take long and the questions are part of the load: they take at most a
+// seventh of the time.
 const PAUSE_PER_LOOK = 6
 const MOST_PAUSE_MS = 25
-// How long a server is left to tell by itself. Whoever waits may have given up by then, and the
-// replica may be another server.
+// How long one `WAIT FOR LSN` may take. After that the waiting reads may have given up, and another
+// server may have taken the replica's place.
 const SERVER_WAIT_MS = 100
 
 /**
- * Reads that wait until a replica has caught up with what they must see: one question at a time for
- * each replica, for all who wait for it. Servers from version 19 on tell by themselves; the others
- * are looked at again and again.
+ * Reads that wait until a replica has caught up with what they must see. Each replica is asked one
+ * question at a time, for all reads that wait for it. Servers from version 19 on report by
+ * themselves; the others are polled.
  */
 export class CatchUp {
   readonly #host: CatchUpHost
@@ -50,14 +50,14 @@ export class CatchUp {
   #timer: ClockTimer | undefined
   #wakesAt = Number.POSITIVE_INFINITY
 
-  /** Nobody waits at first. */
+  /** Asks no server before the first wait. */
   constructor(host: CatchUpHost, background: Background) {
     this.#host = host
     this.#background = background
   }
 
   /**
-   * Resolves with the first of the nodes that has everything before the token, or with undefined at
+   * Resolves with the first of the nodes that has replayed up to the token, or with undefined at
    * the deadline. Never rejects.
    */
   wait(
@@ -95,8 +95,8 @@ export class CatchUp {
   }
 
   /**
-   * One timer for all, made anew only for an earlier deadline. It keeps the process alive while
-   * somebody waits.
+   * One timer for all waits, replaced only for an earlier deadline. It keeps the process alive
+   * while a read waits.
    */
   #wakeAt(time: number): void {
     if (this.#timer !== undefined) {
@@ -133,16 +133,17 @@ export class CatchUp {
   }
 }
 
-/** Watches one replica for as long as somebody waits for it. */
+/** Polls one replica for as long as reads wait for it. */
 class NodeWatch {
-  /** Those who wait for it. */
+  /** The reads that wait for this replica. */
   readonly waiters = new Set<Waiter>()
   readonly #node: ReplicaNode
   readonly #host: CatchUpHost
   readonly #background: Background
   readonly #gone: () => void
   #watching = false
-  // Whether the server itself is to tell, so that whoever comes meanwhile must be looked for.
+  // Whether the server is asked to report by itself. Then a new read must poll once: it may have
+  // caught up already.
   #serverTells = false
   #pauseMs = LEAST_PAUSE_MS
 
@@ -153,7 +154,7 @@ class NodeWatch {
     this.#gone = gone
   }
 
-  /** One more waits. */
+  /** One more read waits for the replica. */
   add(waiter: Waiter): void {
     this.waiters.add(waiter)
     if (!this.#watching) {
@@ -181,8 +182,8 @@ class NodeWatch {
   }
 
   /**
-   * Asks the replica where it is and lets those go who have waited for that. Resolves with how long
-   * it took to answer.
+   * Asks the replica where it is, and ends the waits that this fulfils. Resolves with how long the
+   * answer took, in milliseconds.
    */
   async #look(): Promise<number> {
     const before = this.#host.lsnOf(this.#node)
@@ -200,8 +201,8 @@ class NodeWatch {
   }
 
   /**
-   * Has the server tell, where it can, when it has got to the first position that somebody waits
-   * for. Whether there is something to see.
+   * Lets the server report, if it can, that it has reached the first position that a read waits
+   * for. Resolves with whether the replica should be asked again at once.
    */
   async #wasTold(): Promise<boolean> {
     const wait = this.waiters.size === 0 ? undefined : this.#host.lsnWaitOf(this.#node)
@@ -211,8 +212,8 @@ class NodeWatch {
     this.#serverTells = true
     const result = await wait.until(lsn!, SERVER_WAIT_MS)
     this.#serverTells = false
-    // Reached: its timeline is still to be looked at. Promoted: it is another server now. Timeout:
-    // nothing new, others may be sooner.
+    // Reached: the timeline must still be checked. Promoted: its history must be checked. Timeout:
+    // nothing new.
     return result === 'reached' || result === 'promoted'
   }
 }

@@ -41,7 +41,7 @@ export class Positions implements CatchUpHost {
   readonly #catchUp: CatchUp
   readonly #own = new Map<Pool, { readonly sampler: NodeSampler; readonly origin: Pool }>()
   readonly #lsnWaits = new Map<ReplicaNode, LsnWait>()
-  #askBehindFrom = Number.NEGATIVE_INFINITY
+  #piggybackFrom = Number.NEGATIVE_INFINITY
   #writing = 0
   // Set with the first sampler of our own.
   #unsubscribe: (() => void) | undefined
@@ -82,11 +82,11 @@ export class Positions implements CatchUpHost {
    * the server has just refused to answer it, or if so many writes are under way that one question
    * for all of them is less work.
    */
-  askBehind(): WritePosition | undefined {
+  questionForWrite(): WritePosition | undefined {
     const now = this.#background.now()
-    if (this.#writing >= MOST_ALONE || now < this.#askBehindFrom) return undefined
+    if (this.#writing >= MOST_ALONE || now < this.#piggybackFrom) return undefined
     return new WritePosition(now, () => {
-      this.#askBehindFrom = this.#background.now() + REFUSED_MS
+      this.#piggybackFrom = this.#background.now() + REFUSED_MS
     })
   }
 
@@ -129,8 +129,8 @@ export class Positions implements CatchUpHost {
   }
 
   /**
-   * Resolves with the first of the nodes that has replayed up to the token, or with undefined at the
-   * deadline. Never rejects.
+   * Resolves with the first of the nodes that has replayed up to the token, or with undefined at
+   * the deadline. Never rejects.
    */
   catchUp(
     nodes: readonly ReplicaNode[],
@@ -144,8 +144,8 @@ export class Positions implements CatchUpHost {
   /** Asks the replica where it is, for the calls that wait for these tokens. Never rejects. */
   async look(node: ReplicaNode, tokens: readonly SessionToken[]): Promise<void> {
     const sampler = this.samplerOf(node)
-    // A standby that does not tell its timeline is believed only while the primary vouches for it and
-    // once it is known which server it follows.
+    // A standby that does not tell its timeline is believed only while the primary vouches for it
+    // and once it is known which server it follows.
     const vouched =
       this.history.confirmed(this.#background.now()) &&
       this.history.standingOf(sampler)?.kind !== 'unknown'

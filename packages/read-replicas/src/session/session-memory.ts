@@ -132,7 +132,9 @@ export class SessionMemory {
     return node
   }
 
-  /** Chooses a second replica for a read that the first has not answered. Does not move the session. */
+  /**
+   * Chooses a second replica for a read that the first has not answered. Does not move the session.
+   */
   chooseBeside(
     route: ReadRoute,
     now: number,
@@ -251,8 +253,8 @@ export class SessionMemory {
 
   /**
    * Something was committed on the node of this name. Resolves when its position is known, or is
-   * known not to be available, or when the caller must have its answer. `position` is what came with
-   * the answer of the write.
+   * known not to be available, or when the caller must have its answer. `position` is what came
+   * with the answer of the write.
    */
   async wrote(
     node: string | undefined,
@@ -284,8 +286,8 @@ export class SessionMemory {
    * Returns the question for a write's position that is sent together with the write; undefined
    * where that is of no use.
    */
-  askBehind(): WritePosition | undefined {
-    return this.#positions.askBehind()
+  questionForWrite(): WritePosition | undefined {
+    return this.#positions.questionForWrite()
   }
 
   async #askPlace(node: string | undefined, known: Position | undefined): Promise<void> {
@@ -323,8 +325,8 @@ export class SessionMemory {
    * statement.
    */
   sawOn(node: string | undefined, at: number): void {
-    // Not the node that was primary when the read began: the read may have been held until there was
-    // another.
+    // Not the node that was primary when the read began: the read may have been held until there
+    // was another.
     this.#seen.note(this.#positions.primarySampler(node), at)
   }
 

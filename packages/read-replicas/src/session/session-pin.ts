@@ -2,9 +2,9 @@ import type { ReplicaNode } from '../nodes/replica-node.js'
 import type { SessionToken } from '../position/session-token.js'
 import type { Positions } from './positions.js'
 
-// Reads of a session stay on one replica, which never goes backwards, so that they cost no
-// questions. After this long the session asks for its position once and is free to choose again: a
-// session for a whole process must not keep one replica busy alone.
+// A session stays on one replica, because a replica never goes back and so need not be asked. After
+// this long the session asks for the position once and may choose again: a session that lives as
+// long as the process must not send all its reads to one replica.
 const PIN_MS = 1_000
 
 /** The replica that a session stays on. */
@@ -12,17 +12,17 @@ export class SessionPin {
   readonly #positions: Positions
   #node: ReplicaNode | undefined
   #since = 0
-  // The life of its server, and the position it had in that life: a standby that has been somewhere
-  // never goes back before it is restarted.
+  // The life of its server, and a position that it has reached in that life. A standby never goes
+  // back behind such a position without a restart.
   #incarnation = 0
   #floor: SessionToken | undefined
 
-  /** Stays nowhere at first. */
+  /** Stays on no replica at first. */
   constructor(positions: Positions) {
     this.#positions = positions
   }
 
-  /** Stays from now on where everything before `floor` is. */
+  /** Stays on this replica from now on. It has replayed up to `floor`. */
   set(node: ReplicaNode, now: number, floor: SessionToken | undefined): void {
     this.#incarnation = this.#positions.samplerOf(node).incarnation
     this.#floor = floor
@@ -30,23 +30,27 @@ export class SessionPin {
     this.#since = now
   }
 
-  /** Stays there no longer. */
+  /** Stays on no replica any more. */
   clear(): void {
     this.#node = undefined
   }
 
-  /** The replica, for as long as it may be stayed on and its server is certainly the same. */
+  /**
+   * The replica, while the session may stay on it and its server is certain not to have been
+   * restarted.
+   */
   at(now: number): ReplicaNode | undefined {
     const node = this.#node
     if (node === undefined || now - this.#since >= PIN_MS) return undefined
     const sampler = this.#positions.samplerOf(node)
-    // Nobody would tell of a restart, after which it may stand before what it has shown.
+    // Without an open session a restart would go unnoticed, after which it may be behind what it
+    // has shown.
     return sampler.watching && sampler.incarnation === this.#incarnation ? node : undefined
   }
 
   /**
-   * Whether it has everything before `floor`, which may have been raised since. To be asked of what
-   * `at` has given.
+   * Whether the replica that `at` has returned has replayed up to `floor`, which may have been
+   * raised since.
    */
   shows(floor: SessionToken | undefined): boolean {
     if (this.#floor === floor) return true

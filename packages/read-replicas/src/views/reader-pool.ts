@@ -9,19 +9,19 @@ import type { PoolCall } from '@poolhouse/core/kit'
 import { PoolView, readQueryArguments } from '@poolhouse/core/kit'
 import type { DeclaredReads, ReadScope } from '../read/declared-reads.js'
 
-/** A view on which everything is a read. */
+/** A view on which every call is a read. */
 export class ReaderPool extends PoolView {
   readonly #reads: DeclaredReads
   readonly #scope: ReadScope
 
-  /** Makes the view for reads of one kind. */
+  /** Makes the view for reads of one scope. */
   constructor(name: string, whole: Pool, reads: DeclaredReads, scope: ReadScope) {
     super(name, whole)
     this.#reads = reads
     this.#scope = scope
   }
 
-  /** Measured: without an object for the call. */
+  /** Not through `send`, which makes an object for each call: measured. */
   override query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,
@@ -41,8 +41,8 @@ export class ReaderPool extends PoolView {
     this.checkOpen()
     if (call.kind === 'copyFrom' || call.intent === 'write') throw writeRefusal(call.kind)
     if (call.kind === 'ready') return await call.run(this.whole)
-    // A standby refuses LISTEN and gets no notifications, and listening writes nothing: it belongs
-    // on the primary.
+    // LISTEN writes nothing, but standbys refuse it and get no notifications: it belongs on the
+    // primary.
     if (call.kind === 'listen') return await call.run(this.whole)
     return await this.#reads.run(this.#scope, call)
   }

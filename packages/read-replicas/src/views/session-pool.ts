@@ -102,7 +102,10 @@ export class SessionPool extends PoolView implements ReplicaSession {
     )
   }
 
-  /** Not through `send`: the statement of a write is replaced by one that also asks for its position. */
+  /**
+   * Not through `send`: the statement of a write is replaced by one that also asks for its
+   * position.
+   */
   override async query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,
@@ -171,8 +174,8 @@ export class SessionPool extends PoolView implements ReplicaSession {
     const primary = this.#open()
     this.#writes()
     const limits = this.#memory.limitsOf(options)
-    const asked = this.#memory.askBehind()
-    const sent = asked?.behind(statement) ?? statement
+    const asked = this.#memory.questionForWrite()
+    const sent = asked?.sentWith(statement) ?? statement
     const result = await this.#memory.written(primary.query<Row>(sent, options))
     await this.#memory.wrote(result.node, limits, asked?.position)
     return result
