@@ -8,7 +8,7 @@ const LOAD_MS = 5_000
 const DEADLINE_MS = 1_000
 const PAUSE_MS = 100
 
-/** A port at which nobody is, or somebody who hangs up on everybody. */
+/** A port without a listener, or with one that closes every connection. */
 async function deadEnd(how: 'refuses' | 'accepts and closes'): Promise<number> {
   const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -12,15 +12,13 @@ async function program(driver: Driver, url: string): Promise<void> {
   // `min` connections are opened in the background; `warm` waits for them, and fails if there is no
   // server.
   await pool.warm()
-  console.log(
-    `  min         ${pool.stats().total} connections are open, nobody has asked for one yet`,
-  )
+  console.log(`  min         ${pool.stats().total} connections are open before the first call`)
 
-  // One statement: borrows a connection, and gives it back.
+  // One statement: borrows a connection and gives it back.
   const { rows } = await pool.query('select $1::int + $2::int as sum', [40, 2])
   console.log(`  query       40 + 2 = ${rows[0]?.['sum']}`)
 
-  // Several statements on one connection: it comes back when the function ends, also when it
+  // Several statements on one connection: it comes back when the function ends, even if it
   // throws.
   const [first, second] = await pool.use(async (lease) => [
     await lease.query<{ pid: number }>('select pg_backend_pid() as pid'),
@@ -35,7 +33,7 @@ async function program(driver: Driver, url: string): Promise<void> {
     await tx.query('insert into visits (name) values ($1)', ['Grace'])
   })
 
-  // By hand: whoever acquires must release. `await using lease = …` does it at the end of the
+  // By hand: each acquire needs a release. `await using lease = …` does it at the end of the
   // block.
   const leases = await Promise.all([1, 2, 3, 4, 5].map(() => pool.acquire()))
   const { leased, idle, max } = pool.stats()

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createPool, type Driver, type Lease, type Pool, PoolhouseError } from '@poolhouse/core'
 import type { ClusterNode } from '@poolhouse/testkit'
 
-/** A lease that nobody gives back: the pool tells who has it. */
+/** A lease that is never released: the pool reports its borrower. */
 export async function showLeak(driver: Driver, { url }: ClusterNode): Promise<void> {
   const pool = createPool({ driver, connection: url, name: 'leaky', leakWarningMs: 500 })
   const leak = new Promise<void>((resolve) => {
@@ -15,7 +15,7 @@ export async function showLeak(driver: Driver, { url }: ClusterNode): Promise<vo
   })
   const forgotten = await forgetful(pool)
   await leak
-  forgotten.release() // a real leak has nobody to do this
+  forgotten.release() // in a real leak, this line is missing
   await pool.close()
 }
 
@@ -25,7 +25,7 @@ async function forgetful(pool: Pool): Promise<Lease> {
   return lease
 }
 
-/** Nobody waits for ever, and not everybody may wait. Nothing was sent in either case. */
+/** Waits are limited, and so is the queue. Nothing was sent in either case. */
 export async function showFullPool(driver: Driver, { url }: ClusterNode): Promise<void> {
   const pool = createPool({ driver, connection: url, name: 'full', max: 1, maxPending: 1 })
   const only = await pool.acquire()
@@ -38,8 +38,8 @@ export async function showFullPool(driver: Driver, { url }: ClusterNode): Promis
 }
 
 /**
- * The server dies under a statement, is away for a while, and comes back; the pool needs nobody's
- * help.
+ * The server dies during a statement, is away for a while, and comes back; the pool recovers by
+ * itself.
  */
 export async function showLostServer(driver: Driver, server: ClusterNode): Promise<void> {
   const pool = createPool({ driver, connection: server.url, name: 'lost' })
@@ -56,7 +56,7 @@ export async function showLostServer(driver: Driver, server: ClusterNode): Promi
   await pool.close()
 }
 
-/** Runs what must fail, and prints what its caller is told. */
+/** Runs a call that must fail, and prints its error. */
 async function tell(what: string, work: () => Promise<unknown>): Promise<void> {
   const began = performance.now()
   const error: unknown = await work().then(

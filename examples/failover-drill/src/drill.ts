@@ -11,7 +11,7 @@ import type { Scoreboard } from './scoreboard.js'
 import { ORDERS_TABLE, Workload } from './workload.js'
 
 const CALM_MS = 3_500
-/** How long nobody is promoted: a stand-in for the time in which Patroni notices and decides. */
+/** Time before the promotion, in place of the time that Patroni needs to notice and decide. */
 const DECISION_MS = 400
 const AFTER_PROMOTION_MS = 2_500
 /** Longest wait for the first read from the node that came back. */
@@ -21,7 +21,7 @@ const MAX_CONNECTIONS = 10
 
 /**
  * A drill on a fresh cluster: calm, SIGKILL of the primary, promotion, return of the old primary;
- * then the books are checked.
+ * then the table is compared with the answers.
  */
 export class Drill {
   readonly #board: Scoreboard
@@ -68,7 +68,7 @@ export class Drill {
     try {
       for (const statement of ORDERS_TABLE) await db.query(statement)
       await this.#untilReplicated(cluster)
-      narrator.holds.length = 0 // what waited for the very first probe says nothing about a failover
+      narrator.holds.length = 0 // calls that waited for the first probe were not held by a failover
       const loadFrom = performance.now()
       workload = new Workload({
         db,
@@ -107,7 +107,7 @@ export class Drill {
     board.tell('drill', 'load begins: 6 writers, 6 readers')
     await this.#pause(CALM_MS)
 
-    board.phase = `${label} was killed; nobody is primary`
+    board.phase = `${label} was killed; there is no primary`
     board.tell('drill', `SIGKILL to every process of ${label}, the primary`)
     const killedAt = performance.now()
     await oldPrimary.kill()

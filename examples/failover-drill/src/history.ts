@@ -1,12 +1,12 @@
 import { type Executed, PoolhouseError } from '@poolhouse/core'
 
-/** What a caller was told in the end. */
+/** How a call ended, as its caller was told. */
 export type Outcome =
   /** An answer came; `node` served it. */
   | { readonly kind: 'acknowledged'; readonly node: string | undefined }
-  /** An error that says what became of the work. */
+  /** An error that states the outcome of the work. */
   | { readonly kind: 'failed'; readonly error: string; readonly executed: KnownExecuted }
-  /** An error that says: it was sent, and nobody knows. */
+  /** An error that says: it was sent, and the outcome is unknown. */
   | { readonly kind: 'in-doubt'; readonly error: string }
 
 type KnownExecuted = Exclude<Executed, 'unknown'>
@@ -76,8 +76,8 @@ export class History {
 }
 
 /**
- * What an error tells about the work of its call. Whatever is not Poolhouse's own tells nothing: in
- * doubt.
+ * What an error says about the work of its call. An error that is not of Poolhouse says nothing:
+ * in doubt.
  */
 export function outcomeOf(error: unknown): Outcome {
   if (!(error instanceof PoolhouseError)) {

@@ -54,8 +54,7 @@ function chooseView({ json, plain }: DrillOptions): View {
 }
 
 /**
- * The message of an error and of what caused it; where in the code it happened helps nobody who
- * runs a demo.
+ * The messages of an error and of its causes. The stack would not help a reader of a demo.
  */
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
@@ -65,7 +64,7 @@ function explain(error: unknown): string {
 }
 
 const exitCode = await main()
-// A pipe may still hold the end of the output; nobody waits for one that is closed.
+// A pipe may still hold the end of the output; a closed one is not waited for.
 await new Promise<void>((resolve) => process.stdout.write('', () => resolve()))
 // Not `process.exitCode`: a call that never settles must not keep the demo from ending.
 process.exit(exitCode)

@@ -16,7 +16,7 @@ export interface Promised {
   /** More than this misses the target. */
   readonly target: number
   readonly verdict: 'kept' | 'missed' | 'broken'
-  /** What the number means, for a stranger. */
+  /** What the number means, for a reader who does not know the drill. */
   readonly meaning: string
 }
 
@@ -30,7 +30,12 @@ export function judge({ writes, reads, promotionToFirstWriteMs }: RoundReport): 
   return [
     none('missing', 'writes lost', writes.missing.length, 'acknowledged, not in the table'),
     none('duplicated', 'writes done twice', writes.duplicated.length, 'one call, several rows'),
-    none('phantom', 'rows nobody wrote', writes.phantom.length, 'in the table, never asked for'),
+    none(
+      'phantom',
+      'rows never asked for',
+      writes.phantom.length,
+      'in the table, but no call had the id',
+    ),
     none('wrongClaims', 'wrong claims', writes.wrongClaims.length, '"not executed", but it was'),
     none(
       'neverSettled',

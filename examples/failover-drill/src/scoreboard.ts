@@ -74,7 +74,7 @@ class Tally {
   failed = 0
 }
 
-/** The state of one round, for whoever wants to show it. */
+/** The state of one round, for a view that shows it. */
 export class Scoreboard {
   readonly round: number
   readonly rounds: number

@@ -5,8 +5,8 @@ export interface Stop {
   /** Fires at the first wish. */
   readonly signal: AbortSignal
   /**
-   * What the shell expects after the signal: 130 after Ctrl-C. Undefined while nobody wants to
-   * stop.
+   * The exit code that the shell expects after the signal: 130 after Ctrl-C. Undefined before a
+   * signal.
    */
   readonly exitCode: number | undefined
 }
@@ -37,7 +37,7 @@ export function catchSignals(notice: (text: string) => void): Stop {
     if (name === 'SIGINT') notice('stopping the servers; press Ctrl-C again to leave at once')
   }
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => request(name))
-  // `pnpm demo | head`, or a terminal that was closed: nobody reads any more.
+  // `pnpm demo | head`, or a terminal that was closed: the output has no reader.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
     if (stop.exitCode === undefined) request('SIGPIPE')

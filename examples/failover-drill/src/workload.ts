@@ -30,7 +30,7 @@ const SETTLE_TIMEOUT_MS = 12_000
 
 /**
  * The table of the drill. `id` has no unique constraint on purpose: the workers never use an id
- * twice, so a second row with one would prove that somebody sent a statement twice, and no
+ * twice, so a second row with the same id proves that a statement was sent twice, and no
  * constraint may hide that.
  */
 export const ORDERS_TABLE: readonly string[] = [

@@ -3,8 +3,8 @@ import { type Call, History } from '../src/history.js'
 import { isKept, judge } from '../src/promises.js'
 import { type RoundReport, reportOf } from '../src/report.js'
 import { spread, statisticsOf } from '../src/statistics.js'
-import { renderSummary } from '../src/summary.js'
 import { documentOf } from '../src/view/json.js'
+import { renderSummary } from '../src/view/summary.js'
 import { widthOf } from '../src/view/text.js'
 
 const MARKS = {

@@ -14,7 +14,7 @@ console.log('Everything is closed.')
 async function main(): Promise<void> {
   await using started = await startServer(TENANTS)
   const { server } = started
-  // Who is a customer is looked up, never made of what a request says.
+  // A customer is looked up, never built from the text of a request.
   const directory = new Map(
     Array.from({ length: TENANTS }, (_, index) => [`customer-${index + 1}`, `tenant_${index + 1}`]),
   )
@@ -61,7 +61,7 @@ async function serveEverybody(manager: Manager, server: ClusterNode): Promise<vo
   if (most > CONNECTIONS) throw new Error(`${most} sessions are more than the budget`)
 }
 
-/** Pools that nobody uses are closed, and their connections with them. */
+/** Unused pools are closed, and their connections with them. */
 async function leaveThemAlone(manager: Manager, server: ClusterNode): Promise<void> {
   const before = manager.stats().tenantPools
   const deadline = performance.now() + 10_000
@@ -90,7 +90,7 @@ async function beNoisy(manager: Manager): Promise<void> {
   await Promise.all(noise)
 }
 
-/** Names that nobody knows cost a look-up and no connection. */
+/** Unknown ids cost a look-up and no connection. */
 async function refuseStrangers(manager: Manager, server: ClusterNode): Promise<void> {
   const names = Array.from({ length: 1_000 }, (_, index) => `'; drop schema tenant_${index}; --`)
   const before = await sessionsOn(server)

@@ -19,7 +19,7 @@ export class LoadReport {
   readonly errors = new Map<string, number>()
   /** Orders that their own customer did not find right after they were placed. */
   unseen = 0
-  /** Requests that found nobody to answer them. */
+  /** Requests that were refused: no process listened. */
   refused = 0
   #seconds = 0
 
@@ -78,7 +78,7 @@ async function customer(url: string, next: () => boolean, report: LoadReport): P
     cookie = response.headers.getSetCookie()[0]?.split(';')[0] ?? cookie
     report.latencies.push(performance.now() - began)
     count(report.statuses, response.status)
-    count(report.nodes, response.headers.get('x-served-by') ?? 'nobody')
+    count(report.nodes, response.headers.get('x-served-by') ?? 'no node')
     return response
   }
   while (next()) {

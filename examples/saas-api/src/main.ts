@@ -54,8 +54,7 @@ async function failOver(url: string, cluster: Cluster): Promise<void> {
 }
 
 /**
- * SIGTERM under load, as from Kubernetes. Whoever is served gets an answer; then nobody is served
- * any more.
+ * SIGTERM under load, as from Kubernetes. Requests in flight are answered; later ones are refused.
  */
 async function drain(api: ChildProcess, url: string): Promise<void> {
   const exited = once(api, 'exit')
@@ -84,7 +83,7 @@ function tell(what: string, report: LoadReport): void {
   const errors = report.answers(5)
   console.log(
     `          ${report.answers(2)} good, ${errors} errors, ${report.unseen} own orders not seen at once, ` +
-      `${report.refused} requests found nobody there`,
+      `${report.refused} requests refused`,
   )
   for (const [error, times] of report.errors) console.log(`          ${times} × ${error}`)
   if (errors > 0) throw new Error('a request failed')

@@ -43,6 +43,6 @@ shutdownOnSignals(manager, {
   },
 })
 
-// Whoever started this process is gone.
+// The parent process is gone.
 process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
 process.channel?.unref()

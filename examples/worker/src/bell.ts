@@ -1,4 +1,4 @@
-/** Wakes everybody who waits for the next ring. */
+/** Wakes all that wait for the next ring. */
 export class Bell {
   #wake: () => void = () => {}
   #next: Promise<void> = this.#fresh()
@@ -8,7 +8,7 @@ export class Bell {
     return this.#next
   }
 
-  /** Wakes those who wait. */
+  /** Wakes all that wait. */
   ring(): void {
     const wake = this.#wake
     this.#next = this.#fresh()

@@ -53,7 +53,7 @@ async function showQueue(db: Pool, cluster: Cluster): Promise<void> {
     bell.ring()
   }
 
-  // PostgreSQL keeps no notification for those who were away: the workers must look for themselves
+  // PostgreSQL keeps no notifications for absent listeners: the workers must check the queue
   // once.
   function missed({ forMs, reason }: Gap): void {
     console.log(`listen    a gap of at most ${Math.round(forMs)} ms: ${reason.message}`)

@@ -35,7 +35,7 @@ export async function work(db: Pool, name: string, bell: Bell, signal: AbortSign
 }
 
 /**
- * Takes the oldest job that nobody else holds, and does it in the transaction that takes it out.
+ * Takes the oldest job that no other worker holds, and does it in the transaction that removes it.
  * False if there is none.
  */
 async function doOne(db: Pool, worker: string): Promise<boolean> {

@@ -1,8 +1,8 @@
 import type { WriteStream } from 'node:tty'
 import type { RoundReport } from '../report.js'
 import type { Entry, Scoreboard } from '../scoreboard.js'
-import { renderSummary } from '../summary.js'
 import { renderFrame } from './frame.js'
+import { renderSummary } from './summary.js'
 import type { View } from './view.js'
 
 const REDRAW_EVERY_MS = 100

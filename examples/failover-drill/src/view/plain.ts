@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { RoundReport } from '../report.js'
 import type { Entry, NodeStatus, Scoreboard, Status } from '../scoreboard.js'
-import { renderSummary } from '../summary.js'
+import { renderSummary } from './summary.js'
 import { grouped, right, seconds, voiceTag } from './text.js'
 import type { View } from './view.js'
 

@@ -1,8 +1,8 @@
 import pc from 'picocolors'
-import { isKept, judge, type Promised } from './promises.js'
-import type { RoundReport } from './report.js'
-import { type Spread, statisticsOf, sum } from './statistics.js'
-import { grouped, left, right } from './view/text.js'
+import { isKept, judge, type Promised } from '../promises.js'
+import type { RoundReport } from '../report.js'
+import { type Spread, statisticsOf, sum } from '../statistics.js'
+import { grouped, left, right } from './text.js'
 
 type Mark = Promised['verdict'] | 'fact'
 
