@@ -1,8 +1,15 @@
-import { type ConnectionPool, createPool, DatabaseError, type PoolOptions } from '../src/index.js'
+import {
+  type ConnectionPool,
+  createPool,
+  DatabaseError,
+  type Lease,
+  type PoolOptions,
+} from '../src/index.js'
 import {
   type FakeConnection,
   type FakeDriver,
   type FakeDriverOptions,
+  type FakeReply,
   fakeDriver,
   type VirtualClock,
   virtualClock,
@@ -67,4 +74,22 @@ export function watch<T>(promise: PromiseLike<T>): Outcome<T> {
 /** An error as the server sends it. */
 export function sqlError(code: string, severity = 'ERROR'): DatabaseError {
   return new DatabaseError(`error ${code}`, { code, severity })
+}
+
+/** For `onStatement`: texts that begin with `slow` are never answered. */
+export function hangsIfSlow({ text }: { text: string }): FakeReply | undefined {
+  return text.startsWith('slow') ? { hang: true } : undefined
+}
+
+/** Acquires a connection that the pool can lend at once. */
+export async function acquireOne(it: Harness): Promise<Lease> {
+  const [lease] = await acquireMany(it)
+  return lease!.value!
+}
+
+/** Calls `acquire()` this many times, and returns what came of each call. */
+export async function acquireMany({ clock, pool }: Harness, count = 1): Promise<Outcome<Lease>[]> {
+  const leases = Array.from({ length: count }, () => watch(pool.acquire()))
+  await clock.settle()
+  return leases
 }

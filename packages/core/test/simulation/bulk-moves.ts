@@ -1,5 +1,5 @@
 import { isPoolhouseError } from '../../src/index.js'
-import { GENEROUS_MS, MyError, maybeAbort, maybeTimeout, treatment } from './call-parts.js'
+import { GENEROUS_MS, MyError, maybeAbort, maybeTimeout, nap, treatment } from './call-parts.js'
 import { marked } from './fake-server.js'
 import type { World } from './world.js'
 
@@ -63,7 +63,7 @@ async function read(world: World, items: AsyncIterable<unknown>): Promise<void> 
   const fails = random.chance(0.3)
   let count = 0
   for await (const _ of items) {
-    if (random.chance(0.2)) await nap(world)
+    if (random.chance(0.2)) await nap(world, random.int(1, 80))
     if (count++ < last) continue
     if (fails) throw new MyError('the reader failed')
     break
@@ -73,16 +73,8 @@ async function read(world: World, items: AsyncIterable<unknown>): Promise<void> 
 async function* source(world: World): AsyncGenerator<string> {
   const { random } = world
   for (let left = random.int(0, 4); left > 0; left--) {
-    if (random.chance(0.3)) await nap(world)
+    if (random.chance(0.3)) await nap(world, random.int(1, 80))
     yield 'x'.repeat(random.pick([1, 70_000]))
   }
   if (random.chance(0.2)) throw new MyError('the source failed')
-}
-
-async function nap(world: World): Promise<void> {
-  world.sleeping++
-  await new Promise<void>((resolve) => {
-    world.clock.setTimer(resolve, world.random.int(1, 80))
-  })
-  world.sleeping--
 }

@@ -4,13 +4,13 @@ import {
   type QueryOptions,
   type Transaction,
 } from '../../src/index.js'
-import { sleep } from '../../src/kit.js'
 import {
   CONFIRM_MS,
   GENEROUS_MS,
   MyError,
   maybeAbort,
   maybeTimeout,
+  nap,
   treatment,
 } from './call-parts.js'
 import { marked } from './fake-server.js'
@@ -127,12 +127,6 @@ export function transaction(world: World): void {
 
 function ignoreMine(error: unknown): void {
   if (!isPoolhouseError(error, '23505')) throw error
-}
-
-async function nap(world: World, ms: number): Promise<void> {
-  world.sleeping++
-  await sleep(world.clock, ms)
-  world.sleeping--
 }
 
 /** Fires the signal of some call. */

@@ -1,3 +1,4 @@
+import { sleep } from '../../src/kit.js'
 import type { World } from './world.js'
 
 /** Longest time of a call whose parts have limits of their own. */
@@ -25,4 +26,11 @@ export function maybeAbort(world: World): AbortController | undefined {
 /** A time-out in a share of all calls. */
 export function maybeTimeout(world: World, share = 0.4): number | undefined {
   return world.random.chance(share) ? world.random.int(1, 300) : undefined
+}
+
+/** Waits on the clock of the world, which knows that it has to go on. */
+export async function nap(world: World, ms: number): Promise<void> {
+  world.sleeping++
+  await sleep(world.clock, ms)
+  world.sleeping--
 }

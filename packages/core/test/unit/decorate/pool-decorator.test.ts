@@ -13,6 +13,7 @@ import {
 } from '../../../src/index.js'
 import { PIGGYBACK, type PoolCall, PoolDecorator, RESET_AROUND } from '../../../src/kit.js'
 import { type Harness, harness, sqlError, watch } from '../../harness.js'
+import { all, numbers } from '../../streams.js'
 
 /** A decorator over one pool, whose `send` is what a test needs. */
 class Decorated extends PoolDecorator {
@@ -54,9 +55,6 @@ class Decorated extends PoolDecorator {
   }
 }
 
-const numbers = (count: number): { n: number }[] =>
-  Array.from({ length: count }, (_, index) => ({ n: index }))
-
 /** A server on which `select` gives ten rows, behind a pool of one connection. */
 function server(): Harness {
   return harness(
@@ -94,12 +92,6 @@ function gate(): { open: () => void; wait: Promise<void> } {
     open = resolve
   })
   return { open, wait }
-}
-
-async function all<T>(stream: AsyncIterable<T>): Promise<T[]> {
-  const found: T[] = []
-  for await (const one of stream) found.push(one)
-  return found
 }
 
 const COPY_OUT = 'copy t to stdout'

@@ -1,12 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Lease } from '../../../src/index.js'
-import { type Harness, harness, watch } from '../../harness.js'
-
-async function lend({ clock, pool }: Harness): Promise<Lease> {
-  const lease = watch(pool.acquire())
-  await clock.settle()
-  return lease.value!
-}
+import { acquireOne, type Harness, harness, watch } from '../../harness.js'
 
 async function run({ clock }: Harness, lease: Lease, ...statements: string[]): Promise<void> {
   for (const text of statements) {
@@ -17,7 +11,7 @@ async function run({ clock }: Harness, lease: Lease, ...statements: string[]): P
 
 test('hands a clean connection on without a round trip', async () => {
   const it = harness({ max: 1 })
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   await run(it, lease, 'select 1')
   const waiting = watch(it.pool.acquire())
   lease.release()
@@ -36,10 +30,10 @@ test.each([
       { max: 1 },
       { onStatement: ({ text }) => (text === 'fail' ? { error: new Error('no') } : undefined) },
     )
-    const lease = await lend(it)
+    const lease = await acquireOne(it)
     await run(it, lease, ...statements)
     lease.release()
-    const next = await lend(it)
+    const next = await acquireOne(it)
     expect(it.session().statements).toEqual([...statements, 'rollback'])
     expect(it.session().sessionStatus).toBe('idle')
     expect(next.connection).toBe(lease.connection)
@@ -53,10 +47,10 @@ test.each([
   ['temporary table', 'create temp table t (a int)'],
 ])('X01: resets the session after %s', async (_what, text) => {
   const it = harness({ max: 1 })
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   await run(it, lease, text)
   lease.release()
-  await lend(it)
+  await acquireOne(it)
   expect(it.session().statements).toEqual([text, 'reset session'])
   expect(it.session().settings.size).toBe(0)
 })
@@ -70,7 +64,7 @@ test('X01: resets the session after a pool.query that changed it', async () => {
 
 test('X01: resets the session after its raw object was given out', async () => {
   const it = harness({ max: 1 })
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   expect(lease.raw).toBe(it.session())
   lease.release()
   await it.clock.settle()
@@ -79,7 +73,7 @@ test('X01: resets the session after its raw object was given out', async () => {
 
 test('X01: resets the session after the server reported a changed parameter, and not once it is changed back', async () => {
   const it = harness({ max: 1 })
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   it.session().report('TimeZone', 'Mars')
   lease.release()
   await it.clock.settle()
@@ -88,7 +82,7 @@ test('X01: resets the session after the server reported a changed parameter, and
 
 test('does not reset the session because the server became a primary', async () => {
   const it = harness({ max: 1 })
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   it.session().report('in_hot_standby', 'off')
   lease.release()
   await it.clock.settle()
@@ -98,7 +92,7 @@ test('does not reset the session because the server became a primary', async () 
 test('resets once and not again at the next release', async () => {
   const it = harness({ max: 1 })
   for (const text of ['set a = 1', 'select 1']) {
-    const lease = await lend(it)
+    const lease = await acquireOne(it)
     await run(it, lease, text)
     lease.release()
     await it.clock.settle()
@@ -114,7 +108,7 @@ test('cancels a statement in flight and lends the connection only after it has e
       onCancel: () => 100,
     },
   )
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   const slow = watch(lease.query('slow'))
   lease.release()
   const waiting = watch(it.pool.acquire())
@@ -140,7 +134,7 @@ test.each([
           text === 'reset session' ? (reply() as { hang: true }) : undefined,
       },
     )
-    const lease = await lend(it)
+    const lease = await acquireOne(it)
     await run(it, lease, 'set a = 1')
     lease.release()
     const waiting = watch(it.pool.acquire())
@@ -153,7 +147,7 @@ test.each([
 
 test('destroys a connection whose transaction survives its rollback', async () => {
   const it = harness({ max: 1 })
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   await run(it, lease, 'begin')
   const session = it.session()
   session.transactionStatus = () => 'active'
@@ -167,7 +161,7 @@ test('counts a connection that is cleaned as leased, and as one of max', async (
     { max: 1 },
     { onStatement: ({ text }) => (text === 'reset session' ? { hang: true } : undefined) },
   )
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   await run(it, lease, 'set a = 1')
   lease.release()
   watch(it.pool.acquire())

@@ -1,15 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Lease } from '../../../src/index.js'
-import { type Harness, harness, type Outcome, watch } from '../../harness.js'
-
-const hangs = ({ text }: { text: string }): { hang: true } | undefined =>
-  text.startsWith('slow') ? { hang: true } : undefined
-
-async function lend({ clock, pool }: Harness, count = 1): Promise<Outcome<Lease>[]> {
-  const leases = Array.from({ length: count }, () => watch(pool.acquire()))
-  await clock.settle()
-  return leases
-}
+import { acquireMany, type Harness, hangsIfSlow, harness, watch } from '../../harness.js'
 
 function expectNothingLeft({ clock, driver, pool }: Harness): void {
   expect(driver.open.size).toBe(0)
@@ -27,7 +17,7 @@ test('closes an unused pool at once', async () => {
 
 test('resolves only when the sockets are closed', async () => {
   const it = harness({ max: 2 }, { closeMs: 100 })
-  for (const { value } of await lend(it, 2)) value!.release()
+  for (const { value } of await acquireMany(it, 2)) value!.release()
   const closed = watch(it.pool.close())
   await it.clock.advance(99)
   expect(closed.state).toBe('pending')
@@ -38,7 +28,7 @@ test('resolves only when the sockets are closed', async () => {
 
 test('F57: rejects those who wait at once, and waits for leases to come back', async () => {
   const it = harness({ max: 1 })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   const waiting = [watch(it.pool.acquire()), watch(it.pool.query('select 1'))]
   const closed = watch(it.pool.close())
   await it.clock.settle()
@@ -62,7 +52,7 @@ test('F57: rejects those who wait at once, and waits for leases to come back', a
 
 test('F57: serves those who wait within the deadline if told so, and lets nobody else in', async () => {
   const it = harness({ max: 1 })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   const waiting = [watch(it.pool.query('select 1')), watch(it.pool.query('select 2'))]
   const closed = watch(it.pool.close({ waiters: 'serve' }))
   const newcomer = watch(it.pool.query('select 3'))
@@ -109,7 +99,7 @@ test('with waiters to serve, ends as soon as the last of them has given up', asy
 
 test('with waiters to serve, closes idle connections that nobody needs any more', async () => {
   const it = harness({ max: 2 }, { statementMs: 5 })
-  const leases = await lend(it, 2)
+  const leases = await acquireMany(it, 2)
   it.pool.suspend()
   for (const { value } of leases) value!.release()
   it.pool.suspect('test')
@@ -123,7 +113,7 @@ test('with waiters to serve, closes idle connections that nobody needs any more'
 
 test('a suspended pool rejects those who wait when it closes, and gives them no connection first', async () => {
   const it = harness({ max: 1 })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   it.pool.suspend()
   lease!.value!.release()
   const waiting = watch(it.pool.acquire())
@@ -134,8 +124,8 @@ test('a suspended pool rejects those who wait when it closes, and gives them no 
 })
 
 test('F57: cancels what still runs at the deadline, destroys the rest half a second later', async () => {
-  const it = harness({ max: 2 }, { onStatement: hangs, onCancel: () => 20 })
-  const [busy, idle] = await lend(it, 2)
+  const it = harness({ max: 2 }, { onStatement: hangsIfSlow, onCancel: () => 20 })
+  const [busy, idle] = await acquireMany(it, 2)
   const running = watch(busy!.value!.query('slow'))
   const closed = watch(it.pool.close({ timeoutMs: 1_000 }))
   await it.clock.advance(1_010)
@@ -153,8 +143,11 @@ test('F57: cancels what still runs at the deadline, destroys the rest half a sec
 })
 
 test('ends a second and a half after its deadline whatever statements, cancel requests and closes do', async () => {
-  const it = harness({ max: 4 }, { onStatement: hangs, onCancel: () => 60_000, closeMs: 'hang' })
-  const leases = await lend(it, 3)
+  const it = harness(
+    { max: 4 },
+    { onStatement: hangsIfSlow, onCancel: () => 60_000, closeMs: 'hang' },
+  )
+  const leases = await acquireMany(it, 3)
   const running = watch(leases[0]!.value!.query('slow'))
   leases[1]!.value!.release()
   it.driver.options.onConnect = () => 'hang'
@@ -180,7 +173,7 @@ test('gives up at once on connects under way', async () => {
 })
 
 test('leaves no timer behind when everything ends between the cancellation and the last resort', async () => {
-  const it = harness({ max: 1 }, { onStatement: hangs, onCancel: () => 5 })
+  const it = harness({ max: 1 }, { onStatement: hangsIfSlow, onCancel: () => 5 })
   const running = watch(it.pool.query('slow'))
   await it.clock.settle()
   const closed = watch(it.pool.close({ timeoutMs: 10 }))
@@ -192,7 +185,7 @@ test('leaves no timer behind when everything ends between the cancellation and t
 
 test('is idempotent: every call settles together with the first, and calls afterwards are refused', async () => {
   const it = harness({ max: 1 })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   const closes = [
     watch(it.pool.close()),
     watch(it.pool.close({ timeoutMs: 1 })),
@@ -230,13 +223,13 @@ test('refuses wrong options and stays open', async () => {
     await it.clock.settle()
     expect(closed.error?.message).toContain(text)
   }
-  await lend(it)
+  await acquireMany(it)
   expect(it.pool.stats().leased).toBe(1)
 })
 
 test('settles warm, recycle and sessions that were under way', async () => {
   const it = harness({ max: 2 }, { onConnect: (attempt) => (attempt > 1 ? 'hang' : undefined) })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   const recycled = watch(it.pool.recycle())
   const others = [watch(it.pool.warm(2)), watch(it.pool.openSession())]
   await it.clock.settle()
@@ -266,7 +259,7 @@ test('S91: settles a hundred callers and leaves nothing behind while the server 
 })
 
 test('waits for the cancel connection of a session that is gone already', async () => {
-  const { clock, pool } = harness({ max: 1 }, { onStatement: hangs, onCancel: () => 60_000 })
+  const { clock, pool } = harness({ max: 1 }, { onStatement: hangsIfSlow, onCancel: () => 60_000 })
   const query = watch(pool.query('slow'))
   await clock.settle()
   const closed = watch(pool.close({ timeoutMs: 0 }))
@@ -291,7 +284,7 @@ test('gives up a session that is being opened, also while it serves its waiters'
 
 test('gives those who hold a connection ten seconds unless it is told otherwise', async () => {
   const it = harness({ max: 1 })
-  await lend(it)
+  await acquireMany(it)
   const closed = watch(it.pool.close())
   await it.clock.advance(9_990)
   expect(closed.state).toBe('pending')

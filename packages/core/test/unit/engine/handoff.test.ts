@@ -1,16 +1,9 @@
 import { expect, test } from 'vitest'
-import type { Lease } from '../../../src/index.js'
-import { type Harness, harness, type Outcome, watch } from '../../harness.js'
-
-async function lend({ clock, pool }: Harness, count = 1): Promise<Outcome<Lease>[]> {
-  const leases = Array.from({ length: count }, () => watch(pool.acquire()))
-  await clock.settle()
-  return leases
-}
+import { acquireMany, type Harness, harness, watch } from '../../harness.js'
 
 test('hands a released connection to the longest waiting caller in the same tick', async () => {
   const it = harness({ max: 1 })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   const order: string[] = []
   const first = it.pool.acquire().then((next) => {
     order.push('first')
@@ -45,7 +38,7 @@ test('F47: gives each of two hundred waiting callers its turn in the order they 
 
 test('lends the hottest idle connection', async () => {
   const it = harness({ max: 3 })
-  const leases = await lend(it, 3)
+  const leases = await acquireMany(it, 3)
   for (const index of [1, 0, 2]) leases[index]!.value!.release()
   expect(it.pool.tryAcquire()!.connection).toBe(leases[2]!.value!.connection)
   expect(it.pool.tryAcquire()!.connection).toBe(leases[0]!.value!.connection)
@@ -53,7 +46,7 @@ test('lends the hottest idle connection', async () => {
 
 test('serves higher priorities first', async () => {
   const it = harness({ max: 1 })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   const order: number[] = []
   for (const priority of [0, -1, 5, 5]) {
     void it.pool.use(async () => void order.push(priority), { priority })
@@ -65,7 +58,7 @@ test('serves higher priorities first', async () => {
 
 test('a newcomer never overtakes a caller that waits for a connection to prove itself', async () => {
   const it = harness({ max: 2 }, { statementMs: 5 })
-  const leases = await lend(it, 2)
+  const leases = await acquireMany(it, 2)
   for (const { value } of leases) value!.release()
   it.pool.suspect('test')
   const order: string[] = []
@@ -101,7 +94,7 @@ test('F48: lets twenty thousand callers expire without holding the event loop fo
 
 test('an acquire that times out says which pool, how long, and how things stand', async () => {
   const it = harness({ max: 1, acquireTimeoutMs: 200 })
-  await lend(it)
+  await acquireMany(it)
   const waiting = watch(it.pool.acquire())
   await it.clock.advance(250)
   expect(waiting.error).toMatchObject({
@@ -119,7 +112,7 @@ test('an acquire that times out says which pool, how long, and how things stand'
 
 test('the deadline of a caller ends when it is served', async () => {
   const it = harness({ max: 1, acquireTimeoutMs: 100 })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   const waiting = watch(it.pool.acquire())
   lease!.value!.release()
   await it.clock.advance(1_000)
@@ -129,7 +122,7 @@ test('the deadline of a caller ends when it is served', async () => {
 
 test('F55: a caller whose signal fires leaves the queue at once', async () => {
   const it = harness({ max: 1 })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   const abort = new AbortController()
   const gone = watch(it.pool.acquire({ signal: abort.signal }))
   const next = watch(it.pool.acquire())
@@ -162,7 +155,7 @@ test('refuses a call whose signal has fired before, without asking for a connect
 
 test('F17: validates a connection that was idle for long, and not one that was used just now', async () => {
   const it = harness({ validateAfterIdleMs: 10_000 })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   lease!.value!.release()
   await it.clock.advance(9_000)
   const session = it.session()
@@ -180,7 +173,7 @@ test('F17: replaces an idle connection that does not answer within a second, and
     { max: 1 },
     { onStatement: ({ text }) => (text === '' ? { hang: true } : undefined) },
   )
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   lease!.value!.release()
   it.pool.suspect('test')
   const query = watch(it.pool.query('select 1'))
@@ -193,7 +186,7 @@ test('F17: replaces an idle connection that does not answer within a second, and
 test('F44: waits on for a ping that had not even left when the process stood still for longer than its deadline', async () => {
   const delays = [2_700]
   const it = harness({ max: 1 }, { statementMs: () => delays.shift() ?? 0 })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   lease!.value!.release()
   it.pool.suspect('test')
   const query = watch(it.pool.query('select 1'))
@@ -208,7 +201,7 @@ test('F17: lets all idle connections prove themselves together once one of them 
     { max: 10 },
     { onStatement: ({ text }) => (text === '' ? { hang: true } : undefined) },
   )
-  for (const { value } of await lend(it, 10)) value!.release()
+  for (const { value } of await acquireMany(it, 10)) value!.release()
   it.pool.suspect('network is gone')
   const query = watch(it.pool.query('select 1'))
   await it.clock.advance(2_100)
@@ -217,7 +210,7 @@ test('F17: lets all idle connections prove themselves together once one of them 
 
 test('F32: doubts every idle connection once the server has closed one of them', async () => {
   const it = harness({ max: 2 })
-  const [a, b] = await lend(it, 2)
+  const [a, b] = await acquireMany(it, 2)
   a!.value!.release()
   b!.value!.release()
   const survivor = it.session(0)
@@ -275,7 +268,7 @@ test.each([
 
 test('suspend holds new acquires while their deadlines run, and leaves leases alone', async () => {
   const it = harness({ max: 2 })
-  const [lease] = await lend(it, 2)
+  const [lease] = await acquireMany(it, 2)
   it.pool.suspend()
   const short = watch(it.pool.acquire({ timeoutMs: 50 }))
   const long = watch(it.pool.query('select 1'))
@@ -291,7 +284,7 @@ test('suspend holds new acquires while their deadlines run, and leaves leases al
 
 test('resume serves everybody with what is idle at once, whatever is being opened meanwhile', async () => {
   const it = harness({ max: 4 }, { onConnect: (attempt) => (attempt > 2 ? 'hang' : undefined) })
-  const leases = await lend(it, 2)
+  const leases = await acquireMany(it, 2)
   const hung = [
     watch(it.pool.acquire({ timeoutMs: 10 })),
     watch(it.pool.acquire({ timeoutMs: 10 })),
@@ -309,14 +302,14 @@ test('resume serves everybody with what is idle at once, whatever is being opene
 test('resume without suspend does nothing', async () => {
   const it = harness()
   it.pool.resume()
-  await lend(it)
+  await acquireMany(it)
   it.pool.resume()
   expect(it.pool.stats()).toMatchObject({ leased: 1, total: 1 })
 })
 
 test('a pending acquire keeps the process alive until it is served or gone', async () => {
   const it = harness({ max: 1 })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   const kept = keepingAlive(it)
   const waiting = watch(it.pool.acquire({ timeoutMs: 500 }))
   expect(kept).toContain(true)
@@ -328,7 +321,7 @@ test('a pending acquire keeps the process alive until it is served or gone', asy
 
 test('those who are turned away under overload keep the process alive no longer', async () => {
   const it = harness({ max: 1, overload: { targetMs: 5, intervalMs: 10 } })
-  const [lease] = await lend(it)
+  const [lease] = await acquireMany(it)
   const kept = keepingAlive(it)
   const waiting = Array.from({ length: 3 }, () => watch(it.pool.acquire()))
   await it.clock.advance(1_000)

@@ -1,15 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Lease } from '../../../src/index.js'
-import { type Harness, harness, type Outcome, watch } from '../../harness.js'
-
-const hangs = ({ text }: { text: string }): { hang: true } | undefined =>
-  text.startsWith('slow') ? { hang: true } : undefined
-
-async function lend({ clock, pool }: Harness, count = 1): Promise<Outcome<Lease>[]> {
-  const leases = Array.from({ length: count }, () => watch(pool.acquire()))
-  await clock.advance(20)
-  return leases
-}
+import { acquireMany, hangsIfSlow, harness, type Outcome, watch } from '../../harness.js'
 
 function release(leases: Outcome<Lease>[]): void {
   for (const { value } of leases) value!.release()
@@ -19,7 +10,7 @@ test('tryAcquire lends what is idle and healthy, and otherwise nothing', async (
   const it = harness({ max: 1 })
   expect(it.pool.tryAcquire()).toBeUndefined()
   expect(it.driver.attempts).toBe(0)
-  release(await lend(it))
+  release(await acquireMany(it))
   const lease = it.pool.tryAcquire()
   expect(lease).toBeDefined()
   expect(it.pool.tryAcquire()).toBeUndefined()
@@ -105,7 +96,7 @@ test('warm settles when the pool shrinks meanwhile', async () => {
 
 test('resize lets more callers in at once', async () => {
   const it = harness({ max: 1 })
-  await lend(it)
+  await acquireMany(it)
   const waiting = watch(it.pool.acquire())
   await it.clock.settle()
   it.pool.resize({ max: 2 })
@@ -116,7 +107,7 @@ test('resize lets more callers in at once', async () => {
 
 test('resize closes exactly the surplus of idle connections', async () => {
   const it = harness({ max: 8 })
-  release(await lend(it, 8))
+  release(await acquireMany(it, 8))
   it.pool.resize({ max: 5 })
   await it.clock.settle()
   expect(it.pool.stats()).toMatchObject({ total: 5, idle: 5, max: 5 })
@@ -124,7 +115,7 @@ test('resize closes exactly the surplus of idle connections', async () => {
 
 test('resize takes the surplus from connections as they come back, and never from their holders', async () => {
   const it = harness({ max: 3 }, { closeMs: 5 })
-  const leases = await lend(it, 3)
+  const leases = await acquireMany(it, 3)
   it.pool.resize({ max: 1 })
   await it.clock.advance(50)
   expect(it.pool.stats().total).toBe(3)
@@ -155,7 +146,7 @@ test('X10: reconfigure replaces connections under new credentials, none in mid-u
     { max: 2 },
     { onConnect: (_attempt, { settings }) => void users.push(settings.user) },
   )
-  const [busy, idle] = await lend(it, 2)
+  const [busy, idle] = await acquireMany(it, 2)
   idle!.value!.release()
   it.pool.reconfigure({ connection: 'postgres://other@localhost/app' })
   const running = watch(busy!.value!.query('select 1'))
@@ -190,14 +181,14 @@ test('F25: reconfigure ends a breaker that a wrong password has opened', async (
 
 test('reconfigure leaves connections alone when only times change, and refuses what it cannot change', async () => {
   const it = harness()
-  release(await lend(it))
+  release(await acquireMany(it))
   it.pool.reconfigure({ acquireTimeoutMs: 50, statementTimeoutMs: 70 })
   await it.clock.settle()
   expect(it.driver.open.size).toBe(1)
   expect(() => it.pool.reconfigure({ driver: it.driver } as never)).toThrow(
     'unknown option "driver"',
   )
-  await lend(it, 2)
+  await acquireMany(it, 2)
   const waiting = watch(it.pool.acquire())
   await it.clock.advance(60)
   expect(waiting.error?.name).toBe('AcquireTimeoutError')
@@ -205,7 +196,7 @@ test('reconfigure leaves connections alone when only times change, and refuses w
 
 test('F22: recycle replaces every connection, waits for those in use, and resolves when the last old one is gone', async () => {
   const it = harness({ max: 3, min: 1 })
-  const [a, b] = await lend(it, 2)
+  const [a, b] = await acquireMany(it, 2)
   b!.value!.release()
   const recycled = watch(it.pool.recycle())
   await it.clock.advance(100)
@@ -237,7 +228,7 @@ test('recycle resolves when the last old connection was one that could not be op
 
 test('suspect makes idle connections prove themselves, once', async () => {
   const it = harness({ max: 1 })
-  release(await lend(it))
+  release(await acquireMany(it))
   it.pool.suspect('network changed')
   for (const text of ['select 1', 'select 2']) {
     watch(it.pool.query(text))
@@ -247,8 +238,8 @@ test('suspect makes idle connections prove themselves, once', async () => {
 })
 
 test('destroyAll settles everybody with the truth: waiters were not executed, statements in flight are unknown', async () => {
-  const it = harness({ max: 2 }, { onStatement: hangs })
-  const [lease] = await lend(it)
+  const it = harness({ max: 2 }, { onStatement: hangsIfSlow })
+  const [lease] = await acquireMany(it)
   const running = [watch(lease!.value!.query('slow')), watch(it.pool.query('slow too'))]
   const waiting = [watch(it.pool.acquire()), watch(it.pool.query('select 1'))]
   await it.clock.settle()
@@ -287,7 +278,7 @@ test('destroyAll refills min', async () => {
 test('a connection that takes long to close counts against max until it is gone, and then whoever waits is served', async () => {
   for (const closeMs of [500, 'hang', new Error('close failed')] as const) {
     const it = harness({ max: 1, maxUses: 1 }, { closeMs })
-    release(await lend(it))
+    release(await acquireMany(it))
     const waiting = watch(it.pool.acquire())
     await it.clock.advance(2_300)
     expect(waiting.state, String(closeMs)).toBe('resolved')
@@ -297,7 +288,7 @@ test('a connection that takes long to close counts against max until it is gone,
 
 test('a driver whose close never settles costs its place for little more than two seconds', async () => {
   const it = harness({ max: 1, maxUses: 1 })
-  const leases = await lend(it)
+  const leases = await acquireMany(it)
   it.session().close = () => new Promise(() => {})
   release(leases)
   const waiting = watch(it.pool.acquire())
@@ -309,7 +300,7 @@ test('F39: an idle connection that the server closes leaves silently', async () 
   const it = harness()
   const errors: unknown[] = []
   it.pool.on('error', (event) => errors.push(event))
-  release(await lend(it))
+  release(await acquireMany(it))
   it.session().lose('idle_session_timeout')
   await it.clock.settle()
   expect(errors).toEqual([])
@@ -318,7 +309,7 @@ test('F39: an idle connection that the server closes leaves silently', async () 
 
 test('says what it is: name, endpoint, immutable statistics', async () => {
   const it = harness({ max: 3 })
-  release(await lend(it))
+  release(await acquireMany(it))
   const stats = it.pool.stats()
   expect(it.pool.name).toBe('test')
   expect(it.pool.endpoint).toEqual({ host: 'localhost', port: 5432, database: 'app' })

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { harness, watch } from '../../harness.js'
-
-const hangs = ({ text }: { text: string }): { hang: true } | undefined =>
-  text.startsWith('slow') ? { hang: true } : undefined
+import { hangsIfSlow, harness, watch } from '../../harness.js'
 
 test('F54, X15, T89: frees the caller after 200 ms at the latest and lends the connection again only when the cancel request is settled', async () => {
-  const { clock, driver, pool } = harness({ max: 1 }, { onStatement: hangs, onCancel: () => 500 })
+  const { clock, driver, pool } = harness(
+    { max: 1 },
+    { onStatement: hangsIfSlow, onCancel: () => 500 },
+  )
   const abort = new AbortController()
   const aborted = watch(pool.query('slow', [], { signal: abort.signal }))
   await clock.settle()
@@ -57,7 +57,10 @@ test('X15: no statement is ever the victim of a cancel request meant for another
 })
 
 test('X15: a statement of the same lease waits for the cancel request as well', async () => {
-  const { clock, driver, pool } = harness({ max: 1 }, { onStatement: hangs, onCancel: () => 50 })
+  const { clock, driver, pool } = harness(
+    { max: 1 },
+    { onStatement: hangsIfSlow, onCancel: () => 50 },
+  )
   const lease = watch(pool.acquire())
   await clock.settle()
   const abort = new AbortController()
@@ -74,7 +77,7 @@ test('X15: a statement of the same lease waits for the cancel request as well', 
 test('destroys the connection when the cancel request fails, since nobody knows whether it will still arrive', async () => {
   const { clock, driver, pool } = harness(
     { max: 1 },
-    { onStatement: hangs, onCancel: () => new Error('no route') },
+    { onStatement: hangsIfSlow, onCancel: () => new Error('no route') },
   )
   const abort = new AbortController()
   watch(pool.query('slow', [], { signal: abort.signal }))
@@ -90,7 +93,7 @@ test('destroys the connection when the cancel request fails, since nobody knows 
 test('destroys the connection when the cancel request hangs', async () => {
   const { clock, driver, pool } = harness(
     { max: 1 },
-    { onStatement: hangs, onCancel: () => 60_000 },
+    { onStatement: hangsIfSlow, onCancel: () => 60_000 },
   )
   const abort = new AbortController()
   watch(pool.query('slow', [], { signal: abort.signal }))
@@ -103,7 +106,7 @@ test('destroys the connection when the cancel request hangs', async () => {
 })
 
 test('destroys the connection when the statement does not end although the request has arrived', async () => {
-  const { clock, driver, pool, session } = harness({ max: 1 }, { onStatement: hangs })
+  const { clock, driver, pool, session } = harness({ max: 1 }, { onStatement: hangsIfSlow })
   const abort = new AbortController()
   const lease = watch(pool.acquire())
   await clock.settle()
@@ -119,7 +122,7 @@ test('destroys the connection when the statement does not end although the reque
 })
 
 test('leaves the next statement alone when the one that was cancelled ended in time', async () => {
-  const { clock, driver, pool } = harness({ max: 1 }, { onStatement: hangs })
+  const { clock, driver, pool } = harness({ max: 1 }, { onStatement: hangsIfSlow })
   const abort = new AbortController()
   const lease = watch(pool.acquire())
   await clock.settle()
@@ -135,7 +138,7 @@ test('sends one cancel request however many reasons there are', async () => {
   const { clock, pool } = harness(
     { max: 1 },
     {
-      onStatement: hangs,
+      onStatement: hangsIfSlow,
       onCancel: () => {
         requests++
         return 50

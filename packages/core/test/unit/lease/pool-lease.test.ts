@@ -1,23 +1,14 @@
 import { expect, test } from 'vitest'
 import type { Lease } from '../../../src/index.js'
-import { type Harness, harness, sqlError, watch } from '../../harness.js'
-
-const hangs = ({ text }: { text: string }): { hang: true } | undefined =>
-  text.startsWith('slow') ? { hang: true } : undefined
-
-async function lend({ clock, pool }: Harness): Promise<Lease> {
-  const lease = watch(pool.acquire())
-  await clock.settle()
-  return lease.value!
-}
+import { acquireOne, hangsIfSlow, harness, sqlError, watch } from '../../harness.js'
 
 test('F49: a second release does nothing but an event, whoever holds the connection by then', async () => {
   const it = harness({ max: 1 })
   const events: unknown[] = []
   it.pool.on('release', ({ again }) => events.push(again))
-  const first = await lend(it)
+  const first = await acquireOne(it)
   first.release()
-  const second = await lend(it)
+  const second = await acquireOne(it)
   first.release()
   first.destroy('really')
   await it.clock.settle()
@@ -30,7 +21,7 @@ test('F49: a second release does nothing but an event, whoever holds the connect
 
 test('F50: every call on a lease that was given back is refused', async () => {
   const it = harness()
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   lease.release()
   const query = watch(lease.query('select 1'))
   await it.clock.settle()
@@ -46,9 +37,9 @@ test('F50: every call on a lease that was given back is refused', async () => {
 
 test('F50: a lease does not come to life again when its connection is lent to somebody else', async () => {
   const it = harness({ max: 1 })
-  const old = await lend(it)
+  const old = await acquireOne(it)
   old.release()
-  await lend(it)
+  await acquireOne(it)
   const query = watch(old.query('select 1'))
   await it.clock.settle()
   expect(query.error?.name).toBe('LeaseReleasedError')
@@ -56,7 +47,7 @@ test('F50: a lease does not come to life again when its connection is lent to so
 
 test('runs statements of one lease one after the other, in the order of the calls', async () => {
   const it = harness({ max: 1 }, { statementMs: 5 })
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   const queries = ['a', 'b', 'c'].map((text) => watch(lease.query(text)))
   await it.clock.advance(11)
   expect(queries.map(({ state }) => state)).toEqual(['resolved', 'resolved', 'pending'])
@@ -70,15 +61,15 @@ test('goes on with the next statement after one that failed', async () => {
     {},
     { onStatement: ({ text }) => (text === 'bad' ? { error: sqlError('42601') } : undefined) },
   )
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   const queries = ['bad', 'good'].map((text) => watch(lease.query(text)))
   await it.clock.settle()
   expect(queries.map(({ state }) => state)).toEqual(['rejected', 'resolved'])
 })
 
 test('F53: fails what was not sent yet when the lease is given back, and cancels what was', async () => {
-  const it = harness({ max: 1 }, { onStatement: hangs })
-  const lease = await lend(it)
+  const it = harness({ max: 1 }, { onStatement: hangsIfSlow })
+  const lease = await acquireOne(it)
   const running = watch(lease.query('slow'))
   const queued = watch(lease.query('select 1'))
   lease.release()
@@ -90,8 +81,8 @@ test('F53: fails what was not sent yet when the lease is given back, and cancels
 })
 
 test('a queued statement keeps to its own deadline and its own signal', async () => {
-  const it = harness({ max: 1 }, { onStatement: hangs })
-  const lease = await lend(it)
+  const it = harness({ max: 1 }, { onStatement: hangsIfSlow })
+  const lease = await acquireOne(it)
   watch(lease.query('slow'))
   const abort = new AbortController()
   const timed = watch(lease.query('select 1', [], { timeoutMs: 50 }))
@@ -106,7 +97,7 @@ test('a queued statement keeps to its own deadline and its own signal', async ()
 
 test('its signal fires when the session dies, with the reason', async () => {
   const it = harness()
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   const { signal } = lease
   expect(lease.signal).toBe(signal)
   it.session().lose('crash')
@@ -118,17 +109,17 @@ test('its signal fires when the session dies, with the reason', async () => {
 
 test('its signal fires when the lease ends, and never for the next holder', async () => {
   const it = harness({ max: 1 })
-  const first = await lend(it)
+  const first = await acquireOne(it)
   const { signal } = first
   first.release()
-  const second = await lend(it)
+  const second = await acquireOne(it)
   expect(signal.aborted).toBe(true)
   expect(second.signal.aborted).toBe(false)
 })
 
 test('listeners of its signal run outside the state change', async () => {
   const it = harness({ max: 1 })
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   const seen: unknown[] = []
   lease.signal.addEventListener('abort', () => seen.push(it.pool.stats().idle))
   lease.release()
@@ -139,7 +130,7 @@ test('listeners of its signal run outside the state change', async () => {
 
 test('a statement on a lease whose session has died says that it was not sent', async () => {
   const it = harness()
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   it.session().lose('crash')
   const query = watch(lease.query('insert'))
   await it.clock.settle()
@@ -157,7 +148,7 @@ test('statements queued behind one that the session did not survive say that the
     {},
     { onStatement: ({ text }) => (text === 'die' ? { lose: 'crash' } : undefined) },
   )
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   const [died, queued] = [watch(lease.query('die')), watch(lease.query('insert'))]
   await it.clock.settle()
   expect(died.error).toMatchObject({ executed: 'unknown' })
@@ -168,7 +159,7 @@ test('destroy throws the connection away and serves whoever waits with another',
   const it = harness({ max: 1 })
   const reasons: string[] = []
   it.pool.on('destroy', ({ reason }) => reasons.push(reason))
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   const waiting = watch(it.pool.acquire())
   lease.destroy('looks odd')
   await it.clock.settle()
@@ -179,8 +170,8 @@ test('destroy throws the connection away and serves whoever waits with another',
 })
 
 test('destroy leaves the outcome of a running statement unknown', async () => {
-  const it = harness({ max: 1 }, { onStatement: hangs })
-  const lease = await lend(it)
+  const it = harness({ max: 1 }, { onStatement: hangsIfSlow })
+  const lease = await acquireOne(it)
   const query = watch(lease.query('slow'))
   lease.destroy()
   await it.clock.settle()
@@ -189,7 +180,7 @@ test('destroy leaves the outcome of a running statement unknown', async () => {
 
 test('using-declarations and their like give a lease back once, even if its holder did already', async () => {
   const it = harness({ max: 1 })
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   await lease[Symbol.asyncDispose]()
   await lease[Symbol.asyncDispose]()
   expect(it.pool.stats()).toMatchObject({ idle: 1, counters: { released: 1 } })
@@ -233,9 +224,9 @@ test('use refuses work that is no function, without asking for a connection', as
 })
 
 test('inspect shows each lease with its age, state and statement, and never a value', async () => {
-  const it = harness({ max: 3 }, { onStatement: hangs })
-  const [busy, open] = [await lend(it), await lend(it)]
-  await lend(it)
+  const it = harness({ max: 3 }, { onStatement: hangsIfSlow })
+  const [busy, open] = [await acquireOne(it), await acquireOne(it)]
+  await acquireOne(it)
   watch(busy.query('slow $1', ['secret']))
   watch(open.query('begin'))
   await it.clock.advance(250)

@@ -1,9 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Session } from '../../../src/index.js'
-import { type Harness, harness, watch } from '../../harness.js'
-
-const hangs = ({ text }: { text: string }): { hang: true } | undefined =>
-  text.startsWith('slow') ? { hang: true } : undefined
+import { type Harness, hangsIfSlow, harness, watch } from '../../harness.js'
 
 async function open({ clock, pool }: Harness): Promise<Session> {
   const session = watch(pool.openSession())
@@ -25,7 +22,7 @@ test('is a connection outside max that does not keep the process alive', async (
 })
 
 test('runs statements in order, with deadlines of their own', async () => {
-  const it = harness({}, { onStatement: hangs })
+  const it = harness({}, { onStatement: hangsIfSlow })
   const session = await open(it)
   const queries = [
     watch(session.query('select 1')),
@@ -99,7 +96,7 @@ test('refuses wrong options', async () => {
 })
 
 test('close ends it politely and can be repeated; destroy breaks it at once', async () => {
-  const it = harness({}, { closeMs: 50, onStatement: hangs })
+  const it = harness({}, { closeMs: 50, onStatement: hangsIfSlow })
   const session = await open(it)
   const closed = [watch(session.close()), watch(session[Symbol.asyncDispose]())]
   await it.clock.advance(51)

@@ -2,8 +2,8 @@ import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import { createServer, type Socket } from 'node:net'
 import type { ConnectContext } from '../../../src/api/driver.js'
 import type { AuthMethod } from '../../../src/settings/auth-method.js'
-import { ConnectionSettings } from '../../../src/settings/connection-settings.js'
 import type { SslSettings } from '../../../src/settings/ssl-settings.js'
+import { settingsFor } from '../../settings-for.js'
 
 /** One accepted connection, for a script to speak over. */
 export class Peer {
@@ -109,13 +109,9 @@ export interface Login {
 export function contextFor(port: number, login: Login = {}): ConnectContext {
   const password = 'password' in login ? login.password : 'secret'
   return {
-    settings: new ConnectionSettings({
-      endpoint: { host: login.host ?? '127.0.0.1', port, database: 'app' },
-      user: 'app',
+    settings: settingsFor(login.host ?? '127.0.0.1', login.ssl ?? { mode: 'disable' }, {
+      port,
       password,
-      applicationName: 'test',
-      ssl: login.ssl ?? { mode: 'disable' },
-      parameters: {},
     }),
     password,
     timeoutMs: login.timeoutMs ?? 5_000,

@@ -1,23 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { AuthMethod } from '../../../src/settings/auth-method.js'
 import { acceptedAuth } from '../../../src/settings/auth-method.js'
-import { ConnectionSettings } from '../../../src/settings/connection-settings.js'
 import type { SslSettings } from '../../../src/settings/ssl-settings.js'
-
-const settings = (
-  ssl: SslSettings,
-  requireAuth?: readonly AuthMethod[],
-  host = 'db',
-): ConnectionSettings =>
-  new ConnectionSettings({
-    endpoint: { host, port: 5432, database: 'app' },
-    user: 'app',
-    password: undefined,
-    applicationName: 'test',
-    ssl,
-    parameters: {},
-    requireAuth,
-  })
+import { settingsFor } from '../../settings-for.js'
 
 describe('acceptedAuth', () => {
   it('is SCRAM alone when a password would go to a server that nothing verifies', () => {
@@ -28,9 +12,9 @@ describe('acceptedAuth', () => {
       { mode: 'require' },
     ]
     for (const ssl of unverified) {
-      expect(acceptedAuth(settings(ssl), 'secret', undefined)).toEqual(['scram-sha-256'])
+      expect(acceptedAuth(settingsFor('db', ssl), 'secret', undefined)).toEqual(['scram-sha-256'])
     }
-    const unix = settings({ mode: 'verify-full' }, undefined, '/tmp')
+    const unix = settingsFor('/tmp', { mode: 'verify-full' })
     expect(acceptedAuth(unix, 'secret', undefined)).toEqual(['scram-sha-256'])
   })
 
@@ -42,9 +26,11 @@ describe('acceptedAuth', () => {
       { mode: 'verify-full' },
     ]
     for (const ssl of verified) {
-      expect(acceptedAuth(settings(ssl), 'secret', undefined)).toBeUndefined()
+      expect(acceptedAuth(settingsFor('db', ssl), 'secret', undefined)).toBeUndefined()
     }
-    expect(acceptedAuth(settings({ mode: 'disable' }), undefined, undefined)).toBeUndefined()
+    expect(
+      acceptedAuth(settingsFor('db', { mode: 'disable' }), undefined, undefined),
+    ).toBeUndefined()
   })
 
   it('T30: is SCRAM alone when any owner of a certificate would do', () => {
@@ -55,12 +41,12 @@ describe('acceptedAuth', () => {
       { mode: 'require', ca: new Uint8Array() },
     ]
     for (const ssl of anyOwner) {
-      expect(acceptedAuth(settings(ssl), 'secret', undefined)).toEqual(['scram-sha-256'])
+      expect(acceptedAuth(settingsFor('db', ssl), 'secret', undefined)).toEqual(['scram-sha-256'])
     }
   })
 
   it('is what was asked for, the option before the URL', () => {
-    const url = settings({ mode: 'disable' }, ['md5'])
+    const url = settingsFor('db', { mode: 'disable' }, { requireAuth: ['md5'] })
     expect(acceptedAuth(url, 'secret', undefined)).toEqual(['md5'])
     expect(acceptedAuth(url, 'secret', ['none'])).toEqual(['none'])
   })

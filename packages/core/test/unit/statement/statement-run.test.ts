@@ -1,9 +1,6 @@
 import { expect, test } from 'vitest'
 import type { FakeDriverOptions } from '../../../src/testing/index.js'
-import { harness, type Outcome, sqlError, watch } from '../../harness.js'
-
-const hangs = ({ text }: { text: string }): { hang: true } | undefined =>
-  text.startsWith('slow') ? { hang: true } : undefined
+import { hangsIfSlow, harness, type Outcome, sqlError, watch } from '../../harness.js'
 
 test('resolves with rows, count, command and the node that served it', async () => {
   const { clock, pool } = harness(
@@ -35,7 +32,10 @@ test('takes a text with values, or a statement object', async () => {
 })
 
 test('cancels a statement at its deadline, and says rolled-back once the server has confirmed it', async () => {
-  const { clock, driver, pool } = harness({ max: 1 }, { onStatement: hangs, onCancel: () => 20 })
+  const { clock, driver, pool } = harness(
+    { max: 1 },
+    { onStatement: hangsIfSlow, onCancel: () => 20 },
+  )
   const query = watch(pool.query('slow', [], { timeoutMs: 100 }))
   await clock.advance(115)
   expect(query.state).toBe('pending')
@@ -54,7 +54,7 @@ test('cancels a statement at its deadline, and says rolled-back once the server 
 test('F18: says unknown when the server does not confirm, at most 250 ms after the deadline', async () => {
   const { clock, driver, pool } = harness(
     { max: 1 },
-    { onStatement: hangs, onCancel: () => 60_000 },
+    { onStatement: hangsIfSlow, onCancel: () => 60_000 },
   )
   const query = watch(pool.query('slow', [], { timeoutMs: 100 }))
   await clock.advance(250)
@@ -66,7 +66,10 @@ test('F18: says unknown when the server does not confirm, at most 250 ms after t
 })
 
 test('says unknown when the session dies while the cancel request is under way', async () => {
-  const { clock, pool, session } = harness({ max: 1 }, { onStatement: hangs, onCancel: () => 100 })
+  const { clock, pool, session } = harness(
+    { max: 1 },
+    { onStatement: hangsIfSlow, onCancel: () => 100 },
+  )
   const query = watch(pool.query('slow', [], { timeoutMs: 50 }))
   await clock.advance(60)
   session().lose('crash')
@@ -99,7 +102,7 @@ test('delivers an ordinary error that arrives after the deadline as what it is',
 })
 
 test('one deadline covers the wait for a connection and the statement', async () => {
-  const { clock, pool } = harness({ max: 1 }, { connectMs: 60, onStatement: hangs })
+  const { clock, pool } = harness({ max: 1 }, { connectMs: 60, onStatement: hangsIfSlow })
   const query = watch(pool.query('slow', [], { timeoutMs: 100 }))
   await clock.advance(99)
   expect(query.state).toBe('pending')
@@ -119,7 +122,7 @@ test('F37: statementTimeoutMs limits statements that say nothing themselves, and
     [500, 'rejected'],
     [0, 'pending'],
   ] as const) {
-    const { clock, pool } = harness({ max: 1, statementTimeoutMs }, { onStatement: hangs })
+    const { clock, pool } = harness({ max: 1, statementTimeoutMs }, { onStatement: hangsIfSlow })
     const query = watch(pool.query('slow'))
     await clock.advance(600)
     expect(query.state).toBe(state)
@@ -162,10 +165,10 @@ async function givenUp(
 test('T89: a call that is ended by its signal tells the same truth as one that is ended by its time-out', async () => {
   const cases: [Partial<FakeDriverOptions>, string, number][] = [
     // Confirmed, in time or too late.
-    [{ onStatement: hangs, onCancel: () => 50 }, 'rolled-back', 60],
-    [{ onStatement: hangs, onCancel: () => 500 }, 'unknown', 210],
+    [{ onStatement: hangsIfSlow, onCancel: () => 50 }, 'rolled-back', 60],
+    [{ onStatement: hangsIfSlow, onCancel: () => 500 }, 'unknown', 210],
     // The session is lost meanwhile, or the request fails.
-    [{ onStatement: hangs, onCancel: () => new Error('no way') }, 'unknown', 0],
+    [{ onStatement: hangsIfSlow, onCancel: () => new Error('no way') }, 'unknown', 0],
   ]
   for (const [behaviour, executed, mostMs] of cases) {
     for (const [by, name] of [
@@ -268,7 +271,7 @@ test('refuses to begin or end a transaction on a connection nobody holds', async
 })
 
 test('reports the longest silence of a connection with a statement in flight', async () => {
-  const { clock, pool } = harness({ max: 2 }, { onStatement: hangs })
+  const { clock, pool } = harness({ max: 2 }, { onStatement: hangsIfSlow })
   expect(pool.silentForMs()).toBe(0)
   watch(pool.query('slow'))
   await clock.advance(700)

@@ -4,6 +4,7 @@ import type { CopySource } from '../../../src/index.js'
 import { CopyPieces } from '../../../src/stream/copy-pieces.js'
 import type { FakeReply } from '../../../src/testing/index.js'
 import { type Harness, harness, sqlError, watch } from '../../harness.js'
+import { expectUsable } from '../../streams.js'
 
 const COPY = 'copy t from stdin'
 
@@ -59,13 +60,6 @@ async function* generated(): AsyncGenerator<string> {
 
 const never = (): Promise<never> => new Promise(() => {})
 
-const usable = async (it: Harness): Promise<void> => {
-  await it.clock.settle()
-  expect(it.pool.stats()).toMatchObject({ total: 1, idle: 1, leased: 0 })
-  expect(it.session().transactionStatus()).toBe('idle')
-  expect(it.driver.violations).toEqual([])
-}
-
 test.each<[string, () => CopySource]>([
   ['an array of strings', () => ['1\n', '2\n', '3\n']],
   ['one string', () => '1\n2\n3\n'],
@@ -77,13 +71,13 @@ test.each<[string, () => CopySource]>([
   const it = server()
   expect(await it.pool.copyFrom(COPY, source())).toEqual({ rowCount: 3, command: 'COPY' })
   expect(it.session().copied).toEqual(['1\n2\n3\n'])
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('copies nothing from a source without data', async () => {
   const it = server()
   expect(await it.pool.copyFrom(COPY, [])).toMatchObject({ rowCount: 0 })
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('reads the source no faster than the server takes it, and not before it is ready', async () => {
@@ -110,7 +104,7 @@ test('gives the event loop its turns, however willing source and server are', as
   await it.clock.settle()
   expect(copy.error).toMatchObject({ name: 'AbortError' })
   expect(source.given).toBeLessThan(80)
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('a source that fails undoes the copy, is the error, and keeps the connection', async () => {
@@ -121,7 +115,7 @@ test('a source that fails undoes the copy, is the error, and keeps the connectio
   expect(it.session().copied).toEqual([])
   // It has ended by failing.
   expect(source.returned).toBe(0)
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('a source that gives anything but strings and bytes is ended, and undoes the copy', async () => {
@@ -139,7 +133,7 @@ test('a source that gives anything but strings and bytes is ended, and undoes th
     'copyFrom: the source must give strings or Uint8Arrays, got 5',
   )
   expect(ended).toBe(true)
-  await usable(it)
+  await expectUsable(it)
 })
 
 test.each(['in the middle', 'at the end'])(
@@ -158,7 +152,7 @@ test.each(['in the middle', 'at the end'])(
     expect(source).toMatchObject(
       when === 'in the middle' ? { given: 3, returned: 1 } : { given: 9, returned: 0 },
     )
-    await usable(it)
+    await expectUsable(it)
   },
 )
 
@@ -167,7 +161,7 @@ test('a statement that the server refuses leaves the source untouched', async ()
   const source = new Source(1)
   await expect(it.pool.copyFrom(COPY, source)).rejects.toMatchObject({ code: '42P01' })
   expect(source).toMatchObject({ given: 0, returned: 0 })
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('a session lost before the end of the data was sent has copied nothing', async () => {
@@ -211,7 +205,7 @@ test('F54: abort while the source is waited for frees the caller at once and und
   expect(copy.error).toMatchObject({ name: 'AbortError', executed: 'rolled-back', cause: 'gone' })
   expect(source.returned).toBe(1)
   expect(it.session().copied).toEqual([])
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('F54, T89: abort while the server takes data is told at once, for it undoes the copy; at the end the server says what became of it', async () => {
@@ -229,7 +223,7 @@ test('F54, T89: abort while the server takes data is told at once, for it undoes
     expect(it.pool.stats()).toMatchObject({ leased: 1 })
     await it.clock.advance(50)
     expect(copy.error).toMatchObject({ name: 'AbortError', executed: 'rolled-back' })
-    await usable(it)
+    await expectUsable(it)
   }
 })
 
@@ -251,7 +245,7 @@ test('timeoutMs is the limit of the whole copy, and undoes it', async () => {
     executed: 'rolled-back',
     timeoutMs: 500,
   })
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('the wait for a connection counts against timeoutMs', async () => {
@@ -278,7 +272,7 @@ test('each answer of the server may take statementTimeoutMs; the time that the s
   const copy = watch(stuck.pool.copyFrom(COPY, new Source(3)))
   await stuck.clock.advance(1_005)
   expect(copy.error).toMatchObject({ name: 'StatementTimeoutError', executed: 'rolled-back' })
-  await usable(stuck)
+  await expectUsable(stuck)
 })
 
 test('while it runs everything else on its lease is refused, and its release undoes it', async () => {
@@ -291,7 +285,7 @@ test('while it runs everything else on its lease is refused, and its release und
   await it.clock.settle()
   expect(copy.error).toMatchObject({ name: 'LeaseReleasedError' })
   expect(it.session().copied).toEqual([])
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('in a transaction it is a part of it: lost with it, and not committed by halves', async () => {
@@ -310,7 +304,7 @@ test('in a transaction it is a part of it: lost with it, and not committed by ha
   })
   await expect(work).rejects.toMatchObject({ name: 'TransactionError', executed: 'rolled-back' })
   expect(forgotten!.error).toMatchObject({ name: 'TransactionError' })
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('close() undoes it at the deadline', async () => {
@@ -427,6 +421,6 @@ test.each(['the server refuses', 'its time is up'])(
     const done = watch(it.pool.copyFrom(COPY, source, limits))
     await it.clock.advance(1_000)
     expect(done).toMatchObject({ state: 'rejected', error: { executed: 'rolled-back' } })
-    await usable(it)
+    await expectUsable(it)
   },
 )

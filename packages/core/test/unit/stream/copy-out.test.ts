@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { FakeReply } from '../../../src/testing/index.js'
 import { type Harness, harness, sqlError, watch } from '../../harness.js'
+import { expectUsable } from '../../streams.js'
 
 const COPY = 'copy t to stdout'
 const PIECES: FakeReply = { pieces: ['1\n', '2\n', '3\n'] }
@@ -22,17 +23,10 @@ async function all(stream: AsyncIterable<Uint8Array>): Promise<string> {
   return text
 }
 
-const usable = async (it: Harness): Promise<void> => {
-  await it.clock.settle()
-  expect(it.pool.stats()).toMatchObject({ total: 1, idle: 1, leased: 0 })
-  expect(it.session().transactionStatus()).toBe('idle')
-  expect(it.driver.violations).toEqual([])
-}
-
 test('gives the data as it comes and gives the connection back', async () => {
   const it = server()
   expect(await all(it.pool.copyTo(COPY))).toBe('1\n2\n3\n')
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('acquires and sends nothing before the first piece is asked for', async () => {
@@ -61,7 +55,7 @@ test('a reader that leaves early cancels the rest and keeps the connection', asy
   await it.clock.advance(20)
   expect(left.state).toBe('resolved')
   expect(cancels).toBe(1)
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('a reader that leaves early costs the connection if the cancel request fails', async () => {
@@ -91,7 +85,7 @@ test('T89: abort cancels, tells what the server says to that, and the connection
   expect(it.pool.stats()).toMatchObject({ leased: 1 })
   await it.clock.advance(50)
   expect(next.error).toMatchObject({ name: 'AbortError', executed: 'rolled-back', cause: 'gone' })
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('F54: abort before the server has begun to send cancels it as well', async () => {
@@ -103,7 +97,7 @@ test('F54: abort before the server has begun to send cancels it as well', async 
     abort.abort()
     await it.clock.advance(200)
     expect(next.error).toMatchObject({ name: 'AbortError' })
-    await usable(it)
+    await expectUsable(it)
   }
 })
 
@@ -113,7 +107,7 @@ test('timeoutMs is the limit of the whole copy, its reader included', async () =
   await stream.next()
   await it.clock.advance(505)
   // Given back before the reader comes again.
-  await usable(it)
+  await expectUsable(it)
   await expect(stream.next()).rejects.toMatchObject({
     name: 'StatementTimeoutError',
     timeoutMs: 500,
@@ -123,7 +117,7 @@ test('timeoutMs is the limit of the whole copy, its reader included', async () =
 test('an error in the middle keeps the connection', async () => {
   const it = server({ pieces: ['1\n'], then: { error: sqlError('22012') } })
   await expect(all(it.pool.copyTo(COPY))).rejects.toMatchObject({ code: '22012' })
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('a lost session is told', async () => {
@@ -142,7 +136,7 @@ test('X02: a transaction goes on after one that was read to its end, and is undo
   })
   // The server fails a transaction whose statement is cancelled.
   await expect(broken).rejects.toMatchObject({ name: 'TransactionError', executed: 'rolled-back' })
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('a lease is busy with it', async () => {
@@ -154,7 +148,7 @@ test('a lease is busy with it', async () => {
   expect(await all(stream)).toBe('2\n3\n')
   await lease.query('select 1')
   lease.release()
-  await usable(it)
+  await expectUsable(it)
 })
 
 test('refuses what is no COPY … TO STDOUT, and wrong options, by name', () => {

@@ -1,10 +1,8 @@
 import { expect, test } from 'vitest'
-import { type Lease, type StreamIterator, tracing } from '../../../src/index.js'
+import { type StreamIterator, tracing } from '../../../src/index.js'
 import type { FakeReply } from '../../../src/testing/index.js'
-import { type Harness, harness, sqlError, watch } from '../../harness.js'
-
-const numbers = (count: number): { n: number }[] =>
-  Array.from({ length: count }, (_, index) => ({ n: index }))
+import { acquireOne, type Harness, harness, sqlError, watch } from '../../harness.js'
+import { all, expectUsable, numbers } from '../../streams.js'
 
 /** A server on which `select` gives ten rows; other texts as `replies` says. */
 function server(
@@ -22,18 +20,6 @@ function server(
   )
 }
 
-async function all<T>(stream: AsyncIterable<T>): Promise<T[]> {
-  const found: T[] = []
-  for await (const one of stream) found.push(one)
-  return found
-}
-
-async function lend({ clock, pool }: Harness): Promise<Lease> {
-  const lease = watch(pool.acquire())
-  await clock.settle()
-  return lease.value!
-}
-
 /** A stream on a pool of which the first row has been read, in batches of three. */
 async function begun(it: Harness, signal?: AbortSignal): Promise<StreamIterator<unknown>> {
   const stream = it.pool.stream('select', [], { batchSize: 3, signal })
@@ -41,11 +27,8 @@ async function begun(it: Harness, signal?: AbortSignal): Promise<StreamIterator<
   return stream
 }
 
-const usable = async (it: Harness): Promise<void> => {
-  await it.clock.settle()
-  expect(it.pool.stats()).toMatchObject({ total: 1, idle: 1, leased: 0 })
-  expect(it.session().transactionStatus()).toBe('idle')
-  expect(it.driver.violations).toEqual([])
+async function usable(it: Harness): Promise<void> {
+  await expectUsable(it)
   expect(it.clock.pendingTimers).toBeLessThanOrEqual(1)
 }
 
@@ -163,7 +146,7 @@ test('F54: abort between two fetches gives the connection back before the reader
 
 test('F55: abort while it waits for a connection leaves the queue with nothing sent', async () => {
   const it = server()
-  await lend(it)
+  await acquireOne(it)
   const abort = new AbortController()
   const next = watch(it.pool.stream('select', [], { signal: abort.signal }).next())
   await it.clock.settle()
@@ -175,7 +158,7 @@ test('F55: abort while it waits for a connection leaves the queue with nothing s
 
 test('waits for a connection no longer than an acquire does, and not at all on a closed pool', async () => {
   const it = server({}, { acquireTimeoutMs: 100 })
-  await lend(it)
+  await acquireOne(it)
   const next = watch(it.pool.stream('select').next())
   await it.clock.advance(101)
   expect(next.error).toMatchObject({ name: 'AcquireTimeoutError', executed: 'no' })
@@ -284,7 +267,7 @@ test('close() ends a fetch that is under way with PoolClosedError at the deadlin
 
 test('while it is open everything else on its lease is refused at once, and works again after it', async () => {
   const it = server()
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   const stream = lease.stream('select', [], { batchSize: 3 })
   await stream.next()
   const refused = [
@@ -325,7 +308,7 @@ test('begins on its lease after the statements before it, and refuses those behi
 
 test('after an abort the lease goes on as soon as the server is through with it', async () => {
   const it = server({ slow: { hang: true } }, {}, { onCancel: () => 50 })
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   const abort = new AbortController()
   const next = watch(lease.stream('slow', [], { signal: abort.signal }).next())
   await it.clock.settle()
@@ -341,7 +324,7 @@ test('after an abort the lease goes on as soon as the server is through with it'
 
 test('a lease that is released with a stream open closes the cursor, and the stream says so', async () => {
   const it = server()
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   const stream = lease.stream('select', [], { batchSize: 3 })
   await stream.next()
   lease.release()
@@ -353,7 +336,7 @@ test('a lease that is released with a stream open closes the cursor, and the str
 test('a lease that is released with a stream open whose cursor does not close in time is thrown away', async () => {
   let stuck = false
   const it = server({}, {}, { statementMs: () => (stuck ? 60_000 : 0) })
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   const stream = lease.stream('select', [], { batchSize: 3 })
   await stream.next()
   stuck = true
@@ -563,7 +546,7 @@ test.each([
   'when %s under it, says that what it began may have been executed',
   async (what, name) => {
     const it = server()
-    const lease = await lend(it)
+    const lease = await acquireOne(it)
     const stream = lease.stream('select', [], { batchSize: 3 })
     await stream.next()
     if (what === 'its pool is closed') watch(it.pool.close({ timeoutMs: 0 }))
@@ -576,7 +559,7 @@ test.each([
 
 test('when its lease is released before the first row was asked for, says that nothing was executed', async () => {
   const it = server()
-  const lease = await lend(it)
+  const lease = await acquireOne(it)
   const stream = lease.stream('select')
   lease.release()
   await expect(stream.next()).rejects.toMatchObject({
@@ -587,7 +570,7 @@ test('when its lease is released before the first row was asked for, says that n
 
 test('gives up its place in the queue when it is closed before it has a connection', async () => {
   const it = server()
-  const holder = await lend(it)
+  const holder = await acquireOne(it)
   const stream = it.pool.stream('select')
   const first = watch(stream.next())
   const behind = watch(it.pool.query('select'))
@@ -606,7 +589,7 @@ test('gives up its place in the queue when it is closed before it has a connecti
 
 test('hears of its signal while it waits for a connection', async () => {
   const it = server()
-  const holder = await lend(it)
+  const holder = await acquireOne(it)
   const reason = new Error('enough')
   const aborting = new AbortController()
   const first = watch(it.pool.stream('select', [], { signal: aborting.signal }).next())

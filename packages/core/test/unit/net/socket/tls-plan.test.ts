@@ -1,17 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { planTls } from '../../../../src/net/socket/tls-plan.js'
-import { ConnectionSettings } from '../../../../src/settings/connection-settings.js'
+import type { ConnectionSettings } from '../../../../src/settings/connection-settings.js'
 import type { SslSettings } from '../../../../src/settings/ssl-settings.js'
+import { settingsFor } from '../../../settings-for.js'
 
 const settings = (ssl: SslSettings, host = 'db.example.com'): ConnectionSettings =>
-  new ConnectionSettings({
-    endpoint: { host, port: 5432, database: 'app' },
-    user: 'app',
-    password: undefined,
-    applicationName: 'test',
-    ssl,
-    parameters: {},
-  })
+  settingsFor(host, ssl)
 
 describe('planTls', () => {
   it('is nothing for disable and for Unix sockets', () => {
