@@ -64,7 +64,9 @@ export class Switchover {
     if (closed.aborted) throw new PoolClosedError(name)
     if (this.#begunAt !== undefined) {
       const agoMs = Math.round(clock.now() - this.#begunAt)
-      throw refusal(`a switchover of "${name}" is under way since ${agoMs} ms; wait for its end`)
+      throw refusal(
+        `a switchover of "${name}" has been under way for ${agoMs} ms; wait for it to end`,
+      )
     }
     const { primary } = watch
     if (primary === undefined) {
@@ -155,7 +157,7 @@ class Move {
     throw refusal(
       end === 'late'
         ? `${left()} calls were still under way on ${former} after ${this.#timeoutMs} ms; fn was not called, and the work goes on`
-        : `${former} was lost while its work was waited for; fn was not called`,
+        : `${former} was lost while the switchover waited for its work; fn was not called`,
     )
   }
 

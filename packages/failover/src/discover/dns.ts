@@ -162,7 +162,9 @@ function readOptions(options: DnsOptions): DnsOptions & { port: number; timeoutM
   }
   checkShownText(WHERE, name === undefined ? 'srv' : 'name', given)
   if (srv !== undefined && (options.port !== undefined || family !== undefined)) {
-    throw new TypeError(`${WHERE}: port and family are for name; service records say them`)
+    throw new TypeError(
+      `${WHERE}: port and family apply to name only; service records contain the port`,
+    )
   }
   checkNumber(WHERE, 'port', port, { min: 1, max: 65_535, integer: true })
   checkNumber(WHERE, 'timeoutMs', timeoutMs, { min: 1, max: MAX_MS })

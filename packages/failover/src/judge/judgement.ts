@@ -85,7 +85,7 @@ function roleOf(view: ClusterView, id: string, facts: ProbeFacts): NodeVerdict {
   const { systemId, timeline } = facts
   if (view.fence === 'timeline') {
     if (systemId === undefined) {
-      return { state: 'unknown', reason: 'does not tell its system identifier' }
+      return { state: 'unknown', reason: 'does not report its system identifier' }
     }
     if (view.systemId !== undefined && systemId !== view.systemId) {
       return {
@@ -128,7 +128,7 @@ function claimOf(
   timeline: number | undefined,
 ): NodeVerdict {
   if (timeline === undefined) {
-    return { state: 'unknown', reason: 'claims to be primary, but does not tell its timeline' }
+    return { state: 'unknown', reason: 'claims to be primary, but does not report its timeline' }
   }
   if (!view.settled) return NOT_YET
   const highest = highestTimeline(view) ?? timeline
@@ -144,7 +144,7 @@ function claimOf(
 
 const NOT_YET: NodeVerdict = {
   state: 'unknown',
-  reason: 'claims to be primary; the other nodes have not been heard yet',
+  reason: 'claims to be primary; the other nodes have not answered yet',
 }
 
 function unfenced(view: ClusterView, id: string, facts: ProbeFacts): NodeVerdict {
@@ -155,7 +155,7 @@ function elected(view: ClusterView, id: string, facts: ProbeFacts, reason: strin
   if (view.leaving.has(id) && hasListedRival(view, id)) {
     return {
       state: 'fenced',
-      reason: `claims to be ${reason}, but is not listed any more, and a node that is claims it too`,
+      reason: `claims to be ${reason}, but is not listed any more, and a listed node claims it too`,
     }
   }
   const { contest } = view

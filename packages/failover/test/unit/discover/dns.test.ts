@@ -81,7 +81,7 @@ describe('dns', () => {
   it.each<[unknown, RegExp]>([
     [{}, /either name or srv/],
     [{ name: 'a', srv: 'b' }, /either name or srv/],
-    [{ srv: 'b', port: 1 }, /port and family are for name/],
+    [{ srv: 'b', port: 1 }, /port and family apply to name only/],
     [{ name: 'a', port: 0 }, /port must be/],
     [{ name: 'a', family: 5 }, /family must be/],
     [{ name: 'a', resolver: {} }, /resolver must be a resolver/],

@@ -183,7 +183,7 @@ describe('switchover', () => {
     const pool = failover()
     await ready(pool)
     const first = pool.switchover(async () => {
-      await expect(pool.switchover(promoteB)).rejects.toThrow(/under way since \d+ ms/)
+      await expect(pool.switchover(promoteB)).rejects.toThrow(/under way for \d+ ms/)
       return await promoteB()
     })
     await expect(pool.switchover(promoteB)).rejects.toMatchObject({ code: 'POOLHOUSE_SWITCHOVER' })
