@@ -14,9 +14,8 @@ import {
 import { describeText, printable } from '../base/printable.js'
 import type { AuthMethod } from './auth-method.js'
 import { parseConnectionUrl } from './connection-url.js'
-import { type Endpoint, formatEndpoint, isLocal } from './endpoint.js'
+import { type Endpoint, formatEndpoint, isLocal, pooledHost } from './endpoint.js'
 import { passwordFromFile } from './password-file.js'
-import { pooledHost } from './pooled-host.js'
 import type { UrlHost } from './read-hosts.js'
 import {
   CHANNEL_BINDINGS,

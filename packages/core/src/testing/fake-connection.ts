@@ -18,7 +18,75 @@ import { DatabaseError } from '../outcome/database-error.js'
 import { resetFailure } from '../outcome/reset-failure.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import { FakeExchange, fakeCopyIn, fakeCopyOut, fakeCursor, lost } from './fake-exchange.js'
+import { FakeSession } from './fake-session.js'
 import type { FakeFailure, FakeReply } from './replies.js'
+import { serverColumns } from './server-columns.js'
+
+/** A start-up parameter as a session has it. */
+export interface FakeParameter {
+  /** Its value; `null` for none. Default: the text that was asked for. */
+  found?: string | null
+  /** 1 if it was set later than at the log-in. Default 0. */
+  setLater?: 0 | 1
+  /** 1 if the value means the same as the text. Default 1. */
+  same?: 0 | 1
+}
+
+/**
+ * How a fake server behaves. Every function is asked anew each time, so a test can change its mind.
+ */
+export interface FakeDriverOptions {
+  /** Time source; the same as the pool's. */
+  clock: Clock
+  /** How long a connect takes, in milliseconds. Default 0: it settles in a promise reaction. */
+  connectMs?: number | (() => number)
+  /**
+   * Fails a connect: return the error, or `hang` to never settle, or undefined to let it succeed.
+   */
+  onConnect?: (attempt: number, context: ConnectContext) => Error | 'hang' | undefined
+  /**
+   * The process id that answers when the pool asks after the log-in, or how the question fails.
+   * Default: the announced one, as without a pooler.
+   */
+  answeringPid?: (connection: FakeConnection) => number | null | Error
+  /**
+   * The server that a session leads to, as it says when the pool asks with this text after the
+   * log-in, or how the question fails. Default: the server does not say.
+   */
+  server?: (connection: FakeConnection, text: string) => Partial<ServerIdentity> | Error
+  /** Address of the sockets' other end; null for a Unix socket. Default 127.0.0.1. */
+  address?: null
+  /**
+   * What a session has of a start-up parameter when the pool asks with this text after the log-in.
+   * Default: what was asked for.
+   */
+  startUp?: (name: string, text: string) => FakeParameter | undefined
+  /** What `version()` says when the pool asks after the log-in. Default: nothing. */
+  version?: string
+  /** How long a statement takes, in milliseconds. Default 0. */
+  statementMs?: number | (() => number)
+  /** Answers a statement; undefined leaves it to the fake, which knows transactions and `set`. */
+  onStatement?: (statement: Statement, connection: FakeConnection) => FakeReply | undefined
+  /** Told what the server answered to each statement, just before the pool is. */
+  onAnswer?: (
+    statement: Statement,
+    connection: FakeConnection,
+    error: Error | null,
+    command: string,
+  ) => void
+  /** How long a cancel request takes, in milliseconds, or an error. Default 0. */
+  onCancel?: (connection: FakeConnection) => number | Error
+  /**
+   * Whether a session that is destroyed says so before `destroy` returns, as some drivers do, or a
+   * moment later. Default later.
+   */
+  destroysAtOnce?: boolean
+  /**
+   * How long a polite close takes, in milliseconds; `hang` for as long as it may; an error to fail
+   * with. Default 0.
+   */
+  closeMs?: number | 'hang' | Error
+}
 
 const LOCAL_COMMIT: Notice = {
   severity: 'WARNING',
@@ -36,10 +104,6 @@ type Done = (error: Error | null, result?: QueryResult<unknown>) => void
 export class FakeConnection implements DriverConnection {
   readonly raw: unknown = this
   readonly info: ConnectionInfo
-  /** Settings left behind by `set …`; empty in a fresh session. */
-  readonly settings: Map<string, string> = new Map()
-  /** Channels that the session listens to. */
-  readonly channels: Set<string> = new Set()
   /** Every statement that was run, in order. */
   readonly statements: string[] = []
   /** The data of every COPY … FROM STDIN that came to its end. */
@@ -60,7 +124,7 @@ export class FakeConnection implements DriverConnection {
   readonly #closed: (() => void)[] = []
   #pinging = false
   #resetWanted = false
-  #status: 'idle' | 'active' | 'failed' = 'idle'
+  readonly #session = new FakeSession()
   #done: Done | undefined
   #answer: ((error: Error | null) => void) | undefined
 
@@ -89,7 +153,17 @@ export class FakeConnection implements DriverConnection {
    * What the server knows of the transaction, even while a statement runs and the driver does not.
    */
   get sessionStatus(): 'idle' | 'active' | 'failed' {
-    return this.#status
+    return this.#session.status
+  }
+
+  /** Settings left behind by `set …`; empty in a fresh session. */
+  get settings(): Map<string, string> {
+    return this.#session.settings
+  }
+
+  /** Channels that the session listens to. */
+  get channels(): Set<string> {
+    return this.#session.channels
   }
 
   /** Whether a ping is in flight. */
@@ -98,7 +172,7 @@ export class FakeConnection implements DriverConnection {
   }
 
   transactionStatus(): TransactionStatus {
-    return this.#done === undefined ? this.#status : 'unknown'
+    return this.#done === undefined ? this.#session.status : 'unknown'
   }
 
   resetFirst(): void {
@@ -130,7 +204,7 @@ export class FakeConnection implements DriverConnection {
       answered = true
       this.#answer = undefined
       this.lastByteAt = this.#options.clock.now()
-      const tag = this.#follow(statement.text, error, command)
+      const tag = this.#session.follow(statement.text, error, command)
       this.#done = undefined
       this.#options.onAnswer?.(statement, this, error, tag)
       if (error === null) done(null, { rows, rowCount: rows.length, command: tag, fields: [] })
@@ -146,7 +220,7 @@ export class FakeConnection implements DriverConnection {
     }
     if (reply !== undefined && 'hang' in reply) return
     const finish = (): void => {
-      if (reply === undefined) answer(this.#refuseInFailed(statement.text))
+      if (reply === undefined) answer(this.#session.refuse(statement.text))
       else if ('error' in reply) answer(reply.error)
       else if ('rows' in reply) answer(null, reply.rows, reply.command)
       else if ('lose' in reply && this.#done === done) this.lose(reply.lose)
@@ -339,8 +413,7 @@ export class FakeConnection implements DriverConnection {
     this.statements.push(text)
     const reply = this.#options.onStatement?.({ text }, this)
     if (reply !== undefined && 'error' in reply) return resetFailure(reply.error)
-    this.settings.clear()
-    this.channels.clear()
+    this.#session.forget()
     return undefined
   }
 
@@ -363,7 +436,7 @@ export class FakeConnection implements DriverConnection {
         lose: (reason) => this.lose(reason),
         over: (error) => {
           this.lastByteAt = this.#options.clock.now()
-          const tag = this.#follow(text, error, '')
+          const tag = this.#session.follow(text, error, '')
           this.#done = undefined
           this.#answer = undefined
           this.#options.onAnswer?.({ text }, this, error, tag)
@@ -385,7 +458,7 @@ export class FakeConnection implements DriverConnection {
   }
 
   #refusal(text: string): FakeFailure | undefined {
-    const error = this.#refuseInFailed(text)
+    const error = this.#session.refuse(text)
     return error === null ? undefined : { error }
   }
 
@@ -420,117 +493,8 @@ export class FakeConnection implements DriverConnection {
     this.#context.listener.closed(reason)
     for (const resolve of this.#closed) resolve()
   }
-
-  #refuseInFailed(text: string): Error | null {
-    if (this.#status !== 'failed' || /^(?:rollback|commit)/i.test(text)) return null
-    return new DatabaseError('current transaction is aborted', { code: '25P02', severity: 'ERROR' })
-  }
-
-  /** Moves the transaction status as a server would, and returns the command tag. */
-  #follow(text: string, error: Error | null, command: string): string {
-    if (error !== null) {
-      if (this.#status === 'active') this.#status = 'failed'
-      return ''
-    }
-    const word = text.trim().split(/[\s;]/, 1)[0]!.toLowerCase()
-    const failed = this.#status === 'failed'
-    if (word === 'begin') this.#status = 'active'
-    else if (/^rollback to/i.test(text)) this.#status = 'active'
-    else if (word === 'commit' || word === 'rollback') this.#status = 'idle'
-    else if (word === 'listen') this.channels.add(nameIn(text))
-    else if (word === 'unlisten') this.channels.delete(nameIn(text))
-    else if (word === 'reset') {
-      this.#status = 'idle'
-      this.settings.clear()
-      this.channels.clear()
-    } else if (word === 'set') {
-      const [, name = '', value = ''] = /^set\s+(\w+)\s*=?\s*(.*)$/i.exec(text) ?? []
-      this.settings.set(name, value)
-    }
-    if (word === 'commit' && failed) return 'ROLLBACK'
-    return command === '' ? word.toUpperCase() : command
-  }
-}
-
-/** The quoted identifier in a statement. */
-function nameIn(text: string): string {
-  return /"((?:[^"]|"")*)"/.exec(text)?.[1]?.replaceAll('""', '"') ?? ''
 }
 
 function isFatal(error: Error): boolean {
   return error instanceof DatabaseError && error.severity !== 'ERROR'
-}
-
-/** What the form of the question asks about the server; the last form asks nothing. */
-function serverColumns(text: string, told: Partial<ServerIdentity> | Error = {}): unknown[] {
-  if (told instanceof Error || !text.includes('inet_server_addr')) return []
-  const { startedAt, address, port, inRecovery, systemId, timeline } = told
-  const where = [startedAt, address, port, inRecovery]
-  return text.includes('pg_control_system') ? [...where, systemId, timeline] : where
-}
-
-/** A start-up parameter as a session has it. */
-export interface FakeParameter {
-  /** Its value; `null` for none. Default: the text that was asked for. */
-  found?: string | null
-  /** 1 if it was set later than at the log-in. Default 0. */
-  setLater?: 0 | 1
-  /** 1 if the value means the same as the text. Default 1. */
-  same?: 0 | 1
-}
-
-/**
- * How a fake server behaves. Every function is asked anew each time, so a test can change its mind.
- */
-export interface FakeDriverOptions {
-  /** Time source; the same as the pool's. */
-  clock: Clock
-  /** How long a connect takes, in milliseconds. Default 0: it settles in a promise reaction. */
-  connectMs?: number | (() => number)
-  /**
-   * Fails a connect: return the error, or `hang` to never settle, or undefined to let it succeed.
-   */
-  onConnect?: (attempt: number, context: ConnectContext) => Error | 'hang' | undefined
-  /**
-   * The process id that answers when the pool asks after the log-in, or how the question fails.
-   * Default: the announced one, as without a pooler.
-   */
-  answeringPid?: (connection: FakeConnection) => number | null | Error
-  /**
-   * The server that a session leads to, as it says when the pool asks with this text after the
-   * log-in, or how the question fails. Default: the server does not say.
-   */
-  server?: (connection: FakeConnection, text: string) => Partial<ServerIdentity> | Error
-  /** Address of the sockets' other end; null for a Unix socket. Default 127.0.0.1. */
-  address?: null
-  /**
-   * What a session has of a start-up parameter when the pool asks with this text after the log-in.
-   * Default: what was asked for.
-   */
-  startUp?: (name: string, text: string) => FakeParameter | undefined
-  /** What `version()` says when the pool asks after the log-in. Default: nothing. */
-  version?: string
-  /** How long a statement takes, in milliseconds. Default 0. */
-  statementMs?: number | (() => number)
-  /** Answers a statement; undefined leaves it to the fake, which knows transactions and `set`. */
-  onStatement?: (statement: Statement, connection: FakeConnection) => FakeReply | undefined
-  /** Told what the server answered to each statement, just before the pool is. */
-  onAnswer?: (
-    statement: Statement,
-    connection: FakeConnection,
-    error: Error | null,
-    command: string,
-  ) => void
-  /** How long a cancel request takes, in milliseconds, or an error. Default 0. */
-  onCancel?: (connection: FakeConnection) => number | Error
-  /**
-   * Whether a session that is destroyed says so before `destroy` returns, as some drivers do, or a
-   * moment later. Default later.
-   */
-  destroysAtOnce?: boolean
-  /**
-   * How long a polite close takes, in milliseconds; `hang` for as long as it may; an error to fail
-   * with. Default 0.
-   */
-  closeMs?: number | 'hang' | Error
 }

@@ -8,86 +8,32 @@ import {
 } from '../api/statement.js'
 import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../api/streaming.js'
 import type { Transaction, TransactionOptions } from '../api/transaction.js'
-import type { Clock, ClockTimer } from '../base/clock.js'
+import type { Clock } from '../base/clock.js'
 import type { PoolLease, WorkGuard } from '../lease/pool-lease.js'
 import { asExecuted } from '../outcome/as-executed.js'
-import { hasCondition } from '../outcome/conditions.js'
 import { setExecuted } from '../outcome/database-error.js'
-import {
-  AbortError,
-  ConnectionLostError,
-  InDoubtError,
-  StatementTimeoutError,
-  TransactionError,
-} from '../outcome/errors.js'
-import type { Durability, Executed } from '../outcome/executed.js'
+import { AbortError, InDoubtError } from '../outcome/errors.js'
+import type { Durability } from '../outcome/executed.js'
 import { PoolhouseError } from '../outcome/poolhouse-error.js'
-import type { TransactionIdentity } from '../outcome/transaction-outcome.js'
-import type { Slot } from '../slot/slot.js'
-import { guardWord } from '../sql/guard-words.js'
-import { SqlStatements } from '../sql/sql-statements.js'
-import { traitsOf } from '../sql/statement-traits.js'
-import { CONTROLS_TRANSACTION } from '../sql/trait-flags.js'
 import {
   checkCopyFromArguments,
   checkCopyToArguments,
   readStreamArguments,
 } from '../statement/stream-arguments.js'
-import { Savepoint } from './savepoint.js'
+import { runSavepoint } from './savepoint.js'
 import {
-  beginStatement,
-  IDENTITY_QUERY,
-  readIdentity,
-  wantsIdentity,
-} from './transaction-identity.js'
+  endedUnseenError,
+  overError,
+  refuseControl,
+  refuseUnlessCommitted,
+  rolledBackError,
+  scopeOverError,
+} from './transaction-errors.js'
+import { beginStatement, IdentityOfTransaction } from './transaction-identity.js'
+import { less, TransactionLimits } from './transaction-limits.js'
 import { TransactionScope, type TurnLimits } from './transaction-scope.js'
 
 const ROLLBACK_MS = 2_000
-const SET = guardWord('set')
-const TRANSACTION = guardWord('transaction')
-// A COMMIT that is cancelled is rarely undone, and one that waits for its standbys becomes a local
-// one: its own answer is worth a moment.
-const COMMIT_PATIENCE_MS = 100
-
-function refuseControl(call: string, { text }: Statement, escapes: boolean): void {
-  if ((traitsOf(text, escapes) & CONTROLS_TRANSACTION) === 0) return
-  throw new TransactionError(
-    `${call} cannot begin or end a transaction; return from the callback to commit, use tx.rollback() to roll back and tx.savepoint(work) to nest`,
-  )
-}
-
-function overError(executed: Executed = 'no'): TransactionError {
-  return new TransactionError(
-    'this transaction is over; await every query inside the callback, and do not keep tx beyond it',
-    { executed },
-  )
-}
-
-function scopeOverError(executed: Executed = 'no'): TransactionError {
-  return new TransactionError(
-    'this savepoint is over; await every query inside its callback, and do not keep its argument beyond it',
-    { executed },
-  )
-}
-
-function ignore(): void {}
-
-/**
- * Whether the text is a `SET TRANSACTION …`, most of which PostgreSQL takes only before the first
- * query of a transaction.
- */
-function setsTransaction(text: string): boolean {
-  const statements = new SqlStatements(text)
-  statements.next()
-  if (statements.word !== SET) return false
-  statements.next()
-  return statements.word === TRANSACTION
-}
-
-/** The error of a transaction that its own limit has ended. */
-export function stoppedByTimeout(timeoutMs: number, pool: string): StatementTimeoutError {
-  return new StatementTimeoutError(timeoutMs, { executed: 'rolled-back', pool })
-}
 
 /**
  * One transaction on one lease: `open` → `ended` by COMMIT or ROLLBACK, or `stopped` from outside
@@ -97,10 +43,8 @@ export class OpenTransaction implements Transaction {
   readonly #lease: PoolLease
   readonly #pool: string
   readonly #clock: Clock
-  readonly #deadline: number
-  // Aborts every statement in flight or queued when the transaction is stopped; there only if it
-  // can be.
-  readonly #abort: AbortController | undefined
+  readonly #limits: TransactionLimits | undefined
+  readonly #identity: IdentityOfTransaction | undefined
   readonly #options: TransactionOptions
   #state: 'open' | 'stopped' | 'committing' | 'ended' = 'open'
   // Whose turn it is; made with the first savepoint, so that other transactions pay nothing for it.
@@ -109,13 +53,8 @@ export class OpenTransaction implements Transaction {
   #onStop: ((error: Error) => void) | undefined
   #firstError: unknown
   #savepoints = 0
-  #identity: TransactionIdentity | undefined
-  // With that it has lost the identity that was taken with BEGIN.
-  #begunAnew = false
-  // Statements that the work has sent by `query`.
   #statements = 0
   #durability: Durability | undefined
-  #patience: ClockTimer | undefined
   // Statements of ours that may have been done when their calls failed: it is known that they were
   // undone once the transaction has ended without COMMIT.
   readonly #unknown = new Set<unknown>()
@@ -125,14 +64,12 @@ export class OpenTransaction implements Transaction {
 
   /** Takes a lease that nobody else uses and checked options. */
   constructor(lease: PoolLease, pool: string, clock: Clock, options: TransactionOptions) {
-    const { timeoutMs, signal } = options
-    const stoppable = timeoutMs !== undefined || signal !== undefined
-    this.#abort = stoppable ? new AbortController() : undefined
     this.#lease = lease
     this.#pool = pool
     this.#clock = clock
     this.#options = options
-    this.#deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : clock.now() + timeoutMs
+    this.#limits = TransactionLimits.of(clock, options)
+    this.#identity = IdentityOfTransaction.of(options)
   }
 
   get open(): boolean {
@@ -156,11 +93,10 @@ export class OpenTransaction implements Transaction {
   async begin(): Promise<void> {
     // Lost or timed out at BEGIN: nothing of the transaction can have happened.
     try {
-      const begin = { text: beginStatement(this.#options) }
-      const begun = this.#run(begin, undefined, undefined, 'no')
-      // Nothing can have happened yet, so whoever stops it need not wait for the server's word.
-      const result = await (this.#abort === undefined ? begun : this.#untilStopped(() => begun))
-      if (wantsIdentity(this.#options)) this.#identity = readIdentity(result)
+      const begun = this.#run({ text: beginStatement(this.#options) }, undefined, undefined, 'no')
+      // Nothing can have happened yet, so a stop need not wait for the server's answer.
+      const result = await (this.#limits === undefined ? begun : this.#untilStopped(() => begun))
+      this.#identity?.read(result)
       const { openWith } = this.#options
       // It is the first statement, so that a SET TRANSACTION of the work begins no new transaction
       // without it.
@@ -184,7 +120,7 @@ export class OpenTransaction implements Transaction {
       if (this.#endedUnseen !== undefined) throw this.#endedUnseen
       this.workReturned()
     } catch (error) {
-      // Whoever stopped it is not kept waiting: the connection is cleaned after its release.
+      // After a stop the caller does not wait: the connection is cleaned after its release.
       if (this.#state !== 'stopped') await this.#rollBack()
       if (this.#endedUnseen === undefined && this.#unknown.has(error)) {
         setExecuted(error as PoolhouseError, 'rolled-back')
@@ -206,18 +142,15 @@ export class OpenTransaction implements Transaction {
    * own, not at all.
    */
   stop(error: Error): void {
-    if (this.#state === 'committing' && error instanceof AbortError) this.#hurry(error)
+    if (this.#state === 'committing' && error instanceof AbortError) {
+      this.#limits!.stopCommit(error.cause)
+    }
     if (this.#state !== 'open') return
     this.#state = 'stopped'
     this.#stopError = error
-    this.#abort?.abort(error)
+    this.#limits?.stop(error)
     this.#onStop?.(error)
     this.#scope?.abandon(() => error)
-  }
-
-  #hurry(error: AbortError): void {
-    const cancel = (): void => this.#abort!.abort(error.cause)
-    this.#patience = this.#clock.setTimer(cancel, COMMIT_PATIENCE_MS, { keepAlive: true })
   }
 
   /** Nothing can be sent any more. */
@@ -302,7 +235,7 @@ export class OpenTransaction implements Transaction {
     const { statement, options } = readStreamArguments(first, second, third)
     return this.#lease.openRows<Row>(
       statement,
-      { ...options, signal: this.#signalWith(options?.signal) },
+      { ...options, signal: this.#signal(options) },
       this.#guard(scope, options, () =>
         refuseControl('tx.stream', statement, this.#lease.slot.escapes),
       ),
@@ -316,7 +249,7 @@ export class OpenTransaction implements Transaction {
     options?: CopyOptions,
   ): StreamIterator<Uint8Array> {
     checkCopyToArguments(sql, options)
-    const signal = this.#signalWith(options?.signal)
+    const signal = this.#signal(options)
     return this.#lease.openCopyOut(sql, { ...options, signal }, this.#guard(scope, options))
   }
 
@@ -330,7 +263,7 @@ export class OpenTransaction implements Transaction {
     checkCopyFromArguments(sql, source, options)
     this.#refuseUnlessOpen(scope)
     const start = async (waitedMs: number): Promise<CopyResult> => {
-      const signal = this.#signalWith(options?.signal)
+      const signal = this.#signal(options)
       this.#statements++
       try {
         return await this.#lease.runCopyIn(sql, source, { ...less(options, waitedMs), signal })
@@ -359,18 +292,9 @@ export class OpenTransaction implements Transaction {
     }
   }
 
-  /**
-   * PostgreSQL takes most of SET TRANSACTION only before the first query, and ours for the identity
-   * was one. As nothing else has been done yet, a new transaction is begun for it in the same
-   * message; its identity is taken before COMMIT.
-   */
   #asFirst(statement: Statement): Statement {
     const isFirst = this.#statements++ === 0 && this.#savepoints === 0
-    if (!isFirst || this.#identity === undefined || statement.values?.length) return statement
-    if (!setsTransaction(statement.text)) return statement
-    this.#identity = undefined
-    this.#begunAnew = true
-    return { text: `ROLLBACK AND CHAIN; ${statement.text}`, rowMode: statement.rowMode }
+    return isFirst && this.#identity !== undefined ? this.#identity.asFirst(statement) : statement
   }
 
   /** `savepoint` in this scope. */
@@ -386,7 +310,7 @@ export class OpenTransaction implements Transaction {
       this.#scope ??= new TransactionScope(this.#clock, this.#pool)
       const outer = within ?? this.#scope
       outer
-        .inTurn(undefined, () => this.#nest(outer, work, () => void promise.catch(ignore)))
+        .inTurn(undefined, () => this.#nest(outer, work, () => void promise.catch(() => {})))
         .then(resolve, reject)
     })
     return promise
@@ -401,64 +325,26 @@ export class OpenTransaction implements Transaction {
     scope.forgotten = forgotten
     try {
       const name = `poolhouse_${++this.#savepoints}`
-      await this.#run({ text: `SAVEPOINT ${name}` }, undefined, outer)
+      await this.sendIn(outer, `SAVEPOINT ${name}`)
       this.#refuseUnlessOpen(outer)
-      return await this.#inSavepoint(outer, scope, name, work)
+      return await runSavepoint(this, outer, scope, name, work)
     } finally {
       outer.leave()
     }
   }
 
-  async #inSavepoint<R>(
-    outer: TransactionScope,
-    scope: TransactionScope,
-    name: string,
-    work: (tx: Transaction) => Promise<R>,
-  ): Promise<R> {
-    let result: R
-    try {
-      result = await scope.run(() => work(new Savepoint(this, scope)))
-      if (this.#state === 'open') scope.refuseOpenSavepoint()
-    } catch (error) {
-      scope.close(scopeOverError)
-      await this.#undo(outer, name)
-      throw error
-    }
-    scope.close(scopeOverError)
-    await this.#release(outer, scope, name)
-    return result
+  /** Sends a statement of ours in this scope. */
+  async sendIn(scope: TransactionScope, text: string): Promise<void> {
+    await this.#run({ text }, undefined, scope)
   }
 
-  async #undo(outer: TransactionScope, name: string): Promise<void> {
-    await this.#closeOpen()
-    if (this.#state !== 'open') return
-    await this.#run({ text: `ROLLBACK TO SAVEPOINT ${name}` }, undefined, outer)
+  /** Why it is over, for the caller of a savepoint. */
+  whyOver(): Error {
+    return this.#stopError ?? this.#endedUnseen ?? overError('rolled-back')
   }
 
-  async #release(outer: TransactionScope, scope: TransactionScope, name: string): Promise<void> {
-    await this.#closeOpen()
-    if (this.#state !== 'open') {
-      // Rolled back by its own work, it has ended as that wanted.
-      if (scope.rolledBack) return
-      throw this.#stopError ?? this.#endedUnseen ?? overError('rolled-back')
-    }
-    try {
-      // What its work has not awaited is before it.
-      if (!this.#hasFailed) {
-        await this.#run({ text: `RELEASE SAVEPOINT ${name}` }, undefined, scope)
-        return
-      }
-    } catch (error) {
-      if (!hasCondition(error, 'in_failed_sql_transaction')) throw error
-    }
-    await this.#undo(outer, name)
-    throw new TransactionError(
-      'the savepoint was rolled back: an earlier statement of it had failed, and its work returned all the same',
-      { executed: 'rolled-back', cause: scope.firstError },
-    )
-  }
-
-  get #hasFailed(): boolean {
+  /** Whether a statement has failed, so that the server refuses all but ROLLBACK. */
+  get hasFailed(): boolean {
     const { connection, state } = this.#lease.slot
     return state !== 'gone' && connection!.transactionStatus() === 'failed'
   }
@@ -481,10 +367,13 @@ export class OpenTransaction implements Transaction {
     if (scope?.over === true) throw scopeOverError()
   }
 
-  /** A signal that fires with the caller's and when the transaction is stopped. */
-  #signalWith(signal: AbortSignal | undefined): AbortSignal | undefined {
-    const signals = [this.#abort?.signal, signal].filter((one) => one !== undefined)
-    return signals.length > 1 ? AbortSignal.any(signals) : signals[0]
+  #signal(options?: { readonly signal?: AbortSignal | undefined }): AbortSignal | undefined {
+    return this.#limits === undefined ? options?.signal : this.#limits.with(options?.signal)
+  }
+
+  #timeoutMs(options?: { readonly timeoutMs?: number | undefined }): number | undefined {
+    const own = options?.timeoutMs
+    return this.#limits === undefined ? own : this.#limits.timeoutMs(own)
   }
 
   async #run<Row>(
@@ -495,8 +384,8 @@ export class OpenTransaction implements Transaction {
   ): Promise<QueryResult<Row>> {
     try {
       const result = await this.#lease.query<Row>(statement, {
-        ...this.#limits(options),
-        signal: this.#signalWith(options?.signal),
+        timeoutMs: this.#timeoutMs(options),
+        signal: this.#signal(options),
       })
       this.#checkStillOpen()
       return result
@@ -522,7 +411,7 @@ export class OpenTransaction implements Transaction {
   }
 
   /** What is still open when the transaction ends comes to its end first. */
-  #closeOpen(): Promise<void> {
+  closeOpen(): Promise<void> {
     return this.#lease.closeOpen(overError())
   }
 
@@ -532,13 +421,10 @@ export class OpenTransaction implements Transaction {
     if (slot.state === 'gone' || slot.connection!.inFlight > 0) return
     if (slot.connection!.transactionStatus() === 'idle' && this.#state === 'open') {
       this.#state = 'ended'
-      this.#endedUnseen = new TransactionError(
-        'a statement ended the transaction; its parts may have been committed',
-        { executed: 'unknown' },
-      )
-      const ended = this.#endedUnseen
+      const ended = endedUnseenError()
+      this.#endedUnseen = ended
       this.#scope?.abandon(() => ended)
-      throw this.#endedUnseen
+      throw ended
     }
   }
 
@@ -556,74 +442,40 @@ export class OpenTransaction implements Transaction {
     const { slot } = this.#lease
     let result: QueryResult
     try {
-      await this.#closeOpen()
-      await this.#identifyLate()
+      await this.closeOpen()
+      if (this.#identity !== undefined && this.#isActive) {
+        await this.#identity.readLate((statement) =>
+          this.#lease.query(statement, { timeoutMs: this.#timeoutMs() }),
+        )
+      }
       result = await this.#lease.query(
         { text: 'COMMIT' },
-        { ...this.#limits(), signal: this.#abort?.signal },
+        { timeoutMs: this.#timeoutMs(), signal: this.#limits?.signal },
       )
     } catch (error) {
-      if (this.#isCommittedAfter(error, slot)) return
-      throw error
+      if (error instanceof PoolhouseError && error.executed === 'yes') {
+        this.#durability = error.durability
+      }
+      refuseUnlessCommitted(error, slot.cancelSent, (cause) => this.#inDoubt(cause))
+      return
     } finally {
       this.#state = 'ended'
-      this.#patience?.cancel()
+      this.#limits?.committed()
     }
-    if (result.command === 'ROLLBACK') {
-      throw new TransactionError(
-        'COMMIT was answered with ROLLBACK: an earlier statement of the transaction had failed',
-        { executed: 'rolled-back', cause: this.#firstError },
-      )
-    }
+    if (result.command === 'ROLLBACK') throw rolledBackError(this.#firstError)
     this.#durability = slot.committedLocally ? 'local' : 'configured'
   }
 
-  /**
-   * Whether COMMIT has succeeded although its call failed. Throws what the caller is told if it has
-   * not.
-   */
-  #isCommittedAfter(error: unknown, slot: Slot): boolean {
-    if (!(error instanceof PoolhouseError)) throw error
-    switch (error.executed) {
-      case 'unknown':
-        throw this.#inDoubt(error)
-      case 'yes':
-        if (error.durability !== undefined) this.#durability = error.durability
-        // Its session was terminated in its wait for the standbys, by others, so there is no other
-        // answer.
-        if (slot.cancelSent || !(error instanceof ConnectionLostError)) throw error
-        return true
-      case 'no':
-        // It was not sent, so its release will roll it back.
-        setExecuted(error, 'rolled-back')
-        throw error
-      case 'rolled-back':
-        throw error
-    }
-  }
-
-  async #identifyLate(): Promise<void> {
-    if (!this.#begunAnew) return
+  get #isActive(): boolean {
     const { connection, state } = this.#lease.slot
-    if (state === 'gone' || connection!.transactionStatus() !== 'active') return
-    try {
-      const result = await this.#lease.query({ text: IDENTITY_QUERY }, this.#limits())
-      this.#identity = readIdentity(result)
-    } catch (error) {
-      // COMMIT has not been sent.
-      if (error instanceof PoolhouseError && error.executed === 'unknown') {
-        setExecuted(error, 'rolled-back')
-      }
-      throw error
-    }
+    return state !== 'gone' && connection!.transactionStatus() === 'active'
   }
 
   #inDoubt(cause: PoolhouseError): InDoubtError {
-    const { resolver } = this.#options
     return new InDoubtError(
       `COMMIT on pool "${this.#pool}" got no answer; the transaction may or may not have happened`,
       cause,
-      this.#identity && resolver?.(this.#identity),
+      this.#identity?.resolver(),
     )
   }
 
@@ -632,29 +484,17 @@ export class OpenTransaction implements Transaction {
     this.#state = 'ended'
     const { slot } = this.#lease
     if (wasOver || slot.state === 'gone') return
-    await this.#closeOpen()
+    await this.closeOpen()
     // Releasing rolls back as well; doing it here lets the caller see its end before the promise
     // settles.
     if (!slot.quiet) return
     try {
-      await this.#lease.query({ text: 'ROLLBACK' }, this.#limits({ timeoutMs: ROLLBACK_MS }))
+      await this.#lease.query(
+        { text: 'ROLLBACK' },
+        { timeoutMs: this.#timeoutMs({ timeoutMs: ROLLBACK_MS }) },
+      )
     } catch {
       this.#lease.destroy('ROLLBACK failed')
     }
   }
-
-  #limits(options?: QueryOptions): QueryOptions {
-    if (this.#options.timeoutMs === undefined) return { timeoutMs: options?.timeoutMs }
-    const left = Math.max(1, this.#deadline - this.#clock.now())
-    return { timeoutMs: Math.min(left, options?.timeoutMs ?? left) }
-  }
-}
-
-/** The limits that are left after a wait. */
-function less<Options extends { timeoutMs?: number | undefined }>(
-  options: Options | undefined,
-  waitedMs: number,
-): Options | undefined {
-  if (options?.timeoutMs === undefined || waitedMs === 0) return options
-  return { ...options, timeoutMs: Math.max(1, options.timeoutMs - waitedMs) }
 }

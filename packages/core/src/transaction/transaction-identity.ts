@@ -1,6 +1,11 @@
+import type { QueryResult, Statement } from '../api/statement.js'
 import type { TransactionOptions } from '../api/transaction.js'
-import type { TransactionIdentity } from '../outcome/transaction-outcome.js'
+import { setExecuted } from '../outcome/database-error.js'
+import { PoolhouseError } from '../outcome/poolhouse-error.js'
+import type { OutcomeResolver, TransactionIdentity } from '../outcome/transaction-outcome.js'
 import { SERVER_COLUMNS } from '../server/server-words.js'
+import { guardWord } from '../sql/guard-words.js'
+import { SqlStatements } from '../sql/sql-statements.js'
 
 /**
  * Asks a transaction for its identity; sent in one message with BEGIN. Assigns the `xid8`, and
@@ -17,7 +22,7 @@ export const IDENTITY_QUERY: string =
  * Reads the answer to `IDENTITY_QUERY`, whatever the driver made of its types; undefined if it does
  * not tell.
  */
-export function readIdentity({
+function readIdentity({
   rows,
 }: {
   readonly rows: readonly unknown[]
@@ -39,19 +44,89 @@ export function readIdentity({
 }
 
 /**
- * The text that begins a transaction with these options, and asks for its identity if somebody
- * wants it.
+ * The text that begins a transaction with these options, and asks for its identity if a `resolver`
+ * needs it.
  */
 export function beginStatement(options: TransactionOptions): string {
   let text = 'BEGIN'
   if (options.isolation !== undefined) text += ` ISOLATION LEVEL ${options.isolation.toUpperCase()}`
   if (options.readOnly !== undefined) text += options.readOnly ? ' READ ONLY' : ' READ WRITE'
   if (options.deferrable === true) text += ' DEFERRABLE'
-  if (wantsIdentity(options)) text += `; ${IDENTITY_QUERY}`
+  if (options.resolver !== undefined && options.readOnly !== true) text += `; ${IDENTITY_QUERY}`
   return text
 }
 
-/** Whether the identity of the transaction is to be taken. */
-export function wantsIdentity({ resolver, readOnly }: TransactionOptions): boolean {
-  return resolver !== undefined && readOnly !== true
+const SET = guardWord('set')
+
+const TRANSACTION = guardWord('transaction')
+
+/**
+ * Whether the text is a `SET TRANSACTION …`, most of which PostgreSQL takes only before the first
+ * query of a transaction.
+ */
+function setsTransaction(text: string): boolean {
+  const statements = new SqlStatements(text)
+  statements.next()
+  if (statements.word !== SET) return false
+  statements.next()
+  return statements.word === TRANSACTION
+}
+
+/**
+ * Owns the identity of one transaction, for `InDoubtError.resolve()`. Made only for a transaction
+ * that has a `resolver` and may write.
+ */
+export class IdentityOfTransaction {
+  readonly #makeResolver: NonNullable<TransactionOptions['resolver']>
+  #identity: TransactionIdentity | undefined
+  // The transaction was begun anew for a SET TRANSACTION, and lost the identity taken with BEGIN.
+  #isLate = false
+
+  private constructor(makeResolver: NonNullable<TransactionOptions['resolver']>) {
+    this.#makeResolver = makeResolver
+  }
+
+  /** The owner for a transaction with these options; undefined if no identity is to be taken. */
+  static of({ resolver, readOnly }: TransactionOptions): IdentityOfTransaction | undefined {
+    if (resolver === undefined || readOnly === true) return undefined
+    return new IdentityOfTransaction(resolver)
+  }
+
+  /** Takes it from the answer to `beginStatement`. */
+  read(answer: { readonly rows: readonly unknown[] }): void {
+    this.#identity = readIdentity(answer)
+  }
+
+  /**
+   * The first statement of the work, as it is sent. PostgreSQL takes most of SET TRANSACTION only
+   * before the first query, and the one for the identity was a query. As nothing else has been done
+   * yet, a new transaction is begun for it in the same message; its identity is taken before
+   * COMMIT.
+   */
+  asFirst(statement: Statement): Statement {
+    if (this.#identity === undefined || statement.values?.length) return statement
+    if (!setsTransaction(statement.text)) return statement
+    this.#identity = undefined
+    this.#isLate = true
+    return { text: `ROLLBACK AND CHAIN; ${statement.text}`, rowMode: statement.rowMode }
+  }
+
+  /** Takes it just before COMMIT, if it was lost. `ask` sends a statement. */
+  async readLate(ask: (statement: Statement) => Promise<QueryResult>): Promise<void> {
+    if (!this.#isLate) return
+    try {
+      this.read(await ask({ text: IDENTITY_QUERY }))
+    } catch (error) {
+      // COMMIT has not been sent.
+      if (error instanceof PoolhouseError && error.executed === 'unknown') {
+        setExecuted(error, 'rolled-back')
+      }
+      throw error
+    }
+  }
+
+  /** What finds the outcome; undefined if the server did not tell the identity. */
+  resolver(): OutcomeResolver | undefined {
+    return this.#identity && this.#makeResolver(this.#identity)
+  }
 }

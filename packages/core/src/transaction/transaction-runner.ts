@@ -15,7 +15,8 @@ import { AbortError } from '../outcome/errors.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
 import type { Slot } from '../slot/slot.js'
 import { KeyedWork } from './idempotency.js'
-import { OpenTransaction, stoppedByTimeout } from './open-transaction.js'
+import { OpenTransaction } from './open-transaction.js'
+import { stoppedByTimeout } from './transaction-errors.js'
 
 /** What a transaction needs of its pool. */
 export interface TransactionHost {
