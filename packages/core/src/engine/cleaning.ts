@@ -8,17 +8,6 @@ type CleaningHost = Pick<EngineView, 'clock' | 'pooler' | 'cancel'>
 /** Longest time to bring a session back to a known state. */
 export const CLEANING_MS = 2_000
 
-/** Whether a session that is given back can be lent again as it is. */
-export function isClean(slot: Slot): boolean {
-  const connection = slot.connection!
-  return (
-    slot.quiet &&
-    !slot.marks.dirty &&
-    connection.transactionStatus() === 'idle' &&
-    !slot.marks.drifted
-  )
-}
-
 /**
  * Brings a session back to a known state: a running statement is cancelled and awaited, an open
  * transaction rolled back, changed session state reset. Rejects, within two and a half seconds,

@@ -26,16 +26,24 @@ export class Departures {
    * Why a connection that is free must leave rather than serve on; undefined if it may stay.
    */
   reasonToRetire(slot: Slot, now: number): string | undefined {
-    const { phase, handoff, era, config, slots } = this.#engine
-    const needed = phase === 'open' || (phase === 'serving' && handoff.pending > 0)
-    if (!needed) return 'the pool is closing'
-    if (slot.era !== era) return 'replaced'
+    const engine = this.#engine
+    const { config } = engine
+    if (engine.phase !== 'open' && !this.#servesWaiters()) return 'the pool is closing'
+    if (slot.era !== engine.era) return 'replaced'
     if (slot.expiresAt <= now) return 'maximum lifetime reached'
     if (slot.uses >= config.maxUses) return 'maximum uses reached'
-    const { max } = config
-    // Those that are leaving already make room too; they are counted only when it matters.
-    const surplus = slots.size > max && slots.size - countSlots(slots, 'closing') > max
-    return surplus ? 'the pool has shrunk' : undefined
+    const tooMany = engine.slots.size > config.max && this.#isSurplus()
+    return tooMany ? 'the pool has shrunk' : undefined
+  }
+
+  #servesWaiters(): boolean {
+    return this.#engine.phase === 'serving' && this.#engine.handoff.pending > 0
+  }
+
+  /** Whether more than `max` stay: those that are leaving already make room too. */
+  #isSurplus(): boolean {
+    const { slots, config } = this.#engine
+    return slots.size - countSlots(slots, 'closing') > config.max
   }
 
   /** Retires every idle connection that has a reason to leave. */

@@ -155,14 +155,16 @@ export class Handoff {
 
   /** Gives a connection to a caller that has waited for `waitMs`; the caller receives it next. */
   lend(slot: Slot, now: number, waitMs: number): void {
-    const { recorder, hub, closing } = this.#engine
+    const engine = this.#engine
     slot.lend(now)
-    recorder.acquired++
-    recorder.wait.record(waitMs)
-    if (closing !== undefined) closing.served()
-    if (hub.has('acquire')) {
-      hub.emit('acquire', { pool: this.#engine.name, connection: slot.id, waitMs })
-    }
+    engine.recorder.lent(waitMs)
+    if (engine.closing !== undefined) engine.closing.served()
+    if (engine.hub.has('acquire')) this.#reportLent(slot, waitMs)
+  }
+
+  #reportLent(slot: Slot, waitMs: number): void {
+    const { hub, name } = this.#engine
+    hub.emit('acquire', { pool: name, connection: slot.id, waitMs })
   }
 
   /** Makes the error for a caller that is refused because there are too many, and reports it. */

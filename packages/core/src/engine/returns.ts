@@ -1,6 +1,7 @@
+import type { BudgetSeat } from '../api/connection-budget.js'
 import { messageOf } from '../base/message-of.js'
 import type { Slot } from '../slot/slot.js'
-import { clean, isClean } from './cleaning.js'
+import { clean } from './cleaning.js'
 import type { EngineView } from './engine-view.js'
 import type { Waiter } from './wait-queue.js'
 
@@ -31,11 +32,12 @@ export class Returns {
       return
     }
     const { marks } = slot
-    // Behind a pooler a reset would reach any server session.
-    const resets = (marks.resetAfter || engine.config.reset === 'always') && !engine.pooler
-    slot.returned(resets)
+    if (marks.resetAfter || engine.config.reset === 'always') {
+      // Behind a pooler a reset would reach any server session.
+      slot.returned(engine.pooler === undefined)
+    }
     if (marks.spoiled !== undefined) this.#endSpoiled(slot, marks.spoiled)
-    else if (isClean(slot)) this.reuse(slot, now)
+    else if (slot.clean) this.reuse(slot, now)
     else this.#clean(slot)
   }
 
@@ -72,13 +74,17 @@ export class Returns {
   }
 
   #endLease(slot: Slot, now: number): void {
-    const { recorder, leaks, hub, name } = this.#engine
-    slot.endLease(name)
+    const engine = this.#engine
+    slot.endLease(engine.name)
     const useMs = now - slot.leasedAt
-    recorder.released++
-    recorder.use.record(useMs)
-    leaks.ended(slot)
-    if (hub.has('release')) hub.emit('release', { pool: name, connection: slot.id, useMs })
+    engine.recorder.returned(useMs)
+    engine.leaks.ended(slot)
+    if (engine.hub.has('release')) this.#report(slot, useMs)
+  }
+
+  #report(slot: Slot, useMs: number): void {
+    const { hub, name } = this.#engine
+    hub.emit('release', { pool: name, connection: slot.id, useMs })
   }
 
   /**
@@ -94,7 +100,7 @@ export class Returns {
   }
 
   #clean(slot: Slot): void {
-    slot.clean()
+    slot.beginCleaning()
     clean(this.#engine, slot).then(
       () => {
         if (slot.state === 'cleaning') this.reuse(slot, this.#engine.now())
@@ -108,21 +114,23 @@ export class Returns {
 
   /** Hands a clean connection to the next caller, or retires it if its time has come. */
   reuse(slot: Slot, now: number): void {
-    const { departures, handoff } = this.#engine
-    const reason = departures.reasonToRetire(slot, now) ?? this.#reasonToGiveUp(slot)
+    const engine = this.#engine
+    const reason =
+      engine.departures.reasonToRetire(slot, now) ??
+      (engine.seat === undefined ? undefined : this.#reasonToGiveUp(slot, engine.seat))
     if (reason === undefined) {
-      handoff.offer(slot, now)
+      engine.handoff.offer(slot, now)
     } else {
-      departures.retire(slot, reason)
-      handoff.supply(now)
+      engine.departures.retire(slot, reason)
+      engine.handoff.supply(now)
     }
   }
 
-  #reasonToGiveUp({ uses }: Slot): string | undefined {
-    const { seat, slots, config } = this.#engine
+  #reasonToGiveUp({ uses }: Slot, seat: BudgetSeat): string | undefined {
+    const { slots, config } = this.#engine
     // A connection serves at least one caller, or two pools could pass a permit to and fro and
     // serve none.
-    if (seat === undefined || uses === 0 || slots.size <= config.min) return undefined
+    if (uses === 0 || slots.size <= config.min) return undefined
     return seat.owes() ? 'another pool is owed a connection' : undefined
   }
 }

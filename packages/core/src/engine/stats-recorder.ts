@@ -25,6 +25,18 @@ export class StatsRecorder {
   readonly use: Histogram = new Histogram()
   readonly create: Histogram = new Histogram()
 
+  /** A connection was lent, after a wait of this length. */
+  lent(waitMs: number): void {
+    this.acquired++
+    this.wait.record(waitMs)
+  }
+
+  /** A connection came back, after a use of this length. */
+  returned(useMs: number): void {
+    this.released++
+    this.use.record(useMs)
+  }
+
   /** An immutable picture. */
   snapshot(gauges: Gauges): PoolStats {
     return Object.freeze({

@@ -16,6 +16,7 @@ export class SessionMarks {
   #resetAfter = false
   // Server parameters when the session was ready; undefined before that.
   #atBirth: ReadonlyMap<string, string> | undefined = undefined
+  // Those of them that have another value now; undefined if none has.
   #drifted: Set<string> | undefined = undefined
 
   /** Whether the session may have changed in a way that only a reset undoes. */
@@ -30,7 +31,12 @@ export class SessionMarks {
 
   /** Whether a server parameter has another value than when the session was ready. */
   get drifted(): boolean {
-    return this.#drifted !== undefined && this.#drifted.size > 0
+    return this.#drifted !== undefined
+  }
+
+  /** Whether the next borrower may have the session as it is. */
+  get clean(): boolean {
+    return !this.#dirty && this.#drifted === undefined
   }
 
   /**
@@ -57,8 +63,10 @@ export class SessionMarks {
     if (name === STRINGS) this.#escapes = value === 'off'
     // What changes before the session is ready is what it began with.
     if (this.#atBirth === undefined || SERVER_STATE.has(name)) return
-    if (this.#atBirth.get(name) === value) this.#drifted?.delete(name)
-    else this.#drifted = (this.#drifted ?? new Set()).add(name)
+    const drifted = this.#drifted ?? new Set()
+    if (this.#atBirth.get(name) === value) drifted.delete(name)
+    else drifted.add(name)
+    this.#drifted = drifted.size > 0 ? drifted : undefined
   }
 
   /**
@@ -113,6 +121,6 @@ export class SessionMarks {
   cleaned(reset: boolean): void {
     if (reset) this.#resetDue = false
     this.#dirty = false
-    this.#drifted?.clear()
+    this.#drifted = undefined
   }
 }

@@ -54,7 +54,8 @@ const STEPS: Readonly<Record<SlotState, readonly SlotState[]>> = {
   gone: [],
 }
 
-// By number, so that a step costs one look-up: 3 ns, on the path of every query.
+// By number: every state but the last two may become `leased` or `idle`, so that the steps on the
+// path of each query cost one comparison.
 const STATES = Object.keys(STEPS) as readonly SlotState[]
 const NEXT = STATES.map((state) => STEPS[state].reduce((bits, next) => bits | bitOf(next), 0))
 // In the order of `STEPS`.
@@ -212,7 +213,8 @@ export class Slot {
 
   /** Goes to a caller. */
   lend(now: number): void {
-    this.#become(LEASED)
+    if (this.#state >= CLOSING) this.#refuse(LEASED)
+    this.#state = LEASED
     this.#leasedAt = now
     this.#uses++
   }
@@ -225,7 +227,8 @@ export class Slot {
 
   /** Becomes idle. */
   rest(now: number): void {
-    this.#become(IDLE)
+    if (this.#state >= CLOSING) this.#refuse(IDLE)
+    this.#state = IDLE
     this.#idleSince = now
   }
 
@@ -235,7 +238,7 @@ export class Slot {
   }
 
   /** Is about to be brought back to a known state. */
-  clean(): void {
+  beginCleaning(): void {
     this.#become(CLEANING)
   }
 
@@ -288,10 +291,12 @@ export class Slot {
   }
 
   #become(next: number): void {
-    if ((NEXT[this.#state]! & (1 << next)) === 0) {
-      throw new Error(`connection ${this.id} is ${this.state} and cannot become ${STATES[next]}`)
-    }
+    if ((NEXT[this.#state]! & (1 << next)) === 0) this.#refuse(next)
     this.#state = next
+  }
+
+  #refuse(next: number): never {
+    throw new Error(`connection ${this.id} is ${this.state} and cannot become ${STATES[next]}`)
   }
 
   // ── its lease ──
@@ -323,7 +328,12 @@ export class Slot {
   endLease(pool: string): void {
     this.#generation++
     this.#rawTaken = false
-    if (this.#abort !== undefined && this.#state !== GONE) this.#fire(new LeaseReleasedError(pool))
+    if (this.#abort !== undefined) this.#fireReleased(pool)
+  }
+
+  #fireReleased(pool: string): void {
+    // A session that is gone has told its reason already.
+    if (this.#state !== GONE) this.#fire(new LeaseReleasedError(pool))
   }
 
   #fire(reason: unknown): void {
@@ -456,9 +466,22 @@ export class Slot {
    * over.
    */
   get quiet(): boolean {
-    if (this.#state === GONE) return true
-    const free = !this.#cancelling && this.#occupant === undefined
-    return free && (this.#connection?.inFlight ?? 0) === 0
+    return (
+      this.#state === GONE ||
+      (!this.#cancelling && this.#occupant === undefined && (this.#connection?.inFlight ?? 0) === 0)
+    )
+  }
+
+  /** Whether it can be lent again as it is, when it has just come back. */
+  get clean(): boolean {
+    const connection = this.#connection!
+    return (
+      !this.#cancelling &&
+      this.#occupant === undefined &&
+      connection.inFlight === 0 &&
+      this.marks.clean &&
+      connection.transactionStatus() === 'idle'
+    )
   }
 
   /** Resolves when the connection is quiet. */

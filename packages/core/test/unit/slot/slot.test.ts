@@ -6,7 +6,7 @@ const steps: Record<Exclude<SlotState, 'connecting'>, (slot: Slot) => void> = {
   leased: (slot) => slot.lend(1),
   idle: (slot) => slot.rest(1),
   validating: (slot) => slot.validate(),
-  cleaning: (slot) => slot.clean(),
+  cleaning: (slot) => slot.beginCleaning(),
   closing: (slot) => slot.close('a reason'),
   gone: (slot) => slot.lose('a reason'),
 }
