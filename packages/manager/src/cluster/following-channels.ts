@@ -7,8 +7,7 @@ import {
 } from '@poolhouse/core'
 import { ChannelListener, formatEndpoint, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import type { DatabaseMember } from './database-member.js'
-import { ServerGroup } from './server-group.js'
-import type { ServerNode } from './server-node.js'
+import { ServerNode } from './server-node.js'
 
 const LISTEN_MS = 10_000
 
@@ -86,5 +85,6 @@ export class FollowingChannels {
 }
 
 function primaryOf(topology: Topology): ServerNode | undefined {
-  return ServerGroup.nodeOf(topology.current.primary?.pool)
+  const { primary } = topology.current
+  return primary?.pool instanceof ServerNode ? primary.pool : undefined
 }

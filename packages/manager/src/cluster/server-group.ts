@@ -1,4 +1,4 @@
-import type { Clock, CloseOptions, Pool, Topology } from '@poolhouse/core'
+import type { Clock, CloseOptions, Topology } from '@poolhouse/core'
 import { staticTopology } from '@poolhouse/core'
 import type { CheckedCloseOptions } from '@poolhouse/core/kit'
 import { type DiscoveredNode, type FailoverPool, withFailover } from '@poolhouse/failover'
@@ -103,11 +103,6 @@ export class ServerGroup {
       )
     }
     return withFailover({ discover, pool }, { ...failover, name, clock, random })
-  }
-
-  /** The node behind a pool of the topology. */
-  static nodeOf(pool: Pool | undefined): ServerNode | undefined {
-    return pool instanceof ServerNode ? pool : undefined
   }
 
   /** The node whose answer to the call with this error is missing. */

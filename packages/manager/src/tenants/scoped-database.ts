@@ -1,10 +1,8 @@
 import {
-  type CloseOptions,
   InDoubtError,
   type Pool,
   type PoolEventName,
   type PoolListener,
-  type PoolStats,
   type QueryResult,
   SessionStateError,
   type Statement,
@@ -14,9 +12,8 @@ import {
 import {
   EventHub,
   type PoolCall,
-  PoolDecorator,
+  PoolView,
   RESET_AROUND,
-  readCloseOptions,
   refuseLoneStatement,
   type WithResetAround,
 } from '@poolhouse/core/kit'
@@ -35,10 +32,8 @@ const AROUND: WithResetAround = { [RESET_AROUND]: true }
  * Calls that would outlive a transaction are refused. What a function leaves in the session anyway
  * is reset before the next borrower's first statement (not behind a pooler).
  */
-export class ScopedDatabase extends PoolDecorator implements DatabasePool {
-  readonly name: string
+export class ScopedDatabase extends PoolView<DatabasePool> implements DatabasePool {
   readonly #pool: Pool
-  readonly #base: DatabasePool
   readonly #settings: Statement
   readonly #gate: TenantGate
   // Events of its own calls. Events of the shared connections may be about other tenants.
@@ -53,10 +48,8 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
     gate: TenantGate,
     hub: EventHub = new EventHub(),
   ) {
-    super()
-    this.name = name
+    super(name, base)
     this.#hub = hub
-    this.#base = base
     this.#pool = pool
     this.#settings = settings
     this.#gate = gate
@@ -65,7 +58,7 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
   protected send<R>(call: PoolCall<R>): Promise<R> {
     switch (call.kind) {
       case 'transaction':
-        return this.#told(this.#gate.run(call, (timeoutMs) => call.run(this.#pool, { timeoutMs })))
+        return this.#reportDoubt(this.#gate.run(call, (timeoutMs) => call.run(this.#pool, { timeoutMs })))
       case 'query':
         return this.#alone(call.statement!, call) as Promise<R>
       case 'ready':
@@ -97,11 +90,11 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
     })
   }
 
-  #told<R>(call: Promise<R>): Promise<R> {
+  #reportDoubt<R>(call: Promise<R>): Promise<R> {
     if (!this.#hub.has('in-doubt')) return call
     return call.catch((error: unknown) => {
       if (error instanceof InDoubtError)
-        this.#hub.emit('in-doubt', { pool: this.name, node: this.#base.name, error })
+        this.#hub.emit('in-doubt', { pool: this.name, node: this.whole.name, error })
       throw error
     })
   }
@@ -120,33 +113,25 @@ export class ScopedDatabase extends PoolDecorator implements DatabasePool {
   reader(options?: ReaderOptions): Pool {
     return new ScopedDatabase(
       `${this.name}/reader`,
-      this.#base,
-      this.#base.reader(options),
+      this.whole,
+      this.whole.reader(options),
       this.#settings,
       this.#gate,
       this.#hub,
     )
   }
 
-  stats(): PoolStats {
-    return this.#base.stats()
-  }
-
-  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+  override on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
     if (event === 'in-doubt') this.#hub.on(event, listener)
     // Events of the shared connections may be about other tenants.
-    else if (OF_THE_SERVERS.has(event)) this.#base.on(event, listener)
+    else if (OF_THE_SERVERS.has(event)) this.whole.on(event, listener)
     return this
   }
 
-  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+  override off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
     if (event === 'in-doubt') this.#hub.off(event, listener)
-    else if (OF_THE_SERVERS.has(event)) this.#base.off(event, listener)
+    else if (OF_THE_SERVERS.has(event)) this.whole.off(event, listener)
     return this
-  }
-
-  async close(options: CloseOptions = {}): Promise<void> {
-    readCloseOptions(options)
   }
 }
 
