@@ -58,7 +58,9 @@ export class ScopedDatabase extends PoolView<DatabasePool> implements DatabasePo
   protected send<R>(call: PoolCall<R>): Promise<R> {
     switch (call.kind) {
       case 'transaction':
-        return this.#reportDoubt(this.#gate.run(call, (timeoutMs) => call.run(this.#pool, { timeoutMs })))
+        return this.#reportDoubt(
+          this.#gate.run(call, (timeoutMs) => call.run(this.#pool, { timeoutMs })),
+        )
       case 'query':
         return this.#alone(call.statement!, call) as Promise<R>
       case 'ready':
