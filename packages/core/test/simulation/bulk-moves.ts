@@ -3,7 +3,7 @@ import { GENEROUS_MS, MyError, maybeAbort, maybeTimeout, nap, treatment } from '
 import { marked } from './fake-server.js'
 import type { World } from './world.js'
 
-/** Reads a stream: to its end, or so far that the loop is left or fails, at its own pace. */
+/** Reads a stream at its own pace, to its end or until the loop is left or fails. */
 export function stream(world: World): void {
   const { random, pool } = world
   const id = ++world.lastId

@@ -52,7 +52,7 @@ export function poolQuery(world: World): void {
   })
 }
 
-/** Runs a transaction that may do everything wrong. */
+/** Runs a transaction that may break every rule. */
 export function transaction(world: World): void {
   const { random, options } = world
   const id = ++world.lastId

@@ -28,7 +28,7 @@ export function maybeTimeout(world: World, share = 0.4): number | undefined {
   return world.random.chance(share) ? world.random.int(1, 300) : undefined
 }
 
-/** Waits on the clock of the world, which knows that it has to go on. */
+/** Waits on the clock of the world, and counts as sleeping meanwhile. */
 export async function nap(world: World, ms: number): Promise<void> {
   world.sleeping++
   await sleep(world.clock, ms)

@@ -16,7 +16,7 @@ import {
   type VirtualClock,
 } from '../../src/testing/index.js'
 
-/** How connects go at the moment. */
+/** How the server treats connects at the moment. */
 export type ConnectMood = 'well' | 'refused' | 'hang' | 'full' | 'wrong password' | 'mixed'
 
 /** What became of one marked statement on the server. */
@@ -28,15 +28,15 @@ export interface Fate {
 
 const MARK = /\/\* (\w+) (\d+) (\w+) \*\//
 
-/** A statement that carries who sent it and how the server shall treat it. */
+/** A statement that names its sender and how the server is to treat it. */
 export function marked(text: string, who: string, id: number, treatment: string): string {
   return `${text} /* ${who} ${id} ${treatment} */`
 }
 
 /**
- * The server of one schedule: moody, and keeping books. It knows who holds which session, so it
- * sees at once when a statement arrives on a session that belongs to somebody else or that was not
- * cleaned.
+ * The server of one schedule. It changes its behaviour at random and records what it does. It knows
+ * which lease holds which session, so it notices at once when a statement arrives on a session of
+ * another lease, or on one that was not cleaned.
  */
 export class FakeServer {
   readonly driver: FakeDriver

@@ -51,7 +51,7 @@ export function tryAcquire(world: World): void {
   if (lease !== undefined) hold(world, id, lease)
 }
 
-/** The schedule owns a connection now; nobody else may, and it must be clean. */
+/** The schedule owns a connection now. No other lease may hold it, and it must be clean. */
 function hold(world: World, id: number, lease: Lease): void {
   const { server } = world
   const pid = lease.info.backendPid
@@ -111,7 +111,7 @@ export function release(world: World): void {
   held.lease.release()
 }
 
-/** Throws the connection of a lease away. */
+/** Destroys the connection of a lease. */
 export function destroy(world: World): void {
   const held = take(world)
   if (held === undefined) return
@@ -120,7 +120,7 @@ export function destroy(world: World): void {
   held.lease.destroy('by the schedule')
 }
 
-/** Tries what must not work: a second release, a statement after it. */
+/** Tries what must be refused: a second release, and a statement after the release. */
 export function useEnded(world: World): void {
   if (world.ended.length === 0) return
   const lease = world.random.pick(world.ended)
@@ -136,7 +136,7 @@ export function useEnded(world: World): void {
   })
 }
 
-/** Borrows a connection for a few statements, well or badly. */
+/** Borrows a connection for a few statements, and may break the rules. */
 export function use(world: World): void {
   const { random } = world
   const id = ++world.lastId

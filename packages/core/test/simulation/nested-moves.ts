@@ -60,7 +60,7 @@ export function nest(world: World): void {
   })
 }
 
-/** Everything is held by work that waits for more: the pool must have seen that and ended it. */
+/** All connections are held by work that waits for more: the pool must have ended that. */
 export function checkDeadlock(world: World): void {
   const { leased, total } = world.pool.stats()
   if (world.suspended || world.closing || total < world.max || leased < total) return
@@ -71,6 +71,6 @@ export function checkDeadlock(world: World): void {
   if (world.leases.length > 0 || waits.length < total || world.nestedWaits.size > waits.length)
     return
   if (world.calls.size === waits.length && [...world.calls].every(({ kind }) => kind === 'nest')) {
-    world.complain(`${waits.length} wait for each other, and nobody ends it`)
+    world.complain(`${waits.length} wait for each other, and the pool does not end it`)
   }
 }

@@ -3,9 +3,9 @@ import { expect, test } from 'vitest'
 import { verdict } from './schedule.js'
 
 /*
- * Random schedules against one pool on virtual time, with a server that refuses, hangs, lies in
- * wait and hangs up. After each step the pool's books must add up and nobody may be forgotten; at
- * the end the pool is closed in the middle of everything and nothing may be left.
+ * Random schedules against one pool on virtual time, with a server that refuses, hangs and closes
+ * connections. After each step the pool's counters must add up and no caller may be forgotten; at
+ * the end the pool is closed in the middle of its work and nothing may be left.
  *
  * A schedule that fails is shortened as far as it still fails, and prints its seed and its story.
  * Environment variables:
@@ -26,7 +26,7 @@ test('keeps every promise and every invariant in random schedules', async () => 
     return
   }
   const seeds = fc.noShrink(fc.integer({ min: 1, max: 0x7fffffff }))
-  // The fewest steps that still fail are what one wants to read.
+  // The shortest schedule that still fails is the easiest to read.
   const steps = fc.noBias(fc.integer({ min: 1, max: MOST_STEPS }))
   await fc.assert(
     fc.asyncProperty(seeds, steps, async (seed, mostSteps) => {

@@ -33,7 +33,7 @@ export interface HeldLease {
 }
 
 /**
- * Timers may fire up to a millisecond late by rounding; everything else is slack nobody should
+ * Timers may fire up to a millisecond late by rounding; everything else is slack that no run should
  * need.
  */
 const SLACK_MS = 3
@@ -64,7 +64,7 @@ export class World {
   surplus = 0
   suspended = false
   closing = false
-  /** Whether the pool closes and serves nobody any more. */
+  /** Whether the pool is closing and refuses new calls. */
   refusing = false
   /** Sessions being opened. */
   opening = 0
@@ -194,7 +194,7 @@ export class World {
     }
   }
 
-  /** Lets time pass without the process noticing. */
+  /** Lets time pass as if the process had been frozen. */
   stall(ms: number): void {
     this.say(`stall ${ms}`)
     this.clock.stall(ms)

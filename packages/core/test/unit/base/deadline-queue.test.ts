@@ -52,7 +52,7 @@ test('does not expire an entry that was removed, and removing twice does nothing
   expect(queue.nextAt()).toBe(Number.POSITIVE_INFINITY)
 })
 
-test('expires at most as many as it is told and says that more is due', () => {
+test('expires at most the given number and reports that more are due', () => {
   const queue = new DeadlineQueue()
   const expired: number[] = []
   for (let id = 0; id < 5; id++) queue.add(new Entry(id, expired), 0, 10 + (id % 2))

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Histogram } from '../../../src/base/histogram.js'
 
-test('says 0 before the first sample', () => {
+test('returns 0 before the first sample', () => {
   const histogram = new Histogram()
   expect([
     histogram.percentile(0.5),
@@ -12,7 +12,7 @@ test('says 0 before the first sample', () => {
   ]).toEqual([0, 0, 0, 0])
 })
 
-test('never says a percentile that is too low, nor more than 6.25 % too high', () => {
+test('never returns a percentile that is too low, or more than 6.25 % too high', () => {
   fc.assert(
     fc.property(
       fc.array(fc.double({ min: 0, max: 2_000_000, noNaN: true }), { minLength: 1, maxLength: 50 }),
@@ -32,7 +32,7 @@ test('never says a percentile that is too low, nor more than 6.25 % too high', (
   )
 })
 
-test('takes negative times for 0 and survives times beyond its range', () => {
+test('counts negative times as 0 and accepts times beyond its range', () => {
   const histogram = new Histogram()
   histogram.record(-5)
   expect(histogram.percentile(1)).toBe(0)

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { ownError } from '../../../src/base/own-error.js'
 import { AuthenticationError } from '../../../src/outcome/errors.js'
 
-test('T14: an error for each of several callers is the same, and shares nothing that one of them could write to', () => {
+test('T14: the errors of several callers are equal and share nothing that one of them could write to', () => {
   const cause = new Error('why')
   const error = new AuthenticationError('no entry', {
     endpoint: 'a:5432/app',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { harness, watch } from '../../harness.js'
 
-test('a pool has one timer, however many calls wait and run', async () => {
+test('a pool has one timer, however many calls wait or run', async () => {
   const it = harness(
     { max: 2, maxPending: 10_000, leakWarningMs: 1_000 },
     { onStatement: () => ({ hang: true }) },

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { expect, test } from 'vitest'
 import { unwatchSignal, watchSignal } from '../../../src/base/watch-signal.js'
 
-test('T16: puts one listener on a signal, whatever the number of those who watch it', () => {
+test('T16: puts one listener on a signal, however many watchers it has', () => {
   const { signal } = new AbortController()
   const watchers = Array.from({ length: 100 }, () => () => {})
   for (const watcher of watchers) watchSignal(signal, watcher)
@@ -14,7 +14,7 @@ test('T16: puts one listener on a signal, whatever the number of those who watch
   expect(getEventListeners(signal, 'abort').length).toBe(0)
 })
 
-test('T16: calls each watcher once and in order, but none that was taken away meanwhile', () => {
+test('T16: calls each watcher once and in order, except those removed meanwhile', () => {
   const aborter = new AbortController()
   const { signal } = aborter
   const called: string[] = []

@@ -6,7 +6,7 @@ import { PoolhouseError } from '../../../src/outcome/poolhouse-error.js'
 
 const RESULT = { rowCount: 2, command: 'COPY' }
 
-/** A line that notes what is sent, and says how much room there is. */
+/** A line that records what is sent, and whose room a test sets. */
 class NotedLine {
   readonly sent: (number | string)[] = []
   room = true
@@ -45,7 +45,7 @@ describe('a COPY that sends', () => {
     expect(await finished).toBe(RESULT)
   })
 
-  it('has a writer wait until there is room', async () => {
+  it('makes a writer wait until there is room', async () => {
     const line = new NotedLine()
     line.room = false
     const copy = new SendingCopy(line)
@@ -55,7 +55,7 @@ describe('a COPY that sends', () => {
     await written
   })
 
-  it('gives the event loop its turn although there is always room, so that a writer hears of a refusal', async () => {
+  it('lets the event loop run even if there is always room, so that a writer learns of a refusal', async () => {
     const line = new NotedLine()
     const copy = new SendingCopy(line)
     const refusal = new Error('refused')
@@ -66,7 +66,7 @@ describe('a COPY that sends', () => {
     await expect(write()).rejects.toBe(refusal)
   })
 
-  it('rejects whoever writes or waits for room when it is over, and takes no more', async () => {
+  it('rejects pending writes and waits for room when it is over, and accepts no more data', async () => {
     const line = new NotedLine()
     line.room = false
     const copy = new SendingCopy(line)
@@ -80,7 +80,7 @@ describe('a COPY that sends', () => {
     expect(line.sent).toEqual([1])
   })
 
-  it('gives a reason without a zero byte when it fails, and takes no more', async () => {
+  it('sends a reason without a zero byte when it fails, and accepts no more data', async () => {
     const line = new NotedLine()
     const copy = new SendingCopy(line)
     const failed = copy.fail('a\0b')
@@ -92,7 +92,7 @@ describe('a COPY that sends', () => {
 })
 
 describe('a COPY that receives', () => {
-  it('gives what was read ahead as one piece, pauses when that is much and goes on when it was taken', async () => {
+  it('returns what was read ahead as one piece, pauses above a limit and resumes once that is taken', async () => {
     const pauses: boolean[] = []
     const copy = new ReceivingCopy((paused) => pauses.push(paused))
     copy.data(Buffer.alloc(65_535, 1))
@@ -107,7 +107,7 @@ describe('a COPY that receives', () => {
     expect(await next).toEqual(Buffer.from('next'))
   })
 
-  it('gives what was read ahead before its end, and then the end', async () => {
+  it('returns what was read ahead, and then the end', async () => {
     const copy = new ReceivingCopy(() => undefined)
     copy.data(Buffer.from('last'))
     copy.ended(undefined)
@@ -156,7 +156,7 @@ describe('the answer to the text of a COPY', () => {
     await expect(opened).rejects.toBe(refusal)
   })
 
-  it('says that the text was another command, and was executed', async () => {
+  it('reports that the text was another command, and was executed', async () => {
     const { answer, opened } = open()
     answer.completed('SELECT 1')
     answer.settle(undefined)
@@ -167,7 +167,7 @@ describe('the answer to the text of a COPY', () => {
     })
   })
 
-  it('says that the text was a COPY the other way, and was undone', async () => {
+  it('reports that the text was a COPY in the other direction, and was undone', async () => {
     const { answer, opened } = open()
     expect(answer.refuseData()).toContain('it must be COPY … TO STDOUT')
     answer.settle(new PoolhouseError('COPY from stdin failed'))

@@ -20,7 +20,7 @@ async function endOf<T>(it: Harness, promise: Promise<T>): Promise<Outcome<T>> {
   return outcome
 }
 
-test('T21: a write whose wait for standbys our own deadline has cut short is never a success', async () => {
+test('T21: a write whose wait for standbys is cut short by its deadline never succeeds', async () => {
   for (const [options, timeoutMs] of [
     [{ statementTimeoutMs: 20 }, undefined],
     [{}, 20],
@@ -29,13 +29,13 @@ test('T21: a write whose wait for standbys our own deadline has cut short is nev
     const { error } = await endOf(it, it.pool.query('insert', [], { timeoutMs }))
     expect(error).toMatchObject({ name: 'StatementTimeoutError', timeoutMs: 20, ...LOCAL })
     expect(error?.message).toContain('committed on the primary alone')
-    // The connection is as good as before, and the next statement has nothing to do with it.
+    // The connection stays usable, and the next statement is not affected.
     expect(await it.pool.query('select 1')).toMatchObject({ durability: 'configured' })
     expect(it.driver.attempts).toBe(1)
   }
 })
 
-test('T21: nor is one that its signal has cut short', async () => {
+test('T21: a write whose wait for standbys is cut short by its signal never succeeds', async () => {
   const it = cutOff()
   const abort = new AbortController()
   const call = endOf(it, it.pool.query('insert', [], { signal: abort.signal }))
@@ -44,7 +44,7 @@ test('T21: nor is one that its signal has cut short', async () => {
   expect((await call).error).toMatchObject({ name: 'AbortError', cause: 'gone', ...LOCAL })
 })
 
-test('T21: nor a transaction, whatever has cut its COMMIT short', async () => {
+test('T21: a transaction whose COMMIT is cut short never succeeds, whatever cut it short', async () => {
   for (const by of ['timeoutMs', 'statementTimeoutMs', 'signal'] as const) {
     const it = cutOff(by === 'statementTimeoutMs' ? { statementTimeoutMs: 20 } : {})
     const abort = new AbortController()
@@ -68,7 +68,7 @@ test('T21: nor a transaction, whatever has cut its COMMIT short', async () => {
   }
 })
 
-test('T21: nor one of a lease, nor one with a key, which is not done again', async () => {
+test('T21: a write of a lease that is cut short never succeeds, and one with a key is not run again', async () => {
   const it = cutOff()
   const used = await endOf(
     it,
@@ -107,7 +107,7 @@ test('T21: nor one of a lease, nor one with a key, which is not done again', asy
   expect(times).toBe(1)
 })
 
-test('T21: nor one that a closing pool, or the early end of its lease, has cut short', async () => {
+test('T21: a write that is cut short by the close of its pool or the end of its lease never succeeds', async () => {
   const it = cutOff()
   const call = watch(it.pool.query('insert'))
   await it.clock.settle()
@@ -123,7 +123,7 @@ test('T21: nor one that a closing pool, or the early end of its lease, has cut s
   expect(left.error).toMatchObject({ name: 'LeaseReleasedError', ...LOCAL })
 })
 
-test('T21: a wait that others cancel is a success that says how safe it is', async () => {
+test('T21: a statement whose wait for standbys another client cancels succeeds and reports its durability', async () => {
   const it = cutOff()
   const call = watch(it.pool.query('insert'))
   await it.clock.settle()
@@ -134,7 +134,7 @@ test('T21: a wait that others cancel is a success that says how safe it is', asy
   expect(await it.pool.query('select 1')).toMatchObject({ durability: 'configured' })
 })
 
-test('T21: a session that others end in its wait leaves a statement that is known to be done', async () => {
+test('T21: a statement is known to be done when another client terminates its session during the wait for standbys', async () => {
   const it = cutOff()
   const call = watch(it.pool.query('insert'))
   await it.clock.settle()
@@ -149,7 +149,7 @@ test('T21: a session that others end in its wait leaves a statement that is know
   expect(call.error).toMatchObject({ name: 'ConnectionLostError', ...LOCAL })
 })
 
-test('T89: a COMMIT that is faster than the cancel decides, whichever way it was given up', async () => {
+test('T89: a COMMIT that is answered before the cancel arrives succeeds, after an abort as after a timeout', async () => {
   for (const options of [{ signal: true }, { timeoutMs: 25 }]) {
     const it = harness({ max: 1 }, { statementMs: 10, onCancel: () => 500 })
     const abort = new AbortController()
@@ -166,7 +166,7 @@ test('T89: a COMMIT that is faster than the cancel decides, whichever way it was
   }
 })
 
-test('T89: a COMMIT that gets no answer in time is in doubt, whichever way it was given up', async () => {
+test('T89: a COMMIT that gets no answer in time is in doubt after an abort as after a timeout', async () => {
   for (const by of ['signal', 'timeoutMs'] as const) {
     const it = harness(
       { max: 1 },
@@ -191,7 +191,7 @@ test('T89: a COMMIT that gets no answer in time is in doubt, whichever way it wa
   }
 })
 
-test('T89: a statement that was given up inside a transaction says rolled-back once that is over', async () => {
+test('T89: a statement that was aborted inside a transaction is reported as rolled-back once the transaction is over', async () => {
   const it = harness({ max: 1 }, { statementMs: 30, onCancel: () => 500 })
   const abort = new AbortController()
   const call = watch(it.pool.transaction((tx) => tx.query('insert', [], { signal: abort.signal })))

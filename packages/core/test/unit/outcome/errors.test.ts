@@ -40,7 +40,7 @@ function oneOfEach(from: typeof core): core.PoolhouseError[] {
   ]
 }
 
-test('codes, outcomes and whether to try again are stable', () => {
+test('the codes, outcomes and retryable flags of all classes are stable', () => {
   const table = oneOfEach(core).map((error) =>
     [error.name, error.code, error.executed, error.retryable ? 'retryable' : '-'].join(' '),
   )
@@ -71,7 +71,7 @@ test('codes, outcomes and whether to try again are stable', () => {
   `)
 })
 
-test('every class is recognised by another copy of the package, and only as what it is', async () => {
+test('errors of another copy of the package are instances of the same classes as ours', async () => {
   vi.resetModules()
   const other = await import('../../../src/index.js')
   expect(other.PoolhouseError).not.toBe(core.PoolhouseError)
@@ -94,7 +94,7 @@ test('a subclass is an instance of its bases, and a base is none of its subclass
   expect(new core.ConnectError('m', { endpoint })).not.toBeInstanceOf(core.AuthenticationError)
 })
 
-test('a class that a user derives knows its own instances only', () => {
+test('instanceof of a class that a user derives accepts its own instances only', () => {
   class MyTimeout extends core.AcquireTimeoutError {}
   const mine = new MyTimeout(1, gauges)
   expect(mine).toBeInstanceOf(MyTimeout)
@@ -102,7 +102,7 @@ test('a class that a user derives knows its own instances only', () => {
   expect(new core.AcquireTimeoutError(1, gauges)).not.toBeInstanceOf(MyTimeout)
 })
 
-test('nothing else is taken for one of its errors', () => {
+test('no other value is taken for a Poolhouse error', () => {
   for (const value of [
     undefined,
     null,
@@ -173,7 +173,8 @@ test.each([
   expect(toUnansweredError(error, new Error('end of stream'), true)).toMatchObject({ executed })
 })
 
-test('a cause that is not given is not there, and one that is undefined is the same', () => {
+test('an error has a property cause only if a cause was given, which may be any value but undefined', () => {
   expect(Object.hasOwn(new core.PoolhouseError('m'), 'cause')).toBe(false)
+  expect(Object.hasOwn(new core.PoolhouseError('m', { cause: undefined }), 'cause')).toBe(false)
   expect(new core.AbortError(0, 'no').cause).toBe(0)
 })

@@ -45,7 +45,7 @@ async function doubt(outcomes: (TransactionOutcome | Error)[]): Promise<InDoubtE
   return done.error as InDoubtError
 }
 
-test('takes the identity of a transaction in one message with BEGIN and gives it to the resolver', async () => {
+test('reads the identity of a transaction in the same message as BEGIN and passes it to the resolver', async () => {
   const it = server({ COMMIT: { lose: 'reset' } })
   const statements: string[] = []
   it.driver.options.onAnswer = ({ text }) => statements.push(text)
@@ -71,7 +71,7 @@ test('takes the identity of a transaction in one message with BEGIN and gives it
   ])
 })
 
-test('asks a transaction for its identity neither without a resolver nor if it is read-only', async () => {
+test('does not ask for the identity of a transaction without a resolver, nor for one that is read-only', async () => {
   for (const options of [
     {},
     { readOnly: true, resolver: () => async () => 'committed' as const },
@@ -83,7 +83,7 @@ test('asks a transaction for its identity neither without a resolver nor if it i
   }
 })
 
-test('a write transaction that is begun on a standby was not executed', async () => {
+test('a write transaction that begins on a standby is reported as not executed', async () => {
   const it = harness(
     { max: 1 },
     {
@@ -100,14 +100,14 @@ test('a write transaction that is begun on a standby was not executed', async ()
   expect(runs).toBe(0)
 })
 
-test('resolve tells what the resolver found and asks it no more once that is final', async () => {
+test('resolve returns what the resolver found and does not ask it again once that is final', async () => {
   const error = await doubt(['unknown', 'committed', 'aborted'])
   expect(await error.resolve()).toBe('unknown')
   expect(await error.resolve({ timeoutMs: 10 })).toBe('committed')
   expect(await error.resolve()).toBe('committed')
 })
 
-test('resolve tells unknown when nobody can resolve or the resolver fails', async () => {
+test('resolve returns unknown without a resolver and when the resolver fails', async () => {
   expect(await new InDoubtError('sent').resolve()).toBe('unknown')
   expect(await (await doubt([new Error('broken')])).resolve()).toBe('unknown')
 })
@@ -123,7 +123,7 @@ test('resolve rejects for wrong options and when its signal fires', async () => 
   })
 })
 
-test('S79: a COMMIT whose wait for the standbys was cancelled succeeds, and both the transaction and an event tell that it is local', async () => {
+test('S79: a COMMIT whose wait for standbys was cancelled succeeds, and the transaction and an event report it as local', async () => {
   for (const [routine, durability] of [
     ['SyncRepWaitForLSN', 'local'],
     [undefined, 'local'],
@@ -156,7 +156,7 @@ test('S79: a COMMIT whose wait for the standbys was cancelled succeeds, and both
   }
 })
 
-test('a session that is terminated while COMMIT waits for the standbys has committed, on the primary', async () => {
+test('a transaction whose session is terminated while COMMIT waits for standbys is committed on the primary', async () => {
   const it = harness(
     { max: 1 },
     {
@@ -172,7 +172,7 @@ test('a session that is terminated while COMMIT waits for the standbys has commi
   expect(done.value?.durability).toBe('local')
 })
 
-test('a warning of an earlier commit on the same connection says nothing about the next one', async () => {
+test('a warning about one commit does not affect the next commit of the same connection', async () => {
   let warn = true
   const it = harness(
     { max: 1 },
@@ -193,7 +193,7 @@ test('a warning of an earlier commit on the same connection says nothing about t
 })
 
 test.each(['copyFrom', 'stream'])(
-  'does not begin anew for a SET TRANSACTION behind a %s, whose work would be undone',
+  'does not restart for a SET TRANSACTION after a %s, whose work would be undone',
   async (before) => {
     const texts: string[] = []
     const it = harness(

@@ -39,7 +39,7 @@ function error(code: string, severity = 'ERROR', more: Partial<ServerWords> = {}
 
 describe('an ERROR', () => {
   test.each(FOREIGN)(
-    'T04: with code %s that a function raised is the answer of its statement',
+    'T04: with code %s that a function raised fails its statement only',
     (code) => {
       const raised = error(code, 'ERROR', RAISED)
       expect(meaningOf(said(code, 'ERROR', RAISED))).toMatchObject({
@@ -112,7 +112,7 @@ describe('an ERROR', () => {
     expect(refused).toMatchObject({ executed: 'rolled-back', retryable: false })
   })
 
-  test('T62: of an extension that says so in its words is', () => {
+  test('T62: of an extension counts as a refusal by a standby if its message says so', () => {
     const message = 'this cannot be done during recovery'
     expect(refusesAsStandby(error('0A000', 'ERROR', { message, routine: 'ext' }))).toBe(true)
     expect(refusesAsStandby(error('0A000', 'ERROR', { message, ...RAISED }))).toBe(false)
@@ -127,19 +127,25 @@ describe('an ERROR', () => {
     },
   )
 
-  test('T62: about the file of a relation is known by who reports it', () => {
+  test('T62: about the file of a relation is recognised by the routine that reports it', () => {
     expect(lacksRelationFile(error('58P01', 'ERROR', { routine: 'mdopenfork' }))).toBe(true)
     expect(lacksRelationFile(error('58P01', 'ERROR', { routine: 'read_binary_file' }))).toBe(false)
     expect(isRaisedByFunction(error('58P01', 'ERROR', RAISED))).toBe(true)
     expect(isRaisedByFunction(error('58P01', 'ERROR', { routine: 'mdopenfork' }))).toBe(false)
   })
 
-  test.each(['40001', '40P01', '55P03'])('%s is a conflict, whatever reports it', (code) => {
-    for (const more of [{}, RAISED]) {
-      expect(isConflict(error(code, 'ERROR', more))).toBe(true)
-      expect(error(code, 'ERROR', more)).toMatchObject({ executed: 'rolled-back', retryable: true })
-    }
-  })
+  test.each(['40001', '40P01', '55P03'])(
+    '%s is a conflict, whichever routine reports it',
+    (code) => {
+      for (const more of [{}, RAISED]) {
+        expect(isConflict(error(code, 'ERROR', more))).toBe(true)
+        expect(error(code, 'ERROR', more)).toMatchObject({
+          executed: 'rolled-back',
+          retryable: true,
+        })
+      }
+    },
+  )
 
   test.each([
     ['40003', true],
@@ -177,7 +183,7 @@ describe('the last words of a session', () => {
     },
   )
 
-  test('prove for what was sent behind that nothing of it was read', () => {
+  test('prove that the server read nothing of what was sent after them', () => {
     const idle = error('57P05', 'FATAL')
     expect(toUnansweredError(undefined, idle, true)).toMatchObject({
       name: 'ConnectionLostError',
@@ -256,7 +262,7 @@ describe('a refused log-in', () => {
     expect(newsOf(words(code, more))).toBe(news)
   })
 
-  test('says nothing about the server when it is about the user or the database', () => {
+  test('is no fault of the server when it is about the user or the database', () => {
     const details = { endpoint: 'e', fatal: true }
     expect(newsOf(new AuthenticationError('x', { ...details, sqlState: '28P01' }))).toBe('none')
     expect(newsOf(new ConnectError('x', { ...details, sqlState: '3D000' }))).toBe('none')
@@ -295,7 +301,7 @@ describe('a transaction that may be repeated', () => {
   }
 })
 
-test('each kind of answer has a rule for every code', () => {
+test('there is a rule for every code in each kind of answer', () => {
   for (const severity of ['ERROR', 'FATAL', 'PANIC', 'FEHLER', '']) {
     for (const occasion of ['log-in', 'statement', 'commit'] as const) {
       expect(meaningOf(said('ZZZZZ', severity), occasion)).toBeDefined()

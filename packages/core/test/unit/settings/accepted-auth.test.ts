@@ -4,7 +4,7 @@ import type { SslSettings } from '../../../src/settings/ssl-settings.js'
 import { settingsFor } from '../../settings-for.js'
 
 describe('acceptedAuth', () => {
-  it('is SCRAM alone when a password would go to a server that nothing verifies', () => {
+  it('is SCRAM alone when a password would go to an unverified server', () => {
     const unverified: SslSettings[] = [
       { mode: 'disable' },
       { mode: 'prefer' },
@@ -18,7 +18,7 @@ describe('acceptedAuth', () => {
     expect(acceptedAuth(unix, 'secret', undefined)).toEqual(['scram-sha-256'])
   })
 
-  it('is everything when TLS verifies the server or there is no password to lose', () => {
+  it('is any method when TLS verifies the server or there is no password', () => {
     const verified: SslSettings[] = [
       { mode: 'require', ca: 'pem' },
       { mode: 'verify-ca', ca: 'pem' },
@@ -33,7 +33,7 @@ describe('acceptedAuth', () => {
     ).toBeUndefined()
   })
 
-  it('T30: is SCRAM alone when any owner of a certificate would do', () => {
+  it('T30: is SCRAM alone when any certificate would be accepted', () => {
     const anyOwner: SslSettings[] = [
       { mode: 'verify-ca' },
       { mode: 'verify-ca', ca: '' },
@@ -45,7 +45,7 @@ describe('acceptedAuth', () => {
     }
   })
 
-  it('is what was asked for, the option before the URL', () => {
+  it('is what was asked for; the option overrides the URL', () => {
     const url = settingsFor('db', { mode: 'disable' }, { requireAuth: ['md5'] })
     expect(acceptedAuth(url, 'secret', undefined)).toEqual(['md5'])
     expect(acceptedAuth(url, 'secret', ['none'])).toEqual(['none'])

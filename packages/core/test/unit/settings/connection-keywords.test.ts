@@ -25,12 +25,12 @@ test.each([
   else expect(parseConnectionUrl('test', keywords)).toEqual(parseConnectionUrl('test', url))
 })
 
-test('gives back a URL as it is', () => {
+test('returns a URL unchanged', () => {
   for (const url of ['postgres://a/b?x=1', 'postgresql://a', 'a', ''])
     expect(connectionUrl('test', url)).toBe(url)
 })
 
-test('X06: refuses what is malformed and repeats nothing of it', () => {
+test('X06: refuses malformed text without repeating any of it', () => {
   const cases: [string, RegExp][] = [
     ['host=db s3cret', /list of keywords: a keyword is not followed by "="/],
     ["host=db password='s3cret", /a quoted value does not end/],
@@ -55,7 +55,7 @@ const anyText = fc
   )
   .filter((text) => !text.includes('\0'))
 
-test('every password survives the way, in quotes and without', () => {
+test('any password is read back unchanged, in quotes and without', () => {
   fc.assert(
     fc.property(anyText, (password) => {
       const quoted = `host=db password='${password.replaceAll(/['\\]/g, '\\$&')}' dbname=app`

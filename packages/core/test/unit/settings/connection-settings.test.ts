@@ -4,7 +4,7 @@ import { readConnectionSettings } from '../../../src/settings/connection-setting
 
 const read = (connection: unknown) => readConnectionSettings('createPool', connection, 'pool')
 
-test('fills in what is not said: loopback, 5432, the user as database, the name of the pool', () => {
+test('has defaults: loopback, port 5432, the user as database, the name of the pool', () => {
   expect(read({ user: 'me' }).toJSON()).toEqual({
     endpoint: 'localhost:5432/me',
     user: 'me',
@@ -67,7 +67,7 @@ test('keeps the password under another application name', () => {
   expect(settings).toMatchObject({ applicationName: 'other', password: 'pw', user: 'me' })
 })
 
-test('X07: takes what a URL says about TLS and the ways to log in, and never prints the passphrase', () => {
+test('X07: reads TLS and authentication parameters of a URL, and never prints the passphrase', () => {
   const settings = read('postgres://me@db?sslnegotiation=direct&sslpassword=hush&require_auth=md5')
   expect(settings.ssl).toMatchObject({
     mode: 'verify-full',
@@ -80,7 +80,7 @@ test('X07: takes what a URL says about TLS and the ways to log in, and never pri
   expect(JSON.stringify(settings)).not.toContain('hush')
 })
 
-test('X16: takes parameters of any name without touching prototypes', () => {
+test('X16: accepts parameters of any name without touching prototypes', () => {
   const parameters = JSON.parse('{"__proto__":"x","constructor":"y","work_mem":4}') as Record<
     string,
     string
@@ -129,7 +129,7 @@ test.each([
   expect(() => read(connection)).toThrow(reason)
 })
 
-test('is immutable where it is shared', () => {
+test('has a frozen endpoint and frozen parameters', () => {
   const settings = read({ user: 'me', parameters: { a: 'b' } })
   expect(Object.isFrozen(settings.endpoint) && Object.isFrozen(settings.parameters)).toBe(true)
 })

@@ -7,7 +7,7 @@ import { fakeDriver, virtualClock } from '../../../src/testing/index.js'
 
 const parse = (text: string): ParsedConnectionUrl => parseConnectionUrl('test', text)
 
-test('takes a complete URL apart', () => {
+test('reads every part of a URL', () => {
   expect(
     parse('postgresql://me:pw@db.example:6432/app?sslmode=require&application_name=web'),
   ).toEqual({
@@ -75,7 +75,7 @@ test('decodes user, password and database, and keeps an at sign in a password', 
   expect(parse('postgres://me:a:b@db')).toMatchObject({ user: 'me', password: 'a:b' })
 })
 
-test('parameters of the query go before the parts of the URL', () => {
+test('parameters of the query override the parts of the URL', () => {
   expect(parse('postgres://a:b@c/d?user=e&password=f&dbname=g')).toMatchObject({
     user: 'e',
     password: 'f',
@@ -147,7 +147,7 @@ test('says how to write special characters when a password breaks the URL', () =
   }
 })
 
-test('X06: whatever the password, and however it breaks the URL, no error and no printed pool repeats it', () => {
+test('X06: no error and no printed pool repeats a password, however it breaks the URL', () => {
   const clock = virtualClock()
   const driver = fakeDriver({ clock })
   const special = fc.constantFrom(
@@ -199,7 +199,7 @@ test('X06: whatever the password, and however it breaks the URL, no error and no
   )
 })
 
-test('throws nothing but TypeError and RangeError, whatever the text', () => {
+test('throws only TypeError and RangeError, whatever the text', () => {
   const piece = fc.oneof(
     fc.constantFrom(
       'postgres://',
@@ -245,12 +245,12 @@ test('X17: reads a megabyte in linear time', () => {
     try {
       parse(`postgres://${text}`)
     } catch {
-      // Whether it is refused does not matter here.
+      // Whether it throws does not matter here.
     }
     try {
       parse(`postgres://db?${text}`)
     } catch {
-      // Nor here.
+      // It does not matter here either.
     }
     // Quadratic work on a megabyte would take minutes.
     expect(performance.now() - began).toBeLessThan(20_000)

@@ -78,7 +78,7 @@ const LIBPQ_18: Readonly<Record<string, string | undefined>> = {
   requiressl: 'PGREQUIRESSL',
 }
 
-// A value that is honoured and is not the default, for those that do not take every text.
+// A valid value other than the default, for settings that do not accept every text.
 const SAMPLES: Readonly<Record<string, string>> = {
   hostaddr: '10.1.2.3',
   port: '6000',
@@ -113,7 +113,7 @@ describe('T34: the table of settings', () => {
     )
   })
 
-  test('says each name and each variable once, and something about each', () => {
+  test('lists each name and each variable once, with how it is treated', () => {
     const names = named.map(({ name }) => name)
     expect(new Set(names).size).toBe(names.length)
     const variables = settings.flatMap(({ variable }) => variable ?? [])
@@ -130,7 +130,7 @@ describe('T34: the table of settings', () => {
       const numeric = /timeout|lifetime|limit|^max$/.test(name)
       let value = SAMPLES[name] ?? (numeric ? '7' : 'some-value')
       let others = ''
-      // They say nothing alone.
+      // They have no effect alone.
       if (name === 'service' || name === 'servicefile') {
         const file = join(directory, 'service.conf')
         value = name === 'service' ? 'shop' : file
@@ -167,7 +167,7 @@ describe('T34: the table of settings', () => {
   )
 
   test.each(named.filter(({ values }) => values !== undefined))(
-    'refuses another value of $name, lists its values and repeats none',
+    'refuses any other value of $name, lists the allowed ones and does not repeat the given one',
     ({ name, values, otherwise }) => {
       const parse = (): unknown => parseConnectionUrl('test', `${bare}?${name}=hunter2`)
       expect(parse).toThrow(`${name} must be one of ${values!.join(', ')}`)
@@ -177,7 +177,7 @@ describe('T34: the table of settings', () => {
   )
 
   test.each(settings.filter(({ variable }) => variable !== undefined))(
-    'T32: $variable is treated as its parameter, and named in what is said',
+    'T32: $variable is treated as its parameter, and errors name the variable',
     (setting) => {
       const { name, variable, treatment, values } = setting
       const read = (value: string): string =>
@@ -194,7 +194,7 @@ describe('T34: the table of settings', () => {
     },
   )
 
-  test('an empty value says nothing, and a name without a value is refused', () => {
+  test('an empty value counts as not given, and a name without a value is refused', () => {
     expect(seen(`${bare}?sslmode=&options=`)).toBe(seen(bare))
     expect(() => parseConnectionUrl('test', `${bare}?sslmode`)).toThrow(
       'the parameter "sslmode" has no "=" and no value',
@@ -208,11 +208,11 @@ describe('T34: the table of settings', () => {
   })
 })
 
-describe('T34: what a URL says about the pool', () => {
+describe('T34: pool options in a URL', () => {
   const read = (url: string, options: object = {}) =>
     readPoolOptions({ driver, clock, connection: url, ...options })
 
-  test('is taken where no option says otherwise', () => {
+  test('are used unless an option of createPool sets them', () => {
     const url =
       'postgres://u@db/app?connect_timeout=3&connection_limit=5&pool_timeout=20&socket_timeout=9&idle_timeout=30&max_lifetime=60&require_auth=md5&prepare=false'
     expect(read(url)).toMatchObject({
@@ -229,7 +229,7 @@ describe('T34: what a URL says about the pool', () => {
     expect(read(url, { max: undefined }).max).toBe(5)
   })
 
-  test('no limit is the longest time of a connect, and 0 where that means none', () => {
+  test('read “no limit” as the longest time for a connect, and as 0 where 0 means none', () => {
     const url =
       'postgres://u@db/app?connect_timeout=0&pool_timeout=0&query_timeout=0&max_lifetime=0'
     expect(read(url)).toMatchObject({
@@ -240,13 +240,13 @@ describe('T34: what a URL says about the pool', () => {
     })
   })
 
-  test('two parameters that say the same are refused', () => {
+  test('are refused when two parameters set the same option', () => {
     expect(() => read('postgres://u@db/app?max=3&connection_limit=3')).toThrow(
       'max and connection_limit say the same',
     )
   })
 
-  test('the schema of Prisma is the search path, in quotes, and public is nothing', () => {
+  test('read Prisma’s schema as a quoted search path, and ignore public', () => {
     const path = (schema: string): unknown =>
       read(`postgres://u@db/app?schema=${encodeURIComponent(schema)}`).settings.parameters[
         'search_path'
@@ -257,7 +257,7 @@ describe('T34: what a URL says about the pool', () => {
   })
 })
 
-describe('T34: what looks like a pooler is treated as one', () => {
+describe('T34: the address of a known pooler is treated as a pooler', () => {
   const read = (connection: unknown, options: object = {}) =>
     readPoolOptions({ driver, clock, connection: connection as string, ...options })
 
@@ -283,12 +283,12 @@ describe('T34: what looks like a pooler is treated as one', () => {
     if (pooled) expect(config.prepare).toBeUndefined()
   })
 
-  test('an object is looked at as a URL is', () => {
+  test('an options object is checked as a URL is', () => {
     expect(read({ host: 'ep-x-pooler.neon.tech', user: 'u' }).pooler).toBe('pgbouncer')
     expect(read({ host: 'db.x.supabase.co', port: 6543, user: 'u' }).pooler).toBe('pgbouncer')
   })
 
-  test('an option that contradicts it is refused, and the message says where the pooler came from', () => {
+  test('an option that contradicts the pooler is refused, and the message says how the pooler was recognised', () => {
     const url = 'postgres://u@ep-x-pooler.neon.tech/db'
     const from =
       'with pooler \'pgbouncer\' (taken from the connection: the first part of the host name ends in "-pooler"; the option pooler goes before it)'
@@ -342,7 +342,7 @@ describe('T34: TLS in a URL', () => {
     expect(() => ssl(query)).toThrow(message)
   })
 
-  test('a name of this machine with the address of another is not local', () => {
+  test('a local host name with hostaddr of another machine is not local', () => {
     const mode = (query: string): string =>
       readConnectionSettings('test', `postgres://u@localhost/app?${query}`, 'pool').ssl.mode
     expect(mode('hostaddr=127.0.0.1')).toBe('disable')
@@ -350,13 +350,13 @@ describe('T34: TLS in a URL', () => {
   })
 })
 
-test('T34: the folder of a socket is shown as it is, colons and all', () => {
+test('T34: the directory of a Unix socket is shown unchanged, with its colons', () => {
   const show = (host: string): string => formatEndpoint({ host, port: 5432, database: 'app' })
   expect(show('/cloudsql/project:region:shop')).toBe('/cloudsql/project:region:shop:5432/app')
   expect(show('::1')).toBe('[::1]:5432/app')
 })
 
-describe('T34: URLs that are no URLs of PostgreSQL', () => {
+describe('T34: URLs of other databases', () => {
   test.each([
     ['jdbc:postgresql://db/app?user=u&password=hunter2', 'jdbc: is for Java'],
     ['postgresql+asyncpg://u:hunter2@db/app', 'the name of a driver of SQLAlchemy'],
@@ -379,7 +379,7 @@ describe('T33: target_session_attrs of createPool', () => {
   const make = (query: string): unknown =>
     createPool({ driver, clock, connection: `postgres://u@db/app?${query}` })
 
-  test('is refused with what to use, for a role that one server may not have', () => {
+  test('is refused, with what to use instead, if one server may not have that role', () => {
     for (const word of ['primary', 'read-write']) {
       expect(() => make(`target_session_attrs=${word}`)).toThrow(
         /target_session_attrs=.* asks for a server by its role.*hosts\(url\).*withFailover.*manager/,
@@ -390,7 +390,7 @@ describe('T33: target_session_attrs of createPool', () => {
     }
   })
 
-  test('is taken where it means nothing for one host, and nonsense is refused by name', () => {
+  test('is accepted where it makes no difference for one host, and an unknown value is refused', () => {
     expect(() => make('target_session_attrs=any')).not.toThrow()
     expect(() => make('target_session_attrs=prefer-standby')).not.toThrow()
     expect(() => make('target_session_attrs=nonsense')).toThrow(
@@ -398,7 +398,7 @@ describe('T33: target_session_attrs of createPool', () => {
     )
   })
 
-  test('T78: a URL with several hosts is refused with the ways that take it', () => {
+  test('T78: a URL with several hosts is refused, with the functions that accept it', () => {
     const url = 'postgres://u:hunter2@a,b/app?target_session_attrs=read-write'
     const make = (): unknown => createPool({ driver, clock, connection: url })
     expect(make).toThrow(/names 2 hosts.*hosts\(url\).*withFailover.*manager/)
@@ -406,7 +406,7 @@ describe('T33: target_session_attrs of createPool', () => {
   })
 })
 
-describe('T35: a NUL cannot write a field of the start-up message', () => {
+describe('T35: a NUL cannot add a field to the start-up message', () => {
   const nul = 'x\0user\0admin'
   test.each([
     [{ parameters: { work_mem: nul } }, 'connection.parameters.work_mem contains a NUL'],
@@ -451,7 +451,7 @@ describe('T35: a NUL cannot write a field of the start-up message', () => {
     expect(() => parseConnectionUrl('test', url)).toThrow('contains a NUL character')
   })
 
-  test('and so is one in a keyword, and in a variable', () => {
+  test('a NUL in a keyword or in a variable is refused', () => {
     expect(() => parseConnectionUrl('test', "host=db user='a\0b'")).toThrow('user contains a NUL')
     expect(() => parseLibpqEnvironment('env', { PGHOST: 'db', PGUSER: 'a\0b' })).toThrow(
       'PGUSER contains a NUL',

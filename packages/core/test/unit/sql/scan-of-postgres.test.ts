@@ -10,7 +10,7 @@ const SEED = Number(process.env['POOLHOUSE_LEXER_SEED'] ?? Date.now() % 1_000_00
 const TEXTS = Number(process.env['POOLHOUSE_LEXER_TEXTS'] ?? 10_000)
 const LONGEST = 80
 
-// What lexers trip over, alone and side by side.
+// Pieces that are hard for lexers, alone and in sequence.
 const PIECES: readonly string[] = [
   ...[
     "'",
@@ -129,7 +129,7 @@ const PIECES: readonly string[] = [
     'u&"\\0061"',
   ],
 ]
-// Long texts are almost all refused, for what they open and never close.
+// Almost all long texts are refused, because they open something and never close it.
 const MOST_PIECES = [3, 6, 10, 24]
 
 interface Border {
@@ -253,7 +253,7 @@ test(
     const figures = { texts: TEXTS, compared, refused, values, continued }
     if (process.env['POOLHOUSE_LEXER_TEXTS'] !== undefined)
       process.stdout.write(`${SEED} ${JSON.stringify(figures)}\n`)
-    // Otherwise there would be little that was compared.
+    // Otherwise too little was compared.
     expect(compared, JSON.stringify(figures)).toBeGreaterThan(TEXTS / 20)
     expect(continued, JSON.stringify(figures)).toBeLessThan(TEXTS / 10)
   },

@@ -85,11 +85,11 @@ describe('T07: the lexer', () => {
     ['a /* /* */', 'a comment without an end'],
     ['select 1\0', 'a zero byte, where the server stops reading'],
     [`select 1 ${'@'.repeat(64)} 2`, 'an operator that is too long'],
-  ])('gives up on %j and says why', (text, trouble) => {
+  ])('refuses %j with a reason', (text, trouble) => {
     expect(tokensOf(text).trouble).toBe(trouble)
   })
 
-  test('reads a backslash in a plain string as the session does, and gives up where it is not known and matters', () => {
+  test('reads a backslash in a plain string as the session does, and gives up where that matters and is not known', () => {
     const text = "'a\\' || x || '"
     expect(textsOf(text, 'literal')).toEqual(["'a\\'", '||', 'x', '||'])
     expect(textsOf(text, 'escape')).toEqual([text])
@@ -100,14 +100,14 @@ describe('T07: the lexer', () => {
     expect(tokensOf("U&'x'", 'escape').trouble).toMatch(/standard_conforming_strings/)
   })
 
-  test('knows signs by their code', () => {
+  test('identifies operators by their character code', () => {
     const lexer = new SqlLexer('( :: => .. @@ ;')
     const codes: number[] = []
     while (lexer.next() !== TOKEN.end) codes.push(lexer.code)
     expect(codes).toEqual([0x28, SIGN.cast, SIGN.names, SIGN.range, SIGN.operator, 0x3b])
   })
 
-  test('tells names as the server compares them', () => {
+  test('compares names as the server does', () => {
     expect(nameAt('Foo', 0, 3)).toBe('foo')
     expect(nameAt('"Fo""o"', 0, 7)).toBe('Fo"o')
     // The Kelvin sign becomes a `k` in JavaScript, but not in PostgreSQL.

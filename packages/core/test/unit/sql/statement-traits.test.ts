@@ -203,7 +203,7 @@ test.each([
   expect(traitsOf(text) & CONTROLS_TRANSACTION).toBe(0)
 })
 
-test('sees a commit behind the body of a function', () => {
+test('sees a commit after the body of a function', () => {
   const text = 'create function f() returns int begin atomic select 1; end; commit'
   expect(traitsOf(text) & CONTROLS_TRANSACTION).toBe(CONTROLS_TRANSACTION)
 })
@@ -225,7 +225,7 @@ test.each([
   expect(performance.now() - began).toBeLessThan(20_000)
 })
 
-test('answers the same the second time, also after thousands of other texts', () => {
+test('returns the same answer the second time, even after thousands of other texts', () => {
   const texts = Array.from({ length: 5_000 }, (_, i) => (i % 3 ? `select ${i}` : `set a = ${i}`))
   const first = texts.map((text) => traitsOf(text))
   expect(texts.map((text) => traitsOf(text))).toEqual(first)
@@ -329,7 +329,7 @@ test.each([
   "do $$ x $$ language 'plpython3u'",
   'prepare p as select setseed(0.5)',
   "explain analyze select dblink_connect('x')",
-])('T09: leaves what no reset undoes: %s', (text) => {
+])('T09: leaves something that no reset undoes: %s', (text) => {
   expect(traitsOf(text) & (SPOILS_SESSION | CHANGES_SESSION)).toBe(SPOILS_SESSION | CHANGES_SESSION)
 })
 
@@ -344,7 +344,7 @@ test.each([
   'do $$ begin perform 1; end $$',
   "do language plpgsql $$ begin perform 'x'; end $$",
   'create function f() returns int begin atomic select 1; end',
-])('T09: leaves nothing that a reset does not undo: %s', (text) => {
+])('T09: leaves only what a reset undoes: %s', (text) => {
   expect(traitsOf(text) & SPOILS_SESSION).toBe(0)
 })
 
@@ -486,11 +486,11 @@ test.each([
   ["select 'a\\\\'; commit", true, true],
   ["select '\\''; commit; --'", false, true],
   ["select 'a'\n'\\'; commit; --'", true, false],
-])('T07: reads %s as the setting of its session says', (text, on, off) => {
+])('T07: reads %s by the setting of its session', (text, on, off) => {
   expect((traitsOf(text) & CONTROLS_TRANSACTION) !== 0).toBe(on)
   expect((traitsOf(text, true) & CONTROLS_TRANSACTION) !== 0).toBe(off)
   expect((traitsOf(text) & READ_IN_TWO_WAYS) !== 0).toBe(on !== off)
-  // What was kept for one is not told for the other.
+  // The cached answer for one setting is not used for the other.
   expect((traitsOf(text) & CONTROLS_TRANSACTION) !== 0).toBe(on)
 })
 

@@ -21,7 +21,7 @@ function refusal(...values: unknown[]): Error & { cause?: unknown } {
   throw new Error('it was expected to be refused')
 }
 
-test('there are no values where none were given', () => {
+test('no values are sent where none were given', () => {
   expect(encodeValues(undefined)).toBeUndefined()
   expect(encodeValues([])).toBeUndefined()
 })
@@ -96,7 +96,7 @@ describe('an array is written', () => {
     expect(encode(value)).toBe(text)
   })
 
-  test('so that the server reads the very same elements', () => {
+  test('so that the server reads the same elements', () => {
     const hostile = fc.oneof(
       fc.string({ unit: fc.constantFrom('"', '\\', '{', '}', ',', ' ', '\n', 'NULL', 'é', '😀') }),
       fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\0', '')),
@@ -114,7 +114,7 @@ describe('an array is written', () => {
     )
   })
 
-  test('with a Date as outside of one', () => {
+  test('with a Date written as outside of an array', () => {
     const date = new Date('2026-01-31T12:00:00Z')
     expect(readArrayLiteral(encode([date])!)).toEqual([encode(date)])
   })
@@ -171,14 +171,14 @@ describe('a Date', () => {
     )
   })
 
-  test('of another realm is one as well', () => {
+  test('of another realm is recognised', () => {
     useTimeZone('UTC')
     expect(encode(runInNewContext('new Date(0)'))).toBe('1970-01-01T00:00:00.000+00:00')
   })
 })
 
 describe('toPostgres()', () => {
-  test('says what is sent, and gets a function that writes parts', () => {
+  test('returns what is sent, and is given a function that encodes parts', () => {
     const point = {
       toPostgres: (prepareValue: (value: unknown) => string | null) =>
         `(${prepareValue(1)},${prepareValue([2, 'a'])},${prepareValue(null)},${prepareValue(Buffer.from([1]))})`,
@@ -187,7 +187,7 @@ describe('toPostgres()', () => {
     expect(encode([point])).toBe('{"(1,{2,\\"a\\"},null,\\\\x01)"}')
   })
 
-  test('may give anything that can be sent', () => {
+  test('may return anything that can be sent', () => {
     expect(encode({ toPostgres: () => [1, 2] })).toBe('{1,2}')
     expect(encode({ toPostgres: () => null })).toBeNull()
     expect(encode([{ toPostgres: () => null }])).toBe('{NULL}')
@@ -195,7 +195,7 @@ describe('toPostgres()', () => {
     expect(encode({ toPostgres: () => 'first', toJSON: () => 'second' })).toBe('first')
   })
 
-  test('may be a method of a class, and may give the same object twice', () => {
+  test('may be a method of a class, and may return the same object twice', () => {
     class Money {
       readonly #cents = 1_250
       toPostgres(): string {
@@ -312,7 +312,7 @@ describe('refuses, naming the place,', () => {
     expect(error.message).toContain(`${place} is nested deeper than 6 arrays`)
   })
 
-  test('more values than either driver takes', () => {
+  test('more values than either driver accepts', () => {
     expect(encodeValues(new Array(65_533).fill(1))).toHaveLength(65_533)
     const error = refusal(...new Array<number>(65_534).fill(1))
     expect(error.constructor).toBe(RangeError)

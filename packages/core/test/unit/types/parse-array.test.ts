@@ -46,7 +46,7 @@ const arrays = fc
     return fc.array(nested[depth - 1]!, { minLength: rows, maxLength: rows })
   })
 
-test('reads back whatever the server would write of an array', () => {
+test('reads every array that the server could write', () => {
   fc.assert(
     fc.property(arrays, fc.constantFrom(',', ';'), fc.boolean(), (array, delimiter, bounds) => {
       const written = `${bounds ? '[0:3][-2:1]=' : ''}${serverText(array, delimiter)}`
@@ -56,7 +56,7 @@ test('reads back whatever the server would write of an array', () => {
   )
 })
 
-test('hands each element that is not NULL to the parser, once and in order', () => {
+test('calls the parser once for each element that is not NULL, in order', () => {
   const seen: string[] = []
   const parse = arrayParser((element) => seen.push(element), ',')
   expect(parse('{{a,NULL},{"NULL","b\\"c"}}')).toEqual([
@@ -87,7 +87,7 @@ test.each([
   expect(text(wrong)).toBe(wrong)
 })
 
-test('never throws, whatever the text, and gives an array or the text', () => {
+test('never throws, whatever the text, and returns an array or the text', () => {
   fc.assert(
     fc.property(hostile, (body) => {
       for (const wrong of [body, `{${body}`, `{${body}}`, `{{${body}},${body}}`]) {
@@ -99,7 +99,7 @@ test('never throws, whatever the text, and gives an array or the text', () => {
   )
 })
 
-test('takes nesting of any depth without a deep stack', () => {
+test('reads nesting of any depth without a deep stack', () => {
   const deep = 200_000
   let value = text('{'.repeat(deep) + '}'.repeat(deep))
   let depth = 0
@@ -109,7 +109,7 @@ test('takes nesting of any depth without a deep stack', () => {
 
 test('takes time in proportion to the length of the text', () => {
   const many = 200_000
-  // Each of these would take hours with a scanner that looks back or starts anew.
+  // Each of these would take hours with a scanner that backtracks.
   const long = `{"${'\\\\'.repeat(many)}"}`
   expect(text(long)).toEqual(['\\'.repeat(many)])
   expect(text(`{${'"'.repeat(many)}`)).toBe(`{${'"'.repeat(many)}`)

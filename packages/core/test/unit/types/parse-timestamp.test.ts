@@ -109,7 +109,7 @@ describe('stays text:', () => {
     expect(parseTimestamp(text)).toBe(text)
   })
 
-  test('whatever is not a timestamp at all', () => {
+  test('any text that is not a timestamp', () => {
     const pieces = fc.constantFrom(
       '-',
       ':',
@@ -155,7 +155,7 @@ describe.each(timeZones)('in %s', (zone) => {
           wall.getUTCMilliseconds(),
         )
         expect(date, text).toEqual(shown)
-        // Where the clock skipped nothing, it shows the very digits of the text.
+        // Unless the local time was skipped, the clock shows the digits of the text.
         if (
           shown.getHours() === wall.getUTCHours() &&
           shown.getMinutes() === wall.getUTCMinutes()
@@ -182,14 +182,14 @@ test('a leap day of the first century is the same day', () => {
   expect(parseTimestamp('0096-02-29 12:00:00')).toEqual(new Date('0096-02-29T12:00:00Z'))
 })
 
-test('a local time that the clock skipped is moved on by what was skipped', () => {
+test('a local time that was skipped moves forward by the length of the gap', () => {
   useTimeZone('America/New_York')
   expect(parseTimestamp('2026-03-08 02:30:00')).toEqual(new Date('2026-03-08T07:30:00Z'))
   useTimeZone('Pacific/Apia')
   expect(parseTimestamp('2011-12-30 12:00:00')).toEqual(new Date('2011-12-30T22:00:00Z'))
 })
 
-test('of a local time that the clock showed twice the first is meant', () => {
+test('a local time that occurred twice is the first of the two', () => {
   useTimeZone('America/New_York')
   expect(parseTimestamp('2026-11-01 01:30:00')).toEqual(new Date('2026-11-01T05:30:00Z'))
 })

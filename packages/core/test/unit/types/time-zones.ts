@@ -14,7 +14,7 @@ export const timeZones: readonly string[] = [
 ]
 
 /**
- * Lets the clock of this process show the time of a zone until `vi.unstubAllEnvs()`. Throws where
+ * Sets the time zone of this process until `vi.unstubAllEnvs()`. Throws where
  * the process cannot change its zone.
  */
 export function useTimeZone(zone: string): void {

@@ -101,7 +101,7 @@ describe('a value of a built-in type becomes', () => {
   })
 })
 
-test('the entry exports exactly these values', () => {
+test('the entry exports only these values', () => {
   expect(Object.keys(types).sort()).toEqual(['encodeValues', 'typeParsers'])
 })
 
@@ -117,7 +117,7 @@ describe('an override', () => {
     expect(parse(20, '12', { [name]: BigInt })).toBe(12n)
   })
 
-  test('of SQL’s char is not one of the catalogue’s "char"', () => {
+  test('of SQL’s char does not apply to the catalogue’s "char"', () => {
     const types: TypesOption = { char: () => 'SQL', '"char"': () => 'catalogue' }
     expect([parse(1042, 'a', types), parse(18, 'a', types)]).toEqual(['SQL', 'catalogue'])
     expect(parse(1002, '{a}', types)).toEqual(['catalogue'])
@@ -129,14 +129,14 @@ describe('an override', () => {
     expect(parse(1007, '{1}')).toEqual([1])
   })
 
-  test('is a snapshot of what was given', () => {
+  test('is copied when it is given', () => {
     const types: Record<string, (text: string) => unknown> = { int4: () => 'first' }
     const parsers = typeParsers(types)
     types['int4'] = () => 'second'
     expect(parsers.parserOf(23)?.('1')).toBe('first')
   })
 
-  test('of an element is used in its arrays as well', () => {
+  test('of an element type is used in its arrays too', () => {
     expect(parse(1016, '{{1},{NULL}}', { int8: BigInt })).toEqual([[1n], [null]])
     expect(parse(1020, '{(1,1),(0,0);(3,3),(2,2)}', { box: (text) => text.length })).toEqual([
       11, 11,
@@ -152,7 +152,7 @@ describe('an override', () => {
     },
   )
 
-  test('of a type that is not built in goes by its OID', () => {
+  test('of a type that is not built in is given by its OID', () => {
     expect(parse(16_390, 'x', { 16390: () => 'mine' })).toBe('mine')
     expect(parse(4_294_967_295, 'x', { 4294967295: () => 'mine' })).toBe('mine')
   })
@@ -215,7 +215,7 @@ describe('createPool', () => {
   const driver = fakeDriver({ clock })
   const connection = 'postgres://me@localhost/app'
 
-  test('refuses overrides that are wrong, naming itself', () => {
+  test('names itself in the error about wrong overrides', () => {
     const types = { int9: Number }
     expect(() => createPool({ driver, connection, types })).toThrow(
       'createPool: types has the unknown type "int9"; did you mean "int2"?',

@@ -46,14 +46,14 @@ describe('FrameWalker', () => {
     )
   })
 
-  it('knows of a frame as soon as its last byte is there', () => {
+  it('finds a frame as soon as its last byte has arrived', () => {
     const walker = new FrameWalker()
     const row = frame('D', Buffer.alloc(100_000))
     expect(walk(walker, row.subarray(0, row.length - 1))).toEqual([])
     expect(walk(walker, row.subarray(row.length - 1))).toHaveLength(1)
   })
 
-  it('tells the kind and the length of the frame to come as soon as they are there', () => {
+  it('reports the kind and the length of the next frame as soon as they have arrived', () => {
     const walker = new FrameWalker()
     const bytes = frame('D', Buffer.alloc(10))
     expect(walker.nextKind).toBeUndefined()
@@ -64,13 +64,13 @@ describe('FrameWalker', () => {
     expect(walker.waiting).toBe(5)
   })
 
-  it('keeps no chunk when all its frames were found', () => {
+  it('keeps no chunk whose frames were all found', () => {
     const walker = new FrameWalker()
     walk(walker, READY)
     expect(walker.buffer).toHaveLength(0)
   })
 
-  it('gives what was not walked over, in order', () => {
+  it('returns the bytes after the last frame it walked over, in order', () => {
     const walker = new FrameWalker()
     const next = frame('D', Buffer.from('abcdef'))
     walker.push(Buffer.concat([READY, next.subarray(0, 3)]))
@@ -80,7 +80,7 @@ describe('FrameWalker', () => {
     expect(walker.waiting).toBe(0)
   })
 
-  it('throws on a length that cannot be', () => {
+  it('throws for an impossible length', () => {
     for (const length of [0, 3, 0x4000_0000, 0xffff_ffff]) {
       const bytes = Buffer.from([0x44, 0, 0, 0, 0])
       bytes.writeUInt32BE(length, 1)
@@ -88,7 +88,7 @@ describe('FrameWalker', () => {
     }
   })
 
-  it('finds nothing more when it was stopped, not even in the chunk it is in', () => {
+  it('finds no more frames once stopped, not even in the current chunk', () => {
     const walker = new FrameWalker()
     walker.push(Buffer.concat([READY, READY]))
     expect(walker.next()).toBe(true)
@@ -99,7 +99,7 @@ describe('FrameWalker', () => {
 })
 
 describe('statusOf', () => {
-  it('calls a status that is no status unknown', () => {
+  it('reads an invalid status as unknown', () => {
     const statuses = [...Buffer.from('ITEx')].map(statusOf)
     expect(statuses).toEqual(['idle', 'active', 'failed', 'unknown'])
   })

@@ -19,7 +19,7 @@ describe('isOlder', () => {
 describe('the version of a module', () => {
   const require = createRequire(import.meta.url)
 
-  it('is that of the package of the file that exports exactly this object', () => {
+  it('is the version of the package whose file exports this very object', () => {
     const exported: unknown = require('fast-check')
     expect(versionOfModule(exported, 'fast-check')).toMatch(/^\d+\.\d+\.\d+$/)
     expect(versionOfModule(exported, 'another')).toBeUndefined()
@@ -27,7 +27,7 @@ describe('the version of a module', () => {
     expect(versionOfModule(undefined, 'fast-check')).toBeUndefined()
   })
 
-  it('is that of the package which whoever asks would load', () => {
+  it('is the version of the package that the caller would load', () => {
     const exported: unknown = require('fast-check')
     expect(versionBeside(require, 'fast-check')).toBe(versionOfModule(exported, 'fast-check'))
     expect(versionBeside(require, 'there-is-no-such-package')).toBeUndefined()

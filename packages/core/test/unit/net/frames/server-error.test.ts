@@ -10,7 +10,7 @@ const serverError = (fields: Record<string, string>) =>
   Object.assign(new Error('message'), { severity: 'ERROR', code: '22012', ...fields })
 
 describe('isServerError', () => {
-  it('tells the words of the server from errors of sockets and of pg', () => {
+  it('distinguishes errors of the server from those of sockets and of pg', () => {
     expect(isServerError(serverError({}))).toBe(true)
     expect(isServerError(Object.assign(new Error('x'), { code: 'ECONNRESET' }))).toBe(false)
     expect(isServerError(Object.assign(new Error('x'), { code: 'EPIPE' }))).toBe(false)
@@ -21,7 +21,7 @@ describe('isServerError', () => {
 })
 
 describe('toDatabaseError', () => {
-  it('takes over the fields and makes a number of the position', () => {
+  it('copies the fields and turns the position into a number', () => {
     const cause = serverError({ position: '12', detail: 'd', hint: 'h', dataType: 'int4' })
     const error = toDatabaseError(cause, true)
     expect(error).toMatchObject({
@@ -56,7 +56,7 @@ describe('toLostError', () => {
     expect(error.message).toBe('the connection was lost before the server answered: message')
   })
 
-  it('takes any reason', () => {
+  it('accepts any reason', () => {
     expect(toLostError('it was closed', 'no')).toMatchObject({
       message: 'the connection was lost before the statement was sent: it was closed',
       retryable: true,

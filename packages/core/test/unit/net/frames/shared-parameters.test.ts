@@ -6,13 +6,13 @@ const frames = (...entries: readonly [string, string][]): Buffer =>
   Buffer.concat(entries.map(([name, value]) => parameter(name, value)))
 
 describe('the parameters of a session', () => {
-  it('are one map for sessions that begin alike', () => {
+  it('are one map for sessions that begin with the same values', () => {
     const first = sharedParameters(frames(['server_version', 'alike'], ['a', '']))
     expect(first).toEqual(new Map(Object.entries({ server_version: 'alike', a: '' })))
     expect(sharedParameters(frames(['server_version', 'alike'], ['a', '']))).toBe(first)
   })
 
-  it('are a map of their own when a value differs, one is missing or one is more', () => {
+  it('are a map of their own when a value differs, is missing or is added', () => {
     const given: [string, string][][] = [
       [['a', '1']],
       [['a', '2']],
@@ -28,7 +28,7 @@ describe('the parameters of a session', () => {
     expect(shared).toEqual(given.map((entries) => new Map(entries)))
   })
 
-  it('are not remembered for ever, and neither is what they came in', () => {
+  it('keep nothing of the buffer that they came in, and are forgotten after a hundred others', () => {
     const chunk = frames(['kept', 'no'])
     const first = sharedParameters(chunk)
     chunk.fill(0)

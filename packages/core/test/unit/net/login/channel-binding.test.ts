@@ -49,7 +49,7 @@ describe('tls-server-end-point', () => {
     expect(hashOfCertificate(certificate('2a864886f70d01010a', parameters))).toBe(hash)
   })
 
-  it('finds none in what is no certificate', () => {
+  it('returns undefined for anything but a certificate', () => {
     const whole = certificate('2a864886f70d01010b')
     for (let length = 0; length < 320; length += 7) {
       expect(hashOfCertificate(whole.subarray(0, length))).toBeUndefined()

@@ -70,14 +70,14 @@ async function logIn(
 const letIn = (peer: Peer): void => peer.write(OK, parameter('server_version', '18.0'), KEY, READY)
 
 describe('a log-in', () => {
-  it('shows the driver AuthenticationOk and what follows, and says with what to cancel', async () => {
+  it('passes AuthenticationOk and what follows to the driver, and returns the cancel key', async () => {
     const { result, seen } = await logIn(letIn)
     expect(result?.key).toEqual({ processID: 7, secretKey: 9 })
     expect(result?.parameters).toEqual(new Map([['server_version', '18.0']]))
     expect(seen).toEqual(Buffer.concat([OK, parameter('server_version', '18.0'), KEY, READY]))
   })
 
-  it('shows the parameters only to a driver that wants to read them itself', async () => {
+  it('passes the parameters only to a driver that reads them itself', async () => {
     const notice = frame('N', 'SNOTICE\0\0')
     const later = parameter('a', '3')
     const script = (peer: Peer): void =>
@@ -88,14 +88,14 @@ describe('a log-in', () => {
     expect(seen).toEqual(Buffer.concat([OK, notice, KEY, READY, later]))
   })
 
-  it('is through after the driver has handled ReadyForQuery and what came with it', async () => {
+  it('resolves after the driver has handled ReadyForQuery and what came with it', async () => {
     const notice = frame('N', 'SNOTICE\0\0')
     const { result, seen } = await logIn((peer) => peer.write(OK, READY, notice))
     expect(result?.key).toBeUndefined()
     expect(seen).toEqual(Buffer.concat([OK, READY, notice]))
   })
 
-  it('is understood whatever the pieces it comes in', async () => {
+  it('succeeds in whatever pieces the messages arrive', async () => {
     const { result, seen } = await logIn(async (peer) => {
       peer.socket.setNoDelay(true)
       for (const byte of Buffer.concat([OK, parameter('a', 'b'), KEY, READY])) {
@@ -108,7 +108,7 @@ describe('a log-in', () => {
     expect(seen).toEqual(Buffer.concat([OK, parameter('a', 'b'), KEY, READY]))
   })
 
-  it('proves the password by SCRAM without showing the driver anything of it', async () => {
+  it('proves the password by SCRAM and passes nothing of it to the driver', async () => {
     let known = false
     const { result, seen } = await logIn(async (peer) => {
       known = await scram(peer, 'secret')
@@ -131,7 +131,7 @@ describe('a log-in', () => {
     expect(known).toBe(true)
   })
 
-  it('answers in clear text and in MD5 when that is accepted', async () => {
+  it('sends the password in clear text or as MD5 if that method is accepted', async () => {
     let said = ''
     const ask = (what: Buffer) => async (peer: Peer) => {
       peer.write(what)
@@ -155,7 +155,7 @@ describe('a server that does not prove itself', () => {
   const SCRAM_ONLY: Login = { requireAuth: ['scram-sha-256'] }
 
   it.each([
-    ['lets anybody in', OK, "['none', 'scram-sha-256']"],
+    ['lets the client in without a password', OK, "['none', 'scram-sha-256']"],
     ['asks for the password in clear text', request(3), "['password', 'scram-sha-256']"],
     ['asks for an MD5 hash', request(5, 'salt'), "['md5', 'scram-sha-256']"],
   ])(
@@ -244,7 +244,7 @@ describe('a server that does not prove itself', () => {
     }
   })
 
-  it('is refused when it speaks only mechanisms that are unknown here', async () => {
+  it('is refused when it offers no mechanism that is known here', async () => {
     const { error } = await logIn((peer) => peer.write(request(10, 'OAUTHBEARER\0\0')))
     expect(error?.message).toContain('(OAUTHBEARER)')
     const other = await logIn((peer) => peer.write(request(7)))
@@ -302,19 +302,19 @@ describe('a server that breaks the rules of a log-in', () => {
     expect(error?.message).toContain('the server sends too much during the log-in')
   })
 
-  it('does not have a few bytes of parameters hold on to all that they came with', () => {
+  it('does not keep a whole chunk in memory for a few bytes of parameters', () => {
     const list = new FrameList()
     const chunks = Array.from({ length: 50 }, (_, at) => Buffer.alloc(65_536, at))
     const expected = Buffer.concat(chunks.map((chunk) => chunk.subarray(10, 15)))
     for (const chunk of chunks) list.add(chunk, 10, 15)
     expect(list.length).toBe(250)
-    // Only of the last chunk is a part still needed.
+    // Only the last chunk may stay referenced.
     for (const chunk of chunks.slice(0, -1)) chunk.fill(255)
     expect(list.take()).toEqual(expected)
     expect(list.take()).toHaveLength(0)
   })
 
-  it('cannot fill the memory while its question is being answered', async () => {
+  it('cannot fill the memory while the driver computes its answer', async () => {
     const { error } = await logIn(async (peer) => {
       peer.write(SASL)
       const first = (await peer.takeMessage()).toString('latin1')
@@ -327,7 +327,7 @@ describe('a server that breaks the rules of a log-in', () => {
 })
 
 describe('a refused log-in', () => {
-  it('carries what the server said and keeps it from the driver', async () => {
+  it('rejects with what the server said, which the driver is not shown', async () => {
     const { error, seen } = await logIn((peer) => peer.write(refusal('28P01', 'no "app"')))
     expect(error).toMatchObject({
       name: 'AuthenticationError',
@@ -342,26 +342,26 @@ describe('a refused log-in', () => {
     expect(full.error).toMatchObject({ name: 'ConnectError', fatal: false, sqlState: '53300' })
   })
 
-  it('says that the server hung up', async () => {
+  it('reports that the server closed the connection', async () => {
     const { error } = await logIn((peer) => peer.socket.end())
     expect(error?.message).toContain('the server closed the connection during the log-in')
   })
 
-  it('ends at the deadline of the whole connect', async () => {
+  it('rejects at the deadline of the whole connect', async () => {
     const { error } = await logIn((peer) => peer.write(SASL), { timeoutMs: 60 })
     expect(error?.message).toContain(
       'it took longer than 60 ms; the server was reached but did not answer in time',
     )
   })
 
-  it('ends when the signal fires', async () => {
+  it('rejects when the signal fires', async () => {
     const abort = new AbortController()
     const script = (): void => abort.abort(new Error('no longer wanted'))
     const { error } = await logIn(script, { signal: abort.signal })
     expect(error).toMatchObject({ name: 'ConnectError', cause: { message: 'no longer wanted' } })
   })
 
-  it('ends with what the parser of the driver throws', async () => {
+  it('rejects with what the parser of the driver throws', async () => {
     const { error } = await logIn(letIn, {}, () => {
       throw new Error('cannot parse')
     })

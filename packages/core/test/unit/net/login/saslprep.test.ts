@@ -36,11 +36,11 @@ describe('saslprep', () => {
     ['from right to left and from left to right', 'ﷺa'],
     ['from right to left, behind a digit', '1א½'],
     ['from right to left, before a digit', 'א½'],
-  ])('T15: leaves a password as it is that is %s', (_why, password) => {
+  ])('T15: returns a password unchanged that is %s', (_why, password) => {
     expect(saslprep(password)).toBe(password)
   })
 
-  it('T15: looks for what it refuses before it normalizes, as PostgreSQL does', () => {
+  it('T15: checks for prohibited characters before it normalizes, as PostgreSQL does', () => {
     // U+FE75 is not assigned; U+FE76 becomes a space and a mark, neither of which is from right to
     // left.
     expect(saslprep('\uFE76')).toBe(' \u064E')

@@ -52,7 +52,7 @@ test('does not report on the piggyback of a statement that failed', () => {
   expect(ends).toEqual([[error, undefined]])
 })
 
-test('leaves the caller to the repetition', () => {
+test('does not settle the caller if the statement is repeated', () => {
   const { outcome, told, ends, repeats } = outcomeOf()
   outcome.wantsRepeat = true
   outcome.second(null, POSITION)

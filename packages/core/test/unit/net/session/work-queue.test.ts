@@ -33,7 +33,7 @@ function setUp(): { queue: WorkQueue<NotedWork>; log: string[]; a: NotedWork; b:
 }
 
 describe('the work of a session', () => {
-  it('is sent one after the other, the next before the last is settled', () => {
+  it('is sent in order, the next before the last has settled', () => {
     const { queue, log } = setUp()
     expect([queue.length, ...log]).toEqual([2, 'a sent'])
     queue.answered(true)
@@ -44,7 +44,7 @@ describe('the work of a session', () => {
     expect(log).toHaveLength(4)
   })
 
-  it('is sent anew when it wants to be, and not any more when nothing more is started', () => {
+  it('is sent again if it asks for that, unless the queue was stopped', () => {
     const { queue, log, a } = setUp()
     a.repeats = 2
     queue.answered(true)
@@ -54,7 +54,7 @@ describe('the work of a session', () => {
     expect(log).toEqual(['a sent', 'a sent', 'a settled'])
   })
 
-  it('gives way when it will not be answered, if it is its turn', () => {
+  it('is skipped if it will not be answered when its turn comes', () => {
     const { queue, log, a, b } = setUp()
     const skip = (work: NotedWork): void => queue.skip(work, () => log.push(`${work} refused`))
     skip(b)

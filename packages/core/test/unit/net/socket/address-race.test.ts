@@ -31,13 +31,13 @@ const refused = (address: string): Error =>
   Object.assign(new Error(`connect ECONNREFUSED ${address}`), { code: 'ECONNREFUSED' })
 
 describe('raceAddresses', () => {
-  it('begins with the first address alone', () => {
+  it('tries the first address alone at first', () => {
     const { dial, dialled } = dialler()
     void raceAddresses(['a', 'b'], dial, never, LONG).catch(() => {})
     expect(dialled).toEqual(['a'])
   })
 
-  it('goes on with the next at once when one fails', async () => {
+  it('tries the next address at once when one fails', async () => {
     const { dial, dialled, sockets } = dialler()
     const race = raceAddresses(['a', 'b', 'c'], dial, never, LONG)
     sockets.get('a')!.emit('error', refused('a'))
@@ -48,7 +48,7 @@ describe('raceAddresses', () => {
     expect(dialled).toEqual(['a', 'b'])
   })
 
-  it('goes on with the next after a while and gives the first another chance', async () => {
+  it('tries the next address after a while, and still accepts the first', async () => {
     const { dial, dialled, sockets } = dialler()
     const begun = new Promise<void>((resolve) => {
       const race = raceAddresses(
@@ -72,7 +72,7 @@ describe('raceAddresses', () => {
   })
   let winner: Promise<Socket>
 
-  it('leaves on the winner only the listener that ignores errors', async () => {
+  it('leaves only the listener that ignores errors on the socket it returns', async () => {
     const { dial, sockets } = dialler()
     const race = raceAddresses(['a'], dial, never)
     const socket = sockets.get('a')!
@@ -111,7 +111,7 @@ describe('raceAddresses', () => {
     expect(await mixed.catch((error: unknown) => error)).not.toHaveProperty('code')
   })
 
-  it('ends with the reason of the signal and destroys what it has begun', async () => {
+  it('rejects with the reason of the signal and destroys the sockets it has opened', async () => {
     const { dial, dialled, sockets } = dialler()
     const abort = new AbortController()
     using deadline = new ConnectDeadline(60_000, abort.signal)

@@ -12,7 +12,7 @@ const answer =
     done(null, addresses)
 
 describe('findAddresses', () => {
-  it('lets the families take turns, beginning with the one the system puts first', async () => {
+  it('alternates between address families, beginning with the one the system puts first', async () => {
     const found = answer(six('1::'), six('2::'), six('3::'), four('1.1.1.1'), four('2.2.2.2'))
     expect(await findAddresses('db', never, found)).toEqual([
       '1::',
@@ -25,7 +25,7 @@ describe('findAddresses', () => {
     expect(await findAddresses('db', never, other)).toEqual(['1.1.1.1', '1::'])
   })
 
-  it('asks anew each time, and never about an address', async () => {
+  it('looks a name up each time, and never an address', async () => {
     let asked = 0
     const look: LookUp = (_host, _options, done) => done(null, [four(`10.0.0.${++asked}`)])
     expect(await findAddresses('db', never, look)).toEqual(['10.0.0.1'])
@@ -42,7 +42,7 @@ describe('findAddresses', () => {
     await expect(findAddresses('db', never, answer())).rejects.toThrow('"db" has no address')
   })
 
-  it('ends with the reason of the signal and ignores the answer that comes late', async () => {
+  it('rejects with the reason of the signal and ignores a late answer', async () => {
     const abort = new AbortController()
     using deadline = new ConnectDeadline(60_000, abort.signal)
     const reason = new Error('too late')

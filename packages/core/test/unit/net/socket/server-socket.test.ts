@@ -33,7 +33,7 @@ const answering = (answer: string | Buffer, next: (peer: Peer) => unknown = () =
   })
 
 describe('openServerSocket', () => {
-  it('connects in plain text and keeps the process alive only while it may', async () => {
+  it('connects in plain text, and keeps the process alive only while referenced', async () => {
     await using server = await serve(() => {})
     const socket = await openServerSocket(contextFor(server.port))
     expect(socket).toMatchObject({
@@ -52,7 +52,7 @@ describe('openServerSocket', () => {
     socket.break()
   })
 
-  it('S91: is closed by a break that comes while it says goodbye', async () => {
+  it('S91: is closed by a break during its polite end', async () => {
     await using server = await serve(() => {})
     const socket = await openServerSocket(contextFor(server.port))
     const closed = once(socket.raw, 'close')
@@ -78,7 +78,7 @@ describe('openServerSocket', () => {
     }
   })
 
-  it('ends at the deadline when nobody answers, and says how far it came', async () => {
+  it('rejects at its deadline when the server does not answer, and says how far it came', async () => {
     await using server = await serve(() => {})
     const error = await refusal(server.port, { ssl: { mode: 'require' }, timeoutMs: 60 })
     expect(error).toMatchObject({ name: 'ConnectError', retryable: true })
@@ -86,7 +86,7 @@ describe('openServerSocket', () => {
     await server.untilEmpty()
   })
 
-  it('does not begin when its signal has fired', async () => {
+  it('opens nothing when its signal has already fired', async () => {
     await using server = await serve(() => {})
     const reason = new Error('no longer wanted')
     const error = await refusal(server.port, { signal: AbortSignal.abort(reason) })
@@ -106,7 +106,7 @@ describe('a server that is asked for TLS', () => {
     socket.break()
   })
 
-  it('and has none is refused by the stronger modes', async () => {
+  it('and has none makes the stronger modes fail', async () => {
     for (const mode of MODES) {
       await using server = await answering('N')
       const error = await refusal(server.port, { ssl: { mode } })
@@ -148,7 +148,7 @@ describe('a server that is asked for TLS', () => {
     ['sends more than one byte before the handshake', 'Sx', /injected/],
     ['says no and more', 'NN', /unexpected answer/],
     ['speaks another protocol', 'HTTP/1.1 400 Bad Request', /is this a PostgreSQL server/],
-  ])('and %s is refused by every mode', async (_what, answer, message) => {
+  ])('and %s makes every mode fail', async (_what, answer, message) => {
     for (const mode of ['prefer', ...MODES] as const) {
       await using server = await answering(answer)
       const error = await refusal(server.port, { ssl: { mode } })
@@ -158,7 +158,7 @@ describe('a server that is asked for TLS', () => {
     }
   })
 
-  it('is not blamed for a key that cannot be read', async () => {
+  it('is not reported as the cause when our key cannot be read', async () => {
     const ssl: SslSettings = { mode: 'prefer', cert: 'no PEM', key: 'no PEM' }
     await using server = await answering('S')
     const error = await refusal(server.port, { ssl })
@@ -188,7 +188,7 @@ describe('a server that is asked for TLS', () => {
 })
 
 describe('a connect while this process is stalled past its deadline', () => {
-  it('believes the answer that came in time and not the clock', async () => {
+  it('accepts an answer that came in time even if the clock is past the deadline', async () => {
     const timeoutMs = 80
     await using server = await serve(async (peer) => {
       await peer.takeOpening()
@@ -210,7 +210,7 @@ describe('a connect while this process is stalled past its deadline', () => {
 describe('sendCancel', () => {
   const key = { processID: 7, secretKey: -2 }
 
-  it('goes over a connection of its own and is through when the server has closed that', async () => {
+  it('is sent over a connection of its own and resolves when the server has closed it', async () => {
     let heard: Buffer | undefined
     let hangUp = (): void => {}
     const arrived = new Promise<void>((resolve) => {

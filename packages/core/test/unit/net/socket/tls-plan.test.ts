@@ -8,12 +8,12 @@ const settings = (ssl: SslSettings, host = 'db.example.com'): ConnectionSettings
   settingsFor(host, ssl)
 
 describe('planTls', () => {
-  it('is nothing for disable and for Unix sockets', () => {
+  it('is undefined for disable and for Unix sockets', () => {
     expect(planTls(settings({ mode: 'disable' }))).toBeUndefined()
     expect(planTls(settings({ mode: 'verify-full' }, '/run/pg'))).toBeUndefined()
   })
 
-  it('goes on without TLS only for prefer', () => {
+  it('falls back to plain text only for prefer', () => {
     const optional = (mode: SslSettings['mode']) => planTls(settings({ mode }))?.optional
     expect(optional('prefer')).toBe(true)
     expect(optional('require')).toBe(false)
@@ -52,7 +52,7 @@ describe('planTls', () => {
     expect(asked?.options).not.toHaveProperty('ALPNProtocols')
   })
 
-  it('hands on the certificate of the client, its key and the passphrase of that', () => {
+  it('passes on the certificate of the client, its key and the passphrase of the key', () => {
     const ssl: SslSettings = { mode: 'require', cert: 'c', key: Buffer.from('k'), passphrase: 'p' }
     expect(planTls(settings(ssl))?.options).toMatchObject({
       cert: 'c',

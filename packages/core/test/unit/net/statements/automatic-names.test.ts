@@ -11,7 +11,7 @@ const names = (after: number, max: number) => {
 const text = (index: number): string => `select $1 + ${index}`
 
 describe('automatic names', () => {
-  it('name a text at the use that is asked for, and keep the name', () => {
+  it('are given to a text at the configured use, and kept', () => {
     const { use } = names(3, 10)
     expect(use('select $1')).toBeUndefined()
     expect(use('select $1')).toBeUndefined()
@@ -20,7 +20,7 @@ describe('automatic names', () => {
     expect(use('select $2')).toBeUndefined()
   })
 
-  it('drop what has not been used for longest, never more than is allowed', () => {
+  it('drop the least recently used, and never exceed the maximum', () => {
     const { use, dropped } = names(1, 4)
     const hot = use('select $1')
     for (let index = 0; index < 20; index++) {
@@ -33,7 +33,7 @@ describe('automatic names', () => {
     expect(21 - dropped.length).toBeLessThanOrEqual(4)
   })
 
-  it('are for statements whose columns are fixed, never for a very long text or one that changes settings', () => {
+  it('are given only to statements with fixed columns, never to a very long text or one that changes settings', () => {
     const { use } = names(1, 10)
     expect(use('call p($1)')).toBeUndefined()
     expect(use(`select set_config('search_path', $1, true)`)).toBeUndefined()
@@ -44,7 +44,7 @@ describe('automatic names', () => {
 })
 
 describe('the name of a text', () => {
-  it('T01: is no other text’s', () => {
+  it('T01: is never that of another text', () => {
     const seen = new Map<string, string>()
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (any) => {

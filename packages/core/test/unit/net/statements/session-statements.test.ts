@@ -38,7 +38,7 @@ function harness(rules?: StatementRules, client?: ClientNames) {
 }
 
 describe('the statements of a session', () => {
-  it('T02: live for their age since Parse, however often they are used, and are closed and parsed in one piece', () => {
+  it('T02: are closed and parsed again at their maximal age since Parse, however often they are used', () => {
     const { advance, send } = harness()
     expect(send()).toEqual([`+${NAME}`])
     advance(999)
@@ -48,14 +48,14 @@ describe('the statements of a session', () => {
     expect(send()).toEqual([NAME])
   })
 
-  it('T02: do not age under a name of the caller', () => {
+  it('T02: do not expire under a name that the caller gave', () => {
     const { advance, send } = harness()
     expect(send('update t set n = $1', 'mine')).toEqual(['+mine'])
     advance(1_000_000)
     expect(send('update t set n = $1', 'mine')).toEqual(['mine'])
   })
 
-  it('T02: are parsed anew in every session after a change that one has seen, and again when its transaction is over', () => {
+  it('T02: are parsed again in every session after a change that one session made, and again when its transaction is over', () => {
     const one = harness()
     const other = harness(one.shared)
     const both = (): string[][] => [one.send(), other.send()]
@@ -82,7 +82,7 @@ describe('the statements of a session', () => {
     'CALL',
     'IMPORT FOREIGN SCHEMA',
     'COMMIT PREPARED',
-  ])('T02: are parsed anew after %s', (tag) => {
+  ])('T02: are parsed again after %s', (tag) => {
     const { session, send } = harness()
     send()
     session.completed(tag, false, true)
@@ -107,14 +107,14 @@ describe('the statements of a session', () => {
     expect(send()).toEqual([NAME])
   })
 
-  it('T02: are parsed anew after a SELECT without columns, which made a table', () => {
+  it('T02: are parsed again after a SELECT without columns, which is a SELECT INTO', () => {
     const { session, send } = harness()
     send()
     session.completed('SELECT 1', false, true)
     expect(send()).toContain(`+${NAME}`)
   })
 
-  it('T02: are forgotten by an error before they were bound, but not by one of the transaction or a cancel', () => {
+  it('T02: are forgotten after an error before Bind, unless it is about the transaction or a cancel', () => {
     const { session, send } = harness()
     send()
     const statement = session.choose({ text: READ }, ['1'])!
@@ -126,7 +126,7 @@ describe('the statements of a session', () => {
     expect(send()).toEqual([`-${NAME}`, `+${NAME}`])
   })
 
-  it('T02: are not sent again inside a transaction, nor when a cancel was asked for', () => {
+  it('T02: are not sent again inside a transaction, nor after a cancel request', () => {
     const { session, end } = harness()
     end()
     expect(session.mayRepeat).toBe(true)
@@ -139,7 +139,7 @@ describe('the statements of a session', () => {
     expect(session.mayRepeat).toBe(true)
   })
 
-  it('T01: use no name any more once one of ours is taken by another client, or is gone without a cause', () => {
+  it('T01: stop using names once one of ours is taken by another client, or has vanished for no known reason', () => {
     const taken = harness()
     const statement = taken.session.choose({ text: READ }, ['1'])!
     taken.session.parse(statement)
@@ -156,7 +156,7 @@ describe('the statements of a session', () => {
     expect(gone.send()).toEqual(['unnamed'])
   })
 
-  it('T22: leave a taken name of the caller to him, with an error', () => {
+  it('T22: fail with an error if the name that the caller gave is taken', () => {
     const { session, send } = harness()
     const statement = session.choose({ text: READ, name: 'mine' }, ['1'])!
     session.parse(statement)
@@ -164,7 +164,7 @@ describe('the statements of a session', () => {
     expect(send()).toEqual([`+${NAME}`])
   })
 
-  it('T11: are all parsed anew after DEALLOCATE and DISCARD ALL, and the client forgets its own', () => {
+  it('T11: are all parsed again after DEALLOCATE and DISCARD ALL, and the client forgets its own', () => {
     const forgotten: (string | undefined)[] = []
     const client = { textOf: () => undefined, forget: (name?: string) => forgotten.push(name) }
     const { session, send } = harness(undefined, client)
@@ -211,7 +211,7 @@ describe('the statements of a session', () => {
   )
 
   it.each(['call p()', 'do $$ begin end $$', 'select 1; do $$ begin end $$'])(
-    'T02: run without a name after %s, and are parsed anew when the session is reset',
+    'T02: run without a name after %s, and are parsed again when the session is reset',
     (text) => {
       const { session, shared, send, end } = harness()
       send()
@@ -265,7 +265,7 @@ describe('the statements of a session', () => {
     expect(send()).toEqual([`-${NAME}`, `+${NAME}`])
   })
 
-  it('T03: run without a name where a backslash escapes', () => {
+  it('T03: run without a name while a backslash escapes in plain strings', () => {
     const { session, send } = harness()
     session.born(new Map([['standard_conforming_strings', 'off']]))
     expect(send()).toEqual(['unnamed'])
@@ -282,7 +282,7 @@ describe('the statements of a session', () => {
     expect(send()).toEqual([NAME])
   })
 
-  it('T03: have their names again behind a reset that travels in front of the next statement', () => {
+  it('T03: use names again after a reset that is sent in front of the next statement', () => {
     const { session, send, end } = harness()
     session.born(new Map([['TimeZone', 'UTC']]))
     send()
@@ -300,7 +300,7 @@ describe('the statements of a session', () => {
     expect(send()).toContain(`+${NAME}`)
   })
 
-  it('T10: that were parsed behind what may have called a function serve no borrower after the next reset', () => {
+  it('T10: that were parsed after a possible function call are not used after the next reset', () => {
     const { session, send } = harness()
     const first = send()
     expect(first).toEqual([`+${NAME}`])
@@ -321,7 +321,7 @@ describe('the statements of a session', () => {
     expect(send('select enter($1)', 'enter')).toEqual(['enter'])
   })
 
-  it('T02: are parsed anew after a COMMIT of definitions, also where another transaction follows or the session ends', () => {
+  it('T02: are parsed again after a COMMIT of definitions, even if another transaction follows or the session ends', () => {
     const { session, shared, end } = harness()
     const changes = (): number => shared.epoch
     session.completed('COMMIT', false, true)
@@ -336,7 +336,7 @@ describe('the statements of a session', () => {
     expect(changes()).toBe(3)
   })
 
-  it('T03: run without a name, also of the caller, when the owner of the client may have changed what texts mean', () => {
+  it('T03: run without a name, even one that the caller gave, if the owner of the client may have changed what texts mean', () => {
     const { session, send, end } = harness()
     session.rawTaken()
     session.rawSends('select n from t')
@@ -346,12 +346,12 @@ describe('the statements of a session', () => {
     expect(send('select 1', 'mine')).toEqual(['unnamed'])
     session.wasReset(new Map())
     expect(send('select 1', 'mine')).toEqual(['mine'])
-    // The client has it prepared by now, and sends its text no more.
+    // The client has prepared it by now, and does not send its text again.
     session.rawTaken()
     expect(send('select 1', 'mine')).toEqual(['unnamed'])
   })
 
-  it('T02: are parsed anew after what the owner of the client ran has failed, because it may have committed', () => {
+  it('T02: are parsed again after a failed statement of the client’s owner, because it may have committed', () => {
     const { session, shared, end } = harness()
     session.rawTaken()
     session.rawFailed()
@@ -360,7 +360,7 @@ describe('the statements of a session', () => {
     expect(shared.epoch).toBe(1)
   })
 
-  it('take no notice of what a reset of ours runs', () => {
+  it('are not affected by the statements of our own reset', () => {
     const { session, send } = harness()
     send()
     session.resetting(true)

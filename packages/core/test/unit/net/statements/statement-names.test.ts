@@ -7,7 +7,7 @@ import {
 } from '../../../../src/net/statements/statement-names.js'
 
 describe('a prepared statement', () => {
-  it('returns the same columns each time if the server would refuse it otherwise', () => {
+  it('must return the same columns each time if the server would refuse a change', () => {
     const fixed = [
       'select 1',
       ' \n SELECT 1',
@@ -31,7 +31,7 @@ describe('a prepared statement', () => {
     expect(others.filter(hasFixedShape)).toEqual([])
   })
 
-  it('may be out of date by any error but those of the transaction, of resources and of an operator', () => {
+  it('may be out of date after any error except those about the transaction, resources or an operator', () => {
     const stale = ['26000', '0A000', 'XX000', '22003', '22P02', '42883', '42P01', '42804']
     const others = ['25P02', '57014', '57P01', '55P03', '40001', '40P01', '53200', '08006', '58030']
     const says = (code: string): boolean => mayBeStale({ code } as ServerError)
@@ -41,7 +41,7 @@ describe('a prepared statement', () => {
 })
 
 describe('the name of a statement', () => {
-  it('always stands for one text', () => {
+  it('always stands for the same text', () => {
     expect(refusalOfName('n', 'select 1', undefined)).toBeUndefined()
     expect(refusalOfName('n', 'select 1', 'select 1')).toBeUndefined()
     const refusal = refusalOfName('n', 'select 2', 'select 1')
