@@ -1,6 +1,6 @@
 import { ConnectError, ConnectionLostError, DatabaseError } from '@poolhouse/core'
 
-/** Nobody listens. */
+/** A connection that the address refuses. */
 export function refused(): ConnectError {
   const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
   return new ConnectError('connection refused', { endpoint: 'b:5432/app', cause })

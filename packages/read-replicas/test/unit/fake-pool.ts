@@ -22,7 +22,7 @@ import {
 } from '@poolhouse/core'
 import { EventHub, piggybackOf, readQueryArguments, sumStats } from '@poolhouse/core/kit'
 
-/** What a fake server is asked. */
+/** A statement that a fake server gets. */
 export interface Asked {
   readonly text: string
   readonly options: QueryOptions | undefined
@@ -73,31 +73,28 @@ export class FakePool implements ConnectionPool {
   /** Text of its `.history` file, if the role may read that. */
   historyFile: string | undefined
   serverVersion = '18.4'
-  /** Texts of `WAIT FOR LSN` that it got, and how it answers them. */
+  /** Texts of `WAIT FOR LSN` that it got, and its answer to them. */
   readonly waits: string[] = []
   waitFor: (text: string) => string | Promise<string> = () => 'timeout'
-  /** Questions that monitors have asked. */
+  /** The samples of monitors. */
   polls = 0
-  /** Texts of those that came over sessions. */
+  /** The texts of samples that came over sessions. */
   readonly questions: string[] = []
   /** What named statements of a session end with. */
   refusal: Error | undefined
-  /** Process of the server that answers. */
+  /** Process id of the session that answers. */
   backendPid = 1
   /** What callers get: rows or a rejection. */
   answer: Answer = () => undefined
   /** What `openSession` and sessions fail with, if set. */
   down: Error | undefined
-  /** Whether monitors get no answer at all. */
+  /** Whether monitors get no answer. */
   hangs = false
-  /**
-   * Whether it answers what is sent behind a statement, and with what; undefined sends statements
-   * alone.
-   */
+  /** The answer to a piggybacked statement; undefined if it sends statements alone. */
   answersBehind: (() => QueryResult<unknown> | undefined) | undefined
-  /** Whether leases are over as soon as they are made. */
+  /** Whether leases end as soon as they are made. */
   loseLeases = false
-  /** Connections that are out, by its statistics. */
+  /** The leased connections in its statistics. */
   leased = 1
   max = 10
   closed = false
@@ -237,7 +234,7 @@ export class FakePool implements ConnectionPool {
     this.#hub.emit('connect', { pool: this.name, connection: 1, createMs: 1, server })
   }
 
-  /** Has the pool report a failure of its own. */
+  /** Lets the pool report a failure of its own. */
   report(error: unknown): void {
     this.#hub.emit('error', { pool: this.name, error })
   }
@@ -257,7 +254,7 @@ export class FakePool implements ConnectionPool {
     return this
   }
 
-  /** Whether anybody listens. */
+  /** Whether the event has a listener. */
   heard(event: PoolEventName): boolean {
     return this.#hub.has(event)
   }

@@ -6,7 +6,7 @@ interface ManualTimer {
   keepAlive: boolean
 }
 
-/** Time that passes when a test says so. */
+/** A clock that a test moves. */
 export class ManualClock implements Clock {
   readonly #timers = new Set<ManualTimer>()
   #now = 0
@@ -45,7 +45,7 @@ export class ManualClock implements Clock {
     return [...this.#timers].some(({ keepAlive }) => keepAlive)
   }
 
-  /** Lets time pass, timer by timer, with everything that follows from each. */
+  /** Lets time pass, timer by timer, and settles what follows from each timer. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms
     await settle()

@@ -55,7 +55,7 @@ describe('T93: ready', () => {
     await db.close()
   })
 
-  test('of a reader and of a session is that of the whole; of a closed one it rejects', async () => {
+  test('of a reader or a session waits for the whole pool, and rejects once the view is closed', async () => {
     const { open, clock } = setting()
     const db = open()
     const views = [db.reader(), db.session(), db.session().reader()]
@@ -69,7 +69,7 @@ describe('T93: ready', () => {
     await db.close()
   })
 
-  test('rejects as the primary does', async () => {
+  test('rejects with the error of the primary', async () => {
     const { open, primary } = setting()
     primary.ready = () => Promise.reject(refused())
     const db = open()
@@ -77,7 +77,7 @@ describe('T93: ready', () => {
     await db.close()
   })
 
-  test('asks a replica that has not yet what the primary said first again after a moment', async () => {
+  test('soon asks a replica again that lacks what the primary said first', async () => {
     const { open, clock, primary, b } = setting()
     b.position = primary.position - 100
     const db = open()
@@ -91,7 +91,7 @@ describe('T93: ready', () => {
     await db.close()
   })
 
-  test('waits 2 s at most for replicas that stay behind, hang or cannot be connected to, and does not fail because of them', async () => {
+  test('waits at most 2 s for replicas that stay behind, hang or refuse connections, and does not fail because of them', async () => {
     for (const trouble of ['behind', 'hanging', 'paused', 'down'] as const) {
       const { open, clock, primary, b } = setting()
       if (trouble === 'behind') b.position = primary.position - 100
@@ -110,7 +110,7 @@ describe('T93: ready', () => {
     }
   })
 
-  test('keeps to its time limit, its signal and the end of the pool, and keeps no process alive after', async () => {
+  test('ends at its time limit, at its signal and when the pool closes, and then keeps no process alive', async () => {
     const { open, clock, b } = setting()
     b.hangs = true
     const db = open()

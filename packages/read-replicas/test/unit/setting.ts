@@ -21,7 +21,7 @@ export interface Setting {
   events: string[]
 }
 
-/** Makes it. Randomness is a fixed sequence, so every run takes the same turns. */
+/** Makes a setting. Random numbers are a fixed sequence, so every run makes the same choices. */
 export async function startSetting(options: ReplicasOptions = {}): Promise<Setting> {
   const clock = new ManualClock()
   const primary = new FakePool('a')
@@ -33,7 +33,7 @@ export async function startSetting(options: ReplicasOptions = {}): Promise<Setti
   note(db, 'ejected', events)
   note(db, 'admitted', events)
   await clock.advance(300)
-  // What a text says counts once the names of the database are known.
+  // Texts decide only once the names of the database are known.
   if (options.classify !== undefined) await db.ready()
   return { clock, primary, b, c, db, events }
 }
@@ -51,7 +51,7 @@ export function sequence(seed = 1): () => number {
   }
 }
 
-/** A topology that a test moves. */
+/** A topology that a test changes. */
 export class FakeTopology implements Topology {
   current: TopologySnapshot
   /** Reasons given to `refresh`. */
@@ -105,7 +105,7 @@ function snapshot(epoch: number, nodes: readonly TopologyNode[]): TopologySnapsh
   }
 }
 
-/** Names of the nodes that served so many reads, one after the other. */
+/** Names of the nodes that served a number of reads, one after the other. */
 export async function served(db: ReplicaPool, reads: number): Promise<(string | undefined)[]> {
   const nodes: (string | undefined)[] = []
   for (let read = 0; read < reads; read++) nodes.push((await db.reader().query('select 1')).node)

@@ -48,7 +48,7 @@ describe('withReplicas', () => {
     expect(() => withReplicas(primary, replicas as never)).toThrow(message)
   })
 
-  test('refuses one pool given twice', () => {
+  test('refuses a pool that is given twice', () => {
     const b = new FakePool('b')
     expect(() => make({}, [b, b])).toThrow('replicas[1] is the pool "b" for the second time')
   })
@@ -59,12 +59,12 @@ describe('withReplicas', () => {
     )
   })
 
-  test('is called after its primary unless it has a name of its own', () => {
+  test('is named after its primary unless it has a name of its own', () => {
     expect(make({})).toHaveProperty('name', 'a/replicas')
     expect(make({ name: 'orders' })).toHaveProperty('name', 'orders')
   })
 
-  test('measures the replicas of a topology that was only configured, and closes them', async () => {
+  test('measures the replicas of a topology that is only configured, and closes them', async () => {
     const clock = new ManualClock()
     const a = new FakePool('a')
     a.inRecovery = false

@@ -5,7 +5,7 @@ import { startSetting } from '../setting.js'
 const SQL = 'select 1'
 
 describe('runWith', () => {
-  test('says for everything inside what nobody says, over awaits and timers', async () => {
+  test('gives its defaults to every call inside, across awaits and timers', async () => {
     const { db } = await startSetting()
     const nodes = await runWith({ intent: 'read' }, async () => {
       const first = await db.query(SQL)
@@ -18,14 +18,14 @@ describe('runWith', () => {
     expect((await db.query(SQL)).node).toBe('a')
   })
 
-  test('nests: the inner one says what it says, and the rest is as outside', async () => {
+  test('nests: the inner one overrides what it names, and the rest is as outside', async () => {
     const { db, clock } = await startSetting()
     await clock.advance(700)
     await runWith({ intent: 'read', maxStalenessMs: 60_000 }, async () => {
       expect((await db.query(SQL)).node).not.toBe('a')
       await runWith({ maxStalenessMs: 0 }, async () => {
         expect((await db.query(SQL)).node).toBe('a')
-        // Left out, and not asked for: what is outside.
+        // Left out, or undefined: as outside.
         await runWith({ maxStalenessMs: undefined }, async () => {
           expect((await db.query(SQL)).node).toBe('a')
         })
@@ -40,7 +40,7 @@ describe('runWith', () => {
     })
   })
 
-  test('keeps apart what runs at the same time', async () => {
+  test('keeps concurrent work apart', async () => {
     const { db } = await startSetting()
     const one = async (intent: 'read' | 'write'): Promise<boolean> =>
       await runWith({ intent }, async () => {
@@ -55,7 +55,7 @@ describe('runWith', () => {
     ])
   })
 
-  test('has no say where the call or the view has said it', async () => {
+  test('does not override the options of a call or a view', async () => {
     const { db, clock } = await startSetting()
     await clock.advance(700)
     const reader = db.reader({ maxStalenessMs: 60_000 })
@@ -85,7 +85,7 @@ describe('runWith', () => {
     })
   })
 
-  test('gives its session to the pool and to readers of it, and to no other pool', async () => {
+  test('gives its session to the pool and to its readers, and to no other pool', async () => {
     const { db, primary } = await startSetting()
     const other = await startSetting()
     const session = db.session()
@@ -105,7 +105,7 @@ describe('runWith', () => {
     expect(session.token).toMatch(/\.2328$/)
   })
 
-  test('returns what the function returns, at once, and throws what it throws', () => {
+  test('returns synchronously what the function returns, and throws what it throws', () => {
     expect(runWith({ intent: 'read' }, () => 7)).toBe(7)
     expect(() =>
       runWith({}, () => {

@@ -74,7 +74,7 @@ describe.each(BOTH)('a text classified by $by', ({ by, classifier }) => {
     'select a.x from a, lateral (select pg_advisory_lock(a.x)) l',
     'select * from rows from (pg_advisory_lock(1)) r',
     'values ((1::bigint).pg_advisory_lock)',
-  ])('T59: is a write, in whatever notation: %s', (text) => {
+  ])('T59: is a write in any notation: %s', (text) => {
     expect(verdictOf(text)).toBe('write')
   })
 
@@ -90,7 +90,7 @@ describe.each(BOTH)('a text classified by $by', ({ by, classifier }) => {
     'select * from t order by a using operator(app.<)',
     "select app.upper('x')",
     'select * from t tablesample app.some (10)',
-  ])('T59: is not known to read, because it may call what is not known: %s', (text) => {
+  ])('T59: is unknown, because it may call an unknown function: %s', (text) => {
     expect(verdictOf(text)).toBe('unknown')
   })
 
@@ -231,7 +231,7 @@ describe.each(BOTH)('a text classified by $by', ({ by, classifier }) => {
     'close c',
     "load 'x'",
     'checkpoint',
-  ])('S21, S24: would silently do wrong on a replica: %j', (text) => {
+  ])('S21, S24: is a write that a replica would silently run wrongly: %j', (text) => {
     expect(classifier.classify(text)).toMatchObject({ verdict: 'write', hazard: true })
   })
 
@@ -257,7 +257,7 @@ describe.each(BOTH)('a text classified by $by', ({ by, classifier }) => {
     ['select U&"\\006eextval"(\'s\')'],
     ['select 1.into t from t'],
     ['select 1 /* */ into /* */ t'],
-  ])('S25: is a write although it may look like none: %j', (text) => {
+  ])('S25: is a write although it does not look like one: %j', (text) => {
     expect(verdictOf(text)).toBe('write')
   })
 
@@ -280,7 +280,7 @@ describe.each(BOTH)('a text classified by $by', ({ by, classifier }) => {
 })
 
 describe('functions of the caller', () => {
-  test('T59: count in attribute notation too', async () => {
+  test('T59: are recognized in attribute notation too', async () => {
     const own = { writes: ['app.grab'], reads: ['app.total'] } as const
     for (const classifier of [
       lexerClassifier(own),
@@ -316,7 +316,7 @@ describe('functions of the caller', () => {
     expect((await parserClassifier(options)).classify(text).verdict).toBe(verdict)
   })
 
-  test('are never those that are not for replicas', () => {
+  test('may not name functions that must never run on a replica', () => {
     expect(() => lexerClassifier({ reads: ['pg_advisory_lock'] })).toThrow(
       'lexerClassifier: reads names "pg_advisory_lock", which takes or gives back a lock',
     )
@@ -350,12 +350,12 @@ describe('the parser', () => {
     expect(parser.classify('select 1 from t u(a)').verdict).toBe('read')
   })
 
-  test('leaves long texts to the tokens, which are much quicker', () => {
+  test('leaves long texts to the tokens, which are much faster', () => {
     const text = `select update /* ${'x'.repeat(9_000)} */`
     expect(parser.classify(text)).toEqual(lexer.classify(text))
   })
 
-  test('gives the same answer to texts that differ in the comments around them', () => {
+  test('gives the same answer for texts that differ only in the comments around them', () => {
     const answer = parser.classify('select f(1)')
     expect(parser.classify("/* a */ select f(1) /* traceparent='00-1' */")).toBe(answer)
   })
@@ -443,7 +443,7 @@ const statement = fc
   .map((parts) => parts.join(''))
 
 describe('random statements', () => {
-  test('are never taken for reads by tokens if the parser of PostgreSQL sees a write in them', () => {
+  test('are never reads by their tokens if the parser of PostgreSQL finds a write in them', () => {
     let reads = 0
     fc.assert(
       fc.property(statement, (text) => {
@@ -468,7 +468,7 @@ describe('random statements', () => {
   const dml = fc.constantFrom('insert', 'UPDATE', 'delete', 'Merge')
   const verb = fc.oneof(dml, fc.constantFrom('truncate', 'call', 'set', 'do'))
 
-  test('are writes whenever a statement among them begins with a word that writes', () => {
+  test('are writes whenever one of several statements begins with a word that writes', () => {
     fc.assert(
       fc.property(noise, verb, dml, fc.string(), query, (before, word, inner, rest, read) => {
         expect(lexer.classify(`${before}${word} ${rest}`).verdict).toBe('write')
@@ -479,7 +479,7 @@ describe('random statements', () => {
     )
   })
 
-  // Also halves of characters, and zero bytes.
+  // Also halves of surrogate pairs, and zero bytes.
   const anything = fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code))
 
   test('never make the classifier throw', () => {
@@ -533,8 +533,8 @@ describe('a long text', () => {
       for (const start of ['', 'select ', 'with ', 'explain (', 'copy t (']) {
         const text = new CountedText(`${start}${filled(unit, length)}`)
         classifyByTokens(text as unknown as string, rules)
-        // Every character is looked at a few times, and no part of the text is copied for each of
-        // its characters.
+        // Every character is read a few times, and no part of the text is copied for each
+        // character.
         expect(text.steps).toBeLessThan(16 * length)
       }
       const text = new CountedText(`select ${filled(unit, length)}`)
@@ -545,7 +545,7 @@ describe('a long text', () => {
   })
 })
 
-/** A text that counts the characters that are looked at. */
+/** A text that counts the characters that are read. */
 class CountedText {
   steps = 0
   readonly length: number

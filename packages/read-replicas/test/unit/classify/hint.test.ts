@@ -10,7 +10,7 @@ describe('a hint', () => {
     ['-- poolhouse: write', 'write'],
     ['/* app: web */ -- more\r\n/* poolhouse: read */ select 1', 'read'],
     ['/* poolhouse: read */ /* poolhouse: write */ select 1', 'read'],
-  ])('S28: at the start of a statement says what it is for: %j', (text, intent) => {
+  ])('S28: at the start of a statement declares its intent: %j', (text, intent) => {
     expect(mayHint(text)).toBe(true)
     expect(hintOf(text)).toBe(intent)
   })
@@ -26,7 +26,7 @@ describe('a hint', () => {
     '/',
     '',
     'poolhouse: read',
-  ])('S28: is data or a comment like any other elsewhere: %j', (text) => {
+  ])('S28: has no effect anywhere else: %j', (text) => {
     expect(hintOf(text)).toBeUndefined()
   })
 

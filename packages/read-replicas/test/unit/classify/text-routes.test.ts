@@ -6,7 +6,7 @@ import { LearnedStatements } from '../../../src/classify/learned-statements.js'
 import { lexerClassifier } from '../../../src/classify/lexer-classifier.js'
 import { TextRoutes } from '../../../src/classify/text-routes.js'
 
-/** A classifier that counts how often it is asked. */
+/** A classifier that counts its calls. */
 function counted(mode: 'conservative' | 'optimistic' = 'optimistic'): {
   classifier: StatementClassifier
   asked: string[]
@@ -21,7 +21,7 @@ function counted(mode: 'conservative' | 'optimistic' = 'optimistic'): {
 }
 
 describe('the route of a text', () => {
-  test('is the primary without a classifier, and nothing but hints is looked at', () => {
+  test('is the primary without a classifier, where only hints count', () => {
     const routes = new TextRoutes(undefined)
     expect(routes.routeOf('select 1')).toEqual({ to: 'primary', by: 'nothing' })
     expect(routes.routeOf('/* x */ select 1')).toEqual({ to: 'primary', by: 'nothing' })
@@ -32,7 +32,7 @@ describe('the route of a text', () => {
     expect(routes.routeOf('/* poolhouse: write */ select 1')).toEqual({ to: 'primary', by: 'hint' })
   })
 
-  test('follows the mode where a function is not known', () => {
+  test('depends on the mode if a function is not known', () => {
     const conservative = new TextRoutes(lexerClassifier())
     const optimistic = new TextRoutes(lexerClassifier({ mode: 'optimistic' }))
     expect(conservative.routeOf('select f(1)').to).toBe('primary')
@@ -43,7 +43,7 @@ describe('the route of a text', () => {
     }
   })
 
-  test('S28: is what the hint says, whatever the text says', () => {
+  test('S28: follows the hint, whatever the text says', () => {
     const routes = new TextRoutes(lexerClassifier({ mode: 'optimistic' }))
     expect(routes.routeOf('/* poolhouse: write */ select 1')).toEqual({ to: 'primary', by: 'hint' })
     expect(routes.routeOf('/* poolhouse: read */ insert into t values (1)')).toEqual({
@@ -53,7 +53,7 @@ describe('the route of a text', () => {
   })
 
   test.each([undefined, lexerClassifier()])(
-    'S21: is an error where a hint calls a read what would silently do wrong on a replica',
+    'S21: is an error if a hint says read and a replica would silently run the statement wrongly',
     (classifier) => {
       const routes = new TextRoutes(classifier)
       for (const text of ['select pg_advisory_lock(1)', 'set a = 1']) {
@@ -75,7 +75,7 @@ describe('the route of a text', () => {
     expect(asked).toEqual(['select 1', long, long, long])
   })
 
-  test('is kept for the texts that are met most lately, and for a bounded number of them', () => {
+  test('is kept for a bounded number of texts, those that were used most recently', () => {
     const { classifier, asked } = counted()
     const routes = new TextRoutes(classifier)
     for (let text = 0; text < 5_000; text++) {
@@ -90,7 +90,7 @@ describe('the route of a text', () => {
     expect(asked).toEqual(['select 1'])
   })
 
-  test('S27: is the primary for whatever is like a statement that a replica has refused', () => {
+  test('S27: is the primary for every statement with the fingerprint of one that a replica has refused', () => {
     const routes = new TextRoutes(lexerClassifier({ mode: 'optimistic' }))
     expect(routes.routeOf("select f(1, 'a')").to).toBe('replica')
     routes.learn("select f(1, 'a')")
@@ -102,13 +102,13 @@ describe('the route of a text', () => {
       expect(routes.routeOf(text)).toEqual({ to: 'primary', by: 'experience' })
     }
     expect(routes.routeOf('select g(1, 2)').to).toBe('replica')
-    // A hint knows better.
+    // A hint takes precedence.
     expect(routes.routeOf('/* poolhouse: read */ select f(1, 2)').to).toBe('reader')
   })
 })
 
 describe('a fingerprint', () => {
-  test('is the same for statements that differ in what does not matter', () => {
+  test('is the same for statements that differ only in constants, case, spaces and comments', () => {
     const same = [
       'select a from t where b = 1',
       "SELECT a\nFROM t WHERE b = 'x' /* y */",
@@ -131,7 +131,7 @@ describe('a fingerprint', () => {
     expect(new Set(different.map(fingerprintOf)).size).toBe(different.length)
   })
 
-  test('hardly ever is that of another statement', () => {
+  test('is hardly ever shared by another statement', () => {
     const seen = new Set<number>()
     for (let name = 0; name < 20_000; name++) seen.add(fingerprintOf(`select f${name}(1)`))
     expect(seen.size).toBe(20_000)
@@ -140,7 +140,7 @@ describe('a fingerprint', () => {
 })
 
 describe('learned statements', () => {
-  test('are forgotten when there are too many, the least recently met first', () => {
+  test('are forgotten when there are too many, the least recently used first', () => {
     const learned = new LearnedStatements(3)
     for (const one of [1, 2, 3]) learned.add(one)
     expect(learned.has(1)).toBe(true)

@@ -12,7 +12,7 @@ interface Request {
 async function start(options: RequestOptions<Request> = {}): Promise<{
   readonly setting: Setting
   begin(headers?: Record<string, string>): ReturnType<RequestSessions<Request>['begin']>
-  /** A request that writes, up to its response. */
+  /** A request that writes, until just before its response. */
   write(headers?: Record<string, string>): Promise<() => string | undefined>
 }> {
   const setting = await startSetting()
@@ -40,8 +40,8 @@ const positionIn = (token: string | undefined): number =>
   Number.parseInt(token?.split('.')[3] ?? '', 16)
 const cookie = (token: string): Record<string, string> => ({ cookie: `db_token=${token}` })
 
-describe('requests of one client side by side', () => {
-  test('T56: are answered with the later position, whichever answers last', async () => {
+describe('concurrent requests of one client', () => {
+  test('T56: get the later position, whichever is answered last', async () => {
     const { write } = await start()
     const first = (await write())()!
     const slow = await write(cookie(first))
@@ -49,11 +49,11 @@ describe('requests of one client side by side', () => {
     const newest = quick()!
     expect(positionIn(newest)).toBeGreaterThan(positionIn(first))
     expect(slow()).toBe(newest)
-    // And again, as a framework may ask twice.
+    // Once more, as a framework may ask twice.
     expect(slow()).toBe(newest)
   })
 
-  test('T56: are so over any number of answers in between, and in the first visit', async () => {
+  test('T56: get it over any number of responses in between, and on the first visit', async () => {
     const { write } = await start()
     const slow = await write()
     let newest = (await write())()!
@@ -61,7 +61,7 @@ describe('requests of one client side by side', () => {
     expect(slow()).toBe(newest)
   })
 
-  test('T56: leave those of other clients alone', async () => {
+  test('T56: do not affect those of other clients', async () => {
     const { write } = await start()
     const [one, other] = [(await write())()!, (await write())()!]
     const slow = await write(cookie(one))
@@ -69,7 +69,7 @@ describe('requests of one client side by side', () => {
     expect(positionIn(slow())).toBeLessThan(answered)
   })
 
-  test('T56: keep the strong token that one of them has written with, whichever answers last', async () => {
+  test('T56: keep the strong token with which one of them has written, whichever is answered last', async () => {
     const { setting, write, begin } = await start({ monotonicReads: true })
     const strong = cookie('v1.strong')
     const reading = begin(strong)
@@ -77,7 +77,7 @@ describe('requests of one client side by side', () => {
     const later = begin(strong)
     expect((await write(strong))()).toBeUndefined()
     expect(await reading.freshHeaders()).toEqual([])
-    // One that begins after it has seen the write itself.
+    // A request that begins later sees the write itself.
     const next = begin(strong)
     for (const one of [later, next]) {
       await one.run(() => setting.db.reader().query('select 1'))
@@ -95,8 +95,8 @@ describe('requests of one client side by side', () => {
   })
 })
 
-describe('a header beside a cookie', () => {
-  test('T56: count both, whichever is older', async () => {
+describe('a header and a cookie', () => {
+  test('T56: both count, whichever is older', async () => {
     const { setting, write, begin } = await start()
     const older = (await write())()!
     const newer = (await write(cookie(older)))()!
@@ -117,7 +117,7 @@ describe('a header beside a cookie', () => {
     expect(node).not.toBe('a')
   })
 
-  test('T56: that is forged makes reads go to the primary, and the cookie counts all the same', async () => {
+  test('T56: a forged header sends reads to the primary, and the cookie still counts', async () => {
     const { setting, write, begin } = await start()
     const good = (await write())()!
     const request = begin({ 'x-db-token': 'nonsense', ...cookie(good) })
@@ -128,7 +128,7 @@ describe('a header beside a cookie', () => {
 })
 
 describe('a session that sees another token', () => {
-  test('T56: never goes back behind either', async () => {
+  test('T56: never goes back behind either of them', async () => {
     const { setting, write } = await start()
     const older = (await write())()!
     const newer = (await write(cookie(older)))()!
@@ -144,7 +144,7 @@ describe('a session that sees another token', () => {
     }
   })
 
-  test('T56: is strong if it cannot be compared, and told what is no token', async () => {
+  test('T56: is strong if the tokens cannot be compared, and reports a text that is no token', async () => {
     const { setting, write } = await start()
     const good = (await write())()!
     const refused: string[] = []
@@ -160,7 +160,7 @@ describe('a session that sees another token', () => {
   })
 })
 
-test('T56: what was handed out is forgotten in the end, least recently used first', () => {
+test('T56: tokens that were handed out are forgotten in the end, the least recently used first', () => {
   const handed = new HandedTokens()
   for (let n = 0; n <= 10_000; n++) handed.handOut(`given ${n}`, `new ${n}`)
   expect(handed.after('given 0')).toBeUndefined()
@@ -170,19 +170,19 @@ test('T56: what was handed out is forgotten in the end, least recently used firs
   expect(handed.after('x')).toBe('v1.strong')
 })
 
-test('T56: a strong token of one client does not send those who come for the first time to the primary for ever', async () => {
+test('T56: a strong token of one client does not send new clients to the primary for ever', async () => {
   const { write, begin, setting } = await start()
   const { primary, clock } = setting
   const { sample } = primary
   primary.sample = () => {
-    throw new Error('nobody can say where this write ended')
+    throw new Error('the position of this write is not available')
   }
   const request = begin()
   await request.run(() => setting.db.query('insert'))
   const beside = begin()
   expect(tokenIn(request.headers())).toBe('v1.strong')
   primary.sample = sample
-  // The same client may have begun this one before it had that.
+  // The same client may have begun this request before it had that token.
   await beside.run(() => setting.db.query('insert'))
   expect(tokenIn(beside.headers())).toBe('v1.strong')
   for (let n = 0; n < 3; n++) {

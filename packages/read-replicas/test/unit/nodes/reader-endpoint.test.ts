@@ -14,7 +14,7 @@ const C = { ...B, startedAt: '100.6', address: '10.0.0.3' }
 
 let clock: VirtualClock
 let pool: ConnectionPool
-/** Where the next connections lead; the last one stands for all that follow. */
+/** The servers that the next connections lead to; the last one counts for all that follow. */
 let next: Partial<ServerIdentity>[]
 let told: string[]
 let endpoint: ReaderEndpoint
@@ -54,14 +54,14 @@ async function open(count: number): Promise<Lease[]> {
 
 const addresses = (): (string | undefined)[] => endpoint.nodes.map(({ server }) => server?.address)
 
-test('T52: a name of one server is one node, of a zone, however many connections there are', async () => {
+test('T52: a name of one server is one node with its zone, however many connections there are', async () => {
   await open(3)
   expect(addresses()).toEqual(['10.0.0.2'])
   expect(endpoint.nodes[0]).toMatchObject({ node: 'endpoint', zone: 'here' })
   expect(told).toEqual([])
 })
 
-test('T52: each further server that a connection leads to joins, and parts with its last connection', async () => {
+test('T52: each further server that a connection leads to joins, and leaves with its last connection', async () => {
   next = [B, C, B]
   const leases = await open(3)
   expect(addresses()).toEqual(['10.0.0.2', '10.0.0.3'])
@@ -89,7 +89,7 @@ test('T52: a server that was restarted is the same node', async () => {
   lease!.release()
 })
 
-test('T52: connections to the former life of a restarted server take no room of those to the present one', async () => {
+test('T52: connections to a server before its restart take no room from later ones', async () => {
   pool.resize({ max: 2 })
   for (const lease of await open(2)) lease.release()
   const [node] = endpoint.nodes
@@ -104,7 +104,7 @@ test('T52: connections to the former life of a restarted server take no room of 
   expect(told).toEqual(['restarted'])
 })
 
-test('T52: a name that was moved stands for its new server, and what was known of the former one is void', async () => {
+test('T52: a name that has moved stands for its new server, and what was known of the former one is forgotten', async () => {
   const [lease] = await open(1)
   lease!.destroy()
   await clock.settle()
@@ -114,7 +114,7 @@ test('T52: a name that was moved stands for its new server, and what was known o
   expect(told).toEqual(['moved'])
 })
 
-test('T52: a server that only a monitor is connected to serves no reads while others have connections', async () => {
+test('T52: a server with only the connection of the monitor serves no reads while others have connections', async () => {
   next = [B, C, B]
   const leases = await open(3)
   const [, c] = endpoint.nodes
@@ -125,11 +125,11 @@ test('T52: a server that only a monitor is connected to serves no reads while ot
   expect(c!.unfit).toBe('no connection leads to it now')
   for (const lease of leases) if (lease.server?.address === B.address) lease.destroy()
   await clock.settle()
-  // A new connection may lead to either.
+  // A new connection may lead to either server.
   expect(endpoint.nodes.every(({ unfit }) => unfit === undefined)).toBe(true)
 })
 
-test('T52: servers that do not say who they are are one node', async () => {
+test('T52: servers that do not identify themselves are one node', async () => {
   next = [{}]
   await open(2)
   expect(endpoint.nodes).toHaveLength(1)
@@ -137,7 +137,7 @@ test('T52: servers that do not say who they are are one node', async () => {
   expect(endpoint.nodes[0]!.pool.tryAcquire()).toBeUndefined()
 })
 
-test('T52: connections that were opened before count', async () => {
+test('T52: connections that were opened earlier count', async () => {
   next = [B, C, B]
   await open(2)
   const later = new ReaderEndpoint(pool, undefined, {

@@ -52,7 +52,7 @@ describe('staleness of plain replica pools', () => {
     expect((await db.reader().query('select 1')).node).toBe('a')
   })
 
-  test('is looked at again at once when the session of a monitor is lost', async () => {
+  test('is measured again at once when the session of a monitor is lost', async () => {
     const { b } = await startSetting()
     expect(b.sessions).toHaveLength(1)
     await b.sessions[0]!.close()
@@ -60,14 +60,14 @@ describe('staleness of plain replica pools', () => {
     expect(b.sessions).toHaveLength(2)
   })
 
-  test('accepts any age, known or not, where the bound is Infinity', async () => {
+  test('accepts any age, known or not, with the bound Infinity', async () => {
     const { db, b, c } = await startSetting()
     b.inRecovery = c.inRecovery = true
     const reader = db.reader({ maxStalenessMs: Number.POSITIVE_INFINITY })
     expect(['b', 'c']).toContain((await reader.query('select 1')).node)
   })
 
-  test('lets a single call ask for less than its reader', async () => {
+  test('lets a single call set a tighter bound than its reader', async () => {
     const { db, clock } = await startSetting()
     await clock.advance(700)
     const reader = db.reader({ maxStalenessMs: 60_000 })
@@ -75,7 +75,7 @@ describe('staleness of plain replica pools', () => {
     expect((await reader.query('select 1')).node).not.toBe('a')
   })
 
-  test('takes a replica for stale while the primary cannot be asked', async () => {
+  test('counts a replica as stale while the primary cannot be asked', async () => {
     const { db, clock, primary } = await startSetting()
     primary.down = refused()
     await clock.advance(4_000)
@@ -86,7 +86,7 @@ describe('staleness of plain replica pools', () => {
     expect((await infinite.query('select 1')).node).not.toBe('a')
   })
 
-  test('uses a replica that is the primary under another name, and makes it refuse writes', async () => {
+  test('uses a replica that is the primary under another name, with read-only transactions', async () => {
     const { db, clock, primary, b, c } = await startSetting()
     b.inRecovery = false
     b.startedAt = primary.startedAt = '1.5'
@@ -98,7 +98,7 @@ describe('staleness of plain replica pools', () => {
     expect(candidate?.reason).toContain('it is the primary itself')
   })
 
-  test('asks a primary that opens no sessions through its queries, as work for the primary', async () => {
+  test('asks a primary that opens no sessions through its queries, with the intent write', async () => {
     const clock = new ManualClock()
     const a = new FakePool('a')
     a.inRecovery = false
@@ -126,7 +126,7 @@ describe('a replica whose new connection says that it was restarted', () => {
     inRecovery: true,
   }
 
-  /** `b` alone has the write of a session, and is restarted. */
+  /** Only `b` has the write of a session, and is then restarted. */
   async function restart({ hangs = true } = {}) {
     const setting = await startSetting({ maxStalenessMs: 5_000, waitForTokenMs: 0 })
     const { db, clock, primary, b } = setting
@@ -145,24 +145,24 @@ describe('a replica whose new connection says that it was restarted', () => {
     return { ...setting, session }
   }
 
-  test('T103: is not believed to be as fresh as before', async () => {
+  test('T103: does not count as being as fresh as before', async () => {
     const { db } = await restart()
     for (let read = 0; read < 4; read++) {
       expect((await db.reader().query('select 1')).node).not.toBe('b')
     }
   })
 
-  test('T103: is not believed to have what it had', async () => {
+  test('T103: does not count as having what it had', async () => {
     const { session } = await restart()
     expect((await session.reader().query('select 1')).node).toBe('a')
   })
 
-  test('T103: serves reads again as soon as it has said where it is now', async () => {
+  test('T103: serves reads again as soon as it has told its position', async () => {
     const { db, b, c, clock } = await restart({ hangs: false })
     await clock.advance(20)
     c.down = new Error('no')
     expect(tally(await served(db, 8)).get('b')).toBeGreaterThan(0)
-    // A connection to the former life that does not know yet that it is over changes nothing.
+    // A connection that has not noticed the restart yet changes nothing.
     b.hangs = true
     b.leadsTo(LIFE)
     await settle()

@@ -46,7 +46,7 @@ describe('replicas of a topology', () => {
     expect(b.sessions).toEqual([])
   })
 
-  test('T66: grow older with the clock until the topology tells more', async () => {
+  test('T66: grow older with the clock until the topology reports again', async () => {
     const topology = new FakeTopology([nodeOf(a, 'primary'), nodeOf(b, 'replica', 1_000)])
     const clock = new ManualClock()
     const db = over(topology, { clock, maxStalenessMs: 1_500 })
@@ -59,7 +59,7 @@ describe('replicas of a topology', () => {
     expect(await reader.query('select 1')).toMatchObject({ node: 'b', stalenessMs: 100 })
   })
 
-  test('T66: are as old as when the topology has looked, whenever its word is taken', async () => {
+  test('T66: are as old as when the topology measured them, whenever its snapshot is used', async () => {
     const clock = new ManualClock()
     await clock.advance(10_000)
     const seen = nodeOf(b, 'replica', 100)
@@ -71,7 +71,7 @@ describe('replicas of a topology', () => {
     expect(await db.reader().query('select 1')).toMatchObject({ node: 'b', stalenessMs: 2_100 })
   })
 
-  test('T67: stay as old as they are while the topology says that nothing can be committed', async () => {
+  test('T67: do not grow older while the topology says that nothing can be committed', async () => {
     const clock = new ManualClock()
     const seen = nodeOf(b, 'replica', 100)
     const topology = new FakeTopology([{ ...seen, lag: { ms: 100, bytes: 0, still: true } }])
@@ -104,7 +104,7 @@ describe('replicas of a topology', () => {
     expect(a.asked.every(({ text }) => text === 'select 1')).toBe(true)
   })
 
-  test('S45: of the own zone come first, the others when none of those fits', async () => {
+  test('S45: of the own zone come first, and the others when none of those fits', async () => {
     const here = nodeOf(b, 'replica', 0, 'eu-1')
     const there = nodeOf(c, 'replica', 0, 'eu-2')
     const topology = new FakeTopology([nodeOf(a, 'primary'), here, there])
@@ -120,7 +120,7 @@ describe('replicas of a topology', () => {
     expect(await targets(db)).toEqual(['c'])
   })
 
-  test('that failed are looked at by the topology at once, and come back when it sees them', async () => {
+  test('that failed are probed by the topology at once, and come back when it sees them', async () => {
     const topology = new FakeTopology([
       nodeOf(a, 'primary'),
       nodeOf(b, 'replica', 0),

@@ -16,23 +16,23 @@ const said = (sentAt: number, timeline = 1, systemId = '7'): Position => ({
   past: undefined,
 })
 
-test('the word of the primary is as fresh as the latest, in whatever order answers come', () => {
+test('the confirmation of the primary is as fresh as its latest answer, in whatever order answers arrive', () => {
   const history = new History(() => undefined)
   history.primarySaid(said(10_000))
-  // That of a write that waited long for its connection.
+  // The answer to a write that waited long for its connection.
   history.primarySaid(said(5_000))
   expect(history.confirmed(11_000)).toBe(true)
   expect(history.confirmed(20_000)).toBe(false)
 })
 
-test('what confirmed one timeline says nothing of the next, nor of another cluster', () => {
+test('the confirmation of one timeline does not count for the next, nor for another cluster', () => {
   const history = new History(() => undefined)
   history.primarySaid(said(10_000))
   history.primarySaid(said(5_000, 2))
   expect(history.confirmed(11_000)).toBe(false)
   history.primarySaid(said(10_900, 2))
   expect(history.confirmed(11_000)).toBe(true)
-  // A server that was left behind.
+  // A former primary.
   history.primarySaid(said(30_000, 1))
   expect(history.confirmed(31_000)).toBe(false)
   history.primarySaid(said(30_000, 1, '8'))

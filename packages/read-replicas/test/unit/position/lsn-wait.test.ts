@@ -5,15 +5,15 @@ import { settle } from '../manual-clock.js'
 import { type Setting, startSetting } from '../setting.js'
 
 /**
- * A setting whose replicas are of this version, and whose primary has committed something that none
- * of them has replayed.
+ * A setting with replicas of this version, and a primary that has committed something that none of
+ * them has replayed.
  */
 async function start(serverVersion = '19.1'): Promise<Setting & { token: string }> {
   const setting = await startSetting({ waitForTokenMs: 400 })
   const { primary, b, c, clock } = setting
   for (const pool of [b, c]) {
     pool.serverVersion = serverVersion
-    // Like a server that says so only when the time is over.
+    // Like a server that answers only when the time is over.
     pool.waitFor = (text) => pause(setting, Number(/TIMEOUT '(\d+)ms'/.exec(text)![1]), 'timeout')
   }
   await clock.advance(1_000)
@@ -42,8 +42,8 @@ describe('the version of a server', () => {
   })
 })
 
-describe('a read that waits for a replica that can tell by itself', () => {
-  test('S54: goes on when the replica says that it is there, without asking again and again', async () => {
+describe('a read that waits for a replica that knows WAIT FOR LSN', () => {
+  test('S54: goes on when the replica reports the position, without polling', async () => {
     const setting = await start()
     const { db, b, c, clock, token } = setting
     let reached: (status: string) => void = () => {}
@@ -65,7 +65,7 @@ describe('a read that waits for a replica that can tell by itself', () => {
     expect(b.waits.length).toBeGreaterThan(0)
   })
 
-  test('S54: takes a timeout for no, and goes to the primary in the end', async () => {
+  test('S54: goes to the primary in the end if the replica reports a timeout', async () => {
     const setting = await start()
     const { db, c, clock, token } = setting
     const polls = c.polls
@@ -73,11 +73,11 @@ describe('a read that waits for a replica that can tell by itself', () => {
     await clock.advance(500)
     expect((await read).node).toBe('a')
     expect(c.waits).toHaveLength(4)
-    // One look before each wait, and the monitor's own.
+    // One sample before each wait, and those of the monitor.
     expect(c.polls - polls).toBeLessThanOrEqual(6)
   })
 
-  test('S54: looks again at a server that has been promoted, whose word is no proof', async () => {
+  test('S54: samples a promoted server again, because its report is no proof', async () => {
     const setting = await start()
     const { db, b, c, clock, token } = setting
     b.waitFor = () => new Promise(() => {})
@@ -87,11 +87,11 @@ describe('a read that waits for a replica that can tell by itself', () => {
     c.position = 0xb000
     const read = db.session(token).reader().query('select 1')
     await clock.advance(500)
-    // Its timeline may have begun before the token's position, however far it has come on it.
+    // Its timeline may have begun before the token's position, however far it has replayed.
     expect((await read).node).toBe('a')
   })
 
-  test('S54: does not believe a server that is there on another timeline', async () => {
+  test('S54: does not accept a server that has reached the position on another timeline', async () => {
     const setting = await start()
     const { db, primary, b, c, clock } = setting
     primary.timeline = 2
@@ -104,11 +104,11 @@ describe('a read that waits for a replica that can tell by itself', () => {
     const read = db.session(token).reader().query('select 1')
     await clock.advance(500)
     expect((await read).node).toBe('a')
-    // It says so at once each time: asking is not a way to spin.
+    // It answers at once each time, and that must not make a busy loop.
     expect(c.waits.length).toBeLessThan(60)
   })
 
-  test('S54: asks as before where the statement is refused, and refused once', async () => {
+  test('S54: polls if the statement is refused, and does not send it again', async () => {
     const setting = await start()
     const { db, c, clock, token } = setting
     c.waitFor = () => {
@@ -125,7 +125,7 @@ describe('a read that waits for a replica that can tell by itself', () => {
     expect(c.waits).toHaveLength(1)
   })
 
-  test('S54: finds a position that it comes for later and that is there already', async () => {
+  test('S54: goes on at once if the replica has its position, while another read waits for a later one', async () => {
     const setting = await start()
     const { db, primary, b, c, clock, token } = setting
     b.waitFor = () => new Promise(() => {})
@@ -140,7 +140,7 @@ describe('a read that waits for a replica that can tell by itself', () => {
     expect((await late).node).toBe('a')
   })
 
-  test('S54: does not ask a server of before 19', async () => {
+  test('S54: does not send the statement to a server before version 19', async () => {
     const setting = await start('18.4')
     const { db, c, clock, token } = setting
     const read = db.session(token).reader().query('select 1')

@@ -26,11 +26,11 @@ beforeEach(() => {
   })
 })
 
-describe('a sampler that is asked again and again', () => {
+describe('a sampler that is polled repeatedly', () => {
   test.each([
     ['standby', true, STANDBY_POSITION_STATEMENT.text],
     ['primary', false, PRIMARY_POSITION_STATEMENT.text],
-  ])('asks a %s for its position alone for a second', async (_, inRecovery, brief) => {
+  ])('asks a %s for the position alone for a second', async (_, inRecovery, brief) => {
     pool.inRecovery = inRecovery
     await sampler.poll()
     await clock.advance(999)
@@ -41,20 +41,20 @@ describe('a sampler that is asked again and again', () => {
     expect(pool.questions).toEqual([WHOLE, brief, WHOLE])
   })
 
-  test('knows the timeline of a standby for certain only from a whole answer', async () => {
+  test('knows the exact timeline of a standby only from a whole sample', async () => {
     expect(await sampler.poll()).toMatchObject({ timeline: 1, exact: true })
     pool.timeline = 2
     expect(await sampler.poll()).toMatchObject({ timeline: 1, exact: false })
     expect(await sampler.poll(true)).toMatchObject({ timeline: 2, exact: true })
   })
 
-  test('gives everybody a whole answer if one of them wants it', async () => {
+  test('takes a whole sample for all callers if one of them wants it', async () => {
     await sampler.poll()
     await Promise.all([sampler.poll(), sampler.poll(true), sampler.poll()])
     expect(pool.questions.at(-1)).toBe(WHOLE)
   })
 
-  test('asks everything anew of a standby that has been promoted', async () => {
+  test('takes a whole sample of a standby that has been promoted', async () => {
     await sampler.poll()
     pool.inRecovery = false
     pool.timeline = 2
@@ -62,7 +62,7 @@ describe('a sampler that is asked again and again', () => {
     expect(pool.questions).toEqual([WHOLE, STANDBY_POSITION_STATEMENT.text, WHOLE])
   })
 
-  test('asks everything anew when another process answers, as behind a pooler', async () => {
+  test('takes a whole sample when another process answers, as behind a pooler', async () => {
     await sampler.poll()
     pool.backendPid = 2
     pool.timeline = 2
@@ -70,7 +70,7 @@ describe('a sampler that is asked again and again', () => {
     expect(pool.questions).toEqual([WHOLE, STANDBY_POSITION_STATEMENT.text, WHOLE])
   })
 
-  test('asks everything anew where a pooler has put it on a server that does not know its statement', async () => {
+  test('takes a whole sample after a pooler has moved it to a server without its prepared statement', async () => {
     await sampler.poll()
     pool.refusal = new DatabaseError('no such prepared statement', {
       code: '26000',
@@ -82,7 +82,7 @@ describe('a sampler that is asked again and again', () => {
     expect(pool.sessions).toHaveLength(1)
   })
 
-  test('asks everything anew after its session was lost', async () => {
+  test('takes a whole sample after its session was lost', async () => {
     await sampler.poll()
     await pool.sessions[0]!.close()
     await settle()

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { readSample } from '../../../src/position/sample-statement.js'
 
 describe('readSample', () => {
-  test('reads rows as they are and as text', () => {
+  test('reads rows of typed values and rows of text', () => {
     const asText = {
       in_recovery: 't',
       lsn: '1/20',
@@ -44,7 +44,7 @@ describe('readSample', () => {
     })
   })
 
-  test('takes the timeline of a primary, and of a standby that tells its receiver, for exact', () => {
+  test('marks the timeline of a primary as exact, and that of a standby that shows its receiver', () => {
     const primary = { in_recovery: false, lsn: '0/1', system_id: '7', timeline: 3 }
     expect(readSample({ rows: [primary] })).toMatchObject({ timeline: 3, timelineExact: true })
     const standby = { in_recovery: true, lsn: '0/1', system_id: '7', timeline: 2 }
@@ -55,7 +55,7 @@ describe('readSample', () => {
     expect(readSample({ rows: [standby] })).toMatchObject({ timeline: 2, timelineExact: false })
   })
 
-  test('refuses an answer without a role', () => {
+  test('refuses an answer that does not tell the role', () => {
     expect(() => readSample({ rows: [] })).toThrow(TypeError)
   })
 })

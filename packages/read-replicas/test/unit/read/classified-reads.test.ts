@@ -31,7 +31,7 @@ async function drain(stream: StreamIterator<unknown>): Promise<void> {
   for await (const _one of stream);
 }
 
-describe('unannotated statements', () => {
+describe('undeclared statements', () => {
   test('go to the primary without classify', async () => {
     const { db, primary, b, c } = await startSetting()
     await db.query('select 1')
@@ -39,7 +39,7 @@ describe('unannotated statements', () => {
     expect(db.explainRoute('select 1')).toMatchObject({ target: 'primary', decidedBy: 'nothing' })
   })
 
-  test('go where their text says with classify', async () => {
+  test('with classify go where their text says', async () => {
     const { db, primary, b, c } = await startSetting({ classify: 'conservative' })
     for (const text of ['select 1', 'select f(1)', 'insert into t values (1)']) await db.query(text)
     expect(textsOf(b, c)).toEqual(['select 1'])
@@ -47,7 +47,7 @@ describe('unannotated statements', () => {
     expect(db.stats().routing).toMatchObject({ classified: 1, replica: 1, write: 2, reruns: 0 })
   })
 
-  test('S28: go where a hint says, also without classify, and as declared reads', async () => {
+  test('S28: follow a hint even without classify, and are then declared reads', async () => {
     const setting = await startSetting()
     const { db, primary, b, c } = setting
     await db.query('/* poolhouse: read */ select f(1)')
@@ -64,14 +64,14 @@ describe('unannotated statements', () => {
     expect(textsOf(primary)).toEqual([])
   })
 
-  test('S28: that carry a hint in a parameter, or behind their first word, carry data', async () => {
+  test('S28: ignore a hint in a parameter or after their first word', async () => {
     const { db, primary } = await startSetting({ classify: 'conservative' })
     await db.query('insert into t values ($1)', ['/* poolhouse: read */'])
     await db.query("insert into t values ('/* poolhouse: read */') /* poolhouse: read */")
     expect(textsOf(primary)).toHaveLength(2)
   })
 
-  test('are told by the call, the view or runWith before a hint or the text is looked at', async () => {
+  test('follow the call, the view or runWith before a hint or the text', async () => {
     const { db, primary, b, c } = await startSetting({ classify: 'optimistic' })
     await db.query('select 1', [], { intent: 'write' })
     await runWith({ intent: 'write' }, () => db.query('/* poolhouse: read */ select 2'))
@@ -84,7 +84,7 @@ describe('unannotated statements', () => {
     expect(explained).toMatchObject({ target: 'replica', decidedBy: 'runWith' })
   })
 
-  test('are explained with what decided', async () => {
+  test('are explained, with what decided', async () => {
     const { db } = await startSetting({ classify: 'conservative' })
     expect(db.explainRoute("select nextval('s')")).toMatchObject({
       target: 'primary',
@@ -104,7 +104,7 @@ describe('unannotated statements', () => {
     })
   })
 
-  test('are never looked at inside a lease or a transaction', async () => {
+  test('are never classified inside a lease or a transaction', async () => {
     const { db, primary, b, c } = await startSetting({ classify: 'optimistic' })
     await db.transaction((tx) => tx.query('select 1'))
     await db.use(async () => {})
@@ -112,7 +112,7 @@ describe('unannotated statements', () => {
     expect(textsOf(b, c)).toEqual([])
   })
 
-  test('need a mode or a classifier', async () => {
+  test('need a mode or a classifier for the option classify', async () => {
     const { primary } = await startSetting()
     expect(() => withReplicas(primary, [], { classify: 'careful' as never })).toThrow(
       'withReplicas: classify must be "conservative", "optimistic" or a classifier',
@@ -124,7 +124,7 @@ describe('unannotated statements', () => {
 })
 
 describe('a statement that a replica refuses', () => {
-  test('S27: runs once on the primary, and its like go there straight', async () => {
+  test('S27: runs once on the primary, and the same statements then go straight there', async () => {
     const setting = await startSetting({ classify: 'optimistic' })
     const { db, primary, b, c } = setting
     refuse(setting, '25006')
@@ -140,7 +140,7 @@ describe('a statement that a replica refuses', () => {
     })
   })
 
-  test('S27: does so in the conservative mode too, where a view or an operator may write', async () => {
+  test('S27: does so in the conservative mode too, because a view or an operator may write', async () => {
     const setting = await startSetting({ classify: 'conservative' })
     refuse(setting, '25006')
     expect((await setting.db.query('select * from numbered')).node).toBe('a')
@@ -151,7 +151,7 @@ describe('a statement that a replica refuses', () => {
     ['0A000', 'cannot access temporary or unlogged relations during recovery'],
     ['55000', 'recovery is in progress'],
   ])(
-    'S27: because a standby cannot do it (%s), is remembered if the primary can',
+    'S27: because a standby cannot run it (%s), is remembered if the primary can',
     async (code, message) => {
       const setting = await startSetting({ classify: 'optimistic' })
       const { db, primary } = setting
@@ -167,7 +167,7 @@ describe('a statement that a replica refuses', () => {
   )
 
   test.each(['42P01', '42703', '42883'])(
-    'because it has not replayed what the statement is about (%s), runs on the primary this time only',
+    'because it has not replayed the object yet (%s), runs on the primary this time only',
     async (code) => {
       const setting = await startSetting({ classify: 'conservative' })
       const { db } = setting
@@ -178,7 +178,7 @@ describe('a statement that a replica refuses', () => {
   )
 
   test.each(['22012', '0A000', '55000', 'XX000'])(
-    'T62: for any other reason (%s) gets that as its answer',
+    'T62: for any other reason (%s) rejects with that error',
     async (code) => {
       const setting = await startSetting({ classify: 'optimistic' })
       refuse(setting, code)
@@ -187,7 +187,7 @@ describe('a statement that a replica refuses', () => {
     },
   )
 
-  test('keeps its limit on the primary', async () => {
+  test('keeps its time limit on the primary', async () => {
     const setting = await startSetting({ classify: 'optimistic' })
     const { db, primary, b, c, clock } = setting
     for (const replica of [b, c]) {
@@ -200,7 +200,7 @@ describe('a statement that a replica refuses', () => {
     expect(primary.asked.at(-1)?.options?.timeoutMs).toBe(600)
   })
 
-  test('is told the answer of the primary as it is', async () => {
+  test('rejects with the unchanged error of the primary', async () => {
     const setting = await startSetting({ classify: 'optimistic' })
     refuse(setting, '25006')
     setting.primary.answer = () => {
@@ -213,7 +213,7 @@ describe('a statement that a replica refuses', () => {
 })
 
 describe('a statement that no replica fits', () => {
-  test('runs on the primary as what it is, without a transaction around it', async () => {
+  test('runs on the primary as an undeclared statement, without a transaction around it', async () => {
     const { db, primary } = await startSetting({ classify: 'optimistic', maxStalenessMs: 0 })
     expect((await db.query('select 1')).node).toBe('a')
     expect((await db.query('select f(1)')).node).toBe('a')
@@ -221,7 +221,7 @@ describe('a statement that no replica fits', () => {
     expect(db.stats().routing).toMatchObject({ primaryNoneFits: 1, classified: 1 })
   })
 
-  test('is not kept off the primary if it may write', async () => {
+  test('may use the primary if it may write', async () => {
     const options = { classify: 'optimistic', maxStalenessMs: 0, primaryShare: 0 } as const
     for (const more of [{}, { whenStale: 'error' as const }]) {
       const { db } = await startSetting({ ...options, ...more })
@@ -239,7 +239,7 @@ describe('a statement that no replica fits', () => {
     expect((await db.query('select f(1)')).node).toBe('a')
   })
 
-  test('gets the errors of the primary as they are', async () => {
+  test('gets the errors of the primary unchanged', async () => {
     const { db, primary } = await startSetting({ classify: 'optimistic', maxStalenessMs: 0 })
     primary.answer = () => {
       throw sqlError('25006', 'the primary is read-only')
@@ -261,7 +261,7 @@ describe('a statement that no replica fits', () => {
 })
 
 describe('a statement that is lost on a replica', () => {
-  test('is sent again if it certainly only reads', async () => {
+  test('is sent again if it is certain to only read', async () => {
     const { db, b, c } = await startSetting({ classify: 'optimistic', strategy: 'roundRobin' })
     b.answer = () => {
       throw lost()
@@ -270,7 +270,7 @@ describe('a statement that is lost on a replica', () => {
     expect(textsOf(c)).toEqual(['select 1', 'select 1'])
   })
 
-  test('is not sent again if it may write, because the replica may have been promoted just then', async () => {
+  test('is not sent again if it may write, because the replica may just have been promoted', async () => {
     const { db, primary, b, c } = await startSetting({ classify: 'optimistic' })
     for (const replica of [b, c]) {
       replica.answer = () => {
@@ -281,7 +281,7 @@ describe('a statement that is lost on a replica', () => {
     expect(textsOf(primary, b, c)).toEqual(['select f(1)'])
   })
 
-  test('moves on if it was never sent, or was cancelled in favour of replay', async () => {
+  test('moves to another node if it was not sent, or was cancelled in favour of replay', async () => {
     for (const error of [unsent(), sqlError('40001')]) {
       const { db, b, c } = await startSetting({ classify: 'optimistic', strategy: 'roundRobin' })
       b.answer = () => {
@@ -292,7 +292,7 @@ describe('a statement that is lost on a replica', () => {
     }
   })
 
-  test('is sent to one replica only if it may write, also where reads are hedged', async () => {
+  test('is sent to only one replica if it may write, even with hedgeAfterMs', async () => {
     const { db, b, c, clock } = await startSetting({ classify: 'optimistic', hedgeAfterMs: 10 })
     for (const replica of [b, c]) {
       replica.answer = async () => {
@@ -305,7 +305,7 @@ describe('a statement that is lost on a replica', () => {
 })
 
 describe('a stream or a copy', () => {
-  test('S23: goes to a replica if it certainly only reads', async () => {
+  test('S23: goes to a replica if it is certain to only read', async () => {
     const { db, primary, b, c } = await startSetting({ classify: 'optimistic' })
     await drain(db.stream('select 1'))
     await drain(db.copyTo('copy t to stdout'))
@@ -315,7 +315,7 @@ describe('a stream or a copy', () => {
     expect(textsOf(primary)).toHaveLength(2)
   })
 
-  test('begins again on the primary if the replica refuses to begin, and its like begin there', async () => {
+  test('begins again on the primary if the replica refuses it, and the same statements then begin there', async () => {
     const setting = await startSetting({ classify: 'conservative' })
     const { db, primary, b, c } = setting
     refuse(setting, '25006')
@@ -328,7 +328,7 @@ describe('a stream or a copy', () => {
     expect(textsOf(primary).at(-1)).toBe('copy new_table to stdout')
   })
 
-  test('T55: on a session too, a copy that begins again on the primary has what is left of its limit', async () => {
+  test('T55: on a session too, a copy that begins again on the primary keeps what is left of its limit', async () => {
     const setting = await startSetting({ classify: 'conservative' })
     const { clock, primary, b, c } = setting
     for (const replica of [b, c]) {
@@ -342,14 +342,14 @@ describe('a stream or a copy', () => {
     expect(primary.acquired.at(-1)).toMatchObject({ timeoutMs: 600 })
   })
 
-  test('is told of any other error as it is', async () => {
+  test('rejects with any other error unchanged', async () => {
     const setting = await startSetting({ classify: 'conservative' })
     refuse(setting, '22012')
     await expect(setting.db.stream('select 1').next()).rejects.toMatchObject({ code: '22012' })
     expect(textsOf(setting.primary)).toEqual([])
   })
 
-  test('may be asked for several parts at once, and be ended early', async () => {
+  test('allows several next() calls at once, and an early end', async () => {
     const setting = await startSetting({ classify: 'conservative' })
     refuse(setting, '25006')
     const stream = setting.db.stream('select * from numbered')
@@ -364,7 +364,7 @@ describe('a stream or a copy', () => {
     await expect(Promise.allSettled([first])).resolves.toHaveLength(1)
   })
 
-  test('says it reads or writes by a hint or by runWith', async () => {
+  test('is declared a read or a write by a hint or by runWith', async () => {
     const { db, primary, b, c } = await startSetting({ classify: 'conservative' })
     await drain(db.stream('/* poolhouse: read */ select f(1)'))
     await drain(db.stream('/* poolhouse: write */ select 1'))
@@ -376,7 +376,7 @@ describe('a stream or a copy', () => {
 })
 
 describe('a session of a pool with classify', () => {
-  test('S47: reads its own writes without saying what is what', async () => {
+  test('S47: reads its own writes without any declaration', async () => {
     const setting = await startSetting({ classify: 'optimistic' })
     const { db, primary, b, c, clock } = setting
     const session = db.session()
@@ -400,7 +400,7 @@ describe('a session of a pool with classify', () => {
     expect(textsOf(b, c)).toContain('copy t to stdout')
   })
 
-  test('takes part through runWith', async () => {
+  test('counts through runWith too', async () => {
     const { db, primary, b, c } = await startSetting({ classify: 'optimistic' })
     const session = db.session()
     await runWith({ session }, async () => {
@@ -413,7 +413,7 @@ describe('a session of a pool with classify', () => {
     expect(textsOf(primary)).toContain('insert into t values (1)')
   })
 
-  test('S27: knows the position of what a replica refused and the primary did', async () => {
+  test('S27: knows the position of a statement that a replica refused and the primary ran', async () => {
     const setting = await startSetting({ classify: 'optimistic' })
     const { db, primary } = setting
     refuse(setting, '25006', (text) => text.includes('f('))

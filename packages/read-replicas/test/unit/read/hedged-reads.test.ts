@@ -31,7 +31,7 @@ function pending(): {
 }
 
 describe('a race of two reads', () => {
-  test('is over with the first answer, and the loser is told to stop', async () => {
+  test('ends with the first answer, and stops the other read', async () => {
     const [one, two] = [pending(), pending()]
     const race = raceReads(one.start, async () => two.start)
     await settle()
@@ -66,7 +66,7 @@ describe('a race of two reads', () => {
     expect(begun).toBe(0)
   })
 
-  test('goes on when one fails, and fails with the first one when both do', async () => {
+  test('goes on when one read fails, and rejects with the error of the first when both fail', async () => {
     const [one, two] = [pending(), pending()]
     const race = raceReads(one.start, async () => two.start)
     await settle()
@@ -81,7 +81,7 @@ describe('a race of two reads', () => {
     await expect(lostRace).rejects.toThrow('three')
   })
 
-  test('does not wait for a second that never comes', async () => {
+  test('does not wait for a second read that never begins', async () => {
     const one = pending()
     const race = raceReads(one.start, () => new Promise(() => {}))
     one.fail(new Error('one'))
@@ -106,7 +106,7 @@ describe('the budget of second reads', () => {
   })
 })
 
-/** Has the node never answer callers, until they stop it. Returns the signals that they gave. */
+/** Lets the node answer no caller until that aborts. Returns the signals of the callers. */
 function hang(pool: FakePool): AbortSignal[] {
   const signals: AbortSignal[] = []
   pool.answer = ({ options }: Asked) =>
@@ -132,11 +132,11 @@ describe('a read with hedgeAfterMs', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true])
     await settle()
     expect(db.stats().routing).toMatchObject({ hedged: 1, hedgesWon: 1, replica: 1 })
-    // Neither counts as busy any more.
+    // Neither replica counts as busy any more.
     expect(db.explainRoute('select 1', { intent: 'read' }).candidates).toHaveLength(2)
   })
 
-  test('is sent once where the answer comes in time', async () => {
+  test('is sent once if the answer comes in time', async () => {
     const { db, clock, b, c } = await start()
     for (let read = 0; read < 10; read++) await db.reader().query('select 1')
     await clock.advance(100)
@@ -144,7 +144,7 @@ describe('a read with hedgeAfterMs', () => {
     expect(db.stats().routing).toMatchObject({ hedged: 0, replica: 10 })
   })
 
-  test('gives the answer of the first after all if that comes first', async () => {
+  test('resolves with the answer of the first replica if that comes first after all', async () => {
     const { db, clock, b, c } = await start()
     let answer: () => void = () => {}
     b.answer = () =>
@@ -161,7 +161,7 @@ describe('a read with hedgeAfterMs', () => {
     expect(db.stats().routing).toMatchObject({ hedged: 1, hedgesWon: 0 })
   })
 
-  test('is never sent to more than one in ten twice, however slow all are', async () => {
+  test('is sent twice for at most one read in ten, however slow all replicas are', async () => {
     const { db, clock, b, c } = await start()
     hang(b)
     hang(c)
@@ -173,7 +173,7 @@ describe('a read with hedgeAfterMs', () => {
         .catch((error: Error) => error),
     )
     await clock.advance(1_000)
-    // Ten were saved up, and the hundred earned as many at most while they were spent.
+    // Ten were saved up, and the hundred reads earned at most ten more.
     const { hedged = 0 } = db.stats().routing!
     expect(hedged).toBeGreaterThanOrEqual(10)
     expect(hedged).toBeLessThanOrEqual(20)
@@ -181,7 +181,7 @@ describe('a read with hedgeAfterMs', () => {
     await Promise.all(reads)
   })
 
-  test('waits for the second one when the first fails, and then gives up neither', async () => {
+  test('resolves with the answer of the second read when the first fails after the second has begun', async () => {
     const { db, clock, b, c } = await start()
     let fail: () => void = () => {}
     b.answer = () =>
@@ -201,7 +201,7 @@ describe('a read with hedgeAfterMs', () => {
     expect((await read).node).toBe('c')
   })
 
-  test('is a single statement: what the caller holds is never held twice', async () => {
+  test('is always a single statement: no lease or transaction runs twice', async () => {
     const { db, clock, b, c } = await start()
     b.answer = c.answer = ({ text }) =>
       text === '(acquire)'
@@ -214,13 +214,13 @@ describe('a read with hedgeAfterMs', () => {
     expect(db.stats().routing).toMatchObject({ hedged: 0 })
   })
 
-  test('has errors of SQL at once', async () => {
+  test('rejects at once with errors of SQL', async () => {
     const { db, b, c } = await start()
     b.answer = c.answer = () => Promise.reject(sqlError('42703'))
     await expect(db.reader().query('select x')).rejects.toMatchObject({ code: '42703' })
   })
 
-  test('of a session is sent to no replica that may show less', async () => {
+  test('is not sent to a second replica that may show a session less', async () => {
     const { db, clock, primary, b, c } = await start()
     const session = db.session()
     primary.position = b.position = 5_000

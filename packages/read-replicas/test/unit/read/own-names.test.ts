@@ -88,7 +88,7 @@ describe.each(classifiers)('T59: by %s, with the names of the database', (_kind,
 })
 
 describe('names of extensions', () => {
-  test('do not hide what the list of harmless functions has on purpose', () => {
+  test('do not hide functions that the list of harmless ones has on purpose', () => {
     const extension = { own_name: 'gen_salt', is_call: false, is_attribute: true }
     expect(named([extension]).names.attributes.has('gen_salt')).toBe(false)
     const other = { own_name: 'dblink_exec', is_call: false, is_attribute: true }
@@ -121,7 +121,7 @@ describe('a statement', () => {
 })
 
 describe('routes of texts', () => {
-  test('T59: are decided anew by other names, and kept as long as these stay', () => {
+  test('T59: are decided again with other names, and kept while the names stay the same', () => {
     let now: typeof names | undefined
     const asked: string[] = []
     const inner = lexerClassifier()
@@ -156,7 +156,7 @@ const nodeOf = async (db: ReplicaPool, text = 'select 1'): Promise<string> =>
   (await db.query(text)).node === 'a' ? 'primary' : 'replica'
 
 describe('a pool that classifies', () => {
-  test('T59: asks its primary once, when it is made, and until it knows sends nothing to a replica by its text', async () => {
+  test('T59: asks its primary once when it is made, and sends no text to a replica before it knows the names', async () => {
     const clock = new ManualClock()
     const [primary, b] = [new FakePool('a'), new FakePool('b')]
     primary.inRecovery = false
@@ -189,7 +189,7 @@ describe('a pool that classifies', () => {
     await db.close()
   })
 
-  test('T59: asks again while it is used, and what other programs have made counts within a minute', async () => {
+  test('T59: asks again while it is used, and knows within a minute what other programs have created', async () => {
     const { db, primary, clock } = await startSetting({ classify: 'conservative' })
     expect(await nodeOf(db, TEXT)).toBe('replica')
     primary.names = ROWS as unknown[]
@@ -200,7 +200,7 @@ describe('a pool that classifies', () => {
     await clock.advance(1)
     expect([await nodeOf(db, TEXT), await nodeOf(db)]).toEqual(['primary', 'replica'])
     expect(primary.named).toHaveLength(2)
-    // It was not used for long: what it knew is too old to go by.
+    // It was not used for a long time, so the names it knew are too old.
     await clock.advance(60_000)
     primary.names = []
     expect(await nodeOf(db, TEXT)).toBe('replica')
@@ -217,7 +217,7 @@ describe('a pool that classifies', () => {
     expect(await nodeOf(db)).toBe('replica')
   })
 
-  test('T59: tells once why the server refuses to say the names', async () => {
+  test('T59: reports once why the server refuses to tell the names', async () => {
     const clock = new ManualClock()
     const [primary, b] = [new FakePool('a'), new FakePool('b')]
     primary.inRecovery = false
@@ -238,7 +238,7 @@ describe('a pool that classifies', () => {
     ['unannotated', undefined],
     ['declared a write', { intent: 'write' }],
   ] as const)(
-    'T59: forgets the names while a statement of its own may change them, %s',
+    'T59: forgets the names while one of its statements may change them, %s',
     async (_kind, options) => {
       const { db, primary, clock } = await startSetting({ classify: 'conservative' })
       expect(await nodeOf(db, TEXT)).toBe('replica')

@@ -12,8 +12,8 @@ import { FakePool } from '../fake-pool.js'
 import { ManualClock } from '../manual-clock.js'
 import { served, startSetting, tally } from '../setting.js'
 
-describe('work without an annotation', () => {
-  test('goes to the primary whatever it is', async () => {
+describe('undeclared work', () => {
+  test('goes to the primary, whatever it is', async () => {
     const { db, primary, b, c } = await startSetting()
     await db.query('select 1')
     await db.query({ text: 'select 2' }, { timeoutMs: 50 })
@@ -55,7 +55,7 @@ describe('a declared read', () => {
     expect([primary.asked, primary.acquired, primary.transactions]).toEqual([[], [], []])
   })
 
-  test('is refused as a serializable transaction by replicas, so the primary runs it read-only', async () => {
+  test('runs read-only on the primary as a serializable transaction, which replicas refuse', async () => {
     const { db, primary } = await startSetting({ primaryShare: 0 })
     await db.transaction(async () => {}, { readOnly: true, isolation: 'serializable' })
     await db.reader().transaction(async () => {}, { isolation: 'serializable' })
@@ -102,7 +102,7 @@ describe('a declared read', () => {
     await expect(reader.query('select 1')).resolves.toBeDefined()
   })
 
-  test('is no longer counted when its lease was lost before anybody got it', async () => {
+  test('no longer counts when its lease was lost before the caller got it', async () => {
     const { db, primary } = await startSetting({ primaryShare: 0.1 })
     primary.loseLeases = true
     const reader = db.reader({ maxStalenessMs: 0 })
@@ -111,7 +111,7 @@ describe('a declared read', () => {
     await expect(reader.query('select 1', undefined, { timeoutMs: 50 })).resolves.toBeDefined()
   })
 
-  test('is lent no connection that could not be made read-only', async () => {
+  test('gets no connection that could not be made read-only', async () => {
     const { db, primary } = await startSetting({ primaryShare: 0.1 })
     primary.answer = ({ text }) =>
       text.startsWith('set') ? Promise.reject(sqlError('57014')) : undefined
@@ -122,7 +122,7 @@ describe('a declared read', () => {
     await expect(reader.query('select 1')).resolves.toBeDefined()
   })
 
-  test('counts as in flight while its lease is out', async () => {
+  test('counts as in flight while its lease is held', async () => {
     const { db } = await startSetting()
     const busy = (): number[] =>
       db
@@ -150,7 +150,7 @@ describe('a reader', () => {
     expect(b.asked.length + c.asked.length).toBe(1)
   })
 
-  test('refuses what asks to write before anything is sent', async () => {
+  test('refuses calls with the intent write before anything is sent', async () => {
     const { db } = await startSetting()
     const reader = db.reader()
     await expect(reader.query('select 1', undefined, { intent: 'write' })).rejects.toThrow(
@@ -163,7 +163,7 @@ describe('a reader', () => {
     )
   })
 
-  test('closes alone', async () => {
+  test('closes without closing the pool', async () => {
     const { db, b, primary } = await startSetting()
     const reader = db.reader()
     await reader.close()
@@ -184,7 +184,7 @@ describe('a reader', () => {
 })
 
 describe('the pool as a whole', () => {
-  test('closes what it was given, stops every timer and refuses work', async () => {
+  test('closes the pools that it was given, stops every timer and refuses work', async () => {
     const { db, primary, b, c, clock } = await startSetting()
     const reader = db.reader()
     await Promise.all([db.close(), db.close()])
@@ -215,14 +215,14 @@ describe('the pool as a whole', () => {
     expect(clock.keepsAlive).toBe(false)
   })
 
-  test('adds up the statistics of its nodes and shows each', async () => {
+  test('sums the statistics of its nodes and shows each of them', async () => {
     const { db } = await startSetting()
     const stats = db.stats()
     expect([stats.leased, stats.max]).toEqual([3, 30])
     expect(Object.keys(stats.nodes ?? {})).toEqual(['a', 'b', 'c'])
   })
 
-  test('hands on the events of its pools while somebody listens', async () => {
+  test('relays the events of its pools while there is a listener', async () => {
     const { db, b, clock } = await startSetting()
     const heard: string[] = []
     const listener = ({ pool }: { pool: string }): number => heard.push(pool)
@@ -235,7 +235,7 @@ describe('the pool as a whole', () => {
     expect(heard).toEqual(['b'])
   })
 
-  test('rejects a read with what its strategy threw', async () => {
+  test('rejects a read with the error that its strategy throws', async () => {
     const own = (): never => {
       throw new Error('no idea')
     }

@@ -24,7 +24,7 @@ async function drain(stream: StreamIterator<unknown>): Promise<void> {
 }
 
 describe('a declared read that a replica refuses because it is a standby', () => {
-  test('T62: is answered by the primary in a read-only transaction, and its like go there straight', async () => {
+  test('T62: is answered by the primary in a read-only transaction, and the same statements then go straight there', async () => {
     const setting = await startSetting()
     const { db, primary, b, c } = setting
     refuse(setting)
@@ -44,7 +44,7 @@ describe('a declared read that a replica refuses because it is a standby', () =>
     expect((await db.reader().query('select * from t')).node).not.toBe('a')
   })
 
-  test('T62: is asked of a replica again after a minute', async () => {
+  test('T62: is sent to a replica again after a minute', async () => {
     const setting = await startSetting({ maxStalenessMs: Number.POSITIVE_INFINITY })
     const { db, b, c, clock } = setting
     refuse(setting)
@@ -56,7 +56,7 @@ describe('a declared read that a replica refuses because it is a standby', () =>
     expect((await db.reader().query('select * from u')).node).not.toBe('a')
   })
 
-  test('T62: goes there whatever readRetries and whenStale say, but not past primaryShare', async () => {
+  test('T62: goes to the primary whatever readRetries and whenStale say, within primaryShare', async () => {
     const setting = await startSetting({ readRetries: 0, whenStale: 'error' })
     refuse(setting)
     expect((await setting.db.reader().query('select * from u')).node).toBe('a')
@@ -65,7 +65,7 @@ describe('a declared read that a replica refuses because it is a standby', () =>
     await expect(closed.db.reader().query('select * from u')).rejects.toThrow('primaryShare is 0')
   })
 
-  test('T62: shuts no replica out', async () => {
+  test('T62: ejects no replica', async () => {
     const setting = await startSetting()
     const { db } = setting
     const shut: unknown[] = []
@@ -75,7 +75,7 @@ describe('a declared read that a replica refuses because it is a standby', () =>
     expect(shut).toEqual([])
   })
 
-  test('T62: stays an error where it is a write, or an error of the primary too', async () => {
+  test('T62: rejects if it is a write, or if the primary refuses it too', async () => {
     const setting = await startSetting()
     const { db, primary } = setting
     refuse(setting, () => sqlError('25006'))
@@ -107,7 +107,7 @@ describe('a declared read that a replica refuses because it is a standby', () =>
 })
 
 describe('a stream or a copy that a replica refuses because it is a standby', () => {
-  test('T62: begins again on the primary, and its like begin there', async () => {
+  test('T62: begins again on the primary, and the same statements then begin there', async () => {
     const setting = await startSetting()
     const { db, primary, b, c } = setting
     refuse(setting)
@@ -123,7 +123,7 @@ describe('a stream or a copy that a replica refuses because it is a standby', ()
 })
 
 describe('a read-only transaction that a replica refuses because it is a standby', () => {
-  test('T62: is run again on the primary if retry allows it', async () => {
+  test('T62: runs again on the primary if retry allows it', async () => {
     const setting = await startSetting()
     refuse(setting)
     const { db, primary, b, c } = setting
@@ -140,7 +140,7 @@ describe('a read-only transaction that a replica refuses because it is a standby
     expect([runs, textsOf(b, c).length, textsOf(primary).length]).toEqual([2, 1, 1])
   })
 
-  test('T62: is told so once its work has begun, and without retry', async () => {
+  test('T62: rejects without retry, and so does a lease', async () => {
     const setting = await startSetting()
     refuse(setting)
     const { db, primary } = setting

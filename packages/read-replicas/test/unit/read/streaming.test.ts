@@ -18,7 +18,7 @@ async function drain(stream: StreamIterator<unknown>): Promise<void> {
 }
 
 describe('a stream or a copy', () => {
-  test('goes to the primary without an annotation', async () => {
+  test('goes to the primary if it is undeclared', async () => {
     const { db, primary, b, c } = await startSetting()
     await drain(db.stream('rows'))
     await drain(db.copyTo('copy t to stdout'))
@@ -27,7 +27,7 @@ describe('a stream or a copy', () => {
     expect(textsOf(b, c)).toEqual([])
   })
 
-  test('that is a declared read runs on a replica, and the connection comes back', async () => {
+  test('runs on a replica as a declared read, and gives the connection back', async () => {
     const { db, primary, b, c } = await startSetting()
     await drain(db.stream('one', [], { intent: 'read' }))
     await drain(db.reader().stream('two'))
@@ -37,13 +37,13 @@ describe('a stream or a copy', () => {
     expect(primary.acquired).toEqual([])
   })
 
-  test('asks for nothing before its first element is asked for', async () => {
+  test('acquires nothing before its first element is asked for', async () => {
     const { db, b, c } = await startSetting()
     db.reader().stream('one')
     expect([...b.acquired, ...c.acquired]).toEqual([])
   })
 
-  test('moves to another node while nothing of it was sent', async () => {
+  test('moves to another node while nothing was sent', async () => {
     const { db, b, c } = await startSetting({ strategy: 'roundRobin' })
     const refuse = (): never => {
       throw new PoolClosedError('gone')
@@ -54,7 +54,7 @@ describe('a stream or a copy', () => {
     expect(textsOf(c)).toEqual(['one', 'two'])
   })
 
-  test('T18: that is lost before its first element goes on elsewhere, as often as a query does', async () => {
+  test('T18: begins again elsewhere if it is lost before its first element, as often as a query does', async () => {
     const calls: ((pool: Pool) => Promise<unknown>)[] = [
       (pool) => pool.query('one'),
       (pool) => pool.stream('one').next(),
@@ -75,7 +75,7 @@ describe('a stream or a copy', () => {
     }
   })
 
-  test('counts as work of its node until its reader is done with it', async () => {
+  test('counts as work of its node until its reader is done', async () => {
     const { db, b, c } = await startSetting({ strategy: 'leastBusy' })
     for (const replica of [b, c]) replica.answer = () => [{ n: 1 }, { n: 2 }]
     const inFlight = (): string =>
@@ -101,7 +101,7 @@ describe('a stream or a copy', () => {
     expect(textsOf(primary)).toEqual(['set default_transaction_read_only to on', 'one'])
   })
 
-  test('that writes although it is a read is told so', async () => {
+  test('rejects with ReadIntentError if it is a declared read and writes', async () => {
     const { db, b, c } = await startSetting()
     const refuse = ({ text }: { text: string }): void => {
       if (text !== '(acquire)') {
@@ -116,7 +116,7 @@ describe('a stream or a copy', () => {
     await expect(db.reader().stream('insert').next()).rejects.toBeInstanceOf(ReadIntentError)
   })
 
-  test('into the database is refused on a reader, and so is one that says it writes', async () => {
+  test('is refused on a reader as a copy into the database, and with the intent write', async () => {
     const { db, primary, b, c } = await startSetting()
     const reader = db.reader()
     await expect(reader.copyFrom('copy t from stdin', [])).rejects.toThrow(
@@ -132,7 +132,7 @@ describe('a stream or a copy', () => {
     expect(textsOf(primary, b, c)).toEqual([])
   })
 
-  test('has its arguments checked by name', async () => {
+  test('checks its arguments by name', async () => {
     const { db } = await startSetting()
     expect(() => db.reader().stream('one', [], { batchSize: -1 })).toThrow('stream: batchSize')
     expect(() => db.reader().copyTo('copy t from stdin')).toThrow('that one is for copyFrom')

@@ -8,7 +8,7 @@ import { sequence, tally } from '../setting.js'
 const nodes = (...names: string[]): ReplicaNode[] =>
   names.map((name) => new ReplicaNode(new FakePool(name), undefined))
 
-/** Names of the nodes chosen one after the other, each answering in its time. */
+/** Names of the nodes that are chosen one after the other. Each answers in its own time. */
 function choices(
   strategy: StrategyName | BalanceFunction,
   among: readonly ReplicaNode[],
@@ -29,7 +29,7 @@ function choices(
 }
 
 /**
- * Shares when so many reads are always under way and each node takes its time for each of its own.
+ * Shares of the nodes while a fixed number of reads is under way and each node takes its own time.
  */
 function shares(
   among: readonly ReplicaNode[],
@@ -53,13 +53,13 @@ function shares(
   return tally(chosen)
 }
 
-/** Lets a node answer at one speed until the speed is believed. */
+/** Lets a node answer at one speed until that counts as known. */
 function teach(node: ReplicaNode, ms: number): void {
   for (let sample = 0; sample < 6; sample++) node.latency.record(ms, 0)
 }
 
 describe('leastBusy', () => {
-  test('takes the less loaded of two', () => {
+  test('chooses the less loaded of two', () => {
     const [b, c] = nodes('b', 'c') as [ReplicaNode, ReplicaNode]
     b.inFlight = 3
     c.inFlight = 2
@@ -69,7 +69,7 @@ describe('leastBusy', () => {
     )
   })
 
-  test('compares two different ones of many', () => {
+  test('compares two different nodes out of many', () => {
     const many = nodes('b', 'c', 'd')
     many[0]!.inFlight = 5
     const picked = tally(choices('leastBusy', many, 300))
@@ -77,7 +77,7 @@ describe('leastBusy', () => {
     expect(picked.get('c')! + picked.get('d')!).toBe(300)
   })
 
-  test('spreads reads that come one after the other although one answers a bit quicker', () => {
+  test('spreads sequential reads although one node answers a little faster', () => {
     const picked = tally(
       choices('leastBusy', nodes('b', 'c'), 1_000, (node) => (node.node === 'b' ? 2 : 3)),
     )
@@ -90,7 +90,7 @@ describe('leastBusy', () => {
     expect(counts.get('c')! / (counts.get('b')! + counts.get('c')!)).toBeLessThan(0.25)
   })
 
-  test('asks a node again that was slow a minute ago', () => {
+  test('sends reads again to a node that was slow a minute ago', () => {
     const [b, c] = nodes('b', 'c') as [ReplicaNode, ReplicaNode]
     for (const node of [b, c]) teach(node, node === b ? 20 : 1)
     const balancer = createBalancer('leastBusy', () => 0)
@@ -105,14 +105,14 @@ describe('leastBusy', () => {
     expect(b.latency.expectedMs(0)).toBe(1)
   })
 
-  test('lets a single pause move the average of a node little', () => {
+  test('hardly changes the average of a node for a single pause', () => {
     const [b] = nodes('b') as [ReplicaNode]
     teach(b, 4)
     b.latency.record(5_000, 1)
     expect(b.latencyMs).toBeLessThan(5)
   })
 
-  test('forgets a slow time within some dozens of reads', () => {
+  test('forgets a slow period within a few dozen reads', () => {
     const [b] = nodes('b') as [ReplicaNode]
     teach(b, 50)
     for (let read = 0; read < 64; read++) b.latency.record(1, read)
@@ -179,7 +179,7 @@ describe('weighted', () => {
     }
   })
 
-  test('S32: passes over a weight of 0 until nobody else is left', () => {
+  test('S32: passes over a weight of 0 until no other node is left', () => {
     expect(tally(weigh({ b: 0 }, ['b', 'c', 'd']))).toEqual(
       new Map([
         ['c', 50],
@@ -189,7 +189,7 @@ describe('weighted', () => {
     expect(weigh({ b: 0 }, ['b'], 2)).toEqual(['b', 'b'])
   })
 
-  test('counts those that have no weight as 1', () => {
+  test('gives nodes without a weight the weight 1', () => {
     expect(tally(weigh({ b: 3 }, ['b', 'c'])).get('b')).toBe(75)
   })
 })
@@ -202,7 +202,7 @@ test('S15: random reaches every node, and the last one alone when the others are
 })
 
 describe('a strategy of your own', () => {
-  test('chooses by what it is told', () => {
+  test('chooses by what it is told about the candidates', () => {
     const [b, c] = nodes('b', 'c') as [ReplicaNode, ReplicaNode]
     b.inFlight = 2
     const own: BalanceFunction = (candidates) => candidates.find(({ inFlight }) => inFlight > 1)!

@@ -38,11 +38,11 @@ const askedOf = ({ primary, b, c }: Setting): number[] => [
 
 describe.each(POOLS)('T55: on a %s', (_pool, of) => {
   test.each(CALLS)(
-    '%s that is a read goes to a replica, and to the primary where none is within its own bound',
+    '%s that is a read goes to a replica, and to the primary if none is within its own bound',
     async (_call, make) => {
       for (const bounds of [{}, { maxStalenessMs: 0 }, { maxStalenessBytes: 100 }] as Bounds[]) {
         const setting = await startSetting()
-        // Behind by some bytes, which no bound of time would notice.
+        // Some bytes behind, which no bound in time would notice.
         setting.primary.position = 5_000
         await setting.clock.advance(2_000)
         const before = askedOf(setting)
@@ -58,7 +58,7 @@ describe.each(POOLS)('T55: on a %s', (_pool, of) => {
 })
 
 test.each(POOLS)(
-  'T55: on a %s, wrong options of a read are refused also where the primary answers it',
+  'T55: on a %s, wrong options of a read are refused even if the primary answers it',
   async (_pool, of) => {
     const setting = await startSetting()
     setting.primary.position = 5_000

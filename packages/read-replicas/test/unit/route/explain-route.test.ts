@@ -10,7 +10,7 @@ describe('explainRoute', () => {
     expect(route.candidates.map(({ node }) => node)).toEqual(['b', 'c'])
   })
 
-  test('names the replica that the next read gets, and takes no turn', async () => {
+  test('names the replica that the next read gets, without counting as a choice', async () => {
     const { db } = await startSetting({ strategy: 'roundRobin' })
     for (let turn = 0; turn < 5; turn++) {
       const route = db.explainRoute({ text: 'select 1' }, { intent: 'read' })
@@ -34,7 +34,7 @@ describe('explainRoute', () => {
     }
   })
 
-  test('refuses what is no statement', async () => {
+  test('refuses arguments that are no statement', async () => {
     const { db } = await startSetting()
     expect(() => db.explainRoute(7 as never)).toThrow(TypeError)
     expect(() => db.explainRoute('select 1', { intent: 'read', maxStalenessMs: -1 })).toThrow(

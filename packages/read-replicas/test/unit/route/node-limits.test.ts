@@ -5,7 +5,7 @@ import { FakePool } from '../fake-pool.js'
 import { ManualClock, settle } from '../manual-clock.js'
 import { FakeTopology, nodeOf, sequence, served, startSetting, tally } from '../setting.js'
 
-/** Has reads on the node stay under way until the function returned is called. */
+/** Keeps reads on the node under way until the returned function is called. */
 function hold(pool: FakePool): () => void {
   const ends: (() => void)[] = []
   pool.answer = () =>
@@ -19,7 +19,7 @@ function hold(pool: FakePool): () => void {
 }
 
 describe('maxReadsPerNode', () => {
-  test('leaves what is too much for one replica to the other, and then to the primary', async () => {
+  test('sends reads beyond the limit of one replica to the other, and then to the primary', async () => {
     const { db, primary, b, c } = await startSetting({ maxReadsPerNode: 2 })
     const [free, freeC] = [hold(b), hold(c)]
     const reads = Array.from({ length: 6 }, () => db.reader().query('select 1'))
@@ -38,7 +38,7 @@ describe('maxReadsPerNode', () => {
     expect(tally(await served(db, 6)).has('a')).toBe(false)
   })
 
-  test('lets a read that waits for the primary have the place that becomes free', async () => {
+  test('gives a place that becomes free on a replica to a read that waits for the primary', async () => {
     const { db, b, c } = await startSetting({ maxReadsPerNode: 1, primaryShare: 0.1 })
     const [free, freeC] = [hold(b), hold(c)]
     const first = [1, 2].map(() => db.reader().query('select 1'))
@@ -53,7 +53,7 @@ describe('maxReadsPerNode', () => {
     await Promise.all(first)
   })
 
-  test('counts what callers hold, until they give it back', async () => {
+  test('counts connections that callers hold until they give them back', async () => {
     const { db, b, c } = await startSetting({ maxReadsPerNode: 1, strategy: 'roundRobin' })
     const leases = [await db.reader().acquire(), await db.reader().acquire()]
     expect(leases.map(({ node }) => node)).toEqual(['b', 'c'])
@@ -66,7 +66,7 @@ describe('maxReadsPerNode', () => {
 })
 
 describe('a replica that has come back', () => {
-  /** Shares of b in so many reads after b was away and has been back for so long. */
+  /** Share of b in the reads, some time after b has come back. */
   async function sharesOf(slowStartMs: number, afterMs: readonly number[]): Promise<number[]> {
     const { db, b, clock } = await startSetting({ slowStartMs, strategy: 'random' })
     b.down = refused()
@@ -98,7 +98,7 @@ describe('a replica that has come back', () => {
     expect(last).toBeGreaterThan(0.42)
   })
 
-  test('S35: gets its full share at once where that is wanted', async () => {
+  test('S35: gets its full share at once with slowStartMs 0', async () => {
     const [first] = await sharesOf(0, [50])
     expect(first).toBeGreaterThan(0.42)
   })
@@ -151,7 +151,7 @@ describe('a zone', () => {
     expect(tally(await served(db, 20))).toEqual(new Map([['b', 20]]))
   })
 
-  test('S45: has its replica back as soon as that has room again', async () => {
+  test('S45: gets its replica back as soon as that has room again', async () => {
     const free = hold(here)
     const reads = Array.from({ length: 8 }, () => db.reader().query('select 1'))
     await settle()

@@ -18,7 +18,7 @@ function gateOf(limit: number, time: ManualClock = clock()): PrimaryGate {
 }
 
 describe('PrimaryGate', () => {
-  test('lets the limit in, and the others one by one in the order they came', async () => {
+  test('admits reads up to the limit, and the others one by one in order of arrival', async () => {
     const gate = gateOf(2)
     const order: string[] = []
     for (const name of ['first', 'second', 'third', 'fourth']) {
@@ -68,7 +68,7 @@ describe('PrimaryGate', () => {
     expect(time.pending).toBe(0)
   })
 
-  test('rejects at once when none may enter, and when a thousand wait', async () => {
+  test('rejects at once when the limit is 0, and when a thousand reads wait', async () => {
     await expect(gateOf(0).enter(wait())).rejects.toThrow(NoSuitableNodeError)
     const gate = gateOf(1)
     await gate.enter(wait())
@@ -78,7 +78,7 @@ describe('PrimaryGate', () => {
     for (const end of await Promise.allSettled(waiting)) expect(end.status).toBe('rejected')
   })
 
-  test('rejects with AbortError when the signal fires, and gives the place to nobody twice', async () => {
+  test('rejects with AbortError when the signal fires, and gives no place away twice', async () => {
     const gate = gateOf(1)
     await gate.enter(wait())
     const abort = new AbortController()
@@ -91,7 +91,7 @@ describe('PrimaryGate', () => {
     expect(gate.inside).toBe(1)
   })
 
-  test('sends those to a replica whom one fits by now', async () => {
+  test('sends waiting reads to a replica that fits by now', async () => {
     const gate = gateOf(1)
     await gate.enter(wait())
     let fits = false

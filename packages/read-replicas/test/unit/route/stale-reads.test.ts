@@ -6,8 +6,8 @@ import { ManualClock, settle } from '../manual-clock.js'
 import { type Setting, served, startSetting, tally } from '../setting.js'
 
 /**
- * A setting in which no replica is fresh enough: their replay stands still while the primary goes
- * on.
+ * A setting in which no replica is fresh enough: their replay stands still while the primary
+ * writes.
  */
 async function stale(options: Parameters<typeof startSetting>[0] = {}): Promise<Setting> {
   const setting = await startSetting({ maxStalenessMs: 1_000, ...options })
@@ -16,7 +16,7 @@ async function stale(options: Parameters<typeof startSetting>[0] = {}): Promise<
   return setting
 }
 
-/** Has both replicas replay everything, and the monitor see it. */
+/** Lets both replicas replay everything, and the monitor notice it. */
 async function catchUp({ primary, b, c, clock }: Setting): Promise<void> {
   b.position = c.position = primary.position
   await clock.advance(300)
@@ -29,7 +29,7 @@ describe('a read for which no replica is fresh enough', () => {
     expect(db.stats().routing).toMatchObject({ primaryNoneFits: 1, staleWaits: 0 })
   })
 
-  test('is refused at once where the pool says so, and says why', async () => {
+  test('is refused at once with whenStale "error", and the error says why', async () => {
     const { db } = await stale({ whenStale: 'error' })
     const read = db.reader().query('select 1')
     await expect(read).rejects.toThrow(NoSuitableNodeError)
@@ -67,7 +67,7 @@ describe('a read for which no replica is fresh enough', () => {
     else await expect(read).rejects.toThrow(end)
   })
 
-  test('waits no longer than the call may take, and not at all once that is aborted', async () => {
+  test('waits no longer than the limit of the call, and not at all after an abort', async () => {
     const { db, clock } = await stale({ whenStale: { waitMs: 10_000, otherwise: 'error' } })
     const brief = db.reader().query('select 1', undefined, { timeoutMs: 200 })
     brief.catch(() => {})
@@ -81,7 +81,7 @@ describe('a read for which no replica is fresh enough', () => {
     await expect(aborted).rejects.toMatchObject({ executed: 'no', cause: { message: 'enough' } })
   })
 
-  test('is let go when the pool closes', async () => {
+  test('rejects when the pool closes', async () => {
     const { db, clock } = await stale({ whenStale: { waitMs: 10_000 } })
     const read = db.reader().query('select 1')
     read.catch(() => {})
@@ -113,7 +113,7 @@ describe('a read for which no replica is fresh enough', () => {
     },
   )
 
-  test('may say itself, or by its session, what is to be done', async () => {
+  test('may set whenStale by its reader or its session', async () => {
     const { db } = await stale({ whenStale: 'error' })
     expect((await db.reader({ whenStale: 'primary' }).query('select 1')).node).toBe('a')
     const session = db.session('', { whenStale: 'primary' })
@@ -122,7 +122,7 @@ describe('a read for which no replica is fresh enough', () => {
     await expect(strict.query('select 1')).rejects.toThrow(NoSuitableNodeError)
   })
 
-  test('goes to the primary where there are no replicas to wait for', async () => {
+  test('goes to the primary if there are no replicas to wait for', async () => {
     await using db = withReplicas(new FakePool('a'), [], {
       clock: new ManualClock(),
       whenStale: { waitMs: 10_000, otherwise: 'error' },
@@ -133,7 +133,7 @@ describe('a read for which no replica is fresh enough', () => {
 })
 
 describe('maxStalenessBytes', () => {
-  test('keeps away from replicas with more to replay than that', async () => {
+  test('keeps reads away from replicas with more left to replay', async () => {
     const { db, primary, b, c, clock } = await startSetting({ maxStalenessBytes: 64 })
     primary.position = 2_000
     b.position = 1_936
@@ -158,12 +158,12 @@ describe('maxStalenessBytes', () => {
     expect(none.node).toBe('a')
   })
 
-  test('takes a replica of which that is not known for too far behind', async () => {
+  test('counts a replica as too far behind if its bytes are not known', async () => {
     const { db, primary, b, c, clock } = await startSetting({
       maxStalenessMs: Number.POSITIVE_INFINITY,
       maxStalenessBytes: 1_000_000,
     })
-    // What they have of a timeline that the primary has left is not known.
+    // It is not known how much they have of a timeline that the primary has left.
     for (const pool of [primary, b, c]) pool.tellsTimeline = false
     primary.timeline = 2
     b.receiving = c.receiving = false
@@ -175,7 +175,7 @@ describe('maxStalenessBytes', () => {
 })
 
 describe('a replica that receives nothing', () => {
-  test('F30: leaves rotation when its bound has passed, and says that its receiver does not run', async () => {
+  test('F30: gets no reads once its bound has passed, and explains that its receiver does not run', async () => {
     const { db, primary, b, c, clock } = await startSetting({
       maxStalenessMs: 1_000,
       strategy: 'roundRobin',
@@ -192,7 +192,7 @@ describe('a replica that receives nothing', () => {
     expect([...tally(await served(db, 6)).keys()].sort()).toEqual(['b', 'c'])
   })
 
-  test('S41: stays while the primary writes nothing that it could miss', async () => {
+  test('S41: keeps its reads while the primary writes nothing', async () => {
     const { db, b, clock } = await startSetting({ maxStalenessMs: 1_000, strategy: 'roundRobin' })
     b.receiving = false
     await clock.advance(60_000)

@@ -16,7 +16,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled
 }
 
-describe('a session and a server that does not tell its place', () => {
+describe('a session and a server that does not tell its position', () => {
   test('F33: a read goes to the primary when a replica that has shown something is silent', async () => {
     const { db, clock, b } = await startSetting({ strategy: 'roundRobin' })
     const session = db.session()
@@ -33,7 +33,7 @@ describe('a session and a server that does not tell its place', () => {
     expect((await read).node).toBe('a')
   })
 
-  test('F33: a read whose own time is shorter ends in time', async () => {
+  test('F33: a read with a shorter time limit ends in time', async () => {
     const { db, clock, b } = await startSetting({ strategy: 'roundRobin' })
     const session = db.session()
     expect((await session.reader().query('select 1')).node).toBe('b')
@@ -64,12 +64,12 @@ describe('a session and a server that does not tell its place', () => {
       await clock.advance(1)
       expect(await isSettled(write)).toBe(true)
       await write
-      // Nobody knows where it stands, so only the primary shows it for certain.
+      // Its position is not known, so only the primary is certain to show it.
       expect(session.token).toBe('v1.strong')
     },
   )
 
-  test('a write that has no deadline waits half a second for it', async () => {
+  test('a write without a deadline waits half a second for its position', async () => {
     const { db, clock, primary } = await startSetting()
     const session = db.session()
     primary.hangs = true
@@ -81,7 +81,7 @@ describe('a session and a server that does not tell its place', () => {
     expect(session.token).toBe('v1.strong')
   })
 
-  test('a write whose caller gives up is told of its success at once', async () => {
+  test('a write whose signal fires resolves at once', async () => {
     const { db, primary } = await startSetting()
     const session = db.session()
     primary.hangs = true
@@ -107,13 +107,13 @@ test('F01: a read that was lost with the primary is sent once more', async () =>
   expect(db.stats().routing).toMatchObject({ retried: 1 })
   failures.push(lost, lost)
   await expect(db.session('v1.strong').reader().query('select 1')).rejects.toBe(lost)
-  // What the caller does with a connection is done once.
+  // Work on a connection is done only once.
   failures.push(lost)
   const use = db.session('v1.strong').use((lease) => lease.query('select 1'), { intent: 'read' })
   await expect(use).rejects.toBe(lost)
 })
 
-test('F03: a write waits no longer for the place of a server that is lost', async () => {
+test('F03: a write stops waiting for the position of a server that is lost', async () => {
   const [a, b] = [new FakePool('a'), new FakePool('b')]
   a.inRecovery = false
   a.hangs = true
@@ -163,6 +163,6 @@ test('F03: a read that was held through a failover binds the session to the serv
   const next = session.reader().query('select 1')
   expect(await isSettled(next)).toBe(true)
   expect((await next).node).toBe('b')
-  // The server that is gone was not asked where it stands.
+  // The server that is gone was not asked for its position.
   expect(a.sessions).toEqual([])
 })

@@ -25,15 +25,15 @@ function tokenEvents(db: ReplicaPool): PoolEvents['token'][] {
   return events
 }
 
-/** The node that answers, with the time that it needs. */
+/** The node that answers, and the time that it needs. */
 async function nodeOf(setting: Setting, read: Promise<{ node?: string }>): Promise<string> {
   let node: string | undefined
   const reading = read.then(
     (result) => {
-      node = result.node ?? 'nobody'
+      node = result.node ?? 'none'
     },
     (error: unknown) => {
-      node = 'nobody'
+      node = 'none'
       throw error
     },
   )
@@ -55,7 +55,7 @@ describe('a session that writes', () => {
     expect(setting.db.stats().routing).toMatchObject({ primaryToken: 1, tokenWaits: 1 })
   })
 
-  test('S47: reads its write from the replica that catches up meanwhile', async () => {
+  test('S47: reads its write from a replica that catches up meanwhile', async () => {
     const setting = await start()
     const session = setting.db.session()
     await session.query('insert into t values (1)')
@@ -65,7 +65,7 @@ describe('a session that writes', () => {
     expect(await nodeOf(setting, read)).toBe('c')
   })
 
-  test('S47: leaves the replica that it stays on for as long as that has not replayed its next write', async () => {
+  test('S47: leaves the replica that it stays on until that has replayed its next write', async () => {
     const setting = await start()
     const { clock, primary, b, c } = setting
     const session = setting.db.session()
@@ -114,7 +114,7 @@ describe('a session that writes', () => {
     expect(db.stats().routing).toMatchObject({ primaryToken: 0 })
   })
 
-  test('S47: takes the position that comes with the answer of a write, and asks nobody', async () => {
+  test('S47: takes the position that comes with the answer of a write, and asks no server', async () => {
     const setting = await start()
     const { db, clock, primary, c } = setting
     primary.answersBehind = () => primary.sample()
@@ -137,7 +137,7 @@ describe('a session that writes', () => {
     ['tells nothing', () => ({ rows: [{}], rowCount: 1, command: 'SELECT', fields: [] })],
     ['cannot be read', () => ({}) as never],
   ])(
-    'asks by itself where the position that was sent with a write %s, and leaves it at that for a while',
+    'asks separately if the question sent with a write %s, and keeps asking separately for a while',
     async (_, answer) => {
       const { db, clock, primary } = await start()
       let sent = 0
@@ -160,7 +160,7 @@ describe('a session that writes', () => {
     },
   )
 
-  test('shares one question where many write at once', async () => {
+  test('shares one question among many concurrent writes', async () => {
     const { db, primary } = await start()
     let sent = 0
     primary.answersBehind = () => {
@@ -174,12 +174,12 @@ describe('a session that writes', () => {
     expect(sent).toBe(2)
     expect(primary.questions.length).toBeLessThan(length + 5)
     expect(new Set(sessions.map(({ token }) => token)).has('v1.strong')).toBe(false)
-    // Alone again.
+    // One write at a time again.
     await sessions[0]!.query('insert into t values ($1)', [1])
     expect(sent).toBe(3)
   })
 
-  test('S48: compares a token with the history of the primary whose position came with a write', async () => {
+  test('S48: compares a token with the history of a position that came with a write', async () => {
     const setting = await start()
     setting.primary.answersBehind = () => setting.primary.sample()
     const events = tokenEvents(setting.db)
@@ -191,7 +191,7 @@ describe('a session that writes', () => {
     )
   })
 
-  test('has a token that covers a write as soon as that has settled, whatever ran it', async () => {
+  test('has a token that covers a write as soon as that has settled, whichever call ran it', async () => {
     const { db, primary } = await start()
     const session = db.session()
     expect([session.token, session.hasWritten]).toEqual(['', false])
@@ -222,7 +222,7 @@ describe('a session that writes', () => {
     for (const { token } of sessions) expect(token).toBe(sessions[0]!.token)
   })
 
-  test('asks no replica about reads from before the write, which its position covers', async () => {
+  test('asks no replica about reads from before a write, because its position covers them', async () => {
     const { db, clock, primary, b, c } = await start()
     const session = db.session()
     await session.reader().query('select 1')
@@ -235,10 +235,10 @@ describe('a session that writes', () => {
     expect(b.polls + c.polls).toBe(polls)
   })
 
-  test('asks a replica that follows no failover yet about its reads, which may have shown what is lost', async () => {
+  test('asks a replica that has not followed a failover yet, because its reads may have shown what is lost', async () => {
     const { db, clock, primary, b, c } = await start({ maxStalenessMs: Number.POSITIVE_INFINITY })
     primary.timeline = 2
-    // So long that the primary is asked for its timeline again.
+    // Long enough for the primary to be asked for its timeline again.
     await clock.advance(1_100)
     const session = db.session()
     await session.reader().query('select 1')
@@ -271,7 +271,7 @@ describe('a session that writes', () => {
     )
   })
 
-  test('reads from the primary after a write that may have happened', async () => {
+  test('reads from the primary after a write that may have committed', async () => {
     const setting = await start()
     const { db, primary } = setting
     const session = db.session()
@@ -282,12 +282,12 @@ describe('a session that writes', () => {
     expect(session.token).toBe('v1.strong')
     primary.answer = () => undefined
     expect(await nodeOf(setting, session.reader().query('select 1'))).toBe('a')
-    // The answer of the primary has given it a place again.
+    // The answer of the primary has given it a position again.
     expect(session.token).toMatch(/^v1\.\d+\.1\.3E8$/)
     expect(['b', 'c']).toContain(await nodeOf(setting, session.reader().query('select 1')))
   })
 
-  test('reads from the primary while the position of its write cannot be told', async () => {
+  test('reads from the primary while the position of its write is not available', async () => {
     const setting = await start()
     const { db, primary } = setting
     const session = db.session()
@@ -311,7 +311,7 @@ describe('a session that writes', () => {
     expect(session.token).toBe('v1.strong')
   })
 
-  test('is told of a rolled back transaction as of any other', async () => {
+  test('passes on the error of a transaction that rolls back, and does not become strong', async () => {
     const { db } = await start()
     const session = db.session()
     await expect(
@@ -324,7 +324,7 @@ describe('a session that writes', () => {
 })
 
 describe('a session that reads', () => {
-  test('stays on its replica and asks nobody', async () => {
+  test('stays on its replica and asks no server', async () => {
     const setting = await startSetting({ strategy: 'roundRobin' })
     const { db, b, c } = setting
     const session = db.session()
@@ -336,12 +336,12 @@ describe('a session that reads', () => {
     expect(b.polls + c.polls).toBe(before)
   })
 
-  test('S51: leaves its replica only for one that has what it has seen', async () => {
+  test('S51: leaves its replica only for one that has everything it has seen', async () => {
     const setting = await startSetting({ strategy: 'roundRobin' })
     const { db, primary, b, c } = setting
     const session = db.session()
     expect((await session.reader().query('select 1')).node).toBe('b')
-    // It has seen more than the last sample told of b.
+    // It has seen more than the last sample of b.
     primary.position = b.position = 1_500
     expect((await session.reader().query('select 1')).node).toBe('b')
     b.answer = () => {
@@ -353,7 +353,7 @@ describe('a session that reads', () => {
     expect(await nodeOf(setting, session.reader().query('select 1'))).toBe('c')
   })
 
-  test('S51: does not trust a replica that may have been restarted', async () => {
+  test('S51: does not rely on a replica that may have been restarted', async () => {
     const setting = await startSetting({ strategy: 'roundRobin' })
     const { db, primary, b, c } = setting
     const session = db.session()
@@ -388,7 +388,7 @@ describe('a session that reads', () => {
     expect(session.token).toBe(`v1.${b.systemId}.1.2000`)
   })
 
-  test('keeps what a transaction, a lease and a stream have shown', async () => {
+  test('remembers what a transaction, a lease and a stream have shown', async () => {
     const { db, primary, b, c } = await startSetting({ strategy: 'roundRobin' })
     const session = db.session()
     primary.position = b.position = c.position = 0x2000
@@ -404,7 +404,7 @@ describe('a session that reads', () => {
     expect(await session.freshToken()).toMatch(/\.4000$/)
   })
 
-  test('is served by the primary before anything is known, and goes on from there', async () => {
+  test('is served by the primary before any sample, and goes on from that position', async () => {
     const setting = await startSetting({ maxStalenessMs: 0 })
     const session = setting.db.session()
     expect((await session.reader().query('select 1')).node).toBe('a')
@@ -413,7 +413,7 @@ describe('a session that reads', () => {
 })
 
 describe('a token', () => {
-  test('S48: means the same in another process', async () => {
+  test('S48: has the same effect in another process', async () => {
     const setting = await start()
     const { primary, b, c, clock } = setting
     await using other = withReplicas(primary, [b, c], { clock, random: sequence() })
@@ -428,14 +428,14 @@ describe('a token', () => {
     expect(await nodeOf({ ...setting, db: other }, again)).toBe('c')
   })
 
-  test('S48: of another cluster means a read from the primary and an event', async () => {
+  test('S48: of another cluster sends reads to the primary and emits an event', async () => {
     const setting = await start()
     const events = tokenEvents(setting.db)
     const session = setting.db.session('v1.999.1.10')
     expect(await nodeOf(setting, session.reader().query('select 1'))).toBe('a')
     expect(events).toMatchObject([{ pool: 'a/replicas', reason: 'foreign' }])
     expect(events[0]?.message).toContain('system 999')
-    // From then on it has a place in this cluster.
+    // From then on it has a position in this cluster.
     expect(['b', 'c']).toContain(await nodeOf(setting, session.reader().query('select 1')))
   })
 
@@ -445,7 +445,7 @@ describe('a token', () => {
     ['v2.1.1.10', 'malformed'],
     [`v1.${'9'.repeat(300)}.1.10`, 'malformed'],
     ["v1.1.1.10'; drop table t", 'malformed'],
-  ])('S48: that is no token, %s, means the same', async (token, reason) => {
+  ])('S48: that is no token, %s, has the same effect', async (token, reason) => {
     const setting = await start()
     const events = tokenEvents(setting.db)
     const session = setting.db.session(token)
@@ -455,7 +455,7 @@ describe('a token', () => {
     expect(JSON.stringify(events)).not.toContain(token)
   })
 
-  test('S48: is believed with its signature only, where there is a secret', async () => {
+  test('S48: counts only with its signature if there is a secret', async () => {
     const old = 'an old secret of some length'
     const setting = await start({ tokenSecret: ['a new secret of some length', old] })
     const before = await start({ tokenSecret: old })
@@ -476,7 +476,7 @@ describe('a token', () => {
     expect(events.map(({ reason }) => reason)).toEqual(['forged', 'forged', 'forged'])
   })
 
-  test('is refused when it is no text at all', async () => {
+  test('is refused with TypeError if it is no string', async () => {
     const { db } = await start()
     expect(() => db.session(7 as never)).toThrow(
       'session: token must be a string or undefined, got 7',
@@ -486,7 +486,7 @@ describe('a token', () => {
     )
   })
 
-  test('S50: lets a job wait once, and then read from the primary', async () => {
+  test('S50: makes a job wait once, and then read from the primary', async () => {
     const setting = await start()
     const { db, clock } = setting
     const writer = db.session()
@@ -501,7 +501,7 @@ describe('a token', () => {
     expect(clock.now() - startedAt).toBeLessThan(3)
   })
 
-  test('S50: tells a queue whether a replica has caught up', async () => {
+  test('S50: shows a queue whether a replica has caught up', async () => {
     const setting = await start()
     const { db, clock, b, c, primary } = setting
     const writer = db.session()
@@ -509,7 +509,7 @@ describe('a token', () => {
     const early = db.session(writer.token).caughtUp()
     await clock.advance(10)
     expect(await early).toBe(false)
-    // Nobody has told it since, so it asks, and waits for nothing but the answer.
+    // There was no sample since, so it asks, and waits only for the answer.
     c.position = primary.position
     expect(await db.session(writer.token).caughtUp()).toBe(true)
     c.position = 1_000
@@ -539,10 +539,10 @@ describe('a token after a failover', () => {
     return setting
   }
 
-  test('S53: that names what was lost is never taken for caught up, and tells', async () => {
+  test('S53: that names what was lost never counts as caught up, and emits an event', async () => {
     const setting = await failOver('1\t0/7D0\tno recovery target specified\n')
     const events = tokenEvents(setting.db)
-    // 3 000 on timeline 1, which was left at 2 000; every node stands at 5 000.
+    // 3 000 on timeline 1, which was left at 2 000; every node is at 5 000.
     const session = setting.db.session(`v1.${setting.primary.systemId}.1.BB8`)
     expect(await nodeOf(setting, session.reader().query('select 1'))).toBe('a')
     expect(events).toMatchObject([{ reason: 'beyond-history' }])
@@ -551,7 +551,7 @@ describe('a token after a failover', () => {
     expect(['b', 'c']).toContain(await nodeOf(setting, session.reader().query('select 1')))
   })
 
-  test('S53: rejects its reads where the pool is told so', async () => {
+  test('S53: rejects its reads with onLostToken "error"', async () => {
     const setting = await failOver('1\t0/7D0\tno recovery target specified\n', {
       onLostToken: 'error',
     })
@@ -563,7 +563,7 @@ describe('a token after a failover', () => {
     }
   })
 
-  test('S48: that lies before the switch is as good as before', async () => {
+  test('S48: counts as before if its position is before the switch', async () => {
     const setting = await failOver('1\t0/FA0\tno recovery target specified\n')
     const events = tokenEvents(setting.db)
     const session = setting.db.session(`v1.${setting.primary.systemId}.1.BB8`)
@@ -571,7 +571,7 @@ describe('a token after a failover', () => {
     expect(events).toEqual([])
   })
 
-  test('is read from the primary where the history may not be read', async () => {
+  test('sends reads to the primary if the history may not be read', async () => {
     const setting = await failOver()
     const events = tokenEvents(setting.db)
     const session = setting.db.session(`v1.${setting.primary.systemId}.1.BB8`)
@@ -580,7 +580,7 @@ describe('a token after a failover', () => {
     expect(session.token).toMatch(/\.2\.1388$/)
   })
 
-  test('is not believed of a standby that follows the former primary', async () => {
+  test('is not covered by a standby that follows the former primary', async () => {
     const setting = await failOver()
     const { b, c, clock } = setting
     b.timeline = 1
@@ -609,7 +609,7 @@ describe('a token after a failover', () => {
   }
 
   test.each([undefined, '1.5'])(
-    'T57: is believed of a standby that hides its timeline for as long as that lives, when the primary vouched for it once (life %s)',
+    'T57: is covered by a standby that hides its timeline until that is restarted, once the primary has vouched for it (life %s)',
     async (life) => {
       const { db, token, ...setting } = await orphaned(life)
       const read = db.session(token(1_000)).reader().query('select 1')
@@ -617,7 +617,7 @@ describe('a token after a failover', () => {
     },
   )
 
-  test('T57: is not believed beyond what the primary has vouched for', async () => {
+  test('T57: is not covered beyond the position for which the primary has vouched', async () => {
     const { db, token, b, c, clock, ...setting } = await orphaned('1.5')
     b.position = c.position = 3_000
     await clock.advance(1_500)
@@ -626,7 +626,7 @@ describe('a token after a failover', () => {
   })
 
   test.each([undefined, '1.5'])(
-    'T57: is not believed of a standby that was restarted since (life %s)',
+    'T57: is not covered by a standby that was restarted since (life %s)',
     async (life) => {
       const { db, token, b, c, clock, ...setting } = await orphaned(life)
       for (const standby of [b, c]) {
@@ -639,7 +639,7 @@ describe('a token after a failover', () => {
     },
   )
 
-  test('T57: is believed again of a standby whose connection alone was lost', async () => {
+  test('T57: is covered again by a standby that has only lost its connection', async () => {
     const { db, token, b, c, clock, ...setting } = await orphaned('1.5')
     for (const standby of [b, c]) await standby.sessions.at(-1)!.close()
     await clock.advance(1_500)
@@ -649,7 +649,7 @@ describe('a token after a failover', () => {
 })
 
 describe('the view', () => {
-  test('is closed alone', async () => {
+  test('closes without closing the pool', async () => {
     const { db } = await start()
     const session = db.session()
     await session.close()
@@ -657,7 +657,7 @@ describe('the view', () => {
     await expect(db.query('select 1')).resolves.toBeDefined()
   })
 
-  test('leaves nobody waiting when the pool is closed', async () => {
+  test('leaves no call waiting when the pool is closed', async () => {
     const setting = await start()
     const session = setting.db.session()
     await session.query('insert into t values (1)')

@@ -6,9 +6,7 @@ import { type Setting, startSetting } from '../setting.js'
 
 const READ = 'select balance from accounts'
 
-/**
- * A session whose write no replica has, and a primary that answers its reads when it is told to.
- */
+/** A session with a write that no replica has, and a primary whose answers the test releases. */
 async function start(options: Parameters<typeof startSetting>[0] = {}) {
   const setting = await startSetting({ waitForTokenMs: 50, ...options })
   const { db, primary } = setting
@@ -34,7 +32,7 @@ function catchUp({ primary, c }: Pick<Setting, 'primary' | 'c'>): void {
 }
 
 describe('a read that no replica can answer in time', () => {
-  test('has the answer of the primary, if that comes first, and looks for no replica any more', async () => {
+  test('gets the answer of the primary if that comes first, and stops looking for a replica', async () => {
     const setting = await start()
     const { session, clock, asked, b, c, db } = setting
     const read = session.reader().query(READ)
@@ -48,7 +46,7 @@ describe('a read that no replica can answer in time', () => {
     expect(db.stats().routing).toMatchObject({ primaryToken: 1, racesWon: 0 })
   })
 
-  test('has the answer of the replica that catches up while the primary does not answer', async () => {
+  test('gets the answer of a replica that catches up while the primary does not answer', async () => {
     const setting = await start()
     const { session, clock, asked, db } = setting
     const read = session.reader().query(READ)
@@ -57,12 +55,12 @@ describe('a read that no replica can answer in time', () => {
     catchUp(setting)
     await clock.advance(100)
     expect((await read).node).toBe('c')
-    // The primary is told to stop, and its place among the reads there is free again.
+    // The read on the primary is stopped, and its place there is free again.
     expect(asked[0]!.signal.aborted).toBe(true)
     expect(db.stats().routing).toMatchObject({ primaryToken: 1, racesWon: 1, replica: 1 })
   })
 
-  test('leaves the primary some time to answer before anybody is asked again', async () => {
+  test('gives the primary some time to answer before a replica is asked again', async () => {
     const setting = await start()
     const { session, clock, b, c } = setting
     const read = session.reader().query(READ)
@@ -75,7 +73,7 @@ describe('a read that no replica can answer in time', () => {
     expect((await read).node).toBe('c')
   })
 
-  test('has the answer of the replica when the primary fails after that was asked', async () => {
+  test('gets the answer of the replica if the primary fails while the replica is asked', async () => {
     const setting = await start()
     const { session, clock, asked, c } = setting
     let answer: () => void = () => {}
@@ -93,7 +91,7 @@ describe('a read that no replica can answer in time', () => {
     expect((await read).node).toBe('c')
   })
 
-  test('is sent once more when it is lost with the primary, to the replica that has caught up by then', async () => {
+  test('is sent once more, to a replica that has caught up, when it is lost with the primary', async () => {
     const setting = await start()
     const { session, clock, asked, db } = setting
     const read = session.reader().query(READ)
@@ -120,7 +118,7 @@ describe('a read that no replica can answer in time', () => {
     expect([asked.length, clock.keepsAlive]).toEqual([2, false])
   })
 
-  test('is not sent again with retries off, nor after an error that says nothing about the primary', async () => {
+  test('is not sent again with retries off, nor after an error that does not concern the connection to the primary', async () => {
     const { session, clock, asked } = await start({ readRetries: 0 })
     const read = session.reader().query(READ)
     read.catch(() => {})
@@ -136,7 +134,7 @@ describe('a read that no replica can answer in time', () => {
     expect([asked.length, other.asked.length]).toEqual([1, 1])
   })
 
-  test('fails as the primary does when the replica fails too', async () => {
+  test('rejects with the error of the primary if the replica fails too', async () => {
     const setting = await start()
     const { session, clock, asked, c } = setting
     const read = session.reader().query(READ)
@@ -149,27 +147,27 @@ describe('a read that no replica can answer in time', () => {
     await expect(read).rejects.toThrow('of the primary')
   })
 
-  test('is over at its deadline', async () => {
+  test('ends at its deadline', async () => {
     const { session, clock, asked } = await start()
     const read = session.reader().query(READ, undefined, { timeoutMs: 200 })
     read.catch(() => {})
     await clock.advance(60)
     expect(asked).toHaveLength(1)
     await clock.advance(140)
-    // The deadline is the primary's pool's to keep: nothing else waits any longer.
+    // The pool of the primary keeps the deadline, and nothing else waits longer.
     asked[0]!.fail(new Error('statement timeout'))
     await expect(read).rejects.toThrow('statement timeout')
     expect(clock.keepsAlive).toBe(false)
   })
 
-  test('is one of all who wait, and each replica is asked for all of them at once', async () => {
+  test('shares the questions to a replica with all other reads that wait', async () => {
     const setting = await start()
     const { db, session, clock, b, c } = setting
     const { token } = session
     const polls = b.polls + c.polls
     const reads = Array.from({ length: 100 }, () => db.session(token).reader().query(READ))
     await clock.advance(20)
-    // At once, and after 4, 8 and 10 ms, as neither of them moves.
+    // At once, and after 4, 8 and 10 ms, because neither replica moves.
     expect(b.polls + c.polls - polls).toBeLessThanOrEqual(2 * 4)
     catchUp(setting)
     await clock.advance(20)
@@ -178,9 +176,9 @@ describe('a read that no replica can answer in time', () => {
   })
 })
 
-describe('a token that a session is told of while the primary is asked where a write of its ended', () => {
+describe('a token that a session gets while the primary is asked for the position of its write', () => {
   test.each(['default', 'error'] as const)(
-    'T65: is not taken for lost because the answer is older than the token (onLostToken: %s)',
+    'T65: does not count as lost if the answer is older than the token (onLostToken: %s)',
     async (policy) => {
       const setting = await startSetting(policy === 'error' ? { onLostToken: policy } : {})
       const { db, primary, clock } = setting
@@ -201,7 +199,7 @@ describe('a token that a session is told of while the primary is asked where a w
       }
       const write = session.query('insert into t values (1)')
       await clock.advance(1)
-      // Another process has written since, and tells this one.
+      // Another process has written since, and passes its token on.
       const other = db.session()
       primary.position += 100
       const elsewhere = `v1.${primary.systemId}.1.${primary.position.toString(16).toUpperCase()}`
@@ -216,7 +214,7 @@ describe('a token that a session is told of while the primary is asked where a w
   )
 })
 
-test('S50: what is seen without a position while a strong session asks for its place is not forgotten with the answer', async () => {
+test('S50: a session stays strong if it sees something without a position while it asks for one', async () => {
   const { db, primary, clock } = await startSetting()
   const session = db.session('v1.strong')
   let answer = (): void => {}
