@@ -54,8 +54,8 @@ import {
 import { refuseBehindPooler } from './statement/through-pooler.js'
 import { runTransaction, type TransactionHost } from './transaction/transaction-runner.js'
 
-// Above every caller's own, so that a pool whose first connections are kept is known to be ready
-// all the same.
+// Above the priority of any caller, so that `ready()` also resolves in a pool whose callers keep
+// its first connections.
 const READY_PRIORITY = 1_000
 const SIZE_OPTIONS: ReadonlySet<string> = new Set(['max', 'min'])
 
@@ -337,7 +337,7 @@ export class ServerPool implements ConnectionPool {
     const { timeoutMs, signal } = options ?? {}
     if (signal?.aborted) throw new AbortError(signal.reason, 'no')
     const engine = this.#engine
-    // Whoever has a connection may keep it for as long as they like.
+    // A lease may be held for any length of time, and shows that the pool works.
     if (engine.phase === 'open' && engine.gauges().leased > 0) return
     const lease = await this.acquire({ timeoutMs, signal, priority: READY_PRIORITY })
     lease.release()
@@ -378,12 +378,12 @@ export class ServerPool implements ConnectionPool {
 }
 
 // What a promise's executor got, for the line after it: an executor that closes over its call would
-// cost each acquire a closure and a context. Executors run synchronously, so nobody comes in
+// cost each acquire a closure and a context. Executors run synchronously, so no other call comes in
 // between.
-let resolveLast: (lease: Lease) => void = nobody
-let rejectLast: (error: Error) => void = nobody
+let resolveLast: (lease: Lease) => void = ignore
+let rejectLast: (error: Error) => void = ignore
 
-function nobody(): void {}
+function ignore(): void {}
 
 function keepSettlers(resolve: (lease: Lease) => void, reject: (error: Error) => void): void {
   resolveLast = resolve
@@ -393,6 +393,6 @@ function keepSettlers(resolve: (lease: Lease) => void, reject: (error: Error) =>
 // Through its settlers a promise stays alive, and with it the lease it was fulfilled with: such a
 // lease would never be found leaked.
 function forgetSettlers(): void {
-  resolveLast = nobody
-  rejectLast = nobody
+  resolveLast = ignore
+  rejectLast = ignore
 }

@@ -32,10 +32,10 @@ interface Attempt {
 }
 
 /**
- * Opens sessions with a driver and trusts it with nothing: whether it throws, hangs, answers late
- * or rejects with something odd, the caller gets a session or a `ConnectError`, in time, and no
- * session is left behind. Owns the password: a provider is asked once at a time, and once again if
- * the server refuses what it said.
+ * Opens sessions with a driver and relies on it for nothing: if it throws, hangs, answers late or
+ * rejects with anything at all, the caller still gets a session or a `ConnectError` in time, and no
+ * session is left behind. Owns the password: one call of the password function runs at a time, and
+ * it is called once more if the server refuses its answer.
  */
 export class Connector {
   /** What all its sessions have in common about prepared statements. */
@@ -65,9 +65,8 @@ export class Connector {
 
   /**
    * Opens a session. Rejects with `ConnectError` or `AuthenticationError`, at the latest
-   * `timeoutMs` plus a quarter of a second from now. `abort` is the controller of this one attempt,
-   * whose signal alone, or with that of whoever asked for it, is `signal`: a driver that hangs is
-   * told by it that nobody waits any more.
+   * `timeoutMs` plus a quarter of a second from now. `abort` is the controller of this one attempt.
+   * `signal` fires with it, or when the caller gives up, and tells a driver that hangs to stop.
    */
   async connect(
     listener: ConnectionListener,
@@ -99,8 +98,8 @@ export class Connector {
     timeoutMs: number,
   ): Promise<OpenedSession> {
     const { settings, listener, abort, signal } = attempt
-    // A signal that has fired fires no more; the driver must not be asked, since nobody would look
-    // after its answer.
+    // A signal that has fired fires no more, so the driver must not be asked: its answer would be
+    // lost.
     if (signal.aborted) throw this.#notWanted(attempt)
     let answered = false
     const opening = this.#context.runInAsyncScope(async () => {
@@ -128,7 +127,7 @@ export class Connector {
       return opened
     } catch (error) {
       if (!answered) abort.abort(error)
-      // Open already, or after all: nobody takes it any more.
+      // It may be open already, or open later: no caller takes it.
       opening.then(
         ({ connection }) => connection.destroy('no longer wanted'),
         () => {},
@@ -221,7 +220,7 @@ export class Connector {
   #password(source: PasswordFunction, settings: ConnectionSettings): Promise<string> {
     const { clock, connectTimeoutMs } = this.#config
     const current = this.#passwordUnderWay
-    // A call that never comes back must not be waited for by every connect to come.
+    // Later connects must not wait for a call that never returns.
     if (current !== undefined && clock.now() - current.since < connectTimeoutMs) {
       return current.promise
     }

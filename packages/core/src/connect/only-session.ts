@@ -2,7 +2,7 @@ import type { ConnectionInfo } from '../api/driver.js'
 import { ConnectError } from '../outcome/errors.js'
 import type { Slot } from '../slot/slot.js'
 
-/** Who has the only session of a server. */
+/** Which connection has the only session of a server. */
 interface Claim {
   readonly slot: WeakRef<Slot>
   /** Stands for the pool. */

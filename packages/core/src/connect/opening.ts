@@ -11,8 +11,8 @@ import type { Connector } from './connector.js'
 import { takeOnlySession } from './only-session.js'
 
 /**
- * Who is told of what becomes of sessions. One for many of them: functions for each would weigh on
- * those that are idle.
+ * Is told what becomes of sessions. One object serves many of them: functions for each would cost
+ * memory while they are idle.
  */
 export interface SlotOwner {
   /** The session ended after it was open. */
@@ -25,11 +25,11 @@ export interface SlotOwner {
 export interface OpeningOptions {
   /** Longest time for all of it, in milliseconds. */
   timeoutMs: number
-  /** As whom, where; default: the pool's settings. */
+  /** Server, user, database and the rest. */
   settings: ConnectionSettings
-  /** The caller's wish to give up. */
+  /** Abandons the connect. */
   signal?: AbortSignal | undefined
-  /** Whose session it is. */
+  /** Is told when the session ends. */
   owner: SlotOwner
   /** A channel that the session listens to was notified. */
   notification?: ((channel: string, payload: string) => void) | undefined
@@ -39,8 +39,8 @@ export interface OpeningOptions {
 const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
 
 /**
- * Fills slots with sessions, follows the parameters that the server reports, and can give up on
- * everything under way.
+ * Fills slots with sessions, follows the parameters that the server reports, and can abandon every
+ * connect under way.
  */
 export class Opening {
   readonly #connector: Connector
@@ -79,7 +79,7 @@ export class Opening {
         options.settings,
       )
       if (isGone(slot) || signal.aborted) {
-        // The server closed it, or we gave it up, between its last word and ours.
+        // The server closed it, or we abandoned it, after the driver had answered.
         slot.markLost(signal.reason)
         connection.destroy(slot.lostReason)
         throw this.#closedAtOnce(slot, options.settings)
@@ -98,12 +98,12 @@ export class Opening {
     }
   }
 
-  /** Gives up on one connect, if it is under way. */
+  /** Abandons one connect, if it is under way. */
   abort(slot: Slot, reason: unknown): void {
     this.#underWay?.get(slot)?.abort(reason)
   }
 
-  /** Gives up on every connect under way. */
+  /** Abandons every connect under way. */
   abortAll(reason: unknown): void {
     for (const abort of this.#underWay?.values() ?? []) abort.abort(reason)
   }
@@ -123,10 +123,10 @@ export class Opening {
 
   #shared(parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
     const last = this.#atBirth
-    // What two sessions have in common is written to by neither of them.
+    // No session writes to the map that it shares.
     if (parameters === this.#given || sameEntries(last, parameters)) return last
     this.#given = parameters
-    // The driver keeps its own current.
+    // The driver keeps its own map current.
     this.#atBirth = new Map(parameters)
     return this.#atBirth
   }

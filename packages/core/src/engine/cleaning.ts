@@ -15,8 +15,8 @@ export const CLEANING_MS = 2_000
  */
 export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
   if (host.pooler !== undefined && slot.marks.dirty) {
-    // By `raw`, or before the pooler was noticed. A reset would reach some server session or other,
-    // and never what the driver's object keeps.
+    // By `raw`, or before the pooler was noticed. A reset may reach another server session, and
+    // never reaches what the driver's own object keeps.
     throw new Error(
       'its raw client was taken or its session changed, which no reset undoes behind a pooler',
     )
@@ -25,7 +25,7 @@ export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
   const within = <T>(step: Promise<T>, what: string): Promise<T> =>
     withDeadline(host.clock, step, Math.max(LATE_STEP_MS, deadline - host.clock.now()), what)
   const connection = slot.connection!
-  // A stream or a copy that was given up comes to its end by itself.
+  // An abandoned stream or copy ends by itself.
   const runs = connection.inFlight > 0 && slot.occupant === undefined
   if (runs && !slot.cancelling) host.cancel(slot)
   if (!slot.quiet) await within(slot.whenQuiet(), 'the statement it ran could not be cancelled')
@@ -39,7 +39,7 @@ export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
 
 function levelFor(host: CleaningHost, slot: Slot): ResetLevel | undefined {
   const { dirty, drifted } = slot.marks
-  // Behind a pooler parameters drift by themselves: they are those of the session that served last.
+  // Behind a pooler parameters drift by themselves: they are those of the last server session.
   if (host.pooler === undefined && (dirty || drifted)) return 'session'
   return slot.connection!.transactionStatus() === 'idle' ? undefined : 'rollback'
 }

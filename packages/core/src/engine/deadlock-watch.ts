@@ -23,40 +23,39 @@ interface NestedWait {
   readonly waitingAt: { readonly stack?: string }
 }
 
-// A release in the meantime would have handed a connection to somebody; half a second without one
-// is no coincidence.
+// A release in the meantime would have served a caller; half a second without one is no
+// coincidence.
 const STILL_MS = 500
-// How soon it is looked again while holders wait.
+// How soon the watch looks again while holders wait.
 const AGAIN_MS = 200
 
 // One store for all pools, made when the first lease is held over user code: on Node.js 20 every
 // `await` costs more from then on.
 let storage: AsyncLocalStorage<LeaseScope> | undefined
-// Holders that wait for another connection, of all pools, in the order in which they began to:
-// those who wait for each other may do so at different pools.
+// Holders of a lease that wait for another connection, oldest first, of all pools: a deadlock may
+// span several pools.
 const nested = new Map<Waiter, NestedWait>()
-// By what a pool is at its budget.
+// Finds the watch of a pool by the object that its budget knows.
 const watches = new WeakMap<BudgetedPool, DeadlockWatch>()
 
 /**
- * Finds deadlocks that pools themselves cause: every connection that could serve those who wait is
- * held by work that waits for another one, so nobody will ever give one back. With a budget that is
- * not only a connection of the same pool, but one of any pool whose permit it could get. Follows
- * the leases of `use()` and `transaction()` through AsyncLocalStorage; a lease from bare
- * `acquire()` belongs to no piece of work that could be told apart. Costs nothing but a field until
- * a holder waits.
+ * Finds deadlocks that pools cause themselves: every connection that could serve the waiting
+ * callers is held by work that waits for another one, so none will ever be released. With a budget
+ * that includes the connections of other pools, whose permits this pool could get. Follows the
+ * leases of `use()` and `transaction()` through AsyncLocalStorage; a lease from bare `acquire()`
+ * cannot be assigned to a piece of work. Costs nothing but a field until a holder waits.
  */
 export class DeadlockWatch {
   readonly #engine: EngineView
-  // How many of those who wait do so for this pool.
+  // Holders that wait for this pool.
   #waiting = 0
 
-  /** Begins with nobody waiting. */
+  /** Watches this engine. */
   constructor(engine: EngineView) {
     this.#engine = engine
   }
 
-  /** The pool is known at its budget by this. */
+  /** Notes the object by which the budget knows the pool. */
   joined(pool: BudgetedPool): BudgetedPool {
     watches.set(pool, this)
     return pool
@@ -70,13 +69,13 @@ export class DeadlockWatch {
       slot,
       generation: slot.generation,
       parent: parent !== undefined && isHeld(parent) ? parent : undefined,
-      // Only the one who takes the last connection, or holds one already, can complete a deadlock.
+      // Only work that takes the last connection, or holds one already, can complete a deadlock.
       heldAt: this.#isFull() ? stackOf(this.hold) : undefined,
     }
     return storage.run(scope, work)
   }
 
-  /** Somebody begins to wait: notes it if that somebody holds a lease, of whatever pool. */
+  /** A caller begins to wait: notes it if the caller holds a lease of any pool. */
   waits(waiter: Waiter): void {
     const scope = storage?.getStore()
     if (scope === undefined || !isHeld(scope)) return
@@ -90,7 +89,7 @@ export class DeadlockWatch {
     return this.#waiting > 0 ? now + AGAIN_MS : Number.POSITIVE_INFINITY
   }
 
-  /** Looks for a deadlock, and ends it by refusing the youngest of those who wait in it. */
+  /** Looks for a deadlock, and ends it by refusing its youngest waiter. */
   check(): void {
     if (this.#waiting === 0) return
     const stuck = stuckWaits()
@@ -104,19 +103,18 @@ export class DeadlockWatch {
     if (nested.delete(waiter)) this.#waiting--
   }
 
-  /** The pool is closed: nobody waits for it any more. */
+  /** The pool is closed, so no caller waits for it. */
   stop(): void {
     for (const [waiter, { watch }] of nested) if (watch === this) this.forget(waiter)
   }
 
-  /** Whether the one has waited long enough that a release would have come. */
+  /** Whether a waiter has waited so long that a release would have come. */
   waitsLong(waiter: Waiter): boolean {
     return this.#engine.now() - waiter.enqueuedAt >= STILL_MS
   }
 
   /**
-   * Whether nothing can serve those who wait for this pool but connections that the blocked ones
-   * hold.
+   * Whether every connection that could serve this pool's waiters is held by blocked work.
    */
   isStuck(held: ReadonlySet<Slot>): boolean {
     if (!this.#holdsAll(held)) return false
@@ -131,7 +129,7 @@ export class DeadlockWatch {
     return true
   }
 
-  /** Ends the wait of one. */
+  /** Refuses one waiter, to end the deadlock. */
   refuse(waiter: Waiter, { scope, waitingAt }: NestedWait): void {
     this.forget(waiter)
     const heldAt =
@@ -146,8 +144,7 @@ export class DeadlockWatch {
   }
 
   /**
-   * Whether the pool could pass a connection on to others: an idle one, or one that its holder
-   * gives back.
+   * Whether the pool could pass a connection on: an idle one, or one that its holder can release.
    */
   #gives(pool: BudgetedPool, held: ReadonlySet<Slot>): boolean {
     if (pool.idleSince() !== undefined) return true
@@ -175,8 +172,8 @@ export class DeadlockWatch {
 }
 
 /**
- * Those who wait for each other: begins with every holder that waits, and takes out whoever can be
- * served by anybody beside them, until nobody can.
+ * The waiters that wait for each other: starts from every holder that waits, and drops each that
+ * work outside of the set can serve, until none can be dropped.
  */
 function stuckWaits(): Map<Waiter, NestedWait> {
   const stuck = new Map<Waiter, NestedWait>()

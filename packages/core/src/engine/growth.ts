@@ -52,7 +52,8 @@ export class Growth {
   }
 
   /**
-   * An error for one caller, if waiting is pointless right now (wrong password, no such database).
+   * The error for a caller for whom waiting is pointless right now: wrong password, no such
+   * database.
    */
   refusal(now: number): ConnectError | undefined {
     return now < this.#retryAt && this.#fatal !== undefined ? ownError(this.#fatal) : undefined
@@ -111,7 +112,7 @@ export class Growth {
       },
       (error: unknown) => {
         this.#connecting--
-        // What failed under another configuration says nothing about this one.
+        // A failure under another configuration says nothing about this one.
         if (era === this.#era) this.#failed(error)
         this.step(this.#engine.now())
       },
@@ -141,12 +142,12 @@ export class Growth {
     const others = slots.size
     const news = newsOf(error)
     if ((news === 'full' || news === 'limited') && others > 0) {
-      // The server is fine and full, or has no more for us: live with what we have for a while
-      // instead of failing.
+      // The server works and is full, or has no more for this role: keep to the connections that
+      // exist for a while instead of failing.
       this.#cap = others
       this.#capUntil = now + CAP_MS
-      // While the server looks, even a connect that it will refuse holds a place: several at once
-      // would keep each other out of the last one.
+      // Until the server refuses it, a connect takes up a place: several at once would keep each
+      // other out of the last one.
       this.#allowed = 1
       return
     }

@@ -13,17 +13,18 @@ const VALIDATE_MS = 1_000
 const HEARTBEAT_MS = 1_000
 
 /**
- * Brings connections and callers together. Owns who waits and what is idle: a free connection goes
- * to the next waiter in the same tick or becomes idle; a caller takes the hottest idle connection
- * or waits. While somebody waits nothing is idle that could be lent at once.
+ * Brings connections and callers together. Owns the waiting callers and the idle connections: a
+ * free connection goes to the next caller in the same tick or becomes idle; a caller takes the
+ * hottest idle connection or waits. While a caller waits, no connection is idle that could be lent
+ * to it at once.
  */
 export class Handoff {
   readonly #engine: EngineView
   readonly #waiters = new WaitQueue()
   readonly #idle = new IdleStack()
   #validating = 0
-  // Raised by every reason to doubt idle connections; one that proved itself under a lower number
-  // must do so again.
+  // Grows with every reason to doubt idle connections; a connection that proved itself under a
+  // lower number must do so again.
   #suspicion = 0
   #suspended = false
   #overloadOptions: OverloadOptions | undefined
@@ -39,7 +40,7 @@ export class Handoff {
     return this.#waiters.size
   }
 
-  /** Connections nobody holds. */
+  /** Idle connections. */
   get idle(): number {
     return this.#idle.size
   }
@@ -49,12 +50,12 @@ export class Handoff {
     return this.#idle.bottom
   }
 
-  /** The suspicion that a new connection, proved by its birth, is trusted under. */
+  /** The present suspicion; a connection that was just opened has proved itself under it. */
   get suspicion(): number {
     return this.#suspicion
   }
 
-  /** Connections that waiters want beyond those under way. */
+  /** Connections that waiting callers need beyond those under way. */
   wanted(): number {
     if (this.#suspended) return 0
     return this.#waiters.size - this.#validating - this.#engine.growth.connecting
@@ -66,8 +67,8 @@ export class Handoff {
   }
 
   /**
-   * The hottest idle connection, if it needs no proof and nobody waits who would take it. The
-   * caller lends it at once. With `accepts` it is one to an accepted server.
+   * The hottest idle connection, if it needs no proof and no waiting caller would take it. It must
+   * be lent at once. With `accepts`, only connections to an accepted server count.
    */
   take(now: number, accepts?: AcceptsServer): Slot | undefined {
     if (this.#suspended || this.#waiters.size > this.#waiters.choosy) return undefined
@@ -93,13 +94,13 @@ export class Handoff {
     return undefined
   }
 
-  /** Which servers are waited for, each wish once. */
+  /** The wishes of callers that wait for a certain server, each once. */
   wishes(): Iterable<AcceptsServer> {
     if (this.#waiters.choosy === 0) return []
     return new Set(this.#waiters.choosyOnes().map(({ accepts }) => accepts!))
   }
 
-  /** Refuses those who wait for a certain server in vain. */
+  /** Refuses the callers that wait for a certain server in vain. */
   dismiss(isVain: (accepts: AcceptsServer) => boolean, refusal: () => Error): void {
     if (this.#waiters.choosy === 0) return
     const vain = new Map<AcceptsServer, boolean>()
@@ -117,11 +118,11 @@ export class Handoff {
   }
 
   /**
-   * Why a caller who comes now should not wait, because load is shed and others wait longer than it
-   * can.
+   * Why a new caller should not wait: load is shed, and waits are longer than its limit. Undefined
+   * if it may wait.
    */
   tooLongFor(limitMs: number, priority: number): string | undefined {
-    // A higher priority overtakes those by whom the wait was measured.
+    // A higher priority overtakes the callers by which the wait was measured.
     if (this.#waiters.size === 0 || priority > 0) return undefined
     const waitMs = this.#overload()?.tooLongFor(limitMs)
     if (waitMs === undefined) return undefined
@@ -139,13 +140,13 @@ export class Handoff {
     else this.#supplyOne(waiter, waiter.accepts, now)
   }
 
-  /** The caller no longer waits. */
+  /** Takes a caller out of the queue. */
   leave(waiter: Waiter): void {
     this.#waiters.remove(waiter)
     if (this.#waiters.size === 0) this.#engine.timer.keepAlive(false)
   }
 
-  /** Refuses everybody who waits. */
+  /** Refuses all waiting callers. */
   refuseAll(error: Error): void {
     this.#engine.timer.keepAlive(false)
     for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
@@ -173,10 +174,10 @@ export class Handoff {
     return new PoolOverloadedError(reason, this.#engine.gauges())
   }
 
-  /** A clean connection is free: the next waiter gets it in the same tick, or it becomes idle. */
+  /** Gives a clean connection to the next caller in the same tick, or lets it become idle. */
   offer(slot: Slot, now: number): void {
     const waiter = this.#suspended ? undefined : this.#next(now, slot)
-    // Those who are turned away leave as well.
+    // Callers that were refused have left as well.
     if (this.#waiters.size === 0) this.#engine.timer.keepAlive(false)
     if (waiter !== undefined) {
       this.lend(slot, now, now - waiter.enqueuedAt)
@@ -192,8 +193,8 @@ export class Handoff {
   }
 
   /**
-   * The waiter to serve: the one who is next, unless load is shed and it has waited too long to be
-   * served well.
+   * The caller to serve next. While load is shed, callers that have waited too long are refused on
+   * the way.
    */
   #next(now: number, slot: Slot): Waiter | undefined {
     const overload = this.#overload()
@@ -220,17 +221,17 @@ export class Handoff {
     return this.#shedding
   }
 
-  /** An idle connection is retired or lost. */
+  /** Takes a connection off the idle stack: it is retired or lost. */
   removeIdle(slot: Slot): void {
     this.#idle.remove(slot)
   }
 
   /**
-   * Starts what will serve the waiters: idle connections that must prove themselves first, new ones
-   * after that.
+   * Finds connections for the waiting callers: idle ones that must prove themselves first, then new
+   * ones.
    */
   supply(now: number): void {
-    // Connects under way do not count here: whatever is idle is there sooner.
+    // Connects under way do not count here: an idle connection is ready sooner.
     while (!this.#suspended && this.#waiters.size > this.#validating) {
       const slot = this.#wantedIdle()
       if (slot === undefined) break
@@ -242,7 +243,7 @@ export class Handoff {
     this.#engine.growth.step(now)
   }
 
-  /** The hottest idle connection that a waiter takes. */
+  /** The hottest idle connection that a waiting caller accepts. */
   #wantedIdle(): Slot | undefined {
     let slot = this.#idle.top
     if (this.#waiters.choosy === 0) return slot
@@ -251,8 +252,8 @@ export class Handoff {
   }
 
   /**
-   * As `supply`, for one who wants a certain server: what is idle is of no use to those who wait
-   * already.
+   * As `supply`, for one new caller that wants a certain server: the callers before it accept none
+   * of the idle connections.
    */
   #supplyOne(waiter: Waiter, accepts: AcceptsServer, now: number): void {
     let slot = this.#suspended ? undefined : this.#idle.top
@@ -266,12 +267,12 @@ export class Handoff {
     this.#engine.growth.step(now)
   }
 
-  /** What is idle now must prove itself before its next use. */
+  /** Connections that are idle now must prove themselves before their next use. */
   suspect(): void {
     this.#suspicion++
   }
 
-  /** Hands out nothing until `resume`. */
+  /** Lends nothing until `resume`. */
   suspend(): void {
     this.#suspended = true
   }
@@ -310,7 +311,7 @@ export class Handoff {
           slot.trusted = suspicion
           this.#engine.returns.reuse(slot, this.#engine.now())
         } else {
-          // Destroyed meanwhile; whoever counted on it needs another.
+          // Destroyed meanwhile: the caller that counted on it needs another.
           this.supply(this.#engine.now())
         }
       },

@@ -84,7 +84,7 @@ export class LeakWatch {
   check(slot: Slot, now: number): void {
     const { leakWarningMs } = this.#engine.config
     const { lease } = slot
-    // Whoever took the driver's own object may use it without keeping the lease.
+    // A caller that took the driver's own object may use it without keeping the lease.
     if (lease !== undefined && !slot.rawTaken) {
       slot.lease = undefined
       slot.watched = true

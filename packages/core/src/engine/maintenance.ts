@@ -2,9 +2,8 @@ import { countSlots } from '../slot/count-slots.js'
 import type { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
 
-// While connections are idle somebody must notice that the process was frozen (a suspended
-// container, SIGSTOP): the tick comes late then. A blocked event loop of this length counts as
-// well, since sessions may have died meanwhile.
+// A late tick shows that the process was frozen (a suspended container, SIGSTOP). An event loop
+// that was blocked for this long counts as well, since sessions may have died meanwhile.
 const HEARTBEAT_MS = 1_000
 const FROZEN_MS = 2_500
 
@@ -17,7 +16,7 @@ export class Maintenance {
   #lastBeat: number
   #lastWall: number
 
-  /** Begins counting now. */
+  /** Counts from now on. */
   constructor(engine: EngineView) {
     this.#engine = engine
     this.#lastBeat = engine.clock.now()
@@ -25,8 +24,7 @@ export class Maintenance {
   }
 
   /**
-   * When maintenance wants to run next, given that something changed at `now`; `Infinity` for an
-   * empty pool.
+   * When maintenance must run next; `Infinity` for an empty pool.
    */
   nextAt(now: number): number {
     if (this.#engine.slots.size === 0) return Number.POSITIVE_INFINITY
@@ -40,7 +38,7 @@ export class Maintenance {
     return Math.max(next, now + 1)
   }
 
-  /** Connections that are not on their way out. */
+  /** Connections that are not closing. */
   #staying(): number {
     const { slots } = this.#engine
     return slots.size - countSlots(slots, 'closing')
@@ -54,8 +52,8 @@ export class Maintenance {
   }
 
   /**
-   * Called before a connection is lent after a pause: notices a freeze even if no timer has fired
-   * yet.
+   * Notices that the process was frozen, even if no timer has fired yet; called before a connection
+   * is lent after a pause.
    */
   checkFreeze(now: number): void {
     if (this.#engine.slots.size === 0) {
@@ -82,7 +80,7 @@ export class Maintenance {
     return now - this.#lastBeat >= HEARTBEAT_MS
   }
 
-  /** Does what is due. */
+  /** Retires idle connections whose time has come, and looks for leaks. */
   sweep(now: number): void {
     this.checkFreeze(now)
     let staying = this.#staying()

@@ -3,9 +3,9 @@ import type { OverloadOptions } from '../api/pool-options.js'
 /**
  * Tells a burst from a standing queue, after CoDel (Nichols and Jacobson 2012) as Elixir's
  * DBConnection applies it to pools: if even the shortest wait of an interval was above the target,
- * the queue does not drain, and whoever has waited longer than twice the target is refused until a
- * wait falls below it again. Meanwhile a newcomer is refused at once when it has less time than the
- * last one had to wait.
+ * the queue does not drain. Callers that have waited more than twice the target are then refused
+ * until a wait falls below the target. A new caller is refused at once when its limit is shorter
+ * than the last wait.
  */
 export class Overload {
   readonly #options: OverloadOptions
@@ -14,7 +14,7 @@ export class Overload {
   #shedding = false
   #lastWait = 0
 
-  /** Begins without load. */
+  /** Sheds no load at first. */
   constructor(options: OverloadOptions) {
     this.#options = options
   }
@@ -24,7 +24,7 @@ export class Overload {
     return this.#options.targetMs
   }
 
-  /** A caller who has waited for `waitMs` is next. Returns whether to serve it. */
+  /** A caller that has waited for `waitMs` is next. Returns whether to serve it. */
   admit(waitMs: number, now: number): boolean {
     const { targetMs, intervalMs } = this.#options
     if (now >= this.#intervalEnd) {
@@ -40,8 +40,8 @@ export class Overload {
   }
 
   /**
-   * What whoever was served last had to wait, in milliseconds, if a caller who comes now and has
-   * `limitMs` cannot be expected to last that long.
+   * The wait of the caller that was served last, in milliseconds, if load is shed and a new caller
+   * with `limitMs` could not wait that long; undefined otherwise.
    */
   tooLongFor(limitMs: number): number | undefined {
     return this.#shedding && limitMs <= this.#lastWait ? this.#lastWait : undefined

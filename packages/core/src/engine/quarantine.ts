@@ -6,7 +6,7 @@ import type { EngineView } from './engine-view.js'
 const CANCEL_MS = 1_000
 
 /**
- * Cancels what a connection runs, and keeps the connection from its next use meanwhile. PostgreSQL
+ * Cancels what a connection runs, and keeps the connection out of use meanwhile. PostgreSQL
  * cancels whatever the session runs when the request arrives, so until the server has closed the
  * cancel connection the next statement could be its victim (71 to 80 % of trials when measured;
  * none with the wait).
@@ -31,7 +31,8 @@ export class Quarantine {
   cancel(slot: Slot): void {
     if (slot.cancelling || slot.state === 'gone') return
     const request = slot.connection!.cancel(CANCEL_MS)
-    // Before quiet is waited for: a slot with a request under way is quiet only once it is gone.
+    // Set before `whenQuiet` is called: with a request under way, a slot is quiet only once it is
+    // gone.
     slot.beginCancel()
     this.#count(request)
     withDeadline(
@@ -69,7 +70,7 @@ export class Quarantine {
     slot.endCancel()
     slot.recheckQuiet()
     if (slot.quiet) return
-    // The server has the request; a statement that does not end now is beyond it.
+    // The server has the request; if the statement does not end now, nothing else will end it.
     const timer = this.#engine.clock.setTimer(() => {
       this.#engine.departures.break(slot, 'its statement did not end after a cancel request')
     }, CLEANING_MS)

@@ -3,8 +3,8 @@ import type { AcceptsServer } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
 
 /**
- * A caller that waits for a connection. It leaves the queue before either method is called, and
- * exactly one is.
+ * A caller that waits for a connection. It leaves the queue before `receive` or `refuse` is called,
+ * and exactly one of them is.
  */
 export abstract class Waiter extends Timed {
   /** Higher is served first. */
@@ -31,9 +31,9 @@ export abstract class Waiter extends Timed {
     this.lane = undefined
   }
 
-  /** Takes over a connection that is already marked as leased. */
+  /** Gets a connection that is lent to it already. */
   abstract receive(slot: Slot, now: number): void
-  /** Gives up, with nothing sent. */
+  /** Fails with nothing sent. */
   abstract refuse(error: Error): void
 }
 
@@ -45,16 +45,16 @@ interface WaitLane {
 }
 
 /**
- * Pending acquires: first come first served within a priority; insert, hand-off and cancel in O(1).
- * Those that want a certain server are passed over by connections to others.
+ * Pending acquires: first come first served within a priority; insert, handoff and cancel in O(1).
+ * A connection passes over callers that want another server.
  */
 export class WaitQueue {
-  // The lane of priority 0 is always there, because nearly everybody uses it.
+  // The lane of priority 0 is always there, because nearly every call uses it.
   readonly #normal: WaitLane = { priority: 0, head: undefined, tail: undefined }
   // Sorted by priority, highest first.
   readonly #lanes: WaitLane[] = [this.#normal]
   #size = 0
-  // Those of them that want a certain server.
+  // Waiters that want a certain server.
   #choosy = 0
 
   /** Number of waiters. */
@@ -80,7 +80,7 @@ export class WaitQueue {
     if (waiter.accepts !== undefined) this.#choosy++
   }
 
-  /** Takes out the waiter who is next, of those that take this connection. */
+  /** Takes out the next waiter, or the next that accepts this connection. */
   shift(slot?: Slot): Waiter | undefined {
     if (this.#size === 0) return undefined
     if (slot !== undefined && this.#choosy > 0) {
@@ -97,12 +97,12 @@ export class WaitQueue {
     return undefined
   }
 
-  /** Whether one of them takes this connection. */
+  /** Whether a waiter accepts this connection. */
   wants(slot: Slot): boolean {
     return this.#size > this.#choosy || this.#taker(slot) !== undefined
   }
 
-  /** Those that want a certain server, in order. */
+  /** Waiters that want a certain server, in order. */
   choosyOnes(): readonly Waiter[] {
     if (this.#choosy === 0) return []
     return this.#lanes.flatMap((lane) => [...inOrder(lane)].filter(isChoosy))
@@ -117,7 +117,7 @@ export class WaitQueue {
     return undefined
   }
 
-  /** The waiter who has waited longest, whatever its priority. */
+  /** The waiter that has waited longest, of any priority. */
   oldest(): Waiter | undefined {
     let oldest: Waiter | undefined
     for (const { head } of this.#lanes) {
@@ -128,7 +128,7 @@ export class WaitQueue {
     return oldest
   }
 
-  /** Takes a waiter out, wherever it stands; returns whether it was in. */
+  /** Takes a waiter out; returns whether it was in. */
   remove(waiter: Waiter): boolean {
     const lane = waiter.lane
     if (lane === undefined) return false
@@ -141,7 +141,7 @@ export class WaitQueue {
     waiter.lane = undefined
     this.#size--
     if (waiter.accepts !== undefined) this.#choosy--
-    // Priorities may be many, and none of them comes back for certain.
+    // There may be many priorities, each used once.
     if (lane.head === undefined && lane !== this.#normal)
       this.#lanes.splice(this.#lanes.indexOf(lane), 1)
     return true

@@ -55,21 +55,21 @@ const HEARTBEAT_MS = 1_000
 const LEAST_CADENCE_MS = 10
 
 /**
- * Finds connections of which the server's side is gone while ours waits: a NAT box forgot them, a
- * cable was pulled. No end of the stream will ever come. Silence alone proves nothing, a slow
- * statement is silent too; so when a busy connection has been silent for `silenceMs`, the server is
- * asked about the process of that session, over a fresh connection to the same life of the same
- * server. The connection counts as lost when two answers say that the process is gone, or that it
- * waits for its client in an unchanged state, and nothing has come from it meanwhile. Everything
- * else, a process at work or one that the role may not see, is left to the deadline of the
- * statement.
+ * Finds connections whose server side is gone while ours waits: a NAT box forgot them, a cable was
+ * pulled. No end of the stream will ever come. Silence alone proves nothing, because a slow
+ * statement is silent too. When a busy connection has been silent for `silenceMs`, the watch asks
+ * the server about the process of that session, over a fresh connection to the same life of the
+ * same server. The connection counts as lost when two answers say that the process is gone, or that
+ * it waits for its client in an unchanged state, and nothing has come from it meanwhile. A process
+ * at work, or one that the role may not see, is left to the deadline of the statement.
  *
  * A process that waits for the data of a `copyFrom` may be waiting for a slow line. It counts as
  * lost when the answers of two rounds show that not one message has arrived between them, while all
  * that we wait for is the server: room in the socket, or the answer to the end of the data.
  *
- * Owns the connection that asks: one at most, kept while something stays silent, because whoever is
- * at work now may be through later. It has no timer of its own and never keeps the process alive.
+ * Owns the connection that asks: one at most, kept while something stays silent, because a process
+ * that works now may have finished by the next question. It has no timer of its own and never keeps
+ * the process alive.
  */
 export class HalfOpenWatch {
   readonly #host: HalfOpenHost
@@ -91,12 +91,14 @@ export class HalfOpenWatch {
    */
   #connectMs = 0
 
-  /** Asks nobody yet. */
+  /** Watches the connections of this engine. */
   constructor(host: HalfOpenHost) {
     this.#host = host
   }
 
-  /** Begins to ask about what has been silent for too long; ends what is no longer needed. */
+  /**
+   * Starts a round of questions if a connection has been silent for too long; hangs up if none is.
+   */
   check(now: number): void {
     const limits = this.#host.watchdog
     if (limits === undefined || !this.#isAnySilent(limits, now)) this.#rest()
@@ -107,7 +109,7 @@ export class HalfOpenWatch {
   }
 
   /**
-   * When it wants to be checked next; `Infinity` if nothing could become silent for too long before
+   * When to check next; `Infinity` if nothing could become silent for too long before
    * something else wakes the pool.
    */
   nextAt(now: number): number {
@@ -122,13 +124,13 @@ export class HalfOpenWatch {
       if (due > now) next = Math.min(next, due)
       else if (!this.#busy) next = Math.min(next, Math.max(this.#retryAt, now + 1))
     }
-    // Nothing tells of a statement that is sent after this look. The pool's own heartbeat comes
-    // soon enough for a long silence.
+    // The watch is not told of statements that are sent after this look. The pool's own heartbeat
+    // comes soon enough for a long silence.
     if (silenceMs >= HEARTBEAT_MS) return next
     return Math.min(next, now + Math.max(LEAST_CADENCE_MS, silenceMs / 4))
   }
 
-  /** Asks nobody any more: the pool closes. */
+  /** Asks no more: the pool closes. */
   stop(): void {
     this.#opening?.abort(new Error('nothing is asked any more'))
     this.#hangUp()
@@ -260,7 +262,7 @@ export class HalfOpenWatch {
     })
   }
 
-  /** One that leads to a server of which something is silent; undefined if nothing is any more. */
+  /** A connection to the server of a silent one; undefined if none is silent any more. */
   async #line({ silenceMs }: WatchdogLimits): Promise<Slot | undefined> {
     const { clock } = this.#host
     for (let attempt = 1; ; attempt++) {
@@ -354,7 +356,7 @@ export class HalfOpenWatch {
     const connection = this.#asker?.connection
     this.#asker = undefined
     if (connection === undefined) return
-    // In the middle of a question it is of no use to anybody.
+    // In the middle of a question it can only be broken.
     if (connection.inFlight > 0) connection.destroy(new Error('no answer'))
     else await connection.close(CLOSE_MS).catch((error: unknown) => connection.destroy(error))
   }
@@ -371,7 +373,7 @@ function dueAt({ askedAt, occupant }: Slot, since: number, silenceMs: number): n
 
 /**
  * Whether the server can be asked: it said who it is, and that the process it announced is the
- * session's own. What is done by `raw` is not ours to judge.
+ * session's own. A connection whose `raw` was taken is left to its holder.
  */
 function mayBeAskedAbout(slot: Slot): boolean {
   return slot.server?.startedAt !== undefined && slot.hasOwnProcess && !slot.rawTaken

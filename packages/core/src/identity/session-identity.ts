@@ -180,7 +180,7 @@ function readIdentity(rows: readonly unknown[], told: number): SessionIdentity {
   return {
     backendPid: isPid ? pid : undefined,
     oneSession,
-    // Each PGlite says the same: it was never started, and nobody initialised its folder.
+    // Every PGlite gives the same answer: it was never started, and no `initdb` made its folder.
     server: oneSession ? undefined : readServer(server),
     columns: columns.slice(OWN + told),
     refusal: undefined,

@@ -1,7 +1,7 @@
 import type { Slot } from './slot.js'
 
 /**
- * Connections that nobody holds, most recently used on top: the hottest one is lent next, and the
+ * Idle connections, the most recently used on top: the hottest one is lent next, and the
  * surplus grows old at the bottom. Every operation is O(1).
  */
 export class IdleStack {
@@ -34,7 +34,7 @@ export class IdleStack {
     this.#size++
   }
 
-  /** Takes a connection out, wherever it is. */
+  /** Takes a connection out. */
   remove(slot: Slot): void {
     if (slot.above === undefined) this.#top = slot.below
     else slot.above.below = slot.below

@@ -3,12 +3,12 @@ import type { Slot } from './slot.js'
 
 /**
  * Since when a connection has waited for the server and heard nothing, on the monotonic clock;
- * undefined if the server owes it no answer. The one rule of what silence is: `silentForMs()`, by
- * which failover looks at nodes, and the watchdog of a pool go by it.
+ * undefined if the server owes it no answer. `silentForMs()`, by which failover looks at nodes, and
+ * the watchdog of a pool both follow this rule.
  *
- * Between two fetches of a stream or a copy it is the reader who is silent, and while `copyFrom`
- * waits for its source it is the source. A lease with no statement in flight waits for nothing, in
- * a transaction or not.
+ * Between two fetches of a stream or a copy the reader is silent, not the server; while `copyFrom`
+ * waits for its source, the source is. A lease with no statement in flight waits for nothing, in a
+ * transaction or not.
  */
 export function silentSince({ connection, occupant, sentAt }: Slot): number | undefined {
   if (connection === undefined || connection.inFlight === 0) return undefined

@@ -72,7 +72,7 @@ test('F15: gives up on a driver that hangs, a quarter of a second after the dead
   expect(contexts[0]!.signal.aborted).toBe(true)
 })
 
-test('destroys a connection that arrives after everybody has given up on it', async () => {
+test('destroys a connection that arrives after the connect was abandoned', async () => {
   const violations: string[] = []
   const late: FakeConnection[] = []
   const { clock, pool } = oddPool(
@@ -145,7 +145,7 @@ test('tries again when the server hangs up in the moment the connection opens, w
   }
 })
 
-test('asks a password function once for connects that begin together', async () => {
+test('calls a password function once for connects that begin together', async () => {
   let asked = 0
   const { clock, driver, pool } = harness({
     max: 4,
@@ -163,7 +163,7 @@ test('asks a password function once for connects that begin together', async () 
   expect(asked).toBe(1)
 })
 
-test('F25: asks the password function once again when the server refuses what it said', async () => {
+test('F25: calls the password function once more when the server refuses its answer', async () => {
   let asked = 0
   const passwords: (string | undefined)[] = []
   const { clock, pool } = harness(
@@ -181,7 +181,7 @@ test('F25: asks the password function once again when the server refuses what it
   expect(passwords).toEqual(['secret 1', 'secret 2'])
 })
 
-test('F25: asks it only once again, and never when the password is a text', async () => {
+test('F25: calls it only once more, and never when the password is a text', async () => {
   for (const [password, attempts] of [
     [() => 'secret', 2],
     ['secret', 1],
@@ -218,7 +218,7 @@ test('makes a ConnectError of a password function that throws or returns no text
   expect(second.error?.message).toContain('must return a string, got a value of type number')
 })
 
-test('asks a password function anew after one call of it never came back', async () => {
+test('calls a password function again after one call of it never returned', async () => {
   let asked = 0
   const { clock, pool } = harness({
     connectTimeoutMs: 1_000,

@@ -125,7 +125,7 @@ test.each([
   ['fails', (): unknown => ({ error: new Error('no') })],
   ['takes longer than two seconds', (): unknown => ({ hang: true })],
 ])(
-  'destroys a connection whose reset %s, and serves whoever waits with another',
+  'destroys a connection whose reset %s, and serves the waiting caller with another',
   async (_what, reply) => {
     const it = harness(
       { max: 1 },

@@ -26,7 +26,7 @@ test('resolves only when the sockets are closed', async () => {
   expectNothingLeft(it)
 })
 
-test('F57: rejects those who wait at once, and waits for leases to come back', async () => {
+test('F57: rejects waiting callers at once, and waits for leases to come back', async () => {
   const it = harness({ max: 1 })
   const [lease] = await acquireMany(it)
   const waiting = [watch(it.pool.acquire()), watch(it.pool.query('select 1'))]
@@ -50,7 +50,7 @@ test('F57: rejects those who wait at once, and waits for leases to come back', a
   expectNothingLeft(it)
 })
 
-test('F57: serves those who wait within the deadline if told so, and lets nobody else in', async () => {
+test('F57: with waiters to serve, serves the callers that wait within the deadline, and no later ones', async () => {
   const it = harness({ max: 1 })
   const [lease] = await acquireMany(it)
   const waiting = [watch(it.pool.query('select 1')), watch(it.pool.query('select 2'))]
@@ -65,7 +65,7 @@ test('F57: serves those who wait within the deadline if told so, and lets nobody
   expectNothingLeft(it)
 })
 
-test('serves those who wait even if there is no connection yet, or the next connect has to wait for its back-off', async () => {
+test('serves waiting callers even if there is no connection yet, or the next connect has to wait for its back-off', async () => {
   let broken = true
   const it = harness({ max: 1 }, { onConnect: () => (broken ? new Error('refused') : undefined) })
   const waiting = watch(it.pool.query('select 1'))
@@ -97,7 +97,7 @@ test('with waiters to serve, ends as soon as the last of them has given up', asy
   expectNothingLeft(it)
 })
 
-test('with waiters to serve, closes idle connections that nobody needs any more', async () => {
+test('with waiters to serve, closes idle connections that no caller needs', async () => {
   const it = harness({ max: 2 }, { statementMs: 5 })
   const leases = await acquireMany(it, 2)
   it.pool.suspend()
@@ -111,7 +111,7 @@ test('with waiters to serve, closes idle connections that nobody needs any more'
   expectNothingLeft(it)
 })
 
-test('a suspended pool rejects those who wait when it closes, and gives them no connection first', async () => {
+test('a suspended pool rejects waiting callers when it closes, and gives them no connection first', async () => {
   const it = harness({ max: 1 })
   const [lease] = await acquireMany(it)
   it.pool.suspend()
@@ -161,7 +161,7 @@ test('ends a second and a half after its deadline whatever statements, cancel re
   expectNothingLeft(it)
 })
 
-test('gives up at once on connects under way', async () => {
+test('abandons connects under way at once', async () => {
   const it = harness({}, { onConnect: () => 'hang' })
   const waiting = watch(it.pool.acquire())
   await it.clock.settle()
@@ -271,7 +271,7 @@ test('waits for the cancel connection of a session that is gone already', async 
   expect(closed.state).toBe('resolved')
 })
 
-test('gives up a session that is being opened, also while it serves its waiters', async () => {
+test('abandons a session that is being opened, also while it serves its waiters', async () => {
   const it = harness({ max: 1 }, { onConnect: () => 'hang' })
   const session = watch(it.pool.openSession())
   await it.clock.settle()
@@ -282,7 +282,7 @@ test('gives up a session that is being opened, also while it serves its waiters'
   expectNothingLeft(it)
 })
 
-test('gives those who hold a connection ten seconds unless it is told otherwise', async () => {
+test('gives holders of a connection ten seconds by default', async () => {
   const it = harness({ max: 1 })
   await acquireMany(it)
   const closed = watch(it.pool.close())

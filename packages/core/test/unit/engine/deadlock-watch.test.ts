@@ -43,7 +43,7 @@ describe('deadlock detection', () => {
     expect(outcomes).toEqual(['SELECT', 'PoolDeadlockError'])
   })
 
-  it('leaves work alone that waits for a connection somebody else will give back', async () => {
+  it('leaves work alone that waits for a connection whose holder can give it back', async () => {
     const { clock, pool } = setUp(2)
     const outsider = pool.acquire()
     await clock.advance(10)
@@ -69,7 +69,7 @@ describe('deadlock detection', () => {
     expect(await work).toBe('SELECT')
   })
 
-  it('does not take a lease for held that has been released', async () => {
+  it('does not count a released lease as held', async () => {
     const { clock, pool } = setUp(1)
     const work = pool.use(async (lease) => {
       lease.release()
@@ -102,7 +102,7 @@ describe('deadlock detection across pools', () => {
     }
   })
 
-  it('T20: leaves a ring alone that somebody outside of it can open', async () => {
+  it('T20: leaves a ring alone that work outside of it can open', async () => {
     const clock = virtualClock()
     const driver = fakeDriver({ clock, statementMs: 1 })
     const connection = 'postgres://u@localhost/d'

@@ -66,7 +66,7 @@ test('starts slowly after a failure: one, then two, then four at a time', async 
   expect(parallel.filter((count) => count > 0).slice(0, 3)).toEqual([1, 2, 4])
 })
 
-test('does not begin connects that nobody needs any more', async () => {
+test('skips connects that no caller needs any more', async () => {
   const { clock, driver, pool } = harness({ max: 10 }, { connectMs: 10 })
   const abort = new AbortController()
   for (let caller = 0; caller < 10; caller++) watch(pool.acquire({ signal: abort.signal }))
@@ -76,7 +76,7 @@ test('does not begin connects that nobody needs any more', async () => {
   expect(driver.attempts).toBe(4)
 })
 
-test('F55: keeps a connection whose caller has gone for the next one', async () => {
+test('F55: keeps a connection for the next caller when the one that caused it has left', async () => {
   const { clock, driver, pool } = harness({}, { connectMs: 10 })
   const first = watch(pool.acquire({ timeoutMs: 5 }))
   await clock.advance(20)
@@ -85,7 +85,7 @@ test('F55: keeps a connection whose caller has gone for the next one', async () 
   expect(driver.attempts).toBe(1)
 })
 
-test('F24: lives with the connections it has for ten seconds when the server has no more', async () => {
+test('F24: makes do with the connections it has for ten seconds when the server has no more', async () => {
   let room = 2
   const { clock, driver, pool } = harness(
     { max: 5, acquireTimeoutMs: 30_000 },
@@ -108,7 +108,7 @@ test('F24: lives with the connections it has for ten seconds when the server has
   expect(another.state).toBe('resolved')
 })
 
-test('F24: begins again with one connection at a time after the server was full, because those who come together keep each other out', async () => {
+test('F24: opens one connection at a time after the server was full, because connects at the same moment keep each other out', async () => {
   let places = 2
   let together: number[] = []
   const { clock, driver, pool } = harness(
@@ -141,7 +141,7 @@ test('F24: backs off when the server has no connection at all for it', async () 
   expect(driver.attempts).toBeLessThan(8)
 })
 
-test('F25, F26: refuses those who wait at once when waiting is pointless, and newcomers until the back-off has passed', async () => {
+test('F25, F26: refuses waiting callers at once when waiting is pointless, and new ones until the back-off has passed', async () => {
   let broken = true
   const { clock, driver, pool } = harness(
     {},
@@ -178,7 +178,7 @@ test('F25: lets callers wait for working connections while new ones are refused'
   expect(waiting.state).toBe('resolved')
 })
 
-test('tells about a failed connect by an error event and names it in the timeout of whoever waited', async () => {
+test('reports a failed connect by an error event, and names it in the timeout of the caller that waited', async () => {
   const { clock, pool } = harness({}, { onConnect: () => refused })
   const errors: unknown[] = []
   pool.on('error', ({ error }) => errors.push(error))
@@ -204,7 +204,7 @@ test('connects at once, without waiting for the back-off, after the server was r
   expect(waiting.state).toBe('resolved')
 })
 
-test('F16: gives up on a connect that never answers and tries again for those who still wait', async () => {
+test('F16: abandons a connect that never answers, and tries again for callers that still wait', async () => {
   const { clock, driver, pool } = harness(
     { connectTimeoutMs: 1_000, acquireTimeoutMs: 10_000, max: 1 },
     { onConnect: (attempt) => (attempt === 1 ? 'hang' : undefined) },

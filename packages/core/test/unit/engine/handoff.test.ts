@@ -56,7 +56,7 @@ test('serves higher priorities first', async () => {
   expect(order).toEqual([5, 5, 0, -1])
 })
 
-test('a newcomer never overtakes a caller that waits for a connection to prove itself', async () => {
+test('a new caller never overtakes one that waits for a connection to prove itself', async () => {
   const it = harness({ max: 2 }, { statementMs: 5 })
   const leases = await acquireMany(it, 2)
   for (const { value } of leases) value!.release()
@@ -83,7 +83,7 @@ test('F48: refuses callers beyond maxPending at once, and says how things stand'
   expect(pool.stats().pending).toBe(999)
 })
 
-test('F48: lets twenty thousand callers expire without holding the event loop for long', async () => {
+test('F48: lets twenty thousand callers expire without blocking the event loop for long', async () => {
   const { clock, pool } = harness({ max: 1, maxPending: Number.POSITIVE_INFINITY })
   const calls = Array.from({ length: 20_000 }, () => watch(pool.acquire({ timeoutMs: 100 })))
   const began = performance.now()
@@ -282,7 +282,7 @@ test('suspend holds new acquires while their deadlines run, and leaves leases al
   expect(long.state).toBe('resolved')
 })
 
-test('resume serves everybody with what is idle at once, whatever is being opened meanwhile', async () => {
+test('resume serves all waiting callers from the idle connections at once, even while others are being opened', async () => {
   const it = harness({ max: 4 }, { onConnect: (attempt) => (attempt > 2 ? 'hang' : undefined) })
   const leases = await acquireMany(it, 2)
   const hung = [
@@ -319,7 +319,7 @@ test('a pending acquire keeps the process alive until it is served or gone', asy
   expect(waiting.state).toBe('resolved')
 })
 
-test('those who are turned away under overload keep the process alive no longer', async () => {
+test('callers that are refused under overload no longer keep the process alive', async () => {
   const it = harness({ max: 1, overload: { targetMs: 5, intervalMs: 10 } })
   const [lease] = await acquireMany(it)
   const kept = keepingAlive(it)

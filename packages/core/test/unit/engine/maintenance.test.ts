@@ -73,7 +73,7 @@ test('retires connections at their maximum lifetime, less a jitter drawn once at
   expect(draws).toHaveLength(2)
 })
 
-test('never ends the lifetime of a connection in mid-use, only when it comes back', async () => {
+test('never ends a connection at its lifetime while it is in use, only when it comes back', async () => {
   const { clock, driver, pool } = harness({ maxLifetimeMs: 1_000, random: () => 0 })
   const lease = watch(pool.acquire())
   await clock.advance(5_000)
@@ -111,7 +111,7 @@ test('F43: nothing expires and nothing fails when the wall clock jumps', async (
   expect(waiting[2]!.error?.name).toBe('AcquireTimeoutError')
 })
 
-test('F45: pings whatever was idle before its next use when the wall clock has run away', async () => {
+test('F45: pings idle connections before their next use when the wall clock has run away', async () => {
   const it = harness()
   await fill(it, 1)
   it.clock.shiftWall(8_000)
@@ -123,7 +123,7 @@ test('F45: pings whatever was idle before its next use when the wall clock has r
   expect(session.statements).toEqual(['', 'select 2'])
 })
 
-test('F45: pings whatever was idle when the process stood still, before any timer has told about it', async () => {
+test('F45: pings connections that were idle while the process stood still, before any timer has noticed', async () => {
   const it = harness()
   await fill(it, 1)
   it.clock.stall(8_000)
@@ -133,7 +133,7 @@ test('F45: pings whatever was idle when the process stood still, before any time
   expect(it.session().statements).toEqual(['', 'select 2'])
 })
 
-test('F45: serves everybody when sessions died while the process was frozen', async () => {
+test('F45: serves every caller when sessions died while the process was frozen', async () => {
   const it = harness({ max: 3 })
   await fill(it, 3)
   const dead = new Set([...it.driver.open])
@@ -167,7 +167,7 @@ test('does not take a long lease for a frozen process', async () => {
   expect(session().statements).toEqual(['select 2'])
 })
 
-test('F51: tells once about a lease that is out too long, with its last statement and never its values', async () => {
+test('F51: reports a lease that is out too long once, with its last statement and never its values', async () => {
   const { clock, pool } = harness({ leakWarningMs: 30_000, acquireTimeoutMs: 500_000 })
   const leaks: unknown[] = []
   pool.on('leak', (event) => leaks.push(event))
@@ -183,7 +183,7 @@ test('F51: tells once about a lease that is out too long, with its last statemen
   expect(pool.stats().counters.leaks).toBe(1)
 })
 
-test('never keeps the process alive while nobody waits: every timer of an idle pool is let go', async () => {
+test('never keeps the process alive while no caller waits: every timer of an idle pool is unreferenced', async () => {
   const held: boolean[] = []
   const it = harness({ min: 1 })
   const { setTimer } = it.clock

@@ -4,7 +4,7 @@ import { createPool } from '../../../src/index.js'
 import { fakeDriver, virtualClock } from '../../../src/testing/index.js'
 
 describe('overload control', () => {
-  it('serves everybody while the shortest wait of an interval is below the target', () => {
+  it('serves every caller while the shortest wait of an interval is below the target', () => {
     const overload = new Overload({ targetMs: 50, intervalMs: 1_000 })
     for (let now = 0; now < 5_000; now += 100) {
       expect(overload.admit(now % 200 === 0 ? 10 : 5_000, now)).toBe(true)
@@ -27,7 +27,7 @@ describe('overload control', () => {
     expect(overload.admit(500, 340)).toBe(true)
   })
 
-  it('says who cannot make its deadline: whoever has no more time than the last one served had to wait', () => {
+  it('says which caller cannot make its deadline: one that has no more time than the last one served had to wait', () => {
     const overload = new Overload({ targetMs: 50, intervalMs: 100 })
     expect(overload.tooLongFor(1)).toBeUndefined()
     for (let now = 0; now <= 100; now += 20) overload.admit(80, now)
@@ -73,7 +73,7 @@ describe('overload control', () => {
     await pool.close()
   })
 
-  it('keeps the waits of those it serves short when more comes than can be served', async () => {
+  it('keeps the waits of served callers short when more calls come than can be served', async () => {
     const clock = virtualClock()
     const driver = fakeDriver({ clock, statementMs: 10 })
     const pool = createPool({

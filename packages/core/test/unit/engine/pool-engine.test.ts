@@ -113,7 +113,7 @@ test('resize closes exactly the surplus of idle connections', async () => {
   expect(it.pool.stats()).toMatchObject({ total: 5, idle: 5, max: 5 })
 })
 
-test('resize takes the surplus from connections as they come back, and never from their holders', async () => {
+test('resize retires surplus connections as they come back, and never takes one from its holder', async () => {
   const it = harness({ max: 3 }, { closeMs: 5 })
   const leases = await acquireMany(it, 3)
   it.pool.resize({ max: 1 })
@@ -140,7 +140,7 @@ test('raising min opens what is missing', async () => {
   expect(it.pool.stats()).toMatchObject({ total: 3, idle: 3 })
 })
 
-test('X10: reconfigure replaces connections under new credentials, none in mid-use', async () => {
+test('X10: reconfigure replaces connections under new credentials, none while it is in use', async () => {
   const users: string[] = []
   const it = harness(
     { max: 2 },
@@ -237,7 +237,7 @@ test('suspect makes idle connections prove themselves, once', async () => {
   expect(it.session().statements).toEqual(['', 'select 1', 'select 2'])
 })
 
-test('destroyAll settles everybody with the truth: waiters were not executed, statements in flight are unknown', async () => {
+test('destroyAll settles every call with the truth: waiting ones were not executed, the outcome of those in flight is unknown', async () => {
   const it = harness({ max: 2 }, { onStatement: hangsIfSlow })
   const [lease] = await acquireMany(it)
   const running = [watch(lease!.value!.query('slow')), watch(it.pool.query('slow too'))]
@@ -256,7 +256,7 @@ test('destroyAll settles everybody with the truth: waiters were not executed, st
   expect(it.pool.stats()).toMatchObject({ total: 0, pending: 0 })
 })
 
-test('destroyAll gives up on connects under way, and the pool goes on afterwards', async () => {
+test('destroyAll abandons connects under way, and the pool goes on afterwards', async () => {
   const it = harness({ max: 2 }, { onConnect: (attempt) => (attempt === 1 ? 'hang' : undefined) })
   watch(it.pool.acquire())
   await it.clock.settle()
@@ -275,7 +275,7 @@ test('destroyAll refills min', async () => {
   expect(it.pool.stats()).toMatchObject({ total: 2, idle: 2 })
 })
 
-test('a connection that takes long to close counts against max until it is gone, and then whoever waits is served', async () => {
+test('a connection that takes long to close counts against max until it is gone, and then the waiting caller is served', async () => {
   for (const closeMs of [500, 'hang', new Error('close failed')] as const) {
     const it = harness({ max: 1, maxUses: 1 }, { closeMs })
     release(await acquireMany(it))

@@ -74,7 +74,7 @@ test('X15: a statement of the same lease waits for the cancel request as well', 
   expect(driver.violations).toEqual([])
 })
 
-test('destroys the connection when the cancel request fails, since nobody knows whether it will still arrive', async () => {
+test('destroys the connection when the cancel request fails, since it may still arrive', async () => {
   const { clock, driver, pool } = harness(
     { max: 1 },
     { onStatement: hangsIfSlow, onCancel: () => new Error('no route') },

@@ -7,7 +7,7 @@ import { harness, watch } from '../../harness.js'
 
 const ALWAYS = { max: 1, reset: 'always' } as const
 
-test('T10: resets in front of each borrower but the first of a session, and not after him', async () => {
+test('T10: resets before each borrower but the first of a session, and not after it', async () => {
   const it = harness(ALWAYS)
   for (const text of ['select 1', 'select 2', 'select 3']) {
     watch(it.pool.query(text))
@@ -22,7 +22,7 @@ test('T10: resets in front of each borrower but the first of a session, and not 
   ])
 })
 
-test('T10: resets once for a borrower, however many statements he runs', async () => {
+test('T10: resets once for a borrower, however many statements it runs', async () => {
   const it = harness(ALWAYS)
   for (let round = 0; round < 2; round++) {
     watch(
@@ -90,7 +90,7 @@ test('T10: a transaction whose session cannot be reset runs on another one', asy
   expect(it.session().statements).toEqual(['BEGIN', 'second', 'COMMIT'])
 })
 
-test('T10: whoever holds a lease is told that its first statement was not run', async () => {
+test('T10: the holder of a lease is told that its first statement was not run', async () => {
   const it = harness(ALWAYS, failing)
   watch(it.pool.query('first'))
   await it.clock.settle()
@@ -124,7 +124,7 @@ test('T10: a transaction can ask for a reset around it on a pool that does not r
   ])
 })
 
-test('T09: a session to which something was done that no reset undoes ends with its borrower', async () => {
+test('T09: a session ends with its borrower if that changed it in a way that no reset undoes', async () => {
   const it = harness({ max: 1 })
   const reasons: string[] = []
   it.pool.on('destroy', ({ reason }) => reasons.push(reason))

@@ -5,7 +5,7 @@ import { harness, watch } from '../../harness.js'
 
 afterEach(() => vi.restoreAllMocks())
 
-test('events and tracing channels cost nothing while nobody listens: no event is made, no channel is asked to trace', async () => {
+test('events and tracing channels cost nothing while they have no listener: no event is made, no channel is asked to trace', async () => {
   const emitted = vi.spyOn(EventHub.prototype, 'emit')
   const traced = Object.values(tracing).map((channel) => vi.spyOn(channel, 'tracePromise'))
   const it = harness()

@@ -92,7 +92,7 @@ describe('a busy connection that hears nothing', () => {
     expect(call.error).toMatchObject({ name: 'ConnectionLostError' })
   })
 
-  it('T63: is destroyed all the same where the question fails for what the role is set to', async () => {
+  it('T63: is destroyed as well where settings of the role make the question fail', async () => {
     const texts: string[] = []
     const { pool, clock } = watched(
       {},
@@ -153,7 +153,7 @@ describe('a busy connection that hears nothing', () => {
     expect(driver.open.size).toBe(1)
   })
 
-  it('T58: is destroyed once its process is through with a slow statement', async () => {
+  it('T58: is destroyed once its process has finished a slow statement', async () => {
     const { pool, clock, backends } = watched()
     const call = watch(pool.query('hang'))
     await clock.advance(5_000)
@@ -435,7 +435,7 @@ describe('the connection that asks', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('T58: of pools that share a budget is there once at a time', async () => {
+  it('T58: exists once at a time among pools that share a budget', async () => {
     const turns = new Turns()
     const budget: ConnectionBudget = {
       join: (_: BudgetedPool) => ({
@@ -462,7 +462,7 @@ describe('the connection that asks', () => {
     expect(calls.map(({ state }) => state)).toEqual(['rejected', 'rejected', 'rejected'])
   })
 
-  it('T58: is given up when the answer comes before it is open', async () => {
+  it('T58: is abandoned when the answer comes before it is open', async () => {
     const { pool, clock, driver } = watched({}, { statementMs: 0 })
     await pool.warm(1)
     driver.options.connectMs = 1_500

@@ -44,7 +44,7 @@ test('T52: a view lends idle connections to its server alone, the hottest of the
   expect(pool.tryAcquire()!.server).toMatchObject(B)
 })
 
-test('T52: who waits for one server is passed over by connections to the other, and keeps nobody else from those', async () => {
+test('T52: connections to another server pass over a caller that waits for one server, and it keeps no other caller from them', async () => {
   const made = endpoint([A, B], 2)
   await open(made, 2)
   const { a, b, pool, clock } = made
@@ -61,7 +61,7 @@ test('T52: who waits for one server is passed over by connections to the other, 
   expect(waiting.state).toBe('pending')
   ;(await any).release()
   await clock.settle()
-  // Idle, though somebody waits for the other server.
+  // Idle, though a caller waits for the other server.
   expect(pool.stats()).toMatchObject({ idle: 1, pending: 1 })
   const lease = pool.tryAcquire() as Lease
   expect(lease.server).toMatchObject(B)
@@ -138,7 +138,7 @@ test('T52: a session of a view is an idle connection to its server, or a new one
   expect(leadsElsewhere(none.error)).toBe(true)
 })
 
-test('T52: a view destroys the connections to its server alone, and those who wait for them learn of it', async () => {
+test('T52: a view destroys the connections to its server alone, and refuses the callers that wait for them', async () => {
   const made = endpoint([A, B], 2)
   await open(made, 2)
   const { a, b, clock, pool } = made

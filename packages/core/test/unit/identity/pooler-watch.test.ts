@@ -58,7 +58,7 @@ test('T01: names of statements are ignored, and the driver gives none by itself'
   for (const { value } of leases) value!.release()
 })
 
-test('T01: a pooler that is noticed later holds for the connections that exist, and is told once', async () => {
+test('T01: a pooler that is noticed later holds for existing connections too, and is reported once', async () => {
   const { clock, driver, pool } = harness(
     { max: 3 },
     { answeringPid: ({ info }) => (info.backendPid === 1 ? 1 : 4711) },
@@ -111,7 +111,7 @@ test.each([
   expect(pool.pooler).toBeUndefined()
 })
 
-test('T01: a session that ends over the question was never opened', async () => {
+test('T01: a session that the question ends counts as never opened', async () => {
   const lost = new ConnectionLostError('gone', { executed: 'unknown', sqlState: '57P01' })
   let asked = 0
   const { clock, pool } = harness({}, { answeringPid: () => (asked++ === 0 ? lost : 2) })

@@ -97,7 +97,7 @@ test('T71: values of parameters that are an application’s own, or look like a 
   }
 })
 
-test('T71: a server that refuses to set is asked anew without setting, and one that refuses that too is not believed', async () => {
+test('T71: a server that refuses to set is asked again without setting; if it refuses that too, the session is not used', async () => {
   const refusal = new DatabaseError('cannot be changed', { code: '55P02', severity: 'ERROR' })
   for (const times of [1, 2]) {
     const texts: string[] = []

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { Lease } from '../../../src/index.js'
 import { acquireOne, hangsIfSlow, harness, sqlError, watch } from '../../harness.js'
 
-test('F49: a second release does nothing but an event, whoever holds the connection by then', async () => {
+test('F49: a second release only emits an event, even if the connection has another holder by then', async () => {
   const it = harness({ max: 1 })
   const events: unknown[] = []
   it.pool.on('release', ({ again }) => events.push(again))
@@ -35,7 +35,7 @@ test('F50: every call on a lease that was given back is refused', async () => {
   expect(it.session().statements).toEqual([])
 })
 
-test('F50: a lease does not come to life again when its connection is lent to somebody else', async () => {
+test('F50: a lease stays over when its connection is lent to another caller', async () => {
   const it = harness({ max: 1 })
   const old = await acquireOne(it)
   old.release()
@@ -67,7 +67,7 @@ test('goes on with the next statement after one that failed', async () => {
   expect(queries.map(({ state }) => state)).toEqual(['rejected', 'resolved'])
 })
 
-test('F53: fails what was not sent yet when the lease is given back, and cancels what was', async () => {
+test('F53: fails statements that were not sent when the lease is given back, and cancels the one in flight', async () => {
   const it = harness({ max: 1 }, { onStatement: hangsIfSlow })
   const lease = await acquireOne(it)
   const running = watch(lease.query('slow'))
@@ -107,7 +107,7 @@ test('its signal fires when the session dies, with the reason', async () => {
   expect(lease.signal.aborted).toBe(true)
 })
 
-test('its signal fires when the lease ends, and never for the next holder', async () => {
+test('its signal fires when the lease ends, and never for the next lease', async () => {
   const it = harness({ max: 1 })
   const first = await acquireOne(it)
   const { signal } = first
@@ -155,7 +155,7 @@ test('statements queued behind one that the session did not survive say that the
   expect(queued.error).toMatchObject({ name: 'ConnectionLostError', executed: 'no' })
 })
 
-test('destroy throws the connection away and serves whoever waits with another', async () => {
+test('destroy ends the connection and serves the waiting caller with another', async () => {
   const it = harness({ max: 1 })
   const reasons: string[] = []
   it.pool.on('destroy', ({ reason }) => reasons.push(reason))
@@ -186,7 +186,7 @@ test('using-declarations and their like give a lease back once, even if its hold
   expect(it.pool.stats()).toMatchObject({ idle: 1, counters: { released: 1 } })
 })
 
-test('use gives the connection back whatever its work does', async () => {
+test('use gives the connection back, whether its work returns, throws or destroys it', async () => {
   const it = harness({ max: 1 })
   const fault = new Error('work failed')
   const works: ((lease: Lease) => Promise<unknown>)[] = [

@@ -131,7 +131,7 @@ test('ends with its pool', async () => {
   expect(session.closed).toBe(true)
 })
 
-test('is opened or refused, and never dead on arrival, in whichever moment the server hangs up', async () => {
+test('is opened or refused, and never dead on arrival, at whatever moment the server hangs up', async () => {
   for (let hops = 0; hops < 40; hops++) {
     const it = harness()
     const session = watch(it.pool.openSession())
