@@ -64,7 +64,7 @@ test('F56: the fault of a listener reaches the error listeners, and neither its 
   expect(errors).toHaveBeenCalledExactlyOnceWith({ pool: 'p', error: fault })
 })
 
-test('F56: a fault that nobody listens for becomes a warning of the process, and so does one of an error listener', async () => {
+test('F56: a fault without an error listener becomes a warning of the process, and so does the failure of a listener', async () => {
   const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   const fault = new Error('listener failed')
   const hub = new EventHub()

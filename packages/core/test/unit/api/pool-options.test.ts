@@ -124,7 +124,7 @@ test('is frozen, and not changed by later changes of what it was made from', () 
   expect(Object.isFrozen(config)).toBe(true)
 })
 
-test('has no lane that callers share, and says so to whoever asks for one', () => {
+test('refuses multiplex: true, since there is no lane that callers share', () => {
   expect(() => read({ multiplex: false })).not.toThrow()
   expect(() => read({ multiplex: true as never })).toThrow(
     'createPool: multiplex must be false, as there is no lane that callers share yet, got true',

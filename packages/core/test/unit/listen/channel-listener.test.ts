@@ -20,7 +20,7 @@ interface Setting extends Harness {
   listen(channel: string, label?: string, options?: ListenOptions): Promise<Subscription>
   /** The same, and waits for it. */
   subscribed(channel: string, label?: string, options?: ListenOptions): Promise<Subscription>
-  /** Somebody notifies; every open session that listens hears it. */
+  /** Sends a notification to every open session that listens to the channel. */
   notify(channel: string, payload?: string): void
 }
 
@@ -392,7 +392,7 @@ describe('a connection that is lost', () => {
     expect(it.errors[0]).toMatch(/no answer to the session that listens within 5000 ms/)
   })
 
-  test('leaves a gap that begins with the question that was answered last, and for nobody before he came', async () => {
+  test('leaves a gap that begins with the last answered question, and not before the subscriber came', async () => {
     const it = setting({}, { statementMs: 30 })
     const first = watch(it.listen('a', 'first'))
     await it.clock.advance(10_500)
@@ -482,7 +482,7 @@ describe('what the application is told', () => {
     expect(it.driver.attempts).toBe(1)
   })
 
-  test('becomes a warning of the process if it throws and nobody listens to errors', async () => {
+  test('becomes a warning of the process if it throws and there is no error listener', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const it = harness()
     const fault = new Error('thrown')
@@ -706,7 +706,7 @@ describe('whatever happens', () => {
         } else if (dice < 0.75) for (const session of it.driver.open) session.lose('crash')
         else if (dice < 0.77) refusing = !refusing
         else if (dice < 0.79) {
-          // A thaw that nobody has noticed would hand out what was frozen; here the line is dead
+          // A thaw that has not been noticed would hand out what was frozen; here the line is dead
           // for good.
           if (frozen) for (const session of it.driver.open) session.lose('dead')
           frozen = !frozen

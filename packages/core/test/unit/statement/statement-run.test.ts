@@ -254,7 +254,7 @@ test('rejects with what the driver throws before it sends anything, and keeps th
   expect(pool.stats()).toMatchObject({ idle: 1 })
 })
 
-test('refuses to begin or end a transaction on a connection nobody holds', async () => {
+test('refuses to begin or end a transaction outside of a lease', async () => {
   const { clock, driver, pool } = harness()
   for (const text of [
     'BEGIN',

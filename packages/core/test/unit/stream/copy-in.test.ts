@@ -404,7 +404,7 @@ describe('pieces', () => {
 })
 
 test.each(['the server refuses', 'its time is up'])(
-  'D6: a source whose end never comes holds up nobody when %s',
+  'D6: a source whose end never comes delays no call when %s',
   async (why) => {
     const refusal: FakeReply = { takes: 2, then: { error: sqlError('23505') } }
     const it = server(why === 'the server refuses' ? refusal : undefined)

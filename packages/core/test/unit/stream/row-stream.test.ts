@@ -105,7 +105,7 @@ test('throw() gives up what is left and rejects with the error it was given', as
   await usable(it)
 })
 
-test('a reader that leaves while a fetch is under way cancels it, and whoever waits for the row finds the stream done', async () => {
+test('a reader that leaves during a fetch cancels it, and a pending next() finds the stream done', async () => {
   const it = server({ slow: { rows: numbers(3), then: { hang: true } } })
   const stream = it.pool.stream('slow', [], { batchSize: 3 })
   for (let n = 0; n < 3; n++) await stream.next()
@@ -492,7 +492,7 @@ test('a loop over a stream of a transaction that waits for the connection it hol
   await usable(it)
 })
 
-test('F51: a stream that nobody reads to its end is a lease that leaks', async () => {
+test('F51: a stream that is not read to its end is reported as a leaked lease', async () => {
   const it = server({}, { leakWarningMs: 1_000 })
   const leaks: unknown[] = []
   it.pool.on('leak', ({ statement, heldMs }) => leaks.push([statement, heldMs >= 1_000]))

@@ -322,7 +322,7 @@ describe('the key of a scope', () => {
     for (const [key, scope] of pairs) stored.push(await storedFor(key, scope))
     expect(new Set(stored).size).toBe(pairs.length)
     expect(await storedFor('k', 'alice')).toBe(stored[1])
-    // Nobody without a scope can choose what another scope's key is stored as.
+    // A caller without a scope cannot choose what another scope's key is stored as.
     expect(await storedFor(stored[1]!)).not.toBe(stored[1])
     expect(await storedFor('k')).toBe('k')
     const longest = await storedFor('🐘'.repeat(256), 'tenant '.repeat(1_000))

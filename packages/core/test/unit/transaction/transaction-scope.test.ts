@@ -242,7 +242,7 @@ test('T05: a work that returns while a savepoint is open is rolled back and says
     expect(done.error?.message).toContain('await every savepoint')
     expect(it.session().statements).not.toContain('COMMIT')
     expect(it.session().sessionStatus).toBe('idle')
-    // Nobody waits for ever, and a promise that was forgotten ends no process.
+    // No call waits for ever, and a forgotten promise does not end the process.
     await expect(forgotten).rejects.toMatchObject({ name: 'TransactionError' })
   }
 })
