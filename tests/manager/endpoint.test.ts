@@ -1,8 +1,8 @@
 import { createManager } from '@poolhouse/manager'
 import { describe, expect, it } from 'vitest'
-import { until } from '../failover/support/proxied-cluster.js'
 import { startBalancingRelay } from '../support/balancing-relay.js'
 import { everyServer } from '../support/every-server.js'
+import { until } from '../support/until.js'
 
 describe.each(everyServer({ replicas: 2 }))(
   'a reader endpoint of a managed database over $driver on PostgreSQL $version',

@@ -2,12 +2,12 @@ const POLL_MS = 5
 const LIMIT_MS = 20_000
 
 /**
- * Resolves when the condition holds. Asks every 5 ms; rejects after 20 s, naming what was waited
- * for.
+ * Resolves when the condition holds. Checks every 5 ms; rejects after 20 s with `what`, which
+ * defaults to the source of the condition.
  */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  what: string,
+  what = String(condition),
 ): Promise<void> {
   const deadline = performance.now() + LIMIT_MS
   while (!(await condition())) {

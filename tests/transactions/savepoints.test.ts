@@ -1,7 +1,7 @@
 import { type ConnectionPool, createPool, type Transaction } from '@poolhouse/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { rejection } from '../failover/support/proxied-cluster.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
 
 describe.each(everyServer())(
   'savepoints over $driver on PostgreSQL $version',
@@ -66,7 +66,7 @@ describe.each(everyServer())(
     it('T05: an outer scope is refused inside a savepoint, and nothing of it is done', async () => {
       await pool.transaction((tx) =>
         tx.savepoint(async (scope) => {
-          expect(await rejection(add(tx, 1))).toMatchObject({
+          expect(await failureOf(add(tx, 1))).toMatchObject({
             name: 'TransactionError',
             executed: 'no',
           })
@@ -84,14 +84,14 @@ describe.each(everyServer())(
           tx.savepoint((scope) => add(scope, 3)),
         ]),
       )
-      expect(await rejection(call)).toMatchObject({ message: 'on purpose' })
+      expect(await failureOf(call)).toMatchObject({ message: 'on purpose' })
       expect(await rows()).toEqual([])
     })
 
     it('T06: a savepoint that swallows an SQL error rejects and is undone, and the transaction goes on', async () => {
       const error = await pool.transaction(async (tx) => {
         await add(tx, 1)
-        const undone = await rejection(
+        const undone = await failureOf(
           tx.savepoint(async (scope) => {
             await add(scope, 2)
             await add(scope, 2).catch(() => {})

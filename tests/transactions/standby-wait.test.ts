@@ -6,8 +6,8 @@ import {
 } from '@poolhouse/core'
 import type { Cluster } from '@poolhouse/testkit'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { rejection } from '../failover/support/proxied-cluster.js'
 import { everyServer } from '../support/every-server.js'
+import { failureOf } from '../support/failure-of.js'
 import { until } from '../support/until.js'
 
 const LOCAL = { executed: 'yes', durability: 'local' }
@@ -55,10 +55,10 @@ describe.each(everyServer())(
 
     it('T21: is told as committed on the primary alone when our own deadline has cut its wait short', async () => {
       await using pool = open({ statementTimeoutMs: 300 })
-      const error = await rejection(pool.query('insert into t21 values (1)'))
+      const error = await failureOf(pool.query('insert into t21 values (1)'))
       expect(error).toMatchObject({ name: 'StatementTimeoutError', timeoutMs: 300, ...LOCAL })
       expect(await isThere(1)).toBe(true)
-      const own = await rejection(
+      const own = await failureOf(
         pool.query('insert into t21 values ($1)', [2], { timeoutMs: 250 }),
       )
       expect(own).toMatchObject({ name: 'StatementTimeoutError', timeoutMs: 250, ...LOCAL })
@@ -74,7 +74,7 @@ describe.each(everyServer())(
     it('T21: is told so when its signal has cut it short', async () => {
       await using pool = open()
       const abort = new AbortController()
-      const call = rejection(pool.query('insert into t21 values (3)', [], { signal: abort.signal }))
+      const call = failureOf(pool.query('insert into t21 values (3)', [], { signal: abort.signal }))
       await until(async () => (await waiting(servers)).length === 1, 'the wait')
       abort.abort('gone')
       expect(await call).toMatchObject({ name: 'AbortError', cause: 'gone', ...LOCAL })
@@ -90,7 +90,7 @@ describe.each(everyServer())(
         await using pool = open(by === 'statementTimeoutMs' ? { statementTimeoutMs: 300 } : {})
         const abort = new AbortController()
         let seen: Transaction | undefined
-        const call = rejection(
+        const call = failureOf(
           pool.transaction(
             async (tx) => {
               seen = tx
@@ -115,15 +115,15 @@ describe.each(everyServer())(
 
     it('T21: is told so by leases, streams and copies', async () => {
       await using pool = open({ statementTimeoutMs: 300 })
-      const used = await rejection(pool.use((lease) => lease.query('insert into t21 values (7)')))
+      const used = await failureOf(pool.use((lease) => lease.query('insert into t21 values (7)')))
       expect(used).toMatchObject(LOCAL)
-      const streamed = await rejection(
+      const streamed = await failureOf(
         (async () => {
           for await (const _ of pool.stream('insert into t21 values (8), (9) returning id'));
         })(),
       )
       expect(streamed).toMatchObject({ name: 'StatementTimeoutError', ...LOCAL })
-      const copied = await rejection(pool.copyFrom('copy t21 from stdin', ['10\n']))
+      const copied = await failureOf(pool.copyFrom('copy t21 from stdin', ['10\n']))
       expect(copied).toMatchObject({ name: 'StatementTimeoutError', ...LOCAL })
       for (const id of [7, 8, 9, 10]) expect(await isThere(id)).toBe(true)
     })
@@ -144,7 +144,7 @@ describe.each(everyServer())(
 
     it('T21: is known to be done when others end its session', async () => {
       await using pool = open()
-      const call = rejection(pool.query('insert into t21 values (12)'))
+      const call = failureOf(pool.query('insert into t21 values (12)'))
       await until(async () => {
         const [pid] = await waiting(servers)
         if (pid !== undefined) await servers.primary.sql(`select pg_terminate_backend(${pid})`)
@@ -158,14 +158,14 @@ describe.each(everyServer())(
       await using pool = open()
       await pool.query('select 1')
       const text = 'insert into t21 select 13 from pg_sleep(20)'
-      const late = await rejection(pool.query(text, [], { timeoutMs: 100 }))
-      const aborted = await rejection(pool.query(text, [], { signal: AbortSignal.timeout(100) }))
+      const late = await failureOf(pool.query(text, [], { timeoutMs: 100 }))
+      const aborted = await failureOf(pool.query(text, [], { signal: AbortSignal.timeout(100) }))
       expect(late).toMatchObject({ name: 'StatementTimeoutError', executed: 'rolled-back' })
       expect(aborted).toMatchObject({ name: 'AbortError', executed: 'rolled-back' })
       const read = async (signal: AbortSignal): Promise<void> => {
         for await (const _ of pool.stream('select pg_sleep(20)', [], { signal }));
       }
-      const streamed = await rejection(read(AbortSignal.timeout(100)))
+      const streamed = await failureOf(read(AbortSignal.timeout(100)))
       expect(streamed).toMatchObject({ name: 'AbortError', executed: 'rolled-back' })
     })
   },

@@ -60,7 +60,7 @@ export interface FailoverPool extends Pool {
   /**
    * Gives the replica of this name no new work until `undrain`. Work under way there may finish;
    * the promise resolves when it has. As long as the replica is healthy its state is `draining`. A
-   * drained node that is promoted gets the writes all the same. In a split brain, a drained node
+   * drained node that is promoted still gets the writes. In a split brain, a drained node
    * loses against the other one.
    *
    * Rejects with `RangeError` for an unknown node. Rejects with `PoolhouseError` (code

@@ -2,8 +2,9 @@ import { AuthenticationError, createPool } from '@poolhouse/core'
 import { withFailover } from '@poolhouse/failover'
 import { historyTable, startCluster, startWorkload, verifyHistory } from '@poolhouse/testkit'
 import { expect } from 'vitest'
+import { failureOf } from '../../support/failure-of.js'
 import { scenario } from '../../support/scenario.js'
-import { rejection, until } from '../support/proxied-cluster.js'
+import { until } from '../../support/until.js'
 
 scenario(
   'F25, S10: a rotated password is asked for once more, and only calls in flight fail; a wrong one rejects calls at once and is tried rarely',
@@ -52,7 +53,7 @@ scenario(
     await rotate('third')
     current = 'wrong'
     await primary.sql(endSessions, [user])
-    const refused = await rejection(pool.query('select 1', undefined, { timeoutMs: 15_000 }))
+    const refused = await failureOf(pool.query('select 1', undefined, { timeoutMs: 15_000 }))
     expect(refused).toBeInstanceOf(AuthenticationError)
     // No node is declared dead, and the replica is not tried instead.
     await until(async () => {
@@ -63,7 +64,7 @@ scenario(
     const hammeredUntil = performance.now() + 2_000
     let calls = 0
     while (performance.now() < hammeredUntil) {
-      expect(await rejection(pool.query('select 1'))).toBeInstanceOf(AuthenticationError)
+      expect(await failureOf(pool.query('select 1'))).toBeInstanceOf(AuthenticationError)
       calls++
       await new Promise((resolve) => setTimeout(resolve, 5))
     }

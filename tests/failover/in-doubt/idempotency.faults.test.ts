@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { createMarkerTable, createPool, type Transaction } from '@poolhouse/core'
 import { type ClusterNode, startFaultProxy, startPgBouncer } from '@poolhouse/testkit'
 import { describe, expect } from 'vitest'
@@ -66,7 +67,3 @@ describe('a transaction with a key', () => {
     180_000,
   )
 })
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
-}

@@ -8,7 +8,8 @@ import {
 import type { ClusterNode } from '@poolhouse/testkit'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { DRIVERS, PG } from '../../support/drivers.js'
-import { type ProxiedCluster, rejection, startProxiedCluster } from '../support/proxied-cluster.js'
+import { failureOf } from '../../support/failure-of.js'
+import { type ProxiedCluster, startProxiedCluster } from '../support/proxied-cluster.js'
 
 let setup: ProxiedCluster
 
@@ -78,7 +79,7 @@ describe('a transaction with a key', () => {
     try {
       const call = (): Promise<unknown> =>
         pool.transaction(insert(1), { idempotencyKey: 'k', timeoutMs: 5_000 })
-      expect(await rejection(call())).toMatchObject({
+      expect(await failureOf(call())).toMatchObject({
         name: 'TransactionError',
         message: expect.stringContaining('createMarkerTable(pool)'),
         cause: { code: '42P01' },
@@ -101,7 +102,7 @@ describe('a transaction with a key', () => {
     })
     const heard: unknown[] = []
     pool.on('in-doubt', (event) => heard.push(event))
-    const error = await rejection(pool.transaction(insert(1), { idempotencyKey: 'k' }))
+    const error = await failureOf(pool.transaction(insert(1), { idempotencyKey: 'k' }))
     expect(error).toBeInstanceOf(InDoubtError)
     expect(heard).toMatchObject([{ node: 'a', error }])
   })

@@ -1,8 +1,10 @@
 import { InDoubtError, type Transaction } from '@poolhouse/core'
 import type { ClusterNode } from '@poolhouse/testkit'
 import { describe, expect } from 'vitest'
+import { failureOf } from '../../support/failure-of.js'
 import { scenario } from '../../support/scenario.js'
-import { rejection, startProxiedCluster, until } from '../support/proxied-cluster.js'
+import { until } from '../../support/until.js'
+import { startProxiedCluster } from '../support/proxied-cluster.js'
 
 async function rows(node: ClusterNode): Promise<number[]> {
   const found = await node.sql<{ id: number }>('select id from rows order by id')
@@ -12,7 +14,7 @@ async function rows(node: ClusterNode): Promise<number[]> {
 const insert = (id: number) => (tx: Transaction) => tx.query('insert into rows values ($1)', [id])
 
 async function doubtOf(call: Promise<unknown>): Promise<InDoubtError> {
-  const error = await rejection(call)
+  const error = await failureOf(call)
   expect(error).toBeInstanceOf(InDoubtError)
   return error as InDoubtError
 }

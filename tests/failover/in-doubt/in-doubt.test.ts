@@ -2,7 +2,8 @@ import { InDoubtError, type Transaction } from '@poolhouse/core'
 import type { FailoverPool } from '@poolhouse/failover'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DRIVERS } from '../../support/drivers.js'
-import { type ProxiedCluster, rejection, startProxiedCluster } from '../support/proxied-cluster.js'
+import { failureOf } from '../../support/failure-of.js'
+import { type ProxiedCluster, startProxiedCluster } from '../support/proxied-cluster.js'
 
 let setup: ProxiedCluster
 
@@ -19,7 +20,7 @@ async function rows(): Promise<number[]> {
 const insert = (id: number) => (tx: Transaction) => tx.query('insert into rows values ($1)', [id])
 
 async function doubtOf(call: Promise<unknown>): Promise<InDoubtError> {
-  const error = await rejection(call)
+  const error = await failureOf(call)
   expect(error).toBeInstanceOf(InDoubtError)
   return error as InDoubtError
 }

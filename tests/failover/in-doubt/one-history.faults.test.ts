@@ -11,13 +11,10 @@ import { type ReplicasOptions, withReplicas } from '@poolhouse/read-replicas'
 import type { ClusterNode } from '@poolhouse/testkit'
 import { describe, expect } from 'vitest'
 import type { NamedDriver } from '../../support/drivers.js'
+import { failureOf } from '../../support/failure-of.js'
 import { scenario } from '../../support/scenario.js'
-import {
-  type ProxiedCluster,
-  rejection,
-  startProxiedCluster,
-  until,
-} from '../support/proxied-cluster.js'
+import { until } from '../../support/until.js'
+import { type ProxiedCluster, startProxiedCluster } from '../support/proxied-cluster.js'
 
 const insert = (id: number) => (tx: Transaction) => tx.query('insert into rows values ($1)', [id])
 
@@ -69,7 +66,7 @@ async function doubtsOn(setup: ProxiedCluster, node: string, pool: FailoverPool,
   for (const id of ids) {
     setup.proxyOf(node).dropCommitAnswer()
     let xid = ''
-    const error = await rejection(
+    const error = await failureOf(
       pool.transaction(async (tx) => {
         const { rows } = await tx.query<{ xid: string }>('select pg_current_xact_id()::text as xid')
         xid = rows[0]!.xid

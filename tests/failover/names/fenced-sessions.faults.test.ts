@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { startBalancingRelay } from '../../support/balancing-relay.js'
 import { DRIVERS } from '../../support/drivers.js'
 import { failureOf } from '../../support/failure-of.js'
-import { until } from '../support/proxied-cluster.js'
+import { until } from '../../support/until.js'
 
 describe.each(DRIVERS)('a name that has moved to a promoted server, over $driver', ({ make }) => {
   it('T53: leaves no transaction open on the fenced server that it led to before', async () => {

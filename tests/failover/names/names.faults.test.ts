@@ -3,8 +3,8 @@ import { type FailoverPool, withFailover } from '@poolhouse/failover'
 import { type Cluster, type ClusterNode, startCluster } from '@poolhouse/testkit'
 import { expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
+import { until } from '../../support/until.js'
 import { type MovingName, startMovingName } from '../support/moving-name.js'
-import { until } from '../support/proxied-cluster.js'
 
 /** One node with a host name, as hosted services have it. */
 function follow(cluster: Cluster, name: MovingName, driver: Driver): FailoverPool {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { type ConnectionPool, createPool, type Driver } from '@poolhouse/core'
 import { type FailoverPool, withFailover } from '@poolhouse/failover'
 import {
@@ -10,8 +11,6 @@ import {
 } from '@poolhouse/testkit'
 import { expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** Resolves when state and reason of the first node match. */
 async function until(pool: FailoverPool, reason: RegExp): Promise<void> {

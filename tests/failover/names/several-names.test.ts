@@ -4,7 +4,7 @@ import { withReplicas } from '@poolhouse/read-replicas'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startBalancingRelay } from '../../support/balancing-relay.js'
 import { everyServer } from '../../support/every-server.js'
-import { until } from '../support/proxied-cluster.js'
+import { until } from '../../support/until.js'
 
 /** The same server under another of its names. */
 function named(url: string, host: string): string {

@@ -4,7 +4,7 @@ import { createManager } from '@poolhouse/manager'
 import { type FaultProxy, startFaultProxy } from '@poolhouse/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { everyServer } from '../../support/every-server.js'
-import { rejection } from '../support/proxied-cluster.js'
+import { failureOf } from '../../support/failure-of.js'
 
 describe.each(everyServer())(
   'a half-open connection to a live node, over $driver on PostgreSQL $version',
@@ -36,7 +36,7 @@ describe.each(everyServer())(
       const { pool, line, changes } = await follow({})
       line.forget()
       const startedAt = performance.now()
-      const error = await rejection(pool.query('select 1'))
+      const error = await failureOf(pool.query('select 1'))
       expect(performance.now() - startedAt).toBeLessThan(3_500)
       expect(error).toMatchObject({ name: 'InDoubtError', executed: 'unknown' })
       expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
@@ -56,7 +56,7 @@ describe.each(everyServer())(
       const { pool, line } = await follow({ watchdog: false })
       line.forget()
       const startedAt = performance.now()
-      await rejection(pool.query('select 1'))
+      await failureOf(pool.query('select 1'))
       expect(performance.now() - startedAt).toBeGreaterThan(4_900)
     })
 
@@ -81,7 +81,7 @@ describe.each(everyServer())(
       await Promise.all(both.map((db) => db.query('select 1')))
       line.forget()
       const startedAt = performance.now()
-      const errors = await Promise.all(both.map((db) => rejection(db.query('select 1'))))
+      const errors = await Promise.all(both.map((db) => failureOf(db.query('select 1'))))
       expect(performance.now() - startedAt).toBeLessThan(3_000)
       for (const error of errors) expect(error).toMatchObject({ executed: 'unknown' })
       await Promise.all(both.map((db) => db.query('select 1')))

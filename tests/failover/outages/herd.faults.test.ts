@@ -3,6 +3,7 @@ import { type FailoverPool, withFailover } from '@poolhouse/failover'
 import { startCluster } from '@poolhouse/testkit'
 import { expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
+import { until } from '../../support/until.js'
 
 const POOLS = 20
 const CALLERS = 10
@@ -53,11 +54,3 @@ scenario(
     }
   },
 )
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 1_500; tries++) {
-    if (condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  throw new Error('not within 15 s')
-}

@@ -1,7 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
 import { startFailoverCluster } from '../support/failover-cluster.js'
-import { OutageSetup, pause } from '../support/outage-setup.js'
+import { OutageSetup } from '../support/outage-setup.js'
 
 describe('what is no outage', () => {
   scenario(

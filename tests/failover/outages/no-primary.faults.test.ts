@@ -1,8 +1,9 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { FencedError, NoPrimaryError } from '@poolhouse/core'
 import { describe, expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
 import { startFailoverCluster } from '../support/failover-cluster.js'
-import { OutageSetup, pause } from '../support/outage-setup.js'
+import { OutageSetup } from '../support/outage-setup.js'
 
 describe('a cluster without a primary', () => {
   scenario(

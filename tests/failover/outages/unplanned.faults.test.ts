@@ -1,7 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { InDoubtError } from '@poolhouse/core'
 import { describe, expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
-import { OutageSetup, pause } from '../support/outage-setup.js'
+import { OutageSetup } from '../support/outage-setup.js'
 
 describe('servers that fail and come back', () => {
   scenario(

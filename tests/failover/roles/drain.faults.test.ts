@@ -1,10 +1,9 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { withReplicas } from '@poolhouse/read-replicas'
 import { historyTable, startWorkload, verifyHistory } from '@poolhouse/testkit'
 import { expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
 import { startFailoverCluster } from '../support/failover-cluster.js'
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 scenario(
   'S39, S73: replicas are drained and restarted one after the other without a failed call',

@@ -4,6 +4,7 @@ import { withReplicas } from '@poolhouse/read-replicas'
 import { type Cluster, type ClusterNode, startCluster } from '@poolhouse/testkit'
 import { describe, expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
+import { until } from '../../support/until.js'
 
 const LISTENERS = `select count(*)::int as n from pg_stat_activity where application_name = 'poolhouse-listen'`
 
@@ -48,14 +49,6 @@ async function subscribe(driver: Driver): Promise<Setup> {
 }
 
 const endpointOf = ({ host, port }: ClusterNode): string => `${host}:${port}/app`
-
-async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + 15_000
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within 15 s`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
 
 async function send(pool: FailoverPool, payload: string): Promise<void> {
   await pool.query('select pg_notify($1, $2)', ['jobs', payload])

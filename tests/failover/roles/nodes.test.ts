@@ -18,7 +18,8 @@ import {
 } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { DRIVERS } from '../../support/drivers.js'
-import { failoverOver, inserts, promote, startServers, until } from '../support/wire-servers.js'
+import { until } from '../../support/until.js'
+import { failoverOver, inserts, promote, startServers } from '../support/wire-servers.js'
 
 /**
  * What a call asks for, in the words of libpq and Npgsql; the roles of the nodes; and which of them

@@ -3,7 +3,8 @@ import type { FailoverOptions, FailoverPool } from '@poolhouse/failover'
 import { startFaultProxy, startWireServer } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { DRIVERS } from '../../support/drivers.js'
-import { failoverOver, inserts, promote, startServers, until } from '../support/wire-servers.js'
+import { until } from '../../support/until.js'
+import { failoverOver, inserts, promote, startServers } from '../support/wire-servers.js'
 
 describe.each(DRIVERS)('roles reported over the wire to $driver', ({ make }) => {
   const failover = (urls: Record<string, string>, options?: FailoverOptions): FailoverPool =>

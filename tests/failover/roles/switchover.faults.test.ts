@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import {
   type HistoryReport,
   historyTable,
@@ -8,8 +9,6 @@ import {
 import { describe, expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
 import { type FailoverCluster, startFailoverCluster } from '../support/failover-cluster.js'
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** Starts eight writers, each with about thirty writes a second. */
 async function startWriting({ pool }: FailoverCluster): Promise<Workload> {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { createPool, type Driver } from '@poolhouse/core'
 import { type FailoverOptions, type FailoverPool, withFailover } from '@poolhouse/failover'
 import { type ReplicaPool, withReplicas } from '@poolhouse/read-replicas'
@@ -239,9 +240,4 @@ export class OutageSetup implements AsyncDisposable {
     await Promise.all(this.#proxies.map((proxy) => proxy.close()))
     await this.cluster.stop()
   }
-}
-
-/** Resolves after this many milliseconds. */
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

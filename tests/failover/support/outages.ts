@@ -1,6 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { NamedDriver } from '../../support/drivers.js'
-import { type OutageFigures, type OutageOptions, OutageSetup, pause } from './outage-setup.js'
+import { type OutageFigures, type OutageOptions, OutageSetup } from './outage-setup.js'
 
 /** An outage, and the conditions and limits that must hold after it. */
 export interface Outage {

@@ -59,22 +59,3 @@ export async function startProxiedCluster(options: ClusterOptions): Promise<Prox
     },
   }
 }
-
-/** The rejection of a promise; throws if it resolves. */
-export async function rejection(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise
-  } catch (error) {
-    return error
-  }
-  throw new Error('it resolved')
-}
-
-/** Resolves when the condition holds; rejects after 10 s. */
-export async function until(condition: () => Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + 10_000
-  while (!(await condition())) {
-    if (performance.now() > giveUpAt) throw new Error(`not within 10 s: ${condition}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}

@@ -42,12 +42,3 @@ export function promote(server: WireServer): void {
 export function inserts(server: WireServer): string[] {
   return server.statements.map(({ text }) => text).filter((text) => text.startsWith('insert'))
 }
-
-/** Resolves when the condition holds; rejects after 5 s. */
-export async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    if (condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  throw new Error('the condition did not come true within 5 s')
-}

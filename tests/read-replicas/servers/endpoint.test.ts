@@ -2,9 +2,9 @@ import { createPool, type UnidentifiedEvent } from '@poolhouse/core'
 import { type ReplicaPool, type ReplicasOptions, withReplicas } from '@poolhouse/read-replicas'
 import { startPgBouncer } from '@poolhouse/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { until } from '../../failover/support/proxied-cluster.js'
 import { startBalancingRelay } from '../../support/balancing-relay.js'
 import { everyServer } from '../../support/every-server.js'
+import { until } from '../../support/until.js'
 
 const SERVER = 'select inet_server_port() as port'
 

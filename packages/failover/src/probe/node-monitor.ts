@@ -3,7 +3,7 @@ import type { ClockTimer } from '@poolhouse/core'
 import type { Observation } from '../base/observation.js'
 import { NodeProber, type ProberOptions } from './node-prober.js'
 
-/** Options of `NodeMonitor`: those of its prober, and when and for whom to probe. */
+/** Options of `NodeMonitor`: those of its prober, when to probe, and where results go. */
 export interface MonitorOptions extends Omit<ProberOptions, 'onHint'> {
   /** Called with what each probe found. */
   readonly observed: (observation: Observation) => void
