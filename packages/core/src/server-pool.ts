@@ -52,7 +52,7 @@ import {
   readStreamArguments,
 } from './statement/stream-arguments.js'
 import { refuseBehindPooler } from './statement/through-pooler.js'
-import { runTransaction, type TransactionHost } from './transaction/transaction-runner.js'
+import { runTransaction } from './transaction/transaction-runner.js'
 
 // Above the priority of any caller, so that `ready()` also resolves in a pool whose callers keep
 // its first connections.
@@ -227,13 +227,7 @@ export class ServerPool implements ConnectionPool {
   }
 
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
-    const { clock, config, deadlocks } = this.#engine
-    const host: TransactionHost = {
-      name: this.name,
-      acquire: (acquireOptions) => this.acquire(acquireOptions),
-      hold: (slot, run) => deadlocks.hold(slot, run),
-    }
-    return runTransaction(host, clock, config.random, work, options)
+    return runTransaction({ pool: this, engine: this.#engine }, work, options)
   }
 
   listen(

@@ -1,16 +1,13 @@
-import type { PoolerInEffect } from '../api/pooler.js'
 import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
-import type { Clock } from '../base/clock.js'
-import type { DeadlineQueue } from '../base/deadline-queue.js'
 import { realTimers } from '../base/real-timers.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
+import type { PoolEngine } from '../engine/pool-engine.js'
 import { Waiter } from '../engine/wait-queue.js'
 import { afterCancel, CONFIRM_MS } from '../outcome/cancelled-call.js'
 import { DatabaseError, setExecuted } from '../outcome/database-error.js'
 import { endsSession, leavesCommitOpen } from '../outcome/error-meaning.js'
 import {
   AbortError,
-  type AcquireTimeoutError,
   LeaseReleasedError,
   PoolClosedError,
   StatementTimeoutError,
@@ -26,39 +23,22 @@ import { copyMisfit } from './copy-text.js'
 import { refuseWhenSent } from './lone-statement.js'
 import { throughPooler } from './through-pooler.js'
 
-/** What a running statement needs from the pool it belongs to. */
-export interface RunHost {
-  /** Name for results and messages. */
-  readonly name: string
-  /** Time source. */
-  readonly clock: Clock
-  /** Deadlines of the pool. */
-  readonly deadlines: DeadlineQueue
-  /** What stands between the pool and its server. */
-  readonly pooler: PoolerInEffect | undefined
-  /** Longest time for one statement; 0 for none. */
-  statementTimeoutMs(): number
-  /** Time now. */
-  now(): number
-  /** Asks for the pool's timer. */
-  wakeAt(time: number): void
-  /**
-   * Something is sent beside the connections of the pool, by which its timer does not go: that
-   * silence is looked at in time.
-   */
-  watchSilence(now: number): void
-  /**
-   * Asks the server to cancel what the connection runs, and keeps it out of service until that is
-   * settled.
-   */
-  cancel(slot: Slot): void
-  /** The statement no longer waits for a connection. */
-  leaveQueue(run: StatementRun): void
-  /** The error for a wait that took too long. */
-  acquireTimeout(waitedMs: number): AcquireTimeoutError
-  /** A statement passed its deadline. */
-  countTimeout(): void
-}
+/** What a running statement needs of its pool's engine. */
+export type RunHost = Pick<
+  PoolEngine,
+  | 'name'
+  | 'clock'
+  | 'deadlines'
+  | 'pooler'
+  | 'statementTimeoutMs'
+  | 'now'
+  | 'wakeAt'
+  | 'watchSilence'
+  | 'cancel'
+  | 'leaveQueue'
+  | 'acquireTimeout'
+  | 'countTimeout'
+>
 
 /** Whoever owns the connection while the statement runs: the pool itself, a lease or a session. */
 export interface RunOwner {

@@ -1,31 +1,28 @@
 import { RESET_AROUND, resetsAround } from '../api/call-options.js'
-import type { Lease } from '../api/lease.js'
-import type { AcquireOptions } from '../api/pool.js'
+import type { AcquireOptions, Pool } from '../api/pool.js'
 import {
   checkTransactionOptions,
   type Transaction,
   type TransactionOptions,
 } from '../api/transaction.js'
 import { Backoff } from '../base/backoff.js'
-import { type Clock, sleep } from '../base/clock.js'
+import { sleep } from '../base/clock.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
+import type { PoolEngine } from '../engine/pool-engine.js'
 import type { PoolLease } from '../lease/pool-lease.js'
 import { isRepeatable } from '../outcome/error-meaning.js'
 import { AbortError } from '../outcome/errors.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
-import type { Slot } from '../slot/slot.js'
 import { KeyedWork } from './idempotency.js'
 import { OpenTransaction } from './open-transaction.js'
 import { stoppedByTimeout } from './transaction-errors.js'
 
-/** What a transaction needs of its pool. */
-export interface TransactionHost {
-  /** Name for messages. */
-  readonly name: string
-  /** Lends a connection. */
-  acquire(options?: AcquireOptions): Promise<Lease>
-  /** Runs work that holds a lease, so that a deadlock can be told from a long wait. */
-  hold<R>(slot: Slot, work: () => R): R
+/** Where a transaction runs. */
+interface Place {
+  /** Lends the connections. */
+  readonly pool: Pick<Pool, 'name' | 'acquire'>
+  /** What lies under the pool. */
+  readonly engine: Pick<PoolEngine, 'clock' | 'config' | 'deadlocks'>
 }
 
 // How long after its first failure a transaction with a key is tried again, if the caller set no
@@ -37,9 +34,7 @@ const KEYED_MS = 10_000
  * to have happened, or has a key.
  */
 export async function runTransaction<R>(
-  host: TransactionHost,
-  clock: Clock,
-  random: () => number,
+  place: Place,
   work: (tx: Transaction) => Promise<R>,
   given: TransactionOptions = {},
 ): Promise<R> {
@@ -51,15 +46,16 @@ export async function runTransaction<R>(
   const { idempotencyKey, idempotencyScope, retry, signal, timeoutMs } = options
   if (idempotencyKey !== undefined) {
     const keyed = new KeyedWork(idempotencyKey, work, idempotencyScope)
-    return await runKeyed(host, clock, random, keyed, options)
+    return await runKeyed(place, keyed, options)
   }
+  const { clock } = place.engine
   const attempts = retry?.attempts ?? 1
-  const backoff = backoffOf(random)
+  const backoff = backoffOf(place)
   const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : clock.now() + timeoutMs
   let limited = options
   for (let attempt = 1; ; attempt++) {
     try {
-      return await attemptWhereClean(host, clock, work, limited)
+      return await attemptWhereClean(place, work, limited)
     } catch (error) {
       const leftMs = deadline - clock.now()
       const pauseMs = backoff.next()
@@ -74,20 +70,19 @@ export async function runTransaction<R>(
 }
 
 async function runKeyed<R>(
-  host: TransactionHost,
-  clock: Clock,
-  random: () => number,
+  place: Place,
   keyed: KeyedWork<R>,
   options: TransactionOptions,
 ): Promise<R> {
+  const { clock } = place.engine
   const { timeoutMs, signal } = options
   const attempts = options.retry?.attempts ?? 1
-  const backoff = backoffOf(random)
+  const backoff = backoffOf(place)
   let deadline = timeoutMs === undefined ? undefined : clock.now() + timeoutMs
   for (let failures = 0; ; ) {
     const leftMs = timeoutMs === undefined ? undefined : Math.max(1, deadline! - clock.now())
     try {
-      return await attemptWhereClean(host, clock, (tx) => keyed.run(tx), {
+      return await attemptWhereClean(place, (tx) => keyed.run(tx), {
         ...options,
         timeoutMs: leftMs,
       })
@@ -100,22 +95,22 @@ async function runKeyed<R>(
   }
 }
 
-function backoffOf(random: () => number): Backoff {
-  return new Backoff({ baseMs: 5, maxMs: 500, random })
+function backoffOf({ engine }: Place): Backoff {
+  return new Backoff({ baseMs: 5, maxMs: 500, random: engine.config.random })
 }
 
 /** One attempt, which goes to another connection as long as one cannot be reset before BEGIN. */
 async function attemptWhereClean<R>(
-  host: TransactionHost,
-  clock: Clock,
+  place: Place,
   work: (tx: Transaction) => Promise<R>,
   options: TransactionOptions,
 ): Promise<R> {
+  const { clock } = place.engine
   const deadline = options.timeoutMs && clock.now() + options.timeoutMs
   let left = options
   for (;;) {
     try {
-      return await attemptTransaction(host, clock, work, left)
+      return await attemptTransaction(place, work, left)
     } catch (error) {
       if (!isResetFailure(error)) throw error
     }
@@ -124,20 +119,21 @@ async function attemptWhereClean<R>(
 }
 
 async function attemptTransaction<R>(
-  host: TransactionHost,
-  clock: Clock,
+  place: Place,
   work: (tx: Transaction) => Promise<R>,
   options: TransactionOptions,
 ): Promise<R> {
+  const { pool, engine } = place
+  const { clock } = engine
   const { signal, timeoutMs } = options
-  const lease = (await host.acquire(acquireOptionsOf(options))) as PoolLease
-  const tx = new OpenTransaction(lease, host.name, clock, options)
+  const lease = (await pool.acquire(acquireOptionsOf(options))) as PoolLease
+  const tx = new OpenTransaction(lease, pool.name, clock, options)
   const onAbort = (): void => tx.stop(new AbortError(signal!.reason, 'rolled-back'))
   const timer =
     timeoutMs === undefined
       ? undefined
       : clock.setTimer(
-          () => clock.afterIo(() => tx.stop(stoppedByTimeout(timeoutMs, host.name))),
+          () => clock.afterIo(() => tx.stop(stoppedByTimeout(timeoutMs, pool.name))),
           timeoutMs,
           { keepAlive: true },
         )
@@ -145,7 +141,7 @@ async function attemptTransaction<R>(
   try {
     if (signal?.aborted) throw new AbortError(signal.reason, 'no')
     await tx.begin()
-    return await host.hold(lease.slot, () => tx.complete(work))
+    return await engine.deadlocks.hold(lease.slot, () => tx.complete(work))
   } finally {
     timer?.cancel()
     unwatchSignal(signal, onAbort)
