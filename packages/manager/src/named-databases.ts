@@ -195,7 +195,7 @@ export class NamedDatabases {
     this.#views = Promise.allSettled([...this.#entries.values()].map(({ view }) => view.close()))
   }
 
-  /** Closes every group and every ready pool. Rejects with the first failure, after all were tried. */
+  /** Closes all groups and ready pools. Rejects with the first failure, after all were tried. */
   close(options: CheckedCloseOptions): Promise<void> {
     this.#closing ??= this.#close(options)
     return this.#closing

@@ -22,7 +22,7 @@ export interface SeatOwner {
 
 /** The host and port that the pool of a seat connects to. */
 export interface SeatPlace {
-  /** The budget of the server there, as far as that is known; another one when it is known better. */
+  /** The budget of the server there. It changes when the server proves to be another one. */
   readonly budget: SeatOwner
   /** A connection there leads to this server; undefined if that cannot be told. */
   leadsTo(server: ServerIdentity | undefined): void
