@@ -13,7 +13,7 @@ import type {
   ResetLevel,
   TransactionStatus,
 } from '@poolhouse/core/kit'
-import type { Fault } from './faulty-driver.js'
+import type { Fault } from './fault.js'
 
 /** What a faulty connection knows beside the good one. */
 export interface FaultyParts {

@@ -7,7 +7,8 @@ import {
   startServerUnderTest,
 } from '@poolhouse/testkit/conformance'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Fault, faultyDriver } from './faulty-driver.js'
+import type { Fault } from './fault.js'
+import { faultyDriver } from './faulty-driver.js'
 
 /**
  * Each fault, the beginning of the title of the case that is there for it, and what that case says.
@@ -78,8 +79,8 @@ const CAUGHT: readonly [fault: Exclude<Fault, 'nothing'>, title: string, says: R
     /end of/,
   ],
   ['tells nothing of notices', 'notices reach the listener', /deep-equal/],
-  ['rejects a promise nobody has', 'F13: a FIN without a word', /unhandledRejection/],
-  ['throws where nobody catches', 'F13: a FIN without a word', /uncaughtException/],
+  ['rejects a promise without a holder', 'F13: a FIN without a word', /unhandledRejection/],
+  ['throws where nothing catches', 'F13: a FIN without a word', /uncaughtException/],
   ['keeps the process alive', 'F60: a session keeps the process alive', /let go/],
   ['fetches a whole cursor at once', 'F46: the server sends no more rows', /bytes came/],
   ['reads a whole COPY at once', 'F46: while nobody reads', /bytes came/],

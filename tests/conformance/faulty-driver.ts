@@ -1,51 +1,8 @@
 import { ConnectError, type Driver } from '@poolhouse/core'
 import type { AutoPrepare, ConnectContext, DriverConnection } from '@poolhouse/core/kit'
 import { StatementRules } from '@poolhouse/core/net'
+import type { Fault } from './fault.js'
 import { FaultyConnection } from './faulty-connection.js'
-
-/** What the driver does wrong. One at a time. */
-export type Fault =
-  | 'nothing'
-  | 'settles twice'
-  | 'settles inside run'
-  | 'settles with a stale status'
-  | 'knows the status before the server has told'
-  | 'loses what was in flight'
-  | 'says that what is unknown was not executed'
-  | 'succeeds when it was lost'
-  | `hands on the driver's own errors`
-  | 'forgets the fields of errors'
-  | 'cancels a stranger'
-  | 'cancels without waiting'
-  | 'forgets to reset'
-  | 'resets only the settings'
-  | 'resets by DISCARD ALL'
-  | 'swallows undefined'
-  | 'miscounts rows'
-  | 'reads no types'
-  | 'ignores parsers'
-  | 'reconnects silently'
-  | 'leaves the socket open'
-  | 'leaves the socket of an aborted connect open'
-  | 'ignores the deadline of connect'
-  | 'ignores the deadline of close'
-  | 'tells of the end twice'
-  | 'never tells of the end'
-  | 'tells nothing of notices'
-  | 'rejects a promise nobody has'
-  | 'throws where nobody catches'
-  | 'keeps the process alive'
-  | 'fetches a whole cursor at once'
-  | 'reads a whole COPY at once'
-  | 'finishes a COPY that failed'
-  | 'accepts every log-in'
-  | 'prepares without bound'
-  | 'folds the names of channels'
-  | 'loses a LISTEN'
-  | 'sends an INSERT twice'
-  | 'ignores rowMode'
-  | 'describes columns wrongly'
-  | 'shows the password'
 
 /** A good driver made bad, and how to get rid of what it leaves behind. */
 export interface FaultyDriver {
@@ -90,8 +47,9 @@ async function connect(
         void open(changed).then((connection) => lines[0]?.replace(connection))
         return
       }
-      if (fault === 'rejects a promise nobody has') void Promise.reject(new Error('nobody has it'))
-      if (fault === 'throws where nobody catches') {
+      if (fault === 'rejects a promise without a holder')
+        void Promise.reject(new Error('it has no holder'))
+      if (fault === 'throws where nothing catches') {
         setImmediate(() => {
           throw new Error('the socket is null')
         })

@@ -1,6 +1,7 @@
 import { isPoolhouseError } from '../../src/index.js'
-import { GENEROUS_MS, MyError, maybeAbort, maybeTimeout, nap, treatment } from './call-parts.js'
+import { MyError, maybeAbort, maybeTimeout, nap, treatment } from './call-parts.js'
 import { marked } from './fake-server.js'
+import { GENEROUS_MS } from './limits.js'
 import type { World } from './world.js'
 
 /** Reads a stream at its own pace, to its end or until the loop is left or fails. */

@@ -4,16 +4,9 @@ import {
   type QueryOptions,
   type Transaction,
 } from '../../src/index.js'
-import {
-  CONFIRM_MS,
-  GENEROUS_MS,
-  MyError,
-  maybeAbort,
-  maybeTimeout,
-  nap,
-  treatment,
-} from './call-parts.js'
+import { MyError, maybeAbort, maybeTimeout, nap, treatment } from './call-parts.js'
 import { marked } from './fake-server.js'
+import { CONFIRM_MS, GENEROUS_MS } from './limits.js'
 import type { World } from './world.js'
 
 /** Runs one statement. */

@@ -1,13 +1,6 @@
 import { sleep } from '../../src/kit.js'
 import type { World } from './world.js'
 
-/** Longest time of a call whose parts have limits of their own. */
-export const GENEROUS_MS = 60_000
-/** After its deadline a statement may be kept this long for the server's word on its fate. */
-export const CONFIRM_MS = 200
-/** Quarantine, cancellation and rollback of a predecessor on the same lease. */
-export const CLEANING_MS = 6_000
-
 /** An error of the schedule itself, as a user's callback would throw it. */
 export class MyError extends Error {
   readonly mine = true

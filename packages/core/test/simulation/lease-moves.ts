@@ -4,16 +4,9 @@ import {
   type Lease,
   LeaseReleasedError,
 } from '../../src/index.js'
-import {
-  CLEANING_MS,
-  CONFIRM_MS,
-  GENEROUS_MS,
-  MyError,
-  maybeAbort,
-  maybeTimeout,
-  treatment,
-} from './call-parts.js'
+import { MyError, maybeAbort, maybeTimeout, treatment } from './call-parts.js'
 import { marked } from './fake-server.js'
+import { CLEANING_MS, CONFIRM_MS, GENEROUS_MS } from './limits.js'
 import type { HeldLease, World } from './world.js'
 
 /** Asks for a connection and keeps it. */

@@ -1,14 +1,8 @@
 import { type Lease, PoolDeadlockError } from '../../src/index.js'
 import { sleep } from '../../src/kit.js'
-import { GENEROUS_MS } from './call-parts.js'
 import { marked } from './fake-server.js'
+import { GENEROUS_MS } from './limits.js'
 import type { World } from './world.js'
-
-/**
- * Longest time a deadlock may last: half a second without a release, and the pool looks once a
- * second.
- */
-const DEADLOCK_MS = 2_000
 
 /**
  * Holds a connection while it waits for another one, which is how a pool is brought to a
@@ -58,19 +52,4 @@ export function nest(world: World): void {
       if (error.executed !== 'no') world.complain(`nest ${id}: a deadlock says ${error.executed}`)
     },
   })
-}
-
-/** All connections are held by work that waits for more: the pool must have ended that. */
-export function checkDeadlock(world: World): void {
-  const { leased, total } = world.pool.stats()
-  if (world.suspended || world.closing || total < world.max || leased < total) return
-  const now = world.clock.now()
-  const waits = [...world.nestedWaits].filter(({ since }) => now - since > DEADLOCK_MS)
-  // A connection that is held otherwise, or by work whose statement still runs, may come back by
-  // itself.
-  if (world.leases.length > 0 || waits.length < total || world.nestedWaits.size > waits.length)
-    return
-  if (world.calls.size === waits.length && [...world.calls].every(({ kind }) => kind === 'nest')) {
-    world.complain(`${waits.length} wait for each other, and the pool does not end it`)
-  }
 }

@@ -1,5 +1,6 @@
-import { CLEANING_MS, GENEROUS_MS, treatment } from './call-parts.js'
+import { treatment } from './call-parts.js'
 import { type ConnectMood, marked } from './fake-server.js'
+import { CLEANING_MS, GENEROUS_MS } from './limits.js'
 import type { World } from './world.js'
 
 /** The server ends sessions. */

@@ -6,9 +6,8 @@ import {
   type Session,
 } from '../../src/index.js'
 import { SeededRandom, type VirtualClock, virtualClock } from '../../src/testing/index.js'
-import { CONFIRM_MS } from './call-parts.js'
 import { FakeServer } from './fake-server.js'
-import { checkDeadlock } from './nested-moves.js'
+import { CONFIRM_MS, DEADLOCK_MS } from './limits.js'
 
 /** One promise that the pool has given, and when it must be kept. */
 export interface Call {
@@ -250,9 +249,24 @@ export class World {
     }
     if (this.refusing && pending > 0)
       this.complain(`${pending} still wait although the pool closes`)
-    checkDeadlock(this)
+    this.#checkDeadlock()
     this.#checkOrder()
     this.#complainOfServer()
+  }
+
+  /** All connections are held by work that waits for more: the pool must have ended that. */
+  #checkDeadlock(): void {
+    const { leased, total } = this.pool.stats()
+    if (this.suspended || this.closing || total < this.max || leased < total) return
+    const now = this.clock.now()
+    const waits = [...this.nestedWaits].filter(({ since }) => now - since > DEADLOCK_MS)
+    // A connection that is held otherwise, or by work whose statement still runs, may come back by
+    // itself.
+    if (this.leases.length > 0 || waits.length < total || this.nestedWaits.size > waits.length)
+      return
+    if (this.calls.size === waits.length && [...this.calls].every(({ kind }) => kind === 'nest')) {
+      this.complain(`${waits.length} wait for each other, and the pool does not end it`)
+    }
   }
 
   /** What must hold when the pool is closed and every promise is kept. */

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { listServerProcesses } from '../../src/machine/process-table.js'
 
-const clusterModule = new URL('../../src/cluster/cluster.ts', import.meta.url).href
+const clusterModule = new URL('../../src/cluster/start-cluster.ts', import.meta.url).href
 
 let temporary: string
 

@@ -7,7 +7,7 @@ import { afterAll, expect, it, vi } from 'vitest'
 vi.resetModules()
 vi.doMock('../../src/machine/free-port.js', { spy: true })
 const { findFreePorts } = await import('../../src/machine/free-port.js')
-const { startCluster } = await import('../../src/cluster/cluster.js')
+const { startCluster } = await import('../../src/cluster/start-cluster.js')
 afterAll(() => {
   vi.doUnmock('../../src/machine/free-port.js')
   vi.resetModules()

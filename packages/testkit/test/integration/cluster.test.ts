@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Cluster, startCluster } from '../../src/cluster/cluster.js'
+import type { Cluster } from '../../src/cluster/cluster.js'
 import type { ClusterNode } from '../../src/cluster/cluster-node.js'
+import { startCluster } from '../../src/cluster/start-cluster.js'
 
 async function connect(node: ClusterNode, options: object = {}): Promise<Client> {
   const client = new Client({ connectionString: node.url, ...options })

@@ -1,5 +1,6 @@
-import { type Cluster, startCluster } from '../../cluster/cluster.js'
+import type { Cluster } from '../../cluster/cluster.js'
 import type { ClusterNode } from '../../cluster/cluster-node.js'
+import { startCluster } from '../../cluster/start-cluster.js'
 import { KeptSessions } from './kept-sessions.js'
 
 /** A replica of the server that cases run on. */

@@ -1,7 +1,7 @@
 import { type Driver, isPoolhouseError } from '@poolhouse/core'
 import type { ConnectContext, ConnectionListener } from '@poolhouse/core/kit'
 import { until } from '../run/waiting.js'
-import { WatchedConnection } from './watched-connection.js'
+import { type CallWatch, WatchedConnection } from './watched-connection.js'
 
 /** A session that was born, and how often its end was told. */
 interface Life {
@@ -11,11 +11,11 @@ interface Life {
 }
 
 /**
- * Stands between a driver and whoever uses it and checks on every call what the contract says of
- * all of them: each statement and each promise settles once, never too early; the end of a session
+ * Stands between a driver and its user and checks on every call what the contract requires of all
+ * calls: each statement and each promise settles once, never too early; the end of a session
  * is told once and is the last that is told; errors are ours.
  */
-export class ContractWatch {
+export class ContractWatch implements CallWatch {
   /** The driver, watched. */
   readonly driver: Driver
   readonly #violations: string[] = []

@@ -9,18 +9,29 @@ import type {
   ResetLevel,
   TransactionStatus,
 } from '@poolhouse/core/kit'
-import type { ContractWatch } from './contract-watch.js'
 
 type Done = (error: Error | null, result?: QueryResult<unknown>) => void
+
+/** What checks the calls of a connection. */
+export interface CallWatch {
+  /** A statement or promise has begun; the function that is returned says that it has settled. */
+  begin(what: string): () => void
+  /** Something was wrong. */
+  note(violation: string): void
+  /** Checks that an error is one of ours. */
+  checkError(what: string, error: unknown): void
+  /** Checks that a promise settles, and how. */
+  follow<T>(what: string, promise: Promise<T>): Promise<T>
+}
 
 /** A session that is used as always, with every call reported to the watch. */
 export class WatchedConnection implements DriverConnection {
   readonly #inner: DriverConnection
-  readonly #watch: ContractWatch
+  readonly #watch: CallWatch
   readonly #number: number
 
   /** `number` tells sessions apart in what is reported. */
-  constructor(inner: DriverConnection, watch: ContractWatch, number: number) {
+  constructor(inner: DriverConnection, watch: CallWatch, number: number) {
     this.#inner = inner
     this.#watch = watch
     this.#number = number
