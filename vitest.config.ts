@@ -57,6 +57,8 @@ export default defineConfig({
           // They share nothing but modules: loading these anew for each file takes three times as
           // long as the tests.
           isolate: false,
+          // vitest's own choice would leave one of two cores idle.
+          maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },

@@ -5,6 +5,7 @@ import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { twoAtATime } from '../tests/packaging/packed-project.js'
 
 const EXAMPLES = join(import.meta.dirname, '..', 'examples')
 const LONGEST_MS = 180_000
@@ -30,19 +31,19 @@ if (unknown.length > 0) {
 
 const began = performance.now()
 const failures: string[] = []
-for (const name of wanted.length > 0 ? wanted : all) {
+await twoAtATime(wanted.length > 0 ? wanted : all, async (name) => {
   const since = performance.now()
-  console.log(`\n── ${name}`)
-  const complaints = await check(name)
+  const { output, complaints } = await check(name)
   for (const complaint of complaints) failures.push(`${name}: ${complaint}`)
-  console.log(`── ${name}: ${complaints.length === 0 ? 'ok' : 'FAILED'}, ${secondsSince(since)} s`)
-}
+  const end = complaints.length === 0 ? 'ok' : 'FAILED'
+  console.log(`\n── ${name}\n${output}── ${name}: ${end}, ${secondsSince(since)} s`)
+})
 for (const failure of failures) console.error(failure)
 console.log(`\nexamples: ${failures.length === 0 ? 'all ok' : 'failed'}, ${secondsSince(began)} s`)
 process.exitCode = failures.length === 0 ? 0 : 1
 
-/** Runs one example; what is wrong with it, nothing if all is well. */
-async function check(name: string): Promise<string[]> {
+/** Runs one example. Returns what it printed and what is wrong with it. */
+async function check(name: string): Promise<{ output: string; complaints: string[] }> {
   const directory = join(EXAMPLES, name)
   const expected = lastLineOf(await readFile(join(directory, 'README.md'), 'utf8'))
   // A place of its own for the data of its servers: what is left there has not been cleaned up.
@@ -58,7 +59,7 @@ async function check(name: string): Promise<string[]> {
       complaints.push(`the last line is "${last}", its README has "${expected}"`)
     const left = await whatIsLeft(place)
     if (left.length > 0) complaints.push(`left behind: ${left.join('; ')}`)
-    return complaints
+    return { output, complaints }
   } finally {
     await rm(place, { recursive: true, force: true })
   }
@@ -81,7 +82,6 @@ async function run(directory: string, place: string): Promise<Run> {
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text
-    process.stdout.write(text)
   })
   try {
     return await new Promise<Run>((resolve, reject) => {

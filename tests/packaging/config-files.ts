@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { exec } from './packed-project.js'
+import { exec, twoAtATime } from './packed-project.js'
 
 const ENDINGS = ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs', 'json'] as const
 const URL = 'postgres://app@localhost/app'
@@ -17,24 +17,25 @@ const READERS = {
  */
 export async function tryConfigFiles(project: string): Promise<number> {
   let tried = 0
-  for (const type of ['module', 'commonjs'] as const) {
-    for (const ending of ENDINGS) {
-      const folder = join(project, `config-${type}-${ending}`)
-      await mkdir(folder)
-      await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, type }))
-      await writeFile(join(folder, `poolhouse.config.${ending}`), textOf(ending, type))
-      for (const [reader, program] of Object.entries(READERS)) {
-        await writeFile(join(folder, reader), program)
-        // Node.js 20 reads TypeScript with a loader only.
-        const flags = ending.endsWith('ts') ? ['--import', 'tsx'] : []
-        const printed = await exec(process.execPath, [...flags, reader], folder)
-        if (printed.trim() !== URL) {
-          throw new Error(`${reader} in a package of type ${type}, ${ending}: printed ${printed}`)
-        }
-        tried++
+  const kinds = (['module', 'commonjs'] as const).flatMap((type) =>
+    ENDINGS.map((ending) => ({ type, ending })),
+  )
+  await twoAtATime(kinds, async ({ type, ending }) => {
+    const folder = join(project, `config-${type}-${ending}`)
+    await mkdir(folder)
+    await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, type }))
+    await writeFile(join(folder, `poolhouse.config.${ending}`), textOf(ending, type))
+    for (const [reader, program] of Object.entries(READERS)) {
+      await writeFile(join(folder, reader), program)
+      // Node.js 20 reads TypeScript with a loader only.
+      const flags = ending.endsWith('ts') ? ['--import', 'tsx'] : []
+      const printed = await exec(process.execPath, [...flags, reader], folder)
+      if (printed.trim() !== URL) {
+        throw new Error(`${reader} in a package of type ${type}, ${ending}: printed ${printed}`)
       }
+      tried++
     }
-  }
+  })
   return tried
 }
 

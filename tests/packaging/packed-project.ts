@@ -29,6 +29,18 @@ export async function exec(command: string, args: readonly string[], cwd: string
   }
 }
 
+/** Does `work` for each item, for two of them at a time. Rejects with the first failure. */
+export async function twoAtATime<Item>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const left = items.values()
+  const worker = async (): Promise<void> => {
+    for (const item of left) await work(item)
+  }
+  await Promise.all([worker(), worker()])
+}
+
 /**
  * Packs every published package and installs the tarballs, together with these packages of others.
  * The folder goes when the project is disposed of.
@@ -41,7 +53,7 @@ export async function packedProject(
     const names = await publishedPackages()
     const packed: Record<string, string> = {}
     await mkdir(join(folder, 'tarballs'))
-    for (const name of names) {
+    await twoAtATime(names, async (name) => {
       const output = await exec(
         'npx',
         ['-y', 'pnpm@12', 'pack', '--json', '--pack-destination', join(folder, 'tarballs')],
@@ -49,7 +61,7 @@ export async function packedProject(
       )
       const { filename } = JSON.parse(output.slice(output.indexOf('{'))) as { filename: string }
       packed[`@poolhouse/${name}`] = `file:${resolve(folder, 'tarballs', filename)}`
-    }
+    })
     const dependencies = { ...others, ...packed }
     const manifest = { name: 'fresh', private: true, dependencies, overrides: packed }
     await writeFile(join(folder, 'package.json'), JSON.stringify(manifest, null, 2))
