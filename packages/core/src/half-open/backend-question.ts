@@ -68,7 +68,7 @@ function sightingOf(words: readonly unknown[]): BackendSighting {
  * waits for data is lost only if none has arrived between the answers: the time apart must be more
  * than a message takes over a slow line.
  */
-export function whyLost(
+export function reasonLost(
   first: BackendSighting | undefined,
   second: BackendSighting | undefined,
   work: OccupantKind | undefined,

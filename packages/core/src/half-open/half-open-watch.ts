@@ -14,7 +14,7 @@ import {
   backendQuestion,
   mayBeLost,
   readBackends,
-  whyLost,
+  reasonLost,
 } from './backend-question.js'
 
 /** What the watch sees of the pool's engine. */
@@ -230,7 +230,7 @@ export class HalfOpenWatch {
     await new Promise<void>((resolve) => clock.afterIo(resolve))
     for (const suspect of suspects) {
       const { slot, since, pid } = suspect
-      const why = whyLost(suspect.first, second.get(pid), slot.occupant?.kind)
+      const why = reasonLost(suspect.first, second.get(pid), slot.occupant?.kind)
       if (why === undefined || !this.#isStillSilent(suspect)) continue
       const silentMs = Math.round(clock.now() - since)
       this.#host.departures.foundHalfOpen(

@@ -65,6 +65,13 @@ function bitOf(state: SlotState): number {
   return 1 << STATES.indexOf(state)
 }
 
+/** What only the methods of `Slot` may do: its fields are read-only to all others. */
+type Own = { -readonly [Field in keyof Slot]: Slot[Field] }
+
+function own(slot: Slot): Own {
+  return slot
+}
+
 /**
  * One place of a pool for one physical connection, and the only owner of its state. Fields that say
  * "owned by" belong to that part of the engine alone.
@@ -77,24 +84,53 @@ export class Slot {
   /** How its session may differ from a fresh one. */
   readonly marks: SessionMarks = new SessionMarks()
   #state: number = CONNECTING
-  #connection: DriverConnection | undefined = undefined
-  #server: ServerIdentity | undefined = undefined
-  #hasOwnProcess = false
-  #lostReason: unknown = undefined
+  /** The session; undefined while connecting. */
+  readonly connection: DriverConnection | undefined = undefined
+  /** The server that the session leads to, if the server said so when it was opened. */
+  readonly server: ServerIdentity | undefined = undefined
+  /**
+   * Whether the process that was announced at log-in is the session's own, and not that of a
+   * pooler.
+   */
+  readonly hasOwnProcess: boolean = false
+  /**
+   * Why the session ended, once it has; known on a lent connection as soon as it cannot be trusted
+   * with another statement.
+   */
+  readonly lostReason: unknown = undefined
   #seat: BudgetSeat | undefined
-  #expiresAt: number = Number.POSITIVE_INFINITY
-  #idleSince = 0
-  #leasedAt = 0
-  #uses = 0
-  #generation = 0
-  #rawTaken = false
-  #occupant: Occupant | undefined = undefined
-  #running: Statement | undefined = undefined
-  #lastStatement: string | undefined = undefined
-  #sentAt = 0
-  #committedLocally = false
-  #cancelSent = false
-  #cancelling = false
+  /** When it must be retired, jitter included; `Infinity` for never. Drawn once, at birth. */
+  readonly expiresAt: number = Number.POSITIVE_INFINITY
+  /** When it became idle. */
+  readonly idleSince: number = 0
+  /** When it was lent. */
+  readonly leasedAt: number = 0
+  /** How often it was lent. */
+  readonly uses: number = 0
+  /** Grows with every end of a lease; a lease is valid while its number agrees. */
+  readonly generation: number = 0
+  /** Whether the driver's own object was handed out under the current lease. */
+  readonly rawTaken: boolean = false
+  /** The stream or copy that has the session to itself, until the server has answered all of it. */
+  readonly occupant: Occupant | undefined = undefined
+  /** The statement in flight, for the time that it may take to reach the server. */
+  readonly running: Statement | undefined = undefined
+  /** Text of the last statement, for `inspect()`; never its values. */
+  readonly lastStatement: string | undefined = undefined
+  /** When the statement in flight was sent. */
+  readonly sentAt: number = 0
+  /**
+   * Whether the server said that the commit under way is on its own disk and that it gave up
+   * waiting for its synchronous standbys.
+   */
+  readonly committedLocally: boolean = false
+  /** Whether a cancel request of ours was sent since the work under way began. */
+  readonly cancelSent: boolean = false
+  /**
+   * Whether a cancel request is under way: the session must not be lent before the server has
+   * closed the cancel connection.
+   */
+  readonly cancelling: boolean = false
   // Made only if a caller asks for the signal of its lease.
   #abort: AbortController | undefined = undefined
   // Each returns whether its caller has seen the connection quiet.
@@ -141,55 +177,9 @@ export class Slot {
     return STATES[this.#state]!
   }
 
-  /** The session; undefined while connecting. */
-  get connection(): DriverConnection | undefined {
-    return this.#connection
-  }
-
-  /** The server that the session leads to, if the server said so when it was opened. */
-  get server(): ServerIdentity | undefined {
-    return this.#server
-  }
-
-  /**
-   * Whether the process that was announced at log-in is the session's own, and not that of a
-   * pooler.
-   */
-  get hasOwnProcess(): boolean {
-    return this.#hasOwnProcess
-  }
-
-  /**
-   * Why the session ended, once it has; known on a lent connection as soon as it cannot be trusted
-   * with another statement.
-   */
-  get lostReason(): unknown {
-    return this.#lostReason
-  }
-
   /** Whether the session is over, or beyond trust. */
   get over(): boolean {
-    return this.#state === GONE || this.#lostReason !== undefined
-  }
-
-  /** When it must be retired, jitter included; `Infinity` for never. Drawn once, at birth. */
-  get expiresAt(): number {
-    return this.#expiresAt
-  }
-
-  /** When it became idle. */
-  get idleSince(): number {
-    return this.#idleSince
-  }
-
-  /** When it was lent. */
-  get leasedAt(): number {
-    return this.#leasedAt
-  }
-
-  /** How often it was lent. */
-  get uses(): number {
-    return this.#uses
+    return this.#state === GONE || this.lostReason !== undefined
   }
 
   /** The session is open. `server` is undefined where it is not known. */
@@ -200,23 +190,23 @@ export class Slot {
     hasOwnProcess: boolean,
   ): void {
     this.marks.begin(parameters)
-    this.#connection = connection
-    this.#server = server
-    this.#hasOwnProcess = hasOwnProcess
+    own(this).connection = connection
+    own(this).server = server
+    own(this).hasOwnProcess = hasOwnProcess
   }
 
   /** Enters the service of its pool, until `expiresAt`. */
   serve(expiresAt: number): void {
-    this.#expiresAt = expiresAt
-    this.#seat?.leadsTo?.(this.#server)
+    own(this).expiresAt = expiresAt
+    this.#seat?.leadsTo?.(this.server)
   }
 
   /** Goes to a caller. */
   lend(now: number): void {
     if (this.#state >= CLOSING) this.#refuse(LEASED)
     this.#state = LEASED
-    this.#leasedAt = now
-    this.#uses++
+    own(this).leasedAt = now
+    own(this).uses++
   }
 
   /** Serves as a session outside the pool, which is never given back. */
@@ -229,7 +219,7 @@ export class Slot {
   rest(now: number): void {
     if (this.#state >= CLOSING) this.#refuse(IDLE)
     this.#state = IDLE
-    this.#idleSince = now
+    own(this).idleSince = now
   }
 
   /** Is about to be pinged. */
@@ -250,7 +240,7 @@ export class Slot {
 
   /** The session cannot be trusted with another statement. The first reason is kept. */
   markLost(reason: unknown): void {
-    this.#lostReason ??= reason
+    own(this).lostReason ??= reason
   }
 
   /** The session is over: its occupant, its signal and those who wait for quiet are told. */
@@ -259,7 +249,7 @@ export class Slot {
     this.#become(GONE)
     this.markLost(reason)
     this.#fire(reason)
-    this.#occupant?.lost()
+    this.occupant?.lost()
     this.recheckQuiet()
   }
 
@@ -271,9 +261,9 @@ export class Slot {
 
   /** A pooler stands in between: nothing is known any more of the server process behind it. */
   poolerNoticed(): void {
-    this.#connection?.stopNaming?.()
+    this.connection?.stopNaming?.()
     this.marks.takeReset()
-    this.#server = undefined
+    own(this).server = undefined
   }
 
   /**
@@ -281,7 +271,7 @@ export class Slot {
    * ended.
    */
   lostError(executed: Executed = 'no'): ConnectionLostError {
-    const reason = this.#lostReason
+    const reason = this.lostReason
     const what = messageOf(reason ?? 'closed')
     return new ConnectionLostError(`the connection is gone: ${what}`, {
       executed,
@@ -301,19 +291,9 @@ export class Slot {
 
   // ── its lease ──
 
-  /** Grows with every end of a lease; a lease is valid while its number agrees. */
-  get generation(): number {
-    return this.#generation
-  }
-
-  /** Whether the driver's own object was handed out under the current lease. */
-  get rawTaken(): boolean {
-    return this.#rawTaken
-  }
-
   /** Aborted when the lease or the session ends; `signal.reason` says why. */
   get signal(): AbortSignal {
-    if (this.#state === GONE) return AbortSignal.abort(this.#lostReason)
+    if (this.#state === GONE) return AbortSignal.abort(this.lostReason)
     this.#abort ??= new AbortController()
     return this.#abort.signal
   }
@@ -321,13 +301,13 @@ export class Slot {
   /** The driver's own object is handed out, which may change the session in any way. */
   takeRaw(): void {
     this.marks.markDirty()
-    this.#rawTaken = true
+    own(this).rawTaken = true
   }
 
   /** The lease is over: its holder can do nothing to the connection any more. */
   endLease(pool: string): void {
-    this.#generation++
-    this.#rawTaken = false
+    own(this).generation++
+    own(this).rawTaken = false
     if (this.#abort !== undefined) this.#fireReleased(pool)
   }
 
@@ -347,48 +327,15 @@ export class Slot {
   /** The current borrower wants the session reset before and after its use. */
   resetAround(): void {
     // A session that has served no caller before is as fresh as a reset one.
-    this.marks.resetAround(this.#uses > 1 && this.#connection!.resetFirst !== undefined)
+    this.marks.resetAround(this.uses > 1 && this.connection!.resetFirst !== undefined)
   }
 
   /** The borrower has returned it. `resets` is whether it must be reset for the next one. */
   returned(resets: boolean): void {
-    this.marks.returned(resets, this.#connection!.resetFirst !== undefined)
+    this.marks.returned(resets, this.connection!.resetFirst !== undefined)
   }
 
   // ── what it runs ──
-
-  /** The stream or copy that has the session to itself, until the server has answered all of it. */
-  get occupant(): Occupant | undefined {
-    return this.#occupant
-  }
-
-  /** The statement in flight, for the time that it may take to reach the server. */
-  get running(): Statement | undefined {
-    return this.#running
-  }
-
-  /** Text of the last statement, for `inspect()`; never its values. */
-  get lastStatement(): string | undefined {
-    return this.#lastStatement
-  }
-
-  /** When the statement in flight was sent. */
-  get sentAt(): number {
-    return this.#sentAt
-  }
-
-  /**
-   * Whether the server said that the commit under way is on its own disk and that it gave up
-   * waiting for its synchronous standbys.
-   */
-  get committedLocally(): boolean {
-    return this.#committedLocally
-  }
-
-  /** Whether a cancel request of ours was sent since the work under way began. */
-  get cancelSent(): boolean {
-    return this.#cancelSent
-  }
 
   /** Whether a backslash escapes in plain strings of the session. */
   get escapes(): boolean {
@@ -397,68 +344,60 @@ export class Slot {
 
   /** Work with this text begins; `statement` is what is sent for it now. */
   begin(text: string, now: number, statement?: Statement): void {
-    this.#lastStatement = text
-    this.#running = statement
-    this.#sentAt = now
-    this.#committedLocally = false
-    this.#cancelSent = false
+    own(this).lastStatement = text
+    own(this).running = statement
+    own(this).sentAt = now
+    own(this).committedLocally = false
+    own(this).cancelSent = false
   }
 
   /** A statement of the work under way is about to be sent. */
   send(statement: Statement): void {
-    this.#running = statement
+    own(this).running = statement
   }
 
   /** The server is asked for something from now on. */
   ask(now: number): void {
-    this.#sentAt = now
+    own(this).sentAt = now
   }
 
   /** The server has answered the statement. */
   answered(): void {
-    this.#running = undefined
+    own(this).running = undefined
   }
 
   /** A stream or a copy gets the session to itself. */
   occupy(occupant: Occupant): void {
-    this.#occupant = occupant
+    own(this).occupant = occupant
   }
 
   /** The session is free again. */
   vacate(): void {
-    this.#occupant = undefined
-    this.#running = undefined
+    own(this).occupant = undefined
+    own(this).running = undefined
   }
 
   /** The server committed without its synchronous standbys. */
   markCommittedLocally(): void {
-    this.#committedLocally = true
+    own(this).committedLocally = true
   }
 
   /** Sends the reset that is due, in front of what the session does next. */
   resetAhead(): void {
-    if (this.marks.takeReset()) this.#connection!.resetFirst!()
+    if (this.marks.takeReset()) this.connection!.resetFirst!()
   }
 
   // ── quiet ──
 
-  /**
-   * Whether a cancel request is under way: the session must not be lent before the server has
-   * closed the cancel connection.
-   */
-  get cancelling(): boolean {
-    return this.#cancelling
-  }
-
   /** A cancel request was sent. */
   beginCancel(): void {
-    this.#cancelSent = true
-    this.#cancelling = true
+    own(this).cancelSent = true
+    own(this).cancelling = true
   }
 
   /** The cancel request is settled. */
   endCancel(): void {
-    this.#cancelling = false
+    own(this).cancelling = false
   }
 
   /**
@@ -468,16 +407,16 @@ export class Slot {
   get quiet(): boolean {
     return (
       this.#state === GONE ||
-      (!this.#cancelling && this.#occupant === undefined && (this.#connection?.inFlight ?? 0) === 0)
+      (!this.cancelling && this.occupant === undefined && (this.connection?.inFlight ?? 0) === 0)
     )
   }
 
   /** Whether it can be lent again as it is, when it has just come back. */
   get clean(): boolean {
-    const connection = this.#connection!
+    const connection = this.connection!
     return (
-      !this.#cancelling &&
-      this.#occupant === undefined &&
+      !this.cancelling &&
+      this.occupant === undefined &&
       connection.inFlight === 0 &&
       this.marks.clean &&
       connection.transactionStatus() === 'idle'
