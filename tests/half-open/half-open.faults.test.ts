@@ -112,7 +112,7 @@ describe.each(everyServer())(
         const waiting = pool.query('select count(*)::int as n from rows')
         await until(async () => (await watchers()) > 0, 'the server to be asked')
         await new Promise((resolve) => setTimeout(resolve, 600))
-        // It is idle in its transaction all the while, and nobody waits for it.
+        // It is idle in its transaction all the while, and owes no answer.
         await holder.query('rollback')
         expect((await waiting).rowCount).toBe(1)
       })
@@ -225,7 +225,7 @@ describe.each(everyServer())(
       expect(session.closed).toBe(true)
     })
 
-    it('T58: is told to who listens as soon as it is noticed by anybody', async () => {
+    it('T58: is reported to subscribers as soon as any call of the pool has noticed it', async () => {
       const { pool, line } = await forgetful()
       const gaps: unknown[] = []
       await pool.listen('news', () => undefined, { onGap: (gap) => gaps.push(gap) })
