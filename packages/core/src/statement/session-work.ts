@@ -1,5 +1,27 @@
+import type { Statement } from '../api/statement.js'
+import type { Timed } from '../base/deadline-queue.js'
+import type { PoolEngine } from '../engine/pool-engine.js'
+import { CONFIRM_MS } from '../outcome/cancelled-call.js'
+import { endsSession } from '../outcome/error-meaning.js'
+import { AbortError, StatementTimeoutError } from '../outcome/errors.js'
+import type { Durability, Executed } from '../outcome/executed.js'
 import type { Occupant } from '../slot/occupant.js'
 import type { Slot } from '../slot/slot.js'
+import { traitsOf } from '../sql/statement-traits.js'
+
+/** What work on a session needs of its pool's engine. */
+export type WorkHost = Pick<
+  PoolEngine,
+  | 'name'
+  | 'clock'
+  | 'deadlines'
+  | 'pooler'
+  | 'statementTimeoutMs'
+  | 'now'
+  | 'wakeAt'
+  | 'cancel'
+  | 'countTimeout'
+>
 
 /** What takes its turn on a connection: a statement, or another call to the driver. */
 export interface OrderedWork {
@@ -25,4 +47,61 @@ export interface WorkOwner {
   over(work: ExclusiveWork): void
   /** The server has answered everything that the work has sent. */
   freed(slot: Slot): void
+}
+
+/**
+ * Notes in the slot that work with this text begins; `statement` is what is sent for it at once.
+ * Returns the traits of the text, as the session reads it.
+ */
+export function beginOn(
+  slot: Slot,
+  { pooler }: WorkHost,
+  text: string,
+  now: number,
+  statement?: Statement,
+): number {
+  slot.begin(text, now, statement)
+  const traits = traitsOf(text, slot.escapes)
+  if (pooler === undefined) slot.marks.note(traits)
+  return traits
+}
+
+/** Gives the work its only deadline, `ms` from now, in the place of the one it has. */
+export function setDeadline(host: WorkHost, work: Timed, now: number, ms: number): void {
+  host.deadlines.remove(work)
+  host.deadlines.add(work, now, ms)
+  host.wakeAt(now + ms)
+}
+
+/**
+ * Asks the server to cancel the work, whose caller waits at most `CONFIRM_MS` more for the server's
+ * answer.
+ */
+export function cancelWork(host: WorkHost, work: Timed, slot: Slot, now: number): void {
+  host.cancel(slot)
+  setDeadline(host, work, now, CONFIRM_MS)
+}
+
+/**
+ * Marks the session as lost if this answer has ended it: before the next borrower can get the
+ * connection, because the socket may report its end a moment later.
+ */
+export function noteError(slot: Slot, error: unknown): void {
+  if (endsSession(error)) slot.markLost(error)
+}
+
+/**
+ * The error of work that was given up: an `AbortError` if `signal` has fired, otherwise a
+ * `StatementTimeoutError` with the limit that was passed, in milliseconds.
+ */
+export function givenUpError(
+  pool: string,
+  signal: AbortSignal | undefined,
+  limitMs: number,
+  executed: Executed,
+  cause?: unknown,
+  durability?: Durability,
+): Error {
+  if (signal !== undefined) return new AbortError(signal.reason, executed, durability)
+  return new StatementTimeoutError(limitMs, { executed, pool, cause, durability })
 }

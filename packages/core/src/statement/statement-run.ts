@@ -3,15 +3,10 @@ import { realTimers } from '../base/real-timers.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { Waiter } from '../engine/wait-queue.js'
-import { afterCancel, CONFIRM_MS } from '../outcome/cancelled-call.js'
+import { afterCancel } from '../outcome/cancelled-call.js'
 import { DatabaseError, setExecuted } from '../outcome/database-error.js'
-import { endsSession, leavesCommitOpen } from '../outcome/error-meaning.js'
-import {
-  AbortError,
-  LeaseReleasedError,
-  PoolClosedError,
-  StatementTimeoutError,
-} from '../outcome/errors.js'
+import { leavesCommitOpen } from '../outcome/error-meaning.js'
+import { AbortError, LeaseReleasedError, PoolClosedError } from '../outcome/errors.js'
 import type { Durability, Executed } from '../outcome/executed.js'
 import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
@@ -21,26 +16,20 @@ import { traitsOf } from '../sql/statement-traits.js'
 import { CONTROLS_TRANSACTION, COPIES, READ_IN_TWO_WAYS } from '../sql/trait-flags.js'
 import { copyMisfit } from './copy-text.js'
 import { refuseWhenSent } from './lone-statement.js'
+import {
+  beginOn,
+  cancelWork,
+  givenUpError,
+  noteError,
+  setDeadline,
+  type WorkHost,
+} from './session-work.js'
 import { throughPooler } from './through-pooler.js'
 
 /** What a running statement needs of its pool's engine. */
-export type RunHost = Pick<
-  PoolEngine,
-  | 'name'
-  | 'clock'
-  | 'deadlines'
-  | 'pooler'
-  | 'statementTimeoutMs'
-  | 'now'
-  | 'wakeAt'
-  | 'watchSilence'
-  | 'cancel'
-  | 'leaveQueue'
-  | 'acquireTimeout'
-  | 'countTimeout'
->
+export type RunHost = WorkHost & Pick<PoolEngine, 'watchSilence' | 'leaveQueue' | 'acquireTimeout'>
 
-/** Whoever owns the connection while the statement runs: the pool itself, a lease or a session. */
+/** The owner of the connection while the statement runs: the pool itself, a lease or a session. */
 export interface RunOwner {
   /**
    * The statement is over for its caller: answered, failed or given up. The connection may still be
@@ -131,10 +120,8 @@ export class StatementRun extends Waiter {
     this.#state = 'running'
     this.#slot = slot
     const { statement } = this
-    slot.begin(statement.text, now, statement)
-    const traits = traitsOf(statement.text, slot.escapes)
+    const traits = beginOn(slot, this.#host, statement.text, now, statement)
     const { pooler } = this.#host
-    if (pooler === undefined) slot.marks.note(traits)
     if (this.#timeoutMs !== undefined) {
       this.#limit(now, this.#startedAt + this.#timeoutMs - now)
       this.#limitMs = this.#timeoutMs
@@ -193,7 +180,7 @@ export class StatementRun extends Waiter {
       case 'running':
         this.#state = 'cancelling'
         this.#host.countTimeout()
-        this.#cancel(slot!, now)
+        cancelWork(this.#host, this, slot!, now)
         return
       case 'cancelling':
       case 'aborting':
@@ -225,21 +212,13 @@ export class StatementRun extends Waiter {
         return
       case 'running':
         this.#state = 'aborting'
-        this.#host.deadlines.remove(this)
-        this.#cancel(this.#slot!, this.#host.now())
+        cancelWork(this.#host, this, this.#slot!, this.#host.now())
         return
       case 'cancelling':
       case 'aborting':
       case 'settled':
         return
     }
-  }
-
-  /** Asks the server to end the statement, and keeps the caller a moment for its word. */
-  #cancel(slot: Slot, now: number): void {
-    this.#host.cancel(slot)
-    this.#host.deadlines.add(this, now, CONFIRM_MS)
-    this.#host.wakeAt(now + CONFIRM_MS)
   }
 
   #answered(slot: Slot, error: Error | null, result: QueryResult<unknown> | undefined): void {
@@ -263,9 +242,7 @@ export class StatementRun extends Waiter {
       if (slot.committedLocally) result!.durability = 'local'
       else if (slot.connection!.transactionStatus() === 'idle') result!.durability = 'configured'
     }
-    // Before anybody can be handed the connection: the news that it is closed may come a moment
-    // later.
-    if (error !== null && endsSession(error)) slot.markLost(error)
+    if (error !== null) noteError(slot, error)
     this.#settle()
     this.#owner.finished(this, slot, error)
     slot.recheckQuiet()
@@ -326,17 +303,12 @@ export class StatementRun extends Waiter {
 
   #limit(now: number, ms: number): void {
     this.#limitMs = ms
-    this.#host.deadlines.remove(this)
-    this.#host.deadlines.add(this, now, ms)
-    this.#host.wakeAt(now + ms)
+    setDeadline(this.#host, this, now, ms)
   }
 
   #givenUp(executed: Executed, cause?: unknown, durability?: Durability): Error {
-    if (this.#state === 'aborting') {
-      return new AbortError(this.#signal!.reason, executed, durability)
-    }
-    const { name: pool } = this.#host
-    return new StatementTimeoutError(this.#limitMs, { executed, pool, cause, durability })
+    const signal = this.#state === 'aborting' ? this.#signal : undefined
+    return givenUpError(this.#host.name, signal, this.#limitMs, executed, cause, durability)
   }
 }
 

@@ -3,7 +3,7 @@ import type { CopySource } from '../api/streaming.js'
 import { messageOf } from '../base/message-of.js'
 import { asExecuted } from '../outcome/as-executed.js'
 import type { Executed } from '../outcome/executed.js'
-import type { RunHost } from '../statement/statement-run.js'
+import type { WorkHost } from '../statement/session-work.js'
 import { CopyPieces } from './copy-pieces.js'
 import { StreamingWork, type WorkLimits } from './streaming-work.js'
 
@@ -29,7 +29,7 @@ export class CopyIn extends StreamingWork {
   #unseenBytes = 0
 
   /** Takes a checked text, a checked source and checked limits. */
-  constructor(host: RunHost, text: string, source: CopySource, limits: WorkLimits) {
+  constructor(host: WorkHost, text: string, source: CopySource, limits: WorkLimits) {
     super(host, 'copyFrom', text, limits)
     this.#source = source
   }

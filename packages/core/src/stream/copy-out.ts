@@ -1,5 +1,5 @@
 import type { CursorBatch, DriverCopyOut } from '../api/driver.js'
-import type { RunHost } from '../statement/statement-run.js'
+import type { WorkHost } from '../statement/session-work.js'
 import { StreamingWork, type WorkLimits } from './streaming-work.js'
 
 /** The data of one COPY … TO STDOUT, piece by piece. */
@@ -8,7 +8,7 @@ export class CopyOut extends StreamingWork {
   #copy: DriverCopyOut | undefined
 
   /** Takes a checked text and checked limits. */
-  constructor(host: RunHost, text: string, limits: WorkLimits) {
+  constructor(host: WorkHost, text: string, limits: WorkLimits) {
     super(host, 'copyTo', text, limits)
   }
 

@@ -4,7 +4,7 @@ import type { StreamOptions } from '../api/streaming.js'
 import { traitsOf } from '../sql/statement-traits.js'
 import { COPIES } from '../sql/trait-flags.js'
 import { copyMisfit } from '../statement/copy-text.js'
-import type { RunHost } from '../statement/statement-run.js'
+import type { WorkHost } from '../statement/session-work.js'
 import { throughPooler } from '../statement/through-pooler.js'
 import { StreamingWork } from './streaming-work.js'
 
@@ -18,7 +18,7 @@ export class RowStream extends StreamingWork {
   #cursor: DriverCursor | undefined
 
   /** Takes checked options. */
-  constructor(host: RunHost, statement: Statement, options: StreamOptions) {
+  constructor(host: WorkHost, statement: Statement, options: StreamOptions) {
     super(host, 'stream', statement.text, { signal: options.signal })
     this.#statement = statement
     this.#batchSize = options.batchSize ?? BATCH_SIZE

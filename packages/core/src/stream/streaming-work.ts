@@ -1,18 +1,22 @@
 import { Timed } from '../base/deadline-queue.js'
-import { messageOf } from '../base/message-of.js'
 import { realTimers } from '../base/real-timers.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { CLEANING_MS } from '../engine/cleaning.js'
-import { afterCancel, type CancelReason, CONFIRM_MS } from '../outcome/cancelled-call.js'
-import { DatabaseError } from '../outcome/database-error.js'
-import { endsSession } from '../outcome/error-meaning.js'
-import { AbortError, ConnectionLostError, StatementTimeoutError } from '../outcome/errors.js'
+import { afterCancel, type CancelReason } from '../outcome/cancelled-call.js'
+import { AbortError } from '../outcome/errors.js'
 import type { Durability, Executed } from '../outcome/executed.js'
 import type { OccupantKind } from '../slot/occupant.js'
 import type { Slot } from '../slot/slot.js'
-import { traitsOf } from '../sql/statement-traits.js'
-import type { ExclusiveWork, WorkOwner } from '../statement/session-work.js'
-import type { RunHost } from '../statement/statement-run.js'
+import {
+  beginOn,
+  cancelWork,
+  type ExclusiveWork,
+  givenUpError,
+  noteError,
+  setDeadline,
+  type WorkHost,
+  type WorkOwner,
+} from '../statement/session-work.js'
 
 /** The limits of one call. */
 export interface WorkLimits {
@@ -40,7 +44,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   /** SQL text. */
   readonly text: string
   protected slot: Slot | undefined
-  protected readonly host: RunHost
+  protected readonly host: WorkHost
   readonly #limits: WorkLimits
   #owner: WorkOwner | undefined
   #state: 'new' | 'queued' | 'paused' | 'asking' | 'cancelling' | 'aborting' | 'over' = 'new'
@@ -56,7 +60,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   #whenFree: (() => void)[] | undefined
 
   /** Does nothing before `begin`. */
-  constructor(host: RunHost, kind: OccupantKind, text: string, limits: WorkLimits) {
+  constructor(host: WorkHost, kind: OccupantKind, text: string, limits: WorkLimits) {
     super()
     this.host = host
     this.kind = kind
@@ -150,9 +154,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   receive(slot: Slot, now: number): void {
     this.slot = slot
     slot.occupy(this)
-    slot.begin(this.text, now)
-    const { pooler } = this.host
-    if (pooler === undefined) slot.marks.note(traitsOf(this.text, slot.escapes))
+    beginOn(slot, this.host, this.text, now)
     slot.resetAhead()
     this.#state = 'paused'
     this.#reject = undefined
@@ -183,7 +185,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
       this.#reject = reject
       slot.ask(now)
       this.#limitMs = this.host.statementTimeoutMs()
-      if (this.#limitMs > 0) this.#wake(now, this.#limitMs)
+      if (this.#limitMs > 0) setDeadline(this.host, this, now, this.#limitMs)
       attempt(() => ask(slot)).then(
         (value) => {
           const free = ends(value)
@@ -233,10 +235,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   }
 
   #refused(error: unknown, free: boolean): void {
-    const slot = this.slot!
-    // Before anybody can be handed the connection: the news that it is closed may come a moment
-    // later.
-    if (endsSession(error)) slot.markLost(error)
+    noteError(this.slot!, error)
     this.host.deadlines.remove(this)
     if (this.#state === 'over') {
       if (free) this.#free()
@@ -307,16 +306,8 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
    */
   lost(): void {
     if (this.#state !== 'paused') return
-    const slot = this.slot!
-    const reason = slot.lostReason
-    const why = messageOf(reason)
     // The statement has not come to its end, so the server cannot have committed it.
-    const error = new ConnectionLostError(`the connection is gone: ${why}`, {
-      executed: 'rolled-back',
-      sqlState: reason instanceof DatabaseError ? reason.code : undefined,
-      cause: reason,
-    })
-    this.#end(error, true)
+    this.#end(this.slot!.lostError('rolled-back'), true)
   }
 
   /** Calls `listener` in a microtask once the work is over for its caller. */
@@ -372,8 +363,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   #cancelLate(now: number): void {
     this.#state = 'cancelling'
     this.host.countTimeout()
-    this.host.cancel(this.slot!)
-    this.#wake(now, CONFIRM_MS)
+    cancelWork(this.host, this, this.slot!, now)
   }
 
   /**
@@ -389,8 +379,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
     this.#state = 'aborting'
     // What is asked of the session from now on waits behind it.
     this.#owner!.over(this)
-    this.host.cancel(this.slot!)
-    this.#wake(this.host.now(), CONFIRM_MS)
+    cancelWork(this.host, this, this.slot!, this.host.now())
   }
 
   #end(failure: unknown, free: boolean): void {
@@ -421,7 +410,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
     const now = this.host.now()
     slot.ask(now)
     if (this.endsByCancel) this.host.cancel(slot)
-    this.#wake(now, this.politeMs)
+    setDeadline(this.host, this, now, this.politeMs)
     attempt(() => this.unwind()).then(
       () => this.#free(),
       () => this.#free(),
@@ -441,17 +430,8 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   }
 
   #givenUp(executed: Executed, cause?: unknown, durability?: Durability): Error {
-    if (this.#state === 'aborting') {
-      return new AbortError(this.#limits.signal!.reason, executed, durability)
-    }
-    const { name: pool } = this.host
-    return new StatementTimeoutError(this.#limitMs, { executed, pool, cause, durability })
-  }
-
-  #wake(now: number, ms: number): void {
-    this.host.deadlines.remove(this)
-    this.host.deadlines.add(this, now, ms)
-    this.host.wakeAt(now + ms)
+    const signal = this.#state === 'aborting' ? this.#limits.signal : undefined
+    return givenUpError(this.host.name, signal, this.#limitMs, executed, cause, durability)
   }
 }
 
