@@ -44,7 +44,7 @@ describe.each(drivers)('a log-in through %s', (_name, driver) => {
   })
 
   it.each([
-    ['trust', 'none', 'lets anybody in'],
+    ['trust', 'none', 'asks for no proof'],
     ['cleartext', 'password', 'in clear text'],
     ['md5', 'md5', 'an MD5 hash'],
   ] as const)(

@@ -8,8 +8,8 @@ import type { PoolerInEffect } from './pooler.js'
 /**
  * A bounded number of connections that several pools share, as `createManager` makes one for each
  * server: the `budget` option of `createPool`. A pool asks it for a permit before each connect,
- * tells it when the connection is gone, and gives up connections that others are owed. What is fair
- * is the budget's business.
+ * tells it when the connection is gone, and gives up connections that others are owed. The budget
+ * decides what is fair.
  */
 export interface ConnectionBudget {
   /**
@@ -48,7 +48,7 @@ export interface BudgetedPool {
   grow(): void
 }
 
-/** One pool's place at a budget. Its calls are synchronous, call nobody back and never throw. */
+/** One pool's place at a budget. Its calls are synchronous, call no callback and never throw. */
 export interface BudgetSeat {
   /** A permit for one connect. With false the pool waits until `grow()` is called. */
   take(): boolean

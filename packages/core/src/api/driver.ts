@@ -180,8 +180,8 @@ export interface DriverCopyOut {
 }
 
 /**
- * One physical session, never shared, never re-connected: when its socket closes it is dead for
- * ever.
+ * One physical session, never shared, never re-connected: when its socket closes, the session is
+ * over.
  *
  * Every error handed to `done` or thrown is a `PoolhouseError`: `DatabaseError` for what the server
  * said, `ConnectionLostError` for a lost session with `executed: 'no'` when the statement was not
@@ -192,9 +192,9 @@ export interface DriverConnection {
   readonly raw: unknown
   /**
    * Hands `raw` to one borrower, in a form that refuses in the driver's own way once
-   * `holder.refusal()` says so, and that tells the holder the texts it sends. What is done past it
-   * while no holder has it breaks the session. A driver that leaves this out hands out `raw`
-   * itself, and what is done with that after a lease reaches later borrowers.
+   * `holder.refusal()` says so, and that tells the holder the texts it sends. Use of the object
+   * while no holder has it ends the session. A driver that leaves this out hands out `raw` itself,
+   * and its use after a lease affects later borrowers.
    */
   lendRaw?(holder: RawHolder): unknown
   /** Address, process id and parameters. */
@@ -262,8 +262,8 @@ export interface DriverConnection {
   reset(level: ResetLevel): Promise<void>
   /**
    * Asks the server to cancel what this session runs, over a connection of its own to the very
-   * address of this one's socket. Settles when the server has closed that connection: only then can
-   * the request hit nobody else.
+   * address of this one's socket. Settles when the server has closed that connection: from then on
+   * the request cannot cancel a later statement.
    */
   cancel(timeoutMs: number): Promise<void>
   /**
@@ -294,8 +294,8 @@ export interface Driver {
 }
 
 /**
- * Who has the driver's own object of a session, for the time of one lease. A driver asks it before
- * the object does anything.
+ * The lease that has the driver's own object of a session. A driver asks it before each use of the
+ * object.
  */
 export interface RawHolder {
   /**

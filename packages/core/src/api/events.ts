@@ -69,9 +69,9 @@ export interface LeakEvent extends ConnectionEvent {
   readonly collected: boolean
 }
 
-/** Work that holds leases waits for more of them and nobody can give one back. */
+/** Work that holds leases waits for more of them, and no lease can come back. */
 export interface DeadlockEvent extends PoolEvent {
-  /** What the caller got who was refused to end it. */
+  /** The error of the caller that was refused to end the deadlock. */
   readonly error: PoolhouseError
 }
 
@@ -380,12 +380,12 @@ export class EventHub {
     if (set?.size === 0) this.#listeners?.delete(name)
   }
 
-  /** Whether anybody listens; ask before building an event. */
+  /** Whether the event has a listener; ask before building one. */
   has(name: PoolEventName): boolean {
     return this.#listeners?.has(name) === true
   }
 
-  /** Queues an event for delivery. Free when nobody listens. */
+  /** Queues an event for delivery. Free without listeners. */
   emit<Name extends PoolEventName>(name: Name, event: PoolEvents[Name]): void {
     if (!this.has(name)) return
     this.#queue.push({ name, event })

@@ -103,8 +103,8 @@ export interface PoolOptions {
    * How a server may ask us to log in: `none` (it lets us in without a question, as `trust` and
    * client certificates do), `password` (in clear text), `md5`, `scram-sha-256`. Default:
    * `require_auth` of the URL; else `['scram-sha-256']` when there is a password and TLS does not
-   * verify the server, so that whoever sits at the server's address can neither get the password
-   * nor pass for the server; else all. A server that asks for anything else is refused with
+   * verify the server, so that an impostor at the server's address can neither get the password nor
+   * pass for the server; otherwise all. A server that asks for anything else is refused with
    * `AuthenticationError`.
    */
   requireAuth?: readonly AuthMethod[] | undefined
@@ -127,7 +127,7 @@ export interface PoolOptions {
    * that the server reports, or that `raw` was taken. What a function changed without any of these
    * is not seen. `always`: also in front of each borrower's first statement, in one piece with it
    * and without a round trip; a session that cannot be reset is destroyed, and the statement runs
-   * on another one; only whoever holds a lease is told, by an error with `executed: 'no'`. Refused
+   * on another one; only the holder of a lease is told, by an error with `executed: 'no'`. Refused
    * together with `pooler: 'pgbouncer'`; where a pooler is noticed no connection is opened.
    */
   reset?: ResetMode | undefined

@@ -139,7 +139,9 @@ export interface ConnectionPool extends Pool {
    * the view destroys these connections, `close` closes nothing.
    */
   onlyTo?(accepts: AcceptsServer): ConnectionPool
-  /** A lease if a healthy connection is idle and nobody waits; otherwise undefined. Synchronous. */
+  /**
+   * A lease if a healthy connection is idle and no caller waits; otherwise undefined. Synchronous.
+   */
   tryAcquire(): Lease | undefined
   /**
    * Opens connections until `count` (default `min`, at least 1) exist. Rejects with the first

@@ -39,7 +39,7 @@ export interface PoolCounters {
 export interface PoolStats {
   /** Connections open or being opened. */
   readonly total: number
-  /** Connections nobody holds. */
+  /** Idle connections. */
   readonly idle: number
   /** Connections held by callers, or being cleaned after them. */
   readonly leased: number

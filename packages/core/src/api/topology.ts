@@ -74,7 +74,7 @@ export interface TopologySnapshot {
   readonly nodes: readonly TopologyNode[]
 }
 
-/** Who is primary, who is replica, how far behind; and whoever wants to be told. */
+/** Which node is primary, which are replicas and how far behind, and the listeners for changes. */
 export interface Topology {
   /** The newest snapshot. */
   readonly current: TopologySnapshot
@@ -93,7 +93,7 @@ export interface StaticTopologyOptions {
 }
 
 /**
- * A topology as configured, for setups where somebody else moves the roles. Its snapshot never
+ * A topology as configured, for setups in which another system moves the roles. Its snapshot never
  * changes.
  */
 export function staticTopology(options: StaticTopologyOptions): Topology {

@@ -23,7 +23,7 @@ export interface TraceOutcome {
   readonly result?: unknown
 }
 
-/** Who listens to a trace; each function is called with the same object for one piece of work. */
+/** The listeners of a trace; each function is called with the same object for one piece of work. */
 export interface TraceSubscribers<Trace extends object> {
   /** The work begins. */
   start?(trace: Trace): void
@@ -83,7 +83,7 @@ export interface TraceChannel<Trace extends object> {
 
 /**
  * The `node:diagnostics_channel` tracing channels `poolhouse:query`, `poolhouse:acquire` and
- * `poolhouse:connect`. They cost a property read while nobody has subscribed.
+ * `poolhouse:connect`. Without subscribers they cost one property read.
  */
 export const tracing: {
   /**
@@ -106,8 +106,8 @@ function traceChannel<Trace extends object>(name: string): TraceChannel<Trace> {
 }
 
 /**
- * Runs a query under the tracing channel. Only called while somebody has subscribed. Never throws:
- * what it is given may be anything.
+ * Runs a query under the tracing channel. Called only while the channel has subscribers. Never
+ * throws, whatever `statement` is.
  */
 export function traceQuery<T>(
   pool: string,

@@ -64,7 +64,7 @@ export const systemClock: Clock = {
 
 /**
  * Resolves after `delayMs` on the given clock, or when the signal fires. The timer keeps the
- * process alive, because somebody awaits it.
+ * process alive, because a caller awaits it.
  */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -15,8 +15,8 @@ const LONGEST_PAGE_HEADER = 40n
 
 /**
  * Where the primary's log ended and when we asked: what it takes to say how old a replica's data is
- * with the client's clock alone. No server clock takes part, and a primary that writes nothing
- * makes nobody late.
+ * with the client's clock alone. No server clock takes part, and an idle primary does not look like
+ * lag.
  */
 export class LagRing {
   #samples: Sample[] = []

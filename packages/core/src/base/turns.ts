@@ -5,7 +5,7 @@ export type EndTurn = () => void
 export interface TurnTaker {
   /** Its turn has come. */
   begin(): void
-  /** Somebody else waits for the turn that it has. */
+  /** Another taker waits for the turn that this one has. */
   wanted(): void
 }
 
@@ -17,7 +17,7 @@ export class Turns {
   #holder: TurnTaker | undefined
   readonly #waiting: TurnTaker[] = []
 
-  /** Whether somebody waits for a turn. */
+  /** Whether a taker waits for a turn. */
   get wanted(): boolean {
     return this.#waiting.length > 0
   }

@@ -5,8 +5,8 @@ interface Watch {
   readonly fire: () => void
 }
 
-// One listener for each signal, whoever waits: Node.js warns of a leak from the eleventh on, and
-// many calls may share a signal.
+// One listener for each signal, however many calls wait: Node.js warns of a leak from the eleventh
+// on, and many calls may share a signal.
 const watches = new WeakMap<AbortSignal, Watch>()
 
 /**

@@ -2,8 +2,8 @@ import type { EventHub, PoolEventEmitter, PoolEventName, PoolListener } from '..
 
 /**
  * The listeners of a pool that is made of other pools: its own events come from its hub, theirs are
- * passed on. The other pools are listened to only while somebody wants their events, because events
- * nobody hears are free.
+ * passed on. The other pools are listened to only while their events have listeners, because an
+ * event without listeners is free.
  */
 export class EventRelay {
   readonly #hub: EventHub

@@ -26,8 +26,8 @@ interface StreamSource<T> {
   /** The caller's wish to give up. */
   readonly signal: AbortSignal | undefined
   /**
-   * Waits for a lease until `signal`, which is the caller's and the reader's in one, says that
-   * nobody wants it any more.
+   * Waits for a lease until `signal`, which is the caller's and the reader's in one, fires: then no
+   * caller needs the lease any more.
    */
   acquire(signal: AbortSignal): Promise<Lease>
   open(lease: Lease): StreamIterator<T>
@@ -122,8 +122,7 @@ class LeasedStream<T> extends StreamEnds<T> {
   #inner: StreamIterator<T> | undefined
   #opening: Promise<void> | undefined
   #over = false
-  // Whether the lease's stream says by itself when it is over; that of somebody else's lease does
-  // not.
+  // Whether the lease's stream reports its own end; that of a lease from another package does not.
   #tellsEnd = false
 
   // While it waits for its lease.
@@ -146,7 +145,7 @@ class LeasedStream<T> extends StreamEnds<T> {
 
   async return(): Promise<IteratorResult<T, undefined>> {
     this.#over = true
-    // Its place in the queue is somebody else's.
+    // Its place in the queue goes to the next caller.
     this.#waiting?.abort(CLOSED_BY_READER)
     await this.#inner?.return()
     this.giveBack()
@@ -157,7 +156,7 @@ class LeasedStream<T> extends StreamEnds<T> {
     if (this.#over) return { done: true, value: undefined }
     if (this.#opening === undefined) {
       this.#opening = this.#open()
-      // Heard of by whoever called first; the next ones find the stream over.
+      // The first caller gets the error; later ones find the stream over.
       try {
         await this.#opening
       } catch (error) {
@@ -241,7 +240,7 @@ class LeasedStream<T> extends StreamEnds<T> {
 
 /**
  * By way of a weak reference: the server's side of a stream must not keep the reader's side alive,
- * or the lease of a stream that nobody reads any more would never be found leaked.
+ * or the lease of an abandoned stream would never be found leaked.
  */
 function giveBackWhenOver<T>(inner: BatchIterator<T>, stream: LeasedStream<T>): void {
   const reader = new WeakRef(stream)

@@ -16,7 +16,7 @@ export class ChannelLine {
   #asking: string | undefined
   #provedAt: number
 
-  /** Takes a session that nobody else uses. */
+  /** Takes a session of its own. */
   constructor(session: Session, clock: Clock) {
     this.session = session
     this.#clock = clock

@@ -23,16 +23,16 @@ import type { ChannelSource } from './channel-source.js'
 import { ChannelSubscriber, type SubscriberHost } from './channel-subscriber.js'
 
 const APPLICATION_NAME = 'poolhouse-listen'
-// Also how long a line may be dead but open (a NAT box forgot it) before somebody looks.
+// Also how long a dead line may stay open (a NAT box forgot it) before it is checked.
 const CHECK_EVERY_MS = 10_000
 const CHECK_SPREAD = 0.2
 const BACKOFF_BASE_MS = 50
 const BACKOFF_MAX_MS = 5_000
 
 /**
- * A building block for pools: keeps one session that listens to every channel somebody has
- * subscribed to, and replaces it when it is lost. It opens the session with the first subscription
- * and closes it after the last. Owns the session and the list of channels.
+ * A building block for pools: keeps one session that listens to every channel with a subscriber,
+ * and replaces it when it is lost. It opens the session with the first subscription and closes it
+ * after the last. Owns the session and the list of channels.
  *
  * One worker compares what is in effect with what is wanted and does the next thing that brings
  * them together, so that neither two sessions nor two questions are ever under way. News only
@@ -41,7 +41,7 @@ const BACKOFF_MAX_MS = 5_000
 export class ChannelListener implements SubscriberHost {
   readonly clock: Clock
   readonly #source: ChannelSource
-  // Whoever subscribes must not lend the session and its timers a request's async context.
+  // The session and its timers must not run in the async context of the request that subscribed.
   readonly #context = new AsyncResource('PoolhouseListener', { requireManualDestroy: true })
   // A channel is in here while it has subscribers.
   readonly #channels = new Map<string, Set<ChannelSubscriber>>()
@@ -138,7 +138,7 @@ export class ChannelListener implements SubscriberHost {
     const others = this.#channels.get(channel)
     others?.delete(subscriber)
     if (others?.size === 0) this.#channels.delete(channel)
-    if (this.#channels.size === 0) this.#attempt?.abort(new Error('nobody listens any more'))
+    if (this.#channels.size === 0) this.#attempt?.abort(new Error('the last subscriber has left'))
     this.#wake?.()
   }
 
@@ -199,7 +199,7 @@ export class ChannelListener implements SubscriberHost {
   #failed(error: unknown): void {
     this.#lastError = error
     this.#dueAt = this.clock.now() + this.#backoff.next()
-    // Whoever closed the pool knows.
+    // The caller that closed the pool knows.
     if (!(error instanceof PoolClosedError)) this.#report(error)
   }
 
@@ -266,7 +266,7 @@ export class ChannelListener implements SubscriberHost {
     this.#failed(error)
     const isClosed = error instanceof PoolClosedError
     if (!isClosed && !(error instanceof ConnectError && error.fatal)) return
-    // Trying again is pointless, unless somebody has relied on it before.
+    // A retry is pointless, except for subscribers that were served before.
     for (const subscriber of this.#subscribers()) if (subscriber.waiting) subscriber.end(error)
   }
 
@@ -274,7 +274,7 @@ export class ChannelListener implements SubscriberHost {
     const { session } = line
     this.#line = line
     this.#checkLater()
-    // Whoever waits for notifications has nothing else that would keep the process running.
+    // A process that only waits for notifications has nothing else that keeps it running.
     session.keepAlive(true)
     const { signal } = session
     if (signal.aborted) this.#lost(line, signal.reason)

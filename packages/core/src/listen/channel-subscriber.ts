@@ -142,7 +142,7 @@ export class ChannelSubscriber implements Subscription {
   }
 
   close(): Promise<void> {
-    // Nobody has it before it was acknowledged, so nobody is told this reason.
+    // No caller has it before it was acknowledged, so no caller sees this reason.
     this.end(new AbortError(undefined, 'no'))
     return this.#host.told()
   }

@@ -17,7 +17,7 @@ export interface PoolGauges {
   endpoint: string
   /** Connections open or being opened. */
   total: number
-  /** Connections nobody holds. */
+  /** Idle connections. */
   idle: number
   /** Connections held by callers. */
   leased: number
@@ -145,7 +145,7 @@ export class LeaseBusyError extends PoolhouseError {
 }
 
 /**
- * Work that holds leases waits for more of them and nobody else can give one back. Carries both
+ * Work that holds leases waits for more of them, and no other work can give one back. Carries both
  * stacks.
  */
 export class PoolDeadlockError extends PoolhouseError {
@@ -360,7 +360,7 @@ export class InDoubtError extends PoolhouseError {
 
   /**
    * `cause` is the loss of the connection or the timeout that left the outcome open; `resolver`
-   * finds the outcome, where somebody can.
+   * finds the outcome, where that is possible.
    */
   constructor(message: string, cause?: unknown, resolver?: OutcomeResolver) {
     super(message, { executed: 'unknown', cause })
@@ -372,8 +372,8 @@ export class InDoubtError extends PoolhouseError {
   /**
    * Finds out what became of the transaction; may take as long as the server needs to end it, and
    * `timeoutMs` (default 15 000) at most. Resolves with `unknown` when that cannot be known: for a
-   * lone statement, and on a pool of one server, nobody kept what it takes. An outcome once known
-   * is remembered. Throws `TypeError` or `RangeError` for wrong options and `AbortError` when the
+   * lone statement, and on a pool of one server, which keep no identity. An outcome once known is
+   * remembered. Throws `TypeError` or `RangeError` for wrong options and `AbortError` when the
    * signal fires, else never.
    */
   async resolve(options: ResolveOptions = {}): Promise<TransactionOutcome> {
@@ -421,7 +421,7 @@ export class ReadIntentError extends PoolhouseError {
   }
 }
 
-/** Nobody knows a tenant of this name. No connection was used to find out, and nothing was sent. */
+/** No tenant of this name is known. No connection was used to find out, and nothing was sent. */
 export class UnknownTenantError extends PoolhouseError {
   static {
     brand(this, 'UnknownTenantError', 'POOLHOUSE_UNKNOWN_TENANT')

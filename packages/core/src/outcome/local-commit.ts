@@ -3,7 +3,7 @@ import { isCondition } from './conditions.js'
 /**
  * Whether the notice says that a commit is on the disk of the primary alone. Recognised by the
  * server's function that sends it, because a deferred trigger may raise a warning with the same
- * codes while COMMIT runs; by its English text where nobody tells the function.
+ * codes while COMMIT runs; by its English text where the function is not reported.
  */
 export function tellsLocalCommit(notice: {
   readonly code: string

@@ -60,7 +60,7 @@ export class PoolhouseError extends Error {
 
   /** True for an instance of this class or of a subclass, made by any copy of the package. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    // A class that somebody derived outside has no brand of its own: plain prototype identity is
+    // A class derived outside this package has no brand of its own: plain prototype identity is
     // right for it.
     if (!Object.hasOwn(this.prototype, BRAND))
       return Function.prototype[Symbol.hasInstance].call(this, value)

@@ -26,7 +26,7 @@ export interface ServerWords {
  * - `full`: it has no connection to give away
  * - `limited`: it has one, but not for this role or this database
  * - `short`: it runs, but lacks memory, disk or another resource
- * - `starting`: it runs and lets nobody in yet, or any longer
+ * - `starting`: it runs, and does not accept log-ins yet, or no longer
  * - `going-down`: it ends its sessions
  * - `suspect`: the session was lost, or could not be opened, for a reason that may be the server's
  */

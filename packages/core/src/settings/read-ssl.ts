@@ -29,7 +29,7 @@ export interface UrlSsl {
 export function readSslParameters(parameters: ParameterReader): UrlSsl | undefined {
   const mode = readMode(parameters)
   const rootCertFile = parameters.get('sslrootcert')
-  // As libpq: the authorities everybody trusts sign for anybody, so they mean nothing without the
+  // As libpq: public authorities sign for every owner of a name, so they prove nothing without the
   // name.
   if (rootCertFile === 'system' && mode !== undefined && mode !== 'verify-full') {
     parameters.fail(`${parameters.said('sslrootcert')}=system needs sslmode=verify-full`)

@@ -22,9 +22,9 @@ export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 /** TLS options as the user gives them. */
 export interface SslOptions {
   /**
-   * Default `verify-full` beyond loopback and Unix sockets, `prefer` never: unverified TLS must be
-   * asked for. `prefer` goes on in plain text when the server has no TLS, when the handshake fails,
-   * and when the server lets nobody in over TLS (28000), the latter two on a new connection.
+   * Default: `verify-full`; no TLS on loopback and Unix sockets. Unverified TLS is never chosen for
+   * you. `prefer` goes on in plain text when the server has no TLS, when the handshake fails, and
+   * when the server refuses every log-in over TLS (28000), the latter two on a new connection.
    */
   mode?: SslMode | undefined
   /** Certificate authority in PEM form. Default: the authorities Node.js trusts. */

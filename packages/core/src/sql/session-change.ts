@@ -41,7 +41,7 @@ const TEMPORARY: ReadonlySet<string> = new Set(['temp', 'temporary'])
 /**
  * Finds what changes the session for longer than its transaction. Unlike the flags of `traitsOf`,
  * which may say so too often at the price of a reset, this decides over refusal: a column named
- * `temp` and `set_config(…, true)` pass, and so do DO and CALL, whose doings nobody sees from here.
+ * `temp` and `set_config(…, true)` pass, and so do DO and CALL, whose effects cannot be seen here.
  */
 export function findSessionChange(
   text: string,

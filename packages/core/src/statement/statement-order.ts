@@ -7,8 +7,8 @@ import type { RunHost, RunOwner } from './statement-run.js'
 /**
  * The statements of one lease or session: one in flight, the rest in order of their calls. A
  * statement behind one that was given up waits until the connection is quiet, so that the cancel
- * request meant for the first cannot hit the second. Behind a stream or a copy nothing waits:
- * whoever reads it would wait for himself.
+ * request meant for the first cannot hit the second. Nothing waits behind a stream or a copy: its
+ * reader would wait for itself.
  */
 export class StatementOrder implements RunOwner, WorkOwner {
   readonly #host: RunHost

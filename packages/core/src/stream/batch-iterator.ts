@@ -40,8 +40,7 @@ export class BatchIterator<T> extends StreamEnds<T> {
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
-    // The work may have come to grief since its last batch, and what is left of that is then not
-    // given any more.
+    // If the stream has failed since its last batch, drop the rows that are still buffered.
     const failed = this.#state === 'open' && this.#work.failure !== undefined
     if (this.#at < this.#items.length && !failed) {
       return Promise.resolve({ done: false, value: this.#items[this.#at++]! })
@@ -96,7 +95,7 @@ export class BatchIterator<T> extends StreamEnds<T> {
       this.#items = rows as T[]
     } catch (error) {
       this.#state = 'over'
-      // Whoever has closed the stream meanwhile does not want to hear of it.
+      // The caller that closed the stream meanwhile does not need the error.
       if (error === CLOSED_BY_READER) return
       throw this.#host.failed === undefined ? error : this.#host.failed(error)
     }

@@ -8,12 +8,12 @@ import { CopyPieces } from './copy-pieces.js'
 import { StreamingWork, type WorkLimits } from './streaming-work.js'
 
 // As long as the socket takes everything at once, all that runs are promise reactions: neither a
-// refusal of the server nor anybody else's work would be seen before the source is through.
+// refusal of the server nor other work would be seen before the source is through.
 const BYTES_PER_TURN = 1_048_576
 // How long the caller waits for a source to end that is told so; it may take for ever, and
 // deadlines allow a quarter of a second.
 const SOURCE_END_MS = 200
-// More than two round trips to a distant server. Whoever cleans the session waits four times as
+// More than two round trips to a distant server. The cleaning of the session waits four times as
 // long, so that a cancel at this point saves it; and a COPY that was told to fail has nothing to
 // lose by one.
 const POLITE_MS = 500
@@ -96,8 +96,7 @@ export class CopyIn extends StreamingWork {
         // Of one that is in the middle of something the end may never come.
         if (!asked && !givenUp) await this.#atMost(SOURCE_END_MS, ended)
       }
-      // Whoever has given up is free at once; anybody else learns of the failure when it is all
-      // over.
+      // A caller that gave up is free at once; any other gets the failure when all of it is over.
       if (!givenUp) await this.whenFree()
       throw error
     }

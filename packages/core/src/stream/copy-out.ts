@@ -17,7 +17,7 @@ export class CopyOut extends StreamingWork {
     this.#copy ??= await this.step(
       async (slot) => {
         const copy = await slot.connection!.copyOut(this.text)
-        // Before anybody learns of it: the caller may have given up meanwhile, and there is data to
+        // Before the caller gets it: the caller may have given up meanwhile, and there is data to
         // drain.
         this.#copy = copy
         return copy

@@ -26,7 +26,7 @@ export interface WorkLimits {
   readonly signal?: AbortSignal | undefined
 }
 
-/** What a caller meets that asked for more while somebody else closed the stream. */
+/** The failure of a stream that its reader has closed. */
 export const CLOSED_BY_READER: unique symbol = Symbol('closed by its reader')
 
 /**
@@ -271,7 +271,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   }
 
   /**
-   * Gives up: whoever waits is free at once with `error`, and the session is brought back in the
+   * Gives up: the waiting caller gets `error` at once, and the session is brought back in the
    * background. A second call does nothing.
    */
   stop(error: unknown): void {

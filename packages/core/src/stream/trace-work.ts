@@ -2,7 +2,7 @@ import { tracing } from '../api/tracing.js'
 import { CLOSED_BY_READER, type StreamingWork } from './streaming-work.js'
 
 /**
- * Tells of a stream or a copy under the tracing channel. Only called while somebody has subscribed.
+ * Traces a stream or a copy. Called only while the channel has subscribers.
  */
 export function traceWork(pool: string, work: StreamingWork): void {
   const ended = (): Promise<void> =>

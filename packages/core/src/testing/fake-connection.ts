@@ -364,7 +364,7 @@ export class FakeConnection implements DriverConnection {
     if (this.alive) this.#context.listener.notice(notice)
   }
 
-  /** Somebody notifies a channel; nothing happens unless the session listens to it. */
+  /** Another session notifies a channel; nothing happens unless this one listens to it. */
   notify(channel: string, payload = ''): void {
     if (this.alive && this.channels.has(channel)) {
       this.#context.listener.notification(channel, payload)

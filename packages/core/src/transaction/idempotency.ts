@@ -77,8 +77,8 @@ const HASHED = 'poolhouse-sha256:'
 
 /**
  * What stands in the table for a key of this scope. A key without a scope stands for itself, unless
- * it looks like one that is stored as a hash, so that nobody can choose a key that is another
- * scope's.
+ * it looks like one that is stored as a hash, so that no caller can choose a key that belongs to
+ * another scope.
  */
 function storedKey(key: string, scope: string | undefined): string {
   if (scope === undefined && !key.startsWith(HASHED)) return key
@@ -115,9 +115,9 @@ const END_FORMER =
 
 /**
  * The work of a transaction with an idempotency key, over all attempts of one call. Each attempt
- * first puts a row with the key, which waits for whoever else is doing that; if the key is there
- * already, the work is done, and its result is read. So however often an attempt is made, and on
- * whatever server of the cluster, the work is committed once.
+ * first puts a row with the key, which waits for another call that does the same; if the key is
+ * there already, the work is done, and its result is read. So however often an attempt is made, and
+ * on whatever server of the cluster, the work is committed once.
  */
 export class KeyedWork<R> {
   readonly #key: string

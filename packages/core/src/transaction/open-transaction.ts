@@ -62,7 +62,7 @@ export class OpenTransaction implements Transaction {
   // success to report.
   #endedUnseen: Error | undefined
 
-  /** Takes a lease that nobody else uses and checked options. */
+  /** Takes a lease of its own and checked options. */
   constructor(lease: PoolLease, pool: string, clock: Clock, options: TransactionOptions) {
     this.#lease = lease
     this.#pool = pool

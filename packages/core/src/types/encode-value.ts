@@ -4,7 +4,7 @@ import { encodeDate } from './encode-date.js'
 
 // MAXDIM of the server.
 const MOST_DIMENSIONS = 6
-// A toPostgres() may return an object that has one too; nobody needs this many in a row.
+// A toPostgres() may return an object that has one too; no value needs this many in a row.
 const MOST_STEPS = 100
 
 /**

@@ -28,7 +28,7 @@ export function readNotification(body: Buffer): {
   /** What was said; may be empty. */
   readonly payload: string
 } {
-  // Behind the process id of whoever notifies.
+  // After the process id of the notifying session.
   const end = textEnd(body, 4)
   return {
     channel: body.toString('utf8', 4, end),

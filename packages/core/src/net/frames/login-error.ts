@@ -1,8 +1,8 @@
 import type { AuthMethod } from '../../settings/auth-method.js'
 
 /**
- * The log-in ends because of how the server, or nobody, is to prove itself. The messages are for
- * the end of a sentence.
+ * The log-in ends because of the proof that the server asks for, or because it asks for none. The
+ * messages are for the end of a sentence.
  */
 export class AuthenticationFailure extends Error {}
 
@@ -35,7 +35,7 @@ export class BindingRequiredError extends AuthenticationFailure {
 }
 
 const ASKED: Readonly<Record<AuthMethod, string>> = {
-  none: 'the server lets anybody in without a proof (as trust and client certificates do)',
+  none: 'the server asks for no proof (as with trust and client certificates)',
   password: 'the server asks for the password in clear text',
   md5: 'the server asks for an MD5 hash of the password',
   'scram-sha-256': 'the server asks for SCRAM-SHA-256',

@@ -11,8 +11,8 @@ const derive = promisify(pbkdf2)
 
 /**
  * How an exchange is tied to the TLS session below it (RFC 5802, section 6): `none`, because we do
- * not want or cannot; `not-offered`, which tells a server that did offer it that somebody has taken
- * the offer out on the way; or the `tls-server-end-point` of RFC 5929.
+ * not want it or cannot; `not-offered`, by which a server that did offer it sees that the offer was
+ * removed on the way; or the `tls-server-end-point` of RFC 5929.
  */
 export type ScramBinding = 'none' | 'not-offered' | { readonly endPoint: Buffer }
 

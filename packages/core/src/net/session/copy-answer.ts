@@ -49,8 +49,8 @@ export class CopyAnswer<Copy extends RunningCopy> {
   }
 
   /**
-   * The server asks for data that nobody has, for another COPY than the one that the caller can
-   * feed. Gives the reason for CopyFail.
+   * The server asks for the data of a COPY that the caller cannot feed. Gives the reason for
+   * CopyFail.
    */
   refuseData(): string {
     this.#otherWay = this.#opening !== undefined

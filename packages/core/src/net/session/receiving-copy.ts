@@ -36,7 +36,7 @@ export class ReceivingCopy implements DriverCopyOut, RunningCopy {
     })
   }
 
-  /** Takes the body of a CopyData, whose bytes nobody may change from now on. */
+  /** Takes the body of a CopyData, whose bytes must not change from now on. */
   data(bytes: Buffer): void {
     const reader = this.#reader
     if (reader !== undefined) {
@@ -72,7 +72,7 @@ export class ReceivingCopy implements DriverCopyOut, RunningCopy {
   #end(error: Error | undefined): void {
     this.#over = true
     this.#failure = error
-    // The session goes on, whether or not anybody takes what was read ahead.
+    // The session goes on, even if the caller never takes what was read ahead.
     this.#resume()
     const reader = this.#reader
     this.#reader = undefined

@@ -110,7 +110,7 @@ export class RowCursor implements DriverCursor, CursorEnds {
   }
 
   async #close(): Promise<void> {
-    // Whoever reads hears of a failure there.
+    // The pending read gets the failure.
     await this.#fetch?.catch(() => undefined)
     if (this.#state.at === 'start') this.#state = { at: 'end', error: undefined }
     if (this.#state.at !== 'suspended') return

@@ -24,8 +24,8 @@ interface Waiting {
 // What is given at once is sent in pieces of this size: each is copied, and the server takes none
 // above a gigabyte.
 const PIECE = 1 << 20
-// After as many bytes the event loop has its turn: a kernel that takes everything at once never
-// makes a writer wait, who would then not hear of a refusal, nor let anybody else work.
+// After so many bytes the event loop gets a turn: if the kernel takes everything at once, a writer
+// never waits, and neither a refusal nor other work would be seen.
 const TURN = 1 << 18
 
 /**
@@ -35,7 +35,7 @@ const TURN = 1 << 18
  */
 export class SendingCopy implements DriverCopyIn, RunningCopy {
   readonly #line: CopyInLine
-  /** Writers whose data fills the socket, and whoever waits for the end. */
+  /** Writers whose data fills the socket, and the callers that wait for the end. */
   #writers: Waiting[] = []
   #enders: (() => void)[] = []
   #state: 'taking' | 'finishing' | 'over' = 'taking'

@@ -224,7 +224,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
     this.#info.loggedIn(key?.processID ?? 0, parameters)
   }
 
-  /** Breaks the socket of a session that was never born: nobody is told. */
+  /** Breaks the socket of a session that never began; calls no listener. */
   abandon(): void {
     this.state = 'over'
     this.socket.break()

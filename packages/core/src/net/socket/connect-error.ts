@@ -63,7 +63,7 @@ export function toConnectError(error: unknown, settings: ConnectionSettings): Co
     const way =
       settings.ssl.negotiation === 'direct'
         ? "ssl.negotiation: 'direct' needs PostgreSQL 17 or newer with TLS; leave it out for other servers"
-        : `connection.ssl demands it (mode ${settings.ssl.mode}); turn TLS on there, or set ssl: false (sslmode=disable in a URL) if nobody can listen in between`
+        : `connection.ssl demands it (mode ${settings.ssl.mode}); turn TLS on there, or set ssl: false (sslmode=disable in a URL) if the network in between is trusted`
     return new ConnectError(`${where}: ${error.message} and ${way}`, {
       endpoint,
       fatal: error.certain,

@@ -75,7 +75,7 @@ function agrees(answer: Buffer, plan: TlsPlan): boolean {
     if (plan.optional) return false
     throw new TlsRefusedError('the server does not support TLS', true)
   }
-  // What it says is not passed on: anybody in between may have written it (CVE-2024-10977).
+  // Its text is not passed on: an attacker in between may have written it (CVE-2024-10977).
   if (answer[0] === ERROR) {
     throw new TlsRefusedError('the server answered the request for TLS with an error', false)
   }

@@ -5,8 +5,8 @@ import { openServerSocket, type ServerSocket } from './server-socket.js'
 
 /**
  * Opens the connection of a session and logs in over it. With `prefer` it does as libpq: when the
- * server lets nobody in over TLS, whatever the password, it tries once more without TLS, on a new
- * connection to the same peer and under the same deadline. Rejects as `openServerSocket` and
+ * server refuses every log-in over TLS, whatever the password, it tries once more without TLS, on a
+ * new connection to the same peer and under the same deadline. Rejects as `openServerSocket` and
  * `logIn` do.
  *
  * @param logIn Logs in, or rejects: the socket is broken then. Called a second time for the second

@@ -20,8 +20,8 @@ import {
  * Rejects with `ConnectError`; then nothing is left open. The deadline runs on for the log-in:
  * `guardLogin` takes it.
  *
- * @param refused A connection over which the server let nobody in: the new one goes to the same
- * peer, in plain text, in what is left of the time.
+ * @param refused A connection over which the server refused every log-in: the new one goes to the
+ * same peer, in plain text, in what is left of the time.
  */
 export async function openServerSocket(
   context: ConnectContext,
@@ -77,7 +77,7 @@ export class ServerSocket implements Transport {
     this.#deadline = deadline
   }
 
-  /** The deadline of the connect, for the log-in to go on under. Whoever takes it ends it. */
+  /** The deadline of the connect, for the log-in to go on under. The taker ends it. */
   takeDeadline(): ConnectDeadline | undefined {
     const deadline = this.#deadline
     this.#deadline = undefined

@@ -108,8 +108,8 @@ export function breakTransport({ raw, stream }: Pick<Transport, 'raw' | 'stream'
 
 /**
  * Whether the socket is in the middle of its FIN. libuv then refuses a reset (EINVAL of
- * `uv_tcp_close_reset`), and Node.js has let go of the handle by then: a socket that nobody can
- * close, that keeps the process alive, and that spins once the peer has hung up.
+ * `uv_tcp_close_reset`), and Node.js has let go of the handle by then: a socket that cannot be
+ * closed, that keeps the process alive, and that spins once the peer has hung up.
  */
 function isShutting({ writableEnded, writableFinished, writableLength }: Socket): boolean {
   return writableEnded && !writableFinished && writableLength === 0
