@@ -4,7 +4,7 @@ import type { TrackedFile } from './tracked-files.js'
 const VAGUE = /\b(?:who(?:ever)|(?:no|some|any)body)\b/gi
 
 /** The account `nobody` of Unix, under which root runs the servers of the tests. */
-const ACCOUNT = /[`'"]nobody[`'"]|\bnobody:\*/g
+const ACCOUNT = /[`'"]nobody[`'"]|\bnobody:/g
 
 /** Where texts speak of that account: these files, and what is in these folders. */
 const SPEAK_OF_THE_ACCOUNT = [
@@ -12,6 +12,7 @@ const SPEAK_OF_THE_ACCOUNT = [
   'docs/reference.md',
   'findings/',
   'packages/testkit/',
+  'scripts/',
 ]
 
 /** Where a text speaks of a person without saying which, as `path:line: word`. */

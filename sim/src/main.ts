@@ -18,7 +18,7 @@ if (positionals[0] !== 'fleet' || positionals.length > 1) {
 
 const processes = Number(values.processes ?? FLEET.processes)
 const model: FleetModel = { ...FLEET, processes, seed: Number(values.seed ?? FLEET.seed) }
-// Thousands of refused connects, of which nobody reads where they were made.
+// Thousands of refused connects, whose stacks are never read.
 Error.stackTraceLimit = 0
 const startedAt = performance.now()
 let peakBytes = 0

@@ -1,5 +1,5 @@
-// Run as a process of its own, with --expose-gc: somebody reads one row of a stream and forgets it,
-// and nobody can end it any more.
+// Run as a process of its own, with --expose-gc: reads one row of a stream and forgets the stream,
+// so that no code can end it any more.
 import { createPool, type LeakEvent } from '@poolhouse/core'
 import { driverNamed } from '../support/drivers.js'
 import { say } from './say.js'

@@ -1,5 +1,5 @@
-// Run as a process of its own: nobody catches that the password is refused, so that Node.js shows
-// the error and ends.
+// Run as a process of its own: no handler catches that the password is refused, so that Node.js
+// shows the error and ends.
 import { createPool } from '@poolhouse/core'
 import { driverNamed } from '../support/drivers.js'
 

@@ -1,4 +1,4 @@
-// Run as a process of its own, to be stopped: a port that nobody accepts connections of.
+// Run as a process of its own, to be stopped: a port whose connections are never accepted.
 import { createServer } from 'node:net'
 import { say } from './say.js'
 

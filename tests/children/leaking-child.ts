@@ -1,5 +1,5 @@
 // Run as a process of its own, with --expose-gc: a lease is dropped inside an open transaction, and
-// nobody can give it back.
+// no code can give it back.
 import { createPool, type LeakEvent, type Lease } from '@poolhouse/core'
 import { driverNamed } from '../support/drivers.js'
 import { say } from './say.js'

@@ -83,7 +83,7 @@ const CAUGHT: readonly [fault: Exclude<Fault, 'nothing'>, title: string, says: R
   ['throws where nothing catches', 'F13: a FIN without a word', /uncaughtException/],
   ['keeps the process alive', 'F60: a session keeps the process alive', /let go/],
   ['fetches a whole cursor at once', 'F46: the server sends no more rows', /bytes came/],
-  ['reads a whole COPY at once', 'F46: while nobody reads', /bytes came/],
+  ['reads a whole COPY at once', 'F46: while no data is read', /bytes came/],
   ['finishes a COPY that failed', 'fail undoes the COPY', /active/],
   ['accepts every log-in', 'X08: a method that is required is accepted', /was to reject/],
   [

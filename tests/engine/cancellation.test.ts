@@ -43,7 +43,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       { first: 'cancel request', answerMs: 300, cancelMs: 50 },
       { first: 'answer', answerMs: 50, cancelMs: 300 },
     ])(
-      'F54: gives its connection to nobody before both the answer and the cancel request are over, the $first being first',
+      'F54: hands its connection on only after both the answer and the cancel request are over, the $first being first',
       async ({ answerMs, cancelMs }) => {
         const times = { aborted: 0 }
         await using wire = await startWireServer({

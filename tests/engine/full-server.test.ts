@@ -73,7 +73,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       expect(refusals.length).toBe(asked)
 
       await leave()
-      // It grows when somebody wants it to; and those who come together for the last place may keep
+      // It grows when a caller needs it; and those that come together for the last place may keep
       // each other out until the next time.
       await until(async () => {
         clock.skip(11_000)

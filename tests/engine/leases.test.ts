@@ -24,7 +24,7 @@ describe.each(DRIVERS)('over $driver', ({ driver, make }) => {
       await second.query('begin')
       first.release()
       first.destroy('late')
-      // Not in anybody else's hands, and still inside its transaction.
+      // Not in another caller's hands, and still inside its transaction.
       expect(pool.tryAcquire()).toBeUndefined()
       expect((await second.query(`select now() = statement_timestamp() as first`)).rows).toEqual([
         { first: false },
@@ -36,7 +36,7 @@ describe.each(DRIVERS)('over $driver', ({ driver, make }) => {
       expect(pool.stats().counters).toMatchObject({ acquired: 2, released: 2, destroyed: 0 })
     })
 
-    it('F50: refuses every use, while its connection serves somebody else', async () => {
+    it('F50: refuses every use, while its connection serves another caller', async () => {
       const pool = openPool({ max: 1 })
       const first = await pool.acquire()
       first.release()

@@ -13,9 +13,9 @@ const server = testServer()
 describe.each(DRIVERS)('over $driver', ({ make }) => {
   const openPool = server.poolsOver(make())
 
-  describe('a server that dies under a pool nobody listens to', () => {
+  describe('a server that dies under a pool without listeners', () => {
     it.each(['immediate', 'fast', 'kill'] as const)(
-      'F56: raises nothing that nobody caught, whatever its connections were doing, and the pool works when it is back (%s)',
+      'F56: raises no uncaught error, whatever its connections were doing, and the pool works when it is back (%s)',
       async (mode) => {
         const { primary } = server.cluster
         const pool = openPool({ max: 8, acquireTimeoutMs: 15_000 })
@@ -24,7 +24,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
         const lease = await pool.acquire()
         const inTransaction = await pool.acquire()
         await inTransaction.query('begin')
-        // Nobody awaits these until later; a rejection of theirs that the pool made on its own
+        // These are not awaited until later; a rejection of theirs that the pool made on its own
         // would have no handler.
         const calls = tally([
           pool.query('select pg_sleep(30)'),
@@ -67,7 +67,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
   })
 
   describe('a session that is ended while it is idle', () => {
-    it('F56: is missed by nobody: the next call gets another one', async () => {
+    it('F56: fails no call: the next one gets another connection', async () => {
       const pool = openPool({ max: 3 })
       await pool.warm(3)
       await server.sql(

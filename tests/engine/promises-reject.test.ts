@@ -58,7 +58,7 @@ const CALLS: readonly Call<Parts>[] = [
     ({ followed }, value) => followed.switchover(async () => {}, value),
   ],
   ['FailoverPool.drain(id)', ({ followed }, value) => followed.drain(value)],
-  ['FailoverPool.drain(options)', ({ followed }, value) => followed.drain('nobody', value)],
+  ['FailoverPool.drain(options)', ({ followed }, value) => followed.drain('no such node', value)],
   ['ReplicaSession.caughtUp', ({ session }, value) => session.caughtUp(value)],
   ['Manager.ready', ({ manager }, value) => manager.ready(value)],
   ['Manager.shutdown', ({ manager }, value) => manager.shutdown(value)],
@@ -151,7 +151,7 @@ describe.each(everyServer().filter(({ version }) => version === 18))(
     })
 
     it.each(ON_A_LEASE)(
-      'T91: %s rejects and never throws, also while somebody traces',
+      'T91: %s rejects and never throws, also while a channel is traced',
       async (...call) => {
         const listener = (): void => {}
         subscribe('tracing:poolhouse:query:start', listener)

@@ -114,7 +114,7 @@ async function prepareServer(): Promise<void> {
   await server.sql('grant pg_monitor to app')
   // Its text says nothing about settings; the server reports that application_name has changed.
   await server.sql(`create or replace function poolhouse_test_rename() returns text language sql
-    as $$ select set_config('application_name', 'somebody else', false) $$`)
+    as $$ select set_config('application_name', 'another application', false) $$`)
 }
 
 describe('over nodePostgres alone', () => {

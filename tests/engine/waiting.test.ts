@@ -144,7 +144,7 @@ describe.each([PG])('over $driver', ({ make }) => {
       lease.release()
       seen.length = 0
       expect((await pool.query(PID)).rows).toEqual([{ pid }])
-      // No ping in between: nobody doubts the connection.
+      // No ping in between: the connection is not in doubt.
       expect(seen).toEqual([PID])
       expect(pool.stats().counters).toMatchObject({
         timeouts: 20,

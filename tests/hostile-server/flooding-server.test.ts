@@ -111,7 +111,7 @@ describe.each(DRIVERS)('a server that floods a session, over $driver', ({ make }
     })
   })
 
-  it('T17: notices and notifications that nobody has asked for are dropped', async () => {
+  it('T17: notices and notifications without a listener are dropped', async () => {
     await using wire = await startWireServer()
     await using line = await startLine(wire)
     const pool = openPool({ connection: line.url, max: 1 })

@@ -43,7 +43,7 @@ describe.each(DRIVERS)('what a server says, heard over $driver', ({ make }) => {
     }
     await pool.query('select pg_notify($1, $2)', ['news', HOSTILE])
     await until(() => heard.length === 1, 'the notification')
-    // Whoever subscribes gets what was sent, and no more than that.
+    // A subscriber gets what was sent, and no more than that.
     expect(heard).toEqual([HOSTILE])
     await pool.close()
     expect(written).toEqual([])

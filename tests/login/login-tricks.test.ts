@@ -64,7 +64,7 @@ const TRICKS: readonly (readonly [string, Trick])[] = [
   ['asks for GSSAPI', first(request(7))],
   ['goes on with GSSAPI', first(request(8, 'token'))],
   ['asks for SSPI', first(request(9))],
-  ['asks for what nobody knows', first(request(99, PASSWORD.slice(0, 4)))],
+  ['asks for an unknown method', first(request(99, PASSWORD.slice(0, 4)))],
   ['asks for a negative method', first(request(-1))],
   ['lets in without a question', first(OK, READY)],
   ['lets in and asks for it behind', first(OK, CLEARTEXT)],

@@ -115,7 +115,8 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       const pool = openPool({ connection: login(password, proxy), max: 10 })
       expect(await failureOf(pool.query('select 1'))).toBeInstanceOf(AuthenticationError)
       await until(() => pool.stats().connecting === 0, 'the first connects to be refused')
-      // Nobody waits for the next try: the answer is there in the same turn of the event loop.
+      // The call does not wait for the next try: the answer is there in the same turn of the event
+      // loop.
       const refusal = failureOf(pool.query('select 1'))
       expect(
         await Promise.race([refusal, new Promise((resolve) => setImmediate(resolve))]),
@@ -130,7 +131,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
           expect(error).toMatchObject({ executed: 'no', sqlState: '28P01', fatal: true })
           refused++
         }
-        // Long before the acquire deadline of ten seconds, which nobody should have to wait for.
+        // Long before the acquire deadline of ten seconds, which no caller should have to wait for.
         expect(performance.now() - since).toBeLessThan(3_000)
         await new Promise((resolve) => setTimeout(resolve, 10))
       }
@@ -139,7 +140,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       expect(proxy.accepted).toBeLessThanOrEqual(20)
       expect(asked).toBeLessThanOrEqual(proxy.accepted + 4)
 
-      // And nobody has to restart anything when the password is right again.
+      // And nothing has to be restarted when the password is right again.
       current = server.cluster.password
       await until(
         () =>

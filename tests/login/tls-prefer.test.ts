@@ -9,7 +9,7 @@ import { type Far, farAway } from '../support/far-away.js'
 import { until } from '../support/until.js'
 import { type Opening, startTlsRelay } from './tls-relay.js'
 
-/** Speaks TLS, and lets nobody in over it. */
+/** Speaks TLS, and refuses every log-in over it. */
 let cluster: Cluster
 let far: Far
 /** What its `pg_hba.conf` says to clients over TLS. */
@@ -89,7 +89,7 @@ describe.each(drivers)('sslmode=prefer through %s', (_name, driver) => {
     expect(relay.openings).not.toContain('plain text')
   })
 
-  it('X07: goes on in plain text when the server lets nobody in over TLS, as libpq does', async () => {
+  it('X07: goes on in plain text when the server refuses log-ins over TLS, as libpq does', async () => {
     await using relay = await startTlsRelay(far.port)
     expect(await encrypted(pool(relay.port, 'prefer'))).toEqual([{ ssl: false }])
     expect(relay.openings).toEqual(['asks for TLS', 'plain text'])
@@ -98,7 +98,7 @@ describe.each(drivers)('sslmode=prefer through %s', (_name, driver) => {
     expect(relay.openings).toEqual(['asks for TLS', 'plain text', 'asks for TLS'])
   })
 
-  it('X07: says what the server said over TLS when it lets nobody in at all', async () => {
+  it('X07: says what the server said over TLS when it refuses every log-in', async () => {
     await useRules([])
     onTestFinished(() => useRules(RULES))
     const error = await refusal(pool(far.port, 'prefer'))

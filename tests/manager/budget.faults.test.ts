@@ -52,8 +52,8 @@ describe.each(DRIVERS)('the budget of a server over $driver', ({ make }) => {
     expect(most).toBeLessThanOrEqual(50)
     const [server] = Object.values(manager.stats().servers)
     expect(server).toMatchObject({ limit: 50, waiting: 0 })
-    // Whoever asks again at once keeps its connection: one connect for each tenant, not one for
-    // each request.
+    // A tenant that asks again at once keeps its connection: one connect for each tenant, not one
+    // for each request.
     let created = 0
     for (let first = 0; first < 500; first += 100) {
       const ids = Array.from({ length: 100 }, (_, index) => `tenant ${first + index}`)

@@ -73,7 +73,7 @@ describe.each(DRIVERS)('databases and tenants on one cluster over $driver', ({ m
 
   it('S92: a hundred calls for different databases at once each reach their own, also those that waited for a primary', async () => {
     const manager = manage()
-    // Nobody is known to be primary yet, so that all of them are held and let go together.
+    // The primary is not known yet, so that all of them are held and let go together.
     const calls = Array.from({ length: 100 }, async (_, call) => {
       const id = `tenant_${call % TENANTS}`
       const tenant = manager.tenant(id)
@@ -95,7 +95,7 @@ describe.each(DRIVERS)('databases and tenants on one cluster over $driver', ({ m
       onGap: (gap) => void gaps.push(gap),
     })
     await tenant.query(`select pg_notify('news', 'before')`)
-    await manager.tenant('tenant_2').query(`select pg_notify('news', 'of somebody else')`)
+    await manager.tenant('tenant_2').query(`select pg_notify('news', 'of another tenant')`)
     const before = cluster.primary
     await before.kill()
     const held = [tenant, manager.tenant('tenant_2'), manager.database('app')].map((pool) =>

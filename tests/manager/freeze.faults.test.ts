@@ -4,7 +4,7 @@ import { startChild } from '../children/child-script.js'
 import { DRIVERS } from '../support/drivers.js'
 
 describe.each(DRIVERS)('a frozen process with a manager over $driver', ({ driver }) => {
-  it('F45: finds the new primary and fails nobody, though its sessions were ended and the primary has moved', async () => {
+  it('F45: finds the new primary and fails no call, though its sessions were ended and the primary has moved', async () => {
     await using cluster = await startCluster({ replicas: 1, synchronous: false })
     const child = startChild('frozen-manager-child', [
       driver,

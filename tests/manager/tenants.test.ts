@@ -115,7 +115,7 @@ describe.each(servers)('tenants over $driver on PostgreSQL $version', (server) =
       return undefined
     })
     for (let time = 0; time < 3; time++) {
-      await expect(manager.tenant('nobody').query('select 1')).rejects.toBeInstanceOf(
+      await expect(manager.tenant('stranger').query('select 1')).rejects.toBeInstanceOf(
         UnknownTenantError,
       )
     }
@@ -153,7 +153,9 @@ describe.each(servers)('tenants over $driver on PostgreSQL $version', (server) =
     const stored = await cluster.primary.sql<{ key: string }>('select key from poolhouse_marker')
     // A key without a tenant is none of a tenant's, whatever it looks like.
     for (const idempotencyKey of ['order 1', ...stored.map(({ key }) => key)]) {
-      expect(await app.transaction(async () => 'of nobody', { idempotencyKey })).toBe('of nobody')
+      expect(await app.transaction(async () => 'of no tenant', { idempotencyKey })).toBe(
+        'of no tenant',
+      )
     }
     for (const idempotencyKey of ['a\ud800', '\udfff', 'nul\0']) {
       await expect(

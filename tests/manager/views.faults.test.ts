@@ -108,7 +108,7 @@ describe.each(DRIVERS)('views of a manager over $driver', ({ driver, make }) => 
     expect(() => app.acceptSystem('1')).toThrow(RangeError)
   }, 60_000)
 
-  it('S75: whose call is in doubt hears of it, on its reader too, nobody else does, and it is resolved', async () => {
+  it('S75: whose call is in doubt hears of it, on its reader too, no other does, and it is resolved', async () => {
     // The proxy stands before the first node, whichever role the tests above have left it in.
     if (cluster.primary !== cluster.nodes[0]) await cluster.switchover(cluster.nodes[0])
     await using manager = manage([proxy.url(), cluster.nodes[1]!.url])

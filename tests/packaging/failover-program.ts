@@ -48,8 +48,8 @@ const { node, rows } = await tenant.query('select count(*)::int as n from orders
 const read = await app.reader().query('select 1 as one')
 if (node === before) throw new Error('the primary has not moved')
 if (rows[0].n < acknowledged) throw new Error(acknowledged + ' orders were acknowledged, and ' + rows[0].n + ' are there')
-await manager.tenant('nobody').query('select 1').then(
-  () => { throw new Error('nobody is known') },
+await manager.tenant('stranger').query('select 1').then(
+  () => { throw new Error('an unknown tenant was served') },
   ({ code }) => { if (code !== 'POOLHOUSE_UNKNOWN_TENANT') throw new Error(code) },
 )
 await manager.shutdown({ graceMs: 5_000 })

@@ -32,7 +32,7 @@ describe.each(DRIVERS)(
       expect(longestWriteGapMs).toBeLessThan(outage.to - outage.from + 1_000)
     })
 
-    it('S56: a switchover that nobody announced costs at most the calls in flight, and tells the truth of each', async () => {
+    it('S56: a switchover without notice costs at most the calls in flight, and tells the truth of each', async () => {
       await setup.connect(make())
       const workload = setup.write()
       await sleep(1_000)

@@ -21,7 +21,7 @@ describe.each(DRIVERS)('over $driver', ({ driver, make }) => {
       { hours: 2, direction: 'forward' },
       { hours: -3, direction: 'back' },
     ])(
-      'F43: $direction expires nothing, keeps nothing for ever and fails nobody',
+      'F43: $direction expires nothing, keeps nothing for ever and fails no call',
       async ({ hours }) => {
         const clock = shiftedClock()
         const pool = openPool({ max: 2, clock, idleTimeoutMs: 900, acquireTimeoutMs: 300 })
@@ -131,7 +131,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       expect(pool.stats().counters.timeouts).toBe(0)
     })
 
-    it('F44: gives up no connection that is being proved or cleaned, and fails nobody over one being cancelled', async () => {
+    it('F44: gives up no connection that is being proved or cleaned, and fails no call over one being cancelled', async () => {
       const pool = openPool({ max: 3 })
       const destroyed: string[] = []
       pool.on('destroy', ({ reason }) => destroyed.push(reason))
@@ -155,7 +155,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
         await tally(Array.from({ length: 3 }, () => pool.query('select pg_sleep(0.1)'))),
       ).toEqual({ ok: 3 })
       // A cancel request is a conversation of several steps: if its second passes, the connection
-      // goes, which costs nobody an answer.
+      // goes, which costs no call its answer.
       for (const reason of destroyed) expect(reason).toMatch(/cancel/)
     })
 

@@ -12,7 +12,7 @@ describe.each(DRIVERS)('many pools over $driver', ({ make }) => {
   const openPool = server.poolsOver(make())
 
   // How many pools there may be is for who makes them to say; what one of them costs is said here.
-  it('X13: that nobody uses hold no connection, no timer and nothing else that is open', async () => {
+  it('X13: that are unused hold no connection, no timer and nothing else that is open', async () => {
     const before = process.getActiveResourcesInfo().length
     const pools = Array.from({ length: POOLS }, (_, tenant) => openPool({ name: `t${tenant}` }))
     await new Promise((resolve) => setImmediate(resolve))

@@ -110,7 +110,7 @@ describe('replicas that fail', () => {
       for (const held of lease) held.release()
       await Promise.all([setting.b.start(), setting.c.start()])
       await untilFitting(db, ['b', 'c'], 40_000)
-      // Whoever was sent twice to nodes that died at once may have used up its one retry.
+      // A read that was sent twice to nodes that died at once may have used up its one retry.
       expect(readers.errors.length).toBeLessThanOrEqual(20)
       expect((await db.reader().query('select 1')).node).not.toBe('a')
     },
@@ -137,7 +137,7 @@ describe('replicas that fail', () => {
   })
 
   scenario(
-    'F33: frozen cost nobody more than hedgeAfterMs, while the budget lasts',
+    'F33: frozen cost no read more than hedgeAfterMs, while the budget lasts',
     async ({ make }) => {
       await using routed = setting.connect(make(), { strategy: 'roundRobin', hedgeAfterMs: 100 })
       const { db } = routed

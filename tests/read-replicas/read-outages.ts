@@ -77,7 +77,7 @@ export const READ_OUTAGES: readonly ReadOutage[] = [
       const next = await setup.cluster.failover()
       await setup.untilPrimary(next.name)
       await a!.start()
-      // Nobody has been told of these: each worker would see a number that it never wrote.
+      // These were never acknowledged: each worker would see a number that it never wrote.
       await a!.sql(
         `do $$ begin set local synchronous_commit = local;
            insert into poolhouse_history select 'ghost', n, worker, 1000000 + n

@@ -34,10 +34,10 @@ export class Readers implements AsyncDisposable {
     while (!this.#stopped) {
       const startedAt = performance.now()
       try {
-        this.nodes.push((await reader.query(text)).node ?? 'nobody')
+        this.nodes.push((await reader.query(text)).node ?? 'no node')
       } catch (error) {
         this.errors.push(error)
-        // A refusal may take no time at all, and somebody else must get a word in.
+        // A refusal may take no time at all, and other work must get its turn.
         await pause(1)
       }
       this.longestMs = Math.max(this.longestMs, performance.now() - startedAt)

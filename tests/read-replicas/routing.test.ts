@@ -38,7 +38,7 @@ describe('reads on real replicas', () => {
       await using routed = setting.connect(make())
       const { db } = routed
       await untilFitting(db, ['b', 'c'])
-      // Nothing is known of anybody's speed yet, so the less busy one gets each of them. Later the
+      // No speed is known yet, so the less busy one gets each of them. Later the
       // shares follow the answers.
       const crowd = await Promise.all(
         Array.from({ length: 40 }, () => db.reader().query('select 1')),

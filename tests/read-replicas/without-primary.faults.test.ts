@@ -91,7 +91,7 @@ async function readAll(
       const age = writer.ageOf(result.rows[0]!.n ?? -1, askedAt)
       reads.push({ node: result.node!, age, told: result.stalenessMs })
     } catch {
-      // There may be nobody who is fresh enough.
+      // There may be no replica that is fresh enough.
     }
   }
   return reads

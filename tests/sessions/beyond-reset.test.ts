@@ -121,7 +121,7 @@ describe.each(everyServer())('over $driver on PostgreSQL $version', ({ make, clu
     expect(await pidOf(pool)).not.toBe(pid)
   })
 
-  it('T09: whoever waits for the connection gets another one in its place', async () => {
+  it('T09: a caller that waits for the connection gets another one in its place', async () => {
     const pool = await openPool()
     const lease = await pool.acquire()
     const next = pool.query<{ pid: number }>(PID)

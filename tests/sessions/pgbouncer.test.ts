@@ -184,7 +184,7 @@ describe.each(drivers)('a pool behind PgBouncer, through %s', (_name, driver) =>
     expect(bounced.stats().counters).toMatchObject({ created: 2, destroyed: 1 })
   })
 
-  it('cancels a statement at its deadline, and no statement of anybody else', async () => {
+  it('cancels a statement at its deadline, and no statement of another client', async () => {
     const bounced = pool()
     // The deadlines below are for statements, not for connections.
     await bounced.warm(6)

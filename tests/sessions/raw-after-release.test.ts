@@ -64,7 +64,7 @@ for (const { driver, version, make, cluster } of everyServer()) {
       const pool = await openPool()
       const { lease, raw } = await takeRaw(pool)
       const begun = run(raw, `select pg_sleep(0.2), set_config('app.note', 'late', false)`)
-      // postgres.js sends a query a tick after somebody awaits it.
+      // postgres.js sends a query a tick after it is awaited.
       await Promise.resolve()
       await Promise.resolve()
       lease.release()
@@ -187,7 +187,7 @@ for (const { driver, version, make, cluster } of everyServer()) {
           lease.release()
           await pool.query('select 1')
           use(real!)
-          // Whose session it was just then, if anybody's, loses it before anything is sent.
+          // A borrower of the session at that moment loses it before anything is sent.
           await failureOf(pool.query('select 1'))
           expect(await noteOf(pool)).toBe('')
           expect(pool.stats().counters.destroyed).toBe(1)
@@ -206,9 +206,9 @@ for (const { driver, version, make, cluster } of everyServer()) {
         expect([
           ...(await sql`select * from ${sql('pg_am')} where ${sql`amname = 'heap'`}`),
         ]).toHaveLength(1)
-        await sql.notify('nobody', 'hears')
+        await sql.notify('unheard', 'news')
         lease.release()
-        expect(await failureOf(sql.notify('nobody', 'hears'))).toMatchObject({
+        expect(await failureOf(sql.notify('unheard', 'news'))).toMatchObject({
           name: 'LeaseReleasedError',
         })
       })

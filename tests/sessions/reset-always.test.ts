@@ -116,7 +116,7 @@ describe.each(everyServer())(
 
     const undone = Object.keys(KINDS).filter((kind) => kind !== 'prepared' && kind !== 'timeout')
     it.each(undone)(
-      'T10: a function that leaves a %s leaves it to nobody, in the same session',
+      'T10: what a function leaves as a %s reaches no later borrower, in the same session',
       async (kind) => {
         const pool = await openPool()
         const fresh = (await pool.query(STATE)).rows
@@ -143,7 +143,7 @@ describe.each(everyServer())(
       expect(reasons).toEqual([expect.stringContaining('could not be reset')])
     })
 
-    it('T10: a borrower that set statement_timeout = 1 fails nobody', async () => {
+    it('T10: a borrower that set statement_timeout = 1 fails no later call', async () => {
       const pool = await openPool()
       for (let round = 0; round < 5; round++) {
         await pool.query('select leave_timeout()').catch(() => undefined)
@@ -262,7 +262,7 @@ describe.each(everyServer())(
         expect(rows).toEqual([{ n: round + 1 }])
         await pool.query({ name: 'mine', text: 'select $1::int as n', values: [1] })
       }
-      // Whoever drops them by text, or behind everybody's back, costs at most the session.
+      // Dropping them by text, or unseen, costs at most the session.
       await pool.query('deallocate all')
       expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
       await pool.query(`do $$ begin execute 'deallocate all'; end $$`)
@@ -326,7 +326,7 @@ describe.each(everyServer())(
       }
     })
 
-    it('T10: what was prepared under a search path that a function had set serves nobody else', async () => {
+    it('T10: what was prepared under a search path that a function had set serves no later borrower', async () => {
       const pool = await openPool({ prepare: { maxAgeMs: 3_600_000 } })
       for (const [schema, type, value] of TYPES) {
         await pool.query(`drop schema if exists ${schema} cascade; create schema ${schema}`)

@@ -83,7 +83,7 @@ describe.each(everyServer({ replicas: 1 }))(
       }
     })
 
-    it('T53: is nobody in particular behind a pooler, declared or noticed', async () => {
+    it('T53: is unknown behind a pooler, declared or noticed', async () => {
       const { primary } = await cluster()
       await using bouncer = await startPgBouncer({
         target: primary.url,

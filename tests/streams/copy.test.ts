@@ -118,7 +118,7 @@ describe.each(DRIVERS)('COPY over $driver', ({ make }) => {
       expect(source.given).toBe(given)
     })
 
-    /** Somebody else's lease whose transaction holds the first row until it is released. */
+    /** Another caller's lease whose transaction holds the first row until it is released. */
     const lockedRow = async () => {
       const lease = await openPool({ max: 1 }).acquire()
       await lease.query('begin')

@@ -121,7 +121,7 @@ describe.each(DRIVERS)('work that the server ends, over $driver', ({ make }) => 
     expect((await pool.query('select 1')).rowCount).toBe(1)
   })
 
-  it('F39: an idle session that the server ends is missed by nobody', async () => {
+  it('F39: an idle session that the server ends fails no call', async () => {
     const connection = withParameters({ idle_session_timeout: LIMIT })
     const pool = openPool({ connection, max: 2 })
     await pool.warm(2)

@@ -53,7 +53,7 @@ describe.each(DRIVERS)('a stream over $driver', ({ driver, make }) => {
     await expectKept(pool, pid)
   })
 
-  it('holds no more than a batch: the server is not asked for rows that nobody wants yet', async () => {
+  it('holds no more than a batch: the server is not asked for rows before they are needed', async () => {
     const pool = onePool()
     const lease = await pool.acquire()
     await lease.query('create temp sequence taken')

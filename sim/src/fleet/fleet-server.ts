@@ -63,7 +63,7 @@ export class FleetServer {
   }
 
   /**
-   * Resolves when a log-in is through. Rejects with what the server says, or when nobody listens;
+   * Resolves when a log-in is through. Rejects with the server's error, or when the server is down;
    * or with the reason of the signal.
    */
   logIn(signal: AbortSignal): Promise<void> {
@@ -126,7 +126,7 @@ export class FleetServer {
     return { reply: undefined, ms: isWork ? this.#model.statementMs : ROUND_TRIP_MS }
   }
 
-  /** Every session ends at once, and nobody listens any more. */
+  /** Every session ends at once, and no connection is accepted any more. */
   kill(): void {
     this.#isDown = true
     for (const reject of [...this.#waiting]) reject(this.#refused())

@@ -43,8 +43,8 @@ describe('sessions while replicas fail', () => {
           outcome?.kind === 'failed' ? [`${id}: ${outcome.code} ${outcome.message}`] : [],
         )
       expect(failures()).toEqual([])
-      // Whoever is sent twice to nodes that die at once has used up his one retry; all others read
-      // from the primary.
+      // A read that is sent twice to nodes that die at once has used up its one retry; all others
+      // read from the primary.
       await Promise.all([b.kill(), c.kill()])
       await pause(500)
       await Promise.all([b.start(), c.start()])

@@ -54,7 +54,7 @@ let lastId = 0
 
 describe.each(FRAMEWORKS)('the middleware for $framework', ({ start }) => {
   it.each(DRIVERS)(
-    'S48: shows a visitor his own write, by cookie and by header, and nobody else pays for it over $driver',
+    'S48: shows a visitor their own write, by cookie and by header, at no cost to others over $driver',
     async ({ make }) => {
       await using routed = setting.connect(make(), { maxStalenessMs: 60_000 })
       const { db } = routed

@@ -71,7 +71,7 @@ export async function copyDataDirectory(from: ServerPlace, to: ServerPlace): Pro
   })
 }
 
-/** Creates a node's home: readable by nobody else. */
+/** Creates a node's home: readable only by its owner. */
 export async function createHome(place: ServerPlace): Promise<void> {
   await mkdir(place.home, { mode: 0o700 })
   await giveTo(place.home, place.user)
@@ -112,7 +112,7 @@ export async function configureNode(
 }
 
 /**
- * Makes a stopped node follow the node at a port, or nobody, from its next start. The rest of what
+ * Makes a stopped node follow the node at a port, or none, from its next start. The rest of what
  * ALTER SYSTEM has set on it stays.
  */
 export async function writeFollows(place: ServerPlace, follows: number | undefined): Promise<void> {
@@ -144,7 +144,7 @@ export function accessRulesText({
     'local all postgres trust',
     '# Between the nodes.',
     'host replication postgres 127.0.0.1/32 trust',
-    '# The superuser is the kit: nobody else gets in under that name.',
+    '# The superuser is the kit: no other client gets in under that name.',
     'host all postgres all reject',
     `${tls ? 'hostssl' : 'host'} all all 127.0.0.1/32 ${auth}`,
     '',

@@ -272,7 +272,7 @@ export class ServerNode implements ClusterNode {
     return this.#role
   }
 
-  /** `#pointAt` for a node that somebody may be killing at this very moment. */
+  /** `#pointAt` for a node that may be killed at this very moment. */
   async #refollow(primary: ClusterNode): Promise<void> {
     try {
       await this.#pointAt(primary)

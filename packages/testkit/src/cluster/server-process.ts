@@ -169,7 +169,7 @@ export class ServerProcess {
         continue
       }
       const log = await this.logTail()
-      // Unless somebody has killed and started it again meanwhile.
+      // Unless it was killed and started again meanwhile.
       if (this.#child === child || this.#child === undefined) await this.kill()
       throw new Error(
         `node ${this.#place.name} ${late ? `was not ready within ${START_TIMEOUT_MS} ms` : 'ended while it was starting'}; end of its log:\n${log}`,

@@ -231,7 +231,7 @@ export class FaultProxy implements AsyncDisposable {
   /**
    * Ends every fault and listens again; resolves when it does. Delayed bytes are released at once.
    * What was lost stays lost: connections on which anything was lost are reset. Rejects when the
-   * port is taken by somebody else.
+   * port is taken by another process.
    */
   async heal(): Promise<void> {
     if (this.#closed) throw new Error(`the fault proxy on port ${this.port} is closed`)

@@ -127,7 +127,7 @@ export class ProxiedConnection {
     client.on('end', () => {
       this.#clientGone = true
       if (this.#over) return
-      // Nobody else will end a side that was left hanging.
+      // A side that was left hanging has to be ended here.
       if (this.#hung) client.end()
       this.#dialogue.endOfClient()
       this.#toServer.after(() => this.#endServer())

@@ -23,7 +23,7 @@ export interface BrokenClient {
 type Send = () => Promise<QueryResult<never>>
 type Fault = (send: Send, statement: Statement, pool: Pool) => Promise<QueryResult<never>>
 
-// Every fault strikes now and then: a fault that strikes always is found by anybody.
+// Every fault strikes only now and then: one that always strikes is found easily.
 const EVERY = 7
 
 /**
@@ -41,10 +41,14 @@ export const brokenClients: readonly BrokenClient[] = [
     await send()
     return send()
   }),
-  onInsert('writes what nobody asked for', 'phantom', async (send, { text, values = [] }, pool) => {
-    await pool.query(text, [`${String(values[0])}-ghost`, ...values.slice(1)])
-    return send()
-  }),
+  onInsert(
+    'writes rows that were not asked for',
+    'phantom',
+    async (send, { text, values = [] }, pool) => {
+      await pool.query(text, [`${String(values[0])}-ghost`, ...values.slice(1)])
+      return send()
+    },
+  ),
   onInsert('says "not executed" of what was executed', 'wrong-executed', async (send) => {
     await send()
     throw new ConnectionLostError('the connection was lost', { executed: 'no' })

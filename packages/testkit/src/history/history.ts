@@ -9,7 +9,7 @@ import type { Stall } from './stall-watch.js'
 export class History {
   /** Every call, in the order of invocation. */
   readonly operations: Operation[] = []
-  /** Rejections and exceptions that nobody handled while a workload ran. */
+  /** Unhandled rejections and exceptions while a workload ran. */
   readonly unhandled: unknown[] = []
   /** When this process itself was late while a workload ran; no call is blamed for that. */
   readonly stalls: Stall[] = []

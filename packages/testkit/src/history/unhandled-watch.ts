@@ -1,5 +1,5 @@
 /**
- * Collects what nobody handles in this process, until it is stopped. Test runners do the same, and
+ * Collects unhandled errors of this process, until it is stopped. Test runners do the same, and
  * fail; here it becomes a part of the verdict.
  */
 export function watchUnhandled(into: unknown[]): () => void {

@@ -9,7 +9,7 @@ import type { Stall } from './stall-watch.js'
  *
  * - `lost`: acknowledged, and not in the database
  * - `duplicated`: in the database more than once
- * - `phantom`: in the database, and never written by anybody
+ * - `phantom`: in the database, but never written by a worker
  * - `torn`: one half of a transaction without the other
  * - `wrong-executed`: the error said `no` or `rolled-back` and the rows are there, or `yes` and
  *   they are not
@@ -20,9 +20,9 @@ import type { Stall } from './stall-watch.js'
  * - `backwards-read`: a read saw less than one of the same worker that was over before it began
  * - `lost-read`: a read showed a write that is not in the database: it came from a server with
  *   another history
- * - `leaked`: connections lent, or callers waiting, although nobody has worked for longer than a
+ * - `leaked`: connections lent, or callers waiting, although no work has run for longer than a
  *   connection takes to be cleaned
- * - `unhandled`: a rejection or an exception that nobody handled
+ * - `unhandled`: an unhandled rejection or exception
  */
 export type ViolationKind =
   | 'lost'
@@ -120,7 +120,7 @@ export async function verifyHistory(
     if (operation.kind !== 'read') judgeWrite(operation, stored.get(operation.id), add)
     stored.delete(operation.id)
   }
-  for (const id of stored.keys()) add('phantom', id, 'nobody wrote it')
+  for (const id of stored.keys()) add('phantom', id, 'it was never written')
   judgeReads(history.operations, reads, kept, add)
   const idleBy = performance.now() + CLEANED_MS
   for (const pool of pools) {

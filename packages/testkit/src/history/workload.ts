@@ -120,7 +120,7 @@ export function startWorkload(options: WorkloadOptions): Workload {
         sleep(late, undefined, { signal: patience.signal }).catch(() => {}),
       ])
       patience.abort()
-      // What nobody handles is reported a turn after the promise was dropped.
+      // An unhandled rejection is reported a turn after the promise was dropped.
       await sleep(1)
       unwatch()
       unwatchStalls()

@@ -11,7 +11,7 @@ const PORT_AFTER_HIGHEST = 32_768
 const ATTEMPTS = 200
 
 /**
- * Finds distinct TCP ports that nobody listens on at 127.0.0.1. Another process may take one
+ * Finds distinct TCP ports without a listener at 127.0.0.1. Another process may take one
  * before its server starts, so callers try again with others when that happens.
  */
 export async function findFreePorts(count: number): Promise<number[]> {

@@ -26,7 +26,7 @@ export function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean 
   }
 }
 
-/** Empty for a process that is gone, a zombie, or somebody else's. */
+/** Empty for a process that is gone, a zombie, or of another user. */
 function workingDirectory(pid: number): string {
   try {
     return readlinkSync(`/proc/${pid}/cwd`)

@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * How long a port that somebody else took meanwhile is asked for again, and how often, in
+ * How long a port that another process took meanwhile is asked for again, and how often, in
  * milliseconds.
  */
 const REOPEN_PATIENCE_MS = 2_000
@@ -11,7 +11,7 @@ const REOPEN_PAUSE_MS = 20
 /**
  * Listens on one port of 127.0.0.1 and can stop and start again on the same port. While it is
  * stopped the kernel answers ECONNREFUSED. Sockets that were accepted stay open: they belong to
- * whoever took them.
+ * whichever process took them.
  */
 export class Listener {
   readonly #onSocket: (socket: Socket) => void

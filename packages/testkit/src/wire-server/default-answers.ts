@@ -52,7 +52,7 @@ export function defaultReaction(part: StatementPart, context: AnswerContext): Re
   }
 }
 
-/** The value of a setting as this session sees it; `undefined` for one that nobody has set. */
+/** The value of a setting as this session sees it; `undefined` for one that was never set. */
 function setting(name: string, context: AnswerContext): string | undefined {
   const key = name.toLowerCase()
   const { state, settings, startup } = context

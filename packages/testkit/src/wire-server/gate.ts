@@ -14,7 +14,7 @@ export class Gate {
     })
   }
 
-  /** Opens the gate: whoever waits goes on. */
+  /** Opens the gate: all that wait go on. */
   open(): void {
     this.#open?.()
     this.#opened = undefined

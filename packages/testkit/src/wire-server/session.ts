@@ -120,7 +120,7 @@ export class Session implements WireSession {
       }
     } catch (error) {
       if (error instanceof LinkClosedError) return
-      // A script that throws must be seen by whoever runs the test, on the client's side.
+      // A script that throws must show in the test, on the client's side.
       const message = `the wire server failed: ${error instanceof Error ? error.message : String(error)}`
       this.#sendNow((out) => out.error({ code: 'XX000', message }, 'FATAL'))
     } finally {

@@ -25,8 +25,8 @@ export class WireLink {
   readonly #frames: Frame[] = []
   readonly #closing = new AbortController()
   /**
-   * Aborted when nobody waits for an answer any more: what was received is still served, waits are
-   * not.
+   * Aborted when no client waits for an answer any more: what was received is still served, waits
+   * are not.
    */
   readonly #abandoned = new AbortController()
   readonly #closed: Promise<void>

@@ -15,7 +15,7 @@ let temporary: string
 
 beforeEach(async () => {
   temporary = await mkdtemp(join(tmpdir(), 'cleanup-'))
-  await chmod(temporary, 0o755) // root's server runs as somebody else
+  await chmod(temporary, 0o755) // root's server runs as another user
 })
 afterEach(() => rm(temporary, { recursive: true, force: true }))
 

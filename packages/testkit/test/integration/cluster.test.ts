@@ -72,7 +72,7 @@ describe('an asynchronous cluster', () => {
     expect(owner).toEqual({ owner: 'app', rolsuper: false })
   })
 
-  it('lets nobody but the kit in as superuser', async () => {
+  it('lets only the kit in as superuser', async () => {
     const { port } = cluster.primary
     const intruder = new Client({ host: '127.0.0.1', port, user: 'postgres', database: 'app' })
     await expect(intruder.connect()).rejects.toThrow(/pg_hba.conf rejects/)
@@ -194,7 +194,7 @@ it('loses no acknowledged row of a synchronous cluster when its primary is kille
           acknowledged.push(id)
         }
       } catch {
-        // The primary is gone: once more, on whoever is primary by then.
+        // The primary is gone: once more, on the new primary.
       }
       await client?.end().catch(() => undefined)
       await sleep(2)

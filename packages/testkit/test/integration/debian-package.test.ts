@@ -42,7 +42,7 @@ async function buildMirror(): Promise<void> {
     'Package: poolhouse-sample',
     'Version: 1',
     'Architecture: all',
-    'Maintainer: nobody <nobody@localhost>',
+    'Maintainer: kit <kit@localhost>',
     'Description: a program that says hello',
     '',
   ]

@@ -91,7 +91,7 @@ describe('a PgBouncer', () => {
 
   it('goes with the process that started it, even if that is killed', async () => {
     const temporary = await mkdtemp(join(tmpdir(), 'pgbouncer-'))
-    await chmod(temporary, 0o755) // root's PgBouncer runs as somebody else
+    await chmod(temporary, 0o755) // root's PgBouncer runs as another user
     try {
       const child = run(temporary)
       await once(child.stdout!, 'data')

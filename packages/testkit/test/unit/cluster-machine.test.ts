@@ -32,12 +32,12 @@ describe('the user of the server', () => {
     expect(findServerUser(1000, passwd)).toBeUndefined()
   })
 
-  it('is nobody for root, with the ids that this system gives it', () => {
+  it('is `nobody` for root, with the ids that this system gives it', () => {
     expect(findServerUser(0, passwd)).toEqual({ uid: 65_533, gid: 65_532 })
     expect(findServerUser(0, () => 'nobody:*:-2:-2:x:/:/')).toEqual({ uid: -2, gid: -2 })
   })
 
-  it('has the usual ids of nobody where the system does not list it', () => {
+  it('has the usual ids of `nobody` where the system does not list it', () => {
     const usual = { uid: 65_534, gid: 65_534 }
     expect(findServerUser(0, () => '')).toEqual(usual)
     const missing = (): string => {

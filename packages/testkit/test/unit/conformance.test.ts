@@ -132,7 +132,7 @@ describe('runCase', () => {
     await expect(runCase(never, ended, 1_000, 0.01)).rejects.toThrow('it took longer than 9 ms')
   })
 
-  it('rejects for what nobody caught, and gives the listeners of the process back', async () => {
+  it('rejects for what was not caught, and gives the listeners of the process back', async () => {
     const before = process.listeners('unhandledRejection')
     const careless = {
       title: 'forgets a promise',

@@ -99,7 +99,7 @@ async function check(test: DriverContext, table: string, wave: Wave): Promise<vo
   }
 }
 
-/** Losing the server at moments that nobody has chosen. */
+/** Losing the server at random moments. */
 export const chaos: DriverArea = {
   area: 'chaos',
   cases: [

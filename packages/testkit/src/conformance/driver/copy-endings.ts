@@ -10,7 +10,7 @@ export const copyEndings: DriverArea = {
   area: 'copy, slow and lost',
   cases: [
     {
-      title: 'F46: while nobody reads, the data of a COPY stays at the server',
+      title: 'F46: while no data is read, the data of a COPY stays at the server',
       async run(test) {
         const relay = await startCuttingRelay(test.server)
         test.defer(() => relay.close())
@@ -113,7 +113,7 @@ export const copyEndings: DriverArea = {
       },
     },
     {
-      title: 'destroy settles whoever waits in a COPY, both ways',
+      title: 'destroy settles the calls that wait in a COPY, both ways',
       async run(test) {
         const [one, two] = [await withTable(test), await test.connect()]
         const copy = await one.connection.copyIn('copy t from stdin')

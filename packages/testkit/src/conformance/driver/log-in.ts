@@ -108,7 +108,7 @@ export const logIn: DriverArea = {
       },
     },
     {
-      title: 'F10: a port where nobody listens is a retryable ConnectError that names it',
+      title: 'F10: a port without a listener is a retryable ConnectError that names it',
       async run(test) {
         test.line.refuse()
         const error = await failureOf<ConnectError>(test.connect(), {
@@ -215,7 +215,7 @@ export const logIn: DriverArea = {
     },
     {
       title:
-        'a server that is lost after any number of bytes of the log-in is a ConnectError, and nobody is told of a session',
+        'a server that is lost after any number of bytes of the log-in is a ConnectError, and no session is reported',
       async run(test) {
         const places = Array.from({ length: 20 }, (_, n) => n * 21)
         await Promise.all(places.map((bytes) => loseLogIn(test, bytes)))

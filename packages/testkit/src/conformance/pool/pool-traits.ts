@@ -38,7 +38,7 @@ export type PoolParts = Omit<PoolOptions, 'driver'>
  */
 export interface PoolReads {
   /**
-   * Whether statements that nobody declared are told apart by their text. Default: they are not.
+   * Whether undeclared statements are classified by their text. Default: they are not.
    */
   readonly classify?: 'optimistic'
 }

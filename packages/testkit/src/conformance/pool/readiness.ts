@@ -9,7 +9,7 @@ export const readiness: PoolArea = {
   cases: [
     {
       title:
-        'T93: ready resolves for a pool that serves, whoever else waits for it, and takes no place',
+        'T93: ready resolves for a pool that serves, however many callers wait, and takes no place',
       async run(test) {
         const pool = await test.pool({ max: 1 })
         await within(pool.ready(), 5_000, 'ready()')

@@ -86,7 +86,7 @@ const DECLARED: readonly Read[] = [
   },
 ]
 
-/** The same, as nobody has declared it; `intent` is for those who say so. */
+/** The same, undeclared; `intent` is for calls that declare it. */
 const UNDECLARED: readonly (Omit<Read, 'numbers'> & {
   numbers(pool: Pool, text: string, said: Bounds & { intent?: 'write' }): Promise<number[]>
 })[] = [

@@ -133,7 +133,7 @@ export const transactions: PoolArea = {
             async (tx) => {
               runs++
               await tx.query(`select n from ${table}`)
-              // Somebody else is faster, once.
+              // Another transaction is faster, once.
               if (runs === 1) await test.server.sql(`update ${table} set n = n + 10`)
               await tx.query(`update ${table} set n = n + 1`)
             },

@@ -59,7 +59,7 @@ async function abortsWhileItWaits(test: PoolContext, { begin }: Waiting): Promis
   await turns(3)
   abort.abort(reason)
   await within(aborted, 2_000, 'the aborted call')
-  // Nobody waits for what was never wanted.
+  // An aborted call leaves no waiter.
   await within(failureOf(begin(pool, table, abort.signal), expected), 2_000, 'the second call')
   await letGo()
   assert.deepEqual((await within(behind, 2_000, 'the call behind it')).rows, [{ n: 2 }])

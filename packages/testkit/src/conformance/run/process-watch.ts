@@ -2,7 +2,7 @@ import { turns } from './waiting.js'
 
 type Handler = (...args: unknown[]) => void
 
-/** Notes what nobody caught. */
+/** Notes errors that were not caught. */
 export interface ProcessWatch {
   /**
    * Puts the former listeners back and gives what was seen: uncaught exceptions, unhandled
@@ -14,7 +14,7 @@ export interface ProcessWatch {
 const EVENTS = ['uncaughtException', 'unhandledRejection'] as const
 
 /**
- * Takes the process's listeners for what nobody caught away until `stop`: the case that caused it
+ * Takes away the process's listeners for uncaught errors until `stop`: the case that caused it
  * is to fail, and not the whole run or the process.
  */
 export function watchProcess(): ProcessWatch {

@@ -21,7 +21,7 @@ export function limitOf(test: ConformanceCase<never>, latencyMs: number): number
 
 /**
  * Runs one case in a context of its own. Rejects with what is wrong; with an `AggregateError` if
- * that is several things: the case itself, what it left behind, what nobody caught. `patience`
+ * that is several things: the case itself, what it left behind, what was not caught. `patience`
  * stretches what the case waits for, but not `limitMs`.
  */
 export async function runCase<Context extends CaseContext>(
@@ -44,7 +44,7 @@ export async function runCase<Context extends CaseContext>(
   } catch (error) {
     note(error)
   }
-  for (const uncaught of await watch.stop()) note(`nobody caught: ${uncaught}`)
+  for (const uncaught of await watch.stop()) note(`not caught: ${uncaught}`)
   if (wrong.length === 1) throw wrong[0]
   if (wrong.length > 1)
     throw new AggregateError(wrong, wrong.map(({ message }) => message).join('\n'))

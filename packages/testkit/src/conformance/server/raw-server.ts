@@ -91,7 +91,7 @@ export async function startCuttingRelay(target: {
       const through = bytes.subarray(0, left)
       left -= through.length
       if (through.length > 0 && !client.write(through)) {
-        // Whoever does not read is to be felt by the server.
+        // The server must notice a client that does not read.
         upstream.pause()
         client.once('drain', () => upstream.resume())
       }

@@ -24,7 +24,7 @@ export async function cachedArchive(name: string, from: string = process.cwd()):
     await downloadArchive(name, download)
     const [archive] = (await readdir(download)).filter((file) => file.endsWith('.deb'))
     if (archive === undefined) throw new Error(`apt-get download ${name} left no archive`)
-    // Another process may do the same: whoever is last replaces a whole file by an equal one.
+    // Another process may do the same: the last one replaces a whole file by an equal one.
     const part = join(folder, `${name}.${process.pid}.part`)
     await copyFile(join(download, archive), part)
     await rename(part, path)

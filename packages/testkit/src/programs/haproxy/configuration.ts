@@ -29,7 +29,7 @@ export function configurationText(options: ResolvedHaproxyOptions, port: number)
     `listen ${SECTION}`,
     `  bind 127.0.0.1:${port}`,
     '  balance first',
-    // Whoever finds no server is refused at once.
+    // A client for which there is no server is refused at once.
     '  timeout queue 100',
     ...options.lines.map((line) => `  ${line}`),
     ...servers,

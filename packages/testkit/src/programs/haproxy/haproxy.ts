@@ -28,7 +28,7 @@ export interface Haproxy extends AsyncDisposable {
   /**
    * Passes connections on to this target from now on, counted from 0, and breaks those to the
    * others, as HAProxy does when a health check finds another primary. The first is 0; `undefined`
-   * for none: whoever connects is refused.
+   * for none: every client is refused.
    */
   pointTo(target: number | undefined): Promise<void>
   /** Runs commands of its admin socket, such as `show servers state`, and returns what it says. */

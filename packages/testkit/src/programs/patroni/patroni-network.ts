@@ -16,8 +16,8 @@ export interface Place {
 
 /**
  * A network of its own for each node, joined by a bridge, so that one of them can be cut off from
- * all others and from this process: what is sent then vanishes, as if somebody had pulled the
- * cable. It lives in the network namespace of this process, and goes with it.
+ * all others and from this process: what is sent then vanishes, as if its cable had been pulled.
+ * It lives in the network namespace of this process, and goes with it.
  */
 export class PatroniNetwork {
   /** Where etcd listens: beside this process. */

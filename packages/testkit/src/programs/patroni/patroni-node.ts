@@ -51,7 +51,7 @@ export class PatroniNode {
     this.host = config.host
     this.port = config.port
     this.restUrl = `http://${config.host}:${config.restPort}`
-    // Beyond loopback TLS is the default of whoever takes the URL; these servers have none.
+    // Beyond loopback TLS is the default of clients that take the URL; these servers have none.
     const tls = cable === undefined ? '' : '?sslmode=disable'
     this.url = `postgres://postgres@${config.host}:${config.port}/postgres${tls}`
   }
@@ -105,7 +105,7 @@ export class PatroniNode {
   /**
    * Ends `freeze`: PostgreSQL goes on as the primary it was, and Patroni is started anew. One that
    * only went on could take the leadership back: Patroni 3.0.2 over etcd 3 writes the leader's key
-   * by what it knew before it was frozen, whoever is leader by now.
+   * by what it knew before it was frozen, although another node may lead by now.
    */
   async thaw(): Promise<void> {
     for (const pid of this.#postgres()) signalProcess(pid, 'SIGCONT')

@@ -18,7 +18,7 @@ const AUTH_TYPES: Readonly<Record<ClusterAuth, string>> = {
   password: 'plain',
 }
 
-/** A login for the console that nobody else knows. */
+/** A login for the console that only the kit knows. */
 export function createAdminLogin(): AdminLogin {
   return { user: 'poolhouse_testkit', password: randomBytes(16).toString('hex') }
 }
