@@ -148,7 +148,8 @@ export class HalfOpenWatch {
   #isAnySilent({ silenceMs }: WatchdogLimits, now: number): boolean {
     for (const slot of this.#host.watched()) {
       const since = this.#silentSince(slot)
-      if (since !== undefined && now - since >= silenceMs && mayBeAskedAbout(slot)) return true
+      if (since === undefined || !mayBeAskedAbout(slot)) continue
+      if (now - since >= silenceBefore(slot, silenceMs)) return true
     }
     return false
   }
@@ -364,9 +365,18 @@ export class HalfOpenWatch {
 
 const CLOSE_MS = 2_000
 
+// Two rounds judge an upload, so its first one comes early: both fit into the time of a statement.
+const UPLOAD_SHARE = 1 / 4
+
+/** How long a connection has to be silent before its server is asked, in milliseconds. */
+function silenceBefore({ occupant }: Slot, silenceMs: number): number {
+  return occupant?.kind === 'copyFrom' ? silenceMs * UPLOAD_SHARE : silenceMs
+}
+
 /** When the server is to be asked about a silent connection, once more or for the first time. */
-function dueAt({ askedAt, occupant }: Slot, since: number, silenceMs: number): number {
-  if (askedAt <= since) return since + silenceMs
+function dueAt(slot: Slot, since: number, silenceMs: number): number {
+  const { askedAt, occupant } = slot
+  if (askedAt <= since) return since + silenceBefore(slot, silenceMs)
   // Between two questions a message of a COPY must have had the time to arrive.
   return askedAt + silenceMs + (occupant?.kind === 'copyFrom' ? COPY_PIECE_MS : 0)
 }

@@ -302,10 +302,10 @@ describe('an upload that hears nothing', () => {
       const { pool, clock, backends, asked } = uploading(takes)
       backends.set(1, at('70'))
       const call = watch(pool.copyFrom(COPY, [Buffer.alloc(40_000)]))
-      await clock.advance(4_450)
+      await clock.advance(2_900)
       expect(call.state).toBe('pending')
       expect(asked).toEqual([2])
-      await clock.advance(150)
+      await clock.advance(700)
       expect(asked).toEqual([2, 2])
       expect(call.error).toMatchObject({ name: 'ConnectionLostError', executed })
       expect(call.error?.message).toContain(
@@ -354,9 +354,9 @@ describe('an upload that hears nothing', () => {
       expect(asked).toEqual([])
       give()
     }
-    await clock.advance(4_400)
+    await clock.advance(2_900)
     expect(call.state).toBe('pending')
-    await clock.advance(200)
+    await clock.advance(700)
     expect(call.error).toMatchObject({ name: 'ConnectionLostError', executed: 'unknown' })
   })
 
