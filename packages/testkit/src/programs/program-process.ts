@@ -14,7 +14,7 @@ const POLL_MS = 5
 const LOG_TAIL_LINES = 30
 
 /** How a program is run. */
-interface ProgramStart {
+export interface ProgramStart {
   /** What it is called in messages. */
   readonly name: string
   readonly program: DebianProgram

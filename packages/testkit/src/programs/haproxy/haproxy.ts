@@ -1,15 +1,15 @@
 import { chmod, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { findFreePorts } from '../../machine/free-port.js'
-import { findServerUser, type ServerUser } from '../../machine/server-user.js'
+import { findServerUser } from '../../machine/server-user.js'
 import {
   createTemporaryDirectory,
   giveTo,
   removeTemporaryDirectory,
 } from '../../machine/temporary-directory.js'
-import { type DebianProgram, debianPackage } from '../debian/debian-package.js'
-import { ProgramProcess } from '../program-process.js'
+import { debianPackage } from '../debian/debian-package.js'
+import type { ProgramProcess } from '../program-process.js'
+import { startOnFreePort } from '../start-on-free-port.js'
 import { ADMIN_SOCKET, configurationText, SECTION, serverName } from './configuration.js'
 import {
   type HaproxyOptions,
@@ -39,9 +39,6 @@ export interface Haproxy extends AsyncDisposable {
   stop(): Promise<void>
 }
 
-/** How often to try another port when another process was faster. */
-const PORT_ATTEMPTS = 5
-
 /**
  * Starts a real HAProxy on a free port of 127.0.0.1, in TCP mode; resolves when it takes clients.
  * The program is the system's, or comes from Debian's package without being installed.
@@ -64,40 +61,27 @@ export async function startHaproxy(options: HaproxyOptions): Promise<Haproxy> {
   const program = await debianPackage('haproxy', { binary: 'usr/sbin/haproxy' })
   const home = await createTemporaryDirectory(user)
   try {
-    const { port, running } = await startOnFreePort(resolved, program, home, user)
-    return new RunningHaproxy(resolved, { port, running, home })
-  } catch (error) {
-    await removeTemporaryDirectory(home)
-    throw error
-  }
-}
-
-async function startOnFreePort(
-  options: ResolvedHaproxyOptions,
-  program: DebianProgram,
-  home: string,
-  user: ServerUser | undefined,
-): Promise<{ port: number; running: ProgramProcess }> {
-  const file = join(home, 'haproxy.cfg')
-  for (let attempt = 1; ; attempt += 1) {
-    const [port] = await findFreePorts(1)
-    await writeFile(file, configurationText(options, port!))
-    await chmod(file, 0o600)
-    await giveTo(file, user)
-    try {
-      const running = await ProgramProcess.start({
+    const file = join(home, 'haproxy.cfg')
+    const { port, running } = await startOnFreePort(
+      {
         name: 'haproxy',
         program,
         arguments: ['-db', '-f', 'haproxy.cfg'],
         home,
         user,
         isReady: () => tell(home, ['show info']).then(Boolean, () => false),
-      })
-      return { port: port!, running }
-    } catch (error) {
-      const portTaken = /cannot bind socket/i.test((error as Error).message)
-      if (!portTaken || attempt === PORT_ATTEMPTS) throw error
-    }
+      },
+      /cannot bind socket/i,
+      async (free) => {
+        await writeFile(file, configurationText(resolved, free))
+        await chmod(file, 0o600)
+        await giveTo(file, user)
+      },
+    )
+    return new RunningHaproxy(resolved, { port, running, home })
+  } catch (error) {
+    await removeTemporaryDirectory(home)
+    throw error
   }
 }
 

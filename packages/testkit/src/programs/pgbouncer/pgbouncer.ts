@@ -2,15 +2,15 @@ import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { createCertificates } from '../../cluster/certificates.js'
-import { findFreePorts } from '../../machine/free-port.js'
 import { findServerUser, type ServerUser } from '../../machine/server-user.js'
 import {
   createTemporaryDirectory,
   giveTo,
   removeTemporaryDirectory,
 } from '../../machine/temporary-directory.js'
-import { type DebianProgram, debianPackage } from '../debian/debian-package.js'
-import { ProgramProcess } from '../program-process.js'
+import { debianPackage } from '../debian/debian-package.js'
+import type { ProgramProcess } from '../program-process.js'
+import { startOnFreePort } from '../start-on-free-port.js'
 import { type AdminLogin, configurationText, createAdminLogin, usersText } from './configuration.js'
 import {
   type PgBouncerOptions,
@@ -42,8 +42,6 @@ export interface PgBouncer extends AsyncDisposable {
   stop(): Promise<void>
 }
 
-/** How often to try another port when another process was faster. */
-const PORT_ATTEMPTS = 5
 const CONSOLE_TIMEOUT_MS = 10_000
 
 /**
@@ -70,41 +68,23 @@ export async function startPgBouncer(options: PgBouncerOptions): Promise<PgBounc
     const ca = resolved.tls ? await installCertificates(home, user) : undefined
     const admin = createAdminLogin()
     await writeFor(user, join(home, 'users.txt'), usersText(resolved, admin))
-    const { port, running } = await startOnFreePort(resolved, program, home, user, admin)
+    const { port, running } = await startOnFreePort(
+      {
+        name: 'pgbouncer',
+        program,
+        arguments: ['pgbouncer.ini'],
+        home,
+        user,
+        isReady: (log) => log.includes('process up:'),
+      },
+      /Address already in use/i,
+      (free) =>
+        writeFor(user, join(home, 'pgbouncer.ini'), configurationText(resolved, home, free, admin)),
+    )
     return new RunningPgBouncer(resolved, { port, running, home, admin, ca })
   } catch (error) {
     await removeTemporaryDirectory(home)
     throw error
-  }
-}
-
-async function startOnFreePort(
-  options: ResolvedPgBouncerOptions,
-  program: DebianProgram,
-  home: string,
-  user: ServerUser | undefined,
-  admin: AdminLogin,
-): Promise<{ port: number; running: ProgramProcess }> {
-  for (let attempt = 1; ; attempt += 1) {
-    const [port] = await findFreePorts(1)
-    const text = configurationText(options, home, port!, admin)
-    await writeFor(user, join(home, 'pgbouncer.ini'), text)
-    try {
-      return {
-        port: port!,
-        running: await ProgramProcess.start({
-          name: 'pgbouncer',
-          program,
-          arguments: ['pgbouncer.ini'],
-          home,
-          user,
-          isReady: (log) => log.includes('process up:'),
-        }),
-      }
-    } catch (error) {
-      const portTaken = /Address already in use/i.test((error as Error).message)
-      if (!portTaken || attempt === PORT_ATTEMPTS) throw error
-    }
   }
 }
 
