@@ -5,7 +5,7 @@
  *     pnpm test:faults --part               the part whose turn it is at this commit, as CI does
  *     pnpm test:faults --part=3             the part with this number
  *     pnpm test:faults --parts              lists the parts
- *     pnpm test:faults --measure [file…]    runs all files, or these, and records how long each took
+ *     pnpm test:faults --measure [file…]    runs all files, or these, and records their durations
  *
  * A round runs every file over every driver once. It is divided into parts of at most four minutes
  * on two cores, balanced by the seconds in tests/faults/durations.json. The number of the commit

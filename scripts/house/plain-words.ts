@@ -3,8 +3,9 @@ import type { TrackedFile } from './tracked-files.js'
 /** Words that hide who is meant. A sentence names its subject, or the subject's role. */
 const VAGUE = /\b(?:who(?:ever)|(?:no|some|any)body)\b/gi
 
-/** The account `nobody` of Unix, under which root runs the servers of the tests. */
-const ACCOUNT = /[`'"]nobody[`'"]|\bnobody:/g
+/** The account of Unix under which root runs the servers of the tests, in quotes or a list. */
+const NAME = 'nobody'
+const ACCOUNT = new RegExp(`['"\`]${NAME}['"\`]|\\b${NAME}:`, 'g')
 
 /** Where texts speak of that account: these files, and what is in these folders. */
 const SPEAK_OF_THE_ACCOUNT = [

@@ -11,7 +11,7 @@ export interface TrackedFile {
 
 const BINARY = /\.(?:png|ico|gz|woff2?)$/
 
-/** Every tracked text file of the repository in `root`, but for those deleted and not yet staged. */
+/** Every tracked text file of the repository in `root` that exists. */
 export function readTrackedFiles(root: string): TrackedFile[] {
   const listed = execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' })
   const deleted = execFileSync('git', ['ls-files', '-z', '--deleted'], {

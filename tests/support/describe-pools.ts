@@ -4,7 +4,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { DRIVERS } from './drivers.js'
 import type { PoolKind } from './pool-kinds.js'
 
-/** The whole suite of pools over each of these kinds and each driver, on one cluster for the file. */
+/** The suite of pools over each of these kinds and each driver, on one cluster for the file. */
 export function describePools(kinds: readonly PoolKind[]): void {
   let cluster: Cluster
   beforeAll(async () => {

@@ -13,7 +13,9 @@ export async function all<T>(stream: AsyncIterable<T>): Promise<T[]> {
   return found
 }
 
-/** Expects the pool's only connection to be idle, in no transaction, and used as a driver allows. */
+/**
+ * Expects the pool's only connection to be idle, in no transaction, and used as a driver allows.
+ */
 export async function expectUsable(it: Harness): Promise<void> {
   await it.clock.settle()
   expect(it.pool.stats()).toMatchObject({ total: 1, idle: 1, leased: 0 })

@@ -29,7 +29,10 @@ const KNOWN: ReadonlySet<string> = new Set([
  * ```ts
  * const manager = createManager({
  *   drivers: { pg: nodePostgres() },
- *   databases: { app: 'postgres://app@a,b,c/app', analytics: { primary: 'postgres://app@d/dw', pool: { max: 20 } } },
+ *   databases: {
+ *     app: 'postgres://app@a,b,c/app',
+ *     analytics: { primary: 'postgres://app@d/dw', pool: { max: 20 } },
+ *   },
  *   budget: { perServer: 50 },
  * })
  * await manager.database('app').query('select 1')

@@ -5,7 +5,9 @@ import { readCloseOptions } from '../engine/pool-closing.js'
 import { PoolClosedError } from '../outcome/errors.js'
 import { PoolDecorator } from './pool-decorator.js'
 
-/** A view of a pool, with the statistics and events of the whole. Closing it closes nothing else. */
+/**
+ * A view of a pool, with the statistics and events of the whole. Closing it closes nothing else.
+ */
 export abstract class PoolView<Whole extends Pool = Pool> extends PoolDecorator {
   readonly name: string
   /** The pool that it is a view of. */

@@ -195,8 +195,8 @@ export class ServerBudget implements SeatOwner {
     const hasHadItsSlice = seat.served >= SLICE_CALLS && now - seat.servingSince >= SLICE_MS
     if (seat.pool.wanted() === 0) {
       if (hasHadItsSlice && hasLess(next, seat)) return this.#letGo(seat)
-      // A caller that got its answer often asks again at once. The connection is given up only if it
-      // is still idle a turn of the event loop from now.
+      // A caller that got its answer often asks again at once. The connection is given up only if
+      // it is still idle a turn of the event loop from now.
       this.#lookAgain()
       return false
     }

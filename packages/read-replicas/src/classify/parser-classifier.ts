@@ -27,7 +27,8 @@ const KEPT = 1_000
  * options, and with `Error` if `libpg-query` cannot be loaded.
  *
  * ```ts
- * const db = withReplicas(primary, replicas, { classify: await parserClassifier({ mode: 'optimistic' }) })
+ * const classify = await parserClassifier({ mode: 'optimistic' })
+ * const db = withReplicas(primary, replicas, { classify })
  * ```
  */
 export async function parserClassifier(

@@ -41,7 +41,8 @@ export type ExpressMiddleware<Request extends ExpressRequest = ExpressRequest> =
  * ```ts
  * app.use(expressReplicas(db, { intent: (req) => (req.path === '/search' ? 'read' : undefined) }))
  * app.post('/orders', async (req, res) => res.json(await db.query('insert …'))) // primary
- * app.get('/orders', async (req, res) => res.json((await db.query('select …')).rows)) // a replica that has the order
+ * // A replica that has the order:
+ * app.get('/orders', async (req, res) => res.json((await db.query('select …')).rows))
  * ```
  */
 export function expressReplicas<Request extends ExpressRequest = ExpressRequest>(

@@ -215,7 +215,9 @@ export class WireServer implements AsyncDisposable, SessionHost {
  * without giving one.
  *
  * ```ts
- * await using server = await startWireServer({ onStatement: (text) => text === 'slow' ? { delayMs: 500 } : undefined })
+ * await using server = await startWireServer({
+ *   onStatement: (text) => (text === 'slow' ? { delayMs: 500 } : undefined),
+ * })
  * const client = new Client(server.url)
  * server.setRole('replica')
  * ```
