@@ -121,9 +121,9 @@ function checkCommon(where: string, options: CallOptions): void {
 
 /**
  * Key of an option of `transaction` and `acquire`: true has the session reset in front of the
- * borrower's first statement and once more after him, whatever the pool's `reset` says. A symbol,
- * because it is for pools that are built on pools: a manager's tenants that share connections.
- * Behind a pooler it does nothing.
+ * borrower's first statement and once more after its last, whatever the pool's `reset` says. A
+ * symbol, because it is for pools that are built on pools: a manager's tenants that share
+ * connections. Behind a pooler it does nothing.
  */
 export const RESET_AROUND: unique symbol = Symbol('poolhouse.resetAround')
 

@@ -111,8 +111,8 @@ export class TransactionScope {
       }
       const turn: Turn = {
         at: this,
-        // What it begins is the caller's own work, or reads his data: it belongs to his async
-        // context, and not to that of the savepoint whose end it waited for.
+        // What it begins is the caller's own work, or reads the caller's data: it belongs to that
+        // async context, and not to that of the savepoint whose end it waited for.
         begin: AsyncResource.bind(() => {
           leave()
           start(this.#clock.now() - since).then(resolve, reject)

@@ -153,7 +153,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   }
 
   async reset(level: ResetLevel): Promise<void> {
-    // A borrower whose text shows that he changed the session may have dropped them.
+    // A borrower whose text changes the session may have dropped them.
     if (level === 'session') this.#resetPrepared = false
     const text = resetText(level, this.transactionStatus())
     if (text === undefined) return

@@ -287,7 +287,7 @@ export class SessionStatements<Shape> {
   /**
    * A reset goes out in front of the next statement, which does not run if that fails. What it
    * changes of the parameters is reported later. A function that the last borrower called may have
-   * changed unseen what his texts meant, so that what was parsed for him serves him alone.
+   * changed unseen what its texts meant, so that what was parsed for it serves that borrower alone.
    */
   resetAhead(): void {
     this.#borrower++
