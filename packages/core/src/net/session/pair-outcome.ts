@@ -4,8 +4,11 @@ import type { Done } from './socket-connection.js'
 
 /** A statement and its piggybacked one, with their values in wire form. */
 export interface PairParts {
+  /** The statement itself. */
   readonly statement: Statement
+  /** Its values. */
   readonly values: readonly (string | null)[] | undefined
+  /** The statement that is sent along. */
   readonly piggyback: Piggyback
   /** The values of the piggybacked statement. */
   readonly piggybackValues: readonly (string | null)[] | undefined
@@ -16,7 +19,10 @@ export interface PairCaller {
   /** Is told the result of the piggybacked statement. */
   readonly piggyback: Piggyback
   /** The prepared statements of the session, which say whether the first one may be sent again. */
-  readonly prepared: { readonly mayRepeat: boolean }
+  readonly prepared: {
+    /** Whether the first statement may be sent again. */
+    readonly mayRepeat: boolean
+  }
   /** Sends the first one again, alone; that settles the caller. */
   readonly again: () => void
   /** Settles the caller. */
