@@ -88,5 +88,5 @@ function codeLines(): Measure {
   }
   const value = [...perPackage.values()].reduce((sum, lines) => sum + lines, 0)
   const offenders = [...perPackage].map(([name, lines]) => `${lines} ${name}`)
-  return { name: 'code lines of packages/*/src', value, limit: 52_039, offenders }
+  return { name: 'code lines of packages/*/src', value, limit: 52_900, offenders }
 }

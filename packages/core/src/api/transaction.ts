@@ -198,7 +198,7 @@ const LONGEST_KEY = 512
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 /** Checks an `idempotencyKey`. Throws `TypeError` or `RangeError`, which never show the key. */
-export function checkIdempotencyKey(where: string, key: unknown): void {
+function checkIdempotencyKey(where: string, key: unknown): void {
   if (typeof key !== 'string') {
     throw new TypeError(
       `${where}: idempotencyKey must be a string, got a value of type ${typeof key}`,

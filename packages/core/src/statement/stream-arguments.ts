@@ -41,7 +41,7 @@ export function checkCopyFromArguments(
 }
 
 /** Checks that something is a source. Throws `TypeError`. */
-export function checkCopySource(source: unknown): void {
+function checkCopySource(source: unknown): void {
   const given = source as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined
   const fits =
     typeof source === 'string' ||

@@ -180,7 +180,7 @@ export interface ReplicaSessionOptions extends ReaderOptions {
 }
 
 /** What to do with a read for which no replica is fresh enough, after waiting for one. */
-export interface WhenStale {
+interface WhenStale {
   /** Longest wait for a replica, in milliseconds. */
   readonly waitMs: number
   /** Where the read goes after the wait; `error` rejects it. */
