@@ -571,6 +571,38 @@ describe('a token after a failover', () => {
     expect(events).toEqual([])
   })
 
+  test('T100: counts as before if its position is exactly where the timeline was left, and is lost one byte later', async () => {
+    const setting = await failOver('1\t0/BB8\tno recovery target specified\n')
+    const events = tokenEvents(setting.db)
+    const session = setting.db.session(`v1.${setting.primary.systemId}.1.BB8`)
+    expect(['b', 'c']).toContain(await nodeOf(setting, session.reader().query('select 1')))
+    expect(events).toEqual([])
+    const lost = setting.db.session(`v1.${setting.primary.systemId}.1.BB9`)
+    expect(await nodeOf(setting, lost.reader().query('select 1'))).toBe('a')
+    expect(events).toMatchObject([{ reason: 'beyond-history' }])
+  })
+
+  test('T100: of a newer timeline is not covered by the replicas of the former one, however far they are', async () => {
+    const setting = await startSetting()
+    const session = setting.db.session(`v1.${setting.primary.systemId}.2.10`)
+    expect(await nodeOf(setting, session.reader().query('select 1'))).toBe('a')
+    expect(await session.caughtUp()).toBe(false)
+  })
+
+  test('T100: of a newer timeline takes the place of one that names a higher position on an older timeline', async () => {
+    const setting = await failOver('1\t0/FA0\tno recovery target specified\n')
+    const { systemId } = setting.primary
+    const [older, newer] = [`v1.${systemId}.1.2710`, `v1.${systemId}.2.1388`]
+    for (const [first, second] of [
+      [older, newer],
+      [newer, older],
+    ] as const) {
+      const session = setting.db.session(first)
+      session.see(second)
+      expect(session.token).toBe(newer)
+    }
+  })
+
   test('sends reads to the primary if the history may not be read', async () => {
     const setting = await failOver()
     const events = tokenEvents(setting.db)
