@@ -82,8 +82,8 @@ export class Growth {
 
   /** Begins as many connects as are wanted and allowed now. */
   step(now: number): void {
-    const { arrivals, config, seat, slots } = this.#engine
-    if (this.#stopped || slots.size >= config.max) return
+    const { arrivals, slots } = this.#engine
+    if (this.#stopped || slots.size >= this.#engine.config.max) return
     if (now >= this.#capUntil) this.#cap = Number.POSITIVE_INFINITY
     if (this.#failing && now < this.#retryAt) {
       if (arrivals.wanted() > 0) this.#engine.wakeAt(this.#retryAt)
@@ -91,6 +91,8 @@ export class Growth {
     }
     const limit = this.#failing ? 1 : this.#allowed
     while (this.#connecting < limit && arrivals.wanted() > 0) {
+      // Read anew each time: a connect calls the password function, which may change the pool.
+      const { config, seat } = this.#engine
       if (slots.size >= Math.min(config.max, this.#cap)) {
         if (this.#cap < config.max) this.#engine.wakeAt(this.#capUntil)
         return

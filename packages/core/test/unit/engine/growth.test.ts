@@ -215,3 +215,19 @@ test('F16: abandons a connect that never answers, and tries again for callers th
   expect(driver.attempts).toBe(2)
   expect(driver.connecting).toBe(0)
 })
+
+test('opens no more than a pool may have that its password function makes smaller', async () => {
+  let isFirst = true
+  const password = (): string => {
+    if (isFirst) it.pool.resize({ max: 1 })
+    isFirst = false
+    return 'secret'
+  }
+  const connection = { host: 'localhost', user: 'user', database: 'app', password }
+  const it = harness({ max: 4, connection }, { connectMs: 10 })
+  it.pool.suspend()
+  for (let caller = 0; caller < 4; caller++) watch(it.pool.acquire())
+  it.pool.resume()
+  await it.clock.settle()
+  expect(it.pool.stats().total).toBe(1)
+})
