@@ -216,12 +216,7 @@ export class NamedDatabases {
   }
 
   #entry(spec: DatabaseSpec): NamedEntry {
-    const { name } = spec
     const member = new DatabaseMember(this.#memberOptions(spec, undefined))
-    member.events.on('connect', () => this.#failures.delete(name))
-    member.events.on('error', ({ error }) => {
-      if (error instanceof ConnectError) this.#failures.set(name, error.message)
-    })
     const view = new DatabaseView(member, () => this.#groupOf(entry))
     const entry: NamedEntry = { spec, member, tenants: new Map(), group: undefined, view }
     return entry
@@ -270,10 +265,18 @@ export class NamedDatabases {
           ? budgets.weighing(spec.weight, spec.name)
           : budgets.weighing(changes.weight),
       budgets,
+      made: changes === undefined ? (pool) => this.#watchFailures(spec.name, pool) : undefined,
       clock,
       random,
       apart: (make) => this.#context.runInAsyncScope(make),
     }
+  }
+
+  #watchFailures(name: string, pool: Pool): void {
+    pool.on('connect', () => this.#failures.delete(name))
+    pool.on('error', ({ error }) => {
+      if (error instanceof ConnectError) this.#failures.set(name, error.message)
+    })
   }
 
   #unknown(what: string, name: string): RangeError {

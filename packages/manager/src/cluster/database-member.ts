@@ -43,6 +43,11 @@ export interface MemberOptions {
   readonly budget: ConnectionBudget
   /** Where its pools are watched to learn what their servers allow. */
   readonly budgets: Pick<Budgets, 'watch' | 'unwatch'>
+  /**
+   * Gets each new pool before its first connect. A listener goes on that pool: one on `hub` would
+   * take the place of the process warning for a fault of the application's own listener.
+   */
+  readonly made?: ((pool: ConnectionPool) => void) | undefined
   readonly clock: Clock
   /** Source of randomness from 0 (included) to 1 (excluded). */
   readonly random: () => number
@@ -133,6 +138,7 @@ export class DatabaseMember {
     this.events.add(made)
     server.add(made, this)
     budgets.watch(made)
+    this.#options.made?.(made)
     return made
   }
 

@@ -263,6 +263,29 @@ test('a reload changes the address of a single server, also for the pools of ten
   await manager.close()
 })
 
+test('a listener that throws is a process warning, unless the database has an error listener', async () => {
+  const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  try {
+    const manager = manage({ app: { primary: LOCAL } })
+    const db = manager.database('app')
+    const fault = new Error('listener fault')
+    db.on('connect', () => {
+      throw fault
+    })
+    await db.query('select 1')
+    await clock.advance(10)
+    expect(warned.mock.calls).toEqual([[fault]])
+    const errors: unknown[] = []
+    db.on('error', ({ error }) => errors.push(error))
+    await Promise.all([db.query('select 1'), db.query('select 2'), clock.advance(10)])
+    expect(errors).toEqual([fault])
+    expect(warned).toHaveBeenCalledTimes(1)
+    await manager.close()
+  } finally {
+    warned.mockRestore()
+  }
+})
+
 test('is ready when every database answers, and not while one is down', async () => {
   const manager = manage({ app: { primary: LOCAL } })
   const { livez, readyz } = createHealthHandlers(manager, { timeoutMs: 200, details: true })
