@@ -126,7 +126,7 @@ export {
   UnknownTenantError,
   WrongTenantError,
 } from './outcome/errors.js'
-export type { Durability, Executed } from './outcome/executed.js'
+export type { Durability, Executed } from './outcome/outcome.js'
 export {
   isPoolhouseError,
   PoolhouseError,

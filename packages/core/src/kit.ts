@@ -145,7 +145,7 @@ export { formatEndpoint, isLocal } from './settings/endpoint.js'
 export { parseLibpqEnvironment } from './settings/libpq-environment.js'
 export type { UrlHost } from './settings/read-hosts.js'
 export type { ParsedConnectionUrl } from './settings/read-parameters.js'
-export type { UrlPoolSettings } from './settings/read-pool-options.js'
+export type { UrlPoolSettings } from './settings/read-pool-parameters.js'
 export type { UrlSsl } from './settings/read-ssl.js'
 export { refuseLoneStatement } from './statement/lone-statement.js'
 export {

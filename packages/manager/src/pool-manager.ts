@@ -30,10 +30,10 @@ import { NamedDatabases } from './named-databases.js'
 import type { BudgetOptions } from './options/budget-options.js'
 import type { DatabasePool } from './options/database-pool.js'
 import type { TenantOptions } from './options/tenant-options.js'
+import { CurrentTenant } from './tenants/current-tenant.js'
 import { checkTenantId } from './tenants/identity.js'
 import { TenantDirectory } from './tenants/tenant-directory.js'
 import { TenantPool } from './tenants/tenant-pool.js'
-import { TenantScope } from './tenants/tenant-scope.js'
 
 /** Checked options of a manager. */
 export interface ManagerParts {
@@ -57,7 +57,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
   readonly #budgets: Budgets
   readonly #databases: NamedDatabases
   readonly #directory: TenantDirectory | undefined
-  readonly #scope = new TenantScope()
+  readonly #scope = new CurrentTenant()
   #config: Databases
   #isLeaving = false
   #closing: Promise<void> | undefined

@@ -1,5 +1,5 @@
 import { describeValue } from '../base/option-check.js'
-import type { Durability } from '../outcome/executed.js'
+import type { Durability } from '../outcome/outcome.js'
 import { encodeValues } from '../types/encode-values.js'
 
 /**

@@ -6,7 +6,7 @@ import {
   describeValue,
   refuseUnknownOptions,
 } from '../base/option-check.js'
-import type { Durability } from '../outcome/executed.js'
+import type { Durability } from '../outcome/outcome.js'
 import type { OutcomeResolver, TransactionIdentity } from '../outcome/transaction-outcome.js'
 import { checkStaleness } from './call-options.js'
 import type { Queryable, Statement } from './statement.js'

@@ -1,5 +1,5 @@
 import { ConnectionLostError } from './errors.js'
-import type { Executed } from './executed.js'
+import type { Executed } from './outcome.js'
 
 /**
  * Says what is known of the outcome where a lost session has undone everything. Other errors than

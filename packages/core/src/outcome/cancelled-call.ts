@@ -1,6 +1,6 @@
 import { hasCondition } from './conditions.js'
 import { ConnectionLostError } from './errors.js'
-import type { Durability, Executed } from './executed.js'
+import type { Durability, Executed } from './outcome.js'
 import { PoolhouseError } from './poolhouse-error.js'
 
 /**

@@ -1,4 +1,4 @@
-import type { Durability, Executed } from './executed.js'
+import type { Durability, Executed } from './outcome.js'
 import { brand, PoolhouseError } from './poolhouse-error.js'
 import { meaningOf, type ServerWords } from './sqlstate.js'
 

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import { printable } from '../base/printable.js'
-import type { Durability, Executed } from './executed.js'
+import type { Durability, Executed } from './outcome.js'
 import { brand, PoolhouseError } from './poolhouse-error.js'
 import {
   type OutcomeResolver,

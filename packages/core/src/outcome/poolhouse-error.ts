@@ -1,4 +1,4 @@
-import type { Durability, Executed } from './executed.js'
+import type { Durability, Executed } from './outcome.js'
 
 /** What every Poolhouse error carries beside its message. */
 export interface PoolhouseErrorOptions {

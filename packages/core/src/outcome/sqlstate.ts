@@ -1,4 +1,4 @@
-import type { Executed } from './executed.js'
+import type { Executed } from './outcome.js'
 
 /** What the server, or a pooler in front of it, said in one ErrorResponse. */
 export interface ServerWords {

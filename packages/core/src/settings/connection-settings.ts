@@ -22,7 +22,7 @@ import {
   type ChannelBinding,
   type ParsedConnectionUrl,
 } from './read-parameters.js'
-import type { UrlPoolSettings } from './read-pool-options.js'
+import type { UrlPoolSettings } from './read-pool-parameters.js'
 import { isRouting } from './split-options.js'
 import { readSsl, type SslOptions, type SslSettings } from './ssl-settings.js'
 

@@ -1,6 +1,6 @@
 import type { ParameterReader } from './parameter-reader.js'
 import { readHosts, type UrlHost } from './read-hosts.js'
-import { readPoolParameters, type UrlPoolSettings } from './read-pool-options.js'
+import { readPoolParameters, type UrlPoolSettings } from './read-pool-parameters.js'
 import { readSslParameters, type UrlSsl } from './read-ssl.js'
 import { splitOptions } from './split-options.js'
 

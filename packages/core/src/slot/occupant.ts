@@ -1,4 +1,4 @@
-import type { Executed } from '../outcome/executed.js'
+import type { Executed } from '../outcome/outcome.js'
 
 /** What may have a session to itself for more than one answer. */
 export type OccupantKind = 'stream' | 'copyFrom' | 'copyTo'

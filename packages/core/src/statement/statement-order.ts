@@ -1,5 +1,5 @@
 import { LeaseBusyError } from '../outcome/errors.js'
-import type { Executed } from '../outcome/executed.js'
+import type { Executed } from '../outcome/outcome.js'
 import type { Slot } from '../slot/slot.js'
 import type { ExclusiveWork, OrderedWork, WorkOwner } from './session-work.js'
 import type { RunHost, RunOwner } from './statement-run.js'

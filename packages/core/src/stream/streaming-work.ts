@@ -4,7 +4,7 @@ import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { CLEANING_MS } from '../engine/cleaning.js'
 import { afterCancel, type CancelReason } from '../outcome/cancelled-call.js'
 import { AbortError } from '../outcome/errors.js'
-import type { Durability, Executed } from '../outcome/executed.js'
+import type { Durability, Executed } from '../outcome/outcome.js'
 import type { OccupantKind } from '../slot/occupant.js'
 import type { Slot } from '../slot/slot.js'
 import {

@@ -13,7 +13,7 @@ import type { PoolLease, WorkGuard } from '../lease/pool-lease.js'
 import { asExecuted } from '../outcome/as-executed.js'
 import { setExecuted } from '../outcome/database-error.js'
 import { AbortError, InDoubtError } from '../outcome/errors.js'
-import type { Durability } from '../outcome/executed.js'
+import type { Durability } from '../outcome/outcome.js'
 import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import {
   checkCopyFromArguments,

@@ -3,7 +3,7 @@ import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../api/streaming.js'
 import type { Transaction } from '../api/transaction.js'
 import { hasCondition } from '../outcome/conditions.js'
-import type { Durability } from '../outcome/executed.js'
+import type { Durability } from '../outcome/outcome.js'
 import { savepointRolledBackError, scopeOverError } from './transaction-errors.js'
 import type { TransactionScope } from './transaction-scope.js'
 

@@ -1,7 +1,7 @@
 import type { Statement } from '../api/statement.js'
 import { setExecuted } from '../outcome/database-error.js'
 import { ConnectionLostError, StatementTimeoutError, TransactionError } from '../outcome/errors.js'
-import type { Executed } from '../outcome/executed.js'
+import type { Executed } from '../outcome/outcome.js'
 import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import { traitsOf } from '../sql/statement-traits.js'
 import { CONTROLS_TRANSACTION } from '../sql/trait-flags.js'

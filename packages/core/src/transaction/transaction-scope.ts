@@ -2,7 +2,7 @@ import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import type { Clock, ClockTimer } from '../base/clock.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { AbortError, StatementTimeoutError, TransactionError } from '../outcome/errors.js'
-import type { Executed } from '../outcome/executed.js'
+import type { Executed } from '../outcome/outcome.js'
 
 /** The limits of a call that waits for its turn. */
 export interface TurnLimits {

@@ -11,7 +11,7 @@ import type { Observation, ProbeFacts } from '../base/observation.js'
 import { type ClusterView, factsOf, lifeOf } from '../judge/cluster-view.js'
 import { type Consequence, consequences } from '../judge/consequences.js'
 import { describeChange, type HeldCalls } from '../judge/describe-change.js'
-import { fencedServers } from '../judge/fenced-servers.js'
+import { fencedConnections } from '../judge/fenced-connections.js'
 import { type Judgement, judge } from '../judge/judgement.js'
 import {
   describeFencedClaims,
@@ -349,7 +349,7 @@ export class TopologyWatch implements Topology {
   /** Destroys the node's connections to fenced servers that its name leads or led to, no others. */
   #fenceSessions(id: string, former?: ProbeFacts): void {
     const pool = this.#nodes.get(id)?.pool
-    const isFenced = pool && fencedServers(this.#view, id, former)
+    const isFenced = pool && fencedConnections(this.#view, id, former)
     if (isFenced === undefined || !pool?.servers?.().some(({ server }) => isFenced(server))) return
     pool.onlyTo?.(isFenced).destroyAll('fenced: its name leads to another server by now')
   }

@@ -21,9 +21,9 @@ import {
 } from '@poolhouse/core/kit'
 import type { ReaderOptions } from '@poolhouse/read-replicas'
 import type { DatabasePool } from '../options/database-pool.js'
+import type { CurrentTenant } from './current-tenant.js'
 import type { Tenant } from './tenant.js'
 import type { TenantDirectory } from './tenant-directory.js'
-import type { TenantScope } from './tenant-scope.js'
 import { waitForTenant } from './wait-for-tenant.js'
 
 /**
@@ -33,7 +33,7 @@ export class TenantPool extends PoolDecorator implements DatabasePool {
   readonly name: string
   readonly #id: string
   readonly #directory: TenantDirectory
-  readonly #scope: TenantScope
+  readonly #scope: CurrentTenant
   readonly #clock: Clock
   readonly #pick: (tenant: Tenant) => Pool
   // Undefined before the first listener.
@@ -44,7 +44,7 @@ export class TenantPool extends PoolDecorator implements DatabasePool {
   constructor(
     id: string,
     directory: TenantDirectory,
-    scope: TenantScope,
+    scope: CurrentTenant,
     clock: Clock,
     pick: (tenant: Tenant) => Pool = ({ pool }) => pool,
   ) {

@@ -1,6 +1,6 @@
 import { DatabaseError, wordsOf } from '../../outcome/database-error.js'
 import { ConnectionLostError } from '../../outcome/errors.js'
-import type { Executed } from '../../outcome/executed.js'
+import type { Executed } from '../../outcome/outcome.js'
 import { isResetFailure } from '../../outcome/reset-failure.js'
 import { provenByLastWords } from '../../outcome/sqlstate.js'
 

@@ -5,7 +5,7 @@ import { describeName } from '@poolhouse/core/kit'
 /**
  * The tenant that the running code works for. In its scope, calls for other tenants are refused.
  */
-export class TenantScope {
+export class CurrentTenant {
   readonly #current = new AsyncLocalStorage<string | undefined>()
 
   /** The tenant of the current scope; undefined outside of one. */

@@ -13,7 +13,7 @@ import { type ClusterView, factsOf, highestTimeline } from './cluster-view.js'
  * Returns undefined if nothing can be said: fencing is off, a pooler stands in front of the server,
  * or the node does not answer.
  */
-export function fencedServers(
+export function fencedConnections(
   view: ClusterView,
   id: string,
   former?: ProbeFacts,
