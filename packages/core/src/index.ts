@@ -132,7 +132,11 @@ export {
   PoolhouseError,
   type PoolhouseErrorOptions,
 } from './outcome/poolhouse-error.js'
-export type { TransactionIdentity, TransactionOutcome } from './outcome/transaction-outcome.js'
+export type {
+  ResolveOptions,
+  TransactionIdentity,
+  TransactionOutcome,
+} from './outcome/transaction-outcome.js'
 export type { ServerIdentity } from './server/server-identity.js'
 export type { ServerInUse } from './server/server-sightings.js'
 export type { AuthMethod } from './settings/auth-method.js'

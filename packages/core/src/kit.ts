@@ -117,7 +117,7 @@ export {
   refusesWrites,
 } from './outcome/error-meaning.js'
 export type { NodeNews } from './outcome/sqlstate.js'
-export type { OutcomeResolver, ResolveOptions } from './outcome/transaction-outcome.js'
+export type { OutcomeResolver } from './outcome/transaction-outcome.js'
 export {
   type AcceptsServer,
   describeServer,

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import {
   InDoubtError,
+  type ResolveOptions,
   type TransactionIdentity,
   type TransactionOutcome,
 } from '../../../src/index.js'
-import type { ResolveOptions } from '../../../src/kit.js'
 import type { FakeReply } from '../../../src/testing/index.js'
 import { IDENTITY_QUERY } from '../../../src/transaction/transaction-identity.js'
 import { type Harness, harness, sqlError, watch } from '../../harness.js'
