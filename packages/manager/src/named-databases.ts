@@ -211,8 +211,10 @@ export class NamedDatabases {
     ])
     // Members last: calls that wait in a group need the pools of their member.
     const left = { ...options, timeoutMs: Math.max(0, deadline - clock.now()) }
-    const members = [...this.#entries.values()].map(({ member }) => member.close(left))
-    rejectFirst([...ends, ...(await this.#views!), ...(await Promise.allSettled(members))])
+    const members = Promise.allSettled(
+      [...this.#entries.values()].map(({ member }) => member.close(left)),
+    )
+    rejectFirst([...ends, ...(await this.#views!), ...(await members)])
   }
 
   #entry(spec: DatabaseSpec): NamedEntry {
