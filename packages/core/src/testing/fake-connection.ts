@@ -440,7 +440,8 @@ export class FakeConnection implements DriverConnection {
           this.#done = undefined
           this.#answer = undefined
           this.#options.onAnswer?.({ text }, this, error, tag)
-          if (error !== null && isFatal(error)) queueMicrotask(() => this.#end(error))
+          // The news that it has closed comes after every reaction to its answer.
+          if (error !== null && isFatal(error)) process.nextTick(() => this.#end(error))
         },
       },
       remembersCancel,

@@ -176,6 +176,33 @@ describe('losing the primary', () => {
     await pool.close()
   })
 
+  it('T105: sends a write that a read-only session refuses at most twice, however many retries are left', async () => {
+    const pool = failover()
+    await ready(pool)
+    // Earns the right to retry a hundred calls.
+    for (let call = 0; call < 1_000; call++) await pool.query('select 1')
+    let asked = 0
+    a.script = ({ text }) => {
+      if (!/^(?:insert|copy)/.test(text)) return undefined
+      asked++
+      return { error: new DatabaseError('read-only', { code: '25006', severity: 'ERROR' }) }
+    }
+    const writes: (() => Promise<unknown>)[] = [
+      () => pool.query('insert 1'),
+      () => pool.transaction((tx) => tx.query('insert 1')),
+      () => pool.copyFrom('copy t from stdin', ['1\n']),
+      () => pool.stream('insert 1 returning 1').next(),
+    ]
+    for (const write of writes) {
+      asked = 0
+      const call = watch(write())
+      await clock.advance(5_000)
+      expect(call.error).toMatchObject({ code: '25006' })
+      expect([1, 2]).toContain(asked)
+    }
+    await pool.close()
+  })
+
   it('S71: rejects with 25006 of a READ ONLY transaction without a probe', async () => {
     const pool = failover()
     await ready(pool)

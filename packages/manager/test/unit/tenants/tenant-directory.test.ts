@@ -126,6 +126,68 @@ test('X13: beyond maxPools the least recently used pools are closed', async () =
   await manager.close()
 })
 
+test('T103: beyond maxPools a tenant that was used again stays, and the one used longest ago goes', async () => {
+  const asked: string[] = []
+  const manager = manage(
+    (id) => {
+      asked.push(id)
+      return { database: id }
+    },
+    { maxPools: 3, ttlMs: 1_000 },
+  )
+  const use = async (...ids: string[]): Promise<void> => {
+    for (const id of ids) {
+      await manager.tenant(id).query('select 1')
+      await clock.advance(10)
+    }
+  }
+  const open = (): string[] =>
+    Object.keys(manager.stats({ tenants: ['a', 'b', 'c', 'd', 'e', 'f'] }).tenants)
+  await use('a', 'b', 'c', 'a', 'd')
+  expect(open()).toEqual(['a', 'c', 'd'])
+  await use('c', 'e')
+  expect(open()).toEqual(['c', 'd', 'e'])
+  // A tenant that is resolved again after its time was used too.
+  await clock.advance(1_000)
+  await use('c', 'f')
+  expect(open()).toEqual(['c', 'e', 'f'])
+  expect(asked.filter((id) => id === 'c')).toHaveLength(2)
+  await manager.close()
+})
+
+test('T103: beyond maxPools no tenant goes that has a call under way, nor one whose first call is about to begin', async () => {
+  const manager = manage((id) => ({ database: id }), { maxPools: 2 })
+  const open = (): string[] => Object.keys(manager.stats({ tenants: ['a', 'b', 'c', 'd'] }).tenants)
+  const lease = await manager.tenant('a').acquire()
+  await clock.advance(10)
+  await manager.tenant('b').query('select 1')
+  await clock.advance(10)
+  await manager.tenant('c').query('select 1')
+  expect(open()).toEqual(['a', 'c'])
+  await lease.query('select 1')
+  // All at once: no pool may be closed before its first call.
+  await clock.advance(10)
+  const calls = ['b', 'c', 'd'].map((id) => manager.tenant(id).query('select 1'))
+  for (const { status } of await Promise.allSettled(calls)) expect(status).toBe('fulfilled')
+  expect(open()).toContain('a')
+  lease.release()
+  await clock.advance(20_000)
+  expect(open().length).toBeLessThanOrEqual(2)
+  await manager.close()
+})
+
+test('T103: a tenant that is used all the time is not swept as unused', async () => {
+  const manager = manage((id) => ({ database: id }), { idleMs: 5_000, ttlMs: 600_000 })
+  await manager.tenant('unused').query('select 1')
+  for (let second = 0; second < 20; second++) {
+    await manager.tenant('used').query('select 1')
+    await clock.advance(1_000)
+  }
+  expect(Object.keys(manager.stats({ tenants: ['used', 'unused'] }).tenants)).toEqual(['used'])
+  expect(driver.attempts).toBe(2)
+  await manager.close()
+})
+
 test('X21: statistics name only tenants that were asked for, at most a hundred', async () => {
   const manager = manage((id) => ({ database: id }))
   await manager.tenant('acme').query('select 1')

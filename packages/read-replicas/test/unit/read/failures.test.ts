@@ -296,6 +296,35 @@ describe('ejection', () => {
     expect(sentences[0]).toBeGreaterThan(20_000)
   })
 
+  test.each([
+    [29_000, true],
+    [31_000, false],
+  ])('T105: after %i ms of good service is longer than the one before: %s', async (ms, longer) => {
+    const { db, b, clock, events } = await startSetting({
+      strategy: 'roundRobin',
+      random: () => 0.5,
+    })
+    const terms: number[] = []
+    db.on('ejected', ({ forMs }) => terms.push(forMs))
+    const fail = async (): Promise<void> => {
+      b.answer = failing(lost())
+      await served(db, 4)
+      b.answer = () => undefined
+    }
+    for (const failures of [1, 2, 3]) {
+      await fail()
+      expect(terms).toHaveLength(failures)
+      // One that has come back gets few reads at first.
+      await clock.advance(terms.at(-1)! + 10_000)
+    }
+    expect(events.at(-1)).toBe('admitted b')
+    expect(terms[2]).toBeGreaterThan(terms[1]!)
+    await clock.advance(ms - 10_000)
+    await fail()
+    if (longer) expect(terms[3]).toBeGreaterThan(terms[2]!)
+    else expect(terms[3]).toBe(terms[0])
+  })
+
   test('S38: does not hit the last node because of a failed read alone', async () => {
     const { db, b, c, clock, events } = await startSetting({ strategy: 'roundRobin' })
     b.answer = c.answer = failing(unsent())

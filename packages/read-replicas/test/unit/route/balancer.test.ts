@@ -189,6 +189,35 @@ describe('weighted', () => {
     expect(weigh({ b: 0 }, ['b'], 2)).toEqual(['b', 'b'])
   })
 
+  test('T105: passes over a weight of 0 also after another node was away and has come back', () => {
+    const [b, c, d] = nodes('b', 'c', 'd') as [ReplicaNode, ReplicaNode, ReplicaNode]
+    const weights = new Map([
+      ['b', 0],
+      ['c', 5],
+      ['d', 1],
+    ])
+    const balancer = createBalancer('weighted', sequence(), weights)
+    const choose = (among: readonly ReplicaNode[], count: number): string[] =>
+      Array.from({ length: count }, () => {
+        const node = balancer.pick(among, 0)
+        balancer.chosen(node, among)
+        return node.node
+      })
+    for (const among of [
+      [b, c, d],
+      [b, d],
+      [b, c],
+      [b, c, d],
+      [d, b],
+      [c, d, b],
+    ]) {
+      // Also in between, when the other node has paid for what it was chosen for.
+      for (let count = 1; count <= 7; count++) expect(choose(among, count)).not.toContain('b')
+    }
+    expect(choose([b], 2)).toEqual(['b', 'b'])
+    expect(choose([b, c, d], 20)).not.toContain('b')
+  })
+
   test('gives nodes without a weight the weight 1', () => {
     expect(tally(weigh({ b: 3 }, ['b', 'c'])).get('b')).toBe(75)
   })
