@@ -3,6 +3,7 @@ import { createMarkerTable, createPool, type Transaction } from '@poolhouse/core
 import { type ClusterNode, startFaultProxy, startPgBouncer } from '@poolhouse/testkit'
 import { describe, expect } from 'vitest'
 import { scenario } from '../../support/scenario.js'
+import { until } from '../../support/until.js'
 import { startProxiedCluster } from '../support/proxied-cluster.js'
 
 async function rows(node: ClusterNode): Promise<number[]> {
@@ -40,6 +41,32 @@ describe('a transaction with a key', () => {
       expect(failures).toEqual([])
       const stored = await rows(setup.node('b'))
       expect(stored).toEqual(Array.from({ length: calls }, (_, index) => index + 1))
+    },
+  )
+
+  scenario(
+    'T102: leaves a former attempt alone that waits for its synchronous standby, and waits with it',
+    async ({ make }) => {
+      await using setup = await startProxiedCluster({ replicas: 1, synchronous: true })
+      const pool = setup.pool(make())
+      await createMarkerTable(pool)
+      const node = setup.node('a')
+      const waiting = (): Promise<unknown[]> =>
+        node.sql("select pid from pg_stat_activity where wait_event = 'SyncRep'")
+      const waitingForTheKey = (): Promise<unknown[]> =>
+        node.sql(`select pid from pg_stat_activity
+          where wait_event_type = 'Lock' and query like 'insert into poolhouse_marker%'`)
+      await setup.node('b').stop('fast')
+      const call = pool.transaction(insert(1), { idempotencyKey: 'k', timeoutMs: 30_000 })
+      await until(async () => (await waiting()).length === 1, 'the wait for the standby')
+      const former = await waiting()
+      setup.proxy.reset()
+      await until(async () => (await waitingForTheKey()).length === 1, 'the wait for the key')
+      expect(await waiting()).toEqual(former)
+      await setup.node('b').start()
+      await call
+      expect(await rows(node)).toEqual([1])
+      expect(await rows(setup.node('b'))).toEqual([1])
     },
   )
 

@@ -156,7 +156,14 @@ test('T103: beyond maxPools a tenant that was used again stays, and the one used
 })
 
 test('T103: beyond maxPools no tenant goes that has a call under way, nor one whose first call is about to begin', async () => {
-  const manager = manage((id) => ({ database: id }), { maxPools: 2 })
+  let asked = 0
+  const manager = manage(
+    (id) => {
+      asked++
+      return { database: id }
+    },
+    { maxPools: 2 },
+  )
   const open = (): string[] => Object.keys(manager.stats({ tenants: ['a', 'b', 'c', 'd'] }).tenants)
   const lease = await manager.tenant('a').acquire()
   await clock.advance(10)
@@ -167,8 +174,10 @@ test('T103: beyond maxPools no tenant goes that has a call under way, nor one wh
   await lease.query('select 1')
   // All at once: no pool may be closed before its first call.
   await clock.advance(10)
-  const calls = ['b', 'c', 'd'].map((id) => manager.tenant(id).query('select 1'))
+  asked = 0
+  const calls = ['e', 'f', 'g'].map((id) => manager.tenant(id).query('select 1'))
   for (const { status } of await Promise.allSettled(calls)) expect(status).toBe('fulfilled')
+  expect(asked).toBe(3)
   expect(open()).toContain('a')
   lease.release()
   await clock.advance(20_000)
