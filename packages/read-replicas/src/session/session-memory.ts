@@ -312,12 +312,17 @@ export class SessionMemory {
     try {
       return await work
     } catch (error) {
-      const { executed } = (error ?? {}) as { executed?: unknown }
-      if (executed === 'unknown' || executed === 'yes') this.#becomeStrong()
-      throw error
+      throw this.failed(error)
     } finally {
       over()
     }
+  }
+
+  /** Work on the primary failed. The session becomes strong if the work may have committed. */
+  failed(error: unknown): unknown {
+    const { executed } = (error ?? {}) as { executed?: unknown }
+    if (executed === 'unknown' || executed === 'yes') this.#becomeStrong()
+    return error
   }
 
   /**

@@ -140,6 +140,7 @@ export class SessionPool extends PoolView implements ReplicaSession {
   ): Promise<R> {
     const lend = (options: AcquireOptions | undefined): Promise<Lease> => this.#lend(options)
     const now = (): number => this.#parts.background.now()
+    const failed = (error: unknown): unknown => this.#memory.failed(error)
     switch (call.kind) {
       case 'query':
         return await call.run({ query: (statement, options) => this.#write(statement, options) })
@@ -153,11 +154,11 @@ export class SessionPool extends PoolView implements ReplicaSession {
         })
       case 'stream':
         return await call.run({
-          stream: (statement, options) => leasedRows(lend, statement, options),
+          stream: (statement, options) => leasedRows(lend, statement, options, failed),
         })
       case 'copyTo':
         return await call.run(
-          { copyTo: (sql, options) => leasedCopyTo(now, lend, sql, options) },
+          { copyTo: (sql, options) => leasedCopyTo(now, lend, sql, options, failed) },
           left,
         )
       case 'copyFrom':

@@ -1,9 +1,19 @@
 import { ConnectionLostError, type PoolEvents, TokenBeyondHistoryError } from '@poolhouse/core'
 import { describe, expect, test } from 'vitest'
-import { type ReplicaPool, withReplicas } from '../../../src/index.js'
+import { type ReplicaPool, type ReplicaSession, withReplicas } from '../../../src/index.js'
 import { refused } from '../failures.js'
 import { settle } from '../manual-clock.js'
 import { type Setting, sequence, startSetting } from '../setting.js'
+
+/** A failure that says whether its write was executed. */
+class WriteError extends Error {
+  readonly executed: string
+
+  constructor(executed: string) {
+    super(`executed: ${executed}`)
+    this.executed = executed
+  }
+}
 
 /** Lets the primary commit something that no replica has replayed. */
 function commit({ primary }: Pick<Setting, 'primary'>): void {
@@ -286,6 +296,48 @@ describe('a session that writes', () => {
     expect(session.token).toMatch(/^v1\.\d+\.1\.3E8$/)
     expect(['b', 'c']).toContain(await nodeOf(setting, session.reader().query('select 1')))
   })
+
+  test.each([
+    ['yes', 'v1.strong'],
+    ['unknown', 'v1.strong'],
+    ['rolled-back', ''],
+    ['no', ''],
+  ] as const)(
+    'T103: whose write throws with executed "%s" has the token "%s"',
+    async (executed, token) => {
+      const calls: ((session: ReplicaSession) => Promise<unknown>)[] = [
+        (session) => session.query('insert into t values (1)'),
+        (session) => session.query('insert into t values (1)', [], { intent: 'write' }),
+        (session) => session.transaction((tx) => tx.query('insert into t values (1)')),
+        (session) => session.use((lease) => lease.query('insert into t values (1)')),
+        async (session) => {
+          const lease = await session.acquire()
+          await lease.query('insert into t values (1)').finally(() => lease.release())
+        },
+        (session) => session.copyFrom('copy t from stdin', ['1\n']),
+        async (session) => {
+          for await (const _row of session.stream('insert into t values (1) returning 1'));
+        },
+        async (session) => {
+          for await (const _piece of session.copyTo('copy (insert …) to stdout'));
+        },
+      ]
+      for (const call of calls) {
+        const setting = await start()
+        const { db, primary } = setting
+        const session = db.session()
+        primary.answer = ({ text }) => {
+          if (!/^(?:insert|copy)/.test(text)) return
+          throw new WriteError(executed)
+        }
+        await expect(call(session)).rejects.toThrow(WriteError)
+        expect(session.token).toBe(token)
+        primary.answer = () => undefined
+        const node = await nodeOf(setting, session.reader().query('select 1'))
+        expect(token === '' ? ['b', 'c'] : ['a']).toContain(node)
+      }
+    },
+  )
 
   test('reads from the primary while the position of its write is not available', async () => {
     const setting = await start()
