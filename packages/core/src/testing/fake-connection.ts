@@ -224,7 +224,7 @@ export class FakeConnection implements DriverConnection {
       else if ('error' in reply) answer(reply.error)
       else if ('rows' in reply) answer(null, reply.rows, reply.command)
       else if ('lose' in reply && this.#done === done) this.lose(reply.lose)
-      // A server that says FATAL hangs up right after it.
+      // A server that says FATAL hangs up right after it, here and below.
       if (reply !== undefined && 'error' in reply && isFatal(reply.error)) this.#end(reply.error)
     }
     this.#later(finish, delay)
@@ -440,7 +440,6 @@ export class FakeConnection implements DriverConnection {
           this.#done = undefined
           this.#answer = undefined
           this.#options.onAnswer?.({ text }, this, error, tag)
-          // The news that it has closed comes after every reaction to its answer.
           if (error !== null && isFatal(error)) process.nextTick(() => this.#end(error))
         },
       },

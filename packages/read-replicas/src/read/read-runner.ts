@@ -268,7 +268,7 @@ export class ReadRunner {
   async #find<R>(attempt: ReadAttempt<R>): Promise<ReplicaNode | undefined> {
     const { route, tried, deadline, call } = attempt
     const session = attempt.session!
-    if (session.strong) return undefined
+    if (session.token === 'strong') return undefined
     this.#parts.counters.count('tokenWaits')
     const found = await session.find(route, tried, deadline, call.signal)
     if (call.signal?.aborted) throw new AbortError(call.signal.reason, 'no')

@@ -1,3 +1,4 @@
+import type { CopyOptions } from '@poolhouse/core'
 import { lsnText, sameHistory } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import type { ReplicaNode } from '../nodes/replica-node.js'
@@ -107,11 +108,6 @@ export class SessionMemory {
    */
   get token(): SessionToken | 'strong' | undefined {
     return this.#strong ? 'strong' : this.#floor
-  }
-
-  /** Whether only the primary is certain to show everything. */
-  get strong(): boolean {
-    return this.#strong
   }
 
   /**
@@ -241,14 +237,8 @@ export class SessionMemory {
   }
 
   /** The limits of a call that begins now, for the question that follows its work. */
-  limitsOf(
-    options: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined } = {},
-  ): AskLimits {
-    const { timeoutMs, signal } = options
-    return {
-      deadline: timeoutMs === undefined ? undefined : this.#background.now() + timeoutMs,
-      signal,
-    }
+  limitsOf({ timeoutMs, signal }: CopyOptions = {}): AskLimits {
+    return { deadline: timeoutMs && this.#background.now() + timeoutMs, signal }
   }
 
   /**
