@@ -37,7 +37,7 @@ function refuseSessionChange(
   if (change === undefined) return
   const instead = change.instead === undefined ? '' : `use ${change.instead} in a transaction, or `
   throw new SessionStateError(
-    `pool "${pool}" cannot send ${change.what}: it changes a server session, and ${withPooler(pooler)} the next transaction may run in another one; ${instead}${otherwise(pooler)}`,
+    `pool "${pool}" cannot send ${change.what}: it changes a server session, and ${withPooler(pooler)}, the next transaction may run in another one; ${instead}${otherwise(pooler)}`,
   )
 }
 
@@ -58,7 +58,7 @@ export function refuseBehindPooler(
 
 function withPooler(pooler: PoolerInEffect): string {
   return pooler === 'noticed'
-    ? "with a pooler in between, as noticed when connecting and without option pooler: 'none',"
+    ? "with a pooler in between, as noticed when connecting and without option pooler: 'none'"
     : `with pooler '${pooler}'`
 }
 

@@ -89,6 +89,7 @@ test('T01: a session that listens is refused, also as the first thing a pool doe
   const listening = watch(pool.listen('jobs', () => {}))
   await clock.settle()
   expect(listening.error).toBeInstanceOf(SessionStateError)
+  expect(listening.error?.message).toContain("without option pooler: 'none'; use a pool")
   const again = watch(pool.listen('jobs', () => {}))
   await clock.settle()
   expect(again.error).toBeInstanceOf(SessionStateError)
