@@ -1,3 +1,4 @@
+import type { ConnectionInfo } from '@poolhouse/core'
 import {
   ConnectionLostError,
   DatabaseError,
@@ -5,7 +6,6 @@ import {
   type Statement,
 } from '@poolhouse/core'
 import type {
-  ConnectionInfo,
   DriverConnection,
   DriverCopyIn,
   DriverCopyOut,

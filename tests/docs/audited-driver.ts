@@ -1,6 +1,5 @@
-import type { Driver, QueryResult, Statement } from '@poolhouse/core'
+import type { ConnectionInfo, Driver, QueryResult, Statement } from '@poolhouse/core'
 import type {
-  ConnectionInfo,
   DriverConnection,
   DriverCopyIn,
   DriverCopyOut,

@@ -1,5 +1,5 @@
 export type { ConnectionBudget } from './api/connection-budget.js'
-export type { CopyResult, Driver, ErrorDetail } from './api/driver.js'
+export type { ConnectionInfo, CopyResult, Driver, ErrorDetail } from './api/driver.js'
 export type {
   AcquireEvent,
   AdmittedEvent,

@@ -9,7 +9,6 @@ export {
 export type { BudgetedPool, BudgetSeat } from './api/connection-budget.js'
 export type {
   ConnectContext,
-  ConnectionInfo,
   ConnectionListener,
   CursorBatch,
   DriverCapabilities,

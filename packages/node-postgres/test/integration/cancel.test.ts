@@ -1,7 +1,7 @@
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openBridge } from '../open-bridge.js'
-import { failure, openSession, untilSocketsTo } from '../open-session.js'
+import { failure, openSession, untilRunning, untilSocketsTo } from '../open-session.js'
 
 let cluster: Cluster
 
@@ -19,6 +19,7 @@ describe('cancel', () => {
     await using bystander = await openSession(cluster, cluster.primary)
     const innocent = bystander.query('select pg_sleep(0.3), 1 as n')
     const running = failure(session.query('select pg_sleep(60)'))
+    await untilRunning(cluster, session, 'select pg_sleep(60)')
     await session.connection.cancel(5_000)
     expect(await running).toMatchObject({ code: '57014', executed: 'rolled-back' })
     expect(session.connection.transactionStatus()).toBe('idle')

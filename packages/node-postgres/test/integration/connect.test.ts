@@ -8,7 +8,14 @@ import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { nodePostgres } from '../../src/index.js'
 import { openBridge } from '../open-bridge.js'
-import { contextFor, failure, type Login, openSession, untilSocketsTo } from '../open-session.js'
+import {
+  contextFor,
+  failure,
+  type Login,
+  openSession,
+  untilRunning,
+  untilSocketsTo,
+} from '../open-session.js'
 
 let cluster: Cluster
 
@@ -140,6 +147,7 @@ describe('connect', () => {
       expect((await session.query('select 1 as n')).rows).toEqual([{ n: 1 }])
       expect(session.connection.info).toMatchObject({ address: undefined, port: undefined })
       const running = failure(session.query('select pg_sleep(60)'))
+      await untilRunning(cluster, session, 'select pg_sleep(60)')
       await session.connection.cancel(5_000)
       expect(await running).toMatchObject({ code: '57014' })
       session.connection.destroy('done')

@@ -2,7 +2,7 @@ import { rootCertificates } from 'node:tls'
 import type { SslMode, SslSettings } from '@poolhouse/core'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { failure, type Login, openSession, untilSocketsTo } from '../open-session.js'
+import { failure, type Login, openSession, untilRunning, untilSocketsTo } from '../open-session.js'
 
 let cluster: Cluster
 let plain: Cluster
@@ -87,6 +87,7 @@ describe('a server with TLS', () => {
     expect(connection.info.port).toBe(cluster.primary.port)
     const before = connection.lastByteAt
     const running = failure(session.query('select pg_sleep(60)'))
+    await untilRunning(cluster, session, 'select pg_sleep(60)')
     await connection.cancel(5_000)
     expect(await running).toMatchObject({ code: '57014' })
     expect(connection.lastByteAt).toBeGreaterThan(before)

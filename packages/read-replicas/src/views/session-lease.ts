@@ -1,4 +1,5 @@
 import type {
+  ConnectionInfo,
   CopyOptions,
   CopyResult,
   CopySource,
@@ -9,7 +10,7 @@ import type {
   StreamIterator,
   StreamOptions,
 } from '@poolhouse/core'
-import { type ConnectionInfo, readQueryArguments, watchSignal } from '@poolhouse/core/kit'
+import { readQueryArguments, watchSignal } from '@poolhouse/core/kit'
 import type { SessionMemory } from '../session/session-memory.js'
 
 /**

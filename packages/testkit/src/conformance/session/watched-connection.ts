@@ -1,6 +1,5 @@
-import type { QueryResult, Statement } from '@poolhouse/core'
+import type { ConnectionInfo, QueryResult, Statement } from '@poolhouse/core'
 import type {
-  ConnectionInfo,
   DriverConnection,
   DriverCopyIn,
   DriverCopyOut,
