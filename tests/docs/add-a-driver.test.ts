@@ -30,15 +30,17 @@ test('the driver of the guide records what is sent on every way to the server, a
   const connection = { host, port, user, password, database }
   const pool = createPool({ driver, connection, max: 1 })
   await pool.query('select $1::text', ['a secret'])
-  for await (const _row of pool.stream('select generate_series(1, 2)')) expect(_row).toBeDefined()
-  for await (const _piece of pool.copyTo('copy (select 3) to stdout')) expect(_piece).toBeDefined()
+  const rows = await collect(pool.stream('select generate_series(1, 2) as n'))
+  expect(rows).toEqual([{ n: 1 }, { n: 2 }])
+  const pieces = await collect(pool.copyTo('copy (select 3) to stdout'))
+  expect(Buffer.concat(pieces).toString()).toBe('3\n')
   await pool.use(async (lease) => {
     const client = lease.raw as { query(text: string): Promise<unknown> }
     await client.query('select 4')
   })
   await pool.close()
   const texts = entries.map(({ text }) => text)
-  for (const text of ['select $1::text', 'select generate_series(1, 2)', 'select 4']) {
+  for (const text of ['select $1::text', 'select generate_series(1, 2) as n', 'select 4']) {
     expect(texts).toContain(text)
   }
   expect(texts).toContain('copy (select 3) to stdout')
@@ -60,3 +62,9 @@ test('the driver of the guide sends nothing that could not be recorded', async (
   expect(rows).toEqual([{ n: 0 }])
   await pool.close()
 })
+
+async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of source) items.push(item)
+  return items
+}

@@ -335,4 +335,5 @@ test('does not spread the connects of a handful of processes', async () => {
   const answer = one.query('select 1')
   await clock.advance(10)
   await answer
+  expect(one.stats().idle).toBe(1)
 })
