@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { PoolhouseError } from '@poolhouse/core'
 import { assertHas, failureOf } from '../run/expectations.js'
 import { assertTook, within } from '../run/waiting.js'
-import type { DriverArea } from './driver-context.js'
+import { type DriverArea, onSession } from './driver-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
@@ -14,8 +14,7 @@ export const cancellation: DriverArea = {
     {
       title:
         'F54: cancel ends the statement that runs with 57014, over a connection to the same server, and the session goes on',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const other = await test.connect()
         const [running, bystander] = [session.query(SLEEP), other.query('select pg_sleep(0.3)')]
         const outcome = failureOf(running, {
@@ -31,12 +30,11 @@ export const cancellation: DriverArea = {
         await within(outcome, 3_000, 'the cancelled statement')
         assert.equal(session.connection.transactionStatus(), 'idle')
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
-      },
+      }),
     },
     {
       title: 'F54: a statement that is cancelled inside a transaction leaves it failed, not gone',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         await session.query('begin')
         const text = 'select pg_sleep($1::int)'
         const outcome = failureOf(session.query(text, [20]), { code: '57014' })
@@ -45,7 +43,7 @@ export const cancellation: DriverArea = {
         await outcome
         assert.equal(session.connection.transactionStatus(), 'failed')
         await session.query('rollback')
-      },
+      }),
     },
     {
       title:
@@ -69,13 +67,12 @@ export const cancellation: DriverArea = {
     },
     {
       title: 'X15: cancel while nothing runs does nothing, and never hits the next statement',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         for (let round = 0; round < test.rounds(60); round++) {
           await session.connection.cancel(5_000)
           assert.deepEqual((await session.query(`select ${round} as n`)).rows, [{ n: round }])
         }
-      },
+      }),
     },
     {
       title:
@@ -140,8 +137,7 @@ export const cancellation: DriverArea = {
     {
       title:
         'F03: a cancel request that is not answered is given up at its deadline, and no socket is left',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const running = session.query(SLEEP).catch(() => {})
         await test.untilRunning(session, SLEEP)
         test.line.blackHole()
@@ -151,21 +147,19 @@ export const cancellation: DriverArea = {
         assertTook(startedAt, 150)
         session.connection.destroy('seen enough')
         await running
-      },
+      }),
     },
     {
       title: 'F01: a cancel request to a server that is gone fails, and the session is as it was',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         test.line.refuse()
         await failureOf(session.connection.cancel(1_000), { executed: 'no' })
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
-      },
+      }),
     },
     {
       title: 'cancel of a session that is over settles without a connection',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         session.connection.destroy('gone')
         await session.heard.over
         const before = test.line.accepted
@@ -175,7 +169,7 @@ export const cancellation: DriverArea = {
           'cancel',
         )
         assert.equal(test.line.accepted, before)
-      },
+      }),
     },
   ],
 }

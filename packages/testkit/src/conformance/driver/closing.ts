@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { ConnectionLostError } from '@poolhouse/core'
 import { failureOf } from '../run/expectations.js'
 import { assertTook, turns, until, within } from '../run/waiting.js'
-import type { DriverArea, DriverContext } from './driver-context.js'
+import { type DriverArea, type DriverContext, onSession } from './driver-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
@@ -39,8 +39,7 @@ export const closing: DriverArea = {
     {
       title:
         'close says good-bye, may be called again and again, and resolves when the socket is closed',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const { connection } = session
         await Promise.all([connection.close(5_000), connection.close(5_000)])
         assert.equal(session.heard.closed.length, 1)
@@ -55,7 +54,7 @@ export const closing: DriverArea = {
           ])
           return rows.length === 0
         }, 'the server process to end')
-      },
+      }),
     },
     {
       title: 'close lets the statement that runs finish, and those behind it are not executed',
@@ -78,8 +77,7 @@ export const closing: DriverArea = {
     },
     {
       title: 'F57: close breaks a session that does not end within its deadline',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const running = failureOf(session.query(SLEEP), {
           name: 'ConnectionLostError',
           executed: 'unknown',
@@ -90,25 +88,23 @@ export const closing: DriverArea = {
         assertTook(startedAt, 80)
         await running
         assert.equal(session.heard.closed.length, 1)
-      },
+      }),
     },
     {
       title: 'F03: close of an idle session whose server hangs ends at its deadline',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         test.line.blackHole()
         const startedAt = performance.now()
         await session.connection.close(80)
         assertTook(startedAt, 0)
         assert.equal(session.heard.closed.length, 1)
         await until(() => test.line.connections === 0, 'the socket to be closed', 500)
-      },
+      }),
     },
     {
       title:
         'destroy is done when it returns, settles what is in flight in a later tick, and is told once with its reason',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const { connection } = session
         const events: string[] = []
         const reason = new Error('enough')
@@ -131,12 +127,11 @@ export const closing: DriverArea = {
         await connection.close(1_000)
         await turns(3)
         assert.equal(session.heard.closed.length, 1)
-      },
+      }),
     },
     {
       title: 'destroy fails what was not sent with executed "no"',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         session.connection.destroy('gone')
         await failureOf(session.query('select 1'), {
           name: 'ConnectionLostError',
@@ -146,7 +141,7 @@ export const closing: DriverArea = {
         await failureOf(session.query('select $1::int', [1]), { executed: 'no' })
         await failureOf(session.query({ text: 'select 1', name: 'late' }), { executed: 'no' })
         await session.heard.over
-      },
+      }),
     },
     {
       title:

@@ -3,7 +3,7 @@ import { failureOf } from '../run/expectations.js'
 import { within } from '../run/waiting.js'
 import { startCuttingRelay } from '../server/raw-server.js'
 import { allOf, countOf, lost, SLOW, withTable, writeUntilRefused } from './copy-parts.js'
-import type { DriverArea } from './driver-context.js'
+import { type DriverArea, onSession } from './driver-context.js'
 
 /** COPY whose other side is slow, cancelled or lost. */
 export const copyEndings: DriverArea = {
@@ -88,15 +88,14 @@ export const copyEndings: DriverArea = {
     {
       title:
         'F09: a server that is lost under a COPY to the client is told to the reader, the outcome unknown',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const out = await session.connection.copyOut(SLOW)
         const reading = failureOf(allOf(out), lost)
         await test.untilRunning(session, SLOW)
         await test.terminate(session)
         await within(reading, 3_000, 'the reader')
         await session.heard.over
-      },
+      }),
     },
     {
       title: 'F40: a finish whose answer is lost is unknown, though it was done',

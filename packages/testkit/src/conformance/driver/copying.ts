@@ -3,7 +3,7 @@ import { PoolhouseError } from '@poolhouse/core'
 import { failureOf } from '../run/expectations.js'
 import { within } from '../run/waiting.js'
 import { allOf, countOf, withTable, writeUntilRefused } from './copy-parts.js'
-import type { DriverArea } from './driver-context.js'
+import { type DriverArea, onSession } from './driver-context.js'
 
 /** Data of COPY, both ways. */
 export const copying: DriverArea = {
@@ -144,15 +144,14 @@ export const copying: DriverArea = {
     {
       title:
         'a COPY to the client that fails midway gives what came and then the error, and keeps the session',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const out = await session.connection.copyOut(
           `copy (select 1 / (5000 - n), repeat('x', 99) from generate_series(1, 9000) n) to stdout`,
         )
         await failureOf(allOf(out), { name: 'DatabaseError', code: '22012' })
         assert.equal(session.connection.transactionStatus(), 'idle')
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
-      },
+      }),
     },
     {
       title:

@@ -3,7 +3,7 @@ import type { DriverCursor } from '@poolhouse/core/kit'
 import { failureOf } from '../run/expectations.js'
 import { within } from '../run/waiting.js'
 import { startCuttingRelay } from '../server/raw-server.js'
-import type { DriverArea } from './driver-context.js'
+import { type DriverArea, onSession } from './driver-context.js'
 
 /** Reads a cursor to its end and gives the rows, batch by batch. */
 async function batchesOf(cursor: DriverCursor, count: number): Promise<unknown[][]> {
@@ -27,8 +27,7 @@ export const cursors: DriverArea = {
     {
       title:
         'a cursor gives all rows in order, in batches no larger than asked for, and then the end',
-      async run(test) {
-        const { connection } = await test.connect()
+      run: onSession(async ({ connection }) => {
         for (const count of [0, 1, 4, 5, 6, 10, 11]) {
           const text = `select n from generate_series(1, ${count}) as n`
           const batches = await batchesOf(connection.openCursor({ text }), 5)
@@ -36,12 +35,11 @@ export const cursors: DriverArea = {
           assert.equal(connection.transactionStatus(), 'idle')
           assert.equal(connection.inFlight, 0)
         }
-      },
+      }),
     },
     {
       title: 'a cursor takes values, names and rows as arrays, and the size of a batch may change',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const text = 'select n, n * 2 as n from generate_series(1, $1::int) as n'
         for (const name of [undefined, 'rows', 'rows']) {
           const cursor = session.connection.openCursor({
@@ -58,46 +56,42 @@ export const cursors: DriverArea = {
             [2, 3, 4, 5, 6].map((n) => [n, n * 2]),
           )
         }
-      },
+      }),
     },
     {
       title: 'a cursor reads values as statements do',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const text = `select 1::int8 as big, true as yes, null as nothing, array[1, 2] as list, '{"a": 1}'::jsonb as doc`
         const { rows } = await session.query(text)
         assert.deepEqual((await batchesOf(session.connection.openCursor({ text }), 9)).flat(), rows)
-      },
+      }),
     },
     {
       title: 'nothing is sent before the first read, and a cursor closed before it needs nothing',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const seen: string[] = []
         test.line.onStatement((text) => seen.push(text))
         const cursor = session.connection.openCursor({ text: 'select 1 as unread' })
         await cursor.close()
         await session.query('select 2 as read')
         assert.deepEqual(seen, ['select 2 as read'])
-      },
+      }),
     },
     {
       title: 'the session belongs to the cursor from its first read to its end',
-      async run(test) {
-        const { connection } = await test.connect()
+      run: onSession(async ({ connection }) => {
         const cursor = connection.openCursor({ text: 'select generate_series(1, 9)' })
         assert.equal(connection.transactionStatus(), 'idle')
         await cursor.read(2)
         assert.equal(connection.transactionStatus(), 'unknown')
         await cursor.close()
         assert.equal(connection.transactionStatus(), 'idle')
-      },
+      }),
     },
     {
       title:
         'a cursor that is closed early gives up its rows, again and again without harm, and the session goes on',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         for (const reads of [1, 3]) {
           const cursor = session.connection.openCursor({
             text: 'select n from generate_series(1, 1000000) as n',
@@ -109,17 +103,16 @@ export const cursors: DriverArea = {
         }
         const { rows } = await session.query('select count(*)::int as n from pg_cursors')
         assert.deepEqual(rows, [{ n: 0 }])
-      },
+      }),
     },
     {
       title: 'a cursor that has ended can be closed',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const cursor = session.connection.openCursor({ text: 'select 1' })
         await batchesOf(cursor, 5)
         await cursor.close()
         assert.equal(session.connection.transactionStatus(), 'idle')
-      },
+      }),
     },
     {
       title: 'F46: the server sends no more rows than are asked for',
@@ -138,8 +131,7 @@ export const cursors: DriverArea = {
     },
     {
       title: 'a cursor inside a transaction leaves it open, with what was done before and after',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query('create temp table t (n int)')
         await session.query('begin')
         await session.query('insert into t values (1), (2), (3)')
@@ -151,12 +143,11 @@ export const cursors: DriverArea = {
         const all = session.connection.openCursor({ text: 'select n from t order by n' })
         assert.deepEqual((await batchesOf(all, 100)).flat(), [{ n: 1 }, { n: 3 }])
         assert.equal((await session.query('commit')).command, 'COMMIT')
-      },
+      }),
     },
     {
       title: 'a cursor over a statement that writes does its work, once',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query('create temp table t (n int)')
         const insert = { text: 'insert into t select generate_series(1, 7) returning n' }
         const written = await batchesOf(session.connection.openCursor(insert), 3)
@@ -165,21 +156,19 @@ export const cursors: DriverArea = {
         assert.deepEqual(await batchesOf(silent, 3), [[]])
         const { rows } = await session.query('select sum(n)::int as n from t')
         assert.deepEqual(rows, [{ n: 35 }])
-      },
+      }),
     },
     {
       title: 'a cursor over the empty query ends at once',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         assert.deepEqual(await batchesOf(session.connection.openCursor({ text: '' }), 3), [[]])
         assert.equal(session.connection.transactionStatus(), 'idle')
-      },
+      }),
     },
     {
       title:
         'a cursor whose statement is refused rejects its first read like a statement, and the session goes on',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const cursor = session.connection.openCursor({ text: 'selec 1' })
         await failureOf(cursor.read(5), { name: 'DatabaseError', code: '42601' })
         assert.equal(session.connection.transactionStatus(), 'idle')
@@ -187,13 +176,12 @@ export const cursors: DriverArea = {
         const other = session.connection.openCursor({ text: 'select $1::int', values: ['x'] })
         await failureOf(other.read(5), { code: '22P02' })
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
-      },
+      }),
     },
     {
       title:
         'a cursor that fails between two batches rejects that read, at ReadyForQuery, and a transaction around it has failed',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         for (const status of ['idle', 'failed'] as const) {
           if (status === 'failed') await session.query('begin')
           const cursor = session.connection.openCursor({
@@ -209,12 +197,11 @@ export const cursors: DriverArea = {
           await cursor.close()
         }
         await session.query('rollback')
-      },
+      }),
     },
     {
       title: 'F54: a cursor is aborted by cancelling what it reads',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const text =
           'select n, pg_sleep(case when n > 10 then 20 else 0 end) from generate_series(1, 99) as n'
         const cursor = session.connection.openCursor({ text })
@@ -224,17 +211,16 @@ export const cursors: DriverArea = {
         await session.connection.cancel(5_000)
         await waiting
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
-      },
+      }),
     },
     {
       title: 'undefined among the values of a cursor is refused with a TypeError',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const open = async (): Promise<unknown> =>
           session.connection.openCursor({ text: 'select $1::int', values: [undefined] }).read(1)
         assert.ok((await failureOf(open())) instanceof TypeError)
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
-      },
+      }),
     },
     {
       title:
@@ -259,8 +245,7 @@ export const cursors: DriverArea = {
     },
     {
       title: 'destroy settles a read that waits, and close after it resolves',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const text = 'select pg_sleep(20)'
         const cursor = session.connection.openCursor({ text })
         const reading = failureOf(cursor.read(1), {
@@ -271,7 +256,7 @@ export const cursors: DriverArea = {
         session.connection.destroy('enough')
         await reading
         await within(cursor.close(), 1_000, 'close of the cursor')
-      },
+      }),
     },
   ],
 }

@@ -129,3 +129,10 @@ export class DriverContext extends ServerContext {
     return this.#watch.verdict()
   }
 }
+
+/** The work of a case that begins with an open session. */
+export function onSession(
+  run: (session: TestSession, test: DriverContext) => Promise<void>,
+): DriverCase['run'] {
+  return async (test) => run(await test.connect(), test)
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { DatabaseError } from '@poolhouse/core'
 import { assertHas, failureOf, type Properties } from '../run/expectations.js'
-import type { DriverArea } from './driver-context.js'
+import { type DriverArea, onSession } from './driver-context.js'
 
 /**
  * Statements that fail, and what the error says beside `DatabaseError`, `ERROR` and `rolled-back`.
@@ -65,8 +65,7 @@ export const errors: DriverArea = {
     {
       title:
         'S12: an error of the server is a DatabaseError with every field the server sent, and the session goes on',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query(`create temp table t
           (id int primary key, n int not null constraint small check (n < 10))`)
         await session.query('insert into t values (1, 1)')
@@ -80,40 +79,36 @@ export const errors: DriverArea = {
           assertHas(error, { ...always, ...expected }, what)
           assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
         }
-      },
+      }),
     },
     {
       title: 'fields that the server did not send are undefined',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const error = await failureOf(session.query('select 1/0'))
         const absent = ['detail', 'hint', 'position', 'where', 'schema', 'table', 'column']
         for (const name of [...absent, 'dataType', 'constraint']) {
           assertHas(error, { [name]: undefined })
         }
-      },
+      }),
     },
     {
       title: `the driver's own error is the cause and has the name of the server's routine`,
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const error = await failureOf(session.query('select 1/0'))
         assert.ok(error.cause instanceof Error)
         assertHas(error.cause, { code: '22012', routine: 'int4div' })
-      },
+      }),
     },
     {
       title: 'an error has no values and no password in what is printed of its message',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const error = await failureOf(session.query('select $1::int / 0', [4711]))
         assert.ok(!error.message.includes('4711'))
-      },
+      }),
     },
     {
       title: 'errors are the same with values and without, and for named statements',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const statements = [
           { text: 'select 10 / 0' },
           { text: 'select 10 / $1::int', values: [0] },
@@ -131,27 +126,25 @@ export const errors: DriverArea = {
         }
         await failureOf(session.query('select $1::int', ['x']), { code: '22P02' })
         await failureOf(session.query('select $1::int'), { code: '42P02' })
-      },
+      }),
     },
     {
       title: 'an error after rows have come is an error, without the rows',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const text = 'select 1 / (1000 - n) from generate_series(1, 2000) as n'
         await failureOf(session.query(text), { code: '22012' })
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
-      },
+      }),
     },
     {
       title: 'what follows an error in a transaction is refused with 25P02 until its end',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query('begin')
         await failureOf(session.query('select 1/0'))
         await failureOf(session.query('select 1'), { code: '25P02', executed: 'rolled-back' })
         await failureOf(session.query('select $1::int', [1]), { code: '25P02' })
         assert.equal((await session.query('commit')).command, 'ROLLBACK')
-      },
+      }),
     },
     {
       title: 'S83: a serialization failure is retryable and rolled back',

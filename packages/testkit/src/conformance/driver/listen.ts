@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { failureOf } from '../run/expectations.js'
 import { until } from '../run/waiting.js'
-import type { DriverArea } from './driver-context.js'
+import { type DriverArea, onSession } from './driver-context.js'
 
 /** Names that have to be quoted, and quoted right. */
 const CHANNELS = [
@@ -56,8 +56,7 @@ export const listening: DriverArea = {
     },
     {
       title: 'a session hears its own notifications, in the order of their transactions',
-      async run(test) {
-        const { connection, query, heard } = await test.connect()
+      run: onSession(async ({ connection, query, heard }) => {
         await connection.listen('news')
         await query('begin')
         await query(`notify news, '1'; notify news, '2'`)
@@ -72,7 +71,7 @@ export const listening: DriverArea = {
           heard.notifications.map(([, payload]) => payload),
           ['1', '2', '3'],
         )
-      },
+      }),
     },
     {
       title: 'a session that listens can be used for statements as before',
@@ -112,19 +111,17 @@ export const listening: DriverArea = {
     },
     {
       title: 'listening twice hears once',
-      async run(test) {
-        const { connection, query, heard } = await test.connect()
+      run: onSession(async ({ connection, query, heard }) => {
         await connection.listen('news')
         await connection.listen('news')
         await query(`notify news, 'once'`)
         await connection.ping()
         assert.deepEqual(heard.notifications, [['news', 'once']])
-      },
+      }),
     },
     {
       title: 'listen rejects in a failed transaction and after the end of the session',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query('begin')
         await failureOf(session.query('select 1/0'))
         await failureOf(session.connection.listen('news'), { name: 'DatabaseError', code: '25P02' })
@@ -134,7 +131,7 @@ export const listening: DriverArea = {
           name: 'ConnectionLostError',
           executed: 'no',
         })
-      },
+      }),
     },
   ],
 }

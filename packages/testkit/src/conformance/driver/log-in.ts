@@ -4,7 +4,7 @@ import { AuthenticationError, ConnectError } from '@poolhouse/core'
 import { assertHas, failureOf } from '../run/expectations.js'
 import { assertTook, turns, until } from '../run/waiting.js'
 import { startCuttingRelay, startRawServer } from '../server/raw-server.js'
-import type { DriverArea, DriverContext } from './driver-context.js'
+import { type DriverArea, type DriverContext, onSession } from './driver-context.js'
 
 /** Logs in to a server that is lost after so many bytes. */
 async function loseLogIn(test: DriverContext, bytes: number): Promise<void> {
@@ -59,11 +59,10 @@ export const logIn: DriverArea = {
     },
     {
       title: 'X06: the password is nowhere in a session that is printed',
-      async run(test) {
-        const { connection } = await test.connect()
+      run: onSession(async ({ connection }, test) => {
         const everything = inspect(connection.raw, { depth: 9, showHidden: true })
         assert.ok(!everything.includes(test.server.password), 'the password can be seen')
-      },
+      }),
     },
     {
       title: 'F25: a wrong password is a fatal AuthenticationError that does not show it',

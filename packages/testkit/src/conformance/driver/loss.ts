@@ -4,7 +4,7 @@ import { assertHas, failureOf } from '../run/expectations.js'
 import { turns, until, within } from '../run/waiting.js'
 import { type CuttingRelay, startCuttingRelay } from '../server/raw-server.js'
 import type { TestSession } from '../session/test-session.js'
-import type { DriverArea, DriverContext } from './driver-context.js'
+import { type DriverArea, type DriverContext, onSession } from './driver-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
@@ -55,8 +55,7 @@ export const loss: DriverArea = {
     {
       title:
         'F09: a session that an administrator ends while it is idle is over once, with the last words of the server',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         await test.terminate(session)
         const reason = await within(session.heard.over, 3_000, 'the end of the session')
         assert.ok(reason instanceof DatabaseError)
@@ -72,7 +71,7 @@ export const loss: DriverArea = {
         assert.equal(session.heard.closed.length, 1)
         assert.equal(session.connection.transactionStatus(), 'unknown')
         assert.equal(session.connection.inFlight, 0)
-      },
+      }),
     },
     {
       title: 'F09: a session that is ended in mid-statement leaves it unknown, with the SQLSTATE',
@@ -208,8 +207,7 @@ export const loss: DriverArea = {
     {
       title:
         'F41: a COMMIT whose answer never comes is unknown as soon as the session is destroyed',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         await session.query('begin')
         // biome-ignore lint/suspicious/noThenProperty: the option's name
         test.line.dropCommitAnswer({ then: 'hang' })
@@ -218,13 +216,12 @@ export const loss: DriverArea = {
         assert.equal(session.connection.transactionStatus(), 'unknown')
         session.connection.destroy('its deadline has passed')
         await call
-      },
+      }),
     },
     {
       title:
         'F15, F18: while nothing comes a statement is in flight, and the time of the last byte stands still',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         test.line.dropAnswers()
         const call = failureOf(session.query('select 1'), { ...lost, executed: 'unknown' })
         await new Promise((resolve) => setTimeout(resolve, 60))
@@ -232,7 +229,7 @@ export const loss: DriverArea = {
         assert.ok(performance.now() - session.connection.lastByteAt >= 58)
         session.connection.destroy('silent for too long')
         await call
-      },
+      }),
     },
     {
       title: 'S60: nothing that a session says after it was destroyed is heard',

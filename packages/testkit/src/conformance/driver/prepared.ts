@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { failureOf } from '../run/expectations.js'
 import type { TestSession } from '../session/test-session.js'
-import type { DriverArea, DriverContext } from './driver-context.js'
+import { type DriverArea, type DriverContext, onSession } from './driver-context.js'
 
 /** Texts of the prepared statements of a session, as the server knows them. */
 async function preparedOf({ query }: TestSession): Promise<string[]> {
@@ -20,8 +20,7 @@ export const prepared: DriverArea = {
   cases: [
     {
       title: 'a named statement is parsed once for each session and survives errors',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const seen: string[] = []
         const text = 'select 10 / ($1::int * n) as n from generate_series(1, 1) n'
         const statement = { text, name: 'divide' }
@@ -36,13 +35,12 @@ export const prepared: DriverArea = {
           [['n', 23]],
         )
         assert.deepEqual(await preparedOf(session), [statement.text])
-      },
+      }),
     },
     {
       title:
         'T02: a known statement that is refused before it is bound is parsed anew once, and its error told if that is of no use',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const seen: string[] = []
         const statement = { text: 'select $1::int as n', name: 'number' }
         await session.query({ ...statement, values: [1] })
@@ -55,13 +53,12 @@ export const prepared: DriverArea = {
         assert.deepEqual(seen, ['execute', 'parse'])
         assert.deepEqual((await session.query({ ...statement, values: [2] })).rows, [{ n: 2 }])
         assert.deepEqual(await preparedOf(session), [statement.text])
-      },
+      }),
     },
     {
       title:
         'a named statement without values, with rows as arrays and with names of object properties',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         for (const name of ['constructor', '__proto__', 'toString', 'É "q" \\', 'n'.repeat(63)]) {
           const statement = { text: `select '${name}' as n`, name, rowMode: 'array' } as const
           for (let run = 0; run < 2; run++) {
@@ -69,38 +66,35 @@ export const prepared: DriverArea = {
           }
         }
         assert.equal((await preparedOf(session)).length, 5)
-      },
+      }),
     },
     {
       title:
         'a name that has been used for another text is refused with a TypeError, and what is behind it runs',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query({ text: 'select 1 as n', name: 'twice' })
         const refused = failureOf(session.query({ text: 'select 2 as n', name: 'twice' }))
         const behind = session.query('select 3 as n')
         assert.ok((await refused) instanceof TypeError)
         assert.deepEqual((await behind).rows, [{ n: 3 }])
         assert.equal(session.connection.inFlight, 0)
-      },
+      }),
     },
     {
       title: 'a name that PostgreSQL would cut off is refused with a TypeError',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const call = session.query({ text: 'select 1', name: 'n'.repeat(64) })
         assert.ok((await failureOf(call)) instanceof TypeError)
         assert.deepEqual(await preparedOf(session), [])
-      },
+      }),
     },
     {
       title: 'a named statement whose text is wrong fails each time with the error of the server',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const statement = { text: 'selec 1', name: 'typo' }
         await failureOf(session.query(statement), { code: '42601' })
         await failureOf(session.query(statement), { code: '42601' })
-      },
+      }),
     },
     {
       title:
@@ -117,11 +111,10 @@ export const prepared: DriverArea = {
     },
     {
       title: 'nothing is prepared by itself when that is off',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         for (let use = 0; use < 6; use++) await session.query('select $1::int as n', [use])
         assert.deepEqual(await preparedOf(session), [])
-      },
+      }),
     },
     {
       title: 'statements prepared by themselves are bounded, and the least recently used go first',
@@ -214,8 +207,7 @@ export const prepared: DriverArea = {
     {
       title:
         'a prepared statement that a function has dropped unseen fails once inside a transaction, as worth another attempt, and is repeated outside',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const lose = `lose_statements_${session.connection.info.backendPid}()`
         await session.query(`create function ${lose} returns int language plpgsql as
           $$ begin execute 'deallocate all'; return 1; end $$`)
@@ -237,13 +229,12 @@ export const prepared: DriverArea = {
         await other.query(`select ${lose}`)
         assert.deepEqual((await other.query(named)).rows, [{ n: 1 }])
         await other.query(`drop function ${lose}`)
-      },
+      }),
     },
     {
       title:
         'T22: a name that the server session knows from elsewhere is refused, by an error that names it and the pooler option',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query(`prepare mine as select 'theirs' as whose`)
         const named = { text: `select 'mine' as whose`, name: 'mine' }
         for (let use = 0; use < 2; use++) {
@@ -252,12 +243,11 @@ export const prepared: DriverArea = {
         }
         await session.query('deallocate mine')
         assert.deepEqual((await session.query(named)).rows, [{ whose: 'mine' }])
-      },
+      }),
     },
     {
       title: 'a statement that raises the SQLSTATE of a lost one by itself is not repeated',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query('create temp sequence uses')
         await session.query(`create function pg_temp.once(int) returns int language plpgsql as
           $$ begin perform nextval('uses'); raise exception 'mine' using errcode = '26000'; end $$`)
@@ -266,7 +256,7 @@ export const prepared: DriverArea = {
         await failureOf(session.query(statement), { code: '26000', message: 'mine' })
         const { rows } = await session.query(`select last_value::int as n from uses`)
         assert.deepEqual(rows, [{ n: 2 }])
-      },
+      }),
     },
     {
       title: 'X01: prepared statements survive a reset of the session',

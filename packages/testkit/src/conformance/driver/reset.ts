@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { failureOf } from '../run/expectations.js'
 import type { TestSession } from '../session/test-session.js'
-import type { DriverArea } from './driver-context.js'
+import { type DriverArea, onSession } from './driver-context.js'
 
 /** Everything that a session can carry to its next borrower, as one row. */
 const STATE = `
@@ -60,19 +60,17 @@ export const reset: DriverArea = {
     })),
     {
       title: 'X01: a reset of the session undoes what a sequence has given, and its cache',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query('create temp sequence s')
         await session.query(`select nextval('s')`)
         await session.query('select lastval()')
         await session.connection.reset('session')
         await failureOf(session.query('select lastval()'), { code: '55000' })
-      },
+      }),
     },
     {
       title: 'X02: a rollback ends an open and a failed transaction and touches nothing else',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const table = await test.table('n int')
         await session.query(`set application_name = 'kept'`)
         for (const last of ['select 1', 'select 1/0']) {
@@ -86,33 +84,30 @@ export const reset: DriverArea = {
           `select current_setting('application_name') as name, count(*)::int as n from ${table}`,
         )
         assert.deepEqual(rows, [{ name: 'kept', n: 0 }])
-      },
+      }),
     },
     {
       title: 'X02: a reset of a session in a failed transaction rolls it back',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query('begin')
         await failureOf(session.query('select 1/0'))
         await session.connection.reset('session')
         assert.equal(session.connection.transactionStatus(), 'idle')
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
-      },
+      }),
     },
     {
       title: 'X02: a reset with nothing to undo does nothing and says nothing',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.connection.reset('rollback')
         await session.connection.reset('session')
         assert.equal(session.connection.transactionStatus(), 'idle')
         assert.deepEqual(session.heard.notices, [])
-      },
+      }),
     },
     {
       title: 'a reset rejects when the session is gone, and when it goes meanwhile',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const under = failureOf(session.connection.reset('session'), {
           name: 'ConnectionLostError',
         })
@@ -121,7 +116,7 @@ export const reset: DriverArea = {
         await failureOf(session.connection.reset('session'), { executed: 'no' })
         await failureOf(session.connection.reset('rollback'), { executed: 'no' })
         await failureOf(session.connection.ping(), { executed: 'no' })
-      },
+      }),
     },
   ],
 }

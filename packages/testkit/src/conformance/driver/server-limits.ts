@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { assertHas, failureOf } from '../run/expectations.js'
 import { within } from '../run/waiting.js'
-import type { DriverArea } from './driver-context.js'
+import { type DriverArea, onSession } from './driver-context.js'
 
 /** Statements and sessions that the server ends. */
 export const serverLimits: DriverArea = {
@@ -9,8 +9,7 @@ export const serverLimits: DriverArea = {
   cases: [
     {
       title: 'F37: a statement timeout fails the statement and keeps the session',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query('set statement_timeout = 40')
         await failureOf(session.query('select pg_sleep(20)'), {
           name: 'DatabaseError',
@@ -23,7 +22,7 @@ export const serverLimits: DriverArea = {
         assert.equal(session.connection.transactionStatus(), 'failed')
         await session.query('rollback')
         assert.deepEqual(session.heard.closed, [])
-      },
+      }),
     },
     {
       title:
@@ -87,8 +86,7 @@ export const serverLimits: DriverArea = {
     {
       title:
         'F39: a transaction that the server ends for its length leaves the statement unknown, with its SQLSTATE',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const version = Number.parseInt(
           session.connection.info.parameters.get('server_version')!,
           10,
@@ -104,7 +102,7 @@ export const serverLimits: DriverArea = {
           retryable: false,
         })
         assertHas(await session.heard.over, { code: '25P04' })
-      },
+      }),
     },
     {
       title:

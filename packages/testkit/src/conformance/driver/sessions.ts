@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { TransactionStatus } from '@poolhouse/core/kit'
 import { failureOf } from '../run/expectations.js'
 import { turns, until } from '../run/waiting.js'
-import type { DriverArea } from './driver-context.js'
+import { type DriverArea, onSession } from './driver-context.js'
 
 /** When statements settle, and what a session tells beside their results. */
 export const sessions: DriverArea = {
@@ -11,8 +11,7 @@ export const sessions: DriverArea = {
     {
       title:
         'done is called exactly once and not before run has returned, on success and on failure',
-      async run(test) {
-        const { connection } = await test.connect()
+      run: onSession(async ({ connection }) => {
         const calls: string[] = []
         const texts = ['select 1', 'select 1/0', 'selec 1', '', 'begin', 'select 1/0', 'rollback']
         await new Promise<void>((resolve) => {
@@ -29,12 +28,11 @@ export const sessions: DriverArea = {
         await connection.ping()
         await turns(3)
         assert.deepEqual(calls, texts)
-      },
+      }),
     },
     {
       title: 'X02: done finds the transaction status of ReadyForQuery, also after an error',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const steps: [string, TransactionStatus][] = [
           ['select 1', 'idle'],
           ['select 1/0', 'idle'],
@@ -52,12 +50,11 @@ export const sessions: DriverArea = {
         assert.equal(session.connection.transactionStatus(), 'idle')
         for (const [text, status] of steps)
           assert.equal(await session.statusAfter(text), status, text)
-      },
+      }),
     },
     {
       title: 'X02: an error waits for ReadyForQuery although the server is slow to send it',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         await session.query('create temp table t (n int unique deferrable initially deferred)')
         await session.query('begin')
         await session.query('insert into t values (1), (1)')
@@ -70,13 +67,12 @@ export const sessions: DriverArea = {
         assert.equal(await session.statusAfter('select 1/0'), 'failed')
         test.line.bandwidth(Number.POSITIVE_INFINITY, 'to-client')
         await session.query('rollback')
-      },
+      }),
     },
     {
       title:
         'the status is unknown and the statement counted while it is in flight, and both are settled in done',
-      async run(test) {
-        const { connection } = await test.connect()
+      run: onSession(async ({ connection }) => {
         assert.equal(connection.inFlight, 0)
         const found = await new Promise<unknown[]>((resolve) => {
           const before: unknown[] = []
@@ -86,12 +82,11 @@ export const sessions: DriverArea = {
           before.push(connection.inFlight, connection.transactionStatus())
         })
         assert.deepEqual(found, [1, 'unknown', 0, 'active'])
-      },
+      }),
     },
     {
       title: 'statements that are run together are answered in order',
-      async run(test) {
-        const { connection, query } = await test.connect()
+      run: onSession(async ({ connection, query }) => {
         const order: number[] = []
         const all = [1, 2, 3].map((n) =>
           query(`select pg_sleep(${n === 1 ? 0.03 : 0})`).then(() => order.push(n)),
@@ -100,12 +95,11 @@ export const sessions: DriverArea = {
         await Promise.all(all)
         assert.deepEqual(order, [1, 2, 3])
         assert.equal(connection.inFlight, 0)
-      },
+      }),
     },
     {
       title: 'an error fails its own statement only, not those run together with it',
-      async run(test) {
-        const { query } = await test.connect()
+      run: onSession(async ({ query }) => {
         const outcomes = await Promise.allSettled([
           query('select 1 as n'),
           query('select 1/0 as n'),
@@ -119,12 +113,11 @@ export const sessions: DriverArea = {
           ),
           [1, '22012', 3, '42601', 5],
         )
-      },
+      }),
     },
     {
       title: 'a statement that done runs comes behind those that wait already',
-      async run(test) {
-        const { connection } = await test.connect()
+      run: onSession(async ({ connection }) => {
         const order: string[] = []
         await new Promise<void>((resolve) => {
           connection.run({ text: 'select 1' }, () => {
@@ -137,12 +130,11 @@ export const sessions: DriverArea = {
           connection.run({ text: 'select 2' }, () => order.push('second'))
         })
         assert.deepEqual(order, ['first', 'second', 'from done'])
-      },
+      }),
     },
     {
       title: 'notices reach the listener and no result',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const text = `do $$ begin
           raise notice 'one'; raise warning 'two' using errcode = '01004';
         end $$`
@@ -151,24 +143,22 @@ export const sessions: DriverArea = {
           { severity: 'NOTICE', code: '00000', message: 'one', routine: 'exec_stmt_raise' },
           { severity: 'WARNING', code: '01004', message: 'two', routine: 'exec_stmt_raise' },
         ])
-      },
+      }),
     },
     {
       title: 'a parameter that changes is told and kept in info before the statement settles',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const { info } = session.connection
         assert.equal(info.parameters.get('application_name'), test.applicationName)
         await session.query(`set application_name = 'other'`)
         assert.equal(info.parameters.get('application_name'), 'other')
         assert.deepEqual(session.heard.parameters, [['application_name', 'other']])
-      },
+      }),
     },
     {
       title:
         'the time of the last byte advances with every answer and stands still while nothing comes',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const sentAt = performance.now()
         const call = session.query('select pg_sleep(0.05)')
         await new Promise((resolve) => setTimeout(resolve, 20))
@@ -176,12 +166,11 @@ export const sessions: DriverArea = {
         await call
         assert.ok(session.connection.lastByteAt >= sentAt + 48)
         assert.ok(session.connection.lastByteAt <= performance.now())
-      },
+      }),
     },
     {
       title: 'a ping is one round trip that works in every transaction status and changes none',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.connection.ping()
         assert.equal(session.connection.transactionStatus(), 'idle')
         await session.query('begin')
@@ -190,12 +179,11 @@ export const sessions: DriverArea = {
         await failureOf(session.query('select 1/0'))
         await session.connection.ping()
         assert.equal(session.connection.transactionStatus(), 'failed')
-      },
+      }),
     },
     {
       title: 'F60: a session keeps the process alive after ref and not after unref',
-      async run(test) {
-        const { connection } = await test.connect()
+      run: onSession(async ({ connection }) => {
         const alive = (): number =>
           process
             .getActiveResourcesInfo()
@@ -207,7 +195,7 @@ export const sessions: DriverArea = {
         await connection.ping()
         connection.ref()
         await until(() => alive() === with_, 'the socket to hold on', 1_000)
-      },
+      }),
     },
   ],
 }

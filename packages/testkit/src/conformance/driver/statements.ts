@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { assertHas, failureOf } from '../run/expectations.js'
-import type { DriverArea } from './driver-context.js'
+import { type DriverArea, onSession } from './driver-context.js'
 
 /** What comes back from a statement. */
 export const statements: DriverArea = {
@@ -8,8 +8,7 @@ export const statements: DriverArea = {
   cases: [
     {
       title: 'a result has rows, count, command and the columns as the server describes them',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query('create temp table fruit (id int primary key, name varchar(7))')
         const inserted = await session.query('insert into fruit values (1, $1), (2, $2)', [
           'fig',
@@ -36,12 +35,11 @@ export const statements: DriverArea = {
             { name: 'twice', dataTypeID: 23, tableID: 0, columnID: 0, dataTypeModifier: -1 },
           ],
         })
-      },
+      }),
     },
     {
       title: 'a result without rows has its columns all the same, with and without values',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         for (const values of [undefined, [1]]) {
           const { rows, rowCount, fields } = await session.query(
             values ? 'select 1 as n where $1 = 2' : 'select 1 as n where false',
@@ -49,12 +47,11 @@ export const statements: DriverArea = {
           )
           assert.deepEqual([rows, rowCount, fields.map(({ name }) => name)], [[], 0, ['n']])
         }
-      },
+      }),
     },
     {
       title: 'a result names the whole command and counts only what has a count',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const outcome = async (text: string, values?: unknown[]): Promise<unknown> => {
           const { command, rowCount } = await session.query(text, values)
           return [command, rowCount]
@@ -74,7 +71,7 @@ export const statements: DriverArea = {
         await session.query('begin')
         await failureOf(session.query('select 1/0'), { code: '22012' })
         assert.deepEqual(await outcome('commit'), ['ROLLBACK', null])
-      },
+      }),
     },
     {
       title: 'a statement is executed exactly once, whatever its form',
@@ -100,19 +97,17 @@ export const statements: DriverArea = {
     },
     {
       title: 'the empty query and a comment succeed with nothing',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         for (const text of ['', ' ', ';', '-- nothing']) {
           const result = await session.query(text)
           assert.deepEqual(result, { rows: [], rowCount: null, command: '', fields: [] }, text)
         }
         assert.equal(session.connection.transactionStatus(), 'idle')
-      },
+      }),
     },
     {
       title: 'of a text with several statements the result is that of the last',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const last = await session.query('select 1 as a; select 2 as b, 3 as c')
         assertHas(last, { rows: [{ b: 2, c: 3 }], rowCount: 1, command: 'SELECT' })
         assert.deepEqual(
@@ -121,48 +116,43 @@ export const statements: DriverArea = {
         )
         const silent = await session.query(`select 1 as a; set work_mem = '9MB'`)
         assert.deepEqual(silent, { rows: [], rowCount: null, command: 'SET', fields: [] })
-      },
+      }),
     },
     {
       title: 'of a text with several statements an error is the error of all, and undoes all',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query('create temp table t (n int)')
         const text = 'insert into t values (1); select 1/0; insert into t values (2)'
         await failureOf(session.query(text), { code: '22012', executed: 'rolled-back' })
         assert.deepEqual((await session.query('select n from t')).rows, [])
-      },
+      }),
     },
     {
       title: 'a text with several statements is refused by the server when it has values',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await failureOf(session.query('select $1::int; select 2', [1]), { code: '42601' })
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
-      },
+      }),
     },
     {
       title: 'rows are arrays in column order when the statement asks for them',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         for (const values of [undefined, [3]]) {
           const text = `select 1 as a, null as a, ${values ? '$1::int' : '3'} as b`
           const { rows } = await session.query({ text, values, rowMode: 'array' })
           assert.deepEqual(rows, [[1, null, 3]])
         }
-      },
+      }),
     },
     {
       title: 'of columns with one name the last is the property of the row',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         assert.deepEqual((await session.query('select 1 as a, 2 as a')).rows, [{ a: 2 }])
-      },
+      }),
     },
     {
       title: 'rows without columns are rows',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const result = await session.query('select from generate_series(1, 3)')
         assert.deepEqual(result, {
           rows: [{}, {}, {}],
@@ -170,12 +160,11 @@ export const statements: DriverArea = {
           command: 'SELECT',
           fields: [],
         })
-      },
+      }),
     },
     {
       title: 'X16: columns named after properties of every object are columns',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const names = ['__proto__', 'constructor', 'hasOwnProperty', 'toString', 'length', '', ' ']
         const usable = names.filter((name) => name !== '')
         const list = usable.map((name, index) => `${index} as "${name}"`).join(', ')
@@ -185,42 +174,38 @@ export const statements: DriverArea = {
           usable.map((name, index) => [name, index]),
         )
         assert.equal(Object.getPrototypeOf(rows[0]), Object.prototype)
-      },
+      }),
     },
     {
       title: 'names and texts of every script come through as they are',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const text = 'äöü 漢字 🐘 \u0001 \\ \' " \r\n\t'
         const { rows } = await session.query(`select $1::text as "🐘 é"`, [text])
         assert.deepEqual(rows, [{ '🐘 é': text }])
-      },
+      }),
     },
     {
       title: 'a value of eight megabytes goes there and back',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const value = 'é'.repeat(4 * 1024 * 1024)
         const { rows } = await session.query<{ v: string }>('select $1::text as v', [value])
         assert.ok(rows[0]?.v === value)
-      },
+      }),
     },
     {
       title: 'a hundred thousand rows arrive in order',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const { rows, rowCount } = await session.query<{ n: number }>(
           'select n from generate_series(0, 99999) as n',
         )
         assert.equal(rowCount, 100_000)
         assert.ok(rows.every(({ n }, index) => n === index))
-      },
+      }),
     },
     {
       title:
         'ten thousand parameters arrive in order, and more than the protocol can count are refused',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const values = Array.from({ length: 10_000 }, (_, index) => index)
         const list = values.map((index) => `$${index + 1}::int`).join(', ')
         const { rows } = await session.query<{ a: string }>(
@@ -231,13 +216,12 @@ export const statements: DriverArea = {
         const tooMany = Array.from({ length: 65_536 }, () => 1)
         assert.ok((await failureOf(session.query('select 1', tooMany))) instanceof RangeError)
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
-      },
+      }),
     },
     {
       title:
         'undefined among the values is refused with a TypeError that names its place, and nothing is sent',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session, test) => {
         const seen: string[] = []
         test.line.onStatement((text) => seen.push(text))
         const call = session.query('select $1::text, $2::text', ['a', undefined])
@@ -247,24 +231,22 @@ export const statements: DriverArea = {
         assert.equal(session.connection.inFlight, 0)
         const { rows } = await session.query('select $1::text as a', [null])
         assert.deepEqual(rows, [{ a: null }])
-      },
+      }),
     },
     {
       title: 'the wrong number of values is an error of the server, and the session goes on',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         for (const values of [[], [1], [1, 2, 3]]) {
           const error = await failureOf(session.query('select $1::int + $2::int', values))
           assertHas(error, { name: 'DatabaseError' })
         }
         const { rows } = await session.query('select $1::int + $2::int as n', [1, 2])
         assert.deepEqual(rows, [{ n: 3 }])
-      },
+      }),
     },
     {
       title: 'COPY FROM STDIN and COPY TO STDOUT as statements fail and leave the session usable',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         await session.query('create temp table t (n int)')
         await failureOf(session.query('copy t from stdin'))
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
@@ -273,7 +255,7 @@ export const statements: DriverArea = {
         await session.query('copy (select 1) to stdout').catch(() => {})
         assert.deepEqual((await session.query('select 2 as n')).rows, [{ n: 2 }])
         assert.equal(session.connection.transactionStatus(), 'idle')
-      },
+      }),
     },
   ],
 }

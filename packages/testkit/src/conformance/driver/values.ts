@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { failureOf } from '../run/expectations.js'
-import type { DriverArea } from './driver-context.js'
+import { type DriverArea, onSession } from './driver-context.js'
 
 /** An expression of SQL and what it is in JavaScript. */
 const VALUES: readonly [sql: string, expected: unknown][] = [
@@ -199,8 +199,7 @@ export const values: DriverArea = {
     {
       title:
         'values that cannot be sent are refused with a TypeError that names their place, and the session goes on',
-      async run(test) {
-        const session = await test.connect()
+      run: onSession(async (session) => {
         const circular: { self?: unknown } = {}
         circular.self = circular
         const unfit = [undefined, circular, Symbol('s'), () => 1, 'a\0b', new Date(Number.NaN)]
@@ -213,7 +212,7 @@ export const values: DriverArea = {
           message: /^values\[0\]\[1\]/,
         })
         assert.deepEqual((await session.query('select $1::text as t', ['a'])).rows, [{ t: 'a' }])
-      },
+      }),
     },
   ],
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { isPoolhouseError } from '@poolhouse/core'
 import { failureOf } from '../run/expectations.js'
 import { assertTook, until, within } from '../run/waiting.js'
-import type { PoolArea } from './pool-context.js'
+import { onPool, onTable, type PoolArea } from './pool-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
@@ -13,22 +13,19 @@ export const endings: PoolArea = {
     {
       title: 'F09: idle connections that an administrator ends are not felt by the next calls',
       needs: ['lease'],
-      async run(test) {
-        const pool = await test.pool({ max: 2 })
+      run: onPool({ max: 2 }, async (pool, test) => {
         for (let round = 0; round < 3; round++) {
           const before = pool.stats().counters.destroyed
           await test.terminatePid(await pool.use((lease) => test.pidOf(lease)))
           await until(() => pool.stats().counters.destroyed > before, 'the loss to be noticed')
           await pool.query('select 1')
         }
-      },
+      }),
     },
     {
       title: 'F09: a write that is lost in mid-flight is unknown, and is not sent again',
       needs: ['write', 'lone'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const text = `insert into ${table} select 1 from pg_sleep(20)`
         const count = test.countOf(text)
         const call = pool.query(text)
@@ -38,25 +35,23 @@ export const endings: PoolArea = {
         assert.ok(isPoolhouseError(error))
         await pool.query('select 1')
         assert.equal(count(), 1)
-      },
+      }),
     },
     {
       title: 'F13: after a reset of everything the pool serves again by itself',
-      async run(test) {
-        const pool = await test.pool({ max: 3 })
+      run: onPool({ max: 3 }, async (pool, test) => {
         await Promise.all([1, 2, 3].map(() => pool.query('select pg_sleep(0.02)')))
         test.line.reset()
         await until(
           async () => (await pool.query('select 1').catch(() => undefined)) !== undefined,
           'a call to succeed',
         )
-      },
+      }),
     },
     {
       title: 'F57: close rejects those who wait, waits for those who hold, and may be called again',
       needs: ['lease', 'close'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool, test) => {
         const lease = await pool.acquire()
         const waiter = failureOf(pool.acquire(), { name: 'PoolClosedError', executed: 'no' })
         let closed = false
@@ -77,13 +72,12 @@ export const endings: PoolArea = {
         )
         await until(() => test.line.connections === 0, 'the sockets to be closed', 1_000)
         await pool.close()
-      },
+      }),
     },
     {
       title: 'F57: close ends what is held and what runs at its deadline, and everybody is told',
       needs: ['lease', 'close'],
-      async run(test) {
-        const pool = await test.pool({ max: 2 })
+      run: onPool({ max: 2 }, async (pool, test) => {
         const lease = await pool.acquire()
         const running = pool.query(SLEEP).catch((error: unknown) => error)
         await test.pidRunning(SLEEP)
@@ -94,19 +88,18 @@ export const endings: PoolArea = {
         await failureOf(lease.query('select 1'), { executed: 'no' })
         assert.ok(lease.signal.aborted)
         await until(() => test.line.connections === 0, 'the sockets to be closed', 1_000)
-      },
+      }),
     },
     {
       title: 'F03, F57: close ends soon after its deadline although the server hangs',
       needs: ['close'],
-      async run(test) {
-        const pool = await test.pool({ max: 2 })
+      run: onPool({ max: 2 }, async (pool, test) => {
         const running = pool.query(SLEEP).catch((error: unknown) => error)
         await test.pidRunning(SLEEP)
         test.line.blackHole()
         await within(pool.close({ timeoutMs: 100 }), 2_100, 'close')
         assert.ok(isPoolhouseError(await running))
-      },
+      }),
     },
     {
       title: 'F60: a closed pool leaves no timer and no socket behind',
@@ -130,9 +123,7 @@ export const endings: PoolArea = {
       seeded: true,
       timeoutMs: 30_000,
       needs: ['write', 'lease', 'stream', 'lone'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 3 })
+      run: onTable('n int', { max: 3 }, async (pool, table, test) => {
         const kinds: (() => Promise<unknown>)[] = [
           () => pool.query('select 1'),
           () => pool.query('select 1/0'),
@@ -159,7 +150,7 @@ export const endings: PoolArea = {
           `select current_setting('work_mem') as m, now() = statement_timestamp() as alone`,
         )
         assert.deepEqual(rows, [{ m: '4MB', alone: true }])
-      },
+      }),
     },
   ],
 }

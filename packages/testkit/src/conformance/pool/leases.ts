@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Lease } from '@poolhouse/core'
 import { failureOf } from '../run/expectations.js'
 import { assertTook, until, within } from '../run/waiting.js'
-import type { PoolArea, PoolContext } from './pool-context.js'
+import { onPool, onTable, type PoolArea, type PoolContext } from './pool-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
@@ -53,8 +53,7 @@ export const leases: PoolArea = {
       title:
         'use lends one connection to its work, gives its result, and takes the connection back',
       needs: ['lease'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool, test) => {
         const pids = await pool.use(async (lease) => [
           await test.pidOf(lease),
           await test.pidOf(lease),
@@ -62,13 +61,12 @@ export const leases: PoolArea = {
         assert.equal(pids[0], pids[1])
         assert.equal(await test.pidOf(pool), pids[0])
         assert.equal(pool.stats().leased, 0)
-      },
+      }),
     },
     {
       title: 'F52: use gives the error of its work as it is, and takes the connection back',
       needs: ['lease'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool) => {
         const own = new Error('no stock')
         const throwing = (): Promise<never> => {
           throw own
@@ -82,14 +80,13 @@ export const leases: PoolArea = {
         }
         await pool.query('select 1')
         assert.equal(pool.stats().leased, 0)
-      },
+      }),
     },
     {
       title: 'F47: waiters are served in the order of their calls',
       // A read whose replica is suddenly not to be had goes elsewhere, past those that wait there.
       needs: ['lease', 'primary'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool) => {
         const first = await pool.acquire()
         const order: number[] = []
         const waiting = [1, 2, 3, 4].map((n) =>
@@ -101,13 +98,12 @@ export const leases: PoolArea = {
         first.release()
         await Promise.all(waiting)
         assert.deepEqual(order, [1, 2, 3, 4])
-      },
+      }),
     },
     {
       title: 'F47: a wait ends at its deadline with an AcquireTimeoutError, and nothing was sent',
       needs: ['lease'],
-      async run(test) {
-        const pool = await test.pool({ max: 1, acquireTimeoutMs: 120 })
+      run: onPool({ max: 1, acquireTimeoutMs: 120 }, async (pool) => {
         const lease = await pool.acquire()
         for (const call of [() => pool.acquire(), () => pool.query('select 1')]) {
           const startedAt = performance.now()
@@ -116,13 +112,12 @@ export const leases: PoolArea = {
         }
         lease.release()
         await pool.query('select 1')
-      },
+      }),
     },
     {
       title: 'F55: an aborted wait leaves the queue, and those behind it move up',
       needs: ['lease'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool) => {
         const lease = await pool.acquire()
         const abort = new AbortController()
         const given = failureOf(pool.acquire({ signal: abort.signal }), {
@@ -135,13 +130,12 @@ export const leases: PoolArea = {
         await given
         lease.release()
         assert.deepEqual((await behind).rows, [{ n: 2 }])
-      },
+      }),
     },
     {
       title: 'F49: a second release does nothing to the next holder',
       needs: ['lease', 'lone'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool) => {
         const first = await pool.acquire()
         first.release()
         const second = await pool.acquire()
@@ -153,13 +147,12 @@ export const leases: PoolArea = {
         assert.deepEqual(rows, [{ alone: false }])
         await second.query('commit')
         second.release()
-      },
+      }),
     },
     {
       title: 'F50: a lease refuses every use after its release',
       needs: ['lease', 'stream'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool) => {
         const lease = await pool.acquire()
         lease.release()
         await failureOf(lease.query('select 1'), { name: 'LeaseReleasedError', executed: 'no' })
@@ -167,15 +160,13 @@ export const leases: PoolArea = {
         assert.ok(lease.signal.aborted)
         const iterate = async (): Promise<unknown> => lease.stream('select 1').next()
         await failureOf(iterate(), { name: 'LeaseReleasedError', executed: 'no' })
-      },
+      }),
     },
     {
       title:
         'F50: a lease that is released with a statement under way is not lent before that is over',
       needs: ['write', 'lease'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const lease = await pool.acquire()
         const running = lease.query(SLEEP).catch((error: Error) => error)
         const queued = failureOf(lease.query(`insert into ${table} values (1)`), { executed: 'no' })
@@ -185,36 +176,33 @@ export const leases: PoolArea = {
         await pool.query('select 1')
         assert.ok((await running) instanceof Error)
         assert.deepEqual(await test.numbersIn(table), [])
-      },
+      }),
     },
     {
       title: 'a lease that is destroyed takes its connection with it',
       needs: ['lease'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool, test) => {
         const lease = await pool.acquire()
         const pid = await test.pidOf(lease)
         lease.destroy('not trusted')
         assert.notEqual(await test.pidOf(pool), pid)
-      },
+      }),
     },
     {
       title: 'a lease goes back at the end of an await using block',
       needs: ['lease'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool) => {
         {
           await using lease = await pool.acquire()
           await lease.query('select 1')
         }
         await within(pool.query('select 1'), 2_000, 'the next call')
-      },
+      }),
     },
     {
       title: 'F09: the signal of a lease fires when its session dies',
       needs: ['lease'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool, test) => {
         const lease = await pool.acquire()
         const { signal } = lease
         assert.ok(!signal.aborted)
@@ -223,7 +211,7 @@ export const leases: PoolArea = {
         await failureOf(lease.query('select 1'), { name: 'ConnectionLostError', executed: 'no' })
         lease.release()
         await pool.query('select 1')
-      },
+      }),
     },
     ...CHANGES.map(([what, ...texts]) => ({
       title: `X01, X02: a connection does not show ${what} to its next borrower`,
@@ -242,9 +230,7 @@ export const leases: PoolArea = {
     {
       title: 'X02: a failed transaction that was left open is rolled back before the next borrower',
       needs: ['write', 'lease'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         await pool.use(async (lease) => {
           await lease.query('begin')
           await lease.query(`insert into ${table} values (1)`)
@@ -252,7 +238,7 @@ export const leases: PoolArea = {
         })
         assert.deepEqual((await pool.query('select 1 as n')).rows, [{ n: 1 }])
         assert.deepEqual(await test.numbersIn(table), [])
-      },
+      }),
     },
   ],
 }

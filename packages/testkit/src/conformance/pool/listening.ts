@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Gap } from '@poolhouse/core'
 import { failureOf } from '../run/expectations.js'
 import { turns, until } from '../run/waiting.js'
-import type { PoolArea } from './pool-context.js'
+import { onPool, type PoolArea } from './pool-context.js'
 
 /** Subscriptions to channels. */
 export const subscriptions: PoolArea = {
@@ -11,8 +11,7 @@ export const subscriptions: PoolArea = {
     {
       title: 'a subscription hears what is notified on its channel, and nothing once it is closed',
       needs: ['write', 'listen'],
-      async run(test) {
-        const pool = await test.pool()
+      run: onPool({}, async (pool) => {
         const heard: [string, string][] = []
         const channel = 'Two words "quoted"'
         const subscription = await pool.listen(channel, (payload, on) => heard.push([on, payload]))
@@ -30,14 +29,13 @@ export const subscriptions: PoolArea = {
           [channel, ''],
         ])
         assert.ok(subscription.closed)
-      },
+      }),
     },
     {
       title:
         'F09: a subscription survives the loss of its connection and tells of the gap before what follows it',
       needs: ['write', 'listen'],
-      async run(test) {
-        const pool = await test.pool()
+      run: onPool({}, async (pool, test) => {
         const heard: string[] = []
         const gaps: Gap[] = []
         const subscription = await pool.listen('news', (payload) => heard.push(payload), {
@@ -60,13 +58,12 @@ export const subscriptions: PoolArea = {
         assert.deepEqual(heard, ['before', 'gap', 'after'])
         assert.equal(gaps[0]?.channel, 'news')
         await subscription.close()
-      },
+      }),
     },
     {
       title: 'a subscription is ended by its signal and with its pool',
       needs: ['listen', 'close'],
-      async run(test) {
-        const pool = await test.pool()
+      run: onPool({}, async (pool) => {
         const abort = new AbortController()
         const one = await pool.listen('one', () => {}, { signal: abort.signal })
         const two = await pool.listen('two', () => {})
@@ -78,13 +75,12 @@ export const subscriptions: PoolArea = {
           pool.listen('three', () => {}),
           { name: 'PoolClosedError', executed: 'no' },
         )
-      },
+      }),
     },
     {
       title: 'wrong arguments of listen reject with a TypeError or a RangeError',
       needs: ['listen'],
-      async run(test) {
-        const pool = await test.pool()
+      run: onPool({}, async (pool) => {
         const wrong: (() => unknown)[] = [
           () => pool.listen('', () => {}),
           () => pool.listen('x'.repeat(64), () => {}),
@@ -94,7 +90,7 @@ export const subscriptions: PoolArea = {
           const error = await failureOf((async () => call())())
           assert.ok(error instanceof TypeError || error instanceof RangeError, String(error))
         }
-      },
+      }),
     },
   ],
 }

@@ -172,6 +172,26 @@ export class PoolContext extends ServerContext {
   }
 }
 
+/** The work of a case that begins with a pool of these options. */
+export function onPool(
+  options: Omit<PoolParts, 'connection'>,
+  run: (pool: Pool, test: PoolContext) => Promise<void>,
+): PoolCase['run'] {
+  return async (test) => run(await test.pool(options), test)
+}
+
+/** The work of a case that begins with a table of these columns, and a pool of these options. */
+export function onTable(
+  columns: string,
+  options: Omit<PoolParts, 'connection'>,
+  run: (pool: Pool, table: string, test: PoolContext) => Promise<void>,
+): PoolCase['run'] {
+  return async (test) => {
+    const table = await test.table(columns)
+    await run(await test.pool(options), table, test)
+  }
+}
+
 function serverBehind({
   server,
   without = [],

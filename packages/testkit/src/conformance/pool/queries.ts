@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type AbortError, DatabaseError, type StatementTimeoutError } from '@poolhouse/core'
 import { failureOf } from '../run/expectations.js'
 import { assertTook } from '../run/waiting.js'
-import type { PoolArea } from './pool-context.js'
+import { onPool, onTable, type PoolArea } from './pool-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
@@ -12,8 +12,7 @@ export const queries: PoolArea = {
   cases: [
     {
       title: 'S01: a query gives rows, count, command, columns and the name of the node',
-      async run(test) {
-        const pool = await test.pool()
+      run: onPool({}, async (pool) => {
         const calls = [
           pool.query('select 1 as n, $1::text as t', ['x']),
           pool.query({ text: 'select 1 as n, $1::text as t', values: ['x'] }),
@@ -34,24 +33,22 @@ export const queries: PoolArea = {
         }
         const { rows } = await pool.query({ text: 'select 1, 2', rowMode: 'array' })
         assert.deepEqual(rows, [[1, 2]])
-      },
+      }),
     },
     {
       title: 'S12: an error of the server is a DatabaseError and costs no connection',
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool, test) => {
         const pid = await test.pidOf(pool)
         for (let round = 0; round < 5; round++) {
           const error = await failureOf(pool.query('select 1/0'), { code: '22012' })
           assert.ok(error instanceof DatabaseError)
         }
         assert.equal(await test.pidOf(pool), pid)
-      },
+      }),
     },
     {
       title: 'wrong arguments reject or throw with a TypeError and send nothing',
-      async run(test) {
-        const pool = await test.pool()
+      run: onPool({}, async (pool, test) => {
         const seen: string[] = []
         test.line.onStatement((text) => {
           if (text.includes('wrong')) seen.push(text)
@@ -67,24 +64,22 @@ export const queries: PoolArea = {
           assert.ok(error instanceof TypeError, String(error))
         }
         assert.deepEqual(seen, [])
-      },
+      }),
     },
     {
       title: 'statements that begin or end a transaction are refused and not sent',
       needs: ['lone'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool) => {
         for (const text of ['begin', 'commit', 'rollback', 'select 1; start transaction']) {
           await failureOf(pool.query(text), { name: 'TransactionError', executed: 'no' })
         }
         const { rows } = await pool.query('select now() = statement_timestamp() as alone')
         assert.deepEqual(rows, [{ alone: true }])
-      },
+      }),
     },
     {
       title: 'F47: many calls at once are all served by no more connections than allowed',
-      async run(test) {
-        const pool = await test.pool({ max: 3 })
+      run: onPool({ max: 3 }, async (pool) => {
         const calls = Array.from({ length: 100 }, (_, n) =>
           pool.query<{ n: number; pid: number }>('select $1::int as n, pg_backend_pid() as pid', [
             n,
@@ -93,13 +88,12 @@ export const queries: PoolArea = {
         const rows = (await Promise.all(calls)).map((result) => result.rows[0]!)
         assert.ok(rows.every(({ n }, index) => n === index))
         assert.ok(new Set(rows.map(({ pid }) => pid)).size <= 3)
-      },
+      }),
     },
     {
       title:
         'F54: an aborted call tells what the server says to it within 250 ms, and its connection is not lent before the statement is over',
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool, test) => {
         const pid = await test.pidOf(pool)
         const abort = new AbortController()
         const reason = new Error('the user left')
@@ -121,13 +115,12 @@ export const queries: PoolArea = {
           name: 'AbortError',
           executed: 'no',
         })
-      },
+      }),
     },
     {
       title:
         'F37: a call past its deadline is cancelled on the server and known to be rolled back, and its connection is kept',
-      async run(test) {
-        const pool = await test.pool({ max: 1, statementTimeoutMs: 2_000 })
+      run: onPool({ max: 1, statementTimeoutMs: 2_000 }, async (pool, test) => {
         const pid = await test.pidOf(pool)
         const startedAt = performance.now()
         const error = await failureOf<StatementTimeoutError>(
@@ -142,15 +135,13 @@ export const queries: PoolArea = {
         if (keptMs < 195 || error.executed !== 'unknown')
           assert.equal(error.executed, 'rolled-back')
         assert.equal(await test.pidOf(pool), pid)
-      },
+      }),
     },
     {
       title:
         'F18, F41: a call whose answer never comes ends at its deadline, unknown, and its connection is not used again',
       needs: ['write', 'lone'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const pid = await test.pidOf(pool)
         const text = `insert into ${table} values (1)`
         // biome-ignore lint/suspicious/noThenProperty: the option's name
@@ -160,7 +151,7 @@ export const queries: PoolArea = {
         assertTook(startedAt, 150)
         assert.notEqual(await test.pidOf(pool), pid)
         assert.deepEqual(await test.numbersIn(table), [1])
-      },
+      }),
     },
   ],
 }

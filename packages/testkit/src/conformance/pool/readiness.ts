@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { failureOf } from '../run/expectations.js'
 import { assertTook, within } from '../run/waiting.js'
-import type { PoolArea } from './pool-context.js'
+import { onPool, type PoolArea } from './pool-context.js'
 
 /** Waiting until a pool can do what it is for. */
 export const readiness: PoolArea = {
@@ -10,8 +10,7 @@ export const readiness: PoolArea = {
     {
       title:
         'T93: ready resolves for a pool that serves, however many callers wait, and takes no place',
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool) => {
         await within(pool.ready(), 5_000, 'ready()')
         await within(
           Promise.all([pool.ready(), pool.ready({ timeoutMs: 5_000 }), pool.query('select 1')]),
@@ -24,14 +23,13 @@ export const readiness: PoolArea = {
           await within(pool.ready(), 5_000, 'ready() beside a transaction')
         })
         assert.deepEqual((await pool.query('select 1 as n')).rows, [{ n: 1 }])
-      },
+      }),
     },
     {
       title:
         'T93: ready rejects at its time while the server refuses connections, and resolves once it takes them',
       needs: ['primary'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool, test) => {
         test.line.refuse({ existing: 'reset' })
         await failureOf(pool.query('select 1', [], { timeoutMs: 200 }))
         const startedAt = performance.now()
@@ -44,13 +42,12 @@ export const readiness: PoolArea = {
         await test.line.heal()
         await within(ready, 15_000, 'ready()')
         await pool.query('select 1')
-      },
+      }),
     },
     {
       title: 'T93: ready is aborted by its signal',
       needs: ['primary'],
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool, test) => {
         test.line.refuse({ existing: 'reset' })
         await failureOf(pool.query('select 1', [], { timeoutMs: 200 }))
         const abort = new AbortController()
@@ -60,20 +57,19 @@ export const readiness: PoolArea = {
         await within(aborted, 2_000, 'the aborted ready()')
         await failureOf(pool.ready({ signal: abort.signal }), expected)
         await test.line.heal()
-      },
+      }),
     },
     {
       title: 'T93: after ready the first bounded read goes to a replica that answers',
       needs: ['replica'],
-      async run(test) {
-        const pool = await test.pool()
+      run: onPool({}, async (pool) => {
         await pool.ready()
         const { rows } = await pool.query('select pg_is_in_recovery() as replica', [], {
           intent: 'read',
           maxStalenessMs: 5_000,
         })
         assert.deepEqual(rows, [{ replica: true }])
-      },
+      }),
     },
   ],
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { isPoolhouseError, type Pool } from '@poolhouse/core'
 import { failureOf } from '../run/expectations.js'
 import { within } from '../run/waiting.js'
-import type { PoolArea, PoolCase } from './pool-context.js'
+import { onPool, onTable, type PoolArea, type PoolCase } from './pool-context.js'
 
 /** What a pool that offers less says to a call that it does not offer. */
 async function assertRefuses(
@@ -66,22 +66,18 @@ export const refusals: PoolArea = {
       ([lacks, title, error, calls]): PoolCase => ({
         title,
         lacks,
-        async run(test) {
-          const table = await test.table('n int')
-          const pool = await test.pool()
+        run: onTable('n int', {}, async (pool, table, test) => {
           await assertRefuses(error, calls(pool, table))
           assert.deepEqual(await test.numbersIn(table), [])
           await pool.query('select 1')
-        },
+        }),
       }),
     ),
     {
       title: 'a pool for reads lends no connection for writes, and streams none',
       lacks: 'write',
       needs: ['lease', 'stream'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool()
+      run: onTable('n int', {}, async (pool, table, test) => {
         await assertRefuses('ReadIntentError', [
           () => pool.acquire({ intent: 'write' }),
           () => pool.use(async () => {}, { intent: 'write' }),
@@ -90,14 +86,12 @@ export const refusals: PoolArea = {
           () => pool.copyFrom(`copy ${table} from stdin`, ['1\n']),
         ])
         assert.deepEqual(await test.numbersIn(table), [])
-      },
+      }),
     },
     {
       title: 'a pool for reads does not write, whatever the text says',
       lacks: 'write',
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool()
+      run: onTable('n int', {}, async (pool, table, test) => {
         const text = `insert into ${table} values (1)`
         const expected = { executed: /^(no|rolled-back)$/ }
         await failureOf(pool.query(text), expected)
@@ -107,13 +101,12 @@ export const refusals: PoolArea = {
         )
         assert.deepEqual(await test.numbersIn(table), [])
         await pool.query('select 1')
-      },
+      }),
     },
     {
       title: 'closing a view refuses its later calls, and closes nothing else',
       lacks: 'close',
-      async run(test) {
-        const pool = await test.pool({ max: 1 })
+      run: onPool({ max: 1 }, async (pool) => {
         const { total } = pool.stats()
         await pool.close()
         await pool.close()
@@ -125,7 +118,7 @@ export const refusals: PoolArea = {
           await failureOf(call(), { name: 'PoolClosedError', executed: 'no' })
         }
         assert.equal(pool.stats().total, total)
-      },
+      }),
     },
   ],
 }

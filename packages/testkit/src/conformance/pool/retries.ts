@@ -3,7 +3,7 @@ import type { Pool, Transaction } from '@poolhouse/core'
 import { failureOf, type Properties } from '../run/expectations.js'
 import { assertTook } from '../run/waiting.js'
 import { holdAll } from './hold-all.js'
-import type { PoolArea, PoolCase, PoolContext } from './pool-context.js'
+import { onPool, type PoolArea, type PoolCase, type PoolContext } from './pool-context.js'
 import type { PoolFeature } from './pool-traits.js'
 
 /** How an attempt of a transaction may end, and whether that is a reason to run its work again. */
@@ -122,8 +122,7 @@ export const retries: PoolArea = {
     {
       title:
         'T18: work that succeeds after two lost connections is run three times, and commits once',
-      async run(test) {
-        const pool = await test.pool({ max: 2 })
+      run: onPool({ max: 2 }, async (pool, test) => {
         let runs = 0
         const result = await pool.transaction(
           async (tx) => {
@@ -134,7 +133,7 @@ export const retries: PoolArea = {
         )
         assert.deepEqual(result, [{ n: 1 }])
         assert.equal(runs, 3)
-      },
+      }),
     },
     {
       title: 'T18: a transaction that finds no connection waits once, and its work is not run',
@@ -157,8 +156,7 @@ export const retries: PoolArea = {
     },
     {
       title: 'T18: a transaction that is aborted is not run again',
-      async run(test) {
-        const pool = await test.pool({ max: 2 })
+      run: onPool({ max: 2 }, async (pool, test) => {
         const abort = new AbortController()
         let runs = 0
         const call = pool.transaction(
@@ -172,7 +170,7 @@ export const retries: PoolArea = {
         )
         await failureOf(call)
         assert.equal(runs, 1)
-      },
+      }),
     },
   ],
 }

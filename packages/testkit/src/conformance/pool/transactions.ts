@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Transaction } from '@poolhouse/core'
 import { failureOf } from '../run/expectations.js'
-import type { PoolArea } from './pool-context.js'
+import { onTable, type PoolArea } from './pool-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
@@ -12,9 +12,7 @@ export const transactions: PoolArea = {
     {
       title: 'a transaction runs on one connection, commits, and gives the result of its work',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool()
+      run: onTable('n int', {}, async (pool, table, test) => {
         const result = await pool.transaction(async (tx) => {
           await tx.query(`insert into ${table} values (1)`)
           assert.deepEqual(await test.numbersIn(table), [])
@@ -22,15 +20,13 @@ export const transactions: PoolArea = {
         })
         assert.deepEqual(result, [{ n: 1 }])
         assert.deepEqual(await test.numbersIn(table), [1])
-      },
+      }),
     },
     {
       title:
         'F52: a transaction whose work throws is rolled back, with the same error, and its connection is kept',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('n int primary key')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int primary key', { max: 1 }, async (pool, table, test) => {
         const pid = await test.pidOf(pool)
         const own = new Error('no stock')
         const insert = `insert into ${table} values (1)`
@@ -46,29 +42,25 @@ export const transactions: PoolArea = {
         await failureOf(failing, { name: 'DatabaseError', code: '23505', executed: 'rolled-back' })
         assert.deepEqual(await test.numbersIn(table), [])
         assert.equal(await test.pidOf(pool), pid)
-      },
+      }),
     },
     {
       title:
         'S83: a transaction that swallowed an error of the server is an error and not a success',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const call = pool.transaction(async (tx) => {
           await tx.query(`insert into ${table} values (1)`)
           await tx.query('select 1/0').catch(() => {})
         })
         await failureOf(call, { name: 'TransactionError', executed: 'rolled-back' })
         assert.deepEqual(await test.numbersIn(table), [])
-      },
+      }),
     },
     {
       title: 'a savepoint whose work throws is rolled back alone, and savepoints nest',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const add = (tx: Transaction, n: number): Promise<unknown> =>
           tx.query(`insert into ${table} values ($1)`, [n])
         await pool.transaction(async (tx) => {
@@ -82,14 +74,12 @@ export const transactions: PoolArea = {
           await tx.savepoint((inner) => add(inner, 4))
         })
         assert.deepEqual(await test.numbersIn(table), [1, 4])
-      },
+      }),
     },
     {
       title: 'rollback ends a transaction whose work then succeeds',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const result = await pool.transaction(async (tx) => {
           await tx.query(`insert into ${table} values (1)`)
           await tx.rollback()
@@ -97,14 +87,12 @@ export const transactions: PoolArea = {
         })
         assert.equal(result, 'changed my mind')
         assert.deepEqual(await test.numbersIn(table), [])
-      },
+      }),
     },
     {
       title: 'a transaction has the isolation and the mode it was given',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const isolation = await pool.transaction(
           async (tx) =>
             (await tx.query<{ i: string }>(`select current_setting('transaction_isolation') as i`))
@@ -117,15 +105,13 @@ export const transactions: PoolArea = {
         })
         await failureOf(writing)
         assert.deepEqual(await test.numbersIn(table), [])
-      },
+      }),
     },
     {
       title:
         'S83: a serialization failure runs the work again if that was declared, and not otherwise',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('id int primary key, n int')
-        const pool = await test.pool({ max: 2 })
+      run: onTable('id int primary key, n int', { max: 2 }, async (pool, table, test) => {
         await pool.query(`insert into ${table} values (1, 0)`)
         for (const attempts of [1, 3]) {
           let runs = 0
@@ -144,14 +130,12 @@ export const transactions: PoolArea = {
           assert.equal(runs, attempts === 1 ? 1 : 2)
         }
         assert.deepEqual(await test.numbersIn(table), [21])
-      },
+      }),
     },
     {
       title: 'F53: a query after the end of its transaction is refused',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const kept = await pool.transaction(async (tx) => {
           await tx.query(`insert into ${table} values (1)`)
           return [tx]
@@ -161,14 +145,12 @@ export const transactions: PoolArea = {
           executed: 'no',
         })
         assert.deepEqual(await test.numbersIn(table), [1])
-      },
+      }),
     },
     {
       title: 'F53: statements that were not awaited never run outside their transaction',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const own = new Error('gave up')
         const floating: Promise<unknown>[] = []
         const call = pool.transaction(async (tx) => {
@@ -180,15 +162,13 @@ export const transactions: PoolArea = {
         assert.equal(await failureOf(call), own)
         for (const outcome of await Promise.all(floating)) assert.ok(outcome instanceof Error)
         assert.deepEqual(await test.numbersIn(table), [])
-      },
+      }),
     },
     {
       title:
         'F54: a transaction is ended by its signal and by its deadline, rolled back, and its connection serves on',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const abort = new AbortController()
         const work = async (tx: Transaction): Promise<void> => {
           await tx.query(`insert into ${table} values (1)`)
@@ -207,14 +187,12 @@ export const transactions: PoolArea = {
         })
         await pool.query('select 1')
         assert.deepEqual(await test.numbersIn(table), [])
-      },
+      }),
     },
     {
       title: 'S80: a transaction that is lost before its COMMIT is known not to have happened',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const call = pool.transaction(async (tx) => {
           await tx.query(`insert into ${table} values (1)`)
           await test.terminatePid(await test.pidOf(tx))
@@ -223,14 +201,12 @@ export const transactions: PoolArea = {
         await failureOf(call, { name: 'ConnectionLostError', executed: 'rolled-back' })
         await pool.query('select 1')
         assert.deepEqual(await test.numbersIn(table), [])
-      },
+      }),
     },
     {
       title: 'F40, S75: a COMMIT whose answer is lost is in doubt, and is not repeated',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const text = `insert into ${table} values (1)`
         const count = test.countOf(text)
         const work = async (tx: Transaction): Promise<void> => {
@@ -242,14 +218,12 @@ export const transactions: PoolArea = {
         await failureOf(call, { name: 'InDoubtError', executed: 'unknown' })
         assert.equal(count(), 1)
         assert.deepEqual(await test.numbersIn(table), [1])
-      },
+      }),
     },
     {
       title: 'S76: a COMMIT that is lost on its way is in doubt as well, and is not repeated',
       needs: ['write'],
-      async run(test) {
-        const table = await test.table('n int')
-        const pool = await test.pool({ max: 1 })
+      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const text = `insert into ${table} values (1)`
         const count = test.countOf(text)
         const work = async (tx: Transaction): Promise<void> => {
@@ -261,7 +235,7 @@ export const transactions: PoolArea = {
         await failureOf(call, { name: 'InDoubtError', executed: 'unknown' })
         assert.equal(count(), 1)
         assert.deepEqual(await test.numbersIn(table), [])
-      },
+      }),
     },
   ],
 }

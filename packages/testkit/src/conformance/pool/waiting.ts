@@ -3,7 +3,7 @@ import type { Pool, StreamIterator } from '@poolhouse/core'
 import { failureOf } from '../run/expectations.js'
 import { turns, within } from '../run/waiting.js'
 import { holdAll } from './hold-all.js'
-import type { PoolArea, PoolCase, PoolContext } from './pool-context.js'
+import { onPool, type PoolArea, type PoolCase, type PoolContext } from './pool-context.js'
 import type { PoolFeature } from './pool-traits.js'
 
 /** A call that needs a connection, and undoes nothing if it is never made. */
@@ -87,8 +87,7 @@ export const waiting: PoolArea = {
       (what): PoolCase => ({
         title: `F55: return() of ${what} while its first next() waits ends both at once, and the next caller gets the place`,
         needs: ['stream'],
-        async run(test) {
-          const pool = await test.pool({ max: 1 })
+        run: onPool({ max: 1 }, async (pool) => {
           const letGo = await holdAll(pool)
           const iterator = OPENS[what](pool)
           const first = iterator.next()
@@ -99,15 +98,14 @@ export const waiting: PoolArea = {
           assert.deepEqual(await iterator.next(), DONE)
           await letGo()
           assert.deepEqual((await within(behind, 2_000, 'the call behind it')).rows, [{ n: 2 }])
-        },
+        }),
       }),
     ),
     {
       title:
         'F55: a listen is aborted while its connection is being opened, and the next one succeeds',
       needs: ['listen', 'primary'],
-      async run(test) {
-        const pool = await test.pool()
+      run: onPool({}, async (pool, test) => {
         const abort = new AbortController()
         test.line.blackHole()
         const aborted = failureOf(
@@ -128,7 +126,7 @@ export const waiting: PoolArea = {
           'the next subscription',
         )
         await subscription.close()
-      },
+      }),
     },
   ],
 }
