@@ -27,7 +27,7 @@ import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from './a
 import type { ListenOptions, NotifyListener, Subscription } from './api/subscription.js'
 import { traceQuery, tracing } from './api/tracing.js'
 import type { Transaction, TransactionOptions } from './api/transaction.js'
-import { refuseUnknownOptions } from './base/option-check.js'
+import { checkFunction, refuseUnknownOptions } from './base/option-check.js'
 import { leasedCopyFrom, leasedCopyTo, leasedRows } from './decorate/leased-stream.js'
 import { readCloseOptions } from './engine/pool-closing.js'
 import { PoolEngine } from './engine/pool-engine.js'
@@ -214,9 +214,7 @@ export class ServerPool implements ConnectionPool {
   }
 
   async use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
-    if (typeof work !== 'function') {
-      throw new TypeError(`use: work must be a function, got ${typeof work}`)
-    }
+    checkFunction('use', work, 'work')
     const lease = await this.acquire(options)
     try {
       return await this.#engine.deadlocks.hold((lease as PoolLease).slot, () => work(lease))

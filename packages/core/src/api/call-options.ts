@@ -1,93 +1,64 @@
 import { MAX_MS } from '../base/clock.js'
 import {
   checkNumber,
+  checkOptions,
   checkSignal,
   checkTimeout,
   describeValue,
-  refuseUnknownOptions,
+  type OptionCheck,
+  type OptionChecks,
+  optionChecks,
 } from '../base/option-check.js'
 
-const QUERY_OPTIONS: ReadonlySet<string> = new Set([
-  'signal',
-  'timeoutMs',
-  'intent',
-  'maxStalenessMs',
-  'maxStalenessBytes',
-])
-const ACQUIRE_OPTIONS: ReadonlySet<string> = new Set([
-  'timeoutMs',
-  'signal',
-  'priority',
-  'intent',
-  'maxStalenessMs',
-  'maxStalenessBytes',
-])
-const STREAM_OPTIONS: ReadonlySet<string> = new Set([
-  'batchSize',
-  'signal',
-  'intent',
-  'maxStalenessMs',
-  'maxStalenessBytes',
-])
-const COPY_OPTIONS: ReadonlySet<string> = new Set(['signal', 'timeoutMs'])
-const COPY_TO_OPTIONS: ReadonlySet<string> = new Set([
-  'signal',
-  'timeoutMs',
-  'intent',
-  'maxStalenessMs',
-  'maxStalenessBytes',
-])
-const READY_OPTIONS: ReadonlySet<string> = new Set(['timeoutMs', 'signal'])
+const checkBound: OptionCheck = (where, bound, name) =>
+  checkNumber(where, name, bound, { min: 0, max: Number.POSITIVE_INFINITY })
 
-/** What all calls have in common. */
-interface CallOptions {
-  timeoutMs?: number | undefined
-  signal?: AbortSignal | undefined
-  intent?: string | undefined
+/** The checks of the bounds of a read. */
+export const STALENESS: Readonly<Record<string, OptionCheck>> = {
+  maxStalenessMs: checkBound,
+  maxStalenessBytes: checkBound,
 }
+
+/** The checks of the limits of a call. */
+export const LIMITS: Readonly<Record<string, OptionCheck>> = {
+  signal: checkSignal,
+  timeoutMs: checkTimeout,
+}
+
+const READ: Readonly<Record<string, OptionCheck>> = { intent: checkIntent, ...STALENESS }
+const LIMIT_CHECKS: OptionChecks = optionChecks(LIMITS)
+const READ_CHECKS: OptionChecks = optionChecks({ ...LIMITS, ...READ })
+const ACQUIRE_CHECKS: OptionChecks = optionChecks({
+  ...LIMITS,
+  priority: (where, priority, name) =>
+    checkNumber(where, name, priority, { min: -1_000, max: 1_000, integer: true }),
+  ...READ,
+})
+const STREAM_CHECKS: OptionChecks = optionChecks({
+  batchSize: (where, size, name) =>
+    checkNumber(where, name, size, { min: 1, max: MAX_MS, integer: true }),
+  signal: checkSignal,
+  ...READ,
+})
 
 /** Checks the options of `query`. Throws `TypeError` or `RangeError` naming option and value. */
 export function checkQueryOptions(options: object): void {
-  refuseUnknownOptions('query', options, QUERY_OPTIONS)
-  checkCommon('query', options)
-  checkStaleness('query', options)
+  checkOptions('query', options, READ_CHECKS)
 }
 
 /** Checks the options of `stream`. Throws `TypeError` or `RangeError` naming option and value. */
 export function checkStreamOptions(options: object): void {
-  refuseUnknownOptions('stream', options, STREAM_OPTIONS)
-  checkCommon('stream', options)
-  checkStaleness('stream', options)
-  const { batchSize } = options as { batchSize?: unknown }
-  if (batchSize !== undefined) {
-    checkNumber('stream', 'batchSize', batchSize, { min: 1, max: MAX_MS, integer: true })
-  }
+  checkOptions('stream', options, STREAM_CHECKS)
 }
 
 /** Checks the options of `copyFrom`. Throws `TypeError` or `RangeError` naming option and value. */
 export function checkCopyFromOptions(options: object): void {
-  refuseUnknownOptions('copyFrom', options, COPY_OPTIONS)
-  checkCommon('copyFrom', options)
+  checkOptions('copyFrom', options, LIMIT_CHECKS)
 }
 
 /** Checks the options of `copyTo`. Throws `TypeError` or `RangeError` naming option and value. */
 export function checkCopyToOptions(options: object): void {
-  refuseUnknownOptions('copyTo', options, COPY_TO_OPTIONS)
-  checkCommon('copyTo', options)
-  checkStaleness('copyTo', options)
-}
-
-/** Checks the bounds of a read. Throws `TypeError` or `RangeError` naming option and value. */
-export function checkStaleness(
-  where: string,
-  options: { maxStalenessMs?: unknown; maxStalenessBytes?: unknown },
-): void {
-  for (const name of ['maxStalenessMs', 'maxStalenessBytes'] as const) {
-    const bound = options[name]
-    if (bound !== undefined) {
-      checkNumber(where, name, bound, { min: 0, max: Number.POSITIVE_INFINITY })
-    }
-  }
+  checkOptions('copyTo', options, READ_CHECKS)
 }
 
 /**
@@ -95,26 +66,16 @@ export function checkStaleness(
  * value.
  */
 export function checkAcquireOptions(options: object): void {
-  refuseUnknownOptions('acquire', options, ACQUIRE_OPTIONS)
-  checkCommon('acquire', options)
-  checkStaleness('acquire', options)
-  const { priority } = options as { priority?: unknown }
-  if (priority !== undefined) {
-    checkNumber('acquire', 'priority', priority, { min: -1_000, max: 1_000, integer: true })
-  }
+  checkOptions('acquire', options, ACQUIRE_CHECKS)
 }
 
 /** Checks the options of `ready`. Throws `TypeError` or `RangeError` naming option and value. */
 export function checkReadyOptions(options: object): void {
-  refuseUnknownOptions('ready', options, READY_OPTIONS)
-  checkCommon('ready', options)
+  checkOptions('ready', options, LIMIT_CHECKS)
 }
 
-function checkCommon(where: string, options: CallOptions): void {
-  const { timeoutMs, signal, intent } = options
-  if (timeoutMs !== undefined) checkTimeout(where, timeoutMs)
-  checkSignal(where, signal)
-  if (intent !== undefined && intent !== 'read' && intent !== 'write') {
+function checkIntent(where: string, intent: unknown): void {
+  if (intent !== 'read' && intent !== 'write') {
     throw new TypeError(`${where}: intent must be "read" or "write", got ${describeValue(intent)}`)
   }
 }

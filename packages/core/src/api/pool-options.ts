@@ -300,9 +300,6 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
       `${WHERE}: options must be an object such as { driver: nodePostgres(), connection: url }, got ${describeValue(options)}`,
     )
   }
-  if (options === null || typeof options !== 'object') {
-    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
-  }
   refuseUnknownOptions(WHERE, options, KNOWN)
   checkDriver(options.driver)
   if (options.name !== undefined) checkShownText(WHERE, 'name', options.name)
@@ -344,9 +341,6 @@ export function changePoolConfig(
   config: PoolConfig,
   changes: ReconfigureOptions,
 ): PoolConfig {
-  if (changes === null || typeof changes !== 'object') {
-    throw new TypeError(`${where}: options must be an object, got ${describeValue(changes)}`)
-  }
   refuseUnknownOptions(where, changes, RECONFIGURABLE)
   const changed: PoolConfig = {
     ...config,

@@ -1,10 +1,12 @@
 import {
-  checkSignal,
-  checkTimeout,
+  checkFunction,
+  checkOptions,
   describeName,
   describeValue,
-  refuseUnknownOptions,
+  type OptionChecks,
+  optionChecks,
 } from '../base/option-check.js'
+import { LIMITS } from './call-options.js'
 
 /**
  * Called with what was sent by NOTIFY: the payload, an empty string if there was none, and the
@@ -69,7 +71,7 @@ export interface Subscription extends AsyncDisposable {
   close(): Promise<void>
 }
 
-const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'signal', 'onGap'])
+const CHECKS: OptionChecks = optionChecks({ ...LIMITS, onGap: checkFunction })
 // NAMEDATALEN - 1: LISTEN cuts a longer name off with no more than a notice, and pg_notify refuses
 // it.
 const MOST_BYTES = 63
@@ -96,17 +98,6 @@ export function checkListenArguments(
       `listen: channel must be well-formed Unicode without NUL, got ${describeName(channel)}`,
     )
   }
-  if (typeof onNotify !== 'function') {
-    throw new TypeError(`listen: onNotify must be a function, got ${describeValue(onNotify)}`)
-  }
-  if (options === undefined) return
-  if (options === null || typeof options !== 'object') {
-    throw new TypeError(`listen: options must be an object, got ${describeValue(options)}`)
-  }
-  refuseUnknownOptions('listen', options, KNOWN)
-  if (options.timeoutMs !== undefined) checkTimeout('listen', options.timeoutMs)
-  checkSignal('listen', options.signal)
-  if (options.onGap !== undefined && typeof options.onGap !== 'function') {
-    throw new TypeError(`listen: onGap must be a function, got ${describeValue(options.onGap)}`)
-  }
+  checkFunction('listen', onNotify, 'onNotify')
+  if (options !== undefined) checkOptions('listen', options, CHECKS)
 }

@@ -1,14 +1,17 @@
 import {
   checkBoolean,
+  checkFunction,
   checkNumber,
-  checkTimeout,
+  checkOptions,
   checkWord,
   describeValue,
+  type OptionChecks,
+  optionChecks,
   refuseUnknownOptions,
 } from '../base/option-check.js'
 import type { Durability } from '../outcome/outcome.js'
 import type { OutcomeResolver, TransactionIdentity } from '../outcome/transaction-outcome.js'
-import { checkStaleness } from './call-options.js'
+import { LIMITS, STALENESS } from './call-options.js'
 import type { Queryable, Statement } from './statement.js'
 import type { Streamable } from './streaming.js'
 
@@ -126,68 +129,53 @@ export interface Transaction extends Queryable, Streamable {
   rollback(): Promise<void>
 }
 
-const KNOWN: ReadonlySet<string> = new Set([
-  'isolation',
-  'readOnly',
-  'maxStalenessMs',
-  'maxStalenessBytes',
-  'deferrable',
-  'retry',
-  'idempotencyKey',
-  'idempotencyScope',
-  'openWith',
-  'timeoutMs',
-  'signal',
-  'resolver',
-])
 const LEVELS: readonly IsolationLevel[] = ['read committed', 'repeatable read', 'serializable']
+const CHECKS: OptionChecks = optionChecks({
+  isolation: (where, level, name) => checkWord(where, name, level, LEVELS),
+  readOnly: (where, value, name) => checkBoolean(where, name, value),
+  ...STALENESS,
+  deferrable: (where, value, name) => checkBoolean(where, name, value),
+  retry: checkRetry,
+  idempotencyKey: checkIdempotencyKey,
+  idempotencyScope: checkIdempotencyScope,
+  openWith: checkOpenWith,
+  ...LIMITS,
+  resolver: checkFunction,
+})
 
 /**
  * Checks the options of `transaction`. Throws `TypeError` or `RangeError` naming option and value.
  */
 export function checkTransactionOptions(options: TransactionOptions): void {
-  const where = 'transaction'
-  refuseUnknownOptions(where, options, KNOWN)
-  const { isolation, readOnly, deferrable, retry, timeoutMs, signal, resolver } = options
-  const { idempotencyKey, idempotencyScope, openWith } = options
-  if (isolation !== undefined) checkWord(where, 'isolation', isolation, LEVELS)
-  if (readOnly !== undefined) checkBoolean(where, 'readOnly', readOnly)
-  if (deferrable !== undefined) checkBoolean(where, 'deferrable', deferrable)
-  checkStaleness(where, options)
-  if (timeoutMs !== undefined) checkTimeout(where, timeoutMs)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(`${where}: signal must be an AbortSignal, got ${describeValue(signal)}`)
-  }
-  if (resolver !== undefined && typeof resolver !== 'function') {
-    throw new TypeError(`${where}: resolver must be a function, got ${describeValue(resolver)}`)
-  }
-  if (openWith !== undefined && typeof (openWith as Statement | null)?.text !== 'string') {
+  checkOptions('transaction', options, CHECKS)
+  if (options.idempotencyKey !== undefined && options.readOnly === true) {
     throw new TypeError(
-      `${where}: openWith must be a statement such as { text }, got ${describeValue(openWith)}`,
+      'transaction: idempotencyKey and readOnly exclude each other, because the key is written',
     )
   }
-  if (idempotencyScope !== undefined && typeof idempotencyScope !== 'string') {
+}
+
+function checkRetry(where: string, retry: unknown): void {
+  if (retry === null || typeof retry !== 'object') {
     throw new TypeError(
-      `${where}: idempotencyScope must be a string, got ${describeValue(idempotencyScope)}`,
+      `${where}: retry must be an object such as { attempts: 3 }, got ${describeValue(retry)}`,
     )
   }
-  if (idempotencyKey !== undefined) {
-    checkIdempotencyKey(where, idempotencyKey)
-    if (readOnly === true) {
-      throw new TypeError(
-        `${where}: idempotencyKey and readOnly exclude each other, because the key is written`,
-      )
-    }
-  }
-  if (retry !== undefined) {
-    if (retry === null || typeof retry !== 'object') {
-      throw new TypeError(
-        `${where}: retry must be an object such as { attempts: 3 }, got ${describeValue(retry)}`,
-      )
-    }
-    refuseUnknownOptions(`${where}: retry`, retry, new Set(['attempts']))
-    checkNumber(where, 'retry.attempts', retry.attempts, { min: 1, max: 1_000, integer: true })
-  }
+  refuseUnknownOptions(`${where}: retry`, retry, new Set(['attempts']))
+  const { attempts } = retry as Partial<TransactionRetry>
+  checkNumber(where, 'retry.attempts', attempts, { min: 1, max: 1_000, integer: true })
+}
+
+function checkOpenWith(where: string, statement: unknown): void {
+  if (typeof (statement as Statement | null)?.text === 'string') return
+  throw new TypeError(
+    `${where}: openWith must be a statement such as { text }, got ${describeValue(statement)}`,
+  )
+}
+
+function checkIdempotencyScope(where: string, scope: unknown): void {
+  if (typeof scope === 'string') return
+  throw new TypeError(`${where}: idempotencyScope must be a string, got ${describeValue(scope)}`)
 }
 
 // A key of the index may have 2,704 bytes, and a character up to four.

@@ -32,24 +32,52 @@ function editDistance(a: string, b: string, limit: number): number {
   return previous[b.length]!
 }
 
+type KnownNames = Pick<ReadonlySet<string>, 'has' | 'keys'>
+
 /**
  * Refuses what is no object, and option names that do not exist. Throws `TypeError` that names the
  * function, the option and the nearest known name.
  */
-export function refuseUnknownOptions(
-  where: string,
-  options: object,
-  known: ReadonlySet<string>,
-): void {
+export function refuseUnknownOptions(where: string, options: object, known: KnownNames): void {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`${where}: options must be an object, got ${describeValue(options)}`)
   }
   for (const name of Object.keys(options)) {
-    if (known.has(name)) continue
-    const near = nearestName(name, known)
-    throw new TypeError(
-      `${where}: unknown option ${showName(name)}${near ? `; did you mean "${near}"?` : `; known: ${[...known].join(', ')}`}`,
-    )
+    if (!known.has(name)) throw unknownOption(where, name, known)
+  }
+}
+
+function unknownOption(where: string, name: string, known: KnownNames): TypeError {
+  const near = nearestName(name, known.keys())
+  return new TypeError(
+    `${where}: unknown option ${showName(name)}${near ? `; did you mean "${near}"?` : `; known: ${[...known.keys()].join(', ')}`}`,
+  )
+}
+
+/** Checks the value of one option. Throws `TypeError` or `RangeError` that names both. */
+export type OptionCheck = (where: string, value: unknown, name: string) => void
+
+/** The options that a call knows, each with its check. */
+export type OptionChecks = ReadonlyMap<string, OptionCheck>
+
+/** Makes the table of the options that a call knows. */
+export function optionChecks(checks: Readonly<Record<string, OptionCheck>>): OptionChecks {
+  return new Map(Object.entries(checks))
+}
+
+/**
+ * Checks that options are an object that has known names only, and each of its values that is not
+ * undefined. Throws `TypeError` or `RangeError` naming option and value.
+ */
+export function checkOptions(where: string, options: object, checks: OptionChecks): void {
+  // What an object of a class inherits is no key of its own, and is read all the same.
+  const isPlain = options != null && Object.getPrototypeOf(options) === Object.prototype
+  if (!isPlain) refuseUnknownOptions(where, options, checks)
+  for (const name of isPlain ? Object.keys(options) : checks.keys()) {
+    const check = checks.get(name)
+    if (check === undefined) throw unknownOption(where, name, checks)
+    const value = (options as Readonly<Record<string, unknown>>)[name]
+    if (value !== undefined) check(where, value, name)
   }
 }
 
@@ -170,4 +198,10 @@ export function checkTimeout(where: string, timeoutMs: unknown): void {
   throw new RangeError(
     `${where}: timeoutMs must be above 0 and at most ${MAX_MS}, got ${timeoutMs}`,
   )
+}
+
+/** Checks an option or an argument that is a function. Throws `TypeError`. */
+export function checkFunction(where: string, value: unknown, name: string): void {
+  if (typeof value === 'function') return
+  throw new TypeError(`${where}: ${name} must be a function, got ${describeValue(value)}`)
 }

@@ -28,7 +28,7 @@ import {
   type Transaction,
   type TransactionOptions,
 } from '../api/transaction.js'
-import { describeValue } from '../base/option-check.js'
+import { checkFunction } from '../base/option-check.js'
 import {
   checkCopyFromArguments,
   checkCopyToArguments,
@@ -114,7 +114,7 @@ export abstract class PoolDecorator implements Pool {
   /** See `Pool`. */
   use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
     try {
-      checkWork('use', work)
+      checkFunction('use', work, 'work')
       if (options !== undefined) checkAcquireOptions(options)
       return this.send(new UseCall(work, options && { ...options }))
     } catch (error) {
@@ -125,7 +125,7 @@ export abstract class PoolDecorator implements Pool {
   /** See `Pool`. */
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
     try {
-      checkWork('transaction', work)
+      checkFunction('transaction', work, 'work')
       if (options !== undefined) checkTransactionOptions(options)
       return this.send(new TransactionCall(work, options && { ...options }))
     } catch (error) {
@@ -198,11 +198,5 @@ export abstract class PoolDecorator implements Pool {
   /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-}
-
-function checkWork(where: string, work: unknown): void {
-  if (typeof work !== 'function') {
-    throw new TypeError(`${where}: work must be a function, got ${describeValue(work)}`)
   }
 }

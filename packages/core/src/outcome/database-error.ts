@@ -36,10 +36,6 @@ export interface DatabaseErrorFields {
 
 /** An error sent by PostgreSQL. `code` is the SQLSTATE; the driver's own error is the `cause`. */
 export class DatabaseError extends PoolhouseError {
-  static {
-    brand(this, 'DatabaseError', 'POOLHOUSE_DATABASE')
-  }
-
   /** `ERROR`, `FATAL` or `PANIC`. */
   readonly severity: string
   /** More about the error. */
@@ -81,6 +77,7 @@ export class DatabaseError extends PoolhouseError {
     this.constraint = fields.constraint
   }
 }
+brand(DatabaseError, 'DatabaseError', 'POOLHOUSE_DATABASE')
 
 /** What the server said, of an error that any copy of this package made. */
 export function wordsOf(error: DatabaseError): ServerWords {

@@ -41,10 +41,6 @@ function describeGauges(gauges: PoolGauges): string {
  * any, is the `cause`; `shortage` is set where a budget that several pools share had none left.
  */
 export class AcquireTimeoutError extends PoolhouseError {
-  static {
-    brand(this, 'AcquireTimeoutError', 'POOLHOUSE_ACQUIRE_TIMEOUT')
-  }
-
   /** How long the caller waited, in milliseconds. */
   readonly waitedMs: number
   /** The pool when the caller gave up. */
@@ -79,13 +75,10 @@ export class AcquireTimeoutError extends PoolhouseError {
     this.shortage = shortage
   }
 }
+brand(AcquireTimeoutError, 'AcquireTimeoutError', 'POOLHOUSE_ACQUIRE_TIMEOUT')
 
 /** The wait queue is full (`maxPending`) or the pool sheds load (`overload`). Nothing was sent. */
 export class PoolOverloadedError extends PoolhouseError {
-  static {
-    brand(this, 'PoolOverloadedError', 'POOLHOUSE_POOL_OVERLOADED')
-  }
-
   /** The pool when the call was refused. */
   readonly gauges: PoolGauges
 
@@ -95,28 +88,22 @@ export class PoolOverloadedError extends PoolhouseError {
     this.gauges = gauges
   }
 }
+brand(PoolOverloadedError, 'PoolOverloadedError', 'POOLHOUSE_POOL_OVERLOADED')
 
 /** The pool is closing or closed. Nothing was sent. */
 export class PoolClosedError extends PoolhouseError {
-  static {
-    brand(this, 'PoolClosedError', 'POOLHOUSE_POOL_CLOSED')
-  }
-
   /** Names the pool that is closed. `executed` is for work that was open; default `no`. */
   constructor(pool: string, executed: Executed = 'no', durability?: Durability) {
     super(`pool "${pool}" is closed`, { executed, durability })
   }
 }
+brand(PoolClosedError, 'PoolClosedError', 'POOLHOUSE_POOL_CLOSED')
 
 /**
  * A lease was used after `release()` or `destroy()`, or released under an open stream or copy.
  * Otherwise nothing was sent.
  */
 export class LeaseReleasedError extends PoolhouseError {
-  static {
-    brand(this, 'LeaseReleasedError', 'POOLHOUSE_LEASE_RELEASED')
-  }
-
   /** Names the pool the lease came from. `executed` is for work that was open; default `no`. */
   constructor(pool: string, executed: Executed = 'no', durability?: Durability) {
     super(
@@ -125,15 +112,12 @@ export class LeaseReleasedError extends PoolhouseError {
     )
   }
 }
+brand(LeaseReleasedError, 'LeaseReleasedError', 'POOLHOUSE_LEASE_RELEASED')
 
 /**
  * A stream or a copy has the lease to itself, and something else was asked of it. Nothing was sent.
  */
 export class LeaseBusyError extends PoolhouseError {
-  static {
-    brand(this, 'LeaseBusyError', 'POOLHOUSE_LEASE_BUSY')
-  }
-
   /** Names the pool, and what is open on the lease: `stream`, `copyFrom` or `copyTo`. */
   constructor(pool: string, open: string) {
     // Waiting for it would be a deadlock in the very loop that reads it.
@@ -143,16 +127,13 @@ export class LeaseBusyError extends PoolhouseError {
     )
   }
 }
+brand(LeaseBusyError, 'LeaseBusyError', 'POOLHOUSE_LEASE_BUSY')
 
 /**
  * Work that holds leases waits for more of them, and no other work can give one back. Carries both
  * stacks.
  */
 export class PoolDeadlockError extends PoolhouseError {
-  static {
-    brand(this, 'PoolDeadlockError', 'POOLHOUSE_POOL_DEADLOCK')
-  }
-
   /** Where the lease that is held was acquired. */
   readonly heldAt: string
   /** Where the caller waits for another. */
@@ -173,16 +154,13 @@ export class PoolDeadlockError extends PoolhouseError {
     this.waitingAt = waitingAt
   }
 }
+brand(PoolDeadlockError, 'PoolDeadlockError', 'POOLHOUSE_POOL_DEADLOCK')
 
 /**
  * A connection could not be opened. Nothing was sent. `cause` is the error of the socket or the
  * server.
  */
 export class ConnectError extends PoolhouseError {
-  static {
-    brand(this, 'ConnectError', 'POOLHOUSE_CONNECT')
-  }
-
   /** `host:port/database`. */
   readonly endpoint: string
   /** SQLSTATE, if the server answered with one. */
@@ -206,26 +184,20 @@ export class ConnectError extends PoolhouseError {
     this.fatal = details.fatal === true
   }
 }
+brand(ConnectError, 'ConnectError', 'POOLHOUSE_CONNECT')
 
 /**
  * The server refused the user or the password (SQLSTATE class 28), or did not prove itself. Nothing
  * was sent.
  */
-export class AuthenticationError extends ConnectError {
-  static {
-    brand(this, 'AuthenticationError', 'POOLHOUSE_AUTHENTICATION')
-  }
-}
+export class AuthenticationError extends ConnectError {}
+brand(AuthenticationError, 'AuthenticationError', 'POOLHOUSE_AUTHENTICATION')
 
 /**
  * The connection went away. `executed` is `unknown` when a statement was on its way, `no` when it
  * was not sent.
  */
 export class ConnectionLostError extends PoolhouseError {
-  static {
-    brand(this, 'ConnectionLostError', 'POOLHOUSE_CONNECTION_LOST')
-  }
-
   /** SQLSTATE of the server's last words (57P01, …), if it said any. */
   readonly sqlState: string | undefined
 
@@ -242,16 +214,13 @@ export class ConnectionLostError extends PoolhouseError {
     this.sqlState = options.sqlState
   }
 }
+brand(ConnectionLostError, 'ConnectionLostError', 'POOLHOUSE_CONNECTION_LOST')
 
 /**
  * A statement ran past its deadline. `rolled-back` if the server confirmed the cancellation, else
  * `unknown`.
  */
 export class StatementTimeoutError extends PoolhouseError {
-  static {
-    brand(this, 'StatementTimeoutError', 'POOLHOUSE_STATEMENT_TIMEOUT')
-  }
-
   /** The limit that was passed, in milliseconds. */
   readonly timeoutMs: number
 
@@ -272,6 +241,7 @@ export class StatementTimeoutError extends PoolhouseError {
     this.timeoutMs = timeoutMs
   }
 }
+brand(StatementTimeoutError, 'StatementTimeoutError', 'POOLHOUSE_STATEMENT_TIMEOUT')
 
 function outcomeOf(executed: Executed): string {
   switch (executed) {
@@ -291,70 +261,51 @@ function outcomeOf(executed: Executed): string {
  * had come.
  */
 export class AbortError extends PoolhouseError {
-  static {
-    brand(this, 'AbortError', 'POOLHOUSE_ABORT')
-  }
-
   /** Keeps the reason of the signal as `cause`. */
   constructor(reason: unknown, executed: Executed, durability?: Durability) {
     super('the call was aborted by its signal', { executed, cause: reason, durability })
   }
 }
+brand(AbortError, 'AbortError', 'POOLHOUSE_ABORT')
 
 /**
  * A transaction could not be carried out as written: COMMIT answered ROLLBACK, or it was used after
  * its end.
  */
-export class TransactionError extends PoolhouseError {
-  static {
-    brand(this, 'TransactionError', 'POOLHOUSE_TRANSACTION')
-  }
-}
+export class TransactionError extends PoolhouseError {}
+brand(TransactionError, 'TransactionError', 'POOLHOUSE_TRANSACTION')
 
 /** There is no primary, and the work could not be held any longer. Nothing was sent. */
 export class NoPrimaryError extends PoolhouseError {
-  static {
-    brand(this, 'NoPrimaryError', 'POOLHOUSE_NO_PRIMARY')
-  }
-
   /** Says how long the work was held and what is known of each node. */
   constructor(message: string, cause?: unknown) {
     super(message, { executed: 'no', retryable: true, cause })
   }
 }
+brand(NoPrimaryError, 'NoPrimaryError', 'POOLHOUSE_NO_PRIMARY')
 
 /** No node fits what the call asks for (role, freshness, health). Nothing was sent. */
 export class NoSuitableNodeError extends PoolhouseError {
-  static {
-    brand(this, 'NoSuitableNodeError', 'POOLHOUSE_NO_SUITABLE_NODE')
-  }
-
   /** Says what was asked for and the state of each node. */
   constructor(message: string, cause?: unknown) {
     super(message, { executed: 'no', retryable: true, cause })
   }
 }
+brand(NoSuitableNodeError, 'NoSuitableNodeError', 'POOLHOUSE_NO_SUITABLE_NODE')
 
 /**
  * The cause of a `NoPrimaryError` when every server that claims to be primary is fenced: it is on
  * an older timeline than one already seen, or two servers claim the same timeline (split brain).
  * The message names each and says why. Nothing is sent to a fenced server.
  */
-export class FencedError extends PoolhouseError {
-  static {
-    brand(this, 'FencedError', 'POOLHOUSE_FENCED')
-  }
-}
+export class FencedError extends PoolhouseError {}
+brand(FencedError, 'FencedError', 'POOLHOUSE_FENCED')
 
 /**
  * The work was sent, no answer came, and it may have been done. Never repeat it without a key or a
  * check: `resolve()` looks for the outcome of a transaction.
  */
 export class InDoubtError extends PoolhouseError {
-  static {
-    brand(this, 'InDoubtError', 'POOLHOUSE_IN_DOUBT')
-  }
-
   readonly #resolver: OutcomeResolver | undefined
   #outcome: TransactionOutcome = 'unknown'
 
@@ -392,55 +343,38 @@ export class InDoubtError extends PoolhouseError {
     return outcome
   }
 }
+brand(InDoubtError, 'InDoubtError', 'POOLHOUSE_IN_DOUBT')
 
 /**
  * The call would change or need a server session that it does not have: the pool's `pooler` keeps
  * none between transactions, or the statement is a call of its own and takes a lock that ends with
  * its session. Nothing was sent.
  */
-export class SessionStateError extends PoolhouseError {
-  static {
-    brand(this, 'SessionStateError', 'POOLHOUSE_SESSION_STATE')
-  }
-}
+export class SessionStateError extends PoolhouseError {}
+brand(SessionStateError, 'SessionStateError', 'POOLHOUSE_SESSION_STATE')
 
 /**
  * A session has seen what the present primary has never had: a failover has lost it. Only where
  * `onLostToken` is `error`; otherwise such a session reads from the primary and an event tells.
  */
-export class TokenBeyondHistoryError extends PoolhouseError {
-  static {
-    brand(this, 'TokenBeyondHistoryError', 'POOLHOUSE_TOKEN_BEYOND_HISTORY')
-  }
-}
+export class TokenBeyondHistoryError extends PoolhouseError {}
+brand(TokenBeyondHistoryError, 'TokenBeyondHistoryError', 'POOLHOUSE_TOKEN_BEYOND_HISTORY')
 
 /** A call that declared itself a read tried to write, or asked for what a replica cannot give. */
-export class ReadIntentError extends PoolhouseError {
-  static {
-    brand(this, 'ReadIntentError', 'POOLHOUSE_READ_INTENT')
-  }
-}
+export class ReadIntentError extends PoolhouseError {}
+brand(ReadIntentError, 'ReadIntentError', 'POOLHOUSE_READ_INTENT')
 
 /** No tenant of this name is known. No connection was used to find out, and nothing was sent. */
-export class UnknownTenantError extends PoolhouseError {
-  static {
-    brand(this, 'UnknownTenantError', 'POOLHOUSE_UNKNOWN_TENANT')
-  }
-}
+export class UnknownTenantError extends PoolhouseError {}
+brand(UnknownTenantError, 'UnknownTenantError', 'POOLHOUSE_UNKNOWN_TENANT')
 
 /** A call for one tenant was made in the scope of another. Nothing was sent. */
-export class WrongTenantError extends PoolhouseError {
-  static {
-    brand(this, 'WrongTenantError', 'POOLHOUSE_WRONG_TENANT')
-  }
-}
+export class WrongTenantError extends PoolhouseError {}
+brand(WrongTenantError, 'WrongTenantError', 'POOLHOUSE_WRONG_TENANT')
 
 /**
  * A configuration that cannot be what was meant: an unknown key, a wrong value, a file that cannot
  * be read. Holds no secrets.
  */
-export class ConfigError extends PoolhouseError {
-  static {
-    brand(this, 'ConfigError', 'POOLHOUSE_CONFIG')
-  }
-}
+export class ConfigError extends PoolhouseError {}
+brand(ConfigError, 'ConfigError', 'POOLHOUSE_CONFIG')

@@ -29,10 +29,6 @@ export function brand(type: { prototype: object }, name: string, code: string): 
  * The base of every error that Poolhouse makes. `instanceof` works across duplicate installations.
  */
 export class PoolhouseError extends Error {
-  static {
-    brand(this, 'PoolhouseError', 'POOLHOUSE_ERROR')
-  }
-
   /** Stable within a major version: `POOLHOUSE_…`, or the SQLSTATE of a `DatabaseError`. */
   declare readonly code: string
   /** Whether the server may have done the work. */
@@ -68,6 +64,7 @@ export class PoolhouseError extends Error {
     return Array.isArray(names) && names.includes(this.prototype.name)
   }
 }
+brand(PoolhouseError, 'PoolhouseError', 'POOLHOUSE_ERROR')
 
 /** True for every error made by Poolhouse, whichever copy of it; with `code`, only for that one. */
 export function isPoolhouseError(error: unknown, code?: string): error is PoolhouseError {

@@ -1,8 +1,9 @@
 import {
+  checkOptions,
   checkSignal,
   checkTimeout,
-  describeValue,
-  refuseUnknownOptions,
+  type OptionChecks,
+  optionChecks,
 } from '../base/option-check.js'
 
 /**
@@ -64,7 +65,7 @@ export type OutcomeResolver = (limits: {
 
 const RESOLVE_MS = 15_000
 
-const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'signal'])
+const CHECKS: OptionChecks = optionChecks({ timeoutMs: checkTimeout, signal: checkSignal })
 
 /**
  * Checks the options of `resolve` and fills in the default. Throws `TypeError` or `RangeError`
@@ -74,13 +75,7 @@ export function readResolveOptions(options: ResolveOptions): {
   timeoutMs: number
   signal: AbortSignal | undefined
 } {
-  const where = 'resolve'
-  if (options === null || typeof options !== 'object') {
-    throw new TypeError(`${where}: options must be an object, got ${describeValue(options)}`)
-  }
-  refuseUnknownOptions(where, options, KNOWN)
+  checkOptions('resolve', options, CHECKS)
   const { timeoutMs = RESOLVE_MS, signal } = options
-  checkTimeout(where, timeoutMs)
-  checkSignal(where, signal)
   return { timeoutMs, signal }
 }

@@ -9,6 +9,7 @@ import {
 import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../api/streaming.js'
 import type { Transaction, TransactionOptions } from '../api/transaction.js'
 import type { Clock } from '../base/clock.js'
+import { checkFunction } from '../base/option-check.js'
 import type { PoolLease, WorkGuard } from '../lease/pool-lease.js'
 import { asExecuted } from '../outcome/as-executed.js'
 import { setExecuted } from '../outcome/database-error.js'
@@ -303,9 +304,7 @@ export class OpenTransaction implements Transaction {
     work: (tx: Transaction) => Promise<R>,
   ): Promise<R> {
     const promise = new Promise<R>((resolve, reject) => {
-      if (typeof work !== 'function') {
-        throw new TypeError(`savepoint: work must be a function, got ${typeof work}`)
-      }
+      checkFunction('savepoint', work, 'work')
       this.#refuseUnlessOpen(within)
       this.#scope ??= new TransactionScope(this.#clock, this.#pool)
       const outer = within ?? this.#scope

@@ -7,6 +7,7 @@ import {
 } from '../api/transaction.js'
 import { Backoff } from '../base/backoff.js'
 import { sleep } from '../base/clock.js'
+import { checkFunction } from '../base/option-check.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import type { PoolLease } from '../lease/pool-lease.js'
@@ -41,8 +42,7 @@ export async function runTransaction<R>(
   checkTransactionOptions(given)
   // As they are now: an attempt may begin much later.
   const options = { ...given }
-  if (typeof work !== 'function')
-    throw new TypeError(`transaction: work must be a function, got ${typeof work}`)
+  checkFunction('transaction', work, 'work')
   const { idempotencyKey, idempotencyScope, retry, signal, timeoutMs } = options
   if (idempotencyKey !== undefined) {
     const keyed = new KeyedWork(idempotencyKey, work, idempotencyScope)
