@@ -55,6 +55,12 @@ describe('schedule', () => {
     expect(titles(['more'])).toEqual(['plain'])
   })
 
+  it('leaves out every case of an area that needs something that is not offered', () => {
+    const whole = [{ ...areas[0]!, needs: ['it'] }, areas[1]!]
+    expect(schedule(whole, { without: ['it'] }).map(({ area }) => area)).toEqual(['two'])
+    expect(schedule(whole, {}).map(({ area }) => area)).toEqual(['one', 'two'])
+  })
+
   it('plans every case in one of so many shares', () => {
     const cases = Array.from({ length: 10 }, (_, n) => ({ ...passing, title: `case ${n}` }))
     const shares = [3, 4, 5].map((number) =>

@@ -3,8 +3,9 @@ import type { AuthMethod } from '@poolhouse/core'
 import type { WireAuthentication, WireScript } from '../../wire-server/script.js'
 import { failureOf } from '../run/expectations.js'
 import { assertTook, until } from '../run/waiting.js'
-import { startRawServer } from '../server/raw-server.js'
-import type { DriverArea } from './driver-context.js'
+import type { DriverArea, DriverContext } from './driver-context.js'
+
+const REFUSED = { name: 'AuthenticationError', fatal: true, executed: 'no' }
 
 const password = 'open-$esame'
 
@@ -54,11 +55,7 @@ export const authentication: DriverArea = {
           const login = test.wireLogin(server)
           await test.connect({ ...login, requireAuth: [offered] })
           const requireAuth = METHODS.map(([, word]) => word).filter((word) => word !== offered)
-          await failureOf(test.connect({ ...login, requireAuth }), {
-            name: 'AuthenticationError',
-            fatal: true,
-            executed: 'no',
-          })
+          await failureOf(test.connect({ ...login, requireAuth }), REFUSED)
         }
       },
     },
@@ -68,13 +65,12 @@ export const authentication: DriverArea = {
       async run(test) {
         for (const ask of [request(3), request(5, 'salt')]) {
           const heard: Buffer[] = []
-          const server = await startRawServer((socket) => {
+          const server = await test.rawServer((socket) => {
             socket.once('data', () => {
               socket.on('data', (bytes: Buffer) => heard.push(bytes))
               socket.write(ask)
             })
           })
-          test.defer(() => server.close())
           const { host, port } = server
           const requireAuth = ['scram-sha-256'] as const
           const call = test.connect({ host, port, password, requireAuth, timeoutMs: 3_000 })
@@ -86,15 +82,12 @@ export const authentication: DriverArea = {
     },
     ...WAYS_TO_CHEAT.map(([what, scram]) => ({
       title: `X08: a server that ${what} is refused with an AuthenticationError`,
-      async run(test: Parameters<DriverArea['cases'][number]['run']>[0]) {
+      async run(test: DriverContext) {
         const server = await test.wire({ auth: 'scram-sha-256', password, scram })
         for (const requireAuth of [undefined, ['scram-sha-256'] as const]) {
           const login = test.wireLogin(server)
-          await failureOf(test.connect(requireAuth ? { ...login, requireAuth } : login), {
-            name: 'AuthenticationError',
-            fatal: true,
-            executed: 'no',
-          })
+          const call = test.connect(requireAuth ? { ...login, requireAuth } : login)
+          await failureOf(call, REFUSED)
         }
       },
     })),
@@ -104,10 +97,9 @@ export const authentication: DriverArea = {
       async run(test) {
         const ready = Buffer.from([0x5a, 0, 0, 0, 5, 0x49])
         for (const answer of [ready, Buffer.concat([request(0), ready])]) {
-          const server = await startRawServer((socket) => {
+          const server = await test.rawServer((socket) => {
             socket.once('data', () => socket.write(answer))
           })
-          test.defer(() => server.close())
           const { host, port } = server
           const requireAuth = ['scram-sha-256'] as const
           const call = test.connect({ host, port, password, requireAuth, timeoutMs: 1_000 })

@@ -4,7 +4,7 @@ import type { Executed } from '@poolhouse/core'
 import { isPoolhouseError } from '@poolhouse/core'
 import { within } from '../run/waiting.js'
 import type { TestSession } from '../session/test-session.js'
-import type { DriverArea, DriverContext } from './driver-context.js'
+import type { DriverArea, DriverCase, DriverContext } from './driver-context.js'
 
 /** A piece of work that leaves a row with this number when it succeeds. */
 type Work = (session: TestSession, table: string, id: number) => Promise<unknown>
@@ -99,6 +99,24 @@ async function check(test: DriverContext, table: string, wave: Wave): Promise<vo
   }
 }
 
+/** Loses the server at random moments, wave after wave. */
+function losing(
+  lose: (test: DriverContext, sessions: readonly TestSession[]) => Promise<void>,
+): Pick<DriverCase, 'seeded' | 'timeoutMs' | 'run'> {
+  return {
+    seeded: true,
+    timeoutMs: 30_000,
+    async run(test) {
+      const table = await test.table('id int primary key')
+      for (let round = 0; round < test.rounds(ROUNDS); round++) {
+        const wave = await begin(test, table, round)
+        await lose(test, wave.sessions)
+        await check(test, table, wave)
+      }
+    },
+  }
+}
+
 /** Losing the server at random moments. */
 export const chaos: DriverArea = {
   area: 'chaos',
@@ -106,37 +124,23 @@ export const chaos: DriverArea = {
     {
       title:
         'F09: whatever a session does when an administrator ends it, it settles, and what is told of its outcome is true',
-      seeded: true,
-      timeoutMs: 30_000,
-      async run(test) {
-        const table = await test.table('id int primary key')
-        for (let round = 0; round < test.rounds(ROUNDS); round++) {
-          const wave = await begin(test, table, round)
-          const moments = WORKS.map(() => test.random() * 8)
-          await Promise.all(
-            wave.sessions.map(async (session, index) => {
-              await sleep(moments[index])
-              await test.terminate(session)
-            }),
-          )
-          await check(test, table, wave)
-        }
-      },
+      ...losing(async (test, sessions) => {
+        const moments = WORKS.map(() => test.random() * 8)
+        await Promise.all(
+          sessions.map(async (session, index) => {
+            await sleep(moments[index])
+            await test.terminate(session)
+          }),
+        )
+      }),
     },
     {
       title:
         'F13: whatever a session does when the network resets it, it settles, and what is told of its outcome is true',
-      seeded: true,
-      timeoutMs: 30_000,
-      async run(test) {
-        const table = await test.table('id int primary key')
-        for (let round = 0; round < test.rounds(ROUNDS); round++) {
-          const wave = await begin(test, table, round)
-          await sleep(test.random() * 8)
-          test.line.reset()
-          await check(test, table, wave)
-        }
-      },
+      ...losing(async (test) => {
+        await sleep(test.random() * 8)
+        test.line.reset()
+      }),
     },
   ],
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ConnectionLostError } from '@poolhouse/core'
-import { failureOf } from '../run/expectations.js'
+import { failureOf, LOST, TOO_LATE } from '../run/expectations.js'
 import { assertTook, turns, until, within } from '../run/waiting.js'
 import { type DriverArea, type DriverContext, onSession } from './driver-context.js'
 
@@ -15,19 +15,13 @@ async function destroyAtOnce(test: DriverContext, table: string, n: number): Pro
   const values = n % 2 === 0 ? undefined : [n]
   const text = `insert into ${table} values (${values ? '$1' : n})`
   const call = failureOf<ConnectionLostError>(session.query(text, values), {
-    name: 'ConnectionLostError',
+    ...LOST,
+    executed: /^(no|unknown)$/,
   })
   if (n % 4 > 1) await turns(1)
   session.connection.destroy('at once')
   const { executed } = await call
-  assert.ok(executed === 'no' || executed === 'unknown')
-  const { backendPid } = session.connection.info
-  await until(
-    async () =>
-      (await test.server.sql('select from pg_stat_activity where pid = $1', [backendPid]))
-        .length === 0,
-    'the server process to end',
-  )
+  await test.untilGone(session)
   const rows = await test.server.sql(`select from ${table} where n = $1`, [n])
   if (executed === 'no') assert.equal(rows.length, 0)
 }
@@ -48,12 +42,7 @@ export const closing: DriverArea = {
         connection.destroy('late')
         await turns(3)
         assert.equal(session.heard.closed.length, 1)
-        await until(async () => {
-          const rows = await test.server.sql('select from pg_stat_activity where pid = $1', [
-            connection.info.backendPid,
-          ])
-          return rows.length === 0
-        }, 'the server process to end')
+        await test.untilGone(session)
       }),
     },
     {
@@ -78,10 +67,7 @@ export const closing: DriverArea = {
     {
       title: 'F57: close breaks a session that does not end within its deadline',
       run: onSession(async (session, test) => {
-        const running = failureOf(session.query(SLEEP), {
-          name: 'ConnectionLostError',
-          executed: 'unknown',
-        })
+        const running = failureOf(session.query(SLEEP), LOST)
         await test.untilRunning(session, SLEEP)
         const startedAt = performance.now()
         await session.connection.close(80)
@@ -108,16 +94,13 @@ export const closing: DriverArea = {
         const { connection } = session
         const events: string[] = []
         const reason = new Error('enough')
-        const running = failureOf(session.query(SLEEP), {
-          name: 'ConnectionLostError',
-          executed: 'unknown',
-          cause: reason,
-        }).finally(() => events.push('settled'))
+        const running = failureOf(session.query(SLEEP), { ...LOST, cause: reason })
+        const settled = running.finally(() => events.push('settled'))
         await test.untilRunning(session, SLEEP)
         connection.destroy(reason)
         connection.destroy(new Error('more than enough'))
         events.push('returned')
-        await running
+        await settled
         await session.heard.over
         assert.deepEqual(events, ['returned', 'settled'])
         assert.deepEqual(session.heard.closed, [reason])
@@ -133,11 +116,7 @@ export const closing: DriverArea = {
       title: 'destroy fails what was not sent with executed "no"',
       run: onSession(async (session) => {
         session.connection.destroy('gone')
-        await failureOf(session.query('select 1'), {
-          name: 'ConnectionLostError',
-          executed: 'no',
-          retryable: true,
-        })
+        await failureOf(session.query('select 1'), { ...TOO_LATE, retryable: true })
         await failureOf(session.query('select $1::int', [1]), { executed: 'no' })
         await failureOf(session.query({ text: 'select 1', name: 'late' }), { executed: 'no' })
         await session.heard.over

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { failureOf } from '../run/expectations.js'
+import { failureOf, LOST } from '../run/expectations.js'
 import { within } from '../run/waiting.js'
-import { startCuttingRelay } from '../server/raw-server.js'
-import { allOf, countOf, lost, SLOW, withTable, writeUntilRefused } from './copy-parts.js'
+import { allOf, begunCopy, countOf, SLOW, withTable, writeUntilRefused } from './copy-parts.js'
 import { type DriverArea, onSession } from './driver-context.js'
 
 /** COPY whose other side is slow, cancelled or lost. */
@@ -12,9 +11,7 @@ export const copyEndings: DriverArea = {
     {
       title: 'F46: while no data is read, the data of a COPY stays at the server',
       async run(test) {
-        const relay = await startCuttingRelay(test.server)
-        test.defer(() => relay.close())
-        const session = await test.connect({ host: relay.host, port: relay.port })
+        const { relay, session } = await test.relayed(test.server)
         const rows = 40_000
         const out = await session.connection.copyOut(
           `copy (select repeat('x', 999) from generate_series(1, ${rows})) to stdout`,
@@ -30,8 +27,7 @@ export const copyEndings: DriverArea = {
     },
     {
       title: 'F46: write waits while the server takes nothing',
-      async run(test) {
-        const session = await withTable(test)
+      run: onSession(async (session, test) => {
         const copy = await session.connection.copyIn('copy t (s) from stdin')
         test.line.bandwidth(1_000, 'to-server')
         const chunk = Buffer.alloc(1_000_000, `${'x'.repeat(99)}\n`)
@@ -48,12 +44,11 @@ export const copyEndings: DriverArea = {
         await within(writing, 1_000, 'the write that waits')
         // The line takes no more bytes and so does not see how they end.
         test.line.reset()
-      },
+      }, withTable),
     },
     {
       title: 'F54: a COPY is aborted by cancelling it, both ways',
-      async run(test) {
-        const session = await withTable(test)
+      run: onSession(async (session, test) => {
         const copy = await session.connection.copyIn('copy t from stdin')
         await session.connection.cancel(5_000)
         await failureOf(within(writeUntilRefused(copy), 3_000, 'the refusal'), { code: '57014' })
@@ -65,7 +60,7 @@ export const copyEndings: DriverArea = {
         await session.connection.cancel(5_000)
         await reading
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])
-      },
+      }, withTable),
     },
     {
       title:
@@ -73,12 +68,11 @@ export const copyEndings: DriverArea = {
       async run(test) {
         for (const call of ['write', 'finish'] as const) {
           const session = await withTable(test)
-          const copy = await session.connection.copyIn('copy t from stdin')
-          await copy.write(Buffer.from('1\tx\n'))
+          const copy = await begunCopy(session)
           await test.terminate(session)
           if (call === 'finish') await within(session.heard.over, 3_000, 'the end of the session')
           const refused = call === 'write' ? writeUntilRefused(copy) : copy.finish()
-          await failureOf(within(refused, 3_000, call), lost)
+          await failureOf(within(refused, 3_000, call), LOST)
           await within(copy.fail('it is lost'), 1_000, 'fail')
           await session.heard.over
           assert.equal(session.heard.closed.length, 1)
@@ -90,7 +84,7 @@ export const copyEndings: DriverArea = {
         'F09: a server that is lost under a COPY to the client is told to the reader, the outcome unknown',
       run: onSession(async (session, test) => {
         const out = await session.connection.copyOut(SLOW)
-        const reading = failureOf(allOf(out), lost)
+        const reading = failureOf(allOf(out), LOST)
         await test.untilRunning(session, SLOW)
         await test.terminate(session)
         await within(reading, 3_000, 'the reader')
@@ -101,13 +95,11 @@ export const copyEndings: DriverArea = {
       title: 'F40: a finish whose answer is lost is unknown, though it was done',
       async run(test) {
         const table = await test.table('n int')
-        const relay = await startCuttingRelay(test.server)
-        test.defer(() => relay.close())
-        const session = await test.connect({ host: relay.host, port: relay.port })
+        const { relay, session } = await test.relayed(test.server)
         const copy = await session.connection.copyIn(`copy ${table} from stdin`)
         await copy.write(Buffer.from('1\n'))
         relay.cutAfter(3)
-        await failureOf(copy.finish(), lost)
+        await failureOf(copy.finish(), LOST)
         assert.deepEqual(await test.server.sql(`select n from ${table}`), [{ n: 1 }])
       },
     },
@@ -115,19 +107,18 @@ export const copyEndings: DriverArea = {
       title: 'destroy settles the calls that wait in a COPY, both ways',
       async run(test) {
         const [one, two] = [await withTable(test), await test.connect()]
-        const copy = await one.connection.copyIn('copy t from stdin')
-        await copy.write(Buffer.from('1\tx\n'))
+        const copy = await begunCopy(one)
         one.connection.destroy('enough')
         await failureOf(copy.finish(), { name: 'ConnectionLostError' })
         await within(copy.fail('it is over'), 1_000, 'fail')
         const text = 'copy (select pg_sleep(20)) to stdout'
-        const beginning = failureOf(two.connection.copyOut(text), lost)
+        const beginning = failureOf(two.connection.copyOut(text), LOST)
         await test.untilRunning(two, text)
         two.connection.destroy('enough')
         await within(beginning, 1_000, 'the COPY that has not begun')
         const three = await test.connect()
         const out = await three.connection.copyOut(SLOW)
-        const reading = failureOf(allOf(out), lost)
+        const reading = failureOf(allOf(out), LOST)
         await test.untilRunning(three, SLOW)
         three.connection.destroy('enough')
         await within(reading, 1_000, 'the reader')

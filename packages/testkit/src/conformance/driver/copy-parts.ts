@@ -1,5 +1,4 @@
 import type { DriverCopyIn, DriverCopyOut } from '@poolhouse/core/kit'
-import type { Properties } from '../run/expectations.js'
 import type { TestSession } from '../session/test-session.js'
 import type { DriverContext } from './driver-context.js'
 
@@ -7,9 +6,6 @@ import type { DriverContext } from './driver-context.js'
 export const SLOW: string =
   `copy (select repeat('x', 1000), pg_sleep(case when n > 30 then 20 else 0 end) ` +
   'from generate_series(1, 99) n) to stdout'
-
-/** What the caller of a COPY is told when the server is lost. */
-export const lost: Properties = { name: 'ConnectionLostError', executed: 'unknown' }
 
 /** Reads a COPY to its end. */
 export async function allOf(copy: DriverCopyOut): Promise<Buffer> {
@@ -31,6 +27,16 @@ export async function withTable(test: DriverContext): Promise<TestSession> {
 /** How many rows `t` has. */
 export async function countOf({ query }: TestSession): Promise<number> {
   return (await query<{ n: number }>('select count(*)::int as n from t')).rows[0]!.n
+}
+
+/** A COPY into `t` that has taken some data. */
+export async function begunCopy(
+  { connection }: TestSession,
+  data = '1\tx\n',
+): Promise<DriverCopyIn> {
+  const copy = await connection.copyIn('copy t from stdin')
+  await copy.write(Buffer.from(data))
+  return copy
 }
 
 /** Writes until the COPY says no. */

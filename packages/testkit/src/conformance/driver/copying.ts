@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { PoolhouseError } from '@poolhouse/core'
 import { failureOf } from '../run/expectations.js'
 import { within } from '../run/waiting.js'
-import { allOf, countOf, withTable, writeUntilRefused } from './copy-parts.js'
+import { allOf, begunCopy, countOf, withTable, writeUntilRefused } from './copy-parts.js'
 import { type DriverArea, onSession } from './driver-context.js'
 
 /** Data of COPY, both ways. */
@@ -12,8 +12,7 @@ export const copying: DriverArea = {
     {
       title: 'data that is copied in comes out the same, however it is cut into pieces',
       seeded: true,
-      async run(test) {
-        const session = await withTable(test)
+      run: onSession(async (session, test) => {
         const lines = Array.from({ length: 5_000 }, (_, n) => `${n}\tzeile ${n} 🐘\n`)
         const data = Buffer.from(lines.join(''))
         const copy = await session.connection.copyIn('copy t from stdin')
@@ -28,12 +27,11 @@ export const copying: DriverArea = {
         const out = await session.connection.copyOut('copy (select * from t order by n) to stdout')
         assert.ok((await allOf(out)).equals(data))
         assert.equal(session.connection.transactionStatus(), 'idle')
-      },
+      }, withTable),
     },
     {
       title: 'binary data and CSV go there and back',
-      async run(test) {
-        const session = await withTable(test)
+      run: onSession(async (session) => {
         await session.query(`insert into t select n, md5(n::text) from generate_series(1, 999) n`)
         for (const format of ['binary', 'csv']) {
           const out = await session.connection.copyOut(`copy t to stdout (format ${format})`)
@@ -43,12 +41,11 @@ export const copying: DriverArea = {
           await copy.write(data)
           assert.equal((await copy.finish()).rowCount, 999)
         }
-      },
+      }, withTable),
     },
     {
       title: 'a COPY of nothing ends at once, both ways, and a chunk of nothing is no end',
-      async run(test) {
-        const session = await withTable(test)
+      run: onSession(async (session) => {
         const copy = await session.connection.copyIn('copy t from stdin')
         assert.equal((await copy.finish()).rowCount, 0)
         const out = await session.connection.copyOut('copy t to stdout')
@@ -57,12 +54,11 @@ export const copying: DriverArea = {
         await other.write(new Uint8Array(0))
         await other.write(Buffer.from('1\tx\n'))
         assert.equal((await other.finish()).rowCount, 1)
-      },
+      }, withTable),
     },
     {
       title: 'bytes that the source uses again after write has resolved have been taken',
-      async run(test) {
-        const session = await withTable(test)
+      run: onSession(async (session) => {
         const copy = await session.connection.copyIn('copy t (n) from stdin')
         const buffer = Buffer.alloc(4)
         for (let n = 100; n < 400; n++) {
@@ -72,45 +68,39 @@ export const copying: DriverArea = {
         await copy.finish()
         const { rows } = await session.query('select count(distinct n)::int as n from t')
         assert.deepEqual(rows, [{ n: 300 }])
-      },
+      }, withTable),
     },
     {
       title: 'a COPY inside a transaction belongs to it',
-      async run(test) {
-        const session = await withTable(test)
+      run: onSession(async (session) => {
         await session.query('begin')
-        const copy = await session.connection.copyIn('copy t from stdin')
-        await copy.write(Buffer.from('1\tx\n'))
+        const copy = await begunCopy(session)
         await copy.finish()
         assert.equal(session.connection.transactionStatus(), 'active')
         const out = await session.connection.copyOut('copy t to stdout')
         assert.equal((await allOf(out)).toString(), '1\tx\n')
         await session.query('rollback')
         assert.equal(await countOf(session), 0)
-      },
+      }, withTable),
     },
     {
       title: 'fail undoes the COPY and keeps the session, and has failed a transaction around it',
-      async run(test) {
-        const session = await withTable(test)
+      run: onSession(async (session) => {
         for (const status of ['idle', 'failed'] as const) {
           if (status === 'failed') await session.query('begin')
-          const copy = await session.connection.copyIn('copy t from stdin')
-          await copy.write(Buffer.from('1\tx\n'))
+          const copy = await begunCopy(session)
           await copy.fail('the source broke: "äöü"')
           assert.equal(session.connection.transactionStatus(), status)
           if (status === 'failed') await session.query('rollback')
         }
         assert.equal(await countOf(session), 0)
-      },
+      }, withTable),
     },
     {
       title:
         'data that the server refuses fails the COPY with its error and place, and nothing of it stays',
-      async run(test) {
-        const session = await withTable(test)
-        const copy = await session.connection.copyIn('copy t from stdin')
-        await copy.write(Buffer.from('1\tx\nno number\ty\n'))
+      run: onSession(async (session) => {
+        const copy = await begunCopy(session, '1\tx\nno number\ty\n')
         await failureOf(copy.finish(), {
           name: 'DatabaseError',
           code: '22P02',
@@ -119,15 +109,13 @@ export const copying: DriverArea = {
         })
         assert.equal(session.connection.transactionStatus(), 'idle')
         assert.equal(await countOf(session), 0)
-      },
+      }, withTable),
     },
     {
       title:
         'data that the server refuses is told while the source is still writing, and fail and finish after it settle',
-      async run(test) {
-        const session = await withTable(test)
-        const copy = await session.connection.copyIn('copy t from stdin')
-        await copy.write(Buffer.from('no number\ty\n'))
+      run: onSession(async (session) => {
+        const copy = await begunCopy(session, 'no number\ty\n')
         // The server looks at the data when its buffer is full.
         await copy.write(Buffer.alloc(200_000, '1\tx\n'))
         await failureOf(within(writeUntilRefused(copy), 3_000, 'the refusal'), { code: '22P02' })
@@ -139,7 +127,7 @@ export const copying: DriverArea = {
         )
         assert.equal(session.connection.transactionStatus(), 'idle')
         assert.equal(await countOf(session), 0)
-      },
+      }, withTable),
     },
     {
       title:
@@ -156,8 +144,7 @@ export const copying: DriverArea = {
     {
       title:
         'statements that the server refuses, and statements that are no COPY of that direction, are refused, and the session goes on',
-      async run(test) {
-        const session = await withTable(test)
+      run: onSession(async (session) => {
         const { connection } = session
         await failureOf(connection.copyIn('copy nowhere from stdin'), { code: '42P01' })
         await failureOf(connection.copyOut('copy nowhere to stdout'), { code: '42P01' })
@@ -177,7 +164,7 @@ export const copying: DriverArea = {
           assert.equal(connection.transactionStatus(), 'idle')
         }
         assert.equal(await countOf(session), 0)
-      },
+      }, withTable),
     },
   ],
 }

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import type { DriverCursor } from '@poolhouse/core/kit'
-import { failureOf } from '../run/expectations.js'
+import { failureOf, LOST } from '../run/expectations.js'
 import { within } from '../run/waiting.js'
-import { startCuttingRelay } from '../server/raw-server.js'
 import { type DriverArea, onSession } from './driver-context.js'
 
 /** Reads a cursor to its end and gives the rows, batch by batch. */
@@ -117,9 +116,7 @@ export const cursors: DriverArea = {
     {
       title: 'F46: the server sends no more rows than are asked for',
       async run(test) {
-        const relay = await startCuttingRelay(test.line)
-        test.defer(() => relay.close())
-        const session = await test.connect({ host: relay.host, port: relay.port })
+        const { relay, session } = await test.relayed(test.line)
         const cursor = session.connection.openCursor({
           text: `select repeat('x', 1000) as t from generate_series(1, 20000)`,
         })
@@ -248,10 +245,7 @@ export const cursors: DriverArea = {
       run: onSession(async (session, test) => {
         const text = 'select pg_sleep(20)'
         const cursor = session.connection.openCursor({ text })
-        const reading = failureOf(cursor.read(1), {
-          name: 'ConnectionLostError',
-          executed: 'unknown',
-        })
+        const reading = failureOf(cursor.read(1), LOST)
         await test.untilRunning(session, text)
         session.connection.destroy('enough')
         await reading

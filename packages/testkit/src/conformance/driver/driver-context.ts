@@ -1,10 +1,17 @@
+import type { Socket } from 'node:net'
 import { type ConnectionPool, createPool, type Driver, type PoolOptions } from '@poolhouse/core'
 import type { FaultProxy } from '../../fault-proxy/fault-proxy.js'
 import type { WireScript } from '../../wire-server/script.js'
 import { startWireServer, type WireServer } from '../../wire-server/wire-server.js'
 import type { ConformanceArea, ConformanceCase } from '../run/conformance-case.js'
 import { until } from '../run/waiting.js'
-import { ServerContext, type ServerContextParts } from '../server/server-context.js'
+import {
+  type CuttingRelay,
+  type RawServer,
+  startCuttingRelay,
+  startRawServer,
+} from '../server/raw-server.js'
+import { type Address, ServerContext, type ServerContextParts } from '../server/server-context.js'
 import { ContractWatch } from '../session/contract-watch.js'
 import {
   connectContext,
@@ -49,16 +56,7 @@ export class DriverContext extends ServerContext {
 
   /** Everything `connect` needs, and a record of what it reports. */
   contextFor(login: Login = {}): RecordedContext {
-    const { server, line, applicationName } = this
-    return connectContext({
-      host: line.host,
-      port: line.port,
-      user: server.user,
-      password: server.password,
-      database: server.database,
-      applicationName,
-      ...login,
-    })
+    return connectContext({ ...this.loginOver(this.line), ...login })
   }
 
   /** Opens a session. */
@@ -70,32 +68,44 @@ export class DriverContext extends ServerContext {
   /** A pool over the line, or another way to the server, closed when the case is over. */
   pool(
     options: Omit<Partial<PoolOptions>, 'driver' | 'connection'> = {},
-    way: { readonly host: string; readonly port: number } = this.line,
+    way: Address = this.line,
   ): ConnectionPool {
-    const { server } = this
     const pool = createPool({
       name: 'conformance',
       ...options,
       driver: this.driver,
-      connection: {
-        host: way.host,
-        port: way.port,
-        user: server.user,
-        password: server.password,
-        database: server.database,
-        applicationName: this.applicationName,
-        ssl: false,
-      },
+      connection: { ...this.loginOver(way), ssl: false },
     })
     this.defer(() => pool.close({ timeoutMs: 0 }))
     return pool
   }
 
+  /** A session over a line that can be cut after any byte. */
+  async relayed(
+    target: Address = this.nearest,
+  ): Promise<{ readonly relay: CuttingRelay; readonly session: TestSession }> {
+    const relay = await this.relay(target)
+    return { relay, session: await this.connect({ host: relay.host, port: relay.port }) }
+  }
+
+  /** A line that can be cut after any byte. */
+  async relay(target: Address = this.nearest): Promise<CuttingRelay> {
+    return this.#closing(await startCuttingRelay(target))
+  }
+
+  /** A port with the behaviour that `onSocket` gives it. */
+  async rawServer(onSocket: (socket: Socket) => void): Promise<RawServer> {
+    return this.#closing(await startRawServer(onSocket))
+  }
+
   /** A server that plays a script. */
   async wire(script?: WireScript): Promise<WireServer> {
-    const server = await startWireServer(script)
-    this.defer(() => server.close())
-    return server
+    return this.#closing(await startWireServer(script))
+  }
+
+  #closing<T extends { close(): Promise<void> }>(opened: T): T {
+    this.defer(() => opened.close())
+    return opened
   }
 
   /** How to log in to a scripted server. */
@@ -106,6 +116,14 @@ export class DriverContext extends ServerContext {
   /** Ends a session as an administrator does. */
   async terminate({ connection }: TestSession): Promise<void> {
     await this.terminatePid(connection.info.backendPid)
+  }
+
+  /** Resolves when the server has ended its process for the session. */
+  async untilGone({ connection }: TestSession): Promise<void> {
+    await until(async () => {
+      const text = 'select from pg_stat_activity where pid = $1'
+      return (await this.server.sql(text, [connection.info.backendPid])).length === 0
+    }, 'the server process to end')
   }
 
   /** Resolves when the server runs this statement for the session. */
@@ -130,9 +148,10 @@ export class DriverContext extends ServerContext {
   }
 }
 
-/** The work of a case that begins with an open session. */
+/** The work of a case that begins with an open session, by default one like any other. */
 export function onSession(
   run: (session: TestSession, test: DriverContext) => Promise<void>,
+  open: (test: DriverContext) => Promise<TestSession> = (test) => test.connect(),
 ): DriverCase['run'] {
-  return async (test) => run(await test.connect(), test)
+  return async (test) => run(await open(test), test)
 }

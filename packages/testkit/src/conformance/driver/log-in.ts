@@ -3,13 +3,11 @@ import { inspect } from 'node:util'
 import { AuthenticationError, ConnectError } from '@poolhouse/core'
 import { assertHas, failureOf } from '../run/expectations.js'
 import { assertTook, turns, until } from '../run/waiting.js'
-import { startCuttingRelay, startRawServer } from '../server/raw-server.js'
 import { type DriverArea, type DriverContext, onSession } from './driver-context.js'
 
 /** Logs in to a server that is lost after so many bytes. */
 async function loseLogIn(test: DriverContext, bytes: number): Promise<void> {
-  const relay = await startCuttingRelay(test.nearest)
-  test.defer(() => relay.close())
+  const relay = await test.relay()
   relay.cutAfter(bytes, bytes % 2 === 0 ? 'fin' : 'rst')
   const { context, heard } = test.contextFor({ host: relay.host, port: relay.port })
   await failureOf(test.driver.connect(context), { name: 'ConnectError', executed: 'no' })
@@ -228,10 +226,9 @@ export const logIn: DriverArea = {
           Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 7]),
         ]
         for (const answer of answers) {
-          const server = await startRawServer((socket) => {
+          const server = await test.rawServer((socket) => {
             socket.once('data', () => socket.end(answer))
           })
-          test.defer(() => server.close())
           const login = { host: server.host, port: server.port, timeoutMs: 1_000 }
           const error = await failureOf(test.connect(login), { executed: 'no' })
           assert.ok(error instanceof ConnectError)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { failureOf } from '../run/expectations.js'
+import { failureOf, namesOf } from '../run/expectations.js'
 import type { TestSession } from '../session/test-session.js'
 import { type DriverArea, type DriverContext, onSession } from './driver-context.js'
 
@@ -99,15 +99,14 @@ export const prepared: DriverArea = {
     {
       title:
         'a statement with values is prepared by itself from the given use on, one without values never',
-      async run(test) {
-        const session = await automatic(test)
+      run: onSession(async (session) => {
         const text = 'select $1::int as n'
         for (let use = 1; use <= 4; use++) {
           assert.deepEqual((await session.query(text, [use])).rows, [{ n: use }])
           await session.query('select 1 as plain')
           assert.deepEqual(await preparedOf(session), use < 3 ? [] : [text])
         }
-      },
+      }, automatic),
     },
     {
       title: 'nothing is prepared by itself when that is off',
@@ -139,8 +138,7 @@ export const prepared: DriverArea = {
     },
     {
       title: 'a prepared statement that the server has lost is made anew, unseen by the caller',
-      async run(test) {
-        const session = await automatic(test)
+      run: onSession(async (session) => {
         const named = { text: 'select $1::int as n', name: 'lost', values: [1] }
         const unnamed = { text: 'select $1::int as m', values: [2] }
         for (let use = 0; use < 3; use++) {
@@ -153,12 +151,11 @@ export const prepared: DriverArea = {
           assert.deepEqual((await session.query(unnamed)).rows, [{ m: 2 }])
           assert.equal((await preparedOf(session)).length, 2)
         }
-      },
+      }, automatic),
     },
     {
       title: 'a prepared statement whose table has changed is made anew, with the new columns',
-      async run(test) {
-        const session = await automatic(test)
+      run: onSession(async (session) => {
         await session.query('create temp table t as select 1 as a')
         const named = { text: 'select * from t', name: 'star' }
         const unnamed = { text: 'select * from t where a = $1', values: [1] }
@@ -170,17 +167,13 @@ export const prepared: DriverArea = {
         for (const statement of [named, unnamed]) {
           const { rows, fields } = await session.query(statement)
           assert.deepEqual(rows, [{ a: 1, b: 'x' }])
-          assert.deepEqual(
-            fields.map(({ name }) => name),
-            ['a', 'b'],
-          )
+          assert.deepEqual(namesOf(fields), ['a', 'b'])
         }
-      },
+      }, automatic),
     },
     {
       title: 'T11: prepared statements that are dropped inside a transaction are made anew there',
-      async run(test) {
-        const session = await automatic(test)
+      run: onSession(async (session) => {
         const named = { text: 'select 1 as a', name: 'star' }
         const unnamed = { text: 'select a from (values (1)) t (a) where a = $1', values: [1] }
         const changes = [
@@ -202,7 +195,7 @@ export const prepared: DriverArea = {
           assert.equal(session.connection.transactionStatus(), 'active')
           await session.query('commit')
         }
-      },
+      }, automatic),
     },
     {
       title:
@@ -260,8 +253,7 @@ export const prepared: DriverArea = {
     },
     {
       title: 'X01: prepared statements survive a reset of the session',
-      async run(test) {
-        const session = await automatic(test)
+      run: onSession(async (session) => {
         const named = { text: 'select $1::int as n', name: 'kept', values: [1] }
         for (let use = 0; use < 3; use++) await session.query('select $1::int as m', [1])
         await session.query(named)
@@ -269,7 +261,7 @@ export const prepared: DriverArea = {
         assert.equal((await preparedOf(session)).length, 2)
         assert.deepEqual((await session.query(named)).rows, [{ n: 1 }])
         assert.deepEqual((await session.query('select $1::int as m', [2])).rows, [{ m: 2 }])
-      },
+      }, automatic),
     },
   ],
 }

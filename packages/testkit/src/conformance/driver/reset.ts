@@ -1,36 +1,16 @@
 import assert from 'node:assert/strict'
 import { failureOf } from '../run/expectations.js'
+import { SESSION_CHANGES, SESSION_STATE } from '../session/session-changes.js'
 import type { TestSession } from '../session/test-session.js'
-import { type DriverArea, onSession } from './driver-context.js'
+import { type DriverArea, type DriverContext, onSession } from './driver-context.js'
 
-/** Everything that a session can carry to its next borrower, as one row. */
-const STATE = `
-  select current_setting('work_mem') as work_mem,
-    current_setting('search_path') as search_path,
-    current_setting('default_transaction_read_only') as read_only,
-    current_setting('application_name') as application_name,
-    coalesce(current_setting('app.tenant', true), '') as tenant,
-    current_user::text as role,
-    (select count(*)::int from pg_class where relnamespace = pg_my_temp_schema() and relkind in ('r', 'S')) as relations,
-    (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
-    (select count(*)::int from pg_listening_channels()) as channels,
-    (select count(*)::int from pg_cursors where name <> '') as cursors`
+const stateOf = async ({ query }: TestSession): Promise<unknown> =>
+  (await query(SESSION_STATE)).rows[0]
 
-const stateOf = async ({ query }: TestSession): Promise<unknown> => (await query(STATE)).rows[0]
-
-const CHANGES: readonly [what: string, ...texts: string[]][] = [
-  ['a setting', `set work_mem = '64MB'`],
-  ['the search path', 'set search_path = pg_catalog'],
-  ['read-only mode', 'set session characteristics as transaction read only'],
-  ['the application name', `set application_name = 'left behind'`],
-  ['a tenant key for row level security', `select set_config('app.tenant', 'acme', false)`],
-  ['a role', 'set role pg_monitor'],
-  ['a temporary table', 'create temp table scratch (n int)'],
+const CHANGES: typeof SESSION_CHANGES = [
+  ...SESSION_CHANGES,
   ['a temporary sequence', 'create temp sequence scratch'],
-  ['an advisory lock', 'select pg_advisory_lock(42)'],
   ['a shared advisory lock', 'select pg_advisory_lock_shared(42)'],
-  ['a LISTEN', 'listen news'],
-  ['a cursor WITH HOLD', 'begin', 'declare c cursor with hold for select 1', 'commit'],
   [
     'several of them inside a transaction that was left open',
     'begin',
@@ -47,7 +27,7 @@ export const reset: DriverArea = {
   cases: [
     ...CHANGES.map(([what, ...texts]) => ({
       title: `X01: a reset of the session undoes ${what}`,
-      async run(test: Parameters<DriverArea['cases'][number]['run']>[0]) {
+      async run(test: DriverContext) {
         await test.server.sql(`grant pg_monitor to ${test.server.user}`)
         const session = await test.connect({ parameters: { work_mem: '9MB' } })
         const fresh = await stateOf(session)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { assertHas, failureOf } from '../run/expectations.js'
+import { assertHas, failureOf, LOST, TOO_LATE } from '../run/expectations.js'
 import { within } from '../run/waiting.js'
 import { type DriverArea, onSession } from './driver-context.js'
 
@@ -74,9 +74,8 @@ export const serverLimits: DriverArea = {
             severity: 'FATAL',
           })
           await failureOf(session.query('select 1'), {
-            name: 'ConnectionLostError',
+            ...TOO_LATE,
             sqlState: code,
-            executed: 'no',
             retryable: true,
           })
           assert.equal(session.connection.transactionStatus(), 'unknown')
@@ -96,9 +95,8 @@ export const serverLimits: DriverArea = {
         await session.query('set transaction_timeout = 60')
         await session.query('begin')
         await failureOf(session.query('select pg_sleep(20)'), {
-          name: 'ConnectionLostError',
+          ...LOST,
           sqlState: '25P04',
-          executed: 'unknown',
           retryable: false,
         })
         assertHas(await session.heard.over, { code: '25P04' })
@@ -119,8 +117,7 @@ export const serverLimits: DriverArea = {
           })
           const session = await test.connect(test.wireLogin(server))
           await failureOf(session.query('last'), {
-            name: 'ConnectionLostError',
-            executed: 'unknown',
+            ...LOST,
             sqlState: code,
             message: /good-bye/,
             cause: { code },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { assertHas, failureOf } from '../run/expectations.js'
+import { assertHas, failureOf, namesOf } from '../run/expectations.js'
 import { type DriverArea, onSession } from './driver-context.js'
 
 /** What comes back from a statement. */
@@ -45,7 +45,7 @@ export const statements: DriverArea = {
             values ? 'select 1 as n where $1 = 2' : 'select 1 as n where false',
             values,
           )
-          assert.deepEqual([rows, rowCount, fields.map(({ name }) => name)], [[], 0, ['n']])
+          assert.deepEqual([rows, rowCount, namesOf(fields)], [[], 0, ['n']])
         }
       }),
     },
@@ -110,10 +110,7 @@ export const statements: DriverArea = {
       run: onSession(async (session) => {
         const last = await session.query('select 1 as a; select 2 as b, 3 as c')
         assertHas(last, { rows: [{ b: 2, c: 3 }], rowCount: 1, command: 'SELECT' })
-        assert.deepEqual(
-          last.fields.map(({ name }) => name),
-          ['b', 'c'],
-        )
+        assert.deepEqual(namesOf(last.fields), ['b', 'c'])
         const silent = await session.query(`select 1 as a; set work_mem = '9MB'`)
         assert.deepEqual(silent, { rows: [], rowCount: null, command: 'SET', fields: [] })
       }),

@@ -157,43 +157,28 @@ export const values: DriverArea = {
     {
       title: 'parsers of the context are used in place of the canonical ones, in arrays too',
       async run(test) {
-        const { context } = test.contextFor()
-        const connection = await test.driver.connect({
-          ...context,
-          types: { parserOf: (oid) => (oid === 20 ? BigInt : undefined) },
-        })
-        const rows = await new Promise((resolve, reject) => {
-          const text = `select 5::int8 as big, 6 as plain, null::int8 as nothing`
-          connection.run({ text }, (error, result) =>
-            error ? reject(error) : resolve(result?.rows),
-          )
-        })
-        assert.deepEqual(rows, [{ big: 5n, plain: '6', nothing: null }])
+        const parserOf = (oid: number) => (oid === 20 ? BigInt : undefined)
+        const session = await test.connect({ types: { parserOf } })
+        const text = `select 5::int8 as big, 6 as plain, null::int8 as nothing`
+        assert.deepEqual((await session.query(text)).rows, [{ big: 5n, plain: '6', nothing: null }])
       },
     },
     {
       title:
         'a parser that throws fails the statement with executed "yes", and the session goes on',
       async run(test) {
-        const { context } = test.contextFor()
         const parserOf = (oid: number) =>
           oid === 16
             ? () => {
                 throw new Error('no booleans today')
               }
             : undefined
-        const connection = await test.driver.connect({ ...context, types: { parserOf } })
-        const run = (text: string): Promise<unknown> =>
-          new Promise((resolve, reject) => {
-            connection.run({ text }, (error, result) =>
-              error ? reject(error) : resolve(result?.rows),
-            )
-          })
-        await failureOf(run('select true from generate_series(1, 3)'), {
+        const session = await test.connect({ types: { parserOf } })
+        await failureOf(session.query('select true from generate_series(1, 3)'), {
           executed: 'yes',
           message: /no booleans today/,
         })
-        assert.deepEqual(await run(`select 'x' as s`), [{ s: 'x' }])
+        assert.deepEqual((await session.query(`select 'x' as s`)).rows, [{ s: 'x' }])
       },
     },
     {

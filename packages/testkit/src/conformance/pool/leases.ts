@@ -2,37 +2,13 @@ import assert from 'node:assert/strict'
 import type { Lease } from '@poolhouse/core'
 import { failureOf } from '../run/expectations.js'
 import { assertTook, until, within } from '../run/waiting.js'
+import { SESSION_CHANGES, SESSION_STATE } from '../session/session-changes.js'
 import { onPool, onTable, type PoolArea, type PoolContext } from './pool-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
-/**
- * Everything that a session can carry to its next borrower; none of its words makes a pool reset
- * the session.
- */
-const STATE = `
-  select current_setting('work_mem') as work_mem,
-    current_setting('search_path') as search_path,
-    current_setting('default_transaction_read_only') as read_only,
-    current_setting('application_name') as application_name,
-    coalesce(current_setting('app.tenant', true), '') as tenant,
-    current_user::text as role,
-    (select count(*)::int from pg_class where relnamespace = pg_my_temp_schema() and relkind = 'r') as tables,
-    (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
-    (select count(*)::int from pg_listening_channels()) as channels,
-    (select count(*)::int from pg_cursors where name <> '') as cursors`
-
-const CHANGES: readonly [what: string, ...texts: string[]][] = [
-  ['a setting', `set work_mem = '64MB'`],
-  ['the search path', 'set search_path = pg_catalog'],
-  ['read-only mode', 'set session characteristics as transaction read only'],
-  ['the application name', `set application_name = 'left behind'`],
-  ['a tenant key', `select set_config('app.tenant', 'acme', false)`],
-  ['a role', 'set role pg_monitor'],
-  ['a temporary table', 'create temp table scratch (n int)'],
-  ['an advisory lock', 'select pg_advisory_lock(42)'],
-  ['a LISTEN', 'listen news'],
-  ['a cursor WITH HOLD', 'begin', 'declare c cursor with hold for select 1', 'commit'],
+const CHANGES: typeof SESSION_CHANGES = [
+  ...SESSION_CHANGES,
   [
     'a setting changed inside DO',
     `do $$ begin perform set_config('work_mem', '64MB', false); end $$`,
@@ -42,17 +18,17 @@ const CHANGES: readonly [what: string, ...texts: string[]][] = [
 ]
 
 async function stateOf(lease: Lease): Promise<unknown> {
-  return (await lease.query(STATE)).rows[0]
+  return (await lease.query(SESSION_STATE)).rows[0]
 }
 
 /** Connections that callers hold. */
 export const leases: PoolArea = {
   area: 'leases',
+  needs: ['lease'],
   cases: [
     {
       title:
         'use lends one connection to its work, gives its result, and takes the connection back',
-      needs: ['lease'],
       run: onPool({ max: 1 }, async (pool, test) => {
         const pids = await pool.use(async (lease) => [
           await test.pidOf(lease),
@@ -65,7 +41,6 @@ export const leases: PoolArea = {
     },
     {
       title: 'F52: use gives the error of its work as it is, and takes the connection back',
-      needs: ['lease'],
       run: onPool({ max: 1 }, async (pool) => {
         const own = new Error('no stock')
         const throwing = (): Promise<never> => {
@@ -85,7 +60,7 @@ export const leases: PoolArea = {
     {
       title: 'F47: waiters are served in the order of their calls',
       // A read whose replica is suddenly not to be had goes elsewhere, past those that wait there.
-      needs: ['lease', 'primary'],
+      needs: ['primary'],
       run: onPool({ max: 1 }, async (pool) => {
         const first = await pool.acquire()
         const order: number[] = []
@@ -102,7 +77,6 @@ export const leases: PoolArea = {
     },
     {
       title: 'F47: a wait ends at its deadline with an AcquireTimeoutError, and nothing was sent',
-      needs: ['lease'],
       run: onPool({ max: 1, acquireTimeoutMs: 120 }, async (pool) => {
         const lease = await pool.acquire()
         for (const call of [() => pool.acquire(), () => pool.query('select 1')]) {
@@ -116,7 +90,6 @@ export const leases: PoolArea = {
     },
     {
       title: 'F55: an aborted wait leaves the queue, and those behind it move up',
-      needs: ['lease'],
       run: onPool({ max: 1 }, async (pool) => {
         const lease = await pool.acquire()
         const abort = new AbortController()
@@ -134,7 +107,7 @@ export const leases: PoolArea = {
     },
     {
       title: 'F49: a second release does nothing to the next holder',
-      needs: ['lease', 'lone'],
+      needs: ['lone'],
       run: onPool({ max: 1 }, async (pool) => {
         const first = await pool.acquire()
         first.release()
@@ -151,7 +124,7 @@ export const leases: PoolArea = {
     },
     {
       title: 'F50: a lease refuses every use after its release',
-      needs: ['lease', 'stream'],
+      needs: ['stream'],
       run: onPool({ max: 1 }, async (pool) => {
         const lease = await pool.acquire()
         lease.release()
@@ -165,7 +138,7 @@ export const leases: PoolArea = {
     {
       title:
         'F50: a lease that is released with a statement under way is not lent before that is over',
-      needs: ['write', 'lease'],
+      needs: ['write'],
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const lease = await pool.acquire()
         const running = lease.query(SLEEP).catch((error: Error) => error)
@@ -180,7 +153,6 @@ export const leases: PoolArea = {
     },
     {
       title: 'a lease that is destroyed takes its connection with it',
-      needs: ['lease'],
       run: onPool({ max: 1 }, async (pool, test) => {
         const lease = await pool.acquire()
         const pid = await test.pidOf(lease)
@@ -190,7 +162,6 @@ export const leases: PoolArea = {
     },
     {
       title: 'a lease goes back at the end of an await using block',
-      needs: ['lease'],
       run: onPool({ max: 1 }, async (pool) => {
         {
           await using lease = await pool.acquire()
@@ -201,7 +172,6 @@ export const leases: PoolArea = {
     },
     {
       title: 'F09: the signal of a lease fires when its session dies',
-      needs: ['lease'],
       run: onPool({ max: 1 }, async (pool, test) => {
         const lease = await pool.acquire()
         const { signal } = lease
@@ -215,7 +185,7 @@ export const leases: PoolArea = {
     },
     ...CHANGES.map(([what, ...texts]) => ({
       title: `X01, X02: a connection does not show ${what} to its next borrower`,
-      needs: ['write', 'lease'] as const,
+      needs: ['write'] as const,
       async run(test: PoolContext) {
         await test.server.sql(`grant pg_monitor to ${test.server.user}`)
         const pool = await test.pool({ max: 1 })
@@ -229,7 +199,7 @@ export const leases: PoolArea = {
     })),
     {
       title: 'X02: a failed transaction that was left open is rolled back before the next borrower',
-      needs: ['write', 'lease'],
+      needs: ['write'],
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         await pool.use(async (lease) => {
           await lease.query('begin')

@@ -7,10 +7,11 @@ import { onPool, type PoolArea } from './pool-context.js'
 /** Subscriptions to channels. */
 export const subscriptions: PoolArea = {
   area: 'listen',
+  needs: ['listen'],
   cases: [
     {
       title: 'a subscription hears what is notified on its channel, and nothing once it is closed',
-      needs: ['write', 'listen'],
+      needs: ['write'],
       run: onPool({}, async (pool) => {
         const heard: [string, string][] = []
         const channel = 'Two words "quoted"'
@@ -34,7 +35,7 @@ export const subscriptions: PoolArea = {
     {
       title:
         'F09: a subscription survives the loss of its connection and tells of the gap before what follows it',
-      needs: ['write', 'listen'],
+      needs: ['write'],
       run: onPool({}, async (pool, test) => {
         const heard: string[] = []
         const gaps: Gap[] = []
@@ -62,7 +63,7 @@ export const subscriptions: PoolArea = {
     },
     {
       title: 'a subscription is ended by its signal and with its pool',
-      needs: ['listen', 'close'],
+      needs: ['close'],
       run: onPool({}, async (pool) => {
         const abort = new AbortController()
         const one = await pool.listen('one', () => {}, { signal: abort.signal })
@@ -79,7 +80,6 @@ export const subscriptions: PoolArea = {
     },
     {
       title: 'wrong arguments of listen reject with a TypeError or a RangeError',
-      needs: ['listen'],
       run: onPool({}, async (pool) => {
         const wrong: (() => unknown)[] = [
           () => pool.listen('', () => {}),

@@ -19,6 +19,7 @@ export interface PoolCase extends ConformanceCase<PoolContext> {
 }
 /** Cases for pools that belong together. */
 export interface PoolArea extends ConformanceArea<PoolContext> {
+  readonly needs?: readonly PoolFeature[]
   readonly cases: readonly PoolCase[]
 }
 
@@ -62,19 +63,10 @@ export class PoolContext extends ServerContext {
 
   /** A pool over the line, which has served a call already; closed when the case is over. */
   async pool(options: Omit<PoolParts, 'connection'> = {}, reads: PoolReads = {}): Promise<Pool> {
-    const { server, line } = this
     const parts: PoolParts = {
       max: 4,
       ...options,
-      connection: {
-        host: line.host,
-        port: line.port,
-        user: server.user,
-        password: server.password,
-        database: server.database,
-        applicationName: this.applicationName,
-        ssl: false,
-      },
+      connection: { ...this.loginOver(this.line), ssl: false },
     }
     const made = await this.#makePool(parts, reads)
     const part: PartOfMany = 'whole' in made ? made : { pool: made, whole: made }

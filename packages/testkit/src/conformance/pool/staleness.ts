@@ -12,11 +12,16 @@ interface Bounds {
   readonly maxStalenessBytes?: number
 }
 
+/** What a read says of itself. */
+interface Said extends Bounds {
+  readonly intent?: 'read' | 'write'
+}
+
 /** A way to read: the rows of a statement with one column `n`. */
 interface Read {
   readonly what: string
   readonly needs: readonly PoolFeature[]
-  numbers(pool: Pool, text: string, bounds: Bounds): Promise<number[]>
+  numbers(pool: Pool, text: string, said: Said): Promise<number[]>
 }
 
 interface Numbers {
@@ -31,13 +36,38 @@ async function copied(source: AsyncIterable<Uint8Array>): Promise<number[]> {
   return Buffer.concat(pieces).toString().trim().split('\n').map(Number)
 }
 
-const DECLARED: readonly Read[] = [
+/** Ways that may also be taken undeclared. */
+const UNDECLARED: readonly Read[] = [
   {
     what: 'query',
     needs: [],
-    numbers: async (pool, text, bounds) =>
-      numbersOf(await pool.query<{ n: number }>(text, [], { intent: 'read', ...bounds })),
+    numbers: async (pool, text, said) => numbersOf(await pool.query<{ n: number }>(text, [], said)),
   },
+  {
+    what: 'stream',
+    needs: ['stream'],
+    async numbers(pool, text, said) {
+      const found: number[] = []
+      for await (const { n } of pool.stream<{ n: number }>(text, [], said)) found.push(n)
+      return found
+    },
+  },
+  {
+    what: 'copyTo',
+    needs: ['stream'],
+    numbers: (pool, text, said) => copied(pool.copyTo(`copy (${text}) to stdout`, said)),
+  },
+]
+
+/** Every way, declared to be a read. */
+const DECLARED: readonly Read[] = [
+  ...UNDECLARED.map(
+    ({ what, needs, numbers }): Read => ({
+      what,
+      needs,
+      numbers: (pool, text, bounds) => numbers(pool, text, { intent: 'read', ...bounds }),
+    }),
+  ),
   {
     what: 'transaction',
     needs: [],
@@ -67,47 +97,6 @@ const DECLARED: readonly Read[] = [
           ...bounds,
         }),
       ),
-  },
-  {
-    what: 'stream',
-    needs: ['stream'],
-    async numbers(pool, text, bounds) {
-      const found: number[] = []
-      const rows = pool.stream<{ n: number }>(text, [], { intent: 'read', ...bounds })
-      for await (const { n } of rows) found.push(n)
-      return found
-    },
-  },
-  {
-    what: 'copyTo',
-    needs: ['stream'],
-    numbers: (pool, text, bounds) =>
-      copied(pool.copyTo(`copy (${text}) to stdout`, { intent: 'read', ...bounds })),
-  },
-]
-
-/** The same, undeclared; `intent` is for calls that declare it. */
-const UNDECLARED: readonly (Omit<Read, 'numbers'> & {
-  numbers(pool: Pool, text: string, said: Bounds & { intent?: 'write' }): Promise<number[]>
-})[] = [
-  {
-    what: 'query',
-    needs: [],
-    numbers: async (pool, text, said) => numbersOf(await pool.query<{ n: number }>(text, [], said)),
-  },
-  {
-    what: 'stream',
-    needs: ['stream'],
-    async numbers(pool, text, said) {
-      const found: number[] = []
-      for await (const { n } of pool.stream<{ n: number }>(text, [], said)) found.push(n)
-      return found
-    },
-  },
-  {
-    what: 'copyTo',
-    needs: ['stream'],
-    numbers: (pool, text, said) => copied(pool.copyTo(`copy (${text}) to stdout`, said)),
   },
 ]
 
@@ -143,12 +132,13 @@ async function beside(
 /** Reads that say how old an answer may be, beside a replica that stands still. */
 export const staleness: PoolArea = {
   area: 'reads and replicas',
+  needs: ['replica'],
   cases: [
     ...DECLARED.flatMap(({ what, needs, numbers }) =>
       BOUNDS.map(
         ([unit, bounds]): PoolCase => ({
           title: `T55: ${what} keeps a bound in ${unit}, and without one may be served by a replica that stands still`,
-          needs: ['replica', ...needs],
+          needs,
           async run(test) {
             const { pool, text } = await beside(test)
             assert.deepEqual(await numbers(pool, text, UNBOUNDED), OLD)
@@ -160,7 +150,6 @@ export const staleness: PoolArea = {
     {
       title:
         'S42: a replica whose replay is paused serves bounded reads no longer than the bound allows',
-      needs: ['replica'],
       async run(test) {
         const table = await test.table('n int')
         await test.server.sql(`insert into ${table} values (1)`)
@@ -181,7 +170,7 @@ export const staleness: PoolArea = {
     ...UNDECLARED.map(
       ({ what, needs, numbers }): PoolCase => ({
         title: `T55: a ${what} that reads by its text goes to a replica, and keeps its bound and its intent`,
-        needs: ['replica', 'classify', ...needs],
+        needs: ['classify', ...needs],
         async run(test) {
           const { pool, text } = await beside(test, { classify: 'optimistic' })
           assert.deepEqual(await numbers(pool, text, UNBOUNDED), OLD)
@@ -194,7 +183,7 @@ export const staleness: PoolArea = {
     ),
     {
       title: 'T55: a statement that writes by its text is done on the primary, however it is run',
-      needs: ['replica', 'classify'],
+      needs: ['classify'],
       async run(test) {
         const { pool, table } = await beside(test, { classify: 'optimistic' })
         let id = 2
@@ -211,7 +200,7 @@ export const staleness: PoolArea = {
     ...DECLARED.map(
       ({ what, needs, numbers }): PoolCase => ({
         title: `S29: ${what} that is declared a read does not write, wherever it runs`,
-        needs: ['replica', ...needs],
+        needs,
         async run(test) {
           const { pool, table } = await beside(test)
           const text = `insert into ${table} values (3) returning n`

@@ -14,10 +14,10 @@ const textOf = (pieces: Uint8Array[]): string => Buffer.concat(pieces).toString(
 /** Rows and data that come and go piece by piece. */
 export const streams: PoolArea = {
   area: 'streams',
+  needs: ['stream'],
   cases: [
     {
       title: 'a stream gives all rows in order and then gives its connection back',
-      needs: ['stream'],
       run: onPool({ max: 1 }, async (pool) => {
         for (const batchSize of [1, 7, 1_000]) {
           const text = 'select n from generate_series(1, $1::int) as n'
@@ -35,7 +35,6 @@ export const streams: PoolArea = {
     },
     {
       title: 'a loop that is left closes its stream, and its connection serves on',
-      needs: ['stream'],
       run: onPool({ max: 1 }, async (pool, test) => {
         const pid = await test.pidOf(pool)
         for await (const _row of pool.stream('select generate_series(1, 1000000)')) break
@@ -52,7 +51,6 @@ export const streams: PoolArea = {
     },
     {
       title: 'a stream that fails midway rejects once, and its connection serves on',
-      needs: ['stream'],
       run: onPool({ max: 1 }, async (pool) => {
         const rows: unknown[] = []
         const reading = (async () => {
@@ -66,7 +64,6 @@ export const streams: PoolArea = {
     },
     {
       title: 'F54: a stream is ended by its signal, and its connection serves on',
-      needs: ['stream'],
       run: onPool({ max: 1 }, async (pool, test) => {
         const abort = new AbortController()
         const text = 'select pg_sleep(20)'
@@ -81,7 +78,6 @@ export const streams: PoolArea = {
     },
     {
       title: 'F09: a stream whose server is lost rejects, and the pool serves on',
-      needs: ['stream'],
       run: onPool({ max: 1 }, async (pool, test) => {
         const text =
           'select n, pg_sleep(case when n > 10 then 20 else 0 end) from generate_series(1, 99) as n'
@@ -97,7 +93,7 @@ export const streams: PoolArea = {
     },
     {
       title: 'a lease and a transaction are busy while a stream is open on them, and say so',
-      needs: ['lease', 'stream'],
+      needs: ['lease'],
       run: onPool({ max: 1 }, async (pool) => {
         await pool.transaction(async (tx) => {
           for await (const _row of tx.stream('select generate_series(1, 9)', [], {
@@ -117,7 +113,7 @@ export const streams: PoolArea = {
     {
       title:
         'copyFrom takes text and bytes from arrays and asynchronous sources, and copyTo gives them back',
-      needs: ['write', 'stream'],
+      needs: ['write'],
       run: onTable('n int, s text', { max: 1 }, async (pool, table) => {
         async function* lines(): AsyncGenerator<string | Uint8Array> {
           yield '1\tö'
@@ -133,7 +129,7 @@ export const streams: PoolArea = {
     },
     {
       title: 'a source that fails undoes its COPY and gives its own error',
-      needs: ['write', 'stream'],
+      needs: ['write'],
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const own = new Error('the file is gone')
         async function* lines(): AsyncGenerator<string> {
@@ -147,7 +143,7 @@ export const streams: PoolArea = {
     {
       title:
         'data that the server refuses ends the source and rejects with the error of the server',
-      needs: ['write', 'stream'],
+      needs: ['write'],
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         let returned = false
         async function* lines(): AsyncGenerator<string> {
@@ -171,7 +167,6 @@ export const streams: PoolArea = {
     },
     {
       title: 'copyTo that is left early gives its connection back',
-      needs: ['stream'],
       run: onPool({ max: 1 }, async (pool) => {
         const text = `copy (select repeat('x', 99) from generate_series(1, 2000000)) to stdout`
         for await (const _piece of pool.copyTo(text)) break

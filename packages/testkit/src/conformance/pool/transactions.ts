@@ -1,17 +1,32 @@
 import assert from 'node:assert/strict'
 import type { Transaction } from '@poolhouse/core'
+import type { FaultProxy } from '../../fault-proxy/fault-proxy.js'
 import { failureOf } from '../run/expectations.js'
 import { onTable, type PoolArea } from './pool-context.js'
 
 const SLEEP = 'select pg_sleep(20)'
 
+/** How a COMMIT is lost, and what is in the table after it. */
+const IN_DOUBT: readonly [title: string, lose: (line: FaultProxy) => void, left: number[]][] = [
+  [
+    'F40, S75: a COMMIT whose answer is lost is in doubt, and is not repeated',
+    (line) => line.dropCommitAnswer(),
+    [1],
+  ],
+  [
+    'S76: a COMMIT that is lost on its way is in doubt as well, and is not repeated',
+    (line) => line.dropCommitRequest(),
+    [],
+  ],
+]
+
 /** Work between BEGIN and COMMIT. */
 export const transactions: PoolArea = {
   area: 'transactions',
+  needs: ['write'],
   cases: [
     {
       title: 'a transaction runs on one connection, commits, and gives the result of its work',
-      needs: ['write'],
       run: onTable('n int', {}, async (pool, table, test) => {
         const result = await pool.transaction(async (tx) => {
           await tx.query(`insert into ${table} values (1)`)
@@ -25,7 +40,6 @@ export const transactions: PoolArea = {
     {
       title:
         'F52: a transaction whose work throws is rolled back, with the same error, and its connection is kept',
-      needs: ['write'],
       run: onTable('n int primary key', { max: 1 }, async (pool, table, test) => {
         const pid = await test.pidOf(pool)
         const own = new Error('no stock')
@@ -47,7 +61,6 @@ export const transactions: PoolArea = {
     {
       title:
         'S83: a transaction that swallowed an error of the server is an error and not a success',
-      needs: ['write'],
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const call = pool.transaction(async (tx) => {
           await tx.query(`insert into ${table} values (1)`)
@@ -59,7 +72,6 @@ export const transactions: PoolArea = {
     },
     {
       title: 'a savepoint whose work throws is rolled back alone, and savepoints nest',
-      needs: ['write'],
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const add = (tx: Transaction, n: number): Promise<unknown> =>
           tx.query(`insert into ${table} values ($1)`, [n])
@@ -78,7 +90,6 @@ export const transactions: PoolArea = {
     },
     {
       title: 'rollback ends a transaction whose work then succeeds',
-      needs: ['write'],
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const result = await pool.transaction(async (tx) => {
           await tx.query(`insert into ${table} values (1)`)
@@ -91,7 +102,6 @@ export const transactions: PoolArea = {
     },
     {
       title: 'a transaction has the isolation and the mode it was given',
-      needs: ['write'],
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const isolation = await pool.transaction(
           async (tx) =>
@@ -110,7 +120,6 @@ export const transactions: PoolArea = {
     {
       title:
         'S83: a serialization failure runs the work again if that was declared, and not otherwise',
-      needs: ['write'],
       run: onTable('id int primary key, n int', { max: 2 }, async (pool, table, test) => {
         await pool.query(`insert into ${table} values (1, 0)`)
         for (const attempts of [1, 3]) {
@@ -134,7 +143,6 @@ export const transactions: PoolArea = {
     },
     {
       title: 'F53: a query after the end of its transaction is refused',
-      needs: ['write'],
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const kept = await pool.transaction(async (tx) => {
           await tx.query(`insert into ${table} values (1)`)
@@ -149,7 +157,6 @@ export const transactions: PoolArea = {
     },
     {
       title: 'F53: statements that were not awaited never run outside their transaction',
-      needs: ['write'],
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const own = new Error('gave up')
         const floating: Promise<unknown>[] = []
@@ -167,7 +174,6 @@ export const transactions: PoolArea = {
     {
       title:
         'F54: a transaction is ended by its signal and by its deadline, rolled back, and its connection serves on',
-      needs: ['write'],
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const abort = new AbortController()
         const work = async (tx: Transaction): Promise<void> => {
@@ -191,7 +197,6 @@ export const transactions: PoolArea = {
     },
     {
       title: 'S80: a transaction that is lost before its COMMIT is known not to have happened',
-      needs: ['write'],
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const call = pool.transaction(async (tx) => {
           await tx.query(`insert into ${table} values (1)`)
@@ -203,39 +208,21 @@ export const transactions: PoolArea = {
         assert.deepEqual(await test.numbersIn(table), [])
       }),
     },
-    {
-      title: 'F40, S75: a COMMIT whose answer is lost is in doubt, and is not repeated',
-      needs: ['write'],
+    ...IN_DOUBT.map(([title, lose, left]) => ({
+      title,
       run: onTable('n int', { max: 1 }, async (pool, table, test) => {
         const text = `insert into ${table} values (1)`
         const count = test.countOf(text)
         const work = async (tx: Transaction): Promise<void> => {
           await tx.query(text)
           // What a pool may send before the transaction has a COMMIT of its own.
-          test.line.dropCommitAnswer()
+          lose(test.line)
         }
         const call = pool.transaction(work, { retry: { attempts: 3 } })
         await failureOf(call, { name: 'InDoubtError', executed: 'unknown' })
         assert.equal(count(), 1)
-        assert.deepEqual(await test.numbersIn(table), [1])
+        assert.deepEqual(await test.numbersIn(table), left)
       }),
-    },
-    {
-      title: 'S76: a COMMIT that is lost on its way is in doubt as well, and is not repeated',
-      needs: ['write'],
-      run: onTable('n int', { max: 1 }, async (pool, table, test) => {
-        const text = `insert into ${table} values (1)`
-        const count = test.countOf(text)
-        const work = async (tx: Transaction): Promise<void> => {
-          await tx.query(text)
-          // What a pool may send before the transaction has a COMMIT of its own.
-          test.line.dropCommitRequest()
-        }
-        const call = pool.transaction(work, { retry: { attempts: 3 } })
-        await failureOf(call, { name: 'InDoubtError', executed: 'unknown' })
-        assert.equal(count(), 1)
-        assert.deepEqual(await test.numbersIn(table), [])
-      }),
-    },
+    })),
   ],
 }

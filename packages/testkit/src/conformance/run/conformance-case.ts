@@ -18,6 +18,8 @@ export interface ConformanceCase<Context> {
 export interface ConformanceArea<Context> {
   /** What they are about. */
   readonly area: string
+  /** What the subject must offer for each of them. */
+  readonly needs?: readonly string[]
   /** In the order in which they are run. */
   readonly cases: readonly ConformanceCase<Context>[]
 }
@@ -86,11 +88,15 @@ export function schedule<Context>(
   for (const title of Object.keys(skip)) {
     if (!titles.has(title)) throw new TypeError(`skip: there is no case "${title}"`)
   }
+  const isMissing = (need: string): boolean => without.includes(need)
+  /** Whether a subject that lacks this is asked. */
+  const isFor = ({ needs = [], lacks }: ConformanceCase<Context>): boolean =>
+    !needs.some(isMissing) && (lacks === undefined || isMissing(lacks))
   return all
     .filter(({ area }) => areas === undefined || areas.includes(area))
-    .flatMap(({ area, cases }) =>
+    .flatMap(({ area, needs = [], cases }) =>
       cases
-        .filter((test) => isFor(test, without))
+        .filter((test) => !needs.some(isMissing) && isFor(test))
         .flatMap((test) =>
           (test.seeded === true ? seeds : [1]).map((seed) => ({
             area,
@@ -102,10 +108,4 @@ export function schedule<Context>(
         ),
     )
     .filter((_, index) => index % share.of === share.number % share.of)
-}
-
-/** Whether a subject that lacks this is asked. */
-function isFor({ needs = [], lacks }: ConformanceCase<never>, without: readonly string[]): boolean {
-  if (needs.some((need) => without.includes(need))) return false
-  return lacks === undefined || without.includes(lacks)
 }

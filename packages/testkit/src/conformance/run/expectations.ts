@@ -4,12 +4,27 @@ import { inspect, isDeepStrictEqual } from 'node:util'
 /** What some properties of a value must be; a regular expression is matched against text. */
 export type Properties = Readonly<Record<string, unknown>>
 
+/** The error of what was under way when its session was lost. */
+export const LOST: Properties = {
+  name: 'ConnectionLostError',
+  code: 'POOLHOUSE_CONNECTION_LOST',
+  executed: 'unknown',
+}
+
+/** The error of what came too late for a session that was lost. */
+export const TOO_LATE: Properties = { ...LOST, executed: 'no' }
+
 /** Checks some properties of a value, in depth: what is not named may be anything. */
 export function assertHas(actual: unknown, expected: Properties, what = 'the value'): void {
   const wrong = differences(actual, expected, '')
   if (wrong.length > 0) {
     assert.fail(`${what} is not as expected: ${wrong.join('; ')}\n${inspect(actual, { depth: 3 })}`)
   }
+}
+
+/** The names of the columns of a result, or of whatever has one. */
+export function namesOf(named: readonly { readonly name: string }[]): string[] {
+  return named.map(({ name }) => name)
 }
 
 function differences(actual: unknown, expected: Properties, path: string): string[] {

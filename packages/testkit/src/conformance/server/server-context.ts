@@ -12,6 +12,18 @@ export interface Address {
   readonly port: number
 }
 
+/** How an ordinary role logs in to the server. */
+export interface LoginOver extends Address {
+  /** Login name. */
+  readonly user: string
+  /** Its password. */
+  readonly password: string
+  /** The database. */
+  readonly database: string
+  /** `application_name`. */
+  readonly applicationName: string
+}
+
 /** What every context is made of. */
 export interface ServerContextParts {
   /** A server that the cases may do anything to, but stop. */
@@ -88,6 +100,12 @@ export abstract class ServerContext implements CaseContext {
    */
   get nearest(): Address {
     return this.latencyMs > 0 ? this.line : this.server
+  }
+
+  /** Who logs in to the server, over a way that leads there. */
+  protected loginOver({ host, port }: Address): LoginOver {
+    const { user, password, database } = this.server
+    return { host, port, user, password, database, applicationName: this.applicationName }
   }
 
   /** How often to do what would be done `count` times with all effort. */

@@ -9,6 +9,7 @@ import type {
 } from '@poolhouse/core/kit'
 import { ConnectionSettings } from '@poolhouse/core/kit'
 import { StatementRules } from '@poolhouse/core/net'
+import type { TypeParsers } from '@poolhouse/core/types'
 
 /** How to log in; what is left out is as for every session of a case. */
 export interface Login {
@@ -32,6 +33,8 @@ export interface Login {
   readonly signal?: AbortSignal
   /** When statements are prepared by themselves. Default: never. */
   readonly prepare?: AutoPrepare
+  /** How values are parsed. Default: as the canonical parsers do. */
+  readonly types?: TypeParsers
   /** Accepted ways to log in. Default: all. */
   readonly requireAuth?: readonly AuthMethod[]
 }
@@ -95,6 +98,7 @@ export function connectContext(login: CompleteLogin): RecordedContext {
     timeoutMs: login.timeoutMs ?? 10_000,
     signal: login.signal ?? new AbortController().signal,
     statements: new StatementRules(login.prepare),
+    types: login.types,
     requireAuth: login.requireAuth,
     listener,
   }
