@@ -106,5 +106,6 @@ function codesWithoutClass(api: PublicApi): string[] {
 /** The stable code of an error class; undefined for everything else. */
 function codeOf(symbol: ts.Symbol): string | undefined {
   const declaration = symbol.declarations?.find(ts.isClassDeclaration)
-  return /brand\(this, '\w+', '(\w+)'\)/.exec(declaration?.getText() ?? '')?.[1]
+  const source = declaration?.getSourceFile().text ?? ''
+  return new RegExp(`^brand\\(${symbol.name}, '\\w+', '(\\w+)'\\)$`, 'm').exec(source)?.[1]
 }
