@@ -2,6 +2,7 @@
 export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   '@poolhouse/core': 'packages/core/src/index.ts',
   '@poolhouse/node-postgres': 'packages/node-postgres/src/index.ts',
+  '@poolhouse/node-postgres/compat': 'packages/node-postgres/src/compat/index.ts',
   '@poolhouse/postgres-js': 'packages/postgres-js/src/index.ts',
   '@poolhouse/failover': 'packages/failover/src/index.ts',
   '@poolhouse/read-replicas': 'packages/read-replicas/src/index.ts',
@@ -53,6 +54,11 @@ export const POOLS: readonly Chapter[] = [
     title: 'Drivers',
     functions: ['nodePostgres', 'postgresJs'],
     options: ['NodePostgresOptions', 'PostgresJsOptions'],
+  },
+  {
+    title: 'For libraries that take a pg.Pool',
+    functions: ['createPgPool'],
+    options: ['CreatePgPoolOptions'],
   },
   {
     title: 'Pools and calls',

@@ -21,6 +21,7 @@ export type {
   ResetLevel,
   TransactionStatus,
 } from './api/driver.js'
+export { type Driven, driverOf } from './api/driver-of.js'
 export { EventHub } from './api/events.js'
 export {
   PIGGYBACK,
@@ -115,6 +116,7 @@ export {
   refusesSerializable,
   refusesWrites,
 } from './outcome/error-meaning.js'
+export { brandLike } from './outcome/poolhouse-error.js'
 export type { NodeNews } from './outcome/sqlstate.js'
 export type { OutcomeResolver } from './outcome/transaction-outcome.js'
 export {

@@ -4,7 +4,8 @@ import {
   checkReadyOptions,
   resetsAround,
 } from './api/call-options.js'
-import type { CopyResult } from './api/driver.js'
+import type { CopyResult, Driver } from './api/driver.js'
+import type { Driven } from './api/driver-of.js'
 import type { PoolEventName, PoolListener } from './api/events.js'
 import type { Lease } from './api/lease.js'
 import type { AcquireOptions, CloseOptions, ConnectionPool, ReadyOptions } from './api/pool.js'
@@ -63,7 +64,7 @@ const SIZE_OPTIONS: ReadonlySet<string> = new Set(['max', 'min'])
  * A pool of connections to one server: checks what callers say and turns it into work for the
  * engine.
  */
-export class ServerPool implements ConnectionPool {
+export class ServerPool implements ConnectionPool, Driven {
   readonly #engine: PoolEngine
   // Which servers will do; undefined for any.
   readonly #accepts: AcceptsServer | undefined
@@ -89,6 +90,10 @@ export class ServerPool implements ConnectionPool {
 
   get endpoint(): Endpoint {
     return this.#engine.config.settings.endpoint
+  }
+
+  get drivenBy(): Driver {
+    return this.#engine.config.driver
   }
 
   get pooler(): PoolerInEffect | undefined {

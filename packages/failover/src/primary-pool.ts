@@ -16,6 +16,7 @@ import {
   awaitIdle,
   type CheckedCloseOptions,
   checkQueryOptions,
+  type Driven,
   EventHub,
   type PoolCall,
   PoolDecorator,
@@ -82,7 +83,7 @@ export interface FailoverPool extends Pool {
  * Sends each call to the current primary. `TopologyWatch` decides which node that is;
  * `CallDispatcher` holds calls and sends them again.
  */
-export class PrimaryPool extends PoolDecorator implements FailoverPool {
+export class PrimaryPool extends PoolDecorator implements FailoverPool, Driven {
   readonly #config: FailoverConfig
   readonly #registry: NodeRegistry
   readonly #hub = new EventHub()
@@ -133,6 +134,10 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool {
 
   get topology(): Topology {
     return this.#watch
+  }
+
+  get drivenBy(): Iterable<Pool> {
+    return this.#watch.current.nodes.map(({ pool }) => pool)
   }
 
   /** Hot path, measured: while there is a primary, no object is made for the call. */

@@ -4,7 +4,7 @@ import { refuseUnknownOptions } from '@poolhouse/core/kit'
 import { isOlder, versionBeside, versionOfModule } from '@poolhouse/core/net'
 import bundledPg from 'pg'
 import { connect } from './connect.js'
-import type { PgModule } from './pg-module.js'
+import { type PgModule, usesModule } from './pg-module.js'
 
 /** The module `pg`, described by its shape, so that these types do not need `@types/pg`. */
 export interface PgLike {
@@ -39,11 +39,12 @@ export function nodePostgres(options: NodePostgresOptions = {}): Driver {
   refuseUnknownOptions('nodePostgres', options, KNOWN_OPTIONS)
   const pg = readModule(options.pg ?? bundledPg)
   requireVersion(pg, options.pg === undefined)
-  return {
+  const driver: Driver = {
     name: 'pg',
     capabilities: { pipeline: false, namedStatements: true },
     connect: (context) => connect(pg, context),
   }
+  return usesModule(driver, pg)
 }
 
 function readModule(given: unknown): PgModule {

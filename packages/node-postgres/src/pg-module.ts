@@ -73,7 +73,21 @@ export interface PgField {
   readonly tableID: number
   readonly columnID: number
   readonly dataTypeID: number
+  readonly dataTypeSize: number
   readonly dataTypeModifier: number
+}
+
+// Registered, so that both builds of this package find it.
+const MODULE = Symbol.for('poolhouse.pgModule')
+
+/** Has a driver know the copy of `pg` that it uses, for `moduleOf`. */
+export function usesModule<D extends object>(driver: D, pg: PgModule): D {
+  return Object.defineProperty(driver, MODULE, { value: pg })
+}
+
+/** The copy of `pg` that a driver of this package uses; undefined for any other driver. */
+export function moduleOf(driver: object): PgModule | undefined {
+  return (driver as { [MODULE]?: PgModule })[MODULE]
 }
 
 /** The part of the module that is used. */

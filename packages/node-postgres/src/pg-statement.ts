@@ -105,8 +105,10 @@ export class PgStatement implements SessionWork {
       // Never read a row with the columns of another result.
       if (values.length !== this.#shape.fields.length)
         throw new Error('its columns are not the ones described')
-      const asArray = this.#statement.rowMode === 'array'
-      this.#rows.push(asArray ? this.#shape.toArray(values) : this.#shape.toObject(values))
+      const { rowMode, undecoded } = this.#statement
+      if (undecoded) this.#rows.push(values)
+      else if (rowMode === 'array') this.#rows.push(this.#shape.toArray(values))
+      else this.#rows.push(this.#shape.toObject(values))
     } catch (cause) {
       const why = messageOf(cause)
       this.error = new PoolhouseError(`a row of the result cannot be read: ${why}`, {

@@ -7,9 +7,10 @@ export class RowShape extends ResultShape {
 
   /**
    * Reads the row of the DataRow at an offset, as an array or an object; if columns have the same
-   * name, the last one wins. Throws what a parser throws.
+   * name, the last one wins. `undecoded` leaves the texts of an array as they are. Throws what a
+   * parser throws.
    */
-  read(buffer: Buffer, from: number, asArray: boolean): unknown {
+  read(buffer: Buffer, from: number, asArray: boolean, undecoded: boolean): unknown {
     const { fields, parsers } = this
     const count = fields.length
     // Never read a row with the columns of another result.
@@ -26,7 +27,7 @@ export class RowShape extends ResultShape {
       if (size !== -1) {
         const text = buffer.toString('utf8', at, at + size)
         at += size
-        const parser = parsers[index]
+        const parser = undecoded ? undefined : parsers[index]
         value = parser === undefined ? text : parser(text)
       }
       if (list !== undefined) list[index] = value

@@ -23,6 +23,7 @@ export class StatementWork extends SessionWork {
   readonly #values: readonly (string | null)[] | undefined
   readonly #done: Done
   readonly #asArray: boolean
+  readonly #undecoded: boolean
   /** The prepared statement that it uses, and whether the server had it when this was sent. */
   #prepared: NamedStatement<RowShape> | undefined
   #known = false
@@ -48,7 +49,8 @@ export class StatementWork extends SessionWork {
     this.#statement = statement
     this.#values = values
     this.#done = done
-    this.#asArray = statement.rowMode === 'array'
+    this.#undecoded = statement.undecoded === true
+    this.#asArray = this.#undecoded || statement.rowMode === 'array'
   }
 
   /** Number of rows to fetch first; undefined for all. */
@@ -186,7 +188,7 @@ export class StatementWork extends SessionWork {
   #row(buffer: Buffer, from: number): void {
     if (this.failure !== undefined || this.refusal !== undefined) return
     try {
-      this.#rows.push(this.#shape.read(buffer, from, this.#asArray))
+      this.#rows.push(this.#shape.read(buffer, from, this.#asArray, this.#undecoded))
     } catch (cause) {
       const why = messageOf(cause)
       this.failure = new PoolhouseError(`a row of the result cannot be read: ${why}`, {

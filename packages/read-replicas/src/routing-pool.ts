@@ -13,6 +13,7 @@ import {
   awaitIdle,
   type CallChanges,
   type CheckedCloseOptions,
+  type Driven,
   EventRelay,
   type PoolCall,
   PoolDecorator,
@@ -66,7 +67,7 @@ export type MembershipMaker = (parts: {
  * Sends each call to the primary or to a replica. Which nodes there are, which of them are ejected
  * and which calls wait is owned by its parts.
  */
-export class RoutingPool extends PoolDecorator implements ReplicaPool {
+export class RoutingPool extends PoolDecorator implements ReplicaPool, Driven {
   readonly name: string
   readonly #primary: Pool
   readonly #background: Background
@@ -157,6 +158,11 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool {
     })
     this.#relay = new EventRelay(background.hub, [primary, ...this.#membership.owned])
     names?.begin()
+  }
+
+  get drivenBy(): Iterable<Pool> {
+    const nodes = this.#membership.topology?.current.nodes ?? []
+    return [this.#primary, ...this.#membership.owned, ...nodes.map(({ pool }) => pool)]
   }
 
   // ── calls ──

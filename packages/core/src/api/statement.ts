@@ -15,6 +15,12 @@ export interface Statement {
   readonly name?: string | undefined
   /** Shape of the rows: objects by column name (default) or arrays in column order. */
   readonly rowMode?: 'object' | 'array' | undefined
+  /**
+   * True leaves the values of the result as the server sent them: each row is an array of texts and
+   * nulls in column order, whatever `rowMode` and the pool's `types` say. For facades that read
+   * values with the parsers of another library.
+   */
+  readonly undecoded?: true | undefined
 }
 
 /**
@@ -49,12 +55,16 @@ export interface FieldInfo {
   readonly name: string
   /** OID of the column's type. */
   readonly dataTypeID: number
+  /** Length of the type in bytes; negative for types of variable length. */
+  readonly dataTypeSize: number
   /** OID of the table the column comes from, 0 if it is computed. */
   readonly tableID: number
   /** Attribute number of the column in its table, 0 if it is computed. */
   readonly columnID: number
   /** Type modifier, -1 if there is none. */
   readonly dataTypeModifier: number
+  /** How the server sends the values of the column: always as text. */
+  readonly format: 'text'
 }
 
 /** What a statement returned. */
@@ -114,6 +124,7 @@ class TakenStatement implements Statement {
   readonly values: readonly (string | null)[] | undefined
   readonly name: string | undefined
   readonly rowMode: 'object' | 'array' | undefined
+  readonly undecoded: true | undefined
   // A brand that no copy has: it may have got other values, and to encode encoded ones changes
   // nothing.
   readonly #taken = true
@@ -123,11 +134,13 @@ class TakenStatement implements Statement {
     values: readonly unknown[] | undefined,
     name: string | undefined,
     rowMode: 'object' | 'array' | undefined,
+    undecoded: true | undefined,
   ) {
     this.text = text
     this.values = values === undefined ? undefined : encodeValues(values)
     this.name = name
     this.rowMode = rowMode
+    this.undecoded = undecoded
   }
 
   static is(statement: Statement): statement is TakenStatement {
@@ -165,7 +178,7 @@ export function readQueryArguments<Options extends object = QueryOptions>(
     }
     const values = second as readonly unknown[] | undefined
     return {
-      statement: new TakenStatement(first, values, undefined, undefined),
+      statement: new TakenStatement(first, values, undefined, undefined, undefined),
       options: copied(third, call),
     }
   }
@@ -187,11 +200,11 @@ export function readQueryArguments<Options extends object = QueryOptions>(
 
 function takeStatement(given: Statement, call: string): Statement {
   if (TakenStatement.is(given)) return given
-  const { text, values, name, rowMode } = given
+  const { text, values, name, rowMode, undecoded } = given
   if (values !== undefined && !Array.isArray(values)) {
     throw new TypeError(`${call}(statement): statement.values must be an array`)
   }
-  const taken = new TakenStatement(text, values, name, rowMode)
+  const taken = new TakenStatement(text, values, name, rowMode, undecoded)
   // What pools over pools have attached to it.
   for (const key of Object.getOwnPropertySymbols(given)) {
     Reflect.set(taken, key, Reflect.get(given, key))

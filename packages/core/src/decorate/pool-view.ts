@@ -1,3 +1,4 @@
+import type { Driven } from '../api/driver-of.js'
 import type { PoolEventName, PoolListener } from '../api/events.js'
 import type { CloseOptions, Pool } from '../api/pool.js'
 import type { PoolStats } from '../api/stats.js'
@@ -8,7 +9,7 @@ import { PoolDecorator } from './pool-decorator.js'
 /**
  * A view of a pool, with the statistics and events of the whole. Closing it closes nothing else.
  */
-export abstract class PoolView<Whole extends Pool = Pool> extends PoolDecorator {
+export abstract class PoolView<Whole extends Pool = Pool> extends PoolDecorator implements Driven {
   readonly name: string
   /** The pool that it is a view of. */
   protected readonly whole: Whole
@@ -19,6 +20,11 @@ export abstract class PoolView<Whole extends Pool = Pool> extends PoolDecorator 
     super()
     this.name = name
     this.whole = whole
+  }
+
+  /** See `Driven`: the whole. */
+  get drivenBy(): Iterable<Pool> {
+    return [this.whole]
   }
 
   /** See `Pool`: those of the whole. */

@@ -109,6 +109,14 @@ function isOpen(executed: Executed): boolean {
 }
 
 /**
+ * Says which node a call failed on. Not enumerable, so that it is no part of what a caller prints.
+ * The same object, because the caller may hold it already.
+ */
+export function setNode(error: PoolhouseError, node: string): void {
+  Object.defineProperty(error, 'node', { value: node, configurable: true })
+}
+
+/**
  * Says that another attempt may succeed, where an error could not know that by itself. The same
  * object, because the caller may hold it already.
  */

@@ -40,6 +40,8 @@ export class PoolhouseError extends Error {
    * wait for the synchronous standbys was cancelled, and a failover may lose it. Absent otherwise.
    */
   declare readonly durability?: Durability
+  /** Name of the pool of the node that the call failed on. Absent where it was sent to none. */
+  declare readonly node?: string
 
   /** Makes an error; subclasses choose the defaults of `code`, `executed` and `retryable`. */
   constructor(message: string, options: PoolhouseErrorOptions = {}) {
@@ -65,6 +67,21 @@ export class PoolhouseError extends Error {
   }
 }
 brand(PoolhouseError, 'PoolhouseError', 'POOLHOUSE_ERROR')
+
+/**
+ * Makes an error of another library count as one of ours: `isPoolhouseError` and `instanceof` say
+ * of it what they say of `ours`, whose `executed`, `retryable`, `durability` and `node` it gets.
+ * For facades, whose callers expect the error classes of that library. Returns `error`.
+ */
+export function brandLike<E extends Error>(error: E, ours: PoolhouseError): E {
+  Object.defineProperty(error, BRAND, { value: (ours as { [BRAND]?: unknown })[BRAND] })
+  for (const name of ['executed', 'retryable', 'durability', 'node'] as const) {
+    if (ours[name] === undefined) continue
+    const enumerable = Object.prototype.propertyIsEnumerable.call(ours, name)
+    Object.defineProperty(error, name, { value: ours[name], enumerable, configurable: true })
+  }
+  return error
+}
 
 /** True for every error made by Poolhouse, whichever copy of it; with `code`, only for that one. */
 export function isPoolhouseError(error: unknown, code?: string): error is PoolhouseError {

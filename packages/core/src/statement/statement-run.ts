@@ -4,7 +4,7 @@ import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { Waiter } from '../engine/wait-queue.js'
 import { afterCancel } from '../outcome/cancelled-call.js'
-import { DatabaseError, setExecuted } from '../outcome/database-error.js'
+import { DatabaseError, setExecuted, setNode } from '../outcome/database-error.js'
 import { leavesCommitOpen } from '../outcome/error-meaning.js'
 import { AbortError, LeaseReleasedError, PoolClosedError } from '../outcome/errors.js'
 import type { Durability, Executed } from '../outcome/outcome.js'
@@ -247,7 +247,7 @@ export class StatementRun extends Waiter {
     this.#owner.finished(this, slot, error)
     slot.recheckQuiet()
     if (failure === null) this.#resolve(result as QueryResult<never>)
-    else this.#reject(failure as Error)
+    else this.#fail(failure as Error)
   }
 
   /** What the caller is told, if it is not success. */
@@ -289,6 +289,11 @@ export class StatementRun extends Waiter {
     const slot = this.#slot!
     this.#settle()
     this.#owner.finished(this, slot, error)
+    this.#fail(error)
+  }
+
+  #fail(error: Error): void {
+    if (error instanceof PoolhouseError) setNode(error, this.#host.name)
     this.#reject(error)
   }
 

@@ -18,11 +18,11 @@ export function throughPooler(
   statement: Statement,
   escapes = false,
 ): Statement {
-  const { text, values, name, rowMode } = statement
+  const { text, values, name, rowMode, undecoded } = statement
   refuseSessionChange(pool, pooler, text, escapes)
   // A piggybacked statement could run in another session.
   const alone = name === undefined && piggybackOf(statement) === undefined
-  return alone ? statement : { text, values, rowMode }
+  return alone ? statement : { text, values, rowMode, undecoded }
 }
 
 /** Throws `SessionStateError` for a text whose effect would outlive its transaction. */

@@ -108,7 +108,8 @@ export class IdentityOfTransaction {
     if (!setsTransaction(statement.text)) return statement
     this.#identity = undefined
     this.#isLate = true
-    return { text: `ROLLBACK AND CHAIN; ${statement.text}`, rowMode: statement.rowMode }
+    const { text, rowMode, undecoded } = statement
+    return { text: `ROLLBACK AND CHAIN; ${text}`, rowMode, undecoded }
   }
 
   /** Takes it just before COMMIT, if it was lost. `ask` sends a statement. */

@@ -102,6 +102,11 @@ export class DatabaseMember {
     return this.#options.name
   }
 
+  /** Whose connections its pools hand out. */
+  get driver(): Driver {
+    return this.#options.driver
+  }
+
   get clock(): Clock {
     return this.#options.clock
   }

@@ -2,6 +2,7 @@ import {
   type AcquireOptions,
   type CloseOptions,
   ConfigError,
+  type Driver,
   InDoubtError,
   type Lease,
   type ListenOptions,
@@ -19,6 +20,7 @@ import {
 } from '@poolhouse/core'
 import {
   checkListenArguments,
+  type Driven,
   EventRelay,
   type PoolCall,
   PoolDecorator,
@@ -56,7 +58,7 @@ export const OF_THE_SERVERS: ReadonlySet<PoolEventName> = new Set<PoolEventName>
  * A server group as one of its databases uses it: the group routes each call, and the call runs on
  * the pool of this database at the chosen server.
  */
-export class DatabaseView extends PoolDecorator implements NamedDatabase, ViewedDatabase {
+export class DatabaseView extends PoolDecorator implements NamedDatabase, ViewedDatabase, Driven {
   readonly #member: DatabaseMember
   readonly #groupOf: () => ServerGroup
   readonly #events: EventRelay
@@ -75,6 +77,10 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase, Viewed
 
   get name(): string {
     return this.#member.name
+  }
+
+  get drivenBy(): Driver {
+    return this.#member.driver
   }
 
   get topology(): Topology | undefined {

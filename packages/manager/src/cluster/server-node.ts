@@ -2,6 +2,7 @@ import {
   type CloseOptions,
   ConnectError,
   type ConnectionPool,
+  type Driver,
   type Endpoint,
   type Lease,
   type PoolEventName,
@@ -22,6 +23,7 @@ import {
 } from '@poolhouse/core'
 import {
   type AcceptsServer,
+  type Driven,
   EventHub,
   EventRelay,
   newsOf,
@@ -59,7 +61,10 @@ export interface NodeParts {
  * it is for; `suspect`, `destroyAll` and the like reach all pools. So each server is watched once,
  * however many databases it has.
  */
-export class ServerNode extends PoolDecorator implements ConnectionPool, MemberServer, ViewedNode {
+export class ServerNode
+  extends PoolDecorator
+  implements ConnectionPool, MemberServer, ViewedNode, Driven
+{
   readonly name: string
   readonly endpoint: Endpoint
   // Private, so that a printed topology, which holds its pools, shows no password.
@@ -87,6 +92,10 @@ export class ServerNode extends PoolDecorator implements ConnectionPool, MemberS
     if (this.#declared !== undefined) return this.#declared
     for (const { pooler } of this.#pools.keys()) if (pooler !== undefined) return pooler
     return undefined
+  }
+
+  get drivenBy(): Driver {
+    return this.#parts.base.driver
   }
 
   /** The server as it was listed. */

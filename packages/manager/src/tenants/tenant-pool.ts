@@ -12,6 +12,7 @@ import {
   type TransactionOptions,
 } from '@poolhouse/core'
 import {
+  type Driven,
   EventHub,
   EventRelay,
   type PoolCall,
@@ -29,7 +30,7 @@ import { waitForTenant } from './wait-for-tenant.js'
 /**
  * The pool of one tenant, which is resolved at its first call and again when the answer expires.
  */
-export class TenantPool extends PoolDecorator implements DatabasePool {
+export class TenantPool extends PoolDecorator implements DatabasePool, Driven {
   readonly name: string
   readonly #id: string
   readonly #directory: TenantDirectory
@@ -55,6 +56,12 @@ export class TenantPool extends PoolDecorator implements DatabasePool {
     this.#scope = scope
     this.#clock = clock
     this.#pick = pick
+  }
+
+  /** Undefined until the tenant was first resolved: its target names the database. */
+  get drivenBy(): Iterable<Pool> | undefined {
+    const tenant = this.#directory.look(this.#id)
+    return tenant && [tenant.pool]
   }
 
   protected send<R>(call: PoolCall<R>): Promise<R> {

@@ -34,9 +34,33 @@ describe('a result', () => {
       rowCount: 2,
       command: 'SELECT',
       fields: [
-        { name: 'id', dataTypeID: 23, tableID: table?.oid, columnID: 1, dataTypeModifier: -1 },
-        { name: 'name', dataTypeID: 1043, tableID: table?.oid, columnID: 2, dataTypeModifier: 11 },
-        { name: 'twice', dataTypeID: 23, tableID: 0, columnID: 0, dataTypeModifier: -1 },
+        {
+          name: 'id',
+          tableID: table?.oid,
+          columnID: 1,
+          dataTypeID: 23,
+          dataTypeSize: 4,
+          dataTypeModifier: -1,
+          format: 'text',
+        },
+        {
+          name: 'name',
+          tableID: table?.oid,
+          columnID: 2,
+          dataTypeID: 1043,
+          dataTypeSize: -1,
+          dataTypeModifier: 11,
+          format: 'text',
+        },
+        {
+          name: 'twice',
+          tableID: 0,
+          columnID: 0,
+          dataTypeID: 23,
+          dataTypeSize: 4,
+          dataTypeModifier: -1,
+          format: 'text',
+        },
       ],
     })
   })

@@ -21,8 +21,8 @@ export class WritePosition implements Piggyback {
   }
 
   /** The write, with the question after it. */
-  sentWith({ text, values, name, rowMode }: Statement): Statement & WithPiggyback {
-    return { text, values, name, rowMode, [PIGGYBACK]: this }
+  sentWith({ text, values, name, rowMode, undecoded }: Statement): Statement & WithPiggyback {
+    return { text, values, name, rowMode, undecoded, [PIGGYBACK]: this }
   }
 
   answered(result: QueryResult<SampleRow> | undefined): void {

@@ -27,7 +27,7 @@ export abstract class ResultShape {
    * Takes the columns as they were described, which may say more than is kept, and what makes
    * values of their texts.
    */
-  constructor(columns: readonly FieldInfo[], types: TypeParsers) {
+  constructor(columns: readonly Omit<FieldInfo, 'format'>[], types: TypeParsers) {
     this.parsers = columns.map((column) => types.parserOf(column.dataTypeID))
     this.fields = Object.freeze(columns.map(toFieldInfo)) as FieldInfo[]
     const template = Object.create(null) as Record<string, unknown>
@@ -36,7 +36,15 @@ export abstract class ResultShape {
   }
 }
 
-function toFieldInfo(column: FieldInfo): FieldInfo {
-  const { name, dataTypeID, tableID, columnID, dataTypeModifier } = column
-  return Object.freeze({ name, dataTypeID, tableID, columnID, dataTypeModifier })
+function toFieldInfo(column: Omit<FieldInfo, 'format'>): FieldInfo {
+  const { name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier } = column
+  return Object.freeze({
+    name,
+    tableID,
+    columnID,
+    dataTypeID,
+    dataTypeSize,
+    dataTypeModifier,
+    format: 'text',
+  })
 }

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
+import type { FieldInfo } from '@poolhouse/core'
 import { assertHas, failureOf, namesOf } from '../run/expectations.js'
 import { type DriverArea, onSession } from './driver-context.js'
+
+/** A column of a result, of a type of variable length and of no table if nothing else is said. */
+function column(said: Partial<FieldInfo>): Partial<FieldInfo> {
+  const computed = { tableID: 0, columnID: 0, dataTypeSize: -1, dataTypeModifier: -1 }
+  return { ...computed, format: 'text', ...said }
+}
 
 /** What comes back from a statement. */
 export const statements: DriverArea = {
@@ -30,11 +37,34 @@ export const statements: DriverArea = {
           rowCount: 2,
           command: 'SELECT',
           fields: [
-            { name: 'id', dataTypeID: 23, tableID, columnID: 1, dataTypeModifier: -1 },
-            { name: 'name', dataTypeID: 1043, tableID, columnID: 2, dataTypeModifier: 11 },
-            { name: 'twice', dataTypeID: 23, tableID: 0, columnID: 0, dataTypeModifier: -1 },
+            column({ name: 'id', dataTypeID: 23, dataTypeSize: 4, tableID, columnID: 1 }),
+            column({ name: 'name', dataTypeID: 1043, tableID, columnID: 2, dataTypeModifier: 11 }),
+            column({ name: 'twice', dataTypeID: 23, dataTypeSize: 4 }),
           ],
         })
+      }),
+    },
+    {
+      title: 'a result that is asked for undecoded has texts and nulls in the order of its columns',
+      run: onSession(async (session) => {
+        const text = `select 7::int8 as n, true as n, null::int4 as nothing, '{1,2}'::int4[] as list, $1::text as t`
+        const statement = { text, values: ['x'], rowMode: 'object', undecoded: true } as const
+        const plain = { text: `select 1 as a, 'b' as b`, undecoded: true } as const
+        for (const name of [undefined, 'kept', 'kept']) {
+          const { rows, fields } = await session.query({ ...statement, name })
+          assert.deepEqual(rows, [['7', 't', null, '{1,2}', 'x']])
+          const types = fields.map((field) => [field.name, field.dataTypeID])
+          assert.deepEqual(types, [
+            ['n', 20],
+            ['n', 16],
+            ['nothing', 23],
+            ['list', 1007],
+            ['t', 25],
+          ])
+        }
+        assert.deepEqual((await session.query(plain)).rows, [['1', 'b']])
+        const { rows } = await session.query({ ...statement, name: 'kept', undecoded: undefined })
+        assert.deepEqual(rows, [{ n: true, nothing: null, list: [1, 2], t: 'x' }])
       }),
     },
     {

@@ -1,0 +1,35 @@
+import { ConfigError } from '../outcome/errors.js'
+import type { Driver } from './driver.js'
+import type { Pool } from './pool.js'
+
+/** A pool that tells whose connections it hands out. */
+export interface Driven {
+  /** Its driver, or the pools that it is made of; undefined while it does not know. */
+  readonly drivenBy?: Driver | Iterable<Pool> | undefined
+}
+
+/**
+ * The driver whose connections a pool hands out, through every pool that it is made of. Undefined
+ * where no pool tells: those of a topology that is not known yet, and decorators that leave out
+ * `drivenBy`. Throws `ConfigError` for a pool that is made of pools over different drivers.
+ */
+export function driverOf(pool: Pool): Driver | undefined {
+  const told = (pool as Driven).drivenBy
+  if (told === undefined || !isIterable(told)) return told
+  let found: Driver | undefined
+  for (const part of told) {
+    const driver = driverOf(part)
+    if (driver === undefined) continue
+    if (found !== undefined && found.name !== driver.name) {
+      throw new ConfigError(
+        `pool "${pool.name}" is made of pools over the drivers "${found.name}" and "${driver.name}"; make all of them over one`,
+      )
+    }
+    found ??= driver
+  }
+  return found
+}
+
+function isIterable(told: Driver | Iterable<Pool>): told is Iterable<Pool> {
+  return Symbol.iterator in told
+}

@@ -1,0 +1,280 @@
+import {
+  type Pool,
+  type PoolStats,
+  type QueryResult,
+  SessionStateError,
+  TransactionError,
+} from '@poolhouse/core'
+import { MAX_MS, messageOf } from '@poolhouse/core/kit'
+import { rethrowLater } from '@poolhouse/core/net'
+import type { Pool as PgPool, QueryResult as PgQueryResult, PoolClient } from 'pg'
+import { type CheckOutOptions, type ClientHost, checkOut } from './client/check-out.js'
+import type { PgLibrary } from './pg-library.js'
+import { toPgError } from './statement/pg-error.js'
+import { ResultReader } from './statement/pg-result.js'
+import { pgValues } from './statement/pg-values.js'
+import {
+  callbackOf,
+  isSubmittable,
+  mayBeSeveral,
+  type PgQuery,
+  type QueryCallback,
+  readQuery,
+  type Submittable,
+} from './statement/read-query.js'
+
+type ConnectCallback = (
+  error: Error | undefined,
+  client: PoolClient | undefined,
+  release: (error?: Error | boolean) => void,
+) => void
+type EndCallback = (error?: Error) => void
+
+/** Makes a facade over a pool; `options` are those that its `options` property shows. */
+export type BoundPoolClass = new (
+  pool: Pool,
+  target: Pool,
+  checkOut: CheckOutOptions,
+  options: Record<string, unknown>,
+) => PgPool
+
+// A symbol and not a private field, so that methods work on a proxy of the pool too.
+const STATE: unique symbol = Symbol('poolhouse.boundPool')
+
+/** What a facade knows. */
+interface State extends ClientHost {
+  readonly base: Pool
+  read(result: QueryResult<unknown>): PgQueryResult
+  failed(error: unknown): never
+}
+
+interface Facade {
+  readonly [STATE]: State
+  ending: boolean
+  ended: boolean
+}
+
+// In place of those of `pg-pool`, which counts its own lists. The constructor of `pg.Pool` runs
+// before there is anything to count.
+const COUNTERS: PropertyDescriptorMap = {
+  totalCount: counter((stats) => stats.total),
+  idleCount: counter((stats) => stats.idle),
+  waitingCount: counter((stats) => stats.pending),
+  expiredCount: counter(() => 0),
+}
+
+const noRelease = (): void => {}
+// By the copy of `pg`, so that two facades of one copy have one class.
+const classes = new WeakMap<PgLibrary, BoundPoolClass>()
+
+/** The subclass of the application's `pg.Pool` that hands everything to a pool of Poolhouse. */
+export function boundPoolClass(pg: PgLibrary): BoundPoolClass {
+  const known = classes.get(pg)
+  if (known !== undefined) return known
+  const made = makeClass(pg)
+  classes.set(pg, made)
+  return made
+}
+
+function makeClass(pg: PgLibrary): BoundPoolClass {
+  const results = new ResultReader(pg)
+  const read = (result: QueryResult<unknown>): PgQueryResult => results.read(result)
+  const failed = (error: unknown): never => {
+    throw toPgError(pg, inWordsOfPg(error))
+  }
+  class BoundPool extends pg.Pool {
+    constructor(
+      base: Pool,
+      pool: Pool,
+      { checkout, doubleRelease }: CheckOutOptions,
+      options: Record<string, unknown>,
+    ) {
+      super(options)
+      const state: State = {
+        pg,
+        base,
+        pool,
+        results,
+        checkout,
+        doubleRelease,
+        facade: this,
+        read,
+        failed,
+      }
+      Object.defineProperty(this, STATE, { value: state })
+    }
+
+    override query(first: unknown, second?: unknown, third?: unknown): never {
+      return query(this as unknown as Facade, first, second, third) as never
+    }
+
+    override connect(callback?: ConnectCallback): never {
+      return connect(this as unknown as Facade, callback) as never
+    }
+
+    override end(callback?: EndCallback): never {
+      return end(this as unknown as Facade, callback) as never
+    }
+  }
+  Object.defineProperties(BoundPool.prototype, COUNTERS)
+  // Libraries compare this name, and a minifier would change it.
+  Object.defineProperty(BoundPool, 'name', { value: 'BoundPool' })
+  return BoundPool as unknown as BoundPoolClass
+}
+
+function counter(count: (stats: PoolStats) => number): PropertyDescriptor {
+  return {
+    configurable: true,
+    get(this: Partial<Facade>) {
+      const state = this[STATE]
+      return state === undefined ? 0 : count(state.base.stats())
+    },
+  }
+}
+
+function query(facade: Facade, first: unknown, second: unknown, third: unknown): unknown {
+  const state = facade[STATE]
+  if (
+    typeof first === 'string' &&
+    third === undefined &&
+    (second === undefined ? !mayBeSeveral(first) : Array.isArray(second) && second.length > 0) &&
+    !facade.ending
+  ) {
+    // The usual form, without an object for the call.
+    const values = pgValues(state.pg, second as readonly unknown[] | undefined)
+    return state.pool.query({ text: first, values, undecoded: true }).then(state.read, state.failed)
+  }
+  return queryAnyForm(facade, first, second, third)
+}
+
+function queryAnyForm(facade: Facade, first: unknown, second: unknown, third: unknown): unknown {
+  if (typeof first === 'function') {
+    const error = new Error(
+      'Passing a function as the first parameter to pool.query is not supported',
+    )
+    return settled(Promise.reject(error), first as QueryCallback)
+  }
+  const callback = callbackOf(second, third)
+  if (isSubmittable(first)) return submit(facade, first, callback)
+  let result: Promise<unknown>
+  try {
+    if (facade.ending) throw ended()
+    result = run(facade, readQuery(first, second, third), first, second)
+  } catch (error) {
+    result = Promise.reject(error)
+  }
+  return settled(result, callback)
+}
+
+function run(facade: Facade, asked: PgQuery, first: unknown, second: unknown): Promise<unknown> {
+  const state = facade[STATE]
+  if (asked.needsClient) return onClient(facade, first, second)
+  const { statement, asArray, types, timeoutMs } = asked
+  const values = pgValues(state.pg, statement.values)
+  const options = timeoutMs === undefined ? undefined : { timeoutMs }
+  return state.pool
+    .query({ ...statement, values }, options)
+    .then((result) => state.results.read(result, asArray, types), state.failed)
+}
+
+/** Runs a query of `pg` itself on a client of its own. */
+async function onClient(facade: Facade, first: unknown, second: unknown): Promise<unknown> {
+  const client = await checkOut(facade[STATE]).catch(facade[STATE].failed)
+  let failure: Error | undefined
+  try {
+    const values = typeof second === 'function' ? undefined : second
+    return await client.query(first as string, values as unknown[])
+  } catch (error) {
+    failure = error as Error
+    throw error
+  } finally {
+    client.release(failure)
+  }
+}
+
+/** Hands a submittable to a client once there is one, and returns it at once. */
+function submit(
+  facade: Facade,
+  submittable: Submittable,
+  callback: QueryCallback | undefined,
+): Submittable {
+  const state = facade[STATE]
+  if (callback !== undefined) submittable.callback ??= callback
+  const fail = (error: unknown): void => {
+    submittable.handleError(error as Error, undefined)
+  }
+  const checkedOut = facade.ending ? Promise.reject<PoolClient>(ended()) : checkOut(state)
+  checkedOut.then((client) => {
+    // Emitted when the submittable has got all that it will get.
+    client.once('drain', () => client.release())
+    client.query(submittable as never)
+  }, fail)
+  return submittable
+}
+
+function connect(facade: Facade, callback: ConnectCallback | undefined): unknown {
+  const checkedOut = facade.ending
+    ? Promise.reject<PoolClient>(ended())
+    : checkOut(facade[STATE]).catch(facade[STATE].failed)
+  if (callback === undefined) return checkedOut
+  checkedOut.then(
+    (client) => call(callback, undefined, client, client.release),
+    (error: Error) => call(callback, error, undefined, noRelease),
+  )
+  return undefined
+}
+
+function end(facade: Facade, callback: EndCallback | undefined): unknown {
+  if (facade.ending) {
+    return settled(Promise.reject(new Error('Called end on pool more than once')), callback)
+  }
+  facade.ending = true
+  const closed = facade[STATE].base.close({ timeoutMs: MAX_MS, waiters: 'serve' }).then(() => {
+    facade.ended = true
+  }, facade[STATE].failed)
+  return settled(closed, callback)
+}
+
+function settled(
+  promise: Promise<unknown>,
+  callback: ((error: Error | undefined, result?: never) => void) | undefined,
+): unknown {
+  if (callback === undefined) return promise
+  promise.then(
+    (result) => call(callback, undefined, result as never),
+    (error: Error) => call(callback as (error: Error) => void, error),
+  )
+  return undefined
+}
+
+/** Calls back outside the promise: what a callback throws is its own, as in `pg`. */
+function call<Args extends readonly unknown[]>(
+  callback: (...args: Args) => void,
+  ...args: Args
+): void {
+  try {
+    callback(...args)
+  } catch (error) {
+    rethrowLater(error)
+  }
+}
+
+function ended(): Error {
+  return new Error('Cannot use a pool after calling end on the pool')
+}
+
+/** Says what to do in words of `pg` where core names methods of its own pools. */
+function inWordsOfPg(error: unknown): unknown {
+  if (!messageOf(error).startsWith('pool.query cannot ')) return error
+  if (error instanceof TransactionError) {
+    return new TransactionError(
+      'pool.query cannot begin or end a transaction, because each call may use another connection; take a client with pool.connect() and run BEGIN to COMMIT on that; if a library does this, it takes the pool for a client: give it one',
+    )
+  }
+  if (error instanceof SessionStateError) {
+    return new SessionStateError(
+      'pool.query cannot take or give back an advisory lock of the session, because each call may use another connection and a lock would be gone with the call; take a client with pool.connect() and release it after the unlock, or use pg_advisory_xact_lock() in a transaction',
+    )
+  }
+  return error
+}

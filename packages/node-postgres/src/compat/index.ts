@@ -1,0 +1,1 @@
+export { type CreatePgPoolOptions, createPgPool } from './create-pg-pool.js'
