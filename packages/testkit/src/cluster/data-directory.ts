@@ -1,8 +1,8 @@
-import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runCommand } from '../machine/run-command.js'
 import type { ServerUser } from '../machine/server-user.js'
-import { giveTo } from '../machine/temporary-directory.js'
+import { giveTo, writeFileFor } from '../machine/temporary-directory.js'
 import { quoteLiteral, quoteName } from './admin-session.js'
 import type { Certificates } from './certificates.js'
 import type { ResolvedClusterOptions } from './cluster-options.js'
@@ -193,14 +193,4 @@ export function configurationText(place: ServerPlace, configuration: NodeConfigu
 function setting(value: string | number | boolean): string {
   if (typeof value === 'boolean') return value ? 'on' : 'off'
   return quoteLiteral(String(value).replaceAll('\\', '\\\\'))
-}
-
-async function writeFileFor(
-  user: ServerUser | undefined,
-  path: string,
-  text: string,
-): Promise<void> {
-  await writeFile(path, text)
-  await chmod(path, 0o600) // PostgreSQL refuses a key that others can read
-  await giveTo(path, user)
 }

@@ -1,5 +1,5 @@
+import { DirectoryOwner } from '../machine/directory-owner.js'
 import { poll } from '../machine/poll.js'
-import { removeTemporaryDirectory } from '../machine/temporary-directory.js'
 import type { Cluster } from './cluster.js'
 import type { ClusterNode } from './cluster-node.js'
 import type { ResolvedClusterOptions } from './cluster-options.js'
@@ -10,14 +10,12 @@ import type { ServerNode } from './server-node.js'
 const CAUGHT_UP_TIMEOUT_MS = 10_000
 
 /** The cluster behind `Cluster`: which node is what, and the moves that concern several. */
-export class ServerCluster implements Cluster {
+export class ServerCluster extends DirectoryOwner implements Cluster {
   readonly nodes: readonly ServerNode[]
   readonly user: string = APPLICATION_USER
   readonly password: string = APPLICATION_PASSWORD
   readonly database: string
   readonly ca?: string
-  readonly #directory: string
-  #stopped: Promise<void> | undefined
 
   constructor(
     directory: string,
@@ -25,10 +23,10 @@ export class ServerCluster implements Cluster {
     nodes: readonly ServerNode[],
     ca: string | undefined,
   ) {
+    super(directory)
     this.nodes = nodes
     this.database = options.database
     if (ca !== undefined) this.ca = ca
-    this.#directory = directory
   }
 
   get primary(): ServerNode {
@@ -71,18 +69,8 @@ export class ServerCluster implements Cluster {
     return next
   }
 
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop()
-    return this.#stopped
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop()
-  }
-
-  async #stop(): Promise<void> {
+  protected override async end(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.end()))
-    await removeTemporaryDirectory(this.#directory)
   }
 
   #replica(node: ClusterNode): ServerNode {

@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
 import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { listServerProcesses, signalProcess } from '../machine/process-table.js'
-import { serverEnvironment, tryCommand } from '../machine/run-command.js'
+import { tryCommand } from '../machine/run-command.js'
 import type { ServerUser } from '../machine/server-user.js'
+import { spawnLogged } from '../machine/spawn-logged.js'
 import type { Binaries } from './binaries.js'
 
 /** How a server is asked to stop: what `pg_ctl stop -m` calls the mode. */
@@ -70,16 +70,9 @@ export class ServerProcess {
       ({ size }) => size,
       () => 0,
     )
-    const output = openSync(log, 'a')
-    const child = spawn(this.#place.binaries.postgres, ['-D', this.dataDirectory], {
-      cwd: this.dataDirectory,
-      env: serverEnvironment(),
-      detached: true, // a Ctrl-C in the terminal is for the application
-      stdio: ['ignore', output, output],
-      ...this.#place.user,
-    })
-    closeSync(output)
-    child.unref()
+    const { binaries, user } = this.#place
+    const options = { cwd: this.dataDirectory, log, user }
+    const child = spawnLogged(binaries.postgres, ['-D', this.dataDirectory], options)
     this.#child = child
     this.#frozen = false
     const ended = (): void => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdir, realpath, rm, stat } from 'node:fs/promises'
+import { chmod, chown, mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { unwatchDirectory, watchDirectory } from './reaper.js'
@@ -50,6 +50,17 @@ export async function removeTemporaryDirectory(directory: string): Promise<void>
 /** Makes the server's user the owner of a path. */
 export async function giveTo(path: string, user: ServerUser | undefined): Promise<void> {
   if (user) await chown(path, user.uid >>> 0, user.gid >>> 0)
+}
+
+/** Writes a file that only the server's user can read: PostgreSQL refuses any other key. */
+export async function writeFileFor(
+  user: ServerUser | undefined,
+  path: string,
+  text: string,
+): Promise<void> {
+  await writeFile(path, text)
+  await chmod(path, 0o600)
+  await giveTo(path, user)
 }
 
 async function usable(directory: string, user: ServerUser | undefined): Promise<boolean> {

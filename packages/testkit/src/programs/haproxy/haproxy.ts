@@ -1,15 +1,6 @@
-import { chmod, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { findServerUser } from '../../machine/server-user.js'
-import {
-  createTemporaryDirectory,
-  giveTo,
-  removeTemporaryDirectory,
-} from '../../machine/temporary-directory.js'
-import { debianPackage } from '../debian/debian-package.js'
-import type { ProgramProcess } from '../program-process.js'
-import { startOnFreePort } from '../start-on-free-port.js'
+import { type ProgramParts, RunningProgram, startProgram } from '../start-program.js'
 import { ADMIN_SOCKET, configurationText, SECTION, serverName } from './configuration.js'
 import {
   type HaproxyOptions,
@@ -57,32 +48,14 @@ export interface Haproxy extends AsyncDisposable {
  */
 export async function startHaproxy(options: HaproxyOptions): Promise<Haproxy> {
   const resolved = resolveHaproxyOptions(options)
-  const user = findServerUser()
-  const program = await debianPackage('haproxy', { binary: 'usr/sbin/haproxy' })
-  const home = await createTemporaryDirectory(user)
-  try {
-    const file = join(home, 'haproxy.cfg')
-    const { port, running } = await startOnFreePort(
-      {
-        name: 'haproxy',
-        program,
-        arguments: ['-db', '-f', 'haproxy.cfg'],
-        home,
-        user,
-        isReady: () => tell(home, ['show info']).then(Boolean, () => false),
-      },
-      /cannot bind socket/i,
-      async (free) => {
-        await writeFile(file, configurationText(resolved, free))
-        await chmod(file, 0o600)
-        await giveTo(file, user)
-      },
-    )
-    return new RunningHaproxy(resolved, { port, running, home })
-  } catch (error) {
-    await removeTemporaryDirectory(home)
-    throw error
-  }
+  const parts = await startProgram({
+    name: 'haproxy',
+    arguments: ['-db', '-f', 'haproxy.cfg'],
+    files: (port) => ({ 'haproxy.cfg': configurationText(resolved, port) }),
+    isReady: (_, home) => tell(home, ['show info']).then(Boolean, () => false),
+    portTaken: /cannot bind socket/i,
+  })
+  return new RunningHaproxy(resolved, parts)
 }
 
 /** Says commands over the admin socket, which HAProxy closes when it has answered them. */
@@ -100,24 +73,13 @@ function tell(home: string, commands: readonly string[]): Promise<string> {
   })
 }
 
-interface Parts {
-  readonly port: number
-  readonly running: ProgramProcess
-  readonly home: string
-}
-
-class RunningHaproxy implements Haproxy {
-  readonly host = '127.0.0.1'
-  readonly port: number
+class RunningHaproxy extends RunningProgram implements Haproxy {
   readonly url: string
-  readonly #parts: Parts
   readonly #count: number
-  #stopped: Promise<void> | undefined
 
-  constructor({ targets, urlAt }: ResolvedHaproxyOptions, parts: Parts) {
-    this.#parts = parts
+  constructor({ targets, urlAt }: ResolvedHaproxyOptions, parts: ProgramParts) {
+    super(parts)
     this.#count = targets.length
-    this.port = parts.port
     this.url = urlAt(this.host, this.port)
   }
 
@@ -136,24 +98,6 @@ class RunningHaproxy implements Haproxy {
   }
 
   async admin(...commands: readonly string[]): Promise<string> {
-    return await tell(this.#parts.home, commands)
-  }
-
-  async logTail(): Promise<string> {
-    return await this.#parts.running.logTail()
-  }
-
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop()
-    return this.#stopped
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop()
-  }
-
-  async #stop(): Promise<void> {
-    await this.#parts.running.stop()
-    await removeTemporaryDirectory(this.#parts.home)
+    return await tell(this.home, commands)
   }
 }

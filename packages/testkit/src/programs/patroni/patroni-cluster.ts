@@ -1,18 +1,15 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { DirectoryOwner } from '../../machine/directory-owner.js'
 import { findFreePorts } from '../../machine/free-port.js'
 import { findServerUser } from '../../machine/server-user.js'
-import {
-  createTemporaryDirectory,
-  giveTo,
-  removeTemporaryDirectory,
-} from '../../machine/temporary-directory.js'
+import { createTemporaryDirectory, giveTo } from '../../machine/temporary-directory.js'
+import { SupervisedProcess } from '../supervised-process.js'
 import { PatroniNetwork, type Place } from './patroni-network.js'
 import { type Cable, PatroniNode } from './patroni-node.js'
 import { type PatroniOptions, readPatroniOptions } from './patroni-options.js'
 import { patroniPrograms } from './patroni-programs.js'
-import { SupervisedProcess } from './supervised-process.js'
 
 const LOOPBACK = '127.0.0.1'
 const START_TIMEOUT_MS = 90_000
@@ -132,12 +129,10 @@ function cableOf(
   return { namespace, cut: () => network.cut(index), heal: () => network.heal(index) }
 }
 
-class RunningPatroni implements PatroniCluster {
+class RunningPatroni extends DirectoryOwner implements PatroniCluster {
   readonly nodes: readonly PatroniNode[]
-  readonly #home: string
   readonly #etcd: SupervisedProcess
   readonly #synchronous: boolean
-  #stopped: Promise<void> | undefined
 
   constructor(
     home: string,
@@ -145,8 +140,8 @@ class RunningPatroni implements PatroniCluster {
     nodes: readonly PatroniNode[],
     synchronous: boolean,
   ) {
+    super(home)
     this.#synchronous = synchronous
-    this.#home = home
     this.#etcd = etcd
     this.nodes = nodes
   }
@@ -208,20 +203,10 @@ class RunningPatroni implements PatroniCluster {
     })
   }
 
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop()
-    return this.#stopped
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop()
-  }
-
-  async #stop(): Promise<void> {
+  protected override async end(): Promise<void> {
     this.thawDcs()
     await Promise.all(this.nodes.map((node) => node.stop()))
     await this.#etcd.stop()
-    await removeTemporaryDirectory(this.#home)
   }
 
   /**

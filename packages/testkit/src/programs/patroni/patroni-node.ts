@@ -4,9 +4,10 @@ import { type AdminSession, withAdminSession } from '../../cluster/admin-session
 import { listServerProcesses, signalProcess } from '../../machine/process-table.js'
 import type { ServerUser } from '../../machine/server-user.js'
 import { giveTo } from '../../machine/temporary-directory.js'
+import { SupervisedProcess } from '../supervised-process.js'
 import { type PatroniNodeConfig, patroniConfig } from './patroni-config.js'
+import { inNamespace } from './patroni-network.js'
 import type { PatroniPrograms } from './patroni-programs.js'
-import { SupervisedProcess } from './supervised-process.js'
 
 /** What joins a node to the others, where it can be cut. */
 export interface Cable {
@@ -65,15 +66,14 @@ export class PatroniNode {
     await writeFile(file, patroniConfig(this.#config))
     await giveTo(file, this.#user)
     const { python, patroni, env } = this.#programs
-    this.#patroni = new SupervisedProcess({
-      file: python,
-      args: ['-s', patroni, file],
-      home,
-      name: 'patroni',
-      env,
-      user: this.#user,
-      namespace: this.#cable?.namespace,
-    })
+    const args = ['-s', patroni, file]
+    const { namespace } = this.#cable ?? {}
+    // Only root may enter a namespace; it changes its user there.
+    const how =
+      namespace === undefined
+        ? { file: python, args, user: this.#user }
+        : { ...inNamespace(namespace, this.#user, python, args), user: undefined }
+    this.#patroni = new SupervisedProcess({ ...how, home, name: 'patroni', env })
   }
 
   /**

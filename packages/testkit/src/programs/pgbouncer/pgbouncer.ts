@@ -1,16 +1,6 @@
-import { chmod, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Client } from 'pg'
 import { createCertificates } from '../../cluster/certificates.js'
-import { findServerUser, type ServerUser } from '../../machine/server-user.js'
-import {
-  createTemporaryDirectory,
-  giveTo,
-  removeTemporaryDirectory,
-} from '../../machine/temporary-directory.js'
-import { debianPackage } from '../debian/debian-package.js'
-import type { ProgramProcess } from '../program-process.js'
-import { startOnFreePort } from '../start-on-free-port.js'
+import { type ProgramParts, RunningProgram, startProgram } from '../start-program.js'
 import { type AdminLogin, configurationText, createAdminLogin, usersText } from './configuration.js'
 import {
   type PgBouncerOptions,
@@ -60,79 +50,46 @@ const CONSOLE_TIMEOUT_MS = 10_000
  */
 export async function startPgBouncer(options: PgBouncerOptions): Promise<PgBouncer> {
   const resolved = resolvePgBouncerOptions(options)
-  // PgBouncer refuses root, as PostgreSQL does.
-  const user = findServerUser()
-  const program = await debianPackage('pgbouncer', { binary: 'usr/sbin/pgbouncer' })
-  const home = await createTemporaryDirectory(user)
-  try {
-    const ca = resolved.tls ? await installCertificates(home, user) : undefined
-    const admin = createAdminLogin()
-    await writeFor(user, join(home, 'users.txt'), usersText(resolved, admin))
-    const { port, running } = await startOnFreePort(
-      {
-        name: 'pgbouncer',
-        program,
-        arguments: ['pgbouncer.ini'],
-        home,
-        user,
-        isReady: (log) => log.includes('process up:'),
-      },
-      /Address already in use/i,
-      (free) =>
-        writeFor(user, join(home, 'pgbouncer.ini'), configurationText(resolved, home, free, admin)),
-    )
-    return new RunningPgBouncer(resolved, { port, running, home, admin, ca })
-  } catch (error) {
-    await removeTemporaryDirectory(home)
-    throw error
-  }
+  const certificates = resolved.tls ? await createCertificates() : undefined
+  const admin = createAdminLogin()
+  const parts = await startProgram({
+    name: 'pgbouncer',
+    arguments: ['pgbouncer.ini'],
+    files: (port, home) => ({
+      'pgbouncer.ini': configurationText(resolved, home, port, admin),
+      'users.txt': usersText(resolved, admin),
+      ...(certificates && { 'server.crt': certificates.cert, 'server.key': certificates.key }),
+    }),
+    isReady: (log) => log.includes('process up:'),
+    portTaken: /Address already in use/i,
+  })
+  return new RunningPgBouncer(resolved, parts, admin, certificates?.ca)
 }
 
-async function installCertificates(home: string, user: ServerUser | undefined): Promise<string> {
-  const { ca, cert, key } = await createCertificates()
-  await writeFor(user, join(home, 'server.crt'), cert)
-  await writeFor(user, join(home, 'server.key'), key)
-  return ca
-}
-
-async function writeFor(user: ServerUser | undefined, path: string, text: string): Promise<void> {
-  await writeFile(path, text)
-  await chmod(path, 0o600)
-  await giveTo(path, user)
-}
-
-interface Parts {
-  readonly port: number
-  readonly running: ProgramProcess
-  readonly home: string
-  readonly admin: AdminLogin
-  readonly ca: string | undefined
-}
-
-class RunningPgBouncer implements PgBouncer {
-  readonly host = '127.0.0.1'
-  readonly port: number
+class RunningPgBouncer extends RunningProgram implements PgBouncer {
   readonly url: string
   readonly ca?: string
-  readonly #parts: Parts
-  #stopped: Promise<void> | undefined
+  readonly #admin: AdminLogin
 
-  constructor({ target, auth }: ResolvedPgBouncerOptions, parts: Parts) {
-    this.#parts = parts
-    this.port = parts.port
-    if (parts.ca !== undefined) this.ca = parts.ca
+  constructor(
+    { target, auth }: ResolvedPgBouncerOptions,
+    parts: ProgramParts,
+    admin: AdminLogin,
+    ca: string | undefined,
+  ) {
+    super(parts)
+    this.#admin = admin
+    if (ca !== undefined) this.ca = ca
     const { user, password } = target
     const login = (auth === 'trust' ? [user] : [user, password]).map(encodeURIComponent).join(':')
     this.url = `postgres://${login}@${this.host}:${this.port}/${encodeURIComponent(target.database)}`
   }
 
   async admin<Row = Record<string, unknown>>(command: string): Promise<Row[]> {
-    const { home, port, admin } = this.#parts
     const client = new Client({
-      host: home,
-      port,
-      user: admin.user,
-      password: admin.password,
+      ...this.#admin,
+      host: this.home,
+      port: this.port,
       database: 'pgbouncer',
       ssl: false,
       connectionTimeoutMillis: CONSOLE_TIMEOUT_MS,
@@ -144,23 +101,5 @@ class RunningPgBouncer implements PgBouncer {
     } finally {
       await client.end()
     }
-  }
-
-  async logTail(): Promise<string> {
-    return await this.#parts.running.logTail()
-  }
-
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop()
-    return this.#stopped
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop()
-  }
-
-  async #stop(): Promise<void> {
-    await this.#parts.running.stop()
-    await removeTemporaryDirectory(this.#parts.home)
   }
 }

@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { signalProcess } from '../../machine/process-table.js'
-import { serverEnvironment } from '../../machine/run-command.js'
-import type { ServerUser } from '../../machine/server-user.js'
-import { inNamespace } from './patroni-network.js'
+import { signalProcess } from '../machine/process-table.js'
+import type { ServerUser } from '../machine/server-user.js'
+import { spawnLogged } from '../machine/spawn-logged.js'
 
 /** What to run, and where. */
 export interface ProcessOptions {
@@ -25,37 +23,23 @@ export interface ProcessOptions {
   readonly env: Readonly<Record<string, string>>
   /** User to run as. */
   readonly user: ServerUser | undefined
-  /** Name of the network namespace to run it in; undefined for that of this process. */
-  readonly namespace?: string | undefined
 }
 
-const STOP_TIMEOUT_MS = 5_000
+const STOP_TIMEOUT_MS = 2_000
 const POLL_MS = 10
 const LOG_TAIL_LINES = 40
 
 /** A child process that logs to a file and is known by its pid. */
 export class SupervisedProcess {
-  readonly #options: ProcessOptions
+  /** Path of its log. */
+  readonly log: string
   readonly #child: ChildProcess
   #ended = false
 
   /** Starts it. */
-  constructor(options: ProcessOptions) {
-    this.#options = options
-    const { home, name, env, user, namespace } = options
-    const { file, args } =
-      namespace === undefined ? options : inNamespace(namespace, user, options.file, options.args)
-    const output = openSync(join(home, `${name}.log`), 'a')
-    this.#child = spawn(file, [...args], {
-      cwd: home,
-      env: { ...serverEnvironment(), ...env },
-      detached: true, // a Ctrl-C in the terminal is for the application
-      stdio: ['ignore', output, output],
-      // Only root may enter a namespace; it changes its user there.
-      ...(namespace === undefined && user),
-    })
-    closeSync(output)
-    this.#child.unref()
+  constructor({ file, args, home, name, env, user }: ProcessOptions) {
+    this.log = join(home, `${name}.log`)
+    this.#child = spawnLogged(file, args, { cwd: home, log: this.log, user, env })
     const ended = (): void => {
       this.#ended = true
     }
@@ -66,11 +50,6 @@ export class SupervisedProcess {
   /** Whether it is over. */
   get ended(): boolean {
     return this.#ended
-  }
-
-  /** Its process id; undefined if it could not be started. */
-  get pid(): number | undefined {
-    return this.#child.pid
   }
 
   /** Sends it a signal, if it is there. */
@@ -85,7 +64,10 @@ export class SupervisedProcess {
     while (!this.#ended) await sleep(POLL_MS)
   }
 
-  /** Asks it to end, and kills it if it has not within five seconds. */
+  /**
+   * Asks it to end, and kills it if it has not within two seconds: PgBouncer goes at once up to
+   * 1.22, and from 1.23 on waits for its clients.
+   */
   async stop(): Promise<void> {
     this.signal('SIGTERM')
     this.signal('SIGCONT')
@@ -96,8 +78,7 @@ export class SupervisedProcess {
 
   /** The last lines it logged. */
   async logTail(): Promise<string> {
-    const { home, name } = this.#options
-    const text = await readFile(join(home, `${name}.log`), 'utf8').catch(() => '')
+    const text = await readFile(this.log, 'utf8').catch(() => '')
     return text.trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n')
   }
 }
