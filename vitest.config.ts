@@ -32,8 +32,18 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/**
+ * Another copy of `pg` for everything that imports it: the folder that POOLHOUSE_TEST_PG names, as
+ * scripts/test-on-oldest-pg.sh does.
+ */
+function otherPg(): Record<string, string> {
+  const { POOLHOUSE_TEST_PG: folder } = process.env
+  return folder === undefined ? {} : { pg: `${folder}/esm/index.mjs` }
+}
+
 export default defineConfig({
   // Tests import workspace packages as TypeScript sources, so a run never needs a build.
+  resolve: { alias: otherPg() },
   ssr: {
     resolve: { conditions: ['@poolhouse/source', 'module', 'node', 'development|production'] },
   },

@@ -40,8 +40,8 @@ async function readmeExample(): Promise<string> {
 
 const allTypes = process.argv.includes('--all-types')
 await using made = await packedProject({
-  pg: '>=8.23.1',
-  postgres: '>=3.4.9',
+  pg: '>=8.16.2 <9',
+  postgres: '>=3.4.9 <4',
   tsx: '^4.23.0',
   ...TYPE_PACKAGES,
 })

@@ -132,7 +132,7 @@ export class LentClient {
       return true
     }
     // Null between two queries; then only Terminate may be sent.
-    if (this.#client._activeQuery || bytes[0] === TERMINATE) return true
+    if (activeQueryOf(this.#client) || bytes[0] === TERMINATE) return true
     this.#broken('the connection under its raw client was used after its lease was over')
     return false
   }
@@ -140,6 +140,11 @@ export class LentClient {
   #refusal(): Error | undefined {
     return this.#holder === undefined ? new Error('the client is not lent') : this.#holder.refusal()
   }
+}
+
+/** The query that a client has sent, or something falsy. `pg` before 8.17 has it in `activeQuery`. */
+function activeQueryOf(client: PgClient): unknown {
+  return '_activeQuery' in client ? client._activeQuery : client.activeQuery
 }
 
 /** Refuses a query in the way of a closed `pg.Client`, with another error. */

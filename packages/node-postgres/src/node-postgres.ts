@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Driver } from '@poolhouse/core'
 import { refuseUnknownOptions } from '@poolhouse/core/kit'
-import { isOlder, versionBeside, versionOfModule } from '@poolhouse/core/net'
+import { isOlder, versionBeside, versionOfExport, versionOfModule } from '@poolhouse/core/net'
 import bundledPg from 'pg'
 import { connect } from './connect.js'
 import { type PgModule, usesModule } from './pg-module.js'
@@ -24,12 +24,15 @@ export interface NodePostgresOptions {
 }
 
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['pg'])
-const NEEDED = [8, 23, 1] as const
+const NEEDED = [8, 16, 2] as const
+const TOO_NEW = [9, 0, 0] as const
+const NEEDED_PROTOCOL = [1, 15, 0] as const
 
 /**
- * Returns the driver over `pg` (node-postgres) 8.23.1 or newer. It uses one `pg.Client` for each
- * connection, and never `pg.Pool`. Throws `TypeError` for unknown options, for a module that is not
- * `pg`, and for a `pg` that is too old.
+ * Returns the driver over `pg` (node-postgres) 8.16.2 or newer, below 9. It uses one `pg.Client`
+ * for each connection, and never `pg.Pool`. Throws `TypeError` for unknown options, for a module
+ * that is not `pg`, for a `pg` that is too old or too new, and for a `pg` over a `pg-protocol`
+ * before 1.15.0.
  *
  * ```ts
  * const pool = createPool({ driver: nodePostgres(), connection: 'postgres://localhost/app' })
@@ -67,12 +70,20 @@ function requireVersion(pg: PgModule, own: boolean): void {
   const version =
     versionOfModule(pg, 'pg') ??
     (own ? versionBeside(createRequire(import.meta.url), 'pg') : undefined)
-  // A bundle has no version; then the newest method that is needed tells.
-  const old =
-    version === undefined
-      ? !('getTransactionStatus' in pg.Client.prototype)
-      : isOlder(version, NEEDED)
+  // A bundle has no version; then the newest export that is needed tells.
+  const old = version === undefined ? !('Result' in pg) : isOlder(version, NEEDED)
   if (old) throw tooOld(version)
+  if (version !== undefined && !isOlder(version, TOO_NEW)) {
+    throw new TypeError(
+      `nodePostgres: pg ${version} is newer than this package knows, which is tested below 9; install pg@8`,
+    )
+  }
+  const protocol = versionOfExport(pg.DatabaseError, 'DatabaseError', 'pg-protocol')
+  if (protocol !== undefined && isOlder(protocol, NEEDED_PROTOCOL)) {
+    throw new TypeError(
+      `nodePostgres: pg-protocol ${protocol}, which pg uses, is too old: it reads past the end of a malformed message and never returns; update pg-protocol to ${NEEDED_PROTOCOL.join('.')} or newer (npm update pg-protocol), which fits every pg that is accepted`,
+    )
+  }
 }
 
 function tooOld(version: string | undefined): TypeError {

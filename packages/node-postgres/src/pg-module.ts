@@ -51,6 +51,8 @@ export interface PgClient extends EventEmitter {
   query(submittable: PgSubmittable): unknown
   /** The query that was sent and not yet answered; undefined or null if there is none. */
   readonly _activeQuery?: unknown
+  /** The same, before `pg` 8.17. Newer versions warn of its use. */
+  readonly activeQuery?: unknown
 }
 
 /** The interface through which `pg` runs statements that are no `pg.Query`. */
@@ -93,5 +95,7 @@ export function moduleOf(driver: object): PgModule | undefined {
 /** The part of the module that is used. */
 export interface PgModule {
   readonly Client: new (config: Record<string, unknown>) => PgClient
+  /** The class of `pg-protocol` for errors of the server. */
+  readonly DatabaseError?: unknown
   readonly types: { getTypeParser(oid: number, format: 'binary'): (value: Buffer) => unknown }
 }

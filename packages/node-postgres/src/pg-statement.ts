@@ -133,7 +133,9 @@ export class PgStatement implements SessionWork {
     this.#command = commandOf(message.text)
   }
 
-  handleError(error: Error, _wire: PgWire): void {
+  handleError(error: Error, wire: PgWire): void {
+    // `pg` before 8.23 does not keep this list.
+    if (this.name !== '') delete wire.submittedNamedStatements[this.name]
     if (!this.sent) {
       this.#host.unsent(this, error)
       return

@@ -21,6 +21,7 @@ export {
   isOlder,
   type VersionNumbers,
   versionBeside,
+  versionOfExport,
   versionOfModule,
 } from './frames/module-version.js'
 export { noParsers, ResultShape } from './frames/result-shape.js'

@@ -38,6 +38,25 @@ export function versionOfModule(exported: unknown, name: string): string | undef
   return undefined
 }
 
+/**
+ * The version of the loaded copy of a package whose modules export this value under this key, such
+ * as a class that another package hands on. `name` is the name of the package.
+ */
+export function versionOfExport(value: unknown, key: string, name: string): string | undefined {
+  try {
+    const { cache } = createRequire(import.meta.url)
+    for (const module of Object.values(cache)) {
+      // Only modules of that package are looked at: an export may be a getter with an effect.
+      if (module === undefined || !module.filename.includes(name)) continue
+      const exported = module.exports as Readonly<Record<string, unknown>> | null
+      if (exported?.[key] === value) return versionAbove(module.filename, name)
+    }
+  } catch {
+    // As above.
+  }
+  return undefined
+}
+
 /** The version of the package of this name that a driver finds. `require` is that of the driver. */
 export function versionBeside(require: NodeJS.Require, name: string): string | undefined {
   try {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import {
   isOlder,
   versionBeside,
+  versionOfExport,
   versionOfModule,
 } from '../../../../src/net/frames/module-version.js'
 
@@ -25,6 +26,13 @@ describe('the version of a module', () => {
     expect(versionOfModule(exported, 'another')).toBeUndefined()
     expect(versionOfModule({ ...(exported as object) }, 'fast-check')).toBeUndefined()
     expect(versionOfModule(undefined, 'fast-check')).toBeUndefined()
+  })
+
+  it('is the version of the package that exports a value which another one hands on', () => {
+    const { check } = require('fast-check') as { check: unknown }
+    expect(versionOfExport(check, 'check', 'fast-check')).toMatch(/^\d+\.\d+\.\d+$/)
+    expect(versionOfExport(check, 'assert', 'fast-check')).toBeUndefined()
+    expect(versionOfExport(check, 'check', 'another')).toBeUndefined()
   })
 
   it('is the version of the package that the caller would load', () => {
