@@ -35,7 +35,6 @@ export type { AutoPrepare } from './api/statement-rules.js'
 export { sumStats } from './api/stats.js'
 export { StreamEnds } from './api/streaming.js'
 export { checkListenArguments } from './api/subscription.js'
-export { checkTransactionOptions } from './api/transaction.js'
 export { awaitIdle } from './base/await-idle.js'
 export { MAX_MS, sleep, systemClock } from './base/clock.js'
 export { LagRing } from './base/lag-ring.js'
@@ -109,7 +108,6 @@ export {
   isConflict,
   isRaisedByFunction,
   isRepeatable,
-  isUndone,
   lacksRelationFile,
   newsOf,
   refusesAsStandby,
@@ -121,7 +119,6 @@ export type { NodeNews } from './outcome/sqlstate.js'
 export type { OutcomeResolver } from './outcome/transaction-outcome.js'
 export {
   type AcceptsServer,
-  describeServer,
   isRestarted,
   isSameServer,
   type ServerLife,
@@ -138,20 +135,14 @@ export {
 export {
   ConnectionSettings,
   connectionsOf,
-  FROM_URL,
   type UrlConnection,
 } from './settings/connection-settings.js'
 export { connectionUrl, isConnectionText, parseConnectionUrl } from './settings/connection-url.js'
-export { formatEndpoint, isLocal } from './settings/endpoint.js'
+export { formatEndpoint } from './settings/endpoint.js'
 export { parseLibpqEnvironment } from './settings/libpq-environment.js'
 export type { UrlHost } from './settings/read-hosts.js'
 export type { ParsedConnectionUrl } from './settings/read-parameters.js'
 export type { UrlPoolSettings } from './settings/read-pool-parameters.js'
 export type { UrlSsl } from './settings/read-ssl.js'
 export { refuseLoneStatement } from './statement/lone-statement.js'
-export {
-  checkCopyFromArguments,
-  checkCopyToArguments,
-  readStreamArguments,
-} from './statement/stream-arguments.js'
 export { KeyedWork } from './transaction/idempotency.js'

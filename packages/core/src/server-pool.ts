@@ -24,7 +24,7 @@ import {
   type Statement,
 } from './api/statement.js'
 import type { PoolSnapshot, PoolStats } from './api/stats.js'
-import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from './api/streaming.js'
+import type { CopyOptions, CopySource, StreamArguments, StreamIterator } from './api/streaming.js'
 import type { ListenOptions, NotifyListener, Subscription } from './api/subscription.js'
 import { traceQuery, tracing } from './api/tracing.js'
 import type { Transaction, TransactionOptions } from './api/transaction.js'
@@ -188,12 +188,8 @@ export class ServerPool implements ConnectionPool, Driven {
     this.#engine.wait(call, now, timeoutMs)
   }
 
-  stream<Row = Record<string, unknown>>(
-    first: string | Statement,
-    second?: readonly unknown[] | StreamOptions,
-    third?: StreamOptions,
-  ): StreamIterator<Row> {
-    const { statement, options } = readStreamArguments(first, second, third)
+  stream<Row = Record<string, unknown>>(...args: StreamArguments): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(...args)
     return leasedRows<Row>((wait) => this.acquire(wait), statement, options)
   }
 

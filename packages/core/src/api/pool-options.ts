@@ -182,42 +182,29 @@ export interface ResizeOptions {
   min?: number | undefined
 }
 
+type NumericOption =
+  | 'max'
+  | 'min'
+  | 'acquireTimeoutMs'
+  | 'connectTimeoutMs'
+  | 'statementTimeoutMs'
+  | 'idleTimeoutMs'
+  | 'maxLifetimeMs'
+  | 'maxUses'
+  | 'maxPending'
+  | 'leakWarningMs'
+  | 'validateAfterIdleMs'
+
 /** What `reconfigure` changes; everything else needs a new pool. */
 export type ReconfigureOptions = Partial<
-  Pick<
-    PoolOptions,
-    | 'connection'
-    | 'max'
-    | 'min'
-    | 'acquireTimeoutMs'
-    | 'connectTimeoutMs'
-    | 'statementTimeoutMs'
-    | 'idleTimeoutMs'
-    | 'maxLifetimeMs'
-    | 'maxUses'
-    | 'maxPending'
-    | 'leakWarningMs'
-    | 'validateAfterIdleMs'
-    | 'watchdog'
-  >
+  Pick<PoolOptions, 'connection' | 'watchdog' | NumericOption>
 >
 
 /** Options with every default filled in and everything checked. */
-export interface PoolConfig {
+export interface PoolConfig extends Readonly<Record<NumericOption, number>> {
   readonly driver: Driver
   readonly settings: ConnectionSettings
   readonly name: string
-  readonly max: number
-  readonly min: number
-  readonly acquireTimeoutMs: number
-  readonly connectTimeoutMs: number
-  readonly statementTimeoutMs: number
-  readonly idleTimeoutMs: number
-  readonly maxLifetimeMs: number
-  readonly maxUses: number
-  readonly maxPending: number
-  readonly leakWarningMs: number
-  readonly validateAfterIdleMs: number
   readonly prepare: AutoPrepare | undefined
   readonly pooler: Pooler | undefined
   readonly types: TypeParsers
@@ -232,24 +219,6 @@ export interface PoolConfig {
 }
 
 const WHERE = 'createPool'
-
-type NumericOption = Exclude<
-  keyof PoolConfig,
-  | 'driver'
-  | 'settings'
-  | 'name'
-  | 'prepare'
-  | 'pooler'
-  | 'types'
-  | 'requireAuth'
-  | 'overload'
-  | 'budget'
-  | 'reset'
-  | 'errorDetail'
-  | 'watchdog'
-  | 'clock'
-  | 'random'
->
 
 const NUMERIC: Readonly<Record<NumericOption, NumberRule & { default: number }>> = {
   max: { default: 10, min: 1, max: 10_000, integer: true },

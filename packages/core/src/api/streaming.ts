@@ -102,6 +102,13 @@ export interface Streamable {
   copyTo(sql: string, options?: CopyToOptions): StreamIterator<Uint8Array>
 }
 
+/** The arguments of `stream` in either of its forms; its values and options may stand second. */
+export type StreamArguments = [
+  first: string | Statement,
+  second?: readonly unknown[] | StreamOptions,
+  third?: StreamOptions,
+]
+
 /**
  * What every stream does alike once it knows how to give its next element and how to give up what
  * is left; for streams of other packages to extend.

@@ -44,7 +44,7 @@ export interface StreamTarget {
  * One call of one kind, as its caller made it: with checked arguments, and with values and options
  * as they were at the call.
  */
-export interface CallOf<Kind extends string, Options, R, Target = Pool> {
+export interface CallOf<Kind extends keyof Pool, Options, R, Target = Pick<Pool, Kind>> {
   /** The method that was called. */
   readonly kind: Kind
   /**
@@ -95,14 +95,14 @@ export interface CallOf<Kind extends string, Options, R, Target = Pool> {
  */
 export type PoolCall<R> =
   | CallOf<'query', QueryOptions, R, QueryTarget>
-  | CallOf<'acquire', AcquireOptions, R, Pick<Pool, 'acquire'>>
-  | CallOf<'use', AcquireOptions, R, Pick<Pool, 'use'>>
-  | CallOf<'transaction', TransactionOptions, R, Pick<Pool, 'transaction'>>
+  | CallOf<'acquire', AcquireOptions, R>
+  | CallOf<'use', AcquireOptions, R>
+  | CallOf<'transaction', TransactionOptions, R>
   | CallOf<'stream', StreamOptions, R, StreamTarget>
-  | CallOf<'copyTo', CopyToOptions, R, Pick<Pool, 'copyTo'>>
-  | CallOf<'copyFrom', CopyOptions, R, Pick<Pool, 'copyFrom'>>
-  | CallOf<'listen', ListenOptions, R, Pick<Pool, 'listen'>>
-  | CallOf<'ready', ReadyOptions, R, Pick<Pool, 'ready'>>
+  | CallOf<'copyTo', CopyToOptions, R>
+  | CallOf<'copyFrom', CopyOptions, R>
+  | CallOf<'listen', ListenOptions, R>
+  | CallOf<'ready', ReadyOptions, R>
 
 interface AnyOptions {
   timeoutMs?: number | undefined
@@ -113,8 +113,12 @@ interface AnyOptions {
 }
 
 /** What all calls have in common. Getters, so that a call on its way costs one small object. */
-export abstract class AnyCall<Kind extends string, Options extends AnyOptions, R, Target = Pool>
-  implements CallOf<Kind, Options, R, Target>
+export abstract class AnyCall<
+  Kind extends keyof Pool,
+  Options extends AnyOptions,
+  R,
+  Target = Pick<Pool, Kind>,
+> implements CallOf<Kind, Options, R, Target>
 {
   /** See `CallOf`. */
   abstract readonly kind: Kind
@@ -174,7 +178,7 @@ export class QueryCall<Row> extends AnyCall<'query', QueryOptions, QueryResult<R
 }
 
 /** `acquire`. */
-export class AcquireCall extends AnyCall<'acquire', AcquireOptions, Lease, Pick<Pool, 'acquire'>> {
+export class AcquireCall extends AnyCall<'acquire', AcquireOptions, Lease> {
   readonly kind = 'acquire'
 
   run(pool: Pick<Pool, 'acquire'>, changes?: CallChanges): Promise<Lease> {
@@ -183,7 +187,7 @@ export class AcquireCall extends AnyCall<'acquire', AcquireOptions, Lease, Pick<
 }
 
 /** `use`. */
-export class UseCall<R> extends AnyCall<'use', AcquireOptions, R, Pick<Pool, 'use'>> {
+export class UseCall<R> extends AnyCall<'use', AcquireOptions, R> {
   readonly kind = 'use'
   readonly #work: (lease: Lease) => Promise<R>
 
@@ -199,12 +203,7 @@ export class UseCall<R> extends AnyCall<'use', AcquireOptions, R, Pick<Pool, 'us
 }
 
 /** `transaction`. */
-export class TransactionCall<R> extends AnyCall<
-  'transaction',
-  TransactionOptions,
-  R,
-  Pick<Pool, 'transaction'>
-> {
+export class TransactionCall<R> extends AnyCall<'transaction', TransactionOptions, R> {
   readonly kind = 'transaction'
   readonly #work: (tx: Transaction) => Promise<R>
 
@@ -231,12 +230,7 @@ export class TransactionCall<R> extends AnyCall<
 }
 
 /** `copyFrom`. */
-export class CopyFromCall extends AnyCall<
-  'copyFrom',
-  CopyOptions,
-  CopyResult,
-  Pick<Pool, 'copyFrom'>
-> {
+export class CopyFromCall extends AnyCall<'copyFrom', CopyOptions, CopyResult> {
   readonly kind = 'copyFrom'
   declare readonly statement: Statement
   readonly #source: CopySource
@@ -253,12 +247,7 @@ export class CopyFromCall extends AnyCall<
 }
 
 /** `listen`. */
-export class ListenCall extends AnyCall<
-  'listen',
-  ListenOptions,
-  Subscription,
-  Pick<Pool, 'listen'>
-> {
+export class ListenCall extends AnyCall<'listen', ListenOptions, Subscription> {
   readonly kind = 'listen'
   readonly #channel: string
   readonly #onNotify: NotifyListener
@@ -276,7 +265,7 @@ export class ListenCall extends AnyCall<
 }
 
 /** `ready`: it waits for the pool below, and sends nothing. */
-export class ReadyCall extends AnyCall<'ready', ReadyOptions, void, Pick<Pool, 'ready'>> {
+export class ReadyCall extends AnyCall<'ready', ReadyOptions, void> {
   readonly kind = 'ready'
 
   run(pool: Pick<Pool, 'ready'>, changes?: CallChanges): Promise<void> {

@@ -14,6 +14,7 @@ import type {
   CopyOptions,
   CopySource,
   CopyToOptions,
+  StreamArguments,
   StreamIterator,
   StreamOptions,
 } from '../api/streaming.js'
@@ -144,12 +145,8 @@ export abstract class PoolDecorator implements Pool {
     statement: Statement,
     options?: StreamOptions,
   ): StreamIterator<Row>
-  stream<Row>(
-    first: string | Statement,
-    second?: readonly unknown[] | StreamOptions,
-    third?: StreamOptions,
-  ): StreamIterator<Row> {
-    const { statement, options } = readStreamArguments(first, second, third)
+  stream<Row>(...args: StreamArguments): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(...args)
     const call = new StreamCall<Row>(statement, options)
     return new SentStream(call, () => this.send(call))
   }

@@ -7,7 +7,13 @@ import {
   readQueryArguments,
   type Statement,
 } from '../api/statement.js'
-import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../api/streaming.js'
+import type {
+  CopyOptions,
+  CopySource,
+  StreamArguments,
+  StreamIterator,
+  StreamOptions,
+} from '../api/streaming.js'
 import { traceQuery, tracing } from '../api/tracing.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { AbortError, LeaseReleasedError } from '../outcome/errors.js'
@@ -137,12 +143,8 @@ export class PoolLease implements Lease {
     })
   }
 
-  stream<Row = Record<string, unknown>>(
-    first: string | Statement,
-    second?: readonly unknown[] | StreamOptions,
-    third?: StreamOptions,
-  ): StreamIterator<Row> {
-    const { statement, options } = readStreamArguments(first, second, third)
+  stream<Row = Record<string, unknown>>(...args: StreamArguments): StreamIterator<Row> {
+    const { statement, options } = readStreamArguments(...args)
     return this.openRows(statement, options)
   }
 

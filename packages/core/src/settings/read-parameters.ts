@@ -11,22 +11,9 @@ export type ChannelBinding = 'disable' | 'prefer' | 'require'
 export const CHANNEL_BINDINGS: readonly ChannelBinding[] = ['disable', 'prefer', 'require']
 
 /** Which servers a URL means, as libpq's `target_session_attrs`. */
-export type TargetSessionAttrs =
-  | 'any'
-  | 'read-write'
-  | 'read-only'
-  | 'primary'
-  | 'standby'
-  | 'prefer-standby'
+export type TargetSessionAttrs = (typeof TARGETS)[number]
 
-const TARGETS: readonly string[] = [
-  'any',
-  'read-write',
-  'read-only',
-  'primary',
-  'standby',
-  'prefer-standby',
-]
+const TARGETS = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const
 
 /** A connection URL taken apart. Nothing is defaulted here but what the URL itself says. */
 export interface ParsedConnectionUrl {
@@ -73,24 +60,20 @@ export function readParameters(parameters: ParameterReader): ParsedConnectionUrl
     database: parameters.get('dbname'),
     applicationName:
       parameters.get('application_name') ?? parameters.get('fallback_application_name'),
-    targetSessionAttrs: readWord(parameters, 'target_session_attrs', TARGETS) as
-      | TargetSessionAttrs
-      | undefined,
-    channelBinding: readWord(parameters, 'channel_binding', CHANNEL_BINDINGS) as
-      | ChannelBinding
-      | undefined,
+    targetSessionAttrs: readWord(parameters, 'target_session_attrs', TARGETS),
+    channelBinding: readWord(parameters, 'channel_binding', CHANNEL_BINDINGS),
     ssl: readSslParameters(parameters),
     ...readRunTime(parameters),
     pool: Object.keys(pool).length === 0 ? undefined : pool,
   }
 }
 
-function readWord(
+function readWord<Word extends string>(
   parameters: ParameterReader,
   name: string,
-  words: readonly string[],
-): string | undefined {
-  const value = parameters.get(name)
+  words: readonly Word[],
+): Word | undefined {
+  const value = parameters.get(name) as Word | undefined
   // Not repeated: behind an unescaped "?" in the password, it may be a part of it.
   if (value === undefined || words.includes(value)) return value
   return parameters.fail(`${parameters.said(name)} must be one of ${words.join(', ')}`)

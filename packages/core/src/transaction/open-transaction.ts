@@ -6,7 +6,7 @@ import {
   readQueryArguments,
   type Statement,
 } from '../api/statement.js'
-import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../api/streaming.js'
+import type { CopyOptions, CopySource, StreamArguments, StreamIterator } from '../api/streaming.js'
 import type { Transaction, TransactionOptions } from '../api/transaction.js'
 import type { Clock } from '../base/clock.js'
 import { checkFunction } from '../base/option-check.js'
@@ -168,12 +168,8 @@ export class OpenTransaction implements Transaction {
     return this.queryIn<Row>(this.#scope, first, second, third)
   }
 
-  stream<Row = Record<string, unknown>>(
-    first: string | Statement,
-    second?: readonly unknown[] | StreamOptions,
-    third?: StreamOptions,
-  ): StreamIterator<Row> {
-    return this.streamIn<Row>(undefined, first, second, third)
+  stream<Row = Record<string, unknown>>(...args: StreamArguments): StreamIterator<Row> {
+    return this.streamIn<Row>(undefined, ...args)
   }
 
   copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {
@@ -229,11 +225,9 @@ export class OpenTransaction implements Transaction {
   /** `stream` in this scope. */
   streamIn<Row = Record<string, unknown>>(
     scope: TransactionScope | undefined,
-    first: string | Statement,
-    second?: readonly unknown[] | StreamOptions,
-    third?: StreamOptions,
+    ...args: StreamArguments
   ): StreamIterator<Row> {
-    const { statement, options } = readStreamArguments(first, second, third)
+    const { statement, options } = readStreamArguments(...args)
     return this.#lease.openRows<Row>(
       statement,
       { ...options, signal: this.#signal(options) },

@@ -1,6 +1,6 @@
 import type { CopyResult } from '../api/driver.js'
 import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
-import type { CopyOptions, CopySource, StreamIterator, StreamOptions } from '../api/streaming.js'
+import type { CopyOptions, CopySource, StreamArguments, StreamIterator } from '../api/streaming.js'
 import type { Transaction } from '../api/transaction.js'
 import { hasCondition } from '../outcome/conditions.js'
 import type { Durability } from '../outcome/outcome.js'
@@ -19,9 +19,7 @@ export interface ScopedTransaction extends Pick<Transaction, 'open' | 'node' | '
   /** `stream` in this scope. */
   streamIn<Row = Record<string, unknown>>(
     scope: TransactionScope,
-    first: string | Statement,
-    second?: readonly unknown[] | StreamOptions,
-    third?: StreamOptions,
+    ...args: StreamArguments
   ): StreamIterator<Row>
   /** `copyTo` in this scope. */
   copyToIn(scope: TransactionScope, sql: string, options?: CopyOptions): StreamIterator<Uint8Array>
@@ -139,12 +137,8 @@ class Savepoint implements Transaction {
     return this.#transaction.queryIn<Row>(this.#scope, first, second, third)
   }
 
-  stream<Row = Record<string, unknown>>(
-    first: string | Statement,
-    second?: readonly unknown[] | StreamOptions,
-    third?: StreamOptions,
-  ): StreamIterator<Row> {
-    return this.#transaction.streamIn<Row>(this.#scope, first, second, third)
+  stream<Row = Record<string, unknown>>(...args: StreamArguments): StreamIterator<Row> {
+    return this.#transaction.streamIn<Row>(this.#scope, ...args)
   }
 
   copyTo(sql: string, options?: CopyOptions): StreamIterator<Uint8Array> {

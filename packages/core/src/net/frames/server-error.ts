@@ -70,22 +70,14 @@ export function toDatabaseError(
   return new DatabaseError(
     error.message || 'the server reported an error and gave no message',
     {
+      ...error,
       code: sqlStateOf(error),
       severity: SEVERITIES.has(error.severity)
         ? error.severity!
         : sessionSurvived
           ? 'ERROR'
           : 'FATAL',
-      detail: error.detail,
-      hint: error.hint,
       position: position > 0 ? position : undefined,
-      where: error.where,
-      schema: error.schema,
-      table: error.table,
-      column: error.column,
-      dataType: error.dataType,
-      constraint: error.constraint,
-      routine: error.routine,
     },
     cause,
   )

@@ -101,8 +101,7 @@ export class LoginGuard {
     this.ready.catch(() => {})
     stream.on('error', this.#onError)
     stream.on('close', this.#onClose)
-    if (this.#deadline.ended) this.#onAbort()
-    else this.#deadline.watch(this.#onAbort)
+    this.#deadline.watch(() => this.fail(this.#deadline.reason))
     if (stream.destroyed) this.#onClose()
   }
 
@@ -120,7 +119,7 @@ export class LoginGuard {
     try {
       this.#frames.push(chunk)
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
     }
     this.#advance()
     return true
@@ -131,12 +130,15 @@ export class LoginGuard {
    * this reason unless there was one before.
    */
   fail(error: unknown): void {
-    this.#fail(error)
+    if (this.#state === 'over') return
+    this.#state = 'over'
+    this.#forget()
+    this.#socket.break()
+    this.#reject(toConnectError(error, this.#context.settings))
   }
 
-  readonly #onError = (error: Error): void => this.#fail(error)
-  readonly #onClose = (): void => this.#fail(new HungUpError())
-  readonly #onAbort = (): void => this.#fail(this.#deadline.reason)
+  readonly #onError = (error: Error): void => this.fail(error)
+  readonly #onClose = (): void => this.fail(new HungUpError())
 
   #advance(): void {
     const frames = this.#frames
@@ -152,7 +154,7 @@ export class LoginGuard {
         if (shown.length > 0) this.#view.show(shown)
       }
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
     }
   }
 
@@ -202,7 +204,7 @@ export class LoginGuard {
           this.#advance()
         })
         // What the driver's parser throws is the end of this one log-in as well.
-        .catch((error: unknown) => this.#fail(error))
+        .catch((error: unknown) => this.fail(error))
     } else if (answer === true) {
       this.#state = 'admitted'
       this.#frames.addTo(this.#shown)
@@ -216,14 +218,6 @@ export class LoginGuard {
     this.#view.show(this.#shown.take(this.#frames.rest()))
     this.#state = 'over'
     this.#resolve({ key: this.#key, parameters })
-  }
-
-  #fail(error: unknown): void {
-    if (this.#state === 'over') return
-    this.#state = 'over'
-    this.#forget()
-    this.#socket.break()
-    this.#reject(toConnectError(error, this.#context.settings))
   }
 
   #forget(): void {

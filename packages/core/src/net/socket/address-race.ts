@@ -68,12 +68,7 @@ export function raceAddresses(
       if (next < addresses.length)
         timer = systemClock.setTimer(begin, staggerMs, { keepAlive: true })
     }
-    if (deadline.ended) {
-      onAbort()
-      return
-    }
-    deadline.watch(onAbort)
-    begin()
+    if (deadline.watch(onAbort)) begin()
   })
 }
 

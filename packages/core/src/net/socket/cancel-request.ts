@@ -26,11 +26,7 @@ export function requestCancel(
       deadline.unwatch()
       resolve()
     })
-    if (deadline.ended) {
-      onAbort()
-      return
-    }
-    deadline.watch(onAbort)
+    if (!deadline.watch(onAbort)) return
     stream.resume()
     stream.write(encode(key))
   })

@@ -60,11 +60,13 @@ export class ConnectDeadline implements Disposable {
   }
 
   /**
-   * Calls `listener` when the connect must end. It takes the place of the step before, which is
-   * over.
+   * Calls `listener` when the connect must end, now if it must already: then it returns false. It
+   * takes the place of the step before, which is over.
    */
-  watch(listener: () => void): void {
-    this.#onEnd = listener
+  watch(listener: () => void): boolean {
+    if (this.#ended) listener()
+    else this.#onEnd = listener
+    return !this.#ended
   }
 
   /** The step that watched is over. */

@@ -167,13 +167,12 @@ function during<T>(
       raw.destroy()
       reject(error as Error)
     }
-    const onAbort = (): void => fail(deadline.reason)
     const onClose = (): void => fail(new HungUpError())
-    if (deadline.ended || raw.destroyed) {
-      fail(deadline.ended ? deadline.reason : new HungUpError())
+    if (!deadline.watch(() => fail(deadline.reason))) return
+    if (raw.destroyed) {
+      onClose()
       return
     }
-    deadline.watch(onAbort)
     raw.on('error', fail)
     raw.on('close', onClose)
     try {

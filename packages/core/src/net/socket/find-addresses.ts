@@ -23,12 +23,7 @@ export function findAddresses(
 ): Promise<readonly string[]> {
   if (isIP(host) !== 0) return Promise.resolve([host])
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(deadline.reason as Error)
-    if (deadline.ended) {
-      onAbort()
-      return
-    }
-    deadline.watch(onAbort)
+    if (!deadline.watch(() => reject(deadline.reason as Error))) return
     look(host, { all: true, order: 'verbatim' }, (error, addresses) => {
       if (deadline.ended) return
       deadline.unwatch()
