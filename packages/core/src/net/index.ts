@@ -1,6 +1,7 @@
 export { valuesOf } from '../api/statement.js'
 export { StatementRules } from '../api/statement-rules.js'
 export { realTimers, timersAreReal, useRealTimers, withRealTimers } from '../base/real-timers.js'
+export { rethrowLater } from '../base/rethrow-later.js'
 export { isResetFailure, resetFailure } from '../outcome/reset-failure.js'
 export { commandOf, countOf } from './frames/command-tag.js'
 export { dropDetail, frameWithoutDetail } from './frames/drop-detail.js'

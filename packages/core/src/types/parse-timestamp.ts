@@ -78,11 +78,16 @@ function readDateAndTime(text: string): boolean {
   at = dash + 15
   const inRange =
     year >= 1 &&
-    isWithin(month, 1, 12) &&
-    isWithin(day, 1, 31) &&
-    isWithin(hour, 0, 23) &&
-    isWithin(minute, 0, 59) &&
-    isWithin(second, 0, 59)
+    month >= 1 &&
+    month <= 12 &&
+    day >= 1 &&
+    day <= 31 &&
+    hour >= 0 &&
+    hour < 24 &&
+    minute >= 0 &&
+    minute < 60 &&
+    second >= 0 &&
+    second < 60
   return (
     inRange &&
     text.charCodeAt(dash + 3) === MINUS &&
@@ -91,10 +96,6 @@ function readDateAndTime(text: string): boolean {
     text.charCodeAt(dash + 12) === COLON &&
     readFraction(text)
   )
-}
-
-function isWithin(number: number, least: number, most: number): boolean {
-  return number >= least && number <= most
 }
 
 function readFraction(text: string): boolean {
