@@ -1,1 +1,2 @@
 export { type CreatePgPoolOptions, createPgPool } from './create-pg-pool.js'
+export { Client } from './routed-client.js'
