@@ -58,7 +58,7 @@ export const POOLS: readonly Chapter[] = [
   {
     title: 'For libraries that take a pg.Pool',
     functions: ['createPgPool'],
-    options: ['CreatePgPoolOptions'],
+    options: ['CreatePgPoolOptions', 'PgPoolOptions'],
   },
   {
     title: 'Pools and calls',

@@ -23,6 +23,7 @@ export type {
 } from './api/driver.js'
 export { type Driven, driverOf } from './api/driver-of.js'
 export { EventHub } from './api/events.js'
+export { type LeasedSession, leasedSession, type OfSession } from './api/leased-session.js'
 export {
   PIGGYBACK,
   type Piggyback,
@@ -144,5 +145,14 @@ export type { UrlHost } from './settings/read-hosts.js'
 export type { ParsedConnectionUrl } from './settings/read-parameters.js'
 export type { UrlPoolSettings } from './settings/read-pool-parameters.js'
 export type { UrlSsl } from './settings/read-ssl.js'
+export { traitsOf } from './sql/statement-traits.js'
+export {
+  CHANGES_SESSION,
+  CONTROLS_TRANSACTION,
+  COPIES,
+  LOCKS_SESSION,
+  READ_IN_TWO_WAYS,
+  SPOILS_SESSION,
+} from './sql/trait-flags.js'
 export { refuseLoneStatement } from './statement/lone-statement.js'
 export { KeyedWork } from './transaction/idempotency.js'

@@ -49,6 +49,8 @@ export interface ReleaseEvent extends ConnectionEvent {
 export interface DestroyEvent extends ConnectionEvent {
   /** Why, for humans. */
   readonly reason: string
+  /** What ended it, if that was none of the pool's doing. */
+  readonly cause?: unknown
 }
 
 /** A lease has been out longer than `leakWarningMs`. */

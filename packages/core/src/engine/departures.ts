@@ -102,7 +102,7 @@ export class Departures {
     if (slot.state === 'gone') return
     const { handoff, recorder } = this.#engine
     const expected = slot.state === 'closing'
-    this.#lose(slot, reason)
+    this.#lose(slot, reason, expected ? undefined : reason)
     if (!expected) {
       recorder.errors++
       // The others may have died with it and not know yet. That it could not be reset says nothing
@@ -113,7 +113,7 @@ export class Departures {
   }
 
   /** The one way by which a connection leaves the pool. */
-  #lose(slot: Slot, reason: unknown): void {
+  #lose(slot: Slot, reason: unknown, cause?: unknown): void {
     if (slot.state === 'gone') return
     const { handoff, slots, wishes } = this.#engine
     if (slot.state === 'idle') handoff.removeIdle(slot)
@@ -124,17 +124,18 @@ export class Departures {
     slot.lose(reason)
     if (wasOpen) {
       const { lostReason } = slot
-      this.report(slot, messageOf(lostReason))
+      this.report(slot, messageOf(lostReason), cause)
     }
     this.left()
     wishes.dismissVain()
   }
 
   /** Counts and reports that a connection is no longer the pool's. */
-  report(slot: Slot, reason: string): void {
+  report(slot: Slot, reason: string, cause?: unknown): void {
     const { recorder, hub, name } = this.#engine
     recorder.destroyed++
-    hub.emit('destroy', { pool: name, connection: slot.id, reason })
+    const event = { pool: name, connection: slot.id, reason }
+    hub.emit('destroy', cause === undefined ? event : { ...event, cause })
   }
 
   /** A connection has left `slots`: tells those who wait for that. */

@@ -1,6 +1,7 @@
 import { checkQueryOptions } from '../api/call-options.js'
-import type { ConnectionInfo, CopyResult, RawHolder } from '../api/driver.js'
+import type { ConnectionInfo, CopyResult, RawHolder, TransactionStatus } from '../api/driver.js'
 import type { Lease } from '../api/lease.js'
+import type { LeasedSession, OfSession } from '../api/leased-session.js'
 import {
   type QueryOptions,
   type QueryResult,
@@ -49,7 +50,7 @@ export interface WorkGuard {
  * The handle a caller holds. It is valid while its generation is the slot's; afterwards it can do
  * nothing to the connection.
  */
-export class PoolLease implements Lease {
+export class PoolLease implements Lease, OfSession {
   readonly #engine: PoolEngine
   readonly #slot: Slot
   readonly #generation: number
@@ -92,6 +93,10 @@ export class PoolLease implements Lease {
       this.#raw = connection.lendRaw(new LeaseHolder(this))
     }
     return this.#raw
+  }
+
+  get leasedSession(): LeasedSession {
+    return new SessionOfLease(this)
   }
 
   get signal(): AbortSignal {
@@ -238,6 +243,36 @@ export class PoolLease implements Lease {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.valid) this.release()
+  }
+}
+
+/** The session under a lease. */
+class SessionOfLease implements LeasedSession {
+  readonly #lease: PoolLease
+
+  /** Knows the session for as long as the lease is valid. */
+  constructor(lease: PoolLease) {
+    this.#lease = lease
+  }
+
+  get over(): boolean {
+    return !this.#lease.valid || this.#lease.slot.over
+  }
+
+  get hasOwnProcess(): boolean {
+    return this.#lease.slot.hasOwnProcess
+  }
+
+  get resets(): number {
+    return this.#lease.slot.marks.resets
+  }
+
+  transactionStatus(): TransactionStatus {
+    return this.over ? 'unknown' : this.#lease.slot.connection!.transactionStatus()
+  }
+
+  keep(): void {
+    if (this.transactionStatus() === 'idle') this.#lease.slot.keep()
   }
 }
 

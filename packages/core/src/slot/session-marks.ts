@@ -14,6 +14,7 @@ export class SessionMarks {
   #escapes = false
   #resetDue = false
   #resetAfter = false
+  #resets = 0
   // Server parameters when the session was ready; undefined before that.
   #atBirth: ReadonlyMap<string, string> | undefined = undefined
   // Those of them that have another value now; undefined if none has.
@@ -52,7 +53,15 @@ export class SessionMarks {
     return this.#resetAfter
   }
 
-  /** The session is ready, with these server parameters. */
+  /** How often a reset has undone what was set in the session. */
+  get resets(): number {
+    return this.#resets
+  }
+
+  /**
+   * The session is ready, with these server parameters. Once more when what its borrower has set is
+   * to stay: it counts as fresh as it is now.
+   */
   begin(parameters: ReadonlyMap<string, string>): void {
     this.#atBirth = parameters
     this.#escapes = parameters.get(STRINGS) === 'off'
@@ -114,12 +123,16 @@ export class SessionMarks {
   takeReset(): boolean {
     if (!this.#resetDue) return false
     this.#resetDue = false
+    this.#resets++
     return true
   }
 
   /** The session was brought back to a known state; `reset` says whether by a whole reset. */
   cleaned(reset: boolean): void {
-    if (reset) this.#resetDue = false
+    if (reset) {
+      this.#resetDue = false
+      this.#resets++
+    }
     this.#dirty = false
     this.#drifted = undefined
   }

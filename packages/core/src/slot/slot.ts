@@ -304,6 +304,12 @@ export class Slot {
     own(this).rawTaken = true
   }
 
+  /** What its borrower has set in the session is to stay. */
+  keep(): void {
+    this.marks.cleaned(false)
+    this.marks.begin(this.connection!.info.parameters)
+  }
+
   /** The lease is over: its holder can do nothing to the connection any more. */
   endLease(pool: string): void {
     own(this).generation++

@@ -8,7 +8,8 @@ import {
 import { MAX_MS, messageOf } from '@poolhouse/core/kit'
 import { rethrowLater } from '@poolhouse/core/net'
 import type { Pool as PgPool, QueryResult as PgQueryResult, PoolClient } from 'pg'
-import { type CheckOutOptions, type ClientHost, checkOut } from './client/check-out.js'
+import { CheckOuts } from './client/check-outs.js'
+import type { CheckOutOptions, ClientHost } from './client/client-host.js'
 import type { PgLibrary } from './pg-library.js'
 import { toPgError } from './statement/pg-error.js'
 import { ResultReader } from './statement/pg-result.js'
@@ -43,7 +44,7 @@ const STATE: unique symbol = Symbol('poolhouse.boundPool')
 
 /** What a facade knows. */
 interface State extends ClientHost {
-  readonly base: Pool
+  readonly checkOuts: CheckOuts
   read(result: QueryResult<unknown>): PgQueryResult
   failed(error: unknown): never
 }
@@ -77,8 +78,7 @@ export function boundPoolClass(pg: PgLibrary): BoundPoolClass {
 }
 
 function makeClass(pg: PgLibrary): BoundPoolClass {
-  const results = new ResultReader(pg)
-  const read = (result: QueryResult<unknown>): PgQueryResult => results.read(result)
+  const ofModule = new ResultReader(pg)
   const failed = (error: unknown): never => {
     throw toPgError(pg, inWordsOfPg(error))
   }
@@ -86,21 +86,16 @@ function makeClass(pg: PgLibrary): BoundPoolClass {
     constructor(
       base: Pool,
       pool: Pool,
-      { checkout, doubleRelease }: CheckOutOptions,
+      checkOut: CheckOutOptions,
       options: Record<string, unknown>,
     ) {
       super(options)
-      const state: State = {
-        pg,
-        base,
-        pool,
-        results,
-        checkout,
-        doubleRelease,
-        facade: this,
-        read,
-        failed,
-      }
+      const { types } = checkOut
+      const results =
+        types === undefined ? ofModule : new ResultReader({ ...pg, types } as unknown as PgLibrary)
+      const read = (result: QueryResult<unknown>): PgQueryResult => results.read(result)
+      const host: ClientHost = { ...checkOut, pg, base, pool, results, facade: this }
+      const state: State = { ...host, checkOuts: new CheckOuts(host), read, failed }
       Object.defineProperty(this, STATE, { value: state })
     }
 
@@ -179,16 +174,12 @@ function run(facade: Facade, asked: PgQuery, first: unknown, second: unknown): P
 
 /** Runs a query of `pg` itself on a client of its own. */
 async function onClient(facade: Facade, first: unknown, second: unknown): Promise<unknown> {
-  const client = await checkOut(facade[STATE]).catch(facade[STATE].failed)
-  let failure: Error | undefined
+  const client = await facade[STATE].checkOuts.checkOut().catch(facade[STATE].failed)
   try {
     const values = typeof second === 'function' ? undefined : second
     return await client.query(first as string, values as unknown[])
-  } catch (error) {
-    failure = error as Error
-    throw error
   } finally {
-    client.release(failure)
+    client.release()
   }
 }
 
@@ -203,7 +194,9 @@ function submit(
   const fail = (error: unknown): void => {
     submittable.handleError(error as Error, undefined)
   }
-  const checkedOut = facade.ending ? Promise.reject<PoolClient>(ended()) : checkOut(state)
+  const checkedOut = facade.ending
+    ? Promise.reject<PoolClient>(ended())
+    : state.checkOuts.checkOut()
   checkedOut.then((client) => {
     // Emitted when the submittable has got all that it will get.
     client.once('drain', () => client.release())
@@ -215,7 +208,7 @@ function submit(
 function connect(facade: Facade, callback: ConnectCallback | undefined): unknown {
   const checkedOut = facade.ending
     ? Promise.reject<PoolClient>(ended())
-    : checkOut(facade[STATE]).catch(facade[STATE].failed)
+    : facade[STATE].checkOuts.checkOut().catch(facade[STATE].failed)
   if (callback === undefined) return checkedOut
   checkedOut.then(
     (client) => call(callback, undefined, client, client.release),
@@ -229,10 +222,16 @@ function end(facade: Facade, callback: EndCallback | undefined): unknown {
     return settled(Promise.reject(new Error('Called end on pool more than once')), callback)
   }
   facade.ending = true
-  const closed = facade[STATE].base.close({ timeoutMs: MAX_MS, waiters: 'serve' }).then(() => {
-    facade.ended = true
-  }, facade[STATE].failed)
+  const closed = close(facade).catch(facade[STATE].failed)
   return settled(closed, callback)
+}
+
+async function close(facade: Facade): Promise<void> {
+  const { base, checkOuts } = facade[STATE]
+  // Lazy clients that are out need the pool for what they will run.
+  await checkOuts.allBack()
+  await base.close({ timeoutMs: MAX_MS, waiters: 'serve' })
+  facade.ended = true
 }
 
 function settled(

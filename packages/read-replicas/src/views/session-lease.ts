@@ -10,14 +10,20 @@ import type {
   StreamIterator,
   StreamOptions,
 } from '@poolhouse/core'
-import { readQueryArguments, watchSignal } from '@poolhouse/core/kit'
+import {
+  type LeasedSession,
+  leasedSession,
+  type OfSession,
+  readQueryArguments,
+  watchSignal,
+} from '@poolhouse/core/kit'
 import type { SessionMemory } from '../session/session-memory.js'
 
 /**
  * A connection to the primary on which a session writes. A statement settles when the position of
  * what it committed is known.
  */
-export class SessionLease implements Lease {
+export class SessionLease implements Lease, OfSession {
   readonly #lease: Lease
   readonly #memory: SessionMemory
   readonly #over: () => void
@@ -52,6 +58,10 @@ export class SessionLease implements Lease {
 
   get raw(): unknown {
     return this.#lease.raw
+  }
+
+  get leasedSession(): LeasedSession | undefined {
+    return leasedSession(this.#lease)
   }
 
   async query<Row = Record<string, unknown>>(

@@ -7,6 +7,7 @@ const SAYS: Readonly<Record<string, string>> = {
   AcquireTimeoutError: 'timeout exceeded when trying to connect',
   ConnectionLostError: 'Connection terminated unexpectedly',
   PoolClosedError: 'Cannot use a pool after calling end on the pool',
+  StatementTimeoutError: 'Query read timeout',
 }
 
 // Errors that say the same as their cause, which is the driver's own.

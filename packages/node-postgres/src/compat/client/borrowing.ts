@@ -1,0 +1,258 @@
+import { type Intent, type Lease, LeaseReleasedError } from '@poolhouse/core'
+import { type LeasedSession, leasedSession } from '@poolhouse/core/kit'
+import { realTimers } from '@poolhouse/core/net'
+import type { QueryResult as PgQueryResult } from 'pg'
+import { toPgError } from '../statement/pg-error.js'
+import { pgValues } from '../statement/pg-values.js'
+import type { PgQuery, Submittable } from '../statement/read-query.js'
+import type { ClientHost } from './client-host.js'
+import { ClientLine } from './client-line.js'
+import type { ForwardedEvents } from './forwarded-events.js'
+import { isSeveral, pinOf } from './pin.js'
+import { type QueryTypes, runRaw, runRawQuery } from './raw-work.js'
+
+/** The client that is out, as its borrowing sees it. */
+export interface BorrowedClient {
+  /** Hands on what happens on the session that it is bound to. */
+  readonly forwarded: ForwardedEvents
+  /** The parsers that results of queries without any of their own are read with. */
+  readonly queryTypes: QueryTypes
+  /** All that it was given to do is done. */
+  drained(): void
+}
+
+/**
+ * One check-out of a client: runs what the client is given, in order, and says where. An eager one
+ * has its session from the beginning. A lazy one sends a lone statement where the pool sends it,
+ * and takes a session only for as long as one is pinned (see `pinOf`).
+ */
+export class Borrowing {
+  readonly #client: BorrowedClient
+  readonly #host: ClientHost
+  readonly #isLazy: boolean
+  readonly #line: ClientLine
+  #lease: Lease | undefined
+  // Whether the session is one of the primary.
+  #onPrimary = true
+  // Whether a lazy client keeps its session until it is released.
+  #stays = false
+  // Whether a lazy client has lost the session that its next statement belongs to.
+  #broken = false
+  // Whether what runs talks to the connection itself.
+  #submitting = false
+  #over = false
+  // What `pg` said last, as `getTransactionStatus` tells it.
+  #status: 'I' | 'T' | 'E' = 'I'
+
+  /** With a lease it is eager. */
+  constructor(client: BorrowedClient, host: ClientHost, lease: Lease | undefined) {
+    this.#client = client
+    this.#host = host
+    this.#isLazy = lease === undefined
+    this.#line = new ClientLine(() => client.drained())
+    this.#lease = lease
+    if (lease !== undefined) client.forwarded.bind(lease)
+  }
+
+  /** The session that the client is bound to. */
+  get lease(): Lease | undefined {
+    return this.#lease
+  }
+
+  /** Whether the client was released. */
+  get over(): boolean {
+    return this.#over
+  }
+
+  /** Whether anything that the client was given to do is not done yet. */
+  get busy(): boolean {
+    return this.#line.busy
+  }
+
+  /**
+   * Process id of the server session that runs the client's statements; null while it may be any,
+   * and where a cancel request to the primary would not reach it.
+   */
+  get processId(): number | null {
+    const lease = this.#lease
+    if (lease === undefined || !this.#onPrimary) return null
+    return leasedSession(lease)?.hasOwnProcess === true ? lease.info.backendPid : null
+  }
+
+  /** The transaction status as `pg` tells it; that of before while a statement is under way. */
+  get transactionStatus(): 'I' | 'T' | 'E' {
+    const lease = this.#lease
+    if (lease === undefined) return 'I'
+    switch (leasedSession(lease)?.transactionStatus()) {
+      case 'idle':
+        this.#status = 'I'
+        break
+      case 'active':
+        this.#status = 'T'
+        break
+      case 'failed':
+        this.#status = 'E'
+        break
+      default:
+    }
+    return this.#status
+  }
+
+  /** Calls back once the client has done what it was given to do. */
+  whenFree(call: () => void): void {
+    this.#line.whenFree(call)
+  }
+
+  /** Runs a query; `first` is what the caller gave for it. Rejects as `pg` does. */
+  query(query: PgQuery, first: unknown): Promise<PgQueryResult | PgQueryResult[]> {
+    const { text, values, name } = query.statement
+    const written = pgValues(this.#host.pg, values)
+    if (written === values) return this.#line.run(() => this.#run(query, first))
+    const statement = { text, values: written, name, undecoded: true as const }
+    return this.#line.run(() => this.#run({ ...query, statement }, first))
+  }
+
+  async #run(query: PgQuery, first: unknown): Promise<PgQueryResult | PgQueryResult[]> {
+    const { statement, timeoutMs } = query
+    const host = this.#host
+    try {
+      const options = timeoutMs === undefined ? undefined : { timeoutMs }
+      const special = query.needsClient && needsClient(query, first)
+      let lease = this.#lease
+      if (this.#isLazy) {
+        const pin = pinOf(statement.text)
+        if (lease === undefined) {
+          this.#refuseIfBroken()
+          if (!pin.binds && !special && !this.#client.forwarded.wantsMessages) {
+            return this.#read(query, await host.pool.query(statement, options))
+          }
+          lease = await this.#bind(pin.intent)
+        }
+        if (pin.stays) this.#stays = true
+      } else if (lease === undefined) throw notQueryable()
+      if (special) return await runRawQuery(lease, query, first, this.#client.queryTypes)
+      return this.#read(query, await lease.query(statement, options))
+    } catch (error) {
+      throw toPgError(host.pg, error)
+    } finally {
+      if (this.#isLazy) this.#settle()
+    }
+  }
+
+  #read(query: PgQuery, result: Parameters<ClientHost['results']['read']>[0]): PgQueryResult {
+    const types = query.types ?? this.#client.queryTypes.given
+    return this.#host.results.read(result, query.asArray, types)
+  }
+
+  /** Runs what talks to the connection itself, which holds the session until it is over. */
+  submit(query: Submittable): void {
+    this.#line
+      .run(async () => {
+        this.#submitting = true
+        try {
+          let lease = this.#lease
+          if (lease === undefined) {
+            this.#refuseIfBroken()
+            lease = await this.#bind(undefined)
+          }
+          await runRaw(lease, (raw) => {
+            // Returns the query itself, which must not be taken for a promise.
+            raw.query(query)
+          })
+        } finally {
+          this.#submitting = false
+          if (this.#isLazy) this.#settle()
+        }
+      })
+      .catch((error: unknown) => fail(query, toPgError(this.#host.pg, error)))
+  }
+
+  async #bind(intent: Intent | undefined): Promise<Lease> {
+    const { pool, readsElsewhere } = this.#host
+    const reads = intent === 'read' && readsElsewhere !== false
+    const lease = await pool.acquire(reads ? { intent } : undefined)
+    this.#lease = lease
+    this.#onPrimary = !reads
+    this.#client.forwarded.bind(lease)
+    return lease
+  }
+
+  /** A lazy client gives its session back as soon as nothing pins it. */
+  #settle(): void {
+    const lease = this.#lease
+    if (lease === undefined) return
+    const session: LeasedSession | undefined = leasedSession(lease)
+    if (session?.over === true) {
+      // What follows may belong to the transaction, or need the setting, that is gone with it.
+      this.#broken = true
+      this.#unbind(lease)
+    } else if (!this.#stays && session?.transactionStatus() === 'idle') {
+      this.#unbind(lease)
+    }
+  }
+
+  #unbind(lease: Lease): void {
+    this.#lease = undefined
+    this.#client.forwarded.unbind()
+    lease.release()
+  }
+
+  #refuseIfBroken(): void {
+    if (this.#broken) throw notQueryable()
+  }
+
+  /**
+   * Gives the session back. `destroys` throws it away at once, with what is under way. Otherwise
+   * what the client was given before is done first; an open cursor or stream gets the time that it
+   * takes to clean a session.
+   */
+  end(destroys: string | undefined): void {
+    this.#over = true
+    if (destroys !== undefined) {
+      const lease = this.#lease
+      this.#lease = undefined
+      this.#broken = true
+      this.#client.forwarded.unbind()
+      lease?.destroy(destroys)
+      return
+    }
+    if (this.#submitting) {
+      this.#line.refuse(() => new LeaseReleasedError(this.#host.base.name))
+      this.#giveBack()
+    } else {
+      this.#line.whenFree(() => this.#giveBack())
+    }
+  }
+
+  #giveBack(): void {
+    const lease = this.#lease
+    if (lease !== undefined) this.#unbind(lease)
+  }
+}
+
+/** What `pg` says of a client whose session is gone. */
+function notQueryable(): Error {
+  return new Error('Client has encountered a connection error and is not queryable')
+}
+
+/** Whether a query that `pg` may have to run itself has to be. */
+function needsClient({ statement }: PgQuery, first: unknown): boolean {
+  if (isSeveral(statement.text) || typeof first === 'string') return isSeveral(statement.text)
+  const { text, binary, rows, portal, queryMode } = first as Record<string, unknown>
+  return (
+    typeof text !== 'string' ||
+    Boolean(binary) ||
+    Boolean(rows) ||
+    Boolean(portal) ||
+    queryMode === 'extended'
+  )
+}
+
+/** Fails what was never given to a connection, in the way of `pg`: not before its caller has it. */
+export function fail(query: Submittable, error: unknown): void {
+  const { handleError } = query as { handleError?: (error: unknown, connection: unknown) => void }
+  realTimers.nextTick(() => handleError?.call(query, error, NO_CONNECTION))
+}
+
+// A cursor that fails sends a Sync; it has no connection to send it to.
+const NO_CONNECTION: { sync(): void } = { sync: () => undefined }

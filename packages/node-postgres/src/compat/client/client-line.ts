@@ -1,0 +1,69 @@
+/** Work that waits for its turn, and the promise of the caller. */
+interface WaitingWork {
+  readonly work: () => Promise<unknown>
+  readonly resolve: (value: never) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Runs the work of one client in the order in which it was given: one piece at a time. */
+export class ClientLine {
+  #busy = false
+  readonly #waiting: WaitingWork[] = []
+  // Called when nothing is left to do.
+  #whenFree: (() => void) | undefined
+  readonly #drained: () => void
+
+  /** `drained` is called each time when all work is done. */
+  constructor(drained: () => void) {
+    this.#drained = drained
+  }
+
+  /** Whether work is under way or waits. */
+  get busy(): boolean {
+    return this.#busy
+  }
+
+  /** Work that waits for its turn. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  /** Runs work when all that came before it is done. Settles as the work does. */
+  run<R>(work: () => Promise<R>): Promise<R> {
+    if (!this.#busy) return this.#begin(work)
+    return new Promise<R>((resolve, reject) => {
+      this.#waiting.push({ work, resolve, reject })
+    })
+  }
+
+  /** Calls back once nothing is left to do: at once if that is now. */
+  whenFree(call: () => void): void {
+    if (this.#busy) this.#whenFree = call
+    else call()
+  }
+
+  /** Rejects the work that waits. What is under way goes on. */
+  refuse(error: () => Error): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error())
+  }
+
+  #begin<R>(work: () => Promise<R>): Promise<R> {
+    this.#busy = true
+    const promise = work()
+    promise.then(this.#next, this.#next)
+    return promise
+  }
+
+  readonly #next = (): void => {
+    const next = this.#waiting.shift()
+    if (next !== undefined) {
+      this.#begin(next.work).then(next.resolve as (value: unknown) => void, next.reject)
+      return
+    }
+    this.#busy = false
+    const call = this.#whenFree
+    this.#whenFree = undefined
+    call?.()
+    this.#drained()
+  }
+}

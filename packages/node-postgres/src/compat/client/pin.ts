@@ -1,0 +1,92 @@
+import type { Intent } from '@poolhouse/core'
+import {
+  CHANGES_SESSION,
+  CONTROLS_TRANSACTION,
+  COPIES,
+  LOCKS_SESSION,
+  READ_IN_TWO_WAYS,
+  SPOILS_SESSION,
+  traitsOf,
+} from '@poolhouse/core/kit'
+import { nameAt, SqlStatements, TOKEN } from '@poolhouse/core/sql'
+
+/** What a text asks of the client that runs it. */
+export interface Pin {
+  /** Whether it needs a session that the client has to itself while it runs. */
+  readonly binds: boolean
+  /** Whether the client keeps that session until it is released, whatever follows. */
+  readonly stays: boolean
+  /** Where the session may be, if the text decides that. */
+  readonly intent: Intent | undefined
+  /** Whether it changes the session for longer than its transaction. */
+  readonly changes: boolean
+  /** Whether it holds several statements, which `pg` answers with an array of results. */
+  readonly several: boolean
+}
+
+const FREE: Pin = pin(false, false)
+const BINDS: Pin = pin(true, false)
+const READS: Pin = Object.freeze({ ...BINDS, intent: 'read' })
+const STAYS: Pin = pin(true, true)
+const SEVERAL: Pin = Object.freeze({ ...BINDS, several: true })
+const SEVERAL_STAY: Pin = Object.freeze({ ...STAYS, several: true })
+
+const STAYING = CHANGES_SESSION | LOCKS_SESSION | SPOILS_SESSION | READ_IN_TWO_WAYS
+const BINDING = CONTROLS_TRANSACTION | COPIES
+const SEMICOLON = 0x3b
+
+function pin(binds: boolean, stays: boolean): Pin {
+  return Object.freeze({ binds, stays, intent: undefined, changes: stays, several: false })
+}
+
+/**
+ * What a text pins: a lone statement nothing; a transaction and a COPY the session until they are
+ * over; what changes the session, or may, the session until the release. A transaction that says
+ * that it only reads may be on a replica, unless it is serializable, which a standby refuses.
+ */
+export function pinOf(text: string): Pin {
+  const traits = traitsOf(text)
+  const stays = (traits & STAYING) !== 0
+  if (isSeveral(text)) return stays ? SEVERAL_STAY : SEVERAL
+  if (stays) return STAYS
+  if ((traits & BINDING) === 0) return FREE
+  return (traits & CONTROLS_TRANSACTION) !== 0 && beginsReading(text) ? READS : BINDS
+}
+
+/** Whether a text holds more than one statement, empty ones not counted. */
+export function isSeveral(text: string): boolean {
+  const first = text.indexOf(';')
+  if (first === -1 || isBlank(text, first + 1)) return false
+  const statements = new SqlStatements(text, 'literal')
+  let ended = false
+  for (let kind = statements.next(); kind !== TOKEN.end; kind = statements.next()) {
+    if (statements.isEnd) ended = true
+    else if (ended) return true
+  }
+  return false
+}
+
+function isBlank(text: string, from: number): boolean {
+  for (let at = from; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code > 0x20 && code !== SEMICOLON) return false
+  }
+  return true
+}
+
+function beginsReading(text: string): boolean {
+  const words = wordsOf(text)
+  const [first] = words
+  if (first !== 'begin' && first !== 'start') return false
+  const reads = words.some((word, index) => word === 'read' && words[index + 1] === 'only')
+  return reads && !words.includes('serializable') && !words.includes('write')
+}
+
+function wordsOf(text: string): string[] {
+  const { lexer } = new SqlStatements(text, 'literal')
+  const words: string[] = []
+  for (let kind = lexer.next(); kind !== TOKEN.end; kind = lexer.next()) {
+    if (kind === TOKEN.word) words.push(nameAt(text, lexer.start, lexer.end))
+  }
+  return words
+}

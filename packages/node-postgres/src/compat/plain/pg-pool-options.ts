@@ -1,0 +1,209 @@
+import { type ConnectionOptions, type PoolOptions, readConnectionUrl } from '@poolhouse/core'
+import {
+  checkNumber,
+  describeValue,
+  MAX_MS,
+  type NumberRule,
+  refuseUnknownOptions,
+} from '@poolhouse/core/kit'
+import type { PoolConfig as PgPoolConfig } from 'pg'
+import type { PgLibrary } from '../pg-library.js'
+import { sslOf } from './pg-ssl.js'
+import { REFUSALS, refuseOption } from './refused-options.js'
+
+const WHERE = 'new Pool'
+
+/** Options of `Pool`: those of `pg.Pool` and `pg.Client`. */
+export interface PgPoolOptions extends PgPoolConfig {
+  /** Another name of `max`, which goes before it. */
+  poolSize?: number | undefined
+  /**
+   * As for `createPool`: the ways to log in that are accepted. Default: SCRAM alone where a
+   * password is given and TLS does not verify the server.
+   */
+  requireAuth?: PoolOptions['requireAuth']
+}
+
+/** What the options of a `pg.Pool` come to. */
+export interface ReadOptions {
+  /** For `createPool`, without its driver. */
+  readonly pool: Omit<PoolOptions, 'driver'>
+  /** Milliseconds after which a quiet connection is probed by TCP; undefined for never. */
+  readonly keepAliveMs: number | undefined
+}
+
+const KNOWN: ReadonlySet<string> = new Set([
+  ...['max', 'poolSize', 'min', 'idleTimeoutMillis', 'connectionTimeoutMillis', 'maxUses'],
+  ...['maxLifetimeSeconds', 'allowExitOnIdle', 'log', 'verify', 'onConnect', 'Client', 'types'],
+  ...['connectionString', 'host', 'port', 'user', 'password', 'database', 'application_name'],
+  ...['fallback_application_name', 'options', 'ssl', 'sslnegotiation', 'enableChannelBinding'],
+  ...['keepAlive', 'keepAliveInitialDelayMillis', 'statement_timeout', 'query_timeout'],
+  ...['requireAuth', 'lock_timeout', 'idle_in_transaction_session_timeout'],
+  // Of libraries that pass on the options that they were given themselves.
+  ...['pg', 'native', 'name'],
+  ...REFUSALS.keys(),
+])
+const FUNCTIONS = ['log', 'verify', 'onConnect'] as const
+
+// `pg` waits without end for a connect that hangs.
+const CONNECT_MS = 30_000
+const SERVER_TIMEOUTS = [
+  'statement_timeout',
+  'lock_timeout',
+  'idle_in_transaction_session_timeout',
+] as const
+
+/** What `pg` knows of a connection once it has read options, environment and its own defaults. */
+interface Parameters {
+  readonly host: string
+  readonly port: number
+  readonly user: string | undefined
+  readonly database: string | undefined
+  readonly password: string | (() => string | Promise<string>) | null | undefined
+  readonly ssl: unknown
+  readonly sslnegotiation?: unknown
+  readonly options?: string | undefined
+  readonly application_name?: string | undefined
+  readonly fallback_application_name?: string | undefined
+  readonly statement_timeout?: number | string | false | undefined
+  readonly lock_timeout?: number | string | false | undefined
+  readonly idle_in_transaction_session_timeout?: number | string | false | undefined
+  readonly query_timeout?: number | string | false | undefined
+  readonly replication?: unknown
+  readonly client_encoding?: string | undefined
+}
+
+/**
+ * Reads the options of a `pg.Pool`, by the rules of `pg` for what goes before what: the connection
+ * string, the other options, the environment, `pg.defaults`. Throws `TypeError` or `RangeError`
+ * that names option, value and way out for what cannot be had.
+ */
+export function readPgPoolOptions(
+  pg: PgLibrary,
+  given: PgPoolOptions,
+  Client: unknown,
+): ReadOptions {
+  if (typeof given !== 'object' || given === null) {
+    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(given)}`)
+  }
+  refuseUnknownOptions(WHERE, given, KNOWN)
+  const options = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  ) as PgPoolOptions
+  for (const [name, value] of Object.entries(options)) refuseOption(WHERE, name, value)
+  for (const name of FUNCTIONS) {
+    if (options[name] !== undefined && typeof options[name] !== 'function') {
+      throw new TypeError(
+        `${WHERE}: ${name} must be a function, got ${describeValue(options[name])}`,
+      )
+    }
+  }
+  checkClient(pg, options.Client ?? Client)
+  const parameters = parametersOf(pg, options)
+  if (parameters.replication) refuseOption(WHERE, 'replication', parameters.replication)
+  const connectMs = numberOf(options, 'connectionTimeoutMillis', { min: 0, max: MAX_MS }) ?? 0
+  const idleMs = options.idleTimeoutMillis === null ? 0 : numberOf(options, 'idleTimeoutMillis', MS)
+  const lifetime = numberOf(options, 'maxLifetimeSeconds', { min: 0, max: MAX_MS / 1000 }) ?? 0
+  const max = numberOf(options, 'max', SIZE) || numberOf(options, 'poolSize', SIZE) || 10
+  const queryMs = parameters.query_timeout
+    ? timeoutOf('query_timeout', parameters.query_timeout)
+    : 0
+  const min = numberOf(options, 'min', SIZE) ?? 0
+  return {
+    pool: {
+      connection: connectionOf(options, parameters),
+      max,
+      min: Math.min(min, max),
+      acquireTimeoutMs: connectMs || MAX_MS,
+      connectTimeoutMs: connectMs || CONNECT_MS,
+      idleTimeoutMs: idleMs ?? 10_000,
+      maxLifetimeMs: lifetime * 1000,
+      maxUses: numberOf(options, 'maxUses', USES) || Number.POSITIVE_INFINITY,
+      maxPending: Number.POSITIVE_INFINITY,
+      statementTimeoutMs: queryMs,
+      requireAuth: options.requireAuth,
+    },
+    keepAliveMs: options.keepAlive
+      ? (numberOf(options, 'keepAliveInitialDelayMillis', MS) ?? 0)
+      : undefined,
+  }
+}
+
+const MS: NumberRule = { min: 0, max: MAX_MS }
+const SIZE: NumberRule = { min: 0, max: 10_000, integer: true }
+const USES: NumberRule = { min: 0, max: Number.POSITIVE_INFINITY, integer: true }
+
+/** A number, which `pg` also takes as a text from the environment. */
+function numberOf(
+  options: PgPoolOptions,
+  name: keyof PgPoolOptions,
+  rule: NumberRule,
+): number | undefined {
+  const value: unknown = options[name]
+  if (value === undefined || value === null || value === false) return undefined
+  const isNumeric = typeof value === 'string' && value.trim() !== '' && !Number.isNaN(Number(value))
+  return checkNumber(WHERE, name, isNumeric ? Number(value) : value, rule)
+}
+
+function timeoutOf(name: string, value: number | string): number {
+  return checkNumber(WHERE, name, Number.parseInt(String(value), 10), MS)
+}
+
+/** A class of its own would be passed over: what the pool hands out is made here. */
+function checkClient(pg: PgLibrary, Client: unknown): void {
+  if (Client === undefined || Client === pg.Client) return
+  const name =
+    typeof Client === 'function' ? `the class ${Client.name || '(no name)'}` : describeValue(Client)
+  throw new TypeError(
+    `${WHERE}: Client cannot be ${name}: connections are opened by @poolhouse/node-postgres, and what it overrides would never be called; leave it out; to do something with each new connection use onConnect or the event 'connect', and keep pg.Pool for pg-native`,
+  )
+}
+
+/** What `pg` makes of the options: it reads them in the constructor of a client. */
+function parametersOf(pg: PgLibrary, options: PgPoolOptions): Parameters {
+  const { Promise: _, Client: __, ...config } = options as Record<string, unknown>
+  const client = new pg.Client({ ...config, connection: {} } as never)
+  return (client as unknown as { connectionParameters: Parameters }).connectionParameters
+}
+
+function connectionOf(options: PgPoolOptions, parameters: Parameters): ConnectionOptions {
+  const { host, port, user, database, password } = parameters
+  const name = parameters.application_name || parameters.fallback_application_name
+  const { enableChannelBinding: binds } = options
+  const startup = startupOf(parameters)
+  return {
+    host,
+    port,
+    ...(user && { user }),
+    ...(database && { database }),
+    ...(password !== null && password !== undefined && { password }),
+    ...(name && { applicationName: name }),
+    ...(binds !== undefined && { channelBinding: binds ? 'prefer' : 'disable' }),
+    ssl: saysSsl(options, parameters)
+      ? sslOf(WHERE, parameters.ssl, parameters.sslnegotiation)
+      : undefined,
+    ...startup,
+  }
+}
+
+/** Whether TLS was asked for or refused, rather than left to a default. */
+function saysSsl({ ssl, connectionString }: PgPoolOptions, parameters: Parameters): boolean {
+  return (
+    Boolean(parameters.ssl) ||
+    ssl !== undefined ||
+    Boolean(process.env['PGSSLMODE']) ||
+    /[?&]ssl(?:mode)?=/.test(connectionString ?? '')
+  )
+}
+
+function startupOf(parameters: Parameters): Pick<ConnectionOptions, 'parameters' | 'routing'> {
+  const timeouts: Record<string, number> = {}
+  for (const name of SERVER_TIMEOUTS) {
+    const value = parameters[name]
+    if (value) timeouts[name] = timeoutOf(name, value)
+  }
+  if (!parameters.options) return { parameters: timeouts }
+  const url = `postgres://localhost/?options=${encodeURIComponent(parameters.options)}`
+  const [read] = readConnectionUrl(WHERE, url)
+  return { parameters: { ...read!.parameters, ...timeouts }, routing: read!.routing }
+}
