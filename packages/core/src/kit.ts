@@ -22,7 +22,7 @@ export type {
   TransactionStatus,
 } from './api/driver.js'
 export { type Driven, driverOf } from './api/driver-of.js'
-export { EventHub } from './api/events.js'
+export { CONNECTION_EVENTS, EventHub, SERVER_EVENTS } from './api/events.js'
 export { type LeasedSession, leasedSession, type OfSession } from './api/leased-session.js'
 export {
   PIGGYBACK,

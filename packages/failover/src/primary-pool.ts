@@ -229,17 +229,13 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool, Driven {
   }
 
   close(options: CloseOptions = {}): Promise<void> {
-    if (this.#closing === undefined) {
-      let checked: CheckedCloseOptions
-      try {
-        // Check before anything is stopped.
-        checked = readCloseOptions(options)
-      } catch (error) {
-        return Promise.reject(error as Error)
-      }
-      this.#closing = this.#close(checked)
+    try {
+      // Wrong options stop nothing.
+      this.#closing ??= this.#close(readCloseOptions(options))
+      return this.#closing
+    } catch (error) {
+      return Promise.reject(error)
     }
-    return this.#closing
   }
 
   async #close({ timeoutMs, waiters }: CheckedCloseOptions): Promise<void> {

@@ -229,9 +229,6 @@ function checkArguments(fn: unknown, options: SwitchoverOptions): void {
   if (typeof fn !== 'function') {
     throw new TypeError(`switchover: fn must be a function, got ${describeValue(fn)}`)
   }
-  if (options === null || typeof options !== 'object') {
-    throw new TypeError(`switchover: options must be an object, got ${describeValue(options)}`)
-  }
   refuseUnknownOptions('switchover', options, KNOWN)
   if (options.timeoutMs !== undefined) checkTimeout('switchover', options.timeoutMs)
   checkSignal('switchover', options.signal)

@@ -197,22 +197,18 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
   }
 
   close(options: CloseOptions = {}): Promise<void> {
-    if (this.#closing === undefined) {
-      let checked: CheckedCloseOptions
-      try {
-        // Wrong options stop nothing.
-        checked = readCloseOptions(options)
-      } catch (error) {
-        return Promise.reject(error as Error)
-      }
-      this.#isLeaving = true
-      this.#closing = this.#close(checked)
+    try {
+      // Wrong options stop nothing.
+      this.#closing ??= this.#close(readCloseOptions(options))
+      return this.#closing
+    } catch (error) {
+      return Promise.reject(error)
     }
-    return this.#closing
   }
 
   async #close({ timeoutMs, waiters }: CheckedCloseOptions): Promise<void> {
     const { clock } = this.#parts
+    this.#isLeaving = true
     const deadline = clock.now() + timeoutMs
     const directory = this.#directory
     this.#budgets.stop()

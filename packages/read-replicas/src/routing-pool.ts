@@ -324,17 +324,13 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, Driven {
   }
 
   close(options: CloseOptions = {}): Promise<void> {
-    if (this.#closing === undefined) {
-      let checked: CheckedCloseOptions
-      try {
-        // Before anything is stopped.
-        checked = readCloseOptions(options)
-      } catch (error) {
-        return Promise.reject(error as Error)
-      }
-      this.#closing = this.#close(checked)
+    try {
+      // Wrong options stop nothing.
+      this.#closing ??= this.#close(readCloseOptions(options))
+      return this.#closing
+    } catch (error) {
+      return Promise.reject(error)
     }
-    return this.#closing
   }
 
   async #close({ timeoutMs, waiters }: CheckedCloseOptions): Promise<void> {

@@ -312,7 +312,8 @@ export interface PoolEventEmitter {
 
 type AnyListener = (event: never) => void
 
-const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
+/** Events about connections, which every pool over other pools passes on as they are. */
+export const CONNECTION_EVENTS: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
   'connect',
   'acquire',
   'release',
@@ -320,22 +321,31 @@ const EVENT_NAMES: ReadonlySet<string> = new Set<PoolEventName>([
   'leak',
   'deadlock',
   'overload',
+  'pooler',
+  'servers',
+  'durability',
+  'error',
+])
+
+/** Events about servers, and which of them are used: they say nothing about any call. */
+export const SERVER_EVENTS: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
   'topology',
   'fenced',
   'split-brain',
   'foreign',
   'diverged',
+  'unidentified',
+  'token',
   'hold',
   'resume',
-  'in-doubt',
-  'pooler',
-  'servers',
-  'unidentified',
-  'durability',
   'ejected',
   'admitted',
-  'token',
-  'error',
+])
+
+const EVENT_NAMES: ReadonlySet<string> = new Set([
+  ...CONNECTION_EVENTS,
+  ...SERVER_EVENTS,
+  'in-doubt',
 ])
 
 /**

@@ -72,6 +72,7 @@ test('its entry for SQL texts exports exactly these values', () => {
 test('its entry for those who build pools exports exactly these values', () => {
   expect(Object.keys(kit).sort()).toMatchInlineSnapshot(`
     [
+      "CONNECTION_EVENTS",
       "ChannelListener",
       "ConnectionSettings",
       "EventHub",
@@ -85,6 +86,7 @@ test('its entry for those who build pools exports exactly these values', () => {
       "PoolView",
       "RESET_AROUND",
       "SERVER_COLUMNS",
+      "SERVER_EVENTS",
       "StreamEnds",
       "TIMELINE_BEGIN",
       "TimelinePast",

@@ -151,9 +151,6 @@ async function recordsOf<T>(resolve: () => Promise<T[]>): Promise<T[]> {
 }
 
 function readOptions(options: DnsOptions): DnsOptions & { port: number; timeoutMs: number } {
-  if (options === null || typeof options !== 'object') {
-    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
-  }
   refuseUnknownOptions(WHERE, options, KNOWN)
   const { name, srv, port = 5432, family, timeoutMs = 2_000, resolver } = options
   const given = name ?? srv

@@ -141,9 +141,6 @@ function readOptions(options: PatroniOptions): {
   timeoutMs: number
   zoneTag: string
 } {
-  if (options === null || typeof options !== 'object') {
-    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
-  }
   refuseUnknownOptions(WHERE, options, KNOWN)
   const { urls, timeoutMs = 2_000, tls, zoneTag = 'zone' } = options
   if (!Array.isArray(urls) || urls.length === 0) {

@@ -141,9 +141,6 @@ const KNOWN: ReadonlySet<string> = new Set([
  */
 export function readFailoverOptions(source: NodeSource, options: FailoverOptions): FailoverConfig {
   checkSource(source)
-  if (options === null || typeof options !== 'object') {
-    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
-  }
   refuseUnknownOptions(WHERE, options, KNOWN)
   const { name, clock, random } = options
   if (name !== undefined) checkShownText(WHERE, 'name', name)

@@ -1,12 +1,12 @@
 import {
   type CloseOptions,
   type ConnectionPool,
-  type PoolEventName,
   PoolhouseError,
   type PoolStats,
 } from '@poolhouse/core'
 import {
   awaitIdle,
+  CONNECTION_EVENTS,
   checkSignal,
   checkTimeout,
   describeName,
@@ -35,21 +35,6 @@ export interface DrainOptions {
   /** Ends the wait; the node stays drained. */
   signal?: AbortSignal | undefined
 }
-
-// Events of the nodes' pools that the failover pool emits too. It emits all others by itself.
-const RELAYED: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
-  'connect',
-  'acquire',
-  'release',
-  'destroy',
-  'leak',
-  'deadlock',
-  'overload',
-  'pooler',
-  'servers',
-  'durability',
-  'error',
-])
 
 /** Owns the nodes that come and go, and everything that watches or listens to one of them. */
 export class NodeRegistry {
@@ -89,7 +74,7 @@ export class NodeRegistry {
       },
     })
     const hint = (node: string): void => this.watch.hint(node)
-    this.#relay = new EventRelay(hub, [], RELAYED)
+    this.#relay = new EventRelay(hub, [], CONNECTION_EVENTS)
     this.#hints = new PoolHints(clock, hint)
     this.#silence = watchdog && new SilenceWatch(this.#nodes, clock, watchdog, hint)
   }

@@ -8,11 +8,10 @@ import {
   createPool,
   type Driver,
   PoolClosedError,
-  type PoolEventName,
   type PoolStats,
   type ReconfigureOptions,
 } from '@poolhouse/core'
-import { EventHub, EventRelay, sumStats } from '@poolhouse/core/kit'
+import { CONNECTION_EVENTS, EventHub, EventRelay, sumStats } from '@poolhouse/core/kit'
 import type { Budgets } from '../budget/budgets.js'
 import type { DatabasePoolSettings } from '../options/database-options.js'
 import type { ServerSpec } from '../options/database-spec.js'
@@ -55,21 +54,6 @@ export interface MemberOptions {
   readonly apart: <R>(make: () => R) => R
 }
 
-// The events of the pools of one member. The rest are events of the server group.
-const OF_CONNECTIONS: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
-  'connect',
-  'acquire',
-  'release',
-  'destroy',
-  'leak',
-  'deadlock',
-  'overload',
-  'pooler',
-  'servers',
-  'durability',
-  'error',
-])
-
 /**
  * The member that the running call is for. The pools that route are shared by all members of a
  * server group; the server at the end of the route (`ServerNode`) looks the member up here. The
@@ -95,7 +79,7 @@ export class DatabaseMember {
   constructor(options: MemberOptions) {
     this.#options = options
     this.hub = options.apart(() => new EventHub())
-    this.events = new EventRelay(this.hub, [], OF_CONNECTIONS)
+    this.events = new EventRelay(this.hub, [], CONNECTION_EVENTS)
   }
 
   get name(): string {

@@ -25,6 +25,7 @@ import {
   type PoolCall,
   PoolDecorator,
   readCloseOptions,
+  SERVER_EVENTS,
 } from '@poolhouse/core/kit'
 import type { FailoverPool } from '@poolhouse/failover'
 import {
@@ -39,20 +40,6 @@ import { currentMember, type DatabaseMember } from './database-member.js'
 import { FollowingChannels } from './following-channels.js'
 import type { ServerGroup } from './server-group.js'
 import { ReadView, SessionView, type ViewedDatabase } from './views.js'
-
-/** Events about the servers, which tell no database about the calls of another. */
-export const OF_THE_SERVERS: ReadonlySet<PoolEventName> = new Set<PoolEventName>([
-  'topology',
-  'fenced',
-  'split-brain',
-  'foreign',
-  'diverged',
-  'token',
-  'hold',
-  'resume',
-  'ejected',
-  'admitted',
-])
 
 /**
  * A server group as one of its databases uses it: the group routes each call, and the call runs on
@@ -72,7 +59,7 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase, Viewed
     super()
     this.#member = member
     this.#groupOf = groupOf
-    this.#events = new EventRelay(member.hub, [], OF_THE_SERVERS)
+    this.#events = new EventRelay(member.hub, [], SERVER_EVENTS)
   }
 
   get name(): string {
@@ -246,7 +233,7 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase, Viewed
   }
 
   #relay(event: PoolEventName): EventRelay {
-    if (!OF_THE_SERVERS.has(event)) return this.#member.events
+    if (!SERVER_EVENTS.has(event)) return this.#member.events
     if (!this.#hearsServers) this.#events.add(this.#group.routed)
     this.#hearsServers = true
     return this.#events

@@ -15,10 +15,10 @@ import {
   PoolView,
   RESET_AROUND,
   refuseLoneStatement,
+  SERVER_EVENTS,
   type WithResetAround,
 } from '@poolhouse/core/kit'
 import { annotationOf, type ReaderOptions } from '@poolhouse/read-replicas'
-import { OF_THE_SERVERS } from '../cluster/database-view.js'
 import type { DatabasePool } from '../options/database-pool.js'
 import type { TenantGate } from './tenant-gate.js'
 
@@ -126,13 +126,13 @@ export class ScopedDatabase extends PoolView<DatabasePool> implements DatabasePo
   override on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
     if (event === 'in-doubt') this.#hub.on(event, listener)
     // Events of the shared connections may be about other tenants.
-    else if (OF_THE_SERVERS.has(event)) this.whole.on(event, listener)
+    else if (SERVER_EVENTS.has(event)) this.whole.on(event, listener)
     return this
   }
 
   override off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
     if (event === 'in-doubt') this.#hub.off(event, listener)
-    else if (OF_THE_SERVERS.has(event)) this.whole.off(event, listener)
+    else if (SERVER_EVENTS.has(event)) this.whole.off(event, listener)
     return this
   }
 }

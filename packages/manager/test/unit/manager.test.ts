@@ -1,4 +1,4 @@
-import { AuthenticationError, ConfigError, createPool } from '@poolhouse/core'
+import { AuthenticationError, ConfigError, createPool, DatabaseError } from '@poolhouse/core'
 import {
   type FakeDriver,
   fakeDriver,
@@ -284,6 +284,25 @@ test('a listener that throws is a process warning, unless the database has an er
   } finally {
     warned.mockRestore()
   }
+})
+
+test('a database tells of a replica that does not say how far behind it is', async () => {
+  const secretive = new Set<number>()
+  driver.options.onConnect = (attempt, { settings }) => {
+    if (settings.endpoint.port === 6000) secretive.add(attempt)
+    return undefined
+  }
+  driver.options.onStatement = ({ text }, { info }) =>
+    secretive.has(info.backendPid!) && text.includes('pg_last_wal_replay_lsn')
+      ? { error: new DatabaseError('permission denied', { code: '42501', severity: 'ERROR' }) }
+      : undefined
+  const manager = manage({ app: { primary: LOCAL, replicas: [{ ...LOCAL, port: 6000 }] } })
+  const told: unknown[] = []
+  const db = manager.database('app')
+  db.on('unidentified', (event) => told.push(event))
+  await Promise.all([db.query('select 1', [], { intent: 'read' }), clock.advance(1_000)])
+  expect(told).toMatchObject([{ reason: expect.stringContaining('permission denied') }])
+  await manager.close()
 })
 
 test('is ready when every database answers, and not while one is down', async () => {

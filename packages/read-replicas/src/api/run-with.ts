@@ -43,9 +43,6 @@ const shared = globalThis as { [KEY]?: AsyncLocalStorage<RunWithOptions> }
  */
 export function runWith<R>(options: RunWithOptions, fn: () => R): R {
   const where = 'runWith'
-  if (options === null || typeof options !== 'object') {
-    throw new TypeError(`${where}: options must be an object, got ${describeValue(options)}`)
-  }
   refuseUnknownOptions(where, options, KNOWN)
   const { intent, session } = options
   if (intent !== undefined) checkWord(where, 'intent', intent, INTENTS)

@@ -94,9 +94,6 @@ const LONGEST_NAME_BYTES = 63
  * value of the wrong kind and a `RangeError` for a value out of bounds; both name the option.
  */
 export function resolveClusterOptions(options: ClusterOptions = {}): ResolvedClusterOptions {
-  if (typeof options !== 'object' || options === null) {
-    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
-  }
   refuseUnknownOptions(WHERE, options, KNOWN_OPTIONS)
   const { replicas = 2, synchronous = false, settings = {}, tls = false } = options
   const { auth = 'trust', binaries, database = 'app' } = options

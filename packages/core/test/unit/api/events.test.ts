@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest'
-import { EventHub } from '../../../src/kit.js'
+import type { PoolEventName } from '../../../src/index.js'
+import { CONNECTION_EVENTS, EventHub, SERVER_EVENTS } from '../../../src/kit.js'
 import { harness, watch } from '../../harness.js'
 
 const connected = { pool: 'p', connection: 1, createMs: 0 }
@@ -131,4 +132,40 @@ test('tells the life of a connection', async () => {
     ['release', { pool: 'test', connection: 1, useMs: 3 }],
     ['destroy', { pool: 'test', connection: 1, reason: 'crash' }],
   ])
+})
+
+test('an event is about connections, about servers, or about a transaction in doubt', () => {
+  const kinds: Record<PoolEventName, 'connections' | 'servers' | 'doubt'> = {
+    connect: 'connections',
+    acquire: 'connections',
+    release: 'connections',
+    destroy: 'connections',
+    leak: 'connections',
+    deadlock: 'connections',
+    overload: 'connections',
+    pooler: 'connections',
+    servers: 'connections',
+    durability: 'connections',
+    error: 'connections',
+    topology: 'servers',
+    fenced: 'servers',
+    'split-brain': 'servers',
+    foreign: 'servers',
+    diverged: 'servers',
+    unidentified: 'servers',
+    token: 'servers',
+    hold: 'servers',
+    resume: 'servers',
+    ejected: 'servers',
+    admitted: 'servers',
+    'in-doubt': 'doubt',
+  }
+  const hub = new EventHub()
+  for (const [name, kind] of Object.entries(kinds) as [PoolEventName, string][]) {
+    hub.on(name, () => {})
+    expect([CONNECTION_EVENTS.has(name), SERVER_EVENTS.has(name)]).toEqual([
+      kind === 'connections',
+      kind === 'servers',
+    ])
+  }
 })

@@ -37,9 +37,6 @@ const KNOWN: ReadonlySet<string> = new Set(['targets', 'lines'])
  * password.
  */
 export function resolveHaproxyOptions(options: HaproxyOptions): ResolvedHaproxyOptions {
-  if (typeof options !== 'object' || options === null) {
-    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
-  }
   refuseUnknownOptions(WHERE, options, KNOWN)
   const { targets, lines = [] } = options
   if (!Array.isArray(targets) || targets.length === 0) {

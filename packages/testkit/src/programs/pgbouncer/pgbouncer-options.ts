@@ -67,9 +67,6 @@ const METHODS: readonly ClusterAuth[] = ['trust', 'scram-sha-256', 'md5', 'passw
  * option, never a password.
  */
 export function resolvePgBouncerOptions(options: PgBouncerOptions): ResolvedPgBouncerOptions {
-  if (typeof options !== 'object' || options === null) {
-    throw new TypeError(`${WHERE}: options must be an object, got ${describeValue(options)}`)
-  }
   refuseUnknownOptions(WHERE, options, KNOWN)
   const { poolMode = 'transaction', poolSize = 5, tls = false, auth = 'trust' } = options
   checkWord(WHERE, 'poolMode', poolMode, MODES)
