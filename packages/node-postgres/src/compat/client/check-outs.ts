@@ -81,7 +81,8 @@ export class CheckOuts {
     this.#begin(lent, lease)
     await this.#introduce(lent)
     this.#host.facade.emit('acquire', lent.client)
-    if (this.#host.verify !== undefined) await this.#orDestroy(lent, this.#host.verify(lent.client))
+    const { verify } = this.#host
+    if (verify !== undefined) await this.#orDestroy(lent, () => verify(lent.client))
     return lent.client
   }
 
@@ -98,7 +99,7 @@ export class CheckOuts {
     lent.beginSetup()
     try {
       if (host.onConnect !== undefined) {
-        await this.#orDestroy(lent, Promise.resolve(host.onConnect(lent.client)))
+        await this.#orDestroy(lent, async () => await host.onConnect?.(lent.client))
       }
       host.facade.emit('connect', lent.client)
       if (borrowing.busy) await new Promise<void>((resolve) => borrowing.whenFree(resolve))
@@ -108,9 +109,9 @@ export class CheckOuts {
     }
   }
 
-  async #orDestroy(lent: LendableClient, hook: Promise<unknown>): Promise<void> {
+  async #orDestroy(lent: LendableClient, hook: () => Promise<unknown>): Promise<void> {
     try {
-      await hook
+      await hook()
     } catch (error) {
       lent.client.release(true)
       throw error
@@ -120,8 +121,9 @@ export class CheckOuts {
   /** Sets again what a reset has undone. */
   async #lendSet(lent: LendableClient, settings: Settings): Promise<PgPoolClient> {
     const borrowing = lent.borrowing!
-    const sets = settings.all.map(({ query, first }) => borrowing.query(query, first))
-    await this.#orDestroy(lent, Promise.all(sets))
+    await this.#orDestroy(lent, () =>
+      Promise.all(settings.all.map(({ query, first }) => borrowing.query(query, first))),
+    )
     this.#keep(lent, settings)
     this.#host.facade.emit('acquire', lent.client)
     return lent.client
