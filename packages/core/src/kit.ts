@@ -21,7 +21,7 @@ export type {
   ResetLevel,
   TransactionStatus,
 } from './api/driver.js'
-export { type Driven, driverOf } from './api/driver-of.js'
+export { type Driven, driverOf, settingsOf } from './api/driver-of.js'
 export { CONNECTION_EVENTS, EventHub, SERVER_EVENTS } from './api/events.js'
 export { type LeasedSession, leasedSession, type OfSession } from './api/leased-session.js'
 export {

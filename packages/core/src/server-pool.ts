@@ -42,6 +42,7 @@ import { AbortError, ConnectionLostError } from './outcome/errors.js'
 import { PoolhouseError } from './outcome/poolhouse-error.js'
 import type { AcceptsServer } from './server/server-identity.js'
 import { type ServerInUse, serversInUse } from './server/server-sightings.js'
+import type { ConnectionSettings } from './settings/connection-settings.js'
 import { type Endpoint, formatEndpoint } from './settings/endpoint.js'
 import { silentSince } from './slot/silence.js'
 import type { Slot } from './slot/slot.js'
@@ -94,6 +95,10 @@ export class ServerPool implements ConnectionPool, Driven {
 
   get drivenBy(): Driver {
     return this.#engine.config.driver
+  }
+
+  get connectsWith(): ConnectionSettings {
+    return this.#engine.config.settings
   }
 
   get pooler(): PoolerInEffect | undefined {

@@ -140,6 +140,11 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool, Driven {
     return this.#watch.current.nodes.map(({ pool }) => pool)
   }
 
+  get connectsWith(): Pool | undefined {
+    const { primary, nodes } = this.#watch.current
+    return (primary ?? nodes[0])?.pool
+  }
+
   /** Hot path, measured: while there is a primary, no object is made for the call. */
   override query<Row = Record<string, unknown>>(
     first: string | Statement,

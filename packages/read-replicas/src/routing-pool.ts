@@ -165,6 +165,10 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, Driven {
     return [this.#primary, ...this.#membership.owned, ...nodes.map(({ pool }) => pool)]
   }
 
+  get connectsWith(): Pool {
+    return this.#primary
+  }
+
   // ── calls ──
 
   /** Not through `send`, which makes an object for each call: measured. */
@@ -216,8 +220,10 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, Driven {
   }
 
   session(token?: string, options: ReplicaSessionOptions = {}): ReplicaSession {
-    const { memory: session, terms } = this.#sessions.begin(token, options)
-    const scope = { route: this.#routes.of(terms), session, own: true }
+    const { memory: session, terms, isAmbient } = this.#sessions.begin(token, options)
+    const { maxStalenessMs, maxStalenessBytes } = options
+    const own = !isAmbient || (maxStalenessMs ?? maxStalenessBytes) !== undefined
+    const scope = { route: this.#routes.of(terms), session, own }
     return new SessionPool(`${this.name}/session`, this, scope, {
       primary: this.#primary,
       background: this.#background,
@@ -225,6 +231,7 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, Driven {
       reads: this.#reads,
       classified: this.#classified,
       maker: this.#sessions,
+      isAmbient,
     })
   }
 

@@ -1,4 +1,5 @@
 import { ConfigError } from '../outcome/errors.js'
+import { ConnectionSettings } from '../settings/connection-settings.js'
 import type { Driver } from './driver.js'
 import type { Pool } from './pool.js'
 
@@ -6,6 +7,11 @@ import type { Pool } from './pool.js'
 export interface Driven {
   /** Its driver, or the pools that it is made of; undefined while it does not know. */
   readonly drivenBy?: Driver | Iterable<Pool> | undefined
+  /**
+   * How it connects, or the pool whose connections take its writes now; while there is no primary,
+   * any of its nodes. Undefined while it knows none. Holds the password.
+   */
+  readonly connectsWith?: ConnectionSettings | Pool | undefined
 }
 
 /**
@@ -28,6 +34,15 @@ export function driverOf(pool: Pool): Driver | undefined {
     found ??= driver
   }
   return found
+}
+
+/**
+ * How a pool connects to the server that takes its writes now. While there is
+ * no primary, to any of its nodes. Undefined where no pool tells.
+ */
+export function settingsOf(pool: Pool): ConnectionSettings | undefined {
+  const told = (pool as Driven).connectsWith
+  return told === undefined || told instanceof ConnectionSettings ? told : settingsOf(told)
 }
 
 function isIterable(told: Driver | Iterable<Pool>): told is Iterable<Pool> {

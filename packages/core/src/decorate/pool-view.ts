@@ -27,6 +27,11 @@ export abstract class PoolView<Whole extends Pool = Pool> extends PoolDecorator 
     return [this.whole]
   }
 
+  /** See `Driven`: the whole. */
+  get connectsWith(): Pool {
+    return this.whole
+  }
+
   /** See `Pool`: those of the whole. */
   stats(): PoolStats {
     return this.whole.stats()

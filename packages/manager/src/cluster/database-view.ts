@@ -39,6 +39,7 @@ import type { NamedDatabase } from '../options/database-pool.js'
 import { currentMember, type DatabaseMember } from './database-member.js'
 import { FollowingChannels } from './following-channels.js'
 import type { ServerGroup } from './server-group.js'
+import { ServerNode } from './server-node.js'
 import { ReadView, SessionView, type ViewedDatabase } from './views.js'
 
 /**
@@ -68,6 +69,13 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase, Viewed
 
   get drivenBy(): Driver {
     return this.#member.driver
+  }
+
+  get connectsWith(): Pool | undefined {
+    const { direct, topology } = this.#group
+    const { primary, nodes } = topology?.current ?? { nodes: [] }
+    const node = direct ?? (primary ?? nodes[0])?.pool
+    return node instanceof ServerNode ? this.#member.poolAt(node) : undefined
   }
 
   get topology(): Topology | undefined {

@@ -64,6 +64,10 @@ export class TenantPool extends PoolDecorator implements DatabasePool, Driven {
     return tenant && [tenant.pool]
   }
 
+  get connectsWith(): Pool | undefined {
+    return this.#directory.look(this.#id)?.pool
+  }
+
   protected send<R>(call: PoolCall<R>): Promise<R> {
     if (this.#closed) throw new PoolClosedError(this.name)
     this.#scope.check(this.#id)

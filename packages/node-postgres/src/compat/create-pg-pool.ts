@@ -3,6 +3,8 @@ import { checkWord, describeValue, refuseUnknownOptions } from '@poolhouse/core/
 import type { Pool as PgPool } from 'pg'
 import { boundPoolClass } from './bound-pool.js'
 import { libraryOf } from './pg-library.js'
+import { type PgPoolReads, readTarget } from './read-target.js'
+import { shownOptions } from './shown-options.js'
 
 /** Options of `createPgPool`. */
 export interface CreatePgPoolOptions {
@@ -12,18 +14,28 @@ export interface CreatePgPoolOptions {
    * a cursor, a COPY, a LISTEN or a session setting is open, and gives it back after that.
    */
   checkout?: 'eager' | 'lazy' | undefined
+  /**
+   * Where reads go, over a pool with replicas. `auto` (default): where the pool would send them, by
+   * its `classify`, by hints and by `runWith`, in one session for the whole facade, so that reads
+   * see what was written through it. `primary`: nowhere but to the primary. An object: as `auto`,
+   * with these bounds. A tenant has no session, so its reads go to the primary.
+   */
+  reads?: 'auto' | 'primary' | PgPoolReads | undefined
   /** What a second `release()` of a client does: `throw` (default) as `pg` does, or `warn`. */
   doubleRelease?: 'throw' | 'warn' | undefined
 }
 
 const WHERE = 'createPgPool'
-const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['checkout', 'doubleRelease'])
+const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['checkout', 'reads', 'doubleRelease'])
 
 /**
  * Makes a `pg.Pool` of a pool: an instance of a subclass of the application's own `pg.Pool`, for
  * every library that takes one. `pool` may be any pool whose connections come from
- * `nodePostgres()`. Throws `TypeError` for what is no pool and for unknown options, and
- * `ConfigError` for a pool over another driver.
+ * `nodePostgres()`. Throws `TypeError` or `RangeError` for what is no pool and for unknown or wrong
+ * options, and `ConfigError` for a pool over another driver.
+ *
+ * `end()` closes `pool`, once it is the last facade over it; a view, such as a session or a tenant,
+ * closes itself alone.
  *
  * ```ts
  * const db = drizzle(createPgPool(pool))
@@ -32,11 +44,19 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['checkout', 'doubleRelease']
 export function createPgPool(pool: Pool, options: CreatePgPoolOptions = {}): PgPool {
   checkPool(pool)
   refuseUnknownOptions(WHERE, options, KNOWN_OPTIONS)
-  const { checkout = 'eager', doubleRelease = 'throw' } = options
+  const { checkout = 'eager', reads = 'auto', doubleRelease = 'throw' } = options
   checkWord(WHERE, 'checkout', checkout, ['eager', 'lazy'])
   checkWord(WHERE, 'doubleRelease', doubleRelease, ['throw', 'warn'])
   const BoundPool = boundPoolClass(libraryOf(WHERE, pool))
-  return new BoundPool(pool, pool, { checkout, doubleRelease }, {})
+  const target = readTarget(WHERE, pool, reads)
+  const facade = new BoundPool(pool, target, { checkout, doubleRelease }, {})
+  Object.defineProperty(facade, 'options', {
+    value: shownOptions(pool),
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  })
+  return facade
 }
 
 function checkPool(pool: unknown): void {
@@ -44,7 +64,13 @@ function checkPool(pool: unknown): void {
   if (typeof query === 'function' && typeof acquire === 'function' && typeof close === 'function') {
     return
   }
+  const hint =
+    typeof (pool as { totalCount?: unknown } | null)?.totalCount === 'number'
+      ? ', a pg.Pool; make a pool of its options with new Pool() of this package, or with createPool()'
+      : typeof pool === 'string'
+        ? '; make a pool of it first, createPool({ driver: nodePostgres(), connection })'
+        : ''
   throw new TypeError(
-    `${WHERE}: pool must be a pool of Poolhouse, such as createPool() makes, got ${describeValue(pool)}`,
+    `${WHERE}: pool must be a pool of Poolhouse, such as createPool() makes, got ${describeValue(pool)}${hint}`,
   )
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '@poolhouse/core'
 import {
+  checkBoolean,
   checkNumber,
   checkShownText,
   checkWord,
@@ -177,6 +178,12 @@ export interface ReplicaSessionOptions extends ReaderOptions {
    * milliseconds: for jobs that are in no hurry. Default 0.
    */
   deferMs?: number | undefined
+  /**
+   * Whether `runWith` around a call says its intent where the call does not, and its session in
+   * place of this one: for a session that serves a whole process, under requests that may have one
+   * of their own. Default false.
+   */
+  ambient?: boolean | undefined
 }
 
 /** What to do with a read for which no replica is fresh enough, after waiting for one. */
@@ -249,6 +256,7 @@ const SESSION_OPTIONS: ReadonlySet<string> = new Set([
   ...READER_OPTIONS,
   'waitForTokenMs',
   'deferMs',
+  'ambient',
 ])
 const WAIT_OPTIONS: ReadonlySet<string> = new Set(['waitMs', 'otherwise'])
 const TO_PRIMARY: WhenStale = { waitMs: 0, otherwise: 'primary' }
@@ -323,14 +331,16 @@ export function readReaderOptions(options: ReaderOptions, terms: ReadTerms): Rea
 export function readSessionOptions(
   options: ReplicaSessionOptions,
   config: Pick<ReplicasConfig, 'terms' | 'waitForTokenMs'>,
-): { terms: ReadTerms; waitMs: number; firstWaitMs: number } {
+): { terms: ReadTerms; waitMs: number; firstWaitMs: number; isAmbient: boolean } {
   const where = 'session'
   requireObject(where, options)
   refuseUnknownOptions(where, options, SESSION_OPTIONS)
+  const { ambient = false } = options
   return {
     terms: readTerms(where, options, config.terms),
     waitMs: checkMs('waitForTokenMs', options.waitForTokenMs ?? config.waitForTokenMs, where),
     firstWaitMs: checkMs('deferMs', options.deferMs ?? 0, where),
+    isAmbient: checkBoolean(where, 'ambient', ambient),
   }
 }
 

@@ -42,12 +42,12 @@ export class SessionMaker implements TokenPolicy {
   begin(
     text: string | undefined,
     options: ReplicaSessionOptions,
-  ): { memory: SessionMemory; terms: ReadTerms } {
-    const { terms, waitMs, firstWaitMs } = readSessionOptions(options, this.#config)
+  ): { memory: SessionMemory; terms: ReadTerms; isAmbient: boolean } {
+    const { terms, waitMs, firstWaitMs, isAmbient } = readSessionOptions(options, this.#config)
     const waits = { waitMs, firstWaitMs }
     const memory = new SessionMemory(this.#positions, this.#background, this, waits)
     if (text !== undefined) this.see(memory, text)
-    return { memory, terms }
+    return { memory, terms, isAmbient }
   }
 
   /**

@@ -17,6 +17,7 @@ import {
   readQueryArguments,
 } from '@poolhouse/core/kit'
 import type { ReplicaSession } from '../api/replica-pool.js'
+import { ambient, type RunWithOptions } from '../api/run-with.js'
 import type { Background } from '../base/background.js'
 import type { RoutingCounters } from '../base/routing-counters.js'
 import type { ReaderOptions } from '../options/replicas-options.js'
@@ -40,6 +41,8 @@ export interface SessionParts {
   readonly classified: ClassifiedReads
   /** Reads and writes tokens. */
   readonly maker: SessionMaker
+  /** Whether `runWith` around a call comes before this session. */
+  readonly isAmbient: boolean
 }
 
 /** A read-your-writes view: reads see the session's own writes and never go back in time. */
@@ -114,24 +117,35 @@ export class SessionPool extends PoolView implements ReplicaSession {
     const { statement, options } = readQueryArguments(first, second, third)
     this.#parts.background.checkOpen()
     this.#open()
-    const { reads, classified } = this.#parts
-    if (options?.intent === 'read') return await reads.query<Row>(this.scope, statement, options)
+    const { reads, classified, isAmbient } = this.#parts
+    const around = isAmbient ? ambient() : undefined
+    if (this.#yieldsTo(around)) return await this.whole.query<Row>(statement, options)
+    const intent = options?.intent ?? around?.intent
+    if (intent === 'read') return await reads.query<Row>(this.scope, statement, options)
     const onPrimary: OnPrimary<Row> = (own, limits) => this.#write<Row>(own, limits)
-    if (options?.intent === 'write') return await classified.write(statement, options, onPrimary)
+    if (intent === 'write') return await classified.write(statement, options, onPrimary)
     return await classified.query<Row>(this.scope, statement, options, onPrimary)
   }
 
   protected async send<R>(call: PoolCall<R>): Promise<R> {
     this.#parts.background.checkOpen()
     const primary = this.#open()
-    const { reads, classified } = this.#parts
-    if (call.kind === 'ready') return await call.run(this.whole)
+    const { reads, classified, isAmbient } = this.#parts
+    const around = isAmbient ? ambient() : undefined
+    if (call.kind === 'ready' || this.#yieldsTo(around)) return await call.run(this.whole)
     if (call.kind === 'listen') return await call.run(primary)
     if (call.kind === 'copyFrom') return await this.#onPrimary(call)
-    if (call.isRead) return await reads.run(this.scope, call)
+    const intent = call.intent ?? around?.intent
+    if (intent === 'read') return await reads.run(this.scope, call)
     const isStream = call.kind === 'stream' || call.kind === 'copyTo'
-    if (!isStream || call.intent === 'write') return await this.#onPrimary(call)
+    if (!isStream || intent === 'write') return await this.#onPrimary(call)
     return await classified.stream(this.scope, call, (left) => this.#onPrimary(call, left))
+  }
+
+  /** Whether the call belongs to another session of the same pool. */
+  #yieldsTo(around: RunWithOptions | undefined): boolean {
+    const session = around?.session?.of ?? around?.session
+    return session instanceof SessionPool && session !== this && session.belongsTo(this.whole)
   }
 
   async #onPrimary<R>(

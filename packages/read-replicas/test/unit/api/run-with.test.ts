@@ -105,6 +105,33 @@ describe('runWith', () => {
     expect(session.token).toMatch(/\.2328$/)
   })
 
+  test('comes before a session that is made ambient, and not before any other', async () => {
+    const { db, clock } = await startSetting()
+    await clock.advance(700)
+    const wide = db.session(undefined, { ambient: true })
+    const own = db.session()
+    const others = db.session()
+    await runWith({ intent: 'read', session: others, maxStalenessMs: 60_000 }, async () => {
+      expect((await wide.query(SQL)).node).not.toBe('a')
+      expect((await own.query(SQL)).node).toBe('a')
+      const leases = [await wide.acquire(), await own.acquire()]
+      expect(leases.map(({ node }) => node === 'a')).toEqual([false, true])
+      for (const lease of leases) lease.release()
+      await wide.query('insert into t values (1)', undefined, { intent: 'write' })
+    })
+    expect([wide.hasWritten, others.hasWritten]).toEqual([false, true])
+    await runWith({ intent: 'read', maxStalenessMs: 60_000 }, async () => {
+      expect((await wide.query(SQL)).node).not.toBe('a')
+      expect(await wide.transaction(async (tx) => (await tx.query(SQL)).node)).not.toBe('a')
+    })
+    await runWith({ intent: 'read', maxStalenessMs: 0 }, async () => {
+      expect((await wide.query(SQL)).node).toBe('a')
+    })
+    await wide.query('insert into t values (2)')
+    expect(wide.hasWritten).toBe(true)
+    expect(() => db.session(undefined, { ambient: 1 as never })).toThrow('ambient must be true')
+  })
+
   test('returns synchronously what the function returns, and throws what it throws', () => {
     expect(runWith({ intent: 'read' }, () => 7)).toBe(7)
     expect(() =>
