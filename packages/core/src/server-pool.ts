@@ -1,9 +1,4 @@
-import {
-  checkAcquireOptions,
-  checkQueryOptions,
-  checkReadyOptions,
-  resetsAround,
-} from './api/call-options.js'
+import { checkAcquireOptions, checkReadyOptions, resetsAround } from './api/call-options.js'
 import type { CopyResult, Driver } from './api/driver.js'
 import type { Driven } from './api/driver-of.js'
 import type { PoolEventName, PoolListener } from './api/events.js'
@@ -17,12 +12,7 @@ import {
 } from './api/pool-options.js'
 import type { PoolerInEffect } from './api/pooler.js'
 import type { Session, SessionOptions } from './api/session.js'
-import {
-  type QueryOptions,
-  type QueryResult,
-  readQueryArguments,
-  type Statement,
-} from './api/statement.js'
+import type { QueryOptions, QueryResult, Statement } from './api/statement.js'
 import type { PoolSnapshot, PoolStats } from './api/stats.js'
 import type { CopyOptions, CopySource, StreamArguments, StreamIterator } from './api/streaming.js'
 import type { ListenOptions, NotifyListener, Subscription } from './api/subscription.js'
@@ -46,13 +36,14 @@ import type { ConnectionSettings } from './settings/connection-settings.js'
 import { type Endpoint, formatEndpoint } from './settings/endpoint.js'
 import { silentSince } from './slot/silence.js'
 import type { Slot } from './slot/slot.js'
-import { refuseWhenCalled } from './statement/lone-statement.js'
-import { StatementRun } from './statement/statement-run.js'
 import {
   checkCopyFromArguments,
   checkCopyToArguments,
+  readQueryCall,
   readStreamArguments,
-} from './statement/stream-arguments.js'
+} from './statement/call-arguments.js'
+import { refuseWhenCalled } from './statement/lone-statement.js'
+import { StatementRun } from './statement/statement-run.js'
 import { refuseBehindPooler } from './statement/through-pooler.js'
 import { runTransaction } from './transaction/transaction-runner.js'
 
@@ -120,8 +111,7 @@ export class ServerPool implements ConnectionPool, Driven {
     third: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
     return new Promise((resolve, reject) => {
-      const { statement, options } = readQueryArguments(first, second, third)
-      if (options !== undefined) checkQueryOptions(options)
+      const { statement, options } = readQueryCall(first, second, third)
       if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
       refuseWhenCalled(statement)
       const engine = this.#engine

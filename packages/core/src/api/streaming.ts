@@ -135,3 +135,18 @@ export abstract class StreamEnds<T> implements StreamIterator<T> {
     return this
   }
 }
+
+/** Passes on what a `next()` settles with; before that calls `ended` if nothing comes after it. */
+export async function untilEnd<T>(
+  next: Promise<IteratorResult<T, undefined>>,
+  ended: () => void,
+): Promise<IteratorResult<T, undefined>> {
+  let goesOn = false
+  try {
+    const result = await next
+    goesOn = result.done !== true
+    return result
+  } finally {
+    if (!goesOn) ended()
+  }
+}

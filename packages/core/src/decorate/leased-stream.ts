@@ -9,7 +9,7 @@ import type {
   StreamIterator,
   StreamOptions,
 } from '../api/streaming.js'
-import { StreamEnds } from '../api/streaming.js'
+import { StreamEnds, untilEnd } from '../api/streaming.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
 import { refuseLoneStatement } from '../statement/lone-statement.js'
@@ -136,7 +136,9 @@ class LeasedStream<T> extends StreamEnds<T> {
   next(): Promise<IteratorResult<T, undefined>> {
     const { failed } = this.#source
     if (this.#inner === undefined) return this.#first()
-    const next = this.#tellsEnd ? this.#inner.next() : this.#watched(this.#inner.next())
+    const next = this.#tellsEnd
+      ? this.#inner.next()
+      : untilEnd(this.#inner.next(), () => this.giveBack())
     if (failed === undefined) return next
     return next.catch((error: unknown) => {
       throw failed(error)
@@ -215,19 +217,6 @@ class LeasedStream<T> extends StreamEnds<T> {
     } catch (error) {
       this.giveBack()
       throw error
-    }
-  }
-
-  async #watched(
-    next: Promise<IteratorResult<T, undefined>>,
-  ): Promise<IteratorResult<T, undefined>> {
-    let goesOn = false
-    try {
-      const result = await next
-      goesOn = result.done !== true
-      return result
-    } finally {
-      if (!goesOn) this.giveBack()
     }
   }
 

@@ -1,14 +1,9 @@
-import { checkAcquireOptions, checkQueryOptions, checkReadyOptions } from '../api/call-options.js'
+import { checkAcquireOptions, checkReadyOptions } from '../api/call-options.js'
 import type { CopyResult } from '../api/driver.js'
 import type { PoolEventName, PoolListener } from '../api/events.js'
 import type { Lease } from '../api/lease.js'
 import type { AcquireOptions, CloseOptions, Pool, ReadyOptions } from '../api/pool.js'
-import {
-  type QueryOptions,
-  type QueryResult,
-  readQueryArguments,
-  type Statement,
-} from '../api/statement.js'
+import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import type { PoolStats } from '../api/stats.js'
 import type {
   CopyOptions,
@@ -33,8 +28,9 @@ import { checkFunction } from '../base/option-check.js'
 import {
   checkCopyFromArguments,
   checkCopyToArguments,
+  readQueryCall,
   readStreamArguments,
-} from '../statement/stream-arguments.js'
+} from '../statement/call-arguments.js'
 import {
   AcquireCall,
   CopyFromCall,
@@ -94,8 +90,7 @@ export abstract class PoolDecorator implements Pool {
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
     try {
-      const { statement, options } = readQueryArguments(first, second, third)
-      if (options !== undefined) checkQueryOptions(options)
+      const { statement, options } = readQueryCall(first, second, third)
       return this.send(new QueryCall<Row>(statement, options))
     } catch (error) {
       return Promise.reject(error)
@@ -159,37 +154,25 @@ export abstract class PoolDecorator implements Pool {
   }
 
   /** See `Streamable`. */
-  copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
-    try {
-      checkCopyFromArguments(sql, source, options)
-      return this.send(new CopyFromCall(sql, source, options && { ...options }))
-    } catch (error) {
-      return Promise.reject(error)
-    }
+  async copyFrom(sql: string, source: CopySource, options?: CopyOptions): Promise<CopyResult> {
+    checkCopyFromArguments(sql, source, options)
+    return await this.send(new CopyFromCall(sql, source, options && { ...options }))
   }
 
   /** See `Pool`. */
-  listen(
+  async listen(
     channel: string,
     onNotify: NotifyListener,
     options?: ListenOptions,
   ): Promise<Subscription> {
-    try {
-      checkListenArguments(channel, onNotify, options)
-      return this.send(new ListenCall(channel, onNotify, options && { ...options }))
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    checkListenArguments(channel, onNotify, options)
+    return await this.send(new ListenCall(channel, onNotify, options && { ...options }))
   }
 
   /** See `Pool`: ready when the pool is to which the call is sent. */
-  ready(options?: ReadyOptions): Promise<void> {
-    try {
-      if (options !== undefined) checkReadyOptions(options)
-      return this.send(new ReadyCall(undefined, options && { ...options }))
-    } catch (error) {
-      return Promise.reject(error)
-    }
+  async ready(options?: ReadyOptions): Promise<void> {
+    if (options !== undefined) checkReadyOptions(options)
+    return await this.send(new ReadyCall(undefined, options && { ...options }))
   }
 
   /** As `close`. */

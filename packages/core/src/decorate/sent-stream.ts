@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Pool } from '../api/pool.js'
 import type { CopyToOptions, StreamIterator, StreamOptions } from '../api/streaming.js'
-import { StreamEnds } from '../api/streaming.js'
+import { StreamEnds, untilEnd } from '../api/streaming.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { AbortError } from '../outcome/errors.js'
 import { CLOSED_BY_READER } from '../stream/streaming-work.js'
@@ -156,7 +156,7 @@ export class SentStream<T> extends StreamEnds<T> {
     const stream = this.#stream
     if (stream === undefined) return this.#first()
     const next = stream.next()
-    return this.#call.watches ? this.#untilEnd(next) : next
+    return this.#call.watches ? untilEnd(next, () => this.#call.end()) : next
   }
 
   async return(): Promise<IteratorResult<T, undefined>> {
@@ -201,19 +201,6 @@ export class SentStream<T> extends StreamEnds<T> {
       this.#send = undefined
       this.#inContext = undefined
       this.#leave = undefined
-    }
-  }
-
-  async #untilEnd(
-    next: Promise<IteratorResult<T, undefined>>,
-  ): Promise<IteratorResult<T, undefined>> {
-    let goesOn = false
-    try {
-      const result = await next
-      goesOn = result.done !== true
-      return result
-    } finally {
-      if (!goesOn) this.#call.end()
     }
   }
 }

@@ -1,13 +1,7 @@
-import { checkQueryOptions } from '../api/call-options.js'
 import type { ConnectionInfo, CopyResult, RawHolder, TransactionStatus } from '../api/driver.js'
 import type { Lease } from '../api/lease.js'
 import type { LeasedSession, OfSession } from '../api/leased-session.js'
-import {
-  type QueryOptions,
-  type QueryResult,
-  readQueryArguments,
-  type Statement,
-} from '../api/statement.js'
+import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import type {
   CopyOptions,
   CopySource,
@@ -21,13 +15,14 @@ import { AbortError, LeaseReleasedError } from '../outcome/errors.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
 import { traitsOf } from '../sql/statement-traits.js'
-import { StatementOrder } from '../statement/statement-order.js'
-import { StatementRun } from '../statement/statement-run.js'
 import {
   checkCopyFromArguments,
   checkCopyToArguments,
+  readQueryCall,
   readStreamArguments,
-} from '../statement/stream-arguments.js'
+} from '../statement/call-arguments.js'
+import { StatementOrder } from '../statement/statement-order.js'
+import { StatementRun } from '../statement/statement-run.js'
 import { BatchIterator, type BatchWork } from '../stream/batch-iterator.js'
 import { CopyIn } from '../stream/copy-in.js'
 import { CopyOut } from '../stream/copy-out.js'
@@ -134,8 +129,7 @@ export class PoolLease implements Lease, OfSession {
     third: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
     return new Promise((resolve, reject) => {
-      const { statement, options } = readQueryArguments(first, second, third)
-      if (options !== undefined) checkQueryOptions(options)
+      const { statement, options } = readQueryCall(first, second, third)
       if (!this.valid) throw new LeaseReleasedError(this.#engine.name)
       if (this.#slot.over) throw this.#slot.lostError()
       if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')

@@ -1,15 +1,10 @@
-import { checkQueryOptions } from '../api/call-options.js'
 import type { ConnectionInfo, DriverConnection } from '../api/driver.js'
 import type { Session } from '../api/session.js'
-import {
-  type QueryOptions,
-  type QueryResult,
-  readQueryArguments,
-  type Statement,
-} from '../api/statement.js'
+import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import { AbortError } from '../outcome/errors.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
+import { readQueryCall } from '../statement/call-arguments.js'
 import { StatementOrder } from '../statement/statement-order.js'
 import { type RunHost, StatementRun } from '../statement/statement-run.js'
 import { refuseBehindPooler } from '../statement/through-pooler.js'
@@ -59,8 +54,7 @@ export class ServerSession implements Session {
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
     return new Promise((resolve, reject) => {
-      const { statement, options } = readQueryArguments(first, second, third)
-      if (options !== undefined) checkQueryOptions(options)
+      const { statement, options } = readQueryCall(first, second, third)
       if (this.closed) throw this.#slot.lostError()
       if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
       const now = this.#host.now()

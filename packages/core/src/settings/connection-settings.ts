@@ -114,20 +114,13 @@ export class ConnectionSettings {
   readonly #password: PasswordSource | undefined
 
   /** Takes checked values; use `readConnectionSettings`. */
-  constructor(values: {
-    endpoint: Endpoint
-    hostaddr?: string | undefined
-    user: string
-    password: PasswordSource | undefined
-    applicationName: string
-    ssl: SslSettings
-    channelBinding?: ChannelBinding | undefined
-    parameters: Readonly<Record<string, string>>
-    routing?: string | undefined
-    requireAuth?: readonly AuthMethod[] | undefined
-    pool?: UrlPoolSettings | undefined
-    pooledBy?: string | undefined
-  }) {
+  constructor(
+    values: Pick<
+      ConnectionSettings,
+      'endpoint' | 'user' | 'password' | 'applicationName' | 'ssl' | 'parameters'
+    > &
+      Partial<ConnectionSettings>,
+  ) {
     this.endpoint = values.endpoint
     this.hostaddr = values.hostaddr
     this.user = values.user

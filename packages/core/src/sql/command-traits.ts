@@ -1,7 +1,7 @@
 import { GUARD_WORDS, guardWord, SPOILING_NAMES } from './guard-words.js'
 import { nameAt } from './names.js'
 import { settingTraits } from './setting-traits.js'
-import { type Backslashes, SqlLexer, TOKEN, type TokenKind } from './sql-lexer.js'
+import { type Backslashes, SqlLexer, TOKEN } from './sql-lexer.js'
 import {
   CHANGES_NAMING,
   CHANGES_SESSION,
@@ -48,12 +48,15 @@ export function traitsOfCommand(
       return settingTraits(text, at, true, backslashes)
     case 'commit':
       // COMMIT PREPARED and ROLLBACK PREPARED are about a transaction that belongs to no session.
-      return new Following(text, at).word() === 'prepared' ? 0 : CONTROLS_TRANSACTION
+      return nextWord(text, new SqlLexer(text, 'literal', at)) === 'prepared'
+        ? 0
+        : CONTROLS_TRANSACTION
     case 'rollback':
-      return rollsBackWhole(new Following(text, at)) ? CONTROLS_TRANSACTION : 0
+      return rollsBackWhole(text, at) ? CONTROLS_TRANSACTION : 0
     case 'prepare': {
-      const following = new Following(text, at)
-      const isTransaction = following.word() === 'transaction' && following.kind() === TOKEN.string
+      const behind = new SqlLexer(text, 'literal', at)
+      const isTransaction =
+        nextWord(text, behind) === 'transaction' && behind.next() === TOKEN.string
       return isTransaction ? CONTROLS_TRANSACTION : CHANGES_SESSION
     }
     case 'do':
@@ -63,9 +66,10 @@ export function traitsOfCommand(
   }
 }
 
-function rollsBackWhole(following: Following): boolean {
-  let word = following.word()
-  if (word === 'work' || word === 'transaction') word = following.word()
+function rollsBackWhole(text: string, at: number): boolean {
+  const behind = new SqlLexer(text, 'literal', at)
+  let word = nextWord(text, behind)
+  if (word === 'work' || word === 'transaction') word = nextWord(text, behind)
   return word !== 'to' && word !== 'prepared'
 }
 
@@ -85,23 +89,7 @@ function spoilsInCode(text: string, at: number, backslashes: Backslashes): boole
   return false
 }
 
-/** The tokens behind a place, one after the other. */
-class Following {
-  readonly #text: string
-  readonly #lexer: SqlLexer
-
-  constructor(text: string, at: number) {
-    this.#text = text
-    this.#lexer = new SqlLexer(text, 'literal', at)
-  }
-
-  kind(): TokenKind {
-    return this.#lexer.next()
-  }
-
-  /** The next token, if it is a word, in lower case. */
-  word(): string | undefined {
-    if (this.kind() !== TOKEN.word) return undefined
-    return nameAt(this.#text, this.#lexer.start, this.#lexer.end)
-  }
+/** The next token, if it is a word, in lower case. */
+function nextWord(text: string, lexer: SqlLexer): string | undefined {
+  return lexer.next() === TOKEN.word ? nameAt(text, lexer.start, lexer.end) : undefined
 }

@@ -121,7 +121,7 @@ export class StatementRun extends Waiter {
     this.#slot = slot
     const { statement } = this
     const traits = beginOn(slot, this.#host, statement.text, now, statement)
-    const { pooler } = this.#host
+    const { name, pooler } = this.#host
     if (this.#timeoutMs !== undefined) {
       this.#limit(now, this.#startedAt + this.#timeoutMs - now)
       this.#limitMs = this.#timeoutMs
@@ -135,10 +135,7 @@ export class StatementRun extends Waiter {
       if ((traits & READ_IN_TWO_WAYS) !== 0 && this.#owner.again !== undefined) {
         refuseWhenSent(traits)
       }
-      const sent =
-        pooler === undefined
-          ? statement
-          : throughPooler(this.#host.name, pooler, statement, slot.escapes)
+      const sent = throughPooler(name, pooler, statement, slot.escapes)
       slot.resetAhead()
       slot.connection!.run(sent, (error, result) => this.#answered(slot, error, result))
     } catch (error) {

@@ -7,17 +7,19 @@ import { traitsOf } from '../sql/statement-traits.js'
 import { CHANGES_SESSION, LOCKS_SESSION } from '../sql/trait-flags.js'
 
 /**
- * The statement as it may be sent through a pooler: without its name, because the session that
+ * The statement as it may be sent. Without a pooler that is the statement. Through one it is sent
+ * without its name, because the session that
  * knows the name may be another one by the next call. Throws `SessionStateError` for a statement
  * whose effect would outlive its transaction. `escapes` tells that `standard_conforming_strings` is
  * off.
  */
 export function throughPooler(
   pool: string,
-  pooler: PoolerInEffect,
+  pooler: PoolerInEffect | undefined,
   statement: Statement,
   escapes = false,
 ): Statement {
+  if (pooler === undefined) return statement
   const { text, values, name, rowMode, undecoded } = statement
   refuseSessionChange(pool, pooler, text, escapes)
   // A piggybacked statement could run in another session.

@@ -1,11 +1,11 @@
 import type { CopyResult, DriverCopyIn } from '../api/driver.js'
-import type { CopySource } from '../api/streaming.js'
+import type { CopyOptions, CopySource } from '../api/streaming.js'
 import { messageOf } from '../base/message-of.js'
 import { asExecuted } from '../outcome/as-executed.js'
 import type { Executed } from '../outcome/outcome.js'
 import type { WorkHost } from '../statement/session-work.js'
 import { CopyPieces } from './copy-pieces.js'
-import { StreamingWork, type WorkLimits } from './streaming-work.js'
+import { StreamingWork } from './streaming-work.js'
 
 // As long as the socket takes everything at once, all that runs are promise reactions: neither a
 // refusal of the server nor other work would be seen before the source is through.
@@ -29,7 +29,7 @@ export class CopyIn extends StreamingWork {
   #unseenBytes = 0
 
   /** Takes a checked text, a checked source and checked limits. */
-  constructor(host: WorkHost, text: string, source: CopySource, limits: WorkLimits) {
+  constructor(host: WorkHost, text: string, source: CopySource, limits: CopyOptions) {
     super(host, 'copyFrom', text, limits)
     this.#source = source
   }

@@ -1,6 +1,7 @@
 import type { CursorBatch, DriverCopyOut } from '../api/driver.js'
+import type { CopyOptions } from '../api/streaming.js'
 import type { WorkHost } from '../statement/session-work.js'
-import { StreamingWork, type WorkLimits } from './streaming-work.js'
+import { StreamingWork } from './streaming-work.js'
 
 /** The data of one COPY … TO STDOUT, piece by piece. */
 export class CopyOut extends StreamingWork {
@@ -8,7 +9,7 @@ export class CopyOut extends StreamingWork {
   #copy: DriverCopyOut | undefined
 
   /** Takes a checked text and checked limits. */
-  constructor(host: WorkHost, text: string, limits: WorkLimits) {
+  constructor(host: WorkHost, text: string, limits: CopyOptions) {
     super(host, 'copyTo', text, limits)
   }
 

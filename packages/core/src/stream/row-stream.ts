@@ -32,19 +32,14 @@ export class RowStream extends StreamingWork {
           if ((traitsOf(this.text, slot.escapes) & COPIES) !== 0)
             throw copyMisfit('stream', this.text)
           slot.send(this.#statement)
-          this.#cursor = slot.connection!.openCursor(this.#sent(slot.escapes))
+          const { name, pooler } = this.host
+          const sent = throughPooler(name, pooler, this.#statement, slot.escapes)
+          this.#cursor = slot.connection!.openCursor(sent)
         }
         return this.#cursor.read(this.#batchSize)
       },
       ({ end }) => end,
     )
-  }
-
-  #sent(escapes: boolean): Statement {
-    const { name, pooler } = this.host
-    return pooler === undefined
-      ? this.#statement
-      : throughPooler(name, pooler, this.#statement, escapes)
   }
 
   protected override async unwind(): Promise<void> {

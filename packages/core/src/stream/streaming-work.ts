@@ -1,3 +1,4 @@
+import type { CopyOptions } from '../api/streaming.js'
 import { Timed } from '../base/deadline-queue.js'
 import { realTimers } from '../base/real-timers.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
@@ -18,14 +19,6 @@ import {
   type WorkOwner,
 } from '../statement/session-work.js'
 
-/** The limits of one call. */
-export interface WorkLimits {
-  /** Longest time for all of it, in milliseconds. */
-  readonly timeoutMs?: number | undefined
-  /** Ends it. */
-  readonly signal?: AbortSignal | undefined
-}
-
 /** The failure of a stream that its reader has closed. */
 export const CLOSED_BY_READER: unique symbol = Symbol('closed by its reader')
 
@@ -45,7 +38,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   readonly text: string
   protected slot: Slot | undefined
   protected readonly host: WorkHost
-  readonly #limits: WorkLimits
+  readonly #limits: CopyOptions
   #owner: WorkOwner | undefined
   #state: 'new' | 'queued' | 'paused' | 'asking' | 'cancelling' | 'aborting' | 'over' = 'new'
   #failure: unknown
@@ -60,7 +53,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   #whenFree: (() => void)[] | undefined
 
   /** Does nothing before `begin`. */
-  constructor(host: WorkHost, kind: OccupantKind, text: string, limits: WorkLimits) {
+  constructor(host: WorkHost, kind: OccupantKind, text: string, limits: CopyOptions) {
     super()
     this.host = host
     this.kind = kind
@@ -213,12 +206,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
 
   /** An answer has come. Returns whether the caller is given it. */
   #answered(free: boolean): boolean {
-    this.host.deadlines.remove(this)
-    if (this.#state === 'over') {
-      if (free) this.#free()
-      else this.#unwind()
-      return false
-    }
+    if (this.#isLate(free)) return false
     const reason = this.#cancelReason
     // What is not over by its answer is given up with what is known.
     const failure =
@@ -236,15 +224,19 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
 
   #refused(error: unknown, free: boolean): void {
     noteError(this.slot!, error)
-    this.host.deadlines.remove(this)
-    if (this.#state === 'over') {
-      if (free) this.#free()
-      else this.#unwind()
-      return
-    }
+    if (this.#isLate(free)) return
     const reason = this.#cancelReason
     const told = this.failed(error)
     this.#end(reason === undefined ? told : this.#afterCancel(reason, told), free)
+  }
+
+  /** Whether the caller was answered before; then this answer decides how the session goes on. */
+  #isLate(free: boolean): boolean {
+    this.host.deadlines.remove(this)
+    if (this.#state !== 'over') return false
+    if (free) this.#free()
+    else this.#unwind()
+    return true
   }
 
   get #cancelReason(): CancelReason | undefined {

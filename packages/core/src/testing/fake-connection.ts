@@ -19,7 +19,7 @@ import { resetFailure } from '../outcome/reset-failure.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import { FakeExchange, fakeCopyIn, fakeCopyOut, fakeCursor, lost } from './fake-exchange.js'
 import { FakeSession } from './fake-session.js'
-import type { FakeFailure, FakeReply } from './replies.js'
+import type { FakeReply } from './replies.js'
 import { serverColumns } from './server-columns.js'
 
 /** A start-up parameter as a session has it. */
@@ -239,11 +239,9 @@ export class FakeConnection implements DriverConnection {
       read: (count) => {
         if (!sent) {
           sent = true
-          const refusal = this.#resetAhead()
-          if (refusal !== undefined) return this.#rejectReset(refusal)
-          if (!this.#occupy(statement.text, exchange))
-            return Promise.reject(lost('it is closed', 'no'))
-          reply = this.#options.onStatement?.(statement, this) ?? this.#refusal(statement.text)
+          const refusal = this.#begin(statement.text, exchange)
+          if (refusal !== undefined) return refusal
+          reply = this.#reply(statement)
         }
         return cursor.read(count)
       },
@@ -252,47 +250,31 @@ export class FakeConnection implements DriverConnection {
   }
 
   copyIn(text: string): Promise<DriverCopyIn> {
-    const refusal = this.#resetAhead()
-    if (refusal !== undefined) return this.#rejectReset(refusal)
     const exchange = this.#exchange(text, true)
-    if (!this.#occupy(text, exchange)) return Promise.reject(lost('it is closed', 'no'))
-    const reply = this.#options.onStatement?.({ text }, this) ?? this.#refusal(text)
-    return fakeCopyIn(exchange, reply, (data) => this.copied.push(data.toString()))
+    return (
+      this.#begin(text, exchange) ??
+      fakeCopyIn(exchange, this.#reply({ text }), (data) => this.copied.push(data.toString()))
+    )
   }
 
   copyOut(text: string): Promise<DriverCopyOut> {
-    const refusal = this.#resetAhead()
-    if (refusal !== undefined) return this.#rejectReset(refusal)
     const exchange = this.#exchange(text, true)
-    if (!this.#occupy(text, exchange)) return Promise.reject(lost('it is closed', 'no'))
-    return fakeCopyOut(exchange, this.#options.onStatement?.({ text }, this) ?? this.#refusal(text))
+    return this.#begin(text, exchange) ?? fakeCopyOut(exchange, this.#reply({ text }))
   }
 
   ping(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#pinging = true
-      this.run({ text: '' }, (error) => {
-        this.#pinging = false
-        if (error === null) resolve()
-        else reject(error)
-      })
+    this.#pinging = true
+    return this.#send('', () => {
+      this.#pinging = false
     })
   }
 
   listen(channel: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.run({ text: `LISTEN "${channel.replaceAll('"', '""')}"` }, (error) =>
-        error === null ? resolve() : reject(error),
-      )
-    })
+    return this.#send(`LISTEN "${channel.replaceAll('"', '""')}"`)
   }
 
   reset(level: ResetLevel): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.run({ text: level === 'rollback' ? 'rollback' : 'reset session' }, (error) =>
-        error === null ? resolve() : reject(error),
-      )
-    })
+    return this.#send(level === 'rollback' ? 'rollback' : 'reset session')
   }
 
   cancel(): Promise<void> {
@@ -402,6 +384,16 @@ export class FakeConnection implements DriverConnection {
     })
   }
 
+  #send(text: string, answered?: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.run({ text }, (error) => {
+        answered?.()
+        if (error === null) resolve()
+        else reject(error)
+      })
+    })
+  }
+
   /**
    * The reset that travels in front, if one is due: a statement of its own in the books,
    * `reset ahead`. Returns why it failed, if it did.
@@ -424,10 +416,6 @@ export class FakeConnection implements DriverConnection {
     }, this.#delay())
   }
 
-  #rejectReset(refusal: Error): Promise<never> {
-    return new Promise((_, reject) => this.#refuseReset(refusal, (error) => reject(error!)))
-  }
-
   #exchange(text: string, remembersCancel: boolean): FakeExchange {
     return new FakeExchange(
       {
@@ -447,18 +435,27 @@ export class FakeConnection implements DriverConnection {
     )
   }
 
-  /** Gives the session to an exchange, until that is over; returns whether it is still there. */
-  #occupy(text: string, exchange: FakeExchange): boolean {
+  /**
+   * Gives the session to an exchange, until that is over; undefined if the session is still there
+   * and could be reset.
+   */
+  #begin(text: string, exchange: FakeExchange): Promise<never> | undefined {
+    const refusal = this.#resetAhead()
+    if (refusal !== undefined) {
+      return new Promise((_, reject) => this.#refuseReset(refusal, (error) => reject(error!)))
+    }
     this.statements.push(text)
-    if (!this.alive) return false
+    if (!this.alive) return Promise.reject(lost('it is closed', 'no'))
     if (this.#done !== undefined) this.#violations.push(`two statements at once: ${text}`)
     this.#done = (error) => exchange.lose(error!)
     this.#answer = (error) => exchange.cancel(error!)
-    return true
+    return undefined
   }
 
-  #refusal(text: string): FakeFailure | undefined {
-    const error = this.#session.refuse(text)
+  #reply(statement: Statement): FakeReply | undefined {
+    const reply = this.#options.onStatement?.(statement, this)
+    if (reply !== undefined) return reply
+    const error = this.#session.refuse(statement.text)
     return error === null ? undefined : { error }
   }
 

@@ -1,11 +1,5 @@
-import { checkQueryOptions } from '../api/call-options.js'
 import type { CopyResult } from '../api/driver.js'
-import {
-  type QueryOptions,
-  type QueryResult,
-  readQueryArguments,
-  type Statement,
-} from '../api/statement.js'
+import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import type { CopyOptions, CopySource, StreamArguments, StreamIterator } from '../api/streaming.js'
 import type { Transaction, TransactionOptions } from '../api/transaction.js'
 import type { Clock } from '../base/clock.js'
@@ -19,8 +13,9 @@ import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import {
   checkCopyFromArguments,
   checkCopyToArguments,
+  readQueryCall,
   readStreamArguments,
-} from '../statement/stream-arguments.js'
+} from '../statement/call-arguments.js'
 import { runSavepoint } from './savepoint.js'
 import {
   endedUnseenError,
@@ -198,8 +193,7 @@ export class OpenTransaction implements Transaction {
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
     return new Promise((resolve, reject) => {
-      const { statement, options } = readQueryArguments(first, second, third)
-      if (options !== undefined) checkQueryOptions(options)
+      const { statement, options } = readQueryCall(first, second, third)
       this.#refuseUnlessOpen(scope)
       refuseControl('tx.query', statement, this.#lease.slot.escapes)
       const result =

@@ -1,13 +1,33 @@
 import {
   checkCopyFromOptions,
   checkCopyToOptions,
+  checkQueryOptions,
   checkStreamOptions,
 } from '../api/call-options.js'
-import { type QueryArguments, readQueryArguments, type Statement } from '../api/statement.js'
+import {
+  type QueryArguments,
+  type QueryOptions,
+  readQueryArguments,
+  type Statement,
+} from '../api/statement.js'
 import type { CopyOptions, CopySource, CopyToOptions, StreamOptions } from '../api/streaming.js'
 import { describeValue } from '../base/option-check.js'
 
 import { refuseUnlessCopy } from './copy-text.js'
+
+/**
+ * `readQueryArguments`, with checked options. Throws `TypeError` or `RangeError` for wrong
+ * arguments.
+ */
+export function readQueryCall(
+  first: string | Statement,
+  second?: readonly unknown[] | QueryOptions,
+  third?: QueryOptions,
+): QueryArguments {
+  const read = readQueryArguments(first, second, third)
+  if (read.options !== undefined) checkQueryOptions(read.options)
+  return read
+}
 
 /**
  * Brings both call forms of `stream` into one shape. Throws `TypeError` or `RangeError` for wrong
