@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createPool, PoolDeadlockError } from '../../../src/index.js'
+import { ConnectError, createPool, PoolDeadlockError } from '../../../src/index.js'
 import { fakeDriver, virtualClock } from '../../../src/testing/index.js'
 
 const setUp = (max: number) => {
@@ -76,6 +76,58 @@ describe('deadlock detection', () => {
       return await pool.use(async (inner) => (await inner.query('select 1')).command)
     })
     await clock.advance(3_000)
+    expect(await work).toBe('SELECT')
+  })
+
+  it('still finds it after another pool was closed', async () => {
+    const { clock, pool } = setUp(1)
+    const other = setUp(1)
+    const stuck = expect(pool.use(() => pool.query('select 1'))).rejects.toBeInstanceOf(
+      PoolDeadlockError,
+    )
+    await clock.settle()
+    await other.pool.close()
+    await clock.advance(3_000)
+    await stuck
+  })
+
+  it('refuses the youngest waiter only when it has waited for half a second itself', async () => {
+    const { clock, pool } = setUp(2)
+    const begun = clock.now()
+    let refusedAfter = 0
+    pool.on('deadlock', () => {
+      refusedAfter = clock.now() - begun
+    })
+    const old = pool.use(() => pool.query('select 1'))
+    const young = pool.use(async () => {
+      await new Promise<void>((done) => clock.setTimer(done, 400))
+      return pool.query('select 2')
+    })
+    const ends = Promise.allSettled([old, young])
+    await clock.advance(3_000)
+    expect((await ends).map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+    expect(refusedAfter).toBeGreaterThanOrEqual(900)
+    expect(refusedAfter).toBeLessThan(1_500)
+  })
+
+  it('leaves work alone whose pool may still open a connection', async () => {
+    const clock = virtualClock()
+    let refuse = false
+    const driver = fakeDriver({
+      clock,
+      statementMs: 1,
+      onConnect: () =>
+        refuse ? new ConnectError('too many clients', { endpoint: 'localhost:5432' }) : undefined,
+    })
+    const connection = 'postgres://u@localhost/d'
+    const pool = createPool({ driver, connection, max: 2, clock, acquireTimeoutMs: 60_000 })
+    const work = pool.use(async () => {
+      refuse = true
+      return (await pool.query('select 1')).command
+    })
+    await clock.advance(5_000)
+    refuse = false
+    await clock.advance(30_000)
     expect(await work).toBe('SELECT')
   })
 })

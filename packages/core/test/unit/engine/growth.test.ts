@@ -1,9 +1,18 @@
 import { expect, test } from 'vitest'
-import { AuthenticationError, ConnectError } from '../../../src/index.js'
+import { AuthenticationError, ConnectError, DatabaseError } from '../../../src/index.js'
 import { harness, watch } from '../../harness.js'
 
 const refused = new ConnectError('refused', { endpoint: 'e' })
 const full = new ConnectError('too many', { endpoint: 'e', sqlState: '53300' })
+const limited = new ConnectError('too many connections for role "u"', {
+  endpoint: 'e',
+  sqlState: '53300',
+  cause: new DatabaseError('too many connections for role "u"', {
+    code: '53300',
+    severity: 'FATAL',
+    routine: 'InitializeSessionUserId',
+  }),
+})
 const wrongPassword = new AuthenticationError('wrong', {
   endpoint: 'e',
   sqlState: '28P01',
@@ -85,11 +94,14 @@ test('F55: keeps a connection for the next caller when the one that caused it ha
   expect(driver.attempts).toBe(1)
 })
 
-test('F24: makes do with the connections it has for ten seconds when the server has no more', async () => {
+test.each([
+  ['the server has no more', full],
+  ['its role may have no more', limited],
+])('F24: makes do with the connections it has for ten seconds when %s', async (_case, refusal) => {
   let room = 2
   const { clock, driver, pool } = harness(
     { max: 5, acquireTimeoutMs: 30_000 },
-    { onConnect: () => (room-- > 0 ? undefined : full) },
+    { onConnect: () => (room-- > 0 ? undefined : refusal) },
   )
   const leases = [watch(pool.acquire()), watch(pool.acquire())]
   await clock.settle()

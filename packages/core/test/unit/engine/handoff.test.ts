@@ -80,6 +80,7 @@ test('F48: refuses callers beyond maxPending at once, and says how things stand'
   expect(refused[0]!.error).toMatchObject({ name: 'PoolOverloadedError', executed: 'no' })
   expect(refused[0]!.error?.message).toContain('maxPending is 1000')
   expect(overloads).toHaveLength(19_000)
+  expect(overloads[0]).toEqual({ pool: 'test', pending: 1_000 })
   expect(pool.stats().pending).toBe(999)
 })
 

@@ -19,6 +19,13 @@ describe('overload control', () => {
     expect(overload.admit(100, 1_200)).toBe(true)
   })
 
+  it('serves long waits if one of the interval before was short, whichever of them it was', () => {
+    const overload = new Overload({ targetMs: 50, intervalMs: 1_000 })
+    overload.admit(10, 0)
+    overload.admit(500, 500)
+    expect(overload.admit(500, 1_000)).toBe(true)
+  })
+
   it('ends as soon as a wait is below the target again', () => {
     const overload = new Overload({ targetMs: 50, intervalMs: 100 })
     for (let now = 0; now <= 300; now += 20) overload.admit(500, now)

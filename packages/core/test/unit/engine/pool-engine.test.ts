@@ -48,6 +48,16 @@ test('warm opens connections and resolves when they are there', async () => {
   expect(it.driver.attempts).toBe(3)
 })
 
+test('warm resolves for each caller when as many are open as that caller asked for', async () => {
+  let connects = 0
+  const it = harness({ max: 3 }, { connectMs: () => 10 * ++connects })
+  const [three, one] = [watch(it.pool.warm(3)), watch(it.pool.warm(1))]
+  await it.clock.advance(11)
+  expect([three.state, one.state]).toEqual(['pending', 'resolved'])
+  await it.clock.advance(50)
+  expect(three.state).toBe('resolved')
+})
+
 test('warm opens min connections, or one, if it is not told how many', async () => {
   for (const [min, expected] of [
     [0, 1],

@@ -71,6 +71,21 @@ test('T52: connections to another server pass over a caller that waits for one s
   expect(waiting.value!.server).toMatchObject(A)
 })
 
+test('T52: a caller is lent an idle connection to its server at once, though one before it waits for another server', async () => {
+  const made = endpoint([A, B], 2)
+  await open(made, 2)
+  const { a, b, clock } = made
+  const onB = b.tryAcquire()!
+  const waiting = watch(b.acquire())
+  const served = watch(a.acquire())
+  await clock.settle()
+  expect([waiting.state, served.state]).toEqual(['pending', 'resolved'])
+  expect(served.value!.server).toMatchObject(A)
+  onB.release()
+  await clock.settle()
+  expect(waiting.value!.server).toMatchObject(B)
+})
+
 test('T52: statements, transactions and streams of a view run on its server', async () => {
   const made = endpoint([A, B])
   await open(made, 2)
