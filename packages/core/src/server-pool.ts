@@ -224,17 +224,13 @@ export class ServerPool implements ConnectionPool, Driven {
     return runTransaction({ pool: this, engine: this.#engine }, work, options)
   }
 
-  listen(
+  async listen(
     channel: string,
     onNotify: NotifyListener,
     options?: ListenOptions,
   ): Promise<Subscription> {
     const engine = this.#engine
-    try {
-      refuseBehindPooler(this.name, engine.pooler, 'listen')
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    refuseBehindPooler(this.name, engine.pooler, 'listen')
     this.#channels ??= new ChannelListener({
       name: this.name,
       clock: engine.clock,
@@ -245,7 +241,7 @@ export class ServerPool implements ConnectionPool, Driven {
       timeoutMs: () => engine.config.connectTimeoutMs,
     })
     engine.lineBroke = () => this.#channels?.suspect()
-    return this.#channels.listen(channel, onNotify, options)
+    return await this.#channels.listen(channel, onNotify, options)
   }
 
   openSession(options: SessionOptions = {}): Promise<Session> {

@@ -1,3 +1,4 @@
+import { own } from './own.js'
 /** How delays grow between attempts. */
 export interface BackoffOptions {
   /** First delay in milliseconds. */
@@ -14,28 +15,24 @@ export interface BackoffOptions {
  */
 export class Backoff {
   readonly #options: BackoffOptions
-  #failures = 0
+  /** Failures since the last success. */
+  readonly failures: number = 0
 
   /** Starts without a failure. */
   constructor(options: BackoffOptions) {
     this.#options = options
   }
 
-  /** Failures since the last success. */
-  get failures(): number {
-    return this.#failures
-  }
-
   /** Counts a failure and returns how long to wait before the next attempt, in milliseconds. */
   next(): number {
     const { baseMs, maxMs, random } = this.#options
-    const nominal = Math.min(maxMs, baseMs * 2 ** Math.min(this.#failures, 30))
-    this.#failures++
+    const nominal = Math.min(maxMs, baseMs * 2 ** Math.min(this.failures, 30))
+    own<Backoff>(this).failures++
     return nominal * (0.5 + random() / 2)
   }
 
   /** Forgets the failures. */
   reset(): void {
-    this.#failures = 0
+    own<Backoff>(this).failures = 0
   }
 }

@@ -1,3 +1,5 @@
+import { own } from './own.js'
+
 const SUB_BITS = 4
 const SUB = 1 << SUB_BITS
 const OCTAVES = 32
@@ -9,24 +11,16 @@ const OCTAVES = 32
 export class Histogram {
   // Made at the first sample: an idle pool must cost next to nothing.
   #buckets: Uint32Array | undefined
-  #count = 0
-  #max = 0
-
-  /** Largest value recorded, in milliseconds; 0 if none. */
-  get max(): number {
-    return this.#max
-  }
-
   /** Number of values recorded. */
-  get count(): number {
-    return this.#count
-  }
+  readonly count: number = 0
+  /** Largest value recorded, in milliseconds; 0 if none. */
+  readonly max: number = 0
 
   /** Records one duration in milliseconds; negative values count as 0. */
   record(ms: number): void {
     this.#buckets ??= new Uint32Array(SUB * OCTAVES)
-    if (ms > this.#max) this.#max = ms
-    this.#count++
+    if (ms > this.max) own<Histogram>(this).max = ms
+    own<Histogram>(this).count++
     const us = ms > 0 ? Math.min(ms * 1000, 0x7fffffff) | 0 : 0
     this.#buckets[bucketOf(us)]!++
   }
@@ -36,13 +30,13 @@ export class Histogram {
    * samples.
    */
   percentile(share: number): number {
-    if (this.#buckets === undefined || this.#count === 0) return 0
-    let left = Math.ceil(share * this.#count)
+    if (this.#buckets === undefined || this.count === 0) return 0
+    let left = Math.ceil(share * this.count)
     for (let index = 0; index < this.#buckets.length; index++) {
       left -= this.#buckets[index]!
-      if (left <= 0) return Math.min(upperBound(index) / 1000, this.#max)
+      if (left <= 0) return Math.min(upperBound(index) / 1000, this.max)
     }
-    return this.#max
+    return this.max
   }
 }
 

@@ -172,10 +172,7 @@ export class Connector {
   #withDeadline<T>(work: () => Promise<T>, timeoutMs: number, attempt: Attempt): Promise<T> {
     const { settings, signal } = attempt
     return new Promise<T>((resolve, reject) => {
-      if (signal.aborted) {
-        reject(this.#notWanted(attempt))
-        return
-      }
+      if (signal.aborted) throw this.#notWanted(attempt)
       const timer = this.#config.clock.setTimer(
         () =>
           this.#config.clock.afterIo(() =>

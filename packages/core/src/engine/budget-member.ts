@@ -2,7 +2,7 @@ import type { BudgetedPool } from '../api/connection-budget.js'
 import type { PoolerInEffect } from '../api/pooler.js'
 import { type ServerInUse, serversInUse } from '../server/server-sightings.js'
 import type { Endpoint } from '../settings/endpoint.js'
-import { countSlots } from '../slot/count-slots.js'
+import { countStaying } from '../slot/count-slots.js'
 import type { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
 
@@ -51,6 +51,6 @@ export class BudgetMember implements BudgetedPool {
   /** The connection that others may have: the longest idle one, while more than `min` stay. */
   #spare(): Slot | undefined {
     const { slots, config, handoff } = this.#engine
-    return slots.size - countSlots(slots, 'closing') > config.min ? handoff.longestIdle : undefined
+    return countStaying(slots) > config.min ? handoff.longestIdle : undefined
   }
 }

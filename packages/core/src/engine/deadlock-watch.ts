@@ -92,10 +92,8 @@ export class DeadlockWatch {
   /** Looks for a deadlock, and ends it by refusing its youngest waiter. */
   check(): void {
     if (this.#waiting === 0) return
-    const stuck = stuckWaits()
-    let youngest: Waiter | undefined
-    for (const waiter of stuck.keys()) youngest = waiter
-    if (youngest !== undefined) refuse(youngest)
+    const youngest = [...stuckWaits()].at(-1)
+    if (youngest !== undefined) youngest[1].watch.#refuse(...youngest)
   }
 
   /** The wait is over, whatever its end. */
@@ -130,7 +128,7 @@ export class DeadlockWatch {
   }
 
   /** Refuses one waiter, to end the deadlock. */
-  refuse(waiter: Waiter, { scope, waitingAt }: NestedWait): void {
+  #refuse(waiter: Waiter, { scope, waitingAt }: NestedWait): void {
     this.forget(waiter)
     const heldAt =
       scope.heldAt?.stack ??
@@ -192,11 +190,6 @@ function stuckWaits(): Map<Waiter, NestedWait> {
     for (const [waiter, { watch }] of stuck) if (!watch.isStuck(held)) stuck.delete(waiter)
   }
   return stuck
-}
-
-function refuse(waiter: Waiter): void {
-  const wait = nested.get(waiter)!
-  wait.watch.refuse(waiter, wait)
 }
 
 function isHeld(scope: LeaseScope): boolean {

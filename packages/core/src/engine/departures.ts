@@ -1,7 +1,7 @@
 import { messageOf } from '../base/message-of.js'
 import { withDeadline } from '../base/with-deadline.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
-import { countSlots } from '../slot/count-slots.js'
+import { countStaying } from '../slot/count-slots.js'
 import type { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
 
@@ -32,18 +32,13 @@ export class Departures {
     if (slot.era !== engine.era) return 'replaced'
     if (slot.expiresAt <= now) return 'maximum lifetime reached'
     if (slot.uses >= config.maxUses) return 'maximum uses reached'
-    const tooMany = engine.slots.size > config.max && this.#isSurplus()
+    // Those that are leaving already make room too.
+    const tooMany = engine.slots.size > config.max && countStaying(engine.slots) > config.max
     return tooMany ? 'the pool has shrunk' : undefined
   }
 
   #servesWaiters(): boolean {
     return this.#engine.phase === 'serving' && this.#engine.handoff.pending > 0
-  }
-
-  /** Whether more than `max` stay: those that are leaving already make room too. */
-  #isSurplus(): boolean {
-    const { slots, config } = this.#engine
-    return slots.size - countSlots(slots, 'closing') > config.max
   }
 
   /** Retires every idle connection that has a reason to leave. */

@@ -1,5 +1,4 @@
 import type { BudgetSeat } from '../api/connection-budget.js'
-import type { Notice } from '../api/driver.js'
 import type { EventHub } from '../api/events.js'
 import type { PoolConfig } from '../api/pool-options.js'
 import type { PoolerInEffect } from '../api/pooler.js'
@@ -7,7 +6,7 @@ import type { Clock } from '../base/clock.js'
 import type { DeadlineQueue } from '../base/deadline-queue.js'
 import type { PoolTimer } from '../base/pool-timer.js'
 import type { Connector } from '../connect/connector.js'
-import type { Opening } from '../connect/opening.js'
+import type { Opening, SlotOwner } from '../connect/opening.js'
 import type { ConnectError, PoolGauges } from '../outcome/errors.js'
 import type { AcceptsServer } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
@@ -24,7 +23,7 @@ export type EnginePhase = 'open' | 'serving' | 'closing' | 'closed'
  * One pool's engine, as its parts see it: what they share, and what they ask of one another. Each
  * member is described where it is implemented.
  */
-export interface EngineView {
+export interface EngineView extends SlotOwner {
   readonly name: string
   readonly config: PoolConfig
   readonly phase: EnginePhase
@@ -47,8 +46,6 @@ export interface EngineView {
   take(now: number, accepts?: AcceptsServer): Slot | undefined
   wait(waiter: Waiter, now: number, timeoutMs: number | undefined): void
   cancel(slot: Slot): void
-  ended(slot: Slot, reason: unknown): void
-  committedLocally(slot: Slot, notice: Notice): void
   refuseNew(): void
   refuseWaiters(error: Error): void
 

@@ -1,4 +1,5 @@
 import { Backoff } from '../base/backoff.js'
+import { own } from '../base/own.js'
 import { ownError } from '../base/own-error.js'
 import { newsOf } from '../outcome/error-meaning.js'
 import { ConnectError } from '../outcome/errors.js'
@@ -19,11 +20,13 @@ const CAP_MS = 10_000
 export class Growth {
   readonly #engine: EngineView
   readonly #backoff: Backoff
-  #connecting = 0
+  /** Connects under way. */
+  readonly connecting: number = 0
   #allowed = MOST_AT_ONCE
   #failing = false
   #retryAt = 0
-  #lastError: unknown
+  /** The last connect error, until a connect succeeds. */
+  readonly lastError: unknown
   #fatal: ConnectError | undefined
   #cap = Number.POSITIVE_INFINITY
   #capUntil = 0
@@ -39,16 +42,6 @@ export class Growth {
       maxMs: BACKOFF_MAX_MS,
       random: engine.config.random,
     })
-  }
-
-  /** Connects under way. */
-  get connecting(): number {
-    return this.#connecting
-  }
-
-  /** The last connect error, until a connect succeeds. */
-  get lastError(): unknown {
-    return this.#lastError
   }
 
   /**
@@ -90,7 +83,7 @@ export class Growth {
       return
     }
     const limit = this.#failing ? 1 : this.#allowed
-    while (this.#connecting < limit && arrivals.wanted() > 0) {
+    while (this.connecting < limit && arrivals.wanted() > 0) {
       // Read anew each time: a connect calls the password function, which may change the pool.
       const { config, seat } = this.#engine
       if (slots.size >= Math.min(config.max, this.#cap)) {
@@ -104,16 +97,16 @@ export class Growth {
   }
 
   #launch(): void {
-    this.#connecting++
+    own<Growth>(this).connecting++
     const era = this.#era
     this.#engine.arrivals.open().then(
       (used) => {
-        this.#connecting--
+        own<Growth>(this).connecting--
         if (used) this.#succeeded()
         this.step(this.#engine.now())
       },
       (error: unknown) => {
-        this.#connecting--
+        own<Growth>(this).connecting--
         // A failure under another configuration says nothing about this one.
         if (era === this.#era) this.#failed(error)
         this.step(this.#engine.now())
@@ -130,7 +123,7 @@ export class Growth {
   #forget(): void {
     this.#failing = false
     this.#fatal = undefined
-    this.#lastError = undefined
+    own<Growth>(this).lastError = undefined
     this.#retryAt = 0
     this.#backoff.reset()
   }
@@ -139,7 +132,7 @@ export class Growth {
     if (this.#stopped) return
     const { arrivals, slots } = this.#engine
     const now = this.#engine.now()
-    this.#lastError = error
+    own<Growth>(this).lastError = error
     arrivals.failed(error)
     const others = slots.size
     const news = newsOf(error)

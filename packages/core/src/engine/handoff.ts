@@ -1,4 +1,4 @@
-import type { OverloadOptions } from '../api/pool-options.js'
+import { own } from '../base/own.js'
 import { ownError } from '../base/own-error.js'
 import { withDeadline } from '../base/with-deadline.js'
 import { PoolOverloadedError } from '../outcome/errors.js'
@@ -25,9 +25,9 @@ export class Handoff {
   #validating = 0
   // Grows with every reason to doubt idle connections; a connection that proved itself under a
   // lower number must do so again.
-  #suspicion = 0
+  /** The present suspicion; a connection that was just opened has proved itself under it. */
+  readonly suspicion: number = 0
   #suspended = false
-  #overloadOptions: OverloadOptions | undefined
   #shedding: Overload | undefined
 
   /** Lends the connections of this engine. */
@@ -48,11 +48,6 @@ export class Handoff {
   /** The connection that has been idle longest. */
   get longestIdle(): Slot | undefined {
     return this.#idle.bottom
-  }
-
-  /** The present suspicion; a connection that was just opened has proved itself under it. */
-  get suspicion(): number {
-    return this.#suspicion
   }
 
   /** Connections that waiting callers need beyond those under way. */
@@ -159,7 +154,7 @@ export class Handoff {
     const engine = this.#engine
     slot.lend(now)
     engine.recorder.lent(waitMs)
-    if (engine.closing !== undefined) engine.closing.served()
+    engine.closing?.served()
     if (engine.hub.has('acquire')) this.#reportLent(slot, waitMs)
   }
 
@@ -204,7 +199,7 @@ export class Handoff {
       if (overload.admit(waitMs, now)) break
       waiter.refuse(
         this.overloaded(
-          `waits have stayed above ${overload.targetMs} ms, and this call had waited ${Math.round(waitMs)} ms`,
+          `waits have stayed above ${overload.options.targetMs} ms, and this call had waited ${Math.round(waitMs)} ms`,
         ),
       )
       waiter = this.#waiters.shift(slot)
@@ -214,10 +209,7 @@ export class Handoff {
 
   #overload(): Overload | undefined {
     const { overload } = this.#engine.config
-    if (overload !== this.#overloadOptions) {
-      this.#overloadOptions = overload
-      this.#shedding = overload && new Overload(overload)
-    }
+    if (overload !== this.#shedding?.options) this.#shedding = overload && new Overload(overload)
     return this.#shedding
   }
 
@@ -269,7 +261,7 @@ export class Handoff {
 
   /** Connections that are idle now must prove themselves before their next use. */
   suspect(): void {
-    this.#suspicion++
+    own<Handoff>(this).suspicion++
   }
 
   /** Lends nothing until `resume`. */
@@ -286,7 +278,7 @@ export class Handoff {
 
   #mustProve(slot: Slot, now: number): boolean {
     return (
-      slot.trusted < this.#suspicion ||
+      slot.trusted < this.suspicion ||
       now - slot.idleSince > this.#engine.config.validateAfterIdleMs
     )
   }
@@ -302,7 +294,7 @@ export class Handoff {
   #validate(slot: Slot): void {
     slot.validate()
     this.#validating++
-    const suspicion = this.#suspicion
+    const suspicion = this.suspicion
     const ping = slot.connection!.ping()
     withDeadline(this.#engine.clock, ping, VALIDATE_MS, 'it did not answer').then(
       () => {

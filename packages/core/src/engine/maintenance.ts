@@ -1,4 +1,4 @@
-import { countSlots } from '../slot/count-slots.js'
+import { countStaying } from '../slot/count-slots.js'
 import type { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
 
@@ -29,19 +29,13 @@ export class Maintenance {
   nextAt(now: number): number {
     if (this.#engine.slots.size === 0) return Number.POSITIVE_INFINITY
     let next = now + HEARTBEAT_MS
-    const staying = this.#staying()
+    const staying = countStaying(this.#engine.slots)
     for (const slot of this.#engine.slots) {
       if (slot.state === 'idle') {
         next = Math.min(next, slot.expiresAt, this.#idleUntil(slot, staying))
       }
     }
     return Math.max(next, now + 1)
-  }
-
-  /** Connections that are not closing. */
-  #staying(): number {
-    const { slots } = this.#engine
-    return slots.size - countSlots(slots, 'closing')
   }
 
   /** When an idle connection has been idle for too long, given how many there would be with it. */
@@ -83,7 +77,7 @@ export class Maintenance {
   /** Retires idle connections whose time has come, and looks for leaks. */
   sweep(now: number): void {
     this.checkFreeze(now)
-    let staying = this.#staying()
+    let staying = countStaying(this.#engine.slots)
     for (const slot of this.#engine.slots) {
       if (slot.state === 'idle') {
         const reason = this.#reasonToRetire(slot, now, staying)

@@ -8,7 +8,8 @@ import type { OverloadOptions } from '../api/pool-options.js'
  * than the last wait.
  */
 export class Overload {
-  readonly #options: OverloadOptions
+  /** What is acceptable. */
+  readonly options: OverloadOptions
   #intervalEnd = 0
   #shortest = Number.POSITIVE_INFINITY
   #shedding = false
@@ -16,17 +17,12 @@ export class Overload {
 
   /** Sheds no load at first. */
   constructor(options: OverloadOptions) {
-    this.#options = options
-  }
-
-  /** Wait that is acceptable, in milliseconds. */
-  get targetMs(): number {
-    return this.#options.targetMs
+    this.options = options
   }
 
   /** A caller that has waited for `waitMs` is next. Returns whether to serve it. */
   admit(waitMs: number, now: number): boolean {
-    const { targetMs, intervalMs } = this.#options
+    const { targetMs, intervalMs } = this.options
     if (now >= this.#intervalEnd) {
       this.#shedding = this.#shortest !== Number.POSITIVE_INFINITY && this.#shortest > targetMs
       this.#intervalEnd = now + intervalMs

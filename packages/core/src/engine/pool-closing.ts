@@ -3,7 +3,6 @@ import type { ClockTimer } from '../base/clock.js'
 import { MAX_MS } from '../base/clock.js'
 import { checkNumber, checkWord, refuseUnknownOptions } from '../base/option-check.js'
 import { PoolClosedError } from '../outcome/errors.js'
-import type { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
 
 const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'waiters'])
@@ -39,7 +38,8 @@ export function readCloseOptions(options: CloseOptions): CheckedCloseOptions {
  */
 export class PoolClosing {
   readonly #engine: EngineView
-  readonly #done: Promise<void>
+  /** Resolves when everything is closed. */
+  readonly done: Promise<void>
   #resolve: () => void = () => {}
   #lastResort: ClockTimer | undefined
 
@@ -57,16 +57,11 @@ export class PoolClosing {
       options.timeoutMs,
       { keepAlive: true },
     )
-    this.#done = done.finally(() => {
+    this.done = done.finally(() => {
       force.cancel()
       this.#lastResort?.cancel()
     })
     this.check()
-  }
-
-  /** Resolves when everything is closed. */
-  get done(): Promise<void> {
-    return this.#done
   }
 
   /** A connection, a session, a waiter or a cancel request is gone: is it the last one? */
@@ -90,7 +85,8 @@ export class PoolClosing {
     for (const slot of [...slots]) {
       if (slot.state === 'leased' && !slot.quiet) {
         busy = true
-        this.#cancel(slot)
+        if (slot.occupant === undefined) this.#engine.cancel(slot)
+        else slot.occupant.interrupt((executed) => new PoolClosedError(this.#engine.name, executed))
       } else {
         departures.destroy(slot, REASON)
       }
@@ -109,10 +105,5 @@ export class PoolClosing {
     for (const slot of [...slots]) departures.destroy(slot, REASON)
     sessions.destroyAll(REASON)
     this.check()
-  }
-
-  #cancel(slot: Slot): void {
-    if (slot.occupant === undefined) this.#engine.cancel(slot)
-    else slot.occupant.interrupt((executed) => new PoolClosedError(this.#engine.name, executed))
   }
 }

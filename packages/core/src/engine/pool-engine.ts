@@ -9,6 +9,7 @@ import type { WatchdogLimits } from '../api/watchdog-options.js'
 import type { Clock } from '../base/clock.js'
 import { ContextClock } from '../base/context-clock.js'
 import { DeadlineQueue } from '../base/deadline-queue.js'
+import { own } from '../base/own.js'
 import { PoolTimer } from '../base/pool-timer.js'
 import { Connector } from '../connect/connector.js'
 import { Opening, type SlotOwner } from '../connect/opening.js'
@@ -95,23 +96,28 @@ export class PoolEngine implements EngineView, SlotOwner {
   readonly #servers: ServerSightings
   readonly #maintenance: Maintenance
   readonly #halfOpen: HalfOpenWatch
-  #config: PoolConfig
-  #seat: BudgetSeat | undefined
-  #closing: PoolClosing | undefined
-  #phase: EnginePhase = 'open'
-  #era = 0
+  /** The configuration in force. */
+  readonly config: PoolConfig
+  /** The pool's place at its budget, if it has one. */
+  readonly seat: BudgetSeat | undefined
+  /** The end of the pool, once it has begun. */
+  readonly closing: PoolClosing | undefined
+  /** Where the pool is in its life. */
+  readonly phase: EnginePhase = 'open'
+  /** Grows when connections are to be replaced; those of a lower era leave when they are free. */
+  readonly era: number = 0
 
   /** Takes checked options. */
   constructor(config: PoolConfig) {
     this.hub = new EventHub(this.#context)
     this.clock = new ContextClock(config.clock, this.#context)
-    this.#config = { ...config, clock: this.clock }
+    this.config = { ...config, clock: this.clock }
     this.timer = new PoolTimer(this.clock, () => this.#tick())
     this.#poolers = new PoolerWatch(config.pooler, (sighting) => this.#poolerNoticed(sighting))
     this.#servers = new ServerSightings((servers, message) => {
       this.hub.emit('servers', { pool: this.name, servers, message })
     })
-    this.connector = new Connector(this.#config, this.#context, this.#poolers)
+    this.connector = new Connector(this.config, this.#context, this.#poolers)
     this.opening = new Opening(this.connector, this.#poolers, this.#servers)
     this.handoff = new Handoff(this)
     this.growth = new Growth(this)
@@ -133,22 +139,7 @@ export class PoolEngine implements EngineView, SlotOwner {
 
   /** Name of the pool, for events and messages. */
   get name(): string {
-    return this.#config.name
-  }
-
-  /** The configuration in force. */
-  get config(): PoolConfig {
-    return this.#config
-  }
-
-  /** Where the pool is in its life. */
-  get phase(): EnginePhase {
-    return this.#phase
-  }
-
-  /** Grows when connections are to be replaced; those of a lower era leave when they are free. */
-  get era(): number {
-    return this.#era
+    return this.config.name
   }
 
   /** The pooler to respect: declared, or noticed. */
@@ -156,20 +147,10 @@ export class PoolEngine implements EngineView, SlotOwner {
     return this.#poolers.inEffect
   }
 
-  /** The pool's place at its budget, if it has one. */
-  get seat(): BudgetSeat | undefined {
-    return this.#seat
-  }
-
-  /** The end of the pool, once it has begun. */
-  get closing(): PoolClosing | undefined {
-    return this.#closing
-  }
-
   /** The limits of the half-open watch; undefined while no server is to be asked. */
   get watchdog(): WatchdogLimits | undefined {
-    const asks = this.#phase === 'open' && this.pooler === undefined
-    return asks ? this.#config.watchdog : undefined
+    const asks = this.phase === 'open' && this.pooler === undefined
+    return asks ? this.config.watchdog : undefined
   }
 
   /** Every connection that may have a statement in flight. */
@@ -185,18 +166,18 @@ export class PoolEngine implements EngineView, SlotOwner {
 
   /** Has the pool's timer fire at this time, or earlier. */
   wakeAt(time: number): void {
-    if (this.#phase !== 'closed') this.timer.ensure(time)
+    if (this.phase !== 'closed') this.timer.ensure(time)
   }
 
   /** Something was sent to a server: looks at the silence that may follow. */
   watchSilence(now: number): void {
-    const { watchdog } = this.#config
+    const { watchdog } = this.config
     if (watchdog !== undefined) this.wakeAt(now + watchdog.silenceMs)
   }
 
   /** Longest time for one statement that sets no limit of its own; 0 for none. */
   statementTimeoutMs(): number {
-    return this.#config.statementTimeoutMs
+    return this.config.statementTimeoutMs
   }
 
   /** A call passed its deadline. */
@@ -212,7 +193,7 @@ export class PoolEngine implements EngineView, SlotOwner {
       if (slot.state === 'leased') longest = Math.max(longest ?? 0, now - slot.leasedAt)
     }
     const cause = this.growth.lastError
-    const shortage = this.#seat?.shortage?.()
+    const shortage = this.seat?.shortage?.()
     return new AcquireTimeoutError(waitedMs, this.gauges(), longest, cause, shortage)
   }
 
@@ -225,13 +206,13 @@ export class PoolEngine implements EngineView, SlotOwner {
     const { idle, pending } = this.handoff
     return {
       pool: this.name,
-      endpoint: formatEndpoint(this.#config.settings.endpoint),
+      endpoint: formatEndpoint(this.config.settings.endpoint),
       total,
       idle,
       leased: total - idle - connecting,
       connecting,
       pending,
-      max: this.#config.max,
+      max: this.config.max,
     }
   }
 
@@ -239,28 +220,28 @@ export class PoolEngine implements EngineView, SlotOwner {
 
   /** The hottest idle connection, if it can be lent at once; the caller must lend it. */
   take(now: number, accepts?: AcceptsServer): Slot | undefined {
-    if (this.#phase !== 'open') return undefined
+    if (this.phase !== 'open') return undefined
     if (this.#maintenance.isDue(now)) this.#maintenance.checkFreeze(now)
     return this.handoff.take(now, accepts)
   }
 
   /** Lets a caller wait for a connection, or refuses it at once. */
   wait(waiter: Waiter, now: number, timeoutMs: number | undefined): void {
-    const limitMs = timeoutMs ?? this.#config.acquireTimeoutMs
+    const limitMs = timeoutMs ?? this.config.acquireTimeoutMs
     const refusal = this.#reasonToRefuse(now, limitMs, waiter.priority)
     if (refusal === undefined) {
       this.deadlocks.waits(waiter)
       this.handoff.wait(waiter, now, limitMs)
-      this.wishes.check(waiter)
+      if (waiter.accepts !== undefined) this.wishes.check(waiter, waiter.accepts)
     } else {
       waiter.refuse(refusal)
     }
   }
 
   #reasonToRefuse(now: number, limitMs: number, priority: number): Error | undefined {
-    if (this.#phase !== 'open') return new PoolClosedError(this.name)
+    if (this.phase !== 'open') return new PoolClosedError(this.name)
     const { handoff } = this
-    const { maxPending } = this.#config
+    const { maxPending } = this.config
     if (handoff.pending >= maxPending) return handoff.overloaded(`maxPending is ${maxPending}`)
     const hopeless = handoff.tooLongFor(limitMs, priority)
     if (hopeless !== undefined) return handoff.overloaded(hopeless)
@@ -270,7 +251,7 @@ export class PoolEngine implements EngineView, SlotOwner {
   /** A caller no longer waits. */
   leaveQueue(waiter: Waiter): void {
     this.handoff.leave(waiter)
-    this.#closing?.served()
+    this.closing?.served()
   }
 
   /** Cancels what a connection runs, and keeps it out of service until that is settled. */
@@ -296,7 +277,7 @@ export class PoolEngine implements EngineView, SlotOwner {
     for (const slot of this.sessions.slots) slot.poolerNoticed()
     // Of the connections that exist, all but one leave when they are next idle; those under way
     // find the session taken.
-    if (sighting.oneSession) this.apply(this.#config, false)
+    if (sighting.oneSession) this.apply(this.config, false)
     const { name: pool } = this
     this.hub.emit('pooler', { pool, ...sighting, message: treatedAsPooler(sighting) })
   }
@@ -306,11 +287,11 @@ export class PoolEngine implements EngineView, SlotOwner {
   /** Puts a new configuration into force; `replace` retires the connections of the old one. */
   apply(config: PoolConfig, replace: boolean): void {
     if (replace) this.#move(config.settings.endpoint)
-    this.#config = this.#poolers.sighting?.oneSession
+    own<PoolEngine>(this).config = this.#poolers.sighting?.oneSession
       ? { ...config, max: 1, min: Math.min(config.min, 1) }
       : config
     if (replace) {
-      this.#era++
+      own<PoolEngine>(this).era++
       this.connector.reconfigure(config)
       this.#servers.forget()
     }
@@ -323,8 +304,10 @@ export class PoolEngine implements EngineView, SlotOwner {
   }
 
   #join(endpoint: Endpoint): void {
-    const { budget } = this.#config
-    this.#seat = budget?.join(this.deadlocks.joined(new BudgetMember(this, endpoint)))
+    const { budget } = this.config
+    own<PoolEngine>(this).seat = budget?.join(
+      this.deadlocks.joined(new BudgetMember(this, endpoint)),
+    )
   }
 
   /**
@@ -332,15 +315,15 @@ export class PoolEngine implements EngineView, SlotOwner {
    * they are gone.
    */
   #move(to: Endpoint): void {
-    const { host, port } = this.#config.settings.endpoint
-    if (this.#seat === undefined || (host === to.host && port === to.port)) return
-    this.#seat.leave()
+    const { host, port } = this.config.settings.endpoint
+    if (this.seat === undefined || (host === to.host && port === to.port)) return
+    this.seat.leave()
     this.#join(to)
   }
 
   /** Replaces all connections; resolves when the last of the old ones is gone. */
   recycle(): Promise<void> {
-    this.#era++
+    own<PoolEngine>(this).era++
     return this.departures.recycle()
   }
 
@@ -373,17 +356,17 @@ export class PoolEngine implements EngineView, SlotOwner {
   /** Ends the pool; resolves when the last socket is closed. A second call waits for the first. */
   async close(options: CloseOptions): Promise<void> {
     const checked = readCloseOptions(options)
-    if (this.#closing === undefined) {
-      this.#phase = checked.waiters === 'serve' ? 'serving' : 'closing'
+    if (this.closing === undefined) {
+      own<PoolEngine>(this).phase = checked.waiters === 'serve' ? 'serving' : 'closing'
       // Callers that are refused anyway must not be given a connection first.
       if (checked.waiters === 'serve') this.handoff.resume()
       this.arrivals.failWarm(new PoolClosedError(this.name))
       this.#halfOpen.stop()
-      this.#closing = new PoolClosing(this, checked)
+      own<PoolEngine>(this).closing = new PoolClosing(this, checked)
     }
-    await this.#closing.done
-    this.#phase = 'closed'
-    this.#seat?.leave()
+    await this.closing!.done
+    own<PoolEngine>(this).phase = 'closed'
+    this.seat?.leave()
     this.refuseNew()
     this.deadlocks.stop()
     this.timer.stop()
@@ -391,7 +374,7 @@ export class PoolEngine implements EngineView, SlotOwner {
 
   /** Opens nothing more, and refuses all callers that wait: the pool closes. */
   refuseNew(): void {
-    if (this.#phase === 'serving') this.#phase = 'closing'
+    if (this.phase === 'serving') own<PoolEngine>(this).phase = 'closing'
     this.growth.stop()
     this.refuseWaiters(new PoolClosedError(this.name))
     this.opening.abortAll(new PoolClosedError(this.name))
@@ -401,7 +384,7 @@ export class PoolEngine implements EngineView, SlotOwner {
   refuseWaiters(error: Error): void {
     this.arrivals.failWarm(error)
     this.handoff.refuseAll(error)
-    this.#closing?.check()
+    this.closing?.check()
   }
 
   // ── background ──

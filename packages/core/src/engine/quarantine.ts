@@ -1,3 +1,4 @@
+import { own } from '../base/own.js'
 import { withDeadline } from '../base/with-deadline.js'
 import type { Slot } from '../slot/slot.js'
 import { CLEANING_MS } from './cleaning.js'
@@ -13,16 +14,12 @@ const CANCEL_MS = 1_000
  */
 export class Quarantine {
   readonly #engine: EngineView
-  #requests = 0
+  /** Cancel connections that are open, also those whose session is gone already. */
+  readonly requests: number = 0
 
   /** Cancels for this engine; a connection that cannot be brought back is broken. */
   constructor(engine: EngineView) {
     this.#engine = engine
-  }
-
-  /** Cancel connections that are open, also those whose session is gone already. */
-  get requests(): number {
-    return this.#requests
   }
 
   /**
@@ -55,9 +52,9 @@ export class Quarantine {
   }
 
   #count(request: Promise<void>): void {
-    this.#requests++
+    own<Quarantine>(this).requests++
     const end = (): void => {
-      this.#requests--
+      own<Quarantine>(this).requests--
       this.#engine.closing?.check()
     }
     withDeadline(this.#engine.clock, request, CANCEL_MS * 1.5, 'it was not confirmed').then(

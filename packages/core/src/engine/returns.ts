@@ -26,7 +26,7 @@ export class Returns {
     const now = engine.now()
     this.#endLease(slot, now)
     if (slot.state !== 'leased') return
-    if (slot.over) {
+    if (slot.lostReason !== undefined) {
       engine.departures.ended(slot, slot.lostReason)
       slot.connection!.destroy(slot.lostReason)
       return

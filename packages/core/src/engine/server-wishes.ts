@@ -32,9 +32,8 @@ export class ServerWishes {
   }
 
   /** Refuses a caller that has just begun to wait, if it does so in vain. */
-  check(waiter: Waiter): void {
-    const { accepts } = waiter
-    if (accepts === undefined || waiter.lane === undefined || !this.#isVain(accepts)) return
+  check(waiter: Waiter, accepts: AcceptsServer): void {
+    if (waiter.lane === undefined || !this.#isVain(accepts)) return
     this.#engine.handoff.leave(waiter)
     waiter.refuse(this.#refusal())
   }

@@ -1,10 +1,12 @@
 import type { PoolConfig } from '../api/pool-options.js'
 import type { SessionOptions } from '../api/session.js'
 import {
+  checkFunction,
+  checkOptions,
   checkSignal,
   checkTimeout,
   describeValue,
-  refuseUnknownOptions,
+  optionChecks,
 } from '../base/option-check.js'
 import { realTimers } from '../base/real-timers.js'
 import type { OpeningOptions, SlotOwner } from '../connect/opening.js'
@@ -15,12 +17,12 @@ import { formatEndpoint } from '../settings/endpoint.js'
 import { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
 
-const KNOWN: ReadonlySet<string> = new Set([
-  'timeoutMs',
-  'signal',
-  'applicationName',
-  'onNotification',
-])
+const CHECKS = optionChecks({
+  timeoutMs: checkTimeout,
+  signal: checkSignal,
+  applicationName: checkApplicationName,
+  onNotification: checkFunction,
+})
 const CLOSE_MS = 2_000
 // New sessions that may lead to another server than the one that is wanted.
 const MOST_TRIES = 8
@@ -165,20 +167,8 @@ function readOptions(
   options: SessionOptions,
   { settings, connectTimeoutMs }: PoolConfig,
 ): Omit<OpeningOptions, 'owner'> {
-  refuseUnknownOptions('openSession', options, KNOWN)
+  checkOptions('openSession', options, CHECKS)
   const { applicationName, signal, onNotification, timeoutMs } = options
-  if (timeoutMs !== undefined) checkTimeout('openSession', timeoutMs)
-  checkSignal('openSession', signal)
-  if (applicationName !== undefined && (typeof applicationName !== 'string' || !applicationName)) {
-    throw new TypeError(
-      `openSession: applicationName must be a non-empty string, got ${describeValue(applicationName)}`,
-    )
-  }
-  if (onNotification !== undefined && typeof onNotification !== 'function') {
-    throw new TypeError(
-      `openSession: onNotification must be a function, got ${describeValue(onNotification)}`,
-    )
-  }
   return {
     timeoutMs: timeoutMs ?? connectTimeoutMs,
     settings:
@@ -189,4 +179,9 @@ function readOptions(
       onNotification &&
       ((channel, payload) => realTimers.queueMicrotask(() => onNotification(channel, payload))),
   }
+}
+
+function checkApplicationName(where: string, value: unknown, name: string): void {
+  if (typeof value === 'string' && value !== '') return
+  throw new TypeError(`${where}: ${name} must be a non-empty string, got ${describeValue(value)}`)
 }

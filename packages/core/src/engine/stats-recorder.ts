@@ -1,14 +1,8 @@
 import { type PoolStats, percentilesOf } from '../api/stats.js'
 import { Histogram } from '../base/histogram.js'
+import type { PoolGauges } from '../outcome/errors.js'
 
-/** What a pool is made of at this moment. */
-export interface Gauges {
-  total: number
-  idle: number
-  connecting: number
-  pending: number
-  max: number
-}
+type Gauges = Omit<PoolGauges, 'pool' | 'endpoint' | 'leased'>
 
 /**
  * Counts what happens to one pool. Recording is a few additions; the snapshot is made on demand.

@@ -1,4 +1,5 @@
 import { Timed } from '../base/deadline-queue.js'
+import { own } from '../base/own.js'
 import type { AcceptsServer } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
 
@@ -53,19 +54,10 @@ export class WaitQueue {
   readonly #normal: WaitLane = { priority: 0, head: undefined, tail: undefined }
   // Sorted by priority, highest first.
   readonly #lanes: WaitLane[] = [this.#normal]
-  #size = 0
-  // Waiters that want a certain server.
-  #choosy = 0
-
   /** Number of waiters. */
-  get size(): number {
-    return this.#size
-  }
-
+  readonly size: number = 0
   /** Number of waiters that want a certain server. */
-  get choosy(): number {
-    return this.#choosy
-  }
+  readonly choosy: number = 0
 
   /** Puts a waiter behind those of its priority. */
   push(waiter: Waiter): void {
@@ -76,14 +68,14 @@ export class WaitQueue {
     if (lane.tail === undefined) lane.head = waiter
     else lane.tail.behind = waiter
     lane.tail = waiter
-    this.#size++
-    if (waiter.accepts !== undefined) this.#choosy++
+    own<WaitQueue>(this).size++
+    if (waiter.accepts !== undefined) own<WaitQueue>(this).choosy++
   }
 
   /** Takes out the next waiter, or the next that accepts this connection. */
   shift(slot?: Slot): Waiter | undefined {
-    if (this.#size === 0) return undefined
-    if (slot !== undefined && this.#choosy > 0) {
+    if (this.size === 0) return undefined
+    if (slot !== undefined && this.choosy > 0) {
       const found = this.#taker(slot)
       if (found !== undefined) this.remove(found)
       return found
@@ -99,12 +91,12 @@ export class WaitQueue {
 
   /** Whether a waiter accepts this connection. */
   wants(slot: Slot): boolean {
-    return this.#size > this.#choosy || this.#taker(slot) !== undefined
+    return this.size > this.choosy || this.#taker(slot) !== undefined
   }
 
   /** Waiters that want a certain server, in order. */
   choosyOnes(): readonly Waiter[] {
-    if (this.#choosy === 0) return []
+    if (this.choosy === 0) return []
     return this.#lanes.flatMap((lane) => [...inOrder(lane)].filter(isChoosy))
   }
 
@@ -139,8 +131,8 @@ export class WaitQueue {
     waiter.ahead = undefined
     waiter.behind = undefined
     waiter.lane = undefined
-    this.#size--
-    if (waiter.accepts !== undefined) this.#choosy--
+    own<WaitQueue>(this).size--
+    if (waiter.accepts !== undefined) own<WaitQueue>(this).choosy--
     // There may be many priorities, each used once.
     if (lane.head === undefined && lane !== this.#normal)
       this.#lanes.splice(this.#lanes.indexOf(lane), 1)

@@ -102,7 +102,8 @@ export class HalfOpenWatch {
   check(now: number): void {
     const limits = this.#host.watchdog
     if (limits === undefined || !this.#isAnySilent(limits, now)) this.#rest()
-    else if (!this.#busy && now >= this.#retryAt && this.#isAnyDue(limits, now)) {
+    else if (this.#busy || now < this.#retryAt) return
+    else if (this.#suspects(limits.silenceMs, now).length > 0) {
       this.#busy = true
       void this.#round(limits)
     }
@@ -117,9 +118,7 @@ export class HalfOpenWatch {
     if (limits === undefined) return Number.POSITIVE_INFINITY
     const { silenceMs } = limits
     let next = Number.POSITIVE_INFINITY
-    for (const slot of this.#host.watched()) {
-      const since = this.#silentSince(slot)
-      if (since === undefined || !mayBeAskedAbout(slot)) continue
+    for (const { slot, since } of this.#silent()) {
       const due = dueAt(slot, since, silenceMs)
       if (due > now) next = Math.min(next, due)
       else if (!this.#busy) next = Math.min(next, Math.max(this.#retryAt, now + 1))
@@ -145,28 +144,24 @@ export class HalfOpenWatch {
     return since === undefined ? undefined : since + uploadMs(slot)
   }
 
+  /** Every connection that is silent, however short, and that its server can be asked about. */
+  #silent(): Suspect[] {
+    const silent: Suspect[] = []
+    for (const slot of this.#host.watched()) {
+      const since = this.#silentSince(slot)
+      if (since === undefined || !mayBeAskedAbout(slot)) continue
+      silent.push({ slot, since, pid: slot.connection!.info.backendPid, first: undefined })
+    }
+    return silent
+  }
+
   #isAnySilent({ silenceMs }: WatchdogLimits, now: number): boolean {
-    for (const slot of this.#host.watched()) {
-      const since = this.#silentSince(slot)
-      if (since === undefined || !mayBeAskedAbout(slot)) continue
-      if (now - since >= silenceBefore(slot, silenceMs)) return true
-    }
-    return false
+    return this.#silent().some(({ slot, since }) => now - since >= silenceBefore(slot, silenceMs))
   }
 
-  #isAnyDue({ silenceMs }: WatchdogLimits, now: number): boolean {
-    return this.#suspects(silenceMs, now).length > 0
-  }
-
+  /** Those that have been silent for so long that their server is to be asked now. */
   #suspects(silenceMs: number, now: number): Suspect[] {
-    const suspects: Suspect[] = []
-    for (const slot of this.#host.watched()) {
-      const since = this.#silentSince(slot)
-      if (since === undefined || !mayBeAskedAbout(slot)) continue
-      if (now < dueAt(slot, since, silenceMs)) continue
-      suspects.push({ slot, since, pid: slot.connection!.info.backendPid, first: undefined })
-    }
-    return suspects
+    return this.#silent().filter(({ slot, since }) => now >= dueAt(slot, since, silenceMs))
   }
 
   // ── one round of questions ──

@@ -102,13 +102,15 @@ export function presentAfter(
   before: PresentHistory | undefined,
   sample: PrimarySample,
 ): PresentHistory {
-  if (before === undefined) return begun(sample, 1, Number.NEGATIVE_INFINITY, false)
+  if (before === undefined) {
+    return { ...sample, epoch: 1, formerAt: Number.NEGATIVE_INFINITY, hasRival: false }
+  }
   const isOther = sameHistory(before, sample) === 'other'
   const isLate = sample.sentAt < before.sentAt
   if (isLate && !(isOther && isBeyond(sample, before))) return before
   if (isOther) {
-    const isRival = before.systemId === sample.systemId && before.timeline === sample.timeline
-    return begun(sample, before.epoch + 1, before.sentAt, isRival)
+    const hasRival = before.systemId === sample.systemId && before.timeline === sample.timeline
+    return { ...sample, epoch: before.epoch + 1, formerAt: before.sentAt, hasRival }
   }
   // What was read once about a history stays true.
   const { epoch, formerAt, hasRival } = before
@@ -119,13 +121,4 @@ export function presentAfter(
 function isBeyond(sample: PrimarySample, before: PresentHistory): boolean {
   if (sample.systemId !== before.systemId) return true
   return (sample.timeline ?? 0) > (before.timeline ?? 0)
-}
-
-function begun(
-  sample: PrimarySample,
-  epoch: number,
-  formerAt: number,
-  hasRival: boolean,
-): PresentHistory {
-  return { ...sample, epoch, formerAt, hasRival }
 }

@@ -91,13 +91,7 @@ export type Standing =
     }
   | {
       /** How it compares. */
-      readonly kind: 'diverged'
-      /** Why that is known, for messages. */
-      readonly reason: string
-    }
-  | {
-      /** How it compares. */
-      readonly kind: 'foreign'
+      readonly kind: 'diverged' | 'foreign'
       /** Why that is known, for messages. */
       readonly reason: string
     }
@@ -221,7 +215,8 @@ function timelineStanding(follower: Follower, present: PresentHistory): Standing
         `its timeline ${timeline} began at ${lsnText(begin)}, and the primary's at ${lsnText(present.begin)}`,
       )
     }
-    return present.hasRival && !isVouchedIn(follower, present)
+    const isVouched = follower.isVouched && follower.epoch === present.epoch
+    return present.hasRival && !isVouched
       ? unknown(`two servers have claimed timeline ${timeline}, and whose it has is not known yet`)
       : COMPARABLE
   }
@@ -285,10 +280,6 @@ function inEpoch(follower: Follower, present: PresentHistory | undefined): Follo
 
 function later(one: number | undefined, other: number | undefined): number | undefined {
   return one === undefined || other === undefined ? one : Math.max(one, other)
-}
-
-function isVouchedIn({ epoch, isVouched }: Follower, present: PresentHistory): boolean {
-  return isVouched && epoch === present.epoch
 }
 
 /**

@@ -1,3 +1,4 @@
+import { own } from '../base/own.js'
 import { hasCondition } from '../outcome/conditions.js'
 import { refusesAsStandby, refusesSerializable } from '../outcome/error-meaning.js'
 
@@ -31,12 +32,8 @@ export function mindsSettings(error: unknown): boolean {
  */
 export class OwnQuestion {
   #needed = false
-  #serializable = false
-
   /** Whether a standby refused one for being SERIALIZABLE, and answered it as READ COMMITTED. */
-  get serializable(): boolean {
-    return this.#serializable
-  }
+  readonly serializable: boolean = false
 
   /** Asks with `run`, once or twice. Rejects as `run` does. */
   async ask<R>(text: string, run: (text: string) => Promise<R>): Promise<R> {
@@ -47,7 +44,7 @@ export class OwnQuestion {
       if (!mindsSettings(error)) throw error
       const answer = await run(withOwnSettings(text))
       this.#needed = true
-      this.#serializable = refusesSerializable(error)
+      own<OwnQuestion>(this).serializable = refusesSerializable(error)
       return answer
     }
   }

@@ -1,5 +1,6 @@
 import type { DriverConnection } from '../api/driver.js'
 import type { Pooler, PoolerInEffect, PoolerSighting } from '../api/pooler.js'
+import { own } from '../base/own.js'
 import { ConnectError } from '../outcome/errors.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { ConnectionSettings } from '../settings/connection-settings.js'
@@ -45,7 +46,8 @@ export class PoolerWatch {
   readonly #declared: Pooler | undefined
   readonly #noticed: (sighting: PoolerSighting) => void
   readonly #question = new IdentityQuestion()
-  #sighting: PoolerSighting | undefined
+  /** What was seen; undefined while nothing was. */
+  readonly sighting: PoolerSighting | undefined
 
   /** `declared` is the pool's option; `noticed` is called once, with the first sighting. */
   constructor(declared: Pooler | undefined, noticed: (sighting: PoolerSighting) => void) {
@@ -55,13 +57,8 @@ export class PoolerWatch {
 
   /** The pooler that the pool has to respect: the declared one, or one that was noticed. */
   get inEffect(): PoolerInEffect | undefined {
-    if (this.#sighting !== undefined) return 'noticed'
+    if (this.sighting !== undefined) return 'noticed'
     return this.#declared === 'none' ? undefined : this.#declared
-  }
-
-  /** What was seen; undefined while nothing was. */
-  get sighting(): PoolerSighting | undefined {
-    return this.#sighting
   }
 
   /** The pool's connections lead elsewhere from now on. */
@@ -82,7 +79,7 @@ export class PoolerWatch {
     signal: AbortSignal,
   ): Promise<ExaminedSession> {
     const asked = askedParameters(settings.parameters)
-    const who = this.#declared === undefined && this.#sighting === undefined
+    const who = this.#declared === undefined && this.sighting === undefined
     const checked = asked.length > 0 && (who || !areReported(asked, connection.info.parameters))
     let found = NOT_EXAMINED
     if (this.inEffect === undefined || checked) {
@@ -96,15 +93,24 @@ export class PoolerWatch {
       const { server, backendPid } = identity
       found = { server, hasOwnProcess: backendPid === connection.info.backendPid }
     }
-    if (this.#sighting !== undefined) connection.stopNaming?.()
+    if (this.sighting !== undefined) connection.stopNaming?.()
     return this.inEffect === undefined ? found : NOT_EXAMINED
   }
 
   #identified(connection: DriverConnection, { backendPid, oneSession }: SessionIdentity): void {
     // No answer proves neither a pooler nor its absence, so that only what is safe either way is
     // done.
-    if (backendPid === undefined) connection.stopNaming?.()
-    else this.#compare(connection.info.backendPid, backendPid, oneSession)
+    if (backendPid === undefined) {
+      connection.stopNaming?.()
+      return
+    }
+    const announcedPid = connection.info.backendPid
+    if (announcedPid === backendPid && !oneSession) return
+    // Two sessions that were opened side by side may both have been asked.
+    if (this.sighting !== undefined) return
+    const sighting = { announcedPid, answeringPid: backendPid, oneSession }
+    own<PoolerWatch>(this).sighting = sighting
+    this.#noticed(sighting)
   }
 
   #check(
@@ -123,14 +129,6 @@ export class PoolerWatch {
     const found = differences(asked, columns, this.inEffect === undefined)
     if (found.length === 0) return
     throw new ConnectError(describeDifferences(endpoint, found), { endpoint, fatal: true })
-  }
-
-  #compare(announcedPid: number, answeringPid: number, oneSession: boolean): void {
-    if (announcedPid === answeringPid && !oneSession) return
-    // Two sessions that were opened side by side may both have been asked.
-    if (this.#sighting !== undefined) return
-    this.#sighting = { announcedPid, answeringPid, oneSession }
-    this.#noticed(this.#sighting)
   }
 }
 

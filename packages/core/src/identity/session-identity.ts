@@ -12,7 +12,7 @@ import {
   SERVER_COLUMNS,
 } from '../server/server-words.js'
 import { LEAVES_NOTHING } from './leaves-nothing.js'
-import { mindsSettings, withOwnSettings } from './own-settings.js'
+import { OwnQuestion } from './own-settings.js'
 
 /**
  * What the server process behind a session says about itself. A part that the server does not tell
@@ -76,27 +76,12 @@ const OWN = 2
  */
 export class IdentityQuestion {
   #form = 0
-  #ownSettings = false
+  #question = new OwnQuestion()
 
   /** The next session may lead to a server of another kind. */
   forget(): void {
     this.#form = 0
-    this.#ownSettings = false
-  }
-
-  /** With settings of its own, once one was refused for those of the role or the database. */
-  async #question(
-    connection: DriverConnection,
-    signal: AbortSignal,
-    text: string,
-  ): Promise<readonly unknown[] | Error> {
-    if (!this.#ownSettings) {
-      const answer = await askOnce(connection, signal, text)
-      if (!mindsSettings(answer)) return answer
-    }
-    const answer = await askOnce(connection, signal, withOwnSettings(text))
-    this.#ownSettings ||= !(answer instanceof Error)
-    return answer
+    this.#question = new OwnQuestion()
   }
 
   /**
@@ -116,12 +101,16 @@ export class IdentityQuestion {
     for (let form = this.#form; form < FORMS.length; form++) {
       const { text, columns } = FORMS[form]!
       for (const wording of wordings) {
-        const answer = await this.#question(connection, signal, text + wording)
-        if (!(answer instanceof Error)) {
+        try {
+          const answer = await this.#question.ask(text + wording, (question) =>
+            askOnce(connection, signal, question),
+          )
           this.#form = form
           return readIdentity(answer, columns)
+        } catch (error) {
+          if (endsSession(error)) throw error
+          refusal = error as Error
         }
-        refusal = answer
       }
       // Anything else is no reason to know less of the sessions to come.
       if (!hasCondition(refusal, ...HIDDEN)) break
@@ -151,7 +140,7 @@ function askOnce(
   connection: DriverConnection,
   signal: AbortSignal,
   text: string,
-): Promise<readonly unknown[] | Error> {
+): Promise<readonly unknown[]> {
   return new Promise((resolve, reject) => {
     const giveUp = (): void => connection.destroy(signal.reason)
     watchSignal(signal, giveUp)
@@ -160,8 +149,7 @@ function askOnce(
       (error, result) => {
         unwatchSignal(signal, giveUp)
         if (error === null) resolve(result!.rows)
-        else if (endsSession(error)) reject(error)
-        else resolve(error)
+        else reject(error)
       },
     )
   })

@@ -5,10 +5,10 @@ import { AbortError } from '../outcome/errors.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
 import { readQueryCall } from '../statement/call-arguments.js'
+import type { OrderedWork } from '../statement/session-work.js'
 import { StatementOrder } from '../statement/statement-order.js'
 import { type RunHost, StatementRun } from '../statement/statement-run.js'
 import { refuseBehindPooler } from '../statement/through-pooler.js'
-import { SessionTask } from './session-task.js'
 
 const CLOSE_MS = 2_000
 
@@ -67,21 +67,34 @@ export class ServerSession implements Session {
   }
 
   listen(channel: string): Promise<void> {
-    return this.#perform((connection) => {
+    return this.#perform(async (connection) => {
       refuseBehindPooler(this.#host.name, this.#host.pooler, 'listen')
-      return connection.listen(channel)
+      await connection.listen(channel)
     })
   }
 
   ping(): Promise<void> {
-    return this.#perform((connection) => connection.ping())
+    return this.#perform(async (connection) => await connection.ping())
   }
 
+  /**
+   * A call to the driver that is no statement but needs the session for itself, such as LISTEN. Its
+   * deadline is its caller's business, and so is its silence.
+   */
   #perform(call: (connection: DriverConnection) => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.closed) throw this.#slot.lostError()
-      // Its deadline is the caller's business, and so is its silence.
-      this.#order.submit(new SessionTask(this.#order, call, resolve, reject), this.#host.now())
+      const task: OrderedWork = {
+        settled: false,
+        queue: () => {},
+        receive: (slot, now) => {
+          slot.ask(now)
+          const done = call(slot.connection!).finally(() => this.#order.finished(task, slot))
+          done.then(resolve, reject)
+        },
+        drop: reject,
+      }
+      this.#order.submit(task, this.#host.now())
     })
   }
 

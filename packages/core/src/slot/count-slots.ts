@@ -6,3 +6,8 @@ export function countSlots(slots: Iterable<Slot>, ...states: readonly SlotState[
   for (const { state } of slots) if (states.includes(state)) count++
   return count
 }
+
+/** How many of these connections are not closing. */
+export function countStaying(slots: ReadonlySet<Slot>): number {
+  return slots.size - countSlots(slots, 'closing')
+}

@@ -1,3 +1,4 @@
+import { own } from '../base/own.js'
 import type { Slot } from './slot.js'
 
 /**
@@ -5,43 +6,31 @@ import type { Slot } from './slot.js'
  * surplus grows old at the bottom. Every operation is O(1).
  */
 export class IdleStack {
-  #top: Slot | undefined
-  #bottom: Slot | undefined
-  #size = 0
-
-  /** Number of idle connections. */
-  get size(): number {
-    return this.#size
-  }
-
   /** The most recently used one. */
-  get top(): Slot | undefined {
-    return this.#top
-  }
-
+  readonly top: Slot | undefined
   /** The one that has been idle longest. */
-  get bottom(): Slot | undefined {
-    return this.#bottom
-  }
+  readonly bottom: Slot | undefined
+  /** Number of idle connections. */
+  readonly size: number = 0
 
   /** Puts a connection on top. */
   push(slot: Slot): void {
-    slot.below = this.#top
+    slot.below = this.top
     slot.above = undefined
-    if (this.#top === undefined) this.#bottom = slot
-    else this.#top.above = slot
-    this.#top = slot
-    this.#size++
+    if (this.top === undefined) own<IdleStack>(this).bottom = slot
+    else this.top.above = slot
+    own<IdleStack>(this).top = slot
+    own<IdleStack>(this).size++
   }
 
   /** Takes a connection out. */
   remove(slot: Slot): void {
-    if (slot.above === undefined) this.#top = slot.below
+    if (slot.above === undefined) own<IdleStack>(this).top = slot.below
     else slot.above.below = slot.below
-    if (slot.below === undefined) this.#bottom = slot.above
+    if (slot.below === undefined) own<IdleStack>(this).bottom = slot.above
     else slot.below.above = slot.above
     slot.above = undefined
     slot.below = undefined
-    this.#size--
+    own<IdleStack>(this).size--
   }
 }

@@ -1,3 +1,4 @@
+import { own } from '../base/own.js'
 import { CHANGES_SESSION, SPOILS_SESSION } from '../sql/trait-flags.js'
 
 const STRINGS = 'standard_conforming_strings'
@@ -9,26 +10,24 @@ const SERVER_STATE: ReadonlySet<string> = new Set(['in_hot_standby', 'is_superus
  * borrower has it.
  */
 export class SessionMarks {
-  #dirty = false
-  #spoiled: string | undefined = undefined
-  #escapes = false
+  /** Whether the session may have changed in a way that only a reset undoes. */
+  readonly dirty: boolean = false
+  /** Why the session must end with its lease: no reset undoes what was done to it. */
+  readonly spoiled: string | undefined = undefined
+  /**
+   * Whether a backslash escapes in plain strings of this session: the server reported that
+   * `standard_conforming_strings` is off.
+   */
+  readonly escapes: boolean = false
   #resetDue = false
-  #resetAfter = false
-  #resets = 0
+  /** Whether the current borrower asked for a reset after its use. */
+  readonly resetAfter: boolean = false
+  /** How often a reset has undone what was set in the session. */
+  readonly resets: number = 0
   // Server parameters when the session was ready; undefined before that.
   #atBirth: ReadonlyMap<string, string> | undefined = undefined
   // Those of them that have another value now; undefined if none has.
   #drifted: Set<string> | undefined = undefined
-
-  /** Whether the session may have changed in a way that only a reset undoes. */
-  get dirty(): boolean {
-    return this.#dirty
-  }
-
-  /** Why the session must end with its lease: no reset undoes what was done to it. */
-  get spoiled(): string | undefined {
-    return this.#spoiled
-  }
 
   /** Whether a server parameter has another value than when the session was ready. */
   get drifted(): boolean {
@@ -37,25 +36,7 @@ export class SessionMarks {
 
   /** Whether the next borrower may have the session as it is. */
   get clean(): boolean {
-    return !this.#dirty && this.#drifted === undefined
-  }
-
-  /**
-   * Whether a backslash escapes in plain strings of this session: the server reported that
-   * `standard_conforming_strings` is off.
-   */
-  get escapes(): boolean {
-    return this.#escapes
-  }
-
-  /** Whether the current borrower asked for a reset after its use. */
-  get resetAfter(): boolean {
-    return this.#resetAfter
-  }
-
-  /** How often a reset has undone what was set in the session. */
-  get resets(): number {
-    return this.#resets
+    return !this.dirty && this.#drifted === undefined
   }
 
   /**
@@ -64,12 +45,12 @@ export class SessionMarks {
    */
   begin(parameters: ReadonlyMap<string, string>): void {
     this.#atBirth = parameters
-    this.#escapes = parameters.get(STRINGS) === 'off'
+    own<SessionMarks>(this).escapes = parameters.get(STRINGS) === 'off'
   }
 
   /** The server reported the value of a parameter. */
   reported(name: string, value: string): void {
-    if (name === STRINGS) this.#escapes = value === 'off'
+    if (name === STRINGS) own<SessionMarks>(this).escapes = value === 'off'
     // What changes before the session is ready is what it began with.
     if (this.#atBirth === undefined || SERVER_STATE.has(name)) return
     const drifted = this.#drifted ?? new Set()
@@ -83,7 +64,7 @@ export class SessionMarks {
    * or is rolled back says nothing about what it did. `traits` are those of its text.
    */
   note(traits: number): void {
-    if ((traits & CHANGES_SESSION) !== 0) this.#dirty = true
+    if ((traits & CHANGES_SESSION) !== 0) own<SessionMarks>(this).dirty = true
     if ((traits & SPOILS_SESSION) !== 0) {
       this.spoil('a statement did to its session what no reset undoes')
     }
@@ -91,12 +72,12 @@ export class SessionMarks {
 
   /** Something that no text shows may have changed the session. */
   markDirty(): void {
-    this.#dirty = true
+    own<SessionMarks>(this).dirty = true
   }
 
   /** No reset makes the session fresh again. The first reason is kept. */
   spoil(reason: string): void {
-    this.#spoiled ??= reason
+    own<SessionMarks>(this).spoiled ??= reason
   }
 
   /**
@@ -104,7 +85,7 @@ export class SessionMarks {
    * `before` is false for a session that is fresh, or that cannot be reset in front of a statement.
    */
   resetAround(before: boolean): void {
-    this.#resetAfter = true
+    own<SessionMarks>(this).resetAfter = true
     this.#resetDue = before
   }
 
@@ -113,17 +94,17 @@ export class SessionMarks {
    * travels in front of a statement if the driver can do that (`ahead`).
    */
   returned(resets: boolean, ahead: boolean): void {
-    this.#resetAfter = false
+    own<SessionMarks>(this).resetAfter = false
     if (!resets) return
     if (ahead) this.#resetDue = true
-    else this.#dirty = true
+    else own<SessionMarks>(this).dirty = true
   }
 
   /** Takes the reset that is due: returns whether it must be sent now. */
   takeReset(): boolean {
     if (!this.#resetDue) return false
     this.#resetDue = false
-    this.#resets++
+    own<SessionMarks>(this).resets++
     return true
   }
 
@@ -131,9 +112,9 @@ export class SessionMarks {
   cleaned(reset: boolean): void {
     if (reset) {
       this.#resetDue = false
-      this.#resets++
+      own<SessionMarks>(this).resets++
     }
-    this.#dirty = false
+    own<SessionMarks>(this).dirty = false
     this.#drifted = undefined
   }
 }

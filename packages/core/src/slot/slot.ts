@@ -3,6 +3,7 @@ import type { DriverConnection } from '../api/driver.js'
 import type { Lease } from '../api/lease.js'
 import type { Statement } from '../api/statement.js'
 import { messageOf } from '../base/message-of.js'
+import { own } from '../base/own.js'
 import { realTimers } from '../base/real-timers.js'
 import { DatabaseError } from '../outcome/database-error.js'
 import { ConnectionLostError, LeaseReleasedError } from '../outcome/errors.js'
@@ -23,14 +24,7 @@ import { SessionMarks } from './session-marks.js'
  * - `closing`: being ended politely; still counts against `max`, because the server still holds it
  * - `gone`: no longer counted
  */
-export type SlotState =
-  | 'connecting'
-  | 'idle'
-  | 'validating'
-  | 'leased'
-  | 'cleaning'
-  | 'closing'
-  | 'gone'
+export type SlotState = keyof typeof STEPS
 
 /**
  * The life of one physical connection. Any other step throws.
@@ -44,7 +38,7 @@ export type SlotState =
  * A connection that comes back goes straight to the next caller, and one that was offered to a
  * caller who is refused stays idle. A connection whose time has come closes instead of being lent.
  */
-const STEPS: Readonly<Record<SlotState, readonly SlotState[]>> = {
+const STEPS = {
   connecting: ['leased', 'idle', 'closing', 'gone'],
   idle: ['leased', 'idle', 'validating', 'closing', 'gone'],
   validating: ['leased', 'idle', 'closing', 'gone'],
@@ -52,24 +46,19 @@ const STEPS: Readonly<Record<SlotState, readonly SlotState[]>> = {
   cleaning: ['leased', 'idle', 'closing', 'gone'],
   closing: ['gone'],
   gone: [],
-}
+} as const
 
 // By number: every state but the last two may become `leased` or `idle`, so that the steps on the
 // path of each query cost one comparison.
 const STATES = Object.keys(STEPS) as readonly SlotState[]
-const NEXT = STATES.map((state) => STEPS[state].reduce((bits, next) => bits | bitOf(next), 0))
+const NEXT = STATES.map((state) =>
+  STEPS[state].reduce((bits: number, next: SlotState) => bits | bitOf(next), 0),
+)
 // In the order of `STEPS`.
 const [CONNECTING, IDLE, VALIDATING, LEASED, CLEANING, CLOSING, GONE] = [0, 1, 2, 3, 4, 5, 6]
 
 function bitOf(state: SlotState): number {
   return 1 << STATES.indexOf(state)
-}
-
-/** What only the methods of `Slot` may do: its fields are read-only to all others. */
-type Own = { -readonly [Field in keyof Slot]: Slot[Field] }
-
-function own(slot: Slot): Own {
-  return slot
 }
 
 /**
@@ -190,14 +179,14 @@ export class Slot {
     hasOwnProcess: boolean,
   ): void {
     this.marks.begin(parameters)
-    own(this).connection = connection
-    own(this).server = server
-    own(this).hasOwnProcess = hasOwnProcess
+    own<Slot>(this).connection = connection
+    own<Slot>(this).server = server
+    own<Slot>(this).hasOwnProcess = hasOwnProcess
   }
 
   /** Enters the service of its pool, until `expiresAt`. */
   serve(expiresAt: number): void {
-    own(this).expiresAt = expiresAt
+    own<Slot>(this).expiresAt = expiresAt
     this.#seat?.leadsTo?.(this.server)
   }
 
@@ -205,8 +194,8 @@ export class Slot {
   lend(now: number): void {
     if (this.#state >= CLOSING) this.#refuse(LEASED)
     this.#state = LEASED
-    own(this).leasedAt = now
-    own(this).uses++
+    own<Slot>(this).leasedAt = now
+    own<Slot>(this).uses++
   }
 
   /** Serves as a session outside the pool, which is never given back. */
@@ -219,7 +208,7 @@ export class Slot {
   rest(now: number): void {
     if (this.#state >= CLOSING) this.#refuse(IDLE)
     this.#state = IDLE
-    own(this).idleSince = now
+    own<Slot>(this).idleSince = now
   }
 
   /** Is about to be pinged. */
@@ -240,7 +229,7 @@ export class Slot {
 
   /** The session cannot be trusted with another statement. The first reason is kept. */
   markLost(reason: unknown): void {
-    own(this).lostReason ??= reason
+    own<Slot>(this).lostReason ??= reason
   }
 
   /** The session is over: its occupant, its signal and those who wait for quiet are told. */
@@ -263,7 +252,7 @@ export class Slot {
   poolerNoticed(): void {
     this.connection?.stopNaming?.()
     this.marks.takeReset()
-    own(this).server = undefined
+    own<Slot>(this).server = undefined
   }
 
   /**
@@ -301,7 +290,7 @@ export class Slot {
   /** The driver's own object is handed out, which may change the session in any way. */
   takeRaw(): void {
     this.marks.markDirty()
-    own(this).rawTaken = true
+    own<Slot>(this).rawTaken = true
   }
 
   /** What its borrower has set in the session is to stay. */
@@ -312,8 +301,8 @@ export class Slot {
 
   /** The lease is over: its holder can do nothing to the connection any more. */
   endLease(pool: string): void {
-    own(this).generation++
-    own(this).rawTaken = false
+    own<Slot>(this).generation++
+    own<Slot>(this).rawTaken = false
     if (this.#abort !== undefined) this.#fireReleased(pool)
   }
 
@@ -350,42 +339,42 @@ export class Slot {
 
   /** Work with this text begins; `statement` is what is sent for it now. */
   begin(text: string, now: number, statement?: Statement): void {
-    own(this).lastStatement = text
-    own(this).running = statement
-    own(this).sentAt = now
-    own(this).committedLocally = false
-    own(this).cancelSent = false
+    own<Slot>(this).lastStatement = text
+    own<Slot>(this).running = statement
+    own<Slot>(this).sentAt = now
+    own<Slot>(this).committedLocally = false
+    own<Slot>(this).cancelSent = false
   }
 
   /** A statement of the work under way is about to be sent. */
   send(statement: Statement): void {
-    own(this).running = statement
+    own<Slot>(this).running = statement
   }
 
   /** The server is asked for something from now on. */
   ask(now: number): void {
-    own(this).sentAt = now
+    own<Slot>(this).sentAt = now
   }
 
   /** The server has answered the statement. */
   answered(): void {
-    own(this).running = undefined
+    own<Slot>(this).running = undefined
   }
 
   /** A stream or a copy gets the session to itself. */
   occupy(occupant: Occupant): void {
-    own(this).occupant = occupant
+    own<Slot>(this).occupant = occupant
   }
 
   /** The session is free again. */
   vacate(): void {
-    own(this).occupant = undefined
-    own(this).running = undefined
+    own<Slot>(this).occupant = undefined
+    own<Slot>(this).running = undefined
   }
 
   /** The server committed without its synchronous standbys. */
   markCommittedLocally(): void {
-    own(this).committedLocally = true
+    own<Slot>(this).committedLocally = true
   }
 
   /** Sends the reset that is due, in front of what the session does next. */
@@ -397,13 +386,13 @@ export class Slot {
 
   /** A cancel request was sent. */
   beginCancel(): void {
-    own(this).cancelSent = true
-    own(this).cancelling = true
+    own<Slot>(this).cancelSent = true
+    own<Slot>(this).cancelling = true
   }
 
   /** The cancel request is settled. */
   endCancel(): void {
-    own(this).cancelling = false
+    own<Slot>(this).cancelling = false
   }
 
   /**
