@@ -3,6 +3,7 @@ export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   '@poolhouse/core': 'packages/core/src/index.ts',
   '@poolhouse/node-postgres': 'packages/node-postgres/src/index.ts',
   '@poolhouse/node-postgres/compat': 'packages/node-postgres/src/compat/index.ts',
+  '@poolhouse/postgres-js/compat': 'packages/postgres-js/src/compat/index.ts',
   '@poolhouse/postgres-js': 'packages/postgres-js/src/index.ts',
   '@poolhouse/failover': 'packages/failover/src/index.ts',
   '@poolhouse/read-replicas': 'packages/read-replicas/src/index.ts',
@@ -59,6 +60,12 @@ export const POOLS: readonly Chapter[] = [
     title: 'For libraries that take a pg.Pool',
     functions: ['createPgPool'],
     options: ['CreatePgPoolOptions', 'PgPoolOptions'],
+  },
+  {
+    title: 'For libraries that take the sql of postgres.js',
+    functions: ['createRoutedSql'],
+    options: ['RoutedSqlOptions', 'RoutedReads'],
+    members: ['RoutedSql'],
   },
   {
     title: 'Pools and calls',

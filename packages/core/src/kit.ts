@@ -25,11 +25,13 @@ export { type Driven, driverOf, settingsOf } from './api/driver-of.js'
 export { CONNECTION_EVENTS, EventHub, SERVER_EVENTS } from './api/events.js'
 export { type LeasedSession, leasedSession, type OfSession } from './api/leased-session.js'
 export {
+  FOR_DRIVER,
   PIGGYBACK,
   type Piggyback,
   piggybackOf,
   type QueryArguments,
   readQueryArguments,
+  type WithForDriver,
   type WithPiggyback,
 } from './api/statement.js'
 export type { AutoPrepare } from './api/statement-rules.js'

@@ -142,7 +142,9 @@ export class LentClient {
   }
 }
 
-/** The query that a client has sent, or something falsy. `pg` before 8.17 has it in `activeQuery`. */
+/**
+ * The query that a client has sent, or something falsy. `pg` before 8.17 has it in `activeQuery`.
+ */
 function activeQueryOf(client: PgClient): unknown {
   return '_activeQuery' in client ? client._activeQuery : client.activeQuery
 }

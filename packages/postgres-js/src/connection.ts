@@ -23,14 +23,16 @@ import {
 } from '@poolhouse/core/net'
 import { CopyIn, CopyOut } from './copy.js'
 import { CursorWork } from './cursor-work.js'
+import { DescribeWork } from './describe-work.js'
 import type { InstanceStart } from './instance-start.js'
 import { lentSql } from './lent-sql.js'
 import type { PostgresSql } from './postgres-module.js'
-import type { RowShape } from './row-shape.js'
 import { SessionLine } from './session-line.js'
 import type { SessionWork } from './session-work.js'
 import { statementPair } from './statement-pair.js'
 import { StatementWork } from './statement-work.js'
+import { declaredOf } from './wire/declared-types.js'
+import type { RowShape } from './wire/row-shape.js'
 
 const SMALL = 65_536
 
@@ -86,6 +88,11 @@ export class PostgresConnection extends SocketConnection<RowShape> implements Lo
   }
 
   run(statement: Statement, done: Done): void {
+    const declared = declaredOf(statement)
+    if (declared?.describe !== undefined) {
+      this.#submit(new DescribeWork(this.#line, statement, declared, done))
+      return
+    }
     const piggyback = piggybackOf(statement)
     let work: StatementWork
     let piggybacked: StatementWork | undefined

@@ -7,9 +7,9 @@ import {
   type RunningCopy,
   SendingCopy,
 } from '@poolhouse/core/net'
-import { COPY_DONE, copyData, copyFail, FROM_SERVER } from './messages.js'
 import { SessionWork, tagOf, type WorkHost } from './session-work.js'
 import { Submission } from './submission.js'
+import { COPY_DONE, copyData, copyFail, FROM_SERVER } from './wire/messages.js'
 
 /**
  * The text of a COPY on its way through postgres.js.

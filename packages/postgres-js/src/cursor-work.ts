@@ -1,8 +1,8 @@
 import type { Statement } from '@poolhouse/core'
 import type { CursorEnds, CursorStatement, ServerError } from '@poolhouse/core/net'
-import { CLOSE_PORTAL, copyFail, executeAndFlush, FROM_SERVER, SYNC } from './messages.js'
 import type { WorkHost } from './session-work.js'
 import { StatementWork } from './statement-work.js'
+import { CLOSE_PORTAL, copyFail, executeAndFlush, FROM_SERVER, SYNC } from './wire/messages.js'
 
 /**
  * A statement that fetches some rows at a time. Its messages end with Flush, so that the server

@@ -2,8 +2,8 @@ import type { ConnectionSettings } from '@poolhouse/core/kit'
 import { startupOptions, timersAreReal, withRealTimers } from '@poolhouse/core/net'
 import type { TypeParsers } from '@poolhouse/core/types'
 import type { Handler, InstanceOptions, PostgresModule, PostgresSql } from './postgres-module.js'
-import { ARRAY_TYPES, rawParsers, rawSerializers } from './raw-values.js'
 import type { StandInSocket } from './stand-in-socket.js'
+import { ARRAY_TYPES, rawParsers, rawSerializers } from './wire/raw-values.js'
 
 /** An instance of postgres.js with one connection, which never reconnects. */
 export interface Instance {

@@ -45,22 +45,32 @@ const NEEDED = [3, 4, 9] as const
  */
 export function postgresJs(options: PostgresJsOptions = {}): Driver {
   refuseUnknownOptions('postgresJs', options, KNOWN_OPTIONS)
-  const postgres = readModule(options.postgres ?? bundledPostgres)
+  const postgres = readModule('postgresJs', options.postgres ?? bundledPostgres)
   requireVersion(postgres, options.postgres === undefined)
   const makeInstance = instanceMaker(postgres, readTemplate(postgres))
-  return {
+  const driver: Driver = {
     name: 'postgres.js',
     capabilities: { pipeline: false, namedStatements: true },
     connect: (context) => connect(makeInstance, context),
   }
+  modules.set(driver, postgres)
+  return driver
 }
 
-function readModule(given: unknown): PostgresModule {
+const modules = new WeakMap<Driver, PostgresModule>()
+
+/** The copy of `postgres` that a driver uses; undefined for one that is not made here. */
+export function moduleOf(driver: Driver): PostgresModule | undefined {
+  return modules.get(driver)
+}
+
+/** The module that a caller named. Throws `TypeError` for anything else. */
+export function readModule(where: string, given: unknown): PostgresModule {
   const inner = (given as Partial<PostgresNamespace> | null)?.default
   const postgres = typeof inner === 'function' ? inner : given
   if (typeof postgres !== 'function' || !('PostgresError' in postgres) || 'unsafe' in postgres) {
     throw new TypeError(
-      'postgresJs: postgres must be the module postgres, as in import postgres from "postgres", not an instance made by it',
+      `${where}: postgres must be the module postgres, as in import postgres from "postgres", not an instance made by it`,
     )
   }
   return postgres as unknown as PostgresModule

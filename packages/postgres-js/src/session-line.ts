@@ -23,13 +23,13 @@ import {
 import type { TypeParsers } from '@poolhouse/core/types'
 import type { Instance } from './instance.js'
 import type { InstanceStart } from './instance-start.js'
-import { closeStatement, FROM_SERVER, isKnownMessage, TERMINATE } from './messages.js'
 import type { PostgresErrorClass } from './postgres-module.js'
-import { MessageRelay, SeriesCount } from './relay.js'
-import type { RowShape } from './row-shape.js'
 import { readError, type SessionWork, tagOf, type WorkHost } from './session-work.js'
 import { StandInSocket } from './stand-in-socket.js'
 import type { Submission } from './submission.js'
+import { closeStatement, FROM_SERVER, isKnownMessage, TERMINATE } from './wire/messages.js'
+import { MessageRelay, SeriesCount } from './wire/relay.js'
+import type { RowShape } from './wire/row-shape.js'
 
 // Longest time for a cancel request of a query on `raw`.
 const CANCEL_TIMEOUT_MS = 10_000

@@ -9,10 +9,10 @@ import {
   toUnansweredError,
 } from '@poolhouse/core/net'
 import type { TypeParsers } from '@poolhouse/core/types'
-import { readPostgresFields } from './messages.js'
 import type { PostgresErrorClass } from './postgres-module.js'
-import type { RowShape } from './row-shape.js'
 import type { Submission, SubmissionOwner } from './submission.js'
+import { readPostgresFields } from './wire/messages.js'
+import type { RowShape } from './wire/row-shape.js'
 
 /** The session line, as its work uses it. */
 export interface WorkHost {

@@ -10,10 +10,11 @@ import {
   type NamedStatement,
   readRowDescription,
 } from '@poolhouse/core/net'
-import { copyFail, FROM_SERVER, SYNC } from './messages.js'
-import { RowShape } from './row-shape.js'
 import { SessionWork, tagOf, type WorkHost } from './session-work.js'
 import { Submission } from './submission.js'
+import { type DeclaredTypes, declaredOf } from './wire/declared-types.js'
+import { copyFail, FROM_SERVER, SYNC } from './wire/messages.js'
+import { RowShape } from './wire/row-shape.js'
 
 /** One statement. For a text with several, it keeps the result of the last one, as psql does. */
 export class StatementWork extends SessionWork {
@@ -24,6 +25,7 @@ export class StatementWork extends SessionWork {
   readonly #done: Done
   readonly #asArray: boolean
   readonly #undecoded: boolean
+  readonly #declared: DeclaredTypes | undefined
   /** The prepared statement that it uses, and whether the server had it when this was sent. */
   #prepared: NamedStatement<RowShape> | undefined
   #known = false
@@ -50,6 +52,7 @@ export class StatementWork extends SessionWork {
     this.#values = values
     this.#done = done
     this.#undecoded = statement.undecoded === true
+    this.#declared = declaredOf(statement)
     this.#asArray = this.#undecoded || statement.rowMode === 'array'
   }
 
@@ -60,7 +63,9 @@ export class StatementWork extends SessionWork {
 
   protected override prepare(canClose: boolean): Submission {
     const { prepared } = this.host
-    let statement = prepared.choose(this.#statement, this.#values)
+    // The types are no part of an automatic name, and the unnamed statement may have any.
+    let statement =
+      this.#declared === undefined ? prepared.choose(this.#statement, this.#values) : undefined
     this.#known = statement?.state === 'known'
     // A known statement is not described again, so without its columns it cannot be used.
     if (this.#known && statement!.shape === undefined) {
@@ -79,6 +84,7 @@ export class StatementWork extends SessionWork {
       values: this.#values ?? (this.#extended ? NO_VALUES : undefined),
       name: statement?.name ?? '',
       known: this.#known,
+      types: this.#declared?.types,
       rows: this.rowsAtFirst,
     })
   }
@@ -178,6 +184,7 @@ export class StatementWork extends SessionWork {
   #described(shape: RowShape): void {
     this.#shape = shape
     if (this.#prepared?.state === 'known') this.#prepared.shape = shape
+    this.#declared?.columns?.(shape.fields)
   }
 
   get #extended(): boolean {

@@ -8,6 +8,10 @@ export interface StatementToSend {
   readonly name: string
   /** Whether the server has prepared it, so that only Bind and Execute are sent. */
   readonly known: boolean
+  /** OID of the type of each value; undefined leaves all to the server. */
+  readonly types?: readonly number[] | undefined
+  /** Only asks the server for the types of parameters and columns. Ends with Flush. */
+  readonly describe?: boolean | undefined
   /** Fetches so many rows and ends with Flush; undefined for all rows and Sync. */
   readonly rows?: number | undefined
 }
@@ -23,7 +27,7 @@ export interface SubmissionOwner {
   answered(error: unknown): void
 }
 
-const NO_TYPES: readonly number[] = []
+const NO_TYPES: readonly unknown[] = []
 const NO_VALUES: (string | null)[] = []
 
 /**
@@ -56,11 +60,12 @@ export class Submission {
   /** Called by postgres.js at ReadyForQuery after an error, or when it is over. */
   readonly reject: (error: unknown) => void
   readonly #owner: SubmissionOwner
-  readonly #statement: { string: string; types: readonly number[]; name: string; columns: unknown }
+  readonly #statement: { string: string; types: readonly unknown[]; name: string; columns: unknown }
   #known: boolean
 
   /** Sends nothing: pass it to the handler of the instance. */
-  constructor(owner: SubmissionOwner, { text, values, name, known, rows }: StatementToSend) {
+  constructor(owner: SubmissionOwner, statement: StatementToSend) {
+    const { text, values, name, known, rows, types, describe = false } = statement
     this.#owner = owner
     this.strings = [text]
     this.options = { simple: values === undefined, prepare: name !== '' }
@@ -68,8 +73,9 @@ export class Submission {
     this.parameters = values === undefined ? NO_VALUES : [...values]
     this.cursorRows = rows
     this.cursorFn = rows === undefined ? undefined : noop
-    this.#statement = { string: text, types: NO_TYPES, name, columns: null }
+    this.#statement = { string: text, types: types?.map(declared) ?? NO_TYPES, name, columns: null }
     this.#known = known
+    this.onlyDescribe = describe
     this.resolve = () => owner.answered(undefined)
     this.reject = (error) => {
       // Emptied, because the error may hold this array, and must not show the values.
@@ -107,8 +113,34 @@ export class Submission {
   written(): void {
     this.#known = false
     this.cursorFn = undefined
+    this.onlyDescribe = false
+    this.describeFirst = false
     this.parameters = NO_VALUES
   }
+}
+
+/**
+ * A type that is sent as a number. As the key of a serialiser it is one that has none, because the
+ * values are texts already.
+ */
+class DeclaredType {
+  readonly #oid: number
+
+  constructor(oid: number) {
+    this.#oid = oid
+  }
+
+  valueOf(): number {
+    return this.#oid
+  }
+
+  toString(): string {
+    return 'declared'
+  }
+}
+
+function declared(oid: number): DeclaredType {
+  return new DeclaredType(oid)
 }
 
 function noop(): void {}

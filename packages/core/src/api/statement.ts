@@ -252,6 +252,18 @@ export interface WithPiggyback {
   readonly [PIGGYBACK]?: Piggyback | undefined
 }
 
+/**
+ * Key of what a facade tells its own driver about a statement, such as the types of its values. A
+ * pool carries it along and looks at nothing of it; another driver ignores it.
+ */
+export const FOR_DRIVER: unique symbol = Symbol('poolhouse.forDriver')
+
+/** A statement that may carry something for its driver. */
+export interface WithForDriver {
+  /** What only the driver understands. */
+  readonly [FOR_DRIVER]?: unknown
+}
+
 /** The piggybacked statement of a statement, if it has one. */
 export function piggybackOf(statement: Statement): Piggyback | undefined {
   return (statement as WithPiggyback)[PIGGYBACK]

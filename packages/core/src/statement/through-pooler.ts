@@ -1,6 +1,6 @@
 import type { PoolerInEffect } from '../api/pooler.js'
 import type { Statement } from '../api/statement.js'
-import { piggybackOf } from '../api/statement.js'
+import { FOR_DRIVER, piggybackOf, type WithForDriver } from '../api/statement.js'
 import { SessionStateError } from '../outcome/errors.js'
 import { findSessionChange } from '../sql/session-change.js'
 import { traitsOf } from '../sql/statement-traits.js'
@@ -24,7 +24,10 @@ export function throughPooler(
   refuseSessionChange(pool, pooler, text, escapes)
   // A piggybacked statement could run in another session.
   const alone = name === undefined && piggybackOf(statement) === undefined
-  return alone ? statement : { text, values, rowMode, undecoded }
+  if (alone) return statement
+  const unnamed = { text, values, rowMode, undecoded }
+  const told = (statement as WithForDriver)[FOR_DRIVER]
+  return told === undefined ? unnamed : Object.assign(unnamed, { [FOR_DRIVER]: told })
 }
 
 /** Throws `SessionStateError` for a text whose effect would outlive its transaction. */

@@ -1,6 +1,6 @@
 import { typeParsers } from '@poolhouse/core/types'
 import { describe, expect, it } from 'vitest'
-import { rawParsers, rawSerializers } from '../../src/raw-values.js'
+import { rawParsers, rawSerializers } from '../../src/wire/raw-values.js'
 
 describe('the parsers of raw', () => {
   it('are those of the pool by OID, and texts stay texts', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { SeriesCount } from '../../src/relay.js'
+import { SeriesCount } from '../../src/wire/relay.js'
 
 // Messages without a body.
 function messages(kinds: string): Buffer {

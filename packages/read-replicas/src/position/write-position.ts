@@ -1,5 +1,11 @@
 import type { QueryResult, Statement } from '@poolhouse/core'
-import { PIGGYBACK, type Piggyback, type WithPiggyback } from '@poolhouse/core/kit'
+import {
+  FOR_DRIVER,
+  PIGGYBACK,
+  type Piggyback,
+  type WithForDriver,
+  type WithPiggyback,
+} from '@poolhouse/core/kit'
 import { type Position, positionOf } from './position.js'
 import { readSample, type SampleRow, WRITE_POSITION_STATEMENT } from './sample-statement.js'
 
@@ -21,8 +27,11 @@ export class WritePosition implements Piggyback {
   }
 
   /** The write, with the question after it. */
-  sentWith({ text, values, name, rowMode, undecoded }: Statement): Statement & WithPiggyback {
-    return { text, values, name, rowMode, undecoded, [PIGGYBACK]: this }
+  sentWith(write: Statement & WithForDriver): Statement & WithForDriver & WithPiggyback {
+    const { text, values, name, rowMode, undecoded } = write
+    const told = write[FOR_DRIVER]
+    if (told === undefined) return { text, values, name, rowMode, undecoded, [PIGGYBACK]: this }
+    return { text, values, name, rowMode, undecoded, [PIGGYBACK]: this, [FOR_DRIVER]: told }
   }
 
   answered(result: QueryResult<SampleRow> | undefined): void {

@@ -16,6 +16,7 @@ export const FROM_SERVER = {
   notice: 0x4e, // N
   notification: 0x41, // A
   parseComplete: 0x31, // 1
+  parameterDescription: 0x74, // t
   parameterStatus: 0x53, // S
   portalSuspended: 0x73, // s
   readyForQuery: 0x5a, // Z

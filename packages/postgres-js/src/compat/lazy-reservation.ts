@@ -1,0 +1,93 @@
+import { ConnectionLostError, type Lease, LeaseReleasedError } from '@poolhouse/core'
+import {
+  CHANGES_SESSION,
+  CONTROLS_TRANSACTION,
+  COPIES,
+  LOCKS_SESSION,
+  leasedSession,
+  READ_IN_TWO_WAYS,
+  SPOILS_SESSION,
+  traitsOf,
+} from '@poolhouse/core/kit'
+import type { PostgresQuery } from './postgres-query.js'
+import { type ReservedParts, targetOf } from './reserved-sql.js'
+import { statementsOf } from './several-statements.js'
+import { type SqlFunction, sqlScope } from './sql-scope.js'
+import type { SqlTarget } from './sql-target.js'
+
+/**
+ * Reserves nothing yet: a lone statement runs where the pool sends it. A transaction takes a
+ * connection until it is over, and what changes the session one until the release.
+ */
+export function reserveLazily(parts: ReservedParts): SqlFunction {
+  const { base, runner } = parts
+  const line = new LazyLine(parts)
+  const sql = sqlScope(base, runner, (query) => line.targetFor(query), {
+    inOrder: true,
+    watch: (query) => {
+      const settled = (): void => line.settled()
+      query.then(settled, settled)
+    },
+  })
+  return Object.assign(sql, { release: () => line.release() })
+}
+
+const STAYING = CHANGES_SESSION | LOCKS_SESSION | SPOILS_SESSION | READ_IN_TWO_WAYS
+const BINDING = CONTROLS_TRANSACTION | COPIES
+const BEGINS_READING = /^\s*(?:begin|start\s+transaction)\b(?!.*serializable).*\bread\s+only\b/is
+
+/** The connection of a lazy reservation, while it has one. */
+class LazyLine {
+  readonly #parts: ReservedParts
+  #bound: { readonly lease: Lease; readonly target: SqlTarget } | undefined
+  // Whether the connection is kept until the release.
+  #stays = false
+  #broken: ConnectionLostError | undefined
+  #released = false
+
+  constructor(parts: ReservedParts) {
+    this.#parts = parts
+  }
+
+  async targetFor(query: PostgresQuery): Promise<SqlTarget> {
+    const { writer, target, pool, limits } = this.#parts
+    if (this.#released) throw new LeaseReleasedError(pool.name)
+    const { text } = writer.write(query)
+    const traits = traitsOf(text)
+    const stays = (traits & STAYING) !== 0
+    if (this.#bound === undefined) {
+      if (this.#broken !== undefined) throw this.#broken
+      const binds = stays || (traits & BINDING) !== 0 || statementsOf(text).length > 1
+      if (!binds) return target
+      const reads = BEGINS_READING.test(text) && limits?.intent !== 'write'
+      const lease = await pool.acquire(reads ? { intent: 'read' } : undefined)
+      this.#bound = { lease, target: targetOf(lease) }
+    }
+    if (stays) this.#stays = true
+    return this.#bound.target
+  }
+
+  /** A query is over: gives the connection back if nothing needs it any more. */
+  settled(): void {
+    const bound = this.#bound
+    if (bound === undefined) return
+    const session = leasedSession(bound.lease)
+    if (session?.over === true) {
+      this.#bound = undefined
+      this.#broken = new ConnectionLostError(
+        'the session of the reserved connection is over, and with it the transaction or setting that the next statement belongs to; release it and reserve again',
+        { executed: 'no' },
+      )
+      bound.lease.release()
+    } else if (!this.#stays && session?.transactionStatus() === 'idle') {
+      this.#bound = undefined
+      bound.lease.release()
+    }
+  }
+
+  release(): void {
+    this.#released = true
+    this.#bound?.lease.release()
+    this.#bound = undefined
+  }
+}
