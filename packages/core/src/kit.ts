@@ -70,6 +70,7 @@ export type {
 } from './decorate/pool-call.js'
 export { PoolDecorator } from './decorate/pool-decorator.js'
 export { PoolView } from './decorate/pool-view.js'
+export { RelayingPool } from './decorate/relaying-pool.js'
 export { type CheckedCloseOptions, readCloseOptions } from './engine/pool-closing.js'
 export {
   type ClusterHistory,

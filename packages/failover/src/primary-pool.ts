@@ -3,8 +3,6 @@ import {
   type ConnectionPool,
   type Pool,
   PoolClosedError,
-  type PoolEventName,
-  type PoolListener,
   type PoolStats,
   type QueryOptions,
   type QueryResult,
@@ -19,8 +17,8 @@ import {
   type Driven,
   EventHub,
   type PoolCall,
-  PoolDecorator,
   type QueryArguments,
+  RelayingPool,
   readCloseOptions,
   readQueryArguments,
 } from '@poolhouse/core/kit'
@@ -83,7 +81,7 @@ export interface FailoverPool extends Pool {
  * Sends each call to the current primary. `TopologyWatch` decides which node that is;
  * `CallDispatcher` holds calls and sends them again.
  */
-export class PrimaryPool extends PoolDecorator implements FailoverPool, Driven {
+export class PrimaryPool extends RelayingPool implements FailoverPool, Driven {
   readonly #config: FailoverConfig
   readonly #registry: NodeRegistry
   readonly #hub = new EventHub()
@@ -223,14 +221,8 @@ export class PrimaryPool extends PoolDecorator implements FailoverPool, Driven {
     return Object.freeze({ ...sum, pending: sum.pending + (this.#dispatcher.held?.calls ?? 0) })
   }
 
-  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#registry.events.on(event, listener)
-    return this
-  }
-
-  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#registry.events.off(event, listener)
-    return this
+  protected override keeperOf(): NodeRegistry['events'] {
+    return this.#registry.events
   }
 
   close(options: CloseOptions = {}): Promise<void> {

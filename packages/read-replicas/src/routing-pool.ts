@@ -2,8 +2,6 @@ import {
   type CloseOptions,
   type Pool,
   PoolClosedError,
-  type PoolEventName,
-  type PoolListener,
   type PoolStats,
   type QueryOptions,
   type QueryResult,
@@ -16,7 +14,7 @@ import {
   type Driven,
   EventRelay,
   type PoolCall,
-  PoolDecorator,
+  RelayingPool,
   readCloseOptions,
   readQueryArguments,
   sumStats,
@@ -67,7 +65,7 @@ export type MembershipMaker = (parts: {
  * Sends each call to the primary or to a replica. Which nodes there are, which of them are ejected
  * and which calls wait is owned by its parts.
  */
-export class RoutingPool extends PoolDecorator implements ReplicaPool, Driven {
+export class RoutingPool extends RelayingPool implements ReplicaPool, Driven {
   readonly name: string
   readonly #primary: Pool
   readonly #background: Background
@@ -320,14 +318,8 @@ export class RoutingPool extends PoolDecorator implements ReplicaPool, Driven {
     return Object.freeze({ ...sumStats(nodes), routing: this.#counters.snapshot() })
   }
 
-  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#relay.on(event, listener)
-    return this
-  }
-
-  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#relay.off(event, listener)
-    return this
+  protected override keeperOf(): EventRelay {
+    return this.#relay
   }
 
   close(options: CloseOptions = {}): Promise<void> {

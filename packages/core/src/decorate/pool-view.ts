@@ -1,15 +1,14 @@
 import type { Driven } from '../api/driver-of.js'
-import type { PoolEventName, PoolListener } from '../api/events.js'
 import type { CloseOptions, Pool } from '../api/pool.js'
 import type { PoolStats } from '../api/stats.js'
 import { readCloseOptions } from '../engine/pool-closing.js'
 import { PoolClosedError } from '../outcome/errors.js'
-import { PoolDecorator } from './pool-decorator.js'
+import { RelayingPool } from './relaying-pool.js'
 
 /**
  * A view of a pool, with the statistics and events of the whole. Closing it closes nothing else.
  */
-export abstract class PoolView<Whole extends Pool = Pool> extends PoolDecorator implements Driven {
+export abstract class PoolView<Whole extends Pool = Pool> extends RelayingPool implements Driven {
   readonly name: string
   /** The pool that it is a view of. */
   protected readonly whole: Whole
@@ -37,16 +36,9 @@ export abstract class PoolView<Whole extends Pool = Pool> extends PoolDecorator 
     return this.whole.stats()
   }
 
-  /** See `PoolEventEmitter`: the events of the whole. */
-  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.whole.on(event, listener)
-    return this
-  }
-
-  /** See `PoolEventEmitter`. */
-  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.whole.off(event, listener)
-    return this
+  /** The whole. */
+  protected override keeperOf(): Whole {
+    return this.whole
   }
 
   /** Closes the view; later calls are refused. */

@@ -10,7 +10,6 @@ import {
   type Pool,
   PoolClosedError,
   type PoolEventName,
-  type PoolListener,
   type PoolStats,
   type QueryOptions,
   type QueryResult,
@@ -23,7 +22,7 @@ import {
   type Driven,
   EventRelay,
   type PoolCall,
-  PoolDecorator,
+  RelayingPool,
   readCloseOptions,
   SERVER_EVENTS,
 } from '@poolhouse/core/kit'
@@ -46,7 +45,7 @@ import { ReadView, SessionView, type ViewedDatabase } from './views.js'
  * A server group as one of its databases uses it: the group routes each call, and the call runs on
  * the pool of this database at the chosen server.
  */
-export class DatabaseView extends PoolDecorator implements NamedDatabase, ViewedDatabase, Driven {
+export class DatabaseView extends RelayingPool implements NamedDatabase, ViewedDatabase, Driven {
   readonly #member: DatabaseMember
   readonly #groupOf: () => ServerGroup
   readonly #events: EventRelay
@@ -177,16 +176,6 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase, Viewed
     return this.#member.stats()
   }
 
-  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#relay(event).on(event, listener)
-    return this
-  }
-
-  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#relay(event).off(event, listener)
-    return this
-  }
-
   async close(options: CloseOptions = {}): Promise<void> {
     readCloseOptions(options)
     this.#closed = true
@@ -240,7 +229,7 @@ export class DatabaseView extends PoolDecorator implements NamedDatabase, Viewed
     }
   }
 
-  #relay(event: PoolEventName): EventRelay {
+  protected override keeperOf(event: PoolEventName): EventRelay {
     if (!SERVER_EVENTS.has(event)) return this.#member.events
     if (!this.#hearsServers) this.#events.add(this.#group.routed)
     this.#hearsServers = true

@@ -5,11 +5,9 @@ import {
   type Driver,
   type Endpoint,
   type Lease,
-  type PoolEventName,
   type Pooler,
   type PoolerInEffect,
   PoolhouseError,
-  type PoolListener,
   type PoolSnapshot,
   type PoolStats,
   type QueryOptions,
@@ -28,7 +26,7 @@ import {
   EventRelay,
   newsOf,
   type PoolCall,
-  PoolDecorator,
+  RelayingPool,
   sumStats,
 } from '@poolhouse/core/kit'
 import type { Budgets } from '../budget/budgets.js'
@@ -62,7 +60,7 @@ export interface NodeParts {
  * however many databases it has.
  */
 export class ServerNode
-  extends PoolDecorator
+  extends RelayingPool
   implements ConnectionPool, MemberServer, ViewedNode, Driven
 {
   readonly name: string
@@ -269,14 +267,8 @@ export class ServerNode
     })
   }
 
-  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#events.on(event, listener)
-    return this
-  }
-
-  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
-    this.#events.off(event, listener)
-    return this
+  protected override keeperOf(): EventRelay {
+    return this.#events
   }
 
   async close(options?: CloseOptions): Promise<void> {

@@ -1,5 +1,6 @@
 import { access, mkdir, readFile, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { isThere } from '../machine/is-there.js'
 import { runCommand } from '../machine/run-command.js'
 import type { ServerUser } from '../machine/server-user.js'
 import { createTemporaryDirectory } from '../machine/temporary-directory.js'
@@ -116,10 +117,7 @@ interface Link {
 
 /** Whether a folder is the `native` folder of an npm package. */
 async function isPackage(folder: string): Promise<boolean> {
-  return await access(join(folder, 'pg-symlinks.json')).then(
-    () => true,
-    () => false,
-  )
+  return await isThere(join(folder, 'pg-symlinks.json'))
 }
 
 async function readLinks(native: string): Promise<Link[]> {

@@ -1,5 +1,5 @@
-import { access } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { isThere } from '../machine/is-there.js'
 import { runCommand } from '../machine/run-command.js'
 import { findServerUser } from '../machine/server-user.js'
 import {
@@ -64,11 +64,7 @@ export async function copySharedDataDirectory(
   const folder = process.env[FOLDER]
   if (folder === undefined) return false
   const shared = join(folder, nameOf(binaries.version, options), 'data')
-  const exists = await access(join(shared, 'PG_VERSION')).then(
-    () => true,
-    () => false,
-  )
-  if (!exists) return false
+  if (!(await isThere(join(shared, 'PG_VERSION')))) return false
   const data = join(home, 'data')
   await runCommand('cp', ['-RP', shared, data], { cwd: home, user })
   await renewSystemIdentifier(data)

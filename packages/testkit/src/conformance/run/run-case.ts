@@ -1,3 +1,4 @@
+import { succeeds } from '../../machine/is-there.js'
 import type { ConformanceCase, ScheduledCase } from './conformance-case.js'
 import { watchProcess } from './process-watch.js'
 import { within, withPatience } from './waiting.js'
@@ -59,11 +60,7 @@ export async function runScheduled<Context>(
     await run()
     return
   }
-  const failed = await run().then(
-    () => false,
-    () => true,
-  )
-  if (!failed) {
+  if (await succeeds(run())) {
     throw new Error(
       `"${title}" is in skip (${differs}), but it passes: the difference is gone, take it out of skip`,
     )

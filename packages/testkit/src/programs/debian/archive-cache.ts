@@ -1,5 +1,6 @@
-import { access, copyFile, mkdir, readdir, readFile, rename, stat } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rename, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { isThere, succeeds } from '../../machine/is-there.js'
 import {
   createTemporaryDirectory,
   removeTemporaryDirectory,
@@ -14,11 +15,7 @@ import { downloadArchive } from './apt.js'
 export async function cachedArchive(name: string, from: string = process.cwd()): Promise<string> {
   const folder = await cacheFolder(from)
   const path = join(folder, `${name}.deb`)
-  const known = await access(path).then(
-    () => true,
-    () => false,
-  )
-  if (known) return path
+  if (await isThere(path)) return path
   const download = await createTemporaryDirectory(undefined)
   try {
     await downloadArchive(name, download)
@@ -39,11 +36,7 @@ async function cacheFolder(from: string): Promise<string> {
   const modules = await nearestModules(from)
   if (modules !== undefined) {
     const folder = join(modules, '.cache', 'poolhouse-testkit', release)
-    const usable = await mkdir(folder, { recursive: true }).then(
-      () => true,
-      () => false,
-    )
-    if (usable) return folder
+    if (await succeeds(mkdir(folder, { recursive: true }))) return folder
   }
   return await createTemporaryDirectory(undefined)
 }

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
-import { access, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { basename, delimiter, join } from 'node:path'
+import { isThere } from '../../machine/is-there.js'
 import { runCommand, tryCommand } from '../../machine/run-command.js'
 import { findServerUser } from '../../machine/server-user.js'
 import { createTemporaryDirectory } from '../../machine/temporary-directory.js'
@@ -64,11 +65,7 @@ async function findInstalled(binary: string): Promise<string | undefined> {
   // Ordinary users have no sbin in their PATH.
   const candidates = [`/${binary}`, ...folders.map((folder) => join(folder, basename(binary)))]
   for (const candidate of candidates) {
-    const runs = await access(candidate, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (runs) return candidate
+    if (await isThere(candidate, constants.X_OK)) return candidate
   }
   return undefined
 }
@@ -111,7 +108,7 @@ async function isInstalled(name: string): Promise<boolean> {
 }
 
 /** The folders below `root` in which Debian's packages put libraries. */
-async function libraryPath(root: string): Promise<string> {
+export async function libraryPath(root: string): Promise<string> {
   const folders: string[] = []
   for (const parent of [join(root, 'usr/lib'), join(root, 'lib')]) {
     const names = await readdir(parent).catch(() => [])

@@ -1,5 +1,6 @@
-import { access, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isThere } from '../../machine/is-there.js'
+import { libraryPath } from '../debian/debian-package.js'
 import { debianTree } from '../debian/debian-tree.js'
 
 /** Everything a Patroni cluster is run with. */
@@ -65,7 +66,6 @@ export async function patroniPrograms(): Promise<PatroniPrograms> {
     ...(systemPython ? [] : PYTHON),
     ...(systemPostgres ? [] : POSTGRES),
   ])
-  const libraries = await libraryFolders(root)
   return {
     python: systemPython ? '/usr/bin/python3' : join(root, 'usr/bin/python3.11'),
     patroni: join(root, 'usr/bin/patroni'),
@@ -75,27 +75,8 @@ export async function patroniPrograms(): Promise<PatroniPrograms> {
       PYTHONPATH: join(root, 'usr/lib/python3/dist-packages'),
       PYTHONDONTWRITEBYTECODE: '1',
       PYTHONUNBUFFERED: '1',
-      LD_LIBRARY_PATH: libraries.join(':'),
+      LD_LIBRARY_PATH: await libraryPath(root),
       ...(!systemPython && { PYTHONHOME: join(root, 'usr') }),
     },
   }
-}
-
-/** Folders below `root` that hold libraries; those of the system go first where it has them. */
-async function libraryFolders(root: string): Promise<string[]> {
-  const folders: string[] = []
-  for (const parent of [join(root, 'usr/lib'), join(root, 'lib')]) {
-    const names = await readdir(parent).catch(() => [])
-    folders.push(
-      ...names.filter((name) => name.includes('-linux-gnu')).map((name) => join(parent, name)),
-    )
-  }
-  return folders
-}
-
-function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }
