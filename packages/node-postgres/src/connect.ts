@@ -2,8 +2,7 @@ import type { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import type { ConnectContext, ConnectionSettings } from '@poolhouse/core/kit'
 import {
-  guardLogin,
-  type LoginGuard,
+  LoginGuard,
   overServerSocket,
   realTimers,
   type ServerSocket,
@@ -40,7 +39,7 @@ async function logIn(
   ignoreEnvironment(client, settings)
   const connection = new PgConnection(client, socket, types, context)
   let parser: DataListener | undefined
-  const guard = guardLogin(socket, context, {
+  const guard = new LoginGuard(socket, context, {
     show: (bytes) => parser?.(bytes),
     parameters: false,
   })

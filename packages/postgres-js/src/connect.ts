@@ -1,5 +1,5 @@
 import type { ConnectContext } from '@poolhouse/core/kit'
-import { guardLogin, overServerSocket, type ServerSocket } from '@poolhouse/core/net'
+import { LoginGuard, overServerSocket, type ServerSocket } from '@poolhouse/core/net'
 import { PostgresConnection } from './connection.js'
 import type { MakeInstance } from './instance.js'
 import { InstanceStart } from './instance-start.js'
@@ -32,7 +32,7 @@ async function logIn(
   socket: ServerSocket,
 ): Promise<PostgresConnection> {
   const connection = new PostgresConnection(start, context, socket)
-  const guard = guardLogin(socket, context, connection)
+  const guard = new LoginGuard(socket, context, connection)
   try {
     connection.start(guard)
     connection.identified(await guard.ready)

@@ -83,7 +83,7 @@ abstract class StreamingCall<
 
   /** Leaves the caller's signal alone from now on. */
   end(): void {
-    unwatchSignal(this.options?.signal, this.#giveUp ?? nothing)
+    if (this.#giveUp !== undefined) unwatchSignal(this.options?.signal, this.#giveUp)
     this.#giveUp = undefined
   }
 
@@ -204,5 +204,3 @@ export class SentStream<T> extends StreamEnds<T> {
     }
   }
 }
-
-function nothing(): void {}

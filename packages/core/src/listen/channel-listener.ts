@@ -26,8 +26,6 @@ const APPLICATION_NAME = 'poolhouse-listen'
 // Also how long a dead line may stay open (a NAT box forgot it) before it is checked.
 const CHECK_EVERY_MS = 10_000
 const CHECK_SPREAD = 0.2
-const BACKOFF_BASE_MS = 50
-const BACKOFF_MAX_MS = 5_000
 
 /**
  * A building block for pools: keeps one session that listens to every channel with a subscriber,
@@ -61,11 +59,7 @@ export class ChannelListener implements SubscriberHost {
   constructor(source: ChannelSource) {
     this.#source = source
     this.clock = source.clock
-    this.#backoff = new Backoff({
-      baseMs: BACKOFF_BASE_MS,
-      maxMs: BACKOFF_MAX_MS,
-      random: source.random,
-    })
+    this.#backoff = new Backoff({ baseMs: 50, maxMs: 5_000, random: source.random })
   }
 
   /** As `Pool.listen`. */

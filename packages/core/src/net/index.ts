@@ -35,7 +35,7 @@ export {
 } from './frames/server-error.js'
 export { startupOptions } from './frames/startup-options.js'
 export { statusOf } from './frames/status-of.js'
-export { guardLogin, type LoggedIn, type LoginGuard, type LoginView } from './login/login-guard.js'
+export { type LoggedIn, LoginGuard, type LoginView } from './login/login-guard.js'
 export { CopyAnswer, type CopyOpening, type RunningCopy } from './session/copy-answer.js'
 export { type PairCaller, PairOutcome, type PairParts } from './session/pair-outcome.js'
 export { ReceivingCopy } from './session/receiving-copy.js'

@@ -204,14 +204,11 @@ export function readConnectionSettings(
       `${where}: connection.host must be a name, an address or the directory of a socket, got ${describeText(host)} with an "@" in it`,
     )
   }
-  const port =
-    options.port === undefined
-      ? 5432
-      : checkNumber(where, 'connection.port', options.port, { min: 1, max: 65535, integer: true })
+  const { port: at = 5432, password } = options
+  const port = checkNumber(where, 'connection.port', at, { min: 1, max: 65535, integer: true })
   const hostaddr = readAddress(where, options.hostaddr)
   const user = readText(where, 'user', options.user) ?? operatingSystemUser(where)
   const database = readText(where, 'database', options.database) ?? user
-  const password = options.password
   if (password !== undefined && typeof password !== 'string' && typeof password !== 'function') {
     throw new TypeError(
       `${where}: connection.password must be a string or a function that returns one, got a value of type ${typeof password}`,

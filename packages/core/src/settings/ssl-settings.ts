@@ -116,10 +116,8 @@ export function readSsl(where: string, ssl: unknown, host: string): SslSettings 
   }
   refuseUnknownOptions(`${where}: connection.ssl`, ssl, KNOWN_SSL_OPTIONS)
   const options = ssl as SslOptions
-  const mode =
-    options.mode === undefined
-      ? 'verify-full'
-      : checkWord(where, 'connection.ssl.mode', options.mode, SSL_MODES)
+  const { mode: asked = 'verify-full' } = options
+  const mode = checkWord(where, 'connection.ssl.mode', asked, SSL_MODES)
   const negotiation = checkWord(
     where,
     'connection.ssl.negotiation',

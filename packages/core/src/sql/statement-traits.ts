@@ -5,6 +5,7 @@ import { takesSessionLock } from './session-locks.js'
 import { configTraits } from './setting-traits.js'
 import { type Backslashes, SqlLexer, TOKEN } from './sql-lexer.js'
 import { SqlStatements } from './sql-statements.js'
+import { TextMemory } from './text-memory.js'
 import {
   CHANGES_NAMING,
   CHANGES_SESSION,
@@ -34,11 +35,7 @@ const BEFORE_TEMPORARY: ReadonlySet<number> = new Set(
 const LONGEST_QUOTED = 66
 
 const LONGEST_CACHED_TEXT = 8_192
-const GENERATION_SIZE = 1_000
-// Two generations instead of an LRU list: a hit is one Map look-up, and the older half is dropped
-// when the newer is full.
-let young = new Map<string, number>()
-let old = new Map<string, number>()
+const traits = new TextMemory(LONGEST_CACHED_TEXT, (text) => scan(text, 'literal') | readings(text))
 
 /**
  * What a statement does to its session, as flags. It looks at names and key words outside strings
@@ -50,17 +47,7 @@ let old = new Map<string, number>()
  */
 export function traitsOf(text: string, escapes = false): number {
   if (escapes && text.includes('\\')) return scan(text, 'escape') | readings(text)
-  let traits = young.get(text)
-  if (traits !== undefined) return traits
-  traits = old.get(text) ?? scan(text, 'literal') | readings(text)
-  if (text.length <= LONGEST_CACHED_TEXT) {
-    if (young.size >= GENERATION_SIZE) {
-      old = young
-      young = new Map()
-    }
-    young.set(text, traits)
-  }
-  return traits
+  return traits.of(text)
 }
 
 function readings(text: string): number {

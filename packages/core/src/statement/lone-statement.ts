@@ -16,8 +16,8 @@ export function refuseLoneStatement(
 ): void {
   const traits = traitsOf(text)
   if ((traits & (REFUSED | READ_IN_TWO_WAYS)) === 0) return
-  refuse(traits, call)
-  if ((traits & READ_IN_TWO_WAYS) !== 0) refuse(traitsOf(text, true), call)
+  refuseWhenSent(traits, call)
+  if ((traits & READ_IN_TWO_WAYS) !== 0) refuseWhenSent(traitsOf(text, true), call)
 }
 
 /**
@@ -26,17 +26,13 @@ export function refuseLoneStatement(
  */
 export function refuseWhenCalled({ text }: { readonly text: string }): void {
   const traits = traitsOf(text)
-  if ((traits & REFUSED) !== 0 && (traits & READ_IN_TWO_WAYS) === 0) refuse(traits, 'pool.query')
+  if ((traits & REFUSED) !== 0 && (traits & READ_IN_TWO_WAYS) === 0) refuseWhenSent(traits)
 }
 
 /**
  * As `refuseLoneStatement`, in a session that is known: `traits` is how that reads the statement.
  */
-export function refuseWhenSent(traits: number): void {
-  refuse(traits, 'pool.query')
-}
-
-function refuse(traits: number, call: string): void {
+export function refuseWhenSent(traits: number, call = 'pool.query'): void {
   if ((traits & CONTROLS_TRANSACTION) !== 0) {
     throw new TransactionError(
       `${call} cannot begin or end a transaction, because each call may use another connection; use pool.transaction(work), or pool.use(work) for full control`,

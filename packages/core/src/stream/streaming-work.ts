@@ -130,10 +130,8 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
       }
       if (timeoutMs !== undefined) {
         this.#wholeLimit = new WholeLimit((now) => this.#outOfTime(now))
-        const now = this.host.now()
         const leftMs = Math.max(1, timeoutMs - waitedMs)
-        this.host.deadlines.add(this.#wholeLimit, now, leftMs)
-        this.host.wakeAt(now + leftMs)
+        setDeadline(this.host, this.#wholeLimit, this.host.now(), leftMs)
       }
     })
   }

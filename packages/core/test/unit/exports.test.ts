@@ -162,6 +162,7 @@ test('its entry for those who build pools exports exactly these values', () => {
       "refusesSerializable",
       "refusesWrites",
       "sameHistory",
+      "settingsOf",
       "sleep",
       "standingOf",
       "sumStats",

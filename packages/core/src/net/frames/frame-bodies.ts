@@ -8,11 +8,8 @@ export interface ReportedParameter {
 
 /** Reads the body of a ParameterStatus. */
 export function readParameter(body: Buffer): ReportedParameter {
-  const end = textEnd(body, 0)
-  return {
-    name: body.toString('utf8', 0, end),
-    value: body.toString('utf8', end + 1, textEnd(body, end + 1)),
-  }
+  const [name, value] = twoTexts(body, 0)
+  return { name, value }
 }
 
 /** Reads the body of a BackendKeyData; undefined if it is not of the form of protocol 3.0. */
@@ -29,11 +26,8 @@ export function readNotification(body: Buffer): {
   readonly payload: string
 } {
   // After the process id of the notifying session.
-  const end = textEnd(body, 4)
-  return {
-    channel: body.toString('utf8', 4, end),
-    payload: body.toString('utf8', end + 1, textEnd(body, end + 1)),
-  }
+  const [channel, payload] = twoTexts(body, 4)
+  return { channel, payload }
 }
 
 /** A column as the server describes it. */
@@ -73,6 +67,11 @@ export function readRowDescription(body: Buffer): ColumnDescription[] {
     at = end + 19
   }
   return columns
+}
+
+function twoTexts(body: Buffer, from: number): [string, string] {
+  const end = textEnd(body, from)
+  return [body.toString('utf8', from, end), body.toString('utf8', end + 1, textEnd(body, end + 1))]
 }
 
 function textEnd(body: Buffer, from: number): number {

@@ -44,15 +44,6 @@ export interface LoginView {
  * only AuthenticationOk and what follows it, without ParameterStatus if `view` says so. Errors, and
  * whatever does not belong into a log-in, the driver never sees.
  */
-export function guardLogin(
-  socket: ServerSocket,
-  context: ConnectContext,
-  view: LoginView,
-): LoginGuard {
-  return new LoginGuard(socket, context, view)
-}
-
-/** One guarded log-in; see `guardLogin`. */
 export class LoginGuard {
   /**
    * Resolves at the first ReadyForQuery, after the driver has handled it. Rejects with
@@ -78,7 +69,7 @@ export class LoginGuard {
   #resolve!: (result: LoggedIn) => void
   #reject!: (error: ConnectError) => void
 
-  /** Use `guardLogin`. */
+  /** Guards from now on. */
   constructor(socket: ServerSocket, context: ConnectContext, view: LoginView) {
     const { settings, password, requireAuth, timeoutMs, signal } = context
     this.#socket = socket

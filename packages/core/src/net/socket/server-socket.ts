@@ -18,7 +18,7 @@ import {
  * Opens the connection that a driver is to log in over: look-up of every address, the race between
  * them, TCP or Unix socket, TLS. It ends at `context.timeoutMs` or when `context.signal` fires.
  * Rejects with `ConnectError`; then nothing is left open. The deadline runs on for the log-in:
- * `guardLogin` takes it.
+ * `LoginGuard` takes it.
  *
  * @param refused A connection over which the server refused every log-in: the new one goes to the
  * same peer, in plain text, in what is left of the time.

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { TextMemory } from '../../sql/text-memory.js'
 import { leavesMeaning, type NamingChange, namingChangeOf } from './naming-change.js'
 import { hasFixedShape } from './statement-names.js'
 
@@ -41,21 +42,9 @@ export function automaticName(text: string): string {
 
 /** Longest text that is kept or named. Longer ones are generated, and seldom come back. */
 export const LONGEST_TEXT = 16_384
-const GENERATION_SIZE = 1_000
-let young = new Map<string, StatementFacts>()
-let old = new Map<string, StatementFacts>()
+const facts = new TextMemory(LONGEST_TEXT, (text) => new StatementFacts(text))
 
 /** What is known of a text. A known one costs one look-up. */
 export function factsOf(text: string): StatementFacts {
-  let facts = young.get(text)
-  if (facts !== undefined) return facts
-  facts = old.get(text) ?? new StatementFacts(text)
-  if (text.length <= LONGEST_TEXT) {
-    if (young.size >= GENERATION_SIZE) {
-      old = young
-      young = new Map()
-    }
-    young.set(text, facts)
-  }
-  return facts
+  return facts.of(text)
 }

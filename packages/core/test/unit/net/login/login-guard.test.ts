@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { FrameList } from '../../../../src/net/login/login-frames.js'
-import { guardLogin, type LoggedIn, type LoginView } from '../../../../src/net/login/login-guard.js'
+import { type LoggedIn, LoginGuard, type LoginView } from '../../../../src/net/login/login-guard.js'
 import { openServerSocket } from '../../../../src/net/socket/server-socket.js'
 import type { ConnectError } from '../../../../src/outcome/errors.js'
 import {
@@ -49,7 +49,7 @@ async function logIn(
     seen.push(bytes)
     onData(bytes)
   }
-  const guard = guardLogin(socket, context, { show, ...view })
+  const guard = new LoginGuard(socket, context, { show, ...view })
   socket.stream.on('data', (chunk: Buffer) => {
     if (!guard.take(chunk)) show(chunk)
   })

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { describe, expect, it } from 'vitest'
-import { guardLogin } from '../../../../src/net/login/login-guard.js'
+import { LoginGuard } from '../../../../src/net/login/login-guard.js'
 import { openServerSocket, type ServerSocket } from '../../../../src/net/socket/server-socket.js'
 import type { ConnectError } from '../../../../src/outcome/errors.js'
 import type { SslSettings } from '../../../../src/settings/ssl-settings.js'
@@ -198,7 +198,7 @@ describe('a connect while this process is stalled past its deadline', () => {
     })
     const context = contextFor(server.port, { timeoutMs })
     const socket = await openServerSocket(context)
-    const guard = guardLogin(socket, context, { show: () => {} })
+    const guard = new LoginGuard(socket, context, { show: () => {} })
     socket.stream.on('data', (chunk: Buffer) => guard.take(chunk))
     socket.stream.write(Buffer.from([0, 0, 0, 8, 0, 3, 0, 0]))
     await guard.ready
