@@ -1,13 +1,16 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Waiter, WaitQueue } from '../../../src/engine/wait-queue.js'
+import type { AcceptsServer } from '../../../src/server/server-identity.js'
+import type { Slot } from '../../../src/slot/slot.js'
 
 class Caller extends Waiter {
   readonly id: number
 
-  constructor(id: number, priority = 0) {
+  constructor(id: number, priority = 0, accepts?: AcceptsServer) {
     super(priority)
     this.id = id
+    this.accepts = accepts
   }
 
   override receive(): void {}
@@ -82,4 +85,26 @@ test('agrees with a sorted list for random arrivals, departures and hand-offs', 
       expect(drain(queue)).toEqual(model.map((caller) => caller.id))
     }),
   )
+})
+
+test('knows whether a waiter accepts a connection, and who wants a certain server', () => {
+  const [a, b] = [{ server: 'a' }, { server: 'b' }] as unknown as Slot[]
+  const only =
+    (wanted: string): AcceptsServer =>
+    (server) =>
+      (server as unknown as string) === wanted
+  const queue = new WaitQueue()
+  expect([queue.wants(a!), queue.choosyOnes()]).toEqual([false, []])
+  const first = new Caller(1, 0, only('a'))
+  const second = new Caller(2, 5, only('a'))
+  queue.push(first)
+  queue.push(second)
+  expect([queue.wants(a!), queue.wants(b!)]).toEqual([true, false])
+  expect(queue.choosyOnes()).toEqual([second, first])
+  const any = new Caller(3)
+  queue.push(any)
+  expect(queue.wants(b!)).toBe(true)
+  expect(queue.choosyOnes()).toEqual([second, first])
+  for (const gone of [first, second]) queue.remove(gone)
+  expect([queue.wants(a!), queue.choosyOnes()]).toEqual([true, []])
 })

@@ -111,6 +111,7 @@ test('T52: a view grows the pool, and is refused when three new connections in a
   await clock.settle()
   expect(leadsElsewhere(refused.error)).toBe(true)
   expect(refused.error).toMatchObject({ name: 'ConnectError', executed: 'no' })
+  expect(made.driver.attempts).toBe(5)
   expect(refused.error!.message).toMatch(/no connection of pool "test" .* leads to the server/)
   expect(pool.stats()).toMatchObject({ pending: 0, leased: 0 })
 })
@@ -167,4 +168,19 @@ test('T52: a view destroys the connections to its server alone, and refuses the 
   await a.close()
   expect(watch(pool.query('select 1'))).toBeDefined()
   onA.release()
+})
+
+test('T52: a server that is down takes its connections and those who wait for it, and no others', async () => {
+  const made = endpoint([A, B], 2)
+  await open(made, 2)
+  const { a, b, clock, pool } = made
+  const held = [a.tryAcquire()!, b.tryAcquire()!]
+  const [onA, onB] = [watch(a.acquire()), watch(b.acquire())]
+  a.destroyAll('it is down')
+  await clock.settle()
+  expect(onA.error).toMatchObject({ name: 'ConnectionLostError', executed: 'no' })
+  // By the connection that came instead.
+  expect(onB.value!.server).toMatchObject(B)
+  expect(held.map((lease) => lease.signal.aborted)).toEqual([true, false])
+  expect(pool.stats()).toMatchObject({ leased: 2, pending: 0 })
 })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { QueryResult, Transaction } from '../../../src/index.js'
+import { afterCancel, type CancelReason } from '../../../src/outcome/cancelled-call.js'
 import { type Harness, harness, type Outcome, watch } from '../../harness.js'
 
 const WAITS = new Set(['insert', 'COMMIT', 'commit'])
@@ -199,4 +200,17 @@ test('T89: a statement that was aborted inside a transaction is reported as roll
   abort.abort('gone')
   await it.clock.advance(1_000)
   expect(call.error).toMatchObject({ name: 'AbortError', executed: 'rolled-back', cause: 'gone' })
+})
+
+test.each<[reason: CancelReason, command: string | undefined, end: string]>([
+  ['timeout', 'UPDATE', 'success'],
+  ['timeout', undefined, 'success'],
+  ['abort', 'COMMIT', 'success'],
+  ['abort', 'ROLLBACK', 'success'],
+  ['abort', 'UPDATE', 'given up: yes'],
+  ['abort', undefined, 'given up: yes'],
+])('an answer of success after a %s to %s is a %s', (reason, command, end) => {
+  const giveUp = (executed: string): Error => new Error(`given up: ${executed}`)
+  const told = afterCancel(reason, null, command, false, giveUp)
+  expect(told === null ? 'success' : (told as Error).message).toBe(end)
 })

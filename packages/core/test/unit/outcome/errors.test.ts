@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import * as core from '../../../src/index.js'
 import { toUnansweredError } from '../../../src/net/frames/server-error.js'
+import { setNode, setRetryable } from '../../../src/outcome/database-error.js'
 
 const endpoint = 'db:5432/app'
 const gauges = {
@@ -177,4 +178,15 @@ test('an error has a property cause only if a cause was given, which may be any 
   expect(Object.hasOwn(new core.PoolhouseError('m'), 'cause')).toBe(false)
   expect(Object.hasOwn(new core.PoolhouseError('m', { cause: undefined }), 'cause')).toBe(false)
   expect(new core.AbortError(0, 'no').cause).toBe(0)
+})
+
+test('learns which server it came from, and that another attempt may succeed', () => {
+  const error = new core.DatabaseError('m', { code: '23505', severity: 'ERROR' })
+  expect([error.node, error.retryable]).toEqual([undefined, false])
+  setNode(error, 'db1:5432')
+  setNode(error, 'db2:5432')
+  setRetryable(error)
+  expect([error.node, error.retryable]).toEqual(['db2:5432', true])
+  expect(Object.keys(error)).toContain('retryable')
+  expect(Object.keys(error)).not.toContain('node')
 })

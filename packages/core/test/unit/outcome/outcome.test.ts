@@ -262,6 +262,10 @@ describe('a refused log-in', () => {
     expect(newsOf(words(code, more))).toBe(news)
   })
 
+  test('is news of the server only as an error that tells of one', () => {
+    expect([newsOf(new Error('x')), newsOf('x'), newsOf(undefined)]).toEqual(Array(3).fill('none'))
+  })
+
   test('is no fault of the server when it is about the user or the database', () => {
     const details = { endpoint: 'e', fatal: true }
     expect(newsOf(new AuthenticationError('x', { ...details, sqlState: '28P01' }))).toBe('none')

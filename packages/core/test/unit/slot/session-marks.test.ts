@@ -28,6 +28,14 @@ test('a reset is due after a borrower that asked for one, and is sent once', () 
   expect([marks.takeReset(), marks.takeReset(), marks.resetAfter]).toEqual([true, false, false])
 })
 
+test('a session that need not be reset is not, whether or not the driver could do that ahead', () => {
+  for (const ahead of [true, false]) {
+    const marks = new SessionMarks()
+    marks.returned(false, ahead)
+    expect([marks.dirty, marks.takeReset(), marks.resetAfter]).toEqual([false, false, false])
+  }
+})
+
 test('the session is reset on its return where the driver cannot send a reset in front', () => {
   const marks = new SessionMarks()
   marks.returned(true, false)

@@ -105,3 +105,15 @@ test('tells its occupant and its signal that it is gone', async () => {
   expect(signal.reason).toBe('cut')
   expect(slot.signal.aborted).toBe(true)
 })
+
+test('is reset before its use for a borrower who asks for that, unless it is fresh or its driver cannot', () => {
+  const due = (uses: number, connection: object): boolean => {
+    const slot = slotIn('idle')
+    slot.opened(connection as DriverConnection, new Map(), undefined, false)
+    for (let use = 0; use < uses; use++) slot.lend(use)
+    slot.resetAround()
+    return slot.marks.takeReset()
+  }
+  const able = { resetFirst: () => {} }
+  expect([due(1, able), due(2, able), due(1, {}), due(2, {})]).toEqual([false, true, false, false])
+})

@@ -8,6 +8,7 @@ import {
   TOKEN,
   type TokenKind,
 } from '../../../src/sql/index.js'
+import { isJunk } from '../../../src/sql/numbers.js'
 
 interface Found {
   readonly kind: TokenKind
@@ -50,6 +51,9 @@ describe('T07: the lexer', () => {
     ["u & 'x'", ['u', '&', "'x'"]],
     ["fe'x'", ['fe', "'x'"]],
     ['"a""b".c', ['"a""b"', '.', 'c']],
+    ["a&'x' u='x' u||'x' u&x", ['a', '&', "'x'", 'u', '=', "'x'", 'u', '||', "'x'", 'u', '&', 'x']],
+    ['a @/@ b / c', ['a', '@/@', 'b', '/', 'c']],
+    ['.5 1.5 5', ['.5', '1.5', '5']],
     ['U&"a""b"c', ['U&"a""b"', 'c']],
     ['$$ insert $$ x', ['$$ insert $$', 'x']],
     ['$a$ $$ $b$ $a$x', ['$a$ $$ $b$ $a$', 'x']],
@@ -104,6 +108,9 @@ describe('T07: the lexer', () => {
     const lexer = new SqlLexer('( :: => .. @@ ;')
     const codes: number[] = []
     while (lexer.next() !== TOKEN.end) codes.push(lexer.code)
+    const equals = new SqlLexer('= <')
+    expect([equals.next(), equals.code]).toEqual([TOKEN.sign, 0x3d])
+    expect([equals.next(), equals.code]).toEqual([TOKEN.sign, 0x3c])
     expect(codes).toEqual([0x28, SIGN.cast, SIGN.names, SIGN.range, SIGN.operator, 0x3b])
   })
 
@@ -116,6 +123,25 @@ describe('T07: the lexer', () => {
     expect(nameAt('U&"\\0061\\+000062\\\\c"', 0, 20)).toBe('ab\\c')
     const escaped = `U&"!0061\\b" /* x */ UEscape '!'`
     expect(nameAt(escaped, 0, 11)).toBe('a\\b')
+    expect(nameAt('"&ab"', 0, 5)).toBe('&ab')
+  })
+
+  test('reads names of 63 characters to their end, however they are written', () => {
+    const quotes = `select "${'""'.repeat(63)}"`
+    expect(nameAt(quotes, 7, quotes.length)).toBe('"'.repeat(63))
+    const escapes = `select U&"${'\\+000061'.repeat(63)}"`
+    expect(nameAt(escapes, 7, escapes.length)).toBe('a'.repeat(63))
+    const tooLong = `U&"${'\\+000061'.repeat(64)}"`
+    expect(nameAt(tooLong, 0, tooLong.length)).toHaveLength(64)
+  })
+
+  test('see trailing junk where a name stands right behind a number', () => {
+    expect(isJunk('10a', 0, 2)).toBe(true)
+    expect(isJunk('1_0$', 0, 3)).toBe(true)
+    expect(isJunk('0b12$', 0, 4)).toBe(true)
+    expect(isJunk('10$', 0, 2)).toBe(false)
+    expect(isJunk('10 a', 0, 2)).toBe(false)
+    expect(isJunk('1.5$', 0, 3)).toBe(false)
   })
 })
 

@@ -12,6 +12,11 @@ import {
   SPOILS_SESSION,
 } from '../../../src/sql/trait-flags.js'
 
+/** A name each of whose characters is an escape. */
+function escaped(name: string): string {
+  return [...name].map((letter) => `\\+0000${letter.charCodeAt(0).toString(16)}`).join('')
+}
+
 test.each([
   'select 1',
   'insert into t values (1)',
@@ -59,6 +64,9 @@ test.each([
   'set local transaction read only',
   'select 1 as set; select 2 set',
   'select a$b$c from t',
+  'select 4 / 2, 4 */ 2',
+  'create table t (temporary int, execute int)',
+  'select execute, hold from t',
   '',
   ' ; ; ',
 ])('leaves the session as it is: %s', (text) => {
@@ -130,6 +138,9 @@ test.each([
   'set local seed = 0.5',
   'set local search_path = pg_temp',
   "set local search_path to 'pg_temp', public",
+  "set local search_path = public, 'pg_temp'",
+  'set constraints = 1',
+  'set transaction = 1',
   'prepare transaction as select 1',
   'execute p',
   'explain execute p',
@@ -151,6 +162,7 @@ test.each([
   'select /* no end',
   'select 1\0',
   "update pg_settings set setting = '1'",
+  "with a as (select 1) update pg_settings set setting = '1'",
   'update pg_catalog."pg_settings" set setting = \'1\'',
 ])('may change the session: %s', (text) => {
   expect(traitsOf(text) & CHANGES_SESSION).toBe(CHANGES_SESSION)
@@ -412,6 +424,8 @@ test.each([
   'select "pg_catalog" . "pg_advisory_lock" /* x */ (7)',
   'select U&"pg\\005fadvisory\\005flock"(7)',
   'select u&"pg!005fadvisory!005flock" uescape \'!\' (7)',
+  `select U&"${escaped('pg_advisory_lock')}"(7)`,
+  'create unlogged table t as select pg_advisory_lock(7)',
   'select (7::bigint).pg_advisory_lock',
   'select ((7)::bigint) . "pg_advisory_lock"',
   'select $1.pg_advisory_lock',
