@@ -56,4 +56,17 @@ describe('the reason of a change', () => {
     const after = view(3, { a: ['primary', 'primary'] })
     expect(describeChange(before, after, undefined)).toBe('a:5432 stays primary: timeline 2 → 3')
   })
+
+  it('says that it is another system now, and does not take its higher timeline for a promotion', () => {
+    const before = view(2, { a: ['primary', 'primary'], b: ['replica'] })
+    const same = { ...before, systemId: '8' }
+    expect(describeChange(before, same, undefined)).toMatch(/the system is 8$/)
+    expect(describeChange(before, { ...before, systemId: undefined }, undefined)).toMatch(
+      /the system is unknown$/,
+    )
+    const after = { ...view(3, { a: ['foreign'], b: ['primary', 'primary of another'] }) }
+    const elsewhere = { ...after, systemId: '8' }
+    expect(describeChange(before, elsewhere, undefined)).toMatch(/^b:5432 primary of another/)
+    expect(describeChange(before, after, undefined)).toMatch(/^b:5432 promoted: timeline 2 → 3/)
+  })
 })
