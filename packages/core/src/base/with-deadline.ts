@@ -32,15 +32,6 @@ export function withDeadline<T>(
       ms,
       { keepAlive: true },
     )
-    step.then(
-      (value) => {
-        timer.cancel()
-        resolve(value)
-      },
-      (error: unknown) => {
-        timer.cancel()
-        reject(error as Error)
-      },
-    )
+    step.finally(() => timer.cancel()).then(resolve, reject)
   })
 }

@@ -82,7 +82,10 @@ export class Opening {
         // The server closed it, or we abandoned it, after the driver had answered.
         slot.markLost(signal.reason)
         connection.destroy(slot.lostReason)
-        throw this.#closedAtOnce(slot, options.settings)
+        const endpoint = formatEndpoint(options.settings.endpoint)
+        const cause = slot.lostReason
+        const message = `${endpoint} closed the connection at once: ${messageOf(cause)}`
+        throw new ConnectError(message, { endpoint, cause })
       }
       if (this.#poolers?.sighting?.oneSession) this.#takeOnlySession(slot, connection, options)
       const parameters = this.#shared(connection.info.parameters)
@@ -129,16 +132,6 @@ export class Opening {
     // The driver keeps its own map current.
     this.#atBirth = new Map(parameters)
     return this.#atBirth
-  }
-
-  #closedAtOnce(slot: Slot, settings: ConnectionSettings): ConnectError {
-    const endpoint = formatEndpoint(settings.endpoint)
-    const cause = slot.lostReason
-    const why = messageOf(cause)
-    return new ConnectError(`${endpoint} closed the connection at once: ${why}`, {
-      endpoint,
-      cause,
-    })
   }
 }
 

@@ -73,13 +73,6 @@ export class LeakWatch {
     slot.leakReported = false
   }
 
-  #makeRegistry(): FinalizationRegistry<{ slot: Slot; generation: number }> {
-    return new FinalizationRegistry(({ slot, generation }) => {
-      if (slot.generation !== generation || slot.state !== 'leased') return
-      this.#collected(slot)
-    })
-  }
-
   /** Looks at a lease that is out, once a round. */
   check(slot: Slot, now: number): void {
     const { leakWarningMs } = this.#engine.config
@@ -91,7 +84,11 @@ export class LeakWatch {
       // Until its text is made, a stack holds every `this` on it, and one of these may hold the
       // lease.
       if (slot.acquireStack !== undefined) slot.acquireStack = { stack: slot.acquireStack.stack! }
-      this.#registry ??= this.#makeRegistry()
+      this.#registry ??= new FinalizationRegistry((held) => {
+        if (held.slot.generation === held.generation && held.slot.state === 'leased') {
+          this.#collected(held.slot)
+        }
+      })
       this.#registry.register(lease, { slot, generation: slot.generation }, slot)
     }
     if (leakWarningMs === 0 || slot.leakReported || now - slot.leasedAt < leakWarningMs) return

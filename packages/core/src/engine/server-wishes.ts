@@ -1,7 +1,5 @@
 import { elsewhereError } from '../identity/only-to.js'
-import type { ConnectError } from '../outcome/errors.js'
 import type { AcceptsServer } from '../server/server-identity.js'
-import { formatEndpoint } from '../settings/endpoint.js'
 import type { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
 import type { Waiter } from './wait-queue.js'
@@ -35,7 +33,7 @@ export class ServerWishes {
   check(waiter: Waiter, accepts: AcceptsServer): void {
     if (waiter.lane === undefined || !this.#isVain(accepts)) return
     this.#engine.handoff.leave(waiter)
-    waiter.refuse(this.#refusal())
+    waiter.refuse(elsewhereError(this.#engine.config))
   }
 
   /** Refuses every caller that waits in vain. */
@@ -44,7 +42,7 @@ export class ServerWishes {
     if (handoff.choosy === 0) return
     handoff.dismiss(
       (accepts) => this.#isVain(accepts),
-      () => this.#refusal(),
+      () => elsewhereError(this.#engine.config),
     )
   }
 
@@ -58,10 +56,5 @@ export class ServerWishes {
     if (!full && (this.#misses.get(accepts) ?? 0) < MOST_MISSES) return false
     this.#misses.delete(accepts)
     return true
-  }
-
-  #refusal(): ConnectError {
-    const { name, config } = this.#engine
-    return elsewhereError(name, formatEndpoint(config.settings.endpoint))
   }
 }

@@ -13,7 +13,6 @@ import type { OpeningOptions, SlotOwner } from '../connect/opening.js'
 import { elsewhereError } from '../identity/only-to.js'
 import { AbortError, PoolClosedError } from '../outcome/errors.js'
 import type { AcceptsServer } from '../server/server-identity.js'
-import { formatEndpoint } from '../settings/endpoint.js'
 import { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
 
@@ -72,8 +71,7 @@ export class SessionSet implements SlotOwner {
       const idle = this.#engine.take(this.#engine.now(), accepts)
       if (idle !== undefined) return this.#adopt(idle)
     }
-    const { name, config } = this.#engine
-    throw elsewhereError(name, formatEndpoint(config.settings.endpoint))
+    throw elsewhereError(this.#engine.config)
   }
 
   async #open(options: SessionOptions): Promise<Slot> {

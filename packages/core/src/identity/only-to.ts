@@ -1,5 +1,7 @@
+import type { PoolConfig } from '../api/pool-options.js'
 import { ConnectError } from '../outcome/errors.js'
 import type { AcceptsServer } from '../server/server-identity.js'
+import { formatEndpoint } from '../settings/endpoint.js'
 
 /** A pool of which there may be views that use its connections to some servers alone. */
 interface WithServerViews<P> {
@@ -25,9 +27,10 @@ export function leadsElsewhere(error: unknown): boolean {
 }
 
 /** The error for it. Nothing was sent. */
-export function elsewhereError(pool: string, endpoint: string): ConnectError {
+export function elsewhereError({ name, settings }: PoolConfig): ConnectError {
+  const endpoint = formatEndpoint(settings.endpoint)
   const error = new ConnectError(
-    `no connection of pool "${pool}" to ${endpoint} leads to the server that was asked for, and new ones lead to others`,
+    `no connection of pool "${name}" to ${endpoint} leads to the server that was asked for, and new ones lead to others`,
     { endpoint },
   )
   elsewhere.add(error)

@@ -7,6 +7,7 @@ import type { ConnectionSettings } from '../settings/connection-settings.js'
 import { formatEndpoint } from '../settings/endpoint.js'
 import { IdentityQuestion, type SessionIdentity } from './session-identity.js'
 import {
+  type AskedParameters,
   areReported,
   askedParameters,
   describeDifferences,
@@ -114,7 +115,7 @@ export class PoolerWatch {
   }
 
   #check(
-    asked: readonly (readonly [name: string, value: string])[],
+    asked: AskedParameters,
     { columns, refusal }: SessionIdentity,
     settings: ConnectionSettings,
   ): void {

@@ -48,18 +48,13 @@ const { systemId, primaryTimeline, standbyTimeline, receivedTimeline, startedAt,
   SERVER_COLUMNS
 const WHERE = `${startedAt}, ${address}, ${port}, ${IN_RECOVERY}`
 
-/** A form of the question, and how many columns it has besides the process and the version. */
-interface Form {
-  readonly text: string
-  readonly columns: number
-}
-
 /**
- * The forms, the first of which says everything. Each later one leaves out what services hide:
- * first the functions of the control file and of the log, then all that concerns the server. A
- * function that may not be called fails a statement even in a branch that is not taken.
+ * The forms of the question, the first of which says everything, and how many columns each has
+ * besides the process and the version. Each later one leaves out what services hide: first the
+ * functions of the control file and of the log, then all that concerns the server. A function that
+ * may not be called fails a statement even in a branch that is not taken.
  */
-const FORMS: readonly Form[] = [
+const FORMS: readonly { readonly text: string; readonly columns: number }[] = [
   {
     text: `${IDENTITY_QUESTION}, ${WHERE}, ${systemId}, case when ${IN_RECOVERY} OPERATOR(pg_catalog.=) 'on' then greatest(${standbyTimeline}, ${receivedTimeline}) else ${primaryTimeline} end`,
     columns: 6,

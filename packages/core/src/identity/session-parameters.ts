@@ -23,19 +23,20 @@ const LONGEST_SHOWN = 80
 const ON = /^(?:on|1|t|tr|tru|true|y|ye|yes)$/i
 const OFF = /^(?:of|off|0|f|fa|fal|fals|false|n|no)$/i
 
+/** Run-time parameters that were asked for at start-up, as pairs of name and value. */
+export type AskedParameters = readonly (readonly [name: string, value: string])[]
+
 /**
- * The parameters that have to be checked, as pairs of name and value. `application_name` is none of
+ * The parameters that have to be checked. `application_name` is none of
  * them: it decides nothing, and poolers add to it.
  */
-export function askedParameters(
-  parameters: Readonly<Record<string, string>>,
-): readonly (readonly [name: string, value: string])[] {
+export function askedParameters(parameters: Readonly<Record<string, string>>): AskedParameters {
   return Object.entries(parameters).filter(([name]) => name !== 'application_name')
 }
 
 /** Whether the server has reported each of these with the very value that was asked for. */
 export function areReported(
-  asked: readonly (readonly [name: string, value: string])[],
+  asked: AskedParameters,
   reported: ReadonlyMap<string, string>,
 ): boolean {
   return asked.every(([name, value]) => reported.get(name) === value)
@@ -51,10 +52,7 @@ export function areReported(
  * start-up, and those that the session lacks. Everything is qualified, because `search_path` may be
  * one of the parameters.
  */
-export function parameterColumns(
-  asked: readonly (readonly [name: string, value: string])[],
-  plain: boolean,
-): string {
+export function parameterColumns(asked: AskedParameters, plain: boolean): string {
   return asked
     .map(([name, value]) => {
       const found = `pg_catalog.current_setting(${literal(name)}, true)`
@@ -88,7 +86,7 @@ function literal(text: string): string {
  * `resets` is whether the pool may reset the session.
  */
 export function differences(
-  asked: readonly (readonly [name: string, value: string])[],
+  asked: AskedParameters,
   columns: readonly unknown[],
   resets: boolean,
 ): readonly Difference[] {
