@@ -18,6 +18,7 @@ import type { CopyOptions, CopySource, StreamArguments, StreamIterator } from '.
 import type { ListenOptions, NotifyListener, Subscription } from './api/subscription.js'
 import { traceQuery, tracing } from './api/tracing.js'
 import type { Transaction, TransactionOptions } from './api/transaction.js'
+import { hintAtPgPool } from './api/words-of-pg.js'
 import { checkFunction, refuseUnknownOptions } from './base/option-check.js'
 import { leasedCopyFrom, leasedCopyTo, leasedRows } from './decorate/leased-stream.js'
 import { readCloseOptions } from './engine/pool-closing.js'
@@ -57,6 +58,10 @@ const SIZE_OPTIONS: ReadonlySet<string> = new Set(['max', 'min'])
  * engine.
  */
 export class ServerPool implements ConnectionPool, Driven {
+  static {
+    hintAtPgPool(ServerPool)
+  }
+
   readonly #engine: PoolEngine
   // Which servers will do; undefined for any.
   readonly #accepts: AcceptsServer | undefined

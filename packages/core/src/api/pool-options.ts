@@ -23,6 +23,7 @@ import type { Pooler } from './pooler.js'
 import { checkPoolerSettings } from './pooler.js'
 import type { AutoPrepare } from './statement-rules.js'
 import { type PoolWatchdogOptions, readWatchdog, type WatchdogLimits } from './watchdog-options.js'
+import { OPTIONS_OF_PG } from './words-of-pg.js'
 
 /** When a session is reset between two borrowers. */
 type ResetMode = 'auto' | 'always'
@@ -269,7 +270,7 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
       `${WHERE}: options must be an object such as { driver: nodePostgres(), connection: url }, got ${describeValue(options)}`,
     )
   }
-  refuseUnknownOptions(WHERE, options, KNOWN)
+  refuseUnknownOptions(WHERE, options, KNOWN, OPTIONS_OF_PG)
   checkDriver(options.driver)
   if (options.name !== undefined) checkShownText(WHERE, 'name', options.name)
   const { multiplex } = options as { multiplex?: unknown }

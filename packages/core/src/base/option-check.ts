@@ -36,21 +36,29 @@ type KnownNames = Pick<ReadonlySet<string>, 'has' | 'keys'>
 
 /**
  * Refuses what is no object, and option names that do not exist. Throws `TypeError` that names the
- * function, the option and the nearest known name.
+ * function, the option and the nearest known name, or what the option of another library is called
+ * here.
  */
-export function refuseUnknownOptions(where: string, options: object, known: KnownNames): void {
+export function refuseUnknownOptions(
+  where: string,
+  options: object,
+  known: KnownNames,
+  others?: ReadonlyMap<string, string>,
+): void {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`${where}: options must be an object, got ${describeValue(options)}`)
   }
   for (const name of Object.keys(options)) {
-    if (!known.has(name)) throw unknownOption(where, name, known)
+    if (!known.has(name)) throw unknownOption(where, name, known, others?.get(name))
   }
 }
 
-function unknownOption(where: string, name: string, known: KnownNames): TypeError {
+function unknownOption(where: string, name: string, known: KnownNames, other?: string): TypeError {
+  const what = `${where}: unknown option ${showName(name)}`
+  if (other !== undefined) return new TypeError(`${what}; here it is ${other}`)
   const near = nearestName(name, known.keys())
   return new TypeError(
-    `${where}: unknown option ${showName(name)}${near ? `; did you mean "${near}"?` : `; known: ${[...known.keys()].join(', ')}`}`,
+    `${what}${near ? `; did you mean "${near}"?` : `; known: ${[...known.keys()].join(', ')}`}`,
   )
 }
 

@@ -24,6 +24,7 @@ import {
   type Transaction,
   type TransactionOptions,
 } from '../api/transaction.js'
+import { hintAtPgPool } from '../api/words-of-pg.js'
 import { checkFunction } from '../base/option-check.js'
 import {
   checkCopyFromArguments,
@@ -52,6 +53,10 @@ import { CopyToCall, SentStream, StreamCall } from './sent-stream.js'
  * Any method may be overridden where a call must be faster, refused, or another one.
  */
 export abstract class PoolDecorator implements Pool {
+  static {
+    hintAtPgPool(PoolDecorator)
+  }
+
   /** See `Pool`. */
   abstract readonly name: string
 

@@ -6,10 +6,12 @@ import {
   TransactionError,
 } from '@poolhouse/core'
 import { MAX_MS, messageOf } from '@poolhouse/core/kit'
-import { rethrowLater } from '@poolhouse/core/net'
+import { realTimers } from '@poolhouse/core/net'
 import type { Pool as PgPool, QueryResult as PgQueryResult, PoolClient } from 'pg'
+import { fail } from './client/borrowing.js'
 import { CheckOuts } from './client/check-outs.js'
 import type { CheckOutOptions, ClientHost } from './client/client-host.js'
+import { settle } from './client/settle.js'
 import type { PgLibrary } from './pg-library.js'
 import { toPgError } from './statement/pg-error.js'
 import { ResultReader } from './statement/pg-result.js'
@@ -64,6 +66,17 @@ const COUNTERS: PropertyDescriptorMap = {
   expiredCount: counter(() => 0),
 }
 
+// What takes a pool for the options of a connection reads this first, and would go to the server of
+// the environment.
+const NO_OPTION: PropertyDescriptor = {
+  configurable: true,
+  get: (): never => {
+    throw new TypeError(
+      'a pool was given where options of pg are expected: it is no instance of the pg.Pool that it was compared with, because a second copy of pg is in use; have one copy installed (npm ls pg, npm dedupe), or pass the other one to nodePostgres({ pg })',
+    )
+  },
+}
+
 const noRelease = (): void => {}
 // By the copy of `pg`, so that two facades of one copy have one class.
 const classes = new WeakMap<PgLibrary, BoundPoolClass>()
@@ -89,7 +102,7 @@ function makeClass(pg: PgLibrary): BoundPoolClass {
       checkOut: CheckOutOptions,
       options: Record<string, unknown>,
     ) {
-      super(options)
+      super(withOwnSsl(options))
       const { types } = checkOut
       const results =
         types === undefined ? ofModule : new ResultReader({ ...pg, types } as unknown as PgLibrary)
@@ -111,10 +124,19 @@ function makeClass(pg: PgLibrary): BoundPoolClass {
       return end(this as unknown as Facade, callback) as never
     }
   }
-  Object.defineProperties(BoundPool.prototype, COUNTERS)
+  Object.defineProperties(BoundPool.prototype, { ...COUNTERS, ssl: NO_OPTION })
   // Libraries compare this name, and a minifier would change it.
   Object.defineProperty(BoundPool, 'name', { value: 'BoundPool' })
   return BoundPool as unknown as BoundPoolClass
+}
+
+/** `pg-pool` hides the key of `ssl` in the very object, which may be frozen. */
+function withOwnSsl(options: Record<string, unknown>): Record<string, unknown> {
+  const { ssl } = options
+  if (typeof ssl !== 'object' || ssl === null) return options
+  const own: Record<string, unknown> = { ...options, ssl: { ...ssl } }
+  if ('password' in options) own['password'] = options['password']
+  return own
 }
 
 function counter(count: (stats: PoolStats) => number): PropertyDescriptor {
@@ -147,7 +169,7 @@ function queryAnyForm(facade: Facade, first: unknown, second: unknown, third: un
     const error = new Error(
       'Passing a function as the first parameter to pool.query is not supported',
     )
-    return settled(Promise.reject(error), first as QueryCallback)
+    return settle(Promise.reject(error), first, undefined)
   }
   const callback = callbackOf(second, third)
   if (isSubmittable(first)) return submit(facade, first, callback)
@@ -158,7 +180,7 @@ function queryAnyForm(facade: Facade, first: unknown, second: unknown, third: un
   } catch (error) {
     result = Promise.reject(error)
   }
-  return settled(result, callback)
+  return settle(result, callback, undefined)
 }
 
 function run(facade: Facade, asked: PgQuery, first: unknown, second: unknown): Promise<unknown> {
@@ -191,17 +213,17 @@ function submit(
 ): Submittable {
   const state = facade[STATE]
   if (callback !== undefined) submittable.callback ??= callback
-  const fail = (error: unknown): void => {
-    submittable.handleError(error as Error, undefined)
-  }
   const checkedOut = facade.ending
     ? Promise.reject<PoolClient>(ended())
     : state.checkOuts.checkOut()
-  checkedOut.then((client) => {
-    // Emitted when the submittable has got all that it will get.
-    client.once('drain', () => client.release())
-    client.query(submittable as never)
-  }, fail)
+  checkedOut.then(
+    (client) => {
+      // Emitted when the submittable has got all that it will get.
+      client.once('drain', () => client.release())
+      client.query(submittable as never)
+    },
+    (error: unknown) => fail(submittable, toPgError(state.pg, error)),
+  )
   return submittable
 }
 
@@ -211,19 +233,23 @@ function connect(facade: Facade, callback: ConnectCallback | undefined): unknown
     : facade[STATE].checkOuts.checkOut().catch(facade[STATE].failed)
   if (callback === undefined) return checkedOut
   checkedOut.then(
-    (client) => call(callback, undefined, client, client.release),
-    (error: Error) => call(callback, error, undefined, noRelease),
+    (client) => realTimers.nextTick(callback, undefined, client, client.release),
+    (error: Error) => realTimers.nextTick(callback, error, undefined, noRelease),
   )
   return undefined
 }
 
 function end(facade: Facade, callback: EndCallback | undefined): unknown {
   if (facade.ending) {
-    return settled(Promise.reject(new Error('Called end on pool more than once')), callback)
+    return settle(
+      Promise.reject(new Error('Called end on pool more than once')),
+      callback,
+      undefined,
+    )
   }
   facade.ending = true
   const closed = close(facade).catch(facade[STATE].failed)
-  return settled(closed, callback)
+  return settle(closed, callback, undefined)
 }
 
 async function close(facade: Facade): Promise<void> {
@@ -232,30 +258,6 @@ async function close(facade: Facade): Promise<void> {
   await checkOuts.allBack()
   await base.close({ timeoutMs: MAX_MS, waiters: 'serve' })
   facade.ended = true
-}
-
-function settled(
-  promise: Promise<unknown>,
-  callback: ((error: Error | undefined, result?: never) => void) | undefined,
-): unknown {
-  if (callback === undefined) return promise
-  promise.then(
-    (result) => call(callback, undefined, result as never),
-    (error: Error) => call(callback as (error: Error) => void, error),
-  )
-  return undefined
-}
-
-/** Calls back outside the promise: what a callback throws is its own, as in `pg`. */
-function call<Args extends readonly unknown[]>(
-  callback: (...args: Args) => void,
-  ...args: Args
-): void {
-  try {
-    callback(...args)
-  } catch (error) {
-    rethrowLater(error)
-  }
 }
 
 function ended(): Error {

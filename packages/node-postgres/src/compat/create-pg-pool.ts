@@ -2,6 +2,7 @@ import type { Pool } from '@poolhouse/core'
 import { checkWord, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
 import type { Pool as PgPool } from 'pg'
 import { boundPoolClass } from './bound-pool.js'
+import { warnOfCopies } from './pg-copies.js'
 import { libraryOf } from './pg-library.js'
 import { type PgPoolReads, readTarget } from './read-target.js'
 import { shownOptions } from './shown-options.js'
@@ -47,7 +48,9 @@ export function createPgPool(pool: Pool, options: CreatePgPoolOptions = {}): PgP
   const { checkout = 'eager', reads = 'auto', doubleRelease = 'throw' } = options
   checkWord(WHERE, 'checkout', checkout, ['eager', 'lazy'])
   checkWord(WHERE, 'doubleRelease', doubleRelease, ['throw', 'warn'])
-  const BoundPool = boundPoolClass(libraryOf(WHERE, pool))
+  const pg = libraryOf(WHERE, pool)
+  warnOfCopies(pg)
+  const BoundPool = boundPoolClass(pg)
   const target = readTarget(WHERE, pool, reads)
   const facade = new BoundPool(pool, target, { checkout, doubleRelease }, {})
   Object.defineProperty(facade, 'options', {

@@ -90,6 +90,10 @@ export function readPgPoolOptions(
   const options = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   ) as PgPoolOptions
+  // Not enumerable in the `options` of another pool.
+  if (given.password !== undefined) options.password = given.password
+  // `pg` hides the key in the very object, which may be frozen.
+  if (typeof given.ssl === 'object' && given.ssl !== null) options.ssl = { ...given.ssl }
   for (const [name, value] of Object.entries(options)) refuseOption(WHERE, name, value)
   for (const name of FUNCTIONS) {
     if (options[name] !== undefined && typeof options[name] !== 'function') {

@@ -49,8 +49,8 @@ export class ResultReader {
   }
 
   /**
-   * Returns the result as `pg` would have made it, and makes the rows of the undecoded one over into
-   * its own. Throws what a parser throws.
+   * Returns the result as `pg` would have made it, and makes the rows of the undecoded one over
+   * into its own. Throws what a parser throws.
    */
   read(result: QueryResult<unknown>, asArray = false, types?: CustomTypesConfig): PgQueryResult {
     const own = types ?? this.#types
