@@ -130,7 +130,7 @@ test('tells the life of a connection', async () => {
     ['connect', { pool: 'test', connection: 1, createMs: 7 }],
     ['acquire', { pool: 'test', connection: 1, waitMs: 7 }],
     ['release', { pool: 'test', connection: 1, useMs: 3 }],
-    ['destroy', { pool: 'test', connection: 1, reason: 'crash' }],
+    ['destroy', { pool: 'test', connection: 1, reason: 'crash', cause: new Error('crash') }],
   ])
 })
 

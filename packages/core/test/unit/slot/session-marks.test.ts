@@ -56,3 +56,26 @@ test('backslashes escape while standard_conforming_strings is off', () => {
   marks.reported('standard_conforming_strings', 'on')
   expect([marks.escapes, marks.drifted]).toEqual([false, true])
 })
+
+test('what was set is kept when the session begins anew with it', () => {
+  const marks = new SessionMarks()
+  marks.begin(new Map([['TimeZone', 'UTC']]))
+  marks.note(CHANGES_SESSION)
+  marks.reported('TimeZone', 'Asia/Tokyo')
+  marks.cleaned(false)
+  marks.begin(new Map([['TimeZone', 'Asia/Tokyo']]))
+  expect([marks.clean, marks.drifted]).toEqual([true, false])
+  marks.reported('TimeZone', 'UTC')
+  expect(marks.drifted).toBe(true)
+})
+
+test('counts the resets that have undone what was set', () => {
+  const marks = new SessionMarks()
+  marks.cleaned(false)
+  expect(marks.resets).toBe(0)
+  marks.cleaned(true)
+  marks.resetAround(true)
+  marks.takeReset()
+  marks.takeReset()
+  expect(marks.resets).toBe(2)
+})

@@ -13,15 +13,98 @@ import { REFUSALS, refuseOption } from './refused-options.js'
 
 const WHERE = 'new Pool'
 
-/** Options of `Pool`: those of `pg.Pool` and `pg.Client`. */
+/**
+ * Options of `Pool`: those of `pg.Pool` and `pg.Client`. As in `pg`, the connection string goes
+ * before the other options, and these before the environment (`PGHOST`, `PGUSER`, …) and
+ * `pg.defaults`.
+ */
 export interface PgPoolOptions extends PgPoolConfig {
+  /** Most connections. Default 10. */
+  max?: number | undefined
   /** Another name of `max`, which goes before it. */
   poolSize?: number | undefined
+  /** Connections that are opened in advance and kept. Default 0. */
+  min?: number | undefined
+  /**
+   * Milliseconds after which an idle connection above `min` is closed; 0 for never. Default 10 000.
+   */
+  idleTimeoutMillis?: number | null | undefined
+  /**
+   * Longest wait for a client, and longest time of a connect, in milliseconds. Default 0: a caller
+   * waits without end, and a connect may take 30 seconds.
+   */
+  connectionTimeoutMillis?: number | undefined
+  /** How often a connection is lent before it is closed. Default: without end. */
+  maxUses?: number | undefined
+  /** Longest life of a connection in seconds, of which up to a tenth is not used; 0 for none. */
+  maxLifetimeSeconds?: number | undefined
+  /** Accepted, and always as if true: an idle pool never keeps the process alive. */
+  allowExitOnIdle?: boolean | undefined
+  /** Is told what the pool does, in words like those of `pg-pool`. */
+  log?: ((...messages: unknown[]) => void) | undefined
+  /** Is asked about each new client before its first use; with an error the client is closed. */
+  verify?: PgPoolConfig['verify']
+  /**
+   * Is called with each new client, and awaited, before it is used. What it sets in the session
+   * holds for every borrower; if it fails, the client is closed and its caller gets the error.
+   */
+  onConnect?: PgPoolConfig['onConnect']
+  /** Only `pg.Client` itself: a class of its own would be passed over. */
+  Client?: PgPoolConfig['Client']
+  /** Only the `Promise` of the language. */
+  Promise?: PromiseConstructorLike | undefined
+  /** A URL in the form of `pg-connection-string`. */
+  connectionString?: string | undefined
+  /** Host name, address, or directory of a Unix socket. Default `localhost`. */
+  host?: string | undefined
+  /** TCP port. Default 5432. */
+  port?: number | undefined
+  /** User. Default: the operating system's user. */
+  user?: string | undefined
+  /** Password, or a function that fetches one for each new connection. */
+  password?: PgPoolConfig['password']
+  /** Database. Default: the user's name. */
+  database?: string | undefined
+  /** Name of the sessions in `pg_stat_activity`. Default: the pool's name. */
+  application_name?: string | undefined
+  /** Used if there is no `application_name`. */
+  fallback_application_name?: string | undefined
+  /** Run-time parameters as `-c name=value`. */
+  options?: string | undefined
+  /**
+   * `false` for no TLS, `true` or an object of `tls.connect()` for TLS that verifies, unless
+   * `rejectUnauthorized` is false. Default: verified TLS beyond loopback and Unix sockets.
+   */
+  ssl?: PgPoolConfig['ssl']
+  /** `direct` begins with the TLS handshake, as PostgreSQL 17 can. Default `postgres`. */
+  sslnegotiation?: 'postgres' | 'direct' | undefined
+  /** Whether a log-in by SCRAM is bound to its TLS session. Default: where the server offers it. */
+  enableChannelBinding?: boolean | undefined
   /**
    * As for `createPool`: the ways to log in that are accepted. Default: SCRAM alone where a
    * password is given and TLS does not verify the server.
    */
   requireAuth?: PoolOptions['requireAuth']
+  /** Has TCP probe connections that are quiet. Default false. */
+  keepAlive?: boolean | undefined
+  /** Milliseconds of quiet before `keepAlive` probes. Default 0: as the system does. */
+  keepAliveInitialDelayMillis?: number | undefined
+  /** `statement_timeout` of the sessions, in milliseconds. */
+  statement_timeout?: false | number | undefined
+  /** `lock_timeout` of the sessions, in milliseconds. */
+  lock_timeout?: number | undefined
+  /** `idle_in_transaction_session_timeout` of the sessions, in milliseconds. */
+  idle_in_transaction_session_timeout?: number | undefined
+  /** Milliseconds after which a query is cancelled and fails. Default: none. */
+  query_timeout?: number | undefined
+  /** Parsers of the values in results. Default: `pg.types`. */
+  types?: PgPoolConfig['types']
+  /** Only UTF-8. */
+  client_encoding?: string | undefined
+  /** Only false: a connection runs one statement at a time. */
+  pipeline?: boolean | undefined
+  /** Refused: the pool opens its sockets itself. */
+  stream?: NonNullable<PgPoolConfig['stream']>
 }
 
 /** What the options of a `pg.Pool` come to. */
