@@ -80,6 +80,7 @@ test('its entry for those who build pools exports exactly these values', () => {
       "ConnectionSettings",
       "EventHub",
       "EventRelay",
+      "FOR_DRIVER",
       "KeyedWork",
       "LOCKS_SESSION",
       "LagRing",
