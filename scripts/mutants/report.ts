@@ -1,9 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs'
-import type { MutantResult } from '@stryker-mutator/api/core'
+import { dirname } from 'node:path'
+import type { Verdict } from './judge.js'
+import type { Mutant } from './mutate.js'
 
-const NOTICED: ReadonlySet<string> = new Set(['Killed', 'Timeout'])
-const MISSED: ReadonlySet<string> = new Set(['Survived', 'NoCoverage'])
 const REASONS = 'scripts/mutants/survivors.json'
+
+/** A mutant and what became of it; undefined if that was not found out. */
+export interface Result {
+  readonly mutant: Mutant
+  readonly verdict: Verdict | undefined
+}
 
 interface Tally {
   noticed: number
@@ -11,60 +17,66 @@ interface Tally {
 }
 
 /**
- * Prints the score of each file and every mutant that was not noticed, with the reason that
+ * Prints the score of each folder and every mutant that was not noticed, with the reason that
  * `survivors.json` gives for it. Returns whether the score of all is at least this, in per cent.
  */
-export function printResults(results: readonly MutantResult[], leastScore: number): boolean {
-  const files = new Map<string, Tally>()
+export function printResults(results: readonly Result[], leastScore: number): boolean {
+  const folders = new Map<string, Tally>()
   const whole: Tally = { noticed: 0, missed: 0 }
-  const survivors: MutantResult[] = []
+  const missed: Result[] = []
   for (const result of results) {
-    const tally = files.get(result.fileName) ?? { noticed: 0, missed: 0 }
-    files.set(result.fileName, tally)
-    if (NOTICED.has(result.status)) {
-      tally.noticed++
-      whole.noticed++
-    } else if (MISSED.has(result.status)) {
-      tally.missed++
-      whole.missed++
-      survivors.push(result)
-    }
+    const folder = dirname(result.mutant.file)
+    const tally = folders.get(folder) ?? { noticed: 0, missed: 0 }
+    folders.set(folder, tally)
+    const { status } = result.verdict ?? {}
+    const noticed = status === 'noticed' || status === 'hung'
+    for (const each of [tally, whole]) each[noticed ? 'noticed' : 'missed']++
+    if (!noticed) missed.push(result)
   }
-  console.log('\nscore   noticed  missed  file')
-  for (const [file, tally] of [...files].sort(([a], [b]) => a.localeCompare(b, 'en'))) {
-    console.log(`${percent(tally)}  ${column(tally.noticed)}${column(tally.missed)}  ${file}`)
+  printMissed(missed)
+  console.log('\n  score  noticed  missed  folder')
+  for (const [folder, tally] of [...folders].sort(([a], [b]) => a.localeCompare(b, 'en'))) {
+    console.log(`${percent(tally)} ${column(tally.noticed)}${column(tally.missed)}  ${folder}`)
   }
-  printSurvivors(survivors)
-  console.log(`\nscore ${percent(whole)} (at least ${leastScore} %)`)
+  const hung = results.filter(({ verdict }) => verdict?.status === 'hung').length
+  console.log(`${percent(whole)} ${column(whole.noticed)}${column(whole.missed)}  all`)
+  console.log(`\n${hung} of those noticed hang; at least ${leastScore} % are to be noticed`)
   return score(whole) >= leastScore
 }
 
-function printSurvivors(survivors: readonly MutantResult[]): void {
+function printMissed(missed: readonly Result[]): void {
+  if (missed.length === 0) return
   const reasons = existsSync(REASONS)
     ? (JSON.parse(readFileSync(REASONS, 'utf8')) as Record<string, string>)
     : {}
   console.log('\nnot noticed:')
-  for (const { fileName, location, mutatorName, replacement, coveredBy } of survivors) {
-    const change = `${mutatorName} → ${oneLine(replacement ?? '')}`
-    const reason = reasons[`${fileName}: ${original(fileName, location)} ${change}`]
-    const by = `${coveredBy?.length ?? 0} tests`
-    console.log(
-      `  ${fileName}:${location.start.line} ${original(fileName, location)}  ${change}  (${by})${reason === undefined ? '' : `\n      ${reason}`}`,
-    )
+  const inOrder = [...missed].sort(
+    ({ mutant: a }, { mutant: b }) =>
+      a.file.localeCompare(b.file, 'en') || a.start.line - b.start.line,
+  )
+  for (const { mutant, verdict } of inOrder) {
+    const { file, start, mutator, replacement } = mutant
+    const change = `${original(mutant)} → ${oneLine(replacement)} (${mutator})`
+    const status = verdict?.status === 'missed' ? '' : `, ${verdict?.status ?? 'not judged'}`
+    console.log(`  ${file}:${start.line + 1} ${change}${status}`)
+    const reason = reasons[`${file}: ${change}`]
+    if (reason !== undefined) console.log(`      ${reason}`)
   }
 }
 
 /** The code that was replaced, on one line. */
-function original(file: string, { start, end }: MutantResult['location']): string {
-  const lines = readFileSync(file, 'utf8').split('\n')
-  const first = lines[start.line - 1] ?? ''
-  if (start.line === end.line) return oneLine(first.slice(start.column - 1, end.column - 1))
-  return oneLine(first.slice(start.column - 1))
+function original({ file, start, end }: Mutant): string {
+  const lines = readFileSync(file, 'utf8')
+    .split('\n')
+    .slice(start.line, end.line + 1)
+  lines.push(lines.pop()!.slice(0, end.column))
+  lines[0] = lines[0]!.slice(start.column)
+  return oneLine(lines.join(' '))
 }
 
 function oneLine(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim()
-  return line.length > 60 ? `${line.slice(0, 59)}…` : line
+  return line.length > 90 ? `${line.slice(0, 89)}…` : line
 }
 
 function score({ noticed, missed }: Tally): number {

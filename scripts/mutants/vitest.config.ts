@@ -1,24 +1,31 @@
+import { resolve } from 'node:path'
 import { defineConfig } from 'vitest/config'
+import { readJob } from './job.js'
 
-// A simulation of this many schedules finds what one of 2,000 finds, nearly always.
-process.env['POOLHOUSE_SIM_RUNS'] ??= '150'
+const sources = new Map(
+  Object.entries(readJob().files).map(([name, text]) => [resolve(name), text]),
+)
 
-// Unit tests and simulations alone: a mutant must be found within seconds, and no server is needed.
+// A process that tests one mutant after the other: see `main.ts`.
 export default defineConfig({
+  plugins: [
+    {
+      name: 'mutants',
+      enforce: 'pre',
+      transform: (_code, id) => sources.get(id),
+    },
+  ],
   ssr: {
     resolve: { conditions: ['@poolhouse/source', 'module', 'node', 'development|production'] },
   },
   test: {
+    include: ['scripts/mutants/entry.test.ts'],
+    runner: 'scripts/mutants/mutant-runner.ts',
     restoreMocks: true,
-    include: (process.env['POOLHOUSE_MUTANTS_TESTS'] ?? 'packages/*/test')
-      .split(',')
-      .flatMap((folder) =>
-        /\/(?:unit|simulation)$/.test(folder)
-          ? [`${folder}/**/*.test.ts`]
-          : [`${folder}/{unit,simulation}/**/*.test.ts`],
-      ),
-    testTimeout: 60_000,
-    // Loading modules anew for each file would take longer than the tests.
     isolate: false,
+    maxWorkers: 1,
+    silent: true,
+    testTimeout: 60_000,
+    hookTimeout: 10_000,
   },
 })

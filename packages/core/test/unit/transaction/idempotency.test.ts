@@ -204,6 +204,41 @@ describe('a transaction with an idempotency key', () => {
     expect(runs).toBe(2)
   })
 
+  test('is tried as often as `retry` says when its work meets conflicts, and no more', async () => {
+    const server = new MarkerServer()
+    const { clock, pool } = server.it
+    let runs = 0
+    const call = watch(
+      pool.transaction(
+        async () => {
+          runs++
+          throw sqlError('40001')
+        },
+        { idempotencyKey: 'k', retry: { attempts: 3 } },
+      ),
+    )
+    await clock.advance(60_000)
+    expect(call.error).toMatchObject({ code: '40001' })
+    expect(runs).toBe(3)
+  })
+
+  test('leaves each attempt all the time that is left', async () => {
+    const server = new MarkerServer()
+    const { clock, pool } = server.it
+    const call = watch(
+      pool.transaction(
+        async (tx) => {
+          await new Promise<void>((done) => clock.setTimer(done, 500))
+          await tx.query('select 1')
+          return 'done'
+        },
+        { idempotencyKey: 'k', timeoutMs: 1_000 },
+      ),
+    )
+    await clock.advance(2_000)
+    expect(call.value).toBe('done')
+  })
+
   test('rejects with what its work threw, and leaves no key behind', async () => {
     const server = new MarkerServer()
     const doubt = new InDoubtError('of another database')
