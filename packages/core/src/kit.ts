@@ -21,9 +21,8 @@ export type {
   ResetLevel,
   TransactionStatus,
 } from './api/driver.js'
-export { type Driven, driverOf, settingsOf } from './api/driver-of.js'
+export { type Driven, driverOf, settingsOf, writerOf } from './api/driver-of.js'
 export { CONNECTION_EVENTS, EventHub, SERVER_EVENTS } from './api/events.js'
-export { type LeasedSession, leasedSession, type OfSession } from './api/leased-session.js'
 export {
   FOR_DRIVER,
   PIGGYBACK,
@@ -103,6 +102,7 @@ export {
   TIMELINE_BEGIN,
   TimelinePast,
 } from './identity/timeline-past.js'
+export { type LeasedSession, leasedSession, type OfSession } from './lease/leased-session.js'
 export { ChannelListener } from './listen/channel-listener.js'
 export type { ChannelSource } from './listen/channel-source.js'
 export { type Condition, hasCondition, isCondition } from './outcome/conditions.js'

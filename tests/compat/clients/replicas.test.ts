@@ -1,6 +1,8 @@
 import { nodePostgres } from '@poolhouse/node-postgres'
 import { type CreatePgPoolOptions, createPgPool } from '@poolhouse/node-postgres/compat'
+import { runWith } from '@poolhouse/read-replicas'
 import type pg from 'pg'
+import Cursor from 'pg-cursor'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import {
   type ReplicaCluster,
@@ -101,6 +103,25 @@ describe('a client of a facade over a pool with replicas', () => {
     seen.push(await isStandby(client))
     await client.query('rollback')
     expect([...seen, await isStandby(pool)]).toEqual([false, false, false])
+    client.release()
+  })
+
+  test('goes where the call around it says, with a cursor too, and names no process there', async () => {
+    const pool = await open({ checkout: 'lazy' })
+    const client = await pool.connect()
+    await runWith({ intent: 'read' }, async () => {
+      const cursor = client.query(new Cursor(WHERE))
+      // Behind the cursor, and in the same context.
+      const behind = client.query('begin')
+      expect(await cursor.read(1)).toEqual([{ standby: true }])
+      await cursor.close()
+      await behind
+      expect((client as unknown as { processID: number | null }).processID).toBe(null)
+      await client.query('commit')
+    })
+    const cursor = client.query(new Cursor(WHERE))
+    expect(await cursor.read(1)).toEqual([{ standby: false }])
+    await cursor.close()
     client.release()
   })
 

@@ -45,6 +45,15 @@ export function settingsOf(pool: Pool): ConnectionSettings | undefined {
   return told === undefined || told instanceof ConnectionSettings ? told : settingsOf(told)
 }
 
+/**
+ * The pool of the server that takes the writes of a pool now, as `settingsOf` finds it; the pool
+ * itself where none tells.
+ */
+export function writerOf(pool: Pool): Pool {
+  const told = (pool as Driven).connectsWith
+  return told === undefined || told instanceof ConnectionSettings ? pool : writerOf(told)
+}
+
 function isIterable(told: Driver | Iterable<Pool>): told is Iterable<Pool> {
   return Symbol.iterator in told
 }

@@ -1,6 +1,5 @@
 import type { ConnectionInfo, CopyResult, RawHolder, TransactionStatus } from '../api/driver.js'
 import type { Lease } from '../api/lease.js'
-import type { LeasedSession, OfSession } from '../api/leased-session.js'
 import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import type {
   CopyOptions,
@@ -29,6 +28,7 @@ import { CopyOut } from '../stream/copy-out.js'
 import { RowStream } from '../stream/row-stream.js'
 import type { StreamingWork } from '../stream/streaming-work.js'
 import { traceWork } from '../stream/trace-work.js'
+import type { LeasedSession, OfSession } from './leased-session.js'
 
 /** What a transaction has to say about a stream or a copy of its lease. */
 export interface WorkGuard {

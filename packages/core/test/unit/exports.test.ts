@@ -171,6 +171,7 @@ test('its entry for those who build pools exports exactly these values', () => {
       "traitsOf",
       "unwatchSignal",
       "watchSignal",
+      "writerOf",
     ]
   `)
 })

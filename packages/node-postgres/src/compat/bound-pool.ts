@@ -13,13 +13,13 @@ import { CheckOuts } from './client/check-outs.js'
 import type { CheckOutOptions, ClientHost } from './client/client-host.js'
 import { settle } from './client/settle.js'
 import type { PgLibrary } from './pg-library.js'
+import { isSeveral } from './statement/is-several.js'
 import { toPgError } from './statement/pg-error.js'
 import { ResultReader } from './statement/pg-result.js'
 import { pgValues } from './statement/pg-values.js'
 import {
   callbackOf,
   isSubmittable,
-  mayBeSeveral,
   type PgQuery,
   type QueryCallback,
   readQuery,
@@ -154,7 +154,7 @@ function query(facade: Facade, first: unknown, second: unknown, third: unknown):
   if (
     typeof first === 'string' &&
     third === undefined &&
-    (second === undefined ? !mayBeSeveral(first) : Array.isArray(second) && second.length > 0) &&
+    (second === undefined ? !isSeveral(first) : Array.isArray(second) && second.length > 0) &&
     !facade.ending
   ) {
     // The usual form, without an object for the call.

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { leasedSession } from '../../../src/api/leased-session.js'
+import { leasedSession } from '../../../src/lease/leased-session.js'
 import { acquireOne, type Harness, harness, watch } from '../../harness.js'
 
 const resetsOf = (it: Harness): number =>

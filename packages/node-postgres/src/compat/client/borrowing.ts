@@ -1,5 +1,5 @@
-import { type Intent, type Lease, LeaseReleasedError } from '@poolhouse/core'
-import { type LeasedSession, leasedSession } from '@poolhouse/core/kit'
+import { type Intent, type Lease, LeaseReleasedError, type Pool } from '@poolhouse/core'
+import { type LeasedSession, leasedSession, writerOf } from '@poolhouse/core/kit'
 import { realTimers } from '@poolhouse/core/net'
 import type { QueryResult as PgQueryResult } from 'pg'
 import { toPgError } from '../statement/pg-error.js'
@@ -8,7 +8,7 @@ import type { PgQuery, Submittable } from '../statement/read-query.js'
 import type { ClientHost } from './client-host.js'
 import { ClientLine } from './client-line.js'
 import type { ForwardedEvents } from './forwarded-events.js'
-import { isSeveral, pinOf } from './pin.js'
+import { pinOf } from './pin.js'
 import { type QueryTypes, runRaw, runRawQuery } from './raw-work.js'
 
 /** The client that is out, as its borrowing sees it. */
@@ -32,8 +32,6 @@ export class Borrowing {
   readonly #isLazy: boolean
   readonly #line: ClientLine
   #lease: Lease | undefined
-  // Whether the session is one of the primary.
-  #onPrimary = true
   // Whether a lazy client keeps its session until it is released.
   #stays = false
   // Whether a lazy client has lost the session that its next statement belongs to.
@@ -75,7 +73,7 @@ export class Borrowing {
    */
   get processId(): number | null {
     const lease = this.#lease
-    if (lease === undefined || !this.#onPrimary) return null
+    if (lease === undefined || !takesWrites(this.#host.base, lease)) return null
     return leasedSession(lease)?.hasOwnProcess === true ? lease.info.backendPid : null
   }
 
@@ -117,7 +115,7 @@ export class Borrowing {
     const host = this.#host
     try {
       const options = timeoutMs === undefined ? undefined : { timeoutMs }
-      const special = query.needsClient && needsClient(query, first)
+      const special = query.needsClient
       let lease = this.#lease
       if (this.#isLazy) {
         const pin = pinOf(statement.text)
@@ -172,7 +170,6 @@ export class Borrowing {
     const reads = intent === 'read' && readsElsewhere !== false
     const lease = await pool.acquire(reads ? { intent } : undefined)
     this.#lease = lease
-    this.#onPrimary = !reads
     this.#client.forwarded.bind(lease)
     return lease
   }
@@ -230,22 +227,15 @@ export class Borrowing {
   }
 }
 
+/** Whether a session is one of the server that takes the writes of a pool. */
+function takesWrites(pool: Pool, { node }: Lease): boolean {
+  // A pool that routes no reads has no other sessions.
+  return !('reader' in pool) || writerOf(pool).name === node
+}
+
 /** What `pg` says of a client whose session is gone. */
 function notQueryable(): Error {
   return new Error('Client has encountered a connection error and is not queryable')
-}
-
-/** Whether a query that `pg` may have to run itself has to be. */
-function needsClient({ statement }: PgQuery, first: unknown): boolean {
-  if (isSeveral(statement.text) || typeof first === 'string') return isSeveral(statement.text)
-  const { text, binary, rows, portal, queryMode } = first as Record<string, unknown>
-  return (
-    typeof text !== 'string' ||
-    Boolean(binary) ||
-    Boolean(rows) ||
-    Boolean(portal) ||
-    queryMode === 'extended'
-  )
 }
 
 /** Fails what was never given to a connection, in the way of `pg`: not before its caller has it. */

@@ -1,5 +1,9 @@
+import { AsyncResource } from 'node:async_hooks'
+
 /** Work that waits for its turn, and the promise of the caller. */
 interface WaitingWork {
+  /** The caller's: what it reads of its context must not be that of the work before. */
+  readonly context: AsyncResource
   readonly work: () => Promise<unknown>
   readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
@@ -32,7 +36,8 @@ export class ClientLine {
   run<R>(work: () => Promise<R>): Promise<R> {
     if (!this.#busy) return this.#begin(work)
     return new Promise<R>((resolve, reject) => {
-      this.#waiting.push({ work, resolve, reject })
+      const context = new AsyncResource('PoolhouseClient', { requireManualDestroy: true })
+      this.#waiting.push({ context, work, resolve, reject })
     })
   }
 
@@ -57,7 +62,10 @@ export class ClientLine {
   readonly #next = (): void => {
     const next = this.#waiting.shift()
     if (next !== undefined) {
-      this.#begin(next.work).then(next.resolve as (value: unknown) => void, next.reject)
+      const { context, work, resolve, reject } = next
+      context.runInAsyncScope(() =>
+        this.#begin(work).then(resolve as (value: unknown) => void, reject),
+      )
       return
     }
     this.#busy = false

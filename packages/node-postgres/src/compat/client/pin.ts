@@ -9,6 +9,7 @@ import {
   traitsOf,
 } from '@poolhouse/core/kit'
 import { nameAt, SqlStatements, TOKEN } from '@poolhouse/core/sql'
+import { isSeveral } from '../statement/is-several.js'
 
 /** What a text asks of the client that runs it. */
 export interface Pin {
@@ -33,7 +34,6 @@ const SEVERAL_STAY: Pin = Object.freeze({ ...STAYS, several: true })
 
 const STAYING = CHANGES_SESSION | LOCKS_SESSION | SPOILS_SESSION | READ_IN_TWO_WAYS
 const BINDING = CONTROLS_TRANSACTION | COPIES
-const SEMICOLON = 0x3b
 
 function pin(binds: boolean, stays: boolean): Pin {
   return Object.freeze({ binds, stays, intent: undefined, changes: stays, several: false })
@@ -51,27 +51,6 @@ export function pinOf(text: string): Pin {
   if (stays) return STAYS
   if ((traits & BINDING) === 0) return FREE
   return (traits & CONTROLS_TRANSACTION) !== 0 && beginsReading(text) ? READS : BINDS
-}
-
-/** Whether a text holds more than one statement, empty ones not counted. */
-export function isSeveral(text: string): boolean {
-  const first = text.indexOf(';')
-  if (first === -1 || isBlank(text, first + 1)) return false
-  const statements = new SqlStatements(text, 'literal')
-  let ended = false
-  for (let kind = statements.next(); kind !== TOKEN.end; kind = statements.next()) {
-    if (statements.isEnd) ended = true
-    else if (ended) return true
-  }
-  return false
-}
-
-function isBlank(text: string, from: number): boolean {
-  for (let at = from; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code > 0x20 && code !== SEMICOLON) return false
-  }
-  return true
 }
 
 function beginsReading(text: string): boolean {

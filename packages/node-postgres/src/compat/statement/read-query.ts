@@ -1,5 +1,6 @@
 import type { Statement } from '@poolhouse/core'
 import type { CustomTypesConfig, QueryResult } from 'pg'
+import { isSeveral } from './is-several.js'
 
 /** A callback of `pg`: called with an error alone, or with undefined and the result. */
 export type QueryCallback = (error: Error | undefined, result?: QueryResult) => void
@@ -94,15 +95,6 @@ export function readQuery(first: unknown, second?: unknown, third?: unknown): Pg
     callback:
       callbackOf(second, third) ??
       (typeof callback === 'function' ? (callback as QueryCallback) : undefined),
-    needsClient: special || typeof text !== 'string' || (!hasValues && !name && mayBeSeveral(text)),
+    needsClient: special || typeof text !== 'string' || (!hasValues && !name && isSeveral(text)),
   }
-}
-
-/**
- * Whether a text may hold several statements: it has a semicolon that is not at its end. Also true
- * for a semicolon in a literal, which does no harm.
- */
-export function mayBeSeveral(text: string): boolean {
-  const at = text.indexOf(';')
-  return at !== -1 && /\S/.test(text.slice(at + 1))
 }

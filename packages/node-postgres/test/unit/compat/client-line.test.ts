@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { expect, test } from 'vitest'
 import { ClientLine } from '../../../src/compat/client/client-line.js'
 
@@ -61,4 +62,20 @@ test('rejects what waits, and lets what is under way go on', async () => {
   await expect(second).rejects.toThrow('released')
   end('a')
   expect(await first).toBe('a')
+})
+
+test('runs each piece of work in the context of its caller', async () => {
+  const line = new ClientLine(() => {})
+  const context = new AsyncLocalStorage<string>()
+  const seen: unknown[] = []
+  const runs = ['a', 'b', 'c'].map((name) =>
+    context.run(name, () =>
+      line.run(async () => {
+        await Promise.resolve()
+        seen.push(context.getStore())
+      }),
+    ),
+  )
+  await Promise.all(runs)
+  expect(seen).toEqual(['a', 'b', 'c'])
 })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { isSeveral, pinOf } from '../../../src/compat/client/pin.js'
+import { pinOf } from '../../../src/compat/client/pin.js'
+import { isSeveral } from '../../../src/compat/statement/is-several.js'
 
 test.each([
   'select 1',

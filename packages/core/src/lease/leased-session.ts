@@ -1,5 +1,5 @@
-import type { TransactionStatus } from './driver.js'
-import type { Lease } from './lease.js'
+import type { TransactionStatus } from '../api/driver.js'
+import type { Lease } from '../api/lease.js'
 
 /** The session of a lease, for facades that behave as the client of another library does. */
 export interface LeasedSession {
