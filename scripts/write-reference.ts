@@ -68,7 +68,8 @@ function writeReference(): string {
 }
 
 function contents(): string {
-  const item = (title: string): string => `[${title}](#${title.toLowerCase().replaceAll(' ', '-')})`
+  const item = (title: string): string =>
+    `[${title}](#${title.toLowerCase().replaceAll('.', '').replaceAll(' ', '-')})`
   const titles = (list: readonly Chapter[]): string[] => list.map(({ title }) => item(title))
   return [
     [

@@ -4,6 +4,7 @@ import { type Cluster, type ClusterOptions, startCluster } from '@poolhouse/test
 import { Command, InvalidArgumentError } from 'commander'
 import { oursAlone, withBase } from './base/against-base.js'
 import { type BaseBuild, buildBase } from './base/base-build.js'
+import { compatTasks } from './compat/tasks.js'
 import type { Place } from './drivers/opening.js'
 import { driverTasks, type PlaceName } from './drivers/tasks.js'
 import { interleave, type Measurement } from './interleave.js'
@@ -106,6 +107,20 @@ function tenantPlan(url: string): Plan {
   )
 }
 
+function compatPlan(url: string): Plan {
+  return Object.fromEntries(
+    Object.entries(compatTasks).map(([task, { variants }]) => [
+      task,
+      variants.map((variant) => ({
+        task,
+        variant,
+        script: script('./compat/sample.js'),
+        env: { BENCH_URL: url },
+      })),
+    ]),
+  )
+}
+
 async function bench(name: string, plan: Plan, options: BenchOptions): Promise<void> {
   const { rounds, only = '', json = `${name}.json`, peers, base } = options
   const tasks: TaskReport[] = []
@@ -162,6 +177,11 @@ async function benchRouting(options: BenchOptions): Promise<void> {
   await bench('routing', routingPlan(cluster, relay.url), options)
 }
 
+async function benchCompat(options: BenchOptions): Promise<void> {
+  await using cluster = await startServer()
+  await bench('compat', compatPlan(cluster.primary.url), options)
+}
+
 async function benchTenants(options: BenchOptions): Promise<void> {
   await using cluster = await startServer()
   await bench('tenants', tenantPlan(cluster.primary.url), options)
@@ -183,6 +203,7 @@ const benches = {
   drivers: benchDrivers,
   routing: benchRouting,
   tenants: benchTenants,
+  compat: benchCompat,
 }
 for (const [name, run] of Object.entries(benches)) {
   program

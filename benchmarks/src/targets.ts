@@ -1,3 +1,4 @@
+import { facadeTask } from './compat/tasks.js'
 import { openTask, pointTask } from './drivers/tasks.js'
 import type { Medians } from './interleave.js'
 import { tenantTasks } from './tenants/tasks.js'
@@ -119,6 +120,22 @@ const targets: readonly Target[] = [
     metric: 'calls/s',
     peer: 'two names',
     atLeast: 0.6,
+  },
+  ...[
+    ...[1, 10, 100].map(facadeTask),
+    'Drizzle select, 10 callers',
+    'Kysely select, 10 callers',
+  ].flatMap((task): Target[] => [
+    { task, metric: 'calls/s', peer: 'pg.Pool', atLeast: 1 },
+    { task, metric: 'CPU µs', peer: 'pg.Pool', atMost: 1 },
+  ]),
+  {
+    task: 'check-out and release',
+    metric: 'CPU µs',
+    ours: 'poolhouse, lazy',
+    peer: 'poolhouse, eager',
+    difference: true,
+    atMost: 2,
   },
   ...Object.keys(tenantTasks).flatMap((task): Target[] => [
     { task, metric: 'p99 ms', peer: 'alone', atMost: 3 },
