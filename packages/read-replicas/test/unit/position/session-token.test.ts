@@ -43,6 +43,30 @@ describe('the signature of a token', () => {
   })
 })
 
+describe('the text of a token', () => {
+  const codec = new TokenCodec([])
+  const bare = codec.encode(token(2, 0x1_388n))
+
+  test('keeps what names its history', () => {
+    const named = { ...token(2, 0x1_388n), begin: 0xabcn, startedAt: 'abc-_1', place: 'x' }
+    const text = codec.encode(named)
+    expect(text).toBe(`${bare}.~ABC~x~abc-_1`)
+    expect(codec.decode(text)).toEqual({ kind: 'token', token: named })
+  })
+
+  test.each([
+    ['a part too many', `${bare}.a.b`],
+    ['a begin that is no position', `${bare}.~XYZ~~`],
+    ['names that are too long', `${bare}.~~1234567~`],
+    ['a timeline that begins with 0', bare.replace('.2.', '.02.')],
+    ['another version', bare.replace('v1', 'v2')],
+    ['no position', bare.slice(0, bare.lastIndexOf('.'))],
+    ['nothing', ''],
+  ])('is malformed with %s', (_what, text) => {
+    expect(codec.decode(text)).toMatchObject({ kind: 'malformed' })
+  })
+})
+
 describe('the later of two tokens', () => {
   test.each([
     ['a higher position', token(2, 0x100n)],
