@@ -50,31 +50,36 @@ export async function packedProject(
 ): Promise<PackedProject> {
   const folder = await mkdtemp(join(tmpdir(), 'poolhouse-fresh-'))
   try {
-    const names = await publishedPackages()
-    const packed: Record<string, string> = {}
-    await mkdir(join(folder, 'tarballs'))
-    await twoAtATime(names, async (name) => {
-      const output = await exec(
-        'npx',
-        ['-y', 'pnpm@12', 'pack', '--json', '--pack-destination', join(folder, 'tarballs')],
-        join(ROOT, 'packages', name),
-      )
-      const { filename } = JSON.parse(output.slice(output.indexOf('{'))) as { filename: string }
-      packed[`@poolhouse/${name}`] = `file:${resolve(folder, 'tarballs', filename)}`
-    })
+    const packed = await packPackages(join(folder, 'tarballs'))
     const dependencies = { ...others, ...packed }
     const manifest = { name: 'fresh', private: true, dependencies, overrides: packed }
     await writeFile(join(folder, 'package.json'), JSON.stringify(manifest, null, 2))
     await exec('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts'], folder)
     return {
       folder,
-      packages: names.length,
+      packages: Object.keys(packed).length,
       [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
     }
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error
   }
+}
+
+/** Packs every published package into a folder. Returns what to depend on, by name. */
+export async function packPackages(folder: string): Promise<Record<string, string>> {
+  const packed: Record<string, string> = {}
+  await mkdir(folder, { recursive: true })
+  await twoAtATime(await publishedPackages(), async (name) => {
+    const output = await exec(
+      'npx',
+      ['-y', 'pnpm@12', 'pack', '--json', '--pack-destination', folder],
+      join(ROOT, 'packages', name),
+    )
+    const { filename } = JSON.parse(output.slice(output.indexOf('{'))) as { filename: string }
+    packed[`@poolhouse/${name}`] = `file:${resolve(folder, filename)}`
+  })
+  return packed
 }
 
 async function publishedPackages(): Promise<string[]> {

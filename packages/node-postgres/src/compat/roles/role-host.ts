@@ -1,10 +1,7 @@
 import { ConfigError, type Pool } from '@poolhouse/core'
 import { describeValue, nearestName } from '@poolhouse/core/kit'
 import { libraryOf } from '../pg-library.js'
-import { RoleServers } from './role-servers.js'
-
-/** What a connection is for. */
-export type Role = 'primary' | 'replica'
+import { type Role, RoleServers } from './role-servers.js'
 
 /** A host that stands for the servers of a pool in a role. */
 export interface RoleHost {

@@ -1,5 +1,7 @@
 import type { Pool, PoolEvents, TopologySnapshot } from '@poolhouse/core'
-import type { Role } from './role-host.js'
+
+/** What a connection is for. */
+export type Role = 'primary' | 'replica'
 
 /** Where a client connects to. */
 export interface RoleAddress {
