@@ -23,7 +23,7 @@ import { commitNumber } from '../tests/support/commit-number.js'
 
 const RECIPES = join(ROOT, 'recipes')
 const SECONDS_FILE = join(RECIPES, 'durations.json')
-/** What a part may take on two cores, packing included. */
+/** What the recipes of a part may take on two cores; packing takes some seconds more. */
 const LIMIT_SECONDS = 60
 const LONGEST_MS = 120_000
 /** Of a recipe that was never measured. */
