@@ -55,6 +55,13 @@ describe('a pool made by createPgPool', () => {
       ],
     },
     {
+      what: 'bytes as values, also where the server takes them for a text',
+      ask: [
+        'select $1::bytea as b, $2::text as t, $3::json as j, md5($4) as m',
+        [Buffer.from('fig'), Buffer.from('kiwi'), Buffer.from('{"a":1}'), new Uint8Array([65])],
+      ],
+    },
+    {
       what: 'rowMode',
       ask: [{ text: 'select 1 as n, 2 as n, null as nothing', rowMode: 'array' }],
     },
@@ -127,5 +134,35 @@ describe('a pool made by createPgPool', () => {
     const error = await failureOf(makePool().query('BEGIN'))
     expect(error).toMatchObject({ name: 'TransactionError', executed: 'no' })
     expect(error.message).toContain('take a client with pool.connect()')
+  })
+
+  it('T91: rejects, and does not throw, where the method of a value throws', async () => {
+    const value = {
+      toJSON() {
+        throw new Error('mine')
+      },
+    }
+    const call = makePool().query('select $1::json as j', [value])
+    await expect(call).rejects.toThrow('mine')
+  })
+
+  it('closes the pool under it when the last facade over it has ended', async () => {
+    const core = open({})
+    const [one, two] = [createPgPool(core), createPgPool(core)]
+    const client = await one.connect()
+    const ending = one.end()
+    await expect(one.query('select 1')).rejects.toThrow('after calling end on the pool')
+    await expect(one.connect()).rejects.toThrow('after calling end on the pool')
+    await expect(one.end()).rejects.toThrow('Called end on pool more than once')
+    expect([one.ending, one.ended]).toEqual([true, false])
+    expect((await client.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+    client.release()
+    await ending
+    expect(one.ended).toBe(true)
+    expect((await two.query('select 2 as n')).rows).toEqual([{ n: 2 }])
+    expect(two.totalCount).toBe(1)
+    await two.end()
+    expect([two.totalCount, two.idleCount, two.waitingCount]).toEqual([0, 0, 0])
+    await expect(core.query('select 1')).rejects.toMatchObject({ name: 'PoolClosedError' })
   })
 })

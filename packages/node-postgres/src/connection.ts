@@ -20,9 +20,9 @@ import {
   statusOf,
   toClosedError,
   toDatabaseError,
-  valuesOf,
   WorkQueue,
   type WorkRunner,
+  wireValuesOf,
 } from '@poolhouse/core/net'
 import type { TypeParsers } from '@poolhouse/core/types'
 import { clientNames } from './client-names.js'
@@ -129,14 +129,14 @@ export class PgConnection
     let work: PgStatement
     let piggybacked: PgStatement | undefined
     try {
-      const values = valuesOf(statement)
+      const values = wireValuesOf(statement)
       // Not in the simple protocol: the text may hold several statements, or start a COPY, which
       // would swallow the piggybacked statement. Not while `raw` is lent: `pg` would take the
       // second answer for that of a query of its owner.
       const extended = statement.name !== undefined || values !== undefined
       const single = extended && this.#lent === undefined
       if (piggyback !== undefined && single) {
-        const piggybackValues = valuesOf(piggyback.statement)
+        const piggybackValues = wireValuesOf(piggyback.statement)
         const parts = { statement, values, piggyback, piggybackValues }
         const alone = (): void => this.#submit(new PgStatement(this, statement, values, done))
         ;({ first: work, second: piggybacked } = statementPair(this, parts, alone, done))
@@ -151,7 +151,7 @@ export class PgConnection
 
   openCursor(statement: Statement): DriverCursor {
     return new RowCursor((count, ends) => {
-      const values = valuesOf(statement)
+      const values = wireValuesOf(statement)
       const work = new CursorStatement(this, statement, values, count, ends)
       this.#submit(work)
       return work

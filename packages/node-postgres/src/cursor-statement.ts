@@ -4,6 +4,7 @@ import {
   type CursorStatement as FetchedStatement,
   isServerError,
 } from '@poolhouse/core/net'
+import type { WireValue } from '@poolhouse/core/types'
 import type { PgWire } from './pg-module.js'
 import { PgStatement } from './pg-statement.js'
 import type { WorkHost } from './session-work.js'
@@ -25,7 +26,7 @@ export class CursorStatement extends PgStatement implements FetchedStatement {
   constructor(
     host: WorkHost,
     statement: Statement,
-    values: readonly (string | null)[] | undefined,
+    values: readonly WireValue[] | undefined,
     count: number,
     { suspended, done }: CursorEnds,
   ) {

@@ -10,6 +10,7 @@ import {
   markIfStale,
   type NamedStatement,
 } from '@poolhouse/core/net'
+import type { WireValue } from '@poolhouse/core/types'
 import type { PgField, PgWire } from './pg-module.js'
 import { RowShape } from './row-shape.js'
 import { errorOfAnswer, errorOfLoss, type SessionWork, type WorkHost } from './session-work.js'
@@ -33,7 +34,7 @@ export class PgStatement implements SessionWork {
   protected error: Error | undefined
   readonly #host: WorkHost
   readonly #statement: Statement
-  readonly #values: readonly (string | null)[] | undefined
+  readonly #values: readonly WireValue[] | undefined
   readonly #done: Done
   /** The prepared statement that it uses, and whether the server had it when this was sent. */
   #prepared: NamedStatement<RowShape> | undefined
@@ -53,7 +54,7 @@ export class PgStatement implements SessionWork {
   constructor(
     host: WorkHost,
     statement: Statement,
-    values: readonly (string | null)[] | undefined,
+    values: readonly WireValue[] | undefined,
     done: Done,
   ) {
     this.#host = host

@@ -1,5 +1,6 @@
 import type { Statement } from '@poolhouse/core'
 import { type Done, PairOutcome, type PairParts } from '@poolhouse/core/net'
+import type { WireValue } from '@poolhouse/core/types'
 import type { PgWire } from './pg-module.js'
 import { PgStatement } from './pg-statement.js'
 import type { WorkHost } from './session-work.js'
@@ -11,7 +12,7 @@ import type { WorkHost } from './session-work.js'
  */
 export function statementPair(
   host: WorkHost,
-  parts: PairParts,
+  parts: PairParts<WireValue>,
   again: () => void,
   done: Done,
 ): { first: PgStatement; second: PgStatement } {
@@ -34,7 +35,7 @@ class Leading extends PgStatement {
   constructor(
     host: WorkHost,
     statement: Statement,
-    values: readonly (string | null)[] | undefined,
+    values: readonly WireValue[] | undefined,
     piggybacked: PiggybackedStatement,
     outcome: PairOutcome,
   ) {

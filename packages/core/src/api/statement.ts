@@ -1,6 +1,11 @@
 import { describeValue } from '../base/option-check.js'
 import type { Durability } from '../outcome/outcome.js'
-import { encodeValues } from '../types/encode-values.js'
+import {
+  encodeValues,
+  encodeWithBytes,
+  type WireValue,
+  withoutBytes,
+} from '../types/encode-values.js'
 
 /**
  * One SQL statement with its bound values. What `sql-template-tag` and `pg` produce fits: `text`
@@ -17,8 +22,8 @@ export interface Statement {
   readonly rowMode?: 'object' | 'array' | undefined
   /**
    * True leaves the values of the result as the server sent them: each row is an array of texts and
-   * nulls in column order, whatever `rowMode` and the pool's `types` say. For facades that read
-   * values with the parsers of another library.
+   * nulls in column order, whatever `rowMode` and the pool's `types` say. Bound bytes go out in binary
+   * format, if the driver can. For facades that read values with the parsers of another library.
    */
   readonly undecoded?: true | undefined
 }
@@ -121,7 +126,7 @@ export interface QueryArguments<Options = QueryOptions> {
 /** The caller's statement as it was at the call: see `readQueryArguments`. */
 class TakenStatement implements Statement {
   readonly text: string
-  readonly values: readonly (string | null)[] | undefined
+  readonly values: readonly WireValue[] | undefined
   readonly name: string | undefined
   readonly rowMode: 'object' | 'array' | undefined
   readonly undecoded: true | undefined
@@ -137,7 +142,12 @@ class TakenStatement implements Statement {
     undecoded: true | undefined,
   ) {
     this.text = text
-    this.values = values === undefined ? undefined : encodeValues(values)
+    this.values =
+      values === undefined
+        ? undefined
+        : undecoded === true
+          ? encodeWithBytes(values)
+          : encodeValues(values)
     this.name = name
     this.rowMode = rowMode
     this.undecoded = undecoded
@@ -153,7 +163,20 @@ class TakenStatement implements Statement {
  * statement that came through `readQueryArguments` were encoded there. Throws as `encodeValues`.
  */
 export function valuesOf(statement: Statement): readonly (string | null)[] | undefined {
-  return TakenStatement.is(statement) ? statement.values : encodeValues(statement.values)
+  if (!TakenStatement.is(statement)) return encodeValues(statement.values)
+  const { values, undecoded } = statement
+  return undecoded === true ? withoutBytes(values) : (values as readonly (string | null)[])
+}
+
+/**
+ * As `valuesOf`, for drivers that can send bytes in binary format: those of a statement with
+ * `undecoded` stay bytes.
+ */
+export function wireValuesOf(statement: Statement): readonly WireValue[] | undefined {
+  if (TakenStatement.is(statement)) return statement.values
+  return statement.undecoded === true
+    ? encodeWithBytes(statement.values)
+    : encodeValues(statement.values)
 }
 
 /**

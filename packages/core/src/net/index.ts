@@ -1,4 +1,4 @@
-export { valuesOf } from '../api/statement.js'
+export { valuesOf, wireValuesOf } from '../api/statement.js'
 export { StatementRules } from '../api/statement-rules.js'
 export { realTimers, timersAreReal, useRealTimers, withRealTimers } from '../base/real-timers.js'
 export { rethrowLater } from '../base/rethrow-later.js'

@@ -7,6 +7,9 @@ const MOST_VALUES = 65_533
 // (PQ_LARGE_MESSAGE_LIMIT of libpq.h).
 const MOST_BYTES = 0x3fff_0000
 
+/** A value as it goes over the wire: a text, NULL, or bytes in binary format. */
+export type WireValue = string | null | Uint8Array
+
 /**
  * Brings bound values into the text that goes over the wire; `null` is NULL. Undefined if there are
  * none.
@@ -27,20 +30,45 @@ const MOST_BYTES = 0x3fff_0000
 export function encodeValues(
   values: readonly unknown[] | undefined,
 ): readonly (string | null)[] | undefined {
+  return encodeAll(values, false) as readonly (string | null)[] | undefined
+}
+
+/** As `encodeValues`, but bytes stay bytes, for a parameter in binary format. */
+export function encodeWithBytes(
+  values: readonly unknown[] | undefined,
+): readonly WireValue[] | undefined {
+  return encodeAll(values, true)
+}
+
+/** Values in which bytes stayed bytes, with those written as `encodeValues` writes them. */
+export function withoutBytes(
+  values: readonly WireValue[] | undefined,
+): readonly (string | null)[] | undefined {
+  if (values?.some((value) => value instanceof Uint8Array) !== true) {
+    return values as readonly (string | null)[] | undefined
+  }
+  return encodeValues(values)
+}
+
+function encodeAll(
+  values: readonly unknown[] | undefined,
+  keepsBytes: boolean,
+): readonly WireValue[] | undefined {
   if (values === undefined || values.length === 0) return undefined
   if (values.length > MOST_VALUES) {
     throw new RangeError(
       `a statement takes at most ${MOST_VALUES} values, got ${values.length}; pass an array and unnest it`,
     )
   }
-  const encoded = new Array<string | null>(values.length)
+  const encoded = new Array<WireValue>(values.length)
   let index = 0
   let length = 0
   try {
     for (; index < values.length; index++) {
-      const text = encodeValue(values[index])
-      encoded[index] = text
-      if (text !== null) length += text.length
+      const value = values[index]
+      const sent = keepsBytes && value instanceof Uint8Array ? bytesOf(value) : encodeValue(value)
+      encoded[index] = sent
+      if (sent !== null) length += sent.length
     }
   } catch (error) {
     const { path, message, tooMuch, cause } = toRefusal(error)
@@ -53,9 +81,14 @@ export function encodeValues(
   return encoded
 }
 
-function refuseTooLarge(encoded: readonly (string | null)[]): void {
+/** A copy, because the caller may change theirs before it is sent. */
+function bytesOf(value: Uint8Array): Uint8Array {
+  return Buffer.from(value)
+}
+
+function refuseTooLarge(encoded: readonly WireValue[]): void {
   let bytes = 0
-  for (const text of encoded) if (text !== null) bytes += Buffer.byteLength(text)
+  for (const value of encoded) if (value !== null) bytes += Buffer.byteLength(value)
   if (bytes <= MOST_BYTES) return
   throw new RangeError(
     `values hold ${bytes} bytes as text, and PostgreSQL takes less than a gigabyte in one statement; use copyFrom or a large object`,

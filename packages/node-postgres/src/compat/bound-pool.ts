@@ -78,6 +78,8 @@ const NO_OPTION: PropertyDescriptor = {
 }
 
 const noRelease = (): void => {}
+// How many facades a pool has that were not ended. The last one to end closes it.
+const facadesOver = new WeakMap<Pool, number>()
 // By the copy of `pg`, so that two facades of one copy have one class.
 const classes = new WeakMap<PgLibrary, BoundPoolClass>()
 
@@ -110,6 +112,7 @@ function makeClass(pg: PgLibrary): BoundPoolClass {
       const host: ClientHost = { ...checkOut, pg, base, pool, results, facade: this }
       const state: State = { ...host, checkOuts: new CheckOuts(host), read, failed }
       Object.defineProperty(this, STATE, { value: state })
+      facadesOver.set(base, (facadesOver.get(base) ?? 0) + 1)
     }
 
     override query(first: unknown, second?: unknown, third?: unknown): never {
@@ -158,8 +161,14 @@ function query(facade: Facade, first: unknown, second: unknown, third: unknown):
     !facade.ending
   ) {
     // The usual form, without an object for the call.
-    const values = pgValues(state.pg, second as readonly unknown[] | undefined)
-    return state.pool.query({ text: first, values, undecoded: true }).then(state.read, state.failed)
+    try {
+      const values = pgValues(state.pg, second as readonly unknown[] | undefined)
+      const statement = { text: first, values, undecoded: true } as const
+      return state.pool.query(statement).then(state.read, state.failed)
+    } catch (error) {
+      // Of a value's own method.
+      return Promise.reject(error)
+    }
   }
   return queryAnyForm(facade, first, second, third)
 }
@@ -253,10 +262,13 @@ function end(facade: Facade, callback: EndCallback | undefined): unknown {
 }
 
 async function close(facade: Facade): Promise<void> {
-  const { base, checkOuts } = facade[STATE]
+  const { base, pool, checkOuts } = facade[STATE]
+  const others = facadesOver.get(base)! - 1
+  facadesOver.set(base, others)
   // Lazy clients that are out need the pool for what they will run.
-  await checkOuts.allBack()
-  await base.close({ timeoutMs: MAX_MS, waiters: 'serve' })
+  await checkOuts.allBack(others > 0 || undefined)
+  if (others === 0) await base.close({ timeoutMs: MAX_MS, waiters: 'serve' })
+  else if (pool !== base) await pool.close()
   facade.ended = true
 }
 

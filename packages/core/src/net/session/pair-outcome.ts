@@ -3,15 +3,15 @@ import { rethrowLater } from '../../base/rethrow-later.js'
 import type { Done } from './socket-connection.js'
 
 /** A statement and its piggybacked one, with their values in wire form. */
-export interface PairParts {
+export interface PairParts<Value = string | null> {
   /** The statement itself. */
   readonly statement: Statement
   /** Its values. */
-  readonly values: readonly (string | null)[] | undefined
+  readonly values: readonly Value[] | undefined
   /** The statement that is sent along. */
   readonly piggyback: Piggyback
   /** The values of the piggybacked statement. */
-  readonly piggybackValues: readonly (string | null)[] | undefined
+  readonly piggybackValues: readonly Value[] | undefined
 }
 
 /** How the caller of a statement with a piggybacked one is settled. */

@@ -48,7 +48,7 @@ export function leavesMeaning(text: string): boolean {
 }
 
 /** Whether a setting that a value names leaves the meaning of texts alone. */
-export function isHarmless(name: string | null | undefined): boolean {
+export function isHarmless(name: unknown): boolean {
   return typeof name === 'string' && !isNamingSetting(name)
 }
 

@@ -3,6 +3,7 @@ import type { Statement } from '../../api/statement.js'
 import { StatementRules } from '../../api/statement-rules.js'
 import { leavesNothing } from '../../identity/leaves-nothing.js'
 import { isCondition } from '../../outcome/conditions.js'
+import type { WireValue } from '../../types/encode-values.js'
 import type { ServerError } from '../frames/server-error.js'
 import { AutomaticNames } from './automatic-names.js'
 import {
@@ -100,7 +101,7 @@ export class SessionStatements<Shape> {
    */
   choose(
     statement: Statement,
-    values: readonly (string | null)[] | undefined,
+    values: readonly WireValue[] | undefined,
   ): NamedStatement<Shape> | undefined {
     const { text, name } = statement
     let found: NamedStatement<Shape> | undefined
@@ -337,7 +338,7 @@ export class SessionStatements<Shape> {
     return factsOf(text).fixedShape ? found : undefined
   }
 
-  #noteText(statement: Statement, values: readonly (string | null)[] | undefined): void {
+  #noteText(statement: Statement, values: readonly WireValue[] | undefined): void {
     const { naming } = factsOf(statement.text)
     if (naming === undefined || leavesNothing(statement)) return
     // It may commit and then fail, so that no tag tells of it.

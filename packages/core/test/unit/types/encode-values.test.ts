@@ -1,6 +1,7 @@
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { readQueryArguments, valuesOf, wireValuesOf } from '../../../src/api/statement.js'
 import { encodeValues } from '../../../src/types/index.js'
 import { readArrayLiteral } from './array-literal.js'
 import { timeZones, useTimeZone } from './time-zones.js'
@@ -327,3 +328,17 @@ function revoked(): unknown {
   revoke()
   return proxy
 }
+
+test('keeps bytes as a copy where they may go out in binary format, and writes them elsewhere', () => {
+  const bytes = Buffer.from('fig')
+  const { statement } = readQueryArguments({ text: 'a', values: [bytes, 1], undecoded: true })
+  bytes.fill(0)
+  expect(wireValuesOf(statement)).toEqual([Buffer.from('fig'), '1'])
+  expect(valuesOf(statement)).toEqual(['\\x666967', '1'])
+  const decoded = readQueryArguments({ text: 'a', values: [Buffer.from('fig')] }).statement
+  expect(wireValuesOf(decoded)).toEqual(['\\x666967'])
+  expect(wireValuesOf({ text: 'a', values: [Buffer.from('x')], undecoded: true })).toEqual([
+    Buffer.from('x'),
+  ])
+  expect(wireValuesOf({ text: 'a' })).toBeUndefined()
+})

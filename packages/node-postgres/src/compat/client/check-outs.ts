@@ -48,10 +48,12 @@ export class CheckOuts {
     return this.#host.pool.acquire().then((lease) => this.#lend(lease))
   }
 
-  /** Resolves when every lazy client that is out has come back: no pool knows of those. */
-  async allBack(): Promise<void> {
-    if (this.#isLazy && this.#out > 0)
-      await new Promise<void>((resolve) => this.#whenBack.push(resolve))
+  /**
+   * Resolves when every client that is out has come back. By default lazy ones alone count: a pool
+   * that is closed waits for the others itself.
+   */
+  async allBack(every: boolean = this.#isLazy): Promise<void> {
+    if (every && this.#out > 0) await new Promise<void>((resolve) => this.#whenBack.push(resolve))
   }
 
   async #checkOutLazily(): Promise<PgPoolClient> {

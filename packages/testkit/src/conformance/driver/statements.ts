@@ -63,6 +63,9 @@ export const statements: DriverArea = {
           ])
         }
         assert.deepEqual((await session.query(plain)).rows, [['1', 'b']])
+        const bytes = { text: 'select $1::bytea as b', values: [Buffer.from('hi')] }
+        const sent = await session.query({ ...bytes, undecoded: true })
+        assert.deepEqual(sent.rows, [['\\x6869']])
         const { rows } = await session.query({ ...statement, name: 'kept', undecoded: undefined })
         assert.deepEqual(rows, [{ n: true, nothing: null, list: [1, 2], t: 'x' }])
       }),
