@@ -34,6 +34,8 @@ export type JobReport =
   /** After the mutant this test fails without any: the process is worth nothing any more. */
   | { readonly id: string; readonly unsteady: string }
   | { readonly pid: number }
+  /** This test fails without any mutant, so it judges none. */
+  | { readonly leftOut: string }
   | { readonly done: true }
 
 /** What became of a mutant; of one that hangs too. */

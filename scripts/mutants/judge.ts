@@ -88,6 +88,9 @@ async function judgePart(open: Map<string, Mutant>, part: Part): Promise<void> {
     const job: Job = { files, mutants: left, tests, log, reach, learn, pulse, unsteady }
     const looped = await runJob(job, join(place, 'job.json'), close)
     const reports = readReports(log)
+    for (const report of reports) {
+      if ('leftOut' in report) console.log(`fails without a mutant, left out: ${report.leftOut}`)
+    }
     const at = reports.findLast((report) => 'at' in report)?.at
     const last = reports.at(-1)
     if (last !== undefined && 'done' in last) return
