@@ -7,6 +7,9 @@ import { ConfigError, isPoolhouseError } from '@poolhouse/core'
 import { nodePostgres } from '@poolhouse/node-postgres'
 import { postgresJs } from '@poolhouse/postgres-js'
 import { createRoutedSql, type RoutedSqlOptions } from '@poolhouse/postgres-js/compat'
+import { eq } from 'drizzle-orm'
+import { integer, jsonb, pgTable, timestamp } from 'drizzle-orm/pg-core'
+import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
 import { afterAll, describe, expect, it } from 'vitest'
 import { failureOf } from '../support/failure-of.js'
@@ -272,6 +275,34 @@ describe('a routed sql, against postgres.js itself', () => {
     } finally {
       await rm(folder, { recursive: true })
     }
+  })
+})
+
+describe('a routed sql under Drizzle', () => {
+  it('reads and writes what Drizzle encodes itself, also in transactions with savepoints', async () => {
+    const sql = routed()
+    await sql`create table things (id int primary key, data jsonb, at timestamptz)`
+    const things = pgTable('things', {
+      id: integer().primaryKey(),
+      data: jsonb(),
+      at: timestamp({ withTimezone: true }),
+    })
+    const db = drizzle(sql)
+    const at = new Date(0)
+    await db.insert(things).values({ id: 1, data: { a: [1, 'x'] }, at })
+    await db.transaction(async (tx) => {
+      await tx.insert(things).values({ id: 2, data: 'text', at: null })
+      const inner = tx.transaction(async (nested) => {
+        await nested.insert(things).values({ id: 3, data: null, at })
+        nested.rollback()
+      })
+      await failureOf(inner)
+    })
+    expect(await db.select().from(things).where(eq(things.id, 1))).toEqual([
+      { id: 1, data: { a: [1, 'x'] }, at },
+    ])
+    expect(await db.$count(things)).toBe(2)
+    await sql`drop table things`
   })
 })
 
