@@ -4,7 +4,7 @@ import { betterAuth } from 'better-auth'
 import { getMigrations } from 'better-auth/db/migration'
 import { startDrill } from '../support/drill.js'
 
-await using drill = await startDrill('better-auth', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Instead of `new pg.Pool({ connectionString })`. It runs on Kysely, which takes a client for each
 // query, so only a lazy one can read from a replica.

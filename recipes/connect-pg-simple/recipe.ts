@@ -5,7 +5,7 @@ import connectPgSimple from 'connect-pg-simple'
 import session from 'express-session'
 import { startDrill } from '../support/drill.js'
 
-await using drill = await startDrill('connect-pg-simple', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Instead of `new pg.Pool({ connectionString })`:
 const pool = createPgPool(drill.db)

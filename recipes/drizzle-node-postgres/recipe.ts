@@ -11,7 +11,7 @@ const served = pgView('served_orders', {
   servedOn: integer('served_on').notNull(),
 }).existing()
 
-await using drill = await startDrill('drizzle-node-postgres', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Instead of `drizzle(new pg.Pool({ connectionString }))`:
 const pool = createPgPool(drill.db)

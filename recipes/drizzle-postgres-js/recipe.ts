@@ -11,7 +11,7 @@ const served = pgView('served_orders', {
   servedOn: integer('served_on').notNull(),
 }).existing()
 
-await using drill = await startDrill('drizzle-postgres-js', postgresJs())
+await using drill = await startDrill(postgresJs())
 
 // Instead of `drizzle(postgres(url))`:
 const sql = createRoutedSql(drill.db)

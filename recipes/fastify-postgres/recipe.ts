@@ -5,7 +5,7 @@ import fastify from 'fastify'
 import pg from 'pg'
 import { startDrill } from '../support/drill.js'
 
-await using drill = await startDrill('fastify-postgres', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Instead of `{ connectionString }`. The plugin builds its pool from a module.
 const pool = createPgPool(drill.db)

@@ -9,7 +9,7 @@ import { startDrill } from '../support/drill.js'
 const SOON_MS = 2_000
 const AFTER_THE_GAP = 10
 
-await using drill = await startDrill('graphile-worker', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 const pgPool = createPgPool(drill.db)
 pgPool.on('error', () => {})
 pgPool.on('connect', (client) => client.on('error', () => {}))

@@ -3,7 +3,7 @@ import { createPgPool } from '@poolhouse/node-postgres/compat'
 import knex from 'knex'
 import { startDrill } from '../support/drill.js'
 
-await using drill = await startDrill('knex', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Instead of `connection: url`. Knex takes a client for each query, so only a lazy one can read
 // from a replica; its `stream` releases a client twice, with a pool of `pg` as well.

@@ -9,7 +9,7 @@ interface Tables {
   served_orders: { id: number; item: string; served_on: number }
 }
 
-await using drill = await startDrill('kysely-node-postgres', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Instead of `pool: new pg.Pool({ connectionString })`. Kysely takes a client for each query, so
 // only a lazy one can read from a replica.

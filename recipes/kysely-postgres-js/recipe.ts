@@ -9,7 +9,7 @@ interface Tables {
   served_orders: { id: number; item: string; served_on: number }
 }
 
-await using drill = await startDrill('kysely-postgres-js', postgresJs())
+await using drill = await startDrill(postgresJs())
 
 // Instead of `postgres: postgres(url)`. Kysely reserves a connection for each query, so only a lazy
 // one can read from a replica.

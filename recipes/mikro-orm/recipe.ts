@@ -18,7 +18,7 @@ const ServedOrder = new EntitySchema<{ id: number; servedOn: number }>({
   },
 })
 
-await using drill = await startDrill('mikro-orm', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // MikroORM 6 runs on Knex, which takes a pool since 3.3: see `overrides` in package.json.
 const pool = createPgPool(drill.db, { checkout: 'lazy', doubleRelease: 'warn' })

@@ -9,7 +9,7 @@ import { startDrill } from '../support/drill.js'
 
 const MIGRATIONS = 12
 
-await using drill = await startDrill('node-pg-migrate', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Instead of `databaseUrl`: a client of the pool, because migrations need one session.
 const pool = createPgPool(drill.db)

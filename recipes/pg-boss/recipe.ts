@@ -3,7 +3,7 @@ import { createPgPool } from '@poolhouse/node-postgres/compat'
 import PgBoss from 'pg-boss'
 import { startDrill } from '../support/drill.js'
 
-await using drill = await startDrill('pg-boss', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Instead of `new PgBoss(url)`:
 const pool = createPgPool(drill.db)

@@ -3,7 +3,7 @@ import { createPgPool } from '@poolhouse/node-postgres/compat'
 import QueryStream from 'pg-query-stream'
 import { startDrill } from '../support/drill.js'
 
-await using drill = await startDrill('pg-query-stream', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Instead of `new pg.Pool({ connectionString })`. A stream goes to the primary, whatever its text:
 // what may be read on a replica gets a pool of its own, which sees what the session has written.

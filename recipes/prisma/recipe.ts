@@ -4,7 +4,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import { startDrill } from '../support/drill.js'
 import { PrismaClient } from './generated/client.mjs'
 
-await using drill = await startDrill('prisma', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Instead of `new PrismaPg({ connectionString })`:
 const pool = createPgPool(drill.db)

@@ -3,7 +3,7 @@ import { createPgPool } from '@poolhouse/node-postgres/compat'
 import { RateLimiterPostgres } from 'rate-limiter-flexible'
 import { startDrill } from '../support/drill.js'
 
-await using drill = await startDrill('rate-limiter-flexible', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Instead of `new pg.Pool({ connectionString })`:
 const pool = createPgPool(drill.db)

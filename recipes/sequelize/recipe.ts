@@ -4,7 +4,7 @@ import pg from 'pg'
 import { DataTypes, type Model, Sequelize } from 'sequelize'
 import { startDrill } from '../support/drill.js'
 
-await using drill = await startDrill('sequelize', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Sequelize opens its own connections: `app.primary` and `app.replica` are names that the bound
 // class looks up each time one of them is opened.

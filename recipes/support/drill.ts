@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Driver, tracing } from '@poolhouse/core'
 import type { ReplicaPool } from '@poolhouse/read-replicas'
@@ -79,16 +80,13 @@ export interface Failover {
 
 /** A primary, two replicas, and the application's pool over them. */
 export class Drill implements AsyncDisposable {
-  /** Name of the recipe. */
-  readonly name: string
   /** The servers. Commits wait for one of the two replicas, so a failover loses none. */
   readonly cluster: Cluster
   /** The application's pool: follows the primary, and reads from replicas. */
   readonly db: ReplicaPool
 
   /** Use `startDrill`. */
-  constructor(name: string, cluster: Cluster, db: ReplicaPool) {
-    this.name = name
+  constructor(cluster: Cluster, db: ReplicaPool) {
     this.cluster = cluster
     this.db = db
   }
@@ -226,11 +224,11 @@ export class Drill implements AsyncDisposable {
     console.log(`streamed all ${rows} rows`)
   }
 
-  /** Ends what the recipe began, and prints its last line. */
+  /** Ends what the recipe began, and prints its last line: the name of its folder, and `ok`. */
   async finish(...close: readonly (() => unknown)[]): Promise<void> {
     for (const step of close) await step()
     await this[Symbol.asyncDispose]()
-    console.log(`${this.name}: ok`)
+    console.log(`${basename(dirname(process.argv[1] ?? ''))}: ok`)
   }
 
   /** Closes the pool and stops the servers. */
@@ -302,10 +300,10 @@ export class Drill implements AsyncDisposable {
 }
 
 /** Starts the servers and the pool. The driver is the application's choice. */
-export async function startDrill(name: string, driver: Driver): Promise<Drill> {
+export async function startDrill(driver: Driver): Promise<Drill> {
   const cluster = await startCluster({ replicas: 2, synchronous: true })
   const db = routedPool(cluster.nodes, driver)
-  const drill = new Drill(name, cluster, db)
+  const drill = new Drill(cluster, db)
   for (const text of TABLES) await db.query(text)
   await drill.replicated()
   await db.ready()

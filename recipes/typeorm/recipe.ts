@@ -16,7 +16,7 @@ const ServedOrder = new EntitySchema<{ id: number; servedOn: number }>({
   columns: { id: { type: 'int', primary: true }, servedOn: { type: 'int', name: 'served_on' } },
 })
 
-await using drill = await startDrill('typeorm', nodePostgres())
+await using drill = await startDrill(nodePostgres())
 
 // Instead of `url`. TypeORM builds its pool from a module, and takes a client for each query.
 const pool = createPgPool(drill.db, { checkout: 'lazy' })
