@@ -71,7 +71,7 @@ describePgPools(ALL, ({ make, server, kind }) => {
     const [error] = (await failed) as [Error]
     expect(error).toBeInstanceOf(Error)
     await expect(client.query('select 1')).rejects.toThrow()
-    client.release()
+    client.release(true)
     expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })
 
@@ -81,9 +81,12 @@ describePgPools(ALL, ({ make, server, kind }) => {
     client.on('error', () => {})
     await client.query('begin')
     const { rows } = await client.query('select pg_backend_pid() as pid')
+    const ended = emitted(client, 'end')
     const sleeping = failureOf(client.query('select pg_sleep(30)'))
     await server.sql('select pg_terminate_backend($1)', [rows[0].pid])
     expect(await sleeping).toBeInstanceOf(Error)
+    // Before that `pg` would hand the client on.
+    await ended
     client.release()
     expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })

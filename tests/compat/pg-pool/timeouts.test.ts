@@ -72,7 +72,7 @@ describePgPools(ALL, ({ make, kind }) => {
     kind === 'createPgPool, lazy' ? pool.query('select 1') : pool.connect()
 
   test('gives up waiting for a client after connectionTimeoutMillis', async () => {
-    const pool = make({ connectionTimeoutMillis: 50, max: 1 })
+    const pool = make({ connectionTimeoutMillis: 600, max: 1 })
     const client = await hold(pool)
     expect((await failureOf(ask(pool))).message).toContain(
       'timeout exceeded when trying to connect',
@@ -81,17 +81,17 @@ describePgPools(ALL, ({ make, kind }) => {
   })
 
   test('serves later callers after one has given up', async () => {
-    const pool = make({ connectionTimeoutMillis: 150, max: 1 })
+    const pool = make({ connectionTimeoutMillis: 1_000, max: 1 })
     const client = await hold(pool)
     const first = failureOf(ask(pool)).then(() => client.release())
-    await new Promise((resolve) => setTimeout(resolve, 75))
+    await new Promise((resolve) => setTimeout(resolve, 500))
     const second = pool.connect()
     await first
     ;(await second).release()
   })
 
   test('gives up a query when all clients are out, and works again after', async () => {
-    const pool = make({ connectionTimeoutMillis: 50, max: 1 })
+    const pool = make({ connectionTimeoutMillis: 600, max: 1 })
     const client = await hold(pool)
     const [error, result] = await called<[Error, unknown]>((callback) =>
       pool.query('select 1', callback as never),

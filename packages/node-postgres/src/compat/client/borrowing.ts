@@ -1,4 +1,10 @@
-import { type Intent, type Lease, LeaseReleasedError, type Pool } from '@poolhouse/core'
+import {
+  ConnectionLostError,
+  type Intent,
+  type Lease,
+  LeaseReleasedError,
+  type Pool,
+} from '@poolhouse/core'
 import { type LeasedSession, leasedSession, writerOf } from '@poolhouse/core/kit'
 import { realTimers } from '@poolhouse/core/net'
 import type { QueryResult as PgQueryResult } from 'pg'
@@ -182,6 +188,7 @@ export class Borrowing {
     if (session?.over === true) {
       // What follows may belong to the transaction, or need the setting, that is gone with it.
       this.#broken = true
+      this.#client.forwarded.lose(lossOf(lease))
       this.#unbind(lease)
     } else if (!this.#stays && session?.transactionStatus() === 'idle') {
       this.#unbind(lease)
@@ -231,6 +238,12 @@ export class Borrowing {
 function takesWrites(pool: Pool, { node }: Lease): boolean {
   // A pool that routes no reads has no other sessions.
   return !('reader' in pool) || writerOf(pool).name === node
+}
+
+/** Why a session is over. Its signal tells that a moment later than its statements. */
+function lossOf({ signal }: Lease): unknown {
+  if (signal.aborted) return signal.reason
+  return new ConnectionLostError('the connection ended', { executed: 'no' })
 }
 
 /** What `pg` says of a client whose session is gone. */

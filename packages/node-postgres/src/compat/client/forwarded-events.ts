@@ -58,6 +58,13 @@ export class ForwardedEvents {
     this.#raw = undefined
   }
 
+  /** The session that the client was bound to is over, and with it the binding. */
+  lose(reason: unknown): void {
+    const isWatched = this.#watched !== undefined
+    this.unbind()
+    if (isWatched) this.#lost(reason)
+  }
+
   #hear(lease: Lease): void {
     if (this.#raw !== undefined || lease.signal.aborted) return
     const raw = lease.raw as RawClient
@@ -84,8 +91,6 @@ export class ForwardedEvents {
 
   readonly #abort = (): void => {
     const signal = this.#watched
-    if (signal === undefined) return
-    this.unbind()
-    this.#lost(signal.reason)
+    if (signal !== undefined) this.lose(signal.reason)
   }
 }
