@@ -1,7 +1,7 @@
 import type { PostgresSql } from '../postgres-module.js'
 
 /** What `options.transform` of postgres.js holds once it is parsed. */
-export interface Transforms {
+interface Transforms {
   readonly undefined: unknown
   readonly column: { from?: ((name: string) => string) | undefined; to?: unknown }
   readonly value: { from?: ((value: unknown, column: Column) => unknown) | undefined }
@@ -66,7 +66,7 @@ export interface PostgresQuery extends Promise<unknown> {
 }
 
 /** A helper of postgres.js: `sql(object)` and the like. */
-export interface Builder {
+interface Builder {
   build(before: string, parameters: unknown[], types: number[], options: SqlOptions): string
 }
 
