@@ -113,6 +113,20 @@ describe('a pool made by createPgPool', () => {
     expect(result.rows).toEqual([{ n: 1 }])
   })
 
+  it('rejects, and does not throw, when a value cannot be written', async () => {
+    const broken = {
+      toPostgres: () => {
+        throw new Error('broken')
+      },
+    }
+    const pool = makePool()
+    const expected = await failureOf(plainPool().query('select $1::text', [broken]))
+    for (const ask of ['select $1::text', { text: 'select $1::text' }]) {
+      const asked = pool.query(ask as string, [broken])
+      expect((await failureOf(asked)).message).toBe(expected.message)
+    }
+  })
+
   it('rejects with an instance of pg.DatabaseError that is an error of Poolhouse too', async () => {
     const pool = makePool({ name: 'compat-errors' })
     const expected = await failureOf(plainPool().query('select missing from nowhere'))

@@ -60,6 +60,57 @@ describe.each(['eager', 'lazy'] as const)('a client of createPgPool, %s', (check
     await pool.query('drop table late')
   })
 
+  test('gives back its connection when it is released while its BEGIN or SET is under way', async () => {
+    const pool = make()
+    for (const text of ['begin', `set work_mem = '1MB'`, 'begin; select 1']) {
+      const client = await pool.connect()
+      const asked = client.query(text)
+      client.release()
+      await asked
+      expect((await pool.query('show work_mem')).rows).toEqual([{ work_mem: '4MB' }])
+    }
+  })
+
+  test('settles its end when it is released right after', async () => {
+    const client = await make().connect()
+    const asked = client.query('select pg_sleep(0.1)').catch((error: Error) => error)
+    const ended = (client as unknown as pg.Client).end()
+    client.release()
+    await Promise.all([asked, ended])
+  })
+
+  test('is given back when a listener of connect, acquire or release throws', async () => {
+    const pool = make()
+    for (const event of ['connect', 'acquire', 'release'] as const) {
+      pool.once(event as 'connect', () => {
+        throw new Error(event)
+      })
+      const error = await failureOf<Error>(
+        pool.connect().then((client) => {
+          client.release()
+        }),
+      )
+      expect(error.message).toBe(event)
+      expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+    }
+    await pool.end()
+  })
+
+  test('gives up several statements after query_timeout, and the session with them', async () => {
+    const pool = make()
+    const text = 'select 1; select pg_sleep(20)'
+    const begun = performance.now()
+    const error = await failureOf(pool.query({ text, query_timeout: 100 } as pg.QueryConfig))
+    expect(performance.now() - begun).toBeLessThan(15_000)
+    expect(error).toMatchObject({ message: 'Query read timeout', executed: 'unknown' })
+    const client = await pool.connect()
+    const asked = client.query({ text, query_timeout: 100 } as pg.QueryConfig)
+    await expect(asked).rejects.toThrow('Query read timeout')
+    await expect(client.query('select 1')).rejects.toThrow('not queryable')
+    client.release()
+    expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+  })
+
   test('refuses what it is given after its release, until it is lent again', async () => {
     const pool = make()
     const client = await pool.connect()
@@ -223,6 +274,34 @@ describe('a lazy client', () => {
     await cursor.close()
     await until(() => pool.idleCount === 1)
     client.release()
+  })
+
+  test('takes no connection for what waits for one when it is released with an error', async () => {
+    const base = open({ max: 1 })
+    const pool = createPgPool(base, { checkout: 'lazy' })
+    const lease = await base.acquire()
+    const client = await pool.connect()
+    const begun = failureOf<Error>(client.query('begin'))
+    await until(() => pool.waitingCount === 1)
+    client.release(true)
+    lease.release()
+    expect((await begun).message).toContain('not queryable')
+    expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+  })
+
+  test('runs nothing by itself that was given behind a BEGIN that got no connection', async () => {
+    const base = open({ max: 1, acquireTimeoutMs: 50 })
+    const pool = createPgPool(base, { checkout: 'lazy' })
+    await pool.query('create table if not exists orphans (n int)')
+    const lease = await base.acquire()
+    const client = await pool.connect()
+    const begun = failureOf<Error>(client.query('begin'))
+    const written = failureOf<Error>(client.query('insert into orphans values (1)'))
+    expect((await begun).message).toBe('timeout exceeded when trying to connect')
+    lease.release()
+    expect((await written).message).toContain('not queryable')
+    client.release()
+    expect((await pool.query('select * from orphans')).rows).toEqual([])
   })
 
   test('never goes on elsewhere with a transaction whose session was lost', async () => {

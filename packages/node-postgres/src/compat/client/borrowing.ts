@@ -4,6 +4,7 @@ import {
   type Lease,
   LeaseReleasedError,
   type Pool,
+  StatementTimeoutError,
 } from '@poolhouse/core'
 import { type LeasedSession, leasedSession, writerOf } from '@poolhouse/core/kit'
 import { realTimers } from '@poolhouse/core/net'
@@ -130,16 +131,43 @@ export class Borrowing {
           if (!pin.binds && !special && !this.#client.forwarded.wantsMessages) {
             return this.#read(query, await host.pool.query(statement, options))
           }
-          lease = await this.#bind(pin.intent)
+          lease = await this.#bind(pin.intent, pin.binds || special)
         }
         if (pin.stays) this.#stays = true
       } else if (lease === undefined) throw notQueryable()
-      if (special) return await runRawQuery(lease, query, first, this.#client.queryTypes)
+      if (special) return await this.#runRaw(lease, query, first)
       return this.#read(query, await lease.query(statement, options))
     } catch (error) {
       throw toPgError(host.pg, error)
     } finally {
       if (this.#isLazy) this.#settle()
+    }
+  }
+
+  /**
+   * Runs what only `pg` itself can. Past its time the session is thrown away: nothing says how far
+   * the server has come with it, and a server that is gone would never say.
+   */
+  async #runRaw(
+    lease: Lease,
+    query: PgQuery,
+    first: unknown,
+  ): Promise<PgQueryResult | PgQueryResult[]> {
+    const { timeoutMs = this.#host.queryTimeoutMs } = query
+    if (!timeoutMs) return await runRawQuery(lease, query, first, this.#client.queryTypes)
+    let isLate = false
+    const timer = realTimers.setTimeout(() => {
+      isLate = true
+      this.#destroy('a query ran past its query_timeout')
+    }, timeoutMs)
+    try {
+      return await runRawQuery(lease, query, first, this.#client.queryTypes)
+    } catch (cause) {
+      if (!isLate) throw cause
+      const pool = this.#host.base.name
+      throw new StatementTimeoutError(timeoutMs, { executed: 'unknown', pool, cause })
+    } finally {
+      realTimers.clearTimeout(timer)
     }
   }
 
@@ -157,7 +185,7 @@ export class Borrowing {
           let lease = this.#lease
           if (lease === undefined) {
             this.#refuseIfBroken()
-            lease = await this.#bind(undefined)
+            lease = await this.#bind(undefined, true)
           }
           await runRaw(lease, (raw) => {
             // Returns the query itself, which must not be taken for a promise.
@@ -171,10 +199,25 @@ export class Borrowing {
       .catch((error: unknown) => fail(query, toPgError(this.#host.pg, error)))
   }
 
-  async #bind(intent: Intent | undefined): Promise<Lease> {
+  /**
+   * Takes a session. Where what follows may rely on it, such as the statements behind a BEGIN that
+   * were given with it, the client is of no use without it: they must not run by themselves.
+   */
+  async #bind(intent: Intent | undefined, isNeeded: boolean): Promise<Lease> {
     const { pool, readsElsewhere } = this.#host
     const reads = intent === 'read' && readsElsewhere !== false
-    const lease = await pool.acquire(reads ? { intent } : undefined)
+    let lease: Lease
+    try {
+      lease = await pool.acquire(reads ? { intent } : undefined)
+    } catch (error) {
+      if (isNeeded) this.#broken = true
+      throw error
+    }
+    // Released or ended while it waited: nothing would give this session back any more.
+    if (this.#broken || (this.#over && this.#submitting)) {
+      lease.release()
+      throw this.#broken ? notQueryable() : new LeaseReleasedError(this.#host.base.name)
+    }
     this.#lease = lease
     this.#client.forwarded.bind(lease)
     return lease
@@ -213,11 +256,7 @@ export class Borrowing {
   end(destroys: string | undefined): void {
     this.#over = true
     if (destroys !== undefined) {
-      const lease = this.#lease
-      this.#lease = undefined
-      this.#broken = true
-      this.#client.forwarded.unbind()
-      lease?.destroy(destroys)
+      this.#destroy(destroys)
       return
     }
     if (this.#submitting) {
@@ -226,6 +265,14 @@ export class Borrowing {
     } else {
       this.#line.whenFree(() => this.#giveBack())
     }
+  }
+
+  #destroy(reason: string): void {
+    const lease = this.#lease
+    this.#lease = undefined
+    this.#broken = true
+    this.#client.forwarded.unbind()
+    lease?.destroy(reason)
   }
 
   #giveBack(): void {

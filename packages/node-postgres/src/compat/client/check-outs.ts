@@ -61,7 +61,17 @@ export class CheckOuts {
     const lent = known ?? this.#make(this.#host)
     this.#begin(lent, undefined)
     if (known === undefined) await this.#introduce(lent)
-    this.#host.facade.emit('acquire', lent.client)
+    return this.#announce(lent)
+  }
+
+  /** Tells the listeners of `acquire`. What one throws is that of the check-out. */
+  #announce(lent: LendableClient): PgPoolClient {
+    try {
+      this.#host.facade.emit('acquire', lent.client)
+    } catch (error) {
+      lent.client.release()
+      throw error
+    }
     return lent.client
   }
 
@@ -73,8 +83,7 @@ export class CheckOuts {
     if (settings !== undefined && settings.resets !== resetsOf(lease)) {
       return this.#lendSet(known, settings)
     }
-    this.#host.facade.emit('acquire', known.client)
-    return known.client
+    return this.#announce(known)
   }
 
   async #lendNew(lease: Lease): Promise<PgPoolClient> {
@@ -82,7 +91,7 @@ export class CheckOuts {
     this.#register(lease.node, lease.connection, lent)
     this.#begin(lent, lease)
     await this.#introduce(lent)
-    this.#host.facade.emit('acquire', lent.client)
+    this.#announce(lent)
     const { verify } = this.#host
     if (verify !== undefined) await this.#orDestroy(lent, () => verify(lent.client))
     return lent.client
@@ -103,7 +112,9 @@ export class CheckOuts {
       if (host.onConnect !== undefined) {
         await this.#orDestroy(lent, async () => await host.onConnect?.(lent.client))
       }
-      host.facade.emit('connect', lent.client)
+      await this.#orDestroy(lent, async () => {
+        host.facade.emit('connect', lent.client)
+      })
       if (borrowing.busy) await new Promise<void>((resolve) => borrowing.whenFree(resolve))
     } finally {
       const all = lent.endSetup()
@@ -127,8 +138,7 @@ export class CheckOuts {
       Promise.all(settings.all.map(({ query, first }) => borrowing.query(query, first))),
     )
     this.#keep(lent, settings)
-    this.#host.facade.emit('acquire', lent.client)
-    return lent.client
+    return this.#announce(lent)
   }
 
   #keep(lent: LendableClient, settings: Settings): void {
@@ -146,7 +156,14 @@ export class CheckOuts {
   }
 
   #release(lent: LendableClient, borrowing: Borrowing, error: unknown): void {
-    this.#host.facade.emit('release', error, lent.client)
+    try {
+      this.#host.facade.emit('release', error, lent.client)
+    } finally {
+      this.#takeBack(lent, borrowing, error)
+    }
+  }
+
+  #takeBack(lent: LendableClient, borrowing: Borrowing, error: unknown): void {
     const destroys = error
       ? 'released with an error'
       : lent.ending

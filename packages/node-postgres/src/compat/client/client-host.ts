@@ -19,6 +19,11 @@ export interface CheckOutOptions {
    * after each reset. Default false: such a statement is refused.
    */
   readonly keepsSettings?: boolean
+  /**
+   * Longest time for a query that `pg` itself runs, in milliseconds; the pool's own limit does not
+   * know of those. Default 0: none.
+   */
+  readonly queryTimeoutMs?: number
   /** Runs for each new client before it is announced; its rejection is that of the check-out. */
   onConnect?(client: PoolClient): unknown
   /** Runs for each new client before its first use; its rejection is that of the check-out. */

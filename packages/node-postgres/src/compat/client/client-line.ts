@@ -13,8 +13,8 @@ interface WaitingWork {
 export class ClientLine {
   #busy = false
   readonly #waiting: WaitingWork[] = []
-  // Called when nothing is left to do.
-  #whenFree: (() => void) | undefined
+  // Called when nothing is left to do: one who waits does not take the place of another.
+  #whenFree: (() => void)[] = []
   readonly #drained: () => void
 
   /** `drained` is called each time when all work is done. */
@@ -43,7 +43,7 @@ export class ClientLine {
 
   /** Calls back once nothing is left to do: at once if that is now. */
   whenFree(call: () => void): void {
-    if (this.#busy) this.#whenFree = call
+    if (this.#busy) this.#whenFree.push(call)
     else call()
   }
 
@@ -69,9 +69,7 @@ export class ClientLine {
       return
     }
     this.#busy = false
-    const call = this.#whenFree
-    this.#whenFree = undefined
-    call?.()
+    if (this.#whenFree.length > 0) for (const call of this.#whenFree.splice(0)) call()
     this.#drained()
   }
 }

@@ -65,6 +65,7 @@ export async function runRawQuery(
     values: query.statement.values,
     types: query.types ?? types.all,
     callback: undefined,
+    query_timeout: undefined,
   }
   try {
     return (await runRaw(lease, (raw) => raw.query(config))) as PgQueryResult | PgQueryResult[]

@@ -30,7 +30,7 @@ function makeClass(): PoolClass {
   class PlainPool extends boundPoolClass(pg) {
     constructor(options: PgPoolOptions = {}, Client?: typeof PgClient) {
       const { types, verify, onConnect, log } = options ?? {}
-      const pool = open(options ?? {}, Client)
+      const { pool, queryTimeoutMs } = open(options ?? {}, Client)
       super(
         pool,
         pool,
@@ -38,6 +38,7 @@ function makeClass(): PoolClass {
           checkout: 'eager',
           doubleRelease: 'throw',
           keepsSettings: true,
+          queryTimeoutMs,
           ...(types !== undefined && { types }),
           ...(onConnect !== undefined && { onConnect }),
           ...(verify !== undefined && { verify: (client: PoolClient) => verified(verify, client) }),
@@ -77,15 +78,21 @@ function makeClass(): PoolClass {
 
 const EVENTS = ['connect', 'acquire', 'release'] as const
 
-function open(options: PgPoolOptions, Client: unknown): ConnectionPool {
+interface Opened {
+  readonly pool: ConnectionPool
+  readonly queryTimeoutMs: number
+}
+
+function open(options: PgPoolOptions, Client: unknown): Opened {
   const { pool, keepAliveMs } = readPgPoolOptions(pg, options, Client)
   const connection = pool.connection as ConnectionOptions
   const { driver, password } = failingAtOnce(nodePostgres(), connection.password, keepAliveMs)
-  return createPool({
+  const opened = createPool({
     ...pool,
     driver,
     connection: { ...connection, ...(password !== undefined && { password }) },
   })
+  return { pool: opened, queryTimeoutMs: pool.statementTimeoutMs ?? 0 }
 }
 
 function verified(verify: NonNullable<PgPoolOptions['verify']>, client: PoolClient): Promise<void> {

@@ -53,6 +53,19 @@ test('calls back when nothing is left to do, at once if that is now', async () =
   expect(drained).toEqual(['at once', 'free', 'drained'])
 })
 
+test('calls back each of those who wait until nothing is left to do, in order', async () => {
+  const line = new ClientLine(() => {})
+  const { run, end } = work()
+  const calls: string[] = []
+  const first = line.run(run)
+  line.whenFree(() => calls.push('one'))
+  line.whenFree(() => calls.push('two'))
+  end('a')
+  await first
+  await Promise.resolve()
+  expect(calls).toEqual(['one', 'two'])
+})
+
 test('rejects what waits, and lets what is under way go on', async () => {
   const line = new ClientLine(() => {})
   const { run, end } = work()
