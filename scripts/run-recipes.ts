@@ -25,7 +25,7 @@ const RECIPES = join(ROOT, 'recipes')
 const SECONDS_FILE = join(RECIPES, 'durations.json')
 /** What the recipes of a part may take on two cores; packing takes some seconds more. */
 const LIMIT_SECONDS = 60
-const LONGEST_MS = 120_000
+const LONGEST_MS = 180_000
 /** Of a recipe that was never measured. */
 const UNKNOWN_SECONDS = 20
 const QUIET = ['--no-audit', '--no-fund', '--ignore-scripts']
@@ -107,6 +107,7 @@ async function run(
   project: string,
   packed: Readonly<Record<string, string>>,
 ): Promise<{ output: string; complaint?: string }> {
+  let output = ''
   try {
     // The whole folder, because recipes share files. Dependencies are those of this one.
     await cp(RECIPES, join(project, 'recipes'), {
@@ -121,14 +122,15 @@ async function run(
     await writeJson(join(project, 'package.json'), { ...manifest, dependencies, overrides })
     await exec('npm', ['install', '--prefer-offline', ...QUIET], project)
     const file = join('recipes', name, 'recipe.ts')
-    const { output, exitCode } = await start(await nodeFor(manifest), file, project)
+    const ended = await start(await nodeFor(manifest), file, project)
+    output = ended.output
     const last = output.trimEnd().split('\n').at(-1)
-    if (exitCode !== 0) return { output, complaint: `exit code ${exitCode}` }
+    if (ended.exitCode !== 0) return { output, complaint: `exit code ${ended.exitCode}` }
     if (last !== `${name}: ok`) return { output, complaint: `its last line is "${last}"` }
     await checkTypes(file, project)
     return { output }
   } catch (error) {
-    return { output: '', complaint: (error as Error).message }
+    return { output, complaint: (error as Error).message }
   } finally {
     await rm(project, { recursive: true, force: true })
   }

@@ -18,6 +18,8 @@ const events: WorkerEvents = new EventEmitter()
 events.on('worker:create', ({ worker }) => process.send?.({ worker: worker.workerId }))
 events.on('pool:listen:error', () => process.send?.({ gap: true }))
 events.on('pool:listen:success', () => process.send?.({ subscribed: true }))
+// What became of its job is not known: with any pool the worker ends now.
+events.on('worker:fatalError', () => process.exit(1))
 
 const insert = 'insert into orders (id, item) values ($1, $2)'
 const runner = await run({
@@ -34,4 +36,4 @@ const runner = await run({
   },
 })
 await runner.promise
-process.exit(1) // it has given up
+process.exit(1)

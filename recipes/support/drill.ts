@@ -15,6 +15,8 @@ const AFTER_FAILOVER = 60
 /** Each worker has this many numbers to itself. */
 const FIRST_IDS = 1_000_000
 const PATIENCE_MS = 20_000
+/** Longest time until queues have retried a job some times. */
+const RETRIED_MS = 45_000
 /** Pause of a worker after an error. */
 const PAUSE_MS = 10
 
@@ -129,6 +131,7 @@ export class Drill implements AsyncDisposable {
         const done = await jobs.done()
         return ledger.ids('acknowledged').every((id) => done.has(id))
       },
+      RETRIED_MS,
     )
     const done = await jobs.done()
     const wrong = ledger.ids('not executed').filter((id) => done.has(id))
@@ -149,8 +152,9 @@ export class Drill implements AsyncDisposable {
   async until(
     complaint: string | (() => string),
     attempt: () => Promise<boolean> | boolean,
+    patienceMs = PATIENCE_MS,
   ): Promise<void> {
-    const deadline = performance.now() + PATIENCE_MS
+    const deadline = performance.now() + patienceMs
     while (!(await attempt())) {
       if (performance.now() > deadline) {
         throw new Error(typeof complaint === 'string' ? complaint : complaint())
