@@ -24,12 +24,12 @@ const { token } = await auth.api.signInEmail({ body: account })
 console.log(`signed up and in: ${token.length > 0}`)
 
 const { internalAdapter } = await auth.$context
+const source = { method: 'email-password' } as const
 await drill.checkTable({
   rows: `select split_part(email, '@', 1)::int as id from "user" where name = 'load'`,
   write: /insert into "user"/i,
   read: /select .* from "user"/i,
-  insert: (id) =>
-    internalAdapter.createUser({ name: 'load', email: `${id}@example.com` }, undefined),
+  insert: (id) => internalAdapter.createUser({ name: 'load', email: `${id}@example.com` }, source),
   find: (id) => internalAdapter.findUserByEmail(`${id}@example.com`),
 })
 await drill.finish(() => pool.end())
