@@ -60,11 +60,30 @@ class LazyLine {
       const binds = stays || (traits & BINDING) !== 0 || statementsOf(text).length > 1
       if (!binds) return target
       const reads = BEGINS_READING.test(text) && limits?.intent !== 'write'
-      const lease = await pool.acquire(reads ? { intent: 'read' } : undefined)
+      const lease = await this.#acquire(reads)
       this.#bound = { lease, target: targetOf(lease) }
     }
     if (stays) this.#stays = true
     return this.#bound.target
+  }
+
+  async #acquire(reads: boolean): Promise<Lease> {
+    const { pool } = this.#parts
+    let lease: Lease
+    try {
+      lease = await pool.acquire(reads ? { intent: 'read' } : undefined)
+    } catch (error) {
+      // What follows may belong to the transaction that could not begin.
+      this.#broken ??= new ConnectionLostError(
+        'a former statement of this reservation got no connection, and the next one may need what it would have begun or set; release it and reserve again',
+        { executed: 'no', cause: error },
+      )
+      throw error
+    }
+    if (!this.#released) return lease
+    // Released while it waited: nothing would give this connection back any more.
+    lease.release()
+    throw new LeaseReleasedError(pool.name)
   }
 
   /** A query is over: gives the connection back if nothing needs it any more. */
