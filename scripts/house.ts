@@ -21,6 +21,13 @@ interface Measure {
 /** Folders whose imports are checked. */
 const IMPORTING = ['packages', 'tests', 'sim', 'benchmarks', 'examples', 'scripts']
 
+/** What the packages held in 6e7e541, less what the layout since then had to save. */
+const CODE_LINES = 52_639 - 600
+/** What each feature since then may add. */
+const FEATURES: Readonly<Record<string, number>> = {
+  'facades for libraries that take a pg.Pool or the sql of postgres.js': 4_300,
+}
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 const files = readTrackedFiles(root)
 const sources = files.filter(({ path }) => path.endsWith('.ts'))
@@ -88,5 +95,6 @@ function codeLines(): Measure {
   }
   const value = [...perPackage.values()].reduce((sum, lines) => sum + lines, 0)
   const offenders = [...perPackage].map(([name, lines]) => `${lines} ${name}`)
-  return { name: 'code lines of packages/*/src', value, limit: 52_900, offenders }
+  const limit = Object.values(FEATURES).reduce((sum, lines) => sum + lines, CODE_LINES)
+  return { name: 'code lines of packages/*/src', value, limit, offenders }
 }

@@ -1,5 +1,12 @@
 import { readFileSync } from 'node:fs'
 
+/** What became of a mutant. */
+export interface Verdict {
+  readonly status: Status
+  /** The test that noticed it. */
+  readonly by?: string
+}
+
 /** What one process of tests is to do, as JSON in a file that the process is told of. */
 export interface Job {
   /** Path from the root of the repository → source text with switches. */

@@ -4,16 +4,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Guarded } from './guarded.js'
-import { JOB, type Job, type JobReport, type Status } from './job.js'
+import { JOB, type Job, type JobReport, type Verdict } from './job.js'
 import { hash, instrumentFor, type Mutant } from './mutate.js'
 import type { Tests } from './verdicts.js'
-
-/** What became of a mutant. */
-export interface Verdict {
-  readonly status: Status
-  /** The test that noticed it. */
-  readonly by?: string
-}
 
 /** Without a new test for so long, and with so much processor time used meanwhile, it loops. */
 const SILENT_MS = 20_000

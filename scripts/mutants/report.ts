@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Verdict } from './judge.js'
+import type { Verdict } from './job.js'
 import type { Mutant } from './mutate.js'
 
 const REASONS = 'scripts/mutants/survivors.json'

@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Guarded } from './guarded.js'
-import type { Verdict } from './judge.js'
+import type { Verdict } from './job.js'
 import { hash, type Mutant, sourceFiles } from './mutate.js'
 
 /** The test files of a package that judge its mutants. */

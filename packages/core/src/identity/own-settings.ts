@@ -12,7 +12,7 @@ const OWN_SETTINGS =
  * The text with settings of its own in front, in one message: without values, and never under a
  * name.
  */
-export function withOwnSettings(text: string): string {
+function withOwnSettings(text: string): string {
   return OWN_SETTINGS + text
 }
 
@@ -21,7 +21,7 @@ export function withOwnSettings(text: string): string {
  * `default_transaction_isolation = serializable`, which a standby refuses, or time limits that are
  * meant for other statements.
  */
-export function mindsSettings(error: unknown): boolean {
+function mindsSettings(error: unknown): boolean {
   return refusesAsStandby(error) || hasCondition(error, 'query_canceled', 'lock_not_available')
 }
 

@@ -186,7 +186,7 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
  * of it. A symbol, so that they go along when the object is spread and are no options of a
  * connection.
  */
-export const FROM_URL: unique symbol = Symbol.for('poolhouse.fromUrl')
+const FROM_URL: unique symbol = Symbol.for('poolhouse.fromUrl')
 
 /**
  * Reads the `connection` option: a URL in libpq form, or an object. Throws `TypeError` or

@@ -19,7 +19,7 @@ export function warnOfCopies(pg: PgLibrary): void {
 }
 
 /** The files of the other copies of `pg` that are loaded. */
-export function otherCopies(pg: PgLibrary): string[] {
+function otherCopies(pg: PgLibrary): string[] {
   const { cache } = createRequire(import.meta.url)
   return Object.keys(cache).filter((file) => {
     if (!/[\\/]pg[\\/]lib[\\/]index\.js$/.test(file)) return false

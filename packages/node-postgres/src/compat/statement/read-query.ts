@@ -6,7 +6,7 @@ import { isSeveral } from './is-several.js'
 export type QueryCallback = (error: Error | undefined, result?: QueryResult) => void
 
 /** What `pg` lets a caller say about one query. */
-export interface QueryConfig {
+interface QueryConfig {
   readonly text?: unknown
   readonly values?: unknown
   readonly name?: unknown
