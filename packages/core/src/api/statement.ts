@@ -22,8 +22,9 @@ export interface Statement {
   readonly rowMode?: 'object' | 'array' | undefined
   /**
    * True leaves the values of the result as the server sent them: each row is an array of texts and
-   * nulls in column order, whatever `rowMode` and the pool's `types` say. Bound bytes go out in binary
-   * format, if the driver can. For facades that read values with the parsers of another library.
+   * nulls in column order, whatever `rowMode` and the pool's `types` say. Bound bytes go out in
+   * binary format, if the driver can. For facades that read values with the parsers of another
+   * library.
    */
   readonly undecoded?: true | undefined
 }
