@@ -53,3 +53,18 @@ test('a lazy reservation gives back its connection when it is released while its
     expect([...(await sql`show work_mem`)]).toEqual([{ work_mem: '4MB' }])
   }
 })
+
+test('a lazy reservation never tells what a sequence gave to another one', async () => {
+  const sql = createRoutedSql(open({ max: 1 }), { checkout: 'lazy' })
+  await sql`create table if not exists numbered (id serial)`
+  const [reserved, other] = [await sql.reserve(), await sql.reserve()]
+  for (const each of [reserved, other]) await each`insert into numbered default values`
+  const error = await failureOf<Error>(Promise.resolve(reserved`select lastval()`))
+  expect(error.message).toContain('use RETURNING')
+  await reserved`begin`
+  const [made] = await reserved`insert into numbered default values returning id`
+  expect([...(await reserved`select lastval()::int as id`)]).toEqual([made])
+  await reserved`rollback`
+  reserved.release()
+  other.release()
+})

@@ -276,6 +276,22 @@ describe('a lazy client', () => {
     client.release()
   })
 
+  test('never tells what a sequence gave to another client', async () => {
+    const pool = make()
+    await pool.query('create table if not exists numbered (id serial)')
+    const [client, other] = await Promise.all([pool.connect(), pool.connect()])
+    for (const each of [client, other]) await each.query('insert into numbered default values')
+    const error = await failureOf<Error>(client.query('select lastval()'))
+    expect(error.message).toContain('use RETURNING')
+    expect((await client.query(`select 'lastval()' as text`)).rows).toEqual([{ text: 'lastval()' }])
+    await client.query('begin')
+    const made = await client.query('insert into numbered default values returning id')
+    expect((await client.query('select lastval()::int as id')).rows).toEqual(made.rows)
+    await client.query('rollback')
+    client.release()
+    other.release()
+  })
+
   test('takes no connection for what waits for one when it is released with an error', async () => {
     const base = open({ max: 1 })
     const pool = createPgPool(base, { checkout: 'lazy' })

@@ -1,4 +1,9 @@
-import { ConnectionLostError, type Lease, LeaseReleasedError } from '@poolhouse/core'
+import {
+  ConnectionLostError,
+  type Lease,
+  LeaseReleasedError,
+  SessionStateError,
+} from '@poolhouse/core'
 import {
   CHANGES_SESSION,
   CONTROLS_TRANSACTION,
@@ -9,6 +14,7 @@ import {
   SPOILS_SESSION,
   traitsOf,
 } from '@poolhouse/core/kit'
+import { nameAt, SqlStatements, TOKEN } from '@poolhouse/core/sql'
 import type { PostgresQuery } from './postgres-query.js'
 import { type ReservedParts, targetOf } from './reserved-sql.js'
 import { statementsOf } from './several-statements.js'
@@ -36,6 +42,27 @@ const STAYING = CHANGES_SESSION | LOCKS_SESSION | SPOILS_SESSION | READ_IN_TWO_W
 const BINDING = CONTROLS_TRANSACTION | COPIES
 const BEGINS_READING = /^\s*(?:begin|start\s+transaction)\b(?!.*serializable).*\bread\s+only\b/is
 
+// What a sequence gave last, in this session.
+const ASKS_SEQUENCE = /\b(?:curr|last)val\s*\(/i
+
+/** Whether a text asks for what a statement before has done in the same session. */
+function asksSession(text: string): boolean {
+  if (!ASKS_SEQUENCE.test(text)) return false
+  const { lexer } = new SqlStatements(text)
+  for (let kind = lexer.next(); kind !== TOKEN.end; kind = lexer.next()) {
+    if (kind !== TOKEN.word) continue
+    const name = nameAt(text, lexer.start, lexer.end)
+    if (name === 'currval' || name === 'lastval') return true
+  }
+  return false
+}
+
+function noSession(): Error {
+  return new SessionStateError(
+    'currval() and lastval() tell what a statement before has done in the same session, and a lazy reservation may have run that in another one; use RETURNING, or run both in a transaction, or take checkout: "eager"',
+  )
+}
+
 /** The connection of a lazy reservation, while it has one. */
 class LazyLine {
   readonly #parts: ReservedParts
@@ -58,7 +85,10 @@ class LazyLine {
     if (this.#bound === undefined) {
       if (this.#broken !== undefined) throw this.#broken
       const binds = stays || (traits & BINDING) !== 0 || statementsOf(text).length > 1
-      if (!binds) return target
+      if (!binds) {
+        if (asksSession(text)) throw noSession()
+        return target
+      }
       const reads = BEGINS_READING.test(text) && limits?.intent !== 'write'
       const lease = await this.#acquire(reads)
       this.#bound = { lease, target: targetOf(lease) }

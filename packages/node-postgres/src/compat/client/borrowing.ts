@@ -4,6 +4,7 @@ import {
   type Lease,
   LeaseReleasedError,
   type Pool,
+  SessionStateError,
   StatementTimeoutError,
 } from '@poolhouse/core'
 import { type LeasedSession, leasedSession, writerOf } from '@poolhouse/core/kit'
@@ -15,7 +16,7 @@ import type { PgQuery, Submittable } from '../statement/read-query.js'
 import type { ClientHost } from './client-host.js'
 import { ClientLine } from './client-line.js'
 import type { ForwardedEvents } from './forwarded-events.js'
-import { pinOf } from './pin.js'
+import { asksSession, pinOf } from './pin.js'
 import { type QueryTypes, runRaw, runRawQuery } from './raw-work.js'
 
 /** The client that is out, as its borrowing sees it. */
@@ -129,6 +130,7 @@ export class Borrowing {
         if (lease === undefined) {
           this.#refuseIfBroken()
           if (!pin.binds && !special && !this.#client.forwarded.wantsMessages) {
+            if (asksSession(statement.text)) throw noSession()
             return this.#read(query, await host.pool.query(statement, options))
           }
           lease = await this.#bind(pin.intent, pin.binds || special)
@@ -291,6 +293,12 @@ function takesWrites(pool: Pool, { node }: Lease): boolean {
 function lossOf({ signal }: Lease): unknown {
   if (signal.aborted) return signal.reason
   return new ConnectionLostError('the connection ended', { executed: 'no' })
+}
+
+function noSession(): Error {
+  return new SessionStateError(
+    'currval() and lastval() tell what a statement before has done in the same session, and a lazy client may have run that in another one; use RETURNING, or run both in a transaction, or take checkout: "eager"',
+  )
 }
 
 /** What `pg` says of a client whose session is gone. */

@@ -53,6 +53,19 @@ export function pinOf(text: string): Pin {
   return (traits & CONTROLS_TRANSACTION) !== 0 && beginsReading(text) ? READS : BINDS
 }
 
+// What a sequence gave last, in this session.
+const ASKS_SEQUENCE = /\b(?:curr|last)val\s*\(/i
+
+/**
+ * Whether a text asks for what a statement before has done in the same session: a client that may
+ * have run that in another one would be told of another borrower's.
+ */
+export function asksSession(text: string): boolean {
+  if (!ASKS_SEQUENCE.test(text)) return false
+  const words = wordsOf(text)
+  return words.includes('currval') || words.includes('lastval')
+}
+
 function beginsReading(text: string): boolean {
   const words = wordsOf(text)
   const [first] = words
