@@ -36,6 +36,8 @@ interface Manifest {
   readonly engines?: { readonly node?: string }
 }
 
+let node24: Promise<string> | undefined
+
 const given = process.argv.slice(2)
 const command = given.find((arg) => arg.startsWith('--'))
 const all = await recipeNames()
@@ -176,8 +178,6 @@ async function checkTypes(file: string, project: string): Promise<void> {
   const compiler = fileURLToPath(import.meta.resolve('typescript/bin/tsc'))
   await exec(process.execPath, [compiler, '-p', project], project)
 }
-
-let node24: Promise<string> | undefined
 
 /** The Node.js that a recipe needs: this one, or Node.js 24. */
 async function nodeFor({ engines }: Manifest): Promise<string> {
