@@ -46,7 +46,7 @@ export type JobReport =
   | { readonly done: true }
 
 /** What became of a mutant; of one that hangs too. */
-export type Status = 'noticed' | 'hung' | 'missed' | 'unreached'
+type Status = 'noticed' | 'hung' | 'missed' | 'unreached'
 
 /** The environment variable that names the file. */
 export const JOB = 'POOLHOUSE_MUTANTS_JOB'

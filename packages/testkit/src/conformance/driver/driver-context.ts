@@ -32,6 +32,14 @@ export interface DriverContextParts extends ServerContextParts {
   readonly driver: Driver
 }
 
+/** A session and the line that it goes over. */
+export interface RelayedSession {
+  /** Can be cut after any byte. */
+  readonly relay: CuttingRelay
+  /** The session. */
+  readonly session: TestSession
+}
+
 /**
  * What a case for drivers works with: sessions and pools on a real server, over a line that can be
  * broken.
@@ -81,9 +89,7 @@ export class DriverContext extends ServerContext {
   }
 
   /** A session over a line that can be cut after any byte. */
-  async relayed(
-    target: Address = this.nearest,
-  ): Promise<{ readonly relay: CuttingRelay; readonly session: TestSession }> {
+  async relayed(target: Address = this.nearest): Promise<RelayedSession> {
     const relay = await this.relay(target)
     return { relay, session: await this.connect({ host: relay.host, port: relay.port }) }
   }
