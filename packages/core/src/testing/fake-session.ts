@@ -30,7 +30,7 @@ export class FakeSession {
     const word = text.trim().split(/[\s;]/, 1)[0]!.toLowerCase()
     const failed = this.status === 'failed'
     if (word === 'begin') this.status = 'active'
-    else if (/^rollback to/i.test(text)) this.status = 'active'
+    else if (/^rollback (?:to|and chain)/i.test(text)) this.status = 'active'
     else if (word === 'commit' || word === 'rollback') this.status = 'idle'
     else if (word === 'listen') this.channels.add(nameIn(text))
     else if (word === 'unlisten') this.channels.delete(nameIn(text))
