@@ -111,6 +111,19 @@ describe.each(['eager', 'lazy'] as const)('a client of createPgPool, %s', (check
     expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })
 
+  test('gives up a query after query_timeout that waits behind an open cursor', async () => {
+    const client = await make().connect()
+    const cursor = client.query(new Cursor('select n from generate_series(1, 9) as n'))
+    await cursor.read(1)
+    const late = { text: 'select 1', query_timeout: 50 } as pg.QueryConfig
+    const error = await failureOf(client.query(late))
+    expect(error).toMatchObject({ message: 'Query read timeout', executed: 'no' })
+    expect(await cursor.read(1)).toEqual([{ n: 2 }])
+    await cursor.close()
+    expect((await client.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+    client.release()
+  })
+
   test('refuses what it is given after its release, until it is lent again', async () => {
     const pool = make()
     const client = await pool.connect()

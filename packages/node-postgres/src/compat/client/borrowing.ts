@@ -14,7 +14,7 @@ import { toPgError } from '../statement/pg-error.js'
 import { pgValues } from '../statement/pg-values.js'
 import type { PgQuery, Submittable } from '../statement/read-query.js'
 import type { ClientHost } from './client-host.js'
-import { ClientLine } from './client-line.js'
+import { ClientLine, type TurnLimit } from './client-line.js'
 import type { ForwardedEvents } from './forwarded-events.js'
 import { asksSession, pinOf } from './pin.js'
 import { type QueryTypes, runRaw, runRawQuery } from './raw-work.js'
@@ -113,9 +113,22 @@ export class Borrowing {
   query(query: PgQuery, first: unknown): Promise<PgQueryResult | PgQueryResult[]> {
     const { text, values, name } = query.statement
     const written = pgValues(this.#host.pg, values)
-    if (written === values) return this.#line.run(() => this.#run(query, first))
+    const limit = this.#limitOf(query)
+    if (written === values) return this.#line.run(() => this.#run(query, first), limit)
     const statement = { text, values: written, name, undecoded: true as const }
-    return this.#line.run(() => this.#run({ ...query, statement }, first))
+    return this.#line.run(() => this.#run({ ...query, statement }, first), limit)
+  }
+
+  /** How long a query waits for those before it: a cursor may stay open for ever. */
+  #limitOf({ timeoutMs = this.#host.queryTimeoutMs }: PgQuery): TurnLimit | undefined {
+    if (!timeoutMs || !this.#line.busy) return undefined
+    const pool = this.#host.base.name
+    const late = (): Error =>
+      toPgError(
+        this.#host.pg,
+        new StatementTimeoutError(timeoutMs, { executed: 'no', pool }),
+      ) as Error
+    return { timeoutMs, late }
   }
 
   async #run(query: PgQuery, first: unknown): Promise<PgQueryResult | PgQueryResult[]> {

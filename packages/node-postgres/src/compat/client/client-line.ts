@@ -1,10 +1,20 @@
 import { AsyncResource } from 'node:async_hooks'
+import { realTimers } from '@poolhouse/core/net'
+
+/** How long work may wait for its turn. */
+export interface TurnLimit {
+  /** In milliseconds. */
+  readonly timeoutMs: number
+  /** Makes the error of work whose turn did not come in time. */
+  late(): Error
+}
 
 /** Work that waits for its turn, and the promise of the caller. */
 interface WaitingWork {
   /** The caller's: what it reads of its context must not be that of the work before. */
   readonly context: AsyncResource
   readonly work: () => Promise<unknown>
+  timer: NodeJS.Timeout | undefined
   readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
 }
@@ -32,12 +42,21 @@ export class ClientLine {
     return this.#waiting.length
   }
 
-  /** Runs work when all that came before it is done. Settles as the work does. */
-  run<R>(work: () => Promise<R>): Promise<R> {
+  /**
+   * Runs work when all that came before it is done. Settles as the work does, or rejects without
+   * running it when its turn does not come within the limit.
+   */
+  run<R>(work: () => Promise<R>, limit?: TurnLimit): Promise<R> {
     if (!this.#busy) return this.#begin(work)
     return new Promise<R>((resolve, reject) => {
       const context = new AsyncResource('PoolhouseClient', { requireManualDestroy: true })
-      this.#waiting.push({ context, work, resolve, reject })
+      const waiting: WaitingWork = { context, work, timer: undefined, resolve, reject }
+      this.#waiting.push(waiting)
+      if (limit === undefined) return
+      waiting.timer = realTimers.setTimeout(() => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
+        reject(limit.late())
+      }, limit.timeoutMs)
     })
   }
 
@@ -49,7 +68,10 @@ export class ClientLine {
 
   /** Rejects the work that waits. What is under way goes on. */
   refuse(error: () => Error): void {
-    for (const { reject } of this.#waiting.splice(0)) reject(error())
+    for (const { timer, reject } of this.#waiting.splice(0)) {
+      realTimers.clearTimeout(timer)
+      reject(error())
+    }
   }
 
   #begin<R>(work: () => Promise<R>): Promise<R> {
@@ -62,6 +84,7 @@ export class ClientLine {
   readonly #next = (): void => {
     const next = this.#waiting.shift()
     if (next !== undefined) {
+      realTimers.clearTimeout(next.timer)
       const { context, work, resolve, reject } = next
       context.runInAsyncScope(() =>
         this.#begin(work).then(resolve as (value: unknown) => void, reject),

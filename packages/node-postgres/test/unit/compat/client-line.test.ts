@@ -92,3 +92,20 @@ test('runs each piece of work in the context of its caller', async () => {
   await Promise.all(runs)
   expect(seen).toEqual(['a', 'b', 'c'])
 })
+
+test('rejects work whose turn does not come in time, and never runs it', async () => {
+  const line = new ClientLine(() => {})
+  const { run, end } = work()
+  const first = line.run(run)
+  let ran = false
+  const second = line.run(
+    async () => {
+      ran = true
+    },
+    { timeoutMs: 1, late: () => new Error('late') },
+  )
+  await expect(second).rejects.toThrow('late')
+  end('a')
+  expect(await first).toBe('a')
+  expect([ran, line.waiting]).toEqual([false, 0])
+})
