@@ -1,4 +1,4 @@
-import { DatabaseError } from '@poolhouse/core'
+import { DatabaseError, PoolClosedError } from '@poolhouse/core'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Background } from '../../../src/base/background.js'
 import { NodeSampler } from '../../../src/position/node-sampler.js'
@@ -89,4 +89,9 @@ describe('a sampler that is polled repeatedly', () => {
     await sampler.poll()
     expect(pool.questions[1]).toBe(WHOLE)
   })
+})
+
+test('a sampler that has stopped refuses to ask', async () => {
+  sampler.stop()
+  await expect(sampler.poll()).rejects.toBeInstanceOf(PoolClosedError)
 })
