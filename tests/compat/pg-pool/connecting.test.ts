@@ -119,6 +119,21 @@ describePgPools(ALL, ({ make, kind }) => {
     expect(shown).toEqual([expected, expected])
   })
 
+  test('resolves with the result although the config has a callback, which is for clients', async () => {
+    const pool = make()
+    pool.on('connect', () => {})
+    let calls = 0
+    const callback = (): void => {
+      calls++
+    }
+    const asked = { text: 'select 1 as n', callback } as pg.QueryConfig
+    expect((await pool.query(asked)).rows).toEqual([{ n: 1 }])
+    const several = { ...asked, text: 'select 1 as n; select 2 as n' }
+    const results = (await pool.query(several)) as unknown as pg.QueryResult[]
+    expect(results.map(({ rows }) => rows)).toEqual([[{ n: 1 }], [{ n: 2 }]])
+    expect(calls).toBe(0)
+  })
+
   test('refuses a function in the place of a query', async () => {
     const pool = make()
     const [error] = await called<[Error]>((callback) => pool.query(callback as never))

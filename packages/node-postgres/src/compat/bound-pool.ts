@@ -11,6 +11,7 @@ import type { Pool as PgPool, QueryResult as PgQueryResult, PoolClient } from 'p
 import { fail } from './client/borrowing.js'
 import { CheckOuts } from './client/check-outs.js'
 import type { CheckOutOptions, ClientHost } from './client/client-host.js'
+import { queryOn } from './client/query-on.js'
 import { settle } from './client/settle.js'
 import type { PgLibrary } from './pg-library.js'
 import { isSeveral } from './statement/is-several.js'
@@ -207,8 +208,7 @@ function run(facade: Facade, asked: PgQuery, first: unknown, second: unknown): P
 async function onClient(facade: Facade, first: unknown, second: unknown): Promise<unknown> {
   const client = await facade[STATE].checkOuts.checkOut().catch(facade[STATE].failed)
   try {
-    const values = typeof second === 'function' ? undefined : second
-    return await client.query(first as string, values as unknown[])
+    return await queryOn(client, first, second)
   } finally {
     client.release()
   }

@@ -3,6 +3,7 @@ import { type ConnectionPool, createPool } from '@poolhouse/core'
 import bundledPg, { type Client as PgClient, type Pool as PgPool, type PoolClient } from 'pg'
 import { nodePostgres } from '../../node-postgres.js'
 import { boundPoolClass } from '../bound-pool.js'
+import { queryOn } from '../client/query-on.js'
 import { settle } from '../client/settle.js'
 import type { PgLibrary } from '../pg-library.js'
 import { callbackOf, isSubmittable } from '../statement/read-query.js'
@@ -65,8 +66,7 @@ function makeClass(): PoolClass {
     async #onClient(first: unknown, second: unknown): Promise<unknown> {
       const client = await this.connect()
       try {
-        const values = typeof second === 'function' ? undefined : second
-        return await client.query(first as string, values as unknown[])
+        return await queryOn(client, first, second)
       } finally {
         client.release()
       }
