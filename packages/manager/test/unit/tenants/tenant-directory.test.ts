@@ -17,6 +17,7 @@ import {
 } from '../../../src/index.js'
 import { quoteName } from '../../../src/tenants/identity.js'
 import { settingsStatement } from '../../../src/tenants/scoped-database.js'
+import { TenantDirectory } from '../../../src/tenants/tenant-directory.js'
 import { UnknownTenants } from '../../../src/tenants/unknown-tenants.js'
 
 let clock: VirtualClock
@@ -455,4 +456,24 @@ test('X13: caches at most ten thousand unknown tenants, and none with a very lon
   expect(unknown.has('n99999')).toBe(true)
   expect(unknown.has('n0')).toBe(false)
   expect(unknown.has('x'.repeat(100_000))).toBe(false)
+})
+
+test('keeps the pools of a tenant while its answer says the same, whichever object says it', async () => {
+  const also = ['shared']
+  const answers: TenantTarget[] = [
+    { database: 'app', schema: { name: 'acme', also } },
+    { database: 'app', schema: { name: 'acme', also: ['shared'] } },
+    { database: 'app', schema: { name: 'acme', also } },
+  ]
+  let made = 0
+  const host = { clock, make: () => ({ pool: ++made }) as never, report: () => {} }
+  const directory = new TenantDirectory({ resolve: () => answers.shift() }, host)
+  const first = await directory.find('acme')
+  expect(await directory.find('acme')).toBe(first)
+  also.push('more')
+  const second = await directory.find('acme')
+  expect([made, first.gone, second.gone]).toEqual([2, true, false])
+  expect(directory.underWay).toBe(0)
+  await directory.close()
+  expect(second.gone).toBe(true)
 })
