@@ -9,8 +9,8 @@ import { hash, instrumentFor, type Mutant } from './mutate.js'
 import type { Tests } from './verdicts.js'
 
 /** Without a new test for so long, and with so much processor time used meanwhile, it loops. */
-const SILENT_MS = 20_000
-const LOOP_CPU_S = 15
+const SILENT_MS = 60_000
+const LOOP_CPU_S = 45
 /** Where no processor time can be read. */
 const SILENT_ELSEWHERE_MS = 180_000
 
