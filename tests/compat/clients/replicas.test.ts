@@ -55,6 +55,22 @@ describe('a client of a facade over a pool with replicas', () => {
     client.release()
   })
 
+  test('runs nothing more on a replica that a setting of a read-only transaction would keep it on', async () => {
+    const pool = await open({ checkout: 'lazy' })
+    const client = await pool.connect()
+    await client.query('begin read only')
+    await client.query("set statement_timeout = '5s'")
+    expect(await isStandby(client)).toBe(true)
+    await client.query('commit')
+    await expect(client.query(COUNT)).rejects.toThrow(/SET LOCAL, release the client/)
+    client.release()
+    const next = await pool.connect()
+    expect((await next.query('show statement_timeout')).rows).not.toEqual([
+      { statement_timeout: '5s' },
+    ])
+    next.release()
+  })
+
   test('reads what it has written, in and after a transaction', async () => {
     const pool = await open({ checkout: 'lazy' })
     const client = await pool.connect()

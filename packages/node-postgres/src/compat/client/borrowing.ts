@@ -147,7 +147,7 @@ export class Borrowing {
             return this.#read(query, await host.pool.query(statement, options))
           }
           lease = await this.#bind(pin.intent, pin.binds || special)
-        }
+        } else if (this.#isStranded(lease)) throw stranded()
         if (pin.stays) this.#stays = true
       } else if (lease === undefined) throw notQueryable()
       if (special) return await this.#runRaw(lease, query, first)
@@ -201,7 +201,7 @@ export class Borrowing {
           if (lease === undefined) {
             this.#refuseIfBroken()
             lease = await this.#bind(undefined, true)
-          }
+          } else if (this.#isStranded(lease)) throw stranded()
           await runRaw(lease, (raw) => {
             // Returns the query itself, which must not be taken for a promise.
             raw.query(query)
@@ -251,6 +251,15 @@ export class Borrowing {
     } else if (!this.#stays && session?.transactionStatus() === 'idle') {
       this.#unbind(lease)
     }
+  }
+
+  /**
+   * Whether a setting keeps the client on a replica after the transaction that brought it there:
+   * what it would read may be older than what was written meanwhile.
+   */
+  #isStranded(lease: Lease): boolean {
+    if (!this.#stays || takesWrites(this.#host.base, lease)) return false
+    return leasedSession(lease)?.transactionStatus() === 'idle'
   }
 
   #unbind(lease: Lease): void {
@@ -311,6 +320,12 @@ function lossOf({ signal }: Lease): unknown {
 function noSession(): Error {
   return new SessionStateError(
     'currval() and lastval() tell what a statement before has done in the same session, and a lazy client may have run that in another one; use RETURNING, or run both in a transaction, or take checkout: "eager"',
+  )
+}
+
+function stranded(): Error {
+  return new SessionStateError(
+    'a read-only transaction of this lazy client has set something in the session of a replica, so its next statement can run neither there nor elsewhere; use SET LOCAL, release the client, or take checkout: "eager"',
   )
 }
 
