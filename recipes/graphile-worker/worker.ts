@@ -16,6 +16,8 @@ pgPool.on('connect', (client) => client.on('error', () => {}))
 
 const events: WorkerEvents = new EventEmitter()
 events.on('worker:create', ({ worker }) => process.send?.({ worker: worker.workerId }))
+// Jobs that are fetched ahead are locked by the pool of the workers.
+events.on('pool:create', ({ workerPool }) => process.send?.({ worker: workerPool.id }))
 events.on('pool:listen:error', () => process.send?.({ gap: true }))
 events.on('pool:listen:success', () => process.send?.({ subscribed: true }))
 // What became of its job is not known: with any pool the worker ends now.
