@@ -132,6 +132,21 @@ describe('a routed sql over a primary and its replicas', () => {
     })
   })
 
+  it('runs nothing more on a replica that a setting of a read-only transaction would keep a lazy reservation on', async () => {
+    await using routed = await connect({ checkout: 'lazy' })
+    const reserved = await routed.sql.reserve()
+    await reserved.unsafe('begin read only')
+    await reserved.unsafe("set statement_timeout = '5s'")
+    expect(node(await reserved`select count(*) from notes`)).toMatch(REPLICA)
+    await reserved.unsafe('commit')
+    const error = await failureOf<Error>(reserved`select count(*) from notes`)
+    expect(error.message).toContain('use SET LOCAL, release the reservation')
+    reserved.release()
+    const next = await routed.sql.reserve()
+    expect(await next`select count(*) from notes`).toHaveLength(1)
+    next.release()
+  })
+
   it('never continues a lazy transaction on another connection', async () => {
     await using routed = await connect({ checkout: 'lazy' })
     const reserved = await routed.sql.reserve()

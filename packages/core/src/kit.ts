@@ -21,7 +21,7 @@ export type {
   ResetLevel,
   TransactionStatus,
 } from './api/driver.js'
-export { type Driven, driverOf, settingsOf, writerOf } from './api/driver-of.js'
+export { type Driven, driverOf, leadsToWriter, settingsOf, writerOf } from './api/driver-of.js'
 export { CONNECTION_EVENTS, EventHub, SERVER_EVENTS } from './api/events.js'
 export {
   FOR_DRIVER,
@@ -148,14 +148,5 @@ export type { UrlHost } from './settings/read-hosts.js'
 export type { ParsedConnectionUrl } from './settings/read-parameters.js'
 export type { UrlPoolSettings } from './settings/read-pool-parameters.js'
 export type { UrlSsl } from './settings/read-ssl.js'
-export { traitsOf } from './sql/statement-traits.js'
-export {
-  CHANGES_SESSION,
-  CONTROLS_TRANSACTION,
-  COPIES,
-  LOCKS_SESSION,
-  READ_IN_TWO_WAYS,
-  SPOILS_SESSION,
-} from './sql/trait-flags.js'
 export { refuseLoneStatement } from './statement/lone-statement.js'
 export { KeyedWork } from './transaction/idempotency.js'

@@ -1,6 +1,7 @@
 import type { ConnectionSettings } from '@poolhouse/core/kit'
 import { startupOptions, timersAreReal, withRealTimers } from '@poolhouse/core/net'
 import type { TypeParsers } from '@poolhouse/core/types'
+import { OWN_OPTIONS } from './own-options.js'
 import type { Handler, InstanceOptions, PostgresModule, PostgresSql } from './postgres-module.js'
 import type { StandInSocket } from './stand-in-socket.js'
 import { ARRAY_TYPES, rawParsers, rawSerializers } from './wire/raw-values.js'
@@ -44,35 +45,11 @@ const REFUSED: Readonly<Record<string, string>> = {
 
 /**
  * Has postgres.js parse the options that all instances share, once, because that is its slowest
- * part. Sets every option, because for a missing one it would look into the environment.
+ * part.
  */
 export function makeTemplate(postgres: PostgresModule): InstanceOptions {
-  const { options } = postgres({
-    host: 'localhost',
-    port: 5432,
-    user: 'poolhouse',
-    database: 'poolhouse',
-    // postgres.js never sees the password, because it does not do the log-in.
-    pass: () => '',
-    max: 1,
-    // The socket is already encrypted.
-    ssl: false,
-    sslnegotiation: null,
-    idle_timeout: null,
-    connect_timeout: null,
-    max_lifetime: null,
-    max_pipeline: 100,
-    backoff: 0,
-    keep_alive: null,
-    prepare: true,
-    debug: false,
-    fetch_types: false,
-    publications: 'alltables',
-    // Set, so that postgres.js does not read it from the environment; removed in `instanceMaker`.
-    target_session_attrs: 'primary',
-    connection: { application_name: 'poolhouse' },
-    onnotice: noop,
-  })
+  // `target_session_attrs` is removed in `instanceMaker`.
+  const { options } = postgres({ ...OWN_OPTIONS, onnotice: noop })
   return options
 }
 

@@ -111,6 +111,17 @@ describe.each(['eager', 'lazy'] as const)('a client of createPgPool, %s', (check
     expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })
 
+  test('gives up several statements after the statementTimeoutMs of the pool', async () => {
+    const pool = createPgPool(open({ max: 1, statementTimeoutMs: 100 }), { checkout })
+    for (const text of ['select pg_sleep(20)', 'select 1; select pg_sleep(20)']) {
+      const begun = performance.now()
+      const error = await failureOf(pool.query(text))
+      expect(performance.now() - begun).toBeLessThan(15_000)
+      expect(error).toMatchObject({ message: 'Query read timeout' })
+    }
+    expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+  })
+
   test('gives up a query after query_timeout that waits behind an open cursor', async () => {
     const client = await make().connect()
     const cursor = client.query(new Cursor('select n from generate_series(1, 9) as n'))
@@ -199,7 +210,6 @@ describe.each(['eager', 'lazy'] as const)('a client of createPgPool, %s', (check
     client.on('drain', () => heard.push('drain'))
     await client.query(`do $$ begin raise notice 'one'; end $$`)
     await client.query('listen a_channel')
-    await pool.query(`select 1`).catch(() => undefined)
     await client.query(`notify a_channel, 'two'`)
     expect(heard.filter((one) => one !== 'drain')).toEqual(['one', ['a_channel', 'two']])
     expect(heard).toContain('drain')

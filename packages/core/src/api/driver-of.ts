@@ -1,6 +1,7 @@
 import { ConfigError } from '../outcome/errors.js'
 import { ConnectionSettings } from '../settings/connection-settings.js'
 import type { Driver } from './driver.js'
+import type { Lease } from './lease.js'
 import type { Pool } from './pool.js'
 
 /** A pool that tells whose connections it hands out. */
@@ -37,8 +38,8 @@ export function driverOf(pool: Pool): Driver | undefined {
 }
 
 /**
- * How a pool connects to the server that takes its writes now. While there is
- * no primary, to any of its nodes. Undefined where no pool tells.
+ * How a pool connects to the server that takes its writes now. While there is no primary, to any of
+ * its nodes. Undefined where no pool tells.
  */
 export function settingsOf(pool: Pool): ConnectionSettings | undefined {
   const told = (pool as Driven).connectsWith
@@ -52,6 +53,14 @@ export function settingsOf(pool: Pool): ConnectionSettings | undefined {
 export function writerOf(pool: Pool): Pool {
   const told = (pool as Driven).connectsWith
   return told === undefined || told instanceof ConnectionSettings ? pool : writerOf(told)
+}
+
+/**
+ * Whether a lease of a pool leads to the server that takes the pool's writes. A pool that routes no
+ * reads has no other leases.
+ */
+export function leadsToWriter(pool: Pool, { node }: Pick<Lease, 'node'>): boolean {
+  return !('reader' in pool) || writerOf(pool).name === node
 }
 
 function isIterable(told: Driver | Iterable<Pool>): told is Iterable<Pool> {

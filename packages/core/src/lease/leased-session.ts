@@ -12,6 +12,11 @@ export interface LeasedSession {
   readonly hasOwnProcess: boolean
   /** How often a reset has undone what borrowers had set in the session. */
   readonly resets: number
+  /**
+   * The pool's limit for one statement, in milliseconds; 0 for none. It ends what is sent through
+   * the lease, and not what is sent through its `raw`.
+   */
+  readonly statementTimeoutMs: number
   /** See `DriverConnection`; `unknown` once the session or the lease is over. */
   transactionStatus(): TransactionStatus
   /**

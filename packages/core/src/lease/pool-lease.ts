@@ -94,6 +94,11 @@ export class PoolLease implements Lease, OfSession {
     return new SessionOfLease(this)
   }
 
+  /** The pool's limit for one statement, in milliseconds; 0 for none. */
+  get statementTimeoutMs(): number {
+    return this.#engine.statementTimeoutMs()
+  }
+
   get signal(): AbortSignal {
     if (!this.valid) return AbortSignal.abort(new LeaseReleasedError(this.#engine.name))
     return this.#slot.signal
@@ -259,6 +264,10 @@ class SessionOfLease implements LeasedSession {
 
   get resets(): number {
     return this.#lease.slot.marks.resets
+  }
+
+  get statementTimeoutMs(): number {
+    return this.#lease.statementTimeoutMs
   }
 
   transactionStatus(): TransactionStatus {

@@ -48,6 +48,7 @@ export {
 export { type CopyInLine, SendingCopy } from './session/sending-copy.js'
 export { type ConnectionState, type Done, SocketConnection } from './session/socket-connection.js'
 export { type QueuedWork, WorkQueue, type WorkRunner } from './session/work-queue.js'
+export { ConnectDeadlineError } from './socket/connect-deadline.js'
 export { toConnectError } from './socket/connect-error.js'
 export { overServerSocket } from './socket/over-server-socket.js'
 export { ServerSocket } from './socket/server-socket.js'

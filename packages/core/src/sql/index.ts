@@ -1,5 +1,7 @@
 export { endOfComment, endOfLine } from './characters.js'
+export { isSeveral } from './is-several.js'
 export { nameAt } from './names.js'
 export { type Backslashes, SIGN, SqlLexer, TOKEN, type TokenKind } from './sql-lexer.js'
 export { SqlStatements } from './sql-statements.js'
+export { asksSession, pinOf, type TextPin } from './text-pin.js'
 export { type WordGroup, WordTable } from './word-table.js'

@@ -8,10 +8,9 @@ import { CHANGES_SESSION, LOCKS_SESSION } from '../sql/trait-flags.js'
 
 /**
  * The statement as it may be sent. Without a pooler that is the statement. Through one it is sent
- * without its name, because the session that
- * knows the name may be another one by the next call. Throws `SessionStateError` for a statement
- * whose effect would outlive its transaction. `escapes` tells that `standard_conforming_strings` is
- * off.
+ * without its name, because the session that knows the name may be another one by the next call.
+ * Throws `SessionStateError` for a statement whose effect would outlive its transaction. `escapes`
+ * tells that `standard_conforming_strings` is off.
  */
 export function throughPooler(
   pool: string,

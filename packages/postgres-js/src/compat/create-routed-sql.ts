@@ -11,6 +11,7 @@ import {
 } from '@poolhouse/core/kit'
 import { versionBeside, versionOfModule } from '@poolhouse/core/net'
 import bundledPostgres from 'postgres'
+import { OWN_OPTIONS } from '../own-options.js'
 import { moduleOf, type PostgresLike, type PostgresNamespace, readModule } from '../postgres-js.js'
 import type { PostgresModule } from '../postgres-module.js'
 import { ArrayTypes } from './array-types.js'
@@ -206,30 +207,15 @@ function notTried(version: string): ConfigError {
   )
 }
 
-/** An instance that makes queries and never connects. Every option is set: see `makeTemplate`. */
+/** An instance that makes queries and never connects. */
 function baseSql(postgres: PostgresModule, pool: Pool, options: RoutedSqlOptions): BaseSql {
   const { types = {}, transform, debug = false, fetch_types = true } = options
   const base = postgres({
+    ...OWN_OPTIONS,
     host: 'routed',
-    port: 5432,
-    user: 'poolhouse',
     database: pool.name,
-    pass: () => '',
-    max: 1,
-    ssl: false,
-    sslnegotiation: null,
-    idle_timeout: null,
-    connect_timeout: null,
-    max_lifetime: null,
-    max_pipeline: 100,
-    backoff: 0,
-    keep_alive: null,
-    prepare: true,
     debug,
     fetch_types,
-    publications: 'alltables',
-    target_session_attrs: 'primary',
-    connection: { application_name: 'poolhouse' },
     no_subscribe: true,
     types,
     ...(transform !== undefined && { transform }),

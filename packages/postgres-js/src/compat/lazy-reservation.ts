@@ -4,20 +4,10 @@ import {
   LeaseReleasedError,
   SessionStateError,
 } from '@poolhouse/core'
-import {
-  CHANGES_SESSION,
-  CONTROLS_TRANSACTION,
-  COPIES,
-  LOCKS_SESSION,
-  leasedSession,
-  READ_IN_TWO_WAYS,
-  SPOILS_SESSION,
-  traitsOf,
-} from '@poolhouse/core/kit'
-import { nameAt, SqlStatements, TOKEN } from '@poolhouse/core/sql'
+import { leadsToWriter, leasedSession } from '@poolhouse/core/kit'
+import { asksSession, pinOf } from '@poolhouse/core/sql'
 import type { PostgresQuery } from './postgres-query.js'
 import { type ReservedParts, targetOf } from './reserved-sql.js'
-import { statementsOf } from './several-statements.js'
 import { type SqlFunction, sqlScope } from './sql-scope.js'
 import type { SqlTarget } from './sql-target.js'
 
@@ -38,28 +28,15 @@ export function reserveLazily(parts: ReservedParts): SqlFunction {
   return Object.assign(sql, { release: () => line.release() })
 }
 
-const STAYING = CHANGES_SESSION | LOCKS_SESSION | SPOILS_SESSION | READ_IN_TWO_WAYS
-const BINDING = CONTROLS_TRANSACTION | COPIES
-const BEGINS_READING = /^\s*(?:begin|start\s+transaction)\b(?!.*serializable).*\bread\s+only\b/is
-
-// What a sequence gave last, in this session.
-const ASKS_SEQUENCE = /\b(?:curr|last)val\s*\(/i
-
-/** Whether a text asks for what a statement before has done in the same session. */
-function asksSession(text: string): boolean {
-  if (!ASKS_SEQUENCE.test(text)) return false
-  const { lexer } = new SqlStatements(text)
-  for (let kind = lexer.next(); kind !== TOKEN.end; kind = lexer.next()) {
-    if (kind !== TOKEN.word) continue
-    const name = nameAt(text, lexer.start, lexer.end)
-    if (name === 'currval' || name === 'lastval') return true
-  }
-  return false
-}
-
 function noSession(): Error {
   return new SessionStateError(
     'currval() and lastval() tell what a statement before has done in the same session, and a lazy reservation may have run that in another one; use RETURNING, or run both in a transaction, or take checkout: "eager"',
+  )
+}
+
+function stranded(): Error {
+  return new SessionStateError(
+    'a read-only transaction of this lazy reservation has set something in the session of a replica, so its next statement can run neither there nor elsewhere; use SET LOCAL, release the reservation, or take checkout: "eager"',
   )
 }
 
@@ -80,20 +57,17 @@ class LazyLine {
     const { writer, target, pool, limits } = this.#parts
     if (this.#released) throw new LeaseReleasedError(pool.name)
     const { text } = writer.write(query)
-    const traits = traitsOf(text)
-    const stays = (traits & STAYING) !== 0
+    const pin = pinOf(text)
     if (this.#bound === undefined) {
       if (this.#broken !== undefined) throw this.#broken
-      const binds = stays || (traits & BINDING) !== 0 || statementsOf(text).length > 1
-      if (!binds) {
+      if (!pin.binds) {
         if (asksSession(text)) throw noSession()
         return target
       }
-      const reads = BEGINS_READING.test(text) && limits?.intent !== 'write'
-      const lease = await this.#acquire(reads)
+      const lease = await this.#acquire(pin.intent === 'read' && limits?.intent !== 'write')
       this.#bound = { lease, target: targetOf(lease) }
-    }
-    if (stays) this.#stays = true
+    } else if (this.#isStranded(this.#bound.lease)) throw stranded()
+    if (pin.stays) this.#stays = true
     return this.#bound.target
   }
 
@@ -114,6 +88,15 @@ class LazyLine {
     // Released while it waited: nothing would give this connection back any more.
     lease.release()
     throw new LeaseReleasedError(pool.name)
+  }
+
+  /**
+   * Whether a setting keeps the reservation on a replica after the transaction that brought it
+   * there: what it would read may be older than what was written meanwhile.
+   */
+  #isStranded(lease: Lease): boolean {
+    if (!this.#stays || leadsToWriter(this.#parts.pool, lease)) return false
+    return leasedSession(lease)?.transactionStatus() === 'idle'
   }
 
   /** A query is over: gives the connection back if nothing needs it any more. */

@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks'
 import { type ClockTimer, systemClock } from '../../base/clock.js'
 
-/** The deadline of a connect passed. */
-class ConnectDeadlineError extends Error {
+/** The deadline of a connect passed: the `cause` of its `ConnectError`. */
+export class ConnectDeadlineError extends Error {
   /** Names the limit in milliseconds and how far it came. */
   constructor(timeoutMs: number, reached: boolean) {
     super(

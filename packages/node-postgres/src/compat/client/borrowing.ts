@@ -3,12 +3,12 @@ import {
   type Intent,
   type Lease,
   LeaseReleasedError,
-  type Pool,
   SessionStateError,
   StatementTimeoutError,
 } from '@poolhouse/core'
-import { type LeasedSession, leasedSession, writerOf } from '@poolhouse/core/kit'
+import { type LeasedSession, leadsToWriter, leasedSession } from '@poolhouse/core/kit'
 import { realTimers } from '@poolhouse/core/net'
+import { asksSession, pinOf } from '@poolhouse/core/sql'
 import type { QueryResult as PgQueryResult } from 'pg'
 import { toPgError } from '../statement/pg-error.js'
 import { pgValues } from '../statement/pg-values.js'
@@ -16,7 +16,6 @@ import type { PgQuery, Submittable } from '../statement/read-query.js'
 import type { ClientHost } from './client-host.js'
 import { ClientLine, type TurnLimit } from './client-line.js'
 import type { ForwardedEvents } from './forwarded-events.js'
-import { asksSession, pinOf } from './pin.js'
 import { type QueryTypes, runRaw, runRawQuery } from './raw-work.js'
 
 /** The client that is out, as its borrowing sees it. */
@@ -81,7 +80,7 @@ export class Borrowing {
    */
   get processId(): number | null {
     const lease = this.#lease
-    if (lease === undefined || !takesWrites(this.#host.base, lease)) return null
+    if (lease === undefined || !leadsToWriter(this.#host.base, lease)) return null
     return leasedSession(lease)?.hasOwnProcess === true ? lease.info.backendPid : null
   }
 
@@ -160,7 +159,8 @@ export class Borrowing {
   }
 
   /**
-   * Runs what only `pg` itself can. Past its time the session is thrown away: nothing says how far
+   * Runs what only `pg` itself can, within the limit of the query or the pool, which the pool does
+   * not keep for `raw`. Past its time the session is thrown away: nothing says how far
    * the server has come with it, and a server that is gone would never say.
    */
   async #runRaw(
@@ -168,12 +168,13 @@ export class Borrowing {
     query: PgQuery,
     first: unknown,
   ): Promise<PgQueryResult | PgQueryResult[]> {
-    const { timeoutMs = this.#host.queryTimeoutMs } = query
+    const ofCaller = query.timeoutMs ?? this.#host.queryTimeoutMs
+    const timeoutMs = ofCaller || leasedSession(lease)?.statementTimeoutMs
     if (!timeoutMs) return await runRawQuery(lease, query, first, this.#client.queryTypes)
     let isLate = false
     const timer = realTimers.setTimeout(() => {
       isLate = true
-      this.#destroy('a query ran past its query_timeout')
+      this.#destroy('a query ran past its time')
     }, timeoutMs)
     try {
       return await runRawQuery(lease, query, first, this.#client.queryTypes)
@@ -258,7 +259,7 @@ export class Borrowing {
    * what it would read may be older than what was written meanwhile.
    */
   #isStranded(lease: Lease): boolean {
-    if (!this.#stays || takesWrites(this.#host.base, lease)) return false
+    if (!this.#stays || leadsToWriter(this.#host.base, lease)) return false
     return leasedSession(lease)?.transactionStatus() === 'idle'
   }
 
@@ -303,12 +304,6 @@ export class Borrowing {
     const lease = this.#lease
     if (lease !== undefined) this.#unbind(lease)
   }
-}
-
-/** Whether a session is one of the server that takes the writes of a pool. */
-function takesWrites(pool: Pool, { node }: Lease): boolean {
-  // A pool that routes no reads has no other sessions.
-  return !('reader' in pool) || writerOf(pool).name === node
 }
 
 /** Why a session is over. Its signal tells that a moment later than its statements. */

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { LeaseReleasedError } from '@poolhouse/core'
 import { realTimers } from '@poolhouse/core/net'
+import { pinOf } from '@poolhouse/core/sql'
 import type { ClientConfig, CustomTypesConfig, PoolClient as PgPoolClient } from 'pg'
 import type { PgLibrary } from '../pg-library.js'
 import { toPgError } from '../statement/pg-error.js'
@@ -15,7 +16,6 @@ import {
 import { type BorrowedClient, type Borrowing, fail } from './borrowing.js'
 import type { ClientHost } from './client-host.js'
 import { ForwardedEvents } from './forwarded-events.js'
-import { pinOf } from './pin.js'
 import type { QueryTypes, RawClient } from './raw-work.js'
 import { settle } from './settle.js'
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
-import { performance } from 'node:perf_hooks'
 import { ConnectError, type ConnectionOptions, type Driver } from '@poolhouse/core'
 import { formatEndpoint } from '@poolhouse/core/kit'
+import { ConnectDeadlineError } from '@poolhouse/core/net'
 import type { PgClient } from '../../pg-module.js'
 
 type Password = ConnectionOptions['password']
@@ -31,7 +31,6 @@ export function failingAtOnce(
       ...driver,
       connect: async (context) => {
         const endpoint = formatEndpoint(context.settings.endpoint)
-        const begun = performance.now()
         try {
           if (context.password === FAILED) throw failure
           const connection = await driver.connect(context)
@@ -40,7 +39,7 @@ export function failingAtOnce(
           }
           return connection
         } catch (error) {
-          throw finalError(error, endpoint, performance.now() - begun >= context.timeoutMs)
+          throw finalError(error, endpoint)
         }
       },
     },
@@ -62,16 +61,19 @@ function streamOf(client: PgClient): Socket {
   return client.connection.stream
 }
 
-function finalError(error: unknown, endpoint: string, isLate: boolean): unknown {
+function finalError(error: unknown, endpoint: string): unknown {
   if (error instanceof ConnectError && error.fatal) return error
   const { message, sqlState, cause } = error as ConnectError
   // Applications look for the word in what `pg` says.
-  const final = new ConnectError(isLate ? `connection timeout: ${message}` : message, {
-    endpoint,
-    sqlState,
-    fatal: true,
-    cause: error instanceof ConnectError ? cause : error,
-  })
+  const final = new ConnectError(
+    cause instanceof ConnectDeadlineError ? `connection timeout: ${message}` : message,
+    {
+      endpoint,
+      sqlState,
+      fatal: true,
+      cause: error instanceof ConnectError ? cause : error,
+    },
+  )
   // Another call may well succeed.
   Object.defineProperty(final, 'retryable', { value: true, enumerable: true })
   return final

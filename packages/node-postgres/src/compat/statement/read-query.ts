@@ -1,6 +1,6 @@
 import type { Statement } from '@poolhouse/core'
+import { isSeveral } from '@poolhouse/core/sql'
 import type { CustomTypesConfig, QueryResult } from 'pg'
-import { isSeveral } from './is-several.js'
 
 /** A callback of `pg`: called with an error alone, or with undefined and the result. */
 export type QueryCallback = (error: Error | undefined, result?: QueryResult) => void

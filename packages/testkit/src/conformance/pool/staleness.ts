@@ -112,19 +112,20 @@ const NEW = [1, 2]
 
 /**
  * A pool that has a replica on which time stands still, and a statement that shows which server ran
- * it.
+ * it. A read has gone there, in the way of `numbers`.
  */
 async function beside(
   test: PoolContext,
   reads?: PoolReads,
+  numbers: Read['numbers'] = DECLARED[0]!.numbers,
 ): Promise<{ pool: Pool; table: string; text: string }> {
   const table = await test.staleTable()
   const pool = await test.pool({}, reads)
   const text = `select n from ${table} order by n`
-  // Without this nothing would be proved: as long as nothing is known of the replica, every read
-  // goes to the primary.
+  // Without this nothing would be proved: as long as nothing is known of the replica, and while a
+  // busy machine has no answer of it, every read goes to the primary.
   const route = async (): Promise<boolean> =>
-    (await DECLARED[0]!.numbers(pool, text, UNBOUNDED)).length === OLD.length
+    (await numbers(pool, text, UNBOUNDED)).length === OLD.length
   await until(route, 'an unbounded read to go to the replica')
   return { pool, table, text }
 }
@@ -140,8 +141,7 @@ export const staleness: PoolArea = {
           title: `T55: ${what} keeps a bound in ${unit}, and without one may be served by a replica that stands still`,
           needs,
           async run(test) {
-            const { pool, text } = await beside(test)
-            assert.deepEqual(await numbers(pool, text, UNBOUNDED), OLD)
+            const { pool, text } = await beside(test, undefined, numbers)
             assert.deepEqual(await numbers(pool, text, bounds), NEW)
           },
         }),
@@ -172,8 +172,7 @@ export const staleness: PoolArea = {
         title: `T55: a ${what} that reads by its text goes to a replica, and keeps its bound and its intent`,
         needs: ['classify', ...needs],
         async run(test) {
-          const { pool, text } = await beside(test, { classify: 'optimistic' })
-          assert.deepEqual(await numbers(pool, text, UNBOUNDED), OLD)
+          const { pool, text } = await beside(test, { classify: 'optimistic' }, numbers)
           for (const [, bounds] of BOUNDS) {
             assert.deepEqual(await numbers(pool, text, bounds), NEW)
           }

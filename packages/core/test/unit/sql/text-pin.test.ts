@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { pinOf } from '../../../src/compat/client/pin.js'
-import { isSeveral } from '../../../src/compat/statement/is-several.js'
+import { isSeveral } from '../../../src/sql/is-several.js'
+import { asksSession, pinOf } from '../../../src/sql/text-pin.js'
 
 test.each([
   'select 1',
@@ -63,4 +63,18 @@ test.each([
   ['create function f() returns int begin atomic select 1; select 2; end', false],
 ])('tells several statements from one: %s', (text, several) => {
   expect(isSeveral(text)).toBe(several)
+})
+
+test.each([
+  ['select lastval()', true],
+  [`select currval('s')`, true],
+  ['select pg_catalog."lastval"()', true],
+  ['select u&"l\\0061stval"()', true],
+  ['select lastval, currval from t', false],
+  ['select LASTVAL /* of this session */ ()', true],
+  [`select 'lastval()'`, false],
+  ['select 1 -- lastval()', false],
+  [`select nextval('s')`, false],
+])('tells what asks for a former statement of its session: %s', (text, asks) => {
+  expect(asksSession(text)).toBe(asks)
 })

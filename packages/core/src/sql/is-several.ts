@@ -1,4 +1,5 @@
-import { SqlStatements, TOKEN } from '@poolhouse/core/sql'
+import { TOKEN } from './sql-lexer.js'
+import { SqlStatements } from './sql-statements.js'
 
 const SEMICOLON = 0x3b
 
