@@ -19,6 +19,7 @@ export type {
   Notice,
   RawHolder,
   ResetLevel,
+  SentStatement,
   TransactionStatus,
 } from './api/driver.js'
 export { type Driven, driverOf, leadsToWriter, settingsOf, writerOf } from './api/driver-of.js'

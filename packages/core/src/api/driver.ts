@@ -114,6 +114,23 @@ export interface ConnectContext {
   readonly listener: ConnectionListener
 }
 
+/** One of several statements that are sent in one piece. */
+export interface SentStatement {
+  /** What to send. */
+  readonly statement: Statement
+  /**
+   * Whether what follows is run only if this one succeeds, in what is one step for the server: no
+   * Sync goes out behind it. Default false.
+   */
+  readonly joined?: boolean | undefined
+  /**
+   * Called exactly once, as `done` of `run`. Those of joined statements are called one after the
+   * other at the ReadyForQuery that ends their step; what was passed over there fails with
+   * `passedOverError()`, `executed: 'no'`.
+   */
+  readonly done: (error: Error | null, result?: QueryResult<unknown>) => void
+}
+
 /** Some rows of a cursor. */
 export interface CursorBatch {
   /** The rows, in order, shaped as the statement's `rowMode` says. */
@@ -219,6 +236,14 @@ export interface DriverConnection {
     statement: Statement,
     done: (error: Error | null, result?: QueryResult<unknown>) => void,
   ): void
+  /**
+   * Runs several statements whose messages go out in one piece, one after the other. Each answer
+   * settles its own statement; while one is outstanding `transactionStatus()` is `unknown`. Returns
+   * false, with nothing sent and nothing called, when the session cannot send these so: a text of
+   * several commands or a COPY among joined ones, or a client that was lent. A driver that leaves
+   * this out has its statements run one by one.
+   */
+  runTogether?(statements: readonly SentStatement[]): boolean
   /**
    * Prepares to fetch the rows of a statement in batches. Nothing is sent before the first `read`.
    */
