@@ -44,6 +44,9 @@ export interface RunOwner {
   again?(run: StatementRun, slot: Slot): void
 }
 
+/** What a driver answers to a statement. */
+export type AnswerTo = (error: Error | null, result?: QueryResult<unknown>) => void
+
 /**
  * One statement from the call to its answer. It is at once the waiter in the pool's queue, the
  * entry among its deadlines and the receiver of the answer, so a call costs one object and one
@@ -137,11 +140,31 @@ export class StatementRun extends Waiter {
       }
       const sent = throughPooler(name, pooler, statement, slot.escapes)
       slot.resetAhead()
-      slot.connection!.run(sent, (error, result) => this.#answered(slot, error, result))
+      this.send(slot, sent, (error, result) => this.#answered(slot, error, result))
     } catch (error) {
       // What we or the driver refuse before anything is sent.
       realTimers.queueMicrotask(() => this.#answered(slot, error as Error, undefined))
     }
+  }
+
+  /** Hands the statement to the driver. What this throws fails the call, with nothing sent. */
+  protected send(slot: Slot, statement: Statement, done: AnswerTo): void {
+    slot.connection!.run(statement, done)
+  }
+
+  /** Why the caller gets an error although the server's answer is none; null if there is none. */
+  protected objection(_slot: Slot): Error | null {
+    return null
+  }
+
+  /** What the caller is told in the place of an error. */
+  protected told(error: Error): Error {
+    return error
+  }
+
+  /** Whether it was sent, and has been neither answered nor cancelled. */
+  protected get running(): boolean {
+    return this.#state === 'running'
   }
 
   /**
@@ -159,7 +182,7 @@ export class StatementRun extends Waiter {
 
   override refuse(error: Error): void {
     this.#settle()
-    this.#reject(error)
+    this.#reject(this.told(error))
   }
 
   override expire(now: number): void {
@@ -232,7 +255,7 @@ export class StatementRun extends Waiter {
       this.#owner.again(this, slot)
       return
     }
-    const failure = this.#failureOf(slot, error, result)
+    const failure = this.#failureOf(slot, error, result) ?? this.objection(slot)
     if (failure === null) {
       result!.node = this.#host.name
       // Inside a transaction nothing is committed yet.
@@ -290,8 +313,9 @@ export class StatementRun extends Waiter {
   }
 
   #fail(error: Error): void {
-    if (error instanceof PoolhouseError) setNode(error, this.#host.name)
-    this.#reject(error)
+    const told = this.told(error)
+    if (told instanceof PoolhouseError) setNode(told, this.#host.name)
+    this.#reject(told)
   }
 
   #settle(): void {

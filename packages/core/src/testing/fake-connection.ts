@@ -7,6 +7,7 @@ import type {
   DriverCursor,
   Notice,
   ResetLevel,
+  SentStatement,
   TransactionStatus,
 } from '../api/driver.js'
 import type { QueryResult, Statement } from '../api/statement.js'
@@ -18,6 +19,7 @@ import { DatabaseError } from '../outcome/database-error.js'
 import { resetFailure } from '../outcome/reset-failure.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import { FakeExchange, fakeCopyIn, fakeCopyOut, fakeCursor, lost } from './fake-exchange.js'
+import { FakeGroup, fitsTogether, isFatal } from './fake-group.js'
 import { FakeSession } from './fake-session.js'
 import type { FakeReply } from './replies.js'
 import { serverColumns } from './server-columns.js'
@@ -77,6 +79,11 @@ export interface FakeDriverOptions {
   /** How long a cancel request takes, in milliseconds, or an error. Default 0. */
   onCancel?: (connection: FakeConnection) => number | Error
   /**
+   * Whether several statements go out in one piece: `never` is a driver without `runTogether`, and
+   * `refused` one whose sessions cannot do it. Default: where the contract allows it.
+   */
+  sendsTogether?: 'never' | 'refused'
+  /**
    * Whether a session that is destroyed says so before `destroy` returns, as some drivers do, or a
    * moment later. Default later.
    */
@@ -86,13 +93,6 @@ export interface FakeDriverOptions {
    * with. Default 0.
    */
   closeMs?: number | 'hang' | Error
-}
-
-const LOCAL_COMMIT: Notice = {
-  severity: 'WARNING',
-  code: '01000',
-  message: 'canceling wait for synchronous replication due to user request',
-  routine: 'SyncRepWaitForLSN',
 }
 
 type Done = (error: Error | null, result?: QueryResult<unknown>) => void
@@ -115,6 +115,7 @@ export class FakeConnection implements DriverConnection {
   referenced = true
   /** Whether it would name statements by itself. */
   names = true
+  readonly runTogether?: (statements: readonly SentStatement[]) => boolean
   readonly #context: ConnectContext
   readonly #options: FakeDriverOptions
   readonly #violations: string[]
@@ -141,6 +142,7 @@ export class FakeConnection implements DriverConnection {
     this.#violations = violations
     this.#gone = gone
     this.lastByteAt = options.clock.now()
+    if (options.sendsTogether !== 'never') this.runTogether = (group) => this.#sendTogether(group)
     const address = options.address === null ? undefined : '127.0.0.1'
     this.info = { address, port: 5432, backendPid: id, parameters: new Map() }
   }
@@ -184,50 +186,54 @@ export class FakeConnection implements DriverConnection {
       this.#identify(statement.text, done)
       return
     }
+    this.#send([{ statement, done }])
+  }
+
+  #sendTogether(statements: readonly SentStatement[]): boolean {
+    if (this.#options.sendsTogether === 'refused' || !fitsTogether(statements)) return false
+    this.#send(statements)
+    return true
+  }
+
+  #send(statements: readonly SentStatement[]): void {
+    const group = new FakeGroup(
+      {
+        begin: (statement) => {
+          this.statements.push(statement.text)
+          return this.#options.onStatement?.(statement, this)
+        },
+        refuse: (text) => this.#session.refuse(text),
+        follow: (statement, error, command) => {
+          this.lastByteAt = this.#options.clock.now()
+          const tag = this.#session.follow(statement.text, error, command)
+          this.#options.onAnswer?.(statement, this, error, tag)
+          return tag
+        },
+        later: (fire) => this.#later(fire, this.#delay()),
+        over: () => {
+          this.#done = undefined
+          this.#answer = undefined
+        },
+        warn: (notice) => this.warn(notice),
+        end: (reason) => this.#end(reason),
+      },
+      statements,
+    )
+    const { text } = statements[0]!.statement
     const refusal = this.#resetAhead()
     if (refusal !== undefined) {
-      this.#refuseReset(refusal, done)
+      this.#refuseReset(refusal, () => group.lose(refusal))
       return
     }
-    this.statements.push(statement.text)
     if (!this.alive) {
-      queueMicrotask(() => done(lost('the session is closed', 'no')))
+      this.statements.push(text)
+      queueMicrotask(() => group.lose(lost('the session is closed', 'no')))
       return
     }
-    if (this.#done !== undefined) this.#violations.push(`two statements at once: ${statement.text}`)
-    this.#done = done
-    const reply = this.#options.onStatement?.(statement, this)
-    const delay = this.#delay()
-    let answered = false
-    const answer = (error: Error | null, rows: unknown[] = [], command = ''): void => {
-      if (answered || this.#done !== done) return
-      answered = true
-      this.#answer = undefined
-      this.lastByteAt = this.#options.clock.now()
-      const tag = this.#session.follow(statement.text, error, command)
-      this.#done = undefined
-      this.#options.onAnswer?.(statement, this, error, tag)
-      if (error === null) done(null, { rows, rowCount: rows.length, command: tag, fields: [] })
-      else done(error)
-    }
-    this.#answer = answer
-    if (reply !== undefined && 'waitsForStandby' in reply) {
-      this.#answer = () => {
-        this.warn(LOCAL_COMMIT)
-        answer(null)
-      }
-      return
-    }
-    if (reply !== undefined && 'hang' in reply) return
-    const finish = (): void => {
-      if (reply === undefined) answer(this.#session.refuse(statement.text))
-      else if ('error' in reply) answer(reply.error)
-      else if ('rows' in reply) answer(null, reply.rows, reply.command)
-      else if ('lose' in reply && this.#done === done) this.lose(reply.lose)
-      // A server that says FATAL hangs up right after it, here and below.
-      if (reply !== undefined && 'error' in reply && isFatal(reply.error)) this.#end(reply.error)
-    }
-    this.#later(finish, delay)
+    if (this.#done !== undefined) this.#violations.push(`two statements at once: ${text}`)
+    this.#done = (error) => group.lose(error!)
+    this.#answer = (error) => group.cancel(error!)
+    group.run()
   }
 
   openCursor(statement: Statement): DriverCursor {
@@ -264,17 +270,17 @@ export class FakeConnection implements DriverConnection {
 
   ping(): Promise<void> {
     this.#pinging = true
-    return this.#send('', () => {
+    return this.#sendText('', () => {
       this.#pinging = false
     })
   }
 
   listen(channel: string): Promise<void> {
-    return this.#send(`LISTEN "${channel.replaceAll('"', '""')}"`)
+    return this.#sendText(`LISTEN "${channel.replaceAll('"', '""')}"`)
   }
 
   reset(level: ResetLevel): Promise<void> {
-    return this.#send(level === 'rollback' ? 'rollback' : 'reset session')
+    return this.#sendText(level === 'rollback' ? 'rollback' : 'reset session')
   }
 
   cancel(): Promise<void> {
@@ -384,7 +390,7 @@ export class FakeConnection implements DriverConnection {
     })
   }
 
-  #send(text: string, answered?: () => void): Promise<void> {
+  #sendText(text: string, answered?: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       this.run({ text }, (error) => {
         answered?.()
@@ -490,8 +496,4 @@ export class FakeConnection implements DriverConnection {
     this.#context.listener.closed(reason)
     for (const resolve of this.#closed) resolve()
   }
-}
-
-function isFatal(error: Error): boolean {
-  return error instanceof DatabaseError && error.severity !== 'ERROR'
 }
