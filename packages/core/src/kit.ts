@@ -119,6 +119,7 @@ export {
   refusesSerializable,
   refusesWrites,
 } from './outcome/error-meaning.js'
+export { failAgain, failCall, ownErrorHere, type SettleCall } from './outcome/fail-call.js'
 export { brandLike } from './outcome/poolhouse-error.js'
 export type { NodeNews } from './outcome/sqlstate.js'
 export type { OutcomeResolver } from './outcome/transaction-outcome.js'

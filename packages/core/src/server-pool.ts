@@ -44,6 +44,7 @@ import {
   readStreamArguments,
 } from './statement/call-arguments.js'
 import { refuseWhenCalled } from './statement/lone-statement.js'
+import { aboutStatement } from './statement/session-work.js'
 import { StatementRun } from './statement/statement-run.js'
 import { refuseBehindPooler } from './statement/through-pooler.js'
 import { runTransaction } from './transaction/transaction-runner.js'
@@ -115,13 +116,17 @@ export class ServerPool implements ConnectionPool, Driven {
     second: readonly unknown[] | QueryOptions | undefined,
     third: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const { statement, options } = readQueryCall(first, second, third)
-      if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
-      refuseWhenCalled(statement)
       const engine = this.#engine
+      try {
+        if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
+        refuseWhenCalled(statement)
+      } catch (error) {
+        throw aboutStatement(engine, error, statement.text)
+      }
       const now = engine.now()
-      const run = new StatementRun(engine, engine.returns, statement, options, now, resolve, reject)
+      const run = new StatementRun(engine, engine.returns, statement, options, now, resolve)
       const accepts = this.#accepts
       const slot = engine.take(now, accepts)
       if (slot === undefined) {
@@ -145,9 +150,9 @@ export class ServerPool implements ConnectionPool, Driven {
     if (options === undefined) {
       const slot = engine.take(now, this.#accepts)
       if (slot !== undefined) return Promise.resolve(this.#lend(slot, now))
-      const promise = new Promise<Lease>(keepSettlers)
-      const call = new AcquireCall(engine, 0, undefined, resolveLast, rejectLast)
-      forgetSettlers()
+      const promise = new Promise<Lease>(keepResolve)
+      const call = new AcquireCall(engine, 0, undefined, resolveLast)
+      resolveLast = ignore
       this.#wait(call, now, undefined)
       return promise
     }
@@ -156,7 +161,7 @@ export class ServerPool implements ConnectionPool, Driven {
 
   #acquireWith(options: AcquireOptions, now: number): Promise<Lease> {
     const engine = this.#engine
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       checkAcquireOptions(options)
       const { timeoutMs, signal, priority = 0 } = options
       if (signal?.aborted) throw new AbortError(signal.reason, 'no')
@@ -164,7 +169,7 @@ export class ServerPool implements ConnectionPool, Driven {
       const around = resetsAround(options)
       if (slot !== undefined) resolve(this.#lend(slot, now, around))
       else {
-        const call = new AcquireCall(engine, priority, signal, resolve, reject)
+        const call = new AcquireCall(engine, priority, signal, resolve)
         if (around) call.resetAround = true
         this.#wait(call, now, timeoutMs)
       }
@@ -350,7 +355,7 @@ export class ServerPool implements ConnectionPool, Driven {
       endpoint: formatEndpoint(this.endpoint),
       pooler: engine.pooler,
       servers: this.servers(),
-      leases: Object.freeze(leased.map((slot) => snapshotOf(slot, now))),
+      leases: Object.freeze(leased.map((slot) => snapshotOf(slot, now, engine.config))),
       lastConnectError: lastError instanceof Error ? lastError.message : undefined,
     })
   }
@@ -368,20 +373,12 @@ export class ServerPool implements ConnectionPool, Driven {
 
 // What a promise's executor got, for the line after it: an executor that closes over its call would
 // cost each acquire a closure and a context. Executors run synchronously, so no other call comes in
-// between.
-let resolveLast: (lease: Lease) => void = ignore
-let rejectLast: (error: Error) => void = ignore
+// between. It is forgotten there, because a promise stays alive through it, and with the promise
+// the lease it was fulfilled with: such a lease would never be found leaked.
+let resolveLast: (lease: Lease | PromiseLike<Lease>) => void = ignore
 
 function ignore(): void {}
 
-function keepSettlers(resolve: (lease: Lease) => void, reject: (error: Error) => void): void {
+function keepResolve(resolve: (lease: Lease | PromiseLike<Lease>) => void): void {
   resolveLast = resolve
-  rejectLast = reject
-}
-
-// Through its settlers a promise stays alive, and with it the lease it was fulfilled with: such a
-// lease would never be found leaked.
-function forgetSettlers(): void {
-  resolveLast = ignore
-  rejectLast = ignore
 }

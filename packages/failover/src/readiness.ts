@@ -5,7 +5,7 @@ import {
   PoolClosedError,
   type ReadyOptions,
 } from '@poolhouse/core'
-import { checkReadyOptions, ownError } from '@poolhouse/core/kit'
+import { checkReadyOptions, ownErrorHere } from '@poolhouse/core/kit'
 import { awaitUntil } from './base/await-until.js'
 import type { FailoverConfig } from './options/failover-options.js'
 import type { TopologyWatch } from './watch/topology-watch.js'
@@ -67,7 +67,7 @@ export class Readiness {
     if (this.#closed.aborted) throw new PoolClosedError(this.#config.name)
     if (signal?.aborted) throw new AbortError(signal.reason, 'no')
     const { primary, blocked } = this.#watch
-    if (blocked !== undefined) throw ownError(blocked)
+    if (blocked !== undefined) throw ownErrorHere(blocked)
     return primary
   }
 

@@ -343,7 +343,7 @@ export class RoutingPool extends RelayingPool implements ReplicaPool, Driven {
     this.#ejection.stop()
     this.#positions.stop()
     this.#freshWait.close()
-    this.#gate.close(new PoolClosedError(this.name))
+    this.#gate.close(() => new PoolClosedError(this.name))
     const pools = [this.#primary, ...this.#membership.owned]
     const left = { timeoutMs: Math.max(0, deadline - clock.now()), waiters }
     const ends = await Promise.allSettled(pools.map((pool) => pool.close(left)))

@@ -57,7 +57,7 @@ export interface DestroyEvent extends ConnectionEvent {
 export interface LeakEvent extends ConnectionEvent {
   /** How long it has been out, in milliseconds. */
   readonly heldMs: number
-  /** Text of its last statement, without values. */
+  /** Text of its last statement, without values; see `PoolhouseError.statement`. */
   readonly statement: string | undefined
   /**
    * Where it was acquired, if this acquire was sampled: one in 128 but at most a hundred a second,

@@ -135,9 +135,9 @@ export interface PoolOptions {
   /**
    * Whether errors of the server carry its `detail`, `hint` and `where`, which may repeat values of
    * rows and statements. `drop` keeps them out of every error, cause and event, over every driver;
-   * SQLSTATE, message, position and names of tables, columns, types and constraints stay. The
-   * message itself may hold a value too, as in `invalid input syntax for type integer: "x"`.
-   * Default `keep`.
+   * SQLSTATE, message, position and names of tables, columns, types and constraints stay, and of
+   * the text of the statement all but its strings. The message itself may hold a value too, as in
+   * `invalid input syntax for type integer: "x"`. Default `keep`.
    */
   errorDetail?: ErrorDetail | undefined
   /**

@@ -73,7 +73,7 @@ export interface LeaseSnapshot {
   readonly heldMs: number
   /** What the connection does. */
   readonly state: 'idle' | 'busy' | 'idle in transaction'
-  /** Text of the last statement, without values. */
+  /** Text of the last statement, without values; see `PoolhouseError.statement`. */
   readonly statement: string | undefined
   /** Where it was acquired, if this acquire was sampled. */
   readonly stack: string | undefined

@@ -2,6 +2,7 @@ import { tracing } from '../api/tracing.js'
 import { checkNumber } from '../base/option-check.js'
 import { ownError } from '../base/own-error.js'
 import { PoolClosedError } from '../outcome/errors.js'
+import { failCall, type SettleCall } from '../outcome/fail-call.js'
 import { countSlots } from '../slot/count-slots.js'
 import { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
@@ -11,8 +12,7 @@ const LIFETIME_JITTER = 0.1
 /** A caller of `warm()`. */
 interface Warming {
   readonly target: number
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
+  readonly resolve: (() => void) & SettleCall
 }
 
 /**
@@ -116,8 +116,8 @@ export class Arrivals {
     if (this.usable() >= target) return
     const refusal = growth.refusal(this.#engine.now())
     if (refusal !== undefined) throw refusal
-    const warmed = new Promise<void>((resolve, reject) => {
-      this.#warming.push({ target, resolve, reject })
+    const warmed = new Promise<void>((resolve) => {
+      this.#warming.push({ target, resolve })
     })
     growth.step(this.#engine.now())
     await warmed
@@ -136,6 +136,6 @@ export class Arrivals {
 
   /** Fails the callers of `warm()`. */
   failWarm(error: Error): void {
-    for (const { reject } of this.#warming.splice(0)) reject(ownError(error))
+    for (const { resolve } of this.#warming.splice(0)) failCall(resolve, ownError(error))
   }
 }

@@ -130,9 +130,10 @@ export class DeadlockWatch {
   /** Refuses one waiter, to end the deadlock. */
   #refuse(waiter: Waiter, { scope, waitingAt }: NestedWait): void {
     this.forget(waiter)
+    const last = scope.slot.shownStatement(this.#engine.config)
     const heldAt =
       scope.heldAt?.stack ??
-      `lease of connection ${scope.slot.id}, last statement: ${scope.slot.lastStatement ?? 'none'}`
+      `lease of connection ${scope.slot.id}, last statement: ${last ?? 'none'}`
     const beyond = this.#isFull() ? 'pool' : 'budget'
     const { name: pool, handoff, hub } = this.#engine
     const error = new PoolDeadlockError(pool, heldAt, waitingAt.stack ?? 'unknown', beyond)

@@ -1,8 +1,8 @@
 import { Backoff } from '../base/backoff.js'
 import { own } from '../base/own.js'
-import { ownError } from '../base/own-error.js'
 import { newsOf } from '../outcome/error-meaning.js'
 import { ConnectError } from '../outcome/errors.js'
+import { ownErrorHere } from '../outcome/fail-call.js'
 import type { EngineView } from './engine-view.js'
 
 // Four at a time is the measured optimum: the first connection is ready after 17 ms instead of 208,
@@ -49,7 +49,8 @@ export class Growth {
    * database.
    */
   refusal(now: number): ConnectError | undefined {
-    return now < this.#retryAt && this.#fatal !== undefined ? ownError(this.#fatal) : undefined
+    const fatal = now < this.#retryAt ? this.#fatal : undefined
+    return fatal && ownErrorHere(fatal)
   }
 
   /** There is a new configuration: forgets what failed under the old one. */

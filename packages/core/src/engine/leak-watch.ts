@@ -117,7 +117,7 @@ export class LeakWatch {
       pool: name,
       connection: slot.id,
       heldMs,
-      statement: slot.lastStatement,
+      statement: slot.shownStatement(this.#engine.config),
       stack: slot.acquireStack?.stack,
       collected,
     })

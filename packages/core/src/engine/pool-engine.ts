@@ -234,7 +234,7 @@ export class PoolEngine implements EngineView, SlotOwner {
       this.handoff.wait(waiter, now, limitMs)
       if (waiter.accepts !== undefined) this.wishes.check(waiter, waiter.accepts)
     } else {
-      waiter.refuse(refusal)
+      waiter.refuse(refusal, true)
     }
   }
 

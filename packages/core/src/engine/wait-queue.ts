@@ -34,8 +34,8 @@ export abstract class Waiter extends Timed {
 
   /** Gets a connection that is lent to it already. */
   abstract receive(slot: Slot, now: number): void
-  /** Fails with nothing sent. */
-  abstract refuse(error: Error): void
+  /** Fails with nothing sent. `isHere`: its caller is on the stack, and on that of the error. */
+  abstract refuse(error: Error, isHere?: boolean): void
 }
 
 /** Waiters of one priority, in order of arrival. */

@@ -4,6 +4,7 @@ import type { LeaseWaiter } from '../engine/leak-watch.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { Waiter } from '../engine/wait-queue.js'
 import { AbortError } from '../outcome/errors.js'
+import { failCall, type SettleCall } from '../outcome/fail-call.js'
 import type { Slot } from '../slot/slot.js'
 import { makeLease } from './make-lease.js'
 
@@ -12,26 +13,23 @@ export class AcquireCall extends Waiter implements LeaseWaiter {
   // Few fields and no private method, which would be one field more: thousands of these may wait at
   // once.
   readonly #engine: PoolEngine
-  readonly #resolve: (lease: Lease) => void
-  readonly #reject: (error: Error) => void
+  readonly #resolve: ((lease: Lease) => void) & SettleCall
   #unwatch: (() => void) | undefined
   /** Where the caller stood, if that was sampled. */
   declare calledFrom: { readonly stack?: string } | undefined
   /** Whether the caller wants the session reset before and after its lease. */
   declare resetAround: boolean
 
-  /** `resolve` and `reject` settle the caller's promise, exactly one of them once. */
+  /** `resolve` settles the caller's promise, once; by `failCall` where it fails. */
   constructor(
     engine: PoolEngine,
     priority: number,
     signal: AbortSignal | undefined,
-    resolve: (lease: Lease) => void,
-    reject: (error: Error) => void,
+    resolve: ((lease: Lease) => void) & SettleCall,
   ) {
     super(priority)
     this.#engine = engine
     this.#resolve = resolve
-    this.#reject = reject
     this.#unwatch = signal && watch(signal, this, engine)
     this.calledFrom = undefined
     this.resetAround = false
@@ -44,10 +42,10 @@ export class AcquireCall extends Waiter implements LeaseWaiter {
     this.#resolve(makeLease(engine, slot, this.resetAround, this))
   }
 
-  override refuse(error: Error): void {
+  override refuse(error: Error, isHere?: boolean): void {
     this.#engine.deadlines.remove(this)
     this.#unwatch?.()
-    this.#reject(error)
+    failCall(this.#resolve, error, isHere)
   }
 
   override expire(now: number): void {

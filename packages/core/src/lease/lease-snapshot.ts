@@ -1,8 +1,9 @@
+import type { PoolConfig } from '../api/pool-options.js'
 import type { LeaseSnapshot } from '../api/stats.js'
 import type { Slot } from '../slot/slot.js'
 
 /** What a lease looks like from outside. */
-export function snapshotOf(slot: Slot, now: number): LeaseSnapshot {
+export function snapshotOf(slot: Slot, now: number, config: PoolConfig): LeaseSnapshot {
   const connection = slot.connection!
   const status = connection.transactionStatus()
   return Object.freeze({
@@ -10,7 +11,7 @@ export function snapshotOf(slot: Slot, now: number): LeaseSnapshot {
     backendPid: connection.info.backendPid,
     heldMs: now - slot.leasedAt,
     state: connection.inFlight > 0 ? 'busy' : status === 'idle' ? 'idle' : 'idle in transaction',
-    statement: slot.lastStatement,
+    statement: slot.shownStatement(config),
     stack: slot.acquireStack?.stack,
   })
 }

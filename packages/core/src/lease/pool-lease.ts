@@ -20,6 +20,7 @@ import {
   readQueryCall,
   readStreamArguments,
 } from '../statement/call-arguments.js'
+import { aboutStatement } from '../statement/session-work.js'
 import { StatementOrder } from '../statement/statement-order.js'
 import { StatementRun } from '../statement/statement-run.js'
 import { BatchIterator, type BatchWork } from '../stream/batch-iterator.js'
@@ -133,18 +134,24 @@ export class PoolLease implements Lease, OfSession {
     second: readonly unknown[] | QueryOptions | undefined,
     third: QueryOptions | undefined,
   ): Promise<QueryResult<Row>> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const { statement, options } = readQueryCall(first, second, third)
-      if (!this.valid) throw new LeaseReleasedError(this.#engine.name)
-      if (this.#slot.over) throw this.#slot.lostError()
-      if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
+      const refusal = this.#refusal(options?.signal)
+      if (refusal !== undefined) throw aboutStatement(this.#engine, refusal, statement.text)
       this.#order ??= new StatementOrder(this.#engine, this.#slot)
       const now = this.#engine.now()
       this.#order.submit(
-        new StatementRun(this.#engine, this.#order, statement, options, now, resolve, reject),
+        new StatementRun(this.#engine, this.#order, statement, options, now, resolve),
         now,
       )
     })
+  }
+
+  /** Why nothing can be sent, if that is so. */
+  #refusal(signal?: AbortSignal): Error | undefined {
+    if (!this.valid) return new LeaseReleasedError(this.#engine.name)
+    if (this.#slot.over) return this.#slot.lostError()
+    return signal?.aborted ? new AbortError(signal.reason, 'no') : undefined
   }
 
   stream<Row = Record<string, unknown>>(...args: StreamArguments): StreamIterator<Row> {
@@ -214,8 +221,8 @@ export class PoolLease implements Lease, OfSession {
     return work.begin(
       order,
       () => {
-        if (!this.valid) throw new LeaseReleasedError(this.#engine.name)
-        if (this.#slot.over) throw this.#slot.lostError()
+        const refusal = this.#refusal()
+        if (refusal !== undefined) throw refusal
         order.open(work)
       },
       waitedMs,

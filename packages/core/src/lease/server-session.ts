@@ -2,6 +2,7 @@ import type { ConnectionInfo, DriverConnection } from '../api/driver.js'
 import type { Session } from '../api/session.js'
 import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import { AbortError } from '../outcome/errors.js'
+import { failCall } from '../outcome/fail-call.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
 import { readQueryCall } from '../statement/call-arguments.js'
@@ -53,14 +54,14 @@ export class ServerSession implements Session {
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const { statement, options } = readQueryCall(first, second, third)
       if (this.closed) throw this.#slot.lostError()
       if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
       const now = this.#host.now()
       this.#host.watchSilence(now)
       this.#order.submit(
-        new StatementRun(this.#host, this.#order, statement, options, now, resolve, reject),
+        new StatementRun(this.#host, this.#order, statement, options, now, resolve),
         now,
       )
     })
@@ -92,7 +93,7 @@ export class ServerSession implements Session {
           const done = call(slot.connection!).finally(() => this.#order.finished(task, slot))
           done.then(resolve, reject)
         },
-        drop: reject,
+        drop: (error) => failCall(resolve, error),
       }
       this.#order.submit(task, this.#host.now())
     })

@@ -10,6 +10,7 @@ import type { Clock, ClockTimer } from '../base/clock.js'
 import { MAX_MS } from '../base/clock.js'
 import { messageOf } from '../base/message-of.js'
 import { describeName } from '../base/option-check.js'
+import { ownError } from '../base/own-error.js'
 import { endsSession } from '../outcome/error-meaning.js'
 import {
   AbortError,
@@ -68,12 +69,12 @@ export class ChannelListener implements SubscriberHost {
     onNotify: NotifyListener,
     options: ListenOptions = {},
   ): Promise<Subscription> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       checkListenArguments(channel, onNotify, options)
       if (this.#closed) throw new PoolClosedError(this.#source.name)
       if (options.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
       const timeoutMs = options.timeoutMs ?? this.#source.timeoutMs()
-      const parts = { channel, onNotify, options: { ...options }, timeoutMs, resolve, reject }
+      const parts = { channel, onNotify, options: { ...options }, timeoutMs, resolve }
       const subscriber = new ChannelSubscriber(this, parts)
       const others = this.#channels.get(channel)
       if (others === undefined) this.#channels.set(channel, new Set([subscriber]))
@@ -110,8 +111,9 @@ export class ChannelListener implements SubscriberHost {
   /** Closes every subscription. Resolves when the session is closed; idempotent. */
   async close(): Promise<void> {
     this.#closed = true
-    const error = new PoolClosedError(this.#source.name)
-    for (const subscriber of this.#subscribers()) subscriber.end(error)
+    for (const subscriber of this.#subscribers()) {
+      subscriber.end(new PoolClosedError(this.#source.name))
+    }
     await this.#working
   }
 
@@ -261,7 +263,9 @@ export class ChannelListener implements SubscriberHost {
     const isClosed = error instanceof PoolClosedError
     if (!isClosed && !(error instanceof ConnectError && error.fatal)) return
     // A retry is pointless, except for subscribers that were served before.
-    for (const subscriber of this.#subscribers()) if (subscriber.waiting) subscriber.end(error)
+    for (const subscriber of this.#subscribers()) {
+      if (subscriber.waiting) subscriber.end(ownError(error))
+    }
   }
 
   #adopt(line: ChannelLine): void {
@@ -321,7 +325,7 @@ export class ChannelListener implements SubscriberHost {
       const refused = error instanceof PoolhouseError && !endsSession(error)
       if (line !== this.#line || !refused) throw error
       for (const subscriber of this.#channels.get(channel) ?? []) {
-        if (subscriber.waiting) subscriber.end(error)
+        if (subscriber.waiting) subscriber.end(ownError(error))
       }
       // Those who have listened before are owed another try, elsewhere or later.
       if (this.#channels.has(channel)) throw error

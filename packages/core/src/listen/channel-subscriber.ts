@@ -4,6 +4,7 @@ import type { Clock, ClockTimer } from '../base/clock.js'
 import { realTimers } from '../base/real-timers.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { AbortError } from '../outcome/errors.js'
+import { failCall, type SettleCall } from '../outcome/fail-call.js'
 
 /** What a subscriber asks of the listener it belongs to. */
 export interface SubscriberHost {
@@ -30,9 +31,7 @@ export interface SubscriberParts {
   /** Longest time until LISTEN is acknowledged, in milliseconds. */
   readonly timeoutMs: number
   /** Settles the caller's promise. */
-  readonly resolve: (subscription: Subscription) => void
-  /** Settles the caller's promise. */
-  readonly reject: (error: Error) => void
+  readonly resolve: ((subscription: Subscription) => void) & SettleCall
 }
 
 /**
@@ -137,7 +136,7 @@ export class ChannelSubscriber implements Subscription {
     this.#timer.cancel()
     this.#news = []
     unwatchSignal(this.#parts.options.signal, this.#onAbort)
-    if (kind === 'waiting') this.#parts.reject(error)
+    if (kind === 'waiting') failCall(this.#parts.resolve, error)
     this.#host.left(this)
   }
 

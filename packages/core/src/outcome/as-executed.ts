@@ -1,3 +1,4 @@
+import { setStatement } from './database-error.js'
 import { ConnectionLostError } from './errors.js'
 import type { Executed } from './outcome.js'
 
@@ -7,11 +8,10 @@ import type { Executed } from './outcome.js'
  */
 export function asExecuted(error: unknown, executed: Executed): unknown {
   if (error instanceof ConnectionLostError && error.executed !== executed) {
-    return new ConnectionLostError(error.message, {
-      executed,
-      sqlState: error.sqlState,
-      cause: error.cause,
-    })
+    const { sqlState, cause, statement } = error
+    const known = new ConnectionLostError(error.message, { executed, sqlState, cause })
+    if (statement !== undefined) setStatement(known, statement)
+    return known
   }
   return error
 }

@@ -113,7 +113,19 @@ function isOpen(executed: Executed): boolean {
  * The same object, because the caller may hold it already.
  */
 export function setNode(error: PoolhouseError, node: string): void {
+  if (!Object.isExtensible(error)) return
   Object.defineProperty(error, 'node', { value: node, configurable: true })
+}
+
+/**
+ * Says which statement a call failed on, by its text as it may be shown. The first one counts, if
+ * it is not merely that of its cause: an error that has come from another call stays that call's.
+ * The same object, because the caller may hold it already.
+ */
+export function setStatement(error: PoolhouseError, statement: string): void {
+  const isKnown = Object.prototype.propertyIsEnumerable.call(error, 'statement')
+  if (isKnown || !Object.isExtensible(error)) return
+  Object.defineProperty(error, 'statement', { value: statement, enumerable: true })
 }
 
 /**

@@ -263,7 +263,11 @@ function outcomeOf(executed: Executed): string {
 export class AbortError extends PoolhouseError {
   /** Keeps the reason of the signal as `cause`. */
   constructor(reason: unknown, executed: Executed, durability?: Durability) {
-    super('the call was aborted by its signal', { executed, cause: reason, durability })
+    super('the call was aborted by its signal', { executed, durability })
+    // The reason is the caller's, and what it was about says nothing of this call.
+    if (reason !== undefined) {
+      Object.defineProperty(this, 'cause', { value: reason, writable: true, configurable: true })
+    }
   }
 }
 brand(AbortError, 'AbortError', 'POOLHOUSE_ABORT')

@@ -42,6 +42,12 @@ export class PoolhouseError extends Error {
   declare readonly durability?: Durability
   /** Name of the pool of the node that the call failed on. Absent where it was sent to none. */
   declare readonly node?: string
+  /**
+   * Text of the statement that the call failed on, never its values; of an error about another one,
+   * that of its `cause`. Absent where there was none. Strings inside the text are shown as `'…'` if
+   * it may hold a secret, and always with `errorDetail: 'drop'`.
+   */
+  declare readonly statement?: string
 
   /** Makes an error; subclasses choose the defaults of `code`, `executed` and `retryable`. */
   constructor(message: string, options: PoolhouseErrorOptions = {}) {
@@ -53,6 +59,11 @@ export class PoolhouseError extends Error {
     this.retryable = options.retryable ?? false
     if (options.durability !== undefined) {
       Object.defineProperty(this, 'durability', { value: options.durability, enumerable: true })
+    }
+    const { cause } = options
+    if (cause instanceof PoolhouseError && cause.statement !== undefined) {
+      // Not enumerable: what prints the error prints its cause.
+      Object.defineProperty(this, 'statement', { value: cause.statement, configurable: true })
     }
   }
 
@@ -70,12 +81,13 @@ brand(PoolhouseError, 'PoolhouseError', 'POOLHOUSE_ERROR')
 
 /**
  * Makes an error of another library count as one of ours: `isPoolhouseError` and `instanceof` say
- * of it what they say of `ours`, whose `executed`, `retryable`, `durability` and `node` it gets.
- * For facades, whose callers expect the error classes of that library. Returns `error`.
+ * of it what they say of `ours`, whose `executed`, `retryable`, `durability`, `node` and
+ * `statement` it gets. For facades, whose callers expect the error classes of that library. Returns
+ * `error`.
  */
 export function brandLike<E extends Error>(error: E, ours: PoolhouseError): E {
   Object.defineProperty(error, BRAND, { value: (ours as { [BRAND]?: unknown })[BRAND] })
-  for (const name of ['executed', 'retryable', 'durability', 'node'] as const) {
+  for (const name of ['executed', 'retryable', 'durability', 'node', 'statement'] as const) {
     if (ours[name] === undefined) continue
     const enumerable = Object.prototype.propertyIsEnumerable.call(ours, name)
     Object.defineProperty(error, name, { value: ours[name], enumerable, configurable: true })

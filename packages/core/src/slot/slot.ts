@@ -9,6 +9,7 @@ import { DatabaseError } from '../outcome/database-error.js'
 import { ConnectionLostError, LeaseReleasedError } from '../outcome/errors.js'
 import type { Executed } from '../outcome/outcome.js'
 import type { ServerIdentity } from '../server/server-identity.js'
+import { shownText } from '../sql/hide-strings.js'
 import type { Occupant } from './occupant.js'
 import { SessionMarks } from './session-marks.js'
 
@@ -104,7 +105,7 @@ export class Slot {
   readonly occupant: Occupant | undefined = undefined
   /** The statement in flight, for the time that it may take to reach the server. */
   readonly running: Statement | undefined = undefined
-  /** Text of the last statement, for `inspect()`; never its values. */
+  /** Text of the last statement; never its values, and never to be shown as it is. */
   readonly lastStatement: string | undefined = undefined
   /** When the statement in flight was sent. */
   readonly sentAt: number = 0
@@ -335,6 +336,11 @@ export class Slot {
   /** Whether a backslash escapes in plain strings of the session. */
   get escapes(): boolean {
     return this.marks.escapes
+  }
+
+  /** Text of the last statement as it may be shown; undefined before the first one. */
+  shownStatement(config: { readonly errorDetail: 'keep' | 'drop' }): string | undefined {
+    return this.lastStatement && shownText(this.lastStatement, config.errorDetail === 'drop')
   }
 
   /** Work with this text begins; `statement` is what is sent for it now. */

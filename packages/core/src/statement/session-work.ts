@@ -2,17 +2,21 @@ import type { Statement } from '../api/statement.js'
 import type { Timed } from '../base/deadline-queue.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { CONFIRM_MS } from '../outcome/cancelled-call.js'
+import { setStatement } from '../outcome/database-error.js'
 import { endsSession } from '../outcome/error-meaning.js'
 import { AbortError, StatementTimeoutError } from '../outcome/errors.js'
 import type { Durability, Executed } from '../outcome/outcome.js'
+import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import type { Occupant } from '../slot/occupant.js'
 import type { Slot } from '../slot/slot.js'
+import { shownText } from '../sql/hide-strings.js'
 import { traitsOf } from '../sql/statement-traits.js'
 
 /** What work on a session needs of its pool's engine. */
 export type WorkHost = Pick<
   PoolEngine,
   | 'name'
+  | 'config'
   | 'clock'
   | 'deadlines'
   | 'pooler'
@@ -88,6 +92,14 @@ export function cancelWork(host: WorkHost, work: Timed, slot: Slot, now: number)
  */
 export function noteError(slot: Slot, error: unknown): void {
   if (endsSession(error)) slot.markLost(error)
+}
+
+/** Says of an error of ours which statement it is about. Returns it; others as they are. */
+export function aboutStatement<E>({ config }: Pick<WorkHost, 'config'>, error: E, text: string): E {
+  if (error instanceof PoolhouseError) {
+    setStatement(error, shownText(text, config.errorDetail === 'drop'))
+  }
+  return error
 }
 
 /**

@@ -71,7 +71,7 @@ export class StatementOrder implements RunOwner, WorkOwner {
    * end on the server.
    */
   close(error: Error): void {
-    this.#open?.stop(error)
+    this.#open?.interrupt(() => error)
   }
 
   /**

@@ -7,6 +7,7 @@ import { afterCancel } from '../outcome/cancelled-call.js'
 import { DatabaseError, setExecuted, setNode } from '../outcome/database-error.js'
 import { leavesCommitOpen } from '../outcome/error-meaning.js'
 import { AbortError, LeaseReleasedError, PoolClosedError } from '../outcome/errors.js'
+import { failCall, type SettleCall } from '../outcome/fail-call.js'
 import type { Durability, Executed } from '../outcome/outcome.js'
 import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
@@ -17,6 +18,7 @@ import { CONTROLS_TRANSACTION, COPIES, READ_IN_TWO_WAYS } from '../sql/trait-fla
 import { copyMisfit } from './copy-text.js'
 import { refuseWhenSent } from './lone-statement.js'
 import {
+  aboutStatement,
   beginOn,
   cancelWork,
   givenUpError,
@@ -60,8 +62,7 @@ export class StatementRun extends Waiter {
   readonly statement: Statement
   readonly #host: RunHost
   readonly #owner: RunOwner
-  readonly #resolve: (result: QueryResult<never>) => void
-  readonly #reject: (error: Error) => void
+  readonly #resolve: ((result: QueryResult<never>) => void) & SettleCall
   readonly #signal: AbortSignal | undefined
   readonly #timeoutMs: number | undefined
   readonly #startedAt: number
@@ -70,15 +71,14 @@ export class StatementRun extends Waiter {
   #limitMs = 0
   #onAbort: (() => void) | undefined
 
-  /** `resolve` and `reject` settle the caller's promise, each call exactly one of them once. */
+  /** `resolve` settles the caller's promise, once; by `failCall` where it fails. */
   constructor(
     host: RunHost,
     owner: RunOwner,
     statement: Statement,
     options: QueryOptions | undefined,
     startedAt: number,
-    resolve: (result: QueryResult<never>) => void,
-    reject: (error: Error) => void,
+    resolve: ((result: QueryResult<never>) => void) & SettleCall,
   ) {
     super(0)
     this.statement = statement
@@ -86,7 +86,6 @@ export class StatementRun extends Waiter {
     this.#owner = owner
     this.#startedAt = startedAt
     this.#resolve = resolve
-    this.#reject = reject
     this.#timeoutMs = options?.timeoutMs
     this.#signal = options?.signal
     if (this.#signal !== undefined) this.#watch(this.#signal)
@@ -180,9 +179,9 @@ export class StatementRun extends Waiter {
     realTimers.queueMicrotask(() => this.#owner.finished(this, slot, null))
   }
 
-  override refuse(error: Error): void {
+  override refuse(error: Error, isHere?: boolean): void {
     this.#settle()
-    this.#reject(this.told(error))
+    failCall(this.#resolve, this.told(this.#about(error)), isHere)
   }
 
   override expire(now: number): void {
@@ -313,9 +312,13 @@ export class StatementRun extends Waiter {
   }
 
   #fail(error: Error): void {
-    const told = this.told(error)
+    const told = this.told(this.#about(error))
     if (told instanceof PoolhouseError) setNode(told, this.#host.name)
-    this.#reject(told)
+    failCall(this.#resolve, told)
+  }
+
+  #about(error: Error): Error {
+    return aboutStatement(this.#host, error, this.statement.text)
   }
 
   #settle(): void {

@@ -18,8 +18,6 @@ const DONE: Promise<IteratorReturnResult<undefined>> = Promise.resolve({
   value: undefined,
 })
 
-function settled(): void {}
-
 /**
  * Iterates over what comes in batches: one promise for each element, one question to the server for
  * each batch.
@@ -30,7 +28,8 @@ export class BatchIterator<T> extends StreamEnds<T> {
   #items: readonly T[] = []
   #at = 0
   #state: 'new' | 'open' | 'over' = 'new'
-  #fetching: Promise<void> | undefined
+  // While a batch is fetched: what begins the calls that wait for it.
+  #waiting: (() => void)[] | undefined
 
   /** Sends nothing yet. */
   constructor(work: BatchWork, host: BatchHost) {
@@ -45,25 +44,28 @@ export class BatchIterator<T> extends StreamEnds<T> {
     if (this.#at < this.#items.length && !failed) {
       return Promise.resolve({ done: false, value: this.#items[this.#at++]! })
     }
-    if (this.#fetching !== undefined) {
-      const again = (): Promise<IteratorResult<T, undefined>> => this.next()
-      return this.#fetching.then(again, again)
+    const waiting = this.#waiting
+    if (waiting !== undefined) {
+      return new Promise((resolve) => waiting.push(() => resolve(this.next())))
     }
     if (this.#state === 'over') return DONE
-    const fetching = this.#fetch()
-    // Before those who come meanwhile: they are served in the order of their calls.
-    const first = fetching.then(
-      () => {
-        this.#fetching = undefined
-        return this.next()
-      },
-      (error: unknown) => {
-        this.#fetching = undefined
-        throw error
-      },
-    )
-    this.#fetching = fetching.then(settled, settled)
-    return first
+    return this.#first()
+  }
+
+  async #first(): Promise<IteratorResult<T, undefined>> {
+    const waiting: (() => void)[] = []
+    this.#waiting = waiting
+    try {
+      await this.#fetch()
+      this.#waiting = undefined
+      return this.next()
+    } catch (error) {
+      this.#waiting = undefined
+      throw error
+    } finally {
+      // Behind the one that has fetched: they are served in the order of their calls.
+      for (const begin of waiting) begin()
+    }
   }
 
   async return(): Promise<IteratorResult<T, undefined>> {

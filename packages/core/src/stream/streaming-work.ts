@@ -5,10 +5,12 @@ import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { CLEANING_MS } from '../engine/cleaning.js'
 import { afterCancel, type CancelReason } from '../outcome/cancelled-call.js'
 import { AbortError } from '../outcome/errors.js'
+import { failCall, type SettleCall } from '../outcome/fail-call.js'
 import type { Durability, Executed } from '../outcome/outcome.js'
 import type { OccupantKind } from '../slot/occupant.js'
 import type { Slot } from '../slot/slot.js'
 import {
+  aboutStatement,
   beginOn,
   cancelWork,
   type ExclusiveWork,
@@ -44,7 +46,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   #failure: unknown
   #stopped = false
   // Settles what the caller waits for: its turn, the server, or the source of its data.
-  #reject: ((error: unknown) => void) | undefined
+  #settle: SettleCall | undefined
   #takeTurn: (() => void) | undefined
   #onAbort: (() => void) | undefined
   #wholeLimit: WholeLimit | undefined
@@ -111,16 +113,16 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
    * the owner refuses it; `waitedMs` of its time have passed already.
    */
   begin(owner: WorkOwner, enter: () => void, waitedMs = 0): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       if (this.#state === 'over') throw this.#failure
       const { signal, timeoutMs } = this.#limits
       this.#takeTurn = resolve
-      this.#reject = reject
+      this.#settle = resolve
       try {
         if (signal?.aborted) throw new AbortError(signal.reason, 'no')
         enter()
       } catch (error) {
-        this.#end(error, false)
+        this.#end(this.#about(error), false)
         return
       }
       this.#owner = owner
@@ -148,13 +150,13 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
     beginOn(slot, this.host, this.text, now)
     slot.resetAhead()
     this.#state = 'paused'
-    this.#reject = undefined
+    this.#settle = undefined
     this.#takeTurn?.()
   }
 
   /** Fails with nothing sent, if it still waits for its turn. */
   drop(error: Error): void {
-    if (this.#state === 'new' || this.#state === 'queued') this.stop(error)
+    if (this.#state === 'new' || this.#state === 'queued') this.stop(this.#about(error))
   }
 
   // ── asking the server ──
@@ -168,12 +170,12 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
     ends: (value: T) => boolean,
     endsOnError = true,
   ): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
+    return new Promise<T>((resolve) => {
       if (this.#state === 'over') throw this.#failure
       const slot = this.slot!
       const now = this.host.now()
       this.#state = 'asking'
-      this.#reject = reject
+      this.#settle = resolve
       slot.ask(now)
       this.#limitMs = this.host.statementTimeoutMs()
       if (this.#limitMs > 0) setDeadline(this.host, this, now, this.#limitMs)
@@ -185,7 +187,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
             resolve(value)
           } else {
             // Only now can it be told from a fetch that was never asked for.
-            reject(this.#failure)
+            failCall(resolve, this.#failure)
           }
         },
         (error: unknown) => this.#refused(error, endsOnError),
@@ -197,7 +199,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   protected during<T>(other: PromiseLike<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#state === 'over') throw this.#failure
-      this.#reject = reject
+      this.#settle = resolve
       other.then(resolve, reject)
     })
   }
@@ -214,7 +216,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
           ? this.#afterCancel(reason, null)
           : this.#givenUp(this.outcome)
     this.#state = 'paused'
-    this.#reject = undefined
+    this.#settle = undefined
     if (failure === null) return true
     this.#end(failure, free)
     return false
@@ -224,7 +226,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
     noteError(this.slot!, error)
     if (this.#isLate(free)) return
     const reason = this.#cancelReason
-    const told = this.failed(error)
+    const told = this.#about(this.failed(error))
     this.#end(reason === undefined ? told : this.#afterCancel(reason, told), free)
   }
 
@@ -257,7 +259,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   /** Gives up with an error that says what is known of the work at this moment. */
   interrupt(errorOf: (executed: Executed) => Error): void {
     const sent = this.#state !== 'new' && this.#state !== 'queued'
-    this.stop(errorOf(sent ? this.outcome : 'no'))
+    this.stop(this.#about(errorOf(sent ? this.outcome : 'no')))
   }
 
   /**
@@ -297,7 +299,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   lost(): void {
     if (this.#state !== 'paused') return
     // The statement has not come to its end, so the server cannot have committed it.
-    this.#end(this.slot!.lostError('rolled-back'), true)
+    this.#end(this.#about(this.slot!.lostError('rolled-back')), true)
   }
 
   /** Calls `listener` in a microtask once the work is over for its caller. */
@@ -389,8 +391,8 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
       // Otherwise the answer that is still to come decides how to go on.
       else if (!wasAsking || !this.#stopped) this.#unwind()
     }
-    if (failure !== undefined) this.#reject?.(failure)
-    this.#reject = undefined
+    if (failure !== undefined && this.#settle !== undefined) failCall(this.#settle, failure)
+    this.#settle = undefined
     for (const listener of this.#whenOver ?? []) realTimers.queueMicrotask(listener)
     this.#whenOver = undefined
   }
@@ -421,7 +423,12 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
 
   #givenUp(executed: Executed, cause?: unknown, durability?: Durability): Error {
     const signal = this.#state === 'aborting' ? this.#limits.signal : undefined
-    return givenUpError(this.host.name, signal, this.#limitMs, executed, cause, durability)
+    const { name } = this.host
+    return this.#about(givenUpError(name, signal, this.#limitMs, executed, cause, durability))
+  }
+
+  #about<E>(error: E): E {
+    return aboutStatement(this.host, error, this.text)
   }
 }
 

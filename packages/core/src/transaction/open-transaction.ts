@@ -8,6 +8,7 @@ import type { PoolLease, WorkGuard } from '../lease/pool-lease.js'
 import { asExecuted } from '../outcome/as-executed.js'
 import { setExecuted } from '../outcome/database-error.js'
 import { AbortError, InDoubtError } from '../outcome/errors.js'
+import { failCall } from '../outcome/fail-call.js'
 import type { Durability } from '../outcome/outcome.js'
 import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import {
@@ -145,8 +146,8 @@ export class OpenTransaction implements Transaction {
     this.#state = 'stopped'
     this.#stopError = error
     this.#limits?.stop(error)
-    this.#onStop?.(error)
     this.#scope?.abandon(() => error)
+    this.#onStop?.(error)
   }
 
   /** Nothing can be sent any more. */
@@ -418,9 +419,10 @@ export class OpenTransaction implements Transaction {
   #untilStopped<R>(work: () => Promise<R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
       this.#refuseIfStopped()
-      this.#onStop = reject
-      // An async wrapper also catches what `work` throws synchronously.
-      void (async () => resolve(await work()))().catch(reject)
+      this.#onStop = (error) => failCall(resolve, error)
+      // An async wrapper also catches what `work` throws synchronously. Not by functions of ours:
+      // what fails inside finds its callers only past those of the promise.
+      ;(async () => await work())().then(resolve, reject)
     })
   }
 

@@ -2,6 +2,7 @@ import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import type { Clock, ClockTimer } from '../base/clock.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import { AbortError, StatementTimeoutError, TransactionError } from '../outcome/errors.js'
+import { failCall, type SettleCall } from '../outcome/fail-call.js'
 import type { Executed } from '../outcome/outcome.js'
 
 /** The limits of a call that waits for its turn. */
@@ -61,7 +62,7 @@ export class TransactionScope {
   readonly #turns = new Set<Turn>()
   // What its own work has begun at other scopes and waits for its turn there.
   #waits: Set<Turn> | undefined
-  #reject: ((error: Error) => void) | undefined
+  #settle: SettleCall | undefined
 
   /** Begins with nothing open. `pool` is for messages. */
   constructor(clock: Clock, pool: string) {
@@ -119,7 +120,7 @@ export class TransactionScope {
         }),
         refuse: (error) => {
           leave()
-          reject(error)
+          failCall(resolve, error)
         },
       }
       const onAbort = (): void => turn.refuse(new AbortError(signal!.reason, 'no'))
@@ -171,11 +172,11 @@ export class TransactionScope {
   /** Runs the work of this scope, until it settles or `abandon` is called. */
   run<R>(work: () => Promise<R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
-      this.#reject = reject
+      this.#settle = resolve
       storage ??= new AsyncLocalStorage()
       const inside: Inside = { scope: this, outer: storage.getStore() }
       // An async wrapper also catches what `work` throws synchronously.
-      storage.run(inside, async () => resolve(await work())).catch(reject)
+      storage.run(inside, async () => await work()).then(resolve, reject)
     })
   }
 
@@ -207,7 +208,7 @@ export class TransactionScope {
     const child = this.#child
     if (child === undefined) return
     if (by !== undefined && (child.#holds(by) || isInside(child))) child.rolledBack = true
-    else child.#reject?.(errorOf('rolled-back'))
+    else if (child.#settle !== undefined) failCall(child.#settle, errorOf('rolled-back'))
     child.abandon(errorOf, by)
   }
 

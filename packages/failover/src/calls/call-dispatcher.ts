@@ -1,5 +1,5 @@
 import { AbortError, type ConnectionPool, InDoubtError, PoolClosedError } from '@poolhouse/core'
-import { type EventHub, ownError, refusesWrites } from '@poolhouse/core/kit'
+import { type EventHub, ownError, ownErrorHere, refusesWrites } from '@poolhouse/core/kit'
 import { awaitUntil } from '../base/await-until.js'
 import { isHint } from '../base/fate.js'
 import type { HeldCalls } from '../judge/describe-change.js'
@@ -239,7 +239,7 @@ export class CallDispatcher {
     }
     if (this.#queue.isPaused) return this.#queue.wait(deadline, signal, isListening)
     const { blocked, isFirstRound } = this.#watch
-    if (blocked !== undefined) throw ownError(blocked)
+    if (blocked !== undefined) throw ownErrorHere(blocked)
     if (this.#config.hold === undefined && !isFirstRound) {
       throw this.#queue.noPrimary(NOT_HELD, failed?.error)
     }

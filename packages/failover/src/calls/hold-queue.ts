@@ -1,5 +1,5 @@
 import { AbortError, type ClockTimer, type ConnectionPool, NoPrimaryError } from '@poolhouse/core'
-import { type EventHub, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
+import { type EventHub, failCall, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import type { HeldCalls } from '../judge/describe-change.js'
 import type { FailoverConfig } from '../options/failover-options.js'
 import type { TopologyWatch } from '../watch/topology-watch.js'
@@ -84,7 +84,7 @@ export class HoldQueue {
       this.#heldSince = since
       this.#announce()
     }
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const end = (settle: () => void): void => {
         this.#held.delete(held)
         timer.cancel()
@@ -95,7 +95,7 @@ export class HoldQueue {
         since,
         isListening,
         release: (pool) => end(() => resolve(pool)),
-        refuse: (error) => end(() => reject(error)),
+        refuse: (error) => end(() => failCall(resolve, error)),
       }
       const onAbort = (): void => held.refuse(new AbortError(signal!.reason, 'no'))
       const timer: ClockTimer = clock.setTimer(

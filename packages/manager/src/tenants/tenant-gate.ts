@@ -6,7 +6,7 @@ import {
   type PoolGauges,
   PoolOverloadedError,
 } from '@poolhouse/core'
-import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
+import { failCall, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 
 /** The limits of one tenant. */
 export interface GateLimits {
@@ -79,7 +79,7 @@ export class TenantGate {
     if (this.#waiters.size >= maxPending) {
       return Promise.reject(new PoolOverloadedError(`maxPending is ${maxPending}`, this.#gauges()))
     }
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const end = (settle: () => void): void => {
         this.#waiters.delete(waiter)
         timer.cancel()
@@ -87,8 +87,9 @@ export class TenantGate {
         settle()
       }
       const waiter: Waiter = { enter: () => end(resolve) }
-      const onAbort = (): void => end(() => reject(new AbortError(signal!.reason, 'no')))
-      const late = (): void => end(() => reject(new AcquireTimeoutError(timeoutMs, this.#gauges())))
+      const fail = (error: Error): void => end(() => failCall(resolve, error))
+      const onAbort = (): void => fail(new AbortError(signal!.reason, 'no'))
+      const late = (): void => fail(new AcquireTimeoutError(timeoutMs, this.#gauges()))
       const timer: ClockTimer = this.#clock.setTimer(late, timeoutMs, { keepAlive: true })
       watchSignal(signal, onAbort)
       this.#waiters.add(waiter)

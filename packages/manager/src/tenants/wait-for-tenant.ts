@@ -1,6 +1,12 @@
-import { AbortError, AcquireTimeoutError, type Clock, type ClockTimer } from '@poolhouse/core'
+import {
+  AbortError,
+  AcquireTimeoutError,
+  type Clock,
+  type ClockTimer,
+  PoolhouseError,
+} from '@poolhouse/core'
 import type { PoolCall } from '@poolhouse/core/kit'
-import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
+import { failCall, ownError, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import type { Tenant } from './tenant.js'
 
 /**
@@ -15,7 +21,7 @@ export function waitForTenant(
 ): Promise<Tenant> {
   const { signal, timeoutMs } = call
   if (signal === undefined && timeoutMs === undefined) return found
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     let timer: ClockTimer | undefined
     const end = (): void => {
       timer?.cancel()
@@ -23,7 +29,8 @@ export function waitForTenant(
     }
     const fail = (error: unknown): void => {
       end()
-      reject(error)
+      // Others may wait for the same answer.
+      failCall(resolve, error instanceof PoolhouseError ? ownError(error) : error)
     }
     const onAbort = (): void => fail(new AbortError(signal!.reason, 'no'))
     found.then((tenant) => {

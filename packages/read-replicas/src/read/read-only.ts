@@ -6,7 +6,7 @@ import type {
   QueryResult,
   Statement,
 } from '@poolhouse/core'
-import { refuseLoneStatement } from '@poolhouse/core/kit'
+import { failAgain, refuseLoneStatement } from '@poolhouse/core/kit'
 
 // A replica refuses writes by itself. These functions are for reads on a server that would carry
 // writes out: a write on reader() must not succeed on the one day when the replicas are gone.
@@ -46,7 +46,7 @@ export function queryReadOnly<Row>(
     ended()
     return Promise.reject(error)
   }
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     pool
       .use(
         async (lease) => {
@@ -58,7 +58,7 @@ export function queryReadOnly<Row>(
       )
       // Has no effect if only the rollback failed: the caller has the answer, and the pool destroys
       // the connection.
-      .catch(reject)
+      .catch((error: unknown) => failAgain(resolve, error))
       .finally(ended)
   })
 }

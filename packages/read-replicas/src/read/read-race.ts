@@ -1,3 +1,5 @@
+import { failAgain } from '@poolhouse/core/kit'
+
 /** Begins a read that ends early when the signal fires. */
 export type StartRead<R> = (signal: AbortSignal) => Promise<R>
 
@@ -18,7 +20,7 @@ export function raceReads<R>(
   first: StartRead<R>,
   second: (over: AbortSignal) => Promise<StartRead<R> | undefined>,
 ): Promise<RaceResult<R>> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const runners: AbortController[] = []
     const waiting = new AbortController()
     let running = 0
@@ -41,7 +43,7 @@ export function raceReads<R>(
           failure = isSecond ? (failure ?? { error }) : { error }
           if (--running === 0) {
             const { error: reason } = failure
-            finish(() => reject(reason))
+            finish(() => failAgain(resolve, reason))
           }
         },
       )

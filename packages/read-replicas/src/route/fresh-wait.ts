@@ -1,5 +1,5 @@
 import { AbortError } from '@poolhouse/core'
-import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
+import { failCall, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 
 interface Waiter {
@@ -22,7 +22,7 @@ export class FreshWait {
    * `AbortError` when the signal fires.
    */
   wait(fits: () => boolean, deadline: number, signal: AbortSignal | undefined): Promise<boolean> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const end = (): void => {
         timer.cancel()
         this.#waiters.delete(waiter)
@@ -30,7 +30,7 @@ export class FreshWait {
       }
       const onAbort = (): void => {
         end()
-        reject(new AbortError(signal!.reason, 'no'))
+        failCall(resolve, new AbortError(signal!.reason, 'no'))
       }
       const waiter: Waiter = {
         fits,

@@ -1,5 +1,5 @@
 import { AbortError, type ClockTimer, NoSuitableNodeError } from '@poolhouse/core'
-import { unwatchSignal, watchSignal } from '@poolhouse/core/kit'
+import { failCall, unwatchSignal, watchSignal } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 
 /** Where a read may go now: to the primary, or to a replica after all. */
@@ -82,9 +82,9 @@ export class PrimaryGate {
     for (const waiter of this.#waiters) if (waiter.fits()) waiter.settle('replica')
   }
 
-  /** Rejects all waits with the error. */
-  close(error: Error): void {
-    for (const waiter of this.#waiters) waiter.settle(error)
+  /** Rejects all waits, each with an error of its own. */
+  close(error: () => Error): void {
+    for (const waiter of this.#waiters) waiter.settle(error())
   }
 
   #admit(limit: number): void {
@@ -96,7 +96,7 @@ export class PrimaryGate {
   }
 
   #queue(wait: GateWait): Promise<Turn> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const { signal } = wait
       const onAbort = (): void => waiter.settle(new AbortError(signal!.reason, 'no'))
       const waiter: Waiter = {
@@ -105,7 +105,7 @@ export class PrimaryGate {
           this.#waiters.delete(waiter)
           unwatchSignal(signal, onAbort)
           if (this.#waiters.size === 0) this.#wakeAt(Number.POSITIVE_INFINITY)
-          if (turn instanceof Error) reject(turn)
+          if (turn instanceof Error) failCall(resolve, turn)
           else resolve(turn)
         },
       }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { ownError } from '../../../src/base/own-error.js'
 import { AuthenticationError, ConnectError, DatabaseError } from '../../../src/index.js'
 import { harness, watch } from '../../harness.js'
 
@@ -161,7 +162,10 @@ test('F25, F26: refuses waiting callers at once when waiting is pointless, and n
   )
   const waiting = [watch(pool.acquire()), watch(pool.query('select 1'))]
   await clock.settle()
-  expect(waiting.map(({ error }) => error)).toEqual([wrongPassword, wrongPassword])
+  expect(waiting.map(({ error }) => error)).toEqual([
+    wrongPassword,
+    Object.assign(ownError(wrongPassword), { statement: 'select 1' }),
+  ])
   const attempts = driver.attempts
   const newcomer = watch(pool.acquire())
   await clock.settle()

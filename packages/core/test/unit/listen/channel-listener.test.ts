@@ -302,7 +302,7 @@ describe('the first LISTEN', () => {
     const it = setting({}, { onConnect: () => error })
     const outcome = watch(it.listen('a'))
     await it.clock.settle()
-    expect(outcome.error).toBe(error)
+    expect(outcome.error).toEqual(error)
     expect(it.clock.pendingTimers).toBe(0)
   })
 
@@ -315,7 +315,7 @@ describe('the first LISTEN', () => {
     await it.subscribed('good')
     const bad = watch(it.listen('bad'))
     await it.clock.settle()
-    expect(bad.error).toBe(refusal)
+    expect(bad.error).toEqual(refusal)
     it.notify('good', '1')
     await it.clock.advance(60_000)
     expect(it.diary).toEqual(['good: good 1'])

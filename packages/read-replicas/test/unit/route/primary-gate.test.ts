@@ -74,7 +74,7 @@ describe('PrimaryGate', () => {
     await gate.enter(wait())
     const waiting = Array.from({ length: 1_000 }, () => gate.enter(wait()))
     await expect(gate.enter(wait())).rejects.toThrow('1000 reads already wait for it')
-    gate.close(new Error('closed'))
+    gate.close(() => new Error('closed'))
     for (const end of await Promise.allSettled(waiting)) expect(end.status).toBe('rejected')
   })
 
