@@ -69,10 +69,11 @@ export const POOLS: readonly Chapter[] = [
   },
   {
     title: 'Pools and calls',
-    members: ['Pool', 'ConnectionPool', 'Queryable', 'Streamable', 'PoolEventEmitter'],
+    members: ['Pool', 'ConnectionPool', 'Queryable', 'Batchable', 'Streamable', 'PoolEventEmitter'],
     options: [
       'Statement',
       'QueryOptions',
+      'BatchOptions',
       'AcquireOptions',
       'TransactionOptions',
       'TransactionRetry',

@@ -50,6 +50,8 @@ export type {
 export type { Pooler, PoolerInEffect } from './api/pooler.js'
 export type { Session, SessionOptions } from './api/session.js'
 export type {
+  Batchable,
+  BatchOptions,
   FieldInfo,
   Intent,
   Queryable,

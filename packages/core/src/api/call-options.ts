@@ -46,6 +46,11 @@ export function checkQueryOptions(options: object): void {
   checkOptions('query', options, READ_CHECKS)
 }
 
+/** Checks the options of `batch`. Throws `TypeError` or `RangeError` naming option and value. */
+export function checkBatchOptions(options: object): void {
+  checkOptions('batch', options, LIMIT_CHECKS)
+}
+
 /** Checks the options of `stream`. Throws `TypeError` or `RangeError` naming option and value. */
 export function checkStreamOptions(options: object): void {
   checkOptions('stream', options, STREAM_CHECKS)

@@ -1,13 +1,13 @@
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { ConnectionInfo } from './driver.js'
-import type { Queryable } from './statement.js'
+import type { Batchable, Queryable } from './statement.js'
 import type { Streamable } from './streaming.js'
 
 /**
  * A connection held by one caller. After `release()` or `destroy()` every call rejects with
  * `LeaseReleasedError`.
  */
-export interface Lease extends Queryable, Streamable, AsyncDisposable {
+export interface Lease extends Queryable, Batchable, Streamable, AsyncDisposable {
   /** Number of the connection within its pool, for logs. */
   readonly connection: number
   /** Name of the pool of the node it leads to. */

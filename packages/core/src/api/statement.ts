@@ -55,6 +55,47 @@ export interface QueryOptions {
   maxStalenessBytes?: number | undefined
 }
 
+/** Options of `batch`. */
+export interface BatchOptions {
+  /**
+   * Ends the batch: what is not sent yet is not sent, and what is not answered yet is cancelled.
+   * What became of each statement is in its outcome. A batch of which nothing was sent rejects with
+   * `AbortError`.
+   */
+  signal?: AbortSignal | undefined
+  /**
+   * Longest time for the whole batch in milliseconds; it then ends as with `signal`, with
+   * `StatementTimeoutError`. Default: the pool's `statementTimeoutMs` for each statement, counted
+   * from the answer to the one before it.
+   */
+  timeoutMs?: number | undefined
+}
+
+/** Something that runs several statements in one round trip. */
+export interface Batchable {
+  /**
+   * Sends several statements in one round trip and runs them in their order, each by itself:
+   * outside a transaction each is committed alone, and one that fails does not stop the others.
+   * Inside a transaction the server refuses with 25P02 what follows a failed one. Resolves when all
+   * are answered, with one outcome for each, in their order; the `executed` of an error says what
+   * is known of its statement. If the connection is lost, outcomes that were answered are kept, the
+   * others are `unknown`, or `no` where they were not sent.
+   *
+   * Rejects only if nothing was sent: with `TypeError` or `RangeError` for wrong arguments, which
+   * names the index of the statement, and with what `query` rejects with before it sends anything.
+   * No statement of a batch with a wrong one is sent. Takes its turn among the calls of its
+   * connection as one call.
+   *
+   * There is no limit to the number of statements. At most 1,000 of them, or 1 MiB of texts and
+   * values, are on their way at a time: more than that takes another round trip for each such
+   * piece. All results are held in memory until the last has come.
+   */
+  batch(
+    statements: readonly (Statement | string)[],
+    options?: BatchOptions,
+  ): Promise<PromiseSettledResult<QueryResult>[]>
+}
+
 /** One column of a result, as the server described it. */
 export interface FieldInfo {
   /** Column name. */

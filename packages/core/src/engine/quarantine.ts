@@ -27,7 +27,9 @@ export class Quarantine {
    */
   cancel(slot: Slot): void {
     if (slot.cancelling || slot.state === 'gone') return
-    const request = slot.connection!.cancel(CANCEL_MS)
+    const connection = slot.connection!
+    const sent = connection.inFlight
+    const request = connection.cancel(CANCEL_MS)
     // Set before `whenQuiet` is called: with a request under way, a slot is quiet only once it is
     // gone.
     slot.beginCancel()
@@ -38,7 +40,7 @@ export class Quarantine {
       CANCEL_MS * 1.5,
       'it was not confirmed',
     ).then(
-      () => this.#arrived(slot),
+      () => this.#arrived(slot, sent),
       (error: unknown) => {
         slot.endCancel()
         // Whether it will still arrive is unknown, so the session cannot be trusted with another
@@ -63,14 +65,20 @@ export class Quarantine {
     )
   }
 
-  #arrived(slot: Slot): void {
+  #arrived(slot: Slot, sent: number): void {
     slot.endCancel()
     slot.recheckQuiet()
     if (slot.quiet) return
-    // The server has the request; if the statement does not end now, nothing else will end it.
+    // One request ends one statement. Of several that were sent together the next one runs then.
+    if (sent > 1) void slot.whenFewer(sent).then(() => this.#again(slot))
+    // The server has the request; if what it runs does not end now, nothing else will end it.
     const timer = this.#engine.clock.setTimer(() => {
       this.#engine.departures.break(slot, 'its statement did not end after a cancel request')
     }, CLEANING_MS)
     void slot.whenQuiet().then(() => timer.cancel())
+  }
+
+  #again(slot: Slot): void {
+    if (!slot.quiet) this.cancel(slot)
   }
 }

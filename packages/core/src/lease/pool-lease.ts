@@ -1,6 +1,6 @@
 import type { ConnectionInfo, CopyResult, RawHolder, TransactionStatus } from '../api/driver.js'
 import type { Lease } from '../api/lease.js'
-import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
+import type { BatchOptions, QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import type {
   CopyOptions,
   CopySource,
@@ -15,8 +15,15 @@ import type { ServerIdentity } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
 import { traitsOf } from '../sql/statement-traits.js'
 import {
+  type BatchKind,
+  type BatchListener,
+  BatchRun,
+  type Outcome,
+} from '../statement/batch-run.js'
+import {
   checkCopyFromArguments,
   checkCopyToArguments,
+  readBatchCall,
   readQueryCall,
   readStreamArguments,
 } from '../statement/call-arguments.js'
@@ -28,6 +35,7 @@ import { CopyIn } from '../stream/copy-in.js'
 import { CopyOut } from '../stream/copy-out.js'
 import { RowStream } from '../stream/row-stream.js'
 import type { StreamingWork } from '../stream/streaming-work.js'
+import { traceBatch } from '../stream/trace-batch.js'
 import { traceWork } from '../stream/trace-work.js'
 import type { LeasedSession, OfSession } from './leased-session.js'
 
@@ -152,6 +160,49 @@ export class PoolLease implements Lease, OfSession {
     if (!this.valid) return new LeaseReleasedError(this.#engine.name)
     if (this.#slot.over) return this.#slot.lostError()
     return signal?.aborted ? new AbortError(signal.reason, 'no') : undefined
+  }
+
+  batch(statements: readonly (Statement | string)[], options?: BatchOptions): Promise<Outcome[]> {
+    return new Promise((resolve) => {
+      const call = readBatchCall('batch', statements, options)
+      this.runBatch(call.statements, 'each', call.options, { resolve })
+    })
+  }
+
+  /**
+   * Several statements as one step, for which `options` hold as a whole; undefined if the driver
+   * cannot send them so, and then nothing was sent. What follows a failed one is passed over.
+   */
+  runJoined(
+    statements: readonly Statement[],
+    options: BatchOptions | undefined,
+  ): Promise<Outcome[] | undefined> {
+    return new Promise((resolve) => {
+      const refused = (): void => resolve(undefined)
+      this.runBatch(statements, 'joined', options, { resolve, refused })
+    })
+  }
+
+  /** Runs statements that were taken. Throws where nothing can be sent. */
+  runBatch(
+    statements: readonly Statement[],
+    kind: BatchKind,
+    options: BatchOptions | undefined,
+    listener: BatchListener,
+  ): void {
+    const refusal = this.#refusal(options?.signal)
+    if (refusal !== undefined) throw refusal
+    if (statements.length === 0) {
+      listener.resolve([])
+      return
+    }
+    this.#order ??= new StatementOrder(this.#engine, this.#slot)
+    const told = tracing.query.hasSubscribers
+      ? traceBatch(this.node, statements, listener)
+      : listener
+    const now = this.#engine.now()
+    const run = new BatchRun(this.#engine, this.#order, statements, kind, options, now, told)
+    this.#order.submit(run, now)
   }
 
   stream<Row = Record<string, unknown>>(...args: StreamArguments): StreamIterator<Row> {

@@ -129,6 +129,15 @@ export function setStatement(error: PoolhouseError, statement: string): void {
 }
 
 /**
+ * Says which statement of several an error is about. The same object, because the caller may hold
+ * it already.
+ */
+export function setStatementIndex(error: Error, index: number): void {
+  const value = { value: index, enumerable: true, configurable: true }
+  Object.defineProperty(error, 'statementIndex', value)
+}
+
+/**
  * Says that another attempt may succeed, where an error could not know that by itself. The same
  * object, because the caller may hold it already.
  */

@@ -42,6 +42,32 @@ export function failCall(settle: SettleCall, error: unknown, isHere = false): vo
   begin()
 }
 
+/**
+ * Resolves the promise of a call that has several outcomes, as `failCall` rejects one: `errors`,
+ * which are those of some outcomes, get the frames of the code that awaits the call.
+ */
+export function tellCall<T>(
+  settle: (outcome: T | PromiseLike<T>) => void,
+  value: T,
+  errors: readonly unknown[],
+): void {
+  if (errors.length === 0) {
+    settle(value)
+    return
+  }
+  let begin!: () => void
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  settle(
+    begun.then(function tell(): T {
+      for (const error of errors) if (error instanceof PoolhouseError) showCaller(error, tell)
+      return value
+    }),
+  )
+  begin()
+}
+
 function ignore(): void {}
 
 /**

@@ -48,6 +48,11 @@ export class PoolhouseError extends Error {
    * it may hold a secret, and always with `errorDetail: 'drop'`.
    */
   declare readonly statement?: string
+  /**
+   * Which statement of `transaction([…])` failed, by its place in the array, from 0. Absent where
+   * the error belongs to none of them, such as that of COMMIT, and for other calls.
+   */
+  declare readonly statementIndex?: number
 
   /** Makes an error; subclasses choose the defaults of `code`, `executed` and `retryable`. */
   constructor(message: string, options: PoolhouseErrorOptions = {}) {

@@ -31,10 +31,13 @@ export const COPY_PIECE_MS: number = COPY_PIECE_BYTES / SLOWEST_UPLOAD_BYTES_PER
  * Lengths of texts stand for their bytes.
  */
 export function uploadMs({ running }: Slot): number {
-  return running === undefined ? 0 : sizeOf(running) / SLOWEST_UPLOAD_BYTES_PER_MS
+  if (running === undefined) return 0
+  const bytes = typeof running === 'number' ? running : sizeOf(running)
+  return bytes / SLOWEST_UPLOAD_BYTES_PER_MS
 }
 
-function sizeOf({ text, values }: Statement): number {
+/** How much of a statement goes over the line. Lengths of texts stand for their bytes. */
+export function sizeOf({ text, values }: Statement): number {
   let size = text.length
   for (const value of values ?? []) {
     if (typeof value === 'string' || value instanceof Uint8Array) size += value.length

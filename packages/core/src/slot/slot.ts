@@ -103,8 +103,11 @@ export class Slot {
   readonly rawTaken: boolean = false
   /** The stream or copy that has the session to itself, until the server has answered all of it. */
   readonly occupant: Occupant | undefined = undefined
-  /** The statement in flight, for the time that it may take to reach the server. */
-  readonly running: Statement | undefined = undefined
+  /**
+   * The statement in flight, or the bytes of those that were sent together, for the time that they
+   * may take to reach the server.
+   */
+  readonly running: Statement | number | undefined = undefined
   /** Text of the last statement; never its values, and never to be shown as it is. */
   readonly lastStatement: string | undefined = undefined
   /** When the statement in flight was sent. */
@@ -344,12 +347,23 @@ export class Slot {
   }
 
   /** Work with this text begins; `statement` is what is sent for it now. */
-  begin(text: string, now: number, statement?: Statement): void {
+  begin(text: string, now: number, statement?: Statement | number): void {
     own<Slot>(this).lastStatement = text
     own<Slot>(this).running = statement
     own<Slot>(this).sentAt = now
     own<Slot>(this).committedLocally = false
     own<Slot>(this).cancelSent = false
+  }
+
+  /**
+   * The next of several statements that were sent together begins; `left` is the size of those that
+   * are not answered, in bytes.
+   */
+  beginNext(text: string, now: number, left: number): void {
+    own<Slot>(this).lastStatement = text
+    own<Slot>(this).running = left
+    own<Slot>(this).sentAt = now
+    own<Slot>(this).committedLocally = false
   }
 
   /** A statement of the work under way is about to be sent. */
@@ -426,11 +440,20 @@ export class Slot {
 
   /** Resolves when the connection is quiet. */
   whenQuiet(): Promise<void> {
-    if (this.quiet) return Promise.resolve()
+    return this.#when(() => this.quiet)
+  }
+
+  /** Resolves when fewer statements than `count` are in flight, or the session is over. */
+  whenFewer(count: number): Promise<void> {
+    return this.#when(() => this.#state === GONE || this.connection!.inFlight < count)
+  }
+
+  #when(isSo: () => boolean): Promise<void> {
+    if (isSo()) return Promise.resolve()
     return new Promise((resolve) => {
       this.#quietChecks ??= []
       this.#quietChecks.push(() => {
-        if (!this.quiet) return false
+        if (!isSo()) return false
         resolve()
         return true
       })

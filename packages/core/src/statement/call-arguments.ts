@@ -1,10 +1,12 @@
 import {
+  checkBatchOptions,
   checkCopyFromOptions,
   checkCopyToOptions,
   checkQueryOptions,
   checkStreamOptions,
 } from '../api/call-options.js'
 import {
+  type BatchOptions,
   type QueryArguments,
   type QueryOptions,
   readQueryArguments,
@@ -14,6 +16,7 @@ import type { CopyOptions, CopySource, CopyToOptions, StreamOptions } from '../a
 import { describeValue } from '../base/option-check.js'
 
 import { refuseUnlessCopy } from './copy-text.js'
+import { takeStatements } from './statement-list.js'
 
 /**
  * `readQueryArguments`, with checked options. Throws `TypeError` or `RangeError` for wrong
@@ -27,6 +30,21 @@ export function readQueryCall(
   const read = readQueryArguments(first, second, third)
   if (read.options !== undefined) checkQueryOptions(read.options)
   return read
+}
+
+/**
+ * The arguments of `batch`, taken as they are now. Throws `TypeError` or `RangeError` for wrong
+ * ones; `call` is the name in its message.
+ */
+export function readBatchCall(
+  call: string,
+  statements: readonly (Statement | string)[],
+  options: BatchOptions | undefined,
+): { readonly statements: readonly Statement[]; readonly options: BatchOptions | undefined } {
+  const taken = takeStatements(call, statements)
+  if (options === undefined) return { statements: taken, options }
+  checkBatchOptions(options)
+  return { statements: taken, options: { ...options } }
 }
 
 /**

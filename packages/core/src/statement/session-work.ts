@@ -37,6 +37,11 @@ export interface OrderedWork {
   receive(slot: Slot, now: number): void
   /** Fails with nothing sent. */
   drop(error: Error): void
+  /**
+   * It has the session, and sends nothing more: its lease is over. For work that sends one thing
+   * after another and is not over with its first answer.
+   */
+  cut?(errorOf: (executed: Executed) => Error): void
 }
 
 /** Work that has its session to itself until it is over: a stream or a copy. */

@@ -16,6 +16,8 @@ export class StatementOrder implements RunOwner, WorkOwner {
   readonly #queue: OrderedWork[] = []
   // Not over for its caller yet.
   #open: ExclusiveWork | undefined
+  // What has the session now.
+  #current: OrderedWork | undefined
   #busy = false
 
   /** Begins with nothing in flight. */
@@ -50,6 +52,7 @@ export class StatementOrder implements RunOwner, WorkOwner {
       return
     }
     this.#busy = true
+    this.#current = work
     work.receive(this.#slot, now)
   }
 
@@ -75,11 +78,12 @@ export class StatementOrder implements RunOwner, WorkOwner {
   }
 
   /**
-   * Fails everything that has not been sent, and ends what is open. Each is told by an error of its
-   * own what is known of it.
+   * Fails everything that has not been sent, also of a batch, and ends what is open. Each is told
+   * by an error of its own what is known of it.
    */
   drop(errorOf: (executed: Executed) => Error): void {
     this.#open?.interrupt(errorOf)
+    this.#current?.cut?.(errorOf)
     for (const run of this.#queue.splice(0)) run.drop(errorOf('no'))
   }
 
@@ -88,6 +92,7 @@ export class StatementOrder implements RunOwner, WorkOwner {
     if (this.#slot.over) this.drop((executed) => this.#slot.lostError(executed))
     let run = this.#queue.shift()
     while (run?.settled === true) run = this.#queue.shift()
+    this.#current = run
     if (run === undefined) this.#busy = false
     else run.receive(this.#slot, this.#host.now())
   }

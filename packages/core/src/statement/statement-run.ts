@@ -4,17 +4,14 @@ import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { Waiter } from '../engine/wait-queue.js'
 import { afterCancel } from '../outcome/cancelled-call.js'
-import { DatabaseError, setExecuted, setNode } from '../outcome/database-error.js'
-import { leavesCommitOpen } from '../outcome/error-meaning.js'
-import { AbortError, LeaseReleasedError, PoolClosedError } from '../outcome/errors.js'
+import { setNode } from '../outcome/database-error.js'
+import { AbortError } from '../outcome/errors.js'
 import { failCall, type SettleCall } from '../outcome/fail-call.js'
 import type { Durability, Executed } from '../outcome/outcome.js'
 import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
 import type { Slot } from '../slot/slot.js'
-import { commitsMidway } from '../sql/commits-midway.js'
-import { traitsOf } from '../sql/statement-traits.js'
-import { CONTROLS_TRANSACTION, COPIES, READ_IN_TWO_WAYS } from '../sql/trait-flags.js'
+import { COPIES, READ_IN_TWO_WAYS } from '../sql/trait-flags.js'
 import { copyMisfit } from './copy-text.js'
 import { refuseWhenSent } from './lone-statement.js'
 import {
@@ -26,6 +23,7 @@ import {
   setDeadline,
   type WorkHost,
 } from './session-work.js'
+import { cutShortError, settleOutcome } from './statement-outcome.js'
 import { throughPooler } from './through-pooler.js'
 
 /** What a running statement needs of its pool's engine. */
@@ -272,36 +270,15 @@ export class StatementRun extends Waiter {
   /** What the caller is told, if it is not success. */
   #failureOf(slot: Slot, error: Error | null, result: QueryResult<unknown> | undefined): unknown {
     const { committedLocally } = slot
-    if (error instanceof PoolhouseError) {
-      const { text } = this.statement
-      const mayBeHalf = commitsMidway(text)
-      // A transaction around it, if there is one, knows better and says so at its end.
-      if (error instanceof DatabaseError && (mayBeHalf || leavesOpen(text, error))) {
-        setExecuted(error, 'unknown')
-      }
-      // The session was ended in its wait for the standbys, which comes after the commit.
-      if (committedLocally && !mayBeHalf && error.executed === 'unknown') {
-        setExecuted(error, 'yes', 'local')
-      }
-    }
+    settleOutcome(this.statement.text, error, committedLocally)
     if (this.#state === 'cancelling' || this.#state === 'aborting') {
       const reason = this.#state === 'aborting' ? 'abort' : 'timeout'
       return afterCancel(reason, error, result?.command, committedLocally, (...known) =>
         this.#givenUp(...known),
       )
     }
-    return error === null && committedLocally && slot.cancelSent ? this.#cutShort(slot) : error
-  }
-
-  /**
-   * The pool itself has cancelled the wait for the standbys: it is closing, or the lease was given
-   * back too early.
-   */
-  #cutShort(slot: Slot): Error {
-    const { name } = this.#host
-    return slot.state === 'leased'
-      ? new PoolClosedError(name, 'yes', 'local')
-      : new LeaseReleasedError(name, 'yes', 'local')
+    const cutShort = error === null && committedLocally && slot.cancelSent
+    return cutShort ? cutShortError(this.#host.name, slot) : error
   }
 
   #giveUp(error: Error): void {
@@ -339,9 +316,4 @@ export class StatementRun extends Waiter {
     const signal = this.#state === 'aborting' ? this.#signal : undefined
     return givenUpError(this.#host.name, signal, this.#limitMs, executed, cause, durability)
   }
-}
-
-/** Whether a COMMIT was answered with an error that says that its outcome is not known. */
-function leavesOpen(text: string, error: DatabaseError): boolean {
-  return (traitsOf(text) & CONTROLS_TRANSACTION) !== 0 && leavesCommitOpen(error)
 }

@@ -21,18 +21,8 @@ import type { ServerIdentity } from '../server/server-identity.js'
 import { FakeExchange, fakeCopyIn, fakeCopyOut, fakeCursor, lost } from './fake-exchange.js'
 import { FakeGroup, fitsTogether, isFatal } from './fake-group.js'
 import { FakeSession } from './fake-session.js'
-import type { FakeReply } from './replies.js'
+import type { FakeParameter, FakeReply } from './replies.js'
 import { serverColumns } from './server-columns.js'
-
-/** A start-up parameter as a session has it. */
-export interface FakeParameter {
-  /** Its value; `null` for none. Default: the text that was asked for. */
-  found?: string | null
-  /** 1 if it was set later than at the log-in. Default 0. */
-  setLater?: 0 | 1
-  /** 1 if the value means the same as the text. Default 1. */
-  same?: 0 | 1
-}
 
 /**
  * How a fake server behaves. Every function is asked anew each time, so a test can change its mind.
@@ -127,6 +117,7 @@ export class FakeConnection implements DriverConnection {
   #resetWanted = false
   readonly #session = new FakeSession()
   #done: Done | undefined
+  #group: FakeGroup | undefined
   #answer: ((error: Error | null) => void) | undefined
 
   /** Made by the fake driver. */
@@ -148,7 +139,8 @@ export class FakeConnection implements DriverConnection {
   }
 
   get inFlight(): number {
-    return this.#done === undefined ? 0 : 1
+    if (this.#done === undefined) return 0
+    return this.#group?.left ?? 1
   }
 
   /**
@@ -211,6 +203,7 @@ export class FakeConnection implements DriverConnection {
         },
         later: (fire) => this.#later(fire, this.#delay()),
         over: () => {
+          this.#group = undefined
           this.#done = undefined
           this.#answer = undefined
         },
@@ -231,6 +224,7 @@ export class FakeConnection implements DriverConnection {
       return
     }
     if (this.#done !== undefined) this.#violations.push(`two statements at once: ${text}`)
+    this.#group = group
     this.#done = (error) => group.lose(error!)
     this.#answer = (error) => group.cancel(error!)
     group.run()

@@ -37,7 +37,9 @@ interface Begun {
 
 type Answer = readonly [Error | null, QueryResult<unknown>?]
 
-/** Several statements that were sent in one piece: what `runTogether` promises, without a server. */
+/**
+ * Several statements that were sent in one piece: what `runTogether` promises, without a server.
+ */
 export class FakeGroup {
   readonly #host: GroupHost
   // Without those that are answered.
@@ -50,6 +52,11 @@ export class FakeGroup {
   constructor(host: GroupHost, statements: readonly SentStatement[]) {
     this.#host = host
     this.#left = [...statements]
+  }
+
+  /** How many statements are not answered. */
+  get left(): number {
+    return this.#left.length
   }
 
   /** Runs the first step, and then the others. */

@@ -1,9 +1,10 @@
-export { FakeConnection, type FakeDriverOptions, type FakeParameter } from './fake-connection.js'
+export { FakeConnection, type FakeDriverOptions } from './fake-connection.js'
 export { type FakeDriver, fakeDriver } from './fake-driver.js'
 export type {
   FakeFailure,
   FakeHang,
   FakeLoss,
+  FakeParameter,
   FakePieces,
   FakeReply,
   FakeRows,

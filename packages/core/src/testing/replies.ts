@@ -63,3 +63,13 @@ export type FakeReply =
   | FakeHang
   | FakeStandbyWait
   | FakeLoss
+
+/** A start-up parameter as a session has it. */
+export interface FakeParameter {
+  /** Its value; `null` for none. Default: the text that was asked for. */
+  found?: string | null
+  /** 1 if it was set later than at the log-in. Default 0. */
+  setLater?: 0 | 1
+  /** 1 if the value means the same as the text. Default 1. */
+  same?: 0 | 1
+}

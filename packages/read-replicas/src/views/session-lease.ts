@@ -1,4 +1,5 @@
 import type {
+  BatchOptions,
   ConnectionInfo,
   CopyOptions,
   CopyResult,
@@ -72,13 +73,33 @@ export class SessionLease implements Lease, OfSession {
     const { statement, options } = readQueryArguments(first, second, third)
     const limits = this.#memory.limitsOf(options)
     const result = await this.#memory.written(this.#lease.query<Row>(statement, options))
-    if (result.command === 'BEGIN' || result.command === 'START TRANSACTION') {
-      this.#inTransaction = true
-    } else if (result.command === 'COMMIT' || result.command === 'ROLLBACK') {
-      this.#inTransaction = false
-    }
+    this.#follow(result)
     if (!this.#inTransaction) await this.#memory.wrote(this.node, limits)
     return result
+  }
+
+  async batch(
+    statements: readonly (Statement | string)[],
+    options?: BatchOptions,
+  ): Promise<PromiseSettledResult<QueryResult>[]> {
+    const limits = this.#memory.limitsOf(options ?? undefined)
+    const outcomes = await this.#memory.written(this.#lease.batch(statements, options))
+    let hasCommitted = false
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') {
+        this.#memory.failed(outcome.reason)
+        continue
+      }
+      this.#follow(outcome.value)
+      if (!this.#inTransaction) hasCommitted = true
+    }
+    if (hasCommitted) await this.#memory.wrote(this.node, limits)
+    return outcomes
+  }
+
+  #follow({ command }: QueryResult<unknown>): void {
+    if (command === 'BEGIN' || command === 'START TRANSACTION') this.#inTransaction = true
+    else if (command === 'COMMIT' || command === 'ROLLBACK') this.#inTransaction = false
   }
 
   stream<Row = Record<string, unknown>>(

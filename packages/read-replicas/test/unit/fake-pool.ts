@@ -316,6 +316,19 @@ class FakeLease implements Lease {
     return this.#pool.query<Row>(first, second, third)
   }
 
+  async batch(
+    statements: readonly (Statement | string)[],
+  ): Promise<PromiseSettledResult<QueryResult>[]> {
+    const outcomes: PromiseSettledResult<QueryResult>[] = []
+    for (const statement of statements) {
+      const given = typeof statement === 'string' ? { text: statement } : statement
+      outcomes.push(
+        ...(await Promise.allSettled([this.#pool.query<Record<string, unknown>>(given)])),
+      )
+    }
+    return outcomes
+  }
+
   stream<Row>(
     first: string | Statement,
     second?: readonly unknown[] | StreamOptions,
