@@ -60,6 +60,7 @@ export default defineConfig({
             'packages/*/test/{unit,simulation}/**/*.test.ts',
             'examples/*/test/**/*.test.ts',
             'sim/test/**/*.test.ts',
+            'benchmarks/test/**/*.test.ts',
             'scripts/test/**/*.test.ts',
           ],
           // For those that compute: a busy machine may take ten times as long.

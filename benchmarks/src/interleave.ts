@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import type { LeftOutNote } from './left-out.js'
 
 const run = promisify(execFile)
 const LIMIT_MS = 120_000
@@ -24,11 +25,19 @@ export interface Measurement {
 /** Medians of one task: variant → metric → value. */
 export type Medians = Map<string, Map<string, number>>
 
+/** What came of one task. */
+export interface Interleaved {
+  /** Who was measured. */
+  readonly medians: Medians
+  /** Who could not be: variant → why. */
+  readonly leftOut: ReadonlyMap<string, string>
+}
+
 /**
  * Runs one measurement in a process of its own, so that none inherits another's heap or compiled
  * code.
  */
-async function sample(measurement: Measurement): Promise<Sample> {
+async function sample(measurement: Measurement): Promise<Sample | LeftOutNote> {
   const { script, task, variant, env } = measurement
   const { stdout } = await run(process.execPath, ['--expose-gc', script, task, variant], {
     env: { ...process.env, ...env },
@@ -36,36 +45,47 @@ async function sample(measurement: Measurement): Promise<Sample> {
     // A stalled event loop answers no gentler signal.
     killSignal: 'SIGKILL',
   })
-  return JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as Sample
+  return JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as Sample | LeftOutNote
 }
 
 /**
  * Measures all variants of a task round by round, in alternating order, so that other load on the
- * machine meets all of them alike, and takes the median of each number.
+ * machine meets all of them alike, and takes the median of each number. A variant that says that it
+ * cannot be measured is not asked again.
  */
 export async function interleave(
   measurements: readonly Measurement[],
   rounds: number,
-): Promise<Medians> {
+): Promise<Interleaved> {
   const samples = new Map<string, Sample[]>()
+  const leftOut = new Map<string, string>()
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? measurements : measurements.toReversed()
     for (const measurement of order) {
-      const list = samples.get(labelOf(measurement)) ?? []
-      list.push(await sample(measurement))
-      samples.set(labelOf(measurement), list)
+      const label = labelOf(measurement)
+      if (leftOut.has(label)) continue
+      const taken = await sample(measurement)
+      if (isLeftOut(taken)) {
+        leftOut.set(label, taken.leftOut)
+        continue
+      }
+      const list = samples.get(label) ?? []
+      list.push(taken)
+      samples.set(label, list)
     }
   }
-  return new Map(
-    measurements.map((measurement) => {
-      const list = samples.get(labelOf(measurement))!
-      const metrics = Object.keys(list[0]!)
-      return [
-        labelOf(measurement),
-        new Map(metrics.map((metric) => [metric, median(list.map((s) => s[metric]!))])),
-      ]
-    }),
-  )
+  const measured = measurements.map(labelOf).filter((label) => samples.has(label))
+  const medians = new Map(measured.map((label) => [label, mediansOf(samples.get(label)!)]))
+  return { medians, leftOut }
+}
+
+function isLeftOut(taken: Sample | LeftOutNote): taken is LeftOutNote {
+  return typeof taken['leftOut'] === 'string'
+}
+
+function mediansOf(samples: readonly Sample[]): Map<string, number> {
+  const metrics = Object.keys(samples[0]!)
+  return new Map(metrics.map((metric) => [metric, median(samples.map((s) => s[metric]!))]))
 }
 
 function labelOf({ label, variant }: Measurement): string {

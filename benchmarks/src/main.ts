@@ -10,11 +10,23 @@ import { driverTasks, type PlaceName } from './drivers/tasks.js'
 import { interleave, type Measurement } from './interleave.js'
 import { poolTasks } from './pool/tasks.js'
 import { poolVariants } from './pool/variants.js'
+import { ACCOUNTS } from './query/caller.js'
 import { startRelay, startRelayProcess } from './query/start-relay.js'
 import { queryTasks } from './query/tasks.js'
-import { machine, printSummary, printTask, type TaskReport, taskReport } from './report.js'
+import {
+  machine,
+  printSummary,
+  printTargets,
+  printTask,
+  type TaskReport,
+  taskReport,
+} from './report.js'
 import { routingTasks } from './routing/tasks.js'
+import { ROWS } from './rows/variants.js'
+import type { Target } from './target.js'
 import { tenantTasks } from './tenants/tasks.js'
+import { transactionTargets } from './transactions/targets.js'
+import { AWAY_MS, transactionTasks } from './transactions/tasks.js'
 
 interface BenchOptions {
   rounds: number
@@ -46,82 +58,56 @@ function poolPlan(): Plan {
   )
 }
 
-function queryPlan(near: string, far: string): Plan {
+/** Each task with all of its variants; `env` tells their processes where the server is. */
+function planOf<Task extends { readonly variants: readonly string[] }>(
+  tasks: Readonly<Record<string, Task>>,
+  sample: string,
+  env: (task: Task) => Readonly<Record<string, string>>,
+): Plan {
   return Object.fromEntries(
-    Object.entries(queryTasks).map(([task, { variants, far: isFar }]) => [
-      task,
-      variants.map((variant) => ({
-        task,
+    Object.entries(tasks).map(([name, task]) => [
+      name,
+      task.variants.map((variant) => ({
+        task: name,
         variant,
-        script: script('./query/sample.js'),
-        env: { BENCH_URL: isFar === true ? far : near },
+        script: script(sample),
+        env: env(task),
       })),
     ]),
   )
 }
 
 function driverPlan(places: Readonly<Record<PlaceName, Place>>): Plan {
-  return Object.fromEntries(
-    Object.entries(driverTasks).map(([task, { place, variants }]) => [
-      task,
-      variants.map((variant) => {
-        const { url, ca } = places[place]
-        return {
-          task,
-          variant,
-          script: script('./drivers/sample.js'),
-          env: { BENCH_URL: url, ...(ca !== undefined && { BENCH_CA: ca }) },
-        }
-      }),
-    ]),
-  )
+  return planOf(driverTasks, './drivers/sample.js', ({ place }) => {
+    const { url, ca } = places[place]
+    return { BENCH_URL: url, ...(ca !== undefined && { BENCH_CA: ca }) }
+  })
 }
 
 function routingPlan(cluster: Cluster, relayed: string): Plan {
   const direct = cluster.nodes.map(({ url }) => url).join(' ')
   const through = `${cluster.primary.url} ${relayed}`
-  return Object.fromEntries(
-    Object.entries(routingTasks).map(([task, { variants, relayed: isRelayed }]) => [
-      task,
-      variants.map((variant) => ({
-        task,
-        variant,
-        script: script('./routing/sample.js'),
-        env: { BENCH_URLS: isRelayed ? through : direct },
-      })),
-    ]),
-  )
+  return planOf(routingTasks, './routing/sample.js', ({ relayed: isRelayed }) => ({
+    BENCH_URLS: isRelayed ? through : direct,
+  }))
 }
 
-function tenantPlan(url: string): Plan {
-  return Object.fromEntries(
-    Object.entries(tenantTasks).map(([task, { variants }]) => [
-      task,
-      variants.map((variant) => ({
-        task,
-        variant,
-        script: script('./tenants/sample.js'),
-        env: { BENCH_URL: url },
-      })),
-    ]),
-  )
+/** Tasks of which some are measured through the relay. */
+function nearAndFar<Task extends { readonly variants: readonly string[]; readonly far?: boolean }>(
+  tasks: Readonly<Record<string, Task>>,
+  sample: string,
+  near: string,
+  far: string,
+): Plan {
+  return planOf(tasks, sample, ({ far: isFar }) => ({ BENCH_URL: isFar === true ? far : near }))
 }
 
-function compatPlan(url: string): Plan {
-  return Object.fromEntries(
-    Object.entries(compatTasks).map(([task, { variants }]) => [
-      task,
-      variants.map((variant) => ({
-        task,
-        variant,
-        script: script('./compat/sample.js'),
-        env: { BENCH_URL: url },
-      })),
-    ]),
-  )
-}
-
-async function bench(name: string, plan: Plan, options: BenchOptions): Promise<void> {
+async function bench(
+  name: string,
+  plan: Plan,
+  options: BenchOptions,
+  table: readonly Target[] = [],
+): Promise<void> {
   const { rounds, only = '', json = `${name}.json`, peers, base } = options
   const tasks: TaskReport[] = []
   for (const [task, measurements] of Object.entries(plan)) {
@@ -134,16 +120,19 @@ async function bench(name: string, plan: Plan, options: BenchOptions): Promise<v
     tasks.push(report)
   }
   printSummary(tasks)
+  if (table.length > 0) printTargets(table, tasks)
   const numbers = { machine: machine(), rounds, base: base?.commit, tasks }
   await writeFile(json, `${JSON.stringify(numbers, null, 2)}\n`)
   console.log(`\nwritten to ${json}`)
 }
 
+const SETTINGS = { shared_buffers: '128MB', max_connections: 300 }
+
 /** A server with the accounts that point queries look up. */
 async function startServer(options: ClusterOptions = {}): Promise<Cluster> {
   const cluster = await startCluster({
     replicas: 0,
-    settings: { shared_buffers: '128MB', max_connections: 300 },
+    settings: SETTINGS,
     ...options,
   })
   const { primary } = cluster
@@ -158,7 +147,7 @@ async function benchQuery(options: BenchOptions): Promise<void> {
   await using cluster = await startServer()
   const { url } = cluster.primary
   await using relay = await startRelay(script('./query/relay.js'), url, 1)
-  await bench('query', queryPlan(url, relay.url), options)
+  await bench('query', nearAndFar(queryTasks, './query/sample.js', url, relay.url), options)
 }
 
 async function benchDrivers(options: BenchOptions): Promise<void> {
@@ -179,12 +168,42 @@ async function benchRouting(options: BenchOptions): Promise<void> {
 
 async function benchCompat(options: BenchOptions): Promise<void> {
   await using cluster = await startServer()
-  await bench('compat', compatPlan(cluster.primary.url), options)
+  const env = { BENCH_URL: cluster.primary.url }
+  await bench(
+    'compat',
+    planOf(compatTasks, './compat/sample.js', () => env),
+    options,
+  )
 }
 
 async function benchTenants(options: BenchOptions): Promise<void> {
   await using cluster = await startServer()
-  await bench('tenants', tenantPlan(cluster.primary.url), options)
+  const env = { BENCH_URL: cluster.primary.url }
+  await bench(
+    'tenants',
+    planOf(tenantTasks, './tenants/sample.js', () => env),
+    options,
+  )
+}
+
+async function benchTransactions(options: BenchOptions): Promise<void> {
+  await using cluster = await startServer({ settings: { ...SETTINGS, synchronous_commit: 'off' } })
+  const { primary } = cluster
+  // Room in each page, so that an update finds it there and the table stays as it is.
+  const storage = 'with (fillfactor = 50, autovacuum_enabled = false)'
+  await primary.sql(`create table pgbench_accounts (aid int primary key, bid int not null,
+    abalance int not null, filler char(84) not null) ${storage}`)
+  await primary.sql(`insert into pgbench_accounts select n, 1, 0, ''
+    from generate_series(1, ${ACCOUNTS}) n`)
+  await primary.sql(`create table orders as select n as id, 'order number ' || n as label,
+    timestamptz '2026-11-30 09:00:00.123456+00' - n * interval '1 minute' as created_at,
+    (n * 0.37)::numeric(12, 2) as amount, n % 3 = 0 as paid from generate_series(1, ${ROWS}) n`)
+  await primary.sql('grant all on pgbench_accounts, orders to app')
+  await primary.sql('vacuum (analyze) pgbench_accounts, orders')
+  const { url } = primary
+  await using relay = await startRelay(script('./query/relay.js'), url, AWAY_MS / 2)
+  const plan = nearAndFar(transactionTasks, './transactions/sample.js', url, relay.url)
+  await bench('transactions', plan, options, transactionTargets)
 }
 
 const positive = (text: string): number => {
@@ -204,6 +223,7 @@ const benches = {
   routing: benchRouting,
   tenants: benchTenants,
   compat: benchCompat,
+  transactions: benchTransactions,
 }
 for (const [name, run] of Object.entries(benches)) {
   program

@@ -1,8 +1,9 @@
 import { cpus } from 'node:os'
 import { type BaseRow, baseRows } from './base/against-base.js'
 import type { BaseBuild } from './base/base-build.js'
-import type { Medians } from './interleave.js'
-import { type Verdict, verdictLine, verdicts } from './targets.js'
+import type { Interleaved } from './interleave.js'
+import { limitOf, short, type Target, type Verdict, verdictLine } from './target.js'
+import { verdicts } from './targets.js'
 
 /** What stands in the JSON report for one task. */
 export interface TaskReport {
@@ -14,6 +15,8 @@ export interface TaskReport {
   readonly ratios: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** The targets it is about, and whether they are met. */
   readonly targets: readonly Verdict[]
+  /** Who could not be measured: variant → why. */
+  readonly leftOut: Readonly<Record<string, string>>
   /** Ours beside those of the commit that `--base` names. */
   readonly base?: readonly BaseRow[]
 }
@@ -21,13 +24,19 @@ export interface TaskReport {
 const OURS = 'poolhouse'
 
 /** Medians and the ratios of ours to each peer. */
-export function taskReport(task: string, medians: Medians, base?: BaseBuild): TaskReport {
+export function taskReport(
+  task: string,
+  { medians, leftOut }: Interleaved,
+  base?: BaseBuild,
+): TaskReport {
   const ours = medians.get(OURS)
   const ratios: Record<string, Record<string, number>> = {}
   for (const [variant, metrics] of medians) {
     if (variant === OURS || ours === undefined) continue
     ratios[variant] = Object.fromEntries(
-      [...metrics].map(([metric, value]) => [metric, round(ours.get(metric)! / value)]),
+      [...metrics]
+        .filter(([, value]) => value !== 0)
+        .map(([metric, value]) => [metric, round(ours.get(metric)! / value)]),
     )
   }
   return {
@@ -40,7 +49,8 @@ export function taskReport(task: string, medians: Medians, base?: BaseBuild): Ta
     ),
     ratios,
     // Without peers there is nothing to compare with.
-    targets: verdicts(task, medians).filter(({ value }) => !Number.isNaN(value)),
+    targets: verdicts(task, medians, base?.commit).filter(({ value }) => !Number.isNaN(value)),
+    leftOut: Object.fromEntries(leftOut),
     ...(base && { base: baseRows(task, medians, base).map(rounded) }),
   }
 }
@@ -56,19 +66,25 @@ export function printTask(report: TaskReport): void {
       variant === OURS ? '' : `${report.ratios[variant]?.[metric] ?? ''}`,
     ]),
   ])
-  const widths = header.map((_, column) =>
-    Math.max(...[header, ...rows].map((row) => row[column]!.length)),
-  )
-  const line = (row: readonly string[]): string =>
+  console.log(`\n${report.task}`)
+  for (const line of aligned([header, ...rows])) console.log(line)
+  for (const [variant, why] of Object.entries(report.leftOut)) {
+    console.log(`left out ${variant}: ${why}`)
+  }
+  for (const row of report.base ?? []) console.log(baseLine(row))
+  for (const verdict of report.targets) console.log(verdictLine(verdict))
+}
+
+/** Rows of cells as lines, all columns but the first to the right. */
+function aligned(rows: readonly (readonly string[])[], between = '  '): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows.map((row) =>
     row
       .map((cell, column) =>
         column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
       )
-      .join('  ')
-  console.log(`\n${report.task}\n${line(header)}`)
-  for (const row of rows) console.log(line(row))
-  for (const row of report.base ?? []) console.log(baseLine(row))
-  for (const verdict of report.targets) console.log(verdictLine(verdict))
+      .join(between),
+  )
 }
 
 function baseLine({ variant, metric, now, base, ratio, atLeast, met }: BaseRow): string {
@@ -100,6 +116,41 @@ export function printSummary(reports: readonly TaskReport[]): void {
   const missed = all.filter((verdict) => !verdict.met)
   console.log(`\n${all.length - missed.length} of ${all.length} targets met`)
   for (const verdict of missed) console.log(`${verdict.task}: ${verdictLine(verdict)}`)
+}
+
+/**
+ * Every target of these tasks that has a name, with what was measured, as one table, to be copied
+ * into the README.
+ */
+export function printTargets(targets: readonly Target[], reports: readonly TaskReport[]): void {
+  const judged = reports.flatMap((report) => report.targets)
+  const tasks = new Set(reports.map(({ task }) => task))
+  const rows = targets
+    .filter(({ what, task }) => what !== undefined && tasks.has(task))
+    .map((target) => {
+      const verdict = judged.find(({ what }) => what === target.what)
+      const { aim } = target
+      return [
+        target.what!,
+        verdict === undefined ? '–' : `${short(verdict.value)} ×`,
+        `${limitOf(verdict ?? target)} ×`,
+        aim === undefined ? '' : `${aim} ×`,
+        verdict === undefined ? whyNot(target) : verdict.met ? 'met' : 'MISSED',
+      ]
+    })
+  console.log('')
+  for (const line of markdown([['what', 'measured', 'must', 'aim', ''], ...rows])) console.log(line)
+}
+
+/** Rows of cells, the first one the header, as a table of Markdown. */
+function markdown(rows: readonly (readonly string[])[]): string[] {
+  const lines = aligned(rows, ' | ').map((line) => `| ${line} |`)
+  const [header = '', ...body] = lines
+  return [header, header.replace(/[^|]/g, '-'), ...body]
+}
+
+function whyNot({ withBase }: Target): string {
+  return withBase ? 'not measured: needs --base' : 'not measured'
 }
 
 /** The machine the numbers come from. */

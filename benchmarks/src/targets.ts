@@ -1,35 +1,9 @@
 import { facadeTask } from './compat/tasks.js'
 import { openTask, pointTask } from './drivers/tasks.js'
 import type { Medians } from './interleave.js'
+import { type Target, type Verdict, verdictOf } from './target.js'
 import { tenantTasks } from './tenants/tasks.js'
-
-/** One promise about one number, as it stands in the README. */
-interface Target {
-  /** Task it is about. */
-  readonly task: string
-  /** Metric of that task. */
-  readonly metric: string
-  /** Which of ours; default `poolhouse`. */
-  readonly ours?: string
-  /**
-   * Compared with whom, as a ratio; undefined for a number of its own; `minus` for a difference.
-   */
-  readonly peer?: string
-  /** Ours minus the peer's instead of ours divided by it. */
-  readonly difference?: boolean
-  /** Largest value that is good. */
-  readonly atMost?: number
-  /** Smallest value that is good. */
-  readonly atLeast?: number
-}
-
-/** A target and what was measured. */
-export interface Verdict extends Target {
-  /** The ratio, difference or number. */
-  readonly value: number
-  /** Whether it is good. */
-  readonly met: boolean
-}
+import { transactionTargets } from './transactions/targets.js'
 
 const DOWN = ['refuses', 'accepts and closes'].map((how) => `database down (${how}), 500 callers`)
 
@@ -137,34 +111,16 @@ const targets: readonly Target[] = [
     difference: true,
     atMost: 2,
   },
+  ...transactionTargets,
   ...Object.keys(tenantTasks).flatMap((task): Target[] => [
     { task, metric: 'p99 ms', peer: 'alone', atMost: 3 },
     { task, metric: 'connections opened', atMost: 0 },
   ]),
 ]
 
-/** What became of the targets of one task. */
-export function verdicts(task: string, medians: Medians): Verdict[] {
+/** What became of the targets of one task; `commit` is that of the base. */
+export function verdicts(task: string, medians: Medians, commit?: string): Verdict[] {
   return targets
     .filter((target) => target.task === task)
-    .map((target) => {
-      const value = measured(target, medians)
-      const { atMost = Number.POSITIVE_INFINITY, atLeast = Number.NEGATIVE_INFINITY } = target
-      return { ...target, value, met: value <= atMost && value >= atLeast }
-    })
-}
-
-function measured(target: Target, medians: Medians): number {
-  const of = (variant: string): number => medians.get(variant)?.get(target.metric) ?? Number.NaN
-  const ours = of(target.ours ?? 'poolhouse')
-  if (target.peer === undefined) return ours
-  return target.difference ? ours - of(target.peer) : ours / of(target.peer)
-}
-
-/** One verdict as a line for people. */
-export function verdictLine(verdict: Verdict): string {
-  const { ours = 'poolhouse', metric, peer, difference, atMost, atLeast, value, met } = verdict
-  const what = peer === undefined ? metric : `${metric} ${difference ? '−' : '÷'} ${peer}`
-  const limit = atMost === undefined ? `≥ ${atLeast}` : `≤ ${atMost}`
-  return `target  ${ours}: ${what} ${limit}: ${Number(value.toPrecision(3))}, ${met ? 'met' : 'MISSED'}`
+    .map((target) => verdictOf(target, medians, commit))
 }

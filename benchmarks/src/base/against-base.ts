@@ -1,4 +1,5 @@
 import type { Measurement, Medians } from '../interleave.js'
+import { atBase } from '../target.js'
 import type { BaseBuild } from './base-build.js'
 
 /** One number of one of our variants, as it is and as it was. */
@@ -27,17 +28,12 @@ const AS_WRITTEN: readonly (readonly [task: RegExp, variant: string])[] = [
 ]
 const AT_LEAST = 0.97
 
-/** What a variant of ours is called when the base is measured. */
-function atBase(variant: string, { commit }: Pick<BaseBuild, 'commit'>): string {
-  return `${variant} at ${commit}`
-}
-
 /** Puts the base's counterpart behind each of our variants, so that the two take turns. */
 export function withBase(measurements: readonly Measurement[], base: BaseBuild): Measurement[] {
   return measurements.flatMap((measurement) => {
     if (!OURS.test(measurement.variant)) return [measurement]
     const { variant, script } = measurement
-    const label = atBase(variant, base)
+    const label = atBase(variant, base.commit)
     return [measurement, { ...measurement, label, script: base.counterpart(script) }]
   })
 }
@@ -54,7 +50,7 @@ export function baseRows(
   base: Pick<BaseBuild, 'commit'>,
 ): BaseRow[] {
   return [...medians].flatMap(([variant, metrics]) => {
-    const before = medians.get(atBase(variant, base))
+    const before = medians.get(atBase(variant, base.commit))
     if (before === undefined) return []
     return [...metrics].map(([metric, now]): BaseRow => {
       const row = {
