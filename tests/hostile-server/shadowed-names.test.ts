@@ -31,6 +31,7 @@ const FUNCTIONS = [
   ...['inet_server_addr', 'inet_server_port', 'pg_is_in_recovery', 'pg_last_wal_replay_lsn'],
   ...[
     'pg_current_wal_insert_lsn',
+    'pg_current_wal_flush_lsn',
     'pg_current_wal_lsn',
     'pg_last_wal_receive_lsn',
     'pg_walfile_name',

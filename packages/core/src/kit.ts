@@ -96,6 +96,7 @@ export {
   followerSampleOf,
   primarySampleOf,
   readFacts,
+  readLogEnd,
   type ServerFacts,
 } from './identity/server-facts.js'
 export {

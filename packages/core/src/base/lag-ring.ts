@@ -1,3 +1,5 @@
+import { endOfLastRecord, LEAST_COMMIT_BYTES } from './log-end.js'
+
 interface Sample {
   /**
    * When the question was sent, in client time: at this moment the primary had not gone beyond
@@ -10,8 +12,6 @@ interface Sample {
 // When it is full every second one of the older half goes: the memory is bounded and the reach into
 // the past is not.
 const MOST_SAMPLES = 256
-const PAGE_BYTES = 8_192n
-const LONGEST_PAGE_HEADER = 40n
 
 /**
  * Where the primary's log ended and when we asked: what it takes to say how old a replica's data is
@@ -25,7 +25,8 @@ export class LagRing {
   /**
    * Notes where the primary's log ended. `source` names node and timeline, as far as they are
    * known: positions of another source mean nothing here. A sample older than the newest is
-   * ignored; a position before the last one is another primary's.
+   * ignored; a position before the last one is another primary's, unless it is less than a commit
+   * before that: then the last one counted an unflushed record that commits nothing.
    */
   add(source: string, sentAt: number, position: bigint): void {
     const lsn = endOfLastRecord(position)
@@ -35,9 +36,9 @@ export class LagRing {
       this.#samples = []
     } else if (last !== undefined) {
       if (sentAt < last.at) return
-      if (lsn < last.lsn) this.#samples = []
+      if (last.lsn - lsn >= LEAST_COMMIT_BYTES) this.#samples = []
       // Of two samples at one position only the later one can tell anything.
-      else if (last.lsn === lsn) this.#samples.pop()
+      while (this.#samples.length > 0 && this.#samples.at(-1)!.lsn >= lsn) this.#samples.pop()
     }
     this.#samples.push({ at: sentAt, lsn })
     if (this.#samples.length > MOST_SAMPLES) this.#thinOut()
@@ -81,14 +82,4 @@ export class LagRing {
     const half = MOST_SAMPLES / 2
     this.#samples = this.#samples.filter((_, index) => index >= half || index % 2 === 0)
   }
-}
-
-/**
- * The insert position stands behind the header of a new page as soon as the last record fills the
- * page before it, while a replica that has replayed that record stands at the end of the page. An
- * idle primary may stay there for hours.
- */
-function endOfLastRecord(position: bigint): bigint {
-  const offset = position % PAGE_BYTES
-  return offset <= LONGEST_PAGE_HEADER ? position - offset : position
 }

@@ -1,3 +1,4 @@
+import { endOfCommits } from '../base/log-end.js'
 import {
   readBoolean,
   readInteger,
@@ -14,7 +15,7 @@ import { FIRST_TIMELINE, MAY_READ_PAST, TIMELINE_BEGIN, TimelinePast } from './t
 export interface ServerFacts {
   /** Whether it replays another server's write-ahead log. */
   readonly inRecovery: boolean
-  /** Where its log ends: inserted on a primary, replayed on a standby. */
+  /** Where its log ends: behind the last commit on a primary, replayed on a standby. */
   readonly lsn: bigint | undefined
   /** Whether replay was paused by hand. */
   readonly replayPaused: boolean
@@ -49,6 +50,7 @@ export type FactsRow = Readonly<
     Record<
       | 'in_recovery'
       | 'lsn'
+      | 'flushed'
       | 'replay_paused'
       | 'system_id'
       | 'timeline'
@@ -64,7 +66,8 @@ export type FactsRow = Readonly<
 
 // CASE guards the functions that raise 55000 in the other role.
 const POSITIONS = [
-  'case when r.in_recovery then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_insert_lsn() end::pg_catalog.text as lsn',
+  `case when r.in_recovery then ${SERVER_COLUMNS.replayed} else ${SERVER_COLUMNS.inserted} end as lsn`,
+  `case when not r.in_recovery then ${SERVER_COLUMNS.flushed} end as flushed`,
   'case when r.in_recovery then pg_catalog.pg_is_wal_replay_paused() else false end as replay_paused',
 ]
 const HISTORY = [
@@ -112,7 +115,7 @@ export function readFacts(row: FactsRow): ServerFacts {
   const hasBegin = timeline !== undefined && begin !== undefined
   return {
     inRecovery,
-    lsn: readLsn(row.lsn),
+    lsn: readLogEnd(row),
     replayPaused: readBoolean(row.replay_paused) ?? false,
     systemId: readText(row.system_id),
     timeline: timeline === undefined ? undefined : Math.max(timeline, received ?? 0),
@@ -122,6 +125,15 @@ export function readFacts(row: FactsRow): ServerFacts {
     receiver: row.receiver === null ? null : readInteger(row.receiver),
     startedAt: readText(row.started_at),
   }
+}
+
+/**
+ * Reads where the log of a server ends, from the columns `lsn` and `flushed`. The latter is asked
+ * after the former, and only of a primary.
+ */
+export function readLogEnd(row: Pick<FactsRow, 'lsn' | 'flushed'>): bigint | undefined {
+  const lsn = readLsn(row.lsn)
+  return lsn === undefined ? undefined : endOfCommits(lsn, readLsn(row.flushed))
 }
 
 /**

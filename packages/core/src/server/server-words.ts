@@ -25,6 +25,12 @@ export interface ServerColumns {
    * receives nothing.
    */
   readonly receivedTimeline: string
+  /** Where the log of a primary ends. Raises 55000 on a standby. */
+  readonly inserted: string
+  /** Where the part of a primary's log ends that is safe on disk. Raises 55000 on a standby. */
+  readonly flushed: string
+  /** Up to where a standby has replayed the log. */
+  readonly replayed: string
   /**
    * When the server was started, in seconds since 1970 with six decimals. Not a timestamp's text,
    * which depends on the session's settings.
@@ -49,6 +55,9 @@ export const SERVER_COLUMNS: ServerColumns = Object.freeze({
   standbyTimeline:
     '(select greatest(c.timeline_id, m.min_recovery_end_timeline) from pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_control_recovery() m)',
   receivedTimeline: '(select received_tli from pg_catalog.pg_stat_wal_receiver)',
+  inserted: 'pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text',
+  flushed: 'pg_catalog.pg_current_wal_flush_lsn()::pg_catalog.text',
+  replayed: 'pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text',
   startedAt: 'extract(epoch from pg_catalog.pg_postmaster_start_time())::pg_catalog.text',
   address: 'pg_catalog.host(pg_catalog.inet_server_addr())',
   port: 'pg_catalog.inet_server_port()',

@@ -155,6 +155,7 @@ test('its entry for those who build pools exports exactly these values', () => {
       "readCloseOptions",
       "readFacts",
       "readInteger",
+      "readLogEnd",
       "readLsn",
       "readQueryArguments",
       "readText",

@@ -208,6 +208,8 @@ export class LagMonitor {
     this.#said.set(node, { facts, sentAt })
     this.#history.followerSaid(node.sampler!, facts, this.#background.now())
     this.#compare(node)
+    // What only a later answer of the primary can prove does not wait for the next interval.
+    if (this.#history.awaitsPrimary(node.sampler!)) this.primary.start()
     this.#listener.answered(node)
     this.#listener.changed()
   }

@@ -127,6 +127,16 @@ export class History {
     return follower && standingOf(follower, this.#present)
   }
 
+  /**
+   * Whether it is not known if the server follows, and the next answer of the primary may prove it.
+   */
+  awaitsPrimary(sampler: NodeSampler): boolean {
+    const receiver = this.#followers.get(sampler)?.receiver
+    if (this.#present === undefined || receiver === undefined) return false
+    if (receiver.matchedAt !== undefined) return false
+    return this.standingOf(sampler)?.kind === 'unknown'
+  }
+
   /** Whether it is known now that no newer history has begun. If not, the primary must be asked. */
   confirmed(now: number): boolean {
     if (!this.#isTold()) return false

@@ -5,7 +5,7 @@ import {
   readBoolean,
   readFacts,
   readInteger,
-  readLsn,
+  readLogEnd,
   readText,
   SERVER_COLUMNS,
   type ServerFacts,
@@ -44,25 +44,24 @@ export const PLAIN_SAMPLE_STATEMENT: string = factsStatement({ history: false, p
 ])
 
 // Named, so that a session plans it once: under load it is asked some hundred times a second.
-const POSITION = (name: string, lsn: string): Statement => ({
+const POSITION = (name: string, columns: string): Statement => ({
   name,
-  text: `select pg_catalog.pg_is_in_recovery() as in_recovery, ${lsn}::pg_catalog.text as lsn, pg_catalog.pg_backend_pid() as pid`,
+  text: `select pg_catalog.pg_is_in_recovery() as in_recovery, ${columns}, pg_catalog.pg_backend_pid() as pid`,
 })
+
+const LOG_END = `${SERVER_COLUMNS.inserted} as lsn, ${SERVER_COLUMNS.flushed} as flushed`
 
 /**
  * The sample for a session that has answered a whole one. It leaves out what cannot have changed
  * since: reading the control file and the receiver is most of the work of a sample. It raises 55000
  * on a standby.
  */
-export const PRIMARY_POSITION_STATEMENT: Statement = POSITION(
-  'poolhouse_primary_position',
-  'pg_catalog.pg_current_wal_insert_lsn()',
-)
+export const PRIMARY_POSITION_STATEMENT: Statement = POSITION('poolhouse_primary_position', LOG_END)
 
 /** The same for a standby. */
 export const STANDBY_POSITION_STATEMENT: Statement = POSITION(
   'poolhouse_standby_position',
-  'pg_catalog.pg_last_wal_replay_lsn()',
+  `${SERVER_COLUMNS.replayed} as lsn`,
 )
 
 /**
@@ -72,7 +71,7 @@ export const STANDBY_POSITION_STATEMENT: Statement = POSITION(
 export const WRITE_POSITION_STATEMENT: Statement = {
   name: 'poolhouse_write_position',
   text: `\
-select false as in_recovery, pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text as lsn,
+select false as in_recovery, ${LOG_END},
   ${SERVER_COLUMNS.systemId} as system_id, ${SERVER_COLUMNS.primaryTimeline} as timeline,
   ${SERVER_COLUMNS.startedAt} as started_at, ${PLACE}`,
 }
@@ -111,6 +110,5 @@ export function readPosition(
   const row: SampleRow = result.rows[0] ?? {}
   if (readBoolean(row.in_recovery) !== facts.inRecovery) return undefined
   if (readInteger(row.pid) !== facts.backendPid) return undefined
-  const lsn = readLsn(row.lsn)
-  return { ...facts, lsn, timelineExact: !facts.inRecovery, receiver: undefined }
+  return { ...facts, lsn: readLogEnd(row), timelineExact: !facts.inRecovery, receiver: undefined }
 }

@@ -57,6 +57,8 @@ export class FakePool implements ConnectionPool {
   readonly sessions: FakeSession[] = []
   inRecovery = true
   position = 1_000
+  /** Where the flushed part of a primary's log ends, if that is before its position. */
+  flushed: number | undefined
   replayPaused = false
   systemId = '7000000000000000001'
   timeline = 1
@@ -209,6 +211,7 @@ export class FakePool implements ConnectionPool {
         in_recovery: this.inRecovery,
         pid: this.backendPid,
         lsn: `0/${this.position.toString(16)}`,
+        flushed: inRecovery ? null : `0/${(this.flushed ?? this.position).toString(16)}`,
         replay_paused: this.replayPaused,
       },
     ])

@@ -41,6 +41,15 @@ describe('LagRing', () => {
     expect(ring.reachedAt(3_999n)).toBeUndefined()
   })
 
+  test('goes back by less than a commit with its primary, whose last record turned out to commit nothing', () => {
+    const ring = new LagRing()
+    ring.add('a', 100, 5_000n)
+    ring.add('a', 200, 5_064n)
+    ring.add('a', 300, 5_032n)
+    expect(ring.reachedAt(5_031n)).toBe(100)
+    expect(ring.reachedAt(5_032n)).toBe(300)
+  })
+
   test('reaches back 20 000 samples with 256 of them, and never understates the lag', () => {
     const ring = new LagRing()
     for (let at = 0; at < 20_000; at++) ring.add('a', at, BigInt(1_000 * at + 100))

@@ -17,6 +17,32 @@ describe('staleness of plain replica pools', () => {
     }
   })
 
+  test('S41: keeps replicas of a primary whose log ends in an unflushed record that commits nothing', async () => {
+    const { db, clock, primary } = await startSetting()
+    primary.flushed = primary.position
+    primary.position += 32
+    await clock.advance(6_000)
+    expect(both(tally(await served(db, 20)))).toEqual(['b', 'c'])
+    expect((await db.reader({ maxStalenessBytes: 0 }).query('select 1')).node).not.toBe('a')
+    // One more byte pair, and it could be a commit that the primary has acknowledged.
+    primary.position += 2
+    await clock.advance(6_000)
+    expect((await db.reader().query('select 1')).node).toBe('a')
+  })
+
+  test('T50: knows in a few round trips that a replica follows a promotion of which it does not tell', async () => {
+    const clock = new ManualClock()
+    const [a, b] = [new FakePool('a'), new FakePool('b')]
+    a.inRecovery = false
+    a.timeline = 2
+    b.tellsTimeline = false
+    const db = withReplicas(a, [b], { clock, random: () => 0.5 })
+    await clock.advance(100)
+    expect((await db.reader().query('select 1')).node).toBe('b')
+    expect(a.polls).toBeLessThan(5)
+    await db.close()
+  })
+
   test('S42: drops a replica whose replay is paused when the bound has passed, and takes it back', async () => {
     const { db, clock, primary, b, c } = await startSetting({ maxStalenessMs: 2_000 })
     b.replayPaused = true
