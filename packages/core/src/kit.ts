@@ -1,9 +1,11 @@
 // For those who build pools, drivers and decorators. Applications import the package itself.
 
 export {
+  BEGIN_FIRST,
   checkQueryOptions,
   checkReadyOptions,
   RESET_AROUND,
+  type WithBeginFirst,
   type WithResetAround,
 } from './api/call-options.js'
 export type { BudgetedPool, BudgetSeat } from './api/connection-budget.js'

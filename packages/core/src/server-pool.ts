@@ -19,15 +19,15 @@ import type { ListenOptions, NotifyListener, Subscription } from './api/subscrip
 import { traceQuery, tracing } from './api/tracing.js'
 import type { Transaction, TransactionOptions } from './api/transaction.js'
 import { hintAtPgPool } from './api/words-of-pg.js'
-import { checkFunction, refuseUnknownOptions } from './base/option-check.js'
+import { refuseUnknownOptions } from './base/option-check.js'
 import { leasedCopyFrom, leasedCopyTo, leasedRows } from './decorate/leased-stream.js'
 import { readCloseOptions } from './engine/pool-closing.js'
 import { PoolEngine } from './engine/pool-engine.js'
 import { AcquireCall } from './lease/acquire-call.js'
 import { snapshotOf } from './lease/lease-snapshot.js'
 import { makeLease } from './lease/make-lease.js'
-import type { PoolLease } from './lease/pool-lease.js'
 import { ServerSession } from './lease/server-session.js'
+import { useLease } from './lease/use-lease.js'
 import { ChannelListener } from './listen/channel-listener.js'
 import { AbortError, ConnectionLostError } from './outcome/errors.js'
 import { PoolhouseError } from './outcome/poolhouse-error.js'
@@ -219,19 +219,12 @@ export class ServerPool implements ConnectionPool, Driven {
     )
   }
 
-  async use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
-    checkFunction('use', work, 'work')
-    const lease = await this.acquire(options)
-    try {
-      return await this.#engine.deadlocks.hold((lease as PoolLease).slot, () => work(lease))
-    } finally {
-      // `work` may have released or destroyed it itself.
-      if ((lease as PoolLease).valid) lease.release()
-    }
+  use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R> {
+    return useLease(this, this.#engine.deadlocks, work, options)
   }
 
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
-    return runTransaction({ pool: this, engine: this.#engine }, work, options)
+    return runTransaction(this, this.#engine, work, options)
   }
 
   async listen(

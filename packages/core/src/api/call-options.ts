@@ -103,3 +103,21 @@ export interface WithResetAround {
 export function resetsAround(options: object | undefined): boolean {
   return options !== undefined && (options as WithResetAround)[RESET_AROUND] === true
 }
+
+/**
+ * Key of an option of `transaction`: true has `work` called only after the server has answered
+ * BEGIN, instead of sending BEGIN with the first statement of `work`. A symbol, because it is for
+ * pools that are built on pools: what failed before `work` was called they send to another server.
+ */
+export const BEGIN_FIRST: unique symbol = Symbol('poolhouse.beginFirst')
+
+/** Options that may ask for it. */
+export interface WithBeginFirst {
+  /** Whether BEGIN is answered first. */
+  readonly [BEGIN_FIRST]?: boolean | undefined
+}
+
+/** Whether options ask for it. */
+export function beginsFirst(options: object): boolean {
+  return (options as WithBeginFirst)[BEGIN_FIRST] === true
+}

@@ -13,15 +13,19 @@ interface LeaseScope {
   readonly slot: Slot
   readonly generation: number
   readonly parent: LeaseScope | undefined
-  readonly heldAt: { readonly stack?: string } | undefined
+  /** The async function that holds it, of this call alone. */
+  readonly holder: AnyFunction
 }
 
 interface NestedWait {
   /** Of the pool it waits for. */
   readonly watch: DeadlockWatch
   readonly scope: LeaseScope
+  readonly heldAt: { readonly stack?: string }
   readonly waitingAt: { readonly stack?: string }
 }
+
+type AnyFunction = (...args: never[]) => unknown
 
 // A release in the meantime would have served a caller; half a second without one is no
 // coincidence.
@@ -61,25 +65,39 @@ export class DeadlockWatch {
     return pool
   }
 
-  /** Runs work that holds a lease. */
-  hold<R>(slot: Slot, work: () => R): R {
+  /**
+   * Runs work that holds a lease. `holder` is the async function that calls this and waits for the
+   * work. It must be a closure of this call alone: where it stands on the stack of a caller that
+   * waits, the frames behind it say where the lease was taken. A stack taken here, for a deadlock
+   * that hardly ever comes, cost more than all the rest.
+   */
+  hold<Argument, R>(
+    slot: Slot,
+    holder: AnyFunction,
+    work: (argument: Argument) => R,
+    argument: Argument,
+  ): R {
     storage ??= new AsyncLocalStorage()
     const parent = storage.getStore()
     const scope: LeaseScope = {
       slot,
       generation: slot.generation,
       parent: parent !== undefined && isHeld(parent) ? parent : undefined,
-      // Only work that takes the last connection, or holds one already, can complete a deadlock.
-      heldAt: this.#isFull() ? stackOf(this.hold) : undefined,
+      holder,
     }
-    return storage.run(scope, work)
+    return storage.run(scope, work, argument)
   }
 
   /** A caller begins to wait: notes it if the caller holds a lease of any pool. */
   waits(waiter: Waiter): void {
     const scope = storage?.getStore()
     if (scope === undefined || !isHeld(scope)) return
-    nested.set(waiter, { watch: this, scope, waitingAt: stackOf(this.waits) })
+    nested.set(waiter, {
+      watch: this,
+      scope,
+      heldAt: stackOf(scope.holder),
+      waitingAt: stackOf(this.waits),
+    })
     this.#waiting++
     this.#engine.wakeAt(this.#engine.now() + STILL_MS)
   }
@@ -128,18 +146,30 @@ export class DeadlockWatch {
   }
 
   /** Refuses one waiter, to end the deadlock. */
-  #refuse(waiter: Waiter, { scope, waitingAt }: NestedWait): void {
+  #refuse(waiter: Waiter, wait: NestedWait): void {
     this.forget(waiter)
-    const last = scope.slot.shownStatement(this.#engine.config)
-    const heldAt =
-      scope.heldAt?.stack ??
-      `lease of connection ${scope.slot.id}, last statement: ${last ?? 'none'}`
+    const heldAt = this.#whereHeld(wait)
+    const { waitingAt } = wait
     const beyond = this.#isFull() ? 'pool' : 'budget'
     const { name: pool, handoff, hub } = this.#engine
     const error = new PoolDeadlockError(pool, heldAt, waitingAt.stack ?? 'unknown', beyond)
     handoff.leave(waiter)
     waiter.refuse(error)
     hub.emit('deadlock', { pool, error })
+  }
+
+  /**
+   * Where the lease of a holder was taken: as the leak watch has sampled it, or as the caller that
+   * waits shows it. If that is not called through `await`s from its holder, what the holder has
+   * sent last must do.
+   */
+  #whereHeld({ scope: { slot }, heldAt }: NestedWait): string {
+    const sampled = slot.acquireStack?.stack
+    if (sampled !== undefined) return sampled
+    const frames = heldAt.stack?.split('\n').slice(1) ?? []
+    if (frames.some((frame) => !frame.includes('node:'))) return heldAt.stack!
+    const last = slot.shownStatement(this.#engine.config)
+    return `lease of connection ${slot.id}, last statement: ${last ?? 'none'}`
   }
 
   /**
@@ -197,7 +227,7 @@ function isHeld(scope: LeaseScope): boolean {
   return scope.slot.generation === scope.generation
 }
 
-function stackOf(above: (...args: never[]) => unknown): { readonly stack?: string } {
+function stackOf(above: AnyFunction): { readonly stack?: string } {
   const holder: { stack?: string } = {}
   Error.captureStackTrace(holder, above)
   return holder

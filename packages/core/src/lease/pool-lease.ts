@@ -11,6 +11,7 @@ import type {
 import { traceQuery, tracing } from '../api/tracing.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { AbortError, LeaseReleasedError } from '../outcome/errors.js'
+import type { SettleCall } from '../outcome/fail-call.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
 import { traitsOf } from '../sql/statement-traits.js'
@@ -29,7 +30,7 @@ import {
 } from '../statement/call-arguments.js'
 import { aboutStatement } from '../statement/session-work.js'
 import { StatementOrder } from '../statement/statement-order.js'
-import { StatementRun } from '../statement/statement-run.js'
+import { type RunHost, StatementRun } from '../statement/statement-run.js'
 import { BatchIterator, type BatchWork } from '../stream/batch-iterator.js'
 import { CopyIn } from '../stream/copy-in.js'
 import { CopyOut } from '../stream/copy-out.js'
@@ -144,19 +145,48 @@ export class PoolLease implements Lease, OfSession {
   ): Promise<QueryResult<Row>> {
     return new Promise((resolve) => {
       const { statement, options } = readQueryCall(first, second, third)
-      const refusal = this.#refusal(options?.signal)
-      if (refusal !== undefined) throw aboutStatement(this.#engine, refusal, statement.text)
-      this.#order ??= new StatementOrder(this.#engine, this.#slot)
-      const now = this.#engine.now()
-      this.#order.submit(
-        new StatementRun(this.#engine, this.#order, statement, options, now, resolve),
-        now,
-      )
+      this.#send(statement, options, resolve)
     })
   }
 
-  /** Why nothing can be sent, if that is so. */
-  #refusal(signal?: AbortSignal): Error | undefined {
+  #send(
+    statement: Statement,
+    options: QueryOptions | undefined,
+    resolve: ((result: QueryResult<never>) => void) & SettleCall,
+  ): void {
+    const engine = this.#engine
+    const refusal = this.refusal(options?.signal)
+    if (refusal !== undefined) throw aboutStatement(engine, refusal, statement.text)
+    const { order } = this
+    const now = engine.now()
+    order.submit(new StatementRun(engine, order, statement, options, now, resolve), now)
+  }
+
+  /** `query` with a statement and options of ours, which need no check. */
+  ask(statement: Statement, options?: QueryOptions): Promise<QueryResult> {
+    const run = (): Promise<QueryResult> =>
+      new Promise((resolve) => this.#send(statement, options, resolve))
+    return tracing.query.hasSubscribers ? traceQuery(this.node, statement, run) : run()
+  }
+
+  /** The pool, as its statements see it. */
+  get host(): RunHost {
+    return this.#engine
+  }
+
+  /** Whose turn it is on the session. */
+  get order(): StatementOrder {
+    this.#order ??= new StatementOrder(this.#engine, this.#slot)
+    return this.#order
+  }
+
+  /** Fails with this error what has not been sent. */
+  dropQueued(error: Error): void {
+    this.#order?.drop(() => error)
+  }
+
+  /** Why nothing can be sent, if that is so; `signal` is that of the call. */
+  refusal(signal?: AbortSignal): Error | undefined {
     if (!this.valid) return new LeaseReleasedError(this.#engine.name)
     if (this.#slot.over) return this.#slot.lostError()
     return signal?.aborted ? new AbortError(signal.reason, 'no') : undefined
@@ -190,7 +220,7 @@ export class PoolLease implements Lease, OfSession {
     options: BatchOptions | undefined,
     listener: BatchListener,
   ): void {
-    const refusal = this.#refusal(options?.signal)
+    const refusal = this.refusal(options?.signal)
     if (refusal !== undefined) throw refusal
     if (statements.length === 0) {
       listener.resolve([])
@@ -254,6 +284,11 @@ export class PoolLease implements Lease, OfSession {
     if (this.#slot.occupant !== undefined) await this.#slot.whenQuiet()
   }
 
+  /** Whether a stream or copy is open, or has been and the server has not answered all of it. */
+  get hasOpen(): boolean {
+    return this.#slot.occupant !== undefined || this.#order?.hasOpen === true
+  }
+
   // The iterator holds the lease by this, and the lease must not be collected before it.
   #iterate<T>(work: BatchWork, guard: WorkGuard | undefined): BatchIterator<T> {
     return new BatchIterator<T>(work, {
@@ -267,12 +302,11 @@ export class PoolLease implements Lease, OfSession {
 
   #begin(work: StreamingWork, waitedMs = 0): Promise<void> {
     if (tracing.query.hasSubscribers) traceWork(this.node, work)
-    this.#order ??= new StatementOrder(this.#engine, this.#slot)
-    const order = this.#order
+    const { order } = this
     return work.begin(
       order,
       () => {
-        const refusal = this.#refusal()
+        const refusal = this.refusal()
         if (refusal !== undefined) throw refusal
         order.open(work)
       },

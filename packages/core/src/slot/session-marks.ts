@@ -19,7 +19,8 @@ export class SessionMarks {
    * `standard_conforming_strings` is off.
    */
   readonly escapes: boolean = false
-  #resetDue = false
+  /** Whether a reset is to travel in front of what the session does next. */
+  readonly resetDue: boolean = false
   /** Whether the current borrower asked for a reset after its use. */
   readonly resetAfter: boolean = false
   /** How often a reset has undone what was set in the session. */
@@ -86,7 +87,7 @@ export class SessionMarks {
    */
   resetAround(before: boolean): void {
     own<SessionMarks>(this).resetAfter = true
-    this.#resetDue = before
+    own<SessionMarks>(this).resetDue = before
   }
 
   /**
@@ -96,14 +97,14 @@ export class SessionMarks {
   returned(resets: boolean, ahead: boolean): void {
     own<SessionMarks>(this).resetAfter = false
     if (!resets) return
-    if (ahead) this.#resetDue = true
+    if (ahead) own<SessionMarks>(this).resetDue = true
     else own<SessionMarks>(this).dirty = true
   }
 
   /** Takes the reset that is due: returns whether it must be sent now. */
   takeReset(): boolean {
-    if (!this.#resetDue) return false
-    this.#resetDue = false
+    if (!this.resetDue) return false
+    own<SessionMarks>(this).resetDue = false
     own<SessionMarks>(this).resets++
     return true
   }
@@ -111,7 +112,7 @@ export class SessionMarks {
   /** The session was brought back to a known state; `reset` says whether by a whole reset. */
   cleaned(reset: boolean): void {
     if (reset) {
-      this.#resetDue = false
+      own<SessionMarks>(this).resetDue = false
       own<SessionMarks>(this).resets++
     }
     own<SessionMarks>(this).dirty = false

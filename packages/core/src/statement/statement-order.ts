@@ -69,6 +69,11 @@ export class StatementOrder implements RunOwner, WorkOwner {
     else void slot.whenQuiet().then(() => this.#next())
   }
 
+  /** Whether a stream or a copy is open, or waits for its turn. */
+  get hasOpen(): boolean {
+    return this.#open !== undefined
+  }
+
   /**
    * Ends the stream or copy that is open, if one is. What is submitted from now on waits for its
    * end on the server.

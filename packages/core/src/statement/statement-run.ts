@@ -89,6 +89,11 @@ export class StatementRun extends Waiter {
     if (this.#signal !== undefined) this.#watch(this.#signal)
   }
 
+  /** When the call was made, on the pool's clock. */
+  get startedAt(): number {
+    return this.#startedAt
+  }
+
   /** Whether the caller has its answer. */
   get settled(): boolean {
     return this.#state === 'settled'
@@ -140,7 +145,7 @@ export class StatementRun extends Waiter {
       this.send(slot, sent, (error, result) => this.#answered(slot, error, result))
     } catch (error) {
       // What we or the driver refuse before anything is sent.
-      realTimers.queueMicrotask(() => this.#answered(slot, error as Error, undefined))
+      this.withhold(slot, (other) => this.#answered(slot, other ?? (error as Error), undefined))
     }
   }
 
@@ -149,19 +154,37 @@ export class StatementRun extends Waiter {
     slot.connection!.run(statement, done)
   }
 
+  /**
+   * The statement was refused before it was sent. Calls `fail` later, with another reason if there
+   * is one.
+   */
+  protected withhold(_slot: Slot, fail: (other?: Error) => void): void {
+    realTimers.queueMicrotask(() => fail())
+  }
+
   /** Why the caller gets an error although the server's answer is none; null if there is none. */
   protected objection(_slot: Slot): Error | null {
     return null
   }
 
-  /** What the caller is told in the place of an error. */
+  /**
+   * What the caller is told in the place of an error. Called before the session goes on to what is
+   * queued.
+   */
   protected told(error: Error): Error {
     return error
   }
 
-  /** Whether it was sent, and has been neither answered nor cancelled. */
+  /** Whether its turn has come, and it has been neither answered nor cancelled. */
   protected get running(): boolean {
     return this.#state === 'running'
+  }
+
+  /** It was cancelled in its turn, before its own statement was sent. */
+  protected unsent(slot: Slot): void {
+    slot.answered()
+    if (this.#state !== 'settled') this.#giveUp(this.#givenUp('no'))
+    slot.recheckQuiet()
   }
 
   /**
@@ -253,6 +276,7 @@ export class StatementRun extends Waiter {
       return
     }
     const failure = this.#failureOf(slot, error, result) ?? this.objection(slot)
+    const told = failure === null ? null : this.told(this.#about(failure as Error))
     if (failure === null) {
       result!.node = this.#host.name
       // Inside a transaction nothing is committed yet.
@@ -263,8 +287,8 @@ export class StatementRun extends Waiter {
     this.#settle()
     this.#owner.finished(this, slot, error)
     slot.recheckQuiet()
-    if (failure === null) this.#resolve(result as QueryResult<never>)
-    else this.#fail(failure as Error)
+    if (told === null) this.#resolve(result as QueryResult<never>)
+    else this.#fail(told)
   }
 
   /** What the caller is told, if it is not success. */
@@ -283,15 +307,15 @@ export class StatementRun extends Waiter {
 
   #giveUp(error: Error): void {
     const slot = this.#slot!
+    const told = this.told(this.#about(error))
     this.#settle()
     this.#owner.finished(this, slot, error)
-    this.#fail(error)
+    this.#fail(told)
   }
 
   #fail(error: Error): void {
-    const told = this.told(this.#about(error))
-    if (told instanceof PoolhouseError) setNode(told, this.#host.name)
-    failCall(this.#resolve, told)
+    if (error instanceof PoolhouseError) setNode(error, this.#host.name)
+    failCall(this.#resolve, error)
   }
 
   #about(error: Error): Error {

@@ -1,22 +1,26 @@
 import type { CopyResult } from '../api/driver.js'
 import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import type { CopyOptions, CopySource, StreamArguments, StreamIterator } from '../api/streaming.js'
+import { tracing } from '../api/tracing.js'
 import type { Transaction, TransactionOptions } from '../api/transaction.js'
 import type { Clock } from '../base/clock.js'
 import { checkFunction } from '../base/option-check.js'
 import type { PoolLease, WorkGuard } from '../lease/pool-lease.js'
 import { asExecuted } from '../outcome/as-executed.js'
 import { setExecuted } from '../outcome/database-error.js'
+import { isUndone } from '../outcome/error-meaning.js'
 import { AbortError, InDoubtError } from '../outcome/errors.js'
 import { failCall } from '../outcome/fail-call.js'
 import type { Durability } from '../outcome/outcome.js'
 import { PoolhouseError } from '../outcome/poolhouse-error.js'
+import type { Slot } from '../slot/slot.js'
 import {
   checkCopyFromArguments,
   checkCopyToArguments,
   readQueryCall,
   readStreamArguments,
 } from '../statement/call-arguments.js'
+import { beginsApart, openingOf } from './opening.js'
 import { runSavepoint } from './savepoint.js'
 import {
   endedUnseenError,
@@ -29,21 +33,24 @@ import {
 import { beginStatement, IdentityOfTransaction } from './transaction-identity.js'
 import { less, TransactionLimits } from './transaction-limits.js'
 import { TransactionScope, type TurnLimits } from './transaction-scope.js'
+import { TransactionSession } from './transaction-session.js'
 
 const ROLLBACK_MS = 2_000
+const COMMIT: Statement = { text: 'COMMIT' }
+const ROLLBACK: Statement = { text: 'ROLLBACK' }
 
 /**
  * One transaction on one lease: `open` → `ended` by COMMIT or ROLLBACK, or `stopped` from outside
- * by a deadline or a signal and then rolled back.
+ * by a deadline or a signal and then rolled back, or because it could not be begun. BEGIN goes out
+ * with the first statement, so until there is one the server knows nothing of it.
  */
-export class OpenTransaction implements Transaction {
-  readonly #lease: PoolLease
-  readonly #pool: string
+export class OpenTransaction extends TransactionSession implements Transaction {
   readonly #clock: Clock
-  readonly #limits: TransactionLimits | undefined
   readonly #identity: IdentityOfTransaction | undefined
   readonly #options: TransactionOptions
   #state: 'open' | 'stopped' | 'committing' | 'ended' = 'open'
+  // Why it could not be begun; whatever the work makes of that, it is what the caller is told.
+  #notBegun: Error | undefined
   // Whose turn it is; made with the first savepoint, so that other transactions pay nothing for it.
   #scope: TransactionScope | undefined
   #stopError: Error | undefined
@@ -54,18 +61,16 @@ export class OpenTransaction implements Transaction {
   #durability: Durability | undefined
   // Statements of ours that may have been done when their calls failed: it is known that they were
   // undone once the transaction has ended without COMMIT.
-  readonly #unknown = new Set<unknown>()
+  #unknown: Set<unknown> | undefined
   // A statement ended the transaction unseen; whatever the work does with that error, there is no
   // success to report.
   #endedUnseen: Error | undefined
 
   /** Takes a lease of its own and checked options. */
   constructor(lease: PoolLease, pool: string, clock: Clock, options: TransactionOptions) {
-    this.#lease = lease
-    this.#pool = pool
+    super(lease, pool, TransactionLimits.of(clock, options), openingOf(options))
     this.#clock = clock
     this.#options = options
-    this.#limits = TransactionLimits.of(clock, options)
     this.#identity = IdentityOfTransaction.of(options)
   }
 
@@ -73,59 +78,56 @@ export class OpenTransaction implements Transaction {
     return this.#state === 'open'
   }
 
-  get node(): string {
-    return this.#pool
-  }
-
   get durability(): Durability | undefined {
     return this.#durability
   }
 
+  protected get refusal(): Error | undefined {
+    return this.#notBegun
+  }
+
   /** Whether its session is over, so that it can only have been undone. */
   get lost(): boolean {
-    return this.#lease.slot.over
+    return this.lease.slot.over
   }
 
-  /** Sends BEGIN. */
+  /** Whether `begin` is to be called before the work. */
+  get beginsApart(): boolean {
+    return beginsApart(this.lease.slot, this.#options)
+  }
+
+  /** Sends BEGIN by itself; resolves when the server has answered. */
   async begin(): Promise<void> {
-    // Lost or timed out at BEGIN: nothing of the transaction can have happened.
-    try {
-      const begun = this.#run({ text: beginStatement(this.#options) }, undefined, undefined, 'no')
-      // Nothing can have happened yet, so a stop need not wait for the server's answer.
-      const result = await (this.#limits === undefined ? begun : this.#untilStopped(() => begun))
-      this.#identity?.read(result)
-      const { openWith } = this.#options
-      // It is the first statement, so that a SET TRANSACTION of the work begins no new transaction
-      // without it.
-      if (openWith !== undefined) {
-        this.#statements++
-        await this.#run(openWith, undefined, undefined, 'no')
-      }
-    } catch (error) {
-      if (this.#unknown.has(error)) setExecuted(error as PoolhouseError, 'no')
-      throw error
+    const begun = this.sendOpening([], { text: beginStatement(this.#options) })
+    // Nothing can have happened yet, so a stop need not wait for the server's answer.
+    const result = await (this.limits === undefined ? begun : this.untilStopped(() => begun))
+    this.#identity?.read(result)
+    const { openWith } = this.#options
+    // It is the first statement, so that a SET TRANSACTION of the work begins no new transaction
+    // without it.
+    if (openWith !== undefined) {
+      this.#statements++
+      await this.sendOpening([], openWith)
     }
   }
 
-  /** Runs `work` and commits; rolls back if `work` rejects or the transaction is stopped. */
-  async complete<R>(work: (tx: Transaction) => Promise<R>): Promise<R> {
-    let result: R
-    try {
-      result = await this.#untilStopped(() => work(this))
-      // Stopped or ended after the work's last word and before ours.
-      this.#refuseIfStopped()
-      if (this.#endedUnseen !== undefined) throw this.#endedUnseen
-      this.workReturned()
-    } catch (error) {
-      // After a stop the caller does not wait: the connection is cleaned after its release.
-      if (this.#state !== 'stopped') await this.#rollBack()
-      if (this.#endedUnseen === undefined && this.#unknown.has(error)) {
-        setExecuted(error as PoolhouseError, 'rolled-back')
-      }
-      throw error
+  /** The work has returned. Throws if that is no success. */
+  returned(): void {
+    // Stopped or ended after the work's last word and before ours.
+    this.#refuseIfStopped()
+    if (this.#endedUnseen !== undefined) throw this.#endedUnseen
+    this.workReturned()
+  }
+
+  /** The work or COMMIT has failed: rolls back. Resolves with what the caller is told. */
+  async failed(error: unknown): Promise<unknown> {
+    // After a stop the caller does not wait: the connection is cleaned after its release.
+    if (this.#state !== 'stopped') await this.#rollBack()
+    if (this.#notBegun !== undefined) return this.#notBegun
+    if (this.#endedUnseen === undefined && this.#unknown?.has(error) === true) {
+      setExecuted(error as PoolhouseError, 'rolled-back')
     }
-    if (this.#state === 'open') await this.#commit()
-    return result
+    return error
   }
 
   /** Throws if a savepoint is still open, now that the work has returned. */
@@ -140,12 +142,12 @@ export class OpenTransaction implements Transaction {
    */
   stop(error: Error): void {
     if (this.#state === 'committing' && error instanceof AbortError) {
-      this.#limits!.stopCommit(error.cause)
+      this.limits!.stopCommit(error.cause)
     }
     if (this.#state !== 'open') return
     this.#state = 'stopped'
     this.#stopError = error
-    this.#limits?.stop(error)
+    this.limits?.stop(error)
     this.#scope?.abandon(() => error)
     this.#onStop?.(error)
   }
@@ -196,12 +198,14 @@ export class OpenTransaction implements Transaction {
     return new Promise((resolve, reject) => {
       const { statement, options } = readQueryCall(first, second, third)
       this.#refuseUnlessOpen(scope)
-      refuseControl('tx.query', statement, this.#lease.slot.escapes)
-      const result =
-        scope?.busy === true
-          ? this.#inTurn<Row>(scope, statement, options)
-          : this.#run<Row>(this.#asFirst(statement), options, scope)
-      result.then(resolve, reject)
+      refuseControl('tx.query', statement, this.lease.slot.escapes)
+      if (scope?.busy === true) {
+        this.#inTurn<Row>(scope, statement, options).then(resolve, reject)
+      } else if (tracing.query.hasSubscribers) {
+        this.run<Row>(this.#asFirst(statement), options, scope).then(resolve, reject)
+      } else {
+        this.send(this.#asFirst(statement), options, scope, resolve)
+      }
     })
   }
 
@@ -213,7 +217,7 @@ export class OpenTransaction implements Transaction {
     // What was given at the call is sent.
     const taken = { ...statement, values: statement.values?.slice() }
     return scope.inTurn(options, (waitedMs) =>
-      this.#run<Row>(this.#asFirst(taken), less(options, waitedMs), scope),
+      this.run<Row>(this.#asFirst(taken), less(options, waitedMs), scope),
     )
   }
 
@@ -223,11 +227,11 @@ export class OpenTransaction implements Transaction {
     ...args: StreamArguments
   ): StreamIterator<Row> {
     const { statement, options } = readStreamArguments(...args)
-    return this.#lease.openRows<Row>(
+    return this.lease.openRows<Row>(
       statement,
-      { ...options, signal: this.#signal(options) },
+      { ...options, signal: this.signal(options) },
       this.#guard(scope, options, () =>
-        refuseControl('tx.stream', statement, this.#lease.slot.escapes),
+        refuseControl('tx.stream', statement, this.lease.slot.escapes),
       ),
     )
   }
@@ -239,8 +243,8 @@ export class OpenTransaction implements Transaction {
     options?: CopyOptions,
   ): StreamIterator<Uint8Array> {
     checkCopyToArguments(sql, options)
-    const signal = this.#signal(options)
-    return this.#lease.openCopyOut(sql, { ...options, signal }, this.#guard(scope, options))
+    const signal = this.signal(options)
+    return this.lease.openCopyOut(sql, { ...options, signal }, this.#guard(scope, options))
   }
 
   /** `copyFrom` in this scope. */
@@ -253,12 +257,13 @@ export class OpenTransaction implements Transaction {
     checkCopyFromArguments(sql, source, options)
     this.#refuseUnlessOpen(scope)
     const start = async (waitedMs: number): Promise<CopyResult> => {
-      const signal = this.#signal(options)
+      const signal = this.signal(options)
       this.#statements++
+      this.openAhead()
       try {
-        return await this.#lease.runCopyIn(sql, source, { ...less(options, waitedMs), signal })
+        return await this.lease.runCopyIn(sql, source, { ...less(options, waitedMs), signal })
       } catch (error) {
-        throw this.#errorOf(error, scope)
+        throw this.toldOf(error as Error, scope)
       }
     }
     return await (scope === undefined ? start(0) : scope.inTurn(options, start))
@@ -276,9 +281,13 @@ export class OpenTransaction implements Transaction {
         this.#refuseUnlessOpen(turns)
         check?.()
         this.#statements++
-        return turns === undefined ? start(0) : turns.inTurn(limits, start)
+        const begin = (waitedMs: number): Promise<void> => {
+          this.openAhead()
+          return start(waitedMs)
+        }
+        return turns === undefined ? begin(0) : turns.inTurn(limits, begin)
       },
-      failed: (error) => this.#errorOf(error, scope ?? this.#scope),
+      failed: (error) => this.toldOf(error as Error, scope ?? this.#scope),
     }
   }
 
@@ -295,7 +304,7 @@ export class OpenTransaction implements Transaction {
     const promise = new Promise<R>((resolve, reject) => {
       checkFunction('savepoint', work, 'work')
       this.#refuseUnlessOpen(within)
-      this.#scope ??= new TransactionScope(this.#clock, this.#pool)
+      this.#scope ??= new TransactionScope(this.#clock, this.node)
       const outer = within ?? this.#scope
       outer
         .inTurn(undefined, () => this.#nest(outer, work, () => void promise.catch(() => {})))
@@ -323,7 +332,7 @@ export class OpenTransaction implements Transaction {
 
   /** Sends a statement of ours in this scope. */
   async sendIn(scope: TransactionScope, text: string): Promise<void> {
-    await this.#run({ text }, undefined, scope)
+    await this.run({ text }, undefined, scope)
   }
 
   /** Why it is over, for the caller of a savepoint. */
@@ -333,7 +342,7 @@ export class OpenTransaction implements Transaction {
 
   /** Whether a statement has failed, so that the server refuses all but ROLLBACK. */
   get hasFailed(): boolean {
-    const { connection, state } = this.#lease.slot
+    const { connection, state } = this.lease.slot
     return state !== 'gone' && connection!.transactionStatus() === 'failed'
   }
 
@@ -355,68 +364,54 @@ export class OpenTransaction implements Transaction {
     if (scope?.over === true) throw scopeOverError()
   }
 
-  #signal(options?: { readonly signal?: AbortSignal | undefined }): AbortSignal | undefined {
-    return this.#limits === undefined ? options?.signal : this.#limits.with(options?.signal)
-  }
-
-  #timeoutMs(options?: { readonly timeoutMs?: number | undefined }): number | undefined {
-    const own = options?.timeoutMs
-    return this.#limits === undefined ? own : this.#limits.timeoutMs(own)
-  }
-
-  async #run<Row>(
-    statement: Statement,
-    options: QueryOptions | undefined,
-    scope?: TransactionScope,
-    ifLost: 'no' | 'rolled-back' = 'rolled-back',
-  ): Promise<QueryResult<Row>> {
-    try {
-      const result = await this.#lease.query<Row>(statement, {
-        timeoutMs: this.#timeoutMs(options),
-        signal: this.#signal(options),
-      })
-      this.#checkStillOpen()
-      return result
-    } catch (error) {
-      throw this.#errorOf(error, scope, ifLost)
-    }
-  }
-
-  /** What the work is told of an error of the lease. */
-  #errorOf(
-    error: unknown,
-    scope: TransactionScope | undefined,
-    ifLost: 'no' | 'rolled-back' = 'rolled-back',
-  ): unknown {
+  toldOf(error: Error, scope: TransactionScope | undefined): Error {
     if (scope === undefined || scope === this.#scope) this.#firstError ??= error
     else scope.firstError ??= error
-    if (this.#state === 'stopped') return this.#stopError
-    if (error instanceof PoolhouseError && /^(?:unknown|yes)$/.test(error.executed)) {
+    if (this.#state === 'stopped') return this.#stopError!
+    if (error instanceof PoolhouseError && !isUndone(error)) {
+      this.#unknown ??= new Set()
       this.#unknown.add(error)
     }
     // COMMIT was never sent, so whatever was lost here is undone with the session.
-    return asExecuted(error, ifLost)
+    return asExecuted(error, 'rolled-back') as Error
+  }
+
+  notBegun(error: Error, rode: boolean): Error {
+    // What rode with it may have been done, and was undone with the session.
+    const rolledBack = rode && !(error instanceof PoolhouseError && error.executed === 'no')
+    const known = rolledBack ? 'rolled-back' : 'no'
+    const told = asExecuted(error, known) as Error
+    if (told instanceof PoolhouseError && !isUndone(told)) setExecuted(told, known)
+    if (this.#state === 'open') {
+      this.#notBegun = told
+      this.#state = 'stopped'
+      this.#stopError = told
+    }
+    const reason = this.#stopError ?? told
+    this.lease.dropQueued(reason)
+    this.#scope?.abandon(() => reason)
+    return reason
   }
 
   /** What is still open when the transaction ends comes to its end first. */
   closeOpen(): Promise<void> {
-    return this.#lease.closeOpen(overError())
+    return this.lease.closeOpen(overError())
   }
 
   /** A statement such as `select 1; commit` may have ended the transaction behind our back. */
-  #checkStillOpen(): void {
-    const { slot } = this.#lease
-    if (slot.state === 'gone' || slot.connection!.inFlight > 0) return
-    if (slot.connection!.transactionStatus() === 'idle' && this.#state === 'open') {
-      this.#state = 'ended'
-      const ended = endedUnseenError()
-      this.#endedUnseen = ended
-      this.#scope?.abandon(() => ended)
-      throw ended
-    }
+  objectionTo(slot: Slot): Error | null {
+    if (this.#state !== 'open' || slot.connection!.transactionStatus() !== 'idle') return null
+    this.#state = 'ended'
+    const ended = endedUnseenError()
+    this.#endedUnseen = ended
+    this.#scope?.abandon(() => ended)
+    // It would be on its own now.
+    this.lease.dropQueued(overError())
+    return ended
   }
 
-  #untilStopped<R>(work: () => Promise<R>): Promise<R> {
+  /** Calls `work`; its end, or that of the transaction from outside, whichever is first. */
+  untilStopped<R>(work: () => Promise<R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
       this.#refuseIfStopped()
       this.#onStop = (error) => failCall(resolve, error)
@@ -426,21 +421,19 @@ export class OpenTransaction implements Transaction {
     })
   }
 
-  async #commit(): Promise<void> {
+  /** Commits, unless it is over. Rejects with what became of it, if that is not COMMIT. */
+  async commit(): Promise<void> {
+    if (this.#state !== 'open') return
+    if (this.opening !== undefined && (await this.#commitNothing(this.opening))) return
     this.#state = 'committing'
-    const { slot } = this.#lease
+    const { slot } = this.lease
     let result: QueryResult
     try {
-      await this.closeOpen()
+      if (this.lease.hasOpen) await this.closeOpen()
       if (this.#identity !== undefined && this.#isActive) {
-        await this.#identity.readLate((statement) =>
-          this.#lease.query(statement, { timeoutMs: this.#timeoutMs() }),
-        )
+        await this.#identity.readLate((statement) => this.lease.ask(statement, this.limited({})))
       }
-      result = await this.#lease.query(
-        { text: 'COMMIT' },
-        { timeoutMs: this.#timeoutMs(), signal: this.#limits?.signal },
-      )
+      result = await this.lease.ask(COMMIT, this.limited(undefined))
     } catch (error) {
       if (error instanceof PoolhouseError && error.executed === 'yes') {
         this.#durability = error.durability
@@ -449,20 +442,42 @@ export class OpenTransaction implements Transaction {
       return
     } finally {
       this.#state = 'ended'
-      this.#limits?.committed()
+      this.limits?.committed()
     }
     if (result.command === 'ROLLBACK') throw rolledBackError(this.#firstError)
     this.#durability = slot.committedLocally ? 'local' : 'configured'
   }
 
+  /**
+   * The work has sent nothing, so BEGIN and COMMIT go out together, and show that the server is
+   * there: nothing can be in doubt. Returns false if COMMIT is to follow by itself, behind a
+   * statement of the options.
+   */
+  async #commitNothing(opening: readonly Statement[]): Promise<boolean> {
+    if (opening.length > 1) {
+      await this.sendOpening(opening.slice(0, -1), opening.at(-1)!)
+      this.#refuseIfStopped()
+      return false
+    }
+    this.#state = 'committing'
+    try {
+      await this.sendOpening(opening, COMMIT)
+    } finally {
+      this.#state = 'ended'
+      this.limits?.committed()
+    }
+    this.#durability = 'configured'
+    return true
+  }
+
   get #isActive(): boolean {
-    const { connection, state } = this.#lease.slot
+    const { connection, state } = this.lease.slot
     return state !== 'gone' && connection!.transactionStatus() === 'active'
   }
 
   #inDoubt(cause: PoolhouseError): InDoubtError {
     return new InDoubtError(
-      `COMMIT on pool "${this.#pool}" got no answer; the transaction may or may not have happened`,
+      `COMMIT on pool "${this.node}" got no answer; the transaction may or may not have happened`,
       cause,
       this.#identity?.resolver(),
     )
@@ -471,19 +486,17 @@ export class OpenTransaction implements Transaction {
   async #rollBack(): Promise<void> {
     const wasOver = this.#state === 'ended'
     this.#state = 'ended'
-    const { slot } = this.#lease
-    if (wasOver || slot.state === 'gone') return
-    await this.closeOpen()
+    const { slot } = this.lease
+    // The server knows nothing of it before its first statement.
+    if (wasOver || slot.state === 'gone' || this.opening !== undefined) return
+    if (this.lease.hasOpen) await this.closeOpen()
     // Releasing rolls back as well; doing it here lets the caller see its end before the promise
     // settles.
     if (!slot.quiet) return
     try {
-      await this.#lease.query(
-        { text: 'ROLLBACK' },
-        { timeoutMs: this.#timeoutMs({ timeoutMs: ROLLBACK_MS }) },
-      )
+      await this.lease.ask(ROLLBACK, { timeoutMs: this.timeoutMs({ timeoutMs: ROLLBACK_MS }) })
     } catch {
-      this.#lease.destroy('ROLLBACK failed')
+      this.lease.destroy('ROLLBACK failed')
     }
   }
 }

@@ -1,12 +1,13 @@
 import { RESET_AROUND, resetsAround } from '../api/call-options.js'
-import type { AcquireOptions, Pool } from '../api/pool.js'
+import type { AcquireOptions, ConnectionPool } from '../api/pool.js'
+import { tracing } from '../api/tracing.js'
 import {
   checkTransactionOptions,
   type Transaction,
   type TransactionOptions,
 } from '../api/transaction.js'
 import { Backoff } from '../base/backoff.js'
-import { sleep } from '../base/clock.js'
+import { type Clock, sleep } from '../base/clock.js'
 import { checkFunction } from '../base/option-check.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
@@ -16,15 +17,16 @@ import { AbortError } from '../outcome/errors.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
 import { KeyedWork } from './idempotency.js'
 import { OpenTransaction } from './open-transaction.js'
+import { NO_OPTIONS } from './opening.js'
 import { stoppedByTimeout } from './transaction-errors.js'
 
-/** Where a transaction runs. */
-interface Place {
-  /** Lends the connections. */
-  readonly pool: Pick<Pool, 'name' | 'acquire'>
-  /** What lies under the pool. */
-  readonly engine: Pick<PoolEngine, 'clock' | 'config' | 'deadlocks'>
-}
+/** Lends the connections of transactions. */
+type Lender = Pick<ConnectionPool, 'name' | 'acquire' | 'tryAcquire'>
+
+/** What lies under the lender. */
+type Underneath = Pick<PoolEngine, 'clock' | 'config' | 'deadlocks'>
+
+type Work<R> = (tx: Transaction) => Promise<R>
 
 // How long after its first failure a transaction with a key is tried again, if the caller set no
 // limit.
@@ -34,10 +36,23 @@ const KEYED_MS = 10_000
  * Runs `work` in a transaction, again if the caller declared that and the last attempt is known not
  * to have happened, or has a key.
  */
-export async function runTransaction<R>(
-  place: Place,
-  work: (tx: Transaction) => Promise<R>,
-  given: TransactionOptions = {},
+export function runTransaction<R>(
+  pool: Lender,
+  engine: Underneath,
+  work: Work<R>,
+  given: TransactionOptions | undefined,
+): Promise<R> {
+  // Measured: one async function on the way of a transaction without options.
+  return given === undefined && typeof work === 'function'
+    ? attempt(pool, engine, work, NO_OPTIONS)
+    : runWith(pool, engine, work, given ?? {})
+}
+
+async function runWith<R>(
+  pool: Lender,
+  engine: Underneath,
+  work: Work<R>,
+  given: TransactionOptions,
 ): Promise<R> {
   checkTransactionOptions(given)
   // As they are now: an attempt may begin much later.
@@ -46,21 +61,21 @@ export async function runTransaction<R>(
   const { idempotencyKey, idempotencyScope, retry, signal, timeoutMs } = options
   if (idempotencyKey !== undefined) {
     const keyed = new KeyedWork(idempotencyKey, work, idempotencyScope)
-    return await runKeyed(place, keyed, options)
+    return await runKeyed(pool, engine, keyed, options)
   }
-  const { clock } = place.engine
+  const { clock } = engine
   const attempts = retry?.attempts ?? 1
-  const backoff = backoffOf(place)
   const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : clock.now() + timeoutMs
+  let backoff: Backoff | undefined
   let limited = options
-  for (let attempt = 1; ; attempt++) {
+  for (let failures = 1; ; failures++) {
     try {
-      return await attemptWhereClean(place, work, limited)
+      return await attempt(pool, engine, work, limited)
     } catch (error) {
-      const leftMs = deadline - clock.now()
+      if (failures >= attempts || !isRepeatable(error, options.readOnly)) throw error
+      backoff ??= backoffOf(engine)
       const pauseMs = backoff.next()
-      const again = attempt < attempts && isRepeatable(error, options.readOnly) && leftMs > pauseMs
-      if (!again || signal?.aborted) throw error
+      if (deadline - clock.now() <= pauseMs || signal?.aborted) throw error
       await sleep(clock, pauseMs, signal)
     }
     if (timeoutMs !== undefined) {
@@ -70,22 +85,20 @@ export async function runTransaction<R>(
 }
 
 async function runKeyed<R>(
-  place: Place,
+  pool: Lender,
+  engine: Underneath,
   keyed: KeyedWork<R>,
   options: TransactionOptions,
 ): Promise<R> {
-  const { clock } = place.engine
+  const { clock } = engine
   const { timeoutMs, signal } = options
   const attempts = options.retry?.attempts ?? 1
-  const backoff = backoffOf(place)
+  const backoff = backoffOf(engine)
   let deadline = timeoutMs === undefined ? undefined : clock.now() + timeoutMs
   for (let failures = 0; ; ) {
     const leftMs = timeoutMs === undefined ? undefined : Math.max(1, deadline! - clock.now())
     try {
-      return await attemptWhereClean(place, (tx) => keyed.run(tx), {
-        ...options,
-        timeoutMs: leftMs,
-      })
+      return await attempt(pool, engine, (tx) => keyed.run(tx), { ...options, timeoutMs: leftMs })
     } catch (error) {
       const mayRepeat = keyed.repeats(error) || (++failures < attempts && isRepeatable(error))
       deadline ??= clock.now() + KEYED_MS
@@ -95,58 +108,80 @@ async function runKeyed<R>(
   }
 }
 
-function backoffOf({ engine }: Place): Backoff {
-  return new Backoff({ baseMs: 5, maxMs: 500, random: engine.config.random })
+function backoffOf({ config }: Underneath): Backoff {
+  return new Backoff({ baseMs: 5, maxMs: 500, random: config.random })
 }
 
-/** One attempt, which goes to another connection as long as one cannot be reset before BEGIN. */
-async function attemptWhereClean<R>(
-  place: Place,
-  work: (tx: Transaction) => Promise<R>,
+/** One attempt. It goes to another connection as long as one cannot be reset before BEGIN. */
+function attempt<R>(
+  pool: Lender,
+  engine: Underneath,
+  work: Work<R>,
   options: TransactionOptions,
 ): Promise<R> {
-  const { clock } = place.engine
-  const deadline = options.timeoutMs && clock.now() + options.timeoutMs
+  const { clock, deadlocks } = engine
+  const { timeoutMs } = options
+  const deadline = timeoutMs && clock.now() + timeoutMs
   let left = options
-  for (;;) {
-    try {
-      return await attemptTransaction(place, work, left)
-    } catch (error) {
-      if (!isResetFailure(error)) throw error
+  // A function of its own, by which a deadlock finds this attempt on a stack.
+  const run = async (): Promise<R> => {
+    for (;;) {
+      const lease = (takeNow(pool, options) ??
+        (await pool.acquire(acquireOptionsOf(options)))) as PoolLease
+      const tx = new OpenTransaction(lease, pool.name, clock, left)
+      const unwatch = watchLimits(tx, pool.name, clock, left)
+      let hasBegun = false
+      try {
+        if (left.signal?.aborted) throw new AbortError(left.signal.reason, 'no')
+        if (tx.beginsApart) await tx.begin()
+        hasBegun = true
+        const result = await (unwatch === undefined
+          ? deadlocks.hold(lease.slot, run, work, tx)
+          : tx.untilStopped(() => deadlocks.hold(lease.slot, run, work, tx)))
+        tx.returned()
+        await tx.commit()
+        return result
+      } catch (error) {
+        const told = await tx.failed(error)
+        if (hasBegun || !isResetFailure(told)) throw told
+      } finally {
+        unwatch?.()
+        tx.end()
+        if (lease.valid) lease.release()
+      }
+      if (deadline) left = { ...options, timeoutMs: Math.max(1, deadline - clock.now()) }
     }
-    if (deadline) left = { ...options, timeoutMs: Math.max(1, deadline - clock.now()) }
   }
+  return run()
 }
 
-async function attemptTransaction<R>(
-  place: Place,
-  work: (tx: Transaction) => Promise<R>,
-  options: TransactionOptions,
-): Promise<R> {
-  const { pool, engine } = place
-  const { clock } = engine
-  const { signal, timeoutMs } = options
-  const lease = (await pool.acquire(acquireOptionsOf(options))) as PoolLease
-  const tx = new OpenTransaction(lease, pool.name, clock, options)
+/** A connection that is free at once, which costs no promise. */
+function takeNow(pool: Lender, options: TransactionOptions): unknown {
+  if (options !== NO_OPTIONS || tracing.acquire.hasSubscribers) return undefined
+  return pool.tryAcquire()
+}
+
+/** Ends the transaction when its time is over or its signal fires; returns how to stop that. */
+function watchLimits(
+  tx: OpenTransaction,
+  pool: string,
+  clock: Clock,
+  { signal, timeoutMs }: TransactionOptions,
+): (() => void) | undefined {
+  if (signal === undefined && timeoutMs === undefined) return undefined
   const onAbort = (): void => tx.stop(new AbortError(signal!.reason, 'rolled-back'))
   const timer =
     timeoutMs === undefined
       ? undefined
       : clock.setTimer(
-          () => clock.afterIo(() => tx.stop(stoppedByTimeout(timeoutMs, pool.name))),
+          () => clock.afterIo(() => tx.stop(stoppedByTimeout(timeoutMs, pool))),
           timeoutMs,
           { keepAlive: true },
         )
   watchSignal(signal, onAbort)
-  try {
-    if (signal?.aborted) throw new AbortError(signal.reason, 'no')
-    await tx.begin()
-    return await engine.deadlocks.hold(lease.slot, () => tx.complete(work))
-  } finally {
+  return () => {
     timer?.cancel()
     unwatchSignal(signal, onAbort)
-    tx.end()
-    if (lease.valid) lease.release()
   }
 }
 

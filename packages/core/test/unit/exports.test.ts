@@ -75,6 +75,7 @@ test('its entry for SQL texts exports exactly these values', () => {
 test('its entry for those who build pools exports exactly these values', () => {
   expect(Object.keys(kit).sort()).toMatchInlineSnapshot(`
     [
+      "BEGIN_FIRST",
       "CONNECTION_EVENTS",
       "ChannelListener",
       "ConnectionSettings",

@@ -4,8 +4,15 @@ import {
   type QueryOptions,
   type QueryResult,
   type Statement,
+  type TransactionOptions,
 } from '@poolhouse/core'
-import { formatEndpoint, hasCondition, messageOf, refusesWrites } from '@poolhouse/core/kit'
+import {
+  BEGIN_FIRST,
+  formatEndpoint,
+  hasCondition,
+  messageOf,
+  refusesWrites,
+} from '@poolhouse/core/kit'
 import { fateOf } from '../base/fate.js'
 import { BasicCall, type Call, type Decision } from './call.js'
 
@@ -34,7 +41,9 @@ export class QueryCall<Row> extends BasicCall<QueryOptions> implements Call<Quer
       readOnly: true,
       timeoutMs,
       signal: this.signal,
-    })
+      // A connection that is found dead at BEGIN has not had the read.
+      [BEGIN_FIRST]: true,
+    } as TransactionOptions)
   }
 
   override decide(error: unknown, pool: ConnectionPool): Decision {

@@ -1,5 +1,5 @@
 import type { ConnectionPool, Transaction, TransactionOptions } from '@poolhouse/core'
-import { isConflict, isRepeatable, KeyedWork } from '@poolhouse/core/kit'
+import { BEGIN_FIRST, isConflict, isRepeatable, KeyedWork } from '@poolhouse/core/kit'
 import { fateOf } from '../base/fate.js'
 import { BasicCall, type Call, type Decision, RERUN, RETRY } from './call.js'
 
@@ -53,7 +53,9 @@ export class TransactionCall<R> extends BasicCall<TransactionOptions> implements
         retry: undefined,
         idempotencyKey: undefined,
         resolver: this.#resolver,
-      },
+        // A transaction that could not be begun goes to another node, with its work not called yet.
+        [BEGIN_FIRST]: true,
+      } as TransactionOptions,
     )
   }
 

@@ -9,7 +9,7 @@ import type {
   TransactionOptions,
 } from '@poolhouse/core'
 import { InDoubtError } from '@poolhouse/core'
-import { checkQueryOptions, isRepeatable, watchSignal } from '@poolhouse/core/kit'
+import { BEGIN_FIRST, checkQueryOptions, isRepeatable, watchSignal } from '@poolhouse/core/kit'
 import { type AfterFailure, afterFailure, isStandbyRefusal } from '../base/read-failure.js'
 import {
   acquireReadOnly,
@@ -260,7 +260,9 @@ export class TransactionRead<R> implements ReadCall<R> {
         timeoutMs: remainingMs(),
         // Another attempt goes to another node, except on the primary.
         retry: writable ? { attempts: Math.max(1, this.#attemptsLeft) } : undefined,
-      })
+        // What could not be begun goes to another node, with its work not called yet.
+        [BEGIN_FIRST]: true,
+      } as TransactionOptions)
     } catch (error) {
       // A COMMIT without an answer leaves nothing in doubt, because nothing was written.
       if (value !== undefined && error instanceof InDoubtError) return value.is

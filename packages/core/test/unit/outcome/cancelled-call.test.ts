@@ -179,7 +179,7 @@ test('T89: a COMMIT that gets no answer in time is in doubt after an abort as af
     const abort = new AbortController()
     const call = watch(
       it.pool.transaction(
-        async () => {},
+        (tx) => tx.query('insert'),
         by === 'signal' ? { signal: abort.signal } : { timeoutMs: 20 },
       ),
     )
@@ -196,7 +196,7 @@ test('T89: a statement that was aborted inside a transaction is reported as roll
   const it = harness({ max: 1 }, { statementMs: 30, onCancel: () => 500 })
   const abort = new AbortController()
   const call = watch(it.pool.transaction((tx) => tx.query('insert', [], { signal: abort.signal })))
-  await it.clock.advance(45)
+  await it.clock.advance(15)
   abort.abort('gone')
   await it.clock.advance(1_000)
   expect(call.error).toMatchObject({ name: 'AbortError', executed: 'rolled-back', cause: 'gone' })

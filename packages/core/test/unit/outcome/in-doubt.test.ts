@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import {
   InDoubtError,
   type ResolveOptions,
+  type Transaction,
   type TransactionIdentity,
   type TransactionOutcome,
 } from '../../../src/index.js'
@@ -123,6 +124,11 @@ test('resolve rejects for wrong options and when its signal fires', async () => 
   })
 })
 
+const inserts = async (tx: Transaction): Promise<Transaction> => {
+  await tx.query('insert')
+  return tx
+}
+
 test('S79: a COMMIT whose wait for standbys was cancelled succeeds, and the transaction and an event report it as local', async () => {
   for (const [routine, durability] of [
     ['SyncRepWaitForLSN', 'local'],
@@ -142,6 +148,7 @@ test('S79: a COMMIT whose wait for standbys was cancelled succeeds, and the tran
     it.pool.on('durability', (event) => heard.push(event))
     const done = watch(
       it.pool.transaction(async (tx) => {
+        await tx.query('insert')
         expect(tx.durability).toBeUndefined()
         return tx
       }),
@@ -167,7 +174,7 @@ test('a transaction whose session is terminated while COMMIT waits for standbys 
       },
     },
   )
-  const done = watch(it.pool.transaction(async (tx) => tx))
+  const done = watch(it.pool.transaction(inserts))
   await it.clock.settle()
   expect(done.value?.durability).toBe('local')
 })
@@ -183,10 +190,10 @@ test('a warning about one commit does not affect the next commit of the same con
       },
     },
   )
-  const first = watch(it.pool.transaction(async (tx) => tx))
+  const first = watch(it.pool.transaction(inserts))
   await it.clock.settle()
   warn = false
-  const second = watch(it.pool.transaction(async (tx) => tx))
+  const second = watch(it.pool.transaction(inserts))
   await it.clock.settle()
   expect(first.value?.durability).toBe('local')
   expect(second.error).toBeInstanceOf(InDoubtError)

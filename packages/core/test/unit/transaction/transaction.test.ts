@@ -40,19 +40,32 @@ test.each([
 
 test('F52: rolls back, rejects with the same error and keeps the connection when its work fails', async () => {
   const fault = new Error('work failed')
-  for (const work of [
-    async () => {
-      throw fault
-    },
-    () => {
-      throw fault
-    },
-  ]) {
+  for (const [work, statements] of [
+    [
+      async () => {
+        throw fault
+      },
+      [],
+    ],
+    [
+      () => {
+        throw fault
+      },
+      [],
+    ],
+    [
+      async (tx: Transaction) => {
+        await tx.query('insert')
+        throw fault
+      },
+      ['BEGIN', 'insert', 'ROLLBACK'],
+    ],
+  ] as const) {
     const it = harness({ max: 1 })
     const done = watch(it.pool.transaction(work as () => Promise<never>))
     await it.clock.settle()
     expect(done.error).toBe(fault)
-    expect(it.session().statements).toEqual(['BEGIN', 'ROLLBACK'])
+    expect(it.session().statements).toEqual(statements)
     expect(it.pool.stats()).toMatchObject({ idle: 1, counters: { destroyed: 0 } })
   }
 })
@@ -62,6 +75,7 @@ test('tx.rollback rolls back at once; the rest of the work can send nothing, and
   let late: unknown
   const done = watch(
     it.pool.transaction(async (tx) => {
+      await tx.query('select')
       await tx.rollback()
       late = await tx.query('insert').catch((error: unknown) => error)
       return 'result'
@@ -70,7 +84,7 @@ test('tx.rollback rolls back at once; the rest of the work can send nothing, and
   await it.clock.settle()
   expect(done.value).toBe('result')
   expect(late).toMatchObject({ name: 'TransactionError' })
-  expect(it.session().statements).toEqual(['BEGIN', 'ROLLBACK'])
+  expect(it.session().statements).toEqual(['BEGIN', 'select', 'ROLLBACK'])
 })
 
 test('savepoints nest, and a failed one is undone alone', async () => {
@@ -275,7 +289,13 @@ test('does not wait for a connection several times over when there is none', asy
 test('timeoutMs ends the transaction wherever it stands, and the caller need not wait for the rollback', async () => {
   const cases: [string, (tx: Transaction, it: Harness) => Promise<unknown>][] = [
     ['in a statement', (tx) => tx.query('slow')],
-    ['in work that sends nothing', () => new Promise(() => {})],
+    [
+      'in work that sends nothing more',
+      async (tx) => {
+        await tx.query('select')
+        await new Promise(() => {})
+      },
+    ],
   ]
   for (const [where, work] of cases) {
     const it = harness(
@@ -315,7 +335,8 @@ test('work that fails close to the deadline does not outlive it by a rollback th
   const fault = new Error('work failed')
   const done = watch(
     it.pool.transaction(
-      async () => {
+      async (tx) => {
+        await tx.query('select')
         throw fault
       },
       { timeoutMs: 100 },
@@ -504,7 +525,8 @@ test('checks its options and those of its queries before anything is sent', asyn
 test('gives its connection back even if the session died, and destroys one whose ROLLBACK fails', async () => {
   const it = scripted({ ROLLBACK: { error: sqlError('XX000') } })
   const done = watch(
-    it.pool.transaction(async () => {
+    it.pool.transaction(async (tx) => {
+      await tx.query('select')
       throw new Error('work failed')
     }),
   )

@@ -1,0 +1,30 @@
+import type { Lease } from '../api/lease.js'
+import type { AcquireOptions, ConnectionPool } from '../api/pool.js'
+import { tracing } from '../api/tracing.js'
+import { checkFunction } from '../base/option-check.js'
+import type { DeadlockWatch } from '../engine/deadlock-watch.js'
+import type { PoolLease } from './pool-lease.js'
+
+/** Runs `work` with a lease of the pool, and gives it back. */
+export function useLease<R>(
+  pool: Pick<ConnectionPool, 'acquire' | 'tryAcquire'>,
+  deadlocks: DeadlockWatch,
+  work: (lease: Lease) => Promise<R>,
+  options: AcquireOptions | undefined,
+): Promise<R> {
+  // A function of its own, by which a deadlock finds this call on a stack.
+  const run = async (): Promise<R> => {
+    checkFunction('use', work, 'work')
+    // A connection that is free at once costs no promise.
+    const isPlain = options === undefined && !tracing.acquire.hasSubscribers
+    const free = isPlain ? pool.tryAcquire() : undefined
+    const lease = (free ?? (await pool.acquire(options))) as PoolLease
+    try {
+      return await deadlocks.hold(lease.slot, run, work, lease)
+    } finally {
+      // `work` may have released or destroyed it itself.
+      if (lease.valid) lease.release()
+    }
+  }
+  return run()
+}
