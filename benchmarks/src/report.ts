@@ -138,6 +138,7 @@ export function printTargets(targets: readonly Target[], reports: readonly TaskR
         verdict === undefined ? whyNot(target) : verdict.met ? 'met' : 'MISSED',
       ]
     })
+  if (rows.length === 0) return
   console.log('')
   for (const line of markdown([['what', 'measured', 'must', 'aim', ''], ...rows])) console.log(line)
 }

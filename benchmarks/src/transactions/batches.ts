@@ -1,4 +1,4 @@
-import type { Driver, Lease, QueryResult, Statement } from '@poolhouse/core'
+import type { Driver, Statement } from '@poolhouse/core'
 import { nodePostgres } from '@poolhouse/node-postgres'
 import { postgresJs } from '@poolhouse/postgres-js'
 import { LeftOut } from '../left-out.js'
@@ -15,18 +15,13 @@ const statements = (keys: NextKey): Statement[] =>
 const rowsIn = (results: readonly { rows: readonly unknown[] }[]): number =>
   results.reduce((count, { rows }) => count + rows.length, 0)
 
-/** A lease as it may be in an earlier build. */
-interface MaybeBatching {
-  batch?(statements: readonly Statement[]): Promise<PromiseSettledResult<QueryResult>[]>
-}
-
 const batch = (makeDriver: () => Driver): MakeCaller =>
   ours(makeDriver, async (pool) => {
-    const kind = await pool.use(async (lease) => typeof batching(lease).batch)
+    const kind = await pool.use(async (lease) => typeof lease.batch)
     if (kind !== 'function') throw new LeftOut('this build has no lease.batch')
     return (keys) =>
       pool.use(async (lease) => {
-        const outcomes = await batching(lease).batch(statements(keys))
+        const outcomes = await lease.batch(statements(keys))
         return rowsIn(
           outcomes.map((outcome) => {
             if (outcome.status === 'rejected') throw outcome.reason
@@ -35,10 +30,6 @@ const batch = (makeDriver: () => Driver): MakeCaller =>
         )
       })
   })
-
-function batching(lease: Lease): Required<MaybeBatching> {
-  return lease as Lease & Required<MaybeBatching>
-}
 
 const transaction = (makeDriver: () => Driver): MakeCaller =>
   ours(makeDriver, async (pool) => {
