@@ -180,9 +180,9 @@ export class PoolLease implements Lease, OfSession {
     return this.#order
   }
 
-  /** Fails with this error what has not been sent. */
-  dropQueued(error: Error): void {
-    this.#order?.drop(() => error)
+  /** Fails what has not been sent. */
+  dropQueued(errorOf: () => Error): void {
+    this.#order?.drop(errorOf)
   }
 
   /** Why nothing can be sent, if that is so; `signal` is that of the call. */

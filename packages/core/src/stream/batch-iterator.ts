@@ -28,8 +28,9 @@ export class BatchIterator<T> extends StreamEnds<T> {
   #items: readonly T[] = []
   #at = 0
   #state: 'new' | 'open' | 'over' = 'new'
-  // While a batch is fetched: what begins the calls that wait for it.
-  #waiting: (() => void)[] | undefined
+  #isFetching = false
+  // What begins the calls that wait for the batch.
+  #waiting: (() => void)[] = []
 
   /** Sends nothing yet. */
   constructor(work: BatchWork, host: BatchHost) {
@@ -44,28 +45,30 @@ export class BatchIterator<T> extends StreamEnds<T> {
     if (this.#at < this.#items.length && !failed) {
       return Promise.resolve({ done: false, value: this.#items[this.#at++]! })
     }
-    const waiting = this.#waiting
-    if (waiting !== undefined) {
-      return new Promise((resolve) => waiting.push(() => resolve(this.next())))
+    if (this.#isFetching) {
+      return new Promise((resolve) => this.#waiting.push(() => resolve(this.next())))
     }
     if (this.#state === 'over') return DONE
-    return this.#first()
+    this.#isFetching = true
+    return this.#fetch().then(
+      () => {
+        this.#isFetching = false
+        const first = this.next()
+        this.#beginWaiting()
+        return first
+      },
+      (error: unknown) => {
+        this.#isFetching = false
+        this.#beginWaiting()
+        throw error
+      },
+    )
   }
 
-  async #first(): Promise<IteratorResult<T, undefined>> {
-    const waiting: (() => void)[] = []
-    this.#waiting = waiting
-    try {
-      await this.#fetch()
-      this.#waiting = undefined
-      return this.next()
-    } catch (error) {
-      this.#waiting = undefined
-      throw error
-    } finally {
-      // Behind the one that has fetched: they are served in the order of their calls.
-      for (const begin of waiting) begin()
-    }
+  /** Behind the call that has fetched: all are served in their order. */
+  #beginWaiting(): void {
+    if (this.#waiting.length === 0) return
+    for (const begin of this.#waiting.splice(0)) begin()
   }
 
   async return(): Promise<IteratorResult<T, undefined>> {

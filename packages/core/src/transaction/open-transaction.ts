@@ -10,7 +10,7 @@ import { asExecuted } from '../outcome/as-executed.js'
 import { setExecuted } from '../outcome/database-error.js'
 import { isUndone } from '../outcome/error-meaning.js'
 import { AbortError, InDoubtError } from '../outcome/errors.js'
-import { failCall } from '../outcome/fail-call.js'
+import { failCall, type SettleCall } from '../outcome/fail-call.js'
 import type { Durability } from '../outcome/outcome.js'
 import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import type { Slot } from '../slot/slot.js'
@@ -54,7 +54,7 @@ export class OpenTransaction extends TransactionSession implements Transaction {
   // Whose turn it is; made with the first savepoint, so that other transactions pay nothing for it.
   #scope: TransactionScope | undefined
   #stopError: Error | undefined
-  #onStop: ((error: Error) => void) | undefined
+  #settle: SettleCall | undefined
   #firstError: unknown
   #savepoints = 0
   #statements = 0
@@ -149,7 +149,7 @@ export class OpenTransaction extends TransactionSession implements Transaction {
     this.#stopError = error
     this.limits?.stop(error)
     this.#scope?.abandon(() => error)
-    this.#onStop?.(error)
+    if (this.#settle !== undefined) failCall(this.#settle, error)
   }
 
   /** Nothing can be sent any more. */
@@ -388,7 +388,7 @@ export class OpenTransaction extends TransactionSession implements Transaction {
       this.#stopError = told
     }
     const reason = this.#stopError ?? told
-    this.lease.dropQueued(reason)
+    this.lease.dropQueued(() => reason)
     this.#scope?.abandon(() => reason)
     return reason
   }
@@ -406,7 +406,7 @@ export class OpenTransaction extends TransactionSession implements Transaction {
     this.#endedUnseen = ended
     this.#scope?.abandon(() => ended)
     // It would be on its own now.
-    this.lease.dropQueued(overError())
+    this.lease.dropQueued(overError)
     return ended
   }
 
@@ -414,9 +414,9 @@ export class OpenTransaction extends TransactionSession implements Transaction {
   untilStopped<R>(work: () => Promise<R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
       this.#refuseIfStopped()
-      this.#onStop = (error) => failCall(resolve, error)
-      // An async wrapper also catches what `work` throws synchronously. Not by functions of ours:
-      // what fails inside finds its callers only past those of the promise.
+      this.#settle = resolve
+      // Also for what `work` throws synchronously. Not by functions of ours, past which V8 would not
+      // find the callers of what fails inside.
       ;(async () => await work())().then(resolve, reject)
     })
   }
