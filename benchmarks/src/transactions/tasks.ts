@@ -19,6 +19,9 @@ export interface TransactionTask {
 /** What a round trip takes in the tasks that are far away, in milliseconds. */
 export const AWAY_MS = 2.8
 
+// So many, that most of what is measured is compiled.
+const WARM_UP_ROWS = 3_000
+
 /** Numbers of callers that targets are about. */
 export const CALLERS = [10, 100]
 
@@ -36,7 +39,9 @@ function loop(makers: Makers, count: number, rows: number, far = false): Transac
     variants: Object.keys(makers),
     far,
     measure: (variant, url) =>
-      withCaller(makers[variant]!, url, rows, (call) => closedLoop(count, call)),
+      withCaller(makers[variant]!, url, rows, (call) =>
+        closedLoop(count, call, WARM_UP_ROWS / rows),
+      ),
   }
 }
 
