@@ -69,6 +69,7 @@ export type {
   PoolCall,
   QueryTarget,
   StreamTarget,
+  TransactionTarget,
 } from './decorate/pool-call.js'
 export { PoolDecorator } from './decorate/pool-decorator.js'
 export { PoolView } from './decorate/pool-view.js'
@@ -154,4 +155,5 @@ export type { ParsedConnectionUrl } from './settings/read-parameters.js'
 export type { UrlPoolSettings } from './settings/read-pool-parameters.js'
 export type { UrlSsl } from './settings/read-ssl.js'
 export { refuseLoneStatement } from './statement/lone-statement.js'
+export { standsFor } from './statement/statement-list.js'
 export { KeyedWork } from './transaction/idempotency.js'

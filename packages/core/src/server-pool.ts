@@ -223,7 +223,15 @@ export class ServerPool implements ConnectionPool, Driven {
     return useLease(this, this.#engine.deadlocks, work, options)
   }
 
-  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
+  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R>
+  transaction(
+    statements: readonly (Statement | string)[],
+    options?: TransactionOptions,
+  ): Promise<QueryResult[]>
+  transaction<R>(
+    work: ((tx: Transaction) => Promise<R>) | readonly (Statement | string)[],
+    options?: TransactionOptions,
+  ): Promise<R> {
     return runTransaction(this, this.#engine, work, options)
   }
 

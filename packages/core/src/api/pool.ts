@@ -6,7 +6,7 @@ import type { Lease } from './lease.js'
 import type { ReconfigureOptions, ResizeOptions } from './pool-options.js'
 import type { PoolerInEffect } from './pooler.js'
 import type { Session, SessionOptions } from './session.js'
-import type { Intent, Queryable } from './statement.js'
+import type { Intent, Queryable, QueryResult, Statement } from './statement.js'
 import type { PoolSnapshot, PoolStats } from './stats.js'
 import type { Streamable } from './streaming.js'
 import type { ListenOptions, NotifyListener, Subscription } from './subscription.js'
@@ -79,6 +79,25 @@ export interface Pool extends Queryable, Streamable, PoolEventEmitter, AsyncDisp
    * `InDoubtError` if COMMIT got no answer.
    */
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R>
+  /**
+   * Runs statements between BEGIN and COMMIT, all in one round trip: resolves with one result for
+   * each, in order. What fails first rolls the whole back and rejects; `statementIndex` of the
+   * error says which statement it was. A wrong statement, and one that begins or ends a
+   * transaction, rejects before anything is sent. All options mean what they mean for a callback.
+   *
+   * COMMIT has been sent with the rest, so a connection that is lost before the answer leaves the
+   * whole in doubt: `InDoubtError`, which `retry` does not repeat. With an `idempotencyKey` it
+   * happens exactly once: the key is written first and the results are stored as JSON, so that
+   * takes more round trips. A pool that follows the primary learns the identity of the transaction
+   * first, one round trip more, so that `InDoubtError.resolve()` tells what became of it. Where
+   * `timeoutMs` is absent, the pool's `statementTimeoutMs` holds for the array as a whole. A large
+   * array takes one round trip for each 1,000 statements, or 1 MiB of texts and values. A text of
+   * several commands makes the statements run one by one, with the same outcome.
+   */
+  transaction(
+    statements: readonly (Statement | string)[],
+    options?: TransactionOptions,
+  ): Promise<QueryResult[]>
   /**
    * Calls `onNotify` with the payload of every NOTIFY on a channel. Resolves when the server has
    * acknowledged LISTEN: no notification sent after that is missed without `onGap` being called.

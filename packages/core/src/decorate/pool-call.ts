@@ -40,6 +40,15 @@ export interface StreamTarget {
   stream<Row>(statement: Statement, options?: StreamOptions): StreamIterator<Row>
 }
 
+/** Where a `transaction` may be run: any pool, and whatever has this one method. */
+export interface TransactionTarget {
+  /**
+   * As `Pool.transaction`. An array of statements comes as a callback that runs them: a pool that
+   * wraps it says so with `standsFor`.
+   */
+  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R>
+}
+
 /**
  * One call of one kind, as its caller made it: with checked arguments, and with values and options
  * as they were at the call.
@@ -97,7 +106,7 @@ export type PoolCall<R> =
   | CallOf<'query', QueryOptions, R, QueryTarget>
   | CallOf<'acquire', AcquireOptions, R>
   | CallOf<'use', AcquireOptions, R>
-  | CallOf<'transaction', TransactionOptions, R>
+  | CallOf<'transaction', TransactionOptions, R, TransactionTarget>
   | CallOf<'stream', StreamOptions, R, StreamTarget>
   | CallOf<'copyTo', CopyToOptions, R>
   | CallOf<'copyFrom', CopyOptions, R>
@@ -203,7 +212,12 @@ export class UseCall<R> extends AnyCall<'use', AcquireOptions, R> {
 }
 
 /** `transaction`. */
-export class TransactionCall<R> extends AnyCall<'transaction', TransactionOptions, R> {
+export class TransactionCall<R> extends AnyCall<
+  'transaction',
+  TransactionOptions,
+  R,
+  TransactionTarget
+> {
   readonly kind = 'transaction'
   readonly #work: (tx: Transaction) => Promise<R>
 
@@ -218,7 +232,7 @@ export class TransactionCall<R> extends AnyCall<'transaction', TransactionOption
     return readOnly === undefined ? undefined : readOnly ? 'read' : 'write'
   }
 
-  run(pool: Pick<Pool, 'transaction'>, changes?: CallChanges): Promise<R> {
+  run(pool: TransactionTarget, changes?: CallChanges): Promise<R> {
     if (changes === undefined) return pool.transaction(this.#work, this.options)
     const { intent, ...limits } = changes
     const options = changed(this.options, limits)

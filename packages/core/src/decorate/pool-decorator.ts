@@ -32,6 +32,7 @@ import {
   readQueryCall,
   readStreamArguments,
 } from '../statement/call-arguments.js'
+import { readWork } from '../statement/statement-list.js'
 import {
   AcquireCall,
   CopyFromCall,
@@ -124,9 +125,18 @@ export abstract class PoolDecorator implements Pool {
   }
 
   /** See `Pool`. */
-  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
+  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R>
+  /** See `Pool`. */
+  transaction(
+    statements: readonly (Statement | string)[],
+    options?: TransactionOptions,
+  ): Promise<QueryResult[]>
+  transaction<R>(
+    given: ((tx: Transaction) => Promise<R>) | readonly (Statement | string)[],
+    options?: TransactionOptions,
+  ): Promise<R> {
     try {
-      checkFunction('transaction', work, 'work')
+      const work = readWork(given)
       if (options !== undefined) checkTransactionOptions(options)
       return this.send(new TransactionCall(work, options && { ...options }))
     } catch (error) {

@@ -1,10 +1,9 @@
 import type { PoolerInEffect } from '../api/pooler.js'
 import type { Statement } from '../api/statement.js'
 import { setStatementIndex } from '../outcome/database-error.js'
-import { traitsOf } from '../sql/statement-traits.js'
 import { COPIES, READ_IN_TWO_WAYS } from '../sql/trait-flags.js'
 import { copyMisfit } from './copy-text.js'
-import { placeOf } from './statement-list.js'
+import { placeOf, traitsInBatch } from './statement-list.js'
 import { throughPooler } from './through-pooler.js'
 
 /** Statements of a batch as they may be sent, each with the traits of its text. */
@@ -35,15 +34,6 @@ export function checkBatch(
     }
   })
   return { statements, traits }
-}
-
-/**
- * The traits of a text that is sent while others before it are not answered: one of them may change
- * how the session reads backslashes, so both readings count.
- */
-export function traitsInBatch(text: string): number {
-  const traits = traitsOf(text)
-  return (traits & READ_IN_TWO_WAYS) === 0 ? traits : traits | traitsOf(text, true)
 }
 
 function passed(

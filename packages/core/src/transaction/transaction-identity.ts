@@ -64,7 +64,7 @@ const TRANSACTION = guardWord('transaction')
  * Whether the text is a `SET TRANSACTION …`, most of which PostgreSQL takes only before the first
  * query of a transaction.
  */
-function setsTransaction(text: string): boolean {
+export function setsTransaction(text: string): boolean {
   const statements = new SqlStatements(text)
   statements.next()
   if (statements.word !== SET) return false

@@ -1,5 +1,6 @@
 import { RESET_AROUND, resetsAround } from '../api/call-options.js'
 import type { AcquireOptions, ConnectionPool } from '../api/pool.js'
+import type { QueryResult, Statement } from '../api/statement.js'
 import { tracing } from '../api/tracing.js'
 import {
   checkTransactionOptions,
@@ -8,13 +9,14 @@ import {
 } from '../api/transaction.js'
 import { Backoff } from '../base/backoff.js'
 import { type Clock, sleep } from '../base/clock.js'
-import { checkFunction } from '../base/option-check.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import type { PoolLease } from '../lease/pool-lease.js'
 import { isRepeatable } from '../outcome/error-meaning.js'
 import { AbortError } from '../outcome/errors.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
+import { oneByOne, readWork, statementsOf } from '../statement/statement-list.js'
+import { ArrayTransaction } from './array-transaction.js'
 import { KeyedWork } from './idempotency.js'
 import { OpenTransaction } from './open-transaction.js'
 import { NO_OPTIONS } from './opening.js'
@@ -39,7 +41,7 @@ const KEYED_MS = 10_000
 export function runTransaction<R>(
   pool: Lender,
   engine: Underneath,
-  work: Work<R>,
+  work: Work<R> | readonly (Statement | string)[],
   given: TransactionOptions | undefined,
 ): Promise<R> {
   // Measured: one async function on the way of a transaction without options.
@@ -51,13 +53,13 @@ export function runTransaction<R>(
 async function runWith<R>(
   pool: Lender,
   engine: Underneath,
-  work: Work<R>,
+  asked: Work<R> | readonly (Statement | string)[],
   given: TransactionOptions,
 ): Promise<R> {
   checkTransactionOptions(given)
   // As they are now: an attempt may begin much later.
   const options = { ...given }
-  checkFunction('transaction', work, 'work')
+  const work = readWork(asked)
   const { idempotencyKey, idempotencyScope, retry, signal, timeoutMs } = options
   if (idempotencyKey !== undefined) {
     const keyed = new KeyedWork(idempotencyKey, work, idempotencyScope)
@@ -119,6 +121,10 @@ function attempt<R>(
   work: Work<R>,
   options: TransactionOptions,
 ): Promise<R> {
+  const statements = statementsOf(work)
+  if (statements !== undefined && ArrayTransaction.takes(statements, options)) {
+    return attemptArray(pool, engine, work, statements, options)
+  }
   const { clock, deadlocks } = engine
   const { timeoutMs } = options
   const deadline = timeoutMs && clock.now() + timeoutMs
@@ -155,6 +161,65 @@ function attempt<R>(
   return run()
 }
 
+/** One attempt of an array of statements, as `attempt`. */
+async function attemptArray<R>(
+  pool: Lender,
+  engine: Underneath,
+  work: Work<R>,
+  statements: readonly Statement[],
+  options: TransactionOptions,
+): Promise<R> {
+  const { clock } = engine
+  const { timeoutMs } = options
+  const deadline = timeoutMs && clock.now() + timeoutMs
+  let left = options
+  for (;;) {
+    const lease = (takeNow(pool, options) ??
+      (await pool.acquire(acquireOptionsOf(options)))) as PoolLease
+    const limits = left
+    const alone = (): Promise<QueryResult[]> => runAlone(lease, pool, clock, statements, limits)
+    const tx = new ArrayTransaction(lease, pool.name, clock, left, alone)
+    const unwatch = watchLimits(tx, pool.name, clock, left)
+    try {
+      if (left.signal?.aborted) throw new AbortError(left.signal.reason, 'no')
+      await tx.begin()
+      return await work(tx.given)
+    } catch (error) {
+      if (!isResetFailure(error)) throw error
+    } finally {
+      unwatch?.()
+      tx.end()
+      if (lease.valid) lease.release()
+    }
+    if (deadline) left = { ...options, timeoutMs: Math.max(1, deadline - clock.now()) }
+  }
+}
+
+/** Runs the statements of an array one by one, on a connection that cannot join them. */
+async function runAlone(
+  lease: PoolLease,
+  pool: Lender,
+  clock: Clock,
+  statements: readonly Statement[],
+  options: TransactionOptions,
+): Promise<QueryResult[]> {
+  const tx = new OpenTransaction(lease, pool.name, clock, options)
+  const unwatch = watchLimits(tx, pool.name, clock, options)
+  const work = (): Promise<QueryResult[]> => oneByOne(tx, statements)
+  try {
+    if (tx.beginsApart) await tx.begin()
+    const results = await (unwatch === undefined ? work() : tx.untilStopped(work))
+    tx.returned()
+    await tx.commit()
+    return results
+  } catch (error) {
+    throw await tx.failed(error)
+  } finally {
+    unwatch?.()
+    tx.end()
+  }
+}
+
 /** A connection that is free at once, which costs no promise. */
 function takeNow(pool: Lender, options: TransactionOptions): unknown {
   if (options !== NO_OPTIONS || tracing.acquire.hasSubscribers) return undefined
@@ -163,7 +228,7 @@ function takeNow(pool: Lender, options: TransactionOptions): unknown {
 
 /** Ends the transaction when its time is over or its signal fires; returns how to stop that. */
 function watchLimits(
-  tx: OpenTransaction,
+  tx: Pick<OpenTransaction, 'stop'>,
   pool: string,
   clock: Clock,
   { signal, timeoutMs }: TransactionOptions,

@@ -169,6 +169,7 @@ test('its entry for those who build pools exports exactly these values', () => {
       "settingsOf",
       "sleep",
       "standingOf",
+      "standsFor",
       "sumStats",
       "systemClock",
       "unwatchSignal",

@@ -1,5 +1,5 @@
 import type { ConnectionPool, Transaction, TransactionOptions } from '@poolhouse/core'
-import { BEGIN_FIRST, isConflict, isRepeatable, KeyedWork } from '@poolhouse/core/kit'
+import { BEGIN_FIRST, isConflict, isRepeatable, KeyedWork, standsFor } from '@poolhouse/core/kit'
 import { fateOf } from '../base/fate.js'
 import { BasicCall, type Call, type Decision, RERUN, RETRY } from './call.js'
 
@@ -41,12 +41,15 @@ export class TransactionCall<R> extends BasicCall<TransactionOptions> implements
 
   send(pool: ConnectionPool, timeoutMs: number | undefined): Promise<R> {
     this.#hasBegun = false
+    const keyed = this.#keyed
+    const work = (tx: Transaction): Promise<R> => {
+      this.#hasBegun = true
+      this.#attempts++
+      return keyed === undefined ? this.#work(tx) : keyed.run(tx)
+    }
     return pool.transaction(
-      (tx) => {
-        this.#hasBegun = true
-        this.#attempts++
-        return this.#keyed === undefined ? this.#work(tx) : this.#keyed.run(tx)
-      },
+      // What a key writes comes before and after the work.
+      keyed === undefined ? standsFor(this.#work, work) : work,
       {
         ...this.options,
         timeoutMs,

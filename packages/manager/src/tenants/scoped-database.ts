@@ -73,8 +73,16 @@ export class ScopedDatabase extends PoolView<DatabasePool> implements DatabasePo
   override transaction<R>(
     work: (tx: Transaction) => Promise<R>,
     options?: TransactionOptions,
-  ): Promise<R> {
-    return super.transaction(work, { ...options, ...AROUND, openWith: this.#settings })
+  ): Promise<R>
+  override transaction(
+    statements: readonly (Statement | string)[],
+    options?: TransactionOptions,
+  ): Promise<QueryResult[]>
+  override transaction(
+    work: ((tx: Transaction) => Promise<unknown>) | readonly (Statement | string)[],
+    options?: TransactionOptions,
+  ): Promise<unknown> {
+    return super.transaction(work as never, { ...options, ...AROUND, openWith: this.#settings })
   }
 
   /** Runs a statement in its own transaction, with the options of the statement. */

@@ -8,6 +8,8 @@ import {
   type PoolEventName,
   type PoolListener,
   type PoolStats,
+  type QueryResult,
+  type Statement,
   type Transaction,
   type TransactionOptions,
 } from '@poolhouse/core'
@@ -79,11 +81,19 @@ export class TenantPool extends PoolDecorator implements DatabasePool, Driven {
     return super.use(this.#scoped(work), options)
   }
 
-  override async transaction<R>(
+  override transaction<R>(
     work: (tx: Transaction) => Promise<R>,
     options?: TransactionOptions,
-  ): Promise<R> {
-    return await super.transaction(this.#scoped(work), this.#ownKey(options))
+  ): Promise<R>
+  override transaction(
+    statements: readonly (Statement | string)[],
+    options?: TransactionOptions,
+  ): Promise<QueryResult[]>
+  override async transaction(
+    work: ((tx: Transaction) => Promise<unknown>) | readonly (Statement | string)[],
+    options?: TransactionOptions,
+  ): Promise<unknown> {
+    return await super.transaction(this.#scoped(work as never) as never, this.#ownKey(options))
   }
 
   reader(options?: ReaderOptions): Pool {
@@ -147,7 +157,10 @@ export class TenantPool extends PoolDecorator implements DatabasePool, Driven {
     return { ...options, idempotencyScope: this.#id }
   }
 
-  /** Runs `work` in the scope of the tenant. The call itself refuses what is no function. */
+  /**
+   * Runs `work` in the scope of the tenant. An array of statements holds no code to run there; the
+   * call itself refuses what is neither.
+   */
   #scoped<Given, R>(work: (given: Given) => Promise<R>): (given: Given) => Promise<R> {
     if (typeof work !== 'function') return work
     return (given) => this.#scope.run(this.#id, () => work(given))

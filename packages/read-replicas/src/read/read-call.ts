@@ -9,7 +9,13 @@ import type {
   TransactionOptions,
 } from '@poolhouse/core'
 import { InDoubtError } from '@poolhouse/core'
-import { BEGIN_FIRST, checkQueryOptions, isRepeatable, watchSignal } from '@poolhouse/core/kit'
+import {
+  BEGIN_FIRST,
+  checkQueryOptions,
+  isRepeatable,
+  standsFor,
+  watchSignal,
+} from '@poolhouse/core/kit'
 import { type AfterFailure, afterFailure, isStandbyRefusal } from '../base/read-failure.js'
 import {
   acquireReadOnly,
@@ -251,7 +257,7 @@ export class TransactionRead<R> implements ReadCall<R> {
       return is
     }
     try {
-      return await pool.transaction(begin, {
+      return await pool.transaction(standsFor(this.#work, begin), {
         ...this.#options,
         readOnly: true,
         ...(repeatableRead && this.#options.isolation === undefined

@@ -15,6 +15,7 @@ import {
   leasedRows,
   PoolView,
   readQueryArguments,
+  standsFor,
 } from '@poolhouse/core/kit'
 import type { ReplicaSession } from '../api/replica-pool.js'
 import { ambient, type RunWithOptions } from '../api/run-with.js'
@@ -224,10 +225,13 @@ export class SessionPool extends PoolView implements ReplicaSession {
     const over = this.#memory.begin(undefined)
     try {
       const value = await this.#memory.written(
-        primary.transaction(async (tx) => {
-          node = tx.node
-          return await work(tx)
-        }, options),
+        primary.transaction(
+          standsFor(work, async (tx) => {
+            node = tx.node
+            return await work(tx)
+          }),
+          options,
+        ),
       )
       await this.#memory.wrote(node, limits)
       return value

@@ -146,10 +146,16 @@ export class FakePool implements ConnectionPool {
     }
   }
 
-  async transaction<R>(
-    work: (tx: Transaction) => Promise<R>,
+  transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R>
+  transaction(
+    statements: readonly (Statement | string)[],
+    options?: TransactionOptions,
+  ): Promise<QueryResult[]>
+  async transaction(
+    asked: ((tx: Transaction) => Promise<unknown>) | readonly (Statement | string)[],
     options: TransactionOptions = {},
-  ): Promise<R> {
+  ): Promise<unknown> {
+    const work = asked as (tx: Transaction) => Promise<unknown>
     this.transactions.push(options)
     await this.answer({ text: '(begin)', options: undefined })
     const value = await work(this as unknown as Transaction)
