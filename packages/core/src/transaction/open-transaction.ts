@@ -146,7 +146,7 @@ export class OpenTransaction extends TransactionSession implements Transaction {
     }
     if (this.#state !== 'open') return
     this.#state = 'stopped'
-    this.#stopError = error
+    this.#stopError = this.aboutRunning(error)
     this.limits?.stop(error)
     this.#scope?.abandon(() => error)
     if (this.#settle !== undefined) failCall(this.#settle, error)

@@ -54,6 +54,13 @@ export abstract class TransactionSession implements RunKeeper {
     return this.#opening
   }
 
+  /** Says which statement is under way, if there is one, of what stops the transaction. */
+  protected aboutRunning(error: Error): Error {
+    const { connection, lastStatement } = this.#lease.slot
+    const isRunning = connection !== undefined && connection.inFlight > 0
+    return isRunning ? aboutStatement(this.#lease.host, error, lastStatement ?? '') : error
+  }
+
   /** Why nothing may be sent any more, if the transaction could not be begun. */
   protected abstract get refusal(): Error | undefined
   abstract objectionTo(slot: Slot): Error | null

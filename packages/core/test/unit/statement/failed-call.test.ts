@@ -72,7 +72,7 @@ const FORMS: [form: string, statement: string | undefined, fail: Fail][] = [
   ['timeoutMs', 'slow', (pool) => pool.query('slow', [], { timeoutMs: 10 })],
   [
     'timeoutMs of a transaction',
-    undefined,
+    'slow',
     (pool) => pool.transaction((tx) => tx.query('slow'), { timeoutMs: 10 }),
   ],
   [

@@ -1,4 +1,5 @@
 import { endings } from './endings.js'
+import { failures } from './failures.js'
 import { leases } from './leases.js'
 import { subscriptions } from './listening.js'
 import type { PoolArea } from './pool-context.js'
@@ -25,6 +26,7 @@ export function poolCases(): readonly PoolArea[] {
     staleness,
     subscriptions,
     refusals,
+    failures,
     promises,
     endings,
   ]
