@@ -11,6 +11,53 @@ const BATCH = 1_000
 
 type Call = () => Promise<number>
 
+interface Order {
+  id: number
+  label: string
+  created_at: Date
+  amount: string
+  paid: boolean
+}
+
+/** Whether a row is all there. */
+function isWhole(row: Order): boolean {
+  return areValues(row.id, row.label, row.created_at, row.amount, row.paid)
+}
+
+/** The same of a row that is an array. */
+function isWholeArray(row: readonly unknown[]): boolean {
+  return areValues(row[0], row[1], row[2], row[3], row[4])
+}
+
+/** Looks at each value, as those who ask for rows do: a client may make one when it is read. */
+function areValues(
+  id: unknown,
+  label: unknown,
+  createdAt: unknown,
+  amount: unknown,
+  paid: unknown,
+): boolean {
+  return (
+    typeof id === 'number' &&
+    typeof label === 'string' &&
+    createdAt instanceof Date &&
+    typeof amount === 'string' &&
+    typeof paid === 'boolean'
+  )
+}
+
+function wholeRows(rows: readonly unknown[]): number {
+  let whole = 0
+  for (const row of rows as readonly Order[]) if (isWhole(row)) whole++
+  return whole
+}
+
+function wholeArrays(rows: readonly unknown[]): number {
+  let whole = 0
+  for (const row of rows as readonly unknown[][]) if (isWholeArray(row)) whole++
+  return whole
+}
+
 const both = (call: (pool: Pool) => Call): Readonly<Record<string, MakeCaller>> => {
   const over = (makeDriver: () => Driver): MakeCaller => ours(makeDriver, call)
   return { poolhouse: over(nodePostgres), 'poolhouse over postgres.js': over(postgresJs) }
@@ -24,28 +71,32 @@ const limit: MakeCaller = async (url) => {
 
 /** Who reads the result as a whole, its rows as objects. */
 export const wholeResults: Readonly<Record<string, MakeCaller>> = {
-  ...both((pool) => async () => (await pool.query(TEXT)).rows.length),
-  'pg.Pool': pgPool((pool) => async () => (await pool.query(TEXT)).rows.length),
-  'postgres.js': postgresJsItself((sql) => async () => (await sql.unsafe(TEXT)).length),
+  ...both((pool) => async () => wholeRows((await pool.query(TEXT)).rows)),
+  'pg.Pool': pgPool((pool) => async () => wholeRows((await pool.query(TEXT)).rows)),
+  'postgres.js': postgresJsItself((sql) => async () => wholeRows(await sql.unsafe(TEXT))),
   limit,
 }
 
+const AS_ARRAYS = { text: TEXT, rowMode: 'array' } as const
+
 /** The same, each row as an array. */
 export const arrayResults: Readonly<Record<string, MakeCaller>> = {
-  ...both((pool) => async () => (await pool.query({ text: TEXT, rowMode: 'array' })).rows.length),
-  'pg.Pool': pgPool(
-    (pool) => async () => (await pool.query({ text: TEXT, rowMode: 'array' })).rows.length,
+  ...both((pool) => async () => wholeArrays((await pool.query(AS_ARRAYS)).rows)),
+  'pg.Pool': pgPool((pool) => async () => wholeArrays((await pool.query(AS_ARRAYS)).rows)),
+  'postgres.js': postgresJsItself(
+    (sql) => async () => wholeArrays(await sql.unsafe(TEXT).values()),
   ),
-  'postgres.js': postgresJsItself((sql) => async () => (await sql.unsafe(TEXT).values()).length),
   limit,
 }
 
 /** Who reads it row by row, a thousand at a time from the server. */
 export const streams: Readonly<Record<string, MakeCaller>> = {
   ...both((pool) => async () => {
-    let rows = 0
-    for await (const _ of pool.stream(TEXT, [], { batchSize: BATCH })) rows++
-    return rows
+    let whole = 0
+    for await (const row of pool.stream<Order>(TEXT, [], { batchSize: BATCH })) {
+      if (isWhole(row)) whole++
+    }
+    return whole
   }),
   'pg-cursor': pgPool(async (pool) => {
     const { default: Cursor } = await import('pg-cursor')
@@ -53,24 +104,22 @@ export const streams: Readonly<Record<string, MakeCaller>> = {
       const client = await pool.connect()
       try {
         const cursor = client.query(new Cursor(TEXT))
-        let rows = 0
+        let whole = 0
         for (let batch = await cursor.read(BATCH); batch.length > 0; ) {
-          for (const _ of batch) rows++
+          whole += wholeRows(batch)
           batch = await cursor.read(BATCH)
         }
         await cursor.close()
-        return rows
+        return whole
       } finally {
         client.release()
       }
     }
   }),
   'sql.cursor': postgresJsItself((sql) => async () => {
-    let rows = 0
-    for await (const batch of sql.unsafe(TEXT).cursor(BATCH)) {
-      for (const _ of batch) rows++
-    }
-    return rows
+    let whole = 0
+    for await (const batch of sql.unsafe(TEXT).cursor(BATCH)) whole += wholeRows(batch)
+    return whole
   }),
   limit,
 }
