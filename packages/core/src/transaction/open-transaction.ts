@@ -86,11 +86,6 @@ export class OpenTransaction extends TransactionSession implements Transaction {
     return this.#notBegun
   }
 
-  /** Whether its session is over, so that it can only have been undone. */
-  get lost(): boolean {
-    return this.lease.slot.over
-  }
-
   /** Whether `begin` is to be called before the work. */
   get beginsApart(): boolean {
     return beginsApart(this.lease.slot, this.#options)
@@ -330,20 +325,9 @@ export class OpenTransaction extends TransactionSession implements Transaction {
     }
   }
 
-  /** Sends a statement of ours in this scope. */
-  async sendIn(scope: TransactionScope, text: string): Promise<void> {
-    await this.run({ text }, undefined, scope)
-  }
-
   /** Why it is over, for the caller of a savepoint. */
   whyOver(): Error {
     return this.#stopError ?? this.#endedUnseen ?? overError('rolled-back')
-  }
-
-  /** Whether a statement has failed, so that the server refuses all but ROLLBACK. */
-  get hasFailed(): boolean {
-    const { connection, state } = this.lease.slot
-    return state !== 'gone' && connection!.transactionStatus() === 'failed'
   }
 
   /** `rollback` called on this scope: always of the whole transaction. */
@@ -393,11 +377,6 @@ export class OpenTransaction extends TransactionSession implements Transaction {
     return reason
   }
 
-  /** What is still open when the transaction ends comes to its end first. */
-  closeOpen(): Promise<void> {
-    return this.lease.closeOpen(overError())
-  }
-
   /** A statement such as `select 1; commit` may have ended the transaction behind our back. */
   objectionTo(slot: Slot): Error | null {
     if (this.#state !== 'open' || slot.connection!.transactionStatus() !== 'idle') return null
@@ -421,58 +400,72 @@ export class OpenTransaction extends TransactionSession implements Transaction {
     })
   }
 
-  /** Commits, unless it is over. Rejects with what became of it, if that is not COMMIT. */
-  async commit(): Promise<void> {
-    if (this.#state !== 'open') return
-    if (this.opening !== undefined && (await this.#commitNothing(this.opening))) return
+  /**
+   * Sends COMMIT; resolves with its answer, or with undefined if it had nothing to do. Undefined if
+   * the transaction is over already. Not an async function, which cost as much as COMMIT itself.
+   */
+  commit(): Promise<QueryResult | undefined> | undefined {
+    if (this.#state !== 'open') return undefined
+    if (this.opening !== undefined) return this.#commitNothing(this.opening)
     this.#state = 'committing'
-    const { slot } = this.lease
-    let result: QueryResult
-    try {
-      if (this.lease.hasOpen) await this.closeOpen()
-      if (this.#identity !== undefined && this.#isActive) {
-        await this.#identity.readLate((statement) => this.lease.ask(statement, this.limited({})))
-      }
-      result = await this.lease.ask(COMMIT, this.limited(undefined))
-    } catch (error) {
-      if (error instanceof PoolhouseError && error.executed === 'yes') {
-        this.#durability = error.durability
-      }
-      refuseUnlessCommitted(error, slot.cancelSent, (cause) => this.#inDoubt(cause))
-      return
-    } finally {
-      this.#state = 'ended'
-      this.limits?.committed()
+    if (this.lease.hasOpen || this.#identity !== undefined) return this.#commitAfterAll()
+    return this.#sendCommit()
+  }
+
+  #sendCommit(): Promise<QueryResult> {
+    return this.lease.ask(COMMIT, this.limited(undefined))
+  }
+
+  async #commitAfterAll(): Promise<QueryResult> {
+    if (this.lease.hasOpen) await this.closeOpen()
+    if (this.#identity !== undefined && this.isActive) {
+      await this.#identity.readLate((statement) =>
+        this.lease.ask(statement, { timeoutMs: this.timeoutMs() }),
+      )
     }
-    if (result.command === 'ROLLBACK') throw rolledBackError(this.#firstError)
-    this.#durability = slot.committedLocally ? 'local' : 'configured'
+    return await this.#sendCommit()
   }
 
   /**
    * The work has sent nothing, so BEGIN and COMMIT go out together, and show that the server is
-   * there: nothing can be in doubt. Returns false if COMMIT is to follow by itself, behind a
-   * statement of the options.
+   * there: nothing can be in doubt. What opens every transaction goes out before COMMIT.
    */
-  async #commitNothing(opening: readonly Statement[]): Promise<boolean> {
+  async #commitNothing(opening: readonly Statement[]): Promise<QueryResult | undefined> {
     if (opening.length > 1) {
       await this.sendOpening(opening.slice(0, -1), opening.at(-1)!)
       this.#refuseIfStopped()
-      return false
+      this.#state = 'committing'
+      return await this.#sendCommit()
     }
     this.#state = 'committing'
     try {
       await this.sendOpening(opening, COMMIT)
     } finally {
-      this.#state = 'ended'
-      this.limits?.committed()
+      this.#committed()
     }
-    this.#durability = 'configured'
-    return true
+    return undefined
   }
 
-  get #isActive(): boolean {
-    const { connection, state } = this.lease.slot
-    return state !== 'gone' && connection!.transactionStatus() === 'active'
+  /** COMMIT was answered. Throws if that was no success. */
+  committed(answer: QueryResult | undefined): void {
+    this.#committed()
+    if (answer?.command === 'ROLLBACK') throw rolledBackError(this.#firstError)
+    this.#durability = this.lease.slot.committedLocally ? 'local' : 'configured'
+  }
+
+  /** COMMIT has failed. Throws what the caller is told, unless it is done all the same. */
+  commitFailed(error: unknown): void {
+    if (this.#state !== 'committing') throw error
+    this.#committed()
+    if (error instanceof PoolhouseError && error.executed === 'yes') {
+      this.#durability = error.durability
+    }
+    refuseUnlessCommitted(error, this.lease.slot.cancelSent, (cause) => this.#inDoubt(cause))
+  }
+
+  #committed(): void {
+    this.#state = 'ended'
+    this.limits?.committed()
   }
 
   #inDoubt(cause: PoolhouseError): InDoubtError {

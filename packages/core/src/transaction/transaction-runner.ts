@@ -145,7 +145,16 @@ function attempt<R>(
           ? deadlocks.hold(lease.slot, run, work, tx)
           : tx.untilStopped(() => deadlocks.hold(lease.slot, run, work, tx)))
         tx.returned()
-        await tx.commit()
+        const committing = tx.commit()
+        if (committing === undefined) return result
+        let answer: QueryResult | undefined
+        try {
+          answer = await committing
+        } catch (error) {
+          tx.commitFailed(error)
+          return result
+        }
+        tx.committed(answer)
         return result
       } catch (error) {
         const told = await tx.failed(error)
@@ -210,7 +219,7 @@ async function runAlone(
     if (tx.beginsApart) await tx.begin()
     const results = await (unwatch === undefined ? work() : tx.untilStopped(work))
     tx.returned()
-    await tx.commit()
+    await commit(tx)
     return results
   } catch (error) {
     throw await tx.failed(error)
@@ -218,6 +227,20 @@ async function runAlone(
     unwatch?.()
     tx.end()
   }
+}
+
+/** Commits, as `attempt` does without an async function more. */
+async function commit(tx: OpenTransaction): Promise<void> {
+  const committing = tx.commit()
+  if (committing === undefined) return
+  let answer: QueryResult | undefined
+  try {
+    answer = await committing
+  } catch (error) {
+    tx.commitFailed(error)
+    return
+  }
+  tx.committed(answer)
 }
 
 /** A connection that is free at once, which costs no promise. */

@@ -4,6 +4,7 @@ import type { PoolLease } from '../lease/pool-lease.js'
 import type { SettleCall } from '../outcome/fail-call.js'
 import type { Slot } from '../slot/slot.js'
 import { aboutStatement } from '../statement/session-work.js'
+import { overError } from './transaction-errors.js'
 import type { TransactionLimits } from './transaction-limits.js'
 import { OpeningRun, type RunKeeper, TransactionRun } from './transaction-run.js'
 import type { TransactionScope } from './transaction-scope.js'
@@ -154,5 +155,32 @@ export abstract class TransactionSession implements RunKeeper {
   protected timeoutMs(options?: { readonly timeoutMs?: number | undefined }): number | undefined {
     const own = options?.timeoutMs
     return this.#limits === undefined ? own : this.#limits.timeoutMs(own)
+  }
+
+  /** Sends a statement of ours in this scope. */
+  async sendIn(scope: TransactionScope, text: string): Promise<void> {
+    await this.run({ text }, undefined, scope)
+  }
+
+  /** What is still open when the transaction ends comes to its end first. */
+  closeOpen(): Promise<void> {
+    return this.#lease.closeOpen(overError())
+  }
+
+  /** Whether its session is over, so that it can only have been undone. */
+  get lost(): boolean {
+    return this.#lease.slot.over
+  }
+
+  /** Whether a statement has failed, so that the server refuses all but ROLLBACK. */
+  get hasFailed(): boolean {
+    const { connection, state } = this.#lease.slot
+    return state !== 'gone' && connection!.transactionStatus() === 'failed'
+  }
+
+  /** Whether the server has it open, and every statement of it has succeeded. */
+  protected get isActive(): boolean {
+    const { connection, state } = this.#lease.slot
+    return state !== 'gone' && connection!.transactionStatus() === 'active'
   }
 }
