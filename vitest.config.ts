@@ -49,6 +49,8 @@ export default defineConfig({
   },
   test: {
     restoreMocks: true,
+    // What never comes is known later; a busy machine takes its time.
+    expect: { poll: { timeout: 20_000 } },
     sequence: { sequencer: LongestFirst },
     coverage: { provider: 'v8', include: ['packages/*/src/**'] },
     projects: [
