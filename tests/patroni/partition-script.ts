@@ -1,8 +1,9 @@
 // Run as a process of its own, in network and mount namespaces of its own: cuts the leader of a
 // real Patroni cluster off from all others, and prints as JSON what became of the work.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Stopwatch } from '../support/clocks/stopwatch.js'
 import { driverNamed } from '../support/drivers.js'
-import { PatroniSetup, promotionOf } from './patroni-setup.js'
+import { bareCommit, PatroniSetup, promotionOf } from './patroni-setup.js'
 
 /** What the script prints. Times are in milliseconds. */
 export interface PartitionFigures {
@@ -10,6 +11,8 @@ export interface PartitionFigures {
   readonly noticedMs: number
   /** From the promotion, by the word of PostgreSQL, until a write was answered. */
   readonly servedMs: number
+  /** What a commit without any pool took at the same time. */
+  readonly bareMs: number
   /** Connections lent by the pool of the old leader between the promotion and its return. */
   readonly lentByOld: number
   /** States of the nodes in the end, in order of their names. */
@@ -28,14 +31,16 @@ async function measure(): Promise<PartitionFigures> {
   const old = await setup.patroni.leader()
   await setup.until(({ topology }) => topology.current.primary?.id === old.name)
   const oldPool = pool.topology.current.nodes.find(({ id }) => id === old.name)!.pool
-  const cutAt = performance.now()
+  using watch = new Stopwatch()
   await old.isolate()
   await setup.until(({ topology }) => topology.current.primary === undefined)
-  const noticedMs = performance.now() - cutAt
+  const noticedMs = watch.elapsedMs
   const promoted = await promotionOf(setup.patroni, old)
   const promotedAt = performance.now()
+  const bare = bareCommit(promoted)
   await pool.query('select pg_current_xact_id()')
   const servedMs = performance.now() - promotedAt
+  const bareMs = await bare
   await setup.until(({ topology }) => topology.current.primary?.id === promoted.name)
   const lent = oldPool.stats().counters.acquired
   await sleep(2_000)
@@ -49,7 +54,7 @@ async function measure(): Promise<PartitionFigures> {
   await setup.until(({ topology }) => topology.current.replicas.length === 2)
   const states = pool.topology.current.nodes.map(({ state }) => state)
   const { counts, violations } = await setup.verify(workload)
-  return { noticedMs, servedMs, lentByOld, states, counts, violations }
+  return { noticedMs, servedMs, bareMs, lentByOld, states, counts, violations }
 }
 
 try {
