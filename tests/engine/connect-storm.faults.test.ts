@@ -1,8 +1,8 @@
 import { startWireServer, type WireError } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
+import { Stopwatch } from '../support/clocks/stopwatch.js'
 import { DRIVERS } from '../support/drivers.js'
 import { tally } from '../support/failure-of.js'
-import { LoopLag } from '../support/loop-lag.js'
 import { guardProcess } from '../support/process-guards.js'
 import { poolsOver } from '../support/servers/test-server.js'
 import { until } from '../support/until.js'
@@ -53,11 +53,10 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       })
       const LIMIT_MS = 2_000
       const pool = openPool({ connection: wire.url, max: 10, acquireTimeoutMs: LIMIT_MS })
-      using lag = new LoopLag()
-      const since = performance.now()
+      using watch = new Stopwatch()
       const calls = Array.from({ length: CALLERS }, () => pool.query('select 1'))
       expect(await tally(calls)).toEqual({ AcquireTimeoutError: CALLERS })
-      expect(performance.now() - since - LIMIT_MS - lag.worstMs).toBeLessThan(250)
+      expect(watch.elapsedMs - LIMIT_MS).toBeLessThan(250)
       // Four connects are under way before the first refusal can be known; from then on the server
       // counts as failing.
       const later = times.slice(4)
@@ -94,10 +93,13 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       })
       const pool = openPool({ connection: wire.url, max: 50 })
       await pool.warm(5)
+      const since = performance.now()
       expect(await tally(Array.from({ length: 50 }, () => pool.query('select 1')))).toEqual({
         ok: 50,
       })
-      expect(wire.connections).toBeLessThanOrEqual(10)
+      // Four are opened at a time, which takes 150 ms: a machine that is quick opens no more.
+      const rounds = Math.ceil((performance.now() - since) / 150)
+      expect(wire.connections).toBeLessThanOrEqual(5 + 4 * rounds)
     })
   })
 })

@@ -1,9 +1,9 @@
 import type { ConnectionPool } from '@poolhouse/core'
 import { type FaultProxy, startFaultProxy } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
+import { Stopwatch } from '../support/clocks/stopwatch.js'
 import { DRIVERS, PG } from '../support/drivers.js'
 import { failureOf, tally } from '../support/failure-of.js'
-import { LoopLag } from '../support/loop-lag.js'
 import { guardProcess } from '../support/process-guards.js'
 import { testServer } from '../support/servers/test-server.js'
 
@@ -18,15 +18,14 @@ const CLOSE_GRACE_MS = 2_000
  * How long each call took beyond its limit at the worst, less what this process itself was late.
  */
 async function worstOvertime(limitMs: number, calls: (() => Promise<unknown>)[]): Promise<number> {
-  using lag = new LoopLag()
+  using watch = new Stopwatch()
   const times = await Promise.all(
     calls.map(async (call) => {
-      const since = performance.now()
       await call().catch(() => {})
-      return performance.now() - since
+      return watch.elapsedMs
     }),
   )
-  return Math.max(...times) - limitMs - lag.worstMs
+  return Math.max(...times) - limitMs
 }
 
 const LIMIT_MS = 400

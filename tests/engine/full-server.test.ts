@@ -1,11 +1,11 @@
 import { ConnectError } from '@poolhouse/core'
 import { Client } from 'pg'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { shiftedClock } from '../support/clocks/shifted-clock.js'
 import { DRIVERS } from '../support/drivers.js'
 import { tally } from '../support/failure-of.js'
 import { guardProcess } from '../support/process-guards.js'
 import { testServer } from '../support/servers/test-server.js'
-import { shiftedClock } from '../support/shifted-clock.js'
 import { until } from '../support/until.js'
 
 guardProcess()

@@ -1,9 +1,9 @@
 import { type ConnectionPool, PoolOverloadedError } from '@poolhouse/core'
 import { startFaultProxy } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
+import { LoopLag } from '../support/clocks/loop-lag.js'
 import { PG } from '../support/drivers.js'
 import { failureOf, tally } from '../support/failure-of.js'
-import { LoopLag } from '../support/loop-lag.js'
 import { guardProcess } from '../support/process-guards.js'
 import { PID, testServer } from '../support/servers/test-server.js'
 
@@ -39,13 +39,19 @@ describe.each([PG])('over $driver', ({ make }) => {
     it('F47: gives each of 200 callers a connection in the order in which they came', async () => {
       const pool = openPool({ max: 5 })
       await pool.warm(5)
-      const { served, calls } = transactions(pool, 200, 0.01)
+      // Not by `transaction`, which shows itself when BEGIN is answered: by one server process
+      // sooner than by another.
+      const served: number[] = []
+      const calls = upTo(200).map((number) =>
+        pool.use(async (lease) => {
+          served.push(number)
+          await lease.query('begin')
+          await lease.query('select pg_sleep(0.01)')
+          await lease.query('commit')
+        }),
+      )
       expect(await tally(calls)).toEqual({ ok: 200 })
-      // BEGIN is one round trip, so those who were lent connections together may begin their work
-      // in another order than they came.
-      for (const [place, number] of served.entries()) {
-        expect(Math.abs(number - place)).toBeLessThan(5)
-      }
+      expect(served).toEqual(upTo(200))
     })
 
     it('F47: serves the first and times out the last when there is not time for all, each after its full deadline', async () => {
@@ -124,7 +130,7 @@ describe.each([PG])('over $driver', ({ make }) => {
       expect(new Set(await Promise.all(calls))).toEqual(new Set(['AcquireTimeoutError']))
       // The benchmark has the exact figure; a queue searched from its start for each of them would
       // take seconds.
-      expect(lag.worstOwnMs).toBeLessThan(500)
+      expect(lag.worstMs).toBeLessThan(500)
       expect(pool.stats()).toMatchObject({ pending: 0, counters: { timeouts: 20_000 } })
       lease.release()
       expect((await pool.query('select 1')).rowCount).toBe(1)

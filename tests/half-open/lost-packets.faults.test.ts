@@ -3,12 +3,12 @@ import type { ConnectionOptions } from '@poolhouse/core'
 import { startFaultProxy } from '@poolhouse/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startChild } from '../children/child-script.js'
+import { shiftedClock } from '../support/clocks/shifted-clock.js'
+import { Stopwatch } from '../support/clocks/stopwatch.js'
 import { DRIVERS } from '../support/drivers.js'
 import { failureOf, tally } from '../support/failure-of.js'
-import { LoopLag } from '../support/loop-lag.js'
 import { guardProcess } from '../support/process-guards.js'
 import { testServer } from '../support/servers/test-server.js'
-import { shiftedClock } from '../support/shifted-clock.js'
 
 guardProcess()
 const server = testServer()
@@ -40,20 +40,22 @@ describe.each(DRIVERS)('a network that loses every packet, under $driver', ({ ma
     child.process.kill('SIGSTOP')
     await fill(port)
     const connectTimeoutMs = 300
-    const pool = openPool({ connection: login(port), connectTimeoutMs, acquireTimeoutMs: 1_000 })
+    const pool = openPool({ connection: login(port), connectTimeoutMs, acquireTimeoutMs: 2_000 })
     const failures: number[] = []
     const begunAt = performance.now()
+    let firstAt = 0
+    using watch = new Stopwatch()
     pool.on('error', ({ error }) => {
       expect(error).toMatchObject({ name: 'ConnectError', executed: 'no', fatal: false })
-      failures.push(performance.now() - begunAt)
+      failures.push(watch.elapsedMs)
+      firstAt ||= performance.now()
     })
-    using lag = new LoopLag()
     const error = await failureOf(pool.query('select 1'))
-    expect(performance.now() - begunAt - lag.worstMs).toBeLessThan(1_000 + 250)
+    expect(watch.elapsedMs).toBeLessThan(2_000 + 250)
     expect(error).toMatchObject({ name: 'AcquireTimeoutError', cause: { name: 'ConnectError' } })
     expect(failures.length).toBeGreaterThanOrEqual(2)
-    expect(failures[0]! - lag.worstMs).toBeLessThan(connectTimeoutMs + 250)
-    expect(failures[0]).toBeGreaterThan(connectTimeoutMs - 5)
+    expect(failures[0]).toBeLessThan(connectTimeoutMs + 250)
+    expect(firstAt - begunAt).toBeGreaterThan(connectTimeoutMs - 5)
   })
 
   it('F17: of connections that were idle: a ping finds out, and callers get new ones', async () => {
@@ -63,11 +65,10 @@ describe.each(DRIVERS)('a network that loses every packet, under $driver', ({ ma
     await pool.warm(3)
     line.forget()
     clock.skip(20_000)
-    const begunAt = performance.now()
-    using lag = new LoopLag()
+    using watch = new Stopwatch()
     expect(await tally([1, 2, 3].map(() => pool.query('select 1')))).toEqual({ ok: 3 })
     // The second that a ping may take, once for all of them together, and a connect.
-    expect(performance.now() - begunAt - lag.worstMs).toBeLessThan(2_000)
+    expect(watch.elapsedMs).toBeLessThan(2_000)
     expect(pool.stats().counters.destroyed).toBe(3)
   })
 
@@ -76,10 +77,9 @@ describe.each(DRIVERS)('a network that loses every packet, under $driver', ({ ma
     const pool = openPool({ connection: login(line.port), max: 1, statementTimeoutMs: 300 })
     const lease = await pool.acquire()
     line.forget()
-    using lag = new LoopLag()
-    const begunAt = performance.now()
+    using watch = new Stopwatch()
     const error = await failureOf(lease.query('select 1'))
-    expect(performance.now() - begunAt - lag.worstMs).toBeLessThan(300 + 250)
+    expect(watch.elapsedMs).toBeLessThan(300 + 250)
     expect(error).toMatchObject({ name: 'StatementTimeoutError', executed: 'unknown' })
     lease.release()
     expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])

@@ -2,11 +2,11 @@ import { AcquireTimeoutError } from '@poolhouse/core'
 import { startWireServer } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { startChild } from '../children/child-script.js'
+import { shiftedClock } from '../support/clocks/shifted-clock.js'
 import { DRIVERS } from '../support/drivers.js'
 import { failureOf, tally } from '../support/failure-of.js'
 import { guardProcess } from '../support/process-guards.js'
 import { PID, testServer } from '../support/servers/test-server.js'
-import { shiftedClock } from '../support/shifted-clock.js'
 import { until } from '../support/until.js'
 
 guardProcess()

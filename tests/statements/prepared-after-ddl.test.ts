@@ -6,7 +6,7 @@ import {
 } from '@poolhouse/core'
 import type { Cluster } from '@poolhouse/testkit'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { AdjustableClock } from '../support/adjustable-clock.js'
+import { AdjustableClock } from '../support/clocks/adjustable-clock.js'
 import { everyServer } from '../support/every-server.js'
 
 interface Change {

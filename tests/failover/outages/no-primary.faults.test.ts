@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { FencedError, NoPrimaryError } from '@poolhouse/core'
 import { describe, expect } from 'vitest'
+import { Stopwatch } from '../../support/clocks/stopwatch.js'
 import { scenario } from '../../support/scenario.js'
 import { startFailoverCluster } from '../support/failover-cluster.js'
 import { OutageSetup } from '../support/outage-setup.js'
@@ -18,6 +19,7 @@ describe('a cluster without a primary', () => {
       await setup.node('a').kill()
       await setup.until(({ topology }) => topology.current.primary === undefined)
       const begunAt = performance.now()
+      using watch = new Stopwatch()
       const held = [
         pool.query('insert into writes values (1)'),
         pool.transaction((tx) => tx.query('insert into writes values (2)')),
@@ -25,7 +27,7 @@ describe('a cluster without a primary', () => {
       await expect(pool.query('insert into writes values (3)')).rejects.toBeInstanceOf(
         NoPrimaryError,
       )
-      expect(performance.now() - begunAt).toBeLessThan(250)
+      expect(watch.elapsedMs).toBeLessThan(250)
       for (const end of await Promise.allSettled(held)) {
         expect(end).toMatchObject({
           status: 'rejected',
@@ -33,7 +35,7 @@ describe('a cluster without a primary', () => {
         })
       }
       expect(performance.now() - begunAt).toBeGreaterThan(990)
-      expect(performance.now() - begunAt).toBeLessThan(1_250)
+      expect(watch.elapsedMs).toBeLessThan(1_250)
       expect(pool.topology.current.replicas.map(({ id }) => id)).toEqual(['b'])
     },
   )
@@ -77,9 +79,9 @@ describe('a cluster without a primary', () => {
       await using setup = await OutageSetup.start(make())
       await setup.node('a').freeze()
       await pause(300)
-      const begunAt = performance.now()
+      using watch = new Stopwatch()
       await setup.db.close({ timeoutMs: 1_000 })
-      expect(performance.now() - begunAt).toBeLessThan(3_000)
+      expect(watch.elapsedMs).toBeLessThan(3_000)
       await setup.until(
         () => setup.operations.every(({ outcome }) => outcome !== undefined),
         'every call',

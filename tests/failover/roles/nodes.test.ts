@@ -17,6 +17,7 @@ import {
   type WireServer,
 } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
+import { Stopwatch } from '../../support/clocks/stopwatch.js'
 import { DRIVERS } from '../../support/drivers.js'
 import { until } from '../../support/until.js'
 import { failoverOver, inserts, promote, startServers } from '../support/wire-servers.js'
@@ -104,10 +105,10 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     b.refuse()
     b.dropAll()
     await db.query('select 1')
-    const begunAt = performance.now()
+    using watch = new Stopwatch()
     const read = db.reader().query('select 1', [], { timeoutMs: 500 })
     await expect(read).rejects.toBeInstanceOf(NoSuitableNodeError)
-    expect(performance.now() - begunAt).toBeLessThan(750)
+    expect(watch.elapsedMs).toBeLessThan(750)
   })
 
   it('S68: when the last replica dies its reads go to the primary, or are refused if that is not allowed', async () => {
@@ -170,9 +171,9 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
       swallowing: hole.url(),
       a: a.url,
     })
-    const begunAt = performance.now()
+    using watch = new Stopwatch()
     expect(await pool.query('select 1')).toMatchObject({ node: 'a' })
-    expect(performance.now() - begunAt).toBeLessThan(1_000)
+    expect(watch.elapsedMs).toBeLessThan(1_000)
   })
 
   it('S08: a promotion that no probe has seen yet is found by the next call', async () => {
@@ -186,9 +187,9 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     )
     await until(() => pool.topology.current.replicas.length === 2)
     promote(b)
-    const begunAt = performance.now()
+    using watch = new Stopwatch()
     expect(await pool.query('insert into t values (1)')).toMatchObject({ node: 'b' })
-    expect(performance.now() - begunAt).toBeLessThan(1_000)
+    expect(watch.elapsedMs).toBeLessThan(1_000)
   })
 
   it('S11, S69: 57P02 on a busy connection costs only that node its connections', async () => {
@@ -273,9 +274,9 @@ describe.each(DRIVERS)('which node gets the work over $driver', ({ make }) => {
     line.blackHole()
     await until(() => pool.topology.current.nodes[1]?.state === 'unreachable')
     for (let n = 0; n < 30; n++) {
-      const begunAt = performance.now()
+      using watch = new Stopwatch()
       expect(await pool.query('select 1')).toMatchObject({ node: 'a' })
-      expect(performance.now() - begunAt).toBeLessThan(250)
+      expect(watch.elapsedMs).toBeLessThan(250)
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   })

@@ -1,15 +1,14 @@
 const EVERY_MS = 5
 
 /**
- * How late this process itself was. A limit on real time is only as good as the event loop that
- * measures it, so tests allow what the loop was late in their course, and nothing else.
+ * How late the event loop was because of this process itself: of each delay only what the process
+ * spent on a processor counts, since other programs of a busy machine do not stall it.
  */
 export class LoopLag implements Disposable {
   readonly #timer: NodeJS.Timeout
   #last = performance.now()
-  #worst = 0
   #lastCpu = process.cpuUsage()
-  #worstOwn = 0
+  #worst = 0
 
   /** Begins to watch. */
   constructor() {
@@ -22,21 +21,11 @@ export class LoopLag implements Disposable {
     return this.#worst
   }
 
-  /**
-   * As `worstMs`, of which only what this process spent on a processor itself counts: other
-   * programs of a busy machine do not stall its event loop.
-   */
-  get worstOwnMs(): number {
-    this.#look()
-    return this.#worstOwn
-  }
-
   #look(): void {
     const now = performance.now()
     const { user, system } = process.cpuUsage(this.#lastCpu)
     const late = now - this.#last - EVERY_MS
-    this.#worst = Math.max(this.#worst, late)
-    this.#worstOwn = Math.max(this.#worstOwn, Math.min(late, (user + system) / 1_000))
+    this.#worst = Math.max(this.#worst, Math.min(late, (user + system) / 1_000))
     this.#last = now
     this.#lastCpu = process.cpuUsage()
   }
