@@ -3,7 +3,7 @@ import { nodePostgres } from '@poolhouse/node-postgres'
 import { postgresJs } from '@poolhouse/postgres-js'
 import { LeftOut } from '../left-out.js'
 import { type MakeCaller, type NextKey, ours, pgPool, postgresJsItself } from '../query/caller.js'
-import { listForm } from './transfers.js'
+import { needListForm } from './transfers.js'
 
 /** Number of point queries in one batch. */
 export const BATCH = 10
@@ -33,8 +33,8 @@ const batch = (makeDriver: () => Driver): MakeCaller =>
 
 const transaction = (makeDriver: () => Driver): MakeCaller =>
   ours(makeDriver, async (pool) => {
-    const send = await listForm(pool)
-    return async (keys) => rowsIn(await send(statements(keys)))
+    await needListForm(pool)
+    return async (keys) => rowsIn(await pool.transaction(statements(keys)))
   })
 
 const oneByOne: MakeCaller = ours(

@@ -1,4 +1,4 @@
-import type { Driver, Pool, QueryResult, Statement } from '@poolhouse/core'
+import type { Driver, Pool } from '@poolhouse/core'
 import { nodePostgres } from '@poolhouse/node-postgres'
 import { postgresJs } from '@poolhouse/postgres-js'
 import { LeftOut } from '../left-out.js'
@@ -22,10 +22,10 @@ const callback = (makeDriver: () => Driver): MakeCaller =>
 /** The same as a list of statements. */
 const list = (makeDriver: () => Driver): MakeCaller =>
   ours(makeDriver, async (pool) => {
-    const transaction = await listForm(pool)
+    await needListForm(pool)
     return async (keys) => {
       const key = keys()
-      const [, selected] = await transaction([
+      const [, selected] = await pool.transaction([
         { text: UPDATE, values: [DELTA, key] },
         { text: SELECT, values: [key] },
       ])
@@ -33,19 +33,14 @@ const list = (makeDriver: () => Driver): MakeCaller =>
     }
   })
 
-/** A transaction given as its statements. */
-export type TransactionOfList = (statements: readonly Statement[]) => Promise<QueryResult[]>
-
-/** `transaction([…])` of a pool, if its build has it. */
-export async function listForm(pool: Pool): Promise<TransactionOfList> {
-  const transaction = ((statements) => pool.transaction(statements as never)) as TransactionOfList
+/** Leaves out a pool whose build has no `transaction([…])`. */
+export async function needListForm(pool: Pool): Promise<void> {
   try {
-    await transaction([{ text: 'select 1' }])
+    await pool.transaction([{ text: 'select 1' }])
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     throw new LeftOut(`this build has no transaction([…]) (${error.message})`)
   }
-  return transaction
 }
 
 const byHand = (named: boolean): MakeCaller =>
