@@ -20,6 +20,9 @@ export function clientNames(wire: PgWire): ClientNames {
   wire.submittedNamedStatements = new StatementList()
   return {
     textOf: (name) => wire.parsedStatements[name] ?? wire.submittedNamedStatements[name],
+    prepared: (name, text) => {
+      wire.parsedStatements[name] = text
+    },
     forget: (name) => {
       if (name === undefined) wire.parsedStatements = new StatementList()
       else delete wire.parsedStatements[name]

@@ -1,5 +1,5 @@
 import type { RawHolder } from '@poolhouse/core/kit'
-import { realTimers, tellTexts } from '@poolhouse/core/net'
+import { realTimers } from '@poolhouse/core/net'
 import { OwnListeners } from './own-listeners.js'
 import type { PgClient, PgSubmittable } from './pg-module.js'
 
@@ -7,9 +7,7 @@ import type { PgClient, PgSubmittable } from './pg-module.js'
 const OF_EMITTERS: ReadonlySet<PropertyKey> = new Set(['_events', '_eventsCount', '_maxListeners'])
 
 type Query = (...args: unknown[]) => unknown
-type Write = (...args: [Uint8Array, ...unknown[]]) => boolean
 
-const TERMINATE = 0x58
 // Allowed after the release: removing listeners, and the properties that the language itself reads.
 const ENDS_LISTENING: ReadonlySet<PropertyKey> = new Set(['off', 'removeListener'])
 const OF_THE_LANGUAGE: ReadonlySet<PropertyKey> = new Set([
@@ -22,33 +20,22 @@ const OF_THE_LANGUAGE: ReadonlySet<PropertyKey> = new Set([
 /**
  * Lends the client of one session to its borrowers. Each borrower gets a proxy that works like the
  * client during the lease, and afterwards refuses calls like a closed `pg.Client`. What bypasses
- * the proxy, on the real client or the connection under it, is reported to the current holder, or
- * ends the session if there is none.
+ * the proxy, on the real client, ends the session if there is no holder.
  */
 export class LentClient {
   readonly #client: PgClient
   readonly #own: OwnListeners
   readonly #query: Query
-  readonly #write: Write
-  readonly #sends: (text: string) => void
   readonly #broken: (what: string) => void
   #holder: RawHolder | undefined
 
-  /**
-   * Wraps the client before it is handed out for the first time. `sends` gets every text that is
-   * sent during a lease; `broken` ends the session.
-   */
-  constructor(client: PgClient, sends: (text: string) => void, broken: (what: string) => void) {
+  /** Wraps the client before it is handed out for the first time; `broken` ends the session. */
+  constructor(client: PgClient, broken: (what: string) => void) {
     this.#client = client
-    this.#sends = sends
     this.#broken = broken
     this.#own = new OwnListeners(client)
     this.#query = client.query.bind(client) as Query
     client.query = (...args: unknown[]) => this.#onRealClient(args)
-    const { stream } = client.connection
-    this.#write = stream.write.bind(stream) as Write
-    stream.write = ((bytes: Uint8Array, ...rest: unknown[]) =>
-      this.#admits(bytes) && this.#write(bytes, ...rest)) as typeof stream.write
   }
 
   /** Returns the proxy for a borrower, who is the holder from now on. */
@@ -95,16 +82,6 @@ export class LentClient {
     })
   }
 
-  /** Runs work of the pool. */
-  run(work: PgSubmittable): void {
-    this.#query(work)
-  }
-
-  /** Sends messages of the pool. */
-  write(messages: Uint8Array): void {
-    this.#write(messages)
-  }
-
   /** Removes the listeners that borrowers have added. */
   restore(): void {
     this.#own.restore()
@@ -118,35 +95,9 @@ export class LentClient {
     return refuse(this.#client, args, refusal)
   }
 
-  /**
-   * Whether bytes may be sent: during a lease, with the texts reported, or for a query that `pg`
-   * got during the lease.
-   */
-  #admits(bytes: Uint8Array): boolean {
-    const holder = this.#holder
-    if (holder !== undefined && holder.refusal() === undefined) {
-      tellTexts(bytes, (text) => {
-        holder.sends(text)
-        this.#sends(text)
-      })
-      return true
-    }
-    // Null between two queries; then only Terminate may be sent.
-    if (activeQueryOf(this.#client) || bytes[0] === TERMINATE) return true
-    this.#broken('the connection under its raw client was used after its lease was over')
-    return false
-  }
-
   #refusal(): Error | undefined {
     return this.#holder === undefined ? new Error('the client is not lent') : this.#holder.refusal()
   }
-}
-
-/**
- * The query that a client has sent, or something falsy. `pg` before 8.17 has it in `activeQuery`.
- */
-function activeQueryOf(client: PgClient): unknown {
-  return '_activeQuery' in client ? client._activeQuery : client.activeQuery
 }
 
 /** Refuses a query in the way of a closed `pg.Client`, with another error. */

@@ -1,9 +1,15 @@
 import { createRequire } from 'node:module'
 import type { Driver } from '@poolhouse/core'
 import { refuseUnknownOptions } from '@poolhouse/core/kit'
-import { isOlder, versionBeside, versionOfExport, versionOfModule } from '@poolhouse/core/net'
+import {
+  connectSession,
+  isOlder,
+  versionBeside,
+  versionOfExport,
+  versionOfModule,
+} from '@poolhouse/core/net'
 import bundledPg from 'pg'
-import { connect } from './connect.js'
+import { libraryOf } from './library.js'
 import { type PgModule, usesModule } from './pg-module.js'
 
 /** The module `pg`, described by its shape, so that these types do not need `@types/pg`. */
@@ -45,7 +51,7 @@ export function nodePostgres(options: NodePostgresOptions = {}): Driver {
   const driver: Driver = {
     name: 'pg',
     capabilities: { pipeline: false, namedStatements: true },
-    connect: (context) => connect(pg, context),
+    connect: (context) => connectSession(libraryOf(pg, context.settings), context),
   }
   return usesModule(driver, pg)
 }

@@ -12,25 +12,6 @@ export interface PgWire extends EventEmitter {
   parsedStatements: Record<string, string>
   /** Text of each named statement that was sent and not yet answered. */
   submittedNamedStatements: Record<string, string>
-  query(text: string): void
-  parse(message: { name: string; text: string; types?: readonly number[] | undefined }): void
-  bind(message: {
-    portal: string
-    statement: string
-    values: readonly unknown[]
-    binary: boolean
-  }): void
-  describe(message: { type: 'P'; name: string }): void
-  execute(message: { portal: string; rows: number | undefined }): void
-  close(message: { type: 'S' | 'P'; name: string }): void
-  flush(): void
-  sync(): void
-  end(): void
-  sendCopyFromChunk(chunk: Buffer): void
-  endCopyFrom(): void
-  sendCopyFail(reason: string): void
-  /** Gives a stream a parser of its own for what the server sends. */
-  attachListeners(stream: { on(event: string, listener: (chunk: Buffer) => void): void }): void
 }
 
 /** The part of `pg.Client` that is used. */
@@ -70,7 +51,7 @@ export interface PgSubmittable {
 }
 
 /** A column as `pg` describes it: a `FieldInfo`, and more. */
-export interface PgField {
+interface PgField {
   readonly name: string
   readonly tableID: number
   readonly columnID: number

@@ -11,23 +11,20 @@ type Make = (...args: unknown[]) => unknown
 
 /**
  * Returns the function `sql` for one borrower. It works during the lease; afterwards its queries
- * reject, also those made before. With `clean`, none is sent before that promise has resolved.
+ * reject, also those made before.
  */
-export function lentSql(sql: PostgresSql, holder: RawHolder, clean?: Promise<void>): PostgresSql {
+export function lentSql(sql: PostgresSql, holder: RawHolder): PostgresSql {
   const { unsafe, file, notify } = sql as unknown as Record<string, Make>
   const made = (query: unknown): unknown => {
-    if (isQuery(query)) refuseLater(query, holder, clean)
+    if (isQuery(query)) refuseLater(query, holder)
     return query
   }
   const own: Readonly<Record<string, Make>> = {
     unsafe: (...args) => made(unsafe!(...args)),
     file: (...args) => made(file!(...args)),
     notify: (...args) => {
-      const send = (): unknown => {
-        const refusal = holder.refusal()
-        return refusal === undefined ? notify!(...args) : Promise.reject(refusal)
-      }
-      return clean === undefined ? send() : clean.then(send)
+      const refusal = holder.refusal()
+      return refusal === undefined ? notify!(...args) : Promise.reject(refusal)
     },
   }
   const changes = (): void => {
@@ -61,20 +58,12 @@ export function lentSql(sql: PostgresSql, holder: RawHolder, clean?: Promise<voi
 }
 
 /** Makes the query ask the holder when it is about to be sent. */
-function refuseLater(query: LazyQuery, holder: RawHolder, clean?: Promise<void>): void {
+function refuseLater(query: LazyQuery, holder: RawHolder): void {
   const { handler } = query
-  const send = (sent: object): void => {
+  const guarded: LazyQuery['handler'] = (sent) => {
     const refusal = holder.refusal()
     if (refusal === undefined) handler(sent)
     else query.reject(refusal)
-  }
-  const guarded: LazyQuery['handler'] = (sent) => {
-    if (clean === undefined) send(sent)
-    else
-      clean.then(
-        () => send(sent),
-        (error: Error) => query.reject(error),
-      )
   }
   // postgres.js reads this property.
   guarded.debug = handler.debug

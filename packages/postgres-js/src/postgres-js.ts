@@ -1,10 +1,10 @@
 import { createRequire } from 'node:module'
 import type { Driver } from '@poolhouse/core'
 import { refuseUnknownOptions } from '@poolhouse/core/kit'
-import { isOlder, versionBeside, versionOfModule } from '@poolhouse/core/net'
+import { connectSession, isOlder, versionBeside, versionOfModule } from '@poolhouse/core/net'
 import bundledPostgres from 'postgres'
-import { connect } from './connect.js'
 import { instanceMaker, makeTemplate } from './instance.js'
+import { libraryOf } from './library.js'
 import type { InstanceOptions, PostgresModule } from './postgres-module.js'
 
 /** The module `postgres`, described by its shape: a function with the property `PostgresError`. */
@@ -51,7 +51,8 @@ export function postgresJs(options: PostgresJsOptions = {}): Driver {
   const driver: Driver = {
     name: 'postgres.js',
     capabilities: { pipeline: false, namedStatements: true },
-    connect: (context) => connect(makeInstance, context),
+    connect: (context) =>
+      connectSession(libraryOf(postgres, makeInstance, context.settings), context),
   }
   modules.set(driver, postgres)
   return driver

@@ -23,4 +23,7 @@ export interface PostgresSql {
 }
 
 /** The module `postgres`: a function that makes instances. */
-export type PostgresModule = (options: Record<string, unknown>) => PostgresSql
+export interface PostgresModule {
+  (options: Record<string, unknown>): PostgresSql
+  readonly PostgresError: PostgresErrorClass
+}

@@ -4,7 +4,7 @@ import { realTimers, timersAreReal, useRealTimers, withRealTimers } from '@poolh
 /** What a stand-in passes its calls on to. */
 export interface StandInOwner {
   /** Whether bytes can still be sent. */
-  readonly writable: boolean
+  isWritable(): boolean
   /** Takes bytes of postgres.js. Returns false when it should pause writing. */
   write(bytes: Buffer, written?: (error?: Error | null) => void): boolean
   /** Called when postgres.js wants to end the connection. */
@@ -39,7 +39,7 @@ export class StandInSocket extends EventEmitter {
    */
   static forCancel(request: Promise<void>, host: string, port: number): StandInSocket {
     const owner: StandInOwner = {
-      writable: true,
+      isWritable: () => true,
       write: () => {
         const close = (): boolean => socket.emit('close')
         // Also after a failure: a cancel is never certain to have an effect.
@@ -56,7 +56,7 @@ export class StandInSocket extends EventEmitter {
   }
 
   get readyState(): 'open' | 'closed' {
-    return this.#owner.writable ? 'open' : 'closed'
+    return this.#owner.isWritable() ? 'open' : 'closed'
   }
 
   /**

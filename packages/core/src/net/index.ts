@@ -4,6 +4,7 @@ export { realTimers, timersAreReal, useRealTimers, withRealTimers } from '../bas
 export { rethrowLater } from '../base/rethrow-later.js'
 export { isPassedOver, passedOverError } from '../outcome/passed-over.js'
 export { isResetFailure, resetFailure } from '../outcome/reset-failure.js'
+export { admission } from './frames/admission.js'
 export { commandOf, countOf } from './frames/command-tag.js'
 export { dropDetail, frameWithoutDetail } from './frames/drop-detail.js'
 export { readErrorResponse, readFields, readNotice } from './frames/error-response.js'
@@ -24,7 +25,6 @@ export {
   versionOfExport,
   versionOfModule,
 } from './frames/module-version.js'
-export { noParsers, ResultShape } from './frames/result-shape.js'
 export { tellTexts } from './frames/sent-texts.js'
 export {
   isServerError,
@@ -37,24 +37,16 @@ export {
 export { startupOptions } from './frames/startup-options.js'
 export { statusOf } from './frames/status-of.js'
 export { type LoggedIn, LoginGuard, type LoginView } from './login/login-guard.js'
-export { CopyAnswer, type CopyOpening, type RunningCopy } from './session/copy-answer.js'
-export { type PairCaller, PairOutcome, type PairParts } from './session/pair-outcome.js'
-export { ReceivingCopy } from './session/receiving-copy.js'
-export {
-  type CursorEnds,
-  type CursorStatement,
-  RowCursor,
-  type StartCursor,
-} from './session/row-cursor.js'
-export { type CopyInLine, SendingCopy } from './session/sending-copy.js'
-export { type ConnectionState, type Done, SocketConnection } from './session/socket-connection.js'
-export { type QueuedWork, WorkQueue, type WorkRunner } from './session/work-queue.js'
+export { connectSession } from './session/connect-session.js'
+export type { Library, LibraryClient, LibraryLine } from './session/library.js'
+export type { ServerSession } from './session/server-session.js'
 export { ConnectDeadlineError } from './socket/connect-deadline.js'
 export { toConnectError } from './socket/connect-error.js'
 export { overServerSocket } from './socket/over-server-socket.js'
 export { ServerSocket } from './socket/server-socket.js'
 export type { SocketTarget, TcpTarget, UnixTarget } from './socket/transport.js'
 export { NamedStatement, type NamedStatementState } from './statements/named-statement.js'
-export { type ClientNames, SessionStatements } from './statements/session-statements.js'
+export type { ClientNames } from './statements/session-statements.js'
 export { automaticName } from './statements/statement-facts.js'
 export { foreignNameError, isForeign, markIfStale } from './statements/statement-names.js'
+export { DeclaredTypes, type Description } from './work/declared-types.js'

@@ -47,7 +47,7 @@ export function runTransaction<R>(
   // Measured: one async function on the way of a transaction without options.
   return given === undefined && typeof work === 'function'
     ? attempt(pool, engine, work, NO_OPTIONS)
-    : runWith(pool, engine, work, given ?? {})
+    : runWith(pool, engine, work, given === undefined ? {} : given)
 }
 
 async function runWith<R>(

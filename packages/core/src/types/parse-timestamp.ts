@@ -1,4 +1,5 @@
-const DAY_MS = 86_400_000
+/** Milliseconds of a day. */
+export const DAY_MS = 86_400_000
 // What a Date can hold, on either side of 1970.
 const FARTHEST_MS = 8.64e15
 const ZERO = 48
@@ -30,7 +31,7 @@ export function parseTimestamptz(text: string): Date | number | string {
   const offset = readOffset(text)
   if (Number.isNaN(offset) || !readEra(text)) return text
   const time = hour * 3_600_000 + minute * 60_000 + second * 1_000 + millisecond
-  const instant = daysSince1970() * DAY_MS + time - offset
+  const instant = daysSince1970(year, month, day) * DAY_MS + time - offset
   return instant <= FARTHEST_MS && instant >= -FARTHEST_MS ? new Date(instant) : text
 }
 
@@ -140,7 +141,7 @@ function readEra(text: string): boolean {
  * The day's number in the Gregorian calendar, which PostgreSQL and JavaScript both stretch back for
  * ever.
  */
-function daysSince1970(): number {
+export function daysSince1970(year: number, month: number, day: number): number {
   // Years that begin in March have their leap day at the end; eras of 400 of them are all alike.
   const shifted = month > 2 ? year : year - 1
   const era = Math.floor(shifted / 400)

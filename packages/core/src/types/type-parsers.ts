@@ -1,6 +1,7 @@
 import { describeName, describeValue, nearestName } from '../base/option-check.js'
 import { builtinOids, builtinTypes } from './builtin-types.js'
 import { arrayParser } from './parse-array.js'
+import { parseBoolean } from './parse-boolean.js'
 import { parseBytea } from './parse-bytea.js'
 import { parseInteger } from './parse-integer.js'
 import { parseTimestamp, parseTimestamptz } from './parse-timestamp.js'
@@ -21,13 +22,12 @@ export interface TypeParsers {
 export type TypesOption = Readonly<Record<string | number, TypeParser>>
 
 const toFloat: TypeParser = Number.parseFloat
-const toBoolean: TypeParser = (text) => text === 't'
 const toJson: TypeParser = (text) => JSON.parse(text)
 
 // Where `pg` and postgres.js make the same value of a type, so do we; otherwise the server's own
 // text is the value, which loses nothing. Types that are not here stay text.
 const CANONICAL: ReadonlyMap<string, TypeParser> = new Map([
-  ['bool', toBoolean],
+  ['bool', parseBoolean],
   ['int2', parseInteger],
   ['int4', parseInteger],
   ['oid', parseInteger],

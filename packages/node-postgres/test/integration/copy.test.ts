@@ -28,8 +28,8 @@ const readAll = async (copy: DriverCopyOut): Promise<string> => {
 
 const eventLoop = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-const streamOf = (session: { connection: { raw: unknown } }): Socket =>
-  (session.connection.raw as { connection: { stream: Socket } }).connection.stream
+const streamOf = (session: { connection: object }): Socket =>
+  (session.connection as { socket: { stream: Socket } }).socket.stream
 
 /** A relay to the cluster that can stop reading what the client sends. */
 const openValve = async () => {

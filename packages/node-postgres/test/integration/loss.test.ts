@@ -166,8 +166,9 @@ describe('a malformed message', () => {
   it('ends the session instead of the process', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const running = failure(session.query(SLEEP))
-    const { stream } = (session.connection.raw as { connection: { stream: NodeJS.EventEmitter } })
-      .connection
+    const { stream } = (
+      session.connection as unknown as { socket: { stream: NodeJS.EventEmitter } }
+    ).socket
     // A RowDescription that announces a column and ends.
     stream.emit('data', Buffer.from([0x54, 0, 0, 0, 6, 0x7f, 0xff]))
     expect(await running).toMatchObject({ name: 'ConnectionLostError', executed: 'unknown' })

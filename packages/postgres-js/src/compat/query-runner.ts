@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { QueryOptions, QueryResult, Statement, StreamOptions } from '@poolhouse/core'
 import { FOR_DRIVER, type WithForDriver } from '@poolhouse/core/kit'
-import { DeclaredTypes, type Description } from '../wire/declared-types.js'
+import { DeclaredTypes, type Description } from '@poolhouse/core/net'
 import type { ArrayTypes } from './array-types.js'
 import { readableOf, writableOf } from './copy-streams.js'
 import type { ParameterTypes } from './parameter-types.js'

@@ -24,14 +24,12 @@ import { SessionInfo } from '../frames/session-info.js'
 import type { LoggedIn } from '../login/login-guard.js'
 import type { ServerSocket } from '../socket/server-socket.js'
 import type { SessionStatements } from '../statements/session-statements.js'
+import type { Done } from '../work/done.js'
 import { RESET_AGAIN, RESET_AT_FIRST, RESET_PARTS, whyRefused } from './reset-messages.js'
 
 // PostgreSQL reports some twenty parameters of a few characters, and extensions may add theirs.
 // Each session keeps what it was told.
 const MOST_REPORTED = 262_144
-
-/** How a statement's caller learns of its end. */
-export type Done = (error: Error | null, result?: QueryResult<unknown>) => void
 
 /**
  * `starting` until the log-in is through; `ending` when nothing more is started; `over` is for
@@ -44,7 +42,7 @@ export type ConnectionState = 'starting' | 'open' | 'ending' | 'over'
  * listener, and what it does by running statements. Whatever ends the session passes through one
  * place, once. A driver adds how statements are run, and reports what it hears from the server.
  */
-export abstract class SocketConnection<Shape = unknown> implements DriverConnection {
+export abstract class SocketConnection implements DriverConnection {
   abstract readonly raw: unknown
   abstract readonly inFlight: number
   /** How far its life has come. */
@@ -54,7 +52,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   /** The socket under it. */
   protected readonly socket: ServerSocket
   /** The prepared statements of the session. */
-  readonly prepared: SessionStatements<Shape>
+  readonly prepared: SessionStatements
   readonly #listener: ConnectionListener
   readonly #info: SessionInfo
   /** Characters by which the parameters have grown since the log-in. */
@@ -70,11 +68,7 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
   #reason: unknown
 
   /** Listens for the end of the socket from now on. */
-  constructor(
-    socket: ServerSocket,
-    listener: ConnectionListener,
-    prepared: SessionStatements<Shape>,
-  ) {
+  constructor(socket: ServerSocket, listener: ConnectionListener, prepared: SessionStatements) {
     this.socket = socket
     this.prepared = prepared
     this.#listener = listener
@@ -85,6 +79,11 @@ export abstract class SocketConnection<Shape = unknown> implements DriverConnect
 
   get info(): ConnectionInfo {
     return this.#info
+  }
+
+  /** With which to cancel; undefined if the server gave none. */
+  protected get key(): CancelKey | undefined {
+    return this.#key
   }
 
   get lastByteAt(): number {

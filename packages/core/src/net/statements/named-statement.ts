@@ -1,3 +1,5 @@
+import type { RowShape } from '../frames/row-shape.js'
+
 /**
  * What a session knows of one prepared statement:
  *
@@ -19,7 +21,7 @@ export type NamedStatementState = 'absent' | 'parsing' | 'known' | 'old'
 export const ANY_BORROWER = -1
 
 /** One prepared statement of one session. Changed only by `SessionStatements`. */
-export class NamedStatement<Shape> {
+export class NamedStatement {
   /** Its name on the server. */
   readonly name: string
   /** Its SQL. */
@@ -29,7 +31,7 @@ export class NamedStatement<Shape> {
   /** What the session knows of it. */
   state: NamedStatementState = 'absent'
   /** Its columns, if they were described and cannot change while it is known. */
-  shape: Shape | undefined = undefined
+  shape: RowShape | undefined = undefined
   /** When Parse was sent, on the clock of the pool. */
   parsedAt = 0
   /** What the session's statements were counted under when Parse was sent. */

@@ -24,6 +24,8 @@ import { isForeign, mayBeStale, refusalOfName } from './statement-names.js'
 export interface ClientNames {
   /** The text that the client has prepared under a name. */
   textOf(name: string): string | undefined
+  /** The session has prepared a text under this name. */
+  prepared(name: string, text: string): void
   /** The server no longer holds the statement of that name, or, without one, any. */
   forget(name?: string): void
 }
@@ -54,12 +56,12 @@ const NO_PARAMETERS: ReadonlyMap<string, string> = new Map()
  * under a name. A statement belongs to the definitions, the search path and the role under which it
  * was parsed; whenever one of these may have changed, it is parsed anew or runs without a name.
  */
-export class SessionStatements<Shape> {
+export class SessionStatements {
   readonly #rules: StatementRules
-  readonly #client: ClientNames | undefined
-  readonly #automatic: AutomaticNames<Shape> | undefined
+  #client: ClientNames | undefined
+  readonly #automatic: AutomaticNames | undefined
   // By the names that callers gave. Made when needed: idle sessions may be many.
-  #named: Map<string, NamedStatement<Shape>> | undefined
+  #named: Map<string, NamedStatement> | undefined
   #closing: string[] = []
   #obstacles = 0
   // What was parsed under a lower number must be parsed anew.
@@ -85,13 +87,20 @@ export class SessionStatements<Shape> {
   #cancelAsked = false
   #mayRepeat = false
 
-  /** `client` are the names that the driver's client keeps beside these, if it keeps any. */
-  constructor(rules: StatementRules = new StatementRules(), client?: ClientNames) {
+  /** Begins with none prepared. */
+  constructor(rules: StatementRules = new StatementRules()) {
     this.#rules = rules
-    this.#client = client
     this.#epoch = rules.epoch
     const { automatic } = rules
     this.#automatic = automatic && new AutomaticNames(automatic, (given) => this.#close(given))
+  }
+
+  /** A client runs statements too from now on, and keeps its own names beside these. */
+  beside(client: ClientNames): void {
+    this.#client = client
+    for (const { name, text, state } of this.#named?.values() ?? []) {
+      if (state === 'known') client.prepared(name, text)
+    }
   }
 
   /**
@@ -102,9 +111,9 @@ export class SessionStatements<Shape> {
   choose(
     statement: Statement,
     values: readonly WireValue[] | undefined,
-  ): NamedStatement<Shape> | undefined {
+  ): NamedStatement | undefined {
     const { text, name } = statement
-    let found: NamedStatement<Shape> | undefined
+    let found: NamedStatement | undefined
     this.#choseFresh = this.#isFresh
     if (this.#isFresh) {
       this.#isFresh = factsOf(text).leavesMeaning || leavesNothing(statement)
@@ -132,7 +141,7 @@ export class SessionStatements<Shape> {
    * Parse is about to be sent for a statement that is not known; the names of `takeClosing` must be
    * closed before it.
    */
-  parse(statement: NamedStatement<Shape>): void {
+  parse(statement: NamedStatement): void {
     if (statement.state === 'old') this.#closing.push(statement.name)
     statement.state = 'parsing'
     statement.shape = undefined
@@ -142,12 +151,13 @@ export class SessionStatements<Shape> {
   }
 
   /** ParseComplete has come for it. */
-  parsed(statement: NamedStatement<Shape>): void {
+  parsed(statement: NamedStatement): void {
     statement.state = 'known'
+    if (!statement.automatic) this.#client?.prepared(statement.name, statement.text)
   }
 
   /** It was never sent. */
-  unsent(statement: NamedStatement<Shape>): void {
+  unsent(statement: NamedStatement): void {
     if (statement.state === 'parsing') statement.state = 'old'
   }
 
@@ -166,7 +176,7 @@ export class SessionStatements<Shape> {
    * it was executed. `known` says that it was sent without Parse. Returns whether a new Parse may
    * succeed. To be called at ReadyForQuery.
    */
-  refused(statement: NamedStatement<Shape>, known: boolean, error: ServerError): boolean {
+  refused(statement: NamedStatement, known: boolean, error: ServerError): boolean {
     if (!known) {
       if (statement.state === 'parsing') statement.state = 'absent'
       if (!isForeign(error)) return false
@@ -316,13 +326,13 @@ export class SessionStatements<Shape> {
     return obstacles === 0
   }
 
-  #isOld({ automatic, generation, borrower, parsedAt }: NamedStatement<Shape>): boolean {
+  #isOld({ automatic, generation, borrower, parsedAt }: NamedStatement): boolean {
     if (generation !== this.#generation) return true
     if (borrower !== ANY_BORROWER && borrower !== this.#borrower) return true
     return automatic && this.#rules.now() - parsedAt >= this.#rules.maxAgeMs
   }
 
-  #find(name: string, text: string): NamedStatement<Shape> | undefined {
+  #find(name: string, text: string): NamedStatement | undefined {
     let found = this.#named?.get(name)
     const held = found?.state === 'absent' ? undefined : found?.text
     const known = held ?? this.#client?.textOf(name)
@@ -348,7 +358,7 @@ export class SessionStatements<Shape> {
     this.#obstacles |= until === 'transaction' ? IN_TRANSACTION : IN_SESSION
   }
 
-  #close({ name, state }: NamedStatement<Shape>): void {
+  #close({ name, state }: NamedStatement): void {
     if (state !== 'absent') this.#closing.push(name)
   }
 }

@@ -124,7 +124,8 @@ const IS_RIGHT: Readonly<Record<string, (value: unknown) => boolean>> = {
   text: (value) => typeof value === 'string',
   values: (value) => value === undefined || Array.isArray(value) || isPlainOptions(value),
   options: (value) => value === undefined || isPlainOptions(value),
-  work: (value) => typeof value === 'function',
+  // `transaction` takes statements too, none among them.
+  work: (value) => typeof value === 'function' || (Array.isArray(value) && value.length === 0),
   source: (value) => typeof value === 'string' || typeof value === 'object',
   channel: (value) => value === 'word',
   onNotify: (value) => typeof value === 'function',

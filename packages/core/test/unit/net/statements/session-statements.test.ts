@@ -16,7 +16,8 @@ function harness(rules?: StatementRules, client?: ClientNames) {
   let time = 5_000
   const clock = { ...systemClock, now: () => time }
   const shared = rules ?? new StatementRules({ after: 1, max: 10, maxAgeMs: 1_000 }, clock)
-  const session = new SessionStatements<string>(shared, client)
+  const session = new SessionStatements(shared)
+  if (client !== undefined) session.beside(client)
   /**
    * What would be sent for a statement: its name, with `+` if it is parsed, and the names closed
    * before.
@@ -166,7 +167,11 @@ describe('the statements of a session', () => {
 
   it('T11: are all parsed again after DEALLOCATE and DISCARD ALL, and the client forgets its own', () => {
     const forgotten: (string | undefined)[] = []
-    const client = { textOf: () => undefined, forget: (name?: string) => forgotten.push(name) }
+    const client = {
+      textOf: () => undefined,
+      prepared: () => undefined,
+      forget: (name?: string) => forgotten.push(name),
+    }
     const { session, send } = harness(undefined, client)
     for (const tag of ['DEALLOCATE', 'DEALLOCATE ALL', 'DISCARD ALL']) {
       send()

@@ -1,0 +1,229 @@
+import type { Statement } from '../../api/statement.js'
+import { messageOf } from '../../base/message-of.js'
+import { PoolhouseError } from '../../outcome/poolhouse-error.js'
+import type { WireValue } from '../../types/encode-values.js'
+import { commandOf, countOf } from '../frames/command-tag.js'
+import { readRowDescription } from '../frames/frame-bodies.js'
+import {
+  copyFail,
+  FROM_SERVER,
+  queryMessage,
+  type StatementToSend,
+  SYNC,
+  statementMessages,
+} from '../frames/messages.js'
+import { type RowForm, RowShape } from '../frames/row-shape.js'
+import type { NamedStatement } from '../statements/named-statement.js'
+import { foreignNameError, isForeign, markIfStale } from '../statements/statement-names.js'
+import { type DeclaredTypes, declaredOf } from './declared-types.js'
+import type { Done } from './done.js'
+import { SessionWork, tagOf, type WorkHost } from './session-work.js'
+
+const NO_VALUES: readonly WireValue[] = []
+const NO_TYPES: readonly number[] = []
+const NO_NAMES: readonly string[] = []
+
+/** One statement. For a text with several, it keeps the result of the last one, as psql does. */
+export class StatementWork extends SessionWork {
+  /** The error of an unreadable row, such as one whose parser has thrown. */
+  protected failure: PoolhouseError | undefined
+  readonly #statement: Statement
+  readonly #values: readonly WireValue[] | undefined
+  readonly #done: Done
+  readonly #form: RowForm
+  readonly #declared: DeclaredTypes | undefined
+  /** The prepared statement that it uses, and whether the server had it when this was sent. */
+  #prepared: NamedStatement | undefined
+  #known = false
+  #repeated = false
+  /** Whether the error may come from an outdated prepared statement. */
+  #stale = false
+  /** Whether another client of the server session has prepared a statement under this name. */
+  #foreign = false
+  #rows: unknown[] = []
+  #tag = ''
+  #shape: RowShape = RowShape.none
+
+  /** Takes values in wire form; undefined for none. */
+  constructor(
+    host: WorkHost,
+    statement: Statement,
+    values: readonly WireValue[] | undefined,
+    done: Done,
+  ) {
+    super(host)
+    this.#statement = statement
+    this.#values = values
+    this.#done = done
+    this.#form =
+      statement.undecoded === true
+        ? 'undecoded'
+        : statement.rowMode === 'array'
+          ? 'array'
+          : 'object'
+    this.#declared = declaredOf(statement)
+  }
+
+  override messages(): Buffer {
+    if (!this.extended) {
+      this.host.prepared.choose(this.#statement, undefined)
+      return queryMessage(this.#statement.text)
+    }
+    return this.extendedMessages('sync', 0)
+  }
+
+  /** Its messages in the extended protocol. `unnamed` takes no name that the driver has given. */
+  protected extendedMessages(end: StatementToSend['end'], rows: number, unnamed = false): Buffer {
+    const { prepared } = this.host
+    const { text, name } = this.#statement
+    // The types are no part of an automatic name, and the unnamed statement may have any.
+    const isUnnamed = this.#declared !== undefined || (unnamed && name === undefined)
+    const chosen = prepared.choose(this.#statement, this.#values)
+    const statement = isUnnamed ? undefined : chosen
+    this.#prepared = statement
+    this.#known = statement?.state === 'known'
+    this.#shape = (this.#known ? statement?.shape : undefined) ?? RowShape.none
+    this.failure = undefined
+    const hasColumns = this.#known && statement!.shape !== undefined
+    let closing = NO_NAMES
+    if (!this.#known) {
+      if (statement !== undefined) prepared.parse(statement)
+      if (prepared.hasClosing) closing = prepared.takeClosing()
+    }
+    return statementMessages({
+      text: this.#known ? undefined : text,
+      name: statement?.name ?? '',
+      values: this.#values ?? NO_VALUES,
+      types: this.#declared?.types ?? NO_TYPES,
+      closing,
+      describe: !hasColumns,
+      rows,
+      end,
+    })
+  }
+
+  override take(kind: number, buffer: Buffer, from: number, to: number): void {
+    switch (kind) {
+      case FROM_SERVER.dataRow:
+        this.#row(buffer, from, to)
+        break
+      case FROM_SERVER.bindComplete:
+        this.bound = true
+        break
+      case FROM_SERVER.commandComplete:
+        this.completed(tagOf(buffer, from, to))
+        break
+      case FROM_SERVER.rowDescription:
+        this.#rows = []
+        this.#tag = ''
+        this.#described(
+          new RowShape(readRowDescription(buffer.subarray(from + 5, to)), this.host.types),
+        )
+        break
+      case FROM_SERVER.noData:
+        this.#described(RowShape.none)
+        break
+      case FROM_SERVER.parseComplete:
+        if (this.#prepared !== undefined) this.host.prepared.parsed(this.#prepared)
+        break
+      case FROM_SERVER.copyInResponse:
+        this.refuseCopy()
+    }
+  }
+
+  /** Once, if it may have failed only because its prepared statement was lost or outdated. */
+  override wantsRepeat(idle: boolean): boolean {
+    if (!this.mayBeRepeated(idle)) return false
+    this.#repeated = true
+    this.again()
+    return true
+  }
+
+  /** Whether it is worth sending anew. `idle` says that the session is in no transaction. */
+  protected mayBeRepeated(idle: boolean): boolean {
+    this.noteRefusal()
+    return this.#stale && idle && !this.#repeated
+  }
+
+  /** Finds out whether the server has refused it only for its prepared statement. */
+  protected noteRefusal(): void {
+    const { refusal } = this
+    const statement = this.#prepared
+    // After BindComplete it may have been executed in part: a procedure may have committed.
+    if (statement === undefined || this.bound || refusal === undefined) return
+    this.#stale = this.host.prepared.refused(statement, this.#known, refusal)
+    this.#foreign = !this.#stale && !this.#known && isForeign(refusal)
+  }
+
+  protected override report(): void {
+    if (this.refusal !== undefined) {
+      const error = this.refusedWith(this.refusal)
+      if (this.#stale) markIfStale(error)
+      this.#done(this.#foreign ? foreignNameError(this.#statement.name!, error) : error)
+      return
+    }
+    if (this.failure !== undefined) {
+      this.#done(this.failure)
+      return
+    }
+    this.#done(null, {
+      rows: this.#rows,
+      rowCount: countOf(this.#tag),
+      command: commandOf(this.#tag),
+      fields: this.#shape.fields,
+    })
+  }
+
+  override refuse(error: Error): void {
+    if (this.#prepared !== undefined) this.host.prepared.unsent(this.#prepared)
+    this.#done(error)
+  }
+
+  /** Returns the rows received so far, and forgets them. */
+  protected takeRows(): unknown[] {
+    const rows = this.#rows
+    this.#rows = []
+    return rows
+  }
+
+  /** Takes the tag of a finished command. */
+  protected completed(tag: string): void {
+    if (this.#tag !== '') {
+      this.#rows = []
+      this.#shape = RowShape.none
+    }
+    this.#tag = tag
+    this.host.prepared.completed(tag, this.#shape !== RowShape.none, true)
+  }
+
+  /** Answers the server's request for COPY data, of which there is none. */
+  protected refuseCopy(): void {
+    const fail = copyFail('COPY FROM STDIN needs a source; use copyFrom')
+    // The server has ignored the Sync, which came during the COPY.
+    this.host.send(this.extended ? Buffer.concat([fail, SYNC]) : fail)
+  }
+
+  /** Whether it goes by the extended protocol. */
+  protected get extended(): boolean {
+    return this.#values !== undefined || this.#statement.name !== undefined
+  }
+
+  #described(shape: RowShape): void {
+    this.#shape = shape
+    if (this.#prepared?.state === 'known') this.#prepared.shape = shape
+    this.#declared?.columns?.(shape.fields)
+  }
+
+  #row(buffer: Buffer, from: number, to: number): void {
+    if (this.failure !== undefined || this.refusal !== undefined) return
+    try {
+      this.#rows.push(this.#shape.read(buffer, from, to, this.#form))
+    } catch (cause) {
+      const why = messageOf(cause)
+      this.failure = new PoolhouseError(`a row of the result cannot be read: ${why}`, {
+        executed: 'yes',
+        cause,
+      })
+    }
+  }
+}
