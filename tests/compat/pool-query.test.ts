@@ -129,18 +129,17 @@ describe('a pool made by createPgPool', () => {
 
   it('rejects with an instance of pg.DatabaseError that is an error of Poolhouse too', async () => {
     const pool = makePool({ name: 'compat-errors' })
-    const expected = await failureOf(plainPool().query('select missing from nowhere'))
-    const error = await failureOf(pool.query('select missing from nowhere'))
+    const statement = 'select missing from nowhere'
+    const expected = await failureOf(plainPool().query(statement))
+    const error = await failureOf(pool.query(statement))
     expect(error).toBeInstanceOf(pg.DatabaseError)
     expect(error.constructor).toBe(pg.DatabaseError)
-    expect({ ...error, executed: undefined, retryable: undefined }).toEqual({
-      ...expected,
-      executed: undefined,
-      retryable: undefined,
-    })
+    const ours = { executed: undefined, retryable: undefined, statement: undefined }
+    expect({ ...error, ...ours }).toEqual({ ...expected, ...ours })
     expect(error.name).toBe(expected.name)
     expect(isPoolhouseError(error)).toBe(true)
     expect(error).toMatchObject({ executed: 'rolled-back', node: 'compat-errors', code: '42P01' })
+    expect(error).toHaveProperty('statement', statement)
     expect(error.stack).toContain('pool-query.test.ts')
   })
 
