@@ -105,8 +105,9 @@ export default defineConfig({
           globalSetup: 'tests/support/servers/shared-server-files.ts',
           include: ['tests/**/*.faults.test.ts'],
           exclude: ['**/node_modules/**'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // A busy machine may take five times as long.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
