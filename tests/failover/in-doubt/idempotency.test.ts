@@ -54,6 +54,24 @@ describe.each(DRIVERS)('a transaction with a key, over $driver', ({ make }) => {
     expect(await rows(setup.node('a'))).toEqual([0, 1, 2])
   })
 
+  it('T95: of an array is done once although its COMMIT or the answer to it is lost, and its results are kept', async () => {
+    const pool = setup.pool(make())
+    await createMarkerTable(pool)
+    const array = [
+      { text: 'insert into rows values ($1)', values: [1] },
+      'select count(*)::int as n from rows',
+    ]
+    const options = { idempotencyKey: 'array' }
+    setup.proxy.dropCommitRequest()
+    const first = await pool.transaction(array, options)
+    expect(first).toMatchObject([{ rowCount: 1 }, { rows: [{ n: 1 }] }])
+    expect(await pool.transaction(array, options)).toMatchObject(first)
+    setup.proxy.dropCommitAnswer()
+    const other = { text: 'insert into rows values ($1)', values: [2] }
+    await pool.transaction([other], { idempotencyKey: 'other' })
+    expect(await rows(setup.node('a'))).toEqual([1, 2])
+  })
+
   it('is done once when many callers run it at a time, and all get the same result', async () => {
     const pool = setup.pool(make())
     await createMarkerTable(pool)

@@ -50,6 +50,19 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
     expect(await rows()).toEqual([])
   })
 
+  it('S75, S76, T95: an array whose COMMIT or whose answer was lost is resolved', async () => {
+    const pool = await openPool()
+    const array = [{ text: 'insert into rows values ($1)', values: [1] }, 'select 1']
+    setup.proxy.dropCommitRequest()
+    const aborted = await doubtOf(pool.transaction(array))
+    expect(await aborted.resolve()).toBe('aborted')
+    expect(await rows()).toEqual([])
+    setup.proxy.dropCommitAnswer()
+    const committed = await doubtOf(pool.transaction(array))
+    expect(await committed.resolve()).toBe('committed')
+    expect(await rows()).toEqual([1])
+  })
+
   it('S80: a transaction whose connection is lost in the middle leaves both rows or none, never the second alone', async () => {
     const pool = await openPool()
     const loseBetween = async (attempts: number): Promise<unknown> => {

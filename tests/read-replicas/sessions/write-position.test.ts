@@ -42,4 +42,30 @@ describe.each(DRIVERS)('the position of a write over $driver', ({ make }) => {
     expect(asked.length).toBeLessThan(10)
     expect(db.stats().routing).toMatchObject({ write: 20 })
   })
+
+  it('T94, T95: an array and a batch in a session are seen by its reads', async () => {
+    const [a, b, c] = [setting.primary.url, setting.b.url, setting.c.url].map((connection, index) =>
+      createPool({ driver: make(), connection, name: 'abc'[index]!, max: 4 }),
+    )
+    await using db = withReplicas(a!, [b!, c!], { whenStale: { waitMs: 0 } })
+    await untilFitting(db, ['b', 'c'])
+    const session = db.session()
+    const seen = async (id: number): Promise<unknown[]> =>
+      (await session.reader().query('select 1 from notes where id = $1', [id])).rows
+    const insert = (id: number): { text: string; values: number[] } => ({
+      text: 'insert into notes values ($1)',
+      values: [id],
+    })
+    for (let turn = 0; turn < 10; turn++) {
+      const [one, two, three] = [++lastId, ++lastId, ++lastId]
+      await session.transaction([insert(one), 'select 1'])
+      expect(await seen(one)).toHaveLength(1)
+      const before = session.token
+      await using lease = await session.acquire()
+      await lease.batch([insert(two), 'begin', insert(three), 'commit'])
+      expect(session.token).not.toBe(before)
+      expect(await seen(two)).toHaveLength(1)
+      expect(await seen(three)).toHaveLength(1)
+    }
+  })
 })

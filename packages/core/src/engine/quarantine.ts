@@ -28,6 +28,7 @@ export class Quarantine {
   cancel(slot: Slot): void {
     if (slot.cancelling || slot.state === 'gone') return
     const connection = slot.connection!
+    const { batch } = slot
     const sent = connection.inFlight
     const request = connection.cancel(CANCEL_MS)
     // Set before `whenQuiet` is called: with a request under way, a slot is quiet only once it is
@@ -40,7 +41,10 @@ export class Quarantine {
       CANCEL_MS * 1.5,
       'it was not confirmed',
     ).then(
-      () => this.#arrived(slot, sent),
+      () => {
+        this.#arrived(slot)
+        if (batch !== undefined) this.#goOn(slot, batch, sent)
+      },
       (error: unknown) => {
         slot.endCancel()
         // Whether it will still arrive is unknown, so the session cannot be trusted with another
@@ -65,12 +69,10 @@ export class Quarantine {
     )
   }
 
-  #arrived(slot: Slot, sent: number): void {
+  #arrived(slot: Slot): void {
     slot.endCancel()
     slot.recheckQuiet()
     if (slot.quiet) return
-    // One request ends one statement. Of several that were sent together the next one runs then.
-    if (sent > 1) void slot.whenFewer(sent).then(() => this.#again(slot))
     // The server has the request; if what it runs does not end now, nothing else will end it.
     const timer = this.#engine.clock.setTimer(() => {
       this.#engine.departures.break(slot, 'its statement did not end after a cancel request')
@@ -78,7 +80,18 @@ export class Quarantine {
     void slot.whenQuiet().then(() => timer.cancel())
   }
 
-  #again(slot: Slot): void {
-    if (!slot.quiet) this.cancel(slot)
+  /**
+   * One request ends one statement. Of a batch, of which `sent` were in flight at the request, the
+   * next one runs then, and is cancelled as well.
+   */
+  #goOn(slot: Slot, batch: object, sent: number): void {
+    const again = (): boolean => {
+      // Over, or there is something else in flight: that must not be hit.
+      if (slot.state === 'gone' || slot.batch !== batch) return true
+      if (slot.connection!.inFlight >= sent) return false
+      this.cancel(slot)
+      return true
+    }
+    if (!again()) slot.watchAnswers(again)
   }
 }

@@ -108,6 +108,8 @@ export class Slot {
    * may take to reach the server.
    */
   readonly running: Statement | number | undefined = undefined
+  /** The batch whose statements are in flight. */
+  readonly batch: object | undefined = undefined
   /** Text of the last statement; never its values, and never to be shown as it is. */
   readonly lastStatement: string | undefined = undefined
   /** When the statement in flight was sent. */
@@ -355,6 +357,11 @@ export class Slot {
     own<Slot>(this).cancelSent = false
   }
 
+  /** Statements of a batch are about to be sent; undefined: all of them are answered. */
+  holdBatch(batch: object | undefined): void {
+    own<Slot>(this).batch = batch
+  }
+
   /**
    * The next of several statements that were sent together begins; `left` is the size of those that
    * are not answered, in bytes.
@@ -440,30 +447,32 @@ export class Slot {
 
   /** Resolves when the connection is quiet. */
   whenQuiet(): Promise<void> {
-    return this.#when(() => this.quiet)
-  }
-
-  /** Resolves when fewer statements than `count` are in flight, or the session is over. */
-  whenFewer(count: number): Promise<void> {
-    return this.#when(() => this.#state === GONE || this.connection!.inFlight < count)
-  }
-
-  #when(isSo: () => boolean): Promise<void> {
-    if (isSo()) return Promise.resolve()
+    if (this.quiet) return Promise.resolve()
     return new Promise((resolve) => {
-      this.#quietChecks ??= []
-      this.#quietChecks.push(() => {
-        if (!isSo()) return false
+      this.watchAnswers(() => {
+        if (!this.quiet) return false
         resolve()
         return true
       })
     })
   }
 
+  /**
+   * Calls `check` when something was answered, cancelled or lost, until it returns true. It is
+   * called before the session can be lent.
+   */
+  watchAnswers(check: () => boolean): void {
+    this.#quietChecks ??= []
+    this.#quietChecks.push(check)
+  }
+
   /** Something was answered, cancelled or lost: those who wait for quiet look again. */
   recheckQuiet(): void {
-    if (this.#quietChecks === undefined) return
-    const left = this.#quietChecks.filter((check) => !check())
-    this.#quietChecks = left.length > 0 ? left : undefined
+    const checks = this.#quietChecks
+    if (checks === undefined) return
+    this.#quietChecks = undefined
+    const left = checks.filter((check) => !check())
+    // A check may have added others.
+    if (left.length > 0) this.#quietChecks = [...left, ...(this.#quietChecks ?? [])]
   }
 }

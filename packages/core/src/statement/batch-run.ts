@@ -187,7 +187,7 @@ export class BatchRun extends Timed implements OrderedWork {
         this.#together = false
         this.#sent = from
         this.#bytes = 0
-        slot.answered()
+        this.#answeredAll(slot)
         this.#send(slot, now)
       } else {
         connection.run(this.#statements[from]!, (error, result) =>
@@ -221,6 +221,7 @@ export class BatchRun extends Timed implements OrderedWork {
       if (this.#host.pooler === undefined) slot.marks.note(this.#traits[index]!)
     }
     slot.begin(this.#statements[from]!.text, now, this.#bytes)
+    slot.holdBatch(this)
     this.#limitNext(now)
   }
 
@@ -248,14 +249,14 @@ export class BatchRun extends Timed implements OrderedWork {
     const isLast = this.#answered === this.#sent
     if (this.#state === 'settled') {
       // Given up earlier; the pool may be waiting for this connection to fall quiet.
-      if (isLast) slot.answered()
+      if (isLast) this.#answeredAll(slot)
       slot.recheckQuiet()
       return
     }
     if (error !== null) noteError(slot, error)
     this.#tell(index, this.#outcomeOf(slot, index, error, result))
     if (isLast) {
-      slot.answered()
+      this.#answeredAll(slot)
       this.#pieceOver(slot)
     } else if (this.#kind === 'each') {
       const now = this.#host.now()
@@ -263,6 +264,11 @@ export class BatchRun extends Timed implements OrderedWork {
       if (this.#state === 'running') this.#limitNext(now)
     }
     slot.recheckQuiet()
+  }
+
+  #answeredAll(slot: Slot): void {
+    slot.answered()
+    slot.holdBatch(undefined)
   }
 
   #outcomeOf(

@@ -10,6 +10,7 @@ import {
   setStatement,
   setStatementIndex,
 } from '../outcome/database-error.js'
+import { endsSession } from '../outcome/error-meaning.js'
 import {
   AbortError,
   ConnectionLostError,
@@ -208,10 +209,12 @@ function reasonOf(outcomes: readonly Outcome[], index: number): unknown {
 
 /**
  * Whether COMMIT may have been executed although a statement before it got `error`: not if that is
- * the server's own answer, because the server passes over all that follows.
+ * an ERROR of the server, which passes over all that follows. Of a session that has ended the
+ * driver says what was passed over.
  */
 function mayBeCommitted(error: unknown, commit: unknown): boolean {
-  if (error instanceof DatabaseError || isPassedOver(commit)) return false
+  if (error instanceof DatabaseError && !endsSession(error)) return false
+  if (isPassedOver(commit)) return false
   return commit instanceof PoolhouseError && isOpen(commit)
 }
 

@@ -162,6 +162,22 @@ test.each(BOTH)(
   },
 )
 
+test.each([0, 3, 8])(
+  'X15, T94: what follows a batch that is cancelled is not hit, with requests that take %i ms',
+  async (ms) => {
+    const it = await leased({ statementMs: 5, onCancel: () => ms })
+    const abort = new AbortController()
+    const batch = watch(it.lease.batch(['a', 'slow b', 'c', 'slow d'], { signal: abort.signal }))
+    const others = ['e', 'f', 'g'].map((text) => watch(it.lease.query(text)))
+    await it.clock.advance(6)
+    abort.abort()
+    await it.clock.advance(150)
+    expect(batch.value).toHaveLength(4)
+    expect(others.map(({ state }) => state)).toEqual(['resolved', 'resolved', 'resolved'])
+    expect(it.driver.violations).toEqual([])
+  },
+)
+
 test('T94: a statement that was faster than the cancel is a success', async () => {
   const it = await leased({ statementMs: 5, onCancel: () => 12 })
   const abort = new AbortController()

@@ -1,3 +1,4 @@
+import { batches } from './batches.js'
 import { endings } from './endings.js'
 import { failures } from './failures.js'
 import { leases } from './leases.js'
@@ -19,6 +20,7 @@ export function poolCases(): readonly PoolArea[] {
     queries,
     leases,
     transactions,
+    batches,
     retries,
     streams,
     waiting,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Pool } from '@poolhouse/core'
+import type { Pool, QueryResult } from '@poolhouse/core'
 import { failureOf } from '../run/expectations.js'
 import { until } from '../run/waiting.js'
 import type { PoolArea, PoolCase, PoolContext } from './pool-context.js'
@@ -78,6 +78,14 @@ const DECLARED: readonly Read[] = [
           ...bounds,
         }),
       ),
+  },
+  {
+    what: 'transaction of an array',
+    needs: [],
+    async numbers(pool, text, bounds) {
+      const [result] = await pool.transaction([text], { readOnly: true, ...bounds })
+      return numbersOf(result as QueryResult<{ n: number }>)
+    },
   },
   {
     what: 'acquire',
