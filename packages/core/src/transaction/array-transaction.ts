@@ -10,7 +10,6 @@ import {
   setStatement,
   setStatementIndex,
 } from '../outcome/database-error.js'
-import { endsSession } from '../outcome/error-meaning.js'
 import {
   AbortError,
   ConnectionLostError,
@@ -152,9 +151,7 @@ export class ArrayTransaction {
   /** What the caller gets. The statements of the array begin at `first`, and COMMIT is the last. */
   async #settle(outcomes: readonly Outcome[], first: number): Promise<QueryResult[]> {
     const last = outcomes.length - 1
-    const failed = outcomes.findIndex(
-      (outcome) => outcome.status === 'rejected' && !isPassedOver(outcome.reason),
-    )
+    const failed = failedAt(outcomes)
     if (failed === -1) {
       const [commit] = valuesOf(outcomes.slice(last))
       if (commit!.command === 'ROLLBACK') throw rolledBackError(undefined)
@@ -208,13 +205,25 @@ function reasonOf(outcomes: readonly Outcome[], index: number): unknown {
 }
 
 /**
- * Whether COMMIT may have been executed although a statement before it got `error`: not if that is
- * an ERROR of the server, which passes over all that follows. Of a session that has ended the
- * driver says what was passed over.
+ * Which statement failed; -1 for none. If the session has ended, that is the one that the server
+ * had refused before, if it had: the others are told of the loss alone.
+ */
+function failedAt(outcomes: readonly Outcome[]): number {
+  const refused = outcomes.findIndex(({ status }, index) => {
+    return status === 'rejected' && reasonOf(outcomes, index) instanceof DatabaseError
+  })
+  if (refused !== -1) return refused
+  return outcomes.findIndex(
+    ({ status }, index) => status === 'rejected' && !isPassedOver(reasonOf(outcomes, index)),
+  )
+}
+
+/**
+ * Whether COMMIT may have been executed although a statement before it got `error`: not if the
+ * server itself has refused that, because it passes over all that follows.
  */
 function mayBeCommitted(error: unknown, commit: unknown): boolean {
-  if (error instanceof DatabaseError && !endsSession(error)) return false
-  if (isPassedOver(commit)) return false
+  if (error instanceof DatabaseError || isPassedOver(commit)) return false
   return commit instanceof PoolhouseError && isOpen(commit)
 }
 

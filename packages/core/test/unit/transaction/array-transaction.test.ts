@@ -118,6 +118,20 @@ test('T95: a session that the server ends before COMMIT leaves nothing in doubt'
   expect(done.error).toMatchObject({ code: '57P01', executed: 'rolled-back', statementIndex: 1 })
 })
 
+test('T95: what the server had refused before the session was lost was rolled back', async () => {
+  const it = scripted()
+  await it.pool.warm()
+  const session = it.session() as { runTogether?: DriverConnection['runTogether'] }
+  session.runTogether = (statements) => {
+    const lost = new ConnectionLostError('cut', { executed: 'unknown' })
+    const errors = [lost, sqlError('23505'), lost, lost]
+    queueMicrotask(() => statements.forEach(({ done }, index) => done(errors[index]!)))
+    return true
+  }
+  const done = await run(it, ['a', 'b'])
+  expect(done.error).toMatchObject({ code: '23505', executed: 'rolled-back', statementIndex: 0 })
+})
+
 test('T95: a large array that loses its connection before COMMIT was sent is rolled back', async () => {
   const it = scripted()
   const texts = Array.from({ length: 1_100 }, (_, index) => (index === 500 ? 'lose' : `s${index}`))
