@@ -109,7 +109,7 @@ describe.each([PG])('over $driver', ({ make }) => {
     })
 
     it('F48: is served to the last of 20 000 where the bound is raised', async () => {
-      const pool = openPool({ max: 4, maxPending: 20_000, acquireTimeoutMs: 30_000 })
+      const pool = openPool({ max: 4, maxPending: 20_000, acquireTimeoutMs: 55_000 })
       await pool.warm(4)
       const calls = upTo(20_000).map(() => pool.query('select 1'))
       expect(await tally(calls)).toEqual({ ok: 20_000 })
