@@ -1,5 +1,10 @@
 import { expect, test, vi } from 'vitest'
-import type { InDoubtError, TransactionOptions } from '../../../src/index.js'
+import type { DriverConnection } from '../../../src/api/driver.js'
+import {
+  ConnectionLostError,
+  type InDoubtError,
+  type TransactionOptions,
+} from '../../../src/index.js'
 import type { FakeDriverOptions, FakeReply } from '../../../src/testing/index.js'
 import { type Harness, harness, type Outcome, sqlError, watch } from '../../harness.js'
 
@@ -125,7 +130,9 @@ test('T95: what the server had refused before the session was lost was rolled ba
   session.runTogether = (statements) => {
     const lost = new ConnectionLostError('cut', { executed: 'unknown' })
     const errors = [lost, sqlError('23505'), lost, lost]
-    queueMicrotask(() => statements.forEach(({ done }, index) => done(errors[index]!)))
+    queueMicrotask(() => {
+      for (const [index, { done }] of statements.entries()) done(errors[index]!)
+    })
     return true
   }
   const done = await run(it, ['a', 'b'])
