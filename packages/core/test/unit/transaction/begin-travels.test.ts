@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { BEGIN_FIRST, RESET_AROUND } from '../../../src/api/call-options.js'
 import { tracing } from '../../../src/api/tracing.js'
 import { DatabaseError, type Transaction, type TransactionOptions } from '../../../src/index.js'
+import { resetFailure } from '../../../src/outcome/reset-failure.js'
 import type { FakeDriverOptions, FakeReply } from '../../../src/testing/index.js'
 import { type Harness, harness, sqlError, watch } from '../../harness.js'
 
@@ -153,6 +154,17 @@ describe('BEGIN goes out alone', () => {
     expect((await tripsOf(it, (tx) => tx.query('a'), { resolver })).trips).toBe(3)
   })
 
+  test('in front of a copy that was to open every transaction, which is refused as ever', async () => {
+    const it = away()
+    const options = { openWith: { text: 'copy t from stdin' } }
+    let runs = 0
+    const done = watch(it.pool.transaction(async () => runs++, options))
+    await it.clock.advance(100)
+    expect(done.error).toMatchObject({ name: 'TypeError' })
+    expect(runs).toBe(0)
+    expect(it.session().statements).toEqual(['BEGIN', 'rollback'])
+  })
+
   test('and before the work if a reset travels in front, which may fail', async () => {
     let failing = true
     const it = await warm(
@@ -273,6 +285,25 @@ describe('a BEGIN that fails', () => {
       expect(it.session().statements).toEqual(['BEGIN', 'settings', 'rollback'])
       expect(it.session().sessionStatus).toBe('idle')
     }
+  })
+
+  test('is not begun when what opens every transaction may not be sent', async () => {
+    const it = harness({ max: 1, pooler: 'pgbouncer' })
+    const done = watch(
+      it.pool.transaction((tx) => tx.query('a').catch(() => {}), {
+        openWith: { text: 'set search_path to other' },
+      }),
+    )
+    await it.clock.settle()
+    expect(done.error?.name).toBe('SessionStateError')
+    expect(it.session().statements).toEqual([])
+  })
+
+  test('says that it was BEGIN, and not the statement behind it', async () => {
+    const it = away({ BEGIN: { error: sqlError('0A000') } })
+    const done = watch(it.pool.transaction((tx) => tx.query('a')))
+    await it.clock.advance(100)
+    expect(done.error).toMatchObject({ code: '0A000', statement: 'BEGIN' })
   })
 
   test('ends a session that it says is over, and may be repeated as declared', async () => {
@@ -424,6 +455,61 @@ test('a driver that refuses the first statement before it is sent changes nothin
   await it.clock.advance(1_000)
   expect(done.value).toBe('no such value')
   expect(it.session().statements.slice(from)).toEqual(['BEGIN', 'a', 'COMMIT'])
+})
+
+test('a driver that refuses it only after BEGIN was answered changes nothing about that', async () => {
+  const it = await warm(away({}, { sendsTogether: 'refused' }))
+  const done = watch(
+    it.pool.transaction(async (tx) => {
+      const session = it.session()
+      const run = session.run.bind(session)
+      Object.assign(session, {
+        run: (...args: Parameters<typeof run>) => {
+          if (args[0].text === 'bad') throw new Error('no such value')
+          run(...args)
+        },
+      })
+      const refused = tx.query('bad').catch((error: Error) => error.message)
+      await tx.query('a')
+      return await refused
+    }),
+  )
+  await it.clock.advance(1_000)
+  expect(done.value).toBe('no such value')
+  expect(it.session().statements).toEqual(['BEGIN', 'a', 'COMMIT'])
+})
+
+test('what opens every transaction counts among what changes its session', async () => {
+  for (const sendsTogether of [undefined, 'refused'] as const) {
+    const it = await warm(away({}, sendsTogether && { sendsTogether }))
+    const openWith = { text: 'set search_path to other' }
+    const done = watch(it.pool.transaction((tx) => tx.query('a'), { openWith }))
+    await it.clock.advance(1_000)
+    expect(done.state).toBe('resolved')
+    expect(it.session().statements).toEqual([
+      'BEGIN',
+      openWith.text,
+      'a',
+      'COMMIT',
+      'reset session',
+    ])
+  }
+})
+
+test('an error of another pool that could not reset its session does not run the work again', async () => {
+  const it = harness({ max: 1 })
+  const foreign = resetFailure(new Error('of another pool'))
+  let runs = 0
+  const done = watch(
+    it.pool.transaction(async (tx) => {
+      runs++
+      await tx.query('a')
+      throw foreign
+    }),
+  )
+  await it.clock.settle()
+  expect(done.error).toBe(foreign)
+  expect(runs).toBe(1)
 })
 
 test('a statement that ended the transaction unseen has what is queued behind it refused', async () => {
