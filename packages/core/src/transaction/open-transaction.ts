@@ -82,10 +82,6 @@ export class OpenTransaction extends TransactionSession implements Transaction {
     return this.#durability
   }
 
-  protected get refusal(): Error | undefined {
-    return this.#notBegun
-  }
-
   /** Whether `begin` is to be called before the work. */
   get beginsApart(): boolean {
     return beginsApart(this.lease.slot, this.#options)

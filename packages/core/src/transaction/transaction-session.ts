@@ -62,8 +62,6 @@ export abstract class TransactionSession implements RunKeeper {
     return isRunning ? aboutStatement(this.#lease.host, error, lastStatement ?? '') : error
   }
 
-  /** Why nothing may be sent any more, if the transaction could not be begun. */
-  protected abstract get refusal(): Error | undefined
   abstract objectionTo(slot: Slot): Error | null
   abstract toldOf(error: Error, scope: TransactionScope | undefined): Error
   abstract notBegun(error: Error, rode: boolean): Error
@@ -101,7 +99,7 @@ export abstract class TransactionSession implements RunKeeper {
   ): void {
     const limited = this.limited(options)
     const lease = this.#lease
-    const why = this.refusal ?? lease.refusal(limited?.signal)
+    const why = lease.refusal(limited?.signal)
     if (why !== undefined) {
       const about = aboutStatement(lease.host, why, statement.text)
       const isLost = this.#opening !== undefined && lease.slot.over

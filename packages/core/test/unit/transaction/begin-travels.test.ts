@@ -364,6 +364,37 @@ describe('while BEGIN and the first statement are under way', () => {
     expect(done.error).toMatchObject({ name: 'ConnectionLostError', executed: 'no' })
   })
 
+  test('a session that is found closed when they are written leaves nothing behind', async () => {
+    const it = await warm(away())
+    const done = watch(
+      it.pool.transaction((tx) => {
+        it.session().alive = false
+        return tx.query('a')
+      }),
+    )
+    await it.clock.advance(100)
+    expect(done.error).toMatchObject({ name: 'ConnectionLostError', executed: 'no' })
+  })
+
+  test('a BEGIN that was answered by itself is not followed by what was given up meanwhile', async () => {
+    const it = await warm(away({}, { sendsTogether: 'refused', onCancel: () => 20 }))
+    const abort = new AbortController()
+    const call = { is: undefined as ReturnType<typeof watch> | undefined }
+    const done = watch(
+      it.pool.transaction(async (tx) => {
+        call.is = watch(tx.query('a', [], { signal: abort.signal }))
+        await tx.query('b')
+      }),
+    )
+    await it.clock.advance(5)
+    abort.abort('enough')
+    await it.clock.advance(1_000)
+    expect(call.is?.error).toMatchObject({ name: 'AbortError', executed: 'no' })
+    expect(done.state).toBe('resolved')
+    expect(it.session().statements).toEqual(['BEGIN', 'b', 'COMMIT'])
+    expect(it.driver.violations).toEqual([])
+  })
+
   test.each(['signal', 'timeoutMs', 'signal of the statement', 'timeoutMs of the statement'])(
     'a %s ends both, and the transaction is rolled back',
     async (by) => {
