@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import type { ConnectContext } from '../../api/driver.js'
+import type { ConnectContext, DriverConnection } from '../../api/driver.js'
 import { startupMessage } from '../frames/startup-message.js'
 import { LoginGuard } from '../login/login-guard.js'
 import { overServerSocket } from '../socket/over-server-socket.js'
@@ -11,7 +11,10 @@ import { ServerSession } from './server-session.js'
  * Opens one session for a driver over `library`: look-up, TCP, TLS and log-in under one deadline.
  * Rejects with `ConnectError` or `AuthenticationError`, and leaves nothing open then.
  */
-export function connectSession(library: Library, context: ConnectContext): Promise<ServerSession> {
+export function connectSession(
+  library: Library,
+  context: ConnectContext,
+): Promise<DriverConnection> {
   return overServerSocket(context, (socket) => logIn(library, context, socket))
 }
 
