@@ -86,8 +86,8 @@ export class Quarantine {
    */
   #goOn(slot: Slot, batch: object, sent: number): void {
     const again = (): boolean => {
-      // Over, or there is something else in flight: that must not be hit.
-      if (slot.state === 'gone' || slot.batch !== batch) return true
+      // What else is in flight must not be hit.
+      if (slot.quiet || slot.batch !== batch) return true
       if (slot.connection!.inFlight >= sent) return false
       this.cancel(slot)
       return true

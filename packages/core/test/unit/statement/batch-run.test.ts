@@ -285,7 +285,7 @@ test('T94: each text of a batch marks its session', async () => {
 
 test('a text of a batch counts by both readings, because one before it may change the reading', async () => {
   const it = await leased()
-  await it.lease.batch(['select 1', String.raw`select '\'; set search_path = x; --'`])
+  await it.lease.batch(['select 1', String.raw`select '\', ' ; set search_path = x; --'`])
   it.lease.release()
   await it.clock.settle()
   expect(it.session().statements.at(-1)).toBe('reset session')
@@ -336,4 +336,21 @@ test('behind a pooler, a batch with a statement that changes the session is refu
   await it.clock.settle()
   expect(batch.error).toMatchObject({ name: 'SessionStateError', statementIndex: 1 })
   expect(it.session().statements).toEqual([])
+})
+
+test('an abort of statements that are one step sends one cancel request', async () => {
+  let requests = 0
+  const onCancel = (): number => {
+    requests++
+    return 1
+  }
+  const it = await leased({ statementMs: 5, onCancel })
+  it.lease.release()
+  const abort = new AbortController()
+  const array = watch(it.pool.transaction(['a', 'slow b'], { signal: abort.signal }))
+  await it.clock.advance(6)
+  abort.abort()
+  await it.clock.advance(300)
+  expect(array.error).toMatchObject({ name: 'AbortError', executed: 'rolled-back' })
+  expect(requests).toBe(1)
 })

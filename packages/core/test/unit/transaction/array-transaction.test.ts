@@ -196,6 +196,17 @@ test('T95: with a resolver BEGIN goes first, so that an array in doubt can be re
   expect(asked).toEqual(['77'])
 })
 
+test('with a resolver, an array that the driver cannot join begins anew', async () => {
+  const { options, reply } = identified()
+  const it = scripted({
+    sendsTogether: 'refused',
+    onStatement: (statement) => (statement.text.startsWith('BEGIN;') ? reply : byWord(statement)),
+  })
+  expect((await run(it, ['a'], options)).state).toBe('resolved')
+  const words = it.session().statements.map((text) => text.split(/[ ;]/, 1)[0])
+  expect(words).toEqual(['BEGIN', 'ROLLBACK', 'BEGIN', 'a', 'COMMIT'])
+})
+
 test('with a resolver, a SET TRANSACTION at the head of an array runs as in a callback', async () => {
   const { options, reply } = identified()
   const it = scripted({
@@ -309,6 +320,19 @@ test('an abort while COMMIT of an array waits for its standby is an error that s
   expect(done.error).toMatchObject({ name: 'AbortError', executed: 'yes', durability: 'local' })
 })
 
+test('a COMMIT of an array whose wait for its standby another client has ended is a success', async () => {
+  const it = scripted({
+    onStatement: ({ text }) => (text === 'COMMIT' ? { waitsForStandby: true } : undefined),
+  })
+  const told: unknown[] = []
+  it.pool.on('durability', (event) => told.push(event))
+  it.clock.setTimer(() => void it.session().cancel(), 20)
+  const done = await run(it, ['a'])
+  expect(done.state).toBe('resolved')
+  expect(done.value).not.toMatchObject([{ durability: expect.anything() }])
+  expect(told).toHaveLength(1)
+})
+
 test('T95: an array goes to another connection if the first one cannot be reset before it', async () => {
   let failures = 1
   const it = scripted(
@@ -334,7 +358,7 @@ test.each([
   [['a', 'copy t from stdin'], 'transaction: statements[1] cannot carry the data of a COPY'],
   [['a', 'commit'], 'transaction: statements[1] cannot begin or end a transaction'],
   [['a', 'b; rollback'], 'transaction: statements[1] cannot begin or end a transaction'],
-  [[String.raw`select '\'; commit; --'`], 'transaction: statements[0] cannot begin or end'],
+  [[String.raw`select '\', ' ; commit; --'`], 'transaction: statements[0] cannot begin or end'],
 ])('refuses the array %j, and sends nothing', async (statements, message) => {
   const it = scripted()
   const done = await run(it, statements as never)
