@@ -1,6 +1,7 @@
 // Run as a process of its own, to close its pool during an outage: connections are leased, busy and
 // being waited for.
 import { createPool } from '@poolhouse/core'
+import { Stopwatch } from '../support/clocks/stopwatch.js'
 import { driverNamed } from '../support/drivers.js'
 import { outcomeOf } from '../support/outcome-of.js'
 import { resources } from '../support/resources.js'
@@ -30,10 +31,11 @@ process.once('SIGUSR2', () => void end())
 say('ready')
 
 async function end(): Promise<void> {
-  const since = performance.now()
+  const watch = new Stopwatch()
   const held = outcomeOf(lease.query('commit'))
   await pool.close({ timeoutMs: 300 })
-  const closeMs = performance.now() - since
+  const closeMs = watch.elapsedMs
+  watch[Symbol.dispose]()
   const settled = (await Promise.all([...outcomes, held])).length
   const { total, pending } = pool.stats()
   say(JSON.stringify({ settled, closeMs, total, pending, resources: await resources() }))

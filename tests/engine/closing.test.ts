@@ -141,8 +141,9 @@ describe.each(DRIVERS)('over $driver', ({ driver, make }) => {
         expect(report.closeMs).toBeLessThan(2_300)
         const reported = performance.now()
         expect(await child.ended).toBe(0)
-        expect(performance.now() - reported).toBeLessThan(3_000)
-        // The server has not heard of it, and would go on for half a minute.
+        // Something that kept it alive would do so for half a minute, as long as the statement on
+        // the server goes on, which has not heard of it.
+        expect(performance.now() - reported).toBeLessThan(10_000)
         await server.sql(
           `select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'app'`,
         )
