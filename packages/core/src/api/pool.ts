@@ -77,6 +77,10 @@ export interface Pool extends Queryable, Streamable, PoolEventEmitter, AsyncDisp
    * Runs `work` between BEGIN and COMMIT on one connection; rolls back when `work` rejects. Rejects
    * with what `work` threw, with `TransactionError` if COMMIT answered ROLLBACK, or with
    * `InDoubtError` if COMMIT got no answer.
+   *
+   * BEGIN goes out with the first statement of `work`, if the driver can send both in one piece. If
+   * BEGIN fails, that statement is not run, and both it and the call reject with BEGIN's error,
+   * whatever `work` makes of it.
    */
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R>
   /**

@@ -134,7 +134,10 @@ brand(LeaseBusyError, 'LeaseBusyError', 'POOLHOUSE_LEASE_BUSY')
  * stacks.
  */
 export class PoolDeadlockError extends PoolhouseError {
-  /** Where the lease that is held was acquired. */
+  /**
+   * Where the lease that is held was acquired, read off the stack of the caller that waits. Where no
+   * chain of `await`s leads from that to the holder, the connection and its last statement.
+   */
   readonly heldAt: string
   /** Where the caller waits for another. */
   readonly waitingAt: string

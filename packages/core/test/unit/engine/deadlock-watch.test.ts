@@ -28,6 +28,52 @@ describe('deadlock detection', () => {
     expect(pool.stats().leased).toBe(0)
   })
 
+  it('says where the lease was taken without a stack of each, from the caller that waits', async () => {
+    const { clock, pool } = setUp(1)
+    const error = (work: () => Promise<unknown>) =>
+      work().then(
+        () => undefined,
+        (caught: unknown) => caught as PoolDeadlockError,
+      )
+    const first = pool.use((lease) => lease.query('sampled by the leak watch'))
+    await clock.advance(10)
+    await first
+    async function takesIt(): Promise<void> {
+      await pool.transaction(async (tx) => {
+        await tx.query('insert')
+        await waits()
+      })
+    }
+    async function usesIt(): Promise<void> {
+      await pool.use(async (lease) => {
+        await lease.query('select')
+        await waits()
+      })
+    }
+    async function waits(): Promise<void> {
+      await pool.query('select 1')
+    }
+    for (const holder of [takesIt, usesIt]) {
+      const failed = error(holder)
+      await clock.advance(3_000)
+      const { heldAt, waitingAt } = (await failed)!
+      expect(heldAt).toContain(holder.name)
+      expect(heldAt).not.toContain('waits')
+      expect(waitingAt).toContain('waits')
+    }
+    const apart = error(() =>
+      pool.transaction(async (tx) => {
+        await tx.query('update')
+        await new Promise((resolve, reject) => {
+          // No chain of awaits leads from here to the holder.
+          queueMicrotask(() => void pool.query('select 1').then(resolve, reject))
+        })
+      }),
+    )
+    await clock.advance(3_000)
+    expect((await apart)?.heldAt).toBe('lease of connection 1, last statement: update')
+  })
+
   it('refuses only the youngest of several transactions that wait for each other', async () => {
     const { clock, pool } = setUp(2)
     const nested = (text: string) =>

@@ -428,6 +428,21 @@ describe('while BEGIN and the first statement are under way', () => {
     },
   )
 
+  test('a BEGIN that is answered after its call was given up is followed by one statement at a time', async () => {
+    const it = await warm(
+      away({}, { sendsTogether: 'refused', statementMs: () => 400, onCancel: () => 500 }),
+    )
+    const done = watch(
+      it.pool.transaction((tx) =>
+        Promise.allSettled([tx.query('a', [], { timeoutMs: 20 }), tx.query('b'), tx.query('c')]),
+      ),
+    )
+    await it.clock.advance(10_000)
+    expect(done.state).toBe('resolved')
+    expect(it.session().statements).toEqual(['BEGIN', 'b', 'c', 'COMMIT'])
+    expect(it.driver.violations).toEqual([])
+  })
+
   test('a BEGIN that is found to have failed after its call was given up lets nothing through', async () => {
     const it = await warm(away({ BEGIN: { hang: true } }, { onCancel: () => 400 }))
     const seen: unknown[] = []
