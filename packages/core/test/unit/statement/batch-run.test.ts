@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Lease } from '../../../src/index.js'
+import { type Lease, tracing } from '../../../src/index.js'
 import type { FakeDriverOptions, FakeReply } from '../../../src/testing/index.js'
 import { acquireOne, type Harness, harness, sqlError, watch } from '../../harness.js'
 
@@ -353,4 +353,29 @@ test('an abort of statements that are one step sends one cancel request', async 
   await it.clock.advance(300)
   expect(array.error).toMatchObject({ name: 'AbortError', executed: 'rolled-back' })
   expect(requests).toBe(1)
+})
+
+test('each statement of a batch is traced, from the call to its answer', async () => {
+  const it = await leased({ statementMs: 5 })
+  const seen: string[] = []
+  const subscribers = {
+    start: ({ statement }: { statement: string }) => seen.push(`start ${statement}`),
+    error: ({ statement }: { statement: string }) => seen.push(`error ${statement}`),
+    asyncStart: ({ statement }: { statement: string }) => seen.push(`end ${statement}`),
+  }
+  const own = subscribers as unknown as Parameters<typeof tracing.query.subscribe>[0]
+  tracing.query.subscribe(own)
+  try {
+    const batch = watch(it.lease.batch(['a', 'bad']))
+    expect(seen).toEqual(['start a', 'start bad'])
+    await it.clock.advance(20)
+    expect(batch.state).toBe('resolved')
+    expect(seen.slice(2)).toEqual(['end a', 'error bad', 'end bad'])
+    const refused = watch(it.lease.batch(['b', 'copy t from stdin']))
+    await it.clock.settle()
+    expect(refused.state).toBe('rejected')
+    expect(seen.slice(5).filter((each) => each.startsWith('error'))).toHaveLength(2)
+  } finally {
+    tracing.query.unsubscribe(own)
+  }
 })
