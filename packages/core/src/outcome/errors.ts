@@ -135,8 +135,8 @@ brand(LeaseBusyError, 'LeaseBusyError', 'POOLHOUSE_LEASE_BUSY')
  */
 export class PoolDeadlockError extends PoolhouseError {
   /**
-   * Where the lease that is held was acquired, read off the stack of the caller that waits. Where no
-   * chain of `await`s leads from that to the holder, the connection and its last statement.
+   * Where the lease that is held was acquired, read off the stack of the caller that waits. Where
+   * no chain of `await`s leads from that to the holder, the connection and its last statement.
    */
   readonly heldAt: string
   /** Where the caller waits for another. */

@@ -390,8 +390,8 @@ export class OpenTransaction extends TransactionSession implements Transaction {
     return new Promise<R>((resolve, reject) => {
       this.#refuseIfStopped()
       this.#settle = resolve
-      // Also for what `work` throws synchronously. Not by functions of ours, past which V8 would not
-      // find the callers of what fails inside.
+      // Also for what `work` throws synchronously. Not by functions of ours, past which V8 would
+      // not find the callers of what fails inside.
       ;(async () => await work())().then(resolve, reject)
     })
   }

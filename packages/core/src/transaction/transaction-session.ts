@@ -90,7 +90,9 @@ export abstract class TransactionSession implements RunKeeper {
     return tracing.query.hasSubscribers ? traceQuery(this.#pool, statement, run) : run()
   }
 
-  /** As `run`, in the executor of a promise that is there already. Throws what it is refused for. */
+  /**
+   * As `run`, in the executor of a promise that is there already. Throws what it is refused for.
+   */
   protected send(
     statement: Statement,
     options: QueryOptions | undefined,
