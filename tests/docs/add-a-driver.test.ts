@@ -4,11 +4,13 @@ import { describeDriver } from '@poolhouse/testkit/conformance'
 import { expect, test } from 'vitest'
 import { sharedCluster } from '../support/servers/shared-cluster.js'
 import { type AuditEntry, auditedDriver } from './audited-driver.js'
+import { bareDriver } from './bare-driver.js'
 import { expectGuideToShow } from './guide.js'
 
 const cluster = sharedCluster({ replicas: 0, auth: 'scram-sha-256' })
 
-test('the guide shows the driver as it is compiled and tested here', async () => {
+test('the guide shows the drivers as they are compiled and tested here', async () => {
+  await expectGuideToShow('add-a-driver', './bare-driver.ts')
   await expectGuideToShow('add-a-driver', './audited-driver.ts')
 })
 
@@ -21,6 +23,9 @@ describeDriver(
     share: { of: 3, number: 0 },
   },
 )
+
+// A sixth.
+describeDriver(bareDriver(), { cluster, effort: 0.1, share: { of: 6, number: 1 } })
 
 test('the driver of the guide records what is sent on every way to the server, and no values', async () => {
   const { primary, user, password, database } = await cluster()

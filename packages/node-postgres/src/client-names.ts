@@ -13,7 +13,7 @@ Reflect.deleteProperty(StatementList.prototype, 'constructor')
 
 /**
  * Returns access to the lists of named statements that `pg` keeps. They hold statements that the
- * owner of the client prepares, and statements of the driver with a name given by the caller.
+ * borrower of the client prepares, and those of the lease with a name given by the caller.
  */
 export function clientNames(wire: PgWire): ClientNames {
   wire.parsedStatements = new StatementList()

@@ -35,10 +35,10 @@ const TOO_NEW = [9, 0, 0] as const
 const NEEDED_PROTOCOL = [1, 15, 0] as const
 
 /**
- * Returns the driver over `pg` (node-postgres) 8.16.2 or newer, below 9. It uses one `pg.Client`
- * for each connection, and never `pg.Pool`. Throws `TypeError` for unknown options, for a module
- * that is not `pg`, for a `pg` that is too old or too new, and for a `pg` over a `pg-protocol`
- * before 1.15.0.
+ * Returns the driver over `pg` (node-postgres) 8.16.2 or newer, below 9. Core speaks the protocol;
+ * `pg` makes the `pg.Client` that `lease.raw` is, when it is first read, and the errors that are
+ * the `cause` of ours. Throws `TypeError` for unknown options, for a module that is not `pg`, for a
+ * `pg` that is too old or too new, and for a `pg` over a `pg-protocol` before 1.15.0.
  *
  * ```ts
  * const pool = createPool({ driver: nodePostgres(), connection: 'postgres://localhost/app' })

@@ -2,11 +2,10 @@ import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 
 /**
- * The part of `pg`'s `Connection` that is used. `@types/pg` leaves it out, although `pg-cursor` and
- * `pg-query-stream` use the same methods.
+ * The part of `pg`'s `Connection` that is used, which `@types/pg` leaves out.
  */
 export interface PgWire extends EventEmitter {
-  /** The socket or TLS stream that it reads and writes. */
+  /** What it reads and writes. */
   readonly stream: Socket
   /** Text of each named statement that the server has parsed. */
   parsedStatements: Record<string, string>
@@ -17,10 +16,6 @@ export interface PgWire extends EventEmitter {
 /** The part of `pg.Client` that is used. */
 export interface PgClient extends EventEmitter {
   readonly connection: PgWire
-  readonly processID: number | null
-  readonly secretKey: number | null
-  /** False while any statement is under way. */
-  readonly readyForQuery?: boolean
   readonly connectionParameters: {
     password: unknown
     options: string | undefined
@@ -30,34 +25,12 @@ export interface PgClient extends EventEmitter {
   password: unknown
   connect(callback: (error: Error | null) => void): void
   query(submittable: PgSubmittable): unknown
-  /** The query that was sent and not yet answered; undefined or null if there is none. */
-  readonly _activeQuery?: unknown
-  /** The same, before `pg` 8.17. Newer versions warn of its use. */
-  readonly activeQuery?: unknown
 }
 
-/** The interface through which `pg` runs statements that are no `pg.Query`. */
+/** What runs its own statement over `pg`'s connection, such as a cursor of `pg-cursor`. */
 export interface PgSubmittable {
   submit(wire: PgWire): Error | null
-  handleRowDescription(message: { fields: readonly PgField[] }): void
-  handleDataRow(message: { fields: readonly (string | null)[] }): void
-  handlePortalSuspended(wire: PgWire): void
-  handleEmptyQuery(wire: PgWire): void
-  handleCommandComplete(message: { text: string }, wire: PgWire): void
-  handleReadyForQuery(): void
   handleError(error: Error, wire: PgWire): void
-  handleCopyInResponse(wire: PgWire): void
-  handleCopyData(message: { chunk: Buffer }): void
-}
-
-/** A column as `pg` describes it: a `FieldInfo`, and more. */
-interface PgField {
-  readonly name: string
-  readonly tableID: number
-  readonly columnID: number
-  readonly dataTypeID: number
-  readonly dataTypeSize: number
-  readonly dataTypeModifier: number
 }
 
 // Registered, so that both builds of this package find it.

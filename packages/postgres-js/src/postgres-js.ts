@@ -34,10 +34,10 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['postgres'])
 const NEEDED = [3, 4, 9] as const
 
 /**
- * Returns the driver over `postgres` (postgres.js) 3.4.9 or newer, below 4. It uses one instance
- * with one connection for each connection of the pool, and never the pool of postgres.js. Throws
- * `TypeError` for unknown options, for a module that is not `postgres`, and for a `postgres` that
- * is too old.
+ * Returns the driver over `postgres` (postgres.js) 3.4.9 or newer, below 4. Core speaks the
+ * protocol; postgres.js makes the `sql` of one connection that `lease.raw` is, when it is first
+ * read, and the errors that are the `cause` of ours. Throws `TypeError` for unknown options, for a
+ * module that is not `postgres`, and for a `postgres` that is too old.
  *
  * ```ts
  * const pool = createPool({ driver: postgresJs(), connection: 'postgres://localhost/app' })

@@ -205,7 +205,11 @@ export interface DriverCopyOut {
  * written to the socket.
  */
 export interface DriverConnection {
-  /** The driver's own object (`pg.Client`, postgres.js `Sql`). */
+  /**
+   * An object of the library on this session (`pg.Client`, postgres.js `Sql`), which a driver may
+   * make when it is first asked for. While it is owed an answer, the session is busy: its
+   * `transactionStatus()` is `unknown`, and what is run waits for its turn.
+   */
   readonly raw: unknown
   /**
    * Hands `raw` to one borrower, in a form that refuses in the driver's own way once
@@ -240,7 +244,7 @@ export interface DriverConnection {
    * Runs several statements whose messages go out in one piece, one after the other. Each answer
    * settles its own statement; while one is outstanding `transactionStatus()` is `unknown`. Returns
    * false, with nothing sent and nothing called, when the session cannot send these so: a text of
-   * several commands or a COPY among joined ones, or a client that was lent. A driver that leaves
+   * several commands or a COPY among joined ones, or a session that is ending. A driver that leaves
    * this out has its statements run one by one.
    */
   runTogether?(statements: readonly SentStatement[]): boolean
@@ -304,7 +308,11 @@ export interface DriverConnection {
   unref(): void
 }
 
-/** Opens connections of one kind. An adapter package implements this and nothing more. */
+/**
+ * Opens connections of one kind. An adapter package implements this and nothing more; over a
+ * library that lends a client and makes errors, `connectSession` of `@poolhouse/core/net` is its
+ * `connect`.
+ */
 export interface Driver {
   /** Name for messages: `pg`, `postgres.js`. */
   readonly name: string

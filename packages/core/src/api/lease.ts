@@ -22,9 +22,10 @@ export interface Lease extends Queryable, Batchable, Streamable, AsyncDisposable
   /** Aborted when the session dies or the lease ends; `signal.reason` says why. */
   readonly signal: AbortSignal
   /**
-   * The driver's own object (`pg.Client`, `Sql` of postgres.js), for this lease: when the lease is
-   * over it refuses with `LeaseReleasedError`, as the driver itself would. The session is reset
-   * afterwards, or ended where a reset cannot undo what was sent.
+   * An object of the driver's library on this session (`pg.Client`, `Sql` of postgres.js), made
+   * when it is first read. When the lease is over it refuses with `LeaseReleasedError`, as the
+   * library itself would. The session is reset afterwards, or ended where a reset cannot undo what
+   * was sent. Its calls and those of the lease that are not awaited may pass each other.
    */
   readonly raw: unknown
   /** Gives the connection back. The second call does nothing but an event. */

@@ -133,8 +133,8 @@ describe('the silent repetition of postgres.js (retryRoutines)', () => {
   })
 })
 
-describe('the results of postgres.js', () => {
-  it('of a text with several commands are not mixed: the last one counts', async () => {
+describe('results, unlike those of postgres.js', () => {
+  it('are not mixed for a text with several commands: the last one counts', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const outcome = async (text: string) => {
       const { rows, rowCount, command } = await session.query(text)
@@ -177,8 +177,8 @@ function refuseBooleans(): never {
   throw new Error('no booleans today')
 }
 
-describe('the queries of postgres.js', () => {
-  it('need a second round trip for their types; those of the pool do not, and send values as text', async () => {
+describe('statements, unlike those of postgres.js', () => {
+  it('need no second round trip for their types, because values are sent as text', async () => {
     await using line = await openLine(cluster.primary.port)
     await using session = await openSession(cluster, line)
     for (const name of [undefined, 'named']) {
@@ -194,8 +194,8 @@ describe('the queries of postgres.js', () => {
   })
 })
 
-describe('the cancel of postgres.js', () => {
-  it('hits the next statement in one of four cases; that of the pool hits its own statement, or none', async () => {
+describe('a cancel, unlike that of postgres.js', () => {
+  it('hits its own statement or none, never the next one', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const { connection } = session
     for (let round = 0; round < 40; round++) {
@@ -210,8 +210,8 @@ describe('the cancel of postgres.js', () => {
   })
 })
 
-describe('the end of postgres.js', () => {
-  it('waits for ever for running queries; close destroys the session at its deadline', async () => {
+describe('close, unlike the end of postgres.js', () => {
+  it('destroys the session at its deadline, also with queries that run', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const running = failure(session.query(SLEEP))
     const own = failure((session.connection.raw as Sql).unsafe(SLEEP))
@@ -223,7 +223,7 @@ describe('the end of postgres.js', () => {
     await untilSocketsTo(cluster.primary.port, 0)
   })
 
-  it('close sends Terminate after a statement that postgres.js has not written yet', async () => {
+  it('sends Terminate after the statement that was run just before', async () => {
     await using session = await openSession(cluster, cluster.primary)
     const last = session.query('select 1 as n')
     await session.connection.close(10_000)

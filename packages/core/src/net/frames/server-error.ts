@@ -4,10 +4,11 @@ import type { Executed } from '../../outcome/outcome.js'
 import { isResetFailure } from '../../outcome/reset-failure.js'
 import { provenByLastWords } from '../../outcome/sqlstate.js'
 
-/** What the server said in an ErrorResponse, as the error class of a driver carries it. */
+/** What the server said in an ErrorResponse, under the names that the classes of libraries use. */
 export interface ServerError extends Error {
   /**
-   * `ERROR`, `FATAL` or `PANIC`; in the server's language if the driver reads the localised field.
+   * `ERROR`, `FATAL` or `PANIC`; in the server's language in an error that `pg` made, and if the
+   * server sent no other.
    */
   readonly severity?: string
   /** SQLSTATE; undefined if the server sent none. */
@@ -40,7 +41,7 @@ const NO_CODE = 'XX000'
 const SEVERITIES: ReadonlySet<string | undefined> = new Set(['ERROR', 'FATAL', 'PANIC'])
 
 /**
- * True for what the server said, whatever it left out; false for what a driver or the socket made
+ * True for what the server said, whatever it left out; false for what a library or the socket made
  * up.
  */
 export function isServerError(error: unknown): error is ServerError {
@@ -56,10 +57,10 @@ export function sqlStateOf({ code }: ServerError): string {
 }
 
 /**
- * Brings an error of the server into core's shape. The severity may come in the server's language,
- * because `pg` reads that field only and servers before 9.6 and poolers send only that, or not at
- * all. What follows in the protocol tells the same: after an ERROR comes ReadyForQuery, after a
- * FATAL the end. `cause` is the driver's own error, if it is another object.
+ * Brings an error of the server into core's shape. The severity may be missing, or in the server's
+ * language: poolers send only that, and `pg` reads only that of what its own client is told. What
+ * follows in the protocol tells the same: after an ERROR comes ReadyForQuery, after a FATAL the
+ * end. `cause` is the library's own error, if it is another object.
  */
 export function toDatabaseError(
   error: ServerError,
@@ -95,7 +96,7 @@ export function toLostError(reason: unknown, executed: Executed): ConnectionLost
   return new ConnectionLostError(why === undefined ? what : `${what}: ${why}`, {
     executed,
     sqlState: stateOf(reason),
-    // Our own error around the driver's would only repeat it.
+    // Our own error around the library's would only repeat it.
     cause: ours ? (reason.cause ?? reason) : reason,
   })
 }

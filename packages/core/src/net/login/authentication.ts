@@ -50,9 +50,8 @@ const PLAIN = 'SCRAM-SHA-256'
 const PLUS = 'SCRAM-SHA-256-PLUS'
 
 /**
- * Answers the authentication requests of a server, in place of the driver: so both drivers accept
- * the same, neither of them is ever shown the password, and neither does the work of SCRAM on the
- * main thread.
+ * Answers the authentication requests of a server: the same are accepted over every driver, no
+ * library is ever shown the password, and the work of SCRAM is not done on the main thread.
  */
 export class Authentication {
   readonly #user: string

@@ -29,24 +29,24 @@ export interface LoggedIn {
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** What a driver sees of a log-in. */
+/** What a session sees of its log-in. */
 export interface LoginView {
-  /** Takes what the server has sent and the driver is to read. What it throws ends the log-in. */
+  /** Takes what the server has sent and the session is to read. What it throws ends the log-in. */
   show(bytes: Buffer): void
   /** Whether it reads ParameterStatus itself. Default true. */
   readonly parameters?: boolean
 }
 
 /**
- * Guards the log-in on a socket; to be called before the driver writes its start-up message. Until
- * the first ReadyForQuery all that comes is given to it, by `take`, in the driver's place: it
- * answers the authentication itself, under the rules of `context.requireAuth`, and shows the driver
- * only AuthenticationOk and what follows it, without ParameterStatus if `view` says so. Errors, and
- * whatever does not belong into a log-in, the driver never sees.
+ * Guards the log-in on a socket; to be made before the start-up message is written. Until the first
+ * ReadyForQuery all that comes is given to it, by `take`, in place of the session: it answers the
+ * authentication itself, under the rules of `context.requireAuth`, and shows the session only
+ * AuthenticationOk and what follows it, without ParameterStatus if `view` says so. The session
+ * never sees errors, or whatever does not belong into a log-in.
  */
 export class LoginGuard {
   /**
-   * Resolves at the first ReadyForQuery, after the driver has handled it. Rejects with
+   * Resolves at the first ReadyForQuery, after the session has handled it. Rejects with
    * `ConnectError` or `AuthenticationError` when the server refuses or breaks the rules, at the
    * deadline of the connect, or when the signal fires; then the socket is broken. Need not be
    * waited for.
@@ -88,7 +88,7 @@ export class LoginGuard {
       this.#resolve = resolve
       this.#reject = reject
     })
-    // The driver may look at it later, or not at all.
+    // It may be looked at later, or not at all.
     this.ready.catch(() => {})
     stream.on('error', this.#onError)
     stream.on('close', this.#onClose)
@@ -102,8 +102,8 @@ export class LoginGuard {
   }
 
   /**
-   * Reads what has come. False once the log-in is over: it is the driver's then, and so is all that
-   * follows.
+   * Reads what has come. False once the log-in is over: it is the session's then, and so is all
+   * that follows.
    */
   take(chunk: Buffer): boolean {
     if (this.#state === 'over') return false
@@ -117,8 +117,8 @@ export class LoginGuard {
   }
 
   /**
-   * Ends the log-in because of an error of the driver, and breaks the socket. `ready` rejects, with
-   * this reason unless there was one before.
+   * Ends the log-in because of an error of the session, and breaks the socket. `ready` rejects,
+   * with this reason unless there was one before.
    */
   fail(error: unknown): void {
     if (this.#state === 'over') return
@@ -149,7 +149,7 @@ export class LoginGuard {
     }
   }
 
-  /** Takes a frame, and shows it to the driver if it is for the driver. */
+  /** Takes a frame, and shows it to the session if it is for the session. */
   #handle(kind: number): void {
     const frames = this.#frames
     switch (kind) {
@@ -194,7 +194,7 @@ export class LoginGuard {
           this.#answer(computed)
           this.#advance()
         })
-        // What the driver's parser throws is the end of this one log-in as well.
+        // What the session throws is the end of this one log-in as well.
         .catch((error: unknown) => this.fail(error))
     } else if (answer === true) {
       this.#state = 'admitted'
@@ -202,7 +202,7 @@ export class LoginGuard {
     } else if (answer !== undefined) this.#socket.stream.write(answer)
   }
 
-  /** ReadyForQuery: the driver gets all that is left, and reads by itself from now on. */
+  /** ReadyForQuery: the session gets all that is left, and reads by itself from now on. */
   #end(): void {
     this.#forget()
     const parameters = sharedParameters(this.#parameters.take())

@@ -10,7 +10,7 @@ import type { DatabaseError } from '../../outcome/database-error.js'
  *
  * `session_authorization` is missing because the server reports it: a session where it has changed
  * is reset when it is given back. Anything that the statement in the middle finds and that cannot
- * be undone behind the driver's back makes it fail, and the session is destroyed.
+ * be undone unseen makes it fail, and the session is destroyed.
  */
 const PARTS: readonly string[] = [
   // The level of the session may be `serializable`, which no standby allows, or wait for a safe

@@ -38,9 +38,9 @@ const MOST_REPORTED = 262_144
 export type ConnectionState = 'starting' | 'open' | 'ending' | 'over'
 
 /**
- * What every connection over a `ServerSocket` does, whichever library speaks over it: its life, its
- * listener, and what it does by running statements. Whatever ends the session passes through one
- * place, once. A driver adds how statements are run, and reports what it hears from the server.
+ * The life of a session over a `ServerSocket`, its listener, and what it does by running
+ * statements. Whatever ends the session passes through one place, once. `ServerSession` adds how
+ * statements are run, and reports what it hears from the server.
  */
 export abstract class SocketConnection implements DriverConnection {
   abstract readonly raw: unknown
@@ -111,7 +111,7 @@ export abstract class SocketConnection implements DriverConnection {
   }
 
   resetFirst(): void {
-    // Here, because a driver chooses the name of a statement before it takes the reset.
+    // Here, because the name of a statement is chosen before the reset is taken.
     this.prepared.resetAhead()
     this.#resetWanted = true
   }

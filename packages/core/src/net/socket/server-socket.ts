@@ -15,7 +15,7 @@ import {
 } from './transport.js'
 
 /**
- * Opens the connection that a driver is to log in over: look-up of every address, the race between
+ * Opens the connection that a session is to log in over: look-up of every address, the race between
  * them, TCP or Unix socket, TLS. It ends at `context.timeoutMs` or when `context.signal` fires.
  * Rejects with `ConnectError`; then nothing is left open. The deadline runs on for the log-in:
  * `LoginGuard` takes it.
@@ -41,11 +41,13 @@ export async function openServerSocket(
   }
 }
 
-/** A connection to one server, encrypted if the settings ask for it, for a driver to speak over. */
+/**
+ * A connection to one server, encrypted if the settings ask for it, for a session to speak over.
+ */
 export class ServerSocket implements Transport {
   readonly raw: Socket
   /**
-   * What the driver reads and writes. Errors on it before or after the driver's listeners are
+   * What the session reads and writes. Errors on it before or after the session's listeners are
    * ignored here; `close` follows each.
    */
   readonly stream: Socket
@@ -55,7 +57,7 @@ export class ServerSocket implements Transport {
   readonly startedAt: number
   /**
    * When the last byte came from the server, as `performance.now()`. Kept by the guard of the
-   * log-in, and from then on by the driver.
+   * log-in, and from then on by the session.
    */
   lastByteAt: number = performance.now()
   readonly #tls: TlsPlan | undefined

@@ -26,7 +26,7 @@ export class NamedStatement {
   readonly name: string
   /** Its SQL. */
   readonly text: string
-  /** Whether the driver has named it; false for a name that the caller gave. */
+  /** Whether the session has named it; false for a name that the caller gave. */
   readonly automatic: boolean
   /** What the session knows of it. */
   state: NamedStatementState = 'absent'

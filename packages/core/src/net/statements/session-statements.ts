@@ -20,7 +20,7 @@ import { isHarmless } from './naming-change.js'
 import { factsOf } from './statement-facts.js'
 import { isForeign, mayBeStale, refusalOfName } from './statement-names.js'
 
-/** The names of statements that a driver's own client keeps for what its owner runs on it. */
+/** The names of statements that a lent client keeps for what its borrower runs on it. */
 export interface ClientNames {
   /** The text that the client has prepared under a name. */
   textOf(name: string): string | undefined

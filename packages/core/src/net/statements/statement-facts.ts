@@ -11,7 +11,7 @@ export class StatementFacts {
   readonly leavesMeaning: boolean
   /** Whether a prepared statement of it returns the same columns each time. */
   readonly fixedShape: boolean
-  /** Whether it may be run under a name that the driver gives. */
+  /** Whether it may be run under an automatic name. */
   readonly nameable: boolean
   readonly #text: string
   #name: string | undefined
@@ -33,8 +33,8 @@ export class StatementFacts {
 }
 
 /**
- * The name under which a driver prepares a text: 128 bits of its SHA-256, so that no two texts
- * share one.
+ * The name under which a session prepares a text by itself: 128 bits of its SHA-256, so that no two
+ * texts share one.
  */
 export function automaticName(text: string): string {
   return `poolhouse_${createHash('sha256').update(text).digest('base64url').slice(0, 22)}`

@@ -14,8 +14,8 @@ export interface Description {
 }
 
 /**
- * What the routed `sql` tells this driver about a statement: the types of its values, as
- * postgres.js declares them. Without a declaration PostgreSQL infers each type from the place of
+ * What the routed `sql` of postgres.js tells a session about a statement: the types of its values,
+ * as postgres.js declares them. Without a declaration PostgreSQL infers each type from the place of
  * the value.
  */
 export class DeclaredTypes {

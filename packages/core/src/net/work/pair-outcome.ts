@@ -20,7 +20,7 @@ export interface PairCaller {
 /**
  * Settles the caller of a statement that was sent in one piece with a piggybacked one. The server
  * owes two answers. The caller gets its result after both, because the session is busy until then.
- * A driver gives `first` and `second` to the two statements in the place of a `done`.
+ * `first` and `second` are given to the two statements in place of a `done`.
  */
 export class PairOutcome {
   /** Whether the first statement has to be prepared anew. Set before its answer is settled. */

@@ -28,7 +28,7 @@ export class PiggybackWork extends StatementWork {
 
 /**
  * One of several statements that are sent in one piece. Others follow it, so that it could only be
- * sent anew behind them: it takes no name that the driver has given, with which that might become
+ * sent anew behind them: it takes no automatic name, with which that might become
  * necessary.
  */
 export class LoneWork extends StatementWork {

@@ -72,7 +72,7 @@ export class StatementWork extends SessionWork {
     return this.extendedMessages('sync', 0)
   }
 
-  /** Its messages in the extended protocol. `unnamed` takes no name that the driver has given. */
+  /** Its messages in the extended protocol. `unnamed` takes no automatic name. */
   protected extendedMessages(end: StatementToSend['end'], rows: number, unnamed = false): Buffer {
     const { prepared } = this.host
     const { text, name } = this.#statement

@@ -13,7 +13,7 @@ export interface QueuedWork {
   lose(reason: unknown): void
 }
 
-/** What sends work: the client of a driver, or what stands before it. */
+/** What sends work: the session. */
 export interface WorkRunner<Work> {
   /** Sends it, or sends it anew. */
   query(work: Work): unknown
