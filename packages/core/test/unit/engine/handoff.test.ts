@@ -87,9 +87,11 @@ test('F48: refuses callers beyond maxPending at once, and says how things stand'
 test('F48: lets twenty thousand callers expire without blocking the event loop for long', async () => {
   const { clock, pool } = harness({ max: 1, maxPending: Number.POSITIVE_INFINITY })
   const calls = Array.from({ length: 20_000 }, () => watch(pool.acquire({ timeoutMs: 100 })))
-  const began = performance.now()
+  // Of the processor, because other work on the machine blocks no loop of ours.
+  const before = process.cpuUsage()
   await clock.advance(101)
-  expect(performance.now() - began).toBeLessThan(2_000)
+  const { user, system } = process.cpuUsage(before)
+  expect((user + system) / 1_000).toBeLessThan(2_000)
   expect(calls.filter(({ error }) => error?.name === 'AcquireTimeoutError')).toHaveLength(19_999)
 })
 
