@@ -16,6 +16,8 @@ import type { PgClient, PgModule } from './pg-module.js'
 /** The `pg.Client` of a session, made when a borrower first asks for it. */
 export class LibraryPgClient implements LibraryClient {
   readonly isStarted = true
+  /** It writes when it is called. */
+  readonly mayWrite = false
   readonly raw: PgClient
   readonly names: ClientNames
   readonly #line: LibraryLine
@@ -54,6 +56,9 @@ export class LibraryPgClient implements LibraryClient {
 
   restore(): void {
     this.#lent?.restore()
+    // Its next query would wait for that.
+    if (this.#stream.isUnread)
+      this.#line.end(new PoolhouseError('an answer was left unread on its raw client'))
   }
 
   lose(): void {

@@ -19,6 +19,11 @@ export class LineStream extends Duplex {
     this.#line = line
   }
 
+  /** Whether its reader has stopped before the end of what it was given. */
+  get isUnread(): boolean {
+    return this.readableLength > 0 && this.isPaused()
+  }
+
   /** The start-up message is behind: what is written from now on goes to the server. */
   started(): void {
     this.#isStarting = false

@@ -1,9 +1,12 @@
+import { readFile } from 'node:fs'
 import type { RawHolder } from '@poolhouse/core/kit'
+import { timersAreReal, withRealTimers } from '@poolhouse/core/net'
 import type { Handler, PostgresSql } from './postgres-module.js'
 
 /** A query of postgres.js. It is sent when it is awaited, which may be after the lease. */
 interface LazyQuery {
   handler: Handler & { debug?: unknown }
+  strings: readonly string[]
   reject(error: Error): void
 }
 
@@ -11,21 +14,23 @@ type Make = (...args: unknown[]) => unknown
 
 /**
  * Returns the function `sql` for one borrower. It works during the lease; afterwards its queries
- * reject, also those made before.
+ * reject, also those made before. `called` is called whenever postgres.js has been given a query.
  */
-export function lentSql(sql: PostgresSql, holder: RawHolder): PostgresSql {
-  const { unsafe, file, notify } = sql as unknown as Record<string, Make>
+export function lentSql(sql: PostgresSql, holder: RawHolder, called: () => void): PostgresSql {
+  const unsafe = sql.unsafe as Make
   const made = (query: unknown): unknown => {
-    if (isQuery(query)) refuseLater(query, holder)
+    if (isQuery(query)) refuseLater(query, holder, called)
     return query
   }
   const own: Readonly<Record<string, Make>> = {
-    unsafe: (...args) => made(unsafe!(...args)),
-    file: (...args) => made(file!(...args)),
-    notify: (...args) => {
-      const refusal = holder.refusal()
-      return refusal === undefined ? notify!(...args) : Promise.reject(refusal)
+    unsafe: (...args) => made(unsafe(...args)),
+    file: (...args) => {
+      const query = made(unsafe('', ...valuesAndOptions(args))) as LazyQuery
+      readFirst(query, args[0] as string)
+      return query
     },
+    notify: async (channel, payload) =>
+      await made(unsafe('select pg_notify($1, $2)', [channel, `${payload}`])),
   }
   const changes = (): void => {
     const refusal = holder.refusal()
@@ -58,16 +63,46 @@ export function lentSql(sql: PostgresSql, holder: RawHolder): PostgresSql {
 }
 
 /** Makes the query ask the holder when it is about to be sent. */
-function refuseLater(query: LazyQuery, holder: RawHolder): void {
+function refuseLater(query: LazyQuery, holder: RawHolder, called: () => void): void {
   const { handler } = query
   const guarded: LazyQuery['handler'] = (sent) => {
     const refusal = holder.refusal()
-    if (refusal === undefined) handler(sent)
-    else query.reject(refusal)
+    if (refusal !== undefined) query.reject(refusal)
+    else if (timersAreReal()) handler(sent)
+    // It writes in `setImmediate`.
+    else withRealTimers(() => handler(sent))
+    if (refusal === undefined) called()
   }
   // postgres.js reads this property.
   guarded.debug = handler.debug
   query.handler = guarded
+}
+
+/**
+ * Has a query read its text from a file when it is run, as `sql.file` does; the holder is asked once
+ * it is read, which may be after the lease.
+ */
+function readFirst(query: LazyQuery, path: string): void {
+  const { handler } = query
+  const reading: LazyQuery['handler'] = (sent) => {
+    readFile(path, 'utf8', (error, text) => {
+      if (error !== null) query.reject(error)
+      else {
+        query.strings = [text]
+        handler(sent)
+      }
+    })
+  }
+  reading.debug = handler.debug
+  query.handler = reading
+}
+
+/** The arguments of `sql.file` behind its path, as those of `sql.unsafe` behind its text. */
+function valuesAndOptions(args: readonly unknown[]): unknown[] {
+  const [, second, third] = args
+  const hasValues = Array.isArray(second) || args.length !== 2
+  const options = (hasValues ? third : second) as object | undefined
+  return [hasValues ? (second ?? []) : [], { prepare: true, ...options }]
 }
 
 /** Whether the value is a query, and not a helper for writing one. */

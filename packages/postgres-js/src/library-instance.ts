@@ -22,6 +22,11 @@ export class LibraryInstance implements LibraryClient {
   isStarted = false
   /** Whether its start-up message is behind. */
   #isAdmitted = false
+  #isOver = false
+  /** How often postgres.js was called. */
+  #calls = 0
+  /** Whether one of these may have left something that is written in the next turn. */
+  #isWriting = false
 
   /** Makes the instance, and has it connect to the stand-in of its socket. */
   constructor(makeInstance: MakeInstance, settings: ConnectionSettings, line: LibraryLine) {
@@ -59,21 +64,29 @@ export class LibraryInstance implements LibraryClient {
     return this.#instance.sql
   }
 
+  get mayWrite(): boolean {
+    return !this.#isOver && (!this.isStarted || this.#isWriting)
+  }
+
   lend(holder: RawHolder): unknown {
-    return lentSql(this.raw, holder)
+    return lentSql(this.raw, holder, () => this.#called())
   }
 
   take(messages: Buffer): void {
     this.#standIn.emit('data', messages)
+    this.#called()
   }
 
   drained(): void {
-    if (this.#isAdmitted) this.#standIn.emit('drain')
+    if (!this.#isAdmitted) return
+    this.#standIn.emit('drain')
+    this.#called()
   }
 
   restore(): void {}
 
   lose(reason: unknown): void {
+    this.#isOver = true
     // A new error, because postgres.js changes it.
     if (this.#standIn.listenerCount('error') > 0) this.#standIn.emit('error', reason)
     this.#instance.dispose()
@@ -87,15 +100,37 @@ export class LibraryInstance implements LibraryClient {
     return true
   }
 
+  /** postgres.js was called. What it writes then it writes in `setImmediate`. */
+  #called(): void {
+    this.#calls++
+    if (this.#isWriting) return
+    this.#isWriting = true
+    this.#awaitWrites()
+  }
+
+  #awaitWrites(): void {
+    const calls = this.#calls
+    realTimers.setImmediate(() => {
+      if (this.#calls !== calls) this.#awaitWrites()
+      else {
+        this.#isWriting = false
+        this.#line.settled()
+      }
+    })
+  }
+
   #admit(): void {
+    if (this.#isOver) return
     const { info, key, status } = this.#line
     this.#isAdmitted = true
     this.#standIn.emit('data', admission(info.parameters, key, status))
     // After a reservation postgres.js waits for its release; this makes it look for work.
     this.#standIn.emit('drain')
     // It sends what waited in it in the next turn.
+    this.#called()
     realTimers.setImmediate(() => {
       this.isStarted = true
+      this.#line.settled()
     })
   }
 }

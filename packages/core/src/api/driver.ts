@@ -126,7 +126,8 @@ export interface SentStatement {
   /**
    * Called exactly once, as `done` of `run`. Those of joined statements are called one after the
    * other at the ReadyForQuery that ends their step; what was passed over there fails with
-   * `passedOverError()`, `executed: 'no'`.
+   * `passedOverError()`, `executed: 'no'`. Where they are no part of a transaction an error undoes
+   * those before it as well, which fail with `executed: 'rolled-back'`.
    */
   readonly done: (error: Error | null, result?: QueryResult<unknown>) => void
 }
@@ -243,9 +244,9 @@ export interface DriverConnection {
   /**
    * Runs several statements whose messages go out in one piece, one after the other. Each answer
    * settles its own statement; while one is outstanding `transactionStatus()` is `unknown`. Returns
-   * false, with nothing sent and nothing called, when the session cannot send these so: a text of
-   * several commands or a COPY among joined ones, or a session that is ending. A driver that leaves
-   * this out has its statements run one by one.
+   * false, with nothing sent and nothing called, when the session cannot send these so: a COPY with
+   * others, a text of several commands among joined ones, or a session that is ending. A driver that
+   * leaves this out has its statements run one by one.
    */
   runTogether?(statements: readonly SentStatement[]): boolean
   /**

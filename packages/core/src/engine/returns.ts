@@ -103,7 +103,11 @@ export class Returns {
     slot.beginCleaning()
     clean(this.#engine, slot).then(
       () => {
-        if (slot.state === 'cleaning') this.reuse(slot, this.#engine.now())
+        if (slot.state !== 'cleaning') return
+        // By what was begun before the end of the lease, and sent after it.
+        const { spoiled } = slot.marks
+        if (spoiled === undefined) this.reuse(slot, this.#engine.now())
+        else this.#engine.departures.break(slot, spoiled)
       },
       (error: unknown) => {
         const why = messageOf(error)

@@ -141,13 +141,14 @@ export class FakeGroup {
 }
 
 /**
- * Whether a session can send these in one piece: no text of several commands and no COPY among
- * joined ones.
+ * Whether a session can send these in one piece: no COPY with others, and no text of several
+ * commands among joined ones.
  */
 export function fitsTogether(statements: readonly SentStatement[]): boolean {
   return statements.every(({ statement: { text }, joined }, at) => {
     const isJoined = joined === true || statements[at - 1]?.joined === true
-    return !isJoined || !/;\s*\S|^\s*copy\s/i.test(text)
+    if (statements.length > 1 && /(?:^|;)\s*copy\s/i.test(text)) return false
+    return !isJoined || !/;\s*\S/.test(text)
   })
 }
 

@@ -115,9 +115,15 @@ export class RowShape {
   }
 }
 
-/** A length of 32 bits with its sign. Past the end of the buffer it is NaN-free: 0. */
+/**
+ * The length of a value, or −1 for NULL. Past the end of the buffer it is 0. Throws for what is no
+ * length.
+ */
 function sizeAt(buffer: Buffer, at: number): number {
-  return (buffer[at]! << 24) | (buffer[at + 1]! << 16) | (buffer[at + 2]! << 8) | buffer[at + 3]!
+  const size =
+    (buffer[at]! << 24) | (buffer[at + 1]! << 16) | (buffer[at + 2]! << 8) | buffer[at + 3]!
+  if (size < -1) throw tooShort()
+  return size
 }
 
 function notDescribed(): Error {

@@ -1,12 +1,13 @@
 import type { ConnectionInfo, RawHolder, TransactionStatus } from '../../api/driver.js'
 import { messageOf } from '../../base/message-of.js'
 import { realTimers } from '../../base/real-timers.js'
+import { rethrowLater } from '../../base/rethrow-later.js'
 import { PoolhouseError } from '../../outcome/poolhouse-error.js'
 import type { TypeParsers } from '../../types/type-parsers.js'
 import type { CancelKey } from '../frames/frame-bodies.js'
 import { FROM_SERVER } from '../frames/messages.js'
 import { SentSeries } from '../frames/sent-series.js'
-import { tellTexts } from '../frames/sent-texts.js'
+import { SentTexts } from '../frames/sent-texts.js'
 import type { ServerSocket } from '../socket/server-socket.js'
 import type { SessionStatements } from '../statements/session-statements.js'
 import { tagOf } from '../work/session-work.js'
@@ -29,8 +30,10 @@ export interface LineHost {
   isOver(): boolean
   /** Whether the server answers work of the pool. */
   isBusy(): boolean
-  /** The server owes the client nothing any more. */
+  /** The server owes the client nothing any more, and the client writes nothing by itself. */
   quiet(): void
+  /** Stops reading from the socket for the client, or goes on. */
+  pause(paused: boolean): void
   /** The server takes the data of a COPY from the client. */
   copying(): void
   /** Ends the session. */
@@ -63,7 +66,8 @@ export class ClientLine implements LibraryLine {
   client!: LibraryClient
   readonly #host: LineHost
   readonly #series = new SentSeries()
-  readonly #relay = new MessageRelay((messages) => this.client.take(messages))
+  readonly #texts = new SentTexts()
+  readonly #relay = new MessageRelay((messages) => this.#give(messages))
   #held: HeldBytes[] = []
   #heldBytes = 0
   #holder: RawHolder | undefined
@@ -114,6 +118,11 @@ export class ClientLine implements LibraryLine {
     return this.isOwed || !this.client.isStarted
   }
 
+  /** Whether the work of the pool has to wait for the client. */
+  get hasTurn(): boolean {
+    return this.isOwed || this.client.mayWrite
+  }
+
   /** Lends the client to a borrower, who is the holder from now on. */
   lend(holder: RawHolder): unknown {
     this.#holder = holder
@@ -138,9 +147,12 @@ export class ClientLine implements LibraryLine {
   }
 
   pause(paused: boolean): void {
-    const { stream } = this.#host.socket
-    if (paused) stream.pause()
-    else stream.resume()
+    // Only while it is owed an answer: what the server answers the pool must be read.
+    if (!paused || !this.#series.quiet) this.#host.pause(paused)
+  }
+
+  settled(): void {
+    if (!this.hasTurn) this.#host.quiet()
   }
 
   async cancel(): Promise<void> {
@@ -164,15 +176,24 @@ export class ClientLine implements LibraryLine {
   /** The server's work for the pool is done: sends what was held back. */
   goOn(): void {
     const held = this.#held
-    if (held.length === 0) return
+    if (held.length === 0 || !this.writable) return
     this.#held = []
     this.#heldBytes = 0
     for (const { bytes, written } of held) this.#send(bytes, written)
     this.client.drained()
+    // Nothing answers the late data of a COPY.
+    this.settled()
   }
 
   /** Passes on a message that may come at any time. */
   pass(buffer: Buffer, from: number, to: number): void {
+    this.#relay.pass(buffer, from, to)
+  }
+
+  /** Passes on an ErrorResponse. */
+  refuse(buffer: Buffer, from: number, to: number): void {
+    this.#hasRows = false
+    this.isCopying = false
     this.#relay.pass(buffer, from, to)
   }
 
@@ -194,6 +215,7 @@ export class ClientLine implements LibraryLine {
       // A known statement may not have been described, so that an empty result shows no columns.
       prepared.completed(tag, this.#hasRows || tag === 'SELECT 0', false)
       this.#hasRows = false
+      this.isCopying = false
     }
     this.#relay.pass(buffer, from, to)
   }
@@ -202,11 +224,14 @@ export class ClientLine implements LibraryLine {
   ready(buffer: Buffer, from: number, to: number): void {
     this.#series.answered()
     this.isCopying = false
+    this.#hasRows = false
     this.#relay.pass(buffer, from, to)
     this.#isAnswering = true
     this.#relay.flush()
     this.#isAnswering = false
-    if (!this.isOwed) this.#host.quiet()
+    // The whole answer has come, whether the borrower reads it or not.
+    if (this.#series.quiet) this.#host.pause(false)
+    this.settled()
   }
 
   /** Hands over what was passed on. */
@@ -233,6 +258,16 @@ export class ClientLine implements LibraryLine {
     this.client.lose(sessionOver(reason))
   }
 
+  #give(messages: Buffer): void {
+    try {
+      this.client.take(messages)
+    } catch (error) {
+      // By a listener or a callback of the borrower, in the middle of the client's parser.
+      rethrowLater(error)
+      this.#host.failed(new PoolhouseError('a callback on its raw client has thrown'))
+    }
+  }
+
   #send(bytes: Uint8Array, written: Written | undefined): boolean {
     this.#series.sent(bytes)
     return this.#host.socket.stream.write(bytes, written)
@@ -241,17 +276,16 @@ export class ClientLine implements LibraryLine {
   /** Whether bytes may be sent: during a lease, with the texts reported, or for running work. */
   #admits(bytes: Uint8Array): boolean {
     const holder = this.#holder
-    if (holder === undefined) return true
-    if (holder.refusal() === undefined) {
-      tellTexts(bytes, (text) => {
-        holder.sends(text)
-        this.#host.rawSends(text)
-      })
-      return true
+    if (holder?.refusal() !== undefined && !this.hasTurn && !this.#isAnswering) {
+      this.#host.failed(new PoolhouseError('its raw client was used after its lease was over'))
+      return false
     }
-    if (this.isOwed || this.#isAnswering) return true
-    this.#host.failed(new PoolhouseError('its raw client was used after its lease was over'))
-    return false
+    // Also of what was begun before the lease was over.
+    this.#texts.take(bytes, (text) => {
+      holder?.sends(text)
+      if (holder !== undefined) this.#host.rawSends(text)
+    })
+    return true
   }
 }
 

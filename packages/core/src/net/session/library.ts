@@ -28,6 +28,8 @@ export interface LibraryLine {
   pause(paused: boolean): void
   /** Asks the server to cancel what runs, and keeps the session until that is through. */
   cancel(): Promise<void>
+  /** The client may write nothing more by itself; see `mayWrite`. */
+  settled(): void
   /** The client gave up, or its borrower has done what makes the session useless. */
   end(reason: Error): void
 }
@@ -41,6 +43,11 @@ export interface LibraryClient {
    * counts as busy.
    */
   readonly isStarted: boolean
+  /**
+   * Whether it may still write, without being called again, what was begun on it: the work of the
+   * pool waits for that. When it becomes false the line is told by `settled`.
+   */
+  readonly mayWrite: boolean
   /** Lends it to the borrower who has the session. */
   lend(holder: RawHolder): unknown
   /** Takes what the server has sent to it, whole messages. */

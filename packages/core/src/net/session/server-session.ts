@@ -27,6 +27,7 @@ import { statusOf } from '../frames/status-of.js'
 import type { LoginView } from '../login/login-guard.js'
 import type { ServerSocket } from '../socket/server-socket.js'
 import { SessionStatements } from '../statements/session-statements.js'
+import { factsOf } from '../statements/statement-facts.js'
 import { CopyInWork, CopyOutWork } from '../work/copy-work.js'
 import { CursorWork } from '../work/cursor-work.js'
 import { declaredOf } from '../work/declared-types.js'
@@ -43,6 +44,9 @@ import { ClientLine } from './client-line.js'
 import type { Library } from './library.js'
 import { SocketConnection } from './socket-connection.js'
 
+// Kind, length and the status.
+const READY_LENGTH = 6
+
 /**
  * One session, spoken by core itself: its messages are written and read here, whichever library the
  * pool uses. The library's client is made when a borrower asks for it, and speaks over `ClientLine`
@@ -56,6 +60,8 @@ export class ServerSession
   readonly #library: Library
   readonly #errorDetail: ErrorDetail | undefined
   readonly #walker = new FrameWalker()
+  /** Which of them want the socket not to be read: the work of the pool, and the client. */
+  readonly #pauses = { work: false, client: false }
   readonly #queue: WorkQueue<SessionWork> = new WorkQueue<SessionWork>(this)
   /** Work whose turn has come while the server still answers the client. */
   #postponed: SessionWork | undefined
@@ -148,12 +154,20 @@ export class ServerSession
 
   runTogether(statements: readonly SentStatement[]): boolean {
     if (this.state !== 'open') return false
+    if (statements.length > 1 && statements.some(isForItself)) return false
     const steps = stepsOf(statements)
-    for (const step of steps) if (step.length > 1 && !step.every(canBeJoined)) return false
+    for (const step of steps) if (step.length > 1 && !step.every(isOne)) return false
+    let isBehindChange = false
+    const partOf = (sent: SentStatement): JoinedPart => {
+      const part = { sent, values: wireValuesOf(sent.statement), isBehindChange }
+      isBehindChange ||= mayChange(sent.statement.text)
+      return part
+    }
     const works = steps.map((step) => {
-      const [only] = step
-      if (step.length > 1) return new JoinedWork(this, step.map(withValues))
-      return new LoneWork(this, only!.statement, wireValuesOf(only!.statement), only!.done)
+      const parts = step.map(partOf)
+      if (parts.length > 1) return new JoinedWork(this, parts)
+      const [only] = parts
+      return new LoneWork(this, only!.sent, only!.values, only!.isBehindChange)
     })
     const [first, ...behind] = works
     if (first === undefined) return false
@@ -197,7 +211,8 @@ export class ServerSession
     if (work.sent) return
     const line = this.#line
     if (line?.isCopying === true) this.#refuse(work, copyInProgress())
-    else if (line?.isOwed === true) this.#postponed = work
+    else if (line?.hasTurn === true && !work.isRepeated) this.#postponed = work
+    // What the client has sent since this was sent first stays behind it.
     else this.#begin(work)
   }
 
@@ -211,9 +226,7 @@ export class ServerSession
   }
 
   pause(paused: boolean): void {
-    const { stream } = this.socket
-    if (paused) stream.pause()
-    else stream.resume()
+    this.#pause('work', paused)
   }
 
   protected override stop(): void {
@@ -244,6 +257,7 @@ export class ServerSession
         isOver: () => this.state === 'over',
         isBusy: () => this.#queue.current?.sent === true,
         quiet: () => this.#continue(),
+        pause: (paused) => this.#pause('client', paused),
         copying: () => this.#refusePostponed(),
         failed: (error) => this.failed(error),
         cancel: (timeoutMs) => this.cancel(timeoutMs),
@@ -265,7 +279,7 @@ export class ServerSession
   /** Begins what had to wait for the client. */
   #continue(): void {
     const work = this.#postponed
-    if (work === undefined || this.#line?.isOwed === true) return
+    if (work === undefined || this.#line?.hasTurn === true) return
     this.#postponed = undefined
     this.#begin(work)
   }
@@ -301,10 +315,20 @@ export class ServerSession
         next.sent = true
       } catch {
         // It fails when it is its turn.
+        next.takeBack()
         break
       }
     }
     stream.write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))
+  }
+
+  #pause(side: 'work' | 'client', paused: boolean): void {
+    const pauses = this.#pauses
+    if (pauses[side] === paused) return
+    pauses[side] = paused
+    const { stream } = this.socket
+    if (pauses.work || pauses.client) stream.pause()
+    else stream.resume()
   }
 
   #drained(): void {
@@ -346,12 +370,12 @@ export class ServerSession
       }
       case FROM_SERVER.errorResponse: {
         const refusal = ours ? work.takeError(buffer, from, to) : undefined
-        if (!ours) this.#line?.pass(buffer, from, to)
+        if (!ours) this.#line?.refuse(buffer, from, to)
         if (refusal?.severity !== 'ERROR') this.#said(buffer.subarray(from + 5, to))
         break
       }
       case FROM_SERVER.readyForQuery:
-        this.#ready(buffer, from, to, ours)
+        this.#ready(buffer, from, to, ours ? work : undefined)
         break
       default:
         if (kind === FROM_SERVER.authentication && this.state !== 'starting') {
@@ -375,10 +399,17 @@ export class ServerSession
     if (this.state === 'open' && !this.busy) this.failed(error)
   }
 
-  #ready(buffer: Buffer, from: number, to: number, ours: boolean): void {
+  #ready(buffer: Buffer, from: number, to: number, work: SessionWork | undefined): void {
     if (this.state === 'over') return
+    const isDue =
+      work === undefined
+        ? this.#line?.isOwed === true || this.state === 'starting'
+        : work.isAnswered
+    // The next statement would take it for the end of its own answer.
+    if (!isDue) throw unaskedFor(FROM_SERVER.readyForQuery)
+    if (to - from !== READY_LENGTH) throw new ProtocolError('a ReadyForQuery says no status')
     this.ready(statusOf(buffer[from + 5]!))
-    if (ours) this.#queue.answered(this.prepared.mayRepeat)
+    if (work !== undefined) this.#queue.answered(this.prepared.mayRepeat)
     else this.#line?.ready(buffer, from, to)
     if (this.#queue.current?.sent !== true) this.#line?.goOn()
   }
@@ -419,13 +450,26 @@ function stepsOf(statements: readonly SentStatement[]): SentStatement[][] {
   return steps
 }
 
-/** Whether a statement is one in the extended protocol too, and leaves that as it is. */
-function canBeJoined({ statement: { text } }: SentStatement): boolean {
-  return (traitsOf(text) & COPIES) === 0 && !isSeveral(text)
+/**
+ * Whether nothing may be sent behind a statement before it is answered: what follows a COPY would be
+ * its data.
+ */
+function isForItself({ statement }: SentStatement): boolean {
+  return (traitsOf(statement.text) & COPIES) !== 0 || declaredOf(statement)?.describe !== undefined
 }
 
-function withValues(sent: SentStatement): JoinedPart {
-  return { sent, values: wireValuesOf(sent.statement) }
+/** Whether the text of a statement is one in the extended protocol too. */
+function isOne({ statement }: SentStatement): boolean {
+  return !isSeveral(statement.text)
+}
+
+/**
+ * Whether a text may change what a prepared statement behind it does, which is known only from its
+ * answer: definitions, or that there is such a statement.
+ */
+function mayChange(text: string): boolean {
+  const { fixedShape, leavesMeaning } = factsOf(text)
+  return !fixedShape && !leavesMeaning
 }
 
 function copyInProgress(): PoolhouseError {

@@ -48,7 +48,7 @@ export abstract class SocketConnection implements DriverConnection {
   /** How far its life has come. */
   protected state: ConnectionState = 'starting'
   /** As the last ReadyForQuery said. */
-  protected status: TransactionStatus = 'unknown'
+  status: TransactionStatus = 'unknown'
   /** The socket under it. */
   protected readonly socket: ServerSocket
   /** The prepared statements of the session. */

@@ -171,6 +171,11 @@ export class SessionStatements {
     return this.#closing.splice(0)
   }
 
+  /** These names were taken, and the server was not told. */
+  stillClosing(names: readonly string[]): void {
+    this.#closing.push(...names)
+  }
+
   /**
    * An error came for a statement that ran under a name, and no BindComplete before it: nothing of
    * it was executed. `known` says that it was sent without Parse. Returns whether a new Parse may

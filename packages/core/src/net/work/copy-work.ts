@@ -24,7 +24,9 @@ abstract class CopyWork<Copy extends RunningCopy> extends SessionWork {
 
   override take(kind: number, buffer: Buffer, from: number, to: number): void {
     if (kind === FROM_SERVER.copyInResponse) this.host.send(copyFail(this.answer.refuseData()))
+    else if (kind === FROM_SERVER.emptyQuery) this.isAnswered = true
     else if (kind === FROM_SERVER.commandComplete) {
+      this.isAnswered = true
       const tag = tagOf(buffer, from, to)
       this.answer.completed(tag)
       this.host.prepared.completed(tag, false, true)

@@ -43,6 +43,7 @@ export class CursorWork extends StatementWork implements CursorStatement {
   finish(): void {
     // Sync alone closes it only outside of a transaction; inside, the portal would keep its
     // snapshot and its locks.
+    this.isAnswered = true
     this.#sync(CLOSE_PORTAL)
   }
 
@@ -50,8 +51,10 @@ export class CursorWork extends StatementWork implements CursorStatement {
     if (kind === FROM_SERVER.portalSuspended) {
       if (this.failure === undefined) this.#suspended(this.takeRows())
       else this.finish()
-    } else if (kind === FROM_SERVER.emptyQuery) this.#sync(SYNC)
-    else super.take(kind, buffer, from, to)
+      return
+    }
+    super.take(kind, buffer, from, to)
+    if (kind === FROM_SERVER.emptyQuery) this.#sync(SYNC)
   }
 
   override takeError(buffer: Buffer, from: number, to: number): ServerError {

@@ -31,8 +31,9 @@ export class DescribeWork extends SessionWork {
 
   override take(kind: number, buffer: Buffer, from: number, to: number): void {
     if (kind === FROM_SERVER.parameterDescription) {
-      const count = buffer.readUInt16BE(from + 5)
-      this.#types = Array.from({ length: count }, (_, at) => buffer.readUInt32BE(from + 7 + 4 * at))
+      const body = buffer.subarray(from + 5, to)
+      const count = body.readUInt16BE(0)
+      this.#types = Array.from({ length: count }, (_, at) => body.readUInt32BE(2 + 4 * at))
     } else if (kind === FROM_SERVER.rowDescription) {
       const columns = readRowDescription(buffer.subarray(from + 5, to))
       this.#fields = new RowShape(columns, this.host.types).fields
@@ -63,6 +64,7 @@ export class DescribeWork extends SessionWork {
   #sync(): void {
     if (this.#synced) return
     this.#synced = true
+    this.isAnswered = true
     this.host.send(SYNC)
   }
 }

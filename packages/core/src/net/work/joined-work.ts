@@ -1,6 +1,9 @@
 import type { SentStatement } from '../../api/driver.js'
+import type { DatabaseError } from '../../outcome/database-error.js'
 import { passedOverError } from '../../outcome/passed-over.js'
 import { PoolhouseError } from '../../outcome/poolhouse-error.js'
+import { traitsOf } from '../../sql/statement-traits.js'
+import { CONTROLS_TRANSACTION } from '../../sql/trait-flags.js'
 import type { WireValue } from '../../types/encode-values.js'
 import { FROM_SERVER } from '../frames/messages.js'
 import type { ServerError } from '../frames/server-error.js'
@@ -13,6 +16,8 @@ export interface JoinedPart {
   readonly sent: SentStatement
   /** Its values; undefined for none. */
   readonly values: readonly WireValue[] | undefined
+  /** Whether what is sent before it may change what a name stands for: then it runs without one. */
+  readonly isBehindChange: boolean
 }
 
 /**
@@ -23,14 +28,14 @@ export class JoinedWork extends SessionWork {
   readonly #parts: readonly Part[]
   /** The part whose answer comes next. */
   #at = 0
+  /** Whether a part begins or ends a transaction. */
+  readonly #controls: boolean
 
   /** Takes two or more of them. */
   constructor(host: WorkHost, parts: readonly JoinedPart[]) {
     super(host)
-    this.#parts = parts.map(({ sent, values }, index) => {
-      const isLast = index === parts.length - 1
-      return new Part(host, sent, values, isLast)
-    })
+    this.#controls = parts.some(({ sent }) => controls(sent.statement.text))
+    this.#parts = parts.map((part, index) => new Part(host, part, index === parts.length - 1))
   }
 
   override messages(): Buffer {
@@ -40,7 +45,9 @@ export class JoinedWork extends SessionWork {
   override take(kind: number, buffer: Buffer, from: number, to: number): void {
     const part = this.#parts[this.#at]
     part?.take(kind, buffer, from, to)
-    if (kind === FROM_SERVER.commandComplete || kind === FROM_SERVER.emptyQuery) this.#at++
+    if (kind !== FROM_SERVER.commandComplete && kind !== FROM_SERVER.emptyQuery) return
+    this.#at++
+    this.isAnswered = this.#at === this.#parts.length
   }
 
   override takeError(buffer: Buffer, from: number, to: number): ServerError {
@@ -60,9 +67,13 @@ export class JoinedWork extends SessionWork {
   protected override report(): void {
     const failed = this.#failed
     const refusal = this.refusal && this.refusedWith(this.refusal)
+    // Without a transaction of its own the step is one, and an error undoes all of it.
+    const isUndone = refusal !== undefined && !this.#controls && this.host.status === 'idle'
     for (const [index, part] of this.#parts.entries()) {
-      if (part === failed || index < this.#at || refusal === undefined) part.settle()
-      else part.refuse(passedOverError(refusal))
+      if (part === failed || refusal === undefined) part.settle()
+      else if (index > this.#at) part.refuse(passedOverError(refusal))
+      else if (isUndone) part.undo(undoneError(refusal))
+      else part.settle()
     }
   }
 
@@ -77,6 +88,10 @@ export class JoinedWork extends SessionWork {
     for (const part of this.#parts) part.refuse(error)
   }
 
+  override takeBack(): void {
+    for (const part of this.#parts) part.takeBack()
+  }
+
   get #failed(): Part | undefined {
     if (this.refusal === undefined) return undefined
     return this.#parts[Math.min(this.#at, this.#parts.length - 1)]
@@ -86,19 +101,27 @@ export class JoinedWork extends SessionWork {
 /** One of them. */
 class Part extends StatementWork {
   readonly #isLast: boolean
+  readonly #isBehindChange: boolean
+  #undone: Error | undefined
 
-  constructor(
-    host: WorkHost,
-    { statement, done }: SentStatement,
-    values: readonly WireValue[] | undefined,
-    isLast: boolean,
-  ) {
-    super(host, statement, values, done)
+  constructor(host: WorkHost, { sent, values, isBehindChange }: JoinedPart, isLast: boolean) {
+    super(host, sent.statement, values, (error, result) => {
+      if (this.#undone === undefined) sent.done(error, result)
+      else sent.done(this.#undone)
+    })
     this.#isLast = isLast
+    this.#isBehindChange = isBehindChange
   }
 
   override messages(): Buffer {
-    return this.extendedMessages(this.#isLast ? 'sync' : 'joined', 0)
+    const unnamed = this.#isBehindChange ? 'any' : undefined
+    return this.extendedMessages(this.#isLast ? 'sync' : 'joined', 0, unnamed)
+  }
+
+  /** It was run, and undone since. */
+  undo(error: Error): void {
+    this.#undone = error
+    this.settle()
   }
 
   override noteRefusal(): void {
@@ -113,4 +136,15 @@ class Part extends StatementWork {
   protected override refuseCopy(): void {
     throw new PoolhouseError('the server asks for the data of a COPY among joined statements')
   }
+}
+
+function controls(text: string): boolean {
+  return (traitsOf(text) & CONTROLS_TRANSACTION) !== 0
+}
+
+function undoneError(cause: DatabaseError): PoolhouseError {
+  return new PoolhouseError(
+    `the statement was undone, because one that was sent with it failed: ${cause.message}`,
+    { executed: 'rolled-back', cause },
+  )
 }

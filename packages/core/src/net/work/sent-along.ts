@@ -1,3 +1,4 @@
+import type { SentStatement } from '../../api/driver.js'
 import type { Statement } from '../../api/statement.js'
 import type { WireValue } from '../../types/encode-values.js'
 import type { PairOutcome } from './pair-outcome.js'
@@ -32,8 +33,25 @@ export class PiggybackWork extends StatementWork {
  * necessary.
  */
 export class LoneWork extends StatementWork {
+  readonly #isBehindChange: boolean
+
+  /**
+   * `isBehindChange` says that what is sent before it may change what a name stands for: then it
+   * runs without one.
+   */
+  constructor(
+    host: WorkHost,
+    { statement, done }: SentStatement,
+    values: readonly WireValue[] | undefined,
+    isBehindChange: boolean,
+  ) {
+    super(host, statement, values, done)
+    this.#isBehindChange = isBehindChange
+  }
+
   override messages(): Buffer {
-    return this.extended ? this.extendedMessages('sync', 0, true) : super.messages()
+    if (!this.extended) return super.messages()
+    return this.extendedMessages('sync', 0, this.#isBehindChange ? 'any' : 'automatic')
   }
 
   override wantsRepeat(): boolean {

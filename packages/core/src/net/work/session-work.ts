@@ -1,3 +1,4 @@
+import type { TransactionStatus } from '../../api/driver.js'
 import type { DatabaseError } from '../../outcome/database-error.js'
 import type { TypeParsers } from '../../types/type-parsers.js'
 import { readErrorResponse } from '../frames/error-response.js'
@@ -11,6 +12,8 @@ export interface WorkHost {
   readonly prepared: SessionStatements
   /** Turns the texts of the server into values. */
   readonly types: TypeParsers
+  /** As the last ReadyForQuery said. */
+  readonly status: TransactionStatus
   /** The library's own error of the body of an ErrorResponse. */
   errorOf(body: Buffer): Error
   /** Sends messages. Returns false when the socket is full. */
@@ -30,6 +33,13 @@ export abstract class SessionWork implements QueuedWork {
   sent = false
   /** Whether BindComplete has come: from then on the server may have executed part of it. */
   bound = false
+  /** Whether it goes out a second time. */
+  isRepeated = false
+  /**
+   * Whether the answer holds what ends one: then ReadyForQuery is due, and before that it would be
+   * that of something else.
+   */
+  isAnswered = false
   /** Work that is sent in one piece with it, and queued right behind it. */
   behind: readonly SessionWork[] | undefined
   protected readonly host: WorkHost
@@ -53,6 +63,9 @@ export abstract class SessionWork implements QueuedWork {
   /** Settles the caller with the reason why nothing was sent, or why the session ended. */
   abstract refuse(error: Error): void
 
+  /** It was not sent after all, and its messages are made anew. */
+  takeBack(): void {}
+
   /** The socket has room for more data. */
   drained(): void {}
 
@@ -70,6 +83,7 @@ export abstract class SessionWork implements QueuedWork {
     // A copy, because a caller may keep the error and with it the whole chunk.
     this.#body = Buffer.from(buffer.subarray(from + 5, to))
     this.refusal = readErrorResponse(this.#body)
+    this.isAnswered = true
     return this.refusal
   }
 
@@ -82,6 +96,8 @@ export abstract class SessionWork implements QueuedWork {
   protected again(): void {
     this.sent = false
     this.bound = false
+    this.isAnswered = false
+    this.isRepeated = true
     this.refusal = undefined
   }
 

@@ -35,7 +35,8 @@ export class StatementWork extends SessionWork {
   /** The prepared statement that it uses, and whether the server had it when this was sent. */
   #prepared: NamedStatement | undefined
   #known = false
-  #repeated = false
+  /** Names that its messages tell the server to forget. */
+  #closing: readonly string[] = NO_NAMES
   /** Whether the error may come from an outdated prepared statement. */
   #stale = false
   /** Whether another client of the server session has prepared a statement under this name. */
@@ -72,12 +73,22 @@ export class StatementWork extends SessionWork {
     return this.extendedMessages('sync', 0)
   }
 
-  /** Its messages in the extended protocol. `unnamed` takes no automatic name. */
-  protected extendedMessages(end: StatementToSend['end'], rows: number, unnamed = false): Buffer {
+  /**
+   * Its messages in the extended protocol. `unnamed` takes no name: `automatic` none that the driver
+   * has given, `any` none at all.
+   */
+  protected extendedMessages(
+    end: StatementToSend['end'],
+    rows: number,
+    unnamed?: 'automatic' | 'any',
+  ): Buffer {
     const { prepared } = this.host
     const { text, name } = this.#statement
     // The types are no part of an automatic name, and the unnamed statement may have any.
-    const isUnnamed = this.#declared !== undefined || (unnamed && name === undefined)
+    const isUnnamed =
+      this.#declared !== undefined ||
+      unnamed === 'any' ||
+      (unnamed === 'automatic' && name === undefined)
     const chosen = prepared.choose(this.#statement, this.#values)
     const statement = isUnnamed ? undefined : chosen
     this.#prepared = statement
@@ -85,17 +96,17 @@ export class StatementWork extends SessionWork {
     this.#shape = (this.#known ? statement?.shape : undefined) ?? RowShape.none
     this.failure = undefined
     const hasColumns = this.#known && statement!.shape !== undefined
-    let closing = NO_NAMES
+    this.#closing = NO_NAMES
     if (!this.#known) {
       if (statement !== undefined) prepared.parse(statement)
-      if (prepared.hasClosing) closing = prepared.takeClosing()
+      if (prepared.hasClosing) this.#closing = prepared.takeClosing()
     }
     return statementMessages({
       text: this.#known ? undefined : text,
       name: statement?.name ?? '',
       values: this.#values ?? NO_VALUES,
       types: this.#declared?.types ?? NO_TYPES,
-      closing,
+      closing: this.#closing,
       describe: !hasColumns,
       rows,
       end,
@@ -110,7 +121,11 @@ export class StatementWork extends SessionWork {
       case FROM_SERVER.bindComplete:
         this.bound = true
         break
+      case FROM_SERVER.emptyQuery:
+        this.isAnswered = true
+        break
       case FROM_SERVER.commandComplete:
+        this.isAnswered = true
         this.completed(tagOf(buffer, from, to))
         break
       case FROM_SERVER.rowDescription:
@@ -134,7 +149,6 @@ export class StatementWork extends SessionWork {
   /** Once, if it may have failed only because its prepared statement was lost or outdated. */
   override wantsRepeat(idle: boolean): boolean {
     if (!this.mayBeRepeated(idle)) return false
-    this.#repeated = true
     this.again()
     return true
   }
@@ -142,7 +156,7 @@ export class StatementWork extends SessionWork {
   /** Whether it is worth sending anew. `idle` says that the session is in no transaction. */
   protected mayBeRepeated(idle: boolean): boolean {
     this.noteRefusal()
-    return this.#stale && idle && !this.#repeated
+    return this.#stale && idle && !this.isRepeated
   }
 
   /** Finds out whether the server has refused it only for its prepared statement. */
@@ -175,8 +189,16 @@ export class StatementWork extends SessionWork {
   }
 
   override refuse(error: Error): void {
-    if (this.#prepared !== undefined) this.host.prepared.unsent(this.#prepared)
+    this.takeBack()
     this.#done(error)
+  }
+
+  override takeBack(): void {
+    const { prepared } = this.host
+    if (this.#prepared !== undefined) prepared.unsent(this.#prepared)
+    if (this.#closing.length > 0) prepared.stillClosing(this.#closing)
+    this.#prepared = undefined
+    this.#closing = NO_NAMES
   }
 
   /** Returns the rows received so far, and forgets them. */

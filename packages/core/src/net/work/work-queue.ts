@@ -2,6 +2,8 @@ import { rethrowLater } from '../../base/rethrow-later.js'
 
 /** What one session does at a time: a statement, a cursor, a COPY. */
 export interface QueuedWork {
+  /** Whether the server may have received it. */
+  readonly sent?: boolean
   /**
    * Whether it is to be sent anew instead of being settled. `idle` says that the session is in no
    * transaction.
@@ -114,7 +116,10 @@ export class WorkQueue<Work extends QueuedWork> {
 
   #advance(): void {
     this.#current = undefined
-    const next = this.#stopped ? undefined : this.#waiting?.shift()
-    if (next !== undefined) this.#start(next)
+    const next = this.#waiting?.[0]
+    // What was sent along with other work is answered all the same.
+    if (next === undefined || (this.#stopped && next.sent !== true)) return
+    this.#waiting!.shift()
+    this.#start(next)
   }
 }
