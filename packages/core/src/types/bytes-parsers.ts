@@ -34,7 +34,8 @@ export function bytesParserOf(parser: TypeParser | undefined): BytesParser | und
 function integerAt(buffer: Buffer, start: number, end: number): number {
   const isNegative = buffer[start] === MINUS
   const first = isNegative ? start + 1 : start
-  if (first === end || end - first > MOST_DIGITS) return parseInteger(textAt(buffer, start, end))
+  // Of an empty text the byte is not its own.
+  if (first >= end || end - first > MOST_DIGITS) return parseInteger(textAt(buffer, start, end))
   let number = 0
   for (let at = first; at < end; at++) {
     const digit = buffer[at]! - ZERO

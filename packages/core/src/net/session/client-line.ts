@@ -30,7 +30,7 @@ export interface LineHost {
   isOver(): boolean
   /** Whether the server answers work of the pool. */
   isBusy(): boolean
-  /** The server owes the client nothing any more, and the client writes nothing by itself. */
+  /** Work of the pool that waits for the client may have its turn. */
   quiet(): void
   /** Stops reading from the socket for the client, or goes on. */
   pause(paused: boolean): void
@@ -118,6 +118,11 @@ export class ClientLine implements LibraryLine {
     return this.isOwed || !this.client.isStarted
   }
 
+  /** Whether the server owes the client nothing. */
+  get isAnswered(): boolean {
+    return this.#series.quiet
+  }
+
   /** Whether the work of the pool has to wait for the client. */
   get hasTurn(): boolean {
     return this.isOwed || this.client.mayWrite
@@ -152,7 +157,7 @@ export class ClientLine implements LibraryLine {
   }
 
   settled(): void {
-    if (!this.hasTurn) this.#host.quiet()
+    this.#host.quiet()
   }
 
   async cancel(): Promise<void> {
@@ -229,9 +234,10 @@ export class ClientLine implements LibraryLine {
     this.#isAnswering = true
     this.#relay.flush()
     this.#isAnswering = false
+    if (!this.#series.quiet) return
     // The whole answer has come, whether the borrower reads it or not.
-    if (this.#series.quiet) this.#host.pause(false)
-    this.settled()
+    this.#host.pause(false)
+    this.#host.quiet()
   }
 
   /** Hands over what was passed on. */

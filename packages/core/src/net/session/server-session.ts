@@ -86,8 +86,12 @@ export class ServerSession
   lendRaw(holder: RawHolder): unknown {
     this.prepared.rawTaken()
     const line = this.#lineOf()
-    // What the client sends waits for this.
-    if (this.resetIsDue) this.run({ text: '' }, () => undefined)
+    if (this.resetIsDue) {
+      // What the client sends waits for this.
+      const first = new StatementWork(this, { text: '' }, undefined, () => undefined)
+      first.isAhead = true
+      this.#submit(first)
+    }
     return line.lend(holder)
   }
 
@@ -210,10 +214,10 @@ export class ServerSession
   query(work: SessionWork): void {
     if (work.sent) return
     const line = this.#line
-    if (line?.isCopying === true) this.#refuse(work, copyInProgress())
-    else if (line?.hasTurn === true && !work.isRepeated) this.#postponed = work
-    // What the client has sent since this was sent first stays behind it.
-    else this.#begin(work)
+    if (line === undefined) this.#begin(work)
+    else if (line.isCopying) this.#refuse(work, copyInProgress())
+    else if (work.isAhead ? line.isAnswered : !line.hasTurn) this.#begin(work)
+    else this.#postponed = work
   }
 
   errorOf(body: Buffer): Error {
@@ -279,7 +283,8 @@ export class ServerSession
   /** Begins what had to wait for the client. */
   #continue(): void {
     const work = this.#postponed
-    if (work === undefined || this.#line?.hasTurn === true) return
+    const line = this.#line!
+    if (work === undefined || (work.isAhead ? !line.isAnswered : line.hasTurn)) return
     this.#postponed = undefined
     this.#begin(work)
   }

@@ -35,6 +35,8 @@ export abstract class SessionWork implements QueuedWork {
   bound = false
   /** Whether it goes out a second time. */
   isRepeated = false
+  /** Whether it goes before what the client has not sent yet. */
+  isAhead = false
   /**
    * Whether the answer holds what ends one: then ReadyForQuery is due, and before that it would be
    * that of something else.
@@ -98,6 +100,8 @@ export abstract class SessionWork implements QueuedWork {
     this.bound = false
     this.isAnswered = false
     this.isRepeated = true
+    // It was there before what the client has written since.
+    this.isAhead = true
     this.refusal = undefined
   }
 

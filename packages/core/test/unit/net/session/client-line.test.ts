@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { frame } from '../scripted-server.js'
 import {
   BOUND,
@@ -82,6 +82,16 @@ describe('ClientLine', () => {
     expect(it.raw.taken).toBe('TDCZ')
     it.peer.write(...answer('1'))
     expect((await ours).rows).toEqual([{ v: '1' }])
+  })
+
+  it('has a reset go out before what a client that is just made writes', async () => {
+    const it = await scriptedSession({}, true)
+    it.session.resetFirst()
+    const made = it.session.lendRaw(new Holder())
+    expect(made).toBe(it.client().raw)
+    it.client().line.write(query('select 2'))
+    const parts = await it.kinds(9 * 4 + 1)
+    expect(parts).toBe(`${'CPBE'.repeat(9)}Q`)
   })
 
   it('sends what was begun during a lease and is written after it, and tells its texts', async () => {
@@ -181,8 +191,7 @@ describe('ClientLine', () => {
     expect(it.raw.taken).toBe('T')
     it.raw.onTake = () => {}
     it.raw.line.pause(false)
-    await turns()
-    expect(it.raw.taken).toBe('TDCZ')
+    await vi.waitFor(() => expect(it.raw.taken).toBe('TDCZ'))
   })
 
   it('ends the session when a callback of the borrower throws, and has the error surface', async () => {

@@ -11,15 +11,16 @@ export class PlainClient implements LibraryClient {
   readonly raw = {}
   readonly line: LibraryLine
   isStarted = true
-  mayWrite = false
+  mayWrite: boolean
   taken = ''
   drains = 0
   restored = 0
   lost: unknown[] = []
   onTake: (messages: Buffer) => void = () => {}
 
-  constructor(line: LibraryLine) {
+  constructor(line: LibraryLine, mayWrite: boolean) {
     this.line = line
+    this.mayWrite = mayWrite
   }
 
   lend(_holder: RawHolder): unknown {
@@ -59,9 +60,13 @@ export interface ScriptedSession {
   run(statement: Statement): Promise<QueryResult<unknown>>
 }
 
-/** Opens a session; its server is gone when the test is over. */
+/**
+ * Opens a session; its server is gone when the test is over. `mayWrite` is what its client says at
+ * first.
+ */
 export async function scriptedSession(
   change: Partial<ConnectContext> = {},
+  mayWrite = false,
 ): Promise<ScriptedSession> {
   let met = (_peer: Peer): void => {}
   const peerMet = new Promise<Peer>((resolve) => {
@@ -94,7 +99,7 @@ export async function scriptedSession(
   const session = await connectSession(
     {
       makeClient: (line) => {
-        client = new PlainClient(line)
+        client = new PlainClient(line, mayWrite)
         return client
       },
       errorOf: (body) => new Error(body.toString('latin1')),
