@@ -5,6 +5,7 @@ import { connectSession, type Library, type LibraryClient, readFields } from '@p
 const nothingToLend: LibraryClient = {
   raw: undefined,
   isStarted: true,
+  mayWrite: false,
   lend: () => undefined,
   take() {},
   drained() {},

@@ -79,8 +79,8 @@ function refuseLater(query: LazyQuery, holder: RawHolder, called: () => void): v
 }
 
 /**
- * Has a query read its text from a file when it is run, as `sql.file` does; the holder is asked once
- * it is read, which may be after the lease.
+ * Has a query read its text from a file when it is run, as `sql.file` does; the holder is asked
+ * once it is read, which may be after the lease.
  */
 function readFirst(query: LazyQuery, path: string): void {
   const { handler } = query

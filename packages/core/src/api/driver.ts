@@ -245,8 +245,8 @@ export interface DriverConnection {
    * Runs several statements whose messages go out in one piece, one after the other. Each answer
    * settles its own statement; while one is outstanding `transactionStatus()` is `unknown`. Returns
    * false, with nothing sent and nothing called, when the session cannot send these so: a COPY with
-   * others, a text of several commands among joined ones, or a session that is ending. A driver that
-   * leaves this out has its statements run one by one.
+   * others, a text of several commands among joined ones, or a session that is ending. A driver
+   * that leaves this out has its statements run one by one.
    */
   runTogether?(statements: readonly SentStatement[]): boolean
   /**

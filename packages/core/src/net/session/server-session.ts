@@ -456,8 +456,8 @@ function stepsOf(statements: readonly SentStatement[]): SentStatement[][] {
 }
 
 /**
- * Whether nothing may be sent behind a statement before it is answered: what follows a COPY would be
- * its data.
+ * Whether nothing may be sent behind a statement before it is answered: what follows a COPY would
+ * be its data.
  */
 function isForItself({ statement }: SentStatement): boolean {
   return (traitsOf(statement.text) & COPIES) !== 0 || declaredOf(statement)?.describe !== undefined

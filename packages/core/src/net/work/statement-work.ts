@@ -74,8 +74,8 @@ export class StatementWork extends SessionWork {
   }
 
   /**
-   * Its messages in the extended protocol. `unnamed` takes no name: `automatic` none that the driver
-   * has given, `any` none at all.
+   * Its messages in the extended protocol. `unnamed` takes no name: `automatic` none that the
+   * driver has given, `any` none at all.
    */
   protected extendedMessages(
     end: StatementToSend['end'],

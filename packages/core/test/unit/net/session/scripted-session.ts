@@ -96,7 +96,7 @@ export async function scriptedSession(
     },
     ...change,
   }
-  const session = await connectSession(
+  const session = (await connectSession(
     {
       makeClient: (line) => {
         client = new PlainClient(line, mayWrite)
@@ -105,7 +105,7 @@ export async function scriptedSession(
       errorOf: (body) => new Error(body.toString('latin1')),
     },
     context,
-  )
+  )) as ServerSession
   const peer = await peerMet
   onTestFinished(async () => {
     session.destroy('the test is over')
