@@ -134,9 +134,16 @@ export class OutageSetup implements AsyncDisposable {
 
   /**
    * When this node first took a commit, as a reading of `performance.now()`: a promoted server
-   * takes writes a while before a synchronous standby has found it.
+   * takes writes a while before a synchronous standby has found it. Rejects after 60 s.
    */
   readonly firstCommitOn = async (name: string): Promise<number> => {
+    const late = pause(60_000, undefined, { ref: false }).then(() => {
+      throw new Error(`not within 60 s: a commit on ${name}`)
+    })
+    return await Promise.race([this.#firstCommitOn(name), late])
+  }
+
+  async #firstCommitOn(name: string): Promise<number> {
     for (;;) {
       try {
         await this.node(name).sql('insert into first_commit values (1)')
