@@ -170,8 +170,8 @@ export class ServerSession
     const works = steps.map((step) => {
       const parts = step.map(partOf)
       if (parts.length > 1) return new JoinedWork(this, parts)
-      const [only] = parts
-      return new LoneWork(this, only!.sent, only!.values, only!.isBehindChange)
+      const [{ sent, values }] = parts as [JoinedPart]
+      return new LoneWork(this, sent.statement, values, sent.done)
     })
     const [first, ...behind] = works
     if (first === undefined) return false

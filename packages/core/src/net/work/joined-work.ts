@@ -114,8 +114,7 @@ class Part extends StatementWork {
   }
 
   override messages(): Buffer {
-    const unnamed = this.#isBehindChange ? 'any' : undefined
-    return this.extendedMessages(this.#isLast ? 'sync' : 'joined', 0, unnamed)
+    return this.extendedMessages(this.#isLast ? 'sync' : 'joined', 0, this.#isBehindChange)
   }
 
   /** It was run, and undone since. */

@@ -1,4 +1,3 @@
-import type { SentStatement } from '../../api/driver.js'
 import type { Statement } from '../../api/statement.js'
 import type { WireValue } from '../../types/encode-values.js'
 import type { PairOutcome } from './pair-outcome.js'
@@ -29,29 +28,11 @@ export class PiggybackWork extends StatementWork {
 
 /**
  * One of several statements that are sent in one piece. Others follow it, so that it could only be
- * sent anew behind them: it takes no automatic name, with which that might become
- * necessary.
+ * sent anew behind them: it takes no name, with which that might become necessary.
  */
 export class LoneWork extends StatementWork {
-  readonly #isBehindChange: boolean
-
-  /**
-   * `isBehindChange` says that what is sent before it may change what a name stands for: then it
-   * runs without one.
-   */
-  constructor(
-    host: WorkHost,
-    { statement, done }: SentStatement,
-    values: readonly WireValue[] | undefined,
-    isBehindChange: boolean,
-  ) {
-    super(host, statement, values, done)
-    this.#isBehindChange = isBehindChange
-  }
-
   override messages(): Buffer {
-    if (!this.extended) return super.messages()
-    return this.extendedMessages('sync', 0, this.#isBehindChange ? 'any' : 'automatic')
+    return this.extended ? this.extendedMessages('sync', 0, true) : super.messages()
   }
 
   override wantsRepeat(): boolean {

@@ -73,22 +73,12 @@ export class StatementWork extends SessionWork {
     return this.extendedMessages('sync', 0)
   }
 
-  /**
-   * Its messages in the extended protocol. `unnamed` takes no name: `automatic` none that the
-   * driver has given, `any` none at all.
-   */
-  protected extendedMessages(
-    end: StatementToSend['end'],
-    rows: number,
-    unnamed?: 'automatic' | 'any',
-  ): Buffer {
+  /** Its messages in the extended protocol. `unnamed` takes no name, not even the caller's. */
+  protected extendedMessages(end: StatementToSend['end'], rows: number, unnamed = false): Buffer {
     const { prepared } = this.host
-    const { text, name } = this.#statement
+    const { text } = this.#statement
     // The types are no part of an automatic name, and the unnamed statement may have any.
-    const isUnnamed =
-      this.#declared !== undefined ||
-      unnamed === 'any' ||
-      (unnamed === 'automatic' && name === undefined)
+    const isUnnamed = unnamed || this.#declared !== undefined
     const chosen = prepared.choose(this.#statement, this.#values)
     const statement = isUnnamed ? undefined : chosen
     this.#prepared = statement

@@ -262,6 +262,62 @@ describe('statements that are sent together', () => {
     },
   )
 
+  it('are answered up to the last ReadyForQuery that came, wherever the session is lost', async () => {
+    const messages = ['a', 'b', 'c'].flatMap((value) => [PARSED, ...one(value), ready()])
+    const begin = [PARSED, BOUND, NO_DATA, tag('BEGIN')]
+    const joined = [...begin, PARSED, ...one('b'), ready('T'), PARSED, ...one('c'), ready('T')]
+    for (const [answer, isJoined] of [
+      [messages, false],
+      [joined, true],
+    ] as const) {
+      for (let count = 0; count <= answer.length; count++) {
+        const it = await scriptedSession()
+        const { all } = together(it, ['begin', isJoined], ['select 2, $1'], ['select 3, $1'])
+        it.session.show(Buffer.concat(answer.slice(0, count)))
+        it.session.destroy('lost')
+        const ended = answer.slice(0, count).filter((message) => message[0] === 0x5a).length
+        const answered = isJoined && ended > 0 ? ended + 1 : ended
+        const outcomes = await all
+        expect(outcomes.map(({ error }) => error === undefined)).toEqual(
+          outcomes.map((_, index) => index < answered),
+        )
+        for (const { error } of outcomes.slice(answered)) {
+          expect(error).toMatchObject({ name: 'ConnectionLostError', executed: 'unknown' })
+        }
+      }
+    }
+  })
+
+  it('fail behind one that waits and cannot be sent, each on its own', async () => {
+    const it = await scriptedSession()
+    const warm = it.run({ text: 'select 1, $1', values: ['1'], name: 'mine' })
+    await it.kinds(5)
+    it.peer.write(PARSED, ...one('a'), ready())
+    await warm
+    const { all } = together(
+      it,
+      ['select 2, $1', true],
+      ['another text, $1', false, 'mine'],
+      ['select 3, $1'],
+      ['another text, $1', false, 'mine'],
+      ['select 4, $1'],
+    )
+    expect(await it.kinds(5)).toBe('PBDES')
+    it.peer.write(PARSED, ...one('c'), ready())
+    expect(await it.kinds(5)).toBe('PBDES')
+    it.peer.write(PARSED, ...one('d'), ready())
+    const refused = { error: { name: 'TypeError' } }
+    const outcomes = await all
+    expect(outcomes).toMatchObject([
+      refused,
+      refused,
+      { rows: [{ v: 'c' }] },
+      refused,
+      { rows: [{ v: 'd' }] },
+    ])
+    expect(it.session.inFlight).toBe(0)
+  })
+
   it('are all answered when the session is closed meanwhile', async () => {
     const it = await scriptedSession()
     const { all } = together(it, ['select 1, $1'], ['select 2, $1'], ['select 3, $1'])
@@ -307,10 +363,17 @@ describe('statements that are sent together', () => {
         ['alter table t add m int', joined],
         ['select * from t where n = $1', false, 'mine'],
       )
-      const sync = joined ? '' : 'S'
-      expect(await it.kinds(joined ? 11 : 13)).toBe(`BE${sync}PBDE${sync}PBDES`)
+      // Those that stand for themselves take no name anyway.
+      expect(await it.kinds(joined ? 11 : 15)).toBe(joined ? 'BEPBDEPBDES' : 'PBDES'.repeat(3))
       const end = joined ? [] : [ready()]
-      it.peer.write(BOUND, row('a'), tag('SELECT 1'), ...end)
+      it.peer.write(
+        ...(joined ? [] : [PARSED]),
+        BOUND,
+        columns(['v']),
+        row('a'),
+        tag('SELECT 1'),
+        ...end,
+      )
       it.peer.write(PARSED, BOUND, NO_DATA, tag('ALTER TABLE'), ...end)
       it.peer.write(PARSED, BOUND, columns(['v', 'w']), row('b', 'c'), tag('SELECT 1'), ready())
       expect(await all).toEqual([
