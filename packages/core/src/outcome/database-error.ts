@@ -137,6 +137,11 @@ export function setStatementIndex(error: Error, index: number): void {
   Object.defineProperty(error, 'statementIndex', value)
 }
 
+/** Takes back what `setStatementIndex` has said: the error is about none of them. */
+export function clearStatementIndex(error: Error): void {
+  delete (error as { statementIndex?: number }).statementIndex
+}
+
 /**
  * Says that another attempt may succeed, where an error could not know that by itself. The same
  * object, because the caller may hold it already.

@@ -188,7 +188,8 @@ export class ArrayTransaction {
     const { slot } = this.#lease
     if (slot.over || !slot.quiet || slot.connection!.transactionStatus() === 'idle') return
     try {
-      await this.#lease.query(ROLLBACK, { timeoutMs: ROLLBACK_MS })
+      const timeoutMs = this.#limits?.timeoutMs(ROLLBACK_MS) ?? ROLLBACK_MS
+      await this.#lease.query(ROLLBACK, { timeoutMs })
     } catch {
       this.#lease.destroy('ROLLBACK failed')
     }

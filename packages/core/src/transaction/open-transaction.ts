@@ -7,7 +7,7 @@ import type { Clock } from '../base/clock.js'
 import { checkFunction } from '../base/option-check.js'
 import type { PoolLease, WorkGuard } from '../lease/pool-lease.js'
 import { asExecuted } from '../outcome/as-executed.js'
-import { setExecuted } from '../outcome/database-error.js'
+import { clearStatementIndex, setExecuted } from '../outcome/database-error.js'
 import { isUndone } from '../outcome/error-meaning.js'
 import { AbortError, InDoubtError } from '../outcome/errors.js'
 import { failCall, type SettleCall } from '../outcome/fail-call.js'
@@ -114,7 +114,11 @@ export class OpenTransaction extends TransactionSession implements Transaction {
   async failed(error: unknown): Promise<unknown> {
     // After a stop the caller does not wait: the connection is cleaned after its release.
     if (this.#state !== 'stopped') await this.#rollBack()
-    if (this.#notBegun !== undefined) return this.#notBegun
+    if (this.#notBegun !== undefined) {
+      // The first statement of an array was told of it, and is not what it is about.
+      clearStatementIndex(this.#notBegun)
+      return this.#notBegun
+    }
     if (this.#endedUnseen === undefined && this.#unknown?.has(error) === true) {
       setExecuted(error as PoolhouseError, 'rolled-back')
     }

@@ -3,6 +3,7 @@ import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import { traceQuery, tracing } from '../api/tracing.js'
 import { realTimers } from '../base/real-timers.js'
 import type { SettleCall } from '../outcome/fail-call.js'
+import type { Executed } from '../outcome/outcome.js'
 import type { Slot } from '../slot/slot.js'
 import { traitsOf } from '../sql/statement-traits.js'
 import { aboutStatement } from '../statement/session-work.js'
@@ -80,8 +81,12 @@ export class OpeningRun extends StatementRun {
   readonly #host: RunHost
   readonly #opening: readonly Statement[]
   readonly #isAll: boolean
+  // What begins the transaction, each with who is told of its end.
+  #group: SentStatement[] | undefined
   // One of the statements that begin the transaction has failed.
   #failure: Error | undefined
+  // Why nothing more is sent, if its lease was ended meanwhile.
+  #cutBy: ((executed: Executed) => Error) | undefined
 
   /** Begins nothing yet; see `StatementRun`. */
   constructor(
@@ -102,26 +107,44 @@ export class OpeningRun extends StatementRun {
   }
 
   protected override send(slot: Slot, statement: Statement, done: AnswerTo): void {
-    const opening = this.#opening.map((each) => this.#checked(slot, each))
-    const group: SentStatement[] = opening.map((each) => ({
-      statement: each,
-      joined: true,
-      done: this.#opener(each),
-    }))
+    const group = this.#openers(slot)
+    const { length } = group
     group.push({ statement, done: (error, result) => done(this.#failure ?? error, result) })
-    if (group.length > 1 && slot.connection!.runTogether?.(group) === true) return
-    this.#oneByOne(slot, opening, (failure) => {
+    if (length > 0 && slot.connection!.runTogether?.(group) === true) return
+    this.#oneByOne(slot, 0, (failure) => {
       if (failure !== undefined) done(failure)
-      // The cancel request of what was given up meanwhile must not reach it.
-      else if (this.running) attempt(slot, statement, done)
-      else this.unsent(slot)
+      else this.#sendFirst(slot, statement, done)
     })
+  }
+
+  /** What begins the transaction was answered by itself. */
+  #sendFirst(slot: Slot, statement: Statement, done: AnswerTo): void {
+    const again = (): void => {
+      if (!this.settled) this.#sendFirst(slot, statement, done)
+    }
+    // The cancel request of what was given up meanwhile must not reach it.
+    if (!this.running) this.unsent(slot)
+    else if (this.#cutBy !== undefined) done(this.#cutBy('no'))
+    // Nor one of the pool itself, which is closing.
+    else if (slot.cancelling) void slot.whenQuiet().then(again)
+    else attempt(slot, statement, done)
+  }
+
+  /** Its lease is over: what is not sent yet would run when the transaction is over, too. */
+  cut(errorOf: (executed: Executed) => Error): void {
+    this.#cutBy ??= errorOf
   }
 
   /** The first statement was refused before it was sent; the transaction is begun all the same. */
   protected override withhold(slot: Slot, fail: (other?: Error) => void): void {
-    if (this.#failure !== undefined || this.#opening.length === 0) super.withhold(slot, fail)
-    else this.#oneByOne(slot, this.#opening, fail)
+    try {
+      this.#openers(slot)
+    } catch {
+      // Told below.
+    }
+    if (this.#failure !== undefined || this.#opening.length === 0) {
+      realTimers.queueMicrotask(() => fail(this.#failure))
+    } else this.#oneByOne(slot, 0, fail)
   }
 
   protected override objection(slot: Slot): Error | null {
@@ -133,6 +156,14 @@ export class OpeningRun extends StatementRun {
       return this.#keeper.notBegun(error, !this.#isAll)
     }
     return this.#keeper.toldOf(error, this.#scope)
+  }
+
+  /** What begins the transaction, made once. Throws if it may not be sent at all. */
+  #openers(slot: Slot): SentStatement[] {
+    this.#group ??= this.#opening
+      .map((each) => this.#checked(slot, each))
+      .map((statement) => ({ statement, joined: true, done: this.#opener(statement) }))
+    return this.#group
   }
 
   /** As it may be sent. Throws if it may not be sent at all. */
@@ -147,17 +178,16 @@ export class OpeningRun extends StatementRun {
     }
   }
 
-  #oneByOne(slot: Slot, opening: readonly Statement[], then: (failure?: Error) => void): void {
-    const [next, ...rest] = opening
-    if (next === undefined) {
+  #oneByOne(slot: Slot, at: number, then: (failure?: Error) => void): void {
+    if (at === this.#opening.length || this.#cutBy !== undefined) {
       then()
       return
     }
-    const done = this.#opener(next)
-    attempt(slot, next, (error, result) => {
+    const { statement, done } = this.#group![at]!
+    attempt(slot, statement, (error, result) => {
       done(error, result)
       if (error !== null) then(error)
-      else this.#oneByOne(slot, rest, then)
+      else this.#oneByOne(slot, at + 1, then)
     })
   }
 

@@ -21,6 +21,7 @@ import { KeyedWork } from './idempotency.js'
 import { OpenTransaction } from './open-transaction.js'
 import { NO_OPTIONS } from './opening.js'
 import { stoppedByTimeout } from './transaction-errors.js'
+import { less } from './transaction-limits.js'
 
 /** Lends the connections of transactions. */
 type Lender = Pick<ConnectionPool, 'name' | 'acquire' | 'tryAcquire'>
@@ -186,7 +187,9 @@ async function attemptArray<R>(
     const lease = (takeNow(pool, options) ??
       (await pool.acquire(acquireOptionsOf(options)))) as PoolLease
     const limits = left
-    const alone = (): Promise<QueryResult[]> => runAlone(lease, pool, clock, statements, limits)
+    const since = clock.now()
+    const alone = (): Promise<QueryResult[]> =>
+      runAlone(lease, pool, clock, statements, less(limits, clock.now() - since)!)
     const tx = new ArrayTransaction(lease, pool.name, clock, left, alone)
     const unwatch = watchLimits(tx, pool.name, clock, left)
     try {
@@ -216,6 +219,8 @@ async function runAlone(
   const unwatch = watchLimits(tx, pool.name, clock, options)
   const work = (): Promise<QueryResult[]> => oneByOne(tx, statements)
   try {
+    // Its signal may have fired since the statements were refused as one step.
+    if (options.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
     if (tx.beginsApart) await tx.begin()
     const results = await (unwatch === undefined ? work() : tx.untilStopped(work))
     tx.returned()

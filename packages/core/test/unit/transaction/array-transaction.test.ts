@@ -389,3 +389,44 @@ test('a wrapper that is no kit wrapper of an array commits after its own work', 
   expect(done.state).toBe('resolved')
   expect(it.session().statements).toEqual(['BEGIN', 'a', 'audit', 'COMMIT'])
 })
+
+test('T95: an array whose ROLLBACK is not answered fails within its time-out', async () => {
+  const onStatement = (statement: { text: string }): FakeReply | undefined =>
+    statement.text === 'ROLLBACK' ? { hang: true } : byWord(statement)
+  const it = scripted({ onStatement, onCancel: () => new Error('refused') })
+  const done = await run(it, ['bad'], { timeoutMs: 100 }, 400)
+  expect(done.error).toMatchObject({ code: '23505', executed: 'rolled-back' })
+})
+
+test('T95: what fails at BEGIN is no error of the first statement, also where they run one by one', async () => {
+  const onStatement = (statement: { text: string }): FakeReply | undefined =>
+    statement.text === 'BEGIN' ? { error: sqlError('40001') } : byWord(statement)
+  for (const sendsTogether of [undefined, 'refused', 'never'] as const) {
+    for (const first of ['a', 'a; b']) {
+      const it = scripted({ onStatement, ...(sendsTogether && { sendsTogether }) })
+      const done = await run(it, [first, 'c'])
+      expect(done.error).toMatchObject({ code: '40001' })
+      expect(done.error).not.toHaveProperty('statementIndex')
+    }
+  }
+})
+
+test('an array that begins anew one by one has the time and the signal of the call', async () => {
+  for (const by of ['timeoutMs', 'signal'] as const) {
+    const { options, reply } = identified()
+    const it = scripted({
+      sendsTogether: 'refused',
+      onStatement: (statement) => (statement.text.startsWith('BEGIN;') ? reply : byWord(statement)),
+      statementMs: 60,
+    })
+    const abort = new AbortController()
+    const limit = by === 'signal' ? { signal: abort.signal } : { timeoutMs: 150 }
+    await it.pool.warm()
+    const done = watch(it.pool.transaction(['slow'], { ...options, ...limit }))
+    // While ROLLBACK is under way, with which the first attempt ends.
+    await it.clock.advance(90)
+    abort.abort('enough')
+    await it.clock.advance(270)
+    expect(done.error?.name, by).toBe(by === 'signal' ? 'AbortError' : 'StatementTimeoutError')
+  }
+})

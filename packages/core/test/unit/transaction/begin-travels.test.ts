@@ -604,3 +604,74 @@ test('both are told to the tracing channel, each with its own end', async () => 
     'start bad',
   ])
 })
+
+test('what was not awaited is not sent once BEGIN is answered, if the work has failed meanwhile', async () => {
+  const cases = [
+    ['a', { sendsTogether: 'refused' }],
+    ['a; b', {}],
+  ] as const
+  for (const [text, behaviour] of cases) {
+    const it = await warm(away({}, { ...behaviour, onCancel: () => 20 }))
+    const call = { is: undefined as ReturnType<typeof watch> | undefined }
+    const done = watch(
+      it.pool.transaction((tx) => {
+        call.is = watch(tx.query(text))
+        throw new Error('work failed')
+      }),
+    )
+    await it.clock.advance(1_000)
+    expect(done.error?.message).toBe('work failed')
+    expect(call.is?.error).toMatchObject({ name: 'LeaseReleasedError', executed: 'no' })
+    expect(it.session().statements).not.toContain(text)
+    expect(it.session().sessionStatus).toBe('idle')
+    expect(it.driver.violations).toEqual([])
+  }
+})
+
+test('each is traced once, also where they are sent one by one', async () => {
+  const told: string[] = []
+  const subscribers = {
+    start: ({ statement }: { statement: string }) => told.push(`start ${statement}`),
+    asyncStart: ({ statement }: { statement: string }) => told.push(`end ${statement}`),
+  }
+  tracing.query.subscribe(subscribers)
+  try {
+    const it = await warm(away())
+    const done = watch(it.pool.transaction((tx) => tx.query('a; b')))
+    await it.clock.advance(1_000)
+    expect(done.state).toBe('resolved')
+  } finally {
+    tracing.query.unsubscribe(subscribers)
+  }
+  const texts = ['BEGIN', 'COMMIT', 'a; b']
+  expect(told.sort()).toEqual([
+    ...texts.map((text) => `end ${text}`),
+    ...texts.map((text) => `start ${text}`),
+  ])
+})
+
+test('what opens every transaction counts among what changes its session, whatever follows it', async () => {
+  const it = await warm(away())
+  const done = watch(
+    it.pool.transaction((tx) => tx.query('copy t from stdin'), {
+      openWith: { text: 'set a = 1' },
+    } as TransactionOptions),
+  )
+  await it.clock.advance(1_000)
+  expect(done.error?.name).toBe('TypeError')
+  expect(it.session().statements).toContain('set a = 1')
+  watch(it.pool.query('next'))
+  await it.clock.advance(1_000)
+  expect(it.session().settings.size).toBe(0)
+})
+
+test('the cancel request of a closing pool for BEGIN does not reach the first statement', async () => {
+  const it = await warm(away({}, { sendsTogether: 'refused', onCancel: () => 15 }))
+  const done = watch(it.pool.transaction((tx) => tx.query('a')))
+  await it.clock.settle()
+  const closed = watch(it.pool.close({ timeoutMs: 0 }))
+  await it.clock.advance(10_000)
+  expect(closed.state).toBe('resolved')
+  expect(done.state).not.toBe('pending')
+  expect(it.driver.violations).toEqual([])
+})
