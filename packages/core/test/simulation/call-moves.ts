@@ -109,6 +109,8 @@ export function transaction(world: World): void {
       }
     },
     failed: (error) => {
+      // What has sent nothing has committed nothing, whatever became of its COMMIT.
+      if (!sent) return
       const executed = isPoolhouseError(error) ? error.executed : 'rolled-back'
       const fate = (): string => (committed.has(id) ? 'done' : 'failed')
       if (executed !== 'no') world.verdicts.push({ who: `transaction ${id}`, executed, fate })

@@ -27,6 +27,7 @@ export interface Fate {
 }
 
 const MARK = /\/\* (\w+) (\d+) (\w+) \*\//
+const PART = /\/\* part (\d+) \*\//
 
 /** A statement that names its sender and how the server is to treat it. */
 export function marked(text: string, who: string, id: number, treatment: string): string {
@@ -55,18 +56,31 @@ export class FakeServer {
   readonly fates: Map<string, Fate> = new Map()
   /** Transactions whose COMMIT the server has carried out. */
   readonly committed: Set<number> = new Set()
+  /** Share of BEGIN, COMMIT, ROLLBACK, savepoints and resets that go wrong. */
+  readonly trouble: number
   readonly complaints: string[] = []
   lastRefusalAt: number = Number.NEGATIVE_INFINITY
   lastFullAt: number = Number.NEGATIVE_INFINITY
   readonly #transactionOf = new Map<number, number>()
+  /** Sessions in which a transaction was begun. */
+  readonly #begun = new Set<number>()
   readonly #clock: VirtualClock
   readonly #random: SeededRandom
 
   constructor(clock: VirtualClock, random: SeededRandom) {
     this.#clock = clock
     this.#random = random
+    this.trouble = random.pick([0, 0, 0.05, 0.3])
+    const sendsTogether = random.pick([
+      undefined,
+      undefined,
+      undefined,
+      'never',
+      'refused',
+    ] as const)
     this.driver = fakeDriver({
       clock,
+      ...(sendsTogether === undefined ? {} : { sendsTogether }),
       destroysAtOnce: random.chance(0.5),
       connectMs: () => random.pick([0, 1, random.int(2, 60)]),
       statementMs: () => (random.chance(0.3) ? 0 : random.int(1, this.slowness)),
@@ -109,23 +123,49 @@ export class FakeServer {
   #receive(statement: Statement, connection: FakeConnection): FakeReply | undefined {
     const { backendPid: pid } = connection.info
     const mark = MARK.exec(statement.text)
+    const part = PART.exec(statement.text)
+    if (part !== null) this.#note(`part ${part[1]}`, pid)
     if (mark === null) {
-      if (statement.text.startsWith('BEGIN')) this.#expectFresh('a transaction', connection)
-      return undefined
+      if (statement.text.startsWith('BEGIN')) {
+        this.#expectFresh('a transaction', connection)
+        this.#begun.add(pid)
+      }
+      return this.#control(statement.text, pid, connection.sessionStatus === 'failed')
     }
     const [, who = '', number = '', treatment = ''] = mark
     const id = Number(number)
     this.#note(`${who} ${id}`, pid)
     if (who === 'lease') {
-      if (this.heldBy.get(pid) !== id && !this.careless.has(id))
+      const holder = this.heldBy.get(pid)
+      if (holder !== id && (holder !== undefined || !this.careless.has(id)))
         this.complaints.push(`lease ${id} ran on a stranger's session`)
     } else if (who === 'call') {
       this.#expectFresh(`call ${id}`, connection)
     } else if (who === 'tx') {
+      const other = this.#transactionOf.get(pid)
+      if (other !== undefined && other !== id) {
+        this.complaints.push(`transaction ${id} ran inside transaction ${other}`)
+      }
+      if (!this.#begun.has(pid)) this.complaints.push(`transaction ${id} ran without BEGIN`)
       this.#transactionOf.set(pid, id)
       if (this.heldBy.has(pid)) this.complaints.push(`transaction ${id} ran inside a lease`)
     }
     return this.#reply(statement.text, treatment)
+  }
+
+  /** A statement of the pool itself. */
+  #control(text: string, pid: number, hasFailed: boolean): FakeReply | undefined {
+    if (!/^(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|reset ahead)/.test(text)) return undefined
+    if (!this.#random.chance(this.trouble)) return undefined
+    if (text === 'COMMIT' && hasFailed) return undefined
+    if (text === 'COMMIT' && this.#random.chance(0.3)) return { waitsForStandby: true }
+    const reply = replyTo(this.#random.pick(['fail', 'serialize', 'hang', 'lose', 'fatal']))
+    const id = this.#transactionOf.get(pid)
+    // Committed, and the answer is lost.
+    if (text === 'COMMIT' && reply !== undefined && 'lose' in reply && id !== undefined) {
+      if (this.#random.chance(0.5)) this.committed.add(id)
+    }
+    return reply
   }
 
   #reply(text: string, treatment: string): FakeReply | undefined {
@@ -164,13 +204,23 @@ export class FakeServer {
   ): void {
     const { backendPid: pid } = connection.info
     const mark = MARK.exec(statement.text)
+    const part = PART.exec(statement.text)
+    if (part !== null) {
+      this.fates.get(`part ${part[1]}`)!.outcome = error === null ? 'done' : 'failed'
+    }
     if (mark !== null) {
+      if (mark[1] === 'tx' && error === null && connection.sessionStatus === 'idle') {
+        this.complaints.push(`transaction ${mark[2]} has run a statement outside of it`)
+      }
       const fate = this.fates.get(`${mark[1]} ${mark[2]}`)
       if (fate !== undefined) fate.outcome = error === null ? 'done' : 'failed'
-    } else if (/^(?:commit|rollback)$/i.test(statement.text)) {
+    } else if (/^(?:commit|rollback|reset session)$/i.test(statement.text)) {
       const id = this.#transactionOf.get(pid)
       if (id !== undefined && error === null && command === 'COMMIT') this.committed.add(id)
-      this.#transactionOf.delete(pid)
+      if (error === null) {
+        this.#transactionOf.delete(pid)
+        this.#begun.delete(pid)
+      }
     }
   }
 }

@@ -59,7 +59,8 @@ function hold(world: World, id: number, lease: Lease): void {
   world.leases.push({ id, lease, pid })
 }
 
-function take(world: World): HeldLease | undefined {
+/** One of the leases that are held. */
+export function take(world: World): HeldLease | undefined {
   if (world.leases.length === 0) return undefined
   const index = world.random.int(0, world.leases.length - 1)
   return world.leases[index]

@@ -1,3 +1,4 @@
+import { arrayTransaction, leaseBatch, oddTransaction } from './batch-moves.js'
 import { copyIn, copyOut, stream } from './bulk-moves.js'
 import { abortSomething, poolQuery, transaction } from './call-moves.js'
 import { acquire, destroy, leaseQuery, release, tryAcquire, use, useEnded } from './lease-moves.js'
@@ -24,6 +25,9 @@ const MOVES: readonly [weight: number, move: (world: World) => void][] = [
   [5, use],
   [6, nest],
   [8, transaction],
+  [8, oddTransaction],
+  [6, arrayTransaction],
+  [8, leaseBatch],
   [5, stream],
   [3, copyOut],
   [3, copyIn],
