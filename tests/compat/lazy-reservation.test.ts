@@ -25,7 +25,7 @@ test('a lazy reservation takes no connection for what waits for one when it is r
 })
 
 test('a lazy reservation runs nothing by itself that was given behind a BEGIN that got no connection', async () => {
-  const pool = open({ max: 1, acquireTimeoutMs: 50 })
+  const pool = open({ max: 1, acquireTimeoutMs: 1_000 })
   const sql = createRoutedSql(pool, { checkout: 'lazy' })
   await sql`create table if not exists orphans (n int)`
   const reserved = await sql.reserve()

@@ -123,9 +123,11 @@ export function setNode(error: PoolhouseError, node: string): void {
  * The same object, because the caller may hold it already.
  */
 export function setStatement(error: PoolhouseError, statement: string): void {
-  const isKnown = Object.prototype.propertyIsEnumerable.call(error, 'statement')
+  // That of a cause is configurable.
+  const isKnown = Object.getOwnPropertyDescriptor(error, 'statement')?.configurable === false
   if (isKnown || !Object.isExtensible(error)) return
-  Object.defineProperty(error, 'statement', { value: statement, enumerable: true })
+  // Not enumerable: what is logged or sent to a client by habit must not show it.
+  Object.defineProperty(error, 'statement', { value: statement, configurable: false })
 }
 
 /**

@@ -345,6 +345,9 @@ describe('slow lines', () => {
   })
 })
 
+// On a busy machine the end may be seen before the reset.
+const LOST = /ECONNRESET|terminated unexpectedly/
+
 describe('a lost COMMIT', () => {
   it.each(['COMMIT', 'commit work;', 'End', '/* x */ commit and chain', "commit prepared 'a'"])(
     'knows %j',
@@ -363,9 +366,7 @@ describe('a lost COMMIT', () => {
     const client = await connect()
     proxy.dropCommitAnswer()
     await client.query({ name: 'poolhouse_reset_8', text: 'COMMIT' })
-    await expect(client.query({ name: 'own', text: 'COMMIT' })).rejects.toMatchObject({
-      code: 'ECONNRESET',
-    })
+    await expect(client.query({ name: 'own', text: 'COMMIT' })).rejects.toThrow(LOST)
     expect(received().filter(isCommit)).toHaveLength(2)
   })
 
@@ -374,7 +375,7 @@ describe('a lost COMMIT', () => {
     proxy.dropCommitAnswer()
     await client.query('begin')
     await client.query('insert into t values (1)')
-    await expect(client.query('commit')).rejects.toMatchObject({ code: 'ECONNRESET' })
+    await expect(client.query('commit')).rejects.toThrow(LOST)
     expect(received()).toEqual(['begin', 'insert into t values (1)', 'commit'])
     const next = await connect()
     await next.query('begin')
@@ -388,7 +389,7 @@ describe('a lost COMMIT', () => {
     await client.query(commit)
     await client.query('begin')
     proxy.dropCommitAnswer()
-    await expect(client.query(commit)).rejects.toMatchObject({ code: 'ECONNRESET' })
+    await expect(client.query(commit)).rejects.toThrow(LOST)
     expect(received()).toEqual(['begin', 'commit', 'begin', 'commit'])
   })
 
@@ -418,7 +419,7 @@ describe('a lost COMMIT', () => {
     proxy.dropCommitAnswer()
     await expect(client.query('nonsense; commit')).rejects.toMatchObject({ code: '42601' })
     await client.query('begin')
-    await expect(client.query('commit')).rejects.toMatchObject({ code: 'ECONNRESET' })
+    await expect(client.query('commit')).rejects.toThrow(LOST)
   })
 
   it('counts the notices before the answer as part of it', async () => {
@@ -426,7 +427,7 @@ describe('a lost COMMIT', () => {
     const notices: unknown[] = []
     client.on('notice', (notice) => notices.push(notice.code))
     proxy.dropCommitAnswer()
-    await expect(client.query('commit')).rejects.toMatchObject({ code: 'ECONNRESET' })
+    await expect(client.query('commit')).rejects.toThrow(LOST)
     expect(notices).toEqual([])
     expect(received()).toEqual(['commit'])
   })
@@ -477,7 +478,7 @@ describe('a lost COMMIT', () => {
     }
     await client.query('begin')
     proxy.dropCommitRequest()
-    await expect(client.query(commit)).rejects.toMatchObject({ code: 'ECONNRESET' })
+    await expect(client.query(commit)).rejects.toThrow(LOST)
     await until(() => server.sessions === 0)
     expect(received()).toEqual([...before, 'begin'])
   })
