@@ -25,7 +25,7 @@ const noLibrary: Library = {
 export function bareDriver(): Driver {
   return {
     name: 'bare',
-    capabilities: { pipeline: false, namedStatements: true },
+    capabilities: { pipeline: true, namedStatements: true },
     connect: (context) => connectSession(noLibrary, context),
   }
 }

@@ -50,7 +50,7 @@ export function nodePostgres(options: NodePostgresOptions = {}): Driver {
   requireVersion(pg, options.pg === undefined)
   const driver: Driver = {
     name: 'pg',
-    capabilities: { pipeline: false, namedStatements: true },
+    capabilities: { pipeline: true, namedStatements: true },
     connect: (context) => connectSession(libraryOf(pg, context.settings), context),
   }
   return usesModule(driver, pg)

@@ -50,7 +50,7 @@ export function postgresJs(options: PostgresJsOptions = {}): Driver {
   const makeInstance = instanceMaker(postgres, readTemplate(postgres))
   const driver: Driver = {
     name: 'postgres.js',
-    capabilities: { pipeline: false, namedStatements: true },
+    capabilities: { pipeline: true, namedStatements: true },
     connect: (context) =>
       connectSession(libraryOf(postgres, makeInstance, context.settings), context),
   }

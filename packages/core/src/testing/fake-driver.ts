@@ -80,7 +80,7 @@ export function fakeDriver(options: FakeDriverOptions): FakeDriver {
   }
   return {
     name: 'fake',
-    capabilities: { pipeline: false, namedStatements: true },
+    capabilities: { pipeline: true, namedStatements: true },
     options,
     open,
     violations,

@@ -8,7 +8,7 @@ import { type NodePostgresOptions, nodePostgres } from '../../src/index.js'
 
 describe('nodePostgres', () => {
   it('is a driver over the copy of pg that it finds, or over a given one', () => {
-    const shape = { name: 'pg', capabilities: { pipeline: false, namedStatements: true } }
+    const shape = { name: 'pg', capabilities: { pipeline: true, namedStatements: true } }
     expect(nodePostgres()).toMatchObject(shape)
     expect(nodePostgres({ pg })).toMatchObject(shape)
     expect(nodePostgres({ pg: pgNamespace })).toMatchObject(shape)

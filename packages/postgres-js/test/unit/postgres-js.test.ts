@@ -7,7 +7,7 @@ const required = createRequire(import.meta.url)('postgres') as typeof postgres
 
 describe('postgresJs', () => {
   it('is a driver over the copy of postgres that it finds, or over a given one', () => {
-    const shape = { name: 'postgres.js', capabilities: { pipeline: false, namedStatements: true } }
+    const shape = { name: 'postgres.js', capabilities: { pipeline: true, namedStatements: true } }
     expect(postgresJs()).toMatchObject(shape)
     expect(postgresJs({ postgres })).toMatchObject(shape)
     expect(postgresJs({ postgres: postgresNamespace })).toMatchObject(shape)
