@@ -56,6 +56,35 @@ describe.each(DRIVERS)('the first statement of a transaction, over $driver', ({ 
     expect(level).toBe('serializable')
   })
 
+  it('that cannot be sent under its name leaves the transaction begun', async () => {
+    const pool = openPool({ max: 1 })
+    const taken = { name: 'taken', text: 'select 2' }
+    await pool.query({ ...taken, text: 'select 1' })
+    await pool.transaction(async (tx) => {
+      expect(await failureOf(tx.query(taken))).toBeInstanceOf(TypeError)
+      await add(tx, 1)
+    })
+    expect(await kept()).toEqual([1])
+    const inArray = pool.transaction(['insert into first values (1)', taken, 'select 3'])
+    expect(String(await failureOf(inArray))).toContain('"taken" was used for another text')
+    expect(await kept()).toEqual([])
+    expect(pool.stats().counters).toMatchObject({ created: 1, destroyed: 0 })
+  })
+
+  it('T95: of an array whose session the server ends before COMMIT is rolled back, and not in doubt', async () => {
+    const pool = openPool({ max: 1 })
+    const ended = pool.transaction([
+      'insert into first values (1)',
+      'select pg_terminate_backend(pg_backend_pid()), pg_sleep(5)',
+      'insert into first values (2)',
+    ])
+    expect(await failureOf(ended)).toMatchObject({
+      name: 'ConnectionLostError',
+      executed: 'rolled-back',
+    })
+    expect(await kept()).toEqual([])
+  })
+
   it('fails as any other does: all is rolled back, and the connection is kept', async () => {
     const pool = openPool({ max: 1 })
     for (const text of ['select 1/0', 'nonsense', 'select $1::int']) {

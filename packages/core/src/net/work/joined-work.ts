@@ -5,7 +5,7 @@ import { PoolhouseError } from '../../outcome/poolhouse-error.js'
 import { traitsOf } from '../../sql/statement-traits.js'
 import { CONTROLS_TRANSACTION } from '../../sql/trait-flags.js'
 import type { WireValue } from '../../types/encode-values.js'
-import { FROM_SERVER } from '../frames/messages.js'
+import { FROM_SERVER, SYNC } from '../frames/messages.js'
 import type { ServerError } from '../frames/server-error.js'
 import { SessionWork, type WorkHost } from './session-work.js'
 import { StatementWork } from './statement-work.js'
@@ -28,6 +28,8 @@ export class JoinedWork extends SessionWork {
   readonly #parts: readonly Part[]
   /** The part whose answer comes next. */
   #at = 0
+  /** The first part that cannot be sent, and why: an error of the caller. */
+  #unsent: { readonly at: number; readonly error: Error } | undefined
   /** Whether a part begins or ends a transaction. */
   readonly #controls: boolean
 
@@ -38,8 +40,23 @@ export class JoinedWork extends SessionWork {
     this.#parts = parts.map((part, index) => new Part(host, part, index === parts.length - 1))
   }
 
+  /**
+   * In a transaction of their own, what stands before a part that cannot be sent goes out all the
+   * same, as it would alone: BEGIN, before a statement whose name is taken.
+   */
   override messages(): Buffer {
-    return Buffer.concat(this.#parts.map((part) => part.messages()))
+    const pieces: Buffer[] = []
+    for (const [at, part] of this.#parts.entries()) {
+      try {
+        pieces.push(part.messages())
+      } catch (error) {
+        if (at === 0 || !this.#controls) throw error
+        this.#unsent = { at, error: error as Error }
+        pieces.push(SYNC)
+        break
+      }
+    }
+    return Buffer.concat(pieces)
   }
 
   override take(kind: number, buffer: Buffer, from: number, to: number): void {
@@ -47,14 +64,12 @@ export class JoinedWork extends SessionWork {
     part?.take(kind, buffer, from, to)
     if (kind !== FROM_SERVER.commandComplete && kind !== FROM_SERVER.emptyQuery) return
     this.#at++
-    this.isAnswered = this.#at === this.#parts.length
+    this.isAnswered = this.#at === this.#sentParts
   }
 
   override takeError(buffer: Buffer, from: number, to: number): ServerError {
     const refusal = super.takeError(buffer, from, to)
-    // Past the last one it is the implicit commit of the whole step that has failed.
-    const part = this.#parts[Math.min(this.#at, this.#parts.length - 1)]!
-    part.takeError(buffer, from, to)
+    this.#parts[this.#failedAt]!.takeError(buffer, from, to)
     return refusal
   }
 
@@ -70,17 +85,30 @@ export class JoinedWork extends SessionWork {
     // Without a transaction of its own the step is one, and an error undoes all of it.
     const isUndone = refusal !== undefined && !this.#controls && this.host.status === 'idle'
     for (const [index, part] of this.#parts.entries()) {
-      if (part === failed || refusal === undefined) part.settle()
-      else if (index > this.#at) part.refuse(passedOverError(refusal))
-      else if (isUndone) part.undo(undoneError(refusal))
+      const passedOver = this.#passedOver(index, refusal)
+      if (passedOver !== undefined) part.refuse(passedOver)
+      else if (isUndone && part !== failed) part.undo(undoneError(refusal))
       else part.settle()
     }
   }
 
+  /** Why a part was not run although others of the step were, if that is so. */
+  #passedOver(index: number, refusal: Error | undefined): Error | undefined {
+    const unsent = this.#unsent
+    // It was never sent, whatever became of what was.
+    if (unsent !== undefined && index === unsent.at) return unsent.error
+    if (refusal !== undefined && index > this.#failedAt) return passedOverError(refusal)
+    return unsent !== undefined && index > unsent.at ? passedOverError(unsent.error) : undefined
+  }
+
   override lose(reason: unknown): void {
-    for (const part of this.#parts) {
+    // An error of the server may be its last word; what stands behind it in the step is not run.
+    const refusal = this.refusal && this.refusedWith(this.refusal)
+    for (const [index, part] of this.#parts.entries()) {
+      const passedOver = this.#passedOver(index, refusal)
       part.sent = this.sent
-      part.lose(reason)
+      if (passedOver === undefined) part.lose(reason)
+      else part.refuse(passedOver)
     }
   }
 
@@ -93,8 +121,16 @@ export class JoinedWork extends SessionWork {
   }
 
   get #failed(): Part | undefined {
-    if (this.refusal === undefined) return undefined
-    return this.#parts[Math.min(this.#at, this.#parts.length - 1)]
+    return this.refusal === undefined ? undefined : this.#parts[this.#failedAt]
+  }
+
+  /** Past the last one it is the implicit commit of the whole step that has failed. */
+  get #failedAt(): number {
+    return Math.min(this.#at, this.#sentParts - 1)
+  }
+
+  get #sentParts(): number {
+    return this.#unsent?.at ?? this.#parts.length
   }
 }
 
