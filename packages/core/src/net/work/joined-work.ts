@@ -20,6 +20,11 @@ export interface JoinedPart {
   readonly isBehindChange: boolean
 }
 
+// The function of PostgreSQL by which a session that was told to end does so, in the middle of what
+// it runs: nothing that stands behind it is run. Not so the last word of a pooler, which answers in
+// the place of a server that may have done all of it.
+const ENDS_ITSELF = 'ProcessInterrupts'
+
 /**
  * Statements that are one step for the server: no Sync between them, so that after an error of one
  * the server passes over the others.
@@ -102,8 +107,8 @@ export class JoinedWork extends SessionWork {
   }
 
   override lose(reason: unknown): void {
-    // An error of the server may be its last word; what stands behind it in the step is not run.
-    const refusal = this.refusal && this.refusedWith(this.refusal)
+    const said = this.refusal
+    const refusal = said?.routine === ENDS_ITSELF ? this.refusedWith(said) : undefined
     for (const [index, part] of this.#parts.entries()) {
       const passedOver = this.#passedOver(index, refusal)
       part.sent = this.sent
