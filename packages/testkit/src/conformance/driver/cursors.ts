@@ -204,7 +204,7 @@ export const cursors: DriverArea = {
         const cursor = session.connection.openCursor({ text })
         await cursor.read(10)
         const waiting = failureOf(cursor.read(10), { name: 'DatabaseError', code: '57014' })
-        await test.untilRunning(session, text)
+        await test.untilSleeping(session)
         await session.connection.cancel(5_000)
         await waiting
         assert.deepEqual((await session.query('select 1 as n')).rows, [{ n: 1 }])

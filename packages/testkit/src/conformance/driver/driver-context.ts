@@ -143,6 +143,20 @@ export class DriverContext extends ServerContext {
     }, `"${text}" to run`)
   }
 
+  /**
+   * Resolves when the session sleeps in `pg_sleep`. Between two reads of a cursor its statement
+   * shows as running too, and a cancel that meets the server there is lost.
+   */
+  async untilSleeping({ connection }: TestSession): Promise<void> {
+    await until(async () => {
+      const rows = await this.server.sql(
+        `select from pg_stat_activity where pid = $1 and wait_event = 'PgSleep'`,
+        [connection.info.backendPid],
+      )
+      return rows.length > 0
+    }, 'the session to sleep')
+  }
+
   protected override async settle(): Promise<string[]> {
     this.#watch.destroyAll()
     return []

@@ -73,6 +73,7 @@ export const batches: PoolArea = {
         const abort = new AbortController()
         const call = lease.batch([insert, SLEEP, SLEEP, SLEEP], { signal: abort.signal })
         await test.pidRunning(SLEEP)
+        await test.arrived()
         abort.abort()
         const outcomes = await call
         assertOutcomes(outcomes, [
@@ -107,6 +108,7 @@ export const batches: PoolArea = {
         const lease = await pool.acquire()
         const call = lease.batch([`insert into ${table} values (1)`, SLEEP, 'select 1'])
         await test.pidRunning(SLEEP)
+        await test.arrived()
         test.line.reset()
         assertOutcomes(await call, [
           { command: 'INSERT' },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type FaultProxy, startFaultProxy } from '../../fault-proxy/fault-proxy.js'
 import type { CaseContext } from '../run/run-case.js'
 import { seededRandom } from '../run/seeded-random.js'
@@ -45,6 +46,8 @@ export interface ServerContextParts {
   readonly effort?: number | undefined
 }
 
+/** Far longer than an answer takes from a server on this machine. */
+const ARRIVED_MS = 50
 /** Latency that doubles every wait, in milliseconds. */
 const LATENCY_OF_TWICE = 25
 
@@ -144,6 +147,11 @@ export abstract class ServerContext implements CaseContext {
       return pid > 0
     }, `"${text}" to run`)
     return pid
+  }
+
+  /** Resolves when what the server has sent so far has come over the line. */
+  async arrived(): Promise<void> {
+    await sleep(ARRIVED_MS + 2 * this.latencyMs)
   }
 
   /** Has something done when the case is over; what was deferred last is done first. */
