@@ -24,7 +24,7 @@ import { commitNumber } from '../tests/support/commit-number.js'
 const RECIPES = join(ROOT, 'recipes')
 const SECONDS_FILE = join(RECIPES, 'durations.json')
 /** What the recipes of a part may take on two cores; packing takes some seconds more. */
-const LIMIT_SECONDS = 60
+const LIMIT_SECONDS = 45
 const LONGEST_MS = 180_000
 /** Of a recipe that was never measured. */
 const UNKNOWN_SECONDS = 20

@@ -15,7 +15,7 @@ import { verdict } from './schedule.js'
  *   POOLHOUSE_SIM_FIRST=500000  draws other schedules: the default is 1
  */
 const ONLY = process.env['POOLHOUSE_SIM_SEED']
-const RUNS = Number(process.env['POOLHOUSE_SIM_RUNS'] ?? 2_000)
+const RUNS = Number(process.env['POOLHOUSE_SIM_RUNS'] ?? 1_000)
 const FIRST = Number(process.env['POOLHOUSE_SIM_FIRST'] ?? 1)
 const MOST_STEPS = 200
 

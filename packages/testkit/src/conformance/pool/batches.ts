@@ -79,8 +79,9 @@ export const batches: PoolArea = {
         assertOutcomes(outcomes, [
           { command: 'INSERT' },
           { name: 'AbortError', executed: 'rolled-back' },
-          { name: 'AbortError', executed: /^(?:no|rolled-back)$/ },
-          { name: 'AbortError', executed: /^(?:no|rolled-back)$/ },
+          // Far away, what is in flight may be given up before a cancel request has reached it.
+          { name: 'AbortError', executed: /^(?:no|rolled-back|unknown)$/ },
+          { name: 'AbortError', executed: /^(?:no|rolled-back|unknown)$/ },
         ])
         await lease.query('select 1')
         lease.release()

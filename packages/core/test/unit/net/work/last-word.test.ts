@@ -7,7 +7,9 @@ import { isPassedOver } from '../../../../src/outcome/passed-over.js'
 
 const TEXTS = ['BEGIN', 'a', 'COMMIT']
 
-/** What each of three joined statements is told if the session ends with this error at the first. */
+/**
+ * What each of three joined statements is told if the session ends with this error at the first.
+ */
 function toldOf(routine: string | undefined): Error[] {
   const told: Error[] = []
   const host = {
