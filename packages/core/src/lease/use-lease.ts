@@ -5,9 +5,16 @@ import { checkFunction } from '../base/option-check.js'
 import type { DeadlockWatch } from '../engine/deadlock-watch.js'
 import type { PoolLease } from './pool-lease.js'
 
+type Lender = Pick<ConnectionPool, 'acquire' | 'tryAcquire'>
+
+/** A connection that is free at once, which costs no promise. */
+function freeOf(pool: Lender, options: AcquireOptions | undefined): Lease | undefined {
+  return options === undefined && !tracing.acquire.hasSubscribers ? pool.tryAcquire() : undefined
+}
+
 /** Runs `work` with a lease of the pool, and gives it back. */
 export function useLease<R>(
-  pool: Pick<ConnectionPool, 'acquire' | 'tryAcquire'>,
+  pool: Lender,
   deadlocks: DeadlockWatch,
   work: (lease: Lease) => Promise<R>,
   options: AcquireOptions | undefined,
@@ -15,10 +22,7 @@ export function useLease<R>(
   // A function of its own, by which a deadlock finds this call on a stack.
   const run = async (): Promise<R> => {
     checkFunction('use', work, 'work')
-    // A connection that is free at once costs no promise.
-    const isPlain = options === undefined && !tracing.acquire.hasSubscribers
-    const free = isPlain ? pool.tryAcquire() : undefined
-    const lease = (free ?? (await pool.acquire(options))) as PoolLease
+    const lease = (freeOf(pool, options) ?? (await pool.acquire(options))) as PoolLease
     try {
       return await deadlocks.hold(lease.slot, run, work, lease)
     } finally {
