@@ -10,7 +10,7 @@ import { SentSeries } from '../frames/sent-series.js'
 import { SentTexts } from '../frames/sent-texts.js'
 import type { ServerSocket } from '../socket/server-socket.js'
 import type { SessionStatements } from '../statements/session-statements.js'
-import { tagOf } from '../work/session-work.js'
+import { tagOf } from '../work/wire-work.js'
 import type { LibraryClient, LibraryLine } from './library.js'
 import { MessageRelay } from './message-relay.js'
 

@@ -5,7 +5,7 @@ import { LoginGuard } from '../login/login-guard.js'
 import { overServerSocket } from '../socket/over-server-socket.js'
 import type { ServerSocket } from '../socket/server-socket.js'
 import type { Library } from './library.js'
-import { ServerSession } from './server-session.js'
+import { WireSession } from './wire-session.js'
 
 /**
  * Opens one session for a driver over `library`: look-up, TCP, TLS and log-in under one deadline.
@@ -22,8 +22,8 @@ async function logIn(
   library: Library,
   context: ConnectContext,
   socket: ServerSocket,
-): Promise<ServerSession> {
-  const session = new ServerSession(library, context, socket)
+): Promise<WireSession> {
+  const session = new WireSession(library, context, socket)
   const guard = new LoginGuard(socket, context, session)
   listen(session, socket, guard)
   socket.stream.write(startupMessage(context.settings))
@@ -37,7 +37,7 @@ async function logIn(
 }
 
 // A function of its own, because a closure keeps everything around it alive as long as the session.
-function listen(session: ServerSession, socket: ServerSocket, guard: LoginGuard): void {
+function listen(session: WireSession, socket: ServerSocket, guard: LoginGuard): void {
   let login: LoginGuard | undefined = guard
   socket.stream.on('data', (chunk: Buffer) => {
     socket.lastByteAt = performance.now()

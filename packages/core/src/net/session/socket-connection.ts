@@ -39,7 +39,7 @@ export type ConnectionState = 'starting' | 'open' | 'ending' | 'over'
 
 /**
  * The life of a session over a `ServerSocket`, its listener, and what it does by running
- * statements. Whatever ends the session passes through one place, once. `ServerSession` adds how
+ * statements. Whatever ends the session passes through one place, once. `WireSession` adds how
  * statements are run, and reports what it hears from the server.
  */
 export abstract class SocketConnection implements DriverConnection {

@@ -3,15 +3,15 @@ import { COPY_DONE, copyData, copyFail, FROM_SERVER, queryMessage } from '../fra
 import { CopyAnswer, type CopyOpening, type RunningCopy } from './copy-answer.js'
 import { ReceivingCopy } from './receiving-copy.js'
 import { type CopyInLine, SendingCopy } from './sending-copy.js'
-import { SessionWork, tagOf, type WorkHost } from './session-work.js'
+import { tagOf, type WireHost, WireWork } from './wire-work.js'
 
 /** The text of a COPY. */
-abstract class CopyWork<Copy extends RunningCopy> extends SessionWork {
+abstract class CopyWork<Copy extends RunningCopy> extends WireWork {
   /** The state of the COPY. */
   protected abstract readonly answer: CopyAnswer<Copy>
   readonly #text: string
 
-  constructor(host: WorkHost, text: string) {
+  constructor(host: WireHost, text: string) {
     super(host)
     this.#text = text
   }
@@ -48,7 +48,7 @@ export class CopyInWork extends CopyWork<SendingCopy> implements CopyInLine {
   readonly #copy = new SendingCopy(this)
 
   /** `opening` is rejected if the text is no COPY … FROM STDIN. */
-  constructor(host: WorkHost, text: string, opening: CopyOpening<DriverCopyIn>) {
+  constructor(host: WireHost, text: string, opening: CopyOpening<DriverCopyIn>) {
     super(host, text)
     this.answer = new CopyAnswer('COPY … FROM STDIN', this.#copy, opening)
   }
@@ -87,7 +87,7 @@ export class CopyOutWork extends CopyWork<ReceivingCopy> {
   readonly #copy: ReceivingCopy
 
   /** `opening` is rejected if the text is no COPY … TO STDOUT. */
-  constructor(host: WorkHost, text: string, opening: CopyOpening<DriverCopyOut>) {
+  constructor(host: WireHost, text: string, opening: CopyOpening<DriverCopyOut>) {
     super(host, text)
     this.#copy = new ReceivingCopy((paused) => host.pause(paused))
     this.answer = new CopyAnswer('COPY … TO STDOUT', this.#copy, opening)

@@ -3,8 +3,8 @@ import type { WireValue } from '../../types/encode-values.js'
 import { CLOSE_PORTAL, copyFail, executeAndFlush, FROM_SERVER, SYNC } from '../frames/messages.js'
 import type { ServerError } from '../frames/server-error.js'
 import type { CursorEnds, CursorStatement } from './row-cursor.js'
-import type { WorkHost } from './session-work.js'
 import { StatementWork } from './statement-work.js'
+import type { WireHost } from './wire-work.js'
 
 /**
  * A statement that fetches some rows at a time. Its messages end with Flush, so that the server
@@ -18,7 +18,7 @@ export class CursorWork extends StatementWork implements CursorStatement {
 
   /** `count` is the number of rows to fetch first. */
   constructor(
-    host: WorkHost,
+    host: WireHost,
     statement: Statement,
     values: readonly WireValue[] | undefined,
     count: number,

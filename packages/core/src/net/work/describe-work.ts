@@ -5,10 +5,10 @@ import { RowShape } from '../frames/row-shape.js'
 import type { ServerError } from '../frames/server-error.js'
 import type { DeclaredTypes } from './declared-types.js'
 import type { Done } from './done.js'
-import { SessionWork, type WorkHost } from './session-work.js'
+import { type WireHost, WireWork } from './wire-work.js'
 
 /** Asks the server for the types of a statement's parameters and columns, without running it. */
-export class DescribeWork extends SessionWork {
+export class DescribeWork extends WireWork {
   readonly #text: string
   readonly #declared: DeclaredTypes
   readonly #done: Done
@@ -17,7 +17,7 @@ export class DescribeWork extends SessionWork {
   #synced = false
 
   /** `declared.describe` gets the description. */
-  constructor(host: WorkHost, { text }: Statement, declared: DeclaredTypes, done: Done) {
+  constructor(host: WireHost, { text }: Statement, declared: DeclaredTypes, done: Done) {
     super(host)
     this.#text = text
     this.#declared = declared

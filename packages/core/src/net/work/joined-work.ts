@@ -7,8 +7,8 @@ import { CONTROLS_TRANSACTION } from '../../sql/trait-flags.js'
 import type { WireValue } from '../../types/encode-values.js'
 import { FROM_SERVER, SYNC } from '../frames/messages.js'
 import type { ServerError } from '../frames/server-error.js'
-import { SessionWork, type WorkHost } from './session-work.js'
 import { StatementWork } from './statement-work.js'
+import { type WireHost, WireWork } from './wire-work.js'
 
 /** One of joined statements, with its values in wire form. */
 export interface JoinedPart {
@@ -29,7 +29,7 @@ const ENDS_ITSELF = 'ProcessInterrupts'
  * Statements that are one step for the server: no Sync between them, so that after an error of one
  * the server passes over the others.
  */
-export class JoinedWork extends SessionWork {
+export class JoinedWork extends WireWork {
   readonly #parts: readonly Part[]
   /** The part whose answer comes next. */
   #at = 0
@@ -39,7 +39,7 @@ export class JoinedWork extends SessionWork {
   readonly #controls: boolean
 
   /** Takes two or more of them. */
-  constructor(host: WorkHost, parts: readonly JoinedPart[]) {
+  constructor(host: WireHost, parts: readonly JoinedPart[]) {
     super(host)
     this.#controls = parts.some(({ sent }) => controls(sent.statement.text))
     this.#parts = parts.map((part, index) => new Part(host, part, index === parts.length - 1))
@@ -145,7 +145,7 @@ class Part extends StatementWork {
   readonly #isBehindChange: boolean
   #undone: Error | undefined
 
-  constructor(host: WorkHost, { sent, values, isBehindChange }: JoinedPart, isLast: boolean) {
+  constructor(host: WireHost, { sent, values, isBehindChange }: JoinedPart, isLast: boolean) {
     super(host, sent.statement, values, (error, result) => {
       if (this.#undone === undefined) sent.done(error, result)
       else sent.done(this.#undone)

@@ -1,8 +1,8 @@
 import type { Statement } from '../../api/statement.js'
 import type { WireValue } from '../../types/encode-values.js'
 import type { PairOutcome } from './pair-outcome.js'
-import type { WorkHost } from './session-work.js'
 import { StatementWork } from './statement-work.js'
+import type { WireHost } from './wire-work.js'
 
 /** The first of a pair, which its piggybacked statement follows in one piece. */
 export class PiggybackWork extends StatementWork {
@@ -10,7 +10,7 @@ export class PiggybackWork extends StatementWork {
 
   /** `outcome` settles the caller. */
   constructor(
-    host: WorkHost,
+    host: WireHost,
     statement: Statement,
     values: readonly WireValue[] | undefined,
     outcome: PairOutcome,

@@ -17,14 +17,14 @@ import type { NamedStatement } from '../statements/named-statement.js'
 import { foreignNameError, isForeign, markIfStale } from '../statements/statement-names.js'
 import { type DeclaredTypes, declaredOf } from './declared-types.js'
 import type { Done } from './done.js'
-import { SessionWork, tagOf, type WorkHost } from './session-work.js'
+import { tagOf, type WireHost, WireWork } from './wire-work.js'
 
 const NO_VALUES: readonly WireValue[] = []
 const NO_TYPES: readonly number[] = []
 const NO_NAMES: readonly string[] = []
 
 /** One statement. For a text with several, it keeps the result of the last one, as psql does. */
-export class StatementWork extends SessionWork {
+export class StatementWork extends WireWork {
   /** The error of an unreadable row, such as one whose parser has thrown. */
   protected failure: PoolhouseError | undefined
   readonly #statement: Statement
@@ -47,7 +47,7 @@ export class StatementWork extends SessionWork {
 
   /** Takes values in wire form; undefined for none. */
   constructor(
-    host: WorkHost,
+    host: WireHost,
     statement: Statement,
     values: readonly WireValue[] | undefined,
     done: Done,

@@ -3,7 +3,7 @@ import type { ConnectContext, RawHolder } from '../../../../src/api/driver.js'
 import type { QueryResult, Statement } from '../../../../src/api/statement.js'
 import { connectSession } from '../../../../src/net/session/connect-session.js'
 import type { LibraryClient, LibraryLine } from '../../../../src/net/session/library.js'
-import type { ServerSession } from '../../../../src/net/session/server-session.js'
+import type { WireSession } from '../../../../src/net/session/wire-session.js'
 import { contextFor, frame, KEY, OK, type Peer, READY, serve } from '../scripted-server.js'
 
 /** A client that keeps what it is given, and writes what a test says. */
@@ -49,7 +49,7 @@ export class PlainClient implements LibraryClient {
 
 /** A session to a scripted server, which speaks only as the test says. */
 export interface ScriptedSession {
-  readonly session: ServerSession
+  readonly session: WireSession
   readonly peer: Peer
   /** The client, once `raw` was lent. */
   readonly client: () => PlainClient
@@ -105,7 +105,7 @@ export async function scriptedSession(
       errorOf: (body) => new Error(body.toString('latin1')),
     },
     context,
-  )) as ServerSession
+  )) as WireSession
   const peer = await peerMet
   onTestFinished(async () => {
     session.destroy('the test is over')

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { QueryResult } from '../../../../src/api/statement.js'
 import { ConnectionLostError } from '../../../../src/index.js'
 import { JoinedWork } from '../../../../src/net/work/joined-work.js'
-import type { WorkHost } from '../../../../src/net/work/session-work.js'
+import type { WireHost } from '../../../../src/net/work/wire-work.js'
 import { isPassedOver } from '../../../../src/outcome/passed-over.js'
 
 const TEXTS = ['BEGIN', 'a', 'COMMIT']
@@ -15,7 +15,7 @@ function toldOf(routine: string | undefined): Error[] {
   const host = {
     errorOf: () => new Error('as the library has it'),
     prepared: { unsent: () => {} },
-  } as unknown as WorkHost
+  } as unknown as WireHost
   const parts = TEXTS.map((text, index) => ({
     sent: {
       statement: { text },

@@ -37,8 +37,8 @@ import { type JoinedPart, JoinedWork } from '../work/joined-work.js'
 import { PairOutcome } from '../work/pair-outcome.js'
 import { RowCursor } from '../work/row-cursor.js'
 import { LoneWork, PiggybackWork } from '../work/sent-along.js'
-import type { SessionWork, WorkHost } from '../work/session-work.js'
 import { StatementWork } from '../work/statement-work.js'
+import type { WireHost, WireWork } from '../work/wire-work.js'
 import { WorkQueue, type WorkRunner } from '../work/work-queue.js'
 import { ClientLine } from './client-line.js'
 import type { Library } from './library.js'
@@ -52,9 +52,9 @@ const READY_LENGTH = 6
  * pool uses. The library's client is made when a borrower asks for it, and speaks over `ClientLine`
  * in turn with the work of the pool, which goes one thing at a time.
  */
-export class ServerSession
+export class WireSession
   extends SocketConnection
-  implements WorkHost, WorkRunner<SessionWork>, LoginView
+  implements WireHost, WorkRunner<WireWork>, LoginView
 {
   readonly types: TypeParsers
   readonly #library: Library
@@ -62,9 +62,9 @@ export class ServerSession
   readonly #walker = new FrameWalker()
   /** Which of them want the socket not to be read: the work of the pool, and the client. */
   readonly #pauses = { work: false, client: false }
-  readonly #queue: WorkQueue<SessionWork> = new WorkQueue<SessionWork>(this)
+  readonly #queue: WorkQueue<WireWork> = new WorkQueue<WireWork>(this)
   /** Work whose turn has come while the server still answers the client. */
-  #postponed: SessionWork | undefined
+  #postponed: WireWork | undefined
   /** The client of the library and its way to the server; undefined until it is first lent. */
   #line: ClientLine | undefined
 
@@ -211,7 +211,7 @@ export class ServerSession
   // ── for its work ──
 
   /** Called by the queue: sends the work, if the server owes the client nothing. */
-  query(work: SessionWork): void {
+  query(work: WireWork): void {
     if (work.sent) return
     const line = this.#line
     if (line === undefined) this.#begin(work)
@@ -275,7 +275,7 @@ export class ServerSession
     return this.#line
   }
 
-  #submit(work: SessionWork): void {
+  #submit(work: WireWork): void {
     if (this.state === 'open') this.#queue.add(work)
     else this.turnAway(work)
   }
@@ -296,11 +296,11 @@ export class ServerSession
   }
 
   /** Settles work that cannot be sent, in a tick of its own. */
-  #refuse(work: SessionWork, error: Error): void {
+  #refuse(work: WireWork, error: Error): void {
     realTimers.nextTick(() => this.#queue.skip(work, () => work.refuse(error)))
   }
 
-  #begin(work: SessionWork): void {
+  #begin(work: WireWork): void {
     const { stream } = this.socket
     // The peer is gone, and the end of the session follows.
     if (!stream.writable) return
@@ -404,7 +404,7 @@ export class ServerSession
     if (this.state === 'open' && !this.busy) this.failed(error)
   }
 
-  #ready(buffer: Buffer, from: number, to: number, work: SessionWork | undefined): void {
+  #ready(buffer: Buffer, from: number, to: number, work: WireWork | undefined): void {
     if (this.state === 'over') return
     const isDue =
       work === undefined

@@ -7,7 +7,7 @@ import type { SessionStatements } from '../statements/session-statements.js'
 import type { QueuedWork } from './work-queue.js'
 
 /** The session, as its work uses it. */
-export interface WorkHost {
+export interface WireHost {
   /** The prepared statements of the session. */
   readonly prepared: SessionStatements
   /** Turns the texts of the server into values. */
@@ -28,7 +28,7 @@ const NONE: Buffer = Buffer.alloc(0)
  * What a session does, one at a time: a statement, a cursor, a COPY. The session settles it at
  * ReadyForQuery, or when it ends first.
  */
-export abstract class SessionWork implements QueuedWork {
+export abstract class WireWork implements QueuedWork {
   /** Whether the server may have received it. */
   sent = false
   /** Whether BindComplete has come: from then on the server may have executed part of it. */
@@ -43,8 +43,8 @@ export abstract class SessionWork implements QueuedWork {
    */
   isAnswered = false
   /** Work that is sent in one piece with it, and queued right behind it. */
-  behind: readonly SessionWork[] | undefined
-  protected readonly host: WorkHost
+  behind: readonly WireWork[] | undefined
+  protected readonly host: WireHost
   /** The ErrorResponse of the server, if any. */
   protected refusal: ServerError | undefined
   #body: Buffer = NONE
@@ -52,7 +52,7 @@ export abstract class SessionWork implements QueuedWork {
   #survived = false
 
   /** Sends nothing yet. */
-  constructor(host: WorkHost) {
+  constructor(host: WireHost) {
     this.host = host
   }
 
