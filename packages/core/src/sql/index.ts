@@ -1,5 +1,6 @@
 export { endOfComment, endOfLine } from './characters.js'
 export { isSeveral } from './is-several.js'
+export { mayShare } from './may-share.js'
 export { nameAt } from './names.js'
 export { type Backslashes, SIGN, SqlLexer, TOKEN, type TokenKind } from './sql-lexer.js'
 export { SqlStatements } from './sql-statements.js'

@@ -66,6 +66,7 @@ test('its entry for SQL texts exports exactly these values', () => {
       "endOfComment",
       "endOfLine",
       "isSeveral",
+      "mayShare",
       "nameAt",
       "pinOf",
     ]
