@@ -49,6 +49,7 @@ export const POOLS: readonly Chapter[] = [
       'ConnectionOptions',
       'SslOptions',
       'OverloadOptions',
+      'MultiplexOptions',
     ],
   },
   {

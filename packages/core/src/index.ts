@@ -41,7 +41,6 @@ export type {
   ReadyOptions,
 } from './api/pool.js'
 export type {
-  OverloadOptions,
   PoolOptions,
   PrepareOptions,
   ReconfigureOptions,
@@ -99,9 +98,11 @@ export type {
   TransactionOptions,
   TransactionRetry,
 } from './api/transaction.js'
-export type { PoolWatchdogOptions } from './api/watchdog-options.js'
 export type { Clock, ClockTimer } from './base/clock.js'
 export { createPool } from './create-pool.js'
+export type { MultiplexOptions } from './options/multiplex-options.js'
+export type { OverloadOptions } from './options/overload-options.js'
+export type { PoolWatchdogOptions } from './options/watchdog-options.js'
 export { DatabaseError, type DatabaseErrorFields } from './outcome/database-error.js'
 export {
   AbortError,

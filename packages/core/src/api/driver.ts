@@ -250,6 +250,29 @@ export interface DriverConnection {
    */
   runTogether?(statements: readonly SentStatement[]): boolean
   /**
+   * Runs one statement as `run` does, but behind others that are not answered yet: callers share
+   * the session. What is shared in one tick goes out in one write, in the order of the calls, and
+   * each statement has a Sync of its own: each is a transaction of its own, and an error of one
+   * leaves those behind it to run. `done` is called exactly once, in the order of the calls, at the
+   * ReadyForQuery of its own statement or when the session is lost, never before `share` has
+   * returned; what was not written by then fails with `executed: 'no'`. `inFlight` counts each
+   * until its `done`, and while one is outstanding `transactionStatus()` is `unknown` and nothing
+   * else is run on the session. Only single statements that leave the session alone are given, with
+   * nothing piggybacked. A driver that leaves this out shares no session: each statement has one to
+   * itself.
+   */
+  share?(
+    statement: Statement,
+    done: (error: Error | null, result?: QueryResult<unknown>) => void,
+  ): void
+  /**
+   * Whether the socket takes no more at the moment: what is sent now would wait in the memory of
+   * this process until the server has read what was sent before. The pool shares other sessions
+   * meanwhile; what is sent all the same goes out later, in order. False again, at the latest, once
+   * everything is answered. A driver that leaves this out is never full.
+   */
+  readonly full?: boolean
+  /**
    * Prepares to fetch the rows of a statement in batches. Nothing is sent before the first `read`.
    */
   openCursor(statement: Statement): DriverCursor

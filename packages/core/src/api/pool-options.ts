@@ -8,6 +8,18 @@ import {
   type NumberRule,
   refuseUnknownOptions,
 } from '../base/option-check.js'
+import {
+  limitMultiplex,
+  type MultiplexLimits,
+  type MultiplexOptions,
+  readMultiplex,
+} from '../options/multiplex-options.js'
+import { type OverloadOptions, readOverload } from '../options/overload-options.js'
+import {
+  type PoolWatchdogOptions,
+  readWatchdog,
+  type WatchdogLimits,
+} from '../options/watchdog-options.js'
 import type { AuthMethod } from '../settings/auth-method.js'
 import { AUTH_METHODS } from '../settings/auth-method.js'
 import {
@@ -22,7 +34,6 @@ import type { Driver, ErrorDetail } from './driver.js'
 import type { Pooler } from './pooler.js'
 import { checkPoolerSettings } from './pooler.js'
 import type { AutoPrepare } from './statement-rules.js'
-import { type PoolWatchdogOptions, readWatchdog, type WatchdogLimits } from './watchdog-options.js'
 import { OPTIONS_OF_PG } from './words-of-pg.js'
 
 /** When a session is reset between two borrowers. */
@@ -155,10 +166,18 @@ export interface PoolOptions {
    */
   watchdog?: PoolWatchdogOptions | false | undefined
   /**
-   * Whether `query()` may share connections with other callers. There is no such lane yet, so that
-   * each statement has one to itself. Default false.
+   * Whether `query()` shares a few connections with other callers, so that many short reads travel
+   * together. `auto`: at most 4 connections (or `max`, if that is less) with at most 100 statements
+   * in flight on each; an object sets these numbers. Only a single statement that reads shares: its
+   * functions and operators are known built-in ones that leave the session alone, and it was fast
+   * on a connection of its own before. Each is a transaction of its own with an answer or error of
+   * its own. Everything else has a connection to itself: writes, `acquire`, `use`, `transaction`,
+   * `stream`, COPY, LISTEN, and with `false` every statement. Nothing is shared behind a pooler,
+   * declared or noticed, or over a driver that cannot; an object is refused where that is known
+   * beforehand. Both `auto` and an object are refused together with `reset: 'always'`. Default
+   * `false`.
    */
-  multiplex?: false | undefined
+  multiplex?: 'auto' | MultiplexOptions | false | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */
   clock?: Clock | undefined
   /** Random source from 0 (included) to 1 (excluded), for jitter. Default `Math.random`. */
@@ -198,7 +217,7 @@ type NumericOption =
 
 /** What `reconfigure` changes; everything else needs a new pool. */
 export type ReconfigureOptions = Partial<
-  Pick<PoolOptions, 'connection' | 'watchdog' | NumericOption>
+  Pick<PoolOptions, 'connection' | 'watchdog' | 'multiplex' | NumericOption>
 >
 
 /** Options with every default filled in and everything checked. */
@@ -215,6 +234,10 @@ export interface PoolConfig extends Readonly<Record<NumericOption, number>> {
   readonly reset: ResetMode
   readonly errorDetail: ErrorDetail
   readonly watchdog: WatchdogLimits | undefined
+  /** How callers share connections, within `max`; undefined if each has one of its own. */
+  readonly multiplex: MultiplexLimits | undefined
+  /** What the option asks for, from which `multiplex` follows when `max` changes. */
+  readonly multiplexAsked: MultiplexLimits | undefined
   readonly clock: Clock
   readonly random: () => number
 }
@@ -258,7 +281,12 @@ const KNOWN: ReadonlySet<string> = new Set([
   'random',
   ...NUMERIC_NAMES,
 ])
-const RECONFIGURABLE: ReadonlySet<string> = new Set(['connection', 'watchdog', ...NUMERIC_NAMES])
+const RECONFIGURABLE: ReadonlySet<string> = new Set([
+  'connection',
+  'watchdog',
+  'multiplex',
+  ...NUMERIC_NAMES,
+])
 
 /**
  * Checks the options of `createPool` and fills in the defaults. Throws `TypeError` or `RangeError`
@@ -273,15 +301,9 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
   refuseUnknownOptions(WHERE, options, KNOWN, OPTIONS_OF_PG)
   checkDriver(options.driver)
   if (options.name !== undefined) checkShownText(WHERE, 'name', options.name)
-  const { multiplex } = options as { multiplex?: unknown }
-  if (multiplex !== undefined && multiplex !== false) {
-    throw new TypeError(
-      `${WHERE}: multiplex must be false, as there is no lane that callers share yet, got ${describeValue(multiplex)}; leave it out and raise max`,
-    )
-  }
   const settings = readConnectionSettings(WHERE, options.connection, options.name)
   const pooler = readPooler(WHERE, options.pooler, settings)
-  const config: PoolConfig = {
+  const config = {
     driver: options.driver,
     settings,
     name: options.name ?? formatEndpoint(settings.endpoint),
@@ -289,7 +311,7 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     pooler,
     types: typeParsers(options.types, WHERE),
     requireAuth: readRequireAuth(options.requireAuth),
-    overload: readOverload(options.overload),
+    overload: readOverload(WHERE, options.overload),
     budget: readBudget(WHERE, options.budget),
     reset: readReset(options.reset, pooler),
     watchdog: readWatchdog(WHERE, options.watchdog),
@@ -299,7 +321,16 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     ...readNumbers(WHERE, { ...settings.pool, ...given(options) }, undefined),
   }
   checkSizes(WHERE, config)
-  return Object.freeze(config)
+  const origin = options.pooler === undefined ? takenFrom(settings) : ''
+  return withMultiplex(config, readMultiplex(WHERE, options.multiplex, config, origin))
+}
+
+function withMultiplex(
+  config: Omit<PoolConfig, 'multiplex' | 'multiplexAsked'>,
+  asked: MultiplexLimits | undefined,
+): PoolConfig {
+  const multiplex = limitMultiplex(asked, config.max)
+  return Object.freeze({ ...config, multiplex, multiplexAsked: asked })
 }
 
 /**
@@ -312,7 +343,7 @@ export function changePoolConfig(
   changes: ReconfigureOptions,
 ): PoolConfig {
   refuseUnknownOptions(where, changes, RECONFIGURABLE)
-  const changed: PoolConfig = {
+  const changed = {
     ...config,
     ...readNumbers(where, changes, config),
     watchdog:
@@ -324,7 +355,11 @@ export function changePoolConfig(
   }
   checkSizes(where, changed)
   if (changed.pooler === 'pgbouncer') checkPoolerSettings(where, changed.pooler, changed.settings)
-  return Object.freeze(changed)
+  const asked =
+    changes.multiplex === undefined
+      ? config.multiplexAsked
+      : readMultiplex(where, changes.multiplex, changed)
+  return withMultiplex(changed, asked)
 }
 
 /** The options that are there; one that is undefined says nothing. */
@@ -422,23 +457,7 @@ function readRequireAuth(methods: unknown): readonly AuthMethod[] | undefined {
   )
 }
 
-function readOverload(overload: unknown): OverloadOptions | undefined {
-  if (overload === undefined || overload === false) return undefined
-  if (overload === null || typeof overload !== 'object') {
-    throw new TypeError(
-      `${WHERE}: overload must be false or an object such as { targetMs: 50, intervalMs: 1000 }, got ${describeValue(overload)}`,
-    )
-  }
-  refuseUnknownOptions(`${WHERE}: overload`, overload, new Set(['targetMs', 'intervalMs']))
-  const { targetMs, intervalMs } = overload as Partial<Record<string, unknown>>
-  const rule: NumberRule = { min: 1, max: MAX_MS }
-  return Object.freeze({
-    targetMs: checkNumber(WHERE, 'overload.targetMs', targetMs, rule),
-    intervalMs: checkNumber(WHERE, 'overload.intervalMs', intervalMs, rule),
-  })
-}
-
-function checkSizes(where: string, config: PoolConfig): void {
+function checkSizes(where: string, config: Pick<PoolConfig, 'min' | 'max'>): void {
   if (config.min > config.max) {
     throw new RangeError(`${where}: min (${config.min}) must not exceed max (${config.max})`)
   }
@@ -451,12 +470,4 @@ function checkDriver(driver: unknown): void {
       `${WHERE}: driver must be a driver such as nodePostgres(), got ${typeof driver === 'function' ? 'a function; did you forget to call it?' : describeValue(driver)}`,
     )
   }
-}
-
-/** When a pool sheds load: waits above `targetMs` for a whole `intervalMs`. */
-export interface OverloadOptions {
-  /** Wait that is acceptable, in milliseconds. */
-  readonly targetMs: number
-  /** How long every wait must have been above the target before load is shed, in milliseconds. */
-  readonly intervalMs: number
 }

@@ -1,4 +1,4 @@
-import type { OverloadOptions } from '../api/pool-options.js'
+import type { OverloadOptions } from '../options/overload-options.js'
 
 /**
  * Tells a burst from a standing queue, after CoDel (Nichols and Jacobson 2012) as Elixir's

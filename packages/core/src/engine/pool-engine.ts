@@ -5,7 +5,6 @@ import { EventHub } from '../api/events.js'
 import type { CloseOptions } from '../api/pool.js'
 import type { PoolConfig } from '../api/pool-options.js'
 import type { PoolerInEffect, PoolerSighting } from '../api/pooler.js'
-import type { WatchdogLimits } from '../api/watchdog-options.js'
 import type { Clock } from '../base/clock.js'
 import { ContextClock } from '../base/context-clock.js'
 import { DeadlineQueue } from '../base/deadline-queue.js'
@@ -15,6 +14,7 @@ import { Connector } from '../connect/connector.js'
 import { Opening, type SlotOwner } from '../connect/opening.js'
 import { HalfOpenWatch } from '../half-open/half-open-watch.js'
 import { PoolerWatch, treatedAsPooler } from '../identity/pooler-watch.js'
+import type { WatchdogLimits } from '../options/watchdog-options.js'
 import {
   AcquireTimeoutError,
   ConnectionLostError,

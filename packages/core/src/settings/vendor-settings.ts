@@ -74,7 +74,7 @@ const POSTGRES_JS: SettingGroup = {
     honoured('max_lifetime', 'maxLifetimeMs, from seconds; 0 is for ever'),
     honoured('prepare', "prepare: 'off' for false; true changes nothing", { values: BOOLEANS }),
     ignored('keep_alive', 'keep-alive is always on'),
-    ignored('max_pipeline', "a connection is one caller's"),
+    ignored('max_pipeline', 'the option multiplex says what shares a connection'),
     ignored('backoff', 'the pool backs off by itself'),
     ignored('fetch_types', 'types are known without being fetched'),
     ignored('debug', 'events and diagnostics channels are always there'),

@@ -124,13 +124,6 @@ test('is frozen, and not changed by later changes of what it was made from', () 
   expect(Object.isFrozen(config)).toBe(true)
 })
 
-test('refuses multiplex: true, since there is no lane that callers share', () => {
-  expect(() => read({ multiplex: false })).not.toThrow()
-  expect(() => read({ multiplex: true as never })).toThrow(
-    'createPool: multiplex must be false, as there is no lane that callers share yet, got true',
-  )
-})
-
 test('X08: takes a list of ways to log in, and refuses what is none', () => {
   expect(read({ requireAuth: ['none', 'md5'] })).toMatchObject({ requireAuth: ['none', 'md5'] })
   expect(() => read({ requireAuth: [] })).toThrow('requireAuth must be a non-empty array')
