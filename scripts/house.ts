@@ -28,7 +28,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'facades for libraries that take a pg.Pool or the sql of postgres.js': 4_300,
   'batches and transactions of an array of statements': 1_250,
   'BEGIN that travels, and what a failed call says': 600,
-  'the option multiplex': 100,
+  'the option multiplex': 140,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -98,6 +98,9 @@ const ofCore: Place[] = [
   ...eachOption('overload', ['targetMs', 'intervalMs'], (overload) =>
     createPool({ driver, clock, connection, overload: overload as never }),
   ),
+  ...eachOption('multiplex', ['connections', 'maxInFlight'], (multiplex) =>
+    createPool({ driver, clock, connection, multiplex: multiplex as never }),
+  ),
   ...eachOption('types', ['int8'], (types) =>
     createPool({ driver, clock, connection, types: types as never }),
   ),

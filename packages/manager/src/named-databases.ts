@@ -261,7 +261,7 @@ export class NamedDatabases {
           : (own.get(`${host}:${port}`) ?? { ...spec.template, host, port })),
         ...changes?.connection(spec.template),
       }),
-      pool: { ...spec.pool, ...changes?.pool },
+      pool: changes === undefined ? spec.pool : changedPool(spec.pool, changes.pool),
       budget:
         changes === undefined
           ? budgets.weighing(spec.weight, spec.name)
@@ -286,6 +286,21 @@ export class NamedDatabases {
     return new RangeError(
       `${what}: there is no database ${describeName(name)}${near === undefined ? `; known: ${this.names.join(', ')}` : `; did you mean "${near}"?`}`,
     )
+  }
+}
+
+/** The pools of a tenant may be smaller, and then share no more connections than they may have. */
+function changedPool(
+  pool: DatabasePoolSettings,
+  changes: DatabasePoolSettings,
+): DatabasePoolSettings {
+  const { multiplex } = pool
+  const { max = Number.POSITIVE_INFINITY } = changes
+  const isTooMany = typeof multiplex === 'object' && (multiplex.connections ?? 0) > max
+  return {
+    ...pool,
+    ...changes,
+    ...(isTooMany && { multiplex: { ...multiplex, connections: max } }),
   }
 }
 
@@ -322,15 +337,17 @@ function groupKey({ name, kind, servers, discover, failover, reads }: DatabaseSp
 
 /** Throws `ConfigError` for changes that need a new manager. */
 function refuseOtherShape(former: DatabaseSpec, next: DatabaseSpec): void {
-  const shape = ({ kind, servers, failover, reads }: DatabaseSpec): string =>
+  const shape = ({ kind, servers, failover, reads, pool }: DatabaseSpec): string =>
     JSON.stringify([
       kind,
       kind === 'replicated' ? servers.map(({ host, port }) => [host, port]) : 1,
       failover,
       reads,
+      // What `multiplex` may be depends on these.
+      [pool.reset ?? 'auto', pool.pooler],
     ])
   if (shape(former) === shape(next) && former.driver === next.driver) return
   throw new ConfigError(
-    `reload: databases.${next.name}: kind, driver, failover, reads and the replicas of a fixed primary need a new manager; sizes, times, credentials, nodes and the address of a single server can be reloaded`,
+    `reload: databases.${next.name}: kind, driver, failover, reads, pool.reset, pool.pooler and the replicas of a fixed primary need a new manager; sizes, times, credentials, nodes and the address of a single server can be reloaded`,
   )
 }

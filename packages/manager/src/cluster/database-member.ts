@@ -132,8 +132,8 @@ export class DatabaseMember {
   }
 
   /**
-   * Takes new sizes, times and credentials. A connection in use keeps its settings until it is
-   * released.
+   * Takes new sizes, times, `multiplex` and credentials. A connection in use keeps its settings
+   * until it is released.
    */
   reconfigure(options: MemberOptions): void {
     this.#options = options

@@ -101,6 +101,31 @@ const pool = strict({
   watchdog: z
     .union([z.literal(false), strict({ silenceMs: ms.optional(), timeoutMs: ms.optional() })])
     .optional(),
+  multiplex: z
+    .union(
+      [
+        z.enum(['auto']),
+        z.literal(false),
+        strict({
+          connections: count.max(10_000).optional(),
+          maxInFlight: count.max(10_000).optional(),
+        }),
+      ],
+      { error: "must be 'auto', false or an object such as { connections: 4, maxInFlight: 100 }" },
+    )
+    .optional(),
+}).superRefine(({ max, reset, pooler, multiplex }, context) => {
+  const refuse = (message: string, ...path: string[]): void => {
+    context.addIssue({ code: 'custom', message, path: ['multiplex', ...path] })
+  }
+  if (multiplex === undefined || multiplex === false) return
+  // As `createPool` does, but now and not at the first call.
+  if (reset === 'always') refuse("must be false or left out with reset 'always'")
+  if (multiplex === 'auto') return
+  if (pooler === 'pgbouncer') refuse("must be 'auto', false or left out with pooler 'pgbouncer'")
+  const { connections = 1 } = multiplex
+  if (max !== undefined && connections > max)
+    refuse(`must not exceed max (${max}), got ${connections}`, 'connections')
 })
 
 const failover = strict({

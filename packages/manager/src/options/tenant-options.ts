@@ -2,7 +2,10 @@ import type { ConnectionOptions } from '@poolhouse/core'
 
 /** What one tenant may use. */
 export interface TenantLimits {
-  /** Most connections at a time to one server. Default 6. */
+  /**
+   * Most connections at a time to one server. Default 6. Where the database has a `multiplex` with
+   * more connections, the tenant's pools share this many.
+   */
   max?: number | undefined
   /** Most waiting calls; the next one rejects with `PoolOverloadedError`. Default 1 000. */
   maxPending?: number | undefined

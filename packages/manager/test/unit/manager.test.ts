@@ -466,3 +466,63 @@ test('accepts the options that only a new pool can take, at the start and at a r
   expect(manager.database('app').stats().max).toBe(3)
   await manager.close()
 })
+
+test('checks multiplex of a database before its first call, together with its other options', () => {
+  const cases: [pool: object, message: RegExp][] = [
+    [{ multiplex: true }, /pool\.multiplex: must be 'auto', false or an object such as/],
+    [{ multiplex: { maxInflight: 2 } }, /pool\.multiplex: .*did you mean "maxInFlight"/],
+    [{ multiplex: { connections: 0 } }, /pool\.multiplex\.connections/],
+    [{ multiplex: { maxInFlight: 10_001 } }, /pool\.multiplex\.maxInFlight/],
+    [
+      { max: 3, multiplex: { connections: 4 } },
+      /pool\.multiplex\.connections: must not exceed max \(3\), got 4/,
+    ],
+    [
+      { reset: 'always', multiplex: 'auto' },
+      /pool\.multiplex: must be false or left out with reset 'always'/,
+    ],
+    [
+      { pooler: 'pgbouncer', multiplex: {} },
+      /pool\.multiplex: must be 'auto', false or left out with pooler 'pgbouncer'/,
+    ],
+  ]
+  for (const [pool, message] of cases) {
+    const make = (): unknown => manage({ app: { primary: LOCAL, pool } })
+    expect(make).toThrow(ConfigError)
+    expect(make).toThrow(message)
+  }
+  for (const pool of [
+    { multiplex: false, reset: 'always' },
+    { multiplex: 'auto', pooler: 'pgbouncer' },
+    { multiplex: { connections: 3 }, max: 3 },
+    { multiplex: {}, max: 1 },
+  ] as const)
+    expect(() => manage({ app: { primary: LOCAL, pool } })).not.toThrow()
+})
+
+test('tenants with fewer connections than their database shares get and keep their pools', async () => {
+  const manager = createManager({
+    drivers: { fake: driver },
+    databases: {
+      app: {
+        primary: LOCAL as Record<string, string>,
+        pool: { max: 20, multiplex: { connections: 15 } },
+      },
+    },
+    tenants: { resolve: () => ({ database: 'one', limits: { max: 2 } }) },
+    clock,
+  })
+  const next = (pool: object): void => manager.reload({ app: { primary: LOCAL, pool } } as never)
+  const tenant = manager.tenant('one')
+  const answer = tenant.query('select 1')
+  await clock.settle()
+  await answer
+  next({ max: 20, multiplex: { connections: 10, maxInFlight: 5 } })
+  next({ max: 20, multiplex: 'auto' })
+  next({ max: 20, multiplex: false })
+  expect(() => next({ max: 20, multiplex: true })).toThrow(ConfigError)
+  expect(() => next({ max: 20, reset: 'always' })).toThrow(/pool\.reset.*need a new manager/)
+  await tenant.query('select 2')
+  expect(tenant.stats().max).toBe(2)
+  await manager.close()
+})

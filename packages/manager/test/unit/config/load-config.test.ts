@@ -205,6 +205,16 @@ test('X16: refuses unknown keys with the nearest name, and hostile ones', async 
       '{ "databases": { "app": { "primary": "postgres://a", "pool": { "max": "s3cret" } } } }',
     ),
   ).toMatch(/databases\.app\.pool\.max: .*number/)
+  const multiplex = async (json: string): Promise<string> =>
+    await load(
+      `{ "databases": { "app": { "primary": "postgres://a", "pool": { "multiplex": ${json} } } } }`,
+    )
+  expect(await multiplex('{ "connection": 2 }')).toMatch(
+    /databases\.app\.pool\.multiplex: unknown key "connection"; did you mean "connections"\?/,
+  )
+  expect(await multiplex('"s3cret"')).toMatch(
+    /databases\.app\.pool\.multiplex: must be 'auto', false or an object such as \{ connections/,
+  )
   // It is legal as the name of a database.
   write('poolhouse.config.json', '{ "databases": { "__proto__": "postgres://a" } }')
   const { databases } = await loadConfig({ directory, env: false })
@@ -220,4 +230,5 @@ test('exports the JSON Schema of a file for editors', () => {
   expect(schema.additionalProperties).toBe(false)
   expect(Object.keys(schema.properties)).toEqual(['$schema', 'databases', 'budget'])
   expect(JSON.stringify(schema)).toContain('maxLifetimeMs')
+  expect(JSON.stringify(schema)).toContain('maxInFlight')
 })

@@ -85,6 +85,8 @@ export interface PgPoolOptions extends PgPoolConfig {
    * password is given and TLS does not verify the server.
    */
   requireAuth?: PoolOptions['requireAuth']
+  /** As for `createPool`: whether short reads of `pool.query` share connections. */
+  multiplex?: PoolOptions['multiplex']
   /** Has TCP probe connections that are quiet. Default false. */
   keepAlive?: boolean | undefined
   /** Milliseconds of quiet before `keepAlive` probes. Default 0: as the system does. */
@@ -101,7 +103,7 @@ export interface PgPoolOptions extends PgPoolConfig {
   types?: PgPoolConfig['types']
   /** Only UTF-8. */
   client_encoding?: string | undefined
-  /** Only false: a connection runs one statement at a time. */
+  /** Only false: a client runs one statement at a time. `multiplex` is for `pool.query`. */
   pipeline?: boolean | undefined
   /** Refused: the pool opens its sockets itself. */
   stream?: NonNullable<PgPoolConfig['stream']>
@@ -121,7 +123,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   ...['connectionString', 'host', 'port', 'user', 'password', 'database', 'application_name'],
   ...['fallback_application_name', 'options', 'ssl', 'sslnegotiation', 'enableChannelBinding'],
   ...['keepAlive', 'keepAliveInitialDelayMillis', 'statement_timeout', 'query_timeout'],
-  ...['requireAuth', 'lock_timeout', 'idle_in_transaction_session_timeout'],
+  ...['requireAuth', 'multiplex', 'lock_timeout', 'idle_in_transaction_session_timeout'],
   // Of libraries that pass on the options that they were given themselves.
   ...['pg', 'native', 'name'],
   ...REFUSALS.keys(),
@@ -209,6 +211,7 @@ export function readPgPoolOptions(
       maxPending: Number.POSITIVE_INFINITY,
       statementTimeoutMs: queryMs,
       requireAuth: options.requireAuth,
+      multiplex: options.multiplex,
     },
     keepAliveMs: options.keepAlive
       ? (numberOf(options, 'keepAliveInitialDelayMillis', MS) ?? 0)

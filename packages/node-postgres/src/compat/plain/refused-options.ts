@@ -26,7 +26,7 @@ export const REFUSALS: ReadonlyMap<string, Refusal> = new Map([
     'pipeline',
     unless(
       (value) => !value,
-      'a connection runs one statement at a time; leave it out, and raise max for more at a time',
+      "a client runs one statement at a time; leave it out, and raise max for more at a time, or give multiplex: 'auto'",
     ),
   ],
   [

@@ -28,6 +28,7 @@ test('without options the pool is as large and as patient as that of pg', () => 
       maxPending: Number.POSITIVE_INFINITY,
       statementTimeoutMs: 0,
       requireAuth: undefined,
+      multiplex: undefined,
     },
     keepAliveMs: undefined,
   })
@@ -55,6 +56,7 @@ test('each option has its counterpart', () => {
     keepAliveInitialDelayMillis: 10,
     allowExitOnIdle: false,
     requireAuth: ['md5'],
+    multiplex: 'auto',
   })
   expect(keepAliveMs).toBe(10)
   expect(pool).toMatchObject({
@@ -83,6 +85,7 @@ test('each option has its counterpart', () => {
     maxLifetimeMs: 60_000,
     statementTimeoutMs: 2_000,
     requireAuth: ['md5'],
+    multiplex: 'auto',
   })
 })
 
@@ -115,7 +118,7 @@ test('undefined says nothing, and numbers may be texts', () => {
 
 test.each([
   [{ stream: () => undefined }, 'stream cannot be'],
-  [{ pipeline: true }, 'raise max'],
+  [{ pipeline: true }, "raise max for more at a time, or give multiplex: 'auto'"],
   [{ binary: true }, 'binary: true in the queries'],
   [{ Promise: class {} }, 'promises are those of the language'],
   [{ client_encoding: 'latin1' }, 'UTF-8'],
