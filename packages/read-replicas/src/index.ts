@@ -1,10 +1,9 @@
+export type { Classification, DecidingToken } from '@poolhouse/core/sql'
 export type { ReplicaPool, ReplicaSession } from './api/replica-pool.js'
 export { annotationOf, type RunWithOptions, runWith } from './api/run-with.js'
 export type {
-  Classification,
   ClassifierOptions,
   ClassifyMode,
-  DecidingToken,
   StatementClassifier,
 } from './classify/classification.js'
 export { lexerClassifier } from './classify/lexer-classifier.js'

@@ -60,6 +60,7 @@ test('its entry for SQL texts exports exactly these values', () => {
       "SIGN",
       "SqlLexer",
       "SqlStatements",
+      "StatementReader",
       "TOKEN",
       "WordTable",
       "asksSession",
@@ -69,6 +70,7 @@ test('its entry for SQL texts exports exactly these values', () => {
       "mayShare",
       "nameAt",
       "pinOf",
+      "troubleOf",
     ]
   `)
 })

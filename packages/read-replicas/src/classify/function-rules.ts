@@ -1,44 +1,42 @@
 import { describeName, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
+import type { Hazard, NameJudgement, NameRules } from '@poolhouse/core/sql'
 import type { ClassifierOptions, ClassifyMode } from './classification.js'
-import { hazardOfAttribute, hazardOfFunction } from './hazards.js'
+import {
+  hazardOfAttribute,
+  hazardOfColumn,
+  hazardOfFunction,
+  hazardOfRelation,
+  hazardOfSource,
+} from './hazards.js'
+import { isKnownOperator } from './known-operators.js'
 import { NO_NAMES, type OwnNames } from './own-names.js'
 import { SAFE_FUNCTIONS } from './safe-functions.js'
 
-/** What is known of a function. */
-export interface FunctionJudgement {
-  /** As in a classification. */
-  readonly verdict: 'read' | 'unknown' | 'write'
-  /** Why, as a clause that follows its name. */
-  readonly reason: string
-  /** Whether a replica would run it without an error, and wrongly. */
-  readonly silent: boolean
-}
-
-const READ: FunctionJudgement = { verdict: 'read', reason: 'only reads', silent: false }
-const NAMED_WRITE: FunctionJudgement = {
+const READ: NameJudgement = { verdict: 'read', reason: 'only reads', silent: false }
+const NAMED_WRITE: NameJudgement = {
   verdict: 'write',
   reason: 'is named in writes',
   silent: true,
 }
-const UNKNOWN: FunctionJudgement = {
+const UNKNOWN: NameJudgement = {
   verdict: 'unknown',
   reason: 'is a function that nothing is known of',
   silent: false,
 }
 
-const OWN: FunctionJudgement = {
+const OWN: NameJudgement = {
   verdict: 'unknown',
   reason: 'is the name of a function of the server, and of another one in this database',
   silent: false,
 }
 
-const OWN_ATTRIBUTE: FunctionJudgement = {
+const OWN_ATTRIBUTE: NameJudgement = {
   verdict: 'unknown',
   reason: 'may be a function of this database that nothing is known of',
   silent: false,
 }
 
-const UNKNOWN_ATTRIBUTE: FunctionJudgement = {
+const UNKNOWN_ATTRIBUTE: NameJudgement = {
   verdict: 'unknown',
   reason: 'may be a function that nothing is known of',
   silent: false,
@@ -54,14 +52,14 @@ const MODES: readonly ClassifyMode[] = ['conservative', 'optimistic']
  * Judges functions by their names: the server's own by a list of what they do, others by the
  * options of the classifier.
  */
-export class FunctionRules {
+export class FunctionRules implements NameRules<OwnNames> {
   readonly #reads: ReadonlySet<string>
   readonly #writes: ReadonlySet<string>
   // The search path finds an attribute's function, whatever its schema.
   readonly #attributeReads: ReadonlySet<string>
   readonly #attributeWrites: ReadonlySet<string>
   // The judgements of names without a schema, which are almost all.
-  readonly #kept = new Map<string, FunctionJudgement>()
+  readonly #kept = new Map<string, NameJudgement>()
 
   /** Takes checked names. */
   constructor(reads: readonly string[], writes: readonly string[]) {
@@ -75,7 +73,7 @@ export class FunctionRules {
    * What is known of the function. Names are folded as the server does; `schema` is undefined if
    * the call names none. `own` are the names that the database has of its own.
    */
-  judge(schema: string | undefined, name: string, own: OwnNames = NO_NAMES): FunctionJudgement {
+  judge(schema: string | undefined, name: string, own: OwnNames = NO_NAMES): NameJudgement {
     if (schema !== undefined) return this.#find(schema, name)
     if (own.functions.has(name) && !this.#reads.has(name)) {
       return this.#writes.has(name) ? NAMED_WRITE : OWN
@@ -97,7 +95,7 @@ export class FunctionRules {
     schema: string | undefined,
     name: string,
     own: OwnNames = NO_NAMES,
-  ): FunctionJudgement {
+  ): NameJudgement {
     if (this.#attributeWrites.has(name)) return NAMED_WRITE
     const hazard = hazardOfAttribute(schema, name)
     if (hazard !== undefined) return { verdict: 'write', ...hazard }
@@ -106,7 +104,27 @@ export class FunctionRules {
     return this.#attributeReads.has(name) ? READ : UNKNOWN_ATTRIBUTE
   }
 
-  #find(schema: string | undefined, name: string): FunctionJudgement {
+  /** Whether the operator is known to be harmless by its name. */
+  isKnownOperator(operator: string): boolean {
+    return isKnownOperator(operator)
+  }
+
+  /** Why a relation or schema of this name is not for replicas; undefined if nothing is known. */
+  hazardOfRelation(name: string): Hazard | undefined {
+    return hazardOfRelation(name)
+  }
+
+  /** Why a relation of this name after FROM is not for replicas, as for `hazardOfRelation`. */
+  hazardOfSource(name: string, own: OwnNames): Hazard | undefined {
+    return hazardOfSource(name, own.sequences)
+  }
+
+  /** Why a column of this name is not for replicas, as for `hazardOfRelation`. */
+  hazardOfColumn(name: string): Hazard | undefined {
+    return hazardOfColumn(name)
+  }
+
+  #find(schema: string | undefined, name: string): NameJudgement {
     if (this.#names(this.#writes, schema, name)) return NAMED_WRITE
     if ((schema === undefined || schema === 'pg_catalog') && SAFE_FUNCTIONS.has(name)) return READ
     const hazard = hazardOfFunction(schema, name)

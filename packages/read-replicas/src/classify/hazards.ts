@@ -1,12 +1,5 @@
+import type { Hazard } from '@poolhouse/core/sql'
 import { SAFE_FUNCTIONS } from './safe-functions.js'
-
-/** Why a function or a relation is not for replicas. */
-export interface Hazard {
-  /** As a clause that follows its name. */
-  readonly reason: string
-  /** Whether a replica would run it without an error, and wrongly. */
-  readonly silent: boolean
-}
 
 const loud = (reason: string): Hazard => ({ reason, silent: false })
 const silent = (reason: string): Hazard => ({ reason, silent: true })
@@ -152,7 +145,8 @@ export function hazardOfAttribute(schema: string | undefined, name: string): Haz
 
 /**
  * Why a column of this name must not be read on a replica: sequences have such columns, and few
- * tables do. Undefined for all other names.
+ * tables do. Undefined for all other names. `StatementReader` asks only about names of 7 to 12
+ * characters, as these have.
  */
 export function hazardOfColumn(name: string): Hazard | undefined {
   return SEQUENCE_COLUMNS.has(name) ? OF_SEQUENCE : undefined

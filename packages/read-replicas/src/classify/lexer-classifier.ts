@@ -1,7 +1,7 @@
-import type { Classification, ClassifierOptions, StatementClassifier } from './classification.js'
+import { type Classification, StatementReader } from '@poolhouse/core/sql'
+import type { ClassifierOptions, StatementClassifier } from './classification.js'
 import { type FunctionRules, readClassifierOptions } from './function-rules.js'
 import { NO_NAMES, type OwnNames } from './own-names.js'
-import { StatementReader } from './statement-reader.js'
 
 /**
  * Makes a classifier that reads the text once, token by token, in linear time and without parsing

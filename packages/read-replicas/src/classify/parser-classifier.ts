@@ -1,5 +1,6 @@
 import { messageOf } from '@poolhouse/core/kit'
-import type { Classification, ClassifierOptions, StatementClassifier } from './classification.js'
+import type { Classification } from '@poolhouse/core/sql'
+import type { ClassifierOptions, StatementClassifier } from './classification.js'
 import { type FunctionRules, readClassifierOptions } from './function-rules.js'
 import { classifyByTokens } from './lexer-classifier.js'
 import { NO_NAMES, type OwnNames } from './own-names.js'

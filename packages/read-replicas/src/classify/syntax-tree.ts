@@ -1,4 +1,4 @@
-import type { Classification, DecidingToken } from './classification.js'
+import type { Classification, DecidingToken } from '@poolhouse/core/sql'
 import type { FunctionRules } from './function-rules.js'
 import { hazardOfColumn, hazardOfRelation, hazardOfSource } from './hazards.js'
 import { isKnownOperator } from './known-operators.js'

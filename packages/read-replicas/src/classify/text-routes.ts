@@ -1,6 +1,7 @@
 import { type Intent, ReadIntentError } from '@poolhouse/core'
+import type { Classification } from '@poolhouse/core/sql'
 import { changesNames } from './changes-names.js'
-import type { Classification, StatementClassifier } from './classification.js'
+import type { StatementClassifier } from './classification.js'
 import { fingerprintOf } from './fingerprint.js'
 import { FunctionRules } from './function-rules.js'
 import { hintOf, mayHint } from './hint.js'

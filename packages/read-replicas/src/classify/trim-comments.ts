@@ -1,5 +1,4 @@
-import { SqlLexer, TOKEN } from '@poolhouse/core/sql'
-import type { Classification } from './classification.js'
+import { type Classification, SqlLexer, TOKEN, troubleOf } from '@poolhouse/core/sql'
 
 /**
  * The text without the spaces and comments before its first token and after its last one. If
@@ -16,12 +15,4 @@ export function trimComments(text: string): string | Classification {
     return Object.freeze({ verdict: 'write', reason: `it has ${trouble}` })
   }
   return text.slice(start, end)
-}
-
-/**
- * Why the text cannot be read with certainty; undefined if it can. `lexer` has read the text to its
- * end. The server stops reading at a zero byte.
- */
-export function troubleOf(text: string, lexer: SqlLexer): string | undefined {
-  return text.includes('\0') ? 'a zero byte, where the server stops reading' : lexer.trouble
 }

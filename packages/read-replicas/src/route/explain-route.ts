@@ -1,5 +1,5 @@
 import type { Intent } from '@poolhouse/core'
-import type { Classification, DecidingToken } from '../classify/classification.js'
+import type { Classification, DecidingToken } from '@poolhouse/core/sql'
 import type { ReplicaNode } from '../nodes/replica-node.js'
 import { type ReadRoute, whyUnfit } from './read-route.js'
 

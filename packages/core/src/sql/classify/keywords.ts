@@ -1,4 +1,4 @@
-import { WordTable } from '@poolhouse/core/sql'
+import { WordTable } from '../word-table.js'
 
 /** Properties of a keyword, as bits. */
 export const IS = {

@@ -1,11 +1,9 @@
-import { nameAt, SIGN, SqlLexer, TOKEN, type TokenKind } from '@poolhouse/core/sql'
+import { nameAt } from '../names.js'
+import { SIGN, SqlLexer, TOKEN, type TokenKind } from '../sql-lexer.js'
 import type { Classification, DecidingToken } from './classification.js'
-import type { FunctionRules } from './function-rules.js'
-import { hazardOfColumn, hazardOfRelation, hazardOfSource } from './hazards.js'
 import { IS, KEYWORDS, keyword, keywordIs, keywords } from './keywords.js'
-import { isKnownOperator } from './known-operators.js'
-import type { OwnNames } from './own-names.js'
-import { troubleOf } from './trim-comments.js'
+import type { NameRules } from './name-rules.js'
+import { troubleOf } from './trouble-of.js'
 import { WithLists } from './with-lists.js'
 
 const LONGEST_SHOWN = 40
@@ -53,11 +51,11 @@ const READ: Classification = Object.freeze({ verdict: 'read', reason: 'it only r
  * Reads one statement token by token and decides whether it reads or writes. In doubt it is a
  * write; a call of an unknown function is "unknown".
  */
-export class StatementReader {
+export class StatementReader<Own> {
   readonly #text: string
   readonly #lexer: SqlLexer
-  readonly #rules: FunctionRules
-  readonly #names: OwnNames
+  readonly #rules: NameRules<Own>
+  readonly #names: Own
   #kind: TokenKind = TOKEN.end
   // The number of the current keyword; 0 for any other token.
   #code = 0
@@ -82,8 +80,8 @@ export class StatementReader {
   #verdict: Classification = READ
   #trouble: string | undefined
 
-  /** Reads nothing before `read`. */
-  constructor(text: string, rules: FunctionRules, names: OwnNames) {
+  /** Reads nothing before `read`. `names` are handed to the rules with each question. */
+  constructor(text: string, rules: NameRules<Own>, names: Own) {
     this.#text = text
     this.#lexer = new SqlLexer(text, 'either')
     this.#rules = rules
@@ -248,8 +246,9 @@ export class StatementReader {
       (this.#beforeNameInSources && (before === COMMA || before === OPEN))
     if (!isPart && !isOfValue && !isSource && (length < 7 || length > 12)) return undefined
     const name = nameAt(this.#text, this.#nameStart, this.#nameEnd)
-    const column = isPart || !BEFORE_ALIAS.has(before) ? hazardOfColumn(name) : undefined
-    const found = column ?? (isSource ? hazardOfSource(name, this.#names.sequences) : undefined)
+    const column =
+      isPart || !BEFORE_ALIAS.has(before) ? this.#rules.hazardOfColumn(name) : undefined
+    const found = column ?? (isSource ? this.#rules.hazardOfSource(name, this.#names) : undefined)
     if (found !== undefined) {
       return this.#write(found.reason, found.silent, this.#tokenAt(this.#nameStart, this.#nameEnd))
     }
@@ -304,7 +303,8 @@ export class StatementReader {
     const at = this.#lexer.start + (this.#kind === TOKEN.quoted ? 1 : 0)
     // All such names begin with `pg_`.
     if (text.charCodeAt(at + 2) !== 0x5f || (text.charCodeAt(at) | 0x20) !== 0x70) return undefined
-    const local = hazardOfRelation(nameAt(text, this.#lexer.start, this.#lexer.end))
+    const name = nameAt(text, this.#lexer.start, this.#lexer.end)
+    const local = this.#rules.hazardOfRelation(name)
     return local === undefined ? undefined : this.#write(local.reason, local.silent)
   }
 
@@ -336,7 +336,9 @@ export class StatementReader {
 
   #isUnknownOperator(): boolean {
     const { start, end } = this.#lexer
-    return end - start >= LONGEST_OPERATOR || !isKnownOperator(this.#text.slice(start, end))
+    return (
+      end - start >= LONGEST_OPERATOR || !this.#rules.isKnownOperator(this.#text.slice(start, end))
+    )
   }
 
   /** A name before a parenthesis calls a function, unless the tokens before it say otherwise. */
