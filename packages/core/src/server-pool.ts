@@ -23,6 +23,8 @@ import { refuseUnknownOptions } from './base/option-check.js'
 import { leasedCopyFrom, leasedCopyTo, leasedRows } from './decorate/leased-stream.js'
 import { readCloseOptions } from './engine/pool-closing.js'
 import { PoolEngine } from './engine/pool-engine.js'
+import { SharedLane } from './lane/shared-lane.js'
+import { SharedRun } from './lane/shared-run.js'
 import { AcquireCall } from './lease/acquire-call.js'
 import { snapshotOf } from './lease/lease-snapshot.js'
 import { makeLease } from './lease/make-lease.js'
@@ -74,7 +76,11 @@ export class ServerPool implements ConnectionPool, Driven {
    * engine.
    */
   constructor(config: PoolConfig | PoolEngine, accepts?: AcceptsServer) {
-    this.#engine = config instanceof PoolEngine ? config : new PoolEngine(config)
+    if (config instanceof PoolEngine) this.#engine = config
+    else {
+      this.#engine = new PoolEngine(config)
+      this.#engine.lane = new SharedLane(this.#engine)
+    }
     this.#accepts = accepts
   }
 
@@ -119,6 +125,15 @@ export class ServerPool implements ConnectionPool, Driven {
     return new Promise((resolve) => {
       const { statement, options } = readQueryCall(first, second, third)
       const engine = this.#engine
+      const lane = engine.lane as SharedLane
+      const cost = lane.costOf(statement)
+      if (cost !== undefined && options?.signal?.aborted !== true) {
+        const now = engine.now()
+        const run = new SharedRun(engine, lane, cost, statement, options, now, resolve)
+        run.accepts = this.#accepts
+        lane.run(run, now)
+        return
+      }
       try {
         if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
         refuseWhenCalled(statement)

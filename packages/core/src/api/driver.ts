@@ -250,21 +250,16 @@ export interface DriverConnection {
    */
   runTogether?(statements: readonly SentStatement[]): boolean
   /**
-   * Runs one statement as `run` does, but behind others that are not answered yet: callers share
-   * the session. What is shared in one tick goes out in one write, in the order of the calls, and
-   * each statement has a Sync of its own: each is a transaction of its own, and an error of one
-   * leaves those behind it to run. `done` is called exactly once, in the order of the calls, at the
-   * ReadyForQuery of its own statement or when the session is lost, never before `share` has
-   * returned; what was not written by then fails with `executed: 'no'`. `inFlight` counts each
-   * until its `done`, and while one is outstanding `transactionStatus()` is `unknown` and nothing
-   * else is run on the session. Only single statements that leave the session alone are given, with
-   * nothing piggybacked. A driver that leaves this out shares no session: each statement has one to
-   * itself.
+   * Runs statements that share the session: each by itself, as `run`, but none waits for the answer
+   * to what was shared before it. What one call is given goes out in one piece, with a Sync behind
+   * each, and the answers settle in that order. For statements that only read and leave the session
+   * as it is; one that fails changes nothing for the others, and one whose prepared statement was
+   * outdated is sent anew behind the others. A session that is in a transaction after one of them is
+   * destroyed. Each goes by the extended protocol, and `done` is called as a method of what was
+   * given. Works only while nothing but `share` is in flight. A driver that leaves this out gives
+   * each statement a session of its own.
    */
-  share?(
-    statement: Statement,
-    done: (error: Error | null, result?: QueryResult<unknown>) => void,
-  ): void
+  share?(statements: readonly SentStatement[]): void
   /**
    * Whether the socket takes no more at the moment: what is sent now would wait in the memory of
    * this process until the server has read what was sent before. The pool shares other sessions

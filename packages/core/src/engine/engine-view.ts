@@ -19,6 +19,22 @@ import type { Waiter } from './wait-queue.js'
  */
 export type EnginePhase = 'open' | 'serving' | 'closing' | 'closed'
 
+/** The shared lane of a pool, as its engine sees it. */
+export interface EngineLane {
+  /** Calls that wait for a place on a shared connection, beyond the lane's own place in the queue. */
+  readonly pending: number
+  /** Takes a call out that waits for a place; returns whether it was in. */
+  leave(waiter: Waiter): boolean
+  /** A caller waits for a connection of its own. */
+  makeRoom(now: number): void
+  /** Refuses all calls that wait for a place. */
+  refuseAll(error: Error): void
+  /** Frees what waits behind a statement that does not end, and gives up what is due to others. */
+  check(now: number): void
+  /** When `check` has something to do next; `Infinity` for never. */
+  nextAt(now: number): number
+}
+
 /**
  * One pool's engine, as its parts see it: what they share, and what they ask of one another. Each
  * member is described where it is implemented.
@@ -39,6 +55,7 @@ export interface EngineView extends SlotOwner {
   readonly opening: Opening
   readonly seat: BudgetSeat | undefined
   readonly lineBroke: (() => void) | undefined
+  readonly lane: EngineLane | undefined
   now(): number
   wakeAt(time: number): void
   wakeForUpkeep(now: number): void
@@ -79,6 +96,7 @@ export interface EngineView extends SlotOwner {
   readonly returns: {
     giveBack(slot: Slot): void
     reuse(slot: Slot, now: number): void
+    rest(slot: Slot): void
   }
   readonly departures: {
     reasonToRetire(slot: Slot, now: number): string | undefined

@@ -35,9 +35,19 @@ export class Handoff {
     this.#engine = engine
   }
 
-  /** Callers that wait. */
+  /** Callers that wait, also for a place on a shared connection. */
   get pending(): number {
-    return this.#waiters.size
+    return this.#waiters.size + (this.#engine.lane?.pending ?? 0)
+  }
+
+  /** Since when a caller has waited for a connection of its own; undefined if none waits. */
+  get othersWaitSince(): number | undefined {
+    return this.#waiters.size === 0 ? undefined : this.#waiters.oldest()?.enqueuedAt
+  }
+
+  /** Whether nothing is lent at the moment. */
+  get isSuspended(): boolean {
+    return this.#suspended
   }
 
   /** Idle connections. */
@@ -120,7 +130,11 @@ export class Handoff {
     // A higher priority overtakes the callers by which the wait was measured.
     if (this.#waiters.size === 0 || priority > 0) return undefined
     const waitMs = this.#overload()?.tooLongFor(limitMs)
-    if (waitMs === undefined) return undefined
+    return waitMs === undefined ? undefined : this.hopeless(limitMs, waitMs)
+  }
+
+  /** Why a call should not wait that has less time than others have waited. */
+  hopeless(limitMs: number, waitMs: number): string {
     return `this call has ${Math.round(limitMs)} ms, and the last one served had waited ${Math.round(waitMs)} ms`
   }
 
@@ -133,10 +147,12 @@ export class Handoff {
     this.#engine.timer.ensure(now + limitMs)
     if (waiter.accepts === undefined) this.supply(now)
     else this.#supplyOne(waiter, waiter.accepts, now)
+    if (waiter.lane !== undefined && !waiter.isLane) this.#engine.lane?.makeRoom(now)
   }
 
   /** Takes a caller out of the queue. */
   leave(waiter: Waiter): void {
+    if (this.#engine.lane?.leave(waiter) === true) return
     this.#waiters.remove(waiter)
     if (this.#waiters.size === 0) this.#engine.timer.keepAlive(false)
   }
@@ -147,6 +163,22 @@ export class Handoff {
     for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
       waiter.refuse(ownError(error))
     }
+    this.#engine.lane?.refuseAll(error)
+  }
+
+  /** Takes out every waiter of a kind, in order. */
+  takeOut<Kind extends Waiter>(isOfKind: (waiter: Waiter) => waiter is Kind): Kind[] {
+    const found = this.#waiters.takeOut(isOfKind)
+    if (this.#waiters.size === 0) this.#engine.timer.keepAlive(false)
+    return found
+  }
+
+  /** A call goes out on a connection that it shares, after it has waited for `waitMs`. */
+  share(slot: Slot, waitMs: number): void {
+    const { recorder, hub } = this.#engine
+    slot.use()
+    recorder.lent(waitMs)
+    if (hub.has('acquire')) this.#reportLent(slot, waitMs)
   }
 
   /** Gives a connection to a caller that has waited for `waitMs`; the caller receives it next. */
@@ -175,7 +207,7 @@ export class Handoff {
     // Callers that were refused have left as well.
     if (this.#waiters.size === 0) this.#engine.timer.keepAlive(false)
     if (waiter !== undefined) {
-      this.lend(slot, now, now - waiter.enqueuedAt)
+      if (!waiter.isLane) this.lend(slot, now, now - waiter.enqueuedAt)
       waiter.receive(slot, now)
       return
     }
@@ -194,17 +226,20 @@ export class Handoff {
   #next(now: number, slot: Slot): Waiter | undefined {
     const overload = this.#overload()
     let waiter = this.#waiters.shift(slot)
-    while (overload !== undefined && waiter !== undefined) {
+    while (overload !== undefined && waiter?.isLane === false) {
       const waitMs = now - waiter.enqueuedAt
       if (overload.admit(waitMs, now)) break
-      waiter.refuse(
-        this.overloaded(
-          `waits have stayed above ${overload.options.targetMs} ms, and this call had waited ${Math.round(waitMs)} ms`,
-        ),
-      )
+      waiter.refuse(this.shed(overload.options.targetMs, waitMs))
       waiter = this.#waiters.shift(slot)
     }
     return waiter
+  }
+
+  /** Makes the error of a call that has waited for `waitMs` while load is shed, and reports it. */
+  shed(targetMs: number, waitMs: number): PoolOverloadedError {
+    return this.overloaded(
+      `waits have stayed above ${targetMs} ms, and this call had waited ${Math.round(waitMs)} ms`,
+    )
   }
 
   #overload(): Overload | undefined {

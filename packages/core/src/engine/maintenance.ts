@@ -81,10 +81,13 @@ export class Maintenance {
     for (const slot of this.#engine.slots) {
       if (slot.state === 'idle') {
         const reason = this.#reasonToRetire(slot, now, staying)
-        if (reason === undefined) continue
-        staying--
-        this.#engine.departures.retire(slot, reason)
-      } else if (slot.state === 'leased') {
+        if (reason !== undefined) {
+          staying--
+          this.#engine.departures.retire(slot, reason)
+        } else if (slot.marks.wasShared && now - slot.idleSince >= HEARTBEAT_MS) {
+          this.#engine.returns.rest(slot)
+        }
+      } else if (slot.state === 'leased' && !slot.shared) {
         this.#engine.leaks.check(slot, now)
       }
     }

@@ -30,7 +30,7 @@ import { Arrivals } from './arrivals.js'
 import { BudgetMember } from './budget-member.js'
 import { DeadlockWatch } from './deadlock-watch.js'
 import { Departures } from './departures.js'
-import type { EnginePhase, EngineView } from './engine-view.js'
+import type { EngineLane, EnginePhase, EngineView } from './engine-view.js'
 import { Growth } from './growth.js'
 import { Handoff } from './handoff.js'
 import { LeakWatch } from './leak-watch.js'
@@ -89,6 +89,8 @@ export class PoolEngine implements EngineView, SlotOwner {
   readonly deadlocks: DeadlockWatch
   /** Knows who waits for a certain server in vain. */
   readonly wishes: ServerWishes
+  /** The shared lane. */
+  lane: EngineLane | undefined = undefined
   /** Called when a connection was found half open: others may be so too. */
   lineBroke: (() => void) | undefined = undefined
   readonly #context = new AsyncResource('PoolhousePool', { requireManualDestroy: true })
@@ -190,7 +192,8 @@ export class PoolEngine implements EngineView, SlotOwner {
     const now = this.now()
     let longest: number | undefined
     for (const slot of this.slots) {
-      if (slot.state === 'leased') longest = Math.max(longest ?? 0, now - slot.leasedAt)
+      if (slot.state === 'leased' && !slot.shared)
+        longest = Math.max(longest ?? 0, now - slot.leasedAt)
     }
     const cause = this.growth.lastError
     const shortage = this.seat?.shortage?.()
@@ -221,14 +224,19 @@ export class PoolEngine implements EngineView, SlotOwner {
   /** The hottest idle connection, if it can be lent at once; the caller must lend it. */
   take(now: number, accepts?: AcceptsServer): Slot | undefined {
     if (this.phase !== 'open') return undefined
-    if (this.#maintenance.isDue(now)) this.#maintenance.checkFreeze(now)
+    this.noticeFreeze(now)
     return this.handoff.take(now, accepts)
+  }
+
+  /** Has idle connections prove themselves first if the process stood still before this call. */
+  noticeFreeze(now: number): void {
+    if (this.#maintenance.isDue(now)) this.#maintenance.checkFreeze(now)
   }
 
   /** Lets a caller wait for a connection, or refuses it at once. */
   wait(waiter: Waiter, now: number, timeoutMs: number | undefined): void {
     const limitMs = timeoutMs ?? this.config.acquireTimeoutMs
-    const refusal = this.#reasonToRefuse(now, limitMs, waiter.priority)
+    const refusal = this.reasonToRefuse(now, limitMs, waiter.priority)
     if (refusal === undefined) {
       this.deadlocks.waits(waiter)
       this.handoff.wait(waiter, now, limitMs)
@@ -238,7 +246,8 @@ export class PoolEngine implements EngineView, SlotOwner {
     }
   }
 
-  #reasonToRefuse(now: number, limitMs: number, priority: number): Error | undefined {
+  /** Why a new caller must not wait; undefined if it may. */
+  reasonToRefuse(now: number, limitMs: number, priority: number): Error | undefined {
     if (this.phase !== 'open') return new PoolClosedError(this.name)
     const { handoff } = this
     const { maxPending } = this.config
@@ -405,6 +414,7 @@ export class PoolEngine implements EngineView, SlotOwner {
     this.#maintenance.sweep(now)
     this.deadlocks.check()
     this.#halfOpen.check(now)
+    this.lane?.check(now)
     this.handoff.supply(now)
     const upkeepAt = this.#upkeepAt(now)
     this.wakeAt(Math.min(this.deadlines.nextAt(), this.deadlocks.nextAt(now), upkeepAt))
@@ -416,6 +426,7 @@ export class PoolEngine implements EngineView, SlotOwner {
   }
 
   #upkeepAt(now: number): number {
-    return Math.min(this.#maintenance.nextAt(now), this.#halfOpen.nextAt(now))
+    const laneAt = this.lane?.nextAt(now) ?? Number.POSITIVE_INFINITY
+    return Math.min(this.#maintenance.nextAt(now), this.#halfOpen.nextAt(now), laneAt)
   }
 }

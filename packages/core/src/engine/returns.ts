@@ -26,17 +26,23 @@ export class Returns {
     const now = engine.now()
     this.#endLease(slot, now)
     if (slot.state !== 'leased') return
-    if (slot.lostReason !== undefined) {
-      engine.departures.ended(slot, slot.lostReason)
-      slot.connection!.destroy(slot.lostReason)
-      return
-    }
-    const { marks } = slot
-    if (marks.resetAfter || engine.config.reset === 'always') {
+    if (
+      slot.lostReason === undefined &&
+      (slot.marks.resetAfter || engine.config.reset === 'always')
+    ) {
       // Behind a pooler a reset would reach any server session.
       slot.returned(engine.pooler === undefined)
     }
-    if (marks.spoiled !== undefined) this.#endSpoiled(slot, marks.spoiled)
+    this.#takeBack(slot, now)
+  }
+
+  #takeBack(slot: Slot, now: number): void {
+    const { departures } = this.#engine
+    const { marks } = slot
+    if (slot.lostReason !== undefined) {
+      departures.ended(slot, slot.lostReason)
+      slot.connection!.destroy(slot.lostReason)
+    } else if (marks.spoiled !== undefined) this.#endSpoiled(slot, marks.spoiled)
     else if (slot.clean) this.reuse(slot, now)
     else this.#clean(slot)
   }
@@ -58,6 +64,30 @@ export class Returns {
       engine.handoff.lend(next, now, 0)
       call.receive(next, now)
     }
+  }
+
+  /** A call is over that shared its connection, after `useMs`. */
+  shared(slot: Slot, useMs: number): void {
+    const { recorder, hub } = this.#engine
+    recorder.returned(useMs)
+    if (hub.has('release')) this.#report(slot, useMs)
+  }
+
+  /** Takes a connection back on which nothing is in flight, from the shared lane. */
+  endSharing(slot: Slot): void {
+    slot.endSharing()
+    if (slot.state !== 'leased') return
+    const now = this.#engine.now()
+    if (slot.marks.isRestDue(now)) slot.marks.markDirty()
+    this.#takeBack(slot, now)
+  }
+
+  /** Resets a connection that is idle and has been shared. */
+  rest(slot: Slot): void {
+    this.#engine.handoff.removeIdle(slot)
+    slot.connection!.ref()
+    slot.marks.markDirty()
+    this.#clean(slot)
   }
 
   /** Takes a connection back to be destroyed. */

@@ -12,6 +12,8 @@ export abstract class Waiter extends Timed {
   declare readonly priority: number
   /** Which servers will do; undefined for any. Set before it waits. */
   declare accepts: AcceptsServer | undefined
+  /** Whether it stands for the shared lane, which lends to its own callers. */
+  declare isLane: boolean
   /** When it began to wait. */
   declare enqueuedAt: number
   /** Owned by the queue. */
@@ -26,6 +28,7 @@ export abstract class Waiter extends Timed {
     super()
     this.priority = priority
     this.enqueuedAt = 0
+    this.isLane = false
     this.accepts = undefined
     this.ahead = undefined
     this.behind = undefined
@@ -109,15 +112,27 @@ export class WaitQueue {
     return undefined
   }
 
-  /** The waiter that has waited longest, of any priority. */
+  /** The waiter that has waited longest, of any priority, beside the shared lane. */
   oldest(): Waiter | undefined {
     let oldest: Waiter | undefined
     for (const { head } of this.#lanes) {
-      if (head !== undefined && (oldest === undefined || head.enqueuedAt < oldest.enqueuedAt)) {
+      if (head?.isLane === false && (oldest === undefined || head.enqueuedAt < oldest.enqueuedAt)) {
         oldest = head
       }
     }
     return oldest
+  }
+
+  /** Whether a waiter waits here. */
+  holds({ lane }: Waiter): boolean {
+    return lane !== undefined && this.#lanes.includes(lane)
+  }
+
+  /** Takes out every waiter of a kind, in order. */
+  takeOut<Kind extends Waiter>(isOfKind: (waiter: Waiter) => waiter is Kind): Kind[] {
+    const found = this.#lanes.flatMap((lane) => [...inOrder(lane)].filter(isOfKind))
+    for (const waiter of found) this.remove(waiter)
+    return found
   }
 
   /** Takes a waiter out; returns whether it was in. */

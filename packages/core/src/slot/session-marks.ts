@@ -5,6 +5,9 @@ const STRINGS = 'standard_conforming_strings'
 // Reported by the server about itself; no borrower can leave them behind.
 const SERVER_STATE: ReadonlySet<string> = new Set(['in_hot_standby', 'is_superuser'])
 
+// What texts do not show, such as a view that calls set_config, lasts no longer than this.
+const MOST_SHARED_MS = 10_000
+
 /**
  * Owns how one session may differ from a fresh one, and what must be done about it before the next
  * borrower has it.
@@ -23,6 +26,9 @@ export class SessionMarks {
   readonly resetDue: boolean = false
   /** Whether the current borrower asked for a reset after its use. */
   readonly resetAfter: boolean = false
+  /** Whether calls have shared the session since its last reset. */
+  readonly wasShared: boolean = false
+  #sharedSince = 0
   /** How often a reset has undone what was set in the session. */
   readonly resets: number = 0
   // Server parameters when the session was ready; undefined before that.
@@ -71,6 +77,18 @@ export class SessionMarks {
     }
   }
 
+  /** Calls share the session from now on. */
+  share(now: number): void {
+    if (this.wasShared) return
+    own<SessionMarks>(this).wasShared = true
+    this.#sharedSince = now
+  }
+
+  /** Whether it has been shared for so long that it is to be reset. */
+  isRestDue(now: number): boolean {
+    return this.wasShared && now - this.#sharedSince >= MOST_SHARED_MS
+  }
+
   /** Something that no text shows may have changed the session. */
   markDirty(): void {
     own<SessionMarks>(this).dirty = true
@@ -114,6 +132,7 @@ export class SessionMarks {
     if (reset) {
       own<SessionMarks>(this).resetDue = false
       own<SessionMarks>(this).resets++
+      own<SessionMarks>(this).wasShared = false
     }
     own<SessionMarks>(this).dirty = false
     this.#drifted = undefined

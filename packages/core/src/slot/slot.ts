@@ -32,16 +32,17 @@ export type SlotState = keyof typeof STEPS
  *
  *     connecting ──► leased ◄──► idle ──► validating ──► leased | idle
  *                      │           │
- *                      ├──► cleaning ──► leased | idle
- *                      ▼           ▼
+ *                      ├► cleaning ◄┤            (cleaning ──► leased | idle)
+ *                      ▼            ▼
  *                    closing ──► gone        (gone can follow every state)
  *
+ * An idle connection is cleaned when calls have shared it.
  * A connection that comes back goes straight to the next caller, and one that was offered to a
  * caller who is refused stays idle. A connection whose time has come closes instead of being lent.
  */
 const STEPS = {
   connecting: ['leased', 'idle', 'closing', 'gone'],
-  idle: ['leased', 'idle', 'validating', 'closing', 'gone'],
+  idle: ['leased', 'idle', 'validating', 'cleaning', 'closing', 'gone'],
   validating: ['leased', 'idle', 'closing', 'gone'],
   leased: ['leased', 'idle', 'cleaning', 'closing', 'gone'],
   cleaning: ['leased', 'idle', 'closing', 'gone'],
@@ -93,6 +94,8 @@ export class Slot {
   readonly expiresAt: number = Number.POSITIVE_INFINITY
   /** When it became idle. */
   readonly idleSince: number = 0
+  /** Whether it is lent to the shared lane, whose calls have it together. */
+  readonly shared: boolean = false
   /** When it was lent. */
   readonly leasedAt: number = 0
   /** How often it was lent. */
@@ -202,6 +205,28 @@ export class Slot {
     this.#state = LEASED
     own<Slot>(this).leasedAt = now
     own<Slot>(this).uses++
+  }
+
+  /** Goes to the shared lane. */
+  share(now: number): void {
+    this.#become(LEASED)
+    this.marks.share(now)
+    const slot = own<Slot>(this)
+    slot.shared = true
+    slot.leasedAt = now
+    slot.running = undefined
+    slot.committedLocally = false
+    slot.cancelSent = false
+  }
+
+  /** One more call has it. */
+  use(): void {
+    own<Slot>(this).uses++
+  }
+
+  /** The shared lane has no call on it any more. */
+  endSharing(): void {
+    own<Slot>(this).shared = false
   }
 
   /** Serves as a session outside the pool, which is never given back. */

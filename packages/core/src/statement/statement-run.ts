@@ -117,23 +117,15 @@ export class StatementRun extends Waiter {
 
   /** Sends the statement. */
   override receive(slot: Slot, now: number): void {
-    this.#host.deadlines.remove(this)
-    if (this.#timeoutMs !== undefined && now >= this.#startedAt + this.#timeoutMs) {
-      this.#missed(slot)
+    if (!this.begin(slot, now)) {
+      // Not in this call: of thousands that missed theirs, each would hand the connection to the
+      // next one further down the stack.
+      realTimers.queueMicrotask(() => this.#owner.finished(this, slot, null))
       return
     }
-    this.#state = 'running'
-    this.#slot = slot
     const { statement } = this
     const traits = beginOn(slot, this.#host, statement.text, now, statement)
     const { name, pooler } = this.#host
-    if (this.#timeoutMs !== undefined) {
-      this.#limit(now, this.#startedAt + this.#timeoutMs - now)
-      this.#limitMs = this.#timeoutMs
-    } else {
-      const limit = this.#host.statementTimeoutMs()
-      if (limit > 0) this.#limit(now, limit)
-    }
     try {
       if ((traits & COPIES) !== 0) throw copyMisfit('query', statement.text)
       // Which of the two its own session reads was not known when the call was made.
@@ -142,11 +134,37 @@ export class StatementRun extends Waiter {
       }
       const sent = throughPooler(name, pooler, statement, slot.escapes)
       slot.resetAhead()
-      this.send(slot, sent, (error, result) => this.#answered(slot, error, result))
+      this.send(slot, sent, (error, result) => this.answered(slot, error, result))
     } catch (error) {
       // What we or the driver refuse before anything is sent.
-      this.withhold(slot, (other) => this.#answered(slot, other ?? (error as Error), undefined))
+      this.withhold(slot, (other) => this.answered(slot, other ?? (error as Error), undefined))
     }
+  }
+
+  /**
+   * Its time on this connection begins. Returns false, and has told the caller, if that is over
+   * already: sending the statement only to cancel it would leave its outcome open.
+   */
+  protected begin(slot: Slot, now: number): boolean {
+    const host = this.#host
+    host.deadlines.remove(this)
+    if (this.#timeoutMs !== undefined) {
+      const left = this.#startedAt + this.#timeoutMs - now
+      if (left <= 0) {
+        this.#limitMs = this.#timeoutMs
+        host.countTimeout()
+        this.refuse(this.#givenUp('no'))
+        return false
+      }
+      this.#limit(now, left)
+      this.#limitMs = this.#timeoutMs
+    } else {
+      const limit = host.statementTimeoutMs()
+      if (limit > 0) this.#limit(now, limit)
+    }
+    this.#state = 'running'
+    this.#slot = slot
+    return true
   }
 
   /** Hands the statement to the driver. What this throws fails the call, with nothing sent. */
@@ -160,6 +178,16 @@ export class StatementRun extends Waiter {
    */
   protected withhold(_slot: Slot, fail: (other?: Error) => void): void {
     realTimers.queueMicrotask(() => fail())
+  }
+
+  /** Has it cancelled. Its caller waits at most `CONFIRM_MS` more for the server's answer. */
+  protected cancel(slot: Slot, now: number): void {
+    cancelWork(this.#host, this, slot, now)
+  }
+
+  /** Whether nothing of what it did can be undone any more when it is answered. */
+  protected isCommitted(slot: Slot): boolean {
+    return slot.connection!.transactionStatus() === 'idle'
   }
 
   /** Why the caller gets an error although the server's answer is none; null if there is none. */
@@ -187,19 +215,6 @@ export class StatementRun extends Waiter {
     slot.recheckQuiet()
   }
 
-  /**
-   * The connection came when the time was over: sending the statement only to cancel it would leave
-   * its outcome open.
-   */
-  #missed(slot: Slot): void {
-    this.#limitMs = this.#timeoutMs!
-    this.#host.countTimeout()
-    this.refuse(this.#givenUp('no'))
-    // Not in this call: of thousands that missed theirs, each would hand the connection to the next
-    // one further down the stack.
-    realTimers.queueMicrotask(() => this.#owner.finished(this, slot, null))
-  }
-
   override refuse(error: Error, isHere?: boolean): void {
     this.#settle()
     failCall(this.#resolve, this.told(this.#about(error)), isHere)
@@ -220,7 +235,7 @@ export class StatementRun extends Waiter {
       case 'running':
         this.#state = 'cancelling'
         this.#host.countTimeout()
-        cancelWork(this.#host, this, slot!, now)
+        this.cancel(slot!, now)
         return
       case 'cancelling':
       case 'aborting':
@@ -252,7 +267,7 @@ export class StatementRun extends Waiter {
         return
       case 'running':
         this.#state = 'aborting'
-        cancelWork(this.#host, this, this.#slot!, this.#host.now())
+        this.cancel(this.#slot!, this.#host.now())
         return
       case 'cancelling':
       case 'aborting':
@@ -261,7 +276,12 @@ export class StatementRun extends Waiter {
     }
   }
 
-  #answered(slot: Slot, error: Error | null, result: QueryResult<unknown> | undefined): void {
+  /** Takes the answer, and tells it to the caller. */
+  protected answered(
+    slot: Slot,
+    error: Error | null,
+    result: QueryResult<unknown> | undefined,
+  ): void {
     slot.answered()
     if (this.#state === 'settled') {
       // Given up earlier; the pool may be waiting for this connection to fall quiet.
@@ -269,10 +289,8 @@ export class StatementRun extends Waiter {
       return
     }
     if (this.#state === 'running' && this.#owner.again !== undefined && isResetFailure(error)) {
-      this.#host.deadlines.remove(this)
-      this.#state = 'waiting'
       slot.markLost(error)
-      this.#owner.again(this, slot)
+      this.startOver(slot)
       return
     }
     const failure = this.#failureOf(slot, error, result) ?? this.objection(slot)
@@ -281,7 +299,7 @@ export class StatementRun extends Waiter {
       result!.node = this.#host.name
       // Inside a transaction nothing is committed yet.
       if (slot.committedLocally) result!.durability = 'local'
-      else if (slot.connection!.transactionStatus() === 'idle') result!.durability = 'configured'
+      else if (this.isCommitted(slot)) result!.durability = 'configured'
     }
     if (error !== null) noteError(slot, error)
     this.#settle()
@@ -289,6 +307,13 @@ export class StatementRun extends Waiter {
     slot.recheckQuiet()
     if (told === null) this.#resolve(result as QueryResult<never>)
     else this.#fail(told)
+  }
+
+  /** Nothing of it was done on this connection: it waits for another one. */
+  protected startOver(slot: Slot): void {
+    this.#host.deadlines.remove(this)
+    this.#state = 'waiting'
+    this.#owner.again!(this, slot)
   }
 
   /** What the caller is told, if it is not success. */

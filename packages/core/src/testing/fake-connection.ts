@@ -73,6 +73,8 @@ export interface FakeDriverOptions {
    * `refused` one whose sessions cannot do it. Default: where the contract allows it.
    */
   sendsTogether?: 'never' | 'refused'
+  /** False is a driver without `share`. Default true. */
+  shares?: boolean
   /**
    * Whether a session that is destroyed says so before `destroy` returns, as some drivers do, or a
    * moment later. Default later.
@@ -106,6 +108,7 @@ export class FakeConnection implements DriverConnection {
   /** Whether it would name statements by itself. */
   names = true
   readonly runTogether?: (statements: readonly SentStatement[]) => boolean
+  readonly share?: (statements: readonly SentStatement[]) => void
   readonly #context: ConnectContext
   readonly #options: FakeDriverOptions
   readonly #violations: string[]
@@ -134,6 +137,7 @@ export class FakeConnection implements DriverConnection {
     this.#gone = gone
     this.lastByteAt = options.clock.now()
     if (options.sendsTogether !== 'never') this.runTogether = (group) => this.#sendTogether(group)
+    if (options.shares !== false) this.share = (statements) => this.#share(statements)
     const address = options.address === null ? undefined : '127.0.0.1'
     this.info = { address, port: 5432, backendPid: id, parameters: new Map() }
   }
@@ -185,6 +189,15 @@ export class FakeConnection implements DriverConnection {
     if (this.#options.sendsTogether === 'refused' || !fitsTogether(statements)) return false
     this.#send(statements)
     return true
+  }
+
+  #share(statements: readonly SentStatement[]): void {
+    const sent = statements.map((one) => ({
+      statement: one.statement,
+      done: (error: Error | null, result?: QueryResult<unknown>) => one.done(error, result),
+    }))
+    if (this.#group === undefined) this.#send(sent)
+    else this.#group.add(sent)
   }
 
   #send(statements: readonly SentStatement[]): void {

@@ -59,6 +59,11 @@ export class FakeGroup {
     return this.#left.length
   }
 
+  /** More of them came, behind those that are not answered. */
+  add(statements: readonly SentStatement[]): void {
+    this.#left.push(...statements)
+  }
+
   /** Runs the first step, and then the others. */
   run(): void {
     this.#begun = []

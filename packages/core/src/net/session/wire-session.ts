@@ -37,6 +37,7 @@ import { type JoinedPart, JoinedWork } from '../work/joined-work.js'
 import { PairOutcome } from '../work/pair-outcome.js'
 import { RowCursor } from '../work/row-cursor.js'
 import { LoneWork, PiggybackWork } from '../work/sent-along.js'
+import { SharedWork } from '../work/shared-work.js'
 import { StatementWork } from '../work/statement-work.js'
 import type { WireHost, WireWork } from '../work/wire-work.js'
 import { WorkQueue, type WorkRunner } from '../work/work-queue.js'
@@ -178,6 +179,40 @@ export class WireSession
     first.behind = behind
     for (const work of works) this.#submit(work)
     return true
+  }
+
+  share(statements: readonly SentStatement[]): void {
+    const { stream } = this.socket
+    const goesAtOnce = this.state === 'open' && stream.writable && this.#isPassable
+    const pieces: Buffer[] = []
+    for (const sent of statements) {
+      let work: SharedWork | undefined
+      try {
+        work = new SharedWork(this, sent)
+        if (goesAtOnce) pieces.push(work.messages())
+      } catch (error) {
+        work?.takeBack()
+        realTimers.nextTick(() => sent.done(error as Error))
+        continue
+      }
+      if (goesAtOnce) {
+        work.sent = true
+        this.#queue.join(work)
+      } else this.#submit(work)
+    }
+    if (pieces.length > 0) stream.write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))
+  }
+
+  get full(): boolean {
+    return this.socket.stream.writableNeedDrain
+  }
+
+  /** Whether nothing has to go out before what is sent now. */
+  get #isPassable(): boolean {
+    // A client that was lent takes turns with the work of the pool.
+    if (this.#line !== undefined || this.resetIsDue) return false
+    const { last } = this.#queue
+    return last === undefined || last.sent
   }
 
   openCursor(statement: Statement): DriverCursor {

@@ -1,4 +1,4 @@
-import type { Statement } from '../../api/statement.js'
+import type { QueryResult, Statement } from '../../api/statement.js'
 import { messageOf } from '../../base/message-of.js'
 import { PoolhouseError } from '../../outcome/poolhouse-error.js'
 import type { WireValue } from '../../types/encode-values.js'
@@ -29,14 +29,16 @@ export class StatementWork extends WireWork {
   protected failure: PoolhouseError | undefined
   readonly #statement: Statement
   readonly #values: readonly WireValue[] | undefined
-  readonly #done: Done
+  readonly #done: Done | undefined
   readonly #form: RowForm
   readonly #declared: DeclaredTypes | undefined
   /** The prepared statement that it uses, and whether the server had it when this was sent. */
   #prepared: NamedStatement | undefined
   #known = false
   /** Names that its messages tell the server to forget. */
-  #closing: readonly string[] = NO_NAMES
+  protected closing: readonly string[] = NO_NAMES
+  /** Whether its messages have the columns described. */
+  protected describes = false
   /** Whether the error may come from an outdated prepared statement. */
   #stale = false
   /** Whether another client of the server session has prepared a statement under this name. */
@@ -45,12 +47,14 @@ export class StatementWork extends WireWork {
   #tag = ''
   #shape: RowShape = RowShape.none
 
-  /** Takes values in wire form; undefined for none. */
+  /**
+   * Takes values in wire form; undefined for none. Without `done`, `tell` is another one's.
+   */
   constructor(
     host: WireHost,
     statement: Statement,
     values: readonly WireValue[] | undefined,
-    done: Done,
+    done: Done | undefined,
   ) {
     super(host)
     this.#statement = statement
@@ -85,19 +89,19 @@ export class StatementWork extends WireWork {
     this.#known = statement?.state === 'known'
     this.#shape = (this.#known ? statement?.shape : undefined) ?? RowShape.none
     this.failure = undefined
-    const hasColumns = this.#known && statement!.shape !== undefined
-    this.#closing = NO_NAMES
+    this.describes = !this.#known || statement!.shape === undefined
+    this.closing = NO_NAMES
     if (!this.#known) {
       if (statement !== undefined) prepared.parse(statement)
-      if (prepared.hasClosing) this.#closing = prepared.takeClosing()
+      if (prepared.hasClosing) this.closing = prepared.takeClosing()
     }
     return statementMessages({
       text: this.#known ? undefined : text,
       name: statement?.name ?? '',
       values: this.#values ?? NO_VALUES,
       types: this.#declared?.types ?? NO_TYPES,
-      closing: this.#closing,
-      describe: !hasColumns,
+      closing: this.closing,
+      describe: this.describes,
       rows,
       end,
     })
@@ -163,14 +167,14 @@ export class StatementWork extends WireWork {
     if (this.refusal !== undefined) {
       const error = this.refusedWith(this.refusal)
       if (this.#stale) markIfStale(error)
-      this.#done(this.#foreign ? foreignNameError(this.#statement.name!, error) : error)
+      this.tell(this.#foreign ? foreignNameError(this.#statement.name!, error) : error)
       return
     }
     if (this.failure !== undefined) {
-      this.#done(this.failure)
+      this.tell(this.failure)
       return
     }
-    this.#done(null, {
+    this.tell(null, {
       rows: this.#rows,
       rowCount: countOf(this.#tag),
       command: commandOf(this.#tag),
@@ -180,15 +184,25 @@ export class StatementWork extends WireWork {
 
   override refuse(error: Error): void {
     this.takeBack()
-    this.#done(error)
+    this.tell(error)
   }
 
   override takeBack(): void {
     const { prepared } = this.host
     if (this.#prepared !== undefined) prepared.unsent(this.#prepared)
-    if (this.#closing.length > 0) prepared.stillClosing(this.#closing)
+    if (this.closing.length > 0) prepared.stillClosing(this.closing)
     this.#prepared = undefined
-    this.#closing = NO_NAMES
+    this.closing = NO_NAMES
+  }
+
+  /** Whether its messages begin with Parse. */
+  protected get parses(): boolean {
+    return !this.#known
+  }
+
+  /** Tells the caller. Called once. */
+  protected tell(error: Error | null, result?: QueryResult<unknown>): void {
+    this.#done!(error, result)
   }
 
   /** Returns the rows received so far, and forgets them. */

@@ -20,6 +20,8 @@ export interface WireHost {
   send(messages: Buffer): boolean
   /** Pauses or resumes reading from the socket. */
   pause(paused: boolean): void
+  /** The session is of no use any more, for this reason if there was none before. */
+  failed(reason: Error): void
 }
 
 const NONE: Buffer = Buffer.alloc(0)

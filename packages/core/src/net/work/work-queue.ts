@@ -42,6 +42,11 @@ export class WorkQueue<Work extends QueuedWork> {
     return this.#current === undefined ? 0 : 1 + (this.#waiting?.length ?? 0)
   }
 
+  /** The work that was added last, and is not settled. */
+  get last(): Work | undefined {
+    return this.#waiting?.at(-1) ?? this.#current
+  }
+
   /** The work that the runner has. */
   get current(): Work | undefined {
     return this.#current
@@ -57,6 +62,15 @@ export class WorkQueue<Work extends QueuedWork> {
     this.#waiting.push(work)
   }
 
+  /** As `add`, for work that was sent already, and everything before it. */
+  join(work: Work): void {
+    if (this.#current === undefined) this.#current = work
+    else {
+      this.#waiting ??= []
+      this.#waiting.push(work)
+    }
+  }
+
   /**
    * ReadyForQuery has come for the current work. `idle` says that the session is in no transaction.
    */
@@ -64,6 +78,11 @@ export class WorkQueue<Work extends QueuedWork> {
     const work = this.#current
     if (work === undefined) return
     if (!this.#stopped && work.wantsRepeat(idle)) {
+      // What was sent meanwhile is answered first.
+      if (this.#waiting?.[0]?.sent === true) {
+        this.#waiting.push(work)
+        this.#advance()
+      }
       this.#runner.query(work)
       return
     }

@@ -16,7 +16,7 @@ type Step = keyof typeof steps
 const life: Record<SlotState, { by: readonly Step[]; next: readonly Step[] }> = {
   connecting: { by: [], next: ['leased', 'idle', 'closing', 'gone'] },
   leased: { by: ['leased'], next: ['leased', 'idle', 'cleaning', 'closing', 'gone'] },
-  idle: { by: ['idle'], next: ['leased', 'idle', 'validating', 'closing', 'gone'] },
+  idle: { by: ['idle'], next: ['leased', 'idle', 'validating', 'cleaning', 'closing', 'gone'] },
   validating: { by: ['idle', 'validating'], next: ['leased', 'idle', 'closing', 'gone'] },
   cleaning: { by: ['leased', 'cleaning'], next: ['leased', 'idle', 'closing', 'gone'] },
   closing: { by: ['idle', 'closing'], next: ['gone'] },

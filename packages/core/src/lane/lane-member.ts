@@ -1,0 +1,170 @@
+import type { DriverConnection } from '../api/driver.js'
+import type { Slot } from '../slot/slot.js'
+import type { SharedRun } from './shared-run.js'
+import type { TextCost } from './text-cost.js'
+
+// After so many milliseconds without work this process has waited for bytes.
+const IDLE_MS = 0.03
+
+/** What a connection of the lane asks of it. */
+export interface MemberLane {
+  /** What an answer takes at least, in milliseconds: the way to the server and back. */
+  readonly tripMs: number
+  /** Has `flush` called when the callers of this turn have said what they want. */
+  flushSoon(member: LaneMember): void
+  /** Has the server cancel what a connection runs. */
+  cancel(slot: Slot): void
+  /** A statement took its server so long, or at most so long. */
+  learn(cost: TextCost, tookMs: number, atMost: boolean): void
+  /** Until when this process has been busy with the lane, as far as that is known. */
+  readonly busyUntil: number
+  /** A round trip took so long. */
+  sawTrip(ms: number): void
+}
+
+/**
+ * One connection of the lane, for as long as something is in flight on it. Knows what is in flight
+ * in which order, what of it the server runs now, and what it learns from the times of the answers.
+ */
+export class LaneMember {
+  /** The connection. */
+  readonly slot: Slot
+  /** Its session. */
+  readonly connection: DriverConnection
+  /** Statements on it that are not answered. */
+  load = 0
+  /** How long the server will take for these, in milliseconds, by what is known of their texts. */
+  backlogMs = 0
+  /** Whether it takes no more, so that it soon goes back to the pool. */
+  leaving = false
+  readonly #lane: MemberLane
+  #unsent: SharedRun[] = []
+  // Those in flight, in order, from `#head` on.
+  #sent: SharedRun[] = []
+  #head = 0
+  // Since when the server has had nothing to do but the first of them.
+  #headSince = 0
+  // The bytes of one moment: when they came, how many answers they held, and what the first of them
+  // belonged to.
+  #cameAt = 0
+  #came = 0
+  #first: TextCost | undefined
+  #tookMs = 0
+  #atMost = false
+
+  /** Takes a connection that is lent to the lane. */
+  constructor(lane: MemberLane, slot: Slot) {
+    this.#lane = lane
+    this.slot = slot
+    this.connection = slot.connection!
+  }
+
+  /** Takes a call, which goes out at the end of this turn. */
+  add(run: SharedRun): void {
+    if (this.#unsent.push(run) === 1) this.#lane.flushSoon(this)
+    this.load++
+    this.backlogMs += run.cost.ms
+  }
+
+  /** Sends what has come together. */
+  flush(now: number): void {
+    const runs = this.#unsent
+    if (runs.length === 0) return
+    this.#unsent = []
+    if (this.#head === this.#sent.length) {
+      this.#headSince = now
+      this.slot.ask(now)
+    }
+    for (const run of runs) {
+      run.sentAt = now
+      this.#sent.push(run)
+    }
+    this.connection.share!(runs)
+  }
+
+  /** A call is answered, or was taken back. */
+  remove(run: SharedRun): void {
+    this.load--
+    this.backlogMs = this.load === 0 ? 0 : Math.max(0, this.backlogMs - run.cost.ms)
+    if (run.sentAt === 0) {
+      this.#unsent.splice(this.#unsent.indexOf(run), 1)
+      return
+    }
+    this.#measure(run)
+    if (this.#sent[this.#head] === run) {
+      this.#head++
+      if (this.#head === this.#sent.length) {
+        this.#sent = []
+        this.#head = 0
+        return
+      }
+      if (this.#head >= 1_024) {
+        this.#sent = this.#sent.slice(this.#head)
+        this.#head = 0
+      }
+      const next = this.#sent[this.#head]!
+      this.#headSince = Math.max(this.#cameAt, next.sentAt)
+      if (next.isGivenUp && !this.slot.cancelling) this.#cancelHead()
+    } else {
+      // One that was sent anew is answered behind the others.
+      this.#sent.splice(this.#sent.indexOf(run, this.#head), 1)
+    }
+  }
+
+  /**
+   * Has a call cancelled: one that was not sent is taken back, the one that the server runs is
+   * cancelled there, and any other when it is its turn.
+   */
+  cancel(run: SharedRun): void {
+    if (run.sentAt === 0) {
+      run.withdrawn()
+      run.leave()
+    } else if (this.#sent[this.#head] === run && !this.slot.cancelling) this.#cancelHead()
+  }
+
+  /** For how long the server has run the statement that others wait for, in milliseconds. */
+  headMs(now: number): number {
+    return this.load === 0 ? 0 : now - this.#headSince - this.#lane.tripMs
+  }
+
+  /** Frees the others of the statement that the server runs, which starts over elsewhere. */
+  free(): void {
+    if (!this.slot.cancelling) this.#cancelHead()
+  }
+
+  /** Nothing is in flight any more. */
+  end(): void {
+    this.#learn()
+  }
+
+  #cancelHead(): void {
+    // The request may meet the next one. Nothing is put behind those any more.
+    this.leaving = true
+    this.#lane.cancel(this.slot)
+  }
+
+  #measure(run: SharedRun): void {
+    const at = this.connection.lastByteAt
+    if (at === this.#cameAt) {
+      this.#came++
+      return
+    }
+    this.#learn()
+    const lane = this.#lane
+    lane.sawTrip(at - run.sentAt)
+    // What came while this process was busy may have come earlier.
+    this.#atMost = at - lane.busyUntil < IDLE_MS
+    this.#tookMs = at - Math.max(this.#cameAt, run.sentAt + lane.tripMs)
+    this.#cameAt = at
+    this.#came = 1
+    this.#first = run.cost
+  }
+
+  /** Learns from the answers that came together: the first of them has had its server to itself. */
+  #learn(): void {
+    const first = this.#first
+    if (first === undefined) return
+    this.#first = undefined
+    this.#lane.learn(first, this.#tookMs / this.#came, this.#atMost)
+  }
+}

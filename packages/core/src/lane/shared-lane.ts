@@ -1,0 +1,397 @@
+import { FOR_DRIVER, piggybackOf, type Statement, type WithForDriver } from '../api/statement.js'
+import { MAX_MS } from '../base/clock.js'
+import { ownError } from '../base/own-error.js'
+import { realTimers } from '../base/real-timers.js'
+import type { EngineLane } from '../engine/engine-view.js'
+import { Overload } from '../engine/overload.js'
+import type { PoolEngine } from '../engine/pool-engine.js'
+import { type Waiter, WaitQueue } from '../engine/wait-queue.js'
+import type { AcceptsServer } from '../server/server-identity.js'
+import type { Slot } from '../slot/slot.js'
+import { mayShare } from '../sql/may-share.js'
+import { TextMemory } from '../sql/text-memory.js'
+import type { StatementRun } from '../statement/statement-run.js'
+import { LaneMember, type MemberLane } from './lane-member.js'
+import { LaneWaiter } from './lane-waiter.js'
+import { type RunLane, SharedRun } from './shared-run.js'
+import { TextCost } from './text-cost.js'
+
+// Longer texts are generated, and seldom come back.
+const LONGEST_TEXT = 16_384
+// Larger values keep the others waiting.
+const MOST_BYTES = 65_536
+// Statements whose servers are busy for less than that are sent together; beyond it the next
+// connection takes its share.
+const PACK_MS = 0.3
+// A connection whose server has been at one statement for so long takes no more.
+const LATE_MS = 10
+// Others that wait behind one statement are freed after that.
+const FREE_MS = 1_000
+// How long a caller that wants a connection of its own waits for the last one of the lane.
+const YIELD_MS = 10
+
+/**
+ * The shared lane of one pool: calls whose texts leave their session as it is ride together on few
+ * connections, each of which has many of them in flight. A connection is lent to the lane like to
+ * any caller, and goes back when nothing is in flight on it; while other callers wait, it is given
+ * no more. Owns the calls that wait for a place, and what was learned about texts.
+ */
+export class SharedLane implements EngineLane, MemberLane, RunLane {
+  readonly #engine: PoolEngine
+  readonly #costs = new TextMemory(LONGEST_TEXT, (text) => new TextCost(mayShare(text)))
+  readonly #members: LaneMember[] = []
+  readonly #queue = new WaitQueue()
+  readonly #flushing: LaneMember[] = []
+  #asked: LaneWaiter | undefined
+  #shedding: Overload | undefined
+  /** What an answer takes at least, in milliseconds. */
+  tripMs = 0
+  #tripKnown = false
+  /** Until when this process has been busy with the lane, as far as that is known. */
+  busyUntil = 0
+  readonly #flush = (): void => this.#flushAll()
+
+  /** Has the connections of this engine. */
+  constructor(engine: PoolEngine) {
+    this.#engine = engine
+  }
+
+  // ── for the pool ──
+
+  /**
+   * What is known of the text of a statement that may share a connection; undefined for one that
+   * may not.
+   */
+  costOf(statement: Statement): TextCost | undefined {
+    const { config, pooler } = this.#engine
+    if (config.multiplex === undefined || pooler !== undefined) return undefined
+    const cost = this.#costs.of(statement.text)
+    if (!cost.shares || statement.name !== undefined) return undefined
+    const isPlain =
+      piggybackOf(statement) === undefined &&
+      (statement as WithForDriver)[FOR_DRIVER] === undefined &&
+      statement.text.length <= LONGEST_TEXT
+    return isPlain && sizeOf(statement.values) <= MOST_BYTES ? cost : undefined
+  }
+
+  /** Runs a call on a shared connection, if its text is known to be quick; else on one of its own. */
+  run(run: SharedRun, now: number): void {
+    if (!run.cost.isQuick) {
+      this.#runAlone(run, now)
+      return
+    }
+    const engine = this.#engine
+    engine.noticeFreeze(now)
+    const { accepts } = run
+    const member =
+      this.#queue.size === 0 || accepts !== undefined ? this.#choose(now, accepts) : undefined
+    if (member !== undefined) this.#place(run, member, now, 0)
+    // Those that want a certain server wait for it like any other caller.
+    else if (accepts !== undefined) this.#runAlone(run, now)
+    else this.#wait(run, now)
+  }
+
+  // ── for the engine ──
+
+  get pending(): number {
+    return this.#queue.size - (this.#asked === undefined ? 0 : 1)
+  }
+
+  leave(waiter: Waiter): boolean {
+    return this.#queue.holds(waiter) && this.#queue.remove(waiter)
+  }
+
+  makeRoom(now: number): void {
+    const staying = this.#members.filter(({ leaving }) => !leaving)
+    if (staying.length > 1) staying.at(-1)!.leaving = true
+    else if (staying.length === 1) this.#engine.wakeAt(now + YIELD_MS)
+  }
+
+  refuseAll(error: Error): void {
+    for (let run = this.#queue.shift(); run !== undefined; run = this.#queue.shift()) {
+      run.refuse(ownError(error))
+    }
+  }
+
+  check(now: number): void {
+    for (const member of [...this.#members]) {
+      if (member.load > 1 && member.headMs(now) >= FREE_MS) member.free()
+    }
+    if (this.#yieldsAt() <= now) {
+      for (const member of this.#members) member.leaving = true
+    }
+    this.#serve(now)
+  }
+
+  nextAt(now: number): number {
+    let next = this.#yieldsAt()
+    for (const member of this.#members) {
+      if (member.load > 1 && !member.slot.cancelling) {
+        next = Math.min(next, now + Math.max(1, FREE_MS - member.headMs(now)))
+      }
+    }
+    return next
+  }
+
+  // ── for its members and calls ──
+
+  flushSoon(member: LaneMember): void {
+    // Callers that answers have woken say what they want next in microtasks, which come before.
+    if (this.#flushing.push(member) === 1) realTimers.nextTick(this.#flush)
+  }
+
+  cancel(slot: Slot): void {
+    this.#engine.cancel(slot)
+  }
+
+  learn(cost: TextCost, tookMs: number, atMost = false): void {
+    if (cost.learn(tookMs, atMost)) this.#takeOver()
+  }
+
+  sawTrip(ms: number): void {
+    // The least of late; it may grow again.
+    if (!this.#tripKnown || ms < this.tripMs) this.tripMs = ms
+    else this.tripMs += (ms - this.tripMs) * 0.001
+    this.#tripKnown = true
+  }
+
+  finished(run: StatementRun, slot: Slot): void {
+    // A call that shares its connection leaves it when it is answered, whatever its caller was told.
+    if ((run as SharedRun).member === undefined) this.#engine.returns.giveBack(slot)
+  }
+
+  again(run: StatementRun, slot: Slot): void {
+    const { returns } = this.#engine
+    const shared = run as SharedRun
+    if (shared.member === undefined) returns.again(run, slot)
+    else {
+      shared.leave()
+      this.#runAlone(shared, this.#engine.now())
+    }
+  }
+
+  left(run: SharedRun, member: LaneMember): void {
+    const engine = this.#engine
+    const now = engine.now()
+    member.remove(run)
+    engine.returns.shared(member.slot, now - run.sentAt)
+    if (this.#queue.size > 0) this.#serve(now)
+    if (member.load > 0) return
+    this.#release(member)
+    // What it was not given for its age, or because it is lost.
+    if (this.#queue.size > 0) this.#serve(now)
+  }
+
+  // ── places ──
+
+  #place(run: SharedRun, member: LaneMember, now: number, waitMs: number): void {
+    if (!run.ride(member, now)) return
+    this.#engine.handoff.share(member.slot, waitMs)
+    member.add(run)
+    if (member.load === 2) this.#engine.wakeAt(now + FREE_MS)
+  }
+
+  /**
+   * The connection to send the next call on: the first that has little to do, or else one more, or
+   * else the one with the least to do. Undefined if there is none.
+   */
+  #choose(now: number, accepts?: AcceptsServer): LaneMember | undefined {
+    const { maxInFlight, connections } = this.#engine.config.multiplex!
+    let best: LaneMember | undefined
+    let staying = 0
+    for (const member of this.#members) {
+      if (!this.#takes(member, now)) continue
+      staying++
+      if (member.load >= maxInFlight) continue
+      if (accepts !== undefined && !accepts(member.slot.server)) continue
+      if (member.backlogMs < PACK_MS) return member
+      if (best === undefined || member.backlogMs < best.backlogMs) best = member
+    }
+    if (staying >= connections) return best
+    const slot = this.#engine.take(now, accepts)
+    if (slot !== undefined) return this.#adopt(slot, now) ?? best
+    if (best !== undefined && this.#mayGrow()) this.#ask(now)
+    return best
+  }
+
+  /** Whether a connection may be given more. */
+  #takes(member: LaneMember, now: number): boolean {
+    // It belongs to its statement alone now, and others share the next one.
+    if (member.headMs(now) >= LATE_MS) member.leaving = true
+    const { slot } = member
+    const engine = this.#engine
+    return (
+      !member.leaving &&
+      !slot.over &&
+      !slot.cancelling &&
+      member.connection.full !== true &&
+      slot.era === engine.era &&
+      slot.expiresAt > now &&
+      slot.uses < engine.config.maxUses &&
+      slot.trusted >= engine.handoff.suspicion &&
+      !slot.marks.isRestDue(now) &&
+      !engine.handoff.isSuspended
+    )
+  }
+
+  #adopt(slot: Slot, now: number): LaneMember | undefined {
+    slot.share(now)
+    if (slot.connection!.share === undefined || slot.marks.resetDue) {
+      this.#engine.returns.endSharing(slot)
+      return undefined
+    }
+    const member = new LaneMember(this, slot)
+    this.#members.push(member)
+    return member
+  }
+
+  #release(member: LaneMember): void {
+    const index = this.#members.indexOf(member)
+    if (index === -1) return
+    this.#members.splice(index, 1)
+    member.end()
+    this.#engine.returns.endSharing(member.slot)
+  }
+
+  // ── waiting ──
+
+  #wait(run: SharedRun, now: number): void {
+    const engine = this.#engine
+    const limitMs = run.leftMs(now) ?? engine.config.acquireTimeoutMs
+    const refusal = engine.reasonToRefuse(now, limitMs, 0) ?? this.#tooLongFor(limitMs)
+    if (refusal !== undefined) {
+      run.refuse(refusal, true)
+      return
+    }
+    run.enqueuedAt = now
+    this.#queue.push(run)
+    engine.deadlines.add(run, now, limitMs)
+    engine.wakeAt(now + limitMs)
+    engine.deadlocks.waits(run)
+    this.#serve(now)
+  }
+
+  /** Gives places to the calls that wait. */
+  #serve(now: number): void {
+    const queue = this.#queue
+    while (queue.size > 0) {
+      const member = this.#choose(now)
+      if (member === undefined) {
+        this.#askIfNeeded(now)
+        return
+      }
+      const run = this.#next(now)
+      if (run !== undefined) this.#place(run, member, now, now - run.enqueuedAt)
+      // Adopted in vain.
+      if (member.load === 0) this.#release(member)
+    }
+    this.#engine.closing?.served()
+  }
+
+  #askIfNeeded(now: number): void {
+    const { connections } = this.#engine.config.multiplex ?? { connections: 1 }
+    const staying = this.#members.filter(({ leaving, slot }) => !leaving && !slot.over).length
+    if (staying === 0 || (staying < connections && this.#mayGrow())) this.#ask(now)
+    else this.#engine.wakeAt(now + LATE_MS)
+  }
+
+  /** Whether one more connection would take nothing from other callers. */
+  #mayGrow(): boolean {
+    const { slots, config, handoff } = this.#engine
+    return slots.size < config.max && handoff.othersWaitSince === undefined
+  }
+
+  #ask(now: number): void {
+    if (this.#asked !== undefined) return
+    this.#asked = new LaneWaiter(
+      (slot, later) => this.#received(slot, later),
+      (error) => {
+        this.#asked = undefined
+        this.refuseAll(error)
+      },
+    )
+    this.#engine.handoff.wait(this.#asked, now, MAX_MS)
+  }
+
+  #received(slot: Slot, now: number): void {
+    this.#asked = undefined
+    const member = this.#adopt(slot, now)
+    this.#serve(now)
+    if (member !== undefined && member.load === 0) this.#release(member)
+  }
+
+  /** The call to serve next, past those that have waited too long while load is shed. */
+  #next(now: number): SharedRun | undefined {
+    const overload = this.#overload()
+    let run = this.#queue.shift() as SharedRun | undefined
+    while (overload !== undefined && run !== undefined) {
+      const waitMs = now - run.enqueuedAt
+      if (overload.admit(waitMs, now)) break
+      run.refuse(this.#engine.handoff.shed(overload.options.targetMs, waitMs))
+      run = this.#queue.shift() as SharedRun | undefined
+    }
+    return run
+  }
+
+  #tooLongFor(limitMs: number): Error | undefined {
+    if (this.#queue.size === 0) return undefined
+    const waitMs = this.#overload()?.tooLongFor(limitMs)
+    const { handoff } = this.#engine
+    if (waitMs === undefined) return undefined
+    return handoff.overloaded(handoff.hopeless(limitMs, waitMs))
+  }
+
+  #overload(): Overload | undefined {
+    const { overload } = this.#engine.config
+    if (overload !== this.#shedding?.options) this.#shedding = overload && new Overload(overload)
+    return this.#shedding
+  }
+
+  #runAlone(run: SharedRun, now: number): void {
+    const engine = this.#engine
+    const slot = engine.take(now, run.accepts)
+    if (slot === undefined) engine.wait(run, now, run.leftMs(now))
+    else {
+      engine.handoff.lend(slot, now, 0)
+      run.receive(slot, now)
+    }
+  }
+
+  /** A text has turned out to be quick: those that wait for connections of their own share one. */
+  #takeOver(): void {
+    const now = this.#engine.now()
+    for (const waiter of this.#engine.handoff.takeOut(isQuick)) {
+      this.#queue.push(waiter)
+    }
+    this.#serve(now)
+  }
+
+  #flushAll(): void {
+    const now = this.#engine.now()
+    const members = this.#flushing.splice(0)
+    for (const member of members) member.flush(now)
+    this.busyUntil = this.#engine.now()
+    if (this.#engine.seat?.owes() === true) this.#members.at(-1)!.leaving = true
+  }
+
+  /** When the last connection of the lane is due to other callers; `Infinity` if none wait. */
+  #yieldsAt(): number {
+    if (!this.#members.some(({ leaving }) => !leaving)) return Number.POSITIVE_INFINITY
+    const since = this.#engine.handoff.othersWaitSince
+    return since === undefined ? Number.POSITIVE_INFINITY : since + YIELD_MS
+  }
+}
+
+function isQuick(waiter: Waiter): waiter is SharedRun {
+  return waiter instanceof SharedRun && waiter.accepts === undefined && waiter.cost.isQuick
+}
+
+function sizeOf(values: readonly unknown[] | undefined): number {
+  let size = 0
+  if (values === undefined) return size
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]
+    if (typeof value === 'string' || value instanceof Uint8Array) size += value.length
+  }
+  return size
+}

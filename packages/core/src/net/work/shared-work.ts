@@ -1,0 +1,104 @@
+import type { SentStatement } from '../../api/driver.js'
+import type { QueryResult } from '../../api/statement.js'
+import { wireValuesOf } from '../../api/statement.js'
+import { PoolhouseError } from '../../outcome/poolhouse-error.js'
+import { ProtocolError } from '../frames/login-error.js'
+import { FROM_SERVER } from '../frames/messages.js'
+import { toLostError } from '../frames/server-error.js'
+import { StatementWork } from './statement-work.js'
+import type { WireHost } from './wire-work.js'
+
+const NONE: readonly [] = []
+
+// What the server owes next, in the order of the protocol.
+const CLOSE = 0
+const PARSE = 1
+const BIND = 2
+const DESCRIBE = 3
+const ROWS = 4
+const READY = 5
+
+/**
+ * One statement that shares its session with others in flight. It goes by the extended protocol,
+ * which refuses a text of several statements, and takes the messages of its answer in no other
+ * order than that of what was sent: a message too many or too few would shift the answers of all
+ * that follow.
+ */
+export class SharedWork extends StatementWork {
+  readonly #sent: SentStatement
+  #next = CLOSE
+  #closes = 0
+
+  /** Throws what the values throw. */
+  constructor(host: WireHost, sent: SentStatement) {
+    super(host, sent.statement, wireValuesOf(sent.statement) ?? NONE, undefined)
+    this.#sent = sent
+  }
+
+  override messages(): Buffer {
+    const messages = super.messages()
+    this.#closes = this.closing.length
+    this.#next = CLOSE
+    this.#skip()
+    return messages
+  }
+
+  override take(kind: number, buffer: Buffer, from: number, to: number): void {
+    switch (kind) {
+      case FROM_SERVER.dataRow:
+        if (this.#next !== ROWS) throw outOfOrder(kind)
+        break
+      case FROM_SERVER.bindComplete:
+        if (this.#next !== BIND) throw outOfOrder(kind)
+        this.#next = this.describes ? DESCRIBE : ROWS
+        break
+      case FROM_SERVER.commandComplete:
+      case FROM_SERVER.emptyQuery:
+        if (this.#next !== ROWS) throw outOfOrder(kind)
+        this.#next = READY
+        break
+      case FROM_SERVER.rowDescription:
+      case FROM_SERVER.noData:
+        if (this.#next !== DESCRIBE) throw outOfOrder(kind)
+        this.#next = ROWS
+        break
+      case FROM_SERVER.parseComplete:
+        if (this.#next !== PARSE) throw outOfOrder(kind)
+        this.#next = BIND
+        break
+      case FROM_SERVER.closeComplete:
+        if (this.#next !== CLOSE) throw outOfOrder(kind)
+        this.#closes--
+        this.#skip()
+        return
+      default:
+        throw outOfOrder(kind)
+    }
+    super.take(kind, buffer, from, to)
+  }
+
+  override settle(): void {
+    if (this.host.status === 'idle') super.settle()
+    else {
+      // The texts that may share begin none: what follows would run in it, and be lost with it.
+      const reason = new PoolhouseError(
+        'a statement that shares its connection has left a transaction open',
+        { executed: 'no' },
+      )
+      this.host.failed(reason)
+      this.tell(toLostError(reason, 'unknown'))
+    }
+  }
+
+  protected override tell(error: Error | null, result?: QueryResult<unknown>): void {
+    this.#sent.done(error, result)
+  }
+
+  #skip(): void {
+    if (this.#next === CLOSE && this.#closes === 0) this.#next = this.parses ? PARSE : BIND
+  }
+}
+
+function outOfOrder(kind: number): ProtocolError {
+  return new ProtocolError(`the server answers what was not asked (byte ${kind})`)
+}
