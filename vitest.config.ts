@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { readDurations } from './tests/faults/fault-files.js'
+import { multiplexPlugin } from './tests/support/multiplex/multiplex-switch.js'
 
 /**
  * Files that take longest, longest first. One of them begun last would run while the other core has
@@ -42,6 +43,7 @@ function otherPg(): Record<string, string> {
 }
 
 export default defineConfig({
+  plugins: [multiplexPlugin()],
   // Tests import workspace packages as TypeScript sources, so a run never needs a build.
   resolve: { alias: otherPg() },
   ssr: {

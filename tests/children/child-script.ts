@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { onTestFailed, onTestFinished } from 'vitest'
+import { CHILD_FLAGS } from '../support/multiplex/child-flags.js'
 import { until } from '../support/until.js'
 
 /** A script of this folder, running as a process of its own. */
@@ -25,8 +26,7 @@ export function startChild(
   flags: readonly string[] = [],
 ): ChildScript {
   const script = fileURLToPath(new URL(`${name}.ts`, import.meta.url))
-  const loader = ['--conditions=@poolhouse/source', '--import', 'tsx']
-  const child = spawn(process.execPath, [...flags, ...loader, script, ...args], {
+  const child = spawn(process.execPath, [...flags, ...CHILD_FLAGS, script, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let over = false

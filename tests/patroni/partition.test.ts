@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { startPatroni } from '@poolhouse/testkit'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
+import { CHILD_FLAGS } from '../support/multiplex/child-flags.js'
 import type { PartitionFigures } from './partition-script.js'
 
 const SCRIPT = fileURLToPath(new URL('partition-script.ts', import.meta.url))
@@ -38,14 +39,7 @@ describe.each(DRIVERS)('a leader that is cut off from all others, over $driver',
 })
 
 function run(driver: string): Promise<PartitionFigures> {
-  const node = [
-    process.execPath,
-    '--conditions=@poolhouse/source',
-    '--import',
-    'tsx',
-    SCRIPT,
-    driver,
-  ]
+  const node = [process.execPath, ...CHILD_FLAGS, SCRIPT, driver]
   const [file, ...args] = [...OWN_NETWORK, ...node]
   return new Promise((resolve, reject) => {
     const child = spawn(file!, args, { stdio: ['ignore', 'pipe', 'inherit'] })

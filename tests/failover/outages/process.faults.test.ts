@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { startWireServer } from '@poolhouse/testkit'
 import { describe, expect } from 'vitest'
+import { CHILD_FLAGS } from '../../support/multiplex/child-flags.js'
 import { scenario } from '../../support/scenario.js'
 
 const SCRIPT = fileURLToPath(new URL('../support/lone-call.ts', import.meta.url))
@@ -41,8 +42,7 @@ function run(
   urls: readonly string[],
 ): Promise<{ output: string; code: number | null }> {
   return new Promise((resolve, reject) => {
-    const flags = ['--conditions=@poolhouse/source', '--import', 'tsx']
-    const child = spawn(process.execPath, [...flags, SCRIPT, driver, ...urls], {
+    const child = spawn(process.execPath, [...CHILD_FLAGS, SCRIPT, driver, ...urls], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     let output = ''
