@@ -20,6 +20,10 @@ export interface Measurement {
   readonly script: string
   /** Environment of its process. */
   readonly env?: Readonly<Record<string, string>>
+  /**
+   * Whether the commit that `--base` names is measured too, where it is one of ours. Default true.
+   */
+  readonly withBase?: false
 }
 
 /** Medians of one task: variant → metric → value. */

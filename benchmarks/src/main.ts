@@ -11,22 +11,20 @@ import { interleave, type Measurement } from './interleave.js'
 import { poolTasks } from './pool/tasks.js'
 import { poolVariants } from './pool/variants.js'
 import { ACCOUNTS } from './query/caller.js'
-import { startRelay, startRelayProcess } from './query/start-relay.js'
+import { type Relay, startRelay, startRelayProcess } from './query/start-relay.js'
 import { queryTasks } from './query/tasks.js'
-import {
-  machine,
-  printSummary,
-  printTargets,
-  printTask,
-  type TaskReport,
-  taskReport,
-} from './report.js'
+import { machine, printSummary, printTargets, printTask, taskReport } from './report.js'
 import { routingTasks } from './routing/tasks.js'
 import { ROWS } from './rows/variants.js'
 import type { Target } from './target.js'
+import type { TaskReport } from './task-report.js'
 import { tenantTasks } from './tenants/tasks.js'
 import { transactionTargets } from './transactions/targets.js'
-import { AWAY_MS, transactionTasks } from './transactions/tasks.js'
+import { AWAY_MS as TRANSACTIONS_AWAY_MS, transactionTasks } from './transactions/tasks.js'
+import { laneTasks } from './whole/lane.js'
+import { numbersTable, targetsTable } from './whole/table.js'
+import { wholeTargets } from './whole/targets.js'
+import { AWAY_MS, type WholeTask, wholeTasks } from './whole/tasks.js'
 
 interface BenchOptions {
   rounds: number
@@ -58,8 +56,13 @@ function poolPlan(): Plan {
   )
 }
 
+interface Planned {
+  readonly variants: readonly string[]
+  readonly withBase?: false
+}
+
 /** Each task with all of its variants; `env` tells their processes where the server is. */
-function planOf<Task extends { readonly variants: readonly string[] }>(
+function planOf<Task extends Planned>(
   tasks: Readonly<Record<string, Task>>,
   sample: string,
   env: (task: Task) => Readonly<Record<string, string>>,
@@ -72,6 +75,7 @@ function planOf<Task extends { readonly variants: readonly string[] }>(
         variant,
         script: script(sample),
         env: env(task),
+        ...(task.withBase === false && { withBase: false }),
       })),
     ]),
   )
@@ -108,7 +112,18 @@ async function bench(
   options: BenchOptions,
   table: readonly Target[] = [],
 ): Promise<void> {
-  const { rounds, only = '', json = `${name}.json`, peers, base } = options
+  const tasks = await measure(plan, options, printTask)
+  printSummary(tasks)
+  if (table.length > 0) printTargets(table, tasks)
+  await write(name, tasks, options)
+}
+
+/** Measures the tasks that `--only` chooses; each report is passed on as soon as it is there. */
+async function measure(
+  plan: Plan,
+  { rounds, only = '', peers, base }: BenchOptions,
+  onTask: (report: TaskReport) => void,
+): Promise<TaskReport[]> {
   const tasks: TaskReport[] = []
   for (const [task, measurements] of Object.entries(plan)) {
     if (!task.includes(only)) continue
@@ -116,11 +131,17 @@ async function bench(
     if (chosen.length === 0) continue
     const turns = base === undefined ? chosen : withBase(chosen, base)
     const report = taskReport(task, await interleave(turns, rounds), base)
-    printTask(report)
+    onTask(report)
     tasks.push(report)
   }
-  printSummary(tasks)
-  if (table.length > 0) printTargets(table, tasks)
+  return tasks
+}
+
+async function write(
+  name: string,
+  tasks: readonly TaskReport[],
+  { rounds, json = `${name}.json`, base }: BenchOptions,
+): Promise<void> {
   const numbers = { machine: machine(), rounds, base: base?.commit, tasks }
   await writeFile(json, `${JSON.stringify(numbers, null, 2)}\n`)
   console.log(`\nwritten to ${json}`)
@@ -201,9 +222,47 @@ async function benchTransactions(options: BenchOptions): Promise<void> {
   await primary.sql('grant all on pgbench_accounts, orders to app')
   await primary.sql('vacuum (analyze) pgbench_accounts, orders')
   const { url } = primary
-  await using relay = await startRelay(script('./query/relay.js'), url, AWAY_MS / 2)
+  await using relay = await startRelay(script('./query/relay.js'), url, TRANSACTIONS_AWAY_MS / 2)
   const plan = nearAndFar(transactionTasks, './transactions/sample.js', url, relay.url)
   await bench('transactions', plan, options, transactionTargets)
+}
+
+/** Runs `work` with the plan of these tasks, near the server and through the relays. */
+async function withWholePlan(
+  tasks: Readonly<Record<string, WholeTask>>,
+  work: (plan: Plan) => Promise<void>,
+): Promise<void> {
+  await using cluster = await startServer()
+  const { url } = cluster.primary
+  const [near, far] = AWAY_MS
+  const relay = (ms: number): Promise<Relay> => startRelay(script('./query/relay.js'), url, ms / 2)
+  await using nearRelay = await relay(near)
+  await using farRelay = await relay(far)
+  const urls = new Map([
+    [0, url],
+    [near, nearRelay.url],
+    [far, farRelay.url],
+  ])
+  const env = ({ awayMs = 0 }: WholeTask) => ({ BENCH_URL: urls.get(awayMs)! })
+  await work(planOf(tasks, './whole/sample.js', env))
+}
+
+async function benchWhole(options: BenchOptions): Promise<void> {
+  await withWholePlan(wholeTasks, async (plan) => {
+    const tasks = await measure(plan, options, ({ task, leftOut }) => {
+      console.error(`measured ${task}`)
+      for (const [variant, why] of Object.entries(leftOut)) {
+        console.error(`left out ${variant}: ${why}`)
+      }
+    })
+    console.log(`\n${numbersTable(tasks, options.base?.commit).join('\n')}`)
+    console.log(`\n${targetsTable(wholeTargets, tasks).join('\n')}`)
+    await write('whole', tasks, options)
+  })
+}
+
+async function benchLane(options: BenchOptions): Promise<void> {
+  await withWholePlan(laneTasks, (plan) => bench('lane', plan, options))
 }
 
 const positive = (text: string): number => {
@@ -216,7 +275,9 @@ const positive = (text: string): number => {
 const program = new Command('bench').description(
   'Compares Poolhouse with its peers, interleaved in one run; prints medians, ratios and targets and writes JSON.',
 )
+const DEFAULT_BENCH = 'whole'
 const benches = {
+  [DEFAULT_BENCH]: benchWhole,
   pool: (options: BenchOptions) => bench('pool', poolPlan(), options),
   query: benchQuery,
   drivers: benchDrivers,
@@ -224,10 +285,11 @@ const benches = {
   tenants: benchTenants,
   compat: benchCompat,
   transactions: benchTransactions,
+  lane: benchLane,
 }
 for (const [name, run] of Object.entries(benches)) {
   program
-    .command(name)
+    .command(name, { isDefault: name === DEFAULT_BENCH })
     .option('--rounds <n>', 'rounds; each variant runs once in each', positive, 5)
     .option('--only <text>', 'only tasks whose name contains this')
     .option('--json <file>', 'where to write the numbers')

@@ -2,24 +2,10 @@ import { cpus } from 'node:os'
 import { type BaseRow, baseRows } from './base/against-base.js'
 import type { BaseBuild } from './base/base-build.js'
 import type { Interleaved } from './interleave.js'
-import { limitOf, short, type Target, type Verdict, verdictLine } from './target.js'
+import { aligned, markdown } from './lines.js'
+import { limitOf, short, type Target, verdictLine } from './target.js'
 import { verdicts } from './targets.js'
-
-/** What stands in the JSON report for one task. */
-export interface TaskReport {
-  /** What was measured. */
-  readonly task: string
-  /** variant → metric → median. */
-  readonly medians: Readonly<Record<string, Readonly<Record<string, number>>>>
-  /** variant → metric → ours divided by theirs. */
-  readonly ratios: Readonly<Record<string, Readonly<Record<string, number>>>>
-  /** The targets it is about, and whether they are met. */
-  readonly targets: readonly Verdict[]
-  /** Who could not be measured: variant → why. */
-  readonly leftOut: Readonly<Record<string, string>>
-  /** Ours beside those of the commit that `--base` names. */
-  readonly base?: readonly BaseRow[]
-}
+import type { TaskReport } from './task-report.js'
 
 const OURS = 'poolhouse'
 
@@ -73,18 +59,6 @@ export function printTask(report: TaskReport): void {
   }
   for (const row of report.base ?? []) console.log(baseLine(row))
   for (const verdict of report.targets) console.log(verdictLine(verdict))
-}
-
-/** Rows of cells as lines, all columns but the first to the right. */
-function aligned(rows: readonly (readonly string[])[], between = '  '): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows.map((row) =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
-      )
-      .join(between),
-  )
 }
 
 function baseLine({ variant, metric, now, base, ratio, atLeast, met }: BaseRow): string {
@@ -143,13 +117,6 @@ export function printTargets(targets: readonly Target[], reports: readonly TaskR
   for (const line of markdown([['what', 'measured', 'must', 'aim', ''], ...rows])) console.log(line)
 }
 
-/** Rows of cells, the first one the header, as a table of Markdown. */
-function markdown(rows: readonly (readonly string[])[]): string[] {
-  const lines = aligned(rows, ' | ').map((line) => `| ${line} |`)
-  const [header = '', ...body] = lines
-  return [header, header.replace(/[^|]/g, '-'), ...body]
-}
-
 function whyNot({ withBase }: Target): string {
   return withBase ? 'not measured: needs --base' : 'not measured'
 }
@@ -160,6 +127,7 @@ export function machine(): Readonly<Record<string, string | number>> {
 }
 
 function round(value: number): number {
-  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2
+  const size = Math.abs(value)
+  const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3
   return Number(value.toFixed(digits))
 }

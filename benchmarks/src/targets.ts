@@ -4,6 +4,7 @@ import type { Medians } from './interleave.js'
 import { type Target, type Verdict, verdictOf } from './target.js'
 import { tenantTasks } from './tenants/tasks.js'
 import { transactionTargets } from './transactions/targets.js'
+import { wholeTargets } from './whole/targets.js'
 
 const DOWN = ['refuses', 'accepts and closes'].map((how) => `database down (${how}), 500 callers`)
 
@@ -112,6 +113,7 @@ const targets: readonly Target[] = [
     atMost: 2,
   },
   ...transactionTargets,
+  ...wholeTargets,
   ...Object.keys(tenantTasks).flatMap((task): Target[] => [
     { task, metric: 'p99 ms', peer: 'alone', atMost: 3 },
     { task, metric: 'connections opened', atMost: 0 },

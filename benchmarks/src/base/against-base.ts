@@ -31,7 +31,7 @@ const AT_LEAST = 0.97
 /** Puts the base's counterpart behind each of our variants, so that the two take turns. */
 export function withBase(measurements: readonly Measurement[], base: BaseBuild): Measurement[] {
   return measurements.flatMap((measurement) => {
-    if (!OURS.test(measurement.variant)) return [measurement]
+    if (!OURS.test(measurement.variant) || measurement.withBase === false) return [measurement]
     const { variant, script } = measurement
     const label = atBase(variant, base.commit)
     return [measurement, { ...measurement, label, script: base.counterpart(script) }]

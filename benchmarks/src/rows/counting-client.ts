@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { logIn } from '../wire/log-in.js'
+import { message, SYNC } from '../wire/message.js'
 import { FrameCounter } from './frame-counter.js'
 
-const PROTOCOL = 3 << 16
-const [AUTHENTICATION, DATA_ROW, ERROR_RESPONSE, READY] = [...'RDEZ'].map((c) => c.charCodeAt(0))
+const [DATA_ROW, ERROR_RESPONSE, READY] = [...'DEZ'].map((c) => c.charCodeAt(0))
 const NAME = 'counted\0'
 
 /**
@@ -23,17 +24,7 @@ export class CountingClient {
 
   /** Logs in at the server of `url` and prepares the statement. */
   static async open(url: string, text: string): Promise<CountingClient> {
-    const { hostname, port, username, pathname } = new URL(url)
-    const socket = connect(Number(port), hostname)
-    socket.setNoDelay(true)
-    await once(socket, 'connect')
-    const database = pathname.slice(1)
-    const version = Buffer.alloc(4)
-    version.writeInt32BE(PROTOCOL)
-    const parameters = `user\0${username}\0database\0${database}\0\0`
-    socket.write(message('', Buffer.concat([version, Buffer.from(parameters)])))
-    await loggedIn(socket)
-    const client = new CountingClient(socket)
+    const client = new CountingClient(await logIn(url))
     await client.#send([message('P', `${NAME}${text}\0\0\0`), SYNC])
     return client
   }
@@ -68,30 +59,7 @@ export class CountingClient {
   }
 }
 
-/** One message to the server; the first one has no letter. */
-function message(letter: string, body: string | Buffer): Buffer {
-  const content = Buffer.from(body as string)
-  const length = Buffer.alloc(4)
-  length.writeInt32BE(content.length + length.length)
-  return Buffer.concat([Buffer.from(letter), length, content])
-}
-
-const SYNC = message('S', '')
 // Bind without values, every column as text; Execute without a limit.
 const RUN = [
   Buffer.concat([message('B', `\0${NAME}\0\0\0\0\0\0`), message('E', '\0\0\0\0\0'), SYNC]),
 ]
-
-/** Waits until the server is ready for the first statement. */
-async function loggedIn(socket: Socket): Promise<void> {
-  let said = Buffer.alloc(0)
-  for (;;) {
-    const [piece] = (await once(socket, 'data')) as [Buffer]
-    said = Buffer.concat([said, piece])
-    if (said[0] !== AUTHENTICATION || (said.length >= 9 && said.readInt32BE(5) !== 0)) {
-      throw new Error('the counting client can only log in where no password is asked for')
-    }
-    // ReadyForQuery is the last message, of six bytes.
-    if (said.length >= 6 && said[said.length - 6] === READY) return
-  }
-}
