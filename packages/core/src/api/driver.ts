@@ -254,8 +254,8 @@ export interface DriverConnection {
    * to what was shared before it. What one call is given goes out in one piece, with a Sync behind
    * each, and the answers settle in that order. For statements that only read and leave the session
    * as it is; one that fails changes nothing for the others, and one whose prepared statement was
-   * outdated is sent anew behind the others. A session that is in a transaction after one of them is
-   * destroyed. Each goes by the extended protocol, and `done` is called as a method of what was
+   * outdated is sent anew behind the others. A session that is in a transaction after one of them
+   * is destroyed. Each goes by the extended protocol, and `done` is called as a method of what was
    * given. Works only while nothing but `share` is in flight. A driver that leaves this out gives
    * each statement a session of its own.
    */

@@ -21,7 +21,9 @@ export type EnginePhase = 'open' | 'serving' | 'closing' | 'closed'
 
 /** The shared lane of a pool, as its engine sees it. */
 export interface EngineLane {
-  /** Calls that wait for a place on a shared connection, beyond the lane's own place in the queue. */
+  /**
+   * Calls that wait for a place on a shared connection, beyond the lane's own place in the queue.
+   */
   readonly pending: number
   /** Takes a call out that waits for a place; returns whether it was in. */
   leave(waiter: Waiter): boolean

@@ -123,6 +123,11 @@ export class WaitQueue {
     return oldest
   }
 
+  /** The waiter that is next; undefined if there is none. */
+  get first(): Waiter | undefined {
+    return this.#lanes.find(({ head }) => head !== undefined)?.head
+  }
+
   /** Whether a waiter waits here. */
   holds({ lane }: Waiter): boolean {
     return lane !== undefined && this.#lanes.includes(lane)

@@ -1,10 +1,23 @@
-import type { DriverConnection } from '../api/driver.js'
+import type { DriverConnection, SentStatement } from '../api/driver.js'
 import type { Slot } from '../slot/slot.js'
-import type { SharedRun } from './shared-run.js'
 import type { TextCost } from './text-cost.js'
 
 // After so many milliseconds without work this process has waited for bytes.
 const IDLE_MS = 0.03
+
+/** A call on a connection of the lane. */
+export interface MemberRun extends SentStatement {
+  /** What is known of its text. */
+  readonly cost: TextCost
+  /** Whether it is to be cancelled as soon as it is its turn on the server. */
+  readonly isGivenUp: boolean
+  /** When it was sent, on the pool's clock; 0 while it was not. */
+  sentAt: number
+  /** It was taken back before it was sent. */
+  withdrawn(): void
+  /** It no longer has a part in the connection. */
+  leave(): void
+}
 
 /** What a connection of the lane asks of it. */
 export interface MemberLane {
@@ -18,6 +31,8 @@ export interface MemberLane {
   learn(cost: TextCost, tookMs: number, atMost: boolean): void
   /** Until when this process has been busy with the lane, as far as that is known. */
   readonly busyUntil: number
+  /** The first of those in flight took so long. */
+  sawHead(ms: number): void
   /** A round trip took so long. */
   sawTrip(ms: number): void
 }
@@ -38,9 +53,9 @@ export class LaneMember {
   /** Whether it takes no more, so that it soon goes back to the pool. */
   leaving = false
   readonly #lane: MemberLane
-  #unsent: SharedRun[] = []
+  #unsent: MemberRun[] = []
   // Those in flight, in order, from `#head` on.
-  #sent: SharedRun[] = []
+  #sent: MemberRun[] = []
   #head = 0
   // Since when the server has had nothing to do but the first of them.
   #headSince = 0
@@ -60,7 +75,7 @@ export class LaneMember {
   }
 
   /** Takes a call, which goes out at the end of this turn. */
-  add(run: SharedRun): void {
+  add(run: MemberRun): void {
     if (this.#unsent.push(run) === 1) this.#lane.flushSoon(this)
     this.load++
     this.backlogMs += run.cost.ms
@@ -83,7 +98,7 @@ export class LaneMember {
   }
 
   /** A call is answered, or was taken back. */
-  remove(run: SharedRun): void {
+  remove(run: MemberRun): void {
     this.load--
     this.backlogMs = this.load === 0 ? 0 : Math.max(0, this.backlogMs - run.cost.ms)
     if (run.sentAt === 0) {
@@ -115,7 +130,7 @@ export class LaneMember {
    * Has a call cancelled: one that was not sent is taken back, the one that the server runs is
    * cancelled there, and any other when it is its turn.
    */
-  cancel(run: SharedRun): void {
+  cancel(run: MemberRun): void {
     if (run.sentAt === 0) {
       run.withdrawn()
       run.leave()
@@ -143,7 +158,7 @@ export class LaneMember {
     this.#lane.cancel(this.slot)
   }
 
-  #measure(run: SharedRun): void {
+  #measure(run: MemberRun): void {
     const at = this.connection.lastByteAt
     if (at === this.#cameAt) {
       this.#came++
@@ -152,6 +167,7 @@ export class LaneMember {
     this.#learn()
     const lane = this.#lane
     lane.sawTrip(at - run.sentAt)
+    lane.sawHead(at - this.#headSince - lane.tripMs)
     // What came while this process was busy may have come earlier.
     this.#atMost = at - lane.busyUntil < IDLE_MS
     this.#tookMs = at - Math.max(this.#cameAt, run.sentAt + lane.tripMs)

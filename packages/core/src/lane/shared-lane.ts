@@ -20,11 +20,17 @@ import { TextCost } from './text-cost.js'
 const LONGEST_TEXT = 16_384
 // Larger values keep the others waiting.
 const MOST_BYTES = 65_536
-// Statements whose servers are busy for less than that are sent together; beyond it the next
-// connection takes its share.
+// A connection whose server has less to do than that takes one more; beyond it the next one has its
+// share. Of tiny statements, the system calls of another connection cost more than the wait.
 const PACK_MS = 0.3
-// A connection whose server has been at one statement for so long takes no more.
+const TINY_MS = 0.1
+const PACK_TINY_MS = 1
+// With so many connections one process cannot keep their servers busy with tiny statements.
+const MOST_FOR_TINY = 4
+// A connection whose server has been at one statement for so long, and for so many times as long as
+// others of late, takes no more.
 const LATE_MS = 10
+const LATE_TIMES = 4
 // Others that wait behind one statement are freed after that.
 const FREE_MS = 1_000
 // How long a caller that wants a connection of its own waits for the last one of the lane.
@@ -47,6 +53,9 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   /** What an answer takes at least, in milliseconds. */
   tripMs = 0
   #tripKnown = false
+  // How long the first of those in flight has taken of late.
+  #headMs = 0
+  #looking = false
   /** Until when this process has been busy with the lane, as far as that is known. */
   busyUntil = 0
   readonly #flush = (): void => this.#flushAll()
@@ -74,7 +83,9 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     return isPlain && sizeOf(statement.values) <= MOST_BYTES ? cost : undefined
   }
 
-  /** Runs a call on a shared connection, if its text is known to be quick; else on one of its own. */
+  /**
+   * Runs a call on a shared connection, if its text is known to be quick; else on one of its own.
+   */
   run(run: SharedRun, now: number): void {
     if (!run.cost.isQuick) {
       this.#runAlone(run, now)
@@ -84,7 +95,9 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     engine.noticeFreeze(now)
     const { accepts } = run
     const member =
-      this.#queue.size === 0 || accepts !== undefined ? this.#choose(now, accepts) : undefined
+      this.#queue.size === 0 || accepts !== undefined
+        ? this.#choose(run.cost, now, accepts)
+        : undefined
     if (member !== undefined) this.#place(run, member, now, 0)
     // Those that want a certain server wait for it like any other caller.
     else if (accepts !== undefined) this.#runAlone(run, now)
@@ -148,6 +161,10 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     if (cost.learn(tookMs, atMost)) this.#takeOver()
   }
 
+  sawHead(ms: number): void {
+    this.#headMs += (ms - this.#headMs) * 0.05
+  }
+
   sawTrip(ms: number): void {
     // The least of late; it may grow again.
     if (!this.#tripKnown || ms < this.tripMs) this.tripMs = ms
@@ -156,7 +173,8 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   }
 
   finished(run: StatementRun, slot: Slot): void {
-    // A call that shares its connection leaves it when it is answered, whatever its caller was told.
+    // A call that shares its connection leaves it when it is answered, whatever its caller was
+    // told.
     if ((run as SharedRun).member === undefined) this.#engine.returns.giveBack(slot)
   }
 
@@ -195,8 +213,10 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
    * The connection to send the next call on: the first that has little to do, or else one more, or
    * else the one with the least to do. Undefined if there is none.
    */
-  #choose(now: number, accepts?: AcceptsServer): LaneMember | undefined {
+  #choose(cost: TextCost, now: number, accepts?: AcceptsServer): LaneMember | undefined {
     const { maxInFlight, connections } = this.#engine.config.multiplex!
+    const isTiny = cost.ms < TINY_MS
+    const packMs = isTiny ? PACK_TINY_MS : PACK_MS
     let best: LaneMember | undefined
     let staying = 0
     for (const member of this.#members) {
@@ -204,10 +224,10 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       staying++
       if (member.load >= maxInFlight) continue
       if (accepts !== undefined && !accepts(member.slot.server)) continue
-      if (member.backlogMs < PACK_MS) return member
+      if (member.backlogMs < packMs) return member
       if (best === undefined || member.backlogMs < best.backlogMs) best = member
     }
-    if (staying >= connections) return best
+    if (staying >= (isTiny ? Math.min(connections, MOST_FOR_TINY) : connections)) return best
     const slot = this.#engine.take(now, accepts)
     if (slot !== undefined) return this.#adopt(slot, now) ?? best
     if (best !== undefined && this.#mayGrow()) this.#ask(now)
@@ -216,8 +236,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   /** Whether a connection may be given more. */
   #takes(member: LaneMember, now: number): boolean {
-    // It belongs to its statement alone now, and others share the next one.
-    if (member.headMs(now) >= LATE_MS) member.leaving = true
+    if (!member.leaving && member.headMs(now) >= this.#lateMs) this.#suspectLate()
     const { slot } = member
     const engine = this.#engine
     return (
@@ -232,6 +251,25 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       !slot.marks.isRestDue(now) &&
       !engine.handoff.isSuspended
     )
+  }
+
+  get #lateMs(): number {
+    return Math.max(LATE_MS, this.#headMs * LATE_TIMES)
+  }
+
+  /** A statement seems to be late. Its answer may be there already, and not be read. */
+  #suspectLate(): void {
+    if (this.#looking) return
+    this.#looking = true
+    this.#engine.clock.afterIo(() => {
+      this.#looking = false
+      const now = this.#engine.now()
+      // It belongs to its statement alone then, and others share the next one.
+      for (const member of this.#members) {
+        if (member.headMs(now) >= this.#lateMs) member.leaving = true
+      }
+      this.#serve(now)
+    })
   }
 
   #adopt(slot: Slot, now: number): LaneMember | undefined {
@@ -275,7 +313,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   #serve(now: number): void {
     const queue = this.#queue
     while (queue.size > 0) {
-      const member = this.#choose(now)
+      const member = this.#choose((queue.first as SharedRun).cost, now)
       if (member === undefined) {
         this.#askIfNeeded(now)
         return

@@ -1,4 +1,3 @@
-import type { SentStatement } from '../api/driver.js'
 import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import { CONFIRM_MS } from '../outcome/cancelled-call.js'
 import { hasCondition } from '../outcome/conditions.js'
@@ -11,7 +10,7 @@ import {
   type RunOwner,
   StatementRun,
 } from '../statement/statement-run.js'
-import type { LaneMember } from './lane-member.js'
+import type { LaneMember, MemberRun } from './lane-member.js'
 import type { TextCost } from './text-cost.js'
 
 /** What a call asks of its lane. */
@@ -30,7 +29,7 @@ export interface RunLane extends RunOwner {
  * known to be quick; until then, and when it was cancelled in the place of another one, it has one
  * to itself.
  */
-export class SharedRun extends StatementRun implements SentStatement {
+export class SharedRun extends StatementRun implements MemberRun {
   /** What is known of its text. */
   readonly cost: TextCost
   /** When it was sent, on the pool's clock; 0 while it was not. */
@@ -85,7 +84,7 @@ export class SharedRun extends StatementRun implements SentStatement {
     const { slot } = member
     if (error !== null && this.running && this.#wasHit(member, error)) this.startOver(slot)
     else this.answered(slot, error, result)
-    // Its caller has given up before: nobody has told the lane.
+    // The owner of a run is told of its end before the answer is here if its caller gave up.
     if (this.#member !== undefined) this.leave()
   }
 

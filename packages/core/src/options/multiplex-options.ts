@@ -29,7 +29,7 @@ export interface MultiplexLimits {
 export const MULTIPLEX_DEFAULT: 'auto' | false = false
 
 /** Most connections that `auto` shares. */
-export const AUTO_CONNECTIONS = 4
+export const AUTO_CONNECTIONS = 10_000
 /** Most statements in flight on one connection that `auto` shares. */
 export const AUTO_IN_FLIGHT = 100
 
