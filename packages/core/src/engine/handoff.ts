@@ -308,7 +308,9 @@ export class Handoff {
   resume(): void {
     if (!this.#suspended) return
     this.#suspended = false
-    this.supply(this.#engine.now())
+    const now = this.#engine.now()
+    this.supply(now)
+    this.#engine.lane?.check(now)
   }
 
   #mustProve(slot: Slot, now: number): boolean {

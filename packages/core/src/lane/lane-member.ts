@@ -13,6 +13,8 @@ export interface MemberRun extends SentStatement {
   readonly isGivenUp: boolean
   /** When it was sent, on the pool's clock; 0 while it was not. */
   sentAt: number
+  /** How long it was expected to take its server when it was added, in milliseconds. */
+  expectedMs: number
   /** It was taken back before it was sent. */
   withdrawn(): void
   /** It no longer has a part in the connection. */
@@ -78,7 +80,8 @@ export class LaneMember {
   add(run: MemberRun): void {
     if (this.#unsent.push(run) === 1) this.#lane.flushSoon(this)
     this.load++
-    this.backlogMs += run.cost.ms
+    run.expectedMs = run.cost.ms
+    this.backlogMs += run.expectedMs
   }
 
   /** Sends what has come together. */
@@ -100,7 +103,7 @@ export class LaneMember {
   /** A call is answered, or was taken back. */
   remove(run: MemberRun): void {
     this.load--
-    this.backlogMs = this.load === 0 ? 0 : Math.max(0, this.backlogMs - run.cost.ms)
+    this.backlogMs = this.load === 0 ? 0 : Math.max(0, this.backlogMs - run.expectedMs)
     if (run.sentAt === 0) {
       this.#unsent.splice(this.#unsent.indexOf(run), 1)
       return
@@ -139,7 +142,15 @@ export class LaneMember {
 
   /** For how long the server has run the statement that others wait for, in milliseconds. */
   headMs(now: number): number {
-    return this.load === 0 ? 0 : now - this.#headSince - this.#lane.tripMs
+    const isIdle = this.#head === this.#sent.length
+    return isIdle ? 0 : now - this.#headSince - this.#lane.tripMs
+  }
+
+  /** Whether others wait behind the statement that the server runs, and it can be cancelled. */
+  get mayBeFreed(): boolean {
+    // A server that has given no key takes no cancel request.
+    const { slot, connection } = this
+    return this.load > 1 && !slot.cancelling && connection.info.backendPid > 0
   }
 
   /** Frees the others of the statement that the server runs, which starts over elsewhere. */

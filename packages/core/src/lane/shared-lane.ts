@@ -6,6 +6,7 @@ import type { EngineLane } from '../engine/engine-view.js'
 import { Overload } from '../engine/overload.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { type Waiter, WaitQueue } from '../engine/wait-queue.js'
+import type { MultiplexLimits } from '../options/multiplex-options.js'
 import type { AcceptsServer } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
 import { mayShare } from '../sql/may-share.js'
@@ -56,6 +57,8 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   // How long the first of those in flight has taken of late.
   #headMs = 0
   #looking = false
+  // The sessions of the driver cannot be shared.
+  #isUnsupported = false
   /** Until when this process has been busy with the lane, as far as that is known. */
   busyUntil = 0
   readonly #flush = (): void => this.#flushAll()
@@ -72,8 +75,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
    * may not.
    */
   costOf(statement: Statement): TextCost | undefined {
-    const { config, pooler } = this.#engine
-    if (config.multiplex === undefined || pooler !== undefined) return undefined
+    if (this.#limits === undefined) return undefined
     const cost = this.#costs.of(statement.text)
     if (!cost.shares || statement.name !== undefined) return undefined
     const isPlain =
@@ -104,6 +106,12 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     else this.#wait(run, now)
   }
 
+  /** How much may be shared; undefined while nothing may be. */
+  get #limits(): MultiplexLimits | undefined {
+    const { config, pooler } = this.#engine
+    return pooler === undefined && !this.#isUnsupported ? config.multiplex : undefined
+  }
+
   // ── for the engine ──
 
   get pending(): number {
@@ -128,7 +136,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   check(now: number): void {
     for (const member of [...this.#members]) {
-      if (member.load > 1 && member.headMs(now) >= FREE_MS) member.free()
+      if (member.mayBeFreed && member.headMs(now) >= FREE_MS) member.free()
     }
     if (this.#yieldsAt() <= now) {
       for (const member of this.#members) member.leaving = true
@@ -139,7 +147,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   nextAt(now: number): number {
     let next = this.#yieldsAt()
     for (const member of this.#members) {
-      if (member.load > 1 && !member.slot.cancelling) {
+      if (member.mayBeFreed) {
         next = Math.min(next, now + Math.max(1, FREE_MS - member.headMs(now)))
       }
     }
@@ -190,20 +198,25 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   left(run: SharedRun, member: LaneMember): void {
     const engine = this.#engine
-    const now = engine.now()
+    // Answers that come together came at one time.
+    const now = member.slot.over ? engine.now() : Math.max(member.connection.lastByteAt, run.sentAt)
     member.remove(run)
-    engine.returns.shared(member.slot, now - run.sentAt)
+    engine.returns.shared(member.slot, run.sentAt === 0 ? 0 : now - run.sentAt)
     if (this.#queue.size > 0) this.#serve(now)
     if (member.load > 0) return
     this.#release(member)
     // What it was not given for its age, or because it is lost.
     if (this.#queue.size > 0) this.#serve(now)
+    else if (this.#members.length === 0) this.#askNoMore()
   }
 
   // ── places ──
 
   #place(run: SharedRun, member: LaneMember, now: number, waitMs: number): void {
-    if (!run.ride(member, now)) return
+    if (!run.ride(member, now)) {
+      if (member.load === 0) this.#release(member)
+      return
+    }
     this.#engine.handoff.share(member.slot, waitMs)
     member.add(run)
     if (member.load === 2) this.#engine.wakeAt(now + FREE_MS)
@@ -214,7 +227,9 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
    * else the one with the least to do. Undefined if there is none.
    */
   #choose(cost: TextCost, now: number, accepts?: AcceptsServer): LaneMember | undefined {
-    const { maxInFlight, connections } = this.#engine.config.multiplex!
+    const limits = this.#limits
+    if (limits === undefined) return undefined
+    const { maxInFlight, connections } = limits
     const isTiny = cost.ms < TINY_MS
     const packMs = isTiny ? PACK_TINY_MS : PACK_MS
     let best: LaneMember | undefined
@@ -249,6 +264,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       slot.uses < engine.config.maxUses &&
       slot.trusted >= engine.handoff.suspicion &&
       !slot.marks.isRestDue(now) &&
+      engine.slots.size <= engine.config.max &&
       !engine.handoff.isSuspended
     )
   }
@@ -274,12 +290,18 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   #adopt(slot: Slot, now: number): LaneMember | undefined {
     slot.share(now)
-    if (slot.connection!.share === undefined || slot.marks.resetDue) {
-      this.#engine.returns.endSharing(slot)
+    const engine = this.#engine
+    const isSupported = slot.connection!.share !== undefined
+    if (!isSupported || slot.marks.resetDue || this.#limits === undefined) {
+      if (!isSupported) this.#isUnsupported = true
+      // A reset that travels in front of a statement could fail, and the next one would run.
+      else if (slot.marks.resetDue) slot.marks.markDirty()
+      engine.returns.endSharing(slot)
       return undefined
     }
     const member = new LaneMember(this, slot)
     this.#members.push(member)
+    if (engine.handoff.othersWaitSince !== undefined) engine.wakeAt(this.#yieldsAt())
     return member
   }
 
@@ -313,23 +335,36 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   #serve(now: number): void {
     const queue = this.#queue
     while (queue.size > 0) {
+      if (this.#limits === undefined) {
+        this.#stepAside(now)
+        return
+      }
       const member = this.#choose((queue.first as SharedRun).cost, now)
       if (member === undefined) {
         this.#askIfNeeded(now)
         return
       }
       const run = this.#next(now)
-      if (run !== undefined) this.#place(run, member, now, now - run.enqueuedAt)
-      // Adopted in vain.
-      if (member.load === 0) this.#release(member)
+      if (run !== undefined) this.#place(run, member, now, Math.max(0, now - run.enqueuedAt))
+      else if (member.load === 0) this.#release(member)
     }
     this.#engine.closing?.served()
   }
 
+  /** Nothing may be shared any more: each of the calls that wait gets a connection of its own. */
+  #stepAside(now: number): void {
+    this.#askNoMore()
+    for (let run = this.#queue.shift(); run !== undefined; run = this.#queue.shift()) {
+      this.#engine.deadlines.remove(run)
+      this.#runAlone(run as SharedRun, now)
+    }
+  }
+
   #askIfNeeded(now: number): void {
-    const { connections } = this.#engine.config.multiplex ?? { connections: 1 }
+    const { connections } = this.#limits ?? { connections: 1 }
     const staying = this.#members.filter(({ leaving, slot }) => !leaving && !slot.over).length
-    if (staying === 0 || (staying < connections && this.#mayGrow())) this.#ask(now)
+    const { isSuspended } = this.#engine.handoff
+    if (staying === 0 || isSuspended || (staying < connections && this.#mayGrow())) this.#ask(now)
     else this.#engine.wakeAt(now + LATE_MS)
   }
 
@@ -349,6 +384,12 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       },
     )
     this.#engine.handoff.wait(this.#asked, now, MAX_MS)
+  }
+
+  #askNoMore(): void {
+    const asked = this.#asked
+    this.#asked = undefined
+    if (asked !== undefined) this.#engine.handoff.leave(asked)
   }
 
   #received(slot: Slot, now: number): void {
@@ -408,8 +449,11 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const now = this.#engine.now()
     const members = this.#flushing.splice(0)
     for (const member of members) member.flush(now)
+    const { seat, slots, config } = this.#engine
     this.busyUntil = this.#engine.now()
-    if (this.#engine.seat?.owes() === true) this.#members.at(-1)!.leaving = true
+    const last = this.#members.at(-1)
+    // It is given up when it comes back.
+    if (last !== undefined && seat?.owes() === true && slots.size > config.min) last.leaving = true
   }
 
   /** When the last connection of the lane is due to other callers; `Infinity` if none wait. */

@@ -34,6 +34,8 @@ export class SharedRun extends StatementRun implements MemberRun {
   readonly cost: TextCost
   /** When it was sent, on the pool's clock; 0 while it was not. */
   sentAt: number
+  /** How long it was expected to take its server, in milliseconds. */
+  expectedMs: number
   readonly #lane: RunLane
   readonly #host: RunHost
   #member: LaneMember | undefined
@@ -51,6 +53,7 @@ export class SharedRun extends StatementRun implements MemberRun {
     super(host, lane, statement, options, startedAt, resolve)
     this.cost = cost
     this.sentAt = 0
+    this.expectedMs = 0
     this.#host = host
     this.#lane = lane
     this.#member = undefined
