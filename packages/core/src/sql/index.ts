@@ -1,6 +1,8 @@
 export { endOfComment, endOfLine } from './characters.js'
 export type { Classification, DecidingToken } from './classify/classification.js'
 export type { Hazard, NameJudgement, NameRules } from './classify/name-rules.js'
+export { SHARED_FUNCTIONS } from './classify/shared-functions.js'
+export { SERVER_OPERATORS } from './classify/shared-operators.js'
 export { StatementReader } from './classify/statement-reader.js'
 export { troubleOf } from './classify/trouble-of.js'
 export { isSeveral } from './is-several.js'

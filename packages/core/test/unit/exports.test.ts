@@ -57,6 +57,8 @@ test('its testing entry exports exactly these values', () => {
 test('its entry for SQL texts exports exactly these values', () => {
   expect(Object.keys(sql).sort()).toMatchInlineSnapshot(`
     [
+      "SERVER_OPERATORS",
+      "SHARED_FUNCTIONS",
       "SIGN",
       "SqlLexer",
       "SqlStatements",

@@ -20,7 +20,6 @@ const COMMA = 0x2c
 const DOT = 0x2e
 const SEMICOLON = 0x3b
 const QUOTE = 0x22
-const BACKTICK = 0x60
 
 // biome-ignore format: a list of words.
 const WORD = keywords([
@@ -41,6 +40,8 @@ const BEFORE_SOURCE: ReadonlySet<number> = new Set([WORD.from, WORD.join, WORD.o
 // What stands before an alias, and never before a column that is read.
 const BEFORE_ALIAS: ReadonlySet<number> = new Set([WORD.as, NAME, OTHER, CLOSE])
 const LONGEST_OPERATOR = 64
+// No other operator of a single character than ` and ! may be a stranger.
+const DOUBTFUL: ReadonlySet<number> = new Set([SIGN.operator, 0x60, 0x21])
 const UNKNOWN_OPERATOR = 'is an operator that nothing is known of'
 const SERVER_OPERATOR = /\s*pg_catalog\s*\.\s*/iy
 const BY_FOLLOWS: ReadonlySet<number> = new Set(['group', 'order', 'partition'].map(keyword))
@@ -326,7 +327,7 @@ export class StatementReader<Own> {
       this.#inSources = this.#outerSources.pop() ?? true
       this.#depth--
       if (this.#depth < 0) return this.#unreadable()
-    } else if ((sign === SIGN.operator || sign === BACKTICK) && this.#isUnknownOperator()) {
+    } else if (DOUBTFUL.has(sign) && this.#isUnknownOperator()) {
       this.#unknown(UNKNOWN_OPERATOR, this.#tokenAt(this.#lexer.start, this.#lexer.end))
     }
     this.#named = false
