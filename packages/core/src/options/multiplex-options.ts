@@ -8,8 +8,8 @@ import {
 /** How many connections callers share, and how much each may carry. */
 export interface MultiplexOptions {
   /**
-   * Most connections that are shared at one time, out of `max`. Default 4, or `max` if that is
-   * less; more than `max` is refused. After a `resize` below it, it is the new `max`.
+   * Most connections that are shared at one time. Default: `max`; more than that is refused. After
+   * a `resize` below it, it is the new `max`.
    */
   connections?: number | undefined
   /**
@@ -28,7 +28,7 @@ export interface MultiplexLimits {
 /** What `multiplex` is in a pool that does not give it. */
 export const MULTIPLEX_DEFAULT: 'auto' | false = false
 
-/** Most connections that `auto` shares. */
+/** Most connections that `auto` shares: as many as any pool may have, so that `max` decides. */
 export const AUTO_CONNECTIONS = 10_000
 /** Most statements in flight on one connection that `auto` shares. */
 export const AUTO_IN_FLIGHT = 100
@@ -94,7 +94,7 @@ export function readMultiplex(
 function readLimits(where: string, multiplex: unknown, max: number): MultiplexLimits {
   if (typeof multiplex !== 'object' || multiplex === null || Array.isArray(multiplex)) {
     throw new TypeError(
-      `${where}: multiplex must be 'auto', false or an object such as { connections: ${AUTO_CONNECTIONS}, maxInFlight: ${AUTO_IN_FLIGHT} }, got ${describeValue(multiplex)}${multiplex === true ? "; 'auto' shares connections" : ''}`,
+      `${where}: multiplex must be 'auto', false or an object such as { connections: 4, maxInFlight: ${AUTO_IN_FLIGHT} }, got ${describeValue(multiplex)}${multiplex === true ? "; 'auto' shares connections" : ''}`,
     )
   }
   refuseUnknownOptions(`${where}: multiplex`, multiplex, KNOWN)

@@ -15,7 +15,8 @@ import {
 } from '../../../src/options/multiplex-options.js'
 import { fakeDriver, virtualClock } from '../../../src/testing/index.js'
 
-const AUTO = { connections: AUTO_CONNECTIONS, maxInFlight: AUTO_IN_FLIGHT }
+// In a pool with the default max.
+const AUTO = { connections: 10, maxInFlight: AUTO_IN_FLIGHT }
 
 const driver = fakeDriver({ clock: virtualClock() })
 const oneByOne: Driver = {
@@ -31,16 +32,19 @@ const read = (options: object): PoolConfig =>
   } as PoolOptions)
 
 describe('multiplex', () => {
-  test('auto shares four connections with a hundred statements each, and no more than max', () => {
+  test('auto shares up to max connections, with a hundred statements in flight on each', () => {
     expect(read({ multiplex: 'auto' }).multiplex).toEqual(AUTO)
     expect(read({ multiplex: 'auto', max: 3 }).multiplex).toEqual({ ...AUTO, connections: 3 })
-    expect(AUTO).toEqual({ connections: 4, maxInFlight: 100 })
+    expect(read({ multiplex: 'auto', max: 10_000 }).multiplex).toEqual({
+      connections: 10_000,
+      maxInFlight: 100,
+    })
   })
 
   test('an object sets either number, and what it leaves out is as with auto', () => {
     expect(read({ multiplex: {} }).multiplex).toEqual(AUTO)
     expect(read({ multiplex: {}, max: 2 }).multiplex).toEqual({ ...AUTO, connections: 2 })
-    expect(read({ multiplex: { connections: 10 } }).multiplex).toEqual({ ...AUTO, connections: 10 })
+    expect(read({ multiplex: { connections: 5 } }).multiplex).toEqual({ ...AUTO, connections: 5 })
     expect(read({ multiplex: { connections: undefined, maxInFlight: 10_000 } }).multiplex).toEqual({
       ...AUTO,
       maxInFlight: 10_000,
@@ -143,7 +147,7 @@ describe('multiplex, changed', () => {
 
   test('follows max down and up again, whether it was auto or an object', () => {
     for (const [multiplex, asked] of [
-      ['auto', 4],
+      ['auto', 20],
       [{ connections: 6 }, 6],
     ] as const) {
       const config = read({ multiplex })
@@ -188,6 +192,37 @@ describe('multiplex, changed', () => {
     )
   })
 
+  test('has its effect on the next call', async () => {
+    const clock = virtualClock()
+    const timed = fakeDriver({ clock, statementMs: 1 })
+    const pool = createPool({
+      driver: timed,
+      clock,
+      connection: 'postgres://me@localhost/app',
+      max: 1,
+      multiplex: false,
+    })
+    const inFlight = async (): Promise<number> => {
+      const calls = [1, 2, 3].map(() => pool.query('select 1'))
+      await clock.settle()
+      const [session] = timed.open
+      const seen = session!.inFlight
+      await clock.advance(10)
+      await Promise.all(calls)
+      return seen
+    }
+    expect(await inFlight()).toBe(1)
+    pool.reconfigure({ multiplex: 'auto' })
+    // The first ones show that the text is quick.
+    await inFlight()
+    expect(await inFlight()).toBe(3)
+    pool.reconfigure({ multiplex: { maxInFlight: 2 } })
+    expect(await inFlight()).toBe(2)
+    pool.reconfigure({ multiplex: false })
+    expect(await inFlight()).toBe(1)
+    await pool.close()
+  })
+
   test('cannot be given to resize', () => {
     const pool = createPool({
       driver,
@@ -206,7 +241,10 @@ describe('multiplex, changed', () => {
 
 test('limits and reads without a pool', () => {
   expect(limitMultiplex(undefined, 1)).toBeUndefined()
-  expect(limitMultiplex(AUTO, 4)).toBe(AUTO)
+  expect(limitMultiplex(AUTO, 10)).toBe(AUTO)
   const around = { max: 2, reset: 'auto', pooler: undefined, driver } as const
-  expect(readMultiplex('test', 'auto', around)).toEqual(AUTO)
+  expect(readMultiplex('test', 'auto', around)).toEqual({
+    connections: AUTO_CONNECTIONS,
+    maxInFlight: AUTO_IN_FLIGHT,
+  })
 })
