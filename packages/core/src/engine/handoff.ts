@@ -28,6 +28,8 @@ export class Handoff {
   /** The present suspicion; a connection that was just opened has proved itself under it. */
   readonly suspicion: number = 0
   #suspended = false
+  // Whether the lane was served last of those that waited.
+  #laneHadItsTurn = false
   #shedding: Overload | undefined
 
   /** Lends the connections of this engine. */
@@ -225,14 +227,25 @@ export class Handoff {
    */
   #next(now: number, slot: Slot): Waiter | undefined {
     const overload = this.#overload()
-    let waiter = this.#waiters.shift(slot)
+    let waiter = this.#shift(slot)
     while (overload !== undefined && waiter?.isLane === false) {
       const waitMs = now - waiter.enqueuedAt
       if (overload.admit(waitMs, now)) break
       waiter.refuse(this.shed(overload.options.targetMs, waitMs))
-      waiter = this.#waiters.shift(slot)
+      waiter = this.#shift(slot)
     }
     return waiter
+  }
+
+  /** Takes out the next caller. The lane, which stands in front, takes turns with the others. */
+  #shift(slot: Slot): Waiter | undefined {
+    const first = this.#waiters.shift(slot)
+    const isLane = first?.isLane === true
+    const other = isLane && this.#laneHadItsTurn ? this.#waiters.shift(slot) : undefined
+    this.#laneHadItsTurn = isLane && other === undefined
+    if (other === undefined) return first
+    this.#waiters.push(first!)
+    return other
   }
 
   /** Makes the error of a call that has waited for `waitMs` while load is shed, and reports it. */

@@ -28,7 +28,7 @@ export class Quarantine {
   cancel(slot: Slot): void {
     if (slot.cancelling || slot.state === 'gone') return
     const connection = slot.connection!
-    const { batch } = slot
+    const { batch, answers } = slot
     const sent = connection.inFlight
     const request = connection.cancel(CANCEL_MS)
     // Set before `whenQuiet` is called: with a request under way, a slot is quiet only once it is
@@ -42,7 +42,7 @@ export class Quarantine {
       'it was not confirmed',
     ).then(
       () => {
-        this.#arrived(slot)
+        this.#arrived(slot, answers)
         if (batch !== undefined) this.#goOn(slot, batch, sent)
       },
       (error: unknown) => {
@@ -69,15 +69,21 @@ export class Quarantine {
     )
   }
 
-  #arrived(slot: Slot): void {
+  #arrived(slot: Slot, answers: number): void {
     slot.endCancel()
     slot.recheckQuiet()
-    if (slot.quiet) return
+    // Calls that share the connection run on behind the one that was cancelled.
+    const isOver = (): boolean => slot.quiet || (slot.shared && slot.answers !== answers)
+    if (isOver()) return
     // The server has the request; if what it runs does not end now, nothing else will end it.
     const timer = this.#engine.clock.setTimer(() => {
       this.#engine.departures.break(slot, 'its statement did not end after a cancel request')
     }, CLEANING_MS)
-    void slot.whenQuiet().then(() => timer.cancel())
+    slot.watchAnswers(() => {
+      if (!isOver()) return false
+      timer.cancel()
+      return true
+    })
   }
 
   /**

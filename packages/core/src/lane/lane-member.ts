@@ -11,14 +11,16 @@ export interface MemberRun extends SentStatement {
   readonly cost: TextCost
   /** Whether it is to be cancelled as soon as it is its turn on the server. */
   readonly isGivenUp: boolean
-  /** When it was sent, on the pool's clock; 0 while it was not. */
+  /** When it was sent, on the pool's clock; negative while it was not. */
   sentAt: number
   /** How long it was expected to take its server when it was added, in milliseconds. */
   expectedMs: number
+  /** Whether it was sent. */
+  readonly isSent: boolean
   /** It was taken back before it was sent. */
   withdrawn(): void
-  /** It no longer has a part in the connection. */
-  leave(): void
+  /** The connection was lost before it was sent. */
+  stranded(): void
 }
 
 /** What a connection of the lane asks of it. */
@@ -89,6 +91,10 @@ export class LaneMember {
     const runs = this.#unsent
     if (runs.length === 0) return
     this.#unsent = []
+    if (this.slot.over) {
+      for (const run of runs) run.stranded()
+      return
+    }
     if (this.#head === this.#sent.length) {
       this.#headSince = now
       this.slot.ask(now)
@@ -104,29 +110,32 @@ export class LaneMember {
   remove(run: MemberRun): void {
     this.load--
     this.backlogMs = this.load === 0 ? 0 : Math.max(0, this.backlogMs - run.expectedMs)
-    if (run.sentAt === 0) {
+    if (!run.isSent) {
       this.#unsent.splice(this.#unsent.indexOf(run), 1)
       return
     }
     this.#measure(run)
-    if (this.#sent[this.#head] === run) {
-      this.#head++
-      if (this.#head === this.#sent.length) {
-        this.#sent = []
-        this.#head = 0
-        return
-      }
-      if (this.#head >= 1_024) {
-        this.#sent = this.#sent.slice(this.#head)
-        this.#head = 0
-      }
-      const next = this.#sent[this.#head]!
-      this.#headSince = Math.max(this.#cameAt, next.sentAt)
-      if (next.isGivenUp && !this.slot.cancelling) this.#cancelHead()
-    } else {
-      // One that was sent anew is answered behind the others.
-      this.#sent.splice(this.#sent.indexOf(run, this.#head), 1)
+    if (this.#sent[this.#head] !== run) this.#skipRepeated(run)
+    this.#head++
+    if (this.#head === this.#sent.length) {
+      this.#sent = []
+      this.#head = 0
+      return
     }
+    if (this.#head >= 1_024) {
+      this.#sent = this.#sent.slice(this.#head)
+      this.#head = 0
+    }
+    const next = this.#sent[this.#head]!
+    this.#headSince = Math.max(this.#cameAt, next.sentAt)
+    if (next.isGivenUp && !this.slot.cancelling) this.#cancelHead()
+  }
+
+  /** Those before the one that is answered were sent anew, and are answered behind the others. */
+  #skipRepeated(run: MemberRun): void {
+    const index = this.#sent.indexOf(run, this.#head)
+    this.#sent.push(...this.#sent.slice(this.#head, index))
+    this.#head = index
   }
 
   /**
@@ -134,9 +143,8 @@ export class LaneMember {
    * cancelled there, and any other when it is its turn.
    */
   cancel(run: MemberRun): void {
-    if (run.sentAt === 0) {
+    if (!run.isSent) {
       run.withdrawn()
-      run.leave()
     } else if (this.#sent[this.#head] === run && !this.slot.cancelling) this.#cancelHead()
   }
 
@@ -164,9 +172,18 @@ export class LaneMember {
   }
 
   #cancelHead(): void {
+    const { slot } = this
+    const head = this.#sent[this.#head]
     // The request may meet the next one. Nothing is put behind those any more.
     this.leaving = true
-    this.#lane.cancel(this.slot)
+    this.#lane.cancel(slot)
+    // One request ends one statement, and the next one may have been given up meanwhile.
+    slot.watchAnswers(() => {
+      if (slot.cancelling) return false
+      const next = this.#sent[this.#head]
+      if (next !== head && next?.isGivenUp === true && !slot.over) this.#cancelHead()
+      return true
+    })
   }
 
   #measure(run: MemberRun): void {

@@ -119,7 +119,10 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   }
 
   leave(waiter: Waiter): boolean {
-    return this.#queue.holds(waiter) && this.#queue.remove(waiter)
+    if (!this.#queue.holds(waiter)) return false
+    this.#queue.remove(waiter)
+    if (this.#isIdle) this.#askNoMore()
+    return true
   }
 
   makeRoom(now: number): void {
@@ -191,23 +194,27 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const shared = run as SharedRun
     if (shared.member === undefined) returns.again(run, slot)
     else {
+      const wasSent = shared.isSent
       shared.leave()
-      this.#runAlone(shared, this.#engine.now())
+      const now = this.#engine.now()
+      if (wasSent) this.#runAlone(shared, now)
+      else this.run(shared, now)
     }
   }
 
   left(run: SharedRun, member: LaneMember): void {
     const engine = this.#engine
     // Answers that come together came at one time.
-    const now = member.slot.over ? engine.now() : Math.max(member.connection.lastByteAt, run.sentAt)
+    const isAnswered = run.isSent && !member.slot.over
+    const now = isAnswered ? Math.max(member.connection.lastByteAt, run.sentAt) : engine.now()
     member.remove(run)
-    engine.returns.shared(member.slot, run.sentAt === 0 ? 0 : now - run.sentAt)
+    engine.returns.shared(member.slot, run.isSent ? now - run.sentAt : 0)
     if (this.#queue.size > 0) this.#serve(now)
     if (member.load > 0) return
     this.#release(member)
     // What it was not given for its age, or because it is lost.
     if (this.#queue.size > 0) this.#serve(now)
-    else if (this.#members.length === 0) this.#askNoMore()
+    else if (this.#isIdle) this.#askNoMore()
   }
 
   // ── places ──
@@ -379,21 +386,31 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     this.#asked = new LaneWaiter(
       (slot, later) => this.#received(slot, later),
       (error) => {
-        this.#asked = undefined
+        this.#answered()
         this.refuseAll(error)
       },
     )
     this.#engine.handoff.wait(this.#asked, now, MAX_MS)
   }
 
-  #askNoMore(): void {
-    const asked = this.#asked
+  #answered(): void {
+    this.#engine.deadlines.remove(this.#asked!)
     this.#asked = undefined
-    if (asked !== undefined) this.#engine.handoff.leave(asked)
+  }
+
+  /** No call needs the connection that was asked for. */
+  #askNoMore(): void {
+    if (this.#asked === undefined) return
+    this.#engine.handoff.leave(this.#asked)
+    this.#answered()
+  }
+
+  get #isIdle(): boolean {
+    return this.#queue.size === 0 && this.#members.length === 0
   }
 
   #received(slot: Slot, now: number): void {
-    this.#asked = undefined
+    this.#answered()
     const member = this.#adopt(slot, now)
     this.#serve(now)
     if (member !== undefined && member.load === 0) this.#release(member)
@@ -458,9 +475,11 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   /** When the last connection of the lane is due to other callers; `Infinity` if none wait. */
   #yieldsAt(): number {
-    if (!this.#members.some(({ leaving }) => !leaving)) return Number.POSITIVE_INFINITY
     const since = this.#engine.handoff.othersWaitSince
-    return since === undefined ? Number.POSITIVE_INFINITY : since + YIELD_MS
+    if (since === undefined) return Number.POSITIVE_INFINITY
+    return this.#members.every(({ leaving }) => leaving)
+      ? Number.POSITIVE_INFINITY
+      : since + YIELD_MS
   }
 }
 

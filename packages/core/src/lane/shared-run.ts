@@ -1,6 +1,7 @@
 import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import { CONFIRM_MS } from '../outcome/cancelled-call.js'
 import { hasCondition } from '../outcome/conditions.js'
+import { ConnectionLostError } from '../outcome/errors.js'
 import type { SettleCall } from '../outcome/fail-call.js'
 import type { Slot } from '../slot/slot.js'
 import { setDeadline } from '../statement/session-work.js'
@@ -32,7 +33,7 @@ export interface RunLane extends RunOwner {
 export class SharedRun extends StatementRun implements MemberRun {
   /** What is known of its text. */
   readonly cost: TextCost
-  /** When it was sent, on the pool's clock; 0 while it was not. */
+  /** When it was sent, on the pool's clock; negative while it was not. */
   sentAt: number
   /** How long it was expected to take its server, in milliseconds. */
   expectedMs: number
@@ -52,7 +53,7 @@ export class SharedRun extends StatementRun implements MemberRun {
   ) {
     super(host, lane, statement, options, startedAt, resolve)
     this.cost = cost
-    this.sentAt = 0
+    this.sentAt = -1
     this.expectedMs = 0
     this.#host = host
     this.#lane = lane
@@ -62,6 +63,11 @@ export class SharedRun extends StatementRun implements MemberRun {
   /** The shared connection that it is on; undefined while it is on none. */
   get member(): LaneMember | undefined {
     return this.#member
+  }
+
+  /** Whether it went out on its shared connection. */
+  get isSent(): boolean {
+    return this.sentAt >= 0
   }
 
   /** Whether it is to be cancelled as soon as it is its turn on the server. */
@@ -78,14 +84,20 @@ export class SharedRun extends StatementRun implements MemberRun {
 
   /** It was taken back before it was sent. */
   withdrawn(): void {
-    this.unsent(this.#member!.slot)
+    this.takenBack()
+    this.leave()
+  }
+
+  /** Its connection ended before it was sent. */
+  stranded(): void {
+    this.startOver(this.#member!.slot)
   }
 
   /** Takes the answer on a shared connection. */
   done(error: Error | null, result?: QueryResult<unknown>): void {
     const member = this.#member!
     const { slot } = member
-    if (error !== null && this.running && this.#wasHit(member, error)) this.startOver(slot)
+    if (error !== null && this.running && mayStartOver(slot, error)) this.startOver(slot)
     else this.answered(slot, error, result)
     // The owner of a run is told of its end before the answer is here if its caller gave up.
     if (this.#member !== undefined) this.leave()
@@ -119,9 +131,13 @@ export class SharedRun extends StatementRun implements MemberRun {
   protected override isCommitted(slot: Slot): boolean {
     return this.#member !== undefined || super.isCommitted(slot)
   }
+}
 
-  /** Whether a cancel request of ours ended it that was meant for another one. */
-  #wasHit({ slot }: LaneMember, error: Error): boolean {
-    return slot.cancelSent && hasCondition(error, 'query_canceled')
-  }
+/**
+ * Whether it is known to have done nothing: a cancel request of ours ended it that was meant for
+ * another one, or it was not sent before its connection was lost.
+ */
+function mayStartOver(slot: Slot, error: Error): boolean {
+  if (error instanceof ConnectionLostError) return error.executed === 'no'
+  return slot.cancelSent && hasCondition(error, 'query_canceled')
 }

@@ -111,6 +111,8 @@ export class Slot {
    * may take to reach the server.
    */
   readonly running: Statement | number | undefined = undefined
+  /** How many statements were answered. */
+  readonly answers: number = 0
   /** The batch whose statements are in flight. */
   readonly batch: object | undefined = undefined
   /** Text of the last statement; never its values, and never to be shown as it is. */
@@ -411,6 +413,7 @@ export class Slot {
   /** The server has answered the statement. */
   answered(): void {
     own<Slot>(this).running = undefined
+    own<Slot>(this).answers++
   }
 
   /** A stream or a copy gets the session to itself. */

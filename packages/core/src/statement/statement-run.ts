@@ -211,8 +211,13 @@ export class StatementRun extends Waiter {
   /** It was cancelled in its turn, before its own statement was sent. */
   protected unsent(slot: Slot): void {
     slot.answered()
-    if (this.#state !== 'settled') this.#giveUp(this.#givenUp('no'))
+    this.takenBack()
     slot.recheckQuiet()
+  }
+
+  /** It was given up before it was sent, and will not be. */
+  protected takenBack(): void {
+    if (this.#state !== 'settled') this.#giveUp(this.#givenUp('no'))
   }
 
   override refuse(error: Error, isHere?: boolean): void {
