@@ -61,6 +61,13 @@ export { ownError } from './base/own-error.js'
 export { describeText, looksSecret } from './base/printable.js'
 export { type EndTurn, Turns, type TurnTaker } from './base/turns.js'
 export { unwatchSignal, watchSignal } from './base/watch-signal.js'
+export {
+  type CallScope,
+  enterScope,
+  inScope,
+  leaveScope,
+  scopeOfCall,
+} from './decorate/call-scope.js'
 export { EventRelay } from './decorate/event-relay.js'
 export { leasedCopyFrom, leasedCopyTo, leasedRows } from './decorate/leased-stream.js'
 export type {

@@ -21,6 +21,7 @@ import {
   RelayingPool,
   readCloseOptions,
   readQueryArguments,
+  scopeOfCall,
 } from '@poolhouse/core/kit'
 import { AcquireCall } from './calls/acquire-call.js'
 import type { Call } from './calls/call.js'
@@ -160,8 +161,9 @@ export class PrimaryPool extends RelayingPool implements FailoverPool, Driven {
     }
     const { statement, options } = call
     if (target === undefined) return this.#queryLater<Row>(startedAt, statement, options)
+    const scope = scopeOfCall()
     return target.query<Row>(statement, options).then(undefined, (error: unknown) => {
-      const failed = new QueryCall<Row>(statement, options, startedAt)
+      const failed = new QueryCall<Row>(statement, options, startedAt, scope)
       return this.#dispatcher.dispatch(failed, { pool: target, error })
     })
   }
@@ -281,7 +283,9 @@ export class PrimaryPool extends RelayingPool implements FailoverPool, Driven {
     // Before it waits; the node's pool would do so when the call is sent.
     if (options !== undefined) checkQueryOptions(options)
     this.#refuseWhenClosing()
-    return await this.#dispatcher.dispatch(new QueryCall<Row>(statement, options, startedAt))
+    return await this.#dispatcher.dispatch(
+      new QueryCall<Row>(statement, options, startedAt, scopeOfCall()),
+    )
   }
 
   async #dispatch<R>(call: Call<R>): Promise<R> {

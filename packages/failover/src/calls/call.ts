@@ -1,4 +1,5 @@
 import { type ConnectionPool, DatabaseError } from '@poolhouse/core'
+import { type CallScope, scopeOfCall } from '@poolhouse/core/kit'
 import { fateOf } from '../base/fate.js'
 
 /** What to do after a failure: send the work again, or reject the call. */
@@ -38,6 +39,8 @@ export interface Call<R> {
   readonly isReadOnly: boolean
   /** Whether it asks for a subscription, which ends when the pool begins to close. */
   readonly isListening: boolean
+  /** What `scopeOfCall` returned when the call was made. It is sent in this scope. */
+  readonly scope?: CallScope | undefined
   /**
    * Sends the work to a node. `timeoutMs` is what is left of the call's limit, and `waitMs` what is
    * left of the time to wait; the latter only if the call has waited or failed before.
@@ -61,11 +64,21 @@ export abstract class BasicCall<Options extends CallLimits> {
   readonly startedAt: number
   /** The options of the call. */
   readonly options: Options | undefined
+  /** See `Call`. */
+  readonly scope: CallScope | undefined
   #refusedBy: ConnectionPool | undefined
 
-  /** Copies the options: they are used as they were at the call, however often it is sent. */
-  constructor(options: Options | undefined, startedAt: number) {
+  /**
+   * Copies the options: they are used as they were at the call, however often it is sent. `scope`
+   * is given where the call was made earlier; by default it is the present one.
+   */
+  constructor(
+    options: Options | undefined,
+    startedAt: number,
+    scope: CallScope | undefined = scopeOfCall(),
+  ) {
     this.options = options && { ...options }
+    this.scope = scope
     this.startedAt = startedAt
   }
 

@@ -8,6 +8,7 @@ import {
 } from '@poolhouse/core'
 import {
   BEGIN_FIRST,
+  type CallScope,
   formatEndpoint,
   hasCondition,
   messageOf,
@@ -22,9 +23,14 @@ export class QueryCall<Row> extends BasicCall<QueryOptions> implements Call<Quer
   // The error of a declared read that got no answer and is being sent again.
   #lost: InDoubtError | undefined
 
-  /** Takes checked arguments. */
-  constructor(statement: Statement, options: QueryOptions | undefined, startedAt: number) {
-    super(options, startedAt)
+  /** Takes checked arguments. `scope` as for `BasicCall`. */
+  constructor(
+    statement: Statement,
+    options: QueryOptions | undefined,
+    startedAt: number,
+    scope?: CallScope | undefined,
+  ) {
+    super(options, startedAt, scope)
     this.#statement = statement
   }
 

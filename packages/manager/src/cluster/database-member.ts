@@ -11,7 +11,16 @@ import {
   type PoolStats,
   type ReconfigureOptions,
 } from '@poolhouse/core'
-import { CONNECTION_EVENTS, EventHub, EventRelay, sumStats } from '@poolhouse/core/kit'
+import {
+  type CallScope,
+  CONNECTION_EVENTS,
+  EventHub,
+  EventRelay,
+  enterScope,
+  leaveScope,
+  scopeOfCall,
+  sumStats,
+} from '@poolhouse/core/kit'
 import type { Budgets } from '../budget/budgets.js'
 import type { DatabasePoolSettings } from '../options/database-options.js'
 import type { ServerSpec } from '../options/database-spec.js'
@@ -54,18 +63,25 @@ export interface MemberOptions {
   readonly apart: <R>(make: () => R) => R
 }
 
+// Of calls that do not reach their server in the turn in which they are made.
+const lasting: AsyncLocalStorage<DatabaseMember> = new AsyncLocalStorage()
+
 /**
- * The member that the running call is for. The pools that route are shared by all members of a
- * server group; the server at the end of the route (`ServerNode`) looks the member up here. The
- * routing pools run everything of a call in its own async context, also after a wait.
+ * The member that the running call is for; undefined outside such a call. The pools that route are
+ * shared by all members of a server group; the server at the end of the route (`ServerNode`) looks
+ * the member up here. The routing pools run everything of a call in its scope (`scopeOfCall`), also
+ * after a wait.
  */
-export const currentMember: AsyncLocalStorage<DatabaseMember> = new AsyncLocalStorage()
+export function memberOfCall(): DatabaseMember | undefined {
+  const scope = scopeOfCall()
+  return scope instanceof DatabaseMember ? scope : lasting.getStore()
+}
 
 /**
  * One database or tenant on the servers of a group, as one user. Owns its pools, one for each
  * server, made at the first call there.
  */
-export class DatabaseMember {
+export class DatabaseMember implements CallScope {
   readonly hub: EventHub
   /** The events of its pools. */
   readonly events: EventRelay
@@ -172,9 +188,18 @@ export class DatabaseMember {
     return false
   }
 
-  /** Runs `work` as a call for this member. */
+  /**
+   * Runs `work` as a call for this member, with everything that it waits for. A statement needs
+   * only `enterScope`, which costs less: the pools that route keep its scope where it waits.
+   */
   within<R>(work: () => R): R {
-    return currentMember.run(this, work)
+    // Also inside a call of another member that is being made right now.
+    const around = enterScope(this)
+    try {
+      return lasting.run(this, work)
+    } finally {
+      leaveScope(around)
+    }
   }
 
   /** The sums of its pools, and each of them. */

@@ -21,6 +21,8 @@ import {
   checkListenArguments,
   type Driven,
   EventRelay,
+  enterScope,
+  leaveScope,
   type PoolCall,
   RelayingPool,
   readCloseOptions,
@@ -35,7 +37,7 @@ import {
   type RouteExplanation,
 } from '@poolhouse/read-replicas'
 import type { NamedDatabase } from '../options/database-pool.js'
-import { currentMember, type DatabaseMember } from './database-member.js'
+import type { DatabaseMember } from './database-member.js'
 import { FollowingChannels } from './following-channels.js'
 import type { ServerGroup } from './server-group.js'
 import { ServerNode } from './server-node.js'
@@ -95,21 +97,28 @@ export class DatabaseView extends RelayingPool implements NamedDatabase, ViewedD
     return this.#closed
   }
 
-  /** Hands the arguments to the chosen pool as they are, without a call object. */
+  /**
+   * Hot path, measured: hands the arguments to the chosen pool as they are, without an object for
+   * the call. Where the routing pools can send it at once, it needs no async context either.
+   */
   override query<Row = Record<string, unknown>>(
     first: string | Statement,
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
+    const member = this.#member
+    // Outside `try`, because `finally` must not undo what was not done.
+    const around = enterScope(member)
     try {
-      const options =
-        third ?? (Array.isArray(second) ? undefined : (second as QueryOptions | undefined))
-      const text = typeof first === 'string' ? first : first?.text
-      return this.#call(options?.intent === 'read', text, (pool) =>
-        pool.query<Row>(first as string, second as readonly unknown[], third),
-      )
+      if (this.#closed) throw new PoolClosedError(this.name)
+      const { only, routed } = this.#group
+      const pool =
+        only !== undefined && isUnrouted(first, second, third) ? member.poolAt(only) : routed
+      return this.reportDoubt(pool.query<Row>(first as string, second as readonly unknown[], third))
     } catch (error) {
       return Promise.reject(error)
+    } finally {
+      leaveScope(around)
     }
   }
 
@@ -223,7 +232,7 @@ export class DatabaseView extends RelayingPool implements NamedDatabase, ViewedD
       if (only !== undefined && !isRead && annotationOf(text) === undefined) {
         return this.reportDoubt(work(this.#member.poolAt(only)))
       }
-      return this.reportDoubt(currentMember.run(this.#member, work, routed))
+      return this.reportDoubt(this.#member.within(() => work(routed)))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -235,4 +244,18 @@ export class DatabaseView extends RelayingPool implements NamedDatabase, ViewedD
     this.#hearsServers = true
     return this.#events
   }
+}
+
+/**
+ * Whether nothing about a statement says that it may be routed: neither its options nor its text.
+ */
+function isUnrouted(
+  first: string | Statement,
+  second: readonly unknown[] | QueryOptions | undefined,
+  third: QueryOptions | undefined,
+): boolean {
+  const options =
+    third ?? (Array.isArray(second) ? undefined : (second as QueryOptions | undefined))
+  const text = typeof first === 'string' ? first : first?.text
+  return options?.intent !== 'read' && annotationOf(text) === undefined
 }

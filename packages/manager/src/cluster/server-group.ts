@@ -24,7 +24,7 @@ export interface GroupParts {
 export class ServerGroup {
   /**
    * Routes reads, and sends all other work to the primary. Must be called in the async context of
-   * a member (see `currentMember`).
+   * a member (see `memberOfCall`).
    */
   readonly routed: ReplicaPool
   /** Which server is the primary; undefined for a single server. */

@@ -31,7 +31,7 @@ import {
 } from '@poolhouse/core/kit'
 import type { Budgets } from '../budget/budgets.js'
 import type { ServerSpec } from '../options/database-spec.js'
-import { currentMember, type DatabaseMember, type MemberServer } from './database-member.js'
+import { type DatabaseMember, type MemberServer, memberOfCall } from './database-member.js'
 import { ServerView, type ViewedNode } from './server-view.js'
 
 // After so many refused pools the server is taken to refuse every pool.
@@ -116,7 +116,7 @@ export class ServerNode
 
   /** The pool of the member that the call is for. Throws `PoolhouseError` if there is none. */
   get poolOfCall(): ConnectionPool {
-    const member = currentMember.getStore()
+    const member = memberOfCall()
     // Never guess: it might be the database of another tenant.
     if (member === undefined) {
       throw new PoolhouseError(
@@ -128,7 +128,7 @@ export class ServerNode
 
   /** The member that the call is for; undefined outside such a call. */
   get databaseOfCall(): DatabaseMember | undefined {
-    return currentMember.getStore()
+    return memberOfCall()
   }
 
   protected send<R>(call: PoolCall<R>): Promise<R> {

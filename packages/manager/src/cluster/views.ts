@@ -1,5 +1,11 @@
-import { type Pool, PoolClosedError } from '@poolhouse/core'
-import { type PoolCall, PoolView } from '@poolhouse/core/kit'
+import {
+  type Pool,
+  PoolClosedError,
+  type QueryOptions,
+  type QueryResult,
+  type Statement,
+} from '@poolhouse/core'
+import { enterScope, leaveScope, type PoolCall, PoolView } from '@poolhouse/core/kit'
 import type { ReaderOptions, ReplicaSession } from '@poolhouse/read-replicas'
 import type { DatabaseMember } from './database-member.js'
 
@@ -25,6 +31,25 @@ export class ReadView extends PoolView<ViewedDatabase> {
     this.#inner = inner
   }
 
+  /** Hands the arguments on as they are, without a call object and an async context. */
+  override query<Row = Record<string, unknown>>(
+    first: string | Statement,
+    second?: readonly unknown[] | QueryOptions,
+    third?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    const around = enterScope(this.member)
+    try {
+      this.#checkOpen()
+      return this.whole.reportDoubt(
+        this.#inner.query<Row>(first as string, second as readonly unknown[], third),
+      )
+    } catch (error) {
+      return Promise.reject(error)
+    } finally {
+      leaveScope(around)
+    }
+  }
+
   protected send<R>(call: PoolCall<R>): Promise<R> {
     // Subscriptions are on the primary of the database, whatever the view.
     return this.call(() => call.run(call.kind === 'listen' ? this.whole : this.#inner))
@@ -33,12 +58,16 @@ export class ReadView extends PoolView<ViewedDatabase> {
   /** Runs `work` as a call for the database. Rejects with `PoolClosedError` after `close`. */
   protected call<R>(work: () => Promise<R>): Promise<R> {
     try {
-      this.checkOpen()
-      if (this.whole.closed) throw new PoolClosedError(this.name)
+      this.#checkOpen()
       return this.whole.reportDoubt(this.member.within(work))
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  #checkOpen(): void {
+    this.checkOpen()
+    if (this.whole.closed) throw new PoolClosedError(this.name)
   }
 }
 

@@ -5,7 +5,7 @@ import {
   type QueryResult,
   type Statement,
 } from '@poolhouse/core'
-import type { CallChanges } from '@poolhouse/core/kit'
+import { type CallChanges, inScope, scopeOfCall } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import type { RoutingCounters } from '../base/routing-counters.js'
 import { changesNames } from '../classify/changes-names.js'
@@ -139,13 +139,14 @@ export class ClassifiedReads {
   ): Promise<R> {
     const { texts, names } = this.#parts
     const startedAt = this.#now()
+    const scope = scopeOfCall()
     const timeoutMs = options?.timeoutMs ?? Number.POSITIVE_INFINITY
     await names?.learn(startedAt + Math.min(WAIT_FOR_NAMES_MS, timeoutMs), options?.signal)
     const left = options && {
       ...options,
       timeoutMs: this.#leftOf(options.timeoutMs, startedAt),
     }
-    return await go(texts.routeOf(text), left)
+    return await inScope(scope, () => go(texts.routeOf(text), left))
   }
 
   #classified<Row>(
@@ -159,6 +160,7 @@ export class ClassifiedReads {
     background.checkOpen()
     const { route, session } = reads.scopeOf(scope, options, 'query')
     const startedAt = this.#now()
+    const callScope = scopeOfCall()
     const certain = isCertain(found)
     // A statement that may write is always allowed on the primary, even when reads are not.
     if (!certain && !route.fits(startedAt)) return onPrimary(statement, options)
@@ -176,7 +178,9 @@ export class ClassifiedReads {
         const isUnplaced = !certain && error instanceof NoSuitableNodeError
         const refusal = isUnplaced ? 'behind' : refusalOf(error)
         if (refusal === undefined) throw error
-        return this.#again(refusal, statement, options, startedAt, onPrimary)
+        return inScope(callScope, () =>
+          this.#again(refusal, statement, options, startedAt, onPrimary),
+        )
       })
   }
 

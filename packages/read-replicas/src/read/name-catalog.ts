@@ -1,5 +1,5 @@
 import { DatabaseError, type Pool } from '@poolhouse/core'
-import { OwnQuestion } from '@poolhouse/core/kit'
+import { type CallScope, inScope, OwnQuestion } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import { OWN_NAMES_STATEMENT, type OwnNames, readOwnNames } from '../classify/own-names.js'
 import { topologyOf } from '../nodes/membership.js'
@@ -12,12 +12,6 @@ const RETRY_MS = 1_000
 const ANSWER_MS = 5_000
 // Databases of one kind, such as those of tenants, have the same names and share one object.
 const MOST_SHARED = 16
-
-/** A database among several that share the pools of their servers. */
-interface CalledDatabase {
-  /** Runs `work` as a call for this database. */
-  within<R>(work: () => R): R
-}
 
 interface State {
   names: OwnNames | undefined
@@ -40,11 +34,11 @@ interface State {
 export class NameCatalog {
   readonly #primary: Pool
   readonly #background: Background
-  readonly #states = new WeakMap<CalledDatabase, State>()
+  readonly #states = new WeakMap<CallScope, State>()
   readonly #shared = new Map<string, OwnNames>()
   readonly #own = new OwnQuestion()
   // Stands for the database of a pool that has only one.
-  readonly #alone: CalledDatabase = { within: (work) => work() }
+  readonly #alone: CallScope = {}
 
   /** Asks nothing by itself. */
   constructor(primary: Pool, background: Background) {
@@ -118,7 +112,7 @@ export class NameCatalog {
     state.askAt = Number.NEGATIVE_INFINITY
   }
 
-  #stateOf(database: CalledDatabase): State {
+  #stateOf(database: CallScope): State {
     let state = this.#states.get(database)
     if (state === undefined) {
       const never = Number.NEGATIVE_INFINITY
@@ -136,14 +130,14 @@ export class NameCatalog {
     return state
   }
 
-  #ask(database: CalledDatabase, state: State): Promise<void> {
+  #ask(database: CallScope, state: State): Promise<void> {
     const background = this.#background
     if (background.stopped.aborted || state.changing > 0) return Promise.resolve()
     state.asking ??= new Promise((resolve) => {
       background.run(async () => {
         let { generation } = state
         for (;;) {
-          await database.within(() => this.#question(state))
+          await this.#question(database, state)
           if (generation === state.generation || state.changing > 0) break
           // The names changed while they were asked for: ask again before the waiting calls go on.
           generation = state.generation
@@ -155,7 +149,7 @@ export class NameCatalog {
     return state.asking
   }
 
-  async #question(state: State): Promise<void> {
+  async #question(database: CallScope, state: State): Promise<void> {
     const { generation } = state
     const background = this.#background
     const sentAt = background.now()
@@ -163,7 +157,7 @@ export class NameCatalog {
     const limits = { timeoutMs: ANSWER_MS, intent: 'write', signal: background.stopped } as const
     try {
       const result = await this.#own.ask(OWN_NAMES_STATEMENT, (text) =>
-        this.#primary.query({ text }, limits),
+        inScope(database, () => this.#primary.query({ text }, limits)),
       )
       const told = readOwnNames(result)
       if (state.generation !== generation) {
@@ -197,9 +191,9 @@ export class NameCatalog {
  * The database that the present call is for: `alone`, or the one that `databaseOfCall` names for a
  * pool that several databases share. Undefined if the call names none.
  */
-function databaseOf(pool: Pool, alone: CalledDatabase): CalledDatabase | undefined {
+function databaseOf(pool: Pool, alone: CallScope): CallScope | undefined {
   const { current } = topologyOf(pool) ?? {}
   const node = (current?.primary ?? current?.nodes[0])?.pool ?? pool
   if (!('databaseOfCall' in node)) return alone
-  return node.databaseOfCall as CalledDatabase | undefined
+  return node.databaseOfCall as CallScope | undefined
 }

@@ -5,7 +5,7 @@ import {
   type QueryResult,
   type Statement,
 } from '@poolhouse/core'
-import { refusesSerializable } from '@poolhouse/core/kit'
+import { type CallScope, inScope, refusesSerializable, scopeOfCall } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import { readErrorOf } from '../base/read-failure.js'
 import type { RoutingCounters, RoutingReason } from '../base/routing-counters.js'
@@ -52,6 +52,8 @@ interface Start {
   readonly failed?: Failure
   /** Whether no standby can run it. */
   readonly primaryOnly?: boolean
+  /** The `scopeOfCall` of the call, if that has returned to its caller by now. */
+  readonly scope?: CallScope | undefined
 }
 
 interface Failure {
@@ -65,6 +67,7 @@ interface ReadAttempt<R> {
   readonly call: ReadCall<R>
   readonly session: SessionMemory | undefined
   readonly deadline: number
+  readonly scope: CallScope | undefined
   /** The replicas that have failed. */
   readonly tried: Set<ReplicaNode>
   /** Whether a replica has refused it because it is a standby. */
@@ -137,6 +140,7 @@ export class ReadRunner {
     }
     node.begin()
     const stalenessMs = node.stalenessAt(startedAt)
+    const scope = scopeOfCall()
     return node.pool.query<Row>(statement, options).then(
       (result) => {
         const now = this.#background.now()
@@ -149,7 +153,7 @@ export class ReadRunner {
       },
       (error: unknown) => {
         node.end()
-        return this.#go(route, makeCall(), session, { startedAt, failed: { node, error } })
+        return this.#go(route, makeCall(), session, { startedAt, failed: { node, error }, scope })
       },
     )
   }
@@ -172,12 +176,13 @@ export class ReadRunner {
     const remainingMs = (): number | undefined =>
       timeoutMs === undefined ? undefined : Math.max(1, deadline - this.#background.now())
     const tried = new Set<ReplicaNode>()
-    const { primaryOnly = false } = start
+    const { primaryOnly = false, scope = scopeOfCall() } = start
     const attempt: ReadAttempt<R> = {
       route,
       call,
       session,
       deadline,
+      scope,
       tried,
       primaryOnly,
       remainingMs,
@@ -357,21 +362,17 @@ export class ReadRunner {
   }
 
   async #start<R>(attempt: ReadAttempt<R>, node: ReplicaNode, signal?: AbortSignal): Promise<R> {
-    const { call, session, remainingMs } = attempt
+    const { call, scope, session, remainingMs } = attempt
     const startedAt = this.#background.now()
     const stalenessMs = node.stalenessAt(startedAt)
     const over = call.repeatable ? undefined : session?.begin(node)
     node.begin()
-    const value = await call.run(
-      node,
-      remainingMs,
-      () => {
-        node.end()
-        over?.()
-        if (this.#limitsNodes) this.#parts.gate.reconsider()
-      },
-      signal,
-    )
+    const ended = (): void => {
+      node.end()
+      over?.()
+      if (this.#limitsNodes) this.#parts.gate.reconsider()
+    }
+    const value = await inScope(scope, () => call.run(node, remainingMs, ended, signal))
     if (call.repeatable) session?.saw(node, this.#background.now())
     this.#parts.counters.count('replica')
     if (stalenessMs !== undefined) call.answered?.(value, stalenessMs)
@@ -403,19 +404,15 @@ export class ReadRunner {
     turn: 'primary' | 'free',
     signal: AbortSignal,
   ): Promise<R> {
-    const { call, session, deadline, remainingMs } = attempt
+    const { call, scope, session, deadline, remainingMs } = attempt
     const target = this.#parts.servers.lastResort()
     this.#parts.counters.count(this.#reasonFor(attempt, target, turn))
     const over = call.repeatable ? undefined : session?.begin(undefined)
-    const value = await call.run(
-      target,
-      remainingMs,
-      () => {
-        if (turn === 'primary') this.#parts.gate.leave()
-        over?.()
-      },
-      signal,
-    )
+    const ended = (): void => {
+      if (turn === 'primary') this.#parts.gate.leave()
+      over?.()
+    }
+    const value = await inScope(scope, () => call.run(target, remainingMs, ended, signal))
     if (call.repeatable) {
       const { node } = value as { node?: string }
       session?.sawOn(node, this.#background.now())

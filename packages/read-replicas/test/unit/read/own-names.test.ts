@@ -1,3 +1,4 @@
+import { scopeOfCall } from '@poolhouse/core/kit'
 import { describe, expect, test } from 'vitest'
 import { changesNames } from '../../../src/classify/changes-names.js'
 import type { StatementClassifier } from '../../../src/classify/classification.js'
@@ -271,13 +272,10 @@ describe('a pool that classifies', () => {
 
   test('T59: keeps the names of each database that shares its servers', async () => {
     const { db, primary, clock } = await startSetting({ classify: 'conservative' })
-    const database = (rows: unknown[]): object => ({
-      within: <R>(work: () => R): R => {
-        primary.names = rows
-        return work()
-      },
+    const [one, other] = [{}, {}]
+    Object.defineProperty(primary, 'names', {
+      get: () => (scopeOfCall() === one ? ROWS : scopeOfCall() === other ? [] : undefined),
     })
-    const [one, other] = [database(ROWS), database([])]
     const shared = primary as { databaseOfCall?: object | undefined }
     const at = async (called: object | undefined): Promise<string> => {
       shared.databaseOfCall = called
