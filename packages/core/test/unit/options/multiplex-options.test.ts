@@ -223,6 +223,33 @@ describe('multiplex, changed', () => {
     await pool.close()
   })
 
+  test('calls that wait for a place when multiplex is turned off get their answers', async () => {
+    const clock = virtualClock()
+    const driver = fakeDriver({ clock, statementMs: 1 })
+    const pool = createPool({
+      driver,
+      clock,
+      connection: 'postgres://me@localhost/app',
+      max: 1,
+      multiplex: { connections: 1, maxInFlight: 1 },
+    })
+    for (let i = 0; i < 5; i++) {
+      const one = pool.query('select 1')
+      await clock.advance(100)
+      await one
+    }
+    const calls = [1, 2, 3].map(() => pool.query('select 1'))
+    const outcome = Promise.allSettled(calls)
+    await clock.settle()
+    pool.reconfigure({ multiplex: false })
+    await clock.advance(20_000)
+    expect((await outcome).map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'fulfilled',
+    ])
+  })
+
   test('cannot be given to resize', () => {
     const pool = createPool({
       driver,
