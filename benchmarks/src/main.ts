@@ -249,15 +249,21 @@ async function withWholePlan(
 
 async function benchWhole(options: BenchOptions): Promise<void> {
   await withWholePlan(wholeTasks, async (plan) => {
-    const tasks = await measure(plan, options, ({ task, leftOut }) => {
-      console.error(`measured ${task}`)
-      for (const [variant, why] of Object.entries(leftOut)) {
-        console.error(`left out ${variant}: ${why}`)
-      }
-    })
-    console.log(`\n${numbersTable(tasks, options.base?.commit).join('\n')}`)
-    console.log(`\n${targetsTable(wholeTargets, tasks).join('\n')}`)
-    await write('whole', tasks, options)
+    const tasks: TaskReport[] = []
+    try {
+      await measure(plan, options, (report) => {
+        tasks.push(report)
+        console.error(`measured ${report.task}`)
+        for (const [variant, why] of Object.entries(report.leftOut)) {
+          console.error(`left out ${variant}: ${why}`)
+        }
+      })
+    } finally {
+      // What was measured before a contender failed is not lost.
+      console.log(`\n${numbersTable(tasks, options.base?.commit).join('\n')}`)
+      console.log(`\n${targetsTable(wholeTargets, tasks).join('\n')}`)
+      await write('whole', tasks, options)
+    }
   })
 }
 

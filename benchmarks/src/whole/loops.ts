@@ -5,8 +5,10 @@ import { perSecond, steadiness } from './steadiness.js'
 
 const WARM_UP_MS = 700
 const LONGEST_WARM_UP_MS = 10_000
-// So many calls, that most of what is measured is compiled.
+// So many calls, that most of what is measured is compiled; all packages together are more code.
 const WARM_UP_CALLS = 3_000
+/** Calls before the full stack is measured. */
+export const STACK_WARM_UP_CALLS = 100_000
 const MEASURE_MS = 2_000
 // At 1 % of slow calls a pool whose connections they fill makes a few hundred calls a second.
 const MIXED_MEASURE_MS = 4_000
@@ -25,9 +27,24 @@ export interface SlowCalls {
   readonly perMille: number
 }
 
+const NONE: SlowCalls = { text: '', perMille: 0 }
+
+interface Load {
+  /** Callers. */
+  readonly count: number
+  /** How long they go on. Default `MEASURE_MS`. */
+  readonly ms?: number
+  readonly slow?: SlowCalls | undefined
+}
+
 /** So many callers that look up one account after another, each as soon as it has its answer. */
-export async function pointLoad(make: MakeContender, url: string, count: number): Promise<Sample> {
-  const { notes, seconds, cpu } = await measured(make, url, count, MEASURE_MS)
+export async function pointLoad(
+  make: MakeContender,
+  url: string,
+  count: number,
+  warmUpCalls: number = WARM_UP_CALLS,
+): Promise<Sample> {
+  const { notes, seconds, cpu } = await measured(make, url, { count, warmUpCalls })
   const [p50, p99] = notes.fast.quantiles(0.5, 0.99)
   return {
     'calls/s': notes.fast.count / seconds,
@@ -46,7 +63,7 @@ export async function mixedLoad(
   count: number,
   slow: SlowCalls,
 ): Promise<Sample> {
-  const { notes, seconds } = await measured(make, url, count, MIXED_MEASURE_MS, slow)
+  const { notes, seconds } = await measured(make, url, { count, ms: MIXED_MEASURE_MS, slow })
   const [p50, p99] = notes.fast.quantiles(0.5, 0.99)
   return {
     'fast calls/s': notes.fast.count / seconds,
@@ -64,7 +81,7 @@ export async function steadyLoad(
   seconds: number,
 ): Promise<Sample> {
   const contender = await make(url)
-  await warmUp(contender, count)
+  await warmUp(contender, { count })
   const calls = perSecond(seconds)
   const start = performance.now()
   const end = start + seconds * 1_000
@@ -84,25 +101,27 @@ export async function steadyLoad(
 async function measured(
   make: MakeContender,
   url: string,
-  count: number,
-  ms: number,
-  slow?: SlowCalls,
+  { count, ms = MEASURE_MS, slow, warmUpCalls }: Load & { readonly warmUpCalls?: number },
 ): Promise<{ notes: Notes; seconds: number; cpu: number }> {
   const contender = await make(url)
-  await warmUp(contender, count, slow)
+  await warmUp(contender, { count, slow }, warmUpCalls)
   const before = process.cpuUsage()
   const start = performance.now()
-  const notes = await callers(contender, count, ms, slow)
+  const notes = await callers(contender, { count, ms, slow })
   const seconds = (performance.now() - start) / 1_000
   const { user, system } = process.cpuUsage(before)
   await contender.close()
   return { notes, seconds, cpu: user + system }
 }
 
-async function warmUp(contender: Contender, count: number, slow?: SlowCalls): Promise<void> {
+async function warmUp(
+  contender: Contender,
+  load: Pick<Load, 'count' | 'slow'>,
+  calls: number = WARM_UP_CALLS,
+): Promise<void> {
   const latest = performance.now() + LONGEST_WARM_UP_MS
-  for (let made = 0; made < WARM_UP_CALLS && performance.now() < latest; ) {
-    const { fast } = await callers(contender, count, WARM_UP_MS, slow)
+  for (let made = 0; made < calls && performance.now() < latest; ) {
+    const { fast } = await callers(contender, { ...load, ms: WARM_UP_MS })
     made += fast.count
   }
 }
@@ -110,12 +129,10 @@ async function warmUp(contender: Contender, count: number, slow?: SlowCalls): Pr
 /** The closed loop, the same for all: it allocates nothing of its own for a call. */
 async function callers(
   contender: Contender,
-  count: number,
-  ms: number,
-  slow: SlowCalls = { text: '', perMille: 0 },
+  { count, ms = MEASURE_MS, slow }: Load,
 ): Promise<Notes> {
   const notes: Notes = { fast: new LatencyLog(), slow: new LatencyLog() }
-  const { text, perMille } = slow
+  const { text, perMille } = slow ?? NONE
   const next = keys()
   const draw = perMilles()
   const end = performance.now() + ms

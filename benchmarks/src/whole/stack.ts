@@ -9,13 +9,10 @@ import { withMultiplex } from './multiplex.js'
 /** What core alone is called beside the stack of the same name. */
 export const alone = (stack: string): string => `${stack}, core alone`
 
-/** What the reader of the stack over `pg` is called. */
-export const READER = 'poolhouse, reader()'
-
 /**
  * A database of the manager whose primary is followed: `query` passes the manager's view, the
- * routing of reads, failover and core. Its reader also decides which server takes the read, which
- * is the primary, as there is no replica.
+ * routing of reads, failover and core. Its reader also decides which server takes the read: the
+ * primary, as there is no replica, where it runs in a transaction that can only read.
  */
 const stack =
   (makeDriver: () => Driver, reads: boolean): MakeContender =>
@@ -37,6 +34,6 @@ const stack =
 export const stacks: Readonly<Record<string, MakeContender>> = {
   poolhouse: stack(nodePostgres, false),
   'poolhouse over postgres.js': stack(postgresJs, false),
-  [READER]: stack(nodePostgres, true),
+  'poolhouse, reader()': stack(nodePostgres, true),
   ...Object.fromEntries(Object.entries(shared).map(([name, make]) => [alone(name), make])),
 }
