@@ -26,7 +26,7 @@ const CODE_LINES = 52_639 - 600
 /** What each feature since then may add. */
 const FEATURES: Readonly<Record<string, number>> = {
   'facades for libraries that take a pg.Pool or the sql of postgres.js': 4_300,
-  'which statement may share its connection, by its text': 420,
+  'which statement may share its connection, by its text': 460,
   'batches and transactions of an array of statements': 1_250,
   'BEGIN that travels, and what a failed call says': 600,
   'the option multiplex': 140,

@@ -18,10 +18,12 @@ const BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
 
 // What a parenthesis holds. A list may be one of columns with their types, as in
-// `json_to_record($1) as r(a int)`, or a window or a query.
+// `json_to_record($1) as r(a int)`, or a window or a query. An operand may begin behind a prefix,
+// which is that of DISTINCT ON or OPERATOR.
 const ANYTHING = 0
 const CAST = 1
 const LIST = 2
+const PREFIX = 4
 
 // Where in a list of columns the reader is.
 const NO_COLUMN = 0
@@ -37,8 +39,10 @@ const [AS, NOT, ZONE, ARRAY, COLLATE, RETURNING] = [
   word('collate'),
   word('returning'),
 ]
-const [DOUBLE, ORDINALITY, PG_CATALOG, PRECISION, TIME] = [
+const [DOUBLE, ON, OPERATOR, ORDINALITY, PG_CATALOG, PRECISION, TIME] = [
   word('double'),
+  word('on'),
+  word('operator'),
   word('ordinality'),
   word('pg_catalog'),
   word('precision'),
@@ -132,6 +136,7 @@ export class CastReader {
       case OPEN:
         return this.#open()
       case CLOSE:
+        if (this.#holds === PREFIX) this.#token = START
         this.#holds = this.#outer.pop() ?? ANYTHING
         return true
       default:
@@ -143,9 +148,12 @@ export class CastReader {
     const before = this.#previous
     const isName = before === NAME || before === QUOTED || before > TYPE
     const isList = before === AS || (isName && BEFORE_LIST_NAME.has(this.#older))
-    if (this.#is(before, WORD_IS.refused)) return false
+    const isCall = this.#is(before, WORD_IS.called) && !this.#endedBefore
+    if (isCall || this.#is(before, WORD_IS.refused)) return false
     this.#outer.push(this.#holds)
-    this.#holds = this.#is(before, WORD_IS.cast) ? CAST : isList ? LIST : ANYTHING
+    if (this.#is(before, WORD_IS.cast)) this.#holds = CAST
+    else if (before === ON || before === OPERATOR) this.#holds = PREFIX
+    else this.#holds = isList ? LIST : ANYTHING
     return true
   }
 

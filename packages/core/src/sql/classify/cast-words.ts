@@ -16,6 +16,8 @@ export const WORD_IS = {
   cast: 32,
   /** Before a parenthesis: its types are too hard to find, or it calls a function by a type. */
   refused: 64,
+  /** Before a parenthesis: it calls a function of that name, unless an operand ends before it. */
+  called: 128,
 } as const
 
 // RESERVED_KEYWORD of src/include/parser/kwlist.h, those of a value in a group of their own.
@@ -30,7 +32,7 @@ const RESERVED_OPENERS =
 // COL_NAME_KEYWORD, which are no names of types of the database either. `double precision '1'`.
 const COLUMN_WORDS = 'between precision'
 const OTHER_OPENERS =
-  'by escape exists filter groups ilike is key like over overlaps passing path range row rows set similar value values within zone'
+  'by escape exists filter groups ilike is join key like over overlaps passing path range row rows set similar value values within zone'
 
 /** The words that mean something to `CastReader`. */
 export const CAST_WORDS: WordTable = new WordTable([
@@ -40,8 +42,10 @@ export const CAST_WORDS: WordTable = new WordTable([
   ['not', WORD_IS.reserved | WORD_IS.beforeString],
   [OTHER_OPENERS, WORD_IS.opener],
   ['like ilike escape', WORD_IS.operator],
+  // Those of TYPE_FUNC_NAME_KEYWORD that `StatementReader` takes for no call.
+  ['ilike is isnull join like notnull overlaps similar', WORD_IS.called],
   ['select with values table', WORD_IS.queryVerb],
   ['cast xmlserialize', WORD_IS.cast],
   ['json_table treat xmltable', WORD_IS.refused],
-  ['double ordinality pg_catalog time', 0],
+  ['double operator ordinality pg_catalog time', 0],
 ])

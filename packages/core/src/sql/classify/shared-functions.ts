@@ -60,8 +60,9 @@ const TYPES =
   'bool bpchar cidr date float4 float8 gen_random_uuid int2 int4 int8 macaddr macaddr8 money name numeric oid regclass text ' +
   'timestamptz timetz varbit xid xml'
 // What tools ask about names, types and privileges. User, database, search path and encoding are
-// those of a connection at rest. Functions that read the text of a view, walk partitions or measure
-// files are not here: they wait for locks, or read the disk.
+// those of a connection at rest. `current_schema` makes the schema of temporary tables where the
+// search path begins with it, and leaves it empty. Functions that read the text of a view, walk
+// partitions or measure files are not here: they wait for locks, or read the disk.
 const CATALOG =
   'col_description current_database current_schema current_schemas format_type getdatabaseencoding has_any_column_privilege ' +
   'has_column_privilege has_database_privilege has_foreign_data_wrapper_privilege has_function_privilege has_language_privilege ' +

@@ -26,7 +26,7 @@ const WORD = keywords([
   'as', 'bernoulli', 'by', 'copy', 'cube', 'explain', 'filter', 'for', 'from', 'group',
   'grouping', 'into', 'join', 'materialized', 'not', 'only', 'operator', 'order', 'over',
   'overlay', 'recursive', 'rollup', 'select', 'sets', 'stdout', 'substring', 'system', 'table',
-  'tablesample', 'to', 'where', 'with',
+  'tablesample', 'to', 'treat', 'where', 'with',
 ])
 const EXPLAIN_WORDS: ReadonlySet<number> = new Set(['analyze', 'analyse', 'verbose'].map(keyword))
 // What ends a list of relations.
@@ -360,17 +360,19 @@ export class StatementReader<Own> {
 
   /**
    * SUBSTRING and OVERLAY call a function that is looked up by name, unless keywords of the grammar
-   * follow inside the parenthesis.
+   * follow inside the parenthesis. TREAT calls the server's function with the name of the type.
    */
-  #keywordCall(): undefined {
+  #keywordCall(): Classification | undefined {
     const before = this.#before
-    if (before !== WORD.substring && before !== WORD.overlay) return
+    if (before === WORD.treat) return this.#write('follows TREAT, which may call any function')
+    if (before !== WORD.substring && before !== WORD.overlay) return undefined
     const { verdict, reason } = this.#rules.judge(
       undefined,
       before === WORD.substring ? 'substring' : 'overlay',
       this.#names,
     )
-    if (verdict !== 'read') this.#unknown(reason, this.#tokenAt(this.#lexer.start, this.#lexer.end))
+    if (verdict === 'read') return undefined
+    return this.#unknown(reason, this.#tokenAt(this.#lexer.start, this.#lexer.end))
   }
 
   /** `OPERATOR(schema.sign)`. */

@@ -74,6 +74,9 @@ describe.each(BOTH)('a text classified by $by', ({ by, classifier }) => {
     'select a.x from a, lateral (select pg_advisory_lock(a.x)) l',
     'select * from rows from (pg_advisory_lock(1)) r',
     'values ((1::bigint).pg_advisory_lock)',
+    'select treat(7 as pg_advisory_lock)',
+    'select a, TREAT /* x */ (0.5 as "setseed") from t',
+    "select treat(treat('s' as text) as nextval)",
   ])('T59: is a write in any notation: %s', (text) => {
     expect(verdictOf(text)).toBe('write')
   })
