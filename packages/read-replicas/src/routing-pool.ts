@@ -89,6 +89,8 @@ export class RoutingPool extends RelayingPool implements ReplicaPool, Driven {
   readonly #refusals = new StandbyRefusals()
   readonly #readiness: Readiness
   readonly #relay: EventRelay
+  // Made once, and not for each call.
+  readonly #onPrimary: OnPrimary<unknown> = (own, limits) => this.#queryWrite(own, limits)
   #closing: Promise<void> | undefined
 
   /** Takes checked options; `withReplicas` is the public way. */
@@ -183,7 +185,7 @@ export class RoutingPool extends RelayingPool implements ReplicaPool, Driven {
         this.#names?.current()
         return this.#reads.query<Row>(this.#scope, statement, options)
       }
-      const onPrimary: OnPrimary<Row> = (own, limits) => this.#queryWrite<Row>(own, limits)
+      const onPrimary = this.#onPrimary as OnPrimary<Row>
       if (intent === 'write') return this.#classified.write<Row>(statement, options, onPrimary)
       return this.#classified.query<Row>(this.#scope, statement, options, onPrimary)
     } catch (error) {

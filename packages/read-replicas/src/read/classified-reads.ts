@@ -1,10 +1,4 @@
-import {
-  NoSuitableNodeError,
-  type Pool,
-  type QueryOptions,
-  type QueryResult,
-  type Statement,
-} from '@poolhouse/core'
+import type { Pool, QueryOptions, QueryResult, Statement } from '@poolhouse/core'
 import { type CallChanges, inScope, scopeOfCall } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import type { RoutingCounters } from '../base/routing-counters.js'
@@ -160,28 +154,16 @@ export class ClassifiedReads {
     background.checkOpen()
     const { route, session } = reads.scopeOf(scope, options, 'query')
     const startedAt = this.#now()
-    const callScope = scopeOfCall()
     const certain = isCertain(found)
     // A statement that may write is always allowed on the primary, even when reads are not.
     if (!certain && !route.fits(startedAt)) return onPrimary(statement, options)
-    let call: ClassifiedRead<Row> | undefined
-    const makeCall = (): ClassifiedRead<Row> => {
-      const asRead = certain && session !== undefined
-      call = new ClassifiedRead<Row>(statement, options, { primary, onPrimary, certain, asRead })
-      return call
-    }
     counters.count('classified')
-    return runner
-      .query<Row>(route, statement, options, session, makeCall)
-      .catch((error: unknown) => {
-        if (call?.wentToPrimary === true) throw causeOf(error)
-        const isUnplaced = !certain && error instanceof NoSuitableNodeError
-        const refusal = isUnplaced ? 'behind' : refusalOf(error)
-        if (refusal === undefined) throw error
-        return inScope(callScope, () =>
-          this.#again(refusal, statement, options, startedAt, onPrimary),
-        )
-      })
+    const asRead = certain && session !== undefined
+    const again = (refusal: Refusal): Promise<QueryResult<Row>> =>
+      this.#again(refusal, statement, options, startedAt, onPrimary)
+    const setting = { primary, onPrimary, certain, asRead, again }
+    const call = new ClassifiedRead<Row>(statement, options, setting)
+    return runner.query<Row>(route, statement, options, session, call)
   }
 
   async #again<Row>(

@@ -119,6 +119,8 @@ export class DeclaredReads {
   scopeOf(scope: ReadScope, call: Bounds | undefined, where: string): ReadScope {
     const { routes, ambientSession } = this.#parts
     const around = ambient()
+    const hasBounds = (call?.maxStalenessMs ?? call?.maxStalenessBytes) !== undefined
+    if (around === undefined && !hasBounds) return scope
     let { route, session } = scope
     if (around !== undefined) {
       session ??= ambientSession()
@@ -126,7 +128,7 @@ export class DeclaredReads {
         route = routes.of(readTerms(where, pickBounds(around), route.terms))
       }
     }
-    if ((call?.maxStalenessMs ?? call?.maxStalenessBytes) !== undefined) {
+    if (hasBounds) {
       route = routes.of(readTerms(where, pickBounds(call!), route.terms))
     }
     return { route, session, own: true }

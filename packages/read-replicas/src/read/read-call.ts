@@ -69,6 +69,11 @@ export interface ReadCall<R> {
   answered?(value: R, stalenessMs: number): void
   /** How it may go on after this error: see `afterFailure`. */
   after(error: unknown): AfterFailure
+  /**
+   * It has failed for good with this error. Rejects with what the caller gets, or takes a way that
+   * is not the runner's. Default: the caller gets the error.
+   */
+  failed?(error: unknown): Promise<R>
   /** Whether code of the caller has run, so that an error may have any origin. */
   readonly started: boolean
   /**
@@ -77,6 +82,14 @@ export interface ReadCall<R> {
   readonly text?: string
   /** How often it may be sent again; default: as often as the pool's options say. */
   readonly resends?: number
+}
+
+/** A read that may run on the primary as a statement that is not declared a read. */
+export interface UndeclaredRead<R> extends ReadCall<R> {
+  /** Whether it runs that way there. */
+  readonly isUndeclared: boolean
+  /** Runs it on the primary that way, with all the time that the call has. */
+  runUndeclared(): Promise<R>
 }
 
 /** A signal that fires when one of the two does. */

@@ -14,7 +14,7 @@ import type { FreshWait } from '../route/fresh-wait.js'
 import type { PrimaryGate, Turn } from '../route/primary-gate.js'
 import type { ReadRoute } from '../route/read-route.js'
 import type { SessionMemory } from '../session/session-memory.js'
-import { QueryRead, type ReadCall, type ReadTarget } from './read-call.js'
+import { QueryRead, type ReadCall, type ReadTarget, type UndeclaredRead } from './read-call.js'
 import { HedgeBudget, raceReads, type StartRead } from './read-race.js'
 import type { ReadServers } from './read-servers.js'
 import type { StandbyRefusals } from './standby-refusals.js'
@@ -50,6 +50,8 @@ interface Start {
   readonly first?: ReplicaNode | undefined
   /** The replica that has failed already. */
   readonly failed?: Failure
+  /** How the primary has failed already. */
+  readonly lost?: { readonly error: unknown }
   /** Whether no standby can run it. */
   readonly primaryOnly?: boolean
   /** The `scopeOfCall` of the call, if that has returned to its caller by now. */
@@ -120,23 +122,29 @@ export class ReadRunner {
 
   /**
    * Runs one statement. In the usual case a replica answers, at the cost of one promise besides the
-   * node's own. In all other cases `makeCall` makes the call that is carried out.
+   * node's own; or the primary, where no replica fits and `call` may run there undeclared. In all
+   * other cases `call` is carried out, or a declared read if there is none.
    */
   query<Row>(
     route: ReadRoute,
     statement: Statement,
     options: QueryOptions | undefined,
     session: SessionMemory | undefined,
-    makeCall: () => ReadCall<QueryResult<Row>> = () => new QueryRead<Row>(statement, options),
+    call?: UndeclaredRead<QueryResult<Row>>,
   ): Promise<QueryResult<Row>> {
     const startedAt = this.#background.now()
+    const made = (): ReadCall<QueryResult<Row>> => call ?? new QueryRead<Row>(statement, options)
     if (this.#parts.refusals.has(statement.text, startedAt)) {
-      return this.#go(route, makeCall(), session, { startedAt, primaryOnly: true })
+      return this.#go(route, made(), session, { startedAt, primaryOnly: true })
     }
     const node = session === undefined ? route.choose(startedAt) : session.choose(route, startedAt)
+    if (node === undefined && session === undefined && call?.isUndeclared === true) {
+      const turn = this.#turnNow(route)
+      if (turn !== undefined) return this.#undeclared(route, call, turn, startedAt)
+    }
     const isPlain = node !== undefined && !node.writable && !node.repeatableRead
     if (!isPlain || this.#options.hedgeAfterMs !== undefined) {
-      return this.#go(route, makeCall(), session, { startedAt, first: node })
+      return this.#go(route, made(), session, { startedAt, first: node })
     }
     node.begin()
     const stalenessMs = node.stalenessAt(startedAt)
@@ -153,9 +161,43 @@ export class ReadRunner {
       },
       (error: unknown) => {
         node.end()
-        return this.#go(route, makeCall(), session, { startedAt, failed: { node, error }, scope })
+        return this.#go(route, made(), session, { startedAt, failed: { node, error }, scope })
       },
     )
+  }
+
+  /** A turn on the primary that the read need not wait for; undefined if there is none. */
+  #turnNow(route: ReadRoute): 'primary' | 'free' | undefined {
+    const { servers, gate } = this.#parts
+    if (servers.hasStandIn) return undefined
+    if (!servers.limitsPrimary) return 'free'
+    const { waitMs, otherwise } = route.terms.whenStale
+    return waitMs === 0 && otherwise === 'primary' && gate.tryEnter() ? 'primary' : undefined
+  }
+
+  /** Runs a statement on the primary, at the cost of one promise besides the primary's own. */
+  #undeclared<Row>(
+    route: ReadRoute,
+    call: UndeclaredRead<QueryResult<Row>>,
+    turn: 'primary' | 'free',
+    startedAt: number,
+  ): Promise<QueryResult<Row>> {
+    const { counters, gate } = this.#parts
+    const scope = scopeOfCall()
+    counters.count(turn === 'free' ? 'primaryNoReplicas' : 'primaryNoneFits')
+    const failed = (error: unknown): Promise<QueryResult<Row>> => {
+      if (turn === 'primary') gate.leave()
+      return this.#go(route, call, undefined, { startedAt, lost: { error }, scope })
+    }
+    try {
+      return call.runUndeclared().then((result) => {
+        if (turn === 'primary') gate.leave()
+        result.stalenessMs = 0
+        return result
+      }, failed)
+    } catch (error) {
+      return failed(error)
+    }
   }
 
   /** Runs any read. */
@@ -187,13 +229,23 @@ export class ReadRunner {
       primaryOnly,
       remainingMs,
     }
-    let { first: node, failed } = start
+    let { first: node, failed, lost } = start
     let resends = 0
     let waited = false
     let primaryFailed = false
     this.#underWay++
     try {
       for (;;) {
+        if (lost !== undefined) {
+          // The primary was lost: a replica may have caught up by now, or another node may be the
+          // primary. This is tried once, because both may be gone.
+          const mayGoOn = !primaryFailed && this.#mayResend(call, lost.error, resends)
+          if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(lost.error)
+          this.#parts.counters.count('retried')
+          lost = undefined
+          primaryFailed = true
+          resends++
+        }
         if (failed !== undefined && this.#needsRepeatableRead(failed, call)) {
           // Nothing was run: repeat it at once on this node, and read that way there from now on.
           failed.node.refusedSerializable = true
@@ -231,13 +283,7 @@ export class ReadRunner {
           try {
             return await this.#onPrimary(attempt, turn)
           } catch (error) {
-            // The primary was lost: a replica may have caught up by now, or another node may be the
-            // primary. This is tried once, because both may be gone.
-            const mayGoOn = !primaryFailed && this.#mayResend(call, error, resends)
-            if (!mayGoOn || this.#background.now() >= deadline) throw readErrorOf(error)
-            this.#parts.counters.count('retried')
-            primaryFailed = true
-            resends++
+            lost = { error }
             continue
           }
         }
@@ -249,6 +295,9 @@ export class ReadRunner {
           failed = { node: at, error }
         }
       }
+    } catch (error) {
+      if (call.failed === undefined) throw error
+      return await inScope(scope, () => call.failed!(error))
     } finally {
       this.#underWay--
     }
@@ -381,11 +430,9 @@ export class ReadRunner {
 
   async #onPrimary<R>(attempt: ReadAttempt<R>, turn: 'primary' | 'free'): Promise<R> {
     const { call, session } = attempt
-    const onPrimary: StartRead<R> = (signal) => this.#startOnPrimary(attempt, turn, signal)
-    const none = new AbortController().signal
-    if (session === undefined || !call.repeatable || attempt.primaryOnly) {
-      return await onPrimary(none)
-    }
+    const onPrimary = (signal?: AbortSignal): Promise<R> =>
+      this.#startOnPrimary(attempt, turn, signal)
+    if (session === undefined || !call.repeatable || attempt.primaryOnly) return await onPrimary()
     // The primary may be slow, or gone for a while. A replica that catches up meanwhile will do.
     return await this.#raced(
       onPrimary,
@@ -402,7 +449,7 @@ export class ReadRunner {
   async #startOnPrimary<R>(
     attempt: ReadAttempt<R>,
     turn: 'primary' | 'free',
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<R> {
     const { call, scope, session, deadline, remainingMs } = attempt
     const target = this.#parts.servers.lastResort()

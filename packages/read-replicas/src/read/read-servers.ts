@@ -43,7 +43,14 @@ export class ReadServers {
    * limit: the primary is the place for all of them.
    */
   get limitsPrimary(): boolean {
-    return this.replicas.length > 0
+    const primary = primaryPoolOf(this.#primary)
+    for (const { origin } of this.#set.nodes) if (origin !== primary) return true
+    return false
+  }
+
+  /** Whether another server than the primary serves reads while no replica fits. */
+  get hasStandIn(): boolean {
+    return this.#membership.standIn !== undefined
   }
 
   /** Where a read goes when no replica fits. */

@@ -53,11 +53,8 @@ export class PrimaryGate {
    * or at once if too many wait or none may enter; with `AbortError` when the signal fires.
    */
   enter(wait: GateWait): Promise<Turn> {
+    if (this.tryEnter()) return Promise.resolve('primary')
     const limit = this.#limit()
-    if (this.#inside < limit && this.#waiters.size === 0) {
-      this.#inside++
-      return Promise.resolve('primary')
-    }
     if (limit === 0) return Promise.reject(refusal('primaryShare is 0', wait))
     if (this.#waiters.size >= MOST_WAITING) {
       return Promise.reject(refusal(`${MOST_WAITING} reads already wait for it`, wait))
@@ -66,6 +63,15 @@ export class PrimaryGate {
     // The limit may have grown since the last read left.
     this.#admit(limit)
     return turn
+  }
+
+  /**
+   * Whether the read may go to the primary at once. If so, it must be followed by `leave()`.
+   */
+  tryEnter(): boolean {
+    if (this.#waiters.size > 0 || this.#inside >= this.#limit()) return false
+    this.#inside++
+    return true
   }
 
   /** A read has left the primary. */

@@ -64,6 +64,8 @@ export class ReadRoute {
 
   /** Whether a replica that was not tried fits now. */
   fits(now: number, tried?: ReadonlySet<ReplicaNode>): boolean {
+    this.#look(now)
+    if (this.#plain && (tried === undefined || tried.size === 0)) return this.#fit.length > 0
     return this.fitting(now, tried).length > 0
   }
 

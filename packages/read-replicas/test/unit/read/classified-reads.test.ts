@@ -221,6 +221,40 @@ describe('a statement that no replica fits', () => {
     expect(db.stats().routing).toMatchObject({ primaryNoneFits: 1, classified: 1 })
   })
 
+  test('says that its data were the newest, and is counted among the reads of the primary', async () => {
+    const options = { classify: 'conservative', maxStalenessMs: 0, primaryShare: 0.2 } as const
+    const { db, primary } = await startSetting(options)
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+    const answered: (() => void)[] = []
+    primary.answer = () => new Promise<void>((resolve) => answered.push(resolve))
+    const reads = Array.from({ length: 4 }, (_, read) => db.query(`select ${read}`))
+    await turn()
+    expect(answered).toHaveLength(2)
+    for (let over = 0; over < reads.length; over++) {
+      answered[over]!()
+      await turn()
+    }
+    for (const read of reads) expect(await read).toMatchObject({ node: 'a', stalenessMs: 0 })
+    expect(db.stats().routing).toMatchObject({ primaryNoneFits: 4, classified: 4 })
+  })
+
+  test('gives its place on the primary back when it fails, and is sent once more if it was lost', async () => {
+    const { db, primary } = await startSetting({ classify: 'conservative', maxStalenessMs: 0 })
+    let failures = 0
+    primary.answer = () => {
+      if (failures++ % 2 === 0) throw lost()
+    }
+    for (let read = 0; read < 5; read++) {
+      expect((await db.query(`select ${read}`)).node).toBe('a')
+    }
+    expect(failures).toBe(10)
+    expect(db.stats().routing).toMatchObject({ retried: 5, primaryNoneFits: 10, reruns: 0 })
+    primary.answer = () => {
+      throw lost()
+    }
+    await expect(db.query('select 1')).rejects.toMatchObject({ executed: 'unknown' })
+  })
+
   test('may use the primary if it may write', async () => {
     const options = { classify: 'optimistic', maxStalenessMs: 0, primaryShare: 0 } as const
     for (const more of [{}, { whenStale: 'error' as const }]) {
