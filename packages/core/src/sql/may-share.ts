@@ -1,6 +1,7 @@
 import { CastReader } from './classify/cast-reader.js'
 import { SHARING_RULES } from './classify/sharing-rules.js'
 import { StatementReader } from './classify/statement-reader.js'
+import { traitsOf } from './statement-traits.js'
 import { TextMemory } from './text-memory.js'
 
 // Longer ones are generated.
@@ -26,6 +27,7 @@ export function mayShare(text: string): boolean {
 }
 
 function read(text: string): boolean {
-  if (!new CastReader(text).read()) return false
+  // What the guards of the session see is never shared, be it only a column of such a name.
+  if (traitsOf(text) !== 0 || !new CastReader(text).read()) return false
   return new StatementReader(text, SHARING_RULES, undefined).read().verdict === 'read'
 }

@@ -14,7 +14,10 @@ export const WORD_IS = {
   queryVerb: 16,
   /** Before a parenthesis: its AS leads to a type. */
   cast: 32,
-  /** Before a parenthesis: its types are too hard to find, or it calls a function by a type. */
+  /**
+   * Before a parenthesis: its types are too hard to find, it calls a function by a type, or it is a
+   * key word of newer servers, and on older ones any function.
+   */
   refused: 64,
   /** Before a parenthesis: it calls a function of that name, unless an operand ends before it. */
   called: 128,
@@ -31,6 +34,9 @@ const RESERVED_OPENERS =
   'variadic when where window with'
 // COL_NAME_KEYWORD, which are no names of types of the database either. `double precision '1'`.
 const COLUMN_WORDS = 'between precision'
+// Since PostgreSQL 16 and 17; `json_object` is a function of all.
+const NEW_SYNTAX =
+  'json json_array json_arrayagg json_exists json_objectagg json_query json_scalar json_serialize json_table json_value merge_action'
 const OTHER_OPENERS =
   'by escape exists filter groups ilike is join key like over overlaps passing path range row rows set similar value values within zone'
 
@@ -46,6 +52,7 @@ export const CAST_WORDS: WordTable = new WordTable([
   ['ilike is isnull join like notnull overlaps similar', WORD_IS.called],
   ['select with values table', WORD_IS.queryVerb],
   ['cast xmlserialize', WORD_IS.cast],
-  ['json_table treat xmltable', WORD_IS.refused],
+  [NEW_SYNTAX, WORD_IS.refused],
+  ['treat xmltable', WORD_IS.refused],
   ['double operator ordinality pg_catalog time', 0],
 ])

@@ -62,6 +62,7 @@ describe('shares its connection', () => {
         'select * from jsonb_to_recordset($1) as r(id int, name text, at timestamptz, "n" numeric(3, 1), c pg_catalog.int8)',
         'select * from rows from (json_to_record($1) as (a int, b double precision), generate_series(1, 2)) as r(x, y, z)',
         'select xmlserialize(content a as text) from t',
+        "select json_object('a': b returning jsonb) from t",
       ],
     ],
     [
@@ -163,6 +164,7 @@ describe('has a connection of its own', () => {
         'select x."ts_stat" from unnest($1::text[]) x',
         'select x.lo_unlink from unnest($1::oid[]) x',
         'select (t).a from t',
+        'select setseed from t',
       ],
     ],
     [
@@ -173,6 +175,9 @@ describe('has a connection of its own', () => {
         'select similarity(a, b), uuid_generate_v4(), digest(a, b) from t',
         'select uuidv7()',
         'select any_value(a) from t',
+        'select json_array(1), json_scalar(a) from t',
+        'select json(a) from t',
+        'select merge_action()',
         'select "LOWER"(a) from t',
         'select lo\u212a(a) from t',
         'select * from t tablesample app.some (10)',
@@ -234,7 +239,7 @@ describe('has a connection of its own', () => {
         'select * from rows from (json_to_record($1) as (a int array, b kind array)) as r',
         "select * from json_table($1, '$' columns (a kind))",
         "select * from xmltable('a' passing b columns c kind)",
-        "select json_value(a, '$' returning kind) from t",
+        "select json_object('a': b returning kind) from t",
       ],
     ],
     [

@@ -255,7 +255,7 @@ class Writer {
       case 12:
         return `${inner()} at time zone ${pick(STRINGS)}`
       case 13:
-        return `json_value(${inner()}, '$' returning ${this.#type()})`
+        return `json_object(${inner()}: ${inner()} returning ${this.#type()})`
       case 14:
         return `${inner()} = any (${this.#query(depth - 1)})`
       case 15:
