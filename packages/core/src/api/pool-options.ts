@@ -321,8 +321,7 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     ...readNumbers(WHERE, { ...settings.pool, ...given(options) }, undefined),
   }
   checkSizes(WHERE, config)
-  const origin = options.pooler === undefined ? takenFrom(settings) : ''
-  return withMultiplex(config, readMultiplex(WHERE, options.multiplex, config, origin))
+  return withMultiplex(config, readMultiplex(WHERE, options.multiplex, config))
 }
 
 function withMultiplex(

@@ -78,6 +78,7 @@ export interface EngineView extends SlotOwner {
     leave(waiter: Waiter): void
     offer(slot: Slot, now: number): void
     removeIdle(slot: Slot): void
+    expectBack(more: number): void
     supply(now: number): void
     suspect(): void
     wishes(): Iterable<AcceptsServer>

@@ -22,6 +22,7 @@ export class Handoff {
   readonly #engine: EngineView
   readonly #waiters = new WaitQueue()
   readonly #idle = new IdleStack()
+  // Idle connections that prove themselves, or are reset.
   #validating = 0
   // Grows with every reason to doubt idle connections; a connection that proved itself under a
   // lower number must do so again.
@@ -259,6 +260,13 @@ export class Handoff {
     const { overload } = this.#engine.config
     if (overload !== this.#shedding?.options) this.#shedding = overload && new Overload(overload)
     return this.#shedding
+  }
+
+  /**
+   * Counts connections that were idle and soon are so again: no others are opened in their place.
+   */
+  expectBack(more: number): void {
+    this.#validating += more
   }
 
   /** Takes a connection off the idle stack: it is retired or lost. */

@@ -78,16 +78,25 @@ export class Returns {
     slot.endSharing()
     if (slot.state !== 'leased') return
     const now = this.#engine.now()
-    if (slot.marks.isRestDue(now)) slot.marks.markDirty()
-    this.#takeBack(slot, now)
+    const { marks } = slot
+    const isFit = slot.lostReason === undefined && marks.spoiled === undefined
+    if (isFit && marks.isRestDue(now)) this.#refresh(slot)
+    else this.#takeBack(slot, now)
   }
 
   /** Resets a connection that is idle and has been shared. */
   rest(slot: Slot): void {
     this.#engine.handoff.removeIdle(slot)
     slot.connection!.ref()
+    this.#refresh(slot)
+  }
+
+  /** Resets a session that callers have left as it was, as far as their texts show. */
+  #refresh(slot: Slot): void {
+    const { handoff } = this.#engine
     slot.marks.markDirty()
-    this.#clean(slot)
+    handoff.expectBack(1)
+    this.#clean(slot, () => handoff.expectBack(-1))
   }
 
   /** Takes a connection back to be destroyed. */
@@ -129,17 +138,23 @@ export class Returns {
     handoff.supply(this.#engine.now())
   }
 
-  #clean(slot: Slot): void {
+  #clean(slot: Slot, over?: () => void): void {
     slot.beginCleaning()
     clean(this.#engine, slot).then(
       () => {
-        if (slot.state !== 'cleaning') return
+        over?.()
+        if (slot.state !== 'cleaning') {
+          // The caller that has counted on it needs another.
+          if (over !== undefined) this.#engine.handoff.supply(this.#engine.now())
+          return
+        }
         // By what was begun before the end of the lease, and sent after it.
         const { spoiled } = slot.marks
         if (spoiled === undefined) this.reuse(slot, this.#engine.now())
         else this.#engine.departures.break(slot, spoiled)
       },
       (error: unknown) => {
+        over?.()
         const why = messageOf(error)
         this.#engine.departures.break(slot, `could not be cleaned: ${why}`)
       },

@@ -27,6 +27,8 @@ export interface MemberRun extends SentStatement {
 export interface MemberLane {
   /** What an answer takes at least, in milliseconds: the way to the server and back. */
   readonly tripMs: number
+  /** Time now, on the pool's clock. */
+  now(): number
   /** Has `flush` called when the callers of this turn have said what they want. */
   flushSoon(member: LaneMember): void
   /** Has the server cancel what a connection runs. */
@@ -50,6 +52,8 @@ export class LaneMember {
   readonly slot: Slot
   /** Its session. */
   readonly connection: DriverConnection
+  /** Under which suspicion of the pool it was lent: a later one casts doubt on it. */
+  readonly suspicion: number
   /** Statements on it that are not answered. */
   load = 0
   /** How long the server will take for these, in milliseconds, by what is known of their texts. */
@@ -65,6 +69,7 @@ export class LaneMember {
   #headSince = 0
   // The bytes of one moment: when they came, how many answers they held, and what the first of them
   // belonged to.
+  #lastByteAt = -1
   #cameAt = 0
   #came = 0
   #first: TextCost | undefined
@@ -72,8 +77,9 @@ export class LaneMember {
   #atMost = false
 
   /** Takes a connection that is lent to the lane. */
-  constructor(lane: MemberLane, slot: Slot) {
+  constructor(lane: MemberLane, slot: Slot, suspicion: number) {
     this.#lane = lane
+    this.suspicion = suspicion
     this.slot = slot
     this.connection = slot.connection!
   }
@@ -166,6 +172,11 @@ export class LaneMember {
     if (!this.slot.cancelling) this.#cancelHead()
   }
 
+  /** When the answers came that are being handed out, on the pool's clock. */
+  get cameAt(): number {
+    return this.#cameAt
+  }
+
   /** Nothing is in flight any more. */
   end(): void {
     this.#learn()
@@ -187,13 +198,15 @@ export class LaneMember {
   }
 
   #measure(run: MemberRun): void {
-    const at = this.connection.lastByteAt
-    if (at === this.#cameAt) {
+    const { lastByteAt } = this.connection
+    if (lastByteAt === this.#lastByteAt) {
       this.#came++
       return
     }
+    this.#lastByteAt = lastByteAt
     this.#learn()
     const lane = this.#lane
+    const at = lane.now()
     lane.sawTrip(at - run.sentAt)
     lane.sawHead(at - this.#headSince - lane.tripMs)
     // What came while this process was busy may have come earlier.

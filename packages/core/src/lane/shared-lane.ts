@@ -100,7 +100,11 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       this.#queue.size === 0 || accepts !== undefined
         ? this.#choose(run.cost, now, accepts)
         : undefined
-    if (member !== undefined) this.#place(run, member, now, 0)
+    if (member !== undefined) {
+      this.#place(run, member, now, 0)
+      // Its time was over.
+      if (member.load === 0) this.#release(member)
+    }
     // Those that want a certain server wait for it like any other caller.
     else if (accepts !== undefined) this.#runAlone(run, now)
     else this.#wait(run, now)
@@ -159,6 +163,10 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   // ── for its members and calls ──
 
+  now(): number {
+    return this.#engine.now()
+  }
+
   flushSoon(member: LaneMember): void {
     // Callers that answers have woken say what they want next in microtasks, which come before.
     if (this.#flushing.push(member) === 1) realTimers.nextTick(this.#flush)
@@ -206,8 +214,8 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const engine = this.#engine
     // Answers that come together came at one time.
     const isAnswered = run.isSent && !member.slot.over
-    const now = isAnswered ? Math.max(member.connection.lastByteAt, run.sentAt) : engine.now()
     member.remove(run)
+    const now = isAnswered ? Math.max(member.cameAt, run.sentAt) : engine.now()
     engine.returns.shared(member.slot, run.isSent ? now - run.sentAt : 0)
     if (this.#queue.size > 0) this.#serve(now)
     if (member.load > 0) return
@@ -220,10 +228,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   // ── places ──
 
   #place(run: SharedRun, member: LaneMember, now: number, waitMs: number): void {
-    if (!run.ride(member, now)) {
-      if (member.load === 0) this.#release(member)
-      return
-    }
+    if (!run.ride(member, now)) return
     this.#engine.handoff.share(member.slot, waitMs)
     member.add(run)
     if (member.load === 2) this.#engine.wakeAt(now + FREE_MS)
@@ -269,7 +274,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       slot.era === engine.era &&
       slot.expiresAt > now &&
       slot.uses < engine.config.maxUses &&
-      slot.trusted >= engine.handoff.suspicion &&
+      member.suspicion === engine.handoff.suspicion &&
       !slot.marks.isRestDue(now) &&
       engine.slots.size <= engine.config.max &&
       !engine.handoff.isSuspended
@@ -306,7 +311,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       engine.returns.endSharing(slot)
       return undefined
     }
-    const member = new LaneMember(this, slot)
+    const member = new LaneMember(this, slot, engine.handoff.suspicion)
     this.#members.push(member)
     if (engine.handoff.othersWaitSince !== undefined) engine.wakeAt(this.#yieldsAt())
     return member
@@ -351,11 +356,15 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
         this.#askIfNeeded(now)
         return
       }
-      const run = this.#next(now)
-      if (run !== undefined) this.#place(run, member, now, Math.max(0, now - run.enqueuedAt))
-      else if (member.load === 0) this.#release(member)
+      this.#placeNext(member, now)
+      if (member.load === 0) this.#release(member)
     }
     this.#engine.closing?.served()
+  }
+
+  #placeNext(member: LaneMember, now: number): void {
+    const run = this.#next(now)
+    if (run !== undefined) this.#place(run, member, now, Math.max(0, now - run.enqueuedAt))
   }
 
   /** Nothing may be shared any more: each of the calls that wait gets a connection of its own. */
@@ -412,6 +421,8 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   #received(slot: Slot, now: number): void {
     this.#answered()
     const member = this.#adopt(slot, now)
+    // Whatever speaks against giving it more: it would come here again.
+    if (member !== undefined) this.#placeNext(member, now)
     this.#serve(now)
     if (member !== undefined && member.load === 0) this.#release(member)
   }

@@ -52,18 +52,17 @@ const RULE: NumberRule = { min: 1, max: 10_000, integer: true }
 const KNOWN: ReadonlySet<string> = new Set(['connections', 'maxInFlight'])
 
 /**
- * Checks the option `multiplex`, and returns what it asks for; undefined for no sharing. `origin`
- * says where a pooler comes from that no option names. Throws `TypeError` or `RangeError`.
+ * Checks the option `multiplex`, and returns what it asks for; undefined for no sharing. Throws
+ * `TypeError` or `RangeError`.
  *
- * `auto` steps aside where callers cannot share: behind a pooler, and over a driver that sends one
- * statement at a time. An object asks for sharing, and is refused there. With `reset: 'always'`
- * both are refused, and only the default steps aside.
+ * Behind a pooler, declared or noticed later, each statement has a connection of its own whatever
+ * is asked for. `auto` also steps aside over a driver that sends one statement at a time, where an
+ * object is refused. With `reset: 'always'` both are refused, and only the default steps aside.
  */
 export function readMultiplex(
   where: string,
   multiplex: unknown,
   around: Surroundings,
-  origin = '',
 ): MultiplexLimits | undefined {
   const { reset, pooler, driver } = around
   const asked = multiplex === undefined ? MULTIPLEX_DEFAULT : multiplex
@@ -76,19 +75,12 @@ export function readMultiplex(
     )
   }
   const pipelines = driver.capabilities?.pipeline === true
-  if (asked === 'auto') return pooler === 'pgbouncer' || !pipelines ? undefined : limits
-  const only = `${where}: multiplex must be 'auto', false or left out with`
-  if (pooler === 'pgbouncer') {
+  if (!pipelines && asked !== 'auto') {
     throw new TypeError(
-      `${only} pooler '${pooler}'${origin}, got ${describeValue(multiplex)}: behind it each transaction may run in another server session`,
+      `${where}: multiplex must be 'auto', false or left out with driver ${driver.name}, got ${describeValue(multiplex)}: it sends one statement at a time (capabilities.pipeline is not true)`,
     )
   }
-  if (!pipelines) {
-    throw new TypeError(
-      `${only} driver ${driver.name}, got ${describeValue(multiplex)}: it sends one statement at a time (capabilities.pipeline is not true)`,
-    )
-  }
-  return limits
+  return pipelines && pooler !== 'pgbouncer' ? limits : undefined
 }
 
 function readLimits(where: string, multiplex: unknown, max: number): MultiplexLimits {

@@ -115,18 +115,11 @@ describe('multiplex', () => {
     expect(read({ reset: 'auto', multiplex: 'auto' }).multiplex).toEqual(AUTO)
   })
 
-  test('auto steps aside behind a pooler, where an object is refused', () => {
+  test.each(['auto', {}, { connections: 2 }])('%j steps aside behind a pooler', (multiplex) => {
     const url = 'postgres://me@localhost/app?pgbouncer=true'
-    expect(read({ pooler: 'pgbouncer', multiplex: 'auto' }).multiplex).toBeUndefined()
-    expect(read({ connection: url, multiplex: 'auto' }).multiplex).toBeUndefined()
-    expect(read({ pooler: 'none', multiplex: {} }).multiplex).toEqual(AUTO)
-    expect(() => read({ pooler: 'pgbouncer', multiplex: {} })).toThrow(TypeError)
-    expect(() => read({ pooler: 'pgbouncer', multiplex: {} })).toThrow(
-      "createPool: multiplex must be 'auto', false or left out with pooler 'pgbouncer', got an object: behind it each transaction may run in another server session",
-    )
-    expect(() => read({ connection: url, multiplex: {} })).toThrow(
-      "with pooler 'pgbouncer' (taken from the connection: ",
-    )
+    expect(read({ pooler: 'pgbouncer', multiplex }).multiplex).toBeUndefined()
+    expect(read({ connection: url, multiplex }).multiplex).toBeUndefined()
+    expect(read({ pooler: 'none', multiplex }).multiplex).toBeDefined()
   })
 
   test('auto steps aside over a driver that sends one statement at a time, where an object is refused', () => {
@@ -187,9 +180,7 @@ describe('multiplex, changed', () => {
     expect(() =>
       change(read({ reset: 'always', multiplex: false }), { multiplex: 'auto' }),
     ).toThrow("reconfigure: multiplex must be false or left out with reset 'always'")
-    expect(() => change(read({ pooler: 'pgbouncer' }), { multiplex: {} })).toThrow(
-      "reconfigure: multiplex must be 'auto', false or left out with pooler 'pgbouncer'",
-    )
+    expect(change(read({ pooler: 'pgbouncer' }), { multiplex: {} }).multiplex).toBeUndefined()
   })
 
   test('has its effect on the next call', async () => {
