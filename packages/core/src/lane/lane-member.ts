@@ -79,8 +79,8 @@ export class LaneMember {
   /** Takes a connection that is lent to the lane. */
   constructor(lane: MemberLane, slot: Slot, suspicion: number) {
     this.#lane = lane
-    this.suspicion = suspicion
     this.slot = slot
+    this.suspicion = suspicion
     this.connection = slot.connection!
   }
 

@@ -13,7 +13,7 @@ import { mayShare } from '../sql/may-share.js'
 import { TextMemory } from '../sql/text-memory.js'
 import type { StatementRun } from '../statement/statement-run.js'
 import { LaneMember, type MemberLane } from './lane-member.js'
-import { LaneWaiter } from './lane-waiter.js'
+import { BEHIND, IN_FRONT, LaneWaiter } from './lane-waiter.js'
 import { type RunLane, SharedRun } from './shared-run.js'
 import { TextCost } from './text-cost.js'
 
@@ -96,10 +96,9 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const engine = this.#engine
     engine.noticeFreeze(now)
     const { accepts } = run
+    const mayOvertake = this.#queue.size === 0 || accepts !== undefined
     const member =
-      this.#queue.size === 0 || accepts !== undefined
-        ? this.#choose(run.cost, now, accepts)
-        : undefined
+      mayOvertake && engine.phase === 'open' ? this.#choose(run.cost, now, accepts) : undefined
     if (member !== undefined) {
       this.#place(run, member, now, 0)
       // Its time was over.
@@ -257,7 +256,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     if (staying >= (isTiny ? Math.min(connections, MOST_FOR_TINY) : connections)) return best
     const slot = this.#engine.take(now, accepts)
     if (slot !== undefined) return this.#adopt(slot, now) ?? best
-    if (best !== undefined && this.#mayGrow()) this.#ask(now)
+    if (best !== undefined && this.#mayGrow()) this.#ask(now, BEHIND)
     return best
   }
 
@@ -265,20 +264,13 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   #takes(member: LaneMember, now: number): boolean {
     if (!member.leaving && member.headMs(now) >= this.#lateMs) this.#suspectLate()
     const { slot } = member
-    const engine = this.#engine
-    return (
-      !member.leaving &&
-      !slot.over &&
-      !slot.cancelling &&
-      member.connection.full !== true &&
-      slot.era === engine.era &&
-      slot.expiresAt > now &&
-      slot.uses < engine.config.maxUses &&
-      member.suspicion === engine.handoff.suspicion &&
-      !slot.marks.isRestDue(now) &&
-      engine.slots.size <= engine.config.max &&
-      !engine.handoff.isSuspended
-    )
+    const { departures, handoff } = this.#engine
+    member.leaving ||=
+      slot.over ||
+      member.suspicion !== handoff.suspicion ||
+      departures.reasonToRetire(slot, now) !== undefined ||
+      slot.marks.isRestDue(now)
+    return !member.leaving && member.connection.full !== true && !handoff.isSuspended
   }
 
   get #lateMs(): number {
@@ -378,10 +370,13 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   #askIfNeeded(now: number): void {
     const { connections } = this.#limits ?? { connections: 1 }
-    const staying = this.#members.filter(({ leaving, slot }) => !leaving && !slot.over).length
-    const { isSuspended } = this.#engine.handoff
-    if (staying === 0 || isSuspended || (staying < connections && this.#mayGrow())) this.#ask(now)
-    else this.#engine.wakeAt(now + LATE_MS)
+    const staying = this.#members.filter(({ leaving }) => !leaving).length
+    if (staying === 0 || this.#engine.handoff.isSuspended) this.#ask(now, IN_FRONT)
+    else {
+      if (staying < connections) this.#ask(now, BEHIND)
+      // One of those that stay may be late then.
+      this.#engine.wakeAt(now + LATE_MS)
+    }
   }
 
   /** Whether one more connection would take nothing from other callers. */
@@ -390,9 +385,13 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     return slots.size < config.max && handoff.othersWaitSince === undefined
   }
 
-  #ask(now: number): void {
-    if (this.#asked !== undefined) return
+  #ask(now: number, priority: number): void {
+    if (this.#asked !== undefined) {
+      if (this.#asked.priority >= priority) return
+      this.#askNoMore()
+    }
     this.#asked = new LaneWaiter(
+      priority,
       (slot, later) => this.#received(slot, later),
       (error) => {
         this.#answered()

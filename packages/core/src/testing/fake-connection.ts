@@ -121,6 +121,7 @@ export class FakeConnection implements DriverConnection {
   readonly #session = new FakeSession()
   #done: Done | undefined
   #group: FakeGroup | undefined
+  #isSharing = false
   #answer: ((error: Error | null) => void) | undefined
 
   /** Made by the fake driver. */
@@ -164,6 +165,16 @@ export class FakeConnection implements DriverConnection {
     return this.#session.channels
   }
 
+  /** Whether what is in flight shares the session. */
+  get sharing(): boolean {
+    return this.#done !== undefined && this.#isSharing
+  }
+
+  /** Whether a polite close is under way. */
+  get closing(): boolean {
+    return this.#closed.length > 0
+  }
+
   /** Whether a ping is in flight. */
   get pinging(): boolean {
     return this.#pinging && this.#done !== undefined
@@ -196,11 +207,14 @@ export class FakeConnection implements DriverConnection {
       statement: one.statement,
       done: (error: Error | null, result?: QueryResult<unknown>) => one.done(error, result),
     }))
-    if (this.#group === undefined) this.#send(sent)
-    else this.#group.add(sent)
+    if (this.#done === undefined) this.#send(sent, true)
+    else {
+      if (!this.#isSharing) this.#violations.push(`shared with another: ${sent[0]?.statement.text}`)
+      this.#group?.add(sent)
+    }
   }
 
-  #send(statements: readonly SentStatement[]): void {
+  #send(statements: readonly SentStatement[], isShared = false): void {
     const group = new FakeGroup(
       {
         begin: (statement) => {
@@ -238,6 +252,7 @@ export class FakeConnection implements DriverConnection {
     }
     if (this.#done !== undefined) this.#violations.push(`two statements at once: ${text}`)
     this.#group = group
+    this.#isSharing = isShared
     this.#done = (error) => group.lose(error!)
     this.#answer = (error) => group.cancel(error!)
     group.run()
@@ -294,9 +309,12 @@ export class FakeConnection implements DriverConnection {
     const outcome = this.#options.onCancel?.(this) ?? 0
     if (outcome instanceof Error) return Promise.reject(outcome)
     const meant = this.#done
+    const meantOneOfMany = this.sharing
     return new Promise((resolve) => {
       const arrive = (): void => {
-        if (this.#done !== undefined && this.#done !== meant) {
+        // Those that share their session may be hit, and start over.
+        const isBystander = !(meantOneOfMany && this.sharing)
+        if (this.#done !== undefined && this.#done !== meant && isBystander) {
           this.#violations.push(`a cancel request hit ${this.statements.at(-1)}`)
         }
         this.#answer?.(
@@ -460,6 +478,7 @@ export class FakeConnection implements DriverConnection {
     this.statements.push(text)
     if (!this.alive) return Promise.reject(lost('it is closed', 'no'))
     if (this.#done !== undefined) this.#violations.push(`two statements at once: ${text}`)
+    this.#isSharing = false
     this.#done = (error) => exchange.lose(error!)
     this.#answer = (error) => exchange.cancel(error!)
     return undefined

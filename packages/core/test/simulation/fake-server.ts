@@ -2,6 +2,7 @@ import {
   AuthenticationError,
   ConnectError,
   DatabaseError,
+  isPoolhouseError,
   type Statement,
 } from '../../src/index.js'
 import type { SeededRandom } from '../../src/testing/index.js'
@@ -22,6 +23,8 @@ export type ConnectMood = 'well' | 'refused' | 'hang' | 'full' | 'wrong password
 /** What became of one marked statement on the server. */
 export interface Fate {
   runs: number
+  /** Whether the run before this one was cancelled, so that it has done nothing. */
+  wasCancelled: boolean
   outcome: 'started' | 'done' | 'failed'
   pid: number
 }
@@ -31,7 +34,16 @@ const PART = /\/\* part (\d+) \*\//
 
 /** A statement that names its sender and how the server is to treat it. */
 export function marked(text: string, who: string, id: number, treatment: string): string {
-  return `${text} /* ${who} ${id} ${treatment} */`
+  return `${text} ${markOf(who, id, treatment)}`
+}
+
+/** The same as a value, of a statement whose text stays what it is. */
+export function markOf(who: string, id: number, treatment: string): string {
+  return `/* ${who} ${id} ${treatment} */`
+}
+
+function markIn({ text, values }: Statement): RegExpExecArray | null {
+  return MARK.exec(text) ?? MARK.exec(String(values?.[0]))
 }
 
 /**
@@ -43,7 +55,7 @@ export class FakeServer {
   readonly driver: FakeDriver
   mood: ConnectMood = 'well'
   slowness = 5
-  cancelSlowness = 3
+  cancelSlowness: number
   cancelFails = false
   /** Session (by process id) to the lease that holds it. */
   readonly heldBy: Map<number, number> = new Map()
@@ -61,6 +73,11 @@ export class FakeServer {
   readonly complaints: string[] = []
   lastRefusalAt: number = Number.NEGATIVE_INFINITY
   lastFullAt: number = Number.NEGATIVE_INFINITY
+  /** Another process answers than was announced at the log-in: a pooler. */
+  isPooler = false
+  /** Sessions that calls have shared since their last reset, and when each was last busy. */
+  readonly sharedAt: Map<number, number> = new Map()
+  #nextTakesMs: number | undefined
   readonly #transactionOf = new Map<number, number>()
   /** Sessions in which a transaction was begun. */
   readonly #begun = new Set<number>()
@@ -71,6 +88,7 @@ export class FakeServer {
     this.#clock = clock
     this.#random = random
     this.trouble = random.pick([0, 0, 0.05, 0.3])
+    this.cancelSlowness = random.pick([3, 3, 100])
     const sendsTogether = random.pick([
       undefined,
       undefined,
@@ -83,7 +101,13 @@ export class FakeServer {
       ...(sendsTogether === undefined ? {} : { sendsTogether }),
       destroysAtOnce: random.chance(0.5),
       connectMs: () => random.pick([0, 1, random.int(2, 60)]),
-      statementMs: () => (random.chance(0.3) ? 0 : random.int(1, this.slowness)),
+      shares: random.chance(0.9),
+      statementMs: () => {
+        const takesMs = this.#nextTakesMs
+        this.#nextTakesMs = undefined
+        return takesMs ?? (random.chance(0.3) ? 0 : random.int(1, this.slowness))
+      },
+      answeringPid: ({ info: { backendPid } }) => (this.isPooler ? backendPid + 1_000 : backendPid),
       onConnect: (_attempt, { settings }) => this.#connect(settings.endpoint.host),
       onStatement: (statement, connection) => this.#receive(statement, connection),
       onAnswer: (...answer) => this.#answered(...answer),
@@ -122,8 +146,9 @@ export class FakeServer {
 
   #receive(statement: Statement, connection: FakeConnection): FakeReply | undefined {
     const { backendPid: pid } = connection.info
-    const mark = MARK.exec(statement.text)
+    const mark = markIn(statement)
     const part = PART.exec(statement.text)
+    this.#busy(pid)
     if (part !== null) this.#note(`part ${part[1]}`, pid)
     if (mark === null) {
       if (statement.text.startsWith('BEGIN')) {
@@ -135,12 +160,13 @@ export class FakeServer {
     const [, who = '', number = '', treatment = ''] = mark
     const id = Number(number)
     this.#note(`${who} ${id}`, pid)
+    if (connection.sharing) this.sharedAt.set(pid, this.#clock.now())
     if (who === 'lease') {
       const holder = this.heldBy.get(pid)
       if (holder !== id && (holder !== undefined || !this.careless.has(id)))
         this.complaints.push(`lease ${id} ran on a stranger's session`)
-    } else if (who === 'call') {
-      this.#expectFresh(`call ${id}`, connection)
+    } else if (who === 'call' || who === 'share') {
+      this.#expectFresh(`${who} ${id}`, connection)
     } else if (who === 'tx') {
       const other = this.#transactionOf.get(pid)
       if (other !== undefined && other !== id) {
@@ -150,7 +176,23 @@ export class FakeServer {
       this.#transactionOf.set(pid, id)
       if (this.heldBy.has(pid)) this.complaints.push(`transaction ${id} ran inside a lease`)
     }
-    return this.#reply(statement.text, treatment)
+    return who === 'share'
+      ? this.#replyToShared(id, treatment)
+      : this.#reply(statement.text, treatment)
+  }
+
+  /** The answer to a call that may share its session says whose it is. */
+  #replyToShared(id: number, treatment: string): FakeReply | undefined {
+    if (treatment === 'fail') {
+      return { error: new DatabaseError(`of ${id}`, { code: '22012', severity: 'ERROR' }) }
+    }
+    // Texts that share are known to be quick, and may be slow all the same.
+    this.#nextTakesMs = treatment === 'slow' ? this.#random.int(11, 300) : this.#random.int(0, 3)
+    return replyTo(treatment) ?? { rows: [{ id }], command: 'SELECT' }
+  }
+
+  #busy(pid: number): void {
+    if (this.sharedAt.has(pid)) this.sharedAt.set(pid, this.#clock.now())
   }
 
   /** A statement of the pool itself. */
@@ -182,8 +224,16 @@ export class FakeServer {
   }
   #note(key: string, pid: number): void {
     const fate = this.fates.get(key)
-    if (fate === undefined) this.fates.set(key, { runs: 1, outcome: 'started', pid })
-    else fate.runs++
+    if (fate === undefined) {
+      this.fates.set(key, { runs: 1, outcome: 'started', pid, wasCancelled: false })
+      return
+    }
+    fate.runs++
+    if (!key.startsWith('share')) return
+    if (fate.outcome !== 'failed' || !fate.wasCancelled) {
+      this.complaints.push(`${key} ran again, although its first run ${fate.outcome}`)
+    }
+    fate.outcome = 'started'
   }
 
   #expectFresh(who: string, connection: FakeConnection): void {
@@ -203,8 +253,9 @@ export class FakeServer {
     command: string,
   ): void {
     const { backendPid: pid } = connection.info
-    const mark = MARK.exec(statement.text)
+    const mark = markIn(statement)
     const part = PART.exec(statement.text)
+    this.#busy(pid)
     if (part !== null) {
       this.fates.get(`part ${part[1]}`)!.outcome = error === null ? 'done' : 'failed'
     }
@@ -213,13 +264,17 @@ export class FakeServer {
         this.complaints.push(`transaction ${mark[2]} has run a statement outside of it`)
       }
       const fate = this.fates.get(`${mark[1]} ${mark[2]}`)
-      if (fate !== undefined) fate.outcome = error === null ? 'done' : 'failed'
+      if (fate !== undefined) {
+        fate.outcome = error === null ? 'done' : 'failed'
+        fate.wasCancelled = isPoolhouseError(error, '57014')
+      }
     } else if (/^(?:commit|rollback|reset session)$/i.test(statement.text)) {
       const id = this.#transactionOf.get(pid)
       if (id !== undefined && error === null && command === 'COMMIT') this.committed.add(id)
       if (error === null) {
         this.#transactionOf.delete(pid)
         this.#begun.delete(pid)
+        if (/^reset/.test(statement.text)) this.sharedAt.delete(pid)
       }
     }
   }

@@ -5,13 +5,16 @@ import { acquire, destroy, leaseQuery, release, tryAcquire, use, useEnded } from
 import { nest } from './nested-moves.js'
 import {
   changeMood,
+  changeSharing,
   kill,
+  noticePooler,
   openSession,
   recycle,
   resize,
   useSession,
   warm,
 } from './operator-moves.js'
+import { sharedCalls } from './shared-moves.js'
 import type { World } from './world.js'
 
 const MOVES: readonly [weight: number, move: (world: World) => void][] = [
@@ -22,6 +25,7 @@ const MOVES: readonly [weight: number, move: (world: World) => void][] = [
   [3, destroy],
   [3, useEnded],
   [14, poolQuery],
+  [24, sharedCalls],
   [5, use],
   [6, nest],
   [8, transaction],
@@ -35,6 +39,8 @@ const MOVES: readonly [weight: number, move: (world: World) => void][] = [
   [4, kill],
   [7, changeMood],
   [2, resize],
+  [2, changeSharing],
+  [0.2, noticePooler],
   [2, recycle],
   [2, warm],
   [2, openSession],
@@ -77,6 +83,10 @@ const TOTAL_WEIGHT = MOVES.reduce((sum, [weight]) => sum + weight, 0)
 
 /** Makes one random move. */
 export function move(world: World): void {
+  if (world.sharesMost && world.random.chance(0.6)) {
+    sharedCalls(world)
+    return
+  }
   let left = world.random.next() * TOTAL_WEIGHT
   for (const [weight, make] of MOVES) {
     left -= weight

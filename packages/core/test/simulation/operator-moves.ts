@@ -1,6 +1,7 @@
 import { treatment } from './call-parts.js'
 import { type ConnectMood, marked } from './fake-server.js'
 import { CLEANING_MS, GENEROUS_MS } from './limits.js'
+import { sharing } from './sharing.js'
 import type { World } from './world.js'
 
 /** The server ends sessions. */
@@ -29,7 +30,7 @@ export function changeMood(world: World): void {
   ]
   server.mood = random.pick(moods)
   server.slowness = random.pick([1, 5, 50, 400])
-  server.cancelSlowness = random.pick([0, 3, 30, 2_000])
+  server.cancelSlowness = random.pick([0, 3, 100, 2_000])
   server.cancelFails = random.chance(0.2)
   server.driver.options.closeMs = random.pick([0, 0, 5, 'hang', new Error('close failed')])
   world.say(`mood ${server.mood}`)
@@ -42,6 +43,20 @@ export function resize(world: World): void {
   world.surplus = Math.max(world.surplus, world.pool.stats().total - max)
   world.max = max
   world.pool.resize({ max, min: world.random.int(0, max) })
+}
+
+/** Changes whether and how callers share connections. */
+export function changeSharing(world: World): void {
+  const multiplex = sharing(world.random, world.max)
+  world.say(`reconfigure multiplex ${JSON.stringify(multiplex)}`)
+  world.multiplex = multiplex
+  world.pool.reconfigure({ multiplex })
+}
+
+/** A new session is answered by another process than it was told: a pooler stands in between. */
+export function noticePooler(world: World): void {
+  world.say('pooler')
+  world.server.isPooler = true
 }
 
 /** Replaces every connection. */

@@ -8,6 +8,7 @@ import {
 import { SeededRandom, type VirtualClock, virtualClock } from '../../src/testing/index.js'
 import { FakeServer } from './fake-server.js'
 import { CONFIRM_MS, DEADLOCK_MS } from './limits.js'
+import { mostInFlight, type Sharing, sharing } from './sharing.js'
 
 /** One promise that the pool has given, and when it must be kept. */
 export interface Call {
@@ -36,6 +37,8 @@ export interface HeldLease {
  * need.
  */
 const SLACK_MS = 3
+/** A second of idleness, which the pool looks for once a second. */
+const REST_MS = 2_100
 
 /** One pool, its server, and everything that has been asked of it. */
 export class World {
@@ -59,6 +62,10 @@ export class World {
   readonly verdicts: { who: string; executed: string; fate: () => string }[] = []
   readonly log: string[] = []
   max: number
+  /** How callers share connections. */
+  multiplex: Sharing
+  /** Whether most of what is called may share a connection. */
+  readonly sharesMost: boolean
   /** Connections allowed above `max` until a shrink has taken effect. */
   surplus = 0
   suspended = false
@@ -78,6 +85,7 @@ export class World {
   /** Connections reported as leaked. */
   leaks = 0
   lastId = 0
+  #stalledAt = 0
   readonly #unserved = new Set<Call>()
 
   constructor(seed: number) {
@@ -85,10 +93,13 @@ export class World {
     this.random = random
     this.server = new FakeServer(this.clock, random)
     this.max = random.int(1, 4)
+    this.multiplex = sharing(random, this.max)
+    this.sharesMost = random.chance(0.3)
     this.options = {
       // Deadlocks show themselves only where calls wait for longer than half a second.
       acquireTimeoutMs: random.chance(0.3) ? random.int(3_000, 6_000) : random.int(20, 400),
-      statementTimeoutMs: random.int(20, 300),
+      // A statement keeps others waiting for up to a second.
+      statementTimeoutMs: random.chance(0.2) ? random.int(1_200, 3_000) : random.int(20, 300),
       connectTimeoutMs: random.int(20, 200),
       maxPending: random.int(1, 20),
     }
@@ -100,6 +111,7 @@ export class World {
         ? { targetMs: random.int(1, 40), intervalMs: random.int(10, 200) }
         : false,
       driver: this.server.driver,
+      multiplex: this.multiplex,
       connection: 'postgres://user:secret@localhost/app',
       max: this.max,
       min: random.chance(0.3) ? random.int(1, this.max) : 0,
@@ -110,6 +122,7 @@ export class World {
       clock: this.clock,
       random: random.next,
     })
+    this.say(`pool max ${this.max} multiplex ${JSON.stringify(this.multiplex)}`)
     this.pool.on('overload', () => {
       this.shed++
     })
@@ -197,6 +210,7 @@ export class World {
   stall(ms: number): void {
     this.say(`stall ${ms}`)
     this.clock.stall(ms)
+    this.#stalledAt = this.clock.now()
     if (this.server.driver.connecting > 0) this.server.lastRefusalAt = this.clock.now()
     // A late timer is no evidence: what was under way gets its time when the process runs again.
     for (const call of this.calls) call.dueAt = Math.max(call.dueAt + ms, this.clock.now() + 700)
@@ -242,8 +256,17 @@ export class World {
       const retryScheduled =
         now - this.server.lastRefusalAt <= 5_500 + SLACK_MS ||
         now - this.server.lastFullAt <= 10_500 + SLACK_MS
-      if (idle > 0 && !this.server.pinging) this.complain(`${pending} wait while ${idle} are idle`)
-      if (connecting === 0 && !this.server.pinging && total < this.max && !retryScheduled) {
+      // Calls that share wait behind others when all connections that they may have are full.
+      const isFull = pending <= this.#unsent() && this.#sharesAll()
+      if (idle > 0 && !this.server.pinging && !isFull)
+        this.complain(`${pending} wait while ${idle} are idle`)
+      if (
+        connecting === 0 &&
+        !this.server.pinging &&
+        total < this.max &&
+        !retryScheduled &&
+        !isFull
+      ) {
         this.complain(`${pending} wait for nothing (${total} of ${this.max})`)
       }
     }
@@ -251,7 +274,38 @@ export class World {
       this.complain(`${pending} still wait although the pool closes`)
     this.#checkDeadlock()
     this.#checkOrder()
+    this.#checkRest()
     this.#complainOfServer()
+  }
+
+  /** Calls that may share a connection, and are not sent. */
+  #unsent(): number {
+    let count = 0
+    for (const { kind, served } of this.calls) if (kind === 'share' && !served()) count++
+    return count
+  }
+
+  /** Whether as much is in flight on shared connections as may be. */
+  #sharesAll(): boolean {
+    let inFlight = 0
+    for (const connection of this.server.driver.open) {
+      if (connection.sharing) inFlight += connection.inFlight
+    }
+    return inFlight >= mostInFlight(this.multiplex, this.max)
+  }
+
+  /** What texts do not show is undone when a connection that was shared has been idle. */
+  #checkRest(): void {
+    const { driver, heldBy, sharedAt } = this.server
+    if (this.closing) return
+    for (const { info, inFlight, closing } of driver.open) {
+      const pid = info.backendPid
+      const since = sharedAt.get(pid)
+      if (since === undefined) continue
+      if (inFlight > 0 || closing || heldBy.has(pid)) sharedAt.set(pid, this.clock.now())
+      const idleMs = this.clock.now() - Math.max(since, this.#stalledAt)
+      if (idleMs > REST_MS) this.complain(`session ${pid} was shared, and idle for ${idleMs} ms`)
+    }
   }
 
   /** All connections are held by work that waits for more: the pool must have ended that. */
