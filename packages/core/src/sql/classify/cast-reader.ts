@@ -29,27 +29,31 @@ const PREFIX = 4
 const NO_COLUMN = 0
 const BEHIND_COLUMN = 1
 const BEHIND_FOREIGN = 2
+// Behind PARTITION BY of a window, where a parenthesis may follow.
+const BEHIND_PARTITION = 3
 
 const word = (text: string): number => CAST_WORDS.number(text)
-const [AS, NOT, ZONE, ARRAY, COLLATE, RETURNING] = [
+const [AS, BY, NOT, ZONE, ARRAY, COLLATE, RETURNING] = [
   word('as'),
+  word('by'),
   word('not'),
   word('zone'),
   word('array'),
   word('collate'),
   word('returning'),
 ]
-const [DOUBLE, ON, OPERATOR, ORDINALITY, PG_CATALOG, PRECISION, TIME] = [
+const [DOUBLE, ON, OPERATOR, ORDINALITY, PARTITION, PG_CATALOG, PRECISION, TIME] = [
   word('double'),
   word('on'),
   word('operator'),
   word('ordinality'),
+  word('partition'),
   word('pg_catalog'),
   word('precision'),
   word('time'),
 ]
 const BEFORE_LIST_NAME: ReadonlySet<number> = new Set([AS, CLOSE, ORDINALITY])
-const BEHIND_TYPE: ReadonlySet<number> = new Set([COMMA, CLOSE, DOT, BRACKET, ARRAY, COLLATE])
+const BEHIND_TYPE: ReadonlySet<number> = new Set([COMMA, CLOSE, DOT, OPEN, BRACKET, ARRAY, COLLATE])
 
 /**
  * Reads a query and finds out whether all types that it names are PostgreSQL's own: those of casts
@@ -168,17 +172,19 @@ export class CastReader {
    * that shows that this is none.
    */
   #isColumn(): boolean {
-    if (this.#column === BEHIND_FOREIGN) {
-      this.#column = NO_COLUMN
-      return !BEHIND_TYPE.has(this.#token)
-    }
+    const column = this.#column
     this.#column = NO_COLUMN
+    if (column !== BEHIND_COLUMN) {
+      const isWindow = column === BEHIND_PARTITION && this.#token === OPEN
+      return isWindow || !BEHIND_TYPE.has(this.#token)
+    }
     const isWord = this.#kind === TOKEN.word && !this.#is(this.#token, WORD_IS.reserved)
     if (!isWord && this.#kind !== TOKEN.quoted) return true
     // Only these are certain to be a type.
     const isType = !isWord || this.#token === PG_CATALOG || this.#token === DOUBLE
     if (isType || this.#isType(false)) return this.#type()
-    this.#column = BEHIND_FOREIGN
+    const isPartition = this.#previous === PARTITION && this.#token === BY
+    this.#column = isPartition ? BEHIND_PARTITION : BEHIND_FOREIGN
     return true
   }
 
