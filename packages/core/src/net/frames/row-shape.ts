@@ -18,6 +18,11 @@ const TEXT = 0
 const PARSED = 1
 const FROM_BYTES = 2
 
+/** A row that is none of its result: the message says so, and not a parser. */
+export class MisshapenRow extends Error {
+  override name = 'MisshapenRow'
+}
+
 /** The columns of a result, and what makes rows of the bytes of DataRow messages. */
 export class RowShape {
   /** A result without columns. */
@@ -127,11 +132,11 @@ function sizeAt(buffer: Buffer, at: number): number {
 }
 
 function notDescribed(): Error {
-  return new Error('its columns are not the ones described')
+  return new MisshapenRow('its columns are not the ones described')
 }
 
 function tooShort(): Error {
-  return new Error('its values are not as long as the message says')
+  return new MisshapenRow('its values are not as long as the message says')
 }
 
 function toFieldInfo(column: Omit<FieldInfo, 'format'>): FieldInfo {

@@ -64,6 +64,10 @@ export class WireSession
   /** Which of them want the socket not to be read: the work of the pool, and the client. */
   readonly #pauses = { work: false, client: false }
   readonly #queue: WorkQueue<WireWork> = new WorkQueue<WireWork>(this)
+  /** Whether bytes of the server are being taken. */
+  #isReading = false
+  /** Work that was sent meanwhile: what has come already answers none of it. */
+  #early: WireWork | undefined
   /** Work whose turn has come while the server still answers the client. */
   #postponed: WireWork | undefined
   /** The client of the library and its way to the server; undefined until it is first lent. */
@@ -113,6 +117,7 @@ export class WireSession
   /** Takes bytes of the server. */
   show(chunk: Buffer): void {
     const walker = this.#walker
+    this.#isReading = true
     try {
       walker.push(chunk)
       while (walker.next()) this.#take(walker.buffer, walker.from, walker.to)
@@ -125,6 +130,9 @@ export class WireSession
       // During the log-in its guard handles it.
       if (this.state === 'starting') throw error
       this.failed(toClosedError(error))
+    } finally {
+      this.#isReading = false
+      this.#early = undefined
     }
   }
 
@@ -268,6 +276,12 @@ export class WireSession
     this.#pause('work', paused)
   }
 
+  /** Nothing of what has come already is believed any more. */
+  override failed(reason: Error): void {
+    if (this.state !== 'starting') this.#walker.stop()
+    super.failed(reason)
+  }
+
   protected override stop(): void {
     this.#queue.stop()
   }
@@ -349,6 +363,7 @@ export class WireSession
     const reset = this.takeReset()
     if (reset !== undefined) pieces.unshift(reset)
     work.sent = true
+    if (this.#isReading) this.#early ??= work
     for (const next of work.behind ?? []) {
       try {
         pieces.push(next.messages())
@@ -385,9 +400,10 @@ export class WireSession
   }
 
   #takeFrame(kind: number, buffer: Buffer, from: number, to: number): void {
-    if (this.resetting && this.#answersReset(kind, buffer, from, to)) return
     const work = this.#queue.current
-    const ours = work?.sent === true
+    const isEarly = work !== undefined && work === this.#early
+    if (!isEarly && this.resetting && this.#answersReset(kind, buffer, from, to)) return
+    const ours = work?.sent === true && !isEarly
     switch (kind) {
       case FROM_SERVER.parameterStatus: {
         // The log-in guard has read those of the log-in.

@@ -4,6 +4,7 @@ import { wireValuesOf } from '../../api/statement.js'
 import { PoolhouseError } from '../../outcome/poolhouse-error.js'
 import { ProtocolError } from '../frames/login-error.js'
 import { FROM_SERVER } from '../frames/messages.js'
+import { MisshapenRow } from '../frames/row-shape.js'
 import { toLostError } from '../frames/server-error.js'
 import { StatementWork } from './statement-work.js'
 import type { WireHost } from './wire-work.js'
@@ -88,6 +89,14 @@ export class SharedWork extends StatementWork {
       this.host.failed(reason)
       this.tell(toLostError(reason, 'unknown'))
     }
+  }
+
+  protected override unreadable(cause: unknown): void {
+    // It may be another one's answer, and then those of all that follow are too.
+    if (cause instanceof MisshapenRow) {
+      throw new ProtocolError(`a row of a shared session cannot be read: ${cause.message}`)
+    }
+    super.unreadable(cause)
   }
 
   protected override tell(error: Error | null, result?: QueryResult<unknown>): void {

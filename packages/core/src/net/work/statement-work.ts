@@ -245,11 +245,16 @@ export class StatementWork extends WireWork {
     try {
       this.#rows.push(this.#shape.read(buffer, from, to, this.#form))
     } catch (cause) {
-      const why = messageOf(cause)
-      this.failure = new PoolhouseError(`a row of the result cannot be read: ${why}`, {
-        executed: 'yes',
-        cause,
-      })
+      this.unreadable(cause)
     }
+  }
+
+  /** A row cannot be read; the rest of the answer is passed over. */
+  protected unreadable(cause: unknown): void {
+    const why = messageOf(cause)
+    this.failure = new PoolhouseError(`a row of the result cannot be read: ${why}`, {
+      executed: 'yes',
+      cause,
+    })
   }
 }
