@@ -167,7 +167,7 @@ export interface PoolOptions {
   watchdog?: PoolWatchdogOptions | false | undefined
   /**
    * Whether `query()` shares a few connections with other callers, so that many short reads travel
-   * together. `auto`: as many connections as they need, with at most 100 statements in flight on
+   * together. `auto`: as many connections as they need, with at most 256 statements in flight on
    * each; an object sets these numbers. Only a single statement that reads shares: its
    * functions and operators are known built-in ones that leave the session alone, and it was fast
    * on a connection of its own before. Each is a transaction of its own with an answer or error of

@@ -2,8 +2,8 @@
 const SLOW_MS = 10
 // Many things make an answer late, and nothing makes it early: what is learned falls fast and rises
 // by this with each answer, however late that was.
-const RISE = 1.15
-const RISE_MS = 0.02
+const RISE = 1.05
+const RISE_MS = 0.002
 
 /** What a lane knows of one text. */
 export class TextCost {

@@ -14,7 +14,7 @@ export interface MultiplexOptions {
   connections?: number | undefined
   /**
    * Most statements that are sent on one of them and not yet answered, from 1 to 10 000. Default
-   * 100. Further callers wait for a connection of their own, or until one is answered.
+   * 256. Further callers wait until one is answered.
    */
   maxInFlight?: number | undefined
 }
@@ -31,7 +31,7 @@ export const MULTIPLEX_DEFAULT: 'auto' | false = false
 /** Most connections that `auto` shares: as many as any pool may have, so that `max` decides. */
 export const AUTO_CONNECTIONS = 10_000
 /** Most statements in flight on one connection that `auto` shares. */
-export const AUTO_IN_FLIGHT = 100
+export const AUTO_IN_FLIGHT = 256
 
 /** Which other options of a pool decide whether its callers can share connections. */
 interface Surroundings {
@@ -86,7 +86,7 @@ export function readMultiplex(
 function readLimits(where: string, multiplex: unknown, max: number): MultiplexLimits {
   if (typeof multiplex !== 'object' || multiplex === null || Array.isArray(multiplex)) {
     throw new TypeError(
-      `${where}: multiplex must be 'auto', false or an object such as { connections: 4, maxInFlight: ${AUTO_IN_FLIGHT} }, got ${describeValue(multiplex)}${multiplex === true ? "; 'auto' shares connections" : ''}`,
+      `${where}: multiplex must be 'auto', false or an object such as { connections: 4, maxInFlight: 100 }, got ${describeValue(multiplex)}${multiplex === true ? "; 'auto' shares connections" : ''}`,
     )
   }
   refuseUnknownOptions(`${where}: multiplex`, multiplex, KNOWN)

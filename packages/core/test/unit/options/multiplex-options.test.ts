@@ -32,12 +32,12 @@ const read = (options: object): PoolConfig =>
   } as PoolOptions)
 
 describe('multiplex', () => {
-  test('auto shares up to max connections, with a hundred statements in flight on each', () => {
+  test('auto shares up to max connections, with 256 statements in flight on each', () => {
     expect(read({ multiplex: 'auto' }).multiplex).toEqual(AUTO)
     expect(read({ multiplex: 'auto', max: 3 }).multiplex).toEqual({ ...AUTO, connections: 3 })
     expect(read({ multiplex: 'auto', max: 10_000 }).multiplex).toEqual({
       connections: 10_000,
-      maxInFlight: 100,
+      maxInFlight: 256,
     })
   })
 
