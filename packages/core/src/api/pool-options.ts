@@ -168,14 +168,14 @@ export interface PoolOptions {
   /**
    * Whether `query()` shares a few connections with other callers, so that many short reads travel
    * together. `auto`: as many connections as they need, with at most 256 statements in flight on
-   * each; an object sets these numbers. Only a single statement that reads shares: its
-   * functions and operators are known built-in ones that leave the session alone, and it was fast
-   * on a connection of its own before. Each is a transaction of its own with an answer or error of
-   * its own. Everything else has a connection to itself: writes, `acquire`, `use`, `transaction`,
+   * each; an object sets these numbers. Only a single statement that reads shares: its functions
+   * and operators are known built-in ones that leave the session alone, and it was quick on a
+   * connection of its own before. Each is a transaction of its own with an answer or error of its
+   * own. Everything else has a connection to itself: writes, `acquire`, `use`, `transaction`,
    * `stream`, COPY, LISTEN, and with `false` every statement. Nothing is shared behind a pooler,
-   * declared or noticed, or over a driver that cannot; an object is refused where that is known
-   * beforehand. Both `auto` and an object are refused together with `reset: 'always'`. Default
-   * `false`.
+   * declared or noticed. An object is refused over a driver that sends one statement at a time, and
+   * both `auto` and an object together with `reset: 'always'`. Default `auto`, which steps aside
+   * there.
    */
   multiplex?: 'auto' | MultiplexOptions | false | undefined
   /** Time source; tests give a virtual one. Default: the system's monotonic clock. */

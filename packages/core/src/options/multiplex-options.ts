@@ -26,7 +26,7 @@ export interface MultiplexLimits {
 }
 
 /** What `multiplex` is in a pool that does not give it. */
-export const MULTIPLEX_DEFAULT: 'auto' | false = false
+export const MULTIPLEX_DEFAULT: 'auto' | false = 'auto'
 
 /** Most connections that `auto` shares: as many as any pool may have, so that `max` decides. */
 export const AUTO_CONNECTIONS = 10_000
