@@ -118,9 +118,11 @@ export class FakeServer {
     })
   }
 
-  /** Whether a session proves itself alive at this moment. */
+  /** Whether a session proves itself alive at this moment, or is reset after it was shared. */
   get pinging(): boolean {
-    return [...this.driver.open].some((connection) => connection.pinging)
+    return [...this.driver.open].some(({ pinging, inFlight, statements }) => {
+      return pinging || (inFlight > 0 && statements.at(-1) === 'reset session')
+    })
   }
 
   #connect(endpoint: string): Error | 'hang' | undefined {

@@ -5,7 +5,7 @@ import { PoolhouseError } from '../../outcome/poolhouse-error.js'
 import { ProtocolError } from '../frames/login-error.js'
 import { FROM_SERVER } from '../frames/messages.js'
 import { MisshapenRow } from '../frames/row-shape.js'
-import { toLostError } from '../frames/server-error.js'
+import { type ServerError, toLostError } from '../frames/server-error.js'
 import { StatementWork } from './statement-work.js'
 import type { WireHost } from './wire-work.js'
 
@@ -76,6 +76,11 @@ export class SharedWork extends StatementWork {
         throw outOfOrder(kind)
     }
     super.take(kind, buffer, from, to)
+  }
+
+  override takeError(buffer: Buffer, from: number, to: number): ServerError {
+    this.#next = READY
+    return super.takeError(buffer, from, to)
   }
 
   override settle(): void {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { type QueuedWork, WorkQueue } from '../../../../src/net/work/work-queue.js'
 
 class NotedWork implements QueuedWork {
+  sent = false
   readonly #name: string
   readonly #log: string[]
   repeats = 0
@@ -61,6 +62,48 @@ describe('the work of a session', () => {
     skip(a)
     skip(a)
     expect(log).toEqual(['a sent', 'b sent', 'a refused'])
+  })
+
+  it('that was sent already is not sent by the queue, and settles in order', () => {
+    const log: string[] = []
+    const queue = new WorkQueue<NotedWork>({
+      query: (work) => !work.sent && log.push(`${work} sent`),
+    })
+    const works = ['a', 'b', 'c'].map((name) => new NotedWork(name, log))
+    for (const work of works) {
+      work.sent = true
+      queue.join(work)
+    }
+    expect([queue.length, queue.current, queue.last]).toEqual([3, works[0], works[2]])
+    for (let left = 3; left > 0; left--) queue.answered(true)
+    expect(log).toEqual(['a settled', 'b settled', 'c settled'])
+  })
+
+  it('is sent anew at once, and waits behind what was sent meanwhile', () => {
+    const log: string[] = []
+    const queue = new WorkQueue<NotedWork>({
+      query: (work) => {
+        if (work.sent) return
+        work.sent = true
+        log.push(`${work} sent`)
+      },
+    })
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => new NotedWork(name, log)) as [
+      NotedWork,
+      NotedWork,
+      NotedWork,
+    ]
+    queue.add(a)
+    for (const work of [b, c]) {
+      work.sent = true
+      queue.join(work)
+    }
+    a.repeats = 1
+    a.sent = false
+    queue.answered(true)
+    expect([queue.current, queue.last, queue.length]).toEqual([b, a, 3])
+    for (let left = 3; left > 0; left--) queue.answered(true)
+    expect(log).toEqual(['a sent', 'a sent', 'b settled', 'c settled', 'a settled'])
   })
 
   it('is lost in order when the session is over', () => {
