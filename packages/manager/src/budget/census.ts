@@ -161,7 +161,8 @@ export class Census {
     try {
       return await asked(lease)
     } finally {
-      lease.release()
+      // Unlike `release`, it may find the connection gone.
+      await lease[Symbol.asyncDispose]()
     }
   }
 

@@ -134,7 +134,9 @@ export class QueryRead<Row> implements ReadCall<QueryResult<Row>> {
       const options = { ...this.#options, signal, timeoutMs: remainingMs() }
       return pool.query<Row>(this.#statement, options).finally(ended)
     }
-    const limits = (): QueryOptions => ({ signal, timeoutMs: remainingMs() })
+    const isLimited = signal !== undefined || this.timeoutMs !== undefined
+    const limits = (): QueryOptions | undefined =>
+      isLimited ? { signal, timeoutMs: remainingMs() } : undefined
     const begin = repeatableRead ? BEGIN_REPEATABLE_READ : undefined
     return queryReadOnly<Row>(pool, this.#statement, limits, ended, begin)
   }

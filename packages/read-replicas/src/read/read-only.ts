@@ -11,7 +11,7 @@ import { failAgain, refuseLoneStatement } from '@poolhouse/core/kit'
 // A replica refuses writes by itself. These functions are for reads on a server that would carry
 // writes out: a write on reader() must not succeed on the one day when the replicas are gone.
 
-const ROLLBACK_MS = 2_000
+const ROLLBACK: QueryOptions = { timeoutMs: 2_000 }
 
 /**
  * Begins a read on a standby whose role or database is set to SERIALIZABLE, which standbys refuse.
@@ -34,7 +34,7 @@ export const SET_REPEATABLE_READ: string = "set default_transaction_isolation to
 export function queryReadOnly<Row>(
   pool: Pool,
   statement: Statement,
-  limits: () => QueryOptions,
+  limits: () => QueryOptions | undefined,
   ended: () => void,
   begin: string = 'begin read only',
 ): Promise<QueryResult<Row>> {
@@ -47,20 +47,32 @@ export function queryReadOnly<Row>(
     return Promise.reject(error)
   }
   return new Promise((resolve) => {
-    pool
-      .use(
-        async (lease) => {
-          await lease.query(begin, undefined, limits())
-          resolve(await lease.query<Row>(statement, limits()))
-          await lease.query('rollback', undefined, { timeoutMs: ROLLBACK_MS })
-        },
-        { ...limits(), intent: 'read' },
-      )
+    answerReadOnly(pool, statement, limits, begin, resolve).then(ended, (error: unknown) => {
       // Has no effect if only the rollback failed: the caller has the answer, and the pool destroys
       // the connection.
-      .catch((error: unknown) => failAgain(resolve, error))
-      .finally(ended)
+      failAgain(resolve, error)
+      ended()
+    })
   })
+}
+
+async function answerReadOnly<Row>(
+  pool: Pool,
+  statement: Statement,
+  limits: () => QueryOptions | undefined,
+  begin: string,
+  answered: (result: QueryResult<Row>) => void,
+): Promise<void> {
+  // Not `use`, which on Node.js before 24 makes every promise of the process slower from then on.
+  const lease = await pool.acquire({ ...limits(), intent: 'read' })
+  try {
+    await lease.query(begin, undefined, limits())
+    answered(await lease.query<Row>(statement, limits()))
+    await lease.query('rollback', undefined, ROLLBACK)
+  } finally {
+    // Unlike `release`, it may find the connection gone.
+    await lease[Symbol.asyncDispose]()
+  }
 }
 
 /**
