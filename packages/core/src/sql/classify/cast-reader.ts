@@ -52,6 +52,9 @@ const [DOUBLE, ON, OPERATOR, ORDINALITY, PARTITION, PG_CATALOG, PRECISION, TIME]
   word('precision'),
   word('time'),
 ]
+const TABLESAMPLE = word('tablesample')
+// The sampling methods of the server, which are no functions to `StatementReader`.
+const SAMPLERS: ReadonlySet<number> = new Set([word('bernoulli'), word('system')])
 const BEFORE_LIST_NAME: ReadonlySet<number> = new Set([AS, CLOSE, ORDINALITY])
 const BEHIND_TYPE: ReadonlySet<number> = new Set([COMMA, CLOSE, DOT, OPEN, BRACKET, ARRAY, COLLATE])
 
@@ -104,6 +107,7 @@ export class CastReader {
   /** Whether nothing is against the current token. Moves to the last one of a type. */
   #mayFollow(): boolean {
     if (this.#previous === TYPE && this.#token === DOT) return false
+    if (this.#previous === TABLESAMPLE && !SAMPLERS.has(this.#token)) return false
     if (this.#column !== NO_COLUMN && !this.#isColumn()) return false
     switch (this.#kind) {
       case TOKEN.string:

@@ -54,5 +54,5 @@ export const CAST_WORDS: WordTable = new WordTable([
   ['cast xmlserialize', WORD_IS.cast],
   [NEW_SYNTAX, WORD_IS.refused],
   ['treat xmltable', WORD_IS.refused],
-  ['double operator ordinality partition pg_catalog time', 0],
+  ['bernoulli double operator ordinality partition pg_catalog system tablesample time', 0],
 ])

@@ -207,7 +207,7 @@ class Writer {
       case 3:
         return `rows from (${this.#call(depth)} as (a ${this.#type()})) as r(x)`
       case 4:
-        return `${pick(RELATIONS)} tablesample ${pick(['bernoulli', 'system', 'app.some'])} (1)`
+        return `${pick(RELATIONS)} tablesample ${pick(['bernoulli', 'system', 'bernoulli', 'app.some', 'lower'])} (1)`
       case 5:
         return `${pick(RELATIONS)} as x(a, b), lateral ${this.#call(depth)} with ordinality ${pick(NAMES)}(a, b)`
       default:
