@@ -22,8 +22,9 @@ export class Handoff {
   readonly #engine: EngineView
   readonly #waiters = new WaitQueue()
   readonly #idle = new IdleStack()
-  // Idle connections that prove themselves, or are reset.
   #validating = 0
+  // Connections that were idle and are being reset.
+  #resting = 0
   // Grows with every reason to doubt idle connections; a connection that proved itself under a
   // lower number must do so again.
   /** The present suspicion; a connection that was just opened has proved itself under it. */
@@ -66,7 +67,7 @@ export class Handoff {
   /** Connections that waiting callers need beyond those under way. */
   wanted(): number {
     if (this.#suspended) return 0
-    return this.#waiters.size - this.#validating - this.#engine.growth.connecting
+    return this.#waiters.size - this.#validating - this.#resting - this.#engine.growth.connecting
   }
 
   /** Callers that wait for a certain server. */
@@ -266,7 +267,7 @@ export class Handoff {
    * Counts connections that were idle and soon are so again: no others are opened in their place.
    */
   expectBack(more: number): void {
-    this.#validating += more
+    this.#resting += more
   }
 
   /** Takes a connection off the idle stack: it is retired or lost. */
