@@ -1,4 +1,4 @@
-import type { ConnectionPool, QueryResult } from '@poolhouse/core'
+import type { ConnectionPool, QueryOptions, QueryResult } from '@poolhouse/core'
 import type { TestServer } from '../support/servers/test-server.js'
 
 /** A row of the table of numbers. */
@@ -58,4 +58,16 @@ export async function outcomes(
     }
     return 'ok'
   })
+}
+
+/** Counts up to a number, and takes longer the larger that is; may share its connection. */
+export const COUNT = 'select count(*)::int as n from generate_series(1, $1::int)'
+
+/** Has the server count to `n` on a shared connection. */
+export async function count(
+  pool: ConnectionPool,
+  n: number,
+  options: QueryOptions = {},
+): Promise<number | undefined> {
+  return (await pool.query<{ n: number }>(COUNT, [n], options)).rows[0]?.n
 }
