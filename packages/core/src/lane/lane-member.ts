@@ -4,6 +4,10 @@ import type { TextCost } from './text-cost.js'
 
 // After so many milliseconds without work this process has waited for bytes.
 const IDLE_MS = 0.03
+/** Others that wait behind one statement are freed of it after that, in milliseconds. */
+export const FREE_MS = 1_000
+// If it is one of several whose text has kept others for so long, after that.
+const FREE_SOON_MS = 50
 
 /** A call on a connection of the lane. */
 export interface MemberRun extends SentStatement {
@@ -160,16 +164,25 @@ export class LaneMember {
     return isIdle ? 0 : now - this.#headSince - this.#lane.tripMs
   }
 
-  /** Whether others wait behind the statement that the server runs, and it can be cancelled. */
-  get mayBeFreed(): boolean {
-    // A server that has given no key takes no cancel request.
+  /**
+   * When the others that wait behind the statement that the server runs are to be freed of it;
+   * `Infinity` while none wait.
+   */
+  freeAt(now: number): number {
     const { slot, connection } = this
-    return this.load > 1 && !slot.cancelling && connection.info.backendPid > 0
+    const head = this.#sent[this.#head]
+    // A server that has given no key takes no cancel request.
+    const mayBe = head !== undefined && this.load > 1 && connection.info.backendPid > 0
+    if (!mayBe) return Number.POSITIVE_INFINITY
+    if (slot.cancelling) return now + FREE_SOON_MS
+    return now - this.headMs(now) + (head.cost.ms >= FREE_MS ? FREE_SOON_MS : FREE_MS)
   }
 
   /** Frees the others of the statement that the server runs, which starts over elsewhere. */
-  free(): void {
-    if (!this.slot.cancelling) this.#cancelHead()
+  free(now: number): void {
+    // Those of its text that wait behind it may wait for the same lock.
+    this.#sent[this.#head]?.cost.stall(this.headMs(now))
+    this.#cancelHead()
   }
 
   /** When the answers came that are being handed out, on the pool's clock. */

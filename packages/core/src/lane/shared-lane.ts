@@ -12,7 +12,7 @@ import type { Slot } from '../slot/slot.js'
 import { mayShare } from '../sql/may-share.js'
 import { TextMemory } from '../sql/text-memory.js'
 import type { StatementRun } from '../statement/statement-run.js'
-import { LaneMember, type MemberLane } from './lane-member.js'
+import { FREE_MS, LaneMember, type MemberLane } from './lane-member.js'
 import { BEHIND, IN_FRONT, LaneWaiter } from './lane-waiter.js'
 import { type RunLane, SharedRun } from './shared-run.js'
 import { TextCost } from './text-cost.js'
@@ -32,8 +32,6 @@ const MOST_FOR_TINY = 4
 // others of late, takes no more.
 const LATE_MS = 10
 const LATE_TIMES = 4
-// Others that wait behind one statement are freed after that.
-const FREE_MS = 1_000
 // How long a caller that wants a connection of its own waits for the last one of the lane.
 const YIELD_MS = 10
 
@@ -142,7 +140,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   check(now: number): void {
     for (const member of [...this.#members]) {
-      if (member.mayBeFreed && member.headMs(now) >= FREE_MS) member.free()
+      if (member.freeAt(now) <= now) member.free(now)
     }
     if (this.#yieldsAt() <= now) {
       for (const member of this.#members) member.leaving = true
@@ -153,9 +151,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   nextAt(now: number): number {
     let next = this.#yieldsAt()
     for (const member of this.#members) {
-      if (member.mayBeFreed) {
-        next = Math.min(next, now + Math.max(1, FREE_MS - member.headMs(now)))
-      }
+      next = Math.min(next, Math.max(now + 1, member.freeAt(now)))
     }
     return next
   }

@@ -97,8 +97,11 @@ export class SharedRun extends StatementRun implements MemberRun {
   done(error: Error | null, result?: QueryResult<unknown>): void {
     const member = this.#member!
     const { slot } = member
-    if (error !== null && this.running && mayStartOver(slot, error)) this.startOver(slot)
-    else this.answered(slot, error, result)
+    if (error !== null && this.running && mayStartOver(slot, error)) {
+      slot.answered()
+      this.startOver(slot)
+      slot.recheckQuiet()
+    } else this.answered(slot, error, result)
     // The owner of a run is told of its end before the answer is here if its caller gave up.
     if (this.#member !== undefined) this.leave()
   }

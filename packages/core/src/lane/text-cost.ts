@@ -35,4 +35,8 @@ export class TextCost {
     else if (!atMost) this.ms = Math.min(sample, ms * RISE + RISE_MS)
     return !wasQuick && this.isQuick
   }
+  /** It has kept others waiting for that long, and is not answered: it may wait for a lock. */
+  stall(forMs: number): void {
+    this.ms = Math.max(this.ms, forMs)
+  }
 }

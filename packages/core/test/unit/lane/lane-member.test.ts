@@ -135,7 +135,25 @@ describe('a connection of the lane', () => {
     member.cancel(a)
     member.cancel(a)
     expect(log.filter((line) => line === 'cancel')).toHaveLength(1)
-    expect([member.leaving, member.mayBeFreed]).toEqual([true, false])
+    expect(member.leaving).toBe(true)
+  })
+
+  it('frees others of a call after a second, and of the next one with its text soon after', () => {
+    const { log, member, add, answer, settle, flush } = setUp()
+    const [a, b] = [add('a'), add('b'), add('c')]
+    expect(member.freeAt(100)).toBe(Number.POSITIVE_INFINITY)
+    flush()
+    const due = member.freeAt(100)
+    expect(due).toBe(1_101)
+    member.free(due)
+    expect(log).toContain('cancel')
+    expect(a.cost.isQuick).toBe(false)
+    // Not again while the request is under way.
+    expect(member.freeAt(due)).toBeGreaterThan(due)
+    b.cost.stall(1_000)
+    answer(1_102, a)
+    settle()
+    expect(member.freeAt(1_102)).toBe(1_153)
   })
 
   it('cancels a call behind others when it is its turn', () => {

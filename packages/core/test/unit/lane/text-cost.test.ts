@@ -53,6 +53,14 @@ describe('what a text costs', () => {
     expect([known(9.99).isQuick, known(10).isQuick]).toEqual([true, false])
   })
 
+  it('is not quick while it keeps others waiting, and is after some quick answers', () => {
+    const cost = known(1)
+    cost.stall(1_000)
+    expect([cost.ms, cost.isQuick]).toEqual([1_000, false])
+    for (let answer = 0; answer < 7; answer++) cost.learn(1)
+    expect(cost.isQuick).toBe(true)
+  })
+
   it('tells once that a text has turned out to be quick', () => {
     const cost = new TextCost(true)
     expect(cost.learn(30)).toBe(false)
