@@ -25,14 +25,14 @@ describe('what a text costs', () => {
     expect(known(-0.4).isQuick).toBe(true)
   })
 
-  it('falls by half of the difference, and rises by a seventh at most', () => {
+  it('falls by half of the difference, and rises by a twentieth at most', () => {
     const cost = known(8)
     cost.learn(4)
     expect(cost.ms).toBe(6)
     cost.learn(500)
-    expect(cost.ms).toBeCloseTo(6.92)
-    cost.learn(6.93)
-    expect(cost.ms).toBeCloseTo(6.93)
+    expect(cost.ms).toBeCloseTo(6.302)
+    cost.learn(6.31)
+    expect(cost.ms).toBeCloseTo(6.31)
   })
 
   it('does not rise by an answer that says only how long it took at most', () => {
