@@ -31,6 +31,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'BEGIN that travels, and what a failed call says': 600,
   'the option multiplex': 140,
   'the shared lane': 1_050,
+  'a query through all pools at the cost of core alone': 241,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

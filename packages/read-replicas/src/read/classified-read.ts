@@ -16,20 +16,21 @@ export type OnPrimary<Row> = (
   options: QueryOptions | undefined,
 ) => Promise<QueryResult<Row>>
 
-/** How a classified statement is to run. */
-export interface ClassifiedSetting<Row> {
+/** The way out where no replica runs a classified statement. */
+export interface ClassifiedFallback {
   /** The pool of the primary. */
   readonly primary: Pool
-  /** Runs the statement there. */
-  readonly onPrimary: OnPrimary<Row>
-  /** Whether it is certain to only read. */
-  readonly certain: boolean
   /**
-   * Whether it runs as a read on the primary too, so that a session does not take it for a write.
+   * Runs the statement of a call that began at `startedAt` on the primary, because a replica has
+   * refused it or no node could be found for it.
    */
-  readonly asRead: boolean
-  /** Runs it on the primary because a replica has refused it, or no node could be found for it. */
-  again(refusal: Refusal): Promise<QueryResult<Row>>
+  again<Row>(
+    refusal: Refusal,
+    statement: Statement,
+    options: QueryOptions | undefined,
+    startedAt: number,
+    onPrimary: OnPrimary<Row>,
+  ): Promise<QueryResult<Row>>
 }
 
 /**
@@ -43,32 +44,47 @@ export class ClassifiedRead<Row> implements UndeclaredRead<QueryResult<Row>> {
   readonly repeatable: boolean
   readonly #statement: Statement
   readonly #options: QueryOptions | undefined
-  readonly #setting: ClassifiedSetting<Row>
+  readonly #startedAt: number
+  readonly #onPrimary: OnPrimary<Row>
+  readonly #fallback: ClassifiedFallback
+  // Whether it runs as a read on the primary too, so that a session does not take it for a write.
+  readonly #asRead: boolean
   #wentToPrimary = false
   // Made when it is needed: most calls go straight to their node.
   #declared: QueryRead<Row> | undefined
 
-  /** Takes the arguments of `query`. */
+  /**
+   * Takes the arguments of `query` and how the statement runs on the primary. `certain` says that
+   * it is certain to only read, `asRead` that it runs as a read on the primary too.
+   */
   constructor(
     statement: Statement,
     options: QueryOptions | undefined,
-    setting: ClassifiedSetting<Row>,
+    startedAt: number,
+    onPrimary: OnPrimary<Row>,
+    fallback: ClassifiedFallback,
+    certain: boolean,
+    asRead: boolean,
   ) {
     this.#statement = statement
     this.#options = options
-    this.#setting = setting
+    this.#startedAt = startedAt
+    this.#onPrimary = onPrimary
+    this.#fallback = fallback
+    this.repeatable = certain
+    this.#asRead = asRead
     this.timeoutMs = options?.timeoutMs
     this.signal = options?.signal
-    this.repeatable = setting.certain
   }
 
   get isUndeclared(): boolean {
-    return !this.#setting.asRead
+    return !this.#asRead
   }
 
   runUndeclared(): Promise<QueryResult<Row>> {
     this.#wentToPrimary = true
-    return this.#setting.onPrimary(this.#statement, this.#options)
+    const onPrimary = this.#onPrimary
+    return onPrimary(this.#statement, this.#options)
   }
 
   run(
@@ -77,10 +93,11 @@ export class ClassifiedRead<Row> implements UndeclaredRead<QueryResult<Row>> {
     ended: () => void,
     stop?: AbortSignal,
   ): Promise<QueryResult<Row>> {
-    const { primary, onPrimary, asRead } = this.#setting
     // Only the pool's own primary may carry out a write of this statement.
-    if (asRead || target.pool !== primary) return this.#read.run(target, remainingMs, ended, stop)
+    if (this.#asRead || target.pool !== this.#fallback.primary)
+      return this.#read.run(target, remainingMs, ended, stop)
     this.#wentToPrimary = true
+    const onPrimary = this.#onPrimary
     const signal = eitherSignal(this.signal, stop)
     const options = { ...this.#options, signal, timeoutMs: remainingMs() }
     return onPrimary(this.#statement, options).finally(ended)
@@ -95,18 +112,24 @@ export class ClassifiedRead<Row> implements UndeclaredRead<QueryResult<Row>> {
     // It is not declared a read, so it runs on the primary as an undeclared statement: see
     // `failed`.
     if (way === 'primary') return 'final'
-    if (way !== 'sent' || this.#setting.certain) return way
+    if (way !== 'sent' || this.repeatable) return way
     // A statement that may write is never sent twice: the replica may just have become a primary. A
     // cancelled one has done nothing.
     return error instanceof DatabaseError && error.executed !== 'unknown' ? way : 'final'
   }
 
   failed(error: unknown): Promise<QueryResult<Row>> {
-    const { certain, again } = this.#setting
     if (this.#wentToPrimary) return Promise.reject(causeOf(error))
-    const isUnplaced = !certain && error instanceof NoSuitableNodeError
+    const isUnplaced = !this.repeatable && error instanceof NoSuitableNodeError
     const refusal = isUnplaced ? 'behind' : refusalOf(error)
-    return refusal === undefined ? Promise.reject(error) : again(refusal)
+    if (refusal === undefined) return Promise.reject(error)
+    return this.#fallback.again(
+      refusal,
+      this.#statement,
+      this.#options,
+      this.#startedAt,
+      this.#onPrimary,
+    )
   }
 
   get #read(): QueryRead<Row> {

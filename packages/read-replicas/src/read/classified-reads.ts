@@ -4,7 +4,7 @@ import type { Background } from '../base/background.js'
 import type { RoutingCounters } from '../base/routing-counters.js'
 import { changesNames } from '../classify/changes-names.js'
 import { NAMES_UNKNOWN, type TextRoute, type TextRoutes } from '../classify/text-routes.js'
-import { ClassifiedRead, type OnPrimary } from './classified-read.js'
+import { type ClassifiedFallback, ClassifiedRead, type OnPrimary } from './classified-read.js'
 import type { DeclaredReads, ReadScope } from './declared-reads.js'
 import type { NameCatalog } from './name-catalog.js'
 import type { ReadRunner } from './read-runner.js'
@@ -31,12 +31,16 @@ export interface ClassifiedParts {
  * shows to be a read goes to a replica. If the replica refuses, the statement goes to the primary,
  * once.
  */
-export class ClassifiedReads {
+export class ClassifiedReads implements ClassifiedFallback {
   readonly #parts: ClassifiedParts
 
   /** Runs the statements of one pool. */
   constructor(parts: ClassifiedParts) {
     this.#parts = parts
+  }
+
+  get primary(): Pool {
+    return this.#parts.primary
   }
 
   /** Runs one statement. `onPrimary` runs it if it is no read. */
@@ -48,13 +52,21 @@ export class ClassifiedReads {
   ): Promise<QueryResult<Row>> {
     const { texts, reads } = this.#parts
     const found = texts.routeOf(statement.text)
-    if (found === NAMES_UNKNOWN) {
-      return this.#onceNamed(statement, options, (next, limits) =>
-        this.#routed(scope, next, statement, limits, onPrimary),
-      )
-    }
+    // Closures are made elsewhere: each one here would cost every call an object.
+    if (found === NAMES_UNKNOWN) return this.#unnamed(scope, statement, options, onPrimary)
     if (found.to === 'reader') return reads.query<Row>(scope, statement, options)
     return this.#routed(scope, found, statement, options, onPrimary)
+  }
+
+  #unnamed<Row>(
+    scope: ReadScope,
+    statement: Statement,
+    options: QueryOptions | undefined,
+    onPrimary: OnPrimary<Row>,
+  ): Promise<QueryResult<Row>> {
+    return this.#onceNamed(statement, options, (next, limits) =>
+      this.#routed(scope, next, statement, limits, onPrimary),
+    )
   }
 
   #routed<Row>(
@@ -66,7 +78,7 @@ export class ClassifiedReads {
   ): Promise<QueryResult<Row>> {
     if (found.to === 'primary') {
       return found.changesNames === true
-        ? this.#parts.names!.during(() => onPrimary(statement, options))
+        ? this.#renaming(statement, options, onPrimary)
         : onPrimary(statement, options)
     }
     return this.#classified(scope, found, statement, options, onPrimary)
@@ -78,10 +90,17 @@ export class ClassifiedReads {
     options: QueryOptions | undefined,
     onPrimary: OnPrimary<Row>,
   ): Promise<QueryResult<Row>> {
-    const { names } = this.#parts
-    return names !== undefined && changesNames(statement.text)
-      ? names.during(() => onPrimary(statement, options))
+    return this.#parts.names !== undefined && changesNames(statement.text)
+      ? this.#renaming(statement, options, onPrimary)
       : onPrimary(statement, options)
+  }
+
+  #renaming<Row>(
+    statement: Statement,
+    options: QueryOptions | undefined,
+    onPrimary: OnPrimary<Row>,
+  ): Promise<QueryResult<Row>> {
+    return this.#parts.names!.during(() => onPrimary(statement, options))
   }
 
   /**
@@ -150,7 +169,7 @@ export class ClassifiedReads {
     options: QueryOptions | undefined,
     onPrimary: OnPrimary<Row>,
   ): Promise<QueryResult<Row>> {
-    const { runner, reads, primary, counters, background } = this.#parts
+    const { runner, reads, counters, background } = this.#parts
     background.checkOpen()
     const { route, session } = reads.scopeOf(scope, options, 'query')
     const startedAt = this.#now()
@@ -158,15 +177,19 @@ export class ClassifiedReads {
     // A statement that may write is always allowed on the primary, even when reads are not.
     if (!certain && !route.fits(startedAt)) return onPrimary(statement, options)
     counters.count('classified')
-    const asRead = certain && session !== undefined
-    const again = (refusal: Refusal): Promise<QueryResult<Row>> =>
-      this.#again(refusal, statement, options, startedAt, onPrimary)
-    const setting = { primary, onPrimary, certain, asRead, again }
-    const call = new ClassifiedRead<Row>(statement, options, setting)
-    return runner.query<Row>(route, statement, options, session, call)
+    const call = new ClassifiedRead<Row>(
+      statement,
+      options,
+      startedAt,
+      onPrimary,
+      this,
+      certain,
+      certain && session !== undefined,
+    )
+    return runner.query<Row>(route, statement, options, session, call, startedAt)
   }
 
-  async #again<Row>(
+  async again<Row>(
     refusal: Refusal,
     statement: Statement,
     options: QueryOptions | undefined,

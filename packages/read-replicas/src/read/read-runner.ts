@@ -5,7 +5,7 @@ import {
   type QueryResult,
   type Statement,
 } from '@poolhouse/core'
-import { type CallScope, inScope, refusesSerializable, scopeOfCall } from '@poolhouse/core/kit'
+import { inScope, refusesSerializable, scopeOfCall } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import { readErrorOf } from '../base/read-failure.js'
 import type { RoutingCounters, RoutingReason } from '../base/routing-counters.js'
@@ -14,6 +14,7 @@ import type { FreshWait } from '../route/fresh-wait.js'
 import type { PrimaryGate, Turn } from '../route/primary-gate.js'
 import type { ReadRoute } from '../route/read-route.js'
 import type { SessionMemory } from '../session/session-memory.js'
+import type { Failure, ReadAttempt, Start } from './read-attempt.js'
 import { QueryRead, type ReadCall, type ReadTarget, type UndeclaredRead } from './read-call.js'
 import { HedgeBudget, raceReads, type StartRead } from './read-race.js'
 import type { ReadServers } from './read-servers.js'
@@ -40,41 +41,6 @@ export interface RunnerParts {
   readonly freshWait: FreshWait
   readonly counters: RoutingCounters
   readonly refusals: StandbyRefusals
-}
-
-/** What is known of a call when it leaves the usual way. */
-interface Start {
-  /** When the caller made the call. */
-  readonly startedAt: number
-  /** The replica that has been chosen already. */
-  readonly first?: ReplicaNode | undefined
-  /** The replica that has failed already. */
-  readonly failed?: Failure
-  /** How the primary has failed already. */
-  readonly lost?: { readonly error: unknown }
-  /** Whether no standby can run it. */
-  readonly primaryOnly?: boolean
-  /** The `scopeOfCall` of the call, if that has returned to its caller by now. */
-  readonly scope?: CallScope | undefined
-}
-
-interface Failure {
-  readonly node: ReplicaNode
-  readonly error: unknown
-}
-
-/** How far a call has come. */
-interface ReadAttempt<R> {
-  readonly route: ReadRoute
-  readonly call: ReadCall<R>
-  readonly session: SessionMemory | undefined
-  readonly deadline: number
-  readonly scope: CallScope | undefined
-  /** The replicas that have failed. */
-  readonly tried: Set<ReplicaNode>
-  /** Whether a replica has refused it because it is a standby. */
-  primaryOnly: boolean
-  remainingMs(): number | undefined
 }
 
 // How long a call without a limit of its own waits for its turn on the primary: as long as for a
@@ -131,11 +97,11 @@ export class ReadRunner {
     options: QueryOptions | undefined,
     session: SessionMemory | undefined,
     call?: UndeclaredRead<QueryResult<Row>>,
+    startedAt: number = this.#background.now(),
   ): Promise<QueryResult<Row>> {
-    const startedAt = this.#background.now()
-    const made = (): ReadCall<QueryResult<Row>> => call ?? new QueryRead<Row>(statement, options)
     if (this.#parts.refusals.has(statement.text, startedAt)) {
-      return this.#go(route, made(), session, { startedAt, primaryOnly: true })
+      const refused = call ?? new QueryRead<Row>(statement, options)
+      return this.#go(route, refused, session, { startedAt, primaryOnly: true })
     }
     const node = session === undefined ? route.choose(startedAt) : session.choose(route, startedAt)
     if (node === undefined && session === undefined && call?.isUndeclared === true) {
@@ -143,9 +109,22 @@ export class ReadRunner {
       if (turn !== undefined) return this.#undeclared(route, call, turn, startedAt)
     }
     const isPlain = node !== undefined && !node.writable && !node.repeatableRead
-    if (!isPlain || this.#options.hedgeAfterMs !== undefined) {
-      return this.#go(route, made(), session, { startedAt, first: node })
+    if (isPlain && this.#options.hedgeAfterMs === undefined) {
+      return this.#straight(route, node, statement, options, session, call, startedAt)
     }
+    const read = call ?? new QueryRead<Row>(statement, options)
+    return this.#go(route, read, session, { startedAt, first: node })
+  }
+
+  #straight<Row>(
+    route: ReadRoute,
+    node: ReplicaNode,
+    statement: Statement,
+    options: QueryOptions | undefined,
+    session: SessionMemory | undefined,
+    call: ReadCall<QueryResult<Row>> | undefined,
+    startedAt: number,
+  ): Promise<QueryResult<Row>> {
     node.begin()
     const stalenessMs = node.stalenessAt(startedAt)
     const scope = scopeOfCall()
@@ -161,7 +140,8 @@ export class ReadRunner {
       },
       (error: unknown) => {
         node.end()
-        return this.#go(route, made(), session, { startedAt, failed: { node, error }, scope })
+        const read = call ?? new QueryRead<Row>(statement, options)
+        return this.#go(route, read, session, { startedAt, failed: { node, error }, scope })
       },
     )
   }
@@ -189,12 +169,12 @@ export class ReadRunner {
       if (turn === 'primary') gate.leave()
       return this.#go(route, call, undefined, { startedAt, lost: { error }, scope })
     }
+    const answered = (result: QueryResult<Row>): QueryResult<Row> => {
+      gate.leave()
+      return isNewest(result)
+    }
     try {
-      return call.runUndeclared().then((result) => {
-        if (turn === 'primary') gate.leave()
-        result.stalenessMs = 0
-        return result
-      }, failed)
+      return call.runUndeclared().then(turn === 'free' ? isNewest : answered, failed)
     } catch (error) {
       return failed(error)
     }
@@ -504,4 +484,10 @@ export class ReadRunner {
       over.addEventListener('abort', stop, { once: true })
     })
   }
+}
+
+/** Says of an answer of the primary how old its data were. */
+function isNewest<Row>(result: QueryResult<Row>): QueryResult<Row> {
+  result.stalenessMs = 0
+  return result
 }
