@@ -30,7 +30,7 @@ export class Handoff {
   /** The present suspicion; a connection that was just opened has proved itself under it. */
   readonly suspicion: number = 0
   #suspended = false
-  // Whether the lane was served last of those that waited.
+  // Whether the lane has had a connection since another caller that waited got one.
   #laneHadItsTurn = false
   #shedding: Overload | undefined
 
@@ -242,12 +242,20 @@ export class Handoff {
   /** Takes out the next caller. The lane, which stands in front, takes turns with the others. */
   #shift(slot: Slot): Waiter | undefined {
     const first = this.#waiters.shift(slot)
-    const isLane = first?.isLane === true
-    const other = isLane && this.#laneHadItsTurn ? this.#waiters.shift(slot) : undefined
-    this.#laneHadItsTurn = isLane && other === undefined
-    if (other === undefined) return first
-    this.#waiters.push(first!)
-    return other
+    if (first?.isLane === true) {
+      const other = this.#laneHadItsTurn ? this.#waiters.shift(slot) : undefined
+      if (other === undefined) return first
+      this.#waiters.push(first)
+      this.#laneHadItsTurn = false
+      return other
+    }
+    this.#laneHadItsTurn = false
+    return first
+  }
+
+  /** The lane has had a connection: another caller that waits is next. */
+  laneServed(): void {
+    this.#laneHadItsTurn = true
   }
 
   /** Makes the error of a call that has waited for `waitMs` while load is shed, and reports it. */

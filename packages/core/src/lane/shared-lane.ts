@@ -310,6 +310,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     if (index === -1) return
     this.#members.splice(index, 1)
     member.end()
+    this.#engine.handoff.laneServed()
     this.#engine.returns.endSharing(member.slot)
   }
 

@@ -74,6 +74,37 @@ describe('deadlock detection', () => {
     expect((await apart)?.heldAt).toBe('lease of connection 1, last statement: update')
   })
 
+  it('finds work that waits for a place on a shared connection while it holds the last one', async () => {
+    const { clock, pool } = setUp(2)
+    pool.reconfigure({ multiplex: 'auto' })
+    const known = pool.query('select $1', [1])
+    await clock.advance(10)
+    await known
+    const events: string[] = []
+    pool.on('deadlock', ({ pool: name }) => events.push(name))
+    async function reads(): Promise<void> {
+      await pool.query('select $1', [1])
+    }
+    async function holder(): Promise<void> {
+      await pool.transaction(async (tx) => {
+        await tx.query('insert')
+        await reads()
+      })
+    }
+    const works = [holder(), holder()]
+    const outcomes = Promise.allSettled(works)
+    await clock.advance(3_000)
+    const [first, second] = await outcomes
+    expect([first?.status, second?.status]).toEqual(['fulfilled', 'rejected'])
+    const error = (second as PromiseRejectedResult).reason as PoolDeadlockError
+    expect(error).toBeInstanceOf(PoolDeadlockError)
+    expect(error.executed).toBe('no')
+    expect(error.waitingAt).toContain('reads')
+    expect(error.heldAt).toContain('holder')
+    expect(events).toHaveLength(1)
+    expect([pool.stats().leased, pool.stats().pending]).toEqual([0, 0])
+  })
+
   it('refuses only the youngest of several transactions that wait for each other', async () => {
     const { clock, pool } = setUp(2)
     const nested = (text: string) =>

@@ -67,7 +67,7 @@ describe('what a text costs', () => {
     expect(cost.learn(5)).toBe(false)
     expect(cost.learn(1)).toBe(true)
     expect(cost.learn(1)).toBe(false)
-    for (let answer = 0; answer < 20; answer++) cost.learn(40)
+    for (let answer = 0; answer < 100; answer++) cost.learn(40)
     expect(cost.isQuick).toBe(false)
     const told = [0, 0, 0, 0, 0].map((ms) => cost.learn(ms))
     expect(told.filter(Boolean)).toHaveLength(1)
