@@ -11,18 +11,18 @@ import type {
   TransactionStatus,
 } from '../api/driver.js'
 import type { QueryResult, Statement } from '../api/statement.js'
-import type { Clock, ClockTimer } from '../base/clock.js'
+import type { Clock } from '../base/clock.js'
 import { messageOf } from '../base/message-of.js'
 import { IDENTITY_QUESTION } from '../identity/session-identity.js'
-import { askedParameters } from '../identity/session-parameters.js'
 import { DatabaseError } from '../outcome/database-error.js'
 import { resetFailure } from '../outcome/reset-failure.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import { FakeExchange, fakeCopyIn, fakeCopyOut, fakeCursor, lost } from './fake-exchange.js'
 import { FakeGroup, fitsTogether, isFatal } from './fake-group.js'
 import { FakeSession } from './fake-session.js'
+import { FakeTimers } from './fake-timers.js'
 import type { FakeParameter, FakeReply } from './replies.js'
-import { serverColumns } from './server-columns.js'
+import { oneRow, parameterColumns, serverColumns } from './server-columns.js'
 
 /**
  * How a fake server behaves. Every function is asked anew each time, so a test can change its mind.
@@ -113,8 +113,7 @@ export class FakeConnection implements DriverConnection {
   readonly #options: FakeDriverOptions
   readonly #violations: string[]
   readonly #gone: () => void
-  // Whatever is under way; stopped with the session, as a socket's end would.
-  readonly #timers = new Set<ClockTimer>()
+  readonly #timers: FakeTimers
   readonly #closed: (() => void)[] = []
   #pinging = false
   #resetWanted = false
@@ -137,6 +136,7 @@ export class FakeConnection implements DriverConnection {
     this.#violations = violations
     this.#gone = gone
     this.lastByteAt = options.clock.now()
+    this.#timers = new FakeTimers(options.clock)
     if (options.sendsTogether !== 'never') this.runTogether = (group) => this.#sendTogether(group)
     if (options.shares !== false) this.share = (statements) => this.#share(statements)
     const address = options.address === null ? undefined : '127.0.0.1'
@@ -228,7 +228,7 @@ export class FakeConnection implements DriverConnection {
           this.#options.onAnswer?.(statement, this, error, tag)
           return tag
         },
-        later: (fire) => this.#later(fire, this.#delay()),
+        later: (fire) => this.#timers.later(fire, this.#delay()),
         over: () => {
           this.#group = undefined
           this.#done = undefined
@@ -325,7 +325,7 @@ export class FakeConnection implements DriverConnection {
         )
         resolve()
       }
-      this.#later(arrive, outcome)
+      this.#timers.later(arrive, outcome)
     })
   }
 
@@ -339,7 +339,7 @@ export class FakeConnection implements DriverConnection {
       }
       this.#closed.push(resolve)
       const finish = (): void => this.#end('closed')
-      this.#later(finish, closeMs === 'hang' ? timeoutMs : Math.min(closeMs, timeoutMs))
+      this.#timers.later(finish, closeMs === 'hang' ? timeoutMs : Math.min(closeMs, timeoutMs))
     })
   }
 
@@ -390,28 +390,15 @@ export class FakeConnection implements DriverConnection {
    */
   #identify(text: string, done: Done): void {
     const { answeringPid, version, startUp, server } = this.#options
-    const asked = askedParameters(this.#context.settings.parameters)
-    const columns = asked.flatMap(([name, value]) => {
-      const { found = value, setLater = 0, same = 1 } = startUp?.(name, text) ?? {}
-      return [found, setLater, same]
-    })
+    const { parameters } = this.#context.settings
+    const columns = parameterColumns(parameters, (name) => startUp?.(name, text))
     const told = server?.(this, text)
-    const pid =
-      told instanceof Error
-        ? told
-        : answeringPid === undefined
-          ? this.info.backendPid
-          : answeringPid(this)
+    const answering = told instanceof Error ? told : answeringPid?.(this)
+    const pid = answering === undefined ? this.info.backendPid : answering
     queueMicrotask(() => {
       if (!this.alive) done(lost('the session is closed', 'unknown'))
       else if (pid instanceof Error) done(pid)
-      else
-        done(null, {
-          rows: [[pid, version, ...serverColumns(text, told), ...columns]],
-          rowCount: 1,
-          command: 'SELECT',
-          fields: [],
-        })
+      else done(null, oneRow([pid, version, ...serverColumns(text, told), ...columns]))
     })
   }
 
@@ -441,7 +428,7 @@ export class FakeConnection implements DriverConnection {
   }
 
   #refuseReset(refusal: Error, done: Done): void {
-    this.#later(() => {
+    this.#timers.later(() => {
       this.#end(refusal)
       done(refusal)
     }, this.#delay())
@@ -450,7 +437,7 @@ export class FakeConnection implements DriverConnection {
   #exchange(text: string, remembersCancel: boolean): FakeExchange {
     return new FakeExchange(
       {
-        later: (fire) => this.#later(fire, this.#delay()),
+        later: (fire) => this.#timers.later(fire, this.#delay()),
         violated: (what) => this.#violations.push(`${what}: ${text}`),
         lose: (reason) => this.lose(reason),
         over: (error) => {
@@ -496,23 +483,10 @@ export class FakeConnection implements DriverConnection {
     return typeof statementMs === 'function' ? statementMs() : statementMs
   }
 
-  #later(fire: () => void, delayMs: number): void {
-    if (delayMs === 0) {
-      queueMicrotask(fire)
-      return
-    }
-    const timer = this.#options.clock.setTimer(() => {
-      this.#timers.delete(timer)
-      fire()
-    }, delayMs)
-    this.#timers.add(timer)
-  }
-
   #end(reason: unknown): void {
     if (!this.alive) return
     this.alive = false
-    for (const timer of this.#timers) timer.cancel()
-    this.#timers.clear()
+    this.#timers.stop()
     this.#gone()
     const done = this.#done
     this.#done = undefined

@@ -273,6 +273,8 @@ export class FakeServer {
     } else if (/^(?:commit|rollback|reset session)$/i.test(statement.text)) {
       const id = this.#transactionOf.get(pid)
       if (id !== undefined && error === null && command === 'COMMIT') this.committed.add(id)
+      // It was to commit and to be lost, and was cancelled before that.
+      if (id !== undefined && error !== null) this.committed.delete(id)
       if (error === null) {
         this.#transactionOf.delete(pid)
         this.#begun.delete(pid)

@@ -29,7 +29,7 @@ const ask = (value: string, name?: string): Statement => ({
   ...(name === undefined ? {} : { name }),
 })
 
-/** Shares statements in one piece. Resolves with the outcome of each; `order` says who was first. */
+/** Shares statements in one piece; `all` has their outcomes, `order` says who was answered first. */
 function share(
   { session }: ScriptedSession,
   ...statements: readonly Statement[]
