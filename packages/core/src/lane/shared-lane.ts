@@ -3,9 +3,8 @@ import { MAX_MS } from '../base/clock.js'
 import { ownError } from '../base/own-error.js'
 import { realTimers } from '../base/real-timers.js'
 import type { EngineLane } from '../engine/engine-view.js'
-import { Overload } from '../engine/overload.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
-import { type Waiter, WaitQueue } from '../engine/wait-queue.js'
+import type { Waiter } from '../engine/wait-queue.js'
 import type { MultiplexLimits } from '../options/multiplex-options.js'
 import type { AcceptsServer } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
@@ -13,6 +12,7 @@ import { mayShare } from '../sql/may-share.js'
 import { TextMemory } from '../sql/text-memory.js'
 import type { StatementRun } from '../statement/statement-run.js'
 import { FREE_MS, LaneMember, type MemberLane } from './lane-member.js'
+import { LaneQueue } from './lane-queue.js'
 import { BEHIND, IN_FRONT, LaneWaiter } from './lane-waiter.js'
 import { type RunLane, SharedRun } from './shared-run.js'
 import { TextCost } from './text-cost.js'
@@ -45,10 +45,9 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   readonly #engine: PoolEngine
   readonly #costs = new TextMemory(LONGEST_TEXT, (text) => new TextCost(mayShare(text)))
   readonly #members: LaneMember[] = []
-  readonly #queue = new WaitQueue()
+  readonly #queue: LaneQueue
   readonly #flushing: LaneMember[] = []
   #asked: LaneWaiter | undefined
-  #shedding: Overload | undefined
   /** What an answer takes at least, in milliseconds. */
   tripMs = 0
   #tripKnown = false
@@ -64,6 +63,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   /** Has the connections of this engine. */
   constructor(engine: PoolEngine) {
     this.#engine = engine
+    this.#queue = new LaneQueue(engine)
   }
 
   // ── for the pool ──
@@ -319,7 +319,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   #wait(run: SharedRun, now: number): void {
     const engine = this.#engine
     const limitMs = run.leftMs(now) ?? engine.config.acquireTimeoutMs
-    const refusal = engine.reasonToRefuse(now, limitMs, 0) ?? this.#tooLongFor(limitMs)
+    const refusal = engine.reasonToRefuse(now, limitMs, 0) ?? this.#queue.tooLongFor(limitMs)
     if (refusal !== undefined) {
       run.refuse(refusal, true)
       return
@@ -352,7 +352,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   }
 
   #placeNext(member: LaneMember, now: number): void {
-    const run = this.#next(now)
+    const run = this.#queue.next(now)
     if (run !== undefined) this.#place(run, member, now, Math.max(0, now - run.enqueuedAt))
   }
 
@@ -421,33 +421,6 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     if (member !== undefined) this.#placeNext(member, now)
     this.#serve(now)
     if (member !== undefined && member.load === 0) this.#release(member)
-  }
-
-  /** The call to serve next, past those that have waited too long while load is shed. */
-  #next(now: number): SharedRun | undefined {
-    const overload = this.#overload()
-    let run = this.#queue.shift() as SharedRun | undefined
-    while (overload !== undefined && run !== undefined) {
-      const waitMs = now - run.enqueuedAt
-      if (overload.admit(waitMs, now)) break
-      run.refuse(this.#engine.handoff.shed(overload.options.targetMs, waitMs))
-      run = this.#queue.shift() as SharedRun | undefined
-    }
-    return run
-  }
-
-  #tooLongFor(limitMs: number): Error | undefined {
-    if (this.#queue.size === 0) return undefined
-    const waitMs = this.#overload()?.tooLongFor(limitMs)
-    const { handoff } = this.#engine
-    if (waitMs === undefined) return undefined
-    return handoff.overloaded(handoff.hopeless(limitMs, waitMs))
-  }
-
-  #overload(): Overload | undefined {
-    const { overload } = this.#engine.config
-    if (overload !== this.#shedding?.options) this.#shedding = overload && new Overload(overload)
-    return this.#shedding
   }
 
   #runAlone(run: SharedRun, now: number): void {

@@ -11,11 +11,11 @@ import { verdict } from './schedule.js'
  * Environment variables:
  *
  *   POOLHOUSE_SIM_SEED=1234     runs this schedule alone; 1234:17 its first 17 steps
- *   POOLHOUSE_SIM_RUNS=100000   runs so many schedules instead of 2 000
+ *   POOLHOUSE_SIM_RUNS=100000   runs so many schedules instead of 900
  *   POOLHOUSE_SIM_FIRST=500000  draws other schedules: the default is 1
  */
 const ONLY = process.env['POOLHOUSE_SIM_SEED']
-const RUNS = Number(process.env['POOLHOUSE_SIM_RUNS'] ?? 1_000)
+const RUNS = Number(process.env['POOLHOUSE_SIM_RUNS'] ?? 900)
 const FIRST = Number(process.env['POOLHOUSE_SIM_FIRST'] ?? 1)
 const MOST_STEPS = 200
 
