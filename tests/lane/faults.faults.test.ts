@@ -54,8 +54,9 @@ const FAULTS: readonly Fault[] = [
   {
     what: 'the server crashes and starts again',
     strike: async () => {
-      await server.cluster.primary.kill()
-      await server.cluster.primary.start()
+      const { primary } = server.cluster
+      await primary.kill()
+      await primary.start()
     },
     withinMs: 30_000,
   },
@@ -108,7 +109,7 @@ describe.each(DRIVERS)('300 shared calls in flight, over $driver', ({ make }) =>
       const over = new AbortController()
       const writing = write(pool, over.signal)
       using watch = new Stopwatch()
-      const calls = Array.from({ length: CALLS }, (_, n) => ask(pool, n))
+      const calls = outcomes(Array.from({ length: CALLS }, (_, n) => ask(pool, n)))
       // Something that is under way when the fault strikes.
       const long = [1, 2, 3].map((n) =>
         count(pool, 300_000 + n).then(
@@ -116,10 +117,10 @@ describe.each(DRIVERS)('300 shared calls in flight, over $driver', ({ make }) =>
           ({ name }) => name,
         ),
       )
-      const behind = Array.from({ length: CALLS }, (_, n) => ask(pool, n))
+      const behind = outcomes(Array.from({ length: CALLS }, (_, n) => ask(pool, n)))
       await new Promise((resolve) => setTimeout(resolve, 15))
       await fault.strike(line)
-      const got = [...(await outcomes(calls)), ...(await outcomes(behind))]
+      const got = [...(await calls), ...(await behind)]
       const counted = await Promise.all(long)
       expect(watch.elapsedMs).toBeLessThan(fault.withinMs)
       const allowed = fault.harmless ? ['ok'] : ['ok', 'ConnectionLostError unknown']
