@@ -49,10 +49,13 @@ export class Quarantine {
         slot.endCancel()
         // Whether it will still arrive is unknown, so the session cannot be trusted with another
         // statement.
-        this.#engine.departures.break(
-          slot,
-          `its cancel request failed: ${(error as Error).message}`,
-        )
+        const reason = `its cancel request failed: ${(error as Error).message}`
+        if (slot.shared && connection.inFlight > 1) {
+          // The others are still answered, as soon as the server does anything; one of them that it
+          // hits starts over.
+          slot.marks.spoil(reason)
+          slot.recheckQuiet()
+        } else this.#engine.departures.break(slot, reason)
       },
     )
   }
