@@ -309,6 +309,7 @@ export class PoolEngine implements EngineView, SlotOwner {
     this.departures.retireUnneeded()
     this.arrivals.checkWarm()
     this.handoff.supply(now)
+    this.lane?.check(now)
     this.wakeForUpkeep(now)
   }
 

@@ -1,4 +1,5 @@
 import {
+  type ConnectionBudget,
   type ConnectionPool,
   createPool,
   isPoolhouseError,
@@ -39,6 +40,19 @@ export interface HeldLease {
 const SLACK_MS = 3
 /** A second of idleness, which the pool looks for once a second. */
 const REST_MS = 2_100
+
+/** A budget with permits enough, where another pool is owed one now and then. */
+function demanding(random: SeededRandom): ConnectionBudget {
+  return {
+    join: () => ({
+      take: () => true,
+      owes: () => random.chance(0.1),
+      giveBack: () => {},
+      outside: () => {},
+      leave: () => {},
+    }),
+  }
+}
 
 /** One pool, its server, and everything that has been asked of it. */
 export class World {
@@ -111,6 +125,7 @@ export class World {
         ? { targetMs: random.int(1, 40), intervalMs: random.int(10, 200) }
         : false,
       driver: this.server.driver,
+      budget: random.chance(0.2) ? demanding(random) : undefined,
       multiplex: this.multiplex,
       connection: 'postgres://user:secret@localhost/app',
       max: this.max,

@@ -63,6 +63,17 @@ describe('the shared lane', () => {
     expect(served.slice(6)).toEqual([6, 7, 8, 9])
   })
 
+  it('sends what waits when it may share more', async () => {
+    const it = await laneOf({ max: 4, multiplex: { connections: 1, maxInFlight: 2 } })
+    await widen(it, 4)
+    for (let at = 0; at < 8; at++) call(it, at)
+    await it.clock.settle()
+    expect(it.pool.stats().pending).toBe(6)
+    it.pool.reconfigure({ multiplex: { connections: 4, maxInFlight: 2 } })
+    await it.clock.settle()
+    expect(inFlight(it)).toEqual([2, 2, 2, 2])
+  })
+
   it('leaves a connection to a statement that is late, and sends the others elsewhere', async () => {
     let hangs = true
     const it = await laneOf(
