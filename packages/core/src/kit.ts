@@ -62,12 +62,12 @@ export { describeText, looksSecret } from './base/printable.js'
 export { type EndTurn, Turns, type TurnTaker } from './base/turns.js'
 export { unwatchSignal, watchSignal } from './base/watch-signal.js'
 export {
-  type CallScope,
-  enterScope,
-  inScope,
-  leaveScope,
-  scopeOfCall,
-} from './decorate/call-scope.js'
+  type CallParty,
+  callFor,
+  enterCall,
+  leaveCall,
+  partyOfCall,
+} from './decorate/call-party.js'
 export { EventRelay } from './decorate/event-relay.js'
 export { leasedCopyFrom, leasedCopyTo, leasedRows } from './decorate/leased-stream.js'
 export type {

@@ -17,11 +17,11 @@ import {
   type Driven,
   EventHub,
   type PoolCall,
+  partyOfCall,
   type QueryArguments,
   RelayingPool,
   readCloseOptions,
   readQueryArguments,
-  scopeOfCall,
 } from '@poolhouse/core/kit'
 import { AcquireCall } from './calls/acquire-call.js'
 import type { Call } from './calls/call.js'
@@ -161,9 +161,9 @@ export class PrimaryPool extends RelayingPool implements FailoverPool, Driven {
     }
     const { statement, options } = call
     if (target === undefined) return this.#queryLater<Row>(startedAt, statement, options)
-    const scope = scopeOfCall()
+    const party = partyOfCall()
     return target.query<Row>(statement, options).then(undefined, (error: unknown) => {
-      const failed = new QueryCall<Row>(statement, options, startedAt, scope)
+      const failed = new QueryCall<Row>(statement, options, startedAt, party)
       return this.#dispatcher.dispatch(failed, { pool: target, error })
     })
   }
@@ -284,7 +284,7 @@ export class PrimaryPool extends RelayingPool implements FailoverPool, Driven {
     if (options !== undefined) checkQueryOptions(options)
     this.#refuseWhenClosing()
     return await this.#dispatcher.dispatch(
-      new QueryCall<Row>(statement, options, startedAt, scopeOfCall()),
+      new QueryCall<Row>(statement, options, startedAt, partyOfCall()),
     )
   }
 

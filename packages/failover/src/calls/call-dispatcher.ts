@@ -1,5 +1,5 @@
 import { AbortError, type ConnectionPool, InDoubtError, PoolClosedError } from '@poolhouse/core'
-import { type EventHub, inScope, ownError, ownErrorHere, refusesWrites } from '@poolhouse/core/kit'
+import { callFor, type EventHub, ownError, ownErrorHere, refusesWrites } from '@poolhouse/core/kit'
 import { awaitUntil } from '../base/await-until.js'
 import { isHint } from '../base/fate.js'
 import type { HeldCalls } from '../judge/describe-change.js'
@@ -179,7 +179,7 @@ export class CallDispatcher {
         }
         const left = this.#left(call, waitFrom)
         try {
-          return await inScope(call.scope, () => call.send(pool, left.timeoutMs, left.waitMs))
+          return await callFor(call.party, () => call.send(pool, left.timeoutMs, left.waitMs))
         } catch (error) {
           failed = { pool, error }
         }

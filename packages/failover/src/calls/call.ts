@@ -1,5 +1,5 @@
 import { type ConnectionPool, DatabaseError } from '@poolhouse/core'
-import { type CallScope, scopeOfCall } from '@poolhouse/core/kit'
+import { type CallParty, partyOfCall } from '@poolhouse/core/kit'
 import { fateOf } from '../base/fate.js'
 
 /** What to do after a failure: send the work again, or reject the call. */
@@ -39,8 +39,8 @@ export interface Call<R> {
   readonly isReadOnly: boolean
   /** Whether it asks for a subscription, which ends when the pool begins to close. */
   readonly isListening: boolean
-  /** What `scopeOfCall` returned when the call was made. It is sent in this scope. */
-  readonly scope?: CallScope | undefined
+  /** What `partyOfCall` returned when the call was made. It is sent for this party. */
+  readonly party?: CallParty | undefined
   /**
    * Sends the work to a node. `timeoutMs` is what is left of the call's limit, and `waitMs` what is
    * left of the time to wait; the latter only if the call has waited or failed before.
@@ -65,20 +65,20 @@ export abstract class BasicCall<Options extends CallLimits> {
   /** The options of the call. */
   readonly options: Options | undefined
   /** See `Call`. */
-  readonly scope: CallScope | undefined
+  readonly party: CallParty | undefined
   #refusedBy: ConnectionPool | undefined
 
   /**
-   * Copies the options: they are used as they were at the call, however often it is sent. `scope`
+   * Copies the options: they are used as they were at the call, however often it is sent. `party`
    * is given where the call was made earlier; by default it is the present one.
    */
   constructor(
     options: Options | undefined,
     startedAt: number,
-    scope: CallScope | undefined = scopeOfCall(),
+    party: CallParty | undefined = partyOfCall(),
   ) {
     this.options = options && { ...options }
-    this.scope = scope
+    this.party = party
     this.startedAt = startedAt
   }
 

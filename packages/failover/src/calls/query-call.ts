@@ -8,7 +8,7 @@ import {
 } from '@poolhouse/core'
 import {
   BEGIN_FIRST,
-  type CallScope,
+  type CallParty,
   formatEndpoint,
   hasCondition,
   messageOf,
@@ -23,14 +23,14 @@ export class QueryCall<Row> extends BasicCall<QueryOptions> implements Call<Quer
   // The error of a declared read that got no answer and is being sent again.
   #lost: InDoubtError | undefined
 
-  /** Takes checked arguments. `scope` as for `BasicCall`. */
+  /** Takes checked arguments. `party` as for `BasicCall`. */
   constructor(
     statement: Statement,
     options: QueryOptions | undefined,
     startedAt: number,
-    scope?: CallScope | undefined,
+    party?: CallParty | undefined,
   ) {
-    super(options, startedAt, scope)
+    super(options, startedAt, party)
     this.#statement = statement
   }
 

@@ -12,13 +12,13 @@ import {
   type ReconfigureOptions,
 } from '@poolhouse/core'
 import {
-  type CallScope,
+  type CallParty,
   CONNECTION_EVENTS,
   EventHub,
   EventRelay,
-  enterScope,
-  leaveScope,
-  scopeOfCall,
+  enterCall,
+  leaveCall,
+  partyOfCall,
   sumStats,
 } from '@poolhouse/core/kit'
 import type { Budgets } from '../budget/budgets.js'
@@ -69,19 +69,19 @@ const lasting: AsyncLocalStorage<DatabaseMember> = new AsyncLocalStorage()
 /**
  * The member that the running call is for; undefined outside such a call. The pools that route are
  * shared by all members of a server group; the server at the end of the route (`ServerNode`) looks
- * the member up here. The routing pools run everything of a call in its scope (`scopeOfCall`), also
- * after a wait.
+ * the member up here. The routing pools run everything of a call for its party (`partyOfCall`),
+ * also after a wait.
  */
 export function memberOfCall(): DatabaseMember | undefined {
-  const scope = scopeOfCall()
-  return scope instanceof DatabaseMember ? scope : lasting.getStore()
+  const party = partyOfCall()
+  return party instanceof DatabaseMember ? party : lasting.getStore()
 }
 
 /**
  * One database or tenant on the servers of a group, as one user. Owns its pools, one for each
  * server, made at the first call there.
  */
-export class DatabaseMember implements CallScope {
+export class DatabaseMember implements CallParty {
   readonly hub: EventHub
   /** The events of its pools. */
   readonly events: EventRelay
@@ -190,15 +190,16 @@ export class DatabaseMember implements CallScope {
 
   /**
    * Runs `work` as a call for this member, with everything that it waits for. A statement needs
-   * only `enterScope`, which costs less: the pools that route keep its scope where it waits.
+   * only `enterCall`, which costs less: the pools that route remember for whom it is where it
+   * waits.
    */
   within<R>(work: () => R): R {
     // Also inside a call of another member that is being made right now.
-    const around = enterScope(this)
+    const around = enterCall(this)
     try {
       return lasting.run(this, work)
     } finally {
-      leaveScope(around)
+      leaveCall(around)
     }
   }
 

@@ -21,8 +21,8 @@ import {
   checkListenArguments,
   type Driven,
   EventRelay,
-  enterScope,
-  leaveScope,
+  enterCall,
+  leaveCall,
   type PoolCall,
   RelayingPool,
   readCloseOptions,
@@ -108,7 +108,7 @@ export class DatabaseView extends RelayingPool implements NamedDatabase, ViewedD
   ): Promise<QueryResult<Row>> {
     const member = this.#member
     // Outside `try`, because `finally` must not undo what was not done.
-    const around = enterScope(member)
+    const around = enterCall(member)
     try {
       if (this.#closed) throw new PoolClosedError(this.name)
       const { only, routed } = this.#group
@@ -118,7 +118,7 @@ export class DatabaseView extends RelayingPool implements NamedDatabase, ViewedD
     } catch (error) {
       return Promise.reject(error)
     } finally {
-      leaveScope(around)
+      leaveCall(around)
     }
   }
 

@@ -5,7 +5,7 @@ import {
   type QueryResult,
   type Statement,
 } from '@poolhouse/core'
-import { enterScope, leaveScope, type PoolCall, PoolView } from '@poolhouse/core/kit'
+import { enterCall, leaveCall, type PoolCall, PoolView } from '@poolhouse/core/kit'
 import type { ReaderOptions, ReplicaSession } from '@poolhouse/read-replicas'
 import type { DatabaseMember } from './database-member.js'
 
@@ -37,7 +37,7 @@ export class ReadView extends PoolView<ViewedDatabase> {
     second?: readonly unknown[] | QueryOptions,
     third?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    const around = enterScope(this.member)
+    const around = enterCall(this.member)
     try {
       this.#checkOpen()
       return this.whole.reportDoubt(
@@ -46,7 +46,7 @@ export class ReadView extends PoolView<ViewedDatabase> {
     } catch (error) {
       return Promise.reject(error)
     } finally {
-      leaveScope(around)
+      leaveCall(around)
     }
   }
 

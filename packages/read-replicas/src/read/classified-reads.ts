@@ -1,5 +1,5 @@
 import type { Pool, QueryOptions, QueryResult, Statement } from '@poolhouse/core'
-import { type CallChanges, inScope, scopeOfCall } from '@poolhouse/core/kit'
+import { type CallChanges, callFor, partyOfCall } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import type { RoutingCounters } from '../base/routing-counters.js'
 import { changesNames } from '../classify/changes-names.js'
@@ -152,14 +152,14 @@ export class ClassifiedReads implements ClassifiedFallback {
   ): Promise<R> {
     const { texts, names } = this.#parts
     const startedAt = this.#now()
-    const scope = scopeOfCall()
+    const party = partyOfCall()
     const timeoutMs = options?.timeoutMs ?? Number.POSITIVE_INFINITY
     await names?.learn(startedAt + Math.min(WAIT_FOR_NAMES_MS, timeoutMs), options?.signal)
     const left = options && {
       ...options,
       timeoutMs: this.#leftOf(options.timeoutMs, startedAt),
     }
-    return await inScope(scope, () => go(texts.routeOf(text), left))
+    return await callFor(party, () => go(texts.routeOf(text), left))
   }
 
   #classified<Row>(

@@ -1,5 +1,5 @@
 import { DatabaseError, type Pool } from '@poolhouse/core'
-import { type CallScope, inScope, OwnQuestion } from '@poolhouse/core/kit'
+import { type CallParty, callFor, OwnQuestion } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import { OWN_NAMES_STATEMENT, type OwnNames, readOwnNames } from '../classify/own-names.js'
 import { topologyOf } from '../nodes/membership.js'
@@ -34,11 +34,11 @@ interface State {
 export class NameCatalog {
   readonly #primary: Pool
   readonly #background: Background
-  readonly #states = new WeakMap<CallScope, State>()
+  readonly #states = new WeakMap<CallParty, State>()
   readonly #shared = new Map<string, OwnNames>()
   readonly #own = new OwnQuestion()
   // Stands for the database of a pool that has only one.
-  readonly #alone: CallScope = {}
+  readonly #alone: CallParty = {}
 
   /** Asks nothing by itself. */
   constructor(primary: Pool, background: Background) {
@@ -112,7 +112,7 @@ export class NameCatalog {
     state.askAt = Number.NEGATIVE_INFINITY
   }
 
-  #stateOf(database: CallScope): State {
+  #stateOf(database: CallParty): State {
     let state = this.#states.get(database)
     if (state === undefined) {
       const never = Number.NEGATIVE_INFINITY
@@ -130,7 +130,7 @@ export class NameCatalog {
     return state
   }
 
-  #ask(database: CallScope, state: State): Promise<void> {
+  #ask(database: CallParty, state: State): Promise<void> {
     const background = this.#background
     if (background.stopped.aborted || state.changing > 0) return Promise.resolve()
     state.asking ??= new Promise((resolve) => {
@@ -149,7 +149,7 @@ export class NameCatalog {
     return state.asking
   }
 
-  async #question(database: CallScope, state: State): Promise<void> {
+  async #question(database: CallParty, state: State): Promise<void> {
     const { generation } = state
     const background = this.#background
     const sentAt = background.now()
@@ -157,7 +157,7 @@ export class NameCatalog {
     const limits = { timeoutMs: ANSWER_MS, intent: 'write', signal: background.stopped } as const
     try {
       const result = await this.#own.ask(OWN_NAMES_STATEMENT, (text) =>
-        inScope(database, () => this.#primary.query({ text }, limits)),
+        callFor(database, () => this.#primary.query({ text }, limits)),
       )
       const told = readOwnNames(result)
       if (state.generation !== generation) {
@@ -191,9 +191,9 @@ export class NameCatalog {
  * The database that the present call is for: `alone`, or the one that `databaseOfCall` names for a
  * pool that several databases share. Undefined if the call names none.
  */
-function databaseOf(pool: Pool, alone: CallScope): CallScope | undefined {
+function databaseOf(pool: Pool, alone: CallParty): CallParty | undefined {
   const { current } = topologyOf(pool) ?? {}
   const node = (current?.primary ?? current?.nodes[0])?.pool ?? pool
   if (!('databaseOfCall' in node)) return alone
-  return node.databaseOfCall as CallScope | undefined
+  return node.databaseOfCall as CallParty | undefined
 }

@@ -1,4 +1,4 @@
-import type { CallScope } from '@poolhouse/core/kit'
+import type { CallParty } from '@poolhouse/core/kit'
 import type { ReplicaNode } from '../nodes/replica-node.js'
 import type { ReadRoute } from '../route/read-route.js'
 import type { SessionMemory } from '../session/session-memory.js'
@@ -16,8 +16,8 @@ export interface Start {
   readonly lost?: { readonly error: unknown }
   /** Whether no standby can run it. */
   readonly primaryOnly?: boolean
-  /** The `scopeOfCall` of the call, if that has returned to its caller by now. */
-  readonly scope?: CallScope | undefined
+  /** The `partyOfCall` of the call, if that has returned to its caller by now. */
+  readonly party?: CallParty | undefined
 }
 
 /** A replica on which a read has failed. */
@@ -38,8 +38,8 @@ export interface ReadAttempt<R> {
   readonly session: SessionMemory | undefined
   /** When the call must be over, on the pool's clock; `Infinity` for no limit. */
   readonly deadline: number
-  /** The `scopeOfCall` of the call, in which it is sent. */
-  readonly scope: CallScope | undefined
+  /** The `partyOfCall` of the call, for which it is sent. */
+  readonly party: CallParty | undefined
   /** The replicas that have failed. */
   readonly tried: Set<ReplicaNode>
   /** Whether a replica has refused it because it is a standby. */

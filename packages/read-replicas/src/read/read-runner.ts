@@ -5,7 +5,7 @@ import {
   type QueryResult,
   type Statement,
 } from '@poolhouse/core'
-import { inScope, refusesSerializable, scopeOfCall } from '@poolhouse/core/kit'
+import { callFor, partyOfCall, refusesSerializable } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import { readErrorOf } from '../base/read-failure.js'
 import type { RoutingCounters, RoutingReason } from '../base/routing-counters.js'
@@ -127,7 +127,7 @@ export class ReadRunner {
   ): Promise<QueryResult<Row>> {
     node.begin()
     const stalenessMs = node.stalenessAt(startedAt)
-    const scope = scopeOfCall()
+    const party = partyOfCall()
     return node.pool.query<Row>(statement, options).then(
       (result) => {
         const now = this.#background.now()
@@ -141,7 +141,7 @@ export class ReadRunner {
       (error: unknown) => {
         node.end()
         const read = call ?? new QueryRead<Row>(statement, options)
-        return this.#go(route, read, session, { startedAt, failed: { node, error }, scope })
+        return this.#go(route, read, session, { startedAt, failed: { node, error }, party })
       },
     )
   }
@@ -163,11 +163,11 @@ export class ReadRunner {
     startedAt: number,
   ): Promise<QueryResult<Row>> {
     const { counters, gate } = this.#parts
-    const scope = scopeOfCall()
+    const party = partyOfCall()
     counters.count(turn === 'free' ? 'primaryNoReplicas' : 'primaryNoneFits')
     const failed = (error: unknown): Promise<QueryResult<Row>> => {
       if (turn === 'primary') gate.leave()
-      return this.#go(route, call, undefined, { startedAt, lost: { error }, scope })
+      return this.#go(route, call, undefined, { startedAt, lost: { error }, party })
     }
     const answered = (result: QueryResult<Row>): QueryResult<Row> => {
       gate.leave()
@@ -198,13 +198,13 @@ export class ReadRunner {
     const remainingMs = (): number | undefined =>
       timeoutMs === undefined ? undefined : Math.max(1, deadline - this.#background.now())
     const tried = new Set<ReplicaNode>()
-    const { primaryOnly = false, scope = scopeOfCall() } = start
+    const { primaryOnly = false, party = partyOfCall() } = start
     const attempt: ReadAttempt<R> = {
       route,
       call,
       session,
       deadline,
-      scope,
+      party,
       tried,
       primaryOnly,
       remainingMs,
@@ -277,7 +277,7 @@ export class ReadRunner {
       }
     } catch (error) {
       if (call.failed === undefined) throw error
-      return await inScope(scope, () => call.failed!(error))
+      return await callFor(party, () => call.failed!(error))
     } finally {
       this.#underWay--
     }
@@ -391,7 +391,7 @@ export class ReadRunner {
   }
 
   async #start<R>(attempt: ReadAttempt<R>, node: ReplicaNode, signal?: AbortSignal): Promise<R> {
-    const { call, scope, session, remainingMs } = attempt
+    const { call, party, session, remainingMs } = attempt
     const startedAt = this.#background.now()
     const stalenessMs = node.stalenessAt(startedAt)
     const over = call.repeatable ? undefined : session?.begin(node)
@@ -401,7 +401,7 @@ export class ReadRunner {
       over?.()
       if (this.#limitsNodes) this.#parts.gate.reconsider()
     }
-    const value = await inScope(scope, () => call.run(node, remainingMs, ended, signal))
+    const value = await callFor(party, () => call.run(node, remainingMs, ended, signal))
     if (call.repeatable) session?.saw(node, this.#background.now())
     this.#parts.counters.count('replica')
     if (stalenessMs !== undefined) call.answered?.(value, stalenessMs)
@@ -431,7 +431,7 @@ export class ReadRunner {
     turn: 'primary' | 'free',
     signal: AbortSignal | undefined,
   ): Promise<R> {
-    const { call, scope, session, deadline, remainingMs } = attempt
+    const { call, party, session, deadline, remainingMs } = attempt
     const target = this.#parts.servers.lastResort()
     this.#parts.counters.count(this.#reasonFor(attempt, target, turn))
     const over = call.repeatable ? undefined : session?.begin(undefined)
@@ -439,7 +439,7 @@ export class ReadRunner {
       if (turn === 'primary') this.#parts.gate.leave()
       over?.()
     }
-    const value = await inScope(scope, () => call.run(target, remainingMs, ended, signal))
+    const value = await callFor(party, () => call.run(target, remainingMs, ended, signal))
     if (call.repeatable) {
       const { node } = value as { node?: string }
       session?.sawOn(node, this.#background.now())

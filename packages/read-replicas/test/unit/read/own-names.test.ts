@@ -1,4 +1,4 @@
-import { scopeOfCall } from '@poolhouse/core/kit'
+import { partyOfCall } from '@poolhouse/core/kit'
 import { describe, expect, test } from 'vitest'
 import { changesNames } from '../../../src/classify/changes-names.js'
 import type { StatementClassifier } from '../../../src/classify/classification.js'
@@ -274,7 +274,7 @@ describe('a pool that classifies', () => {
     const { db, primary, clock } = await startSetting({ classify: 'conservative' })
     const [one, other] = [{}, {}]
     Object.defineProperty(primary, 'names', {
-      get: () => (scopeOfCall() === one ? ROWS : scopeOfCall() === other ? [] : undefined),
+      get: () => (partyOfCall() === one ? ROWS : partyOfCall() === other ? [] : undefined),
     })
     const shared = primary as { databaseOfCall?: object | undefined }
     const at = async (called: object | undefined): Promise<string> => {
