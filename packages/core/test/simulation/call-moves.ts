@@ -15,7 +15,9 @@ export function poolQuery(world: World): void {
   const abort = maybeAbort(world)
   const timeoutMs = maybeTimeout(world)
   const id = ++world.lastId
-  const text = world.random.chance(0.1) ? 'set b = 2' : 'select 1'
+  const text = world.random.chance(0.15)
+    ? world.random.pick(['set b = 2', 'set b = 2', 'alter table t add c int'])
+    : 'select 1'
   const sql = marked(text, 'call', id, treatment(world))
   world.say(`query ${id} ${sql} timeout ${timeoutMs}`)
   const limit =

@@ -33,6 +33,22 @@ async function open({ clock, pool }: Harness, count: number): Promise<void> {
   await clock.settle()
 }
 
+test('calls of a view share connections to its server alone', async () => {
+  const made = endpoint([A, B, A, B])
+  await open(made, 4)
+  const { a, b, pool, clock, driver } = made
+  pool.reconfigure({ multiplex: 'auto' })
+  const text = 'select $1'
+  await pool.query(text, [0])
+  const before = [...driver.open].map(({ statements }) => statements.length)
+  const calls = [a, b, a, b, a, b].map((view, at) => watch(view.query(text, [at])))
+  await clock.settle()
+  expect(calls.every(({ state }) => state === 'resolved')).toBe(true)
+  const ran = [...driver.open].map(({ statements }, at) => statements.length - before[at]!)
+  expect([ran[0]! + ran[2]!, ran[1]! + ran[3]!]).toEqual([3, 3])
+  expect(driver.violations).toEqual([])
+})
+
 test('T52: a view lends idle connections to its server alone, the hottest of them', async () => {
   const made = endpoint([A, B, A, B])
   await open(made, 4)
