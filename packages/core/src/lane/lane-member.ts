@@ -69,6 +69,9 @@ export class LaneMember {
   // Those in flight, in order, from `#head` on.
   #sent: MemberRun[] = []
   #head = 0
+  // The one that the server was asked to end last, and when.
+  #cancelled: MemberRun | undefined
+  #cancelledAt = 0
   // Since when the server has had nothing to do but the first of them.
   #headSince = 0
   // The bytes of one moment: when they came, how many answers they held, and what the first of them
@@ -175,6 +178,8 @@ export class LaneMember {
     const mayBe = head !== undefined && this.load > 1 && connection.info.backendPid > 0
     if (!mayBe) return Number.POSITIVE_INFINITY
     if (slot.cancelling) return now + FREE_SOON_MS
+    // It is asked no more than once a second to end: each time costs the server a connection.
+    if (head === this.#cancelled) return this.#cancelledAt + FREE_MS
     return now - this.headMs(now) + (head.cost.ms >= FREE_MS ? FREE_SOON_MS : FREE_MS)
   }
 
@@ -200,6 +205,8 @@ export class LaneMember {
     const head = this.#sent[this.#head]
     // The request may meet the next one. Nothing is put behind those any more.
     this.leaving = true
+    this.#cancelled = head
+    this.#cancelledAt = this.#lane.now()
     this.#lane.cancel(slot)
     // One request ends one statement, and the next one may have been given up meanwhile.
     slot.watchAnswers(() => {

@@ -190,6 +190,24 @@ describe('a connection of the lane', () => {
     expect(log.filter((line) => line === 'cancel')).toHaveLength(1)
   })
 
+  it('frees the others after a second, and asks again no sooner than a second later', () => {
+    const { log, clock, member, add, answer, settle, flush } = setUp()
+    const [a] = [add('a'), add('b'), add('c')]
+    flush()
+    expect(member.freeAt(110)).toBe(1_101)
+    clock.now = 1_101
+    member.free(1_101)
+    settle()
+    expect(member.freeAt(1_102)).toBe(2_101)
+    clock.now = 2_101
+    member.free(2_101)
+    settle()
+    expect(log.filter((line) => line === 'cancel')).toHaveLength(2)
+    answer(2_200, a)
+    // Those of its text may wait for the same lock.
+    expect(member.freeAt(2_200)).toBeLessThan(2_300)
+  })
+
   it('expects the answer to what was sent anew behind the others', () => {
     const { log, member, add, answer, flush } = setUp()
     const [a, b, c] = [add('a'), add('b'), add('c')]
