@@ -5,6 +5,8 @@ import { clean } from './cleaning.js'
 import type { EngineView } from './engine-view.js'
 import type { Waiter } from './wait-queue.js'
 
+const OWED = 'another pool is owed a connection'
+
 /** A call that can wait for a second connection, within what is left of its limit. */
 type RepeatedCall = Waiter & { leftMs(now: number): number | undefined }
 
@@ -73,11 +75,20 @@ export class Returns {
     if (hub.has('release')) this.#report(slot, useMs)
   }
 
-  /** Takes a connection back on which nothing is in flight, from the shared lane. */
-  endSharing(slot: Slot): void {
+  /**
+   * Takes a connection back on which nothing is in flight, from the shared lane. `isOwed`: another
+   * pool is owed it.
+   */
+  endSharing(slot: Slot, isOwed = false): void {
     slot.endSharing()
     if (slot.state !== 'leased') return
+    const { departures, handoff } = this.#engine
     const now = this.#engine.now()
+    if (isOwed && slot.lostReason === undefined) {
+      departures.retire(slot, OWED)
+      handoff.supply(now)
+      return
+    }
     const { marks } = slot
     const isFit = slot.lostReason === undefined && marks.spoiled === undefined
     if (isFit && marks.isRestDue(now)) this.#refresh(slot)
@@ -180,6 +191,6 @@ export class Returns {
     // A connection serves at least one caller, or two pools could pass a permit to and fro and
     // serve none.
     if (uses === 0 || slots.size <= config.min) return undefined
-    return seat.owes() ? 'another pool is owed a connection' : undefined
+    return seat.owes() ? OWED : undefined
   }
 }

@@ -64,6 +64,8 @@ export class LaneMember {
   backlogMs = 0
   /** Whether it takes no more, so that it soon goes back to the pool. */
   leaving = false
+  /** Whether another pool is owed it, so that it leaves this pool too. */
+  isOwed = false
   readonly #lane: MemberLane
   #unsent: MemberRun[] = []
   // Those in flight, in order, from `#head` on.

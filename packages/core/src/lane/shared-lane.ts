@@ -1,3 +1,4 @@
+import type { BudgetSeat } from '../api/connection-budget.js'
 import { FOR_DRIVER, piggybackOf, type Statement, type WithForDriver } from '../api/statement.js'
 import { MAX_MS } from '../base/clock.js'
 import { ownError } from '../base/own-error.js'
@@ -26,6 +27,11 @@ const MOST_BYTES = 65_536
 const PACK_MS = 0.3
 const TINY_MS = 0.1
 const PACK_TINY_MS = 1
+// No connection is given more than that to do: what waits here can still be sent on the next one, and
+// a connection that is wanted elsewhere is soon free. Longer statements follow one another only as
+// far as that fills the time on the way.
+const MOST_BACKLOG_MS = 5
+const SHORT_MS = 1
 // With so many connections one process cannot keep their servers busy with tiny statements.
 const MOST_FOR_TINY = 4
 // A connection whose server has been at one statement for so long, and for so many times as long as
@@ -239,12 +245,13 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const { maxInFlight, connections } = limits
     const isTiny = cost.ms < TINY_MS
     const packMs = isTiny ? PACK_TINY_MS : PACK_MS
+    const mostMs = cost.ms < SHORT_MS ? MOST_BACKLOG_MS : this.tripMs
     let best: LaneMember | undefined
     let staying = 0
     for (const member of this.#members) {
       if (!this.#takes(member, now)) continue
       staying++
-      if (member.load >= maxInFlight) continue
+      if (member.load > 0 && (member.load >= maxInFlight || member.backlogMs > mostMs)) continue
       if (accepts !== undefined && !accepts(member.slot.server)) continue
       if (member.backlogMs < packMs) return member
       if (best === undefined || member.backlogMs < best.backlogMs) best = member
@@ -311,7 +318,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     this.#members.splice(index, 1)
     member.end()
     this.#engine.handoff.laneServed()
-    this.#engine.returns.endSharing(member.slot)
+    this.#engine.returns.endSharing(member.slot, member.isOwed)
   }
 
   // ── waiting ──
@@ -446,11 +453,17 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const now = this.#engine.now()
     const members = this.#flushing.splice(0)
     for (const member of members) member.flush(now)
-    const { seat, slots, config } = this.#engine
     this.busyUntil = this.#engine.now()
+    if (this.#engine.seat !== undefined) this.#payBack(this.#engine.seat)
+  }
+
+  /** Gives up a connection that another pool is owed, once it is answered. */
+  #payBack(seat: BudgetSeat): void {
+    const { slots, config } = this.#engine
     const last = this.#members.at(-1)
-    // It is given up when it comes back.
-    if (last !== undefined && seat?.owes() === true && slots.size > config.min) last.leaving = true
+    if (last === undefined || last.leaving || slots.size <= config.min || !seat.owes()) return
+    last.leaving = true
+    last.isOwed = true
   }
 
   /** When the last connection of the lane is due to other callers; `Infinity` if none wait. */
