@@ -21,6 +21,8 @@ type PasswordFunction = () => string | Promise<string>
 export interface OpenedSession {
   readonly connection: DriverConnection
   readonly examined: ExaminedSession
+  /** How long the server took to answer its first question, in milliseconds. */
+  readonly answerMs: number
 }
 
 /** One connect on its way. */
@@ -115,8 +117,10 @@ export class Connector {
           errorDetail: this.#config.errorDetail,
           listener,
         })
+        const { clock } = this.#config
+        const askedAt = clock.now()
         const examined = signal.aborted ? NOT_EXAMINED : await this.#examine(connection, attempt)
-        return { connection, examined }
+        return { connection, examined, answerMs: clock.now() - askedAt }
       } finally {
         answered = true
       }

@@ -71,7 +71,7 @@ export class Opening {
     const signal =
       options.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, options.signal])
     try {
-      const { connection, examined } = await this.#connector.connect(
+      const { connection, examined, answerMs } = await this.#connector.connect(
         new SlotListener(slot, options),
         abort,
         signal,
@@ -92,7 +92,8 @@ export class Opening {
       // A pooler may have been noticed since it was asked.
       const server = this.#poolers?.inEffect === undefined ? examined.server : undefined
       const known = server && (this.#servers?.add(server) ?? server)
-      slot.opened(connection, parameters, known, server !== undefined && examined.hasOwnProcess)
+      const hasOwnProcess = server !== undefined && examined.hasOwnProcess
+      slot.opened(connection, parameters, known, hasOwnProcess, answerMs)
     } catch (error) {
       slot.lose(error)
       throw error

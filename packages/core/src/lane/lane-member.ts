@@ -37,8 +37,8 @@ export interface MemberLane {
   flushSoon(member: LaneMember): void
   /** Has the server cancel what a connection runs. */
   cancel(slot: Slot): void
-  /** A statement took its server so long, or at most so long. */
-  learn(cost: TextCost, tookMs: number, atMost: boolean): void
+  /** A statement took its server between `least` and `most`, in milliseconds. */
+  learn(cost: TextCost, least: number, most: number): void
   /** Until when this process has been busy with the lane, as far as that is known. */
   readonly busyUntil: number
   /** The first of those in flight took so long. */
@@ -82,8 +82,8 @@ export class LaneMember {
   #cameAt = 0
   #came = 0
   #first: TextCost | undefined
-  #tookMs = 0
-  #atMost = false
+  #least = 0
+  #most = 0
 
   /** Takes a connection that is lent to the lane. */
   constructor(lane: MemberLane, slot: Slot, suspicion: number) {
@@ -231,9 +231,12 @@ export class LaneMember {
     const at = lane.now()
     lane.sawTrip(at - run.sentAt)
     lane.sawHead(at - this.#headSince - lane.tripMs)
+    // It was there at the latest when it had been on its way for so long, and its server may have
+    // had it before: then this is the time since the last answer.
+    this.#most = at - Math.max(this.#cameAt, run.sentAt)
+    this.#least = at - Math.max(this.#cameAt, run.sentAt + lane.tripMs)
     // What came while this process was busy may have come earlier.
-    this.#atMost = at - lane.busyUntil < IDLE_MS
-    this.#tookMs = at - Math.max(this.#cameAt, run.sentAt + lane.tripMs)
+    if (at - lane.busyUntil < IDLE_MS) this.#least = 0
     this.#cameAt = at
     this.#came = 1
     this.#first = run.cost
@@ -244,6 +247,8 @@ export class LaneMember {
     const first = this.#first
     if (first === undefined) return
     this.#first = undefined
-    this.#lane.learn(first, this.#tookMs / this.#came, this.#atMost)
+    const isExact = this.#least === this.#most
+    const least = this.#least / this.#came
+    this.#lane.learn(first, least, isExact ? least : this.#most)
   }
 }

@@ -31,7 +31,9 @@ const PACK_TINY_MS = 1
 // a connection that is wanted elsewhere is soon free. Longer statements follow one another only as
 // far as that fills the time on the way.
 const MOST_BACKLOG_MS = 5
-const SHORT_MS = 1
+const SHORT_MS = 2
+// So many follow one another before the time between their answers has told what they take.
+const MOST_UNSURE = 4
 // With so many connections one process cannot keep their servers busy with tiny statements.
 const MOST_FOR_TINY = 4
 // A connection whose server has been at one statement for so long, and for so many times as long as
@@ -177,12 +179,16 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     this.#engine.cancel(slot)
   }
 
-  learn(cost: TextCost, tookMs: number, atMost = false): void {
-    if (cost.learn(tookMs, atMost)) this.#takeOver()
+  learn(cost: TextCost, least: number, most: number): void {
+    if (cost.learn(least, most)) this.#takeOver()
   }
 
   sawHead(ms: number): void {
     this.#headMs += (ms - this.#headMs) * 0.05
+  }
+
+  lent({ answerMs }: Slot): void {
+    if (!this.#tripKnown && answerMs > 0) this.sawTrip(answerMs)
   }
 
   sawTrip(ms: number): void {
@@ -243,15 +249,17 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const limits = this.#limits
     if (limits === undefined) return undefined
     const { maxInFlight, connections } = limits
-    const isTiny = cost.ms < TINY_MS
+    const { isSure } = cost
+    const isTiny = isSure && cost.ms < TINY_MS
     const packMs = isTiny ? PACK_TINY_MS : PACK_MS
     const mostMs = cost.ms < SHORT_MS ? MOST_BACKLOG_MS : this.tripMs
+    const mostLoad = isSure ? maxInFlight : Math.min(maxInFlight, MOST_UNSURE)
     let best: LaneMember | undefined
     let staying = 0
     for (const member of this.#members) {
       if (!this.#takes(member, now)) continue
       staying++
-      if (member.load > 0 && (member.load >= maxInFlight || member.backlogMs > mostMs)) continue
+      if (member.load >= mostLoad || (member.load > 0 && member.backlogMs >= mostMs)) continue
       if (accepts !== undefined && !accepts(member.slot.server)) continue
       if (member.backlogMs < packMs) return member
       if (best === undefined || member.backlogMs < best.backlogMs) best = member
@@ -306,6 +314,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       engine.returns.endSharing(slot)
       return undefined
     }
+    this.lent(slot)
     const member = new LaneMember(this, slot, engine.handoff.suspicion)
     this.#members.push(member)
     if (engine.handoff.othersWaitSince !== undefined) engine.wakeAt(this.#yieldsAt())
@@ -328,7 +337,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const limitMs = run.leftMs(now) ?? engine.config.acquireTimeoutMs
     const refusal = engine.reasonToRefuse(now, limitMs, 0) ?? this.#queue.tooLongFor(limitMs)
     if (refusal !== undefined) {
-      run.refuse(refusal, true)
+      run.refuse(refusal)
       return
     }
     run.enqueuedAt = now

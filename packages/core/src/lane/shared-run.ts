@@ -18,8 +18,10 @@ import type { TextCost } from './text-cost.js'
 export interface RunLane extends RunOwner {
   /** What an answer takes at least, in milliseconds. */
   readonly tripMs: number
+  /** A connection was lent to it or to one of its calls. */
+  lent(slot: Slot): void
   /** Learns what a statement has cost that had its connection to itself. */
-  learn(cost: TextCost, tookMs: number): void
+  learn(cost: TextCost, least: number, most: number): void
   /** The call is over for its connection, which it shared. */
   left(run: SharedRun, member: LaneMember): void
   again(run: StatementRun, slot: Slot): void
@@ -114,11 +116,18 @@ export class SharedRun extends StatementRun implements MemberRun {
     this.#lane.left(this, member)
   }
 
+  override refuse(error: Error): void {
+    // Its caller is further up the stack than an error shows.
+    super.refuse(error)
+  }
+
   protected override send(slot: Slot, statement: Statement, done: AnswerTo): void {
     const { clock } = this.#host
+    this.#lane.lent(slot)
     const sentAt = clock.now()
     super.send(slot, statement, (error, result) => {
-      if (error === null) this.#lane.learn(this.cost, clock.now() - sentAt - this.#lane.tripMs)
+      const tookMs = clock.now() - sentAt
+      if (error === null) this.#lane.learn(this.cost, tookMs - this.#lane.tripMs, tookMs)
       done(error, result)
     })
   }

@@ -1,7 +1,9 @@
+import { own } from '../base/own.js'
+
 // A statement that takes its server so many milliseconds gets a connection of its own.
 const SLOW_MS = 10
-// Many things make an answer late, and nothing makes it early: what is learned falls fast and rises
-// by this with each answer, however late that was.
+// Many things make an answer late, and nothing makes it early: what is learned falls fast and, once
+// it is sure, rises by this with each answer, however late that was.
 const RISE = 1.05
 const RISE_MS = 0.002
 
@@ -11,6 +13,9 @@ export class TextCost {
   readonly shares: boolean
   /** How long its server takes, in milliseconds, as learned; negative while that is not known. */
   ms = -1
+
+  /** Whether that was seen, and not only how long an answer took at most. */
+  readonly isSure: boolean = false
 
   /** Knows nothing of its cost. */
   constructor(shares: boolean) {
@@ -23,16 +28,20 @@ export class TextCost {
   }
 
   /**
-   * It took this long, or at most this long. Returns whether it is known to be quick from now on,
-   * and was not before.
+   * It took between `least` and `most`, in milliseconds. The two are the same where the server had
+   * nothing else to do between two answers: only that is sure, for of a call on its own nothing
+   * tells the time on the way from the server's. Returns whether it is known to be quick from now
+   * on, and was not before.
    */
-  learn(tookMs: number, atMost = false): boolean {
+  learn(least: number, most: number = least): boolean {
     const { ms } = this
     const wasQuick = this.isQuick
-    const sample = Math.max(0, tookMs)
-    if (ms < 0) this.ms = sample
-    else if (sample <= ms) this.ms = (ms + sample) / 2
-    else if (!atMost) this.ms = Math.min(sample, ms * RISE + RISE_MS)
+    const low = Math.max(0, least)
+    const isExact = low === most
+    if (ms < 0 || (isExact && !this.isSure)) this.ms = low
+    else if (ms > most) this.ms = (ms + Math.max(0, most)) / 2
+    else if (ms < low) this.ms = this.isSure ? Math.min(low, ms * RISE + RISE_MS) : low
+    if (isExact) own<TextCost>(this).isSure = true
     return !wasQuick && this.isQuick
   }
   /** It has kept others waiting for that long, and is not answered: it may wait for a lock. */

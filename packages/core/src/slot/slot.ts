@@ -84,6 +84,8 @@ export class Slot {
    * pooler.
    */
   readonly hasOwnProcess: boolean = false
+  /** How long the server took to answer its first question, in milliseconds; 0 if it was not asked. */
+  readonly answerMs: number = 0
   /**
    * Why the session ended, once it has; known on a lent connection as soon as it cannot be trusted
    * with another statement.
@@ -188,8 +190,10 @@ export class Slot {
     parameters: ReadonlyMap<string, string>,
     server: ServerIdentity | undefined,
     hasOwnProcess: boolean,
+    answerMs = 0,
   ): void {
     this.marks.begin(parameters)
+    own<Slot>(this).answerMs = answerMs
     own<Slot>(this).connection = connection
     own<Slot>(this).server = server
     own<Slot>(this).hasOwnProcess = hasOwnProcess

@@ -9,15 +9,20 @@ export function call({ pool }: Harness, value: unknown = 1, timeoutMs?: number):
   return watch(pool.query(TEXT, [value], { timeoutMs }))
 }
 
-/** A pool that knows one text as quick, with one connection that is idle. */
+/**
+ * A pool that knows one text as one of `knownMs`, tiny by default, with one connection that is idle.
+ * Statements take 1 ms from then on, or what `behaviour` says.
+ */
 export async function laneOf(
   options: Parameters<typeof harness>[0] = {},
   behaviour: Parameters<typeof harness>[1] = {},
+  knownMs = 0.01,
 ): Promise<Harness> {
-  const it = harness({ multiplex: 'auto', ...options }, { statementMs: 1, ...behaviour })
+  const it = harness({ multiplex: 'auto', ...options }, { ...behaviour, statementMs: knownMs })
   const first = call(it)
   await it.clock.advance(20)
   expect(first.state).toBe('resolved')
+  it.driver.options.statementMs = behaviour.statementMs ?? 1
   return it
 }
 

@@ -40,7 +40,7 @@ describe('the shared lane', () => {
   })
 
   it('gives a call to the connection that has least to do', async () => {
-    const it = await laneOf({ max: 2 })
+    const it = await laneOf({ max: 2 }, {}, 1)
     await widen(it, 2)
     for (let at = 0; at < 6; at++) call(it, at)
     await it.clock.settle()
@@ -207,7 +207,7 @@ describe('the shared lane beside callers that want a connection of their own', (
   })
 
   it('gives up all its connections but one at once, and that one after some milliseconds', async () => {
-    const it = await laneOf({ max: 2 })
+    const it = await laneOf({ max: 2 }, {}, 1)
     await widen(it, 2)
     let isOver = false
     const loop = async (): Promise<void> => {

@@ -13,11 +13,15 @@ describe('what a text costs', () => {
     expect([cost.ms, cost.isQuick]).toEqual([-1, false])
   })
 
-  it('is known with the first answer, also from one that was late', () => {
-    expect(known(3).ms).toBe(3)
-    const late = new TextCost(true)
-    expect(late.learn(3, true)).toBe(true)
-    expect(late.ms).toBe(3)
+  it('is known with the first answer, and sure with the first that says it exactly', () => {
+    expect(known(3)).toMatchObject({ ms: 3, isSure: true })
+    const cost = new TextCost(true)
+    expect(cost.learn(0.2, 3)).toBe(true)
+    expect(cost).toMatchObject({ ms: 0.2, isSure: false })
+    cost.learn(1, 4)
+    expect(cost).toMatchObject({ ms: 1, isSure: false })
+    cost.learn(6)
+    expect(cost).toMatchObject({ ms: 6, isSure: true })
   })
 
   it('is never less than nothing', () => {
@@ -37,9 +41,9 @@ describe('what a text costs', () => {
 
   it('does not rise by an answer that says only how long it took at most', () => {
     const cost = known(2)
-    cost.learn(50, true)
+    cost.learn(0, 50)
     expect(cost.ms).toBe(2)
-    cost.learn(1, true)
+    cost.learn(0, 1)
     expect(cost.ms).toBe(1.5)
   })
 
