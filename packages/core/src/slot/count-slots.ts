@@ -1,4 +1,5 @@
-import type { Slot, SlotState } from './slot.js'
+import type { Slot } from './slot.js'
+import type { SlotState } from './slot-steps.js'
 
 /** How many of these connections are in one of these states. */
 export function countSlots(slots: Iterable<Slot>, ...states: readonly SlotState[]): number {

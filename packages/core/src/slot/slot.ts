@@ -12,56 +12,18 @@ import type { ServerIdentity } from '../server/server-identity.js'
 import { shownText } from '../sql/hide-strings.js'
 import type { Occupant } from './occupant.js'
 import { SessionMarks } from './session-marks.js'
-
-/**
- * What a slot does:
- *
- * - `connecting`: being opened; `connection` is not there yet
- * - `idle`: on the idle stack, lent to no caller
- * - `validating`: proving itself alive before its next use
- * - `leased`: exactly one owner
- * - `cleaning`: given back; a running statement is being cancelled, a transaction rolled back or
- *   the session reset
- * - `closing`: being ended politely; still counts against `max`, because the server still holds it
- * - `gone`: no longer counted
- */
-export type SlotState = keyof typeof STEPS
-
-/**
- * The life of one physical connection. Any other step throws.
- *
- *     connecting ──► leased ◄──► idle ──► validating ──► leased | idle
- *                      │           │
- *                      ├► cleaning ◄┤            (cleaning ──► leased | idle)
- *                      ▼            ▼
- *                    closing ──► gone        (gone can follow every state)
- *
- * An idle connection is cleaned when calls have shared it.
- * A connection that comes back goes straight to the next caller, and one that was offered to a
- * caller who is refused stays idle. A connection whose time has come closes instead of being lent.
- */
-const STEPS = {
-  connecting: ['leased', 'idle', 'closing', 'gone'],
-  idle: ['leased', 'idle', 'validating', 'cleaning', 'closing', 'gone'],
-  validating: ['leased', 'idle', 'closing', 'gone'],
-  leased: ['leased', 'idle', 'cleaning', 'closing', 'gone'],
-  cleaning: ['leased', 'idle', 'closing', 'gone'],
-  closing: ['gone'],
-  gone: [],
-} as const
-
-// By number: every state but the last two may become `leased` or `idle`, so that the steps on the
-// path of each query cost one comparison.
-const STATES = Object.keys(STEPS) as readonly SlotState[]
-const NEXT = STATES.map((state) =>
-  STEPS[state].reduce((bits: number, next: SlotState) => bits | bitOf(next), 0),
-)
-// In the order of `STEPS`.
-const [CONNECTING, IDLE, VALIDATING, LEASED, CLEANING, CLOSING, GONE] = [0, 1, 2, 3, 4, 5, 6]
-
-function bitOf(state: SlotState): number {
-  return 1 << STATES.indexOf(state)
-}
+import {
+  CLEANING,
+  CLOSING,
+  CONNECTING,
+  GONE,
+  IDLE,
+  LEASED,
+  NEXT,
+  type SlotState,
+  STATES,
+  VALIDATING,
+} from './slot-steps.js'
 
 /**
  * One place of a pool for one physical connection, and the only owner of its state. Fields that say

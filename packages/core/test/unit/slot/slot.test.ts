@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from 'vitest'
 import type { DriverConnection } from '../../../src/api/driver.js'
-import { Slot, type SlotState } from '../../../src/slot/slot.js'
+import { Slot } from '../../../src/slot/slot.js'
+import type { SlotState } from '../../../src/slot/slot-steps.js'
 
 const steps: Record<Exclude<SlotState, 'connecting'>, (slot: Slot) => void> = {
   leased: (slot) => slot.lend(1),

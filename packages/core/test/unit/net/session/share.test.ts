@@ -29,7 +29,7 @@ const ask = (value: string, name?: string): Statement => ({
   ...(name === undefined ? {} : { name }),
 })
 
-/** Shares statements in one piece; `all` has their outcomes, `order` says who was answered first. */
+/** Shares statements in one piece. `order` says which were answered, one after the other. */
 function share(
   { session }: ScriptedSession,
   ...statements: readonly Statement[]
