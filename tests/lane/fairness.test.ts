@@ -10,7 +10,9 @@ const server = testServer()
 beforeAll(() => makeNumbers(server))
 const FOR_MS = 1_500
 
-/** Runs `work` again and again in `size` lines until the time is over; returns what each has done. */
+/**
+ * Runs `work` again and again in `size` lines until the time is over; returns what each has done.
+ */
 async function repeat(size: number, work: (line: number) => Promise<unknown>): Promise<number[]> {
   const until = performance.now() + FOR_MS
   return await Promise.all(

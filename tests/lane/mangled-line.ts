@@ -32,8 +32,8 @@ export interface MangledLine extends AsyncDisposable {
   /** How many statements clients have had executed since `arm`, by extended protocol. */
   readonly executes: number
   /**
-   * The next `count` answers are held until all of them are there. Each passes through `mangle`, and
-   * they go to the client in one piece, or one after the other. What follows passes as it is.
+   * The next `count` answers are held until all of them are there. Each passes through `mangle`,
+   * and they go to the client in one piece, or one after the other. What follows passes as it is.
    */
   arm(count: number, inOnePiece: boolean, mangle: Mangle): void
 }

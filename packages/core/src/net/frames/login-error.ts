@@ -60,6 +60,16 @@ export class AuthNotAcceptedError extends AuthenticationFailure {
  */
 export class ProtocolError extends Error {}
 
+/** A message of this kind answers nothing that is in flight. */
+export function unaskedFor(kind: number): ProtocolError {
+  return new ProtocolError(`the server answers what was not asked (byte ${kind})`)
+}
+
+/** There is no message of this kind. */
+export function unknownKind(kind: number): ProtocolError {
+  return new ProtocolError(`the server sent a message of an unknown kind (byte ${kind})`)
+}
+
 /** The server closed the connection. */
 export class HungUpError extends Error {
   /** Tells it apart from a reset, and both from silence. */

@@ -12,22 +12,18 @@ import type {
 import { piggybackOf, type Statement, wireValuesOf } from '../../api/statement.js'
 import { realTimers } from '../../base/real-timers.js'
 import { PoolhouseError } from '../../outcome/poolhouse-error.js'
-import { isSeveral } from '../../sql/is-several.js'
-import { traitsOf } from '../../sql/statement-traits.js'
-import { COPIES } from '../../sql/trait-flags.js'
 import { type TypeParsers, typeParsers } from '../../types/type-parsers.js'
 import { frameWithoutDetail } from '../frames/drop-detail.js'
 import { readErrorResponse, readNotice } from '../frames/error-response.js'
 import { readNotification, readParameter } from '../frames/frame-bodies.js'
 import { FrameWalker } from '../frames/frame-walker.js'
-import { ProtocolError } from '../frames/login-error.js'
+import { ProtocolError, unaskedFor, unknownKind } from '../frames/login-error.js'
 import { FROM_SERVER, isKnownMessage, TERMINATE } from '../frames/messages.js'
 import { toClosedError, toDatabaseError } from '../frames/server-error.js'
 import { statusOf } from '../frames/status-of.js'
 import type { LoginView } from '../login/login-guard.js'
 import type { ServerSocket } from '../socket/server-socket.js'
 import { SessionStatements } from '../statements/session-statements.js'
-import { factsOf } from '../statements/statement-facts.js'
 import { CopyInWork, CopyOutWork } from '../work/copy-work.js'
 import { CursorWork } from '../work/cursor-work.js'
 import { declaredOf } from '../work/declared-types.js'
@@ -37,6 +33,7 @@ import { type JoinedPart, JoinedWork } from '../work/joined-work.js'
 import { PairOutcome } from '../work/pair-outcome.js'
 import { RowCursor } from '../work/row-cursor.js'
 import { LoneWork, PiggybackWork } from '../work/sent-along.js'
+import { isForItself, isOne, mayChange, stepsOf } from '../work/sent-steps.js'
 import { SharedWork } from '../work/shared-work.js'
 import { StatementWork } from '../work/statement-work.js'
 import type { WireHost, WireWork } from '../work/wire-work.js'
@@ -494,51 +491,9 @@ export class WireSession
   }
 }
 
-/** Splits statements where a step of the server ends. */
-function stepsOf(statements: readonly SentStatement[]): SentStatement[][] {
-  const steps: SentStatement[][] = []
-  let isOpen = false
-  for (const statement of statements) {
-    if (isOpen) steps.at(-1)!.push(statement)
-    else steps.push([statement])
-    isOpen = statement.joined === true
-  }
-  return steps
-}
-
-/**
- * Whether nothing may be sent behind a statement before it is answered: what follows a COPY would
- * be its data.
- */
-function isForItself({ statement }: SentStatement): boolean {
-  return (traitsOf(statement.text) & COPIES) !== 0 || declaredOf(statement)?.describe !== undefined
-}
-
-/** Whether the text of a statement is one in the extended protocol too. */
-function isOne({ statement }: SentStatement): boolean {
-  return !isSeveral(statement.text)
-}
-
-/**
- * Whether a text may change what a prepared statement behind it does, which is known only from its
- * answer: definitions, or that there is such a statement.
- */
-function mayChange(text: string): boolean {
-  const { fixedShape, leavesMeaning } = factsOf(text)
-  return !fixedShape && !leavesMeaning
-}
-
 function copyInProgress(): PoolhouseError {
   return new PoolhouseError(
     'the statement was not sent: the raw client of the session is in the middle of a COPY; end that first',
     { executed: 'no' },
   )
-}
-
-function unaskedFor(kind: number): ProtocolError {
-  return new ProtocolError(`the server answers what was not asked (byte ${kind})`)
-}
-
-function unknownKind(kind: number): ProtocolError {
-  return new ProtocolError(`the server sent a message of an unknown kind (byte ${kind})`)
 }

@@ -2,7 +2,7 @@ import type { SentStatement } from '../../api/driver.js'
 import type { QueryResult } from '../../api/statement.js'
 import { wireValuesOf } from '../../api/statement.js'
 import { PoolhouseError } from '../../outcome/poolhouse-error.js'
-import { ProtocolError } from '../frames/login-error.js'
+import { ProtocolError, unaskedFor } from '../frames/login-error.js'
 import { FROM_SERVER } from '../frames/messages.js'
 import { MisshapenRow } from '../frames/row-shape.js'
 import { type ServerError, toLostError } from '../frames/server-error.js'
@@ -47,33 +47,33 @@ export class SharedWork extends StatementWork {
   override take(kind: number, buffer: Buffer, from: number, to: number): void {
     switch (kind) {
       case FROM_SERVER.dataRow:
-        if (this.#next !== ROWS) throw outOfOrder(kind)
+        if (this.#next !== ROWS) throw unaskedFor(kind)
         break
       case FROM_SERVER.bindComplete:
-        if (this.#next !== BIND) throw outOfOrder(kind)
+        if (this.#next !== BIND) throw unaskedFor(kind)
         this.#next = this.describes ? DESCRIBE : ROWS
         break
       case FROM_SERVER.commandComplete:
       case FROM_SERVER.emptyQuery:
-        if (this.#next !== ROWS) throw outOfOrder(kind)
+        if (this.#next !== ROWS) throw unaskedFor(kind)
         this.#next = READY
         break
       case FROM_SERVER.rowDescription:
       case FROM_SERVER.noData:
-        if (this.#next !== DESCRIBE) throw outOfOrder(kind)
+        if (this.#next !== DESCRIBE) throw unaskedFor(kind)
         this.#next = ROWS
         break
       case FROM_SERVER.parseComplete:
-        if (this.#next !== PARSE) throw outOfOrder(kind)
+        if (this.#next !== PARSE) throw unaskedFor(kind)
         this.#next = BIND
         break
       case FROM_SERVER.closeComplete:
-        if (this.#next !== CLOSE) throw outOfOrder(kind)
+        if (this.#next !== CLOSE) throw unaskedFor(kind)
         this.#closes--
         this.#skip()
         return
       default:
-        throw outOfOrder(kind)
+        throw unaskedFor(kind)
     }
     super.take(kind, buffer, from, to)
   }
@@ -111,8 +111,4 @@ export class SharedWork extends StatementWork {
   #skip(): void {
     if (this.#next === CLOSE && this.#closes === 0) this.#next = this.parses ? PARSE : BIND
   }
-}
-
-function outOfOrder(kind: number): ProtocolError {
-  return new ProtocolError(`the server answers what was not asked (byte ${kind})`)
 }
