@@ -6,7 +6,6 @@ export type Sharing =
   | { readonly connections: number; readonly maxInFlight: number }
   | false
 
-const AUTO_IN_FLIGHT = 100
 // Tiny statements have no use for more.
 const MOST_FOR_TINY = 4
 
@@ -16,10 +15,9 @@ export function sharing(random: SeededRandom, max: number): Sharing {
   return random.pick<Sharing>([false, 'auto', limits, limits])
 }
 
-/** How many calls may be in flight on shared connections; the rest of those that share wait. */
-export function mostInFlight(multiplex: Sharing, max: number): number {
+/** How many connections may be shared; while so many are, those that share may wait. */
+export function mostShared(multiplex: Sharing, max: number): number {
   if (multiplex === false) return 0
-  const { connections, maxInFlight } =
-    multiplex === 'auto' ? { connections: max, maxInFlight: AUTO_IN_FLIGHT } : multiplex
-  return Math.min(connections, max, MOST_FOR_TINY) * maxInFlight
+  const connections = multiplex === 'auto' ? max : multiplex.connections
+  return Math.min(connections, max, MOST_FOR_TINY)
 }

@@ -9,7 +9,7 @@ import {
 import { SeededRandom, type VirtualClock, virtualClock } from '../../src/testing/index.js'
 import { FakeServer } from './fake-server.js'
 import { CONFIRM_MS, DEADLOCK_MS } from './limits.js'
-import { mostInFlight, type Sharing, sharing } from './sharing.js'
+import { mostShared, type Sharing, sharing } from './sharing.js'
 
 /** One promise that the pool has given, and when it must be kept. */
 export interface Call {
@@ -271,7 +271,7 @@ export class World {
       const retryScheduled =
         now - this.server.lastRefusalAt <= 5_500 + SLACK_MS ||
         now - this.server.lastFullAt <= 10_500 + SLACK_MS
-      // Calls that share wait behind others when all connections that they may have are full.
+      // Calls that share wait behind others when they have all the connections that they may have.
       const isFull = pending <= this.#unsent() && this.#sharesAll()
       if (idle > 0 && !this.server.pinging && !isFull)
         this.complain(`${pending} wait while ${idle} are idle`)
@@ -300,13 +300,11 @@ export class World {
     return count
   }
 
-  /** Whether as much is in flight on shared connections as may be. */
+  /** Whether as many connections are shared as may be. */
   #sharesAll(): boolean {
-    let inFlight = 0
-    for (const connection of this.server.driver.open) {
-      if (connection.sharing) inFlight += connection.inFlight
-    }
-    return inFlight >= mostInFlight(this.multiplex, this.max)
+    let shared = 0
+    for (const { sharing } of this.server.driver.open) if (sharing) shared++
+    return shared >= mostShared(this.multiplex, this.max)
   }
 
   /** What texts do not show is undone when a connection that was shared has been idle. */
