@@ -247,8 +247,6 @@ export class LaneMember {
     const first = this.#first
     if (first === undefined) return
     this.#first = undefined
-    const isExact = this.#least === this.#most
-    const least = this.#least / this.#came
-    this.#lane.learn(first, least, isExact ? least : this.#most)
+    this.#lane.learn(first, this.#least / this.#came, this.#most / this.#came)
   }
 }

@@ -105,14 +105,16 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const mayOvertake = this.#queue.size === 0 || accepts !== undefined
     const member =
       mayOvertake && engine.phase === 'open' ? this.#choose(run.cost, now, accepts) : undefined
-    if (member !== undefined) {
+    // Those that want a certain server wait for it like any other caller.
+    if (member === 'alone' || (member === undefined && accepts !== undefined)) {
+      this.#runAlone(run, now)
+    } else if (member === undefined) {
+      this.#wait(run, now)
+    } else {
       this.#place(run, member, now, 0)
       // Its time was over.
       if (member.load === 0) this.#release(member)
     }
-    // Those that want a certain server wait for it like any other caller.
-    else if (accepts !== undefined) this.#runAlone(run, now)
-    else this.#wait(run, now)
   }
 
   /** How much may be shared; undefined while nothing may be. */
@@ -243,9 +245,10 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   /**
    * The connection to send the next call on: the first that has little to do, or else one more, or
-   * else the one with the least to do. Undefined if there is none.
+   * else the one with the least to do. Undefined if there is none; `alone` if each of those that may
+   * be shared has enough to do for a while.
    */
-  #choose(cost: TextCost, now: number, accepts?: AcceptsServer): LaneMember | undefined {
+  #choose(cost: TextCost, now: number, accepts?: AcceptsServer): LaneMember | 'alone' | undefined {
     const limits = this.#limits
     if (limits === undefined) return undefined
     const { maxInFlight, connections } = limits
@@ -253,18 +256,25 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const isTiny = isSure && cost.ms < TINY_MS
     const packMs = isTiny ? PACK_TINY_MS : PACK_MS
     const mostMs = cost.ms < SHORT_MS ? MOST_BACKLOG_MS : this.tripMs
-    const mostLoad = isSure ? maxInFlight : Math.min(maxInFlight, MOST_UNSURE)
+    const mostLoad = isSure ? maxInFlight : MOST_UNSURE
     let best: LaneMember | undefined
     let staying = 0
+    let isHeldBack = false
     for (const member of this.#members) {
       if (!this.#takes(member, now)) continue
       staying++
-      if (member.load >= mostLoad || (member.load > 0 && member.backlogMs >= mostMs)) continue
+      if (member.load >= maxInFlight) continue
       if (accepts !== undefined && !accepts(member.slot.server)) continue
+      if (!isTiny && member.load > 0 && (member.load >= mostLoad || member.backlogMs >= mostMs)) {
+        isHeldBack = true
+        continue
+      }
       if (member.backlogMs < packMs) return member
       if (best === undefined || member.backlogMs < best.backlogMs) best = member
     }
-    if (staying >= (isTiny ? Math.min(connections, MOST_FOR_TINY) : connections)) return best
+    if (staying >= (isTiny ? Math.min(connections, MOST_FOR_TINY) : connections)) {
+      return best ?? (isHeldBack ? 'alone' : undefined)
+    }
     const slot = this.#engine.take(now, accepts)
     if (slot !== undefined) return this.#adopt(slot, now) ?? best
     if (best !== undefined && this.#mayGrow()) this.#ask(now, BEHIND)
@@ -361,8 +371,11 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
         this.#askIfNeeded(now)
         return
       }
-      this.#placeNext(member, now)
-      if (member.load === 0) this.#release(member)
+      if (member === 'alone') this.#sendOff(queue.shift() as SharedRun, now)
+      else {
+        this.#placeNext(member, now)
+        if (member.load === 0) this.#release(member)
+      }
     }
     this.#engine.closing?.served()
   }
@@ -376,9 +389,14 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   #stepAside(now: number): void {
     this.#askNoMore()
     for (let run = this.#queue.shift(); run !== undefined; run = this.#queue.shift()) {
-      this.#engine.deadlines.remove(run)
-      this.#runAlone(run as SharedRun, now)
+      this.#sendOff(run as SharedRun, now)
     }
+  }
+
+  /** Has a call that waited for a place take a connection of its own, or wait for one. */
+  #sendOff(run: SharedRun, now: number): void {
+    this.#engine.deadlines.remove(run)
+    this.#runAlone(run, now)
   }
 
   #askIfNeeded(now: number): void {

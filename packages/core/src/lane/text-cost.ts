@@ -6,6 +6,7 @@ const SLOW_MS = 10
 // it is sure, rises by this with each answer, however late that was.
 const RISE = 1.05
 const RISE_MS = 0.002
+const CLOSE_MS = 0.1
 
 /** What a lane knows of one text. */
 export class TextCost {
@@ -28,20 +29,21 @@ export class TextCost {
   }
 
   /**
-   * It took between `least` and `most`, in milliseconds. The two are the same where the server had
-   * nothing else to do between two answers: only that is sure, for of a call on its own nothing
-   * tells the time on the way from the server's. Returns whether it is known to be quick from now
-   * on, and was not before.
+   * It took between `least` and `most`, in milliseconds. Of a call on its own, the two are as far
+   * apart as the way to the server and back is long; of many in a row they are close together, and
+   * only that is sure. Returns whether it is known to be quick from now on, and was not before.
    */
   learn(least: number, most: number = least): boolean {
     const { ms } = this
     const wasQuick = this.isQuick
     const low = Math.max(0, least)
-    const isExact = low === most
-    if (ms < 0 || (isExact && !this.isSure)) this.ms = low
-    else if (ms > most) this.ms = (ms + Math.max(0, most)) / 2
+    const high = Math.max(low, most)
+    const isClose = high - low <= CLOSE_MS
+    if (isClose && !this.isSure) this.ms = (low + high) / 2
+    else if (ms < 0) this.ms = low
+    else if (ms > high) this.ms = (ms + high) / 2
     else if (ms < low) this.ms = this.isSure ? Math.min(low, ms * RISE + RISE_MS) : low
-    if (isExact) own<TextCost>(this).isSure = true
+    if (isClose) own<TextCost>(this).isSure = true
     return !wasQuick && this.isQuick
   }
   /** It has kept others waiting for that long, and is not answered: it may wait for a lock. */

@@ -264,7 +264,7 @@ describe('a connection of the lane', () => {
       member.end()
       // Sent at 100, with a round trip of 1 ms. How much of it the first one took is not known.
       expect(learned).toEqual([
-        [2, 5],
+        [2, 2.5],
         [4, 4],
         [3, 3],
       ])
