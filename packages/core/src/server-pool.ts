@@ -127,20 +127,20 @@ export class ServerPool implements ConnectionPool, Driven {
       const engine = this.#engine
       const lane = engine.lane as SharedLane
       const cost = lane.costOf(statement)
-      if (cost !== undefined && options?.signal?.aborted !== true) {
-        const now = engine.now()
+      try {
+        if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
+        // What may share begins no transaction and takes no lock.
+        if (cost?.shares !== true) refuseWhenCalled(statement)
+      } catch (error) {
+        throw aboutStatement(engine, error, statement.text)
+      }
+      const now = engine.now()
+      if (cost !== undefined) {
         const run = new SharedRun(engine, lane, cost, statement, options, now, resolve)
         run.accepts = this.#accepts
         lane.run(run, now)
         return
       }
-      try {
-        if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
-        refuseWhenCalled(statement)
-      } catch (error) {
-        throw aboutStatement(engine, error, statement.text)
-      }
-      const now = engine.now()
       const run = new StatementRun(engine, engine.returns, statement, options, now, resolve)
       const accepts = this.#accepts
       const slot = engine.take(now, accepts)

@@ -51,7 +51,7 @@ const YIELD_MS = 10
  */
 export class SharedLane implements EngineLane, MemberLane, RunLane {
   readonly #engine: PoolEngine
-  readonly #costs = new TextMemory(LONGEST_TEXT, (text) => new TextCost(mayShare(text)))
+  readonly #costs = new TextMemory(LONGEST_TEXT, (text) => new TextCost(() => mayShare(text)))
   readonly #members: LaneMember[] = []
   readonly #queue: LaneQueue
   readonly #flushing: LaneMember[] = []
@@ -77,13 +77,14 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   // ── for the pool ──
 
   /**
-   * What is known of the text of a statement that may share a connection; undefined for one that
-   * may not.
+   * What is known of the text of a statement that may share a connection, as far as is known;
+   * undefined for one that may not.
    */
   costOf(statement: Statement): TextCost | undefined {
     if (this.#limits === undefined) return undefined
     const cost = this.#costs.of(statement.text)
-    if (!cost.shares || statement.name !== undefined) return undefined
+    cost.met()
+    if (cost.shares === false || statement.name !== undefined) return undefined
     const isPlain =
       piggybackOf(statement) === undefined &&
       (statement as WithForDriver)[FOR_DRIVER] === undefined &&

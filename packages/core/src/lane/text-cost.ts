@@ -10,8 +10,10 @@ const CLOSE_MS = 0.1
 
 /** What a lane knows of one text. */
 export class TextCost {
-  /** Whether statements of this text may share a connection at all. */
-  readonly shares: boolean
+  /** Whether statements of this text may share a connection at all; undefined at its first use. */
+  readonly shares: boolean | undefined = undefined
+  readonly #mayShare: () => boolean
+  #isMet = false
   /** How long its server takes, in milliseconds, as learned; negative while that is not known. */
   ms = -1
 
@@ -19,13 +21,19 @@ export class TextCost {
   readonly isSure: boolean = false
 
   /** Knows nothing of its cost. */
-  constructor(shares: boolean) {
-    this.shares = shares
+  constructor(mayShare: () => boolean) {
+    this.#mayShare = mayShare
   }
 
-  /** Whether it is known to be quick. */
+  /** Its text is used. Only one that comes back is worth the look at it. */
+  met(): void {
+    if (this.#isMet) own<TextCost>(this).shares ??= this.#mayShare()
+    this.#isMet = true
+  }
+
+  /** Whether statements of this text may share a connection, and are known to be quick. */
   get isQuick(): boolean {
-    return this.ms >= 0 && this.ms < SLOW_MS
+    return this.shares === true && this.ms >= 0 && this.ms < SLOW_MS
   }
 
   /**

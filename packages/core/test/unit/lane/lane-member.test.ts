@@ -64,7 +64,7 @@ function setUp() {
     sawTrip: () => {},
   } satisfies MemberLane
   const member = new LaneMember(lane, slot, 0)
-  const cost = new TextCost(true)
+  const cost = new TextCost(() => true)
   cost.learn(2)
   const add = (name: string): NotedRun => {
     const run = new NotedRun(name, cost, log)

@@ -1,21 +1,43 @@
 import { describe, expect, it } from 'vitest'
 import { TextCost } from '../../../src/lane/text-cost.js'
 
+function met(): TextCost {
+  const cost = new TextCost(() => true)
+  cost.met()
+  cost.met()
+  return cost
+}
+
 function known(ms: number): TextCost {
-  const cost = new TextCost(true)
+  const cost = met()
   cost.learn(ms)
   return cost
 }
 
 describe('what a text costs', () => {
   it('is not known before its first answer, so that it is not quick', () => {
-    const cost = new TextCost(true)
+    const cost = met()
     expect([cost.ms, cost.isQuick]).toEqual([-1, false])
+  })
+
+  it('is looked at only if it comes back, and then once', () => {
+    let looks = 0
+    const cost = new TextCost(() => {
+      looks++
+      return false
+    })
+    cost.met()
+    expect([looks, cost.shares]).toEqual([0, undefined])
+    cost.learn(0.1)
+    expect(cost.isQuick).toBe(false)
+    cost.met()
+    cost.met()
+    expect([looks, cost.shares, cost.isQuick]).toEqual([1, false, false])
   })
 
   it('is known with the first answer, and sure with the first that says it exactly', () => {
     expect(known(3)).toMatchObject({ ms: 3, isSure: true })
-    const cost = new TextCost(true)
+    const cost = met()
     expect(cost.learn(0.2, 3)).toBe(true)
     expect(cost).toMatchObject({ ms: 0.2, isSure: false })
     cost.learn(1, 4)
@@ -66,7 +88,7 @@ describe('what a text costs', () => {
   })
 
   it('tells once that a text has turned out to be quick', () => {
-    const cost = new TextCost(true)
+    const cost = met()
     expect(cost.learn(30)).toBe(false)
     expect(cost.learn(5)).toBe(false)
     expect(cost.learn(1)).toBe(true)
