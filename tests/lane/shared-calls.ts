@@ -25,7 +25,10 @@ export function ask(pool: ConnectionPool, n: number): Promise<QueryResult<Number
   return pool.query<NumberRow>(ONE, [n])
 }
 
-/** Runs a text by itself until its cost is known to be small, after which it shares. */
+/**
+ * Runs a text by itself until it is known to be quick, and then many times at once until that is
+ * sure, after which it shares.
+ */
 export async function learn(
   pool: ConnectionPool,
   text = ONE,
@@ -36,6 +39,9 @@ export async function learn(
     const startedAt = performance.now()
     await pool.query(text, values)
     if (performance.now() - startedAt < 5) quick++
+  }
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(Array.from({ length: 20 }, () => pool.query(text, values)))
   }
 }
 
