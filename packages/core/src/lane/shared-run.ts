@@ -127,7 +127,9 @@ export class SharedRun extends StatementRun implements MemberRun {
     const sentAt = clock.now()
     super.send(slot, statement, (error, result) => {
       const tookMs = clock.now() - sentAt
-      if (error === null) this.#lane.learn(this.cost, tookMs - this.#lane.tripMs, tookMs)
+      // How much of it this process was busy with other things is not known here.
+      const least = this.cost.isSure ? 0 : tookMs - this.#lane.tripMs
+      if (error === null) this.#lane.learn(this.cost, least, tookMs)
       done(error, result)
     })
   }

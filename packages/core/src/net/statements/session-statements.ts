@@ -106,11 +106,14 @@ export class SessionStatements {
   /**
    * The prepared statement to run this as, undefined for none; if it is not `known`, `parse` goes
    * first. Asked each time a statement is about to be sent, with its values as they are sent.
-   * Throws `TypeError` for a name that stands for another text or that PostgreSQL would cut off.
+   * One that is `parsing` is chosen only if `follows`: this is sent behind that Parse, and may be
+   * sent anew. Throws `TypeError` for a name that stands for another text or that PostgreSQL would
+   * cut off.
    */
   choose(
     statement: Statement,
     values: readonly WireValue[] | undefined,
+    follows = false,
   ): NamedStatement | undefined {
     const { text, name } = statement
     let found: NamedStatement | undefined
@@ -125,9 +128,8 @@ export class SessionStatements {
       found = values === undefined ? undefined : this.#automatic?.use(text)
       if (found === undefined) this.#noteText(statement, values)
     }
-    if (found === undefined || !this.#allows(found.automatic) || found.state === 'parsing') {
-      return undefined
-    }
+    if (found === undefined || !this.#allows(found.automatic)) return undefined
+    if (found.state === 'parsing') return follows ? found : undefined
     const rules = this.#rules
     if (rules.epoch !== this.#epoch) {
       this.#epoch = rules.epoch

@@ -83,6 +83,10 @@ export class SharedWork extends StatementWork {
     return super.takeError(buffer, from, to)
   }
 
+  protected override get follows(): boolean {
+    return true
+  }
+
   override settle(): void {
     if (this.host.status === 'idle') super.settle()
     else {

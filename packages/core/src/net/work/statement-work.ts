@@ -1,5 +1,6 @@
 import type { QueryResult, Statement } from '../../api/statement.js'
 import { messageOf } from '../../base/message-of.js'
+import { isCondition } from '../../outcome/conditions.js'
 import { PoolhouseError } from '../../outcome/poolhouse-error.js'
 import type { WireValue } from '../../types/encode-values.js'
 import { commandOf, countOf } from '../frames/command-tag.js'
@@ -35,6 +36,8 @@ export class StatementWork extends WireWork {
   /** The prepared statement that it uses, and whether the server had it when this was sent. */
   #prepared: NamedStatement | undefined
   #known = false
+  /** Whether its Parse is on its way, sent by what goes before. */
+  #isBehindParse = false
   /** Names that its messages tell the server to forget. */
   protected closing: readonly string[] = NO_NAMES
   /** Whether its messages have the columns described. */
@@ -83,20 +86,21 @@ export class StatementWork extends WireWork {
     const { text } = this.#statement
     // The types are no part of an automatic name, and the unnamed statement may have any.
     const isUnnamed = unnamed || this.#declared !== undefined
-    const chosen = prepared.choose(this.#statement, this.#values)
+    const chosen = prepared.choose(this.#statement, this.#values, this.follows)
     const statement = isUnnamed ? undefined : chosen
     this.#prepared = statement
     this.#known = statement?.state === 'known'
+    this.#isBehindParse = statement?.state === 'parsing'
     this.#shape = (this.#known ? statement?.shape : undefined) ?? RowShape.none
     this.failure = undefined
     this.describes = !this.#known || statement!.shape === undefined
     this.closing = NO_NAMES
-    if (!this.#known) {
+    if (this.parses) {
       if (statement !== undefined) prepared.parse(statement)
       if (prepared.hasClosing) this.closing = prepared.takeClosing()
     }
     return statementMessages({
-      text: this.#known ? undefined : text,
+      text: this.parses ? text : undefined,
       name: statement?.name ?? '',
       values: this.#values ?? NO_VALUES,
       types: this.#declared?.types ?? NO_TYPES,
@@ -159,6 +163,11 @@ export class StatementWork extends WireWork {
     const statement = this.#prepared
     // After BindComplete it may have been executed in part: a procedure may have committed.
     if (statement === undefined || this.bound || refusal === undefined) return
+    if (this.#isBehindParse) {
+      // That Parse has failed.
+      this.#stale = isCondition(refusal.code, 'invalid_sql_statement_name')
+      return
+    }
     this.#stale = this.host.prepared.refused(statement, this.#known, refusal)
     this.#foreign = !this.#stale && !this.#known && isForeign(refusal)
   }
@@ -189,7 +198,7 @@ export class StatementWork extends WireWork {
 
   override takeBack(): void {
     const { prepared } = this.host
-    if (this.#prepared !== undefined) prepared.unsent(this.#prepared)
+    if (this.#prepared !== undefined && this.parses) prepared.unsent(this.#prepared)
     if (this.closing.length > 0) prepared.stillClosing(this.closing)
     this.#prepared = undefined
     this.closing = NO_NAMES
@@ -197,7 +206,12 @@ export class StatementWork extends WireWork {
 
   /** Whether its messages begin with Parse. */
   protected get parses(): boolean {
-    return !this.#known
+    return !this.#known && !this.#isBehindParse
+  }
+
+  /** Whether it is sent behind what is not answered, and may be sent anew. */
+  protected get follows(): boolean {
+    return false
   }
 
   /** Tells the caller. Called once. */
