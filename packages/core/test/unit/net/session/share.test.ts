@@ -198,6 +198,23 @@ describe('a statement that shares its session under a name', () => {
     expect(await second.all).toEqual([{ rows: [{ v: '2' }] }, { rows: [{ v: '3' }] }])
   })
 
+  it('follows a Parse that is on its way, and is sent anew if that one fails', async () => {
+    const it = await scriptedSession()
+    const { order, all } = share(it, ask('1', 'n'), ask('2', 'n'), ask('3', 'n'))
+    expect(await it.kinds(13)).toBe('PBDESBDESBDES')
+    it.peer.write(failure('42703', 'no such column'), ready())
+    it.peer.write(failure('26000', 'no such statement'), ready())
+    expect(await it.kinds(5)).toBe('PBDES')
+    it.peer.write(failure('26000', 'no such statement'), ready())
+    expect(await it.kinds(4)).toBe('BDES')
+    expect(order).toEqual([0])
+    it.peer.write(...answer('2'), BOUND, ...rest('3'))
+    const [first, ...others] = await all
+    expect(first).toMatchObject({ error: { code: '42703' } })
+    expect(others).toEqual([{ rows: [{ v: '2' }] }, { rows: [{ v: '3' }] }])
+    expect(order).toEqual([0, 1, 2])
+  })
+
   it('is sent anew behind the others when its plan was outdated', async () => {
     const it = await scriptedSession()
     const first = share(it, ask('1', 'n'))
