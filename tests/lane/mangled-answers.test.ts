@@ -305,7 +305,7 @@ describe.each(DRIVERS)(
       expect(await outcomes([ask(pool, 7)], 7)).toEqual(['ok'])
     })
 
-    it('T110: an answer too few in the middle is noticed by the columns of the next one', async () => {
+    it('T110: an answer too few in the middle is noticed by the next one', async () => {
       await using line = await startMangledLine(server.url)
       const pool = openPool({ connection: line.url, max: 1, multiplex: { connections: 1 } })
       const reasons: string[] = []
@@ -324,7 +324,7 @@ describe.each(DRIVERS)(
         got.map((_, index) => (index < STRUCK ? 'fulfilled' : 'rejected')),
       )
       await until(() => reasons.length === 1, 'the session to be destroyed')
-      expect(reasons[0]).toMatch(/not the ones described/)
+      expect(reasons[0]).toMatch(/not the ones described|answers what was not asked/)
     })
   },
 )

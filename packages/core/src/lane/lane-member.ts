@@ -1,9 +1,8 @@
 import type { DriverConnection, SentStatement } from '../api/driver.js'
 import type { Slot } from '../slot/slot.js'
+import type { LanePace } from './lane-pace.js'
 import type { TextCost } from './text-cost.js'
 
-// After so many milliseconds without work this process has waited for bytes.
-const IDLE_MS = 0.03
 /** Others that wait behind one statement are freed of it after that, in milliseconds. */
 export const FREE_MS = 1_000
 // If it is one of several whose text has kept others for so long, after that.
@@ -29,8 +28,8 @@ export interface MemberRun extends SentStatement {
 
 /** What a connection of the lane asks of it. */
 export interface MemberLane {
-  /** What an answer takes at least, in milliseconds: the way to the server and back. */
-  readonly tripMs: number
+  /** The time that passes between the servers and this process. */
+  readonly pace: LanePace
   /** Time now, on the pool's clock. */
   now(): number
   /** Has `flush` called when the callers of this turn have said what they want. */
@@ -39,12 +38,6 @@ export interface MemberLane {
   cancel(slot: Slot): void
   /** A statement took its server between `least` and `most`, in milliseconds. */
   learn(cost: TextCost, least: number, most: number): void
-  /** Until when this process has been busy with the lane, as far as that is known. */
-  readonly busyUntil: number
-  /** The first of those in flight took so long. */
-  sawHead(ms: number): void
-  /** A round trip took so long. */
-  sawTrip(ms: number): void
 }
 
 /**
@@ -166,7 +159,7 @@ export class LaneMember {
   /** For how long the server has run the statement that others wait for, in milliseconds. */
   headMs(now: number): number {
     const isIdle = this.#head === this.#sent.length
-    return isIdle ? 0 : now - this.#headSince - this.#lane.tripMs
+    return isIdle ? 0 : now - this.#headSince - this.#lane.pace.tripMs
   }
 
   /**
@@ -229,14 +222,14 @@ export class LaneMember {
     this.#learn()
     const lane = this.#lane
     const at = lane.now()
-    lane.sawTrip(at - run.sentAt)
-    lane.sawHead(at - this.#headSince - lane.tripMs)
+    const { pace } = lane
+    const isBusy = pace.answered(at, at - run.sentAt, at - this.#headSince)
     // It was there at the latest when it had been on its way for so long, and its server may have
     // had it before: then this is the time since the last answer.
     this.#most = at - Math.max(this.#cameAt, run.sentAt)
-    this.#least = at - Math.max(this.#cameAt, run.sentAt + lane.tripMs)
+    this.#least = at - Math.max(this.#cameAt, run.sentAt + pace.tripMs)
     // What came while this process was busy may have come earlier.
-    if (at - lane.busyUntil < IDLE_MS) this.#least = 0
+    if (isBusy) this.#least = 0
     this.#cameAt = at
     this.#came = 1
     this.#first = run.cost

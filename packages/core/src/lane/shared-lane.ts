@@ -13,6 +13,7 @@ import { mayShare } from '../sql/may-share.js'
 import { TextMemory } from '../sql/text-memory.js'
 import type { StatementRun } from '../statement/statement-run.js'
 import { FREE_MS, LaneMember, type MemberLane } from './lane-member.js'
+import { LanePace } from './lane-pace.js'
 import { LaneQueue } from './lane-queue.js'
 import { BEHIND, IN_FRONT, LaneWaiter } from './lane-waiter.js'
 import { type RunLane, SharedRun } from './shared-run.js'
@@ -27,19 +28,15 @@ const MOST_BYTES = 65_536
 const PACK_MS = 0.3
 const TINY_MS = 0.1
 const PACK_TINY_MS = 1
-// No connection is given more than that to do: what waits here can still be sent on the next one, and
-// a connection that is wanted elsewhere is soon free. Longer statements follow one another only as
-// far as that fills the time on the way.
+// No connection is given more than that to do: what waits here can still be sent on the next one,
+// and a connection that is wanted elsewhere is soon free. Longer statements follow one another only
+// as far as that fills the time on the way.
 const MOST_BACKLOG_MS = 5
-const SHORT_MS = 2
+const SHORT_MS = 1.5
 // So many follow one another before the time between their answers has told what they take.
 const MOST_UNSURE = 4
 // With so many connections one process cannot keep their servers busy with tiny statements.
 const MOST_FOR_TINY = 4
-// A connection whose server has been at one statement for so long, and for so many times as long as
-// others of late, takes no more.
-const LATE_MS = 10
-const LATE_TIMES = 4
 // How long a caller that wants a connection of its own waits for the last one of the lane.
 const YIELD_MS = 10
 
@@ -56,16 +53,11 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   readonly #queue: LaneQueue
   readonly #flushing: LaneMember[] = []
   #asked: LaneWaiter | undefined
-  /** What an answer takes at least, in milliseconds. */
-  tripMs = 0
-  #tripKnown = false
-  // How long the first of those in flight has taken of late.
-  #headMs = 0
+  /** The time that passes between the servers and this process. */
+  readonly pace: LanePace = new LanePace()
   #looking = false
   // The sessions of the driver cannot be shared.
   #isUnsupported = false
-  /** Until when this process has been busy with the lane, as far as that is known. */
-  busyUntil = 0
   readonly #flush = (): void => this.#flushAll()
 
   /** Has the connections of this engine. */
@@ -174,8 +166,11 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   }
 
   flushSoon(member: LaneMember): void {
+    if (this.#flushing.push(member) > 1) return
     // Callers that answers have woken say what they want next in microtasks, which come before.
-    if (this.#flushing.push(member) === 1) realTimers.nextTick(this.#flush)
+    // While all wait for this process, what else has come from servers is read first.
+    if (this.pace.isBusy) realTimers.setImmediate(this.#flush)
+    else realTimers.nextTick(this.#flush)
   }
 
   cancel(slot: Slot): void {
@@ -184,21 +179,6 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   learn(cost: TextCost, least: number, most: number): void {
     if (cost.learn(least, most)) this.#takeOver()
-  }
-
-  sawHead(ms: number): void {
-    this.#headMs += (ms - this.#headMs) * 0.05
-  }
-
-  lent({ answerMs }: Slot): void {
-    if (!this.#tripKnown && answerMs > 0) this.sawTrip(answerMs)
-  }
-
-  sawTrip(ms: number): void {
-    // The least of late; it may grow again.
-    if (!this.#tripKnown || ms < this.tripMs) this.tripMs = ms
-    else this.tripMs += (ms - this.tripMs) * 0.001
-    this.#tripKnown = true
   }
 
   finished(run: StatementRun, slot: Slot): void {
@@ -246,17 +226,17 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   /**
    * The connection to send the next call on: the first that has little to do, or else one more, or
-   * else the one with the least to do. Undefined if there is none; `alone` if each of those that may
-   * be shared has enough to do for a while.
+   * else the one with the least to do. Undefined if there is none; `alone` if each of those that
+   * may be shared has enough to do for a while.
    */
   #choose(cost: TextCost, now: number, accepts?: AcceptsServer): LaneMember | 'alone' | undefined {
     const limits = this.#limits
     if (limits === undefined) return undefined
     const { maxInFlight, connections } = limits
     const { isSure } = cost
-    const isTiny = isSure && cost.ms < TINY_MS
+    const isTiny = isSure && cost.ms < (this.pace.isBusy ? SHORT_MS : TINY_MS)
     const packMs = isTiny ? PACK_TINY_MS : PACK_MS
-    const mostMs = cost.ms < SHORT_MS ? MOST_BACKLOG_MS : this.tripMs
+    const mostMs = cost.ms < SHORT_MS ? MOST_BACKLOG_MS : this.pace.tripMs
     const mostLoad = isSure ? maxInFlight : MOST_UNSURE
     let best: LaneMember | undefined
     let staying = 0
@@ -274,7 +254,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       if (best === undefined || member.backlogMs < best.backlogMs) best = member
     }
     if (staying >= (isTiny ? Math.min(connections, MOST_FOR_TINY) : connections)) {
-      return best ?? (isHeldBack ? 'alone' : undefined)
+      return best ?? (isHeldBack && cost.ms >= SHORT_MS ? 'alone' : undefined)
     }
     const slot = this.#engine.take(now, accepts)
     if (slot !== undefined) return this.#adopt(slot, now) ?? best
@@ -284,7 +264,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   /** Whether a connection may be given more. */
   #takes(member: LaneMember, now: number): boolean {
-    if (!member.leaving && member.headMs(now) >= this.#lateMs) this.#suspectLate()
+    if (!member.leaving && member.headMs(now) >= this.pace.lateMs) this.#suspectLate()
     const { slot } = member
     const { departures, handoff } = this.#engine
     member.leaving ||=
@@ -293,10 +273,6 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       departures.reasonToRetire(slot, now) !== undefined ||
       slot.marks.isRestDue(now)
     return !member.leaving && member.connection.full !== true && !handoff.isSuspended
-  }
-
-  get #lateMs(): number {
-    return Math.max(LATE_MS, this.#headMs * LATE_TIMES)
   }
 
   /** A statement seems to be late. Its answer may be there already, and not be read. */
@@ -308,7 +284,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       const now = this.#engine.now()
       // It belongs to its statement alone then, and others share the next one.
       for (const member of this.#members) {
-        if (member.headMs(now) >= this.#lateMs) member.leaving = true
+        if (member.headMs(now) >= this.pace.lateMs) member.leaving = true
       }
       this.#serve(now)
     })
@@ -325,7 +301,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       engine.returns.endSharing(slot)
       return undefined
     }
-    this.lent(slot)
+    this.pace.lent(slot)
     const member = new LaneMember(this, slot, engine.handoff.suspicion)
     this.#members.push(member)
     if (engine.handoff.othersWaitSince !== undefined) engine.wakeAt(this.#yieldsAt())
@@ -407,7 +383,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     else {
       if (staying < connections) this.#ask(now, BEHIND)
       // One of those that stay may be late then.
-      this.#engine.wakeAt(now + LATE_MS)
+      this.#engine.wakeAt(now + this.pace.lateMs)
     }
   }
 
@@ -481,7 +457,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const now = this.#engine.now()
     const members = this.#flushing.splice(0)
     for (const member of members) member.flush(now)
-    this.busyUntil = this.#engine.now()
+    this.pace.sent(this.#engine.now())
     if (this.#engine.seat !== undefined) this.#payBack(this.#engine.seat)
   }
 

@@ -12,14 +12,13 @@ import {
   StatementRun,
 } from '../statement/statement-run.js'
 import type { LaneMember, MemberRun } from './lane-member.js'
+import type { LanePace } from './lane-pace.js'
 import type { TextCost } from './text-cost.js'
 
 /** What a call asks of its lane. */
 export interface RunLane extends RunOwner {
-  /** What an answer takes at least, in milliseconds. */
-  readonly tripMs: number
-  /** A connection was lent to it or to one of its calls. */
-  lent(slot: Slot): void
+  /** The time that passes between the servers and this process. */
+  readonly pace: LanePace
   /** Learns what a statement has cost that had its connection to itself. */
   learn(cost: TextCost, least: number, most: number): void
   /** The call is over for its connection, which it shared. */
@@ -123,12 +122,12 @@ export class SharedRun extends StatementRun implements MemberRun {
 
   protected override send(slot: Slot, statement: Statement, done: AnswerTo): void {
     const { clock } = this.#host
-    this.#lane.lent(slot)
+    this.#lane.pace.lent(slot)
     const sentAt = clock.now()
     super.send(slot, statement, (error, result) => {
       const tookMs = clock.now() - sentAt
       // How much of it this process was busy with other things is not known here.
-      const least = this.cost.isSure ? 0 : tookMs - this.#lane.tripMs
+      const least = this.cost.isSure ? 0 : tookMs - this.#lane.pace.tripMs
       if (error === null) this.#lane.learn(this.cost, least, tookMs)
       done(error, result)
     })

@@ -6,7 +6,7 @@ const SLOW_MS = 10
 // it is sure, rises by this with each answer, however late that was.
 const RISE = 1.05
 const RISE_MS = 0.002
-const CLOSE_MS = 0.1
+const CLOSE_MS = 1
 
 /** What a lane knows of one text. */
 export class TextCost {

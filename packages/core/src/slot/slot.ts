@@ -46,7 +46,9 @@ export class Slot {
    * pooler.
    */
   readonly hasOwnProcess: boolean = false
-  /** How long the server took to answer its first question, in milliseconds; 0 if it was not asked. */
+  /**
+   * How long the server took to answer its first question, in milliseconds; 0 if it was not asked.
+   */
   readonly answerMs: number = 0
   /**
    * Why the session ended, once it has; known on a lent connection as soon as it cannot be trusted

@@ -40,8 +40,13 @@ export const SYNC: Buffer = Buffer.from([SYNC_KIND, 0, 0, 0, 4])
 export const TERMINATE: Buffer = Buffer.from([0x58, 0, 0, 0, 4])
 /** CopyDone: the data is complete. */
 export const COPY_DONE: Buffer = Buffer.from([0x63, 0, 0, 0, 4])
+/**
+ * Close of the unnamed portal, whether there is one or not; answered by CloseComplete. In front of
+ * every second of many statements it tells whose answer is whose.
+ */
+export const CLOSE_MARK: Buffer = Buffer.from([CLOSE, 0, 0, 0, 6, OF_PORTAL, 0])
 /** Close of the unnamed portal, and Sync. */
-export const CLOSE_PORTAL: Buffer = Buffer.from([CLOSE, 0, 0, 0, 6, OF_PORTAL, 0, ...SYNC])
+export const CLOSE_PORTAL: Buffer = Buffer.concat([CLOSE_MARK, SYNC])
 
 // Describe and Execute of the unnamed portal, Sync and Flush, with their headers.
 const DESCRIBE_LENGTH = 7

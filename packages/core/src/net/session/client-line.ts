@@ -300,3 +300,11 @@ function sessionOver(reason: unknown): Error {
   const why = messageOf(reason)
   return Object.assign(new Error(`the session is over: ${why}`), { code: 'CONNECTION_CLOSED' })
 }
+
+/** The error of work that cannot be sent while the client has a COPY open. */
+export function copyInProgress(): PoolhouseError {
+  return new PoolhouseError(
+    'the statement was not sent: the raw client of the session is in the middle of a COPY; end that first',
+    { executed: 'no' },
+  )
+}

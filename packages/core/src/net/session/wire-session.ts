@@ -11,19 +11,19 @@ import type {
 } from '../../api/driver.js'
 import { piggybackOf, type Statement, wireValuesOf } from '../../api/statement.js'
 import { realTimers } from '../../base/real-timers.js'
-import { PoolhouseError } from '../../outcome/poolhouse-error.js'
 import { type TypeParsers, typeParsers } from '../../types/type-parsers.js'
 import { frameWithoutDetail } from '../frames/drop-detail.js'
 import { readErrorResponse, readNotice } from '../frames/error-response.js'
 import { readNotification, readParameter } from '../frames/frame-bodies.js'
 import { FrameWalker } from '../frames/frame-walker.js'
 import { ProtocolError, unaskedFor, unknownKind } from '../frames/login-error.js'
-import { FROM_SERVER, isKnownMessage, TERMINATE } from '../frames/messages.js'
+import { CLOSE_MARK, FROM_SERVER, isKnownMessage, TERMINATE } from '../frames/messages.js'
 import { toClosedError, toDatabaseError } from '../frames/server-error.js'
 import { statusOf } from '../frames/status-of.js'
 import type { LoginView } from '../login/login-guard.js'
 import type { ServerSocket } from '../socket/server-socket.js'
 import { SessionStatements } from '../statements/session-statements.js'
+import { AnswerMarks } from '../work/answer-marks.js'
 import { CopyInWork, CopyOutWork } from '../work/copy-work.js'
 import { CursorWork } from '../work/cursor-work.js'
 import { declaredOf } from '../work/declared-types.js'
@@ -38,7 +38,7 @@ import { SharedWork } from '../work/shared-work.js'
 import { StatementWork } from '../work/statement-work.js'
 import type { WireHost, WireWork } from '../work/wire-work.js'
 import { WorkQueue, type WorkRunner } from '../work/work-queue.js'
-import { ClientLine } from './client-line.js'
+import { ClientLine, copyInProgress } from './client-line.js'
 import type { Library } from './library.js'
 import { SocketConnection } from './socket-connection.js'
 
@@ -60,6 +60,7 @@ export class WireSession
   readonly #walker = new FrameWalker()
   /** Which of them want the socket not to be read: the work of the pool, and the client. */
   readonly #pauses = { work: false, client: false }
+  readonly marks: AnswerMarks = new AnswerMarks()
   readonly #queue: WorkQueue<WireWork> = new WorkQueue<WireWork>(this)
   /** Whether bytes of the server are being taken. */
   #isReading = false
@@ -193,14 +194,18 @@ export class WireSession
     for (const sent of statements) {
       let work: SharedWork | undefined
       try {
-        work = new SharedWork(this, sent)
-        if (goesAtOnce) pieces.push(work.messages())
+        const isMarked = goesAtOnce && this.marks.next()
+        work = new SharedWork(this, sent, isMarked)
+        const messages = goesAtOnce ? work.messages() : undefined
+        if (isMarked) pieces.push(CLOSE_MARK)
+        if (messages !== undefined) pieces.push(messages)
       } catch (error) {
         work?.takeBack()
         realTimers.nextTick(() => sent.done(error as Error))
         continue
       }
       if (goesAtOnce) {
+        this.marks.sent()
         work.sent = true
         this.#queue.join(work)
       } else this.#submit(work)
@@ -489,11 +494,4 @@ export class WireSession
         return false
     }
   }
-}
-
-function copyInProgress(): PoolhouseError {
-  return new PoolhouseError(
-    'the statement was not sent: the raw client of the session is in the middle of a COPY; end that first',
-    { executed: 'no' },
-  )
 }

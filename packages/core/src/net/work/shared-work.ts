@@ -23,28 +23,36 @@ const READY = 5
  * One statement that shares its session with others in flight. It goes by the extended protocol,
  * which refuses a text of several statements, and takes the messages of its answer in no other
  * order than that of what was sent: a message too many or too few would shift the answers of all
- * that follow.
+ * that follow. Every second statement of a session is marked, so that an answer too many or too few
+ * shows even where all have the same form.
  */
 export class SharedWork extends StatementWork {
   readonly #sent: SentStatement
   #next = CLOSE
   #closes = 0
+  #isMarked: boolean
 
-  /** Throws what the values throw. */
-  constructor(host: WireHost, sent: SentStatement) {
+  /** `isMarked`: a `CLOSE_MARK` goes out in front of it. Throws what the values throw. */
+  constructor(host: WireHost, sent: SentStatement, isMarked: boolean) {
     super(host, sent.statement, wireValuesOf(sent.statement) ?? NONE, undefined)
     this.#sent = sent
+    this.#isMarked = isMarked
   }
 
   override messages(): Buffer {
     const messages = super.messages()
-    this.#closes = this.closing.length
+    this.#closes = this.closing.length + (this.#isMarked ? 1 : 0)
     this.#next = CLOSE
     this.#skip()
     return messages
   }
 
   override take(kind: number, buffer: Buffer, from: number, to: number): void {
+    const isUnmarked = this.#next === CLOSE && kind !== FROM_SERVER.closeComplete
+    if (isUnmarked && this.#isMarked && this.host.marks.ignored()) {
+      this.#closes = 0
+      this.#skip()
+    }
     switch (kind) {
       case FROM_SERVER.dataRow:
         if (this.#next !== ROWS) throw unaskedFor(kind)
@@ -69,6 +77,7 @@ export class SharedWork extends StatementWork {
         break
       case FROM_SERVER.closeComplete:
         if (this.#next !== CLOSE) throw unaskedFor(kind)
+        if (this.#isMarked) this.host.marks.answered()
         this.#closes--
         this.#skip()
         return
@@ -81,6 +90,11 @@ export class SharedWork extends StatementWork {
   override takeError(buffer: Buffer, from: number, to: number): ServerError {
     this.#next = READY
     return super.takeError(buffer, from, to)
+  }
+
+  protected override again(): void {
+    super.again()
+    this.#isMarked = false
   }
 
   protected override get follows(): boolean {

@@ -4,6 +4,7 @@ import type { TypeParsers } from '../../types/type-parsers.js'
 import { readErrorResponse } from '../frames/error-response.js'
 import { type ServerError, toDatabaseError, toUnansweredError } from '../frames/server-error.js'
 import type { SessionStatements } from '../statements/session-statements.js'
+import type { AnswerMarks } from './answer-marks.js'
 import type { QueuedWork } from './work-queue.js'
 
 /** The session, as its work uses it. */
@@ -12,6 +13,8 @@ export interface WireHost {
   readonly prepared: SessionStatements
   /** Turns the texts of the server into values. */
   readonly types: TypeParsers
+  /** Whether its server answers the marks of shared statements. */
+  readonly marks: AnswerMarks
   /** As the last ReadyForQuery said. */
   readonly status: TransactionStatus
   /** The library's own error of the body of an ErrorResponse. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { DriverConnection, SentStatement } from '../../../src/api/driver.js'
 import { LaneMember, type MemberLane, type MemberRun } from '../../../src/lane/lane-member.js'
+import { LanePace } from '../../../src/lane/lane-pace.js'
 import { TextCost } from '../../../src/lane/text-cost.js'
 import { Slot } from '../../../src/slot/slot.js'
 
@@ -35,6 +36,15 @@ class NotedRun implements MemberRun {
   }
 }
 
+/** A round trip takes 1 ms, whatever is seen. */
+class SteadyPace extends LanePace {
+  override readonly tripMs = 1
+
+  override answered(at: number): boolean {
+    return at - this.busyUntil < 0.03
+  }
+}
+
 function setUp() {
   const log: string[] = []
   const learned: [least: number, most: number][] = []
@@ -50,9 +60,9 @@ function setUp() {
   const slot = new Slot(1, 0)
   slot.opened(connection as unknown as DriverConnection, new Map(), undefined, true)
   slot.share(clock.now)
+  const pace = new SteadyPace()
   const lane = {
-    tripMs: 1,
-    busyUntil: 0,
+    pace,
     now: () => clock.now,
     flushSoon: () => log.push('flush soon'),
     cancel: (cancelled: Slot) => {
@@ -60,8 +70,6 @@ function setUp() {
       cancelled.beginCancel()
     },
     learn: (_cost: TextCost, least: number, most: number) => learned.push([least, most]),
-    sawHead: () => {},
-    sawTrip: () => {},
   } satisfies MemberLane
   const member = new LaneMember(lane, slot, 0)
   const cost = new TextCost(() => true)
@@ -82,7 +90,7 @@ function setUp() {
     slot.recheckQuiet()
   }
   const flush = (): void => member.flush(clock.now)
-  return { log, learned, lane, clock, connection, slot, member, add, answer, settle, flush }
+  return { log, learned, pace, clock, connection, slot, member, add, answer, settle, flush }
 }
 
 describe('a connection of the lane', () => {
@@ -271,10 +279,10 @@ describe('a connection of the lane', () => {
     })
 
     it('only a limit from what may have come while this process was busy', () => {
-      const { learned, lane, member, add, answer, flush } = setUp()
+      const { learned, pace, member, add, answer, flush } = setUp()
       const a = add('a')
       flush()
-      lane.busyUntil = 150
+      pace.sent(150)
       answer(150, a)
       member.end()
       expect(learned).toEqual([[0, 50]])

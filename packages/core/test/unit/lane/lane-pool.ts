@@ -10,8 +10,8 @@ export function call({ pool }: Harness, value: unknown = 1, timeoutMs?: number):
 }
 
 /**
- * A pool that knows one text as one of `knownMs`, tiny by default, with one connection that is idle.
- * Statements take 1 ms from then on, or what `behaviour` says.
+ * A pool that knows one text as one of `knownMs`, tiny by default, with one connection that is
+ * idle. Statements take 1 ms from then on, or what `behaviour` says.
  */
 export async function laneOf(
   options: Parameters<typeof harness>[0] = {},

@@ -54,6 +54,9 @@ function share(
 
 const rest = (value: string): Buffer[] => [columns(['v']), row(value), tag('SELECT 1'), ready()]
 const answer = (value: string): Buffer[] => [PARSED, BOUND, ...rest(value)]
+// Every second statement is marked, from the first on.
+const MARK = frame('3')
+const short = (value: string): Buffer[] => [BOUND, row(value), tag('SELECT 1'), ready()]
 const LOST = { error: { name: 'ConnectionLostError', executed: 'unknown' } }
 
 describe('statements that share their session', () => {
@@ -61,8 +64,8 @@ describe('statements that share their session', () => {
     const it = await scriptedSession()
     const { all, order } = share(it, ask('1'), ask('2'), ask('3'))
     expect(it.session.inFlight).toBe(3)
-    expect(await it.kinds(15)).toBe('PBDESPBDESPBDES')
-    it.peer.write(...answer('1'), ...answer('2'), ...answer('3'))
+    expect(await it.kinds(17)).toBe('CPBDESPBDESCPBDES')
+    it.peer.write(MARK, ...answer('1'), ...answer('2'), MARK, ...answer('3'))
     expect(await all).toEqual([
       { rows: [{ v: '1' }] },
       { rows: [{ v: '2' }] },
@@ -76,8 +79,8 @@ describe('statements that share their session', () => {
     const it = await scriptedSession()
     const first = share(it, ask('1'))
     const second = share(it, ask('2'))
-    expect(await it.kinds(10)).toBe('PBDESPBDES')
-    it.peer.write(...answer('1'))
+    expect(await it.kinds(11)).toBe('CPBDESPBDES')
+    it.peer.write(MARK, ...answer('1'))
     expect(await first.all).toEqual([{ rows: [{ v: '1' }] }])
     expect(second.order).toEqual([])
     it.peer.write(...answer('2'))
@@ -87,8 +90,8 @@ describe('statements that share their session', () => {
   it('are written whole where the server answers byte by byte', async () => {
     const it = await scriptedSession()
     const { all } = share(it, ask('1'), ask('2'))
-    await it.kinds(10)
-    const bytes = Buffer.concat([...answer('1'), ...answer('2')])
+    await it.kinds(11)
+    const bytes = Buffer.concat([MARK, ...answer('1'), ...answer('2')])
     for (let at = 0; at < bytes.length; at++) it.session.show(bytes.subarray(at, at + 1))
     expect(await all).toEqual([{ rows: [{ v: '1' }] }, { rows: [{ v: '2' }] }])
   })
@@ -96,12 +99,12 @@ describe('statements that share their session', () => {
   it('fail one by one: before BindComplete, after it, and in the middle of the rows', async () => {
     const it = await scriptedSession()
     const { all } = share(it, ask('1'), ask('2'), ask('3'), ask('4'), ask('5'))
-    await it.kinds(25)
-    it.peer.write(...answer('1'))
+    await it.kinds(28)
+    it.peer.write(MARK, ...answer('1'))
     it.peer.write(failure('42601'), ready())
-    it.peer.write(PARSED, BOUND, failure('22012'), ready())
+    it.peer.write(MARK, PARSED, BOUND, failure('22012'), ready())
     it.peer.write(PARSED, BOUND, columns(['v']), row('4'), failure('57014'), ready())
-    it.peer.write(...answer('5'))
+    it.peer.write(MARK, ...answer('5'))
     expect(await all).toMatchObject([
       { rows: [{ v: '1' }] },
       { error: { code: '42601', executed: 'rolled-back' } },
@@ -122,8 +125,8 @@ describe('statements that share their session', () => {
       { text: 'select $1', values: [{ toJSON: () => circle }] },
       ask('3'),
     )
-    expect(await it.kinds(10)).toBe('PBDESPBDES')
-    it.peer.write(...answer('1'), ...answer('3'))
+    expect(await it.kinds(11)).toBe('CPBDESPBDES')
+    it.peer.write(MARK, ...answer('1'), ...answer('3'))
     expect(await all).toMatchObject([{ rows: [{ v: '1' }] }, { error: {} }, { rows: [{ v: '3' }] }])
     expect(order[0]).toBe(1)
   })
@@ -151,8 +154,8 @@ describe('statements that share their session', () => {
   it('are all in doubt when the session is lost, but for those that are answered', async () => {
     const it = await scriptedSession()
     const { all } = share(it, ask('1'), ask('2'), ask('3'))
-    await it.kinds(15)
-    it.peer.write(...answer('1'), PARSED, BOUND, columns(['v']), row('2'))
+    await it.kinds(17)
+    it.peer.write(MARK, ...answer('1'), PARSED, BOUND, columns(['v']), row('2'))
     await turns(2)
     it.peer.socket.destroy()
     expect(await all).toMatchObject([{ rows: [{ v: '1' }] }, LOST, LOST])
@@ -161,7 +164,7 @@ describe('statements that share their session', () => {
   it('know what the server has said of the one that it ended', async () => {
     const it = await scriptedSession()
     const { all } = share(it, ask('1'), ask('2'))
-    await it.kinds(10)
+    await it.kinds(11)
     it.peer.write(failure('57P01', 'go', 'FATAL'))
     await turns(2)
     it.peer.socket.destroy()
@@ -173,8 +176,8 @@ describe('statements that share their session', () => {
     async (status) => {
       const it = await scriptedSession()
       const { all } = share(it, ask('1'), ask('2'), ask('3'))
-      await it.kinds(15)
-      it.peer.write(...answer('1'), PARSED, BOUND, ...rest('2').slice(0, -1), ready(status))
+      await it.kinds(17)
+      it.peer.write(MARK, ...answer('1'), PARSED, BOUND, ...rest('2').slice(0, -1), ready(status))
       it.peer.write(...answer('3'))
       expect(await all).toMatchObject([{ rows: [{ v: '1' }] }, LOST, LOST])
       expect(await it.over).toMatchObject({
@@ -188,24 +191,23 @@ describe('a statement that shares its session under a name', () => {
   it('is parsed once', async () => {
     const it = await scriptedSession()
     const first = share(it, ask('1', 'n'))
-    expect(await it.kinds(5)).toBe('PBDES')
-    it.peer.write(...answer('1'))
+    expect(await it.kinds(6)).toBe('CPBDES')
+    it.peer.write(MARK, ...answer('1'))
     await first.all
     const second = share(it, ask('2', 'n'), ask('3', 'n'))
-    expect(await it.kinds(6)).toBe('BESBES')
-    const values = ['2', '3'].flatMap((value) => [BOUND, row(value), tag('SELECT 1'), ready()])
-    it.peer.write(...values)
+    expect(await it.kinds(7)).toBe('BESCBES')
+    it.peer.write(...short('2'), MARK, ...short('3'))
     expect(await second.all).toEqual([{ rows: [{ v: '2' }] }, { rows: [{ v: '3' }] }])
   })
 
   it('follows a Parse that is on its way, and is sent anew if that one fails', async () => {
     const it = await scriptedSession()
     const { order, all } = share(it, ask('1', 'n'), ask('2', 'n'), ask('3', 'n'))
-    expect(await it.kinds(13)).toBe('PBDESBDESBDES')
-    it.peer.write(failure('42703', 'no such column'), ready())
+    expect(await it.kinds(15)).toBe('CPBDESBDESCBDES')
+    it.peer.write(MARK, failure('42703', 'no such column'), ready())
     it.peer.write(failure('26000', 'no such statement'), ready())
     expect(await it.kinds(5)).toBe('PBDES')
-    it.peer.write(failure('26000', 'no such statement'), ready())
+    it.peer.write(MARK, failure('26000', 'no such statement'), ready())
     expect(await it.kinds(4)).toBe('BDES')
     expect(order).toEqual([0])
     it.peer.write(...answer('2'), BOUND, ...rest('3'))
@@ -218,15 +220,15 @@ describe('a statement that shares its session under a name', () => {
   it('is sent anew behind the others when its plan was outdated', async () => {
     const it = await scriptedSession()
     const first = share(it, ask('1', 'n'))
-    await it.kinds(5)
-    it.peer.write(...answer('1'))
+    await it.kinds(6)
+    it.peer.write(MARK, ...answer('1'))
     await first.all
     const { all, order } = share(it, ask('2', 'n'), ask('3'), ask('4'))
-    expect(await it.kinds(13)).toBe('BESPBDESPBDES')
+    expect(await it.kinds(14)).toBe('BESCPBDESPBDES')
     it.peer.write(failure('0A000', 'cached plan must not change result type'), ready())
     const again = await it.kinds(5)
     expect(again).toContain('P')
-    it.peer.write(...answer('3'), ...answer('4'))
+    it.peer.write(MARK, ...answer('3'), ...answer('4'))
     await turns(2)
     expect(order).toEqual([1, 2])
     if (again.startsWith('C')) {
@@ -267,8 +269,8 @@ describe('a message that is not due', () => {
   async function meet(messages: readonly Buffer[]): Promise<Outcome[]> {
     const it = await scriptedSession()
     const { all } = share(it, ask('1'), ask('2'), ask('3'))
-    await it.kinds(15)
-    it.peer.write(...answer('1'), ...messages, ...answer('3'))
+    await it.kinds(17)
+    it.peer.write(MARK, ...answer('1'), ...messages, MARK, ...answer('3'))
     const outcomes = await all
     await it.over
     return outcomes
@@ -293,6 +295,40 @@ describe('a message that is not due', () => {
     for (const at of [0, 1, 2, 4, 5]) {
       expectOwn(await meet(DUE.filter((_, index) => index !== at)), `without ${at}`)
     }
+  })
+
+  it.each([
+    ['too many', ['1', '1', '2', '3']],
+    ['too few', ['2', '3']],
+  ])('ends the session: an answer %s, all of one form', async (_what, answers) => {
+    const it = await scriptedSession()
+    const first = share(it, ask('0', 'n'), ask('0'))
+    await it.kinds(11)
+    it.peer.write(MARK, ...answer('0'), ...answer('0'))
+    await first.all
+    const { all } = share(it, ask('1', 'n'), ask('2', 'n'), ask('3', 'n'))
+    expect(await it.kinds(11)).toBe('CBESBESCBES')
+    it.peer.write(
+      ...answers.flatMap((value) => (value === '2' ? short(value) : [MARK, ...short(value)])),
+    )
+    const outcomes = await all
+    await it.over
+    for (const [at, { rows }] of outcomes.entries()) {
+      if (rows !== undefined) expect(rows).toEqual([{ v: `${at + 1}` }])
+    }
+    expect(outcomes.slice(1)).toMatchObject([LOST, LOST])
+  })
+
+  it('is no mark that the server answers none of', async () => {
+    const it = await scriptedSession()
+    const { all } = share(it, ask('1'), ask('2'), ask('3'))
+    await it.kinds(17)
+    it.peer.write(...answer('1'), ...answer('2'), ...answer('3'))
+    expect(await all).toEqual(['1', '2', '3'].map((v) => ({ rows: [{ v }] })))
+    const more = share(it, ask('4'), ask('5'))
+    expect(await it.kinds(10)).toBe('PBDESPBDES')
+    it.peer.write(...answer('4'), ...answer('5'))
+    expect(await more.all).toEqual(['4', '5'].map((v) => ({ rows: [{ v }] })))
   })
 
   it('ends the session behind an error', async () => {
