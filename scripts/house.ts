@@ -30,7 +30,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'batches and transactions of an array of statements': 1_250,
   'BEGIN that travels, and what a failed call says': 600,
   'the option multiplex': 140,
-  'the shared lane': 1_050,
+  'the shared lane': 1_250,
   'a query through all pools at the cost of core alone': 241,
 }
 

@@ -3,7 +3,7 @@ import { type Contender, type MakeContender, ROWS } from './contender.js'
 import { LatencyLog } from './latency-log.js'
 import { perSecond, steadiness } from './steadiness.js'
 
-const WARM_UP_MS = 700
+const WARM_UP_MS = 2_000
 const LONGEST_WARM_UP_MS = 10_000
 // So many calls, that most of what is measured is compiled; all packages together are more code.
 const WARM_UP_CALLS = 3_000

@@ -207,6 +207,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     member.remove(run)
     const now = isAnswered ? Math.max(member.cameAt, run.sentAt) : engine.now()
     engine.returns.shared(member.slot, run.isSent ? now - run.sentAt : 0)
+    if (engine.seat !== undefined) this.#payBack(engine.seat, member)
     if (this.#queue.size > 0) this.#serve(now)
     if (member.load > 0) return
     this.#release(member)
@@ -458,16 +459,14 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const members = this.#flushing.splice(0)
     for (const member of members) member.flush(now)
     this.pace.sent(this.#engine.now())
-    if (this.#engine.seat !== undefined) this.#payBack(this.#engine.seat)
   }
 
   /** Gives up a connection that another pool is owed, once it is answered. */
-  #payBack(seat: BudgetSeat): void {
+  #payBack(seat: BudgetSeat, member: LaneMember): void {
     const { slots, config } = this.#engine
-    const last = this.#members.at(-1)
-    if (last === undefined || last.leaving || slots.size <= config.min || !seat.owes()) return
-    last.leaving = true
-    last.isOwed = true
+    if (member.leaving || slots.size <= config.min || !seat.owes()) return
+    member.leaving = true
+    member.isOwed = true
   }
 
   /** When the last connection of the lane is due to other callers; `Infinity` if none wait. */
