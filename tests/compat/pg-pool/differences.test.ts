@@ -308,7 +308,7 @@ test('options are refused with their name, their value and the way out', () => {
     return 'none'
   }
   expect(refusalOf({ pipeline: true })).toBe(
-    'new Pool: pipeline cannot be true: a connection runs one statement at a time; leave it out, and raise max for more at a time',
+    "new Pool: pipeline cannot be true: a client runs one statement at a time; leave it out, and raise max for more at a time, or give multiplex: 'auto'",
   )
   expect(refusalOf({ maxx: 3 })).toContain('did you mean "max"?')
   expect(refusalOf({ max: -1 })).toContain('max')

@@ -169,7 +169,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     if (this.#flushing.push(member) > 1) return
     // Callers that answers have woken say what they want next in microtasks, which come before.
     // While all wait for this process, what else has come from servers is read first.
-    if (this.pace.isBusy) realTimers.setImmediate(this.#flush)
+    if (this.pace.isBusy) this.#engine.clock.afterIo(this.#flush)
     else realTimers.nextTick(this.#flush)
   }
 
