@@ -6,7 +6,7 @@ import type { Slot } from '../slot/slot.js'
 const LATE_MS = 10
 const LATE_TIMES = 4
 // After so many milliseconds without work this process has waited for bytes.
-const IDLE_MS = 0.03
+const IDLE_MS = 0.05
 // How much one answer counts, and of how many there were bytes before this process asked for them.
 const WEIGHT = 0.05
 const BUSY_SHARE = 0.7
@@ -21,8 +21,8 @@ export class LanePace {
   #headMs = 0
   #busyShare = 0
 
-  /** This process has sent what its callers wanted. */
-  sent(now: number): void {
+  /** This process has taken a call, or sent what its callers wanted. */
+  worked(now: number): void {
     own<LanePace>(this).busyUntil = now
   }
 

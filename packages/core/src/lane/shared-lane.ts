@@ -88,6 +88,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
    * Runs a call on a shared connection, if its text is known to be quick; else on one of its own.
    */
   run(run: SharedRun, now: number): void {
+    this.pace.worked(now)
     if (!run.cost.isQuick) {
       this.#runAlone(run, now)
       return
@@ -458,7 +459,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     const now = this.#engine.now()
     const members = this.#flushing.splice(0)
     for (const member of members) member.flush(now)
-    this.pace.sent(this.#engine.now())
+    this.pace.worked(this.#engine.now())
   }
 
   /** Gives up a connection that another pool is owed, once it is answered. */

@@ -282,7 +282,7 @@ describe('a connection of the lane', () => {
       const { learned, pace, member, add, answer, flush } = setUp()
       const a = add('a')
       flush()
-      pace.sent(150)
+      pace.worked(150)
       answer(150, a)
       member.end()
       expect(learned).toEqual([[0, 50]])

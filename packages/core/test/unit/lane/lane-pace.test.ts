@@ -26,7 +26,7 @@ describe('the pace of a lane', () => {
 
   it('tells what has waited for this process from what was waited for', () => {
     const pace = new LanePace()
-    pace.sent(100)
+    pace.worked(100)
     expect(pace.answered(100.01, 0.1, 0)).toBe(true)
     expect(pace.answered(101, 0.1, 0)).toBe(false)
   })
@@ -35,7 +35,7 @@ describe('the pace of a lane', () => {
     const pace = new LanePace()
     const see = (answers: number, afterMs: number): void => {
       for (let answer = 0; answer < answers; answer++) {
-        pace.sent(100)
+        pace.worked(100)
         pace.answered(100 + afterMs, 0.1, 0)
       }
     }
