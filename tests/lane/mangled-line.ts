@@ -23,7 +23,7 @@ export type Mangled =
  * Called with each answer, up to its ReadyForQuery, and with its number, from 0, since `arm` was
  * called.
  */
-export type Mangle = (answer: readonly ServerMessage[], index: number) => Mangled
+type Mangle = (answer: readonly ServerMessage[], index: number) => Mangled
 
 /** A line to a server on which a test changes answers, whole as they are. */
 export interface MangledLine extends AsyncDisposable {

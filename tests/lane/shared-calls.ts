@@ -8,7 +8,7 @@ export interface NumberRow {
 }
 
 /** Reads one number, and may share its connection. */
-export const ONE = 'select n, name from numbers where n = $1'
+const ONE = 'select n, name from numbers where n = $1'
 
 /** Makes the table that the shared calls of a file read: each number up to 999, and its name. */
 export async function makeNumbers(server: TestServer): Promise<void> {

@@ -3,18 +3,20 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createPool } from '@poolhouse/core'
 import { expect, it } from 'vitest'
-import { createPool as createPoolOfSources } from '../../packages/core/src/index.js'
-import { MULTIPLEX_DEFAULT } from '../../packages/core/src/options/multiplex-options.js'
 import { CHILD_FLAGS } from '../support/multiplex/child-flags.js'
 import { readMultiplexSwitch, switchDefault } from '../support/multiplex/multiplex-switch.js'
 
 const BY_SWITCH = { on: 'auto', off: false } as const
+const SOURCES = new URL('../../packages/core/src/', import.meta.url)
 
-it('POOLHOUSE_TEST_MULTIPLEX is the default multiplex of the pools in the process of a test', () => {
+it('POOLHOUSE_TEST_MULTIPLEX is the default multiplex of the pools in the process of a test', async () => {
   const to = readMultiplexSwitch()
+  const options: unknown = await import(new URL('options/multiplex-options.ts', SOURCES).href)
+  const { MULTIPLEX_DEFAULT } = options as { MULTIPLEX_DEFAULT: unknown }
+  const core: unknown = await import(new URL('index.ts', SOURCES).href)
   expect(MULTIPLEX_DEFAULT).toBe(to === undefined ? MULTIPLEX_DEFAULT : BY_SWITCH[to])
   // Every package makes its pools by this one.
-  expect(createPool).toBe(createPoolOfSources)
+  expect(createPool).toBe((core as { createPool: unknown }).createPool)
 })
 
 it.each(['on', 'off'] as const)('%s holds in a process that a test starts', async (to) => {

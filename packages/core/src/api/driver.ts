@@ -21,9 +21,11 @@ export type TransactionStatus = 'idle' | 'active' | 'failed' | 'unknown'
 
 /**
  * How thoroughly `reset` cleans a session. `rollback` ends an open transaction; `session` also
- * undoes what was set.
+ * undoes what was set; `shared` does what `session` does, but for statements that SQL's PREPARE has
+ * left: no text that shares a session has one, and to find them takes a language that not every
+ * role may use.
  */
-export type ResetLevel = 'rollback' | 'session'
+export type ResetLevel = 'rollback' | 'shared' | 'session'
 
 /**
  * What the driver knows about a connection it opened, at one moment. Frozen, and its map cannot be

@@ -34,12 +34,13 @@ export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
   if (connection.transactionStatus() !== 'idle') {
     throw new Error(`its transaction status is "${connection.transactionStatus()}" after a reset`)
   }
-  slot.marks.cleaned(level === 'session')
+  slot.marks.cleaned(level === 'session' || level === 'shared')
 }
 
 function levelFor(host: CleaningHost, slot: Slot): ResetLevel | undefined {
-  const { dirty, drifted } = slot.marks
+  const { dirty, drifted, wasShared } = slot.marks
   // Behind a pooler parameters drift by themselves: they are those of the last server session.
   if (host.pooler === undefined && (dirty || drifted)) return 'session'
+  if (host.pooler === undefined && wasShared) return 'shared'
   return slot.connection!.transactionStatus() === 'idle' ? undefined : 'rollback'
 }

@@ -45,8 +45,9 @@ export class Returns {
       departures.ended(slot, slot.lostReason)
       slot.connection!.destroy(slot.lostReason)
     } else if (marks.spoiled !== undefined) this.#endSpoiled(slot, marks.spoiled)
-    else if (slot.clean) this.reuse(slot, now)
-    else this.#clean(slot)
+    else if (!slot.clean) this.#clean(slot)
+    else if (marks.isRestDue(now) && this.#engine.pooler === undefined) this.#refresh(slot)
+    else this.reuse(slot, now)
   }
 
   /** A statement run by `query()` itself is over: its connection comes back. */
@@ -89,10 +90,7 @@ export class Returns {
       handoff.supply(now)
       return
     }
-    const { marks } = slot
-    const isFit = slot.lostReason === undefined && marks.spoiled === undefined
-    if (isFit && marks.isRestDue(now)) this.#refresh(slot)
-    else this.#takeBack(slot, now)
+    this.#takeBack(slot, now)
   }
 
   /** Resets a connection that is idle and has been shared. */
@@ -105,7 +103,6 @@ export class Returns {
   /** Resets a session that callers have left as it was, as far as their texts show. */
   #refresh(slot: Slot): void {
     const { handoff } = this.#engine
-    slot.marks.markDirty()
     handoff.expectBack(1)
     this.#clean(slot, () => handoff.expectBack(-1))
   }

@@ -38,7 +38,9 @@ export class LanePace {
   answered(at: number, tripMs: number, headMs: number): boolean {
     this.#sawTrip(tripMs)
     this.#headMs += (headMs - this.tripMs - this.#headMs) * WEIGHT
-    const isBusy = at - this.busyUntil < IDLE_MS
+    const idleMs = at - this.busyUntil
+    // On a clock that stands still no work takes any time.
+    const isBusy = idleMs > 0 && idleMs < IDLE_MS
     this.#busyShare += ((isBusy ? 1 : 0) - this.#busyShare) * WEIGHT
     return isBusy
   }

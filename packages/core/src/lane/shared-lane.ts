@@ -1,5 +1,5 @@
 import type { BudgetSeat } from '../api/connection-budget.js'
-import { FOR_DRIVER, piggybackOf, type Statement, type WithForDriver } from '../api/statement.js'
+import type { Statement } from '../api/statement.js'
 import { MAX_MS } from '../base/clock.js'
 import { ownError } from '../base/own-error.js'
 import { realTimers } from '../base/real-timers.js'
@@ -7,22 +7,18 @@ import type { EngineLane } from '../engine/engine-view.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import type { Waiter } from '../engine/wait-queue.js'
 import type { MultiplexLimits } from '../options/multiplex-options.js'
+import { PoolClosedError } from '../outcome/errors.js'
 import type { AcceptsServer } from '../server/server-identity.js'
 import type { Slot } from '../slot/slot.js'
-import { mayShare } from '../sql/may-share.js'
-import { TextMemory } from '../sql/text-memory.js'
 import type { StatementRun } from '../statement/statement-run.js'
 import { FREE_MS, LaneMember, type MemberLane } from './lane-member.js'
 import { LanePace } from './lane-pace.js'
 import { LaneQueue } from './lane-queue.js'
+import { LaneTexts } from './lane-texts.js'
 import { BEHIND, IN_FRONT, LaneWaiter } from './lane-waiter.js'
 import { type RunLane, SharedRun } from './shared-run.js'
-import { TextCost } from './text-cost.js'
+import type { TextCost } from './text-cost.js'
 
-// Longer texts are generated, and seldom come back.
-const LONGEST_TEXT = 16_384
-// Larger values keep the others waiting.
-const MOST_BYTES = 65_536
 // A connection whose server has less to do than that takes one more; beyond it the next one has its
 // share. Of tiny statements, the system calls of another connection cost more than the wait.
 const PACK_MS = 0.3
@@ -48,7 +44,7 @@ const YIELD_MS = 10
  */
 export class SharedLane implements EngineLane, MemberLane, RunLane {
   readonly #engine: PoolEngine
-  readonly #costs = new TextMemory(LONGEST_TEXT, (text) => new TextCost(() => mayShare(text)))
+  readonly #texts = new LaneTexts()
   readonly #members: LaneMember[] = []
   readonly #queue: LaneQueue
   readonly #flushing: LaneMember[] = []
@@ -73,15 +69,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
    * undefined for one that may not.
    */
   costOf(statement: Statement): TextCost | undefined {
-    if (this.#limits === undefined) return undefined
-    const cost = this.#costs.of(statement.text)
-    cost.met()
-    if (cost.shares === false || statement.name !== undefined) return undefined
-    const isPlain =
-      piggybackOf(statement) === undefined &&
-      (statement as WithForDriver)[FOR_DRIVER] === undefined &&
-      statement.text.length <= LONGEST_TEXT
-    return isPlain && sizeOf(statement.values) <= MOST_BYTES ? cost : undefined
+    return this.#limits === undefined ? undefined : this.#texts.costOf(statement)
   }
 
   /**
@@ -89,11 +77,13 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
    */
   run(run: SharedRun, now: number): void {
     this.pace.worked(now)
-    if (!run.cost.isQuick) {
+    const engine = this.#engine
+    // Where there is one connection, calls are sent in the order in which they are made.
+    const isInTurn = engine.config.max === 1 && engine.handoff.othersWaitSince !== undefined
+    if (!run.cost.isQuick || isInTurn) {
       this.#runAlone(run, now)
       return
     }
-    const engine = this.#engine
     engine.noticeFreeze(now)
     const { accepts } = run
     const mayOvertake = this.#queue.size === 0 || accepts !== undefined
@@ -144,7 +134,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   check(now: number): void {
     for (const member of [...this.#members]) {
-      if (member.freeAt(now) <= now) member.free(now)
+      if (this.#engine.phase === 'open' && member.freeAt(now) <= now) member.free(now)
     }
     if (this.#yieldsAt() <= now) {
       for (const member of this.#members) member.leaving = true
@@ -155,7 +145,8 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   nextAt(now: number): number {
     let next = this.#yieldsAt()
     for (const member of this.#members) {
-      next = Math.min(next, Math.max(now + 1, member.freeAt(now)))
+      if (this.#engine.phase === 'open')
+        next = Math.min(next, Math.max(now + 1, member.freeAt(now)))
     }
     return next
   }
@@ -196,7 +187,7 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       const wasSent = shared.isSent
       shared.leave()
       const now = this.#engine.now()
-      if (wasSent) this.#runAlone(shared, now)
+      if (wasSent) this.#goOnAlone(shared, now, shared.leftMs(now))
       else this.run(shared, now)
     }
   }
@@ -256,7 +247,10 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       if (best === undefined || member.backlogMs < best.backlogMs) best = member
     }
     if (staying >= (isTiny ? Math.min(connections, MOST_FOR_TINY) : connections)) {
-      return best ?? (isHeldBack && cost.ms >= SHORT_MS ? 'alone' : undefined)
+      return (
+        best ??
+        (isHeldBack && cost.ms >= SHORT_MS && this.#engine.phase === 'open' ? 'alone' : undefined)
+      )
     }
     const slot = this.#engine.take(now, accepts)
     if (slot !== undefined) return this.#adopt(slot, now) ?? best
@@ -273,7 +267,8 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
       slot.over ||
       member.suspicion !== handoff.suspicion ||
       departures.reasonToRetire(slot, now) !== undefined ||
-      slot.marks.isRestDue(now)
+      slot.marks.isRestDue(now) ||
+      slot.marks.drifted
     return !member.leaving && member.connection.full !== true && !handoff.isSuspended
   }
 
@@ -374,8 +369,9 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
   /** Has a call that waited for a place take a connection of its own, or wait for one. */
   #sendOff(run: SharedRun, now: number): void {
+    const leftMs = Math.max(1, run.deadlineAt - now)
     this.#engine.deadlines.remove(run)
-    this.#runAlone(run, now)
+    this.#goOnAlone(run, now, leftMs)
   }
 
   #askIfNeeded(now: number): void {
@@ -446,6 +442,21 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
     }
   }
 
+  /** As `#runAlone`, for a call that was admitted before, with what is left of its time. */
+  #goOnAlone(run: SharedRun, now: number, leftMs: number | undefined): void {
+    const { phase, name, handoff, config } = this.#engine
+    if (phase === 'closing' || phase === 'closed') {
+      run.refuse(new PoolClosedError(name))
+      return
+    }
+    const slot = this.#engine.take(now, run.accepts)
+    if (slot === undefined) handoff.wait(run, now, leftMs ?? config.acquireTimeoutMs)
+    else {
+      handoff.lend(slot, now, 0)
+      run.receive(slot, now)
+    }
+  }
+
   /** A text has turned out to be quick: those that wait for connections of their own share one. */
   #takeOver(): void {
     const now = this.#engine.now()
@@ -482,14 +493,4 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
 
 function isQuick(waiter: Waiter): waiter is SharedRun {
   return waiter instanceof SharedRun && waiter.accepts === undefined && waiter.cost.isQuick
-}
-
-function sizeOf(values: readonly unknown[] | undefined): number {
-  let size = 0
-  if (values === undefined) return size
-  for (let index = 0; index < values.length; index++) {
-    const value = values[index]
-    if (typeof value === 'string' || value instanceof Uint8Array) size += value.length
-  }
-  return size
 }

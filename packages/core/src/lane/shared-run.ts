@@ -80,6 +80,7 @@ export class SharedRun extends StatementRun implements MemberRun {
   ride(member: LaneMember, now: number): boolean {
     if (!this.begin(member.slot, now)) return false
     this.#member = member
+    this.sentAt = -1
     return true
   }
 

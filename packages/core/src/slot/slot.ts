@@ -185,6 +185,7 @@ export class Slot {
     slot.shared = true
     slot.leasedAt = now
     slot.running = undefined
+    slot.lastStatement = undefined
     slot.committedLocally = false
     slot.cancelSent = false
   }

@@ -6,10 +6,9 @@ const DEALLOCATE =
   'DO $$DECLARE n pg_catalog.text; BEGIN FOR n IN SELECT p.name FROM pg_catalog.pg_prepared_statements p WHERE p.from_sql LOOP ' +
   "EXECUTE pg_catalog.format('DEALLOCATE %I', n); END LOOP; END$$"
 // RESET ALL returns to the values of the start-up message. All of it is allowed on a standby.
-const RESET_SESSION =
+const RESET_SHARED =
   'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; ' +
-  'SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; ' +
-  DEALLOCATE
+  'SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES'
 
 /**
  * The SQL that brings a session of this status back to a known state; undefined if it is there
@@ -17,6 +16,7 @@ const RESET_SESSION =
  */
 export function resetText(level: ResetLevel, status: TransactionStatus): string | undefined {
   const open = status !== 'idle'
-  if (level === 'session') return open ? `ROLLBACK; ${RESET_SESSION}` : RESET_SESSION
-  return open ? 'ROLLBACK' : undefined
+  if (level === 'rollback') return open ? 'ROLLBACK' : undefined
+  const reset = level === 'session' ? `${RESET_SHARED}; ${DEALLOCATE}` : RESET_SHARED
+  return open ? `ROLLBACK; ${reset}` : reset
 }

@@ -153,7 +153,7 @@ export abstract class SocketConnection implements DriverConnection {
 
   async reset(level: ResetLevel): Promise<void> {
     // A borrower whose text changes the session may have dropped them.
-    if (level === 'session') this.#resetPrepared = false
+    if (level !== 'rollback') this.#resetPrepared = false
     const text = resetText(level, this.transactionStatus())
     if (text === undefined) return
     this.prepared.resetting(true)
@@ -162,7 +162,7 @@ export abstract class SocketConnection implements DriverConnection {
     } finally {
       this.prepared.resetting(false)
     }
-    if (level === 'session') this.prepared.wasReset(this.#info.parameters)
+    if (level !== 'rollback') this.prepared.wasReset(this.#info.parameters)
   }
 
   async cancel(timeoutMs: number): Promise<void> {

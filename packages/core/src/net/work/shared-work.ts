@@ -98,7 +98,7 @@ export class SharedWork extends StatementWork {
   }
 
   protected override get follows(): boolean {
-    return true
+    return !this.isRepeated
   }
 
   override settle(): void {

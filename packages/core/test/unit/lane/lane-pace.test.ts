@@ -39,9 +39,9 @@ describe('the pace of a lane', () => {
         pace.answered(100 + afterMs, 0.1, 0)
       }
     }
-    see(10, 0)
+    see(10, 0.01)
     expect(pace.isBusy).toBe(false)
-    see(50, 0)
+    see(50, 0.01)
     expect(pace.isBusy).toBe(true)
     see(30, 1)
     expect(pace.isBusy).toBe(false)
