@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import { createServer, connect as dial, type Socket } from 'node:net'
+import { startRelay } from './relay.js'
 
 // What a CancelRequest says in the place of a version of the protocol.
 const CANCEL_REQUEST = 80_877_102
@@ -20,17 +19,13 @@ export interface CancelGate extends AsyncDisposable {
 
 /** Starts a line to the server of this URL, whose clients do not encrypt. It holds at first. */
 export async function startCancelGate(target: string): Promise<CancelGate> {
-  const { port, hostname } = new URL(target)
-  const sockets = new Set<Socket>()
   const waiting: (() => void)[] = []
   let holds = true
   let hits = 0
   const release = (): void => {
     for (const pass of waiting.splice(0)) pass()
   }
-  const listener = createServer((client) => {
-    const server = dial(Number(port), hostname)
-    for (const socket of [client, server]) sockets.add(socket.setNoDelay())
+  const relay = await startRelay(target, (client, server) => {
     client.once('data', (first: Buffer) => {
       const pass = (): void => {
         server.write(first)
@@ -44,21 +39,9 @@ export async function startCancelGate(target: string): Promise<CancelGate> {
       hits += chunk.toString('latin1').split('C57014\0').length - 1
     })
     server.pipe(client)
-    for (const [from, to] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      from.on('close', () => to.destroySoon())
-      from.on('error', () => to.destroy())
-    }
   })
-  listener.listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const url = new URL(target)
-  url.hostname = '127.0.0.1'
-  url.port = String((listener.address() as { port: number }).port)
   return {
-    url: url.href,
+    url: relay.url,
     get held() {
       return waiting.length
     },
@@ -70,10 +53,6 @@ export async function startCancelGate(target: string): Promise<CancelGate> {
       holds = held
       if (!held) release()
     },
-    [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.destroy()
-      listener.close()
-      await once(listener, 'close')
-    },
+    [Symbol.asyncDispose]: () => relay[Symbol.asyncDispose](),
   }
 }

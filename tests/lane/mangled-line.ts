@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import { createServer, connect as dial, type Socket } from 'node:net'
+import { startRelay } from './relay.js'
 
 /** One message of the server: its kind, and all of its bytes. */
 export interface ServerMessage {
@@ -87,15 +86,11 @@ class Cutter {
 
 /** Starts a line to the server of this URL, whose clients do not encrypt. */
 export async function startMangledLine(target: string): Promise<MangledLine> {
-  const { port, hostname } = new URL(target)
-  const sockets = new Set<Socket>()
   let mangle: Mangle | undefined
   let count = 0
   let inOnePiece = false
   let executes = 0
-  const listener = createServer((client) => {
-    const server = dial(Number(port), hostname)
-    for (const socket of [client, server]) sockets.add(socket.setNoDelay())
+  const relay = await startRelay(target, (client, server) => {
     const fromClient = new Cutter(true)
     const fromServer = new Cutter(false)
     let answer: ServerMessage[] = []
@@ -146,21 +141,9 @@ export async function startMangledLine(target: string): Promise<MangledLine> {
         if (answers.length === count) void release()
       }
     })
-    for (const [from, to] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      from.on('close', () => to.destroySoon())
-      from.on('error', () => to.destroy())
-    }
   })
-  listener.listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const url = new URL(target)
-  url.hostname = '127.0.0.1'
-  url.port = String((listener.address() as { port: number }).port)
   return {
-    url: url.href,
+    url: relay.url,
     get executes() {
       return executes
     },
@@ -170,10 +153,6 @@ export async function startMangledLine(target: string): Promise<MangledLine> {
       inOnePiece = together
       executes = 0
     },
-    [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.destroy()
-      listener.close()
-      await once(listener, 'close')
-    },
+    [Symbol.asyncDispose]: () => relay[Symbol.asyncDispose](),
   }
 }

@@ -476,7 +476,10 @@ export class SharedLane implements EngineLane, MemberLane, RunLane {
   /** Gives up a connection that another pool is owed, once it is answered. */
   #payBack(seat: BudgetSeat, member: LaneMember): void {
     const { slots, config } = this.#engine
-    if (member.leaving || slots.size <= config.min || !seat.owes()) return
+    if (member.leaving) return
+    let staying = slots.size
+    for (const { isOwed } of this.#members) if (isOwed) staying--
+    if (staying <= config.min || !seat.owes()) return
     member.leaving = true
     member.isOwed = true
   }

@@ -182,3 +182,25 @@ test('refuses what is not a budget', () => {
     /createPool: budget must be an object with join\(\).*got 50/,
   )
 })
+
+test('keeps its min of connections when calls share those that others are owed', async () => {
+  budget.free = 2
+  driver = fakeDriver({ clock, statementMs: 0.01 })
+  const db = pool({ min: 1, max: 2, multiplex: { connections: 2, maxInFlight: 2 } })
+  const warm = db.warm(2)
+  await clock.advance(20)
+  await warm
+  const known = db.query('select $1', [0])
+  await clock.advance(20)
+  await known
+  driver.options.statementMs = 20
+  const calls = [1, 2, 3, 4].map((value) => db.query('select $1', [value]))
+  await clock.settle()
+  expect([...driver.open].map(({ inFlight }) => inFlight)).toEqual([2, 2])
+  budget.owed = true
+  await clock.advance(100)
+  await Promise.all(calls)
+  expect(db.stats().counters.created).toBe(2)
+  expect(budget.out).toBe(1)
+  await db.close()
+})
