@@ -4,11 +4,10 @@ import { LatencyLog } from './latency-log.js'
 import { perSecond, steadiness } from './steadiness.js'
 
 const WARM_UP_MS = 2_000
-const LONGEST_WARM_UP_MS = 10_000
-// So many calls, that most of what is measured is compiled; all packages together are more code.
-const WARM_UP_CALLS = 3_000
-/** Calls before the full stack is measured. */
-export const STACK_WARM_UP_CALLS = 100_000
+const LONGEST_WARM_UP_MS = 6_000
+// After so many calls all that is measured is compiled: after 75,000 a call of ours took a third
+// more CPU than after 180,000.
+const WARM_UP_CALLS = 200_000
 const MEASURE_MS = 2_000
 // At 1 % of slow calls a pool whose connections they fill makes a few hundred calls a second.
 const MIXED_MEASURE_MS = 4_000
@@ -38,13 +37,8 @@ interface Load {
 }
 
 /** So many callers that look up one account after another, each as soon as it has its answer. */
-export async function pointLoad(
-  make: MakeContender,
-  url: string,
-  count: number,
-  warmUpCalls: number = WARM_UP_CALLS,
-): Promise<Sample> {
-  const { notes, seconds, cpu } = await measured(make, url, { count, warmUpCalls })
+export async function pointLoad(make: MakeContender, url: string, count: number): Promise<Sample> {
+  const { notes, seconds, cpu } = await measured(make, url, { count })
   const [p50, p99] = notes.fast.quantiles(0.5, 0.99)
   return {
     'calls/s': notes.fast.count / seconds,
@@ -101,10 +95,10 @@ export async function steadyLoad(
 async function measured(
   make: MakeContender,
   url: string,
-  { count, ms = MEASURE_MS, slow, warmUpCalls }: Load & { readonly warmUpCalls?: number },
+  { count, ms = MEASURE_MS, slow }: Load,
 ): Promise<{ notes: Notes; seconds: number; cpu: number }> {
   const contender = await make(url)
-  await warmUp(contender, { count, slow }, warmUpCalls)
+  await warmUp(contender, { count, slow })
   const before = process.cpuUsage()
   const start = performance.now()
   const notes = await callers(contender, { count, ms, slow })
@@ -114,13 +108,9 @@ async function measured(
   return { notes, seconds, cpu: user + system }
 }
 
-async function warmUp(
-  contender: Contender,
-  load: Pick<Load, 'count' | 'slow'>,
-  calls: number = WARM_UP_CALLS,
-): Promise<void> {
+async function warmUp(contender: Contender, load: Pick<Load, 'count' | 'slow'>): Promise<void> {
   const latest = performance.now() + LONGEST_WARM_UP_MS
-  for (let made = 0; made < calls && performance.now() < latest; ) {
+  for (let made = 0; made < WARM_UP_CALLS && performance.now() < latest; ) {
     const { fast } = await callers(contender, { ...load, ms: WARM_UP_MS })
     made += fast.count
   }

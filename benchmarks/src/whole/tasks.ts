@@ -1,7 +1,7 @@
 import type { Sample } from '../interleave.js'
 import type { MakeContender } from './contender.js'
 import { everybody, peers, shared } from './contenders.js'
-import { mixedLoad, pointLoad, type SlowCalls, STACK_WARM_UP_CALLS, steadyLoad } from './loops.js'
+import { mixedLoad, pointLoad, type SlowCalls, steadyLoad } from './loops.js'
 import { stacks } from './stack.js'
 
 /** One task: who takes part, and how one of them is measured against the server at `url`. */
@@ -86,5 +86,6 @@ export const wholeTasks: Readonly<Record<string, WholeTask>> = {
   [STEADY]: task(shared, (make, url) => steadyLoad(make, url, 100, STEADY_SECONDS), {
     withBase: false,
   }),
-  [STACK]: task(stacks, (make, url) => pointLoad(make, url, 100, STACK_WARM_UP_CALLS)),
+  // An earlier manager may not know the options of today.
+  [STACK]: task(stacks, (make, url) => pointLoad(make, url, 100), { withBase: false }),
 }
