@@ -9,6 +9,7 @@ export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   '@poolhouse/read-replicas': 'packages/read-replicas/src/index.ts',
   '@poolhouse/read-replicas/parser': 'packages/read-replicas/src/parser.ts',
   '@poolhouse/manager': 'packages/manager/src/index.ts',
+  '@poolhouse/otel': 'packages/otel/src/index.ts',
   '@poolhouse/testkit': 'packages/testkit/src/index.ts',
   '@poolhouse/testkit/conformance': 'packages/testkit/src/conformance/index.ts',
   '@poolhouse/core/kit': 'packages/core/src/kit.ts',

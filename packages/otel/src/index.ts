@@ -1,0 +1,6 @@
+export {
+  type Instrumentable,
+  type Instrumentation,
+  type InstrumentOptions,
+  instrument,
+} from './instrument.js'
