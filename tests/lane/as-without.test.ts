@@ -48,7 +48,7 @@ describe.each(DRIVERS)('calls that share are as without sharing, over $driver', 
 
   it('those that wait are served if the pool is closed so', async () => {
     const pool = openPool({ max: 1, multiplex: 'auto' })
-    await learn(pool, COUNT, [40_000])
+    await learn(pool, COUNT, [1])
     const lease = await pool.acquire()
     const calls = Array.from({ length: 6 }, () => count(pool, 40_000))
     const closed = pool.close({ waiters: 'serve' })
