@@ -137,6 +137,12 @@ export const POOLS: readonly Chapter[] = [
     ],
   },
   {
+    title: 'Metrics and spans',
+    functions: ['instrument'],
+    options: ['InstrumentOptions'],
+    members: ['Instrumentation'],
+  },
+  {
     title: 'Who is primary',
     functions: ['staticTopology'],
     options: ['StaticTopologyOptions'],

@@ -117,6 +117,13 @@ export {
 export { type LeasedSession, leasedSession, type OfSession } from './lease/leased-session.js'
 export { ChannelListener } from './listen/channel-listener.js'
 export type { ChannelSource } from './listen/channel-source.js'
+export {
+  type CallObserver,
+  type CallWatcher,
+  type ObservedResult,
+  type WatchedPool,
+  watchCalls,
+} from './observe/call-watcher.js'
 export { type Condition, hasCondition, isCondition } from './outcome/conditions.js'
 export {
   endsSession,

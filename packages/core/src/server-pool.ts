@@ -31,7 +31,8 @@ import { makeLease } from './lease/make-lease.js'
 import { ServerSession } from './lease/server-session.js'
 import { useLease } from './lease/use-lease.js'
 import { ChannelListener } from './listen/channel-listener.js'
-import { AbortError, ConnectionLostError } from './outcome/errors.js'
+import type { WatchedPool } from './observe/call-watcher.js'
+import { AbortError, ConnectionLostError, type PoolGauges } from './outcome/errors.js'
 import { PoolhouseError } from './outcome/poolhouse-error.js'
 import type { AcceptsServer } from './server/server-identity.js'
 import { type ServerInUse, serversInUse } from './server/server-sightings.js'
@@ -60,7 +61,7 @@ const SIZE_OPTIONS: ReadonlySet<string> = new Set(['max', 'min'])
  * A pool of connections to one server: checks what callers say and turns it into work for the
  * engine.
  */
-export class ServerPool implements ConnectionPool, Driven {
+export class ServerPool implements ConnectionPool, Driven, WatchedPool {
   static {
     hintAtPgPool(ServerPool)
   }
@@ -82,6 +83,17 @@ export class ServerPool implements ConnectionPool, Driven {
       this.#engine.lane = new SharedLane(this.#engine)
     }
     this.#accepts = accepts
+    this.#engine.hub.watched ??= this
+  }
+
+  /** See `WatchedPool`. */
+  get sizes(): WatchedPool['sizes'] {
+    return this.#engine.config
+  }
+
+  /** See `WatchedPool`. */
+  gauges(): PoolGauges {
+    return this.#engine.gauges()
   }
 
   onlyTo(accepts: AcceptsServer): ConnectionPool {
@@ -135,13 +147,16 @@ export class ServerPool implements ConnectionPool, Driven {
         throw aboutStatement(engine, error, statement.text)
       }
       const now = engine.now()
+      const observer = engine.hub.calls?.observer
       if (cost !== undefined) {
         const run = new SharedRun(engine, lane, cost, statement, options, now, resolve)
+        if (observer !== undefined) run.observe(observer)
         run.accepts = this.#accepts
         lane.run(run, now)
         return
       }
       const run = new StatementRun(engine, engine.returns, statement, options, now, resolve)
+      if (observer !== undefined) run.observe(observer)
       const accepts = this.#accepts
       const slot = engine.take(now, accepts)
       if (slot === undefined) {
@@ -204,6 +219,8 @@ export class ServerPool implements ConnectionPool, Driven {
 
   #wait(call: AcquireCall, now: number, timeoutMs: number | undefined): void {
     call.accepts = this.#accepts
+    const observer = this.#engine.hub.calls?.observer
+    if (observer !== undefined) call.observe(observer, now)
     this.#engine.leaks.waits(call, now)
     this.#engine.wait(call, now, timeoutMs)
   }
@@ -247,7 +264,9 @@ export class ServerPool implements ConnectionPool, Driven {
     work: ((tx: Transaction) => Promise<R>) | readonly (Statement | string)[],
     options?: TransactionOptions,
   ): Promise<R> {
-    return runTransaction(this, this.#engine, work, options)
+    const observer = this.#engine.hub.calls?.observer
+    if (observer === undefined) return runTransaction(this, this.#engine, work, options)
+    return observer.transaction(() => runTransaction(this, this.#engine, work, options))
   }
 
   async listen(
@@ -336,6 +355,7 @@ export class ServerPool implements ConnectionPool, Driven {
     readCloseOptions(options)
     if (this.#accepts !== undefined) return
     await Promise.all([this.#channels?.close(), this.#engine.close(options)])
+    this.#engine.hub.calls?.end()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

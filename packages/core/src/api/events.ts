@@ -1,6 +1,9 @@
 import { AsyncResource } from 'node:async_hooks'
 import { describeName } from '../base/option-check.js'
+import { own } from '../base/own.js'
 import { realTimers } from '../base/real-timers.js'
+import { CALLS, type CallWatcher, type WatchedPool } from '../observe/call-watcher.js'
+import { CallWatchers } from '../observe/call-watchers.js'
 import type { PoolhouseError } from '../outcome/poolhouse-error.js'
 import type { ServerIdentity } from '../server/server-identity.js'
 import type { TopologySnapshot } from './topology.js'
@@ -325,6 +328,8 @@ export const CONNECTION_EVENTS: ReadonlySet<PoolEventName> = new Set<PoolEventNa
   'servers',
   'durability',
   'error',
+  // Not an event, but on the same way: see `watchCalls`.
+  CALLS as never,
 ])
 
 /** Events about servers, and which of them are used: they say nothing about any call. */
@@ -343,7 +348,7 @@ export const SERVER_EVENTS: ReadonlySet<PoolEventName> = new Set<PoolEventName>(
 ])
 
 const EVENT_NAMES: ReadonlySet<string> = new Set([
-  ...CONNECTION_EVENTS,
+  ...[...CONNECTION_EVENTS].filter((name) => typeof name === 'string'),
   ...SERVER_EVENTS,
   'in-doubt',
 ])
@@ -354,6 +359,10 @@ const EVENT_NAMES: ReadonlySet<string> = new Set([
  * AsyncLocalStorage.
  */
 export class EventHub {
+  /** Who watches the calls of the pool; undefined while no one does. */
+  readonly calls: CallWatchers | undefined = undefined
+  /** The pool of connections whose calls are watched; undefined for a pool over others. */
+  watched: WatchedPool | undefined = undefined
   // Made with the first listener: most pools never have one, and idle pools may be many.
   #listeners: Map<PoolEventName, Set<AnyListener>> | undefined
   readonly #context: AsyncResource
@@ -368,6 +377,11 @@ export class EventHub {
 
   /** Adds a listener. Throws `TypeError` for an unknown event name. */
   on<Name extends PoolEventName>(name: Name, listener: PoolListener<Name>): void {
+    if ((name as unknown) === CALLS) {
+      own<EventHub>(this).calls ??= new CallWatchers(this.watched)
+      this.calls!.add(listener as unknown as CallWatcher)
+      return
+    }
     if (!EVENT_NAMES.has(name)) {
       throw new TypeError(
         `unknown event ${describeName(name)}; known: ${[...EVENT_NAMES].join(', ')}`,
@@ -387,6 +401,7 @@ export class EventHub {
 
   /** Removes a listener; an unknown one is ignored. */
   off<Name extends PoolEventName>(name: Name, listener: PoolListener<Name>): void {
+    if ((name as unknown) === CALLS) this.calls?.remove(listener as unknown as CallWatcher)
     const set = this.#listeners?.get(name)
     set?.delete(listener as AnyListener)
     if (set?.size === 0) this.#listeners?.delete(name)

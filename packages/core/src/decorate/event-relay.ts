@@ -1,4 +1,5 @@
 import type { EventHub, PoolEventEmitter, PoolEventName, PoolListener } from '../api/events.js'
+import { CALLS } from '../observe/call-watcher.js'
 
 /**
  * The listeners of a pool that is made of other pools: its own events come from its hub, theirs are
@@ -11,6 +12,8 @@ export class EventRelay {
   readonly #relayed: ReadonlySet<PoolEventName> | undefined
   // Values are listeners of the event that is their key; the map cannot say so.
   readonly #forwarders = new Map<PoolEventName, PoolListener<never>>()
+  // Watchers of calls, which are told by the other pools themselves.
+  readonly #watchers = new Set<PoolListener<never>>()
 
   /** Relays the events of these pools, each once; only those named in `relayed`, if it is given. */
   constructor(
@@ -29,6 +32,7 @@ export class EventRelay {
     this.#sources.add(source)
     for (const [name, forward] of this.#forwarders)
       source.on(name, forward as PoolListener<typeof name>)
+    for (const watcher of this.#watchers) source.on(CALLS as never, watcher as never)
   }
 
   /** Relays the events of a pool no more. */
@@ -36,11 +40,17 @@ export class EventRelay {
     if (!this.#sources.delete(source)) return
     for (const [name, forward] of this.#forwarders)
       source.off(name, forward as PoolListener<typeof name>)
+    for (const watcher of this.#watchers) source.off(CALLS as never, watcher as never)
   }
 
   /** Adds a listener. Throws `TypeError` for an unknown event name. */
   on<Name extends PoolEventName>(name: Name, listener: PoolListener<Name>): void {
     this.#hub.on(name, listener)
+    if ((name as unknown) === CALLS) {
+      this.#watchers.add(listener)
+      for (const source of this.#sources) source.on(name, listener)
+      return
+    }
     if (this.#forwarders.has(name) || this.#relayed?.has(name) === false) return
     const forward: PoolListener<Name> = (event) => this.#hub.emit(name, event)
     this.#forwarders.set(name, forward as PoolListener<never>)
@@ -50,12 +60,18 @@ export class EventRelay {
   /** Removes a listener. */
   off<Name extends PoolEventName>(name: Name, listener: PoolListener<Name>): void {
     this.#hub.off(name, listener)
+    if ((name as unknown) === CALLS) {
+      this.#watchers.delete(listener)
+      for (const source of this.#sources) source.off(name, listener)
+      return
+    }
     if (!this.#hub.has(name)) this.#end(name)
   }
 
   /** Passes nothing on any more. */
   stop(): void {
     for (const name of [...this.#forwarders.keys()]) this.#end(name)
+    for (const watcher of [...this.#watchers]) this.off(CALLS as never, watcher)
   }
 
   #end(name: PoolEventName): void {

@@ -52,6 +52,8 @@ export class Arrivals {
     const slot = new Slot(++this.#lastId, engine.era, engine.seat)
     slots.add(slot)
     const startedAt = engine.now()
+    const observer = engine.hub.calls?.observer
+    const begun = observer?.connecting()
     const open = (): Promise<void> =>
       engine.opening.open(slot, {
         timeoutMs: config.connectTimeoutMs,
@@ -63,12 +65,14 @@ export class Arrivals {
         await tracing.connect.tracePromise(open, { pool: engine.name })
       } else await open()
     } catch (error) {
+      observer?.connected(begun, engine.now() - startedAt, error)
       // We abandoned this connect ourselves, so its failure is not reported.
       if (!slots.delete(slot)) return false
       slot.returnPermit()
       engine.departures.left()
       throw error
     }
+    observer?.connected(begun, engine.now() - startedAt, undefined)
     // Lost or destroyed between its last word and this line.
     if (!slots.has(slot)) return false
     this.#opened(slot, startedAt)

@@ -182,6 +182,7 @@ export class Handoff {
     const { recorder, hub } = this.#engine
     slot.use()
     recorder.lent(waitMs)
+    if (hub.calls !== undefined) hub.calls.observer?.lent(waitMs)
     if (hub.has('acquire')) this.#reportLent(slot, waitMs)
   }
 
@@ -190,6 +191,7 @@ export class Handoff {
     const engine = this.#engine
     slot.lend(now)
     engine.recorder.lent(waitMs)
+    if (engine.hub.calls !== undefined) engine.hub.calls.observer?.lent(waitMs)
     engine.closing?.served()
     if (engine.hub.has('acquire')) this.#reportLent(slot, waitMs)
   }

@@ -73,6 +73,7 @@ export class Returns {
   shared(slot: Slot, useMs: number): void {
     const { recorder, hub } = this.#engine
     recorder.returned(useMs)
+    if (hub.calls !== undefined) hub.calls.observer?.returned(useMs)
     if (hub.has('release')) this.#report(slot, useMs)
   }
 
@@ -125,6 +126,7 @@ export class Returns {
     slot.endLease(engine.name)
     const useMs = now - slot.leasedAt
     engine.recorder.returned(useMs)
+    if (engine.hub.calls !== undefined) engine.hub.calls.observer?.returned(useMs)
     engine.leaks.ended(slot)
     if (engine.hub.has('release')) this.#report(slot, useMs)
   }

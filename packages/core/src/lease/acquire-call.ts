@@ -3,6 +3,7 @@ import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import type { LeaseWaiter } from '../engine/leak-watch.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { Waiter } from '../engine/wait-queue.js'
+import type { CallObserver } from '../observe/call-watcher.js'
 import { AbortError } from '../outcome/errors.js'
 import { failCall, type SettleCall } from '../outcome/fail-call.js'
 import type { Slot } from '../slot/slot.js'
@@ -15,6 +16,8 @@ export class AcquireCall extends Waiter implements LeaseWaiter {
   readonly #engine: PoolEngine
   readonly #resolve: ((lease: Lease) => void) & SettleCall
   #unwatch: (() => void) | undefined
+  // Tells an observer that the wait is over.
+  #over: ((error: Error | undefined) => void) | undefined
   /** Where the caller stood, if that was sampled. */
   declare calledFrom: { readonly stack?: string } | undefined
   /** Whether the caller wants the session reset before and after its lease. */
@@ -35,8 +38,15 @@ export class AcquireCall extends Waiter implements LeaseWaiter {
     this.resetAround = false
   }
 
+  /** Tells an observer of the wait, which begins now. */
+  observe(observer: CallObserver, since: number): void {
+    const begun = observer.acquiring()
+    this.#over = (error) => observer.acquired(begun, this.#engine.now() - since, error)
+  }
+
   override receive(slot: Slot): void {
     const engine = this.#engine
+    this.#over?.(undefined)
     engine.deadlines.remove(this)
     this.#unwatch?.()
     this.#resolve(makeLease(engine, slot, this.resetAround, this))
@@ -45,6 +55,7 @@ export class AcquireCall extends Waiter implements LeaseWaiter {
   override refuse(error: Error, isHere?: boolean): void {
     this.#engine.deadlines.remove(this)
     this.#unwatch?.()
+    this.#over?.(error)
     failCall(this.#resolve, error, isHere)
   }
 

@@ -37,7 +37,7 @@ import { CopyOut } from '../stream/copy-out.js'
 import { RowStream } from '../stream/row-stream.js'
 import type { StreamingWork } from '../stream/streaming-work.js'
 import { traceBatch } from '../stream/trace-batch.js'
-import { traceWork } from '../stream/trace-work.js'
+import { observeWork, traceWork } from '../stream/trace-work.js'
 import type { LeasedSession, OfSession } from './leased-session.js'
 
 /** What a transaction has to say about a stream or a copy of its lease. */
@@ -159,7 +159,15 @@ export class PoolLease implements Lease, OfSession {
     if (refusal !== undefined) throw aboutStatement(engine, refusal, statement.text)
     const { order } = this
     const now = engine.now()
-    order.submit(new StatementRun(engine, order, statement, options, now, resolve), now)
+    const run = new StatementRun(engine, order, statement, options, now, resolve)
+    this.observe(run)
+    order.submit(run, now)
+  }
+
+  /** Tells who watches the pool of a statement. */
+  observe(run: StatementRun): void {
+    const observer = this.#engine.hub.calls?.observer
+    if (observer !== undefined) run.observe(observer)
   }
 
   /** `query` with a statement and options of ours, which need no check. */
@@ -227,10 +235,12 @@ export class PoolLease implements Lease, OfSession {
       return
     }
     this.#order ??= new StatementOrder(this.#engine, this.#slot)
-    const told = tracing.query.hasSubscribers
-      ? traceBatch(this.node, statements, listener)
-      : listener
     const now = this.#engine.now()
+    const observer = this.#engine.hub.calls?.observer
+    const told =
+      tracing.query.hasSubscribers || observer !== undefined
+        ? traceBatch(this.#engine, statements, listener, observer)
+        : listener
     const run = new BatchRun(this.#engine, this.#order, statements, kind, options, now, told)
     this.#order.submit(run, now)
   }
@@ -302,6 +312,8 @@ export class PoolLease implements Lease, OfSession {
 
   #begin(work: StreamingWork, waitedMs = 0): Promise<void> {
     if (tracing.query.hasSubscribers) traceWork(this.node, work)
+    const observer = this.#engine.hub.calls?.observer
+    if (observer !== undefined) observeWork(observer, this.#engine, work)
     const { order } = this
     return work.begin(
       order,

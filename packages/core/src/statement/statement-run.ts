@@ -3,6 +3,7 @@ import { realTimers } from '../base/real-timers.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { Waiter } from '../engine/wait-queue.js'
+import type { CallObserver, ObservedResult } from '../observe/call-watcher.js'
 import { afterCancel } from '../outcome/cancelled-call.js'
 import { setNode } from '../outcome/database-error.js'
 import { AbortError } from '../outcome/errors.js'
@@ -68,6 +69,9 @@ export class StatementRun extends Waiter {
   #slot: Slot | undefined
   #limitMs = 0
   #onAbort: (() => void) | undefined
+  #observer: CallObserver | undefined
+  // What the observer has returned.
+  #begun: unknown
 
   /** `resolve` settles the caller's promise, once; by `failCall` where it fails. */
   constructor(
@@ -87,6 +91,12 @@ export class StatementRun extends Waiter {
     this.#timeoutMs = options?.timeoutMs
     this.#signal = options?.signal
     if (this.#signal !== undefined) this.#watch(this.#signal)
+  }
+
+  /** Tells an observer of it from now on. */
+  observe(observer: CallObserver): void {
+    this.#observer = observer
+    this.#begun = observer.began(this.statement.text)
   }
 
   /** When the call was made, on the pool's clock. */
@@ -164,6 +174,11 @@ export class StatementRun extends Waiter {
     }
     this.#state = 'running'
     this.#slot = slot
+    if (this.#observer !== undefined && this.enqueuedAt > 0) {
+      this.#observer.waited(this.#begun, now - this.enqueuedAt)
+      // It may have to wait again.
+      this.enqueuedAt = 0
+    }
     return true
   }
 
@@ -222,7 +237,9 @@ export class StatementRun extends Waiter {
 
   override refuse(error: Error, isHere?: boolean): void {
     this.#settle()
-    failCall(this.#resolve, this.told(this.#about(error)), isHere)
+    const told = this.told(this.#about(error))
+    if (this.#observer !== undefined) this.#tell(this.#observer, told)
+    failCall(this.#resolve, told, isHere)
   }
 
   override expire(now: number): void {
@@ -308,6 +325,7 @@ export class StatementRun extends Waiter {
     }
     if (error !== null) noteError(slot, error)
     this.#settle()
+    if (this.#observer !== undefined) this.#tell(this.#observer, told, result)
     this.#owner.finished(this, slot, error)
     slot.recheckQuiet()
     if (told === null) this.#resolve(result as QueryResult<never>)
@@ -339,6 +357,7 @@ export class StatementRun extends Waiter {
     const slot = this.#slot!
     const told = this.told(this.#about(error))
     this.#settle()
+    if (this.#observer !== undefined) this.#tell(this.#observer, told)
     this.#owner.finished(this, slot, error)
     this.#fail(told)
   }
@@ -359,6 +378,13 @@ export class StatementRun extends Waiter {
       unwatchSignal(this.#signal, this.#onAbort)
       this.#onAbort = undefined
     }
+  }
+
+  #tell(observer: CallObserver, told: Error | null, result?: ObservedResult): void {
+    const tookMs = this.#host.now() - this.#startedAt
+    const { text } = this.statement
+    if (told === null) observer.ended(this.#begun, text, tookMs, undefined, result)
+    else observer.ended(this.#begun, text, tookMs, told, undefined)
   }
 
   #limit(now: number, ms: number): void {

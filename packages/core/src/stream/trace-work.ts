@@ -1,4 +1,6 @@
 import { tracing } from '../api/tracing.js'
+import type { CallObserver } from '../observe/call-watcher.js'
+import type { WorkHost } from '../statement/session-work.js'
 import { CLOSED_BY_READER, type StreamingWork } from './streaming-work.js'
 
 /**
@@ -8,11 +10,27 @@ export function traceWork(pool: string, work: StreamingWork): void {
   const ended = (): Promise<void> =>
     new Promise((resolve, reject) => {
       work.onOver(() => {
-        const { failure } = work
-        if (failure === undefined || failure === CLOSED_BY_READER) resolve()
+        const failure = failureOf(work)
+        if (failure === undefined) resolve()
         else reject(failure)
       })
     })
   // The reader is told of a failure by the stream itself.
   tracing.query.tracePromise(ended, { pool, statement: work.text }).catch(() => {})
+}
+
+/** Tells an observer of a stream or a copy, from its first word to the server to its end. */
+export function observeWork(
+  observer: CallObserver,
+  host: Pick<WorkHost, 'now'>,
+  work: StreamingWork,
+): void {
+  const { text } = work
+  const since = host.now()
+  const begun = observer.began(text)
+  work.onOver(() => observer.ended(begun, text, host.now() - since, failureOf(work), undefined))
+}
+
+function failureOf({ failure }: StreamingWork): unknown {
+  return failure === CLOSED_BY_READER ? undefined : failure
 }

@@ -113,6 +113,7 @@ export abstract class TransactionSession implements RunKeeper {
       return
     }
     const run = new TransactionRun(this, scope, lease, statement, limited, resolve)
+    lease.observe(run)
     lease.order.submit(run, run.startedAt)
   }
 
@@ -127,6 +128,7 @@ export abstract class TransactionSession implements RunKeeper {
     this.#opening = undefined
     const lease = this.#lease
     const run = new OpeningRun(this, scope, lease, { opening, isAll }, statement, options, resolve)
+    lease.observe(run)
     lease.order.submit(run, run.startedAt)
   }
 

@@ -182,6 +182,7 @@ test('its entry for those who build pools exports exactly these values', () => {
       "sumStats",
       "systemClock",
       "unwatchSignal",
+      "watchCalls",
       "watchSignal",
       "writerOf",
     ]

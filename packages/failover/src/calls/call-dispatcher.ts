@@ -178,6 +178,7 @@ export class CallDispatcher {
           if (!this.#budget.spend(this.#config.clock.now())) throw decision.error
         }
         const left = this.#left(call, waitFrom)
+        if (failed !== undefined) this.#hub.calls?.retried(this.#config.name)
         try {
           return await callFor(call.party, () => call.send(pool, left.timeoutMs, left.waitMs))
         } catch (error) {

@@ -84,6 +84,7 @@ export class HoldQueue {
       this.#heldSince = since
       this.#announce()
     }
+    const over = this.#hub.calls?.held(this.#config.name)
     return new Promise((resolve) => {
       const end = (settle: () => void): void => {
         this.#held.delete(held)
@@ -94,8 +95,14 @@ export class HoldQueue {
       const held: HeldCall = {
         since,
         isListening,
-        release: (pool) => end(() => resolve(pool)),
-        refuse: (error) => end(() => failCall(resolve, error)),
+        release: (pool) => {
+          over?.(undefined)
+          end(() => resolve(pool))
+        },
+        refuse: (error) => {
+          over?.(error)
+          end(() => failCall(resolve, error))
+        },
       }
       const onAbort = (): void => held.refuse(new AbortError(signal!.reason, 'no'))
       const timer: ClockTimer = clock.setTimer(
