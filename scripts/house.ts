@@ -33,6 +33,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'the shared lane': 1_250,
   'a query through all pools at the cost of core alone': 241,
   'watched calls, and their metrics and spans for OpenTelemetry': 1_200,
+  failFast: 50,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -282,6 +282,7 @@ export class ServerPool implements ConnectionPool, Driven, WatchedPool {
       random: engine.config.random,
       hub: engine.hub,
       openSession: (sessionOptions) => this.#openSession(sessionOptions),
+      isFinal: (error) => engine.growth.isFinal(error),
       endpoint: () => formatEndpoint(this.endpoint),
       timeoutMs: () => engine.config.connectTimeoutMs,
     })

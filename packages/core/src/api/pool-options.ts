@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js'
 import { MAX_MS, systemClock } from '../base/clock.js'
 import {
+  checkBoolean,
   checkNumber,
   checkShownText,
   checkWord,
@@ -59,6 +60,16 @@ export interface PoolOptions {
    * `AcquireTimeoutError`; a connection already being opened is kept for the next caller.
    */
   acquireTimeoutMs?: number | undefined
+  /**
+   * Whether callers are refused at once, with the `ConnectError`, when no wait can mend why no
+   * connection opens: until the pool has connected once, an unknown host name, a server that does
+   * not speak PostgreSQL's protocol and a TLS handshake that fails; at any time, a certificate that
+   * cannot be verified, a server without TLS, a refused user or password and a missing database.
+   * `false`: they wait within their deadline, for a name or a database that is still to be made.
+   * A refused port and a server that starts (57P03) are retried within the deadline in any case.
+   * Default true.
+   */
+  failFast?: boolean | undefined
   /** Longest time to open one connection, look-up to authentication. Default 5 000. */
   connectTimeoutMs?: number | undefined
   /**
@@ -233,6 +244,7 @@ export interface PoolConfig extends Readonly<Record<NumericOption, number>> {
   readonly budget: ConnectionBudget | undefined
   readonly reset: ResetMode
   readonly errorDetail: ErrorDetail
+  readonly failFast: boolean
   readonly watchdog: WatchdogLimits | undefined
   /** How callers share connections, within `max`; undefined if each has one of its own. */
   readonly multiplex: MultiplexLimits | undefined
@@ -275,6 +287,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'budget',
   'reset',
   'errorDetail',
+  'failFast',
   'watchdog',
   'multiplex',
   'clock',
@@ -316,6 +329,7 @@ export function readPoolOptions(options: PoolOptions): PoolConfig {
     reset: readReset(options.reset, pooler),
     watchdog: readWatchdog(WHERE, options.watchdog),
     errorDetail: checkWord(WHERE, 'errorDetail', options.errorDetail ?? 'keep', ['keep', 'drop']),
+    failFast: checkBoolean(WHERE, 'failFast', options.failFast ?? true),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     ...readNumbers(WHERE, { ...settings.pool, ...given(options) }, undefined),

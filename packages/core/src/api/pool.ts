@@ -67,8 +67,8 @@ export interface Pool extends Queryable, Streamable, PoolEventEmitter, AsyncDisp
   readonly name: string
   /**
    * Lends a connection until `release()`. Rejects with `AcquireTimeoutError`,
-   * `PoolOverloadedError`, `PoolClosedError`, `AuthenticationError` or `AbortError`; nothing was
-   * sent in any of these cases.
+   * `PoolOverloadedError`, `PoolClosedError`, `ConnectError` (see `failFast`) or `AbortError`;
+   * nothing was sent in any of these cases.
    */
   acquire(options?: AcquireOptions): Promise<Lease>
   /** Lends a connection to `work` and takes it back when `work` settles. */
@@ -125,8 +125,8 @@ export interface Pool extends Queryable, Streamable, PoolEventEmitter, AsyncDisp
    * go to the primary.
    *
    * Nothing is sent but what opens and proves connections. Rejects with `AcquireTimeoutError` when
-   * no connection could be opened in time (`cause` says why), with `AuthenticationError` or
-   * `PoolOverloadedError` at once, with `NoPrimaryError` when no primary was found in time, with
+   * no connection could be opened in time (`cause` says why), with `ConnectError` (see `failFast`)
+   * or `PoolOverloadedError` at once, with `NoPrimaryError` when no primary was found in time, with
    * `PoolClosedError`, `AbortError`, and with `TypeError` or `RangeError` for wrong options. Keeps
    * the process alive while it waits, and leaves nothing behind.
    */

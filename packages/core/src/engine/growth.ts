@@ -1,5 +1,6 @@
 import { Backoff } from '../base/backoff.js'
 import { own } from '../base/own.js'
+import { isBeyondWaiting } from '../outcome/beyond-waiting.js'
 import { newsOf } from '../outcome/error-meaning.js'
 import { ConnectError } from '../outcome/errors.js'
 import { ownErrorHere } from '../outcome/fail-call.js'
@@ -31,6 +32,8 @@ export class Growth {
   #cap = Number.POSITIVE_INFINITY
   #capUntil = 0
   #stopped = false
+  // Whether a session was ever opened.
+  #hasConnected = false
   // Grows with every configuration.
   #era = 0
 
@@ -46,7 +49,7 @@ export class Growth {
 
   /**
    * The error for a caller for whom waiting is pointless right now: wrong password, no such
-   * database.
+   * database; before the first connection also an unknown host.
    */
   refusal(now: number): ConnectError | undefined {
     const fatal = now < this.#retryAt ? this.#fatal : undefined
@@ -64,6 +67,7 @@ export class Growth {
    * The server has been reached by other means: the next connect need not wait for the back-off.
    */
   reachable(now: number): void {
+    this.#hasConnected = true
     if (!this.#failing || this.#fatal !== undefined) return
     this.#forget()
     this.step(now)
@@ -116,6 +120,7 @@ export class Growth {
   }
 
   #succeeded(): void {
+    this.#hasConnected = true
     const slowStart = this.#failing ? 1 : this.#allowed
     this.#forget()
     this.#allowed = Math.min(MOST_AT_ONCE, slowStart * 2)
@@ -150,10 +155,16 @@ export class Growth {
     this.#failing = true
     this.#allowed = 1
     this.#retryAt = now + this.#backoff.next()
-    if (error instanceof ConnectError && error.fatal) {
+    if (this.isFinal(error)) {
       this.#fatal = error
       // While connections work, waiting for one of them is not pointless.
       if (arrivals.usable() === 0) this.#engine.refuseWaiters(error)
     }
+  }
+
+  /** Whether callers are to be refused because of this connect error; see `failFast`. */
+  isFinal(error: unknown): error is ConnectError {
+    if (!this.#engine.config.failFast || !(error instanceof ConnectError)) return false
+    return error.fatal || (!this.#hasConnected && isBeyondWaiting(error))
   }
 }

@@ -260,11 +260,11 @@ export class ChannelListener implements SubscriberHost {
 
   #notOpened(error: unknown): void {
     this.#failed(error)
-    const isClosed = error instanceof PoolClosedError
-    if (!isClosed && !(error instanceof ConnectError && error.fatal)) return
+    const isFinal = this.#source.isFinal?.(error) ?? (error instanceof ConnectError && error.fatal)
+    if (!isFinal && !(error instanceof PoolClosedError)) return
     // A retry is pointless, except for subscribers that were served before.
     for (const subscriber of this.#subscribers()) {
-      if (subscriber.waiting) subscriber.end(ownError(error))
+      if (subscriber.waiting) subscriber.end(ownError(error as Error))
     }
   }
 
@@ -325,7 +325,7 @@ export class ChannelListener implements SubscriberHost {
       const refused = error instanceof PoolhouseError && !endsSession(error)
       if (line !== this.#line || !refused) throw error
       for (const subscriber of this.#channels.get(channel) ?? []) {
-        if (subscriber.waiting) subscriber.end(ownError(error))
+        if (subscriber.waiting) subscriber.end(ownError(error as Error))
       }
       // Those who have listened before are owed another try, elsewhere or later.
       if (this.#channels.has(channel)) throw error

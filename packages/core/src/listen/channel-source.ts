@@ -20,6 +20,11 @@ export interface ChannelSource {
    * as it likes. Rejects soon after the signal has fired.
    */
   openSession(options: SessionOptions): Promise<Session>
+  /**
+   * Whether callers that wait to listen are to be refused because of this failure to open a
+   * session, as no wait can mend it. Default: a fatal `ConnectError`.
+   */
+  isFinal?(error: unknown): boolean
   /** The server, or what stands for it while there is none, for messages. */
   endpoint(): string
   /** Default of `ListenOptions.timeoutMs`. */

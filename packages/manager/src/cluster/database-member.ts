@@ -155,8 +155,17 @@ export class DatabaseMember implements CallParty {
     this.#options = options
     for (const [server, pool] of this.#pools) {
       // These options take a new pool.
-      const { prepare, pooler, types, requireAuth, overload, errorDetail, reset, ...changeable } =
-        options.pool
+      const {
+        prepare,
+        pooler,
+        types,
+        requireAuth,
+        overload,
+        errorDetail,
+        reset,
+        failFast,
+        ...changeable
+      } = options.pool
       const { host, port } = pool.endpoint
       pool.reconfigure({
         ...changeable,

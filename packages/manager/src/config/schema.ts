@@ -80,6 +80,7 @@ const pool = strict({
   max: count.max(10_000).optional(),
   min: z.number().int().min(0).max(10_000).optional(),
   acquireTimeoutMs: ms.optional(),
+  failFast: z.boolean().optional(),
   connectTimeoutMs: ms.optional(),
   statementTimeoutMs: msOrNever.optional(),
   idleTimeoutMs: msOrNever.optional(),

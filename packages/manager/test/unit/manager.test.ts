@@ -453,7 +453,7 @@ test('keeps one value for each name, and closes the former one when the key chan
 })
 
 test('accepts the options that only a new pool can take, at the start and at a reload', async () => {
-  const pool = { prepare: 'off', reset: 'always', errorDetail: 'drop' } as const
+  const pool = { prepare: 'off', reset: 'always', errorDetail: 'drop', failFast: false } as const
   const manager = createManager({
     drivers: { fake: fakeDriver({ clock }) },
     databases: { app: { primary: LOCAL as Record<string, string>, pool } },

@@ -58,7 +58,10 @@ export class AuthNotAcceptedError extends AuthenticationFailure {
  * The server does not keep to the protocol: it is no PostgreSQL server, or something tampers with
  * the connection.
  */
-export class ProtocolError extends Error {}
+export class ProtocolError extends Error {
+  /** Tells it apart from an error of the socket. */
+  readonly code: string = 'POOLHOUSE_PROTOCOL'
+}
 
 /** A message of this kind answers nothing that is in flight. */
 export function unaskedFor(kind: number): ProtocolError {

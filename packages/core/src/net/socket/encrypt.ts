@@ -21,7 +21,10 @@ export class TlsRefusedError extends Error {
 }
 
 /** What ends an attempt at TLS and is no reason to go on in plain text, not even for `prefer`. */
-export class TlsUnsafeError extends Error {}
+export class TlsUnsafeError extends Error {
+  /** As that of a `ProtocolError`: the server does not keep to the protocol. */
+  readonly code: string = 'POOLHOUSE_PROTOCOL'
+}
 
 /** What was given as `ssl.ca`, `ssl.cert` or `ssl.key` cannot be used. */
 export class TlsMaterialError extends TlsUnsafeError {}
