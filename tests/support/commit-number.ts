@@ -8,6 +8,9 @@ export interface CommitNumber {
   readonly unknown?: string
 }
 
+/** How many steps of `.ci/run` take turns: each runs once in so many commits. */
+export const TURNS = 3
+
 /** Asks git for the number of the commit. A clone without its history has none. */
 export function commitNumber(): CommitNumber {
   const git = (...args: string[]): string =>
