@@ -34,6 +34,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'a query through all pools at the cost of core alone': 241,
   'watched calls, and their metrics and spans for OpenTelemetry': 1_200,
   failFast: 50,
+  'messages of errors that end with their code': 20,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

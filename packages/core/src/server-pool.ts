@@ -19,6 +19,7 @@ import type { ListenOptions, NotifyListener, Subscription } from './api/subscrip
 import { traceQuery, tracing } from './api/tracing.js'
 import type { Transaction, TransactionOptions } from './api/transaction.js'
 import { hintAtPgPool } from './api/words-of-pg.js'
+import { messageOf } from './base/message-of.js'
 import { refuseUnknownOptions } from './base/option-check.js'
 import { leasedCopyFrom, leasedCopyTo, leasedRows } from './decorate/leased-stream.js'
 import { readCloseOptions } from './engine/pool-closing.js'
@@ -393,7 +394,7 @@ export class ServerPool implements ConnectionPool, Driven, WatchedPool {
       pooler: engine.pooler,
       servers: this.servers(),
       leases: Object.freeze(leased.map((slot) => snapshotOf(slot, now, engine.config))),
-      lastConnectError: lastError instanceof Error ? lastError.message : undefined,
+      lastConnectError: lastError === undefined ? undefined : messageOf(lastError),
     })
   }
 

@@ -9,7 +9,7 @@ import {
   type PoolStats,
 } from '@poolhouse/core'
 import type { CheckedCloseOptions } from '@poolhouse/core/kit'
-import { describeName, nearestName } from '@poolhouse/core/kit'
+import { describeName, messageOf, nearestName } from '@poolhouse/core/kit'
 import { DatabaseMember, type MemberOptions } from './cluster/database-member.js'
 import { DatabaseView } from './cluster/database-view.js'
 import { type GroupParts, ServerGroup } from './cluster/server-group.js'
@@ -277,7 +277,7 @@ export class NamedDatabases {
   #watchFailures(name: string, pool: Pool): void {
     pool.on('connect', () => this.#failures.delete(name))
     pool.on('error', ({ error }) => {
-      if (error instanceof ConnectError) this.#failures.set(name, error.message)
+      if (error instanceof ConnectError) this.#failures.set(name, messageOf(error))
     })
   }
 

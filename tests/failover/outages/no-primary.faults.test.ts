@@ -63,7 +63,7 @@ describe('a cluster without a primary', () => {
       expect(error.cause).toBeInstanceOf(FencedError)
       expect(error.cause).toMatchObject({ code: 'POOLHOUSE_FENCED', executed: 'no' })
       expect(error.cause.message).toBe(
-        '"a" is fenced (claims to be primary on timeline 1, but timeline 2 has been seen)',
+        '"a" is fenced (claims to be primary on timeline 1, but timeline 2 has been seen); see POOLHOUSE_FENCED',
       )
       await expect(pool.ready({ timeoutMs: 100 })).rejects.toMatchObject({
         name: 'NoPrimaryError',

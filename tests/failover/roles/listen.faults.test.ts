@@ -72,7 +72,9 @@ describe('listen through a failover', () => {
       expect(diary).toEqual(['before', 'gap', 'after'])
       expect(gaps[0]).toMatchObject({
         channel: 'jobs',
-        reason: { message: `primary moved ${endpointOf(a)} → ${endpointOf(b)}` },
+        reason: {
+          message: `primary moved ${endpointOf(a)} → ${endpointOf(b)}; see POOLHOUSE_CONNECTION_LOST`,
+        },
       })
       expect(await b.sql(LISTENERS)).toEqual([{ n: 1 }])
     },

@@ -149,7 +149,7 @@ export class Connector {
       examined = await this.#poolers.examine(connection, settings, signal)
     } catch (cause) {
       if (cause instanceof ConnectError) {
-        connection.destroy(cause.message)
+        connection.destroy(messageOf(cause))
         throw cause
       }
       const endpoint = formatEndpoint(settings.endpoint)

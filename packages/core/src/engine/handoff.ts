@@ -1,3 +1,4 @@
+import { messageOf } from '../base/message-of.js'
 import { own } from '../base/own.js'
 import { ownError } from '../base/own-error.js'
 import { withDeadline } from '../base/with-deadline.js'
@@ -381,7 +382,7 @@ export class Handoff {
         // One dead connection casts doubt on all others that are idle. They prove themselves
         // together: one after the other would cost the waiter a second for each.
         this.suspect()
-        this.#engine.departures.destroy(slot, `failed its check: ${(error as Error).message}`)
+        this.#engine.departures.destroy(slot, `failed its check: ${messageOf(error)}`)
         if (this.#waiters.size > 0) this.#validateAll()
         this.supply(this.#engine.now())
       },

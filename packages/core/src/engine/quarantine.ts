@@ -1,3 +1,4 @@
+import { messageOf } from '../base/message-of.js'
 import { own } from '../base/own.js'
 import { withDeadline } from '../base/with-deadline.js'
 import type { Slot } from '../slot/slot.js'
@@ -49,7 +50,7 @@ export class Quarantine {
         slot.endCancel()
         // Whether it will still arrive is unknown, so the session cannot be trusted with another
         // statement.
-        const reason = `its cancel request failed: ${(error as Error).message}`
+        const reason = `its cancel request failed: ${messageOf(error)}`
         if (slot.shared && connection.inFlight > 1) {
           // The others are still answered, as soon as the server does anything; one of them that it
           // hits starts over.

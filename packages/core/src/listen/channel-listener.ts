@@ -96,7 +96,7 @@ export class ChannelListener implements SubscriberHost {
 
   /** As `move`, for a session that is not to be believed any more: breaks it at once. */
   drop(reason: Error): void {
-    this.#leave(reason)?.session.destroy(reason.message)
+    this.#leave(reason)?.session.destroy(messageOf(reason))
   }
 
   /**
@@ -171,7 +171,7 @@ export class ChannelListener implements SubscriberHost {
       { executed: 'no', cause: reason },
     )
     this.#line = undefined
-    line.session.destroy(error.message)
+    line.session.destroy(messageOf(error))
     // It may have been closed with the pool before the worker came to it.
     if (this.#channels.size > 0) this.#failed(error)
     for (const subscriber of this.#subscribers()) subscriber.lost(line.provedAt, error)

@@ -1,3 +1,4 @@
+import { endWithCode } from '../base/message-of.js'
 import type { Durability, Executed } from './outcome.js'
 
 /** What every Poolhouse error carries beside its message. */
@@ -54,9 +55,15 @@ export class PoolhouseError extends Error {
    */
   declare readonly statementIndex?: number
 
-  /** Makes an error; subclasses choose the defaults of `code`, `executed` and `retryable`. */
+  /**
+   * Makes an error; subclasses choose the defaults of `code`, `executed` and `retryable`. The code
+   * is put at the end of the message, unless it is a SQLSTATE.
+   */
   constructor(message: string, options: PoolhouseErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    super(
+      endWithCode(message, options.code ?? (new.target.prototype as PoolhouseError).code),
+      options.cause === undefined ? undefined : { cause: options.cause },
+    )
     if (options.code !== undefined) {
       Object.defineProperty(this, 'code', { value: options.code, enumerable: true })
     }

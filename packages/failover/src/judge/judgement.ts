@@ -1,5 +1,5 @@
 import type { NodeState } from '@poolhouse/core'
-import { type Standing as FollowerStanding, standingOf } from '@poolhouse/core/kit'
+import { type Standing as FollowerStanding, messageOf, standingOf } from '@poolhouse/core/kit'
 import type { ProbeFacts } from '../base/observation.js'
 import {
   areNamesOfOne,
@@ -73,7 +73,7 @@ function verdictOn(view: ClusterView, id: string, record: NodeRecord): NodeVerdi
     case 'starting':
       return { state: 'starting', reason: standing.detail }
     case 'denied':
-      return { state: 'unknown', reason: standing.error.message }
+      return { state: 'unknown', reason: messageOf(standing.error) }
     case 'down':
       return { state: 'unreachable', reason: standing.detail }
     case 'answer':

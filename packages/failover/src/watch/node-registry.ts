@@ -12,6 +12,7 @@ import {
   describeName,
   type EventHub,
   EventRelay,
+  messageOf,
   sumStats,
 } from '@poolhouse/core/kit'
 import { underWay } from '../base/under-way.js'
@@ -235,7 +236,7 @@ export class NodeRegistry {
         for (const node of nodes) this.#compare(listed.idOf(node), node)
       },
       failed: (error) => {
-        watch.discoveryFailure = error?.message
+        watch.discoveryFailure = error && messageOf(error)
         if (error !== undefined) this.#report(error)
       },
     })

@@ -80,7 +80,7 @@ describe('connect', () => {
       retryable: false,
     })
     expect(error.message).toBe(
-      `cannot log in to 127.0.0.1:${cluster.primary.port}/app as user "app": password authentication failed for user "app" (28P01); check connection.user and connection.password`,
+      `cannot log in to 127.0.0.1:${cluster.primary.port}/app as user "app": password authentication failed for user "app" (28P01); check connection.user and connection.password; see POOLHOUSE_AUTHENTICATION`,
     )
     expect(inspect(error, { depth: Number.POSITIVE_INFINITY, showHidden: true })).not.toContain(
       password,
@@ -114,7 +114,7 @@ describe('connect', () => {
     const error = await refusal({}, node)
     expect(error).toBeInstanceOf(ConnectError)
     expect(error.message).toBe(
-      `cannot connect to 127.0.0.1:${node.port}/app: connection refused; is the server running and listening there? (ECONNREFUSED)`,
+      `cannot connect to 127.0.0.1:${node.port}/app: connection refused; is the server running and listening there? (ECONNREFUSED); see POOLHOUSE_CONNECT`,
     )
     expect(error).toMatchObject({
       fatal: false,

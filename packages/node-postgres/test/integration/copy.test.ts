@@ -343,7 +343,7 @@ describe('copyOut', () => {
     expect(await failure(connection.copyOut('copy t from stdin'))).toMatchObject({
       name: 'PoolhouseError',
       executed: 'rolled-back',
-      message: 'the statement is not COPY … TO STDOUT',
+      message: 'the statement is not COPY … TO STDOUT; see POOLHOUSE_ERROR',
     })
     expect((await session.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })

@@ -267,7 +267,7 @@ describe('a row that cannot be read', () => {
     const cursor = session.connection.openCursor(NUMBERS)
     expect(await failure(cursor.read(3))).toMatchObject({
       executed: 'yes',
-      message: 'a row of the result cannot be read: no twos today',
+      message: 'a row of the result cannot be read: no twos today; see POOLHOUSE_ERROR',
     })
     expect(parsed).toBe(2)
     expect(session.connection.transactionStatus()).toBe('idle')

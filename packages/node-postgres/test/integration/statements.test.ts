@@ -155,7 +155,7 @@ describe('a result', () => {
     const error = await failure(session.query('select true from generate_series(1, 3)'))
     expect(error).toMatchObject({
       executed: 'yes',
-      message: 'a row of the result cannot be read: no booleans today',
+      message: 'a row of the result cannot be read: no booleans today; see POOLHOUSE_ERROR',
     })
     expect((await session.query('select 1 as n')).rows).toEqual([{ n: 1 }])
   })

@@ -167,7 +167,7 @@ describe('results, unlike those of postgres.js', () => {
     const behind = session.query('select 7 as n')
     expect(await plain).toMatchObject({
       executed: 'yes',
-      message: 'a row of the result cannot be read: no booleans today',
+      message: 'a row of the result cannot be read: no booleans today; see POOLHOUSE_ERROR',
     })
     expect((await behind).rows).toEqual([{ n: '7' }])
   })

@@ -1,4 +1,5 @@
 import type { ConnectionPool, Pool } from '@poolhouse/core'
+import { messageOf } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import { isRefusal } from '../base/read-failure.js'
 import type { History } from '../position/history.js'
@@ -147,6 +148,6 @@ export class WatchedPools implements Membership, EndpointListener {
     this.#dead.add(node)
     // Callers that wait for a connection to it would wait until their deadline; now they move on to
     // another node.
-    node.pool.destroyAll(`the replica is down: ${error instanceof Error ? error.message : error}`)
+    node.pool.destroyAll(`the replica is down: ${messageOf(error)}`)
   }
 }

@@ -13,10 +13,10 @@ test('X19: escapes control characters, line ends and changes of direction, and n
 test('X19: our own messages hold no control characters of a server; the message of a statement’s error is left as the server sent it', () => {
   const said = 'two\nlines\u001b[0m'
   expect(new ConnectError(said, { endpoint: 'db:5432/app' }).message).toBe(
-    'two\\u000alines\\u001b[0m',
+    'two\\u000alines\\u001b[0m; see POOLHOUSE_CONNECT',
   )
   expect(new ConnectionLostError(said, { executed: 'no' }).message).toBe(
-    'two\\u000alines\\u001b[0m',
+    'two\\u000alines\\u001b[0m; see POOLHOUSE_CONNECTION_LOST',
   )
   expect(new DatabaseError(said, { code: 'P0001', severity: 'ERROR' }).message).toBe(said)
 })

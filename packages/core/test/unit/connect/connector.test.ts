@@ -42,7 +42,9 @@ test('makes a ConnectError of a driver that throws', async () => {
   const warmed = watch(pool.warm())
   await clock.settle()
   expect(warmed.error).toMatchObject({ name: 'ConnectError', executed: 'no', cause })
-  expect(warmed.error?.message).toBe('cannot connect to localhost:5432/app: boom')
+  expect(warmed.error?.message).toBe(
+    'cannot connect to localhost:5432/app: boom; see POOLHOUSE_CONNECT',
+  )
 })
 
 test.each([['a text'], [undefined], [null], [42]])(

@@ -108,7 +108,7 @@ test('an acquire that times out says which pool, how long, and how things stand'
     longestHeldMs: 200,
   })
   expect(waiting.error?.message).toBe(
-    'no connection within 200 ms; pool "test" (localhost:5432/app): 1 of max 1 connections (1 leased, 0 idle, 0 connecting), 0 pending, longest lease held for 200 ms',
+    'no connection within 200 ms; pool "test" (localhost:5432/app): 1 of max 1 connections (1 leased, 0 idle, 0 connecting), 0 pending, longest lease held for 200 ms; see POOLHOUSE_ACQUIRE_TIMEOUT',
   )
   expect(it.pool.stats().counters.timeouts).toBe(1)
 })

@@ -337,7 +337,9 @@ describe('a connection that is lost', () => {
     it.session().lose('crash')
     await it.clock.settle()
     expect([a.listening, b.listening, a.closed]).toEqual([false, false, false])
-    expect(it.errors).toEqual(['the connection on which pool "test" listens is gone: crash'])
+    expect(it.errors).toEqual([
+      'the connection on which pool "test" listens is gone: crash; see POOLHOUSE_CONNECTION_LOST',
+    ])
     expect(it.diary).toEqual([])
     await it.clock.advance(100)
     expect([a.listening, b.listening]).toEqual([true, true])
@@ -557,13 +559,17 @@ describe('the pool of a subscription', () => {
   test.each<[string, RegExp, (pool: Setting['pool']) => void]>([
     [
       'reconfigure',
-      /^pool "test" has a new connection option$/,
+      /^pool "test" has a new connection option; see POOLHOUSE_ERROR$/,
       (pool) => pool.reconfigure({ connection: 'postgres://user:new@localhost:6000/app' }),
     ],
-    ['recycle', /^pool "test" replaces its connections$/, (pool) => void pool.recycle()],
+    [
+      'recycle',
+      /^pool "test" replaces its connections; see POOLHOUSE_ERROR$/,
+      (pool) => void pool.recycle(),
+    ],
     [
       'destroyAll',
-      /^all connections of pool "test" were destroyed: fenced$/,
+      /^all connections of pool "test" were destroyed: fenced; see POOLHOUSE_CONNECTION_LOST$/,
       (pool) => pool.destroyAll('fenced'),
     ],
   ])('moves it with %s and tells of the gap', async (_name, reason, move) => {
@@ -600,7 +606,7 @@ describe('the pool of a subscription', () => {
     await it.clock.settle()
     expect(subscription.listening).toBe(true)
     expect(it.gaps.map(({ reason }) => reason.message)).toEqual([
-      'pool "test" has a new connection option',
+      'pool "test" has a new connection option; see POOLHOUSE_ERROR',
     ])
   })
 

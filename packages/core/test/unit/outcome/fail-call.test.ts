@@ -36,7 +36,9 @@ test('T82: shows the async functions that await the call, from the innermost to 
     await inner()
   }
   const stack = stackOf(await callerOf(outer))
-  expect(stack).toMatch(/^PoolhouseError: it failed\n +at .*inner .*\n +at .*outer /)
+  expect(stack).toMatch(
+    /^PoolhouseError: it failed; see POOLHOUSE_ERROR\n +at .*inner .*\n +at .*outer /,
+  )
 })
 
 test.each<[string, (failing: Promise<never>) => Promise<unknown>]>([
@@ -117,7 +119,7 @@ test('T82: leaves the form of the stack to Error.prepareStackTrace of the applic
   }
   Error.prepareStackTrace = (error, frames) =>
     `${error.message} < ${frames.map((frame) => frame.getFunctionName()).join(' < ')}`
-  expect(stackOf(await callerOf(theCaller))).toMatch(/^it failed < theCaller/)
+  expect(stackOf(await callerOf(theCaller))).toMatch(/^it failed; see POOLHOUSE_ERROR < theCaller/)
 })
 
 test('T82: a failure that is handled is never reported as unhandled, and one that is not, once', async () => {
@@ -169,8 +171,10 @@ test('T82: one reason for several calls gives each an error with the frames of i
   }
   const error = await callerOf(oneCaller)
   expect(error).not.toBe(reason)
-  expect(error).toMatchObject({ message: 'it is over', cause: reason.cause })
-  expect(stackOf(error)).toMatch(/^PoolhouseError: it is over\n +at oneCaller /)
+  expect(error).toMatchObject({ message: 'it is over; see POOLHOUSE_ERROR', cause: reason.cause })
+  expect(stackOf(error)).toMatch(
+    /^PoolhouseError: it is over; see POOLHOUSE_ERROR\n +at oneCaller /,
+  )
   expect(reason.stack).not.toContain('oneCaller')
 })
 

@@ -55,7 +55,9 @@ test('keeps the first reason for its end', () => {
   expect(slot.over).toBe(true)
   slot.lose('second')
   expect(slot.lostReason).toBe('first')
-  expect(slot.lostError().message).toBe('the connection is gone: first')
+  expect(slot.lostError().message).toBe(
+    'the connection is gone: first; see POOLHOUSE_CONNECTION_LOST',
+  )
 })
 
 test('gives its permit back once', () => {

@@ -44,7 +44,8 @@ test('cancels a statement at its deadline, and says rolled-back once the server 
     name: 'StatementTimeoutError',
     executed: 'rolled-back',
     timeoutMs: 100,
-    message: 'statement exceeded 100 ms on pool "test" and was cancelled',
+    message:
+      'statement exceeded 100 ms on pool "test" and was cancelled; see POOLHOUSE_STATEMENT_TIMEOUT',
   })
   expect(query.error?.cause).toMatchObject({ code: '57014' })
   expect(driver.open.size).toBe(1)

@@ -108,7 +108,7 @@ describe('discovered nodes', () => {
     await clock.advance(120_000)
     expect(states(pool)).toEqual({ a: 'primary', b: 'replica', c: 'replica' })
     expect(errors.map(({ error }) => (error as Error).message)).toEqual([
-      'a list failed, and the nodes stay as they are: it lists no nodes',
+      'a list failed, and the nodes stay as they are: it lists no nodes; see POOLHOUSE_ERROR',
     ])
     await pool.close()
   })
@@ -252,7 +252,9 @@ describe('discovered nodes', () => {
     pool.on('error', ({ error }) => errors.push(error))
     expect(await race(pool.query('insert 1'))).toMatchObject({ node: 'a' })
     await clock.advance(10_000)
-    expect(errors).toMatchObject([{ message: 'node c:5432 cannot be used: no such server' }])
+    expect(errors).toMatchObject([
+      { message: 'node c:5432 cannot be used: no such server; see POOLHOUSE_ERROR' },
+    ])
     await pool.close()
   })
 

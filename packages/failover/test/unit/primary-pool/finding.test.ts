@@ -92,7 +92,7 @@ describe('finding the primary', () => {
         executed: 'no',
         retryable: true,
         message:
-          '"a" is fenced (claims to be primary on timeline 1, but timeline 5 has been required)',
+          '"a" is fenced (claims to be primary on timeline 1, but timeline 5 has been required); see POOLHOUSE_FENCED',
       })
     }
     await pool.close()

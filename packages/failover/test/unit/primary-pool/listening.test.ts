@@ -92,7 +92,10 @@ describe('listening', () => {
     expect(gaps).toMatchObject([
       {
         channel: 'jobs',
-        reason: { name: 'ConnectionLostError', message: 'primary moved a:5432/app → b:5432/app' },
+        reason: {
+          name: 'ConnectionLostError',
+          message: 'primary moved a:5432/app → b:5432/app; see POOLHOUSE_CONNECTION_LOST',
+        },
       },
     ])
     expect(gaps[0]!.forMs).toBeGreaterThan(1_500)

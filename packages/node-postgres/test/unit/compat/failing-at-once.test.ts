@@ -23,5 +23,6 @@ test('a connect that took too long says so in the word of pg, whatever the clock
 
 test('any other failure of a connect keeps its message, and is final', async () => {
   const error = await failureOf(new ConnectError('connection refused', { endpoint: 'h:1/d' }))
-  expect(error).toMatchObject({ message: 'connection refused', fatal: true, retryable: true })
+  const message = 'connection refused; see POOLHOUSE_CONNECT'
+  expect(error).toMatchObject({ message, fatal: true, retryable: true })
 })

@@ -53,12 +53,15 @@ describe('toLostError', () => {
     expect(error).toBeInstanceOf(ConnectionLostError)
     expect(error).toMatchObject({ sqlState: '57P01', executed: 'unknown', retryable: false })
     expect(error.cause).toBe(cause)
-    expect(error.message).toBe('the connection was lost before the server answered: message')
+    expect(error.message).toBe(
+      'the connection was lost before the server answered: message; see POOLHOUSE_CONNECTION_LOST',
+    )
   })
 
   it('accepts any reason', () => {
     expect(toLostError('it was closed', 'no')).toMatchObject({
-      message: 'the connection was lost before the statement was sent: it was closed',
+      message:
+        'the connection was lost before the statement was sent: it was closed; see POOLHOUSE_CONNECTION_LOST',
       retryable: true,
       sqlState: undefined,
     })

@@ -162,7 +162,7 @@ describe('the answer to the text of a COPY', () => {
     answer.settle(undefined)
     await expect(opened).rejects.toMatchObject({
       message:
-        'the statement is not COPY … TO STDOUT and was executed as what it is; run it with query',
+        'the statement is not COPY … TO STDOUT and was executed as what it is; run it with query; see POOLHOUSE_ERROR',
       executed: 'yes',
     })
   })
@@ -172,7 +172,7 @@ describe('the answer to the text of a COPY', () => {
     expect(answer.refuseData()).toContain('it must be COPY … TO STDOUT')
     answer.settle(new PoolhouseError('COPY from stdin failed'))
     await expect(opened).rejects.toMatchObject({
-      message: 'the statement is not COPY … TO STDOUT',
+      message: 'the statement is not COPY … TO STDOUT; see POOLHOUSE_ERROR',
       executed: 'rolled-back',
     })
   })
