@@ -35,6 +35,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'watched calls, and their metrics and spans for OpenTelemetry': 1_200,
   failFast: 50,
   'messages of errors that end with their code': 20,
+  'histograms, leaks and slow texts to see, and what observes a manager': 560,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -59,11 +59,14 @@ export type {
   Statement,
 } from './api/statement.js'
 export type {
+  LeakSnapshot,
   LeaseSnapshot,
   Percentiles,
   PoolCounters,
+  PoolHistograms,
   PoolSnapshot,
   PoolStats,
+  SlowStatement,
 } from './api/stats.js'
 export type {
   CopyOptions,
@@ -99,6 +102,7 @@ export type {
   TransactionRetry,
 } from './api/transaction.js'
 export type { Clock, ClockTimer } from './base/clock.js'
+export type { HistogramStats } from './base/histogram.js'
 export { createPool } from './create-pool.js'
 export type { MultiplexOptions } from './options/multiplex-options.js'
 export type { OverloadOptions } from './options/overload-options.js'

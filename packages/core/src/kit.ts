@@ -124,6 +124,14 @@ export {
   type WatchedPool,
   watchCalls,
 } from './observe/call-watcher.js'
+export type {
+  BudgetHolder,
+  Observable,
+  ObservedBudget,
+  ObservedPool,
+  ObservedStats,
+} from './observe/observable.js'
+export { observe, observedPool, observedTopologyOf, type Watched } from './observe/observe.js'
 export { type Condition, hasCondition, isCondition } from './outcome/conditions.js'
 export {
   endsSession,

@@ -394,6 +394,8 @@ export class ServerPool implements ConnectionPool, Driven, WatchedPool {
       pooler: engine.pooler,
       servers: this.servers(),
       leases: Object.freeze(leased.map((slot) => snapshotOf(slot, now, engine.config))),
+      slowest: engine.recorder.slow.snapshot(now, engine.config.errorDetail === 'drop'),
+      leaks: engine.leaks.snapshot(now),
       lastConnectError: lastError === undefined ? undefined : messageOf(lastError),
     })
   }

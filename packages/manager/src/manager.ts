@@ -1,4 +1,5 @@
 import type { Clock, CloseOptions, Driver, Pool, PoolStats } from '@poolhouse/core'
+import type { Observable } from '@poolhouse/core/kit'
 import type { BudgetStats } from './budget/server-budget.js'
 import type { ConfigEntry } from './config/explain.js'
 import type { ManagerHealth } from './health/health.js'
@@ -94,13 +95,16 @@ export interface ManagerStats {
   readonly tenants: Readonly<Record<string, PoolStats>>
   /** How many tenants have pools. */
   readonly tenantPools: number
+  /** How many tenants were dropped so far because they were unused, or too many. */
+  readonly tenantEvictions: number
 }
 
 /**
  * Many databases and tenants with one limit of connections to each server, health checks and an
- * orderly shutdown.
+ * orderly shutdown. As an `Observable` it tells the events of all its pools, also of those that are
+ * made later; listening opens nothing and starts no watch.
  */
-export interface Manager<Named extends Databases = Databases> extends AsyncDisposable {
+export interface Manager<Named extends Databases = Databases> extends AsyncDisposable, Observable {
   /**
    * Returns the database of this name. Nothing is opened before its first call. Throws `RangeError`
    * for an unknown name.

@@ -16,6 +16,7 @@ import { type GroupParts, ServerGroup } from './cluster/server-group.js'
 import { isReadyPool, readDatabase } from './config/read-database.js'
 import { type DatabaseHealth, databaseHealth } from './health/health.js'
 import type { Databases } from './manager.js'
+import type { ManagerEvents } from './manager-events.js'
 import type { DatabasePoolSettings } from './options/database-options.js'
 import type { DatabaseSpec, ServerSpec } from './options/database-spec.js'
 import type { OwnPools } from './tenants/tenant.js'
@@ -37,6 +38,8 @@ export interface NamedEntry {
 export interface DatabasesParts extends GroupParts {
   /** The drivers by key. */
   readonly drivers: ReadonlyMap<string, Driver>
+  /** Takes the events of every database and tenant. */
+  readonly events: ManagerEvents
 }
 
 /** How the pools of a tenant differ from those of the named database whose servers it uses. */
@@ -72,8 +75,11 @@ export class NamedDatabases {
     this.#parts = parts
     for (const [name, config] of Object.entries(databases)) {
       if (name === '') throw new ConfigError('databases: a name must not be empty')
-      if (isReadyPool(config)) this.#ready.set(name, config)
-      else this.#entries.set(name, this.#entry(readDatabase(name, config, parts.drivers)))
+      if (isReadyPool(config)) {
+        this.#ready.set(name, config)
+        parts.events.connections.add(config)
+        parts.events.servers.add(config)
+      } else this.#entries.set(name, this.#entry(readDatabase(name, config, parts.drivers)))
     }
     if (this.#entries.size + this.#ready.size === 0)
       throw new ConfigError('databases: none is given')
@@ -126,11 +132,13 @@ export class NamedDatabases {
   addTenant(entry: NamedEntry, changes: MemberChanges): { pool: DatabaseView; own: OwnPools } {
     const group = this.#groupOf(entry)
     const member = new DatabaseMember(this.#memberOptions(entry.spec, changes))
+    const { connections } = this.#parts.events
     entry.tenants.set(member, changes)
     group.enter(member)
-    const leave = (options: CloseOptions | undefined): Promise<void> => {
+    connections.add(member.events)
+    const leave = async (options: CloseOptions | undefined): Promise<void> => {
       entry.tenants.delete(member)
-      return group.exit(member, options)
+      await group.exit(member, options).finally(() => connections.remove(member.events))
     }
     return { pool: new DatabaseView(member, () => group), own: { member, leave } }
   }
@@ -221,6 +229,7 @@ export class NamedDatabases {
     const member = new DatabaseMember(this.#memberOptions(spec, undefined))
     const view = new DatabaseView(member, () => this.#groupOf(entry))
     const entry: NamedEntry = { spec, member, tenants: new Map(), group: undefined, view }
+    this.#parts.events.connections.add(member.events)
     return entry
   }
 
@@ -240,6 +249,8 @@ export class NamedDatabases {
     }
     const group = this.#context.runInAsyncScope(() => new ServerGroup(spec, member, this.#parts))
     this.#groups.set(key, group)
+    // Not before its first call: to listen starts no watch.
+    this.#parts.events.servers.add(group.routed)
     return group
   }
 
@@ -265,7 +276,7 @@ export class NamedDatabases {
       budget:
         changes === undefined
           ? budgets.weighing(spec.weight, spec.name)
-          : budgets.weighing(changes.weight),
+          : budgets.weighing(changes.weight, undefined, changes.name),
       budgets,
       made: changes === undefined ? (pool) => this.#watchFailures(spec.name, pool) : undefined,
       clock,

@@ -3,13 +3,19 @@ import {
   type CloseOptions,
   ConfigError,
   type Driver,
+  type PoolEventName,
+  type PoolListener,
+  type PoolSnapshot,
   type PoolStats,
 } from '@poolhouse/core'
 import {
   awaitIdle,
+  type BudgetHolder,
   type CheckedCloseOptions,
   checkNumber,
   MAX_MS,
+  type ObservedPool,
+  observedPool,
   readCloseOptions,
   refuseUnknownOptions,
 } from '@poolhouse/core/kit'
@@ -26,6 +32,7 @@ import type {
   ShutdownOptions,
   StatsOptions,
 } from './manager.js'
+import { ManagerEvents } from './manager-events.js'
 import { NamedDatabases } from './named-databases.js'
 import type { BudgetOptions } from './options/budget-options.js'
 import type { DatabasePool } from './options/database-pool.js'
@@ -55,6 +62,7 @@ const GRACE_MS = 20_000
 export class PoolManager<Named extends Databases> implements Manager<Named> {
   readonly #parts: ManagerParts
   readonly #budgets: Budgets
+  readonly #events = new ManagerEvents()
   readonly #databases: NamedDatabases
   readonly #directory: TenantDirectory | undefined
   readonly #scope = new CurrentTenant()
@@ -71,6 +79,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
     this.#databases = new NamedDatabases(databases, {
       drivers,
       budgets: this.#budgets,
+      events: this.#events,
       clock,
       random,
     })
@@ -144,7 +153,36 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
       servers: this.#budgets.stats(),
       tenants: fromEntries(tenants),
       tenantPools: this.#directory?.open ?? 0,
+      tenantEvictions: this.#directory?.evicted ?? 0,
     })
+  }
+
+  pools(): readonly ObservedPool[] {
+    const named = this.#databases.pools.map(([name, pool]) => observedPool(pool, 'database', name))
+    const tenants = (this.#directory?.opened ?? [])
+      .map(({ pool }) => ({ pool, total: pool.stats().total }))
+      .sort((one, other) => other.total - one.total)
+      .slice(0, MOST_TOLD)
+      .map(({ pool }) => observedPool(pool, 'tenant'))
+    return Object.freeze([...named, ...tenants])
+  }
+
+  holders(): Readonly<Record<string, readonly BudgetHolder[]>> {
+    return this.#budgets.holders()
+  }
+
+  inspect(): readonly PoolSnapshot[] {
+    return Object.freeze(this.pools().flatMap((pool) => pool.inspect()))
+  }
+
+  on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#events.on(event, listener)
+    return this
+  }
+
+  off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {
+    this.#events.off(event, listener)
+    return this
   }
 
   reload(databases: Named): void {
@@ -224,6 +262,7 @@ export class PoolManager<Named extends Databases> implements Manager<Named> {
       await this.#databases.close(left())
     } finally {
       await directory?.close(left())
+      this.#events.stop()
     }
   }
 

@@ -6,6 +6,7 @@ import {
   type QueryOptions,
   type QueryResult,
   type Statement,
+  type TopologySnapshot,
 } from '@poolhouse/core'
 import {
   awaitIdle,
@@ -18,6 +19,7 @@ import {
   readCloseOptions,
   readQueryArguments,
   sumStats,
+  type Watched,
 } from '@poolhouse/core/kit'
 import type { ReplicaPool, ReplicaSession } from './api/replica-pool.js'
 import { ambient } from './api/run-with.js'
@@ -26,6 +28,7 @@ import { RoutingCounters } from './base/routing-counters.js'
 import { TextRoutes } from './classify/text-routes.js'
 import { Ejection } from './nodes/ejection.js'
 import { type Membership, primaryPoolOf, topologyOf } from './nodes/membership.js'
+import { observedTopology } from './nodes/observed-topology.js'
 import { ReplicaSet } from './nodes/replica-set.js'
 import type {
   ReaderOptions,
@@ -65,7 +68,7 @@ export type MembershipMaker = (parts: {
  * Sends each call to the primary or to a replica. Which nodes there are, which of them are ejected
  * and which calls wait is owned by its parts.
  */
-export class RoutingPool extends RelayingPool implements ReplicaPool, Driven {
+export class RoutingPool extends RelayingPool implements ReplicaPool, Driven, Watched {
   readonly name: string
   readonly #primary: Pool
   readonly #background: Background
@@ -167,6 +170,13 @@ export class RoutingPool extends RelayingPool implements ReplicaPool, Driven {
 
   get connectsWith(): Pool {
     return this.#primary
+  }
+
+  get observedTopology(): TopologySnapshot {
+    const now = this.#background.now()
+    return (
+      this.#membership.topology?.current ?? observedTopology(this.#primary, this.#set.nodes, now)
+    )
   }
 
   // ── calls ──

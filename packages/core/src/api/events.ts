@@ -63,8 +63,8 @@ export interface LeakEvent extends ConnectionEvent {
   /** Text of its last statement, without values; see `PoolhouseError.statement`. */
   readonly statement: string | undefined
   /**
-   * Where it was acquired, if this acquire was sampled: one in 128 but at most a hundred a second,
-   * and every one after a leak was seen.
+   * Where it was acquired, the caller's frame first, one to a line. Known of a hundred acquires a
+   * second, and of every one after a leak was seen; undefined of others.
    */
   readonly stack: string | undefined
   /**

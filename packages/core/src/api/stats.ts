@@ -1,4 +1,4 @@
-import type { Histogram } from '../base/histogram.js'
+import { type Histogram, type HistogramStats, sumHistograms } from '../base/histogram.js'
 import type { ServerInUse } from '../server/server-sightings.js'
 import type { PoolerInEffect } from './pooler.js'
 
@@ -26,10 +26,25 @@ export interface PoolCounters {
   readonly destroyed: number
   /** Acquires and statements that passed their deadline. */
   readonly timeouts: number
-  /** Failed connects, lost connections and other background failures. */
+  /**
+   * Failed connects, lost connections, other background failures, and statements that the server
+   * answered with an error.
+   */
   readonly errors: number
   /** Leases reported as leaked. */
   readonly leaks: number
+}
+
+/** The times of a pool as histograms, which can be added up over pools and over time. */
+export interface PoolHistograms {
+  /** How long callers waited for a connection. */
+  readonly waitMs: HistogramStats
+  /** How long callers held one. */
+  readonly useMs: HistogramStats
+  /** How long opening one took. */
+  readonly createMs: HistogramStats
+  /** How long statements took: see `PoolStats.queryMs`. */
+  readonly queryMs: HistogramStats
 }
 
 /**
@@ -57,6 +72,14 @@ export interface PoolStats {
   readonly useMs: Percentiles
   /** How long opening one took. */
   readonly createMs: Percentiles
+  /**
+   * How long statements took from the call to its end, the wait for a connection included: each
+   * `query` of the pool, of a lease and of a transaction, each statement of a batch or an array,
+   * answered or not. Streams, copies and what goes through `lease.raw` are not counted.
+   */
+  readonly queryMs: Percentiles
+  /** The same times as histograms. */
+  readonly histograms: PoolHistograms
   /** The statistics of each node, by name, where there are several. */
   readonly nodes?: Readonly<Record<string, PoolStats>>
   /** How often a routing pool has sent a call where, by reason. */
@@ -79,6 +102,32 @@ export interface LeaseSnapshot {
   readonly stack: string | undefined
 }
 
+/** A statement that took long. */
+export interface SlowStatement {
+  /** Its text, without values; see `PoolhouseError.statement`. At most 2,000 characters. */
+  readonly statement: string
+  /** How long it took from the call to its end, in milliseconds. */
+  readonly ms: number
+  /** How long ago it ended, in milliseconds. */
+  readonly agoMs: number
+}
+
+/** A lease that was reported as leaked. */
+export interface LeakSnapshot {
+  /** Number of the connection. */
+  readonly connection: number
+  /** How long it had been out, in milliseconds. */
+  readonly heldMs: number
+  /** How long ago it was reported, in milliseconds. */
+  readonly agoMs: number
+  /** Text of its last statement, without values; see `PoolhouseError.statement`. */
+  readonly statement: string | undefined
+  /** Where it was acquired, the caller's frame first; see `LeakEvent.stack`. */
+  readonly stack: string | undefined
+  /** Whether the garbage collector had taken its object, so that no code could release it. */
+  readonly collected: boolean
+}
+
 /** The inside of a pool at one moment. */
 export interface PoolSnapshot {
   /** Name of the pool. */
@@ -97,6 +146,13 @@ export interface PoolSnapshot {
   readonly servers?: readonly ServerInUse[] | undefined
   /** Every connection that is out. */
   readonly leases: readonly LeaseSnapshot[]
+  /**
+   * The slowest statements of the last ten minutes, one for each text, the slowest first; at most
+   * 20.
+   */
+  readonly slowest: readonly SlowStatement[]
+  /** The last leaks, the newest first; at most 20. */
+  readonly leaks: readonly LeakSnapshot[]
   /** Message of the last failed connect, until one succeeds. */
   readonly lastConnectError: string | undefined
 }
@@ -111,8 +167,8 @@ export function percentilesOf(histogram: Histogram): Percentiles {
 }
 
 /**
- * Adds up the statistics of several pools; percentiles are the worst of the parts, since exact ones
- * cannot be merged.
+ * Adds up the statistics of several pools. Percentiles are the worst of the parts, since exact ones
+ * cannot be merged; histograms are added up.
  */
 export function sumStats(nodes: Readonly<Record<string, PoolStats>>): PoolStats {
   const all = Object.values(nodes)
@@ -143,6 +199,13 @@ export function sumStats(nodes: Readonly<Record<string, PoolStats>>): PoolStats 
     waitMs: worst((s) => s.waitMs),
     useMs: worst((s) => s.useMs),
     createMs: worst((s) => s.createMs),
+    queryMs: worst((s) => s.queryMs),
+    histograms: Object.freeze({
+      waitMs: sumHistograms(all.map(({ histograms }) => histograms.waitMs)),
+      useMs: sumHistograms(all.map(({ histograms }) => histograms.useMs)),
+      createMs: sumHistograms(all.map(({ histograms }) => histograms.createMs)),
+      queryMs: sumHistograms(all.map(({ histograms }) => histograms.queryMs)),
+    }),
     nodes: Object.freeze({ ...nodes }),
   })
 }

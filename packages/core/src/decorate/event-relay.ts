@@ -1,6 +1,9 @@
 import type { EventHub, PoolEventEmitter, PoolEventName, PoolListener } from '../api/events.js'
 import { CALLS } from '../observe/call-watcher.js'
 
+/** What tells of events: a pool, or a relay of several. */
+export type EventSource = Pick<PoolEventEmitter | EventRelay, 'on' | 'off'>
+
 /**
  * The listeners of a pool that is made of other pools: its own events come from its hub, theirs are
  * passed on. The other pools are listened to only while their events have listeners, because an
@@ -8,7 +11,7 @@ import { CALLS } from '../observe/call-watcher.js'
  */
 export class EventRelay {
   readonly #hub: EventHub
-  readonly #sources: Set<PoolEventEmitter>
+  readonly #sources: Set<EventSource>
   readonly #relayed: ReadonlySet<PoolEventName> | undefined
   // Values are listeners of the event that is their key; the map cannot say so.
   readonly #forwarders = new Map<PoolEventName, PoolListener<never>>()
@@ -16,18 +19,14 @@ export class EventRelay {
   readonly #watchers = new Set<PoolListener<never>>()
 
   /** Relays the events of these pools, each once; only those named in `relayed`, if it is given. */
-  constructor(
-    hub: EventHub,
-    sources: Iterable<PoolEventEmitter>,
-    relayed?: ReadonlySet<PoolEventName>,
-  ) {
+  constructor(hub: EventHub, sources: Iterable<EventSource>, relayed?: ReadonlySet<PoolEventName>) {
     this.#hub = hub
     this.#sources = new Set(sources)
     this.#relayed = relayed
   }
 
   /** Relays the events of one more pool; one that is relayed already stays as it is. */
-  add(source: PoolEventEmitter): void {
+  add(source: EventSource): void {
     if (this.#sources.has(source)) return
     this.#sources.add(source)
     for (const [name, forward] of this.#forwarders)
@@ -36,7 +35,7 @@ export class EventRelay {
   }
 
   /** Relays the events of a pool no more. */
-  remove(source: PoolEventEmitter): void {
+  remove(source: EventSource): void {
     if (!this.#sources.delete(source)) return
     for (const [name, forward] of this.#forwarders)
       source.off(name, forward as PoolListener<typeof name>)

@@ -1,13 +1,11 @@
-import type { PoolEventEmitter, PoolEventName, PoolListener } from '../api/events.js'
-import type { EventRelay } from './event-relay.js'
+import type { PoolEventName, PoolListener } from '../api/events.js'
+import type { EventSource } from './event-relay.js'
 import { PoolDecorator } from './pool-decorator.js'
 
 /** A pool over other pools whose listeners are kept elsewhere. */
 export abstract class RelayingPool extends PoolDecorator {
   /** Who keeps the listeners of this event. */
-  protected abstract keeperOf(
-    event: PoolEventName,
-  ): Pick<PoolEventEmitter | EventRelay, 'on' | 'off'>
+  protected abstract keeperOf(event: PoolEventName): EventSource
 
   /** See `PoolEventEmitter`. */
   on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this {

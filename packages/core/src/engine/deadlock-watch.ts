@@ -3,6 +3,7 @@ import type { BudgetedPool } from '../api/connection-budget.js'
 import { PoolDeadlockError } from '../outcome/errors.js'
 import type { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
+import { acquiredAt } from './leak-watch.js'
 import type { Waiter } from './wait-queue.js'
 
 /**
@@ -164,7 +165,7 @@ export class DeadlockWatch {
    * sent last must do.
    */
   #whereHeld({ scope: { slot }, heldAt }: NestedWait): string {
-    const sampled = slot.acquireStack?.stack
+    const sampled = acquiredAt(slot)
     if (sampled !== undefined) return sampled
     const frames = heldAt.stack?.split('\n').slice(1) ?? []
     if (frames.some((frame) => !frame.includes('node:'))) return heldAt.stack!

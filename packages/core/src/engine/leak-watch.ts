@@ -1,7 +1,10 @@
 import type { Lease } from '../api/lease.js'
+import type { LeakSnapshot } from '../api/stats.js'
+import { callersFrames } from '../outcome/callers-frames.js'
 import { LeaseReleasedError } from '../outcome/errors.js'
 import type { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
+import { warnOfLeak } from './leak-warning.js'
 import type { Waiter } from './wait-queue.js'
 
 /** A caller that waits for a lease. */
@@ -13,11 +16,16 @@ export type LeaseWaiter = Waiter & {
   calledFrom: { readonly stack?: string } | undefined
 }
 
-// A stack costs 7 µs. One in 128 acquires, and at most one in 10 ms, keeps that below 0.1 % of a
-// core; once a leak was seen, the culprit is worth finding.
-const SAMPLE_EVERY = 128
+// A stack costs some 10 µs. A hundred a second cost 0.1 % of a core. A pool that is used less knows
+// of every lease where it was acquired, and its first leak has a place too. Once a leak was seen,
+// the culprit is worth finding at any rate.
 const SAMPLE_PAUSE_MS = 10
+const SAMPLES_AT_ONCE = 100
 const SAMPLES_AFTER_LEAK = 10_000
+// Pools over pools stand between the caller and the engine, and are left out of what is shown.
+const FRAMES_OF_OURS = 15
+const FRAMES_SHOWN = 10
+const LEAKS_KEPT = 20
 
 type LeakHost = Pick<EngineView, 'name' | 'config' | 'clock' | 'recorder' | 'hub' | 'returns'>
 
@@ -30,21 +38,23 @@ export class LeakWatch {
   readonly #engine: LeakHost
   // Made with the first lease that is out for long.
   #registry: FinalizationRegistry<{ slot: Slot; generation: number }> | undefined
-  #untilSample = 1
-  #nextSampleAt = Number.NEGATIVE_INFINITY
+  // When the next sample would be due if they were taken one each `SAMPLE_PAUSE_MS`.
+  #sampleDueAt = Number.NEGATIVE_INFINITY
   #sampleAll = 0
+  // The newest last.
+  readonly #leaks: (Omit<LeakSnapshot, 'agoMs'> & { readonly at: number })[] = []
 
   /** Reports each lease of this engine at most once for each kind of leak. */
   constructor(engine: LeakHost) {
     this.#engine = engine
   }
 
-  /** A caller begins to wait for a lease: remembers, now and then, where. */
+  /** A caller begins to wait for a lease: remembers where, unless there are too many. */
   waits(call: LeaseWaiter, now: number): void {
     call.calledFrom = this.#sample(this.waits, now)
   }
 
-  /** A lease was made: remembers it, and now and then where. */
+  /** A lease was made: remembers it, and where, unless there are too many. */
   made(slot: Slot, lease: Lease, call: LeaseWaiter | undefined): void {
     slot.lease = lease
     slot.acquireStack =
@@ -56,12 +66,9 @@ export class LeakWatch {
     now: number,
   ): { readonly stack?: string } | undefined {
     if (this.#sampleAll > 0) this.#sampleAll--
-    else if (--this.#untilSample > 0 || now < this.#nextSampleAt) return undefined
-    this.#untilSample = SAMPLE_EVERY
-    this.#nextSampleAt = now + SAMPLE_PAUSE_MS
-    const holder: { stack?: string } = {}
-    Error.captureStackTrace(holder, above)
-    return holder
+    else if (this.#sampleDueAt - now >= SAMPLE_PAUSE_MS * SAMPLES_AT_ONCE) return undefined
+    this.#sampleDueAt = Math.max(this.#sampleDueAt, now) + SAMPLE_PAUSE_MS
+    return stackAbove(above)
   }
 
   /** A lease has ended. */
@@ -91,7 +98,7 @@ export class LeakWatch {
       })
       this.#registry.register(lease, { slot, generation: slot.generation }, slot)
     }
-    if (leakWarningMs === 0 || slot.leakReported || now - slot.leasedAt < leakWarningMs) return
+    if (leakWarningMs === 0 || slot.leakReported || now - movedAt(slot) < leakWarningMs) return
     slot.leakReported = true
     this.#sampleAll = SAMPLES_AFTER_LEAK
     this.#report(slot, now - slot.leasedAt, false)
@@ -110,16 +117,47 @@ export class LeakWatch {
     })
   }
 
-  #report(slot: Slot, heldMs: number, collected: boolean): void {
-    const { name, recorder, hub } = this.#engine
-    recorder.leaks++
-    hub.emit('leak', {
-      pool: name,
-      connection: slot.id,
-      heldMs,
-      statement: slot.shownStatement(this.#engine.config),
-      stack: slot.acquireStack?.stack,
-      collected,
-    })
+  /** The last leaks, the newest first. */
+  snapshot(now: number): readonly LeakSnapshot[] {
+    const leaks = this.#leaks.map(({ at, ...leak }) => Object.freeze({ ...leak, agoMs: now - at }))
+    return Object.freeze(leaks.reverse())
   }
+
+  #report(slot: Slot, heldMs: number, collected: boolean): void {
+    const { name, recorder, hub, clock, config } = this.#engine
+    recorder.leaks++
+    const statement = slot.shownStatement(config)
+    const leak = { connection: slot.id, heldMs, statement, stack: acquiredAt(slot), collected }
+    this.#leaks.push({ ...leak, at: clock.now() })
+    if (this.#leaks.length > LEAKS_KEPT) this.#leaks.shift()
+    if (hub.has('leak')) hub.emit('leak', { pool: name, ...leak })
+    else if (collected || slot.connection!.inFlight === 0) warnOfLeak(name, leak)
+  }
+}
+
+/** Where the lease of a connection was acquired, the caller's frame first, if that was sampled. */
+export function acquiredAt({ acquireStack }: Slot): string | undefined {
+  const stack = acquireStack?.stack
+  if (stack === undefined) return undefined
+  return callersFrames(stack).split('\n').slice(0, FRAMES_SHOWN).join('\n')
+}
+
+/** When a lease last showed life: a stream or a copy that moves is not forgotten. */
+function movedAt(slot: Slot): number {
+  if (slot.occupant === undefined) return slot.leasedAt
+  return Math.max(slot.leasedAt, slot.sentAt, slot.connection!.lastByteAt)
+}
+
+function stackAbove(above: (...args: never[]) => unknown): { readonly stack?: string } {
+  const holder: { stack?: string } = {}
+  const { stackTraceLimit } = Error
+  try {
+    // With a limit of 0 the application wants no frames.
+    if (stackTraceLimit > 0) Error.stackTraceLimit = stackTraceLimit + FRAMES_OF_OURS
+    Error.captureStackTrace(holder, above)
+    Error.stackTraceLimit = stackTraceLimit
+  } catch {
+    // The application has frozen `Error` itself.
+  }
+  return holder
 }

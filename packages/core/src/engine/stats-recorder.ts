@@ -1,5 +1,6 @@
 import { type PoolStats, percentilesOf } from '../api/stats.js'
 import { Histogram } from '../base/histogram.js'
+import { SlowTexts } from '../observe/slow-texts.js'
 import type { PoolGauges } from '../outcome/errors.js'
 
 type Gauges = Omit<PoolGauges, 'pool' | 'endpoint' | 'leased'>
@@ -18,6 +19,8 @@ export class StatsRecorder {
   readonly wait: Histogram = new Histogram()
   readonly use: Histogram = new Histogram()
   readonly create: Histogram = new Histogram()
+  readonly query: Histogram = new Histogram()
+  readonly slow: SlowTexts = new SlowTexts()
 
   /** A connection was lent, after a wait of this length. */
   lent(waitMs: number): void {
@@ -29,6 +32,13 @@ export class StatsRecorder {
   returned(useMs: number): void {
     this.released++
     this.use.record(useMs)
+  }
+
+  /** A statement with this text is over; times are those of the pool's clock. */
+  ran(text: string, startedAt: number, endedAt: number): void {
+    const ms = endedAt - startedAt
+    this.query.record(ms)
+    this.slow.took(text, ms, endedAt)
   }
 
   /** An immutable picture. */
@@ -52,6 +62,13 @@ export class StatsRecorder {
       waitMs: percentilesOf(this.wait),
       useMs: percentilesOf(this.use),
       createMs: percentilesOf(this.create),
+      queryMs: percentilesOf(this.query),
+      histograms: Object.freeze({
+        waitMs: this.wait.snapshot(),
+        useMs: this.use.snapshot(),
+        createMs: this.create.snapshot(),
+        queryMs: this.query.snapshot(),
+      }),
     })
   }
 }

@@ -1,5 +1,6 @@
 import type { PoolConfig } from '../api/pool-options.js'
 import type { LeaseSnapshot } from '../api/stats.js'
+import { acquiredAt } from '../engine/leak-watch.js'
 import type { Slot } from '../slot/slot.js'
 
 /** What a lease looks like from outside. */
@@ -12,6 +13,6 @@ export function snapshotOf(slot: Slot, now: number, config: PoolConfig): LeaseSn
     heldMs: now - slot.leasedAt,
     state: connection.inFlight > 0 ? 'busy' : status === 'idle' ? 'idle' : 'idle in transaction',
     statement: slot.shownStatement(config),
-    stack: slot.acquireStack?.stack,
+    stack: acquiredAt(slot),
   })
 }

@@ -60,10 +60,9 @@ export class ServerSession implements Session {
       if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
       const now = this.#host.now()
       this.#host.watchSilence(now)
-      this.#order.submit(
-        new StatementRun(this.#host, this.#order, statement, options, now, resolve),
-        now,
-      )
+      const run = new StatementRun(this.#host, this.#order, statement, options, now, resolve)
+      run.isOurs = true
+      this.#order.submit(run, now)
     })
   }
 

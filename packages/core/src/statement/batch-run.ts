@@ -253,7 +253,7 @@ export class BatchRun extends Timed implements OrderedWork {
       slot.recheckQuiet()
       return
     }
-    if (error !== null) noteError(slot, error)
+    if (error !== null) noteError(this.#host, slot, error)
     this.#tell(index, this.#outcomeOf(slot, index, error, result))
     if (isLast) {
       this.#answeredAll(slot)
@@ -383,6 +383,10 @@ export class BatchRun extends Timed implements OrderedWork {
 
   #tell(index: number, outcome: Outcome): void {
     this.#outcomes[index] = outcome
+    const { recorder } = this.#host
+    const isAnswer = outcome.status === 'fulfilled'
+    const at = isAnswer ? this.#slot!.connection!.lastByteAt : this.#host.now()
+    recorder.ran(this.#statements[index]!.text, this.#startedAt, at)
     this.#listener.observe?.(index, outcome)
   }
 

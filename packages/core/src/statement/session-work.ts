@@ -2,7 +2,7 @@ import type { Statement } from '../api/statement.js'
 import type { Timed } from '../base/deadline-queue.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { CONFIRM_MS } from '../outcome/cancelled-call.js'
-import { setStatement } from '../outcome/database-error.js'
+import { DatabaseError, setStatement } from '../outcome/database-error.js'
 import { endsSession } from '../outcome/error-meaning.js'
 import { AbortError, StatementTimeoutError } from '../outcome/errors.js'
 import type { Durability, Executed } from '../outcome/outcome.js'
@@ -19,6 +19,7 @@ export type WorkHost = Pick<
   | 'config'
   | 'clock'
   | 'deadlines'
+  | 'recorder'
   | 'pooler'
   | 'statementTimeoutMs'
   | 'now'
@@ -93,10 +94,16 @@ export function cancelWork(host: WorkHost, work: Timed, slot: Slot, now: number)
 
 /**
  * Marks the session as lost if this answer has ended it: before the next borrower can get the
- * connection, because the socket may report its end a moment later.
+ * connection, because the socket may report its end a moment later. Counts the other errors of the
+ * server, but for those that a cancel of ours has caused.
  */
-export function noteError(slot: Slot, error: unknown): void {
+export function noteError(
+  { recorder }: Pick<WorkHost, 'recorder'>,
+  slot: Slot,
+  error: unknown,
+): void {
   if (endsSession(error)) slot.markLost(error)
+  else if (error instanceof DatabaseError && !slot.cancelSent) recorder.errors++
 }
 
 /** Says of an error of ours which statement it is about. Returns it; others as they are. */

@@ -59,6 +59,8 @@ export type AnswerTo = (error: Error | null, result?: QueryResult<unknown>) => v
 export class StatementRun extends Waiter {
   /** What is run. */
   readonly statement: Statement
+  /** Whether it is a question of ours, such as that of a monitor, which is not counted. */
+  isOurs = false
   readonly #host: RunHost
   readonly #owner: RunOwner
   readonly #resolve: ((result: QueryResult<never>) => void) & SettleCall
@@ -236,7 +238,7 @@ export class StatementRun extends Waiter {
   }
 
   override refuse(error: Error, isHere?: boolean): void {
-    this.#settle()
+    this.#settle(this.#host.now())
     const told = this.told(this.#about(error))
     if (this.#observer !== undefined) this.#tell(this.#observer, told)
     failCall(this.#resolve, told, isHere)
@@ -323,8 +325,9 @@ export class StatementRun extends Waiter {
       if (slot.committedLocally) result!.durability = 'local'
       else if (this.isCommitted(slot)) result!.durability = 'configured'
     }
-    if (error !== null) noteError(slot, error)
-    this.#settle()
+    if (error !== null) noteError(this.#host, slot, error)
+    // The time of the answer is known already; looking at the clock costs more than counting.
+    this.#settle(failure === null ? slot.connection!.lastByteAt : this.#host.now())
     if (this.#observer !== undefined) this.#tell(this.#observer, told, result)
     this.#owner.finished(this, slot, error)
     slot.recheckQuiet()
@@ -356,7 +359,7 @@ export class StatementRun extends Waiter {
   #giveUp(error: Error): void {
     const slot = this.#slot!
     const told = this.told(this.#about(error))
-    this.#settle()
+    this.#settle(this.#host.now())
     if (this.#observer !== undefined) this.#tell(this.#observer, told)
     this.#owner.finished(this, slot, error)
     this.#fail(told)
@@ -371,8 +374,9 @@ export class StatementRun extends Waiter {
     return aboutStatement(this.#host, error, this.statement.text)
   }
 
-  #settle(): void {
+  #settle(at: number): void {
     this.#state = 'settled'
+    if (!this.isOurs) this.#host.recorder.ran(this.statement.text, this.#startedAt, at)
     this.#host.deadlines.remove(this)
     if (this.#onAbort !== undefined) {
       unwatchSignal(this.#signal, this.#onAbort)

@@ -223,7 +223,7 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   }
 
   #refused(error: unknown, free: boolean): void {
-    noteError(this.slot!, error)
+    noteError(this.host, this.slot!, error)
     if (this.#isLate(free)) return
     const reason = this.#cancelReason
     const told = this.#about(this.failed(error))

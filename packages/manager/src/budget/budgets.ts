@@ -1,4 +1,5 @@
 import type { Clock, ClockTimer, ConnectionBudget, ConnectionPool, Endpoint } from '@poolhouse/core'
+import type { BudgetHolder } from '@poolhouse/core/kit'
 import type { BudgetOptions } from '../options/budget-options.js'
 import { Census, type CensusAnswer } from './census.js'
 import { Place } from './place.js'
@@ -40,13 +41,13 @@ export class Budgets {
     this.#random = random
   }
 
-  /** The budget for pools of this weight, of the named database `label`, or of a tenant. */
-  weighing(weight: number, label?: string): ConnectionBudget {
+  /** The budget for pools of this weight, of the named database `label`, or of `tenant`. */
+  weighing(weight: number, label?: string, tenant?: string): ConnectionBudget {
     return {
       join: (pool) => {
         const place = this.#place(serverOf(pool.endpoint))
         place.join(pool)
-        return new Seat(place, pool, weight, label)
+        return new Seat(place, pool, weight, label, tenant)
       },
     }
   }
@@ -130,6 +131,12 @@ export class Budgets {
   /** The budgets by `host:port`. Names of one server show the same budget. */
   stats(): Readonly<Record<string, BudgetStats>> {
     const entries = [...this.#places].map(([name, { budget }]) => [name, budget.stats] as const)
+    return Object.freeze(Object.fromEntries(entries))
+  }
+
+  /** Who has the connections of each server, by `host:port`. */
+  holders(): Readonly<Record<string, readonly BudgetHolder[]>> {
+    const entries = [...this.#places].map(([name, { budget }]) => [name, budget.shares] as const)
     return Object.freeze(Object.fromEntries(entries))
   }
 

@@ -42,6 +42,8 @@ export class Seat implements BudgetSeat {
   readonly weight: number
   /** The named database that it is of; undefined for a tenant, which messages must not name. */
   readonly label: string | undefined
+  /** The tenant that it is of, for those who watch the manager. */
+  readonly tenant: string | undefined
   /** Permits that are out: each is a connection that is open, being opened or being closed. */
   held = 0
   /** Those of them whose connection is being given up. At most `held`. */
@@ -59,11 +61,18 @@ export class Seat implements BudgetSeat {
   beside = 0
 
   /** Holds nothing yet. */
-  constructor(place: SeatPlace, pool: BudgetedPool, weight: number, label: string | undefined) {
+  constructor(
+    place: SeatPlace,
+    pool: BudgetedPool,
+    weight: number,
+    label?: string,
+    tenant?: string,
+  ) {
     this.place = place
     this.pool = pool
     this.weight = weight
     this.label = label
+    this.tenant = tenant
   }
 
   /** Its connections relative to its weight. The lowest share is served first. */

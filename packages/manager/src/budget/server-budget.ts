@@ -1,5 +1,5 @@
 import type { Clock, ClockTimer } from '@poolhouse/core'
-import type { BudgetedPool } from '@poolhouse/core/kit'
+import type { BudgetedPool, BudgetHolder } from '@poolhouse/core/kit'
 import { Turns } from '@poolhouse/core/kit'
 import type { Seat, SeatOwner, SeatPlace } from './seat.js'
 import { WaitingSeats } from './waiting-seats.js'
@@ -17,6 +17,8 @@ export interface BudgetStats {
   /** Connections that were closed, idle or between two borrowers, to make room for another pool. */
   readonly reclaimed: number
 }
+
+const MOST_HOLDERS = 100
 
 // While no pool has more than one connection, a pool passes its own on after this time. Opening one
 // takes some 5 ms of it.
@@ -89,6 +91,13 @@ export class ServerBudget implements SeatOwner {
       waiting: this.#waiting.size,
       reclaimed: this.#reclaimed,
     })
+  }
+
+  /**
+   * The databases and tenants that have its connections, at most 100, those with the most first.
+   */
+  get shares(): readonly BudgetHolder[] {
+    return holdersAmong(this.#seats)
   }
 
   /** Changes the limit. Connections beyond it are closed when they are idle or released. */
@@ -390,6 +399,19 @@ export class ServerBudget implements SeatOwner {
       this.#settleSoon()
     }, delayMs)
   }
+}
+
+/** What the seats of each database and tenant hold together. */
+function holdersAmong(seats: Iterable<Seat>): readonly BudgetHolder[] {
+  const held = new Map<string, BudgetHolder>()
+  for (const { label, tenant, pool, held: more } of seats) {
+    const kind = label === undefined ? 'tenant' : 'database'
+    const name = label ?? tenant ?? pool.name
+    const key = `${kind} ${name}`
+    if (more > 0) held.set(key, { name, kind, held: (held.get(key)?.held ?? 0) + more })
+  }
+  const all = [...held.values()].sort((one, other) => other.held - one.held)
+  return Object.freeze(all.slice(0, MOST_HOLDERS).map((each) => Object.freeze(each)))
 }
 
 function counted(count: number, what: string): string {

@@ -120,6 +120,11 @@ export class DatabaseMember implements CallParty {
     return this.#pools.size > 0
   }
 
+  /** Its pools, one for each server that it has used. */
+  get pools(): Iterable<ConnectionPool> {
+    return this.#pools.values()
+  }
+
   /** Its pool on a server. Throws `PoolClosedError` once the member is closed. */
   poolAt(server: MemberServer): ConnectionPool {
     return this.#pools.get(server) ?? this.#make(server)

@@ -16,6 +16,7 @@ import {
   type Statement,
   type Subscription,
   type Topology,
+  type TopologySnapshot,
 } from '@poolhouse/core'
 import {
   checkListenArguments,
@@ -23,10 +24,12 @@ import {
   EventRelay,
   enterCall,
   leaveCall,
+  observedTopologyOf,
   type PoolCall,
   RelayingPool,
   readCloseOptions,
   SERVER_EVENTS,
+  type Watched,
 } from '@poolhouse/core/kit'
 import type { FailoverPool } from '@poolhouse/failover'
 import {
@@ -47,7 +50,10 @@ import { ReadView, SessionView, type ViewedDatabase } from './views.js'
  * A server group as one of its databases uses it: the group routes each call, and the call runs on
  * the pool of this database at the chosen server.
  */
-export class DatabaseView extends RelayingPool implements NamedDatabase, ViewedDatabase, Driven {
+export class DatabaseView
+  extends RelayingPool
+  implements NamedDatabase, ViewedDatabase, Driven, Watched
+{
   readonly #member: DatabaseMember
   readonly #groupOf: () => ServerGroup
   readonly #events: EventRelay
@@ -77,6 +83,16 @@ export class DatabaseView extends RelayingPool implements NamedDatabase, ViewedD
     const { primary, nodes } = topology?.current ?? { nodes: [] }
     const node = direct ?? (primary ?? nodes[0])?.pool
     return node instanceof ServerNode ? this.#member.poolAt(node) : undefined
+  }
+
+  get madeOf(): Iterable<Pool> {
+    return this.#member.pools
+  }
+
+  get observedTopology(): TopologySnapshot | undefined {
+    if (!this.#used) return undefined
+    const { topology, routed } = this.#group
+    return topology && observedTopologyOf(routed)
   }
 
   get topology(): Topology | undefined {

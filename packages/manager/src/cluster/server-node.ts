@@ -263,6 +263,8 @@ export class ServerNode
       endpoint: this.name,
       pooler: this.pooler,
       leases: Object.freeze(snapshots.flatMap(({ leases }) => leases)),
+      slowest: snapshots.flatMap(({ slowest }) => slowest).sort((one, other) => other.ms - one.ms),
+      leaks: snapshots.flatMap(({ leaks }) => leaks).sort((one, other) => one.agoMs - other.agoMs),
       lastConnectError: snapshots.find((each) => each.lastConnectError)?.lastConnectError,
     })
   }

@@ -41,6 +41,7 @@ export class TenantDirectory {
   readonly #unknown: UnknownTenants
   readonly #underWay = new Map<string, Promise<Tenant>>()
   readonly #leaving = new Set<Promise<void>>()
+  #evicted = 0
   #timer: ClockTimer | undefined
   #isRefusing = false
   #closed = false
@@ -61,6 +62,16 @@ export class TenantDirectory {
     let open = 0
     for (const { own } of this.#known.values()) if (own?.member.open === true) open++
     return open
+  }
+
+  /** Those of them, least recently used first. */
+  get opened(): readonly Tenant[] {
+    return [...this.#known.values()].filter(({ own }) => own?.member.open === true)
+  }
+
+  /** How many tenants were dropped because they were unused, or too many. */
+  get evicted(): number {
+    return this.#evicted
   }
 
   /** Returns the tenant, if its answer is still valid, and counts that as a use. */
@@ -170,8 +181,13 @@ export class TenantDirectory {
     for (const tenant of this.#known.values()) {
       if (this.#known.size <= this.#maxPools) return
       // A tenant made in this tick looks unused, but its caller is about to use it.
-      if (!isBusy(tenant) && tenant.usedAt < this.#host.clock.now()) this.#drop(tenant)
+      if (!isBusy(tenant) && tenant.usedAt < this.#host.clock.now()) this.#evict(tenant)
     }
+  }
+
+  #evict(tenant: Tenant): void {
+    this.#evicted++
+    this.#drop(tenant)
   }
 
   #wake(): void {
@@ -188,7 +204,7 @@ export class TenantDirectory {
     const until = this.#host.clock.now() - this.#idleMs
     for (const tenant of this.#known.values()) {
       if (tenant.usedAt > until) break
-      if (!isBusy(tenant)) this.#drop(tenant)
+      if (!isBusy(tenant)) this.#evict(tenant)
     }
     this.#makeRoom()
   }

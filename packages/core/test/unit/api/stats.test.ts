@@ -44,6 +44,7 @@ test('the sum of several pools adds counts, takes the worst times, and keeps the
     max: 30,
     counters: { acquired: 3, timeouts: 6 },
     waitMs: { max: 20 },
+    histograms: { waitMs: { sum: 30, count: 2 }, queryMs: { sum: 0, count: 0 } },
     nodes,
   })
   expect(Object.isFrozen(sum) && Object.isFrozen(sum.nodes)).toBe(true)

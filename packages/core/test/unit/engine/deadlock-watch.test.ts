@@ -23,7 +23,7 @@ describe('deadlock detection', () => {
     await outcome
     expect(await error).toMatchObject({ executed: 'no', code: 'POOLHOUSE_POOL_DEADLOCK' })
     expect(((await error) as PoolDeadlockError).waitingAt).toContain('holder')
-    expect(((await error) as PoolDeadlockError).heldAt).toContain('.use')
+    expect(((await error) as PoolDeadlockError).heldAt).toMatch(/^ +at .*deadlock-watch\.test/)
     expect(events).toHaveLength(1)
     expect(pool.stats().leased).toBe(0)
   })
@@ -53,7 +53,12 @@ describe('deadlock detection', () => {
     async function waits(): Promise<void> {
       await pool.query('select 1')
     }
+    // Of more than a hundred acquires at once, no place is remembered.
+    const hurry = (): void => {
+      for (let each = 0; each <= 100; each++) pool.tryAcquire()!.release()
+    }
     for (const holder of [takesIt, usesIt]) {
+      hurry()
       const failed = error(holder)
       await clock.advance(3_000)
       const { heldAt, waitingAt } = (await failed)!
@@ -61,6 +66,7 @@ describe('deadlock detection', () => {
       expect(heldAt).not.toContain('waits')
       expect(waitingAt).toContain('waits')
     }
+    hurry()
     const apart = error(() =>
       pool.transaction(async (tx) => {
         await tx.query('update')

@@ -501,6 +501,20 @@ test('F51: a stream that is not read to its end is reported as a leaked lease', 
   expect(leaks).toEqual([['select', true]])
 })
 
+test('T122: a stream longer than leakWarningMs is no leak while it moves', async () => {
+  const it = server({}, { leakWarningMs: 1_000 })
+  const leaks: unknown[] = []
+  it.pool.on('leak', (event) => leaks.push(event))
+  const stream = it.pool.stream('select', [], { batchSize: 1 })
+  for (let row = 0; row < 6; row++) {
+    watch(stream.next())
+    await it.clock.advance(800)
+  }
+  expect(leaks).toEqual([])
+  await it.clock.advance(3_000)
+  expect(leaks).toHaveLength(1)
+})
+
 test('is one call on the tracing channel, from its first word to its end', async () => {
   const it = server({ bad: { error: sqlError('42601') } })
   const seen: string[] = []
