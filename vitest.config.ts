@@ -86,6 +86,7 @@ export default defineConfig({
           exclude: [
             '**/node_modules/**',
             'tests/patroni/**',
+            'tests/managers/**',
             'tests/soak/**',
             'tests/**/*.faults.test.ts',
           ],
@@ -124,6 +125,17 @@ export default defineConfig({
           testTimeout: 120_000,
           maxWorkers: 1,
           sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Clusters under other managers than Patroni: `pnpm test:managers`, not `pnpm test`.
+          name: 'managers',
+          include: ['tests/managers/**/*.test.ts'],
+          testTimeout: 120_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -124,8 +124,14 @@ export const POOLS: readonly Chapter[] = [
   },
   {
     title: 'Discovery of nodes',
-    functions: ['patroni', 'dns', 'hosts'],
-    options: ['DiscoveredNodes', 'PatroniOptions', 'DnsOptions', 'HttpTls'],
+    functions: ['patroni', 'pgAutoFailover', 'dns', 'hosts'],
+    options: [
+      'DiscoveredNodes',
+      'PatroniOptions',
+      'PgAutoFailoverOptions',
+      'DnsOptions',
+      'HttpTls',
+    ],
     members: [
       'Discovery',
       'DiscoveryContext',
@@ -252,7 +258,13 @@ export const TESTKIT: readonly Chapter[] = [
     from: '@poolhouse/testkit',
     functions: ['startPatroni'],
     options: ['PatroniOptions'],
-    members: ['PatroniCluster', 'PatroniNode'],
+    members: ['PatroniCluster', 'PatroniNode', 'ManagedCluster', 'ManagedNode'],
+  },
+  {
+    title: 'Clusters under other managers',
+    functions: ['startPgAutoFailover', 'startRepmgr'],
+    options: ['PgAutoFailoverClusterOptions', 'RepmgrOptions'],
+    members: ['PgAutoFailoverCluster', 'PgAutoFailoverNode', 'RepmgrCluster', 'RepmgrNode'],
   },
   {
     title: 'Programs of Debian packages',

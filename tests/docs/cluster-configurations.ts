@@ -1,7 +1,7 @@
 // The snippets of the guides to the kinds of clusters, as they stand there: cluster-guides.test.ts
 // compares them, and the type checker reads them here.
 import { createPool } from '@poolhouse/core'
-import { dns, patroni, withFailover } from '@poolhouse/failover'
+import { dns, patroni, pgAutoFailover, withFailover } from '@poolhouse/failover'
 import { createManager } from '@poolhouse/manager'
 import { nodePostgres } from '@poolhouse/node-postgres'
 import { withReplicas } from '@poolhouse/read-replicas'
@@ -39,6 +39,25 @@ export function patroniCluster() {
         }),
     },
     { hold: { timeoutMs: 40_000 } },
+  )
+  const db = withReplicas(primary, primary.topology)
+  return db
+}
+
+export function pgAutoFailoverFormation() {
+  const primary = withFailover(
+    {
+      discover: pgAutoFailover({
+        monitor: 'postgres://autoctl_node:secret@monitor:5432/pg_auto_failover',
+      }),
+      pool: ({ host, port, name = host }) =>
+        createPool({
+          driver,
+          connection: { host, port, user: 'app', password, database: 'shop' },
+          name,
+        }),
+    },
+    { hold: { timeoutMs: 75_000 } },
   )
   const db = withReplicas(primary, primary.topology)
   return db

@@ -3,7 +3,14 @@ import { expect, test } from 'vitest'
 
 const DOCS = new URL('../../docs/', import.meta.url)
 const CONFIGURATIONS = new URL('./cluster-configurations.ts', import.meta.url)
-const PAGES = ['plain-streaming', 'patroni', 'cloudnativepg', 'rds-and-aurora', 'haproxy']
+const PAGES = [
+  'plain-streaming',
+  'patroni',
+  'pg-auto-failover',
+  'cloudnativepg',
+  'rds-and-aurora',
+  'haproxy',
+]
 
 const plain = (text: string): string => text.replaceAll(/\s+/g, ' ').replaceAll(', )', ')').trim()
 

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { bareCommit, promotionOf, WRITERS } from '../managers/managed-setup.js'
 import { DRIVERS } from '../support/drivers.js'
-import { bareCommit, PatroniSetup, promotionOf, WRITERS } from './patroni-setup.js'
+import { PatroniSetup } from './patroni-setup.js'
 
 let setup: PatroniSetup
 

@@ -1,9 +1,10 @@
 // Run as a process of its own, in network and mount namespaces of its own: cuts the leader of a
 // real Patroni cluster off from all others, and prints as JSON what became of the work.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { bareCommit, promotionOf } from '../managers/managed-setup.js'
 import { Stopwatch } from '../support/clocks/stopwatch.js'
 import { driverNamed } from '../support/drivers.js'
-import { bareCommit, PatroniSetup, promotionOf } from './patroni-setup.js'
+import { PatroniSetup } from './patroni-setup.js'
 
 /** What the script prints. Times are in milliseconds. */
 export interface PartitionFigures {

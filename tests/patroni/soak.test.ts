@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NoPrimaryError } from '@poolhouse/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { bareCommit, promotionOf } from '../managers/managed-setup.js'
 import { Stopwatch } from '../support/clocks/stopwatch.js'
 import { ROUNDS_AND_DRIVERS } from '../support/rounds.js'
-import { bareCommit, PatroniSetup, promotionOf } from './patroni-setup.js'
+import { PatroniSetup } from './patroni-setup.js'
 
 /** Longer than a leader may go without etcd. */
 const DCS_FROZEN_MS = 22_000
@@ -60,7 +61,7 @@ describe.each(ROUNDS_AND_DRIVERS)(
     })
 
     it('S61: without etcd there is no primary: reads go on, writes wait and then say so, and it recovers by itself', async () => {
-      const pool = await setup.connect(make(), { hold: { timeoutMs: 3_000 } })
+      const pool = await setup.connect(make(), { failover: { hold: { timeoutMs: 3_000 } } })
       const reads = setup.patroni.nodes.length
       const workload = setup.write(10_000)
       await sleep(1_000)

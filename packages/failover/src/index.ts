@@ -9,6 +9,7 @@ export { type DnsNode, type DnsOptions, type DnsResolver, dns } from './discover
 export type { HttpTls } from './discover/get-json.js'
 export { type HostNode, hosts } from './discover/hosts.js'
 export { type PatroniOptions, patroni } from './discover/patroni.js'
+export { type PgAutoFailoverOptions, pgAutoFailover } from './discover/pg-auto-failover.js'
 export type {
   FailoverOptions,
   HoldOptions,

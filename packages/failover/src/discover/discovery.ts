@@ -43,8 +43,8 @@ export interface DiscoveryContext {
 }
 
 /**
- * Lists the nodes of a cluster. `patroni`, `dns` and `hosts` make discoveries. Any object of this
- * shape is one too, for example for etcd, Consul or the API of a cloud.
+ * Lists the nodes of a cluster. `patroni`, `pgAutoFailover`, `dns` and `hosts` make discoveries.
+ * Any object of this shape is one too, for example for etcd, Consul or the API of a cloud.
  */
 export interface Discovery<Node extends DiscoveredNode = DiscoveredNode> {
   /** Name in messages, such as `patroni(http://a:8008)`. Must not contain secrets. */

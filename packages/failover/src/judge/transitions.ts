@@ -154,12 +154,20 @@ function nextRecord(
     case 'failed': {
       const failures = before.failures + 1
       if (failures < deadAfter) return { ...before, failures }
-      // Silence does not undo an earlier proof that the server is gone.
-      const gone = before.standing.kind === 'down' && before.standing.gone
-      const detail = `${observation.detail}, ${failures} failed probes in a row`
+      // What proved it dead stays the reason, whatever later probes fail with: silence does not
+      // undo an earlier proof that the server is gone, and a reason that counts would change each
+      // time.
+      const standing: Standing =
+        before.standing.kind === 'down'
+          ? before.standing
+          : {
+              kind: 'down',
+              detail: `${observation.detail}, ${failures} failed probes in a row`,
+              gone: false,
+            }
       // A server that closes each new connection takes no writes from other clients either.
       const claim = observation.isClosed === true ? undefined : before.claim
-      return { ...before, failures, claim, standing: { kind: 'down', detail, gone } }
+      return { ...before, failures, claim, standing }
     }
   }
 }

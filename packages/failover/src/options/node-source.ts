@@ -39,7 +39,7 @@ export function checkSource(source: NodeSource): void {
   refuseUnknownOptions(WHERE, source, KNOWN)
   if (typeof discover?.next !== 'function') {
     throw new TypeError(
-      `${WHERE}: discover must be a discovery such as patroni(…), dns(…) or hosts(…), got ${describeValue(discover)}`,
+      `${WHERE}: discover must be a discovery such as patroni(…), pgAutoFailover(…), dns(…) or hosts(…), got ${describeValue(discover)}`,
     )
   }
   if (typeof pool !== 'function') {

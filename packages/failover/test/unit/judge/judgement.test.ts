@@ -224,6 +224,26 @@ describe('death', () => {
     expect(stateOf(see(view, [['a', busy]]), 'a')).toBe('unknown')
   })
 
+  it('T77: has one reason, that of the proof, however many probes fail after it and with what', () => {
+    const noConnect: Finding = { kind: 'failed', detail: 'no connection in time' }
+    let view = see(viewOf([['a', primary()]]), [
+      ['a', failed],
+      ['a', failed],
+    ])
+    const { reason } = judge(view).verdicts.get('a')!
+    expect(reason).toBe('silence, 2 failed probes in a row')
+    for (const again of [failed, noConnect, failed]) {
+      view = see(view, [['a', again]])
+      expect(judge(view).verdicts.get('a')).toEqual({ state: 'unreachable', reason })
+    }
+    // A refusal is another fact, and silence after it is none.
+    view = see(view, [
+      ['a', refused],
+      ['a', failed],
+    ])
+    expect(judge(view).verdicts.get('a')!.reason).toBe('connection refused')
+  })
+
   it('does not bring the former role back when a node starts up and then falls silent', () => {
     const view = see(viewOf([['a', primary()]]), [
       ['a', starting],

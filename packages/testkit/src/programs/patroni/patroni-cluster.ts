@@ -1,49 +1,26 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { DirectoryOwner } from '../../machine/directory-owner.js'
 import { findFreePorts } from '../../machine/free-port.js'
 import { findServerUser } from '../../machine/server-user.js'
 import { createTemporaryDirectory, giveTo } from '../../machine/temporary-directory.js'
+import { LOOPBACK_NETWORK, layNetwork } from '../managed/cluster-network.js'
+import { type ManagedCluster, RunningCluster } from '../managed/managed-cluster.js'
 import { SupervisedProcess } from '../supervised-process.js'
-import { PatroniNetwork, type Place } from './patroni-network.js'
-import { type Cable, PatroniNode } from './patroni-node.js'
+import { PatroniNode } from './patroni-node.js'
 import { type PatroniOptions, readPatroniOptions } from './patroni-options.js'
 import { patroniPrograms } from './patroni-programs.js'
 
-const LOOPBACK = '127.0.0.1'
 const START_TIMEOUT_MS = 90_000
 const SWITCHOVER_TIMEOUT_MS = 60_000
-const POLL_MS = 50
 
 /** A running Patroni cluster: etcd, and a Patroni with its PostgreSQL 15 for each node. */
-export interface PatroniCluster extends AsyncDisposable {
-  /** The nodes, in order of their names. */
-  readonly nodes: readonly PatroniNode[]
-  /** Connection URLs of the nodes, superuser without password. */
-  readonly urls: readonly string[]
+export interface PatroniCluster extends ManagedCluster<PatroniNode> {
   /** REST addresses of the nodes, for `patroni({ urls })`. */
   readonly restUrls: readonly string[]
-  /** The node of that name. Throws `RangeError` if there is none. */
-  node(name: string): PatroniNode
-  /**
-   * The node whose PostgreSQL says that it is the primary (SQL, not REST); waits for one, at most
-   * `timeoutMs` (60 000). Of several, that of the highest timeline.
-   */
-  leader(timeoutMs?: number): Promise<PatroniNode>
-  /** Has Patroni move the primary to another node, by default any. Resolves when it is one. */
-  switchover(to?: string): Promise<PatroniNode>
   /** Stops etcd in mid-air: after a while no node may be primary. */
   freezeDcs(): void
   /** Ends `freezeDcs`. */
   thawDcs(): void
-  /**
-   * Resolves when there is a primary and every other node streams from it. Throws with the ends of
-   * the logs when that takes too long.
-   */
-  healthy(timeoutMs?: number): Promise<void>
-  /** Ends everything and removes its files. May be called more than once. */
-  stop(): Promise<void>
 }
 
 /**
@@ -62,8 +39,8 @@ export interface PatroniCluster extends AsyncDisposable {
 export async function startPatroni(options: PatroniOptions = {}): Promise<PatroniCluster> {
   const { nodes: count, synchronous, network: kind } = readPatroniOptions(options)
   const programs = await patroniPrograms()
-  const network = kind === 'namespaces' ? await PatroniNetwork.lay() : undefined
-  const dcsHost = network?.dcs.host ?? LOOPBACK
+  const network = kind === 'namespaces' ? await layNetwork('startPatroni') : LOOPBACK_NETWORK
+  const { center: dcsHost, subnet } = network
   const user = findServerUser()
   const home = await createTemporaryDirectory(user)
   const [etcdPort, peerPort, ...ports] = await findFreePorts(2 + 2 * count)
@@ -88,20 +65,17 @@ export async function startPatroni(options: PatroniOptions = {}): Promise<Patron
   for (let index = 0; index < count; index++) {
     const name = String.fromCharCode('a'.charCodeAt(0) + index)
     const [port, restPort] = ports.slice(2 * index) as [number, number]
-    const place = await network?.join(index)
+    const place = { name, home: join(home, name), port, user, ...(await network.join(index)) }
     const config = {
+      ...place,
       scope: 'poolhouse',
-      name,
-      home: join(home, name),
-      host: place?.host ?? LOOPBACK,
-      subnet: network?.subnet ?? `${LOOPBACK}/32`,
-      port,
+      subnet,
       restPort,
       etcd: `${dcsHost}:${etcdPort}`,
       postgresBin: programs.postgresBin,
       synchronous,
     }
-    nodes.push(new PatroniNode(config, programs, user, cableOf(network, index, place)))
+    nodes.push(new PatroniNode(place, config, programs))
   }
   const cluster = new RunningPatroni(home, etcd, nodes, synchronous)
   try {
@@ -119,18 +93,7 @@ export async function startPatroni(options: PatroniOptions = {}): Promise<Patron
   }
 }
 
-function cableOf(
-  network: PatroniNetwork | undefined,
-  index: number,
-  place: Place | undefined,
-): Cable | undefined {
-  if (network === undefined || place?.namespace === undefined) return undefined
-  const { namespace } = place
-  return { namespace, cut: () => network.cut(index), heal: () => network.heal(index) }
-}
-
-class RunningPatroni extends DirectoryOwner implements PatroniCluster {
-  readonly nodes: readonly PatroniNode[]
+class RunningPatroni extends RunningCluster<PatroniNode> implements PatroniCluster {
   readonly #etcd: SupervisedProcess
   readonly #synchronous: boolean
 
@@ -140,31 +103,13 @@ class RunningPatroni extends DirectoryOwner implements PatroniCluster {
     nodes: readonly PatroniNode[],
     synchronous: boolean,
   ) {
-    super(home)
+    super(home, nodes)
     this.#synchronous = synchronous
     this.#etcd = etcd
-    this.nodes = nodes
-  }
-
-  get urls(): readonly string[] {
-    return this.nodes.map(({ url }) => url)
   }
 
   get restUrls(): readonly string[] {
     return this.nodes.map(({ restUrl }) => restUrl)
-  }
-
-  node(name: string): PatroniNode {
-    const found = this.nodes.find((node) => node.name === name)
-    if (found === undefined) {
-      const names = this.nodes.map((node) => node.name).join(', ')
-      throw new RangeError(`there is no node "${name}"; the nodes are ${names}`)
-    }
-    return found
-  }
-
-  async leader(timeoutMs: number = START_TIMEOUT_MS): Promise<PatroniNode> {
-    return await this.#until('a primary', timeoutMs, () => this.#findLeader())
   }
 
   async switchover(to?: string): Promise<PatroniNode> {
@@ -177,8 +122,8 @@ class RunningPatroni extends DirectoryOwner implements PatroniCluster {
     const answer = await response.text()
     if (!response.ok)
       throw new Error(`Patroni refused the switchover (${response.status}): ${answer}`)
-    return await this.#until('the new primary', SWITCHOVER_TIMEOUT_MS, async () => {
-      const found = await this.#findLeader()
+    return await this.until('new primary', SWITCHOVER_TIMEOUT_MS, async () => {
+      const found = await this.findLeader()
       return found === leader ? undefined : found
     })
   }
@@ -191,18 +136,6 @@ class RunningPatroni extends DirectoryOwner implements PatroniCluster {
     this.#etcd.signal('SIGCONT')
   }
 
-  async healthy(timeoutMs: number = START_TIMEOUT_MS): Promise<void> {
-    await this.#until('a primary with all its replicas', timeoutMs, async () => {
-      const leader = await this.#findLeader()
-      if (leader === undefined) return undefined
-      const streaming = await leader
-        .sql("select from pg_stat_replication where state = 'streaming'")
-        .catch(() => [])
-      if (streaming.length !== this.nodes.length - 1) return undefined
-      return !this.#synchronous || (await this.#hasSynchronousStandby(leader)) ? true : undefined
-    })
-  }
-
   protected override async end(): Promise<void> {
     this.thawDcs()
     await Promise.all(this.nodes.map((node) => node.stop()))
@@ -213,41 +146,14 @@ class RunningPatroni extends DirectoryOwner implements PatroniCluster {
    * Whether Patroni knows of a standby to which it may switch over; PostgreSQL waits for it a
    * little earlier.
    */
-  async #hasSynchronousStandby({ restUrl }: PatroniNode): Promise<boolean> {
+  protected override async isSettled({ restUrl }: PatroniNode): Promise<boolean> {
+    if (!this.#synchronous || this.nodes.length === 1) return true
     const response = await fetch(`${restUrl}/cluster`).catch(() => undefined)
     const { members = [] } = ((await response?.json()) ?? {}) as { members?: { role: string }[] }
-    return members.some(({ role }) => role === 'sync_standby') || this.nodes.length === 1
+    return members.some(({ role }) => role === 'sync_standby')
   }
 
-  async #findLeader(): Promise<PatroniNode | undefined> {
-    const claims = await Promise.all(
-      this.nodes.map(async (node) => {
-        const rows = await node
-          .sql<{ timeline: string }>(
-            "select case when pg_is_in_recovery() then '' else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end as timeline",
-          )
-          .catch(() => [])
-        return { node, timeline: rows[0]?.timeline ?? '' }
-      }),
-    )
-    const [highest] = claims.sort((a, b) => b.timeline.localeCompare(a.timeline))
-    return highest?.timeline ? highest.node : undefined
-  }
-
-  async #until<T>(what: string, timeoutMs: number, look: () => Promise<T | undefined>): Promise<T> {
-    const deadline = performance.now() + timeoutMs
-    for (;;) {
-      const found = await look()
-      if (found !== undefined) return found
-      if (performance.now() > deadline) {
-        const logs = await Promise.all(
-          this.nodes.map(async (node) => `── ${node.name}\n${await node.logTail()}`),
-        )
-        throw new Error(
-          `Patroni: no ${what} within ${timeoutMs} ms; etcd:\n${await this.#etcd.logTail()}\n${logs.join('\n')}`,
-        )
-      }
-      await sleep(POLL_MS)
-    }
+  protected override async logTail(): Promise<string> {
+    return `etcd:\n${await this.#etcd.logTail()}`
   }
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { isThere } from '../../machine/is-there.js'
 import { libraryPath } from '../debian/debian-package.js'
 import { debianTree } from '../debian/debian-tree.js'
+import { POSTGRES_15, postgres15Bin } from '../debian/postgres-15.js'
 
 /** Everything a Patroni cluster is run with. */
 export interface PatroniPrograms {
@@ -16,8 +17,6 @@ export interface PatroniPrograms {
   /** Variables that Python and the others need. */
   readonly env: Readonly<Record<string, string>>
 }
-
-const POSTGRES_MAJOR = 15
 
 const PACKAGES = [
   'patroni',
@@ -40,37 +39,24 @@ const PACKAGES = [
 
 const PYTHON = ['libpython3.11-minimal', 'libpython3.11-stdlib', 'python3.11-minimal', 'python3.11']
 
-const POSTGRES = [
-  `postgresql-${POSTGRES_MAJOR}`,
-  `postgresql-client-${POSTGRES_MAJOR}`,
-  'libicu72',
-  'libldap-2.5-0',
-  'liblz4-1',
-  'libllvm14',
-  'libsasl2-2',
-  'libxml2',
-  'libxslt1.1',
-  'libzstd1',
-]
-
 /**
  * Finds or fetches Patroni, etcd and PostgreSQL 15 of Debian 12. Throws when a package cannot be
  * had.
  */
 export async function patroniPrograms(): Promise<PatroniPrograms> {
   const systemPython = await isThere('/usr/bin/python3')
-  const systemBin = `/usr/lib/postgresql/${POSTGRES_MAJOR}/bin`
+  const systemBin = postgres15Bin('/')
   const systemPostgres = await isThere(join(systemBin, 'pg_basebackup'))
   const root = await debianTree([
     ...PACKAGES,
     ...(systemPython ? [] : PYTHON),
-    ...(systemPostgres ? [] : POSTGRES),
+    ...(systemPostgres ? [] : POSTGRES_15),
   ])
   return {
     python: systemPython ? '/usr/bin/python3' : join(root, 'usr/bin/python3.11'),
     patroni: join(root, 'usr/bin/patroni'),
     etcd: join(root, 'usr/bin/etcd'),
-    postgresBin: systemPostgres ? systemBin : join(root, systemBin),
+    postgresBin: systemPostgres ? systemBin : postgres15Bin(root),
     env: {
       PYTHONPATH: join(root, 'usr/lib/python3/dist-packages'),
       PYTHONDONTWRITEBYTECODE: '1',

@@ -1,0 +1,116 @@
+import { chmod } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { findFreePorts } from '../../machine/free-port.js'
+import { findServerUser } from '../../machine/server-user.js'
+import { createTemporaryDirectory, writeFileFor } from '../../machine/temporary-directory.js'
+import { libraryPath } from '../debian/debian-package.js'
+import { debianTree } from '../debian/debian-tree.js'
+import { POSTGRES_15, postgres15Bin } from '../debian/postgres-15.js'
+import { LOOPBACK_NETWORK, layNetwork } from '../managed/cluster-network.js'
+import { type ManagedCluster, RunningCluster } from '../managed/managed-cluster.js'
+import { RepmgrNode } from './repmgr-node.js'
+import { type RepmgrOptions, readRepmgrOptions } from './repmgr-options.js'
+
+const SYNCHRONOUS = "alter system set synchronous_standby_names = 'ANY 1 (*)'"
+
+// repmgr runs commands on other nodes through ssh. All nodes are on this machine.
+const SSH = `#!/bin/sh
+while :; do
+  case "$1" in
+    -o) shift 2 ;;
+    -*) shift ;;
+    *) break ;;
+  esac
+done
+shift
+exec /bin/sh -c "$*"
+`
+
+/** A running repmgr cluster: PostgreSQL 15 and a `repmgrd` for each node. */
+export interface RepmgrCluster extends ManagedCluster<RepmgrNode> {}
+
+/**
+ * Starts a real repmgr cluster from Debian packages that are unpacked and not installed; resolves
+ * when it has a primary and all its replicas stream, after some 10 s. A commit waits for one
+ * replica. Root's servers run as `nobody`. Where repmgr wants to run something on another node over
+ * ssh, it runs here.
+ *
+ * Throws when a package cannot be had, and with the ends of the logs when the cluster does not come
+ * up.
+ *
+ * ```ts
+ * await using cluster = await startRepmgr()
+ * await cluster.switchover('b')
+ * ```
+ */
+export async function startRepmgr(options: RepmgrOptions = {}): Promise<RepmgrCluster> {
+  const { nodes: count, patience, network: kind } = readRepmgrOptions(options)
+  const root = await debianTree(['repmgr', 'repmgr-common', 'postgresql-15-repmgr', ...POSTGRES_15])
+  const network = kind === 'namespaces' ? await layNetwork('startRepmgr') : LOOPBACK_NETWORK
+  const user = findServerUser()
+  const home = await createTemporaryDirectory(user)
+  await writeFileFor(user, join(home, 'ssh'), SSH)
+  await chmod(join(home, 'ssh'), 0o755)
+  const postgresBin = postgres15Bin(root)
+  const env = {
+    LD_LIBRARY_PATH: await libraryPath(root),
+    PATH: [home, postgresBin, '/usr/bin', '/bin'].join(delimiter),
+    HOME: home,
+  }
+  const nodes: RepmgrNode[] = []
+  for (const [index, port] of (await findFreePorts(count)).entries()) {
+    const name = String.fromCharCode('a'.charCodeAt(0) + index)
+    const place = { name, home: join(home, name), port, user, ...(await network.join(index)) }
+    const { subnet } = network
+    const config = { ...place, id: index + 1, subnet, postgresBin, quick: patience === 'quick' }
+    nodes.push(new RepmgrNode(place, config, env, () => cluster.primary()))
+  }
+  const cluster = new RunningRepmgr(home, nodes)
+  try {
+    for (const node of nodes) await node.start()
+    for (const node of nodes) {
+      await node.sql(SYNCHRONOUS)
+      await node.sql('select pg_reload_conf()')
+    }
+    await cluster.healthy()
+    return cluster
+  } catch (error) {
+    await cluster.stop()
+    throw error
+  }
+}
+
+class RunningRepmgr extends RunningCluster<RepmgrNode> implements RepmgrCluster {
+  /** The primary that there is now. */
+  primary(): Promise<RepmgrNode | undefined> {
+    return this.findLeader()
+  }
+
+  async switchover(to?: string): Promise<RepmgrNode> {
+    const leader = await this.leader()
+    const next = to === undefined ? this.nodes.find((node) => node !== leader)! : this.node(to)
+    await next.switchover()
+    return next
+  }
+
+  protected override async end(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.stop()))
+  }
+
+  /** Whether the table of the nodes says what they are, so that another switchover may begin. */
+  protected override async isSettled(leader: RepmgrNode): Promise<boolean> {
+    const rows = await leader
+      .sql<{ name: string; type: string }>(
+        'select node_name as name, type from repmgr.nodes where active',
+      )
+      .catch(() => [])
+    return (
+      rows.length === this.nodes.length &&
+      rows.every(({ name, type }) => type === (name === leader.name ? 'primary' : 'standby'))
+    )
+  }
+
+  protected override logTail(): Promise<string> {
+    return Promise.resolve('')
+  }
+}
