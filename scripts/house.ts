@@ -37,6 +37,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'messages of errors that end with their code': 20,
   'histograms, leaks and slow texts to see, and what observes a manager': 560,
   'clusters under pg_auto_failover, repmgr and Pgpool-II': 700,
+  'the command line': 2_340,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -10,6 +10,7 @@ export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   '@poolhouse/read-replicas/parser': 'packages/read-replicas/src/parser.ts',
   '@poolhouse/manager': 'packages/manager/src/index.ts',
   '@poolhouse/otel': 'packages/otel/src/index.ts',
+  '@poolhouse/cli': 'packages/cli/src/index.ts',
   '@poolhouse/testkit': 'packages/testkit/src/index.ts',
   '@poolhouse/testkit/conformance': 'packages/testkit/src/conformance/index.ts',
   '@poolhouse/core/kit': 'packages/core/src/kit.ts',
@@ -212,6 +213,13 @@ export const POOLS: readonly Chapter[] = [
     functions: ['createHealthHandlers', 'shutdownOnSignals', 'singleton'],
     options: ['HealthHandlerOptions', 'SignalOptions', 'SingletonOptions'],
     members: ['HealthHandlers', 'HealthHandler', 'HealthAnswer'],
+  },
+  {
+    title: 'The command line from code',
+    functions: ['diagnose', 'runCli'],
+    options: ['DiagnoseOptions', 'CliIo'],
+    members: ['Diagnosis', 'Finding', 'DiagnosedServer'],
+    words: ['Severity', 'CheckName'],
   },
   {
     title: 'A budget of your own',

@@ -58,7 +58,7 @@ export {
   refuseUnknownOptions,
 } from './base/option-check.js'
 export { ownError } from './base/own-error.js'
-export { describeText, looksSecret } from './base/printable.js'
+export { describeText, looksSecret, printable } from './base/printable.js'
 export { type EndTurn, Turns, type TurnTaker } from './base/turns.js'
 export { unwatchSignal, watchSignal } from './base/watch-signal.js'
 export {
