@@ -25,6 +25,7 @@ const IMPORTING = ['packages', 'tests', 'sim', 'benchmarks', 'examples', 'script
 const CODE_LINES = 52_639 - 600
 /** What each feature since then may add. */
 const FEATURES: Readonly<Record<string, number>> = {
+  'failFast, what is printed, types of codes and of lease.raw': 170,
   'facades for libraries that take a pg.Pool or the sql of postgres.js': 4_300,
   'which statement may share its connection, by its text': 460,
   'batches and transactions of an array of statements': 1_250,
@@ -33,7 +34,6 @@ const FEATURES: Readonly<Record<string, number>> = {
   'the shared lane': 1_250,
   'a query through all pools at the cost of core alone': 241,
   'watched calls, and their metrics and spans for OpenTelemetry': 1_200,
-  failFast: 50,
   'messages of errors that end with their code': 20,
   'histograms, leaks and slow texts to see, and what observes a manager': 560,
   'clusters under pg_auto_failover, repmgr and Pgpool-II': 700,

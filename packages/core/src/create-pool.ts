@@ -1,3 +1,4 @@
+import type { Driver, RawOf } from './api/driver.js'
 import type { ConnectionPool } from './api/pool.js'
 import { type PoolOptions, readPoolOptions } from './api/pool-options.js'
 import { ServerPool } from './server-pool.js'
@@ -9,6 +10,9 @@ import { ServerPool } from './server-pool.js'
  * Throws `TypeError` or `RangeError`, naming the option and the value, for options that are
  * unknown, of the wrong type or out of range.
  */
-export function createPool(options: PoolOptions): ConnectionPool {
-  return new ServerPool(readPoolOptions(options))
+export function createPool<Used extends Driver>(
+  options: PoolOptions & { readonly driver: Used },
+): ConnectionPool<RawOf<Used>> {
+  // The leases of a pool have what its driver lends.
+  return new ServerPool(readPoolOptions(options)) as ConnectionPool as ConnectionPool<RawOf<Used>>
 }

@@ -1,5 +1,5 @@
 export type { ConnectionBudget } from './api/connection-budget.js'
-export type { ConnectionInfo, CopyResult, Driver, ErrorDetail } from './api/driver.js'
+export type { ConnectionInfo, CopyResult, Driver, ErrorDetail, RawOf } from './api/driver.js'
 export type {
   AcquireEvent,
   AdmittedEvent,
@@ -133,9 +133,13 @@ export {
   UnknownTenantError,
   WrongTenantError,
 } from './outcome/errors.js'
-export type { Durability, Executed } from './outcome/outcome.js'
 export {
   isPoolhouseError,
+  type PoolhouseErrorCode,
+  type PoolhouseErrors,
+} from './outcome/is-poolhouse-error.js'
+export type { Durability, Executed } from './outcome/outcome.js'
+export {
   PoolhouseError,
   type PoolhouseErrorOptions,
 } from './outcome/poolhouse-error.js'

@@ -80,6 +80,7 @@ export type {
 } from './decorate/pool-call.js'
 export { PoolDecorator } from './decorate/pool-decorator.js'
 export { PoolView } from './decorate/pool-view.js'
+export { readable, stateOfPool } from './decorate/readable.js'
 export { RelayingPool } from './decorate/relaying-pool.js'
 export { type CheckedCloseOptions, readCloseOptions } from './engine/pool-closing.js'
 export {

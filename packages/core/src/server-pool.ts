@@ -22,6 +22,7 @@ import { hintAtPgPool } from './api/words-of-pg.js'
 import { messageOf } from './base/message-of.js'
 import { refuseUnknownOptions } from './base/option-check.js'
 import { leasedCopyFrom, leasedCopyTo, leasedRows } from './decorate/leased-stream.js'
+import { readable } from './decorate/readable.js'
 import { readCloseOptions } from './engine/pool-closing.js'
 import { PoolEngine } from './engine/pool-engine.js'
 import { SharedLane } from './lane/shared-lane.js'
@@ -65,6 +66,10 @@ const SIZE_OPTIONS: ReadonlySet<string> = new Set(['max', 'min'])
 export class ServerPool implements ConnectionPool, Driven, WatchedPool {
   static {
     hintAtPgPool(ServerPool)
+    readable(ServerPool, 'ConnectionPool', (pool) => {
+      const { pool: name, ...state } = pool.#engine.gauges()
+      return { name, ...state }
+    })
   }
 
   readonly #engine: PoolEngine

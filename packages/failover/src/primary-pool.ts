@@ -20,8 +20,10 @@ import {
   partyOfCall,
   type QueryArguments,
   RelayingPool,
+  readable,
   readCloseOptions,
   readQueryArguments,
+  stateOfPool,
 } from '@poolhouse/core/kit'
 import { AcquireCall } from './calls/acquire-call.js'
 import type { Call } from './calls/call.js'
@@ -41,7 +43,7 @@ import { type DrainOptions, NodeRegistry } from './watch/node-registry.js'
 import type { TopologyWatch } from './watch/topology-watch.js'
 
 /** A `Pool` that is always the current primary. */
-export interface FailoverPool extends Pool {
+export interface FailoverPool<Raw = unknown> extends Pool<Raw> {
   /** Who is primary and who is replica, for `withReplicas`, dashboards and health checks. */
   readonly topology: Topology
   /**
@@ -83,6 +85,17 @@ export interface FailoverPool extends Pool {
  * `CallDispatcher` holds calls and sends them again.
  */
 export class PrimaryPool extends RelayingPool implements FailoverPool, Driven {
+  static {
+    readable(PrimaryPool, 'FailoverPool', (pool) => {
+      const { primary, nodes } = pool.topology.current
+      return {
+        ...stateOfPool(pool),
+        primary: primary?.id,
+        nodes: Object.fromEntries(nodes.map(({ id, state }) => [id, state])),
+      }
+    })
+  }
+
   readonly #config: FailoverConfig
   readonly #registry: NodeRegistry
   readonly #hub = new EventHub()

@@ -15,11 +15,14 @@ import { type FailoverPool, PrimaryPool } from './primary-pool.js'
  * unknown, of the wrong type or out of range, for an empty list, and for two nodes with the same
  * name or the same endpoint.
  */
-export function withFailover<Node extends DiscoveredNode = DiscoveredNode>(
-  nodes: readonly ConnectionPool[] | DiscoveredNodes<Node>,
+export function withFailover<Node extends DiscoveredNode = DiscoveredNode, Raw = unknown>(
+  nodes: readonly ConnectionPool<Raw>[] | DiscoveredNodes<Node, Raw>,
   options: FailoverOptions = {},
-): FailoverPool {
+): FailoverPool<Raw> {
   // Only the application's own `pool` function sees the additional fields of discovered nodes.
   const source: NodeSource = Array.isArray(nodes) ? [...nodes] : (nodes as DiscoveredNodes<Node>)
-  return new PrimaryPool(source, readFailoverOptions(source, options))
+  return new PrimaryPool(
+    source,
+    readFailoverOptions(source, options),
+  ) as FailoverPool as FailoverPool<Raw>
 }

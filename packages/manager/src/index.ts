@@ -1,4 +1,5 @@
 export type { BudgetStats } from './budget/server-budget.js'
+export { defineConfig } from './config/define-config.js'
 export type { Environment, EnvironmentOptions } from './config/environment-options.js'
 export type { ConfigEntry } from './config/explain.js'
 export {

@@ -16,6 +16,7 @@ import {
   MAX_MS,
   type ObservedPool,
   observedPool,
+  readable,
   readCloseOptions,
   refuseUnknownOptions,
 } from '@poolhouse/core/kit'
@@ -60,6 +61,14 @@ const GRACE_MS = 20_000
 
 /** The manager: hands out databases and tenants, and shuts them down. Its parts own the state. */
 export class PoolManager<Named extends Databases> implements Manager<Named> {
+  static {
+    readable(PoolManager, 'Manager', (manager) => ({
+      databases: manager.#databases.pools.map(([name]) => name),
+      tenantPools: manager.#directory?.open ?? 0,
+      leaving: manager.#isLeaving,
+    }))
+  }
+
   readonly #parts: ManagerParts
   readonly #budgets: Budgets
   readonly #events = new ManagerEvents()

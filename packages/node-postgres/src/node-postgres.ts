@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type { Driver } from '@poolhouse/core'
-import { refuseUnknownOptions } from '@poolhouse/core/kit'
+import { type DriverConnection, refuseUnknownOptions } from '@poolhouse/core/kit'
 import {
   connectSession,
   isOlder,
@@ -8,11 +8,11 @@ import {
   versionOfExport,
   versionOfModule,
 } from '@poolhouse/core/net'
-import bundledPg from 'pg'
+import bundledPg, { type PoolClient } from 'pg'
 import { libraryOf } from './library.js'
 import { type PgModule, usesModule } from './pg-module.js'
 
-/** The module `pg`, described by its shape, so that these types do not need `@types/pg`. */
+/** The module `pg`, described by its shape. */
 export interface PgLike {
   /** `pg.Client`, a class. */
   readonly Client: object
@@ -37,21 +37,25 @@ const NEEDED_PROTOCOL = [1, 15, 0] as const
 /**
  * Returns the driver over `pg` (node-postgres) 8.16.2 or newer, below 9. Core speaks the protocol;
  * `pg` makes the `pg.Client` that `lease.raw` is, when it is first read, and the errors that are
- * the `cause` of ours. Throws `TypeError` for unknown options, for a module that is not `pg`, for a
- * `pg` that is too old or too new, and for a `pg` over a `pg-protocol` before 1.15.0.
+ * the `cause` of ours. `lease.raw` has its type where `@types/pg` is installed. Throws `TypeError`
+ * for unknown options, for a module that is not `pg`, for a `pg` that is too old or too new, and
+ * for a `pg` over a `pg-protocol` before 1.15.0.
  *
  * ```ts
  * const pool = createPool({ driver: nodePostgres(), connection: 'postgres://localhost/app' })
  * ```
  */
-export function nodePostgres(options: NodePostgresOptions = {}): Driver {
+export function nodePostgres(options: NodePostgresOptions = {}): Driver<PoolClient> {
   refuseUnknownOptions('nodePostgres', options, KNOWN_OPTIONS)
   const pg = readModule(options.pg ?? bundledPg)
   requireVersion(pg, options.pg === undefined)
-  const driver: Driver = {
+  const driver: Driver<PoolClient> = {
     name: 'pg',
     capabilities: { pipeline: true, namedStatements: true },
-    connect: (context) => connectSession(libraryOf(pg, context.settings), context),
+    connect: (context) =>
+      connectSession(libraryOf(pg, context.settings), context) as Promise<
+        DriverConnection<PoolClient>
+      >,
   }
   return usesModule(driver, pg)
 }

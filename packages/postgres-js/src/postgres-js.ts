@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module'
 import type { Driver } from '@poolhouse/core'
-import { refuseUnknownOptions } from '@poolhouse/core/kit'
+import { type DriverConnection, refuseUnknownOptions } from '@poolhouse/core/kit'
 import { connectSession, isOlder, versionBeside, versionOfModule } from '@poolhouse/core/net'
-import bundledPostgres from 'postgres'
+import bundledPostgres, { type Sql } from 'postgres'
 import { instanceMaker, makeTemplate } from './instance.js'
 import { libraryOf } from './library.js'
 import type { InstanceOptions, PostgresModule } from './postgres-module.js'
@@ -43,16 +43,18 @@ const NEEDED = [3, 4, 9] as const
  * const pool = createPool({ driver: postgresJs(), connection: 'postgres://localhost/app' })
  * ```
  */
-export function postgresJs(options: PostgresJsOptions = {}): Driver {
+export function postgresJs(options: PostgresJsOptions = {}): Driver<Sql> {
   refuseUnknownOptions('postgresJs', options, KNOWN_OPTIONS)
   const postgres = readModule('postgresJs', options.postgres ?? bundledPostgres)
   requireVersion(postgres, options.postgres === undefined)
   const makeInstance = instanceMaker(postgres, readTemplate(postgres))
-  const driver: Driver = {
+  const driver: Driver<Sql> = {
     name: 'postgres.js',
     capabilities: { pipeline: true, namedStatements: true },
     connect: (context) =>
-      connectSession(libraryOf(postgres, makeInstance, context.settings), context),
+      connectSession(libraryOf(postgres, makeInstance, context.settings), context) as Promise<
+        DriverConnection<Sql>
+      >,
   }
   modules.set(driver, postgres)
   return driver

@@ -28,10 +28,18 @@ const WHERE = 'withReplicas'
  * await db.reader().query('select count(*) from orders')
  * ```
  */
-export function withReplicas(
+export function withReplicas<Raw = unknown, ReplicaRaw = Raw>(
+  primary: Pool<Raw>,
+  replicas: readonly ConnectionPool<ReplicaRaw>[] | Topology,
+  options: ReplicasOptions = {},
+): ReplicaPool<Raw | ReplicaRaw> {
+  return routed(primary, replicas, options) as ReplicaPool<Raw | ReplicaRaw>
+}
+
+function routed(
   primary: Pool,
   replicas: readonly ConnectionPool[] | Topology,
-  options: ReplicasOptions = {},
+  options: ReplicasOptions,
 ): ReplicaPool {
   checkPool('primary', primary)
   const topology = isTopology(replicas) ? replicas : undefined

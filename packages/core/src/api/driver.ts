@@ -207,13 +207,13 @@ export interface DriverCopyOut {
  * said, `ConnectionLostError` for a lost session with `executed: 'no'` when the statement was not
  * written to the socket.
  */
-export interface DriverConnection {
+export interface DriverConnection<Raw = unknown> {
   /**
    * An object of the library on this session (`pg.Client`, postgres.js `Sql`), which a driver may
    * make when it is first asked for. While it is owed an answer, the session is busy: its
    * `transactionStatus()` is `unknown`, and what is run waits for its turn.
    */
-  readonly raw: unknown
+  readonly raw: Raw
   /**
    * Hands `raw` to one borrower, in a form that refuses in the driver's own way once
    * `holder.refusal()` says so, and that tells the holder the texts it sends. Use of the object
@@ -332,9 +332,9 @@ export interface DriverConnection {
 /**
  * Opens connections of one kind. An adapter package implements this and nothing more; over a
  * library that lends a client and makes errors, `connectSession` of `@poolhouse/core/net` is its
- * `connect`.
+ * `connect`. `Raw` is the type of `lease.raw`.
  */
-export interface Driver {
+export interface Driver<Raw = unknown> {
   /** Name for messages: `pg`, `postgres.js`. */
   readonly name: string
   /** What it can do. */
@@ -344,8 +344,11 @@ export interface Driver {
    * the driver's error. After `context.signal` fires it must reject soon and leave no socket
    * behind.
    */
-  connect(context: ConnectContext): Promise<DriverConnection>
+  connect(context: ConnectContext): Promise<DriverConnection<Raw>>
 }
+
+/** The type of `lease.raw` over a driver. */
+export type RawOf<Used extends Driver> = Used extends Driver<infer Raw> ? Raw : never
 
 /**
  * The lease that has the driver's own object of a session. A driver asks it before each use of the

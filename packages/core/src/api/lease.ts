@@ -5,9 +5,9 @@ import type { Streamable } from './streaming.js'
 
 /**
  * A connection held by one caller. After `release()` or `destroy()` every call rejects with
- * `LeaseReleasedError`.
+ * `LeaseReleasedError`. `Raw` is the type of `raw`, which the driver sets.
  */
-export interface Lease extends Queryable, Batchable, Streamable, AsyncDisposable {
+export interface Lease<Raw = unknown> extends Queryable, Batchable, Streamable, AsyncDisposable {
   /** Number of the connection within its pool, for logs. */
   readonly connection: number
   /** Name of the pool of the node it leads to. */
@@ -27,7 +27,7 @@ export interface Lease extends Queryable, Batchable, Streamable, AsyncDisposable
    * library itself would. The session is reset afterwards, or ended where a reset cannot undo what
    * was sent. Its calls and those of the lease that are not awaited may pass each other.
    */
-  readonly raw: unknown
+  readonly raw: Raw
   /** Gives the connection back. The second call does nothing but an event. */
   release(): void
   /** Gives the connection back to be thrown away. */

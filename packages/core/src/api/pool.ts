@@ -60,9 +60,13 @@ export interface CloseOptions {
 
 /**
  * The one idea: whatever runs statements and lends connections, to one server or to many, is a
- * `Pool`.
+ * `Pool`. `Raw` is the type of `lease.raw`, which the driver sets.
  */
-export interface Pool extends Queryable, Streamable, PoolEventEmitter, AsyncDisposable {
+export interface Pool<Raw = unknown>
+  extends Queryable,
+    Streamable,
+    PoolEventEmitter,
+    AsyncDisposable {
   /** Name for messages, events and statistics. */
   readonly name: string
   /**
@@ -70,9 +74,9 @@ export interface Pool extends Queryable, Streamable, PoolEventEmitter, AsyncDisp
    * `PoolOverloadedError`, `PoolClosedError`, `ConnectError` (see `failFast`) or `AbortError`;
    * nothing was sent in any of these cases.
    */
-  acquire(options?: AcquireOptions): Promise<Lease>
+  acquire(options?: AcquireOptions): Promise<Lease<Raw>>
   /** Lends a connection to `work` and takes it back when `work` settles. */
-  use<R>(work: (lease: Lease) => Promise<R>, options?: AcquireOptions): Promise<R>
+  use<R>(work: (lease: Lease<Raw>) => Promise<R>, options?: AcquireOptions): Promise<R>
   /**
    * Runs `work` between BEGIN and COMMIT on one connection; rolls back when `work` rejects. Rejects
    * with what `work` threw, with `TransactionError` if COMMIT answered ROLLBACK, or with
@@ -141,7 +145,7 @@ export interface Pool extends Queryable, Streamable, PoolEventEmitter, AsyncDisp
 }
 
 /** A pool of connections to ONE server, as made by `createPool`. */
-export interface ConnectionPool extends Pool {
+export interface ConnectionPool<Raw = unknown> extends Pool<Raw> {
   /** The server. */
   readonly endpoint: Endpoint
   /**
@@ -161,11 +165,11 @@ export interface ConnectionPool extends Pool {
    * new ones lead elsewhere, rejects with a `ConnectError`, and nothing was sent. `destroyAll` of
    * the view destroys these connections, `close` closes nothing.
    */
-  onlyTo?(accepts: AcceptsServer): ConnectionPool
+  onlyTo?(accepts: AcceptsServer): ConnectionPool<Raw>
   /**
    * A lease if a healthy connection is idle and no caller waits; otherwise undefined. Synchronous.
    */
-  tryAcquire(): Lease | undefined
+  tryAcquire(): Lease<Raw> | undefined
   /**
    * Opens connections until `count` (default `min`, at least 1) exist. Rejects with the first
    * connect error: use it to fail fast at start.

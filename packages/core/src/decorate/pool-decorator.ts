@@ -43,6 +43,7 @@ import {
   TransactionCall,
   UseCall,
 } from './pool-call.js'
+import { readable, stateOfPool } from './readable.js'
 import { CopyToCall, SentStream, StreamCall } from './sent-stream.js'
 
 /**
@@ -56,6 +57,7 @@ import { CopyToCall, SentStream, StreamCall } from './sent-stream.js'
 export abstract class PoolDecorator implements Pool {
   static {
     hintAtPgPool(PoolDecorator)
+    readable(PoolDecorator, 'Pool', stateOfPool)
   }
 
   /** See `Pool`. */

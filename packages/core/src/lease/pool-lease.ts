@@ -9,6 +9,7 @@ import type {
   StreamOptions,
 } from '../api/streaming.js'
 import { traceQuery, tracing } from '../api/tracing.js'
+import { readable } from '../decorate/readable.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { AbortError, LeaseReleasedError } from '../outcome/errors.js'
 import type { SettleCall } from '../outcome/fail-call.js'
@@ -56,6 +57,14 @@ export interface WorkGuard {
  * nothing to the connection.
  */
 export class PoolLease implements Lease, OfSession {
+  static {
+    readable(PoolLease, 'Lease', ({ node: pool, connection, valid }) => ({
+      pool,
+      connection,
+      released: !valid,
+    }))
+  }
+
   readonly #engine: PoolEngine
   readonly #slot: Slot
   readonly #generation: number

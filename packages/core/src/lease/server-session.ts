@@ -1,6 +1,7 @@
 import type { ConnectionInfo, DriverConnection } from '../api/driver.js'
 import type { Session } from '../api/session.js'
 import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
+import { readable } from '../decorate/readable.js'
 import { AbortError } from '../outcome/errors.js'
 import { failCall } from '../outcome/fail-call.js'
 import type { ServerIdentity } from '../server/server-identity.js'
@@ -15,6 +16,13 @@ const CLOSE_MS = 2_000
 
 /** A connection outside the pool's `max`, for monitors. */
 export class ServerSession implements Session {
+  static {
+    readable(ServerSession, 'Session', ({ closed, info }) => ({
+      backendPid: info.backendPid,
+      closed,
+    }))
+  }
+
   readonly #host: RunHost
   readonly #slot: Slot
   readonly #order: StatementOrder

@@ -106,8 +106,3 @@ export function brandLike<E extends Error>(error: E, ours: PoolhouseError): E {
   }
   return error
 }
-
-/** True for every error made by Poolhouse, whichever copy of it; with `code`, only for that one. */
-export function isPoolhouseError(error: unknown, code?: string): error is PoolhouseError {
-  return error instanceof PoolhouseError && (code === undefined || error.code === code)
-}

@@ -5,6 +5,7 @@ import { tracing } from '../api/tracing.js'
 import type { Transaction, TransactionOptions } from '../api/transaction.js'
 import type { Clock } from '../base/clock.js'
 import { checkFunction } from '../base/option-check.js'
+import { readable } from '../decorate/readable.js'
 import type { PoolLease, WorkGuard } from '../lease/pool-lease.js'
 import { asExecuted } from '../outcome/as-executed.js'
 import { clearStatementIndex, setExecuted } from '../outcome/database-error.js'
@@ -45,6 +46,10 @@ const ROLLBACK: Statement = { text: 'ROLLBACK' }
  * with the first statement, so until there is one the server knows nothing of it.
  */
 export class OpenTransaction extends TransactionSession implements Transaction {
+  static {
+    readable(OpenTransaction, 'Transaction', ({ node, open }) => ({ node, open }))
+  }
+
   readonly #clock: Clock
   readonly #identity: IdentityOfTransaction | undefined
   readonly #options: TransactionOptions

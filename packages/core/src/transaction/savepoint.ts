@@ -2,6 +2,7 @@ import type { CopyResult } from '../api/driver.js'
 import type { QueryOptions, QueryResult, Statement } from '../api/statement.js'
 import type { CopyOptions, CopySource, StreamArguments, StreamIterator } from '../api/streaming.js'
 import type { Transaction } from '../api/transaction.js'
+import { readable } from '../decorate/readable.js'
 import { hasCondition } from '../outcome/conditions.js'
 import type { Durability } from '../outcome/outcome.js'
 import { savepointRolledBackError, scopeOverError } from './transaction-errors.js'
@@ -108,6 +109,10 @@ async function release(
  * has settled.
  */
 class Savepoint implements Transaction {
+  static {
+    readable(Savepoint, 'Savepoint', ({ node, open }) => ({ node, open }))
+  }
+
   readonly #transaction: ScopedTransaction
   readonly #scope: TransactionScope
 

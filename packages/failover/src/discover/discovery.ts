@@ -58,14 +58,14 @@ export interface Discovery<Node extends DiscoveredNode = DiscoveredNode> {
 }
 
 /** Nodes that `withFailover` discovers, as opposed to a fixed list. */
-export interface DiscoveredNodes<Node extends DiscoveredNode = DiscoveredNode> {
+export interface DiscoveredNodes<Node extends DiscoveredNode = DiscoveredNode, Raw = unknown> {
   /** Lists the nodes. */
   readonly discover: Discovery<Node>
   /**
    * Makes the pool of a node. Called once for each node that appears. The failover pool closes the
    * pool.
    */
-  pool(node: Node): ConnectionPool
+  pool(node: Node): ConnectionPool<Raw>
   /**
    * Time between two calls of `discover.next`, in milliseconds, ± 20 %, unless the answer says how
    * long it is valid. Default 5 000; at most 1 000 while there is no primary.

@@ -7,13 +7,13 @@ import type { RouteExplanation } from '../route/explain-route.js'
  * declares itself a read: on a `reader()`, with `{ intent: 'read' }`, or as
  * `transaction({ readOnly: true })`. `close()` closes the pools that it was given.
  */
-export interface ReplicaPool extends Pool {
+export interface ReplicaPool<Raw = unknown> extends Pool<Raw> {
   /**
    * A view on which every call is a read. A write on it rejects with `ReadIntentError`, on
    * whichever server it lands. Closing the view closes only the view. Throws `TypeError` or
    * `RangeError` for wrong options.
    */
-  reader(options?: ReaderOptions): Pool
+  reader(options?: ReaderOptions): Pool<Raw>
   /**
    * A view for one user, request or job. Its reads see everything that it has written, and never go
    * back in time. The same holds for a session that is begun with its token, in another process
@@ -24,7 +24,7 @@ export interface ReplicaPool extends Pool {
    * no call fail, unless `onLostToken` says so: reads then go to the primary, and a `token` event
    * reports it. Throws `TypeError` or `RangeError` for wrong arguments.
    */
-  session(token?: string, options?: ReplicaSessionOptions): ReplicaSession
+  session(token?: string, options?: ReplicaSessionOptions): ReplicaSession<Raw>
   /**
    * Says where the statement would go now, and why. Does not send it. `options` are those of
    * `query`. Throws `TypeError` or `RangeError` for wrong arguments, and for a wrong hint what
@@ -40,7 +40,7 @@ export interface ReplicaPool extends Pool {
 }
 
 /** A view of a `ReplicaPool` that remembers what it has seen: see `ReplicaPool.session`. */
-export interface ReplicaSession extends Pool {
+export interface ReplicaSession<Raw = unknown> extends Pool<Raw> {
   /**
    * What the session has seen, as a text for cookies, headers and jobs; empty if it has seen
    * nothing. It covers every write that has settled, and those reads for which the position of the
@@ -79,5 +79,5 @@ export interface ReplicaSession extends Pool {
    * A view on which every call is a read of this session. Throws `TypeError` or `RangeError` for
    * wrong options.
    */
-  reader(options?: ReaderOptions): Pool
+  reader(options?: ReaderOptions): Pool<Raw>
 }

@@ -15,6 +15,7 @@ import {
   type LeasedSession,
   leasedSession,
   type OfSession,
+  readable,
   readQueryArguments,
   watchSignal,
 } from '@poolhouse/core/kit'
@@ -25,6 +26,14 @@ import type { SessionMemory } from '../session/session-memory.js'
  * what it committed is known.
  */
 export class SessionLease implements Lease, OfSession {
+  static {
+    readable(SessionLease, 'Lease', ({ node: pool, connection, signal }) => ({
+      pool,
+      connection,
+      released: signal.aborted,
+    }))
+  }
+
   readonly #lease: Lease
   readonly #memory: SessionMemory
   readonly #over: () => void

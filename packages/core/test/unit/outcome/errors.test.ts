@@ -80,7 +80,7 @@ test('errors of another copy of the package are instances of the same classes as
   for (const [index, error] of theirs.entries()) {
     const twin = mine[index]!
     expect(error).toBeInstanceOf(core.PoolhouseError)
-    expect(core.isPoolhouseError(error, error.code)).toBe(true)
+    expect(core.isPoolhouseError(error, error.code as core.PoolhouseErrorCode)).toBe(true)
     for (const candidate of mine) {
       const type = candidate.constructor as new () => unknown
       expect(error instanceof type, `${error.name} as ${candidate.name}`).toBe(twin instanceof type)
