@@ -8,6 +8,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startCluster } from '@poolhouse/testkit'
 import { transform } from 'esbuild'
+import { tryCommandLine, tryExports } from './command-line.js'
 import { tryConfigFiles } from './config-files.js'
 import { FAILOVER_PROGRAM } from './failover-program.js'
 import { exec, packedProject, ROOT } from './packed-project.js'
@@ -63,7 +64,14 @@ async function runPrograms(): Promise<void> {
   console.log(`npm audit --omit=dev: ${await audit(project)}`)
   console.log(`T80: configuration files read in ${await tryConfigFiles(project)} ways`)
 
+  console.log(`ESM and CommonJS: ${await tryExports(project)} packages export something`)
+
   await using cluster = await startCluster({ replicas: 2 })
+  const roles = await tryCommandLine(
+    project,
+    cluster.nodes.map(({ url }) => url),
+  )
+  console.log(`npx poolhouse doctor: ${roles}`)
   let runnable = example
   PLACEHOLDERS.forEach((url, index) => {
     runnable = runnable.replaceAll(url, cluster.nodes[index]!.url)
