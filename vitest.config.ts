@@ -46,8 +46,9 @@ export default defineConfig({
   plugins: [multiplexPlugin()],
   // Tests import workspace packages as TypeScript sources, so a run never needs a build.
   resolve: { alias: otherPg() },
+  // Without `module`, which is for bundlers: Node.js cannot run what OpenTelemetry has there.
   ssr: {
-    resolve: { conditions: ['@poolhouse/source', 'module', 'node', 'development|production'] },
+    resolve: { conditions: ['@poolhouse/source', 'node', 'development|production'] },
   },
   test: {
     restoreMocks: true,

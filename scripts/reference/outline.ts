@@ -145,9 +145,9 @@ export const POOLS: readonly Chapter[] = [
   },
   {
     title: 'Metrics and spans',
-    functions: ['instrument'],
-    options: ['InstrumentOptions'],
-    members: ['Instrumentation'],
+    functions: ['instrument', 'metricProducer'],
+    options: ['InstrumentOptions', 'MetricProducerOptions'],
+    members: ['Instrumentation', 'MetricInfo', 'SpanInfo'],
   },
   {
     title: 'Who is primary',

@@ -98,6 +98,11 @@ export class ServerPool implements ConnectionPool, Driven, WatchedPool {
   }
 
   /** See `WatchedPool`. */
+  get leaks(): number {
+    return this.#engine.recorder.leaks
+  }
+
+  /** See `WatchedPool`. */
   gauges(): PoolGauges {
     return this.#engine.gauges()
   }

@@ -1,22 +1,42 @@
-import type { MeterProvider, TracerProvider } from '@opentelemetry/api'
-import { refuseUnknownOptions } from '@poolhouse/core/kit'
+import { type MeterProvider, metrics, type TracerProvider, trace } from '@opentelemetry/api'
+import type { Pool } from '@poolhouse/core'
+import {
+  type CallObserver,
+  type CallWatcher,
+  checkBoolean,
+  describeValue,
+  refuseUnknownOptions,
+  type WatchedPool,
+  watchCalls,
+} from '@poolhouse/core/kit'
+import { KeptHistograms, type PoolhouseMetricProducer } from './metrics/metric-producer.js'
+import { type MetricSource, MetricsRecording } from './metrics/metrics-recording.js'
+import { PoolObserver } from './pool-observer.js'
+import { end, Spans } from './spans/spans.js'
 
-/** What tells about its calls: a pool, or a manager of many. */
+/** What can be instrumented: a pool, or a manager of many. */
 export interface Instrumentable {
+  /** Its name; a manager has none. */
+  readonly name?: string
   /** Adds a listener, as that of `Pool`. */
   on(event: never, listener: never): unknown
   /** Removes a listener. */
   off(event: never, listener: never): unknown
+  /** Its statistics. */
+  stats(): unknown
 }
 
 /** What `instrument` records, and where. */
 export interface InstrumentOptions {
-  /** Where metrics go. Default: the global provider. */
+  /** Where metrics go. Default: the global provider, which the SDK must have registered before. */
   meterProvider?: MeterProvider | undefined
   /** Where spans go. Default: the global provider. */
   tracerProvider?: TracerProvider | undefined
-  /** Whether metrics are recorded. Default true. */
-  metrics?: boolean | undefined
+  /**
+   * Whether metrics are recorded; with a `metricProducer()`, it keeps the histograms of calls, which
+   * costs them less. Default true.
+   */
+  metrics?: boolean | PoolhouseMetricProducer | undefined
   /** Whether spans are recorded. Default true. */
   traces?: boolean | undefined
 }
@@ -28,15 +48,97 @@ export interface Instrumentation {
 }
 
 const OPTIONS = new Set(['meterProvider', 'tracerProvider', 'metrics', 'traces'])
+// What is instrumented now.
+const instrumented = new WeakSet<object>()
 
 /**
- * Records metrics and spans of a pool, or of all pools of a manager, by the semantic conventions of
- * OpenTelemetry. Throws `TypeError` for options that do not exist.
+ * Records metrics and spans of a pool with all pools that it is made of, or of all databases and
+ * tenants of a manager, by the semantic conventions of OpenTelemetry. A pool of connections that is
+ * part of two instrumented pools is recorded once, for the first.
+ *
+ * Throws `TypeError` for a target that is neither, for one that is instrumented already, and for
+ * wrong options.
  */
 export function instrument(
-  _target: Instrumentable,
+  target: Instrumentable,
   options: InstrumentOptions = {},
 ): Instrumentation {
   refuseUnknownOptions('instrument', options, OPTIONS)
-  return { stop: () => {} }
+  checkTarget(target)
+  const started = new RunningInstrumentation(target as MetricSource, options)
+  instrumented.add(target)
+  return {
+    stop: () => {
+      started.stop()
+      instrumented.delete(target)
+    },
+  }
+}
+
+function checkTarget(target: Instrumentable): void {
+  const { on, off, stats } = (target ?? {}) as Partial<Instrumentable>
+  if ([on, off, stats].some((method) => typeof method !== 'function')) {
+    throw new TypeError(`instrument: give a pool or a manager, got ${describeValue(target)}`)
+  }
+  if (instrumented.has(target)) {
+    const what = target.name === undefined ? 'this manager' : `pool "${target.name}"`
+    throw new TypeError(`instrument: ${what} is instrumented already; call stop() of that first`)
+  }
+}
+
+class RunningInstrumentation implements CallWatcher {
+  readonly #metrics: MetricsRecording | undefined
+  readonly #spans: Spans | undefined
+  readonly #unwatch: () => void
+
+  constructor(target: MetricSource, options: InstrumentOptions) {
+    const { metrics: wanted = true, traces = true } = options
+    const { meterProvider = metrics.getMeterProvider() } = options
+    const { tracerProvider = trace.getTracerProvider() } = options
+    const kept = wanted instanceof KeptHistograms ? wanted : undefined
+    if (kept === undefined) checkBoolean('instrument', 'metrics', wanted)
+    checkBoolean('instrument', 'traces', traces)
+    checkProvider('meterProvider', 'getMeter', meterProvider)
+    checkProvider('tracerProvider', 'getTracer', tracerProvider)
+    this.#spans = traces ? new Spans(tracerProvider) : undefined
+    this.#metrics = wanted === false ? undefined : new MetricsRecording(target, meterProvider, kept)
+    this.#unwatch = watchCalls(target as Pick<Pool, 'on' | 'off'>, this)
+  }
+
+  watch(pool: WatchedPool): CallObserver {
+    this.#metrics?.pools.add(pool)
+    return new PoolObserver(pool, {
+      metrics: this.#metrics?.calls,
+      spans: this.#spans,
+      timedOut: (attributes) => this.#metrics?.timedOut(attributes as Record<string, string>),
+      stopped: () => this.#metrics?.pools.remove(pool),
+    })
+  }
+
+  held(pool: string): (error: unknown) => void {
+    const since = performance.now()
+    const attributes = { 'db.system.name': 'postgresql', 'poolhouse.pool': pool }
+    const span = this.#spans?.begin('hold', attributes)
+    return (error) => {
+      if (span !== undefined) end(span, error)
+      this.#metrics?.held(pool, performance.now() - since, error)
+    }
+  }
+
+  retried(pool: string): void {
+    this.#metrics?.retried(pool)
+  }
+
+  stop(): void {
+    this.#unwatch()
+    this.#metrics?.stop()
+  }
+}
+
+function checkProvider(name: string, method: string, provider: unknown): void {
+  const found = (provider as Record<string, unknown> | null)?.[method]
+  if (typeof found === 'function') return
+  throw new TypeError(
+    `instrument: ${name} must have a method ${method}, got ${describeValue(provider)}`,
+  )
 }

@@ -15,6 +15,8 @@ export interface WatchedPool {
   readonly endpoint: Endpoint
   /** Most and fewest connections, as configured now. */
   readonly sizes: { readonly max: number; readonly min: number }
+  /** How many of its leases were reported as leaked. */
+  readonly leaks: number
   /** What the pool is made of at this moment. */
   gauges(): PoolGauges
 }

@@ -4,7 +4,10 @@ import * as otel from '../../src/index.js'
 test('the package exports exactly these values', () => {
   expect(Object.keys(otel).sort()).toMatchInlineSnapshot(`
     [
+      "METRICS",
+      "SPANS",
       "instrument",
+      "metricProducer",
     ]
   `)
 })

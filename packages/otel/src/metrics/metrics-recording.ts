@@ -1,0 +1,83 @@
+import {
+  type Counter,
+  createNoopMeter,
+  type Histogram,
+  type MeterProvider,
+} from '@opentelemetry/api'
+import type { PoolStats } from '@poolhouse/core'
+import { failureAttributes } from '../failure-attributes.js'
+import { SCOPE } from '../scope.js'
+import { CallMetrics } from './call-metrics.js'
+import { ClusterMetrics, type EventSource, NODE_GAUGES } from './cluster-metrics.js'
+import { metric } from './metric-table.js'
+import { ObservedMetrics } from './observed-metrics.js'
+import { POOL_GAUGES, PoolGauges } from './pool-gauges.js'
+import { type Histograms, histogramsOf } from './recorder.js'
+import { observeStats, STATS_GAUGES } from './stats-metrics.js'
+
+/** What is instrumented, as far as metrics need it. */
+export interface MetricSource extends EventSource {
+  /** Its name; a manager has none. */
+  readonly name?: string
+  /** Its statistics. */
+  stats(): unknown
+}
+
+/** The metrics of one instrumentation. */
+export class MetricsRecording {
+  /** The histograms of calls; undefined where no one reads them. */
+  readonly calls: CallMetrics | undefined
+  /** The pools of connections that are watched. */
+  readonly pools: PoolGauges = new PoolGauges()
+  readonly #timeouts: Counter
+  readonly #retried: Counter
+  readonly #held: Histogram
+  readonly #cluster: ClusterMetrics
+  readonly #observed: ObservedMetrics
+
+  /** `kept` has the histograms of calls in the place of instruments of the provider. */
+  constructor(source: MetricSource, provider: MeterProvider, kept: Histograms | undefined) {
+    const meter = provider.getMeter(SCOPE.name, undefined, { schemaUrl: SCOPE.schemaUrl })
+    const isUnread = kept === undefined && meter === createNoopMeter()
+    this.calls = isUnread ? undefined : new CallMetrics(kept ?? histogramsOf(meter))
+    const counter = (key: 'timeouts' | 'retried'): Counter => {
+      const { name, unit, description } = metric(key)
+      return meter.createCounter(name, { unit, description })
+    }
+    this.#timeouts = counter('timeouts')
+    this.#retried = counter('retried')
+    const { name, unit, description, bounds } = metric('holdDuration')
+    const advice = { explicitBucketBoundaries: [...bounds!] }
+    this.#held = meter.createHistogram(name, { unit, description, advice })
+    this.#cluster = new ClusterMetrics(meter, source)
+    const keys = [...POOL_GAUGES, ...NODE_GAUGES, ...STATS_GAUGES]
+    this.#observed = new ObservedMetrics(meter, keys, (observe) => {
+      this.pools.observe(observe)
+      this.#cluster.observe(observe)
+      observeStats(source.name ?? '', source.stats() as PoolStats, observe)
+    })
+  }
+
+  /** A call has waited for a connection in vain. */
+  timedOut(pool: Readonly<Record<string, string>>): void {
+    this.#timeouts.add(1, pool)
+  }
+
+  /** A call is sent again. */
+  retried(pool: string): void {
+    this.#retried.add(1, { 'poolhouse.pool': pool })
+  }
+
+  /** A call was held for so long, and then refused if there is an error. */
+  held(pool: string, heldMs: number, error: unknown): void {
+    const failure =
+      error === undefined ? {} : { 'error.type': failureAttributes(error)['error.type'] }
+    this.#held.record(heldMs / 1_000, { 'poolhouse.pool': pool, ...failure })
+  }
+
+  /** Records nothing any more. */
+  stop(): void {
+    this.#observed.stop()
+    this.#cluster.stop()
+  }
+}
