@@ -124,7 +124,7 @@ export {
   type ObservedResult,
   type WatchedPool,
   watchCalls,
-} from './observe/call-watcher.js'
+} from './watch/call-watcher.js'
 export type {
   BudgetHolder,
   Observable,

@@ -1,5 +1,4 @@
 export {
-  type Instrumentable,
   type Instrumentation,
   type InstrumentOptions,
   instrument,

@@ -5,26 +5,16 @@ import {
   type CallWatcher,
   checkBoolean,
   describeValue,
+  type Observable,
+  observe,
   refuseUnknownOptions,
   type WatchedPool,
   watchCalls,
 } from '@poolhouse/core/kit'
 import { KeptHistograms, type PoolhouseMetricProducer } from './metrics/metric-producer.js'
-import { type MetricSource, MetricsRecording } from './metrics/metrics-recording.js'
+import { MetricsRecording } from './metrics/metrics-recording.js'
 import { PoolObserver } from './pool-observer.js'
 import { end, Spans } from './spans/spans.js'
-
-/** What can be instrumented: a pool, or a manager of many. */
-export interface Instrumentable {
-  /** Its name; a manager has none. */
-  readonly name?: string
-  /** Adds a listener, as that of `Pool`. */
-  on(event: never, listener: never): unknown
-  /** Removes a listener. */
-  off(event: never, listener: never): unknown
-  /** Its statistics. */
-  stats(): unknown
-}
 
 /** What `instrument` records, and where. */
 export interface InstrumentOptions {
@@ -60,12 +50,12 @@ const instrumented = new WeakSet<object>()
  * wrong options.
  */
 export function instrument(
-  target: Instrumentable,
+  target: Pool | Observable,
   options: InstrumentOptions = {},
 ): Instrumentation {
   refuseUnknownOptions('instrument', options, OPTIONS)
   checkTarget(target)
-  const started = new RunningInstrumentation(target as MetricSource, options)
+  const started = new RunningInstrumentation(target, options)
   instrumented.add(target)
   return {
     stop: () => {
@@ -75,13 +65,13 @@ export function instrument(
   }
 }
 
-function checkTarget(target: Instrumentable): void {
-  const { on, off, stats } = (target ?? {}) as Partial<Instrumentable>
+function checkTarget(target: Pool | Observable): void {
+  const { on, off, stats } = (target ?? {}) as Partial<Pool>
   if ([on, off, stats].some((method) => typeof method !== 'function')) {
     throw new TypeError(`instrument: give a pool or a manager, got ${describeValue(target)}`)
   }
   if (instrumented.has(target)) {
-    const what = target.name === undefined ? 'this manager' : `pool "${target.name}"`
+    const what = 'name' in target ? `pool "${target.name}"` : 'this manager'
     throw new TypeError(`instrument: ${what} is instrumented already; call stop() of that first`)
   }
 }
@@ -91,7 +81,7 @@ class RunningInstrumentation implements CallWatcher {
   readonly #spans: Spans | undefined
   readonly #unwatch: () => void
 
-  constructor(target: MetricSource, options: InstrumentOptions) {
+  constructor(target: Pool | Observable, options: InstrumentOptions) {
     const { metrics: wanted = true, traces = true } = options
     const { meterProvider = metrics.getMeterProvider() } = options
     const { tracerProvider = trace.getTracerProvider() } = options
@@ -101,8 +91,8 @@ class RunningInstrumentation implements CallWatcher {
     checkProvider('meterProvider', 'getMeter', meterProvider)
     checkProvider('tracerProvider', 'getTracer', tracerProvider)
     this.#spans = traces ? new Spans(tracerProvider) : undefined
-    this.#metrics = wanted === false ? undefined : new MetricsRecording(target, meterProvider, kept)
-    this.#unwatch = watchCalls(target as Pick<Pool, 'on' | 'off'>, this)
+    this.#metrics = wanted === false ? undefined : new MetricsRecording(observe(target), meterProvider, kept, 'pools' in target)
+    this.#unwatch = watchCalls(target, this)
   }
 
   watch(pool: WatchedPool): CallObserver {

@@ -1,5 +1,5 @@
 import type { EventHub, PoolEventEmitter, PoolEventName, PoolListener } from '../api/events.js'
-import { CALLS } from '../observe/call-watcher.js'
+import { CALLS } from '../watch/call-watcher.js'
 
 /** What tells of events: a pool, or a relay of several. */
 export type EventSource = Pick<PoolEventEmitter | EventRelay, 'on' | 'off'>

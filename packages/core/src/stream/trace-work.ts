@@ -1,5 +1,5 @@
 import { tracing } from '../api/tracing.js'
-import type { CallObserver } from '../observe/call-watcher.js'
+import type { CallObserver } from '../watch/call-watcher.js'
 import type { WorkHost } from '../statement/session-work.js'
 import { CLOSED_BY_READER, type StreamingWork } from './streaming-work.js'
 

@@ -51,6 +51,7 @@ export type MetricKey =
   | 'budgetUsed'
   | 'budgetLimit'
   | 'tenantPools'
+  | 'tenantEvictions'
 
 const TABLE: Readonly<Record<MetricKey, MetricInfo>> = {
   operationDuration: {
@@ -226,6 +227,13 @@ const TABLE: Readonly<Record<MetricKey, MetricInfo>> = {
     instrument: 'observed gauge',
     unit: '{tenant}',
     description: 'Tenants of a manager that have pools.',
+    attributes: [],
+  },
+  tenantEvictions: {
+    name: 'poolhouse.tenant.evictions',
+    instrument: 'observed counter',
+    unit: '{tenant}',
+    description: 'Tenants whose pools were closed because they were unused, or too many.',
     attributes: [],
   },
 }

@@ -4,24 +4,16 @@ import {
   type Histogram,
   type MeterProvider,
 } from '@opentelemetry/api'
-import type { PoolStats } from '@poolhouse/core'
+import type { Observable } from '@poolhouse/core/kit'
 import { failureAttributes } from '../failure-attributes.js'
 import { SCOPE } from '../scope.js'
 import { CallMetrics } from './call-metrics.js'
-import { ClusterMetrics, type EventSource, NODE_GAUGES } from './cluster-metrics.js'
+import { ClusterMetrics, counterOf, NODE_GAUGES } from './cluster-metrics.js'
 import { metric } from './metric-table.js'
 import { ObservedMetrics } from './observed-metrics.js'
 import { POOL_GAUGES, PoolGauges } from './pool-gauges.js'
 import { type Histograms, histogramsOf } from './recorder.js'
 import { observeStats, STATS_GAUGES } from './stats-metrics.js'
-
-/** What is instrumented, as far as metrics need it. */
-export interface MetricSource extends EventSource {
-  /** Its name; a manager has none. */
-  readonly name?: string
-  /** Its statistics. */
-  stats(): unknown
-}
 
 /** The metrics of one instrumentation. */
 export class MetricsRecording {
@@ -35,17 +27,18 @@ export class MetricsRecording {
   readonly #cluster: ClusterMetrics
   readonly #observed: ObservedMetrics
 
-  /** `kept` has the histograms of calls in the place of instruments of the provider. */
-  constructor(source: MetricSource, provider: MeterProvider, kept: Histograms | undefined) {
+  /** `source` is what is watched, a manager or a pool. `kept` has the histograms of calls in the place of instruments of the provider. */
+  constructor(
+    source: Observable,
+    provider: MeterProvider,
+    kept: Histograms | undefined,
+    isManager: boolean,
+  ) {
     const meter = provider.getMeter(SCOPE.name, undefined, { schemaUrl: SCOPE.schemaUrl })
     const isUnread = kept === undefined && meter === createNoopMeter()
     this.calls = isUnread ? undefined : new CallMetrics(kept ?? histogramsOf(meter))
-    const counter = (key: 'timeouts' | 'retried'): Counter => {
-      const { name, unit, description } = metric(key)
-      return meter.createCounter(name, { unit, description })
-    }
-    this.#timeouts = counter('timeouts')
-    this.#retried = counter('retried')
+    this.#timeouts = counterOf(meter, 'timeouts')
+    this.#retried = counterOf(meter, 'retried')
     const { name, unit, description, bounds } = metric('holdDuration')
     const advice = { explicitBucketBoundaries: [...bounds!] }
     this.#held = meter.createHistogram(name, { unit, description, advice })
@@ -54,7 +47,7 @@ export class MetricsRecording {
     this.#observed = new ObservedMetrics(meter, keys, (observe) => {
       this.pools.observe(observe)
       this.#cluster.observe(observe)
-      observeStats(source.name ?? '', source.stats() as PoolStats, observe)
+      observeStats(source.stats(), isManager, observe)
     })
   }
 

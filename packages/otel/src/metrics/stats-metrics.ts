@@ -1,4 +1,5 @@
 import type { PoolStats } from '@poolhouse/core'
+import type { ObservedStats } from '@poolhouse/core/kit'
 import type { MetricKey } from './metric-table.js'
 import type { Observe } from './observed-metrics.js'
 
@@ -9,14 +10,8 @@ export const STATS_GAUGES: readonly MetricKey[] = [
   'budgetUsed',
   'budgetLimit',
   'tenantPools',
+  'tenantEvictions',
 ]
-
-/** What a manager tells beside the statistics of its databases. */
-interface ManagerStats {
-  readonly databases: Readonly<Record<string, PoolStats>>
-  readonly servers: Readonly<Record<string, { readonly limit: number; readonly used: number }>>
-  readonly tenantPools: number
-}
 
 // Where calls have gone, by the reasons of `stats().routing`. What is not here is no decision.
 const TARGETS: Readonly<Record<string, 'primary' | 'replica'>> = {
@@ -30,16 +25,8 @@ const TARGETS: Readonly<Record<string, 'primary' | 'replica'>> = {
   standIn: 'replica',
 }
 
-/** Tells what the statistics of a pool or of a manager say. `name` is that of the pool. */
-export function observeStats(
-  name: string,
-  stats: PoolStats | ManagerStats,
-  observe: Observe,
-): void {
-  if (!('servers' in stats)) {
-    observeRouting(name, stats, observe)
-    return
-  }
+/** Tells what the statistics say of routed calls, of budgets and of tenants. */
+export function observeStats(stats: ObservedStats, hasTenants: boolean, observe: Observe): void {
   for (const [database, of] of Object.entries(stats.databases)) {
     observeRouting(database, of, observe)
   }
@@ -48,7 +35,9 @@ export function observeStats(
     observe('budgetUsed', used, of)
     if (Number.isFinite(limit)) observe('budgetLimit', limit, of)
   }
+  if (!hasTenants) return
   observe('tenantPools', stats.tenantPools, {})
+  observe('tenantEvictions', stats.tenantEvictions, {})
 }
 
 function observeRouting(pool: string, { routing }: PoolStats, observe: Observe): void {

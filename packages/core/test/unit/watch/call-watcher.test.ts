@@ -6,7 +6,7 @@ import {
   type CallWatcher,
   type WatchedPool,
   watchCalls,
-} from '../../../src/observe/call-watcher.js'
+} from '../../../src/watch/call-watcher.js'
 import { harness } from '../../harness.js'
 
 interface Watching extends CallWatcher {
