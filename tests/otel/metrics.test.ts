@@ -88,7 +88,7 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       const { watch, collect } = instrumented()
       const pool = openPool({ max: 1, acquireTimeoutMs: 30, multiplex: false })
       const made = watch(pool)
-      const lease = await pool.acquire()
+      const lease = await pool.acquire({ timeoutMs: 5_000 })
       await failureOf(pool.acquire())
       await failureOf(pool.query('select 1'))
       const { total } = await collect()
