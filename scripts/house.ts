@@ -38,6 +38,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'histograms, leaks and slow texts to see, and what observes a manager': 560,
   'clusters under pg_auto_failover, repmgr and Pgpool-II': 700,
   'the command line': 2_340,
+  'the statistics for Prometheus, and events as lines of a log': 700,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -1,5 +1,5 @@
-import { fakeDriver, virtualClock } from '@poolhouse/core/testing'
 import { observe } from '@poolhouse/core/kit'
+import { fakeDriver, virtualClock } from '@poolhouse/core/testing'
 import { beforeEach, expect, test } from 'vitest'
 import { createManager } from '../../src/index.js'
 

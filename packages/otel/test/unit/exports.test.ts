@@ -7,7 +7,9 @@ test('the package exports exactly these values', () => {
       "METRICS",
       "SPANS",
       "instrument",
+      "logEvents",
       "metricProducer",
+      "metricsHandler",
     ]
   `)
 })

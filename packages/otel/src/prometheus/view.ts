@@ -1,0 +1,38 @@
+import type { PoolStats } from '@poolhouse/core'
+import type { Observable, ObservedPool } from '@poolhouse/core/kit'
+import type { EventCounts } from './event-counts.js'
+
+/** One pool of connections to one server. */
+export interface ServerPoolView {
+  /** The pool or database that it belongs to. */
+  readonly database: string
+  /** Its own name. */
+  readonly name: string
+  readonly stats: PoolStats
+}
+
+/** Everything that one scrape shows, read at one moment. */
+export interface View {
+  readonly observable: Observable
+  /** The pools and databases; with `tenants` the tenants too. */
+  readonly pools: readonly (ObservedPool & { readonly now: PoolStats })[]
+  /** The pools of connections below them. */
+  readonly serverPools: readonly ServerPoolView[]
+  readonly counts: EventCounts
+}
+
+/** Reads everything. */
+export function look(observable: Observable, counts: EventCounts, tenants: boolean): View {
+  const pools = observable
+    .pools()
+    .filter(({ kind }) => tenants || kind === 'database')
+    .map((pool) => ({ ...pool, now: pool.stats() }))
+  const serverPools = new Map<string, ServerPoolView>()
+  for (const { name: database, now } of pools) {
+    for (const [name, stats] of Object.entries(now.nodes ?? { [database]: now })) {
+      // A pool that belongs to two of them counts once.
+      if (!serverPools.has(name)) serverPools.set(name, { database, name, stats })
+    }
+  }
+  return { observable, pools, serverPools: [...serverPools.values()], counts }
+}
