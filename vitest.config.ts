@@ -89,6 +89,7 @@ export default defineConfig({
             'tests/patroni/**',
             'tests/managers/**',
             'tests/soak/**',
+            'tests/browser/**',
             'tests/**/*.faults.test.ts',
           ],
           testTimeout: 60_000,
@@ -114,6 +115,19 @@ export default defineConfig({
           hookTimeout: 120_000,
           maxWorkers: 2,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Needs Chromium: `pnpm test:browser`, not `pnpm test`.
+          name: 'browser',
+          globalSetup: 'tests/support/servers/shared-server-files.ts',
+          include: ['tests/browser/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 4 },
         },
       },
       {

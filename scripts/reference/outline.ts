@@ -9,6 +9,7 @@ export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   '@poolhouse/read-replicas': 'packages/read-replicas/src/index.ts',
   '@poolhouse/read-replicas/parser': 'packages/read-replicas/src/parser.ts',
   '@poolhouse/manager': 'packages/manager/src/index.ts',
+  '@poolhouse/dashboard': 'packages/dashboard/src/index.ts',
   '@poolhouse/otel': 'packages/otel/src/index.ts',
   '@poolhouse/cli': 'packages/cli/src/index.ts',
   '@poolhouse/testkit': 'packages/testkit/src/index.ts',
@@ -142,6 +143,12 @@ export const POOLS: readonly Chapter[] = [
       'HostNode',
       'DnsResolver',
     ],
+  },
+  {
+    title: 'A page of pools',
+    functions: ['createDashboard'],
+    options: ['DashboardOptions'],
+    members: ['Dashboard'],
   },
   {
     title: 'Metrics and spans',

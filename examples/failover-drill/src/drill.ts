@@ -5,6 +5,7 @@ import { nodePostgres } from '@poolhouse/node-postgres'
 import { withReplicas } from '@poolhouse/read-replicas'
 import { type Cluster, type ClusterNode, startCluster } from '@poolhouse/testkit'
 import { acknowledged, History, type StoredId } from './history.js'
+import { LivePage } from './live-page.js'
 import { Narrator } from './narrator.js'
 import { type RoundReport, reportOf } from './report.js'
 import type { Scoreboard } from './scoreboard.js'
@@ -63,6 +64,8 @@ export class Drill {
     const primary = withFailover(nodes)
     const db = withReplicas(primary, primary.topology)
     this.#board.watch({ topology: primary.topology, history: this.#history })
+    const page = await LivePage.open(db)
+    this.#board.tell('drill', `the same on a page: ${page.address}`)
     const narrator = new Narrator(this.#board, primary.topology.current, primary, db)
     let workload: Workload | undefined
     try {
@@ -95,6 +98,7 @@ export class Drill {
     } finally {
       await workload?.stop(0)
       narrator.stop()
+      page.close()
       await db.close({ timeoutMs: 500 })
     }
   }

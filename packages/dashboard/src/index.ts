@@ -1,0 +1,6 @@
+export {
+  createDashboard,
+  type Dashboard,
+  type DashboardHandler,
+  type DashboardOptions,
+} from './create-dashboard.js'
