@@ -8,6 +8,7 @@ import { compatTasks } from './compat/tasks.js'
 import type { Place } from './drivers/opening.js'
 import { driverTasks, type PlaceName } from './drivers/tasks.js'
 import { interleave, type Measurement } from './interleave.js'
+import { otelTargets, otelTasks } from './otel/tasks.js'
 import { poolTasks } from './pool/tasks.js'
 import { poolVariants } from './pool/variants.js'
 import { ACCOUNTS } from './query/caller.js'
@@ -207,6 +208,13 @@ async function benchTenants(options: BenchOptions): Promise<void> {
   )
 }
 
+async function benchOtel(options: BenchOptions): Promise<void> {
+  await using cluster = await startServer()
+  const env = { BENCH_URL: cluster.primary.url }
+  const plan = planOf(otelTasks, './otel/sample.js', () => env)
+  await bench('otel', plan, options, otelTargets)
+}
+
 async function benchTransactions(options: BenchOptions): Promise<void> {
   await using cluster = await startServer({ settings: { ...SETTINGS, synchronous_commit: 'off' } })
   const { primary } = cluster
@@ -292,6 +300,7 @@ const benches = {
   compat: benchCompat,
   transactions: benchTransactions,
   lane: benchLane,
+  otel: benchOtel,
 }
 for (const [name, run] of Object.entries(benches)) {
   program

@@ -91,7 +91,10 @@ class RunningInstrumentation implements CallWatcher {
     checkProvider('meterProvider', 'getMeter', meterProvider)
     checkProvider('tracerProvider', 'getTracer', tracerProvider)
     this.#spans = traces ? new Spans(tracerProvider) : undefined
-    this.#metrics = wanted === false ? undefined : new MetricsRecording(observe(target), meterProvider, kept, 'pools' in target)
+    this.#metrics =
+      wanted === false
+        ? undefined
+        : new MetricsRecording(observe(target), meterProvider, kept, 'pools' in target)
     this.#unwatch = watchCalls(target, this)
   }
 
