@@ -151,9 +151,14 @@ export const POOLS: readonly Chapter[] = [
     members: ['Dashboard'],
   },
   {
-    title: 'Metrics and spans',
-    functions: ['instrument', 'metricProducer'],
-    options: ['InstrumentOptions', 'MetricProducerOptions'],
+    title: 'Metrics, spans and logs',
+    functions: ['instrument', 'metricProducer', 'metricsHandler', 'logEvents'],
+    options: [
+      'InstrumentOptions',
+      'MetricProducerOptions',
+      'MetricsHandlerOptions',
+      'LogEventsOptions',
+    ],
     members: ['Instrumentation', 'MetricInfo', 'SpanInfo'],
   },
   {
