@@ -40,6 +40,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'clusters under pg_auto_failover, repmgr and Pgpool-II': 700,
   'the command line': 2_340,
   'the statistics for Prometheus, and events as lines of a log': 700,
+  'Pgpool-II, health checks of HAProxy, and calls that wait behind a pooler': 210,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

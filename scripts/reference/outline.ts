@@ -269,9 +269,9 @@ export const TESTKIT: readonly Chapter[] = [
   },
   {
     title: 'Poolers',
-    functions: ['startPgBouncer', 'startHaproxy'],
-    options: ['PgBouncerOptions', 'HaproxyOptions'],
-    members: ['PgBouncer', 'Haproxy'],
+    functions: ['startPgBouncer', 'startPgpool', 'startHaproxy'],
+    options: ['PgBouncerOptions', 'StartPgpoolOptions', 'HaproxyOptions', 'HaproxyHealth'],
+    members: ['PgBouncer', 'Pgpool', 'Haproxy'],
   },
   {
     title: 'Patroni clusters',

@@ -336,6 +336,15 @@ describe.each(drivers)('a pool behind PgBouncer, through %s', (_name, driver) =>
     expect(bytes).toBe(ids.join(''))
   })
 
+  it('in statement mode tells what to set when a transaction is wanted', async () => {
+    await using single = await start({ poolMode: 'statement' })
+    const bounced = pool({}, single)
+    const error = await failureOf(bounced.transaction((tx) => tx.query('select 1')))
+    expect(error).toMatchObject({ name: 'ConnectionLostError' })
+    expect(error.message).toMatch(/not allowed in statement pooling mode; set pool_mode = trans/)
+    expect((await bounced.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+  })
+
   it('logs in over TLS', async () => {
     await using secure = await start({ tls: true })
     const { ca } = secure

@@ -344,6 +344,11 @@ export class ServerPool implements ConnectionPool, Driven, WatchedPool {
     this.#channels?.suspect()
   }
 
+  refuseWaiting(reason: string): void {
+    const message = `pool "${this.name}" has no connection for the callers that wait: ${reason}`
+    this.#engine.refuseWaiters(new ConnectionLostError(message, { executed: 'no' }))
+  }
+
   destroyAll(reason: string): void {
     if (this.#accepts !== undefined) {
       this.#engine.destroyOnly(this.#accepts, reason)

@@ -46,7 +46,7 @@ export {
   debianPackage,
 } from './programs/debian/debian-package.js'
 export { type Haproxy, startHaproxy } from './programs/haproxy/haproxy.js'
-export type { HaproxyOptions } from './programs/haproxy/haproxy-options.js'
+export type { HaproxyHealth, HaproxyOptions } from './programs/haproxy/haproxy-options.js'
 export type { ManagedCluster } from './programs/managed/managed-cluster.js'
 export type { ManagedNode } from './programs/managed/managed-node.js'
 export { type PatroniCluster, startPatroni } from './programs/patroni/patroni-cluster.js'
@@ -60,6 +60,8 @@ export type { PgAutoFailoverNode } from './programs/pg-auto-failover/auto-failov
 export type { PgAutoFailoverClusterOptions } from './programs/pg-auto-failover/auto-failover-options.js'
 export { type PgBouncer, startPgBouncer } from './programs/pgbouncer/pgbouncer.js'
 export type { PgBouncerOptions, PgBouncerPoolMode } from './programs/pgbouncer/pgbouncer-options.js'
+export { type Pgpool, startPgpool } from './programs/pgpool/pgpool.js'
+export type { StartPgpoolOptions } from './programs/pgpool/pgpool-options.js'
 export { type RepmgrCluster, startRepmgr } from './programs/repmgr/repmgr-cluster.js'
 export type { RepmgrNode } from './programs/repmgr/repmgr-node.js'
 export type { RepmgrOptions } from './programs/repmgr/repmgr-options.js'

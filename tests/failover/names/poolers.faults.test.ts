@@ -55,6 +55,31 @@ scenario(
 )
 
 scenario(
+  'behind a PgBouncer for each server, calls that wait for a connection to the dead primary go to the promoted one',
+  async ({ make }) => {
+    await using cluster = await startCluster({ replicas: 2, synchronous: true })
+    await using a = await startPgBouncer({ target: cluster.nodes[0]!.url, poolMode: 'session' })
+    await using b = await startPgBouncer({ target: cluster.nodes[1]!.url, poolMode: 'session' })
+    const nodes = [a, b].map(({ url }) => nodeAt(make(), url))
+    await using pool = withFailover(nodes, { probe: { intervalMs: 100 } })
+    for (const text of historyTable()) await pool.query(text)
+    const workload = startWorkload({ writes: pool, writers: 8, deadlineMs: 60_000 })
+    await pause(500)
+    await cluster.nodes[0]!.kill()
+    await cluster.nodes[1]!.promote()
+    const promotedAt = performance.now()
+    await pause(3_000)
+    const history = await workload.stop(30_000)
+    const late = history.operations.flatMap(({ outcome, settledAt }) =>
+      outcome?.kind === 'failed' && settledAt! > promotedAt + 9_000 ? [outcome] : [],
+    )
+    expect(late).toEqual([])
+    const { violations } = await verifyHistory(history, { db: pool, pools: [pool] })
+    expect(violations).toEqual([])
+  },
+)
+
+scenario(
   'behind a HAProxy that is switched to the promoted server, writes wait and nothing is lost or done twice',
   async ({ make }) => {
     await using cluster = await startCluster({ replicas: 1, synchronous: true })

@@ -201,6 +201,11 @@ export interface ConnectionPool<Raw = unknown> extends Pool<Raw> {
    */
   destroyAll(reason: string): void
   /**
+   * For those who build pools: refuses the callers that wait for a connection, none of whose work
+   * was sent; they settle with a `ConnectionLostError` and `executed: 'no'`. Connections stay.
+   */
+  refuseWaiting?(reason: string): void
+  /**
    * Longest time in milliseconds that a connection with a statement in flight has heard nothing; 0
    * if none is waiting.
    */

@@ -8,6 +8,8 @@ export type Consequence =
   | { readonly kind: 'destroy'; readonly node: string; readonly reason: string }
   /** Its idle connections may be dead: prove each before its next use. */
   | { readonly kind: 'suspect'; readonly node: string; readonly reason: string }
+  /** Refuse the callers that wait for one of its connections: they are sent elsewhere. */
+  | { readonly kind: 'refuse'; readonly node: string; readonly reason: string }
   /**
    * The node's name leads to another server now: replace each connection to the former one as soon
    * as it is not in use.
@@ -68,7 +70,10 @@ export function consequences(before: Judged, after: Judged): Consequence[] {
     } else if (was === 'primary' || LOST.has(verdict.state)) {
       // Behind a pooler a probe speaks for one server, and the connections may lead to others.
       const news = was === 'primary' ? 'no longer primary' : verdict.state
-      found.push({ kind: 'suspect', node, reason: `${news}: ${verdict.reason}` })
+      const reason = `${news}: ${verdict.reason}`
+      found.push({ kind: 'suspect', node, reason })
+      // A pooler may accept connections as long as it likes while its server is gone.
+      if (LOST.has(verdict.state)) found.push({ kind: 'refuse', node, reason })
     }
     found.push(...announcements(after.view, node, verdict))
   }

@@ -363,6 +363,9 @@ export class TopologyWatch implements Topology {
       case 'suspect':
         this.#nodes.get(consequence.node)?.pool.suspect(consequence.reason)
         return
+      case 'refuse':
+        this.#nodes.get(consequence.node)?.pool.refuseWaiting?.(consequence.reason)
+        return
       case 'replace':
         // The pool's own events report the outcome.
         void this.#nodes.get(consequence.node)?.pool.recycle()

@@ -19,8 +19,10 @@ const POLL_MS = 5
 
 /** Which program to run, and how. */
 export interface ProgramStart {
-  /** Name of the program, and of Debian's package that has it. */
+  /** Name of the program. */
   readonly name: string
+  /** Debian's package that has it. Default: of the same name. */
+  readonly package?: string
   readonly arguments: readonly string[]
   /** The files of its working directory, by name, for the port that it is to listen on. */
   readonly files: (port: number, home: string) => Readonly<Record<string, string>>
@@ -73,7 +75,7 @@ export async function startProgram(start: ProgramStart): Promise<ProgramParts> {
   const { name } = start
   // PgBouncer refuses root, as PostgreSQL does.
   const user = findServerUser()
-  const { binary, env } = await debianPackage(name, { binary: `usr/sbin/${name}` })
+  const { binary, env } = await debianPackage(start.package ?? name, { binary: `usr/sbin/${name}` })
   const home = await createTemporaryDirectory(user)
   try {
     for (let attempt = 1; ; attempt += 1) {

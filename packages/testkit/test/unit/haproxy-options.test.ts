@@ -19,6 +19,8 @@ describe('the options of startHaproxy', () => {
       /^(?!.*hidden).*each of targets must name one host/,
     ],
     [{ lines: ['a\nb'] }, /lines must be a list of texts of one line each/],
+    [{ health: { path: 'primary', ports: [1, 2] } }, /health\.path must begin with/],
+    [{ health: { path: '/primary', ports: [1] } }, /health\.ports must be a list of 2 ports/],
     [{ target: 'x' }, /target/],
   ])('refuse %j, naming the option', (options, message) => {
     expect(() => resolve(options)).toThrow(message)
@@ -37,5 +39,13 @@ describe('the configuration of a HAProxy', () => {
     expect(text).toMatch(/\n {2}server s2 .*:5002 on-marked-down shutdown-sessions disabled\n/)
     expect(text).toContain('\n  maxconn 7\n')
     expect(text).not.toContain('hidden')
+  })
+
+  it('lets the target serve whose health check says so', () => {
+    const text = configurationText(resolve({ health: { path: '/primary', ports: [7, 8] } }), 6000)
+    expect(text).toContain('\n  option httpchk GET /primary\n  http-check expect status 200\n')
+    expect(text).toMatch(/\n {2}server s1 .*:5001 on-marked-down shutdown-sessions check port 7\n/)
+    expect(text).toMatch(/\n {2}server s2 .*:5002 on-marked-down shutdown-sessions check port 8\n/)
+    expect(text).not.toContain('disabled')
   })
 })

@@ -84,6 +84,10 @@ export function toDatabaseError(
   )
 }
 
+// What PgBouncer says to a client that begins a transaction, and closes the connection.
+const NO_TRANSACTIONS = /^transaction blocks not allowed in statement pooling mode/
+const NO_TRANSACTIONS_WAY_OUT = '; set pool_mode = transaction in PgBouncer for this database'
+
 /** The error of a statement whose session is gone. `reason` is what ended the session. */
 export function toLostError(reason: unknown, executed: Executed): ConnectionLostError {
   const why =
@@ -93,7 +97,8 @@ export function toLostError(reason: unknown, executed: Executed): ConnectionLost
       ? 'the connection was lost before the statement was sent'
       : 'the connection was lost before the server answered'
   const ours = reason instanceof DatabaseError || reason instanceof ConnectionLostError
-  return new ConnectionLostError(why === undefined ? what : `${what}: ${why}`, {
+  const wayOut = why !== undefined && NO_TRANSACTIONS.test(why) ? NO_TRANSACTIONS_WAY_OUT : ''
+  return new ConnectionLostError(why === undefined ? what : `${what}: ${why}${wayOut}`, {
     executed,
     sqlState: stateOf(reason),
     // Our own error around the library's would only repeat it.

@@ -266,6 +266,22 @@ test('destroyAll settles every call with the truth: waiting ones were not execut
   expect(it.pool.stats()).toMatchObject({ total: 0, pending: 0 })
 })
 
+test('refuseWaiting settles the callers that wait, of whose work nothing was sent, and no others', async () => {
+  const it = harness({ max: 1 })
+  const [lease] = await acquireMany(it)
+  const waiting = [watch(it.pool.acquire()), watch(it.pool.query('select 1'))]
+  await it.clock.settle()
+  it.pool.refuseWaiting!('another server is the primary')
+  await it.clock.settle()
+  for (const { error } of waiting) {
+    expect(error).toMatchObject({ name: 'ConnectionLostError', executed: 'no' })
+    expect(error?.message).toContain('another server is the primary')
+  }
+  expect(it.pool.stats()).toMatchObject({ total: 1, leased: 1, pending: 0 })
+  lease!.value!.release()
+  expect(await it.pool.query('select 1')).toMatchObject({ command: 'SELECT' })
+})
+
 test('destroyAll abandons connects under way, and the pool goes on afterwards', async () => {
   const it = harness({ max: 2 }, { onConnect: (attempt) => (attempt === 1 ? 'hang' : undefined) })
   watch(it.pool.acquire())

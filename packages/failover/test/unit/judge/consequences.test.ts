@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { between, denied, primary, refused, replica, see, viewOf } from '../support/views.js'
+import {
+  between,
+  denied,
+  failed,
+  primary,
+  refused,
+  replica,
+  see,
+  viewOf,
+} from '../support/views.js'
 
 describe('consequences', () => {
   it('break the connections to a node that dies or is fenced, once', () => {
@@ -34,6 +43,25 @@ describe('consequences', () => {
     expect(between(before, see(before, [['a', primary(1, { startedAt: 'now' })]]))).toMatchObject([
       { kind: 'suspect', node: 'a', reason: 'the server was restarted' },
     ])
+  })
+
+  it('behind a pooler, leave the connections of a primary that is gone, and refuse those who wait for one', () => {
+    const facts = { backendPid: 1, sessionPid: 2 }
+    const before = viewOf([
+      ['a', primary(1, facts)],
+      ['b', replica()],
+    ])
+    const after = see(see(before, [['a', failed]]), [['a', failed]])
+    const kinds = between(before, after).map(({ kind, ...rest }) => [
+      kind,
+      'node' in rest && rest.node,
+    ])
+    expect(kinds).toEqual([
+      ['suspect', 'a'],
+      ['refuse', 'a'],
+    ])
+    // A pooler that is gone itself is as any server.
+    expect(between(before, see(before, [['a', refused]]))).toMatchObject([{ kind: 'destroy' }])
   })
 
   it('F22: replace the connections of a node whose name leads to another server now', () => {

@@ -10,10 +10,15 @@ export function serverName(index: number): string {
   return `s${index + 1}`
 }
 
-/** The text of `haproxy.cfg`: connections go to the first target, until it is told otherwise. */
+/**
+ * The text of `haproxy.cfg`: connections go to the first target, until it is told otherwise, or to
+ * the first one that is healthy.
+ */
 export function configurationText(options: ResolvedHaproxyOptions, port: number): string {
+  const { health } = options
   const servers = options.targets.map(({ host, port: target }, index) => {
-    const state = index === 0 ? '' : ' disabled'
+    const check = ` check port ${health?.ports[index]}`
+    const state = health !== undefined ? check : index === 0 ? '' : ' disabled'
     return `  server ${serverName(index)} ${host}:${target} on-marked-down shutdown-sessions${state}`
   })
   return [
@@ -31,6 +36,13 @@ export function configurationText(options: ResolvedHaproxyOptions, port: number)
     '  balance first',
     // A client for which there is no server is refused at once.
     '  timeout queue 100',
+    ...(health === undefined
+      ? []
+      : [
+          `  option httpchk GET ${health.path}`,
+          '  http-check expect status 200',
+          '  default-server inter 500ms fall 2 rise 1',
+        ]),
     ...options.lines.map((line) => `  ${line}`),
     ...servers,
     '',

@@ -9,6 +9,20 @@ export interface HaproxyOptions {
   targets: readonly string[]
   /** Further lines of its `listen` section, such as `option tcp-check`. */
   lines?: readonly string[]
+  /**
+   * Has HAProxy choose the target by itself: the one whose health check at this path and port
+   * answers 200, such as `{ path: '/primary', ports }` with the REST ports of Patroni, one for each
+   * target. Default: the first target serves, until `pointTo` says otherwise.
+   */
+  health?: HaproxyHealth
+}
+
+/** Where HAProxy asks for the health of its targets, by HTTP. */
+export interface HaproxyHealth {
+  /** Path of the request, such as `/primary`. */
+  readonly path: string
+  /** Port of each target, on its host. */
+  readonly ports: readonly number[]
 }
 
 /** A server behind a HAProxy. */
@@ -27,10 +41,12 @@ export interface ResolvedHaproxyOptions {
   readonly urlAt: (host: string, port: number) => string
   /** Further lines. */
   readonly lines: readonly string[]
+  /** Where to ask for health. */
+  readonly health: HaproxyHealth | undefined
 }
 
 const WHERE = 'startHaproxy'
-const KNOWN: ReadonlySet<string> = new Set(['targets', 'lines'])
+const KNOWN: ReadonlySet<string> = new Set(['targets', 'lines', 'health'])
 
 /**
  * Checks the options and fills in the defaults. Throws `TypeError` naming the option, never a
@@ -38,7 +54,7 @@ const KNOWN: ReadonlySet<string> = new Set(['targets', 'lines'])
  */
 export function resolveHaproxyOptions(options: HaproxyOptions): ResolvedHaproxyOptions {
   refuseUnknownOptions(WHERE, options, KNOWN)
-  const { targets, lines = [] } = options
+  const { targets, lines = [], health } = options
   if (!Array.isArray(targets) || targets.length === 0) {
     throw new TypeError(`${WHERE}: targets must be a list of at least one connection URL`)
   }
@@ -48,6 +64,7 @@ export function resolveHaproxyOptions(options: HaproxyOptions): ResolvedHaproxyO
   ) {
     throw new TypeError(`${WHERE}: lines must be a list of texts of one line each`)
   }
+  if (health !== undefined) checkHealth(health, targets.length)
   const [first] = targets as readonly string[]
   return {
     targets: targets.map(readTarget),
@@ -58,6 +75,16 @@ export function resolveHaproxyOptions(options: HaproxyOptions): ResolvedHaproxyO
       return url.href
     },
     lines,
+    health,
+  }
+}
+
+function checkHealth({ path, ports }: HaproxyHealth, count: number): void {
+  if (typeof path !== 'string' || !/^\/\S*$/.test(path)) {
+    throw new TypeError(`${WHERE}: health.path must begin with "/", got ${describeValue(path)}`)
+  }
+  if (!Array.isArray(ports) || ports.length !== count || !ports.every(Number.isInteger)) {
+    throw new TypeError(`${WHERE}: health.ports must be a list of ${count} ports, one a target`)
   }
 }
 

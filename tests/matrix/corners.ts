@@ -1,0 +1,138 @@
+import type { PgBouncerPoolMode } from '@poolhouse/testkit'
+import type { Aspect } from './finding.js'
+import type { CornerOptions, Ground } from './ground.js'
+import { startProxied } from './patroni.js'
+import { startPglite } from './pglite.js'
+import { startBounced, startPgpooled } from './poolers.js'
+import { POSTGRES_VERSIONS } from './programs.js'
+import { startPostgres } from './servers.js'
+
+/** A combination of servers, and of what stands before them, that the matrix runs. */
+export interface Corner {
+  /** Its name on the command line and in the results. */
+  readonly name: string
+  /** What it is, as the page says it. */
+  readonly title: string
+  /** What the pools are given beside the URL, as the page says it. */
+  readonly given: string
+  /** The Node.js to run it with. Default: the one that runs the matrix. */
+  readonly node?: 22 | 24
+  /** What is not asked here, with the reason. */
+  readonly notRun?: Readonly<Partial<Record<Aspect, string>>>
+  /** What is known not to hold here, and cannot be mended, with the reason. */
+  readonly limits?: Readonly<Partial<Record<Aspect, string>>>
+  start(): Promise<Ground>
+}
+
+const ALONE: readonly Corner[] = POSTGRES_VERSIONS.map((version) => ({
+  name: `postgres-${version}`,
+  title: `PostgreSQL ${version}`,
+  given: '',
+  start: () => startPostgres(version),
+}))
+
+const NODES: readonly Corner[] = ([22, 24] as const).map((node) => ({
+  name: `node-${node}`,
+  title: `PostgreSQL 18 from Node.js ${node}`,
+  given: '',
+  node,
+  start: () => startPostgres(18),
+}))
+
+const NO_SESSION =
+  'a driver promises what a server session of its own can do, which a connection does not have here; the rules for this are those of the pool'
+
+const ONE_OF_A_KIND = "see the row with pooler: 'none': drivers do not know the option"
+
+/** How a pool may be told of PgBouncer. */
+const TOLD: Readonly<Record<'undeclared' | 'declared' | 'none', CornerOptions>> = {
+  undeclared: {},
+  declared: { pooler: 'pgbouncer' },
+  none: { pooler: 'none' },
+}
+
+const BOUNCED: readonly Corner[] = (['session', 'transaction', 'statement'] as const).flatMap(
+  (mode) =>
+    (['undeclared', 'declared', ...(mode === 'session' ? (['none'] as const) : [])] as const).map(
+      (told) => bounced(mode, told),
+    ),
+)
+
+function bounced(mode: PgBouncerPoolMode, told: keyof typeof TOLD): Corner {
+  const { pooler } = TOLD[told]
+  return {
+    name: `pgbouncer-${mode}-${told}`,
+    title: `PgBouncer 1.18, ${mode} mode`,
+    given: pooler === undefined ? '' : `pooler: '${pooler}'`,
+    // Drivers know no pooler option, so one of a mode is enough.
+    notRun:
+      mode !== 'session'
+        ? { driver: NO_SESSION }
+        : told === 'none'
+          ? {}
+          : { driver: ONE_OF_A_KIND },
+    start: () => startBounced(mode, TOLD[told]),
+  }
+}
+
+const ONE_ADDRESS =
+  'Pgpool-II is one address for all servers; withReplicas wants the addresses of the servers themselves, and one of the two may distribute the reads, not both'
+
+const SET_EVERYWHERE =
+  "do not declare 'none' here: Pgpool-II sends SET to every server, but a message of several statements, such as the reset on release, to the primary alone, so that a setting stays behind on the replica that serves the reads of the connection; undeclared, SET is refused"
+
+const PGPOOLED: readonly Corner[] = [false, true].flatMap((balanced) =>
+  (['undeclared', 'none'] as const).map((told) => ({
+    name: `pgpool${balanced ? '-balanced' : ''}-${told}`,
+    title: `Pgpool-II 4.3, load balancing ${balanced ? 'on' : 'off'}`,
+    given: told === 'none' ? "pooler: 'none'" : '',
+    notRun: {
+      replicas: ONE_ADDRESS,
+      ...(told === 'undeclared' && { driver: ONE_OF_A_KIND }),
+    },
+    ...(balanced && told === 'none' && { limits: { cleaning: SET_EVERYWHERE } }),
+    start: () => startPgpooled(balanced, TOLD[told]),
+  })),
+)
+
+const ONE_SERVER = 'PGlite is one server with one session, without replication'
+
+const PGLITES: readonly Corner[] = (
+  [
+    ['pglite', {}, ''],
+    ['pglite-alone', { max: 1, pooler: 'none' }, "max: 1, pooler: 'none'"],
+  ] as const
+).map(([name, options, given]) => ({
+  name,
+  title: "PGlite's socket server",
+  given,
+  notRun: { replicas: ONE_SERVER, failover: ONE_SERVER },
+  start: () => startPglite(options),
+}))
+
+/** Every corner, in the order of the page. */
+export const CORNERS: readonly Corner[] = [
+  ...ALONE,
+  ...NODES,
+  ...BOUNCED,
+  ...PGPOOLED,
+  {
+    name: 'haproxy-patroni',
+    title: 'HAProxy in front of Patroni',
+    given: '',
+    start: startProxied,
+  },
+  ...PGLITES,
+]
+
+/** What nothing here can run, with the reason. */
+export const NOT_RUN: Readonly<Record<string, string>> = {
+  'PgBouncer 1.21 and newer':
+    'Debian 12 has 1.18, and npm has none. Prepared statements through PgBouncer (max_prepared_statements, from 1.21 on) are not used: a pool behind a pooler prepares nothing',
+  Bun: 'no promise is made for it; engines asks for Node.js',
+  Deno: 'no promise is made for it; engines asks for Node.js',
+  Windows: 'test servers need Unix signals and sockets',
+  macOS: 'the test servers support it, and no machine with it has run the matrix',
+  'Amazon Aurora and RDS':
+    'there is no server to be had outside Amazon; what its guide says is from its documentation',
+}
