@@ -2,7 +2,7 @@
  * Runs Poolhouse on real servers and behind real poolers and proxies, one corner after the other,
  * and writes docs/compatibility.json and docs/compatibility.md.
  *
- *     pnpm matrix                       every corner over both drivers; half an hour
+ *     pnpm matrix                       every corner over both drivers; an hour
  *     pnpm matrix --only pgbouncer      the corners whose names contain this
  *     pnpm matrix --driver postgres.js  one driver
  *     pnpm matrix --ask cancel,copy     some columns of the page
@@ -33,7 +33,7 @@ const PAGE = join(ROOT, 'docs', 'compatibility.md')
 const SCRIPT = join(ROOT, 'tests', 'matrix', 'run-corner.ts')
 const FACTORIES = { pg: 'nodePostgres', 'postgres.js': 'postgresJs' } as const
 /** Longest time of a corner over one driver. */
-const LONGEST_MS = 20 * 60_000
+const LONGEST_MS = 30 * 60_000
 /** What two corners can be asked in some seconds. */
 const QUICK: readonly Aspect[] = ['cleaning', 'cancel', 'copy', 'listen', 'parameters']
 /** Corners that start in a moment, and that CI has everything for. */

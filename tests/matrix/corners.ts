@@ -97,6 +97,9 @@ const PGPOOLED: readonly Corner[] = [false, true].flatMap((balanced) =>
 
 const ONE_SERVER = 'PGlite is one server with one session, without replication'
 
+const NO_COPY_IN =
+  'COPY to the client works; the socket server of PGlite ends the session of a COPY from the client with "protocol synchronization was lost"'
+
 const PGLITES: readonly Corner[] = (
   [
     ['pglite', {}, ''],
@@ -107,6 +110,7 @@ const PGLITES: readonly Corner[] = (
   title: "PGlite's socket server",
   given,
   notRun: { replicas: ONE_SERVER, failover: ONE_SERVER },
+  limits: { copy: NO_COPY_IN },
   start: () => startPglite(options),
 }))
 

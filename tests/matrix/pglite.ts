@@ -1,21 +1,36 @@
-import { PGlite } from '@electric-sql/pglite'
-import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { addressOf, type CornerOptions, type Ground } from './ground.js'
+import type { PgliteReply, PgliteRequest } from './pglite-child.js'
+
+const CHILD = fileURLToPath(new URL('pglite-child.ts', import.meta.url))
+/** Versions of the workspace's catalog. */
+const VERSIONS = { PGlite: '0.5.14', 'pglite-socket': '0.2.17' }
 
 /** PGlite behind its socket server, which takes one client at a time. */
 export async function startPglite(options: CornerOptions): Promise<Ground> {
-  const db = await PGlite.create()
-  const server = new PGLiteSocketServer({ db, port: 0, host: '127.0.0.1', maxConnections: 1 })
-  await server.start()
-  const url = `postgres://postgres@${server.getServerConn()}/postgres`
-  const { rows } = await db.query<{ server_version: string }>('show server_version')
+  const child = fork(CHILD)
+  const [ready] = (await once(child, 'message')) as [PgliteReply]
+  if (!('listening' in ready)) throw new Error('PGlite answered before it listened')
+  const url = `postgres://postgres@${ready.listening}/postgres`
+  let asked = 0
+  const sql = async <Row>(text: string, values?: readonly unknown[]): Promise<Row[]> => {
+    const request: PgliteRequest = { id: ++asked, text, values }
+    const answer = new Promise<Row[]>((resolve, reject) => {
+      const hear = (reply: PgliteReply): void => {
+        if (!('id' in reply) || reply.id !== request.id) return
+        child.off('message', hear)
+        if (reply.error === undefined) resolve([...reply.rows!] as Row[])
+        else reject(new Error(reply.error))
+      }
+      child.on('message', hear)
+    })
+    child.send(request)
+    return await answer
+  }
   return {
-    versions: {
-      PGlite: '0.5.14',
-      'pglite-socket': '0.2.17',
-      PostgreSQL: rows[0]!.server_version,
-      'Node.js': process.versions.node,
-    },
+    versions: { ...VERSIONS, PostgreSQL: ready.version, 'Node.js': process.versions.node },
     url,
     options,
     server: {
@@ -25,15 +40,13 @@ export async function startPglite(options: CornerOptions): Promise<Ground> {
       database: 'postgres',
       socketDirectory: '/nowhere',
       replica: undefined,
-      sql: async <Row>(text: string, values?: readonly unknown[]) => {
-        if (values === undefined) return (await db.exec(text)).at(-1)!.rows as Row[]
-        return (await db.query(text, [...values])).rows as Row[]
-      },
+      sql,
       async [Symbol.asyncDispose]() {},
     },
     async [Symbol.asyncDispose]() {
-      await server.stop()
-      await db.close()
+      const gone = once(child, 'exit')
+      child.disconnect()
+      await gone
     },
   }
 }

@@ -40,7 +40,9 @@ export async function startBounced(
     field: () =>
       startField(18, async ({ nodes }) => {
         const programs = []
-        for (const { url } of nodes) programs.push(await start(url))
+        // As its guide says: what waits inside PgBouncer cannot be called back.
+        const settings = { query_wait_timeout: '3' }
+        for (const { url } of nodes) programs.push(await start(url, settings))
         return { urls: programs.map(({ url }) => url), programs }
       }),
     async [Symbol.asyncDispose]() {

@@ -26,11 +26,13 @@ const make = () => driverNamed(driver)
 const tell = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const findings: Partial<Record<Aspect, Finding>> = {}
-await using ground = await corner.start()
+let ground = await corner.start()
 for (const aspect of ASPECTS.filter((each) => aspects!.split(',').includes(each))) {
   const begunAt = performance.now()
+  let hasFailed = false
   findings[aspect] = await ask(aspect).catch((error: Error): Finding => {
     tell(`${name}, ${driver}, ${aspect}: ${error.stack}`)
+    hasFailed = true
     const reason = corner.limits?.[aspect]
     return reason === undefined ? { is: 'fails', what: shown(error) } : { is: 'limit', reason }
   })
@@ -38,7 +40,12 @@ for (const aspect of ASPECTS.filter((each) => aspects!.split(',').includes(each)
   tell(`${name}, ${driver}, ${aspect}: ${findings[aspect].is} (${seconds} s)`)
   const result: RunResult = { versions: ground.versions, findings }
   await writeFile(file!, JSON.stringify(result))
+  if (!hasFailed) continue
+  // What failed may have left the servers in any state.
+  await ground[Symbol.asyncDispose]()
+  ground = await corner.start()
 }
+await ground[Symbol.asyncDispose]()
 
 async function ask(aspect: Aspect): Promise<Finding> {
   const reason = corner.notRun?.[aspect]

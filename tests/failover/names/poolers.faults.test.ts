@@ -9,7 +9,7 @@ import {
   startWorkload,
   verifyHistory,
 } from '@poolhouse/testkit'
-import { expect } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { scenario } from '../../support/scenario.js'
 
 /** Resolves when state and reason of the first node match. */
@@ -25,8 +25,8 @@ async function until(pool: FailoverPool, reason: RegExp): Promise<void> {
   throw new Error(`not within 15 s: ${reason}; ${shown()}`)
 }
 
-function nodeAt(driver: Driver, connection: string): ConnectionPool {
-  return createPool({ driver, connection, name: 'p', prepare: 'off', max: 10 })
+function nodeAt(driver: Driver, connection: string, name = 'p'): ConnectionPool {
+  return createPool({ driver, connection, name, prepare: 'off', max: 10 })
 }
 
 scenario(
@@ -57,16 +57,22 @@ scenario(
 scenario(
   'behind a PgBouncer for each server, calls that wait for a connection to the dead primary go to the promoted one',
   async ({ make }) => {
-    await using cluster = await startCluster({ replicas: 2, synchronous: true })
-    await using a = await startPgBouncer({ target: cluster.nodes[0]!.url, poolMode: 'session' })
-    await using b = await startPgBouncer({ target: cluster.nodes[1]!.url, poolMode: 'session' })
-    const nodes = [a, b].map(({ url }) => nodeAt(make(), url))
+    await using cluster = await startCluster({ replicas: 1, synchronous: true })
+    // What waits inside PgBouncer cannot be called back, and by default waits for two minutes.
+    const settings = { query_wait_timeout: 2 }
+    const [a, b] = await Promise.all(
+      cluster.nodes.map(({ url }) => startPgBouncer({ target: url, poolSize: 20, settings })),
+    )
+    onTestFinished(() => Promise.all([a!.stop(), b!.stop()]).then(() => {}))
+    const nodes = [nodeAt(make(), a!.url, 'a'), nodeAt(make(), b!.url, 'b')]
     await using pool = withFailover(nodes, { probe: { intervalMs: 100 } })
     for (const text of historyTable()) await pool.query(text)
     const workload = startWorkload({ writes: pool, writers: 8, deadlineMs: 60_000 })
     await pause(500)
     await cluster.nodes[0]!.kill()
     await cluster.nodes[1]!.promote()
+    await cluster.nodes[1]!.sql("alter system set synchronous_standby_names = ''")
+    await cluster.nodes[1]!.sql('select pg_reload_conf()')
     const promotedAt = performance.now()
     await pause(3_000)
     const history = await workload.stop(30_000)
