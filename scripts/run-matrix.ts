@@ -8,8 +8,8 @@
  *     pnpm matrix --ask cancel,copy     some columns of the page
  *     pnpm matrix --list                lists the corners
  *     pnpm matrix --page                writes the page from the results, runs nothing
- *     pnpm matrix --quick               two corners, without the suites and the outage: fails if they
- *                                       differ from the page, and writes nothing; --quick=3 chooses
+ *     pnpm matrix --quick               two corners, without suites and outage: fails if they
+ *                                       differ from the page, and writes nothing
  *
  * Each run replaces what it found out, so a run that is cut off keeps the rest. Versions of
  * PostgreSQL and Node.js are installed into .cache/ on first use, poolers come from Debian.

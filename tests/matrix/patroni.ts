@@ -1,5 +1,5 @@
 import { startHaproxy, startPatroni } from '@poolhouse/testkit'
-import { promotionOf } from '../patroni/patroni-setup.js'
+import { promotionOf } from '../managers/managed-setup.js'
 import { addressOf, type Ground } from './ground.js'
 
 /** A Patroni cluster behind two ports of HAProxy, which asks Patroni where the primary is. */
