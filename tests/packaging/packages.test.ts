@@ -9,7 +9,11 @@ interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>
   readonly optionalDependencies?: Readonly<Record<string, string>>
   readonly peerDependencies?: Readonly<Record<string, string>>
-  readonly publishConfig?: { readonly provenance?: boolean }
+  readonly publishConfig?: { readonly access?: string; readonly provenance?: boolean }
+  readonly description?: string
+  readonly homepage?: string
+  readonly keywords?: readonly string[]
+  readonly engines?: { readonly node?: string }
 }
 
 const ROOT = new URL('../../', import.meta.url)
@@ -52,6 +56,20 @@ describe('what is published', () => {
       const shipped = files!.filter((entry) => !entry.startsWith('!'))
       for (const entry of shipped) expect(['dist', 'src', 'bin']).toContain(entry)
       expect(publishConfig?.provenance).toBe(true)
+    },
+  )
+
+  it.each(published)(
+    'X20: $name says what it is, where it lives and which Node.js it needs',
+    ({ name, description, homepage, keywords, engines, publishConfig }) => {
+      expect(description).toMatch(/\w/)
+      const folder = name.replace('@poolhouse/', '')
+      expect(homepage).toBe(
+        `https://github.com/poolhouse/poolhouse/tree/main/packages/${folder}#readme`,
+      )
+      expect(keywords).toEqual(expect.arrayContaining(['postgres', 'postgresql']))
+      expect(engines?.node).toBe('>=20.19')
+      expect(publishConfig?.access).toBe('public')
     },
   )
 

@@ -46,6 +46,8 @@ export interface RoundReport {
   readonly promotionToFirstWriteMs: number | undefined
   /** The longest time without an acknowledged write. */
   readonly writeGapMs: number
+  /** The part of it that lies between the SIGKILL and the end of recovery. */
+  readonly writeGapBeforePromotionMs: number
   /**
    * From the SIGKILL to the order to promote: the stand-in for the decision of a cluster manager.
    */
@@ -81,6 +83,10 @@ export function reportOf(record: RoundRecord): RoundReport {
     // The promotion is noticed by asking every 5 ms: a write may be served before it is noticed.
     promotionToFirstWriteMs: first && Math.max(0, first.endedAt - marks.promotedAt),
     writeGapMs: writeGap.ms,
+    writeGapBeforePromotionMs: Math.max(
+      0,
+      Math.min(writeGap.to, marks.promotedAt) - Math.max(writeGap.from, marks.killedAt),
+    ),
     decisionMs: marks.decidedAt - marks.killedAt,
     promotionMs: marks.promotedAt - marks.decidedAt,
     held: {

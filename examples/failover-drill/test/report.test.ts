@@ -58,6 +58,12 @@ describe('reportOf', () => {
     expect(report.promotionMs).toBe(100)
   })
 
+  test('T87: the part of the write gap before the promotion is never more than the gap', () => {
+    expect(roundWith(1_620).writeGapBeforePromotionMs).toBe(500)
+    const early = roundWith(1_400)
+    expect(early.writeGapBeforePromotionMs).toBe(early.writeGapMs)
+  })
+
   test('does not go below zero when a write was served before the promotion was noticed', () => {
     expect(roundWith(1_498).promotionToFirstWriteMs).toBe(0)
   })

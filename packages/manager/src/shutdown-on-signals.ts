@@ -1,10 +1,14 @@
+import { sleep, systemClock } from '@poolhouse/core/kit'
 import type { ShutdownOptions } from './manager.js'
 
 /** Options of `shutdownOnSignals`. */
 export interface SignalOptions extends ShutdownOptions {
   /** The signals to listen for. Default: SIGTERM. */
   signals?: readonly NodeJS.Signals[] | undefined
-  /** Called after readiness has started to fail and before the databases are shut down. */
+  /**
+   * Called when readiness has failed for `delayMs`, and before the databases are shut down: closes
+   * the sources of new work, such as the HTTP server that readiness is asked of.
+   */
   before?: (() => unknown) | undefined
   /** Whether the process exits at the end: with code 0, or 1 if something failed. Default true. */
   exit?: boolean | undefined
@@ -19,13 +23,13 @@ export interface Shuttable {
 }
 
 /**
- * Shuts down when the process gets a signal: readiness fails, then `before` stops the sources of
- * new work (such as the HTTP server), then work under way finishes within `graceMs`. `delayMs` and
- * `graceMs` together must fit into the 30 s that Kubernetes allows. Returns a function that removes
- * the listeners.
+ * Shuts down when the process gets a signal: readiness fails, and calls are still accepted for
+ * `delayMs`, so that load balancers can react; then `before` stops the sources of new work (such as
+ * the HTTP server), then work under way finishes within `graceMs`. `delayMs` and `graceMs` together
+ * must fit into the 30 s that Kubernetes allows. Returns a function that removes the listeners.
  */
 export function shutdownOnSignals(manager: Shuttable, options: SignalOptions = {}): () => void {
-  const { signals = ['SIGTERM'], before, exit = true, ...shutdown } = options
+  const { signals = ['SIGTERM'], before, exit = true, delayMs = 0, ...shutdown } = options
   let begun = false
   const onSignal = (): void => {
     if (begun) return
@@ -34,6 +38,7 @@ export function shutdownOnSignals(manager: Shuttable, options: SignalOptions = {
   }
   const end = async (): Promise<void> => {
     manager.leaving()
+    if (delayMs > 0) await sleep(systemClock, delayMs)
     const ends: PromiseSettledResult<unknown>[] = []
     ends.push(...(await Promise.allSettled([(async () => before?.())()])))
     ends.push(...(await Promise.allSettled([manager.shutdown(shutdown)])))

@@ -63,8 +63,8 @@ function factsOfOne(report: RoundReport): Line[] {
   ]
 }
 
-function partsOfGap({ decisionMs, promotionMs }: RoundReport): string {
-  return `${ms(decisionMs + promotionMs)} of it before the promotion`
+function partsOfGap({ writeGapBeforePromotionMs }: RoundReport): string {
+  return `${ms(writeGapBeforePromotionMs)} of it before the promotion`
 }
 
 function factsOfAll(reports: readonly RoundReport[]): Line[] {

@@ -417,6 +417,30 @@ test('closes at the end of graceMs even if calls still run', async () => {
   lease.release()
 })
 
+test('T86: readiness fails for delayMs before the sources of new work are stopped', async () => {
+  const calls: string[] = []
+  const startedAt = performance.now()
+  const manager = {
+    leaving: () => void calls.push('leaving'),
+    shutdown: async (options: object = {}) =>
+      void calls.push(`shutdown ${JSON.stringify(options)}`),
+  }
+  const before = (): void => {
+    calls.push(performance.now() - startedAt > 25 ? 'before' : 'too soon')
+  }
+  const takeBack = shutdownOnSignals(manager, {
+    signals: ['SIGUSR2'],
+    delayMs: 30,
+    graceMs: 5,
+    exit: false,
+    before,
+  })
+  process.emit('SIGUSR2')
+  expect(calls).toEqual(['leaving'])
+  await vi.waitFor(() => expect(calls).toEqual(['leaving', 'before', 'shutdown {"graceMs":5}']))
+  takeBack()
+})
+
 test('starts one shutdown at the first signal, and stops listening on request', async () => {
   const calls: string[] = []
   const manager = {
