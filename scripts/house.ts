@@ -37,10 +37,10 @@ const FEATURES: Readonly<Record<string, number>> = {
   'watched calls, and their metrics and spans for OpenTelemetry': 1_200,
   'messages of errors that end with their code': 20,
   'histograms, leaks and slow texts to see, and what observes a manager': 560,
-  'clusters under pg_auto_failover, repmgr and Pgpool-II': 700,
   'the command line': 2_340,
   'the statistics for Prometheus, and events as lines of a log': 700,
   'Pgpool-II, health checks of HAProxy, and calls that wait behind a pooler': 210,
+  'clusters under pg_auto_failover and repmgr': 720,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -17,6 +17,8 @@ import { queryTasks } from './query/tasks.js'
 import { machine, printSummary, printTargets, printTask, taskReport } from './report.js'
 import { routingTasks } from './routing/tasks.js'
 import { ROWS } from './rows/variants.js'
+import { scaleTable } from './scale/table.js'
+import { DATABASES, scaleTasks } from './scale/tasks.js'
 import type { Target } from './target.js'
 import type { TaskReport } from './task-report.js'
 import { tenantTasks } from './tenants/tasks.js'
@@ -279,6 +281,33 @@ async function benchLane(options: BenchOptions): Promise<void> {
   await withWholePlan(laneTasks, (plan) => bench('lane', plan, options))
 }
 
+/** The same work at a number and at ten times that number. */
+async function benchScale(options: BenchOptions): Promise<void> {
+  await using cluster = await startServer()
+  const { primary, user } = cluster
+  for (let index = 0; index < DATABASES; index++) {
+    await primary.sql(`create database scale_${index} owner ${user}`)
+  }
+  const env = { BENCH_URL: primary.url }
+  const plan = Object.entries(scaleTasks).map(([task, { least }]) => [
+    task,
+    [least, 10 * least].map((count) => ({
+      task,
+      variant: String(count),
+      script: script('./scale/sample.js'),
+      env,
+      withBase: false as const,
+    })),
+  ])
+  const tasks: TaskReport[] = []
+  await measure(Object.fromEntries(plan), { ...options, peers: true }, (report) => {
+    tasks.push(report)
+    console.error(`measured ${report.task}`)
+  })
+  console.log(`\n${scaleTable(tasks).join('\n')}`)
+  await write('scale', tasks, options)
+}
+
 const positive = (text: string): number => {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1)
@@ -301,6 +330,7 @@ const benches = {
   transactions: benchTransactions,
   lane: benchLane,
   otel: benchOtel,
+  scale: benchScale,
 }
 for (const [name, run] of Object.entries(benches)) {
   program

@@ -133,3 +133,10 @@ export async function bareCommit(node: ManagedNode): Promise<number> {
   await node.sql('select pg_current_xact_id()')
   return performance.now() - begunAt
 }
+
+/** What the failed calls of a workload were told. */
+export function failuresOf({ history }: Workload): unknown[] {
+  return history.operations
+    .map(({ outcome }) => outcome)
+    .filter((outcome) => outcome?.kind === 'failed')
+}

@@ -3,7 +3,7 @@ import { pgAutoFailover } from '@poolhouse/failover'
 import { type PgAutoFailoverCluster, startPgAutoFailover } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
-import { ManagedSetup, promotionOf, WRITERS } from './managed-setup.js'
+import { failuresOf, ManagedSetup, promotionOf, WRITERS } from './managed-setup.js'
 
 let setup: ManagedSetup<PgAutoFailoverCluster>
 
@@ -18,10 +18,6 @@ describe.each(DRIVERS)(
   ({ make }) => {
     const connect = () =>
       setup.connect(make(), { discover: pgAutoFailover({ monitor: setup.cluster.monitor }) })
-    const failures = (workload: ReturnType<typeof setup.write>) =>
-      workload.history.operations
-        .map(({ outcome }) => outcome)
-        .filter((outcome) => outcome?.kind === 'failed')
 
     it('S56: a switchover that was announced costs no call, nor does its way back', async () => {
       const pool = await connect()
@@ -35,7 +31,7 @@ describe.each(DRIVERS)(
       await sleep(1_000)
       const { counts, violations } = await setup.verify(workload)
       expect(violations).toEqual([])
-      expect(failures(workload)).toEqual([])
+      expect(failuresOf(workload)).toEqual([])
       expect(counts.acknowledged).toBeGreaterThan(200)
     })
 
@@ -131,7 +127,7 @@ describe.each(DRIVERS)(
       await setup.cluster.stopMaintenance(leader.name)
       const { violations } = await setup.verify(workload)
       expect(violations).toEqual([])
-      expect(failures(workload)).toEqual([])
+      expect(failuresOf(workload)).toEqual([])
     })
 
     it('without the monitor everything goes on, and the pool says that it is not told of new nodes', async () => {

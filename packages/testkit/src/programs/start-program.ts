@@ -37,6 +37,8 @@ export interface ProgramParts {
   readonly port: number
   readonly home: string
   readonly process: SupervisedProcess
+  /** Runs it once more, where it was; resolves when it is ready. */
+  readonly again: () => Promise<SupervisedProcess>
 }
 
 /** A program that listens on a port of 127.0.0.1, in a temporary directory that goes with it. */
@@ -47,14 +49,23 @@ export class RunningProgram extends DirectoryOwner {
   readonly port: number
   /** Its working directory. */
   protected readonly home: string
-  readonly #process: SupervisedProcess
+  readonly #again: ProgramParts['again']
+  #process: SupervisedProcess
 
   /** Takes over a program that was started. */
-  constructor({ port, home, process }: ProgramParts) {
+  constructor({ port, home, process, again }: ProgramParts) {
     super(home)
     this.port = port
     this.home = home
     this.#process = process
+    this.#again = again
+  }
+
+  /** Ends it and runs it again on the same port; resolves when it is ready. */
+  async restart(): Promise<void> {
+    await this.#process.stop()
+    await rm(this.#process.log, { force: true })
+    this.#process = await this.#again()
   }
 
   /** The last lines it logged. */
@@ -85,7 +96,12 @@ export async function startProgram(start: ProgramStart): Promise<ProgramParts> {
       }
       const options = { file: binary, args: start.arguments, home, name, env, user }
       const process = new SupervisedProcess(options)
-      if (await becomesReady(process, start, home)) return { port, home, process }
+      const again = async (): Promise<SupervisedProcess> => {
+        const next = new SupervisedProcess(options)
+        if (await becomesReady(next, start, home)) return next
+        throw new Error(`${name} did not start again; end of its log:\n${await next.logTail()}`)
+      }
+      if (await becomesReady(process, start, home)) return { port, home, process, again }
       await process.stop()
       const log = await process.logTail()
       if (!start.portTaken.test(log) || attempt === PORT_ATTEMPTS) {

@@ -28,6 +28,8 @@ export interface PgBouncer extends AsyncDisposable {
   admin<Row = Record<string, unknown>>(command: string): Promise<Row[]>
   /** The last lines it logged. */
   logTail(): Promise<string>
+  /** Ends it, with its clients' connections, and runs it again on the same port. */
+  restart(): Promise<void>
   /** Ends it and removes its files. May be called more than once. */
   stop(): Promise<void>
 }

@@ -54,6 +54,8 @@ export function repmgrConf(config: RepmgrNodeConfig): string {
     promote_command: `${repmgr} standby promote`,
     follow_command: `${repmgr} standby follow --upstream-node-id=%n`,
     service_start_command: startCommand(config),
+    // Or a primary that wakes up would go on to send its log to standbys that have elected another.
+    standby_disconnect_on_failover: 'true',
     log_level: 'NOTICE',
     ...(quick && { reconnect_attempts: 3, reconnect_interval: 1, monitor_interval_secs: 1 }),
   }

@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DriverName } from '../../support/driver-names.js'
+import { driverNamed } from '../../support/drivers.js'
+import { ClientClock } from './client-clock.js'
+import { FAULTS } from './faults.js'
+import { GAUGES, type Gauges, readGauges, slopesOf } from './gauges.js'
+import { type LoadReport, startLoad } from './load.js'
+import { Seeded } from './seeded.js'
+import { emptyTables, startWorld, type World } from './world.js'
+
+/** What to run. */
+export interface SoakOptions {
+  readonly minutes: number
+  readonly seed: number
+  readonly driver: DriverName
+  /** Names of the faults that may strike. Default: all. */
+  readonly faults: readonly string[] | undefined
+}
+
+const STRIKING_MS = 45_000
+const HEALTHY_MS = 60_000
+/** The first minutes fill caches and pools, and compile. */
+const WARM_UP_MINUTES = 3
+const MOST_SHOWN = 10
+
+/** Runs it, a line for each minute. True if nothing was wrong and nothing grew. */
+export async function runSoak({ minutes, seed, driver, faults }: SoakOptions): Promise<boolean> {
+  const draw = new Seeded(seed)
+  const names = faults ?? Object.keys(FAULTS)
+  for (const name of names) {
+    if (FAULTS[name] === undefined)
+      throw new RangeError(`no fault "${name}"; there are ${Object.keys(FAULTS).join('; ')}`)
+  }
+  console.log(`soak over ${driver}, seed ${seed}, ${minutes} minutes`)
+  const world = await startWorld(driverNamed(driver), Math.random)
+  const signal = new AbortController().signal
+  const clock = new ClientClock()
+  const readings: { at: number; gauges: Gauges }[] = []
+  const totals = {
+    acknowledged: 0,
+    lookups: 0,
+    notExecuted: 0,
+    unknown: 0,
+    violations: 0,
+    struck: 0,
+  }
+  const begunAt = performance.now()
+  try {
+    for (let minute = 1; minute <= minutes; minute++) {
+      const endsAt = performance.now() + STRIKING_MS
+      await emptyTables(world)
+      const load = startLoad(world, signal)
+      const struck: string[] = []
+      while (performance.now() < endsAt) {
+        await sleep(draw.between(200, 3_000))
+        const name = draw.of(names)
+        const at = Math.round((performance.now() - begunAt) / 1_000)
+        struck.push(`${name} ${await strike(name, { world, draw, clock })} (${at} s)`)
+      }
+      await untilHealthy(world)
+      await sleep(500)
+      const report = await load.stop()
+      const gauges = readGauges(signal)
+      readings.push({ at: (performance.now() - begunAt) / 3_600_000, gauges })
+      printMinute(minute, report, gauges, struck)
+      for (const key of ['acknowledged', 'lookups', 'notExecuted', 'unknown'] as const)
+        totals[key] += report[key]
+      totals.violations += report.violations.length
+      totals.struck += struck.length
+    }
+  } finally {
+    await world.stop()
+  }
+  const slopes = slopesOf(readings.slice(Math.min(WARM_UP_MINUTES, readings.length - 1)))
+  for (const { gauge, first, last, perHour, isFlat } of slopes) {
+    console.log(
+      `${gauge}: ${first.toFixed(1)} → ${last.toFixed(1)}, ${perHour.toFixed(1)} an hour, ${isFlat ? 'flat' : 'GROWS'}`,
+    )
+  }
+  const seconds = Math.round((performance.now() - begunAt) / 1_000)
+  console.log(
+    `${driver}, seed ${seed}, ${seconds} s: ${totals.acknowledged} writes and ${totals.lookups} lookups answered, ${totals.notExecuted} failed, ${totals.unknown} in doubt, ${totals.violations} wrong, ${totals.struck} faults`,
+  )
+  return totals.violations === 0 && slopes.every(({ isFlat }) => isFlat)
+}
+
+async function strike(
+  name: string,
+  context: Parameters<(typeof FAULTS)[string]>[0],
+): Promise<string> {
+  try {
+    return await FAULTS[name]!(context)
+  } catch (cause) {
+    throw new Error(`the fault "${name}" itself failed`, { cause })
+  }
+}
+
+/** Until each database writes, and the replicas follow. */
+async function untilHealthy({ app, manager }: World): Promise<void> {
+  const deadline = performance.now() + HEALTHY_MS
+  for (;;) {
+    const streaming = await app.primary
+      .sql("select from pg_stat_replication where state = 'streaming'")
+      .catch(() => [])
+    const { ready, degraded, reasons } = manager.health()
+    if (streaming.length === 2 && ready && !degraded) return
+    if (performance.now() > deadline) {
+      throw new Error(`not healthy ${HEALTHY_MS} ms after the last fault: ${reasons.join('; ')}`)
+    }
+    await sleep(50)
+  }
+}
+
+function printMinute(
+  minute: number,
+  report: LoadReport,
+  gauges: Gauges,
+  struck: readonly string[],
+): void {
+  const { acknowledged, lookups, notExecuted, unknown, violations, longestWriteGapMs } = report
+  const values = GAUGES.map(
+    (gauge) => `${gauge} ${gauges[gauge].toFixed(gauge === 'heap' ? 1 : 0)}`,
+  )
+  console.log(
+    `minute ${minute}: ${acknowledged} writes, ${lookups} lookups, ${notExecuted} failed, ${unknown} in doubt, ${violations.length} wrong, longest gap ${Math.round(longestWriteGapMs)} ms; ${values.join(', ')}; ${struck.join(', ')}`,
+  )
+  for (const { part, kind, who, detail } of violations.slice(0, MOST_SHOWN)) {
+    console.log(`  WRONG ${part}: ${kind} ${who}: ${detail}`)
+  }
+}
