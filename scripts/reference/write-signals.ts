@@ -25,10 +25,13 @@ export function writeErrors(api: PublicApi, knownErrors: string): string {
     .flatMap(({ exports }) => [...exports.values()])
     .filter((symbol) => codeOf(symbol) !== undefined)
   const loose = codesWithoutClass(api)
-  const told = classes.flatMap((symbol) =>
-    symbol.name === 'DatabaseError' ? [symbol.name] : [symbol.name, codeOf(symbol)!],
+  const codes = classes.flatMap((symbol) =>
+    symbol.name === 'DatabaseError' ? [] : codeOf(symbol)!,
   )
-  const missing = [...told, ...loose].filter((word) => !knownErrors.includes(`\`${word}\``))
+  const missing = [
+    ...classes.map(({ name }) => name).filter((name) => !knownErrors.includes(`\n### ${name}\n`)),
+    ...[...codes, ...loose].filter((word) => !knownErrors.includes(`\`${word}\``)),
+  ]
   if (missing.length > 0) {
     throw new Error(`docs/errors.md says nothing about ${missing.join(', ')}`)
   }
@@ -36,7 +39,7 @@ export function writeErrors(api: PublicApi, knownErrors: string): string {
     const [parent = ''] = api.parentsOf(symbol)
     const kin = ['Error', 'PoolhouseError'].includes(parent) ? '' : ` Extends \`${parent}\`.`
     return [
-      code(symbol.name),
+      `[${code(symbol.name)}](errors.md#${symbol.name.toLowerCase()})`,
       symbol.name === 'DatabaseError' ? 'the SQLSTATE' : code(codeOf(symbol)!),
       prose(api.docOf(symbol)) + kin,
       memberLines(api.membersOf(symbol, false)),

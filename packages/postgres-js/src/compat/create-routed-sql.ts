@@ -92,7 +92,9 @@ const REFUSED: Readonly<Record<string, string>> = {
  * driver and for a version of postgres.js that has not been tried.
  *
  * ```ts
- * const db = drizzle(createRoutedSql(pool))
+ * import { drizzle } from 'drizzle-orm/postgres-js'
+ *
+ * const db = drizzle({ client: createRoutedSql(pool) })
  * ```
  */
 export function createRoutedSql(pool: Pool, options: RoutedSqlOptions = {}): RoutedSql {

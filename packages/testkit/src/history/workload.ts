@@ -81,9 +81,9 @@ export function historyTable(table: string = TABLE): readonly string[] {
  *
  * ```ts
  * const workload = startWorkload({ writes: db, reads: db.reader() })
- * await cluster.promote('b')
+ * await cluster.failover()
  * const report = await verifyHistory(await workload.stop(), { db, pools: [db] })
- * expect(report.violations).toEqual([])
+ * console.log(report.violations) // []
  * ```
  */
 export function startWorkload(options: WorkloadOptions): Workload {
