@@ -12,6 +12,8 @@ const ENTRIES: Readonly<Record<string, string>> = {
   '@poolhouse/manager': 'packages/manager/src/index.ts',
   '@poolhouse/node-postgres': 'packages/node-postgres/src/index.ts',
   '@poolhouse/postgres-js': 'packages/postgres-js/src/index.ts',
+  '@poolhouse/otel': 'packages/otel/src/index.ts',
+  '@poolhouse/cli': 'packages/cli/src/index.ts',
   '@poolhouse/testkit': 'packages/testkit/src/index.ts',
   '@poolhouse/core/kit': 'packages/core/src/kit.ts',
   '@poolhouse/node-postgres/compat': 'packages/node-postgres/src/compat/index.ts',

@@ -60,6 +60,8 @@ export const item = 'tea'
 const write = (..._what: readonly unknown[]): void => {}
 /** A log. */
 export const log = { info: write, warn: write, error: write }
+/** Makes a logger, as pino does. */
+export const pino = () => ({ ...log, debug: write })
 /** Does something with a row, and says whether to go on. */
 export const handle = async (_row: unknown): Promise<boolean> => true
 /** Looks again at what a payload names. */

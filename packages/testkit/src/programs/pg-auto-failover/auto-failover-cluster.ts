@@ -51,7 +51,7 @@ export interface PgAutoFailoverCluster extends ManagedCluster<PgAutoFailoverNode
  *
  * ```ts
  * await using cluster = await startPgAutoFailover()
- * const db = withFailover({ discover: pgAutoFailover({ monitor: cluster.monitor }), pool })
+ * const db = withFailover({ discover: pgAutoFailover({ monitor: cluster.monitor }), pool: nodePool })
  * ```
  */
 export async function startPgAutoFailover(
