@@ -177,6 +177,7 @@ test('a failover is seen as it happens: the loss, the hold, and within a second 
   expect(await opened.text('[data-value="verdict"]')).toBe(
     'no primary: calls that may write are held',
   )
+  await until(async () => Number(await opened.text('.pool [data-value="waiting"]')) > 10)
   expect(await opened.overflow()).toBe(0)
   expect(await opened.barriers()).toEqual([])
 

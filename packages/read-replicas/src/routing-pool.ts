@@ -326,8 +326,12 @@ export class RoutingPool extends RelayingPool implements ReplicaPool, Driven, Wa
     const primary = this.#primary.stats()
     if (primary.nodes === undefined) add(this.#primary.name, primary)
     else for (const [name, stats] of Object.entries(primary.nodes)) add(name, stats)
+    const onNodes = Object.values(nodes).reduce((sum, { pending }) => sum + pending, 0)
     for (const pool of this.#membership.owned) add(pool.name, pool.stats())
-    return Object.freeze({ ...sumStats(nodes), routing: this.#counters.snapshot() })
+    const sum = sumStats(nodes)
+    // Calls that are held because there is no primary wait at none of its nodes.
+    const pending = sum.pending + primary.pending - onNodes
+    return Object.freeze({ ...sum, pending, routing: this.#counters.snapshot() })
   }
 
   protected override keeperOf(): EventRelay {

@@ -1,4 +1,5 @@
 import { staticTopology } from '@poolhouse/core'
+import { sumStats } from '@poolhouse/core/kit'
 import { describe, expect, test } from 'vitest'
 import { withReplicas } from '../../src/index.js'
 import { FakePool } from './fake-pool.js'
@@ -62,6 +63,14 @@ describe('withReplicas', () => {
   test('is named after its primary unless it has a name of its own', () => {
     expect(make({})).toHaveProperty('name', 'a/replicas')
     expect(make({ name: 'orders' })).toHaveProperty('name', 'orders')
+  })
+
+  test('calls that its primary holds are pending, though they wait at none of its nodes', () => {
+    const held = new FakePool('p')
+    const one = { ...new FakePool('a').stats(), pending: 2 }
+    held.stats = () => ({ ...sumStats({ a: one }), pending: 7 })
+    const db = withReplicas(held, [], { clock: new ManualClock() })
+    expect(db.stats()).toMatchObject({ pending: 7, nodes: { a: { pending: 2 } } })
   })
 
   test('measures the replicas of a topology that is only configured, and closes them', async () => {
