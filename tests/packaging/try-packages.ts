@@ -10,6 +10,7 @@ import { startCluster } from '@poolhouse/testkit'
 import { transform } from 'esbuild'
 import { tryCommandLine, tryExports } from './command-line.js'
 import { tryConfigFiles } from './config-files.js'
+import { DASHBOARD_PROGRAM } from './dashboard-program.js'
 import { FAILOVER_PROGRAM } from './failover-program.js'
 import { exec, packedProject, ROOT } from './packed-project.js'
 import { ALL_CORNERS, CI_CORNERS, checkTypes, TYPE_PACKAGES } from './type-corners.js'
@@ -78,23 +79,30 @@ async function runPrograms(): Promise<void> {
   })
   await cluster.primary.sql('create table orders (id int primary key)')
   await cluster.primary.sql('alter table orders owner to app')
-  const esm = await transform(runnable, { loader: 'ts', format: 'esm' })
-  await writeFile(join(project, 'example.mjs'), esm.code)
-  console.log(`ESM: ${(await exec(process.execPath, ['example.mjs'], project)).trim()}`)
-
+  console.log(`ESM: ${await runAs('esm', 'example', runnable)}`)
   await cluster.primary.sql('truncate orders')
-  // CommonJS has no top-level await: the body moves into a function, the imports become requires.
-  const imports = runnable.match(/^import .*$/gm) ?? []
-  const body = runnable.replace(/^import .*$/gm, '')
-  const cjs = await transform(`${imports.join('\n')}\n;(async () => {\n${body}\n})()`, {
-    loader: 'ts',
-    format: 'cjs',
-  })
-  await writeFile(join(project, 'example.cjs'), cjs.code)
-  console.log(`CommonJS: ${(await exec(process.execPath, ['example.cjs'], project)).trim()}`)
+  console.log(`CommonJS: ${await runAs('cjs', 'example', runnable)}`)
+
+  console.log(`dashboard, ESM: ${await runAs('esm', 'dashboard', DASHBOARD_PROGRAM)}`)
+  console.log(`dashboard, CommonJS: ${await runAs('cjs', 'dashboard', DASHBOARD_PROGRAM)}`)
 
   await writeFile(join(project, 'failover.mjs'), FAILOVER_PROGRAM)
   console.log(`failover: ${(await exec(process.execPath, ['failover.mjs'], project)).trim()}`)
+}
+
+/** Runs an ES module of the fresh project as it is, or as CommonJS. Returns what it printed. */
+async function runAs(format: 'esm' | 'cjs', name: string, source: string): Promise<string> {
+  let module = source
+  if (format === 'cjs') {
+    // CommonJS has no top-level await: the body moves into a function, the imports become requires.
+    const imports = source.match(/^import .*$/gm) ?? []
+    const body = source.replace(/^import .*$/gm, '')
+    module = `${imports.join('\n')}\n;(async () => {\n${body}\n})()`
+  }
+  const { code } = await transform(module, { loader: 'ts', format })
+  const file = `${name}.${format === 'esm' ? 'mjs' : 'cjs'}`
+  await writeFile(join(project, file), code)
+  return (await exec(process.execPath, [file], project)).trim()
 }
 
 // Compiling uses one core, and running programs hardly more.
