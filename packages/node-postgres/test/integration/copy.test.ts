@@ -185,7 +185,7 @@ describe('copyIn', () => {
       name: 'PoolhouseError',
       executed: 'yes',
       message:
-        'the statement is not COPY … FROM STDIN and was executed as what it is; run it with query',
+        'the statement is not COPY … FROM STDIN and was executed as what it is; run it with query; see POOLHOUSE_ERROR',
     })
     expect(await failure(connection.copyIn('copy t to stdout'))).toMatchObject({ executed: 'yes' })
     expect(await failure(connection.copyIn(''))).toMatchObject({ name: 'PoolhouseError' })
