@@ -38,7 +38,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'messages of errors that end with their code': 20,
   'histograms, leaks and slow texts to see, and what observes a manager': 560,
   'the command line': 2_340,
-  'the statistics for Prometheus, and events as lines of a log': 700,
+  'the statistics for Prometheus, and events as lines of a log': 880,
   'Pgpool-II, health checks of HAProxy, and calls that wait behind a pooler': 210,
   'clusters under pg_auto_failover and repmgr': 720,
 }

@@ -270,7 +270,13 @@ export const TESTKIT: readonly Chapter[] = [
   {
     title: 'Poolers',
     functions: ['startPgBouncer', 'startPgpool', 'startHaproxy'],
-    options: ['PgBouncerOptions', 'StartPgpoolOptions', 'HaproxyOptions', 'HaproxyHealth'],
+    options: [
+      'PgBouncerOptions',
+      'StartPgpoolOptions',
+      'HaproxyOptions',
+      'HaproxyHealth',
+      'PrometheusOptions',
+    ],
     members: ['PgBouncer', 'Pgpool', 'Haproxy'],
   },
   {

@@ -62,6 +62,13 @@ export { type PgBouncer, startPgBouncer } from './programs/pgbouncer/pgbouncer.j
 export type { PgBouncerOptions, PgBouncerPoolMode } from './programs/pgbouncer/pgbouncer-options.js'
 export { type Pgpool, startPgpool } from './programs/pgpool/pgpool.js'
 export type { StartPgpoolOptions } from './programs/pgpool/pgpool-options.js'
+export {
+  checkRules,
+  type Prometheus,
+  type PrometheusOptions,
+  type PrometheusSample,
+  startPrometheus,
+} from './programs/prometheus/prometheus.js'
 export { type RepmgrCluster, startRepmgr } from './programs/repmgr/repmgr-cluster.js'
 export type { RepmgrNode } from './programs/repmgr/repmgr-node.js'
 export type { RepmgrOptions } from './programs/repmgr/repmgr-options.js'

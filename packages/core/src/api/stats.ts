@@ -82,7 +82,10 @@ export interface PoolStats {
   readonly histograms: PoolHistograms
   /** The statistics of each node, by name, where there are several. */
   readonly nodes?: Readonly<Record<string, PoolStats>>
-  /** How often a routing pool has sent a call where, by reason. */
+  /**
+   * How often a routing pool has sent a call where, by reason. Of databases of a manager that share
+   * their servers, the first tells it for all.
+   */
   readonly routing?: Readonly<Record<string, number>>
 }
 

@@ -198,7 +198,11 @@ export class DatabaseView
   }
 
   stats(): PoolStats {
-    return this.#member.stats()
+    const stats = this.#member.stats()
+    const group = this.#used ? this.#group : undefined
+    // The databases of a group share its routing: told by each, it would be counted several times.
+    if (group?.base !== this.#member || group.topology === undefined) return stats
+    return Object.freeze({ ...stats, routing: group.routed.stats().routing! })
   }
 
   async close(options: CloseOptions = {}): Promise<void> {

@@ -35,6 +35,8 @@ export class ServerGroup {
   readonly only: ServerNode | undefined
   /** The pool that follows the primary, where it is followed. */
   readonly followed: FailoverPool | undefined
+  /** The database that it was made for, in whose statistics its routing is told. */
+  readonly base: DatabaseMember
   // By error: the node whose answer is missing.
   readonly #doubts = new WeakMap<object, string>()
   // Undefined where the servers are discovered or fixed.
@@ -51,6 +53,7 @@ export class ServerGroup {
     const { budgets, clock, random } = parts
     const { name, kind, servers } = spec
     this.#parts = parts
+    this.base = base
     this.#members.add(base)
     const database = spec.template.database ?? name
     const nodeOf = (server: ServerSpec): ServerNode =>

@@ -91,6 +91,9 @@ export class EventCounts {
   #sees(pool: string, snapshot: TopologySnapshot | undefined): void {
     const id = snapshot?.primary?.id
     if (id === undefined) return
+    // From 0 on, because a rate does not see the first appearance of a series. Where every call
+    // that was held has given up, no event tells that the hold is over.
+    this.#holdsOf(pool).holding = false
     const former = this.#primaries.get(pool)
     this.#primaries.set(pool, id)
     const before = this.failovers.get(pool) ?? 0

@@ -23,7 +23,9 @@ export interface ProgramStart {
   readonly name: string
   /** Debian's package that has it. Default: of the same name. */
   readonly package?: string
-  readonly arguments: readonly string[]
+  /** Its path in the package. Default: `usr/sbin/` and the name. */
+  readonly binary?: string
+  readonly arguments: readonly string[] | ((port: number) => readonly string[])
   /** The files of its working directory, by name, for the port that it is to listen on. */
   readonly files: (port: number, home: string) => Readonly<Record<string, string>>
   /** Whether it takes clients, seeing what it has logged so far. */
@@ -86,7 +88,9 @@ export async function startProgram(start: ProgramStart): Promise<ProgramParts> {
   const { name } = start
   // PgBouncer refuses root, as PostgreSQL does.
   const user = findServerUser()
-  const { binary, env } = await debianPackage(start.package ?? name, { binary: `usr/sbin/${name}` })
+  const { binary, env } = await debianPackage(start.package ?? name, {
+    binary: start.binary ?? `usr/sbin/${name}`,
+  })
   const home = await createTemporaryDirectory(user)
   try {
     for (let attempt = 1; ; attempt += 1) {
@@ -94,7 +98,8 @@ export async function startProgram(start: ProgramStart): Promise<ProgramParts> {
       for (const [file, text] of Object.entries(start.files(port, home))) {
         await writeFileFor(user, join(home, file), text)
       }
-      const options = { file: binary, args: start.arguments, home, name, env, user }
+      const args = typeof start.arguments === 'function' ? start.arguments(port) : start.arguments
+      const options = { file: binary, args, home, name, env, user }
       const process = new SupervisedProcess(options)
       const again = async (): Promise<SupervisedProcess> => {
         const next = new SupervisedProcess(options)
