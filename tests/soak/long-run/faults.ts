@@ -17,6 +17,7 @@ export interface FaultContext {
 type Fault = (context: FaultContext) => Promise<string>
 
 const MEGABYTE = Buffer.alloc(2 ** 20)
+const FILLING = 'filling'
 
 /** Every fault, by its name. */
 export const FAULTS: Readonly<Record<string, Fault>> = {
@@ -108,7 +109,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   },
   async 'full disk'({ world: { disk, analytics }, draw }) {
     if (disk === undefined) return 'no right to make a disk'
-    const path = join(disk, 'filling')
+    const path = join(disk, FILLING)
     const file = await open(path, 'w')
     try {
       for (;;) await file.write(MEGABYTE)
@@ -163,6 +164,26 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     const seconds = draw.of([-86_400, -3_600, -60, 60, 3_600, 86_400])
     return clock.jump(seconds) ? `${seconds} s` : 'no faketime'
   },
+}
+
+/** Undoes whatever a fault left behind. Rejects when the servers cannot be brought back. */
+export async function repair({ app, analytics, queue, allLines, disk }: World): Promise<void> {
+  if (disk !== undefined) await rm(join(disk, FILLING), { force: true })
+  for (const line of allLines) await line.heal()
+  for (const node of [...app.nodes, ...analytics.nodes, ...queue.nodes]) {
+    if (node.running) await node.thaw()
+  }
+  for (const node of [...analytics.nodes, ...queue.nodes]) if (!node.running) await node.start()
+  if (!app.nodes.some((node) => node.running)) await app.nodes[0]!.start()
+  const leader = await Promise.resolve()
+    .then(() => app.primary)
+    .catch(() => app.failover())
+  for (const node of app.nodes) {
+    const streaming = await leader.sql('select from pg_stat_replication where application_name = $1', [
+      node.name,
+    ])
+    if (node !== leader && streaming.length === 0) await node.rejoinAs(leader)
+  }
 }
 
 function anyServer(

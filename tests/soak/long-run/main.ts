@@ -87,5 +87,15 @@ if (process.env[INSIDE] === undefined) {
 } else {
   // Servers and their tools keep the true time.
   delete process.env['LD_PRELOAD']
-  process.exitCode = (await runSoak(options)) ? 0 : 1
+  // Not by the exit code alone: a workload that a failure leaves behind would go on for ever, and
+  // listens to unhandled rejections itself.
+  process.exit(
+    await runSoak(options).then(
+      (isGood) => (isGood ? 0 : 1),
+      (error: unknown) => {
+        console.error(error)
+        return 1
+      },
+    ),
+  )
 }
