@@ -63,6 +63,20 @@ export function pgAutoFailoverFormation() {
   return db
 }
 
+export function repmgrCluster() {
+  const manager = createManager({
+    drivers: { pg: nodePostgres() },
+    databases: {
+      app: {
+        nodes: 'postgres://app:secret@a,b,c/shop',
+        failover: { hold: { timeoutMs: 120_000 } },
+      },
+    },
+  })
+  const db = manager.database('app')
+  return db
+}
+
 export function cloudNativePg() {
   const primary = withFailover({
     discover: dns({ name: 'shop-all.db.svc.cluster.local' }),

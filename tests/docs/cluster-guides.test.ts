@@ -7,6 +7,8 @@ const PAGES = [
   'plain-streaming',
   'patroni',
   'pg-auto-failover',
+  'repmgr',
+  'pgpool',
   'cloudnativepg',
   'rds-and-aurora',
   'haproxy',

@@ -179,9 +179,10 @@ export async function repair({ app, analytics, queue, allLines, disk }: World): 
     .then(() => app.primary)
     .catch(() => app.failover())
   for (const node of app.nodes) {
-    const streaming = await leader.sql('select from pg_stat_replication where application_name = $1', [
-      node.name,
-    ])
+    const streaming = await leader.sql(
+      'select from pg_stat_replication where application_name = $1',
+      [node.name],
+    )
     if (node !== leader && streaming.length === 0) await node.rejoinAs(leader)
   }
 }
