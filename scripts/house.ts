@@ -35,7 +35,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'a query through all pools at the cost of core alone': 241,
   'a page that shows pools as they work': 1_500,
   'watched calls, and their metrics and spans for OpenTelemetry': 1_200,
-  'messages of errors that end with their code': 20,
+  'messages of errors that end with their code, and show a configuration that works': 40,
   'histograms, leaks and slow texts to see, and what observes a manager': 560,
   'the command line': 2_340,
   'the statistics for Prometheus, and events as lines of a log': 880,

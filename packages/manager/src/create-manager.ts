@@ -6,6 +6,7 @@ import {
   systemClock,
 } from '@poolhouse/core/kit'
 import { BUDGET, check, TENANTS } from './config/schema.js'
+import { SMALLEST_CODE } from './config/smallest-config.js'
 import type { Databases, Manager, ManagerOptions } from './manager.js'
 import { PoolManager } from './pool-manager.js'
 
@@ -55,7 +56,7 @@ export function createManager<const Named extends Databases>(
   const { databases, tenants, budget = {}, clock = systemClock, random = Math.random } = options
   if (databases === null || typeof databases !== 'object') {
     throw new ConfigError(
-      `${where}: databases must be an object of names, got ${describeValue(databases)}`,
+      `${where}: databases must be an object of names, got ${describeValue(databases)}${SMALLEST_CODE}`,
     )
   }
   check(where, BUDGET, budget, ['budget'])
@@ -78,7 +79,7 @@ function readDrivers(drivers: ManagerOptions<Databases>['drivers']): ReadonlyMap
     checkShownText('createManager', 'a key of drivers', key)
     if (typeof (driver as Partial<Driver> | null | undefined)?.connect !== 'function') {
       throw new ConfigError(
-        `drivers.${key} must be a driver such as nodePostgres(), got ${describeValue(driver)}`,
+        `drivers.${key} must be a driver such as nodePostgres(), got ${describeValue(driver)}${SMALLEST_CODE}`,
       )
     }
     found.set(key, driver)

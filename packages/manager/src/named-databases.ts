@@ -14,6 +14,7 @@ import { DatabaseMember, type MemberOptions } from './cluster/database-member.js
 import { DatabaseView } from './cluster/database-view.js'
 import { type GroupParts, ServerGroup } from './cluster/server-group.js'
 import { isReadyPool, readDatabase } from './config/read-database.js'
+import { SMALLEST_CODE } from './config/smallest-config.js'
 import { type DatabaseHealth, databaseHealth } from './health/health.js'
 import type { Databases } from './manager.js'
 import type { ManagerEvents } from './manager-events.js'
@@ -82,7 +83,7 @@ export class NamedDatabases {
       } else this.#entries.set(name, this.#entry(readDatabase(name, config, parts.drivers)))
     }
     if (this.#entries.size + this.#ready.size === 0)
-      throw new ConfigError('databases: none is given')
+      throw new ConfigError(`databases: none is given${SMALLEST_CODE}`)
   }
 
   /** Every name. */

@@ -13,6 +13,7 @@ import {
 } from './environment-options.js'
 import { importDefault } from './import-default.js'
 import { check, FILE } from './schema.js'
+import { SMALLEST_FILE } from './smallest-config.js'
 
 /** The contents of a configuration file. */
 export interface FileConfig {
@@ -171,13 +172,13 @@ async function readFile(path: string): Promise<FileConfig> {
     // The message of JSON.parse quotes the file, which may hold a password.
     const why = path.endsWith('.json') ? 'it is not JSON' : reasonOf(error)
     throw new ConfigError(
-      `loadConfig: cannot read ${path}: ${why}`,
+      `loadConfig: cannot read ${path}: ${why}${path.endsWith('.json') ? SMALLEST_FILE : ''}`,
       path.endsWith('.json') ? {} : { cause: error },
     )
   }
   if (config === null || typeof config !== 'object') {
     throw new ConfigError(
-      `${path}: expected ${path.endsWith('.json') ? 'an object' : 'a default export that is an object'}, got ${describeValue(config)}`,
+      `${path}: expected ${path.endsWith('.json') ? 'an object' : 'a default export that is an object'}, got ${describeValue(config)}${SMALLEST_FILE}`,
     )
   }
   refuseHostileKeys(path, config)

@@ -4,6 +4,7 @@ import type { DatabaseConfig, DatabaseOptions } from '../options/database-option
 import type { DatabaseSpec, ServerSpec } from '../options/database-spec.js'
 import { isCluster, nodesOf, parseAddress, serverOf } from './address.js'
 import { check, DATABASE } from './schema.js'
+import { SMALLEST_CODE } from './smallest-config.js'
 
 const DEFAULT_PORT = 5432
 
@@ -35,7 +36,9 @@ export function readDatabase(
   const { primary, replicas, nodes, discover, connection } = options
   const given = [primary, nodes, discover].filter((each) => each !== undefined).length
   if (given !== 1) {
-    throw new ConfigError(`${where}: give exactly one of primary, nodes and discover, got ${given}`)
+    throw new ConfigError(
+      `${where}: give exactly one of primary, nodes and discover, got ${given}${given === 0 ? SMALLEST_CODE : ''}`,
+    )
   }
   if (replicas !== undefined && primary === undefined) {
     throw new ConfigError(`${where}: replicas need primary; with nodes the roles are found out`)
@@ -109,7 +112,7 @@ function readDriver(
   if (found !== undefined) return found
   if (driver === undefined) {
     throw new ConfigError(
-      `${where}: no driver; give drivers: { pg: nodePostgres() } to createManager, or driver to the database`,
+      `${where}: no driver; give drivers: { pg: nodePostgres() } to createManager, or driver to the database${SMALLEST_CODE}`,
     )
   }
   const near = nearestName(driver, drivers.keys())

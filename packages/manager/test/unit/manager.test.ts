@@ -123,6 +123,25 @@ test('X16: refuses contradictory configurations, and shows no secret', () => {
   expect(() => manage({})).toThrow(/none is given/)
 })
 
+test('a ConfigError about the shape shows the smallest configuration, which works', async () => {
+  const shown =
+    /; the smallest configuration that works: createManager\((.*)\); see POOLHOUSE_CONFIG$/
+  const failures = [() => manage({}), () => manage({ app: {} as DatabaseConfig })]
+  for (const fail of [...failures, () => createManager({ databases: 3 } as never)]) {
+    expect(fail).toThrow(shown)
+  }
+  let message = ''
+  try {
+    manage({})
+  } catch (error) {
+    message = (error as Error).message
+  }
+  const [, text] = shown.exec(message)!
+  const nodePostgres = () => fakeDriver({ clock: virtualClock() })
+  const read = new Function('nodePostgres', `return ${text}`) as (driver: unknown) => never
+  await createManager(read(nodePostgres)).close()
+})
+
 test('X06: explains every value with its origin and shows no secret', async () => {
   const manager = createManager({
     drivers: { fake: driver },
