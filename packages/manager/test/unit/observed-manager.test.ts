@@ -82,3 +82,33 @@ test('T123: a manager shows databases and tenants, who has the budget, and how m
   expect(manager.stats()).toMatchObject({ tenantPools: 0, tenantEvictions: 1 })
   expect(manager.pools()).toHaveLength(2)
 })
+
+test('T123: of databases that share their servers the first tells the routing, and none counts it twice', async () => {
+  const clock = virtualClock()
+  const driver = fakeDriver({ clock })
+  const servers = (database: string) => ({
+    primary: { host: 'a', user: 'u', database },
+    replicas: [{ host: 'b', user: 'u', database }],
+  })
+  const manager = createManager({
+    drivers: { fake: driver },
+    databases: { one: servers('one'), two: servers('two') },
+    budget: { perServer: 10 },
+    clock,
+    random: () => 0.5,
+  })
+  expect(manager.stats().databases['one']!.routing).toBeUndefined()
+  for (const name of ['one', 'two'] as const) {
+    const answer = manager.database(name).query('update x')
+    await clock.advance(100)
+    await answer
+  }
+  const { one, two } = manager.stats().databases
+  expect(one!.routing).toMatchObject({ write: 2 })
+  expect(two!.routing).toBeUndefined()
+  const [first] = manager.pools()
+  expect(first!.topology()?.nodes.map(({ id }) => id)).toEqual(['a:5432', 'b:5432'])
+  const closed = manager.close({ timeoutMs: 1 })
+  await clock.advance(10_000)
+  await closed
+})

@@ -122,6 +122,10 @@ test('T124: failovers, holds and other events are counted from 0 on', async () =
   expect(after.get('poolhouse_hold_time_seconds_sum{pool="app"}')).toBe(1.5)
   expect(after.get('poolhouse_held_calls_total{pool="app"}')).toBe(7)
   expect(after.get('poolhouse_events_total{pool="app",event="split-brain"}')).toBe(1)
+  // Where every held call has given up, no event says so; a primary does.
+  listeners.get('hold')!({ pool: 'app' })
+  listeners.get('topology')!({ pool: 'app', snapshot: { primary: { id: 'b' } } })
+  expect(samplesOf(await handler.metrics()).get('poolhouse_holding{pool="app"}')).toBe(0)
   handler.stop()
   expect(listeners.size).toBe(0)
   expect(listeners.has('leak') || listeners.has('error')).toBe(false)
