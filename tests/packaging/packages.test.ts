@@ -9,7 +9,12 @@ interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>
   readonly optionalDependencies?: Readonly<Record<string, string>>
   readonly peerDependencies?: Readonly<Record<string, string>>
-  readonly publishConfig?: { readonly access?: string; readonly provenance?: boolean }
+  readonly exports?: Readonly<Record<string, string | Readonly<Record<string, unknown>>>>
+  readonly publishConfig?: {
+    readonly access?: string
+    readonly provenance?: boolean
+    readonly exports?: unknown
+  }
   readonly description?: string
   readonly homepage?: string
   readonly keywords?: readonly string[]
@@ -54,7 +59,7 @@ describe('what is published', () => {
       expect(files).toBeDefined()
       // What begins with ! is left out of what the others name.
       const shipped = files!.filter((entry) => !entry.startsWith('!'))
-      for (const entry of shipped) expect(['dist', 'src', 'bin']).toContain(entry)
+      for (const entry of shipped) expect(['dist', 'bin']).toContain(entry)
       expect(publishConfig?.provenance).toBe(true)
     },
   )
@@ -70,6 +75,19 @@ describe('what is published', () => {
       expect(keywords).toEqual(expect.arrayContaining(['postgres', 'postgresql']))
       expect(engines?.node).toBe('>=20.19')
       expect(publishConfig?.access).toBe('public')
+    },
+  )
+
+  it.each(published)(
+    'T90: $name is published without its sources, and with the entries that it has here',
+    ({ exports = {}, publishConfig }) => {
+      const entries = Object.entries(exports).map(([path, entry]) => {
+        if (typeof entry === 'string') return [path, entry]
+        const { '@poolhouse/source': source, ...conditions } = entry
+        expect(source).toMatch(/^\.\/src\//)
+        return [path, conditions]
+      })
+      expect(publishConfig?.exports).toEqual(Object.fromEntries(entries))
     },
   )
 
