@@ -37,7 +37,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'watched calls, and their metrics and spans for OpenTelemetry': 1_200,
   'messages of errors that end with their code, and show a configuration that works': 40,
   'histograms, leaks and slow texts to see, and what observes a manager': 560,
-  'the command line': 2_340,
+  'the command line': 2_550,
   'the statistics for Prometheus, and events as lines of a log': 880,
   'Pgpool-II, health checks of HAProxy, and calls that wait behind a pooler': 210,
   'clusters under pg_auto_failover and repmgr': 720,

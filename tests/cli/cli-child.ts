@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { afterAll, onTestFinished } from 'vitest'
+import { CHILD_FLAGS } from '../support/multiplex/child-flags.js'
 
 /** How a run of the command line ended, and what it printed. */
 export interface Ran {
@@ -41,16 +42,19 @@ export interface Cli {
   folder(): Promise<string>
 }
 
+// Where the loader of TypeScript is found.
+const TESTS = fileURLToPath(new URL('..', import.meta.url))
 const BIN = fileURLToPath(new URL('../../packages/cli/src/bin.ts', import.meta.url))
 
 /**
- * The sources of the command line in one file, which starts ten times faster than they do. Made
- * when it is first needed, and gone after the last test of the file.
+ * The command line: the sources in one file, which starts ten times faster than they do, made when
+ * it is first needed and gone after the last test of the file; or the sources as they are, which
+ * the dashboard needs.
  */
-export function testCli(): Cli {
+export function testCli(as: 'one file' | 'sources' = 'one file'): Cli {
   let home: Promise<string> | undefined
   const root = (): Promise<string> => {
-    home ??= bundle()
+    home ??= as === 'sources' ? emptyHome() : bundle()
     return home
   }
   afterAll(async () => {
@@ -68,7 +72,7 @@ export function testCli(): Cli {
       const bin = join(home, 'bin.cjs')
       const [file, args] = command(bin)
       child = spawn(file, args, {
-        cwd: cwd ?? (await folder()),
+        cwd: cwd ?? (as === 'sources' ? TESTS : await folder()),
         env: { PATH: process.env['PATH'], POOLHOUSE: `${process.execPath} ${bin}`, ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
       })
@@ -97,7 +101,10 @@ export function testCli(): Cli {
     }
   }
   const direct = (argv: readonly string[], options: RunOptions = {}): Running =>
-    start((bin) => [process.execPath, [bin, ...argv]], options)
+    start(
+      (bin) => [process.execPath, [...(as === 'sources' ? [...CHILD_FLAGS, BIN] : [bin]), ...argv]],
+      options,
+    )
   return {
     start: direct,
     run: (argv, options) => direct(argv, options).ended,
@@ -106,8 +113,12 @@ export function testCli(): Cli {
   }
 }
 
+function emptyHome(): Promise<string> {
+  return mkdtemp(join(tmpdir(), 'poolhouse-cli-'))
+}
+
 async function bundle(): Promise<string> {
-  const home = await mkdtemp(join(tmpdir(), 'poolhouse-cli-'))
+  const home = await emptyHome()
   await build({
     entryPoints: [BIN],
     outfile: join(home, 'bin.cjs'),
@@ -116,8 +127,8 @@ async function bundle(): Promise<string> {
     target: 'node20',
     format: 'cjs',
     conditions: ['@poolhouse/source'],
-    // Programs of their own: PostgreSQL and its clusters, and libpq.
-    external: ['@poolhouse/testkit', 'pg-native'],
+    // What looks for files beside its own, and libpq.
+    external: ['@poolhouse/testkit', '@poolhouse/dashboard', 'pg-native'],
     define: { 'import.meta.url': 'importMetaUrl' },
     banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href" },
     logLevel: 'error',

@@ -2,7 +2,7 @@ import { ConfigError, isPoolhouseError } from '@poolhouse/core'
 import { messageOf } from '@poolhouse/core/kit'
 
 /** How a command ended: all is well; a finding or no answer; wrong usage or configuration. */
-export type ExitCode = 0 | 1 | 2
+type ExitCode = 0 | 1 | 2
 
 /** What a command has to say at its end. */
 export interface Outcome {

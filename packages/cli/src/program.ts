@@ -1,14 +1,16 @@
 import { Argument, Command, Option } from 'commander'
 import type { CommandContext } from './commands/command.js'
+import { dashboard } from './commands/dashboard.js'
 import { doctor } from './commands/doctor.js'
 import { drill } from './commands/drill.js'
 import { explainRoute } from './commands/explain-route.js'
 import { FORMATS, init } from './commands/init.js'
+import { metrics } from './commands/metrics.js'
 import { ping } from './commands/ping.js'
 import { schema } from './commands/schema.js'
 import { top } from './commands/top.js'
 import type { Outcome } from './outcome.js'
-import { readCount, readDuration } from './target/read-duration.js'
+import { readCount, readDuration, readPort } from './target/read-values.js'
 
 /** The options that every command has. */
 export interface CommonOptions {
@@ -20,11 +22,8 @@ export interface CommonOptions {
   readonly timeout: number
 }
 
-/** Gets what a command came to. */
-export type Run = (
-  command: string,
-  work: (context: CommandContext) => Promise<Outcome> | Outcome,
-) => Promise<void>
+/** Runs a command with the common options. */
+type Run = (work: (context: CommandContext) => Promise<Outcome> | Outcome) => Promise<void>
 
 const SOURCES = `
 Without URL and --config the databases are those of poolhouse.config.{ts,mts,cts,js,mjs,cjs,json} here,
@@ -62,7 +61,7 @@ export function makeProgram(version: string, run: Run): Command {
       .addHelpText('after', SOURCES)
 
   about('ping', 'asks every server once: does it answer, what is it, how fast').action(
-    (url, options) => run('ping', (context) => ping(context, { url, ...options })),
+    (url, options) => run((context) => ping(context, { url, ...options })),
   )
   about('doctor', 'looks for what is wrong, and says what to do')
     .addOption(
@@ -71,7 +70,7 @@ export function makeProgram(version: string, run: Run): Command {
       ),
     )
     .option('--strict', 'notes are findings too')
-    .action((url, options) => run('doctor', (context) => doctor(context, { url, ...options })))
+    .action((url, options) => run((context) => doctor(context, { url, ...options })))
   about('top', 'shows what the servers and their clients do, again and again')
     .addOption(
       new Option('--interval <time>', 'time between two looks')
@@ -84,8 +83,25 @@ export function makeProgram(version: string, run: Run): Command {
       ),
     )
     .action((url, { interval, ...options }) =>
-      run('top', (context) => top(context, { url, intervalMs: interval, ...options })),
+      run((context) => top(context, { url, intervalMs: interval, ...options })),
     )
+  const served = (name: string, description: string, port: Option): Command =>
+    about(name, description)
+      .addOption(new Option('--host <address>', 'address to listen on').default('127.0.0.1'))
+      .addOption(port.argParser((text) => readPort('--port', text)))
+  const port = (meaning: string): Option => new Option('--port <port>', meaning)
+  served(
+    'dashboard',
+    'serves a page that shows the databases as they are, until Ctrl-C',
+    port('port to listen on; 0 for any that is free').default(0),
+  )
+    .option('--token <token>', 'what a browser must show (default: POOLHOUSE_TOKEN)')
+    .action((url, options) => run((context) => dashboard(context, { url, ...options })))
+  served(
+    'metrics',
+    'prints what Prometheus would scrape; with --port it serves that, until Ctrl-C',
+    port('port to listen on; 0 for any that is free'),
+  ).action((url, options) => run((context) => metrics(context, { url, ...options })))
   program
     .command('explain-route')
     .description('says where a statement would go, and why; asks no server')
@@ -98,9 +114,7 @@ export function makeProgram(version: string, run: Run): Command {
     .addOption(
       new Option('--intent <intent>', 'what the call itself declares').choices(['read', 'write']),
     )
-    .action((sql, options) =>
-      run('explain-route', (context) => explainRoute(context, sql, options)),
-    )
+    .action((sql, options) => run((context) => explainRoute(context, sql, options)))
   program
     .command('drill')
     .description(
@@ -111,17 +125,17 @@ export function makeProgram(version: string, run: Run): Command {
         .default(2)
         .argParser((text) => readCount('--replicas', text, 8)),
     )
-    .action((options) => run('drill', (context) => drill(context, options)))
+    .action((options) => run((context) => drill(context, options)))
   program
     .command('init')
     .description('writes a configuration file here; never a password')
     .addArgument(new Argument('[url]', 'address of the database'))
     .addOption(new Option('--format <format>', 'kind of file').choices(FORMATS).default('json'))
     .option('--force', 'replace the file that is there')
-    .action((url, options) => run('init', (context) => init(context, { url, ...options })))
+    .action((url, options) => run((context) => init(context, { url, ...options })))
   program
     .command('schema')
     .description('prints the JSON Schema of a configuration file, for editors')
-    .action(() => run('schema', () => schema()))
+    .action(() => run(() => schema()))
   return program
 }

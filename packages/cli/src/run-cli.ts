@@ -2,7 +2,8 @@ import { CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import type { CommandContext } from './commands/command.js'
 import { type CliIo, processIo } from './io.js'
-import { failureOf, type Outcome, UsageError } from './outcome.js'
+import { failureOf, UsageError } from './outcome.js'
+import { Answer, ENDED } from './output/answer.js'
 import { colorsFor } from './output/colors.js'
 import { redact } from './output/redact.js'
 import { type CommonOptions, makeProgram } from './program.js'
@@ -21,14 +22,11 @@ const NEVER = new AbortController().signal
  */
 export async function runCli(argv: readonly string[], io: CliIo = processIo()): Promise<number> {
   const words = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv
-  const json = words.includes('--json')
+  const answer = new Answer(io, words.includes('--json'))
   const { signal = NEVER } = io
-  let command: string | undefined
-  let outcome: Outcome | undefined
   let help = ''
-  const program = makeProgram(manifest.version, async (name, work) => {
-    command = name
-    outcome = await work(contextOf(io, program.opts<CommonOptions>(), signal))
+  const program = makeProgram(manifest.version, async (work) => {
+    answer.end(await work(contextOf(io, program.opts<CommonOptions>(), signal, answer)))
   })
   for (const one of [program, ...program.commands]) {
     one.exitOverride().configureOutput({
@@ -39,32 +37,25 @@ export async function runCli(argv: readonly string[], io: CliIo = processIo()): 
       writeErr: () => {},
     })
   }
-  command = words.find((word) => program.commands.some((one) => one.name() === word))
-  let isFailure = false
+  answer.command = words.find((word) => program.commands.some((one) => one.name() === word))
   try {
     await program.parseAsync([...argv], { from: 'user' })
   } catch (error) {
-    const isHelp = error instanceof CommanderError && error.exitCode === 0
-    isFailure = !isHelp
-    outcome = isHelp
-      ? { exitCode: 0, document: { help }, text: help.trimEnd() }
-      : failureOf(usageOf(error, program.helpInformation()))
+    if (error instanceof CommanderError && error.exitCode === 0) {
+      answer.end({ exitCode: 0, document: { help }, text: help.trimEnd() })
+    } else {
+      const failure = failureOf(usageOf(error, program.helpInformation()))
+      answer.fail(failure, signal.aborted ? ENDED : failure.exitCode)
+    }
   }
-  if (isFailure && signal.aborted) return 130
-  // Every command ends with an outcome or throws.
-  const { exitCode, document, text, isBare } = outcome!
-  if (json) {
-    const whole = isBare ? document : { ok: exitCode === 0, command, exitCode, ...document }
-    io.stdout.write(`${JSON.stringify(whole, (_key, value) => withoutSecrets(value), 2)}\n`)
-  } else if (isFailure) io.stderr.write(`poolhouse: ${redact(text)}\n`)
-  else if (text !== '') io.stdout.write(`${redact(text)}\n`)
-  return exitCode
+  return answer.exitCode
 }
 
 function contextOf(
   io: CliIo,
   { json = false, color, timeout }: CommonOptions,
   signal: AbortSignal,
+  answer: Answer,
 ): CommandContext {
   return {
     io,
@@ -75,6 +66,10 @@ function contextOf(
     say: (text) => {
       if (!json) io.stdout.write(redact(text))
     },
+    warn: (text) => {
+      if (!json) io.stderr.write(`poolhouse: ${redact(text)}\n`)
+    },
+    publish: (document, text) => answer.publish(document, text),
   }
 }
 
@@ -83,9 +78,4 @@ function usageOf(error: unknown, help: string): unknown {
   // Called without a command.
   if (error.code === 'commander.help') return new UsageError(`which command?\n\n${help.trimEnd()}`)
   return new UsageError(error.message.replace(/^error: /, ''))
-}
-
-function withoutSecrets(value: unknown): unknown {
-  if (typeof value === 'bigint') return String(value)
-  return typeof value === 'string' ? redact(value) : value
 }

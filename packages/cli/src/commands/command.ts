@@ -15,4 +15,11 @@ export interface CommandContext {
   readonly signal: AbortSignal
   /** Prints a text at once, without passwords; nothing with `--json`. */
   say(text: string): void
+  /** Prints beside the answer what is wrong; nothing with `--json`. */
+  warn(text: string): void
+  /**
+   * For a command that goes on: prints its text, or with `--json` its document, at once. Nothing is
+   * printed at its end then.
+   */
+  publish(document: Readonly<Record<string, unknown>>, text: string): void
 }

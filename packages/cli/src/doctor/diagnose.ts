@@ -1,4 +1,4 @@
-import { isPoolhouseError } from '@poolhouse/core'
+import { DatabaseError, isPoolhouseError } from '@poolhouse/core'
 import { messageOf, printable } from '@poolhouse/core/kit'
 import type { CliIo } from '../io.js'
 import { UsageError } from '../outcome.js'
@@ -14,7 +14,7 @@ import { checkServer } from './check-server.js'
 import { reportFailure } from './connect-failure.js'
 import type { ExaminedServer } from './examined-server.js'
 import type { Finding, Report, Severity } from './finding.js'
-import { askDetails } from './server-details.js'
+import { askDetails, type ServerDetails } from './server-details.js'
 
 /** What `diagnose` looks at. */
 export interface DiagnoseOptions extends TargetChoice {
@@ -186,8 +186,8 @@ async function examineServer(
   }
   try {
     const state = await askState(line)
-    const details = await askDetails(line)
-    checkServer(database, server, line, state, details, report)
+    const details = await detailsOf(line, report)
+    if (details !== undefined) checkServer(database, server, line, state, details, report)
     return { server, state, details, line }
   } catch (error) {
     await line.close()
@@ -199,6 +199,25 @@ async function examineServer(
       'look at the log of the server',
     )
     return nothing
+  }
+}
+
+/**
+ * What the role may do; undefined where the server refuses to tell, as services that hide catalogs
+ * do.
+ */
+async function detailsOf(line: ServerLine, report: Report): Promise<ServerDetails | undefined> {
+  try {
+    return await askDetails(line)
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error
+    report(
+      'note',
+      'grants',
+      `the server does not tell its limits, settings and standbys: ${printable(error.message)}`,
+      'let the role read the catalogs, if they are there; these checks are left out',
+    )
+    return undefined
   }
 }
 

@@ -12,7 +12,7 @@ import {
 import type { ServerLine } from './server-line.js'
 
 /** The role that a server says it has. */
-export type ServerRole = 'primary' | 'primary-read-only' | 'replica'
+type ServerRole = 'primary' | 'primary-read-only' | 'replica'
 
 /** What a server says about itself. */
 export interface ServerState extends ServerFacts {

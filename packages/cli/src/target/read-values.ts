@@ -25,3 +25,8 @@ export function readCount(option: string, text: string, most: number): number {
     `${option} must be a whole number from 1 to ${most}, got ${JSON.stringify(text)}`,
   )
 }
+
+/** Reads a TCP port of the command line; 0 for any that is free. Throws `UsageError`. */
+export function readPort(option: string, text: string): number {
+  return text === '0' ? 0 : readCount(option, text, 65_535)
+}
