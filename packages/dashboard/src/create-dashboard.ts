@@ -73,7 +73,7 @@ export function createDashboard(
   const { token, intervalMs = INTERVAL_MS, clock = systemClock } = options
   if (token !== undefined) checkShownText(WHERE, 'token', token)
   checkNumber(WHERE, 'intervalMs', intervalMs, { min: 100, max: 60_000 })
-  const observed = observe(source)
+  const observed = observe(source, WHERE)
   const log = new EventLog(observed, clock, () => collector.hurry())
   const streams = new EventStreams({ start: () => collector.start(), stop: () => collector.stop() })
   const collector = new Collector({

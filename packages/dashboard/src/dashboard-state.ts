@@ -141,7 +141,7 @@ export interface BudgetView {
 }
 
 /** A database or tenant and its part of a budget. */
-export interface BudgetHolderView {
+interface BudgetHolderView {
   /** Name of the database, or id of the tenant. */
   readonly name: string
   /** Which of the two it is. */

@@ -19,13 +19,13 @@ export interface Watched {
 
 /**
  * Makes an `Observable` of any pool, and returns one that is one already, such as a manager. Throws
- * `TypeError` for what is neither.
+ * `TypeError` for what is neither; `where` is the function that the message names.
  */
-export function observe(source: Pool | Observable): Observable {
+export function observe(source: Pool | Observable, where = 'observe'): Observable {
   if (has(source, ['pools', 'stats', 'holders', 'inspect', 'on', 'off'])) return source as Observable
   if (has(source, ['query', 'stats', 'on', 'off'])) return new OnePool(source as Pool)
   throw new TypeError(
-    `observe: give a pool or a manager of Poolhouse, got ${describeValue(source)}`,
+    `${where}: give a pool or a manager of Poolhouse, got ${describeValue(source)}`,
   )
 }
 

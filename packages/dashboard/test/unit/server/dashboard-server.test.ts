@@ -182,6 +182,8 @@ describe('wrong arguments', () => {
   })
 
   test('what is neither a pool nor a manager is refused', () => {
-    expect(() => createDashboard({} as never)).toThrow(TypeError)
+    expect(() => createDashboard({} as never)).toThrow(
+      new TypeError('createDashboard: give a pool or a manager of Poolhouse, got an object'),
+    )
   })
 })
