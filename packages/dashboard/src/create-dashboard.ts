@@ -60,10 +60,6 @@ const INTERVAL_MS = 500
  *
  * Throws `TypeError` or `RangeError` for what is neither a pool nor a manager, and for options that
  * are unknown or out of range.
- *
- * ```ts
- * createServer(createDashboard(db)).listen(8080, '127.0.0.1')
- * ```
  */
 export function createDashboard(
   source: Pool | Observable,
