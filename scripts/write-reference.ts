@@ -69,7 +69,7 @@ function writeReference(): string {
 
 function contents(): string {
   const item = (title: string): string =>
-    `[${title}](#${title.toLowerCase().replaceAll('.', '').replaceAll(' ', '-')})`
+    `[${title}](#${title.toLowerCase().replaceAll(/[.,]/g, '').replaceAll(' ', '-')})`
   const titles = (list: readonly Chapter[]): string[] => list.map(({ title }) => item(title))
   return [
     [
